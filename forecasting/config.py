@@ -1,0 +1,104 @@
+"""What a model is made of: sizes, levels and the rule that chooses them from the data."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from data.errors import DamagedArtifact, InvalidInput
+
+LEVELS = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
+RECURRENT = ("rnn", "gru", "lstm")
+NETWORKS = (*RECURRENT, "mlp", "cnn")
+BASELINES = ("naive", "seasonal_naive", "drift")
+KINDS = (*NETWORKS, *BASELINES)
+BUCKETS = 4  # horizon buckets in which intervals are calibrated apart
+LARGEST_SEASON = 1024  # a longer season does not fit into a window; its repetition is left to the last value
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One model: everything that, with its weights, fixes its forecasts.
+
+    Counts of steps are grid steps of the dataset's frequency. `levels` are increasing and symmetric about 0.5.
+    """
+
+    kind: str
+    window: int  # values in the ring, the network's direct view of the past
+    warmup: int  # steps rolled after the first full window before a fresh state may answer
+    horizon: int  # steps ahead that every forecast covers
+    season: int  # the user's season m; 1 when there is none
+    level_steps: int  # most recent values whose mean is the level that scaling subtracts
+    skip_lag: int  # lag that the linear skip repeats before training: 1 (naive) or the season
+    hidden_size: int = 0  # 0 in a baseline
+    num_layers: int = 0
+    dropout: float = 0.0
+    levels: tuple[float, ...] = LEVELS
+
+    @property
+    def context(self) -> int:
+        """Values that are read to start a state."""
+        return self.window + self.warmup
+
+    @property
+    def recurrent_layers(self) -> int:
+        return self.num_layers if self.kind in RECURRENT else 0
+
+    @property
+    def median(self) -> int:
+        """Position of the median among the levels."""
+        return len(self.levels) // 2
+
+    @property
+    def minimum(self) -> int:
+        """Observed values below which the network does not answer and the fallback does."""
+        return min(self.window, max(2, self.season + 1, self.window // 4))
+
+    @property
+    def buckets(self) -> int:
+        return min(BUCKETS, self.horizon)
+
+    def bucket_of_step(self) -> np.ndarray:
+        """(horizon,) calibration bucket of each horizon step, near to far."""
+        return np.arange(self.horizon) * self.buckets // self.horizon
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
+        """The config that `to_dict` wrote. Raises DamagedArtifact for unknown or missing fields."""
+        if set(values) != {field.name for field in fields(cls)} or values["kind"] not in KINDS:
+            raise DamagedArtifact("The model's settings are not those of this version; train and register it again.")
+        return cls(**{**values, "levels": tuple(values["levels"])})
+
+
+def choose_window(season: int, horizon: int, typical_length: int) -> int:
+    """Values in the ring: up to seven seasons, or four horizons where there is no season."""
+    if 1 < season <= LARGEST_SEASON:
+        wanted = season * max(1, min(7, 336 // season))
+        return max(season, min(wanted, season * max(1, typical_length // (2 * season))))
+    return max(8, min(max(32, min(128, 4 * horizon)), typical_length // 2))
+
+
+def configure(
+    kind: str, season: int, horizon: int, lengths: np.ndarray, naive_is_better: bool = False
+) -> ModelConfig:
+    """The settings of a new model, by one rule from what the data are.
+
+    `lengths` (n,) are the training lengths of the series. `naive_is_better` says that repeating the last value beats
+    repeating the last season on the training part: level and skip then start from the last value.
+    """
+    if kind not in KINDS:
+        raise InvalidInput(f"There is no model named {kind!r}; choose one of {', '.join(KINDS)}.")
+    if season < 1 or horizon < 1:
+        raise InvalidInput("Season and horizon are whole numbers of steps, 1 or more.")
+    window = choose_window(season, horizon, int(np.median(lengths)) if len(lengths) else 1)
+    if kind == "seasonal_naive":
+        window = max(window, season)
+    lag = 1 if naive_is_better or season > window else season
+    config = ModelConfig(kind, window, 128, horizon, season, level_steps=lag, skip_lag=lag)
+    if kind in BASELINES:
+        return replace(config, warmup=0)
+    small = lengths.sum() < 2_000  # too few values to feed a wide memory
+    return replace(config, hidden_size=64 if small else 128, num_layers=2, dropout=0.2)

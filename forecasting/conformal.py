@@ -1,0 +1,82 @@
+"""Calibration: intervals that hold what they say, on the validation tail and as the world changes.
+
+Two corrections act on the increments between quantiles, so that quantiles stay ordered:
+
+- `factors` (P, buckets), fixed when a model is fitted: each pair of levels is moved until the interval between them held
+  its nominal share of the validation tail;
+- `widening` (buckets,) in a series' state: the log of a common factor, moved after each settled target by
+  rate · (missed - 0.2) for the 80 % interval (adaptive conformal inference, Gibbs and Candès 2021). It learns only from
+  forecasts issued before the value arrived, and never from the data that the model was fitted to.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.config import ModelConfig
+
+LIMIT = 1.5  # widening stays within a factor of e^1.5, about 4.5
+PRIOR = 50  # residuals' worth of belief that the network's own intervals are right
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """factors (P, buckets), pairs of levels from the inside out; rate of the adaptive correction."""
+
+    factors: np.ndarray
+    rate: float = 0.02
+
+    @classmethod
+    def neutral(cls, config: ModelConfig) -> "Calibration":
+        """Trust the model's own intervals."""
+        return cls(np.ones((config.median, config.buckets)))
+
+    def to_dict(self) -> dict[str, object]:
+        return {"factors": self.factors.tolist(), "rate": self.rate}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, object]) -> "Calibration":
+        return cls(np.array(values["factors"], np.float64), float(str(values["rate"])))
+
+
+def nominal(config: ModelConfig) -> np.ndarray:
+    """(P,) share that the interval between each pair of levels should hold, from the inside out."""
+    levels = np.array(config.levels)
+    return levels[config.median + 1 :] - levels[config.median - 1 :: -1]
+
+
+def calibrate(residuals: np.ndarray, increments: np.ndarray, config: ModelConfig) -> Calibration:
+    """Factors from forecasts of values that the model had not seen.
+
+    residuals (n, H) = y - median in scaled units, NaN where unknown; increments (n, 2, P, H) as the model issued them.
+    From the inside out, a factor is the quantile, at the interval's nominal share, of the factor that each residual
+    would have needed; it is drawn towards 1 when there are few residuals.
+    """
+    bucket_of = config.bucket_of_step()
+    factors = np.ones((config.median, config.buckets))
+    for bucket in range(config.buckets):
+        steps = bucket_of == bucket
+        known = ~np.isnan(residuals[:, steps])
+        size = np.abs(residuals[:, steps])[known]
+        side = np.where(residuals[:, steps] > 0, 1, 0)
+        taken = np.zeros_like(size)
+        for pair, share in enumerate(nominal(config)):
+            step = np.where(side == 1, increments[:, 1, pair][:, steps], increments[:, 0, pair][:, steps])[known]
+            needed = (size - taken) / np.maximum(step, 1e-9)
+            factors[pair, bucket] = _shrunk(needed, share)
+            taken = taken + factors[pair, bucket] * step
+    return Calibration(factors)
+
+
+def _shrunk(needed: np.ndarray, share: float) -> float:
+    if not len(needed):
+        return 1.0
+    raw = np.clip(np.quantile(needed, share), 0.2, 5.0)
+    return float(np.exp(np.log(raw) * len(needed) / (len(needed) + PRIOR)))
+
+
+def learn(widening: np.ndarray, bucket: np.ndarray, missed: np.ndarray, rate: float) -> None:
+    """Move `widening` (n, buckets) in place: row i settles a target of `bucket[i]`; missed[i] is 0 or 1."""
+    rows = np.arange(len(widening))
+    moved = widening[rows, bucket] + rate * (missed - 0.2)
+    widening[rows, bucket] = np.clip(moved, -LIMIT, LIMIT)

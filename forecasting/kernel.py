@@ -1,0 +1,201 @@
+"""The network, one step at a time, in NumPy: what serves forecasts, with its gates open to look into.
+
+The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. Shapes: B series in a
+batch, W window, D hidden_size, N layers, H horizon, P pairs of levels around the median. Network values are float32;
+the window, level and scale arrive as float64. A batch of one is multiplied as two rows, because BLAS takes another path
+for a single row and its last bits then differ.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from forecasting.config import RECURRENT, ModelConfig
+from forecasting.scaling import level_and_scale, relative_scale
+
+FORMAT = 1  # of the arithmetic below: part of every model's fingerprint
+Weights = dict[str, np.ndarray]
+Gates = dict[str, np.ndarray]
+
+
+def matmul(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(B, K) @ (K, M), a lone row padded to two."""
+    if len(x) == 1:
+        return (np.concatenate([x, x]) @ weight)[:1]
+    product: np.ndarray = x @ weight
+    return product
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)), in place, as half a tanh: it cannot overflow."""
+    x *= 0.5
+    np.tanh(x, out=x)
+    x += 1.0
+    x *= 0.5
+    return x
+
+
+def silu(x: np.ndarray) -> np.ndarray:
+    """x * sigmoid(x)."""
+    return x * sigmoid(x.copy())
+
+
+def softplus(x: np.ndarray) -> np.ndarray:
+    """log(1 + exp(x)) in place, never below zero. The clip keeps exp finite in float32."""
+    np.minimum(x, 80.0, out=x)
+    np.exp(x, out=x)
+    x += 1.0
+    return np.log(x, out=x)
+
+
+def lstm_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> Gates:
+    """One LSTM step (Hochreiter and Schmidhuber 1997, with Gers's forget gate).
+
+        i = σ(W_i [x, h] + b_i)     input:  which new possibilities to let in
+        f = σ(W_f [x, h] + b_f)     forget: what to keep in memory
+        g = tanh(W_g [x, h] + b_g)  the new possibilities
+        o = σ(W_o [x, h] + b_o)     output: what of the memory to show
+        c' = f c + i g,  h' = o tanh(c')
+
+    x, h, c (B, D); weight (2D, 4D) with columns i, f, o, g; overwrites c. Returns the gates, `carry` and `hidden`.
+    """
+    width = h.shape[1]
+    pre = matmul(np.concatenate([x, h], 1), weight)
+    pre += bias
+    gates, new = sigmoid(pre[:, : 3 * width]), np.tanh(pre[:, 3 * width :], out=pre[:, 3 * width :])
+    i, f, o = gates[:, :width], gates[:, width : 2 * width], gates[:, 2 * width :]
+    c *= f
+    c += i * new
+    return {"input": i, "forget": f, "output": o, "new": new, "carry": c, "hidden": o * np.tanh(c)}
+
+
+def gru_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray) -> Gates:
+    """One GRU step (Cho et al. 2014; the reset gate acts after the product, as torch and cuDNN have it).
+
+        r = σ(W_r [x, h] + b_r),  u = σ(W_u [x, h] + b_u)
+        n = tanh(W_n x + b_n + r (U_n h + d_n)),  h' = (1 - u) n + u h
+
+    x, h (B, D); weight (2D, 4D) with columns r, u, W_n (x rows only), U_n (h rows only).
+    """
+    width = h.shape[1]
+    pre = matmul(np.concatenate([x, h], 1), weight)
+    pre += bias
+    gates = sigmoid(pre[:, : 2 * width])
+    reset, update = gates[:, :width], gates[:, width:]
+    new = np.tanh(pre[:, 2 * width : 3 * width] + reset * pre[:, 3 * width :])
+    return {"reset": reset, "update": update, "new": new, "hidden": new + update * (h - new)}
+
+
+def rnn_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray) -> Gates:
+    """One step of the plain (Elman) network: h' = tanh(W x + U h + b). x, h (B, D); weight (2D, D)."""
+    pre = matmul(np.concatenate([x, h], 1), weight)
+    pre += bias
+    return {"hidden": np.tanh(pre, out=pre)}
+
+
+class Kernel:
+    """One network's weights, laid out for stepping."""
+
+    def __init__(self, config: ModelConfig, weights: Weights) -> None:
+        """`weights` are the arrays that `networks.Network` exports, float32, named as its parameters."""
+        self.config = config
+        dense = {name[: -len(".weight")]: w.T for name, w in weights.items() if name.endswith(".weight")}
+        self._dense = {name: np.ascontiguousarray(w) for name, w in dense.items() if w.ndim == 2}
+        self._bias = {name[: -len(".bias")]: b for name, b in weights.items() if name.endswith(".bias")}
+        self._convolutions = [weights[f"encoder.convolutions.{i}.weight"] for i in range(2)] if config.kind == "cnn" else []
+        self._cells = [self._joined(weights, i) for i in range(config.recurrent_layers)]
+        self._encode: Callable[[np.ndarray], np.ndarray] = self._convolve if config.kind == "cnn" else self._flat
+        out = "head.spread"
+        self._dense["heads"] = np.concatenate([self._dense["head.median"], self._dense[out]], 1)
+        self._bias["heads"] = np.concatenate([self._bias["head.median"], self._bias[out] - np.float32(2)])
+
+    def _joined(self, weights: Weights, layer: int) -> tuple[np.ndarray, np.ndarray]:
+        """One product per cell: input and recurrent weights stacked, columns in the order the step function reads."""
+        w, u, b, d = (weights[f"cells.{part}_l{layer}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        if self.config.kind == "gru":
+            nothing, none = np.zeros_like(w[: len(w) // 3]), 2 * len(w) // 3
+            stacked = np.concatenate([np.concatenate([w, nothing]), np.concatenate([u[:none], nothing, u[none:]])], 1)
+            return np.ascontiguousarray(stacked.T), np.concatenate([b[:none] + d[:none], b[none:], d[none:]])
+        stacked, bias = np.concatenate([w, u], 1), b + d
+        if self.config.kind == "lstm":  # torch keeps i, f, g, o; the three sigmoids side by side are one call
+            order = np.concatenate([np.split(np.arange(len(bias)), 4)[k] for k in (0, 1, 3, 2)])
+            stacked, bias = stacked[order], bias[order]
+        return np.ascontiguousarray(stacked.T), bias
+
+    def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
+        y = matmul(x, self._dense[name])
+        y += self._bias[name]
+        return y
+
+    def _flat(self, features: np.ndarray) -> np.ndarray:
+        return silu(self._linear("encoder.dense", features))
+
+    def _convolve(self, features: np.ndarray) -> np.ndarray:
+        """Two strided causal convolutions over the window, then one dense layer with the other features beside."""
+        signal = features[:, None, : self.config.window]
+        for i, (weight, stride) in enumerate(zip(self._convolutions, (4, 2), strict=True)):
+            channels, _, width = weight.shape
+            view = np.lib.stride_tricks.sliding_window_view(signal, width, axis=2)[:, :, ::stride]
+            batch, steps = len(view), view.shape[2]
+            patches = view.transpose(0, 2, 1, 3).reshape(batch * steps, -1)
+            y = patches @ weight.reshape(channels, -1).T + self._bias[f"encoder.convolutions.{i}"]
+            signal = silu(y).reshape(batch, steps, channels).transpose(0, 2, 1)
+        flat = np.concatenate([signal.reshape(len(signal), -1), features[:, self.config.window :]], 1)
+        return silu(self._linear("encoder.dense", flat))
+
+    def features(
+        self, window: np.ndarray, observed: np.ndarray, gap: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the network sees of one step.
+
+        window (B, W) float64 data units; observed (B,) is the last value real; gap (B,) steps since one was.
+        Returns features (B, W + 3) float32 and the float64 level and scale (B, 1) that take forecasts back.
+        """
+        level, scale = level_and_scale(window, self.config.level_steps)
+        x = np.empty((len(window), self.config.window + 3), np.float32)
+        np.divide(window - level, scale, out=x[:, :-3], casting="same_kind")
+        x[:, -3] = relative_scale(level, scale)[:, 0]
+        x[:, -2] = observed
+        x[:, -1] = np.log1p(gap)
+        return x, level, scale
+
+    def encode(self, features: np.ndarray) -> np.ndarray:
+        """features (B, W + 3) -> z (B, D), what the recurrent layers and the head read."""
+        return self._encode(features)
+
+    def advance(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
+        """One step of every layer: z (B, D); hidden and carry (B, N, D) are overwritten. Returns each layer's gates."""
+        x, opened = z, []
+        for layer, (weight, bias) in enumerate(self._cells):
+            gates = self._step(weight, bias, x, hidden[:, layer], carry[:, layer] if carry.size else carry)
+            hidden[:, layer] = x = gates["hidden"]
+            opened.append(gates)
+        return opened
+
+    def _step(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> Gates:
+        if self.config.kind == "lstm":
+            return lstm_step(weight, bias, x, h, c)
+        return gru_step(weight, bias, x, h) if self.config.kind == "gru" else rnn_step(weight, bias, x, h)
+
+    def heads(self, z: np.ndarray, top: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """z and the top layer's hidden (B, D), features (B, W + 3) -> median (B, H), increments (B, 2, P, H)."""
+        horizon = self.config.horizon
+        mixed = silu(self._linear("head.mix", np.concatenate([top, z], 1)))
+        out = self._linear("heads", mixed)
+        median = out[:, :horizon] + matmul(features[:, : self.config.window], self._dense["head.skip"])
+        increments = softplus(np.ascontiguousarray(out[:, horizon:]))
+        return median, increments.reshape(len(z), 2, -1, horizon)
+
+    def top(self, z: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """(B, D) what the head reads beside z: the last layer's hidden, or a dense layer's output where none recurs."""
+        if self.config.kind in RECURRENT:
+            return hidden[:, -1]
+        u = z
+        for layer in range(self.config.num_layers):
+            u = u + silu(self._linear(f"dense.{layer}", u))
+        return u
+
+    def forecast(self, features: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Median (B, H) and increments (B, 2, P, H) after the last step, in scaled units. Changes nothing."""
+        z = self.encode(features)
+        return self.heads(z, self.top(z, hidden), features)

@@ -1,0 +1,97 @@
+"""The thin Lightning layer: a network, its loss over forking sequences, and the state carried between chunks."""
+
+import math
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from forecasting.config import ModelConfig
+from forecasting.networks import Network, State, assemble, features
+from forecasting.windows import Chunk, Lanes
+
+LARGEST_WEIGHT = 8.0  # of one anchor's error in MASE units, so that no series dominates
+COLD_ANCHORS = 24  # anchors of a fresh lane that only warm the state
+
+
+class ForecastModule(LightningModule):
+    """Trains one network; `steps` fixes the learning-rate schedule."""
+
+    def __init__(self, config: ModelConfig, steps: int, rate: float = 2e-3, keep: float = 0.5) -> None:
+        """`rate` is the highest learning rate; `keep` the share of anchors, drawn anew each step, that the loss reads."""
+        super().__init__()
+        self.config, self.steps, self.rate, self.keep = config, steps, rate, keep
+        self.network = Network(config)
+        self._levels = torch.tensor(config.levels)[:, None]
+        self._carried: State | None = None
+        self.lanes: Lanes | None = None
+
+    def training_step(self, chunk: Chunk, _: int) -> Tensor:
+        state = self._state_for(chunk)
+        anchors = self._sampled(chunk.seen.shape[1])
+        loss, state = self._loss(chunk, state, anchors, cold=chunk.fresh)
+        self._carried = tuple(part.detach() for part in state)
+        self.log("train_loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, chunk: Chunk, _: int) -> None:
+        """Loss over the anchors after the warm-up: targets before them were for training."""
+        anchors = torch.arange(self.config.warmup, chunk.seen.shape[1])
+        loss, _state = self._loss(chunk, self.network.fresh(len(chunk.fresh)), anchors)
+        self.log("val_loss", loss, prog_bar=True, batch_size=len(chunk.fresh))
+
+    def _state_for(self, chunk: Chunk) -> State:
+        """What the lanes remember; zeros where a lane starts fresh. Gradients stop at the chunk's edge."""
+        if self._carried is None:
+            return self.network.fresh(len(chunk.fresh))
+        alive = (~chunk.fresh).float()[None, :, None]
+        return tuple(part * alive for part in self._carried)
+
+    def _sampled(self, anchors: int) -> Tensor:
+        count = max(1, round(self.keep * anchors))
+        return torch.randperm(anchors)[:count].sort().values
+
+    def _loss(self, chunk: Chunk, state: State, anchors: Tensor, cold: Tensor | None = None) -> tuple[Tensor, State]:
+        """Mean pinball loss in MASE units over the sampled anchors whose targets are known."""
+        x, level, scale = features(chunk.values, chunk.seen, chunk.gap, self.config)
+        median, increments, state = self.network(x, state, anchors)
+        future = chunk.targets.unfold(1, self.config.horizon, 1)[:, anchors]
+        target = ((future - level[:, anchors]) / scale[:, anchors]).float()
+        weight = (scale[:, anchors, 0] / chunk.unit[:, None]).clamp(max=LARGEST_WEIGHT).float()
+        weight = weight * (chunk.counts[:, anchors] >= self.config.minimum)
+        if cold is not None:
+            weight = weight * ~(cold[:, None] & (anchors < min(COLD_ANCHORS, chunk.seen.shape[1] // 4)))
+        known = ~torch.isnan(target)
+        error = torch.where(known, target, 0.0).unsqueeze(-2) - assemble(median, increments)
+        pinball = torch.maximum(self._levels * error, (self._levels - 1) * error).mean(-2)
+        weight = weight[..., None] * known
+        counted = ((weight > 0) & known).sum().clamp(min=1)
+        return (pinball * weight).sum() / counted, state
+
+    def configure_optimizers(self) -> Any:
+        optimiser = AdamW(self.parameters(), lr=self.rate, weight_decay=1e-2, betas=(0.9, 0.98))
+        schedule = LambdaLR(optimiser, self._share_of_rate)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _share_of_rate(self, step: int) -> float:
+        """A short climb, then half a cosine down to half a per cent."""
+        climb = min(1.0, (step + 1) / min(50, max(1, self.steps // 10)))
+        return climb * (0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps))) + 0.005)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Lanes, carried state and the random generator: a resumed run goes on as if nothing had happened."""
+        checkpoint["lanes"] = self.lanes.state_dict() if self.lanes else None
+        checkpoint["carried"] = self._carried
+        checkpoint["torch_rng"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.lanes and checkpoint["lanes"]:
+            self.lanes.load_state_dict(checkpoint["lanes"])
+        self._carried = checkpoint["carried"]
+        torch.set_rng_state(checkpoint["torch_rng"])
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        optimizer.zero_grad(set_to_none=True)

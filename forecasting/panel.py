@@ -1,0 +1,64 @@
+"""Many series of one frequency as one flat array: what training, backtests and rolling read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series laid end to end on the grid, gaps as NaN.
+
+    values  (total,) float64, data units, NaN where missing
+    offsets (n + 1,) int64, series i is values[offsets[i]:offsets[i + 1]]
+    first   (n,) int64, grid step of each series' first value
+    """
+
+    ids: tuple[str, ...]
+    values: np.ndarray
+    offsets: np.ndarray
+    first: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def of(cls, series: Sequence[np.ndarray], ids: Sequence[str] | None = None, first: int = 0) -> "Panel":
+        """A panel of separate arrays that all start at grid step `first`."""
+        names = tuple(ids) if ids is not None else tuple(f"s{i}" for i in range(len(series)))
+        offsets = np.concatenate([[0], np.cumsum([len(y) for y in series])]).astype(np.int64)
+        values = np.concatenate([np.asarray(y, np.float64) for y in series]) if series else np.empty(0)
+        return cls(names, values, offsets, np.full(len(series), first, np.int64))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(n,) grid steps of each series."""
+        return np.diff(self.offsets)
+
+    @property
+    def last(self) -> np.ndarray:
+        """(n,) grid step of each series' last value."""
+        return self.first + self.lengths - 1
+
+    def series(self, i: int) -> np.ndarray:
+        """A view of one series, oldest value first."""
+        return self.values[self.offsets[i] : self.offsets[i + 1]]
+
+    def head(self, lengths: np.ndarray) -> "Panel":
+        """The first `lengths[i]` steps of each series: the past of an origin."""
+        keep = np.minimum(lengths, self.lengths)
+        inside = np.arange(len(self.values)) - np.repeat(self.offsets[:-1], self.lengths)
+        chosen = self.values[inside < np.repeat(keep, self.lengths)]
+        return Panel(self.ids, chosen, np.concatenate([[0], np.cumsum(keep)]), self.first)
+
+    def window(self, stop: np.ndarray, length: int) -> np.ndarray:
+        """(n, length) values before position `stop[i]` of each series, NaN before its first value and after its last."""
+        position = np.asarray(stop)[:, None] + np.arange(-length, 0)
+        inside = (position >= 0) & (position < self.lengths[:, None])
+        index = np.clip(position + self.offsets[:-1, None], 0, max(0, len(self.values) - 1))
+        return np.where(inside, self.values[index], np.nan) if len(self.values) else np.full(position.shape, np.nan)
+
+    def tail_matrix(self, length: int) -> np.ndarray:
+        """(n, length) last values of each series, NaN before its first."""
+        return self.window(self.lengths, length)

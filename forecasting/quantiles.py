@@ -1,0 +1,49 @@
+"""Quantile forecasts: ordered by construction, read at any level between the trained ones.
+
+Inside a model the quantiles are a median and non-negative increments (batch, 2, pairs, horizon): side 0 below the
+median and side 1 above it, pairs from the inside out. Their running sums are distances from the median, so that
+quantiles cannot cross whatever the weights are.
+"""
+
+import numpy as np
+
+from data.errors import InvalidInput
+
+
+def assemble(median: np.ndarray, increments: np.ndarray) -> np.ndarray:
+    """median (B, H) and increments (B, 2, P, H) >= 0 -> ordered quantiles (B, 2P + 1, H). Overwrites increments."""
+    pairs = increments.shape[2]
+    for pair in range(1, pairs):
+        increments[:, :, pair] += increments[:, :, pair - 1]
+    quantiles = np.empty((len(median), 2 * pairs + 1, median.shape[1]), median.dtype)
+    np.subtract(median[:, None], increments[:, 0, ::-1], out=quantiles[:, :pairs])
+    quantiles[:, pairs] = median
+    np.add(median[:, None], increments[:, 1], out=quantiles[:, pairs + 1 :])
+    return quantiles
+
+
+def interpolate(quantiles: np.ndarray, levels: tuple[float, ...], wanted: tuple[float, ...]) -> np.ndarray:
+    """(..., L) at trained `levels` -> (..., len(wanted)), linear between neighbours.
+
+    Raises InvalidInput for a level outside the trained range: a tail that was never trained is not guessed.
+    """
+    for level in wanted:
+        if not levels[0] <= level <= levels[-1]:
+            raise InvalidInput(f"Quantile levels lie between {levels[0]} and {levels[-1]}; ask for one inside.")
+    upper = np.clip(np.searchsorted(levels, wanted), 1, len(levels) - 1)
+    low, high = np.asarray(levels)[upper - 1], np.asarray(levels)[upper]
+    share = (np.asarray(wanted) - low) / (high - low)
+    return quantiles[..., upper - 1] * (1 - share) + quantiles[..., upper] * share
+
+
+def mean(quantiles: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+    """(..., L) -> (...), the integral of the quantile function, tails held flat beyond the outermost levels."""
+    edges = np.concatenate([[0.0], (np.asarray(levels[1:]) + np.asarray(levels[:-1])) / 2, [1.0]])
+    return quantiles @ np.diff(edges)
+
+
+def interval_levels(level: float) -> tuple[float, float]:
+    """Lower and upper quantile level of the central interval that should hold `level` per cent of the values."""
+    if not 0 < level < 100:
+        raise InvalidInput("An interval's level is a percentage between 0 and 100, such as 80.")
+    return round(0.5 - level / 200, 6), round(0.5 + level / 200, 6)

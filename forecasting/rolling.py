@@ -1,0 +1,248 @@
+"""Rolling: read a series once, then advance a small state with every value and roll the whole forecast forward.
+
+A state is *defined* as the fold of a series' values from its anchor under one model: `start` reads the context, `fold`
+takes every later value, oldest first, one step of the grid at a time. Its size is constant and so is a step's cost.
+No clock, lock or disk here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting import conformal
+from forecasting.baselines import Baseline
+from forecasting.bundle import Bundle
+from forecasting.config import BASELINES, ModelConfig
+from forecasting.kernel import Gates, Kernel
+from forecasting.quantiles import assemble
+from forecasting.scaling import elapsed, fill
+
+BLOCK = 512  # rows rolled together: their arrays stay in the cache
+
+
+@dataclass
+class RollingState:
+    """What N series must remember so that their past is never read again; every array has N rows.
+
+    ring      (N, W) float64, last values in data units, gaps held at the value before
+    hidden    (N, layers, D) float32; carry the same for an LSTM, else (N, 0, D)
+    gap       (N,) int32, steps since the last observed value, at most W
+    origin    (N,) int64, grid step of the last value folded in
+    observed  (N,) int64, real values since the anchor; imputed, the masked steps; reanchored, the restarts
+    vintage   (N, L, H) float32, the open scored forecast in data units; age (N,) int32 its settled steps, -1 none open
+    widening  (N, buckets) float32, log factor on the intervals
+    """
+
+    arrays: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.arrays["origin"])
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        try:
+            return self.__dict__["arrays"][name]  # type: ignore[no-any-return]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def take(self, rows: np.ndarray) -> "RollingState":
+        """A copy of some rows."""
+        return RollingState({name: value[rows] for name, value in self.arrays.items()})
+
+    def put(self, rows: np.ndarray, other: "RollingState") -> None:
+        """Write rows back in place."""
+        for name, value in self.arrays.items():
+            value[rows] = other.arrays[name]
+
+    def append(self, other: "RollingState") -> "RollingState":
+        """These rows, then the other's."""
+        return RollingState({name: np.concatenate([value, other.arrays[name]]) for name, value in self.arrays.items()})
+
+
+class Roller:
+    """One fitted model, ready to roll any number of series."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.config, self.fingerprint = bundle.config, bundle.fingerprint
+        self._core = _core(bundle)
+        self._fallback = _fallback(bundle)
+        self._bucket = self.config.bucket_of_step()
+        self._factors = bundle.calibration.factors[:, self._bucket].astype(np.float32)
+        self._rate = bundle.calibration.rate
+
+    def empty(self, rows: int) -> RollingState:
+        """States before any value; the first one folded in becomes their anchor. Their origin is meaningless till then."""
+        c = self.config
+        layers, carried = c.recurrent_layers, c.recurrent_layers if c.kind == "lstm" else 0
+        zeros = np.zeros
+        return RollingState(
+            {
+                "ring": zeros((rows, c.window)),
+                "hidden": zeros((rows, layers, c.hidden_size), np.float32),
+                "carry": zeros((rows, carried, c.hidden_size), np.float32),
+                "gap": np.full(rows, c.window, np.int32),
+                "origin": zeros(rows, np.int64),
+                "observed": zeros(rows, np.int64),
+                "imputed": zeros(rows, np.int64),
+                "reanchored": zeros(rows, np.int64),
+                "vintage": zeros((rows, len(c.levels), c.horizon), np.float32),
+                "age": np.full(rows, -1, np.int32),
+                "widening": zeros((rows, c.buckets), np.float32),
+            }
+        )
+
+    def start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
+        """Read each series' context once.
+
+        context (N, W + R) float64, NaN where missing or before the first value; its last column is grid step
+        `origin` (N,). The intervals do not learn here: a model may have been fitted to these very values.
+        """
+        blocks = [
+            self._start(context[i : i + BLOCK], np.asarray(origin)[i : i + BLOCK]) for i in range(0, len(context), BLOCK)
+        ]
+        arrays = [block.arrays for block in blocks] or [self.empty(0).arrays]
+        return RollingState({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]})
+
+    def _start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
+        state, width = self.empty(len(context)), self.config.window
+        seen = ~np.isnan(context)
+        values, gaps = fill(context), elapsed(seen, width)
+        for stop in range(width, context.shape[1] + 1):
+            features, _, _ = self._core.features(values[:, stop - width : stop], seen[:, stop - 1], gaps[:, stop - 1])
+            if stop > width:  # the first full window only fills the ring
+                self._core.advance(self._core.encode(features), state.hidden, state.carry)
+        state.ring[:] = values[:, -width:]
+        state.gap[:] = gaps[:, -1]
+        state.origin[:] = origin
+        state.observed[:] = seen.sum(1)
+        self._issue(state)
+        return state
+
+    def fold(self, state: RollingState, rows: np.ndarray, steps: np.ndarray, values: np.ndarray) -> None:
+        """Take in values, in place.
+
+        rows, steps, values (k,): value (NaN = missing) of grid step for a row; any number per row, each row's steps
+        ascending and after its origin. Steps between are rolled as missing; after a silence longer than the window
+        the row starts anew from the value that ends it.
+        """
+        order = np.lexsort((steps, rows))
+        rows, steps, values = np.asarray(rows)[order], np.asarray(steps)[order], np.asarray(values, np.float64)[order]
+        unique, begin = np.unique(rows, return_index=True)
+        stop = np.append(begin[1:], len(rows))
+        for i in range(0, len(unique), BLOCK):
+            chosen = unique[i : i + BLOCK]
+            block = state.take(chosen)
+            self._fold(block, begin[i : i + BLOCK].copy(), stop[i : i + BLOCK], steps, values)
+            state.put(chosen, block)
+
+    def _fold(
+        self, block: RollingState, at: np.ndarray, stop: np.ndarray, steps: np.ndarray, values: np.ndarray
+    ) -> None:
+        """Rounds of one grid step for every row that has values left; `at` walks through each row's own values."""
+        while (active := np.flatnonzero(at < stop)).size:
+            due, value = steps[at[active]], values[at[active]]
+            part = block if len(active) == len(block) else block.take(active)
+            self._anchor(part, due, value)
+            arrived = part.origin + 1 == due
+            self._step(part, np.where(arrived, value, np.nan))
+            at[active] += arrived
+            if part is not block:
+                block.put(active, part)
+
+    def _anchor(self, state: RollingState, due: np.ndarray, value: np.ndarray) -> None:
+        """Rows with no value yet, or silent for longer than the window, start anew just before `due`."""
+        silent = (state.observed == 0) | (due - state.origin - 1 > self.config.window)
+        rows = np.flatnonzero(silent)
+        if not rows.size:
+            return
+        fresh = self.empty(len(rows))
+        fresh.ring[:] = np.nan_to_num(value[rows])[:, None]
+        fresh.origin[:] = due[rows] - 1
+        fresh.reanchored[:] = state.reanchored[rows] + (state.observed[rows] > 0)
+        fresh.imputed[:] = state.imputed[rows]
+        fresh.widening[:] = state.widening[rows]
+        state.put(rows, fresh)
+
+    def _step(self, state: RollingState, values: np.ndarray) -> list[Gates]:
+        """One grid step for every row: settle what aimed at it, then learn of it, then look ahead again."""
+        seen = ~np.isnan(values)
+        self._settle(state, values, seen)  # earlier forecasts meet their truth
+        ring = state.ring
+        held = np.where(seen, values, ring[:, -1])
+        ring[:, :-1] = ring[:, 1:]
+        ring[:, -1] = held
+        first = state.observed == 0  # the step that ends a silence is told how long nothing came
+        state.gap[:] = np.where(seen & ~first, 0, np.minimum(state.gap + 1, self.config.window))
+        features, _, _ = self._core.features(ring, seen, state.gap)
+        gates = self._core.advance(self._core.encode(features), state.hidden, state.carry)
+        state.gap[seen] = 0
+        state.origin += 1  # now it knows everything up to here
+        state.observed += seen
+        state.imputed += ~seen
+        due = np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0))
+        if due.size:
+            part = state.take(due)
+            self._issue(part)
+            state.put(due, part)
+        return gates
+
+    def _settle(self, state: RollingState, values: np.ndarray, seen: np.ndarray) -> None:
+        """The value meets the open vintage's quantiles for this very step; the widening of its bucket moves."""
+        rows = np.flatnonzero(seen & (state.age >= 0))
+        state.age[state.age >= 0] += 1
+        if not rows.size:
+            return
+        step = state.age[rows] - 1
+        low, high = state.vintage[rows, 1, step], state.vintage[rows, -2, step]
+        missed = (values[rows] < low) | (values[rows] > high)
+        widening = state.widening[rows]
+        conformal.learn(widening, self._bucket[step], missed, self._rate)
+        state.widening[rows] = widening
+
+    def _issue(self, state: RollingState) -> None:
+        """Open a new vintage in rows that the model itself answers for."""
+        rows = np.flatnonzero(~self.warming(state, np.arange(len(state))))
+        state.age[:] = -1
+        if rows.size:
+            state.vintage[rows] = self._levels_first(self._core, state.take(rows))
+            state.age[rows] = 0
+
+    def forecast(self, state: RollingState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
+        """(k, h, L) float64 quantiles at `config.levels` for the h steps after each row's origin, in data units.
+
+        Known up to the origin, and pure: the state does not change.
+        """
+        return self._levels_first(self._core, state.take(rows)).transpose(0, 2, 1)[:, :horizon]
+
+    def fallback(self, state: RollingState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
+        """The same shape from the seasonal naive, with its own error quantiles: the answer of last resort."""
+        return self._levels_first(self._fallback, state.take(rows)).transpose(0, 2, 1)[:, :horizon]
+
+    def warming(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
+        """(k,) bool: too few real values since the anchor for the model to answer; the fallback does."""
+        return np.asarray(state.observed[rows] < self.config.minimum)
+
+    def gates(self, state: RollingState, row: int, value: float) -> list[Gates]:
+        """The gate activations of the step that `value` would cause, layer by layer; the state does not change."""
+        return self._step(state.take(np.array([row])), np.array([value]))
+
+    def _levels_first(self, core: Kernel | Baseline, state: RollingState) -> np.ndarray:
+        """(n, L, H) float64 calibrated quantiles in data units."""
+        features, level, scale = core.features(state.ring, state.gap == 0, state.gap)
+        median, increments = core.forecast(features, state.hidden)
+        widths = np.exp(state.widening)[:, self._bucket]
+        factors = self._factors if core is self._core else np.ones_like(self._factors)
+        increments *= factors[None, None] * widths[:, None, None]
+        return assemble(median, increments) * scale[:, None] + level[:, None]
+
+
+def _core(bundle: Bundle) -> Kernel | Baseline:
+    if bundle.config.kind in BASELINES:
+        return Baseline(bundle.config, bundle.weights["linear"], bundle.weights["increments"])
+    return Kernel(bundle.config, {n: w for n, w in bundle.weights.items() if not n.startswith("fallback.")})
+
+
+def _fallback(bundle: Bundle) -> Baseline:
+    config: ModelConfig = bundle.config
+    if config.kind in BASELINES:
+        return Baseline(config, bundle.weights["linear"], bundle.weights["increments"])
+    return Baseline(config, bundle.weights["fallback.linear"], bundle.weights["fallback.increments"])

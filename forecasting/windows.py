@@ -1,0 +1,129 @@
+"""Training batches: lanes that walk along series chunk by chunk, so that a network's state can be carried.
+
+Nothing is copied but the stretch of values that a chunk needs; windows are views on it. A lane starts fresh at a random
+place of a random series and walks on for some chunks, so that the network sees states that are new and states that have
+been rolled for long.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from forecasting.config import ModelConfig
+from forecasting.panel import Panel
+
+GO_ON = 0.75  # chance that a lane walks on into its series' next chunk
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """T anchors of B series. An anchor is the last step its forecast may know.
+
+    values (B, W + T - 1) float64, gaps held; seen, gap (B, T) of each anchor's own value; targets (B, T + H - 1) float64,
+    NaN where unknown, step j + 1 + h of the chunk for anchor j; counts (B, T) real values known at the anchor;
+    unit (B,) the series' MASE divisor; fresh (B,) bool, the state of the lane starts from zero.
+    """
+
+    values: Tensor
+    seen: Tensor
+    gap: Tensor
+    targets: Tensor
+    counts: Tensor
+    unit: Tensor
+    fresh: Tensor
+
+
+def seasonal_error(panel: Panel, season: int) -> np.ndarray:
+    """(n,) MASE divisor: mean |y_t - y_(t-m)| of each series over its known pairs; NaN when there is none."""
+    index = np.arange(len(panel.values))
+    inside = index - np.repeat(panel.offsets[:-1], panel.lengths) >= season
+    change = np.abs(panel.values[index[inside]] - panel.values[index[inside] - season])
+    owner = np.repeat(np.arange(len(panel)), panel.lengths)[inside]
+    known = ~np.isnan(change)
+    total = np.bincount(owner[known], change[known], len(panel))
+    count = np.bincount(owner[known], minlength=len(panel))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+class ChunkReader:
+    """Cuts chunks out of a panel; gaps are held and counted once, here."""
+
+    def __init__(self, panel: Panel, config: ModelConfig) -> None:
+        self.panel, self.config = panel, config
+        owner = np.repeat(panel.offsets[:-1], panel.lengths)
+        index = np.arange(len(panel.values))
+        self._seen = ~np.isnan(panel.values)
+        previous = np.maximum.accumulate(np.where(self._seen, index, -1))
+        known = previous >= owner
+        following = np.minimum.accumulate(np.where(self._seen, index, len(index))[::-1])[::-1]
+        source = np.where(known, previous, np.minimum(following, np.maximum(len(index) - 1, 0)))
+        self._filled = np.nan_to_num(panel.values[source])
+        self._gap = np.where(known, np.minimum(index - previous, config.window), config.window).astype(np.float32)
+        total = np.concatenate([[0], np.cumsum(self._seen)])
+        self._counts = total[1:] - total[owner]
+        unit = seasonal_error(panel, config.season)
+        typical = np.nanmedian(unit) if np.isfinite(unit).any() else 1.0
+        self._unit = np.where(unit > 0, unit, typical if typical > 0 else 1.0)
+
+    def read(self, series: np.ndarray, start: np.ndarray, anchors: int, fresh: np.ndarray) -> Chunk:
+        """The chunk of `anchors` anchors from position `start` (B,) of each series; it may reach beyond both ends."""
+        c = self.config
+        begin, end = self.panel.offsets[series][:, None], self.panel.offsets[series + 1][:, None]
+        first = begin + start[:, None]
+        held = np.clip(first + np.arange(1 - c.window, anchors), begin, end - 1)
+        own = first + np.arange(anchors)
+        inside, index = (own >= begin) & (own < end), np.clip(own, begin, end - 1)
+        ahead = first + 1 + np.arange(anchors + c.horizon - 1)
+        known = (ahead >= begin) & (ahead < end)
+        targets = np.where(known, self.panel.values[np.clip(ahead, begin, end - 1)], np.nan)
+        return Chunk(
+            values=torch.from_numpy(self._filled[held]),
+            seen=torch.from_numpy(inside & self._seen[index]),
+            gap=torch.from_numpy(np.where(inside, self._gap[index], np.float32(c.window))),
+            targets=torch.from_numpy(targets),
+            counts=torch.from_numpy(np.where(own < begin, 0, self._counts[index])),
+            unit=torch.from_numpy(self._unit[series]),
+            fresh=torch.from_numpy(fresh),
+        )
+
+
+class Lanes(IterableDataset[Chunk]):
+    """An endless, seeded stream of chunks; its whole position is in `state_dict`, so that training can resume."""
+
+    def __init__(self, panel: Panel, config: ModelConfig, lanes: int, anchors: int, seed: int) -> None:
+        self._reader, self._anchors = ChunkReader(panel, config), anchors
+        self._rng = np.random.default_rng(seed)
+        self._usable = np.flatnonzero(panel.lengths > 1)
+        self._series = self._rng.choice(self._usable, lanes)
+        self._next = panel.lengths[self._series].copy()  # every lane begins by starting anew
+
+    def __iter__(self) -> Iterator[Chunk]:
+        while True:
+            fresh = self._restart()
+            chunk = self._reader.read(self._series, self._next, self._anchors, fresh)
+            self._next = self._next + self._anchors
+            yield chunk
+
+    def _restart(self) -> np.ndarray:
+        """Lanes at their series' end, and some others, move to a random place of a random series."""
+        lengths, lanes = self._reader.panel.lengths, len(self._series)
+        ended = self._next > lengths[self._series] - 1 - self._anchors // 4
+        fresh = ended | (self._rng.random(lanes) > GO_ON)
+        series = self._rng.choice(self._usable, lanes)
+        start = (self._rng.random(lanes) * np.maximum(1, lengths[series] - self._anchors)).astype(np.int64)
+        self._series = np.where(fresh, series, self._series)
+        self._next = np.where(fresh, start, self._next)
+        return fresh
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values only."""
+        return {"rng": self._rng.bit_generator.state, "series": self._series.tolist(), "next": self._next.tolist()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._rng.bit_generator.state = state["rng"]
+        self._series, self._next = np.array(state["series"]), np.array(state["next"])
