@@ -1,0 +1,86 @@
+"""The folders are the architecture: who may import whom, and what a process may do without."""
+
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGES = ["data", "forecasting", "pipelines", "service"]
+HEAVY = ["torch", "lightning", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake"]
+
+BLOCKED_IMPORTS = """
+import importlib, sys
+blocked, modules = sys.argv[1].split(","), sys.argv[2].split(",")
+sys.modules.update(dict.fromkeys(blocked))  # None there makes `import name` fail
+for module in modules:
+    importlib.import_module(module)
+"""
+
+
+def modules_of(root: Path, package: str) -> list[str]:
+    return [package, *(found.name for found in pkgutil.walk_packages([str(root / package)], f"{package}."))]
+
+
+def run(root: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+
+
+def test_the_import_contracts_hold(root):
+    outcome = run(root, Path(sys.executable).parent / "lint-imports", "--no-cache")
+    assert outcome.returncode == 0, outcome.stdout
+
+
+def test_every_module_of_the_service_imports_with_the_heavy_libraries_blocked(root):
+    modules = modules_of(root, "service")
+    assert "service.app" in modules
+    outcome = run(root, sys.executable, "-c", BLOCKED_IMPORTS, ",".join(HEAVY), ",".join(modules))
+    assert outcome.returncode == 0, outcome.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["train"], ["ingest"]], ids=" ".join)
+def test_the_serving_install_has_help_for_every_command(root, command):
+    extras = [*HEAVY, "exchange_calendars", "httpx", "plotly", "psycopg"]
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({extras}))
+sys.argv = ["rollcast", *{command}, "--help"]
+from pipelines.cli import main
+main()
+"""
+    outcome = run(root, sys.executable, "-c", code)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "Usage" in outcome.stdout
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_says_nothing_in_its_init(root, package):
+    assert [path for path in (root / package).rglob("__init__.py") if path.read_text().strip()] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_is_tracked_by_git_and_no_file_of_it_is_ignored(root, package):
+    tracked = run(root, "git", "ls-files", package).stdout.split()
+    assert f"{package}/__init__.py" in tracked
+    files = [path for path in (root / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert run(root, "git", "check-ignore", *files).stdout == ""
+
+
+def test_the_samples_travel_with_the_package(root):
+    tracked = run(root, "git", "ls-files", "data/samples").stdout
+    assert "machine_temperature_system_failure.csv" in tracked
+    assert "stocks.csv" in tracked
+
+
+def test_tests_are_flat(root):
+    """A `tests/data/__init__.py` would hide the package `data`."""
+    assert list((root / "tests").rglob("__init__.py")) == []
+
+
+def test_the_image_is_given_every_package(root):
+    ignored = {
+        line.strip("/") for line in (root / ".dockerignore").read_text().split("\n") if line[:1] not in ("", "#")
+    }
+    assert ignored.isdisjoint({*PACKAGES, "*", "**"})
+    assert [line for line in ignored if line.endswith("data") or line.startswith("data")] == []

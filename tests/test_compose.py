@@ -1,0 +1,230 @@
+"""The compose file, the images and the deployments say only what exists: commands, settings, flows, targets."""
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from data.settings import Settings
+
+ONE_SHOT = {"migrate", "deploy"}  # they end, so they are waited for rather than watched
+PASSWORDS = {"POSTGRES_PASSWORD": "first", "PREFECT_PASSWORD": "second"}
+
+
+@pytest.fixture(scope="module")
+def compose(root):
+    return yaml.safe_load((root / "docker-compose.yml").read_text())
+
+
+@pytest.fixture(scope="module")
+def services(compose):
+    return compose["services"]
+
+
+@pytest.fixture(scope="module")
+def dockerfile(root):
+    return (root / "Dockerfile").read_text()
+
+
+@pytest.fixture(scope="module")
+def environment(services):
+    """Every variable of every container, as (service, name, value)."""
+    return [(name, key, value) for name, service in services.items() for key, value in service["environment"].items()]
+
+
+def stages(dockerfile: str) -> dict[str, str]:
+    """Each build stage's name and text."""
+    found = re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", dockerfile, flags=re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+def compose_config(program, root: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What compose itself makes of the file; that needs the client alone, no engine."""
+    plugin = (
+        shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
+    )
+    client = ["docker", "compose"] if plugin else [str(program("docker-compose", package="docker-compose"))]
+    clean = {name: value for name, value in os.environ.items() if name not in PASSWORDS}
+    return subprocess.run(
+        [*client, "--file", root / "docker-compose.yml", "config"],
+        cwd=root, env=clean | variables, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+def test_compose_accepts_the_file_once_both_passwords_are_given(program, root):
+    outcome = compose_config(program, root, PASSWORDS)
+    assert outcome.returncode == 0, outcome.stderr
+    resolved = yaml.safe_load(outcome.stdout)["services"]
+    assert resolved["service"]["environment"]["ROLLCAST_DATABASE_URL"] == (
+        "postgresql+psycopg://rollcast:first@postgres:5432/rollcast"
+    )
+
+
+@pytest.mark.parametrize("missing", sorted(PASSWORDS))
+def test_compose_refuses_to_start_without_a_password(program, root, missing):
+    outcome = compose_config(program, root, {name: value for name, value in PASSWORDS.items() if name != missing})
+    assert outcome.returncode != 0
+    assert "head of docker-compose.yml" in outcome.stderr
+
+
+def test_no_password_has_a_default(root):
+    text = (root / "docker-compose.yml").read_text()
+    secrets = re.findall(r"\$\{(\w+)(:?[?-]?)", text)
+    assert {name for name, _ in secrets} == set(PASSWORDS)
+    assert {operator for _, operator in secrets} == {":?"}
+
+
+def test_every_setting_given_to_a_container_exists(environment):
+    prefix = str(Settings.model_config["env_prefix"])
+    ours = {key for _, key, _ in environment if key.startswith(prefix)}
+    assert ours
+    assert ours <= {f"{prefix}{name}".upper() for name in Settings.model_fields}
+
+
+def test_every_prefect_setting_given_to_a_container_exists(environment, dockerfile):
+    known = prefect_settings()
+    given = {key for _, key, _ in environment if key.startswith("PREFECT_")}
+    given |= set(re.findall(r"\b(PREFECT_\w+)=", dockerfile))
+    assert "PREFECT_API_URL" in given
+    assert given <= known
+
+
+def prefect_settings() -> set[str]:
+    from prefect.settings import Settings as PrefectSettings
+
+    def names(model) -> set[str]:
+        found = set()
+        for name, field in model.model_fields.items():
+            if hasattr(field.annotation, "model_fields"):
+                found |= names(field.annotation)
+            else:
+                found |= {f"{model.model_config.get('env_prefix', '')}{name}".upper()}
+                found |= {str(alias).upper() for alias in getattr(field.validation_alias, "choices", [])}
+        return found
+
+    return names(PrefectSettings)
+
+
+def test_nothing_is_sent_home(services, dockerfile):
+    assert re.search(r"^ENV .*DO_NOT_TRACK=1", dockerfile, flags=re.MULTILINE)
+    for name in ("prefect", "deploy", "worker"):
+        assert services[name]["environment"]["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert "MLFLOW_DISABLE_TELEMETRY=true" in stages(dockerfile)["worker"]
+
+
+def test_every_command_exists(services, dockerfile):
+    bin_folder = Path(sys.executable).parent
+    commands = [service["command"] for service in services.values() if "command" in service]
+    commands += [yaml.safe_load(words) for words in re.findall(r"^CMD (\[.*\])$", dockerfile, flags=re.MULTILINE)]
+    spoken = [
+        single.split()
+        for command in commands
+        for single in (command[2].split("&&") if command[0] == "sh" else [" ".join(command)])
+    ]
+    assert len(spoken) >= 8
+    for words in spoken:
+        if words[0] == "rollcast":
+            check_rollcast(bin_folder, words)
+        elif words[0] == "python":
+            importlib.import_module(words[2])
+        else:
+            assert words[0] == "prefect", words
+            check_prefect(bin_folder, words)
+
+
+def check_rollcast(bin_folder: Path, words: list[str]) -> None:
+    shown = subprocess.run([bin_folder / words[0], words[1], "--help"], capture_output=True, text=True)
+    assert shown.returncode == 0, words
+    for option in [word for word in words if word.startswith("--")]:
+        assert option in shown.stdout, words
+
+
+def check_prefect(bin_folder: Path, words: list[str]) -> None:
+    """Prefect's help, with the options that follow the command; its own positional names are left out."""
+    command = [word for word in words[1:4] if word in {"server", "worker", "work-pool", "start", "create", "deploy"}]
+    shown = subprocess.run([bin_folder / "prefect", *command, "--help"], capture_output=True, text=True)
+    assert shown.returncode == 0, words
+    for option in [word for word in words if word.startswith("--")]:
+        assert option in shown.stdout, (words, option)
+
+
+def test_every_image_is_pinned(services, dockerfile):
+    images = [service["image"] for service in services.values()]
+    images += re.findall(r"^ARG PYTHON=(\S+)$", dockerfile, flags=re.MULTILINE)
+    assert len(images) == len(services) + 1
+    assert [image for image in images if not re.search(r":\d+\.\d+(\.\d+)?(-[a-z]+)*$|@sha256:", image)] == []
+
+
+def test_every_port_is_published_on_loopback_alone(services):
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert sorted(ports) == ["127.0.0.1:4200:4200", "127.0.0.1:8000:8000"]
+
+
+def test_every_lasting_container_has_a_health_check_and_waits_for_what_it_needs(services):
+    for name, service in services.items():
+        assert ("healthcheck" in service) == (name not in ONE_SHOT), name
+        for needed, how in service.get("depends_on", {}).items():
+            wanted = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
+            assert how["condition"] == wanted, (name, needed)
+
+
+def test_the_schema_is_brought_up_to_date_before_anyone_uses_it(services):
+    assert list(services["migrate"]["depends_on"]) == ["postgres"]
+    users = {name for name, service in services.items() if "ROLLCAST_DATABASE_URL" in service["environment"]}
+    assert {name for name, service in services.items() if "migrate" in service.get("depends_on", {})} == users - {
+        "migrate"
+    }
+
+
+def test_every_own_container_is_built_unprivileged_and_read_only(services, dockerfile):
+    targets = stages(dockerfile)
+    for name, service in services.items():
+        if "build" not in service:
+            continue
+        assert re.search(r"^USER rollcast$", targets[service["build"]["target"]], flags=re.MULTILINE)
+        assert service["image"] == f"rollcast-{service['build']['target']}:{version()}"
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"]
+
+
+def version() -> str:
+    from importlib.metadata import version
+
+    return version("rollcast")
+
+
+def test_the_serving_image_is_installed_without_the_training_extras(dockerfile):
+    built = stages(dockerfile)
+    assert "'.[postgres]'" in built["service-build"]
+    assert "COPY --from=service-build" in built["service"]
+    assert list(built)[-1] == "service"
+
+
+def test_every_file_that_an_image_copies_or_a_container_mounts_exists(root, services, dockerfile):
+    copied = [
+        name
+        for words in re.findall(r"^COPY (?!--from)(.*)$", dockerfile, flags=re.MULTILINE)
+        for name in words.split()[:-1]
+    ]
+    mounted = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])]
+    for name in [*copied, *(path for path in mounted if path.startswith("."))]:
+        assert (root / name).exists(), name
+
+
+def test_every_deployment_names_a_flow(root):
+    from prefect import Flow
+
+    deployments = yaml.safe_load((root / "prefect.yaml").read_text())["deployments"]
+    assert deployments
+    for deployment in deployments:
+        module, _, name = deployment["entrypoint"].partition(":")
+        flow = getattr(importlib.import_module(module), name)
+        assert isinstance(flow, Flow)
+        assert flow.name == deployment["name"]
+        assert deployment["work_pool"]["name"] == "rollcast"

@@ -1,0 +1,152 @@
+"""The manual is tested: what README and CONTRIBUTING tell a reader to type exists."""
+
+import ast
+import importlib
+import importlib.util
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer
+
+PACKAGES = {"benchmarks", "data", "forecasting", "pipelines", "service"}
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def pages(root):
+    """Every page written for readers, by name."""
+    return {
+        path.name: path.read_text() for path in [root / "README.md", root / "CONTRIBUTING.md", *root.glob("docs/*.md")]
+    }
+
+
+@pytest.fixture(scope="module")
+def blocks(pages):
+    """Every fenced block, as (page, language, text)."""
+    return [(page, *fence) for page, text in pages.items() for fence in FENCE.findall(text)]
+
+
+@pytest.fixture(scope="module")
+def lines(blocks):
+    """Every command line a reader is shown, continuation lines joined, as (page, words)."""
+    texts = [
+        (page, text.replace("\\\n", " "))
+        for page, language, text in blocks
+        if language in {"", "sh", "bash", "console"}
+    ]
+    shown = [(page, line.strip().removeprefix("$ ")) for page, text in texts for line in text.splitlines()]
+    commands = ("rollcast ", "make ", "python ", ".venv/bin/")
+    return [(page, shlex.split(line, comments=True)) for page, line in shown if line.startswith(commands)]
+
+
+@pytest.fixture(scope="module")
+def tracked(root):
+    """Every text file in the repository, by its path."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True).stdout
+    paths = [root / name for name in listed.split("\0") if name]
+    return {path.relative_to(root).as_posix(): text for path in paths if (text := text_of(path)) is not None}
+
+
+def text_of(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
+        return None  # a picture, or a file that is being removed
+
+
+def test_every_rollcast_command_shown_exists_with_its_options(lines):
+    program = typer.main.get_command(importlib.import_module("pipelines.cli").app)
+    for page, words in lines:
+        if Path(words[0]).name == "rollcast":
+            assert unknown_words(program, words[1:]) == [], (page, words)
+
+
+def unknown_words(command, words: list[str]) -> list[str]:
+    """Commands and options in `words` that the program does not have."""
+    while words and hasattr(command, "commands") and not words[0].startswith("-"):
+        if words[0] not in command.commands:
+            return [words[0]]
+        command, words = command.commands[words[0]], words[1:]
+    known = {"--help"} | {option for parameter in command.params for option in parameter.opts}
+    given = [word.partition("=")[0] for word in words if word.startswith("--")]
+    return [option for option in given if option not in known]
+
+
+def test_the_check_of_commands_finds_what_does_not_exist():
+    program = typer.main.get_command(importlib.import_module("pipelines.cli").app)
+    assert unknown_words(program, ["ingest", "file.csv", "--dataset", "name"]) == []
+    assert unknown_words(program, ["digest", "file.csv"]) == ["digest"]
+    assert unknown_words(program, ["ingest", "file.csv", "--guess"]) == ["--guess"]
+
+
+def test_every_module_shown_with_python_m_exists(root, lines):
+    for page, words in lines:
+        if "-m" in words and words[words.index("-m") + 1].partition(".")[0] in PACKAGES:
+            module = words[words.index("-m") + 1]
+            assert (root / f"{module.replace('.', '/')}.py").exists(), (page, module)
+
+
+def test_every_make_target_shown_exists(root, pages, lines):
+    listed = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True).stdout
+    targets = set(re.findall(r"^  make (\S+)", listed, flags=re.MULTILINE))
+    assert {"setup", "check", "test", "test-all", "demo", "serve", "bench", "clean"} <= targets
+    shown = {word for _, words in lines if words[0] == "make" for word in words[1:] if re.fullmatch(r"[a-z-]+", word)}
+    shown |= {target for text in pages.values() for target in re.findall(r"`make ([a-z-]+)`", text)}
+    assert shown <= targets
+
+
+def test_every_python_example_compiles_and_imports_names_that_exist(blocks):
+    for page, language, text in blocks:
+        if language == "python":
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] in PACKAGES:
+                    check_names(page, str(node.module), [alias.name for alias in node.names])
+
+
+def check_names(page: str, module: str, names: list[str]) -> None:
+    """Each name is an attribute or a module of `module`."""
+    home = importlib.import_module(module)
+    for name in names:
+        assert hasattr(home, name) or importlib.util.find_spec(f"{module}.{name}"), (page, module, name)
+
+
+def test_every_local_link_leads_somewhere(root, pages):
+    for page, text in pages.items():
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
+            assert (root / target).exists(), (page, target)
+
+
+def test_every_command_of_the_changelog_exists(root):
+    program = typer.main.get_command(importlib.import_module("pipelines.cli").app)
+    for name in re.findall(r"`rollcast (\w+)", (root / "CHANGELOG.md").read_text()):
+        assert name in program.commands
+
+
+# Paths of one machine and its package mirrors, which mean nothing anywhere else. Joined so as not to find themselves.
+PRIVATE = re.compile(
+    "|".join(["/" + "root/", "/" + "work/", "/home/" + r"(?!user\b|you\b)\w", "/opt/" + "(pypi|wheels)"])
+)
+PUBLIC_HOSTS = {"pypi.org", "files.pythonhosted.org", "download.pytorch.org"}
+
+
+def test_no_tracked_file_names_a_path_of_one_machine(tracked):
+    assert [(name, found.group()) for name, text in tracked.items() if (found := PRIVATE.search(text))] == []
+
+
+def test_no_tracked_file_names_a_package_registry_but_the_public_ones(tracked):
+    index = re.compile(r"(?:index-url|find-links|trusted-host|registry)[ =:]+\"?(?:https?://)?([\w.-]+\.[a-z]{2,})")
+    named = {host for text in tracked.values() for host in index.findall(text)}
+    assert named <= PUBLIC_HOSTS
+
+
+def test_constraints_pin_every_installed_version_and_nothing_else(root):
+    lines = [line for line in (root / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[\w.]+", line)] == []
+    names = {line.partition("==")[0] for line in lines}
+    project = (root / "pyproject.toml").read_text()
+    asked = re.findall(r'^    "([A-Za-z0-9_-]+)(?:\[\w+\])?[><=!]', project, flags=re.MULTILINE)
+    assert {name.lower() for name in asked} <= names
+    assert "torch==2.13.0" in lines
