@@ -1,0 +1,134 @@
+"""Everything that can go wrong on purpose, as one family.
+
+    RollcastError
+    ├── InvalidInput         a file, an option or a request is wrong         exit 2 · 422
+    ├── NotFound             a name that nobody stored                       exit 2 · 404
+    │   ├── UnknownDataset
+    │   ├── UnknownSeries
+    │   └── UnknownModel
+    ├── Conflict             right in itself, impossible just now            exit 2 · 409
+    │   ├── AmbiguousSeries
+    │   ├── NothingObserved
+    │   └── NotTrained
+    ├── GateRefused          a candidate that is not good enough             exit 3 · 409
+    └── Unavailable          our own machinery cannot answer                 exit 1 · 503
+        ├── DamagedArtifact
+        └── StoreUnavailable
+
+Every message is one sentence: what, where, and what to do next. The values stand as attributes too.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class RollcastError(Exception):
+    """The root: `except RollcastError` catches what a user can act on, and nothing else."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InvalidInput(RollcastError):
+    """Something given to us is wrong; nothing was stored."""
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        source: str | None = None,  # the file, URL or setting
+        column: str | None = None,
+        row: int | None = None,  # as an editor counts lines: the header is 1, the first data row 2
+        pointer: str | None = None,  # JSON pointer into a request body
+    ):
+        self.source, self.column, self.row, self.pointer = source, column, row, pointer
+        where = [source, column and f"column {column!r}", row and f"row {row}"]
+        place = ", ".join(part for part in where if part)
+        super().__init__(f"{place}: {message}" if place else message)
+
+
+class NotFound(RollcastError):
+    """A name or number that is not in the catalogue."""
+
+    exit_code = 2
+
+
+class UnknownDataset(NotFound):
+    """No dataset has this name."""
+
+    def __init__(self, name: str, known: Sequence[str] = ()):
+        self.name, self.known = name, tuple(known)
+        listed = ", ".join(self.known[:10]) or "none yet"
+        super().__init__(f"there is no dataset {name!r} (known: {listed}); `rollcast ingest` makes one")
+
+
+class UnknownSeries(NotFound):
+    """No series has this id, in the dataset named or in any."""
+
+    def __init__(self, unique_id: str, dataset: str | None = None):
+        self.unique_id, self.dataset = unique_id, dataset
+        place = f"dataset {dataset!r}" if dataset else "any dataset"
+        super().__init__(f"there is no series {unique_id!r} in {place}; GET /v1/series lists them")
+
+
+class UnknownModel(NotFound):
+    """A dataset has no model of this version."""
+
+    def __init__(self, dataset: str, version: int | None = None):
+        self.dataset, self.version = dataset, version
+        which = "any model" if version is None else f"a model version {version}"
+        super().__init__(f"dataset {dataset!r} does not have {which}; `rollcast train {dataset}` registers one")
+
+
+class Conflict(RollcastError):
+    """The request is sound, but not in the present state of things."""
+
+    exit_code = 2
+
+
+class AmbiguousSeries(Conflict):
+    """The same series id lives in several datasets."""
+
+    def __init__(self, unique_id: str, datasets: Sequence[str]):
+        self.unique_id, self.datasets = unique_id, tuple(datasets)
+        listed = ", ".join(self.datasets)
+        super().__init__(f"series {unique_id!r} is in several datasets ({listed}); say which with ?dataset=")
+
+
+class NothingObserved(Conflict):
+    """A series without a single value has no origin to forecast from."""
+
+    def __init__(self, unique_id: str):
+        self.unique_id = unique_id
+        super().__init__(f"series {unique_id!r} has no value yet; observe one first")
+
+
+class NotTrained(Conflict):
+    """A dataset without a promoted model cannot forecast."""
+
+    def __init__(self, dataset: str):
+        self.dataset = dataset
+        super().__init__(f"dataset {dataset!r} has no promoted model; run `rollcast train` and `rollcast promote`")
+
+
+class GateRefused(RollcastError):
+    """The promotion gate said no; `evidence` holds the figures it decided by."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, evidence: Mapping[str, Any]):
+        self.evidence = dict(evidence)
+        super().__init__(message)
+
+
+class Unavailable(RollcastError):
+    """A store or a file of ours cannot be used; the input was not at fault."""
+
+
+class DamagedArtifact(Unavailable):
+    """Stored bytes are not the bytes that were written; they are refused before being parsed."""
+
+
+class StoreUnavailable(Unavailable):
+    """The live store cannot be reached, is locked for too long, or is newer than this program."""

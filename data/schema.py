@@ -1,0 +1,28 @@
+"""The words of a long frame: one row per series and time step.
+
+A frame holds `unique_id`, `ds`, `y`, perhaps `split`, and covariates under names of their own. On the inside `ds` is
+always an int64, read by the dataset's time kind:
+
+- `instant`: microseconds since 1970-01-01 UTC, for steps shorter than a day;
+- `date`: the same, at 00:00 UTC of the civil date, never moved by a time zone, for steps of a day and longer;
+- `step`: the integer the source counts by.
+
+A missing `y` is null in a frame and in JSON, NaN in an array.
+"""
+
+from typing import Literal, get_args
+
+SERIES = "unique_id"
+TIME = "ds"
+VALUE = "y"
+SPLIT = "split"
+CUTOFF = "cutoff"
+AVAILABLE_AT = "available_at"
+
+RESERVED = (SERIES, TIME, VALUE, SPLIT, CUTOFF, AVAILABLE_AT)
+
+TimeKind = Literal["instant", "date", "step"]
+TIME_KINDS: tuple[TimeKind, ...] = get_args(TimeKind)
+
+Split = Literal["train", "val", "test", "unused"]
+SPLITS: tuple[Split, ...] = get_args(Split)

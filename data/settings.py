@@ -1,0 +1,110 @@
+"""Every setting, with a default that works untouched.
+
+Precedence: environment (`ROLLCAST_*`), `.env`, `rollcast.toml`, default. Read once, at the edge of a process.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from data.errors import InvalidInput
+
+
+def find_home() -> Path:
+    """The nearest `.rollcast` folder from the working folder upwards; if there is none, one to be made right here."""
+    here = Path.cwd()
+    return next((f / ".rollcast" for f in (here, *here.parents) if (f / ".rollcast").is_dir()), here / ".rollcast")
+
+
+class Settings(BaseSettings):
+    """What a process may be told from outside; immutable once read."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ROLLCAST_",
+        env_file=".env",
+        env_ignore_empty=True,
+        toml_file="rollcast.toml",
+        extra="forbid",  # of our own prefix: a .env may serve other programs too
+        dotenv_filtering="match_prefix",
+        frozen=True,
+    )
+
+    home: Path = Field(default_factory=find_home, description="Folder of everything a command stores")
+    data: Path | None = Field(default=None, description="Folder with larger data sets, for benchmarks and some tests")
+    database_url: str = Field(
+        default="", repr=False, description="Live store; SQLite in the home folder unless a PostgreSQL URL is given"
+    )
+    mlflow: bool = Field(default=True, description="Mirror runs and model versions to an MLflow registry")
+    host: str = Field(default="127.0.0.1", description="Address the service listens on")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port the service listens on; 0 takes a free one")
+    future_tolerance_s: int = Field(default=300, ge=0, description="How far ahead of the clock a stamp may be, seconds")
+    max_body_bytes: int = Field(default=2_000_000, gt=0, description="Largest request body, bytes")
+    snapshot_every_s: float = Field(default=60.0, gt=0, description="Time between state snapshots, seconds")
+
+    @field_validator("home", "data")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path else None
+
+    @model_validator(mode="after")
+    def _default_database(self) -> "Settings":
+        if not self.database_url:  # the model is frozen for its users, not for its own last step
+            object.__setattr__(self, "database_url", f"sqlite:///{self.home / 'live.db'}")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags first, then environment, `.env` and `rollcast.toml`."""
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def lake_path(self) -> Path:
+        """Delta tables of history."""
+        return self.home / "lake"
+
+    @property
+    def models_path(self) -> Path:
+        """Artifacts, as folders."""
+        return self.home / "models"
+
+    @property
+    def mlflow_path(self) -> Path:
+        """MLflow's database and files."""
+        return self.home / "mlflow"
+
+    @property
+    def prefect_path(self) -> Path:
+        """Prefect's home."""
+        return self.home / "prefect"
+
+    @property
+    def runs_path(self) -> Path:
+        """Logs and checkpoints of training runs."""
+        return self.home / "runs"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; InvalidInput names the first one that is wrong."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise InvalidInput(
+            f"the setting is wrong ({first['msg'].lower()}); .env.example lists every setting",
+            source=name if name.startswith("ROLLCAST_") else f"ROLLCAST_{name}",
+        ) from None
