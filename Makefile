@@ -31,7 +31,8 @@ $(STAMP): pyproject.toml constraints.txt
 	    "$$found" -m venv $(VENV) || { rm -rf $(VENV); \
 	        echo "$$found cannot make a virtual environment: on Debian and Ubuntu install the package python3-venv" >&2; exit 1; }; \
 	fi
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@echo "installing Rollcast and the versions it was tested with into $(VENV); the first time takes a minute or two"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
 
 check: setup ## format, lint, types and import contracts, changing nothing
