@@ -1,0 +1,292 @@
+"""The live store's tables, how to open it, and how it grows from one version to the next.
+
+One schema for SQLite (the default) and PostgreSQL (by URL). A store is opened here and nowhere else: SQLite loses
+acknowledged rows when two copies of its library touch one file, and loses updates without `BEGIN IMMEDIATE`.
+"""
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from data.errors import InvalidInput, StoreUnavailable
+
+SCHEMA_VERSION = 1
+MIGRATION_LOCK = 7_305_001  # any fixed numbers: names of PostgreSQL's advisory locks
+LOG_LOCK = 7_305_002
+
+metadata = MetaData()
+Long = BigInteger().with_variant(Integer, "sqlite")  # there INTEGER has 64 bits, and as a key it is the row's address
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("season", Integer, nullable=False),
+    Column("horizon", Integer, nullable=False),
+    Column("zone", Text),
+    Column("grid", Text, nullable=False),  # frequency, phase and sessions as JSON
+    Column("target", Text, nullable=False),
+    Column("has_split", Boolean, nullable=False),
+    Column("snapshot", BigInteger),  # version of the Delta table; null before the first ingest is complete
+    Column("created_at", BigInteger, nullable=False),
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("dataset_id", ForeignKey("datasets.id"), nullable=False),
+    Column("unique_id", Text, nullable=False),
+    UniqueConstraint("dataset_id", "unique_id"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("report", Text, nullable=False),
+    Column("snapshot", BigInteger, nullable=False),
+    Column("ingested_at", BigInteger, nullable=False),
+)
+
+observations = Table(  # append-only; the current value of (series, ds) is its newest row
+    "observations",
+    metadata,
+    Column("seq", Long, primary_key=True, autoincrement=False),
+    Column("dataset_id", Integer, nullable=False),
+    Column("series_id", Integer, nullable=False),
+    Column("ds", BigInteger, nullable=False),
+    Column("y", Double),
+    Column("available_at", BigInteger, nullable=False),
+    Index("observations_by_key", "series_id", "ds", "seq"),
+    Index("observations_by_dataset", "dataset_id", "seq"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("dataset_id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("blob", LargeBinary, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("metrics", Text, nullable=False),
+    Column("artifact", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+promotions = Table(  # append-only, each row hashed with the one before it
+    "promotions",
+    metadata,
+    Column("id", Long, primary_key=True, autoincrement=False),
+    Column("dataset_id", ForeignKey("datasets.id"), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("log_seq", BigInteger, nullable=False),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("prev_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+contexts = Table(
+    "contexts",
+    metadata,
+    Column("epoch", ForeignKey("promotions.id"), primary_key=True),
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("blob", LargeBinary, nullable=False),
+)
+
+
+def now() -> int:
+    """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""
+    return time.time_ns() // 1000
+
+
+# --- opening ----------------------------------------------------------------------------------------------------------
+
+
+def open_store(database_url: str, checkpoints: bool = False) -> Engine:
+    """Connect to the live store and bring its tables up to date.
+
+    `checkpoints`: whether this process may fold SQLite's write-ahead log into the file; only the service does.
+    StoreUnavailable if the store cannot be reached or written, or is newer than this program.
+    """
+    engine = connect(database_url, checkpoints)
+    migrate(engine)
+    return engine
+
+
+def connect(database_url: str, checkpoints: bool = False) -> Engine:
+    """The one factory of engines; nothing is read or written yet, but for the folder of a SQLite file."""
+    try:
+        url = make_url(database_url)
+        if url.drivername in ("postgresql", "postgres"):
+            url = url.set(drivername="postgresql+psycopg")
+        if url.drivername == "postgresql+psycopg":
+            return _postgres(url)
+        if url.drivername == "sqlite" and url.database and url.database != ":memory:":
+            return _sqlite(url, checkpoints)
+    except (ArgumentError, NoSuchModuleError):
+        pass
+    except ModuleNotFoundError:
+        raise InvalidInput(
+            "PostgreSQL needs the package psycopg; install rollcast[postgres]", source="ROLLCAST_DATABASE_URL"
+        ) from None
+    raise InvalidInput(
+        "a store is sqlite:///path/to/file or postgresql+psycopg://user:password@host/name",
+        source="ROLLCAST_DATABASE_URL",
+    )
+
+
+def _sqlite(url: URL, checkpoints: bool) -> Engine:
+    path = Path(str(url.database))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{path.parent} cannot be made ({error.strerror}); set ROLLCAST_HOME to a folder you may write"
+        ) from None
+    engine = create_engine(url, connect_args={"timeout": 10, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # autocommit: `begin` below is the only one who opens transactions
+        for setting in ("busy_timeout = 10000", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {setting}")
+        if not checkpoints:
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A deferred transaction that reads and then writes is refused or loses updates when two processes meet.
+        reads = connection.get_execution_options().get("reads")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgres(url: URL) -> Engine:
+    limits = "-c statement_timeout=60000 -c lock_timeout=10000 -c timezone=UTC"
+    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 5, "options": limits})
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees one moment of the store and writes nothing."""
+    with _translated(engine), engine.execution_options(reads=True).begin() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine, lock: int | None = None) -> Iterator[Connection]:
+    """One transaction, durable when the block ends and undone when it raises.
+
+    SQLite has one writer at a time anyway; on PostgreSQL `lock` names what must not be written by two at once.
+    """
+    with _translated(engine), engine.begin() as connection:
+        if lock is not None and engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+        yield connection
+
+
+@contextmanager
+def _translated(engine: Engine) -> Iterator[None]:
+    """Turn a store that is locked, full, gone or unreadable into StoreUnavailable; our own mistakes stay loud."""
+    try:
+        yield
+    except (OperationalError, PoolTimeout) as error:
+        raise StoreUnavailable(_sentence(engine, error)) from error
+    except DBAPIError as error:
+        if error.connection_invalidated or type(error).__name__ in ("InterfaceError", "DatabaseError"):
+            raise StoreUnavailable(_sentence(engine, error)) from error
+        raise
+
+
+def _sentence(engine: Engine, error: Exception) -> str:
+    cause = str(getattr(error, "orig", error)).strip().splitlines()
+    place = engine.url.render_as_string(hide_password=True)
+    return f"the live store {place} cannot be used ({cause[0] if cause else 'no answer'}); check it and try again"
+
+
+# --- migrating --------------------------------------------------------------------------------------------------------
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables to SCHEMA_VERSION, one process at a time; StoreUnavailable if they are newer than that."""
+    with _prepared(engine), writing(engine, MIGRATION_LOCK) as connection:
+        schema_version.create(connection, checkfirst=True)
+        found = connection.scalar(select(func.max(schema_version.c.version)))
+        if found is not None and found > SCHEMA_VERSION:
+            raise StoreUnavailable(
+                f"the live store has schema {found}, this program knows {SCHEMA_VERSION}; upgrade rollcast"
+            )
+        if found is None:
+            metadata.create_all(connection)
+            connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+
+
+@contextmanager
+def _prepared(engine: Engine) -> Iterator[None]:
+    """SQLite's log mode is a property of the file and is changed outside transactions: under a lock of its own."""
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    path = Path(str(engine.url.database))
+    try:
+        lock = path.with_name(path.name + ".lock").open("a")
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{path.parent} cannot be written ({error.strerror}); give it to this user or set ROLLCAST_HOME"
+        ) from None
+    with lock, _translated(engine):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        raw = engine.raw_connection()
+        try:
+            if raw.cursor().execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                raw.cursor().execute("PRAGMA journal_mode = WAL")
+        finally:
+            raw.close()
+        yield
