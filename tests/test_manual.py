@@ -3,9 +3,11 @@
 import ast
 import importlib
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -145,8 +147,16 @@ def test_no_tracked_file_names_a_package_registry_but_the_public_ones(tracked):
 def test_constraints_pin_every_installed_version_and_nothing_else(root):
     lines = [line for line in (root / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
     assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[\w.]+", line)] == []
-    names = {line.partition("==")[0] for line in lines}
-    project = (root / "pyproject.toml").read_text()
-    asked = re.findall(r'^    "([A-Za-z0-9_-]+)(?:\[\w+\])?[><=!]', project, flags=re.MULTILINE)
-    assert {name.lower() for name in asked} <= names
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    names = {re.split(r"[^\w.-]", line)[0].lower() for line in asked}
+    assert names <= {line.partition("==")[0] for line in lines}
     assert "torch==2.13.0" in lines
+
+
+def test_ci_installs_every_package_whose_absence_would_skip_a_test(root, tracked):
+    script = root / ".ci" / "run"
+    asked = {package for text in tracked.values() for package in re.findall(r'package="([a-z][a-z-]+)"', text)}
+    installed = set(re.findall(r"^needs ([a-z-]+) ", script.read_text(), flags=re.MULTILINE))
+    assert {"postgresql", "docker-compose"} <= asked <= installed
+    assert os.access(script, os.X_OK)
