@@ -1,10 +1,18 @@
 """What every test may ask for."""
 
 import os
+import pwd
 import shutil
-from collections.abc import Callable
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -36,3 +44,76 @@ def program() -> Callable[..., Path]:
         pytest.skip(reason)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgres(program) -> Iterator[int]:
+    """Port of a PostgreSQL server of our own on 127.0.0.1, which trusts everyone and is thrown away at the end."""
+    initdb, server = program("initdb", package="postgresql"), program("postgres", package="postgresql")
+    # It refuses to run as root, and another user cannot enter pytest's own folders.
+    user = unprivileged()
+    folder = Path(tempfile.mkdtemp(prefix="rollcast-postgres-"))
+    if user:
+        shutil.chown(folder, user)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    asked = [
+        "--pgdata",
+        folder / "data",
+        "--username",
+        "rollcast",
+        "--auth",
+        "trust",
+        "--no-locale",
+        "--encoding",
+        "UTF8",
+    ]
+    subprocess.run([initdb, *asked, "--no-sync"], user=user, cwd=folder, check=True, capture_output=True)
+    options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+    with (folder / "log").open("wb") as log:
+        running = subprocess.Popen(
+            [server, "-D", folder / "data", "-p", str(port), *options], user=user, cwd=folder, stdout=log, stderr=log
+        )
+    try:
+        wait_for(port, running, folder / "log")
+        yield port
+    finally:
+        running.send_signal(signal.SIGINT)  # disconnect whoever is left, then stop
+        running.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres) -> Iterator[str]:
+    """URL of an empty PostgreSQL database of this test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    statement(postgres, f"CREATE DATABASE {name}")
+    yield f"postgresql+psycopg://rollcast@127.0.0.1:{postgres}/{name}"
+    statement(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def unprivileged() -> str | None:
+    """A user that servers will run as when we are root."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("postgres", "nobody") if name in known)
+
+
+def statement(port: int, sql: str) -> None:
+    with psycopg.connect(
+        host="127.0.0.1", port=port, user="rollcast", dbname="postgres", autocommit=True
+    ) as connection:
+        connection.execute(sql)
+
+
+def wait_for(port: int, running: subprocess.Popen[bytes], log: Path) -> None:
+    """Return once the server answers; fail with its log when it ended or took too long."""
+    give_up = time.monotonic() + 60
+    while running.poll() is None and time.monotonic() < give_up:
+        try:
+            return statement(port, "SELECT 1")
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+    pytest.fail(f"PostgreSQL did not start:\n{log.read_text()}")
