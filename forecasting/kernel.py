@@ -26,18 +26,17 @@ def matmul(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return product
 
 
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)), in place, as half a tanh: it cannot overflow."""
-    x *= 0.5
-    np.tanh(x, out=x)
+def from_tanh(x: np.ndarray) -> np.ndarray:
+    """σ(2a) from tanh(a), in place: (1 + tanh a) / 2 cannot overflow."""
     x += 1.0
     x *= 0.5
     return x
 
 
 def silu(x: np.ndarray) -> np.ndarray:
-    """x * sigmoid(x)."""
-    return x * sigmoid(x.copy())
+    """x σ(x)."""
+    half = 0.5 * x
+    return x * from_tanh(np.tanh(half, out=half))
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
@@ -57,12 +56,14 @@ def lstm_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray
         o = σ(W_o [x, h] + b_o)     output: what of the memory to show
         c' = f c + i g,  h' = o tanh(c')
 
-    x, h, c (B, D); weight (2D, 4D) with columns i, f, o, g; overwrites c. Returns the gates, `carry` and `hidden`.
+    x, h, c (B, D); weight (2D, 4D) with columns i, f, o (halved, see `from_tanh`) and g; overwrites c.
+    Returns the gates, `carry` and `hidden`.
     """
     width = h.shape[1]
     pre = matmul(np.concatenate([x, h], 1), weight)
     pre += bias
-    gates, new = sigmoid(pre[:, : 3 * width]), np.tanh(pre[:, 3 * width :], out=pre[:, 3 * width :])
+    np.tanh(pre, out=pre)
+    gates, new = from_tanh(pre[:, : 3 * width]), pre[:, 3 * width :]
     i, f, o = gates[:, :width], gates[:, width : 2 * width], gates[:, 2 * width :]
     c *= f
     c += i * new
@@ -75,12 +76,12 @@ def gru_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray)
         r = σ(W_r [x, h] + b_r),  u = σ(W_u [x, h] + b_u)
         n = tanh(W_n x + b_n + r (U_n h + d_n)),  h' = (1 - u) n + u h
 
-    x, h (B, D); weight (2D, 4D) with columns r, u, W_n (x rows only), U_n (h rows only).
+    x, h (B, D); weight (2D, 4D) with columns r, u (halved, see `from_tanh`), W_n (x rows only), U_n (h rows only).
     """
     width = h.shape[1]
     pre = matmul(np.concatenate([x, h], 1), weight)
     pre += bias
-    gates = sigmoid(pre[:, : 2 * width])
+    gates = from_tanh(np.tanh(pre[:, : 2 * width]))
     reset, update = gates[:, :width], gates[:, width:]
     new = np.tanh(pre[:, 2 * width : 3 * width] + reset * pre[:, 3 * width :])
     return {"reset": reset, "update": update, "new": new, "hidden": new + update * (h - new)}
@@ -91,6 +92,14 @@ def rnn_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray)
     pre = matmul(np.concatenate([x, h], 1), weight)
     pre += bias
     return {"hidden": np.tanh(pre, out=pre)}
+
+
+def _halved(weight: np.ndarray, bias: np.ndarray, sigmoids: int) -> tuple[np.ndarray, np.ndarray]:
+    """Transposed for x @ weight, the first `sigmoids` units halved: exact in binary, and saves a pass over the gates."""
+    weight, bias = weight.copy(), bias.copy()
+    weight[:sigmoids] *= 0.5
+    bias[:sigmoids] *= 0.5
+    return np.ascontiguousarray(weight.T), bias
 
 
 class Kernel:
@@ -115,12 +124,13 @@ class Kernel:
         if self.config.kind == "gru":
             nothing, none = np.zeros_like(w[: len(w) // 3]), 2 * len(w) // 3
             stacked = np.concatenate([np.concatenate([w, nothing]), np.concatenate([u[:none], nothing, u[none:]])], 1)
-            return np.ascontiguousarray(stacked.T), np.concatenate([b[:none] + d[:none], b[none:], d[none:]])
+            bias = np.concatenate([b[:none] + d[:none], b[none:], d[none:]])
+            return _halved(stacked, bias, none)
         stacked, bias = np.concatenate([w, u], 1), b + d
-        if self.config.kind == "lstm":  # torch keeps i, f, g, o; the three sigmoids side by side are one call
-            order = np.concatenate([np.split(np.arange(len(bias)), 4)[k] for k in (0, 1, 3, 2)])
-            stacked, bias = stacked[order], bias[order]
-        return np.ascontiguousarray(stacked.T), bias
+        if self.config.kind == "rnn":
+            return _halved(stacked, bias, 0)
+        order = np.concatenate([np.split(np.arange(len(bias)), 4)[k] for k in (0, 1, 3, 2)])  # torch keeps i, f, g, o
+        return _halved(stacked[order], bias[order], 3 * len(bias) // 4)
 
     def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
         y = matmul(x, self._dense[name])

@@ -16,8 +16,9 @@ from forecasting.config import BASELINES, ModelConfig
 from forecasting.kernel import Gates, Kernel
 from forecasting.quantiles import assemble
 from forecasting.scaling import elapsed, fill
+from forecasting.threads import cores, each
 
-BLOCK = 512  # rows rolled together: their arrays stay in the cache
+BLOCK = 256  # rows rolled together by one thread: their arrays stay in the cache
 
 
 @dataclass
@@ -96,10 +97,8 @@ class Roller:
         context (N, W + R) float64, NaN where missing or before the first value; its last column is grid step
         `origin` (N,). The intervals do not learn here: a model may have been fitted to these very values.
         """
-        blocks = [
-            self._start(context[i : i + BLOCK], np.asarray(origin)[i : i + BLOCK]) for i in range(0, len(context), BLOCK)
-        ]
-        arrays = [block.arrays for block in blocks] or [self.empty(0).arrays]
+        states = each(lambda rows: self._start(context[rows], np.asarray(origin)[rows]), _blocks(len(context)))
+        arrays = [state.arrays for state in states] or [self.empty(0).arrays]
         return RollingState({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]})
 
     def _start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
@@ -128,11 +127,13 @@ class Roller:
         rows, steps, values = np.asarray(rows)[order], np.asarray(steps)[order], np.asarray(values, np.float64)[order]
         unique, begin = np.unique(rows, return_index=True)
         stop = np.append(begin[1:], len(rows))
-        for i in range(0, len(unique), BLOCK):
-            chosen = unique[i : i + BLOCK]
-            block = state.take(chosen)
-            self._fold(block, begin[i : i + BLOCK].copy(), stop[i : i + BLOCK], steps, values)
-            state.put(chosen, block)
+
+        def roll(part: slice) -> None:
+            block = state.take(unique[part])
+            self._fold(block, begin[part].copy(), stop[part], steps, values)
+            state.put(unique[part], block)
+
+        each(roll, _blocks(len(unique)))
 
     def _fold(
         self, block: RollingState, at: np.ndarray, stop: np.ndarray, steps: np.ndarray, values: np.ndarray
@@ -211,11 +212,11 @@ class Roller:
 
         Known up to the origin, and pure: the state does not change.
         """
-        return self._levels_first(self._core, state.take(rows)).transpose(0, 2, 1)[:, :horizon]
+        return self._answer(self._core, state, rows, horizon)
 
     def fallback(self, state: RollingState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
         """The same shape from the seasonal naive, with its own error quantiles: the answer of last resort."""
-        return self._levels_first(self._fallback, state.take(rows)).transpose(0, 2, 1)[:, :horizon]
+        return self._answer(self._fallback, state, rows, horizon)
 
     def warming(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
         """(k,) bool: too few real values since the anchor for the model to answer; the fallback does."""
@@ -225,6 +226,11 @@ class Roller:
         """The gate activations of the step that `value` would cause, layer by layer; the state does not change."""
         return self._step(state.take(np.array([row])), np.array([value]))
 
+    def _answer(self, core: Kernel | Baseline, state: RollingState, rows: np.ndarray, horizon: int | None) -> np.ndarray:
+        parts = each(lambda part: self._levels_first(core, state.take(rows[part])), _blocks(len(rows)))
+        quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
+        return quantiles.transpose(0, 2, 1)[:, :horizon]
+
     def _levels_first(self, core: Kernel | Baseline, state: RollingState) -> np.ndarray:
         """(n, L, H) float64 calibrated quantiles in data units."""
         features, level, scale = core.features(state.ring, state.gap == 0, state.gap)
@@ -233,6 +239,12 @@ class Roller:
         factors = self._factors if core is self._core else np.ones_like(self._factors)
         increments *= factors[None, None] * widths[:, None, None]
         return assemble(median, increments) * scale[:, None] + level[:, None]
+
+
+def _blocks(rows: int) -> list[slice]:
+    """Slices of at most BLOCK rows; enough of them for every core once there are rows to share."""
+    size = max(32, min(BLOCK, -(-rows // cores())))
+    return [slice(i, min(i + size, rows)) for i in range(0, rows, size)]
 
 
 def _core(bundle: Bundle) -> Kernel | Baseline:
