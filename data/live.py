@@ -6,7 +6,7 @@ has seen everything before it.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
@@ -92,13 +92,17 @@ _CURRENT = {
 }
 
 
-def log(engine: Engine, dataset_id: int, after: int = 0, upto: int | None = None) -> Log:
-    """A dataset's rows with after < seq <= upto, oldest first; `upto` None reads to the end."""
+def log(
+    engine: Engine, dataset_id: int, after: int = 0, upto: int | None = None, series: Collection[int] | None = None
+) -> Log:
+    """A dataset's rows with after < seq <= upto, oldest first; `upto` None reads to the end, `series` only those."""
     table = tables.observations.c
     query = select(table.seq, table.series_id, table.ds, table.available_at, table.y)
     query = query.where(table.dataset_id == dataset_id, table.seq > after).order_by(table.seq)
     if upto is not None:
         query = query.where(table.seq <= upto)
+    if series is not None:
+        query = query.where(table.series_id.in_(series))
     integers, values = [np.empty((4, 0), np.int64)], [np.empty(0)]
     with reading(engine) as connection:
         for chunk in connection.execution_options(yield_per=CHUNK).execute(query).partitions():

@@ -1,0 +1,61 @@
+"""The app factory: `uvicorn service.app:create_app --factory`."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+
+from data import tables
+from data.settings import Settings, load_settings
+from service import errors, openapi
+from service.guard import Guard
+from service.routers import docs, forecasts, health, models, observations, series
+from service.runtime import Runtime
+
+DESCRIPTION = "Forecasts that read a series once and then roll forward with every observation."
+ROUTERS = (observations, forecasts, series, models, health, docs)  # `/v1/series/{id}` takes what those before leave
+
+
+def create_app(settings: Settings | None = None, clock: Callable[[], int] = tables.now) -> FastAPI:
+    """The service on one live store. It answers at once; `/health/ready` says when its states are restored.
+
+    clock: microseconds since 1970 UTC, against which stamps are too far in the future.
+    """
+    runtime = Runtime(settings or load_settings(), clock)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        runtime.start()
+        yield
+        await run_in_threadpool(runtime.stop)
+
+    app = FastAPI(
+        title="Rollcast",
+        description=DESCRIPTION,
+        version=health.package_version(),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.runtime = runtime
+    for module in ROUTERS:
+        app.include_router(module.router)
+    errors.install(app)
+    app.add_middleware(Guard, metrics=runtime.metrics, max_body_bytes=runtime.settings.max_body_bytes)
+    _complete_openapi(app)
+    return app
+
+
+def _complete_openapi(app: FastAPI) -> None:
+    plain = app.openapi
+
+    def complete() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = openapi.with_schemas(plain())
+        return app.openapi_schema
+
+    app.openapi = complete  # type: ignore[method-assign]

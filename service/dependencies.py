@@ -1,0 +1,48 @@
+"""What handlers ask for by name: the runtime, the series of the path, the document of the body."""
+
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+
+from data.errors import AmbiguousSeries, NotFound, UnknownDataset
+from service.arrivals import ambiguous_series, unknown_series
+from service.datasets import Target
+from service.errors import Fault, Problem
+from service.parsing import decode
+from service.runtime import Runtime
+
+OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+
+
+def runtime_of(request: Request) -> Runtime:
+    """The runtime, once its states are restored. Raises Problem (503) before."""
+    runtime: Runtime = request.app.state.runtime
+    runtime.require_restored()
+    return runtime
+
+
+def target_of(request: Request, runtime: Runtime, dataset: str | None) -> Target:
+    """The series that the path names. Raises Problem: 404 where there is none, 409 where there are several."""
+    try:
+        return runtime.directory.find(request.path_params["unique_id"], dataset)
+    except UnknownDataset:
+        fault = Fault("/query/dataset", "is not a dataset")
+        raise Problem(404, "unknown_dataset", "There is no such dataset; GET /v1/series lists them.", [fault]) from None
+    except NotFound:
+        raise unknown_series([Fault("/path/unique_id", "is not a series")]) from None
+    except AmbiguousSeries as error:
+        raise ambiguous_series([Fault("/path/unique_id", "is a series of several datasets")], error.datasets) from None
+
+
+async def document_of(request: Request) -> Any:
+    """The JSON body. Raises Problem: 415 for any other media type, 413 beyond the limit, 422 for what is not JSON."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Problem(415, "unsupported_media_type", "Send the body as application/json.")
+    return decode(await request.body())
+
+
+def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """JSON, with NumPy arrays as lists."""
+    return Response(orjson.dumps(content, option=OPTIONS), status, headers, "application/json")

@@ -1,0 +1,63 @@
+"""What the OpenAPI document says about routes that read their requests themselves."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from service import schemas
+from service.errors import MEDIA_TYPE
+
+PROBLEMS = {
+    404: "Nothing has this name",
+    409: "Not in the present state of things; `code` says why",
+    413: "The body is too large",
+    415: "The body is not plain JSON",
+    422: "Something in the request is wrong; `errors` points at it",
+    503: "Not now; Retry-After says when",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Problem details as the answers of these statuses."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": PROBLEMS[status], "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses
+    }
+
+
+def parameter(
+    name: str, description: str, schema: dict[str, Any], place: str = "query", example: Any = None
+) -> dict[str, Any]:
+    """One parameter; those of the path are required."""
+    found = {"name": name, "in": place, "required": place == "path", "description": description, "schema": schema}
+    return found if example is None else {**found, "example": example}
+
+
+UNIQUE_ID = parameter("unique_id", "The series' id", {"type": "string"}, "path", "machine_temperature")
+DATASET = parameter("dataset", "Needed only where several datasets have this id", {"type": "string"})
+HORIZON = parameter("horizon", "Steps ahead; the trained horizon unless given", {"type": "integer", "minimum": 1})
+LEVEL = parameter(
+    "level", "Central intervals in per cent, such as 80,95; not together with quantiles", {"type": "string"}
+)
+QUANTILES = parameter("quantiles", "Quantile levels, such as 0.1,0.5,0.9; not together with level", {"type": "string"})
+LIMIT = parameter("limit", "Series on a page", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100})
+SEARCH = parameter("search", "A part of the id, in any case", {"type": "string"})
+CURSOR = parameter("cursor", "`next` of the page before", {"type": "string"})
+
+
+def body(whole: type[BaseModel], row: type[BaseModel]) -> dict[str, Any]:
+    """A JSON body: the rows under `observations`, or a bare list of them, or one."""
+    one = {"$ref": f"#/components/schemas/{row.__name__}"}
+    either = [{"$ref": f"#/components/schemas/{whole.__name__}"}, {"type": "array", "items": one, "minItems": 1}, one]
+    example = {"observations": row.model_config["json_schema_extra"]["examples"]}  # type: ignore[index]
+    return {"required": True, "content": {"application/json": {"schema": {"anyOf": either}, "example": example}}}
+
+
+def with_schemas(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with the models that only this module refers to."""
+    known = document.setdefault("components", {}).setdefault("schemas", {})
+    for model in (schemas.Problem, schemas.Observations, schemas.SeriesObservations):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        known.update(schema.pop("$defs", {}))
+        known[model.__name__] = schema
+    return document

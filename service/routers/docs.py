@@ -1,0 +1,41 @@
+"""The API's manual: one page of our own, drawn from /openapi.json, that needs nothing from any other host."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from fastapi import APIRouter, Response
+
+router = APIRouter(include_in_schema=False)
+
+STATIC = Path(__file__).parent.parent / "static"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+@router.get("/docs")
+async def page() -> Response:
+    """The page; its script and style come from the two routes below."""
+    return Response(_file("docs.html"), media_type="text/html", headers={"Content-Security-Policy": POLICY})
+
+
+@router.get("/docs/docs.js")
+async def script() -> Response:
+    return Response(_file("docs.js"), media_type="text/javascript")
+
+
+@router.get("/docs/docs.css")
+async def style() -> Response:
+    return Response(_file("docs.css"), media_type="text/css")
+
+
+@lru_cache
+def _file(name: str) -> bytes:
+    return (STATIC / name).read_bytes()

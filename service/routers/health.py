@@ -1,0 +1,72 @@
+"""Is it alive, is it ready, what is it, and how does it do."""
+
+import platform
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from service import openapi, schemas
+from service.datasets import Served
+from service.dependencies import answer
+from service.runtime import Runtime
+
+router = APIRouter(tags=["health"])
+
+NO_MODEL = "No model is promoted yet: observations are stored, forecasts wait for `rollcast promote`."
+
+
+@router.get("/health/live", response_model=schemas.Health)
+async def live() -> Response:
+    """The event loop answers."""
+    return answer({"status": "live"})
+
+
+@router.get("/health/ready", response_model=schemas.Health, responses=openapi.problems(503))
+async def ready(request: Request) -> Response:
+    """States are restored and the store works. With no model promoted the service is ready too, and says so."""
+    runtime: Runtime = request.app.state.runtime
+    datasets = [_of(served) for served in runtime.served()]
+    readiness = runtime.readiness
+    if not readiness.ready:
+        body = {"status": "not_ready", "detail": readiness.reason, "datasets": datasets}
+        return answer(body, 503, {"Retry-After": "1"})
+    detail = None if any(line["model"] for line in datasets) else NO_MODEL
+    return answer({"status": "ready", "detail": detail, "datasets": datasets})
+
+
+@router.get("/version", response_model=schemas.Version)
+async def read_version(request: Request) -> Response:
+    """What runs here, and which model answers for which dataset."""
+    runtime: Runtime = request.app.state.runtime
+    models = {served.name: champion.model for served in runtime.served() if (champion := served.champion)}
+    body = {"name": "rollcast", "version": package_version(), "python": platform.python_version(), "models": models}
+    return answer(body)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request) -> Response:
+    """Prometheus exposition format."""
+    runtime: Runtime = request.app.state.runtime
+    page = runtime.metrics.page(runtime.served())
+    return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@lru_cache
+def package_version() -> str:
+    try:
+        return version("rollcast")
+    except PackageNotFoundError:  # run from a folder that was never installed
+        return "0+unknown"
+
+
+def _of(served: Served) -> dict[str, Any]:
+    champion = served.champion
+    return {
+        "dataset": served.name,
+        "series": len(served.series),
+        "model": champion.model if champion else None,
+        "stale": champion.states.stale if champion else 0,
+        "problem": served.problem,
+    }

@@ -1,0 +1,84 @@
+"""The service behind its routes: the store, the directory of series, the writer and the watcher, and their lives."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from data import tables
+from data.settings import Settings
+from service.arrivals import Arrivals
+from service.datasets import Directory, Served
+from service.errors import not_available
+from service.metrics import Metrics
+from service.watcher import Watcher
+from service.writer import Receipt, Request, Writer
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether requests are answered; and if not, why, in one sentence."""
+
+    ready: bool
+    reason: str | None
+
+
+class Runtime:
+    """Starts at once and restores in the background; `readiness` says when it may be asked."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], int] = tables.now) -> None:
+        """clock: microseconds since 1970 UTC."""
+        self.settings, self.clock = settings, clock
+        self.directory = Directory()
+        self.metrics = Metrics()
+        self._engine = tables.connect(settings.database_url, checkpoints=True)
+        self._migrated = threading.Event()
+        self._writer = Writer(self._engine, self.metrics, settings.snapshot_every_s, self.served)
+        self._watcher = Watcher(self.engine, self._writer, self.metrics, self._publish, settings.poll_every_s)
+
+    def start(self) -> None:
+        self._writer.start()
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Finish what was taken in, write the snapshots, close the store."""
+        self._watcher.stop()
+        self._writer.stop()
+        self._engine.dispose()
+
+    def engine(self) -> Engine:
+        """The store, brought up to date the first time it answers. Raises StoreUnavailable."""
+        if not self._migrated.is_set():
+            tables.migrate(self._engine)
+            self._migrated.set()
+        return self._engine
+
+    def served(self) -> Sequence[Served]:
+        return list(self.directory.datasets.values())
+
+    @property
+    def readiness(self) -> Readiness:
+        if not self._watcher.ready.is_set():
+            return Readiness(False, self._watcher.problem or "The states are being restored.")
+        if not self._writer.is_alive():
+            return Readiness(False, "The writer has ended; restart the service.")
+        if not self._writer.store_works:
+            return Readiness(False, "The live store cannot be written.")
+        return Readiness(self._watcher.problem is None, self._watcher.problem)
+
+    def require_restored(self) -> None:
+        """Raises Problem (503) while the states are being restored."""
+        if not self._watcher.ready.is_set():
+            raise not_available("not_ready", self.readiness.reason or "The service is starting.")
+
+    async def observe(self, arrivals: Sequence[Arrivals], rows: int) -> Receipt:
+        """Store, then advance. Returns when the rows are durable and their series' forecasts know them."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Receipt] = loop.create_future()
+        self._writer.observe(Request(arrivals, rows, future, loop))
+        return await future
+
+    def _publish(self, directory: Directory) -> None:
+        self.directory = directory

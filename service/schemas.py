@@ -1,0 +1,218 @@
+"""Every body on the wire, for the OpenAPI document and for tests that hold the answers to it.
+
+The hot routes read and write plain values; these models are their contract, not their code.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Ds = Annotated[
+    str | int,
+    Field(description="RFC 3339 with offset below a day, a date from a day up, an integer for integer time"),
+]
+Unique = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Observation(Strict):
+    """One value of the series in the path."""
+
+    ds: Ds
+    y: Annotated[float | None, Field(description="null: known to be missing", ge=-1e30, le=1e30)]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ds": "2014-02-19T15:25:00Z", "y": 71.3}]})
+
+
+class SeriesObservation(Observation):
+    """One value of any series."""
+
+    unique_id: Unique
+    dataset: Annotated[str | None, Field(description="needed only where several datasets have this id")] = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"unique_id": "machine_temperature", "ds": "2014-02-19T15:25:00Z", "y": 71.3}]}
+    )
+
+
+class Observations(Strict):
+    """Values of the series in the path; a bare list or a single row will do as well."""
+
+    observations: Annotated[list[Observation], Field(min_length=1)]
+
+
+class SeriesObservations(Strict):
+    """Values of any series; a bare list or a single row will do as well."""
+
+    observations: Annotated[list[SeriesObservation], Field(min_length=1)]
+
+
+class Counts(Strict):
+    """How many rows met which outcome; they add up to `received`."""
+
+    applied: int
+    duplicate: int
+    corrected: int
+    late: int
+
+
+class Observed(Strict):
+    """What became of the rows. They are durable, and every later forecast knows them."""
+
+    received: int
+    counts: Counts
+    outcomes: Annotated[
+        list[Literal["applied", "duplicate", "corrected", "late"]], Field(description="one for each row, in its order")
+    ]
+    snapped: Annotated[int, Field(description="stamps between two steps of the grid, moved down to the earlier one")]
+    sequence: Annotated[int, Field(description="position of the log that forecasts now know")]
+
+
+class Model(Strict):
+    """What answered."""
+
+    kind: str
+    version: int
+    digest: str
+
+
+class Trust(Strict):
+    """How far an answer can be relied on."""
+
+    status: Annotated[
+        Literal["ok", "warming", "degraded", "empty", "no_model"],
+        Field(description="warming and degraded: answered by the seasonal naive or from an older state"),
+    ]
+    flags: list[Literal["warming", "fallback", "stale", "reanchored", "imputed"]]
+    observed: Annotated[int, Field(description="real values since the state's anchor")] = 0
+    imputed: Annotated[int, Field(description="missing steps since the promotion")] = 0
+    reanchored: Annotated[int, Field(description="restarts after a silence longer than the window")] = 0
+
+
+class Interval(Strict):
+    lower: list[float]
+    upper: list[float]
+
+
+class Forecast(Trust):
+    """Quantiles for the steps after the last stored observation."""
+
+    dataset: str
+    unique_id: Unique
+    model: Model
+    origin: Ds
+    sequence: Annotated[int, Field(description="position of the log that this series' state knows")]
+    freq: str
+    horizon: int
+    ds: list[str] | list[int]
+    mean: list[float]
+    quantiles: dict[str, list[float]]
+    intervals: dict[str, Interval]
+
+
+class SeriesSummary(Trust):
+    """One line of the listing."""
+
+    dataset: str
+    unique_id: Unique
+    origin: Ds | None
+    sequence: int
+
+
+class Series(SeriesSummary):
+    """One series and its state."""
+
+    freq: str
+    kind: Literal["instant", "date", "step"]
+    season: int
+    horizon: int
+    target: str
+    model: Model | None
+
+
+class SeriesPage(Strict):
+    """One page of series, ordered by id and dataset."""
+
+    series: list[SeriesSummary]
+    total: Annotated[int, Field(description="of all pages")]
+    next: Annotated[str | None, Field(description="`cursor` of the next page; null on the last one")]
+
+
+class RegisteredModel(Strict):
+    """One version of a dataset's model."""
+
+    dataset: str
+    version: int
+    kind: str
+    digest: str
+    status: Literal["champion", "previous", "candidate", "refused"]
+    metrics: dict[str, Any]
+    created_at: str
+
+
+class Models(Strict):
+    models: list[RegisteredModel]
+
+
+class DatasetHealth(Strict):
+    """What answers for one dataset."""
+
+    dataset: str
+    series: int
+    model: Model | None
+    stale: Annotated[int, Field(description="series whose state could not follow the log")]
+    problem: str | None
+
+
+class Health(Strict):
+    """Whether requests are answered."""
+
+    status: Literal["live", "ready", "not_ready"]
+    detail: str | None = None
+    datasets: list[DatasetHealth] = []
+
+
+class Version(Strict):
+    """What runs here."""
+
+    name: str
+    version: str
+    python: str
+    models: dict[str, Model]
+
+
+class Fault(Strict):
+    pointer: Annotated[str, Field(description="JSON pointer into the body; /query/… and /path/… outside it")]
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457. At most 20 errors and 4 kB, and never what was sent."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    errors: list[Fault] = []
+    candidates: list[str] = []
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Invalid request",
+                    "status": 422,
+                    "code": "invalid_observation",
+                    "detail": "/0/y must be a number, or null where it is missing.",
+                    "request_id": "6f1c0c9f0b7b4a7e9d7f6f0a3d1c2b3a",
+                    "errors": [{"pointer": "/0/y", "message": "must be a number, or null where it is missing"}],
+                }
+            ]
+        }
+    )

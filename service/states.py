@@ -1,0 +1,138 @@
+"""The states of one dataset under one model: written by one thread, read by any without a lock.
+
+The writer works on copies of rows and puts them back between two bumps of a per-row counter; a reader copies the row it
+wants and tries again when the counter moved or was odd meanwhile.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.rolling import Roller, RollingState
+
+BEGINNING = -(2**62)  # grid step before every other: the origin of a series with no value yet
+
+
+@dataclass(frozen=True)
+class Row:
+    """A consistent copy of one series' state."""
+
+    state: RollingState  # of one row
+    sequence: int  # log position of the last row that this series' state knows
+    stale: bool  # the state could not follow the log; an answer has to say so
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """Everything that grows together, replaced as one."""
+
+    state: RollingState
+    series: np.ndarray  # (n,) int64, surrogate ids
+    sequence: np.ndarray  # (n,) int64
+    counter: np.ndarray  # (n,) int64, odd while the row is being written
+    stale: np.ndarray  # (n,) bool
+
+
+class States:
+    """Rolling states by surrogate series id."""
+
+    def __init__(self, roller: Roller, series: np.ndarray, state: RollingState, sequence: np.ndarray) -> None:
+        """`state` has one row for each of `series` (n,); `sequence` (n,) is the log position each of them knows."""
+        self.roller = roller
+        self._rows: dict[int, int] = {}
+        none = np.zeros(0, np.int64)
+        self._arrays = _Arrays(roller.empty(0), none, none, none, none.astype(bool))
+        self.dirty: set[int] = set()  # rows written since they were last put into a snapshot
+        self._append(series, state, sequence)
+
+    def __len__(self) -> int:
+        return len(self._arrays.series)
+
+    def __contains__(self, series: int) -> bool:
+        return series in self._rows
+
+    @property
+    def series(self) -> np.ndarray:
+        """(n,) surrogate ids, in row order."""
+        return self._arrays.series
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self._arrays.state.arrays.values())
+
+    def read(self, series: int) -> Row | None:
+        """A consistent copy of one series, or None where it has no state."""
+        row = self._rows.get(series)
+        if row is None:
+            return None
+        only = np.array([row])
+        while True:
+            arrays = self._arrays
+            before = arrays.counter[row]
+            found = Row(arrays.state.take(only), int(arrays.sequence[row]), bool(arrays.stale[row]))
+            if before % 2 == 0 and before == arrays.counter[row]:
+                return found
+            time.sleep(0)  # lets the writer finish
+
+    def origins(self, series: np.ndarray) -> np.ndarray:
+        """(k,) grid step of each series' origin; `BEGINNING` where no value has been folded in yet. Writer only."""
+        rows = np.array([self._rows.get(one, -1) for one in series.tolist()], np.int64)
+        if not len(self):
+            return np.full(len(rows), BEGINNING)
+        state = self._arrays.state
+        blank = (rows < 0) | ((state.observed[rows] == 0) & (state.imputed[rows] == 0))
+        return np.where(blank, BEGINNING, state.origin[rows])
+
+    def ensure(self, series: Sequence[int]) -> None:
+        """Give every unknown series an empty state. Writer only."""
+        missing = [one for one in dict.fromkeys(series) if one not in self._rows]
+        if missing:
+            fresh = self.roller.empty(len(missing))
+            self._append(np.array(missing, np.int64), fresh, np.zeros(len(missing), np.int64))
+
+    def rows_of(self, series: np.ndarray) -> np.ndarray:
+        """(k,) rows of series that have one."""
+        return np.array([self._rows[one] for one in series.tolist()], np.int64)
+
+    def copy(self, rows: np.ndarray) -> tuple[RollingState, np.ndarray]:
+        """Copies of rows and their sequences. Writer only."""
+        return self._arrays.state.take(rows), self._arrays.sequence[rows]
+
+    def publish(self, rows: np.ndarray, state: RollingState, sequence: np.ndarray) -> None:
+        """Put rows (distinct) back, each of them whole to any reader. Writer only."""
+        arrays = self._arrays
+        arrays.counter[rows] += 1
+        arrays.state.put(rows, state)
+        arrays.sequence[rows] = np.maximum(arrays.sequence[rows], sequence)
+        arrays.stale[rows] = False
+        arrays.counter[rows] += 1
+        self.dirty.update(rows.tolist())
+
+    def mark_stale(self, rows: np.ndarray) -> None:
+        """These rows did not follow the log; their answers say so until they do. Writer only."""
+        self._arrays.stale[rows] = True
+
+    def stale_rows(self, rows: np.ndarray) -> np.ndarray:
+        """(k,) bool copy: which of these rows did not follow the log."""
+        stale: np.ndarray = self._arrays.stale[rows]
+        return stale
+
+    @property
+    def stale(self) -> int:
+        """Number of series whose state did not follow the log."""
+        return int(self._arrays.stale.sum())
+
+    def _append(self, series: np.ndarray, state: RollingState, sequence: np.ndarray) -> None:
+        old, first = self._arrays, len(self)
+        more = len(series)
+        self._arrays = _Arrays(
+            old.state.append(state) if first else state,
+            np.concatenate([old.series, series]),
+            np.concatenate([old.sequence, sequence]),
+            np.concatenate([old.counter, np.zeros(more, np.int64)]),
+            np.concatenate([old.stale, np.zeros(more, bool)]),
+        )
+        self._rows.update(zip(series.tolist(), range(first, first + more), strict=True))
+        self.dirty.update(range(first, first + more))

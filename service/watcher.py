@@ -1,0 +1,120 @@
+"""The second thread: it looks for what was ingested and promoted, and builds champions beside the running ones."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sqlalchemy import Engine
+
+from data import catalogue, live, models, tables
+from data.errors import RollcastError, StoreUnavailable
+from data.models import Promotion
+from service import restoring
+from service.datasets import Directory, Served
+from service.metrics import Metrics
+from service.writer import Writer
+
+log = logging.getLogger("rollcast.service")
+
+
+class Watcher(threading.Thread):
+    """Keeps the directory and the champions as the store says they should be."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Engine],
+        writer: Writer,
+        metrics: Metrics,
+        publish: Callable[[Directory], None],
+        every_s: float,
+    ) -> None:
+        super().__init__(name="rollcast-watcher", daemon=True)
+        self._connect, self._writer, self._metrics = connect, writer, metrics
+        self._publish, self._every = publish, every_s
+        self._stopping = threading.Event()
+        self._served: dict[int, Served] = {}
+        self._counts: dict[int, int] = {}
+        self._epochs: dict[int, int] = {}  # of what was built, or found to be damaged
+        self._decided = 0  # last decision seen
+        self._fresh: set[int] = set()  # datasets whose promoted model was not looked for yet
+        self.ready = threading.Event()  # everything promoted when the service started is answering
+        self.problem: str | None = "The states are being restored."
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join()
+
+    def run(self) -> None:
+        wait = 0.0
+        while not self._stopping.wait(wait):
+            wait = self._every
+            try:
+                self._look(self._connect())
+            except RollcastError as error:
+                log.warning("the store was not read: %s", error)
+                self.problem = "The live store does not answer."
+            except Exception:
+                log.exception("the store was not read")
+                self.problem = "The live store could not be read."
+            else:
+                self.problem = None
+
+    def _look(self, engine: Engine) -> None:
+        """One round. Raises StoreUnavailable when the store does not answer; the next round starts afresh."""
+        self._fresh |= self._read_catalogue(engine)
+        decided = models.promotions(engine, after=self._decided)
+        for number in self._fresh | ({one.dataset_id for one in decided} & self._served.keys()):
+            self._take_over(engine, self._served[number])
+        self._fresh.clear()
+        self._decided = decided[-1].id if decided else self._decided
+        if not self.ready.is_set():
+            self._writer.after_all(self.ready.set)
+            return
+        if any(c and live.last_seq(engine, c.dataset_id) > c.seq for c in (s.champion for s in self._served.values())):
+            self._writer.look()
+        if not self._writer.store_works:
+            with tables.writing(engine):
+                self._writer.store_works = True
+
+    def _read_catalogue(self, engine: Engine) -> set[int]:
+        """Publish what is new. Returns the ids of datasets never seen before."""
+        new, changed = set(), False
+        for dataset in catalogue.datasets(engine):
+            count = catalogue.count_series(engine, dataset.id)
+            served = self._served.get(dataset.id)
+            if served is not None and served.dataset == dataset and self._counts[dataset.id] == count:
+                continue
+            series = {unique_id: number for number, unique_id in catalogue.series(engine, dataset.id)}
+            if served is None:
+                self._served[dataset.id] = Served(dataset, series)
+                new.add(dataset.id)
+            else:
+                served.dataset, served.series = dataset, series
+            self._counts[dataset.id], changed = len(series), True
+        if changed:
+            self._publish(Directory.of({served.name: served for served in self._served.values()}))
+        return new
+
+    def _take_over(self, engine: Engine, served: Served) -> None:
+        """Build what is promoted, unless it answers already, and hand it to the writer."""
+        promotion = models.served(engine, served.dataset.id)
+        if promotion is None or self._epochs.get(served.dataset.id) == promotion.id:
+            return
+        try:
+            champion, replayed = restoring.build(engine, served.dataset, promotion)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            self._refuse(served, promotion, error)
+            return
+        self._epochs[served.dataset.id] = promotion.id
+        reason = "restart" if not self.ready.is_set() else "promotion"
+        self._metrics.restored(reason)
+        self._metrics.replayed(reason, replayed)
+        self._writer.install(served, champion)
+
+    def _refuse(self, served: Served, promotion: Promotion, error: Exception) -> None:
+        """What is damaged stays so until something else is promoted; what answered before goes on answering."""
+        log.error("version %d of dataset %s cannot be served", promotion.version, served.name, exc_info=error)
+        self._epochs[served.dataset.id] = promotion.id
+        served.problem = f"Version {promotion.version} was promoted but cannot be served; promote another one."

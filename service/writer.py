@@ -1,0 +1,309 @@
+"""The one thread that moves anything: it commits observations, then advances states, then answers.
+
+It has no timer for batches: while one commit waits for the disk the next requests queue, and all of them make the next
+commit. Between two batches it takes over new champions and writes snapshots, one shard at a time.
+"""
+
+import logging
+import queue
+import threading
+import time
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Engine
+
+from data import live
+from data.errors import RollcastError, StoreUnavailable
+from data.live import Log, Observation
+from data.tables import now
+from service import folding
+from service.arrivals import Arrivals
+from service.champion import Champion
+from service.datasets import Served
+from service.metrics import Metrics
+from service.outcomes import Key, Outcome, judge
+from service.snapshots import Pass
+
+log = logging.getLogger("rollcast.service")
+
+LARGEST_BATCH = 20_000  # rows in one commit
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of one request: an outcome for each of its rows, and the log's position that its answers know."""
+
+    outcomes: list[Outcome]
+    sequence: int
+    snapped: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """Observations on their way in. `future` belongs to `loop` and is given a Receipt or an exception."""
+
+    arrivals: Sequence[Arrivals]
+    rows: int
+    future: "Future[Receipt]"
+    loop: AbstractEventLoop
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows of several requests that belong to one dataset, in order of arrival."""
+
+    served: Served
+    request: np.ndarray  # (k,) which request each row came with
+    place: np.ndarray
+    series: np.ndarray
+    ds: np.ndarray
+    steps: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, parts: Sequence[tuple[int, Arrivals]]) -> "Batch":
+        request = np.repeat([number for number, _ in parts], [len(part.place) for _, part in parts])
+        names = ("place", "series", "ds", "steps", "values")
+        columns = (np.concatenate([getattr(part, name) for _, part in parts]) for name in names)
+        return cls(parts[0][1].served, request, *columns)
+
+
+class Writer(threading.Thread):
+    """Owns every array of every champion from the moment it is installed."""
+
+    def __init__(
+        self, engine: Engine, metrics: Metrics, snapshot_every_s: float, datasets: Callable[[], Sequence[Served]]
+    ):
+        super().__init__(name="rollcast-writer", daemon=True)
+        self._engine, self._metrics, self._every, self._datasets = engine, metrics, snapshot_every_s, datasets
+        self._queue: queue.SimpleQueue[Request | Callable[[], None] | None] = queue.SimpleQueue()
+        self._passes: list[Pass] = []
+        self._last: int | None = None  # position of the log that every champion has reached; None: unknown
+        self.store_works = True
+
+    def observe(self, request: Request) -> None:
+        """Queue a request; from any thread."""
+        self._queue.put(request)
+
+    def install(self, served: Served, champion: Champion) -> None:
+        """Queue a champion to be brought up to the log's end and then to answer; from any thread."""
+        self._queue.put(lambda: self._install(served, champion))
+
+    def after_all(self, action: Callable[[], None]) -> None:
+        """Queue something to be done after all that is queued now; from any thread."""
+        self._queue.put(action)
+
+    def look(self) -> None:
+        """Queue a look into the log for rows that another process wrote; from any thread."""
+        self._queue.put(self._resynchronise)
+
+    def stop(self) -> None:
+        """Finish what is queued, write the snapshots and end; waits."""
+        self._queue.put(None)
+        self.join()
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        due = time.monotonic() + self._every
+        while True:
+            item = self._next(0 if self._passes else max(0.0, due - time.monotonic()))
+            if time.monotonic() >= due:
+                self._passes, due = self._begin_passes(), time.monotonic() + self._every
+            if item is None:
+                break
+            if isinstance(item, Request):
+                self._observe(item)
+            else:
+                self._guarded(item)
+            self._guarded(self._snapshot_step)
+        self._passes = self._begin_passes()
+        while self._passes and self._guarded(self._snapshot_step):
+            pass
+
+    def _next(self, wait: float) -> Request | Callable[[], None] | None:
+        try:
+            return self._queue.get(timeout=wait) if wait else self._queue.get_nowait()
+        except queue.Empty:
+            return _nothing
+
+    def _guarded(self, action: Callable[[], None]) -> bool:
+        """Whatever fails between batches must not end the thread: the log is the truth and is read again."""
+        try:
+            action()
+            return True
+        except Exception:
+            log.exception("the writer could not do something between two batches")
+            self._last = None
+            return False
+
+    def _begin_passes(self) -> list[Pass]:
+        champions = [served.champion for served in self._datasets() if served.champion]
+        return [Pass(champion) for champion in champions if champion.states.dirty]
+
+    def _snapshot_step(self) -> None:
+        if self._passes:
+            current = self._passes.pop()
+            if current.step(self._engine):
+                self._passes.append(current)
+
+    def _install(self, served: Served, champion: Champion) -> None:
+        self._passes = [one for one in self._passes if one.champion is not served.champion]
+        self._metrics.replayed("promotion", folding.catch_up(self._engine, champion))
+        served.champion, served.problem = champion, None
+
+    # --- one batch --------------------------------------------------------------------------------------------------
+
+    def _observe(self, first: Request) -> None:
+        requests, later = self._drain(first)
+        try:
+            receipts = self._commit(requests)
+            self.store_works = True
+        except Exception as error:
+            self.store_works = not isinstance(error, StoreUnavailable)
+            self._last = None  # the commit may have happened: read the log before the next one
+            if not isinstance(error, RollcastError):
+                log.exception("a batch of observations failed")
+            for request in requests:
+                _answer(request, error)
+        else:
+            for request, receipt in zip(requests, receipts, strict=True):
+                _answer(request, receipt)
+        for action in later:
+            self._guarded(action)
+
+    def _drain(self, first: Request) -> tuple[list[Request], list[Callable[[], None]]]:
+        """Everything that queued meanwhile, up to the first thing that is not an observation."""
+        requests, rows = [first], first.rows
+        while rows < LARGEST_BATCH:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if item is None:
+                self._queue.put(None)
+                break
+            if not isinstance(item, Request):
+                return requests, [item]
+            requests.append(item)
+            rows += item.rows
+        return requests, []
+
+    def _commit(self, requests: Sequence[Request]) -> list[Receipt]:
+        """Store first, then advance, then answer."""
+        if self._last is None:
+            self._resynchronise()
+        parts: dict[int, list[tuple[int, Arrivals]]] = {}
+        for number, request in enumerate(requests):
+            for part in request.arrivals:
+                parts.setdefault(part.served.dataset.id, []).append((number, part))
+        batches = [Batch.of(part) for part in parts.values()]
+        judged = [self._judge(batch) for batch in batches]
+        new = [np.array([outcome is not Outcome.DUPLICATE for outcome in outcomes], bool) for outcomes in judged]
+        stamp = now()
+        seqs = self._store(batches, new, stamp)
+        for batch, chosen, seq in zip(batches, new, seqs, strict=True):
+            self._advance(batch, chosen, seq, stamp)
+        outcomes = [[Outcome.APPLIED] * request.rows for request in requests]
+        for batch, results in zip(batches, judged, strict=True):
+            for number, place, outcome in zip(batch.request.tolist(), batch.place.tolist(), results, strict=True):
+                outcomes[number][place] = outcome
+        self._metrics.observed([outcome for row in outcomes for outcome in row])
+        snapped = [sum(part.snapped for part in request.arrivals) for request in requests]
+        return [Receipt(rows, self._last or 0, count) for rows, count in zip(outcomes, snapped, strict=True)]
+
+    def _judge(self, batch: Batch) -> list[Outcome]:
+        champion = batch.served.champion
+        if champion is None:  # nothing rolls yet: all that counts is whether the log has the row
+            keys = zip(batch.series.tolist(), batch.ds.tolist(), strict=True)
+            held = live.current(self._engine, keys)
+            stored = {key: _float(value) for key, value in held.items()}
+            never = np.full(len(batch.series), np.iinfo(np.int64).max)
+            return judge(batch.series, batch.ds, batch.values, never, stored, unknown=Outcome.APPLIED)
+        origins = champion.states.origins(batch.series)
+        known = self._known(champion, batch, np.flatnonzero(batch.steps <= origins))
+        return judge(batch.series, batch.steps, batch.values, origins, known)
+
+    def _known(self, champion: Champion, batch: Batch, rows: np.ndarray) -> dict[Key, float]:
+        """Values that the log, or else the context, holds at the steps of these rows, by (series, step)."""
+        if not rows.size:
+            return {}
+        keys = [(int(batch.series[row]), int(batch.ds[row])) for row in rows]
+        held = live.current(self._engine, keys)
+        known = {}
+        for row, key in zip(rows, keys, strict=True):
+            series, step = key[0], int(batch.steps[row])
+            value = _float(held[key]) if key in held else champion.contexts.value(series, step)
+            if key in held or value == value:
+                known[series, step] = value
+        return known
+
+    def _store(self, batches: Sequence[Batch], new: Sequence[np.ndarray], stamp: int) -> list[np.ndarray]:
+        """Append the rows in order of arrival. Returns the log position of each batch's new rows."""
+        rows: list[Observation] = []
+        order: list[int] = []
+        for number, (batch, chosen) in enumerate(zip(batches, new, strict=True)):
+            values = [None if value != value else value for value in batch.values[chosen].tolist()]
+            dataset = batch.served.dataset.id
+            columns = (batch.series[chosen].tolist(), batch.ds[chosen].tolist(), values)
+            rows.extend(Observation(dataset, series, ds, y, stamp) for series, ds, y in zip(*columns, strict=True))
+            order.extend([number] * len(values))
+        if not rows:
+            return [np.empty(0, np.int64) for _ in batches]
+        seqs = np.array(live.append(self._engine, rows), np.int64)
+        if self._last is None or seqs[0] != self._last + 1:
+            self._resynchronise(upto=int(seqs[0]) - 1)  # another process wrote to the log meanwhile
+        self._last = int(seqs[-1])
+        return [seqs[np.array(order) == number] for number in range(len(batches))]
+
+    def _advance(self, batch: Batch, chosen: np.ndarray, seqs: np.ndarray, stamp: int) -> None:
+        """The rows are durable: from here on nothing may turn the answer into a failure."""
+        champion = batch.served.champion
+        if champion is None or not len(seqs):
+            return
+        times = np.full(len(seqs), stamp)
+        rows = Log(seqs, batch.series[chosen], batch.ds[chosen], batch.values[chosen], times)
+        try:
+            folding.take_in(self._engine, champion, rows)
+        except Exception:
+            log.exception(
+                "dataset %s could not advance; its log is read again before the next batch", batch.served.name
+            )
+            known = [one for one in np.unique(rows.series_id).tolist() if one in champion.states]
+            champion.states.mark_stale(champion.states.rows_of(np.array(known, np.int64)))
+            self._last = None
+
+    def _resynchronise(self, upto: int | None = None) -> None:
+        """Bring every champion to the log's end: after a failure, or where another process wrote."""
+        last = 0
+        for served in self._datasets():
+            if served.champion:
+                self._metrics.replayed("resync", folding.catch_up(self._engine, served.champion, upto))
+                last = max(last, served.champion.seq)
+        self._last = upto if upto is not None else last
+
+
+def _nothing() -> None:
+    """What the writer does when nothing came before the next snapshot was due."""
+
+
+def _float(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _answer(request: Request, result: Receipt | Exception) -> None:
+    def deliver() -> None:
+        if request.future.done():  # the client went away
+            return
+        if isinstance(result, Exception):
+            request.future.set_exception(result)
+        else:
+            request.future.set_result(result)
+
+    try:
+        request.loop.call_soon_threadsafe(deliver)
+    except RuntimeError:  # the loop has ended
+        log.info("an answer came too late for its request")
