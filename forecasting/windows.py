@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from forecasting.accuracy import seasonal_error
 from forecasting.config import ModelConfig
 from forecasting.panel import Panel
 
@@ -36,18 +37,6 @@ class Chunk:
     counts: Tensor
     unit: Tensor
     fresh: Tensor
-
-
-def seasonal_error(panel: Panel, season: int) -> np.ndarray:
-    """(n,) MASE divisor: mean |y_t - y_(t-m)| of each series over its known pairs; NaN when there is none."""
-    index = np.arange(len(panel.values))
-    inside = index - np.repeat(panel.offsets[:-1], panel.lengths) >= season
-    change = np.abs(panel.values[index[inside]] - panel.values[index[inside] - season])
-    owner = np.repeat(np.arange(len(panel)), panel.lengths)[inside]
-    known = ~np.isnan(change)
-    total = np.bincount(owner[known], change[known], len(panel))
-    count = np.bincount(owner[known], minlength=len(panel))
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 class ChunkReader:

@@ -1,0 +1,226 @@
+"""How good forecasts were: the field's measures, as sums that can be added up origin by origin.
+
+For series with training values x_1 … x_n, season m, actual y and forecast f (Hyndman and Koehler 2006; the M4
+competition's definitions for OWA, MSIS and Naive2):
+
+    sMAPE = 200 mean |y - f| / (|y| + |f|)          MASE = mean |y - f| / d,  d = mean |x_t - x_(t-m)|
+    OWA   = (sMAPE / sMAPE of Naive2 + MASE / MASE of Naive2) / 2
+    WQL   = mean over levels q = 0.1 … 0.9 of 2 Σ ρ_q(y - f_q) / Σ |y|
+    MSIS  = mean of (u - l) + 2/a (l - y)[y < l] + 2/a (y - u)[y > u], a = 0.05, divided by d
+    skill = 1 - MASE / MASE of seasonal naive
+
+A measure is averaged over steps and origins of a series, then over the series; WQL and coverage are over everything.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from forecasting.panel import Panel
+from forecasting.scaling import fill
+
+WQL_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+INTERVALS = {80: (0.1, 0.9), 95: (0.025, 0.975)}
+SUMS = ("count", "absolute", "squared", "bias", "smape", "size", "inside_80", "inside_95", "width_80", "width_95", "winkler")
+
+
+def seasonal_error(panel: Panel, season: int) -> np.ndarray:
+    """(n,) MASE divisor: mean |y_t - y_(t-m)| of each series over its known pairs; NaN when there is none."""
+    index = np.arange(len(panel.values))
+    inside = index - np.repeat(panel.offsets[:-1], panel.lengths) >= season
+    change = np.abs(panel.values[index[inside]] - panel.values[index[inside] - season])
+    owner = np.repeat(np.arange(len(panel)), panel.lengths)[inside]
+    known = ~np.isnan(change)
+    total = np.bincount(owner[known], change[known], len(panel))
+    count = np.bincount(owner[known], minlength=len(panel))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+@dataclass
+class Scores:
+    """Sums of errors, (n, H) by series and horizon step; pinball (levels, H); by_origin a list of (n,) mean |error|."""
+
+    sums: dict[str, np.ndarray]
+    pinball: np.ndarray
+    levels: tuple[float, ...]
+    by_origin: list[np.ndarray] = field(default_factory=list)
+    warming: int = 0  # forecasts that the fallback gave, because too little had been seen
+    not_finite: int = 0
+
+    @classmethod
+    def empty(cls, series: int, horizon: int, levels: tuple[float, ...]) -> "Scores":
+        sums = {name: np.zeros((series, horizon)) for name in SUMS}
+        return cls(sums, np.zeros((len(WQL_LEVELS), horizon)), levels)
+
+    def add(self, quantiles: np.ndarray, actual: np.ndarray) -> None:
+        """One origin's forecasts: quantiles (n, H, L) at `levels`, actual (n, H) with NaN where nothing is to be scored."""
+        known = ~np.isnan(actual)
+        finite = np.isfinite(quantiles).all(-1)
+        self.not_finite += int((known & ~finite).sum())
+        y, q = np.where(known, actual, 0.0), np.where(known[..., None], quantiles, 0.0)
+        at = {level: q[..., self.levels.index(level)] for level in (*WQL_LEVELS, 0.025, 0.975)}
+        error = y - at[0.5]
+        size = np.abs(y) + np.abs(at[0.5])
+        low, high = at[0.025], at[0.975]
+        missed = np.maximum(low - y, 0) + np.maximum(y - high, 0)
+        added = {
+            "count": known,
+            "absolute": np.abs(error),
+            "squared": error**2,
+            "bias": -error,
+            "smape": 200 * np.abs(error) / np.where(size > 0, size, 1),
+            "size": np.abs(y),
+            "winkler": high - low + 40 * missed,
+        }
+        for percent, (lower, upper) in INTERVALS.items():
+            added[f"inside_{percent}"] = known & (y >= at[lower]) & (y <= at[upper])
+            added[f"width_{percent}"] = at[upper] - at[lower]
+        for name, value in added.items():
+            self.sums[name] += value
+        for i, level in enumerate(WQL_LEVELS):
+            miss = y - at[level]
+            self.pinball[i] += np.maximum(level * miss, (level - 1) * miss).sum(0)
+        with np.errstate(invalid="ignore"):
+            self.by_origin.append(np.abs(error).sum(1) / np.where(known.any(1), known.sum(1), np.nan))
+
+    def mean(self, name: str, horizon: int | None = None) -> np.ndarray:
+        """(n,) mean over steps 1 … horizon and all origins; NaN where a series had nothing to score."""
+        count = self.sums["count"][:, :horizon].sum(1)
+        total = self.sums[name][:, :horizon].sum(1)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+    def summary(self, reference: "Reference", horizon: int | None = None) -> dict[str, Any]:
+        """Every measure over the first `horizon` steps, as plain numbers; None where it is not defined."""
+        sums = {name: value[:, :horizon] for name, value in self.sums.items()}
+        total = max(1.0, sums["count"].sum())
+        unit = reference.unit
+        mase, smape = _mean(self.mean("absolute", horizon) / unit), _mean(self.mean("smape", horizon))
+        size = sums["size"].sum()
+        measures = {
+            "mase": mase,
+            "smape": smape,
+            "owa": reference.owa(smape, mase, horizon),
+            "wql": float(2 * self.pinball[:, :horizon].sum(1).mean() / size) if size > 0 else None,
+            "msis": _mean(self.mean("winkler", horizon) / unit),
+            "coverage_80": float(sums["inside_80"].sum() / total),
+            "coverage_95": float(sums["inside_95"].sum() / total),
+            "skill": reference.skill(mase, horizon),
+            "mae": _mean(self.mean("absolute", horizon)),
+            "rmse": float(np.sqrt(sums["squared"].sum() / total)),
+            "bias": _mean(self.mean("bias", horizon)),
+            "width_80": _mean(self.mean("width_80", horizon) / unit),
+            "width_95": _mean(self.mean("width_95", horizon) / unit),
+        }
+        counts = {"n": int(total), "warming": self.warming, "not_finite": self.not_finite}
+        return {name: _number(value) for name, value in measures.items()} | counts
+
+    def by_step(self, reference: "Reference") -> list[dict[str, Any]]:
+        """MASE, coverage and width of each horizon step."""
+        count = np.maximum(self.sums["count"], 1)
+        rows = []
+        for step in range(count.shape[1]):
+            column = {name: self.sums[name][:, step] / count[:, step] for name in SUMS}
+            inside = {p: self.sums[f"inside_{p}"][:, step].sum() / max(1.0, self.sums["count"][:, step].sum()) for p in (80, 95)}
+            measures = {
+                "mase": _mean(column["absolute"] / reference.unit),
+                "mae": _mean(column["absolute"]),
+                "coverage_80": float(inside[80]),
+                "coverage_95": float(inside[95]),
+                "width_80": _mean(column["width_80"] / reference.unit),
+            }
+            rows.append({"horizon_step": step + 1} | {name: _number(value) for name, value in measures.items()})
+        return rows
+
+    def by_series(self, ids: tuple[str, ...], reference: "Reference") -> list[dict[str, Any]]:
+        """MASE, sMAPE and coverage of each series, worst MASE first."""
+        mase, smape = self.mean("absolute") / reference.unit, self.mean("smape")
+        inside = {percent: self.mean(f"inside_{percent}") for percent in INTERVALS}
+        order = np.argsort(-np.nan_to_num(mase, nan=-np.inf))
+        return [
+            {"unique_id": ids[i], "mase": _number(mase[i]), "smape": _number(smape[i])}
+            | {f"coverage_{percent}": _number(value[i]) for percent, value in inside.items()}
+            for i in order
+        ]
+
+    def paired(self, reference: "Reference", block: int = 1) -> np.ndarray:
+        """Scaled errors in units that two models share: one for each series; of a lone series, one for each `block`
+        successive origins, since forecasts that overlap err together."""
+        if len(reference.unit) > 1:
+            mase = self.mean("absolute") / reference.unit
+            return np.asarray(mase[np.isfinite(mase)])
+        errors = np.array([value[0] for value in self.by_origin]) / reference.unit[0]
+        parts = [errors[i : i + block] for i in range(0, len(errors), block)]
+        return np.array([np.nanmean(part) for part in parts if np.isfinite(part).any()])
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What scores are divided by: unit (n,) the MASE divisors from the training part; the errors of Naive2 and of the
+    seasonal naive at the very same origins."""
+
+    unit: np.ndarray
+    naive2: Scores
+    seasonal_naive: Scores
+
+    def owa(self, smape: float, mase: float, horizon: int | None) -> float:
+        """Overall weighted average, relative to Naive2."""
+        other = _mean(self.naive2.mean("smape", horizon)), _mean(self.naive2.mean("absolute", horizon) / self.unit)
+        return (smape / other[0] + mase / other[1]) / 2 if min(other) > 0 else float("nan")
+
+    def skill(self, mase: float, horizon: int | None) -> float:
+        """Share of seasonal naive's MASE that is saved."""
+        other = _mean(self.seasonal_naive.mean("absolute", horizon) / self.unit)
+        return 1 - mase / other if other > 0 else float("nan")
+
+
+def _mean(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(float(value), 6)
+
+
+def seasonal_indices(x: np.ndarray, season: int) -> np.ndarray:
+    """(m,) multiplicative indices of Naive2 by position modulo m; ones where there is no significant season.
+
+    Classical decomposition of x (n,) by a centred moving average, after the competition's 90 % autocorrelation test.
+    """
+    n, flat = len(x), np.ones(season)
+    if season == 1 or n < 3 * season or not is_seasonal(x, season) or (x <= 0).any():
+        return flat
+    weights = np.ones(season + 1) / season if season % 2 == 0 else np.ones(season) / season
+    if season % 2 == 0:
+        weights[[0, -1]] /= 2
+    trend = np.convolve(x, weights, "valid")
+    half = (n - len(trend)) // 2
+    ratio = x[half : half + len(trend)] / trend
+    position = (np.arange(len(ratio)) + half) % season
+    indices = np.bincount(position, ratio, season) / np.bincount(position, minlength=season)
+    return np.asarray(indices / indices.mean())
+
+
+def is_seasonal(x: np.ndarray, season: int) -> bool:
+    """|r_m| > 1.645 sqrt((1 + 2 Σ_(i<m) r_i²) / n): is the autocorrelation at lag m more than chance?"""
+    centred = x - x.mean()
+    power = (centred**2).sum()
+    if power == 0:
+        return False
+    r = np.array([(centred[lag:] * centred[:-lag]).sum() / power for lag in range(1, season + 1)])
+    return bool(abs(r[-1]) > 1.645 * np.sqrt((1 + 2 * (r[:-1] ** 2).sum()) / len(x)))
+
+
+def naive2_indices(panel: Panel, season: int) -> np.ndarray:
+    """(n, m) Naive2's indices of each series of the training part, gaps held."""
+    return np.stack([seasonal_indices(fill(panel.series(i)[None])[0], season) for i in range(len(panel))])
+
+
+def naive2(last: np.ndarray, stop: np.ndarray, indices: np.ndarray, horizon: int) -> np.ndarray:
+    """(n, H) Naive2: the last value (n,) at position stop - 1, deseasonalised, repeated and seasonalised again."""
+    season = indices.shape[1]
+    rows = np.arange(len(last))[:, None]
+    ahead = indices[rows, (np.asarray(stop)[:, None] + np.arange(horizon)) % season]
+    now = indices[rows[:, 0], (np.asarray(stop) - 1) % season]
+    return (last / now)[:, None] * ahead
