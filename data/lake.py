@@ -1,0 +1,162 @@
+"""History: one append-only Delta table for each dataset.
+
+A row is never changed. A value that was corrected is a new row with a later `available_at`; the current value of
+(`unique_id`, `ds`) is its newest row. The table's version is the *snapshot id* that a model records: reading that
+snapshot again gives the same rows for ever.
+
+Delta on a local disk neither syncs what it commits nor notices a log that came back empty after a power cut; both are
+done here. One writer at a time: `append` holds a lock on the dataset.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+import polars as pl
+from deltalake import DeltaTable
+
+from data.errors import Unavailable
+from data.schema import AVAILABLE_AT, SERIES, TIME
+from data.tables import now
+
+KEY = [SERIES, TIME]
+
+
+class Lake:
+    """A folder of Delta tables, named by the datasets' integer ids; for one machine, not for a network disk."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def append(self, dataset_id: int, frame: pl.DataFrame) -> int:
+        """Add the rows of a conformed frame that are new or say something else; the snapshot id afterwards.
+
+        The same frame twice adds nothing. When this returns, the rows are on the disk.
+        """
+        path = self._path(dataset_id)
+        with _boundary(dataset_id), self._alone(dataset_id):
+            table = self._table(dataset_id)
+            known = pl.DataFrame() if table is None else _rows(table)
+            fresh = frame if table is None else _news(frame, _newest(known))
+            if table is not None and fresh.is_empty():
+                return int(table.version())
+            moment = now() if table is None else max(now(), known.select(pl.col(AVAILABLE_AT).max()).item() + 1)
+            fresh.with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)).write_delta(
+                path,
+                mode="append",
+                delta_write_options={"schema_mode": "merge", "configuration": {"delta.appendOnly": "true"}},
+            )
+            version = int(DeltaTable(path).version())
+            _sync(path, version)
+            return version
+
+    def read(self, dataset_id: int, snapshot: int | None = None, learnt: bool = False) -> pl.DataFrame:
+        """Current values as of a snapshot (None: the newest), sorted by series and time.
+
+        `learnt` keeps the column `available_at`: when each value became known.
+        """
+        with _boundary(dataset_id):
+            table = self._table(dataset_id, snapshot)
+            if table is None:
+                raise Unavailable(f"dataset {dataset_id} has no history yet; ingest it first")
+            current = _newest(_rows(table))
+            return current if learnt else current.drop(AVAILABLE_AT)
+
+    def count(self, dataset_id: int) -> int:
+        """Rows ever appended, replaced ones too; what an append adds to it is what was new."""
+        with _boundary(dataset_id):
+            table = self._table(dataset_id)
+            return 0 if table is None else int(pl.DataFrame(table.get_add_actions(flatten=True))["num_records"].sum())
+
+    def snapshot(self, dataset_id: int) -> int | None:
+        """The newest snapshot id; None before the first append."""
+        with _boundary(dataset_id):
+            table = self._table(dataset_id)
+            return None if table is None else int(table.version())
+
+    def _path(self, dataset_id: int) -> Path:
+        return self.root / str(int(dataset_id))
+
+    def _table(self, dataset_id: int, snapshot: int | None = None) -> DeltaTable | None:
+        path = self._path(dataset_id)
+        logs = sorted((path / "_delta_log").glob("*.json"))
+        if not logs:
+            return None
+        if logs[-1].stat().st_size == 0:  # Delta would open the table without these rows, and say nothing
+            raise Unavailable(
+                f"dataset {dataset_id}: version {int(logs[-1].stem)} of its history came back empty after a crash; "
+                f"remove {logs[-1]} and ingest its source again"
+            )
+        return DeltaTable(path, version=snapshot)
+
+    @contextmanager
+    def _alone(self, dataset_id: int) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / f"{int(dataset_id)}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _rows(table: DeltaTable) -> pl.DataFrame:
+    return pl.scan_delta(table).collect()
+
+
+def _newest(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row for each series and time: the one we learnt last."""
+    if rows[AVAILABLE_AT].n_unique() > 1:
+        rows = rows.sort(*KEY, AVAILABLE_AT).unique(KEY, keep="last", maintain_order=True)
+    return rows if _is_sorted(rows) else rows.sort(KEY)
+
+
+def _is_sorted(rows: pl.DataFrame) -> bool:
+    series, time = pl.col(SERIES), pl.col(TIME)
+    later = (series > series.shift(1)) | ((series == series.shift(1)) & (time > time.shift(1)))
+    return bool(rows.select(later.fill_null(True).all()).item())
+
+
+def _news(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `frame` that `known` does not have, or has with another value; what a source leaves out stays."""
+    said = [name for name in frame.columns if name not in KEY]
+    old = known.with_columns(pl.lit(None, frame.schema[name]).alias(name) for name in said if name not in known.columns)
+    kept = [name for name in old.columns if name not in (*frame.columns, AVAILABLE_AT)]
+    joined = frame.join(
+        old.select(*KEY, *kept, *(pl.col(name).alias(f"old {name}") for name in said), pl.lit(True).alias("old")),
+        on=KEY,
+        how="left",
+        maintain_order="left",
+    )
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"old {name}")) for name in said)
+    return joined.filter(pl.col("old").is_null() | ~same).select(*frame.columns, *kept)
+
+
+def _sync(path: Path, version: int) -> None:
+    """Put one version on the disk: the data files it adds, its log entry, and the folders that name them."""
+    log = path / "_delta_log" / f"{version:020}.json"
+    actions = [json.loads(line) for line in log.read_text().splitlines()]
+    added = [path / unquote(action["add"]["path"]) for action in actions if "add" in action]
+    for place in (*added, path, log, log.parent, path.parent):
+        handle = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _boundary(dataset_id: int) -> Iterator[None]:
+    """Turn whatever the table's libraries throw, panics too, into Unavailable."""
+    try:
+        yield
+    except (Unavailable, KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception | pl.exceptions.PanicException):
+            raise
+        cause = (str(error).strip().splitlines() or ["no reason given"])[0][:200]
+        raise Unavailable(
+            f"the history of dataset {dataset_id} cannot be used ({cause}); restore it from a backup or ingest it again"
+        ) from error

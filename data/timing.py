@@ -1,0 +1,109 @@
+"""Which frequency a source has, and its stamps as they are kept on the inside.
+
+From a day up a stamp is a civil date, kept as 00:00 UTC and never converted; below, it is an instant, and a local time
+needs its zone. Where clocks are put forward or back, a local time that does not exist or exists twice is no time.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from data.calendars import DAY, SECOND, Grid, infer_frequency, kind_of, parse_frequency
+from data.columns import check_zone
+from data.errors import InvalidInput
+from data.schema import SERIES, TIME, TimeKind
+from data.sources import SourceOptions
+
+VOTES = 6  # rows from which a series has a say in the frequency: six days in a row hold a weekend
+USUAL = tuple(unit * count for unit in (SECOND, 60 * SECOND) for count in (1, 2, 5, 10, 15, 20, 30))
+USUAL += tuple(3600 * SECOND * count for count in (1, 2, 3, 4, 6, 8, 12))
+
+
+def find_frequency(frame: pl.DataFrame, options: SourceOptions, source: str, grid: Grid | None) -> str:
+    """The frequency that was said, that the dataset has, or that the stamps show."""
+    steps = frame.schema[TIME] == pl.Int64
+    said = parse_frequency(options.freq) if options.freq else None
+    expected = said or (grid.freq if grid else None)
+    if expected and steps != (kind_of(expected) == "step"):
+        held = "integer steps" if steps else "times"
+        raise InvalidInput(f"frequency {expected} does not fit a column of {held}; check --time-col", source=source)
+    if grid is not None:
+        _check_same(frame, said, grid, source)
+        return grid.freq
+    if said is not None:
+        return said
+    votes = _votes(frame)
+    if not votes:
+        raise InvalidInput("too few rows to see a frequency; say it with --freq", source=source)
+    if len(votes) > 1:
+        counts = sorted(votes.items(), key=lambda vote: -len(vote[1]))
+        table = "; ".join(f"{freq}: {len(ids)} series ({', '.join(ids[:3])} …)" for freq, ids in counts)
+        raise InvalidInput(f"it holds several frequencies ({table}); split it, or say one with --freq", source=source)
+    return next(iter(votes))
+
+
+def _check_same(frame: pl.DataFrame, said: str | None, grid: Grid, source: str) -> None:
+    """Refuse a source of another frequency than its dataset's; a few rows prove nothing."""
+    sparse = {"1b": ("1b", "1d"), "1d": ("1d", "1b")}.get(grid.freq, ("1b", "1d") if grid.sessions else (grid.freq,))
+    other = [said] if said else [freq for freq in _votes(frame, fewest=VOTES) if freq not in sparse]
+    if other and other[0] != grid.freq:
+        raise InvalidInput(f"it has frequency {other[0]}, its dataset {grid.freq}; use another name", source=source)
+
+
+def _votes(frame: pl.DataFrame, fewest: int = 2) -> dict[str, list[str]]:
+    """Frequency -> the series that show it.
+
+    A series shows the distance of most neighbours; if no distance has a majority, the everyday one nearest the median.
+    Short series have a say only where there are no others.
+    """
+    kind: TimeKind = "step" if frame.schema[TIME] == pl.Int64 else "instant"
+    ordered = frame.select(SERIES, pl.col(TIME).to_physical().alias("t")).unique().sort(SERIES, "t")
+    between = ordered.with_columns(pl.col("t").diff().over(SERIES).alias("step"))
+    weekday = (pl.from_epoch("t", "us").dt.weekday() <= 5).all() if kind == "instant" else pl.lit(False)
+    facts = between.group_by(SERIES).agg(
+        pl.len().alias("rows"), pl.col("step").median().alias("median"), weekday.alias("weekdays")
+    )
+    counts = between.drop_nulls().group_by(SERIES, "step").agg(pl.len().alias("n"))
+    modes = counts.sort("n", "step", descending=[True, False]).group_by(SERIES, maintain_order=True).first()
+    facts = facts.join(modes, on=SERIES).filter(pl.col("rows") >= fewest).sort(SERIES)
+    voting = facts.filter(pl.col("rows") >= VOTES)
+    votes: dict[str, list[str]] = defaultdict(list)
+    for unique_id, rows, median, weekdays, step, n in (facts if voting.is_empty() else voting).iter_rows():
+        usual = step if 2 * n >= rows - 1 or kind == "step" else _nearest_usual(median)
+        votes[infer_frequency(usual, kind, weekdays and rows >= VOTES)].append(unique_id)
+    return votes
+
+
+def _nearest_usual(step: float) -> int:
+    """For stamps at no fixed distance: the everyday step nearest in ratio; whole days as they are."""
+    return round(step / DAY) * DAY if step >= 0.75 * DAY else min(USUAL, key=lambda usual: abs(np.log(usual / step)))
+
+
+def on_the_inside(
+    frame: pl.DataFrame, freq: str, zone: str | None, source: str, column: str
+) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """`ds` as int64 by the kind of frequency, without rows whose local time does not exist or exists twice.
+
+    Beside it, for each row kept, whether a date lost its time of day.
+    """
+    times, kind = frame[TIME], kind_of(freq)
+    zone = check_zone(zone) if zone else None
+    unmoved = np.zeros(len(frame), dtype=np.bool_)
+    if kind == "step":
+        return frame, unmoved
+    aware = getattr(times.dtype, "time_zone", None) is not None
+    if kind == "date":  # a civil date: local where there is a zone, and from then on of no zone
+        local = times.dt.convert_time_zone(zone or "UTC").dt.replace_time_zone(None) if aware else times
+        micros = local.to_physical()
+        return frame.with_columns((micros // DAY * DAY).alias(TIME)), (micros % DAY != 0).to_numpy()
+    if aware:
+        return frame.with_columns(times.to_physical()), unmoved
+    if zone is None:
+        raise InvalidInput(
+            "its times have no offset; say their zone with --tz, such as --tz UTC", source=source, column=column
+        )
+    utc = times.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").to_physical()
+    kept = utc.is_not_null()
+    return frame.with_columns(utc.alias(TIME)).filter(kept), unmoved[: int(kept.sum())]
