@@ -23,6 +23,37 @@ settings.load_profile("rollcast")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    """A home of each test's own, not yet made; no mirror, no telemetry, and no settings from around us."""
+    for name in [name for name in os.environ if name.startswith("ROLLCAST_") and name != "ROLLCAST_DATA"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ROLLCAST_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ROLLCAST_MLFLOW", "false")
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    return tmp_path / "home"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request, tmp_path) -> str:
+    """URL of an empty live store, once for each database there is."""
+    if request.param == "postgres":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path / 'live.db'}"
+
+
+@pytest.fixture
+def store(store_url):
+    """An open live store, once for each database there is."""
+    from data.tables import open_store
+
+    engine = open_store(store_url)
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's root."""

@@ -1,0 +1,28 @@
+import pytest
+
+from data import errors
+from data.errors import InvalidInput, RollcastError, UnknownDataset
+
+
+def test_a_wrong_input_says_where_it_is_before_it_says_what_it_is():
+    error = InvalidInput("'abc' is not a number; correct it", source="plant.csv", column="y", row=7)
+    assert str(error) == "plant.csv, column 'y', row 7: 'abc' is not a number; correct it"
+    assert (error.source, error.column, error.row, error.pointer) == ("plant.csv", "y", 7, None)
+
+
+def test_an_unknown_dataset_lists_the_known_ones():
+    assert "known: plant, prices" in str(UnknownDataset("plnt", ["plant", "prices"]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("InvalidInput", 2), ("NotFound", 2), ("Conflict", 2), ("GateRefused", 3), ("Unavailable", 1)]
+)
+def test_the_four_kinds_and_the_gate_leave_by_their_own_exit_code(kind, code):
+    family = getattr(errors, kind)
+    assert family.exit_code == code
+    assert all(child.exit_code == code for child in family.__subclasses__())
+
+
+def test_every_error_stands_in_the_tree_at_the_top_of_the_page():
+    family = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, RollcastError)}
+    assert all(name in errors.__doc__ for name in family)
