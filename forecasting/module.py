@@ -27,21 +27,39 @@ class ForecastModule(LightningModule):
         self.network = Network(config)
         self._levels = torch.tensor(config.levels)[:, None]
         self._carried: State | None = None
+        self._position: dict[str, Any] = {}
+        self._tail: list[tuple[float, int]] = []
         self.lanes: Lanes | None = None
 
-    def training_step(self, chunk: Chunk, _: int) -> Tensor:
-        state = self._state_for(chunk)
+    def forward_loss(self, chunk: Chunk) -> Tensor:
+        """Loss of one chunk from the state its lanes carry; the state moves on."""
         anchors = self._sampled(chunk.seen.shape[1])
-        loss, state = self._loss(chunk, state, anchors, cold=chunk.fresh)
+        loss, state = self._loss(chunk, self._state_for(chunk), anchors, cold=chunk.fresh)
         self._carried = tuple(part.detach() for part in state)
-        self.log("train_loss", loss, prog_bar=True)
         return loss
+
+    def training_step(self, chunk: Chunk, _: int) -> Tensor:
+        loss = self.forward_loss(chunk)
+        self._position = chunk.position
+        self.log("train_loss", loss)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self._tail = []
 
     def validation_step(self, chunk: Chunk, _: int) -> None:
         """Loss over the anchors after the warm-up: targets before them were for training."""
         anchors = torch.arange(self.config.warmup, chunk.seen.shape[1])
         loss, _state = self._loss(chunk, self.network.fresh(len(chunk.fresh)), anchors)
-        self.log("val_loss", loss, prog_bar=True, batch_size=len(chunk.fresh))
+        self._tail.append((float(loss), len(chunk.fresh)))
+        self.log("val_loss", loss, batch_size=len(chunk.fresh))
+
+    def tail_loss(self) -> float:
+        """Mean loss of the last look at the validation tail."""
+        return sum(loss * size for loss, size in self._tail) / max(1, sum(size for _, size in self._tail))
+
+    def transfer_batch_to_device(self, batch: Chunk, device: torch.device, dataloader_idx: int) -> Chunk:
+        return batch.to(device)
 
     def _state_for(self, chunk: Chunk) -> State:
         """What the lanes remember; zeros where a lane starts fresh. Gradients stop at the chunk's edge."""
@@ -83,7 +101,7 @@ class ForecastModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Lanes, carried state and the random generator: a resumed run goes on as if nothing had happened."""
-        checkpoint["lanes"] = self.lanes.state_dict() if self.lanes else None
+        checkpoint["lanes"] = self._position  # of the last chunk trained on; the loader may be ahead
         checkpoint["carried"] = self._carried
         checkpoint["torch_rng"] = torch.get_rng_state()
 

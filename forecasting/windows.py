@@ -6,7 +6,7 @@ been rolled for long.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,12 @@ class Chunk:
     counts: Tensor
     unit: Tensor
     fresh: Tensor
+    position: dict[str, Any] = field(default_factory=dict)  # of the stream, just after this chunk
+
+    def to(self, device: torch.device) -> "Chunk":
+        """The same chunk with its tensors on a device."""
+        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
 
 
 class ChunkReader:
@@ -96,7 +102,7 @@ class Lanes(IterableDataset[Chunk]):
             fresh = self._restart()
             chunk = self._reader.read(self._series, self._next, self._anchors, fresh)
             self._next = self._next + self._anchors
-            yield chunk
+            yield replace(chunk, position=self.state_dict())
 
     def _restart(self) -> np.ndarray:
         """Lanes at their series' end, and some others, move to a random place of a random series."""

@@ -1,0 +1,259 @@
+"""Fit one network: choose how long to train on the validation tail, then train that long on everything.
+
+Two stages of equal making. *choose* trains on what lies before the tail, measures the averaged weights on the tail as it
+goes, and gives the number of steps, the calibration and the validation scores. *refit* trains anew on all of the panel
+for that number of steps. Given `steps`, data and seed, the weights come out the same to the bit on one machine; given
+minutes, the pace of the first steps is measured and the number of steps that fits is recorded.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
+from pytorch_lightning.loggers import Logger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from data.errors import InvalidInput
+from forecasting import baselines
+from forecasting.bundle import Bundle
+from forecasting.config import NETWORKS, ModelConfig, configure
+from forecasting.conformal import Calibration
+from forecasting.module import ForecastModule
+from forecasting.panel import Panel
+from forecasting.validation import Validation, calibrated, tail_lengths, tail_origins, validate
+from forecasting.windows import Chunk, ChunkReader, Lanes
+
+CHECKS = 12  # looks at the validation tail in one fit
+PATIENCE = 4  # of them without improvement end it
+LANES = 48  # series read side by side in one step
+TAIL_SERIES = 256  # series of the tail that a look reads
+SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks, scores and start-up
+Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """What to fit. Either `steps` or `max_minutes` bounds each run; `tail` (n,) overrides the validation lengths."""
+
+    kind: str
+    season: int
+    horizon: int
+    max_minutes: float = 3.0
+    steps: int | None = None
+    seed: int = 0
+    tail: np.ndarray | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A bundle fitted to the whole panel; `planned` steps of schedule, `chosen` of them taken; scores of the tail."""
+
+    bundle: Bundle
+    planned: int
+    chosen: int
+    validation: Validation
+    seconds: float
+
+
+def fit(
+    panel: Panel,
+    spec: TrainingSpec,
+    progress: Progress | None = None,
+    run_dir: Path | None = None,
+    resume: bool = False,
+    loggers: Sequence[Logger] = (),
+) -> Fitted:
+    """Fit a network to every value of a panel.
+
+    With `run_dir` checkpoints are kept there and `resume` goes on from them. Raises InvalidInput when the panel holds
+    too little to train on.
+    """
+    started = time.monotonic()
+    if spec.kind not in NETWORKS:
+        raise InvalidInput(f"{spec.kind!r} is not a network; choose one of {', '.join(NETWORKS)}.")
+    tail = tail_lengths(panel.lengths, spec.horizon) if spec.tail is None else spec.tail
+    past = panel.head(panel.lengths - tail)
+    config = _config(past, spec)
+    steps = spec.steps or _steps_that_fit(past, config, spec)
+    run = _Run(spec, config, steps, progress, run_dir, resume, tuple(loggers))
+    best = Best()
+    run.stage("choose", past, steps, [best], _tail_chunks(panel, tail, config))
+    chooser = _bundle(config, best.weights, past)
+    chooser = replace(chooser, calibration=calibrated(chooser, panel, tail_origins(panel, tail, spec.horizon)))
+    validation = validate([chooser], panel, tail, spec.season, spec.horizon)
+    module = run.stage("refit", panel, best.step, [], None)
+    bundle = replace(_bundle(config, module.network.export(), panel), calibration=chooser.calibration)
+    seconds = time.monotonic() - started
+    bundle = replace(bundle, manifest={"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds})
+    return Fitted(bundle, steps, best.step, validation, seconds)
+
+
+def refit(panel: Panel, bundle: Bundle, progress: Progress | None = None) -> Bundle:
+    """The same model fitted to another panel, usually an earlier part, with the settings and steps it records."""
+    made = bundle.manifest
+    spec = TrainingSpec(bundle.config.kind, bundle.config.season, bundle.config.horizon, seed=made["seed"])
+    run = _Run(spec, bundle.config, made["steps"], progress, None, False, ())
+    module = run.stage("refit", panel, made["chosen_steps"], [], None)
+    again = _bundle(bundle.config, module.network.export(), panel)
+    return replace(again, calibration=bundle.calibration, manifest=made)
+
+
+def _config(past: Panel, spec: TrainingSpec) -> ModelConfig:
+    known = int((~np.isnan(past.values)).sum())
+    if known < 8 or int(past.lengths.max(initial=0)) < 4:
+        raise InvalidInput(
+            f"There are {known} values to train on, too few for a network; ingest more or promote a baseline."
+        )
+    better = baselines.naive_is_better(past, spec.season, spec.horizon)
+    return configure(spec.kind, spec.season, spec.horizon, past.lengths, better)
+
+
+def _bundle(config: ModelConfig, weights: dict[str, np.ndarray], panel: Panel) -> Bundle:
+    return Bundle(config, weights | baselines.fallback(config, panel), Calibration.neutral(config))
+
+
+def _as_it_is(chunk: Chunk) -> Chunk:
+    return chunk
+
+
+def chunk_length(panel: Panel) -> int:
+    """Anchors that a lane reads at a time: the typical series, within 32 and 192."""
+    return int(np.clip(np.median(panel.lengths), 32, 192))
+
+
+@dataclass
+class _Run:
+    """The parts that both stages share."""
+
+    spec: TrainingSpec
+    config: ModelConfig
+    steps: int
+    progress: Progress | None
+    run_dir: Path | None
+    resume: bool
+    loggers: tuple[Logger, ...]
+
+    def stage(
+        self, name: str, panel: Panel, stop: int, callbacks: list[Callback], tail: list[Chunk] | None
+    ) -> ForecastModule:
+        """Train on `panel` up to step `stop` of the schedule. The module comes back with averaged weights."""
+        torch.manual_seed(self.spec.seed)
+        module = ForecastModule(self.config, self.steps)
+        module.lanes = Lanes(panel, self.config, LANES, chunk_length(panel), self.spec.seed)
+        folder = self.run_dir / name if self.run_dir else None
+        last = folder / "last.ckpt" if folder else None
+        trainer = Trainer(
+            max_steps=stop,
+            callbacks=[*callbacks, *self._callbacks(name, stop, folder, tail is not None)],
+            logger=list(self.loggers) or False,
+            val_check_interval=max(1, self.steps // CHECKS) if tail else None,
+            check_val_every_n_epoch=None,
+            gradient_clip_val=1.0,
+            num_sanity_val_steps=0,
+            log_every_n_steps=10,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=folder is not None,
+            devices=1,
+        )
+        resumed = str(last) if self.resume and last and last.exists() else None
+        looks = DataLoader(tail, batch_size=None, collate_fn=_as_it_is) if tail else None  # type: ignore[arg-type]
+        trainer.fit(module, module.lanes, looks, ckpt_path=resumed, weights_only=True)
+        return module
+
+    def _callbacks(self, name: str, stop: int, folder: Path | None, watched: bool) -> list[Callback]:
+        callbacks: list[Callback] = [Averaging()]
+        if watched:
+            callbacks.append(EarlyStopping("val_loss", patience=PATIENCE))
+        if self.progress:
+            callbacks.append(Reporting(self.progress, name, stop))
+        if folder:
+            every = max(1, self.steps // CHECKS)
+            callbacks.append(
+                ModelCheckpoint(folder, "last", every_n_train_steps=every, save_top_k=1, enable_version_counter=False)
+            )
+        return callbacks
+
+
+class Averaging(WeightAveraging):
+    """An exponential average of the weights whose memory grows from one step to two hundred; it is what serves."""
+
+    def __init__(self) -> None:
+        super().__init__(avg_fn=_averaged)
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        return step_idx is not None
+
+
+def _averaged(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+    keep = min(0.995, (float(count) + 1) / (float(count) + 20))
+    return average.lerp(current, 1 - keep)
+
+
+class Best(Callback):
+    """Keeps the averaged weights that did best on the tail. Stands before `Averaging`, which swaps them out again."""
+
+    def __init__(self) -> None:
+        self.loss, self.step = float("inf"), 1
+        self.weights: dict[str, np.ndarray] = {}
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, ForecastModule)
+        loss = pl_module.tail_loss()
+        if loss < self.loss or not self.weights:
+            self.loss, self.step, self.weights = loss, max(1, trainer.global_step), pl_module.network.export()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"loss": self.loss, "step": self.step, "weights": {k: torch.from_numpy(v) for k, v in self.weights.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.loss, self.step = state_dict["loss"], state_dict["step"]
+        self.weights = {name: value.numpy() for name, value in state_dict["weights"].items()}
+
+
+class Reporting(Callback):
+    """Tells whoever waits how far it is."""
+
+    def __init__(self, progress: Progress, stage: str, steps: int) -> None:
+        self.progress, self.stage, self.steps = progress, stage, steps
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.progress(self.stage, trainer.global_step, self.steps)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.progress(self.stage, self.steps, self.steps)
+
+
+def _tail_chunks(panel: Panel, tail: np.ndarray, config: ModelConfig) -> list[Chunk]:
+    """Sequences that warm up before the tail and are scored in it, at most `TAIL_SERIES` series evenly chosen."""
+    chosen = np.unique(np.linspace(0, len(panel) - 1, min(len(panel), TAIL_SERIES)).astype(np.int64))
+    anchors = config.warmup + int(min(1024, np.median(tail[chosen])))
+    start = panel.lengths[chosen] - tail[chosen] - 1 - config.warmup
+    reader = ChunkReader(panel, config)
+    parts = [slice(i, i + 64) for i in range(0, len(chosen), 64)]
+    return [reader.read(chosen[p], start[p], anchors, np.ones(len(chosen[p]), bool)) for p in parts]
+
+
+def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec) -> int:
+    """Steps of each stage that fit into the minutes, from the pace of some steps of a network that is thrown away."""
+    torch.manual_seed(spec.seed)
+    module = ForecastModule(config, 100)
+    optimiser = torch.optim.AdamW(module.parameters())
+    lanes, taken = iter(Lanes(panel, config, LANES, chunk_length(panel), spec.seed)), []
+    for _ in range(8):
+        begun = time.perf_counter()
+        loss = module.forward_loss(next(lanes))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        taken.append(time.perf_counter() - begun)
+    return max(10, int(60 * spec.max_minutes * SHARE_OF_TIME / 2 / float(np.median(taken[2:]))))
