@@ -1,5 +1,10 @@
 """The app factory: `uvicorn service.app:create_app --factory`."""
 
+# ruff: noqa: E402
+from forecasting import threads
+
+threads.prepare()  # before anything below loads NumPy
+
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
