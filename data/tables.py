@@ -5,6 +5,7 @@ acknowledged rows when two copies of its library touch one file, and loses updat
 """
 
 import fcntl
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -237,7 +238,7 @@ def _translated(engine: Engine) -> Iterator[None]:
     """Turn a store that is locked, full, gone or unreadable into StoreUnavailable; our own mistakes stay loud."""
     try:
         yield
-    except (OperationalError, PoolTimeout) as error:
+    except (OperationalError, PoolTimeout, sqlite3.Error) as error:  # sqlite3's own while a connection is prepared
         raise StoreUnavailable(_sentence(engine, error)) from error
     except DBAPIError as error:
         if error.connection_invalidated or type(error).__name__ in ("InterfaceError", "DatabaseError"):
