@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port the service listens on; 0 takes a free one")
     future_tolerance_s: int = Field(default=300, ge=0, description="How far ahead of the clock a stamp may be, seconds")
     max_body_bytes: int = Field(default=2_000_000, gt=0, description="Largest request body, bytes")
+    gate_gain: float = Field(default=0.01, ge=0, lt=1, description="Relative gain a candidate must show at the gate")
     poll_every_s: float = Field(default=1.0, gt=0, description="Time between looks for new promotions, seconds")
     snapshot_every_s: float = Field(default=60.0, gt=0, description="Time between state snapshots, seconds")
 

@@ -287,7 +287,8 @@ def _open_query(source: str) -> Source:
 def _read_query(url: URL, query: str, name: str) -> pl.DataFrame:
     try:
         with _read_only(url, name).connect() as connection:
-            result = connection.execution_options(stream_results=True).exec_driver_sql(query)
+            literal = query if url.drivername == "sqlite" else query.replace("%", "%%")  # psycopg's own sign
+            result = connection.execution_options(stream_results=True).exec_driver_sql(literal)
             if not result.returns_rows:
                 raise InvalidInput("the query gives no rows; write a SELECT", source=name)
             columns = list(result.keys())
