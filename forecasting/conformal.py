@@ -71,7 +71,7 @@ def calibrate(residuals: np.ndarray, increments: np.ndarray, config: ModelConfig
 def _shrunk(needed: np.ndarray, share: float) -> float:
     if not len(needed):
         return 1.0
-    raw = np.clip(np.quantile(needed, share), 0.2, 5.0)
+    raw = np.clip(np.quantile(needed, share), 0.05, 20.0)
     return float(np.exp(np.log(raw) * len(needed) / (len(needed) + PRIOR)))
 
 

@@ -6,6 +6,7 @@ for that number of steps. Given `steps`, data and seed, the weights come out the
 minutes, the pace of the first steps is measured and the number of steps that fits is recorded.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,9 @@ from forecasting.module import ForecastModule
 from forecasting.panel import Panel
 from forecasting.validation import Validation, calibrated, tail_lengths, tail_origins, validate
 from forecasting.windows import Chunk, ChunkReader, Lanes
+
+for _name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
+    logging.getLogger(_name).setLevel(logging.WARNING)  # its greetings and tips are not for our users
 
 CHECKS = 12  # looks at the validation tail in one fit
 PATIENCE = 4  # of them without improvement end it

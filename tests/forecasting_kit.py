@@ -1,0 +1,36 @@
+"""Small models and series that the forecasting tests share."""
+
+import numpy as np
+import torch
+
+from forecasting import baselines
+from forecasting.backtest import baseline
+from forecasting.bundle import Bundle
+from forecasting.config import BASELINES, ModelConfig
+from forecasting.conformal import Calibration
+from forecasting.networks import Network
+from forecasting.panel import Panel
+from forecasting.rolling import Roller, RollingState
+
+
+def wave(series: int, length: int = 100, noise: float = 0.3) -> list[np.ndarray]:
+    """Sines of period 4 around 10, each with its own noise."""
+    rng = np.random.default_rng(series)
+    return [10 + np.sin(np.arange(length) * np.pi / 2) + noise * rng.standard_normal(length) for _ in range(series)]
+
+
+def tiny_bundle(kind: str, panel: Panel, horizon: int = 5) -> Bundle:
+    """A model with random weights, window 24 and warm-up 8; a baseline fitted to the panel."""
+    if kind in BASELINES:
+        return baseline(kind, panel, 4, horizon)
+    config = ModelConfig(kind, 24, 8, horizon, 4, 4, 4, hidden_size=16, num_layers=2)
+    torch.manual_seed(0)
+    weights = Network(config).export() | baselines.fallback(config, panel)
+    return Bundle(config, weights, Calibration.neutral(config), {"steps": 1})
+
+
+def roller_of(kind: str, series: list[np.ndarray]) -> tuple[Roller, RollingState]:
+    """A tiny model, and states that know every value of the series."""
+    panel = Panel.of(series)
+    roller = Roller(tiny_bundle(kind, panel))
+    return roller, roller.start(panel.tail_matrix(roller.config.context), panel.last)

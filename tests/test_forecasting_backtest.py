@@ -1,0 +1,82 @@
+"""Backtests: the engine that serves, rolled over the past, and no look at the future."""
+
+import numpy as np
+import pytest
+
+from forecasting import backtest
+from forecasting.panel import Panel
+from tests.forecasting_kit import tiny_bundle, wave
+
+
+def scores_of(panel: Panel, kind: str, origins: backtest.Origins) -> tuple[np.ndarray, np.ndarray]:
+    scores = backtest.evaluate(tiny_bundle(kind, panel.head(np.full(len(panel), 60))), panel, origins)
+    return scores.sums["absolute"], scores.sums["width_80"]
+
+
+def test_the_naive_forecaster_errs_by_the_slope_of_a_ramp() -> None:
+    panel = Panel.of([np.arange(60.0)])
+    origins = backtest.rolling_origins(panel, np.array([50]), horizon=3)
+    scores = backtest.evaluate(backtest.baseline("naive", panel.head(np.array([50])), 1, 3), panel, origins)
+    assert origins.stops.tolist() == [[50, 51, 52, 53, 54, 55, 56, 57]]
+    np.testing.assert_allclose(scores.sums["absolute"] / 8, [[1.0, 2.0, 3.0]])
+
+
+def test_drift_continues_a_ramp_without_error() -> None:
+    panel = Panel.of([np.arange(60.0) * 2 + 5])
+    origins = backtest.rolling_origins(panel, np.array([50]), horizon=3)
+    scores = backtest.evaluate(backtest.baseline("drift", panel.head(np.array([50])), 1, 3), panel, origins)
+    np.testing.assert_allclose(scores.sums["absolute"], 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "cnn", "seasonal_naive"])
+def test_rolling_to_an_origin_equals_starting_there(kind: str) -> None:
+    panel = Panel.of(wave(2, 120))
+    bundle = tiny_bundle(kind, panel)
+    roller = backtest.Roller(bundle)
+    rolled = backtest.start(roller, panel, np.array([90, 80]))
+    backtest.advance(roller, rolled, panel, np.array([90, 80]), np.array([90, 84]))
+    assert rolled.origin.tolist() == [89, 83]
+    fresh = backtest.start(roller, panel, np.array([90, 84]))
+    assert np.array_equal(fresh.ring, rolled.ring)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "naive"])
+def test_shuffling_the_future_changes_no_forecast_of_the_past(kind: str) -> None:
+    series = wave(1, 120)[0]
+    shuffled = series.copy()
+    shuffled[100:] = np.random.default_rng(5).permutation(shuffled[100:]) * 7
+    results = []
+    for values in (series, shuffled):
+        panel = Panel.of([values])
+        origins = backtest.rolling_origins(panel, np.array([60]), 5, end=np.array([100]))
+        results.append(scores_of(panel, kind, origins))
+    np.testing.assert_array_equal(results[0], results[1])
+
+
+def test_a_series_too_short_keeps_one_origin_and_is_answered_by_the_fallback() -> None:
+    panel = Panel.of([np.arange(100.0), np.array([1.0, 2.0, 3.0])])
+    origins = backtest.rolling_origins(panel, np.array([80, 2]), horizon=5)
+    assert origins.chosen.sum(1).tolist() == [16, 1]
+    scores = backtest.evaluate(tiny_bundle("lstm", panel), panel, origins)
+    assert scores.warming == 1
+    assert scores.sums["count"][1].tolist() == [1, 1, 0, 0, 0]
+
+
+def test_paired_errors_come_by_series_or_for_a_lone_one_by_blocks_of_origins() -> None:
+    panel = Panel.of(wave(3, 120))
+    origins = backtest.rolling_origins(panel, np.full(3, 90), horizon=5)
+    reference = backtest.reference(panel, origins, 4, 5)
+    assert len(reference.seasonal_naive.paired(reference)) == 3
+    alone = Panel.of(wave(1, 120))
+    reference = backtest.reference(alone, backtest.rolling_origins(alone, np.array([90]), 5), 4, 5)
+    assert len(reference.seasonal_naive.paired(reference, block=5)) == 6  # 26 origins
+
+
+def test_gaps_are_rolled_and_their_targets_left_out() -> None:
+    series = wave(1, 120)[0]
+    series[95:99] = np.nan
+    panel = Panel.of([series])
+    origins = backtest.rolling_origins(panel, np.array([90]), horizon=5)
+    scores = backtest.evaluate(tiny_bundle("lstm", panel), panel, origins)
+    assert np.isfinite(scores.sums["absolute"]).all()
+    assert scores.sums["count"].sum() == sum(5 - np.isnan(series[s : s + 5]).sum() for s in origins.stops[0])
