@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from data.calendars import DAY, LARGEST_STEP, parse_ds
 from data.errors import InvalidInput
 from data.schema import RESERVED, SPLIT, SPLITS
 from data.sources import ROW, SourceOptions
@@ -18,7 +19,9 @@ ID_NAMES = ("unique_id", "item_id")
 TIME_NAMES = ("ds", "timestamp", "datetime", "date_time", "date", "time", "t")  # in this order, in any case
 VALUE_NAMES = ("y", "target")
 MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "-")  # words for no value, in any case
+CODE, STEP, ORDER = "__code", "__step", "__order"  # columns of our own on the way: series and step as integers
 
+CALENDAR = (parse_ds("0001-01-01", "date"), parse_ds("9999-12-31", "date") + DAY - 1)  # what ISO 8601 can write
 UNIX_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 ISO = (  # tried on the first stamp; the second form of a line is for a column that has fractions here and there
     (r"\d{4}-\d\d-\d\d", "%Y-%m-%d", None),
@@ -54,6 +57,8 @@ def choose(raw: pl.DataFrame, options: SourceOptions, source: str) -> tuple[Role
     identity = options.id_col or _first(ID_NAMES, names)
     time = options.time_col or _time(raw, names, source)
     split = SPLIT if SPLIT in names and _is_split(raw[SPLIT]) else None
+    if identity == time:
+        raise InvalidInput("one column cannot name the series and be the time", source=source, column=time)
     rest = [name for name in names if name not in (identity, time, split)]
     target = options.target_col or _first(VALUE_NAMES, rest)
     if target is not None and target not in rest:
@@ -166,7 +171,18 @@ def read_times(raw: pl.DataFrame, column: str, date_format: str | None, source: 
         )
     if times.has_nulls():
         raise _odd_time(raw, column, int(times.is_null().arg_max() or 0), date_format, source)
-    return times.dt.convert_time_zone("UTC") if getattr(times.dtype, "time_zone", None) else times
+    times = times.dt.convert_time_zone("UTC") if getattr(times.dtype, "time_zone", None) else times
+    low, high = (-LARGEST_STEP, LARGEST_STEP) if times.dtype == pl.Int64 else CALENDAR
+    outside = ~times.to_physical().is_between(low, high)
+    if outside.any():  # milliseconds read as seconds land here
+        first = int(outside.arg_max() or 0)
+        raise InvalidInput(
+            f"{_shown(values[first])} is no time of the years 1 to 9999; check --date-format",
+            source=source,
+            column=column,
+            row=raw[ROW][first],
+        )
+    return times
 
 
 def _since_1970(values: pl.Series, factor: int) -> pl.Series:

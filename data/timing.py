@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from data.calendars import DAY, SECOND, Grid, infer_frequency, kind_of, parse_frequency
-from data.columns import check_zone
+from data.columns import CODE, check_zone
 from data.errors import InvalidInput
 from data.schema import SERIES, TIME, TimeKind
 from data.sources import SourceOptions
@@ -59,15 +59,16 @@ def _votes(frame: pl.DataFrame, fewest: int = 2) -> dict[str, list[str]]:
     Short series have a say only where there are no others.
     """
     kind: TimeKind = "step" if frame.schema[TIME] == pl.Int64 else "instant"
-    ordered = frame.select(SERIES, pl.col(TIME).to_physical().alias("t")).unique().sort(SERIES, "t")
-    between = ordered.with_columns(pl.col("t").diff().over(SERIES).alias("step"))
+    ordered = frame.select(CODE, pl.col(TIME).to_physical().alias("t")).sort(CODE, "t")
+    step = pl.when(pl.col(CODE) == pl.col(CODE).shift(1)).then(pl.col("t").diff())
+    between = ordered.with_columns(step.alias("step")).filter(pl.col("step").is_null() | (pl.col("step") > 0))
     weekday = (pl.from_epoch("t", "us").dt.weekday() <= 5).all() if kind == "instant" else pl.lit(False)
-    facts = between.group_by(SERIES).agg(
-        pl.len().alias("rows"), pl.col("step").median().alias("median"), weekday.alias("weekdays")
-    )
-    counts = between.drop_nulls().group_by(SERIES, "step").agg(pl.len().alias("n"))
-    modes = counts.sort("n", "step", descending=[True, False]).group_by(SERIES, maintain_order=True).first()
-    facts = facts.join(modes, on=SERIES).filter(pl.col("rows") >= fewest).sort(SERIES)
+    median = pl.col("step").median()
+    facts = between.group_by(CODE).agg(pl.len().alias("rows"), median.alias("median"), weekday.alias("weekdays"))
+    counts = between.drop_nulls().group_by(CODE, "step").agg(pl.len().alias("n"))
+    modes = counts.sort("n", "step", descending=[True, False]).group_by(CODE, maintain_order=True).first()
+    names = frame.select(SERIES, CODE).unique()
+    facts = names.join(facts, on=CODE).join(modes, on=CODE).filter(pl.col("rows") >= fewest).sort(CODE).drop(CODE)
     voting = facts.filter(pl.col("rows") >= VOTES)
     votes: dict[str, list[str]] = defaultdict(list)
     for unique_id, rows, median, weekdays, step, n in (facts if voting.is_empty() else voting).iter_rows():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.calendars import format_all, make_grid, parse_ds
+from data.calendars import DAY, format_all, make_grid, parse_ds
 from data.errors import InvalidInput
 from data.quality import conform
 from data.sources import SourceOptions, open_source
@@ -103,6 +103,26 @@ def test_a_missing_column_is_named_with_those_there_are(given):
         table("2024-01-01 1", **{given: "nope"})
 
 
+@pytest.mark.parametrize("dtype", [pl.Boolean, pl.Struct({"a": pl.Int64}), pl.List(pl.Int64), pl.Date])
+def test_a_target_of_another_type_is_refused_with_that_type(dtype):
+    raw = pl.DataFrame({"ds": [1, 2], "y": pl.Series([None, None], dtype=dtype)})
+    with pytest.raises(InvalidInput, match=r"column 'y': it holds .*, not numbers"):
+        conform(raw, SourceOptions(), "plant.parquet")
+
+
+@pytest.mark.parametrize("dtype", [pl.Int8, pl.UInt64, pl.Float32, pl.Decimal(10, 2)])
+def test_numbers_of_every_width_are_float64(dtype):
+    raw = pl.DataFrame({"ds": [1, 2], "y": pl.Series([1, 2], dtype=dtype)})
+    assert conform(raw, SourceOptions(), "plant.parquet").frame["y"].to_list() == [1.0, 2.0]
+
+
+def test_one_column_cannot_be_two_things():
+    with pytest.raises(InvalidInput, match="cannot name the series and be the time"):
+        table("2024-01-01 1", id_col="ds")
+    with pytest.raises(InvalidInput, match="cannot be both the value and something else"):
+        table("2024-01-01 1", target_col="ds")
+
+
 def test_words_for_no_value_are_missing_and_not_finite_numbers_become_missing():
     result = table("2024-01-01 1\n2024-01-02 None\n2024-01-03 NaN\n2024-01-04 1e999\n2024-01-05 2", freq="1d")
     assert result.frame["y"].to_list() == [1.0, None, None, None, 2.0]
@@ -168,6 +188,9 @@ def test_a_time_is_read_in_the_form_it_has(first, second, date_format, freq):
         ("2024-01-01 1\n 2", None, "row 2: the row has no time"),
         ("1 1\n2.5 2", None, "row 2: '2.5' is not a time like those before it"),
         ("01-01-24 1\n13-13-24 2", "%d-%m-%y", "row 2: '13-13-24' is not of the form %d-%m-%y"),
+        ("1704067200 1\n1704067260000 2", "s", "row 2: '1704067260000' is no time of the years 1 to 9999"),
+        ("7 1\n9999999999999999999 2", None, "row 2: '9999999999999999999' is not a time like those before it"),
+        ("7 1\n9999999999999999 2", None, "row 2: '9999999999999999' is no time"),
     ],
 )
 def test_the_first_time_that_cannot_be_read_stops_everything_and_is_named(rows, date_format, said):
@@ -285,6 +308,11 @@ def test_gaps_are_steps_without_a_row_inside_a_series():
     raw = pl.concat([stamped("1d", 10, "a").filter(pl.col("ds").dt.day() != 5), stamped("1d", 4, "b", "2025-01-01")])
     report = conform(raw.filter(~pl.col("ds").dt.day().is_in([7, 8])), SourceOptions(freq="1d"), "x").report
     assert (report.gaps, report.longest_gap) == (3, 2)
+
+
+def test_a_gap_longer_than_any_history_is_a_wrong_stamp():
+    with pytest.raises(InvalidInput, match="2,000,000 steps of 1 are missing in a row; correct the stamp"):
+        table("0 1\n1 2\n2000002 3", freq="1")
 
 
 def test_a_constant_stretch_is_a_season_of_equal_values():
