@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_fix(powerless):
         with pytest.raises(StoreUnavailable, match=f"{folder}.*ROLLCAST_HOME"):
             open_store(f"sqlite:///{folder}/live.db")
         with pytest.raises(StoreUnavailable, match=f"{folder}.*ROLLCAST_HOME"):
-            open_store(f"sqlite:///{folder}/home/live.db")
+            open_store(f"sqlite:///{folder}/deeper/live.db")
         Path(folder).chmod(0o700)
 
 
