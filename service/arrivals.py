@@ -10,6 +10,7 @@ from data.calendars import DAY, SECOND, parse_ds
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from service.datasets import Directory, Served, Target
 from service.errors import MAX_ERRORS, Fault, Problem, unprocessable
+from service.states import BEGINNING
 
 LARGEST_VALUE = 1e30  # beyond it squares and float32 overflow, and no sensor reads it
 FURTHEST_STEPS = 1_000_000  # ahead of a series' origin, for integer time, which has no clock
@@ -207,7 +208,7 @@ def _not_too_far(arrivals: list[Arrivals], prefix: str, lone: bool, faults: _Fau
         if part.served.dataset.grid.kind != "step" or champion is None:
             continue
         reach = champion.states.origins(part.series)
-        for place in part.place[(reach > -FURTHEST_STEPS * 2**40) & (part.steps > reach + FURTHEST_STEPS)][:MAX_ERRORS]:
+        for place in part.place[(reach != BEGINNING) & (part.steps > reach + FURTHEST_STEPS)][:MAX_ERRORS]:
             pointer = prefix if lone else f"{prefix}/{place}"
             faults.invalid.append(Fault(f"{pointer}/ds", "is too far ahead of the series' last step"))
 

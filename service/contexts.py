@@ -35,6 +35,13 @@ class Contexts:
         """(k,) bool: does each of these series have a context?"""
         return np.array([one in self._rows for one in series.tolist()], bool)
 
+    def before(self, series: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """(k,) bool: is a grid step older than its series' context? False where there is no context."""
+        rows = np.array([self._rows.get(one, -1) for one in series.tolist()], np.int64)
+        if not len(self):
+            return np.zeros(len(rows), bool)
+        return np.asarray((rows >= 0) & (steps <= self._origin[rows] - self._values.shape[1]))
+
     def take(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Copies of values (k, C) and origin (k,) of series that have one."""
         rows = np.array([self._rows[one] for one in series.tolist()], np.int64)

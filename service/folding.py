@@ -34,6 +34,9 @@ def take_in(engine: Engine, champion: Champion, rows: live.Log) -> None:
         return
     champion.states.ensure(rows.series_id.tolist())
     series, steps, values, sequence = newest(champion, rows)
+    before = champion.contexts.before(series, steps)  # older than anything a state has ever read
+    _note(champion, series[before], sequence[before])
+    series, steps, values, sequence = series[~before], steps[~before], values[~before], sequence[~before]
     old = np.isin(series, series[steps <= champion.states.origins(series)])
     advance(champion, series[~old], steps[~old], values[~old], sequence[~old])
     rebuild(engine, champion, np.unique(series[old]))
@@ -47,6 +50,13 @@ def newest(champion: Champion, rows: live.Log) -> tuple[np.ndarray, np.ndarray, 
     series, steps = rows.series_id[order], steps[order]
     last = np.append((np.diff(series) != 0) | (np.diff(steps) != 0), True)
     return series[last], steps[last], rows.y[order][last], rows.seq[order][last]
+
+
+def _note(champion: Champion, series: np.ndarray, sequence: np.ndarray) -> None:
+    unique, own = np.unique(series, return_inverse=True)
+    reached = np.zeros(len(unique), np.int64)
+    np.maximum.at(reached, own, sequence)
+    champion.states.advance_sequence(champion.states.rows_of(unique), reached)
 
 
 def advance(

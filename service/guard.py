@@ -6,6 +6,7 @@ import time
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import DETAILS, Problem, respond
@@ -43,6 +44,8 @@ class Guard:
         try:
             self._check(headers)
             await self._app(scope, self._limited(receive), answer)
+        except ClientDisconnect:
+            log.info("request %s was given up by its client", request_id)
         except Problem as problem:
             await respond(problem, request_id)(scope, receive, answer)
         except Exception:

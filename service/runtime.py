@@ -16,6 +16,8 @@ from service.metrics import Metrics
 from service.watcher import Watcher
 from service.writer import Receipt, Request, Writer
 
+LARGEST_BACKLOG = 4096  # requests that wait for the writer
+
 
 @dataclass(frozen=True)
 class Readiness:
@@ -74,7 +76,14 @@ class Runtime:
             raise not_available("not_ready", self.readiness.reason or "The service is starting.")
 
     async def observe(self, arrivals: Sequence[Arrivals], rows: int) -> Receipt:
-        """Store, then advance. Returns when the rows are durable and their series' forecasts know them."""
+        """Store, then advance. Returns when the rows are durable and their series' forecasts know them.
+
+        Raises:
+            Problem: 503, nothing was taken in.
+            StoreUnavailable: nothing was acknowledged; the rows may be sent again.
+        """
+        if not self._writer.is_alive() or self._writer.backlog > LARGEST_BACKLOG:
+            raise not_available("busy", "More observations are waiting than can be stored now; send them again.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
         self._writer.observe(Request(arrivals, rows, future, loop))

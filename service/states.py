@@ -77,7 +77,10 @@ class States:
             time.sleep(0)  # lets the writer finish
 
     def origins(self, series: np.ndarray) -> np.ndarray:
-        """(k,) grid step of each series' origin; `BEGINNING` where no value has been folded in yet. Writer only."""
+        """(k,) grid step of each series' origin; `BEGINNING` where no value has been folded in yet.
+
+        Exact in the writer's thread; elsewhere it was so a moment ago.
+        """
         rows = np.array([self._rows.get(one, -1) for one in series.tolist()], np.int64)
         if not len(self):
             return np.full(len(rows), BEGINNING)
@@ -108,6 +111,11 @@ class States:
         arrays.sequence[rows] = np.maximum(arrays.sequence[rows], sequence)
         arrays.stale[rows] = False
         arrays.counter[rows] += 1
+        self.dirty.update(rows.tolist())
+
+    def advance_sequence(self, rows: np.ndarray, sequence: np.ndarray) -> None:
+        """These series (distinct) know of log rows that leave their state as it is. Writer only."""
+        self._arrays.sequence[rows] = np.maximum(self._arrays.sequence[rows], sequence)
         self.dirty.update(rows.tolist())
 
     def mark_stale(self, rows: np.ndarray) -> None:

@@ -84,6 +84,11 @@ class Writer(threading.Thread):
         self._last: int | None = None  # position of the log that every champion has reached; None: unknown
         self.store_works = True
 
+    @property
+    def backlog(self) -> int:
+        """Requests that wait."""
+        return self._queue.qsize()
+
     def observe(self, request: Request) -> None:
         """Queue a request; from any thread."""
         self._queue.put(request)

@@ -1,12 +1,19 @@
 """Whatever goes wrong is a problem of at most 4 kB that repeats nothing of what was sent."""
 
+import json
+from urllib.parse import quote
+
+import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data import live
 from data.errors import StoreUnavailable
 from tests.service_kit import World, baseline, panel_of, rows
 
 MARKER = "m4rk3r"
+FIELDS = ("unique_id", "ds", "y", "dataset", "observations", "other")
 JSON = {"content-type": "application/json"}
 
 
@@ -127,3 +134,29 @@ def test_a_mistake_of_our_own_is_500_without_a_traceback(client, monkeypatch, ca
     monkeypatch.setattr("service.answers.read", broken)
     problem(client.get("/v1/series/a/forecast"), 500, "internal_error")
     assert MARKER in caplog.text
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150)
+@given(st.one_of(st.binary(max_size=60), st.builds(lambda value: json.dumps(value).encode(), anything)))
+def test_no_body_at_all_makes_an_internal_error(client, body):
+    answer = client.post("/v1/observations", content=body, headers=JSON)
+    assert answer.status_code in (404, 422), answer.text
+    problem(answer, answer.status_code, answer.json()["code"])
+    assert all(fault["pointer"] == "" or fault["pointer"].startswith("/") for fault in answer.json()["errors"])
+
+
+@settings(max_examples=100)
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_no_path_and_no_query_at_all_makes_an_internal_error(client, text, query):
+    for path in ("/v1/series/{}", "/v1/series/{}/forecast", "/{}"):
+        url = path.format(quote(text, safe="", errors="replace")) + "?" + quote(query, safe="=&,", errors="replace")
+        answer = client.get(url)
+        assert answer.status_code < 500, (url, answer.text)
+        assert orjson.loads(answer.content)

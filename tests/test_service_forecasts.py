@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from forecasting.panel import Panel
 from service import schemas
 from tests.service_kit import World, baseline, median, network, panel_of, rows, stamp, until
 
@@ -121,3 +122,32 @@ def test_the_same_id_in_two_datasets_needs_the_dataset(world):
         assert client.get("/v1/series/a", params={"dataset": "left"}).json()["sequence"] == 1
         assert client.get("/v1/series/a", params={"dataset": "right"}).json()["sequence"] == 2
         assert median(client, "a", dataset="left") == median(client, "a", dataset="right")
+
+
+@pytest.mark.parametrize(
+    ("freq", "sent", "expected"),
+    [
+        ("1d", ["2024-02-27", "2024-02-28"], ["2024-02-29", "2024-03-01", "2024-03-02"]),
+        ("1b", ["2024-02-29", "2024-03-01"], ["2024-03-04", "2024-03-05", "2024-03-06"]),
+        ("1mo", ["2023-11-01", "2023-12-01"], ["2024-01-01", "2024-02-01", "2024-03-01"]),
+        ("1h", ["2024-02-29T22:00:00Z", "2024-02-29T23:00:00Z"], [f"2024-03-01T0{hour}:00:00Z" for hour in range(3)]),
+        ("1", [41, 42], [43, 44, 45]),
+    ],
+)
+def test_time_is_told_as_the_frequency_has_it(world, freq, sent, expected):
+    dataset = world.ingest("other", "x", freq=freq)
+    world.promote(dataset, baseline(PANEL, "naive"), Panel.of([], []))  # no context: the first value is the anchor
+    with world.serving() as client:
+        body = [{"unique_id": "x", "ds": ds, "y": 1.0} for ds in sent]
+        assert client.post("/v1/observations", json=body).json()["counts"]["applied"] == 2
+        answer = forecast(client, "x", horizon="3")
+        assert (answer["freq"], answer["origin"], answer["ds"]) == (freq, sent[-1], expected)
+
+
+def test_a_step_far_beyond_the_last_one_is_taken_for_a_slip(world):
+    world.promote(world.ingest("other", "x", freq="1"), baseline(PANEL, "naive"), Panel.of([], []))
+    with world.serving() as client:
+        url = "/v1/series/x/observations"
+        assert client.post(url, json={"ds": 5, "y": 1.0}).status_code == 200
+        answer = client.post(url, json=[{"ds": 6, "y": 1.0}, {"ds": 60_000_000, "y": 1.0}])
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/1/ds")

@@ -37,6 +37,15 @@ def forecasts(client):
     return {one: client.get(f"/v1/series/{one}/forecast").json() for one in IDS[:4]}
 
 
+def alike(one, other) -> bool:
+    """Equal but for the last bits that a batch's size may move."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return one == (pytest.approx(other, rel=1e-5) if isinstance(one, float) else other)
+
+
 def busy(world) -> dict:
     """A service that saw some values, corrections and gaps, and was stopped."""
     with world.serving() as client:
@@ -48,7 +57,7 @@ def busy(world) -> dict:
 def test_a_restart_gives_the_same_forecasts_without_reading_the_log(world):
     before = busy(world)
     with world.serving() as client:
-        assert forecasts(client) == before
+        assert forecasts(client) == before  # restored, not computed again: to the last bit
         assert replayed(client) == 0
 
 
@@ -57,7 +66,7 @@ def test_without_snapshots_a_restart_reads_the_log_to_the_same_forecasts(world):
     with world.engine.begin() as connection:
         connection.execute(tables.snapshots.delete())
     with world.serving() as client:
-        assert forecasts(client) == before
+        assert alike(forecasts(client), before)
         assert replayed(client) == 9
 
 
@@ -71,7 +80,7 @@ def test_a_snapshot_of_another_model_is_ignored(world):
         )
         live.put_snapshot(world.engine, dataset.id, 1, kept.shard, kept.seq, wrong)
     with world.serving() as client:
-        assert forecasts(client) == before
+        assert alike(forecasts(client), before)
 
 
 def test_a_snapshot_of_another_epoch_is_ignored(world):
@@ -90,7 +99,7 @@ def test_a_flipped_bit_in_a_snapshot_costs_time_and_nothing_else(world):
             where = (tables.snapshots.c.shard == row.shard, tables.snapshots.c.seq == row.seq)
             connection.execute(update(tables.snapshots).where(*where).values(blob=bytes(flipped)))
     with world.serving() as client:
-        assert forecasts(client) == before
+        assert alike(forecasts(client), before)
 
 
 def test_snapshots_are_written_while_the_service_runs(tmp_path):
