@@ -1,0 +1,265 @@
+"""The command line: every command is a few calls into plain functions, and imports what it needs when it runs.
+
+Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage or input,
+3 the gate refused.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines import nouns
+
+app = typer.Typer(
+    name="rollcast",
+    help="Forecasts that roll forward with every observation: ingest, train, backtest, promote, serve.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+nouns.attach(app)
+
+Name = Annotated[str, typer.Argument(help="Name of the dataset.", metavar="NAME")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"rollcast {version('rollcast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Forecasts that roll forward with every observation."""
+
+
+@app.command()
+def ingest(
+    source: Annotated[
+        str,
+        typer.Argument(help="CSV, Parquet or NDJSON file, http(s) URL, or SQL address with ?query=.", metavar="SOURCE"),
+    ],
+    dataset: Annotated[str, typer.Option(help="Name of the dataset; made when new.")],
+    freq: Annotated[
+        str | None,
+        typer.Option(help="5m, 1h, 1d, 1b, 1mo, 1 for integer steps, or a calendar such as XNYS; else inferred."),
+    ] = None,
+    tz: Annotated[str | None, typer.Option(help="Zone of stamps that carry none, such as UTC or Europe/Paris.")] = None,
+    id_col: Annotated[str | None, typer.Option(help="Column that names the series.")] = None,
+    time_col: Annotated[str | None, typer.Option(help="Column of times.")] = None,
+    target_col: Annotated[str | None, typer.Option(help="Column to forecast.")] = None,
+    date_format: Annotated[str | None, typer.Option(help="How dates are written, such as %d-%m-%y.")] = None,
+    series: Annotated[
+        str | None, typer.Option(help="Name of the series where the file holds one; else the file's stem.")
+    ] = None,
+    season: Annotated[int | None, typer.Option(help="Steps in a season, such as 288 for 5-minute data.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Steps to forecast.")] = None,
+    json: Json = False,
+) -> None:
+    """Read a raw source into the lake and report on its quality."""
+    from data.sources import SourceOptions
+    from pipelines import ingest as ingestion
+    from pipelines import report
+    from pipelines.workspace import open_workspace
+
+    options = SourceOptions(
+        id_col=id_col, time_col=time_col, target_col=target_col, date_format=date_format, tz=tz, freq=freq,
+        series=series, season=season, horizon=horizon,
+    )  # fmt: skip
+    report.ingested(ingestion.ingest(open_workspace(), source, dataset, options), json)
+
+
+@app.command()
+def train(
+    name: Name,
+    model: Annotated[
+        str, typer.Option(help="lstm, gru, rnn, mlp or cnn; a baseline's name registers the baseline.")
+    ] = "lstm",
+    max_minutes: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Take exactly this many steps; reproducible bit for bit.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 0,
+    holdout: Annotated[
+        float | None, typer.Option(help="Keep this last share of each series out of training, such as 0.2.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint of an interrupted run.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Train a network on a dataset and register it as a candidate."""
+    from pipelines import report
+    from pipelines import train as training
+    from pipelines.console import progress
+    from pipelines.workspace import open_workspace
+
+    request = training.TrainRequest(name, model, max_minutes, steps, seed, holdout, resume)
+    with progress(f"train {name} {model}") as moved:
+        result = training.train(open_workspace(), request, moved)
+    report.trained(result, json)
+
+
+@app.command()
+def backtest(
+    name: Name,
+    models: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated kinds, such as lstm,naive; else all registered and two baselines."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="test: score the source's own test part.")] = None,
+    last: Annotated[
+        float | None, typer.Option(help="Score rolling origins over this last share of each series.")
+    ] = None,
+    origins: Annotated[int | None, typer.Option(help="How many rolling origins.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Steps to score; at most the dataset's horizon.")] = None,
+    json: Json = False,
+) -> None:
+    """Score models over past origins, rolled by the engine that serves."""
+    from pipelines import backtest as backtesting
+    from pipelines import report
+    from pipelines.console import progress, say
+    from pipelines.workspace import open_workspace
+
+    kinds = tuple(kind.strip() for kind in models.split(",") if kind.strip()) if models is not None else None
+    request = backtesting.BacktestRequest(name, kinds, split, last, origins, horizon)
+    with progress(f"backtest {name}") as moved:
+        result = backtesting.backtest(open_workspace(), request, moved, say)
+    report.backtested(result, json)
+
+
+@app.command()
+def promote(
+    name: Name,
+    version: Annotated[int | None, typer.Option(help="Only this version: exit 3 when the gate refuses it.")] = None,
+    json: Json = False,
+) -> None:
+    """Let the gate decide which version serves; without --version the best of candidate and baselines."""
+    from data.errors import GateRefused
+    from pipelines import promote as promotion
+    from pipelines import report
+    from pipelines.console import progress
+    from pipelines.workspace import open_workspace
+
+    try:
+        with progress(f"promote {name}") as moved:
+            result = promotion.promote(open_workspace(), name, version, moved)
+    except GateRefused as refusal:
+        report.refused(refusal, json)
+        raise
+    report.promoted(result, json)
+
+
+@app.command()
+def rollback(name: Name, json: Json = False) -> None:
+    """Serve the version that served before."""
+    from pipelines import promote as promotion
+    from pipelines import report
+    from pipelines.workspace import open_workspace
+
+    report.promoted(promotion.rollback(open_workspace(), name), json)
+
+
+@app.command()
+def forecast(
+    name: Name,
+    series: Annotated[str | None, typer.Option(help="Only this series.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Steps ahead; at most what the model was trained for.")] = None,
+    level: Annotated[list[int] | None, typer.Option(help="Interval in per cent; may be repeated. Default 80.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a .parquet or .csv file instead.")] = None,
+    json: Json = False,
+) -> None:
+    """Forecast every series of a dataset with the served model, up to the last stored observation."""
+    from pipelines import batch_forecast, report
+    from pipelines.console import progress
+    from pipelines.workspace import open_workspace
+
+    request = batch_forecast.ForecastRequest(name, series, horizon, tuple(level or (80,)))
+    if out is not None:
+        batch_forecast.check_suffix(out)
+    with progress(f"forecast {name}") as moved:
+        result = batch_forecast.forecast(open_workspace(), request, moved)
+    if out is not None:
+        batch_forecast.write(result, out)
+    report.forecasted(result, out, json)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless configured.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 8000 unless configured.")] = None,
+) -> None:
+    """Answer observations and forecasts over HTTP."""
+    from pipelines import serving
+
+    serving.serve(host, port)
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop when everything was shown, instead of serving on.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """The whole loop on two bundled datasets: ingest, train, backtest, promote, serve, observe."""
+    from pipelines import demo as demonstration
+
+    demonstration.demo(once, json)
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """What this home holds: datasets, champions and their age."""
+    from pipelines import report
+    from pipelines import status as overview
+    from pipelines.workspace import open_workspace
+
+    report.status(overview.status(open_workspace()), json)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check versions, stores, the promotion log and every artifact; exit 1 when something is wrong."""
+    from pipelines import doctor as clinic
+    from pipelines import report
+
+    checks = clinic.examine()
+    report.doctor(checks, json)
+    raise typer.Exit(clinic.exit_code(checks))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; an error is one sentence on standard error, never a traceback."""
+    from pipelines import failure
+
+    try:
+        code = app(args=arguments, prog_name="rollcast", standalone_mode=False)
+        if code == failure.INTERRUPTED:  # typer turns Ctrl-C into this code without a word
+            return failure.interrupted()
+        return code if isinstance(code, int) else 0
+    except BaseException as error:  # polars reports damage with a class that is no Exception
+        return failure.report(error)
+
+
+def main() -> None:
+    """Entry point of the `rollcast` script."""
+    from forecasting import threads
+
+    threads.prepare()
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

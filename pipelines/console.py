@@ -1,0 +1,86 @@
+"""What a person or a program reads: results on standard output, everything else on standard error.
+
+A result is printed once, either as JSON for programs or as a small table for people. Progress bars appear only on a
+terminal, so a log file never fills with half-drawn lines.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+Report = Callable[[float, float, str], None]  # done, total, a few words; called as often as one likes
+
+
+def say(message: str) -> None:
+    """Tell the person at the terminal one thing; a program reading standard output never sees it."""
+    print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output. NaN and infinity, which JSON does not have, become null."""
+    sys.stdout.write(json.dumps(finite(value), ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def finite(value: Any) -> Any:
+    """The same value with plain Python numbers, and null wherever a number is not finite."""
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays
+        return finite(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+    """A table on standard output; numbers to the right, words to the left, a dash for what is not known."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
+    for index, name in enumerate(columns):
+        numeric = all(isinstance(row[index], (int, float)) or row[index] is None for row in rows) and rows
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=index == 0)
+    for row in rows:
+        table.add_row(*(cell(value) for value in row))
+    console = Console(width=None if sys.stdout.isatty() else 140, markup=False, highlight=False)
+    if title:
+        console.print(f"\n{title}")
+    console.print(table)
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Report]:
+    """A bar for long work, moved by `report(done, total, words)`; silent without a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total, words: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[words]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None, words="")
+        yield lambda done, total, words: bar.update(task, completed=done, total=total, words=words)

@@ -1,0 +1,156 @@
+"""Is this installation, and what it has stored, sound? Each check is one line with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Literal
+
+from data import catalogue, models
+from data.errors import RollcastError
+from data.settings import Settings, load_settings
+from pipelines import registered
+from pipelines.workspace import Workspace, open_workspace
+
+SAFE_SQLITE = (3, 51, 3)  # earlier ones can, rarely, lose a commit while the WAL is reset
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+Verdict = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+
+
+def examine() -> list[Check]:
+    """Every check, in the order in which one would repair. Nothing is changed but a store that was never opened."""
+    checks = [python(), sqlite(), *libraries()]
+    try:
+        settings = load_settings()
+        checks += [home(settings), *addresses(settings)]
+        workspace = open_workspace(settings)
+    except RollcastError as error:
+        return [*checks, Check("stores", "failed", str(error))]
+    checks.append(Check("stores", "ok", f"{workspace.engine.dialect.name} reachable, schema up to date"))
+    return [
+        *checks,
+        *(check for dataset in catalogue.datasets(workspace.engine) for check in dataset_checks(workspace, dataset)),
+    ]
+
+
+def exit_code(checks: Sequence[Check]) -> int:
+    """1 when anything failed; a warning alone is 0."""
+    return int(any(check.verdict == "failed" for check in checks))
+
+
+def python() -> Check:
+    """3.11 or newer."""
+    return Check(
+        "python", "ok" if sys.version_info >= (3, 11) else "failed", f"{platform.python_version()} (3.11 or newer)"
+    )
+
+
+def sqlite() -> Check:
+    """The library that Python was built with."""
+    known, wanted = sqlite3.sqlite_version, ".".join(map(str, SAFE_SQLITE))
+    if sqlite3.sqlite_version_info >= SAFE_SQLITE:
+        return Check("sqlite", "ok", known)
+    return Check(
+        "sqlite",
+        "warning",
+        f"{known}; before {wanted} a commit could be lost while the log is reset: use PostgreSQL for what matters",
+    )
+
+
+def libraries() -> Iterator[Check]:
+    """Installed versions against those that the package asks for; an extra that is not installed is left out."""
+    from packaging.requirements import Requirement
+
+    try:
+        wanted = [Requirement(line) for line in metadata.requires("rollcast") or []]
+    except metadata.PackageNotFoundError:
+        yield Check("packages", "warning", "rollcast runs from a folder, not installed; run `make setup`")
+        return
+    wrong = [
+        message for requirement in wanted if (message := mismatch(requirement.name, requirement.specifier.contains))
+    ]
+    yield Check(
+        "packages",
+        "failed" if wrong else "ok",
+        "; ".join(dict.fromkeys(wrong)) or "every installed version is inside its range",
+    )
+
+
+def mismatch(name: str, accepts: Callable[..., bool]) -> str | None:
+    """What is wrong with an installed package, if anything."""
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+    return None if accepts(found, prereleases=True) else f"{name} {found} is outside its range: run `make setup`"
+
+
+def home(settings: Settings) -> Check:
+    """The folder of everything that is stored."""
+    existing = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    if os.access(existing, os.W_OK):
+        return Check("home", "ok", str(settings.home))
+    return Check("home", "failed", f"{existing} cannot be written; set ROLLCAST_HOME or change its owner")
+
+
+def addresses(settings: Settings) -> Iterator[Check]:
+    """Servers that would listen for more than this machine."""
+    open_to_all = [
+        f"{name}={value}"
+        for name, value in (
+            ("ROLLCAST_HOST", settings.host),
+            ("PREFECT_SERVER_API_HOST", os.environ.get("PREFECT_SERVER_API_HOST", "")),
+        )
+        if value and value not in LOOPBACK
+    ]
+    if open_to_all:
+        yield Check(
+            "addresses",
+            "warning",
+            f"{', '.join(open_to_all)}: reachable from outside, and nothing asks for a key; use 127.0.0.1 or a proxy",
+        )
+    else:
+        yield Check("addresses", "ok", "loopback only")
+
+
+def dataset_checks(workspace: Workspace, dataset: catalogue.Dataset) -> Iterator[Check]:
+    """The lake, the promotion chain and the artifacts of one dataset."""
+    yield attempt(f"{dataset.name}: lake", lambda: f"{workspace.lake.read(dataset.id).height} rows readable")
+    yield attempt(f"{dataset.name}: promotions", lambda: chain(workspace, dataset))
+    yield attempt(f"{dataset.name}: artifacts", lambda: artifacts(workspace, dataset))
+
+
+def attempt(name: str, look: Callable[[], str]) -> Check:
+    """A check that fails with the words of the error it meets."""
+    try:
+        return Check(name, "ok", look())
+    except RollcastError as error:
+        return Check(name, "failed", str(error))
+
+
+def chain(workspace: Workspace, dataset: catalogue.Dataset) -> str:
+    """Every decision's hash follows from the one before."""
+    models.verify_chain(workspace.engine, dataset.id)
+    return f"{len(models.promotions(workspace.engine, dataset.id))} decisions, chain whole"
+
+
+def artifacts(workspace: Workspace, dataset: catalogue.Dataset) -> str:
+    """Every model's bytes match the digest that was registered."""
+    rows = models.models(workspace.engine, dataset.id)
+    for row in rows:
+        registered.load(workspace, dataset, row.version)
+    return f"{len(rows)} verified"

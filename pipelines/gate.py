@@ -1,0 +1,105 @@
+"""The gate: may a model serve? Pure arithmetic over errors that contenders made at the very same origins.
+
+A challenger passes when it is clearly better than every rival: by a configured share of the rival's error, and by more
+than the luck of the draw (a paired test that flips signs). Its 80 % interval must hold roughly what it says, and its
+forecasts must be finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+FLIPS = 4_000  # random sign patterns; below 2^n patterns every one is tried instead
+SEED = 7  # of the sign patterns: the same evidence always gives the same decision
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is asked of a challenger."""
+
+    gain: float = 0.01  # relative reduction of the mean error, against each rival
+    significance: float = 0.05  # largest chance, were the two equal, of a difference this large
+    untested_gain: float = 0.1  # the gain asked where there are too few units for the test
+    coverage_80: tuple[float, float] = (0.65, 0.95)  # share of values inside the 80 % interval
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One model's record. `errors` (units,) are mean scaled errors; unit i is the same series or origins for all."""
+
+    model: str
+    version: int | None
+    errors: np.ndarray
+    scores: dict[str, Any]  # mase, wql, coverage_80 … for the record
+
+    @property
+    def error(self) -> float:
+        """The mean the gate compares."""
+        return float(np.mean(self.errors))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A challenger against one rival. `gain` > 0 is in the challenger's favour."""
+
+    rival: str
+    gain: float
+    p_value: float
+    units: int
+
+
+def compare(challenger: Contender, rival: Contender) -> Comparison:
+    """Relative gain in mean error and the chance of it, were the two alike."""
+    gain = 1 - challenger.error / rival.error if rival.error > 0 else 0.0
+    return Comparison(rival.model, gain, sign_flip_test(rival.errors - challenger.errors), len(rival.errors))
+
+
+def sign_flip_test(differences: np.ndarray) -> float:
+    """One-sided paired permutation test: the chance of a mean at least this large if each sign were a coin's.
+
+    differences (n,) > 0 speak for the challenger. They can give no chance below 2^-n, so few of them prove little.
+    """
+    n = len(differences)
+    if 2 ** min(n, 30) <= FLIPS:
+        signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+    else:
+        signs = np.random.default_rng(SEED).choice(np.array([-1, 1]), (FLIPS, n))
+        signs[0] = 1  # what was observed is one of the possible draws
+    means = signs @ differences
+    return float(np.mean(means >= differences.sum() - 1e-12 * np.abs(differences).sum()))
+
+
+def objections(challenger: Contender, rivals: Sequence[Contender], rules: Rules) -> list[str]:
+    """Why a challenger may not serve, one clause each; empty when it may."""
+    if not np.isfinite(challenger.errors).all():
+        return ["it gave forecasts that are not finite numbers"]
+    found = [clause for rival in rivals if (clause := short_of(compare(challenger, rival), rules))]
+    low, high = rules.coverage_80
+    coverage = challenger.scores["coverage_80"]
+    if not low <= coverage <= high:
+        found.append(f"its 80 % interval held {coverage:.0%} of the values, outside {low:.0%} to {high:.0%}")
+    return found
+
+
+def short_of(comparison: Comparison, rules: Rules) -> str | None:
+    """Where a comparison falls short of the rules, if it does.
+
+    Too few units for any test to convince ask for a gain that needs none: in every unit, and large.
+    """
+    testable = 0.5**comparison.units <= rules.significance
+    asked = rules.gain if testable else max(rules.gain, rules.untested_gain if rules.significance < 1 else 0.0)
+    if comparison.gain < asked:
+        return f"its error is {-comparison.gain:+.1%} against {comparison.rival}, at most {0 - asked:+.1%} is asked"
+    if comparison.p_value > max(rules.significance, 0.5**comparison.units):
+        return f"its gain over {comparison.rival} could be chance (p {comparison.p_value:.2f})"
+    return None
+
+
+def blocks(errors: np.ndarray, length: int) -> np.ndarray:
+    """(n,) errors at origins in time order -> means of blocks of `length`; overlapping forecasts share a block."""
+    starts = np.arange(0, len(errors), max(1, length))
+    return np.add.reduceat(errors, starts) / np.diff(np.append(starts, len(errors)))

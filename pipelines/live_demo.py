@@ -1,0 +1,82 @@
+"""A sensor's day over HTTP: each observation is sent as it would arrive, and the whole forecast rolls forward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from data.errors import Unavailable
+from pipelines.console import say
+
+LOOK = 12  # steps ahead shown while rolling: an hour of 5-minute values
+SHOWN = (1, 6, 12, 24, 48, 72)  # steps ahead in the final table
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One observation as the wire has it."""
+
+    ds: str
+    y: float
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """What the service answered after the last observation. `preview` rows: steps ahead, median, low, high."""
+
+    series: str
+    observed: int
+    origin: str
+    preview: list[list[Any]]
+    forecast: dict[str, Any]
+
+
+def roll(address: str, series: str, arrivals: Sequence[Arrival]) -> Rolled:
+    """Send the arrivals one by one and read the forecast after each. Raises Unavailable when the service says no."""
+    say(f"sending {len(arrivals)} live observations of {series}:")
+    with httpx.Client(base_url=address, timeout=10) as client:
+        for arrival in arrivals:
+            answer(client.post(f"/v1/series/{series}/observations", json={"ds": arrival.ds, "y": arrival.y}))
+            body = answer(
+                client.get(f"/v1/series/{series}/forecast", params={"horizon": LOOK, "quantiles": "0.1,0.5,0.9"})
+            )
+            say(f"  {arrival.ds}  observed {arrival.y:7.2f}   in {LOOK} steps {describe(body, LOOK)}")
+        body = answer(client.get(f"/v1/series/{series}/forecast", params={"quantiles": "0.1,0.5,0.9"}))
+    steps = [step for step in SHOWN if step <= len(body["mean"])]
+    return Rolled(series, len(arrivals), body["origin"], [[step, *quantiles(body, step)] for step in steps], body)
+
+
+def answer(response: httpx.Response) -> dict[str, Any]:
+    """The JSON of a good answer."""
+    if response.is_error:
+        raise Unavailable(
+            f"the service answered {response.status_code} to {response.request.url.path}: {response.text[:200]}"
+        )
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def quantiles(body: dict[str, Any], step: int) -> tuple[float, float, float]:
+    """Median, low and high of one step ahead (1-based)."""
+    median, low, high = (float(body["quantiles"][level][step - 1]) for level in ("0.5", "0.1", "0.9"))
+    return median, low, high
+
+
+def describe(body: dict[str, Any], step: int) -> str:
+    """One step ahead in words."""
+    median, low, high = quantiles(body, step)
+    return f"{median:7.2f}  ({low:.2f} to {high:.2f})"
+
+
+def curl_lines(address: str, rolled: Rolled) -> list[str]:
+    """How to observe and forecast by hand."""
+    first = rolled.forecast["ds"][0] if "ds" in rolled.forecast else rolled.origin
+    body = f'{{"ds": "{first}", "y": 98.6}}'
+    series = f"{address}/v1/series/{rolled.series}"
+    return [
+        f"curl -X POST {series}/observations -H 'content-type: application/json' -d '{body}'",
+        f"curl '{series}/forecast?horizon={LOOK}&level=80'",
+    ]

@@ -1,0 +1,69 @@
+"""Registered models: one row of the live store each, mirrored to MLflow for its ecosystem.
+
+Our own store comes first and is what the service obeys. The mirror may be missing or behind; nothing fails for that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from data import models
+from data.catalogue import Dataset
+from data.errors import UnknownModel
+from data.models import ModelRow
+from forecasting.bundle import Bundle, from_bytes, to_bytes
+from pipelines.console import say
+from pipelines.workspace import Workspace
+
+if TYPE_CHECKING:
+    from forecasting.registry import Registry
+
+
+def register(workspace: Workspace, dataset: Dataset, bundle: Bundle, scores: dict[str, dict[str, Any]]) -> int:
+    """Store a model as the dataset's next version. `scores` of it and of its rivals, by kind."""
+    kind = bundle.config.kind
+    metrics = {"validation": scores}
+    version = models.add_model(workspace.engine, dataset.id, kind, bundle.digest, metrics, to_bytes(bundle))
+    own = {name: float(value) for name, value in scores.get(kind, {}).items() if value is not None}
+    mirror(workspace, lambda registry: registry.register(dataset.name, version, bundle, own))
+    return version
+
+
+def point_aliases(workspace: Workspace, dataset: Dataset, champion: int, previous: int | None) -> None:
+    """Tell the mirror who serves now and who did before."""
+
+    def write(registry: Registry) -> None:
+        registry.alias(dataset.name, "champion", champion)
+        if previous is not None and previous != champion:
+            registry.alias(dataset.name, "previous", previous)
+
+    mirror(workspace, write)
+
+
+def mirror(workspace: Workspace, write: Callable[[Registry], object]) -> None:
+    """Write to MLflow where that is wanted; its failure is said, and is no failure of ours."""
+    if not workspace.settings.mlflow:
+        return
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    from forecasting.registry import Registry
+
+    try:
+        write(Registry(workspace.settings.mlflow_path))
+    except Exception as error:
+        say(f"MLflow's mirror was not written ({str(error).splitlines()[0][:200]}); our own registry has it")
+
+
+def find(workspace: Workspace, dataset: Dataset, version: int) -> ModelRow:
+    """What the store says of a version. Raises UnknownModel."""
+    for row in models.models(workspace.engine, dataset.id):
+        if row.version == version:
+            return row
+    raise UnknownModel(dataset.name, version)
+
+
+def load(workspace: Workspace, dataset: Dataset, version: int) -> Bundle:
+    """The model itself. Raises UnknownModel, or DamagedArtifact when its bytes are not those that were registered."""
+    row = find(workspace, dataset, version)
+    return from_bytes(models.artifact(workspace.engine, dataset.id, version), row.digest)

@@ -1,0 +1,195 @@
+"""How each result is shown: a table for people, one JSON value for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.console import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from data.errors import GateRefused
+    from pipelines.backtest import Backtested
+    from pipelines.batch_forecast import Forecasts
+    from pipelines.doctor import Check
+    from pipelines.ingest import Ingested
+    from pipelines.promote import Promoted
+    from pipelines.status import Status
+    from pipelines.train import Trained
+
+METRICS = ("mase", "smape", "owa", "wql", "msis", "coverage_80", "coverage_95", "skill")
+SHOWN_STEPS = 12  # of a forecast printed for people; files and JSON hold all of them
+
+
+def ingested(result: Ingested, json: bool) -> None:
+    """What an ingest stored, and the source's quality."""
+    if json:
+        print_json(result.to_dict())
+        return
+    facts(result.report, False, f"{result.dataset}: {result.source}")
+    if result.repeated:
+        say(f"this source was ingested before: nothing was added to {result.dataset}")
+    else:
+        say(f"{result.added} rows added to {result.dataset}, snapshot {result.snapshot}")
+    if result.reanchored is not None:
+        say(f"the served model starts anew from them (promotion event {result.reanchored})")
+
+
+def trained(result: Trained, json: bool) -> None:
+    """A new candidate and how it did on the validation tail."""
+    if json:
+        print_json(result.to_dict())
+        return
+    scores = [
+        [name, *(values.get(metric) for metric in ("mase", "wql", "coverage_80"))]
+        for name, values in result.validation.items()
+    ]
+    print_table(["model", "mase", "wql", "coverage_80"], scores, f"{result.dataset}: validation tail")
+    print_table(
+        ["dataset", "model", "version", "steps", "seconds", "digest"],
+        [[result.dataset, result.model, result.version, result.steps, result.seconds, result.digest]],
+    )
+    say(f"registered as a candidate; `rollcast promote {result.dataset}` decides whether it serves")
+
+
+def backtested(result: Backtested, json: bool) -> None:
+    """Scores over past origins, best first."""
+    if json:
+        print_json(result.to_dict())
+        return
+    ranked = sorted(result.metrics.items(), key=lambda item: item[1]["mase"])
+    rows = [[name, *(values.get(metric) for metric in METRICS)] for name, values in ranked]
+    print_table(["model", *METRICS], rows, f"{result.dataset}: {result.origins} origins, horizon {result.horizon}")
+
+
+def promoted(result: Promoted, json: bool) -> None:
+    """Who serves now, and why."""
+    if json:
+        print_json(result.to_dict())
+        return
+    if result.evidence.get("contenders"):
+        contenders(result.evidence)
+    say(result.sentence)
+
+
+def refused(refusal: GateRefused, json: bool) -> None:
+    """The evidence of a refusal; the sentence follows on standard error."""
+    if json:
+        print_json({"promoted": False, "reason": str(refusal), "evidence": refusal.evidence})
+    else:
+        contenders(refusal.evidence)
+
+
+def contenders(evidence: dict[str, Any]) -> None:
+    """Everyone the gate compared, best first."""
+    columns = ("model", "version", "mase", "wql", "coverage_80", "gain", "p_value")
+    ranked = sorted(evidence["contenders"], key=lambda row: row["mase"])
+    print_table(
+        columns, [[row.get(column) for column in columns] for row in ranked], f"gate over {evidence['origins']} origins"
+    )
+
+
+def forecasted(result: Forecasts, out: Path | None, json: bool) -> None:
+    """The forecast itself, or where it was written."""
+    if out is not None:
+        say(f"{result.frame.height} rows of {len(result.origins)} series written to {out}")
+    if json:
+        print_json(
+            {"dataset": result.dataset.name, "rows": result.frame.height, "out": str(out)} if out else result.to_dict()
+        )
+    elif out is None:
+        show_forecast(result)
+
+
+def show_forecast(result: Forecasts) -> None:
+    """The first series' first steps; a pointer to the rest."""
+    if not result.origins:
+        say(f"no series of {result.dataset.name} has a value yet")
+        return
+    entry = result.entry(next(iter(result.origins)), result.frame.head(result.frame["ds"].len() // len(result.origins)))
+    columns = ["ds", *(name for name in entry if name.startswith(result.model))]
+    rows = list(zip(*(entry[name][:SHOWN_STEPS] for name in columns), strict=True))
+    print_table(columns, rows, f"{entry['unique_id']} after {entry['origin']}, {result.model} version {result.version}")
+    if entry["warming"]:
+        say("too few values for the model yet: its seasonal naive answered (warming)")
+    if len(result.origins) > 1 or len(entry["ds"]) > SHOWN_STEPS:
+        say(f"{len(result.origins)} series × {len(entry['ds'])} steps in all; --json or --out FILE.parquet gives them")
+
+
+def status(result: Status, json: bool) -> None:
+    """Home and datasets."""
+    if json:
+        print_json(result.to_dict())
+        return
+    say(f"home {result.home}")
+    columns = [
+        "name",
+        "freq",
+        "season",
+        "horizon",
+        "series",
+        "rows",
+        "observed",
+        "last",
+        "champion",
+        "version",
+        "age_s",
+    ]
+    rows = [[asdict(dataset)[column] for column in columns] for dataset in result.datasets]
+    if rows:
+        print_table(columns, rows)
+    else:
+        say("no dataset yet; `rollcast ingest FILE --dataset NAME` makes one")
+
+
+def doctor(checks: list[Check], json: bool) -> None:
+    """Every check; the failed ones are named by the exit code as well."""
+    if json:
+        print_json(
+            {"ok": all(check.verdict != "failed" for check in checks), "checks": [asdict(check) for check in checks]}
+        )
+    else:
+        print_table(["check", "verdict", "detail"], [[check.name, check.verdict, check.detail] for check in checks])
+
+
+def versions(rows: list[dict[str, Any]], json: bool) -> None:
+    """Registered versions."""
+    listing(rows, json, "no version yet; `rollcast train` registers one")
+
+
+def series(rows: list[dict[str, Any]], json: bool) -> None:
+    """Series of a dataset."""
+    listing(rows, json, "no series yet")
+
+
+def settings(rows: list[dict[str, Any]], json: bool) -> None:
+    """Settings with their sources."""
+    listing(rows, json, "no settings")
+
+
+def listing(rows: list[dict[str, Any]], json: bool, empty: str) -> None:
+    """Equal records as a table."""
+    if json:
+        print_json(rows)
+    elif rows:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        say(empty)
+
+
+def facts(values: dict[str, Any], json: bool, title: str | None = None) -> None:
+    """One record, a line for each of its words; nothing nested is shown to people."""
+    if json:
+        print_json(values)
+        return
+    print_table(["", ""], [[name, brief(value)] for name, value in values.items()], title)
+
+
+def brief(value: Any) -> Any:
+    """A value in one table cell."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {brief(item)}" for name, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(brief(item)) for item in value) or "none"
+    return value

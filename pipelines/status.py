@@ -1,0 +1,72 @@
+"""What a home folder holds, at a glance."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from data import catalogue, live, models
+from data.calendars import format_ds
+from data.catalogue import Dataset
+from data.schema import SERIES, TIME
+from pipelines.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """One dataset. `rows` are the lake's; `observed` rows of the live log came after. `age_s` is since the decision."""
+
+    name: str
+    freq: str
+    season: int
+    horizon: int
+    series: int
+    rows: int
+    observed: int
+    last: str | int | None
+    versions: int
+    champion: str | None
+    version: int | None
+    age_s: float | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The home folder and its datasets."""
+
+    home: str
+    database: str
+    datasets: tuple[DatasetStatus, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def status(workspace: Workspace) -> Status:
+    """Read the catalogue, the lake and the promotion log; nothing is changed."""
+    found = tuple(describe(workspace, dataset) for dataset in catalogue.datasets(workspace.engine))
+    return Status(str(workspace.settings.home), workspace.engine.url.render_as_string(hide_password=True), found)
+
+
+def describe(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
+    """One dataset's figures."""
+    lake = workspace.lake.read(dataset.id)
+    rows = models.models(workspace.engine, dataset.id)
+    served = models.served(workspace.engine, dataset.id)
+    kinds = {row.version: row.kind for row in rows}
+    newest = lake[TIME].max()
+    return DatasetStatus(
+        dataset.name, dataset.freq, dataset.season, dataset.horizon, lake[SERIES].n_unique(), lake.height,
+        len(live.log(workspace.engine, dataset.id)),
+        format_ds(int(newest), dataset.kind) if isinstance(newest, int) else None,
+        len(rows),
+        kinds[served.version] if served else None,
+        served.version if served else None,
+        age_s(served.decided_at) if served else None,
+    )  # fmt: skip
+
+
+def age_s(microseconds: int) -> float:
+    """Seconds since a moment of the live store."""
+    return round(datetime.now(UTC).timestamp() - microseconds / 1e6, 1)

@@ -1,0 +1,154 @@
+"""Fit one model to a dataset's history and register it as a candidate."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+import warnings
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import InvalidInput
+from forecasting import backtest as engine
+from forecasting.bundle import Bundle
+from forecasting.config import BASELINES, KINDS
+from forecasting.panel import Panel
+from forecasting.validation import tail_lengths, validate
+from pipelines import known, registered
+from pipelines.console import Report
+from pipelines.evidence import Evidence, gather
+from pipelines.history import History, read_history
+from pipelines.workspace import Workspace
+
+DEFAULT_MINUTES = 3.0
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train, and for how long: minutes by the clock, or steps, which give the same bits each time."""
+
+    dataset: str
+    model: str = "lstm"
+    max_minutes: float | None = None
+    steps: int | None = None
+    seed: int = 0
+    holdout: float | None = None
+    resume: bool = False  # go on from the last checkpoint of an interrupted run of this model
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A registered candidate. `validation`: scores of it and of the baselines on the validation tail, by model."""
+
+    dataset: str
+    model: str
+    version: int
+    digest: str
+    steps: int  # of the schedule: `--steps` of this number gives the same digest
+    chosen_steps: int
+    seconds: float
+    snapshot: str
+    known: dict[str, Any]
+    validation: dict[str, dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def train(workspace: Workspace, request: TrainRequest, moved: Report) -> Trained:
+    """Fit, record the evidence that the gate will ask for, and register.
+
+    With a split column nothing of the test part is seen, not even to choose.
+
+    Raises:
+        NotFound: there is no such dataset.
+        InvalidInput: an unknown model, a senseless option, or too little to train on.
+    """
+    check(request)
+    history = read_history(workspace, request.dataset)
+    panel, part = known.choose(history, request.holdout)
+    tail = validation_tail(history, panel)
+    began = time.monotonic()
+    bundle, evidence = fit(workspace, history, panel, tail, request, moved)
+    words = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
+    bundle = replace(bundle, manifest={**bundle.manifest, **words, **evidence.to_manifest()})
+    version = registered.register(workspace, history.dataset, bundle, evidence.scores)
+    return Trained(
+        dataset=request.dataset,
+        model=request.model,
+        version=version,
+        digest=bundle.digest,
+        steps=bundle.manifest.get("steps", 0),
+        chosen_steps=bundle.manifest.get("chosen_steps", 0),
+        seconds=round(time.monotonic() - began, 1),
+        snapshot=history.snapshot,
+        known=part.to_dict(),
+        validation=evidence.scores,
+    )
+
+
+def check(request: TrainRequest) -> None:
+    """Raises InvalidInput for options that cannot be meant."""
+    if request.model not in KINDS:
+        raise InvalidInput(f"there is no model named {request.model!r}; choose one of {', '.join(KINDS)}")
+    if request.steps is not None and request.max_minutes is not None:
+        raise InvalidInput("--steps and --max-minutes both say how long to train; give one of them")
+    if request.steps is not None and request.steps < 1:
+        raise InvalidInput(f"--steps is {request.steps}; ask for one or more")
+    if request.max_minutes is not None and not 0 < request.max_minutes <= 10_000:
+        raise InvalidInput(f"--max-minutes is {request.max_minutes:g}; ask for a time between 0 and 10000")
+    if not 0 <= request.seed < 2**32:
+        raise InvalidInput(f"--seed is {request.seed}; give a number from 0 to {2**32 - 1}")
+
+
+def validation_tail(history: History, panel: Panel) -> np.ndarray:
+    """(n,) last steps of the panel to validate on: the source's own val part where it has one."""
+    usual = tail_lengths(panel.lengths, history.dataset.horizon)
+    if history.splits is None:
+        return usual
+    return np.where(history.splits["val"] > 0, history.splits["val"], usual)
+
+
+def fit(
+    workspace: Workspace, history: History, panel: Panel, tail: np.ndarray, request: TrainRequest, moved: Report
+) -> tuple[Bundle, Evidence]:
+    """The model, and how a copy of it that had not seen the tail did there."""
+    season, horizon = history.dataset.season, history.dataset.horizon
+    if request.model in BASELINES:
+        bundle = engine.baseline(request.model, panel, season, horizon)
+        return bundle, gather(history, panel, tail, validate([], panel, tail, season, horizon))
+    from forecasting.training import TrainingSpec, fit
+
+    quiet()
+    minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
+    spec = TrainingSpec(request.model, season, horizon, minutes, request.steps, request.seed, tail)
+    folder = run_folder(workspace, history, request)
+    fitted = fit(panel, spec, lambda stage, done, total: moved(done, total, stage), folder, request.resume)
+    shutil.rmtree(folder, ignore_errors=True)  # the model is whole; checkpoints only served to go on from
+    return fitted.bundle, gather(history, panel, tail, fitted.validation)
+
+
+def run_folder(workspace: Workspace, history: History, request: TrainRequest) -> Path:
+    """Where checkpoints are kept; emptied unless the run goes on."""
+    folder = workspace.settings.runs_path / f"{history.dataset.id}-{request.model}-{request.seed}"
+    if not request.resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+def quiet() -> None:
+    """Lightning tells of every start and stop; what matters is shown by our own progress bar."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+
+def refit(panel: Panel, bundle: Bundle, moved: Report) -> Bundle:
+    """The same model fitted to an earlier part of its history, with the number of steps it records."""
+    from forecasting.training import refit
+
+    quiet()
+    return refit(panel, bundle, lambda stage, done, total: moved(done, total, f"{bundle.config.kind}: {stage}"))

@@ -1,0 +1,30 @@
+"""The stores of one ROLLCAST_HOME, opened together: what every pipeline is given to work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from data.lake import Lake
+from data.settings import Settings, load_settings
+from data.tables import open_store
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Settings, live store and lake."""
+
+    settings: Settings
+    engine: Engine
+    lake: Lake
+
+
+def open_workspace(settings: Settings | None = None) -> Workspace:
+    """Open the stores, creating and migrating them where needed.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached, or a newer version of the program wrote it.
+    """
+    settings = settings or load_settings()
+    return Workspace(settings, open_store(settings.database_url), Lake(settings.lake_path))

@@ -1,0 +1,163 @@
+"""The command line as scripts meet it: results on standard output, one sentence for every error, four exit codes."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipelines import cli
+
+GOOD = "unique_id,ds,y\n" + "".join(f"a,{step},{step % 5}\n" for step in range(1, 60))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def rollcast(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Run one command line in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Result:
+        capsys.readouterr()
+        code = cli.run(words)
+        printed = capsys.readouterr()
+        return Result(code, printed.out, printed.err)
+
+    return run
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+def assert_one_sentence(result: Result, code: int, *words: str) -> None:
+    """The error is one line on standard error that names what a reader needs, and nothing is on standard output."""
+    assert result.code == code, result
+    assert result.out == ""
+    lines = result.err.strip().splitlines()
+    assert len(lines) == 1, result.err
+    assert lines[0].startswith("rollcast: ")
+    assert "Traceback" not in result.err
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+BAD_FILES: Sequence[tuple[str, list[str], list[str]]] = [
+    ("unique_id,ds,y\na,1,2\n", ["--target-col", "price"], ["price"]),
+    ("unique_id,when,y\na,2024-01-01,1\na,2024-01-32,2\n", ["--time-col", "when"], ["when", "row 3"]),
+    ("", [], ["raw.csv"]),
+    ("unique_id,ds,y\n", [], ["raw.csv"]),
+    ("unique_id,ds,y\na,1,2\na,2,seven\na,3,4\n", ["--target-col", "y"], ["y", "row 3"]),
+    (GOOD, ["--freq", "sometimes"], ["sometimes"]),
+    (GOOD, ["--season", "0"], ["season"]),
+    (GOOD, ["--horizon", "-1"], ["horizon"]),
+    ("unique_id,ds,y\na,2024-01-01 00:00:00,1\na,2024-01-01 00:05:00,2\n", [], ["--tz"]),
+    ("unique_id,ds,y\na,2024-01-01 00:00:00,1\na,2024-01-01 00:05:00,2\n", ["--tz", "Mars/Base"], ["Mars/Base"]),
+]
+
+
+@pytest.mark.parametrize(("text", "options", "words"), BAD_FILES)
+def test_a_bad_file_is_one_sentence_and_nothing_is_stored(rollcast, tmp_path, text, options, words):
+    raw = write(tmp_path / "raw.csv", text)
+    assert_one_sentence(rollcast("ingest", raw, "--dataset", "d", *options), 2, *words)
+    assert json.loads(rollcast("status", "--json").out)["datasets"] == []
+
+
+def test_a_file_that_does_not_exist_is_named(rollcast):
+    assert_one_sentence(rollcast("ingest", "nowhere.csv", "--dataset", "d"), 2, "nowhere.csv")
+
+
+def test_a_dataset_name_that_could_be_a_path_is_refused(rollcast, tmp_path):
+    raw = write(tmp_path / "raw.csv", GOOD)
+    assert_one_sentence(rollcast("ingest", raw, "--dataset", "../d"), 2, "../d")
+
+
+@pytest.mark.parametrize("command", ["train", "backtest", "promote", "rollback", "forecast"])
+def test_an_unknown_dataset_is_one_sentence(rollcast, command):
+    assert_one_sentence(rollcast(command, "nothing"), 2, "nothing", "rollcast ingest")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train"], "NAME"),
+        (["train", "d", "--steps", "many"], "--steps"),
+        (["train", "d", "--modle", "lstm"], "--modle"),
+        (["digest", "file"], "digest"),
+        (["ingest", "file.csv"], "--dataset"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(rollcast, words, said):
+    assert_one_sentence(rollcast(*words), 2, said)
+
+
+@pytest.fixture
+def ingested(rollcast, tmp_path):
+    """A dataset of one series, horizon 6."""
+    result = rollcast("ingest", write(tmp_path / "raw.csv", GOOD), "--dataset", "d", "--season", "5", "--horizon", "6")
+    assert result.code == 0, result.err
+    return "d"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "d", "--model", "transformer"], "transformer"),
+        (["train", "d", "--steps", "0"], "--steps"),
+        (["train", "d", "--max-minutes", "-1"], "--max-minutes"),
+        (["train", "d", "--holdout", "1.5"], "--holdout"),
+        (["backtest", "d", "--split", "test"], "split"),
+        (["backtest", "d", "--models", "oracle"], "oracle"),
+        (["backtest", "d", "--last", "2"], "--last"),
+        (["backtest", "d", "--last", "0.2", "--origins", "0"], "--origins"),
+        (["backtest", "d", "--horizon", "7"], "horizon"),
+        (["forecast", "d"], "promote"),
+        (["promote", "d", "--version", "9"], "9"),
+        (["rollback", "d"], "d"),
+        (["model", "show", "d"], "promote"),
+        (["series", "show", "d", "b"], "b"),
+        (["forecast", "d", "--out", "forecast.xlsx"], "forecast.xlsx"),
+    ],
+)
+def test_a_wrong_request_for_a_known_dataset_is_one_sentence(rollcast, ingested, words, said):
+    assert_one_sentence(rollcast(*words), 2, said)
+
+
+def test_the_same_file_twice_adds_nothing_and_says_so(rollcast, ingested, tmp_path):
+    again = rollcast("ingest", str(tmp_path / "raw.csv"), "--dataset", "d", "--json")
+    assert json.loads(again.out)["added"] == 0
+    assert json.loads(again.out)["repeated"] is True
+    assert "nothing was added" in rollcast("ingest", str(tmp_path / "raw.csv"), "--dataset", "d").err
+
+
+def test_help_answers_in_half_a_second_and_loads_nothing_heavy():
+    heavy = "torch,pytorch_lightning,mlflow,prefect,polars,deltalake,sqlalchemy,pydantic,numpy"
+    code = (
+        "import sys; from pipelines import cli; cli.run(['--help']); "
+        f"print([m for m in '{heavy}'.split(',') if m in sys.modules])"
+    )
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert time.perf_counter() - began < 0.5
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_an_unforeseen_error_is_one_sentence_and_its_traceback_is_kept(rollcast, home, monkeypatch):
+    from pipelines import status
+
+    monkeypatch.setattr(status, "status", lambda workspace: 1 / 0)
+    assert_one_sentence(rollcast("status"), 1, "ZeroDivisionError", "errors.log")
+    assert "Traceback" in (home / "errors.log").read_text()

@@ -1,0 +1,65 @@
+"""The gate decides by arithmetic that can be checked by eye."""
+
+import numpy as np
+import pytest
+
+from pipelines.gate import Contender, Rules, blocks, compare, objections, sign_flip_test
+
+
+def contender(errors, model="lstm", coverage=0.8) -> Contender:
+    return Contender(model, 1, np.asarray(errors, float), {"coverage_80": coverage})
+
+
+def test_four_wins_of_four_have_one_chance_in_sixteen():
+    assert sign_flip_test(np.array([1.0, 1.0, 1.0, 1.0])) == 1 / 16
+
+
+def test_no_difference_proves_nothing():
+    assert sign_flip_test(np.zeros(10)) == 1.0
+
+
+def test_many_small_wins_are_no_chance():
+    assert sign_flip_test(np.full(200, 0.01)) < 0.001
+
+
+def test_gain_is_the_share_of_the_rivals_error_that_is_saved():
+    assert compare(contender([0.5] * 8), contender([1.0] * 8, "naive")).gain == 0.5
+
+
+def test_a_candidate_that_halves_every_error_passes():
+    assert objections(contender([0.5] * 8), [contender([1.0] * 8, "naive")], Rules()) == []
+
+
+def test_a_candidate_that_loses_to_seasonal_naive_is_refused_and_told_so():
+    found = objections(contender([1.1] * 8), [contender([1.0] * 8, "seasonal_naive")], Rules())
+    assert found == ["its error is +10.0% against seasonal_naive, at most -1.0% is asked"]
+
+
+def test_a_gain_that_could_be_luck_is_refused():
+    rival = contender([1.0, 1.0, 1.0, 1.0], "naive")
+    found = objections(contender([0.1, 0.9, 1.2, 0.8]), [rival], Rules())
+    assert len(found) == 1
+    assert "could be chance" in found[0]
+
+
+@pytest.mark.parametrize("coverage", [0.4, 0.99])
+def test_intervals_that_do_not_hold_what_they_say_are_refused(coverage):
+    found = objections(contender([0.5] * 8, coverage=coverage), [contender([1.0] * 8, "naive")], Rules())
+    assert len(found) == 1
+    assert "80 % interval" in found[0]
+
+
+def test_forecasts_that_are_not_finite_are_refused_before_anything_is_compared():
+    found = objections(contender([0.5, np.nan]), [contender([1.0, 1.0], "naive")], Rules())
+    assert found == ["it gave forecasts that are not finite numbers"]
+
+
+def test_overlapping_origins_are_judged_in_blocks():
+    assert blocks(np.array([1.0, 3.0, 5.0, 7.0, 9.0]), 2).tolist() == [2.0, 6.0, 9.0]
+
+
+def test_where_no_test_can_convince_a_large_gain_in_every_unit_does():
+    rival = contender([1.0, 1.0], "naive")
+    assert objections(contender([0.5, 0.6]), [rival], Rules()) == []
+    assert "could be chance" in objections(contender([0.2, 1.1]), [rival], Rules())[0]
+    assert "at most -10.0% is asked" in objections(contender([0.95, 0.97]), [rival], Rules())[0]
