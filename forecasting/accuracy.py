@@ -22,7 +22,7 @@ from forecasting.scaling import fill
 
 WQL_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 INTERVALS = {80: (0.1, 0.9), 95: (0.025, 0.975)}
-SUMS = ("count", "absolute", "squared", "bias", "smape", "size", "inside_80", "inside_95", "width_80", "width_95", "winkler")
+SUMS = tuple("count absolute squared bias smape size inside_80 inside_95 width_80 width_95 winkler".split())
 
 
 def seasonal_error(panel: Panel, season: int) -> np.ndarray:
@@ -54,7 +54,7 @@ class Scores:
         return cls(sums, np.zeros((len(WQL_LEVELS), horizon)), levels)
 
     def add(self, quantiles: np.ndarray, actual: np.ndarray) -> None:
-        """One origin's forecasts: quantiles (n, H, L) at `levels`, actual (n, H) with NaN where nothing is to be scored."""
+        """One origin's forecasts: quantiles (n, H, L) at `levels`, actual (n, H) NaN where nothing is to score."""
         known = ~np.isnan(actual)
         finite = np.isfinite(quantiles).all(-1)
         self.not_finite += int((known & ~finite).sum())
@@ -121,7 +121,10 @@ class Scores:
         rows = []
         for step in range(count.shape[1]):
             column = {name: self.sums[name][:, step] / count[:, step] for name in SUMS}
-            inside = {p: self.sums[f"inside_{p}"][:, step].sum() / max(1.0, self.sums["count"][:, step].sum()) for p in (80, 95)}
+            inside = {
+                p: self.sums[f"inside_{p}"][:, step].sum() / max(1.0, self.sums["count"][:, step].sum())
+                for p in (80, 95)
+            }
             measures = {
                 "mase": _mean(column["absolute"] / reference.unit),
                 "mae": _mean(column["absolute"]),

@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]  # origins done, origins in all
 
 @dataclass(frozen=True)
 class Origins:
-    """Where forecasts are issued: stops (n, O), ascending; at stops[i, k] the first so many values of series i are known.
+    """Where forecasts are issued: stops (n, O), ascending; stops[i, k] values of series i are known at origin k.
 
     chosen (n, O) bool: False where a short series has no further origin of its own.
     """

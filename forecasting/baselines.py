@@ -63,7 +63,7 @@ def error_increments(panel: Panel, config: ModelConfig, linear: np.ndarray) -> n
     Errors are taken at evenly spread origins of the panel, scaled as at their origin, and known up to its end.
     """
     windows, targets = _origins(panel, config)
-    level, scale = level_and_scale(windows, config.level_steps)
+    _, scale = level_and_scale(windows, config.level_steps)
     errors = (targets - windows @ linear.T) / scale
     with np.errstate(all="ignore"):
         quantiles = np.nanquantile(errors, config.levels, axis=0) if len(errors) else np.zeros((len(config.levels), 1))

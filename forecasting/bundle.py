@@ -99,7 +99,9 @@ def from_bytes(blob: bytes, digest: str) -> Bundle:
             _refuse_strangers(set(entries), {name: info.file_size for name, info in entries.items()})
             files = {name: archive.read(name) for name in entries}
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise DamagedArtifact("The model's artifact is not readable; promote another version or train again.") from error
+        raise DamagedArtifact(
+            "The model's artifact is not readable; promote another version or train again."
+        ) from error
     return _verified(files, digest)
 
 
@@ -140,7 +142,9 @@ def _verified(files: dict[str, bytes], digest: str) -> Bundle:
         raise DamagedArtifact("The artifact does not match its digest; restore it from a backup or train again.")
     model = json.loads(files["model.json"])
     if model["kernel_format"] != FORMAT:
-        raise DamagedArtifact(f"The model was made for arithmetic {model['kernel_format']}, this is {FORMAT}; retrain it.")
+        raise DamagedArtifact(
+            f"The model was made for arithmetic {model['kernel_format']}, this is {FORMAT}; retrain it."
+        )
     manifest = json.loads(files["manifest.json"])
     own = {name: value for name, value in manifest.items() if name not in ("format", "digest", "sha256")}
     return Bundle(

@@ -81,9 +81,7 @@ def choose_window(season: int, horizon: int, typical_length: int) -> int:
     return max(8, min(max(32, min(128, 4 * horizon)), typical_length // 2))
 
 
-def configure(
-    kind: str, season: int, horizon: int, lengths: np.ndarray, naive_is_better: bool = False
-) -> ModelConfig:
+def configure(kind: str, season: int, horizon: int, lengths: np.ndarray, naive_is_better: bool = False) -> ModelConfig:
     """The settings of a new model, by one rule from what the data are.
 
     `lengths` (n,) are the training lengths of the series. `naive_is_better` says that repeating the last value beats

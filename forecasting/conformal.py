@@ -2,8 +2,8 @@
 
 Two corrections act on the increments between quantiles, so that quantiles stay ordered:
 
-- `factors` (P, buckets), fixed when a model is fitted: each pair of levels is moved until the interval between them held
-  its nominal share of the validation tail;
+- `factors` (P, buckets), fixed when a model is fitted: each pair of levels is moved until the interval between them
+  held its nominal share of the validation tail;
 - `widening` (buckets,) in a series' state: the log of a common factor, moved after each settled target by
   rate · (missed - 0.2) for the 80 % interval (adaptive conformal inference, Gibbs and Candès 2021). It learns only from
   forecasts issued before the value arrived, and never from the data that the model was fitted to.

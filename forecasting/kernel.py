@@ -1,7 +1,7 @@
 """The network, one step at a time, in NumPy: what serves forecasts, with its gates open to look into.
 
-The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. Shapes: B series in a
-batch, W window, D hidden_size, N layers, H horizon, P pairs of levels around the median. Network values are float32;
+The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. Shapes: B series in
+a batch, W window, D hidden_size, N layers, H horizon, P pairs of levels around the median. Network values are float32;
 the window, level and scale arrive as float64. A batch of one is multiplied as two rows, because BLAS takes another path
 for a single row and its last bits then differ.
 """
@@ -95,7 +95,7 @@ def rnn_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray)
 
 
 def _halved(weight: np.ndarray, bias: np.ndarray, sigmoids: int) -> tuple[np.ndarray, np.ndarray]:
-    """Transposed for x @ weight, the first `sigmoids` units halved: exact in binary, and saves a pass over the gates."""
+    """Transposed for x @ weight, the first `sigmoids` units halved: exact in binary, one pass less over the gates."""
     weight, bias = weight.copy(), bias.copy()
     weight[:sigmoids] *= 0.5
     bias[:sigmoids] *= 0.5
@@ -111,12 +111,12 @@ class Kernel:
         dense = {name[: -len(".weight")]: w.T for name, w in weights.items() if name.endswith(".weight")}
         self._dense = {name: np.ascontiguousarray(w) for name, w in dense.items() if w.ndim == 2}
         self._bias = {name[: -len(".bias")]: b for name, b in weights.items() if name.endswith(".bias")}
-        self._convolutions = [weights[f"encoder.convolutions.{i}.weight"] for i in range(2)] if config.kind == "cnn" else []
+        self._convolutions = (
+            [weights[f"encoder.convolutions.{i}.weight"] for i in range(2)] if config.kind == "cnn" else []
+        )
         self._cells = [self._joined(weights, i) for i in range(config.recurrent_layers)]
         self._encode: Callable[[np.ndarray], np.ndarray] = self._convolve if config.kind == "cnn" else self._flat
-        out = "head.spread"
-        self._dense["heads"] = np.concatenate([self._dense["head.median"], self._dense[out]], 1)
-        self._bias["heads"] = np.concatenate([self._bias["head.median"], self._bias[out] - np.float32(2)])
+        self._bias["head.spread"] = self._bias["head.spread"] - np.float32(2)
 
     def _joined(self, weights: Weights, layer: int) -> tuple[np.ndarray, np.ndarray]:
         """One product per cell: input and recurrent weights stacked, columns in the order the step function reads."""
@@ -191,9 +191,9 @@ class Kernel:
         """z and the top layer's hidden (B, D), features (B, W + 3) -> median (B, H), increments (B, 2, P, H)."""
         horizon = self.config.horizon
         mixed = silu(self._linear("head.mix", np.concatenate([top, z], 1)))
-        out = self._linear("heads", mixed)
-        median = out[:, :horizon] + matmul(features[:, : self.config.window], self._dense["head.skip"])
-        increments = softplus(np.ascontiguousarray(out[:, horizon:]))
+        median = self._linear("head.median", mixed)
+        median += matmul(features[:, : self.config.window], self._dense["head.skip"])
+        increments = softplus(self._linear("head.spread", mixed))
         return median, increments.reshape(len(z), 2, -1, horizon)
 
     def top(self, z: np.ndarray, hidden: np.ndarray) -> np.ndarray:

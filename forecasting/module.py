@@ -21,7 +21,7 @@ class ForecastModule(LightningModule):
     """Trains one network; `steps` fixes the learning-rate schedule."""
 
     def __init__(self, config: ModelConfig, steps: int, rate: float = 2e-3, keep: float = 0.5) -> None:
-        """`rate` is the highest learning rate; `keep` the share of anchors, drawn anew each step, that the loss reads."""
+        """`rate` is the highest learning rate; `keep` the share of anchors, drawn at each step, that the loss reads."""
         super().__init__()
         self.config, self.steps, self.rate, self.keep = config, steps, rate, keep
         self.network = Network(config)
@@ -106,8 +106,9 @@ class ForecastModule(LightningModule):
         checkpoint["torch_rng"] = torch.get_rng_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.lanes and checkpoint["lanes"]:
-            self.lanes.load_state_dict(checkpoint["lanes"])
+        self._position = checkpoint["lanes"]
+        if self.lanes and self._position:
+            self.lanes.position = self._position
         self._carried = checkpoint["carried"]
         torch.set_rng_state(checkpoint["torch_rng"])
 

@@ -1,10 +1,10 @@
 """The networks in torch: whole sequences at once, for training. `kernel.py` is the same arithmetic, a step at a time.
 
-    z_t = silu(A x_t)                      x_t: scaled window, relative scale, is it observed, how long since one was
-    u_t = recurrent layers over z          (mlp and cnn: dense layers, no memory)
-    m_t = silu(M [u_t, z_t])
-    median = B m_t + S window              S starts as naive or seasonal naive
-    quantiles = median ∓ running sums of softplus(C m_t - 2)
+z_t = silu(A x_t)                      x_t: scaled window, relative scale, is it observed, how long since one was
+u_t = recurrent layers over z          (mlp and cnn: dense layers, no memory)
+m_t = silu(M [u_t, z_t])
+median = B m_t + S window              S starts as naive or seasonal naive
+quantiles = median ∓ running sums of softplus(C m_t - 2)
 """
 
 import numpy as np

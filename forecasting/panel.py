@@ -53,7 +53,7 @@ class Panel:
         return Panel(self.ids, chosen, np.concatenate([[0], np.cumsum(keep)]), self.first)
 
     def window(self, stop: np.ndarray, length: int) -> np.ndarray:
-        """(n, length) values before position `stop[i]` of each series, NaN before its first value and after its last."""
+        """(n, length) values before position `stop[i]` of each series, NaN outside its first to last."""
         position = np.asarray(stop)[:, None] + np.arange(-length, 0)
         inside = (position >= 0) & (position < self.lengths[:, None])
         index = np.clip(position + self.offsets[:-1, None], 0, max(0, len(self.values) - 1))

@@ -22,6 +22,13 @@ def assemble(median: np.ndarray, increments: np.ndarray) -> np.ndarray:
     return quantiles
 
 
+def to_data_units(quantiles: np.ndarray, level: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Scaled quantiles (B, L, H) -> float64 data units, with each row's level and scale (B, 1)."""
+    values = np.multiply(quantiles, scale[:, None], dtype=np.float64)
+    values += level[:, None]
+    return values
+
+
 def interpolate(quantiles: np.ndarray, levels: tuple[float, ...], wanted: tuple[float, ...]) -> np.ndarray:
     """(..., L) at trained `levels` -> (..., len(wanted)), linear between neighbours.
 

@@ -73,7 +73,7 @@ class Registry:
             self._client.create_registered_model(name)
 
     def alias(self, name: str, alias: str, version: int) -> None:
-        """Point champion, previous or challenger at our version `version`; silently nothing when it was never mirrored."""
+        """Point champion, previous or challenger at our `version`; nothing happens when it was never mirrored."""
         for found in self._client.search_model_versions(f"name = '{name}'"):
             if found.tags.get("version") == str(version):
                 self._client.set_registered_model_alias(name, alias, found.version)

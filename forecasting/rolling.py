@@ -14,7 +14,7 @@ from forecasting.baselines import Baseline
 from forecasting.bundle import Bundle
 from forecasting.config import BASELINES, ModelConfig
 from forecasting.kernel import Gates, Kernel
-from forecasting.quantiles import assemble
+from forecasting.quantiles import assemble, to_data_units
 from forecasting.scaling import elapsed, fill
 from forecasting.threads import cores, each
 
@@ -41,7 +41,7 @@ class RollingState:
 
     def __getattr__(self, name: str) -> np.ndarray:
         try:
-            return self.__dict__["arrays"][name]  # type: ignore[no-any-return]
+            return self.__dict__["arrays"][name]
         except KeyError:
             raise AttributeError(name) from None
 
@@ -71,7 +71,7 @@ class Roller:
         self._rate = bundle.calibration.rate
 
     def empty(self, rows: int) -> RollingState:
-        """States before any value; the first one folded in becomes their anchor. Their origin is meaningless till then."""
+        """States before any value; the first one folded in becomes their anchor, and gives them an origin."""
         c = self.config
         layers, carried = c.recurrent_layers, c.recurrent_layers if c.kind == "lstm" else 0
         zeros = np.zeros
@@ -176,9 +176,9 @@ class Roller:
         features, _, _ = self._core.features(ring, seen, state.gap)
         gates = self._core.advance(self._core.encode(features), state.hidden, state.carry)
         state.gap[seen] = 0
-        state.origin += 1  # now it knows everything up to here
-        state.observed += seen
-        state.imputed += ~seen
+        state.origin[:] += 1  # now it knows everything up to here
+        state.observed[:] += seen
+        state.imputed[:] += ~seen
         due = np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0))
         if due.size:
             part = state.take(due)
@@ -226,7 +226,9 @@ class Roller:
         """The gate activations of the step that `value` would cause, layer by layer; the state does not change."""
         return self._step(state.take(np.array([row])), np.array([value]))
 
-    def _answer(self, core: Kernel | Baseline, state: RollingState, rows: np.ndarray, horizon: int | None) -> np.ndarray:
+    def _answer(
+        self, core: Kernel | Baseline, state: RollingState, rows: np.ndarray, horizon: int | None
+    ) -> np.ndarray:
         parts = each(lambda part: self._levels_first(core, state.take(rows[part])), _blocks(len(rows)))
         quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
         return quantiles.transpose(0, 2, 1)[:, :horizon]
@@ -238,7 +240,7 @@ class Roller:
         widths = np.exp(state.widening)[:, self._bucket]
         factors = self._factors if core is self._core else np.ones_like(self._factors)
         increments *= factors[None, None] * widths[:, None, None]
-        return assemble(median, increments) * scale[:, None] + level[:, None]
+        return to_data_units(assemble(median, increments), level, scale)
 
 
 def _blocks(rows: int) -> list[slice]:

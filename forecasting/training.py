@@ -1,7 +1,7 @@
 """Fit one network: choose how long to train on the validation tail, then train that long on everything.
 
-Two stages of equal making. *choose* trains on what lies before the tail, measures the averaged weights on the tail as it
-goes, and gives the number of steps, the calibration and the validation scores. *refit* trains anew on all of the panel
+Two stages of equal making. *choose* trains on what lies before the tail, measures the averaged weights on the tail as
+it goes, and gives the number of steps, calibration and validation scores. *refit* trains anew on all of the panel
 for that number of steps. Given `steps`, data and seed, the weights come out the same to the bit on one machine; given
 minutes, the pace of the first steps is measured and the number of steps that fits is recorded.
 """
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from data.errors import InvalidInput
 from forecasting import baselines
@@ -95,7 +95,9 @@ def fit(
     module = run.stage("refit", panel, best.step, [], None)
     bundle = replace(_bundle(config, module.network.export(), panel), calibration=chooser.calibration)
     seconds = time.monotonic() - started
-    bundle = replace(bundle, manifest={"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds})
+    bundle = replace(
+        bundle, manifest={"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds}
+    )
     return Fitted(bundle, steps, best.step, validation, seconds)
 
 
@@ -123,7 +125,20 @@ def _bundle(config: ModelConfig, weights: dict[str, np.ndarray], panel: Panel) -
     return Bundle(config, weights | baselines.fallback(config, panel), Calibration.neutral(config))
 
 
-def _as_it_is(chunk: Chunk) -> Chunk:
+class _Listed(Dataset[Chunk]):
+    """Chunks that are all in memory."""
+
+    def __init__(self, chunks: list[Chunk]) -> None:
+        self._chunks = chunks
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    def __getitem__(self, index: int) -> Chunk:
+        return self._chunks[index]
+
+
+def _as_it_is(chunk: Any) -> Any:
     return chunk
 
 
@@ -168,7 +183,9 @@ class _Run:
             devices=1,
         )
         resumed = str(last) if self.resume and last and last.exists() else None
-        looks = DataLoader(tail, batch_size=None, collate_fn=_as_it_is) if tail else None  # type: ignore[arg-type]
+        looks: DataLoader[Chunk] | None = None
+        if tail:
+            looks = DataLoader(_Listed(tail), batch_size=None, collate_fn=_as_it_is)
         trainer.fit(module, module.lanes, looks, ckpt_path=resumed, weights_only=True)
         return module
 
@@ -178,10 +195,17 @@ class _Run:
             callbacks.append(EarlyStopping("val_loss", patience=PATIENCE))
         if self.progress:
             callbacks.append(Reporting(self.progress, name, stop))
-        if folder:
-            every = max(1, self.steps // CHECKS)
+        if folder:  # after a look where there are looks, so that none is lost to a kill
+            every = None if watched else max(1, self.steps // CHECKS)
             callbacks.append(
-                ModelCheckpoint(folder, "last", every_n_train_steps=every, save_top_k=1, enable_version_counter=False)
+                ModelCheckpoint(
+                    folder,
+                    "last",
+                    every_n_train_steps=every,
+                    save_on_train_epoch_end=False,
+                    save_top_k=1,
+                    enable_version_counter=False,
+                )
             )
         return callbacks
 
@@ -209,13 +233,17 @@ class Best(Callback):
         self.weights: dict[str, np.ndarray] = {}
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, ForecastModule)
-        loss = pl_module.tail_loss()
+        module = cast(ForecastModule, pl_module)
+        loss = module.tail_loss()
         if loss < self.loss or not self.weights:
-            self.loss, self.step, self.weights = loss, max(1, trainer.global_step), pl_module.network.export()
+            self.loss, self.step, self.weights = loss, max(1, trainer.global_step), module.network.export()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"loss": self.loss, "step": self.step, "weights": {k: torch.from_numpy(v) for k, v in self.weights.items()}}
+        return {
+            "loss": self.loss,
+            "step": self.step,
+            "weights": {k: torch.from_numpy(v) for k, v in self.weights.items()},
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.loss, self.step = state_dict["loss"], state_dict["step"]

@@ -9,7 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from forecasting.accuracy import Reference, Scores
-from forecasting.backtest import Origins, actuals, advance, answer, baseline, evaluate, reference, rolling_origins, start
+from forecasting.backtest import (
+    Origins,
+    actuals,
+    advance,
+    answer,
+    baseline,
+    evaluate,
+    reference,
+    rolling_origins,
+    start,
+)
 from forecasting.bundle import Bundle
 from forecasting.config import BASELINES
 from forecasting.conformal import Calibration, calibrate
@@ -43,7 +53,7 @@ def tail_origins(panel: Panel, tail: np.ndarray, horizon: int) -> Origins:
 
 
 def calibrated(bundle: Bundle, panel: Panel, origins: Origins) -> Calibration:
-    """Factors under which the bundle's intervals held their share of the tail. The bundle must not have seen the tail."""
+    """Factors under which the bundle's intervals held their share of the tail. It must not have seen the tail."""
     config = bundle.config
     roller = Roller(replace(bundle, calibration=Calibration(Calibration.neutral(config).factors, rate=0.0)))
     state = start(roller, panel, origins.stops[:, 0])

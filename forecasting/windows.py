@@ -25,8 +25,8 @@ GO_ON = 0.75  # chance that a lane walks on into its series' next chunk
 class Chunk:
     """T anchors of B series. An anchor is the last step its forecast may know.
 
-    values (B, W + T - 1) float64, gaps held; seen, gap (B, T) of each anchor's own value; targets (B, T + H - 1) float64,
-    NaN where unknown, step j + 1 + h of the chunk for anchor j; counts (B, T) real values known at the anchor;
+    values (B, W + T - 1) float64, gaps held; seen, gap (B, T) of each anchor's own value; targets (B, T + H - 1)
+    float64, NaN where unknown, step j + 1 + h of the chunk for anchor j; counts (B, T) real values known at the anchor;
     unit (B,) the series' MASE divisor; fresh (B,) bool, the state of the lane starts from zero.
     """
 
@@ -41,7 +41,9 @@ class Chunk:
 
     def to(self, device: torch.device) -> "Chunk":
         """The same chunk with its tensors on a device."""
-        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        tensors: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
         return replace(self, **tensors)
 
 
@@ -88,37 +90,37 @@ class ChunkReader:
 
 
 class Lanes(IterableDataset[Chunk]):
-    """An endless, seeded stream of chunks; its whole position is in `state_dict`, so that training can resume."""
+    """An endless, seeded stream of chunks. Every iteration begins at `position`, which each chunk carries on: plain
+    values, so that a checkpoint can hold them and training resumes with the very next chunk."""
 
     def __init__(self, panel: Panel, config: ModelConfig, lanes: int, anchors: int, seed: int) -> None:
         self._reader, self._anchors = ChunkReader(panel, config), anchors
-        self._rng = np.random.default_rng(seed)
         self._usable = np.flatnonzero(panel.lengths > 1)
-        self._series = self._rng.choice(self._usable, lanes)
-        self._next = panel.lengths[self._series].copy()  # every lane begins by starting anew
+        rng = np.random.default_rng(seed)
+        series = rng.choice(self._usable, lanes)  # at their series' end: every lane begins by starting anew
+        self.position = _position(rng, series, panel.lengths[series])
 
     def __iter__(self) -> Iterator[Chunk]:
+        rng = np.random.default_rng()
+        rng.bit_generator.state = self.position["rng"]
+        series, start = np.array(self.position["series"]), np.array(self.position["next"])
         while True:
-            fresh = self._restart()
-            chunk = self._reader.read(self._series, self._next, self._anchors, fresh)
-            self._next = self._next + self._anchors
-            yield replace(chunk, position=self.state_dict())
+            series, start, fresh = self._move(rng, series, start)
+            chunk = self._reader.read(series, start, self._anchors, fresh)
+            start = start + self._anchors
+            yield replace(chunk, position=_position(rng, series, start))
 
-    def _restart(self) -> np.ndarray:
-        """Lanes at their series' end, and some others, move to a random place of a random series."""
-        lengths, lanes = self._reader.panel.lengths, len(self._series)
-        ended = self._next > lengths[self._series] - 1 - self._anchors // 4
-        fresh = ended | (self._rng.random(lanes) > GO_ON)
-        series = self._rng.choice(self._usable, lanes)
-        start = (self._rng.random(lanes) * np.maximum(1, lengths[series] - self._anchors)).astype(np.int64)
-        self._series = np.where(fresh, series, self._series)
-        self._next = np.where(fresh, start, self._next)
-        return fresh
+    def _move(
+        self, rng: np.random.Generator, series: np.ndarray, start: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Lanes at their series' end, and some others, move to a random place of a random series; these are fresh."""
+        lengths = self._reader.panel.lengths
+        ended = start > lengths[series] - 1 - self._anchors // 4
+        fresh = ended | (rng.random(len(series)) > GO_ON)
+        other = rng.choice(self._usable, len(series))
+        place = (rng.random(len(series)) * np.maximum(1, lengths[other] - self._anchors)).astype(np.int64)
+        return np.where(fresh, other, series), np.where(fresh, place, start), fresh
 
-    def state_dict(self) -> dict[str, Any]:
-        """Plain values only."""
-        return {"rng": self._rng.bit_generator.state, "series": self._series.tolist(), "next": self._next.tolist()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._rng.bit_generator.state = state["rng"]
-        self._series, self._next = np.array(state["series"]), np.array(state["next"])
+def _position(rng: np.random.Generator, series: np.ndarray, start: np.ndarray) -> dict[str, Any]:
+    return {"rng": rng.bit_generator.state, "series": series.tolist(), "next": start.tolist()}

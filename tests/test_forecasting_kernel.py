@@ -73,7 +73,9 @@ def test_a_row_has_the_same_bits_whatever_batch_it_is_in(kind: str) -> None:
     roller = Roller(bundle(network(config), panel))
     contexts = panel.tail_matrix(config.context)
     together = roller.forecast(roller.start(contexts, panel.last), np.arange(9))
-    alone = [roller.forecast(roller.start(contexts[i : i + 1], panel.last[i : i + 1]), np.arange(1))[0] for i in range(9)]
+    alone = [
+        roller.forecast(roller.start(contexts[i : i + 1], panel.last[i : i + 1]), np.arange(1))[0] for i in range(9)
+    ]
     np.testing.assert_allclose(together, np.stack(alone), rtol=0, atol=1e-5)
 
 
@@ -91,7 +93,9 @@ def test_the_network_stays_in_float32_and_the_scaling_in_float64() -> None:
     assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
 
 
-@pytest.mark.parametrize(("kind", "names"), [("lstm", {"input", "forget", "output"}), ("gru", {"reset", "update"}), ("rnn", set())])
+@pytest.mark.parametrize(
+    ("kind", "names"), [("lstm", {"input", "forget", "output"}), ("gru", {"reset", "update"}), ("rnn", set())]
+)
 def test_gates_are_open_to_look_into_and_lie_between_zero_and_one(kind: str, names: set[str]) -> None:
     config = tiny(kind)
     panel = Panel.of([np.sin(np.arange(60.0))])

@@ -1,0 +1,156 @@
+"""The NumPy step kernel against torch and against the machine's matrix product, in one run.
+
+Shape: hidden 128, 2 LSTM layers, window 168, 48 steps × 11 levels (the deciles and two tails). A *step* is scaling,
+encoder and cells; a *forecast* adds heads, ordered quantiles and the way back to data units.
+
+Keys of --json: single_step_us, single_torch_us (one series, step and forecast), single_step_ratio (of the two);
+peak_gflops (a 1024³ float32 product on all cores); batch (its size), batch_step_us, batch_forecast_us,
+batch_rate_without_heads, batch_rate_with_heads (shares of peak_gflops), batch_torch_us; long_roll_ratio (cost of a
+rolled step, forecasts being scored, after 100,000 steps against after 100); rows_independent (same bits in any batch).
+"""
+
+from collections.abc import Callable
+
+from forecasting.threads import cores, each, prepare
+
+prepare()
+
+import numpy as np  # noqa: E402  the processor's kernels are chosen before NumPy loads
+import torch  # noqa: E402
+
+from benchmarks.run import Figures, finish, parser, seconds  # noqa: E402
+from forecasting import networks  # noqa: E402
+from forecasting.bundle import Bundle  # noqa: E402
+from forecasting.config import ModelConfig  # noqa: E402
+from forecasting.conformal import Calibration  # noqa: E402
+from forecasting.kernel import Kernel  # noqa: E402
+from forecasting.quantiles import assemble, to_data_units  # noqa: E402
+from forecasting.rolling import Roller, RollingState  # noqa: E402
+
+CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, hidden_size=128, num_layers=2)
+BATCH = 256
+STEP_FLOPS = 2 * ((CONFIG.window + 3) * 128 + 2 * 256 * 512)
+HEAD_FLOPS = 2 * (256 * 128 + 128 * 48 * 11 + 168 * 48)
+
+
+class Rows:
+    """Some series between two steps."""
+
+    def __init__(self, size: int) -> None:
+        self.window = np.cumsum(np.random.default_rng(0).standard_normal((size, CONFIG.window)), 1)
+        self.seen, self.gap = np.ones(size, bool), np.zeros(size)
+        self.hidden, self.carry = np.zeros((2, size, 2, 128), np.float32)
+
+
+def step(kernel: Kernel, rows: Rows, forecast: bool) -> np.ndarray:
+    """One step, and its forecast in data units when asked."""
+    features, level, scale = kernel.features(rows.window, rows.seen, rows.gap)
+    z = kernel.encode(features)
+    kernel.advance(z, rows.hidden, rows.carry)
+    if not forecast:
+        return z
+    return to_data_units(assemble(*kernel.heads(z, kernel.top(z, rows.hidden), features)), level, scale)
+
+
+def torch_step(network: networks.Network, size: int) -> Callable[[], object]:
+    """The same step and forecast in torch, as a callable."""
+    window = torch.from_numpy(Rows(size).window)
+    seen, gap, state = torch.ones(size, 1), torch.zeros(size, 1), network.fresh(size)
+
+    @torch.inference_mode()
+    def work() -> torch.Tensor:
+        x, level, scale = networks.features(window, seen, gap, CONFIG)
+        median, increments, _ = network(x, state)
+        return networks.assemble(median, increments) * scale[..., None] + level[..., None]
+
+    return work
+
+
+def peak() -> float:
+    """GFLOP/s of a 1024³ float32 product, its rows shared by all cores."""
+    square = np.random.default_rng(0).standard_normal((1024, 1024)).astype(np.float32)
+    parts = np.array_split(square, cores())
+    return 2 * 1024**3 / seconds(lambda: each(lambda part: part @ square, parts), 10) / 1e9
+
+
+def long_roll(roller: Roller) -> float:
+    """Cost of a step after 100,000 steps, relative to after 100: the median over rounds that take turns."""
+    states = {length: roller.empty(1) for length in (100, 100_000)}
+    for length, state in states.items():
+        steps = np.arange(length)
+        roller.fold(state, np.zeros(length, np.int64), steps, np.sin(steps / 5.0))
+
+    def cost(state: RollingState) -> float:
+        steps = iter(range(int(state.origin[0]) + 1, int(state.origin[0]) + 401))
+        row, value = np.zeros(1, np.int64), np.ones(1)
+        return seconds(lambda: roller.fold(state, row, np.array([next(steps)]), value), 200, rounds=1)
+
+    ratios = [cost(states[100_000]) / cost(states[100].take(np.zeros(1, int))) for _ in range(25)]
+    return float(np.median(ratios))
+
+
+def rows_independent(roller: Roller) -> bool:
+    """Does a row's state have the same bits alone and among others?"""
+    context = np.cumsum(np.random.default_rng(1).standard_normal((64, CONFIG.context)), 1)
+    together = roller.start(context, np.zeros(64, np.int64))
+    alone = roller.start(context[7:8], np.zeros(1, np.int64))
+    return bool(np.array_equal(together.hidden[7], alone.hidden[0]))
+
+
+def measure() -> Figures:
+    network = networks.Network(CONFIG).eval()
+    kernel = Kernel(CONFIG, network.export())
+    one, parts = Rows(1), [Rows(len(part)) for part in np.array_split(np.arange(BATCH), cores())]
+    plain = {"fallback.linear": np.zeros((48, 168)), "fallback.increments": np.zeros((2, 5, 48))}
+    roller = Roller(Bundle(CONFIG, network.export() | plain, Calibration.neutral(CONFIG)))
+    rate = peak()
+    single, torched = seconds(lambda: step(kernel, one, True), 500), seconds(torch_step(network, 1), 200)
+    without = seconds(lambda: each(lambda rows: step(kernel, rows, False), parts), 30)
+    with_heads = seconds(lambda: each(lambda rows: step(kernel, rows, True), parts), 30)
+    return {
+        "single_step_us": single * 1e6,
+        "single_torch_us": torched * 1e6,
+        "single_step_ratio": single / torched,
+        "peak_gflops": rate,
+        "batch": BATCH,
+        "batch_step_us": without * 1e6,
+        "batch_forecast_us": with_heads * 1e6,
+        "batch_torch_us": seconds(torch_step(network, BATCH), 10) * 1e6,
+        "batch_rate_without_heads": BATCH * STEP_FLOPS / without / 1e9 / rate,
+        "batch_rate_with_heads": BATCH * (STEP_FLOPS + HEAD_FLOPS) / with_heads / 1e9 / rate,
+        "long_roll_ratio": long_roll(roller),
+        "rows_independent": rows_independent(roller),
+    }
+
+
+def main() -> None:
+    options = parser(__doc__).parse_args()
+    figures = measure()
+    rows = [
+        ["what", "NumPy kernel", "torch", "share"],
+        [
+            "1 series, step + forecast",
+            f"{figures['single_step_us']:.0f} µs",
+            f"{figures['single_torch_us']:.0f} µs",
+            f"{figures['single_step_ratio']:.2f} of torch",
+        ],
+        [
+            f"{BATCH} series, step",
+            f"{figures['batch_step_us']:.0f} µs",
+            "",
+            f"{figures['batch_rate_without_heads']:.2f} of {figures['peak_gflops']:.0f} GFLOP/s",
+        ],
+        [
+            f"{BATCH} series, step + forecast",
+            f"{figures['batch_forecast_us']:.0f} µs",
+            f"{figures['batch_torch_us']:.0f} µs",
+            f"{figures['batch_rate_with_heads']:.2f} of {figures['peak_gflops']:.0f} GFLOP/s",
+        ],
+        ["a rolled step after 100,000 against after 100", "", "", f"{figures['long_roll_ratio']:.2f}"],
+        ["a row has the same bits in any batch", str(figures["rows_independent"]), "", ""],
+    ]
+    finish("kernel", figures, rows, options)
+
+
+if __name__ == "__main__":
+    main()

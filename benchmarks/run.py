@@ -1,0 +1,50 @@
+"""What every benchmark's command line shares: a table for people, `--json` for programs, `--check` for CI."""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.thresholds import shortfalls
+
+Figures = dict[str, Any]
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """The options that every benchmark has."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--json", action="store_true", help="print one flat object")
+    made.add_argument("--check", action="store_true", help="exit 1 and name every figure that falls short")
+    return made
+
+
+def finish(benchmark: str, figures: Figures, rows: Sequence[Sequence[str]], options: argparse.Namespace) -> None:
+    """Print what was measured; with --check leave with 1 when a figure falls short."""
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        table = Table(*rows[0], title=f"benchmarks.{benchmark}")
+        for row in rows[1:]:
+            table.add_row(*row)
+        Console(width=110).print(table)
+    missed = shortfalls(benchmark, figures) if options.check else []
+    for sentence in missed:
+        print(f"{benchmark}: {sentence}", file=sys.stderr)
+    sys.exit(1 if missed else 0)
+
+
+def seconds(work: Callable[[], object], repeats: int, rounds: int = 7) -> float:
+    """Median over rounds of the mean time of one call, after a warm-up round."""
+    taken = []
+    for _ in range(rounds + 1):
+        begun = time.perf_counter()
+        for _ in range(repeats):
+            work()
+        taken.append((time.perf_counter() - begun) / repeats)
+    return statistics.median(taken[1:])
