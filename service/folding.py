@@ -48,7 +48,7 @@ def newest(champion: Champion, rows: live.Log) -> tuple[np.ndarray, np.ndarray, 
     steps = champion.grid.steps(rows.ds)
     order = np.lexsort((rows.seq, steps, rows.series_id))
     series, steps = rows.series_id[order], steps[order]
-    last = np.append((np.diff(series) != 0) | (np.diff(steps) != 0), True)
+    last = np.append((np.diff(series) != 0) | (np.diff(steps) != 0), True)[: len(series)]
     return series[last], steps[last], rows.y[order][last], rows.seq[order][last]
 
 

@@ -14,6 +14,8 @@ from service.datasets import Directory, Served
 from service.metrics import Metrics
 from service.writer import Writer
 
+INSTALLED_WITHIN = 120  # seconds that the writer may need to come to it
+
 log = logging.getLogger("rollcast.service")
 
 
@@ -67,9 +69,7 @@ class Watcher(threading.Thread):
             self._take_over(engine, self._served[number])
         self._fresh.clear()
         self._decided = decided[-1].id if decided else self._decided
-        if not self.ready.is_set():
-            self._writer.after_all(self.ready.set)
-            return
+        self.ready.set()
         if any(c and live.last_seq(engine, c.dataset_id) > c.seq for c in (s.champion for s in self._served.values())):
             self._writer.look()
         if not self._writer.store_works:
@@ -107,11 +107,11 @@ class Watcher(threading.Thread):
         except Exception as error:
             self._refuse(served, promotion, error)
             return
+        self._writer.install(served, champion).result(timeout=INSTALLED_WITHIN)
         self._epochs[served.dataset.id] = promotion.id
-        reason = "restart" if not self.ready.is_set() else "promotion"
+        reason = "promotion" if self.ready.is_set() else "restart"
         self._metrics.restored(reason)
         self._metrics.replayed(reason, replayed)
-        self._writer.install(served, champion)
 
     def _refuse(self, served: Served, promotion: Promotion, error: Exception) -> None:
         """What is damaged stays so until something else is promoted; what answered before goes on answering."""

@@ -10,6 +10,7 @@ import threading
 import time
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future as Installed
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,13 +94,20 @@ class Writer(threading.Thread):
         """Queue a request; from any thread."""
         self._queue.put(request)
 
-    def install(self, served: Served, champion: Champion) -> None:
+    def install(self, served: Served, champion: Champion) -> "Installed[None]":
         """Queue a champion to be brought up to the log's end and then to answer; from any thread."""
-        self._queue.put(lambda: self._install(served, champion))
+        done: Installed[None] = Installed()
 
-    def after_all(self, action: Callable[[], None]) -> None:
-        """Queue something to be done after all that is queued now; from any thread."""
+        def action() -> None:
+            try:
+                self._install(served, champion)
+            except BaseException as error:
+                done.set_exception(error)
+                raise
+            done.set_result(None)
+
         self._queue.put(action)
+        return done
 
     def look(self) -> None:
         """Queue a look into the log for rows that another process wrote; from any thread."""

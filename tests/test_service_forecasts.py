@@ -151,3 +151,13 @@ def test_a_step_far_beyond_the_last_one_is_taken_for_a_slip(world):
         assert client.post(url, json={"ds": 5, "y": 1.0}).status_code == 200
         answer = client.post(url, json=[{"ds": 6, "y": 1.0}, {"ds": 60_000_000, "y": 1.0}])
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/1/ds")
+
+
+@pytest.mark.parametrize(
+    "values", [[1e30, -1e30] * 20, [0.0] * 40, [5e-324, 1e-300] * 20, [1e30] * 40, [1e-9, 1e9] * 20]
+)
+def test_extreme_values_make_finite_forecasts(client, values):
+    assert client.post("/v1/observations", json=rows("a", values)).json()["counts"]["applied"] == len(values)
+    body = forecast(client)
+    assert np.isfinite([*body["mean"], *body["quantiles"]["0.1"], *body["quantiles"]["0.9"]]).all()
+    assert body["flags"] in ([], ["fallback"])

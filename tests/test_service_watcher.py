@@ -5,6 +5,8 @@ import threading
 import pytest
 
 from data import models
+from data.errors import StoreUnavailable
+from service import folding
 from tests.service_kit import World, baseline, median, network, panel_of, rows, stamp, until
 
 PANEL = panel_of("a", "b")
@@ -102,3 +104,21 @@ def test_a_service_with_nothing_stored_is_ready_and_says_so(tmp_path):
         assert (body["status"], body["datasets"]) == ("ready", [])
         assert client.get("/v1/series").json() == {"series": [], "total": 0, "next": None}
         assert client.get("/v1/models").json() == {"models": []}
+
+
+def test_a_swap_that_the_store_interrupts_is_tried_again(world, monkeypatch):
+    tries = []
+    catch_up = folding.catch_up
+
+    def interrupted(*arguments):
+        tries.append(arguments)
+        if len(tries) == 1:
+            raise StoreUnavailable("the store is away for a moment")
+        return catch_up(*arguments)
+
+    with world.serving() as client:
+        monkeypatch.setattr(folding, "catch_up", interrupted)
+        world.promote(world.ingest("sensors"), baseline(PANEL, "naive"), PANEL)
+        until(lambda: model(client)["version"] == 2)
+        until(lambda: client.get("/health/ready").status_code == 200)
+        assert len(tries) >= 2
