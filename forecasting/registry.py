@@ -81,8 +81,13 @@ class Registry:
     def versions(self, name: str) -> list[dict[str, Any]]:
         """Our version numbers, digests and aliases as MLflow knows them, oldest first."""
         found = self._client.search_model_versions(f"name = '{name}'")
+        pointed = self._client.get_registered_model(name).aliases if found else {}  # a search leaves them out
         rows = [
-            {"version": int(v.tags["version"]), "digest": v.tags["digest"], "aliases": list(v.aliases)}
+            {
+                "version": int(v.tags["version"]),
+                "digest": v.tags["digest"],
+                "aliases": [alias for alias, version in pointed.items() if int(version) == int(v.version)],
+            }
             for v in found
             if "version" in v.tags
         ]

@@ -132,6 +132,8 @@ def dataset_checks(workspace: Workspace, dataset: catalogue.Dataset) -> Iterator
     yield attempt(f"{dataset.name}: lake", lambda: f"{workspace.lake.read(dataset.id).height} rows readable")
     yield attempt(f"{dataset.name}: promotions", lambda: chain(workspace, dataset))
     yield attempt(f"{dataset.name}: artifacts", lambda: artifacts(workspace, dataset))
+    if workspace.settings.mlflow and (workspace.settings.mlflow_path / "mlflow.db").exists():
+        yield mirror(workspace, dataset)
 
 
 def attempt(name: str, look: Callable[[], str]) -> Check:
@@ -154,3 +156,21 @@ def artifacts(workspace: Workspace, dataset: catalogue.Dataset) -> str:
     for row in rows:
         registered.load(workspace, dataset, row.version)
     return f"{len(rows)} verified"
+
+
+def mirror(workspace: Workspace, dataset: catalogue.Dataset) -> Check:
+    """Where MLflow says something else than our own registry; ours is what the service obeys."""
+    name = f"{dataset.name}: mirror"
+    own = {row.version: row.digest for row in models.models(workspace.engine, dataset.id)}
+    served = models.served(workspace.engine, dataset.id)
+    try:
+        told = registered.mirrored(workspace, dataset)
+    except Exception as error:
+        return Check(name, "warning", f"MLflow cannot be read ({str(error).splitlines()[0][:120]})")
+    missing = sorted(version for version, digest in own.items() if told.get(version, ("",))[0] != digest)
+    champion = [version for version, (_, aliases) in told.items() if "champion" in aliases]
+    if missing:
+        return Check(name, "warning", f"MLflow lacks version {', '.join(map(str, missing))}; our own registry has it")
+    if champion != ([served.version] if served else []):
+        return Check(name, "warning", f"MLflow's champion is {champion or 'nobody'}; promote or roll back to set it")
+    return Check(name, "ok", f"MLflow agrees on {len(own)} versions")

@@ -46,13 +46,24 @@ def mirror(workspace: Workspace, write: Callable[[Registry], object]) -> None:
     """Write to MLflow where that is wanted; its failure is said, and is no failure of ours."""
     if not workspace.settings.mlflow:
         return
+    try:
+        write(open_mirror(workspace))
+    except Exception as error:
+        say(f"MLflow's mirror was not written ({str(error).splitlines()[0][:200]}); our own registry has it")
+
+
+def mirrored(workspace: Workspace, dataset: Dataset) -> dict[int, tuple[str, list[str]]]:
+    """Digest and aliases of each of our versions, as MLflow knows them."""
+    rows = open_mirror(workspace).versions(dataset.name)
+    return {row["version"]: (row["digest"], row["aliases"]) for row in rows}
+
+
+def open_mirror(workspace: Workspace) -> Registry:
+    """MLflow's registry in the home folder; takes a second, and some more the first time."""
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     from forecasting.registry import Registry
 
-    try:
-        write(Registry(workspace.settings.mlflow_path))
-    except Exception as error:
-        say(f"MLflow's mirror was not written ({str(error).splitlines()[0][:200]}); our own registry has it")
+    return Registry(workspace.settings.mlflow_path)
 
 
 def find(workspace: Workspace, dataset: Dataset, version: int) -> ModelRow:

@@ -1,0 +1,60 @@
+"""The same functions as Prefect flows: run for real, in a process of their own, with no server anywhere."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import json, sys
+from pipelines import orchestration
+orchestration.configure()
+from data.errors import InvalidInput
+from pipelines import flows
+
+source = sys.argv[1]
+ingested = flows.run("ingest", [f"source={source}", "dataset=d", 'options={"season": 5, "horizon": 5}'])
+trained = flows.run("train", ["dataset=d", "model=seasonal_naive"])
+promoted = flows.run("promote", ["dataset=d"])
+forecast = flows.run("batch-forecast", ["dataset=d", f"out={source}.out.csv"])
+try:
+    flows.run("train", ["dataset=nothing"])
+except InvalidInput:
+    sys.exit("another error was meant")
+except Exception as error:
+    refused = str(error)
+print(json.dumps([ingested, trained, promoted, forecast, refused]))
+"""
+
+
+@pytest.mark.prefect
+def test_flows_run_for_real_without_a_server(tmp_path: Path, home: Path) -> None:
+    source = tmp_path / "raw.csv"
+    source.write_text("unique_id,t,y\n" + "".join(f"a,{step},{step % 5 + step % 3 / 10}\n" for step in range(1, 90)))
+    command = [sys.executable, "-c", SCRIPT, str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    ingested, trained, promoted, forecast, refused = json.loads(done.stdout.splitlines()[-1])
+    assert ingested["added"] == 89
+    assert trained["version"] == 1
+    assert promoted["model"] == "seasonal_naive"
+    assert forecast["rows"] == 5
+    assert Path(forecast["out"]).exists()
+    assert "nothing" in refused
+    assert (home / "prefect").is_dir()
+
+
+def test_an_unknown_flow_or_parameter_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))  # read on import, which makes the folder
+    from data.errors import InvalidInput
+    from pipelines import flows
+
+    with pytest.raises(InvalidInput, match="batch-forecast"):
+        flows.run("retrain", [])
+    with pytest.raises(InvalidInput, match="horizonn"):
+        flows.run("train", ["dataset=d", "horizonn=3"])
+    with pytest.raises(InvalidInput, match="NAME=VALUE"):
+        flows.run("train", ["dataset"])
