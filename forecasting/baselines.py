@@ -95,8 +95,8 @@ def fit(kind: str, panel: Panel, season: int, horizon: int) -> tuple[ModelConfig
 
 
 def fallback(config: ModelConfig, panel: Panel) -> dict[str, np.ndarray]:
-    """Weights of the seasonal naive that answers where a network cannot, on that network's own ring and scale."""
-    linear = linear_weights("seasonal_naive", config.window, config.horizon, config.season)
+    """Weights of the baseline that answers where a network cannot, on that network's own ring and scale."""
+    linear = linear_weights(config.fallback, config.window, config.horizon, config.season)
     return {"fallback.linear": linear, "fallback.increments": error_increments(panel, config, linear)}
 
 

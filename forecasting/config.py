@@ -52,7 +52,12 @@ class ModelConfig:
     @property
     def minimum(self) -> int:
         """Observed values below which the network does not answer and the fallback does."""
-        return min(self.window, max(2, self.season + 1, self.window // 4))
+        return min(self.window, max(2, self.skip_lag + 1, self.window // 4))
+
+    @property
+    def fallback(self) -> str:
+        """The baseline that answers where the model cannot: whichever the skip starts from."""
+        return "naive" if self.skip_lag == 1 else "seasonal_naive"
 
     @property
     def buckets(self) -> int:
@@ -74,8 +79,8 @@ class ModelConfig:
 
 
 def choose_window(season: int, horizon: int, typical_length: int) -> int:
-    """Values in the ring: up to seven seasons, or four horizons where there is no season."""
-    if 1 < season <= LARGEST_SEASON:
+    """Values in the ring: up to seven seasons, or four horizons where no season (1) is repeated."""
+    if season > 1:
         wanted = season * max(1, min(7, 336 // season))
         return max(season, min(wanted, season * max(1, typical_length // (2 * season))))
     return max(8, min(max(32, min(128, 4 * horizon)), typical_length // 2))
@@ -91,10 +96,10 @@ def configure(kind: str, season: int, horizon: int, lengths: np.ndarray, naive_i
         raise InvalidInput(f"There is no model named {kind!r}; choose one of {', '.join(KINDS)}.")
     if season < 1 or horizon < 1:
         raise InvalidInput("Season and horizon are whole numbers of steps, 1 or more.")
-    window = choose_window(season, horizon, int(np.median(lengths)) if len(lengths) else 1)
+    lag = 1 if naive_is_better or season > LARGEST_SEASON else season
+    window = choose_window(lag, horizon, int(np.median(lengths)) if len(lengths) else 1)
     if kind == "seasonal_naive":
         window = max(window, season)
-    lag = 1 if naive_is_better or season > window else season
     config = ModelConfig(kind, window, 128, horizon, season, level_steps=lag, skip_lag=lag)
     if kind in BASELINES:
         return replace(config, warmup=0)

@@ -52,6 +52,13 @@ class Panel:
         chosen = self.values[inside < np.repeat(keep, self.lengths)]
         return Panel(self.ids, chosen, np.concatenate([[0], np.cumsum(keep)]), self.first)
 
+    def select(self, rows: np.ndarray) -> "Panel":
+        """Some of the series, in the order asked for."""
+        parts = [self.series(i) for i in rows]
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[rows])]).astype(np.int64)
+        values = np.concatenate(parts) if parts else np.empty(0)
+        return Panel(tuple(self.ids[i] for i in rows), values, offsets, self.first[rows])
+
     def window(self, stop: np.ndarray, length: int) -> np.ndarray:
         """(n, length) values before position `stop[i]` of each series, NaN outside its first to last."""
         position = np.asarray(stop)[:, None] + np.arange(-length, 0)

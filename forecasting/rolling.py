@@ -215,7 +215,7 @@ class Roller:
         return self._answer(self._core, state, rows, horizon)
 
     def fallback(self, state: RollingState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
-        """The same shape from the seasonal naive, with its own error quantiles: the answer of last resort."""
+        """The same shape from `config.fallback`, with its own error quantiles: the answer of last resort."""
         return self._answer(self._fallback, state, rows, horizon)
 
     def warming(self, state: RollingState, rows: np.ndarray) -> np.ndarray:

@@ -28,7 +28,16 @@ from forecasting.config import NETWORKS, ModelConfig, configure
 from forecasting.conformal import Calibration
 from forecasting.module import ForecastModule
 from forecasting.panel import Panel
-from forecasting.validation import Validation, calibrated, tail_lengths, tail_origins, validate
+from forecasting.validation import (
+    TAIL_SERIES,
+    Validation,
+    calibrated,
+    roll_through,
+    tail_lengths,
+    tempered,
+    trust,
+    validate,
+)
 from forecasting.windows import Chunk, ChunkReader, Lanes
 
 for _name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
@@ -36,8 +45,8 @@ for _name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilit
 
 CHECKS = 12  # looks at the validation tail in one fit
 PATIENCE = 4  # of them without improvement end it
-LANES = 48  # series read side by side in one step
-TAIL_SERIES = 256  # series of the tail that a look reads
+LANES = 48  # series read side by side in one step; a third of it when there are few, for more steps
+FEW = 24  # series
 SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks, scores and start-up
 Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
@@ -90,14 +99,16 @@ def fit(
     best = Best()
     run.stage("choose", past, steps, [best], _tail_chunks(panel, tail, config))
     chooser = _bundle(config, best.weights, past)
-    chooser = replace(chooser, calibration=calibrated(chooser, panel, tail_origins(panel, tail, spec.horizon)))
+    seen = roll_through(chooser, panel, tail)
+    share = trust(seen, config)
+    weights = tempered(chooser.weights, config, share)
+    chooser = replace(chooser, weights=weights, calibration=calibrated(seen, config, share))
     validation = validate([chooser], panel, tail, spec.season, spec.horizon)
     module = run.stage("refit", panel, best.step, [], None)
-    bundle = replace(_bundle(config, module.network.export(), panel), calibration=chooser.calibration)
+    bundle = _bundle(config, tempered(module.network.export(), config, share), panel)
     seconds = time.monotonic() - started
-    bundle = replace(
-        bundle, manifest={"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds}
-    )
+    made = {"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds, "trust": share.tolist()}
+    bundle = replace(bundle, calibration=chooser.calibration, manifest=made)
     return Fitted(bundle, steps, best.step, validation, seconds)
 
 
@@ -107,7 +118,8 @@ def refit(panel: Panel, bundle: Bundle, progress: Progress | None = None) -> Bun
     spec = TrainingSpec(bundle.config.kind, bundle.config.season, bundle.config.horizon, seed=made["seed"])
     run = _Run(spec, bundle.config, made["steps"], progress, None, False, ())
     module = run.stage("refit", panel, made["chosen_steps"], [], None)
-    again = _bundle(bundle.config, module.network.export(), panel)
+    weights = tempered(module.network.export(), bundle.config, np.array(made["trust"]))
+    again = _bundle(bundle.config, weights, panel)
     return replace(again, calibration=bundle.calibration, manifest=made)
 
 
@@ -142,6 +154,11 @@ def _as_it_is(chunk: Any) -> Any:
     return chunk
 
 
+def lanes(panel: Panel, config: ModelConfig, seed: int) -> Lanes:
+    """The stream of chunks that a stage trains on."""
+    return Lanes(panel, config, LANES if len(panel) >= FEW else max(1, LANES // 3), chunk_length(panel), seed)
+
+
 def chunk_length(panel: Panel) -> int:
     """Anchors that a lane reads at a time: the typical series, within 32 and 192."""
     return int(np.clip(np.median(panel.lengths), 32, 192))
@@ -165,7 +182,7 @@ class _Run:
         """Train on `panel` up to step `stop` of the schedule. The module comes back with averaged weights."""
         torch.manual_seed(self.spec.seed)
         module = ForecastModule(self.config, self.steps)
-        module.lanes = Lanes(panel, self.config, LANES, chunk_length(panel), self.spec.seed)
+        module.lanes = lanes(panel, self.config, self.spec.seed)
         folder = self.run_dir / name if self.run_dir else None
         last = folder / "last.ckpt" if folder else None
         trainer = Trainer(
@@ -280,10 +297,10 @@ def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec) -> in
     torch.manual_seed(spec.seed)
     module = ForecastModule(config, 100)
     optimiser = torch.optim.AdamW(module.parameters())
-    lanes, taken = iter(Lanes(panel, config, LANES, chunk_length(panel), spec.seed)), []
+    stream, taken = iter(lanes(panel, config, spec.seed)), []
     for _ in range(8):
         begun = time.perf_counter()
-        loss = module.forward_loss(next(lanes))
+        loss = module.forward_loss(next(stream))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

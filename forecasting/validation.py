@@ -1,4 +1,4 @@
-"""The validation tail: the last part of the training data, on which steps, calibration and the first comparison rest.
+"""The validation tail: the last part of the training data, on which steps, trust, calibration and evidence rest.
 
 Nothing here knows what comes after the panel it is given; a test part stays outside.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forecasting.accuracy import Reference, Scores
+from forecasting.accuracy import Reference, Scores, seasonal_error
 from forecasting.backtest import (
     Origins,
     actuals,
@@ -20,11 +20,14 @@ from forecasting.backtest import (
     rolling_origins,
     start,
 )
+from forecasting.baselines import linear_weights
 from forecasting.bundle import Bundle
-from forecasting.config import BASELINES
+from forecasting.config import BASELINES, ModelConfig
 from forecasting.conformal import Calibration, calibrate
 from forecasting.panel import Panel
 from forecasting.rolling import Roller
+
+TAIL_SERIES = 256  # series of the tail on which steps, trust and calibration rest
 
 
 @dataclass(frozen=True)
@@ -52,22 +55,92 @@ def tail_origins(panel: Panel, tail: np.ndarray, horizon: int) -> Origins:
     return rolling_origins(panel, panel.lengths - tail, horizon, count)
 
 
-def calibrated(bundle: Bundle, panel: Panel, origins: Origins) -> Calibration:
-    """Factors under which the bundle's intervals held their share of the tail. It must not have seen the tail."""
-    config = bundle.config
+@dataclass(frozen=True)
+class Tail:
+    """Forecasts of a bundle that had not seen the tail, and what came: (m, H) each, increments (m, 2, P, H), data units.
+
+    base     the naive or seasonal naive that the network's median starts from
+    unit     (m,) which forecasts stand and fall together: of one series, or of one stretch of a lone series
+    divisor  (m, 1) MASE divisor of the forecast's series
+    """
+
+    median: np.ndarray
+    base: np.ndarray
+    actual: np.ndarray
+    increments: np.ndarray
+    unit: np.ndarray
+    divisor: np.ndarray
+
+
+def roll_through(bundle: Bundle, panel: Panel, tail: np.ndarray) -> Tail:
+    """Roll a bundle through the tail of at most `TAIL_SERIES` series, evenly chosen, uncalibrated."""
+    chosen = np.unique(np.linspace(0, len(panel) - 1, min(len(panel), TAIL_SERIES)).astype(np.int64))
+    panel, tail, config = panel.select(chosen), tail[chosen], bundle.config
+    origins = tail_origins(panel, tail, config.horizon)
     roller = Roller(replace(bundle, calibration=Calibration(Calibration.neutral(config).factors, rate=0.0)))
-    state = start(roller, panel, origins.stops[:, 0])
+    divisor = seasonal_error(panel.head(panel.lengths - tail), config.season)
+    divisor = np.where(divisor > 0, divisor, np.nan)[:, None]
+    repeat = linear_weights(config.fallback, config.window, config.horizon, config.season)
     rows, middle = np.arange(len(panel)), config.median
-    residuals, increments = [], []
+    state, found = start(roller, panel, origins.stops[:, 0]), []
     for k in range(len(origins)):
         if k:
             advance(roller, state, panel, origins.stops[:, k - 1], origins.stops[:, k])
         quantiles, warming = answer(roller, state, rows)
-        levels = quantiles[~warming].transpose(0, 2, 1)
+        levels, own = quantiles.transpose(0, 2, 1), ~warming
         step = np.diff(levels, axis=1)
-        increments.append(np.stack([step[:, middle - 1 :: -1], step[:, middle:]], 1))
-        residuals.append(actuals(panel, origins, k, config.horizon)[~warming] - levels[:, middle])
-    return calibrate(np.concatenate(residuals), np.concatenate(increments), config)
+        increments = np.stack([step[:, middle - 1 :: -1], step[:, middle:]], 1)
+        actual = actuals(panel, origins, k, config.horizon)
+        unit = rows if len(panel) > 1 else np.full(1, origins.stops[0, k] // config.horizon)
+        parts = (levels[:, middle], state.ring @ repeat.T, actual, increments, unit, divisor)
+        found.append([part[own] for part in parts])
+    return Tail(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def trust(tail: Tail, config: ModelConfig) -> np.ndarray:
+    """(H,) share of the network's departure from naive that the tail bears out, one value in each horizon bucket.
+
+    The best share of a grid; but 0, plain naive, unless it beats 0 by more than one standard error of their paired
+    difference. Where a gain could as well be luck, the simpler forecast is kept (the one-standard-error rule).
+    """
+    bucket_of, shares = config.bucket_of_step(), np.linspace(0, 1, 5)
+    kept = np.zeros(config.horizon)
+    for bucket in range(config.buckets):
+        steps = bucket_of == bucket
+        base, departure = tail.base[:, steps], (tail.median - tail.base)[:, steps]
+        errors = [_by_unit(tail, np.abs(tail.actual[:, steps] - base - share * departure)) for share in shares]
+        best = int(np.argmin([error.mean() for error in errors]))
+        gain = errors[0] - errors[best]
+        certain = gain.mean() > gain.std() / np.sqrt(max(1, len(gain)))
+        kept[steps] = shares[best] if certain else 0.0
+    return kept
+
+
+def _by_unit(tail: Tail, errors: np.ndarray) -> np.ndarray:
+    """Mean scaled error of each unit that has one; errors (m, steps)."""
+    scaled = errors / tail.divisor
+    known = np.isfinite(scaled)
+    _, unit = np.unique(tail.unit, return_inverse=True)
+    total = np.bincount(unit, np.where(known, scaled, 0.0).sum(1))
+    count = np.bincount(unit, known.sum(1))
+    return np.asarray(total[count > 0] / count[count > 0])
+
+
+def tempered(weights: dict[str, np.ndarray], config: ModelConfig, share: np.ndarray) -> dict[str, np.ndarray]:
+    """The same network with only `share` (H,) of its median's departure from naive: a change of its last weights."""
+    base = linear_weights(config.fallback, config.window, config.horizon, config.season).astype(np.float32)
+    column = share.astype(np.float32)[:, None]
+    return weights | {
+        "head.median.weight": weights["head.median.weight"] * column,
+        "head.median.bias": weights["head.median.bias"] * column[:, 0],
+        "head.skip.weight": base + column * (weights["head.skip.weight"] - base),
+    }
+
+
+def calibrated(tail: Tail, config: ModelConfig, share: np.ndarray) -> Calibration:
+    """Factors under which the intervals around the tempered median held their share of the tail."""
+    residuals = tail.actual - tail.base - share * (tail.median - tail.base)
+    return calibrate(residuals, tail.increments, config)
 
 
 def validate(bundles: Sequence[Bundle], panel: Panel, tail: np.ndarray, season: int, horizon: int) -> Validation:

@@ -16,7 +16,6 @@ from service.states import Row
 
 SHOWN_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # unless the client asks for others
 SHOWN_LEVELS = (80.0, 95.0)
-FALLBACK = "seasonal_naive"
 ONLY = np.array([0])
 
 
@@ -112,7 +111,11 @@ def summary(target: Target) -> dict[str, Any]:
     return {
         "origin": _origin(champion, row),
         "sequence": row.sequence,
-        **_trust(row, "degraded" if row.stale else "warming" if warming else "ok", FALLBACK if warming else None),
+        **_trust(
+            row,
+            "degraded" if row.stale else "warming" if warming else "ok",
+            champion.config.fallback if warming else None,
+        ),
     }
 
 
@@ -127,7 +130,7 @@ def _values(champion: Champion, row: Row, horizon: int) -> tuple[np.ndarray, str
     values = roller.fallback(state, ONLY, horizon)[0]
     if not np.isfinite(values).all():
         raise not_available("no_forecast", "Neither the model nor its fallback has a finite forecast for this series.")
-    return values, "warming" if warming and not row.stale else "degraded", FALLBACK
+    return values, "warming" if warming and not row.stale else "degraded", roller.config.fallback
 
 
 def _trust(row: Row, status: str, fallback: str | None) -> dict[str, Any]:
