@@ -209,7 +209,7 @@ class _Run:
     def _callbacks(self, name: str, stop: int, folder: Path | None, watched: bool) -> list[Callback]:
         callbacks: list[Callback] = [Averaging()]
         if watched:
-            callbacks.append(EarlyStopping("val_loss", patience=PATIENCE))
+            callbacks.append(Stopping("val_loss", patience=PATIENCE))
         if self.progress:
             callbacks.append(Reporting(self.progress, name, stop))
         if folder:  # after a look where there are looks, so that none is lost to a kill
@@ -265,6 +265,13 @@ class Best(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.loss, self.step = state_dict["loss"], state_dict["step"]
         self.weights = {name: value.numpy() for name, value in state_dict["weights"].items()}
+
+
+class Stopping(EarlyStopping):
+    """Early stopping that a resumed run remembers: one that had stopped does not go on."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
 class Reporting(Callback):

@@ -57,7 +57,7 @@ def tail_origins(panel: Panel, tail: np.ndarray, horizon: int) -> Origins:
 
 @dataclass(frozen=True)
 class Tail:
-    """Forecasts of a bundle that had not seen the tail, and what came: (m, H) each, increments (m, 2, P, H), data units.
+    """Forecasts by a bundle blind to the tail, and what came: (m, H) each, increments (m, 2, P, H), data units.
 
     base     the naive or seasonal naive that the network's median starts from
     unit     (m,) which forecasts stand and fall together: of one series, or of one stretch of a lone series

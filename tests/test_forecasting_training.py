@@ -24,6 +24,7 @@ SPEC = TrainingSpec("lstm", season=4, horizon=5, steps=12)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Few lanes and one thread: these tests are about order and bits, not about accuracy."""
     monkeypatch.setattr(training, "LANES", 6)
+    monkeypatch.setattr(training, "FEW", 1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -42,7 +43,9 @@ def test_a_timed_run_can_be_repeated_by_its_steps() -> None:
     assert (again.bundle.digest, again.chosen) == (timed.bundle.digest, timed.chosen)
 
 
-def test_a_killed_run_that_resumes_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+@pytest.mark.parametrize("patience", [4, 1])
+def test_a_killed_run_that_resumes_ends_as_if_nothing_had_happened(tmp_path: Path, monkeypatch, patience: int) -> None:
+    monkeypatch.setattr(training, "PATIENCE", patience)
     whole = fit(PANEL, SPEC)
     with pytest.raises(Killed):
         fit(PANEL, SPEC, Watcher(kill_after=8), run_dir=tmp_path)
