@@ -67,6 +67,14 @@ class ModelConfig:
         """(horizon,) calibration bucket of each horizon step, near to far."""
         return np.arange(self.horizon) * self.buckets // self.horizon
 
+    def over_horizon(self, values: np.ndarray) -> np.ndarray:
+        """(..., buckets) -> (..., horizon): straight lines between the buckets' centres, level beyond the outermost."""
+        bucket_of, steps = self.bucket_of_step(), np.arange(self.horizon)
+        centres = np.bincount(bucket_of, steps) / np.bincount(bucket_of)
+        rows = np.reshape(values, (-1, self.buckets))
+        spread = np.stack([np.interp(steps, centres, row) for row in rows])
+        return spread.reshape(*np.shape(values)[:-1], self.horizon)
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -67,7 +67,7 @@ class Roller:
         self._core = _core(bundle)
         self._fallback = _fallback(bundle)
         self._bucket = self.config.bucket_of_step()
-        self._factors = bundle.calibration.factors[:, self._bucket].astype(np.float32)
+        self._factors = self.config.over_horizon(bundle.calibration.factors).astype(np.float32)
         self._rate = bundle.calibration.rate
 
     def empty(self, rows: int) -> RollingState:

@@ -98,13 +98,13 @@ def roll_through(bundle: Bundle, panel: Panel, tail: np.ndarray) -> Tail:
 
 
 def trust(tail: Tail, config: ModelConfig) -> np.ndarray:
-    """(H,) share of the network's departure from naive that the tail bears out, one value in each horizon bucket.
+    """(H,) share of the network's departure from naive that the tail bears out, judged in each horizon bucket.
 
     The best share of a grid; but 0, plain naive, unless it beats 0 by more than one standard error of their paired
     difference. Where a gain could as well be luck, the simpler forecast is kept (the one-standard-error rule).
     """
     bucket_of, shares = config.bucket_of_step(), np.linspace(0, 1, 5)
-    kept = np.zeros(config.horizon)
+    kept = np.zeros(config.buckets)
     for bucket in range(config.buckets):
         steps = bucket_of == bucket
         base, departure = tail.base[:, steps], (tail.median - tail.base)[:, steps]
@@ -112,8 +112,8 @@ def trust(tail: Tail, config: ModelConfig) -> np.ndarray:
         best = int(np.argmin([error.mean() for error in errors]))
         gain = errors[0] - errors[best]
         certain = gain.mean() > gain.std() / np.sqrt(max(1, len(gain)))
-        kept[steps] = shares[best] if certain else 0.0
-    return kept
+        kept[bucket] = shares[best] if certain else 0.0
+    return config.over_horizon(kept)
 
 
 def _by_unit(tail: Tail, errors: np.ndarray) -> np.ndarray:
