@@ -18,7 +18,7 @@ prepare()
 import numpy as np  # noqa: E402  the processor's kernels are chosen before NumPy loads
 import torch  # noqa: E402
 
-from benchmarks.run import Figures, finish, parser, seconds  # noqa: E402
+from benchmarks._run import Figures, finish, parser, seconds  # noqa: E402
 from forecasting import networks  # noqa: E402
 from forecasting.bundle import Bundle  # noqa: E402
 from forecasting.config import ModelConfig  # noqa: E402

@@ -10,8 +10,8 @@ from forecasting.threads import prepare
 
 prepare()
 
-from benchmarks import loop  # noqa: E402  the processor's kernels are chosen before NumPy loads
-from benchmarks.run import Figures, finish, parser  # noqa: E402
+from benchmarks import _loop as loop  # noqa: E402  the processor's kernels are chosen before NumPy loads
+from benchmarks._run import Figures, finish, parser  # noqa: E402
 from data.sources import SourceOptions  # noqa: E402
 from pipelines.backtest import BacktestRequest  # noqa: E402
 from pipelines.train import TrainRequest  # noqa: E402

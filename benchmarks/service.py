@@ -17,9 +17,9 @@ import subprocess  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 
-from benchmarks import loop  # noqa: E402
+from benchmarks import _loop as loop  # noqa: E402
+from benchmarks._run import Figures, finish, parser  # noqa: E402
 from benchmarks.machine_temperature import SOURCE  # noqa: E402
-from benchmarks.run import Figures, finish, parser  # noqa: E402
 from data.sources import SourceOptions  # noqa: E402
 from pipelines.promote import promote  # noqa: E402
 from pipelines.serving import free_port  # noqa: E402

@@ -13,7 +13,7 @@ import matplotlib as mpl  # noqa: E402
 import numpy as np  # noqa: E402
 from matplotlib import pyplot as plt  # noqa: E402
 
-from benchmarks import loop  # noqa: E402
+from benchmarks import _loop as loop  # noqa: E402
 from benchmarks.machine_temperature import SOURCE  # noqa: E402
 from data.sources import SourceOptions  # noqa: E402
 from forecasting.backtest import advance, start  # noqa: E402

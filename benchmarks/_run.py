@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.thresholds import shortfalls
+from benchmarks._thresholds import shortfalls
 
 Figures = dict[str, Any]
 
