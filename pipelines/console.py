@@ -46,10 +46,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_header=any(columns))
     for index, name in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float)) or row[index] is None for row in rows) and rows
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=index == 0)
+        heading = name.replace("_", " ") if numeric else name  # may then break over two lines of a narrow terminal
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=index == 0)
     for row in rows:
         table.add_row(*(cell(value) for value in row))
     console = Console(width=None if sys.stdout.isatty() else 140, markup=False, highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +12,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from data.errors import Unavailable
 from data.settings import Settings, load_settings
 from data.sources import SourceOptions
 from pipelines import live_demo
+from pipelines.alone import alone
 from pipelines.backtest import BacktestRequest, backtest
 from pipelines.console import print_json, print_table, progress, say
 from pipelines.ingest import ingest
@@ -74,15 +77,23 @@ def demo(once: bool, json: bool) -> None:
     if not once:
         check_free(HOST, PORT)
     settings = demo_settings()
+    with alone(settings.home.with_suffix(".lock"), "a demo in this home folder"):
+        perform_all(settings, once, json, began)
+
+
+def perform_all(settings: Settings, once: bool, json: bool, began: float) -> None:
+    """Every act, from an empty folder on."""
     shutil.rmtree(settings.home, ignore_errors=True)
     workspace = open_workspace(settings)
     standings = [perform(workspace, act) for act in ACTS]
-    with service(settings, free_port() if once else PORT) as address:
+    port = free_port() if once else PORT
+    address = f"http://{HOST}:{port}"
+    with service(settings, port) as process:
         rolled = live_demo.roll(address, ACTS[0].name, read_held_back(ACTS[0]))
         show(standings, rolled, address, round(time.monotonic() - began, 1), json)
         if not once:
             say(f"\nserving on {address} until Ctrl-C; {address}/docs describes every endpoint")
-            wait_for_ever()
+            wait(process)
 
 
 def demo_settings() -> Settings:
@@ -126,11 +137,11 @@ def read_held_back(act: Act) -> list[live_demo.Arrival]:
 
 
 @contextmanager
-def service(settings: Settings, port: int) -> Iterator[str]:
-    """The real service in a process of its own; its address while the block runs."""
+def service(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The real service in a process of its own while the block runs."""
     process = start_service(settings, HOST, port)
     try:
-        yield f"http://{HOST}:{port}"
+        yield process
     finally:
         stop_service(process)
 
@@ -162,10 +173,11 @@ def standing_row(row: Standing) -> list[Any]:
     return [row.dataset, row.model, row.mase, row.skill, row.coverage_80]
 
 
-def wait_for_ever() -> None:
-    """Until Ctrl-C, which is how one leaves."""
+def wait(process: subprocess.Popen[bytes]) -> None:
+    """Until Ctrl-C, which is how one leaves. Raises Unavailable when the service ends by itself."""
     try:
-        while True:
-            time.sleep(3600)
+        code = process.wait()
     except KeyboardInterrupt:
         say("stopped")
+        return
+    raise Unavailable(f"the service ended by itself (code {code}); run `rollcast serve` to see what it says")

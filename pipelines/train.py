@@ -19,6 +19,7 @@ from forecasting.config import BASELINES, KINDS
 from forecasting.panel import Panel
 from forecasting.validation import tail_lengths, validate
 from pipelines import known, registered
+from pipelines.alone import alone
 from pipelines.console import Report
 from pipelines.evidence import Evidence, gather
 from pipelines.history import History, read_history
@@ -121,23 +122,23 @@ def fit(
     if request.model in BASELINES:
         bundle = engine.baseline(request.model, panel, season, horizon)
         return bundle, gather(history, panel, tail, validate([], panel, tail, season, horizon))
-    from forecasting.training import TrainingSpec, fit
+    from forecasting import training
 
     quiet()
     minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
-    spec = TrainingSpec(request.model, season, horizon, minutes, request.steps, request.seed, tail)
+    spec = training.TrainingSpec(request.model, season, horizon, minutes, request.steps, request.seed, tail)
     folder = run_folder(workspace, history, request)
-    fitted = fit(panel, spec, lambda stage, done, total: moved(done, total, stage), folder, request.resume)
-    shutil.rmtree(folder, ignore_errors=True)  # the model is whole; checkpoints only served to go on from
+    with alone(folder.with_suffix(".lock"), f"a training of {request.model} on {request.dataset!r}"):
+        if not request.resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        fitted = training.fit(panel, spec, lambda stage, done, total: moved(done, total, stage), folder, request.resume)
+        shutil.rmtree(folder, ignore_errors=True)  # the model is whole; checkpoints only served to go on from
     return fitted.bundle, gather(history, panel, tail, fitted.validation)
 
 
 def run_folder(workspace: Workspace, history: History, request: TrainRequest) -> Path:
-    """Where checkpoints are kept; emptied unless the run goes on."""
-    folder = workspace.settings.runs_path / f"{history.dataset.id}-{request.model}-{request.seed}"
-    if not request.resume:
-        shutil.rmtree(folder, ignore_errors=True)
-    return folder
+    """Where checkpoints are kept, for a run that is stopped to go on from."""
+    return workspace.settings.runs_path / f"{history.dataset.id}-{request.model}-{request.seed}"
 
 
 def quiet() -> None:
@@ -148,7 +149,9 @@ def quiet() -> None:
 
 def refit(panel: Panel, bundle: Bundle, moved: Report) -> Bundle:
     """The same model fitted to an earlier part of its history, with the number of steps it records."""
-    from forecasting.training import refit
+    from forecasting import training
 
     quiet()
-    return refit(panel, bundle, lambda stage, done, total: moved(done, total, f"{bundle.config.kind}: {stage}"))
+    return training.refit(
+        panel, bundle, lambda stage, done, total: moved(done, total, f"{bundle.config.kind}: {stage}")
+    )
