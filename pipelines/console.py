@@ -50,7 +50,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
     for index, name in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float)) or row[index] is None for row in rows) and rows
         heading = name.replace("_", " ") if numeric else name  # may then break over two lines of a narrow terminal
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=index == 0)
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=index == 0, overflow="fold")
     for row in rows:
         table.add_row(*(cell(value) for value in row))
     console = Console(width=None if sys.stdout.isatty() else 140, markup=False, highlight=False)

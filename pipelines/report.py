@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from pipelines.doctor import Check
     from pipelines.ingest import Ingested
     from pipelines.promote import Promoted
-    from pipelines.status import Status
+    from pipelines.status import DatasetStatus, Status
     from pipelines.train import Trained
 
 METRICS = ("mase", "smape", "owa", "wql", "msis", "coverage_80", "coverage_95", "skill")
+AGES = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))  # unit and its seconds
 SHOWN_STEPS = 12  # of a forecast printed for people; files and JSON hold all of them
 
 
@@ -141,6 +142,14 @@ def status(result: Status, json: bool) -> None:
         print_table(columns, rows)
     else:
         say("no dataset yet; `rollcast ingest FILE --dataset NAME` makes one")
+
+
+def champion(dataset: DatasetStatus) -> str | None:
+    """Who serves, and for how long."""
+    if dataset.age_s is None:
+        return None
+    age = next(f"{dataset.age_s / size:.0f} {unit}" for unit, size in AGES if dataset.age_s >= size or unit == "s")
+    return f"{dataset.champion} {dataset.version}, {age}"
 
 
 def doctor(checks: list[Check], json: bool) -> None:
