@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipelines.train import Trained
 
 METRICS = ("mase", "smape", "owa", "wql", "msis", "coverage_80", "coverage_95", "skill")
+STATUS = ("name", "freq", "season", "horizon", "series", "rows", "last")
 AGES = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))  # unit and its seconds
 SHOWN_STEPS = 12  # of a forecast printed for people; files and JSON hold all of them
 
@@ -124,22 +125,9 @@ def status(result: Status, json: bool) -> None:
         print_json(result.to_dict())
         return
     say(f"home {result.home}")
-    columns = [
-        "name",
-        "freq",
-        "season",
-        "horizon",
-        "series",
-        "rows",
-        "observed",
-        "last",
-        "champion",
-        "version",
-        "age_s",
-    ]
-    rows = [[asdict(dataset)[column] for column in columns] for dataset in result.datasets]
+    rows = [[*(getattr(one, column) for column in STATUS), champion(one)] for one in result.datasets]
     if rows:
-        print_table(columns, rows)
+        print_table([*STATUS, "champion"], rows)
     else:
         say("no dataset yet; `rollcast ingest FILE --dataset NAME` makes one")
 
