@@ -26,7 +26,6 @@ def prepare() -> None:
     if "numpy" in sys.modules or os.environ.get("ROLLCAST_BLAS") == "keep":
         return  # once NumPy is loaded, BLAS has read its environment
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads sleep when idle: neighbours are not starved
     if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= _processor_flags():
         os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"
 
