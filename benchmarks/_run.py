@@ -5,9 +5,10 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -37,6 +38,16 @@ def finish(benchmark: str, figures: Figures, rows: Sequence[Sequence[str]], opti
     for sentence in missed:
         print(f"{benchmark}: {sentence}", file=sys.stderr)
     sys.exit(1 if missed else 0)
+
+
+def in_turns(works: Mapping[str, tuple[Callable[[], object], int]], rounds: int) -> dict[str, np.ndarray]:
+    """Mean seconds of one call in each round, (rounds,) by name. Works take turns, so that a noisy moment of the
+    machine touches all of them; each is called `repeats` times in a round."""
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds + 1):
+        for name, (work, repeats) in works.items():
+            taken[name].append(seconds(work, repeats, rounds=1))
+    return {name: np.array(values[1:]) for name, values in taken.items()}
 
 
 def seconds(work: Callable[[], object], repeats: int, rounds: int = 7) -> float:

@@ -1,12 +1,15 @@
 """The NumPy step kernel against torch and against the machine's matrix product, in one run.
 
 Shape: hidden 128, 2 LSTM layers, window 168, 48 steps × 11 levels (the deciles and two tails). A *step* is scaling,
-encoder and cells; a *forecast* adds heads, ordered quantiles and the way back to data units.
+encoder and cells; *heads* add the ordered quantiles; a *forecast* also takes them back to data units. 256 series are
+rolled as the engine rolls them: blocks of rows, one for each core, each block several steps without waiting for others.
+Everything is timed in turns, and a ratio is the median of the ratios of its rounds.
 
 Keys of --json: single_step_us, single_torch_us (one series, step and forecast), single_step_ratio (of the two);
-peak_gflops (a 1024³ float32 product on all cores); batch (its size), batch_step_us, batch_forecast_us,
-batch_rate_without_heads, batch_rate_with_heads (shares of peak_gflops), batch_torch_us; long_roll_ratio (cost of a
-rolled step, forecasts being scored, after 100,000 steps against after 100); rows_independent (same bits in any batch).
+peak_gflops (a 1024³ float32 product on all cores); batch (its size), batch_step_us, batch_heads_us, batch_torch_us
+(with forecast), batch_rate_without_heads, batch_rate_with_heads (shares of peak_gflops); series_steps_per_second
+(with heads); long_roll_ratio (cost of a rolled step after 100,000 steps against after 100); rows_independent (same
+bits in any batch).
 """
 
 from collections.abc import Callable
@@ -18,7 +21,7 @@ prepare()
 import numpy as np  # noqa: E402  the processor's kernels are chosen before NumPy loads
 import torch  # noqa: E402
 
-from benchmarks._run import Figures, finish, parser, seconds  # noqa: E402
+from benchmarks._run import Figures, finish, in_turns, parser, seconds  # noqa: E402
 from forecasting import networks  # noqa: E402
 from forecasting.bundle import Bundle  # noqa: E402
 from forecasting.config import ModelConfig  # noqa: E402
@@ -28,7 +31,7 @@ from forecasting.quantiles import assemble, to_data_units  # noqa: E402
 from forecasting.rolling import Roller, RollingState  # noqa: E402
 
 CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, hidden_size=128, num_layers=2)
-BATCH = 256
+BATCH, STEPS = 256, 20
 STEP_FLOPS = 2 * ((CONFIG.window + 3) * 128 + 2 * 256 * 512)
 HEAD_FLOPS = 2 * (256 * 128 + 128 * 48 * 11 + 168 * 48)
 
@@ -42,14 +45,18 @@ class Rows:
         self.hidden, self.carry = np.zeros((2, size, 2, 128), np.float32)
 
 
-def step(kernel: Kernel, rows: Rows, forecast: bool) -> np.ndarray:
-    """One step, and its forecast in data units when asked."""
+def step(kernel: Kernel, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """One step of every row: features, z, level, scale."""
     features, level, scale = kernel.features(rows.window, rows.seen, rows.gap)
     z = kernel.encode(features)
     kernel.advance(z, rows.hidden, rows.carry)
-    if not forecast:
-        return z
-    return to_data_units(assemble(*kernel.heads(z, kernel.top(z, rows.hidden), features)), level, scale)
+    return features, z, level, scale
+
+
+def quantiles(kernel: Kernel, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One step and its ordered quantiles in scaled units, level and scale."""
+    features, z, level, scale = step(kernel, rows)
+    return assemble(*kernel.heads(z, kernel.top(z, rows.hidden), features)), level, scale
 
 
 def torch_step(network: networks.Network, size: int) -> Callable[[], object]:
@@ -66,11 +73,22 @@ def torch_step(network: networks.Network, size: int) -> Callable[[], object]:
     return work
 
 
-def peak() -> float:
-    """GFLOP/s of a 1024³ float32 product, its rows shared by all cores."""
+def product() -> Callable[[], object]:
+    """A 1024³ float32 product, its rows shared by all cores."""
     square = np.random.default_rng(0).standard_normal((1024, 1024)).astype(np.float32)
     parts = np.array_split(square, cores())
-    return 2 * 1024**3 / seconds(lambda: each(lambda part: part @ square, parts), 10) / 1e9
+    return lambda: each(lambda part: part @ square, parts)
+
+
+def rolled(work: Callable[[Rows], object]) -> Callable[[], object]:
+    """`STEPS` steps of the batch, a block of rows for each core."""
+    blocks = [Rows(len(part)) for part in np.array_split(np.arange(BATCH), cores())]
+
+    def block(rows: Rows) -> None:
+        for _ in range(STEPS):
+            work(rows)
+
+    return lambda: each(block, blocks)
 
 
 def long_roll(roller: Roller) -> float:
@@ -100,27 +118,42 @@ def rows_independent(roller: Roller) -> bool:
 def measure() -> Figures:
     network = networks.Network(CONFIG).eval()
     kernel = Kernel(CONFIG, network.export())
-    one, parts = Rows(1), [Rows(len(part)) for part in np.array_split(np.arange(BATCH), cores())]
+    one = Rows(1)
     plain = {"fallback.linear": np.zeros((48, 168)), "fallback.increments": np.zeros((2, 5, 48))}
     roller = Roller(Bundle(CONFIG, network.export() | plain, Calibration.neutral(CONFIG)))
-    rate = peak()
-    single, torched = seconds(lambda: step(kernel, one, True), 500), seconds(torch_step(network, 1), 200)
-    without = seconds(lambda: each(lambda rows: step(kernel, rows, False), parts), 30)
-    with_heads = seconds(lambda: each(lambda rows: step(kernel, rows, True), parts), 30)
+    taken = in_turns(
+        {
+            "product": (product(), 5),
+            "single": (lambda: to_data_units(*quantiles(kernel, one)), 200),
+            "torch": (torch_step(network, 1), 60),
+            "step": (rolled(lambda rows: step(kernel, rows)), 2),
+            "heads": (rolled(lambda rows: quantiles(kernel, rows)), 2),
+            "batch_torch": (torch_step(network, BATCH), 5),
+        },
+        rounds=21,
+    )
+    rate = 2 * 1024**3 / taken["product"] / 1e9  # (rounds,) GFLOP/s
+    step_rate = STEPS * BATCH * STEP_FLOPS / taken["step"] / 1e9
+    heads_rate = STEPS * BATCH * (STEP_FLOPS + HEAD_FLOPS) / taken["heads"] / 1e9
     return {
-        "single_step_us": single * 1e6,
-        "single_torch_us": torched * 1e6,
-        "single_step_ratio": single / torched,
-        "peak_gflops": rate,
+        "single_step_us": middle(taken["single"] * 1e6),
+        "single_torch_us": middle(taken["torch"] * 1e6),
+        "single_step_ratio": middle(taken["single"] / taken["torch"]),
+        "peak_gflops": middle(rate),
         "batch": BATCH,
-        "batch_step_us": without * 1e6,
-        "batch_forecast_us": with_heads * 1e6,
-        "batch_torch_us": seconds(torch_step(network, BATCH), 10) * 1e6,
-        "batch_rate_without_heads": BATCH * STEP_FLOPS / without / 1e9 / rate,
-        "batch_rate_with_heads": BATCH * (STEP_FLOPS + HEAD_FLOPS) / with_heads / 1e9 / rate,
+        "batch_step_us": middle(taken["step"] / STEPS * 1e6),
+        "batch_heads_us": middle(taken["heads"] / STEPS * 1e6),
+        "batch_torch_us": middle(taken["batch_torch"] * 1e6),
+        "batch_rate_without_heads": middle(step_rate / rate),
+        "batch_rate_with_heads": middle(heads_rate / rate),
+        "series_steps_per_second": middle(STEPS * BATCH / taken["heads"]),
         "long_roll_ratio": long_roll(roller),
         "rows_independent": rows_independent(roller),
     }
+
+
+def middle(values: np.ndarray) -> float:
+    return float(np.median(values))
 
 
 def main() -> None:
@@ -141,8 +174,8 @@ def main() -> None:
             f"{figures['batch_rate_without_heads']:.2f} of {figures['peak_gflops']:.0f} GFLOP/s",
         ],
         [
-            f"{BATCH} series, step + forecast",
-            f"{figures['batch_forecast_us']:.0f} µs",
+            f"{BATCH} series, step + heads",
+            f"{figures['batch_heads_us']:.0f} µs",
             f"{figures['batch_torch_us']:.0f} µs",
             f"{figures['batch_rate_with_heads']:.2f} of {figures['peak_gflops']:.0f} GFLOP/s",
         ],

@@ -77,7 +77,7 @@ def error_increments(panel: Panel, config: ModelConfig, linear: np.ndarray) -> n
 
 def _origins(panel: Panel, config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
     """Filled windows (n, W) and targets (n, H, NaN where missing) at up to `ORIGINS` origins of the panel."""
-    per_series = max(1, ORIGINS // max(1, len(panel)))
+    per_series = min(max(1, ORIGINS // max(1, len(panel))), int(panel.lengths.max(initial=1)))
     lengths = panel.lengths
     first = np.minimum(config.window, np.maximum(lengths - 1, 1))
     shares = (np.arange(per_series) + 1) / per_series

@@ -11,14 +11,13 @@ from data.errors import InvalidInput
 
 
 def assemble(median: np.ndarray, increments: np.ndarray) -> np.ndarray:
-    """median (B, H) and increments (B, 2, P, H) >= 0 -> ordered quantiles (B, 2P + 1, H). Overwrites increments."""
+    """median (B, H) and increments (B, 2, P, H) >= 0 -> ordered quantiles (B, 2P + 1, H), outwards from the median."""
     pairs = increments.shape[2]
-    for pair in range(1, pairs):
-        increments[:, :, pair] += increments[:, :, pair - 1]
     quantiles = np.empty((len(median), 2 * pairs + 1, median.shape[1]), median.dtype)
-    np.subtract(median[:, None], increments[:, 0, ::-1], out=quantiles[:, :pairs])
     quantiles[:, pairs] = median
-    np.add(median[:, None], increments[:, 1], out=quantiles[:, pairs + 1 :])
+    for p in range(pairs):
+        np.subtract(quantiles[:, pairs - p], increments[:, 0, p], out=quantiles[:, pairs - p - 1])
+        np.add(quantiles[:, pairs + p], increments[:, 1, p], out=quantiles[:, pairs + p + 1])
     return quantiles
 
 

@@ -18,7 +18,7 @@ from forecasting.quantiles import assemble, to_data_units
 from forecasting.scaling import elapsed, fill
 from forecasting.threads import cores, each
 
-BLOCK = 256  # rows rolled together by one thread: their arrays stay in the cache
+BLOCK = 128  # rows rolled together by one thread: larger arrays leave the cache and are mapped anew each time
 
 
 @dataclass

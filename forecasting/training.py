@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers import CSVLogger, Logger, MLFlowLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -110,6 +110,14 @@ def fit(
     made = {"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds, "trust": share.tolist()}
     bundle = replace(bundle, calibration=chooser.calibration, manifest=made)
     return Fitted(bundle, steps, best.step, validation, seconds)
+
+
+def run_loggers(folder: Path, name: str, mlflow_uri: str | None) -> list[Logger]:
+    """Losses by step as CSV under `folder`, and as an MLflow run where a tracking address is given."""
+    loggers: list[Logger] = [CSVLogger(folder, name="", version=name)]
+    if mlflow_uri:
+        loggers.append(MLFlowLogger("rollcast-training", run_name=name, tracking_uri=mlflow_uri))
+    return loggers
 
 
 def refit(panel: Panel, bundle: Bundle, progress: Progress | None = None) -> Bundle:

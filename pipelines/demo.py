@@ -46,7 +46,7 @@ ACTS = (
     Act(
         "machine_temperature",
         "machine_temperature_system_failure.csv",
-        SourceOptions(freq="5m", tz="UTC", season=288, horizon=72, series="machine_temperature"),
+        SourceOptions(freq="5m", tz="UTC", season=288, horizon=12, series="machine_temperature"),
         train_minutes=40 / 60,
         held_back=HELD_BACK,
     ),

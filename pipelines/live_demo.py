@@ -12,7 +12,7 @@ from data.errors import Unavailable
 from pipelines.console import say
 
 LOOK = 12  # steps ahead shown while rolling: an hour of 5-minute values
-SHOWN = (1, 6, 12, 24, 48, 72)  # steps ahead in the final table
+SHOWN = (1, 2, 3, 6, 9, 12)  # steps ahead in the final table
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,19 @@ def open_mirror(workspace: Workspace) -> Registry:
     return Registry(workspace.settings.mlflow_path)
 
 
+def mirror_uri(workspace: Workspace) -> str | None:
+    """Where MLflow keeps runs; None when no mirror is wanted or it cannot be opened."""
+    if not workspace.settings.mlflow:
+        return None
+    try:
+        return open_mirror(workspace).uri
+    except Exception as error:
+        say(
+            f"MLflow does not log this run ({str(error).splitlines()[0][:200]}); its losses are in runs/logs"
+        )
+        return None
+
+
 def find(workspace: Workspace, dataset: Dataset, version: int) -> ModelRow:
     """What the store says of a version. Raises UnknownModel."""
     for row in models.models(workspace.engine, dataset.id):

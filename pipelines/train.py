@@ -131,7 +131,14 @@ def fit(
     with alone(folder.with_suffix(".lock"), f"a training of {request.model} on {request.dataset!r}"):
         if not request.resume:
             shutil.rmtree(folder, ignore_errors=True)
-        fitted = training.fit(panel, spec, lambda stage, done, total: moved(done, total, stage), folder, request.resume)
+        fitted = training.fit(
+            panel,
+            spec,
+            lambda stage, done, total: moved(done, total, stage),
+            folder,
+            request.resume,
+            training.run_loggers(folder.parent / "logs", run_name(history, request), registered.mirror_uri(workspace)),
+        )
         shutil.rmtree(folder, ignore_errors=True)  # the model is whole; checkpoints only served to go on from
     return fitted.bundle, gather(history, panel, tail, fitted.validation)
 
@@ -139,6 +146,11 @@ def fit(
 def run_folder(workspace: Workspace, history: History, request: TrainRequest) -> Path:
     """Where checkpoints are kept, for a run that is stopped to go on from."""
     return workspace.settings.runs_path / f"{history.dataset.id}-{request.model}-{request.seed}"
+
+
+def run_name(history: History, request: TrainRequest) -> str:
+    """What a run's losses are filed under: no two runs share it, but one that goes on is filed anew."""
+    return f"{history.dataset.id}-{request.model}-{request.seed}-{time.time_ns() // 1_000_000}"
 
 
 def quiet() -> None:
