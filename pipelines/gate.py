@@ -93,7 +93,7 @@ def short_of(comparison: Comparison, rules: Rules) -> str | None:
     testable = 0.5**comparison.units <= rules.significance
     asked = rules.gain if testable else max(rules.gain, rules.untested_gain if rules.significance < 1 else 0.0)
     if comparison.gain < asked:
-        return f"its error is {-comparison.gain:+.1%} against {comparison.rival}, at most {0 - asked:+.1%} is asked"
+        return f"its error is {-comparison.gain:+.1%} against {comparison.rival}; {0 - asked:+.1%} or better is asked"
     if comparison.p_value > max(rules.significance, 0.5**comparison.units):
         return f"its gain over {comparison.rival} could be chance (p {comparison.p_value:.2f})"
     return None

@@ -73,9 +73,7 @@ def mirror_uri(workspace: Workspace) -> str | None:
     try:
         return open_mirror(workspace).uri
     except Exception as error:
-        say(
-            f"MLflow does not log this run ({str(error).splitlines()[0][:200]}); its losses are in runs/logs"
-        )
+        say(f"MLflow does not log this run ({str(error).splitlines()[0][:200]}); its losses are in runs/logs")
         return None
 
 

@@ -32,7 +32,7 @@ def test_a_candidate_that_halves_every_error_passes():
 
 def test_a_candidate_that_loses_to_seasonal_naive_is_refused_and_told_so():
     found = objections(contender([1.1] * 8), [contender([1.0] * 8, "seasonal_naive")], Rules())
-    assert found == ["its error is +10.0% against seasonal_naive, at most -1.0% is asked"]
+    assert found == ["its error is +10.0% against seasonal_naive; -1.0% or better is asked"]
 
 
 def test_a_gain_that_could_be_luck_is_refused():
@@ -62,4 +62,4 @@ def test_where_no_test_can_convince_a_large_gain_in_every_unit_does():
     rival = contender([1.0, 1.0], "naive")
     assert objections(contender([0.5, 0.6]), [rival], Rules()) == []
     assert "could be chance" in objections(contender([0.2, 1.1]), [rival], Rules())[0]
-    assert "at most -10.0% is asked" in objections(contender([0.95, 0.97]), [rival], Rules())[0]
+    assert "-10.0% or better is asked" in objections(contender([0.95, 0.97]), [rival], Rules())[0]
