@@ -27,6 +27,7 @@ from forecasting.conformal import Calibration, calibrate
 from forecasting.panel import Panel
 from forecasting.rolling import Roller
 
+MANY = 30  # series from which each is a witness of its own
 TAIL_SERIES = 256  # series of the tail on which steps, trust and calibration rest
 
 
@@ -60,7 +61,7 @@ class Tail:
     """Forecasts by a bundle blind to the tail, and what came: (m, H) each, increments (m, 2, P, H), data units.
 
     base     the naive or seasonal naive that the network's median starts from
-    unit     (m,) which forecasts stand and fall together: of one series, or of one stretch of a lone series
+    series   (m,) which series; left (m,) steps from the origin to the end of the panel
     divisor  (m, 1) MASE divisor of the forecast's series
     """
 
@@ -68,8 +69,15 @@ class Tail:
     base: np.ndarray
     actual: np.ndarray
     increments: np.ndarray
-    unit: np.ndarray
+    series: np.ndarray
+    left: np.ndarray
     divisor: np.ndarray
+
+    def units(self, reach: int) -> np.ndarray:
+        """(m,) which forecasts stand and fall together: of one series; where there are few series, which often move
+        together, all those issued in one stretch of `reach` steps."""
+        many = len(np.unique(self.series)) >= MANY
+        return self.series if many else self.left // reach
 
 
 def roll_through(bundle: Bundle, panel: Panel, tail: np.ndarray) -> Tail:
@@ -91,8 +99,8 @@ def roll_through(bundle: Bundle, panel: Panel, tail: np.ndarray) -> Tail:
         step = np.diff(levels, axis=1)
         increments = np.stack([step[:, middle - 1 :: -1], step[:, middle:]], 1)
         actual = actuals(panel, origins, k, config.horizon)
-        unit = rows if len(panel) > 1 else np.full(1, origins.stops[0, k] // config.horizon)
-        parts = (levels[:, middle], state.ring @ repeat.T, actual, increments, unit, divisor)
+        left = panel.lengths - origins.stops[:, k]
+        parts = (levels[:, middle], state.ring @ repeat.T, actual, increments, rows, left, divisor)
         found.append([part[own] for part in parts])
     return Tail(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
@@ -108,7 +116,8 @@ def trust(tail: Tail, config: ModelConfig) -> np.ndarray:
     for bucket in range(config.buckets):
         steps = bucket_of == bucket
         base, departure = tail.base[:, steps], (tail.median - tail.base)[:, steps]
-        errors = [_by_unit(tail, np.abs(tail.actual[:, steps] - base - share * departure)) for share in shares]
+        units = tail.units(int(np.flatnonzero(steps)[-1]) + 1)
+        errors = [_by_unit(tail, units, np.abs(tail.actual[:, steps] - base - share * departure)) for share in shares]
         best = int(np.argmin([error.mean() for error in errors]))
         gain = errors[0] - errors[best]
         certain = gain.mean() > gain.std() / np.sqrt(max(1, len(gain)))
@@ -116,11 +125,11 @@ def trust(tail: Tail, config: ModelConfig) -> np.ndarray:
     return config.over_horizon(kept)
 
 
-def _by_unit(tail: Tail, errors: np.ndarray) -> np.ndarray:
-    """Mean scaled error of each unit that has one; errors (m, steps)."""
+def _by_unit(tail: Tail, units: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Mean scaled error of each unit that has one; units (m,), errors (m, steps)."""
     scaled = errors / tail.divisor
     known = np.isfinite(scaled)
-    _, unit = np.unique(tail.unit, return_inverse=True)
+    _, unit = np.unique(units, return_inverse=True)
     total = np.bincount(unit, np.where(known, scaled, 0.0).sum(1))
     count = np.bincount(unit, known.sum(1))
     return np.asarray(total[count > 0] / count[count > 0])

@@ -12,12 +12,10 @@ from forecasting.accuracy import Scores
 from forecasting.backtest import Origins, evaluate, reference
 from forecasting.bundle import Bundle
 from forecasting.panel import Panel
-from forecasting.validation import Validation, tail_origins
+from forecasting.validation import MANY, Validation, tail_origins
 from pipelines import gate
 from pipelines.gate import Contender
 from pipelines.history import History, select
-
-MANY = 30  # series from which each is a witness of its own
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,80 @@
+"""The validation tail: how far a network is trusted, and what its intervals learn."""
+
+import numpy as np
+import pytest
+
+from forecasting.backtest import evaluate, rolling_origins
+from forecasting.config import ModelConfig
+from forecasting.panel import Panel
+from forecasting.validation import Tail, roll_through, tail_lengths, tempered, trust, validate
+from tests.forecasting_kit import tiny_bundle, wave
+
+CONFIG = ModelConfig("lstm", 24, 8, 4, 1, 1, 1, hidden_size=16, num_layers=2)
+RNG = np.random.default_rng(0)
+
+
+def tail_of(departure: np.ndarray, actual: np.ndarray) -> Tail:
+    """Forecasts that depart from a base of zero; every forecast its own unit."""
+    count = len(departure)
+    increments = np.full((count, 2, 5, 4), 0.2)
+    each = np.arange(count)
+    return Tail(departure, np.zeros((count, 4)), actual, increments, each, each, np.ones((count, 1)))
+
+
+def test_a_network_that_sees_what_comes_is_trusted_at_every_step() -> None:
+    actual = RNG.standard_normal((200, 4))
+    assert trust(tail_of(actual, actual), CONFIG).tolist() == [1.0, 1.0, 1.0, 1.0]
+
+
+def test_a_network_that_is_wrong_is_replaced_by_naive() -> None:
+    actual = RNG.standard_normal((200, 4))
+    assert trust(tail_of(-actual, actual), CONFIG).tolist() == [0.0, 0.0, 0.0, 0.0]
+
+
+def test_a_network_that_exaggerates_is_believed_by_half() -> None:
+    actual = RNG.standard_normal((200, 4))
+    assert trust(tail_of(2 * actual, actual), CONFIG).tolist() == [0.5, 0.5, 0.5, 0.5]
+
+
+def test_trust_is_given_where_it_is_earned() -> None:
+    actual = RNG.standard_normal((200, 4))
+    departure = actual * [1.0, 1.0, -1.0, -1.0]
+    assert trust(tail_of(departure, actual), CONFIG).tolist() == [1.0, 1.0, 0.0, 0.0]
+
+
+def test_without_trust_the_median_is_naive_and_with_it_the_networks_own() -> None:
+    panel = Panel.of(wave(3))
+    bundle = tiny_bundle("lstm", panel)
+    own = roll_through(bundle, panel, np.full(3, 20))
+    for share in (0.0, 1.0):
+        weights = tempered(bundle.weights, bundle.config, np.full(5, share))
+        mixed = roll_through(type(bundle)(bundle.config, weights, bundle.calibration), panel, np.full(3, 20))
+        expected = own.base + share * (own.median - own.base)
+        np.testing.assert_allclose(mixed.median, expected, atol=1e-5)
+
+
+def test_the_tail_is_a_tenth_and_never_more_than_a_third() -> None:
+    assert tail_lengths(np.array([1000, 100, 12]), horizon=13).tolist() == [100, 26, 4]
+
+
+def test_candidate_and_baselines_meet_the_same_origins() -> None:
+    panel = Panel.of(wave(3))
+    found = validate([tiny_bundle("gru", panel)], panel, np.full(3, 20), season=4, horizon=5)
+    assert {scores.sums["count"].sum() for scores in found.scores.values()} == {
+        found.scores["naive"].sums["count"].sum()
+    }
+    assert found.summary()["seasonal_naive"]["skill"] == 0.0
+
+
+@pytest.mark.parametrize("kind", ["naive", "lstm"])
+def test_intervals_learn_only_from_values_that_have_arrived(kind: str) -> None:
+    """Whatever comes after the last origin, the forecasts up to there are the same to the bit."""
+    calm, wild = wave(1, 130)[0], wave(1, 130)[0]
+    wild[110:] = 1e6
+    widths = []
+    for series in (calm, wild):
+        panel = Panel.of([series])
+        bundle = tiny_bundle(kind, panel.head(np.array([80])))
+        scores = evaluate(bundle, panel, rolling_origins(panel, np.array([80]), 5, end=np.array([110])))
+        widths.append(scores.sums["width_80"])
+    np.testing.assert_array_equal(widths[0], widths[1])
