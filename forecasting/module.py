@@ -13,7 +13,7 @@ from forecasting.config import ModelConfig
 from forecasting.networks import Network, State, assemble, features
 from forecasting.windows import Chunk, Lanes
 
-LARGEST_WEIGHT = 8.0  # of one anchor's error in MASE units, so that no series dominates
+LARGEST_WEIGHT = 8.0  # of one anchor's error, so that no series dominates
 COLD_ANCHORS = 24  # anchors of a fresh lane that only warm the state
 
 
@@ -73,12 +73,14 @@ class ForecastModule(LightningModule):
         return torch.randperm(anchors)[:count].sort().values
 
     def _loss(self, chunk: Chunk, state: State, anchors: Tensor, cold: Tensor | None = None) -> tuple[Tensor, State]:
-        """Mean pinball loss in MASE units over the sampled anchors whose targets are known."""
+        """Mean weighted pinball loss over the sampled anchors whose targets are known."""
         x, level, scale = features(chunk.values, chunk.seen, chunk.gap, self.config)
         median, increments, state = self.network(x, state, anchors)
         future = chunk.targets.unfold(1, self.config.horizon, 1)[:, anchors]
         target = ((future - level[:, anchors]) / scale[:, anchors]).float()
-        weight = (scale[:, anchors, 0] / chunk.unit[:, None]).clamp(max=LARGEST_WEIGHT).float()
+        size = torch.maximum(level[:, anchors, 0].abs(), chunk.floor[:, None])
+        weight = scale[:, anchors, 0] * (chunk.fixed[:, None] + chunk.relative[:, None] / size)
+        weight = weight.clamp(max=LARGEST_WEIGHT).float()
         weight = weight * (chunk.counts[:, anchors] >= self.config.minimum)
         if cold is not None:
             weight = weight * ~(cold[:, None] & (anchors < min(COLD_ANCHORS, chunk.seen.shape[1] // 4)))

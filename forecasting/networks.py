@@ -70,8 +70,10 @@ class Head(nn.Module):
 
     def forward(self, u: Tensor, z: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         mixed = fn.silu(self.mix(self.dropout(torch.cat([u, z], -1))))
-        median = self.median(mixed) + self.skip(features[..., : self.config.window])
-        increments = fn.softplus(self.spread(mixed) - 2)
+        with torch.autocast(features.device.type, enabled=False):  # half precision would blur what the skip repeats
+            repeated = self.skip(features[..., : self.config.window])
+        median = self.median(mixed) + repeated
+        increments = fn.softplus(self.spread(mixed).float() - 2)
         return median, increments.unflatten(-1, (2, self.config.median, self.config.horizon))
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -167,6 +167,15 @@ def lanes(panel: Panel, config: ModelConfig, seed: int) -> Lanes:
     return Lanes(panel, config, LANES if len(panel) >= FEW else max(1, LANES // 3), chunk_length(panel), seed)
 
 
+def precision() -> Literal["bf16-mixed", "32-true"]:
+    """bfloat16 products where the processor has them: a step takes little more than half the time (weights, loss,
+    states and the skip stay in float32, and so does all serving)."""
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    native = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bf16-mixed" if native else "32-true"
+
+
 def chunk_length(panel: Panel) -> int:
     """Anchors that a lane reads at a time: the typical series, within 32 and 192."""
     return int(np.clip(np.median(panel.lengths), 32, 192))
@@ -206,6 +215,7 @@ class _Run:
             enable_model_summary=False,
             enable_checkpointing=folder is not None,
             devices=1,
+            precision=precision(),
         )
         resumed = str(last) if self.resume and last and last.exists() else None
         looks: DataLoader[Chunk] | None = None
@@ -315,7 +325,8 @@ def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec) -> in
     stream, taken = iter(lanes(panel, config, spec.seed)), []
     for _ in range(8):
         begun = time.perf_counter()
-        loss = module.forward_loss(next(stream))
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision() == "bf16-mixed"):
+            loss = module.forward_loss(next(stream))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

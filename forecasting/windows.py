@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from forecasting.accuracy import seasonal_error
 from forecasting.config import ModelConfig
+from forecasting.emphasis import emphasis
 from forecasting.panel import Panel
 
 GO_ON = 0.75  # chance that a lane walks on into its series' next chunk
@@ -27,7 +27,7 @@ class Chunk:
 
     values (B, W + T - 1) float64, gaps held; seen, gap (B, T) of each anchor's own value; targets (B, T + H - 1)
     float64, NaN where unknown, step j + 1 + h of the chunk for anchor j; counts (B, T) real values known at the anchor;
-    unit (B,) the series' MASE divisor; fresh (B,) bool, the state of the lane starts from zero.
+    fixed, relative, floor (B,) what an error counts, see `emphasis`; fresh (B,) bool, the lane's state starts from zero.
     """
 
     values: Tensor
@@ -35,7 +35,9 @@ class Chunk:
     gap: Tensor
     targets: Tensor
     counts: Tensor
-    unit: Tensor
+    fixed: Tensor
+    relative: Tensor
+    floor: Tensor
     fresh: Tensor
     position: dict[str, Any] = field(default_factory=dict)  # of the stream, just after this chunk
 
@@ -63,9 +65,7 @@ class ChunkReader:
         self._gap = np.where(known, np.minimum(index - previous, config.window), config.window).astype(np.float32)
         total = np.concatenate([[0], np.cumsum(self._seen)])
         self._counts = total[1:] - total[owner]
-        unit = seasonal_error(panel, config.season)
-        typical = np.nanmedian(unit) if np.isfinite(unit).any() else 1.0
-        self._unit = np.where(unit > 0, unit, typical if typical > 0 else 1.0)
+        self._emphasis = emphasis(panel, config.season)
 
     def read(self, series: np.ndarray, start: np.ndarray, anchors: int, fresh: np.ndarray) -> Chunk:
         """The chunk of `anchors` anchors from position `start` (B,) of each series; it may reach beyond both ends."""
@@ -84,7 +84,9 @@ class ChunkReader:
             gap=torch.from_numpy(np.where(inside, self._gap[index], np.float32(c.window))),
             targets=torch.from_numpy(targets),
             counts=torch.from_numpy(np.where(own < begin, 0, self._counts[index])),
-            unit=torch.from_numpy(self._unit[series]),
+            fixed=torch.from_numpy(self._emphasis.fixed[series]),
+            relative=torch.from_numpy(self._emphasis.relative[series]),
+            floor=torch.from_numpy(self._emphasis.floor[series]),
             fresh=torch.from_numpy(fresh),
         )
 
