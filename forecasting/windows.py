@@ -27,7 +27,7 @@ class Chunk:
 
     values (B, W + T - 1) float64, gaps held; seen, gap (B, T) of each anchor's own value; targets (B, T + H - 1)
     float64, NaN where unknown, step j + 1 + h of the chunk for anchor j; counts (B, T) real values known at the anchor;
-    fixed, relative, floor (B,) what an error counts, see `emphasis`; fresh (B,) bool, the lane's state starts from zero.
+    fixed, relative, floor (B,) what an error counts, see `emphasis`; fresh (B,) bool, the lane's state is zero.
     """
 
     values: Tensor
