@@ -9,6 +9,7 @@ A raw frame has the source's own columns and `ROW`, where each row stands. Text 
 is the first that means nothing, is for `data.columns` to say.
 """
 
+import codecs
 import csv
 import gzip
 import hashlib
@@ -97,6 +98,8 @@ def open_source(source: str) -> Iterator[Source]:
         yield _open_query(source)
     else:
         path = Path(source).expanduser()
+        if path.is_dir():
+            raise InvalidInput("it is a folder; give one of its files", source=source)
         if not path.is_file():
             raise InvalidInput("there is no such file; give a path, a URL or an SQL address", source=source)
         yield _open_file(path, source, _format(path.name, source))
@@ -157,10 +160,16 @@ def _open_bytes(path: Path) -> BinaryIO:
 
 def _read_csv(path: Path, name: str) -> pl.DataFrame:
     with _open_bytes(path) as file:
-        header = file.readline(1_000_000).decode("utf-8-sig", "replace")
+        start = file.readline(1_000_000)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InvalidInput("the text is not UTF-8; convert it first", source=name, row=1)
+    header = start.decode("utf-8-sig", "replace")
     if not header.strip():
         raise InvalidInput("the first line is empty; it must name the columns", source=name)
     separator = max(",;\t|", key=header.count)
+    names = next(csv.reader([header], delimiter=separator), [])
+    if repeated := next((column for i, column in enumerate(names) if column and column in names[:i]), None):
+        raise InvalidInput("the header names this column twice; rename one", source=name, column=repeated, row=1)
     try:
         frame = pl.read_csv(path, separator=separator, infer_schema=False, row_index_name=ROW, row_index_offset=2)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):

@@ -82,7 +82,7 @@ def objections(challenger: Contender, rivals: Sequence[Contender], rules: Rules)
     coverage = challenger.scores["coverage_80"]
     if not low <= coverage <= high:
         found.append(f"its 80 % interval held {coverage:.0%} of the values, outside {low:.0%} to {high:.0%}")
-    return found
+    return list(dict.fromkeys(found))  # the champion may be a baseline that is a rival of its own
 
 
 def short_of(comparison: Comparison, rules: Rules) -> str | None:

@@ -13,7 +13,7 @@ from service.errors import MAX_ERRORS, Fault, Problem, unprocessable
 from service.states import BEGINNING
 
 LARGEST_VALUE = 1e30  # beyond it squares and float32 overflow, and no sensor reads it
-FURTHEST_STEPS = 1_000_000  # ahead of a series' origin, for integer time, which has no clock
+FURTHEST_STEPS = 1_000_000  # from a series' origin: back to a clock's zero; ahead for integer time, which has no clock
 FIELDS = {"unique_id", "ds", "y", "dataset"}
 
 
@@ -202,15 +202,23 @@ def _columns(served: Served, kept: list[tuple[int, int, int, float]]) -> Arrival
 
 
 def _not_too_far(arrivals: list[Arrivals], prefix: str, lone: bool, faults: _Faults) -> None:
-    """Integer time has no clock to be ahead of, but a slip of the finger would silence a series for ever."""
+    """A stamp that no gap explains, such as an unset clock's year 1, would be part of every history from then on.
+
+    Ahead it matters for integer time alone, which has no clock: there it would silence the series for ever.
+    """
     for part in arrivals:
         champion = part.served.champion
-        if part.served.dataset.grid.kind != "step" or champion is None:
+        if champion is None:
             continue
         reach = champion.states.origins(part.series)
-        for place in part.place[(reach != BEGINNING) & (part.steps > reach + FURTHEST_STEPS)][:MAX_ERRORS]:
-            pointer = prefix if lone else f"{prefix}/{place}"
-            faults.invalid.append(Fault(f"{pointer}/ds", "is too far ahead of the series' last step"))
+        known = reach != BEGINNING
+        wrong = {"behind": known & (part.steps < reach - FURTHEST_STEPS)}
+        if part.served.dataset.grid.kind == "step":
+            wrong["ahead of"] = known & (part.steps > reach + FURTHEST_STEPS)
+        for side, rows in wrong.items():
+            for place in part.place[rows][:MAX_ERRORS]:
+                pointer = prefix if lone else f"{prefix}/{place}"
+                faults.invalid.append(Fault(f"{pointer}/ds", f"is too far {side} the series' last step"))
 
 
 def tolerance_us(seconds: int) -> int:

@@ -35,6 +35,11 @@ def test_a_candidate_that_loses_to_seasonal_naive_is_refused_and_told_so():
     assert found == ["its error is +10.0% against seasonal_naive; -1.0% or better is asked"]
 
 
+def test_a_baseline_that_serves_and_competes_is_named_once():
+    naive = contender([1.0] * 8, "naive")
+    assert len(objections(contender([1.1] * 8), [naive, naive], Rules())) == 1
+
+
 def test_a_gain_that_could_be_luck_is_refused():
     rival = contender([1.0, 1.0, 1.0, 1.0], "naive")
     found = objections(contender([0.1, 0.9, 1.2, 0.8]), [rival], Rules())

@@ -145,6 +145,14 @@ def test_a_stamp_in_the_future_of_the_clock_is_refused(world):
         assert post(client, rows("a", [3.0], first=2), 422)["errors"][0]["pointer"] == "/0/ds"
 
 
+def test_a_stamp_that_no_gap_explains_is_refused(client, world):
+    post(client, rows("a", [1.0, 2.0]))
+    zero = {"unique_id": "a", "ds": "0001-01-01T00:00:00Z", "y": 3.0}  # a clock that was never set
+    assert post(client, [zero], 422)["errors"][0]["pointer"] == "/0/ds"
+    assert post(client, rows("a", [3.0], first=-1000))["outcomes"] == ["late"]
+    assert len(world.logged(world.ingest("sensors"), "a")) == 3
+
+
 def test_requests_at_once_are_each_answered_for_their_own_rows(client, world):
     def send(step: int) -> list[str]:
         return post(client, rows("ab"[step % 2], [float(step)], first=step))["outcomes"]
