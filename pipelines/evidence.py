@@ -77,7 +77,10 @@ def errors(scores: Scores, validation: Validation, block: int) -> list[float]:
 
     Few series often move together, and forecasts that overlap err together: neither would count as many witnesses.
     """
-    scaled = np.stack(scores.by_origin) / validation.reference.unit  # (origins, series)
+    unit = validation.reference.unit
+    if not np.isfinite(unit).any():  # each repeats its season exactly: no MASE, and yet some forecasts are better
+        unit = np.ones_like(unit)
+    scaled = np.stack(scores.by_origin) / unit  # (origins, series)
     known = np.isfinite(scaled)
     axis = 0 if scaled.shape[1] >= MANY else 1
     means = np.where(known, scaled, 0.0).sum(axis)[known.any(axis)] / known.sum(axis)[known.any(axis)]

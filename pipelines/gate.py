@@ -53,8 +53,8 @@ class Comparison:
 
 
 def compare(challenger: Contender, rival: Contender) -> Comparison:
-    """Relative gain in mean error and the chance of it, were the two alike."""
-    gain = 1 - challenger.error / rival.error if rival.error > 0 else 0.0
+    """Relative gain in mean error and the chance of it, were the two alike. Against a perfect rival any error is -1."""
+    gain = 1 - challenger.error / rival.error if rival.error > 0 else -float(challenger.error > 0)
     return Comparison(rival.model, gain, sign_flip_test(rival.errors - challenger.errors), len(rival.errors))
 
 

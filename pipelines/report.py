@@ -60,7 +60,7 @@ def backtested(result: Backtested, json: bool) -> None:
     if json:
         print_json(result.to_dict())
         return
-    ranked = sorted(result.metrics.items(), key=lambda item: item[1]["mase"])
+    ranked = sorted(result.metrics.items(), key=lambda item: by_mase(item[1]["mase"]))
     rows = [[name, *(values.get(metric) for metric in METRICS)] for name, values in ranked]
     print_table(["model", *METRICS], rows, f"{result.dataset}: {result.origins} origins, horizon {result.horizon}")
 
@@ -86,10 +86,15 @@ def refused(refusal: GateRefused, json: bool) -> None:
 def contenders(evidence: dict[str, Any]) -> None:
     """Everyone the gate compared, best first."""
     columns = ("model", "version", "mase", "wql", "coverage_80", "gain", "p_value")
-    ranked = sorted(evidence["contenders"], key=lambda row: row["mase"])
+    ranked = sorted(evidence["contenders"], key=lambda row: by_mase(row["mase"]))
     print_table(
         columns, [[row.get(column) for column in columns] for row in ranked], f"gate over {evidence['origins']} origins"
     )
+
+
+def by_mase(mase: float | None) -> tuple[bool, float]:
+    """Sort key; a series that repeats its season exactly has no MASE, and stands last."""
+    return mase is None, mase or 0.0
 
 
 def forecasted(result: Forecasts, out: Path | None, json: bool) -> None:

@@ -26,6 +26,12 @@ def test_gain_is_the_share_of_the_rivals_error_that_is_saved():
     assert compare(contender([0.5] * 8), contender([1.0] * 8, "naive")).gain == 0.5
 
 
+def test_nothing_gains_on_a_rival_without_error():
+    perfect = contender([0.0] * 8, "seasonal_naive")
+    assert compare(contender([2.0] * 8), perfect).gain == -1
+    assert compare(contender([0.0] * 8), perfect).gain == 0
+
+
 def test_a_candidate_that_halves_every_error_passes():
     assert objections(contender([0.5] * 8), [contender([1.0] * 8, "naive")], Rules()) == []
 

@@ -13,6 +13,7 @@ from data.live import Observation
 from data.settings import load_settings
 from data.sources import SourceOptions
 from forecasting.packing import unpack
+from pipelines import report
 from pipelines.backtest import BacktestRequest, backtest
 from pipelines.batch_forecast import ForecastRequest, forecast, write
 from pipelines.history import read_history
@@ -179,6 +180,16 @@ def test_the_best_of_candidate_and_baselines_is_promoted(dataset, workspace):
         (1, "refused"),
         (2, "promoted"),
     ]
+
+
+def test_a_week_that_repeats_exactly_is_served_by_the_seasonal_naive_though_nothing_has_a_mase(workspace, tmp_path):
+    values = "".join(f"a,{step},{step % SEASON}\n" for step in range(1, STEPS + 1))
+    (tmp_path / "exact.csv").write_text("unique_id,t,y\n" + values)
+    ingest(workspace, str(tmp_path / "exact.csv"), "exact", SourceOptions(season=SEASON, horizon=HORIZON))
+    train(workspace, TrainRequest("exact", "naive"), still)
+    result = promote(workspace, "exact", None, still)
+    assert result.model == "seasonal_naive"
+    report.promoted(result, json=False)
 
 
 def test_a_version_that_is_refused_changes_nothing_and_leaves_its_evidence(served, workspace):
