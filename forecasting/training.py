@@ -3,7 +3,8 @@
 Two stages of equal making. *choose* trains on what lies before the tail, measures the averaged weights on the tail as
 it goes, and gives the number of steps, calibration and validation scores. *refit* trains anew on all of the panel
 for that number of steps. Given `steps`, data and seed, the weights come out the same to the bit on one machine; given
-minutes, the pace of the first steps is measured and the number of steps that fits is recorded.
+minutes, the pace of the first steps is measured and the number of steps that fits is recorded; should the machine turn
+slower, the clock ends the first stage early and the manifest says so.
 """
 
 import logging
@@ -48,6 +49,7 @@ PATIENCE = 4  # of them without improvement end it
 LANES = 48  # series read side by side in one step; a third of it when there are few, for more steps
 FEW = 24  # series
 SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks, scores and start-up
+GRACE = 5.0  # seconds beyond its share that a stage may take
 Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
 
@@ -96,8 +98,8 @@ def fit(
     config = _config(past, spec)
     steps = spec.steps or _steps_that_fit(past, config, spec)
     run = _Run(spec, config, steps, progress, run_dir, resume, tuple(loggers))
-    best = Best()
-    run.stage("choose", past, steps, [best], _tail_chunks(panel, tail, config))
+    best, clock = Best(), Clock(np.inf if spec.steps else GRACE + 0.7 * 60 * spec.max_minutes)
+    run.stage("choose", past, steps, [best, clock], _tail_chunks(panel, tail, config))
     chooser = _bundle(config, best.weights, past)
     seen = roll_through(chooser, panel, tail)
     share = trust(seen, config)
@@ -108,6 +110,7 @@ def fit(
     bundle = _bundle(config, tempered(module.network.export(), config, share), panel)
     seconds = time.monotonic() - started
     made = {"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds, "trust": share.tolist()}
+    made["cut_by_clock"] = clock.rang
     bundle = replace(bundle, calibration=chooser.calibration, manifest=made)
     return Fitted(bundle, steps, best.step, validation, seconds)
 
@@ -283,6 +286,19 @@ class Best(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.loss, self.step = state_dict["loss"], state_dict["step"]
         self.weights = {name: value.numpy() for name, value in state_dict["weights"].items()}
+
+
+class Clock(Callback):
+    """Ends a stage, with a last look, when its time is over: the pace was measured on a quieter machine than this."""
+
+    def __init__(self, seconds: float) -> None:
+        self.deadline, self.rang = time.monotonic() + seconds, False
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if time.monotonic() > self.deadline:
+            trainer.should_stop = self.rang = True
 
 
 class Stopping(EarlyStopping):

@@ -20,7 +20,7 @@ from forecasting.panel import Panel
 from forecasting.validation import tail_lengths, validate
 from pipelines import known, registered
 from pipelines.alone import alone
-from pipelines.console import Report
+from pipelines.console import Report, say
 from pipelines.evidence import Evidence, gather
 from pipelines.history import History, read_history
 from pipelines.workspace import Workspace
@@ -139,6 +139,10 @@ def fit(
             request.resume,
             training.run_loggers(folder.parent / "logs", run_name(history, request), registered.mirror_uri(workspace)),
         )
+        if fitted.bundle.manifest["cut_by_clock"]:
+            say(
+                f"the machine turned slower: the clock ended the choosing early, so --steps {fitted.planned} may differ"
+            )
         shutil.rmtree(folder, ignore_errors=True)  # the model is whole; checkpoints only served to go on from
     return fitted.bundle, gather(history, panel, tail, fitted.validation)
 

@@ -43,6 +43,15 @@ def test_a_timed_run_can_be_repeated_by_its_steps() -> None:
     assert (again.bundle.digest, again.chosen) == (timed.bundle.digest, timed.chosen)
 
 
+def test_a_run_whose_machine_turns_slow_is_ended_by_the_clock_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "_steps_that_fit", lambda *_: 5_000)  # a pace measured in a calmer moment
+    monkeypatch.setattr(training, "GRACE", 0.0)
+    cut = fit(PANEL, TrainingSpec("gru", 4, 5, max_minutes=0.04))
+    assert cut.bundle.manifest["cut_by_clock"]
+    assert 1 <= cut.chosen < 5_000
+    assert not fit(PANEL, SPEC).bundle.manifest["cut_by_clock"]
+
+
 @pytest.mark.parametrize("patience", [4, 1])
 def test_a_killed_run_that_resumes_ends_as_if_nothing_had_happened(tmp_path: Path, monkeypatch, patience: int) -> None:
     monkeypatch.setattr(training, "PATIENCE", patience)
