@@ -11,6 +11,7 @@ The rules, each one counted and none silent:
 Anything else that does not fit is refused as a whole, with its row.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,6 +29,8 @@ from data.timing import find_frequency, on_the_inside
 
 CONSTANT = 10  # equal values in a row that are worth a word, or a season of them if that is longer
 SAMPLE = 100_000  # stamps looked at to see where steps begin
+YEAR = 31_556_952_000_000  # microseconds
+LONGEST_YEARS = 100  # without a value within one series, or ahead of the clock
 LONGEST_GAP = 1_000_000  # steps: ten years of five minutes; beyond it is a wrong stamp, and would fill the memory
 LONGEST_TEST = 168  # steps: a longer `test` part is no forecast horizon
 
@@ -111,12 +114,8 @@ def conform(raw: pl.DataFrame, options: SourceOptions, source: str, grid: Grid |
     if min(season, horizon) < 1:
         raise InvalidInput("season and horizon count steps; give 1 or more", source=source)
     missing, longest_gap = _gaps(final)
-    if longest_gap > LONGEST_GAP:
-        raise InvalidInput(
-            f"{longest_gap:,} steps of {freq} are missing in a row; correct the stamp, or say a longer --freq",
-            source=source,
-            column=roles.time,
-        )
+    refuse_gap(longest_gap, grid, source, roles.time)
+    _refuse_future(final, grid, source, roles.time)
     stretches, longest_constant = _constant(final, max(season, CONSTANT))
     values = numbers[roles.target]
     report = QualityReport(
@@ -225,6 +224,29 @@ def _tested(frame: pl.DataFrame, roles: Roles) -> int | None:
         return None
     lengths = frame.group_by(CODE).agg((pl.col(SPLIT) == "test").sum().alias("n"))["n"].unique().to_list()
     return int(lengths[0]) if len(lengths) == 1 and 0 < lengths[0] <= LONGEST_TEST else None
+
+
+def refuse_gap(steps: int, grid: Grid, source: str, column: str) -> None:
+    """Raises InvalidInput for a gap that only a wrong stamp explains, and that would fill the memory."""
+    start, stop = grid.stamps(np.array([0, max(0, steps)]))
+    years = (stop - start) / YEAR if grid.kind != "step" else 0
+    if steps > LONGEST_GAP or years > LONGEST_YEARS:
+        raise InvalidInput(
+            f"{steps:,} steps of {grid.freq} are missing in a row; correct the stamp, or say a longer --freq",
+            source=source,
+            column=column,
+        )
+
+
+def _refuse_future(frame: pl.DataFrame, grid: Grid, source: str, column: str) -> None:
+    """Raises InvalidInput for a stamp so far ahead of the clock that no scenario means it."""
+    latest = int(frame.filter(pl.col(VALUE).is_not_null())[TIME].max() or 0)  # type: ignore[arg-type]
+    if grid.kind != "step" and latest > time.time() * 1e6 + LONGEST_YEARS * YEAR:
+        raise InvalidInput(
+            f"{format_ds(latest, grid.kind)} is over a century ahead of the clock; correct the stamp or --date-format",
+            source=source,
+            column=column,
+        )
 
 
 def _gaps(frame: pl.DataFrame) -> tuple[int, int]:

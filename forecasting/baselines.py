@@ -65,9 +65,10 @@ def error_increments(panel: Panel, config: ModelConfig, linear: np.ndarray) -> n
     windows, targets = _origins(panel, config)
     _, scale = level_and_scale(windows, config.level_steps)
     errors = (targets - windows @ linear.T) / scale
-    with np.errstate(all="ignore"):
-        quantiles = np.nanquantile(errors, config.levels, axis=0) if len(errors) else np.zeros((len(config.levels), 1))
-    quantiles = np.nan_to_num(np.broadcast_to(quantiles, (len(config.levels), config.horizon)))
+    quantiles = np.zeros((len(config.levels), config.horizon))
+    known = ~np.isnan(errors).all(0)  # a horizon step that no series reaches keeps a width of zero
+    if known.any():
+        quantiles[:, known] = np.nanquantile(errors[:, known], config.levels, axis=0)
     middle = config.median
     below = np.maximum.accumulate(np.maximum(-quantiles[middle - 1 :: -1], 0), 0)
     above = np.maximum.accumulate(np.maximum(quantiles[middle + 1 :], 0), 0)
@@ -109,5 +110,6 @@ def naive_is_better(panel: Panel, season: int, horizon: int) -> bool:
     absolute = {}
     for kind in ("naive", "seasonal_naive"):
         errors = np.abs(targets - windows @ linear_weights(kind, config.window, horizon, season).T)
-        absolute[kind] = np.nanmean(errors / level_and_scale(windows, config.level_steps)[1])
-    return bool(absolute["naive"] < absolute["seasonal_naive"])
+        scaled = errors / level_and_scale(windows, config.level_steps)[1]
+        absolute[kind] = float(np.nansum(scaled))
+    return absolute["naive"] < absolute["seasonal_naive"]

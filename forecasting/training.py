@@ -138,7 +138,7 @@ def _config(past: Panel, spec: TrainingSpec) -> ModelConfig:
     known = int((~np.isnan(past.values)).sum())
     if known < 8 or int(past.lengths.max(initial=0)) < 4:
         raise InvalidInput(
-            f"There are {known} values to train on, too few for a network; ingest more or promote a baseline."
+            f"There are too few values for a network (known: {known}); ingest more, or train a baseline: --model naive."
         )
     better = baselines.naive_is_better(past, spec.season, spec.horizon)
     return configure(spec.kind, spec.season, spec.horizon, past.lengths, better)

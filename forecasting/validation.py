@@ -118,9 +118,11 @@ def trust(tail: Tail, config: ModelConfig) -> np.ndarray:
         base, departure = tail.base[:, steps], (tail.median - tail.base)[:, steps]
         units = tail.units(int(np.flatnonzero(steps)[-1]) + 1)
         errors = [_by_unit(tail, units, np.abs(tail.actual[:, steps] - base - share * departure)) for share in shares]
+        if not len(errors[0]):
+            continue  # nothing to judge by: plain naive
         best = int(np.argmin([error.mean() for error in errors]))
         gain = errors[0] - errors[best]
-        certain = gain.mean() > gain.std() / np.sqrt(max(1, len(gain)))
+        certain = gain.mean() > gain.std() / np.sqrt(len(gain))
         kept[bucket] = shares[best] if certain else 0.0
     return config.over_horizon(kept)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from data import catalogue, models
 from data.catalogue import Dataset
 from data.errors import Conflict, InvalidInput, UnknownDataset
-from data.quality import Conformed, conform
-from data.schema import SERIES, SPLIT
+from data.quality import Conformed, conform, refuse_gap
+from data.schema import SERIES, SPLIT, TIME
 from data.sources import Source, SourceOptions, open_source
 from pipelines import registered
 from pipelines.contexts import pack_contexts
@@ -56,7 +57,19 @@ def ingest(workspace: Workspace, source: str, name: str, options: SourceOptions)
             return Ingested(name, opened.name, 0, True, record.snapshot, record.report)
         raw = opened.read()
         conformed = conform(raw, completed(known, options, raw), opened.name, known.grid if known else None)
+        if known:
+            check_reach(workspace, known, conformed)
         return store(workspace, describe(workspace, known, name, conformed), opened, conformed)
+
+
+def check_reach(workspace: Workspace, known: Dataset, conformed: Conformed) -> None:
+    """Raises InvalidInput where a series' new rows lie absurdly far before or after those that are stored."""
+    span = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
+    stored = workspace.lake.read(known.id).group_by(SERIES).agg(span)
+    both = conformed.frame.group_by(SERIES).agg(span).join(stored, on=SERIES, suffix="_stored")
+    ends = {name: known.grid.steps(both[name].to_numpy()) for name in both.columns if name != SERIES}
+    apart = np.maximum(ends["first"] - ends["last_stored"], ends["first_stored"] - ends["last"])
+    refuse_gap(int(apart.max(initial=0)) - 1, known.grid, conformed.report.source, conformed.report.time_column)
 
 
 def find(workspace: Workspace, name: str) -> Dataset | None:

@@ -91,7 +91,7 @@ def newest_undecided(workspace: Workspace, dataset: Dataset) -> int:
     decided = {row.version for row in models.promotions(workspace.engine, dataset.id)}
     rows = models.models(workspace.engine, dataset.id)
     if not rows:
-        raise NotTrained(dataset.name)
+        raise Conflict(f"dataset {dataset.name!r} has no trained version yet; run `rollcast train {dataset.name}`")
     waiting = [row.version for row in rows if row.version not in decided]
     if not waiting:
         raise Conflict(f"every version of {dataset.name!r} was decided already; train a new one, or say --version N")

@@ -345,3 +345,10 @@ def test_whatever_the_order_of_rows_each_step_holds_the_last_value_told(rows):
 def test_a_season_or_horizon_below_one_is_refused(option, value):
     with pytest.raises(InvalidInput, match="give 1 or more"):
         table("2024-01-01 1\n2024-01-02 2", **{option: value})
+
+
+def test_a_century_without_a_value_and_a_value_from_the_next_one_are_wrong_stamps():
+    with pytest.raises(InvalidInput, match="are missing in a row; correct the stamp"):
+        table("1500-01-01 1\n2020-01-02 2\n2020-01-03 3", freq="1d")
+    with pytest.raises(InvalidInput, match="2920-01-02 is over a century ahead of the clock"):
+        table("2920-01-01 1\n2920-01-02 2", freq="1d")

@@ -143,6 +143,23 @@ def test_the_same_file_twice_adds_nothing_and_says_so(rollcast, ingested, tmp_pa
     assert "nothing was added" in rollcast("ingest", str(tmp_path / "raw.csv"), "--dataset", "d").err
 
 
+def test_a_later_file_far_from_what_is_stored_is_refused(rollcast, tmp_path):
+    for name, day in (("near", "2024-01-01"), ("far", "1700-01-01")):
+        (tmp_path / f"{name}.csv").write_text(f"unique_id,ds,y\na,{day},1\n")
+    said = ("--dataset", "d", "--freq", "1d")
+    assert rollcast("ingest", str(tmp_path / "near.csv"), *said).code == 0
+    refused = rollcast("ingest", str(tmp_path / "far.csv"), *said)
+    assert refused.code == 2
+    assert "missing in a row; correct the stamp" in refused.err
+    assert json.loads(rollcast("ingest", str(tmp_path / "near.csv"), *said, "--json").out)["repeated"]
+
+
+def test_promoting_what_was_never_trained_says_so(rollcast, ingested):
+    refused = rollcast("promote", "d")
+    assert refused.code == 2
+    assert "no trained version yet; run `rollcast train d`" in refused.err
+
+
 def test_help_answers_in_half_a_second_and_loads_nothing_heavy():
     heavy = "torch,pytorch_lightning,mlflow,prefect,polars,deltalake,sqlalchemy,pydantic,numpy"
     code = (

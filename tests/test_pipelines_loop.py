@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data import live, models
-from data.errors import Conflict, GateRefused, InvalidInput, NothingObserved, NotTrained, UnknownSeries
+from data.errors import Conflict, GateRefused, InvalidInput, NothingObserved, UnknownSeries
 from data.live import Observation
 from data.settings import load_settings
 from data.sources import SourceOptions
@@ -167,7 +167,7 @@ def test_a_holdout_stays_out_of_training_and_is_recorded(dataset, workspace):
 
 
 def test_nothing_is_promoted_before_something_is_trained(dataset, workspace):
-    with pytest.raises(NotTrained):
+    with pytest.raises(Conflict, match="no trained version yet"):
         promote(workspace, dataset, None, still)
 
 
