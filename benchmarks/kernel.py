@@ -31,7 +31,7 @@ from forecasting.quantiles import assemble, to_data_units  # noqa: E402
 from forecasting.rolling import Roller, RollingState  # noqa: E402
 
 CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, hidden_size=128, num_layers=2)
-BATCH, STEPS = 256, 20
+BATCH, STEPS = 256, 50
 STEP_FLOPS = 2 * ((CONFIG.window + 3) * 128 + 2 * 256 * 512)
 HEAD_FLOPS = 2 * (256 * 128 + 128 * 48 * 11 + 168 * 48)
 

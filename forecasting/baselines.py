@@ -8,7 +8,7 @@ import numpy as np
 
 from forecasting.config import ModelConfig, configure
 from forecasting.panel import Panel
-from forecasting.scaling import fill, level_and_scale
+from forecasting.scaling import centred, fill, level_and_scale
 
 ORIGINS = 4_000  # training origins that the error quantiles are taken from
 
@@ -41,8 +41,8 @@ class Baseline:
         self, window: np.ndarray, observed: np.ndarray, gap: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """window (B, W) -> the scaled window (B, W), level and scale (B, 1); gaps are already filled."""
-        level, scale = level_and_scale(window, self.config.level_steps)
-        return (window - level) / scale, level, scale
+        distance, level, scale = centred(window, self.config.level_steps)
+        return distance / scale, level, scale
 
     def encode(self, features: np.ndarray) -> np.ndarray:
         return features

@@ -12,7 +12,7 @@ RECURRENT = ("rnn", "gru", "lstm")
 NETWORKS = (*RECURRENT, "mlp", "cnn")
 BASELINES = ("naive", "seasonal_naive", "drift")
 KINDS = (*NETWORKS, *BASELINES)
-BUCKETS = 4  # horizon buckets in which intervals are calibrated apart
+BUCKETS = 8  # horizon buckets in which trust and intervals are settled apart
 LARGEST_SEASON = 1024  # a longer season does not fit into a window; its repetition is left to the last value
 
 

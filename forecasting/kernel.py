@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from forecasting.config import RECURRENT, ModelConfig
-from forecasting.scaling import level_and_scale, relative_scale
+from forecasting.scaling import centred, relative_scale
 
 FORMAT = 1  # of the arithmetic below: part of every model's fingerprint
 Weights = dict[str, np.ndarray]
@@ -161,9 +161,9 @@ class Kernel:
         window (B, W) float64 data units; observed (B,) is the last value real; gap (B,) steps since one was.
         Returns features (B, W + 3) float32 and the float64 level and scale (B, 1) that take forecasts back.
         """
-        level, scale = level_and_scale(window, self.config.level_steps)
+        distance, level, scale = centred(window, self.config.level_steps)
         x = np.empty((len(window), self.config.window + 3), np.float32)
-        np.divide(window - level, scale, out=x[:, :-3], casting="same_kind")
+        np.divide(distance, scale, out=x[:, :-3], casting="same_kind")
         x[:, -3] = relative_scale(level, scale)[:, 0]
         x[:, -2] = observed
         x[:, -1] = np.log1p(gap)

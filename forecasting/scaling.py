@@ -12,14 +12,20 @@ SMALLEST = 1e-12
 RELATIVE = 1e-4
 
 
-def level_and_scale(window: np.ndarray, level_steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """(..., W) float64 windows, oldest value first -> level and scale, each (..., 1) float64 in data units."""
+def centred(window: np.ndarray, level_steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(..., W) float64 windows, oldest value first -> window - level, level and scale (..., 1), in data units."""
     level = np.add.reduce(window[..., -level_steps:], -1, keepdims=True)  # np.mean, without its overhead for one row
     level /= level_steps
     distance = window - level
-    scale = np.add.reduce(np.abs(distance, out=distance), -1, keepdims=True)
+    scale = np.add.reduce(np.abs(distance), -1, keepdims=True)
     scale /= window.shape[-1]
     scale += RELATIVE * np.abs(level) + SMALLEST
+    return distance, level, scale
+
+
+def level_and_scale(window: np.ndarray, level_steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """(..., W) float64 windows -> level and scale, each (..., 1) float64 in data units."""
+    _, level, scale = centred(window, level_steps)
     return level, scale
 
 

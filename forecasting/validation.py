@@ -27,6 +27,7 @@ from forecasting.conformal import Calibration, calibrate
 from forecasting.panel import Panel
 from forecasting.rolling import Roller
 
+CERTAIN = 1.645  # standard errors: a one-sided test at 5 %, as the gate's
 MANY = 30  # series from which each is a witness of its own
 TAIL_SERIES = 256  # series of the tail on which steps, trust and calibration rest
 
@@ -108,8 +109,8 @@ def roll_through(bundle: Bundle, panel: Panel, tail: np.ndarray) -> Tail:
 def trust(tail: Tail, config: ModelConfig) -> np.ndarray:
     """(H,) share of the network's departure from naive that the tail bears out, judged in each horizon bucket.
 
-    The best share of a grid; but 0, plain naive, unless it beats 0 by more than one standard error of their paired
-    difference. Where a gain could as well be luck, the simpler forecast is kept (the one-standard-error rule).
+    The best share of a grid; but 0, plain naive, unless it beats 0 by more than `CERTAIN` standard errors of their
+    paired difference: where a gain could as well be luck, the simpler forecast is kept.
     """
     bucket_of, shares = config.bucket_of_step(), np.linspace(0, 1, 5)
     kept = np.zeros(config.buckets)
@@ -122,7 +123,7 @@ def trust(tail: Tail, config: ModelConfig) -> np.ndarray:
             continue  # nothing to judge by: plain naive
         best = int(np.argmin([error.mean() for error in errors]))
         gain = errors[0] - errors[best]
-        certain = gain.mean() > gain.std() / np.sqrt(len(gain))
+        certain = gain.mean() > CERTAIN * gain.std() / np.sqrt(len(gain))
         kept[bucket] = shares[best] if certain else 0.0
     return config.over_horizon(kept)
 
