@@ -146,16 +146,6 @@ class Scores:
             for i in order
         ]
 
-    def paired(self, reference: "Reference", block: int = 1) -> np.ndarray:
-        """Scaled errors in units that two models share: one for each series; of a lone series, one for each `block`
-        successive origins, since forecasts that overlap err together."""
-        if len(reference.unit) > 1:
-            mase = self.mean("absolute") / reference.unit
-            return np.asarray(mase[np.isfinite(mase)])
-        errors = np.array([value[0] for value in self.by_origin]) / reference.unit[0]
-        parts = [errors[i : i + block] for i in range(0, len(errors), block)]
-        return np.array([np.nanmean(part) for part in parts if np.isfinite(part).any()])
-
 
 @dataclass(frozen=True)
 class Reference:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
-from torch.optim import AdamW, Optimizer
+from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from forecasting.config import ModelConfig
@@ -113,6 +113,3 @@ class ForecastModule(LightningModule):
             self.lanes.position = self._position
         self._carried = checkpoint["carried"]
         torch.set_rng_state(checkpoint["torch_rng"])
-
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        optimizer.zero_grad(set_to_none=True)

@@ -5,7 +5,6 @@ two processes must not do at once; a lock file sees to that.
 """
 
 import fcntl
-import json
 import logging
 import os
 import tempfile
@@ -82,7 +81,7 @@ class Registry:
         """Our version numbers, digests and aliases as MLflow knows them, oldest first."""
         found = self._client.search_model_versions(f"name = '{name}'")
         pointed = self._client.get_registered_model(name).aliases if found else {}  # a search leaves them out
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "version": int(v.tags["version"]),
                 "digest": v.tags["digest"],
@@ -91,4 +90,4 @@ class Registry:
             for v in found
             if "version" in v.tags
         ]
-        return sorted(rows, key=lambda row: int(json.dumps(row["version"])))
+        return sorted(rows, key=lambda row: int(row["version"]))

@@ -48,6 +48,16 @@ def test_measures_of_a_forecast_worked_by_hand() -> None:
     assert found["skill"] == pytest.approx(1 - 2.5 / 4.5, abs=1e-6)  # the rival forecasts zero
 
 
+def test_scores_by_series_name_the_worst_first() -> None:
+    scores = Scores.empty(2, 1, LEVELS)
+    scores.add(np.concatenate([point([1.0]), point([1.0])]), np.array([[2.0], [9.0]]))
+    rows = scores.by_series(("near", "far"), Reference(np.ones(2), scores, scores))
+    assert [(row["unique_id"], row["mase"], row["coverage_80"]) for row in rows] == [
+        ("far", 8.0, 0.0),
+        ("near", 1.0, 0.0),
+    ]
+
+
 def test_intervals_are_counted_and_measured() -> None:
     forecast = np.array(LEVELS)[None, None].repeat(4, 1)  # 0.025 … 0.975 at each of four steps
     found = scored(forecast, [0.5, 0.85, 0.95, 2.0])

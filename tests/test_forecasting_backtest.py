@@ -62,16 +62,6 @@ def test_a_series_too_short_keeps_one_origin_and_is_answered_by_the_fallback() -
     assert scores.sums["count"][1].tolist() == [1, 1, 0, 0, 0]
 
 
-def test_paired_errors_come_by_series_or_for_a_lone_one_by_blocks_of_origins() -> None:
-    panel = Panel.of(wave(3, 120))
-    origins = backtest.rolling_origins(panel, np.full(3, 90), horizon=5)
-    reference = backtest.reference(panel, origins, 4, 5)
-    assert len(reference.seasonal_naive.paired(reference)) == 3
-    alone = Panel.of(wave(1, 120))
-    reference = backtest.reference(alone, backtest.rolling_origins(alone, np.array([90]), 5), 4, 5)
-    assert len(reference.seasonal_naive.paired(reference, block=5)) == 6  # 26 origins
-
-
 def test_gaps_are_rolled_and_their_targets_left_out() -> None:
     series = wave(1, 120)[0]
     series[95:99] = np.nan
