@@ -13,6 +13,7 @@ NETWORKS = (*RECURRENT, "mlp", "cnn")
 BASELINES = ("naive", "seasonal_naive", "drift")
 KINDS = (*NETWORKS, *BASELINES)
 BUCKETS = 8  # horizon buckets in which trust and intervals are settled apart
+USUAL_WINDOW = 168  # steps, where something repeats
 LARGEST_SEASON = 1024  # a longer season does not fit into a window; its repetition is left to the last value
 
 
@@ -29,7 +30,8 @@ class ModelConfig:
     horizon: int  # steps ahead that every forecast covers
     season: int  # the user's season m; 1 when there is none
     level_steps: int  # most recent values whose mean is the level that scaling subtracts
-    skip_lag: int  # lag that the linear skip repeats before training: 1 (naive) or the season
+    skip_lag: int  # lag that the fallback repeats: 1 (naive) or the season
+    cycles: tuple[int, ...] = ()  # lags, ascending and within the window, at which values repeat: see `experts`
     hidden_size: int = 0  # 0 in a baseline
     num_layers: int = 0
     dropout: float = 0.0
@@ -39,6 +41,16 @@ class ModelConfig:
     def context(self) -> int:
         """Values that are read to start a state."""
         return self.window + self.warmup
+
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """Lags whose repetition within the window the network is told."""
+        return (1, *self.cycles)
+
+    @property
+    def features(self) -> int:
+        """Numbers that the network sees at each step: the scaled window, three words about it, one for each lag."""
+        return self.window + 3 + len(self.lags)
 
     @property
     def recurrent_layers(self) -> int:
@@ -56,7 +68,7 @@ class ModelConfig:
 
     @property
     def fallback(self) -> str:
-        """The baseline that answers where the model cannot: whichever the skip starts from."""
+        """The baseline that answers where the model cannot: whichever did better on the training part."""
         return "naive" if self.skip_lag == 1 else "seasonal_naive"
 
     @property
@@ -83,33 +95,46 @@ class ModelConfig:
         """The config that `to_dict` wrote. Raises DamagedArtifact for unknown or missing fields."""
         if set(values) != {field.name for field in fields(cls)} or values["kind"] not in KINDS:
             raise DamagedArtifact("The model's settings are not those of this version; train and register it again.")
-        return cls(**{**values, "levels": tuple(values["levels"])})
+        return cls(**{**values, "levels": tuple(values["levels"]), "cycles": tuple(values["cycles"])})
 
 
-def choose_window(season: int, horizon: int, typical_length: int) -> int:
-    """Values in the ring: up to seven seasons, or four horizons where no season (1) is repeated."""
-    if season > 1:
-        wanted = season * max(1, min(7, 336 // season))
-        return max(season, min(wanted, season * max(1, typical_length // (2 * season))))
+def choose_window(longest_cycle: int, horizon: int, typical_length: int) -> int:
+    """Values in the ring: the whole rounds of the longest cycle that fit into `USUAL_WINDOW` steps, but two of a cycle
+    that is not much longer than that; or four horizons where nothing (1) repeats. Half of the typical series must be
+    left to learn from."""
+    if longest_cycle > 1:
+        wanted = max(USUAL_WINDOW // longest_cycle, 2 if longest_cycle <= 1.2 * USUAL_WINDOW else 1)
+        return longest_cycle * max(1, min(wanted, typical_length // (2 * longest_cycle)))
     return max(8, min(max(32, min(128, 4 * horizon)), typical_length // 2))
 
 
-def configure(kind: str, season: int, horizon: int, lengths: np.ndarray, naive_is_better: bool = False) -> ModelConfig:
+def configure(
+    kind: str,
+    season: int,
+    horizon: int,
+    lengths: np.ndarray,
+    naive_is_better: bool = False,
+    longer: int | None = None,
+) -> ModelConfig:
     """The settings of a new model, by one rule from what the data are.
 
     `lengths` (n,) are the training lengths of the series. `naive_is_better` says that repeating the last value beats
-    repeating the last season on the training part: level and skip then start from the last value.
+    repeating the last season on the training part: level and fallback then start from the last value. `longer` is a
+    lag beyond the season after which changes repeat too, if there is one.
     """
     if kind not in KINDS:
         raise InvalidInput(f"There is no model named {kind!r}; choose one of {', '.join(KINDS)}.")
     if season < 1 or horizon < 1:
         raise InvalidInput("Season and horizon are whole numbers of steps, 1 or more.")
     lag = 1 if naive_is_better or season > LARGEST_SEASON else season
-    window = choose_window(lag, horizon, int(np.median(lengths)) if len(lengths) else 1)
+    typical = int(np.median(lengths)) if len(lengths) else 1
+    window = choose_window(longer or lag, horizon, typical)
     if kind == "seasonal_naive":
         window = max(window, season)
+    cycles = tuple(cycle for cycle in dict.fromkeys((season, longer or 1)) if 1 < cycle < window)
     config = ModelConfig(kind, window, 128, horizon, season, level_steps=lag, skip_lag=lag)
     if kind in BASELINES:
         return replace(config, warmup=0)
     small = lengths.sum() < 2_000  # too few values to feed a wide memory
-    return replace(config, hidden_size=64 if small else 128, num_layers=2, dropout=0.2)
+    layers = 1 if kind in RECURRENT else 2
+    return replace(config, cycles=cycles, hidden_size=64 if small else 128, num_layers=layers, dropout=0.2)

@@ -1,9 +1,9 @@
 """The network, one step at a time, in NumPy: what serves forecasts, with its gates open to look into.
 
 The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. Shapes: B series in
-a batch, W window, D hidden_size, N layers, H horizon, P pairs of levels around the median. Network values are float32;
-the window, level and scale arrive as float64. A batch of one is multiplied as two rows, because BLAS takes another path
-for a single row and its last bits then differ.
+a batch, W window, F features, D hidden_size, N layers, H horizon, K experts, P pairs of levels around the median.
+Network values are float32; the window, level and scale arrive as float64. A batch of one is multiplied as two rows,
+because BLAS takes another path for a single row and its last bits then differ.
 """
 
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 from forecasting.config import RECURRENT, ModelConfig
-from forecasting.scaling import centred, relative_scale
+from forecasting.scaling import centred, relative_scale, repetition
 
-FORMAT = 1  # of the arithmetic below: part of every model's fingerprint
+FORMAT = 2  # of the arithmetic below: part of every model's fingerprint
 Weights = dict[str, np.ndarray]
 Gates = dict[str, np.ndarray]
 
@@ -45,6 +45,14 @@ def softplus(x: np.ndarray) -> np.ndarray:
     np.exp(x, out=x)
     x += 1.0
     return np.log(x, out=x)
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    """exp(x) / Σ exp(x) over the middle axis of (B, K, H), in place."""
+    x -= x.max(1, keepdims=True)
+    np.exp(x, out=x)
+    x /= x.sum(1, keepdims=True)
+    return x
 
 
 def lstm_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> Gates:
@@ -159,18 +167,21 @@ class Kernel:
         """What the network sees of one step.
 
         window (B, W) float64 data units; observed (B,) is the last value real; gap (B,) steps since one was.
-        Returns features (B, W + 3) float32 and the float64 level and scale (B, 1) that take forecasts back.
+        Returns features (B, F) float32 and the float64 level and scale (B, 1) that take forecasts back.
         """
         distance, level, scale = centred(window, self.config.level_steps)
-        x = np.empty((len(window), self.config.window + 3), np.float32)
-        np.divide(distance, scale, out=x[:, :-3], casting="same_kind")
-        x[:, -3] = relative_scale(level, scale)[:, 0]
-        x[:, -2] = observed
-        x[:, -1] = np.log1p(gap)
+        width = self.config.window
+        x = np.empty((len(window), self.config.features), np.float32)
+        np.divide(distance, scale, out=x[:, :width], casting="same_kind")
+        x[:, width] = relative_scale(level, scale)[:, 0]
+        x[:, width + 1] = observed
+        x[:, width + 2] = np.log1p(gap)
+        for column, lag in enumerate(self.config.lags, width + 3):
+            x[:, column] = repetition(window, lag, scale)
         return x, level, scale
 
     def encode(self, features: np.ndarray) -> np.ndarray:
-        """features (B, W + 3) -> z (B, D), what the recurrent layers and the head read."""
+        """features (B, F) -> z (B, D), what the recurrent layers and the head read."""
         return self._encode(features)
 
     def advance(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
@@ -188,11 +199,13 @@ class Kernel:
         return gru_step(weight, bias, x, h) if self.config.kind == "gru" else rnn_step(weight, bias, x, h)
 
     def heads(self, z: np.ndarray, top: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """z and the top layer's hidden (B, D), features (B, W + 3) -> median (B, H), increments (B, 2, P, H)."""
+        """z and the top layer's hidden (B, D), features (B, F) -> median (B, H), increments (B, 2, P, H)."""
         horizon = self.config.horizon
         mixed = silu(self._linear("head.mix", np.concatenate([top, z], 1)))
+        plain = matmul(features[:, : self.config.window], self._dense["head.skip"]).reshape(len(z), -1, horizon)
+        share = softmax(self._linear("head.gate", mixed).reshape(plain.shape))
         median = self._linear("head.median", mixed)
-        median += matmul(features[:, : self.config.window], self._dense["head.skip"])
+        median += np.einsum("bkh,bkh->bh", share, plain)
         increments = softplus(self._linear("head.spread", mixed))
         return median, increments.reshape(len(z), 2, -1, horizon)
 

@@ -1,9 +1,11 @@
 """The networks in torch: whole sequences at once, for training. `kernel.py` is the same arithmetic, a step at a time.
 
-z_t = silu(A x_t)                      x_t: scaled window, relative scale, is it observed, how long since one was
+z_t = silu(A x_t)                      x_t: scaled window, relative scale, is it observed, how long since one was,
+                                       and how badly the window repeats itself after each lag
 u_t = recurrent layers over z          (mlp and cnn: dense layers, no memory)
 m_t = silu(M [u_t, z_t])
-median = B m_t + S window              S starts as naive or seasonal naive
+g_t = softmax over experts of G m_t     one mix for each horizon step
+median = B m_t + Σ_k g_t,k S_k window  S_k starts as a plain forecast: see `experts.py`
 quantiles = median ∓ running sums of softplus(C m_t - 2)
 """
 
@@ -13,25 +15,26 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from forecasting.config import RECURRENT, ModelConfig
-from forecasting.scaling import RELATIVE, SMALLEST
+from forecasting.experts import experts
+from forecasting.scaling import FAINT, RELATIVE, SMALLEST
 
 State = tuple[Tensor, ...]  # (layers, batch, hidden) each: hidden, and carry for an LSTM
 KERNELS, STRIDES, CHANNELS = (8, 4), (4, 2), 32
 
 
 class Dense(nn.Module):
-    """(…, W + 3) features -> (…, D)."""
+    """(…, F) features -> (…, D)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.dense = nn.Linear(config.window + 3, config.hidden_size)
+        self.dense = nn.Linear(config.features, config.hidden_size)
 
     def forward(self, features: Tensor) -> Tensor:
         return fn.silu(self.dense(features))
 
 
 class Convolution(nn.Module):
-    """Two strided convolutions over the window, then a dense layer: (…, W + 3) features -> (…, D)."""
+    """Two strided convolutions over the window, then a dense layer: (…, F) features -> (…, D)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -42,7 +45,7 @@ class Convolution(nn.Module):
             nn.Conv1d(1 if i == 0 else CHANNELS, CHANNELS, kernel, stride)
             for i, (kernel, stride) in enumerate(zip(KERNELS, STRIDES, strict=True))
         )
-        self.dense = nn.Linear(CHANNELS * steps + 3, config.hidden_size)
+        self.dense = nn.Linear(CHANNELS * steps + config.features - config.window, config.hidden_size)
 
     def forward(self, features: Tensor) -> Tensor:
         signal = features[..., : self.window].reshape(-1, 1, self.window)
@@ -61,28 +64,23 @@ class Head(nn.Module):
         self.mix = nn.Linear(2 * width, width)
         self.median = nn.Linear(width, horizon)
         self.spread = nn.Linear(width, 2 * config.median * horizon)
-        self.skip = nn.Linear(config.window, horizon, bias=False)
+        start = torch.from_numpy(experts(config))
+        self.skip = nn.Linear(config.window, len(start) * horizon, bias=False)
+        self.gate = nn.Linear(width, len(start) * horizon)
         self.dropout = nn.Dropout(config.dropout)
         with torch.no_grad():
-            self.skip.weight.copy_(torch.from_numpy(repeat_lag(config)))
+            self.skip.weight.copy_(start.flatten(0, 1))
         nn.init.normal_(self.median.weight, std=0.01)
         nn.init.zeros_(self.median.bias)
 
     def forward(self, u: Tensor, z: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         mixed = fn.silu(self.mix(self.dropout(torch.cat([u, z], -1))))
         with torch.autocast(features.device.type, enabled=False):  # half precision would blur what the skip repeats
-            repeated = self.skip(features[..., : self.config.window])
-        median = self.median(mixed) + repeated
+            plain = self.skip(features[..., : self.config.window]).unflatten(-1, (-1, self.config.horizon))
+        share = self.gate(mixed).float().unflatten(-1, (-1, self.config.horizon)).softmax(-2)
+        median = self.median(mixed).float() + (share * plain).sum(-2)
         increments = fn.softplus(self.spread(mixed).float() - 2)
         return median, increments.unflatten(-1, (2, self.config.median, self.config.horizon))
-
-
-def repeat_lag(config: ModelConfig) -> np.ndarray:
-    """(H, W) float32 weights that repeat the last `skip_lag` values of the window: naive or seasonal naive."""
-    weight = np.zeros((config.horizon, config.window), np.float32)
-    steps = np.arange(config.horizon)
-    weight[steps, config.window - config.skip_lag + steps % config.skip_lag] = 1
-    return weight
 
 
 class Network(nn.Module):
@@ -108,7 +106,7 @@ class Network(nn.Module):
         return tuple(zeros.clone() for _ in range(count))
 
     def forward(self, features: Tensor, state: State, anchors: Tensor | None = None) -> tuple[Tensor, Tensor, State]:
-        """features (B, T, W + 3) -> median (B, T, H), increments (B, T, 2, P, H), the state after step T.
+        """features (B, T, F) -> median (B, T, H), increments (B, T, 2, P, H), the state after step T.
 
         With `anchors` (A,) forecasts are issued at those steps alone, A in place of T; the state reads every step.
         """
@@ -139,15 +137,22 @@ def features(values: Tensor, observed: Tensor, gap: Tensor, config: ModelConfig)
     """Every window of a sequence as the network sees it.
 
     values (B, W + T - 1) float64, gaps filled; observed (B, T) and gap (B, T) belong to the last value of each window.
-    Returns features (B, T, W + 3) float32, level and scale (B, T, 1) float64. Windows are views, never copies.
+    Returns features (B, T, F) float32, level and scale (B, T, 1) float64. Windows are views, never copies.
     """
     windows = values.unfold(1, config.window, 1)
     level = windows[..., -config.level_steps :].mean(-1, keepdim=True)
     centred = windows - level
     scale = centred.abs().mean(-1, keepdim=True) + RELATIVE * level.abs() + SMALLEST
     relative = torch.log(scale / (level.abs() + scale) + RELATIVE)
-    rest = torch.stack([relative[..., 0], observed, torch.log1p(gap)], -1)
+    repeated = [_repetition(values, lag, scale[..., 0], config.window) for lag in config.lags]
+    rest = torch.stack([relative[..., 0], observed, torch.log1p(gap), *repeated], -1)
     return torch.cat([centred / scale, rest], -1).float(), level, scale
+
+
+def _repetition(values: Tensor, lag: int, scale: Tensor, window: int) -> Tensor:
+    """`scaling.repetition` of every window of a sequence: values (B, W + T - 1), scale (B, T) -> (B, T)."""
+    distance = (values[:, lag:] - values[:, :-lag]).abs()
+    return torch.log(fn.avg_pool1d(distance, window - lag, 1) / scale + FAINT)
 
 
 def assemble(median: Tensor, increments: Tensor) -> Tensor:

@@ -37,6 +37,11 @@ class Panel:
         return np.diff(self.offsets)
 
     @property
+    def known(self) -> int:
+        """How many values are there and not missing."""
+        return int((~np.isnan(self.values)).sum())
+
+    @property
     def last(self) -> np.ndarray:
         """(n,) grid step of each series' last value."""
         return self.first + self.lengths - 1

@@ -10,6 +10,7 @@ import numpy as np
 
 SMALLEST = 1e-12
 RELATIVE = 1e-4
+FAINT = 1e-2  # share of the scale below which a repetition is as good as exact
 
 
 def centred(window: np.ndarray, level_steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,6 +33,15 @@ def level_and_scale(window: np.ndarray, level_steps: int) -> tuple[np.ndarray, n
 def relative_scale(level: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """log of scale against level: tells the network how noisy a series is for its size; same shape, float64."""
     return np.log(scale / (np.abs(level) + scale) + RELATIVE)
+
+
+def repetition(window: np.ndarray, lag: int, scale: np.ndarray) -> np.ndarray:
+    """log of the mean |w_t - w_(t-lag)| within the window against its scale: how badly it repeats after `lag` steps.
+
+    window (B, W) float64, scale (B, 1) -> (B,) float64.
+    """
+    distance = np.abs(window[:, lag:] - window[:, :-lag])
+    return np.log(np.add.reduce(distance, -1) / ((window.shape[-1] - lag) * scale[:, 0]) + FAINT)
 
 
 def fill(values: np.ndarray) -> np.ndarray:

@@ -25,10 +25,11 @@ from torch.utils.data import DataLoader, Dataset
 from data.errors import InvalidInput
 from forecasting import baselines
 from forecasting.bundle import Bundle
-from forecasting.config import NETWORKS, ModelConfig, configure
+from forecasting.config import NETWORKS, ModelConfig
 from forecasting.conformal import Calibration
 from forecasting.module import ForecastModule
 from forecasting.panel import Panel
+from forecasting.rule import choose
 from forecasting.validation import (
     TAIL_SERIES,
     Validation,
@@ -46,7 +47,7 @@ for _name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilit
 
 CHECKS = 12  # looks at the validation tail in one fit
 PATIENCE = 4  # of them without improvement end it
-LANES = 48  # series read side by side in one step; a third of it when there are few, for more steps
+LANES = 96  # series read side by side in one step; a third of it when there are few, for more steps
 FEW = 24  # series
 SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks, scores and start-up
 GRACE = 5.0  # seconds beyond its share that a stage may take
@@ -84,18 +85,22 @@ def fit(
     run_dir: Path | None = None,
     resume: bool = False,
     loggers: Sequence[Logger] = (),
+    tell: Callable[[str], None] | None = None,
 ) -> Fitted:
     """Fit a network to every value of a panel.
 
-    With `run_dir` checkpoints are kept there and `resume` goes on from them. Raises InvalidInput when the panel holds
-    too little to train on.
+    `tell` hears, before the first step, what the rule picked and why. With `run_dir` checkpoints are kept there and
+    `resume` goes on from them. Raises InvalidInput when the panel holds too little to train on.
     """
     started = time.monotonic()
     if spec.kind not in NETWORKS:
         raise InvalidInput(f"{spec.kind!r} is not a network; choose one of {', '.join(NETWORKS)}.")
     tail = tail_lengths(panel.lengths, spec.horizon) if spec.tail is None else spec.tail
     past = panel.head(panel.lengths - tail)
-    config = _config(past, spec)
+    choice = choose(past, spec.kind, spec.season, spec.horizon)
+    config = choice.config
+    for reason in choice.reasons:
+        (tell or _nobody)(reason)
     steps = spec.steps or _steps_that_fit(past, config, spec)
     run = _Run(spec, config, steps, progress, run_dir, resume, tuple(loggers))
     best, clock = Best(), Clock(np.inf if spec.steps else GRACE + 0.7 * 60 * spec.max_minutes)
@@ -110,9 +115,14 @@ def fit(
     bundle = _bundle(config, tempered(module.network.export(), config, share), panel)
     seconds = time.monotonic() - started
     made = {"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds, "trust": share.tolist()}
+    made["rule"] = list(choice.reasons)
     made["cut_by_clock"] = clock.rang
     bundle = replace(bundle, calibration=chooser.calibration, manifest=made)
     return Fitted(bundle, steps, best.step, validation, seconds)
+
+
+def _nobody(_: str) -> None:
+    """Who hears the rule's reasons when nobody asked."""
 
 
 def run_loggers(folder: Path, name: str, mlflow_uri: str | None) -> list[Logger]:
@@ -132,16 +142,6 @@ def refit(panel: Panel, bundle: Bundle, progress: Progress | None = None) -> Bun
     weights = tempered(module.network.export(), bundle.config, np.array(made["trust"]))
     again = _bundle(bundle.config, weights, panel)
     return replace(again, calibration=bundle.calibration, manifest=made)
-
-
-def _config(past: Panel, spec: TrainingSpec) -> ModelConfig:
-    known = int((~np.isnan(past.values)).sum())
-    if known < 8 or int(past.lengths.max(initial=0)) < 4:
-        raise InvalidInput(
-            f"There are too few values for a network (known: {known}); ingest more, or train a baseline: --model naive."
-        )
-    better = baselines.naive_is_better(past, spec.season, spec.horizon)
-    return configure(spec.kind, spec.season, spec.horizon, past.lengths, better)
 
 
 def _bundle(config: ModelConfig, weights: dict[str, np.ndarray], panel: Panel) -> Bundle:
@@ -180,8 +180,8 @@ def precision() -> Literal["bf16-mixed", "32-true"]:
 
 
 def chunk_length(panel: Panel) -> int:
-    """Anchors that a lane reads at a time: the typical series, within 32 and 192."""
-    return int(np.clip(np.median(panel.lengths), 32, 192))
+    """Anchors that a lane reads at a time: the typical series, within 32 and 96."""
+    return int(np.clip(np.median(panel.lengths), 32, 96))
 
 
 @dataclass

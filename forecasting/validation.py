@@ -140,12 +140,13 @@ def _by_unit(tail: Tail, units: np.ndarray, errors: np.ndarray) -> np.ndarray:
 
 def tempered(weights: dict[str, np.ndarray], config: ModelConfig, share: np.ndarray) -> dict[str, np.ndarray]:
     """The same network with only `share` (H,) of its median's departure from naive: a change of its last weights."""
-    base = linear_weights(config.fallback, config.window, config.horizon, config.season).astype(np.float32)
-    column = share.astype(np.float32)[:, None]
+    repeated = linear_weights(config.fallback, config.window, config.horizon, config.season).astype(np.float32)
+    count = len(weights["head.skip.weight"]) // config.horizon  # of experts; their shares add up to one
+    base, column = np.tile(repeated, (count, 1)), share.astype(np.float32)[:, None]
     return weights | {
         "head.median.weight": weights["head.median.weight"] * column,
         "head.median.bias": weights["head.median.bias"] * column[:, 0],
-        "head.skip.weight": base + column * (weights["head.skip.weight"] - base),
+        "head.skip.weight": base + np.tile(column, (count, 1)) * (weights["head.skip.weight"] - base),
     }
 
 

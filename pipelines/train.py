@@ -53,6 +53,7 @@ class Trained:
     chosen_steps: int
     seconds: float
     snapshot: str
+    rule: list[str]  # what the rule picked, and why
     known: dict[str, Any]
     validation: dict[str, dict[str, Any]]
 
@@ -87,6 +88,7 @@ def train(workspace: Workspace, request: TrainRequest, moved: Report) -> Trained
         chosen_steps=bundle.manifest.get("chosen_steps", 0),
         seconds=round(time.monotonic() - began, 1),
         snapshot=history.snapshot,
+        rule=bundle.manifest.get("rule", []),
         known=part.to_dict(),
         validation=evidence.scores,
     )
@@ -138,6 +140,7 @@ def fit(
             folder,
             request.resume,
             training.run_loggers(folder.parent / "logs", run_name(history, request), registered.mirror_uri(workspace)),
+            say,
         )
         if fitted.bundle.manifest["cut_by_clock"]:
             say(

@@ -23,7 +23,7 @@ def tiny_bundle(kind: str, panel: Panel, horizon: int = 5) -> Bundle:
     """A model with random weights, window 24 and warm-up 8; a baseline fitted to the panel."""
     if kind in BASELINES:
         return baseline(kind, panel, 4, horizon)
-    config = ModelConfig(kind, 24, 8, horizon, 4, 4, 4, hidden_size=16, num_layers=2)
+    config = ModelConfig(kind, 24, 8, horizon, 4, 4, 4, (4,), hidden_size=16, num_layers=2)
     torch.manual_seed(0)
     weights = Network(config).export() | baselines.fallback(config, panel)
     return Bundle(config, weights, Calibration.neutral(config), {"steps": 1})

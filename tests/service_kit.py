@@ -53,7 +53,7 @@ def network(panel: Panel, seed: int = 0) -> Bundle:
     )
     draw, width = np.random.default_rng(seed), config.hidden_size
     shapes = {
-        "encoder.dense.weight": (width, config.window + 3),
+        "encoder.dense.weight": (width, config.features),
         "encoder.dense.bias": (width,),
         "head.mix.weight": (width, 2 * width),
         "head.mix.bias": (width,),
@@ -61,7 +61,9 @@ def network(panel: Panel, seed: int = 0) -> Bundle:
         "head.median.bias": (HORIZON,),
         "head.spread.weight": (2 * config.median * HORIZON, width),
         "head.spread.bias": (2 * config.median * HORIZON,),
-        "head.skip.weight": (HORIZON, config.window),
+        "head.gate.weight": (2 * HORIZON, width),
+        "head.gate.bias": (2 * HORIZON,),
+        "head.skip.weight": (2 * HORIZON, config.window),
     }
     for layer in range(config.num_layers):
         shapes |= {f"cells.{name}_l{layer}": (4 * width, width) for name in ("weight_ih", "weight_hh")}

@@ -17,7 +17,7 @@ from forecasting.windows import ChunkReader
 
 
 def tiny(kind: str, season: int = 4, horizon: int = 5) -> ModelConfig:
-    return ModelConfig(kind, 24, 8, horizon, season, season, season, hidden_size=16, num_layers=2)
+    return ModelConfig(kind, 24, 8, horizon, season, season, season, (season, 9), hidden_size=16, num_layers=2)
 
 
 def network(config: ModelConfig, seed: int = 0) -> networks.Network:

@@ -106,7 +106,7 @@ def test_a_chunk_ends_where_its_series_ends_and_never_reads_the_next_one() -> No
     assert chunk.targets[0, :9].tolist() == [31, 32, 33, 34, 35, 36, 37, 38, 39] and chunk.targets[0, 9:].isnan().all()
     assert chunk.counts[1].tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]
     x, level, _ = features(chunk.values, chunk.seen, chunk.gap, config)
-    assert x.shape == (2, 12, 11) and level[0, 0, 0] == 30
+    assert x.shape == (2, 12, 12) and level[0, 0, 0] == 30
 
 
 def test_lanes_walk_on_and_start_anew_at_the_end_of_their_series() -> None:

@@ -1,0 +1,54 @@
+"""The longer cycle of a panel: the lag, beyond the stated season, after which its changes repeat.
+
+Hours repeat after a day, and often better after a week; weeks repeat after a year. Whether they do is measured. With
+d_t = y_t - y_(t-k) the change over k steps, and L a lag,
+
+    r(L) = mean |d_t - d_(t-L)| / mean |d_t|
+
+is 0 for an exact repetition and about √2 for changes that have nothing to do with each other. Trends cancel out of it.
+"""
+
+import numpy as np
+
+from forecasting.panel import Panel
+from forecasting.scaling import fill
+
+REPEATS = 1.3  # r(L) of the typical series below which changes repeat; unrelated ones have √2
+SAME = 0.03  # difference of r that says nothing
+LONGEST = 400  # lag that is looked for
+SERIES, VALUES, FEW = 128, 4_000, 120  # series looked at, of each the last values, and the fewest that say anything
+
+
+def longer_cycle(panel: Panel, season: int, horizon: int) -> int | None:
+    """The lag above `season` and half the horizon at which changes of the panel's series repeat best, if they do.
+
+    Only lags that fit three times into the typical series are considered; known up to the panel's end.
+    """
+    chosen = np.unique(np.linspace(0, len(panel) - 1, min(len(panel), SERIES)).astype(np.int64))
+    span = max(1, horizon // 2)
+    longest = min(LONGEST, int(np.median(panel.lengths[chosen])) // 3)
+    lags = np.arange(max(season, span) + 1, longest + 1)
+    curves = [_repetition(panel.series(i)[-VALUES:], span, lags) for i in chosen if panel.lengths[i] >= FEW]
+    if not len(lags) or not curves:
+        return None
+    typical = _mean(np.minimum(np.stack(curves), 3.0))
+    best = int(np.flatnonzero(typical <= typical.min() + SAME)[0])  # not two rounds of it
+    return int(lags[best]) if typical[best] < REPEATS else None
+
+
+def _repetition(y: np.ndarray, span: int, lags: np.ndarray) -> np.ndarray:
+    """r(L) of one series at each lag; NaN where it is too short or never changes."""
+    held = fill(y[None])[0]
+    change = held[span:] - held[:-span]
+    size = np.abs(change).mean()
+    if not size > 0:
+        return np.full(len(lags), np.nan)
+    return np.array([np.abs(change[lag:] - change[:-lag]).mean() / size if 2 * lag <= len(change) else np.nan
+                     for lag in lags])  # fmt: skip
+
+
+def _mean(curves: np.ndarray) -> np.ndarray:
+    """Mean over the series that reach a lag; infinite where fewer than half of them do."""
+    known = ~np.isnan(curves)
+    total = np.where(known, curves, 0.0).sum(0)
+    return np.where(2 * known.sum(0) >= len(curves), total / np.maximum(known.sum(0), 1), np.inf)

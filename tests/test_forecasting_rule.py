@@ -1,0 +1,76 @@
+"""The rule that chooses settings, the cycles it finds, and the plain forecasts that a network starts from."""
+
+import numpy as np
+import pytest
+import torch
+
+from data.errors import InvalidInput
+from forecasting.config import ModelConfig
+from forecasting.cycles import longer_cycle
+from forecasting.experts import experts
+from forecasting.networks import Network, features
+from forecasting.panel import Panel
+from forecasting.rule import choose
+from forecasting.windows import ChunkReader
+
+RNG = np.random.default_rng(0)
+DAY, WEEK = 6, 42
+
+
+def rhythm(length: int = 420, noise: float = 0.1) -> np.ndarray:
+    """Days of six hours whose shape is another on each of seven days, on a slope."""
+    steps = np.arange(length)
+    shape = np.random.default_rng(3).normal(0, 1, WEEK)
+    return (
+        50 + 0.05 * steps + 3 * np.sin(steps * 2 * np.pi / DAY) + shape[steps % WEEK] + noise * RNG.normal(size=length)
+    )
+
+
+def test_a_longer_cycle_is_found_through_a_slope_and_in_half_of_the_series() -> None:
+    assert longer_cycle(Panel.of([rhythm() for _ in range(5)]), DAY, horizon=6) == WEEK
+    mixed = [rhythm() for _ in range(4)] + [np.cumsum(RNG.normal(size=420))]
+    assert longer_cycle(Panel.of(mixed), DAY, horizon=6) == WEEK
+
+
+def test_a_random_walk_and_a_series_too_short_have_no_longer_cycle() -> None:
+    walks = [np.cumsum(RNG.normal(size=600)) for _ in range(6)]
+    assert longer_cycle(Panel.of(walks), 1, horizon=5) is None
+    assert longer_cycle(Panel.of([rhythm(100)]), DAY, horizon=6) is None
+    assert longer_cycle(Panel.of([np.full(500, 3.0)]), 1, horizon=5) is None
+
+
+def test_every_expert_moves_with_the_window_and_repeats_a_cycle_exactly() -> None:
+    config = ModelConfig("lstm", 84, 8, 10, DAY, DAY, DAY, (DAY, WEEK), hidden_size=8, num_layers=1)
+    weights = experts(config)
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+    shape = RNG.normal(size=WEEK)
+    weekly = np.tile(shape, 3)
+    errors = np.abs(weights @ weekly[:84] - weekly[84:94]).max(1)
+    assert (errors < 1e-5).sum() == 3  # last week, as it was and moved by what is no change at all
+    assert errors[0] > 0.5  # the last value
+
+
+def test_an_untrained_network_forecasts_within_the_range_of_its_experts() -> None:
+    panel = Panel.of([rhythm()])
+    config = choose(panel, "lstm", DAY, 6).config
+    torch.manual_seed(0)
+    net = Network(config).eval()
+    chunk = ChunkReader(panel, config).read(np.zeros(1, int), np.array([300]), 60, np.ones(1, bool))
+    x, _, _ = features(chunk.values, chunk.seen, chunk.gap, config)
+    with torch.no_grad():
+        median, _, _ = net(x, net.fresh(1))
+    plain = np.einsum("khw,tw->tkh", experts(config), x[0, :, : config.window].numpy())
+    assert (median[0].numpy() < plain.max(1) + 0.2).all() and (median[0].numpy() > plain.min(1) - 0.2).all()
+
+
+def test_the_rule_says_what_it_picked_and_why() -> None:
+    choice = choose(Panel.of([rhythm() for _ in range(5)]), "lstm", DAY, 6)
+    assert (choice.config.cycles, choice.config.window) == ((DAY, WEEK), 4 * WEEK)
+    said = "\n".join(choice.reasons)
+    for words in ("last season of 6", "repeat after 42 steps", "window 168: 4 rounds of 42", "1 layer of 128"):
+        assert words in said
+
+
+def test_the_rule_refuses_what_no_network_can_learn_from() -> None:
+    with pytest.raises(InvalidInput, match="too few values"):
+        choose(Panel.of([np.array([1.0, np.nan, 3.0])]), "lstm", 1, 2)
