@@ -23,10 +23,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from data.errors import InvalidInput
-from forecasting import baselines
+from forecasting import baselines, longroll
 from forecasting.bundle import Bundle
 from forecasting.config import NETWORKS, ModelConfig
 from forecasting.conformal import Calibration
+from forecasting.longroll import LongRoll
 from forecasting.module import ForecastModule
 from forecasting.panel import Panel
 from forecasting.rule import choose
@@ -69,12 +70,14 @@ class TrainingSpec:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A bundle fitted to the whole panel; `planned` steps of schedule, `chosen` of them taken; scores of the tail."""
+    """A bundle fitted to the whole panel; `planned` steps of schedule, `chosen` of them taken; scores of the tail, and
+    whether a state rolled for long still did as well there."""
 
     bundle: Bundle
     planned: int
     chosen: int
     validation: Validation
+    long_roll: LongRoll
     seconds: float
 
 
@@ -111,6 +114,7 @@ def fit(
     weights = tempered(chooser.weights, config, share)
     chooser = replace(chooser, weights=weights, calibration=calibrated(seen, config, share))
     validation = validate([chooser], panel, tail, spec.season, spec.horizon)
+    rolled = longroll.check(chooser, panel, tail, chunk_length(past))
     module = run.stage("refit", panel, best.step, [], None)
     bundle = _bundle(config, tempered(module.network.export(), config, share), panel)
     seconds = time.monotonic() - started
@@ -118,7 +122,7 @@ def fit(
     made["rule"] = list(choice.reasons)
     made["cut_by_clock"] = clock.rang
     bundle = replace(bundle, calibration=chooser.calibration, manifest=made)
-    return Fitted(bundle, steps, best.step, validation, seconds)
+    return Fitted(bundle, steps, best.step, validation, rolled, seconds)
 
 
 def _nobody(_: str) -> None:

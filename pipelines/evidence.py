@@ -11,6 +11,7 @@ from data.errors import Conflict
 from forecasting.accuracy import Scores
 from forecasting.backtest import Origins, evaluate, reference
 from forecasting.bundle import Bundle
+from forecasting.longroll import LongRoll
 from forecasting.panel import Panel
 from forecasting.validation import MANY, Validation, tail_origins
 from pipelines import gate
@@ -33,17 +34,20 @@ class Evidence:
     origins: int
     scores: dict[str, dict[str, Any]]
     errors: dict[str, list[float]]  # by kind; unit i is the same series, or the same run of origins, for all
+    long_roll: LongRoll | None = None  # of the model itself; None from before there was such a check
 
     def to_manifest(self) -> dict[str, Any]:
         """As the model's manifest keeps it."""
-        return {"evidence": asdict(self)}
+        return {"evidence": {**asdict(self), "long_roll": self.long_roll.to_dict() if self.long_roll else None}}
 
     @classmethod
     def of(cls, bundle: Bundle) -> Evidence:
         """What was gathered when a model was trained. Raises Conflict for one that came with none."""
         if "evidence" not in bundle.manifest:
             raise Conflict("this version was registered without a validation, so the gate cannot judge it; train again")
-        return cls(**bundle.manifest["evidence"])
+        words = dict(bundle.manifest["evidence"])
+        rolled = words.pop("long_roll", None)
+        return cls(**words, long_roll=LongRoll.from_dict(rolled) if rolled else None)
 
     def contender(self, kind: str, version: int | None) -> Contender:
         """A model that was measured when the evidence was gathered."""
@@ -56,8 +60,8 @@ class Evidence:
         return all(getattr(self, word) == getattr(other, word) for word in words)
 
 
-def gather(history: History, panel: Panel, tail: np.ndarray, validation: Validation) -> Evidence:
-    """Evidence from the scores of a validation."""
+def gather(history: History, panel: Panel, tail: np.ndarray, validation: Validation, long_roll: LongRoll) -> Evidence:
+    """Evidence from the scores of a validation and of a long roll."""
     horizon = history.dataset.horizon
     block = independent(validation.origins, horizon)
     return Evidence(
@@ -69,6 +73,7 @@ def gather(history: History, panel: Panel, tail: np.ndarray, validation: Validat
         origins=len(validation.origins),
         scores=validation.summary(),
         errors={kind: errors(scores, validation, block) for kind, scores in validation.scores.items()},
+        long_roll=long_roll,
     )
 
 

@@ -1,8 +1,8 @@
 """The gate: may a model serve? Pure arithmetic over errors that contenders made at the very same origins.
 
 A challenger passes when it is clearly better than every rival: by a configured share of the rival's error, and by more
-than the luck of the draw (a paired test that flips signs). Its 80 % interval must hold roughly what it says, and its
-forecasts must be finite.
+than the luck of the draw (a paired test that flips signs). Its 80 % interval must hold roughly what it says, its
+forecasts must be finite, and its memory must stand a long roll (`forecasting/longroll.py`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-FLIPS = 4_000  # random sign patterns; below 2^n patterns every one is tried instead
-SEED = 7  # of the sign patterns: the same evidence always gives the same decision
+from forecasting.longroll import LongRoll, Measure
+from forecasting.paired import SIGNIFICANCE, sign_flip_test
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Rules:
     """What is asked of a challenger."""
 
     gain: float = 0.01  # relative reduction of the mean error, against each rival
-    significance: float = 0.05  # largest chance, were the two equal, of a difference this large
+    significance: float = SIGNIFICANCE  # largest chance, were the two equal, of a difference this large
     untested_gain: float = 0.1  # the gain asked where there are too few units for the test
     coverage_80: tuple[float, float] = (0.65, 0.95)  # share of values inside the 80 % interval
 
@@ -58,21 +58,6 @@ def compare(challenger: Contender, rival: Contender) -> Comparison:
     return Comparison(rival.model, gain, sign_flip_test(rival.errors - challenger.errors), len(rival.errors))
 
 
-def sign_flip_test(differences: np.ndarray) -> float:
-    """One-sided paired permutation test: the chance of a mean at least this large if each sign were a coin's.
-
-    differences (n,) > 0 speak for the challenger. They can give no chance below 2^-n, so few of them prove little.
-    """
-    n = len(differences)
-    if 2 ** min(n, 30) <= FLIPS:
-        signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
-    else:
-        signs = np.random.default_rng(SEED).choice(np.array([-1, 1]), (FLIPS, n))
-        signs[0] = 1  # what was observed is one of the possible draws
-    means = signs @ differences
-    return float(np.mean(means >= differences.sum() - 1e-12 * np.abs(differences).sum()))
-
-
 def objections(challenger: Contender, rivals: Sequence[Contender], rules: Rules) -> list[str]:
     """Why a challenger may not serve, one clause each; empty when it may."""
     if not np.isfinite(challenger.errors).all():
@@ -83,6 +68,22 @@ def objections(challenger: Contender, rivals: Sequence[Contender], rules: Rules)
     if not low <= coverage <= high:
         found.append(f"its 80 % interval held {coverage:.0%} of the values, outside {low:.0%} to {high:.0%}")
     return list(dict.fromkeys(found))  # the champion may be a baseline that is a rival of its own
+
+
+def drift(long_roll: LongRoll | None) -> list[str]:
+    """Why a network's memory may not be rolled for long, one clause each; None was never checked."""
+    if long_roll is None:
+        return ["it was registered before states were rolled for long to check them; train it again"]
+    measures = {"MASE": long_roll.mase, "scaled pinball loss": long_roll.pinball}
+    found = [worse_than_fresh(name, one, long_roll.steps) for name, one in measures.items() if one and one.worse]
+    return list(dict.fromkeys(found))
+
+
+def worse_than_fresh(name: str, measure: Measure, steps: int) -> str:
+    """Both figures of a measure that a long roll made worse."""
+    if measure.rolled is None or measure.fresh is None:
+        return f"rolled for {steps} steps its forecasts are not finite numbers"
+    return f"rolled for {steps} steps its {name} is {measure.rolled:.3f}, freshly started {measure.fresh:.3f}"
 
 
 def short_of(comparison: Comparison, rules: Rules) -> str | None:

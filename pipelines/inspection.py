@@ -39,7 +39,9 @@ def model(workspace: Workspace, name: str, version: int | None) -> dict[str, Any
     row, bundle = registered.find(workspace, dataset, wanted), registered.load(workspace, dataset, wanted)
     manifest = {word: value for word, value in bundle.manifest.items() if word != "evidence"}
     about = {"dataset": name, "version": row.version, "model": row.kind, "digest": row.digest, "bytes": bundle.size}
-    return {**about, "config": bundle.config.to_dict(), "manifest": manifest, "metrics": row.metrics}
+    rolled = bundle.manifest.get("evidence", {}).get("long_roll")
+    return {**about, "config": bundle.config.to_dict(), "manifest": manifest, "metrics": row.metrics,
+            "long_roll": rolled}  # fmt: skip
 
 
 def verify(workspace: Workspace, name: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from data.errors import Conflict, GateRefused, NotTrained
 from data.models import Event
 from forecasting import backtest as engine
 from forecasting.bundle import Bundle
-from forecasting.config import BASELINES
+from forecasting.config import BASELINES, RECURRENT
+from forecasting.longroll import NO_MEMORY
 from pipelines import gate, known, registered
 from pipelines.console import Report
 from pipelines.contexts import pack_contexts
@@ -132,15 +133,18 @@ def judge(contest: Contest, asked: Rules) -> list[str]:
     """Why the candidate may not serve. A baseline asks for no proof of gain: nothing may be better, that is all."""
     if contest.candidate.model in BASELINES:
         asked = replace(asked, gain=0.0, significance=1.0)
-    return gate.objections(contest.candidate, contest.rivals, asked)
+    found = gate.objections(contest.candidate, contest.rivals, asked)
+    remembers = contest.candidate.model in RECURRENT
+    return [*found, *gate.drift(contest.evidence.long_roll)] if remembers else found
 
 
 def record(contest: Contest, version: int, reasons: list[str]) -> dict[str, Any]:
     """The decision's evidence, as the promotion log keeps it."""
     rows = [row(contest.candidate, None)]
     rows += [row(rival, gate.compare(contest.candidate, rival)) for rival in contest.rivals]
+    rolled = contest.evidence.long_roll
     return {"candidate": version, "origins": contest.evidence.origins, "horizon": contest.evidence.horizon,
-            "reasons": reasons, "contenders": rows}  # fmt: skip
+            "reasons": reasons, "contenders": rows, "long_roll": rolled.to_dict() if rolled else None}  # fmt: skip
 
 
 def row(contender: Contender, comparison: gate.Comparison | None) -> dict[str, Any]:
@@ -201,7 +205,7 @@ def baseline(history: History, contest: Contest, kind: str) -> Bundle:
     panel, part = known.choose(history, None)
     bundle = engine.baseline(kind, panel, history.dataset.season, contest.evidence.horizon)
     words = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": history.dataset.name}
-    return replace(bundle, manifest={**words, **contest.evidence.to_manifest()})
+    return replace(bundle, manifest={**words, **replace(contest.evidence, long_roll=NO_MEMORY).to_manifest()})
 
 
 def registered_before(workspace: Workspace, dataset: Dataset, bundle: Bundle) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.console import print_json, print_table, say
+from pipelines.console import cell, print_json, print_table, say
 
 if TYPE_CHECKING:
     from data.errors import GateRefused
@@ -90,6 +90,18 @@ def contenders(evidence: dict[str, Any]) -> None:
     print_table(
         columns, [[row.get(column) for column in columns] for row in ranked], f"gate over {evidence['origins']} origins"
     )
+    if evidence.get("long_roll"):
+        long_roll(evidence["long_roll"])
+
+
+def long_roll(found: dict[str, Any]) -> None:
+    """What a memory rolled for long costs against one that was freshly started."""
+    columns = ("rolled", "fresh", "ratio", "p_value")
+    rows = [[name, *map(found[name].get, columns)] for name in ("mase", "pinball") if found[name]]
+    if rows:
+        print_table(["measure", *columns], rows, f"rolled for {found['steps']} steps, {found['series']} series")
+    else:
+        say(f"no long roll: {found['note']}")
 
 
 def by_mase(mase: float | None) -> tuple[bool, float]:
@@ -191,7 +203,7 @@ def facts(values: dict[str, Any], json: bool, title: str | None = None) -> None:
 def brief(value: Any) -> Any:
     """A value in one table cell."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {brief(item)}" for name, item in value.items())
+        return ", ".join(f"{name} {cell(brief(item))}" for name, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(str(brief(item)) for item in value) or "none"
     return value

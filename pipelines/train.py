@@ -16,6 +16,7 @@ from data.errors import InvalidInput
 from forecasting import backtest as engine
 from forecasting.bundle import Bundle
 from forecasting.config import BASELINES, KINDS
+from forecasting.longroll import NO_MEMORY
 from forecasting.panel import Panel
 from forecasting.validation import tail_lengths, validate
 from pipelines import known, registered
@@ -123,7 +124,7 @@ def fit(
     season, horizon = history.dataset.season, history.dataset.horizon
     if request.model in BASELINES:
         bundle = engine.baseline(request.model, panel, season, horizon)
-        return bundle, gather(history, panel, tail, validate([], panel, tail, season, horizon))
+        return bundle, gather(history, panel, tail, validate([], panel, tail, season, horizon), NO_MEMORY)
     from forecasting import training
 
     quiet()
@@ -147,7 +148,7 @@ def fit(
                 f"the machine turned slower: the clock ended the choosing early, so --steps {fitted.planned} may differ"
             )
         shutil.rmtree(folder, ignore_errors=True)  # the model is whole; checkpoints only served to go on from
-    return fitted.bundle, gather(history, panel, tail, fitted.validation)
+    return fitted.bundle, gather(history, panel, tail, fitted.validation, fitted.long_roll)
 
 
 def run_folder(workspace: Workspace, history: History, request: TrainRequest) -> Path:

@@ -1,5 +1,7 @@
 """Small models and series that the forecasting tests share."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -27,6 +29,19 @@ def tiny_bundle(kind: str, panel: Panel, horizon: int = 5) -> Bundle:
     torch.manual_seed(0)
     weights = Network(config).export() | baselines.fallback(config, panel)
     return Bundle(config, weights, Calibration.neutral(config), {"steps": 1})
+
+
+def drifting(bundle: Bundle) -> Bundle:
+    """The same LSTM with a top memory that grows by a hundredth at every step, and a median that follows it."""
+    weights = {name: value.copy() for name, value in bundle.weights.items()}
+    width = bundle.config.hidden_size
+    gates = {"input": 9.0, "forget": 20.0, "new": 0.01, "output": 9.0}  # in torch's order; the three are open
+    for name in ("cells.weight_ih_l1", "cells.weight_hh_l1", "cells.bias_hh_l1"):
+        weights[name][:] = 0
+    weights["cells.bias_ih_l1"][:] = np.repeat(np.array(list(gates.values()), np.float32), width)
+    weights["head.mix.weight"][:, :width] = 1.0
+    weights["head.median.weight"][:] = 0.1
+    return replace(bundle, weights=weights)
 
 
 def roller_of(kind: str, series: list[np.ndarray]) -> tuple[Roller, RollingState]:

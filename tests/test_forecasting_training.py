@@ -93,6 +93,13 @@ def test_a_network_learns_a_wave_better_than_repeating_the_last_value() -> None:
     assert set(summary) == {"gru", "naive", "seasonal_naive", "drift"}
 
 
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+def test_a_trained_network_still_forecasts_well_when_rolled_for_ten_chunks(kind: str) -> None:
+    found = fit(PANEL, TrainingSpec(kind, 4, 5, steps=40)).long_roll
+    assert found.passed
+    assert found.steps >= 10 * training.chunk_length(PANEL.head(PANEL.lengths - 10))
+
+
 def test_too_little_data_is_said_in_one_sentence() -> None:
     with pytest.raises(InvalidInput, match="too few"):
         fit(Panel.of([np.array([1.0, 2.0, 3.0])]), SPEC)

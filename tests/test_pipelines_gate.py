@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pipelines.gate import Contender, Rules, blocks, compare, objections, sign_flip_test
+from forecasting.paired import sign_flip_test
+from pipelines.gate import Contender, Rules, blocks, compare, objections
 
 
 def contender(errors, model="lstm", coverage=0.8) -> Contender:

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,19 @@ from data.errors import Conflict, GateRefused, InvalidInput, NothingObserved, Un
 from data.live import Observation
 from data.settings import load_settings
 from data.sources import SourceOptions
+from forecasting import longroll
 from forecasting.packing import unpack
-from pipelines import report
+from forecasting.validation import validate
+from pipelines import inspection, registered, report
 from pipelines.backtest import BacktestRequest, backtest
 from pipelines.batch_forecast import ForecastRequest, forecast, write
+from pipelines.evidence import gather
 from pipelines.history import read_history
 from pipelines.ingest import ingest
 from pipelines.promote import promote, rollback
-from pipelines.train import TrainRequest, train
+from pipelines.train import TrainRequest, train, validation_tail
 from pipelines.workspace import Workspace, open_workspace
+from tests.forecasting_kit import drifting, tiny_bundle
 
 SEASON, HORIZON, STEPS = 7, 7, 140
 
@@ -190,6 +195,63 @@ def test_a_week_that_repeats_exactly_is_served_by_the_seasonal_naive_though_noth
     result = promote(workspace, "exact", None, still)
     assert result.model == "seasonal_naive"
     report.promoted(result, json=False)
+
+
+def network(workspace: Workspace, name: str, drift: bool, checked: bool = True) -> int:
+    """A registered LSTM that erred a tenth as much as the best baseline, and whose memory drifts or does not."""
+    history = read_history(workspace, name)
+    panel = history.panel
+    bundle = drifting(tiny_bundle("lstm", panel, HORIZON)) if drift else tiny_bundle("lstm", panel, HORIZON)
+    tail = validation_tail(history, panel)
+    validation = validate([bundle], panel, tail, SEASON, HORIZON)
+    found = gather(history, panel, tail, validation, longroll.check(bundle, panel, tail, chunk=32))
+    errors = found.errors | {"lstm": [error / 10 for error in found.errors["seasonal_naive"]]}
+    scores = found.scores | {"lstm": found.scores["lstm"] | {"coverage_80": 0.8}}
+    words = replace(found, errors=errors, scores=scores).to_manifest()
+    if not checked:
+        del words["evidence"]["long_roll"]
+    bundle = replace(bundle, manifest={**words, "known": {"part": 1.0, "start": 1}})
+    return registered.register(workspace, history.dataset, bundle, scores)
+
+
+def test_a_network_whose_memory_drifts_is_refused_with_both_figures(dataset, workspace):
+    version = network(workspace, dataset, drift=True)
+    with pytest.raises(GateRefused) as refusal:
+        promote(workspace, dataset, version, still)
+    found = refusal.value.evidence["long_roll"]
+    mase = found["mase"]
+    assert (
+        f"rolled for {found['steps']} steps its MASE is {mase['rolled']:.3f}, freshly started {mase['fresh']:.3f}"
+        in (str(refusal.value))
+    )
+    assert models.served(workspace.engine, 1) is None
+    assert models.promotions(workspace.engine)[-1].evidence["long_roll"] == found
+    assert inspection.model(workspace, dataset, version)["long_roll"] == found
+
+
+def test_the_same_network_without_the_drift_is_promoted_and_its_long_roll_is_shown(dataset, workspace, capsys):
+    promoted = promote(workspace, dataset, network(workspace, dataset, drift=False), still)
+    assert promoted.model == "lstm"
+    assert promoted.evidence["long_roll"]["passed"]
+    report.promoted(promoted, json=False)
+    assert f"rolled for {promoted.evidence['long_roll']['steps']} steps, 2 series" in capsys.readouterr().out
+
+
+def test_without_a_version_a_drifting_network_leaves_the_place_to_a_baseline(dataset, workspace):
+    network(workspace, dataset, drift=True)
+    promoted = promote(workspace, dataset, None, still)
+    assert promoted.model == "seasonal_naive"
+    assert not promoted.evidence["long_roll"]["passed"]  # of the candidate that the decision was about
+    assert inspection.model(workspace, dataset, promoted.version)["long_roll"]["passed"]
+
+
+def test_a_network_from_before_the_long_roll_is_to_be_trained_again_unless_it_serves(dataset, workspace):
+    old = network(workspace, dataset, drift=False, checked=False)
+    with pytest.raises(GateRefused, match="train it again"):
+        promote(workspace, dataset, old, still)
+    models.decide(workspace.engine, 1, old, "promoted", {})
+    with pytest.raises(GateRefused, match="against lstm"):  # it stands as the champion it is
+        promote(workspace, dataset, train(workspace, TrainRequest(dataset, "naive"), still).version, still)
 
 
 def test_a_version_that_is_refused_changes_nothing_and_leaves_its_evidence(served, workspace):
