@@ -13,7 +13,7 @@ NETWORKS = (*RECURRENT, "mlp", "cnn")
 BASELINES = ("naive", "seasonal_naive", "drift")
 KINDS = (*NETWORKS, *BASELINES)
 BUCKETS = 8  # horizon buckets in which trust and intervals are settled apart
-USUAL_WINDOW = 168  # steps, where something repeats
+USUAL_WINDOW = 336  # steps, where something repeats
 LARGEST_SEASON = 1024  # a longer season does not fit into a window; its repetition is left to the last value
 
 
@@ -99,12 +99,12 @@ class ModelConfig:
 
 
 def choose_window(longest_cycle: int, horizon: int, typical_length: int) -> int:
-    """Values in the ring: the whole rounds of the longest cycle that fit into `USUAL_WINDOW` steps, but two of a cycle
-    that is not much longer than that; or four horizons where nothing (1) repeats. Half of the typical series must be
-    left to learn from."""
+    """Values in the ring: whole rounds of the longest cycle within `USUAL_WINDOW` steps, but no more than a fifth of
+    the typical series, so that many windows are left to learn from; two of a cycle that fits twice all the same. Where
+    nothing (1) repeats, four horizons."""
     if longest_cycle > 1:
-        wanted = max(USUAL_WINDOW // longest_cycle, 2 if longest_cycle <= 1.2 * USUAL_WINDOW else 1)
-        return longest_cycle * max(1, min(wanted, typical_length // (2 * longest_cycle)))
+        room = min(USUAL_WINDOW, max(typical_length // 5, 2 * longest_cycle), typical_length // 2)
+        return longest_cycle * max(1, room // longest_cycle)
     return max(8, min(max(32, min(128, 4 * horizon)), typical_length // 2))
 
 

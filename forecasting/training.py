@@ -50,6 +50,7 @@ CHECKS = 12  # looks at the validation tail in one fit
 PATIENCE = 4  # of them without improvement end it
 LANES = 96  # series read side by side in one step; a third of it when there are few, for more steps
 FEW = 24  # series
+MIXED = 0.5  # share of lanes that are mixed with another series
 SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks, scores and start-up
 GRACE = 5.0  # seconds beyond its share that a stage may take
 Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
@@ -171,7 +172,7 @@ def _as_it_is(chunk: Any) -> Any:
 
 def lanes(panel: Panel, config: ModelConfig, seed: int) -> Lanes:
     """The stream of chunks that a stage trains on."""
-    return Lanes(panel, config, LANES if len(panel) >= FEW else max(1, LANES // 3), chunk_length(panel), seed)
+    return Lanes(panel, config, LANES if len(panel) >= FEW else max(1, LANES // 3), chunk_length(panel), seed, MIXED)
 
 
 def precision() -> Literal["bf16-mixed", "32-true"]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from forecasting.augmentation import mixed
 from forecasting.config import ModelConfig
 from forecasting.emphasis import emphasis
 from forecasting.panel import Panel
@@ -95,8 +96,9 @@ class Lanes(IterableDataset[Chunk]):
     """An endless, seeded stream of chunks. Every iteration begins at `position`, which each chunk carries on: plain
     values, so that a checkpoint can hold them and training resumes with the very next chunk."""
 
-    def __init__(self, panel: Panel, config: ModelConfig, lanes: int, anchors: int, seed: int) -> None:
-        self._reader, self._anchors = ChunkReader(panel, config), anchors
+    def __init__(self, panel: Panel, config: ModelConfig, lanes: int, anchors: int, seed: int, mix: float = 0) -> None:
+        """`mix` is the share of lanes that are mixed with another, see `augmentation`."""
+        self._reader, self._anchors, self._mix = ChunkReader(panel, config), anchors, mix
         self._usable = np.flatnonzero(panel.lengths > 1)
         rng = np.random.default_rng(seed)
         series = rng.choice(self._usable, lanes)  # at their series' end: every lane begins by starting anew
@@ -109,6 +111,7 @@ class Lanes(IterableDataset[Chunk]):
         while True:
             series, start, fresh = self._move(rng, series, start)
             chunk = self._reader.read(series, start, self._anchors, fresh)
+            chunk = mixed(chunk, rng, self._mix) if self._mix else chunk
             start = start + self._anchors
             yield replace(chunk, position=_position(rng, series, start))
 

@@ -65,9 +65,9 @@ def test_an_untrained_network_forecasts_within_the_range_of_its_experts() -> Non
 
 def test_the_rule_says_what_it_picked_and_why() -> None:
     choice = choose(Panel.of([rhythm() for _ in range(5)]), "lstm", DAY, 6)
-    assert (choice.config.cycles, choice.config.window) == ((DAY, WEEK), 4 * WEEK)
+    assert (choice.config.cycles, choice.config.window) == ((DAY, WEEK), 2 * WEEK)
     said = "\n".join(choice.reasons)
-    for words in ("last season of 6", "repeat after 42 steps", "window 168: 4 rounds of 42", "1 layer of 128"):
+    for words in ("last season of 6", "repeat after 42 steps", "window 84: 2 rounds of 42", "1 layer of 128"):
         assert words in said
 
 
