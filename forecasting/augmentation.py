@@ -21,7 +21,7 @@ CONCENTRATION = 0.4  # of the Beta distribution: most mixtures are nearly one of
 
 
 def mixed(chunk: Chunk, rng: np.random.Generator, share_of_lanes: float) -> Chunk:
-    """The chunk with a share of its lanes mixed with others of it; units, gaps and weights stay those of the first series."""
+    """The chunk with a share of its lanes mixed with others of it; units, gaps and weights stay those of the first."""
     lanes = len(chunk.fresh)
     other = torch.from_numpy(rng.permutation(lanes))
     drawn = rng.beta(CONCENTRATION, CONCENTRATION, lanes)

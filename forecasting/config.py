@@ -12,6 +12,7 @@ RECURRENT = ("rnn", "gru", "lstm")
 NETWORKS = (*RECURRENT, "mlp", "cnn")
 BASELINES = ("naive", "seasonal_naive", "drift")
 KINDS = (*NETWORKS, *BASELINES)
+MEMBERS = 3  # of an ensemble of recurrent networks
 BUCKETS = 8  # horizon buckets in which trust and intervals are settled apart
 USUAL_WINDOW = 336  # steps, where something repeats
 LARGEST_SEASON = 1024  # a longer season does not fit into a window; its repetition is left to the last value
@@ -35,6 +36,7 @@ class ModelConfig:
     hidden_size: int = 0  # 0 in a baseline
     num_layers: int = 0
     dropout: float = 0.0
+    members: int = 1  # networks of this size whose quantiles are averaged
     levels: tuple[float, ...] = LEVELS
 
     @property
@@ -54,7 +56,8 @@ class ModelConfig:
 
     @property
     def recurrent_layers(self) -> int:
-        return self.num_layers if self.kind in RECURRENT else 0
+        """Layers with a memory, those of all members together."""
+        return self.members * self.num_layers if self.kind in RECURRENT else 0
 
     @property
     def median(self) -> int:
@@ -135,6 +138,6 @@ def configure(
     config = ModelConfig(kind, window, 128, horizon, season, level_steps=lag, skip_lag=lag)
     if kind in BASELINES:
         return replace(config, warmup=0)
-    small = lengths.sum() < 2_000  # too few values to feed a wide memory
-    layers = 1 if kind in RECURRENT else 2
-    return replace(config, cycles=cycles, hidden_size=64 if small else 128, num_layers=layers, dropout=0.2)
+    width = 64 if lengths.sum() < 2_000 else 128  # too few values cannot feed a wide memory
+    layers, members = (1, MEMBERS) if kind in RECURRENT else (2, 1)
+    return replace(config, cycles=cycles, hidden_size=width, num_layers=layers, dropout=0.35, members=members)

@@ -6,7 +6,7 @@ Network values are float32; the window, level and scale arrive as float64. A bat
 because BLAS takes another path for a single row and its last bits then differ.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -122,7 +122,7 @@ class Kernel:
         self._convolutions = (
             [weights[f"encoder.convolutions.{i}.weight"] for i in range(2)] if config.kind == "cnn" else []
         )
-        self._cells = [self._joined(weights, i) for i in range(config.recurrent_layers)]
+        self._cells = [self._joined(weights, i) for i in range(config.num_layers if config.kind in RECURRENT else 0)]
         self._encode: Callable[[np.ndarray], np.ndarray] = self._convolve if config.kind == "cnn" else self._flat
         self._bias["head.spread"] = self._bias["head.spread"] - np.float32(2)
 
@@ -222,3 +222,57 @@ class Kernel:
         """Median (B, H) and increments (B, 2, P, H) after the last step, in scaled units. Changes nothing."""
         z = self.encode(features)
         return self.heads(z, self.top(z, hidden), features)
+
+
+class Ensemble:
+    """Networks of one shape side by side; the forecast is the mean of their quantiles (Lichtendahl et al. 2013).
+
+    They share the window and its features; each has layers of its own in the state, one member after the other.
+    """
+
+    def __init__(self, config: ModelConfig, weights: Weights) -> None:
+        """`weights` have the members along their first axis; see `stacked`."""
+        self.config = config
+        self._kernels = [Kernel(config, {name: w[i] for name, w in weights.items()}) for i in range(config.members)]
+        layers = config.num_layers if config.kind in RECURRENT else 0
+        self._own = [slice(i * layers, (i + 1) * layers) for i in range(config.members)]
+
+    def features(
+        self, window: np.ndarray, observed: np.ndarray, gap: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `Kernel.features`: the same for every member."""
+        return self._kernels[0].features(window, observed, gap)
+
+    def encode(self, features: np.ndarray) -> np.ndarray:
+        """features (B, F) -> (M, B, D), what each member makes of them."""
+        return np.stack([kernel.encode(features) for kernel in self._kernels])
+
+    def advance(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
+        """One step of every layer of every member: z (M, B, D); hidden and carry (B, M N, D) are overwritten."""
+        opened = []
+        for kernel, own, seen in zip(self._kernels, self._own, z, strict=True):
+            opened += kernel.advance(seen, hidden[:, own], carry[:, own])
+        return opened
+
+    def forecast(self, features: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean median (B, H) and mean increments (B, 2, P, H): those of the averaged quantiles."""
+        medians, increments = self._kernels[0].forecast(features, hidden[:, self._own[0]])
+        for kernel, own in zip(self._kernels[1:], self._own[1:], strict=True):
+            median, increment = kernel.forecast(features, hidden[:, own])
+            medians += median
+            increments += increment
+        medians /= len(self._kernels)
+        increments /= len(self._kernels)
+        return medians, increments
+
+
+def stacked(members: Sequence[Weights]) -> Weights:
+    """One network's weights as they are; those of several along a new first axis."""
+    if len(members) == 1:
+        return members[0]
+    return {name: np.stack([weights[name] for weights in members]) for name in members[0]}
+
+
+def kernel_of(config: ModelConfig, weights: Weights) -> Kernel | Ensemble:
+    """What steps a network, or an ensemble of them."""
+    return Kernel(config, weights) if config.members == 1 else Ensemble(config, weights)

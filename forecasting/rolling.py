@@ -13,7 +13,7 @@ from forecasting import conformal
 from forecasting.baselines import Baseline
 from forecasting.bundle import Bundle
 from forecasting.config import BASELINES, ModelConfig
-from forecasting.kernel import Gates, Kernel
+from forecasting.kernel import Ensemble, Gates, Kernel, kernel_of
 from forecasting.quantiles import assemble, to_data_units
 from forecasting.scaling import elapsed, fill
 from forecasting.threads import cores, each
@@ -227,13 +227,13 @@ class Roller:
         return self._step(state.take(np.array([row])), np.array([value]))
 
     def _answer(
-        self, core: Kernel | Baseline, state: RollingState, rows: np.ndarray, horizon: int | None
+        self, core: Kernel | Ensemble | Baseline, state: RollingState, rows: np.ndarray, horizon: int | None
     ) -> np.ndarray:
         parts = each(lambda part: self._levels_first(core, state.take(rows[part])), _blocks(len(rows)))
         quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
         return quantiles.transpose(0, 2, 1)[:, :horizon]
 
-    def _levels_first(self, core: Kernel | Baseline, state: RollingState) -> np.ndarray:
+    def _levels_first(self, core: Kernel | Ensemble | Baseline, state: RollingState) -> np.ndarray:
         """(n, L, H) float64 calibrated quantiles in data units."""
         features, level, scale = core.features(state.ring, state.gap == 0, state.gap)
         median, increments = core.forecast(features, state.hidden)
@@ -249,10 +249,10 @@ def _blocks(rows: int) -> list[slice]:
     return [slice(i, min(i + size, rows)) for i in range(0, rows, size)]
 
 
-def _core(bundle: Bundle) -> Kernel | Baseline:
+def _core(bundle: Bundle) -> Kernel | Ensemble | Baseline:
     if bundle.config.kind in BASELINES:
         return Baseline(bundle.config, bundle.weights["linear"], bundle.weights["increments"])
-    return Kernel(bundle.config, {n: w for n, w in bundle.weights.items() if not n.startswith("fallback.")})
+    return kernel_of(bundle.config, {n: w for n, w in bundle.weights.items() if not n.startswith("fallback.")})
 
 
 def _fallback(bundle: Bundle) -> Baseline:

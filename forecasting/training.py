@@ -1,10 +1,11 @@
-"""Fit one network: choose how long to train on the validation tail, then train that long on everything.
+"""Fit a network: choose how long to train on the validation tail, then train that long on everything.
 
-Two stages of equal making. *choose* trains on what lies before the tail, measures the averaged weights on the tail as
-it goes, and gives the number of steps, calibration and validation scores. *refit* trains anew on all of the panel
-for that number of steps. Given `steps`, data and seed, the weights come out the same to the bit on one machine; given
-minutes, the pace of the first steps is measured and the number of steps that fits is recorded; should the machine turn
-slower, the clock ends the first stage early and the manifest says so.
+*choose* trains one network on what lies before the tail, measures the averaged weights on the tail as it goes, and
+gives the number of steps, calibration and validation scores. *refit* trains each member of the ensemble anew on all of
+the panel for that number of steps; what one member was seen to do, the mean of several does no worse. Given `steps`,
+data and seed, the weights come out the same to the bit on one machine; given minutes, the pace of the first steps is
+measured and the number of steps that fits is recorded; should the machine turn slower, the clock ends the choosing
+early and the manifest says so.
 """
 
 import logging
@@ -27,6 +28,7 @@ from forecasting import baselines, longroll
 from forecasting.bundle import Bundle
 from forecasting.config import NETWORKS, ModelConfig
 from forecasting.conformal import Calibration
+from forecasting.kernel import stacked
 from forecasting.longroll import LongRoll
 from forecasting.module import ForecastModule
 from forecasting.panel import Panel
@@ -50,6 +52,7 @@ CHECKS = 12  # looks at the validation tail in one fit
 PATIENCE = 4  # of them without improvement end it
 LANES = 96  # series read side by side in one step; a third of it when there are few, for more steps
 FEW = 24  # series
+SEEDS_APART = 1_000_003  # between the members of an ensemble: no two trainings share one
 MIXED = 0.5  # share of lanes that are mixed with another series
 SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks, scores and start-up
 GRACE = 5.0  # seconds beyond its share that a stage may take
@@ -107,17 +110,17 @@ def fit(
         (tell or _nobody)(reason)
     steps = spec.steps or _steps_that_fit(past, config, spec)
     run = _Run(spec, config, steps, progress, run_dir, resume, tuple(loggers))
+    one = replace(config, members=1)
     best, clock = Best(), Clock(np.inf if spec.steps else GRACE + 0.7 * 60 * spec.max_minutes)
     run.stage("choose", past, steps, [best, clock], _tail_chunks(panel, tail, config))
-    chooser = _bundle(config, best.weights, past)
+    chooser = _bundle(one, best.weights, past)
     seen = roll_through(chooser, panel, tail)
-    share = trust(seen, config)
-    weights = tempered(chooser.weights, config, share)
-    chooser = replace(chooser, weights=weights, calibration=calibrated(seen, config, share))
+    share = trust(seen, one)
+    weights = tempered(chooser.weights, one, share)
+    chooser = replace(chooser, weights=weights, calibration=calibrated(seen, one, share))
     validation = validate([chooser], panel, tail, spec.season, spec.horizon)
     rolled = longroll.check(chooser, panel, tail, chunk_length(past))
-    module = run.stage("refit", panel, best.step, [], None)
-    bundle = _bundle(config, tempered(module.network.export(), config, share), panel)
+    bundle = run.refit(panel, best.step, share)
     seconds = time.monotonic() - started
     made = {"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds, "trust": share.tolist()}
     made["rule"] = list(choice.reasons)
@@ -143,9 +146,7 @@ def refit(panel: Panel, bundle: Bundle, progress: Progress | None = None) -> Bun
     made = bundle.manifest
     spec = TrainingSpec(bundle.config.kind, bundle.config.season, bundle.config.horizon, seed=made["seed"])
     run = _Run(spec, bundle.config, made["steps"], progress, None, False, ())
-    module = run.stage("refit", panel, made["chosen_steps"], [], None)
-    weights = tempered(module.network.export(), bundle.config, np.array(made["trust"]))
-    again = _bundle(bundle.config, weights, panel)
+    again = run.refit(panel, made["chosen_steps"], np.array(made["trust"]))
     return replace(again, calibration=bundle.calibration, manifest=made)
 
 
@@ -200,19 +201,36 @@ class _Run:
     run_dir: Path | None
     resume: bool
     loggers: tuple[Logger, ...]
+    taken: int = 0  # steps of all stages so far
+
+    def refit(self, panel: Panel, stop: int, share: np.ndarray) -> Bundle:
+        """Every member trained on all of `panel` up to step `stop`, from a seed of its own."""
+        members = []
+        for member in range(self.config.members):
+            name = "refit" if member == 0 else f"refit-{member + 1}"
+            module = self.stage(name, panel, stop, [], None, member)
+            members.append(tempered(module.network.export(), self.config, share))
+        return _bundle(self.config, stacked(members), panel)
 
     def stage(
-        self, name: str, panel: Panel, stop: int, callbacks: list[Callback], tail: list[Chunk] | None
+        self,
+        name: str,
+        panel: Panel,
+        stop: int,
+        callbacks: list[Callback],
+        tail: list[Chunk] | None,
+        member: int = 0,
     ) -> ForecastModule:
         """Train on `panel` up to step `stop` of the schedule. The module comes back with averaged weights."""
-        torch.manual_seed(self.spec.seed)
+        seed = self.spec.seed + SEEDS_APART * member
+        torch.manual_seed(seed)
         module = ForecastModule(self.config, self.steps)
-        module.lanes = lanes(panel, self.config, self.spec.seed)
+        module.lanes = lanes(panel, self.config, seed)
         folder = self.run_dir / name if self.run_dir else None
         last = folder / "last.ckpt" if folder else None
         trainer = Trainer(
             max_steps=stop,
-            callbacks=[*callbacks, *self._callbacks(name, stop, folder, tail is not None)],
+            callbacks=[*callbacks, *self._callbacks(name, stop, folder, tail is not None, member)],
             logger=list(self.loggers) or False,
             val_check_interval=max(1, self.steps // CHECKS) if tail else None,
             check_val_every_n_epoch=None,
@@ -230,14 +248,16 @@ class _Run:
         if tail:
             looks = DataLoader(_Listed(tail), batch_size=None, collate_fn=_as_it_is)
         trainer.fit(module, module.lanes, looks, ckpt_path=resumed, weights_only=True)
+        self.taken += trainer.global_step
         return module
 
-    def _callbacks(self, name: str, stop: int, folder: Path | None, watched: bool) -> list[Callback]:
+    def _callbacks(self, name: str, stop: int, folder: Path | None, watched: bool, member: int) -> list[Callback]:
         callbacks: list[Callback] = [Averaging()]
         if watched:
             callbacks.append(Stopping("val_loss", patience=PATIENCE))
         if self.progress:
-            callbacks.append(Reporting(self.progress, name, stop))
+            left = 1 + self.config.members if watched else self.config.members - member
+            callbacks.append(Reporting(self.progress, name, self.taken, self.taken + left * stop))
         if folder:  # after a look where there are looks, so that none is lost to a kill
             every = None if watched else max(1, self.steps // CHECKS)
             callbacks.append(
@@ -314,18 +334,15 @@ class Stopping(EarlyStopping):
 
 
 class Reporting(Callback):
-    """Tells whoever waits how far it is."""
+    """Tells whoever waits how far it is: steps of all stages, of those that are still expected."""
 
-    def __init__(self, progress: Progress, stage: str, steps: int) -> None:
-        self.progress, self.stage, self.steps = progress, stage, steps
+    def __init__(self, progress: Progress, stage: str, before: int, total: int) -> None:
+        self.progress, self.stage, self.before, self.total = progress, stage, before, total
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.progress(self.stage, trainer.global_step, self.steps)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.progress(self.stage, self.steps, self.steps)
+        self.progress(self.stage, self.before + trainer.global_step, self.total)
 
 
 def _tail_chunks(panel: Panel, tail: np.ndarray, config: ModelConfig) -> list[Chunk]:
@@ -339,7 +356,10 @@ def _tail_chunks(panel: Panel, tail: np.ndarray, config: ModelConfig) -> list[Ch
 
 
 def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec) -> int:
-    """Steps of each stage that fit into the minutes, from the pace of some steps of a network that is thrown away."""
+    """Steps of each training (the choosing, and every member) that fit into the minutes.
+
+    From the pace of some steps of a network that is thrown away.
+    """
     torch.manual_seed(spec.seed)
     module = ForecastModule(config, 100)
     optimiser = torch.optim.AdamW(module.parameters())
@@ -352,4 +372,4 @@ def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec) -> in
         loss.backward()
         optimiser.step()
         taken.append(time.perf_counter() - begun)
-    return max(10, int(60 * spec.max_minutes * SHARE_OF_TIME / 2 / float(np.median(taken[2:]))))
+    return max(10, int(60 * spec.max_minutes * SHARE_OF_TIME / (1 + config.members) / float(np.median(taken[2:]))))

@@ -1,5 +1,7 @@
 """One arithmetic, two implementations: torch over sequences, NumPy over steps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from forecasting import baselines, networks
 from forecasting.bundle import Bundle
 from forecasting.config import NETWORKS, RECURRENT, ModelConfig
 from forecasting.conformal import Calibration
-from forecasting.kernel import Kernel
+from forecasting.kernel import Kernel, stacked
 from forecasting.panel import Panel
 from forecasting.rolling import Roller
 from forecasting.windows import ChunkReader
@@ -64,6 +66,24 @@ def test_observing_one_value_at_a_time_equals_reading_the_sequence_at_once(kind:
     # the rolled state's first anchor closes the second full window of the context
     at_once, scale = read_at_once(net, panel, net.config.window, length - net.config.window)
     assert np.abs((rolled - at_once) / scale[..., None]).max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_an_ensemble_forecasts_the_mean_of_its_members_and_rolls_each_of_them(kind: str) -> None:
+    config = replace(tiny(kind), members=3)
+    panel = Panel.of([np.sin(np.arange(60.0) / 3) + i for i in range(4)])
+    alone = [bundle(network(tiny(kind), seed), panel) for seed in range(3)]
+    weights = stacked([{n: w for n, w in one.weights.items() if n[:8] != "fallback"} for one in alone])
+    together = Bundle(config, weights | baselines.fallback(config, panel), alone[0].calibration)
+
+    def rolled(model: Bundle) -> np.ndarray:
+        roller = Roller(model)
+        state = roller.start(panel.window(np.full(4, 40), config.context), np.full(4, 39))
+        for step in range(40, 60):
+            roller.fold(state, np.arange(4), np.full(4, step), panel.window(np.full(4, step + 1), 1)[:, 0])
+        return roller.forecast(state, np.arange(4))
+
+    np.testing.assert_allclose(rolled(together), np.mean([rolled(one) for one in alone], 0), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
