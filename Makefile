@@ -3,7 +3,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.rollcast-installed
-EXTRAS := train,pipelines,postgres,dev
+EXTRAS := train,pipelines,classical,postgres,dev
 PIP_ARGS ?=
 TEST_ARGS ?=
 BENCHMARKS := $(filter-out _%,$(basename $(notdir $(wildcard benchmarks/*.py))))

@@ -135,10 +135,12 @@ class Scores:
             rows.append({"horizon_step": step + 1} | {name: _number(value) for name, value in measures.items()})
         return rows
 
-    def by_series(self, ids: tuple[str, ...], reference: "Reference") -> list[dict[str, Any]]:
-        """MASE, sMAPE and coverage of each series, worst MASE first."""
-        mase, smape = self.mean("absolute") / reference.unit, self.mean("smape")
-        inside = {percent: self.mean(f"inside_{percent}") for percent in INTERVALS}
+    def by_series(
+        self, ids: tuple[str, ...], reference: "Reference", horizon: int | None = None
+    ) -> list[dict[str, Any]]:
+        """MASE, sMAPE and coverage of each series over the first `horizon` steps, worst MASE first."""
+        mase, smape = self.mean("absolute", horizon) / reference.unit, self.mean("smape", horizon)
+        inside = {percent: self.mean(f"inside_{percent}", horizon) for percent in INTERVALS}
         order = np.argsort(-np.nan_to_num(mase, nan=-np.inf))
         return [
             {"unique_id": ids[i], "mase": _number(mase[i]), "smape": _number(smape[i])}

@@ -20,6 +20,7 @@ from forecasting.scaling import fill
 
 MOST_FORECASTS = 20_000  # of a backtest whose number of origins was not given
 Progress = Callable[[int, int], None]  # origins done, origins in all
+Watch = Callable[[int, np.ndarray, np.ndarray], None]  # origin k, its quantiles (n, H, L), what came after (n, H)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,19 @@ class Origins:
 
     def __len__(self) -> int:
         return self.stops.shape[1]
+
+    @classmethod
+    def of(cls, stops: np.ndarray) -> "Origins":
+        """Origins at ascending stops (n, O); a stop that repeats the one before is no further origin."""
+        return cls(stops, np.diff(stops, axis=1, prepend=-1) > 0)
+
+    def at(self, positions: np.ndarray) -> "Origins":
+        """Some of these origins."""
+        return Origins.of(self.stops[:, positions])
+
+    def of_series(self, rows: np.ndarray) -> "Origins":
+        """The origins of some series, in the order asked for."""
+        return Origins(self.stops[rows], self.chosen[rows])
 
 
 def rolling_origins(
@@ -50,9 +64,12 @@ def rolling_origins(
     most = int((last - first).max(initial=0)) + 1
     count = min(most, count or max(1, MOST_FORECASTS // max(1, len(panel))))
     shares = np.linspace(0, 1, count) if count > 1 else np.zeros(1)
-    stops = first[:, None] + np.rint((last - first)[:, None] * shares).astype(np.int64)
-    chosen = np.diff(stops, axis=1, prepend=-1) > 0
-    return Origins(stops, chosen)
+    return Origins.of(first[:, None] + np.rint((last - first)[:, None] * shares).astype(np.int64))
+
+
+def spread(origins: int, count: int) -> np.ndarray:
+    """(at most `count`,) positions among so many origins: evenly spread, the first and the last among them."""
+    return np.unique(np.rint(np.linspace(0, origins - 1, min(count, origins))).astype(np.int64))
 
 
 def actuals(panel: Panel, origins: Origins, k: int, horizon: int) -> np.ndarray:
@@ -61,8 +78,13 @@ def actuals(panel: Panel, origins: Origins, k: int, horizon: int) -> np.ndarray:
     return np.where(origins.chosen[:, k, None], after, np.nan)
 
 
-def evaluate(bundle: Bundle, panel: Panel, origins: Origins, progress: Progress | None = None) -> Scores:
-    """Scores of one model, rolled from its context before the first origin through all of them."""
+def evaluate(
+    bundle: Bundle, panel: Panel, origins: Origins, progress: Progress | None = None, watch: Watch | None = None
+) -> Scores:
+    """Scores of one model, rolled from its context before the first origin through all of them.
+
+    `watch` is shown every origin's forecasts, warming series answered by the fallback, as they are scored.
+    """
     roller = Roller(bundle)
     horizon, rows = bundle.config.horizon, np.arange(len(panel))
     scores = Scores.empty(len(panel), horizon, bundle.config.levels)
@@ -71,8 +93,11 @@ def evaluate(bundle: Bundle, panel: Panel, origins: Origins, progress: Progress 
         if k:
             advance(roller, state, panel, origins.stops[:, k - 1], origins.stops[:, k])
         quantiles, warming = answer(roller, state, rows)
-        scores.add(quantiles, actuals(panel, origins, k, horizon))  # only now is the future looked at
+        actual = actuals(panel, origins, k, horizon)  # only now is the future looked at
+        scores.add(quantiles, actual)
         scores.warming += int((warming & origins.chosen[:, k]).sum())
+        if watch:
+            watch(k, quantiles, actual)
         if progress:
             progress(k + 1, len(origins))
     return scores

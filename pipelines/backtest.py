@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from data import models
-from data.errors import Conflict, InvalidInput
+from data.errors import InvalidInput
 from forecasting import backtest as engine
 from forecasting.backtest import Origins
 from forecasting.bundle import Bundle
-from forecasting.config import BASELINES, KINDS, NETWORKS
+from forecasting.classical import CLASSICAL
+from forecasting.config import KINDS, NETWORKS
 from forecasting.panel import Panel
-from pipelines import known, registered
+from pipelines import entrants, known, remarks, train
+from pipelines.allowance import Allowance
+from pipelines.comparison import Comparison
 from pipelines.console import Report
 from pipelines.history import History, read_history
-from pipelines.train import refit
+from pipelines.train import TrainRequest
 from pipelines.workspace import Workspace
 
 DEFAULT_LAST = 0.2
+DEFAULT_CLASSICAL_MINUTES = 5.0
 ALWAYS = ("naive", "seasonal_naive")  # scored when nobody says which models
+COMPARABLE = (*KINDS, *CLASSICAL)
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class BacktestRequest:
-    """What to score. Without `split` and `last`: the source's own test part, else the last fifth of each series."""
+    """What to score. Without `split` and `last`: the source's own test part, else the last fifth of each series.
+
+    train_missing      train networks that were asked for and never were, each for `max_minutes` or `steps`; keep none
+    classical_minutes  time that each of ets and theta may take
+    """
 
     dataset: str
     models: tuple[str, ...] | None = None
@@ -36,22 +46,41 @@ class BacktestRequest:
     last: float | None = None
     origins: int | None = None
     horizon: int | None = None
+    train_missing: bool = False
+    max_minutes: float | None = None
+    steps: int | None = None
+    classical_minutes: float = DEFAULT_CLASSICAL_MINUTES
+
+    def training(self, kind: str) -> TrainRequest:
+        """How a missing network of this kind is trained."""
+        return TrainRequest(self.dataset, kind, self.max_minutes, self.steps)
 
 
 @dataclass(frozen=True)
 class Backtested:
-    """Scores by model kind, each over the same origins; `notes` says where a model had to be fitted again."""
+    """Scores by model kind, each over the same origins but for ets and theta, which meet at most three of them.
+
+    metrics              by kind; `origins` among them says how many, 0 where a model's time ran out
+    same_origins         where some met fewer: every model once more on just those; else None
+    notes                what a reader should know: where a model was fitted again, trained now or left out
+    command              gives the same comparison again
+    history, comparison  what lies behind the figures, for the report; no part of the JSON
+    """
 
     dataset: str
     part: str
     origins: int
     horizon: int
     metrics: dict[str, dict[str, Any]]
-    notes: tuple[str, ...] = ()
+    same_origins: dict[str, Any] | None
+    notes: tuple[str, ...]
+    command: str
+    history: History = field(repr=False, compare=False)
+    comparison: Comparison = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         about = {"dataset": self.dataset, "part": self.part, "origins": self.origins, "horizon": self.horizon}
-        return {**about, "metrics": self.metrics, "notes": list(self.notes)}
+        return {**about, "metrics": self.metrics, "same_origins": self.same_origins, "notes": list(self.notes)}
 
 
 @dataclass(frozen=True)
@@ -72,26 +101,74 @@ def backtest(workspace: Workspace, request: BacktestRequest, moved: Report, say:
 
     Raises:
         NotFound: there is no such dataset.
-        InvalidInput: an unknown model, a part or horizon that does not exist.
-        Conflict: a network that was never trained.
+        InvalidInput: an unknown model, a senseless option, a part or horizon that does not exist.
+        Conflict: a network that was never trained and may not be trained now, or a method that is not installed.
     """
+    check(request)
     history = read_history(workspace, request.dataset)
     scored = choose_part(history, request)
     kinds = choose_models(workspace, history, request.models)
     horizon = choose_horizon(history, scored, request.horizon)
     origins = choose_origins(scored, horizon, request.origins)
-    season = history.dataset.season
-    reference = engine.reference(scored.panel, origins, season, horizon)
+    entrants.check(workspace, history, kinds, request.train_missing)
+    comparison = Comparison.of(scored.panel, origins, history.dataset.season, horizon, kinds)
     notes: list[str] = []
-    metrics = {}
+    trained: dict[str, int] = {}
+    past = scored.panel.head(scored.first)
     for number, kind in enumerate(kinds):
-        bundle = model_for(workspace, history, scored, kind, notes, moved)
-        check_reach(bundle, horizon)
         moving = steps_of(moved, number, len(kinds), kind)
-        metrics[kind] = engine.evaluate(bundle, scored.panel, origins, moving).summary(reference, horizon)
+        if kind in CLASSICAL:
+            comparison.enter_classical(kind, Allowance(request.classical_minutes), moving)
+            continue
+        entrant = entrants.enter(workspace, history, past, scored.seen, request.training(kind), moved)
+        check_reach(entrant.bundle, horizon)
+        notes += [entrant.note] if entrant.note else []
+        if entrant.unregistered:
+            trained[kind] = entrant.bundle.manifest["steps"]
+        comparison.enter(kind, entrant.made, entrant.bundle, moving)
+    notes += remarks.about_trained(trained) + remarks.about_classical(comparison, request.classical_minutes)
     for note in notes:
         say(note)
-    return Backtested(request.dataset, scored.label, len(origins), horizon, metrics, tuple(notes))
+    return Backtested(
+        dataset=request.dataset,
+        part=scored.label,
+        origins=len(comparison.full.origins),
+        horizon=horizon,
+        metrics=comparison.metrics(),
+        same_origins=on_same_origins(comparison),
+        notes=tuple(notes),
+        command=command(request, kinds, scored, len(origins), horizon),
+        history=history,
+        comparison=comparison,
+    )
+
+
+def check(request: BacktestRequest) -> None:
+    """Raises InvalidInput for options that cannot be meant."""
+    if not request.train_missing and (request.steps, request.max_minutes) != (None, None):
+        raise InvalidInput("--steps and --max-minutes say how long to train a missing network; add --train-missing")
+    train.check(request.training("lstm"))
+    if not 0 < request.classical_minutes <= 10_000:
+        raise InvalidInput(f"--classical-minutes is {request.classical_minutes:g}; ask for a time between 0 and 10000")
+
+
+def on_same_origins(comparison: Comparison) -> dict[str, Any] | None:
+    """Every model on the few origins, where some met no others."""
+    if not comparison.uneven:
+        return None
+    return {"origins": len(comparison.few.origins), "metrics": comparison.metrics_on_few()}
+
+
+def command(request: BacktestRequest, kinds: tuple[str, ...], scored: Scored, origins: int, horizon: int) -> str:
+    """The command line that gives the same comparison again, every choice spelled out."""
+    part = ["--split", "test"] if scored.seen == "split" else ["--last", f"{1 - float(scored.seen):.6g}"]
+    words = ["rollcast", "backtest", request.dataset, "--models", ",".join(kinds), *part]
+    words += ["--origins", str(origins), "--horizon", str(horizon)]
+    if request.train_missing:
+        words += ["--train-missing"]
+        words += ["--steps", str(request.steps)] if request.steps is not None else []
+        words += ["--max-minutes", f"{request.max_minutes:g}"] if request.max_minutes is not None else []
+    return shlex.join(words)
 
 
 def choose_part(history: History, request: BacktestRequest) -> Scored:
@@ -124,10 +201,10 @@ def choose_models(workspace: Workspace, history: History, asked: tuple[str, ...]
         kinds = {row.kind for row in models.models(workspace.engine, history.dataset.id)}
         return (*(kind for kind in NETWORKS if kind in kinds), *ALWAYS)
     for kind in asked:
-        if kind not in KINDS:
-            raise InvalidInput(f"there is no model named {kind!r}; choose from {', '.join(KINDS)}")
+        if kind not in COMPARABLE:
+            raise InvalidInput(f"there is no model named {kind!r}; choose from {', '.join(COMPARABLE)}")
     if not asked:
-        raise InvalidInput(f"--models names no model; choose from {', '.join(KINDS)}")
+        raise InvalidInput(f"--models names no model; choose from {', '.join(COMPARABLE)}")
     return tuple(dict.fromkeys(asked))
 
 
@@ -150,26 +227,6 @@ def choose_origins(scored: Scored, horizon: int, count: int | None) -> Origins:
         raise InvalidInput(f"--origins is {count}; ask for one or more")
     end = np.maximum(scored.panel.lengths, scored.first + horizon)
     return engine.rolling_origins(scored.panel, scored.first, horizon, count, end)
-
-
-def model_for(
-    workspace: Workspace, history: History, scored: Scored, kind: str, notes: list[str], moved: Report
-) -> Bundle:
-    """A model of this kind that never saw the scored part: registered, or fitted now to the part before."""
-    past = scored.panel.head(scored.first)
-    if kind in BASELINES:
-        return engine.baseline(kind, past, history.dataset.season, history.dataset.horizon)
-    rows = [row for row in models.models(workspace.engine, history.dataset.id) if row.kind == kind]
-    if not rows:
-        name = history.dataset.name
-        raise Conflict(f"dataset {name!r} has no {kind} yet; run `rollcast train {name} --model {kind}` first")
-    bundle = registered.load(workspace, history.dataset, rows[-1].version)
-    if known.never_saw(bundle.manifest, history, scored.seen):
-        return bundle
-    notes.append(
-        f"{kind} version {rows[-1].version} has seen the scored part: a copy was fitted to what lies before it"
-    )
-    return refit(past, bundle, moved)
 
 
 def check_reach(bundle: Bundle, horizon: int) -> None:

@@ -116,7 +116,10 @@ def backtest(
     name: Name,
     models: Annotated[
         str | None,
-        typer.Option(help="Comma-separated kinds, such as lstm,naive; else all registered and two baselines."),
+        typer.Option(
+            help="Comma-separated from lstm, gru, rnn, mlp, cnn, naive, seasonal_naive, drift, ets and theta; "
+            "else all registered and two baselines."
+        ),
     ] = None,
     split: Annotated[str | None, typer.Option(help="test: score the source's own test part.")] = None,
     last: Annotated[
@@ -124,19 +127,40 @@ def backtest(
     ] = None,
     origins: Annotated[int | None, typer.Option(help="How many rolling origins.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Steps to score; at most the dataset's horizon.")] = None,
+    train_missing: Annotated[
+        bool,
+        typer.Option(
+            "--train-missing", help="Train networks that never were, for this comparison; none is registered."
+        ),
+    ] = False,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Train each missing network this long; 3 unless said.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Train each missing network exactly this many steps.")] = None,
+    classical_minutes: Annotated[float, typer.Option(help="Time that each of ets and theta may take.")] = 5.0,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", help="HTML file to draw; else one in runs/reports, none with --json.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Score models over past origins, rolled by the engine that serves."""
+    """Score models over past origins, rolled by the engine that serves, and draw a report."""
     from pipelines import backtest as backtesting
-    from pipelines import report
+    from pipelines import page, report
     from pipelines.console import progress, say
     from pipelines.workspace import open_workspace
 
     kinds = tuple(kind.strip() for kind in models.split(",") if kind.strip()) if models is not None else None
-    request = backtesting.BacktestRequest(name, kinds, split, last, origins, horizon)
+    request = backtesting.BacktestRequest(
+        name, kinds, split, last, origins, horizon, train_missing, max_minutes, steps, classical_minutes
+    )
+    if report_file is not None:
+        page.check_path(report_file)
+    workspace = open_workspace()
     with progress(f"backtest {name}") as moved:
-        result = backtesting.backtest(open_workspace(), request, moved, say)
+        result = backtesting.backtest(workspace, request, moved, say)
     report.backtested(result, json)
+    if report_file is not None or not json:
+        say(f"report written to {page.write(result, report_file or page.usual_path(workspace.settings, name))}")
 
 
 @app.command()

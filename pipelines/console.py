@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+NOT_KNOWN = "n/a"  # a figure that was asked for and could not be had
+
 Report = Callable[[float, float, str], None]  # done, total, a few words; called as often as one likes
 
 
@@ -48,7 +50,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_header=any(columns))
     for index, name in enumerate(columns):
-        numeric = all(isinstance(row[index], (int, float)) or row[index] is None for row in rows) and rows
+        numeric = all(isinstance(row[index], (int, float)) or row[index] in (None, NOT_KNOWN) for row in rows) and rows
         heading = name.replace("_", " ") if numeric else name  # may then break over two lines of a narrow terminal
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=index == 0, overflow="fold")
     for row in rows:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.console import cell, print_json, print_table, say
+from pipelines.console import NOT_KNOWN, cell, print_json, print_table, say
 
 if TYPE_CHECKING:
     from data.errors import GateRefused
@@ -56,13 +57,29 @@ def trained(result: Trained, json: bool) -> None:
 
 
 def backtested(result: Backtested, json: bool) -> None:
-    """Scores over past origins, best first."""
+    """Scores over past origins, best first; where some models met fewer origins, all of them on those as well."""
     if json:
         print_json(result.to_dict())
         return
-    ranked = sorted(result.metrics.items(), key=lambda item: by_mase(item[1]["mase"]))
-    rows = [[name, *(values.get(metric) for metric in METRICS)] for name, values in ranked]
-    print_table(["model", *METRICS], rows, f"{result.dataset}: {result.origins} origins, horizon {result.horizon}")
+    scores(result.metrics, f"{result.dataset}: {result.origins} origins, horizon {result.horizon}")
+    if result.same_origins:
+        scores(result.same_origins["metrics"], f"every model on the same {result.same_origins['origins']} origins")
+
+
+def scores(metrics: dict[str, dict[str, Any]], title: str) -> None:
+    """Models as rows; those scored on fewer origins stand below, because their figures do not compare."""
+    columns = ("origins", *METRICS)
+    print_table(["model", *columns], [[name, *score_cells(row, columns)] for name, row in ranked(metrics)], title)
+
+
+def ranked(metrics: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Most origins first, then lowest MASE."""
+    return sorted(metrics.items(), key=lambda item: (-item[1]["origins"], by_mase(item[1]["mase"])))
+
+
+def score_cells(row: dict[str, Any], columns: Sequence[str]) -> list[Any]:
+    """One model's figures; n/a for all of them where its time ran out."""
+    return [row.get(column) if row["origins"] else NOT_KNOWN for column in columns]
 
 
 def promoted(result: Promoted, json: bool) -> None:

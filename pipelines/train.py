@@ -175,3 +175,14 @@ def refit(panel: Panel, bundle: Bundle, moved: Report) -> Bundle:
     return training.refit(
         panel, bundle, lambda stage, done, total: moved(done, total, f"{bundle.config.kind}: {stage}")
     )
+
+
+def fit_unregistered(history: History, past: Panel, request: TrainRequest, moved: Report) -> Bundle:
+    """A network fitted to an earlier part of a history for a comparison: no checkpoint, no log, no version."""
+    from forecasting import training
+
+    quiet()
+    tail, season, horizon = validation_tail(history, past), history.dataset.season, history.dataset.horizon
+    minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
+    spec = training.TrainingSpec(request.model, season, horizon, minutes, request.steps, request.seed, tail)
+    return training.fit(past, spec, lambda stage, done, total: moved(done, total, f"{request.model}: {stage}")).bundle

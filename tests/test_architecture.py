@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = ["data", "forecasting", "pipelines", "service"]
-HEAVY = ["torch", "lightning", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake"]
+HEAVY = ["torch", "lightning", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake", "statsforecast"]
 
 BLOCKED_IMPORTS = """
 import importlib, sys
