@@ -17,6 +17,7 @@ REASONS = {
     "deltalake": "exact: minor releases have changed what merge and vacuum do",
     "fastapi": "the newest that Prefect 3.8's server can be imported with",
     "mlflow-skinny": "the last 3.17; `mlflow` itself is five times larger and not needed",
+    "pandas": "below 3, as statsforecast asks",
     "polars": "moves with deltalake",
     "prefect": "3.9 asks for newer certificates than are published, and caps FastAPI just as low",
     "pytorch-lightning": "never 2.6.2 or 2.6.3: those two were malicious",

@@ -145,7 +145,7 @@ def backtest(
 ) -> None:
     """Score models over past origins, rolled by the engine that serves, and draw a report."""
     from pipelines import backtest as backtesting
-    from pipelines import page, report
+    from pipelines import report
     from pipelines.console import progress, say
     from pipelines.workspace import open_workspace
 
@@ -153,13 +153,16 @@ def backtest(
     request = backtesting.BacktestRequest(
         name, kinds, split, last, origins, horizon, train_missing, max_minutes, steps, classical_minutes
     )
+    drawn = report_file is not None or not json
+    if drawn:
+        from pipelines import page
     if report_file is not None:
         page.check_path(report_file)
     workspace = open_workspace()
     with progress(f"backtest {name}") as moved:
         result = backtesting.backtest(workspace, request, moved, say)
     report.backtested(result, json)
-    if report_file is not None or not json:
+    if drawn:
         say(f"report written to {page.write(result, report_file or page.usual_path(workspace.settings, name))}")
 
 

@@ -70,3 +70,25 @@ def test_gaps_are_rolled_and_their_targets_left_out() -> None:
     scores = backtest.evaluate(tiny_bundle("lstm", panel), panel, origins)
     assert np.isfinite(scores.sums["absolute"]).all()
     assert scores.sums["count"].sum() == sum(5 - np.isnan(series[s : s + 5]).sum() for s in origins.stops[0])
+
+
+def test_a_few_origins_are_spread_from_the_first_to_the_last() -> None:
+    assert backtest.spread(50, 3).tolist() == [0, 24, 49]
+    assert backtest.spread(2, 3).tolist() == [0, 1]
+    assert backtest.spread(1, 3).tolist() == [0]
+    origins = backtest.Origins.of(np.array([[10, 11, 12, 13, 14], [5, 5, 6, 6, 7]]))
+    few = origins.at(np.array([0, 1, 4]))
+    assert few.stops.tolist() == [[10, 11, 14], [5, 5, 7]]
+    assert few.chosen.tolist() == [[True, True, True], [True, False, True]]
+    assert origins.of_series(np.array([1])).stops.tolist() == [[5, 5, 6, 6, 7]]
+
+
+def test_a_watcher_sees_what_is_scored() -> None:
+    panel = Panel.of([np.arange(60.0)])
+    origins = backtest.rolling_origins(panel, np.array([50]), horizon=3, count=2)
+    seen = []
+    bundle = backtest.baseline("naive", panel.head(np.array([50])), 1, 3)
+    backtest.evaluate(bundle, panel, origins, watch=lambda *what: seen.append(what))
+    assert [k for k, _, _ in seen] == [0, 1]
+    assert [quantiles[0, 0, 5] for _, quantiles, _ in seen] == [49, 56]
+    assert [actual.tolist() for _, _, actual in seen] == [[[50, 51, 52]], [[57, 58, 59]]]
