@@ -20,7 +20,7 @@ COLD_ANCHORS = 24  # anchors of a fresh lane that only warm the state
 class ForecastModule(LightningModule):
     """Trains one network; `steps` fixes the learning-rate schedule."""
 
-    def __init__(self, config: ModelConfig, steps: int, rate: float = 4e-3, keep: float = 0.5) -> None:
+    def __init__(self, config: ModelConfig, steps: int, rate: float = 4e-3, keep: float = 0.25) -> None:
         """`rate` is the highest learning rate; `keep` the share of anchors, drawn at each step, that the loss reads."""
         super().__init__()
         self.config, self.steps, self.rate, self.keep = config, steps, rate, keep
