@@ -1,0 +1,88 @@
+"""Training through the whole path, from a file to a registered network: blind to the future, the same anywhere."""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.settings import load_settings
+from data.sources import SourceOptions
+from forecasting import training
+from pipelines.ingest import ingest
+from pipelines.train import TrainRequest, train
+from pipelines.workspace import Workspace, open_workspace
+
+SEASON, HORIZON, STEPS = 6, 6, 120
+OPTIONS = SourceOptions(freq="1", season=SEASON, horizon=HORIZON)
+
+
+def wave(series: int, step: int) -> float:
+    return round(50 + 10 * math.sin(2 * math.pi * step / SEASON) + random.Random(1000 * series + step).gauss(0, 1), 3)
+
+
+def write(path: Path, future: list[list[float]]) -> str:
+    """Four series on integer steps: train, val, then `future` as the test part, by series."""
+    rows = ["unique_id,t,y,split"]
+    for series, ahead in enumerate(future):
+        known = [wave(series, step) for step in range(STEPS)]
+        parts = ["train"] * (STEPS - HORIZON) + ["val"] * HORIZON + ["test"] * HORIZON
+        for step, (value, part) in enumerate(zip([*known, *ahead], parts, strict=True), start=1):
+            rows.append(f"s{series},{step},{value},{part}")
+    path.write_text("\n".join(rows) + "\n")
+    return str(path)
+
+
+REAL = [[wave(series, STEPS + step) for step in range(HORIZON)] for series in range(4)]
+
+
+@pytest.fixture
+def workspace(home: Path) -> Workspace:
+    return open_workspace(load_settings(home=home, mlflow=False, database_url=f"sqlite:///{home / 'live.db'}"))
+
+
+@pytest.fixture
+def few_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of a tenth of the work: this is about what is read, not about accuracy."""
+    monkeypatch.setattr(training, "LANES", 6)
+    monkeypatch.setattr(training, "FEW", 1)
+
+
+@pytest.mark.usefixtures("few_lanes")
+@pytest.mark.parametrize("model", ["lstm", "mlp"])
+def test_shuffling_the_future_changes_nothing_that_was_trained_or_chosen(workspace, tmp_path, model):
+    futures = {
+        "real": REAL,
+        "shuffled": [random.Random(series).sample(values, HORIZON) for series, values in enumerate(REAL)],
+        "wild": [[1e6 * (-1) ** step for step in range(HORIZON)] for _ in REAL],
+    }
+    seen = set()
+    for number, (name, future) in enumerate(futures.items()):
+        ingest(workspace, write(tmp_path / f"{name}.csv", future), name, OPTIONS)
+        torch.manual_seed(number)  # nor does what the process did before
+        made = train(workspace, TrainRequest(name, model, steps=12, seed=3), lambda *_: None)
+        seen.add((made.digest, made.chosen_steps, json.dumps(made.validation, sort_keys=True)))
+    assert len(seen) == 1
+
+
+def test_the_same_steps_seed_and_data_give_the_same_digest_in_another_process(workspace, home, tmp_path):
+    ingest(workspace, write(tmp_path / "waves.csv", REAL), "waves", OPTIONS)
+    first, second = trained_elsewhere(home), trained_elsewhere(home)
+    assert (first["version"], second["version"]) == (1, 2)  # the second process trained too
+    assert first["digest"] == second["digest"]
+
+
+def trained_elsewhere(home: Path) -> dict:
+    """What `rollcast train` prints in a process of its own."""
+    words = ["train", "waves", "--steps", "10", "--seed", "3", "--json"]
+    environment = {**os.environ, "ROLLCAST_DATABASE_URL": f"sqlite:///{home / 'live.db'}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *words], env=environment, capture_output=True, text=True, timeout=150
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
