@@ -105,6 +105,8 @@ class Scores:
             "msis": _mean(self.mean("winkler", horizon) / unit),
             "coverage_80": float(sums["inside_80"].sum() / total),
             "coverage_95": float(sums["inside_95"].sum() / total),
+            "coverage_80_error": _clustered_error(sums["inside_80"], sums["count"]),
+            "coverage_95_error": _clustered_error(sums["inside_95"], sums["count"]),
             "skill": reference.skill(mase, horizon),
             "mae": _mean(self.mean("absolute", horizon)),
             "rmse": float(np.sqrt(sums["squared"].sum() / total)),
@@ -167,6 +169,17 @@ class Reference:
         """Share of seasonal naive's MASE that is saved."""
         other = _mean(self.seasonal_naive.mean("absolute", horizon) / self.unit)
         return 1 - mase / other if other > 0 else float("nan")
+
+
+def _clustered_error(inside: np.ndarray, count: np.ndarray) -> float:
+    """Standard error of the share Σ inside / Σ count, (n, H) each: errors of one series go together, so it is the
+    series that are the independent witnesses (Cochran 1977, §11.8). NaN for fewer than two of them."""
+    hit, tried = inside.sum(1), count.sum(1)
+    hit, tried = hit[tried > 0], tried[tried > 0]
+    if len(tried) < 2:
+        return float("nan")
+    departure = hit - tried * hit.sum() / tried.sum()
+    return float(np.sqrt(len(tried) / (len(tried) - 1) * (departure**2).sum()) / tried.sum())
 
 
 def _mean(values: np.ndarray) -> float:

@@ -66,6 +66,16 @@ def test_intervals_are_counted_and_measured() -> None:
     assert found["msis"] == pytest.approx(0.95 + 40 * (2 - 0.975) / 4, abs=1e-5)
 
 
+def test_the_error_of_a_coverage_counts_series_and_not_values() -> None:
+    certain = np.array(LEVELS)[None, None].repeat(4, 0).repeat(5, 1)  # 0.025 … 0.975, four series, five steps
+    scores = Scores.empty(4, 5, LEVELS)
+    scores.add(certain, np.repeat([[0.5], [0.5], [0.5], [2.0]], 5, 1))  # three series inside at every step, one never
+    summary = scores.summary(Reference(np.ones(4), scores, scores))
+    assert summary["coverage_80"] == 0.75
+    assert summary["coverage_80_error"] == 0.25  # sd of 1, 1, 1, 0 over the root of 4, though there are 20 values
+    assert scored(point([1.0]), [1.0])["coverage_80_error"] is None  # one series is no evidence of the spread
+
+
 def test_unknown_actual_values_are_left_out() -> None:
     assert scored(point([2.0, 5.0]), [1.0, float("nan")])["mae"] == 1.0
 
