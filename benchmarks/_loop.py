@@ -29,6 +29,11 @@ def workspace() -> Iterator[Workspace]:
 def trained(place: Workspace, source: str, options: SourceOptions, request: TrainRequest) -> Trained:
     """Ingest a source and fit a model to it."""
     ingest(place, source, request.dataset, options)
+    return fitted(place, request)
+
+
+def fitted(place: Workspace, request: TrainRequest) -> Trained:
+    """Fit a model to what was ingested."""
     with progress(f"train {request.dataset}") as moved:
         return train(place, request, moved)
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks._thresholds import shortfalls
+from data.errors import RollcastError
 
 Figures = dict[str, Any]
 
@@ -25,18 +26,54 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def finish(benchmark: str, figures: Figures, rows: Sequence[Sequence[str]], options: argparse.Namespace) -> None:
-    """Print what was measured; with --check leave with 1 when a figure falls short."""
+def add_training(options: argparse.ArgumentParser) -> None:
+    """What the benchmarks that train several times may be told."""
+    options.add_argument("--seeds", type=numbers, default=(0, 1, 2), help="comma-separated; one training for each")
+    options.add_argument("--minutes", type=float, help="of each training; else the product's default")
+    options.add_argument("--model", default="lstm", help="lstm, gru, rnn, mlp or cnn")
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers of an option, in the order given: "0,1,2"."""
+    return tuple(int(part) for part in text.split(","))
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Words of an option, in the order given: "weekly,hourly"."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def command(main: Callable[[], None]) -> None:
+    """Run a benchmark. What its user can put right is one sentence and exit code 2, never a traceback."""
+    try:
+        main()
+    except RollcastError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def finish(
+    benchmark: str,
+    figures: Figures,
+    rows: Sequence[Sequence[str]],
+    options: argparse.Namespace,
+    held_to: Mapping[str, Figures] | None = None,
+) -> None:
+    """Print what was measured; with --check leave with 1 when a figure falls short.
+
+    `held_to` names the bounds that figures are held to where they are not simply the benchmark's own.
+    """
     if options.json:
         print(json.dumps(figures))
     else:
         table = Table(*rows[0], title=f"benchmarks.{benchmark}")
         for row in rows[1:]:
             table.add_row(*row)
-        Console(width=110).print(table)
-    missed = shortfalls(benchmark, figures) if options.check else []
-    for sentence in missed:
-        print(f"{benchmark}: {sentence}", file=sys.stderr)
+        Console(width=140).print(table)
+    held_to = {benchmark: figures} if held_to is None else held_to
+    missed = [(name, said) for name, own in held_to.items() for said in shortfalls(name, own)] if options.check else []
+    for name, sentence in missed:
+        print(f"{name}: {sentence}", file=sys.stderr)
     sys.exit(1 if missed else 0)
 
 

@@ -1,0 +1,157 @@
+"""Any long file with a `split` column: what `rollcast train` and `backtest --split test` reach on its test part.
+
+    python -m benchmarks.competition FILE --horizon H --season M
+
+FILE is Parquet or CSV with unique_id, ds or t, y and split (train, val, test or unused). It is ingested into an empty
+home, trained on once for each seed, and scored; nothing of the test part is seen before. Stamps without an offset are
+taken as UTC. With --columns each of the columns named is forecast, as a series of its own.
+
+Keys of --json: for owa, mase, smape, wql, msis, coverage_80, coverage_95 the mean over seeds under the measure's name,
+MEASURE_least and MEASURE_most of them, seasonal_naive_MEASURE and naive_MEASURE; coverage_80_low, coverage_80_high and
+the same for 95 (95 % confidence interval, see `benchmarks._spread`), n (values scored), series; seconds and steps of
+training, also with _least and _most; mase_over_seasonal_naive; model, seeds, minutes (null: the product's default).
+"""
+
+from forecasting.threads import prepare
+
+prepare()
+
+import argparse  # noqa: E402  the processor's kernels are chosen before NumPy loads
+import re  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import numpy as np  # noqa: E402
+
+from benchmarks import _loop as loop  # noqa: E402
+from benchmarks import _spread as spread  # noqa: E402
+from benchmarks._columns import melted  # noqa: E402
+from benchmarks._published import TASKS, peers  # noqa: E402
+from benchmarks._run import Figures, add_training, command, finish, parser, words  # noqa: E402
+from benchmarks._thresholds import asked  # noqa: E402
+from data.errors import InvalidInput  # noqa: E402
+from data.sources import SourceOptions  # noqa: E402
+from pipelines.backtest import BacktestRequest  # noqa: E402
+from pipelines.console import say  # noqa: E402
+from pipelines.history import read_history  # noqa: E402
+from pipelines.ingest import ingest  # noqa: E402
+from pipelines.train import TrainRequest  # noqa: E402
+from pipelines.workspace import Workspace  # noqa: E402
+
+MEASURES = ("owa", "mase", "smape", "wql", "msis", "coverage_80", "coverage_95")
+NAMES = {"owa": "OWA", "mase": "MASE", "smape": "sMAPE", "wql": "WQL", "msis": "MSIS"}
+RIVALS = ("seasonal_naive", "naive")
+
+
+def measure(
+    file: Path, options: SourceOptions, chosen: argparse.Namespace, columns: Sequence[str] | None = None
+) -> Figures:
+    """Figures of one file: the model's over all seeds, and those of its rivals."""
+    dataset = re.sub(r"[^a-z0-9]+", "_", stem(file).lower()).strip("_") or "file"
+    with loop.workspace() as place:
+        source = melted(file, columns, place.settings.home / "columns.parquet") if columns else file
+        ingest(place, str(source), dataset, options)
+        counts = count(place, dataset, file)
+        runs: list[Figures] = []
+        scores: dict[str, Figures] = {}
+        for seed in chosen.seeds:
+            request = TrainRequest(dataset, chosen.model, max_minutes=chosen.minutes, seed=seed)
+            fitted = loop.fitted(place, request)
+            kinds = (chosen.model,) if scores else (chosen.model, *RIVALS)
+            scores |= loop.scored(place, BacktestRequest(dataset, kinds, split="test"))
+            runs.append(scores[chosen.model] | {"seconds": fitted.seconds, "steps": fitted.steps})
+            say(f"{dataset}, seed {seed}: " + ", ".join(f"{m} {spread.number(runs[-1][m])}" for m in MEASURES))
+    figures = spread.over_seeds(runs)
+    return {
+        **{key: value for key, value in figures.items() if key.startswith((*MEASURES, "seconds", "steps"))},
+        **{f"{rival}_{name}": scores[rival][name] for rival in RIVALS for name in MEASURES},
+        **intervals(figures, counts),
+        "mase_over_seasonal_naive": over(figures["mase"], scores["seasonal_naive"]["mase"]),
+        "n": int(figures["n"]),
+        "series": counts[0],
+        "model": chosen.model,
+        "seeds": list(chosen.seeds),
+        "minutes": chosen.minutes,
+    }
+
+
+def count(place: Workspace, dataset: str, file: Path) -> tuple[int, int]:
+    """Series, and forecasts of the test part that do not overlap. Raises InvalidInput where there is no such part."""
+    history = read_history(place, dataset)
+    if history.splits is None or not history.splits["test"].any():
+        raise InvalidInput("no row is marked test in a column named split, so nothing can be scored", source=str(file))
+    test = history.splits["test"][history.splits["test"] > 0]
+    return len(test), int(np.maximum(1, test // history.dataset.horizon).sum())
+
+
+def intervals(figures: Figures, counts: tuple[int, int]) -> Figures:
+    """The confidence interval of each coverage."""
+    found: Figures = {}
+    for name in ("coverage_80", "coverage_95"):
+        low, high = spread.sure_of(figures[name], figures[f"{name}_error"], *counts)
+        found |= {f"{name}_low": low, f"{name}_high": high}
+    return found
+
+
+def over(one: float | None, other: float | None) -> float | None:
+    """A ratio, where both are defined."""
+    return one / other if one is not None and other else None
+
+
+def rows(figures: Figures, benchmark: str | None) -> list[list[str]]:
+    """The table: a measure in each row, with peers and what is asked where the file is a known benchmark."""
+    seeds = len(figures["seeds"])
+    heads = [
+        f"{figures['model']}, {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}",
+        "least – most",
+        "seasonal naive",
+        "naive",
+    ]
+    table = [["measure", *heads, *(["published", "to reach", "stretch"] if benchmark else [])]]
+    for name in MEASURES:
+        if name in NAMES:
+            own, label = spread.number(figures[name]), NAMES[name]
+        else:
+            own, label = spread.held(*(figures[name + end] for end in ("", "_low", "_high"))), interval(name, figures)
+        rivals = (spread.number(figures[f"{rival}_{name}"]) for rival in RIVALS)
+        known = [peers(benchmark, name), *asked(benchmark, name)] if benchmark else []
+        table.append([label, own, spread.between(figures, name), *rivals, *known])
+    for name, label in (("seconds", "seconds of training"), ("steps", "steps")):
+        table.append([label, spread.number(figures[name]), spread.between(figures, name), *[""] * (len(table[0]) - 3)])
+    return table
+
+
+def interval(name: str, figures: Figures) -> str:
+    """The label of a coverage."""
+    return f"{name.removeprefix('coverage_')} % interval holds, n {figures['n']:,}"
+
+
+def stem(file: Path) -> str:
+    """A file's name without its endings."""
+    return file.name.partition(".")[0]
+
+
+def known(file: Path, horizon: int, season: int) -> str | None:
+    """The benchmark that a file of this name, forecast like this, is; None for any other."""
+    task = TASKS.get(stem(file))
+    return task.benchmark if task and (task.horizon, task.season) == (horizon, season) else None
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("file", type=Path, metavar="FILE")
+    options.add_argument("--horizon", type=int, required=True, help="steps to forecast")
+    options.add_argument("--season", type=int, required=True, help="steps of a season; 1 when there is none")
+    options.add_argument("--freq", help="such as 1h, 1d, 1 for integer steps; else inferred")
+    options.add_argument("--columns", type=words, help="comma-separated; forecast these, each as a series")
+    add_training(options)
+    chosen = options.parse_args()
+    source = SourceOptions(freq=chosen.freq, season=chosen.season, horizon=chosen.horizon, tz="UTC")
+    figures = measure(chosen.file, source, chosen, chosen.columns)
+    benchmark = known(chosen.file, chosen.horizon, chosen.season) if chosen.columns is None else None
+    held_to = {"competition": figures} | ({benchmark: figures} if benchmark else {})
+    finish("competition", figures, rows(figures, benchmark), chosen, held_to)
+
+
+if __name__ == "__main__":
+    command(main)
