@@ -3,13 +3,15 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.rollcast-installed
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.rollcast-installed
 EXTRAS := train,pipelines,classical,postgres,dev
 PIP_ARGS ?=
 TEST_ARGS ?=
-BENCHMARKS := $(filter-out _%,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHMARKS := $(filter-out _% competition,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-all demo serve bench clean
+.PHONY: help setup check format test test-all demo serve bench peers clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,9 +59,17 @@ demo: setup ## raw files to a rolling forecast, ending with a server on 127.0.0.
 serve: setup ## serve what has been promoted
 	$(BIN)/rollcast serve
 
-bench: setup ## print every benchmark's table
+bench: setup ## print the table of every benchmark that needs no file named; takes an hour or two
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
-clean: ## remove caches and build leftovers; keeps .venv and .rollcast
+peers: $(PEERS_STAMP) ## make .venv-peers, with the forecasters that benchmarks compare ours with
+
+$(PEERS_STAMP): benchmarks/peers.txt | $(STAMP)
+	@[ -x $(PEERS)/bin/python ] || $(BIN)/python -m venv $(PEERS)
+	@echo "installing the peers into $(PEERS); it takes some minutes and 1.7 GB"
+	@$(PEERS)/bin/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) --requirement benchmarks/peers.txt
+	@touch $@
+
+clean: ## remove caches and build leftovers; keeps .venv, .venv-peers and .rollcast
 	rm -rf build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './$(PEERS)/*' -prune -exec rm -rf {} +

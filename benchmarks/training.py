@@ -1,0 +1,124 @@
+"""How fast a training step is, how much memory training takes, and with --race how soon it is any good.
+
+*Step*: everything the product does for one (chunk, features, network, loss, backward, clipping, optimiser, averaging,
+reporting) in a real run of `fit`, against forward and backward of a bare nn.LSTM of the same shape, in turns: 48 lanes
+of 192 anchors, hidden 128, 2 layers, window 168, 48 steps × 11 levels. A rate is bare seconds over step seconds, the
+median over rounds. *Memory*: the peak of a process of its own that fits 100,000 series of 250 values, a few steps of
+both stages and all that comes around them.
+
+*Race*, in place of the two: one minute on M4 weekly and six on M4 hourly, OWA on the official test part, beside
+neuralforecast's LSTM with the same wall time, horizon and input size and its own default sizes. The peer lives in an
+environment that `make peers` makes; without it its column says so.
+
+Keys of --json: step_rate (as the product trains, against a bare float32 LSTM), step_rate_same_precision (against one in
+the product's own precision), step_rate_float32 (both float32), step_ms, step_float32_ms, bare_ms, bare_float32_ms,
+precision, lanes, anchors; peak_kb, and the peak by then before_kb (the values are there, training has not begun),
+choose_kb (the first stage is over), validation_kb (trust, calibration and validation are). With --race, for SET weekly
+and hourly: SET_owa, SET_seconds, SET_steps, SET_peer_owa, SET_peer_seconds, SET_peer_steps, peer_version, such as
+weekly_owa, weekly_seconds, hourly_owa, hourly_seconds.
+"""
+
+from forecasting.threads import prepare
+
+prepare()
+
+import json  # noqa: E402  the processor's kernels are chosen before NumPy loads
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+
+import numpy as np  # noqa: E402
+
+from benchmarks import _race, _turns  # noqa: E402
+from benchmarks._run import Figures, command, finish, parser  # noqa: E402
+from benchmarks._thresholds import asked, bounds  # noqa: E402
+from forecasting import training  # noqa: E402
+
+MINUTES = {"weekly": 1.0, "hourly": 6.0}
+MANY = {"series": 100_000, "length": 250, "season": 24, "horizon": 48, "steps": 4}
+
+
+def step_rates() -> Figures:
+    """A training step against the bare cells."""
+    precision = training.precision()
+    own, (lanes, anchors) = _turns.measured(precision)
+    plain = own if precision == _turns.PLAIN else _turns.measured(_turns.PLAIN)[0]
+    return {
+        "step_rate": middle(own[_turns.PLAIN] / own["step"]),
+        "step_rate_same_precision": middle(own[precision] / own["step"]),
+        "step_rate_float32": middle(plain[_turns.PLAIN] / plain["step"]),
+        "step_ms": 1e3 * middle(own["step"]),
+        "step_float32_ms": 1e3 * middle(plain["step"]),
+        "bare_ms": 1e3 * middle(own[precision]),
+        "bare_float32_ms": 1e3 * middle(own[_turns.PLAIN]),
+        "precision": precision,
+        "lanes": lanes,
+        "anchors": anchors,
+    }
+
+
+def middle(values: np.ndarray) -> float:
+    return float(np.median(values))
+
+
+def memory() -> Figures:
+    """The peak of a process of its own."""
+    words = [f"--{name}={value}" for name, value in MANY.items()]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks._memory", *words], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return Figures(json.loads(done.stdout))
+
+
+def step_rows(figures: Figures) -> list[list[str]]:
+    """The table of rates and memory."""
+    shape = f"{figures['lanes']} × {figures['anchors']}"
+    rates = (
+        (f"as it trains ({figures['precision']}), bare float32", "step_ms", "bare_float32_ms", "step_rate"),
+        (f"both {figures['precision']}", "step_ms", "bare_ms", "step_rate_same_precision"),
+        ("both float32", "step_float32_ms", "bare_float32_ms", "step_rate_float32"),
+    )
+    table = [["what", "training step", "bare nn.LSTM", "rate", "to reach"]]
+    for label, step, bare, rate in rates:
+        own, other = f"{figures[step]:.0f} ms", f"{figures[bare]:.0f} ms"
+        table.append([f"{shape}, {label}", own, other, f"{figures[rate]:.2f}", asked("training.step", rate)[0]])
+    what = f"peak memory, {MANY['series']:,} series × {MANY['length']} values, horizon {MANY['horizon']}"
+    most = next(bound.value for bound in bounds("training.memory", "peak_kb"))
+    table.append([what, gigabytes(figures["peak_kb"]), "", "", gigabytes(most)])
+    parts = {"before_kb": "before training", "choose_kb": "first stage over", "validation_kb": "validation over"}
+    return [*table, *([f"… {label}", gigabytes(figures[key]), "", "", ""] for key, label in parts.items())]
+
+
+def gigabytes(kilobytes: float) -> str:
+    return f"{kilobytes / 1e6:.2f} GB"
+
+
+def race_rows(figures: Figures) -> list[list[str]]:
+    """The table of the race."""
+    peer = f"neuralforecast {figures.get('peer_version', '')} LSTM".replace("  ", " ")
+    table = [["set", "Rollcast OWA", "seconds", "to reach", "within", peer, "seconds"]]
+    for name in MINUTES:
+        asks = (asked("training.race", f"{name}_{figure}")[0] for figure in ("owa", "seconds"))
+        other = [_race.ABSENT, ""]
+        if f"{name}_peer_owa" in figures:
+            other = [f"{figures[f'{name}_peer_owa']:.3f}", f"{figures[f'{name}_peer_seconds']:.0f}"]
+        table.append([name, f"{figures[f'{name}_owa']:.3f}", f"{figures[f'{name}_seconds']:.0f}", *asks, *other])
+    return table
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--race", action="store_true", help="accuracy by wall time, beside a peer, and nothing else")
+    options.add_argument("--minutes", type=float, help="of each race, to try it out; else 1 and 6")
+    options.add_argument("--seed", type=int, default=0)
+    chosen = options.parse_args()
+    figures: Figures = {}
+    if chosen.race:
+        for name, minutes in MINUTES.items():
+            figures |= _race.race(name, chosen.minutes or minutes, chosen.seed)
+        finish("training", figures, race_rows(figures), chosen, {"training.race": figures})
+    figures = memory() | step_rates()
+    finish("training", figures, step_rows(figures), chosen, {"training.step": figures, "training.memory": figures})
+
+
+if __name__ == "__main__":
+    command(main)
