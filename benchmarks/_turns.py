@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from forecasting import training
+from forecasting import rule, training
 from forecasting.config import ModelConfig, configure
 from forecasting.panel import Panel
 from forecasting.training import TrainingSpec, fit
@@ -20,6 +20,7 @@ from pipelines.train import quiet
 Precision = Literal["bf16-mixed", "32-true"]
 PLAIN: Precision = "32-true"
 SEASON, HORIZON, WINDOW, WIDTH, LAYERS = 24, 48, 168, 128, 2
+LANES, ANCHORS = 48, 192
 STEPS, BLOCK, ROUNDS = 100_000, 5, 15  # a schedule without a look in the part that is timed; steps in a turn; turns
 
 
@@ -89,7 +90,7 @@ def waves() -> Panel:
 
 def sized(*args: Any, **words: Any) -> ModelConfig:
     """The product's own settings, at the sizes that the bound speaks of."""
-    return replace(configure(*args, **words), window=WINDOW, hidden_size=WIDTH, num_layers=LAYERS)
+    return replace(configure(*args, **words), window=WINDOW, cycles=(SEASON,), hidden_size=WIDTH, num_layers=LAYERS)
 
 
 def measured(precision: Precision) -> tuple[dict[str, np.ndarray], tuple[int, int]]:
@@ -98,7 +99,9 @@ def measured(precision: Precision) -> tuple[dict[str, np.ndarray], tuple[int, in
     quiet()
     panel = waves()
     with ExitStack() as held:
-        held.enter_context(patch.object(training, "configure", sized))
+        held.enter_context(patch.object(rule, "configure", sized))
+        held.enter_context(patch.object(training, "LANES", LANES))
+        held.enter_context(patch.object(training, "chunk_length", lambda _: ANCHORS))
         held.enter_context(patch.object(training, "precision", lambda: precision))
         config = sized("lstm", SEASON, HORIZON, panel.lengths)
         batch, anchors = next(iter(training.lanes(panel, config, seed=0))).seen.shape
