@@ -42,3 +42,10 @@ def scored(place: Workspace, request: BacktestRequest) -> dict[str, dict[str, An
     """Measures by model."""
     with progress(f"backtest {request.dataset}") as moved:
         return backtest(place, request, moved, say).metrics
+
+
+def long_roll(fitted: Trained) -> dict[str, float | None]:
+    """Error of a state rolled for ten training chunks, relative to a fresh one's, and whether the gate lets it pass."""
+    found = fitted.long_roll or {}
+    ratio = found["mase"]["ratio"] if found.get("mase") else None
+    return {"long_roll": ratio, "long_roll_passed": float(found.get("passed", False))}

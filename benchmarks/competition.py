@@ -9,7 +9,9 @@ taken as UTC. With --columns each of the columns named is forecast, as a series 
 Keys of --json: for owa, mase, smape, wql, msis, coverage_80, coverage_95 the mean over seeds under the measure's name,
 MEASURE_least and MEASURE_most of them, seasonal_naive_MEASURE and naive_MEASURE; coverage_80_low, coverage_80_high and
 the same for 95 (95 % confidence interval, see `benchmarks._spread`), n (values scored), series; seconds and steps of
-training, also with _least and _most; mase_over_seasonal_naive; model, seeds, minutes (null: the product's default).
+training, also with _least and _most; long_roll (error of a state rolled for ten training chunks over a fresh one's, on
+the validation tail) and long_roll_passed (share of seeds that the gate lets pass); mase_over_seasonal_naive; model,
+seeds, minutes (null: the product's default).
 """
 
 from forecasting.threads import prepare
@@ -40,6 +42,7 @@ from pipelines.workspace import Workspace  # noqa: E402
 
 MEASURES = ("owa", "mase", "smape", "wql", "msis", "coverage_80", "coverage_95")
 NAMES = {"owa": "OWA", "mase": "MASE", "smape": "sMAPE", "wql": "WQL", "msis": "MSIS"}
+TRAINING = {"seconds": "seconds of training", "steps": "steps", "long_roll": "rolled 10 chunks, over fresh"}
 RIVALS = ("seasonal_naive", "naive")
 
 
@@ -59,11 +62,13 @@ def measure(
             fitted = loop.fitted(place, request)
             kinds = (chosen.model,) if scores else (chosen.model, *RIVALS)
             scores |= loop.scored(place, BacktestRequest(dataset, kinds, split="test"))
-            runs.append(scores[chosen.model] | {"seconds": fitted.seconds, "steps": fitted.steps})
+            runs.append(
+                scores[chosen.model] | {"seconds": fitted.seconds, "steps": fitted.steps} | loop.long_roll(fitted)
+            )
             say(f"{dataset}, seed {seed}: " + ", ".join(f"{m} {spread.number(runs[-1][m])}" for m in MEASURES))
     figures = spread.over_seeds(runs)
     return {
-        **{key: value for key, value in figures.items() if key.startswith((*MEASURES, "seconds", "steps"))},
+        **{key: value for key, value in figures.items() if key.startswith((*MEASURES, *TRAINING))},
         **{f"{rival}_{name}": scores[rival][name] for rival in RIVALS for name in MEASURES},
         **intervals(figures, counts),
         "mase_over_seasonal_naive": over(figures["mase"], scores["seasonal_naive"]["mase"]),
@@ -116,7 +121,7 @@ def rows(figures: Figures, benchmark: str | None) -> list[list[str]]:
         rivals = (spread.number(figures[f"{rival}_{name}"]) for rival in RIVALS)
         known = [peers(benchmark, name), *asked(benchmark, name)] if benchmark else []
         table.append([label, own, spread.between(figures, name), *rivals, *known])
-    for name, label in (("seconds", "seconds of training"), ("steps", "steps")):
+    for name, label in TRAINING.items():
         table.append([label, spread.number(figures[name]), spread.between(figures, name), *[""] * (len(table[0]) - 3)])
     return table
 

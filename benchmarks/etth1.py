@@ -8,10 +8,10 @@ averaged over windows, steps and columns: MSE of the forecast's mean, MAE of its
 stay unused. Needs etth1.parquet in the folder ROLLCAST_DATA (default ../shared/data).
 
 Keys of --json, for each horizon H, such as mse_96: mse_H, mae_H, coverage_80_H, coverage_95_H, seconds_H and steps_H
-(of training), each the mean over seeds, with mse_least_H, mse_most_H and so on; coverage_80_low_H, coverage_80_high_H
-and the same for 95 (95 % confidence interval; forecasts that do not overlap taken as independent), n_H (values scored),
-last_value_mse_H, last_value_mae_H, last_day_mse_H, last_day_mae_H; model, seeds, minutes (null: the product's default),
-shared.
+(of training), long_roll_H and long_roll_passed_H (as `benchmarks.competition` has them), each the mean over seeds, with
+mse_least_H, mse_most_H and so on; coverage_80_low_H, coverage_80_high_H and the same for 95 (95 % confidence interval;
+forecasts that do not overlap taken as independent), n_H (values scored), last_value_mse_H, last_value_mae_H,
+last_day_mse_H, last_day_mae_H; model, seeds, minutes (null: the product's default), shared.
 """
 
 from forecasting.threads import prepare
@@ -48,6 +48,7 @@ FILE, COLUMNS = "etth1.parquet", ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL"
 DAY, HORIZONS = 24, (96, 192, 336, 720)
 LAGS = {"last_value": 1, "last_day": DAY}
 LABELS = {"mse": "MSE", "mae": "MAE", "seconds": "seconds of training", "steps": "steps"}
+LABELS |= {"long_roll": "rolled 10 chunks, over fresh"}
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,11 @@ def part_of(history: History) -> Part:
     return Part(panel, values, known, values[:, :train].std(axis=1, keepdims=True))
 
 
-def trained(horizon: int, scored: Sequence[int], chosen: argparse.Namespace) -> dict[int, list[dict[str, float]]]:
+def trained(
+    horizon: int, scored: Sequence[int], chosen: argparse.Namespace
+) -> dict[int, list[dict[str, float | None]]]:
     """A model for `horizon` from each seed, in a home of its own: figures of each by the horizons it is scored on."""
-    runs: dict[int, list[dict[str, float]]] = {h: [] for h in scored}
+    runs: dict[int, list[dict[str, float | None]]] = {h: [] for h in scored}
     with loop.workspace() as place:
         history = read(place, horizon)
         part = part_of(history)
@@ -147,7 +150,7 @@ def trained(horizon: int, scored: Sequence[int], chosen: argparse.Namespace) -> 
             fitted = loop.fitted(place, request)
             bundle = registered.load(place, history.dataset, fitted.version)
             for h, errors in rolled(bundle, part, scored).items():
-                runs[h].append({**errors, "seconds": fitted.seconds, "steps": fitted.steps})
+                runs[h].append({**errors, "seconds": fitted.seconds, "steps": fitted.steps, **loop.long_roll(fitted)})
                 say(f"etth1, horizon {h}, seed {seed}: MSE {errors['mse']:.3f}, MAE {errors['mae']:.3f}")
     return runs
 
@@ -162,7 +165,7 @@ def measure(chosen: argparse.Namespace) -> dict[int, Figures]:
     return {h: summary(part, h, runs[h]) for h in chosen.horizons}
 
 
-def summary(part: Part, horizon: int, runs: list[dict[str, float]]) -> Figures:
+def summary(part: Part, horizon: int, runs: list[dict[str, float | None]]) -> Figures:
     """Everything about one horizon."""
     figures, columns = spread.over_seeds(runs), len(part.values)
     windows = part.values.shape[1] - part.known - horizon + 1

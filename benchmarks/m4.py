@@ -2,8 +2,8 @@
 
 Needs m4_weekly.parquet and m4_hourly.parquet in the folder ROLLCAST_DATA (default ../shared/data).
 
-Keys of --json: those of `benchmarks.competition`, such as owa, mase, wql, coverage_80 and coverage_95, for each set
-that was run, as SET_owa.
+Keys of --json: those of `benchmarks.competition`, such as owa, mase, wql, coverage_80, coverage_95 and
+long_roll_passed, for each set that was run, as SET_owa.
 """
 
 from forecasting.threads import prepare

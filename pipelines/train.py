@@ -57,6 +57,7 @@ class Trained:
     rule: list[str]  # what the rule picked, and why
     known: dict[str, Any]
     validation: dict[str, dict[str, Any]]
+    long_roll: dict[str, Any] | None  # a state rolled for long against a fresh one, see `forecasting/longroll.py`
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -92,6 +93,7 @@ def train(workspace: Workspace, request: TrainRequest, moved: Report) -> Trained
         rule=bundle.manifest.get("rule", []),
         known=part.to_dict(),
         validation=evidence.scores,
+        long_roll=evidence.long_roll.to_dict() if evidence.long_roll else None,
     )
 
 
