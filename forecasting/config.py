@@ -12,7 +12,6 @@ RECURRENT = ("rnn", "gru", "lstm")
 NETWORKS = (*RECURRENT, "mlp", "cnn")
 BASELINES = ("naive", "seasonal_naive", "drift")
 KINDS = (*NETWORKS, *BASELINES)
-MEMBERS = 3  # of an ensemble of recurrent networks
 BUCKETS = 8  # horizon buckets in which trust and intervals are settled apart
 USUAL_WINDOW = 336  # steps, where something repeats
 LARGEST_SEASON = 1024  # a longer season does not fit into a window; its repetition is left to the last value
@@ -139,5 +138,5 @@ def configure(
     if kind in BASELINES:
         return replace(config, warmup=0)
     width = 64 if lengths.sum() < 2_000 else 128  # too few values cannot feed a wide memory
-    layers, members = (1, MEMBERS) if kind in RECURRENT else (2, 1)
-    return replace(config, cycles=cycles, hidden_size=width, num_layers=layers, dropout=0.35, members=members)
+    layers = 1 if kind in RECURRENT else 2
+    return replace(config, cycles=cycles, hidden_size=width, num_layers=layers, dropout=0.35)

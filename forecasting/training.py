@@ -1,11 +1,11 @@
 """Fit a network: choose how long to train on the validation tail, then train that long on everything.
 
-*choose* trains one network on what lies before the tail, measures the averaged weights on the tail as it goes, and
-gives the number of steps, calibration and validation scores. *refit* trains each member of the ensemble anew on all of
-the panel for that number of steps; what one member was seen to do, the mean of several does no worse. Given `steps`,
-data and seed, the weights come out the same to the bit on one machine; given minutes, the pace of the first steps is
-measured and the number of steps that fits is recorded; should the machine turn slower, the clock ends the choosing
-early and the manifest says so.
+Two stages of equal making. *choose* trains on what lies before the tail, measures the averaged weights on the tail as
+it goes, and gives the number of steps, calibration and validation scores. *refit* trains anew on all of the panel for that
+number of steps; where it is so small that the time allows for more, up to three networks are trained from seeds of
+their own and averaged: what one was seen to do, their mean does no worse. Given `steps`, data and seed, the weights
+come out the same to the bit on one machine; given minutes, the pace of the first steps is measured and the number of
+steps that fits is recorded; should the machine turn slower, the clock ends the choosing early and the manifest says so.
 """
 
 import logging
@@ -52,6 +52,7 @@ CHECKS = 12  # looks at the validation tail in one fit
 PATIENCE = 4  # of them without improvement end it
 LANES = 96  # series read side by side in one step; a third of it when there are few, for more steps
 FEW = 24  # series
+MEMBERS = 3  # of an ensemble, at most
 SEEDS_APART = 1_000_003  # between the members of an ensemble: no two trainings share one
 MIXED = 0.5  # share of lanes that are mixed with another series
 SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks, scores and start-up
@@ -110,17 +111,17 @@ def fit(
         (tell or _nobody)(reason)
     steps = spec.steps or _steps_that_fit(past, config, spec)
     run = _Run(spec, config, steps, progress, run_dir, resume, tuple(loggers))
-    one = replace(config, members=1)
     best, clock = Best(), Clock(np.inf if spec.steps else GRACE + 0.7 * 60 * spec.max_minutes)
     run.stage("choose", past, steps, [best, clock], _tail_chunks(panel, tail, config))
-    chooser = _bundle(one, best.weights, past)
+    chooser = _bundle(config, best.weights, past)
     seen = roll_through(chooser, panel, tail)
-    share = trust(seen, one)
-    weights = tempered(chooser.weights, one, share)
-    chooser = replace(chooser, weights=weights, calibration=calibrated(seen, one, share))
+    share = trust(seen, config)
+    weights = tempered(chooser.weights, config, share)
+    chooser = replace(chooser, weights=weights, calibration=calibrated(seen, config, share))
     validation = validate([chooser], panel, tail, spec.season, spec.horizon)
     rolled = longroll.check(chooser, panel, tail, chunk_length(past))
-    bundle = run.refit(panel, best.step, share)
+    members = 1 if clock.rang else int(np.clip(steps // best.step, 1, MEMBERS))
+    bundle = run.refit(panel, replace(config, members=members), best.step, share)
     seconds = time.monotonic() - started
     made = {"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds, "trust": share.tolist()}
     made["rule"] = list(choice.reasons)
@@ -145,8 +146,8 @@ def refit(panel: Panel, bundle: Bundle, progress: Progress | None = None) -> Bun
     """The same model fitted to another panel, usually an earlier part, with the settings and steps it records."""
     made = bundle.manifest
     spec = TrainingSpec(bundle.config.kind, bundle.config.season, bundle.config.horizon, seed=made["seed"])
-    run = _Run(spec, bundle.config, made["steps"], progress, None, False, ())
-    again = run.refit(panel, made["chosen_steps"], np.array(made["trust"]))
+    run = _Run(spec, replace(bundle.config, members=1), made["steps"], progress, None, False, ())
+    again = run.refit(panel, bundle.config, made["chosen_steps"], np.array(made["trust"]))
     return replace(again, calibration=bundle.calibration, manifest=made)
 
 
@@ -203,14 +204,14 @@ class _Run:
     loggers: tuple[Logger, ...]
     taken: int = 0  # steps of all stages so far
 
-    def refit(self, panel: Panel, stop: int, share: np.ndarray) -> Bundle:
-        """Every member trained on all of `panel` up to step `stop`, from a seed of its own."""
-        members = []
-        for member in range(self.config.members):
+    def refit(self, panel: Panel, config: ModelConfig, stop: int, share: np.ndarray) -> Bundle:
+        """Every member of `config` trained on all of `panel` up to step `stop`, from a seed of its own."""
+        trained = []
+        for member in range(config.members):
             name = "refit" if member == 0 else f"refit-{member + 1}"
-            module = self.stage(name, panel, stop, [], None, member)
-            members.append(tempered(module.network.export(), self.config, share))
-        return _bundle(self.config, stacked(members), panel)
+            module = self.stage(name, panel, stop, [], None, member, config.members - member)
+            trained.append(tempered(module.network.export(), config, share))
+        return _bundle(config, stacked(trained), panel)
 
     def stage(
         self,
@@ -220,8 +221,12 @@ class _Run:
         callbacks: list[Callback],
         tail: list[Chunk] | None,
         member: int = 0,
+        left: int = 2,
     ) -> ForecastModule:
-        """Train on `panel` up to step `stop` of the schedule. The module comes back with averaged weights."""
+        """Train on `panel` up to step `stop` of the schedule. The module comes back with averaged weights.
+
+        `left` trainings of this length are still expected, this one among them.
+        """
         seed = self.spec.seed + SEEDS_APART * member
         torch.manual_seed(seed)
         module = ForecastModule(self.config, self.steps)
@@ -230,7 +235,7 @@ class _Run:
         last = folder / "last.ckpt" if folder else None
         trainer = Trainer(
             max_steps=stop,
-            callbacks=[*callbacks, *self._callbacks(name, stop, folder, tail is not None, member)],
+            callbacks=[*callbacks, *self._callbacks(name, stop, folder, tail is not None, left)],
             logger=list(self.loggers) or False,
             val_check_interval=max(1, self.steps // CHECKS) if tail else None,
             check_val_every_n_epoch=None,
@@ -251,12 +256,11 @@ class _Run:
         self.taken += trainer.global_step
         return module
 
-    def _callbacks(self, name: str, stop: int, folder: Path | None, watched: bool, member: int) -> list[Callback]:
+    def _callbacks(self, name: str, stop: int, folder: Path | None, watched: bool, left: int) -> list[Callback]:
         callbacks: list[Callback] = [Averaging()]
         if watched:
             callbacks.append(Stopping("val_loss", patience=PATIENCE))
         if self.progress:
-            left = 1 + self.config.members if watched else self.config.members - member
             callbacks.append(Reporting(self.progress, name, self.taken, self.taken + left * stop))
         if folder:  # after a look where there are looks, so that none is lost to a kill
             every = None if watched else max(1, self.steps // CHECKS)
@@ -356,7 +360,7 @@ def _tail_chunks(panel: Panel, tail: np.ndarray, config: ModelConfig) -> list[Ch
 
 
 def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec) -> int:
-    """Steps of each training (the choosing, and every member) that fit into the minutes.
+    """Steps of each stage that fit into the minutes.
 
     From the pace of some steps of a network that is thrown away.
     """
@@ -372,4 +376,4 @@ def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec) -> in
         loss.backward()
         optimiser.step()
         taken.append(time.perf_counter() - begun)
-    return max(10, int(60 * spec.max_minutes * SHARE_OF_TIME / (1 + config.members) / float(np.median(taken[2:]))))
+    return max(10, int(60 * spec.max_minutes * SHARE_OF_TIME / 2 / float(np.median(taken[2:]))))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning import LightningModule, Trainer
 
 from data.errors import InvalidInput
 from forecasting import training
@@ -140,3 +141,23 @@ def test_the_stream_of_chunks_resumes_from_its_position() -> None:
     other.position = position
     found = next(iter(other))
     assert torch.equal(found.values, expected.values) and torch.equal(found.fresh, expected.fresh)
+
+
+def test_time_that_early_stopping_leaves_goes_into_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen_at(step: int) -> type[training.Best]:
+        class Chosen(training.Best):
+            def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+                super().on_validation_epoch_end(trainer, pl_module)
+                self.step = step
+
+        return Chosen
+
+    monkeypatch.setattr(training, "Best", chosen_at(5))
+    bundle = fit(PANEL, SPEC).bundle
+    assert bundle.config.members == 2  # of 12 steps planned
+    one, two = bundle.weights["head.median.weight"]
+    assert not np.array_equal(one, two)
+    again = training.refit(PANEL, bundle)
+    assert again.digest == bundle.digest
+    monkeypatch.setattr(training, "Best", chosen_at(12))
+    assert fit(PANEL, SPEC).bundle.config.members == 1
