@@ -1,8 +1,8 @@
 """Fit a network: choose how long to train on the validation tail, then train that long on everything.
 
 Two stages of equal making. *choose* trains on what lies before the tail, measures the averaged weights on the tail as
-it goes, and gives the number of steps, calibration and validation scores. *refit* trains anew on all of the panel for that
-number of steps; where it is so small that the time allows for more, up to three networks are trained from seeds of
+it goes, and gives the number of steps, calibration and validation scores. *refit* trains anew on all of the panel for
+that number of steps; where it is so small that the time allows for more, up to three networks are trained from seeds of
 their own and averaged: what one was seen to do, their mean does no worse. Given `steps`, data and seed, the weights
 come out the same to the bit on one machine; given minutes, the pace of the first steps is measured and the number of
 steps that fits is recorded; should the machine turn slower, the clock ends the choosing early and the manifest says so.
