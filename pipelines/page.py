@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
@@ -20,6 +19,7 @@ from pipelines.backtest import Backtested
 from pipelines.comparison import Comparison, Course, Entry
 from pipelines.console import NOT_KNOWN
 from pipelines.fans import Fan, ShownSeries, fans
+from pipelines.markup import band_key, card, legend, line_key, name_cell, number, section, side_by_side, table
 from pipelines.report import ranked
 
 MEASURES = {
@@ -147,9 +147,8 @@ def score_section(result: Backtested) -> str:
     if result.same_origins:
         parts += [f"<h3>All models on the same {result.same_origins['origins']} origins</h3>"]
         parts += [score_table(result.same_origins["metrics"])]
-    parts += [f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in result.notes)}</ul>'] * bool(
-        result.notes
-    )
+    if result.notes:
+        parts += [f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in result.notes)}</ul>']
     meanings = "".join(f"<div><dt>{name}</dt><dd>{meaning}</dd></div>" for name, meaning in MEASURES.values())
     parts += [f'<details><summary>What the measures mean</summary><dl class="meanings">{meanings}</dl></details>']
     return section("scores", "Scores", "Best first; the best figure of a column is bold.", *parts)
@@ -192,30 +191,13 @@ def steps(comparison: Comparison) -> str:
     about = f"{MEASURES[measure][0]} at each step; lower is better."
     first = section("error", "Error by step ahead", about, models, card(error))
     about = "Share of values inside the interval at each step; the line is what it should be."
-    return first + section(
-        "coverage", "Coverage by step ahead", about, models, f'<div class="two">{"".join(covered)}</div>'
-    )
+    return first + section("coverage", "Coverage by step ahead", about, models, side_by_side("two", covered))
 
 
 def model_key(entry: Entry, comparison: Comparison) -> str:
     """A model's line in a legend; with the number of its origins where others met more."""
     fewer = "" if entry.course is comparison.full else f" ({len(entry.course.origins)} origins)"
     return line_key(charts.COLOURS[entry.kind], f"{entry.kind}{fewer}", charts.DASHES.get(entry.kind, "solid"))
-
-
-def line_key(colour: str, words: str, dash: str = "solid") -> str:
-    """A line in a legend."""
-    return f'<span class="line {dash}" style="--colour:{colour}"></span>{words}'
-
-
-def band_key(colour: str, words: str) -> str:
-    """A filled band in a legend."""
-    return f'<span class="band" style="--colour:{colour}"></span>{words}'
-
-
-def legend(keys: Sequence[str]) -> str:
-    """Keys beside each other, breaking where the page ends."""
-    return f'<p class="legend">{"".join(f"<span>{key}</span>" for key in keys)}</p>'
 
 
 def covering(comparison: Comparison, percent: int) -> str:
@@ -237,7 +219,7 @@ def forecasts(shown: list[ShownSeries], leader: Entry, rival: Entry | None) -> s
             cards.append(card(figure, caption(series, fan)))
     which = f"Series from best to worst by the MASE of {leader.kind}" if len(shown) > 1 else "The series"
     note = f"{which} at origins spread over the scored part."
-    return section("forecasts", "Forecasts", note, legend(keys), f'<div class="three">{"".join(cards)}</div>')
+    return section("forecasts", "Forecasts", note, legend(keys), side_by_side("three", cards))
 
 
 def caption(series: ShownSeries, fan: Fan) -> str:
@@ -262,9 +244,7 @@ def worst(comparison: Comparison, leader: Entry, rival: Entry | None) -> str:
         + [number(row[name]) for name in ("smape", "coverage_80", "coverage_95")]
         for row in rows
     ]
-    note = (
-        f"The {len(rows)} of {len(ids)} series with the largest MASE." if len(ids) > 1 else "The only series there is."
-    )
+    note = f"The {len(rows)} with the largest MASE of {len(ids)} series." if len(ids) > 1 else "The only series."
     heads = ["series", f"MASE of {leader.kind}", *beside, "sMAPE", "80 %", "95 %"]
     return section("worst", "Worst series", note, table(heads, lines))
 
@@ -284,35 +264,3 @@ def reproduce(result: Backtested) -> str:
     note = f"Rollcast {escape(version('rollcast'))}, data {escape(result.history.snapshot)}."
     code = f"<pre><code>{escape(result.command)}</code></pre>"
     return section("again", "The same again", note, code, table(["model", "from", "digest"], lines))
-
-
-def section(name: str, title: str, note: str, *parts: str) -> str:
-    """One part of the page under its heading."""
-    return f'<section id="{name}"><h2>{title}</h2><p class="note">{note}</p>{"".join(parts)}</section>'
-
-
-def card(content: str, caption: str = "") -> str:
-    """A chart on its sheet; the caption is HTML already."""
-    words = f"<figcaption>{caption}</figcaption>" if caption else ""
-    return f'<figure class="card">{words}{content}</figure>'
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Cells are HTML already; a wide table scrolls by itself, its first column stays."""
-    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def name_cell(kind: str) -> str:
-    """A model's name in its colour."""
-    return f'<span class="disc" style="--colour:{charts.COLOURS[kind]}"></span>{kind}'
-
-
-def number(value: float | None) -> str:
-    """A figure as the tables show it: three places, or three digits of a large one."""
-    if value is None:
-        return "–"
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", "\u202f")
-    return f"{round(value, 3) + 0.0:.3f}" if abs(value) < 1000 else f"{value:,.0f}".replace(",", "\u202f")

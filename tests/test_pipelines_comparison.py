@@ -15,7 +15,7 @@ import pytest
 from data import models
 from data.settings import load_settings
 from data.sources import SourceOptions
-from pipelines import allowance, cli, page
+from pipelines import allowance, cli, markup, page
 from pipelines.allowance import Allowance
 from pipelines.backtest import Backtested, BacktestRequest, backtest
 from pipelines.fans import choose_series
@@ -293,6 +293,11 @@ def test_one_model_whose_time_ran_out_gives_a_report_without_charts(workspace):
     outline = Outline(page.page(result))
     assert "No model was scored." in " ".join(outline.words)
     assert {"scores", "again"} <= outline.ids()
+
+
+def test_figures_keep_the_places_that_say_something():
+    shown = [markup.number(value) for value in (None, 7, 2400, 0.1234, -0.0001, 123.456, 98765.4)]
+    assert shown == ["–", "7", "2\u202f400", "0.123", "0.000", "123.5", "98\u202f765"]
 
 
 def test_series_are_shown_from_best_to_worst():
