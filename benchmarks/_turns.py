@@ -102,7 +102,7 @@ def measured(precision: Precision) -> tuple[dict[str, np.ndarray], tuple[int, in
         held.enter_context(patch.object(rule, "configure", sized))
         held.enter_context(patch.object(training, "LANES", LANES))
         held.enter_context(patch.object(training, "chunk_length", lambda _: ANCHORS))
-        held.enter_context(patch.object(training, "precision", lambda: precision))
+        held.enter_context(patch.object(training, "precision", lambda *_: precision))
         config = sized("lstm", SEASON, HORIZON, panel.lengths)
         batch, anchors = next(iter(training.lanes(panel, config, seed=0))).seen.shape
         shape = int(batch), int(anchors)

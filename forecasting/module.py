@@ -49,10 +49,10 @@ class ForecastModule(LightningModule):
 
     def validation_step(self, chunk: Chunk, _: int) -> None:
         """Loss over the anchors after the warm-up: targets before them were for training."""
-        anchors = torch.arange(self.config.warmup, chunk.seen.shape[1])
+        anchors = torch.arange(self.config.warmup, chunk.seen.shape[1], device=self.device)
         loss, _state = self._loss(chunk, self.network.fresh(len(chunk.fresh)), anchors)
         self._tail.append((float(loss), len(chunk.fresh)))
-        self.log("val_loss", loss, batch_size=len(chunk.fresh))
+        self.log("val_loss", loss, batch_size=len(chunk.fresh), sync_dist=True)
 
     def tail_loss(self) -> float:
         """Mean loss of the last look at the validation tail."""
@@ -66,11 +66,11 @@ class ForecastModule(LightningModule):
         if self._carried is None:
             return self.network.fresh(len(chunk.fresh))
         alive = (~chunk.fresh).float()[None, :, None]
-        return tuple(part * alive for part in self._carried)
+        return tuple(part.to(alive.device) * alive for part in self._carried)  # a checkpoint's come on the CPU
 
     def _sampled(self, anchors: int) -> Tensor:
         count = max(1, round(self.keep * anchors))
-        return torch.randperm(anchors)[:count].sort().values
+        return torch.randperm(anchors)[:count].sort().values.to(self.device)
 
     def _loss(self, chunk: Chunk, state: State, anchors: Tensor, cold: Tensor | None = None) -> tuple[Tensor, State]:
         """Mean weighted pinball loss over the sampled anchors whose targets are known."""
@@ -86,7 +86,8 @@ class ForecastModule(LightningModule):
             weight = weight * ~(cold[:, None] & (anchors < min(COLD_ANCHORS, chunk.seen.shape[1] // 4)))
         known = ~torch.isnan(target)
         error = torch.where(known, target, 0.0).unsqueeze(-2) - assemble(median, increments)
-        pinball = torch.maximum(self._levels * error, (self._levels - 1) * error).mean(-2)
+        levels = self._levels.to(error.device)
+        pinball = torch.maximum(levels * error, (levels - 1) * error).mean(-2)
         weight = weight[..., None] * known
         counted = ((weight > 0) & known).sum().clamp(min=1)
         return (pinball * weight).sum() / counted, state

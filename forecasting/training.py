@@ -13,26 +13,27 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
+from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, MLFlowLogger
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from data.errors import InvalidInput
 from forecasting import baselines, longroll
 from forecasting.bundle import Bundle
+from forecasting.callbacks import Averaging, Best, Clock, Progress, Reporting, Stopping
 from forecasting.config import NETWORKS, ModelConfig
 from forecasting.conformal import Calibration
+from forecasting.devices import ALONE, Apart, Hardware, Team, end_with_parent, join, rank
 from forecasting.kernel import stacked
 from forecasting.longroll import LongRoll
 from forecasting.module import ForecastModule
 from forecasting.panel import Panel
-from forecasting.rule import choose
+from forecasting.rule import Choice, choose
 from forecasting.validation import (
     TAIL_SERIES,
     Validation,
@@ -57,7 +58,6 @@ SEEDS_APART = 1_000_003  # between the members of an ensemble: no two trainings 
 MIXED = 0.5  # share of lanes that are mixed with another series
 SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks, scores and start-up
 GRACE = 5.0  # seconds beyond its share that a stage may take
-Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class TrainingSpec:
     steps: int | None = None
     seed: int = 0
     tail: np.ndarray | None = field(default=None, compare=False)
+    hardware: Hardware = field(default_factory=Hardware)
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,14 @@ def fit(
     """Fit a network to every value of a panel.
 
     `tell` hears, before the first step, what the rule picked and why. With `run_dir` checkpoints are kept there and
-    `resume` goes on from them. Raises InvalidInput when the panel holds too little to train on.
+    `resume` goes on from them. On several devices Lightning starts this program again for each of the others; there,
+    nothing is returned: the process ends when its help is over.
+
+    Raises InvalidInput when the panel holds too little to train on, or the hardware is not there.
     """
     started = time.monotonic()
+    if assist(spec.hardware):
+        raise SystemExit(0)
     if spec.kind not in NETWORKS:
         raise InvalidInput(f"{spec.kind!r} is not a network; choose one of {', '.join(NETWORKS)}.")
     tail = tail_lengths(panel.lengths, spec.horizon) if spec.tail is None else spec.tail
@@ -109,10 +115,31 @@ def fit(
     config = choice.config
     for reason in choice.reasons:
         (tell or _nobody)(reason)
-    steps = spec.steps or _steps_that_fit(past, config, spec)
-    run = _Run(spec, config, steps, progress, run_dir, resume, tuple(loggers))
-    best, clock = Best(), Clock(np.inf if spec.steps else GRACE + 0.7 * 60 * spec.max_minutes)
-    run.stage("choose", past, steps, [best, clock], _tail_chunks(panel, tail, config))
+    with join(spec.hardware) as team:
+        team.share((panel, tail, spec, config, run_dir, resume))
+        steps = _agreed_steps(team, past, config, spec)
+        run = _Run(team, spec, config, steps, progress, run_dir, resume, tuple(loggers))
+        return _fit(run, panel, past, tail, choice, started)
+
+
+def assist(hardware: Hardware) -> bool:
+    """In a process that is not the first of its training: take part in `fit` there. False in the first, at once."""
+    if hardware.processes == 1 or rank(hardware) == 0:
+        return False
+    end_with_parent()
+    with join(hardware) as team:
+        panel, tail, spec, config, run_dir, resume = team.share(None)
+        past = panel.head(panel.lengths - tail)
+        run = _Run(team, spec, config, _agreed_steps(team, past, config, spec), None, run_dir, resume, ())
+        best, clock = run.choose(panel, past, tail)
+        run.members(panel, run.members_after(best, clock), best.step)
+    return True
+
+
+def _fit(run: "_Run", panel: Panel, past: Panel, tail: np.ndarray, choice: Choice, started: float) -> Fitted:
+    """The first process's part, from the first step of the training to the last."""
+    spec, steps, config = run.spec, run.steps, run.config
+    best, clock = run.choose(panel, past, tail)
     chooser = _bundle(config, best.weights, past)
     seen = roll_through(chooser, panel, tail)
     share = trust(seen, config)
@@ -120,12 +147,12 @@ def fit(
     chooser = replace(chooser, weights=weights, calibration=calibrated(seen, config, share))
     validation = validate([chooser], panel, tail, spec.season, spec.horizon)
     rolled = longroll.check(chooser, panel, tail, chunk_length(past))
-    members = 1 if clock.rang else int(np.clip(steps // best.step, 1, MEMBERS))
-    bundle = run.refit(panel, replace(config, members=members), best.step, share)
+    bundle = run.refit(panel, run.members_after(best, clock), best.step, share)
     seconds = time.monotonic() - started
     made = {"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds, "trust": share.tolist()}
     made["rule"] = list(choice.reasons)
     made["cut_by_clock"] = clock.rang
+    made |= {"processes": run.team.size, "lanes": run.team.size * run.team.share_of(_lanes(panel))}
     bundle = replace(bundle, calibration=chooser.calibration, manifest=made)
     return Fitted(bundle, steps, best.step, validation, rolled, seconds)
 
@@ -146,8 +173,9 @@ def refit(panel: Panel, bundle: Bundle, progress: Progress | None = None) -> Bun
     """The same model fitted to another panel, usually an earlier part, with the settings and steps it records."""
     made = bundle.manifest
     spec = TrainingSpec(bundle.config.kind, bundle.config.season, bundle.config.horizon, seed=made["seed"])
-    run = _Run(spec, replace(bundle.config, members=1), made["steps"], progress, None, False, ())
-    again = run.refit(panel, bundle.config, made["chosen_steps"], np.array(made["trust"]))
+    with join(spec.hardware) as team:
+        run = _Run(team, spec, replace(bundle.config, members=1), made["steps"], progress, None, False, ())
+        again = run.refit(panel, bundle.config.members, made["chosen_steps"], np.array(made["trust"]))
     return replace(again, calibration=bundle.calibration, manifest=made)
 
 
@@ -172,15 +200,20 @@ def _as_it_is(chunk: Any) -> Any:
     return chunk
 
 
-def lanes(panel: Panel, config: ModelConfig, seed: int) -> Lanes:
-    """The stream of chunks that a stage trains on."""
-    return Lanes(panel, config, LANES if len(panel) >= FEW else max(1, LANES // 3), chunk_length(panel), seed, MIXED)
+def lanes(panel: Panel, config: ModelConfig, seed: int, team: Team = ALONE) -> Lanes:
+    """The stream of chunks that a stage trains on: this process's share of the lanes, which no other one walks."""
+    return Lanes(panel, config, team.share_of(_lanes(panel)), chunk_length(panel), team.seed(seed), MIXED)
 
 
-def precision() -> Literal["bf16-mixed", "32-true"]:
+def _lanes(panel: Panel) -> int:
+    """Lanes of all processes together, but for rounding."""
+    return LANES if len(panel) >= FEW else max(1, LANES // 3)
+
+
+def precision(device: torch.device = ALONE.device) -> Literal["bf16-mixed", "32-true"]:
     """bfloat16 products where the processor has them: a step takes little more than half the time (weights, loss,
     states and the skip stay in float32, and so does all serving)."""
-    if torch.cuda.is_available():
+    if device.type == "cuda":
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     native = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return "bf16-mixed" if native else "32-true"
@@ -195,6 +228,7 @@ def chunk_length(panel: Panel) -> int:
 class _Run:
     """The parts that both stages share."""
 
+    team: Team
     spec: TrainingSpec
     config: ModelConfig
     steps: int
@@ -204,14 +238,28 @@ class _Run:
     loggers: tuple[Logger, ...]
     taken: int = 0  # steps of all stages so far
 
-    def refit(self, panel: Panel, config: ModelConfig, stop: int, share: np.ndarray) -> Bundle:
-        """Every member of `config` trained on all of `panel` up to step `stop`, from a seed of its own."""
-        trained = []
-        for member in range(config.members):
-            name = "refit" if member == 0 else f"refit-{member + 1}"
-            module = self.stage(name, panel, stop, [], None, member, config.members - member)
-            trained.append(tempered(module.network.export(), config, share))
-        return _bundle(config, stacked(trained), panel)
+    def choose(self, panel: Panel, past: Panel, tail: np.ndarray) -> tuple[Best, Clock]:
+        """The stage that trains on `past`, which lies before the tail, and those who watched it there."""
+        best, clock = Best(), Clock(np.inf if self.spec.steps else GRACE + 0.7 * 60 * self.spec.max_minutes)
+        self.stage("choose", past, self.steps, [best, clock], _tail_chunks(panel, tail, self.config))
+        return best, clock
+
+    def members_after(self, best: Best, clock: Clock) -> int:
+        """How many members the time of one stage allows for."""
+        return 1 if clock.rang else int(np.clip(self.steps // best.step, 1, MEMBERS))
+
+    def refit(self, panel: Panel, members: int, stop: int, share: np.ndarray) -> Bundle:
+        """All members, tempered, as one bundle."""
+        weights = [tempered(own, self.config, share) for own in self.members(panel, members, stop)]
+        return _bundle(replace(self.config, members=members), stacked(weights), panel)
+
+    def members(self, panel: Panel, count: int, stop: int) -> list[dict[str, np.ndarray]]:
+        """Weights of every member, trained on all of `panel` up to step `stop` from a seed of its own."""
+        names = ["refit", *(f"refit-{member}" for member in range(2, count + 1))]
+        return [
+            self.stage(name, panel, stop, [], None, member, count - member).network.export()
+            for member, name in enumerate(names)
+        ]
 
     def stage(
         self,
@@ -230,12 +278,16 @@ class _Run:
         seed = self.spec.seed + SEEDS_APART * member
         torch.manual_seed(seed)
         module = ForecastModule(self.config, self.steps)
-        module.lanes = lanes(panel, self.config, seed)
+        module.lanes = lanes(panel, self.config, seed, self.team)
         folder = self.run_dir / name if self.run_dir else None
         last = folder / "last.ckpt" if folder else None
-        trainer = Trainer(
+        trainer = self.spec.hardware.trainer(
             max_steps=stop,
-            callbacks=[*callbacks, *self._callbacks(name, stop, folder, tail is not None, left)],
+            callbacks=[
+                *callbacks,
+                Apart(self.team.seed(seed)),
+                *self._callbacks(name, stop, folder, tail is not None, left),
+            ],
             logger=list(self.loggers) or False,
             val_check_interval=max(1, self.steps // CHECKS) if tail else None,
             check_val_every_n_epoch=None,
@@ -245,8 +297,8 @@ class _Run:
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=folder is not None,
-            devices=1,
-            precision=precision(),
+            precision=precision(self.team.device),
+            use_distributed_sampler=False,  # every process walks its own lanes, and looks at the whole tail
         )
         resumed = str(last) if self.resume and last and last.exists() else None
         looks: DataLoader[Chunk] | None = None
@@ -277,78 +329,6 @@ class _Run:
         return callbacks
 
 
-class Averaging(WeightAveraging):
-    """An exponential average of the weights whose memory grows from one step to two hundred; it is what serves."""
-
-    def __init__(self) -> None:
-        super().__init__(avg_fn=_averaged)
-
-    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
-        return step_idx is not None
-
-
-def _averaged(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-    keep = min(0.995, (float(count) + 1) / (float(count) + 20))
-    return average.lerp(current, 1 - keep)
-
-
-class Best(Callback):
-    """Keeps the averaged weights that did best on the tail. Stands before `Averaging`, which swaps them out again."""
-
-    def __init__(self) -> None:
-        self.loss, self.step = float("inf"), 1
-        self.weights: dict[str, np.ndarray] = {}
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        module = cast(ForecastModule, pl_module)
-        loss = module.tail_loss()
-        if loss < self.loss or not self.weights:
-            self.loss, self.step, self.weights = loss, max(1, trainer.global_step), module.network.export()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "loss": self.loss,
-            "step": self.step,
-            "weights": {k: torch.from_numpy(v) for k, v in self.weights.items()},
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.loss, self.step = state_dict["loss"], state_dict["step"]
-        self.weights = {name: value.numpy() for name, value in state_dict["weights"].items()}
-
-
-class Clock(Callback):
-    """Ends a stage, with a last look, when its time is over: the pace was measured on a quieter machine than this."""
-
-    def __init__(self, seconds: float) -> None:
-        self.deadline, self.rang = time.monotonic() + seconds, False
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if time.monotonic() > self.deadline:
-            trainer.should_stop = self.rang = True
-
-
-class Stopping(EarlyStopping):
-    """Early stopping that a resumed run remembers: one that had stopped does not go on."""
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
-
-
-class Reporting(Callback):
-    """Tells whoever waits how far it is: steps of all stages, of those that are still expected."""
-
-    def __init__(self, progress: Progress, stage: str, before: int, total: int) -> None:
-        self.progress, self.stage, self.before, self.total = progress, stage, before, total
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self.progress(self.stage, self.before + trainer.global_step, self.total)
-
-
 def _tail_chunks(panel: Panel, tail: np.ndarray, config: ModelConfig) -> list[Chunk]:
     """Sequences that warm up before the tail and are scored in it, at most `TAIL_SERIES` series evenly chosen."""
     chosen = np.unique(np.linspace(0, len(panel) - 1, min(len(panel), TAIL_SERIES)).astype(np.int64))
@@ -359,21 +339,27 @@ def _tail_chunks(panel: Panel, tail: np.ndarray, config: ModelConfig) -> list[Ch
     return [reader.read(chosen[p], start[p], anchors, np.ones(len(chosen[p]), bool)) for p in parts]
 
 
-def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec) -> int:
+def _agreed_steps(team: Team, past: Panel, config: ModelConfig, spec: TrainingSpec) -> int:
+    """The steps asked for, or as many as the slowest process has time for."""
+    return spec.steps or team.least(_steps_that_fit(past, config, spec, team))
+
+
+def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec, team: Team) -> int:
     """Steps of each stage that fit into the minutes.
 
     From the pace of some steps of a network that is thrown away.
     """
     torch.manual_seed(spec.seed)
-    module = ForecastModule(config, 100)
+    module = ForecastModule(config, 100).to(team.device)
     optimiser = torch.optim.AdamW(module.parameters())
-    stream, taken = iter(lanes(panel, config, spec.seed)), []
+    stream, taken = iter(lanes(panel, config, spec.seed, team)), []
     for _ in range(8):
         begun = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision() == "bf16-mixed"):
-            loss = module.forward_loss(next(stream))
+        with torch.autocast(team.device.type, torch.bfloat16, enabled=precision(team.device) == "bf16-mixed"):
+            loss = module.forward_loss(next(stream).to(team.device))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        loss.item()  # a GPU has only then done what it was told
         taken.append(time.perf_counter() - begun)
     return max(10, int(60 * spec.max_minutes * SHARE_OF_TIME / 2 / float(np.median(taken[2:]))))

@@ -97,6 +97,12 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint of an interrupted run.")
     ] = False,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    devices: Annotated[int, typer.Option(help="Processes on this machine, one for each GPU.")] = 1,
+    num_nodes: Annotated[
+        int, typer.Option(help="Machines; run this on each, with NODE_RANK, MASTER_ADDR and MASTER_PORT set.")
+    ] = 1,
+    strategy: Annotated[str, typer.Option(help="auto or ddp, which auto takes for several processes.")] = "auto",
     json: Json = False,
 ) -> None:
     """Train a network on a dataset and register it as a candidate."""
@@ -105,7 +111,11 @@ def train(
     from pipelines.console import progress
     from pipelines.workspace import open_workspace
 
-    request = training.TrainRequest(name, model, max_minutes, steps, seed, holdout, resume)
+    request = training.TrainRequest(
+        name, model, max_minutes, steps, seed, holdout, resume, accelerator, devices, num_nodes, strategy
+    )
+    if training.assist(request):
+        return  # the first process of this training registers and reports
     with progress(f"train {name} {model}") as moved:
         result = training.train(open_workspace(), request, moved)
     report.trained(result, json)

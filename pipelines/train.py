@@ -8,7 +8,7 @@ import time
 import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,12 @@ from pipelines.evidence import Evidence, gather
 from pipelines.history import History, read_history
 from pipelines.workspace import Workspace
 
+if TYPE_CHECKING:
+    from forecasting.devices import Hardware
+
 DEFAULT_MINUTES = 3.0
+ACCELERATORS = ("auto", "cpu", "gpu")
+STRATEGIES = ("auto", "ddp")  # under others a process has but a part of the weights, or starts without our callbacks
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,10 @@ class TrainRequest:
     seed: int = 0
     holdout: float | None = None
     resume: bool = False  # go on from the last checkpoint of an interrupted run of this model
+    accelerator: str = "auto"  # Lightning's words, like the three below
+    devices: int = 1  # processes on each machine
+    num_nodes: int = 1  # machines
+    strategy: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,24 @@ def train(workspace: Workspace, request: TrainRequest, moved: Report) -> Trained
     )
 
 
+def assist(request: TrainRequest) -> bool:
+    """In every process of a training but the first: help it, and touch no store. False in the first, at once."""
+    check(request)
+    if request.devices * request.num_nodes == 1:
+        return False
+    from forecasting import training
+
+    quiet()
+    return training.assist(hardware(request))
+
+
+def hardware(request: TrainRequest) -> Hardware:
+    """What to compute on."""
+    from forecasting.devices import Hardware
+
+    return Hardware(request.accelerator, request.devices, request.num_nodes, request.strategy)
+
+
 def check(request: TrainRequest) -> None:
     """Raises InvalidInput for options that cannot be meant."""
     if request.model not in KINDS:
@@ -109,6 +136,21 @@ def check(request: TrainRequest) -> None:
         raise InvalidInput(f"--max-minutes is {request.max_minutes:g}; ask for a time between 0 and 10000")
     if not 0 <= request.seed < 2**32:
         raise InvalidInput(f"--seed is {request.seed}; give a number from 0 to {2**32 - 1}")
+    check_hardware(request)
+
+
+def check_hardware(request: TrainRequest) -> None:
+    """Raises InvalidInput for hardware in words that are not Lightning's, or more of it than a baseline can use."""
+    if request.accelerator not in ACCELERATORS:
+        raise InvalidInput(f"--accelerator is {request.accelerator!r}; choose one of {', '.join(ACCELERATORS)}")
+    if request.strategy not in STRATEGIES:
+        raise InvalidInput(f"--strategy is {request.strategy!r}; choose one of {', '.join(STRATEGIES)}")
+    if min(request.devices, request.num_nodes) < 1:
+        raise InvalidInput("--devices and --num-nodes count processes and machines; ask for one or more of each")
+    if request.model in BASELINES and request.devices * request.num_nodes > 1:
+        raise InvalidInput(
+            f"{request.model} is a baseline, which one process fits; leave --devices and --num-nodes away"
+        )
 
 
 def validation_tail(history: History, panel: Panel) -> np.ndarray:
@@ -131,7 +173,9 @@ def fit(
 
     quiet()
     minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
-    spec = training.TrainingSpec(request.model, season, horizon, minutes, request.steps, request.seed, tail)
+    spec = training.TrainingSpec(
+        request.model, season, horizon, minutes, request.steps, request.seed, tail, hardware(request)
+    )
     folder = run_folder(workspace, history, request)
     with alone(folder.with_suffix(".lock"), f"a training of {request.model} on {request.dataset!r}"):
         if not request.resume:
@@ -165,7 +209,8 @@ def run_name(history: History, request: TrainRequest) -> str:
 
 def quiet() -> None:
     """Lightning tells of every start and stop; what matters is shown by our own progress bar."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
 
 

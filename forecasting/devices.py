@@ -1,0 +1,171 @@
+"""One training in several processes: Lightning starts them, on one machine or several, and we keep them in step.
+
+The first process (rank 0) has the data, measures, calibrates and gives the result; the others only help. Each walks its
+own lanes with its own random numbers, gradients are averaged at every step, and whatever decides the course of a
+training (steps, looks at the tail, the clock) is agreed upon, so that all hold the same weights at every step.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.strategies import SingleDeviceStrategy, Strategy
+
+from data.errors import InvalidInput
+
+LEFT_BEHIND = (
+    "LOCAL_RANK",
+    "NODE_RANK",
+    "WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+)  # in the environment, by Lightning
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What to compute on, in Lightning's words: `devices` are processes on each of `num_nodes` machines."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+
+    @property
+    def processes(self) -> int:
+        return self.devices * self.num_nodes
+
+    def trainer(self, **options: Any) -> Trainer:
+        """A trainer on it. Raises InvalidInput for what this machine does not have."""
+        try:
+            return Trainer(**asdict(self), **options)
+        except (MisconfigurationException, ValueError) as error:
+            said = str(error).strip().splitlines()[0].rstrip(".!")
+            raise InvalidInput(f"Lightning cannot train on {self.devices} × {self.accelerator}: {said}.") from error
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process among those of one training."""
+
+    rank: int
+    size: int
+    strategy: Strategy
+
+    @property
+    def device(self) -> torch.device:
+        return self.strategy.root_device
+
+    def share(self, value: Any) -> Any:
+        """The first process's value, in every process."""
+        return self.strategy.broadcast(value)
+
+    def least(self, value: int) -> int:
+        """The least of all processes' values."""
+        if self.size == 1:
+            return value
+        values: list[Any] = [None] * self.size
+        torch.distributed.all_gather_object(values, value)
+        return int(min(values))
+
+    def seed(self, seed: int) -> int:
+        """A seed of this process's own; the first one's is the seed itself."""
+        return seed + (self.rank << 40)
+
+    def share_of(self, count: int) -> int:
+        """An equal share of things, rounded up."""
+        return -(-count // self.size)
+
+
+ALONE = Team(0, 1, SingleDeviceStrategy(torch.device("cpu")))
+
+
+def rank(hardware: Hardware) -> int:
+    """This process's place among all of a training, as Lightning reads it from the environment."""
+    return _silent(hardware).global_rank
+
+
+def end_with_parent() -> None:
+    """End this process, which another one started, when that one is gone: it would wait half an hour to be met."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # the first one of a machine was started by its user
+        threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
+
+
+@contextmanager
+def join(hardware: Hardware) -> Iterator[Team]:
+    """Start the other processes where nobody else does, meet them, and leave no trace in the environment.
+
+    Lightning starts them by this program's own command line, with their ranks in the environment.
+    """
+    strategy, before = _silent(hardware).strategy, {name: os.environ.get(name) for name in LEFT_BEHIND}
+    try:
+        if strategy.launcher is not None:
+            strategy.launcher.launch(strategy.setup_environment)
+        trainer = _silent(hardware)
+        yield Team(trainer.global_rank, trainer.world_size, strategy)
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _silent(hardware: Hardware) -> Trainer:
+    return hardware.trainer(
+        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
+    )
+
+
+class Apart(Callback):
+    """Processes draw and remember apart: each its own dropout, and a checkpoint holds the lanes of all of them."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed  # of this process
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.global_rank:
+            torch.manual_seed(self.seed)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.world_size == 1:
+            return
+        own: dict[str, Any] = {}
+        pl_module.on_save_checkpoint(own)
+        checkpoint["by_rank"] = [None] * trainer.world_size
+        torch.distributed.all_gather_object(checkpoint["by_rank"], own)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        by_rank = checkpoint.get("by_rank", [checkpoint])
+        if len(by_rank) != trainer.world_size:
+            raise InvalidInput(
+                f"The interrupted training ran in {len(by_rank)} processes, not {trainer.world_size}: "
+                "resume it with as many, or train without --resume."
+            )
+        if trainer.world_size > 1:
+            pl_module.on_load_checkpoint(by_rank[trainer.global_rank])
+
+
+def agreed(trainer: Trainer, value: float) -> float:
+    """The mean of all processes' values: the same in each of them, to the bit."""
+    return float(trainer.strategy.reduce(torch.tensor(value, dtype=torch.float64, device=trainer.strategy.root_device)))
+
+
+def any_of(trainer: Trainer, decision: bool) -> bool:
+    """Did any process decide so?"""
+    return bool(trainer.strategy.reduce_boolean_decision(decision, all=False))
