@@ -139,4 +139,4 @@ def configure(
         return replace(config, warmup=0)
     width = 64 if lengths.sum() < 2_000 else 128  # too few values cannot feed a wide memory
     layers = 1 if kind in RECURRENT else 2
-    return replace(config, cycles=cycles, hidden_size=width, num_layers=layers, dropout=0.35)
+    return replace(config, cycles=cycles, hidden_size=width, num_layers=layers, dropout=0.25)

@@ -55,7 +55,7 @@ LANES = 96  # series read side by side in one step; a third of it when there are
 FEW = 24  # series
 MEMBERS = 3  # of an ensemble, at most
 SEEDS_APART = 1_000_003  # between the members of an ensemble: no two trainings share one
-MIXED = 0.5  # share of lanes that are mixed with another series
+MIXED = 0.25  # share of lanes that are mixed with another series
 SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks, scores and start-up
 GRACE = 5.0  # seconds beyond its share that a stage may take
 
