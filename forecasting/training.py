@@ -1,11 +1,11 @@
 """Fit a network: choose how long to train on the validation tail, then train that long on everything.
 
-Two stages of equal making. *choose* trains on what lies before the tail, measures the averaged weights on the tail as
-it goes, and gives the number of steps, calibration and validation scores. *refit* trains anew on all of the panel for
-that number of steps; where it is so small that the time allows for more, up to three networks are trained from seeds of
-their own and averaged: what one was seen to do, their mean does no worse. Given `steps`, data and seed, the weights
-come out the same to the bit on one machine; given minutes, the pace of the first steps is measured and the number of
-steps that fits is recorded; should the machine turn slower, the clock ends the choosing early and the manifest says so.
+*choose* trains one network on what lies before the tail, measures the averaged weights on the tail as it goes, and
+gives the number of steps, calibration and validation scores. *refit* trains every member of the ensemble anew on all of
+the panel for that number of steps, from a seed of its own: what one was seen to do, the mean of several does no worse.
+Given `steps`, data and seed, the weights come out the same to the bit on one machine; given minutes, the pace of the
+first steps is measured and the number of steps that fits is recorded; should the machine turn slower, the clock ends
+the choosing early and the manifest says so.
 """
 
 import logging
@@ -26,7 +26,7 @@ from data.errors import InvalidInput
 from forecasting import baselines, longroll
 from forecasting.bundle import Bundle
 from forecasting.callbacks import Averaging, Best, Clock, Progress, Reporting, Stopping
-from forecasting.config import NETWORKS, ModelConfig
+from forecasting.config import NETWORKS, RECURRENT, ModelConfig
 from forecasting.conformal import Calibration
 from forecasting.devices import ALONE, Apart, Hardware, Team, end_with_parent, join, rank
 from forecasting.kernel import stacked
@@ -53,7 +53,7 @@ CHECKS = 12  # looks at the validation tail in one fit
 PATIENCE = 4  # of them without improvement end it
 LANES = 96  # series read side by side in one step; a third of it when there are few, for more steps
 FEW = 24  # series
-MEMBERS = 3  # of an ensemble, at most
+MEMBERS = 3  # of an ensemble of recurrent networks
 SEEDS_APART = 1_000_003  # between the members of an ensemble: no two trainings share one
 MIXED = 0.25  # share of lanes that are mixed with another series
 SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks, scores and start-up
@@ -131,8 +131,8 @@ def assist(hardware: Hardware) -> bool:
         panel, tail, spec, config, run_dir, resume = team.share(None)
         past = panel.head(panel.lengths - tail)
         run = _Run(team, spec, config, _agreed_steps(team, past, config, spec), None, run_dir, resume, ())
-        best, clock = run.choose(panel, past, tail)
-        run.members(panel, run.members_after(best, clock), best.step)
+        best, _ = run.choose(panel, past, tail)
+        run.members(panel, members_of(config), best.step)
     return True
 
 
@@ -147,7 +147,7 @@ def _fit(run: "_Run", panel: Panel, past: Panel, tail: np.ndarray, choice: Choic
     chooser = replace(chooser, weights=weights, calibration=calibrated(seen, config, share))
     validation = validate([chooser], panel, tail, spec.season, spec.horizon)
     rolled = longroll.check(chooser, panel, tail, chunk_length(past))
-    bundle = run.refit(panel, run.members_after(best, clock), best.step, share)
+    bundle = run.refit(panel, members_of(config), best.step, share)
     seconds = time.monotonic() - started
     made = {"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds, "trust": share.tolist()}
     made["rule"] = list(choice.reasons)
@@ -219,6 +219,11 @@ def precision(device: torch.device = ALONE.device) -> Literal["bf16-mixed", "32-
     return "bf16-mixed" if native else "32-true"
 
 
+def members_of(config: ModelConfig) -> int:
+    """Networks that are trained on everything and averaged."""
+    return MEMBERS if config.kind in RECURRENT else 1
+
+
 def chunk_length(panel: Panel) -> int:
     """Anchors that a lane reads at a time: the typical series, within 32 and 96."""
     return int(np.clip(np.median(panel.lengths), 32, 96))
@@ -240,13 +245,21 @@ class _Run:
 
     def choose(self, panel: Panel, past: Panel, tail: np.ndarray) -> tuple[Best, Clock]:
         """The stage that trains on `past`, which lies before the tail, and those who watched it there."""
-        best, clock = Best(), Clock(np.inf if self.spec.steps else GRACE + 0.7 * 60 * self.spec.max_minutes)
-        self.stage("choose", past, self.steps, [best, clock], _tail_chunks(panel, tail, self.config))
+        best, clock = (
+            Best(),
+            Clock(
+                np.inf if self.spec.steps else GRACE + 60 * self.spec.max_minutes * 1.4 / (1 + members_of(self.config))
+            ),
+        )
+        self.stage(
+            "choose",
+            past,
+            self.steps,
+            [best, clock],
+            _tail_chunks(panel, tail, self.config),
+            left=1 + members_of(self.config),
+        )
         return best, clock
-
-    def members_after(self, best: Best, clock: Clock) -> int:
-        """How many members the time of one stage allows for."""
-        return 1 if clock.rang else int(np.clip(self.steps // best.step, 1, MEMBERS))
 
     def refit(self, panel: Panel, members: int, stop: int, share: np.ndarray) -> Bundle:
         """All members, tempered, as one bundle."""
@@ -269,7 +282,7 @@ class _Run:
         callbacks: list[Callback],
         tail: list[Chunk] | None,
         member: int = 0,
-        left: int = 2,
+        left: int = 1,
     ) -> ForecastModule:
         """Train on `panel` up to step `stop` of the schedule. The module comes back with averaged weights.
 
@@ -345,7 +358,7 @@ def _agreed_steps(team: Team, past: Panel, config: ModelConfig, spec: TrainingSp
 
 
 def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec, team: Team) -> int:
-    """Steps of each stage that fit into the minutes.
+    """Steps of each training, the choosing and every member, that fit into the minutes.
 
     From the pace of some steps of a network that is thrown away.
     """
@@ -362,4 +375,4 @@ def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec, team:
         optimiser.step()
         loss.item()  # a GPU has only then done what it was told
         taken.append(time.perf_counter() - begun)
-    return max(10, int(60 * spec.max_minutes * SHARE_OF_TIME / 2 / float(np.median(taken[2:]))))
+    return max(10, int(60 * spec.max_minutes * SHARE_OF_TIME / (1 + members_of(config)) / float(np.median(taken[2:]))))

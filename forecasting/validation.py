@@ -29,6 +29,7 @@ from forecasting.rolling import Roller
 
 CERTAIN = 1.645  # standard errors: a one-sided test at 5 %, as the gate's
 MANY = 30  # series from which each is a witness of its own
+WITNESSES = 2_000  # series on which contenders are compared
 TAIL_SERIES = 256  # series of the tail on which steps, trust and calibration rest
 
 
@@ -49,6 +50,14 @@ def tail_lengths(lengths: np.ndarray, horizon: int) -> np.ndarray:
     """(n,) steps of each series kept for validation: a tenth, at least two horizons, at most a third."""
     wanted = np.maximum(2 * horizon, lengths // 10)
     return np.maximum(1, np.minimum(wanted, lengths // 3))
+
+
+def witnesses(panel: Panel, tail: np.ndarray) -> tuple[Panel, np.ndarray]:
+    """At most `WITNESSES` series, evenly chosen, and their tails: more would say the same and cost memory."""
+    if len(panel) <= WITNESSES:
+        return panel, tail
+    rows = np.linspace(0, len(panel) - 1, WITNESSES).astype(np.int64)
+    return panel.select(rows), tail[rows]
 
 
 def tail_origins(panel: Panel, tail: np.ndarray, horizon: int) -> Origins:
@@ -158,6 +167,7 @@ def calibrated(tail: Tail, config: ModelConfig, share: np.ndarray) -> Calibratio
 
 def validate(bundles: Sequence[Bundle], panel: Panel, tail: np.ndarray, season: int, horizon: int) -> Validation:
     """Score models that have not seen the tail, and the three baselines fitted to what lies before it."""
+    panel, tail = witnesses(panel, tail)
     origins = tail_origins(panel, tail, horizon)
     past = panel.head(panel.lengths - tail)
     rivals = [baseline(kind, past, season, horizon) for kind in BASELINES]

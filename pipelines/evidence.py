@@ -13,7 +13,7 @@ from forecasting.backtest import Origins, evaluate, reference
 from forecasting.bundle import Bundle
 from forecasting.longroll import LongRoll
 from forecasting.panel import Panel
-from forecasting.validation import MANY, Validation, tail_origins
+from forecasting.validation import MANY, Validation, tail_origins, witnesses
 from pipelines import gate
 from pipelines.gate import Contender
 from pipelines.history import History, select
@@ -104,8 +104,8 @@ def measure(history: History, evidence: Evidence, bundle: Bundle, version: int) 
 
     Raises Conflict when the history before them is no longer what it was.
     """
-    panel = panel_then(history, evidence)
-    origins = tail_origins(panel, np.array(evidence.tail), evidence.horizon)
+    panel, tail = witnesses(panel_then(history, evidence), np.array(evidence.tail))
+    origins = tail_origins(panel, tail, evidence.horizon)
     divisors = reference(panel, origins, history.dataset.season, evidence.horizon)
     scores = evaluate(bundle, panel, origins)
     validation = Validation(origins, divisors, {bundle.config.kind: scores})

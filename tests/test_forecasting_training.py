@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pytorch_lightning import LightningModule, Trainer
 
 from data.errors import InvalidInput
 from forecasting import training
@@ -144,21 +143,10 @@ def test_the_stream_of_chunks_resumes_from_its_position() -> None:
     assert torch.equal(found.values, expected.values) and torch.equal(found.fresh, expected.fresh)
 
 
-def test_time_that_early_stopping_leaves_goes_into_members(monkeypatch: pytest.MonkeyPatch) -> None:
-    def chosen_at(step: int) -> type[training.Best]:
-        class Chosen(training.Best):
-            def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-                super().on_validation_epoch_end(trainer, pl_module)
-                self.step = step
-
-        return Chosen
-
-    monkeypatch.setattr(training, "Best", chosen_at(5))
+def test_members_are_trained_apart_and_can_be_trained_again() -> None:
     bundle = fit(PANEL, SPEC).bundle
-    assert bundle.config.members == 2  # of 12 steps planned
-    one, two = bundle.weights["head.median.weight"]
-    assert not np.array_equal(one, two)
-    again = training.refit(PANEL, bundle)
-    assert again.digest == bundle.digest
-    monkeypatch.setattr(training, "Best", chosen_at(12))
-    assert fit(PANEL, SPEC).bundle.config.members == 1
+    assert bundle.config.members == 3
+    one, two, three = bundle.weights["head.median.weight"]
+    assert not np.array_equal(one, two) and not np.array_equal(two, three)
+    assert training.refit(PANEL, bundle).digest == bundle.digest
+    assert fit(PANEL, TrainingSpec("mlp", 4, 5, steps=12)).bundle.config.members == 1
