@@ -27,6 +27,10 @@ SUMS = tuple("count absolute squared bias smape size inside_80 inside_95 width_8
 
 def seasonal_error(panel: Panel, season: int) -> np.ndarray:
     """(n,) MASE divisor: mean |y_t - y_(t-m)| of each series over its known pairs; NaN when there is none."""
+    return np.concatenate([np.empty(0), *(_seasonal_error(block, season) for block in panel.blocks())])
+
+
+def _seasonal_error(panel: Panel, season: int) -> np.ndarray:
     index = np.arange(len(panel.values))
     inside = index - np.repeat(panel.offsets[:-1], panel.lengths) >= season
     change = np.abs(panel.values[index[inside]] - panel.values[index[inside] - season])

@@ -32,9 +32,13 @@ def emphasis(panel: Panel, season: int) -> Emphasis:
     divisor = seasonal_error(panel, season)
     usable = divisor > 0
     divisor = np.where(usable, divisor, np.median(divisor[usable]) if usable.any() else 1.0)
-    owner = np.repeat(np.arange(len(panel)), panel.lengths)
-    size = np.bincount(owner, np.nan_to_num(np.abs(panel.values)), len(panel)) / np.maximum(panel.lengths, 1)
-    size = np.maximum(size, 1e-12)
+    size = np.maximum(np.concatenate([np.empty(0), *(_size(block) for block in panel.blocks())]), 1e-12)
     overall = float((divisor.sum() / size.sum()) * size.mean())
     relative = np.full(len(panel), 1 / float((divisor / size).mean()))
     return Emphasis((1 / divisor + 1 / overall) / 3, relative / 3, NEAR_ZERO * size)
+
+
+def _size(panel: Panel) -> np.ndarray:
+    """(n,) mean |y| of each series, what is missing taken as 0."""
+    owner = np.repeat(np.arange(len(panel)), panel.lengths)
+    return np.bincount(owner, np.nan_to_num(np.abs(panel.values)), len(panel)) / np.maximum(panel.lengths, 1)

@@ -1,9 +1,12 @@
 """Many series of one frequency as one flat array: what training, backtests and rolling read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+
+BLOCK = 1_000_000  # values that are worked on at once
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,18 @@ class Panel:
         """A view of one series, oldest value first."""
         return self.values[self.offsets[i] : self.offsets[i + 1]]
 
+    def blocks(self, most: int = BLOCK) -> Iterator["Panel"]:
+        """Stretches of whole series with about `most` values each, in order: work on them needs little memory."""
+        cuts = np.unique(np.searchsorted(self.offsets, np.arange(0, len(self.values) + most, most)))
+        for a, b in pairwise([*cuts[cuts < len(self)].tolist(), len(self)]):
+            begin, end = self.offsets[a], self.offsets[b]
+            yield Panel(self.ids[a:b], self.values[begin:end], self.offsets[a : b + 1] - begin, self.first[a:b])
+
     def head(self, lengths: np.ndarray) -> "Panel":
         """The first `lengths[i]` steps of each series: the past of an origin."""
         keep = np.minimum(lengths, self.lengths)
-        inside = np.arange(len(self.values)) - np.repeat(self.offsets[:-1], self.lengths)
-        chosen = self.values[inside < np.repeat(keep, self.lengths)]
-        return Panel(self.ids, chosen, np.concatenate([[0], np.cumsum(keep)]), self.first)
+        chosen = np.repeat(np.tile([True, False], len(self)), np.stack([keep, self.lengths - keep], 1).ravel())
+        return Panel(self.ids, self.values[chosen], np.concatenate([[0], np.cumsum(keep)]), self.first)
 
     def select(self, rows: np.ndarray) -> "Panel":
         """Some of the series, in the order asked for."""

@@ -51,21 +51,19 @@ class Chunk:
 
 
 class ChunkReader:
-    """Cuts chunks out of a panel; gaps are held and counted once, here."""
+    """Cuts chunks out of a panel. Where each value's stand-in lies is found once, here: itself, or in a gap the value
+    before it, or before the first value that one."""
 
     def __init__(self, panel: Panel, config: ModelConfig) -> None:
         self.panel, self.config = panel, config
-        owner = np.repeat(panel.offsets[:-1], panel.lengths)
-        index = np.arange(len(panel.values))
-        self._seen = ~np.isnan(panel.values)
-        previous = np.maximum.accumulate(np.where(self._seen, index, -1))
-        known = previous >= owner
-        following = np.minimum.accumulate(np.where(self._seen, index, len(index))[::-1])[::-1]
-        source = np.where(known, previous, np.minimum(following, np.maximum(len(index) - 1, 0)))
-        self._filled = np.nan_to_num(panel.values[source])
-        self._gap = np.where(known, np.minimum(index - previous, config.window), config.window).astype(np.float32)
-        total = np.concatenate([[0], np.cumsum(self._seen)])
-        self._counts = total[1:] - total[owner]
+        small = np.int32 if len(panel.values) < 2**31 else np.int64
+        self._source, self._counts = (np.empty(len(panel.values), small) for _ in range(2))
+        begin = 0
+        for block in panel.blocks():
+            own = slice(begin, begin + len(block.values))
+            source, self._counts[own] = _stand_ins(block)
+            self._source[own] = source + begin
+            begin = own.stop
         self._emphasis = emphasis(panel, config.season)
 
     def read(self, series: np.ndarray, start: np.ndarray, anchors: int, fresh: np.ndarray) -> Chunk:
@@ -76,20 +74,35 @@ class ChunkReader:
         held = np.clip(first + np.arange(1 - c.window, anchors), begin, end - 1)
         own = first + np.arange(anchors)
         inside, index = (own >= begin) & (own < end), np.clip(own, begin, end - 1)
+        source = self._source[index].astype(np.int64)
+        value = self.panel.values[source]
+        since = np.where(inside & (source <= index) & ~np.isnan(value), np.minimum(index - source, c.window), c.window)
         ahead = first + 1 + np.arange(anchors + c.horizon - 1)
         known = (ahead >= begin) & (ahead < end)
         targets = np.where(known, self.panel.values[np.clip(ahead, begin, end - 1)], np.nan)
         return Chunk(
-            values=torch.from_numpy(self._filled[held]),
-            seen=torch.from_numpy(inside & self._seen[index]),
-            gap=torch.from_numpy(np.where(inside, self._gap[index], np.float32(c.window))),
+            values=torch.from_numpy(np.nan_to_num(self.panel.values[self._source[held]])),
+            seen=torch.from_numpy(since == 0),
+            gap=torch.from_numpy(since.astype(np.float32)),
             targets=torch.from_numpy(targets),
-            counts=torch.from_numpy(np.where(own < begin, 0, self._counts[index])),
+            counts=torch.from_numpy(np.where(own < begin, 0, self._counts[index]).astype(np.int64)),
             fixed=torch.from_numpy(self._emphasis.fixed[series]),
             relative=torch.from_numpy(self._emphasis.relative[series]),
             floor=torch.from_numpy(self._emphasis.floor[series]),
             fresh=torch.from_numpy(fresh),
         )
+
+
+def _stand_ins(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    """(T,) position of the value that stands in for each, and how many real ones its series has up to there."""
+    index, lengths = np.arange(len(panel.values)), panel.lengths
+    owner, end = np.repeat(panel.offsets[:-1], lengths), np.repeat(panel.offsets[1:], lengths)
+    seen = ~np.isnan(panel.values)
+    before = np.maximum.accumulate(np.where(seen, index, -1))
+    after = np.minimum.accumulate(np.where(seen, index, len(index))[::-1])[::-1]
+    source = np.where(before >= owner, before, np.where(after < end, after, index))
+    total = np.concatenate([[0], np.cumsum(seen)])
+    return source, total[1:] - total[owner]
 
 
 class Lanes(IterableDataset[Chunk]):

@@ -150,3 +150,15 @@ def test_members_are_trained_apart_and_can_be_trained_again() -> None:
     assert not np.array_equal(one, two) and not np.array_equal(two, three)
     assert training.refit(PANEL, bundle).digest == bundle.digest
     assert fit(PANEL, TrainingSpec("mlp", 4, 5, steps=12)).bundle.config.members == 1
+
+
+def test_gaps_are_held_first_values_reach_back_and_a_series_without_any_never_reads_the_next_one() -> None:
+    nothing, late = np.full(20, np.nan), np.array([np.nan, np.nan, 7.0, np.nan, 9.0, *np.full(15, np.nan)])
+    panel = Panel.of([nothing, late, np.full(20, 1000.0)])
+    config = ModelConfig("lstm", 8, 4, 3, 1, 1, 1, hidden_size=4, num_layers=1)
+    chunk = ChunkReader(panel, config).read(np.array([0, 1]), np.zeros(2, int), 6, np.ones(2, bool))
+    assert chunk.values[0].tolist() == [0.0] * 13
+    assert chunk.values[1].tolist() == [7.0] * 11 + [9.0, 9.0]
+    assert chunk.seen[1].tolist() == [False, False, True, False, True, False]
+    assert chunk.gap[1].tolist() == [8, 8, 0, 1, 0, 1]
+    assert chunk.counts[1].tolist() == [0, 0, 1, 1, 2, 2]
