@@ -4,24 +4,39 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import nn
 
-from forecasting import rule, training
-from forecasting.config import ModelConfig, configure
+from forecasting import training
 from forecasting.panel import Panel
+from forecasting.rule import Choice, choose
 from forecasting.training import TrainingSpec, fit
 from pipelines.train import quiet
 
 Precision = Literal["bf16-mixed", "32-true"]
 PLAIN: Precision = "32-true"
-SEASON, HORIZON, WINDOW, WIDTH, LAYERS = 24, 48, 168, 128, 2
-LANES, ANCHORS = 48, 192
+SEASON, HORIZON = 24, 48
 STEPS, BLOCK, ROUNDS = 100_000, 5, 15  # a schedule without a look in the part that is timed; steps in a turn; turns
+
+
+class Shape(NamedTuple):
+    """What a step works on: lanes × anchors, and the layers of hidden `width` over windows."""
+
+    lanes: int
+    anchors: int
+    width: int
+    layers: int
+    window: int
+
+    def __str__(self) -> str:
+        return f"{self.lanes} × {self.anchors}, hidden {self.width} × {self.layers}"
+
+
+ASKED = Shape(lanes=48, anchors=192, width=128, layers=2, window=168)  # by the bound
 
 
 class Enough(Exception):
@@ -66,11 +81,11 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def bare(shape: tuple[int, int], precision: Precision) -> Callable[[], object]:
-    """Forward and backward of nothing but the cells: (B, T) anchors of random input, loss the mean of the output."""
+def bare(shape: Shape, precision: Precision) -> Callable[[], object]:
+    """Forward and backward of nothing but the cells, over random input; the loss is the mean of their output."""
     torch.manual_seed(0)
-    cells = nn.LSTM(WIDTH, WIDTH, LAYERS, batch_first=True)
-    values = torch.randn(*shape, WIDTH)
+    cells = nn.LSTM(shape.width, shape.width, shape.layers, batch_first=True)
+    values = torch.randn(shape.lanes, shape.anchors, shape.width)
 
     def work() -> None:
         cells.zero_grad()
@@ -82,33 +97,39 @@ def bare(shape: tuple[int, int], precision: Precision) -> Callable[[], object]:
 
 
 def waves() -> Panel:
-    """Series whose last day tells more than their last value, so that the rule takes windows of a week of hours."""
-    rng, hours = np.random.default_rng(0), np.arange(1_000)
+    """Series whose last day tells more than their last value, as those of hours do."""
+    rng, hours = np.random.default_rng(0), np.arange(860)
     wave = 10 + 5 * np.sin(2 * np.pi * hours / SEASON)
     return Panel.of([wave + rng.standard_normal(len(hours)) for _ in range(100)])
 
 
-def sized(*args: Any, **words: Any) -> ModelConfig:
-    """The product's own settings, at the sizes that the bound speaks of."""
-    return replace(configure(*args, **words), window=WINDOW, cycles=(SEASON,), hidden_size=WIDTH, num_layers=LAYERS)
-
-
-def measured(precision: Precision) -> tuple[dict[str, np.ndarray], tuple[int, int]]:
+def measured(precision: Precision, shape: Shape | None) -> tuple[dict[str, np.ndarray], Shape]:
     """Seconds by round of `step` (everything that training does for one, in this precision), and of the bare cells
-    under the name of each precision, this one and float32; and the shape (B, T) of the chunks."""
+    under the name of each precision, this one and float32; and the shape, the product's own where none is asked for."""
     quiet()
     panel = waves()
+
+    def chosen(*args: Any, **words: Any) -> Choice:
+        made = choose(*args, **words)
+        if shape is None:
+            return made
+        sizes = replace(
+            made.config, window=shape.window, cycles=(SEASON,), hidden_size=shape.width, num_layers=shape.layers
+        )
+        return replace(made, config=sizes)
+
     with ExitStack() as held:
-        held.enter_context(patch.object(rule, "configure", sized))
-        held.enter_context(patch.object(training, "LANES", LANES))
-        held.enter_context(patch.object(training, "chunk_length", lambda _: ANCHORS))
-        held.enter_context(patch.object(training, "precision", lambda *_: precision))
-        config = sized("lstm", SEASON, HORIZON, panel.lengths)
-        batch, anchors = next(iter(training.lanes(panel, config, seed=0))).seen.shape
-        shape = int(batch), int(anchors)
-        turns = Turns({name: bare(shape, name) for name in dict.fromkeys((precision, PLAIN))})
+        held.enter_context(patch.object(training, "precision", lambda: precision))
+        held.enter_context(patch.object(training, "choose", chosen))
+        if shape is not None:
+            held.enter_context(patch.object(training, "LANES", shape.lanes))
+            held.enter_context(patch.object(training, "chunk_length", lambda _: shape.anchors))
+        config = chosen(panel, "lstm", SEASON, HORIZON).config
+        lanes, anchors = next(iter(training.lanes(panel, config, seed=0))).seen.shape
+        found = Shape(int(lanes), int(anchors), config.hidden_size, config.num_layers, config.window)
+        turns = Turns({name: bare(found, name) for name in dict.fromkeys((precision, PLAIN))})
         try:
             fit(panel, TrainingSpec("lstm", SEASON, HORIZON, steps=STEPS), turns)
         except Enough:
-            return turns.seconds(), shape
+            return turns.seconds(), found
     raise AssertionError("training ended before it was measured")

@@ -2,20 +2,20 @@
 
 *Step*: everything the product does for one (chunk, features, network, loss, backward, clipping, optimiser, averaging,
 reporting) in a real run of `fit`, against forward and backward of a bare nn.LSTM of the same shape, in turns: 48 lanes
-of 192 anchors, hidden 128, 2 layers, window 168, 48 steps × 11 levels. A rate is bare seconds over step seconds, the
-median over rounds. *Memory*: the peak of a process of its own that fits 100,000 series of 250 values, a few steps of
-both stages and all that comes around them.
+of 192 anchors, hidden 128, 2 layers, window 168, 48 steps × 11 levels; and once more at the shape that the product
+chooses itself. A rate is bare seconds over step seconds, the median over rounds. *Memory*: the peak of a process of its
+own that fits 100,000 series of 250 values, a few steps of both stages and all that comes around them.
 
 *Race*, in place of the two: one minute on M4 weekly and six on M4 hourly, OWA on the official test part, beside
 neuralforecast's LSTM with the same wall time, horizon and input size and its own default sizes. The peer lives in an
 environment that `make peers` makes; without it its column says so.
 
-Keys of --json: step_rate (as the product trains, against a bare float32 LSTM), step_rate_same_precision (against one in
-the product's own precision), step_rate_float32 (both float32), step_ms, step_float32_ms, bare_ms, bare_float32_ms,
-precision, lanes, anchors; peak_kb, and the peak by then before_kb (the values are there, training has not begun),
-choose_kb (the first stage is over), validation_kb (trust, calibration and validation are). With --race, for SET weekly
-and hourly: SET_owa, SET_seconds, SET_steps, SET_peer_owa, SET_peer_seconds, SET_peer_steps, peer_version, such as
-weekly_owa, weekly_seconds, hourly_owa, hourly_seconds.
+Keys of --json: step_rate (as the product trains, against a bare float32 LSTM), same_precision_rate (against one in the
+product's own precision), float32_rate (both float32), own_rate (at own_shape, bare float32), each with _ms (a training
+step) and _bare_ms in place of _rate; precision; peak_kb, and the peak so far at before_kb (values there, training not
+begun), choose_kb (first stage over) and validation_kb (trust, calibration and validation over). With --race,
+for SET weekly and hourly: SET_owa, SET_seconds, SET_steps, SET_peer_owa, SET_peer_seconds, SET_peer_steps,
+peer_version, such as weekly_owa, weekly_seconds, hourly_owa, hourly_seconds.
 """
 
 from forecasting.threads import prepare
@@ -38,22 +38,24 @@ MANY = {"series": 100_000, "length": 250, "season": 24, "horizon": 48, "steps": 
 
 
 def step_rates() -> Figures:
-    """A training step against the bare cells."""
+    """A training step against the bare cells: at the shape that the bound speaks of, and at the product's own."""
     precision = training.precision()
-    own, (lanes, anchors) = _turns.measured(precision)
-    plain = own if precision == _turns.PLAIN else _turns.measured(_turns.PLAIN)[0]
-    return {
-        "step_rate": middle(own[_turns.PLAIN] / own["step"]),
-        "step_rate_same_precision": middle(own[precision] / own["step"]),
-        "step_rate_float32": middle(plain[_turns.PLAIN] / plain["step"]),
-        "step_ms": 1e3 * middle(own["step"]),
-        "step_float32_ms": 1e3 * middle(plain["step"]),
-        "bare_ms": 1e3 * middle(own[precision]),
-        "bare_float32_ms": 1e3 * middle(own[_turns.PLAIN]),
-        "precision": precision,
-        "lanes": lanes,
-        "anchors": anchors,
-    }
+    asked_for, _ = _turns.measured(precision, _turns.ASKED)
+    plain = asked_for if precision == _turns.PLAIN else _turns.measured(_turns.PLAIN, _turns.ASKED)[0]
+    own, shape = _turns.measured(precision, None)
+    figures: Figures = {"precision": precision, "own_shape": str(shape)}
+    for name, taken, against in (
+        ("step", asked_for, _turns.PLAIN),
+        ("same_precision", asked_for, precision),
+        ("float32", plain, _turns.PLAIN),
+        ("own", own, _turns.PLAIN),
+    ):
+        figures |= {
+            f"{name}_rate": middle(taken[against] / taken["step"]),
+            f"{name}_ms": 1e3 * middle(taken["step"]),
+            f"{name}_bare_ms": 1e3 * middle(taken[against]),
+        }
+    return figures
 
 
 def middle(values: np.ndarray) -> float:
@@ -71,16 +73,16 @@ def memory() -> Figures:
 
 def step_rows(figures: Figures) -> list[list[str]]:
     """The table of rates and memory."""
-    shape = f"{figures['lanes']} × {figures['anchors']}"
-    rates = (
-        (f"as it trains ({figures['precision']}), bare float32", "step_ms", "bare_float32_ms", "step_rate"),
-        (f"both {figures['precision']}", "step_ms", "bare_ms", "step_rate_same_precision"),
-        ("both float32", "step_float32_ms", "bare_float32_ms", "step_rate_float32"),
-    )
+    labels = {
+        "step": f"{_turns.ASKED}: as it trains ({figures['precision']}), bare float32",
+        "same_precision": f"{_turns.ASKED}: both {figures['precision']}",
+        "float32": f"{_turns.ASKED}: both float32",
+        "own": f"{figures['own_shape']}, the product's own: as it trains, bare float32",
+    }
     table = [["what", "training step", "bare nn.LSTM", "rate", "to reach"]]
-    for label, step, bare, rate in rates:
-        own, other = f"{figures[step]:.0f} ms", f"{figures[bare]:.0f} ms"
-        table.append([f"{shape}, {label}", own, other, f"{figures[rate]:.2f}", asked("training.step", rate)[0]])
+    for name, label in labels.items():
+        own, other = f"{figures[f'{name}_ms']:.0f} ms", f"{figures[f'{name}_bare_ms']:.0f} ms"
+        table.append([label, own, other, f"{figures[f'{name}_rate']:.2f}", asked("training.step", f"{name}_rate")[0]])
     what = f"peak memory, {MANY['series']:,} series × {MANY['length']} values, horizon {MANY['horizon']}"
     most = next(bound.value for bound in bounds("training.memory", "peak_kb"))
     table.append([what, gigabytes(figures["peak_kb"]), "", "", gigabytes(most)])
