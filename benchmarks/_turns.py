@@ -119,7 +119,7 @@ def measured(precision: Precision, shape: Shape | None) -> tuple[dict[str, np.nd
         return replace(made, config=sizes)
 
     with ExitStack() as held:
-        held.enter_context(patch.object(training, "precision", lambda: precision))
+        held.enter_context(patch.object(training, "precision", lambda *_: precision))
         held.enter_context(patch.object(training, "choose", chosen))
         if shape is not None:
             held.enter_context(patch.object(training, "LANES", shape.lanes))
