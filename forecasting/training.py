@@ -8,6 +8,7 @@ first steps is measured and the number of steps that fits is recorded; should th
 the choosing early and the manifest says so.
 """
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -288,6 +289,7 @@ class _Run:
 
         `left` trainings of this length are still expected, this one among them.
         """
+        gc.collect()  # the stage before: trainer and module hold each other, and an index of the panel with them
         seed = self.spec.seed + SEEDS_APART * member
         torch.manual_seed(seed)
         module = ForecastModule(self.config, self.steps)
