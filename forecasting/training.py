@@ -246,20 +246,11 @@ class _Run:
 
     def choose(self, panel: Panel, past: Panel, tail: np.ndarray) -> tuple[Best, Clock]:
         """The stage that trains on `past`, which lies before the tail, and those who watched it there."""
-        best, clock = (
-            Best(),
-            Clock(
-                np.inf if self.spec.steps else GRACE + 60 * self.spec.max_minutes * 1.4 / (1 + members_of(self.config))
-            ),
-        )
-        self.stage(
-            "choose",
-            past,
-            self.steps,
-            [best, clock],
-            _tail_chunks(panel, tail, self.config),
-            left=1 + members_of(self.config),
-        )
+        trainings = 1 + members_of(self.config)
+        longest = np.inf if self.spec.steps else GRACE + 1.4 * 60 * self.spec.max_minutes / trainings
+        best, clock = Best(), Clock(longest)
+        looks = _tail_chunks(panel, tail, self.config)
+        self.stage("choose", past, self.steps, [best, clock], looks, left=trainings)
         return best, clock
 
     def refit(self, panel: Panel, members: int, stop: int, share: np.ndarray) -> Bundle:

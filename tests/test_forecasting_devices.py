@@ -26,7 +26,7 @@ def run(folder: Path, root: Path, *words: str, code: int = 0) -> Path:
     """The program of tests/team_kit.py in two processes; what they told is in `folder`."""
     command = [sys.executable, "-m", "tests.team_kit", str(folder), "2", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=150)
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=170)
     assert done.returncode == code, done.stderr
     return folder
 

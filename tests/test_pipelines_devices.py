@@ -39,7 +39,7 @@ def waves(rollcast, tmp_path) -> None:
 
 def ended(process: subprocess.Popen) -> str:
     """What a command that succeeded wrote to standard output."""
-    out, err = process.communicate(timeout=150)
+    out, err = process.communicate(timeout=170)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     return out
