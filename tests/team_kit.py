@@ -37,8 +37,8 @@ def main(folder: Path, processes: int, how: str = "") -> None:
 def telling(folder: Path, stage):
     """The same stage, which leaves behind what each process ended it with."""
 
-    def told(run, name, *rest) -> ForecastModule:
-        module = stage(run, name, *rest)
+    def told(run, name, *rest, **words) -> ForecastModule:
+        module = stage(run, name, *rest, **words)
         weights = b"".join(array.tobytes() for _, array in sorted(module.network.export().items()))
         seen = {"weights": hashlib.sha256(weights).hexdigest(), "steps": module.trainer.global_step}
         tell(folder / f"{name}-{run.team.rank}.json", seen | {"lanes": module._position["series"]})
