@@ -75,8 +75,8 @@ def test_gaps_hold_the_value_before_and_count_the_steps_since() -> None:
 
 @pytest.mark.parametrize(
     ("season", "horizon", "length", "window"),
-    [(24, 48, 700, 120), (24, 48, 9_000, 336), (168, 48, 700, 336), (1, 13, 934, 52), (288, 72, 20_000, 288), (12, 6, 40, 12),
-     (1, 6, 20, 10)],
+    [(24, 48, 700, 120), (24, 48, 9_000, 336), (168, 48, 700, 336), (1, 13, 934, 52), (288, 72, 20_000, 288),
+     (12, 6, 40, 12), (1, 6, 20, 10)],
 )  # fmt: skip
 def test_the_window_follows_season_horizon_and_length(season: int, horizon: int, length: int, window: int) -> None:
     assert choose_window(season, horizon, length) == window
