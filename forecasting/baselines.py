@@ -79,7 +79,7 @@ def error_increments(panel: Panel, config: ModelConfig, linear: np.ndarray) -> n
 def _origins(panel: Panel, config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
     """Filled windows (n, W) and targets (n, H, NaN where missing) at up to `ORIGINS` origins of the panel."""
     if len(panel) > ORIGINS:
-        panel = panel.select(np.linspace(0, len(panel) - 1, ORIGINS).astype(np.int64))
+        panel = panel.select(panel.evenly(ORIGINS))
     per_series = min(max(1, ORIGINS // max(1, len(panel))), int(panel.lengths.max(initial=1)))
     lengths = panel.lengths
     first = np.minimum(config.window, np.maximum(lengths - 1, 1))

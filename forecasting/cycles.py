@@ -24,7 +24,7 @@ def longer_cycle(panel: Panel, season: int, horizon: int) -> int | None:
 
     Only lags that fit three times into the typical series are considered; known up to the panel's end.
     """
-    chosen = np.unique(np.linspace(0, len(panel) - 1, min(len(panel), SERIES)).astype(np.int64))
+    chosen = panel.evenly(SERIES)
     span = max(1, horizon // 2)
     longest = min(LONGEST, int(np.median(panel.lengths[chosen])) // 3)
     lags = np.arange(max(season, span) + 1, longest + 1)

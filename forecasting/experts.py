@@ -10,6 +10,7 @@ forecasts below and are learned from there.
 
 import numpy as np
 
+from forecasting.baselines import linear_weights
 from forecasting.config import ModelConfig
 
 SMOOTHING = 0.3  # of the exponential smoothing that one expert starts as
@@ -38,9 +39,7 @@ def _nothing(config: ModelConfig) -> np.ndarray:
 
 def _repeated(config: ModelConfig, lag: int) -> np.ndarray:
     """The last `lag` values again and again: naive where it is 1."""
-    weight, steps = _nothing(config), np.arange(config.horizon)
-    weight[steps, config.window - lag + steps % lag] = 1
-    return weight
+    return linear_weights("seasonal_naive", config.window, config.horizon, lag)
 
 
 def _smoothed(config: ModelConfig) -> np.ndarray:

@@ -4,7 +4,7 @@ z_t = silu(A x_t)                      x_t: scaled window, relative scale, is it
                                        and how badly the window repeats itself after each lag
 u_t = recurrent layers over z          (mlp and cnn: dense layers, no memory)
 m_t = silu(M [u_t, z_t])
-g_t = softmax over experts of G m_t     one mix for each horizon step
+g_t = softmax over experts of G m_t    one mix for each horizon step
 median = B m_t + Σ_k g_t,k S_k window  S_k starts as a plain forecast: see `experts.py`
 quantiles = median ∓ running sums of softplus(C m_t - 2)
 """

@@ -73,6 +73,10 @@ class Panel:
         values = np.concatenate(parts) if parts else np.empty(0)
         return Panel(tuple(self.ids[i] for i in rows), values, offsets, self.first[rows])
 
+    def evenly(self, most: int) -> np.ndarray:
+        """(at most `most`,) rows that stand for all: evenly spread, ascending."""
+        return np.unique(np.linspace(0, len(self) - 1, min(len(self), most)).astype(np.int64))
+
     def window(self, stop: np.ndarray, length: int) -> np.ndarray:
         """(n, length) values before position `stop[i]` of each series, NaN outside its first to last."""
         position = np.asarray(stop)[:, None] + np.arange(-length, 0)

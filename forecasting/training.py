@@ -114,8 +114,9 @@ def fit(
     past = panel.head(panel.lengths - tail)
     choice = choose(past, spec.kind, spec.season, spec.horizon)
     config = choice.config
-    for reason in choice.reasons:
-        (tell or _nobody)(reason)
+    if tell:
+        for reason in choice.reasons:
+            tell(reason)
     with join(spec.hardware) as team:
         team.share((panel, tail, spec, config, run_dir, resume))
         steps = _agreed_steps(team, past, config, spec)
@@ -156,10 +157,6 @@ def _fit(run: "_Run", panel: Panel, past: Panel, tail: np.ndarray, choice: Choic
     made |= {"processes": run.team.size, "lanes": run.team.size * run.team.share_of(_lanes(panel))}
     bundle = replace(bundle, calibration=chooser.calibration, manifest=made)
     return Fitted(bundle, steps, best.step, validation, rolled, seconds)
-
-
-def _nobody(_: str) -> None:
-    """Who hears the rule's reasons when nobody asked."""
 
 
 def run_loggers(folder: Path, name: str, mlflow_uri: str | None) -> list[Logger]:
@@ -337,7 +334,7 @@ class _Run:
 
 def _tail_chunks(panel: Panel, tail: np.ndarray, config: ModelConfig) -> list[Chunk]:
     """Sequences that warm up before the tail and are scored in it, at most `TAIL_SERIES` series evenly chosen."""
-    chosen = np.unique(np.linspace(0, len(panel) - 1, min(len(panel), TAIL_SERIES)).astype(np.int64))
+    chosen = panel.evenly(TAIL_SERIES)
     anchors = config.warmup + int(min(1024, np.median(tail[chosen])))
     start = panel.lengths[chosen] - tail[chosen] - 1 - config.warmup
     reader = ChunkReader(panel, config)

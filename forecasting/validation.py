@@ -56,7 +56,7 @@ def witnesses(panel: Panel, tail: np.ndarray) -> tuple[Panel, np.ndarray]:
     """At most `WITNESSES` series, evenly chosen, and their tails: more would say the same and cost memory."""
     if len(panel) <= WITNESSES:
         return panel, tail
-    rows = np.linspace(0, len(panel) - 1, WITNESSES).astype(np.int64)
+    rows = panel.evenly(WITNESSES)
     return panel.select(rows), tail[rows]
 
 
@@ -92,7 +92,7 @@ class Tail:
 
 def roll_through(bundle: Bundle, panel: Panel, tail: np.ndarray) -> Tail:
     """Roll a bundle through the tail of at most `TAIL_SERIES` series, evenly chosen, uncalibrated."""
-    chosen = np.unique(np.linspace(0, len(panel) - 1, min(len(panel), TAIL_SERIES)).astype(np.int64))
+    chosen = panel.evenly(TAIL_SERIES)
     panel, tail, config = panel.select(chosen), tail[chosen], bundle.config
     origins = tail_origins(panel, tail, config.horizon)
     roller = Roller(replace(bundle, calibration=Calibration(Calibration.neutral(config).factors, rate=0.0)))
