@@ -39,7 +39,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from data.errors import InvalidInput, StoreUnavailable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # so far each version only added tables
 MIGRATION_LOCK = 7_305_001  # any fixed numbers: names of PostgreSQL's advisory locks
 LOG_LOCK = 7_305_002
 
@@ -264,8 +264,9 @@ def migrate(engine: Engine) -> None:
             raise StoreUnavailable(
                 f"the live store has schema {found}, this program knows {SCHEMA_VERSION}; upgrade rollcast"
             )
-        if found is None:
-            metadata.create_all(connection)
+        if found is None or found < SCHEMA_VERSION:
+            metadata.create_all(connection)  # those that are missing
+            connection.execute(schema_version.delete())
             connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
 
 

@@ -36,6 +36,19 @@ def test_a_store_newer_than_the_program_is_refused_with_both_versions(store):
         migrate(store)
 
 
+def test_an_older_store_gains_the_tables_it_lacks_and_keeps_its_rows(store):
+    kept = {"dataset_id": 1, "series_id": 1, "ds": 0, "y": 71.3, "available_at": 0, "seq": 1}
+    with writing(store) as connection:
+        connection.execute(insert(tables.observations).values(kept))
+        tables.snapshots.drop(connection)
+        connection.execute(update(schema_version).values(version=1))
+    migrate(store)
+    with reading(store) as connection:
+        assert connection.scalars(select(tables.observations.c.y)).all() == [71.3]
+        assert connection.scalars(select(tables.snapshots.c.seq)).all() == []
+        assert connection.scalars(select(schema_version.c.version)).all() == [SCHEMA_VERSION]
+
+
 def test_a_transaction_that_raises_leaves_nothing(store):
     def write_and_fail(connection):
         connection.execute(insert(schema_version).values(version=0))
