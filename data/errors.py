@@ -5,7 +5,8 @@
     ├── NotFound             a name that nobody stored                       exit 2 · 404
     │   ├── UnknownDataset
     │   ├── UnknownSeries
-    │   └── UnknownModel
+    │   ├── UnknownModel
+    │   └── UnknownKey
     ├── Conflict             right in itself, impossible just now            exit 2 · 409
     │   ├── AmbiguousSeries
     │   ├── NothingObserved
@@ -79,6 +80,13 @@ class UnknownModel(NotFound):
         self.dataset, self.version = dataset, version
         which = "any model" if version is None else f"a model version {version}"
         super().__init__(f"dataset {dataset!r} does not have {which}; `rollcast train {dataset}` registers one")
+
+
+class UnknownKey(NotFound):
+    """No API key has this id. The id is not repeated: somebody may have given the whole key."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no key of this id; `rollcast keys list` shows each key's id, its eight characters")
 
 
 class Conflict(RollcastError):

@@ -4,7 +4,7 @@ Precedence: environment (`ROLLCAST_*`), `.env`, `rollcast.toml`, default. Read o
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -15,6 +15,11 @@ from pydantic_settings import (
 )
 
 from data.errors import InvalidInput
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server on this address; a name other than localhost is not asked for."""
+    return host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdecimal())
 
 
 def find_home() -> Path:
@@ -45,7 +50,20 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address the service listens on")
     port: int = Field(default=8000, ge=0, le=65535, description="Port the service listens on; 0 takes a free one")
     future_tolerance_s: int = Field(default=300, ge=0, description="How far ahead of the clock a stamp may be, seconds")
+    auth: Literal["auto", "on", "off"] = Field(
+        default="auto", description="Whether requests need a key; auto: unless the service listens on loopback alone"
+    )
+    allowed_hosts: str = Field(
+        default="", description="Names the service answers to, comma-separated; on loopback, beside its own names"
+    )
+    trusted_proxies: str = Field(
+        default="", description="Addresses whose X-Forwarded-For is believed, comma-separated; none unless given"
+    )
+    key_rate: float = Field(default=1000, ge=0, description="Requests a second of one key; 0 = no limit")
+    address_rate: float = Field(default=1000, ge=0, description="Requests a second of one address; 0 = no limit")
+    max_connections: int = Field(default=1000, gt=0, description="Connections open at once; more are answered 503")
     max_body_bytes: int = Field(default=2_000_000, gt=0, description="Largest request body, bytes")
+    body_deadline_s: float = Field(default=10.0, gt=0, description="Time a request's body may take to arrive, seconds")
     gate_gain: float = Field(default=0.01, ge=0, lt=1, description="Relative gain a candidate must show at the gate")
     poll_every_s: float = Field(default=1.0, gt=0, description="Time between looks for new promotions, seconds")
     snapshot_every_s: float = Field(default=60.0, gt=0, description="Time between state snapshots, seconds")
@@ -72,6 +90,17 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags first, then environment, `.env` and `rollcast.toml`."""
         return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether requests need a key. Raises InvalidInput where they would not and more than this machine listens."""
+        local = is_loopback(self.host)
+        if self.auth == "off" and not local:
+            raise InvalidInput(
+                f"requests without keys are taken on loopback alone, not on {self.host}; use auto, or host 127.0.0.1",
+                source="ROLLCAST_AUTH",
+            )
+        return self.auth == "on" or not local
 
     @property
     def lake_path(self) -> Path:

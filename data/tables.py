@@ -140,6 +140,20 @@ contexts = Table(
     Column("blob", LargeBinary, nullable=False),
 )
 
+api_keys = Table(  # who may ask what over HTTP; the keys themselves are nowhere
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("scopes", Text, nullable=False),  # JSON list
+    Column("series", Text, nullable=False),  # JSON list of patterns
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("last_used_at", BigInteger),
+)
+
 
 def now() -> int:
     """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""

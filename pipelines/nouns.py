@@ -1,4 +1,4 @@
-"""The commands that begin with a noun: model, series, config, pipelines."""
+"""The commands that begin with a noun: model, series, keys, config, pipelines."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 
 model = typer.Typer(name="model", help="Registered model versions: list, show, verify.", no_args_is_help=True)
 series = typer.Typer(name="series", help="Series of a dataset: list, show.", no_args_is_help=True)
+keys = typer.Typer(name="keys", help="API keys: create, list, revoke, rotate.", no_args_is_help=True)
 config = typer.Typer(name="config", help="Settings and where they come from.", no_args_is_help=True)
 pipelines = typer.Typer(name="pipelines", help="The same work as Prefect flows.", no_args_is_help=True)
 
 
 def attach(app: typer.Typer) -> None:
     """Add the noun commands to the program."""
-    for noun in (model, series, config, pipelines):
+    for noun in (model, series, keys, config, pipelines):
         app.add_typer(noun)
 
 
@@ -71,6 +72,57 @@ def series_show(
     from pipelines.workspace import open_workspace
 
     report.facts(inspection.one_series(open_workspace(), name, unique_id, last), json)
+
+
+KeyId = Annotated[str, typer.Argument(help="The key's eight characters, as `rollcast keys list` shows.", metavar="ID")]
+
+
+@keys.command("create")
+def keys_create(
+    name: Annotated[str, typer.Option(help="Who or what will use it.")],
+    scope: Annotated[list[str], typer.Option(help="read, observe, forecast or admin (all of them); may be repeated.")],
+    series: Annotated[
+        list[str] | None, typer.Option(help="DATASET/ID, with * for any characters; may be repeated. Default */*.")
+    ] = None,
+    days: Annotated[float | None, typer.Option(help="How long it is valid; for ever unless given.")] = None,
+    json: Json = False,
+) -> None:
+    """Make a key. Its text is shown this once: only a digest is kept."""
+    from pipelines import keys as keyring
+    from pipelines import report
+
+    report.key(keyring.create(name, scope, series or ["*/*"], days), json)
+
+
+@keys.command("list")
+def keys_list(json: Json = False) -> None:
+    """Every key without its secret: rights, end and last use."""
+    from pipelines import keys as keyring
+    from pipelines import report
+
+    report.listing(keyring.listed(), json, "no key yet; `rollcast keys create` makes one")
+
+
+@keys.command("revoke")
+def keys_revoke(key_id: KeyId, json: Json = False) -> None:
+    """End a key for good; a running service hears of it within a second or so."""
+    from pipelines import keys as keyring
+    from pipelines import report
+
+    report.facts(keyring.revoke(key_id), json)
+
+
+@keys.command("rotate")
+def keys_rotate(
+    key_id: KeyId,
+    overlap_hours: Annotated[float, typer.Option(help="How long the old key goes on beside the new one.")] = 24.0,
+    json: Json = False,
+) -> None:
+    """Make a key's successor, with the same rights and lifetime, and let the old one end after the overlap."""
+    from pipelines import keys as keyring
+    from pipelines import report
+
+    report.key(keyring.rotate(key_id, overlap_hours), json)
 
 
 @config.command("show")

@@ -199,12 +199,18 @@ def settings(rows: list[dict[str, Any]], json: bool) -> None:
     listing(rows, json, "no settings")
 
 
+def key(made: dict[str, Any], json: bool) -> None:
+    """A new key, whole."""
+    facts(made, json)
+    say("keep the key now: only its digest is stored, and nobody can show it again")
+
+
 def listing(rows: list[dict[str, Any]], json: bool, empty: str) -> None:
     """Equal records as a table."""
     if json:
         print_json(rows)
     elif rows:
-        print_table(list(rows[0]), [list(row.values()) for row in rows])
+        print_table(list(rows[0]), [[brief(value) for value in row.values()] for row in rows])
     else:
         say(empty)
 

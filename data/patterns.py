@@ -1,0 +1,62 @@
+"""Which series a key reaches: patterns such as `plant/*` over `dataset/unique_id`, where `*` is any run of characters."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import lru_cache
+from glob import escape
+
+from data.errors import InvalidInput
+
+MOST, LONGEST = 32, 300  # patterns of one key, characters of one
+EVERYTHING = "*/*"
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """A few patterns; a series is reached when one of them matches its dataset and its id."""
+
+    texts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> "Patterns":
+        """Raises InvalidInput when one is no pattern."""
+        wrong = [text for text in texts if not 3 <= len(text) <= LONGEST or "/" not in text[1:-1]]
+        if wrong or not 1 <= len(texts) <= MOST:
+            raise InvalidInput(
+                f"a key has 1 to {MOST} series patterns, each DATASET/ID with * for any characters, such as plant/*"
+            )
+        return cls(tuple(texts))
+
+    @property
+    def unlimited(self) -> bool:
+        return EVERYTHING in self.texts
+
+    def reaches(self, dataset: str, unique_id: str) -> bool:
+        """Whether this series is among them."""
+        return any(d(dataset) and u(unique_id) for d, u in _compiled(self.texts))
+
+    def reaches_into(self, dataset: str) -> bool:
+        """Whether some series of this dataset may be among them."""
+        return any(d(dataset) for d, _ in _compiled(self.texts))
+
+    def could_reach(self, dataset: str | None, unique_id: str) -> bool:
+        """Whether a series of this id may be among them, in this dataset or, without one, in any."""
+        return any((dataset is None or d(dataset)) and u(unique_id) for d, u in _compiled(self.texts))
+
+
+ALL = Patterns((EVERYTHING,))
+
+Matches = Callable[[str], object]
+
+
+@lru_cache(maxsize=1024)
+def _compiled(texts: tuple[str, ...]) -> tuple[tuple[Matches, Matches], ...]:
+    halves = (text.split("/", 1) for text in texts)  # a dataset's name has no slash, an id may
+    return tuple((_matcher(dataset), _matcher(unique_id)) for dataset, unique_id in halves)
+
+
+def _matcher(pattern: str) -> Matches:
+    """Case counts, and only `*` is special. The translation takes each run whole, so that no text makes it slow."""
+    return re.compile(translate("*".join(escape(part) for part in pattern.split("*")))).match

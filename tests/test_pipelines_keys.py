@@ -1,0 +1,71 @@
+"""`rollcast keys`: a key is shown to whoever makes it, once, and never again."""
+
+import json
+
+import pytest
+
+from pipelines.cli import run
+
+
+@pytest.fixture
+def rollcast(capsys):
+    """`rollcast("keys", "list")`: exit code, standard output, standard error."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        code = run([*words])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def result(outcome: tuple[int, str, str]):
+    code, out, err = outcome
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_a_key_is_made_listed_rotated_and_revoked(rollcast):
+    made = result(
+        rollcast("keys", "create", "--name", "plc 7", "--scope", "observe", "--series", "plant/*", "--days", "90", "--json")
+    )  # fmt: skip
+    assert made["key"].startswith(f"rlc_{made['id']}_")
+    assert (made["name"], made["state"], made["scopes"], made["series"]) == ("plc 7", "valid", ["observe"], ["plant/*"])
+
+    successor = result(rollcast("keys", "rotate", made["id"], "--overlap-hours", "0", "--json"))
+    assert successor["series"] == ["plant/*"] and successor["key"] != made["key"]
+
+    assert result(rollcast("keys", "revoke", successor["id"], "--json"))["state"] == "revoked"
+    assert [(row["id"], row["state"]) for row in result(rollcast("keys", "list", "--json"))] == [
+        (made["id"], "expired"),
+        (successor["id"], "revoked"),
+    ]
+
+
+def test_no_command_shows_a_key_again(rollcast, home):
+    text = result(rollcast("keys", "create", "--name", "a", "--scope", "read", "--json"))["key"]
+    secret = text.split("_")[2]
+    shown = [rollcast("keys", "list"), rollcast("keys", "list", "--json"), rollcast("keys", "revoke", text)]
+    assert all(secret not in word for _, out, err in shown for word in (out, err))
+    assert all(secret.encode() not in path.read_bytes() for path in home.rglob("*") if path.is_file())
+
+
+def test_a_person_sees_the_whole_key_and_is_told_to_keep_it(rollcast):
+    code, out, err = rollcast("keys", "create", "--name", "a", "--scope", "read", "--scope", "forecast")
+    assert code == 0 and "forecast, read" in out and "*/*" in out
+    assert "rlc_" in out and "nobody can show it again" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["create", "--name", "a", "--scope", "write"], "scopes"),
+        (["create", "--name", "a", "--scope", "read", "--series", "plant"], "series patterns"),
+        (["create", "--name", "a"], "scope"),
+        (["revoke", "nobody12"], "no key of this id"),
+        (["rotate", "nobody12"], "no key of this id"),
+    ],
+)
+def test_a_wrong_word_is_one_sentence_and_exit_2(rollcast, words, says):
+    code, out, err = rollcast("keys", *words)
+    assert (code, out) == (2, "") and says in err and err.count("\n") == 1
