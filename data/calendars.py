@@ -279,6 +279,8 @@ def _session_stamp(index: Ints, sessions: Ints) -> Ints:
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_FIRST = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+_LAST = (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 _WANTED = {
     "instant": 'a time with its offset, such as "2014-02-19T15:25:00Z"',
     "date": 'a date, such as "2014-02-19"',
@@ -295,9 +297,10 @@ def parse_ds(value: Any, kind: TimeKind) -> int:
         elif isinstance(value, str) and (_DATE if kind == "date" else _INSTANT).fullmatch(value):
             if kind == "date":
                 return (date.fromisoformat(value).toordinal() - EPOCH.toordinal()) * DAY
-            stamp = (datetime.fromisoformat(value) - EPOCH) // timedelta(microseconds=1)
-            format_ds(stamp, kind)  # an offset may push it out of the calendar
-            return stamp
+            since = datetime.fromisoformat(value) - EPOCH
+            stamp = (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
+            if _FIRST <= stamp <= _LAST:  # an offset may push it out of the calendar
+                return stamp
     except (ValueError, OverflowError):  # 30 February, second 60, year 0
         pass
     raise InvalidInput(f"ds must be {_WANTED[kind]}")

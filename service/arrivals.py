@@ -1,13 +1,20 @@
-"""Observations as a client sent them, checked to the last value and turned into columns; or refused as a whole."""
+"""Observations as a client sent them, checked to the last value and turned into columns.
+
+Two kinds of wrong are told apart. A row of another *shape* (not an object, a field too many or too few, a value of
+another type) says that the client's program is wrong: a JSON body that holds one is refused whole. A row of the right
+shape may still be *refused*: an unknown series, a stamp that cannot be, a value no sensor reads. Such rows are counted
+and pointed at, and the others are stored.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from data.calendars import DAY, SECOND, parse_ds
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
+from service.bodies import Body, Broken
 from service.datasets import Directory, Served, Target
 from service.errors import MAX_ERRORS, Fault, Problem, unprocessable
 from service.states import BEGINNING
@@ -15,6 +22,7 @@ from service.states import BEGINNING
 LARGEST_VALUE = 1e30  # beyond it squares and float32 overflow, and no sensor reads it
 FURTHEST_STEPS = 1_000_000  # from a series' origin: back to a clock's zero; ahead for integer time, which has no clock
 FIELDS = {"unique_id", "ds", "y", "dataset"}
+MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -34,27 +42,21 @@ class Arrivals:
     snapped: int
 
 
-@dataclass
-class _Faults:
-    """Faults of a request by the status they ask for; the worst kind answers."""
+@dataclass(frozen=True)
+class Received:
+    """A request's rows: those to be stored, by dataset, and the first of the faults of those that are not."""
 
-    invalid: list[Fault]
-    unknown: list[Fault]
-    ambiguous: list[Fault]
-    candidates: set[str]
+    rows: int
+    parts: list[Arrivals]
+    faults: list[Fault]
 
-    @property
-    def full(self) -> bool:
-        return len(self.invalid) >= MAX_ERRORS
 
-    def check(self) -> None:
-        """Raises Problem when there are any."""
-        if self.invalid:
-            raise unprocessable("invalid_observation", self.invalid)
-        if self.unknown:
-            raise unknown_series(self.unknown)
-        if self.ambiguous:
-            raise ambiguous_series(self.ambiguous, sorted(self.candidates))
+class _Refused(Exception):
+    """One row is not taken; `shape` where no series could make it right."""
+
+    def __init__(self, member: str, message: str, shape: bool = False):
+        self.member, self.message, self.shape = member, message, shape
+        super().__init__(message)
 
 
 def unknown_series(faults: Sequence[Fault]) -> Problem:
@@ -66,122 +68,116 @@ def ambiguous_series(faults: Sequence[Fault], candidates: Sequence[str]) -> Prob
     return Problem(409, "ambiguous_series", detail, faults, candidates=list(candidates)[:MAX_ERRORS])
 
 
-def rows_in(document: Any) -> tuple[str, list[Any]]:
-    """The rows of a body, and the pointer to where they stand: a row, a list, or {"observations": list}."""
-    prefix = ""
-    if isinstance(document, dict) and "observations" in document:
-        if len(document) > 1:
-            raise unprocessable("invalid_body", [Fault("", "has fields beside `observations`")])
-        prefix, document = "/observations", document["observations"]
-    elif isinstance(document, dict):
-        return "", [document]
-    if not isinstance(document, list):
-        raise unprocessable("invalid_body", [Fault(prefix, "must be a list of observations")])
-    if not document:
-        raise unprocessable("invalid_body", [Fault(prefix, "must hold at least one observation")])
-    return prefix, document
-
-
-def read(document: Any, directory: Directory, now: int, tolerance: int, only: Target | None = None) -> list[Arrivals]:
+def read(body: Body, directory: Directory, now: int, tolerance: int, only: Target | None = None) -> Received:
     """Check every row of a body.
 
     now: µs since 1970 UTC; tolerance: µs that a stamp may be ahead of it; only: the one series that the path named.
 
     Raises:
-        Problem: 422, 404 or 409 with the pointers of up to 20 rows at fault; no row counts then.
+        Problem: 422 with the pointers of up to 20 rows at fault, when one has another shape or none can be stored.
     """
-    prefix, rows = rows_in(document)
-    lone = rows[0] is document
-    faults = _Faults([], [], [], set())
-    found: dict[tuple[Any, Any], Target | None] = {}
-    columns: dict[str, tuple[Served, list[tuple[int, int, int, float]]]] = {}
-    for place, row in enumerate(rows):
-        pointer = prefix if lone else f"{prefix}/{place}"
-        if not _is_row(row, pointer, faults, only):
-            continue
-        value = _value(row, pointer, faults)
-        target = only or _target(row, pointer, directory, found, faults)
-        if target is not None:
-            ds = _stamp(row, pointer, target.served, now + tolerance, faults)
-            if ds is not None and value is not None:
-                _, kept = columns.setdefault(target.served.name, (target.served, []))
-                kept.append((place, target.series, ds, value))
-        if faults.full:
-            break
-    faults.check()
-    arrivals = [_columns(served, kept) for served, kept in columns.values()]
-    _not_too_far(arrivals, prefix, lone, faults)
-    faults.check()
-    return arrivals
+    reader = _Reader(directory, now + tolerance, only)
+    kept: dict[str, list[tuple[int, int, int, float]]] = {}
+    refused: list[tuple[int, Fault]] = []
+    misshapen: list[Fault] = []
+    for place, row in enumerate(body.rows):
+        try:
+            target, ds, value = reader.row(row)
+        except _Refused as refusal:
+            fault = Fault(body.pointer(place) + refusal.member, refusal.message)
+            if refusal.shape and not body.by_line:
+                misshapen.append(fault)
+                if len(misshapen) == MAX_ERRORS:
+                    break
+            elif len(refused) < MAX_ERRORS:
+                refused.append((place, fault))
+        else:
+            kept.setdefault(target.served.name, []).append((place, target.series, ds, value))
+    if misshapen:
+        raise unprocessable("invalid_observation", misshapen)
+    parts = []
+    for name, rows in kept.items():
+        part, strayed = _not_too_far(_columns(directory.datasets[name], rows))
+        refused += [(place, Fault(f"{body.pointer(place)}/ds", message)) for place, message in strayed]
+        parts += [part] if len(part.place) else []
+    faults = [fault for _, fault in sorted(refused)[:MAX_ERRORS]]
+    if not parts:
+        raise unprocessable("every_row_rejected", faults)
+    return Received(len(body.rows), parts, faults)
 
 
-def _is_row(row: Any, pointer: str, faults: _Faults, only: Target | None) -> bool:
-    if type(row) is not dict:
-        faults.invalid.append(Fault(pointer, "must be an object with ds and y"))
-        return False
-    if not row.keys() <= FIELDS:
-        faults.invalid.append(Fault(pointer, "has a field beside unique_id, ds, y and dataset"))
-        return False
-    before = len(faults.invalid)
-    needed = ("ds", "y") if only else ("unique_id", "ds", "y")
-    faults.invalid.extend(Fault(f"{pointer}/{name}", "is missing") for name in needed if name not in row)
-    for name, fixed in (("unique_id", only and only.unique_id), ("dataset", only and only.served.name)):
-        if name not in row or (name == "dataset" and row[name] is None):
-            continue
-        if type(row[name]) is not str:
-            faults.invalid.append(Fault(f"{pointer}/{name}", "must be a string"))
-        elif fixed and row[name] != fixed:
-            faults.invalid.append(Fault(f"{pointer}/{name}", "is not the series of the path"))
-    return len(faults.invalid) == before
+class _Reader:
+    """Reads the rows of one request; what several of them share is looked up once."""
 
+    def __init__(self, directory: Directory, latest: int, only: Target | None) -> None:
+        self._directory, self._latest, self._only = directory, latest, only
+        self._needed = ("ds", "y") if only else ("unique_id", "ds", "y")
+        self._targets: dict[tuple[str | None, str | None], Target] = {}
+        self._stamps: dict[tuple[int, Any], int] = {}  # by dataset and text
 
-def _value(row: dict[str, Any], pointer: str, faults: _Faults) -> float | None:
-    value = row["y"]
-    if value is None:
-        return float("nan")
-    if type(value) is not float and type(value) is not int:
-        faults.invalid.append(Fault(f"{pointer}/y", "must be a number, or null where it is missing"))
-        return None
-    if not -LARGEST_VALUE <= value <= LARGEST_VALUE:
-        faults.invalid.append(Fault(f"{pointer}/y", f"must lie within ±{LARGEST_VALUE:g}"))
-        return None
-    return float(value)
+    def row(self, row: Any) -> tuple[Target, int, float]:
+        """Series, stamp and value. Raises _Refused."""
+        if type(row) is not dict:
+            raise _Refused(*row, shape=True) if type(row) is Broken else _Refused("", "must be an object", shape=True)
+        if not row.keys() <= FIELDS:
+            raise _Refused("", "has a field beside unique_id, ds, y and dataset", shape=True)
+        for name in self._needed:
+            if name not in row:
+                raise _Refused(f"/{name}", "is missing", shape=True)
+        value, ds = row["y"], row["ds"]
+        if type(value) is not float and type(value) is not int and value is not None:
+            raise _Refused("/y", "must be a number, or null where it is missing", shape=True)
+        if type(ds) is not str and type(ds) is not int:
+            raise _Refused("/ds", "must be a string, or an integer for integer time", shape=True)
+        target = self._target(row)
+        if value is None:
+            value = float("nan")
+        elif not -LARGEST_VALUE <= value <= LARGEST_VALUE:
+            raise _Refused("/y", f"must lie within ±{LARGEST_VALUE:g}")
+        return target, self._stamp(ds, target.served), float(value)
 
+    def _target(self, row: dict[str, Any]) -> Target:
+        unique_id, dataset = row.get("unique_id"), row.get("dataset")
+        if type(unique_id) is not str and "unique_id" in row:
+            raise _Refused("/unique_id", "must be a string", shape=True)
+        if type(dataset) is not str and dataset is not None:
+            raise _Refused("/dataset", "must be a string", shape=True)
+        found = self._targets.get((unique_id, dataset))
+        if found is None:
+            found = self._same(self._only, row) if self._only else self._named(row["unique_id"], dataset)
+            self._targets[unique_id, dataset] = found
+        return found
 
-def _target(
-    row: dict[str, Any],
-    pointer: str,
-    directory: Directory,
-    found: dict[tuple[Any, Any], Target | None],
-    faults: _Faults,
-) -> Target | None:
-    key = row["unique_id"], row.get("dataset")
-    if key in found and found[key] is not None:
-        return found[key]
-    found[key] = None
-    try:
-        found[key] = directory.find(*key)
-    except NotFound:
-        faults.unknown.append(
-            Fault(f"{pointer}/unique_id", "is not a series of the dataset" if key[1] else "is not a series")
-        )
-    except AmbiguousSeries as error:
-        faults.ambiguous.append(Fault(f"{pointer}/unique_id", "is a series of several datasets"))
-        faults.candidates.update(error.datasets)
-    return found[key]
+    def _named(self, unique_id: str, dataset: str | None) -> Target:
+        try:
+            return self._directory.find(unique_id, dataset)
+        except NotFound:
+            place = "is not a series of the dataset" if dataset else "is not a series"
+            raise _Refused("/unique_id", place) from None
+        except AmbiguousSeries:
+            raise _Refused("/unique_id", "is a series of several datasets; say which with `dataset`") from None
 
+    @staticmethod
+    def _same(only: Target, row: dict[str, Any]) -> Target:
+        for name, own in (("unique_id", only.unique_id), ("dataset", only.served.name)):
+            if row.get(name) not in (None, own):
+                raise _Refused(f"/{name}", "is not the series of the path")
+        return only
 
-def _stamp(row: dict[str, Any], pointer: str, served: Served, latest: int, faults: _Faults) -> int | None:
-    kind = served.dataset.grid.kind
-    try:
-        ds = parse_ds(row["ds"], kind)
-    except InvalidInput as error:
-        faults.invalid.append(Fault(f"{pointer}/ds", str(error).removeprefix("ds ")))
-        return None
-    if kind != "step" and ds > (latest if kind == "instant" else latest + DAY):  # the date may be tomorrow's elsewhere
-        faults.invalid.append(Fault(f"{pointer}/ds", "is too far in the future"))
-        return None
-    return ds
+    def _stamp(self, ds: Any, served: Served) -> int:
+        key = (served.dataset.id, ds)
+        found = self._stamps.get(key)
+        if found is not None:
+            return found
+        kind = served.dataset.kind
+        try:
+            stamp = parse_ds(ds, kind)
+        except InvalidInput as error:
+            raise _Refused("/ds", str(error).removeprefix("ds ")) from None
+        if kind != "step" and stamp > (self._latest if kind == "instant" else self._latest + DAY):  # it may be tomorrow
+            raise _Refused("/ds", "is too far in the future")
+        self._stamps[key] = stamp
+        return stamp
 
 
 def _columns(served: Served, kept: list[tuple[int, int, int, float]]) -> Arrivals:
@@ -201,24 +197,29 @@ def _columns(served: Served, kept: list[tuple[int, int, int, float]]) -> Arrival
     )
 
 
-def _not_too_far(arrivals: list[Arrivals], prefix: str, lone: bool, faults: _Faults) -> None:
-    """A stamp that no gap explains, such as an unset clock's year 1, would be part of every history from then on.
+def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
+    """The rows that a gap can explain, and why the others are refused, by their place.
 
-    Ahead it matters for integer time alone, which has no clock: there it would silence the series for ever.
+    A stamp such as an unset clock's year 1 would be part of every history from then on. Ahead it matters for integer
+    time alone, which has no clock: there it would silence the series for ever.
     """
-    for part in arrivals:
-        champion = part.served.champion
-        if champion is None:
-            continue
-        reach = champion.states.origins(part.series)
-        known = reach != BEGINNING
-        wrong = {"behind": known & (part.steps < reach - FURTHEST_STEPS)}
-        if part.served.dataset.grid.kind == "step":
-            wrong["ahead of"] = known & (part.steps > reach + FURTHEST_STEPS)
-        for side, rows in wrong.items():
-            for place in part.place[rows][:MAX_ERRORS]:
-                pointer = prefix if lone else f"{prefix}/{place}"
-                faults.invalid.append(Fault(f"{pointer}/ds", f"is too far {side} the series' last step"))
+    champion = part.served.champion
+    if champion is None:
+        return part, []
+    reach = champion.states.origins(part.series)
+    known = reach != BEGINNING
+    behind = known & (part.steps < reach - FURTHEST_STEPS)
+    ahead = known & (part.steps > reach + FURTHEST_STEPS) & (part.served.dataset.kind == "step")
+    if not (behind | ahead).any():
+        return part, []
+    strayed = [
+        (int(place), f"is too far {side} the series' last step")
+        for side, rows in (("behind", behind), ("ahead of", ahead))
+        for place in part.place[rows][:MAX_ERRORS]
+    ]
+    kept = ~(behind | ahead)
+    columns = {name: getattr(part, name)[kept] for name in ("place", "series", "ds", "steps", "values")}
+    return replace(part, **columns), strayed
 
 
 def tolerance_us(seconds: int) -> int:

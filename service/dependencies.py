@@ -7,6 +7,7 @@ from fastapi import Request, Response
 
 from data.errors import AmbiguousSeries, NotFound, UnknownDataset
 from service.arrivals import ambiguous_series, unknown_series
+from service.bodies import JSON, media_type
 from service.datasets import Target
 from service.errors import Fault, Problem
 from service.parsing import decode
@@ -37,9 +38,7 @@ def target_of(request: Request, runtime: Runtime, dataset: str | None) -> Target
 
 async def document_of(request: Request) -> Any:
     """The JSON body. Raises Problem: 415 for any other media type, 413 beyond the limit, 422 for what is not JSON."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise Problem(415, "unsupported_media_type", "Send the body as application/json.")
+    media_type(request, JSON)
     return decode(await request.body())
 
 

@@ -86,9 +86,14 @@ def not_available(code: str, detail: str, retry_after: int = 1) -> Problem:
     return Problem(503, code, detail, headers={"Retry-After": str(retry_after)})
 
 
+def listed(faults: Sequence[Fault]) -> list[dict[str, str]]:
+    """Faults as answers show them, 20 at most."""
+    return [fault._asdict() for fault in faults[:MAX_ERRORS]]
+
+
 def body_of(problem: Problem, request_id: str) -> bytes:
     """Problem details of at most 20 errors and 4 kB."""
-    errors = [fault._asdict() for fault in problem.errors[:MAX_ERRORS]]
+    errors = listed(problem.errors)
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": TITLES.get(problem.status, "Error"),

@@ -63,7 +63,6 @@ class Metrics:
         )
         for outcome in Outcome:
             self._observations.labels(outcome)
-        self._observations.labels("rejected")
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         self._http.labels(method, route, str(status)).observe(seconds)
@@ -82,7 +81,7 @@ class Metrics:
             self._observations.labels(outcome).inc(count)
 
     def rejected(self, rows: int) -> None:
-        self._observations.labels("rejected").inc(rows)
+        self._observations.labels(Outcome.REJECTED).inc(rows)
 
     def replayed(self, reason: str, rows: int) -> None:
         if rows:

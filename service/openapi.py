@@ -2,16 +2,18 @@
 
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 
 from service import schemas
+from service.bodies import JSON, NDJSON
 from service.errors import MEDIA_TYPE
 
 PROBLEMS = {
     404: "Nothing has this name",
     409: "Not in the present state of things; `code` says why",
     413: "The body is too large",
-    415: "The body is not plain JSON",
+    415: "The body is neither JSON nor NDJSON, or it is compressed",
     422: "Something in the request is wrong; `errors` points at it",
     503: "Not now; Retry-After says when",
 }
@@ -46,11 +48,19 @@ CURSOR = parameter("cursor", "`next` of the page before", {"type": "string"})
 
 
 def body(whole: type[BaseModel], row: type[BaseModel]) -> dict[str, Any]:
-    """A JSON body: the rows under `observations`, or a bare list of them, or one."""
+    """Rows under `observations`, or a bare list of them, or one; or NDJSON."""
     one = {"$ref": f"#/components/schemas/{row.__name__}"}
     either = [{"$ref": f"#/components/schemas/{whole.__name__}"}, {"type": "array", "items": one, "minItems": 1}, one]
-    example = {"observations": row.model_config["json_schema_extra"]["examples"]}  # type: ignore[index]
-    return {"required": True, "content": {"application/json": {"schema": {"anyOf": either}, "example": example}}}
+    rows = row.model_config["json_schema_extra"]["examples"]  # type: ignore[index]
+    content = {
+        JSON: {"schema": {"anyOf": either}, "example": {"observations": rows}},
+        NDJSON: {"schema": {"type": "string", "description": "One row a line"}, "example": _lines(rows)},
+    }
+    return {"required": True, "content": content}
+
+
+def _lines(rows: Any) -> str:
+    return "".join(orjson.dumps(row).decode() + "\n" for row in rows)
 
 
 def with_schemas(document: dict[str, Any]) -> dict[str, Any]:

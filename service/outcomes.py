@@ -13,6 +13,7 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"  # known already with this very value: nothing stored, nothing moved
     CORRECTED = "corrected"  # known with another value: stored as its newer revision, and the state rebuilt on it
     LATE = "late"  # older than the origin and not known before: stored, and the state rebuilt where it reaches
+    REJECTED = "rejected"  # refused before it came here: nothing stored, and the answer says why
 
 
 Key = tuple[int, int]  # (row, grid step)

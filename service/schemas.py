@@ -22,7 +22,7 @@ class Observation(Strict):
     """One value of the series in the path."""
 
     ds: Ds
-    y: Annotated[float | None, Field(description="null: known to be missing", ge=-1e30, le=1e30)]
+    y: Annotated[float | None, Field(description="within ±1e30; null: known to be missing")]
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"ds": "2014-02-19T15:25:00Z", "y": 71.3}]})
 
@@ -57,16 +57,29 @@ class Counts(Strict):
     duplicate: int
     corrected: int
     late: int
+    rejected: int
+
+
+class Fault(Strict):
+    pointer: Annotated[
+        str,
+        Field(
+            description="JSON pointer into the body; /line/1/… into NDJSON, /query/…, /path/… and /header/… beside it"
+        ),
+    ]
+    message: str
 
 
 class Observed(Strict):
-    """What became of the rows. They are durable, and every later forecast knows them."""
+    """What became of the rows. Those not rejected are durable, and every later forecast knows them."""
 
     received: int
     counts: Counts
     outcomes: Annotated[
-        list[Literal["applied", "duplicate", "corrected", "late"]], Field(description="one for each row, in its order")
+        list[Literal["applied", "duplicate", "corrected", "late", "rejected"]],
+        Field(description="one for each row, in its order"),
     ]
+    errors: Annotated[list[Fault], Field(description="why rows were rejected: the first 20 of them")]
     snapped: Annotated[int, Field(description="stamps between two steps of the grid, moved down to the earlier one")]
     sequence: Annotated[int, Field(description="position of the log that forecasts now know")]
 
@@ -182,11 +195,6 @@ class Version(Strict):
     version: str
     python: str
     models: dict[str, Model]
-
-
-class Fault(Strict):
-    pointer: Annotated[str, Field(description="JSON pointer into the body; /query/… and /path/… outside it")]
-    message: str
 
 
 class Problem(BaseModel):

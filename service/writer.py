@@ -220,7 +220,7 @@ class Writer(threading.Thread):
         seqs = self._store(batches, new, stamp)
         for batch, chosen, seq in zip(batches, new, seqs, strict=True):
             self._advance(batch, chosen, seq, stamp)
-        outcomes = [[Outcome.APPLIED] * request.rows for request in requests]
+        outcomes = [[Outcome.REJECTED] * request.rows for request in requests]  # those that are in no part
         for batch, results in zip(batches, judged, strict=True):
             for number, place, outcome in zip(batch.request.tolist(), batch.place.tolist(), results, strict=True):
                 outcomes[number][place] = outcome

@@ -84,7 +84,7 @@ def test_a_store_that_does_not_answer_is_waited_for(tmp_path):
 
 
 def test_every_answer_is_what_the_manual_promises(client):
-    posted = client.post("/v1/observations", json=rows("a", [1.0, None])).json()
+    posted = client.post("/v1/observations", json=rows("a", [1.0, None, 1e31])).json()
     for model, body in (
         (schemas.Observed, posted),
         (schemas.Forecast, client.get("/v1/series/a/forecast").json()),

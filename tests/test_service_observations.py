@@ -46,6 +46,13 @@ def post(client, sent, status=200):
     return answer.json()
 
 
+def counts(answer):
+    """Outcomes that any row met; all outcomes add up to the rows received."""
+    assert answer["counts"].keys() == {"applied", "duplicate", "corrected", "late", "rejected"}
+    assert sum(answer["counts"].values()) == answer["received"] == len(answer["outcomes"])
+    return {outcome: count for outcome, count in answer["counts"].items() if count}
+
+
 def test_an_observation_rolls_the_forecast_forward(client):
     before, other = median(client, "a"), median(client, "b")
     answer = post(client, rows("a", [42.0]))
@@ -58,7 +65,7 @@ def test_an_observation_rolls_the_forecast_forward(client):
 def test_the_same_observation_twice_advances_once(client, world):
     post(client, rows("a", [42.0]))
     once = client.get("/v1/series/a/forecast").json()
-    assert post(client, rows("a", [42.0]))["counts"] == {"applied": 0, "duplicate": 1, "corrected": 0, "late": 0}
+    assert counts(post(client, rows("a", [42.0]))) == {"duplicate": 1}
     assert client.get("/v1/series/a/forecast").json() == once
     assert len(world.logged(world.ingest("sensors"), "a")) == 1
 
@@ -68,7 +75,7 @@ def test_outcomes_add_up_row_by_row(client):
     sent = [*rows("a", [1.0, 2.5]), *rows("a", [4.0], first=3), *rows("a", [5.0], first=-3), *rows("b", [6.0])]
     answer = post(client, sent)
     assert answer["outcomes"] == ["duplicate", "corrected", "applied", "corrected", "applied"]
-    assert answer["counts"] == {"applied": 2, "duplicate": 1, "corrected": 2, "late": 0}
+    assert counts(answer) == {"applied": 2, "duplicate": 1, "corrected": 2}
     assert sum(answer["counts"].values()) == answer["received"] == 5
 
 
@@ -120,10 +127,33 @@ def test_stamps_between_two_steps_move_down_and_are_counted(client):
     assert client.get("/v1/series/a").json()["origin"] == stamp(0)
 
 
-def test_nothing_is_stored_when_one_row_is_wrong(client, world):
+def test_a_row_that_cannot_be_stored_is_rejected_beside_the_others(client, world):
+    sent = [*rows("nobody", [1.0]), *rows("a", [1.0]), *rows("a", [1e31, 3.0], first=1), *rows("a", [1.0])]
+    answer = post(client, sent)
+    assert answer["outcomes"] == ["rejected", "applied", "rejected", "applied", "duplicate"]
+    assert counts(answer) == {"applied": 2, "duplicate": 1, "rejected": 2}
+    assert [fault["pointer"] for fault in answer["errors"]] == ["/0/unique_id", "/2/y"]
+    assert world.logged(world.ingest("sensors"), "a") == [(0, 1.0), (2, 3.0)]
+    assert 'rollcast_observations_total{outcome="rejected"} 2.0' in client.get("/metrics").text
+
+
+def test_nothing_is_stored_when_a_row_has_another_shape_or_none_can_be_stored(client, world):
     post(client, [*rows("a", [1.0, 2.0]), {"unique_id": "a", "ds": stamp(2), "y": "3"}], 422)
-    post(client, [*rows("a", [1.0]), *rows("nobody", [1.0])], 404)
+    post(client, [*rows("nobody", [1.0]), {"unique_id": "a", "ds": "soon", "y": 1.0}], 422)
     assert world.logged(world.ingest("sensors"), "a") == []
+
+
+def test_lines_are_rows_and_a_broken_one_is_rejected(client, world):
+    lines = (
+        f'{{"unique_id":"a","ds":"{stamp(0)}","y":1}}\n\n{{"unique_id":\n{{"unique_id":"b","ds":"{stamp(0)}","y":2}}'
+    )
+    kind = {"content-type": "application/x-ndjson"}
+    answer = client.post("/v1/observations", content=lines, headers=kind).json()
+    assert answer["outcomes"] == ["applied", "rejected", "applied"]
+    assert answer["errors"] == [{"pointer": "/line/3", "message": "is not valid JSON"}]
+    answer = client.post("/v1/series/a/observations", content=f'{{"ds":"{stamp(1)}","y":3}}\r\n', headers=kind).json()
+    assert counts(answer) == {"applied": 1}
+    assert world.logged(world.ingest("sensors"), "a") == [(0, 1.0), (1, 3.0)]
 
 
 def test_one_series_takes_rows_without_its_id(client):

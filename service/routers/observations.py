@@ -2,14 +2,14 @@
 
 import time
 from collections import Counter
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from service import arrivals, openapi, schemas
+from service.bodies import body_of
 from service.datasets import Target
-from service.dependencies import answer, document_of, runtime_of, target_of
-from service.errors import Problem
+from service.dependencies import answer, runtime_of, target_of
+from service.errors import Problem, listed
 from service.outcomes import Outcome
 from service.queries import dataset_query
 from service.runtime import Runtime
@@ -20,14 +20,14 @@ router = APIRouter(tags=["observations"])
 @router.post(
     "/v1/observations",
     response_model=schemas.Observed,
-    responses=openapi.problems(404, 409, 413, 415, 422, 503),
+    responses=openapi.problems(413, 415, 422, 503),
     openapi_extra={"requestBody": openapi.body(schemas.SeriesObservations, schemas.SeriesObservation)},
 )
 async def observe(request: Request) -> Response:
-    """Store values of any number of series, all or none, and advance their states."""
+    """Store values of any number of series and advance their states; rows that cannot be stored are pointed at."""
     runtime = runtime_of(request)
     dataset_query_is_empty(request)
-    return await _observe(runtime, await document_of(request), None)
+    return await _observe(request, runtime, None)
 
 
 @router.post(
@@ -40,30 +40,31 @@ async def observe(request: Request) -> Response:
     },
 )
 async def observe_series(request: Request) -> Response:
-    """Store values of one series, all or none, and advance its state."""
+    """Store values of one series and advance its state; rows that cannot be stored are pointed at."""
     runtime = runtime_of(request)
     target = target_of(request, runtime, dataset_query(request.scope["query_string"]))
-    return await _observe(runtime, await document_of(request), target)
+    return await _observe(request, runtime, target)
 
 
-async def _observe(runtime: Runtime, document: Any, only: Target | None) -> Response:
+async def _observe(request: Request, runtime: Runtime, only: Target | None) -> Response:
     began = time.perf_counter()
+    body, _ = await body_of(request)
     tolerance = arrivals.tolerance_us(runtime.settings.future_tolerance_s)
     try:
-        parts = arrivals.read(document, runtime.directory, runtime.clock(), tolerance, only)
+        received = arrivals.read(body, runtime.directory, runtime.clock(), tolerance, only)
     except Problem:
-        runtime.metrics.rejected(len(document) if isinstance(document, list) else 1)
+        runtime.metrics.rejected(len(body.rows))
         raise
-    rows = sum(len(part.place) for part in parts)
-    receipt = await runtime.observe(parts, rows)
+    receipt = await runtime.observe(received.parts, received.rows)
     counts = Counter(receipt.outcomes)
-    models = [part.served.champion.config.kind if part.served.champion else "none" for part in parts]
+    models = [part.served.champion.config.kind if part.served.champion else "none" for part in received.parts]
     runtime.metrics.observe_took(models, time.perf_counter() - began)
     return answer(
         {
-            "received": rows,
+            "received": received.rows,
             "counts": {outcome.value: counts[outcome] for outcome in Outcome},
             "outcomes": receipt.outcomes,
+            "errors": listed(received.faults),
             "snapped": receipt.snapped,
             "sequence": receipt.sequence,
         }
