@@ -6,6 +6,7 @@ No clock, lock or disk here.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from forecasting.config import BASELINES, ModelConfig
 from forecasting.kernel import Ensemble, Gates, Kernel, kernel_of
 from forecasting.quantiles import assemble, to_data_units
 from forecasting.scaling import elapsed, fill
+from forecasting.settling import Ledger, rival_lag
 from forecasting.threads import cores, each
 
 BLOCK = 128  # rows rolled together by one thread: larger arrays leave the cache and are mapped anew each time
@@ -31,6 +33,7 @@ class RollingState:
     origin    (N,) int64, grid step of the last value folded in
     observed  (N,) int64, real values since the anchor; imputed, the masked steps; reanchored, the restarts
     vintage   (N, L, H) float32, the open scored forecast in data units; age (N,) int32 its settled steps, -1 none open
+    naive     (N, min(lag, H)) float32, what the naive rival repeats from the vintage's origin on: see `rival_lag`
     widening  (N, buckets) float32, log factor on the intervals
     """
 
@@ -59,6 +62,14 @@ class RollingState:
         return RollingState({name: np.concatenate([value, other.arrays[name]]) for name, value in self.arrays.items()})
 
 
+class Arrivals(NamedTuple):
+    """What a step of some rows settles, and where that is written down."""
+
+    ledger: Ledger
+    rows: np.ndarray  # (k,) of the ledger
+    told: np.ndarray  # (k,) the values as they first came; NaN where there is none
+
+
 class Roller:
     """One fitted model, ready to roll any number of series."""
 
@@ -69,6 +80,7 @@ class Roller:
         self._bucket = self.config.bucket_of_step()
         self._factors = self.config.over_horizon(bundle.calibration.factors).astype(np.float32)
         self._rate = bundle.calibration.rate
+        self._lag = rival_lag(self.config)
 
     def empty(self, rows: int) -> RollingState:
         """States before any value; the first one folded in becomes their anchor, and gives them an origin."""
@@ -87,6 +99,7 @@ class Roller:
                 "reanchored": zeros(rows, np.int64),
                 "vintage": zeros((rows, len(c.levels), c.horizon), np.float32),
                 "age": np.full(rows, -1, np.int32),
+                "naive": zeros((rows, min(self._lag, c.horizon)), np.float32),
                 "widening": zeros((rows, c.buckets), np.float32),
             }
         )
@@ -116,27 +129,48 @@ class Roller:
         self._issue(state)
         return state
 
-    def fold(self, state: RollingState, rows: np.ndarray, steps: np.ndarray, values: np.ndarray) -> None:
+    def fold(
+        self,
+        state: RollingState,
+        rows: np.ndarray,
+        steps: np.ndarray,
+        values: np.ndarray,
+        ledger: Ledger | None = None,
+        told: np.ndarray | None = None,
+    ) -> None:
         """Take in values, in place.
 
         rows, steps, values (k,): value (NaN = missing) of grid step for a row; any number per row, each row's steps
         ascending and after its origin. Steps between are rolled as missing; after a silence longer than the window
         the row starts anew from the value that ends it.
+        ledger: takes down what the values settle, a row for each of `state`; told (k,): the values as they first came,
+        which is what forecasts are scored on, where later revisions have replaced them in `values`.
         """
         order = np.lexsort((steps, rows))
         rows, steps, values = np.asarray(rows)[order], np.asarray(steps)[order], np.asarray(values, np.float64)[order]
+        told = values if told is None else np.asarray(told, np.float64)[order]
         unique, begin = np.unique(rows, return_index=True)
         stop = np.append(begin[1:], len(rows))
 
         def roll(part: slice) -> None:
-            block = state.take(unique[part])
-            self._fold(block, begin[part].copy(), stop[part], steps, values)
-            state.put(unique[part], block)
+            own = unique[part]
+            block, page = state.take(own), ledger and ledger.take(own)
+            self._fold(block, begin[part].copy(), stop[part], steps, values, told, page)
+            state.put(own, block)
+            if ledger is not None and page is not None:
+                ledger.put(own, page)
 
         each(roll, _blocks(len(unique)))
 
     def _fold(
-        self, block: RollingState, at: np.ndarray, stop: np.ndarray, steps: np.ndarray, values: np.ndarray
+        self,
+        block: RollingState,
+        at: np.ndarray,
+        stop: np.ndarray,
+        steps: np.ndarray,
+        values: np.ndarray,
+        told: np.ndarray,
+        page: Ledger | None,
     ) -> None:
         """Rounds of one grid step for every row that has values left; `at` walks through each row's own values."""
         while (active := np.flatnonzero(at < stop)).size:
@@ -144,7 +178,8 @@ class Roller:
             part = block if len(active) == len(block) else block.take(active)
             self._anchor(part, due, value)
             arrived = part.origin + 1 == due
-            self._step(part, np.where(arrived, value, np.nan))
+            settled = None if page is None else Arrivals(page, active, np.where(arrived, told[at[active]], np.nan))
+            self._step(part, np.where(arrived, value, np.nan), settled)
             at[active] += arrived
             if part is not block:
                 block.put(active, part)
@@ -163,10 +198,12 @@ class Roller:
         fresh.widening[:] = state.widening[rows]
         state.put(rows, fresh)
 
-    def _step(self, state: RollingState, values: np.ndarray) -> list[Gates]:
+    def _step(self, state: RollingState, values: np.ndarray, arrivals: Arrivals | None = None) -> list[Gates]:
         """One grid step for every row: settle what aimed at it, then learn of it, then look ahead again."""
         seen = ~np.isnan(values)
-        self._settle(state, values, seen)  # earlier forecasts meet their truth
+        if arrivals is not None:
+            self._score(state, arrivals)  # earlier forecasts meet their truth
+        self._settle(state, values, seen)
         ring = state.ring
         held = np.where(seen, values, ring[:, -1])
         ring[:, :-1] = ring[:, 1:]
@@ -179,6 +216,8 @@ class Roller:
         state.origin[:] += 1  # now it knows everything up to here
         state.observed[:] += seen
         state.imputed[:] += ~seen
+        if arrivals is not None:
+            self._compare(state, arrivals)
         due = np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0))
         if due.size:
             part = state.take(due)
@@ -186,18 +225,36 @@ class Roller:
             state.put(due, part)
         return gates
 
+    def _score(self, state: RollingState, arrivals: Arrivals) -> None:
+        """Write down what the open vintages were worth at this step, where a value came that is new to the ledger."""
+        ledger, own, told = arrivals
+        rows = np.flatnonzero((state.age >= 0) & (state.origin >= ledger.since[own]) & ~np.isnan(told))
+        if rows.size:
+            step = state.age[rows]
+            quantiles, naive = state.vintage[rows, :, step], state.naive[rows, step % self._lag]
+            ledger.settle(own[rows], step, quantiles, naive, told[rows].astype(np.float32))
+
     def _settle(self, state: RollingState, values: np.ndarray, seen: np.ndarray) -> None:
-        """The value meets the open vintage's quantiles for this very step; the widening of its bucket moves."""
-        rows = np.flatnonzero(seen & (state.age >= 0))
-        state.age[state.age >= 0] += 1
+        """The value meets the open vintage's 80 % interval for this very step; the widening of its bucket moves."""
+        opened = state.age >= 0
+        rows = np.flatnonzero(seen & opened)
+        state.age[:] += opened
         if not rows.size:
             return
-        step = state.age[rows] - 1
-        low, high = state.vintage[rows, 1, step], state.vintage[rows, -2, step]
-        missed = (values[rows] < low) | (values[rows] > high)
+        step, actual = state.age[rows] - 1, values[rows].astype(np.float32)  # rounded as the vintage is
+        missed = (actual < state.vintage[rows, 1, step]) | (actual > state.vintage[rows, -2, step])
         widening = state.widening[rows]
         conformal.learn(widening, self._bucket[step], missed, self._rate)
         state.widening[rows] = widening
+
+    def _compare(self, state: RollingState, arrivals: Arrivals) -> None:
+        """Halfway through a vintage: how far has the forecast of the targets still ahead moved since it was issued?"""
+        half, median = self.config.horizon // 2, self.config.median
+        ledger, own, _ = arrivals
+        rows = np.flatnonzero((state.age == half) & (state.origin > ledger.since[own]) & (half > 0))
+        if rows.size:
+            newer = self._levels_first(self._core, state.take(rows))[:, median, : self.config.horizon - half]
+            ledger.compare(own[rows], state.vintage[rows, median, half:], newer)
 
     def _issue(self, state: RollingState) -> None:
         """Open a new vintage in rows that the model itself answers for."""
@@ -206,6 +263,8 @@ class Roller:
         if rows.size:
             state.vintage[rows] = self._levels_first(self._core, state.take(rows))
             state.age[rows] = 0
+            first = self.config.window - self._lag
+            state.naive[rows] = state.ring[rows, first : first + state.naive.shape[1]]
 
     def forecast(self, state: RollingState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
         """(k, h, L) float64 quantiles at `config.levels` for the h steps after each row's origin, in data units.

@@ -1,0 +1,179 @@
+"""Scoring on arrival: each value settles the forecast that aimed at it, and what it settles is added up.
+
+One vintage is open per series: all H steps that its model forecast at one origin. The values after that origin settle
+it step by step, then the next vintage opens; so every value is scored once, every horizon step equally often, at the
+cost of one target per value. A value that came late, or corrects another, settles nothing: its target was passed.
+
+Of each settled target y, with median f and quantiles f_q, `SUMS` add up by horizon bucket:
+
+    settled 1, absolute |y - f|, naive |y - s|, pinball Σ_q max(q (y - f_q), (q - 1)(y - f_q)) over q = 0.1 … 0.9,
+    size |y|, inside_80 and inside_95: whether y lay in the interval
+
+where s is the seasonal naive's forecast from the same origin (or the naive one's: see `rival_lag`). Halfway through a
+vintage the model looks ahead once more, and for the targets that both forecasts aim at
+
+    compared 1, moved |f' - f|
+
+say how far the forecast of one target moved within half a horizon: its stability, filed under the older step.
+"""
+
+from copy import copy
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from forecasting.accuracy import INTERVALS, WQL_LEVELS
+from forecasting.config import ModelConfig
+
+SUMS = ("settled", "absolute", "naive", "pinball", "size", "inside_80", "inside_95", "compared", "moved")
+TARGETS = SUMS.index("compared")  # sums of settled targets; those of comparisons follow
+IN_UNITS = np.array([name in ("absolute", "naive", "pinball", "size", "moved") for name in SUMS])  # the others count
+
+
+def rival_lag(config: ModelConfig) -> int:
+    """The season where the window holds one, else 1: the lag that the naive rival repeats."""
+    return config.season if config.season <= config.window else 1
+
+
+def rival_name(config: ModelConfig) -> str:
+    """What skill is measured against."""
+    return "naive" if rival_lag(config) == 1 else "seasonal_naive"
+
+
+def unit(ring: np.ndarray, lag: int) -> np.ndarray:
+    """(n,) divisor of MASE from windows (n, W): mean |y_t - y_(t-lag)|; 0 where nothing moved."""
+    if lag >= ring.shape[1]:
+        return np.zeros(len(ring))
+    return np.abs(ring[:, lag:] - ring[:, :-lag]).mean(1)
+
+
+class Positions(NamedTuple):
+    """Where among a model's levels the scored ones are, and which bucket each horizon step is in."""
+
+    wql: np.ndarray
+    intervals: tuple[tuple[int, int], ...]
+    median: int
+    bucket: np.ndarray
+
+    @classmethod
+    def of(cls, config: ModelConfig) -> "Positions":
+        at = config.levels.index
+        intervals = tuple((at(low), at(high)) for low, high in INTERVALS.values())
+        return cls(np.array([at(q) for q in WQL_LEVELS]), intervals, config.median, config.bucket_of_step())
+
+
+positions = cache(Positions.of)
+
+
+class Ledger:
+    """What a fold settles for N rows: sums (N, buckets, len(SUMS)) float64.
+
+    since (N,) int64: targets up to this grid step count no more: they were settled, or passed, in an earlier fold.
+    """
+
+    def __init__(self, config: ModelConfig, since: np.ndarray) -> None:
+        self.sums = np.zeros((len(since), config.buckets, len(SUMS)))
+        self.since, self._at = since, positions(config)
+
+    def settle(
+        self, rows: np.ndarray, step: np.ndarray, quantiles: np.ndarray, naive: np.ndarray, actual: np.ndarray
+    ) -> None:
+        """Row rows[i] (distinct) learns the value actual[i] of its vintage's horizon step step[i], counted from 0.
+
+        quantiles (k, L) and naive (k,) float32, actual (k,) rounded alike, so that a perfect forecast has no error.
+        A forecast that is not finite was never given to anyone and is not scored.
+        """
+        whole = np.isfinite(quantiles).all(1)
+        if not whole.all():
+            rows, step, quantiles, naive, actual = (x[whole] for x in (rows, step, quantiles, naive, actual))
+        at, y = self._at, actual[:, None].astype(np.float64)
+        added = np.empty((len(rows), TARGETS))
+        miss = y - quantiles[:, at.wql]
+        added[:, 0] = 1
+        added[:, 1] = np.abs(actual - quantiles[:, at.median], dtype=np.float64)
+        added[:, 2] = np.abs(actual - naive, dtype=np.float64)
+        added[:, 3] = np.maximum(miss * WQL_LEVELS, miss * _BELOW).sum(1)
+        added[:, 4] = np.abs(actual)
+        for column, (low, high) in enumerate(at.intervals, 5):
+            added[:, column] = (quantiles[:, low] <= actual) & (actual <= quantiles[:, high])
+        self.sums[rows, at.bucket[step], :TARGETS] += added
+
+    def compare(self, rows: np.ndarray, older: np.ndarray, newer: np.ndarray) -> None:
+        """Medians (k, T) of two forecasts of the same T targets, the last T of the older one's horizon."""
+        moved = np.abs(newer - older)
+        whole = np.isfinite(moved).all(1)
+        bucket = self._at.bucket[-moved.shape[1] :]
+        own, first, count = np.unique(bucket, return_index=True, return_counts=True)
+        added = np.stack(np.broadcast_arrays(count, np.add.reduceat(moved[whole], first, axis=1)), -1)
+        self.sums[rows[whole][:, None], own, TARGETS:] += added
+
+    def take(self, rows: np.ndarray) -> "Ledger":
+        """A ledger of some rows, to be put back with `put`."""
+        part = copy(self)
+        part.sums, part.since = self.sums[rows], self.since[rows]
+        return part
+
+    def put(self, rows: np.ndarray, part: "Ledger") -> None:
+        self.sums[rows] = part.sums
+
+
+_BELOW = np.array(WQL_LEVELS) - 1
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over series, (buckets, len(SUMS)) each: raw in data units, scaled in those of each series' MASE divisor.
+
+    Series without a divisor, whose values never moved, are in `raw` alone.
+    """
+
+    raw: np.ndarray
+    scaled: np.ndarray
+
+    @classmethod
+    def of(cls, sums: np.ndarray, unit: np.ndarray) -> "Totals":
+        """sums (n, buckets, len(SUMS)) of n series, unit (n,) their divisors, 0 where there is none."""
+        has = unit > 0
+        weight = np.where(IN_UNITS, 1 / np.where(has, unit, 1)[:, None], 1.0) * has[:, None]
+        return cls(sums.sum(0), np.einsum("nbs,ns->bs", sums, weight))
+
+    def plus(self, other: "Totals") -> "Totals":
+        return Totals(self.raw + other.raw, self.scaled + other.scaled)
+
+
+def report(totals: Totals, config: ModelConfig) -> dict[str, object]:
+    """Every measure over all steps, and `by_horizon` for each bucket; None where nothing is known.
+
+    MASE, skill and stability are means over targets of errors in MASE units. mae, pinball in data units.
+    """
+    lines = []
+    bucket_of = config.bucket_of_step()
+    for bucket in range(config.buckets):
+        first, last = np.flatnonzero(bucket_of == bucket)[[0, -1]] + 1
+        steps = {"first_step": int(first), "last_step": int(last)}
+        lines.append(steps | measures(totals.raw[bucket], totals.scaled[bucket]))
+    return {**measures(totals.raw.sum(0), totals.scaled.sum(0)), "by_horizon": lines}
+
+
+def measures(raw: np.ndarray, scaled: np.ndarray) -> dict[str, float | int | None]:
+    """The measures of one line of sums (len(SUMS),), raw and scaled."""
+    total, in_units = dict(zip(SUMS, raw.tolist(), strict=True)), dict(zip(SUMS, scaled.tolist(), strict=True))
+    n, levels = total["settled"], len(WQL_LEVELS)
+    relative = _share(in_units["absolute"], in_units["naive"])
+    return {
+        "n": int(n),
+        "mae": _share(total["absolute"], n),
+        "mase": _share(in_units["absolute"], in_units["settled"]),
+        "pinball": _share(total["pinball"], levels * n),
+        "wql": _share(2 * total["pinball"], levels * total["size"]),
+        "coverage_80": _share(total["inside_80"], n),
+        "coverage_95": _share(total["inside_95"], n),
+        "skill": None if relative is None else 1 - relative,
+        "stability": _share(in_units["moved"], in_units["compared"]),
+    }
+
+
+def _share(part: float, whole: float) -> float | None:
+    return part / whole if whole > 0 else None
