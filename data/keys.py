@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlalchemy import Engine, Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, or_, select, update
 
 from data import tables
 from data.errors import InvalidInput, UnknownKey
@@ -62,10 +62,6 @@ class Made(NamedTuple):
     key: Key
 
 
-def digest(text: bytes) -> bytes:
-    return sha256(text).digest()
-
-
 def id_of(text: str) -> str | None:
     """The id within a key of the right shape and checksum, else None."""
     found = SHAPE.fullmatch(text)
@@ -83,20 +79,8 @@ def create(
         raise InvalidInput(f"a key's scopes must be one or more of {', '.join(RIGHTS)}")
     if days is not None and not 0 < days <= 36_500:
         raise InvalidInput("a key's days must be more than 0 and at most 36500")
-    made_at = now()
-    text = _text()
-    row = {
-        "id": text.split("_")[1],
-        "name": name,
-        "digest": sha256(text.encode()).hexdigest(),
-        "scopes": json.dumps(sorted(scopes)),
-        "series": json.dumps(Patterns.of(series).texts),
-        "created_at": made_at,
-        "expires_at": None if days is None else made_at + int(days * DAY),
-    }
     with writing(engine, KEYS_LOCK) as connection:
-        connection.execute(insert(tables.api_keys).values(row))
-    return Made(text, key(engine, str(row["id"])))
+        return _insert(connection, name, scopes, Patterns.of(series), None if days is None else int(days * DAY))
 
 
 def keys(engine: Engine) -> list[Key]:
@@ -109,20 +93,24 @@ def keys(engine: Engine) -> list[Key]:
 def key(engine: Engine, key_id: str) -> Key:
     """The key of this id. Raises UnknownKey."""
     with reading(engine) as connection:
-        row = connection.execute(select(tables.api_keys).where(tables.api_keys.c.id == key_id)).first()
-    if row is None:
-        raise UnknownKey
-    return _key(row)
+        return _find(connection, key_id)
+
+
+def count(engine: Engine) -> tuple[int, int]:
+    """How many keys were ever made, and how many revoked: whatever is done to keys moves one of the two."""
+    table = tables.api_keys.c
+    with reading(engine) as connection:
+        made, revoked = connection.execute(select(func.count(), func.count(table.revoked_at))).one()
+    return made, revoked
 
 
 def revoke(engine: Engine, key_id: str) -> Key:
     """End a key now, for good; one that is revoked keeps its time. Raises UnknownKey."""
     table = tables.api_keys.c
-    key(engine, key_id)
     with writing(engine, KEYS_LOCK) as connection:
         unended = (table.id == key_id, table.revoked_at.is_(None))
         connection.execute(update(tables.api_keys).where(*unended).values(revoked_at=now()))
-    return key(engine, key_id)
+        return _find(connection, key_id)
 
 
 def rotate(engine: Engine, key_id: str, overlap_hours: float) -> Made:
@@ -132,18 +120,18 @@ def rotate(engine: Engine, key_id: str, overlap_hours: float) -> Made:
         UnknownKey: there is no such key.
         InvalidInput: it has ended already, or the overlap is negative.
     """
-    old, at = key(engine, key_id), now()
-    if not old.valid(at):
-        raise InvalidInput(f"key {old.id} has ended; make a new one with `rollcast keys create`")
     if not 0 <= overlap_hours <= 24 * 366:
         raise InvalidInput("the overlap must be 0 to 8784 hours")
-    days = None if old.expires_at is None else (old.expires_at - old.created_at) / DAY
-    made = create(engine, old.name, old.scopes, old.series.texts, days)
-    ends, table = at + int(overlap_hours * HOUR), tables.api_keys.c
+    at, table = now(), tables.api_keys.c
+    ends = at + int(overlap_hours * HOUR)
     with writing(engine, KEYS_LOCK) as connection:
+        old = _find(connection, key_id)
+        if not old.valid(at):
+            raise InvalidInput(f"key {old.id} has ended; make a new one with `rollcast keys create`")
         later = or_(table.expires_at.is_(None), table.expires_at > ends)
         connection.execute(update(tables.api_keys).where(table.id == old.id, later).values(expires_at=ends))
-    return made
+        lifetime = None if old.expires_at is None else old.expires_at - old.created_at
+        return _insert(connection, old.name, old.scopes, old.series, lifetime)
 
 
 def record_uses(engine: Engine, uses: Mapping[str, int]) -> None:
@@ -155,6 +143,28 @@ def record_uses(engine: Engine, uses: Mapping[str, int]) -> None:
     statement = update(tables.api_keys).where(table.id == bindparam("key"), newer).values(last_used_at=bindparam("at"))
     with writing(engine, KEYS_LOCK) as connection:
         connection.execute(statement, [{"key": key_id, "at": at} for key_id, at in uses.items()])
+
+
+def _insert(connection: Connection, name: str, scopes: Collection[str], series: Patterns, lifetime: int | None) -> Made:
+    text, made_at = _text(), now()
+    row = {
+        "id": text.split("_")[1],
+        "name": name,
+        "digest": sha256(text.encode()).hexdigest(),
+        "scopes": json.dumps(sorted(scopes)),
+        "series": json.dumps(series.texts),
+        "created_at": made_at,
+        "expires_at": None if lifetime is None else made_at + lifetime,
+    }
+    connection.execute(insert(tables.api_keys).values(row))
+    return Made(text, _find(connection, str(row["id"])))
+
+
+def _find(connection: Connection, key_id: str) -> Key:
+    row = connection.execute(select(tables.api_keys).where(tables.api_keys.c.id == key_id)).first()
+    if row is None:
+        raise UnknownKey
+    return _key(row)
 
 
 def _text() -> str:

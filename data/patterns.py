@@ -1,4 +1,4 @@
-"""Which series a key reaches: patterns such as `plant/*` over `dataset/unique_id`, where `*` is any run of characters."""
+"""Which series a key reaches: patterns such as `plant/*` over `dataset/unique_id`; `*` is any run of characters."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""API keys from the command line: made, listed, ended, renewed. A key's text is in the answer that made it, and nowhere else."""
+"""API keys from the command line. A key's text is in the answer that made it, and nowhere else."""
 
 from __future__ import annotations
 

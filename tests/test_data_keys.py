@@ -1,5 +1,7 @@
 """Keys: 256 bits of chance, stored as a digest alone, with scopes, patterns, an end and a successor."""
 
+from hashlib import sha256
+
 import pytest
 from sqlalchemy import text
 
@@ -28,7 +30,7 @@ def test_only_a_digest_is_stored(store):
         stored = str(connection.execute(text("SELECT * FROM api_keys")).all())
     assert made.key.digest.hex() in stored
     assert made.text not in stored and made.text.split("_")[2] not in stored
-    assert keys.digest(made.text.encode()) == made.key.digest
+    assert sha256(made.text.encode()).digest() == made.key.digest
 
 
 def test_no_two_keys_are_alike(store):
@@ -73,6 +75,17 @@ def test_the_last_use_only_moves_forward(store):
     keys.record_uses(store, {made.id: 5, "nobody": 9})
     keys.record_uses(store, {made.id: 3})
     assert keys.key(store, made.id).last_used_at == 5
+
+
+def test_whatever_is_done_to_keys_moves_their_count(store):
+    seen = [keys.count(store)]
+    made = keys.create(store, "a", ["read"]).key
+    seen.append(keys.count(store))
+    keys.rotate(store, made.id, 1)
+    seen.append(keys.count(store))
+    keys.revoke(store, made.id)
+    seen.append(keys.count(store))
+    assert seen == [(0, 0), (1, 0), (2, 0), (2, 1)]
 
 
 @pytest.mark.parametrize(

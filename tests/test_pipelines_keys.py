@@ -26,9 +26,8 @@ def result(outcome: tuple[int, str, str]):
 
 
 def test_a_key_is_made_listed_rotated_and_revoked(rollcast):
-    made = result(
-        rollcast("keys", "create", "--name", "plc 7", "--scope", "observe", "--series", "plant/*", "--days", "90", "--json")
-    )  # fmt: skip
+    asked = ("--name", "plc 7", "--scope", "observe", "--series", "plant/*", "--days", "90", "--json")
+    made = result(rollcast("keys", "create", *asked))
     assert made["key"].startswith(f"rlc_{made['id']}_")
     assert (made["name"], made["state"], made["scopes"], made["series"]) == ("plc 7", "valid", ["observe"], ["plant/*"])
 
