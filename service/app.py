@@ -14,7 +14,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from data import tables
 from data.settings import Settings, load_settings
-from service import errors, openapi
+from service import auth, errors, openapi
+from service.auth import Door
 from service.guard import Guard
 from service.routers import docs, forecasts, health, models, observations, series
 from service.runtime import Runtime
@@ -29,6 +30,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], int] = tabl
     clock: microseconds since 1970 UTC, against which stamps are too far in the future.
     """
     runtime = Runtime(settings or load_settings(), clock)
+    door = Door(runtime.settings, runtime.keyring)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -50,7 +52,8 @@ def create_app(settings: Settings | None = None, clock: Callable[[], int] = tabl
     for module in ROUTERS:
         app.include_router(module.router)
     errors.install(app)
-    app.add_middleware(Guard, metrics=runtime.metrics, max_body_bytes=runtime.settings.max_body_bytes)
+    app.add_middleware(Guard, metrics=runtime.metrics, settings=runtime.settings, door=door)
+    auth.check_routes(app.routes)
     _complete_openapi(app)
     return app
 

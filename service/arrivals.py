@@ -152,6 +152,8 @@ class _Reader:
         try:
             return self._directory.find(unique_id, dataset)
         except NotFound:
+            if not self._directory.reach.could_reach(dataset, unique_id):
+                raise _Refused("/unique_id", "is not a series that this key may write") from None
             place = "is not a series of the dataset" if dataset else "is not a series"
             raise _Refused("/unique_id", place) from None
         except AmbiguousSeries:

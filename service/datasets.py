@@ -2,12 +2,15 @@
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from data.catalogue import Dataset
 from data.errors import AmbiguousSeries, UnknownDataset, UnknownSeries
+from data.patterns import ALL, Patterns
 from service.champion import Champion
+
+MOST_REACHES = 64  # listings kept for keys that reach a part of the series
 
 
 @dataclass
@@ -38,11 +41,20 @@ class Directory:
 
     datasets: Mapping[str, Served] = field(default_factory=dict)
     listing: tuple[tuple[str, str], ...] = ()  # (unique_id, dataset), ascending
+    reach: Patterns = ALL  # what is not within it is not there
+    _reached: dict[Patterns, tuple[tuple[str, str], ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, datasets: Mapping[str, Served]) -> "Directory":
         listed = sorted((unique_id, name) for name, served in datasets.items() for unique_id in served.series)
         return cls(dict(datasets), tuple(listed))
+
+    def seen_by(self, reach: Patterns) -> "Directory":
+        """The same directory for somebody who reaches only a part of it."""
+        if reach.unlimited:
+            return self
+        datasets = {name: served for name, served in self.datasets.items() if reach.reaches_into(name)}
+        return replace(self, datasets=datasets, reach=reach)
 
     def find(self, unique_id: str, dataset: str | None = None) -> Target:
         """The series of this id.
@@ -55,6 +67,8 @@ class Directory:
             raise UnknownDataset(dataset)
         among = self.datasets.values() if dataset is None else [self.datasets[dataset]]
         found = [Target(served, unique_id, served.series[unique_id]) for served in among if unique_id in served.series]
+        if not self.reach.unlimited:
+            found = [target for target in found if self.reach.reaches(target.served.name, unique_id)]
         if not found:
             raise UnknownSeries(unique_id, dataset)
         if len(found) > 1:
@@ -68,9 +82,21 @@ class Directory:
         wanted = search.casefold()
         matches = [
             key
-            for key in self.listing
+            for key in self._listed()
             if (dataset is None or key[1] == dataset) and (not wanted or wanted in key[0].casefold())
         ]
         start = bisect_right(matches, after) if after else 0
         chosen = [self.find(*key) for key in matches[start : start + limit]]
         return chosen, len(matches), start + limit < len(matches)
+
+    def _listed(self) -> tuple[tuple[str, str], ...]:
+        """What there is within reach; the whole listing is gone over once for each reach, not once a page."""
+        if self.reach.unlimited:
+            return self.listing
+        found = self._reached.get(self.reach)
+        if found is None:
+            if len(self._reached) >= MOST_REACHES:
+                self._reached.clear()
+            found = tuple(key for key in self.listing if self.reach.reaches(key[1], key[0]))
+            self._reached[self.reach] = found
+        return found

@@ -7,6 +7,7 @@ from fastapi import Request, Response
 
 from data.errors import AmbiguousSeries, NotFound, UnknownDataset
 from service.arrivals import ambiguous_series, unknown_series
+from service.auth import seen_by
 from service.bodies import JSON, media_type
 from service.datasets import Target
 from service.errors import Fault, Problem
@@ -26,7 +27,7 @@ def runtime_of(request: Request) -> Runtime:
 def target_of(request: Request, runtime: Runtime, dataset: str | None) -> Target:
     """The series that the path names. Raises Problem: 404 where there is none, 409 where there are several."""
     try:
-        return runtime.directory.find(request.path_params["unique_id"], dataset)
+        return seen_by(request, runtime).find(request.path_params["unique_id"], dataset)
     except UnknownDataset:
         fault = Fault("/query/dataset", "is not a dataset")
         raise Problem(404, "unknown_dataset", "There is no such dataset; GET /v1/series lists them.", [fault]) from None

@@ -23,13 +23,20 @@ MAX_ERRORS = 20
 MAX_BYTES = 4_000
 TITLES = {
     400: "Bad request",
+    401: "Key needed",
+    403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
+    408: "Too slow",
     409: "Conflict",
     413: "Body too large",
+    414: "Path or query too long",
     415: "Unsupported media type",
+    421: "Sent to the wrong host",
     422: "Invalid request",
+    429: "Too many requests",
+    431: "Headers too large",
     500: "Internal error",
     503: "Not available now",
 }

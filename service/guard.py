@@ -1,48 +1,62 @@
-"""The outermost layer: limits before anything is read, an id and a duration for every answer, and no traceback."""
+"""The outermost layer: who asks and how much, before anything is read; an id and a duration for every answer."""
 
+import asyncio
 import logging
 import re
 import time
 import uuid
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from data.settings import Settings
+from service import heads
+from service.auth import Door
 from service.errors import DETAILS, Problem, respond
+from service.heads import Addressed, Heads
 from service.metrics import Metrics
 
 log = logging.getLogger("rollcast.service")
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
+PLAIN = (  # of every answer; pages allow themselves more (service/pages.py)
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+SHUT = {"Connection": "close"}
 
 
 class Guard:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int) -> None:
-        self._app, self._metrics, self._most = app, metrics, max_body_bytes
+    def __init__(self, app: ASGIApp, metrics: Metrics, settings: Settings, door: Door) -> None:
+        self._app, self._metrics, self._door = app, metrics, door
+        self._most, self._seconds = settings.max_body_bytes, settings.body_deadline_s
+        self._addressed = Addressed(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, headers = time.perf_counter(), Headers(scope=scope)
-        request_id = _request_id(headers)
-        scope.setdefault("state", {})["request_id"] = request_id
-        status = 0
+        began = time.perf_counter()
+        state = scope.setdefault("state", {})
+        status, request_id = 0, ""
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                outgoing = MutableHeaders(scope=message)
-                outgoing["X-Request-ID"] = request_id
-                outgoing["X-Content-Type-Options"] = "nosniff"
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *PLAIN]
             await send(message)
 
         try:
-            self._check(headers)
+            state["request_id"] = request_id = uuid.uuid4().hex
+            found = heads.read(scope["headers"])
+            state["request_id"] = request_id = _request_id(found, request_id)
+            self._addressed.check(scope, found)
+            state["caller"] = self._door.admit(scope, found.get(b"authorization"), began)
+            self._check_body(found)
             await self._app(scope, self._limited(receive), answer)
         except ClientDisconnect:
             log.info("request %s was given up by its client", request_id)
@@ -55,27 +69,38 @@ class Guard:
                 await respond(internal, request_id)(scope, receive, answer)
         finally:
             route = getattr(scope.get("route"), "path_format", "none")
-            self._metrics.requested(_method(scope["method"]), route, status, time.perf_counter() - began)
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._metrics.requested(method, route, status, time.perf_counter() - began)
 
-    def _check(self, headers: Headers) -> None:
-        declared = headers.get("content-length", "0")
-        if not (declared.isascii() and declared.isdigit()):
+    def _check_body(self, found: Heads) -> None:
+        declared = found.get(b"content-length", b"0")
+        if not declared.isdigit():
             raise Problem(400, "bad_request", "Content-Length must be a number.")
         if len(declared) > 18 or int(declared) > self._most:
             raise self._too_large()
-        if headers.get("content-encoding", "identity").lower() != "identity":
+        if found.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Problem(415, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
 
     def _limited(self, receive: Receive) -> Receive:
-        """The same stream, cut off where a body that did not declare its length grows too large."""
-        read = 0
+        """The same stream, cut off where it grows too large or takes too long."""
+        read, complete, deadline = 0, False, 0.0
 
         async def limited() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, complete, deadline
+            if complete:  # what comes now is the client's leaving, which may take as long as it likes
+                return await receive()
+            deadline = deadline or asyncio.get_running_loop().time() + self._seconds
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise Problem(
+                    408, "body_too_slow", f"A body must arrive within {self._seconds:g} s.", headers=SHUT
+                ) from None
             read += len(message.get("body", b""))
             if read > self._most:
                 raise self._too_large()
+            complete = not message.get("more_body", False)
             return message
 
         return limited
@@ -84,11 +109,7 @@ class Guard:
         return Problem(413, "body_too_large", f"A body may have {self._most} bytes; send the rest in another request.")
 
 
-def _request_id(headers: Headers) -> str:
+def _request_id(found: Heads, new: str) -> str:
     """The client's own id where it is a plain word, else a new one."""
-    given = headers.get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-
-
-def _method(method: str) -> str:
-    return method if method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS") else "other"
+    given = found.get(b"x-request-id", b"")
+    return given.decode("ascii") if REQUEST_ID.fullmatch(given) else new

@@ -1,6 +1,7 @@
 """The service behind its routes: the store, the directory of series, the writer and the watcher, and their lives."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,13 +9,17 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from data import tables
+from data.errors import StoreUnavailable
 from data.settings import Settings
 from service.arrivals import Arrivals
 from service.datasets import Directory, Served
 from service.errors import not_available
+from service.keyring import Keyring
 from service.metrics import Metrics
 from service.watcher import Watcher
 from service.writer import Receipt, Request, Writer
+
+log = logging.getLogger("rollcast.service")
 
 LARGEST_BACKLOG = 4096  # requests that wait for the writer
 
@@ -35,10 +40,13 @@ class Runtime:
         self.settings, self.clock = settings, clock
         self.directory = Directory()
         self.metrics = Metrics()
+        self.keyring = Keyring(clock)
         self._engine = tables.connect(settings.database_url, checkpoints=True)
         self._migrated = threading.Event()
         self._writer = Writer(self._engine, self.metrics, settings.snapshot_every_s, self.served)
-        self._watcher = Watcher(self.engine, self._writer, self.metrics, self._publish, settings.poll_every_s)
+        self._watcher = Watcher(
+            self.engine, self._writer, self.metrics, self._publish, self.keyring.refresh, settings.poll_every_s
+        )
 
     def start(self) -> None:
         self._writer.start()
@@ -48,6 +56,7 @@ class Runtime:
         """Finish what was taken in, write the snapshots, close the store."""
         self._watcher.stop()
         self._writer.stop()
+        self._note_uses()
         self._engine.dispose()
 
     def engine(self) -> Engine:
@@ -88,6 +97,12 @@ class Runtime:
         future: asyncio.Future[Receipt] = loop.create_future()
         self._writer.observe(Request(arrivals, rows, future, loop))
         return await future
+
+    def _note_uses(self) -> None:
+        try:
+            self.keyring.note(self.engine())
+        except StoreUnavailable as error:
+            log.warning("when keys were last used is lost: %s", error)
 
     def _publish(self, directory: Directory) -> None:
         self.directory = directory

@@ -28,11 +28,12 @@ class Watcher(threading.Thread):
         writer: Writer,
         metrics: Metrics,
         publish: Callable[[Directory], None],
+        refresh_keys: Callable[[Engine], None],
         every_s: float,
     ) -> None:
         super().__init__(name="rollcast-watcher", daemon=True)
         self._connect, self._writer, self._metrics = connect, writer, metrics
-        self._publish, self._every = publish, every_s
+        self._publish, self._refresh_keys, self._every = publish, refresh_keys, every_s
         self._stopping = threading.Event()
         self._served: dict[int, Served] = {}
         self._counts: dict[int, int] = {}
@@ -63,6 +64,7 @@ class Watcher(threading.Thread):
 
     def _look(self, engine: Engine) -> None:
         """One round. Raises StoreUnavailable when the store does not answer; the next round starts afresh."""
+        self._refresh_keys(engine)
         self._fresh |= self._read_catalogue(engine)
         decided = models.promotions(engine, after=self._decided)
         for number in self._fresh | ({one.dataset_id for one in decided} & self._served.keys()):

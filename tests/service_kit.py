@@ -27,6 +27,7 @@ from service.app import create_app
 FIVE = 300_000_000  # microseconds of five minutes
 START = 1_700_000_100_000_000  # 2023-11-14T22:15:00Z
 SEASON, HORIZON = 12, 6
+LOCAL = "http://127.0.0.1:8000"  # where a service without keys may be asked
 
 
 def wave(length: int, phase: float = 0.0) -> np.ndarray:
@@ -80,7 +81,7 @@ class World:
     engine: Engine
 
     @classmethod
-    def at(cls, folder: Path, database_url: str = "", **settings: float) -> "World":
+    def at(cls, folder: Path, database_url: str = "", **settings: float | str) -> "World":
         """Quick polls, and snapshots only on shutdown, unless told otherwise."""
         chosen = {"poll_every_s": 0.02, "snapshot_every_s": 3600.0, **settings}
         found = Settings(home=folder, database_url=database_url, **chosen)
@@ -132,7 +133,7 @@ class World:
     @contextmanager
     def serving(self, clock: Callable[[], int] = tables.now) -> Iterator[TestClient]:
         """The service in this process, ready."""
-        with TestClient(create_app(self.settings, clock)) as client:
+        with TestClient(create_app(self.settings, clock), LOCAL) as client:
             until(lambda: client.get("/health/ready").status_code == 200)
             yield client
 

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from service import schemas
 from service.app import create_app
-from tests.service_kit import World, baseline, panel_of, rows
+from tests.service_kit import LOCAL, World, baseline, panel_of, rows
 
 HEAVY = ("torch", "lightning", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake")
 ANSWER_ONE_REQUEST = """
@@ -25,7 +25,8 @@ from service.app import create_app
 async def ask(app, path):
     sent = []
     scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
-             "path": path, "raw_path": path.encode(), "root_path": "", "query_string": b"", "headers": []}
+             "path": path, "raw_path": path.encode(), "root_path": "", "query_string": b"",
+             "headers": [(b"host", b"localhost")], "server": ("127.0.0.1", 8000), "client": ("127.0.0.1", 9)}
     async def receive():
         return {"type": "http.request", "body": b"", "more_body": False}
     async def send(message):
@@ -67,7 +68,7 @@ def test_it_forecasts_in_a_process_where_the_heavy_libraries_cannot_be_imported(
 
 def test_it_lives_before_it_is_ready_and_says_what_it_waits_for(tmp_path):
     app = create_app(World.at(tmp_path).settings)
-    client = TestClient(app)  # not entered: its threads do not run
+    client = TestClient(app, LOCAL)  # not entered: its threads do not run
     assert client.get("/health/live").json() == {"status": "live"}
     for path in ("/health/ready", "/v1/series", "/v1/series/a/forecast"):
         answer = client.get(path)
@@ -77,7 +78,7 @@ def test_it_lives_before_it_is_ready_and_says_what_it_waits_for(tmp_path):
 def test_a_store_that_does_not_answer_is_waited_for(tmp_path):
     url = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
     settings = World.at(tmp_path).settings.model_copy(update={"database_url": url})
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings), LOCAL) as client:
         answer = client.get("/health/ready")
         assert answer.status_code == 503
         assert client.get("/health/live").status_code == 200

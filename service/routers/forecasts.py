@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from data.errors import NothingObserved, NotTrained
 from service import answers, openapi, schemas
+from service.auth import needs
 from service.dependencies import answer, runtime_of, target_of
 from service.errors import Problem
 from service.queries import forecast_query
@@ -21,6 +22,7 @@ router = APIRouter(tags=["forecasts"])
         "parameters": [openapi.UNIQUE_ID, openapi.HORIZON, openapi.LEVEL, openapi.QUANTILES, openapi.DATASET]
     },
 )
+@needs("forecast")
 async def forecast(request: Request) -> Response:
     """Mean, quantiles and intervals for the next `horizon` steps after the last stored observation."""
     runtime = runtime_of(request)

@@ -8,12 +8,14 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from service import openapi, schemas
+from service.auth import caller_of, needs, seen_by
 from service.datasets import Served
 from service.dependencies import answer
 from service.runtime import Runtime
 
 router = APIRouter(tags=["health"])
 
+LATER = {"Retry-After": "1"}
 NO_MODEL = "No model is promoted yet: observations are stored, forecasts wait for `rollcast promote`."
 
 
@@ -25,29 +27,41 @@ async def live() -> Response:
 
 @router.get("/health/ready", response_model=schemas.Health, responses=openapi.problems(503))
 async def ready(request: Request) -> Response:
-    """States are restored and the store works. With no model promoted the service is ready too, and says so."""
+    """States are restored and the store works. With no model promoted the service is ready too, and says so.
+
+    Details need the scope read; without it there is the status alone.
+    """
     runtime: Runtime = request.app.state.runtime
-    datasets = [_of(served) for served in runtime.served()]
     readiness = runtime.readiness
+    if "read" not in caller_of(request).rights:
+        return answer({"status": "ready"}) if readiness.ready else answer({"status": "not_ready"}, 503, LATER)
+    datasets = [_of(served) for served in seen_by(request, runtime).datasets.values()]
     if not readiness.ready:
         body = {"status": "not_ready", "detail": readiness.reason, "datasets": datasets}
-        return answer(body, 503, {"Retry-After": "1"})
+        return answer(body, 503, LATER)
     detail = None if any(line["model"] for line in datasets) else NO_MODEL
     return answer({"status": "ready", "detail": detail, "datasets": datasets})
 
 
 @router.get("/version", response_model=schemas.Version)
+@needs("read")
 async def read_version(request: Request) -> Response:
     """What runs here, and which model answers for which dataset."""
     runtime: Runtime = request.app.state.runtime
-    models = {served.name: champion.model for served in runtime.served() if (champion := served.champion)}
+    models = {
+        served.name: champion.model
+        for served in seen_by(request, runtime).datasets.values()
+        if (champion := served.champion)
+    }
     body = {"name": "rollcast", "version": package_version(), "python": platform.python_version(), "models": models}
     return answer(body)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@needs("read")
 async def metrics(request: Request) -> Response:
-    """Prometheus exposition format."""
+    """Prometheus exposition format; its counts are of all series, so a key for a part of them does not do."""
+    caller_of(request).require_all_series()
     runtime: Runtime = request.app.state.runtime
     page = runtime.metrics.page(runtime.served())
     return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from data import models
 from data.models import Promotion
 from service import openapi, schemas
+from service.auth import needs, seen_by
 from service.datasets import Served
 from service.dependencies import answer, runtime_of
 from service.errors import Fault, Problem
@@ -25,11 +26,13 @@ router = APIRouter(tags=["models"])
     responses=openapi.problems(404, 422, 503),
     openapi_extra={"parameters": [openapi.DATASET]},
 )
+@needs("read")
 async def list_models(request: Request) -> Response:
     """Every registered version, oldest first, with what was decided about it."""
     runtime = runtime_of(request)
     wanted = dataset_query(request.scope["query_string"])
-    datasets = [served for served in runtime.served() if wanted in (None, served.name)]
+    seen = seen_by(request, runtime).datasets.values()
+    datasets = [served for served in seen if wanted in (None, served.name)]
     if wanted is not None and not datasets:
         raise Problem(
             404, "unknown_dataset", "There is no such dataset.", [Fault("/query/dataset", "is not a dataset")]

@@ -6,6 +6,7 @@ from collections import Counter
 from fastapi import APIRouter, Request, Response
 
 from service import arrivals, openapi, schemas
+from service.auth import caller_of, needs, seen_by
 from service.bodies import body_of
 from service.datasets import Target
 from service.dependencies import answer, runtime_of, target_of
@@ -23,6 +24,7 @@ router = APIRouter(tags=["observations"])
     responses=openapi.problems(413, 415, 422, 503),
     openapi_extra={"requestBody": openapi.body(schemas.SeriesObservations, schemas.SeriesObservation)},
 )
+@needs("observe")
 async def observe(request: Request) -> Response:
     """Store values of any number of series and advance their states; rows that cannot be stored are pointed at."""
     runtime = runtime_of(request)
@@ -39,10 +41,13 @@ async def observe(request: Request) -> Response:
         "requestBody": openapi.body(schemas.Observations, schemas.Observation),
     },
 )
+@needs("observe")
 async def observe_series(request: Request) -> Response:
     """Store values of one series and advance its state; rows that cannot be stored are pointed at."""
     runtime = runtime_of(request)
-    target = target_of(request, runtime, dataset_query(request.scope["query_string"]))
+    dataset = dataset_query(request.scope["query_string"])
+    caller_of(request).require_series(request.path_params["unique_id"], dataset)
+    target = target_of(request, runtime, dataset)
     return await _observe(request, runtime, target)
 
 
@@ -51,7 +56,7 @@ async def _observe(request: Request, runtime: Runtime, only: Target | None) -> R
     body, _ = await body_of(request)
     tolerance = arrivals.tolerance_us(runtime.settings.future_tolerance_s)
     try:
-        received = arrivals.read(body, runtime.directory, runtime.clock(), tolerance, only)
+        received = arrivals.read(body, seen_by(request, runtime), runtime.clock(), tolerance, only)
     except Problem:
         runtime.metrics.rejected(len(body.rows))
         raise

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from service import answers, openapi, schemas
+from service.auth import needs, seen_by
 from service.dependencies import answer, runtime_of, target_of
 from service.errors import Fault, Problem
 from service.queries import cursor, dataset_query, page_query
@@ -16,14 +17,15 @@ router = APIRouter(tags=["series"])
     responses=openapi.problems(404, 422, 503),
     openapi_extra={"parameters": [openapi.LIMIT, openapi.SEARCH, openapi.CURSOR, openapi.DATASET]},
 )
+@needs("read")
 async def list_series(request: Request) -> Response:
     """Series by id, a page at a time."""
     runtime = runtime_of(request)
-    query = page_query(request.scope["query_string"])
-    if query.dataset is not None and query.dataset not in runtime.directory.datasets:
+    query, directory = page_query(request.scope["query_string"]), seen_by(request, runtime)
+    if query.dataset is not None and query.dataset not in directory.datasets:
         fault = Fault("/query/dataset", "is not a dataset")
         raise Problem(404, "unknown_dataset", "There is no such dataset.", [fault])
-    found, total, more = runtime.directory.page(query.limit, query.after, query.search, query.dataset)
+    found, total, more = directory.page(query.limit, query.after, query.search, query.dataset)
     lines = [{"dataset": one.served.name, "unique_id": one.unique_id, **answers.summary(one)} for one in found]
     following = cursor(found[-1].unique_id, found[-1].served.name) if more else None
     return answer({"series": lines, "total": total, "next": following})
@@ -35,6 +37,7 @@ async def list_series(request: Request) -> Response:
     responses=openapi.problems(404, 409, 422, 503),
     openapi_extra={"parameters": [openapi.UNIQUE_ID, openapi.DATASET]},
 )
+@needs("read")
 async def read_series(request: Request) -> Response:
     """One series: its time, its model and its state."""
     runtime = runtime_of(request)
