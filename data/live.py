@@ -6,21 +6,23 @@ has seen everything before it.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Engine, delete, func, insert, select, text, tuple_
+from sqlalchemy import Engine, delete, func, insert, select, text
 
 from data import tables
 from data.calendars import Ints
 from data.tables import LOG_LOCK, reading, writing
 
 CHUNK = 100_000  # rows read at once
-KEEP = 2  # snapshots of a shard, and epochs of a dataset: the newest and the one before
+AGES = 5  # classes of age among a shard's older snapshots; of each the oldest and the youngest are kept
+GROWTH = 8  # a class reaches so many times further back than the one before; the last one for ever
 SNAPSHOT_LOCK = 7_305_005
 
 
@@ -79,17 +81,40 @@ def current(engine: Engine, keys: Iterable[tuple[int, int]]) -> dict[tuple[int, 
 
 # The keys travel as one JSON text, so that any number of them is one prepared statement. A join, and the sort above:
 # for IN (…) or ORDER BY seq, SQLite walks the whole log.
-_NEWEST = "SELECT o.seq, o.series_id, o.ds, o.y FROM key, observations o WHERE o.series_id = key.s AND o.ds = key.d"
-_CURRENT = {
-    "sqlite": text(
-        "WITH key AS (SELECT json_extract(value, '$[0]') AS s, json_extract(value, '$[1]') AS d "
-        "FROM json_each(:keys)) " + _NEWEST
-    ),
-    "postgresql": text(
-        "WITH key AS (SELECT (value ->> 0)::integer AS s, (value ->> 1)::bigint AS d "
-        "FROM json_array_elements(CAST(:keys AS json))) " + _NEWEST
-    ),
+_KEYS = {
+    "sqlite": "WITH key AS (SELECT json_extract(value, '$[0]') AS s, json_extract(value, '$[1]') AS d "
+    "FROM json_each(:keys)) ",
+    "postgresql": "WITH key AS (SELECT (value ->> 0)::integer AS s, (value ->> 1)::bigint AS d "
+    "FROM json_array_elements(CAST(:keys AS json))) ",
 }
+_NEWEST = "SELECT o.seq, o.series_id, o.ds, o.y FROM key, observations o WHERE o.series_id = key.s AND o.ds = key.d"
+_CURRENT = {name: text(keys + _NEWEST) for name, keys in _KEYS.items()}
+
+
+def tail_sizes(engine: Engine, keys: Sequence[tuple[int, int]], most: int) -> list[int]:
+    """For each (series_id, ds): how many rows the log has for later stamps of the series, counted up to `most`."""
+    counted = _SIZES[engine.dialect.name]
+    with reading(engine) as connection:
+        rows = connection.execute(counted, {"keys": json.dumps(keys), "most": most}).all()
+    found = {(series_id, ds): int(count) for series_id, ds, count in rows}
+    return [found[key] for key in keys]
+
+
+def tail(engine: Engine, keys: Sequence[tuple[int, int]]) -> Log:
+    """The rows that the log has for stamps after `ds`, for each (series_id, ds); in no order. The rest is not read."""
+    with reading(engine) as connection:
+        rows = connection.execute(_TAIL[engine.dialect.name], {"keys": json.dumps(keys)}).all()
+    *columns, y = zip(*rows, strict=True) if rows else ((),) * 5
+    seq, series_id, ds, available_at = np.array(columns, np.int64)
+    return Log(seq, series_id, ds, np.array(y, np.float64), available_at)
+
+
+_LATER = "observations o WHERE o.series_id = key.s AND o.ds > key.d"
+_COUNTED = f"SELECT s, d, (SELECT count(*) FROM (SELECT 1 FROM {_LATER} LIMIT :most) later) FROM key"  # noqa: S608
+_SIZES = {name: text(keys + _COUNTED) for name, keys in _KEYS.items()}
+# CROSS JOIN: SQLite then starts from the keys, whatever it thinks of their number.
+_READ = f"SELECT o.seq, o.series_id, o.ds, o.available_at, o.y FROM key CROSS JOIN {_LATER}"  # noqa: S608
+_TAIL = {name: text(keys + _READ) for name, keys in _KEYS.items()}
 
 
 def log(
@@ -120,27 +145,70 @@ def last_seq(engine: Engine, dataset_id: int) -> int:
         return int(connection.scalar(select(func.max(table.seq)).where(table.dataset_id == dataset_id)) or 0)
 
 
-def put_snapshot(engine: Engine, dataset_id: int, epoch: int, shard: int, seq: int, blob: bytes) -> None:
-    """Keep a shard's states after row `seq`, with the one before it; snapshots of bygone epochs go."""
+def put_snapshot(engine: Engine, dataset_id: int, epoch: int, shard: int, seq: int, blob: bytes) -> list[int]:
+    """Keep a shard's states after row `seq`, beside some older ones that corrections start from.
+
+    Gives the rows after which the shard's states are kept now, ascending.
+    """
     table = tables.snapshots
-    dataset = table.c.dataset_id == dataset_id
-    here = (dataset, table.c.epoch == epoch, table.c.shard == shard)
+    here = (table.c.dataset_id == dataset_id, table.c.epoch == epoch, table.c.shard == shard)
     with writing(engine, SNAPSHOT_LOCK) as connection:
         connection.execute(delete(table).where(*here, table.c.seq == seq))
         connection.execute(insert(table).values(dataset_id=dataset_id, epoch=epoch, shard=shard, seq=seq, blob=blob))
-        newest = select(table.c.seq).where(*here).order_by(table.c.seq.desc()).limit(KEEP)
-        connection.execute(delete(table).where(*here, table.c.seq < connection.scalars(newest).all()[-1]))
-        epochs = select(table.c.epoch).where(dataset).distinct().order_by(table.c.epoch.desc()).limit(KEEP)
-        connection.execute(delete(table).where(dataset, table.c.epoch < connection.scalars(epochs).all()[-1]))
+        held = connection.scalars(select(table.c.seq).where(*here).order_by(table.c.seq)).all()
+        kept = thinned(held)
+        connection.execute(delete(table).where(*here, table.c.seq.not_in(kept)))
+    return kept
 
 
-def snapshots(engine: Engine, dataset_id: int, epoch: int) -> list[Snapshot]:
-    """The newest snapshot of each shard, by shard."""
+def thinned(seqs: Sequence[int]) -> list[int]:
+    """Which of a shard's snapshots (ascending) stay: the newest two, and some of every age, about ten in all.
+
+    Ages are counted in distances between the newest two. Where snapshots come evenly, a correction finds a start at
+    most `GROWTH` times older than itself, back to thousands of snapshots; the very first one always stays.
+    """
+    if len(seqs) <= AGES:
+        return list(seqs)
+    newest, unit = seqs[-1], seqs[-1] - seqs[-2]
+    youngest: dict[int, int] = {}
+    oldest: dict[int, int] = {}
+    for seq in reversed(seqs[:-1]):
+        age = min(int(math.log((newest - seq) / unit, GROWTH) + 1e-9), AGES - 1)
+        youngest.setdefault(age, seq)
+        oldest[age] = seq
+    return sorted({newest, *youngest.values(), *oldest.values()})
+
+
+def keep_epochs(engine: Engine, dataset_id: int, epochs: Collection[int]) -> None:
+    """Let the snapshots of a dataset's other epochs go."""
+    table = tables.snapshots
+    with writing(engine, SNAPSHOT_LOCK) as connection:
+        connection.execute(delete(table).where(table.c.dataset_id == dataset_id, table.c.epoch.not_in(epochs)))
+
+
+def kept_snapshots(engine: Engine, dataset_id: int, epoch: int) -> dict[int, list[int]]:
+    """For each shard, the rows after which its states are kept, ascending."""
     table = tables.snapshots.c
-    here = (table.dataset_id == dataset_id, table.epoch == epoch)
-    newest = select(table.shard, func.max(table.seq)).where(*here).group_by(table.shard)
-    query = select(table.shard, table.seq, table.blob).where(*here, tuple_(table.shard, table.seq).in_(newest))
+    query = select(table.shard, table.seq).where(table.dataset_id == dataset_id, table.epoch == epoch)
+    kept: dict[int, list[int]] = {}
     with reading(engine) as connection:
-        return [
-            Snapshot(shard, seq, bytes(blob)) for shard, seq, blob in connection.execute(query.order_by(table.shard))
-        ]
+        for shard, seq in connection.execute(query.order_by(table.shard, table.seq)):
+            kept.setdefault(shard, []).append(seq)
+    return kept
+
+
+def snapshot(engine: Engine, dataset_id: int, epoch: int, shard: int, seq: int) -> bytes | None:
+    """A shard's packed states after row `seq`, or None when they were let go."""
+    table = tables.snapshots.c
+    here = (table.dataset_id == dataset_id, table.epoch == epoch, table.shard == shard, table.seq == seq)
+    with reading(engine) as connection:
+        blob = connection.scalar(select(table.blob).where(*here))
+    return None if blob is None else bytes(blob)
+
+
+def snapshots(engine: Engine, dataset_id: int, epoch: int) -> Iterator[Snapshot]:
+    """The newest snapshot of each shard, by shard, one at a time: together they may be a gigabyte."""
+    for shard, seqs in kept_snapshots(engine, dataset_id, epoch).items():
+        blob = snapshot(engine, dataset_id, epoch, shard, seqs[-1])
+        if blob is not None:
+            yield Snapshot(shard, seqs[-1], blob)

@@ -14,10 +14,10 @@ import numpy as np
 
 from data.calendars import DAY, SECOND, parse_ds
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
+from service.amendments import BEGINNING
 from service.bodies import Body, Broken
 from service.datasets import Directory, Served, Target
 from service.errors import MAX_ERRORS, Fault, Problem, unprocessable
-from service.states import BEGINNING
 
 LARGEST_VALUE = 1e30  # beyond it squares and float32 overflow, and no sensor reads it
 FURTHEST_STEPS = 1_000_000  # from a series' origin: back to a clock's zero; ahead for integer time, which has no clock

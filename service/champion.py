@@ -10,6 +10,7 @@ import numpy as np
 from data.calendars import Grid, format_all
 from forecasting.config import ModelConfig
 from forecasting.rolling import Roller
+from service.checkpoints import Checkpoints
 from service.contexts import Contexts
 from service.states import States
 
@@ -31,6 +32,8 @@ class Champion:
     anchor_seq: int  # position of the log that the contexts already hold
     states: States
     seq: int
+    checkpoints: Checkpoints
+    owed: set[int] = field(default_factory=set)  # series to be folded anew in the background, stale until then
     stamps: Callable[[int, int], Sequence[str] | Sequence[int]] = field(init=False)
 
     def __post_init__(self) -> None:

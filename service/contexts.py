@@ -42,6 +42,11 @@ class Contexts:
             return np.zeros(len(rows), bool)
         return np.asarray((rows >= 0) & (steps <= self._origin[rows] - self._values.shape[1]))
 
+    def floors(self, series: np.ndarray) -> np.ndarray:
+        """(k,) the grid step just before the context of each series that has one."""
+        rows = np.array([self._rows[one] for one in series.tolist()], np.int64)
+        return self._origin[rows] - self._values.shape[1]
+
     def take(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Copies of values (k, C) and origin (k,) of series that have one."""
         rows = np.array([self._rows[one] for one in series.tolist()], np.int64)

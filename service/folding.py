@@ -6,17 +6,22 @@ there is one.
 """
 
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import Engine
 
 from data import live
+from data.errors import StoreUnavailable
 from forecasting.rolling import RollingState
+from service.amendments import BEGINNING
 from service.champion import Champion
 
 log = logging.getLogger("rollcast.service")
 
 CHUNK = 1024  # series folded on one copy
+REPLAY = 2_000  # rows of one series that a correction may fold again before it is answered
+REPLAYS = 50_000  # the same for all series of one batch
 
 
 def catch_up(engine: Engine, champion: Champion, upto: int | None = None) -> int:
@@ -28,19 +33,25 @@ def catch_up(engine: Engine, champion: Champion, upto: int | None = None) -> int
     return len(found.seq)
 
 
-def take_in(engine: Engine, champion: Champion, rows: live.Log) -> None:
-    """Advance the states by committed rows of the log, oldest `seq` first, and move the champion's position."""
+def take_in(engine: Engine, champion: Champion, rows: live.Log) -> int:
+    """Advance the states by committed rows of the log, oldest `seq` first, and move the champion's position.
+
+    Returns how many rows were read again on account of corrections and late rows.
+    """
     if not len(rows.seq):
-        return
+        return 0
     champion.states.ensure(rows.series_id.tolist())
     series, steps, values, sequence = newest(champion, rows)
     before = champion.contexts.before(series, steps)  # older than anything a state has ever read
     _note(champion, series[before], sequence[before])
     series, steps, values, sequence = series[~before], steps[~before], values[~before], sequence[~before]
-    old = np.isin(series, series[steps <= champion.states.origins(series)])
+    behind = steps <= champion.states.origins(series)
+    champion.checkpoints.amendments.note(series[behind], steps[behind], sequence[behind])
+    old = np.isin(series, series[behind])
     advance(champion, series[~old], steps[~old], values[~old], sequence[~old])
-    rebuild(engine, champion, np.unique(series[old]))
+    replayed = rebuild(engine, champion, np.unique(series[old]))
     champion.seq = max(champion.seq, int(rows.seq[-1]))
+    return replayed
 
 
 def newest(champion: Champion, rows: live.Log) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -88,7 +99,7 @@ def _advance(
     except Exception:
         _one_by_one(champion, unique, series, steps, values, sequence)
         return
-    states.publish(rows, state, reached)
+    states.publish(rows, state, reached)  # who was stale stays so: this does not mend what is missing before
 
 
 def _one_by_one(champion: Champion, unique: np.ndarray, *columns: np.ndarray) -> None:
@@ -102,29 +113,119 @@ def _one_by_one(champion: Champion, unique: np.ndarray, *columns: np.ndarray) ->
         _advance(champion, np.array([one]), *(column[mine] for column in columns))
 
 
-def rebuild(engine: Engine, champion: Champion, series: np.ndarray) -> None:
-    """Fold series (distinct, ascending) anew from their anchors: after a correction or a late row."""
+def rebuild(engine: Engine, champion: Champion, series: np.ndarray) -> int:
+    """Fold series (distinct, ascending) anew where they were corrected: from a checkpoint, or else from their anchors.
+
+    What would take more than `REPLAY` rows of one series or `REPLAYS` in all is owed: said to be stale, and folded in
+    the background (`mending`). Returns how many rows were read again.
+    """
+    replayed = 0
     for i in range(0, len(series), CHUNK):
-        chunk = series[i : i + CHUNK]
-        past = live.log(engine, champion.dataset_id, after=champion.anchor_seq, series=chunk.tolist())
-        _rebuild(champion, chunk, past)
+        begun = begin(engine, champion, series[i : i + CHUNK])
+        sizes = np.array(live.tail_sizes(engine, begun.after, REPLAY + 1), np.int64)
+        now = (sizes <= REPLAY) & (np.cumsum(sizes) + replayed <= REPLAYS)
+        owe(champion, begun.series[~now])
+        replayed += int(sizes[now].sum())
+        resume(engine, champion, begun.only(np.flatnonzero(now)))
+    return replayed
 
 
-def _rebuild(champion: Champion, series: np.ndarray, past: live.Log) -> None:
-    """`past` holds every row of the log of these series since the anchor."""
+@dataclass(frozen=True)
+class Begun:
+    """States of series (n,) from which their log is to be folded on: a checkpoint each, or where there is none the
+    blank state, for which the anchor is still to be read."""
+
+    series: np.ndarray
+    state: RollingState
+    kept: np.ndarray  # (n,) bool: from a checkpoint
+    after: list[tuple[int, int]]  # (series, ds): the log's later stamps are still to be folded
+
+    def only(self, rows: np.ndarray) -> "Begun":
+        after = [self.after[row] for row in rows.tolist()]
+        return Begun(self.series[rows], self.state.take(rows), self.kept[rows], after)
+
+
+def begin(engine: Engine, champion: Champion, series: np.ndarray) -> Begun:
+    """Where the fold of each series (distinct, ascending) can be taken up again."""
+    state = champion.roller.empty(len(series))
+    kept = champion.checkpoints.find(engine, series, state)
+    floor = np.full(len(series), BEGINNING)
+    known = np.flatnonzero(~kept & champion.contexts.has(series))
+    floor[known] = champion.contexts.floors(series[known])
+    stamps = np.full(len(series), BEGINNING)
+    reached = kept | (floor != BEGINNING)
+    stamps[reached] = champion.grid.stamps(np.where(kept, state.origin, floor)[reached])
+    return Begun(series, state, kept, list(zip(series.tolist(), stamps.tolist(), strict=True)))
+
+
+def resume(engine: Engine, champion: Champion, begun: Begun) -> None:
+    """Fold the log onto what was begun, and let the series answer from it."""
+    if not len(begun.series):
+        return
+    try:
+        state, reached = replay(engine, champion, begun)
+    except StoreUnavailable:
+        raise
+    except Exception:
+        if len(begun.series) > 1:  # one that no arithmetic can take must not hold up the others
+            for i in range(len(begun.series)):
+                resume(engine, champion, begin(engine, champion, begun.series[i : i + 1]))
+            return
+        log.exception("series %d of dataset %d cannot be rebuilt", begun.series[0], champion.dataset_id)
+        champion.states.mark_stale(champion.states.rows_of(begun.series))
+        champion.owed.difference_update(begun.series.tolist())
+        return
+    champion.states.publish(champion.states.rows_of(begun.series), state, reached, whole=True)
+    champion.owed.difference_update(begun.series.tolist())
+
+
+def replay(engine: Engine, champion: Champion, begun: Begun) -> tuple[RollingState, np.ndarray]:
+    """The states of what was begun, with all that the log says by now, and the log position that each knows."""
+    past = live.tail(engine, begun.after)
     own_series, steps, values, sequence = newest(champion, past)
-    own = np.searchsorted(series, own_series)
-    state, origin = start(champion, series, own, steps, values)
-    reached = np.full(len(series), champion.anchor_seq)
+    unread = sequence > champion.anchor_seq  # the contexts hold what came before
+    own = np.searchsorted(begun.series, own_series[unread])
+    steps, values, sequence = steps[unread], values[unread], sequence[unread]
+    state, origin = begun.state, np.where(begun.kept, begun.state.origin, BEGINNING)
+    fresh = np.flatnonzero(~begun.kept)
+    if fresh.size:
+        mine = np.isin(own, fresh)
+        anchored, origin[fresh] = start(
+            champion, begun.series[fresh], np.searchsorted(fresh, own[mine]), steps[mine], values[mine]
+        )
+        state.put(fresh, anchored)
+    reached = np.full(len(begun.series), champion.anchor_seq)
     np.maximum.at(reached, own, sequence)
     after = steps > origin[own]
-    try:
-        champion.roller.fold(state, own[after], steps[after], values[after])
-    except Exception:
-        log.exception("%d series of dataset %d cannot be rebuilt", len(series), champion.dataset_id)
-        champion.states.mark_stale(champion.states.rows_of(series))
-        return
-    champion.states.publish(champion.states.rows_of(series), state, reached)
+    champion.roller.fold(state, own[after], steps[after], values[after])
+    return state, reached
+
+
+def owe(champion: Champion, series: np.ndarray) -> None:
+    """These series will be folded anew in the background; until then they say that they are stale."""
+    champion.states.mark_stale(champion.states.rows_of(series))
+    champion.owed.update(series.tolist())
+
+
+@dataclass(frozen=True)
+class Folded:
+    """States of series (n,) that were folded elsewhere, from a log that reached row `seq` at least."""
+
+    series: np.ndarray
+    state: RollingState
+    seq: int
+
+
+def adopt(engine: Engine, champion: Champion, folded: Folded) -> None:
+    """Bring them to the log's end and answer from them; who was corrected meanwhile is owed still. Writer only."""
+    origins, amendments = folded.state.origin, champion.checkpoints.amendments
+    holds = [
+        amendments.hold(one, folded.seq, origin)
+        for one, origin in zip(folded.series.tolist(), origins.tolist(), strict=True)
+    ]
+    after = list(zip(folded.series.tolist(), champion.grid.stamps(origins).tolist(), strict=True))
+    begun = Begun(folded.series, folded.state, np.ones(len(folded.series), bool), after)
+    resume(engine, champion, begun.only(np.flatnonzero(holds)))
 
 
 def start(
@@ -136,7 +237,7 @@ def start(
     replace its values, those before it change nothing.
     """
     state = champion.roller.empty(len(series))
-    origin = np.full(len(series), np.iinfo(np.int64).min)  # no context: everything in the log comes after
+    origin = np.full(len(series), BEGINNING)  # no context: everything in the log comes after
     known = np.flatnonzero(champion.contexts.has(series))
     if not known.size:
         return state, origin

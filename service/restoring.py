@@ -11,7 +11,9 @@ from forecasting import bundle
 from forecasting.rolling import Roller
 from service import folding, snapshots
 from service.champion import Champion
+from service.checkpoints import Checkpoints
 from service.contexts import Contexts
+from service.snapshots import Restored
 from service.states import States
 
 
@@ -24,13 +26,14 @@ def build(engine: Engine, dataset: Dataset, promotion: Promotion) -> tuple[Champ
     """
     champion = _anchored(engine, dataset, promotion)
     restored = snapshots.restore(engine, dataset.id, champion.epoch, champion.roller.fingerprint)
-    after, position = _lay_over(champion, restored)
+    after = _lay_over(champion, restored)
     past = live.log(engine, dataset.id, after=after)
-    unread = past.seq > np.array([position.get(one, after) for one in past.series_id.tolist()], np.int64)
+    unread = past.seq > _positions(restored, past.series_id, after)
     rows = Log(past.seq[unread], past.series_id[unread], past.ds[unread], past.y[unread], past.available_at[unread])
     folding.take_in(engine, champion, rows)
+    _trust_only(champion, restored)
     if restored is not None and restored.stale.any():
-        folding.rebuild(engine, champion, restored.series[restored.stale])
+        folding.rebuild(engine, champion, np.sort(restored.series[restored.stale]))
     champion.seq = int(past.seq[-1]) if len(past.seq) else after
     return champion, len(rows.seq)
 
@@ -41,6 +44,8 @@ def _anchored(engine: Engine, dataset: Dataset, promotion: Promotion) -> Champio
     roller = Roller(bundle.from_bytes(models.artifact(engine, dataset.id, promotion.version), digest))
     anchor_seq, blobs = models.contexts(engine, promotion.id)
     contexts = Contexts.unpack(blobs, roller.fingerprint, roller.config.context)
+    checkpoints = Checkpoints(dataset.id, promotion.id, roller.fingerprint)
+    checkpoints.kept = live.kept_snapshots(engine, dataset.id, promotion.id)
     states = States(roller, np.zeros(0, np.int64), roller.empty(0), np.zeros(0, np.int64))
     return Champion(
         dataset.id,
@@ -53,29 +58,41 @@ def _anchored(engine: Engine, dataset: Dataset, promotion: Promotion) -> Champio
         anchor_seq,
         states,
         anchor_seq,
+        checkpoints,
     )
 
 
-def _lay_over(champion: Champion, restored: snapshots.Restored | None) -> tuple[int, dict[int, int]]:
+def _lay_over(champion: Champion, restored: Restored | None) -> int:
     """Fill the states from snapshots, and from contexts where there is none.
 
-    Returns the position of the log to read on from, and for each restored series the position it has reached already.
+    Returns the position of the log to read on from.
     """
     contexts, roller = champion.contexts, champion.roller
     kept = np.empty(0, np.int64) if restored is None else restored.series
     unknown = contexts.series[~np.isin(contexts.series, kept)]
-    values, origin = contexts.take(unknown)
-    fresh = roller.start(values, origin)
-    anchored = np.full(len(unknown), champion.anchor_seq)
-    if restored is None:
-        champion.states = States(roller, unknown, fresh, anchored)
-        return champion.anchor_seq, {}
-    champion.states = States(
-        roller,
-        np.concatenate([restored.series, unknown]),
-        restored.state.append(fresh),
-        np.concatenate([restored.sequence, anchored]),
-    )
-    reached = dict(zip(restored.series.tolist(), restored.position.tolist(), strict=True))
-    trusted = restored.complete is not None and not unknown.size
-    return (restored.complete if trusted and restored.complete is not None else champion.anchor_seq), reached
+    if restored is not None:
+        champion.checkpoints.amendments.unpack(restored.amendments)
+        champion.states = States(roller, kept, restored.state, restored.sequence)
+        champion.states.dirty.clear()  # the store has them as they are
+        champion.states.mark_stale(champion.states.rows_of(kept[restored.stale]))
+    if unknown.size:
+        values, origin = contexts.take(unknown)
+        champion.states.add(unknown, roller.start(values, origin), np.full(len(unknown), champion.anchor_seq))
+    trusted = restored is not None and restored.complete is not None and not unknown.size
+    return restored.complete if trusted else champion.anchor_seq  # type: ignore[union-attr, return-value]
+
+
+def _trust_only(champion: Champion, restored: Restored | None) -> None:
+    """Older snapshots of a series tell nothing where the newest one, which says what changed since, was not read."""
+    known = np.empty(0, np.int64) if restored is None else restored.series
+    series = champion.states.series
+    champion.checkpoints.amendments.forget(series[~np.isin(series, known)], champion.seq)
+
+
+def _positions(restored: Restored | None, series: np.ndarray, after: int) -> np.ndarray:
+    """(k,) the position of the log that the state of each of `series` has reached already."""
+    if restored is None or not len(restored.series):
+        return np.full(len(series), after)
+    order = np.argsort(restored.series)
+    place = order[np.minimum(np.searchsorted(restored.series[order], series), len(order) - 1)]
+    return np.where(restored.series[place] == series, restored.position[place], after)

@@ -15,6 +15,7 @@ from service.arrivals import Arrivals
 from service.datasets import Directory, Served
 from service.errors import not_available
 from service.keyring import Keyring
+from service.mending import Mender
 from service.metrics import Metrics
 from service.watcher import Watcher
 from service.writer import Receipt, Request, Writer
@@ -44,6 +45,7 @@ class Runtime:
         self._engine = tables.connect(settings.database_url, checkpoints=True)
         self._migrated = threading.Event()
         self._writer = Writer(self._engine, self.metrics, settings.snapshot_every_s, self.served)
+        self._mender = Mender(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(
             self.engine, self._writer, self.metrics, self._publish, self.keyring.refresh, settings.poll_every_s
         )
@@ -51,10 +53,12 @@ class Runtime:
     def start(self) -> None:
         self._writer.start()
         self._watcher.start()
+        self._mender.start()
 
     def stop(self) -> None:
         """Finish what was taken in, write the snapshots, close the store."""
         self._watcher.stop()
+        self._mender.stop()
         self._writer.stop()
         self._note_uses()
         self._engine.dispose()

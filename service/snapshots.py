@@ -1,6 +1,6 @@
-"""State snapshots: what makes a restart read the log's end instead of all of it.
+"""State snapshots: what makes a restart read the log's end instead of all of it, and a correction its own tail.
 
-Derived data, one block of bytes for each shard of rows, written by the writer between two batches so that a shard is
+Derived data, one block of bytes for each shard of series, written by the writer between two batches so that a shard is
 always the fold of the log up to one position. After a pass over all shards that had moved, a marker says up to which
 position the snapshots are complete; a crash in the middle of a pass leaves the older marker standing.
 """
@@ -16,12 +16,11 @@ from data.errors import DamagedArtifact
 from forecasting.packing import pack, unpack
 from forecasting.rolling import RollingState
 from service.champion import Champion
+from service.checkpoints import OWN, shards_of
 
 log = logging.getLogger("rollcast.service")
 
-SHARD = 1024  # rows in one block
 MARKER = -1  # the shard number under which the marker is kept
-OWN = ("series", "sequence", "stale")  # arrays beside those of the state
 
 
 class Pass:
@@ -30,7 +29,8 @@ class Pass:
     def __init__(self, champion: Champion) -> None:
         self.champion = champion
         self._complete = champion.seq
-        self._pending = sorted({row // SHARD for row in champion.states.dirty}, reverse=True)
+        moved = champion.states.series[np.array(sorted(champion.states.dirty), np.int64)]
+        self._pending = np.unique(shards_of(moved))[::-1].tolist()
 
     def step(self, engine: Engine) -> bool:
         """Write one shard, or the marker when none is left. Returns whether there is more to do."""
@@ -43,12 +43,13 @@ class Pass:
 
 def _put_shard(engine: Engine, champion: Champion, shard: int) -> None:
     states = champion.states
-    rows = np.arange(shard * SHARD, min((shard + 1) * SHARD, len(states)))
+    rows = np.flatnonzero(shards_of(states.series) == shard)
     state, sequence = states.copy(rows)
-    arrays = {**state.arrays, "series": states.series[rows], "sequence": sequence, "stale": states.stale_rows(rows)}
+    series = states.series[rows]
+    own = (series, sequence, states.stale_rows(rows), champion.checkpoints.amendments.pack(series))
     states.dirty.difference_update(rows.tolist())
     try:
-        _put(engine, champion, shard, champion.seq, arrays)
+        _put(engine, champion, shard, champion.seq, {**state.arrays, **dict(zip(OWN, own, strict=True))})
     except BaseException:
         states.dirty.update(rows.tolist())
         raise
@@ -56,12 +57,13 @@ def _put_shard(engine: Engine, champion: Champion, shard: int) -> None:
 
 def _put(engine: Engine, champion: Champion, shard: int, seq: int, arrays: dict[str, np.ndarray]) -> None:
     blob = pack(arrays, {"fingerprint": champion.roller.fingerprint, "epoch": str(champion.epoch), "seq": str(seq)})
-    live.put_snapshot(engine, champion.dataset_id, champion.epoch, shard, seq, blob)
+    kept = live.put_snapshot(engine, champion.dataset_id, champion.epoch, shard, seq, blob)
+    champion.checkpoints.replaced(shard, kept)
 
 
 @dataclass(frozen=True)
 class Restored:
-    """Rows out of snapshots: each series once, from the newest block that holds it.
+    """Rows out of snapshots: each series once, from the newest block of its shard.
 
     position (n,) is the position of the log that each row's block was written at; `complete` says up to which
     position nothing is missing, for any series, or is None where that cannot be said.
@@ -72,12 +74,13 @@ class Restored:
     sequence: np.ndarray
     stale: np.ndarray
     position: np.ndarray
+    amendments: np.ndarray
     complete: int | None
 
 
 def restore(engine: Engine, dataset_id: int, epoch: int, fingerprint: str) -> Restored | None:
     """What the snapshots of one epoch hold; blocks that are damaged or of another model are left out."""
-    blocks, complete, whole = [], None, True
+    blocks, positions, complete, whole = [], [], None, True
     for kept in live.snapshots(engine, dataset_id, epoch):
         try:
             arrays, metadata = unpack(kept.blob)
@@ -91,15 +94,11 @@ def restore(engine: Engine, dataset_id: int, epoch: int, fingerprint: str) -> Re
         elif kept.shard == MARKER:
             complete = int(metadata["seq"])
         else:
-            blocks.append((int(metadata["seq"]), arrays))
-    return _newest(blocks, complete if whole else None) if blocks else None
-
-
-def _newest(blocks: list[tuple[int, dict[str, np.ndarray]]], complete: int | None) -> Restored:
-    blocks.sort(key=lambda block: -block[0])
-    joined = {name: np.concatenate([arrays[name] for _, arrays in blocks]) for name in blocks[0][1]}
-    position = np.repeat([seq for seq, _ in blocks], [len(arrays["series"]) for _, arrays in blocks])
-    _, first = np.unique(joined["series"], return_index=True)  # np.unique takes the first: the newest block
-    state = RollingState({name: array[first] for name, array in joined.items() if name not in OWN})
-    series, sequence, stale = (joined[name][first] for name in OWN)
-    return Restored(series, state, sequence, stale, position[first], complete)
+            blocks.append(arrays)
+            positions.append(np.full(len(arrays["series"]), int(metadata["seq"])))
+    if not blocks:
+        return None
+    joined = {name: np.concatenate([arrays.pop(name) for arrays in blocks]) for name in list(blocks[0])}
+    series, sequence, stale, amendments = (joined.pop(name) for name in OWN)
+    position = np.concatenate(positions)
+    return Restored(series, RollingState(joined), sequence, stale, position, amendments, complete if whole else None)

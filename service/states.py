@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.rolling import Roller, RollingState
-
-BEGINNING = -(2**62)  # grid step before every other: the origin of a series with no value yet
+from service.amendments import BEGINNING
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,11 @@ class States:
         """Give every unknown series an empty state. Writer only."""
         missing = [one for one in dict.fromkeys(series) if one not in self._rows]
         if missing:
-            fresh = self.roller.empty(len(missing))
-            self._append(np.array(missing, np.int64), fresh, np.zeros(len(missing), np.int64))
+            self.add(np.array(missing, np.int64), self.roller.empty(len(missing)), np.zeros(len(missing), np.int64))
+
+    def add(self, series: np.ndarray, state: RollingState, sequence: np.ndarray) -> None:
+        """States (n rows) of series (n,) that have none yet, and the log position that each knows. Writer only."""
+        self._append(series, state, sequence)
 
     def rows_of(self, series: np.ndarray) -> np.ndarray:
         """(k,) rows of series that have one."""
@@ -103,13 +105,17 @@ class States:
         """Copies of rows and their sequences. Writer only."""
         return self._arrays.state.take(rows), self._arrays.sequence[rows]
 
-    def publish(self, rows: np.ndarray, state: RollingState, sequence: np.ndarray) -> None:
-        """Put rows (distinct) back, each of them whole to any reader. Writer only."""
+    def publish(self, rows: np.ndarray, state: RollingState, sequence: np.ndarray, whole: bool = False) -> None:
+        """Put rows (distinct) back, each of them whole to any reader. Writer only.
+
+        whole: the rows were folded from their beginnings, so that none of them is stale any more.
+        """
         arrays = self._arrays
         arrays.counter[rows] += 1
         arrays.state.put(rows, state)
         arrays.sequence[rows] = np.maximum(arrays.sequence[rows], sequence)
-        arrays.stale[rows] = False
+        if whole:
+            arrays.stale[rows] = False
         arrays.counter[rows] += 1
         self.dirty.update(rows.tolist())
 
@@ -121,6 +127,7 @@ class States:
     def mark_stale(self, rows: np.ndarray) -> None:
         """These rows did not follow the log; their answers say so until they do. Writer only."""
         self._arrays.stale[rows] = True
+        self.dirty.update(rows.tolist())
 
     def stale_rows(self, rows: np.ndarray) -> np.ndarray:
         """(k,) bool copy: which of these rows did not follow the log."""

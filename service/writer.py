@@ -96,17 +96,21 @@ class Writer(threading.Thread):
 
     def install(self, served: Served, champion: Champion) -> "Installed[None]":
         """Queue a champion to be brought up to the log's end and then to answer; from any thread."""
+        return self.ask(lambda: self._install(served, champion))
+
+    def ask(self, action: Callable[[], None]) -> "Installed[None]":
+        """Queue something to be done between two batches; from any thread."""
         done: Installed[None] = Installed()
 
-        def action() -> None:
+        def do() -> None:
             try:
-                self._install(served, champion)
+                action()
             except BaseException as error:
                 done.set_exception(error)
                 raise
             done.set_result(None)
 
-        self._queue.put(action)
+        self._queue.put(do)
         return done
 
     def look(self) -> None:
@@ -280,13 +284,13 @@ class Writer(threading.Thread):
         times = np.full(len(seqs), stamp)
         rows = Log(seqs, batch.series[chosen], batch.ds[chosen], batch.values[chosen], times)
         try:
-            folding.take_in(self._engine, champion, rows)
+            self._metrics.replayed("correction", folding.take_in(self._engine, champion, rows))
         except Exception:
             log.exception(
                 "dataset %s could not advance; its log is read again before the next batch", batch.served.name
             )
             known = [one for one in np.unique(rows.series_id).tolist() if one in champion.states]
-            champion.states.mark_stale(champion.states.rows_of(np.array(known, np.int64)))
+            folding.owe(champion, np.array(known, np.int64))
             self._last = None
 
     def _resynchronise(self, upto: int | None = None) -> None:

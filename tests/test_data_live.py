@@ -1,3 +1,4 @@
+import itertools
 import multiprocessing
 import signal
 import time
@@ -125,20 +126,45 @@ def test_rows_of_several_writers_are_numbered_without_a_hole(store_url):
     assert live.log(open_store(store_url), 1).seq.tolist() == list(range(1, 81))
 
 
-def test_the_newest_snapshot_of_each_shard_is_given_and_one_before_it_is_kept(store):
+def test_the_newest_snapshot_of_each_shard_is_given_and_older_ones_stay_for_corrections(store):
     for seq in (3, 5, 9):
         live.put_snapshot(store, 1, epoch=1, shard=0, seq=seq, blob=b"state %d" % seq)
     live.put_snapshot(store, 1, epoch=1, shard=1, seq=5, blob=b"other")
-    live.put_snapshot(store, 1, epoch=1, shard=1, seq=5, blob=b"other again")
-    assert live.snapshots(store, 1, 1) == [(0, 9, b"state 9"), (1, 5, b"other again")]
-    with store.connect() as connection:
-        kept = connection.exec_driver_sql("SELECT seq FROM snapshots WHERE shard = 0 ORDER BY seq").scalars().all()
-    assert kept == [5, 9]
+    kept = live.put_snapshot(store, 1, epoch=1, shard=1, seq=5, blob=b"other again")
+    assert kept == [5]
+    assert list(live.snapshots(store, 1, 1)) == [(0, 9, b"state 9"), (1, 5, b"other again")]
+    assert live.kept_snapshots(store, 1, 1) == {0: [3, 5, 9], 1: [5]}
+    assert live.snapshot(store, 1, 1, 0, 3) == b"state 3"
+    assert live.snapshot(store, 1, 1, 0, 4) is None
+
+
+def test_snapshots_are_kept_ever_further_apart():
+    kept = []
+    for seq in range(1, 5001):
+        kept = live.thinned([*kept, seq])
+        ages = [seq - one for one in kept][::-1]
+        assert ages[:2] == [0, 1][: len(ages)]
+        assert len(ages) <= 2 * live.AGES + 1
+        assert all(older <= 8 * younger for younger, older in itertools.pairwise(ages[1:-1]))
+    assert kept[0] == 1
 
 
 def test_snapshots_of_bygone_epochs_go(store):
     for epoch in (1, 4, 6):
         live.put_snapshot(store, 1, epoch, shard=0, seq=1, blob=b"x")
     live.put_snapshot(store, 2, 1, shard=0, seq=1, blob=b"another dataset")
-    assert [len(live.snapshots(store, 1, epoch)) for epoch in (1, 4, 6)] == [0, 1, 1]
-    assert len(live.snapshots(store, 2, 1)) == 1
+    live.keep_epochs(store, 1, [1, 6])
+    assert [len(live.kept_snapshots(store, 1, epoch)) for epoch in (1, 4, 6)] == [1, 0, 1]
+    assert len(live.kept_snapshots(store, 2, 1)) == 1
+
+
+def test_the_tail_of_a_series_is_read_without_its_head(store):
+    live.append(store, [row(ds, float(ds)) for ds in range(10)])
+    live.append(store, [row(3, 30.0), row(8, 80.0), row(5, 1.0, series_id=2)])
+    keys = [(1, 7), (2, 0), (3, 0)]
+    assert live.tail_sizes(store, keys, most=100) == [3, 1, 0]
+    assert live.tail_sizes(store, keys, most=2) == [2, 1, 0]
+    found = live.tail(store, keys)
+    told = sorted(zip(found.series_id.tolist(), found.ds.tolist(), found.seq.tolist(), found.y.tolist(), strict=True))
+    assert told == [(1, 8, 9, 8.0), (1, 8, 12, 80.0), (1, 9, 10, 9.0), (2, 5, 13, 1.0)]
+    assert len(live.tail(store, [(3, 0)])) == 0

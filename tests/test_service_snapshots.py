@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from data import live, models, tables
 from data.live import Log, Observation
 from forecasting.packing import pack, unpack
-from service import folding, restoring, snapshots
+from service import checkpoints, folding, restoring
 from service.snapshots import MARKER, Pass
 from tests.service_kit import FIVE, START, World, baseline, network, panel_of, rows, same_states, until
 
@@ -133,7 +133,7 @@ def test_killed_at_any_point_the_states_are_the_fold_of_the_log(tmp_path_factory
     promotion = models.served(world.engine, dataset.id)
     champion, _ = restoring.build(world.engine, dataset, promotion)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(snapshots, "SHARD", 2)
+        patch.setattr(checkpoints, "SHARD", 2)
         for action in [*actions, ("restart",)]:
             if action[0] == "row":
                 _, unique_id, step, value = action

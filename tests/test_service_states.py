@@ -6,7 +6,8 @@ import threading
 import numpy as np
 
 from forecasting.rolling import Roller, RollingState
-from service.states import BEGINNING, States
+from service.amendments import BEGINNING
+from service.states import States
 from tests.service_kit import baseline, panel_of
 
 
