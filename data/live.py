@@ -7,14 +7,14 @@ has seen everything before it.
 
 import json
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Engine, delete, func, insert, select, text
+from sqlalchemy import Connection, Engine, delete, func, insert, select, text
 
 from data import tables
 from data.calendars import Ints
@@ -58,16 +58,24 @@ class Snapshot(NamedTuple):
     blob: bytes
 
 
-def append(engine: Engine, rows: Sequence[Observation]) -> list[int]:
-    """Store rows in one transaction; when this returns they are durable. Gives each row's `seq`."""
-    if not rows:
+def append(
+    engine: Engine, rows: Sequence[Observation], along: Callable[[Connection, int], None] | None = None
+) -> list[int]:
+    """Store rows in one transaction; when this returns they are durable. Gives each row's `seq`.
+
+    `along(connection, seq)` stores something else in the same transaction, given the log's newest `seq`.
+    """
+    if not rows and along is None:
         return []
     table = tables.observations
     with writing(engine, LOG_LOCK) as connection:
         # Numbered under the lock, not by the store: a sequence of PostgreSQL commits out of order and leaves holes.
         first = (connection.scalar(select(func.max(table.c.seq))) or 0) + 1
         seqs = list(range(first, first + len(rows)))
-        connection.execute(insert(table), [{"seq": n, **row._asdict()} for n, row in zip(seqs, rows, strict=True)])
+        if rows:
+            connection.execute(insert(table), [{"seq": n, **row._asdict()} for n, row in zip(seqs, rows, strict=True)])
+        if along is not None:
+            along(connection, first + len(rows) - 1)
     return seqs
 
 

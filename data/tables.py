@@ -154,6 +154,16 @@ api_keys = Table(  # who may ask what over HTTP; the keys themselves are nowhere
     Column("last_used_at", BigInteger),
 )
 
+idempotency = Table(  # answers that may be asked for again, until they lapse
+    "idempotency",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+)
+
 
 def now() -> int:
     """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""

@@ -46,6 +46,15 @@ LIMIT = parameter("limit", "Series on a page", {"type": "integer", "minimum": 1,
 SEARCH = parameter("search", "A part of the id, in any case", {"type": "string"})
 CURSOR = parameter("cursor", "`next` of the page before", {"type": "string"})
 
+IDEMPOTENCY_KEY = parameter(
+    "Idempotency-Key",
+    "A word of the client's own for this request. Sent again with the same body, it gets the same answer, with "
+    "`Idempotency-Replayed: true`; with another body 422; while the first is being answered 409",
+    {"type": "string", "minLength": 1, "maxLength": 128},
+    "header",
+    "4f9f1c1e-7c1b-4a53-9a43-5b0c8b1de0aa",
+)
+
 
 def body(whole: type[BaseModel], row: type[BaseModel]) -> dict[str, Any]:
     """Rows under `observations`, or a bare list of them, or one; or NDJSON."""

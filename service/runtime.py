@@ -6,19 +6,23 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 
 from data import tables
 from data.errors import StoreUnavailable
+from data.idempotency import find
 from data.settings import Settings
-from service.arrivals import Arrivals
+from service.arrivals import Received
 from service.datasets import Directory, Served
-from service.errors import not_available
+from service.errors import listed, not_available
+from service.idempotency import InProgress, Keyed, check
 from service.keyring import Keyring
 from service.mending import Mender
 from service.metrics import Metrics
+from service.receipts import Receipt
 from service.watcher import Watcher
-from service.writer import Receipt, Request, Writer
+from service.writer import Request, Writer
 
 log = logging.getLogger("rollcast.service")
 
@@ -44,7 +48,10 @@ class Runtime:
         self.keyring = Keyring(clock)
         self._engine = tables.connect(settings.database_url, checkpoints=True)
         self._migrated = threading.Event()
-        self._writer = Writer(self._engine, self.metrics, settings.snapshot_every_s, self.served)
+        self._writer = Writer(
+            self._engine, self.metrics, settings.snapshot_every_s, self.served, settings.idempotency_keep_s
+        )
+        self.in_progress = InProgress()
         self._mender = Mender(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(
             self.engine, self._writer, self.metrics, self._publish, self.keyring.refresh, settings.poll_every_s
@@ -88,8 +95,10 @@ class Runtime:
         if not self._watcher.ready.is_set():
             raise not_available("not_ready", self.readiness.reason or "The service is starting.")
 
-    async def observe(self, arrivals: Sequence[Arrivals], rows: int) -> Receipt:
+    async def observe(self, received: Received, keyed: Keyed | None = None) -> Receipt:
         """Store, then advance. Returns when the rows are durable and their series' forecasts know them.
+
+        keyed: the answer is kept under this key, in the same transaction.
 
         Raises:
             Problem: 503, nothing was taken in.
@@ -99,8 +108,17 @@ class Runtime:
             raise not_available("busy", "More observations are waiting than can be stored now; send them again.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
-        self._writer.observe(Request(arrivals, rows, future, loop))
+        self._writer.observe(Request(received.parts, received.rows, listed(received.faults), keyed, future, loop))
         return await future
+
+    async def answered(self, keyed: Keyed) -> Receipt | None:
+        """What a request of this key was answered before. Raises Problem (422) where it was another request."""
+        since = tables.now() - int(self.settings.idempotency_keep_s * 1e6)
+        kept = await run_in_threadpool(find, self._engine, keyed.key, since)
+        if kept is None:
+            return None
+        check(keyed, kept.fingerprint)
+        return Receipt.unpack(kept.answer, kept.seq)
 
     def _note_uses(self) -> None:
         try:

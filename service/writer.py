@@ -11,35 +11,30 @@ import time
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as Installed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from data import live
+from data import idempotency, live
 from data.errors import RollcastError, StoreUnavailable
+from data.idempotency import Kept
 from data.live import Log, Observation
 from data.tables import now
 from service import folding
 from service.arrivals import Arrivals
 from service.champion import Champion
 from service.datasets import Served
+from service.idempotency import Keyed
 from service.metrics import Metrics
 from service.outcomes import Key, Outcome, judge
+from service.receipts import Receipt
 from service.snapshots import Pass
 
 log = logging.getLogger("rollcast.service")
 
 LARGEST_BATCH = 20_000  # rows in one commit
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of one request: an outcome for each of its rows, and the log's position that its answers know."""
-
-    outcomes: list[Outcome]
-    sequence: int
-    snapped: int
+Along = Callable[[Connection, int], None]  # what is stored in the rows' own transaction
 
 
 @dataclass(frozen=True)
@@ -47,7 +42,9 @@ class Request:
     """Observations on their way in. `future` belongs to `loop` and is given a Receipt or an exception."""
 
     arrivals: Sequence[Arrivals]
-    rows: int
+    rows: int  # those that are in no part were rejected
+    errors: list[dict[str, str]]  # and this is why
+    keyed: Keyed | None
     future: "Future[Receipt]"
     loop: AbstractEventLoop
 
@@ -76,10 +73,16 @@ class Writer(threading.Thread):
     """Owns every array of every champion from the moment it is installed."""
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, snapshot_every_s: float, datasets: Callable[[], Sequence[Served]]
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        snapshot_every_s: float,
+        datasets: Callable[[], Sequence[Served]],
+        keep_answers_s: float,
     ):
         super().__init__(name="rollcast-writer", daemon=True)
         self._engine, self._metrics, self._every, self._datasets = engine, metrics, snapshot_every_s, datasets
+        self._keep_us = int(keep_answers_s * 1e6)
         self._queue: queue.SimpleQueue[Request | Callable[[], None] | None] = queue.SimpleQueue()
         self._passes: list[Pass] = []
         self._last: int | None = None  # position of the log that every champion has reached; None: unknown
@@ -130,6 +133,7 @@ class Writer(threading.Thread):
             item = self._next(0 if self._passes else max(0.0, due - time.monotonic()))
             if time.monotonic() >= due:
                 self._passes, due = self._begin_passes(), time.monotonic() + self._every
+                self._guarded(lambda: idempotency.prune(self._engine, now() - self._keep_us))
             if item is None:
                 break
             if isinstance(item, Request):
@@ -147,7 +151,7 @@ class Writer(threading.Thread):
         except queue.Empty:
             return _nothing
 
-    def _guarded(self, action: Callable[[], None]) -> bool:
+    def _guarded(self, action: Callable[[], object]) -> bool:
         """Whatever fails between batches must not end the thread: the log is the truth and is read again."""
         try:
             action()
@@ -221,16 +225,26 @@ class Writer(threading.Thread):
         judged = [self._judge(batch) for batch in batches]
         new = [np.array([outcome is not Outcome.DUPLICATE for outcome in outcomes], bool) for outcomes in judged]
         stamp = now()
-        seqs = self._store(batches, new, stamp)
+        receipts = self._receipts(requests, batches, judged)
+        seqs = self._store(batches, new, stamp, _kept(requests, receipts, stamp))
+        sequence = max((int(seq[-1]) for seq in seqs if len(seq)), default=self._last or 0)
         for batch, chosen, seq in zip(batches, new, seqs, strict=True):
             self._advance(batch, chosen, seq, stamp)
-        outcomes = [[Outcome.REJECTED] * request.rows for request in requests]  # those that are in no part
+        self._metrics.observed([outcome for receipt in receipts for outcome in receipt.outcomes])
+        return [replace(receipt, sequence=sequence) for receipt in receipts]
+
+    @staticmethod
+    def _receipts(
+        requests: Sequence[Request], batches: Sequence[Batch], judged: Sequence[list[Outcome]]
+    ) -> list[Receipt]:
+        """What each request is answered, but for the sequence."""
+        outcomes = [[Outcome.REJECTED] * request.rows for request in requests]
         for batch, results in zip(batches, judged, strict=True):
             for number, place, outcome in zip(batch.request.tolist(), batch.place.tolist(), results, strict=True):
                 outcomes[number][place] = outcome
-        self._metrics.observed([outcome for row in outcomes for outcome in row])
         snapped = [sum(part.snapped for part in request.arrivals) for request in requests]
-        return [Receipt(rows, self._last or 0, count) for rows, count in zip(outcomes, snapped, strict=True)]
+        errors = [request.errors for request in requests]
+        return [Receipt(*columns, 0) for columns in zip(outcomes, errors, snapped, strict=True)]
 
     def _judge(self, batch: Batch) -> list[Outcome]:
         champion = batch.served.champion
@@ -258,7 +272,9 @@ class Writer(threading.Thread):
                 known[series, step] = value
         return known
 
-    def _store(self, batches: Sequence[Batch], new: Sequence[np.ndarray], stamp: int) -> list[np.ndarray]:
+    def _store(
+        self, batches: Sequence[Batch], new: Sequence[np.ndarray], stamp: int, along: Along | None
+    ) -> list[np.ndarray]:
         """Append the rows in order of arrival. Returns the log position of each batch's new rows."""
         rows: list[Observation] = []
         order: list[int] = []
@@ -268,9 +284,9 @@ class Writer(threading.Thread):
             columns = (batch.series[chosen].tolist(), batch.ds[chosen].tolist(), values)
             rows.extend(Observation(dataset, series, ds, y, stamp) for series, ds, y in zip(*columns, strict=True))
             order.extend([number] * len(values))
-        if not rows:
+        seqs = np.array(live.append(self._engine, rows, along), np.int64)
+        if not len(seqs):
             return [np.empty(0, np.int64) for _ in batches]
-        seqs = np.array(live.append(self._engine, rows), np.int64)
         if self._last is None or seqs[0] != self._last + 1:
             self._resynchronise(upto=int(seqs[0]) - 1)  # another process wrote to the log meanwhile
         self._last = int(seqs[-1])
@@ -301,6 +317,18 @@ class Writer(threading.Thread):
                 self._metrics.replayed("resync", folding.catch_up(self._engine, served.champion, upto))
                 last = max(last, served.champion.seq)
         self._last = upto if upto is not None else last
+
+
+def _kept(requests: Sequence[Request], receipts: Sequence[Receipt], stamp: int) -> Along | None:
+    """Keeps the answers of requests that came with a key, beside their rows; None where none did."""
+    pairs = [
+        (request.keyed, receipt.packed()) for request, receipt in zip(requests, receipts, strict=True) if request.keyed
+    ]
+    if not pairs:
+        return None
+    return lambda connection, seq: idempotency.keep(
+        connection, [Kept(keyed.key, keyed.fingerprint, answer, seq, stamp) for keyed, answer in pairs if keyed]
+    )
 
 
 def _nothing() -> None:

@@ -1,18 +1,17 @@
 """Observe: store values and roll the forecasts forward."""
 
 import time
-from collections import Counter
 
 from fastapi import APIRouter, Request, Response
 
-from service import arrivals, openapi, schemas
+from service import arrivals, idempotency, openapi, schemas
 from service.auth import caller_of, needs, seen_by
-from service.bodies import body_of
+from service.bodies import Body, body_of
 from service.datasets import Target
 from service.dependencies import answer, runtime_of, target_of
-from service.errors import Problem, listed
-from service.outcomes import Outcome
+from service.errors import Problem
 from service.queries import dataset_query
+from service.receipts import Receipt
 from service.runtime import Runtime
 
 router = APIRouter(tags=["observations"])
@@ -21,8 +20,11 @@ router = APIRouter(tags=["observations"])
 @router.post(
     "/v1/observations",
     response_model=schemas.Observed,
-    responses=openapi.problems(413, 415, 422, 503),
-    openapi_extra={"requestBody": openapi.body(schemas.SeriesObservations, schemas.SeriesObservation)},
+    responses=openapi.problems(409, 413, 415, 422, 503),
+    openapi_extra={
+        "parameters": [openapi.IDEMPOTENCY_KEY],
+        "requestBody": openapi.body(schemas.SeriesObservations, schemas.SeriesObservation),
+    },
 )
 @needs("observe")
 async def observe(request: Request) -> Response:
@@ -37,7 +39,7 @@ async def observe(request: Request) -> Response:
     response_model=schemas.Observed,
     responses=openapi.problems(404, 409, 413, 415, 422, 503),
     openapi_extra={
-        "parameters": [openapi.UNIQUE_ID, openapi.DATASET],
+        "parameters": [openapi.UNIQUE_ID, openapi.DATASET, openapi.IDEMPOTENCY_KEY],
         "requestBody": openapi.body(schemas.Observations, schemas.Observation),
     },
 )
@@ -52,28 +54,30 @@ async def observe_series(request: Request) -> Response:
 
 
 async def _observe(request: Request, runtime: Runtime, only: Target | None) -> Response:
+    body, content = await body_of(request)
+    keyed = idempotency.keyed_of(request, caller_of(request).id, content)
+    if keyed is None:
+        return answer((await _store(request, runtime, body, only, None)).body)
+    with runtime.in_progress.claim(keyed):
+        if (receipt := await runtime.answered(keyed)) is not None:
+            return answer(receipt.body, headers=idempotency.REPLAYED)
+        return answer((await _store(request, runtime, body, only, keyed)).body)
+
+
+async def _store(
+    request: Request, runtime: Runtime, body: Body, only: Target | None, keyed: idempotency.Keyed | None
+) -> Receipt:
     began = time.perf_counter()
-    body, _ = await body_of(request)
     tolerance = arrivals.tolerance_us(runtime.settings.future_tolerance_s)
     try:
         received = arrivals.read(body, seen_by(request, runtime), runtime.clock(), tolerance, only)
     except Problem:
         runtime.metrics.rejected(len(body.rows))
         raise
-    receipt = await runtime.observe(received.parts, received.rows)
-    counts = Counter(receipt.outcomes)
+    receipt = await runtime.observe(received, keyed)
     models = [part.served.champion.config.kind if part.served.champion else "none" for part in received.parts]
     runtime.metrics.observe_took(models, time.perf_counter() - began)
-    return answer(
-        {
-            "received": received.rows,
-            "counts": {outcome.value: counts[outcome] for outcome in Outcome},
-            "outcomes": receipt.outcomes,
-            "errors": listed(received.faults),
-            "snapped": receipt.snapped,
-            "sequence": receipt.sequence,
-        }
-    )
+    return receipt
 
 
 def dataset_query_is_empty(request: Request) -> None:
