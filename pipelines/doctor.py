@@ -12,13 +12,12 @@ from importlib import metadata
 from typing import Literal
 
 from data import catalogue, models
-from data.errors import RollcastError
-from data.settings import Settings, load_settings
+from data.errors import InvalidInput, RollcastError
+from data.settings import Settings, is_loopback, load_settings
 from pipelines import registered
 from pipelines.workspace import Workspace, open_workspace
 
 SAFE_SQLITE = (3, 51, 3)  # earlier ones can, rarely, lose a commit while the WAL is reset
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 Verdict = Literal["ok", "warning", "failed"]
 
 
@@ -108,23 +107,22 @@ def home(settings: Settings) -> Check:
 
 
 def addresses(settings: Settings) -> Iterator[Check]:
-    """Servers that would listen for more than this machine."""
-    open_to_all = [
-        f"{name}={value}"
-        for name, value in (
-            ("ROLLCAST_HOST", settings.host),
-            ("PREFECT_SERVER_API_HOST", os.environ.get("PREFECT_SERVER_API_HOST", "")),
-        )
-        if value and value not in LOOPBACK
-    ]
-    if open_to_all:
+    """Servers that would listen for more than this machine, and whether they ask who is there."""
+    prefect = os.environ.get("PREFECT_SERVER_API_HOST", "127.0.0.1")
+    try:
+        keys = "needs keys" if settings.asks_for_keys else "loopback only, without keys"
+    except InvalidInput as error:
+        yield Check("addresses", "failed", str(error))
+        return
+    if is_loopback(prefect) or os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        yield Check("addresses", "ok", f"the service on {settings.host}: {keys}")
+    else:
         yield Check(
             "addresses",
             "warning",
-            f"{', '.join(open_to_all)}: reachable from outside, and nothing asks for a key; use 127.0.0.1 or a proxy",
+            f"PREFECT_SERVER_API_HOST={prefect}: reachable from outside, and nothing asks for a password; "
+            "set PREFECT_SERVER_API_AUTH_STRING or use 127.0.0.1",
         )
-    else:
-        yield Check("addresses", "ok", "loopback only")
 
 
 def dataset_checks(workspace: Workspace, dataset: catalogue.Dataset) -> Iterator[Check]:

@@ -11,20 +11,34 @@ import urllib.request
 
 from data.errors import InvalidInput, Unavailable
 from data.settings import Settings, load_settings
+from pipelines.console import say
 
 APP = "service.app:create_app"
 READY_WITHIN = 30  # seconds
+PROTOCOL = "service.protocol:Patient"  # deadlines for heads and bodies
 
 
 def serve(host: str | None, port: int | None) -> None:
-    """Serve until stopped; flags win over settings. Raises Unavailable when the address is taken."""
+    """Serve until stopped; flags win over settings.
+
+    Raises:
+        InvalidInput: requests without keys could come from other machines.
+        Unavailable: the address is taken.
+    """
     settings = load_settings()
     address, number = host or settings.host, settings.port if port is None else port
+    if settings.model_copy(update={"host": address}).asks_for_keys:
+        say(f"every request to {address} needs a key; `rollcast keys create` makes one")
     check_free(address, number)
     hand_over(settings, address, number)
     import uvicorn
 
-    uvicorn.run(APP, factory=True, host=address, port=number, workers=1, log_level="info", access_log=False)
+    uvicorn.run(
+        APP, factory=True, host=address, port=number, workers=1, log_level="info",
+        http=PROTOCOL, ws="none", server_header=False, limit_concurrency=settings.max_connections,
+        access_log=False,  # it would write down queries, and with them a key that somebody put there
+        proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=settings.trusted_proxies or None,
+    )  # fmt: skip
 
 
 def hand_over(settings: Settings, host: str, port: int) -> None:
@@ -71,6 +85,13 @@ def start_service(settings: Settings, host: str, port: int) -> subprocess.Popen[
         str(port),
         "--log-level",
         "warning",
+        "--http",
+        PROTOCOL,
+        "--ws",
+        "none",
+        "--no-proxy-headers",
+        "--no-server-header",
+        "--no-access-log",
     ]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
     try:

@@ -16,7 +16,7 @@ from data import tables
 from data.settings import Settings, load_settings
 from service import auth, errors, openapi
 from service.auth import Door
-from service.guard import Guard
+from service.guard import BODY_SECONDS, Guard
 from service.routers import docs, forecasts, health, models, observations, series
 from service.runtime import Runtime
 
@@ -33,9 +33,9 @@ def create_app(settings: Settings | None = None, clock: Callable[[], int] = tabl
     door = Door(runtime.settings, runtime.keyring)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         runtime.start()
-        yield
+        yield {BODY_SECONDS: runtime.settings.body_deadline_s}
         await run_in_threadpool(runtime.stop)
 
     app = FastAPI(

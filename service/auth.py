@@ -24,6 +24,7 @@ from service.runtime import Runtime
 PUBLIC = frozenset(
     ("/health/live", "/health/ready", "/docs", "/docs/docs.js", "/docs/docs.css", "/openapi.json")
 )  # nothing that is stored is told there
+BURSTS = 2  # seconds' worth of requests that may come at once
 GUESSES, GUESSES_BURST = 1.0, 20  # wrong keys of one address, or for one id: a second, and at once
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="rollcast"'}
 NO_KEY = "This needs a valid key, sent as `Authorization: Bearer KEY`; `rollcast keys create` makes one."
@@ -37,8 +38,8 @@ class Door:
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         """Raises InvalidInput where requests without keys could come from other machines."""
         self._asks, self._keyring = settings.asks_for_keys, keyring
-        self._by_address = Limiter(settings.address_rate, 2 * settings.address_rate)
-        self._by_key = Limiter(settings.key_rate, 2 * settings.key_rate)
+        self._by_address = Limiter(settings.address_rate, BURSTS * settings.address_rate)
+        self._by_key = Limiter(settings.key_rate, BURSTS * settings.key_rate)
         self._guesses = Limiter(GUESSES, GUESSES_BURST)
 
     def admit(self, scope: Scope, authorization: bytes | None, now: float) -> Caller:

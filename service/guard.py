@@ -25,6 +25,7 @@ PLAIN = (  # of every answer; pages allow themselves more (service/pages.py)
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 SHUT = {"Connection": "close"}
+BODY_SECONDS = "body_seconds"  # what the server's protocol is told (service/protocol.py)
 
 
 class Guard:
