@@ -1,5 +1,6 @@
 """What a series looks like in an answer: its forecast, its state, and how far both can be trusted."""
 
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -10,13 +11,15 @@ from data.errors import NothingObserved, NotTrained
 from forecasting import quantiles
 from service.champion import Champion
 from service.datasets import Target
-from service.errors import not_available
+from service.errors import Problem, not_available
 from service.queries import ForecastQuery
 from service.states import Row
 
 SHOWN_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # unless the client asks for others
 SHOWN_LEVELS = (80.0, 95.0)
 ONLY = np.array([0])
+NO_MODEL = "No model is promoted for this dataset yet; `rollcast promote` does it."
+NO_VALUE = "The series has no value to forecast from; observe one first."
 
 
 class Reading(NamedTuple):
@@ -43,6 +46,16 @@ def read(target: Target) -> Reading:
     return Reading(target, champion, row)
 
 
+def reading_of(target: Target) -> Reading:
+    """The same for a request. Raises Problem (409) where there is nothing to answer from."""
+    try:
+        return read(target)
+    except NotTrained:
+        raise Problem(409, "no_model", NO_MODEL) from None
+    except NothingObserved:
+        raise Problem(409, "nothing_observed", NO_VALUE) from None
+
+
 def etag(reading: Reading, query: ForecastQuery) -> str:
     """Names everything that the forecast is a function of: model, anchor, state sequence and query."""
     asked = blake2b(query.key.encode(), digest_size=6).hexdigest()
@@ -53,15 +66,42 @@ def etag(reading: Reading, query: ForecastQuery) -> str:
 
 def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], str | None]:
     """The body of a forecast, and what answered in the model's place, if anything did."""
-    target, champion, row = reading
+    _, champion, row = reading
     query.check(champion.config)
     horizon = query.horizon or champion.config.horizon
     values, status, fallback = _values(champion, row, horizon)
-    levels = champion.config.levels
+    return _body(reading, query, values, status, fallback), fallback
+
+
+def forecasts(
+    champion: Champion, targets: Sequence[Target], query: ForecastQuery
+) -> Iterator[tuple[dict[str, Any], str | None] | None]:
+    """As `forecast` for many series of one champion, rolled together; None for a series without a value."""
+    horizon, roller = query.horizon or champion.config.horizon, champion.roller
+    copies = champion.states.read_all([target.series for target in targets])
+    own = np.flatnonzero(~roller.warming(copies.state, np.arange(len(copies.state))))
+    batch = dict(zip(copies.found[own].tolist(), roller.forecast(copies.state, own, horizon), strict=True))
+    for place, (target, row) in enumerate(zip(targets, copies.rows(len(targets)), strict=True)):
+        if row is None or not row.state.observed[0]:
+            yield None
+        elif place in batch and np.isfinite(batch[place]).all():
+            reading = Reading(target, champion, row)
+            yield _body(reading, query, batch[place], "degraded" if row.stale else "ok", None), None
+        else:
+            values, status, fallback = _values(champion, row, horizon)
+            yield _body(Reading(target, champion, row), query, values, status, fallback), fallback
+
+
+def _body(
+    reading: Reading, query: ForecastQuery, values: np.ndarray, status: str, fallback: str | None
+) -> dict[str, Any]:
+    """values (h, L) at the model's own levels."""
+    target, champion, row = reading
+    levels, horizon = champion.config.levels, len(values)
     wanted, shown = _asked(query)
     picked = quantiles.interpolate(values, levels, wanted).T  # (levels, h)
     by_level = {level: np.ascontiguousarray(line) for level, line in zip(wanted, picked, strict=True)}
-    body = {
+    return {
         "dataset": target.served.name,
         "unique_id": target.unique_id,
         "model": champion.model,
@@ -80,7 +120,6 @@ def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], st
         },
         **_trust(row, status, fallback),
     }
-    return body, fallback
 
 
 def describe(target: Target) -> dict[str, Any]:
@@ -103,7 +142,24 @@ def describe(target: Target) -> dict[str, Any]:
 def summary(target: Target) -> dict[str, Any]:
     """The state of one series, as listings show it."""
     champion = target.served.champion
-    row = champion.states.read(target.series) if champion else None
+    return summary_of(champion, champion.states.read(target.series) if champion else None)
+
+
+def summaries(targets: Sequence[Target]) -> list[dict[str, Any]]:
+    """The same for many, in their order; the states of each dataset are read at once."""
+    found: dict[int, dict[str, Any]] = {}
+    datasets = {target.served.name: target.served.champion for target in targets}
+    for name, champion in datasets.items():
+        places = [place for place, target in enumerate(targets) if target.served.name == name]
+        rows: Sequence[Row | None] = [None] * len(places)
+        if champion is not None:
+            rows = champion.states.read_all([targets[place].series for place in places]).rows(len(places))
+        found |= {place: summary_of(champion, row) for place, row in zip(places, rows, strict=True)}
+    return [found[place] for place in range(len(targets))]
+
+
+def summary_of(champion: Champion | None, row: Row | None) -> dict[str, Any]:
+    """What a listing shows of a state, under the champion that holds it."""
     if champion is None or row is None or not row.state.observed[0]:
         status = "no_model" if champion is None else "empty"
         return {"origin": None, "sequence": row.sequence if row else 0, "status": status, "flags": []}

@@ -1,6 +1,5 @@
 """Which series there are, and what answers for them: the service's copy of the catalogue, with the champions in it."""
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from data.catalogue import Dataset
 from data.errors import AmbiguousSeries, UnknownDataset, UnknownSeries
 from data.patterns import ALL, Patterns
 from service.champion import Champion
+from service.listing import Key, Listing
 
 MOST_REACHES = 64  # listings kept for keys that reach a part of the series
 
@@ -40,14 +40,14 @@ class Directory:
     """Every dataset by name, and every series in the order of listing. Replaced as one when the catalogue grows."""
 
     datasets: Mapping[str, Served] = field(default_factory=dict)
-    listing: tuple[tuple[str, str], ...] = ()  # (unique_id, dataset), ascending
+    listing: Listing = field(default_factory=lambda: Listing(()), repr=False, compare=False)
     reach: Patterns = ALL  # what is not within it is not there
-    _reached: dict[Patterns, tuple[tuple[str, str], ...]] = field(default_factory=dict, repr=False, compare=False)
+    _reached: dict[Patterns, Listing] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, datasets: Mapping[str, Served]) -> "Directory":
         listed = sorted((unique_id, name) for name, served in datasets.items() for unique_id in served.series)
-        return cls(dict(datasets), tuple(listed))
+        return cls(dict(datasets), Listing(listed))
 
     def seen_by(self, reach: Patterns) -> "Directory":
         """The same directory for somebody who reaches only a part of it."""
@@ -76,20 +76,16 @@ class Directory:
         return found[0]
 
     def page(
-        self, limit: int, after: tuple[str, str] | None = None, search: str = "", dataset: str | None = None
+        self, limit: int, after: Key | None = None, search: str = "", dataset: str | None = None
     ) -> tuple[list[Target], int, bool]:
         """Up to `limit` series beyond `after` whose id holds `search`; how many match in all; whether more follow."""
-        wanted = search.casefold()
-        matches = [
-            key
-            for key in self._listed()
-            if (dataset is None or key[1] == dataset) and (not wanted or wanted in key[0].casefold())
-        ]
-        start = bisect_right(matches, after) if after else 0
-        chosen = [self.find(*key) for key in matches[start : start + limit]]
-        return chosen, len(matches), start + limit < len(matches)
+        listing = self._listed() if dataset is None else self._listed().of(dataset)
+        listing = listing.search(search) if search else listing
+        keys, more = listing.page(limit, after)
+        chosen = [(self.datasets[name], unique_id) for unique_id, name in keys]
+        return [Target(served, one, served.series[one]) for served, one in chosen], len(listing), more
 
-    def _listed(self) -> tuple[tuple[str, str], ...]:
+    def _listed(self) -> Listing:
         """What there is within reach; the whole listing is gone over once for each reach, not once a page."""
         if self.reach.unlimited:
             return self.listing
@@ -97,6 +93,6 @@ class Directory:
         if found is None:
             if len(self._reached) >= MOST_REACHES:
                 self._reached.clear()
-            found = tuple(key for key in self.listing if self.reach.reaches(key[1], key[0]))
+            found = Listing([key for key in self.listing.keys if self.reach.reaches(key[1], key[0])])
             self._reached[self.reach] = found
         return found

@@ -68,6 +68,18 @@ def body(whole: type[BaseModel], row: type[BaseModel]) -> dict[str, Any]:
     return {"required": True, "content": content}
 
 
+def plain(model: type[BaseModel]) -> dict[str, Any]:
+    """A JSON body of one model."""
+    example = model.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index]
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"required": True, "content": {JSON: {"schema": schema, "example": example}}}
+
+
+def forecasts() -> dict[str, Any]:
+    """Forecasts as NDJSON, beside the JSON of the response model."""
+    return {"content": {NDJSON: {"schema": {"type": "string", "description": "One of `forecasts` a line"}}}}
+
+
 def _lines(rows: Any) -> str:
     return "".join(orjson.dumps(row).decode() + "\n" for row in rows)
 
@@ -75,7 +87,7 @@ def _lines(rows: Any) -> str:
 def with_schemas(document: dict[str, Any]) -> dict[str, Any]:
     """The document with the models that only this module refers to."""
     known = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (schemas.Problem, schemas.Observations, schemas.SeriesObservations):
+    for model in (schemas.Problem, schemas.Observations, schemas.SeriesObservations, schemas.ForecastRequest):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         known.update(schema.pop("$defs", {}))
         known[model.__name__] = schema

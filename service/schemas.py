@@ -126,6 +126,81 @@ class Forecast(Trust):
     intervals: dict[str, Interval]
 
 
+class ForecastSearch(Strict):
+    """Series as GET /v1/series finds them, the first of them."""
+
+    dataset: str | None = None
+    search: Annotated[str, Field(description="a part of the id, in any case")] = ""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+
+
+class ForecastRequest(Strict):
+    """Which series, by `ids` or by `query`, and what of each."""
+
+    ids: Annotated[list[Unique] | None, Field(min_length=1, max_length=1000)] = None
+    query: ForecastSearch | None = None
+    dataset: Annotated[str | None, Field(description="of the ids, where several datasets have one")] = None
+    horizon: Annotated[int | None, Field(ge=1, description="steps ahead; the trained horizon unless given")] = None
+    level: Annotated[float | list[float] | None, Field(description="central intervals in per cent")] = None
+    quantiles: Annotated[list[float] | None, Field(description="quantile levels; not together with level")] = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"ids": ["machine_temperature"], "horizon": 2, "level": 80}]}
+    )
+
+
+class NoForecast(Strict):
+    """Why one series has no forecast, as the same request for it alone would have been answered."""
+
+    status: int
+    code: str
+    detail: str
+
+
+class WithoutForecast(Strict):
+    unique_id: str
+    dataset: str | None = None
+    error: NoForecast
+
+
+class Forecasts(Strict):
+    """One answer for each series, in the order asked; in NDJSON each is a line."""
+
+    forecasts: list[Forecast | WithoutForecast]
+
+
+class Layer(Strict):
+    """The memory of one recurrent layer; several networks stand one after the other."""
+
+    hidden_norm: float
+    carry_norm: Annotated[float | None, Field(description="of an LSTM")]
+    gates: Annotated[dict[str, float], Field(description="mean opening in the step to come: 0 shut, 1 open")]
+
+
+class Vintage(Strict):
+    """The forecast that arriving values are scored against at the moment."""
+
+    origin: Ds
+    settled: Annotated[int, Field(description="its steps that have passed")]
+
+
+class State(Trust):
+    """What is remembered of one series."""
+
+    dataset: str
+    unique_id: Unique
+    model: Model
+    origin: Ds
+    sequence: int
+    last: Annotated[float, Field(description="last value; a gap is held at the value before")]
+    gap: Annotated[int, Field(description="steps since the last real value")]
+    expected: Annotated[float | None, Field(description="median of the next step")]
+    vintage: Vintage | None
+    widening: Annotated[list[float], Field(description="factor that the intervals have learnt, by horizon bucket")]
+    layers: list[Layer]
+    bytes: Annotated[int, Field(description="memory of this state")]
+
+
 class SeriesSummary(Trust):
     """One line of the listing."""
 

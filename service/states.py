@@ -24,6 +24,28 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Consistent copies of several series' states. Each is whole; they need not be of one moment."""
+
+    found: np.ndarray  # (n,) places, among the series asked for, of those that have a state
+    state: RollingState  # of n rows
+    sequence: np.ndarray  # (n,)
+    stale: np.ndarray  # (n,) bool
+
+    def row(self, i: int) -> Row:
+        """The i-th of them, as a view."""
+        state = RollingState({name: array[i : i + 1] for name, array in self.state.arrays.items()})
+        return Row(state, int(self.sequence[i]), bool(self.stale[i]))
+
+    def rows(self, asked: int) -> list[Row | None]:
+        """One for each of the `asked` series, None where it has no state."""
+        rows: list[Row | None] = [None] * asked
+        for i, place in enumerate(self.found.tolist()):
+            rows[place] = self.row(i)
+        return rows
+
+
+@dataclass(frozen=True)
 class _Arrays:
     """Everything that grows together, replaced as one."""
 
@@ -74,6 +96,20 @@ class States:
             if before % 2 == 0 and before == arrays.counter[row]:
                 return found
             time.sleep(0)  # lets the writer finish
+
+    def read_all(self, series: Sequence[int]) -> Rows:
+        """Consistent copies of several series at once."""
+        rows = np.array([self._rows.get(one, -1) for one in series], np.int64)
+        found = np.flatnonzero(rows >= 0)
+        rows, arrays = rows[found], self._arrays
+        before = arrays.counter[rows]
+        copies = Rows(found, arrays.state.take(rows), arrays.sequence[rows], arrays.stale[rows])
+        for i in np.flatnonzero((before % 2 == 1) | (before != arrays.counter[rows])).tolist():
+            again = self.read(series[found[i]])  # the writer was at this one
+            if again is not None:
+                copies.state.put(np.array([i]), again.state)
+                copies.sequence[i], copies.stale[i] = again.sequence, again.stale
+        return copies
 
     def origins(self, series: np.ndarray) -> np.ndarray:
         """(k,) grid step of each series' origin; `BEGINNING` where no value has been folded in yet.

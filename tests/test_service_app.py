@@ -89,6 +89,8 @@ def test_every_answer_is_what_the_manual_promises(client):
     for model, body in (
         (schemas.Observed, posted),
         (schemas.Forecast, client.get("/v1/series/a/forecast").json()),
+        (schemas.Forecasts, client.post("/v1/forecasts", json={"ids": ["a", "empty", "nobody"]}).json()),
+        (schemas.State, client.get("/v1/series/a/state").json()),
         (schemas.Series, client.get("/v1/series/a").json()),
         (schemas.Series, client.get("/v1/series/empty").json()),
         (schemas.SeriesPage, client.get("/v1/series").json()),
@@ -109,6 +111,8 @@ def test_every_route_and_parameter_is_in_the_openapi_document(client):
         "/v1/series/{unique_id}",
         "/v1/series/{unique_id}/observations",
         "/v1/series/{unique_id}/forecast",
+        "/v1/series/{unique_id}/state",
+        "/v1/forecasts",
         "/v1/models",
         "/health/live",
         "/health/ready",

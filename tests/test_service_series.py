@@ -1,9 +1,13 @@
 """Series are listed a page at a time, found by a part of their id, and described."""
 
+import numpy as np
 import pytest
 
+from data.calendars import Grid
+from data.catalogue import Dataset
 from service import schemas
-from tests.service_kit import World, baseline, panel_of, rows
+from service.datasets import Directory, Served
+from tests.service_kit import World, baseline, network, panel_of, rows
 
 IDS = ("pump/1", "pump/2", "Fan 3", "ventilateur-été", "pump/forecasting")
 
@@ -64,3 +68,32 @@ def test_a_series_is_described_with_its_state(client):
         "instant",
         "value",
     )
+
+
+def test_a_page_of_a_large_catalogue_goes_on_where_the_last_one_ended():
+    names = [f"Sensor {number:05}" for number in range(20_000)]
+    served = Served(
+        Dataset(1, "many", Grid("5m"), 12, 6, None, "y", False, 0), {name: number for number, name in enumerate(names)}
+    )
+    directory = Directory.of({"many": served})
+    found, total, more = directory.page(3, ("Sensor 12344", "many"))
+    assert ([target.series for target in found], total, more) == ([12_345, 12_346, 12_347], 20_000, True)
+    found, total, more = directory.page(2, ("Sensor 00999", "many"), search="SENSOR 0099")
+    assert (found, total, more) == ([], 10, False)
+    assert [target.unique_id for target in directory.page(2, None, "r 1999", "many")[0]] == names[19_990:19_992]
+
+
+def test_a_state_is_told_in_a_screenful(tmp_path):
+    world, panel = World.at(tmp_path), panel_of("a")
+    world.promote(world.ingest("sensors", "a", "empty"), network(panel), panel)
+    with world.serving() as client:
+        client.post("/v1/observations", json=rows("a", [11.0, None, 12.0, None]))
+        body = client.get("/v1/series/a/state").json()
+        assert client.get("/v1/series/empty/state").status_code == 409
+    schemas.State.model_validate(body)
+    assert (body["last"], body["gap"], body["imputed"], body["sequence"]) == (12.0, 1, 2, 4)
+    state = world.folded(world.ingest("sensors"), network(panel), panel, "a")
+    norms = [float(np.linalg.norm(state.hidden[0, layer])) for layer in range(2)]
+    assert [layer["hidden_norm"] for layer in body["layers"]] == pytest.approx(norms, rel=1e-4)
+    assert all(0 < opening < 1 for layer in body["layers"] for opening in layer["gates"].values())
+    assert [sorted(layer["gates"]) for layer in body["layers"]] == [["forget", "input", "output"]] * 2

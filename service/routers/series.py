@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from service import answers, openapi, schemas
+from service import answers, inspection, openapi, schemas
 from service.auth import needs, seen_by
 from service.dependencies import answer, runtime_of, target_of
 from service.errors import Fault, Problem
@@ -26,9 +26,26 @@ async def list_series(request: Request) -> Response:
         fault = Fault("/query/dataset", "is not a dataset")
         raise Problem(404, "unknown_dataset", "There is no such dataset.", [fault])
     found, total, more = directory.page(query.limit, query.after, query.search, query.dataset)
-    lines = [{"dataset": one.served.name, "unique_id": one.unique_id, **answers.summary(one)} for one in found]
+    lines = [
+        {"dataset": one.served.name, "unique_id": one.unique_id, **state}
+        for one, state in zip(found, answers.summaries(found), strict=True)
+    ]
     following = cursor(found[-1].unique_id, found[-1].served.name) if more else None
     return answer({"series": lines, "total": total, "next": following})
+
+
+@router.get(
+    "/v1/series/{unique_id:path}/state",
+    response_model=schemas.State,
+    responses=openapi.problems(404, 409, 422, 503),
+    openapi_extra={"parameters": [openapi.UNIQUE_ID, openapi.DATASET]},
+)
+@needs("read")
+async def read_state(request: Request) -> Response:
+    """What is remembered of one series, in a screenful: counters, memory layer by layer, and its gates."""
+    runtime = runtime_of(request)
+    target = target_of(request, runtime, dataset_query(request.scope["query_string"]))
+    return answer(inspection.state(answers.reading_of(target)))
 
 
 @router.get(

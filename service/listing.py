@@ -1,0 +1,47 @@
+"""Series in the order of listing, made ready for pages and searches: all are gone over once, not once a page."""
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
+
+Key = tuple[str, str]  # (unique_id, dataset)
+REMEMBERED = 16  # searches whose matches are kept: a client that pages asks the same again
+
+
+class Listing:
+    """Keys in ascending order. Never changes; a larger catalogue gets a new one."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self.keys = keys
+        self._searches: OrderedDict[str, Listing] = OrderedDict()
+        self._datasets: dict[str, Listing] = {}
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def page(self, limit: int, after: Key | None) -> tuple[Sequence[Key], bool]:
+        """Up to `limit` keys beyond `after`, and whether more follow."""
+        start = bisect_right(self.keys, after) if after else 0
+        return self.keys[start : start + limit], start + limit < len(self.keys)
+
+    def of(self, dataset: str) -> "Listing":
+        """The series of one dataset."""
+        if dataset not in self._datasets:
+            self._datasets[dataset] = Listing([key for key in self.keys if key[1] == dataset])
+        return self._datasets[dataset]
+
+    def search(self, text: str) -> "Listing":
+        """The series whose id holds a text, in any case."""
+        wanted = text.casefold()
+        found = self._searches.get(wanted)
+        if found is None:
+            found = Listing([key for key, folded in zip(self.keys, self._folded, strict=True) if wanted in folded])
+            self._searches[wanted] = found
+            if len(self._searches) > REMEMBERED:
+                self._searches.popitem(last=False)
+        return found
+
+    @cached_property
+    def _folded(self) -> list[str]:
+        return [unique_id.casefold() for unique_id, _ in self.keys]
