@@ -2,10 +2,12 @@
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate
 
 Key = tuple[str, str]  # (unique_id, dataset)
+SEPARATOR = "\n"  # in no id
 REMEMBERED = 16  # searches whose matches are kept: a client that pages asks the same again
 
 
@@ -36,12 +38,23 @@ class Listing:
         wanted = text.casefold()
         found = self._searches.get(wanted)
         if found is None:
-            found = Listing([key for key, folded in zip(self.keys, self._folded, strict=True) if wanted in folded])
+            found = Listing([self.keys[place] for place in self._holding(wanted)])
             self._searches[wanted] = found
             if len(self._searches) > REMEMBERED:
                 self._searches.popitem(last=False)
         return found
 
+    def _holding(self, wanted: str) -> Iterator[int]:
+        """Places of the ids that hold a folded text: found in one long text, which is quicker than id by id."""
+        text, ends = self._folded
+        at = text.find(wanted) if SEPARATOR not in wanted else -1
+        while at >= 0:
+            place = bisect_right(ends, at)
+            yield place
+            at = text.find(wanted, ends[place])
+
     @cached_property
-    def _folded(self) -> list[str]:
-        return [unique_id.casefold() for unique_id, _ in self.keys]
+    def _folded(self) -> tuple[str, list[int]]:
+        """Every id, and where the next one begins."""
+        folded = [unique_id.casefold() + SEPARATOR for unique_id, _ in self.keys]
+        return "".join(folded), list(accumulate(map(len, folded)))

@@ -48,6 +48,10 @@ def test_search_finds_a_part_of_the_id_in_any_case(client):
     assert names(page(client, search="FAN")) == [("Fan 3", "left")]
     assert names(page(client, search="pump/", dataset="right")) == [("pump/1", "right")]
     assert names(page(client, search=".*")) == []
+    assert names(page(client, search="3\npump")) == []  # no id reaches into the next
+    assert names(page(client, search="p")) == sorted(
+        [(one, "left") for one in IDS if "p" in one] + [("pump/1", "right")]
+    )
 
 
 def test_ids_with_slashes_spaces_and_accents_can_be_asked_for(client):
