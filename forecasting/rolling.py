@@ -144,7 +144,7 @@ class Roller:
         ascending and after its origin. Steps between are rolled as missing; after a silence longer than the window
         the row starts anew from the value that ends it.
         ledger: takes down what the values settle, a row for each of `state`; told (k,): the values as they first came,
-        which is what forecasts are scored on, where later revisions have replaced them in `values`.
+        on which forecasts are scored, where later revisions have replaced them in `values`; NaN is not scored.
         """
         order = np.lexsort((steps, rows))
         rows, steps, values = np.asarray(rows)[order], np.asarray(steps)[order], np.asarray(values, np.float64)[order]
@@ -228,7 +228,7 @@ class Roller:
     def _score(self, state: RollingState, arrivals: Arrivals) -> None:
         """Write down what the open vintages were worth at this step, where a value came that is new to the ledger."""
         ledger, own, told = arrivals
-        rows = np.flatnonzero((state.age >= 0) & (state.origin >= ledger.since[own]) & ~np.isnan(told))
+        rows = np.flatnonzero((state.age >= 0) & ~np.isnan(told))
         if rows.size:
             step = state.age[rows]
             quantiles, naive = state.vintage[rows, :, step], state.naive[rows, step % self._lag]
@@ -251,7 +251,7 @@ class Roller:
         """Halfway through a vintage: how far has the forecast of the targets still ahead moved since it was issued?"""
         half, median = self.config.horizon // 2, self.config.median
         ledger, own, _ = arrivals
-        rows = np.flatnonzero((state.age == half) & (state.origin > ledger.since[own]) & (half > 0))
+        rows = np.flatnonzero((state.age == half) & (half > 0))
         if rows.size:
             newer = self._levels_first(self._core, state.take(rows))[:, median, : self.config.horizon - half]
             ledger.compare(own[rows], state.vintage[rows, median, half:], newer)

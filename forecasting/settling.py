@@ -17,7 +17,6 @@ vintage the model looks ahead once more, and for the targets that both forecasts
 say how far the forecast of one target moved within half a horizon: its stability, filed under the older step.
 """
 
-from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -29,6 +28,7 @@ from forecasting.config import ModelConfig
 
 SUMS = ("settled", "absolute", "naive", "pinball", "size", "inside_80", "inside_95", "compared", "moved")
 TARGETS = SUMS.index("compared")  # sums of settled targets; those of comparisons follow
+STILL = 1e-7  # of a series' size: what moves by less is at rest, and as float32 cannot be told from it
 IN_UNITS = np.array([name in ("absolute", "naive", "pinball", "size", "moved") for name in SUMS])  # the others count
 
 
@@ -43,10 +43,11 @@ def rival_name(config: ModelConfig) -> str:
 
 
 def unit(ring: np.ndarray, lag: int) -> np.ndarray:
-    """(n,) divisor of MASE from windows (n, W): mean |y_t - y_(t-lag)|; 0 where nothing moved."""
+    """(n,) divisor of MASE from windows (n, W): mean |y_t - y_(t-lag)|; 0 where values do not move to speak of."""
     if lag >= ring.shape[1]:
         return np.zeros(len(ring))
-    return np.abs(ring[:, lag:] - ring[:, :-lag]).mean(1)
+    change = np.abs(ring[:, lag:] - ring[:, :-lag]).mean(1)
+    return np.where(change > STILL * np.abs(ring).mean(1), change, 0.0)
 
 
 class Positions(NamedTuple):
@@ -67,15 +68,17 @@ class Positions(NamedTuple):
 positions = cache(Positions.of)
 
 
+@dataclass(frozen=True)
 class Ledger:
-    """What a fold settles for N rows: sums (N, buckets, len(SUMS)) float64.
+    """What a fold settles for N rows: sums (N, buckets, len(SUMS)) float64."""
 
-    since (N,) int64: targets up to this grid step count no more: they were settled, or passed, in an earlier fold.
-    """
+    sums: np.ndarray
+    at: Positions
 
-    def __init__(self, config: ModelConfig, since: np.ndarray) -> None:
-        self.sums = np.zeros((len(since), config.buckets, len(SUMS)))
-        self.since, self._at = since, positions(config)
+    @classmethod
+    def of(cls, config: ModelConfig, rows: int) -> "Ledger":
+        """Nothing settled yet."""
+        return cls(np.zeros((rows, config.buckets, len(SUMS))), positions(config))
 
     def settle(
         self, rows: np.ndarray, step: np.ndarray, quantiles: np.ndarray, naive: np.ndarray, actual: np.ndarray
@@ -88,7 +91,7 @@ class Ledger:
         whole = np.isfinite(quantiles).all(1)
         if not whole.all():
             rows, step, quantiles, naive, actual = (x[whole] for x in (rows, step, quantiles, naive, actual))
-        at, y = self._at, actual[:, None].astype(np.float64)
+        at, y = self.at, actual[:, None].astype(np.float64)
         added = np.empty((len(rows), TARGETS))
         miss = y - quantiles[:, at.wql]
         added[:, 0] = 1
@@ -104,16 +107,14 @@ class Ledger:
         """Medians (k, T) of two forecasts of the same T targets, the last T of the older one's horizon."""
         moved = np.abs(newer - older)
         whole = np.isfinite(moved).all(1)
-        bucket = self._at.bucket[-moved.shape[1] :]
+        bucket = self.at.bucket[-moved.shape[1] :]
         own, first, count = np.unique(bucket, return_index=True, return_counts=True)
         added = np.stack(np.broadcast_arrays(count, np.add.reduceat(moved[whole], first, axis=1)), -1)
         self.sums[rows[whole][:, None], own, TARGETS:] += added
 
     def take(self, rows: np.ndarray) -> "Ledger":
         """A ledger of some rows, to be put back with `put`."""
-        part = copy(self)
-        part.sums, part.since = self.sums[rows], self.since[rows]
-        return part
+        return Ledger(self.sums[rows], self.at)
 
     def put(self, rows: np.ndarray, part: "Ledger") -> None:
         self.sums[rows] = part.sums

@@ -16,7 +16,8 @@ from service.amendments import Amendments
 log = logging.getLogger("rollcast.service")
 
 SHARD = 256  # series ids in one block
-OWN = ("series", "sequence", "stale", "amendments")  # arrays of a block beside those of the state
+OWN = ("series", "sequence", "stale", "amendments", "settled", "unit")  # arrays of a block beside those of the state
+LAYOUT = "2"  # which arrays there are
 OPEN = 8  # blocks held in memory
 
 
@@ -97,7 +98,7 @@ class Checkpoints:
         except DamagedArtifact:
             log.warning("snapshot %d of dataset %d is damaged; it is passed over", shard, self.dataset_id)
             return None
-        if words.get("fingerprint") != self.fingerprint or not len(arrays["series"]):
+        if (words.get("fingerprint"), words.get("layout")) != (self.fingerprint, LAYOUT) or not len(arrays["series"]):
             return None
         order = np.argsort(arrays["series"])
         state = RollingState({name: array[order] for name, array in arrays.items() if name not in OWN})

@@ -3,6 +3,10 @@
 The rule, whatever the order of arrival: a series' state is its context, with the log's current values laid over it,
 folded with the log's current values after it, oldest first. Everything here reaches that state by a shorter way where
 there is one.
+
+Scores follow a rule of their own: a forecast is settled by the first row of its step, when that comes, if it is newer
+than every row of its series before. So corrections, late rows and rebuilt states settle nothing, and a row settles
+once however often it is read.
 """
 
 import logging
@@ -14,6 +18,7 @@ from sqlalchemy import Engine
 from data import live
 from data.errors import StoreUnavailable
 from forecasting.rolling import RollingState
+from forecasting.settling import Ledger
 from service.amendments import BEGINNING
 from service.champion import Champion
 
@@ -41,26 +46,43 @@ def take_in(engine: Engine, champion: Champion, rows: live.Log) -> int:
     if not len(rows.seq):
         return 0
     champion.states.ensure(rows.series_id.tolist())
-    series, steps, values, sequence = newest(champion, rows)
+    series, steps, values, sequence, told = newest(champion, rows)
     before = champion.contexts.before(series, steps)  # older than anything a state has ever read
     _note(champion, series[before], sequence[before])
-    series, steps, values, sequence = series[~before], steps[~before], values[~before], sequence[~before]
+    series, steps, values, sequence, told = (x[~before] for x in (series, steps, values, sequence, told))
     behind = steps <= champion.states.origins(series)
     champion.checkpoints.amendments.note(series[behind], steps[behind], sequence[behind])
-    old = np.isin(series, series[behind])
-    advance(champion, series[~old], steps[~old], values[~old], sequence[~old])
-    replayed = rebuild(engine, champion, np.unique(series[old]))
+    old = np.unique(series[behind])
+    champion.states.mark_stale(champion.states.rows_of(old))  # until they are rebuilt, a moment later
+    advance(champion, *(x[~behind] for x in (series, steps, values, sequence, told)))  # scored on what was known
+    replayed = rebuild(engine, champion, old)  # and only now is the past another
     champion.seq = max(champion.seq, int(rows.seq[-1]))
     return replayed
 
 
-def newest(champion: Champion, rows: live.Log) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """series, steps, values, sequence of the rows, one per (series, step): the latest; ordered by series, then step."""
+def newest(champion: Champion, rows: live.Log) -> tuple[np.ndarray, ...]:
+    """series, steps, values, sequence, told: one per (series, step), ordered by series, then step.
+
+    `values` and `sequence` are those of the latest row; `told` is the value of the first, NaN where a later step of its
+    series came before it: what its forecast is scored on.
+    """
     steps = champion.grid.steps(rows.ds)
     order = np.lexsort((rows.seq, steps, rows.series_id))
     series, steps = rows.series_id[order], steps[order]
     last = np.append((np.diff(series) != 0) | (np.diff(steps) != 0), True)[: len(series)]
-    return series[last], steps[last], rows.y[order][last], rows.seq[order][last]
+    first = np.append(True, last[:-1])[: len(series)]
+    values, sequence = rows.y[order], rows.seq[order]
+    told = np.where(_in_turn(series[first], sequence[first]), values[first], np.nan)
+    return series[last], steps[last], values[last], sequence[last], told
+
+
+def _in_turn(series: np.ndarray, sequence: np.ndarray) -> np.ndarray:
+    """(k,) bool: did each row come before every later step of its series? Ordered by series, then step."""
+    if not len(series):
+        return np.zeros(0, bool)
+    own = np.append(0, np.cumsum(np.diff(series) != 0))
+    position = sequence - sequence.min() + own * (np.ptp(sequence) + 1)  # later series lie beyond earlier ones
+    return np.asarray(position == np.minimum.accumulate(position[::-1])[::-1])
 
 
 def _note(champion: Champion, series: np.ndarray, sequence: np.ndarray) -> None:
@@ -71,14 +93,19 @@ def _note(champion: Champion, series: np.ndarray, sequence: np.ndarray) -> None:
 
 
 def advance(
-    champion: Champion, series: np.ndarray, steps: np.ndarray, values: np.ndarray, sequence: np.ndarray
+    champion: Champion,
+    series: np.ndarray,
+    steps: np.ndarray,
+    values: np.ndarray,
+    sequence: np.ndarray,
+    told: np.ndarray,
 ) -> None:
-    """Fold values that are newer than their series' origin; ordered by series, then step."""
+    """Fold values that are newer than their series' origin, and settle what aimed at them; see `newest`."""
     unique, begin = np.unique(series, return_index=True)
     stop = np.append(begin[1:], len(series))
     for i in range(0, len(unique), CHUNK):
         part = slice(begin[i], stop[min(i + CHUNK, len(unique)) - 1])
-        _advance(champion, unique[i : i + CHUNK], series[part], steps[part], values[part], sequence[part])
+        _advance(champion, unique[i : i + CHUNK], *(x[part] for x in (series, steps, values, sequence, told)))
 
 
 def _advance(
@@ -88,18 +115,19 @@ def _advance(
     steps: np.ndarray,
     values: np.ndarray,
     sequence: np.ndarray,
+    told: np.ndarray,
 ) -> None:
     states = champion.states
     rows = states.rows_of(unique)
-    state, reached = states.copy(rows)
+    (state, reached), ledger = states.copy(rows), Ledger.of(champion.config, len(rows))
     own = np.searchsorted(unique, series)
     np.maximum.at(reached, own, sequence)
     try:
-        champion.roller.fold(state, own, steps, values)
+        champion.roller.fold(state, own, steps, values, ledger, told)
     except Exception:
-        _one_by_one(champion, unique, series, steps, values, sequence)
+        _one_by_one(champion, unique, series, steps, values, sequence, told)
         return
-    states.publish(rows, state, reached)  # who was stale stays so: this does not mend what is missing before
+    states.publish(rows, state, reached, ledger)  # who was stale stays so: this does not mend what is missing before
 
 
 def _one_by_one(champion: Champion, unique: np.ndarray, *columns: np.ndarray) -> None:
@@ -182,7 +210,7 @@ def resume(engine: Engine, champion: Champion, begun: Begun) -> None:
 def replay(engine: Engine, champion: Champion, begun: Begun) -> tuple[RollingState, np.ndarray]:
     """The states of what was begun, with all that the log says by now, and the log position that each knows."""
     past = live.tail(engine, begun.after)
-    own_series, steps, values, sequence = newest(champion, past)
+    own_series, steps, values, sequence, _ = newest(champion, past)
     unread = sequence > champion.anchor_seq  # the contexts hold what came before
     own = np.searchsorted(begun.series, own_series[unread])
     steps, values, sequence = steps[unread], values[unread], sequence[unread]

@@ -72,7 +72,7 @@ def _lay_over(champion: Champion, restored: Restored | None) -> int:
     unknown = contexts.series[~np.isin(contexts.series, kept)]
     if restored is not None:
         champion.checkpoints.amendments.unpack(restored.amendments)
-        champion.states = States(roller, kept, restored.state, restored.sequence)
+        champion.states = States(roller, kept, restored.state, restored.sequence, restored.settled, restored.unit)
         champion.states.dirty.clear()  # the store has them as they are
         champion.states.mark_stale(champion.states.rows_of(kept[restored.stale]))
     if unknown.size:

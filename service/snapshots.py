@@ -1,8 +1,9 @@
 """State snapshots: what makes a restart read the log's end instead of all of it, and a correction its own tail.
 
 Derived data, one block of bytes for each shard of series, written by the writer between two batches so that a shard is
-always the fold of the log up to one position. After a pass over all shards that had moved, a marker says up to which
-position the snapshots are complete; a crash in the middle of a pass leaves the older marker standing.
+always the fold of the log up to one position, and its scores are of the very same rows: reading on from there neither
+loses nor doubles a settled target. After a pass over all shards that had moved, a marker says up to which position the
+snapshots are complete; a crash in the middle of a pass leaves the older marker standing.
 """
 
 import logging
@@ -16,7 +17,7 @@ from data.errors import DamagedArtifact
 from forecasting.packing import pack, unpack
 from forecasting.rolling import RollingState
 from service.champion import Champion
-from service.checkpoints import OWN, shards_of
+from service.checkpoints import LAYOUT, OWN, shards_of
 
 log = logging.getLogger("rollcast.service")
 
@@ -46,7 +47,13 @@ def _put_shard(engine: Engine, champion: Champion, shard: int) -> None:
     rows = np.flatnonzero(shards_of(states.series) == shard)
     state, sequence = states.copy(rows)
     series = states.series[rows]
-    own = (series, sequence, states.stale_rows(rows), champion.checkpoints.amendments.pack(series))
+    own = (
+        series,
+        sequence,
+        states.stale_rows(rows),
+        champion.checkpoints.amendments.pack(series),
+        *states.settled(rows),
+    )
     states.dirty.difference_update(rows.tolist())
     try:
         _put(engine, champion, shard, champion.seq, {**state.arrays, **dict(zip(OWN, own, strict=True))})
@@ -56,7 +63,13 @@ def _put_shard(engine: Engine, champion: Champion, shard: int) -> None:
 
 
 def _put(engine: Engine, champion: Champion, shard: int, seq: int, arrays: dict[str, np.ndarray]) -> None:
-    blob = pack(arrays, {"fingerprint": champion.roller.fingerprint, "epoch": str(champion.epoch), "seq": str(seq)})
+    words = {
+        "fingerprint": champion.roller.fingerprint,
+        "layout": LAYOUT,
+        "epoch": str(champion.epoch),
+        "seq": str(seq),
+    }
+    blob = pack(arrays, words)
     kept = live.put_snapshot(engine, champion.dataset_id, champion.epoch, shard, seq, blob)
     champion.checkpoints.replaced(shard, kept)
 
@@ -75,6 +88,8 @@ class Restored:
     stale: np.ndarray
     position: np.ndarray
     amendments: np.ndarray
+    settled: np.ndarray
+    unit: np.ndarray
     complete: int | None
 
 
@@ -88,7 +103,7 @@ def restore(engine: Engine, dataset_id: int, epoch: int, fingerprint: str) -> Re
             log.warning("snapshot %d of dataset %d is damaged; its series are folded anew", kept.shard, dataset_id)
             whole = False
             continue
-        if metadata.get("fingerprint") != fingerprint or metadata.get("epoch") != str(epoch):
+        if {"fingerprint": fingerprint, "layout": LAYOUT, "epoch": str(epoch)}.items() - metadata.items():
             log.warning("snapshot %d of dataset %d is of another model; ignored", kept.shard, dataset_id)
             whole = False
         elif kept.shard == MARKER:
@@ -99,6 +114,6 @@ def restore(engine: Engine, dataset_id: int, epoch: int, fingerprint: str) -> Re
     if not blocks:
         return None
     joined = {name: np.concatenate([arrays.pop(name) for arrays in blocks]) for name in list(blocks[0])}
-    series, sequence, stale, amendments = (joined.pop(name) for name in OWN)
-    position = np.concatenate(positions)
-    return Restored(series, RollingState(joined), sequence, stale, position, amendments, complete if whole else None)
+    series, sequence, stale, amendments, settled, unit = (joined.pop(name) for name in OWN)
+    position, state = np.concatenate(positions), RollingState(joined)
+    return Restored(series, state, sequence, stale, position, amendments, settled, unit, complete if whole else None)

@@ -5,13 +5,18 @@ wants and tries again when the counter moved or was odd meanwhile.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+from forecasting import settling
 from forecasting.rolling import Roller, RollingState
+from forecasting.settling import Ledger, Totals
 from service.amendments import BEGINNING
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,14 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """What the forecasts of one series were worth, up to row `sequence` of the log."""
+
+    totals: Totals
+    sequence: int
+
+
+@dataclass(frozen=True)
 class _Arrays:
     """Everything that grows together, replaced as one."""
 
@@ -54,19 +67,36 @@ class _Arrays:
     sequence: np.ndarray  # (n,) int64
     counter: np.ndarray  # (n,) int64, odd while the row is being written
     stale: np.ndarray  # (n,) bool
+    settled: np.ndarray  # (n, buckets, sums) float64: see `forecasting.settling`
+    unit: np.ndarray  # (n,) float64, MASE's divisor as of the first scored forecast; 0 where there is none
 
 
 class States:
-    """Rolling states by surrogate series id."""
+    """Rolling states by surrogate series id, and what their forecasts were worth.
 
-    def __init__(self, roller: Roller, series: np.ndarray, state: RollingState, sequence: np.ndarray) -> None:
-        """`state` has one row for each of `series` (n,); `sequence` (n,) is the log position each of them knows."""
+    Scores stand beside the state and are no part of it: a correction changes the state, never what was settled.
+    `totals` are the sums over all series, replaced as one.
+    """
+
+    def __init__(
+        self,
+        roller: Roller,
+        series: np.ndarray,
+        state: RollingState,
+        sequence: np.ndarray,
+        settled: np.ndarray | None = None,
+        unit: np.ndarray | None = None,
+    ) -> None:
+        """`state` has one row for each of `series` (n,); `sequence` (n,) is the log position each of them knows;
+        `settled` and `unit` are what was scored up to there, nothing unless given."""
         self.roller = roller
         self._rows: dict[int, int] = {}
         none = np.zeros(0, np.int64)
-        self._arrays = _Arrays(roller.empty(0), none, none, none, none.astype(bool))
+        nothing = Ledger.of(roller.config, 0).sums
+        self._arrays = _Arrays(roller.empty(0), none, none, none, none.astype(bool), nothing, np.zeros(0))
+        self.totals = Totals.of(nothing, np.zeros(0))
         self.dirty: set[int] = set()  # rows written since they were last put into a snapshot
-        self._append(series, state, sequence)
+        self._append(series, state, sequence, settled, unit)
 
     def __len__(self) -> int:
         return len(self._arrays.series)
@@ -81,18 +111,33 @@ class States:
 
     @property
     def nbytes(self) -> int:
-        return sum(array.nbytes for array in self._arrays.state.arrays.values())
+        return sum(array.nbytes for array in self._arrays.state.arrays.values()) + self._arrays.settled.nbytes
 
     def read(self, series: int) -> Row | None:
         """A consistent copy of one series, or None where it has no state."""
+
+        def copy(arrays: _Arrays, row: int) -> Row:
+            return Row(arrays.state.take(np.array([row])), int(arrays.sequence[row]), bool(arrays.stale[row]))
+
+        return self._read(series, copy)
+
+    def scores(self, series: int) -> Scored | None:
+        """What one series' forecasts were worth, consistently; None where it has no state."""
+
+        def copy(arrays: _Arrays, row: int) -> Scored:
+            only = slice(row, row + 1)
+            return Scored(Totals.of(arrays.settled[only], arrays.unit[only]), int(arrays.sequence[row]))
+
+        return self._read(series, copy)
+
+    def _read(self, series: int, copy: Callable[[_Arrays, int], R]) -> R | None:
         row = self._rows.get(series)
         if row is None:
             return None
-        only = np.array([row])
         while True:
             arrays = self._arrays
             before = arrays.counter[row]
-            found = Row(arrays.state.take(only), int(arrays.sequence[row]), bool(arrays.stale[row]))
+            found = copy(arrays, row)
             if before % 2 == 0 and before == arrays.counter[row]:
                 return found
             time.sleep(0)  # lets the writer finish
@@ -141,10 +186,18 @@ class States:
         """Copies of rows and their sequences. Writer only."""
         return self._arrays.state.take(rows), self._arrays.sequence[rows]
 
-    def publish(self, rows: np.ndarray, state: RollingState, sequence: np.ndarray, whole: bool = False) -> None:
+    def publish(
+        self,
+        rows: np.ndarray,
+        state: RollingState,
+        sequence: np.ndarray,
+        ledger: Ledger | None = None,
+        whole: bool = False,
+    ) -> None:
         """Put rows (distinct) back, each of them whole to any reader. Writer only.
 
-        whole: the rows were folded from their beginnings, so that none of them is stale any more.
+        ledger: what they settled on the way, to be added; whole: the rows were folded from their beginnings, so that
+        none of them is stale any more.
         """
         arrays = self._arrays
         arrays.counter[rows] += 1
@@ -152,6 +205,10 @@ class States:
         arrays.sequence[rows] = np.maximum(arrays.sequence[rows], sequence)
         if whole:
             arrays.stale[rows] = False
+        self._measure(rows)
+        if ledger is not None:
+            arrays.settled[rows] += ledger.sums
+            self.totals = self.totals.plus(Totals.of(ledger.sums, arrays.unit[rows]))
         arrays.counter[rows] += 1
         self.dirty.update(rows.tolist())
 
@@ -175,15 +232,40 @@ class States:
         """Number of series whose state did not follow the log."""
         return int(self._arrays.stale.sum())
 
-    def _append(self, series: np.ndarray, state: RollingState, sequence: np.ndarray) -> None:
+    def settled(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Copies of the sums and the MASE divisors of rows. Writer only."""
+        return self._arrays.settled[rows], self._arrays.unit[rows]
+
+    def _measure(self, rows: np.ndarray) -> None:
+        """Give rows their divisor once a forecast of theirs is open; from then on it stays."""
+        arrays = self._arrays
+        fresh = rows[(arrays.unit[rows] == 0) & (arrays.state.age[rows] >= 0)]
+        if fresh.size:
+            arrays.unit[fresh] = settling.unit(arrays.state.ring[fresh], settling.rival_lag(self.roller.config))
+            before = Totals.of(arrays.settled[fresh], arrays.unit[fresh])
+            self.totals = Totals(self.totals.raw, self.totals.scaled + before.scaled)
+
+    def _append(
+        self,
+        series: np.ndarray,
+        state: RollingState,
+        sequence: np.ndarray,
+        settled: np.ndarray | None = None,
+        unit: np.ndarray | None = None,
+    ) -> None:
         old, first = self._arrays, len(self)
         more = len(series)
+        sums = Ledger.of(self.roller.config, more).sums if settled is None else settled
         self._arrays = _Arrays(
             old.state.append(state) if first else state,
             np.concatenate([old.series, series]),
             np.concatenate([old.sequence, sequence]),
             np.concatenate([old.counter, np.zeros(more, np.int64)]),
             np.concatenate([old.stale, np.zeros(more, bool)]),
+            np.concatenate([old.settled, sums]),
+            np.concatenate([old.unit, np.zeros(more) if unit is None else unit]),
         )
+        self.totals = self.totals.plus(Totals.of(sums, self._arrays.unit[first:]))
+        self._measure(np.arange(first, first + more))
         self._rows.update(zip(series.tolist(), range(first, first + more), strict=True))
         self.dirty.update(range(first, first + more))

@@ -22,9 +22,9 @@ def rolled(kind: str, values: list[float], season: int, horizon: int) -> tuple[R
     return roller, roller.start(panel.tail_matrix(roller.config.context), panel.last)
 
 
-def fold(roller: Roller, state: RollingState, first: int, values: list[float], since: int = -1) -> Ledger:
+def fold(roller: Roller, state: RollingState, first: int, values: list[float]) -> Ledger:
     """Take in consecutive values of one series, and what they settled."""
-    ledger = Ledger(roller.config, np.full(1, since))
+    ledger = Ledger.of(roller.config, 1)
     steps = first + np.arange(len(values))
     roller.fold(state, np.zeros(len(values), int), steps, np.array(values, float), ledger)
     return ledger
@@ -63,7 +63,7 @@ def test_a_naive_forecast_of_a_ramp_errs_by_its_horizon_and_moves_by_half_of_it(
 
 def test_pinball_and_coverage_of_one_target_by_hand() -> None:
     roller, _ = rolled("naive", list(range(40)), 1, 1)
-    ledger = Ledger(roller.config, np.full(1, -1))
+    ledger = Ledger.of(roller.config, 1)
     quantiles = np.array([[-9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 19]], np.float32)  # of 0.025, 0.1 … 0.9, 0.975
     ledger.settle(ONE, ONE, quantiles, np.array([7], np.float32), np.array([10], np.float32))
     # Σ q (10 - f_q) = 0.1·9 + 0.2·8 + 0.3·7 + 0.4·6 + 0.5·5 + 0.6·4 + 0.7·3 + 0.8·2 + 0.9·1
@@ -91,16 +91,9 @@ def test_a_season_beyond_the_window_leaves_the_naive_as_rival() -> None:
     assert column(fold(roller, state, 40, [41, 41]), "naive") == [2, 2, 0, 0]
 
 
-def test_targets_up_to_since_are_not_settled_again() -> None:
-    roller, state = rolled("naive", list(range(40)), 1, 4)
-    ledger = fold(roller, state, 40, list(range(40, 48)), since=43)  # the second vintage alone
-    assert column(ledger, "settled") == [1, 1, 1, 1]
-    assert column(ledger, "compared") == [0, 0, 1, 1]
-
-
 def test_forecasts_are_scored_on_the_values_as_they_first_came() -> None:
     roller, state = rolled("naive", list(range(40)), 1, 4)
-    ledger = Ledger(roller.config, np.full(1, -1))
+    ledger = Ledger.of(roller.config, 1)
     revised, told = np.array([40.0, 99.0, np.nan]), np.array([40.0, np.nan, 43.0])
     roller.fold(state, np.zeros(3, int), np.arange(40, 43), revised, ledger, told)
     assert column(ledger, "settled") == [1, 0, 1, 0]
@@ -137,7 +130,7 @@ def test_values_folded_in_any_batches_settle_the_same(kind: str, seed: int) -> N
     rows, steps = np.repeat(np.arange(4), 23), np.tile(np.arange(100, 123), 4)
     values = 10 + rng.standard_normal(92)
     values[rng.random(92) < 0.2] = np.nan
-    once, often = (Ledger(roller.config, np.full(4, -1)) for _ in range(2))
+    once, often = (Ledger.of(roller.config, 4) for _ in range(2))
     roller.fold(whole, rows, steps, values, once)
     until = np.full(4, 100)
     while (until < 123).any():  # each series advances by its own random strides
@@ -154,7 +147,7 @@ def test_keeping_a_ledger_changes_no_state() -> None:
     plain = scored.take(np.arange(2))
     rows, steps = np.repeat(np.arange(2), 20), np.tile(np.arange(100, 120), 2)
     roller.fold(plain, rows, steps, np.sin(steps / 3.0))
-    roller.fold(scored, rows, steps, np.sin(steps / 3.0), Ledger(roller.config, np.full(2, -1)))
+    roller.fold(scored, rows, steps, np.sin(steps / 3.0), Ledger.of(roller.config, 2))
     assert all(np.array_equal(plain.arrays[name], scored.arrays[name]) for name in plain.arrays)
 
 

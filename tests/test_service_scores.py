@@ -1,0 +1,128 @@
+"""Scored on arrival: what forecasts were worth is kept beside the states, counted once, and told over HTTP."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data import live, models, tables
+from data.live import Log, Observation
+from forecasting.settling import SUMS
+from service import checkpoints, folding, restoring
+from service.snapshots import Pass
+from tests.service_kit import FIVE, START, World, baseline, network, panel_of, rows, until
+
+IDS = ("a", "b", "new")
+PANEL = panel_of("a", "b")
+
+
+def served(client, unique_id="a"):
+    return client.app.state.runtime.directory.find(unique_id)
+
+
+def sums(target) -> dict[str, list[float]]:
+    """Every sum of one series, by horizon bucket."""
+    settled, _ = target.served.champion.states.settled(target.served.champion.states.rows_of(np.array([target.series])))
+    return dict(zip(SUMS, settled[0].T.tolist(), strict=True))
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Two sines of season 12 with a drift of 0.01 a step, forecast by the naive method, horizon 6."""
+    world = World.at(tmp_path)
+    world.promote(world.ingest("sensors", *IDS), baseline(PANEL, "naive"), PANEL)
+    return world
+
+
+def test_a_correction_a_late_row_and_a_duplicate_settle_nothing_and_rewrite_nothing(world):
+    with world.serving() as client:
+        client.post("/v1/observations", json=[*rows("a", [1, 2]), *rows("a", [4], first=3)])
+        before = sums(served(client))
+        assert before["settled"] == [1, 1, 0, 1, 0, 0]
+        for again in (rows("a", [9], first=0), rows("a", [3], first=2), rows("a", [4], first=3), rows("a", [7], -3)):
+            assert client.post("/v1/observations", json=again).status_code == 200
+        assert sums(served(client)) == before
+        client.post("/v1/observations", json=rows("a", [5], first=4))
+        assert sums(served(client))["settled"] == [1, 1, 0, 1, 1, 0]
+
+
+def test_a_value_revised_within_one_request_is_scored_as_it_first_came(world):
+    last = PANEL.values[PANEL.offsets[1] - 1]  # of series a: what the naive forecast repeats
+    with world.serving() as client:
+        client.post("/v1/observations", json=[*rows("a", [last + 1]), *rows("a", [last + 50])])
+        assert sums(served(client))["absolute"][0] == pytest.approx(1, abs=1e-5)
+
+
+def test_promotion_s_context_is_not_scored_and_a_new_version_begins_anew(world):
+    dataset = world.ingest("sensors")
+    with world.serving() as client:
+        assert sums(served(client))["settled"] == [0] * 6
+        client.post("/v1/observations", json=rows("a", [1, 2, 3]))
+        world.promote(dataset, baseline(PANEL), PANEL, log_seq=3)  # whose contexts hold the three rows
+        until(lambda: client.get("/v1/series/a").json()["model"]["version"] == 2)
+        assert sums(served(client))["settled"] == [0] * 6
+
+
+def test_a_restart_goes_on_with_the_sums_that_it_had(world):
+    with world.serving() as client:
+        client.post("/v1/observations", json=[*rows("a", [1, 2, 3]), *rows("b", [4, 5]), *rows("new", [6.0] * 30)])
+        before = {one: sums(served(client, one)) for one in IDS}
+        totals = served(client).served.champion.states.totals
+    with world.serving() as client:
+        assert {one: sums(served(client, one)) for one in IDS} == before
+        restored = served(client).served.champion.states.totals
+        np.testing.assert_allclose(restored.raw, totals.raw)
+        np.testing.assert_allclose(restored.scaled, totals.scaled)
+    with world.engine.begin() as connection:
+        connection.execute(tables.snapshots.delete())
+    with world.serving() as client:  # the log alone says the same
+        for one in IDS:
+            for name, line in sums(served(client, one)).items():
+                assert line == pytest.approx(before[one][name], abs=1e-4), name
+
+
+actions = st.lists(
+    st.one_of(
+        st.tuples(st.just("row"), st.sampled_from(IDS), st.integers(-3, 14), st.sampled_from([1.0, 2.0, float("nan")])),
+        st.tuples(st.just("snapshot"), st.integers(1, 4)),
+        st.just(("kill",)),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=25)
+@given(actions)
+def test_killed_at_any_point_every_target_is_settled_once(tmp_path_factory, actions):
+    """Snapshots of two rows each, passes cut short anywhere, restarts that remember nothing else; the count of settled
+    targets is that of first values newer than everything before, whatever else came."""
+    world = World.at(tmp_path_factory.mktemp("killed"))
+    dataset = world.ingest("sensors", *IDS)
+    bundle = network(PANEL)
+    world.promote(dataset, bundle, PANEL)
+    promotion = models.served(world.engine, dataset.id)
+    champion, _ = restoring.build(world.engine, dataset, promotion)
+    expected, reached = dict.fromkeys(IDS, 0), {"a": -1, "b": -1}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "SHARD", 2)
+        for action in [*actions, ("kill",)]:
+            if action[0] == "row":
+                _, unique_id, step, value = action
+                if unique_id in reached and step > reached[unique_id]:
+                    reached[unique_id] = step
+                    expected[unique_id] += value == value
+                y = None if value != value else value
+                row = Observation(dataset.id, world.number(dataset, unique_id), START + step * FIVE, y, START)
+                (seq,) = live.append(world.engine, [row])
+                columns = (np.array([one]) for one in (seq, row.series_id, row.ds, value, START))
+                folding.take_in(world.engine, champion, Log(*columns))
+            elif action[0] == "snapshot":
+                one_pass = Pass(champion)
+                any(not one_pass.step(world.engine) for _ in range(action[1]))
+            else:
+                champion, _ = restoring.build(world.engine, dataset, promotion)
+    states = champion.states
+    for unique_id in IDS:
+        found = states.scores(world.number(dataset, unique_id))
+        assert (0 if found is None else found.totals.raw[:, 0].sum()) == expected[unique_id]
+    assert states.totals.raw[:, 0].sum() == sum(expected.values())
