@@ -11,7 +11,7 @@ TEST_ARGS ?=
 BENCHMARKS := $(filter-out _% competition,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-all demo serve bench peers clean
+.PHONY: help setup check format test test-all demo serve openapi bench peers clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,9 @@ demo: setup ## raw files to a rolling forecast, ending with a server on 127.0.0.
 
 serve: setup ## serve what has been promoted
 	$(BIN)/rollcast serve
+
+openapi: setup ## write docs/openapi.json anew, after a route or a body changed
+	$(BIN)/python -m service.openapi_file
 
 bench: setup ## print the table of every benchmark that needs no file named; takes an hour or two
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done

@@ -5,16 +5,20 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from service import schemas
+from service import examples, schemas
+from service.auth import PUBLIC
 from service.bodies import JSON, NDJSON
 from service.errors import MEDIA_TYPE
 
 PROBLEMS = {
+    401: "No valid key, where one is asked for",
+    403: "The key does not reach so far",
     404: "Nothing has this name",
     409: "Not in the present state of things; `code` says why",
     413: "The body is too large",
     415: "The body is neither JSON nor NDJSON, or it is compressed",
     422: "Something in the request is wrong; `errors` points at it",
+    429: "Faster than the limit; Retry-After says when there is room",
     503: "Not now; Retry-After says when",
 }
 
@@ -77,7 +81,12 @@ def plain(model: type[BaseModel]) -> dict[str, Any]:
 
 def forecasts() -> dict[str, Any]:
     """Forecasts as NDJSON, beside the JSON of the response model."""
-    return {"content": {NDJSON: {"schema": {"type": "string", "description": "One of `forecasts` a line"}}}}
+    lines = _lines(examples.BODIES["Forecasts"]["forecasts"])
+    return {
+        "content": {
+            NDJSON: {"schema": {"type": "string", "description": "One of `forecasts` a line"}, "example": lines}
+        }
+    }
 
 
 def _lines(rows: Any) -> str:
@@ -85,10 +94,31 @@ def _lines(rows: Any) -> str:
 
 
 def with_schemas(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with the models that only this module refers to."""
+    """The document with the models that only this module refers to, keys where they are asked for, and examples."""
     known = document.setdefault("components", {}).setdefault("schemas", {})
     for model in (schemas.Problem, schemas.Observations, schemas.SeriesObservations, schemas.ForecastRequest):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         known.update(schema.pop("$defs", {}))
         known[model.__name__] = schema
+    document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if path not in PUBLIC:
+                operation["security"] = [{"key": []}]
+                operation["responses"] |= {str(status): answer for status, answer in problems(401, 403, 429).items()}
+            operation["responses"] = dict(sorted(operation["responses"].items()))
+            _exemplify(operation["responses"])
     return document
+
+
+def _exemplify(responses: dict[str, Any]) -> None:
+    """Give every body of these answers its example."""
+    for status, response in responses.items():
+        for media_type, content in response.get("content", {}).items():
+            name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+            if media_type == MEDIA_TYPE:
+                content["example"] = examples.problem(status)
+            elif name in examples.BODIES:
+                content["example"] = examples.BODIES[name]
+            elif media_type in examples.TEXTS:
+                content["example"] = examples.TEXTS[media_type]

@@ -283,19 +283,3 @@ class Problem(BaseModel):
     request_id: str
     errors: list[Fault] = []
     candidates: list[str] = []
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "about:blank",
-                    "title": "Invalid request",
-                    "status": 422,
-                    "code": "invalid_observation",
-                    "detail": "/0/y must be a number, or null where it is missing.",
-                    "request_id": "6f1c0c9f0b7b4a7e9d7f6f0a3d1c2b3a",
-                    "errors": [{"pointer": "/0/y", "message": "must be a number, or null where it is missing"}],
-                }
-            ]
-        }
-    )

@@ -7,7 +7,7 @@ import sys
 import pytest
 from fastapi.testclient import TestClient
 
-from service import schemas
+from service import openapi_file, schemas
 from service.app import create_app
 from tests.service_kit import LOCAL, World, baseline, panel_of, rows
 
@@ -123,6 +123,29 @@ def test_every_route_and_parameter_is_in_the_openapi_document(client):
     assert [one["name"] for one in forecast["parameters"]] == ["unique_id", "horizon", "level", "quantiles", "dataset"]
     known = document["components"]["schemas"]
     assert set(re.findall(r"#/components/schemas/(\w+)", client.get("/openapi.json").text)) <= known.keys()
+
+
+def test_the_openapi_file_is_what_the_service_says():
+    assert openapi_file.FILE.read_text() == openapi_file.text(), "run `make openapi`"
+
+
+def bodies(document):
+    """Every body of every route, as (where, content)."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            places = {"body": operation.get("requestBody", {}), **operation["responses"]}
+            for place, held in places.items():
+                for media_type, content in held.get("content", {}).items():
+                    yield f"{method} {path} {place} {media_type}", content
+
+
+def test_every_body_has_an_example_of_its_schema(client):
+    document = client.get("/openapi.json").json()
+    assert [where for where, content in bodies(document) if "example" not in content] == [], "see service/examples.py"
+    for _, content in bodies(document):
+        name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+        if name:
+            getattr(schemas, name).model_validate(content["example"])
 
 
 def test_the_manual_needs_no_other_host(client):

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from service import openapi, schemas
+from service import schemas
 from service.auth import caller_of, needs, seen_by
 from service.datasets import Served
 from service.dependencies import answer
@@ -25,7 +25,11 @@ async def live() -> Response:
     return answer({"status": "live"})
 
 
-@router.get("/health/ready", response_model=schemas.Health, responses=openapi.problems(503))
+@router.get(
+    "/health/ready",
+    response_model=schemas.Health,
+    responses={503: {"model": schemas.Health, "description": "Not yet, or not any more; `detail` says why"}},
+)
 async def ready(request: Request) -> Response:
     """States are restored and the store works. With no model promoted the service is ready too, and says so.
 

@@ -20,6 +20,10 @@ function resolve(schema, document_, depth = 0) {
   return Object.fromEntries(shown.map(([key, value]) => [key, resolve(value, document_, depth)]));
 }
 
+function example(value) {
+  return typeof value === "string" ? value : JSON.stringify(value, null, 2);
+}
+
 function block(title, value) {
   return element("details", "", element("summary", title), element("pre", JSON.stringify(value, null, 2)));
 }
@@ -37,11 +41,12 @@ function operation(path, method, about, document_) {
   made.append(element("p", about.description || about.summary));
   if (about.parameters) made.append(parameters(about.parameters));
   for (const [type, body] of Object.entries(about.requestBody?.content ?? {})) {
-    if (body.example) made.append(element("pre", JSON.stringify(body.example, null, 2)));
+    if (body.example) made.append(element("pre", example(body.example)));
     made.append(block(`Body: ${type}`, resolve(body.schema, document_)));
   }
   for (const [status, reply] of Object.entries(about.responses)) {
     const [type, content] = Object.entries(reply.content ?? {})[0] ?? ["", {}];
+    if (status < 300 && content.example) made.append(element("pre", example(content.example)));
     made.append(block(`${status} ${reply.description} ${type}`, resolve(content.schema ?? {}, document_)));
   }
   return made;
