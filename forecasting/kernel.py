@@ -26,6 +26,11 @@ def matmul(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return product
 
 
+def widened(weight: np.ndarray) -> np.ndarray:
+    """(K, M) with columns of zeros up to a multiple of 16: beside them BLAS goes other ways for larger batches."""
+    return np.ascontiguousarray(np.pad(weight, ((0, 0), (0, -weight.shape[1] % 16))))
+
+
 def from_tanh(x: np.ndarray) -> np.ndarray:
     """σ(2a) from tanh(a), in place: (1 + tanh a) / 2 cannot overflow."""
     x += 1.0
@@ -117,7 +122,8 @@ class Kernel:
         """`weights` are the arrays that `networks.Network` exports, float32, named as its parameters."""
         self.config = config
         dense = {name[: -len(".weight")]: w.T for name, w in weights.items() if name.endswith(".weight")}
-        self._dense = {name: np.ascontiguousarray(w) for name, w in dense.items() if w.ndim == 2}
+        self._dense = {name: widened(w) for name, w in dense.items() if w.ndim == 2}
+        self._width = {name: w.shape[1] for name, w in dense.items() if w.ndim == 2}
         self._bias = {name[: -len(".bias")]: b for name, b in weights.items() if name.endswith(".bias")}
         self._convolutions = (
             [weights[f"encoder.convolutions.{i}.weight"] for i in range(2)] if config.kind == "cnn" else []
@@ -141,9 +147,12 @@ class Kernel:
         return _halved(stacked[order], bias[order], 3 * len(bias) // 4)
 
     def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
-        y = matmul(x, self._dense[name])
+        y = self._product(name, x)
         y += self._bias[name]
         return y
+
+    def _product(self, name: str, x: np.ndarray) -> np.ndarray:
+        return matmul(x, self._dense[name])[:, : self._width[name]]
 
     def _flat(self, features: np.ndarray) -> np.ndarray:
         return silu(self._linear("encoder.dense", features))
@@ -202,7 +211,7 @@ class Kernel:
         """z and the top layer's hidden (B, D), features (B, F) -> median (B, H), increments (B, 2, P, H)."""
         horizon = self.config.horizon
         mixed = silu(self._linear("head.mix", np.concatenate([top, z], 1)))
-        plain = matmul(features[:, : self.config.window], self._dense["head.skip"]).reshape(len(z), -1, horizon)
+        plain = self._product("head.skip", features[:, : self.config.window]).reshape(len(z), -1, horizon)
         share = softmax(self._linear("head.gate", mixed).reshape(plain.shape))
         median = self._linear("head.median", mixed)
         median += np.einsum("bkh,bkh->bh", share, plain)

@@ -32,7 +32,7 @@ class Check:
 
 def examine() -> list[Check]:
     """Every check, in the order in which one would repair. Nothing is changed but a store that was never opened."""
-    checks = [python(), sqlite(), *libraries()]
+    checks = [python(), sqlite(), arithmetic(), *libraries()]
     try:
         settings = load_settings()
         checks += [home(settings), *addresses(settings)]
@@ -68,6 +68,15 @@ def sqlite() -> Check:
         "warning",
         f"{known}; before {wanted} a commit could be lost while the log is reset: use PostgreSQL for what matters",
     )
+
+
+def arithmetic() -> Check:
+    """What may be promised of a state that is folded again: see `forecasting.exactness`."""
+    from forecasting.exactness import rows_are_independent
+
+    if rows_are_independent():
+        return Check("arithmetic", "ok", "a state that is folded again equals the rolled one bit for bit")
+    return Check("arithmetic", "ok", "products depend on their batch here: states folded again agree within 1e-5")
 
 
 def libraries() -> Iterator[Check]:

@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from forecasting import exactness
 from forecasting.threads import each
 
 
@@ -33,3 +35,13 @@ def test_blocks_are_worked_on_in_order_and_errors_come_through() -> None:
     assert each(lambda x: x * x, range(5)) == [0, 1, 4, 9, 16]
     with pytest.raises(ZeroDivisionError):
         each(lambda x: 1 // x, [1, 0])
+
+
+@pytest.mark.parametrize("products", ["exact", "shared"])
+def test_bit_for_bit_is_promised_only_where_rows_do_not_depend_on_their_batch(products, monkeypatch) -> None:
+    def matmul(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        y = np.stack([(row[:, None] * weight).sum(0) for row in x])
+        return y if products == "exact" or len(x) < 8 else y * np.float32(1 + 1e-6)  # as some kernels do
+
+    monkeypatch.setattr(exactness, "matmul", matmul)
+    assert exactness.rows_are_independent.__wrapped__() == (products == "exact")
