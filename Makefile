@@ -8,7 +8,7 @@ PEERS_STAMP := $(PEERS)/.rollcast-installed
 EXTRAS := train,pipelines,classical,postgres,dev
 PIP_ARGS ?=
 TEST_ARGS ?=
-BENCHMARKS := $(filter-out _% competition,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHMARKS := $(filter-out _% competition trials,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check format test test-all demo serve openapi bench peers clean
@@ -62,7 +62,7 @@ serve: setup ## serve what has been promoted
 openapi: setup ## write docs/openapi.json anew, after a route or a body changed
 	$(BIN)/python -m service.openapi_file
 
-bench: setup ## print the table of every benchmark that needs no file named; takes an hour or two
+bench: setup ## print the table of every benchmark that needs no file named; takes some hours
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 peers: $(PEERS_STAMP) ## make .venv-peers, with the forecasters that benchmarks compare ours with

@@ -122,7 +122,7 @@ def measured(precision: Precision, shape: Shape | None) -> tuple[dict[str, np.nd
         held.enter_context(patch.object(training, "precision", lambda *_: precision))
         held.enter_context(patch.object(training, "choose", chosen))
         if shape is not None:
-            held.enter_context(patch.object(training, "LANES", shape.lanes))
+            held.enter_context(patch.object(training, "RECIPE", replace(training.RECIPE, lanes=shape.lanes)))
             held.enter_context(patch.object(training, "chunk_length", lambda _: shape.anchors))
         config = chosen(panel, "lstm", SEASON, HORIZON).config
         lanes, anchors = next(iter(training.lanes(panel, config, seed=0))).seen.shape

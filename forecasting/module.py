@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from forecasting.config import ModelConfig
 from forecasting.networks import Network, State, assemble, features
+from forecasting.recipe import RECIPE
 from forecasting.windows import Chunk, Lanes
 
 LARGEST_WEIGHT = 8.0  # of one anchor's error, so that no series dominates
@@ -20,7 +21,7 @@ COLD_ANCHORS = 24  # anchors of a fresh lane that only warm the state
 class ForecastModule(LightningModule):
     """Trains one network; `steps` fixes the learning-rate schedule."""
 
-    def __init__(self, config: ModelConfig, steps: int, rate: float = 4e-3, keep: float = 0.25) -> None:
+    def __init__(self, config: ModelConfig, steps: int, rate: float = RECIPE.rate, keep: float = RECIPE.keep) -> None:
         """`rate` is the highest learning rate; `keep` the share of anchors, drawn at each step, that the loss reads."""
         super().__init__()
         self.config, self.steps, self.rate, self.keep = config, steps, rate, keep

@@ -34,6 +34,7 @@ from forecasting.kernel import stacked
 from forecasting.longroll import LongRoll
 from forecasting.module import ForecastModule
 from forecasting.panel import Panel
+from forecasting.recipe import RECIPE, Recipe
 from forecasting.rule import Choice, choose
 from forecasting.validation import (
     TAIL_SERIES,
@@ -52,11 +53,7 @@ for _name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilit
 
 CHECKS = 12  # looks at the validation tail in one fit
 PATIENCE = 4  # of them without improvement end it
-LANES = 96  # series read side by side in one step; a third of it when there are few, for more steps
-FEW = 24  # series
-MEMBERS = 3  # of an ensemble of recurrent networks
 SEEDS_APART = 1_000_003  # between the members of an ensemble: no two trainings share one
-MIXED = 0.25  # share of lanes that are mixed with another series
 SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks, scores and start-up
 GRACE = 5.0  # seconds beyond its share that a stage may take
 
@@ -73,6 +70,7 @@ class TrainingSpec:
     seed: int = 0
     tail: np.ndarray | None = field(default=None, compare=False)
     hardware: Hardware = field(default_factory=Hardware)
+    recipe: Recipe = field(default_factory=lambda: RECIPE)
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def assist(hardware: Hardware) -> bool:
         past = panel.head(panel.lengths - tail)
         run = _Run(team, spec, config, _agreed_steps(team, past, config, spec), None, run_dir, resume, ())
         best, _ = run.choose(panel, past, tail)
-        run.members(panel, members_of(config), best.step)
+        run.members(panel, members_of(config, spec.recipe), best.step)
     return True
 
 
@@ -149,12 +147,12 @@ def _fit(run: "_Run", panel: Panel, past: Panel, tail: np.ndarray, choice: Choic
     chooser = replace(chooser, weights=weights, calibration=calibrated(seen, config, share))
     validation = validate([chooser], panel, tail, spec.season, spec.horizon)
     rolled = longroll.check(chooser, panel, tail, chunk_length(past))
-    bundle = run.refit(panel, members_of(config), best.step, share)
+    bundle = run.refit(panel, members_of(config, spec.recipe), best.step, share)
     seconds = time.monotonic() - started
     made = {"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds, "trust": share.tolist()}
     made["rule"] = list(choice.reasons)
     made["cut_by_clock"] = clock.rang
-    made |= {"processes": run.team.size, "lanes": run.team.size * run.team.share_of(_lanes(panel))}
+    made |= {"processes": run.team.size, "lanes": run.team.size * run.team.share_of(_lanes(panel, spec.recipe))}
     bundle = replace(bundle, calibration=chooser.calibration, manifest=made)
     return Fitted(bundle, steps, best.step, validation, rolled, seconds)
 
@@ -175,6 +173,14 @@ def refit(panel: Panel, bundle: Bundle, progress: Progress | None = None) -> Bun
         run = _Run(team, spec, replace(bundle.config, members=1), made["steps"], progress, None, False, ())
         again = run.refit(panel, bundle.config.members, made["chosen_steps"], np.array(made["trust"]))
     return replace(again, calibration=bundle.calibration, manifest=made)
+
+
+def one(panel: Panel, config: ModelConfig, spec: TrainingSpec, steps: int, progress: Progress | None = None) -> Bundle:
+    """One network of these settings after so many steps on all of a panel, neither tempered nor calibrated: what trials
+    compare."""
+    with join(spec.hardware) as team:
+        run = _Run(team, spec, config, steps, progress, None, False, ())
+        return run.refit(panel, 1, steps, np.ones(config.horizon))
 
 
 def _bundle(config: ModelConfig, weights: dict[str, np.ndarray], panel: Panel) -> Bundle:
@@ -198,14 +204,17 @@ def _as_it_is(chunk: Any) -> Any:
     return chunk
 
 
-def lanes(panel: Panel, config: ModelConfig, seed: int, team: Team = ALONE) -> Lanes:
+def lanes(panel: Panel, config: ModelConfig, seed: int, team: Team = ALONE, recipe: Recipe | None = None) -> Lanes:
     """The stream of chunks that a stage trains on: this process's share of the lanes, which no other one walks."""
-    return Lanes(panel, config, team.share_of(_lanes(panel)), chunk_length(panel), team.seed(seed), MIXED)
+    recipe = recipe or RECIPE
+    return Lanes(
+        panel, config, team.share_of(_lanes(panel, recipe)), chunk_length(panel), team.seed(seed), recipe.mixed
+    )
 
 
-def _lanes(panel: Panel) -> int:
+def _lanes(panel: Panel, recipe: Recipe) -> int:
     """Lanes of all processes together, but for rounding."""
-    return LANES if len(panel) >= FEW else max(1, LANES // 3)
+    return recipe.lanes if len(panel) >= recipe.few else max(1, recipe.lanes // 3)
 
 
 def precision(device: torch.device = ALONE.device) -> Literal["bf16-mixed", "32-true"]:
@@ -217,9 +226,9 @@ def precision(device: torch.device = ALONE.device) -> Literal["bf16-mixed", "32-
     return "bf16-mixed" if native else "32-true"
 
 
-def members_of(config: ModelConfig) -> int:
+def members_of(config: ModelConfig, recipe: Recipe) -> int:
     """Networks that are trained on everything and averaged."""
-    return MEMBERS if config.kind in RECURRENT else 1
+    return recipe.members if config.kind in RECURRENT else 1
 
 
 def chunk_length(panel: Panel) -> int:
@@ -243,7 +252,7 @@ class _Run:
 
     def choose(self, panel: Panel, past: Panel, tail: np.ndarray) -> tuple[Best, Clock]:
         """The stage that trains on `past`, which lies before the tail, and those who watched it there."""
-        trainings = 1 + members_of(self.config)
+        trainings = 1 + members_of(self.config, self.spec.recipe)
         longest = np.inf if self.spec.steps else GRACE + 1.4 * 60 * self.spec.max_minutes / trainings
         best, clock = Best(), Clock(longest)
         looks = _tail_chunks(panel, tail, self.config)
@@ -280,8 +289,9 @@ class _Run:
         gc.collect()  # the stage before: trainer and module hold each other, and an index of the panel with them
         seed = self.spec.seed + SEEDS_APART * member
         torch.manual_seed(seed)
-        module = ForecastModule(self.config, self.steps)
-        module.lanes = lanes(panel, self.config, seed, self.team)
+        recipe = self.spec.recipe
+        module = ForecastModule(self.config, self.steps, recipe.rate, recipe.keep)
+        module.lanes = lanes(panel, self.config, seed, self.team, recipe)
         folder = self.run_dir / name if self.run_dir else None
         last = folder / "last.ckpt" if folder else None
         trainer = self.spec.hardware.trainer(
@@ -353,9 +363,9 @@ def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec, team:
     From the pace of some steps of a network that is thrown away.
     """
     torch.manual_seed(spec.seed)
-    module = ForecastModule(config, 100).to(team.device)
+    module = ForecastModule(config, 100, spec.recipe.rate, spec.recipe.keep).to(team.device)
     optimiser = torch.optim.AdamW(module.parameters())
-    stream, taken = iter(lanes(panel, config, spec.seed, team)), []
+    stream, taken = iter(lanes(panel, config, spec.seed, team, spec.recipe)), []
     for _ in range(8):
         begun = time.perf_counter()
         with torch.autocast(team.device.type, torch.bfloat16, enabled=precision(team.device) == "bf16-mixed"):
@@ -365,4 +375,5 @@ def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec, team:
         optimiser.step()
         loss.item()  # a GPU has only then done what it was told
         taken.append(time.perf_counter() - begun)
-    return max(10, int(60 * spec.max_minutes * SHARE_OF_TIME / (1 + members_of(config)) / float(np.median(taken[2:]))))
+    trainings = 1 + members_of(config, spec.recipe)
+    return max(10, int(60 * spec.max_minutes * SHARE_OF_TIME / trainings / float(np.median(taken[2:]))))

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ STEPS, KILLED_AFTER = 12, 8
 def main(folder: Path, processes: int, how: str = "") -> None:
     """Train, and tell."""
     torch.set_num_threads(1)
-    training.LANES, training.FEW = 6, 1
+    training.RECIPE = replace(training.RECIPE, lanes=6, few=1)
     training._Run.stage = telling(folder, training._Run.stage)  # type: ignore[method-assign]
     spec = TrainingSpec("lstm", 4, 5, steps=STEPS, hardware=Hardware("cpu", processes))
     watch = dying if how == "kill" else None

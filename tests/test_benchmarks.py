@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import _loop, _race, _spread, competition, etth1, training
+from benchmarks import _loop, _race, _spread, competition, etth1, training, trials
 from benchmarks._columns import melted
 from benchmarks._published import PEERS, TASKS, peers
 from benchmarks._run import command
@@ -143,6 +143,30 @@ def test_columns_become_series_and_unused_rows_stay_out(tmp_path) -> None:
     assert sorted(long.rows()) == [
         ("a/y", 1, 1.0, "train"), ("a/z", 1, 4.0, "train"), ("b/y", 1, 2.0, "test"), ("b/z", 1, 5.0, "test"),
     ]  # fmt: skip
+
+
+# --- what a setting is worth ------------------------------------------------------------------------------------------
+
+
+def test_a_trial_compares_settings_and_never_sees_the_test_part(run, tmp_path) -> None:
+    def figures(file: Path) -> dict[str, float]:
+        words = ["--horizon", "3", "--season", "7", "--steps", "2", "--seeds", "0,1", "--set", "lanes=2,hidden_size=4"]
+        _, out, _ = run(trials.main, str(file), *words, "--set", "few=1,lanes=3,hidden_size=4", "--json")
+        return {name: value for name, value in json.loads(out).items() if "seconds" not in name}
+
+    first = figures(sawtooth(tmp_path / "weeks.csv"))
+    frame = pl.read_csv(tmp_path / "weeks.csv")
+    other = frame.with_columns(pl.when(pl.col("split") == "test").then(1e6).otherwise(pl.col("y")).alias("y"))
+    other.write_csv(tmp_path / "weeks.csv")
+    assert figures(tmp_path / "weeks.csv") == first
+    assert first["usual_owa"] != first["lanes=2,hidden_size=4_owa"] != first["few=1,lanes=3,hidden_size=4_owa"]
+    assert first["usual_owa_least"] <= first["usual_owa"] <= first["usual_owa_most"]
+
+
+def test_a_setting_that_does_not_exist_is_refused_by_name(run, tmp_path) -> None:
+    words = ["--horizon", "3", "--season", "7", "--set", "drop_out=0.1"]
+    code, _, err = run(trials.main, str(sawtooth(tmp_path / "weeks.csv")), *words)
+    assert code == 2 and "drop_out=0.1" in err and "dropout" in err
 
 
 # --- ETTh1 ------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Training: repeatable to the bit, resumable, blind to what lies after its data, and able to learn."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,14 @@ from forecasting.windows import ChunkReader, Lanes
 from tests.forecasting_kit import wave
 
 PANEL = Panel.of(wave(6, 90))
-SPEC = TrainingSpec("lstm", season=4, horizon=5, steps=12)
+SMALL = replace(training.RECIPE, lanes=6, few=1)
+SPEC = TrainingSpec("lstm", season=4, horizon=5, steps=12, recipe=SMALL)
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Few lanes and one thread: these tests are about order and bits, not about accuracy."""
-    monkeypatch.setattr(training, "LANES", 6)
-    monkeypatch.setattr(training, "FEW", 1)
+    monkeypatch.setattr(training, "RECIPE", SMALL)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,7 @@ def workspace(home: Path) -> Workspace:
 @pytest.fixture
 def few_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step of a tenth of the work: this is about what is read, not about accuracy."""
-    monkeypatch.setattr(training, "LANES", 6)
-    monkeypatch.setattr(training, "FEW", 1)
+    monkeypatch.setattr(training, "RECIPE", replace(training.RECIPE, lanes=6, few=1))
 
 
 @pytest.mark.usefixtures("few_lanes")
