@@ -214,7 +214,7 @@ def _sqlite(url: URL, checkpoints: bool) -> Engine:
         raise StoreUnavailable(
             f"{path.parent} cannot be made ({error.strerror}); set ROLLCAST_HOME to a folder you may write"
         ) from None
-    engine = create_engine(url, connect_args={"timeout": 10, "check_same_thread": False})
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 10, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
@@ -235,7 +235,9 @@ def _sqlite(url: URL, checkpoints: bool) -> Engine:
 
 def _postgres(url: URL) -> Engine:
     limits = "-c statement_timeout=60000 -c lock_timeout=10000 -c timezone=UTC"
-    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 5, "options": limits})
+    return create_engine(
+        url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 5, "options": limits}
+    )
 
 
 @contextmanager

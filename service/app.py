@@ -14,13 +14,14 @@ from fastapi.concurrency import run_in_threadpool
 
 from data import tables
 from data.settings import Settings, load_settings
-from service import auth, errors, openapi
+from service import auth, errors, openapi, scopes
 from service.auth import Door
 from service.guard import BODY_SECONDS, Guard
 from service.routers import docs, forecasts, health, models, observations, series
 from service.runtime import Runtime
 
 DESCRIPTION = "Forecasts that read a series once and then roll forward with every observation."
+INTERFACE = "1"  # version of paths and bodies; the build's own is told under /version, to who may read
 ROUTERS = (observations, forecasts, series, models, health, docs)  # `/v1/series/{id}` takes what those before leave
 
 
@@ -41,7 +42,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], int] = tabl
     app = FastAPI(
         title="Rollcast",
         description=DESCRIPTION,
-        version=health.package_version(),
+        version=INTERFACE,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -63,7 +64,7 @@ def _complete_openapi(app: FastAPI) -> None:
 
     def complete() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = openapi.with_schemas(plain())
+            app.openapi_schema = scopes.describe(openapi.with_schemas(plain()), app.routes)
         return app.openapi_schema
 
     app.openapi = complete  # type: ignore[method-assign]

@@ -7,9 +7,10 @@ broken line is a refused row like any other, and the lines around it count.
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import orjson
 from fastapi import Request
 
-from service.errors import Fault, Problem, unprocessable
+from service.errors import MAX_ERRORS, Fault, Problem, unprocessable
 from service.parsing import decode
 
 JSON = "application/json"
@@ -70,18 +71,25 @@ def lines_in(content: bytes) -> Body:
     """The rows of NDJSON, pointed at as /line/1, /line/2, … of the body; blank lines are no rows."""
     rows: list[Any] = []
     pointers: list[str] = []
+    broken = 0
     for number, line in enumerate(content.split(b"\n"), 1):
         if text := line.strip():
-            rows.append(_row(text))
+            try:
+                rows.append(orjson.loads(text))
+            except orjson.JSONDecodeError:
+                broken += 1
+                rows.append(_broken(text) if broken <= MAX_ERRORS else Broken("", "is not valid JSON"))
             pointers.append(f"/line/{number}")
     if not rows:
         raise unprocessable("invalid_body", [Fault("", "must hold at least one observation")])
     return Body(rows, pointers, by_line=True)
 
 
-def _row(line: bytes) -> Any:
+def _broken(line: bytes) -> Broken:
+    """What is wrong with a line; no more of them are looked into than an answer can show."""
     try:
-        return decode(line)
+        decode(line)
     except Problem as problem:
         pointer, message = problem.errors[0]
         return Broken(pointer, "is not valid JSON" if problem.code == "malformed_json" else message)
+    raise AssertionError("it was broken a moment ago")

@@ -152,7 +152,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
-        faults = [
-            Fault("/" + "/".join(map(str, item["loc"])), "is not as /docs describes it") for item in error.errors()
-        ]
+        faults = [Fault(_pointer(item), "is not as /docs describes it") for item in error.errors()]
         return respond(unprocessable("invalid_request", faults), request.state.request_id)
+
+
+def _pointer(item: Mapping[str, Any]) -> str:
+    """Where a value that Pydantic refused stands; an unknown field's name is the client's own, and not repeated."""
+    place = item["loc"][:-1] if item["type"] == "extra_forbidden" else item["loc"]
+    return "/" + "/".join(map(str, place))

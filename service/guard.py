@@ -18,7 +18,7 @@ from service.metrics import Metrics
 
 log = logging.getLogger("rollcast.service")
 
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID = re.compile(rb"(?!rlc_)[A-Za-z0-9._-]{1,64}")  # a key that strayed here is not repeated
 METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 PLAIN = (  # of every answer; pages allow themselves more (service/pages.py)
     (b"x-content-type-options", b"nosniff"),

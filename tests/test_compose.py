@@ -67,6 +67,14 @@ def test_compose_accepts_the_file_once_both_passwords_are_given(program, root):
     )
 
 
+def test_the_service_asks_for_keys_and_its_health_check_needs_none(services):
+    from service.auth import PUBLIC
+
+    assert services["service"]["environment"]["ROLLCAST_AUTH"] == "on"
+    asked = re.search(r"http://127\.0\.0\.1:8000(/[\w/]+)", services["service"]["healthcheck"]["test"][-1])
+    assert asked and asked[1] in PUBLIC
+
+
 @pytest.mark.parametrize("missing", sorted(PASSWORDS))
 def test_compose_refuses_to_start_without_a_password(program, root, missing):
     outcome = compose_config(program, root, {name: value for name, value in PASSWORDS.items() if name != missing})

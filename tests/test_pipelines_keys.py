@@ -1,6 +1,8 @@
 """`rollcast keys`: a key is shown to whoever makes it, once, and never again."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -68,3 +70,12 @@ def test_a_person_sees_the_whole_key_and_is_told_to_keep_it(rollcast):
 def test_a_wrong_word_is_one_sentence_and_exit_2(rollcast, words, says):
     code, out, err = rollcast("keys", *words)
     assert (code, out) == (2, "") and says in err and err.count("\n") == 1
+
+
+def test_keys_are_made_in_the_serving_image_where_nothing_heavy_is_installed(root):
+    heavy = ["torch", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake", "httpx", "plotly"]
+    code = f"import sys; sys.modules.update(dict.fromkeys({heavy})); from pipelines.cli import main; main()"
+    words = ["keys", "create", "--name", "a", "--scope", "admin", "--json"]
+    outcome = subprocess.run([sys.executable, "-c", code, *words], cwd=root, capture_output=True, text=True, timeout=60)
+    assert outcome.returncode == 0, outcome.stderr
+    assert json.loads(outcome.stdout)["scopes"] == ["admin"]
