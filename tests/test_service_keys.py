@@ -313,3 +313,27 @@ def test_fault_44_guesses_are_slowed_down_and_the_right_key_is_not(tmp_path, mon
         assert answer.status_code == 429 and int(answer.headers["retry-after"]) > 0
         assert json.loads(answer.content)["code"] == "too_many_requests"
         assert client.get("/v1/series", headers=bearer(made.text)).status_code == 200
+
+
+def test_forecasts_of_many_series_stop_at_what_the_key_reaches(client, held):
+    header = held("forecast", series=("plant/*",))
+    asked = {"ids": ["motor", "secret", "nobody", "pump"]}
+    lines = client.post("/v1/forecasts", json=asked, headers=header).json()["forecasts"]
+    assert [line.get("dataset") or line["error"]["code"] for line in lines] == [
+        "plant",
+        "unknown_series",
+        "unknown_series",
+        "plant",
+    ]
+    searched = client.post("/v1/forecasts", json={"query": {"search": ""}}, headers=header).json()["forecasts"]
+    assert {line["dataset"] for line in searched} == {"plant"}
+    assert client.post("/v1/forecasts", json={"query": {"dataset": "mill"}}, headers=header).status_code == 404
+
+
+def test_the_openapi_document_says_which_scope_each_operation_needs(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    for route in auth.leaves(client.app.routes):
+        for method in route.methods - {"HEAD"}:
+            right = auth.right_of(route)
+            if operation := paths.get(route.path_format, {}).get(method.lower()):
+                assert operation["security"] == ([{"key": [right]}] if right else [])
