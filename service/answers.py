@@ -11,13 +11,13 @@ from data.errors import NothingObserved, NotTrained
 from forecasting import quantiles
 from service.champion import Champion
 from service.datasets import Target
-from service.errors import Problem, not_available
+from service.errors import Problem
+from service.ladder import ONLY, PREVIOUS, Answer, climb_down
 from service.queries import ForecastQuery
 from service.states import Row
 
 SHOWN_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # unless the client asks for others
 SHOWN_LEVELS = (80.0, 95.0)
-ONLY = np.array([0])
 NO_MODEL = "No model is promoted for this dataset yet; `rollcast promote` does it."
 NO_VALUE = "The series has no value to forecast from; observe one first."
 
@@ -56,47 +56,50 @@ def reading_of(target: Target) -> Reading:
         raise Problem(409, "nothing_observed", NO_VALUE) from None
 
 
-def etag(reading: Reading, query: ForecastQuery) -> str:
-    """Names everything that the forecast is a function of: model, anchor, state sequence and query."""
+def etag(reading: Reading, query: ForecastQuery, found: Answer | None = None) -> str:
+    """Names everything that the forecast is a function of: model, anchor, state sequence and query.
+
+    `found`: what was answered; where it was not the champion, who it was is a part of the name.
+    """
     asked = blake2b(query.key.encode(), digest_size=6).hexdigest()
-    stale = "s" if reading.row.stale else ""
-    champion = reading.champion
-    return f'"{champion.digest[:12]}-{champion.epoch}-{reading.row.sequence}{stale}-{asked}"'
+    champion, row = reading.champion, reading.row
+    marks = "s" * row.stale + "d" * champion.standing_in
+    if found is not None and found.champion is not champion:
+        marks += f"p{found.champion.epoch}.{found.row.sequence}"
+    elif found is not None and found.stand_in and not champion.standing_in:
+        marks += "f"
+    return f'"{champion.digest[:12]}-{champion.epoch}-{row.sequence}{marks}-{asked}"'
 
 
-def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], str | None]:
-    """The body of a forecast, and what answered in the model's place, if anything did."""
-    _, champion, row = reading
+def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], Answer]:
+    """The body of a forecast, and who answered."""
+    target, champion, row = reading
     query.check(champion.config)
-    horizon = query.horizon or champion.config.horizon
-    values, status, fallback = _values(champion, row, horizon)
-    return _body(reading, query, values, status, fallback), fallback
+    found = climb_down(target, champion, row, query.horizon or champion.config.horizon)
+    return _body(target, query, found), found
 
 
 def forecasts(
     champion: Champion, targets: Sequence[Target], query: ForecastQuery
-) -> Iterator[tuple[dict[str, Any], str | None] | None]:
+) -> Iterator[tuple[dict[str, Any], Answer] | None]:
     """As `forecast` for many series of one champion, rolled together; None for a series without a value."""
     horizon, roller = query.horizon or champion.config.horizon, champion.roller
     copies = champion.states.read_all([target.series for target in targets])
     own = np.flatnonzero(~roller.warming(copies.state, np.arange(len(copies.state))))
-    batch = dict(zip(copies.found[own].tolist(), roller.forecast(copies.state, own, horizon), strict=True))
+    try:
+        batch = dict(zip(copies.found[own].tolist(), roller.forecast(copies.state, own, horizon), strict=True))
+    except Exception:  # one that no arithmetic can take: each is tried by itself below
+        batch = {}
     for place, (target, row) in enumerate(zip(targets, copies.rows(len(targets)), strict=True)):
         if row is None or not row.state.observed[0]:
             yield None
-        elif place in batch and np.isfinite(batch[place]).all():
-            reading = Reading(target, champion, row)
-            yield _body(reading, query, batch[place], "degraded" if row.stale else "ok", None), None
         else:
-            values, status, fallback = _values(champion, row, horizon)
-            yield _body(Reading(target, champion, row), query, values, status, fallback), fallback
+            found = climb_down(target, champion, row, horizon, batch.get(place))
+            yield _body(target, query, found), found
 
 
-def _body(
-    reading: Reading, query: ForecastQuery, values: np.ndarray, status: str, fallback: str | None
-) -> dict[str, Any]:
-    """values (h, L) at the model's own levels."""
-    target, champion, row = reading
+def _body(target: Target, query: ForecastQuery, found: Answer) -> dict[str, Any]:
+    champion, row, values = found.champion, found.row, found.values
     levels, horizon = champion.config.levels, len(values)
     wanted, shown = _asked(query)
     picked = quantiles.interpolate(values, levels, wanted).T  # (levels, h)
@@ -105,6 +108,7 @@ def _body(
         "dataset": target.served.name,
         "unique_id": target.unique_id,
         "model": champion.model,
+        "answered_by": found.by,
         "origin": _origin(champion, row),
         "sequence": row.sequence,
         "freq": champion.grid.freq,
@@ -118,7 +122,7 @@ def _body(
             )
             for level in _levels(query)
         },
-        **_trust(row, status, fallback),
+        **_trust(row, found.status, found.stand_in),
     }
 
 
@@ -175,26 +179,13 @@ def summary_of(champion: Champion | None, row: Row | None) -> dict[str, Any]:
     }
 
 
-def _values(champion: Champion, row: Row, horizon: int) -> tuple[np.ndarray, str, str | None]:
-    """(h, L) quantiles, the answer's status, and what stood in for the model."""
-    roller, state = champion.roller, row.state
-    warming = bool(roller.warming(state, ONLY)[0])
-    if not warming:
-        values = roller.forecast(state, ONLY, horizon)[0]
-        if np.isfinite(values).all():
-            return values, "degraded" if row.stale else "ok", None
-    values = roller.fallback(state, ONLY, horizon)[0]
-    if not np.isfinite(values).all():
-        raise not_available("no_forecast", "Neither the model nor its fallback has a finite forecast for this series.")
-    return values, "warming" if warming and not row.stale else "degraded", roller.config.fallback
-
-
-def _trust(row: Row, status: str, fallback: str | None) -> dict[str, Any]:
+def _trust(row: Row, status: str, stand_in: str | None) -> dict[str, Any]:
     """How far an answer can be relied on: one word, the reasons, and the counts behind them."""
     counts = {name: int(getattr(row.state, name)[0]) for name in ("observed", "imputed", "reanchored")}
     flags = {
         "warming": status == "warming",
-        "fallback": fallback is not None,
+        "previous": stand_in == PREVIOUS,
+        "fallback": stand_in not in (None, PREVIOUS),
         "stale": row.stale,
         "reanchored": counts["reanchored"] > 0,
         "imputed": counts["imputed"] > 0,

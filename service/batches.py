@@ -60,9 +60,9 @@ class Batch:
                 if found is None:
                     yield _error(409, "nothing_observed", NO_VALUE)
                     continue
-                body, fallback = found
+                body, answer = found
                 took, began = time.perf_counter() - began, time.perf_counter()
-                self._metrics.forecast_took(champion.config.kind, took, fallback)
+                self._metrics.forecast_took(answer.champion.config.kind, took, answer.stand_in)
                 yield body
 
 

@@ -34,6 +34,7 @@ class Champion:
     seq: int
     checkpoints: Checkpoints
     owed: set[int] = field(default_factory=set)  # series to be folded anew in the background, stale until then
+    standing_in: bool = False  # it answers because what was promoted after it cannot be served
     stamps: Callable[[int, int], Sequence[str] | Sequence[int]] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ class Served:
     dataset: Dataset
     series: Mapping[str, int]  # surrogate id by unique_id
     champion: Champion | None = None
+    previous: Champion | None = None  # the version before, following the log: the watcher's to write
     problem: str | None = None  # why the promoted model could not be taken over, in one sentence
 
     @property

@@ -15,6 +15,7 @@ AT = {"origin": "2014-02-19T15:30:00Z", "sequence": 25}
 FORECAST = {
     **SERIES,
     "model": MODEL,
+    "answered_by": "champion",
     **AT,
     "freq": "5m",
     "horizon": 2,

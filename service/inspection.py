@@ -7,7 +7,8 @@ import numpy as np
 from data.calendars import format_ds
 from forecasting.kernel import Gates
 from service import answers
-from service.answers import ONLY, Reading
+from service.answers import Reading
+from service.ladder import ONLY
 
 OPENED = ("input", "forget", "output", "reset", "update")  # gates proper, between shut (0) and open (1)
 

@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 from sqlalchemy import Engine
@@ -44,15 +43,15 @@ class Mender(threading.Thread):
     def run(self) -> None:
         while not self._stopping.wait(self._every):
             try:
-                for champion in [served.champion for served in self._datasets()]:
-                    if champion is not None and champion.owed:
-                        self._mend(self._connect(), champion)
+                for served in self._datasets():
+                    if served.champion is not None and served.champion.owed:
+                        self._mend(self._connect(), served, served.champion)
             except RollcastError as error:
                 log.warning("stale series were not folded anew: %s", error)
             except Exception:
                 log.exception("stale series were not folded anew")
 
-    def _mend(self, engine: Engine, champion: Champion) -> None:
+    def _mend(self, engine: Engine, served: Served, champion: Champion) -> None:
         owed = sorted(champion.owed)  # a copy first: the writer may add to it meanwhile
         for i in range(0, len(owed), GROUP):
             if self._stopping.is_set():
@@ -62,4 +61,4 @@ class Mender(threading.Thread):
             state, _ = folding.replay(engine, champion, begun)
             self._metrics.replayed("rebuild", int(state.observed.sum()))
             folded = folding.Folded(begun.series, state, seq)
-            self._writer.ask(partial(folding.adopt, engine, champion, folded)).result(timeout=ADOPTED_WITHIN)
+            self._writer.adopt(served, champion, folded).result(timeout=ADOPTED_WITHIN)

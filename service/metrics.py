@@ -51,7 +51,7 @@ class Metrics:
         )
         self._degraded = Counter(
             "rollcast_degraded_forecasts_total",
-            "Forecasts not answered by the model.",
+            "Forecasts not answered by the promoted model, by who answered.",
             ("fallback",),
             registry=registry,
         )

@@ -5,6 +5,7 @@ from sqlalchemy import Engine
 
 from data import live, models
 from data.catalogue import Dataset
+from data.errors import DamagedArtifact
 from data.live import Log
 from data.models import Promotion
 from forecasting import bundle
@@ -38,9 +39,18 @@ def build(engine: Engine, dataset: Dataset, promotion: Promotion) -> tuple[Champ
     return champion, len(rows.seq)
 
 
+def digest_of(engine: Engine, promotion: Promotion) -> str:
+    """What the promoted version was registered as. Raises DamagedArtifact where it is registered no more."""
+    rows = models.models(engine, promotion.dataset_id)
+    found = next((row.digest for row in rows if row.version == promotion.version), None)
+    if found is None:
+        raise DamagedArtifact(f"Version {promotion.version} was promoted and is not registered; promote another one.")
+    return found
+
+
 def _anchored(engine: Engine, dataset: Dataset, promotion: Promotion) -> Champion:
     """The champion as it was at its promotion: every series at its anchor."""
-    digest = next(row.digest for row in models.models(engine, dataset.id) if row.version == promotion.version)
+    digest = digest_of(engine, promotion)
     roller = Roller(bundle.from_bytes(models.artifact(engine, dataset.id, promotion.version), digest))
     anchor_seq, blobs = models.contexts(engine, promotion.id)
     contexts = Contexts.unpack(blobs, roller.fingerprint, roller.config.context)

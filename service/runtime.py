@@ -54,7 +54,13 @@ class Runtime:
         self.in_progress = InProgress()
         self._mender = Mender(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(
-            self.engine, self._writer, self.metrics, self._publish, self.keyring.refresh, settings.poll_every_s
+            self.engine,
+            self._writer,
+            self.metrics,
+            self._publish,
+            self.keyring.refresh,
+            settings.poll_every_s,
+            settings.snapshot_every_s,
         )
 
     def start(self) -> None:

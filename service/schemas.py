@@ -99,7 +99,7 @@ class Trust(Strict):
         Literal["ok", "warming", "degraded", "empty", "no_model"],
         Field(description="warming and degraded: answered by the seasonal naive or from an older state"),
     ]
-    flags: list[Literal["warming", "fallback", "stale", "reanchored", "imputed"]]
+    flags: list[Literal["warming", "previous", "fallback", "stale", "reanchored", "imputed"]]
     observed: Annotated[int, Field(description="real values since the state's anchor")] = 0
     imputed: Annotated[int, Field(description="missing steps since the promotion")] = 0
     reanchored: Annotated[int, Field(description="restarts after a silence longer than the window")] = 0
@@ -116,6 +116,9 @@ class Forecast(Trust):
     dataset: str
     unique_id: Unique
     model: Model
+    answered_by: Annotated[
+        str, Field(description="champion, previous (the version before it), or the baseline that stood in")
+    ]
     origin: Ds
     sequence: Annotated[int, Field(description="position of the log that this series' state knows")]
     freq: str

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from sqlalchemy import Engine
@@ -9,9 +10,11 @@ from sqlalchemy import Engine
 from data import catalogue, live, models, tables
 from data.errors import RollcastError, StoreUnavailable
 from data.models import Promotion
-from service import restoring
+from service import folding, restoring
+from service.champion import Champion
 from service.datasets import Directory, Served
 from service.metrics import Metrics
+from service.snapshots import Pass
 from service.writer import Writer
 
 INSTALLED_WITHIN = 120  # seconds that the writer may need to come to it
@@ -30,15 +33,19 @@ class Watcher(threading.Thread):
         publish: Callable[[Directory], None],
         refresh_keys: Callable[[Engine], None],
         every_s: float,
+        snapshot_every_s: float,
     ) -> None:
         super().__init__(name="rollcast-watcher", daemon=True)
         self._connect, self._writer, self._metrics = connect, writer, metrics
         self._publish, self._refresh_keys, self._every = publish, refresh_keys, every_s
+        self._snapshot_every = snapshot_every_s
         self._stopping = threading.Event()
         self._served: dict[int, Served] = {}
         self._counts: dict[int, int] = {}
         self._epochs: dict[int, int] = {}  # of what was built, or found to be damaged
         self._decided = 0  # last decision seen
+        self._looked: set[int] = set()  # datasets whose version before was looked for
+        self._written: dict[int, float] = {}  # when the states of the version before were last written
         self._fresh: set[int] = set()  # datasets whose promoted model was not looked for yet
         self.ready = threading.Event()  # everything promoted when the service started is answering
         self.problem: str | None = "The states are being restored."
@@ -72,6 +79,9 @@ class Watcher(threading.Thread):
         self._fresh.clear()
         self._decided = decided[-1].id if decided else self._decided
         self.ready.set()
+        for served in self._served.values():
+            if served.champion is not None and not served.champion.standing_in:
+                self._follow(engine, served)
         if any(c and live.last_seq(engine, c.dataset_id) > c.seq for c in (s.champion for s in self._served.values())):
             self._writer.look()
         if not self._writer.store_works:
@@ -98,25 +108,81 @@ class Watcher(threading.Thread):
         return new
 
     def _take_over(self, engine: Engine, served: Served) -> None:
-        """Build what is promoted, unless it answers already, and hand it to the writer."""
+        """Let what is promoted answer, unless it does already."""
         promotion = models.served(engine, served.dataset.id)
         if promotion is None or self._epochs.get(served.dataset.id) == promotion.id:
             return
         try:
+            digest = restoring.digest_of(engine, promotion)
+            if served.previous is not None and served.previous.digest == digest:
+                self._hand_over(engine, served, served.previous)  # at once; its new anchors follow below
+            elif served.champion is not None and served.champion.digest != digest:
+                served.previous = None  # memory has room for two sets of states
             champion, replayed = restoring.build(engine, served.dataset, promotion)
         except StoreUnavailable:
             raise
         except Exception as error:
-            self._refuse(served, promotion, error)
+            self._refuse(engine, served, promotion, error)
             return
-        self._writer.install(served, champion).result(timeout=INSTALLED_WITHIN)
+        self._hand_over(engine, served, champion)
         self._epochs[served.dataset.id] = promotion.id
         reason = "promotion" if self.ready.is_set() else "restart"
         self._metrics.restored(reason)
         self._metrics.replayed(reason, replayed)
 
-    def _refuse(self, served: Served, promotion: Promotion, error: Exception) -> None:
-        """What is damaged stays so until something else is promoted; what answered before goes on answering."""
+    def _hand_over(self, engine: Engine, served: Served, champion: Champion) -> None:
+        """Bring it near the log's end here, so that the writer has little left to do, and let it answer."""
+        folding.catch_up(engine, champion)
+        champion.standing_in = False
+        self._writer.install(served, champion).result(timeout=INSTALLED_WITHIN)
+        kept = {one.epoch for one in (served.champion, served.previous) if one is not None}
+        live.keep_epochs(engine, served.dataset.id, kept)
+
+    def _refuse(self, engine: Engine, served: Served, promotion: Promotion, error: Exception) -> None:
+        """What is damaged stays so until something else is promoted; the version before answers in its place."""
         log.error("version %d of dataset %s cannot be served", promotion.version, served.name, exc_info=error)
         self._epochs[served.dataset.id] = promotion.id
-        served.problem = f"Version {promotion.version} was promoted but cannot be served; promote another one."
+        if served.champion is None:
+            champion = self._before(engine, served, promotion)
+            if champion is not None:
+                self._writer.install(served, champion).result(timeout=INSTALLED_WITHIN)
+        after = "promote another one"
+        if served.champion is not None:
+            served.champion.standing_in = True
+            after = f"version {served.champion.version} answers; promote another one"
+        served.problem = f"Version {promotion.version} was promoted but cannot be served; {after}."
+
+    def _before(self, engine: Engine, served: Served, promotion: Promotion) -> Champion | None:
+        """The newest other version that served and can be built."""
+        tried = {promotion.version}
+        for row in reversed(models.promotions(engine, served.dataset.id)):
+            if row.event == "refused" or row.version in tried:
+                continue
+            tried.add(row.version)
+            try:
+                return restoring.build(engine, served.dataset, row)[0]
+            except StoreUnavailable:
+                raise
+            except Exception:
+                log.exception("version %d of dataset %s cannot be served either", row.version, served.name)
+        return None
+
+    def _follow(self, engine: Engine, served: Served) -> None:
+        """Keep the version before at the log's end, for a roll-back and for answers that the champion cannot give."""
+        if served.dataset.id not in self._looked:
+            self._looked.add(served.dataset.id)
+            promotion = models.served(engine, served.dataset.id)
+            if served.previous is None and served.champion is not None and promotion is not None:
+                before = self._before(engine, served, promotion)
+                served.previous = before if before is not served.champion else None
+        if served.previous is None:
+            return
+        folding.catch_up(engine, served.previous)
+        if (
+            served.previous.states.dirty
+            and time.monotonic() - self._written.get(served.dataset.id, 0.0) > self._snapshot_every
+        ):
+            self._written[served.dataset.id] = time.monotonic()
+            one = Pass(served.previous)
+            while not self._stopping.is_set() and one.step(engine):
+                pass

@@ -25,6 +25,7 @@ from service import folding
 from service.arrivals import Arrivals
 from service.champion import Champion
 from service.datasets import Served
+from service.folding import Folded
 from service.idempotency import Keyed
 from service.metrics import Metrics
 from service.outcomes import Key, Outcome, judge
@@ -101,6 +102,15 @@ class Writer(threading.Thread):
         """Queue a champion to be brought up to the log's end and then to answer; from any thread."""
         return self.ask(lambda: self._install(served, champion))
 
+    def adopt(self, served: Served, champion: Champion, folded: Folded) -> "Installed[None]":
+        """Queue states that were folded elsewhere; of a champion that no longer answers they are let go."""
+
+        def action() -> None:
+            if served.champion is champion:
+                folding.adopt(self._engine, champion, folded)
+
+        return self.ask(action)
+
     def ask(self, action: Callable[[], None]) -> "Installed[None]":
         """Queue something to be done between two batches; from any thread."""
         done: Installed[None] = Installed()
@@ -174,7 +184,10 @@ class Writer(threading.Thread):
     def _install(self, served: Served, champion: Champion) -> None:
         self._passes = [one for one in self._passes if one.champion is not served.champion]
         self._metrics.replayed("promotion", folding.catch_up(self._engine, champion))
-        served.champion, served.problem = champion, None
+        before = served.champion
+        served.champion, served.problem = champion, None  # from here on it answers
+        if before is not None and before.digest != champion.digest:
+            served.previous = before
 
     # --- one batch --------------------------------------------------------------------------------------------------
 

@@ -103,14 +103,29 @@ class World:
         """
         artifact = bundles.to_bytes(bundle)
         version = models.add_model(self.engine, dataset.id, bundle.config.kind, bundle.digest, {"mase": 0.9}, artifact)
+        blobs = self.contexts(dataset, bundle, panel)
+        log_seq = live.last_seq(self.engine, dataset.id) if log_seq is None else log_seq
+        return models.decide(self.engine, dataset.id, version, "promoted", {}, blobs, log_seq).id
+
+    def roll_back(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> int:
+        """Serve the newest version with this digest again; contexts that hold nothing of the log. Returns the epoch."""
+        known = [row.version for row in models.models(self.engine, dataset.id) if row.digest == bundle.digest]
+        blobs = self.contexts(dataset, bundle, panel)
+        return models.decide(self.engine, dataset.id, known[-1], "rolled_back", {}, blobs, 0).id
+
+    def contexts(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> list[bytes]:
+        """What a promotion hands the service to start from."""
         arrays = {
             "series": np.array([self.number(dataset, one) for one in panel.ids], np.int64),
             "values": panel.tail_matrix(bundle.config.context),
             "origin": panel.last,
         }
-        blob = pack(arrays, {"fingerprint": bundle.fingerprint})
-        log_seq = live.last_seq(self.engine, dataset.id) if log_seq is None else log_seq
-        return models.decide(self.engine, dataset.id, version, "promoted", {}, [blob], log_seq).id
+        return [pack(arrays, {"fingerprint": bundle.fingerprint})]
+
+    @staticmethod
+    def step(after_start: int) -> int:
+        """The grid step so many after START."""
+        return START // FIVE + after_start
 
     def logged(self, dataset: Dataset, unique_id: str) -> list[tuple[int, float]]:
         """(step after START, value) of every row of the log, oldest first."""

@@ -38,8 +38,11 @@ async def forecast(request: Request) -> Response:
         query.check(reading.champion.config)
         return Response(status_code=304, headers=headers)
     began = time.perf_counter()
-    body, fallback = answers.forecast(reading, query)
-    runtime.metrics.forecast_took(reading.champion.config.kind, time.perf_counter() - began, fallback)
+    body, found = answers.forecast(reading, query)
+    runtime.metrics.forecast_took(found.champion.config.kind, time.perf_counter() - began, found.stand_in)
+    headers["ETag"] = answers.etag(reading, query, found)
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
     return answer(body, headers=headers)
 
 
