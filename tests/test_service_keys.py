@@ -337,3 +337,9 @@ def test_the_openapi_document_says_which_scope_each_operation_needs(client):
             right = auth.right_of(route)
             if operation := paths.get(route.path_format, {}).get(method.lower()):
                 assert operation["security"] == ([{"key": [right]}] if right else [])
+
+
+def test_no_handler_looks_series_up_past_the_callers_key(root):
+    routers = list((root / "service" / "routers").glob("*.py"))
+    assert len(routers) > 5
+    assert [path.name for path in routers if ".directory" in path.read_text()] == []

@@ -66,7 +66,7 @@ def test_no_request_that_the_document_suggests_makes_an_internal_error(client, o
 
 
 def test_every_operation_of_the_document_is_asked():
-    assert {f"{method.upper()} {path}" for path, ways in DOCUMENT.raw_schema["paths"].items() for method in ways} == set(
-        OPERATIONS
-    )
+    assert {
+        f"{method.upper()} {path}" for path, ways in DOCUMENT.raw_schema["paths"].items() for method in ways
+    } == set(OPERATIONS)
     assert len(WAYS) > len(OPERATIONS) >= 12
