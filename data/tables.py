@@ -164,6 +164,17 @@ idempotency = Table(  # answers that may be asked for again, until they lapse
     Column("created_at", BigInteger, nullable=False, index=True),
 )
 
+scores = Table(  # what a promoted model's forecasts were worth, summed up since its promotion: one row an hour
+    "scores",
+    metadata,
+    Column("dataset_id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("totals", Text, nullable=False),
+)
+
 
 def now() -> int:
     """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""

@@ -254,7 +254,7 @@ class Roller:
         rows = np.flatnonzero((state.age == half) & (half > 0))
         if rows.size:
             newer = self._levels_first(self._core, state.take(rows))[:, median, : self.config.horizon - half]
-            ledger.compare(own[rows], state.vintage[rows, median, half:], newer)
+            ledger.compare(own[rows], state.vintage[rows, median, half:], newer.astype(np.float32))
 
     def _issue(self, state: RollingState) -> None:
         """Open a new vintage in rows that the model itself answers for."""

@@ -17,9 +17,10 @@ vintage the model looks ahead once more, and for the targets that both forecasts
 say how far the forecast of one target moved within half a horizon: its stability, filed under the older step.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -104,8 +105,8 @@ class Ledger:
         self.sums[rows, at.bucket[step], :TARGETS] += added
 
     def compare(self, rows: np.ndarray, older: np.ndarray, newer: np.ndarray) -> None:
-        """Medians (k, T) of two forecasts of the same T targets, the last T of the older one's horizon."""
-        moved = np.abs(newer - older)
+        """Medians (k, T) float32 of two forecasts of the same T targets, the last T of the older one's horizon."""
+        moved = np.abs(newer - older, dtype=np.float64)
         whole = np.isfinite(moved).all(1)
         bucket = self.at.bucket[-moved.shape[1] :]
         own, first, count = np.unique(bucket, return_index=True, return_counts=True)
@@ -143,18 +144,34 @@ class Totals:
     def plus(self, other: "Totals") -> "Totals":
         return Totals(self.raw + other.raw, self.scaled + other.scaled)
 
+    def minus(self, earlier: "Totals") -> "Totals":
+        """What was settled since then."""
+        return Totals(self.raw - earlier.raw, self.scaled - earlier.scaled)
 
-def report(totals: Totals, config: ModelConfig) -> dict[str, object]:
-    """Every measure over all steps, and `by_horizon` for each bucket; None where nothing is known.
+    def to_dict(self) -> dict[str, list[list[float]]]:
+        return {"raw": self.raw.tolist(), "scaled": self.scaled.tolist()}
 
-    MASE, skill and stability are means over targets of errors in MASE units. mae, pinball in data units.
+    @classmethod
+    def from_dict(cls, values: Mapping[str, list[list[float]]]) -> "Totals":
+        return cls(np.array(values["raw"]), np.array(values["scaled"]))
+
+
+def bucket_steps(config: ModelConfig) -> list[tuple[int, int]]:
+    """First and last horizon step, counted from 1, of each bucket."""
+    steps = [np.flatnonzero(config.bucket_of_step() == bucket) + 1 for bucket in range(config.buckets)]
+    return [(int(own[0]), int(own[-1])) for own in steps]
+
+
+def report(totals: Totals, steps: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Every measure over all steps, and `by_horizon` for each bucket of `steps`; None where nothing is known.
+
+    `mae` and `pinball` are in data units; `mase`, `skill` and `stability` are means over targets in MASE units, of the
+    series that have them; `wql` is in shares of the values' own size.
     """
-    lines = []
-    bucket_of = config.bucket_of_step()
-    for bucket in range(config.buckets):
-        first, last = np.flatnonzero(bucket_of == bucket)[[0, -1]] + 1
-        steps = {"first_step": int(first), "last_step": int(last)}
-        lines.append(steps | measures(totals.raw[bucket], totals.scaled[bucket]))
+    lines = [
+        {"first_step": first, "last_step": last, **measures(raw, scaled)}
+        for (first, last), raw, scaled in zip(steps, totals.raw, totals.scaled, strict=True)
+    ]
     return {**measures(totals.raw.sum(0), totals.scaled.sum(0)), "by_horizon": lines}
 
 

@@ -17,12 +17,13 @@ from data.settings import Settings, load_settings
 from service import auth, errors, openapi, scopes
 from service.auth import Door
 from service.guard import BODY_SECONDS, Guard
-from service.routers import docs, forecasts, health, models, observations, series
+from service.routers import docs, forecasts, health, models, observations, scores, series
 from service.runtime import Runtime
 
 DESCRIPTION = "Forecasts that read a series once and then roll forward with every observation."
 INTERFACE = "1"  # version of paths and bodies; the build's own is told under /version, to who may read
-ROUTERS = (observations, forecasts, series, models, health, docs)  # `/v1/series/{id}` takes what those before leave
+# `/v1/series/{id}` takes what those before leave
+ROUTERS = (observations, forecasts, scores, series, models, health, docs)
 
 
 def create_app(settings: Settings | None = None, clock: Callable[[], int] = tables.now) -> FastAPI:

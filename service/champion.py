@@ -10,6 +10,7 @@ import numpy as np
 from data.calendars import Grid, format_all
 from forecasting.config import ModelConfig
 from forecasting.rolling import Roller
+from forecasting.settling import Totals
 from service.checkpoints import Checkpoints
 from service.contexts import Contexts
 from service.states import States
@@ -33,6 +34,8 @@ class Champion:
     states: States
     seq: int
     checkpoints: Checkpoints
+    decided_at: int  # microseconds since 1970 UTC: when it was promoted
+    day_ago: Totals | None = None  # what the scores were then; None where the promotion is younger
     owed: set[int] = field(default_factory=set)  # series to be folded anew in the background, stale until then
     standing_in: bool = False  # it answers because what was promoted after it cannot be served
     stamps: Callable[[int, int], Sequence[str] | Sequence[int]] = field(init=False)

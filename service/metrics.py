@@ -1,15 +1,23 @@
 """What Prometheus reads. No series id is ever a label; routes are labelled by their template."""
 
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
+from forecasting import settling
+from service.champion import Champion
 from service.datasets import Served
 from service.outcomes import Outcome
+from service.scoreboard import last_day
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
+SCORES = (
+    ("mase", "error_mase", "Mean |error| of the last day in MASE units."),
+    ("skill", "skill_ratio", "1 - MASE / MASE of the naive rival, over the last day."),
+    ("stability", "stability_ratio", "Mean change of one target's forecast within half a horizon, in MASE units."),
+)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which no dashboard of ours reads
 
@@ -61,6 +69,16 @@ class Metrics:
         self._model = Gauge(
             "rollcast_model_info", "1 for the model that answers.", ("name", "version", "alias"), registry=registry
         )
+        self._coverage = Gauge(
+            "rollcast_interval_coverage_ratio",
+            "Share of the last day's values inside the interval that was forecast for them.",
+            ("model", "level", "horizon_bucket"),
+            registry=registry,
+        )
+        self._scores = {
+            measure: Gauge(f"rollcast_forecast_{name}", text, ("model", "horizon_bucket"), registry=registry)
+            for measure, name, text in SCORES
+        }
         for outcome in Outcome:
             self._observations.labels(outcome)
 
@@ -99,4 +117,19 @@ class Metrics:
         self._model.clear()
         for name, champion in champions.items():
             self._model.labels(name, str(champion.version), "champion").set(1)
+        self._score(champions)
         return generate_latest(self.registry)
+
+    def _score(self, champions: Mapping[str, Champion]) -> None:
+        """What the last day's forecasts were worth, as far as it is known."""
+        for gauge in (self._coverage, *self._scores.values()):
+            gauge.clear()
+        for name, champion in champions.items():
+            for line in settling.report(last_day(champion), settling.bucket_steps(champion.config))["by_horizon"]:
+                bucket = f"{line['first_step']}-{line['last_step']}"
+                for level in ("80", "95"):
+                    if line["n"]:
+                        self._coverage.labels(name, level, bucket).set(line[f"coverage_{level}"])
+                for measure, gauge in self._scores.items():
+                    if line[measure] is not None:
+                        gauge.labels(name, bucket).set(line[measure])

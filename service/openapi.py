@@ -41,6 +41,7 @@ def parameter(
 
 UNIQUE_ID = parameter("unique_id", "The series' id", {"type": "string"}, "path", "machine_temperature")
 DATASET = parameter("dataset", "Needed only where several datasets have this id", {"type": "string"})
+ONE_DATASET = parameter("dataset", "Only this dataset", {"type": "string"})
 HORIZON = parameter("horizon", "Steps ahead; the trained horizon unless given", {"type": "integer", "minimum": 1})
 LEVEL = parameter(
     "level", "Central intervals in per cent, such as 80,95; not together with quantiles", {"type": "string"}

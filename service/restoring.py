@@ -8,9 +8,10 @@ from data.catalogue import Dataset
 from data.errors import DamagedArtifact
 from data.live import Log
 from data.models import Promotion
+from data.tables import now
 from forecasting import bundle
 from forecasting.rolling import Roller
-from service import folding, snapshots
+from service import folding, scoreboard, snapshots
 from service.champion import Champion
 from service.checkpoints import Checkpoints
 from service.contexts import Contexts
@@ -36,6 +37,7 @@ def build(engine: Engine, dataset: Dataset, promotion: Promotion) -> tuple[Champ
     if restored is not None and restored.stale.any():
         folding.rebuild(engine, champion, np.sort(restored.series[restored.stale]))
     champion.seq = int(past.seq[-1]) if len(past.seq) else after
+    scoreboard.look_back(engine, champion, now())
     return champion, len(rows.seq)
 
 
@@ -69,6 +71,7 @@ def _anchored(engine: Engine, dataset: Dataset, promotion: Promotion) -> Champio
         states,
         anchor_seq,
         checkpoints,
+        promotion.decided_at,
     )
 
 

@@ -248,6 +248,63 @@ class Models(Strict):
     models: list[RegisteredModel]
 
 
+class Measures(Strict):
+    """What forecasts were worth. null: nothing to tell it from yet."""
+
+    n: Annotated[int, Field(description="settled targets: values that a forecast of the model had aimed at")]
+    mae: Annotated[float | None, Field(description="mean |error| of the median, in data units")]
+    mase: Annotated[float | None, Field(description="mean |error| in units of the series' own seasonal change")]
+    pinball: Annotated[float | None, Field(description="mean pinball loss over the levels 0.1 … 0.9, in data units")]
+    wql: Annotated[float | None, Field(description="weighted quantile loss: twice the pinball, over mean |value|")]
+    coverage_80: Annotated[float | None, Field(description="share of values inside the 80 % interval")]
+    coverage_95: float | None
+    skill: Annotated[float | None, Field(description="1 - MASE / MASE of `rival` from the same origins")]
+    stability: Annotated[
+        float | None,
+        Field(description="mean |change| of one target's median within half a horizon, in MASE units; 0: none moved"),
+    ]
+
+
+class BucketMeasures(Measures):
+    """The same for some horizon steps."""
+
+    first_step: int
+    last_step: int
+
+
+class HorizonMeasures(Measures):
+    """Over all horizon steps, and by bucket."""
+
+    by_horizon: list[BucketMeasures]
+
+
+class SeriesScores(HorizonMeasures):
+    """What the forecasts of one series were worth, since the model was promoted."""
+
+    dataset: str
+    unique_id: Unique
+    model: Model
+    since: Annotated[str, Field(description="the promotion; values after it count")]
+    rival: Literal["seasonal_naive", "naive"]
+    sequence: Annotated[int, Field(description="position of the log that this takes in")]
+
+
+class DatasetScores(HorizonMeasures):
+    """What the forecasts of one promoted model were worth, over all series of its dataset."""
+
+    dataset: str
+    model: Model
+    status: Literal["champion", "previous"]
+    since: str
+    rival: Literal["seasonal_naive", "naive"]
+    sequence: int
+    last_day: Annotated[HorizonMeasures | None, Field(description="of about 24 hours; the champion's alone")]
+
+
+class Scores(Strict):
+    scores: list[DatasetScores]
+
+
 class DatasetHealth(Strict):
     """What answers for one dataset."""
 

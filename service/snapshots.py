@@ -16,6 +16,7 @@ from data import live
 from data.errors import DamagedArtifact
 from forecasting.packing import pack, unpack
 from forecasting.rolling import RollingState
+from service import scoreboard
 from service.champion import Champion
 from service.checkpoints import LAYOUT, OWN, shards_of
 
@@ -37,6 +38,7 @@ class Pass:
         """Write one shard, or the marker when none is left. Returns whether there is more to do."""
         if not self._pending:
             _put(engine, self.champion, MARKER, self._complete, {"none": np.zeros(0)})
+            scoreboard.write_down(engine, self.champion)
             return False
         _put_shard(engine, self.champion, self._pending.pop())
         return True

@@ -12,6 +12,7 @@ from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as Installed
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from sqlalchemy import Connection, Engine
@@ -21,7 +22,7 @@ from data.errors import RollcastError, StoreUnavailable
 from data.idempotency import Kept
 from data.live import Log, Observation
 from data.tables import now
-from service import folding
+from service import folding, scoreboard
 from service.arrivals import Arrivals
 from service.champion import Champion
 from service.datasets import Served
@@ -186,6 +187,8 @@ class Writer(threading.Thread):
         self._metrics.replayed("promotion", folding.catch_up(self._engine, champion))
         before = served.champion
         served.champion, served.problem = champion, None  # from here on it answers
+        if before is not None:
+            self._guarded(partial(scoreboard.write_down, self._engine, before))
         if before is not None and before.digest != champion.digest:
             served.previous = before
 

@@ -9,7 +9,7 @@ from forecasting.backtest import baseline
 from forecasting.config import NETWORKS
 from forecasting.panel import Panel
 from forecasting.rolling import Roller, RollingState
-from forecasting.settling import SUMS, Ledger, Totals, measures, report, rival_name, unit
+from forecasting.settling import SUMS, Ledger, Totals, bucket_steps, measures, report, rival_name, unit
 from tests.forecasting_kit import roller_of, wave
 
 ONE = np.zeros(1, int)
@@ -38,7 +38,9 @@ def column(ledger: Ledger, name: str) -> list[float]:
 def test_a_perfect_forecaster_scores_zero_at_every_step() -> None:
     season = [0.1, 20.3, -7.7]
     roller, state = rolled("seasonal_naive", season * 20, 3, 6)
-    found = report(Totals.of(fold(roller, state, 60, season * 20).sums, unit(state.ring, 3)), roller.config)
+    found = report(
+        Totals.of(fold(roller, state, 60, season * 20).sums, unit(state.ring, 3)), bucket_steps(roller.config)
+    )
     assert [line["n"] for line in found["by_horizon"]] == [10] * 6
     for line in (found, *found["by_horizon"]):
         assert (line["mae"], line["pinball"], line["wql"]) == (0, 0, 0)
@@ -54,7 +56,7 @@ def test_a_naive_forecast_of_a_ramp_errs_by_its_horizon_and_moves_by_half_of_it(
     assert column(ledger, "size") == [40 + 44, 41 + 45, 42 + 46, 43 + 47]
     assert column(ledger, "compared") == [0, 0, 2, 2]  # issued again at 41 and at 45, with two steps still ahead
     assert column(ledger, "moved") == [0, 0, 4, 4]
-    found = report(Totals.of(ledger.sums, np.array([2.0])), roller.config)
+    found = report(Totals.of(ledger.sums, np.array([2.0])), bucket_steps(roller.config))
     assert [line["mae"] for line in found["by_horizon"]] == [1, 2, 3, 4]
     assert [line["mase"] for line in found["by_horizon"]] == [0.5, 1, 1.5, 2]
     assert [line["stability"] for line in found["by_horizon"]] == [None, None, 1, 1]
@@ -82,7 +84,9 @@ def test_the_rival_repeats_the_season_before_the_vintage_s_origin() -> None:
     ledger = fold(roller, state, 60, [1, 2, 3, 1])
     assert column(ledger, "naive") == [0, 0, 0, 0]
     assert column(ledger, "absolute") == [2, 1, 0, 2]  # the naive one stays at 3
-    assert report(Totals.of(ledger.sums, np.ones(1)), roller.config)["skill"] is None  # nothing to be better than
+    assert (
+        report(Totals.of(ledger.sums, np.ones(1)), bucket_steps(roller.config))["skill"] is None
+    )  # nothing to be better than
 
 
 def test_a_season_beyond_the_window_leaves_the_naive_as_rival() -> None:

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import live, models, tables
+from data import live, models, scores, tables
 from data.live import Log, Observation
+from data.scores import HOUR
 from forecasting.settling import SUMS
 from service import checkpoints, folding, restoring
 from service.snapshots import Pass
@@ -79,6 +80,78 @@ def test_a_restart_goes_on_with_the_sums_that_it_had(world):
         for one in IDS:
             for name, line in sums(served(client, one)).items():
                 assert line == pytest.approx(before[one][name], abs=1e-4), name
+
+
+def flat(client, n: int) -> None:
+    """n values of series a that repeat its last one, which is what the naive method forecasts."""
+    last = float(PANEL.values[PANEL.offsets[1] - 1])
+    client.post("/v1/observations", json=rows("a", [last] * n))
+
+
+def test_scores_of_a_series_over_http(world):
+    with world.serving() as client:
+        flat(client, 7)
+        body = client.get("/v1/series/a/scores").json()
+        assert (body["n"], body["mae"], body["coverage_80"]) == (7, 0, 1)
+        assert (body["rival"], body["model"]["version"], body["sequence"]) == ("seasonal_naive", 1, 7)
+        assert body["skill"] == 1  # the season that is repeated goes on swinging
+        assert [line["n"] for line in body["by_horizon"]] == [2, 1, 1, 1, 1, 1]
+        assert [line["first_step"] for line in body["by_horizon"]] == [1, 2, 3, 4, 5, 6]
+        assert body["by_horizon"][5]["stability"] == 0
+        untouched = client.get("/v1/series/b/scores").json()
+        assert (untouched["n"], untouched["mae"], untouched["skill"]) == (0, None, None)
+        assert client.get("/v1/series/nobody/scores").status_code == 404
+
+
+def test_scores_of_a_dataset_name_each_version_that_answered(world):
+    dataset = world.ingest("sensors")
+    with world.serving() as client:
+        flat(client, 5)
+        world.promote(dataset, baseline(PANEL), PANEL)
+        until(lambda: client.get("/v1/series/a").json()["model"]["version"] == 2)
+        client.post("/v1/observations", json=rows("b", [1.0]))
+        now, then = client.get("/v1/scores", params={"dataset": "sensors"}).json()["scores"]
+        assert [(one["model"]["version"], one["status"], one["n"]) for one in (now, then)] == [
+            (2, "champion", 1),
+            (1, "previous", 5),
+        ]
+        assert (then["mae"], then["skill"], now["last_day"]["n"]) == (0, 1, 1)
+        assert then["since"] <= now["since"]
+        assert client.get("/v1/scores", params={"dataset": "nothing"}).status_code == 404
+    with world.serving() as client:  # nothing of it is lost with the process
+        assert [one["n"] for one in client.get("/v1/scores").json()["scores"]] == [1, 5]
+
+
+def test_a_dataset_without_a_model_has_no_scores(tmp_path):
+    world = World.at(tmp_path)
+    world.ingest("sensors", "a")
+    with world.serving() as client:
+        assert client.get("/v1/scores").json() == {"scores": []}
+        assert client.get("/v1/series/a/scores").status_code == 409
+
+
+def test_the_last_day_is_what_was_settled_since_the_sums_of_a_day_ago(world):
+    with world.serving() as client:
+        flat(client, 4)
+    (written,) = scores.latest(world.engine, world.ingest("sensors").id)
+    scores.put(world.engine, written._replace(at=written.at - 25 * HOUR))
+    with world.serving() as client:
+        client.post("/v1/observations", json=rows("a", [3.0, 3.0], first=4))
+        (line,) = client.get("/v1/scores").json()["scores"]
+        assert (line["n"], line["last_day"]["n"]) == (6, 2)
+
+
+def test_metrics_tell_the_last_day_by_horizon_and_never_by_series(world):
+    with world.serving() as client:
+        flat(client, 6)
+        page = client.get("/metrics").text
+    assert 'rollcast_interval_coverage_ratio{horizon_bucket="1-1",level="80",model="sensors"} 1.0' in page
+    assert 'rollcast_interval_coverage_ratio{horizon_bucket="6-6",level="95",model="sensors"} 1.0' in page
+    assert 'rollcast_forecast_error_mase{horizon_bucket="2-2",model="sensors"} 0.0' in page
+    assert 'rollcast_forecast_skill_ratio{horizon_bucket="3-3",model="sensors"} 1.0' in page
+    assert 'rollcast_forecast_stability_ratio{horizon_bucket="4-4",model="sensors"} 0.0' in page
+    assert 'stability_ratio{horizon_bucket="1-1"' not in page  # no second forecast aimed that near
+    assert '"a"' not in page
 
 
 actions = st.lists(

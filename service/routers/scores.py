@@ -1,0 +1,50 @@
+"""What forecasts were worth, settled value by value as these came."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from service import openapi, schemas, scoreboard
+from service.auth import needs, seen_by
+from service.dependencies import answer, runtime_of, target_of
+from service.errors import Fault, Problem
+from service.queries import dataset_query
+
+router = APIRouter(tags=["scores"])
+
+
+@router.get(
+    "/v1/scores",
+    response_model=schemas.Scores,
+    responses=openapi.problems(404, 422, 503),
+    openapi_extra={"parameters": [openapi.ONE_DATASET]},
+)
+@needs("read")
+async def read_scores(request: Request) -> Response:
+    """Every dataset's models that ever answered, each with its own scores since it was promoted."""
+    runtime = runtime_of(request)
+    wanted = dataset_query(request.scope["query_string"])
+    datasets = [one for one in seen_by(request, runtime).datasets.values() if wanted in (None, one.name)]
+    if wanted is not None and not datasets:
+        raise Problem(
+            404, "unknown_dataset", "There is no such dataset.", [Fault("/query/dataset", "is not a dataset")]
+        )
+    engine = runtime.engine()
+    lines = await run_in_threadpool(lambda: [line for one in datasets for line in scoreboard.of_dataset(engine, one)])
+    return answer({"scores": lines})
+
+
+@router.get(
+    "/v1/series/{unique_id:path}/scores",
+    response_model=schemas.SeriesScores,
+    responses=openapi.problems(404, 409, 422, 503),
+    openapi_extra={"parameters": [openapi.UNIQUE_ID, openapi.DATASET]},
+)
+@needs("read")
+async def read_series_scores(request: Request) -> Response:
+    """One series' scores under the model that answers for it, since that was promoted."""
+    runtime = runtime_of(request)
+    target = target_of(request, runtime, dataset_query(request.scope["query_string"]))
+    champion = target.served.champion
+    if champion is None:
+        raise Problem(409, "no_model", "No model is promoted for this dataset yet; `rollcast promote` does it.")
+    return answer(scoreboard.of_series(target, champion))
