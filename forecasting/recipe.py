@@ -12,11 +12,20 @@ class Recipe:
     """The choices of a training."""
 
     lanes: int = 96  # series read side by side in one step
-    few: int = 24  # series below which a third of the lanes do, for more steps
+    few: int = 24  # series below which a third of the lanes do, for more steps, and the careful rate is taken
     mixed: float = 0.25  # share of lanes that are mixed with another series, see `augmentation`
     keep: float = 0.25  # share of anchors, drawn at each step, that the loss reads
     rate: float = 4e-3  # the highest learning rate
+    careful: float = 1e-3  # the same for few series, which a network soon knows by heart
     members: int = 3  # of an ensemble of recurrent networks
+
+    def lanes_for(self, series: int) -> int:
+        """Lanes of all processes together."""
+        return self.lanes if series >= self.few else max(1, self.lanes // 3)
+
+    def rate_for(self, series: int) -> float:
+        """The highest learning rate for so many series."""
+        return self.rate if series >= self.few else self.careful
 
 
 RECIPE = Recipe()

@@ -2,7 +2,8 @@
 
 *choose* trains one network on what lies before the tail, measures the averaged weights on the tail as it goes, and
 gives the number of steps, calibration and validation scores. *refit* trains every member of the ensemble anew on all of
-the panel for that number of steps, from a seed of its own: what one was seen to do, the mean of several does no worse.
+the panel for that number of steps, its learning rate falling over just these, from a seed of its own: what one was seen
+to do, the mean of several does no worse.
 Given `steps`, data and seed, the weights come out the same to the bit on one machine; given minutes, the pace of the
 first steps is measured and the number of steps that fits is recorded; should the machine turn slower, the clock ends
 the choosing early and the manifest says so.
@@ -152,7 +153,7 @@ def _fit(run: "_Run", panel: Panel, past: Panel, tail: np.ndarray, choice: Choic
     made = {"steps": steps, "chosen_steps": best.step, "seed": spec.seed, "seconds": seconds, "trust": share.tolist()}
     made["rule"] = list(choice.reasons)
     made["cut_by_clock"] = clock.rang
-    made |= {"processes": run.team.size, "lanes": run.team.size * run.team.share_of(_lanes(panel, spec.recipe))}
+    made |= {"processes": run.team.size, "lanes": run.team.size * run.team.share_of(spec.recipe.lanes_for(len(panel)))}
     bundle = replace(bundle, calibration=chooser.calibration, manifest=made)
     return Fitted(bundle, steps, best.step, validation, rolled, seconds)
 
@@ -208,13 +209,8 @@ def lanes(panel: Panel, config: ModelConfig, seed: int, team: Team = ALONE, reci
     """The stream of chunks that a stage trains on: this process's share of the lanes, which no other one walks."""
     recipe = recipe or RECIPE
     return Lanes(
-        panel, config, team.share_of(_lanes(panel, recipe)), chunk_length(panel), team.seed(seed), recipe.mixed
+        panel, config, team.share_of(recipe.lanes_for(len(panel))), chunk_length(panel), team.seed(seed), recipe.mixed
     )
-
-
-def _lanes(panel: Panel, recipe: Recipe) -> int:
-    """Lanes of all processes together, but for rounding."""
-    return recipe.lanes if len(panel) >= recipe.few else max(1, recipe.lanes // 3)
 
 
 def precision(device: torch.device = ALONE.device) -> Literal["bf16-mixed", "32-true"]:
@@ -282,7 +278,7 @@ class _Run:
         member: int = 0,
         left: int = 1,
     ) -> ForecastModule:
-        """Train on `panel` up to step `stop` of the schedule. The module comes back with averaged weights.
+        """Train on `panel` for `stop` steps; by the last one the learning rate has fallen. Weights come back averaged.
 
         `left` trainings of this length are still expected, this one among them.
         """
@@ -290,7 +286,7 @@ class _Run:
         seed = self.spec.seed + SEEDS_APART * member
         torch.manual_seed(seed)
         recipe = self.spec.recipe
-        module = ForecastModule(self.config, self.steps, recipe.rate, recipe.keep)
+        module = ForecastModule(self.config, stop, recipe.rate_for(len(panel)), recipe.keep)
         module.lanes = lanes(panel, self.config, seed, self.team, recipe)
         folder = self.run_dir / name if self.run_dir else None
         last = folder / "last.ckpt" if folder else None
