@@ -25,6 +25,25 @@ FORECAST = {
     "intervals": {"80": {"lower": [96.49, 96.44], "upper": [98.67, 98.72]}},
     **TRUST,
 }
+MEASURES = {
+    "n": 24,
+    "mae": 0.92,
+    "mase": 1.15,
+    "pinball": 0.35,
+    "wql": 0.0074,
+    "coverage_80": 0.79,
+    "coverage_95": 0.96,
+    "skill": 0.08,
+    "stability": 0.41,
+}
+HORIZONS = {
+    **MEASURES,
+    "by_horizon": [
+        {"first_step": 1, "last_step": 2, **MEASURES, "n": 6, "stability": None},
+        {"first_step": 3, "last_step": 4, **MEASURES, "n": 6},
+    ],
+}
+SCORES = {"model": MODEL, "since": "2014-02-19T13:30:00Z", "rival": "naive", "sequence": 25, **HORIZONS}
 BODIES: dict[str, Any] = {  # by the name of their schema
     "Observed": {
         "received": 3,
@@ -75,6 +94,10 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         **TRUST,
     },
     "SeriesPage": {"series": [{**SERIES, **AT, **TRUST}], "total": 1, "next": None},
+    "Scores": {
+        "scores": [{"dataset": "machine_temperature", "status": "champion", **SCORES, "last_day": HORIZONS}],
+    },
+    "SeriesScores": {**SERIES, **SCORES},
     "Models": {
         "models": [
             {
