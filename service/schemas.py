@@ -298,7 +298,9 @@ class DatasetScores(HorizonMeasures):
     since: str
     rival: Literal["seasonal_naive", "naive"]
     sequence: int
-    last_day: Annotated[HorizonMeasures | None, Field(description="of about 24 hours; the champion's alone")]
+    last_day: Annotated[
+        HorizonMeasures | None, Field(description="of about 24 hours; null once the states are given up")
+    ]
 
 
 class Scores(Strict):

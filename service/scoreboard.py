@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from data import models, scores
+from data.models import ModelRow, Promotion
 from data.scores import HOUR, Tally
 from data.tables import now
 from forecasting import settling
@@ -52,43 +53,43 @@ def of_series(target: Target, champion: Champion) -> dict[str, Any]:
 
 
 def of_dataset(engine: Engine, served: Served) -> list[dict[str, Any]]:
-    """The scores of every promotion that had some, that of the model which answers first. Reads the store."""
-    champion = served.champion
-    lines = [_answering(served, champion)] if champion else []
-    written = [
-        tally for tally in scores.latest(engine, served.dataset.id) if not champion or tally.epoch != champion.epoch
-    ]
-    if not written:
-        return lines
+    """The scores of every promotion that had some: what answers, the version before, older ones. Reads the store."""
+    rolling = [one for one in (served.champion, served.previous) if one is not None]
+    lines = [_rolling(served, one, "previous" if i else "champion") for i, one in enumerate(rolling)]
+    written = {tally.epoch: tally for tally in scores.latest(engine, served.dataset.id)}
+    for one in rolling:
+        written.pop(one.epoch, None)
     decided = {promotion.id: promotion for promotion in models.promotions(engine, served.dataset.id)}
     known = {row.version: row for row in models.models(engine, served.dataset.id)}
-    for tally in written:
-        promotion = decided[tally.epoch]
-        row = known[promotion.version]
-        lines.append(
-            {
-                "dataset": served.name,
-                "model": {"kind": row.kind, "version": row.version, "digest": row.digest},
-                "status": "previous",
-                "since": _instant(promotion.decided_at),
-                "rival": tally.totals["rival"],
-                "sequence": tally.seq,
-                **settling.report(Totals.from_dict(tally.totals), tally.totals["steps"]),
-                "last_day": None,
-            }
-        )
-    return lines
+    return lines + [
+        _written(served, tally, decided[tally.epoch], known[decided[tally.epoch].version]) for tally in written.values()
+    ]
 
 
-def _answering(served: Served, champion: Champion) -> dict[str, Any]:
+def _rolling(served: Served, champion: Champion, status: str) -> dict[str, Any]:
+    """A model whose states are in memory; the version before is scored on the same values as the one that answers."""
     steps = settling.bucket_steps(champion.config)
     return {
         "dataset": served.name,
-        "status": "champion",
+        "status": status,
         **_head(champion),
         "sequence": champion.seq,
         **settling.report(champion.states.totals, steps),
         "last_day": settling.report(last_day(champion), steps),
+    }
+
+
+def _written(served: Served, tally: Tally, promotion: Promotion, model: ModelRow) -> dict[str, Any]:
+    """A promotion that is over."""
+    return {
+        "dataset": served.name,
+        "status": "previous",
+        "model": {"kind": model.kind, "version": model.version, "digest": model.digest},
+        "since": _instant(promotion.decided_at),
+        "rival": tally.totals["rival"],
+        "sequence": tally.seq,
+        **settling.report(Totals.from_dict(tally.totals), tally.totals["steps"]),
+        "last_day": None,
     }
 
 

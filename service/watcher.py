@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from data import catalogue, live, models, tables
 from data.errors import RollcastError, StoreUnavailable
 from data.models import Promotion
-from service import folding, restoring
+from service import folding, restoring, scoreboard
 from service.champion import Champion
 from service.datasets import Directory, Served
 from service.metrics import Metrics
@@ -117,7 +117,7 @@ class Watcher(threading.Thread):
             if served.previous is not None and served.previous.digest == digest:
                 self._hand_over(engine, served, served.previous)  # at once; its new anchors follow below
             elif served.champion is not None and served.champion.digest != digest:
-                served.previous = None  # memory has room for two sets of states
+                self._give_up(engine, served)  # memory has room for two sets of states
             champion, replayed = restoring.build(engine, served.dataset, promotion)
         except StoreUnavailable:
             raise
@@ -129,6 +129,13 @@ class Watcher(threading.Thread):
         reason = "promotion" if self.ready.is_set() else "restart"
         self._metrics.restored(reason)
         self._metrics.replayed(reason, replayed)
+
+    @staticmethod
+    def _give_up(engine: Engine, served: Served) -> None:
+        """Let the version before go; what its forecasts were worth stays written down."""
+        if served.previous is not None:
+            scoreboard.write_down(engine, served.previous)
+        served.previous = None
 
     def _hand_over(self, engine: Engine, served: Served, champion: Champion) -> None:
         """Bring it near the log's end here, so that the writer has little left to do, and let it answer."""

@@ -187,10 +187,10 @@ class Writer(threading.Thread):
         self._metrics.replayed("promotion", folding.catch_up(self._engine, champion))
         before = served.champion
         served.champion, served.problem = champion, None  # from here on it answers
-        if before is not None:
-            self._guarded(partial(scoreboard.write_down, self._engine, before))
         if before is not None and before.digest != champion.digest:
             served.previous = before
+        if before is not None:
+            self._guarded(partial(scoreboard.write_down, self._engine, before))
 
     # --- one batch --------------------------------------------------------------------------------------------------
 

@@ -82,6 +82,10 @@ def test_a_restart_goes_on_with_the_sums_that_it_had(world):
                 assert line == pytest.approx(before[one][name], abs=1e-4), name
 
 
+def told(client) -> list[dict]:
+    return client.get("/v1/scores", params={"dataset": "sensors"}).json()["scores"]
+
+
 def flat(client, n: int) -> None:
     """n values of series a that repeat its last one, which is what the naive method forecasts."""
     last = float(PANEL.values[PANEL.offsets[1] - 1])
@@ -109,17 +113,21 @@ def test_scores_of_a_dataset_name_each_version_that_answered(world):
         flat(client, 5)
         world.promote(dataset, baseline(PANEL), PANEL)
         until(lambda: client.get("/v1/series/a").json()["model"]["version"] == 2)
-        client.post("/v1/observations", json=rows("b", [1.0]))
-        now, then = client.get("/v1/scores", params={"dataset": "sensors"}).json()["scores"]
+        now, then = told(client)
         assert [(one["model"]["version"], one["status"], one["n"]) for one in (now, then)] == [
-            (2, "champion", 1),
+            (2, "champion", 0),
             (1, "previous", 5),
         ]
-        assert (then["mae"], then["skill"], now["last_day"]["n"]) == (0, 1, 1)
+        assert (then["mae"], then["skill"]) == (0, 1)
         assert then["since"] <= now["since"]
+        client.post("/v1/observations", json=rows("b", [1.0]))  # the version before is scored on it as well
+        until(lambda: [(one["n"], one["last_day"]["n"]) for one in told(client)] == [(1, 1), (6, 6)])
         assert client.get("/v1/scores", params={"dataset": "nothing"}).status_code == 404
     with world.serving() as client:  # nothing of it is lost with the process
-        assert [one["n"] for one in client.get("/v1/scores").json()["scores"]] == [1, 5]
+        until(lambda: [one["n"] for one in told(client)] == [1, 6])
+        world.promote(dataset, baseline(PANEL, "drift"), PANEL)  # memory has room for two
+        until(lambda: [(one["model"]["version"], one["n"]) for one in told(client)] == [(3, 0), (2, 1), (1, 6)])
+        assert told(client)[2]["last_day"] is None
 
 
 def test_a_dataset_without_a_model_has_no_scores(tmp_path):
