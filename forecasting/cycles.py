@@ -15,6 +15,7 @@ from forecasting.scaling import fill
 
 REPEATS = 1.3  # r(L) of the typical series below which changes repeat; unrelated ones have √2
 SAME = 0.03  # difference of r that says nothing
+CLEARLY = 0.9  # share of its neighbours' r, a season away, below which a longer cycle's must lie
 LONGEST = 400  # lag that is looked for
 SERIES, VALUES, FEW = 128, 4_000, 120  # series looked at, of each the last values, and the fewest that say anything
 
@@ -22,7 +23,9 @@ SERIES, VALUES, FEW = 128, 4_000, 120  # series looked at, of each the last valu
 def longer_cycle(panel: Panel, season: int, horizon: int) -> int | None:
     """The lag above `season` and half the horizon at which changes of the panel's series repeat best, if they do.
 
-    Only lags that fit three times into the typical series are considered; known up to the panel's end.
+    Where there is a season, everything repeats after some rounds of it; only a lag that does so more clearly than those
+    a season before and after it is a cycle of its own. Only lags that fit three times into the typical series are
+    considered; known up to the panel's end.
     """
     chosen = panel.evenly(SERIES)
     span = max(1, horizon // 2)
@@ -32,8 +35,18 @@ def longer_cycle(panel: Panel, season: int, horizon: int) -> int | None:
     if not len(lags) or not curves:
         return None
     typical = _mean(np.minimum(np.stack(curves), 3.0))
-    best = int(np.flatnonzero(typical <= typical.min() + SAME)[0])  # not two rounds of it
-    return int(lags[best]) if typical[best] < REPEATS else None
+    own = np.where(_stands_out(typical, season), typical, np.inf)
+    best = int(np.flatnonzero(own <= own.min() + SAME)[0])  # not two rounds of it
+    return int(lags[best]) if own[best] < REPEATS else None
+
+
+def _stands_out(typical: np.ndarray, season: int) -> np.ndarray:
+    """Which lags repeat more clearly than those a season away: all of them where there is no season."""
+    if season == 1:
+        return np.ones(len(typical), bool)
+    before = np.concatenate([np.full(season, -np.inf), typical])[: len(typical)]  # a lag without one cannot tell
+    after = np.concatenate([typical, np.full(season, np.inf)])[season:]
+    return np.asarray(typical < CLEARLY * np.minimum(before, after))
 
 
 def _repetition(y: np.ndarray, span: int, lags: np.ndarray) -> np.ndarray:

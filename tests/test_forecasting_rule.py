@@ -32,6 +32,12 @@ def test_a_longer_cycle_is_found_through_a_slope_and_in_half_of_the_series() -> 
     assert longer_cycle(Panel.of(mixed), DAY, horizon=6) == WEEK
 
 
+def test_a_day_alone_has_no_longer_cycle_though_every_lag_near_it_repeats() -> None:
+    days = [50 + 3 * np.sin(np.arange(420) * 2 * np.pi / 24) + 0.3 * RNG.normal(size=420) for _ in range(3)]
+    assert longer_cycle(Panel.of(days), 24, horizon=24) is None
+    assert longer_cycle(Panel.of(days), 1, horizon=24) == 24
+
+
 def test_a_random_walk_and_a_series_too_short_have_no_longer_cycle() -> None:
     walks = [np.cumsum(RNG.normal(size=600)) for _ in range(6)]
     assert longer_cycle(Panel.of(walks), 1, horizon=5) is None
