@@ -15,6 +15,8 @@
     └── Unavailable          our own machinery cannot answer                 exit 1 · 503
         ├── DamagedArtifact
         └── StoreUnavailable
+            ├── StoreBroken
+            └── StoreTooNew
 
 Every message is one sentence: what, where, and what to do next. The values stand as attributes too.
 """
@@ -139,4 +141,12 @@ class DamagedArtifact(Unavailable):
 
 
 class StoreUnavailable(Unavailable):
-    """The live store cannot be reached, is locked for too long, or is newer than this program."""
+    """The live store cannot be reached, or is locked for too long."""
+
+
+class StoreBroken(StoreUnavailable):
+    """A write failed at the disk: what reached it is unknown, and this process writes nothing more."""
+
+
+class StoreTooNew(StoreUnavailable):
+    """The store's tables were made by a newer program."""

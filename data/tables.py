@@ -5,12 +5,14 @@ acknowledged rows when two copies of its library touch one file, and loses updat
 """
 
 import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     BigInteger,
@@ -37,11 +39,16 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from data.errors import InvalidInput, StoreUnavailable
+from data.errors import InvalidInput, StoreBroken, StoreTooNew, StoreUnavailable
 
 SCHEMA_VERSION = 2  # so far each version only added tables
 MIGRATION_LOCK = 7_305_001  # any fixed numbers: names of PostgreSQL's advisory locks
 LOG_LOCK = 7_305_002
+PATIENCE_MS = 10_000  # that a transaction waits for another one's lock
+SQLITE_AT_THE_DISK = (10, 11)  # IOERR and CORRUPT: retrying could call lost what the next try calls written
+POSTGRES_AT_THE_DISK = "58"  # class of SQLSTATE: io_error and its like
+
+_broken: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()  # stores whose disk failed a write, and what it said
 
 metadata = MetaData()
 Long = BigInteger().with_variant(Integer, "sqlite")  # there INTEGER has 64 bits, and as a key it is the row's address
@@ -225,12 +232,14 @@ def _sqlite(url: URL, checkpoints: bool) -> Engine:
         raise StoreUnavailable(
             f"{path.parent} cannot be made ({error.strerror}); set ROLLCAST_HOME to a folder you may write"
         ) from None
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 10, "check_same_thread": False})
+    _require_writable(path)
+    options = {"timeout": PATIENCE_MS / 1000, "check_same_thread": False}
+    engine = create_engine(url, hide_parameters=True, connect_args=options)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # autocommit: `begin` below is the only one who opens transactions
-        for setting in ("busy_timeout = 10000", "synchronous = FULL", "foreign_keys = ON"):
+        for setting in (f"busy_timeout = {PATIENCE_MS}", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {setting}")
         if not checkpoints:
             connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -244,8 +253,19 @@ def _sqlite(url: URL, checkpoints: bool) -> Engine:
     return engine
 
 
+def _require_writable(path: Path) -> None:
+    """Raises StoreUnavailable, before anything is tried, for a folder or a file of somebody else."""
+    theirs = os.access in os.supports_effective_ids
+    files = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
+    wrong = [one for one in files if one.exists() and not os.access(one, os.R_OK | os.W_OK, effective_ids=theirs)]
+    if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=theirs):
+        wrong = [path.parent]
+    if wrong:
+        raise StoreUnavailable(f"{wrong[0]} cannot be written; give it to this user or set ROLLCAST_HOME")
+
+
 def _postgres(url: URL) -> Engine:
-    limits = "-c statement_timeout=60000 -c lock_timeout=10000 -c timezone=UTC"
+    limits = f"-c statement_timeout=60000 -c lock_timeout={PATIENCE_MS} -c timezone=UTC"
     return create_engine(
         url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 5, "options": limits}
     )
@@ -263,11 +283,24 @@ def writing(engine: Engine, lock: int | None = None) -> Iterator[Connection]:
     """One transaction, durable when the block ends and undone when it raises.
 
     SQLite has one writer at a time anyway; on PostgreSQL `lock` names what must not be written by two at once.
+    Once a write has failed at the disk, every later one is StoreBroken: after a failed fsync the next may succeed
+    without the lost pages, so that nobody can say what is stored but who reads the disk again.
     """
-    with _translated(engine), engine.begin() as connection:
-        if lock is not None and engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
-        yield connection
+    require_sound(engine)
+    try:
+        with _translated(engine), engine.begin() as connection:
+            if lock is not None and engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+            yield connection
+    except StoreBroken as error:
+        _broken[engine] = str(error)
+        raise
+
+
+def require_sound(engine: Engine) -> None:
+    """Raises StoreBroken when a write of this process has failed at the disk."""
+    if engine in _broken:
+        raise StoreBroken(_broken[engine])
 
 
 @contextmanager
@@ -276,11 +309,20 @@ def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except (OperationalError, PoolTimeout, sqlite3.Error) as error:  # sqlite3's own while a connection is prepared
-        raise StoreUnavailable(_sentence(engine, error)) from error
+        kind = StoreBroken if _at_the_disk(error) else StoreUnavailable
+        raise kind(_sentence(engine, error)) from error
     except DBAPIError as error:
         if error.connection_invalidated or type(error).__name__ in ("InterfaceError", "DatabaseError"):
-            raise StoreUnavailable(_sentence(engine, error)) from error
+            kind = StoreBroken if _at_the_disk(error) else StoreUnavailable
+            raise kind(_sentence(engine, error)) from error
         raise
+
+
+def _at_the_disk(error: Exception) -> bool:
+    """Did the disk itself refuse, rather than a lock, a full disk or the network?"""
+    cause = getattr(error, "orig", error)
+    code, state = getattr(cause, "sqlite_errorcode", None), getattr(cause, "sqlstate", None)
+    return (code is not None and code & 0xFF in SQLITE_AT_THE_DISK) or (state or "").startswith(POSTGRES_AT_THE_DISK)
 
 
 def _sentence(engine: Engine, error: Exception) -> str:
@@ -298,7 +340,7 @@ def migrate(engine: Engine) -> None:
         schema_version.create(connection, checkfirst=True)
         found = connection.scalar(select(func.max(schema_version.c.version)))
         if found is not None and found > SCHEMA_VERSION:
-            raise StoreUnavailable(
+            raise StoreTooNew(
                 f"the live store has schema {found}, this program knows {SCHEMA_VERSION}; upgrade rollcast"
             )
         if found is None or found < SCHEMA_VERSION:

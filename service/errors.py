@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from data.errors import Conflict, GateRefused, InvalidInput, NotFound, RollcastError, Unavailable
+from data.errors import Conflict, GateRefused, InvalidInput, NotFound, RollcastError, StoreBroken, Unavailable
 
 log = logging.getLogger("rollcast.service")
 
@@ -45,6 +45,7 @@ STATUS: tuple[tuple[type[RollcastError], int, str], ...] = (
     (NotFound, 404, "not_found"),
     (GateRefused, 409, "gate_refused"),
     (Conflict, 409, "conflict"),
+    (StoreBroken, 503, "store_broken"),
     (Unavailable, 503, "unavailable"),
 )
 DETAILS = {  # for answers that Starlette or the domain give; their own words may repeat the input
@@ -54,6 +55,7 @@ DETAILS = {  # for answers that Starlette or the domain give; their own words ma
     "conflict": "The request does not fit what is stored at the moment.",
     "gate_refused": "The gate refused the model.",
     "unavailable": "The service cannot reach what it needs for this answer; try again shortly.",
+    "store_broken": "A write failed at the disk; nothing more is taken in until somebody checks it and restarts.",
     "internal_error": "Something failed here; the request id finds it in the service's log.",
 }
 CODES = {404: "not_found", 405: "method_not_allowed"}

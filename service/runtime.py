@@ -15,7 +15,7 @@ from data.idempotency import find
 from data.settings import Settings
 from service.arrivals import Received
 from service.datasets import Directory, Served
-from service.errors import listed, not_available
+from service.errors import DETAILS, listed, not_available
 from service.idempotency import InProgress, Keyed, check
 from service.keyring import Keyring
 from service.mending import Mender
@@ -92,6 +92,8 @@ class Runtime:
             return Readiness(False, self._watcher.problem or "The states are being restored.")
         if not self._writer.is_alive():
             return Readiness(False, "The writer has ended; restart the service.")
+        if self._writer.broken:
+            return Readiness(False, DETAILS["store_broken"])
         if not self._writer.store_works:
             return Readiness(False, "The live store cannot be written.")
         return Readiness(self._watcher.problem is None, self._watcher.problem)
@@ -110,6 +112,7 @@ class Runtime:
             Problem: 503, nothing was taken in.
             StoreUnavailable: nothing was acknowledged; the rows may be sent again.
         """
+        tables.require_sound(self._engine)
         if not self._writer.is_alive() or self._writer.backlog > LARGEST_BACKLOG:
             raise not_available("busy", "More observations are waiting than can be stored now; send them again.")
         loop = asyncio.get_running_loop()

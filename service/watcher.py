@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine
 
 from data import catalogue, live, models, tables
-from data.errors import RollcastError, StoreUnavailable
+from data.errors import RollcastError, StoreTooNew, StoreUnavailable
 from data.models import Promotion
 from service import folding, restoring, scoreboard
 from service.champion import Champion
@@ -62,7 +62,8 @@ class Watcher(threading.Thread):
                 self._look(self._connect())
             except RollcastError as error:
                 log.warning("the store was not read: %s", error)
-                self.problem = "The live store does not answer."
+                told = isinstance(error, StoreTooNew)  # other words of the store's may name paths
+                self.problem = str(error) if told else "The live store does not answer."
             except Exception:
                 log.exception("the store was not read")
                 self.problem = "The live store could not be read."
@@ -84,7 +85,7 @@ class Watcher(threading.Thread):
                 self._follow(engine, served)
         if any(c and live.last_seq(engine, c.dataset_id) > c.seq for c in (s.champion for s in self._served.values())):
             self._writer.look()
-        if not self._writer.store_works:
+        if not self._writer.store_works and not self._writer.broken:
             with tables.writing(engine):
                 self._writer.store_works = True
 

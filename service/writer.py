@@ -17,8 +17,8 @@ from functools import partial
 import numpy as np
 from sqlalchemy import Connection, Engine
 
-from data import idempotency, live
-from data.errors import RollcastError, StoreUnavailable
+from data import idempotency, live, tables
+from data.errors import RollcastError, StoreBroken, StoreUnavailable
 from data.idempotency import Kept
 from data.live import Log, Observation
 from data.tables import now
@@ -89,6 +89,15 @@ class Writer(threading.Thread):
         self._passes: list[Pass] = []
         self._last: int | None = None  # position of the log that every champion has reached; None: unknown
         self.store_works = True
+
+    @property
+    def broken(self) -> bool:
+        """Has the disk failed a write? Then nothing is written any more; see `tables.writing`."""
+        try:
+            tables.require_sound(self._engine)
+        except StoreBroken:
+            return True
+        return False
 
     @property
     def backlog(self) -> int:
@@ -173,7 +182,7 @@ class Writer(threading.Thread):
             return False
 
     def _begin_passes(self) -> list[Pass]:
-        champions = [served.champion for served in self._datasets() if served.champion]
+        champions = [served.champion for served in self._datasets() if served.champion and not self.broken]
         return [Pass(champion) for champion in champions if champion.states.dirty]
 
     def _snapshot_step(self) -> None:
@@ -231,6 +240,7 @@ class Writer(threading.Thread):
 
     def _commit(self, requests: Sequence[Request]) -> list[Receipt]:
         """Store first, then advance, then answer."""
+        tables.require_sound(self._engine)
         if self._last is None:
             self._resynchronise()
         parts: dict[int, list[tuple[int, Arrivals]]] = {}
