@@ -151,7 +151,7 @@ class Writer(threading.Thread):
         due = time.monotonic() + self._every
         while True:
             item = self._next(0 if self._passes else max(0.0, due - time.monotonic()))
-            if time.monotonic() >= due:
+            if time.monotonic() >= due and not self._passes:  # one that is cut short would leave no marker
                 self._passes, due = self._begin_passes(), time.monotonic() + self._every
                 self._guarded(lambda: idempotency.prune(self._engine, now() - self._keep_us))
             if item is None:
