@@ -1,90 +1,135 @@
-"""From starting the service's process to its first ready answer, with a trained network and its states to restore.
+"""The service under load: client and server on the same two cores, in turns with bare routes, ratios within one run.
 
-The process cannot import torch, Lightning, Prefect or MLflow: the names are blocked before the service is loaded.
+The model is a network of the product's default size (LSTM of 128, one layer, three members, window 168, 48 steps ahead)
+with random weights; stores are made by the benchmark itself, 256 different hourly series standing for all. Seeds are
+fixed, and each request draws its own series. Parts, for --only:
 
-Keys of --json: ready_seconds (median of the starts), ready_seconds_worst, starts, series.
+ready     from the process's start to ready, one series; torch, Prefect, MLflow, Polars and Delta cannot be imported
+forecast  GET forecast, 48 × 9, against a bare FastAPI route that returns the same bytes: `warm`, of 1,000 series whose
+          forecasts were asked for before; `fresh`, each made anew (ROLLCAST_FORECAST_CACHE_BYTES=0)
+observe   POST observations, 100 rows a request: of 100 series (`distinct`) and of one (`single`); 10,000 series in all,
+          stored with fsync, advanced and scored, against a bare route that parses the body
+latency   one row observed and then its series' forecast, on one connection
+advance   states advanced in micro-batches of 256 series, against the machine's float32 matrix product
+scale     100,000 series: resident memory and restart to ready; 10,000 series: restart
+peers     one value and one forecast of one series: our kernel, the same network in torch, neuralforecast (`make peers`)
+soak      --soak MINUTES of mixed load: the last third against the first after a warm-up
+kills     --kills ROUNDS of kill −9 under load, checked as tests/test_service_kill.py does
+
+Keys of --json: ready_seconds (median of the starts), ready_seconds_worst, starts; warm_rate and warm_bare_rate
+(requests/s), warm_rate_ratio, warm_p99_ms, warm_p99_ratio, the same for fresh; distinct_rate, distinct_rate_ratio
+and so on, and distinct_rows_per_second, the same for single; row_p50_ms, row_p99_ms; advance_rate (share of the product),
+advance_steps_per_second, peak_gflops; memory_100k_kb, peak_100k_kb, restart_100k_s, the same for restart_10k_s;
+one_ours_us, one_torch_us, one_again_us (torch reads the context again), one_neuralforecast_us; soak_minutes,
+soak_requests, soak_failures, soak_memory_grown, soak_handles_grown, soak_p50_grown, soak_p99_grown; kill_rounds,
+kill_failures. A figure is held to its bound by --check where its part was run.
 """
 
 from forecasting.threads import prepare
 
 prepare()
 
-import http.client  # noqa: E402  the processor's kernels are chosen before NumPy loads
-import json  # noqa: E402
-import os  # noqa: E402
+import argparse  # noqa: E402  the processor's kernels are chosen before NumPy loads
 import statistics  # noqa: E402
-import subprocess  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+from tempfile import TemporaryDirectory  # noqa: E402
 
-from benchmarks import _loop as loop  # noqa: E402
-from benchmarks._run import Figures, finish, parser  # noqa: E402
-from benchmarks.machine_temperature import SOURCE  # noqa: E402
-from data.sources import SourceOptions  # noqa: E402
-from pipelines.promote import promote  # noqa: E402
-from pipelines.serving import free_port  # noqa: E402
-from pipelines.train import TrainRequest  # noqa: E402
-from pipelines.workspace import Workspace  # noqa: E402
+from benchmarks import _advance, _endure, _hot, _peers, _ready  # noqa: E402
+from benchmarks._run import Figures, finish, parser, words  # noqa: E402
+from benchmarks._server import service  # noqa: E402
+from benchmarks._store import Store, make  # noqa: E402
+from benchmarks._thresholds import asked  # noqa: E402
 
-BLOCKED = ("torch", "lightning", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake")
-START = """
-import sys
-for name in {names}:
-    sys.modules[name] = None  # an import of it now fails
-import uvicorn
-uvicorn.run("service.app:create_app", factory=True, host="127.0.0.1", port={port}, log_level="warning")
-"""
+PARTS = ("ready", "forecast", "observe", "latency", "advance", "scale", "peers")  # without being asked
 
 
-def ready_after(place: Workspace) -> float:
-    """Seconds from starting a process to its first ready answer that names a champion."""
-    port = free_port()
-    environment = os.environ | {"ROLLCAST_HOME": str(place.settings.home), "ROLLCAST_PORT": str(port)}
-    begun = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", START.format(names=BLOCKED, port=port)], env=environment)
-    try:
-        while time.perf_counter() - begun < 30:
-            if answered(port):
-                return time.perf_counter() - begun
-            time.sleep(0.005)
-        raise TimeoutError("the service was not ready within 30 seconds")
-    finally:
-        process.terminate()
-        process.wait()
+def prefixed(prefix: str, figures: Figures) -> Figures:
+    return {f"{prefix}_{name}": value for name, value in figures.items()}
 
 
-def answered(port: int) -> bool:
-    """Does the service say that it is ready?"""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/health/ready")
-        response = connection.getresponse()
-        return response.status == 200 and bool(json.loads(response.read()))
-    except OSError:
-        return False
-    finally:
-        connection.close()
+def forecast(folder: Path, chosen: argparse.Namespace) -> Figures:
+    store = store_of(folder, 1_000)
+    warm = _hot.forecasts(store, folder, chosen.rounds, chosen.seconds)
+    fresh = _hot.forecasts(store, folder, chosen.rounds, chosen.seconds, ROLLCAST_FORECAST_CACHE_BYTES="0")
+    return prefixed("warm", warm) | prefixed("fresh", fresh)
 
 
-def measure(starts: int) -> Figures:
-    options = SourceOptions(freq="5m", tz="UTC", season=288, horizon=12, series="machine_temperature")
-    with loop.workspace() as place:
-        loop.trained(place, SOURCE, options, TrainRequest("machine_temperature", steps=60))
-        promote(place, "machine_temperature", None, lambda done, total, words: None)
-        taken = [ready_after(place) for _ in range(starts)]
-    return {"ready_seconds": statistics.median(taken), "ready_seconds_worst": max(taken), "starts": starts, "series": 1}
+def observe(folder: Path, chosen: argparse.Namespace) -> Figures:
+    found = _hot.observations(store_of(folder, 10_000), folder, chosen.rounds, chosen.seconds)
+    return {name: value for part, figures in found.items() for name, value in prefixed(part, figures).items()}
+
+
+def scale(folder: Path, chosen: argparse.Namespace) -> Figures:
+    """Each is started as often as asked; the smaller store is made first."""
+    figures: Figures = {}
+    for name, series in (("10k", 10_000), ("100k", 100_000)):
+        store = store_of(folder, series)
+        starts = []
+        for _ in range(chosen.restarts):
+            with service(store) as server:
+                starts.append(server.ready_after)
+                memory, peak = server.memory_kb("VmRSS"), server.memory_kb("VmHWM")
+        figures |= {
+            f"restart_{name}_s": statistics.median(starts),
+            f"memory_{name}_kb": memory,
+            f"peak_{name}_kb": peak,
+        }
+    return figures
+
+
+def store_of(folder: Path, series: int) -> Store:
+    home = folder / f"home-{series}"
+    home.mkdir()
+    return make(home, series)
+
+
+RUN: dict[str, Callable[[Path, argparse.Namespace], Figures]] = {
+    "ready": lambda _, chosen: _ready.measure(chosen.starts),
+    "forecast": forecast,
+    "observe": observe,
+    "latency": lambda folder, chosen: _hot.latency(store_of(folder, 1_000), chosen.requests),
+    "advance": lambda _, chosen: _advance.measure(chosen.rounds),
+    "scale": scale,
+    "peers": lambda _, chosen: _peers.one_series(chosen.rounds),
+    "soak": lambda folder, chosen: _endure.soak(store_of(folder, 2_000), chosen.soak),
+    "kills": lambda folder, chosen: _endure.kills(chosen.kills, folder / "kills"),
+}
+
+
+def lines(figures: Figures) -> list[list[str]]:
+    """A row for each measured figure and what is asked of it."""
+    part_of = {name: part for part, own in figures.items() for name in own}
+    flat = {name: value for own in figures.values() for name, value in own.items()}
+    return [
+        [part_of[name], name, f"{value:,.4g}" if isinstance(value, int | float) else str(value or "n/a"), reach]
+        for name, value in flat.items()
+        for reach in [asked(f"service.{part_of[name]}", name)[0]]
+    ]
 
 
 def main() -> None:
     options = parser(__doc__)
+    options.add_argument("--only", type=words, help="comma-separated parts")
+    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--seconds", type=float, default=2.0, help="of load, for each side of each round")
     options.add_argument("--starts", type=int, default=7)
+    options.add_argument("--restarts", type=int, default=3)
+    options.add_argument("--requests", type=int, default=1000, help="of the part latency")
+    options.add_argument("--soak", type=float, default=0, metavar="MINUTES")
+    options.add_argument("--kills", type=int, default=0, metavar="ROUNDS")
     chosen = options.parse_args()
-    figures = measure(chosen.starts)
-    rows = [
-        ["what", "median", "worst"],
-        ["start to ready", f"{figures['ready_seconds']:.2f} s", f"{figures['ready_seconds_worst']:.2f} s"],
-    ]
-    finish("service", figures, rows, chosen)
+    asked_for = [*(chosen.only or PARTS), *(["soak"] if chosen.soak else []), *(["kills"] if chosen.kills else [])]
+    unknown = [part for part in asked_for if part not in RUN]
+    if unknown:
+        options.error(f"there is no part {unknown[0]}; there are {', '.join(RUN)}")
+    measured: dict[str, Figures] = {}
+    for part in dict.fromkeys(asked_for):
+        with TemporaryDirectory(prefix="rollcast-service-") as folder:
+            measured[part] = RUN[part](Path(folder), chosen)
+    flat = {name: value for own in measured.values() for name, value in own.items()}
+    held_to = {f"service.{part}": own for part, own in measured.items()}
+    finish("service", flat, [["part", "figure", "measured", "reach"], *lines(measured)], chosen, held_to)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     max_connections: int = Field(default=1000, gt=0, description="Connections open at once; more are answered 503")
     max_body_bytes: int = Field(default=2_000_000, gt=0, description="Largest request body, bytes")
     body_deadline_s: float = Field(default=10.0, gt=0, description="Time a request's body may take to arrive, seconds")
+    forecast_cache_bytes: int = Field(
+        default=64_000_000, ge=0, description="Memory for forecasts that were sent and whose state still stands, bytes"
+    )
     idempotency_keep_s: float = Field(
         default=86_400.0, gt=0, description="How long an answer is kept for its Idempotency-Key, seconds"
     )

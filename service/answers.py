@@ -1,7 +1,6 @@
 """What a series looks like in an answer: its forecast, its state, and how far both can be trusted."""
 
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,14 +60,25 @@ def etag(reading: Reading, query: ForecastQuery, found: Answer | None = None) ->
 
     `found`: what was answered; where it was not the champion, who it was is a part of the name.
     """
-    asked = blake2b(query.key.encode(), digest_size=6).hexdigest()
     champion, row = reading.champion, reading.row
-    marks = "s" * row.stale + "d" * champion.standing_in
+    marks = ""
     if found is not None and found.champion is not champion:
-        marks += f"p{found.champion.epoch}.{found.row.sequence}"
+        marks = f"p{found.champion.epoch}.{found.row.sequence}"
     elif found is not None and found.stand_in and not champion.standing_in:
-        marks += "f"
-    return f'"{champion.digest[:12]}-{champion.epoch}-{row.sequence}{marks}-{asked}"'
+        marks = "f"
+    return _etag(champion, row.sequence, row.stale, query, marks)
+
+
+def standing_etag(target: Target, query: ForecastQuery) -> str | None:
+    """The ETag of the champion's own answer at this moment, without a look at the state; None where there is none."""
+    champion = target.served.champion
+    at = champion.states.at(target.series) if champion else None
+    return None if champion is None or at is None else _etag(champion, *at, query)
+
+
+def _etag(champion: Champion, sequence: int, stale: bool, query: ForecastQuery, marks: str = "") -> str:
+    marks = "s" * stale + "d" * champion.standing_in + marks
+    return f'"{champion.digest[:12]}-{champion.epoch}-{sequence}{marks}-{query.digest}"'
 
 
 def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], Answer]:

@@ -43,6 +43,10 @@ async def document_of(request: Request) -> Any:
     return decode(await request.body())
 
 
-def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def encoded(content: Any) -> bytes:
     """JSON, with NumPy arrays as lists."""
-    return Response(orjson.dumps(content, option=OPTIONS), status, headers, "application/json")
+    return orjson.dumps(content, option=OPTIONS)
+
+
+def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(encoded(content), status, headers, "application/json")

@@ -4,7 +4,8 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from hashlib import blake2b
 from urllib.parse import parse_qsl
 
 import orjson
@@ -34,6 +35,11 @@ class ForecastQuery:
     def key(self) -> str:
         """One spelling of equal queries."""
         return f"{self.horizon}/{self.levels}/{self.quantiles}"
+
+    @cached_property
+    def digest(self) -> str:
+        """A short word for the key."""
+        return blake2b(self.key.encode(), digest_size=6).hexdigest()
 
     def check(self, config: ModelConfig) -> None:
         """Raises Problem (422) for what this model was not trained for."""

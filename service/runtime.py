@@ -21,6 +21,7 @@ from service.keyring import Keyring
 from service.mending import Mender
 from service.metrics import Metrics
 from service.receipts import Receipt
+from service.remembered import Remembered
 from service.watcher import Watcher
 from service.writer import Request, Writer
 
@@ -52,6 +53,7 @@ class Runtime:
             self._engine, self.metrics, settings.snapshot_every_s, self.served, settings.idempotency_keep_s
         )
         self.in_progress = InProgress()
+        self.remembered = Remembered(settings.forecast_cache_bytes)
         self._mender = Mender(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(
             self.engine,

@@ -142,6 +142,14 @@ class States:
                 return found
             time.sleep(0)  # lets the writer finish
 
+    def at(self, series: int) -> tuple[int, bool] | None:
+        """Sequence and staleness of one series: what of it an ETag names. None where it has no state."""
+        row = self._rows.get(series)
+        if row is None:
+            return None
+        arrays = self._arrays
+        return int(arrays.sequence[row]), bool(arrays.stale[row])
+
     def read_all(self, series: Sequence[int]) -> Rows:
         """Consistent copies of several series at once."""
         rows = np.array([self._rows.get(one, -1) for one in series], np.int64)

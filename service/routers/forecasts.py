@@ -10,7 +10,7 @@ from service import answers, openapi, schemas
 from service.auth import needs, seen_by
 from service.batches import Batch
 from service.bodies import JSON, NDJSON
-from service.dependencies import answer, document_of, runtime_of, target_of
+from service.dependencies import document_of, encoded, runtime_of, target_of
 from service.errors import Fault, Problem
 from service.queries import forecast_query
 from service.selections import selection
@@ -32,18 +32,29 @@ async def forecast(request: Request) -> Response:
     runtime = runtime_of(request)
     query = forecast_query(request.scope["query_string"])
     target = target_of(request, runtime, query.dataset)
+    standing, asked = answers.standing_etag(target, query), request.headers.get("if-none-match", "")
+    key = (target.served.dataset.id, target.series, query)
+    if standing is not None and (kept := runtime.remembered.find(key, standing)) is not None:
+        return _sent(kept, standing, asked)
     reading = answers.reading_of(target)
-    headers = {"ETag": answers.etag(reading, query), "Cache-Control": "no-cache"}
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
+    if standing is not None and standing in asked:
         query.check(reading.champion.config)
-        return Response(status_code=304, headers=headers)
+        return _sent(b"", standing, asked)
     began = time.perf_counter()
-    body, found = answers.forecast(reading, query)
+    content, found = answers.forecast(reading, query)
     runtime.metrics.forecast_took(found.champion.config.kind, time.perf_counter() - began, found.stand_in)
-    headers["ETag"] = answers.etag(reading, query, found)
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
+    etag, body = answers.etag(reading, query, found), encoded(content)
+    if found.stand_in is None:
+        runtime.remembered.keep(key, etag, body)
+    return _sent(body, etag, asked)
+
+
+def _sent(body: bytes, etag: str, asked: str) -> Response:
+    """A forecast, or 304 where the client has it already."""
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if etag in asked:
         return Response(status_code=304, headers=headers)
-    return answer(body, headers=headers)
+    return Response(body, headers=headers, media_type=JSON)
 
 
 @router.post(

@@ -1,0 +1,63 @@
+"""One series, one new value, one forecast: our kernel, the same network in torch, and neuralforecast where it is."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks._run import Figures, in_turns
+from benchmarks._store import CONFIG, ORIGIN, contexts, network
+from forecasting import networks
+from forecasting.config import ModelConfig
+from forecasting.rolling import Roller
+
+PEERS = Path(".venv-peers/bin/python")
+
+
+def one_series(rounds: int) -> Figures:
+    """Microseconds of one step and forecast; torch keeps its state too, or reads the context again each time."""
+    roller, context = Roller(network()), contexts(1)
+    state = roller.start(context, np.array([ORIGIN]))
+    clock = [ORIGIN]
+    row = np.zeros(1, np.int64)
+
+    def rolled() -> None:
+        clock[0] += 1
+        roller.fold(state, row, np.array([clock[0]]), np.array([50.0]))
+        roller.forecast(state, row)
+
+    single = ModelConfig(**{**CONFIG.to_dict(), "members": 1})
+    members = [networks.Network(single).eval() for _ in range(CONFIG.members)]
+    window, seen, gap = torch.from_numpy(context[:, -CONFIG.window :].copy()), torch.ones(1, 1), torch.zeros(1, 1)
+    fresh = [member.fresh(1) for member in members]
+
+    @torch.inference_mode()
+    def kept() -> None:
+        x, _, _ = networks.features(window, seen, gap, CONFIG)
+        for member, held in zip(members, fresh, strict=True):
+            median, increments, _ = member(x, held)
+            networks.assemble(median, increments)
+
+    steps = CONFIG.warmup + 1
+    whole, all_seen, no_gap = torch.from_numpy(context.copy()), torch.ones(1, steps), torch.zeros(1, steps)
+
+    @torch.inference_mode()
+    def read_again() -> None:
+        x, _, _ = networks.features(whole, all_seen, no_gap, CONFIG)
+        for member, held in zip(members, fresh, strict=True):
+            member(x, held)
+
+    taken = in_turns({"ours": (rolled, 50), "torch": (kept, 30), "again": (read_again, 3)}, rounds)
+    found: Figures = {f"one_{name}_us": float(np.median(values) * 1e6) for name, values in taken.items()}
+    return found | neuralforecast()
+
+
+def neuralforecast() -> Figures:
+    """Its `predict` for one series, from the environment of `make peers`; None where there is none."""
+    if not PEERS.exists():
+        return {"one_neuralforecast_us": None}
+    script = Path(__file__).with_name("_peer_predict.py")
+    done = subprocess.run([PEERS, script], capture_output=True, text=True, check=True, timeout=600)
+    return {"one_neuralforecast_us": float(json.loads(done.stdout.splitlines()[-1])["predict_us"])}
