@@ -34,6 +34,7 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self._by_request: dict[tuple[str, str, int], Histogram] = {}  # the way through `labels` is the long one
         self._observe = Histogram(
             "rollcast_observe_duration_seconds",
             "Time to store observations and advance their states.",
@@ -83,7 +84,10 @@ class Metrics:
             self._observations.labels(outcome)
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
-        self._http.labels(method, route, str(status)).observe(seconds)
+        labels = (method, route, status)
+        if labels not in self._by_request:
+            self._by_request[labels] = self._http.labels(method, route, str(status))
+        self._by_request[labels].observe(seconds)
 
     def observe_took(self, models: Sequence[str], seconds: float) -> None:
         for model in models:

@@ -72,6 +72,13 @@ def test_a_wrong_word_is_one_sentence_and_exit_2(rollcast, words, says):
     assert (code, out) == (2, "") and says in err and err.count("\n") == 1
 
 
+def test_serving_others_without_keys_is_refused_before_anything_is_opened(rollcast, home, monkeypatch):
+    monkeypatch.setenv("ROLLCAST_AUTH", "off")
+    code, out, err = rollcast("serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104
+    assert (code, out) == (2, "") and "ROLLCAST_AUTH" in err and err.count("\n") == 1
+    assert not home.exists()
+
+
 def test_keys_are_made_in_the_serving_image_where_nothing_heavy_is_installed(root):
     heavy = ["torch", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake", "httpx", "plotly"]
     code = f"import sys; sys.modules.update(dict.fromkeys({heavy})); from pipelines.cli import main; main()"

@@ -306,6 +306,29 @@ def test_a_pipelined_request_waits_its_turn(server):
     assert status(received) == 200
 
 
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+def test_fault_50_no_other_protocol_is_spoken(server, protocol):
+    """What follows an upgrade would be read by nobody's rules."""
+    head = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: " + protocol + b"\r\n\r\n"
+    received = server.send(head + b"GET /v1/series HTTP/1.1\r\n\r\n")
+    assert status(received) in (200, 400) and b"101" not in received.split(b"\r\n")[0]
+
+
+def test_a_client_cannot_say_itself_which_address_it_has(world, tmp_path):
+    with running(world, tmp_path / "log", auth="on", address_rate="5") as server, httpx.Client() as client:
+        given = [{"X-Forwarded-For": f"192.0.2.{n}", "Forwarded": f"for=192.0.2.{n}"} for n in range(200)]
+        statuses = [client.get(f"{server.url}/health/live", headers=one).status_code for one in given]
+    assert statuses.count(429) > 100
+
+
+def test_behind_a_proxy_that_is_trusted_each_client_has_an_allowance_of_its_own(world, tmp_path):
+    settings = {"auth": "on", "address_rate": "5", "trusted_proxies": "127.0.0.1"}
+    with running(world, tmp_path / "log", **settings) as server, httpx.Client() as client:
+        given = [{"X-Forwarded-For": f"192.0.2.{n}"} for n in range(200)]
+        statuses = {client.get(f"{server.url}/health/live", headers=one).status_code for one in given}
+    assert statuses == {200}
+
+
 def test_static_files_know_no_ranges(client):
     answer = client.get("/docs/docs.js", headers={"range": "bytes=0-1,2-3,4-5"})
     assert answer.status_code == 200 and "content-range" not in answer.headers
