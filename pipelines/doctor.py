@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
 
-from data import catalogue, models
+from data import catalogue, keys, models
 from data.errors import InvalidInput, RollcastError
 from data.settings import Settings, is_loopback, load_settings
+from data.tables import now
 from pipelines import registered
 from pipelines.workspace import Workspace, open_workspace
 
 SAFE_SQLITE = (3, 51, 3)  # earlier ones can, rarely, lose a commit while the WAL is reset
+ENDS_SOON = 14  # days before a key's end from which on it is pointed at
 Verdict = Literal["ok", "warning", "failed"]
 
 
@@ -42,6 +44,7 @@ def examine() -> list[Check]:
     checks.append(Check("stores", "ok", f"{workspace.engine.dialect.name} reachable, schema up to date"))
     return [
         *checks,
+        api_keys(workspace),
         *(check for dataset in catalogue.datasets(workspace.engine) for check in dataset_checks(workspace, dataset)),
     ]
 
@@ -119,12 +122,12 @@ def addresses(settings: Settings) -> Iterator[Check]:
     """Servers that would listen for more than this machine, and whether they ask who is there."""
     prefect = os.environ.get("PREFECT_SERVER_API_HOST", "127.0.0.1")
     try:
-        keys = "needs keys" if settings.asks_for_keys else "loopback only, without keys"
+        asked = "needs keys" if settings.asks_for_keys else "loopback only, without keys"
     except InvalidInput as error:
         yield Check("addresses", "failed", str(error))
         return
     if is_loopback(prefect) or os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
-        yield Check("addresses", "ok", f"the service on {settings.host}: {keys}")
+        yield Check("addresses", "ok", f"the service on {settings.host}: {asked}")
     else:
         yield Check(
             "addresses",
@@ -132,6 +135,19 @@ def addresses(settings: Settings) -> Iterator[Check]:
             f"PREFECT_SERVER_API_HOST={prefect}: reachable from outside, and nothing asks for a password; "
             "set PREFECT_SERVER_API_AUTH_STRING or use 127.0.0.1",
         )
+
+
+def api_keys(workspace: Workspace) -> Check:
+    """Whether somebody could ask the service where it asks for keys, and whose key is about to end."""
+    at, settings = now(), workspace.settings
+    valid = [key for key in keys.keys(workspace.engine) if key.valid(at)]
+    ending = [key for key in valid if key.expires_at is not None and key.expires_at < at + ENDS_SOON * keys.DAY]
+    if settings.auth != "off" and settings.asks_for_keys and not valid:
+        return Check("keys", "warning", "requests need a key and there is none; `rollcast keys create` makes one")
+    if ending:
+        named = ", ".join(f"{key.id} ({key.name})" for key in ending)
+        return Check("keys", "warning", f"{named}: ends within {ENDS_SOON} days; `rollcast keys rotate` makes the next")
+    return Check("keys", "ok", f"{len(valid)} valid")
 
 
 def dataset_checks(workspace: Workspace, dataset: catalogue.Dataset) -> Iterator[Check]:

@@ -86,3 +86,25 @@ def test_keys_are_made_in_the_serving_image_where_nothing_heavy_is_installed(roo
     outcome = subprocess.run([sys.executable, "-c", code, *words], cwd=root, capture_output=True, text=True, timeout=60)
     assert outcome.returncode == 0, outcome.stderr
     assert json.loads(outcome.stdout)["scopes"] == ["admin"]
+
+
+def test_the_doctor_points_at_keys_that_are_missing_or_about_to_end(rollcast, monkeypatch):
+    def said() -> tuple[str, str]:
+        checks = json.loads(rollcast("doctor", "--json")[1])["checks"]
+        return next((check["verdict"], check["detail"]) for check in checks if check["name"] == "keys")
+
+    assert said() == ("ok", "0 valid")
+    monkeypatch.setenv("ROLLCAST_AUTH", "on")
+    assert said()[0] == "warning" and "there is none" in said()[1]
+    made = result(rollcast("keys", "create", "--name", "a", "--scope", "read", "--days", "13", "--json"))
+    assert said()[0] == "warning" and made["id"] in said()[1]
+    rollcast("keys", "revoke", made["id"])
+    result(rollcast("keys", "create", "--name", "b", "--scope", "read", "--days", "15", "--json"))
+    assert said() == ("ok", "1 valid")
+
+
+def test_the_doctor_refuses_an_open_address_without_keys(rollcast, monkeypatch):
+    monkeypatch.setenv("ROLLCAST_AUTH", "off")
+    monkeypatch.setenv("ROLLCAST_HOST", "0.0.0.0")  # noqa: S104
+    code, out, _ = rollcast("doctor", "--json")
+    assert code == 1 and "ROLLCAST_AUTH" in out
