@@ -170,7 +170,7 @@ def test_listings_hold_what_the_key_reaches_and_nothing_of_the_rest(client, held
     assert [(line["dataset"], line["unique_id"]) for line in page["series"]] == [("plant", "pump"), ("mill", "secret")]
     assert page["total"] == 2
     limited = held("read", series=("plant/*",))
-    for path in ("/v1/series", "/v1/models", "/version", "/health/ready"):
+    for path in ("/v1/series", "/v1/models", "/v1/scores", "/version", "/health/ready"):
         assert "mill" not in client.get(path, headers=limited).text
     assert client.get("/v1/series?dataset=mill", headers=limited).status_code == 404
 
