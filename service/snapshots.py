@@ -22,6 +22,7 @@ from service.checkpoints import LAYOUT, OWN, shards_of
 
 log = logging.getLogger("rollcast.service")
 
+ROOM = 1 << 18  # rows that a restart makes room for at first
 MARKER = -1  # the shard number under which the marker is kept
 
 
@@ -97,7 +98,7 @@ class Restored:
 
 def restore(engine: Engine, dataset_id: int, epoch: int, fingerprint: str) -> Restored | None:
     """What the snapshots of one epoch hold; blocks that are damaged or of another model are left out."""
-    blocks, positions, complete, whole = [], [], None, True
+    joined, complete, whole = _Joined(), None, True
     for kept in live.snapshots(engine, dataset_id, epoch):
         try:
             arrays, metadata = unpack(kept.blob)
@@ -111,11 +112,36 @@ def restore(engine: Engine, dataset_id: int, epoch: int, fingerprint: str) -> Re
         elif kept.shard == MARKER:
             complete = int(metadata["seq"])
         else:
-            blocks.append(arrays)
-            positions.append(np.full(len(arrays["series"]), int(metadata["seq"])))
-    if not blocks:
+            joined.add({**arrays, "position": np.full(len(arrays["series"]), int(metadata["seq"]))})
+    if not joined.rows:
         return None
-    joined = {name: np.concatenate([arrays.pop(name) for arrays in blocks]) for name in list(blocks[0])}
-    series, sequence, stale, amendments, settled, unit = (joined.pop(name) for name in OWN)
-    position, state = np.concatenate(positions), RollingState(joined)
+    arrays = joined.arrays()
+    series, sequence, stale, amendments, settled, unit = (arrays.pop(name) for name in OWN)
+    position, state = arrays.pop("position"), RollingState(arrays)
     return Restored(series, state, sequence, stale, position, amendments, settled, unit, complete if whole else None)
+
+
+class _Joined:
+    """Blocks end to end, in arrays that have room for more: what may be a gigabyte is held once, not twice."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._arrays: dict[str, np.ndarray] = {}
+        self._amendments: list[np.ndarray] = []
+
+    def add(self, block: dict[str, np.ndarray]) -> None:
+        self._amendments.append(block.pop("amendments"))
+        more = self.rows + len(block["series"])
+        for name, array in block.items():
+            held = self._arrays.get(name)
+            if held is None or len(held) < more:  # room that is never written to takes no memory
+                grown = np.empty((max(ROOM, 2 * more), *array.shape[1:]), array.dtype)
+                grown[: self.rows] = 0 if held is None else held[: self.rows]
+                held = self._arrays[name] = grown
+            held[self.rows : more] = array
+        self.rows = more
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Every array, as long as there are rows."""
+        whole = {name: array[: self.rows] for name, array in self._arrays.items()}
+        return {**whole, "amendments": np.concatenate(self._amendments)}

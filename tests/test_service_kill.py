@@ -136,15 +136,27 @@ def check_forecast(world: World, ledger: Ledger, body: dict) -> None:
         np.testing.assert_allclose(line, expected[:, levels.index(float(level))], rtol=1e-5)
 
 
-def test_killed_in_a_loop_nothing_acknowledged_is_lost_or_doubled(tmp_path):
+def test_fault_01_killed_in_a_loop_nothing_acknowledged_is_lost_or_doubled(tmp_path):
     kill_in_a_loop(World.at(tmp_path), rounds=5, seed=random.randrange(10**6))
 
 
-def test_killed_on_postgres_nothing_acknowledged_is_lost_or_doubled(tmp_path, postgres_url):
+def test_fault_01_killed_on_postgres_nothing_acknowledged_is_lost_or_doubled(tmp_path, postgres_url):
     kill_in_a_loop(World.at(tmp_path, postgres_url), rounds=2, seed=random.randrange(10**6))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_killed_sixty_times_nothing_acknowledged_is_lost_or_doubled(tmp_path):
+def test_fault_01_killed_sixty_times_nothing_acknowledged_is_lost_or_doubled(tmp_path):
     kill_in_a_loop(World.at(tmp_path), rounds=60, seed=random.randrange(10**6))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_fault_01_killed_two_hundred_times_nothing_acknowledged_is_lost_or_doubled(tmp_path):
+    kill_in_a_loop(World.at(tmp_path), rounds=200, seed=random.randrange(10**6))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_fault_01_killed_two_hundred_times_on_postgres(tmp_path, postgres_url):
+    kill_in_a_loop(World.at(tmp_path, postgres_url), rounds=200, seed=random.randrange(10**6))
