@@ -175,9 +175,10 @@ def test_listings_hold_what_the_key_reaches_and_nothing_of_the_rest(client, held
     assert client.get("/v1/series?dataset=mill", headers=limited).status_code == 404
 
 
-def test_metrics_speak_of_all_series_and_are_not_for_a_key_of_some(client, held):
-    assert client.get("/metrics", headers=held("read")).status_code == 200
-    answer = client.get("/metrics", headers=held("read", series=("plant/*",)))
+@pytest.mark.parametrize("path", ["/metrics", "/v1/scores"])
+def test_what_speaks_of_all_series_is_not_for_a_key_of_some(client, held, path):
+    assert client.get(path, headers=held("read")).status_code == 200
+    answer = client.get(path, headers=held("read", series=("plant/*",)))
     assert (answer.status_code, answer.json()["code"]) == (403, "limited_key")
 
 

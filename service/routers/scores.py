@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from service import openapi, schemas, scoreboard
-from service.auth import needs, seen_by
+from service.auth import caller_of, needs, seen_by
 from service.dependencies import answer, runtime_of, target_of
 from service.errors import Fault, Problem
 from service.queries import dataset_query
@@ -21,6 +21,7 @@ router = APIRouter(tags=["scores"])
 @needs("read")
 async def read_scores(request: Request) -> Response:
     """Every dataset's models that ever answered, each with its own scores since it was promoted."""
+    caller_of(request).require_all_series()
     runtime = runtime_of(request)
     wanted = dataset_query(request.scope["query_string"])
     datasets = [one for one in seen_by(request, runtime).datasets.values() if wanted in (None, one.name)]
