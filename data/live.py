@@ -73,10 +73,17 @@ def append(
         first = (connection.scalar(select(func.max(table.c.seq))) or 0) + 1
         seqs = list(range(first, first + len(rows)))
         if rows:
-            connection.execute(insert(table), [{"seq": n, **row._asdict()} for n, row in zip(seqs, rows, strict=True)])
+            connection.exec_driver_sql(
+                _INSERT[engine.dialect.name], [(n, *row) for n, row in zip(seqs, rows, strict=True)]
+            )
         if along is not None:
             along(connection, first + len(rows) - 1)
     return seqs
+
+
+# Plain tuples to the driver: SQLAlchemy's own insert takes five times as long over a row as SQLite does.
+_INTO = "INSERT INTO observations (seq, dataset_id, series_id, ds, y, available_at) VALUES "
+_INSERT = {"sqlite": _INTO + "(?, ?, ?, ?, ?, ?)", "postgresql": _INTO + "(%s, %s, %s, %s, %s, %s)"}
 
 
 def current(engine: Engine, keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], float | None]:

@@ -66,10 +66,11 @@ class Directory:
         """
         if dataset is not None and dataset not in self.datasets:
             raise UnknownDataset(dataset)
-        among = self.datasets.values() if dataset is None else [self.datasets[dataset]]
-        found = [Target(served, unique_id, served.series[unique_id]) for served in among if unique_id in served.series]
-        if not self.reach.unlimited:
-            found = [target for target in found if self.reach.reaches(target.served.name, unique_id)]
+        found = []
+        for served in self.datasets.values() if dataset is None else (self.datasets[dataset],):
+            number = served.series.get(unique_id)
+            if number is not None and (self.reach is ALL or self.reach.reaches(served.name, unique_id)):
+                found.append(Target(served, unique_id, number))
         if not found:
             raise UnknownSeries(unique_id, dataset)
         if len(found) > 1:

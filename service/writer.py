@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future as Installed
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import repeat
 
 import numpy as np
 from sqlalchemy import Connection, Engine
@@ -308,7 +309,7 @@ class Writer(threading.Thread):
             values = [None if value != value else value for value in batch.values[chosen].tolist()]
             dataset = batch.served.dataset.id
             columns = (batch.series[chosen].tolist(), batch.ds[chosen].tolist(), values)
-            rows.extend(Observation(dataset, series, ds, y, stamp) for series, ds, y in zip(*columns, strict=True))
+            rows.extend(map(Observation._make, zip(repeat(dataset), *columns, repeat(stamp), strict=False)))
             order.extend([number] * len(values))
         seqs = np.array(live.append(self._engine, rows, along), np.int64)
         if not len(seqs):
