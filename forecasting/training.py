@@ -208,9 +208,8 @@ def _as_it_is(chunk: Any) -> Any:
 def lanes(panel: Panel, config: ModelConfig, seed: int, team: Team = ALONE, recipe: Recipe | None = None) -> Lanes:
     """The stream of chunks that a stage trains on: this process's share of the lanes, which no other one walks."""
     recipe = recipe or RECIPE
-    return Lanes(
-        panel, config, team.share_of(recipe.lanes_for(len(panel))), chunk_length(panel), team.seed(seed), recipe.mixed
-    )
+    own = team.share_of(recipe.lanes_for(len(panel)))
+    return Lanes(panel, config, own, chunk_length(panel), team.seed(seed), recipe.mixed, recipe.by_length)
 
 
 def precision(device: torch.device = ALONE.device) -> Literal["bf16-mixed", "32-true"]:

@@ -109,12 +109,26 @@ class Lanes(IterableDataset[Chunk]):
     """An endless, seeded stream of chunks. Every iteration begins at `position`, which each chunk carries on: plain
     values, so that a checkpoint can hold them and training resumes with the very next chunk."""
 
-    def __init__(self, panel: Panel, config: ModelConfig, lanes: int, anchors: int, seed: int, mix: float = 0) -> None:
-        """`mix` is the share of lanes that are mixed with another, see `augmentation`."""
+    def __init__(
+        self,
+        panel: Panel,
+        config: ModelConfig,
+        lanes: int,
+        anchors: int,
+        seed: int,
+        mix: float = 0,
+        by_length: float = 0,
+    ) -> None:
+        """`mix` is the share of lanes that are mixed with another, see `augmentation`; a series is drawn as its length
+        to the power of `by_length`: at 0 a short series is read so often that its noise is learned by heart."""
         self._reader, self._anchors, self._mix = ChunkReader(panel, config), anchors, mix
         self._usable = np.flatnonzero(panel.lengths > 1)
+        often = panel.lengths[self._usable].astype(np.float64) ** by_length
+        self._chance = often / often.sum()
         rng = np.random.default_rng(seed)
-        series = rng.choice(self._usable, lanes)  # at their series' end: every lane begins by starting anew
+        series = rng.choice(
+            self._usable, lanes, p=self._chance
+        )  # at their series' end: every lane begins by starting anew
         self.position = _position(rng, series, panel.lengths[series])
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -135,7 +149,7 @@ class Lanes(IterableDataset[Chunk]):
         lengths = self._reader.panel.lengths
         ended = start > lengths[series] - 1 - self._anchors // 4
         fresh = ended | (rng.random(len(series)) > GO_ON)
-        other = rng.choice(self._usable, len(series))
+        other = rng.choice(self._usable, len(series), p=self._chance)
         place = (rng.random(len(series)) * np.maximum(1, lengths[other] - self._anchors)).astype(np.int64)
         return np.where(fresh, other, series), np.where(fresh, place, start), fresh
 

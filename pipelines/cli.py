@@ -88,7 +88,7 @@ def train(
     model: Annotated[
         str, typer.Option(help="lstm, gru, rnn, mlp or cnn; a baseline's name registers the baseline.")
     ] = "lstm",
-    max_minutes: Annotated[float | None, typer.Option(help="Minutes to train; 10 unless --steps is given.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(help="Minutes to train; 6 unless --steps is given.")] = None,
     steps: Annotated[int | None, typer.Option(help="Take exactly this many steps; reproducible bit for bit.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 0,
     holdout: Annotated[

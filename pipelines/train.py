@@ -29,7 +29,7 @@ from pipelines.workspace import Workspace
 if TYPE_CHECKING:
     from forecasting.devices import Hardware
 
-DEFAULT_MINUTES = 10.0
+DEFAULT_MINUTES = 6.0
 ACCELERATORS = ("auto", "cpu", "gpu")
 STRATEGIES = ("auto", "ddp")  # under others a process has but a part of the weights, or starts without our callbacks
 

@@ -38,6 +38,14 @@ def test_the_same_seed_steps_and_data_give_the_same_digest() -> None:
     assert fit(PANEL, TrainingSpec("lstm", 4, 5, steps=12, seed=1)).bundle.digest != first.bundle.digest
 
 
+def test_long_series_are_read_more_often_but_not_as_much_as_they_are_longer() -> None:
+    panel = Panel.of([np.arange(100.0), np.arange(10_000.0)])
+    config = ModelConfig("lstm", 8, 4, 2, 1, 1, 1, hidden_size=4, num_layers=1)
+    for power, share in ((0.0, 1 / 2), (0.5, 10 / 11), (1.0, 100 / 101)):
+        drawn = Lanes(panel, config, 20_000, 8, seed=0, by_length=power).position["series"]
+        assert np.mean(drawn) == pytest.approx(share, abs=0.01)
+
+
 def test_a_timed_run_can_be_repeated_by_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "GRACE", 600.0)  # a busy machine must not end it early: that is another test's
     timed = fit(PANEL, TrainingSpec("gru", 4, 5, max_minutes=0.02))
