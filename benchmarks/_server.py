@@ -23,6 +23,7 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     ready_after: float  # seconds from its start
+    worked: float  # seconds of processor time until then: the same on a machine that has other work
 
     def memory_kb(self, name: str = "VmRSS") -> int:
         """What the process holds (VmRSS), or the most it ever did (VmHWM)."""
@@ -57,10 +58,16 @@ def _running(app: str, options: tuple[str, ...], environment: Mapping[str, str])
     process = subprocess.Popen(command, env={**os.environ, **environment, "ROLLCAST_PORT": str(port)})
     try:
         _wait(process, f"http://127.0.0.1:{port}/health/ready")
-        yield Server(process, port, time.perf_counter() - began)
+        yield Server(process, port, time.perf_counter() - began, _worked(process.pid))
     finally:
         process.terminate()
         process.wait(timeout=PATIENCE)
+
+
+def _worked(pid: int) -> float:
+    """Seconds of processor time of a process, on all cores."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _wait(process: subprocess.Popen[bytes], url: str) -> None:

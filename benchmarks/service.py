@@ -19,7 +19,8 @@ kills     --kills ROUNDS of kill −9 under load, checked as tests/test_service_
 Keys of --json: ready_seconds (median of the starts), ready_seconds_worst, starts; warm_rate and warm_bare_rate
 (requests/s), warm_rate_ratio, warm_p99_ms, warm_p99_ratio, the same for fresh; distinct_rate, distinct_rate_ratio and
 so on, and distinct_rows_per_second, the same for single; row_p50_ms, row_p99_ms; advance_rate (share of the product),
-advance_steps_per_second, peak_gflops; memory_100k_kb, peak_100k_kb, restart_100k_s, the same for restart_10k_s;
+advance_steps_per_second, peak_gflops; memory_100k_kb, peak_100k_kb, restart_100k_s,
+restart_100k_cpu_s (processor time), the same for restart_10k_s;
 one_ours_us, one_torch_us, one_again_us (torch reads the context again), one_neuralforecast_us; soak_minutes,
 soak_requests, soak_failures, soak_memory_grown, soak_handles_grown, soak_p50_grown, soak_p99_grown; kill_rounds,
 kill_failures. A figure is held to its bound by --check where its part was run.
@@ -65,10 +66,11 @@ def scale(folder: Path, chosen: argparse.Namespace) -> Figures:
     figures: Figures = {}
     for name, series in (("10k", 10_000), ("100k", 100_000)):
         store = store_of(folder, series)
-        starts = []
+        starts, worked = [], []
         for _ in range(chosen.restarts):
             with service(store) as server:
                 starts.append(server.ready_after)
+                worked.append(server.worked)
                 memory, peak = server.memory_kb("VmRSS"), server.memory_kb("VmHWM")
         figures |= {
             f"restart_{name}_s": statistics.median(starts),

@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from data import tables
 from data.settings import Settings, load_settings
-from service import auth, errors, openapi, scopes
+from service import auth, errors, memory, openapi, scopes
 from service.auth import Door
 from service.guard import BODY_SECONDS, Guard
 from service.routers import docs, forecasts, health, models, observations, scores, series
@@ -31,6 +31,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], int] = tabl
 
     clock: microseconds since 1970 UTC, against which stamps are too far in the future.
     """
+    memory.keep_large_blocks_apart()
     runtime = Runtime(settings or load_settings(), clock)
     door = Door(runtime.settings, runtime.keyring)
 
