@@ -209,14 +209,17 @@ class Kernel:
 
     def heads(self, z: np.ndarray, top: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """z and the top layer's hidden (B, D), features (B, F) -> median (B, H), increments (B, 2, P, H)."""
-        horizon = self.config.horizon
         mixed = silu(self._linear("head.mix", np.concatenate([top, z], 1)))
-        plain = self._product("head.skip", features[:, : self.config.window]).reshape(len(z), -1, horizon)
+        increments = softplus(self._linear("head.spread", mixed))
+        return self._middle(mixed, features), increments.reshape(len(z), 2, -1, self.config.horizon)
+
+    def _middle(self, mixed: np.ndarray, features: np.ndarray) -> np.ndarray:
+        plain = self._product("head.skip", features[:, : self.config.window])
+        plain = plain.reshape(len(mixed), -1, self.config.horizon)
         share = softmax(self._linear("head.gate", mixed).reshape(plain.shape))
         median = self._linear("head.median", mixed)
         median += np.einsum("bkh,bkh->bh", share, plain)
-        increments = softplus(self._linear("head.spread", mixed))
-        return median, increments.reshape(len(z), 2, -1, horizon)
+        return median
 
     def top(self, z: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         """(B, D) what the head reads beside z: the last layer's hidden, or a dense layer's output where none recurs."""
@@ -231,6 +234,11 @@ class Kernel:
         """Median (B, H) and increments (B, 2, P, H) after the last step, in scaled units. Changes nothing."""
         z = self.encode(features)
         return self.heads(z, self.top(z, hidden), features)
+
+    def median(self, features: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """The forecast's median (B, H) alone, at about half of its price."""
+        z = self.encode(features)
+        return self._middle(silu(self._linear("head.mix", np.concatenate([self.top(z, hidden), z], 1))), features)
 
 
 class Ensemble:
@@ -273,6 +281,14 @@ class Ensemble:
         medians /= len(self._kernels)
         increments /= len(self._kernels)
         return medians, increments
+
+    def median(self, features: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """Mean median (B, H)."""
+        medians = self._kernels[0].median(features, hidden[:, self._own[0]])
+        for kernel, own in zip(self._kernels[1:], self._own[1:], strict=True):
+            medians += kernel.median(features, hidden[:, own])
+        medians /= len(self._kernels)
+        return medians
 
 
 def stacked(members: Sequence[Weights]) -> Weights:

@@ -253,7 +253,8 @@ class Roller:
         ledger, own, _ = arrivals
         rows = np.flatnonzero((state.age == half) & (half > 0))
         if rows.size:
-            newer = self._levels_first(self._core, state.take(rows))[:, median, : self.config.horizon - half]
+            features, level, scale = self._core.features(state.ring[rows], state.gap[rows] == 0, state.gap[rows])
+            newer = level + scale * self._core.median(features, state.hidden[rows])[:, : self.config.horizon - half]
             ledger.compare(own[rows], state.vintage[rows, median, half:], newer.astype(np.float32))
 
     def _issue(self, state: RollingState) -> None:
