@@ -13,6 +13,7 @@ from torch import nn
 
 from forecasting import training
 from forecasting.panel import Panel
+from forecasting.recipe import RECIPE
 from forecasting.rule import Choice, choose
 from forecasting.training import TrainingSpec, fit
 from pipelines.train import quiet
@@ -122,7 +123,7 @@ def measured(precision: Precision, shape: Shape | None) -> tuple[dict[str, np.nd
         held.enter_context(patch.object(training, "precision", lambda *_: precision))
         held.enter_context(patch.object(training, "choose", chosen))
         if shape is not None:
-            held.enter_context(patch.object(training, "RECIPE", replace(training.RECIPE, lanes=shape.lanes)))
+            held.enter_context(patch.object(training, "RECIPE", replace(RECIPE, lanes=shape.lanes)))
             held.enter_context(patch.object(training, "chunk_length", lambda _: shape.anchors))
         config = chosen(panel, "lstm", SEASON, HORIZON).config
         lanes, anchors = next(iter(training.lanes(panel, config, seed=0))).seen.shape

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fastapi.testclient import TestClient
@@ -83,7 +84,7 @@ class World:
     @classmethod
     def at(cls, folder: Path, database_url: str = "", **settings: float | str) -> "World":
         """Quick polls, and snapshots only on shutdown, unless told otherwise."""
-        chosen = {"poll_every_s": 0.02, "snapshot_every_s": 3600.0, **settings}
+        chosen: dict[str, Any] = {"poll_every_s": 0.02, "snapshot_every_s": 3600.0, **settings}
         found = Settings(home=folder, database_url=database_url, **chosen)
         return cls(found, tables.open_store(found.database_url))
 

@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -133,7 +135,7 @@ def check_log(world: World, ledgers: list[Ledger]) -> None:
         assert all(value in ledger.tried[step] for step, value in current.items())
 
 
-def check_forecast(world: World, ledger: Ledger, body: dict) -> None:
+def check_forecast(world: World, ledger: Ledger, body: dict[str, Any]) -> None:
     """The service answers what a state gives that was folded from the log in one go."""
     state = world.folded(world.ingest("sensors"), BUNDLE, PANEL, ledger.unique_id)
     expected = Roller(BUNDLE).forecast(state, np.array([0]))[0]
@@ -142,7 +144,7 @@ def check_forecast(world: World, ledger: Ledger, body: dict) -> None:
         np.testing.assert_allclose(line, expected[:, levels.index(float(level))], rtol=1e-5)
 
 
-def check_scores(world: World, ledger: Ledger, body: dict) -> None:
+def check_scores(world: World, ledger: Ledger, body: dict[str, Any]) -> None:
     """Every value that was newer than all before it settled one forecast, and no other did."""
     reached, settled = -1, 0
     for step, _ in world.logged(world.ingest("sensors"), ledger.unique_id):
@@ -151,27 +153,27 @@ def check_scores(world: World, ledger: Ledger, body: dict) -> None:
     assert body["n"] == settled > 0
 
 
-def test_fault_01_killed_in_a_loop_nothing_acknowledged_is_lost_or_doubled(tmp_path):
+def test_fault_01_killed_in_a_loop_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
     kill_in_a_loop(World.at(tmp_path), rounds=5, seed=random.randrange(10**6))
 
 
-def test_fault_01_killed_on_postgres_nothing_acknowledged_is_lost_or_doubled(tmp_path, postgres_url):
+def test_fault_01_killed_on_postgres_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path, postgres_url: str) -> None:
     kill_in_a_loop(World.at(tmp_path, postgres_url), rounds=2, seed=random.randrange(10**6))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_fault_01_killed_sixty_times_nothing_acknowledged_is_lost_or_doubled(tmp_path):
+def test_fault_01_killed_sixty_times_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
     kill_in_a_loop(World.at(tmp_path), rounds=60, seed=random.randrange(10**6))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_fault_01_killed_two_hundred_times_nothing_acknowledged_is_lost_or_doubled(tmp_path):
+def test_fault_01_killed_two_hundred_times_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
     kill_in_a_loop(World.at(tmp_path), rounds=200, seed=random.randrange(10**6))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_fault_01_killed_two_hundred_times_on_postgres(tmp_path, postgres_url):
+def test_fault_01_killed_two_hundred_times_on_postgres(tmp_path: Path, postgres_url: str) -> None:
     kill_in_a_loop(World.at(tmp_path, postgres_url), rounds=200, seed=random.randrange(10**6))
