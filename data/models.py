@@ -156,6 +156,25 @@ def contexts(engine: Engine, epoch: int) -> tuple[int, list[bytes]]:
     return int(log_seq or 0), [bytes(blob) for blob in blobs]
 
 
+def context_shards(engine: Engine, epoch: int) -> tuple[int, list[int]]:
+    """(log_seq, numbers of the shards) of an epoch, for who reads the blobs one at a time; see `contexts`."""
+    table = tables.contexts.c
+    with reading(engine) as connection:
+        log_seq = connection.scalar(select(tables.promotions.c.log_seq).where(tables.promotions.c.id == epoch))
+        shards = connection.scalars(select(table.shard).where(table.epoch == epoch).order_by(table.shard)).all()
+    return int(log_seq or 0), list(shards)
+
+
+def context(engine: Engine, epoch: int, shard: int) -> bytes:
+    """One shard of an epoch's contexts. Raises DamagedArtifact when it is gone."""
+    table = tables.contexts.c
+    with reading(engine) as connection:
+        blob = connection.scalar(select(table.blob).where(table.epoch == epoch, table.shard == shard))
+    if blob is None:
+        raise DamagedArtifact(f"Context {shard} of promotion {epoch} is gone; promote again.")
+    return bytes(blob)
+
+
 def verify_chain(engine: Engine, dataset_id: int) -> None:
     """Recompute every hash of a dataset's log; DamagedArtifact names the first decision that does not fit."""
     previous = GENESIS

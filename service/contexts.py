@@ -1,32 +1,43 @@
 """Where every state begins: the values up to the anchor that the promotion of a model fixed for each series."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import numpy as np
 
 from data.errors import DamagedArtifact
 from forecasting.packing import unpack
 
+OPEN = 4  # shards of values held in memory; they are met where a correction reaches behind every snapshot
+WRONG = "A stored context belongs to another model than the one promoted; promote again."
+
 
 class Contexts:
-    """The contexts of one epoch, by surrogate series id. A series without a single value has none."""
+    """The contexts of one epoch, by surrogate series id. A series without a single value has none.
 
-    def __init__(self, series: np.ndarray, values: np.ndarray, origin: np.ndarray) -> None:
-        """series (n,) int64; values (n, C) float64, NaN = missing, last column at grid step origin (n,) int64."""
-        seen = ~np.isnan(values).all(1)
-        self.series, self._values, self._origin = series[seen], values[seen], origin[seen]
+    Which series there are and where their contexts end is held here; the values stay in the store until asked for.
+    """
+
+    def __init__(self, blobs: Iterable[bytes], fetch: Callable[[int], bytes], fingerprint: str, length: int) -> None:
+        """blobs: each shard as a promotion wrote it, read one at a time; fetch: the same by its number, later.
+
+        A shard holds series (n,) int64; values (n, C) float64, NaN = missing, the last at grid step origin (n,) int64.
+
+        Raises:
+            DamagedArtifact: one of them is not of this model.
+        """
+        self._fingerprint, self._length = fingerprint, length
+        self._shard = lru_cache(maxsize=OPEN)(lambda number: self._values(fetch(number)))
+        none = np.empty(0, np.int64)
+        parts = [(none, none, none, none)]
+        for number, blob in enumerate(blobs):
+            series, values, origin = self._unpacked(blob)
+            seen = np.flatnonzero(~np.isnan(values).all(1))
+            parts.append((series[seen], origin[seen], np.full(len(seen), number), seen))
+        self.series, self._origin, self._number, self._place = (
+            np.concatenate(columns) for columns in zip(*parts, strict=True)
+        )
         self._rows = {one: row for row, one in enumerate(self.series.tolist())}
-
-    @classmethod
-    def unpack(cls, blobs: Sequence[bytes], fingerprint: str, length: int) -> "Contexts":
-        """Read the shards that a promotion wrote. Raises DamagedArtifact when one is not of this model."""
-        shards = [unpack(blob) for blob in blobs]
-        for arrays, metadata in shards:
-            if metadata.get("fingerprint") != fingerprint or arrays["values"].shape[1:] != (length,):
-                raise DamagedArtifact("A stored context belongs to another model than the one promoted; promote again.")
-        empty = {"series": np.empty(0, np.int64), "values": np.empty((0, length)), "origin": np.empty(0, np.int64)}
-        parts = [arrays for arrays, _ in shards] or [empty]
-        return cls(*(np.concatenate([part[name] for part in parts]) for name in ("series", "values", "origin")))
 
     def __len__(self) -> int:
         return len(self.series)
@@ -40,22 +51,37 @@ class Contexts:
         rows = np.array([self._rows.get(one, -1) for one in series.tolist()], np.int64)
         if not len(self):
             return np.zeros(len(rows), bool)
-        return np.asarray((rows >= 0) & (steps <= self._origin[rows] - self._values.shape[1]))
+        return np.asarray((rows >= 0) & (steps <= self._origin[rows] - self._length))
 
     def floors(self, series: np.ndarray) -> np.ndarray:
         """(k,) the grid step just before the context of each series that has one."""
         rows = np.array([self._rows[one] for one in series.tolist()], np.int64)
-        return self._origin[rows] - self._values.shape[1]
+        return self._origin[rows] - self._length
 
     def take(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Copies of values (k, C) and origin (k,) of series that have one."""
+        """Values (k, C) and origin (k,) of series that have one. Raises StoreUnavailable, DamagedArtifact."""
         rows = np.array([self._rows[one] for one in series.tolist()], np.int64)
-        return self._values[rows], self._origin[rows]
+        values = np.empty((len(rows), self._length))
+        for number in np.unique(self._number[rows]).tolist():
+            mine = np.flatnonzero(self._number[rows] == number)
+            values[mine] = self._shard(number)[self._place[rows[mine]]]
+        return values, self._origin[rows]
 
     def value(self, series: int, step: int) -> float:
-        """The value of one grid step; NaN where it is missing or outside the context."""
+        """The value of one grid step; NaN where it is missing or outside the context. Raises as `take` does."""
         row = self._rows.get(series)
         if row is None:
             return float("nan")
-        column = self._values.shape[1] - 1 - (int(self._origin[row]) - step)
-        return float(self._values[row, column]) if 0 <= column < self._values.shape[1] else float("nan")
+        column = self._length - 1 - (int(self._origin[row]) - step)
+        if not 0 <= column < self._length:
+            return float("nan")
+        return float(self._shard(int(self._number[row]))[self._place[row], column])
+
+    def _values(self, blob: bytes) -> np.ndarray:
+        return self._unpacked(blob)[1]
+
+    def _unpacked(self, blob: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        arrays, words = unpack(blob)
+        if words.get("fingerprint") != self._fingerprint or arrays["values"].shape[1:] != (self._length,):
+            raise DamagedArtifact(WRONG)
+        return arrays["series"], arrays["values"], arrays["origin"]

@@ -54,8 +54,12 @@ def _anchored(engine: Engine, dataset: Dataset, promotion: Promotion) -> Champio
     """The champion as it was at its promotion: every series at its anchor."""
     digest = digest_of(engine, promotion)
     roller = Roller(bundle.from_bytes(models.artifact(engine, dataset.id, promotion.version), digest))
-    anchor_seq, blobs = models.contexts(engine, promotion.id)
-    contexts = Contexts.unpack(blobs, roller.fingerprint, roller.config.context)
+    anchor_seq, shards = models.context_shards(engine, promotion.id)
+
+    def fetch(number: int) -> bytes:
+        return models.context(engine, promotion.id, shards[number])
+
+    contexts = Contexts(map(fetch, range(len(shards))), fetch, roller.fingerprint, roller.config.context)
     checkpoints = Checkpoints(dataset.id, promotion.id, roller.fingerprint)
     checkpoints.kept = live.kept_snapshots(engine, dataset.id, promotion.id)
     states = States(roller, np.zeros(0, np.int64), roller.empty(0), np.zeros(0, np.int64))
