@@ -1,9 +1,11 @@
 """The service's hot routes under load, in turns with bare routes on the same two cores."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -15,14 +17,17 @@ from benchmarks._store import Store, stamp
 
 ROWS = 100  # of one observe request
 CONNECTIONS = 16
+PREPARED = 800  # requests made before a round: more than it can send
 Following = Callable[[], bytes | None]
+Rows = Callable[[Store, np.ndarray, int], list[object]]
 
 
-def in_turns(ours: Server, theirs: Server, make: Callable[[int], Following], rounds: int, seconds: float) -> Figures:
+def in_turns(ours: Server, theirs: Server, make: Callable[[Server], Following], rounds: int, seconds: float) -> Figures:
     """Both under the same load, in turns: medians over the rounds of rates, 99th percentiles and their ratios."""
     pairs: list[tuple[Taken, Taken]] = []
-    for number in range(rounds + 1):  # the first is a warm-up
-        pairs.append(tuple(run(one.port, make(number), CONNECTIONS, seconds) for one in (ours, theirs)))  # type: ignore[arg-type]
+    for _ in range(rounds + 1):  # the first is a warm-up
+        own = run(ours.port, make(ours), CONNECTIONS, seconds)
+        pairs.append((own, run(theirs.port, make(theirs), CONNECTIONS, seconds)))
     failures = sum(taken.failures for pair in pairs for taken in pair)
     if failures:
         raise ConnectionError(f"{failures} answers were not 2xx")
@@ -45,38 +50,41 @@ def forecasts(store: Store, folder: Path, rounds: int, seconds: float, **setting
         with bare(folder) as theirs:
             draw = np.random.default_rng(0)
 
-            def make(_: int) -> Following:
+            def make(_: Server) -> Following:
                 chosen = iter(draw.integers(0, len(store.ids), 1_000_000).tolist())
                 return lambda: get(f"/v1/series/{store.ids[next(chosen)]}/forecast?{query}")
 
             return in_turns(ours, theirs, make, rounds, seconds)
 
 
-def observations(store: Store, folder: Path, rounds: int, seconds: float) -> dict[str, Figures]:
+def observations(store: Store, folder: Path, rounds_of_load: int, seconds: float) -> dict[str, Figures]:
     """POST observations, 100 rows a request: of 100 series each, and of one series each."""
     found = {}
     with service(store) as ours:
-        clocks = np.zeros(len(store.ids), np.int64)  # steps that each series has had
-        path = f"/v1/series/{store.ids[0]}/forecast"
-        answered(ours, folder, path, distinct(store, clocks, 0))
+        first = np.zeros(len(store.ids), np.int64)  # steps that each series has had
+        answered(ours, folder, f"/v1/series/{store.ids[0]}/forecast", distinct(store, first, 0))
         with bare(folder) as theirs:
+            clocks = {ours.port: first, theirs.port: first.copy()}
             for name, rows in (("distinct", distinct), ("single", single)):
+                waiting: dict[int, deque[bytes]] = {ours.port: deque(), theirs.port: deque()}
                 number = count(1)
 
-                def make(_: int, rows: Callable[..., list[object]] = rows, number: Iterator[int] = number) -> Following:
-                    made = [
-                        post("/v1/observations", orjson.dumps(rows(store, clocks, next(number)))) for _ in range(400)
-                    ]
-                    return iter_of(made)
+                def make(server: Server, rows: Rows = rows, waiting: Any = waiting, number: Any = number) -> Following:
+                    left = waiting[server.port]  # what one round did not send, the next one does: no value is left out
+                    while len(left) < PREPARED:
+                        left.append(
+                            post("/v1/observations", orjson.dumps(rows(store, clocks[server.port], next(number))))
+                        )
+                    return lambda: left.popleft() if left else None
 
-                figures = in_turns(ours, theirs, make, rounds, seconds)
+                figures = in_turns(ours, theirs, make, rounds_of_load, seconds)
                 found[name] = figures | {"rows_per_second": figures["rate"] * ROWS}
     return found
 
 
 def distinct(store: Store, clocks: np.ndarray, number: int) -> list[object]:
-    """The next value of each of 100 series."""
-    own = np.arange(number * ROWS, (number + 1) * ROWS) % len(store.ids)
+    """The next value of each of 100 series, of the first half of all."""
+    own = np.arange(number * ROWS, (number + 1) * ROWS) % (len(store.ids) // 2)
     clocks[own] += 1
     return [
         {"unique_id": store.ids[one], "ds": stamp(clocks[one]), "y": round(float(50 + 3 * np.sin(clocks[one] / 4)), 3)}
@@ -85,8 +93,9 @@ def distinct(store: Store, clocks: np.ndarray, number: int) -> list[object]:
 
 
 def single(store: Store, clocks: np.ndarray, number: int) -> list[object]:
-    """The next 100 values of one series."""
-    one = number % len(store.ids)
+    """The next 100 values of one series, of the second half of all."""
+    half = len(store.ids) // 2
+    one = half + number % half
     clocks[one] += ROWS
     steps = range(int(clocks[one]) - ROWS + 1, int(clocks[one]) + 1)
     return [

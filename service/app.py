@@ -23,7 +23,7 @@ from service.runtime import Runtime
 DESCRIPTION = "Forecasts that read a series once and then roll forward with every observation."
 INTERFACE = "1"  # version of paths and bodies; the build's own is told under /version, to who may read
 # `/v1/series/{id}` takes what those before leave
-ROUTERS = (observations, forecasts, scores, series, models, health, docs)
+ROUTERS = (forecasts, observations, scores, series, models, health, docs)
 
 
 def create_app(settings: Settings | None = None, clock: Callable[[], int] = tables.now) -> FastAPI:

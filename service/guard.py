@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
+import os
 import re
 import time
-import uuid
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -52,7 +52,7 @@ class Guard:
             await send(message)
 
         try:
-            state["request_id"] = request_id = uuid.uuid4().hex
+            state["request_id"] = request_id = os.urandom(16).hex()
             found = heads.read(scope["headers"])
             state["request_id"] = request_id = _request_id(found, request_id)
             self._addressed.check(scope, found)
