@@ -204,7 +204,7 @@ def test_fault_18_four_processes_append_and_no_row_is_lost(store_url):
     log = live.log(open_store(store_url), 1)
     assert log.seq.tolist() == list(range(1, 101))
     assert sorted(zip(log.series_id.tolist(), log.ds.tolist(), strict=True)) == [
-        (n, i) for n in range(4) for i in range(50)
+        (n, i) for n in range(4) for i in range(25)
     ]
 
 
