@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from benchmarks._store import Store
 CONNECTIONS = 8
 EVERY = 5.0  # seconds of load between two looks
 SETTLED = 0.2  # of the run: what comes before is warm-up
+Look = tuple[Taken, int, int]  # some seconds of load; then memory in kB, and open handles
 
 
 def soak(store: Store, minutes: float) -> Figures:
     """Mixed load for so long: how much the last third differs from the first, after a warm-up."""
-    looks: list[tuple[Taken, int, int]] = []
+    looks: list[Look] = []
     with service(store) as server:
         requests = mixed(store)
         ends = time.monotonic() + 60 * minutes
@@ -33,7 +34,7 @@ def soak(store: Store, minutes: float) -> Figures:
     third = max(1, len(kept) // 3)
     early, late = kept[:third], kept[-third:]
 
-    def grown(values_of) -> float:  # type: ignore[no-untyped-def]
+    def grown(values_of: Callable[[Look], float]) -> float:
         return float(np.median([values_of(look) for look in late]) / np.median([values_of(look) for look in early]))
 
     return {

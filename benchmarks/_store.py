@@ -16,9 +16,9 @@ from forecasting.config import ModelConfig
 from forecasting.conformal import Calibration
 from forecasting.kernel import stacked
 from forecasting.packing import pack
-from forecasting.rolling import RollingState
 from service.restoring import build
 from service.snapshots import Pass
+from service.states import States
 
 CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, (24,), hidden_size=128, num_layers=1, members=3)
 DIFFERENT = 256
@@ -81,14 +81,13 @@ def _block(numbers: np.ndarray, values: np.ndarray, fingerprint: str) -> bytes:
     return pack({"series": numbers, "values": values, "origin": origin}, {"fingerprint": fingerprint})
 
 
-def _fill(states, numbers: np.ndarray, own: np.ndarray) -> None:  # type: ignore[no-untyped-def]
+def _fill(states: States, numbers: np.ndarray, own: np.ndarray) -> None:
     """Give every other series the state of the one that stands for it."""
     have = len(states)
     if have == len(numbers):
         return
     few, _ = states.copy(states.rows_of(numbers[:DIFFERENT]))
-    more = RollingState({name: array[own[have:]] for name, array in few.arrays.items()})
-    states.add(numbers[have:], more, np.zeros(len(numbers) - have, np.int64))
+    states.add(numbers[have:], few.take(own[have:]), np.zeros(len(numbers) - have, np.int64))
 
 
 def contexts(series: int) -> np.ndarray:

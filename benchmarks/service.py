@@ -74,6 +74,7 @@ def scale(folder: Path, chosen: argparse.Namespace) -> Figures:
                 memory, peak = server.memory_kb("VmRSS"), server.memory_kb("VmHWM")
         figures |= {
             f"restart_{name}_s": statistics.median(starts),
+            f"restart_{name}_cpu_s": statistics.median(worked),
             f"memory_{name}_kb": memory,
             f"peak_{name}_kb": peak,
         }

@@ -315,6 +315,11 @@ def format_ds(ds: int, kind: TimeKind) -> str | int:
     return (EPOCH + timedelta(microseconds=int(ds))).isoformat().replace("+00:00", "Z")
 
 
+def format_moment(microseconds: int) -> str:
+    """A time of our own clock, in microseconds since 1970 UTC, as it is written on the wire: to the second."""
+    return str(format_ds(microseconds - microseconds % SECOND, "instant"))
+
+
 def format_all(ds: npt.ArrayLike, kind: TimeKind) -> Sequence[str] | Sequence[int]:
     """(n,) `ds` as they are written on the wire, all at once."""
     stamps = np.asarray(ds, np.int64)

@@ -158,17 +158,15 @@ class Roller:
 
         def roll(part: slice) -> None:
             own = unique[part]
-            if own[-1] - own[0] == len(own) - 1:  # neighbours need no copy, which costs as much as a product
-                near = slice(own[0], own[-1] + 1)
-                self._fold(
-                    state.view(near), begin[part].copy(), stop[part], steps, values, told, ledger and ledger.view(near)
-                )
-                return
-            block, page = state.take(own), ledger and ledger.take(own)
+            apart = len(own) <= own[-1] - own[0]
+            near = slice(own[0], own[-1] + 1)  # rows that lie together are worked on in place, without a copy
+            block = state.take(own) if apart else state.view(near)
+            page = ledger and (ledger.take(own) if apart else ledger.view(near))
             self._fold(block, begin[part].copy(), stop[part], steps, values, told, page)
-            state.put(own, block)
-            if ledger is not None and page is not None:
-                ledger.put(own, page)
+            if apart:
+                state.put(own, block)
+                if ledger is not None and page is not None:
+                    ledger.put(own, page)
 
         each(roll, _blocks(len(unique)))
 

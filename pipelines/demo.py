@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -74,6 +75,7 @@ class Standing:
 def demo(once: bool, json: bool) -> None:
     """Show everything; then go on serving, unless `once`. Raises Unavailable when the port is taken."""
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as by Ctrl-C: the service is stopped with it
     if not once:
         check_free(HOST, PORT)
     settings = demo_settings()

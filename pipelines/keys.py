@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine
 
 from data import keys
+from data.calendars import format_moment
 from data.keys import Key, Made
 from data.settings import load_settings
 from data.tables import now, open_store
@@ -58,6 +58,4 @@ def _about(key: Key) -> dict[str, Any]:
 
 
 def _time(microseconds: int | None) -> str | None:
-    if microseconds is None:
-        return None
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return None if microseconds is None else format_moment(microseconds)

@@ -9,8 +9,8 @@ from data.errors import AmbiguousSeries, NotFound, UnknownDataset
 from service.arrivals import ambiguous_series, unknown_series
 from service.auth import seen_by
 from service.bodies import JSON, media_type
-from service.datasets import Target
-from service.errors import Fault, Problem
+from service.datasets import Served, Target
+from service.errors import Fault, unknown_dataset
 from service.parsing import decode
 from service.runtime import Runtime
 
@@ -29,12 +29,19 @@ def target_of(request: Request, runtime: Runtime, dataset: str | None) -> Target
     try:
         return seen_by(request, runtime).find(request.path_params["unique_id"], dataset)
     except UnknownDataset:
-        fault = Fault("/query/dataset", "is not a dataset")
-        raise Problem(404, "unknown_dataset", "There is no such dataset; GET /v1/series lists them.", [fault]) from None
+        raise unknown_dataset() from None
     except NotFound:
         raise unknown_series([Fault("/path/unique_id", "is not a series")]) from None
     except AmbiguousSeries as error:
         raise ambiguous_series([Fault("/path/unique_id", "is a series of several datasets")], error.datasets) from None
+
+
+def datasets_of(request: Request, runtime: Runtime, wanted: str | None) -> list[Served]:
+    """The dataset of this name, or all that the caller's key reaches. Raises Problem (404) where there is none."""
+    found = [one for one in seen_by(request, runtime).datasets.values() if wanted in (None, one.name)]
+    if wanted is not None and not found:
+        raise unknown_dataset()
+    return found
 
 
 async def document_of(request: Request) -> Any:

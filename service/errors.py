@@ -90,6 +90,12 @@ def unprocessable(code: str, errors: Sequence[Fault]) -> Problem:
     return Problem(422, code, f"{errors[0].pointer or 'The body'} {errors[0].message}.", errors)
 
 
+def unknown_dataset(pointer: str = "/query/dataset") -> Problem:
+    """404 for a dataset that is not there, or beyond the caller's key; `pointer` says where it was named."""
+    fault = Fault(pointer, "is not a dataset")
+    return Problem(404, "unknown_dataset", "There is no such dataset; GET /v1/series lists them.", [fault])
+
+
 def not_available(code: str, detail: str, retry_after: int = 1) -> Problem:
     """503 that says when to come back."""
     return Problem(503, code, detail, headers={"Retry-After": str(retry_after)})

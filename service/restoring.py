@@ -95,8 +95,9 @@ def _lay_over(champion: Champion, restored: Restored | None) -> int:
     if unknown.size:
         values, origin = contexts.take(unknown)
         champion.states.add(unknown, roller.start(values, origin), np.full(len(unknown), champion.anchor_seq))
-    trusted = restored is not None and restored.complete is not None and not unknown.size
-    return restored.complete if trusted else champion.anchor_seq  # type: ignore[union-attr, return-value]
+    if restored is None or restored.complete is None or unknown.size:
+        return champion.anchor_seq
+    return restored.complete
 
 
 def _trust_only(champion: Champion, restored: Restored | None) -> None:

@@ -1,12 +1,12 @@
 """What forecasts were worth, as it is written down and as it is told."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine
 
 from data import models, scores
+from data.calendars import format_moment
 from data.models import ModelRow, Promotion
 from data.scores import HOUR, Tally
 from data.tables import now
@@ -85,7 +85,7 @@ def _written(served: Served, tally: Tally, promotion: Promotion, model: ModelRow
         "dataset": served.name,
         "status": "previous",
         "model": {"kind": model.kind, "version": model.version, "digest": model.digest},
-        "since": _instant(promotion.decided_at),
+        "since": format_moment(promotion.decided_at),
         "rival": tally.totals["rival"],
         "sequence": tally.seq,
         **settling.report(Totals.from_dict(tally.totals), tally.totals["steps"]),
@@ -95,8 +95,4 @@ def _written(served: Served, tally: Tally, promotion: Promotion, model: ModelRow
 
 def _head(champion: Champion) -> Mapping[str, Any]:
     rival = settling.rival_name(champion.config)
-    return {"model": champion.model, "since": _instant(champion.decided_at), "rival": rival}
-
-
-def _instant(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"model": champion.model, "since": format_moment(champion.decided_at), "rival": rival}

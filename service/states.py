@@ -39,8 +39,7 @@ class Rows:
 
     def row(self, i: int) -> Row:
         """The i-th of them, as a view."""
-        state = RollingState({name: array[i : i + 1] for name, array in self.state.arrays.items()})
-        return Row(state, int(self.sequence[i]), bool(self.stale[i]))
+        return Row(self.state.view(slice(i, i + 1)), int(self.sequence[i]), bool(self.stale[i]))
 
     def rows(self, asked: int) -> list[Row | None]:
         """One for each of the `asked` series, None where it has no state."""

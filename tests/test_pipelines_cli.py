@@ -1,6 +1,8 @@
 """The command line as scripts meet it: results on standard output, one sentence for every error, four exit codes."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import cli
+from pipelines import cli, demo
 
 GOOD = "unique_id,ds,y\n" + "".join(f"a,{step},{step % 5}\n" for step in range(1, 60))
 
@@ -178,3 +180,20 @@ def test_an_unforeseen_error_is_one_sentence_and_its_traceback_is_kept(rollcast,
     monkeypatch.setattr(status, "status", lambda workspace: 1 / 0)
     assert_one_sentence(rollcast("status"), 1, "ZeroDivisionError", "errors.log")
     assert "Traceback" in (home / "errors.log").read_text()
+
+
+def test_a_demo_that_is_told_to_end_stops_as_by_ctrl_c(monkeypatch, tmp_path):
+    """So that the service it started ends with it."""
+
+    def told_to_end(*_):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("ROLLCAST_HOME", str(tmp_path))
+    monkeypatch.setattr(demo, "perform_all", told_to_end)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            demo.demo(once=True, json=False)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -11,7 +11,7 @@ from service.auth import needs, seen_by
 from service.batches import Batch
 from service.bodies import JSON, NDJSON
 from service.dependencies import document_of, encoded, runtime_of, target_of
-from service.errors import Fault, Problem
+from service.errors import unknown_dataset
 from service.queries import forecast_query
 from service.selections import selection
 
@@ -70,8 +70,7 @@ async def forecast_many(request: Request) -> Response:
     chosen = selection(await document_of(request))
     directory = seen_by(request, runtime)
     if chosen.forecast.dataset is not None and chosen.forecast.dataset not in directory.datasets:
-        fault = Fault("/dataset" if chosen.ids else "/query/dataset", "is not a dataset")
-        raise Problem(404, "unknown_dataset", "There is no such dataset.", [fault])
+        raise unknown_dataset("/dataset" if chosen.ids else "/query/dataset")
     slices = Batch(directory, chosen, runtime.metrics).lines()
     first: list[bytes] = await anext(slices, [])  # whatever fails as a whole fails before the answer begins
     by_line = NDJSON in request.headers.get("accept", "")

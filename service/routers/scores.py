@@ -4,9 +4,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from service import openapi, schemas, scoreboard
-from service.auth import caller_of, needs, seen_by
-from service.dependencies import answer, runtime_of, target_of
-from service.errors import Fault, Problem
+from service.answers import NO_MODEL
+from service.auth import caller_of, needs
+from service.dependencies import answer, datasets_of, runtime_of, target_of
+from service.errors import Problem
 from service.queries import dataset_query
 
 router = APIRouter(tags=["scores"])
@@ -24,11 +25,7 @@ async def read_scores(request: Request) -> Response:
     caller_of(request).require_all_series()
     runtime = runtime_of(request)
     wanted = dataset_query(request.scope["query_string"])
-    datasets = [one for one in seen_by(request, runtime).datasets.values() if wanted in (None, one.name)]
-    if wanted is not None and not datasets:
-        raise Problem(
-            404, "unknown_dataset", "There is no such dataset.", [Fault("/query/dataset", "is not a dataset")]
-        )
+    datasets = datasets_of(request, runtime, wanted)
     engine = runtime.engine()
     lines = await run_in_threadpool(lambda: [line for one in datasets for line in scoreboard.of_dataset(engine, one)])
     return answer({"scores": lines})
@@ -47,5 +44,5 @@ async def read_series_scores(request: Request) -> Response:
     target = target_of(request, runtime, dataset_query(request.scope["query_string"]))
     champion = target.served.champion
     if champion is None:
-        raise Problem(409, "no_model", "No model is promoted for this dataset yet; `rollcast promote` does it.")
+        raise Problem(409, "no_model", NO_MODEL)
     return answer(scoreboard.of_series(target, champion))

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from service import answers, inspection, openapi, schemas
 from service.auth import needs, seen_by
 from service.dependencies import answer, runtime_of, target_of
-from service.errors import Fault, Problem
+from service.errors import unknown_dataset
 from service.queries import cursor, dataset_query, page_query
 
 router = APIRouter(tags=["series"])
@@ -23,8 +23,7 @@ async def list_series(request: Request) -> Response:
     runtime = runtime_of(request)
     query, directory = page_query(request.scope["query_string"]), seen_by(request, runtime)
     if query.dataset is not None and query.dataset not in directory.datasets:
-        fault = Fault("/query/dataset", "is not a dataset")
-        raise Problem(404, "unknown_dataset", "There is no such dataset.", [fault])
+        raise unknown_dataset()
     found, total, more = directory.page(query.limit, query.after, query.search, query.dataset)
     lines = [
         {"dataset": one.served.name, "unique_id": one.unique_id, **state}
