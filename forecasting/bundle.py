@@ -97,8 +97,10 @@ def from_bytes(blob: bytes, digest: str) -> Bundle:
         with zipfile.ZipFile(io.BytesIO(blob)) as archive:
             entries = {info.filename: info for info in archive.infolist()}
             _refuse_strangers(set(entries), {name: info.file_size for name, info in entries.items()})
+            if any(info.compress_type != zipfile.ZIP_STORED for info in entries.values()):
+                raise zipfile.BadZipFile("an entry is compressed, which ours never are")
             files = {name: archive.read(name) for name in entries}
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError) as error:  # RuntimeError: "encrypted"
         raise DamagedArtifact(
             "The model's artifact is not readable; promote another version or train again."
         ) from error
