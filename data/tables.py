@@ -41,7 +41,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from data.errors import InvalidInput, StoreBroken, StoreTooNew, StoreUnavailable
 
-SCHEMA_VERSION = 2  # so far each version only added tables
+SCHEMA_VERSION = 3  # so far each version only added tables
 MIGRATION_LOCK = 7_305_001  # any fixed numbers: names of PostgreSQL's advisory locks
 LOG_LOCK = 7_305_002
 PATIENCE_MS = 10_000  # that a transaction waits for another one's lock
