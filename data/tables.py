@@ -182,6 +182,20 @@ scores = Table(  # what a promoted model's forecasts were worth, summed up since
     Column("totals", Text, nullable=False),
 )
 
+runs = Table(  # one row for each run of a flow; what it did is in the tables and files of its own
+    "runs",
+    metadata,
+    Column("id", Long, primary_key=True),
+    Column("flow", Text, nullable=False),
+    Column("dataset", Text),  # its name, which an ingest may be the first to say; null where a flow serves all of them
+    Column("started_at", BigInteger, nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON: a small result, or one sentence of error
+    Index("runs_by_outcome", "outcome", "flow", "dataset", "id"),
+)
+
 
 def now() -> int:
     """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""

@@ -1,0 +1,155 @@
+"""What the flows did and when: one row for each run, whoever started it, whatever the orchestrator believes.
+
+A run says every few seconds that it lives. One that stopped saying so, because it was killed or its machine went down,
+is told as lapsed; nothing needs to notice at the time. The age of the last success is what an alert should watch.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import Engine, Row, Select, delete, func, insert, select, update
+
+from data import tables
+from data.errors import RollcastError, Unavailable
+from data.tables import now, reading, writing
+
+RUNS_LOCK = 7_305_011
+LEASE_S = 60.0  # without a heartbeat for so long a run is over
+BEAT_S = 10.0  # between heartbeats
+
+Outcome = Literal["running", "succeeded", "failed", "lapsed"]
+TABLE = tables.runs
+log = logging.getLogger(__name__)
+
+
+class Run(NamedTuple):
+    """One run of a flow; times in microseconds since 1970 UTC."""
+
+    id: int  # in the order of their starts, whatever the clock says
+    flow: str
+    dataset: str | None
+    started_at: int
+    heartbeat_at: int
+    ended_at: int | None
+    outcome: Outcome
+    detail: dict[str, Any]  # a small result; {"error": one sentence} of a run that failed
+
+
+@dataclass
+class Recording:
+    """A run under way; what stands in `detail` when it ends is stored with it."""
+
+    id: int
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def recorded(engine: Engine, flow: str, dataset: str | None = None) -> Iterator[Recording]:
+    """Record the block as one run: failed when it raises, succeeded when it ends.
+
+    Raises StoreUnavailable when the run cannot be written down; what the block raises passes through.
+    """
+    recording = Recording(_begin(engine, flow, dataset))
+    with _beating(engine, recording.id):
+        try:
+            yield recording
+        except BaseException as error:  # Polars reports damage with a class that is no Exception
+            with _forgiven():
+                _end(engine, recording.id, "failed", recording.detail | {"error": sentence(error)})
+            raise
+        _end(engine, recording.id, "succeeded", recording.detail)
+
+
+def runs(engine: Engine, flow: str | None = None, dataset: str | None = None, limit: int = 50) -> list[Run]:
+    """The latest runs, newest first; of one flow or dataset where given."""
+    query = select(TABLE).order_by(TABLE.c.id.desc()).limit(limit)
+    for column, wanted in ((TABLE.c.flow, flow), (TABLE.c.dataset, dataset)):
+        query = query if wanted is None else query.where(column == wanted)
+    with reading(engine) as connection:
+        return [_run(row) for row in connection.execute(query)]
+
+
+def last_success(engine: Engine) -> dict[tuple[str, str | None], int]:
+    """When each flow last succeeded, by flow and dataset: the end of that run, in microseconds since 1970 UTC."""
+    query = select(TABLE.c.flow, TABLE.c.dataset, TABLE.c.ended_at).where(TABLE.c.id.in_(_newest_successes()))
+    with reading(engine) as connection:
+        return {(row.flow, row.dataset): row.ended_at for row in connection.execute(query)}
+
+
+def prune(engine: Engine, before: int) -> int:
+    """Forget runs that were over before a moment, but never the last success of a flow. Returns how many."""
+    over = func.coalesce(TABLE.c.ended_at, TABLE.c.heartbeat_at)
+    with writing(engine, RUNS_LOCK) as connection:
+        old = delete(TABLE).where(over < before, TABLE.c.id.not_in(_newest_successes()))
+        return connection.execute(old).rowcount
+
+
+def sentence(error: BaseException) -> str:
+    """An error in one line: our own words, or the kind of surprise and its first line."""
+    said = (str(error).strip() or "no message").splitlines()[0][:500]
+    return said if isinstance(error, RollcastError) else f"{type(error).__name__}: {said}"
+
+
+def _newest_successes() -> Select[tuple[int]]:
+    """Ids of the last success of each flow and dataset: by the order of starts, so that no clock has a say."""
+    succeeded = select(func.max(TABLE.c.id)).where(TABLE.c.outcome == "succeeded")
+    return succeeded.group_by(TABLE.c.flow, TABLE.c.dataset)
+
+
+def _begin(engine: Engine, flow: str, dataset: str | None) -> int:
+    at = now()
+    row = {"flow": flow, "dataset": dataset, "started_at": at, "heartbeat_at": at, "outcome": "running", "detail": "{}"}
+    with writing(engine, RUNS_LOCK) as connection:
+        return int(connection.execute(insert(TABLE).values(row).returning(TABLE.c.id)).scalar_one())
+
+
+def _beat(engine: Engine, run_id: int) -> None:
+    with writing(engine, RUNS_LOCK) as connection:
+        connection.execute(update(TABLE).where(TABLE.c.id == run_id).values(heartbeat_at=now()))
+
+
+def _end(engine: Engine, run_id: int, outcome: Outcome, detail: dict[str, Any]) -> None:
+    at = now()
+    values = {"heartbeat_at": at, "ended_at": at, "outcome": outcome, "detail": json.dumps(detail)}
+    with writing(engine, RUNS_LOCK) as connection:
+        connection.execute(update(TABLE).where(TABLE.c.id == run_id).values(values))
+
+
+@contextmanager
+def _beating(engine: Engine, run_id: int) -> Iterator[None]:
+    """A thread that keeps the run's heartbeat fresh while the block lasts."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_S):
+            with _forgiven():
+                _beat(engine, run_id)
+
+    thread = threading.Thread(target=beat, name=f"run-{run_id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def _forgiven() -> Iterator[None]:
+    """A heartbeat or an ending that the store did not take is no reason to stop the work, nor to hide its error."""
+    try:
+        yield
+    except Unavailable as error:
+        log.warning("a run could not be written down: %s", error)
+
+
+def _run(row: Row[Any]) -> Run:
+    silent = abs(now() - row.heartbeat_at) > LEASE_S * 1e6  # also where the clock went back since
+    outcome = "lapsed" if row.outcome == "running" and silent else row.outcome
+    times = (row.started_at, row.heartbeat_at, row.ended_at)
+    return Run(row.id, row.flow, row.dataset, *times, outcome, json.loads(row.detail))
