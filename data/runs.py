@@ -150,6 +150,6 @@ def _forgiven() -> Iterator[None]:
 
 def _run(row: Row[Any]) -> Run:
     silent = abs(now() - row.heartbeat_at) > LEASE_S * 1e6  # also where the clock went back since
-    outcome = "lapsed" if row.outcome == "running" and silent else row.outcome
+    outcome: Outcome = "lapsed" if row.outcome == "running" and silent else row.outcome
     times = (row.started_at, row.heartbeat_at, row.ended_at)
     return Run(row.id, row.flow, row.dataset, *times, outcome, json.loads(row.detail))
