@@ -10,10 +10,12 @@
     ├── Conflict             right in itself, impossible just now            exit 2 · 409
     │   ├── AmbiguousSeries
     │   ├── NothingObserved
-    │   └── NotTrained
+    │   ├── NotTrained
+    │   └── Busy
     ├── GateRefused          a candidate that is not good enough             exit 3 · 409
     └── Unavailable          our own machinery cannot answer                 exit 1 · 503
         ├── DamagedArtifact
+        ├── LeaseLost
         └── StoreUnavailable
             ├── StoreBroken
             └── StoreTooNew
@@ -122,6 +124,16 @@ class NotTrained(Conflict):
         super().__init__(f"dataset {dataset!r} has no promoted model; run `rollcast train` and `rollcast promote`")
 
 
+class Busy(Conflict):
+    """Another process does what only one may do at a time."""
+
+    def __init__(self, name: str, holder: str):
+        self.name, self.holder = name, holder
+        super().__init__(
+            f"{name} is being done by {holder}; wait for it to end (after a kill: for a minute) and try again"
+        )
+
+
 class GateRefused(RollcastError):
     """The promotion gate said no; `evidence` holds the figures it decided by."""
 
@@ -138,6 +150,16 @@ class Unavailable(RollcastError):
 
 class DamagedArtifact(Unavailable):
     """Stored bytes are not the bytes that were written; they are refused before being parsed."""
+
+
+class LeaseLost(Unavailable):
+    """We were silent for so long that another process took over; what we had begun is its own to finish."""
+
+    def __init__(self, name: str):
+        self.name = name
+        super().__init__(
+            f"{name} was taken over by another process while this one was stopped; nothing to do but run it again"
+        )
 
 
 class StoreUnavailable(Unavailable):

@@ -196,6 +196,16 @@ runs = Table(  # one row for each run of a flow; what it did is in the tables an
     Index("runs_by_outcome", "outcome", "flow", "dataset", "id"),
 )
 
+leases = Table(  # what one process at a time may do
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("token", BigInteger, nullable=False),  # counts its holders
+    Column("holder", Text, nullable=False),
+    Column("renewed_at", BigInteger, nullable=False),
+    Column("lasts_us", BigInteger, nullable=False),
+)
+
 
 def now() -> int:
     """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""
