@@ -51,7 +51,7 @@ class Lake:
                 delta_write_options={"schema_mode": "merge", "configuration": {"delta.appendOnly": "true"}},
             )
             version = int(DeltaTable(path).version())
-            _sync(path, version)
+            sync(path, version)
             return version
 
     def read(self, dataset_id: int, snapshot: int | None = None, learnt: bool = False) -> pl.DataFrame:
@@ -133,7 +133,7 @@ def _news(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     return joined.filter(pl.col("old").is_null() | ~same).select(*frame.columns, *kept)
 
 
-def _sync(path: Path, version: int) -> None:
+def sync(path: Path, version: int) -> None:
     """Put one version on the disk: the data files it adds, its log entry, and the folders that name them."""
     log = path / "_delta_log" / f"{version:020}.json"
     actions = [json.loads(line) for line in log.read_text().splitlines()]

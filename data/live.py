@@ -25,6 +25,12 @@ AGES = 5  # classes of age among a shard's older snapshots; of each the oldest a
 GROWTH = 8  # a class reaches so many times further back than the one before; the last one for ever
 SNAPSHOT_LOCK = 7_305_005
 
+# What a packed snapshot is. Its words are fingerprint, layout, epoch and seq; its arrays those of the state, and:
+SHARD = 256  # series ids in one snapshot
+OWN = ("series", "sequence", "stale", "amendments", "settled", "unit")
+LAYOUT = "2"  # which arrays there are
+MARKER = -1  # the shard number of the marker: every shard's snapshots are complete up to its seq
+
 
 class Observation(NamedTuple):
     """One value of one series, as the log keeps it."""

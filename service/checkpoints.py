@@ -9,15 +9,13 @@ from sqlalchemy import Engine
 
 from data import live
 from data.errors import DamagedArtifact
+from data.live import LAYOUT, OWN, SHARD
 from forecasting.packing import unpack
 from forecasting.rolling import RollingState
 from service.amendments import Amendments
 
 log = logging.getLogger("rollcast.service")
 
-SHARD = 256  # series ids in one block
-OWN = ("series", "sequence", "stale", "amendments", "settled", "unit")  # arrays of a block beside those of the state
-LAYOUT = "2"  # which arrays there are
 OPEN = 8  # blocks held in memory
 
 

@@ -14,16 +14,16 @@ from sqlalchemy import Engine
 
 from data import live
 from data.errors import DamagedArtifact
+from data.live import LAYOUT, MARKER, OWN
 from forecasting.packing import pack, unpack
 from forecasting.rolling import RollingState
 from service import scoreboard
 from service.champion import Champion
-from service.checkpoints import LAYOUT, OWN, shards_of
+from service.checkpoints import shards_of
 
 log = logging.getLogger("rollcast.service")
 
 ROOM = 1 << 18  # rows that a restart makes room for at first
-MARKER = -1  # the shard number under which the marker is kept
 
 
 class Pass:

@@ -10,7 +10,7 @@ from data import live, models, tables
 from data.live import Log, Observation
 from forecasting.packing import pack, unpack
 from service import checkpoints, folding, restoring
-from service.snapshots import MARKER, Pass
+from service.snapshots import Pass
 from tests.service_kit import FIVE, START, World, baseline, network, panel_of, rows, same_states, until
 
 IDS = ("a", "b", "c", "new", "newer")
@@ -108,7 +108,9 @@ def test_snapshots_are_written_while_the_service_runs(tmp_path):
     world.promote(dataset, BUNDLE, PANEL)
     with world.serving() as client:
         client.post("/v1/observations", json=rows("a", [1.0]))
-        until(lambda: (MARKER, 1) in [(kept.shard, kept.seq) for kept in live.snapshots(world.engine, dataset.id, 1)])
+        until(
+            lambda: (live.MARKER, 1) in [(kept.shard, kept.seq) for kept in live.snapshots(world.engine, dataset.id, 1)]
+        )
 
 
 actions = st.lists(
