@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Engine, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Engine, Row, Select, delete, exists, func, insert, select, update
 
 from data import tables
 from data.errors import RollcastError, Unavailable
@@ -33,6 +33,7 @@ class Run(NamedTuple):
     id: int  # in the order of their starts, whatever the clock says
     flow: str
     dataset: str | None
+    slot: int | None  # the moment it was scheduled for; None where somebody asked for it
     started_at: int
     heartbeat_at: int
     ended_at: int | None
@@ -49,12 +50,12 @@ class Recording:
 
 
 @contextmanager
-def recorded(engine: Engine, flow: str, dataset: str | None = None) -> Iterator[Recording]:
+def recorded(engine: Engine, flow: str, dataset: str | None = None, slot: int | None = None) -> Iterator[Recording]:
     """Record the block as one run: failed when it raises, succeeded when it ends.
 
     Raises StoreUnavailable when the run cannot be written down; what the block raises passes through.
     """
-    recording = Recording(_begin(engine, flow, dataset))
+    recording = Recording(_begin(engine, flow, dataset, slot))
     with _beating(engine, recording.id):
         try:
             yield recording
@@ -81,6 +82,18 @@ def last_success(engine: Engine) -> dict[tuple[str, str | None], int]:
         return {(row.flow, row.dataset): row.ended_at for row in connection.execute(query)}
 
 
+def answered(engine: Engine, flow: str, dataset: str | None, slot: int) -> bool:
+    """Has a scheduled run that began since `slot` succeeded? Then what was due at `slot` is done.
+
+    So a backlog is one run, and neither a clock that jumps nor a scheduler that forgets makes a slot run twice. Runs
+    from the future, which a clock that went back leaves behind, answer nothing.
+    """
+    same = TABLE.c.dataset.is_(None) if dataset is None else TABLE.c.dataset == dataset
+    done = (TABLE.c.outcome == "succeeded", TABLE.c.flow == flow, same, TABLE.c.slot.is_not(None))
+    with reading(engine) as connection:
+        return bool(connection.scalar(select(exists().where(*done, TABLE.c.started_at.between(slot, now())))))
+
+
 def prune(engine: Engine, before: int) -> int:
     """Forget runs that were over before a moment, but never the last success of a flow. Returns how many."""
     over = func.coalesce(TABLE.c.ended_at, TABLE.c.heartbeat_at)
@@ -101,11 +114,15 @@ def _newest_successes() -> Select[tuple[int]]:
     return succeeded.group_by(TABLE.c.flow, TABLE.c.dataset)
 
 
-def _begin(engine: Engine, flow: str, dataset: str | None) -> int:
+def _begin(engine: Engine, flow: str, dataset: str | None, slot: int | None) -> int:
     at = now()
-    row = {"flow": flow, "dataset": dataset, "started_at": at, "heartbeat_at": at, "outcome": "running", "detail": "{}"}
+    row = {"flow": flow, "dataset": dataset, "slot": slot, "started_at": at, "heartbeat_at": at}
     with writing(engine, RUNS_LOCK) as connection:
-        return int(connection.execute(insert(TABLE).values(row).returning(TABLE.c.id)).scalar_one())
+        return int(
+            connection.execute(
+                insert(TABLE).values(**row, outcome="running", detail="{}").returning(TABLE.c.id)
+            ).scalar_one()
+        )
 
 
 def _beat(engine: Engine, run_id: int) -> None:
@@ -151,5 +168,5 @@ def _forgiven() -> Iterator[None]:
 def _run(row: Row[Any]) -> Run:
     silent = abs(now() - row.heartbeat_at) > LEASE_S * 1e6  # also where the clock went back since
     outcome: Outcome = "lapsed" if row.outcome == "running" and silent else row.outcome
-    times = (row.started_at, row.heartbeat_at, row.ended_at)
+    times = (row.slot, row.started_at, row.heartbeat_at, row.ended_at)
     return Run(row.id, row.flow, row.dataset, *times, outcome, json.loads(row.detail))

@@ -188,6 +188,7 @@ runs = Table(  # one row for each run of a flow; what it did is in the tables an
     Column("id", Long, primary_key=True),
     Column("flow", Text, nullable=False),
     Column("dataset", Text),  # its name, which an ingest may be the first to say; null where a flow serves all of them
+    Column("slot", BigInteger),  # the moment it was scheduled for; null where somebody asked for it
     Column("started_at", BigInteger, nullable=False),
     Column("heartbeat_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),

@@ -112,11 +112,41 @@ def test_pruning_forgets_old_runs_but_no_last_success(store, monkeypatch):
         monkeypatch.setattr(runs, "now", lambda at=at: at * SECOND)
         with runs.recorded(store, "canary"):
             pass
-    runs._begin(store, "train", "pumps")  # died at once
+    runs._begin(store, "train", "pumps", None)  # died at once
     monkeypatch.setattr(runs, "now", lambda: 1_000 * SECOND)
-    runs._begin(store, "train", "pumps")  # lives
+    runs._begin(store, "train", "pumps", None)  # lives
     assert runs.prune(store, 900 * SECOND) == 4
     assert [(run.flow, run.started_at) for run in runs.runs(store)] == [
         ("train", 1_000 * SECOND),
         ("canary", 4 * SECOND),
     ]
+
+
+def test_fault_29_no_slot_runs_twice_whatever_the_clock_does(store, monkeypatch):
+    clock = [0]
+    monkeypatch.setattr(runs, "now", lambda: clock[0])
+
+    def run_if_due(slot: int, at: int) -> bool:
+        clock[0] = at * SECOND
+        if runs.answered(store, "ingest", "pumps", slot * SECOND):
+            return False
+        with runs.recorded(store, "ingest", "pumps", slot * SECOND):
+            return True
+
+    assert run_if_due(slot=100, at=101)
+    assert not run_if_due(slot=100, at=102)  # a scheduler that lost its memory offers it again
+    assert run_if_due(slot=200, at=950)  # after a jump forward, or a night without power, all of these are due at once
+    assert not any(run_if_due(slot, at=951) for slot in range(300, 1000, 100))
+    assert run_if_due(slot=300, at=301)  # back again: what ran in the future says nothing about now
+    assert not run_if_due(slot=300, at=302)
+    assert run_if_due(slot=400, at=401)
+
+
+def test_a_run_by_hand_or_of_another_dataset_answers_no_slot(store):
+    before = tables.now()
+    for dataset, slot in (("pumps", None), ("shares", before), (None, before)):
+        with runs.recorded(store, "ingest", dataset, slot):
+            pass
+    assert not runs.answered(store, "ingest", "pumps", before)
+    assert runs.answered(store, "ingest", "shares", before)
+    assert runs.answered(store, "ingest", None, before)
