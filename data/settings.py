@@ -73,6 +73,15 @@ class Settings(BaseSettings):
     gate_gain: float = Field(default=0.01, ge=0, lt=1, description="Relative gain a candidate must show at the gate")
     poll_every_s: float = Field(default=1.0, gt=0, description="Time between looks for new promotions, seconds")
     snapshot_every_s: float = Field(default=60.0, gt=0, description="Time between state snapshots, seconds")
+    prefect_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of `rollcast pipelines serve` on loopback; 0 takes a free one"
+    )
+    flow_timeout_s: float = Field(default=21_600.0, gt=0, description="Longest that a flow may run, seconds")
+    canary_schedule: str = Field(default="every 1m", description="When a flow runs that proves that schedules do")
+    monitor_schedule: str = Field(default="every 15m", description="When drift and coverage are looked at")
+    compact_schedule: str = Field(default="every 1h", description="When the live log's old part goes to the lake")
+    backup_schedule: str = Field(default="30 2 * * * UTC", description="When the stores are backed up")
+    prune_schedule: str = Field(default="30 3 * * 0 UTC", description="When what is no longer needed is deleted")
 
     @field_validator("home", "data")
     @classmethod

@@ -197,6 +197,16 @@ runs = Table(  # one row for each run of a flow; what it did is in the tables an
     Index("runs_by_outcome", "outcome", "flow", "dataset", "id"),
 )
 
+schedules = Table(  # what somebody asked to have run for a dataset; house-keeping is in the settings
+    "schedules",
+    metadata,
+    Column("dataset", Text, primary_key=True),
+    Column("flow", Text, primary_key=True),
+    Column("timetable", Text, nullable=False),
+    Column("parameters", Text, nullable=False),  # JSON
+    Column("set_at", BigInteger, nullable=False),
+)
+
 leases = Table(  # what one process at a time may do
     "leases",
     metadata,
