@@ -4,14 +4,13 @@ A row is never changed. A value that was corrected is a new row with a later `av
 (`unique_id`, `ds`) is its newest row. The table's version is the *snapshot id* that a model records: reading that
 snapshot again gives the same rows for ever.
 
-Delta on a local disk neither syncs what it commits nor notices a log that came back empty after a power cut; both are
-done here. One writer at a time: `append` holds a lock on the dataset.
+Delta on a local disk neither syncs what it commits nor notices a log that came back empty or short after a power cut;
+both are done here. One writer at a time: `append` holds a lock on the dataset.
 """
 
 import fcntl
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,7 +18,8 @@ from urllib.parse import unquote
 import polars as pl
 from deltalake import DeltaTable
 
-from data.errors import Unavailable
+from data import deltalog
+from data.errors import RollcastError, Unavailable
 from data.schema import AVAILABLE_AT, SERIES, TIME
 from data.tables import now
 
@@ -29,16 +29,17 @@ KEY = [SERIES, TIME]
 class Lake:
     """A folder of Delta tables, named by the datasets' integer ids; for one machine, not for a network disk."""
 
-    def __init__(self, root: Path):
-        self.root = root
+    def __init__(self, root: Path, recorded: Callable[[int], int | None] = lambda dataset_id: None):
+        """`recorded(dataset_id)`: the newest version that was ever seen, so that a table without it is noticed."""
+        self.root, self._recorded = root, recorded
 
     def append(self, dataset_id: int, frame: pl.DataFrame) -> int:
         """Add the rows of a conformed frame that are new or say something else; the snapshot id afterwards.
 
         The same frame twice adds nothing. When this returns, the rows are on the disk.
         """
-        path = self._path(dataset_id)
-        with _boundary(dataset_id), self._alone(dataset_id):
+        path = self.path(dataset_id)
+        with self._boundary(dataset_id), self._alone(dataset_id):
             table = self._table(dataset_id)
             known = pl.DataFrame() if table is None else _rows(table)
             fresh = frame if table is None else _news(frame, _newest(known))
@@ -51,7 +52,7 @@ class Lake:
                 delta_write_options={"schema_mode": "merge", "configuration": {"delta.appendOnly": "true"}},
             )
             version = int(DeltaTable(path).version())
-            sync(path, version)
+            deltalog.sync(path, version)
             return version
 
     def read(self, dataset_id: int, snapshot: int | None = None, learnt: bool = False) -> pl.DataFrame:
@@ -59,7 +60,7 @@ class Lake:
 
         `learnt` keeps the column `available_at`: when each value became known.
         """
-        with _boundary(dataset_id):
+        with self._boundary(dataset_id):
             table = self._table(dataset_id, snapshot)
             if table is None:
                 raise Unavailable(f"dataset {dataset_id} has no history yet; ingest it first")
@@ -68,29 +69,28 @@ class Lake:
 
     def count(self, dataset_id: int) -> int:
         """Rows ever appended, replaced ones too; what an append adds to it is what was new."""
-        with _boundary(dataset_id):
+        with self._boundary(dataset_id):
             table = self._table(dataset_id)
             return 0 if table is None else int(pl.DataFrame(table.get_add_actions(flatten=True))["num_records"].sum())
 
     def snapshot(self, dataset_id: int) -> int | None:
         """The newest snapshot id; None before the first append."""
-        with _boundary(dataset_id):
+        with self._boundary(dataset_id):
             table = self._table(dataset_id)
             return None if table is None else int(table.version())
 
-    def _path(self, dataset_id: int) -> Path:
+    def path(self, dataset_id: int) -> Path:
+        """The folder of a dataset's table."""
         return self.root / str(int(dataset_id))
 
     def _table(self, dataset_id: int, snapshot: int | None = None) -> DeltaTable | None:
-        path = self._path(dataset_id)
-        logs = sorted((path / "_delta_log").glob("*.json"))
-        if not logs:
+        path = self.path(dataset_id)
+        known, recorded = deltalog.versions(path), self._recorded(dataset_id)
+        if recorded is not None and (not known or known[-1] < recorded):
+            raise Unavailable(f"{deltalog.entry_path(path, recorded)} is gone, and its rows with it; restore a backup")
+        if not known:
             return None
-        if logs[-1].stat().st_size == 0:  # Delta would open the table without these rows, and say nothing
-            raise Unavailable(
-                f"dataset {dataset_id}: version {int(logs[-1].stem)} of its history came back empty after a crash; "
-                f"remove {logs[-1]} and ingest its source again"
-            )
+        deltalog.entry(path, known[-1])  # Delta would open the table without an empty entry's rows, and say nothing
         return DeltaTable(path, version=snapshot)
 
     @contextmanager
@@ -99,6 +99,22 @@ class Lake:
         with (self.root / f"{int(dataset_id)}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    @contextmanager
+    def _boundary(self, dataset_id: int) -> Iterator[None]:
+        """Turn whatever the table's libraries throw, panics too, into Unavailable that names the file at fault."""
+        try:
+            yield
+        except (RollcastError, KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException as error:
+            if not isinstance(error, Exception | pl.exceptions.PanicException):
+                raise
+            cause = (str(error).strip().splitlines() or ["no reason given"])[0][:200]
+            found = next(damages(self.path(dataset_id)), cause)
+            raise Unavailable(
+                f"the history of dataset {dataset_id} cannot be used ({found}); restore a backup or ingest it again"
+            ) from error
 
 
 def _rows(table: DeltaTable) -> pl.DataFrame:
@@ -133,30 +149,27 @@ def _news(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     return joined.filter(pl.col("old").is_null() | ~same).select(*frame.columns, *kept)
 
 
-def sync(path: Path, version: int) -> None:
-    """Put one version on the disk: the data files it adds, its log entry, and the folders that name them."""
-    log = path / "_delta_log" / f"{version:020}.json"
-    actions = [json.loads(line) for line in log.read_text().splitlines()]
-    added = [path / unquote(action["add"]["path"]) for action in actions if "add" in action]
-    for place in (*added, path, log, log.parent, path.parent):
-        handle = os.open(place, os.O_RDONLY)
+def damages(table: Path) -> Iterator[str]:
+    """What can be seen of a table's files without reading them: log entries that are not whole, data files that are
+    gone, cut or no Parquet."""
+    for version in deltalog.versions(table):
         try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            deltalog.entry(table, version)
+        except Unavailable as error:
+            yield str(error)
+            return
+    for add in pl.DataFrame(DeltaTable(table).get_add_actions(flatten=True)).to_dicts():
+        path = table / unquote(add["path"])
+        if not path.exists():
+            yield f"{path} is gone"
+        elif path.stat().st_size != add["size_bytes"]:
+            yield f"{path} has {path.stat().st_size} of {add['size_bytes']} bytes"
+        elif not _ends_as_parquet(path):
+            yield f"{path} is no Parquet any more"
 
 
-@contextmanager
-def _boundary(dataset_id: int) -> Iterator[None]:
-    """Turn whatever the table's libraries throw, panics too, into Unavailable."""
-    try:
-        yield
-    except (Unavailable, KeyboardInterrupt, MemoryError):
-        raise
-    except BaseException as error:
-        if not isinstance(error, Exception | pl.exceptions.PanicException):
-            raise
-        cause = (str(error).strip().splitlines() or ["no reason given"])[0][:200]
-        raise Unavailable(
-            f"the history of dataset {dataset_id} cannot be used ({cause}); restore it from a backup or ingest it again"
-        ) from error
+def _ends_as_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4)
+        file.seek(-4, os.SEEK_END)
+        return head == file.read() == b"PAR1"

@@ -217,6 +217,31 @@ leases = Table(  # what one process at a time may do
     Column("lasts_us", BigInteger, nullable=False),
 )
 
+commits = Table(  # what each version of a dataset's Delta table was when it was made
+    "commits",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("files", Text, nullable=False),  # JSON list of path, bytes, rows, sha256
+    Column("recorded_at", BigInteger, nullable=False),
+)
+
+handoffs = Table(  # numbered batches of the log's oldest rows, on their way into the lake
+    "handoffs",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("snapshot", BigInteger),  # version of the Delta table; null where every row only repeated what it holds
+    Column("begun_at", BigInteger, nullable=False),
+    Column("done_at", BigInteger),  # the rows are in the lake, on the disk, and in the log no more
+)
+
 
 def now() -> int:
     """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""

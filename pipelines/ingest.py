@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from data import catalogue, models
+from data import catalogue, commits, models
 from data.catalogue import Dataset
 from data.errors import Conflict, InvalidInput, UnknownDataset
 from data.quality import Conformed, conform, refuse_gap
@@ -155,6 +155,7 @@ def store(workspace: Workspace, dataset: Dataset, source: Source, conformed: Con
     catalogue.ensure_series(workspace.engine, dataset.id, frame[SERIES].unique(maintain_order=True).to_list())
     before = workspace.lake.count(dataset.id)
     snapshot = workspace.lake.append(dataset.id, frame)
+    commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
     added = workspace.lake.count(dataset.id) - before
     catalogue.record_file(workspace.engine, dataset.id, source.sha256, source.name, report, snapshot)
     event = reanchor(workspace, dataset, snapshot) if added else None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Engine
 
+from data import commits
 from data.lake import Lake
 from data.settings import Settings, load_settings
 from data.tables import open_store
@@ -27,4 +29,5 @@ def open_workspace(settings: Settings | None = None) -> Workspace:
         StoreUnavailable: the database cannot be reached, or a newer version of the program wrote it.
     """
     settings = settings or load_settings()
-    return Workspace(settings, open_store(settings.database_url), Lake(settings.lake_path))
+    engine = open_store(settings.database_url)
+    return Workspace(settings, engine, Lake(settings.lake_path, partial(commits.last, engine)))

@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 
@@ -129,7 +130,7 @@ def test_a_log_that_came_back_empty_is_refused_with_its_version(lake, tmp_path):
         lake.append(1, frame([("a", 1, y)]))
     newest_log(tmp_path).write_bytes(b"")
     for use in (lake.read, lake.snapshot):
-        with pytest.raises(Unavailable, match="version 1 of its history came back empty"):
+        with pytest.raises(Unavailable, match=r"00001\.json came back empty after a crash: version 1"):
             use(1)
     with pytest.raises(Unavailable):
         lake.append(1, frame([("a", 1, 3.0)]))
@@ -139,14 +140,14 @@ def test_a_log_that_came_back_empty_is_refused_with_its_version(lake, tmp_path):
 def test_damage_is_one_sentence_and_no_panic(lake, tmp_path, damage):
     lake.append(1, frame([("a", n, float(n)) for n in range(1000)]))
     (data,) = (tmp_path / "lake" / "1").glob("*.parquet")
+    log = newest_log(tmp_path)
     if damage == "missing":
         data.unlink()
     elif damage == "truncated":
         data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
     else:
-        log = newest_log(tmp_path)
         log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
-    with pytest.raises(Unavailable, match="the history of dataset 1 cannot be used") as caught:
+    with pytest.raises(Unavailable, match=re.escape(f"{log if damage == 'torn log' else data}")) as caught:
         lake.read(1)
     assert "\n" not in str(caught.value)
 

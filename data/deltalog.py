@@ -1,0 +1,73 @@
+"""The log of one Delta table as files: what stands in each entry, and whether it is on the disk.
+
+Delta itself never syncs what it commits, opens a table whose newest entry came back empty without that entry's rows,
+and says nothing that a person can act on when an entry is torn; so its log is read here as well.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from data.errors import Unavailable
+
+FOLDER = "_delta_log"
+Actions = list[dict[str, Any]]
+
+
+def entry_path(table: Path, version: int) -> Path:
+    """The file of one version."""
+    return table / FOLDER / f"{version:020}.json"
+
+
+def versions(table: Path) -> list[int]:
+    """Versions whose entries are there, ascending; old ones may have been tidied away behind a checkpoint."""
+    return sorted(int(path.stem) for path in (table / FOLDER).glob("*.json") if path.stem.isdecimal())
+
+
+def entry(table: Path, version: int) -> Actions:
+    """What a version did. Raises Unavailable for an entry that is empty, torn or gone."""
+    path = entry_path(table, version)
+    try:
+        text = path.read_bytes()
+        actions = [json.loads(line) for line in text.splitlines()]
+        if not actions or not all(isinstance(action, dict) for action in actions):
+            raise ValueError
+    except FileNotFoundError:
+        raise Unavailable(f"{path} is gone; restore a backup") from None
+    except ValueError:
+        state = "torn" if text.strip(b"\0\n") else "empty"
+        raise Unavailable(
+            f"{path} came back {state} after a crash: version {version} is not whole; restore a backup, or remove "
+            "the file and ingest its source again"
+        ) from None
+    return actions
+
+
+def added(table: Path, actions: Actions) -> dict[Path, dict[str, Any]]:
+    """The data files that an entry adds, and what it says about each."""
+    adds = (action["add"] for action in actions if "add" in action)
+    return {table / unquote(add["path"]): add for add in adds}
+
+
+def rows_of(add: dict[str, Any]) -> int:
+    """Rows in a file, by its statistics."""
+    return int(json.loads(add.get("stats") or "{}").get("numRecords", 0))
+
+
+def sync(table: Path, version: int) -> None:
+    """Put one version on the disk: the data files it adds, its entry, then the folders that name them."""
+    log = entry_path(table, version)
+    put_on_disk([*added(table, entry(table, version)), table, log, log.parent, table.parent])
+
+
+def put_on_disk(places: Iterable[Path]) -> None:
+    """fsync files and folders, in this order. OSError where the disk refuses: never to be tried a second time."""
+    for place in places:
+        handle = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
