@@ -1,7 +1,8 @@
 """Registered models and the promotion log that the service obeys.
 
 The log is append-only and chained: every row holds the hash of the row before it, so that a decision can neither be
-altered nor removed unseen. The newest decision that was not a refusal says what is served; its id is the *epoch*.
+altered nor removed unseen. The newest decision that lets a version serve says what is served; its id is the *epoch*.
+A version may also roll in shadow, beside the one that serves, until something takes over or it is told to stop.
 """
 
 import hashlib
@@ -17,8 +18,11 @@ from data import tables
 from data.errors import DamagedArtifact, InvalidInput, UnknownModel
 from data.tables import now, reading, writing
 
-Event = Literal["promoted", "refused", "rolled_back", "reanchored"]
+Event = Literal["promoted", "refused", "rolled_back", "reanchored", "shadowed", "shadow_stopped"]
 EVENTS: tuple[Event, ...] = get_args(Event)
+SERVING: tuple[Event, ...] = ("promoted", "rolled_back", "reanchored")  # those after which the version serves
+TURNS: tuple[Event, ...] = ("promoted", "rolled_back", "shadowed", "shadow_stopped")  # the newest rules the shadow
+VERDICTS: tuple[Event, ...] = ("promoted", "refused", "rolled_back")  # after one of them a version waits no more
 GENESIS = "0" * 64
 MODELS_LOCK = 7_305_004
 
@@ -48,6 +52,11 @@ class Promotion:
     decided_at: int  # microseconds since 1970 UTC
     prev_hash: str
     hash: str
+
+    @property
+    def serves(self) -> bool:
+        """Does its version serve from then on?"""
+        return self.event in SERVING
 
 
 def add_model(
@@ -140,8 +149,27 @@ def promotions(engine: Engine, dataset_id: int | None = None, after: int = 0) ->
 
 def served(engine: Engine, dataset_id: int) -> Promotion | None:
     """The decision that says what is served now, or None; its id is the epoch."""
+    return _newest(engine, dataset_id, SERVING)
+
+
+def before(engine: Engine, dataset_id: int) -> Promotion | None:
+    """The newest decision by which another version served than the one that serves now, or None."""
+    now_served = served(engine, dataset_id)
+    return None if now_served is None else _newest(engine, dataset_id, SERVING, but=now_served.version)
+
+
+def shadow(engine: Engine, dataset_id: int) -> Promotion | None:
+    """The decision that put a version into shadow, or None; its id is the epoch of the shadow's states."""
+    turn = _newest(engine, dataset_id, TURNS)
+    return turn if turn is not None and turn.event == "shadowed" else None
+
+
+def _newest(engine: Engine, dataset_id: int, events: Sequence[Event], but: int | None = None) -> Promotion | None:
+    """A dataset's newest decision of these kinds; `but` leaves a version out."""
     table = tables.promotions
-    query = select(table).where(table.c.dataset_id == dataset_id, table.c.event != "refused")
+    query = select(table).where(table.c.dataset_id == dataset_id, table.c.event.in_(events))
+    if but is not None:
+        query = query.where(table.c.version != but)
     with reading(engine) as connection:
         row = connection.execute(query.order_by(table.c.id.desc()).limit(1)).first()
     return None if row is None else _promotion(row)

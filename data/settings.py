@@ -71,6 +71,15 @@ class Settings(BaseSettings):
         default=86_400.0, gt=0, description="How long an answer is kept for its Idempotency-Key, seconds"
     )
     gate_gain: float = Field(default=0.01, ge=0, lt=1, description="Relative gain a candidate must show at the gate")
+    gate_largest_bytes: int = Field(
+        default=64_000_000, gt=0, description="Largest artifact that the gate lets serve, bytes"
+    )
+    gate_longest_ms: float = Field(
+        default=100.0, gt=0, description="Longest time in which one series may advance and forecast, milliseconds"
+    )
+    shadow_targets: int = Field(
+        default=500, gt=0, description="Live values that a challenger in shadow must have forecast before it may serve"
+    )
     poll_every_s: float = Field(default=1.0, gt=0, description="Time between looks for new promotions, seconds")
     snapshot_every_s: float = Field(default=60.0, gt=0, description="Time between state snapshots, seconds")
     prefect_port: int = Field(

@@ -242,6 +242,48 @@ handoffs = Table(  # numbered batches of the log's oldest rows, on their way int
     Column("done_at", BigInteger),  # the rows are in the lake, on the disk, and in the log no more
 )
 
+trials = Table(  # a challenger in shadow and the champion, on the same values: sums of both, then and now, as JSON
+    "trials",
+    metadata,
+    Column("shadow_epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("champion_epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("dataset_id", Integer, nullable=False),
+    Column("shadow_version", Integer, nullable=False),
+    Column("champion_version", Integer, nullable=False),
+    Column("first", Text, nullable=False),
+    Column("last", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+jobs = Table(  # trainings that were asked for, and what became of them
+    "jobs",
+    metadata,
+    Column("id", Long, primary_key=True),
+    Column("dataset_id", ForeignKey("datasets.id"), nullable=False, index=True),
+    Column("cause", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # one sentence
+    Column("asked_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("version", Integer),  # what it registered
+)
+
+drift = Table(  # what the monitor last found, one row for each detector
+    "drift",
+    metadata,
+    Column("dataset_id", Integer, primary_key=True, autoincrement=False),
+    Column("detector", Text, primary_key=True),
+    Column("feature", Text, primary_key=True),
+    Column("statistic", Double),
+    Column("threshold", Double),
+    Column("fired", Boolean, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
 
 def now() -> int:
     """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""

@@ -15,7 +15,7 @@ from forecasting.longroll import LongRoll
 from forecasting.panel import Panel
 from forecasting.validation import MANY, Validation, tail_origins, witnesses
 from pipelines import gate
-from pipelines.gate import Contender
+from pipelines.gate import Contender, Role
 from pipelines.history import History, select
 
 
@@ -49,10 +49,10 @@ class Evidence:
         rolled = words.pop("long_roll", None)
         return cls(**words, long_roll=LongRoll.from_dict(rolled) if rolled else None)
 
-    def contender(self, kind: str, version: int | None) -> Contender:
+    def contender(self, kind: str, version: int | None, role: Role = "") -> Contender:
         """A model that was measured when the evidence was gathered."""
         errors = [np.nan if error is None else error for error in self.errors[kind]]
-        return Contender(kind, version, np.array(errors), self.scores[kind])
+        return Contender(kind, version, np.array(errors), self.scores[kind], role)
 
     def same_origins(self, other: Evidence) -> bool:
         """Were both gathered at the very same origins?"""
@@ -90,7 +90,7 @@ def errors(scores: Scores, validation: Validation, block: int) -> list[float]:
     axis = 0 if scaled.shape[1] >= MANY else 1
     means = np.where(known, scaled, 0.0).sum(axis)[known.any(axis)] / known.sum(axis)[known.any(axis)]
     units = means if axis == 0 else gate.blocks(means, block)
-    return [float("nan")] * len(units) if scores.not_finite else units.tolist()
+    return [float("nan")] * max(1, len(units)) if scores.not_finite else units.tolist()
 
 
 def independent(origins: Origins, horizon: int) -> int:
@@ -99,7 +99,7 @@ def independent(origins: Origins, horizon: int) -> int:
     return int(np.ceil(horizon / spacing)) if spacing > 0 else 1
 
 
-def measure(history: History, evidence: Evidence, bundle: Bundle, version: int) -> Contender:
+def measure(history: History, evidence: Evidence, bundle: Bundle, version: int, role: Role = "") -> Contender:
     """Another model at the very same origins.
 
     Raises Conflict when the history before them is no longer what it was.
@@ -110,7 +110,7 @@ def measure(history: History, evidence: Evidence, bundle: Bundle, version: int) 
     scores = evaluate(bundle, panel, origins)
     validation = Validation(origins, divisors, {bundle.config.kind: scores})
     paired = errors(scores, validation, independent(origins, evidence.horizon))
-    return Contender(bundle.config.kind, version, np.array(paired), scores.summary(divisors))
+    return Contender(bundle.config.kind, version, np.array(paired), scores.summary(divisors), role)
 
 
 def panel_then(history: History, evidence: Evidence) -> Panel:

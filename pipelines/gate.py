@@ -1,20 +1,24 @@
 """The gate: may a model serve? Pure arithmetic over errors that contenders made at the very same origins.
 
 A challenger passes when it is clearly better than every rival: by a configured share of the rival's error, and by more
-than the luck of the draw (a paired test that flips signs). Its 80 % interval must hold roughly what it says, its
-forecasts must be finite, and its memory must stand a long roll (`forecasting/longroll.py`).
+than the luck of the draw (a paired test that flips signs). Than the version that served before the present one it need
+only not be worse: else a roll-back would do better. Its 80 % interval must hold roughly what it says, its forecasts
+must be finite, its size and its time within the budget, and its memory must stand a long roll
+(`forecasting/longroll.py`). One that rolled in shadow must not have been worse there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
 from forecasting.longroll import LongRoll, Measure
 from forecasting.paired import SIGNIFICANCE, sign_flip_test
+
+Role = Literal["", "champion", "previous"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,12 @@ class Rules:
     significance: float = SIGNIFICANCE  # largest chance, were the two equal, of a difference this large
     untested_gain: float = 0.1  # the gain asked where there are too few units for the test
     coverage_80: tuple[float, float] = (0.65, 0.95)  # share of values inside the 80 % interval
+    largest_bytes: int = 64_000_000  # of an artifact
+    longest_ms: float = 100.0  # that one series may take to advance and forecast
+
+    def leniently(self) -> Rules:
+        """The same where no gain has to be proven: nothing may be worse, that is all."""
+        return replace(self, gain=0.0, significance=1.0)
 
 
 @dataclass(frozen=True)
@@ -35,11 +45,34 @@ class Contender:
     version: int | None
     errors: np.ndarray
     scores: dict[str, Any]  # mase, wql, coverage_80 … for the record
+    role: Role = ""
 
     @property
     def error(self) -> float:
         """The mean the gate compares."""
         return float(np.mean(self.errors))
+
+    @property
+    def name(self) -> str:
+        """How a decision names it."""
+        return f"{self.model} ({self.role})" if self.role else self.model
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model takes: size in bytes of its artifact, milliseconds for one series to advance and to forecast."""
+
+    bytes: int
+    ms: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A challenger and the champion on the very same live values; errors in MASE units, None where nothing has one."""
+
+    targets: int  # values that both had forecast
+    challenger: float | None
+    champion: float | None
 
 
 @dataclass(frozen=True)
@@ -53,21 +86,52 @@ class Comparison:
 
 
 def compare(challenger: Contender, rival: Contender) -> Comparison:
-    """Relative gain in mean error and the chance of it, were the two alike. Against a perfect rival any error is -1."""
+    """Relative gain in mean error and the chance of it, were the two alike. Against a perfect rival any error is -1.
+
+    A challenger whose forecasts are not all finite has no gain: NaN. Against such a rival everything is gained.
+    """
+    if not np.isfinite(challenger.errors).all():
+        return Comparison(rival.name, float("nan"), 1.0, len(rival.errors))
+    if not np.isfinite(rival.errors).all():
+        return Comparison(rival.name, 1.0, 0.0, len(challenger.errors))
     gain = 1 - challenger.error / rival.error if rival.error > 0 else -float(challenger.error > 0)
-    return Comparison(rival.model, gain, sign_flip_test(rival.errors - challenger.errors), len(rival.errors))
+    return Comparison(rival.name, gain, sign_flip_test(rival.errors - challenger.errors), len(rival.errors))
 
 
 def objections(challenger: Contender, rivals: Sequence[Contender], rules: Rules) -> list[str]:
     """Why a challenger may not serve, one clause each; empty when it may."""
     if not np.isfinite(challenger.errors).all():
         return ["it gave forecasts that are not finite numbers"]
-    found = [clause for rival in rivals if (clause := short_of(compare(challenger, rival), rules))]
+    asked = [rules.leniently() if rival.role == "previous" else rules for rival in rivals]
+    compared = [short_of(compare(challenger, rival), own) for rival, own in zip(rivals, asked, strict=True)]
+    found = [clause for clause in compared if clause]
     low, high = rules.coverage_80
     coverage = challenger.scores["coverage_80"]
     if not low <= coverage <= high:
         found.append(f"its 80 % interval held {coverage:.0%} of the values, outside {low:.0%} to {high:.0%}")
     return list(dict.fromkeys(found))  # the champion may be a baseline that is a rival of its own
+
+
+def excess(cost: Cost, rules: Rules) -> list[str]:
+    """Where a model is beyond the budget, one clause each."""
+    found = []
+    if cost.bytes > rules.largest_bytes:
+        found.append(f"its artifact has {cost.bytes / 1e6:.1f} MB; {rules.largest_bytes / 1e6:.1f} MB are allowed")
+    if cost.ms > rules.longest_ms:
+        found.append(
+            f"one series takes it {cost.ms:.1f} ms to advance and forecast; {rules.longest_ms:g} ms are allowed"
+        )
+    return found
+
+
+def lost(trial: Trial | None) -> list[str]:
+    """Why what happened in shadow speaks against a challenger, one clause; none where there was no trial."""
+    if trial is None or trial.challenger is None or trial.champion is None or trial.challenger <= trial.champion:
+        return []
+    return [
+        f"in shadow its MASE was {trial.challenger:.3f} on {trial.targets} live values, the champion's "
+        f"{trial.champion:.3f} on the same"
+    ]
 
 
 def drift(long_roll: LongRoll | None) -> list[str]:

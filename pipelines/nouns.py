@@ -9,7 +9,7 @@ import typer
 Name = Annotated[str, typer.Argument(help="Name of the dataset.", metavar="NAME")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
 
-model = typer.Typer(name="model", help="Registered model versions: list, show, verify.", no_args_is_help=True)
+model = typer.Typer(name="model", help="Registered model versions: list, show, history, verify.", no_args_is_help=True)
 series = typer.Typer(name="series", help="Series of a dataset: list, show.", no_args_is_help=True)
 keys = typer.Typer(name="keys", help="API keys: create, list, revoke, rotate.", no_args_is_help=True)
 config = typer.Typer(name="config", help="Settings and where they come from.", no_args_is_help=True)
@@ -40,6 +40,15 @@ def model_show(
     from pipelines.workspace import open_workspace
 
     report.facts(inspection.model(open_workspace(), name, version), json)
+
+
+@model.command("history")
+def model_history(name: Name, json: Json = False) -> None:
+    """Every decision about a dataset's versions, oldest first, with its evidence in words; --json has all of it."""
+    from pipelines import decisions, report
+    from pipelines.workspace import open_workspace
+
+    report.history(decisions.history(open_workspace(), name), json)
 
 
 @model.command("verify")

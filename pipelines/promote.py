@@ -5,25 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from data import catalogue, models
 from data.catalogue import Dataset
 from data.errors import Conflict, GateRefused, NotTrained
 from data.models import Event
 from forecasting import backtest as engine
 from forecasting.bundle import Bundle
-from forecasting.config import BASELINES, RECURRENT
 from forecasting.longroll import NO_MEMORY
-from pipelines import gate, known, registered
+from pipelines import known, registered
 from pipelines.console import Report
+from pipelines.contest import Contest, enter, judge, record, rules
 from pipelines.contexts import pack_contexts
-from pipelines.evidence import Evidence, measure
-from pipelines.gate import Contender, Rules
 from pipelines.history import History, read_history
 from pipelines.workspace import Workspace
-
-RIVALS = ("naive", "seasonal_naive")  # baselines that every candidate has to beat
 
 
 @dataclass(frozen=True)
@@ -41,38 +35,16 @@ class Promoted:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Contest:
-    """A candidate, and everyone it has to beat on the very same origins."""
-
-    candidate: Contender
-    evidence: Evidence
-    champion: Contender | None
-    baselines: tuple[Contender, ...]
-
-    @property
-    def rivals(self) -> tuple[Contender, ...]:
-        """Everyone but the candidate; a baseline is no rival of itself."""
-        own = self.candidate.model
-        others = tuple(rival for rival in self.baselines if rival.model != own)
-        return others if self.champion is None else (self.champion, *others)
-
-    def best(self) -> Contender:
-        """Whoever erred least of champion and baselines; of equals the one that serves already."""
-        field = [*([self.champion] if self.champion else []), *self.baselines]
-        return field[int(np.argmin([one.error for one in field]))]
-
-
 def promote(workspace: Workspace, name: str, version: int | None, moved: Report) -> Promoted:
     """Without a version the best of candidate and baselines serves; with one, that version or nothing.
 
     Raises:
         NotFound: no such dataset or version.
-        Conflict: no candidate is waiting for a decision.
+        Conflict: no candidate is waiting for a decision, or it rolls in shadow and has met too few live values yet.
         GateRefused: the candidate is not clearly better, and what serves stays; the refusal is in the promotion log.
     """
     history = read_history(workspace, name)
-    waiting = version if version is not None else newest_undecided(workspace, history.dataset)
+    waiting = version if version is not None else registered.newest_undecided(workspace, history.dataset)
     bundle = registered.load(workspace, history.dataset, waiting)
     moved(0, 2, "comparing")
     contest = enter(workspace, history, bundle, waiting)
@@ -87,76 +59,12 @@ def promote(workspace: Workspace, name: str, version: int | None, moved: Report)
     return serve_baseline(workspace, history, contest, winner.model, reasons, waiting)
 
 
-def newest_undecided(workspace: Workspace, dataset: Dataset) -> int:
-    """The candidate: the newest version that nothing was decided about."""
-    decided = {row.version for row in models.promotions(workspace.engine, dataset.id)}
-    rows = models.models(workspace.engine, dataset.id)
-    if not rows:
-        raise Conflict(f"dataset {dataset.name!r} has no trained version yet; run `rollcast train {dataset.name}`")
-    waiting = [row.version for row in rows if row.version not in decided]
-    if not waiting:
-        raise Conflict(f"every version of {dataset.name!r} was decided already; train a new one, or say --version N")
-    return waiting[-1]
-
-
-def enter(workspace: Workspace, history: History, bundle: Bundle, version: int) -> Contest:
-    """Everyone's errors at the origins that the candidate was validated on."""
-    evidence = Evidence.of(bundle)
-    candidate = evidence.contender(bundle.config.kind, version)
-    baselines = tuple(evidence.contender(kind, None) for kind in RIVALS)
-    return Contest(candidate, evidence, champion_at(workspace, history, evidence, version), baselines)
-
-
-def champion_at(workspace: Workspace, history: History, evidence: Evidence, candidate: int) -> Contender | None:
-    """The served model at the candidate's origins: as it was validated there, or else rolled through them now.
-
-    A champion that was fitted to those values has an advantage then, and keeps it: the gate leans towards staying.
-    One that forecasts another number of steps is no comparison, and no rival.
-    """
-    served = models.served(workspace.engine, history.dataset.id)
-    if served is None or served.version == candidate:
-        return None
-    bundle = registered.load(workspace, history.dataset, served.version)
-    if bundle.config.horizon != evidence.horizon:
-        return None
-    if "evidence" in bundle.manifest and (own := Evidence.of(bundle)).same_origins(evidence):
-        return own.contender(bundle.config.kind, served.version)
-    return measure(history, evidence, bundle, served.version)
-
-
-def rules(workspace: Workspace) -> Rules:
-    """What is asked, with the configured gain."""
-    return Rules(gain=workspace.settings.gate_gain)
-
-
-def judge(contest: Contest, asked: Rules) -> list[str]:
-    """Why the candidate may not serve. A baseline asks for no proof of gain: nothing may be better, that is all."""
-    if contest.candidate.model in BASELINES:
-        asked = replace(asked, gain=0.0, significance=1.0)
-    found = gate.objections(contest.candidate, contest.rivals, asked)
-    remembers = contest.candidate.model in RECURRENT
-    return [*found, *gate.drift(contest.evidence.long_roll)] if remembers else found
-
-
-def record(contest: Contest, version: int, reasons: list[str]) -> dict[str, Any]:
-    """The decision's evidence, as the promotion log keeps it."""
-    rows = [row(contest.candidate, None)]
-    rows += [row(rival, gate.compare(contest.candidate, rival)) for rival in contest.rivals]
-    rolled = contest.evidence.long_roll
-    return {"candidate": version, "origins": contest.evidence.origins, "horizon": contest.evidence.horizon,
-            "reasons": reasons, "contenders": rows, "long_roll": rolled.to_dict() if rolled else None}  # fmt: skip
-
-
-def row(contender: Contender, comparison: gate.Comparison | None) -> dict[str, Any]:
-    """One contender's figures; gain and chance are the candidate's against it."""
-    figures = {name: contender.scores.get(name) for name in ("mase", "wql", "coverage_80")}
-    against = {"gain": comparison.gain, "p_value": comparison.p_value} if comparison else {}
-    return {"model": contender.model, "version": contender.version, "error": contender.error, **figures, **against}
-
-
 def refuse(workspace: Workspace, dataset: Dataset, version: int, evidence: dict[str, Any]) -> None:
-    """Log a refusal; what serves is not touched."""
+    """Log a refusal; what serves is not touched. A version that was refused rolls in shadow no longer."""
     models.decide(workspace.engine, dataset.id, version, "refused", evidence)
+    challenger = models.shadow(workspace.engine, dataset.id)
+    if challenger is not None and challenger.version == version:
+        models.decide(workspace.engine, dataset.id, version, "shadow_stopped", {"cause": "refused"})
 
 
 def refusal(name: str, contest: Contest, version: int, reasons: list[str]) -> GateRefused:
@@ -220,7 +128,7 @@ def rollback(workspace: Workspace, name: str) -> Promoted:
     Raises Conflict when there was none.
     """
     dataset = catalogue.dataset(workspace.engine, name)
-    served = [row for row in models.promotions(workspace.engine, dataset.id) if row.event != "refused"]
+    served = [row for row in models.promotions(workspace.engine, dataset.id) if row.serves]
     if not served:
         raise NotTrained(name)
     before = [row.version for row in served if row.version != served[-1].version]

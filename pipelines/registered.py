@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from data import models
 from data.catalogue import Dataset
-from data.errors import UnknownModel
+from data.errors import Conflict, UnknownModel
 from data.models import ModelRow
 from forecasting.bundle import Bundle, from_bytes, to_bytes
 from pipelines.console import say
@@ -89,3 +89,15 @@ def load(workspace: Workspace, dataset: Dataset, version: int) -> Bundle:
     """The model itself. Raises UnknownModel, or DamagedArtifact when its bytes are not those that were registered."""
     row = find(workspace, dataset, version)
     return from_bytes(models.artifact(workspace.engine, dataset.id, version), row.digest)
+
+
+def newest_undecided(workspace: Workspace, dataset: Dataset) -> int:
+    """The candidate: the newest version that nothing was decided about."""
+    decided = {row.version for row in models.promotions(workspace.engine, dataset.id) if row.event in models.VERDICTS}
+    rows = models.models(workspace.engine, dataset.id)
+    if not rows:
+        raise Conflict(f"dataset {dataset.name!r} has no trained version yet; run `rollcast train {dataset.name}`")
+    waiting = [row.version for row in rows if row.version not in decided]
+    if not waiting:
+        raise Conflict(f"every version of {dataset.name!r} was decided already; train a new one, or say --version N")
+    return waiting[-1]

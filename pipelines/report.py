@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines import decisions
 from pipelines.console import NOT_KNOWN, cell, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -102,13 +103,16 @@ def refused(refusal: GateRefused, json: bool) -> None:
 
 def contenders(evidence: dict[str, Any]) -> None:
     """Everyone the gate compared, best first."""
-    columns = ("model", "version", "mase", "wql", "coverage_80", "gain", "p_value")
+    columns = ("model", "role", "version", "mase", "wql", "coverage_80", "gain", "p_value")
     ranked = sorted(evidence["contenders"], key=lambda row: by_mase(row["mase"]))
     print_table(
         columns, [[row.get(column) for column in columns] for row in ranked], f"gate over {evidence['origins']} origins"
     )
     if evidence.get("long_roll"):
         long_roll(evidence["long_roll"])
+    say(decisions.price(evidence["cost"]))
+    if evidence.get("shadow"):
+        say(decisions.met_live(evidence["shadow"]))
 
 
 def long_roll(found: dict[str, Any]) -> None:
@@ -187,6 +191,15 @@ def doctor(checks: list[Check], json: bool) -> None:
 def versions(rows: list[dict[str, Any]], json: bool) -> None:
     """Registered versions."""
     listing(rows, json, "no version yet; `rollcast train` registers one")
+
+
+def history(rows: list[dict[str, Any]], json: bool) -> None:
+    """The promotion log; people read the evidence as a sentence, programs get it whole."""
+    if json:
+        print_json(rows)
+        return
+    columns = ("id", "at", "version", "model", "event", "words")
+    listing([{name: row[name] for name in columns} for row in rows], json, "nothing was decided yet; see `promote`")
 
 
 def series(rows: list[dict[str, Any]], json: bool) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from forecasting.paired import sign_flip_test
-from pipelines.gate import Contender, Rules, blocks, compare, objections
+from pipelines.gate import Contender, Cost, Rules, Trial, blocks, compare, excess, lost, objections
 
 
 def contender(errors, model="lstm", coverage=0.8) -> Contender:
@@ -66,6 +66,11 @@ def test_forecasts_that_are_not_finite_are_refused_before_anything_is_compared()
     assert found == ["it gave forecasts that are not finite numbers"]
 
 
+def test_whatever_is_finite_beats_a_champion_that_is_not():
+    broken = Contender("lstm", 1, np.array([np.nan]), {}, "champion")
+    assert objections(contender([5.0] * 8), [broken], Rules()) == []
+
+
 def test_overlapping_origins_are_judged_in_blocks():
     assert blocks(np.array([1.0, 3.0, 5.0, 7.0, 9.0]), 2).tolist() == [2.0, 6.0, 9.0]
 
@@ -75,3 +80,25 @@ def test_where_no_test_can_convince_a_large_gain_in_every_unit_does():
     assert objections(contender([0.5, 0.6]), [rival], Rules()) == []
     assert "could be chance" in objections(contender([0.2, 1.1]), [rival], Rules())[0]
     assert "-10.0% or better is asked" in objections(contender([0.95, 0.97]), [rival], Rules())[0]
+
+
+def test_the_version_before_need_not_be_beaten_but_must_not_be_better():
+    before = Contender("lstm", 1, np.full(8, 1.0), {"coverage_80": 0.8}, "previous")
+    assert objections(contender([1.0] * 8), [before], Rules()) == []
+    found = objections(contender([1.1] * 8), [before], Rules())
+    assert found == ["its error is +10.0% against lstm (previous); +0.0% or better is asked"]
+
+
+def test_a_model_beyond_the_budget_is_refused_with_both_figures():
+    assert excess(Cost(64_000_000, 100.0), Rules()) == []
+    assert excess(Cost(2_000_000, 5.0), Rules(largest_bytes=1_000_000, longest_ms=2)) == [
+        "its artifact has 2.0 MB; 1.0 MB are allowed",
+        "one series takes it 5.0 ms to advance and forecast; 2 ms are allowed",
+    ]
+
+
+def test_whoever_was_worse_in_shadow_is_refused():
+    assert lost(None) == lost(Trial(600, 0.5, 0.5)) == lost(Trial(600, None, None)) == []
+    assert lost(Trial(600, 0.6, 0.5)) == [
+        "in shadow its MASE was 0.600 on 600 live values, the champion's 0.500 on the same"
+    ]
