@@ -1,34 +1,56 @@
 """The work as Prefect flows: each is one call into the plain function of the same name.
 
 Parameters are names, numbers and paths, results are small records: no frame ever passes through the orchestrator.
-A flow may run twice or die half way; what it calls stores everything in transactions of our own.
+A flow may run twice or die half way; what it calls stores everything in transactions of our own, and `perform` records
+the run in a table of ours, which is what to believe about it.
 """
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
+from prefect import artifacts, flow, runtime
+from prefect.context import FlowRunContext
+from prefect.states import Completed
 
-from data.errors import InvalidInput
+from data.errors import Busy, Conflict, GateRefused, InvalidInput, LeaseLost
+from data.settings import load_settings
 from data.sources import SourceOptions
 from pipelines import backtest as backtesting
 from pipelines import batch_forecast as forecasting
 from pipelines import ingest as ingestion
+from pipelines import papers
 from pipelines import promote as promotion
 from pipelines import train as training
-from pipelines.console import finite, progress, say
-from pipelines.workspace import open_workspace
+from pipelines.console import Report, finite, progress, say
+from pipelines.perform import SKIPPED, perform
+from pipelines.workspace import Workspace
+
+Record = dict[str, Any]
+TIMEOUT_S = load_settings().flow_timeout_s  # whatever hangs is ended then, and recorded as failed
+SHOWN_EVERY_S = 10.0  # between two looks at the progress in Prefect
+log = logging.getLogger(__name__)
 
 
-@flow(name="ingest")
-def ingest(source: str, dataset: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Read a raw source into the lake; `options` are the words of `rollcast ingest`."""
-    return plain(ingestion.ingest(open_workspace(), source, dataset, SourceOptions(**(options or {}))))
+@flow(name="canary", timeout_seconds=TIMEOUT_S)
+def canary() -> Record:
+    """Do nothing but leave a row in `runs`: the proof that schedules run."""
+    return run("canary", None, lambda workspace: {})
 
 
-@flow(name="train")
+@flow(name="ingest", timeout_seconds=TIMEOUT_S)
+def ingest(source: str, dataset: str, options: dict[str, Any] | None = None) -> Record:
+    """Read what is new in a source into the lake; `options` are the words of `rollcast ingest`."""
+    chosen = SourceOptions(**(options or {}))
+    return run("ingest", dataset, lambda workspace: plain(ingestion.ingest(workspace, source, dataset, chosen)))
+
+
+@flow(name="train", timeout_seconds=TIMEOUT_S)
 def train(
     dataset: str,
     model: str = "lstm",
@@ -36,14 +58,14 @@ def train(
     steps: int | None = None,
     seed: int = 0,
     holdout: float | None = None,
-) -> dict[str, Any]:
+) -> Record:
     """Fit one model to a dataset's history and register it as a candidate."""
     request = training.TrainRequest(dataset, model, max_minutes, steps, seed, holdout)
-    with progress(f"train {dataset}") as moved:
-        return plain(training.train(open_workspace(), request, moved))
+    with moving(f"train {dataset}") as moved:
+        return run("train", dataset, lambda workspace: plain(training.train(workspace, request, moved)))
 
 
-@flow(name="backtest")
+@flow(name="backtest", timeout_seconds=TIMEOUT_S)
 def backtest(
     dataset: str,
     models: list[str] | None = None,
@@ -51,54 +73,143 @@ def backtest(
     last: float | None = None,
     origins: int | None = None,
     horizon: int | None = None,
-) -> dict[str, Any]:
-    """Score models over past origins."""
+) -> Record:
+    """Score models over past origins; the report is a page of Markdown."""
     request = backtesting.BacktestRequest(dataset, tuple(models) if models else None, split, last, origins, horizon)
-    with progress(f"backtest {dataset}") as moved:
-        return plain(backtesting.backtest(open_workspace(), request, moved, say))
+    with moving(f"backtest {dataset}") as moved:
+        return run("backtest", dataset, lambda workspace: plain(backtesting.backtest(workspace, request, moved, say)))
 
 
-@flow(name="promote")
-def promote(dataset: str, version: int | None = None) -> dict[str, Any]:
-    """Put the newest candidate through the gate and, if it passes, serve it."""
-    with progress(f"promote {dataset}") as moved:
-        return plain(promotion.promote(open_workspace(), dataset, version, moved))
+@flow(name="promote", timeout_seconds=TIMEOUT_S)
+def promote(dataset: str, version: int | None = None) -> Record:
+    """Put the newest candidate through the gate and, if it passes, serve it. A refusal is a decision like another."""
+    with moving(f"promote {dataset}") as moved:
+        return run("promote", dataset, lambda workspace: decide(workspace, dataset, version, moved))
 
 
-@flow(name="batch-forecast")
-def batch_forecast(dataset: str, out: str, horizon: int | None = None, level: int = 80) -> dict[str, Any]:
+@flow(name="batch-forecast", timeout_seconds=TIMEOUT_S)
+def batch_forecast(dataset: str, out: str, horizon: int | None = None, level: int = 80) -> Record:
     """Forecast every series of a dataset into a .parquet or .csv file."""
     forecasting.check_suffix(Path(out))
-    with progress(f"forecast {dataset}") as moved:
-        result = forecasting.forecast(
-            open_workspace(), forecasting.ForecastRequest(dataset, None, horizon, (level,)), moved
-        )
-    forecasting.write(result, Path(out))
-    return {"dataset": dataset, "out": out, "rows": result.frame.height}
+    request = forecasting.ForecastRequest(dataset, None, horizon, (level,))
+
+    def write(workspace: Workspace) -> Record:
+        result = forecasting.forecast(workspace, request, moved)
+        forecasting.write(result, Path(out))
+        return {"dataset": dataset, "out": out, "rows": result.frame.height}
+
+    with moving(f"forecast {dataset}") as moved:
+        return run("batch-forecast", dataset, write)
 
 
-FLOWS = {entry.name: entry for entry in (ingest, train, backtest, promote, batch_forecast)}
+FLOWS = {entry.name: entry for entry in (canary, ingest, train, backtest, promote, batch_forecast)}
 
 
-def plain(result: Any) -> dict[str, Any]:
+def decide(workspace: Workspace, dataset: str, version: int | None, moved: Report) -> Record:
+    """The gate's decision, or that there is nothing to decide."""
+    try:
+        return {"promoted": True, **plain(promotion.promote(workspace, dataset, version, moved))}
+    except GateRefused as refusal:
+        evidence = finite(refusal.evidence)
+        return {"dataset": dataset, "promoted": False, "refused": True, "reason": str(refusal), "evidence": evidence}
+    except (Busy, LeaseLost):
+        raise
+    except Conflict as nothing:
+        if version is not None:
+            raise
+        return {"dataset": dataset, "promoted": False, "reason": str(nothing)}
+
+
+def plain(result: Any) -> Record:
     """A result as JSON can hold it."""
-    record: dict[str, Any] = finite(result.to_dict())
+    record: Record = finite(result.to_dict())
     return record
 
 
-def run(name: str, parameters: list[str]) -> dict[str, Any]:
+# --- what Prefect sees ------------------------------------------------------------------------------------------------
+
+
+def run(name: str, dataset: str | None, work: Callable[[Workspace], Record]) -> Any:
+    """One run, with its page shown in Prefect; a slot that asks for nothing ends as Skipped."""
+    record = perform(name, dataset, work, slot())
+    if SKIPPED in record:
+        return Completed(name="Skipped", message=record[SKIPPED], data=record)
+    show(name, record)
+    return record
+
+
+def slot() -> int | None:
+    """When this run was due, in microseconds since 1970 UTC; None where somebody asked for it."""
+    if "auto-scheduled" not in (runtime.flow_run.tags or []):
+        return None
+    return int(runtime.flow_run.scheduled_start_time.timestamp() * 1e6)
+
+
+def show(name: str, record: Record) -> None:
+    """The result's page among Prefect's artifacts; the gate's decision as a table."""
+    if name == "promote":
+        told = record.get("sentence") or record["reason"]
+        tried(artifacts.create_table_artifact, table=papers.contenders(record), key="gate-decision", description=told)
+    elif page := papers.page_of(name, record):
+        tried(artifacts.create_markdown_artifact, markdown=page, key=f"{name}-report")
+
+
+@contextmanager
+def moving(label: str) -> Iterator[Report]:
+    """The bar on a terminal, and every few seconds the same in Prefect."""
+    bar = tried(artifacts.create_progress_artifact, progress=0.0, description=label)
+    shown = time.monotonic()
+    with progress(label) as moved:
+
+        def both(done: float, total: float, words: str) -> None:
+            nonlocal shown
+            moved(done, total, words)
+            if bar and total and time.monotonic() - shown > SHOWN_EVERY_S:
+                shown = time.monotonic()
+                tried(artifacts.update_progress_artifact, bar, progress=min(100.0, 100.0 * done / total))
+
+        yield both
+
+
+def tried(tell: Callable[..., Any], *values: Any, **words: Any) -> Any:
+    """Tell Prefect, if a run of its own is under way; it may be down or wrong, which is no reason to stop the work."""
+    if FlowRunContext.get() is None:
+        return None
+    try:
+        return tell(*values, **words)
+    except Exception as error:
+        log.warning("Prefect was not told: %s", error)
+        return None
+
+
+# --- from the command line --------------------------------------------------------------------------------------------
+
+
+def run_here(name: str, parameters: list[str]) -> Record:
     """Run a flow in this process, its parameters written NAME=VALUE. Raises InvalidInput for what does not fit."""
+    checked = check(name, dict(pair(text) for text in parameters))
+    flow: Any = FLOWS[name]
+    record: Record = flow(**checked)
+    return record
+
+
+def check(name: str, given: Record) -> Record:
+    """Parameters as the flow takes them. Raises InvalidInput, which names those that it has."""
     if name not in FLOWS:
         raise InvalidInput(f"there is no flow {name!r}; choose one of {', '.join(FLOWS)}")
-    given = dict(pair(text) for text in parameters)
     try:
-        checked = FLOWS[name].validate_parameters(given)
+        checked: Record = FLOWS[name].validate_parameters(given)
+        return checked
     except Exception as error:  # Prefect has several classes for it
-        raise InvalidInput(
-            f"flow {name} cannot run with {', '.join(parameters) or 'no parameters'}; pipelines/flows.py lists its own"
-        ) from error
-    record: dict[str, Any] = FLOWS[name](**checked)
-    return record
+        words = ", ".join(f"{key}={value}" for key, value in given.items()) or "no parameters"
+        raise InvalidInput(f"flow {name} cannot run with {words}; it takes {signature(name)}") from error
+
+
+def signature(name: str) -> str:
+    """A flow's parameters, those that need no value in brackets."""
+    schema = FLOWS[name].parameters
+    needed = set(schema.required or ())
+    return ", ".join(key if key in needed else f"[{key}]" for key in schema.properties) or "no parameters"
 
 
 def pair(text: str) -> tuple[str, Any]:

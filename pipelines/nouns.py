@@ -153,4 +153,4 @@ def pipelines_run(
     """Run one flow here and now, recorded by Prefect; needs no server."""
     from pipelines import flows, report
 
-    report.facts(flows.run(flow, parameter or []), json)
+    report.facts(flows.run_here(flow, parameter or []), json)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from data import runs
+from pipelines.workspace import open_workspace
+
 SCRIPT = """
 import json, sys
 from pipelines import orchestration
@@ -15,17 +18,18 @@ from data.errors import InvalidInput
 from pipelines import flows
 
 source = sys.argv[1]
-ingested = flows.run("ingest", [f"source={source}", "dataset=d", 'options={"season": 5, "horizon": 5}'])
-trained = flows.run("train", ["dataset=d", "model=seasonal_naive"])
-promoted = flows.run("promote", ["dataset=d"])
-forecast = flows.run("batch-forecast", ["dataset=d", f"out={source}.out.csv"])
+ingested = flows.run_here("ingest", [f"source={source}", "dataset=d", 'options={"season": 5, "horizon": 5}'])
+trained = flows.run_here("train", ["dataset=d", "model=seasonal_naive"])
+promoted = flows.run_here("promote", ["dataset=d"])
+forecast = flows.run_here("batch-forecast", ["dataset=d", f"out={source}.out.csv"])
 try:
-    flows.run("train", ["dataset=nothing"])
+    flows.run_here("train", ["dataset=nothing"])
 except InvalidInput:
     sys.exit("another error was meant")
 except Exception as error:
     refused = str(error)
-print(json.dumps([ingested, trained, promoted, forecast, refused]))
+again = flows.run_here("promote", ["dataset=d"])
+print(json.dumps([ingested, trained, promoted, forecast, refused, again]))
 """
 
 
@@ -37,7 +41,7 @@ def test_flows_run_for_real_without_a_server(tmp_path: Path, home: Path) -> None
     done = subprocess.run(command, capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Traceback" not in done.stderr
-    ingested, trained, promoted, forecast, refused = json.loads(done.stdout.splitlines()[-1])
+    ingested, trained, promoted, forecast, refused, again = json.loads(done.stdout.splitlines()[-1])
     assert ingested["added"] == 89
     assert trained["version"] == 1
     assert promoted["model"] == "seasonal_naive"
@@ -45,6 +49,17 @@ def test_flows_run_for_real_without_a_server(tmp_path: Path, home: Path) -> None
     assert Path(forecast["out"]).exists()
     assert "nothing" in refused
     assert (home / "prefect").is_dir()
+    assert (again["promoted"], "decided already" in again["reason"]) == (False, True)  # nothing to do is no failure
+    kept = runs.runs(open_workspace().engine)
+    assert [(run.flow, run.dataset, run.outcome) for run in reversed(kept)] == [
+        ("ingest", "d", "succeeded"),
+        ("train", "d", "succeeded"),
+        ("promote", "d", "succeeded"),
+        ("batch-forecast", "d", "succeeded"),
+        ("train", "nothing", "failed"),
+        ("promote", "d", "succeeded"),
+    ]
+    assert "seasonal_naive" in Path(kept[3].detail["report"]).read_text()
 
 
 def test_an_unknown_flow_or_parameter_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,8 +68,8 @@ def test_an_unknown_flow_or_parameter_is_refused_by_name(tmp_path: Path, monkeyp
     from pipelines import flows
 
     with pytest.raises(InvalidInput, match="batch-forecast"):
-        flows.run("retrain", [])
-    with pytest.raises(InvalidInput, match="horizonn"):
-        flows.run("train", ["dataset=d", "horizonn=3"])
+        flows.run_here("retrain", [])
+    with pytest.raises(InvalidInput, match=r"horizonn=3; it takes dataset, \[model\]"):
+        flows.run_here("train", ["dataset=d", "horizonn=3"])
     with pytest.raises(InvalidInput, match="NAME=VALUE"):
-        flows.run("train", ["dataset"])
+        flows.run_here("train", ["dataset"])

@@ -1,0 +1,56 @@
+"""One run of a flow: alone, recorded, and tried again where that helps. Prefect adds nothing to it but the hour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from data import leases, runs
+from data.errors import Busy
+from pipelines import papers
+from pipelines.console import say
+from pipelines.retrying import patiently
+from pipelines.workspace import Workspace, open_workspace
+
+Record = dict[str, Any]
+LONGEST_WORD = 300  # characters of a value that is kept with the run
+
+SKIPPED = "skipped"
+
+
+def perform(
+    flow: str,
+    dataset: str | None,
+    work: Callable[[Workspace], Record],
+    slot: int | None = None,
+    tell: Callable[[str], None] = say,
+) -> Record:
+    """Run `work` once and return what it did, as JSON can hold it; its report lies in the folder of runs.
+
+    A scheduled run (`slot`: the moment it was due, in microseconds since 1970 UTC) is skipped, and says why, when that
+    slot is answered already or another run of the same flow and dataset is under way.
+
+    Raises:
+        Busy: another run is under way, and this one was asked for by somebody.
+        Whatever `work` raises; what may pass was tried four times.
+    """
+    workspace = patiently(open_workspace, tell)
+    if slot is not None and runs.answered(workspace.engine, flow, dataset, slot):
+        return {SKIPPED: "a later run has done what was due then"}
+    name = flow if dataset is None else f"{flow} of {dataset}"
+    try:
+        lease = leases.held(workspace.engine, name)
+        with lease, runs.recorded(workspace.engine, flow, dataset, slot) as run:
+            record = patiently(lambda: work(workspace), tell)
+            run.detail |= brief(record) | papers.keep(workspace.settings.runs_path, flow, dataset, run.id, record)
+    except Busy as busy:
+        if slot is None or busy.name != name:
+            raise
+        return {SKIPPED: str(busy)}
+    return record
+
+
+def brief(record: Record) -> Record:
+    """What is worth a look in a list of runs: single values, none of them long."""
+    plain = {key: value for key, value in record.items() if isinstance(value, (str, int, float, bool))}
+    return {key: value[:LONGEST_WORD] if isinstance(value, str) else value for key, value in plain.items()}
