@@ -55,6 +55,12 @@ class Log:
     def __len__(self) -> int:
         return len(self.seq)
 
+    def select(self, wanted: npt.NDArray[np.bool_]) -> "Log":
+        """The rows where `wanted` (n,) holds."""
+        integers = (self.seq, self.series_id, self.ds, self.available_at)
+        seq, series_id, ds, available_at = (column[wanted] for column in integers)
+        return Log(seq, series_id, ds, self.y[wanted], available_at)
+
 
 class Snapshot(NamedTuple):
     """The packed states of one shard of series after the log's row `seq`."""

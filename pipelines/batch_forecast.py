@@ -1,7 +1,4 @@
-"""Forecasts of every series of a dataset, rolled by the engine that serves, from the contexts that promotion stored.
-
-A state is the fold of the live log over its context, so this gives the very numbers that the service gives, without it.
-"""
+"""Forecasts of every series of a dataset, rolled by the engine that serves: the very numbers that the service gives."""
 
 from __future__ import annotations
 
@@ -12,21 +9,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from data import catalogue, live, models
+from data import catalogue
 from data.calendars import format_ds
 from data.catalogue import Dataset
-from data.errors import InvalidInput, NothingObserved, NotTrained, UnknownSeries
+from data.errors import InvalidInput, NothingObserved, UnknownSeries
 from data.schema import SERIES, TIME
 from forecasting import quantiles
 from forecasting.bundle import Bundle
-from forecasting.rolling import Roller, RollingState
-from pipelines import registered
+from forecasting.rolling import RollingState
 from pipelines.console import Report
-from pipelines.rolled import Later, roll
+from pipelines.served import Served, check_horizon, groups, read_served
 from pipelines.workspace import Workspace
 
 WARMING = "warming"
-CHUNK = 512  # series answered at once: bounds memory
 
 
 @dataclass(frozen=True)
@@ -88,54 +83,33 @@ def forecast(workspace: Workspace, request: ForecastRequest, moved: Report) -> F
         InvalidInput: a horizon or level beyond what the model was trained for.
     """
     dataset = catalogue.dataset(workspace.engine, request.dataset)
-    version, bundle, later, blobs = read_served(workspace, dataset)
-    horizon = check_horizon(request.horizon, bundle)
-    wanted = check_levels(request.levels, bundle)
-    names = dict(catalogue.series(workspace.engine, dataset.id))
-    only = find_series(dataset, names, request.series)
-    roller = Roller(bundle)
+    served = read_served(workspace, dataset)
+    horizon = check_horizon(request.horizon, served.bundle)
+    wanted = check_levels(request.levels, served.bundle)
+    columns = column_names(served.bundle, request.levels)
+    names = wanted_series(workspace, dataset, request.series)
     frames: list[pl.DataFrame] = []
     origins: dict[str, int] = {}
-    for series, state in roll(roller, blobs, later, only):
-        known = np.flatnonzero(state.observed > 0)  # without a single value there is nothing to forecast from
-        ids = [names[i] for i in series[known].tolist()]
-        origins.update(zip(ids, dataset.grid.stamps(state.origin[known]).tolist(), strict=True))
-        frames.append(
-            wide(dataset, roller, state.take(known), ids, horizon, wanted, column_names(bundle, request.levels))
-        )
+    for series in groups(np.array(list(names), np.int64)).values():
+        known, state = served.states(series)
+        ids = [names[i] for i in known.tolist()]
+        origins.update(zip(ids, dataset.grid.stamps(state.origin).tolist(), strict=True))
+        frames.append(wide(served, state, ids, horizon, wanted, columns))
         moved(len(origins), len(names), "series")
     if request.series is not None and not origins:
         raise NothingObserved(request.series)
-    return Forecasts(dataset, bundle.config.kind, version, request.levels, origins, pl.concat(frames))
+    return Forecasts(dataset, served.bundle.config.kind, served.version, request.levels, origins, pl.concat(frames))
 
 
-def read_served(workspace: Workspace, dataset: Dataset) -> tuple[int, Bundle, Later, list[bytes]]:
-    """The served version, its model, what the log says since its contexts were made, and those contexts."""
-    served = models.served(workspace.engine, dataset.id)
-    if served is None:
-        raise NotTrained(dataset.name)
-    bundle = registered.load(workspace, dataset, served.version)
-    log_seq, blobs = models.contexts(workspace.engine, served.id)
-    log = live.log(workspace.engine, dataset.id, after=log_seq)
-    return served.version, bundle, Later.of(log, dataset.grid), list(blobs)
-
-
-def find_series(dataset: Dataset, names: dict[int, str], asked: str | None) -> int | None:
-    """The surrogate id of a series. Raises UnknownSeries."""
+def wanted_series(workspace: Workspace, dataset: Dataset, asked: str | None) -> dict[int, str]:
+    """Names by surrogate id, ascending: all, or the one asked for. Raises UnknownSeries."""
+    names = dict(catalogue.series(workspace.engine, dataset.id))
     if asked is None:
-        return None
-    for key, name in names.items():
-        if name == asked:
-            return key
-    raise UnknownSeries(asked, dataset.name)
-
-
-def check_horizon(asked: int | None, bundle: Bundle) -> int:
-    """Steps ahead to forecast. Raises InvalidInput beyond what the model was trained for."""
-    most = bundle.config.horizon
-    if asked is not None and not 1 <= asked <= most:
-        raise InvalidInput(f"the horizon is {asked} and this model forecasts 1 to {most} steps; ask for fewer")
-    return asked or most
+        return names
+    found = {key: name for key, name in names.items() if name == asked}
+    if not found:
+        raise UnknownSeries(asked, dataset.name)
+    return found
 
 
 def check_levels(levels: tuple[int, ...], bundle: Bundle) -> tuple[float, ...]:
@@ -155,34 +129,16 @@ def column_names(bundle: Bundle, levels: tuple[int, ...]) -> list[str]:
 
 
 def wide(
-    dataset: Dataset,
-    roller: Roller,
-    state: RollingState,
-    ids: list[str],
-    horizon: int,
-    levels: tuple[float, ...],
-    columns: list[str],
+    served: Served, state: RollingState, ids: list[str], horizon: int, levels: tuple[float, ...], columns: list[str]
 ) -> pl.DataFrame:
     """Forecasts of the n series of a state as n times `horizon` rows; times stay as the dataset keeps them."""
-    values = answers(roller, state, horizon, levels)
+    values, _ = served.answers(state, horizon, levels)
     steps = state.origin[:, None] + 1 + np.arange(horizon)
-    keys = {SERIES: np.repeat(np.array(ids, object), horizon), TIME: dataset.grid.stamps(steps.ravel())}
+    stamps = served.moment.dataset.grid.stamps(steps.ravel())
+    keys = {SERIES: np.repeat(np.array(ids, object), horizon), TIME: stamps}
     quantile = {column: values[..., i].ravel() for i, column in enumerate(columns)}
-    flags = np.repeat(roller.warming(state, np.arange(len(state))), horizon)
+    flags = np.repeat(served.roller.warming(state, np.arange(len(state))), horizon)
     return pl.DataFrame({**keys, **quantile, WARMING: flags}, schema_overrides={SERIES: pl.String})
-
-
-def answers(roller: Roller, state: RollingState, horizon: int, levels: tuple[float, ...]) -> np.ndarray:
-    """(n, horizon, len(levels)) in data units: the model's answer, or its seasonal naive's while warming."""
-    out = np.empty((len(state), horizon, len(levels)))
-    for start in range(0, len(state), CHUNK):
-        rows = np.arange(start, min(start + CHUNK, len(state)))
-        values = roller.forecast(state, rows, horizon)
-        cold = roller.warming(state, rows)
-        if cold.any():
-            values[cold] = roller.fallback(state, rows[cold], horizon)
-        out[rows] = quantiles.interpolate(values, roller.config.levels, levels)
-    return out
 
 
 def check_suffix(path: Path) -> None:

@@ -1,21 +1,40 @@
-"""States rebuilt outside the service: the fold of the live log over the contexts that a promotion stored."""
+"""States rebuilt outside the service: from its newest snapshots, or from the contexts that a promotion stored.
+
+A state is the fold of the live log over its context, and a snapshot is such a state after one row of the log. So both
+ways give the numbers that the service gives; the first reads the log's end alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from sqlalchemy import Engine
 
+from data import live, models
 from data.calendars import Grid
-from data.live import Log
+from data.catalogue import Dataset
+from data.errors import DamagedArtifact
+from data.live import LAYOUT, MARKER, OWN, SHARD, Log
 from forecasting.packing import unpack
 from forecasting.rolling import Roller, RollingState
+
+HELD = 2_000_000  # rows of the log held in memory for all series; beyond them they are read for some at a time
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a forecast is a function of: a dataset's promotion, and the log up to its row `seq`."""
+
+    dataset: Dataset
+    epoch: int
+    seq: int
 
 
 @dataclass(frozen=True)
 class Later:
-    """What the log says after the contexts were made: one row per series and grid step, its latest value.
+    """What the log says after something: one row per series and grid step, its latest value.
 
     series, step (k,) int64, ascending by series then step; value (k,) float64, NaN = missing.
     """
@@ -38,41 +57,135 @@ class Later:
         return Later(self.series[wanted], self.step[wanted], self.value[wanted])
 
 
-def roll(
-    roller: Roller, blobs: Sequence[bytes], later: Later, only: int | None
-) -> Iterator[tuple[np.ndarray, RollingState]]:
-    """Series ids (n,) and their states, blob by blob; series that the log alone knows come last.
+class Rolled:
+    """The states of a dataset's series at one moment, a group of series at a time."""
 
-    `only` narrows the work to one series.
-    """
-    told = np.zeros(0, np.int64)
-    for blob in blobs:
-        arrays, _ = unpack(blob)
-        series, values, origin = narrow(arrays["series"], arrays["values"], arrays["origin"], only)
-        told = np.concatenate([told, series])
-        if len(series):
-            yield series, advance(roller, series, values, origin, later.select(np.isin(later.series, series)))
-    rest = later.select(~np.isin(later.series, told))
-    series = np.unique(rest.series if only is None else rest.series[rest.series == only])
-    if len(series):
-        rest = rest.select(np.isin(rest.series, series))
-        state = roller.empty(len(series))
-        roller.fold(state, np.searchsorted(series, rest.series), rest.step, rest.value)
-        yield series, state
+    def __init__(self, engine: Engine, moment: Moment, roller: Roller, cold: bool = False) -> None:
+        """`cold` leaves the snapshots aside."""
+        self._engine, self._moment, self._roller, self._cold = engine, moment, roller, cold
 
+    def states(self, series: np.ndarray) -> RollingState:
+        """The states of `series` (n,), distinct and ascending, as rows (n,).
 
-def narrow(series: np.ndarray, values: np.ndarray, origin: np.ndarray, only: int | None) -> tuple[np.ndarray, ...]:
-    """The rows of one series, or all; one that had no value yet has no context, the log alone tells its story."""
-    chosen = ~np.isnan(values).all(1)
-    if only is not None:
-        chosen &= series == only
-    return series[chosen], values[chosen], origin[chosen]
+        A series without a single value has one that observed nothing.
+
+        Raises:
+            DamagedArtifact: a context that is needed is not what was promoted.
+        """
+        state, position = self._roller.empty(len(series)), np.full(len(series), -1)
+        for shard in np.unique(series // SHARD).tolist() if not self._cold else ():
+            self._restore(shard, series, state, position)
+        cold = position < 0
+        if not cold.all():
+            later = Later.of(self._since(series[~cold], position[~cold]), self._moment.dataset.grid)
+            row = np.searchsorted(series, later.series)
+            cold[row[later.step <= state.origin[row]]] = True  # corrected or late: told from the beginning
+            ahead = ~cold[row]
+            self._roller.fold(state, row[ahead], later.step[ahead], later.value[ahead])
+        rows = np.flatnonzero(cold)
+        if rows.size:
+            state.put(rows, self._anchored(series[rows]))
+        return state
+
+    # --- from snapshots ---
+
+    @cached_property
+    def _kept(self) -> dict[int, tuple[int, int]]:
+        """For each shard its newest snapshot of the moment, and the row of the log up to which nothing is missing."""
+        kept = live.kept_snapshots(self._engine, self._moment.dataset.id, self._moment.epoch)
+        complete = max(kept.pop(MARKER, [0]))
+        found = {}
+        for shard, seqs in kept.items():
+            known = [seq for seq in seqs if seq <= self._moment.seq]
+            if known:  # the marker says that nothing came after a shard's newest snapshot, and nothing of older ones
+                found[shard] = known[-1], max(known[-1], complete) if known[-1] == seqs[-1] else known[-1]
+        return found
+
+    def _restore(self, shard: int, series: np.ndarray, state: RollingState, position: np.ndarray) -> None:
+        """Lay a shard's snapshot into the rows of `series` that it can be trusted for, and say how far it has read."""
+        if shard not in self._kept:
+            return
+        seq, complete = self._kept[shard]
+        arrays = self._unpacked(shard, seq)
+        if arrays is None:
+            return
+        own, stale = arrays["series"], arrays["stale"]
+        row = np.minimum(np.searchsorted(series, own), len(series) - 1)
+        good = np.flatnonzero((series[row] == own) & ~stale)
+        held = RollingState({name: array for name, array in arrays.items() if name not in OWN})
+        state.put(row[good], held.take(good))
+        position[row[good]] = complete
+
+    def _unpacked(self, shard: int, seq: int) -> dict[str, np.ndarray] | None:
+        """A snapshot's arrays; None where it is gone, damaged or of another model: its series are told anew."""
+        blob = live.snapshot(self._engine, self._moment.dataset.id, self._moment.epoch, shard, seq)
+        try:
+            arrays, words = unpack(blob or b"")
+        except DamagedArtifact:
+            return None
+        wanted = {"fingerprint": self._roller.fingerprint, "layout": LAYOUT, "epoch": str(self._moment.epoch)}
+        return None if wanted.items() - words.items() else arrays
+
+    def _since(self, series: np.ndarray, position: np.ndarray) -> Log:
+        """The log's rows of `series` (n,), ascending, after each one's position."""
+        log = self._log(int(position.min()), series) if self._end is None else self._end
+        row = np.minimum(np.searchsorted(series, log.series_id), len(series) - 1)
+        return log.select((series[row] == log.series_id) & (log.seq > position[row]))
+
+    @cached_property
+    def _end(self) -> Log | None:
+        """The log of all series after what every snapshot knows; None where that is too much at once."""
+        after = min(complete for _, complete in self._kept.values())
+        return self._log(after) if self._moment.seq - after <= HELD else None
+
+    # --- from contexts ---
+
+    def _anchored(self, series: np.ndarray) -> RollingState:
+        """The states of `series` (n,), ascending, the plain way: contexts, with all that the log says since."""
+        later = Later.of(self._log(self._contexts[0], series), self._moment.dataset.grid)
+        values, origin = self._context(series)
+        known = ~np.isnan(values).all(1)  # one that had no value has no context: the log alone tells its story
+        state = self._roller.empty(len(series))
+        told = np.isin(later.series, series[known])
+        rows = np.flatnonzero(known)
+        if rows.size:
+            state.put(rows, advance(self._roller, series[known], values[known], origin[known], later.select(told)))
+        rest = later.select(~told)
+        self._roller.fold(state, np.searchsorted(series, rest.series), rest.step, rest.value)
+        return state
+
+    @cached_property
+    def _contexts(self) -> tuple[int, dict[int, np.ndarray]]:
+        """The row of the log that the contexts know, and the series of each block of them."""
+        seq, shards = models.context_shards(self._engine, self._moment.epoch)
+        return seq, {shard: self._block(shard)["series"] for shard in shards}
+
+    def _context(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """values (n, C), all NaN where there is none, and origin (n,)."""
+        values, origin = np.full((len(series), self._roller.config.context), np.nan), np.zeros(len(series), np.int64)
+        for shard, own in self._contexts[1].items():
+            mine = np.flatnonzero(np.isin(own, series))
+            if mine.size:
+                block, row = self._block(shard), np.searchsorted(series, own[mine])
+                values[row], origin[row] = block["values"][mine], block["origin"][mine]
+        return values, origin
+
+    def _block(self, shard: int) -> dict[str, np.ndarray]:
+        arrays, words = unpack(models.context(self._engine, self._moment.epoch, shard))
+        if words.get("fingerprint") != self._roller.fingerprint:
+            raise DamagedArtifact(
+                f"Context {shard} of promotion {self._moment.epoch} is of another model; promote again."
+            )
+        return arrays
+
+    def _log(self, after: int, series: np.ndarray | None = None) -> Log:
+        wanted = None if series is None else series.tolist()
+        return live.log(self._engine, self._moment.dataset.id, after, self._moment.seq, wanted)
 
 
 def advance(roller: Roller, series: np.ndarray, values: np.ndarray, origin: np.ndarray, later: Later) -> RollingState:
     """Start from the context, with what was corrected in it since, then fold everything after it."""
-    order = np.argsort(series)
-    row = order[np.searchsorted(series, later.series, sorter=order)]
+    row = np.searchsorted(series, later.series)
     column = later.step - origin[row] + values.shape[1] - 1
     inside = (later.step <= origin[row]) & (column >= 0)
     values = values.copy()

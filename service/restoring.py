@@ -6,7 +6,6 @@ from sqlalchemy import Engine
 from data import live, models
 from data.catalogue import Dataset
 from data.errors import DamagedArtifact
-from data.live import Log
 from data.models import Promotion
 from data.tables import now
 from forecasting import bundle
@@ -30,8 +29,7 @@ def build(engine: Engine, dataset: Dataset, promotion: Promotion) -> tuple[Champ
     restored = snapshots.restore(engine, dataset.id, champion.epoch, champion.roller.fingerprint)
     after = _lay_over(champion, restored)
     past = live.log(engine, dataset.id, after=after)
-    unread = past.seq > _positions(restored, past.series_id, after)
-    rows = Log(past.seq[unread], past.series_id[unread], past.ds[unread], past.y[unread], past.available_at[unread])
+    rows = past.select(past.seq > _positions(restored, past.series_id, after))
     folding.take_in(engine, champion, rows)
     _trust_only(champion, restored)
     if restored is not None and restored.stale.any():

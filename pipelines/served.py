@@ -1,0 +1,83 @@
+"""The model that a dataset serves, as a pipeline rolls it: the service's answers, without the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data import live, models
+from data.catalogue import Dataset
+from data.errors import InvalidInput, NotTrained
+from forecasting import quantiles
+from forecasting.bundle import Bundle
+from forecasting.rolling import Roller, RollingState
+from pipelines import registered
+from pipelines.rolled import Moment, Rolled
+from pipelines.workspace import Workspace
+
+CHUNK = 512  # series answered at once: bounds memory
+GROUP = 32 * live.SHARD  # series ids in one group
+
+
+@dataclass(frozen=True)
+class Served:
+    """A promoted version, with the states of its series at one moment."""
+
+    version: int
+    bundle: Bundle
+    moment: Moment
+    roller: Roller
+    rolled: Rolled
+
+    def states(self, series: np.ndarray) -> tuple[np.ndarray, RollingState]:
+        """Those of `series` (n,), ascending, that have a value to forecast from, and their states."""
+        state = self.rolled.states(series)
+        known = np.flatnonzero(state.observed > 0)
+        return series[known], state.take(known)
+
+    def answers(self, state: RollingState, horizon: int, levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """(n, horizon, len(levels)) in data units, and (n,) bool: where the fallback stood in for the model.
+
+        It does while a series is warming, and where the model's numbers are not finite.
+        """
+        out, stood_in = np.empty((len(state), horizon, len(levels))), np.zeros(len(state), bool)
+        for start in range(0, len(state), CHUNK):
+            rows = np.arange(start, min(start + CHUNK, len(state)))
+            values = self.roller.forecast(state, rows, horizon)
+            cold = self.roller.warming(state, rows) | ~np.isfinite(values).all((1, 2))
+            if cold.any():
+                values[cold] = self.roller.fallback(state, rows[cold], horizon)
+            out[rows], stood_in[rows] = quantiles.interpolate(values, self.bundle.config.levels, levels), cold
+        return out, stood_in
+
+
+def read_served(workspace: Workspace, dataset: Dataset, seq: int | None = None, cold: bool = False) -> Served:
+    """What is served now, with states at row `seq` of the log: its end by default. `cold` leaves snapshots aside.
+
+    Raises:
+        NotTrained: nothing is served.
+        DamagedArtifact: the artifact is not what was registered.
+    """
+    promotion = models.served(workspace.engine, dataset.id)
+    if promotion is None:
+        raise NotTrained(dataset.name)
+    bundle = registered.load(workspace, dataset, promotion.version)
+    roller = Roller(bundle)
+    seq = live.last_seq(workspace.engine, dataset.id) if seq is None else seq
+    moment = Moment(dataset, promotion.id, seq)
+    return Served(promotion.version, bundle, moment, roller, Rolled(workspace.engine, moment, roller, cold))
+
+
+def groups(series: np.ndarray) -> dict[int, np.ndarray]:
+    """Surrogate ids (n,), ascending, by the number of the group that each belongs to for ever, ascending."""
+    parts = np.split(series, np.flatnonzero(np.diff(series // GROUP)) + 1) if len(series) else []
+    return {int(part[0]) // GROUP: part for part in parts}
+
+
+def check_horizon(asked: int | None, bundle: Bundle) -> int:
+    """Steps ahead to forecast. Raises InvalidInput beyond what the model was trained for."""
+    most = bundle.config.horizon
+    if asked is not None and not 1 <= asked <= most:
+        raise InvalidInput(f"the horizon is {asked} and this model forecasts 1 to {most} steps; ask for fewer")
+    return asked or most
