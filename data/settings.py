@@ -80,6 +80,20 @@ class Settings(BaseSettings):
     shadow_targets: int = Field(
         default=500, gt=0, description="Live values that a challenger in shadow must have forecast before it may serve"
     )
+    retrain_minutes: float = Field(default=6.0, gt=0, description="Time that a retraining may take, minutes")
+    retrain_into: Literal["gate", "shadow"] = Field(
+        default="gate", description="Where a retrained version goes: before the gate at once, or into shadow first"
+    )
+    retrain_cooldown_h: float = Field(
+        default=12.0, ge=0, description="Least time between two retrainings of a dataset that nobody asked for, hours"
+    )
+    retrain_daily: int = Field(default=8, ge=0, description="Retrainings a day that nobody asked for, all datasets")
+    retrain_growth: float = Field(
+        default=0.25, ge=0, description="Share of new steps since the last training that asks for another; 0 = none"
+    )
+    retrain_after_days: float = Field(
+        default=0.0, ge=0, description="Age of the newest version that asks for another, days; 0 = none"
+    )
     poll_every_s: float = Field(default=1.0, gt=0, description="Time between looks for new promotions, seconds")
     snapshot_every_s: float = Field(default=60.0, gt=0, description="Time between state snapshots, seconds")
     prefect_port: int = Field(

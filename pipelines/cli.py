@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines import nouns
+from pipelines import nouns, upkeep
 
 app = typer.Typer(
     name="rollcast",
@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 nouns.attach(app)
+upkeep.attach(app)
 
 Name = Annotated[str, typer.Argument(help="Name of the dataset.", metavar="NAME")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]

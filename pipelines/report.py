@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pipelines.doctor import Check
     from pipelines.ingest import Ingested
     from pipelines.promote import Promoted
+    from pipelines.retrain import Worked
+    from pipelines.shadow import Shadowed
     from pipelines.status import DatasetStatus, Status
     from pipelines.train import Trained
 
@@ -186,6 +188,22 @@ def doctor(checks: list[Check], json: bool) -> None:
         )
     else:
         print_table(["check", "verdict", "detail"], [[check.name, check.verdict, check.detail] for check in checks])
+
+
+def shadowed(result: Shadowed, json: bool) -> None:
+    """Which version rolls in shadow."""
+    if json:
+        print_json(result.to_dict())
+    else:
+        say(result.sentence)
+
+
+def worked(result: Worked, json: bool) -> None:
+    """What the worker did."""
+    if json:
+        print_json(result.to_dict())
+    else:
+        listing(result.to_dict()["done"], False, "nothing was to be done")
 
 
 def versions(rows: list[dict[str, Any]], json: bool) -> None:

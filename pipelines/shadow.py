@@ -35,7 +35,7 @@ class Shadowed:
         return asdict(self)
 
 
-def shadow(workspace: Workspace, name: str, version: int | None = None) -> Shadowed:
+def shadow(workspace: Workspace, name: str, version: int | None = None, cause: str = "by hand") -> Shadowed:
     """Let a version roll beside the champion, by default the newest one that nothing was decided about.
 
     Raises:
@@ -53,7 +53,7 @@ def shadow(workspace: Workspace, name: str, version: int | None = None) -> Shado
         raise Conflict(f"{row.kind} version {chosen} of {name!r} is the model that serves; choose another version")
     history = read_history(workspace, name)
     blobs = pack_contexts(history, registered.load(workspace, dataset, chosen))
-    evidence = {"champion": served.version, "targets": workspace.settings.shadow_targets}
+    evidence = {"cause": cause, "champion": served.version, "targets": workspace.settings.shadow_targets}
     event = models.decide(workspace.engine, dataset.id, chosen, "shadowed", evidence, blobs, history.log_seq)
     sentence = (
         f"{row.kind} version {chosen} rolls in the shadow of version {served.version}; after "

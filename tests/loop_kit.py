@@ -4,7 +4,10 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from data.settings import load_settings
+from data.sources import SourceOptions
 from forecasting import longroll
 from forecasting.bundle import Bundle
 from forecasting.longroll import NO_MEMORY
@@ -12,6 +15,8 @@ from forecasting.validation import validate
 from pipelines import registered
 from pipelines.evidence import gather
 from pipelines.history import read_history
+from pipelines.ingest import ingest
+from pipelines.promote import promote
 from pipelines.train import validation_tail
 from pipelines.workspace import Workspace, open_workspace
 from tests.forecasting_kit import drifting, tiny_bundle
@@ -77,3 +82,20 @@ def judged(workspace: Workspace, name: str, bundle: Bundle, better: float | None
     words = replace(found, errors=errors, scores=scores).to_manifest()
     whole = replace(bundle, manifest={**words, "known": {"part": 1.0, "start": 1}})
     return registered.register(workspace, history.dataset, whole, scores)
+
+
+def mlp(workspace: Workspace, scale: float = 1.0) -> Bundle:
+    """A network without memory for "week"; each scale of its random weights is a model of its own."""
+    bundle = tiny_bundle("mlp", read_history(workspace, "week").panel, HORIZON)
+    return replace(bundle, weights={name: value * np.float32(scale) for name, value in bundle.weights.items()})
+
+
+def served_home(home: Path) -> Path:
+    """A home with two series of a week that repeats but for noise, served by a network half as bad as any baseline."""
+    workspace = at(home)
+    ingest(
+        workspace, raw(home / "week.csv", range(1, STEPS + 1)), "week", SourceOptions(season=SEASON, horizon=HORIZON)
+    )
+    promote(workspace, "week", judged(workspace, "week", mlp(workspace), 0.5), still)
+    workspace.engine.dispose()
+    return home

@@ -10,38 +10,23 @@ import pytest
 from data import models
 from data.errors import DamagedArtifact, GateRefused
 from data.settings import load_settings
-from data.sources import SourceOptions
 from forecasting.backtest import baseline
 from pipelines import cli, decisions
 from pipelines.history import read_history
-from pipelines.ingest import ingest
 from pipelines.promote import promote, rollback
 from pipelines.workspace import Workspace
-from tests.forecasting_kit import tiny_bundle
-from tests.loop_kit import HORIZON, SEASON, STEPS, at, judged, raw, still
+from tests.loop_kit import HORIZON, SEASON, at, judged, mlp, served_home, still
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A home with two series of a week that repeats but for noise, served by a seasonal naive that is half as bad."""
-    home = tmp_path_factory.mktemp("gate") / "home"
-    workspace = at(home)
-    ingest(workspace, raw(home / "week.csv", range(1, STEPS + 1)), "week", SourceOptions(season=7, horizon=7))
-    promote(workspace, "week", judged(workspace, "week", mlp(workspace), 0.5), still)
-    workspace.engine.dispose()
-    return home
+    return served_home(tmp_path_factory.mktemp("gate") / "home")
 
 
 @pytest.fixture
 def workspace(made, home) -> Workspace:
     shutil.copytree(made, home)
     return at(home)
-
-
-def mlp(workspace, seed: float = 1.0):
-    """A network without memory; `seed` scales its weights, so that each is a model of its own."""
-    bundle = tiny_bundle("mlp", read_history(workspace, "week").panel, HORIZON)
-    return replace(bundle, weights={name: value * np.float32(seed) for name, value in bundle.weights.items()})
 
 
 def naive(workspace):

@@ -1,0 +1,89 @@
+"""The commands that keep models young: retrain, jobs, shadow, monitor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Name = Annotated[str, typer.Argument(help="Name of the dataset.", metavar="NAME")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
+Number = Annotated[int, typer.Argument(help="The job's number, as `rollcast jobs list` shows.", metavar="JOB")]
+
+jobs = typer.Typer(name="jobs", help="Retrainings: list, show, cancel, work.", no_args_is_help=True)
+
+
+def attach(app: typer.Typer) -> None:
+    """Add them to the program."""
+    app.command()(retrain)
+    app.command()(shadow)
+    app.add_typer(jobs)
+
+
+def retrain(name: Name, json: Json = False) -> None:
+    """Ask for a new training: a job, which `rollcast jobs work` or the schedule carries out."""
+    from pipelines import report
+    from pipelines import retrain as retraining
+    from pipelines.workspace import open_workspace
+
+    report.facts(retraining.retrain(open_workspace(), name).to_dict(), json)
+
+
+def shadow(
+    name: Name,
+    version: Annotated[int | None, typer.Option(help="Default: the newest one that nothing was decided about.")] = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Let the challenger go.")] = False,
+    json: Json = False,
+) -> None:
+    """Let a version roll beside the served one, scored on the same live values and answering nobody."""
+    from pipelines import report
+    from pipelines import shadow as shadowing
+    from pipelines.workspace import open_workspace
+
+    workspace = open_workspace()
+    result = shadowing.stop(workspace, name) if stop else shadowing.shadow(workspace, name, version)
+    report.shadowed(result, json)
+
+
+@jobs.command("list")
+def jobs_list(
+    name: Annotated[str | None, typer.Argument(help="Only of this dataset.", metavar="[NAME]")] = None,
+    json: Json = False,
+) -> None:
+    """The latest jobs, newest first."""
+    from pipelines import queue, report
+    from pipelines.workspace import open_workspace
+
+    report.listing(queue.listed(open_workspace(), name), json, "no job yet; `rollcast retrain NAME` asks for one")
+
+
+@jobs.command("show")
+def jobs_show(job: Number, json: Json = False) -> None:
+    """One job: why it was asked for, or how it ended."""
+    from pipelines import queue, report
+    from pipelines.workspace import open_workspace
+
+    report.facts(queue.shown(open_workspace(), job), json)
+
+
+@jobs.command("cancel")
+def jobs_cancel(job: Number, json: Json = False) -> None:
+    """Take a job out of the queue; one that runs cannot be."""
+    from pipelines import queue, report
+    from pipelines.workspace import open_workspace
+
+    report.facts(queue.cancelled(open_workspace(), job), json)
+
+
+@jobs.command("work")
+def jobs_work(json: Json = False) -> None:
+    """Carry out the oldest job here and now; exit 1 when it failed, 0 also when the gate refused what it made."""
+    from pipelines import report
+    from pipelines import retrain as retraining
+    from pipelines.console import progress
+    from pipelines.workspace import open_workspace
+
+    with progress("work") as moved:
+        result = retraining.work(open_workspace(), moved)
+    report.worked(result, json)
+    raise typer.Exit(int(result.failed))
