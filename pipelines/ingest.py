@@ -14,7 +14,7 @@ from data.errors import Conflict, InvalidInput, UnknownDataset
 from data.quality import Conformed, conform, refuse_gap
 from data.schema import SERIES, SPLIT, TIME
 from data.sources import Source, SourceOptions, open_source
-from pipelines import registered
+from pipelines import registered, shadow
 from pipelines.contexts import pack_contexts
 from pipelines.history import read_history
 from pipelines.workspace import Workspace
@@ -163,7 +163,7 @@ def store(workspace: Workspace, dataset: Dataset, source: Source, conformed: Con
 
 
 def reanchor(workspace: Workspace, dataset: Dataset, snapshot: int) -> int | None:
-    """Give the served model, if there is one, contexts that know the new rows. Returns the promotion event's id."""
+    """Give the served model, if there is one, contexts that know the new rows, and the shadow too; the event's id."""
     served = models.served(workspace.engine, dataset.id)
     if served is None:
         return None
@@ -174,4 +174,5 @@ def reanchor(workspace: Workspace, dataset: Dataset, snapshot: int) -> int | Non
     event = models.decide(
         workspace.engine, dataset.id, served.version, "reanchored", evidence, contexts, history.log_seq
     )
+    shadow.reanchor(workspace, history, "ingest")
     return event.id

@@ -15,7 +15,7 @@ from forecasting.settling import SUMS, Totals
 from pipelines import registered
 from pipelines.contexts import pack_contexts
 from pipelines.gate import Trial
-from pipelines.history import read_history
+from pipelines.history import History, read_history
 from pipelines.workspace import Workspace
 
 SETTLED, ABSOLUTE = SUMS.index("settled"), SUMS.index("absolute")
@@ -72,6 +72,17 @@ def stop(workspace: Workspace, name: str) -> Shadowed:
     event = models.decide(workspace.engine, dataset.id, challenger.version, "shadow_stopped", {"cause": "by hand"})
     sentence = f"{kind} version {challenger.version} of {name!r} rolls in shadow no longer"
     return Shadowed(name, kind, challenger.version, event.id, sentence)
+
+
+def reanchor(workspace: Workspace, history: History, cause: str) -> None:
+    """Let a challenger, if there is one, start anew from newer values, as the served model does."""
+    dataset = history.dataset
+    challenger = models.shadow(workspace.engine, dataset.id)
+    if challenger is None:
+        return
+    blobs = pack_contexts(history, registered.load(workspace, dataset, challenger.version))
+    evidence = {**challenger.evidence, "reanchored": cause}
+    models.decide(workspace.engine, dataset.id, challenger.version, "shadowed", evidence, blobs, history.log_seq)
 
 
 def trial(workspace: Workspace, dataset: Dataset, version: int) -> Trial | None:

@@ -21,6 +21,8 @@ class Served:
     series: Mapping[str, int]  # surrogate id by unique_id
     champion: Champion | None = None
     previous: Champion | None = None  # the version before, following the log: the watcher's to write
+    shadow: Champion | None = None  # a challenger on the same stream, in place of the version before: the watcher's
+    shadow_problem: str | None = None  # why it could not be built, in one sentence
     problem: str | None = None  # why the promoted model could not be taken over, in one sentence
 
     @property

@@ -68,7 +68,7 @@ class Metrics:
         self._bytes = Gauge("rollcast_state_bytes", "Memory of all states.", registry=registry)
         self._stale = Gauge("rollcast_series_stale", "Series whose state could not follow the log.", registry=registry)
         self._model = Gauge(
-            "rollcast_model_info", "1 for the model that answers.", ("name", "version", "alias"), registry=registry
+            "rollcast_model_info", "1 for the model of this alias.", ("name", "version", "alias"), registry=registry
         )
         self._coverage = Gauge(
             "rollcast_interval_coverage_ratio",
@@ -121,6 +121,9 @@ class Metrics:
         self._model.clear()
         for name, champion in champions.items():
             self._model.labels(name, str(champion.version), "champion").set(1)
+        for served in datasets:
+            if shadow := served.shadow:
+                self._model.labels(served.name, str(shadow.version), "shadow").set(1)
         self._score(champions)
         return generate_latest(self.registry)
 

@@ -239,7 +239,7 @@ class RegisteredModel(Strict):
     version: int
     kind: str
     digest: str
-    status: Literal["champion", "previous", "candidate", "refused"]
+    status: Literal["champion", "previous", "shadow", "candidate", "refused"]
     metrics: dict[str, Any]
     created_at: str
 
@@ -294,7 +294,7 @@ class DatasetScores(HorizonMeasures):
 
     dataset: str
     model: Model
-    status: Literal["champion", "previous"]
+    status: Literal["champion", "previous", "shadow"]
     since: str
     rival: Literal["seasonal_naive", "naive"]
     sequence: int
@@ -313,6 +313,7 @@ class DatasetHealth(Strict):
     dataset: str
     series: int
     model: Model | None
+    shadow: Annotated[Model | None, Field(description="a challenger that rolls beside it and answers nobody")] = None
     stale: Annotated[int, Field(description="series whose state could not follow the log")]
     problem: str | None
 

@@ -53,11 +53,12 @@ def of_series(target: Target, champion: Champion) -> dict[str, Any]:
 
 
 def of_dataset(engine: Engine, served: Served) -> list[dict[str, Any]]:
-    """The scores of every promotion that had some: what answers, the version before, older ones. Reads the store."""
-    rolling = [one for one in (served.champion, served.previous) if one is not None]
-    lines = [_rolling(served, one, "previous" if i else "champion") for i, one in enumerate(rolling)]
+    """The scores of every version that had some: what answers, what rolls beside it, older ones. Reads the store."""
+    beside = {"champion": served.champion, "shadow": served.shadow, "previous": served.previous}
+    rolling = {status: one for status, one in beside.items() if one is not None}
+    lines = [_rolling(served, one, status) for status, one in rolling.items()]
     written = {tally.epoch: tally for tally in scores.latest(engine, served.dataset.id)}
-    for one in rolling:
+    for one in rolling.values():
         written.pop(one.epoch, None)
     decided = {promotion.id: promotion for promotion in models.promotions(engine, served.dataset.id)}
     known = {row.version: row for row in models.models(engine, served.dataset.id)}
@@ -67,7 +68,7 @@ def of_dataset(engine: Engine, served: Served) -> list[dict[str, Any]]:
 
 
 def _rolling(served: Served, champion: Champion, status: str) -> dict[str, Any]:
-    """A model whose states are in memory; the version before is scored on the same values as the one that answers."""
+    """A model whose states are in memory; all of them are scored on the same values as the one that answers."""
     steps = settling.bucket_steps(champion.config)
     return {
         "dataset": served.name,
@@ -80,10 +81,10 @@ def _rolling(served: Served, champion: Champion, status: str) -> dict[str, Any]:
 
 
 def _written(served: Served, tally: Tally, promotion: Promotion, model: ModelRow) -> dict[str, Any]:
-    """A promotion that is over."""
+    """A promotion, or a time in shadow, that is over."""
     return {
         "dataset": served.name,
-        "status": "previous",
+        "status": "previous" if promotion.serves else "shadow",
         "model": {"kind": model.kind, "version": model.version, "digest": model.digest},
         "since": format_moment(promotion.decided_at),
         "rival": tally.totals["rival"],

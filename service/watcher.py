@@ -1,16 +1,18 @@
 """The second thread: it looks for what was ingested and promoted, and builds champions beside the running ones."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import Engine
 
 from data import catalogue, live, models, tables
 from data.errors import RollcastError, StoreTooNew, StoreUnavailable
 from data.models import Promotion
-from service import folding, restoring, scoreboard
+from service import folding, restoring, scoreboard, shadowing
 from service.champion import Champion
 from service.datasets import Directory, Served
 from service.metrics import Metrics
@@ -44,8 +46,10 @@ class Watcher(threading.Thread):
         self._counts: dict[int, int] = {}
         self._epochs: dict[int, int] = {}  # of what was built, or found to be damaged
         self._decided = 0  # last decision seen
-        self._looked: set[int] = set()  # datasets whose version before was looked for
-        self._written: dict[int, float] = {}  # when the states of the version before were last written
+        self._looked: set[int] = (
+            set()
+        )  # datasets for whose shadow, or version before, was looked since the last decision
+        self._written: dict[int, float] = {}  # when the states of one of these were last written
         self._fresh: set[int] = set()  # datasets whose promoted model was not looked for yet
         self.ready = threading.Event()  # everything promoted when the service started is answering
         self.problem: str | None = "The states are being restored."
@@ -77,6 +81,7 @@ class Watcher(threading.Thread):
         decided = models.promotions(engine, after=self._decided)
         for number in self._fresh | ({one.dataset_id for one in decided} & self._served.keys()):
             self._take_over(engine, self._served[number])
+            self._looked.discard(number)
         self._fresh.clear()
         self._decided = decided[-1].id if decided else self._decided
         self.ready.set()
@@ -115,8 +120,9 @@ class Watcher(threading.Thread):
             return
         try:
             digest = restoring.digest_of(engine, promotion)
-            if served.previous is not None and served.previous.digest == digest:
-                self._hand_over(engine, served, served.previous)  # at once; its new anchors follow below
+            others = [one for one in (served.shadow, served.previous) if one is not None and one.digest == digest]
+            if others:
+                self._hand_over(engine, served, others[0])  # at once; its new anchors follow below
             elif served.champion is not None and served.champion.digest != digest:
                 self._give_up(engine, served)  # memory has room for two sets of states
             champion, replayed = restoring.build(engine, served.dataset, promotion)
@@ -133,18 +139,21 @@ class Watcher(threading.Thread):
 
     @staticmethod
     def _give_up(engine: Engine, served: Served) -> None:
-        """Let the version before go; what its forecasts were worth stays written down."""
-        if served.previous is not None:
-            scoreboard.write_down(engine, served.previous)
-        served.previous = None
+        """Let the version before and the shadow go; what their forecasts were worth stays written down."""
+        for one in (served.previous, served.shadow):
+            if one is not None:
+                scoreboard.write_down(engine, one)
+        served.previous = served.shadow = None
 
     def _hand_over(self, engine: Engine, served: Served, champion: Champion) -> None:
         """Bring it near the log's end here, so that the writer has little left to do, and let it answer."""
         folding.catch_up(engine, champion)
         champion.standing_in = False
         self._writer.install(served, champion).result(timeout=INSTALLED_WITHIN)
+        served.shadow = None if served.shadow is champion else served.shadow
         kept = {one.epoch for one in (served.champion, served.previous) if one is not None}
-        live.keep_epochs(engine, served.dataset.id, kept)
+        later = (models.shadow(engine, served.dataset.id), models.before(engine, served.dataset.id))  # yet to be built
+        live.keep_epochs(engine, served.dataset.id, kept | {one.id for one in later if one is not None})
 
     def _refuse(self, engine: Engine, served: Served, promotion: Promotion, error: Exception) -> None:
         """What is damaged stays so until something else is promoted; the version before answers in its place."""
@@ -164,7 +173,7 @@ class Watcher(threading.Thread):
         """The newest other version that served and can be built."""
         tried = {promotion.version}
         for row in reversed(models.promotions(engine, served.dataset.id)):
-            if row.event == "refused" or row.version in tried:
+            if not row.serves or row.version in tried:
                 continue
             tried.add(row.version)
             try:
@@ -176,21 +185,47 @@ class Watcher(threading.Thread):
         return None
 
     def _follow(self, engine: Engine, served: Served) -> None:
-        """Keep the version before at the log's end, for a roll-back and for answers that the champion cannot give."""
+        """Keep a second set of states at the log's end: the challenger's in shadow, or else the version before's, for a
+        roll-back and for answers that the champion cannot give."""
         if served.dataset.id not in self._looked:
+            self._accompany(engine, served)
             self._looked.add(served.dataset.id)
-            promotion = models.served(engine, served.dataset.id)
-            if served.previous is None and served.champion is not None and promotion is not None:
-                before = self._before(engine, served, promotion)
-                served.previous = before if before is not served.champion else None
-        if served.previous is None:
+        other = served.shadow or served.previous
+        if other is None:
             return
-        folding.catch_up(engine, served.previous)
-        if (
-            served.previous.states.dirty
-            and time.monotonic() - self._written.get(served.dataset.id, 0.0) > self._snapshot_every
-        ):
-            self._written[served.dataset.id] = time.monotonic()
-            one = Pass(served.previous)
-            while not self._stopping.is_set() and one.step(engine):
-                pass
+        folding.catch_up(engine, other)
+        if time.monotonic() - self._written.get(other.epoch, -math.inf) <= self._snapshot_every:
+            return
+        self._written[other.epoch] = time.monotonic()
+        if other is served.shadow:
+            self._writer.ask(partial(shadowing.weigh, engine, served)).result(timeout=INSTALLED_WITHIN)
+        one = Pass(other) if other.states.dirty else None
+        while one is not None and not self._stopping.is_set() and one.step(engine):
+            pass
+
+    def _accompany(self, engine: Engine, served: Served) -> None:
+        """Begin or end the shadow as the log of promotions says; without one, there is to be a version before."""
+        wanted = models.shadow(engine, served.dataset.id)
+        if served.shadow is not None and (wanted is None or wanted.id != served.shadow.epoch):
+            self._give_up(engine, served)
+        served.shadow_problem = None
+        if wanted is not None and served.shadow is None:
+            self._give_up(engine, served)  # memory has room for two sets of states
+            self._cast(engine, served, wanted)
+        promotion = models.served(engine, served.dataset.id)
+        if wanted is None and served.previous is None and promotion is not None:
+            before = self._before(engine, served, promotion)
+            served.previous = before if before is not served.champion else None
+
+    @staticmethod
+    def _cast(engine: Engine, served: Served, wanted: Promotion) -> None:
+        """Build the challenger's states."""
+        try:
+            served.shadow = restoring.build(engine, served.dataset, wanted)[0]
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("version %d of dataset %s cannot roll in shadow", wanted.version, served.name)
+            served.shadow_problem = (
+                f"Version {wanted.version} cannot roll in shadow; put another one there, or stop it."
+            )

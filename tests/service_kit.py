@@ -102,11 +102,20 @@ class World:
 
         log_seq: what the contexts hold of the log; all of it unless given.
         """
-        artifact = bundles.to_bytes(bundle)
-        version = models.add_model(self.engine, dataset.id, bundle.config.kind, bundle.digest, {"mase": 0.9}, artifact)
+        version = self.register(dataset, bundle)
         blobs = self.contexts(dataset, bundle, panel)
         log_seq = live.last_seq(self.engine, dataset.id) if log_seq is None else log_seq
         return models.decide(self.engine, dataset.id, version, "promoted", {}, blobs, log_seq).id
+
+    def register(self, dataset: Dataset, bundle: Bundle) -> int:
+        """The bundle as the dataset's next version, which nothing is decided about."""
+        artifact = bundles.to_bytes(bundle)
+        return models.add_model(self.engine, dataset.id, bundle.config.kind, bundle.digest, {"mase": 0.9}, artifact)
+
+    def shadow(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> int:
+        """Register the bundle and let it roll in shadow, from contexts that hold nothing of the log; the epoch."""
+        version, blobs = self.register(dataset, bundle), self.contexts(dataset, bundle, panel)
+        return models.decide(self.engine, dataset.id, version, "shadowed", {}, blobs, 0).id
 
     def roll_back(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> int:
         """Serve the newest version with this digest again; contexts that hold nothing of the log. Returns the epoch."""

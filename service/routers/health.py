@@ -85,6 +85,7 @@ def _of(served: Served) -> dict[str, Any]:
         "dataset": served.name,
         "series": len(served.series),
         "model": champion.model if champion else None,
+        "shadow": served.shadow.model if served.shadow else None,
         "stale": champion.states.stale if champion else 0,
-        "problem": served.problem,
+        "problem": served.problem or served.shadow_problem,
     }

@@ -48,7 +48,9 @@ def _registered(engine: Engine, datasets: Sequence[Served]) -> list[dict[str, An
 def _status(version: int, served: Served, decided: Sequence[Promotion]) -> str:
     if served.champion and served.champion.version == version:
         return "champion"
-    mine = [promotion.event for promotion in decided if promotion.version == version]
-    if not mine:
-        return "candidate"
-    return "refused" if all(event == "refused" for event in mine) else "previous"
+    if served.shadow and served.shadow.version == version:
+        return "shadow"
+    mine = [promotion for promotion in decided if promotion.version == version]
+    if any(promotion.serves for promotion in mine):
+        return "previous"
+    return "refused" if any(promotion.event == "refused" for promotion in mine) else "candidate"
