@@ -63,6 +63,12 @@ def sync(table: Path, version: int) -> None:
     put_on_disk([*added(table, entry(table, version)), table, log, log.parent, table.parent])
 
 
+def sync_checkpoint(table: Path, version: int) -> None:
+    """Put the checkpoint of a version on the disk."""
+    folder = table / FOLDER
+    put_on_disk([*folder.glob(f"{version:020}.checkpoint*.parquet"), *folder.glob("_last_checkpoint"), folder])
+
+
 def put_on_disk(places: Iterable[Path]) -> None:
     """fsync files and folders, in this order. OSError where the disk refuses: never to be tried a second time."""
     for place in places:

@@ -16,14 +16,17 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import polars as pl
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable, Transaction
 
-from data import deltalog
+from data import deltalog, failpoints
 from data.errors import RollcastError, Unavailable
-from data.schema import AVAILABLE_AT, SERIES, TIME
+from data.handoffs import Batch
+from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.tables import now
 
 KEY = [SERIES, TIME]
+SMALL = 100 * 1024 * 1024  # bytes of a file below which Delta makes one of several
+APPLICATION = "rollcast-handoff"  # names the numbers of batches, and their digests, in Delta's log
 
 
 class Lake:
@@ -46,13 +49,32 @@ class Lake:
             if table is not None and fresh.is_empty():
                 return int(table.version())
             moment = now() if table is None else max(now(), known.select(pl.col(AVAILABLE_AT).max()).item() + 1)
-            fresh.with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)).write_delta(
-                path,
-                mode="append",
-                delta_write_options={"schema_mode": "merge", "configuration": {"delta.appendOnly": "true"}},
-            )
-            version = int(DeltaTable(path).version())
+            version = _write(path, fresh.with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)))
             deltalog.sync(path, version)
+            return version
+
+    def hand_over(self, dataset_id: int, rows: pl.DataFrame, batch: Batch) -> int | None:
+        """Append a batch of the live log, once however often it is tried; the snapshot id that has it, on the disk.
+
+        rows: unique_id, ds, y, available_at, in the order of the log. What only repeats the lake is not written again;
+        where nothing else is left, there is no snapshot. Delta does not enforce the number of a batch: it is read here,
+        under the lock.
+        """
+        path = self.path(dataset_id)
+        with self._boundary(dataset_id), self._alone(dataset_id):
+            table = self._table(dataset_id)
+            version = None if table is None else _version_of(path, table, batch)
+            if version is None:
+                fresh = _revisions(rows, _between(table, rows))
+                if fresh.is_empty():
+                    return None
+                transaction = Transaction(APPLICATION, batch.number)
+                said = CommitProperties(app_transactions=[transaction], custom_metadata={APPLICATION: batch.sha256})
+                failpoints.hit("handoff.append")
+                version = _write(path, fresh, said)
+                failpoints.hit("handoff.appended")
+            deltalog.sync(path, version)
+            failpoints.hit("handoff.synced")
             return version
 
     def read(self, dataset_id: int, snapshot: int | None = None, learnt: bool = False) -> pl.DataFrame:
@@ -66,6 +88,30 @@ class Lake:
                 raise Unavailable(f"dataset {dataset_id} has no history yet; ingest it first")
             current = _newest(_rows(table))
             return current if learnt else current.drop(AVAILABLE_AT)
+
+    def optimize(self, dataset_id: int) -> int | None:
+        """Make one of many small files, and a checkpoint of the log; the snapshot id, None before the first append.
+
+        Readers go on with the files they know: those stay until they are vacuumed.
+        """
+        path = self.path(dataset_id)
+        with self._boundary(dataset_id), self._alone(dataset_id):
+            table = self._table(dataset_id)
+            if table is None:
+                return None
+            table.optimize.compact()
+            version = int(table.version())
+            deltalog.sync(path, version)
+            table.create_checkpoint()
+            deltalog.sync_checkpoint(path, version)
+            return version
+
+    def files(self, dataset_id: int) -> tuple[int, int]:
+        """Data files of the newest snapshot, and how many of them are small enough to be made one."""
+        with self._boundary(dataset_id):
+            table = self._table(dataset_id)
+            sizes = [] if table is None else pl.DataFrame(table.get_add_actions(flatten=True))["size_bytes"].to_list()
+            return len(sizes), sum(size < SMALL for size in sizes)
 
     def count(self, dataset_id: int) -> int:
         """Rows ever appended, replaced ones too; what an append adds to it is what was new."""
@@ -110,11 +156,55 @@ class Lake:
         except BaseException as error:
             if not isinstance(error, Exception | pl.exceptions.PanicException):
                 raise
-            cause = (str(error).strip().splitlines() or ["no reason given"])[0][:200]
-            found = next(damages(self.path(dataset_id)), cause)
+            found = next(damages(self.path(dataset_id)), _first_line(error))
             raise Unavailable(
                 f"the history of dataset {dataset_id} cannot be used ({found}); restore a backup or ingest it again"
             ) from error
+
+
+def _write(path: Path, frame: pl.DataFrame, said: CommitProperties | None = None) -> int:
+    """Append to the table, or make it; the version that has the rows. Only under the lock."""
+    options = {"schema_mode": "merge", "configuration": {"delta.appendOnly": "true"}, "commit_properties": said}
+    frame.write_delta(path, mode="append", delta_write_options=options)
+    return int(DeltaTable(path).version())
+
+
+def _version_of(path: Path, table: DeltaTable, batch: Batch) -> int | None:
+    """The version that a batch was appended as, if it was."""
+    if (table.transaction_version(APPLICATION) or 0) < batch.number:
+        return None
+    for version in reversed(deltalog.versions(path)):
+        for action in deltalog.entry(path, version):
+            if action.get("commitInfo", {}).get(APPLICATION) == batch.sha256:
+                return version
+    raise Unavailable(
+        f"the lake has another batch {batch.number} than the live store; they are of different times: restore a backup "
+        "of both"
+    )
+
+
+def _between(table: DeltaTable | None, rows: pl.DataFrame) -> pl.DataFrame:
+    """The lake's current rows within the stamps of `rows`."""
+    if table is None:
+        return rows.clear()
+    inside = pl.col(TIME).is_between(rows[TIME].min(), rows[TIME].max())
+    return _newest(pl.scan_delta(table).filter(inside).collect())
+
+
+def _revisions(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the live log as the lake keeps them: without those that repeat the value before them, and of two that
+    were learnt in the same microsecond the later one a microsecond later. What the log does not tell stays as it was.
+    """
+    old = known.rename({VALUE: "old y", AVAILABLE_AT: "old at"}).with_columns(pl.lit(True).alias("old"))
+    place = pl.int_range(pl.len()).over(KEY)  # among the rows of one key
+    tied = (pl.col(AVAILABLE_AT) == pl.col("old at")).fill_null(False).cast(pl.Int64)
+    at = (pl.col(AVAILABLE_AT) + tied - place).cum_max().over(KEY) + place
+    first, before = place == 0, pl.col(VALUE).shift(1).over(KEY)
+    repeats = pl.when(first).then(pl.col("old y")).otherwise(before).eq_missing(pl.col(VALUE))
+    has_before = ~first | pl.col("old").fill_null(False)
+    joined = rows.join(old, on=KEY, how="left", maintain_order="left")
+    marked = joined.with_columns(at.alias(AVAILABLE_AT), (repeats & has_before).alias("repeats"))
+    return marked.filter(~pl.col("repeats")).drop("repeats", "old", "old y", "old at")
 
 
 def _rows(table: DeltaTable) -> pl.DataFrame:
@@ -158,7 +248,14 @@ def damages(table: Path) -> Iterator[str]:
         except Unavailable as error:
             yield str(error)
             return
-    for add in pl.DataFrame(DeltaTable(table).get_add_actions(flatten=True)).to_dicts():
+    if not deltalog.versions(table):
+        return
+    try:
+        adds = pl.DataFrame(DeltaTable(table).get_add_actions(flatten=True)).to_dicts()
+    except Exception as error:  # a checkpoint, for one
+        yield f"{table} cannot be opened: {_first_line(error)}"
+        return
+    for add in adds:
         path = table / unquote(add["path"])
         if not path.exists():
             yield f"{path} is gone"
@@ -166,6 +263,10 @@ def damages(table: Path) -> Iterator[str]:
             yield f"{path} has {path.stat().st_size} of {add['size_bytes']} bytes"
         elif not _ends_as_parquet(path):
             yield f"{path} is no Parquet any more"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0][:200]
 
 
 def _ends_as_parquet(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 The log is append-only. A row that repeats a (series, ds) is a correction: the newest row is the current value. `seq`
 counts rows in the order in which they were committed, over all datasets, without a hole: a reader who has seen `seq`
-has seen everything before it.
+has seen everything before it. A dataset's oldest rows move into the lake (`data.handoffs`); `whole_after` says which.
 """
 
 import json
@@ -170,6 +170,29 @@ def last_seq(engine: Engine, dataset_id: int) -> int:
     table = tables.observations.c
     with reading(engine) as connection:
         return int(connection.scalar(select(func.max(table.seq)).where(table.dataset_id == dataset_id)) or 0)
+
+
+def whole_after(engine: Engine, dataset_id: int) -> int:
+    """The newest row that went to the lake: of what comes after it, the log has everything. 0 where nothing went."""
+    table = tables.handoffs.c
+    query = select(func.max(table.last_seq)).where(table.dataset_id == dataset_id, table.done_at.is_not(None))
+    with reading(engine) as connection:
+        return int(connection.scalar(query) or 0)
+
+
+def count(engine: Engine, dataset_id: int, after: int = 0) -> int:
+    """Rows of a dataset's log beyond row `after`."""
+    table = tables.observations.c
+    query = select(func.count()).select_from(tables.observations)
+    with reading(engine) as connection:
+        return int(connection.scalar(query.where(table.dataset_id == dataset_id, table.seq > after)) or 0)
+
+
+def epochs(engine: Engine, dataset_id: int) -> list[int]:
+    """The epochs that a dataset's snapshots are kept of: those that the service runs, or ran last."""
+    table = tables.snapshots.c
+    with reading(engine) as connection:
+        return list(connection.scalars(select(table.epoch).where(table.dataset_id == dataset_id).distinct()))
 
 
 def put_snapshot(engine: Engine, dataset_id: int, epoch: int, shard: int, seq: int, blob: bytes) -> list[int]:

@@ -95,6 +95,11 @@ class Settings(BaseSettings):
         default=0.0, ge=0, description="Age of the newest version that asks for another, days; 0 = none"
     )
     poll_every_s: float = Field(default=1.0, gt=0, description="Time between looks for new promotions, seconds")
+    log_most_rows: int = Field(
+        default=5_000_000,
+        ge=0,
+        description="Rows of a dataset's live log beyond which compact gives its model new contexts, to cut it",
+    )
     snapshot_every_s: float = Field(default=60.0, gt=0, description="Time between state snapshots, seconds")
     prefect_port: int = Field(
         default=0, ge=0, le=65535, description="Port of `rollcast pipelines serve` on loopback; 0 takes a free one"

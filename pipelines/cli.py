@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines import nouns, upkeep
+from pipelines import housekeeping, nouns, upkeep
 
 app = typer.Typer(
     name="rollcast",
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 nouns.attach(app)
 upkeep.attach(app)
+housekeeping.attach(app)
 
 Name = Annotated[str, typer.Argument(help="Name of the dataset.", metavar="NAME")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]

@@ -50,7 +50,7 @@ def read_history(workspace: Workspace, name: str) -> History:
         Conflict: it holds no value.
     """
     dataset = catalogue.dataset(workspace.engine, name)
-    log = live.log(workspace.engine, dataset.id)
+    log = live.log(workspace.engine, dataset.id)  # before the lake: what moves there meanwhile is met twice, not missed
     ids = pl.DataFrame(
         catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
     )

@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import Engine
 
 from data import live
-from data.errors import StoreUnavailable
+from data.errors import DamagedArtifact, StoreUnavailable
 from forecasting.rolling import RollingState
 from forecasting.settling import Ledger
 from service.amendments import BEGINNING
@@ -210,6 +210,7 @@ def resume(engine: Engine, champion: Champion, begun: Begun) -> None:
 def replay(engine: Engine, champion: Champion, begun: Begun) -> tuple[RollingState, np.ndarray]:
     """The states of what was begun, with all that the log says by now, and the log position that each knows."""
     past = live.tail(engine, begun.after)
+    require_whole(engine, champion)  # only now: what went to the lake meanwhile was not read
     own_series, steps, values, sequence, _ = newest(champion, past)
     unread = sequence > champion.anchor_seq  # the contexts hold what came before
     own = np.searchsorted(begun.series, own_series[unread])
@@ -227,6 +228,15 @@ def replay(engine: Engine, champion: Champion, begun: Begun) -> tuple[RollingSta
     after = steps > origin[own]
     champion.roller.fold(state, own[after], steps[after], values[after])
     return state, reached
+
+
+def require_whole(engine: Engine, champion: Champion) -> None:
+    """Raises DamagedArtifact where rows beyond the champion's anchors went to the lake: a fold would miss them.
+
+    The hand-off keeps to what every model in use has in its contexts; so this one is in use no more.
+    """
+    if live.whole_after(engine, champion.dataset_id) > champion.anchor_seq:
+        raise DamagedArtifact(f"The contexts of promotion {champion.epoch} are older than the live log; promote again.")
 
 
 def owe(champion: Champion, series: np.ndarray) -> None:

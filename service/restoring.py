@@ -22,13 +22,14 @@ def build(engine: Engine, dataset: Dataset, promotion: Promotion) -> tuple[Champ
     """The promoted model with every series' state, and the number of log rows that were replayed for it.
 
     Raises:
-        DamagedArtifact: the artifact or a context is not what was promoted.
+        DamagedArtifact: the artifact or a context is not what was promoted, or the log begins after the contexts.
         StoreUnavailable: the live store does not answer.
     """
     champion = _anchored(engine, dataset, promotion)
     restored = snapshots.restore(engine, dataset.id, champion.epoch, champion.roller.fingerprint)
     after = _lay_over(champion, restored)
     past = live.log(engine, dataset.id, after=after)
+    folding.require_whole(engine, champion)
     rows = past.select(past.seq > _positions(restored, past.series_id, after))
     folding.take_in(engine, champion, rows)
     _trust_only(champion, restored)
