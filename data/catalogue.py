@@ -167,8 +167,20 @@ def seen_file(engine: Engine, dataset_id: int, sha256: str) -> FileRecord | None
     with reading(engine) as connection:
         query = select(tables.files).where(table.dataset_id == dataset_id, table.sha256 == sha256)
         row = connection.execute(query).first()
-    if row is None:
-        return None
+    return None if row is None else _file(row)
+
+
+def newest_file(engine: Engine, dataset_id: int, source: str) -> FileRecord | None:
+    """What was last ingested into a dataset: from this source if anything was, else from any."""
+    table = tables.files.c
+    query = select(tables.files).where(table.dataset_id == dataset_id)
+    with reading(engine) as connection:
+        rows = connection.execute(query.order_by((table.source == source).desc(), table.ingested_at.desc()).limit(1))
+        row = rows.first()
+    return None if row is None else _file(row)
+
+
+def _file(row: Row[Any]) -> FileRecord:
     return FileRecord(row.sha256, row.source, json.loads(row.report), row.snapshot, row.ingested_at)
 
 

@@ -12,8 +12,9 @@ import polars as pl
 
 from data.calendars import DAY, LARGEST_STEP, parse_ds
 from data.errors import InvalidInput
+from data.formats import ROW
 from data.schema import RESERVED, SPLIT, SPLITS
-from data.sources import ROW, SourceOptions
+from data.sources import SourceOptions
 
 ID_NAMES = ("unique_id", "item_id")
 TIME_NAMES = ("ds", "timestamp", "datetime", "date_time", "date", "time", "t")  # in this order, in any case
@@ -49,7 +50,10 @@ class Roles:
 
 
 def choose(raw: pl.DataFrame, options: SourceOptions, source: str) -> tuple[Roles, dict[str, pl.Series]]:
-    """The roles, and every column of numbers as float64. InvalidInput says what is missing or must be said."""
+    """The roles, and every column of numbers as float64. InvalidInput says what is missing or must be said.
+
+    Of a source read in batches the first one decides; a covariate that later turns out to hold no numbers is let go.
+    """
     names = [name for name in raw.columns if name != ROW]
     for given in (options.id_col, options.time_col, options.target_col):
         if given is not None and given not in names:
@@ -100,6 +104,24 @@ def _is_split(values: pl.Series) -> bool:
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
+def numbers_of(raw: pl.DataFrame, roles: Roles, source: str) -> dict[str, pl.Series]:
+    """The target and the covariates of a later batch, as float64, but for covariates that are none after all."""
+    named = {name: _numbers(raw[name]) for name in (roles.target, *roles.covariates) if name in raw.columns}
+    if named.get(roles.target) is None:
+        raise _odd_number(raw, roles.target, source)
+    return {name: values for name, values in named.items() if values is not None}
+
+
+def check_split(raw: pl.DataFrame, source: str) -> None:
+    """Raises InvalidInput at the first row of a later batch whose split is none of the four."""
+    if _is_split(raw[SPLIT]):
+        return
+    first = int((~raw[SPLIT].cast(pl.String).is_in([*SPLITS, None], nulls_equal=True)).arg_max() or 0)
+    raise InvalidInput(
+        f"{_shown(raw[SPLIT][first])} is none of {', '.join(SPLITS)}", source=source, column=SPLIT, row=raw[ROW][first]
+    )
+
+
 def _numbers(values: pl.Series) -> pl.Series | None:
     """float64 with null for a word that means nothing; None when some value is no number."""
     if values.dtype.is_numeric() or values.dtype == pl.Null:
@@ -148,10 +170,21 @@ def _shown(value: object) -> str:
 # --- times ------------------------------------------------------------------------------------------------------------
 
 
-def read_times(raw: pl.DataFrame, column: str, date_format: str | None, source: str) -> pl.Series:
+def first_stamp(values: pl.Series) -> str:
+    """The text whose form all stamps of a column are taken to have; empty where there is none."""
+    first = (
+        values.drop_nulls().head(1).cast(pl.String).str.strip_chars() if values.dtype == pl.String else values.head(0)
+    )
+    return str(first[0]) if len(first) else ""
+
+
+def read_times(
+    raw: pl.DataFrame, column: str, date_format: str | None, source: str, sample: str | None = None
+) -> pl.Series:
     """The stamps as int64 steps, as datetimes in UTC (they had an offset) or as datetimes without a zone.
 
-    InvalidInput names the first row without a time or with one that cannot be read.
+    `sample` is the first stamp of the column's first batch, None in that batch. InvalidInput names the first row
+    without a time or with one that cannot be read.
     """
     values = raw[column]
     if date_format in UNIX_UNITS:
@@ -159,7 +192,7 @@ def read_times(raw: pl.DataFrame, column: str, date_format: str | None, source: 
     elif values.dtype.is_integer() and date_format is None:
         times = values.cast(pl.Int64)
     elif values.dtype == pl.String or date_format is not None:
-        times = _parse(values.cast(pl.String), date_format, source, column)
+        times = _parse(values.cast(pl.String), date_format, source, column, sample)
     elif values.dtype.is_float():
         whole = values.cast(pl.Int64, strict=False)
         times = whole.set(whole.cast(pl.Float64) != values, None)
@@ -170,7 +203,7 @@ def read_times(raw: pl.DataFrame, column: str, date_format: str | None, source: 
             f"it holds {values.dtype}, not times; choose another --time-col", source=source, column=column
         )
     if times.has_nulls():
-        raise _odd_time(raw, column, int(times.is_null().arg_max() or 0), date_format, source)
+        raise _odd_time(raw, column, int(times.is_null().arg_max() or 0), date_format, source, sample is None)
     times = times.dt.convert_time_zone("UTC") if getattr(times.dtype, "time_zone", None) else times
     low, high = (-LARGEST_STEP, LARGEST_STEP) if times.dtype == pl.Int64 else CALENDAR
     outside = ~times.to_physical().is_between(low, high)
@@ -190,10 +223,9 @@ def _since_1970(values: pl.Series, factor: int) -> pl.Series:
     return micros.cast(pl.Datetime("us", "UTC"))
 
 
-def _parse(values: pl.Series, date_format: str | None, source: str, column: str) -> pl.Series:
+def _parse(values: pl.Series, date_format: str | None, source: str, column: str, sample: str | None) -> pl.Series:
     """Text by the form given, or by the ISO form of the first stamp; null where it does not fit."""
-    first = values.drop_nulls().head(1).str.strip_chars()
-    sample = first[0] if len(first) else ""
+    sample = first_stamp(values) if sample is None else sample
     if date_format is None and re.fullmatch(r"[+-]?\d+", sample):
         return values.str.strip_chars().cast(pl.Int64, strict=False)
     forms = [(date_format, None)] if date_format else [(f, wide) for p, f, wide in ISO if re.fullmatch(p, sample)]
@@ -210,13 +242,15 @@ def _parse(values: pl.Series, date_format: str | None, source: str, column: str)
     return pl.Series(values.name, [None] * len(values), pl.Datetime("us"))
 
 
-def _odd_time(raw: pl.DataFrame, column: str, index: int, date_format: str | None, source: str) -> InvalidInput:
+def _odd_time(
+    raw: pl.DataFrame, column: str, index: int, date_format: str | None, source: str, first: bool
+) -> InvalidInput:
     value = raw[column][index]
     if value is None or str(value).strip() == "":
         message = "the row has no time; remove it"
     elif date_format is None:
         message = f"{_shown(value)} is not a time like those before it; correct it, or say the form with --date-format"
-        if index == 0:
+        if index == 0 and first:
             message = f"{_shown(value)} is no ISO date; say the form with --date-format, such as %d-%m-%y"
     else:
         message = f"{_shown(value)} is not of the form {date_format}; correct it or the form"

@@ -22,9 +22,11 @@ from data import deltalog, failpoints
 from data.errors import RollcastError, Unavailable
 from data.handoffs import Batch
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
+from data.spill import Spill, side_by_side
 from data.tables import now
 
 KEY = [SERIES, TIME]
+BATCH = 500_000  # rows read at once where a table is read in passing
 SMALL = 100 * 1024 * 1024  # bytes of a file below which Delta makes one of several
 APPLICATION = "rollcast-handoff"  # names the numbers of batches, and their digests, in Delta's log
 
@@ -41,17 +43,10 @@ class Lake:
 
         The same frame twice adds nothing. When this returns, the rows are on the disk.
         """
-        path = self.path(dataset_id)
-        with self._boundary(dataset_id), self._alone(dataset_id):
-            table = self._table(dataset_id)
-            known = pl.DataFrame() if table is None else _rows(table)
-            fresh = frame if table is None else _news(frame, _newest(known))
-            if table is not None and fresh.is_empty():
-                return int(table.version())
-            moment = now() if table is None else max(now(), known.select(pl.col(AVAILABLE_AT).max()).item() + 1)
-            version = _write(path, fresh.with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)))
-            deltalog.sync(path, version)
-            return version
+        rows = Spill(None)
+        rows.add(frame)
+        ends = frame.select(pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")).row(0)
+        return self.extend(dataset_id, rows, ends, None)[0]
 
     def hand_over(self, dataset_id: int, rows: pl.DataFrame, batch: Batch) -> int | None:
         """Append a batch of the live log, once however often it is tried; the snapshot id that has it, on the disk.
@@ -71,11 +66,57 @@ class Lake:
                 transaction = Transaction(APPLICATION, batch.number)
                 said = CommitProperties(app_transactions=[transaction], custom_metadata={APPLICATION: batch.sha256})
                 failpoints.hit("handoff.append")
-                version = _write(path, fresh, said)
+                version = _write(path, fresh.lazy(), said)
                 failpoints.hit("handoff.appended")
             deltalog.sync(path, version)
             failpoints.hit("handoff.synced")
             return version
+
+    def extend(self, dataset_id: int, rows: Spill, span: tuple[int, int], scratch: Path | None) -> tuple[int, int]:
+        """Add rows of any number, within `span` of `ds`, as `append` does, in one commit; (snapshot id, rows added).
+
+        Memory holds some series at a time; `scratch` is a folder for the rest, the caller's to remove. When this
+        returns, the rows are on the disk.
+        """
+        path = self.path(dataset_id)
+        with self._boundary(dataset_id), self._alone(dataset_id):
+            table, fresh, moment = self._table(dataset_id), rows, now()
+            if table is not None:
+                known, fresh = (
+                    self._within(table, span, scratch and scratch / "known"),
+                    Spill(scratch and scratch / "fresh"),
+                )
+                for frame, stored in side_by_side(rows, known):
+                    if not frame.is_empty():
+                        fresh.add(frame if stored.is_empty() else _news(frame, _newest(stored)))
+                if fresh.rows == 0:
+                    return int(table.version()), 0
+                moment = max(moment, pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect().item() + 1)
+            version = _write(path, fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)))
+            deltalog.sync(path, version)
+            return version, fresh.rows
+
+    def window(self, dataset_id: int, span: tuple[int, int], folder: Path) -> Spill:
+        """Every row ever learnt within `span` of `ds`, set aside in `folder`, with `available_at`."""
+        with self._boundary(dataset_id):
+            table = self._table(dataset_id)
+            return Spill(folder) if table is None else self._within(table, span, folder)
+
+    def spans(self, dataset_id: int) -> pl.DataFrame:
+        """`first` and `last` `ds` of every series; no row where nothing is stored."""
+        with self._boundary(dataset_id):
+            table = self._table(dataset_id)
+            if table is None:
+                return pl.DataFrame(schema={SERIES: pl.String, "first": pl.Int64, "last": pl.Int64})
+            ends = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
+            return pl.scan_delta(table).group_by(SERIES).agg(ends).collect(engine="streaming")
+
+    def _within(self, table: DeltaTable, span: tuple[int, int], folder: Path | None) -> Spill:
+        found = Spill(folder)
+        rows = pl.scan_delta(table).filter(pl.col(TIME).is_between(*span))
+        for batch in rows.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming"):
+            found.add(batch)
+        return found
 
     def read(self, dataset_id: int, snapshot: int | None = None, learnt: bool = False) -> pl.DataFrame:
         """Current values as of a snapshot (None: the newest), sorted by series and time.
@@ -162,10 +203,10 @@ class Lake:
             ) from error
 
 
-def _write(path: Path, frame: pl.DataFrame, said: CommitProperties | None = None) -> int:
+def _write(path: Path, rows: pl.LazyFrame, said: CommitProperties | None = None) -> int:
     """Append to the table, or make it; the version that has the rows. Only under the lock."""
     options = {"schema_mode": "merge", "configuration": {"delta.appendOnly": "true"}, "commit_properties": said}
-    frame.write_delta(path, mode="append", delta_write_options=options)
+    rows.sink_delta(path, mode="append", delta_write_options=options)
     return int(DeltaTable(path).version())
 
 

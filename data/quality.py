@@ -1,4 +1,4 @@
-"""From a raw frame to the long frame everything else reads, and the report of what was found on the way.
+"""From typed rows to the long frame everything else reads, and the report of what was found on the way.
 
 The rules, each one counted and none silent:
 
@@ -8,24 +8,28 @@ The rules, each one counted and none silent:
 - a local time that a change of clocks skips or repeats: the row is rejected;
 - NaN or infinity: a missing value.
 
-Anything else that does not fit is refused as a whole, with its row.
+Anything else that does not fit is refused as a whole, with its row. Whole series are worked on at a time, some of them
+together: memory holds a part of the rows, not all.
 """
 
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from data.calendars import Grid, default_horizon, default_season, format_ds, make_grid
-from data.catalogue import UNIQUE_ID
-from data.columns import CODE, ORDER, STEP, Roles, choose, read_times
+from data.columns import CODE, ORDER, STEP
 from data.errors import InvalidInput
+from data.formats import ROW
+from data.intake import TEXT, Intake
 from data.schema import SERIES, SPLIT, TIME, VALUE
-from data.sources import ROW, SourceOptions, stem_of
-from data.timing import find_frequency, on_the_inside
+from data.sources import SourceOptions
+from data.spill import Spill, Where
+from data.timing import facts_of, find_frequency, on_the_inside
 
 CONSTANT = 10  # equal values in a row that are worth a word, or a season of them if that is longer
 SAMPLE = 100_000  # stamps looked at to see where steps begin
@@ -33,6 +37,7 @@ YEAR = 31_556_952_000_000  # microseconds
 LONGEST_YEARS = 100  # without a value within one series, or ahead of the clock
 LONGEST_GAP = 1_000_000  # steps: ten years of five minutes; beyond it is a wrong stamp, and would fill the memory
 LONGEST_TEST = 168  # steps: a longer `test` part is no forecast horizon
+FIRST, LAST = -(2**63), 2**63 - 1  # of int64
 
 
 @dataclass(frozen=True)
@@ -75,96 +80,182 @@ class QualityReport:
 
 @dataclass(frozen=True)
 class Conformed:
-    """A source as a long frame: `unique_id, ds, y`, covariates and perhaps `split`, sorted, one row per step."""
+    """A source as long frames of whole series: `unique_id, ds, y`, covariates, perhaps `split`; one row per step."""
 
-    frame: pl.DataFrame
+    parts: Spill
     report: QualityReport
     grid: Grid
     season: int
     horizon: int
 
+    span: tuple[int, int]  # first and last `ds`
+    has_split: bool
+
+    def spans(self) -> pl.DataFrame:
+        """`first` and `last` `ds` of every series, by series."""
+        ends = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
+        return pl.concat([part.group_by(SERIES).agg(ends) for _, part in self.parts.parts()]).sort(SERIES)
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """All of it, sorted by series and time."""
+        return pl.concat([part for _, part in self.parts.parts()], how="diagonal").sort(SERIES, TIME)
+
+
+@dataclass
+class Findings:
+    """What was counted in some of the series; `a + b` is what was counted in both."""
+
+    kept: int = 0
+    series: int = 0
+    stamps: list[int] = field(default_factory=list)  # first and last of each part, before they move to their step
+    span: tuple[int, int] = (LAST, FIRST)  # of `ds`, once it is a step's
+    latest: int = 0  # of a value
+    has_split: bool = False
+    duplicates: int = 0
+    steps_back: int = 0
+    snapped: int = 0
+    rejected: int = 0
+    gaps: int = 0
+    longest_gap: int = 0
+    stretches: int = 0
+    longest_constant: int = 0
+    tested: set[int] = field(default_factory=set)  # lengths of the series' test parts
+
+    def __add__(self, other: "Findings") -> "Findings":
+        fields = {name: (getattr(self, name), getattr(other, name)) for name in vars(self)}
+        largest = {name: max(fields[name]) for name in ("latest", "longest_gap", "longest_constant", "has_split")}
+        span = min(self.span[0], other.span[0]), max(self.span[1], other.span[1])
+        apart = {"span": span, "tested": self.tested | other.tested, **largest}
+        return Findings(**apart, **{name: one + two for name, (one, two) in fields.items() if name not in apart})
+
+
+Sift = Callable[
+    [Where, pl.DataFrame], pl.DataFrame
+]  # rows of whole series -> the same, without what must not be stored
+
 
 def conform(raw: pl.DataFrame, options: SourceOptions, source: str, grid: Grid | None = None) -> Conformed:
-    """Bring a raw frame into the long form.
-
-    `grid` is the dataset's own when there is one already: it stays, and a source of another frequency is refused.
-    InvalidInput names the source, the column and the first row that does not fit.
-    """
+    """Bring one raw frame into the long form, all in memory. See `conform_all`."""
     raw = raw if ROW in raw.columns else raw.with_row_index(ROW, offset=1)
     if raw.is_empty():
         raise InvalidInput("there are no rows in it; give a header and at least one row", source=source)
-    roles, numbers = choose(raw, options, source)
-    frame = _coded(pl.DataFrame(list(_typed(raw, roles, numbers, options, source))))
-    if frame[VALUE].null_count() == len(frame):
+    intake = Intake(options, None)
+    intake.add_batches(iter([raw]), source)
+    return conform_all(intake, source, None, grid)
+
+
+def conform_all(
+    intake: Intake, source: str, folder: Path | None, grid: Grid | None = None, sift: Sift | None = None
+) -> Conformed:
+    """Bring everything that was read into the long form, set aside in `folder`.
+
+    `grid` is the dataset's own when there is one already: it stays, and a source of another frequency is refused.
+    `sift` sees each part in its long form, with the columns `STEP` and, where the source has one, `UNIT`.
+    InvalidInput names the source, the column and, where one row is at fault, that row.
+    """
+    roles, options = intake.roles, intake.options
+    assert roles is not None  # noqa: S101 there was at least one row
+    if intake.nulls + intake.non_finite == intake.read:
         raise InvalidInput("not one value in it is a number; choose another", source=source, column=roles.target)
-    _ask_for_id(frame, raw, roles, source)
-
-    freq = find_frequency(frame, options, source, grid)
-    frame, shortened = on_the_inside(frame, freq, options.tz, source, roles.time)
-    if frame.is_empty():
+    grid = _grid(intake, source, roles.time, grid)
+    season = options.season or default_season(grid.freq)
+    parts, found = Spill(folder), Findings()
+    for where, part in intake.rows.parts():
+        _ask_for_id(part, source)
+        frame, findings = _conform(part, grid, options, season, source, roles.time)
+        found += findings
+        if sift is not None and not frame.is_empty():
+            frame = sift(where, frame)
+        parts.add(frame.select(SERIES, TIME, VALUE, *(c for c in (*intake.covariates, SPLIT) if c in frame.columns)))
+    if parts.rows == 0:
         raise InvalidInput("no row has a local time that exists; check --tz", source=source, column=roles.time)
-    stamps = frame[TIME].to_numpy()
-    grid = grid or make_grid(freq, stamps[:: max(1, len(stamps) // SAMPLE)])
-    steps = grid.steps(stamps)
-    placed = frame.with_columns(pl.Series(TIME, grid.stamps(steps)), pl.Series(STEP, steps))
-    final = _last_of_each_step(placed)
-
-    season = options.season or default_season(freq)
-    horizon = options.horizon or _tested(final, roles) or default_horizon(freq, season)
+    horizon = options.horizon or _tested(found) or default_horizon(grid.freq, season)
     if min(season, horizon) < 1:
         raise InvalidInput("season and horizon count steps; give 1 or more", source=source)
-    missing, longest_gap = _gaps(final)
-    refuse_gap(longest_gap, grid, source, roles.time)
-    _refuse_future(final, grid, source, roles.time)
-    stretches, longest_constant = _constant(final, max(season, CONSTANT))
-    values = numbers[roles.target]
+    refuse_gap(found.longest_gap, grid, source, roles.time)
+    _refuse_future(found.latest, grid, source, roles.time)
     report = QualityReport(
         source=source,
         id_column=roles.id,
         time_column=roles.time,
         target_column=roles.target,
-        rows=len(raw),
-        kept=len(final),
-        series=final[CODE].n_unique(),
-        first=format_ds(int(stamps.min()), grid.kind),
-        last=format_ds(int(stamps.max()), grid.kind),
-        frequency=freq,
+        rows=intake.read,
+        kept=found.kept,
+        series=found.series,
+        first=format_ds(min(found.stamps), grid.kind),
+        last=format_ds(max(found.stamps), grid.kind),
+        frequency=grid.freq,
         frequency_inferred=options.freq is None,
         season=season,
         season_inferred=options.season is None,
         horizon=horizon,
         horizon_inferred=options.horizon is None,
         zone=options.tz,
-        duplicates=len(placed) - len(final),
-        steps_back=int(placed.select((pl.col(STEP).diff().over(CODE) < 0).sum()).item()),
-        snapped=int(((placed[TIME].to_numpy() != stamps) | shortened).sum()),
-        rejected=len(raw) - len(placed),
-        gaps=missing,
-        longest_gap=longest_gap,
-        nulls=values.null_count(),
-        non_finite=len(values) - values.null_count() - int(values.is_finite().sum()),
-        constant_stretches=stretches,
-        longest_constant=longest_constant,
-        covariates=roles.covariates,
-        columns_ignored=roles.ignored,
+        duplicates=found.duplicates,
+        steps_back=found.steps_back,
+        snapped=found.snapped,
+        rejected=found.rejected,
+        gaps=found.gaps,
+        longest_gap=found.longest_gap,
+        nulls=intake.nulls,
+        non_finite=intake.non_finite,
+        constant_stretches=found.stretches,
+        longest_constant=found.longest_constant,
+        covariates=intake.covariates,
+        columns_ignored=intake.ignored,
     )
-    return Conformed(final.drop(STEP, CODE), report, grid, season, horizon)
+    return Conformed(parts, report, grid, season, horizon, found.span, found.has_split)
 
 
-# --- columns ----------------------------------------------------------------------------------------------------------
+def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
+    """The dataset's grid, or one of the frequency and the phase that the stamps show."""
+    options, every = intake.options, max(1, intake.read // SAMPLE)
+    facts, samples = [pl.DataFrame()], []
+    if options.freq is None or known is None:
+        for _, part in intake.rows.parts():
+            if options.freq is None:
+                facts.append(facts_of(_coded(part)))
+            if known is None:
+                samples.append(part.select(TIME).gather_every(every))
+    freq = find_frequency(pl.concat(facts, how="diagonal"), intake.dtype == pl.Int64, options, source, known)
+    if known is not None:
+        return known
+    sample, _ = on_the_inside(pl.concat(samples), freq, options.tz, source, column)
+    return make_grid(freq, sample[TIME].to_numpy())
 
 
-def _typed(
-    raw: pl.DataFrame, roles: Roles, numbers: dict[str, pl.Series], options: SourceOptions, source: str
-) -> Iterator[pl.Series]:
-    """The columns of the long frame, each of its type, in the source's order of rows."""
-    yield _identities(raw, roles, options, source).alias(SERIES)
-    yield read_times(raw, roles.time, options.date_format, source).alias(TIME)
-    yield _finite(numbers[roles.target]).alias(VALUE)
-    for name in roles.covariates:
-        yield _finite(numbers[name]).alias(name)
-    if roles.split is not None:
-        yield raw[roles.split].alias(SPLIT)
+def _conform(
+    part: pl.DataFrame, grid: Grid, options: SourceOptions, season: int, source: str, column: str
+) -> tuple[pl.DataFrame, Findings]:
+    """Some series in their long form, sorted, with what was counted in them."""
+    frame, shortened = on_the_inside(_coded(part), grid.freq, options.tz, source, column)
+    if frame.is_empty():
+        return frame, Findings(rejected=len(part))
+    stamps = frame[TIME].to_numpy()
+    steps = grid.steps(stamps)
+    placed = frame.with_columns(pl.Series(TIME, grid.stamps(steps)), pl.Series(STEP, steps))
+    final, steps_back = _last_of_each_step(placed)
+    gaps, longest_gap = _gaps(final)
+    stretches, longest_constant = _constant(final, max(season, CONSTANT))
+    findings = Findings(
+        kept=len(final),
+        series=final[CODE].n_unique(),
+        stamps=[int(stamps.min()), int(stamps.max())],
+        span=(int(final[TIME].min()), int(final[TIME].max())),  # type: ignore[arg-type]
+        has_split=SPLIT in final.columns,
+        latest=int(final.filter(pl.col(VALUE).is_not_null())[TIME].max() or 0),  # type: ignore[arg-type]
+        duplicates=len(placed) - len(final),
+        steps_back=steps_back,
+        snapped=int(((placed[TIME].to_numpy() != stamps) | shortened).sum()),
+        rejected=len(part) - len(placed),
+        gaps=gaps,
+        longest_gap=longest_gap,
+        stretches=stretches,
+        longest_constant=longest_constant,
+        tested=_test_lengths(final),
+    )
+    return final, findings
 
 
 def _coded(frame: pl.DataFrame) -> pl.DataFrame:
@@ -173,56 +264,44 @@ def _coded(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(SERIES).cast(pl.Enum(ids)).to_physical().alias(CODE))
 
 
-def _identities(raw: pl.DataFrame, roles: Roles, options: SourceOptions, source: str) -> pl.Series:
-    """Every row's series id; InvalidInput at the first that is empty or cannot be stored."""
-    if roles.id is None:
-        ids, place = pl.repeat(options.series or stem_of(source), len(raw), dtype=pl.String, eager=True), "--series"
-    elif options.series is not None:
-        raise InvalidInput(f"column {roles.id!r} names the series; leave --series out", source=source)
-    else:
-        ids, place = raw[roles.id].cast(pl.String), roles.id
-    bad = (ids.is_null() | ~ids.str.contains(f"^{UNIQUE_ID}$")).fill_null(True)
-    if bad.any():
-        raise InvalidInput(
-            "a series id must have 1 to 200 characters, none of them a control character",
-            source=source,
-            column=place,
-            row=raw[ROW][int(bad.arg_max() or 0)] if roles.id else None,
-        )
-    return ids
-
-
-def _finite(values: pl.Series) -> pl.Series:
-    return values.set(~values.is_finite().fill_null(True), None)
-
-
-def _ask_for_id(frame: pl.DataFrame, raw: pl.DataFrame, roles: Roles, source: str) -> None:
+def _ask_for_id(frame: pl.DataFrame, source: str) -> None:
     """Refuse many series poured into one: most stamps repeat, and some column of text tells the rows apart."""
-    if roles.id is not None or 2 * frame[TIME].n_unique() > len(frame):
+    texts = [name for name in frame.columns if name.startswith(TEXT)]
+    if not texts or 2 * frame.select(SERIES, TIME).n_unique() > len(frame):
         return
-    for name in roles.ignored:
-        if raw.schema[name] == pl.String and not pl.DataFrame([raw[name], frame[TIME]]).is_duplicated().any():
+    for text in texts:
+        if not frame.select(text, SERIES, TIME).is_duplicated().any():
+            name = text.removeprefix(TEXT)
             raise InvalidInput(f"{name!r} seems to name the series; say --id-col '{name}'", source=source, column=name)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def _last_of_each_step(frame: pl.DataFrame) -> pl.DataFrame:
-    """Sorted by series and step; of several rows for one step the last in the source's order."""
-    frame = frame.with_row_index(ORDER).sort(CODE, STEP, ORDER).drop(ORDER)
-    replaced = (pl.col(CODE) == pl.col(CODE).shift(-1)) & (pl.col(STEP) == pl.col(STEP).shift(-1))
-    return frame.filter(~replaced.fill_null(False))
+def _last_of_each_step(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Sorted by series and step, of several rows for one step the last that came; and how many went back."""
+    code, step = pl.col(CODE), pl.col(STEP)
+    again = code == code.shift(1)
+    if frame.select((again & (step <= step.shift(1)) | (code < code.shift(1))).any()).item():
+        steps_back = int(frame.select((step.diff().over(CODE) < 0).sum()).item())
+        frame = frame.with_row_index(ORDER).sort(CODE, STEP, ORDER).drop(ORDER)
+        replaced = (code == code.shift(-1)) & (step == step.shift(-1))
+        return frame.filter(~replaced.fill_null(False)), steps_back
+    return frame, 0
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-def _tested(frame: pl.DataFrame, roles: Roles) -> int | None:
+def _test_lengths(frame: pl.DataFrame) -> set[int]:
+    if SPLIT not in frame.columns:
+        return set()
+    return set(frame.group_by(CODE).agg((pl.col(SPLIT) == "test").sum().alias("n"))["n"].to_list())
+
+
+def _tested(found: Findings) -> int | None:
     """Length of the `test` part where every series has the same and it is short enough to be a horizon."""
-    if roles.split is None:
-        return None
-    lengths = frame.group_by(CODE).agg((pl.col(SPLIT) == "test").sum().alias("n"))["n"].unique().to_list()
+    lengths = list(found.tested)
     return int(lengths[0]) if len(lengths) == 1 and 0 < lengths[0] <= LONGEST_TEST else None
 
 
@@ -238,9 +317,8 @@ def refuse_gap(steps: int, grid: Grid, source: str, column: str) -> None:
         )
 
 
-def _refuse_future(frame: pl.DataFrame, grid: Grid, source: str, column: str) -> None:
+def _refuse_future(latest: int, grid: Grid, source: str, column: str) -> None:
     """Raises InvalidInput for a stamp so far ahead of the clock that no scenario means it."""
-    latest = int(frame.filter(pl.col(VALUE).is_not_null())[TIME].max() or 0)  # type: ignore[arg-type]
     if grid.kind != "step" and latest > time.time() * 1e6 + LONGEST_YEARS * YEAR:
         raise InvalidInput(
             f"{format_ds(latest, grid.kind)} is over a century ahead of the clock; correct the stamp or --date-format",

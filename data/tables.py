@@ -284,6 +284,38 @@ drift = Table(  # what the monitor last found, one row for each detector
     Column("at", BigInteger, nullable=False),
 )
 
+watermarks = Table(  # how far each piece of each source was read
+    "watermarks",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+rules = Table(  # what a dataset's values must keep to
+    "rules",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("rules", Text, nullable=False),  # JSON
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+quarantine = Table(  # values that broke a rule: kept out of training until somebody releases them
+    "quarantine",
+    metadata,
+    Column("id", Long, primary_key=True),
+    Column("dataset_id", ForeignKey("datasets.id"), nullable=False),
+    Column("series_id", Integer, nullable=False),
+    Column("ds", BigInteger, nullable=False),
+    Column("y", Double, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("source", Text, nullable=False),  # "live" where it came over HTTP
+    Column("at", BigInteger, nullable=False),
+    Column("released", BigInteger),  # when
+    UniqueConstraint("dataset_id", "series_id", "ds", "y"),
+)
+
 
 def now() -> int:
     """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""

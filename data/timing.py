@@ -21,20 +21,22 @@ USUAL = tuple(unit * count for unit in (SECOND, 60 * SECOND) for count in (1, 2,
 USUAL += tuple(3600 * SECOND * count for count in (1, 2, 3, 4, 6, 8, 12))
 
 
-def find_frequency(frame: pl.DataFrame, options: SourceOptions, source: str, grid: Grid | None) -> str:
-    """The frequency that was said, that the dataset has, or that the stamps show."""
-    steps = frame.schema[TIME] == pl.Int64
+def find_frequency(facts: pl.DataFrame, steps: bool, options: SourceOptions, source: str, grid: Grid | None) -> str:
+    """The frequency that was said, that the dataset has, or that the stamps show.
+
+    `facts` are those of all series, by `facts_of`; `steps`, whether their times are integers.
+    """
     said = parse_frequency(options.freq) if options.freq else None
     expected = said or (grid.freq if grid else None)
     if expected and steps != (kind_of(expected) == "step"):
         held = "integer steps" if steps else "times"
         raise InvalidInput(f"frequency {expected} does not fit a column of {held}; check --time-col", source=source)
     if grid is not None:
-        _check_same(frame, said, grid, source)
+        _check_same(facts, steps, said, grid, source)
         return grid.freq
     if said is not None:
         return said
-    votes = _votes(frame)
+    votes = _votes(facts, steps)
     if not votes:
         raise InvalidInput("too few rows to see a frequency; say it with --freq", source=source)
     if len(votes) > 1:
@@ -44,31 +46,37 @@ def find_frequency(frame: pl.DataFrame, options: SourceOptions, source: str, gri
     return next(iter(votes))
 
 
-def _check_same(frame: pl.DataFrame, said: str | None, grid: Grid, source: str) -> None:
+def _check_same(facts: pl.DataFrame, steps: bool, said: str | None, grid: Grid, source: str) -> None:
     """Refuse a source of another frequency than its dataset's; a few rows prove nothing."""
     sparse = {"1b": ("1b", "1d"), "1d": ("1d", "1b")}.get(grid.freq, ("1b", "1d") if grid.sessions else (grid.freq,))
-    other = [said] if said else [freq for freq in _votes(frame, fewest=VOTES) if freq not in sparse]
+    other = [said] if said else [freq for freq in _votes(facts, steps, fewest=VOTES) if freq not in sparse]
     if other and other[0] != grid.freq:
         raise InvalidInput(f"it has frequency {other[0]}, its dataset {grid.freq}; use another name", source=source)
 
 
-def _votes(frame: pl.DataFrame, fewest: int = 2) -> dict[str, list[str]]:
-    """Frequency -> the series that show it.
-
-    A series shows the distance of most neighbours; if no distance has a majority, the everyday one nearest the median.
-    Short series have a say only where there are no others.
-    """
-    kind: TimeKind = "step" if frame.schema[TIME] == pl.Int64 else "instant"
+def facts_of(frame: pl.DataFrame) -> pl.DataFrame:
+    """For each series of a coded frame: rows, median distance, whether on weekdays, usual distance and its count."""
     ordered = frame.select(CODE, pl.col(TIME).to_physical().alias("t")).sort(CODE, "t")
     step = pl.when(pl.col(CODE) == pl.col(CODE).shift(1)).then(pl.col("t").diff())
     between = ordered.with_columns(step.alias("step")).filter(pl.col("step").is_null() | (pl.col("step") > 0))
-    weekday = (pl.from_epoch("t", "us").dt.weekday() <= 5).all() if kind == "instant" else pl.lit(False)
+    dated = frame.schema[TIME] != pl.Int64
+    weekday = (pl.from_epoch("t", "us").dt.weekday() <= 5).all() if dated else pl.lit(False)
     median = pl.col("step").median()
     facts = between.group_by(CODE).agg(pl.len().alias("rows"), median.alias("median"), weekday.alias("weekdays"))
     counts = between.drop_nulls().group_by(CODE, "step").agg(pl.len().alias("n"))
     modes = counts.sort("n", "step", descending=[True, False]).group_by(CODE, maintain_order=True).first()
     names = frame.select(SERIES, CODE).unique()
-    facts = names.join(facts, on=CODE).join(modes, on=CODE).filter(pl.col("rows") >= fewest).sort(CODE).drop(CODE)
+    return names.join(facts, on=CODE).join(modes, on=CODE).drop(CODE)
+
+
+def _votes(facts: pl.DataFrame, steps: bool, fewest: int = 2) -> dict[str, list[str]]:
+    """Frequency -> the series that show it.
+
+    A series shows the distance of most neighbours; if no distance has a majority, the everyday one nearest the median.
+    Short series have a say only where there are no others.
+    """
+    kind: TimeKind = "step" if steps else "instant"
+    facts = facts.filter(pl.col("rows") >= fewest).sort(SERIES)
     voting = facts.filter(pl.col("rows") >= VOTES)
     votes: dict[str, list[str]] = defaultdict(list)
     for unique_id, rows, median, weekdays, step, n in (facts if voting.is_empty() else voting).iter_rows():

@@ -52,7 +52,11 @@ def options(
 def ingest(
     source: Annotated[
         str,
-        typer.Argument(help="CSV, Parquet or NDJSON file, http(s) URL, or SQL address with ?query=.", metavar="SOURCE"),
+        typer.Argument(
+            help="CSV, Parquet or NDJSON (each may end in .gz) as a file, folder or 'pattern*'; s3://bucket/prefix/; "
+            "an http(s) URL of a file or of JSON pages; or an SQL address with ?query=.",
+            metavar="SOURCE",
+        ),
     ],
     dataset: Annotated[str, typer.Option(help="Name of the dataset; made when new.")],
     freq: Annotated[
@@ -69,9 +73,16 @@ def ingest(
     ] = None,
     season: Annotated[int | None, typer.Option(help="Steps in a season, such as 288 for 5-minute data.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Steps to forecast.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="What :watermark or {watermark} is the first time, as the source writes times.")
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(help="Steps before the watermark to read again for late rows; 1 unless said."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Read a raw source into the lake and report on its quality."""
+    """Read what is new in a source into the lake and report on its quality."""
     from data.sources import SourceOptions
     from pipelines import ingest as ingestion
     from pipelines import report
@@ -79,7 +90,7 @@ def ingest(
 
     options = SourceOptions(
         id_col=id_col, time_col=time_col, target_col=target_col, date_format=date_format, tz=tz, freq=freq,
-        series=series, season=season, horizon=horizon,
+        series=series, season=season, horizon=horizon, since=since, overlap=overlap,
     )  # fmt: skip
     report.ingested(ingestion.ingest(open_workspace(), source, dataset, options), json)
 

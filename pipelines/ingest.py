@@ -1,19 +1,28 @@
-"""From a raw source to the lake: read, conform, store what is new, and say what was found."""
+"""From a raw source to the lake: read, conform, store what is new, and say what was found.
+
+A source of any size passes through: its rows are typed batch by batch, set aside by series, conformed some series at a
+time, and added to the lake in one commit, after the last of them has been found sound.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import polars as pl
 
-from data import catalogue, commits, models
+from data import catalogue, commits, models, watermarks
 from data.catalogue import Dataset
+from data.connectors.pieces import Piece, Source
 from data.errors import Conflict, InvalidInput, UnknownDataset
-from data.quality import Conformed, conform, refuse_gap
-from data.schema import SERIES, SPLIT, TIME
-from data.sources import Source, SourceOptions, open_source
+from data.intake import Intake
+from data.overlap import moved_back
+from data.quality import Conformed, conform_all, refuse_gap
+from data.schema import SERIES
+from data.scratch import scratch_folder
+from data.sources import SourceOptions, open_source
 from pipelines import registered, shadow
 from pipelines.contexts import pack_contexts
 from pipelines.history import read_history
@@ -29,46 +38,100 @@ class Ingested:
     dataset: str
     source: str
     added: int  # rows that are new, or say something else than before
-    repeated: bool  # these very bytes were ingested before, and nothing was read
+    repeated: bool  # nothing of the source was new since it was ingested before
     snapshot: int  # version of the lake's table afterwards
     report: dict[str, Any]
     reanchored: int | None = None  # the promotion event that makes the served model start anew from these rows
+    pieces: int = 1  # files, objects, addresses or queries of the source
+    unchanged: int = 0  # of them, those that had nothing new
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def ingest(workspace: Workspace, source: str, name: str, options: SourceOptions) -> Ingested:
-    """Store a source's rows under a dataset's name; the same source twice adds nothing.
+@dataclass(frozen=True)
+class Taken:
+    """The pieces that were read: digests of the new tables, with their names, and where each watermark moves to."""
 
-    Nothing is stored unless the whole source is sound.
+    tables: dict[str, str]
+    marks: dict[str, str]
+    unchanged: int
+
+
+def ingest(workspace: Workspace, source: str, name: str, options: SourceOptions) -> Ingested:
+    """Store a source's rows under a dataset's name; what was ingested before is not read again.
+
+    Nothing is stored unless the whole source is sound. Watermarks move after the rows are on the disk.
 
     Raises:
         InvalidInput: the source cannot be read, breaks the frame contract, or has another frequency than its dataset.
         Conflict: the dataset exists with another zone or target.
+        Unavailable: a server or database does not answer, after some tries.
     """
     catalogue.check_name(name)
     check_counts(options)
     known = find(workspace, name)
     check_agrees(known, options)
-    with open_source(source) as opened:
-        if known and (record := catalogue.seen_file(workspace.engine, known.id, opened.sha256)):
-            settle(workspace, known, options)
-            return Ingested(name, opened.name, 0, True, record.snapshot, record.report)
-        raw = opened.read()
-        conformed = conform(raw, completed(known, options, raw), opened.name, known.grid if known else None)
+    opened = open_source(source)
+    with scratch_folder(workspace.settings.home) as scratch:
+        intake = Intake(completed(known, options), scratch / "typed", known.target if known else None)
+        taken = take(workspace, known, opened, intake, scratch)
+        if not taken.tables:
+            return nothing_new(workspace, known, opened, options, taken)
+        conformed = conform_all(intake, opened.name, scratch / "long", known.grid if known else None)
         if known:
             check_reach(workspace, known, conformed)
-        return store(workspace, describe(workspace, known, name, conformed), opened, conformed)
+        dataset = describe(workspace, known, name, conformed)
+        return store(workspace, dataset, opened, conformed, taken, scratch)
+
+
+def take(workspace: Workspace, known: Dataset | None, opened: Source, intake: Intake, scratch: Path) -> Taken:
+    """Fetch and read every piece that has something new, one after the other."""
+    stored = {mark.source: mark.value for mark in watermarks.watermarks(workspace.engine, known.id)} if known else {}
+    tables: dict[str, str] = {}
+    marks: dict[str, str] = {}
+    for piece in opened.pieces:
+        with TemporaryDirectory(dir=scratch) as folder:
+            table = piece.fetch(Path(folder), asked_since(piece, stored.get(piece.key), known, intake.options))
+            if table is None:
+                continue
+            new = not (known and catalogue.seen_file(workspace.engine, known.id, table.sha256))
+            mark = intake.add(table) if new else None
+            if new:
+                tables[table.sha256] = table.name
+            mark = mark if piece.rolling else table.mark
+        if mark is not None:
+            marks[piece.key] = mark
+    return Taken(tables, marks, len(opened.pieces) - len(tables))
+
+
+def asked_since(piece: Piece, mark: str | None, known: Dataset | None, options: SourceOptions) -> str | None:
+    """The mark a piece is compared with: the stored one, for a rolling piece moved back by the overlap."""
+    if not piece.rolling or mark is None or known is None:
+        return options.since if piece.rolling and mark is None else mark
+    return moved_back(mark, options.overlap, known.grid, options.date_format)
+
+
+def nothing_new(
+    workspace: Workspace, known: Dataset | None, opened: Source, options: SourceOptions, taken: Taken
+) -> Ingested:
+    """The answer where no piece has anything new: the newest ingest's snapshot and report."""
+    record = catalogue.newest_file(workspace.engine, known.id, opened.name) if known else None
+    if known is None or record is None:
+        raise InvalidInput("it has nothing after --since", source=opened.name)
+    settle(workspace, known, options)
+    watermarks.move(workspace.engine, known.id, taken.marks)
+    return Ingested(
+        known.name, opened.name, 0, True, known.snapshot or record.snapshot, record.report,
+        pieces=len(opened.pieces), unchanged=taken.unchanged,
+    )  # fmt: skip
 
 
 def check_reach(workspace: Workspace, known: Dataset, conformed: Conformed) -> None:
     """Raises InvalidInput where a series' new rows lie absurdly far before or after those that are stored."""
-    span = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
-    stored = workspace.lake.read(known.id).group_by(SERIES).agg(span)
-    both = conformed.frame.group_by(SERIES).agg(span).join(stored, on=SERIES, suffix="_stored")
-    ends = {name: known.grid.steps(both[name].to_numpy()) for name in both.columns if name != SERIES}
-    apart = np.maximum(ends["first"] - ends["last_stored"], ends["first_stored"] - ends["last"])
+    ends = conformed.spans().join(workspace.lake.spans(known.id), on=SERIES, suffix="_stored")
+    steps = {name: known.grid.steps(ends[name].to_numpy()) for name in ends.columns if name != SERIES}
+    apart = np.maximum(steps["first"] - steps["last_stored"], steps["first_stored"] - steps["last"])
     refuse_gap(int(apart.max(initial=0)) - 1, known.grid, conformed.report.source, conformed.report.time_column)
 
 
@@ -81,7 +144,9 @@ def find(workspace: Workspace, name: str) -> Dataset | None:
 
 
 def check_counts(options: SourceOptions) -> None:
-    """Raises InvalidInput for a season or horizon that counts no steps."""
+    """Raises InvalidInput for a season, horizon or overlap that counts no steps."""
+    if options.overlap is not None and not 0 <= options.overlap <= LONGEST:
+        raise InvalidInput(f"--overlap is {options.overlap}; it counts steps, so give 0 to {LONGEST}")
     for word, given in (("--season", options.season), ("--horizon", options.horizon)):
         if given is not None and not 1 <= given <= LONGEST:
             raise InvalidInput(f"{word} is {given}; it counts steps, so give 1 to {LONGEST}")
@@ -97,15 +162,13 @@ def check_agrees(known: Dataset | None, options: SourceOptions) -> None:
             raise Conflict(f"dataset {known.name!r} has {word} {settled}, not {given}; ingest under another name")
 
 
-def completed(known: Dataset | None, options: SourceOptions, raw: pl.DataFrame) -> SourceOptions:
+def completed(known: Dataset | None, options: SourceOptions) -> SourceOptions:
     """Options with what the dataset has settled already in the place of what was not said."""
     if known is None:
         return options
-    target = known.target if known.target in raw.columns else None
     return replace(
         options,
         tz=options.tz or known.zone,
-        target_col=options.target_col or target,
         season=options.season or known.season,
         horizon=options.horizon or known.horizon,
     )
@@ -119,10 +182,14 @@ def settle(workspace: Workspace, known: Dataset, options: SourceOptions) -> None
 
 def describe(workspace: Workspace, known: Dataset | None, name: str, conformed: Conformed) -> Dataset:
     """The dataset's entry in the catalogue, made or brought up to date."""
-    split = SPLIT in conformed.frame.columns
-    if known is not None:
-        return put(workspace, replace(known, has_split=known.has_split or split), conformed.season, conformed.horizon)
     report = conformed.report
+    if known is not None:
+        return put(
+            workspace,
+            replace(known, has_split=known.has_split or conformed.has_split),
+            conformed.season,
+            conformed.horizon,
+        )
     return catalogue.put_dataset(
         workspace.engine,
         name,
@@ -131,7 +198,7 @@ def describe(workspace: Workspace, known: Dataset | None, name: str, conformed: 
         horizon=conformed.horizon,
         target=report.target_column,
         zone=report.zone,
-        has_split=split,
+        has_split=conformed.has_split,
     )
 
 
@@ -149,17 +216,21 @@ def put(workspace: Workspace, known: Dataset, season: int, horizon: int) -> Data
     )
 
 
-def store(workspace: Workspace, dataset: Dataset, source: Source, conformed: Conformed) -> Ingested:
-    """Series, lake, then the note that it is done: a crash in between repeats the append, which then adds nothing."""
-    frame, report = conformed.frame, conformed.report.to_dict()
-    catalogue.ensure_series(workspace.engine, dataset.id, frame[SERIES].unique(maintain_order=True).to_list())
-    before = workspace.lake.count(dataset.id)
-    snapshot = workspace.lake.append(dataset.id, frame)
+def store(
+    workspace: Workspace, dataset: Dataset, opened: Source, conformed: Conformed, taken: Taken, scratch: Path
+) -> Ingested:
+    """Series, lake, note that it is done, watermarks: after a crash in between, ingesting again adds the rest."""
+    report = conformed.report.to_dict()
+    catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
+    snapshot, added = workspace.lake.extend(dataset.id, conformed.parts, conformed.span, scratch)
     commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
-    added = workspace.lake.count(dataset.id) - before
-    catalogue.record_file(workspace.engine, dataset.id, source.sha256, source.name, report, snapshot)
+    for sha256, name in taken.tables.items():
+        catalogue.record_file(workspace.engine, dataset.id, sha256, name, report, snapshot)
+    watermarks.move(workspace.engine, dataset.id, taken.marks)
     event = reanchor(workspace, dataset, snapshot) if added else None
-    return Ingested(dataset.name, source.name, added, False, snapshot, report, event)
+    return Ingested(
+        dataset.name, opened.name, added, False, snapshot, report, event, len(opened.pieces), taken.unchanged
+    )
 
 
 def reanchor(workspace: Workspace, dataset: Dataset, snapshot: int) -> int | None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -7,15 +8,18 @@ from hypothesis import strategies as st
 
 from data.calendars import DAY, format_all, make_grid, parse_ds
 from data.errors import InvalidInput
-from data.quality import conform
+from data.intake import Intake
+from data.quality import conform, conform_all
 from data.sources import SourceOptions, open_source
 
 UTC = SourceOptions(tz="UTC")
 
 
 def ingest(source, **said):
-    with open_source(str(source)) as opened:
-        return conform(opened.read(), SourceOptions(**said), opened.name)
+    (piece,) = open_source(str(source)).pieces
+    intake = Intake(SourceOptions(**said), None)
+    intake.add(piece.fetch(Path(), None))
+    return conform_all(intake, str(source), None)
 
 
 def table(text: str, **said):

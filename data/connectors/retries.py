@@ -1,0 +1,92 @@
+"""Requests that are tried again: after 429, a server's error, a time-out or a broken connection."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from data.errors import InvalidInput, Unavailable
+
+TRIES = 5
+FIRST_WAIT = (
+    0.5  # seconds; doubled from try to try, with a quarter of chance, so that clients do not come back together
+)
+LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
+LARGEST_DOWNLOAD = 2 * 1024**3  # bytes
+TIMEOUT = httpx.Timeout(60, connect=10)
+AGAIN = (408, 425, 429)  # beside 5xx
+
+
+def shown(url: str) -> str:
+    """An address without user, password or query: they may be secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def download(client: httpx.Client, request: Callable[[], httpx.Request], path: Path, name: str) -> httpx.Response:
+    """Send a request until it is answered, its body into `path`; the response, body read, of 200 or 304.
+
+    `request` makes it anew for each try, since a signature ages. InvalidInput for an answer that trying again does not
+    change; Unavailable after the last try.
+    """
+    for attempt in range(1, TRIES + 1):
+        last = attempt == TRIES
+        try:
+            with _sent(client, request()) as response:
+                if response.status_code == 200:
+                    _save(response, path, name)
+                if response.status_code in (200, 304):
+                    return response
+                hopeful = response.status_code in AGAIN or response.is_server_error
+                if last or not hopeful:
+                    kind = Unavailable if hopeful else InvalidInput
+                    raise kind(f"{name}: the server answered {response.status_code}; check the address")
+                wait = _asked(response)
+        except httpx.InvalidURL as error:
+            raise InvalidInput(f"not a web address ({error})", source=name) from None
+        except httpx.HTTPError as error:
+            if last or isinstance(error, httpx.UnsupportedProtocol | httpx.TooManyRedirects):
+                cause = type(error).__name__  # its text may hold the whole address
+                raise Unavailable(f"{name}: the server cannot be read ({cause}); try again later") from None
+            wait = None
+        time.sleep(_pause(attempt) if wait is None else min(LONGEST_WAIT, wait))
+    raise AssertionError("the last try returns or raises")
+
+
+@contextmanager
+def _sent(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Response]:
+    response = client.send(request, stream=True)
+    try:
+        yield response
+    finally:
+        response.close()
+
+
+def _save(response: httpx.Response, path: Path, name: str) -> None:
+    with path.open("wb") as file:
+        for piece in response.iter_bytes(1 << 20):
+            file.write(piece)
+            if file.tell() > LARGEST_DOWNLOAD:
+                raise InvalidInput("more than 2 GiB; download it and give the file", source=name)
+
+
+def _pause(attempt: int) -> float:
+    """Seconds after a failed try: doubled each time, and a little chance, so that clients do not return together."""
+    return min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(1, 1.25))  # noqa: S311
+
+
+def _asked(response: httpx.Response) -> float | None:
+    """Seconds the server asks to wait: Retry-After as a number or as a date."""
+    text = response.headers.get("retry-after", "")
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,136 @@
+"""Rows set aside by series, in memory while they are few and on the disk beyond that.
+
+A row's series decides, by hash, in which of `FAN` files it lies, so that each can be worked on alone and holds whole
+series, in the order in which the rows came. A file too large is divided again by another hash. What cannot be
+divided is one series: that much, and no more, must fit in memory.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from data.schema import SERIES
+
+FAN = 32
+HELD = 128_000_000  # bytes of rows in memory before they go to the disk
+LARGEST = 2_000_000  # rows worked on at once
+BUCKET = "__bucket"
+
+Where = tuple[int, ...]  # the file a row lies in, at each level of division; () where all lie together
+
+
+class Spill:
+    """Frames with a column `unique_id`, put in one by one and taken out by series.
+
+    `folder` is the caller's to remove; without one everything stays in memory.
+    """
+
+    def __init__(self, folder: Path | None, level: int = 0):
+        self._folder, self._level = folder, level
+        self._held: list[pl.DataFrame] = []
+        self._bytes = self._written = self.rows = 0
+
+    @property
+    def divided(self) -> bool:
+        """Whether rows lie on the disk, by series."""
+        return self._written > 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Set rows aside."""
+        if frame.is_empty():
+            return
+        self._held.append(frame)
+        self._bytes += int(frame.estimated_size())
+        self.rows += len(frame)
+        if self._bytes > HELD and self._folder is not None:
+            self._write(self._folder)
+
+    def scan(self) -> pl.LazyFrame:
+        """All rows, to be read in passing."""
+        return _scan(self._files("*")) if self.divided else _joined(self._held).lazy()
+
+    def parts(self) -> Iterator[tuple[Where, pl.DataFrame]]:
+        """All rows, each series in one part, with the place it lies in."""
+        if self.divided:
+            for bucket in range(FAN):
+                yield from self._bucket(bucket)
+        elif self._held:
+            yield (), _joined(self._held)
+
+    def matching(self, where: Where) -> pl.DataFrame:
+        """The rows whose series lie in the place `where`, whichever spill named it."""
+        if not self.divided:
+            return _inside(_joined(self._held).lazy(), where, 0).collect() if self._held else pl.DataFrame()
+        files = self._files(str(where[0]) if where else "*")
+        return _inside(_scan(files), where[1:], 1).collect() if files else pl.DataFrame()
+
+    def _bucket(self, bucket: int) -> Iterator[tuple[Where, pl.DataFrame]]:
+        files = self._files(str(bucket))
+        if not files:
+            return
+        rows = _scan(files)
+        if rows.select(pl.len()).collect().item() <= LARGEST or _is_one_series(rows):
+            yield (bucket,), rows.collect()
+            return
+        folder = files[0].parent / str(bucket)
+        finer = Spill(folder, self._level + 1)
+        for file in files:
+            finer.add(pl.read_parquet(file))
+        finer._write(folder)
+        for where, frame in finer.parts():
+            yield (bucket, *where), frame
+
+    def _write(self, folder: Path) -> None:
+        if not self._held:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        rows, self._held, self._bytes = _joined(self._held), [], 0
+        self._written += 1
+        divided = rows.with_columns(_hashed(self._level).alias(BUCKET)).partition_by(
+            BUCKET, as_dict=True, include_key=False
+        )
+        for (bucket,), part in divided.items():
+            file = folder / f"{bucket}.{self._written:06}.parquet"
+            part.write_parquet(file, compression="lz4", statistics=False)
+
+    def _files(self, bucket: str) -> list[Path]:
+        assert self._folder is not None  # noqa: S101 nothing is divided without it
+        self._write(self._folder)
+        return sorted(self._folder.glob(f"{bucket}.*.parquet"))
+
+
+def side_by_side(ours: Spill, theirs: Spill) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Our rows part by part, each with their rows of the same series."""
+    if theirs.divided and not ours.divided:
+        yield from ((ours.matching(where), frame) for where, frame in _places(theirs))
+    else:
+        yield from ((frame, theirs.matching(where)) for where, frame in ours.parts())
+
+
+def _places(spill: Spill) -> Iterator[tuple[Where, pl.DataFrame]]:
+    """Every place of a divided spill, those that hold nothing too."""
+    for bucket in range(FAN):
+        yield (bucket,), spill.matching((bucket,))
+
+
+def _hashed(level: int) -> pl.Expr:
+    return pl.col(SERIES).hash(seed=level) % FAN
+
+
+def _inside(rows: pl.LazyFrame, where: Where, level: int) -> pl.LazyFrame:
+    for depth, bucket in enumerate(where, start=level):
+        rows = rows.filter(_hashed(depth) == bucket)
+    return rows
+
+
+def _is_one_series(rows: pl.LazyFrame) -> bool:
+    return bool(rows.select(pl.col(SERIES).min() == pl.col(SERIES).max()).collect().item())
+
+
+def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal", rechunk=True)
+
+
+def _scan(files: list[Path]) -> pl.LazyFrame:
+    return pl.concat([pl.scan_parquet(file) for file in files], how="diagonal")
