@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -85,9 +86,7 @@ def append(
         first = (connection.scalar(select(func.max(table.c.seq))) or 0) + 1
         seqs = list(range(first, first + len(rows)))
         if rows:
-            connection.exec_driver_sql(
-                _INSERT[engine.dialect.name], [(n, *row) for n, row in zip(seqs, rows, strict=True)]
-            )
+            _insert(connection, [(n, *row) for n, row in zip(seqs, rows, strict=True)])
         if along is not None:
             along(connection, first + len(rows) - 1)
     return seqs
@@ -95,7 +94,19 @@ def append(
 
 # Plain tuples to the driver: SQLAlchemy's own insert takes five times as long over a row as SQLite does.
 _INTO = "INSERT INTO observations (seq, dataset_id, series_id, ds, y, available_at) VALUES "
-_INSERT = {"sqlite": _INTO + "(?, ?, ?, ?, ?, ?)", "postgresql": _INTO + "(%s, %s, %s, %s, %s, %s)"}
+_TOGETHER = 128  # rows of one statement on SQLite at most: each gives Python's lock away and waits for it again
+
+
+def _insert(connection: Connection, rows: list[tuple[float | None, ...]]) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_INTO + "(%s, %s, %s, %s, %s, %s)", rows)
+        return
+    at = 0
+    while left := len(rows) - at:
+        several = min(_TOGETHER, 1 << (left.bit_length() - 1))  # few lengths, so that few statements are prepared
+        places = ", ".join(["(?, ?, ?, ?, ?, ?)"] * several)
+        connection.exec_driver_sql(_INTO + places, tuple(chain.from_iterable(rows[at : at + several])))
+        at += several
 
 
 def current(engine: Engine, keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], float | None]:

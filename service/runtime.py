@@ -22,8 +22,9 @@ from service.mending import Mender
 from service.metrics import Metrics
 from service.receipts import Receipt
 from service.remembered import Remembered
+from service.rounds import Request
 from service.watcher import Watcher
-from service.writer import Request, Writer
+from service.writer import Writer
 
 log = logging.getLogger("rollcast.service")
 

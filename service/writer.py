@@ -1,75 +1,40 @@
 """The one thread that moves anything: it commits observations, then advances states, then answers.
 
 It has no timer for batches: while one commit waits for the disk the next requests queue, and all of them make the next
-commit. Between two batches it takes over new champions and writes snapshots, one shard at a time.
+commit; while a large batch advances, the next one is stored. Between two batches it takes over new champions and
+writes snapshots, one shard at a time.
 """
 
 import logging
 import queue
 import threading
 import time
-from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as Installed
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import repeat
 
 import numpy as np
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from data import idempotency, live, tables
 from data.errors import RollcastError, StoreBroken, StoreUnavailable
-from data.idempotency import Kept
 from data.live import Log, Observation
 from data.tables import now
-from service import folding, scoreboard
-from service.arrivals import Arrivals
+from service import folding, rounds, scoreboard
+from service.advancing import Advancing
 from service.champion import Champion
 from service.datasets import Served
 from service.folding import Folded
-from service.idempotency import Keyed
 from service.metrics import Metrics
-from service.outcomes import Key, Outcome, judge
-from service.receipts import Receipt
+from service.outcomes import Outcome
+from service.rounds import Along, Batch, Request
 from service.snapshots import Pass
 
 log = logging.getLogger("rollcast.service")
 
 LARGEST_BATCH = 20_000  # rows in one commit
-Along = Callable[[Connection, int], None]  # what is stored in the rows' own transaction
-
-
-@dataclass(frozen=True)
-class Request:
-    """Observations on their way in. `future` belongs to `loop` and is given a Receipt or an exception."""
-
-    arrivals: Sequence[Arrivals]
-    rows: int  # those that are in no part were rejected
-    errors: list[dict[str, str]]  # and this is why
-    keyed: Keyed | None
-    future: "Future[Receipt]"
-    loop: AbstractEventLoop
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The rows of several requests that belong to one dataset, in order of arrival."""
-
-    served: Served
-    request: np.ndarray  # (k,) which request each row came with
-    place: np.ndarray
-    series: np.ndarray
-    ds: np.ndarray
-    steps: np.ndarray
-    values: np.ndarray
-
-    @classmethod
-    def of(cls, parts: Sequence[tuple[int, Arrivals]]) -> "Batch":
-        request = np.repeat([number for number, _ in parts], [len(part.place) for _, part in parts])
-        names = ("place", "series", "ds", "steps", "values")
-        columns = (np.concatenate([getattr(part, name) for _, part in parts]) for name in names)
-        return cls(parts[0][1].served, request, *columns)
 
 
 class Writer(threading.Thread):
@@ -89,6 +54,8 @@ class Writer(threading.Thread):
         self._queue: queue.SimpleQueue[Request | Callable[[], None] | None] = queue.SimpleQueue()
         self._passes: list[Pass] = []
         self._last: int | None = None  # position of the log that every champion has reached; None: unknown
+        self._advancing = Advancing()
+        self._behind = False  # has a batch not advanced? Then those after it read the log
         self.store_works = True
 
     @property
@@ -161,10 +128,12 @@ class Writer(threading.Thread):
                 self._observe(item)
             else:
                 self._guarded(item)
-            self._guarded(self._snapshot_step)
+            if self._passes:
+                self._guarded(self._snapshot_step)
         self._passes = self._begin_passes()
         while self._passes and self._guarded(self._snapshot_step):
             pass
+        self._advancing.stop()
 
     def _next(self, wait: float) -> Request | Callable[[], None] | None:
         try:
@@ -175,6 +144,7 @@ class Writer(threading.Thread):
     def _guarded(self, action: Callable[[], object]) -> bool:
         """Whatever fails between batches must not end the thread: the log is the truth and is read again."""
         try:
+            self._advancing.wait()
             action()
             return True
         except Exception:
@@ -183,14 +153,14 @@ class Writer(threading.Thread):
             return False
 
     def _begin_passes(self) -> list[Pass]:
+        self._advancing.wait()
         champions = [served.champion for served in self._datasets() if served.champion and not self.broken]
         return [Pass(champion) for champion in champions if champion.states.dirty]
 
     def _snapshot_step(self) -> None:
-        if self._passes:
-            current = self._passes.pop()
-            if current.step(self._engine):
-                self._passes.append(current)
+        current = self._passes.pop()
+        if current.step(self._engine):
+            self._passes.append(current)
 
     def _install(self, served: Served, champion: Champion) -> None:
         self._passes = [one for one in self._passes if one.champion is not served.champion]
@@ -207,18 +177,14 @@ class Writer(threading.Thread):
     def _observe(self, first: Request) -> None:
         requests, later = self._drain(first)
         try:
-            receipts = self._commit(requests)
+            self._commit(requests)
             self.store_works = True
         except Exception as error:
             self.store_works = not isinstance(error, StoreUnavailable)
             self._last = None  # the commit may have happened: read the log before the next one
             if not isinstance(error, RollcastError):
                 log.exception("a batch of observations failed")
-            for request in requests:
-                _answer(request, error)
-        else:
-            for request, receipt in zip(requests, receipts, strict=True):
-                _answer(request, receipt)
+            rounds.answer(requests, repeat(error))
         for action in later:
             self._guarded(action)
 
@@ -239,65 +205,29 @@ class Writer(threading.Thread):
             rows += item.rows
         return requests, []
 
-    def _commit(self, requests: Sequence[Request]) -> list[Receipt]:
-        """Store first, then advance, then answer."""
+    def _commit(self, requests: Sequence[Request]) -> None:
+        """Store first, then advance, then answer; while a large batch advances the next one is stored."""
         tables.require_sound(self._engine)
-        if self._last is None:
+        if self._last is None or self._behind:
             self._resynchronise()
-        parts: dict[int, list[tuple[int, Arrivals]]] = {}
-        for number, request in enumerate(requests):
-            for part in request.arrivals:
-                parts.setdefault(part.served.dataset.id, []).append((number, part))
-        batches = [Batch.of(part) for part in parts.values()]
-        judged = [self._judge(batch) for batch in batches]
-        new = [np.array([outcome is not Outcome.DUPLICATE for outcome in outcomes], bool) for outcomes in judged]
+        batches = rounds.batches_of(requests)
+        if any(self._advancing.moves(batch.series) for batch in batches):
+            self._advancing.wait()  # what becomes of a row depends on the rows before it
+        verdicts = [rounds.judged(self._engine, batch) for batch in batches]
+        new = [np.array([outcome is not Outcome.DUPLICATE for outcome in outcomes], bool) for outcomes in verdicts]
         stamp = now()
-        receipts = self._receipts(requests, batches, judged)
-        seqs = self._store(batches, new, stamp, _kept(requests, receipts, stamp))
+        receipts = rounds.receipts_of(requests, batches, verdicts)
+        seqs = self._store(batches, new, stamp, rounds.kept(requests, receipts, stamp))
         sequence = max((int(seq[-1]) for seq in seqs if len(seq)), default=self._last or 0)
-        for batch, chosen, seq in zip(batches, new, seqs, strict=True):
-            self._advance(batch, chosen, seq, stamp)
-        self._metrics.observed([outcome for receipt in receipts for outcome in receipt.outcomes])
-        return [replace(receipt, sequence=sequence) for receipt in receipts]
+        told = [replace(receipt, sequence=sequence) for receipt in receipts]
 
-    @staticmethod
-    def _receipts(
-        requests: Sequence[Request], batches: Sequence[Batch], judged: Sequence[list[Outcome]]
-    ) -> list[Receipt]:
-        """What each request is answered, but for the sequence."""
-        outcomes = [[Outcome.REJECTED] * request.rows for request in requests]
-        for batch, results in zip(batches, judged, strict=True):
-            for number, place, outcome in zip(batch.request.tolist(), batch.place.tolist(), results, strict=True):
-                outcomes[number][place] = outcome
-        snapped = [sum(part.snapped for part in request.arrivals) for request in requests]
-        errors = [request.errors for request in requests]
-        return [Receipt(*columns, 0) for columns in zip(outcomes, errors, snapped, strict=True)]
+        def advance() -> None:
+            for batch, chosen, seq in zip(batches, new, seqs, strict=True):
+                self._advance(batch, chosen, seq, stamp)
+            self._metrics.observed([outcome for receipt in told for outcome in receipt.outcomes])
+            rounds.answer(requests, told)
 
-    def _judge(self, batch: Batch) -> list[Outcome]:
-        champion = batch.served.champion
-        if champion is None:  # nothing rolls yet: all that counts is whether the log has the row
-            keys = zip(batch.series.tolist(), batch.ds.tolist(), strict=True)
-            held = live.current(self._engine, keys)
-            stored = {key: _float(value) for key, value in held.items()}
-            never = np.full(len(batch.series), np.iinfo(np.int64).max)
-            return judge(batch.series, batch.ds, batch.values, never, stored, unknown=Outcome.APPLIED)
-        origins = champion.states.origins(batch.series)
-        known = self._known(champion, batch, np.flatnonzero(batch.steps <= origins))
-        return judge(batch.series, batch.steps, batch.values, origins, known)
-
-    def _known(self, champion: Champion, batch: Batch, rows: np.ndarray) -> dict[Key, float]:
-        """Values that the log, or else the context, holds at the steps of these rows, by (series, step)."""
-        if not rows.size:
-            return {}
-        keys = [(int(batch.series[row]), int(batch.ds[row])) for row in rows]
-        held = live.current(self._engine, keys)
-        known = {}
-        for row, key in zip(rows, keys, strict=True):
-            series, step = key[0], int(batch.steps[row])
-            value = _float(held[key]) if key in held else champion.contexts.value(series, step)
-            if key in held or value == value:
-                known[series, step] = value
-        return known
+        self._advancing.begin(advance, np.concatenate([batch.series for batch in batches]))
 
     def _store(
         self, batches: Sequence[Batch], new: Sequence[np.ndarray], stamp: int, along: Along | None
@@ -327,17 +257,22 @@ class Writer(threading.Thread):
         times = np.full(len(seqs), stamp)
         rows = Log(seqs, batch.series[chosen], batch.ds[chosen], batch.values[chosen], times)
         try:
-            self._metrics.replayed("correction", folding.take_in(self._engine, champion, rows))
+            if self._behind:
+                folding.catch_up(self._engine, champion, int(seqs[-1]))
+            else:
+                self._metrics.replayed("correction", folding.take_in(self._engine, champion, rows))
         except Exception:
             log.exception(
                 "dataset %s could not advance; its log is read again before the next batch", batch.served.name
             )
             known = [one for one in np.unique(rows.series_id).tolist() if one in champion.states]
             folding.owe(champion, np.array(known, np.int64))
-            self._last = None
+            self._behind = True
 
     def _resynchronise(self, upto: int | None = None) -> None:
         """Bring every champion to the log's end: after a failure, or where another process wrote."""
+        self._advancing.wait()
+        self._behind = False
         last = 0
         for served in self._datasets():
             if served.champion:
@@ -346,36 +281,5 @@ class Writer(threading.Thread):
         self._last = upto if upto is not None else last
 
 
-def _kept(requests: Sequence[Request], receipts: Sequence[Receipt], stamp: int) -> Along | None:
-    """Keeps the answers of requests that came with a key, beside their rows; None where none did."""
-    pairs = [
-        (request.keyed, receipt.packed()) for request, receipt in zip(requests, receipts, strict=True) if request.keyed
-    ]
-    if not pairs:
-        return None
-    return lambda connection, seq: idempotency.keep(
-        connection, [Kept(keyed.key, keyed.fingerprint, answer, seq, stamp) for keyed, answer in pairs if keyed]
-    )
-
-
 def _nothing() -> None:
     """What the writer does when nothing came before the next snapshot was due."""
-
-
-def _float(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-def _answer(request: Request, result: Receipt | Exception) -> None:
-    def deliver() -> None:
-        if request.future.done():  # the client went away
-            return
-        if isinstance(result, Exception):
-            request.future.set_exception(result)
-        else:
-            request.future.set_result(result)
-
-    try:
-        request.loop.call_soon_threadsafe(deliver)
-    except RuntimeError:  # the loop has ended
-        log.info("an answer came too late for its request")
