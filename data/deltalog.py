@@ -27,6 +27,11 @@ def versions(table: Path) -> list[int]:
     return sorted(int(path.stem) for path in (table / FOLDER).glob("*.json") if path.stem.isdecimal())
 
 
+def empty(table: Path) -> list[int]:
+    """Versions whose entries have no byte: Delta opens the table without their rows, and says nothing."""
+    return [version for version in versions(table) if not entry_path(table, version).stat().st_size]
+
+
 def entry(table: Path, version: int) -> Actions:
     """What a version did. Raises Unavailable for an entry that is empty, torn or gone."""
     path = entry_path(table, version)

@@ -149,10 +149,14 @@ class Lake:
 
     def files(self, dataset_id: int) -> tuple[int, int]:
         """Data files of the newest snapshot, and how many of them are small enough to be made one."""
+        sizes = self.active(dataset_id).values()
+        return len(sizes), sum(size < SMALL for size in sizes)
+
+    def active(self, dataset_id: int) -> dict[Path, int]:
+        """Data files of the newest snapshot, and the bytes each should have."""
         with self._boundary(dataset_id):
             table = self._table(dataset_id)
-            sizes = [] if table is None else pl.DataFrame(table.get_add_actions(flatten=True))["size_bytes"].to_list()
-            return len(sizes), sum(size < SMALL for size in sizes)
+            return {} if table is None else _active(table, self.path(dataset_id))
 
     def count(self, dataset_id: int) -> int:
         """Rows ever appended, replaced ones too; what an append adds to it is what was new."""
@@ -177,7 +181,8 @@ class Lake:
             raise Unavailable(f"{deltalog.entry_path(path, recorded)} is gone, and its rows with it; restore a backup")
         if not known:
             return None
-        deltalog.entry(path, known[-1])  # Delta would open the table without an empty entry's rows, and say nothing
+        for version in (*deltalog.empty(path), known[-1]):
+            deltalog.entry(path, version)
         return DeltaTable(path, version=snapshot)
 
     @contextmanager
@@ -197,9 +202,10 @@ class Lake:
         except BaseException as error:
             if not isinstance(error, Exception | pl.exceptions.PanicException):
                 raise
-            found = next(damages(self.path(dataset_id)), _first_line(error))
+            found = next(damages(self.path(dataset_id)), None)
             raise Unavailable(
-                f"the history of dataset {dataset_id} cannot be used ({found}); restore a backup or ingest it again"
+                found
+                or f"the history of dataset {dataset_id} cannot be used ({_first_line(error)}); `rollcast doctor` looks"
             ) from error
 
 
@@ -292,18 +298,22 @@ def damages(table: Path) -> Iterator[str]:
     if not deltalog.versions(table):
         return
     try:
-        adds = pl.DataFrame(DeltaTable(table).get_add_actions(flatten=True)).to_dicts()
+        files = _active(DeltaTable(table), table)
     except Exception as error:  # a checkpoint, for one
         yield f"{table} cannot be opened: {_first_line(error)}"
         return
-    for add in adds:
-        path = table / unquote(add["path"])
+    for path, size in files.items():
         if not path.exists():
-            yield f"{path} is gone"
-        elif path.stat().st_size != add["size_bytes"]:
-            yield f"{path} has {path.stat().st_size} of {add['size_bytes']} bytes"
+            yield f"{path} is gone; restore a backup"
+        elif path.stat().st_size != size:
+            yield f"{path} has {path.stat().st_size} of {size} bytes; restore a backup"
         elif not _ends_as_parquet(path):
-            yield f"{path} is no Parquet any more"
+            yield f"{path} is no Parquet any more; restore a backup"
+
+
+def _active(table: DeltaTable, path: Path) -> dict[Path, int]:
+    adds = pl.DataFrame(table.get_add_actions(flatten=True))
+    return {path / unquote(name): size for name, size in adds.select("path", "size_bytes").rows()}
 
 
 def _first_line(error: BaseException) -> str:

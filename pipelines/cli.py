@@ -280,12 +280,19 @@ def status(json: Json = False) -> None:
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
-    """Check versions, stores, the promotion log and every artifact; exit 1 when something is wrong."""
+def doctor(
+    scrub: Annotated[
+        bool, typer.Option("--scrub", help="Read every stored byte that has a checksum, too; takes a while.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check versions, stores, the lake, the promotion log and every artifact; exit 1 when something is wrong."""
     from pipelines import doctor as clinic
     from pipelines import report
+    from pipelines.console import progress
 
-    checks = clinic.examine()
+    with progress("doctor") as moved:
+        checks = clinic.examine(scrub, moved)
     report.doctor(checks, json)
     raise typer.Exit(clinic.exit_code(checks))
 

@@ -7,33 +7,26 @@ import platform
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib import metadata
-from typing import Literal
 
 from data import catalogue, keys, models
 from data.errors import InvalidInput, RollcastError
 from data.settings import Settings, is_loopback, load_settings
 from data.tables import now
-from pipelines import registered
+from pipelines import registered, scrub
+from pipelines.checks import Check, attempt
+from pipelines.console import Report
 from pipelines.workspace import Workspace, open_workspace
 
 SAFE_SQLITE = (3, 51, 3)  # earlier ones can, rarely, lose a commit while the WAL is reset
 ENDS_SOON = 14  # days before a key's end from which on it is pointed at
-Verdict = Literal["ok", "warning", "failed"]
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at."""
+def examine(thorough: bool = False, moved: Report = lambda done, total, words: None) -> list[Check]:
+    """Every check, in the order in which one would repair. Nothing is changed but a store that was never opened.
 
-    name: str
-    verdict: Verdict
-    detail: str
-
-
-def examine() -> list[Check]:
-    """Every check, in the order in which one would repair. Nothing is changed but a store that was never opened."""
+    `thorough` reads every byte that has a checksum as well.
+    """
     checks = [python(), sqlite(), arithmetic(), *libraries()]
     try:
         settings = load_settings()
@@ -42,11 +35,14 @@ def examine() -> list[Check]:
     except RollcastError as error:
         return [*checks, Check("stores", "failed", str(error))]
     checks.append(Check("stores", "ok", f"{workspace.engine.dialect.name} reachable, schema up to date"))
-    return [
-        *checks,
-        api_keys(workspace),
-        *(check for dataset in catalogue.datasets(workspace.engine) for check in dataset_checks(workspace, dataset)),
-    ]
+    checks += [scrub.database(workspace, thorough), ports(settings), api_keys(workspace)]
+    try:
+        for dataset in catalogue.datasets(workspace.engine):
+            checks += dataset_checks(workspace, dataset)
+            checks += scrub.checksums(workspace, dataset, moved) if thorough else []
+    except RollcastError as error:
+        checks.append(Check("datasets", "failed", str(error)))
+    return checks
 
 
 def exit_code(checks: Sequence[Check]) -> int:
@@ -152,19 +148,25 @@ def api_keys(workspace: Workspace) -> Check:
 
 def dataset_checks(workspace: Workspace, dataset: catalogue.Dataset) -> Iterator[Check]:
     """The lake, the promotion chain and the artifacts of one dataset."""
-    yield attempt(f"{dataset.name}: lake", lambda: f"{workspace.lake.read(dataset.id).height} rows readable")
+    yield scrub.lake(workspace, dataset)
     yield attempt(f"{dataset.name}: promotions", lambda: chain(workspace, dataset))
     yield attempt(f"{dataset.name}: artifacts", lambda: artifacts(workspace, dataset))
     if workspace.settings.mlflow and (workspace.settings.mlflow_path / "mlflow.db").exists():
         yield mirror(workspace, dataset)
 
 
-def attempt(name: str, look: Callable[[], str]) -> Check:
-    """A check that fails with the words of the error it meets."""
-    try:
-        return Check(name, "ok", look())
-    except RollcastError as error:
-        return Check(name, "failed", str(error))
+def ports(settings: Settings) -> Check:
+    """Whether something on our ports can be reached from outside this machine, where we would not let it."""
+    from pipelines import listening
+
+    wanted = {settings.port: settings.host, 4200: os.environ.get("PREFECT_SERVER_API_HOST", "127.0.0.1")}
+    if settings.prefect_port:
+        wanted[settings.prefect_port] = "127.0.0.1"
+    found = [port for port, host in wanted.items() if is_loopback(host) and listening.beyond_loopback(port)]
+    if found:
+        named = ", ".join(map(str, found))
+        return Check("ports", "failed", f"something on port {named} listens beyond 127.0.0.1: stop it, or set its host")
+    return Check("ports", "ok", "nothing of ours listens for other machines without being told to")
 
 
 def chain(workspace: Workspace, dataset: catalogue.Dataset) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from data.errors import GateRefused
     from pipelines.backtest import Backtested
     from pipelines.batch_forecast import Forecasts
-    from pipelines.doctor import Check
+    from pipelines.checks import Check
     from pipelines.ingest import Ingested
     from pipelines.promote import Promoted
     from pipelines.retrain import Worked

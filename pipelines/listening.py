@@ -1,0 +1,39 @@
+"""Who can reach a port of this machine, as the kernel tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+LISTENING = "0A"
+TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+
+
+def beyond_loopback(port: int) -> bool:
+    """Does anything listen on this port for other machines?"""
+    return any(number == port and not reached_from_here_alone(host) for host, number in listeners())
+
+
+def listeners() -> Iterator[tuple[IPv4Address | IPv6Address, int]]:
+    """Address and port of every listening socket; none where the kernel does not tell."""
+    for table in TABLES:
+        if not table.exists():
+            continue
+        for line in table.read_text().splitlines()[1:]:
+            own, _, state = line.split()[1:4]
+            if state == LISTENING:
+                host, number = own.split(":")
+                yield address(host), int(number, 16)
+
+
+def address(text: str) -> IPv4Address | IPv6Address:
+    """Hexadecimal words of 32 bits, each in the byte order of the machine."""
+    raw = bytes.fromhex(text)
+    return ip_address(b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4)))
+
+
+def reached_from_here_alone(host: IPv4Address | IPv6Address) -> bool:
+    """Loopback, also where an IPv4 address is written as one of IPv6."""
+    mapped = host.ipv4_mapped if isinstance(host, IPv6Address) else None
+    return (mapped or host).is_loopback

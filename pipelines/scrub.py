@@ -1,0 +1,69 @@
+"""The slow part of `rollcast doctor`: stored bytes against their checksums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from data import live, models
+from data import scrub as stored
+from data.catalogue import Dataset
+from data.errors import RollcastError
+from forecasting.packing import unpack
+from pipelines.checks import Check, verdict
+from pipelines.console import Report
+from pipelines.workspace import Workspace
+
+
+def lake(workspace: Workspace, dataset: Dataset) -> Check:
+    """The table's log and files as far as they show without reading the data."""
+
+    def words() -> str:
+        rows, files = workspace.lake.count(dataset.id), len(workspace.lake.active(dataset.id))
+        return f"{rows} rows in {files} files, version {workspace.lake.snapshot(dataset.id)}"
+
+    return verdict(f"{dataset.name}: lake", stored.look(workspace.engine, workspace.lake, dataset.id), words)
+
+
+def database(workspace: Workspace, thorough: bool) -> Check:
+    """The live store's own file."""
+    return verdict("database", stored.database(workspace.engine, thorough), lambda: "sound")
+
+
+def checksums(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[Check]:
+    """Every byte that has a checksum: data files, and the blobs that the service starts from."""
+    yield verdict(f"{dataset.name}: checksums", files(workspace, dataset, moved), lambda: "every file is as written")
+    yield verdict(f"{dataset.name}: blobs", blobs(workspace, dataset), lambda: "contexts and snapshots are whole")
+
+
+def files(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[str]:
+    """Data files whose sha256 is not the recorded one."""
+    done = 0
+
+    def read(size: int) -> None:
+        nonlocal done
+        done += size
+        moved(done, total, f"reading {dataset.name}")
+
+    try:
+        total = sum(workspace.lake.active(dataset.id).values())
+        yield from stored.checksums(workspace.engine, workspace.lake, dataset.id, read)
+    except RollcastError as error:
+        yield str(error)
+
+
+def blobs(workspace: Workspace, dataset: Dataset) -> Iterator[str]:
+    """Contexts and snapshots whose checksum does not fit."""
+    served = models.served(workspace.engine, dataset.id)
+    epochs = live.epochs(workspace.engine, dataset.id)
+    for epoch in {*epochs, *([served.id] if served else [])}:
+        for shard in models.context_shards(workspace.engine, epoch)[1]:
+            try:
+                unpack(models.context(workspace.engine, epoch, shard))
+            except RollcastError:
+                yield f"context {shard} of promotion {epoch} is damaged; promote again"
+    for epoch in epochs:
+        for kept in live.snapshots(workspace.engine, dataset.id, epoch):
+            try:
+                unpack(kept.blob)
+            except RollcastError:
+                yield f"snapshot {kept.shard} of promotion {epoch} is damaged; the service folds it anew when it starts"
