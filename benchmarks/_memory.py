@@ -9,10 +9,10 @@ prepare()
 
 import argparse  # noqa: E402  the processor's kernels are chosen before NumPy loads
 import json  # noqa: E402
-from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
 
+from benchmarks._peak import peak_kb  # noqa: E402
 from forecasting.panel import Panel  # noqa: E402
 from forecasting.training import TrainingSpec, fit  # noqa: E402
 from pipelines.train import quiet  # noqa: E402
@@ -25,12 +25,6 @@ def panel(series: int, length: int, season: int) -> Panel:
     values += np.sin(2 * np.pi * np.arange(length) / season) * 3 + rng.uniform(10, 100, (series, 1))
     names = tuple(f"s{i}" for i in range(series))
     return Panel(names, values.ravel(), np.arange(series + 1) * length, np.zeros(series, np.int64))
-
-
-def peak_kb() -> int:
-    """The most memory this program has held, in kB. A child's ru_maxrss would begin at what its parent held."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1])
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks._thresholds import shortfalls
+from benchmarks._thresholds import asked, shortfalls
 from data.errors import RollcastError
 
 Figures = dict[str, Any]
@@ -75,6 +75,19 @@ def finish(
     for name, sentence in missed:
         print(f"{name}: {sentence}", file=sys.stderr)
     sys.exit(1 if missed else 0)
+
+
+def finish_parts(benchmark: str, measured: Mapping[str, Figures], options: argparse.Namespace) -> None:
+    """The same for a benchmark of several parts, each held to the bounds of its own name: "service.ready"."""
+    flat = {name: value for own in measured.values() for name, value in own.items()}
+    rows = [
+        [part, name, f"{value:,.4g}" if isinstance(value, int | float) else str(value or "n/a"), reach]
+        for part, own in measured.items()
+        for name, value in own.items()
+        for reach in [asked(f"{benchmark}.{part}", name)[0]]
+    ]
+    held_to = {f"{benchmark}.{part}": own for part, own in measured.items()}
+    finish(benchmark, flat, [["part", "figure", "measured", "reach"], *rows], options, held_to)
 
 
 def in_turns(works: Mapping[str, tuple[Callable[[], object], int]], rounds: int) -> dict[str, np.ndarray]:

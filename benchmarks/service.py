@@ -37,10 +37,9 @@ from pathlib import Path  # noqa: E402
 from tempfile import TemporaryDirectory  # noqa: E402
 
 from benchmarks import _advance, _endure, _hot, _peers, _ready  # noqa: E402
-from benchmarks._run import Figures, finish, parser, words  # noqa: E402
+from benchmarks._run import Figures, finish_parts, parser, words  # noqa: E402
 from benchmarks._server import service  # noqa: E402
 from benchmarks._store import Store, make  # noqa: E402
-from benchmarks._thresholds import asked  # noqa: E402
 
 PARTS = ("ready", "forecast", "observe", "latency", "advance", "scale", "peers")  # without being asked
 
@@ -100,17 +99,6 @@ RUN: dict[str, Callable[[Path, argparse.Namespace], Figures]] = {
 }
 
 
-def lines(figures: Figures) -> list[list[str]]:
-    """A row for each measured figure and what is asked of it."""
-    part_of = {name: part for part, own in figures.items() for name in own}
-    flat = {name: value for own in figures.values() for name, value in own.items()}
-    return [
-        [part_of[name], name, f"{value:,.4g}" if isinstance(value, int | float) else str(value or "n/a"), reach]
-        for name, value in flat.items()
-        for reach in [asked(f"service.{part_of[name]}", name)[0]]
-    ]
-
-
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--only", type=words, help="comma-separated parts")
@@ -130,9 +118,7 @@ def main() -> None:
     for part in dict.fromkeys(asked_for):
         with TemporaryDirectory(prefix="rollcast-service-") as folder:
             measured[part] = RUN[part](Path(folder), chosen)
-    flat = {name: value for own in measured.values() for name, value in own.items()}
-    held_to = {f"service.{part}": own for part, own in measured.items()}
-    finish("service", flat, [["part", "figure", "measured", "reach"], *lines(measured)], chosen, held_to)
+    finish_parts("service", measured, chosen)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
     │   ├── AmbiguousSeries
     │   ├── NothingObserved
     │   ├── NotTrained
+    │   ├── NotIssued
     │   └── Busy
     ├── GateRefused          a candidate that is not good enough             exit 3 · 409
     └── Unavailable          our own machinery cannot answer                 exit 1 · 503
@@ -132,6 +133,14 @@ class Busy(Conflict):
         super().__init__(
             f"{name} is being done by {holder}; wait for it to end (after a kill: for a minute) and try again"
         )
+
+
+class NotIssued(Conflict):
+    """A dataset has no whole issue of forecasts in the lake."""
+
+    def __init__(self, dataset: str):
+        self.dataset = dataset
+        super().__init__(f"no forecasts of {dataset!r} were issued yet; `rollcast forecast {dataset} --lake` does it")
 
 
 class GateRefused(RollcastError):

@@ -316,6 +316,19 @@ quarantine = Table(  # values that broke a rule: kept out of training until some
     UniqueConstraint("dataset_id", "series_id", "ds", "y"),
 )
 
+issues = Table(  # forecasts of every series of a dataset at one moment, in the lake; ended_at null: not all are there
+    "issues",
+    metadata,
+    Column("id", Long, primary_key=True),
+    Column("dataset_id", ForeignKey("datasets.id"), nullable=False, index=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("horizon", Integer, nullable=False),
+    Column("log_seq", BigInteger, nullable=False),
+    Column("issued_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+)
+
 
 def now() -> int:
     """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from data import catalogue
+from data import catalogue, live
 from data.calendars import format_ds
 from data.catalogue import Dataset
 from data.errors import InvalidInput, NothingObserved, UnknownSeries
@@ -18,7 +18,8 @@ from forecasting import quantiles
 from forecasting.bundle import Bundle
 from forecasting.rolling import RollingState
 from pipelines.console import Report
-from pipelines.served import Served, check_horizon, groups, read_served
+from pipelines.rolled import Moment
+from pipelines.served import Served, check_horizon, groups, promoted
 from pipelines.workspace import Workspace
 
 WARMING = "warming"
@@ -83,11 +84,13 @@ def forecast(workspace: Workspace, request: ForecastRequest, moved: Report) -> F
         InvalidInput: a horizon or level beyond what the model was trained for.
     """
     dataset = catalogue.dataset(workspace.engine, request.dataset)
-    served = read_served(workspace, dataset)
-    horizon = check_horizon(request.horizon, served.bundle)
-    wanted = check_levels(request.levels, served.bundle)
-    columns = column_names(served.bundle, request.levels)
+    promotion, bundle = promoted(workspace, dataset)
+    horizon = check_horizon(request.horizon, bundle)
+    wanted = check_levels(request.levels, bundle)
+    columns = column_names(bundle, request.levels)
     names = wanted_series(workspace, dataset, request.series)
+    moment = Moment(dataset, promotion.id, live.last_seq(workspace.engine, dataset.id))
+    served = Served.at(workspace.engine, bundle, moment)
     frames: list[pl.DataFrame] = []
     origins: dict[str, int] = {}
     for series in groups(np.array(list(names), np.int64)).values():
@@ -98,7 +101,7 @@ def forecast(workspace: Workspace, request: ForecastRequest, moved: Report) -> F
         moved(len(origins), len(names), "series")
     if request.series is not None and not origins:
         raise NothingObserved(request.series)
-    return Forecasts(dataset, served.bundle.config.kind, served.version, request.levels, origins, pl.concat(frames))
+    return Forecasts(dataset, bundle.config.kind, promotion.version, request.levels, origins, pl.concat(frames))
 
 
 def wanted_series(workspace: Workspace, dataset: Dataset, asked: str | None) -> dict[int, str]:

@@ -228,13 +228,27 @@ def forecast(
     horizon: Annotated[int | None, typer.Option(help="Steps ahead; at most what the model was trained for.")] = None,
     level: Annotated[list[int] | None, typer.Option(help="Interval in per cent; may be repeated. Default 80.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write a .parquet or .csv file instead.")] = None,
+    lake: Annotated[
+        bool, typer.Option("--lake", help="Issue q10 to q90 into a Delta table; an issue that was killed goes on.")
+    ] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="With --lake: begin again, whatever was killed.")] = False,
     json: Json = False,
 ) -> None:
     """Forecast every series of a dataset with the served model, up to the last stored observation."""
+    from data.errors import InvalidInput
     from pipelines import batch_forecast, report
     from pipelines.console import progress
     from pipelines.workspace import open_workspace
 
+    if anew and not lake:
+        raise InvalidInput("--anew is about the lake; add --lake")
+    if lake:
+        from pipelines import issue
+
+        issue.check_options(series, level, out)
+        with progress(f"forecast {name}") as moved:
+            issued = issue.issue(open_workspace(), name, horizon, moved, anew)
+        return report.issued(issued, json)
     request = batch_forecast.ForecastRequest(name, series, horizon, tuple(level or (80,)))
     if out is not None:
         batch_forecast.check_suffix(out)
@@ -242,7 +256,22 @@ def forecast(
         result = batch_forecast.forecast(open_workspace(), request, moved)
     if out is not None:
         batch_forecast.write(result, out)
-    report.forecasted(result, out, json)
+    return report.forecasted(result, out, json)
+
+
+@app.command()
+def forecasts(
+    name: Name,
+    series: Annotated[str | None, typer.Option(help="The newest issue's forecast of this series.")] = None,
+    json: Json = False,
+) -> None:
+    """What `rollcast forecast --lake` issued: every issue, newest first, or one series' newest forecast."""
+    from pipelines import issued, report
+    from pipelines.workspace import open_workspace
+
+    if series is None:
+        return report.issues(issued.issues(open_workspace(), name), json)
+    return report.series(issued.of_series(open_workspace(), name, series), json)
 
 
 @app.command()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipelines.batch_forecast import Forecasts
     from pipelines.checks import Check
     from pipelines.ingest import Ingested
+    from pipelines.issue import Issued
     from pipelines.promote import Promoted
     from pipelines.retrain import Worked
     from pipelines.shadow import Shadowed
@@ -157,6 +158,18 @@ def show_forecast(result: Forecasts) -> None:
         say("too few values for the model yet: its seasonal naive answered (warming)")
     if len(result.origins) > 1 or len(entry["ds"]) > SHOWN_STEPS:
         say(f"{len(result.origins)} series × {len(entry['ds'])} steps in all; --json or --out FILE.parquet gives them")
+
+
+def issued(result: Issued, json: bool) -> None:
+    """What was issued into the lake, and where."""
+    if result.resumed:
+        say(f"{result.resumed} shards were there already")
+    facts(result.to_dict(), json)
+
+
+def issues(rows: list[dict[str, Any]], json: bool) -> None:
+    """Issues of forecasts in the lake."""
+    listing(rows, json, "nothing was issued yet; `rollcast forecast NAME --lake` does it")
 
 
 def status(result: Status, json: bool) -> None:

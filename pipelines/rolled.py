@@ -60,9 +60,8 @@ class Later:
 class Rolled:
     """The states of a dataset's series at one moment, a group of series at a time."""
 
-    def __init__(self, engine: Engine, moment: Moment, roller: Roller, cold: bool = False) -> None:
-        """`cold` leaves the snapshots aside."""
-        self._engine, self._moment, self._roller, self._cold = engine, moment, roller, cold
+    def __init__(self, engine: Engine, moment: Moment, roller: Roller) -> None:
+        self._engine, self._moment, self._roller = engine, moment, roller
 
     def states(self, series: np.ndarray) -> RollingState:
         """The states of `series` (n,), distinct and ascending, as rows (n,).
@@ -73,7 +72,7 @@ class Rolled:
             DamagedArtifact: a context that is needed is not what was promoted.
         """
         state, position = self._roller.empty(len(series)), np.full(len(series), -1)
-        for shard in np.unique(series // SHARD).tolist() if not self._cold else ():
+        for shard in np.unique(series // SHARD).tolist():
             self._restore(shard, series, state, position)
         cold = position < 0
         if not cold.all():

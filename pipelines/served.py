@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from sqlalchemy import Engine
 
 from data import live, models
 from data.catalogue import Dataset
 from data.errors import InvalidInput, NotTrained
+from data.models import Promotion
 from forecasting import quantiles
 from forecasting.bundle import Bundle
 from forecasting.rolling import Roller, RollingState
@@ -22,13 +24,18 @@ GROUP = 32 * live.SHARD  # series ids in one group
 
 @dataclass(frozen=True)
 class Served:
-    """A promoted version, with the states of its series at one moment."""
+    """A promoted model, with the states of its series at one moment."""
 
-    version: int
     bundle: Bundle
     moment: Moment
     roller: Roller
     rolled: Rolled
+
+    @classmethod
+    def at(cls, engine: Engine, bundle: Bundle, moment: Moment) -> Served:
+        """Ready to roll."""
+        roller = Roller(bundle)
+        return cls(bundle, moment, roller, Rolled(engine, moment, roller))
 
     def states(self, series: np.ndarray) -> tuple[np.ndarray, RollingState]:
         """Those of `series` (n,), ascending, that have a value to forecast from, and their states."""
@@ -52,21 +59,17 @@ class Served:
         return out, stood_in
 
 
-def read_served(workspace: Workspace, dataset: Dataset, seq: int | None = None, cold: bool = False) -> Served:
-    """What is served now, with states at row `seq` of the log: its end by default. `cold` leaves snapshots aside.
+def promoted(workspace: Workspace, dataset: Dataset) -> tuple[Promotion, Bundle]:
+    """The promotion that is served now, and its model.
 
     Raises:
         NotTrained: nothing is served.
-        DamagedArtifact: the artifact is not what was registered.
+        DamagedArtifact: the model is not what was registered.
     """
     promotion = models.served(workspace.engine, dataset.id)
     if promotion is None:
         raise NotTrained(dataset.name)
-    bundle = registered.load(workspace, dataset, promotion.version)
-    roller = Roller(bundle)
-    seq = live.last_seq(workspace.engine, dataset.id) if seq is None else seq
-    moment = Moment(dataset, promotion.id, seq)
-    return Served(promotion.version, bundle, moment, roller, Rolled(workspace.engine, moment, roller, cold))
+    return promotion, registered.load(workspace, dataset, promotion.version)
 
 
 def groups(series: np.ndarray) -> dict[int, np.ndarray]:

@@ -1,0 +1,55 @@
+"""Pipelines at scale on one machine: ratios within one run, fixed seeds, stores made by the benchmark itself.
+
+The model is a network of the product's default size (LSTM of 128, one layer, three members, window 168, 48 steps ahead)
+with random weights: what it costs does not depend on what it has learned. Parts, for --only:
+
+forecast  100,000 series × 48 steps × 9 quantiles into the lake: `warm` from the state snapshots that the service left
+          and one later value of each series, `cold` from the contexts that promotion stored; each a whole process
+backtest  1,000 origins × 414 series (as many as M4 hourly has; its series are too short for so many origins, so noisy
+          seasons stand in): one pass of rolled states, scored as it goes, against states that are started anew at each
+          origin, which is timed at --sample of them and taken times their share
+
+Keys of --json: forecast_warm_s, forecast_warm_peak_kb, the same for cold, forecast_rows, forecast_bytes (on disk);
+backtest_rolled_s, backtest_again_s (extrapolated), backtest_sample (origins it was timed at), backtest_ratio,
+backtest_forecasts_per_second, backtest_grown_kb (memory, beyond panel and libraries). A figure is held to its bound by
+--check where its part was run.
+"""
+
+from forecasting.threads import prepare
+
+prepare()
+
+import argparse  # noqa: E402  the processor's kernels are chosen before NumPy loads
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+from tempfile import TemporaryDirectory  # noqa: E402
+
+from benchmarks import _issue, _origins  # noqa: E402
+from benchmarks._run import Figures, finish_parts, parser, words  # noqa: E402
+
+RUN: dict[str, Callable[[Path, argparse.Namespace], Figures]] = {
+    "forecast": lambda folder, chosen: _issue.measure(folder, chosen.series),
+    "backtest": lambda _, chosen: _origins.measure(414, chosen.origins, chosen.sample),
+}
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--only", type=words, help="comma-separated parts")
+    options.add_argument("--series", type=int, default=100_000, help="of the part forecast")
+    options.add_argument("--origins", type=int, default=1_000, help="of the part backtest")
+    options.add_argument("--sample", type=int, default=20, help="origins at which contexts are read again")
+    chosen = options.parse_args()
+    asked_for = dict.fromkeys(chosen.only or RUN)
+    unknown = [part for part in asked_for if part not in RUN]
+    if unknown:
+        options.error(f"there is no part {unknown[0]}; there are {', '.join(RUN)}")
+    measured: dict[str, Figures] = {}
+    for part in asked_for:
+        with TemporaryDirectory(prefix="rollcast-pipelines-") as folder:
+            measured[part] = RUN[part](Path(folder), chosen)
+    finish_parts("pipelines", measured, chosen)
+
+
+if __name__ == "__main__":
+    main()
