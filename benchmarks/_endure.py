@@ -72,7 +72,7 @@ def kills(rounds: int, folder: Path) -> Figures:
     from tests.test_service_kill import kill_in_a_loop
 
     try:
-        kill_in_a_loop(World.at(folder), rounds, seed=0)
+        acknowledged = kill_in_a_loop(World.at(folder), rounds, seed=0)
     except AssertionError as error:
         return {"kill_rounds": rounds, "kill_failures": 1, "kill_failed": str(error)[:300]}
-    return {"kill_rounds": rounds, "kill_failures": 0}
+    return {"kill_rounds": rounds, "kill_acknowledged": acknowledged, "kill_failures": 0}

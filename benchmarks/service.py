@@ -23,7 +23,8 @@ advance_steps_per_second, peak_gflops; memory_100k_kb, peak_100k_kb, restart_100
 restart_100k_cpu_s (processor time), the same for restart_10k_s;
 one_ours_us, one_torch_us, one_again_us (torch reads the context again), one_neuralforecast_us; soak_minutes,
 soak_requests, soak_failures, soak_memory_grown, soak_handles_grown, soak_p50_grown, soak_p99_grown; kill_rounds,
-kill_failures. A figure is held to its bound by --check where its part was run.
+kill_acknowledged (rows), kill_failures (rows lost or doubled, or a state that is not the log's). A figure is held to
+its bound by --check where its part was run.
 """
 
 from forecasting.threads import prepare

@@ -32,15 +32,16 @@ class Ledger:
     acknowledged: dict[int, float] = field(default_factory=dict)  # value by step
     tried: dict[int, set[float]] = field(default_factory=dict)
     step: int = 0
+    rows: int = 0  # that were acknowledged, duplicates and corrections too
     surprises: list[str] = field(default_factory=list)  # answers that are neither 200 nor a broken connection
 
     def feed(self, client: httpx.Client, stop: threading.Event, seed: int) -> None:
-        """Observe until the service dies: new steps, corrections of old ones, and rows sent again."""
+        """Observe until the service dies: new steps, sometimes many, corrections of old ones, and rows sent again."""
         draw = random.Random(seed)
         while not stop.is_set():
-            steps = [self.step + i for i in range(draw.randint(1, 3))] + draw.sample(
-                range(self.step), min(self.step, draw.randint(0, 2))
-            )
+            (new,) = draw.choices((1, 2, 3, 300), (6, 6, 6, 1))
+            steps = [self.step + i for i in range(new)]
+            steps += draw.sample(range(self.step), min(self.step, draw.randint(0, 2)))
             values = {step: float(draw.randint(0, 9)) for step in steps}
             for step, value in values.items():
                 self.tried.setdefault(step, set()).add(value)
@@ -53,6 +54,7 @@ class Ledger:
                 self.surprises.append(answer.text)
                 return
             self.acknowledged.update(values)
+            self.rows += len(body)
             for step, value in values.items():
                 self.tried[step] = {value}
             self.step = max(self.step, max(steps) + 1)
@@ -85,7 +87,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def kill_in_a_loop(world: World, rounds: int, seed: int) -> None:
+def kill_in_a_loop(world: World, rounds: int, seed: int) -> int:
+    """Kill, start and check so many times. Returns how many rows were acknowledged."""
     print(f"seed {seed}")  # noqa: T201
     draw, ledgers = random.Random(seed), [Ledger(one) for one in IDS]
     dataset = world.ingest("sensors", *IDS)
@@ -120,6 +123,7 @@ def kill_in_a_loop(world: World, rounds: int, seed: int) -> None:
         process.terminate()
         assert process.wait(timeout=20) in (0, -signal.SIGTERM)
     assert sum(len(ledger.acknowledged) for ledger in ledgers) > rounds
+    return sum(ledger.rows for ledger in ledgers)
 
 
 def check_log(world: World, ledgers: list[Ledger]) -> None:
