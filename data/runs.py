@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Engine, Row, Select, delete, exists, func, insert, select, update
+from sqlalchemy import Engine, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
 from data import tables
 from data.errors import RollcastError, Unavailable
@@ -83,15 +83,16 @@ def last_success(engine: Engine) -> dict[tuple[str, str | None], int]:
 
 
 def answered(engine: Engine, flow: str, dataset: str | None, slot: int) -> bool:
-    """Has a scheduled run that began since `slot` succeeded? Then what was due at `slot` is done.
+    """Has a scheduled run for `slot`, for a later one, or begun since, succeeded? Then what was due then is done.
 
     So a backlog is one run, and neither a clock that jumps nor a scheduler that forgets makes a slot run twice. Runs
-    from the future, which a clock that went back leaves behind, answer nothing.
+    from the future, which a clock that went back leaves behind, answer nothing. (Prefect may begin a little early.)
     """
     same = TABLE.c.dataset.is_(None) if dataset is None else TABLE.c.dataset == dataset
-    done = (TABLE.c.outcome == "succeeded", TABLE.c.flow == flow, same, TABLE.c.slot.is_not(None))
+    done = (TABLE.c.outcome == "succeeded", TABLE.c.flow == flow, same, TABLE.c.started_at <= now())
+    since = or_(TABLE.c.slot >= slot, and_(TABLE.c.slot.is_not(None), TABLE.c.started_at >= slot))
     with reading(engine) as connection:
-        return bool(connection.scalar(select(exists().where(*done, TABLE.c.started_at.between(slot, now())))))
+        return bool(connection.scalar(select(exists().where(*done, since))))
 
 
 def prune(engine: Engine, before: int) -> int:

@@ -17,6 +17,7 @@ from data.tables import now, reading, writing
 from data.timetable import Timetable, parse
 
 SCHEDULES_LOCK = 7_305_013
+OF_DATASETS = ("ingest", "train", "backtest", "promote", "batch-forecast")  # flows that work on one dataset
 HOUSEKEEPING = ("canary", "monitor", "compact", "backup", "prune")  # flows that serve all datasets at once
 TABLE = tables.schedules
 
@@ -43,9 +44,14 @@ class Schedule:
 
 
 def put(engine: Engine, schedule: Schedule) -> Schedule:
-    """Store a dataset's schedule in place of the one that its flow had. Returns it with the moment it was set."""
-    if schedule.dataset is None:
+    """Store a dataset's schedule in place of the one that its flow had. Returns it with the moment it was set.
+
+    Raises InvalidInput for a flow that does not exist, or that is not for one dataset.
+    """
+    if schedule.flow in HOUSEKEEPING:
         raise InvalidInput(f"{schedule.flow} serves all datasets; ROLLCAST_{schedule.flow.upper()}_SCHEDULE says when")
+    if schedule.flow not in OF_DATASETS:
+        raise InvalidInput(f"there is no flow {schedule.flow!r} to schedule; choose one of {', '.join(OF_DATASETS)}")
     kept = replace(schedule, set_at=now())
     values = {"timetable": str(kept.timetable), "parameters": json.dumps(dict(kept.parameters)), "set_at": kept.set_at}
     own = {"dataset": schedule.dataset, "flow": schedule.flow}
@@ -63,7 +69,7 @@ def remove(engine: Engine, dataset: str, flow: str) -> None:
         raise NotFound(f"{flow} of {dataset!r} has no schedule; `rollcast schedule list` shows those there are")
 
 
-def of_datasets(engine: Engine) -> list[Schedule]:
+def asked_for(engine: Engine) -> list[Schedule]:
     """What was asked for, by dataset and flow."""
     with reading(engine) as connection:
         return [_schedule(row) for row in connection.execute(select(TABLE).order_by(TABLE.c.dataset, TABLE.c.flow))]
@@ -85,7 +91,7 @@ def housekeeping(settings: Settings) -> list[Schedule]:
 
 def everything(engine: Engine, settings: Settings) -> list[Schedule]:
     """Datasets first, then house-keeping."""
-    return [*of_datasets(engine), *housekeeping(settings)]
+    return [*asked_for(engine), *housekeeping(settings)]
 
 
 def _schedule(row: Row[Any]) -> Schedule:

@@ -193,6 +193,11 @@ def run_here(name: str, parameters: list[str]) -> Record:
     return record
 
 
+def described() -> list[Record]:
+    """Every flow, what it takes and what it does."""
+    return [{"flow": name, "parameters": signature(name), "what": entry.description} for name, entry in FLOWS.items()]
+
+
 def check(name: str, given: Record) -> Record:
     """Parameters as the flow takes them. Raises InvalidInput, which names those that it has."""
     if name not in FLOWS:

@@ -1,4 +1,4 @@
-"""The commands that begin with a noun: model, series, keys, config, pipelines."""
+"""The commands that begin with a noun: model, series, keys, config, pipelines, schedule."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ model = typer.Typer(name="model", help="Registered model versions: list, show, h
 series = typer.Typer(name="series", help="Series of a dataset: list, show.", no_args_is_help=True)
 keys = typer.Typer(name="keys", help="API keys: create, list, revoke, rotate.", no_args_is_help=True)
 config = typer.Typer(name="config", help="Settings and where they come from.", no_args_is_help=True)
-pipelines = typer.Typer(name="pipelines", help="The same work as Prefect flows.", no_args_is_help=True)
+pipelines = typer.Typer(
+    name="pipelines",
+    help="The same work as flows, by hand or on schedules: list, run, runs, serve.",
+    no_args_is_help=True,
+)
+schedule = typer.Typer(name="schedule", help="What runs when for a dataset: set, list, remove.", no_args_is_help=True)
 
 
 def attach(app: typer.Typer) -> None:
     """Add the noun commands to the program."""
-    for noun in (model, series, keys, config, pipelines):
+    for noun in (model, series, keys, config, pipelines, schedule):
         app.add_typer(noun)
 
 
@@ -142,15 +147,109 @@ def config_show(json: Json = False) -> None:
     report.settings(inspection.settings(), json)
 
 
+Parameters = Annotated[
+    list[str] | None, typer.Option("--param", "-p", help="A parameter, as NAME=VALUE; may be repeated.")
+]
+
+
 @pipelines.command("run")
 def pipelines_run(
-    flow: Annotated[str, typer.Argument(help="ingest, train, backtest, promote or batch-forecast.", metavar="FLOW")],
-    parameter: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="A parameter, as NAME=VALUE; may be repeated.")
+    flow: Annotated[
+        str | None, typer.Argument(help="Which; without it, all flows and their parameters are listed.", metavar="FLOW")
     ] = None,
+    parameter: Parameters = None,
     json: Json = False,
 ) -> None:
-    """Run one flow here and now, recorded by Prefect; needs no server."""
-    from pipelines import flows, report
+    """Run one flow here and now, recorded like any other; needs no server. Exit 3 when the gate refused."""
+    from pipelines import orchestration, report
 
-    report.facts(flows.run_here(flow, parameter or []), json)
+    orchestration.configure()
+    from pipelines import flows
+
+    if flow is None:
+        report.listing(flows.described(), json, "no flows")
+        return
+    record = flows.run_here(flow, parameter or [])
+    report.facts(record, json)
+    if record.get("refused"):
+        raise typer.Exit(3)
+
+
+@pipelines.command("serve")
+def pipelines_serve(
+    port: Annotated[int | None, typer.Option(help="Of Prefect's server on 127.0.0.1; 0 takes a free one.")] = None,
+) -> None:
+    """Run every flow when its schedule says so, until stopped; Prefect's server is started and watched here."""
+    from data.settings import load_settings
+    from pipelines import supervising
+
+    supervising.serve(load_settings(), port)
+
+
+@pipelines.command("list")
+def pipelines_list(json: Json = False) -> None:
+    """Every schedule: when its flow last succeeded, when it is due next, and whether that is overdue."""
+    from pipelines import report, scheduling
+    from pipelines.workspace import open_workspace
+
+    report.listing(scheduling.listed(open_workspace()), json, "nothing is scheduled; `rollcast schedule set` does it")
+
+
+@pipelines.command("runs")
+def pipelines_runs(
+    flow: Annotated[str | None, typer.Option(help="Only of this flow.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only of this dataset.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 20,
+    json: Json = False,
+) -> None:
+    """What ran, newest first, and how it ended."""
+    from pipelines import report, scheduling
+    from pipelines.workspace import open_workspace
+
+    report.listing(scheduling.history(open_workspace(), flow, dataset, limit), json, "nothing ran yet")
+
+
+@schedule.command("set")
+def schedule_set(
+    name: Name,
+    flow: Annotated[str, typer.Argument(help="ingest, train, backtest, promote or batch-forecast.", metavar="FLOW")],
+    cron: Annotated[str | None, typer.Option(help="Five fields of cron, such as '0 18 * * 1-5'.")] = None,
+    tz: Annotated[
+        str | None, typer.Option(help="Zone that cron is read in, such as America/New_York; else UTC.")
+    ] = None,
+    every: Annotated[str | None, typer.Option(help="An interval, such as 15m: a number and s, m, h or d.")] = None,
+    parameter: Parameters = None,
+    json: Json = False,
+) -> None:
+    """Run a flow for a dataset at these times, in place of those it had; `rollcast pipelines serve` takes it up."""
+    from pipelines import orchestration, report
+
+    orchestration.configure()
+    from data.schedules import Schedule
+    from pipelines import flows, scheduling
+    from pipelines.workspace import open_workspace
+
+    when = scheduling.timetable(cron, tz, every)
+    given = dict(flows.pair(text) for text in parameter or [])
+    report.facts(scheduling.put(open_workspace(), Schedule(flow, when, name, given)), json)
+
+
+@schedule.command("list")
+def schedule_list(json: Json = False) -> None:
+    """The same as `rollcast pipelines list`."""
+    pipelines_list(json)
+
+
+@schedule.command("remove")
+def schedule_remove(
+    name: Name,
+    flow: Annotated[str, typer.Argument(help="The flow that shall no longer run by itself.", metavar="FLOW")],
+    json: Json = False,
+) -> None:
+    """End a schedule; a run under way ends by itself."""
+    from data import schedules
+    from pipelines import report
+    from pipelines.workspace import open_workspace
+
+    schedules.remove(open_workspace().engine, name, flow)
+    report.facts({"dataset": name, "flow": flow, "schedule": None}, json)

@@ -135,6 +135,8 @@ def test_fault_29_no_slot_runs_twice_whatever_the_clock_does(store, monkeypatch)
 
     assert run_if_due(slot=100, at=101)
     assert not run_if_due(slot=100, at=102)  # a scheduler that lost its memory offers it again
+    assert run_if_due(slot=150, at=149)  # a little early
+    assert not run_if_due(slot=150, at=151)
     assert run_if_due(slot=200, at=950)  # after a jump forward, or a night without power, all of these are due at once
     assert not any(run_if_due(slot, at=951) for slot in range(300, 1000, 100))
     assert run_if_due(slot=300, at=301)  # back again: what ran in the future says nothing about now

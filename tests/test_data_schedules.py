@@ -99,7 +99,7 @@ def test_setting_a_schedule_replaces_that_of_the_same_flow_and_dataset(store):
     schedules.put(store, Schedule("ingest", by_interval("15m"), "pumps", {"source": "a.csv"}))
     schedules.put(store, Schedule("ingest", by_interval("1h"), "pumps", {"source": "b.csv"}))
     schedules.put(store, Schedule("train", by_cron("0 18 * * 1-5", "America/New_York"), "shares"))
-    first, second = schedules.of_datasets(store)
+    first, second = schedules.asked_for(store)
     assert (first.name, first.timetable, first.parameters) == (
         "ingest/pumps",
         Timetable(every_s=3600),
@@ -107,7 +107,7 @@ def test_setting_a_schedule_replaces_that_of_the_same_flow_and_dataset(store):
     )
     assert (second.name, str(second.timetable)) == ("train/shares", "0 18 * * 1-5 America/New_York")
     schedules.remove(store, "pumps", "ingest")
-    assert [one.name for one in schedules.of_datasets(store)] == ["train/shares"]
+    assert [one.name for one in schedules.asked_for(store)] == ["train/shares"]
     with pytest.raises(NotFound, match="rollcast schedule list"):
         schedules.remove(store, "pumps", "ingest")
 
@@ -124,3 +124,9 @@ def test_a_setting_that_says_no_time_is_refused_by_name(monkeypatch):
     monkeypatch.setenv("ROLLCAST_PRUNE_SCHEDULE", "weekly")
     with pytest.raises(InvalidInput, match="ROLLCAST_PRUNE_SCHEDULE"):
         schedules.housekeeping(load_settings())
+
+
+@pytest.mark.parametrize(("flow", "said"), [("backup", "ROLLCAST_BACKUP_SCHEDULE"), ("retrain", "ingest, train")])
+def test_only_flows_of_datasets_can_be_scheduled_for_one(store, flow, said):
+    with pytest.raises(InvalidInput, match=said):
+        schedules.put(store, Schedule(flow, by_interval("1h"), "pumps"))

@@ -1,0 +1,123 @@
+"""The process that starts flows when they are due: Prefect's runners, told by our table of schedules.
+
+Run as `python -m pipelines.deployments` by `rollcast pipelines serve`, with Prefect's address in the environment.
+House-keeping has a runner of its own, so that no queue of ingests or trainings keeps the canary from flying.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentScheduleUpdate, DeploymentUpdate
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.runner import Runner
+from prefect.types.entrypoint import EntrypointType
+
+from data import schedules
+from data.errors import Unavailable
+from data.schedules import HOUSEKEEPING, Schedule
+from data.timetable import Timetable
+from pipelines.console import say
+from pipelines.flows import FLOWS
+from pipelines.workspace import open_workspace
+
+LOOK_EVERY_S = 5.0  # between looks for changed schedules
+HEAVY = ("train", "backtest")  # flows that take every core there is, for minutes
+HEAVY_AT_ONCE, LIGHT_AT_ONCE = 1, 4  # what is due beyond waits
+FAREWELL_S = 2.0  # for flows that are told to end
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Starter(Runner):
+    """Prefect's runner, which ends when it is told to.
+
+    Its own answer to SIGTERM waits for flows that in turn wait for a server that may be gone. Flows bear to be killed:
+    what they store is stored in transactions, and the next run does what is left.
+    """
+
+    def handle_sigterm(self, *_: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)  # this process leads a group of its own: see `supervising`
+        time.sleep(FAREWELL_S)
+        os.killpg(0, signal.SIGKILL)
+
+
+async def serve() -> None:
+    """Start what is due until told to end."""
+    housekeeping, light, heavy = runners = (
+        Starter(name="house-keeping", pause_on_shutdown=False),
+        Starter(name="light", pause_on_shutdown=False, limit=LIGHT_AT_ONCE),
+        Starter(name="heavy", pause_on_shutdown=False, limit=HEAVY_AT_ONCE),
+    )
+    ids = {}
+    for name in FLOWS:
+        runner = housekeeping if name in HOUSEKEEPING else heavy if name in HEAVY else light
+        ids[name] = await deploy(runner, name)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(follow(ids))
+        for runner in runners:
+            group.create_task(runner.start())
+
+
+async def deploy(runner: Runner, name: str) -> UUID:
+    """Make a flow known to Prefect; `runner` starts its runs.
+
+    No concurrency limit of Prefect's: a run that is killed keeps its place there for minutes. Our leases lapse sooner.
+    """
+    entry = FLOWS[name]
+    kind = "house-keeping" if name in HOUSEKEEPING else "dataset"
+    return await runner.aadd_flow(
+        entry, name=name, description=entry.description, tags=[kind], entrypoint_type=EntrypointType.MODULE_PATH
+    )
+
+
+async def follow(ids: Mapping[str, UUID]) -> None:
+    """Tell Prefect of the schedules, and again whenever they changed."""
+    workspace = open_workspace()
+    told: dict[str, list[Schedule]] = {}
+    while True:
+        try:
+            wanted = schedules.everything(workspace.engine, workspace.settings)
+        except Unavailable as error:
+            say(f"schedules cannot be read: {error}")
+        else:
+            for name in ids:
+                own = [one for one in wanted if one.flow == name]
+                if told.get(name) != own:
+                    await tell(ids[name], own)
+                    told[name] = own
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def tell(deployment: UUID, wanted: Sequence[Schedule]) -> None:
+    """Replace a deployment's schedules. (An empty list is given too: Prefect's own `serve` would keep the old ones.)"""
+    rows = [
+        DeploymentScheduleUpdate(
+            schedule=as_prefect(one.timetable),
+            active=True,
+            slug=one.name,
+            parameters={**one.parameters, **({"dataset": one.dataset} if one.dataset else {})},
+        )
+        for one in wanted
+    ]
+    async with get_client() as client:
+        await client.update_deployment(deployment, deployment=DeploymentUpdate(schedules=rows))
+
+
+def as_prefect(timetable: Timetable) -> CronSchedule | IntervalSchedule:
+    """The same slots in Prefect's words; intervals are anchored, so that a restart does not move them."""
+    if timetable.every_s is not None:
+        return IntervalSchedule(interval=timedelta(seconds=timetable.every_s), anchor_date=EPOCH, timezone="UTC")
+    return CronSchedule(cron=timetable.cron, timezone=timetable.zone)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())
