@@ -20,7 +20,7 @@ import polars as pl
 from data.errors import InvalidInput, RollcastError
 
 ROW = "__row"  # where a row stands in its source, as an editor counts lines; a query's rows from 1
-CELLS = 2_000_000  # of a batch
+CELLS = 1_000_000  # of a batch
 ENDINGS = {
     ".csv": "csv",
     ".tsv": "csv",

@@ -13,7 +13,7 @@ import polars as pl
 from data.schema import SERIES
 
 FAN = 32
-HELD = 128_000_000  # bytes of rows in memory before they go to the disk
+HELD = 64_000_000  # bytes of rows in memory before they go to the disk
 LARGEST = 2_000_000  # rows worked on at once
 BUCKET = "__bucket"
 
