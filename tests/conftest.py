@@ -10,6 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -77,42 +78,65 @@ def program() -> Callable[..., Path]:
     return find
 
 
+class Postgres:
+    """A PostgreSQL server of our own on 127.0.0.1, which trusts everyone; stopped until it is told to start."""
+
+    def __init__(self, initdb: Path, server: Path) -> None:
+        self._user = unprivileged()  # it refuses to run as root, and another user cannot enter pytest's own folders
+        self._server, self.folder = server, Path(tempfile.mkdtemp(prefix="rollcast-postgres-"))
+        if self._user:
+            shutil.chown(self.folder, self._user)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        asked = ["--username", "rollcast", "--auth", "trust", "--no-locale", "--encoding", "UTF8", "--no-sync"]
+        command = [initdb, "--pgdata", self.folder / "data", *asked]
+        subprocess.run(command, user=self._user, cwd=self.folder, check=True, capture_output=True)
+
+    def start(self) -> None:
+        """Returns once it answers."""
+        options = [
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            f"unix_socket_directories={self.folder}",
+            "-c",
+            "fsync=off",
+        ]
+        command = [self._server, "-D", self.folder / "data", "-p", str(self.port), *options]
+        with (self.folder / "log").open("ab") as log:
+            self._running = subprocess.Popen(command, user=self._user, cwd=self.folder, stdout=log, stderr=log)
+        wait_for(self.port, self._running, self.folder / "log")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT disconnects whoever is left; SIGQUIT stops at once, and the next start recovers from the log."""
+        self._running.send_signal(how)
+        self._running.wait(timeout=30)
+
+
 @pytest.fixture(scope="session")
-def postgres(program) -> Iterator[int]:
-    """Port of a PostgreSQL server of our own on 127.0.0.1, which trusts everyone and is thrown away at the end."""
+def postgres_program(program) -> Callable[[], Postgres]:
+    """Makes servers; each is thrown away by whoever made it."""
     initdb, server = program("initdb", package="postgresql"), program("postgres", package="postgresql")
-    # It refuses to run as root, and another user cannot enter pytest's own folders.
-    user = unprivileged()
-    folder = Path(tempfile.mkdtemp(prefix="rollcast-postgres-"))
-    if user:
-        shutil.chown(folder, user)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    asked = [
-        "--pgdata",
-        folder / "data",
-        "--username",
-        "rollcast",
-        "--auth",
-        "trust",
-        "--no-locale",
-        "--encoding",
-        "UTF8",
-    ]
-    subprocess.run([initdb, *asked, "--no-sync"], user=user, cwd=folder, check=True, capture_output=True)
-    options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
-    with (folder / "log").open("wb") as log:
-        running = subprocess.Popen(
-            [server, "-D", folder / "data", "-p", str(port), *options], user=user, cwd=folder, stdout=log, stderr=log
-        )
+    return lambda: Postgres(initdb, server)
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_program) -> Iterator[int]:
+    """Port of a PostgreSQL server that all tests share."""
+    with running(postgres_program()) as server:
+        yield server.port
+
+
+@contextmanager
+def running(server: Postgres) -> Iterator[Postgres]:
+    """Started here, stopped and thrown away at the end."""
     try:
-        wait_for(port, running, folder / "log")
-        yield port
+        server.start()
+        yield server
+        server.stop()
     finally:
-        running.send_signal(signal.SIGINT)  # disconnect whoever is left, then stop
-        running.wait(timeout=30)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 @pytest.fixture
