@@ -17,8 +17,8 @@ from data.tables import now, reading, writing
 from data.timetable import Timetable, parse
 
 SCHEDULES_LOCK = 7_305_013
-OF_DATASETS = ("ingest", "train", "backtest", "promote", "batch-forecast")  # flows that work on one dataset
-HOUSEKEEPING = ("canary", "monitor", "compact", "backup", "prune")  # flows that serve all datasets at once
+OF_DATASETS = ("ingest", "train", "backtest", "promote", "retrain", "batch-forecast")  # flows that work on one dataset
+HOUSEKEEPING = ("canary", "jobs", "monitor", "compact", "backup", "prune")  # flows that serve all datasets at once
 TABLE = tables.schedules
 
 

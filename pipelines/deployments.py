@@ -30,7 +30,7 @@ from pipelines.flows import FLOWS
 from pipelines.workspace import open_workspace
 
 LOOK_EVERY_S = 5.0  # between looks for changed schedules
-HEAVY = ("train", "backtest")  # flows that take every core there is, for minutes
+HEAVY = ("train", "backtest", "jobs")  # flows that take every core there is, for minutes
 HEAVY_AT_ONCE, LIGHT_AT_ONCE = 1, 4  # what is due beyond waits
 FAREWELL_S = 2.0  # for flows that are told to end
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,7 +59,7 @@ async def serve() -> None:
     )
     ids = {}
     for name in FLOWS:
-        runner = housekeeping if name in HOUSEKEEPING else heavy if name in HEAVY else light
+        runner = heavy if name in HEAVY else housekeeping if name in HOUSEKEEPING else light
         ids[name] = await deploy(runner, name)
     async with asyncio.TaskGroup() as group:
         group.create_task(follow(ids))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,14 @@ from data.settings import load_settings
 from data.sources import SourceOptions
 from pipelines import backtest as backtesting
 from pipelines import batch_forecast as forecasting
+from pipelines import compact as compaction
 from pipelines import ingest as ingestion
+from pipelines import issue as issuing
 from pipelines import papers
 from pipelines import promote as promotion
+from pipelines import retrain as retraining
 from pipelines import train as training
+from pipelines.batch_forecast import ForecastRequest
 from pipelines.console import Report, finite, progress, say
 from pipelines.perform import SKIPPED, perform
 from pipelines.workspace import Workspace
@@ -45,8 +50,8 @@ def canary() -> Record:
 
 @flow(name="ingest", timeout_seconds=TIMEOUT_S)
 def ingest(source: str, dataset: str, options: dict[str, Any] | None = None) -> Record:
-    """Read what is new in a source into the lake; `options` are the words of `rollcast ingest`."""
-    chosen = SourceOptions(**(options or {}))
+    """Read what is new in a source into the lake; `options` are the words of `rollcast ingest`, such as tz."""
+    chosen = source_options(options)
     return run("ingest", dataset, lambda workspace: plain(ingestion.ingest(workspace, source, dataset, chosen)))
 
 
@@ -87,22 +92,43 @@ def promote(dataset: str, version: int | None = None) -> Record:
         return run("promote", dataset, lambda workspace: decide(workspace, dataset, version, moved))
 
 
+@flow(name="retrain", timeout_seconds=TIMEOUT_S)
+def retrain(dataset: str) -> Record:
+    """Ask for a training, whose result goes through gate and shadow; the flow `jobs` carries it out."""
+    asked = "asked for by its schedule"
+    return run("retrain", dataset, lambda workspace: plain(retraining.retrain(workspace, dataset, "schedule", asked)))
+
+
 @flow(name="batch-forecast", timeout_seconds=TIMEOUT_S)
-def batch_forecast(dataset: str, out: str, horizon: int | None = None, level: int = 80) -> Record:
-    """Forecast every series of a dataset into a .parquet or .csv file."""
-    forecasting.check_suffix(Path(out))
-    request = forecasting.ForecastRequest(dataset, None, horizon, (level,))
-
-    def write(workspace: Workspace) -> Record:
-        result = forecasting.forecast(workspace, request, moved)
-        forecasting.write(result, Path(out))
-        return {"dataset": dataset, "out": out, "rows": result.frame.height}
-
+def batch_forecast(dataset: str, out: str | None = None, horizon: int | None = None, level: int = 80) -> Record:
+    """Issue forecasts of every series into the lake, or write them into a .parquet or .csv file."""
     with moving(f"forecast {dataset}") as moved:
-        return run("batch-forecast", dataset, write)
+        if out is None:
+            return run(
+                "batch-forecast", dataset, lambda workspace: plain(issuing.issue(workspace, dataset, horizon, moved))
+            )
+        forecasting.check_suffix(Path(out))
+        request = forecasting.ForecastRequest(dataset, None, horizon, (level,))
+        return run("batch-forecast", dataset, lambda workspace: to_file(workspace, request, Path(out), moved))
 
 
-FLOWS = {entry.name: entry for entry in (canary, ingest, train, backtest, promote, batch_forecast)}
+@flow(name="jobs", timeout_seconds=TIMEOUT_S)
+def jobs() -> Record:
+    """Carry out the trainings that were asked for, and decide about challengers whose time has come."""
+    with moving("jobs") as moved:
+        return run("jobs", None, lambda workspace: plain(retraining.work(workspace, moved)))
+
+
+@flow(name="compact", timeout_seconds=TIMEOUT_S)
+def compact() -> Record:
+    """Move the live log's old rows into the lake, and make few files there of many."""
+    with moving("compact") as moved:
+        return run("compact", None, lambda workspace: listed(compaction.compact(workspace, None, False, moved)))
+
+
+FLOWS = {
+    entry.name: entry for entry in (canary, ingest, train, backtest, promote, retrain, batch_forecast, jobs, compact)
+}
 
 
 def decide(workspace: Workspace, dataset: str, version: int | None, moved: Report) -> Record:
@@ -118,6 +144,27 @@ def decide(workspace: Workspace, dataset: str, version: int | None, moved: Repor
         if version is not None:
             raise
         return {"dataset": dataset, "promoted": False, "reason": str(nothing)}
+
+
+def to_file(workspace: Workspace, request: ForecastRequest, out: Path, moved: Report) -> Record:
+    """Forecasts as a file."""
+    result = forecasting.forecast(workspace, request, moved)
+    forecasting.write(result, out)
+    return {"dataset": request.dataset, "out": str(out), "rows": result.frame.height}
+
+
+def source_options(given: Record | None) -> SourceOptions:
+    """What is said about a source. Raises InvalidInput for a word that `rollcast ingest` does not have."""
+    known = [field.name for field in fields(SourceOptions)]
+    for word in given or {}:
+        if word not in known:
+            raise InvalidInput(f"options has no {word!r}; it takes {', '.join(known)}")
+    return SourceOptions(**(given or {}))
+
+
+def listed(results: Sequence[Any]) -> Record:
+    """What was done for each dataset."""
+    return {"datasets": [plain(one) for one in results]}
 
 
 def plain(result: Any) -> Record:
@@ -202,6 +249,7 @@ def check(name: str, given: Record) -> Record:
     """Parameters as the flow takes them. Raises InvalidInput, which names those that it has."""
     if name not in FLOWS:
         raise InvalidInput(f"there is no flow {name!r}; choose one of {', '.join(FLOWS)}")
+    source_options(given.get("options"))
     try:
         checked: Record = FLOWS[name].validate_parameters(given)
         return checked

@@ -212,7 +212,9 @@ def pipelines_runs(
 @schedule.command("set")
 def schedule_set(
     name: Name,
-    flow: Annotated[str, typer.Argument(help="ingest, train, backtest, promote or batch-forecast.", metavar="FLOW")],
+    flow: Annotated[
+        str, typer.Argument(help="ingest, train, backtest, promote, retrain or batch-forecast.", metavar="FLOW")
+    ],
     cron: Annotated[str | None, typer.Option(help="Five fields of cron, such as '0 18 * * 1-5'.")] = None,
     tz: Annotated[
         str | None, typer.Option(help="Zone that cron is read in, such as America/New_York; else UTC.")

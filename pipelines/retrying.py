@@ -1,4 +1,6 @@
-"""Once more, a little later: for what failed on its way to a disk, a database or another machine, and nothing else."""
+"""Once more, a little later: for what failed on its way to a disk, a database or another machine, or found a lease
+taken, and for nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import TypeVar
 
 import httpx
 
-from data.errors import DamagedArtifact, StoreBroken, StoreTooNew, Unavailable
+from data.errors import Busy, DamagedArtifact, StoreBroken, StoreTooNew, Unavailable
 
 DELAYS = (5.0, 30.0, 120.0)  # seconds before the second, third and fourth try
 HOPELESS = (DamagedArtifact, StoreBroken, StoreTooNew)  # a second try could only hide them
@@ -32,6 +34,8 @@ def patiently(work: Callable[[], Result], tell: Callable[[str], None], delays: S
 
 def passing(error: Exception) -> bool:
     """May the same go well in a minute? Not with wrong input, a refusal or damage, nor where the work took too long."""
+    if isinstance(error, Busy):
+        return True
     if isinstance(error, Unavailable):
         return not isinstance(error, HOPELESS)
     if isinstance(error, TimeoutError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from data import catalogue, runs, schedules
@@ -30,8 +32,15 @@ def put(workspace: Workspace, schedule: Schedule) -> Row:
     if schedule.flow != "ingest":
         catalogue.dataset(workspace.engine, dataset)
     if schedule.flow in schedules.OF_DATASETS:  # the store refuses the others in words of its own
+        schedule = replace(schedule, parameters=anywhere(schedule.parameters))
         flows.check(schedule.flow, {**schedule.parameters, "dataset": dataset})
     return row(schedules.put(workspace.engine, schedule), {}, now())
+
+
+def anywhere(parameters: Mapping[str, Any]) -> Row:
+    """The same, with files named from the root: whoever runs the flow stands in another folder."""
+    paths = {name: parameters[name] for name in ("source", "out") if isinstance(parameters.get(name), str)}
+    return {**parameters, **{name: str(Path(path).absolute()) for name, path in paths.items() if "://" not in path}}
 
 
 def timetable(cron: str | None, zone: str | None, every: str | None) -> Timetable:

@@ -117,7 +117,7 @@ def test_housekeeping_runs_by_itself_unless_it_is_switched_off(monkeypatch):
     monkeypatch.setenv("ROLLCAST_CANARY_SCHEDULE", "every 10s")
     found = {one.flow: str(one.timetable) for one in schedules.housekeeping(load_settings())}
     assert found["canary"] == "every 10s"
-    assert set(found) == {"canary", "monitor", "compact", "prune"}
+    assert set(found) == {"canary", "jobs", "monitor", "compact", "prune"}
 
 
 def test_a_setting_that_says_no_time_is_refused_by_name(monkeypatch):
@@ -126,7 +126,7 @@ def test_a_setting_that_says_no_time_is_refused_by_name(monkeypatch):
         schedules.housekeeping(load_settings())
 
 
-@pytest.mark.parametrize(("flow", "said"), [("backup", "ROLLCAST_BACKUP_SCHEDULE"), ("retrain", "ingest, train")])
+@pytest.mark.parametrize(("flow", "said"), [("backup", "ROLLCAST_BACKUP_SCHEDULE"), ("retain", "ingest, train")])
 def test_only_flows_of_datasets_can_be_scheduled_for_one(store, flow, said):
     with pytest.raises(InvalidInput, match=said):
         schedules.put(store, Schedule(flow, by_interval("1h"), "pumps"))

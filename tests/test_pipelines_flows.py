@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from data import runs
+from data import runs, schedules
+from data.errors import GateRefused, InvalidInput
 from pipelines.workspace import open_workspace
+
+COMING = {"monitor", "backup", "prune"}
 
 SCRIPT = """
 import json, sys
@@ -64,12 +67,40 @@ def test_flows_run_for_real_without_a_server(tmp_path: Path, home: Path) -> None
 
 def test_an_unknown_flow_or_parameter_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))  # read on import, which makes the folder
-    from data.errors import InvalidInput
     from pipelines import flows
 
     with pytest.raises(InvalidInput, match="batch-forecast"):
-        flows.run_here("retrain", [])
+        flows.run_here("retain", [])
     with pytest.raises(InvalidInput, match=r"horizonn=3; it takes dataset, \[model\]"):
         flows.run_here("train", ["dataset=d", "horizonn=3"])
     with pytest.raises(InvalidInput, match="NAME=VALUE"):
         flows.run_here("train", ["dataset"])
+
+
+def test_an_option_of_a_source_that_does_not_exist_is_refused_before_anything_runs(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    from pipelines import flows
+
+    with pytest.raises(InvalidInput, match="no 'zone'; it takes id_col"):
+        flows.run_here("ingest", ["dataset=d", "source=x.csv", 'options={"zone": "UTC"}'])
+
+
+def test_every_flow_that_can_be_scheduled_exists(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    from pipelines import flows
+
+    assert set(flows.FLOWS) == {*schedules.OF_DATASETS, *schedules.HOUSEKEEPING} - COMING
+
+
+def test_a_refusal_of_the_gate_is_the_result_of_its_flow(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    from pipelines import flows
+
+    def refuse(*_: object) -> None:
+        raise GateRefused("lstm version 2 was refused: coverage", {"contenders": [], "p_value": float("nan")})
+
+    monkeypatch.setattr(flows.promotion, "promote", refuse)
+    record = flows.promote.fn("d", 2)
+    assert (record["promoted"], record["refused"], record["evidence"]["p_value"]) == (False, True, None)
+    (run,) = runs.runs(open_workspace().engine)
+    assert (run.outcome, run.detail["reason"]) == ("succeeded", "lstm version 2 was refused: coverage")

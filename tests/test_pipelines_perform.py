@@ -64,6 +64,7 @@ PASSING = [
     TimeoutError("timed out"),
     OSError(28, "No space left on device"),
     httpx.ConnectError("refused"),
+    Busy("upkeep of the lake", "somebody"),
 ]
 
 
@@ -123,12 +124,11 @@ def test_a_slot_that_was_answered_is_skipped(engine):
     assert outcomes(engine) == ["succeeded", "succeeded"]
 
 
-def test_another_lease_that_is_taken_inside_the_work_is_a_failure_and_no_skip(engine):
-    def work(workspace):
-        raise Busy("sweep", "somebody")
-
+def test_another_lease_that_stays_taken_inside_the_work_is_a_failure_and_no_skip(engine):
+    work = Failing(Busy("upkeep of the lake", "somebody"), 9)
     with pytest.raises(Busy):
         perform.perform("compact", None, work, slot=now())
+    assert work.tries == 4
     assert outcomes(engine) == ["failed"]
 
 
