@@ -152,10 +152,10 @@ class Lake:
         sizes = self.active(dataset_id).values()
         return len(sizes), sum(size < SMALL for size in sizes)
 
-    def active(self, dataset_id: int) -> dict[Path, int]:
-        """Data files of the newest snapshot, and the bytes each should have."""
+    def active(self, dataset_id: int, snapshot: int | None = None) -> dict[Path, int]:
+        """Data files of a snapshot (None: the newest), and the bytes each should have."""
         with self._boundary(dataset_id):
-            table = self._table(dataset_id)
+            table = self._table(dataset_id, snapshot)
             return {} if table is None else _active(table, self.path(dataset_id))
 
     def count(self, dataset_id: int) -> int:

@@ -109,10 +109,12 @@ class Settings(BaseSettings):
     jobs_schedule: str = Field(default="every 5m", description="When trainings that were asked for are carried out")
     monitor_schedule: str = Field(default="every 15m", description="When drift and coverage are looked at")
     compact_schedule: str = Field(default="every 1h", description="When the live log's old part goes to the lake")
+    backup_path: Path | None = Field(default=None, description="Folder of backups, on another disk than the home")
+    backup_keep: int = Field(default=7, ge=1, description="How many scheduled backups stay")
     backup_schedule: str = Field(default="30 2 * * * UTC", description="When the stores are backed up")
     prune_schedule: str = Field(default="30 3 * * 0 UTC", description="When what is no longer needed is deleted")
 
-    @field_validator("home", "data")
+    @field_validator("home", "data", "backup_path")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path.expanduser().absolute() if path else None

@@ -66,6 +66,6 @@ def compact_one(workspace: Workspace, lease: Lease, dataset: Dataset, moved: Rep
     lease.require()
     snapshot = workspace.lake.optimize(dataset.id)
     commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
-    event = reanchor(workspace, dataset, snapshot) if reach.reanchor and snapshot is not None else None
+    event = reanchor(workspace, dataset, snapshot, "compact") if reach.reanchor and snapshot is not None else None
     files, _ = workspace.lake.files(dataset.id)
     return Compacted(dataset.name, False, rows, reach.waits, before, files, snapshot, event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 
 def attach(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (compact,):
+    for command in (compact, backup, restore):
         app.command()(command)
 
 
@@ -27,3 +28,39 @@ def compact(name: Some = None, dry_run: DryRun = False, json: Json = False) -> N
     with progress("compact") as moved:
         done = compaction.compact(open_workspace(), name, dry_run, moved)
     report.listing([one.to_dict() for one in done], json, "no dataset yet; `rollcast ingest` makes one")
+
+
+def backup(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of backups, on another disk; else ROLLCAST_BACKUP_PATH.", metavar="[DEST]"),
+    ] = None,
+    keep: Annotated[int | None, typer.Option(help="Let all but the newest so many go afterwards.")] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Copy the live store with its models, and the lake, as they are at one moment; the service goes on meanwhile."""
+    from pipelines import backup as copying
+    from pipelines import report
+    from pipelines.console import progress
+    from pipelines.workspace import open_workspace
+
+    with progress("backup") as moved:
+        done = copying.backup(open_workspace(), folder, keep, dry_run, moved)
+    report.facts(done.to_dict(), json)
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(help="A backup, or a folder of backups: the newest one.", metavar="SRC")],
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Put a backup into an empty ROLLCAST_HOME, after checking every byte of it."""
+    from data.settings import load_settings
+    from pipelines import report
+    from pipelines import restore as restoring
+    from pipelines.console import progress
+
+    with progress("restore") as moved:
+        done = restoring.restore(load_settings(), source, dry_run, moved)
+    report.facts(done.to_dict(), json)

@@ -233,17 +233,17 @@ def store(
     )
 
 
-def reanchor(workspace: Workspace, dataset: Dataset, snapshot: int) -> int | None:
+def reanchor(workspace: Workspace, dataset: Dataset, snapshot: int, cause: str = "ingest") -> int | None:
     """Give the served model, if there is one, contexts that know the new rows, and the shadow too; the event's id."""
     served = models.served(workspace.engine, dataset.id)
     if served is None:
         return None
     history = read_history(workspace, dataset.name)
     bundle = registered.load(workspace, dataset, served.version)
-    evidence = {"cause": "ingest", "snapshot": snapshot}
+    evidence = {"cause": cause, "snapshot": snapshot}
     contexts = pack_contexts(history, bundle)
     event = models.decide(
         workspace.engine, dataset.id, served.version, "reanchored", evidence, contexts, history.log_seq
     )
-    shadow.reanchor(workspace, history, "ingest")
+    shadow.reanchor(workspace, history, cause)
     return event.id
