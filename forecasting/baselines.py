@@ -44,10 +44,7 @@ class Baseline:
         distance, level, scale = centred(window, self.config.level_steps)
         return distance / scale, level, scale
 
-    def encode(self, features: np.ndarray) -> np.ndarray:
-        return features
-
-    def advance(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[dict[str, np.ndarray]]:
+    def roll(self, features: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[dict[str, np.ndarray]]:
         """A baseline remembers its window and nothing else."""
         return []
 

@@ -41,7 +41,9 @@ def from_tanh(x: np.ndarray) -> np.ndarray:
 def silu(x: np.ndarray) -> np.ndarray:
     """x σ(x)."""
     half = 0.5 * x
-    return x * from_tanh(np.tanh(half, out=half))
+    share = from_tanh(np.tanh(half, out=half))
+    share *= x
+    return share
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
@@ -79,8 +81,11 @@ def lstm_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray
     gates, new = from_tanh(pre[:, : 3 * width]), pre[:, 3 * width :]
     i, f, o = gates[:, :width], gates[:, width : 2 * width], gates[:, 2 * width :]
     c *= f
-    c += i * new
-    return {"input": i, "forget": f, "output": o, "new": new, "carry": c, "hidden": o * np.tanh(c)}
+    shown = i * new
+    c += shown
+    np.tanh(c, out=shown)
+    shown *= o
+    return {"input": i, "forget": f, "output": o, "new": new, "carry": c, "hidden": shown}
 
 
 def gru_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray) -> Gates:
@@ -181,7 +186,8 @@ class Kernel:
         distance, level, scale = centred(window, self.config.level_steps)
         width = self.config.window
         x = np.empty((len(window), self.config.features), np.float32)
-        np.divide(distance, scale, out=x[:, :width], casting="same_kind")
+        distance /= scale
+        x[:, :width] = distance
         x[:, width] = relative_scale(level, scale)[:, 0]
         x[:, width + 1] = observed
         x[:, width + 2] = np.log1p(gap)
@@ -192,6 +198,10 @@ class Kernel:
     def encode(self, features: np.ndarray) -> np.ndarray:
         """features (B, F) -> z (B, D), what the recurrent layers and the head read."""
         return self._encode(features)
+
+    def roll(self, features: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
+        """One step from features (B, F): `encode`, then `advance`."""
+        return self.advance(self.encode(features), hidden, carry)
 
     def advance(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
         """One step of every layer: z (B, D); hidden and carry (B, N, D) are overwritten. Returns each layer's gates."""
@@ -260,16 +270,10 @@ class Ensemble:
         """As `Kernel.features`: the same for every member."""
         return self._kernels[0].features(window, observed, gap)
 
-    def encode(self, features: np.ndarray) -> np.ndarray:
-        """features (B, F) -> (M, B, D), what each member makes of them."""
-        return np.stack([kernel.encode(features) for kernel in self._kernels])
-
-    def advance(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
-        """One step of every layer of every member: z (M, B, D); hidden and carry (B, M N, D) are overwritten."""
-        opened = []
-        for kernel, own, seen in zip(self._kernels, self._own, z, strict=True):
-            opened += kernel.advance(seen, hidden[:, own], carry[:, own])
-        return opened
+    def roll(self, features: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
+        """One step of every layer of every member: features (B, F); hidden and carry (B, M N, D) are overwritten."""
+        members = zip(self._kernels, self._own, strict=True)
+        return [gates for kernel, own in members for gates in kernel.roll(features, hidden[:, own], carry[:, own])]
 
     def forecast(self, features: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean median (B, H) and mean increments (B, 2, P, H): those of the averaged quantiles."""

@@ -125,7 +125,7 @@ class Roller:
         for stop in range(width, context.shape[1] + 1):
             features, _, _ = self._core.features(values[:, stop - width : stop], seen[:, stop - 1], gaps[:, stop - 1])
             if stop > width:  # the first full window only fills the ring
-                self._core.advance(self._core.encode(features), state.hidden, state.carry)
+                self._core.roll(features, state.hidden, state.carry)
         state.ring[:] = values[:, -width:]
         state.gap[:] = gaps[:, -1]
         state.origin[:] = origin
@@ -219,7 +219,7 @@ class Roller:
         first = state.observed == 0  # the step that ends a silence is told how long nothing came
         state.gap[:] = np.where(seen & ~first, 0, np.minimum(state.gap + 1, self.config.window))
         features, _, _ = self._core.features(ring, seen, state.gap)
-        gates = self._core.advance(self._core.encode(features), state.hidden, state.carry)
+        gates = self._core.roll(features, state.hidden, state.carry)
         state.gap[seen] = 0
         state.origin[:] += 1  # now it knows everything up to here
         state.observed[:] += seen
