@@ -13,7 +13,7 @@ from data import catalogue, keys, models
 from data.errors import InvalidInput, RollcastError
 from data.settings import Settings, is_loopback, load_settings
 from data.tables import now
-from pipelines import registered, scrub
+from pipelines import overdue, registered, scrub
 from pipelines.checks import Check, attempt
 from pipelines.console import Report
 from pipelines.workspace import Workspace, open_workspace
@@ -35,7 +35,7 @@ def examine(thorough: bool = False, moved: Report = lambda done, total, words: N
     except RollcastError as error:
         return [*checks, Check("stores", "failed", str(error))]
     checks.append(Check("stores", "ok", f"{workspace.engine.dialect.name} reachable, schema up to date"))
-    checks += [scrub.database(workspace, thorough), ports(settings), api_keys(workspace)]
+    checks += [scrub.database(workspace, thorough), ports(settings), api_keys(workspace), overdue.check(workspace)]
     try:
         for dataset in catalogue.datasets(workspace.engine):
             checks += dataset_checks(workspace, dataset)

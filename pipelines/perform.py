@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from data import leases, runs
+from data import leases, runs, schedules
 from data.errors import Busy
 from pipelines import papers
 from pipelines.console import say
@@ -28,15 +28,15 @@ def perform(
     """Run `work` once and return what it did, as JSON can hold it; its report lies in the folder of runs.
 
     A scheduled run (`slot`: the moment it was due, in microseconds since 1970 UTC) is skipped, and says why, when that
-    slot is answered already or another run of the same flow and dataset is under way.
+    slot is answered already, its schedule is gone, or another run of the same flow and dataset is under way.
 
     Raises:
         Busy: another run is under way, and this one was asked for by somebody.
         Whatever `work` raises; what may pass was tried four times.
     """
     workspace = patiently(open_workspace, tell)
-    if slot is not None and runs.answered(workspace.engine, flow, dataset, slot):
-        return {SKIPPED: "a later run has done what was due then"}
+    if slot is not None and (why := needless(workspace, flow, dataset, slot)):
+        return {SKIPPED: why}
     name = flow if dataset is None else f"{flow} of {dataset}"
     try:
         lease = leases.held(workspace.engine, name)
@@ -48,6 +48,16 @@ def perform(
             raise
         return {SKIPPED: str(busy)}
     return record
+
+
+def needless(workspace: Workspace, flow: str, dataset: str | None, slot: int) -> str | None:
+    """Why a scheduled run has nothing to do, if so. Prefect may offer a slot again, late, or without being asked."""
+    if runs.answered(workspace.engine, flow, dataset, slot):
+        return "a later run has done what was due then"
+    planned = schedules.everything(workspace.engine, workspace.settings)
+    if (flow, dataset) not in {(one.flow, one.dataset) for one in planned}:
+        return "it is not scheduled any more"
+    return None
 
 
 def brief(record: Record) -> Record:

@@ -183,6 +183,22 @@ def status(result: Status, json: bool) -> None:
         print_table([*STATUS, "champion"], rows)
     else:
         say("no dataset yet; `rollcast ingest FILE --dataset NAME` makes one")
+    if result.flows:
+        columns = ("flow", "dataset", "schedule")
+        print_table(
+            [*columns, "last success", "overdue"],
+            [
+                [*map(row.get, columns), since(row["age_s"]), "overdue" if row["overdue"] else ""]
+                for row in result.flows
+            ],
+        )
+
+
+def since(age_s: float | None) -> str | None:
+    """An age in the largest unit that it fills."""
+    if age_s is None:
+        return None
+    return next(f"{age_s / size:.0f} {unit} ago" for unit, size in AGES if age_s >= size or unit == "s")
 
 
 def champion(dataset: DatasetStatus) -> str | None:

@@ -10,6 +10,7 @@ from data import catalogue, live, models
 from data.calendars import format_ds
 from data.catalogue import Dataset
 from data.schema import SERIES, TIME
+from pipelines import scheduling
 from pipelines.workspace import Workspace
 
 
@@ -38,6 +39,7 @@ class Status:
     home: str
     database: str
     datasets: tuple[DatasetStatus, ...]
+    flows: tuple[dict[str, Any], ...]  # those that succeeded or should have, as `pipelines list` has them
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,7 +48,8 @@ class Status:
 def status(workspace: Workspace) -> Status:
     """Read the catalogue, the lake and the promotion log; nothing is changed."""
     found = tuple(describe(workspace, dataset) for dataset in catalogue.datasets(workspace.engine))
-    return Status(str(workspace.settings.home), workspace.engine.url.render_as_string(hide_password=True), found)
+    flows = tuple(row for row in scheduling.listed(workspace) if row["last_success"] or row["dataset"])
+    return Status(str(workspace.settings.home), workspace.engine.url.render_as_string(hide_password=True), found, flows)
 
 
 def describe(workspace: Workspace, dataset: Dataset) -> DatasetStatus:

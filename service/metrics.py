@@ -10,6 +10,7 @@ from service.champion import Champion
 from service.datasets import Served
 from service.outcomes import Outcome
 from service.scoreboard import last_day
+from service.successes import Successes
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -76,6 +77,12 @@ class Metrics:
             ("model", "level", "horizon_bucket"),
             registry=registry,
         )
+        self._succeeded = Gauge(
+            "rollcast_flow_last_success_timestamp_seconds",
+            "When a flow last succeeded; its age is what to alert on. Flows of all datasets have an empty one.",
+            ("flow", "dataset"),
+            registry=registry,
+        )
         self._scores = {
             measure: Gauge(f"rollcast_forecast_{name}", text, ("model", "horizon_bucket"), registry=registry)
             for measure, name, text in SCORES
@@ -112,8 +119,10 @@ class Metrics:
     def restored(self, reason: str) -> None:
         self._restored.labels(reason).inc()
 
-    def page(self, datasets: Sequence[Served]) -> bytes:
+    def page(self, datasets: Sequence[Served], successes: Successes) -> bytes:
         """The exposition text, with gauges as they are now."""
+        for (flow, dataset), ended_at in successes.items():
+            self._succeeded.labels(flow, dataset or "").set(ended_at / 1e6)
         champions = {served.name: champion for served in datasets if (champion := served.champion)}
         self._active.set(sum(len(champion.states) for champion in champions.values()))
         self._bytes.set(sum(champion.states.nbytes for champion in champions.values()))

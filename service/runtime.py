@@ -23,6 +23,7 @@ from service.metrics import Metrics
 from service.receipts import Receipt
 from service.remembered import Remembered
 from service.rounds import Request
+from service.successes import LastSuccesses
 from service.watcher import Watcher
 from service.writer import Writer
 
@@ -53,6 +54,7 @@ class Runtime:
         self._writer = Writer(
             self._engine, self.metrics, settings.snapshot_every_s, self.served, settings.idempotency_keep_s
         )
+        self.successes = LastSuccesses(self.engine)
         self.in_progress = InProgress()
         self.remembered = Remembered(settings.forecast_cache_bytes)
         self._mender = Mender(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from data import leases, runs
+from data import leases, runs, schedules
 from data.errors import (
     Busy,
     Conflict,
@@ -16,7 +16,9 @@ from data.errors import (
     StoreUnavailable,
     Unavailable,
 )
+from data.schedules import Schedule
 from data.tables import now
+from data.timetable import by_interval
 from pipelines import papers, perform, retrying
 from pipelines.workspace import open_workspace
 
@@ -28,7 +30,10 @@ def at_once(monkeypatch):
 
 @pytest.fixture
 def engine(home):
-    return open_workspace().engine
+    engine = open_workspace().engine
+    for flow in ("ingest", "train"):
+        schedules.put(engine, Schedule(flow, by_interval("15m"), "pumps"))
+    return engine
 
 
 def outcomes(engine):
@@ -122,6 +127,13 @@ def test_a_slot_that_was_answered_is_skipped(engine):
     assert "skipped" in perform.perform("ingest", "pumps", lambda workspace: {}, slot=due)
     assert perform.perform("ingest", "pumps", lambda workspace: {}) == {}  # somebody asks for it
     assert outcomes(engine) == ["succeeded", "succeeded"]
+
+
+def test_what_is_not_scheduled_any_more_is_skipped(engine):
+    schedules.remove(engine, "pumps", "ingest")
+    assert "not scheduled" in perform.perform("ingest", "pumps", lambda workspace: {}, slot=now())["skipped"]
+    assert perform.perform("canary", None, lambda workspace: {}, slot=now()) == {}
+    assert outcomes(engine) == ["succeeded"]
 
 
 def test_another_lease_that_stays_taken_inside_the_work_is_a_failure_and_no_skip(engine):

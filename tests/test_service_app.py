@@ -7,7 +7,8 @@ import sys
 import pytest
 from fastapi.testclient import TestClient
 
-from service import openapi_file, schemas
+from data import runs
+from service import openapi_file, schemas, successes
 from service.app import create_app
 from tests.service_kit import LOCAL, World, baseline, panel_of, rows
 
@@ -178,6 +179,21 @@ def test_metrics_have_the_names_of_the_conventions_and_no_series(client):
     ):
         assert line in text
     assert "unique_id=" not in text
+
+
+def test_metrics_tell_when_each_flow_last_succeeded(client, world, monkeypatch):
+    monkeypatch.setattr(successes, "KEPT_S", 0.0)
+    for flow, dataset in (("train", "pumps"), ("backup", None)):
+        with runs.recorded(world.engine, flow, dataset):
+            pass
+    seconds = {key: at / 1e6 for key, at in runs.last_success(world.engine).items()}
+    text = client.get("/metrics").text
+    name = "rollcast_flow_last_success_timestamp_seconds"
+    found = dict(re.findall(rf'{name}{{dataset="(\w*)",flow="\w+"}} (\S+)', text))
+    assert {dataset: float(at) for dataset, at in found.items()} == {
+        "pumps": seconds["train", "pumps"],
+        "": seconds["backup", None],
+    }
 
 
 def test_an_unknown_path_does_not_become_a_label(client):

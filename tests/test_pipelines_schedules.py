@@ -1,0 +1,144 @@
+"""Schedules from the command line: what is taken, what is refused, and what is told of them afterwards."""
+
+import json
+
+import pytest
+
+from data import catalogue, runs, schedules
+from data.calendars import Grid
+from data.schedules import Schedule
+from data.tables import now
+from data.timetable import SECOND, by_interval
+from pipelines import cli, overdue, scheduling
+from pipelines.workspace import open_workspace
+
+HOUR = 3_600 * SECOND
+
+
+@pytest.fixture
+def workspace(home):
+    workspace = open_workspace()
+    catalogue.put_dataset(
+        workspace.engine, "pumps", grid=Grid("5m"), season=12, horizon=6, target="y", zone="UTC", has_split=False
+    )
+    return workspace
+
+
+@pytest.fixture
+def rollcast(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))  # read on import, which makes the folder
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = cli.run(list(words))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_a_schedule_is_set_listed_and_removed(workspace, rollcast, tmp_path):
+    close = ("--cron", "0 18 * * 1-5", "--tz", "America/New_York")
+    words = ("schedule", "set", "pumps", "ingest", *close, "-p", "source=new/*.csv", "-p", 'options={"tz": "UTC"}')
+    code, out, _ = rollcast(*words, "--json")
+    assert (code, json.loads(out)["schedule"]) == (0, "0 18 * * 1-5 America/New_York")
+    code, out, _ = rollcast("schedule", "list", "--json")
+    first = json.loads(out)[0]
+    assert (first["flow"], first["dataset"], first["last_success"], first["overdue"]) == (
+        "ingest",
+        "pumps",
+        None,
+        False,
+    )
+    assert first["parameters"] == {"source": str(tmp_path / "new/*.csv"), "options": {"tz": "UTC"}}
+    assert rollcast("schedule", "remove", "pumps", "ingest")[0] == 0
+    assert schedules.asked_for(workspace.engine) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("pumps", "train"), "say when"),
+        (("pumps", "train", "--every", "1h", "--cron", "0 1 * * *"), "say when"),
+        (("pumps", "train", "--every", "1h", "--tz", "UTC"), "--tz goes with --cron"),
+        (("pumps", "train", "--every", "hourly"), "no interval"),
+        (("pumps", "train", "--cron", "0 25 * * *"), "Bad hour"),
+        (("pumps", "train", "--cron", "0 1 * * *", "--tz", "Nowhere"), "no time zone"),
+        (("pumps", "retrained", "--every", "1h"), "no flow 'retrained'"),
+        (("pumps", "backup", "--every", "1h"), "ROLLCAST_BACKUP_SCHEDULE"),
+        (("pumps", "train", "--every", "1h", "-p", "minutes=3"), "it takes dataset, [model]"),
+        (("pumps", "train", "--every", "1h", "-p", "minutes"), "NAME=VALUE"),
+        (("pumps", "ingest", "--every", "1h"), "it takes source, dataset"),
+        (("shares", "train", "--every", "1h"), "no dataset 'shares'"),
+        (("no/name", "ingest", "--every", "1h", "-p", "source=x.csv"), "name"),
+    ],
+)
+def test_what_makes_no_schedule_is_refused_in_one_sentence(workspace, rollcast, words, said):
+    code, out, err = rollcast("schedule", "set", *words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert len([line for line in err.splitlines() if line.startswith("rollcast: ")]) == 1
+    assert schedules.asked_for(workspace.engine) == []
+
+
+def test_the_list_tells_the_age_of_the_last_success_and_when_it_is_due_next(workspace, monkeypatch):
+    schedules.put(workspace.engine, Schedule("train", by_interval("1h"), "pumps"))
+    with runs.recorded(workspace.engine, "train", "pumps"):
+        pass
+    with runs.recorded(workspace.engine, "backtest", "pumps"):  # by hand
+        pass
+    at = now() // HOUR * HOUR + 10 * HOUR
+    monkeypatch.setattr(scheduling, "now", lambda: at)
+    train, *_, by_hand = scheduling.listed(workspace)
+    assert 9 * 3_600 < train["age_s"] <= 10 * 3_600
+    assert train["overdue"]
+    assert train["next"] == scheduling.format_moment(at + HOUR)
+    assert (by_hand["flow"], by_hand["schedule"], by_hand["overdue"]) == ("backtest", None, False)
+
+
+def test_the_doctor_warns_of_what_should_have_succeeded_and_did_not(workspace, monkeypatch):
+    assert overdue.check(workspace).verdict == "ok"
+    schedules.put(workspace.engine, Schedule("train", by_interval("1h"), "pumps"))
+    with runs.recorded(workspace.engine, "canary"):
+        pass
+    assert overdue.check(workspace).verdict == "ok"
+    monkeypatch.setattr(overdue, "now", lambda: now() + 3 * HOUR)
+    check = overdue.check(workspace)
+    assert check.verdict == "warning"
+    assert "train/pumps (every 1h) last succeeded never; canary (every 1m) last succeeded at 2" in check.detail
+
+
+def test_a_wrong_time_in_the_settings_is_told_by_the_doctor(workspace, monkeypatch):
+    monkeypatch.setenv("ROLLCAST_BACKUP_SCHEDULE", "nightly")
+    check = overdue.check(open_workspace())
+    assert (check.verdict, "ROLLCAST_BACKUP_SCHEDULE" in check.detail) == ("failed", True)
+
+
+def test_runs_are_told_newest_first(workspace, rollcast):
+    with runs.recorded(workspace.engine, "train", "pumps") as run:
+        run.detail["version"] = 3
+    with pytest.raises(OSError, match="gone"), runs.recorded(workspace.engine, "ingest", "pumps", slot=now()):
+        raise OSError("gone")
+    code, out, _ = rollcast("pipelines", "runs", "--json")
+    told = [(run["flow"], run["scheduled"], run["outcome"], run["detail"]) for run in json.loads(out)]
+    assert code == 0
+    assert told == [
+        ("ingest", True, "failed", {"error": "OSError: gone"}),
+        ("train", False, "succeeded", {"version": 3}),
+    ]
+
+
+def test_the_status_tells_what_last_succeeded(home, rollcast):
+    with runs.recorded(open_workspace().engine, "backup"):
+        pass
+    code, out, _ = rollcast("status", "--json")
+    (told,) = json.loads(out)["flows"]
+    assert (code, told["flow"], told["dataset"], told["age_s"] < 60) == (0, "backup", None, True)
+    assert " s ago" in rollcast("status")[1]
+
+
+def test_running_no_flow_lists_them_with_their_parameters(rollcast):
+    code, out, _ = rollcast("pipelines", "run", "--json")
+    told = {flow["flow"]: flow["parameters"] for flow in json.loads(out)}
+    assert code == 0
+    assert told["promote"] == "dataset, [version]"
