@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import polars as pl
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, delete, insert, select, update
 
 from data import deltalog, failpoints, tables
 from data.errors import Busy, RollcastError, Unavailable
-from data.lake import damages
+from data.lake import damages, vacuum
 from data.tables import now, reading, writing
 
 ISSUE = "issue"  # the column that rows are partitioned by
@@ -59,6 +59,12 @@ def issues(engine: Engine, dataset_id: int) -> list[Issue]:
     query = select(TABLE).where(TABLE.c.dataset_id == dataset_id).order_by(TABLE.c.id.desc())
     with reading(engine) as connection:
         return [Issue(**row._mapping) for row in connection.execute(query)]
+
+
+def forget(engine: Engine, issue: Issue) -> None:
+    """Let an issue, whose rows are gone, be listed no more."""
+    with writing(engine, ISSUES_LOCK) as connection:
+        connection.execute(delete(TABLE).where(TABLE.c.id == issue.id))
 
 
 class Forecasts:
@@ -129,6 +135,11 @@ class Forecasts:
         with self._boundary():
             if self.count(issue):
                 DeltaTable(self.path).delete(f"{ISSUE} = {issue.id}")
+
+    def vacuum(self, dry_run: bool) -> dict[Path, int]:
+        """Delete the files that no issue of the last week needs; their bytes."""
+        with self._boundary():
+            return vacuum(DeltaTable(self.path), self.path, dry_run) if deltalog.versions(self.path) else {}
 
     @contextmanager
     def _boundary(self) -> Iterator[None]:

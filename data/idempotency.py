@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from data import tables
 from data.tables import reading, writing
@@ -36,7 +36,11 @@ def find(engine: Engine, key: str, since: int) -> Kept | None:
     return None if row is None else Kept(row.key, row.fingerprint, row.answer, row.seq, row.created_at)
 
 
-def prune(engine: Engine, before: int) -> int:
+def prune(engine: Engine, before: int, dry_run: bool = False) -> int:
     """Forget answers given before a moment, in microseconds since 1970 UTC. Returns how many."""
+    old = TABLE.c.created_at < before
+    if dry_run:
+        with reading(engine) as connection:
+            return int(connection.scalar(select(func.count()).select_from(TABLE).where(old)) or 0)
     with writing(engine) as connection:
-        return connection.execute(delete(TABLE).where(TABLE.c.created_at < before)).rowcount
+        return connection.execute(delete(TABLE).where(old)).rowcount

@@ -156,7 +156,13 @@ class Lake:
         """Data files of a snapshot (None: the newest), and the bytes each should have."""
         with self._boundary(dataset_id):
             table = self._table(dataset_id, snapshot)
-            return {} if table is None else _active(table, self.path(dataset_id))
+            return {} if table is None else active(self.path(dataset_id), snapshot)
+
+    def vacuum(self, dataset_id: int, dry_run: bool) -> dict[Path, int]:
+        """Delete data files that no snapshot of the last week needs, and those of writers that died; their bytes."""
+        with self._boundary(dataset_id), self._alone(dataset_id):
+            table = self._table(dataset_id)
+            return {} if table is None else vacuum(table, self.path(dataset_id), dry_run)
 
     def count(self, dataset_id: int) -> int:
         """Rows ever appended, replaced ones too; what an append adds to it is what was new."""
@@ -286,6 +292,16 @@ def _news(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     return joined.filter(pl.col("old").is_null() | ~same).select(*frame.columns, *kept)
 
 
+def vacuum(table: DeltaTable, path: Path, dry_run: bool) -> dict[Path, int]:
+    """Data files that went, or would, and their bytes. The table's own retention, a week, is never cut short."""
+    going = {path / unquote(name): 0 for name in table.vacuum(dry_run=True, full=True)}
+    sizes = {file: file.stat().st_size for file in going if file.exists()}
+    if sizes and not dry_run:
+        table.vacuum(dry_run=False, full=True)
+        deltalog.sync(path, deltalog.versions(path)[-1])
+    return sizes
+
+
 def damages(table: Path) -> Iterator[str]:
     """What can be seen of a table's files without reading them: log entries that are not whole, data files that are
     gone, cut or no Parquet."""
@@ -298,7 +314,7 @@ def damages(table: Path) -> Iterator[str]:
     if not deltalog.versions(table):
         return
     try:
-        files = _active(DeltaTable(table), table)
+        files = active(table)
     except Exception as error:  # a checkpoint, for one
         yield f"{table} cannot be opened: {_first_line(error)}"
         return
@@ -311,9 +327,10 @@ def damages(table: Path) -> Iterator[str]:
             yield f"{path} is no Parquet any more; restore a backup"
 
 
-def _active(table: DeltaTable, path: Path) -> dict[Path, int]:
-    adds = pl.DataFrame(table.get_add_actions(flatten=True))
-    return {path / unquote(name): size for name, size in adds.select("path", "size_bytes").rows()}
+def active(table: Path, snapshot: int | None = None) -> dict[Path, int]:
+    """Data files of a snapshot (None: the newest), and the bytes each should have."""
+    adds = pl.DataFrame(DeltaTable(table, version=snapshot).get_add_actions(flatten=True))
+    return {table / unquote(name): size for name, size in adds.select("path", "size_bytes").rows()}
 
 
 def _first_line(error: BaseException) -> str:

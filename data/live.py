@@ -240,11 +240,21 @@ def thinned(seqs: Sequence[int]) -> list[int]:
     return sorted({newest, *youngest.values(), *oldest.values()})
 
 
-def keep_epochs(engine: Engine, dataset_id: int, epochs: Collection[int]) -> None:
-    """Let the snapshots of a dataset's other epochs go."""
+def keep_epochs(engine: Engine, dataset_id: int, epochs: Collection[int]) -> int:
+    """Let the snapshots of a dataset's other epochs go. Returns how many."""
     table = tables.snapshots
     with writing(engine, SNAPSHOT_LOCK) as connection:
-        connection.execute(delete(table).where(table.c.dataset_id == dataset_id, table.c.epoch.not_in(epochs)))
+        other = delete(table).where(table.c.dataset_id == dataset_id, table.c.epoch.not_in(epochs))
+        return connection.execute(other).rowcount
+
+
+def snapshots_beside(engine: Engine, dataset_id: int, epochs: Collection[int]) -> int:
+    """How many snapshots `keep_epochs` would let go."""
+    table = tables.snapshots.c
+    query = select(func.count()).select_from(tables.snapshots)
+    with reading(engine) as connection:
+        other = query.where(table.dataset_id == dataset_id, table.epoch.not_in(epochs))
+        return int(connection.scalar(other) or 0)
 
 
 def kept_snapshots(engine: Engine, dataset_id: int, epoch: int) -> dict[int, list[int]]:

@@ -8,11 +8,11 @@ A version may also roll in shadow, beside the one that serves, until something t
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 
 from data import tables
 from data.errors import DamagedArtifact, InvalidInput, UnknownModel
@@ -201,6 +201,22 @@ def context(engine: Engine, epoch: int, shard: int) -> bytes:
     if blob is None:
         raise DamagedArtifact(f"Context {shard} of promotion {epoch} is gone; promote again.")
     return bytes(blob)
+
+
+def old_contexts(engine: Engine, dataset_id: int, kept: Collection[int]) -> list[int]:
+    """Epochs of a dataset, beside those kept, whose contexts are still stored; ascending."""
+    epochs = select(tables.contexts.c.epoch).distinct()
+    table = tables.promotions.c
+    query = select(table.id).where(table.dataset_id == dataset_id, table.id.in_(epochs), table.id.not_in(kept))
+    with reading(engine) as connection:
+        return list(connection.scalars(query.order_by(table.id)))
+
+
+def drop_contexts(engine: Engine, epochs: Sequence[int]) -> None:
+    """Let the contexts of epochs go, an epoch at a time: no state can start from their promotions any more."""
+    for epoch in epochs:
+        with writing(engine, MODELS_LOCK) as connection:
+            connection.execute(delete(tables.contexts).where(tables.contexts.c.epoch == epoch))
 
 
 def verify_chain(engine: Engine, dataset_id: int) -> None:

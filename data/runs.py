@@ -95,12 +95,15 @@ def answered(engine: Engine, flow: str, dataset: str | None, slot: int) -> bool:
         return bool(connection.scalar(select(exists().where(*done, since))))
 
 
-def prune(engine: Engine, before: int) -> int:
+def prune(engine: Engine, before: int, dry_run: bool = False) -> int:
     """Forget runs that were over before a moment, but never the last success of a flow. Returns how many."""
     over = func.coalesce(TABLE.c.ended_at, TABLE.c.heartbeat_at)
+    old = (over < before, TABLE.c.id.not_in(_newest_successes()))
+    if dry_run:
+        with reading(engine) as connection:
+            return int(connection.scalar(select(func.count()).select_from(TABLE).where(*old)) or 0)
     with writing(engine, RUNS_LOCK) as connection:
-        old = delete(TABLE).where(over < before, TABLE.c.id.not_in(_newest_successes()))
-        return connection.execute(old).rowcount
+        return connection.execute(delete(TABLE).where(*old)).rowcount
 
 
 def sentence(error: BaseException) -> str:

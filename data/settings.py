@@ -95,6 +95,8 @@ class Settings(BaseSettings):
         default=0.0, ge=0, description="Age of the newest version that asks for another, days; 0 = none"
     )
     poll_every_s: float = Field(default=1.0, gt=0, description="Time between looks for new promotions, seconds")
+    runs_keep_days: int = Field(default=90, ge=1, description="How long prune keeps the record of a run, days")
+    forecasts_keep_days: int = Field(default=90, ge=1, description="How long prune keeps issued forecasts, days")
     log_most_rows: int = Field(
         default=5_000_000,
         ge=0,

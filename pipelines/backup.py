@@ -18,6 +18,8 @@ from typing import Any
 from data import backups, catalogue, commits, deltalog, leases
 from data.commits import Commit
 from data.errors import DamagedArtifact, InvalidInput
+from data.forecasts import Forecasts
+from data.lake import active
 from data.tables import SCHEMA_VERSION, connect, now
 from pipelines.compact import LEASE
 from pipelines.console import Report
@@ -95,7 +97,11 @@ def fill(workspace: Workspace, partial: Path, moved: Report) -> dict[str, Any]:
         if newest is not None:
             snapshots[dataset.name] = newest
             known = sums(commits.commits(copied, dataset.id))
-            copy_table(workspace, dataset.id, newest, partial / LAKE / str(dataset.id), known, moved)
+            copy_table(workspace.lake.path(dataset.id), newest, partial / LAKE / str(dataset.id), known, moved)
+        issued = Forecasts(workspace.lake.root, dataset.id).path
+        if deltalog.versions(issued):  # those that the copied store knows are whole in any later version
+            target = partial / LAKE / issued.relative_to(workspace.lake.root)
+            copy_table(issued, deltalog.versions(issued)[-1], target, {}, moved)
     copied.dispose()
     for left in partial.glob(f"{STORE}-*"):
         left.unlink()  # SQLite's own files beside a store that nobody has open
@@ -109,19 +115,16 @@ def fill(workspace: Workspace, partial: Path, moved: Report) -> dict[str, Any]:
     return backups.write_manifest(partial, about)
 
 
-def copy_table(
-    workspace: Workspace, dataset_id: int, snapshot: int, target: Path, known: dict[str, str], moved: Report
-) -> None:
+def copy_table(source: Path, snapshot: int, target: Path, known: dict[str, str], moved: Report) -> None:
     """One version of a table: its data files, and the log up to it."""
-    source = workspace.lake.path(dataset_id)
-    files = list(workspace.lake.active(dataset_id, snapshot)) + list(log_files(source, snapshot))
+    files = [*active(source, snapshot), *log_files(source, snapshot)]
     for done, path in enumerate(files):
         name = path.relative_to(source)
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / name)
         if str(name) in known and commits.digest(target / name) != known[str(name)]:
             raise DamagedArtifact(f"{path} is not what was written; `rollcast doctor --scrub` tells more")
-        moved(done + 1, len(files), f"files of dataset {dataset_id}")
+        moved(done + 1, len(files), f"files of {source.name}")
 
 
 def sums(recorded: list[Commit]) -> dict[str, str]:
@@ -155,13 +158,15 @@ def old(folder: Path, keep: int | None) -> list[Path]:
 
 def foresee(workspace: Workspace, path: Path, keep: int | None) -> BackedUp:
     """What a run would make and remove now."""
-    size = files = 0
-    snapshots = {}
+    size, files, snapshots = 0, 0, {}
+    store = workspace.engine.url.database
+    if workspace.engine.dialect.name == "sqlite" and store:
+        size, files = Path(store).stat().st_size, 1
     for dataset in catalogue.datasets(workspace.engine):
         newest = commits.last(workspace.engine, dataset.id)
         if newest is not None:
-            active = workspace.lake.active(dataset.id, newest)
+            held = workspace.lake.active(dataset.id, newest)
             snapshots[dataset.name] = newest
-            size, files = size + sum(active.values()), files + len(active)
+            size, files = size + sum(held.values()), files + len(held)
     going = old(path.parent, None if keep is None else keep - 1)
     return BackedUp(str(path), True, size, files, snapshots, [one.name for one in going])

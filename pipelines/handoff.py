@@ -58,10 +58,15 @@ def reach(engine: Engine, dataset_id: int, most: int) -> Reach:
 
 
 def in_use(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:
-    """Whatever a service may fold: what is served, the version before, the shadow, and what it keeps snapshots of."""
+    """Whatever a service may fold: what it should, and what it keeps snapshots of."""
     epochs = set(live.epochs(engine, dataset_id))
+    return [*wanted(engine, dataset_id, decisions), *(one for one in decisions if one.id in epochs)]
+
+
+def wanted(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:
+    """What is served, the version before, and the shadow."""
     others = (models.before(engine, dataset_id), models.shadow(engine, dataset_id))
-    return [*recent(decisions), *filter(None, others), *(one for one in decisions if one.id in epochs)]
+    return [*recent(decisions), *filter(None, others)]
 
 
 def recent(decisions: list[Promotion]) -> list[Promotion]:

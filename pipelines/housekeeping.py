@@ -14,7 +14,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 
 def attach(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (compact, backup, restore):
+    for command in (compact, prune, backup, restore):
         app.command()(command)
 
 
@@ -28,6 +28,18 @@ def compact(name: Some = None, dry_run: DryRun = False, json: Json = False) -> N
     with progress("compact") as moved:
         done = compaction.compact(open_workspace(), name, dry_run, moved)
     report.listing([one.to_dict() for one in done], json, "no dataset yet; `rollcast ingest` makes one")
+
+
+def prune(dry_run: DryRun = False, json: Json = False) -> None:
+    """Delete what nothing needs any more: unreferenced files, models' old contexts, lapsed keys, old runs."""
+    from pipelines import prune as pruning
+    from pipelines import report
+    from pipelines.console import progress
+    from pipelines.workspace import open_workspace
+
+    with progress("prune") as moved:
+        gone = pruning.prune(open_workspace(), dry_run, moved)
+    report.listing([one.to_dict() for one in gone], json, "nothing to prune")
 
 
 def backup(

@@ -54,6 +54,8 @@ def _anchored(engine: Engine, dataset: Dataset, promotion: Promotion) -> Champio
     digest = digest_of(engine, promotion)
     roller = Roller(bundle.from_bytes(models.artifact(engine, dataset.id, promotion.version), digest))
     anchor_seq, shards = models.context_shards(engine, promotion.id)
+    if not shards:
+        raise DamagedArtifact(f"The contexts of promotion {promotion.id} are stored no more; promote again.")
 
     def fetch(number: int) -> bytes:
         return models.context(engine, promotion.id, shards[number])
