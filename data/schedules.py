@@ -79,6 +79,8 @@ def housekeeping(settings: Settings) -> list[Schedule]:
     """What runs by itself. Raises InvalidInput for a setting that says no time."""
     found = []
     for flow in HOUSEKEEPING:
+        if flow == "backup" and settings.backup_path is None:
+            continue  # nowhere to put it
         name = f"{flow}_schedule"
         try:
             timetable = parse(getattr(settings, name))

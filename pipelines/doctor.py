@@ -155,6 +155,14 @@ def dataset_checks(workspace: Workspace, dataset: catalogue.Dataset) -> Iterator
         yield mirror(workspace, dataset)
 
 
+def backups(settings: Settings) -> Check:
+    """Whether there is somewhere to put a backup by itself."""
+    if settings.backup_path is None:
+        said = "nothing is backed up by itself; set ROLLCAST_BACKUP_PATH to a folder on another disk"
+        return Check("backups", "warning", said)
+    return Check("backups", "ok", f"into {settings.backup_path}, the newest {settings.backup_keep} stay")
+
+
 def ports(settings: Settings) -> Check:
     """Whether something on our ports can be reached from outside this machine, where we would not let it."""
     from pipelines import listening

@@ -23,12 +23,14 @@ from data.errors import Busy, Conflict, GateRefused, InvalidInput, LeaseLost
 from data.settings import load_settings
 from data.sources import SourceOptions
 from pipelines import backtest as backtesting
+from pipelines import backup as copying
 from pipelines import batch_forecast as forecasting
 from pipelines import compact as compaction
 from pipelines import ingest as ingestion
 from pipelines import issue as issuing
 from pipelines import papers
 from pipelines import promote as promotion
+from pipelines import prune as pruning
 from pipelines import retrain as retraining
 from pipelines import train as training
 from pipelines.batch_forecast import ForecastRequest
@@ -126,8 +128,26 @@ def compact() -> Record:
         return run("compact", None, lambda workspace: listed(compaction.compact(workspace, None, False, moved)))
 
 
+@flow(name="backup", timeout_seconds=TIMEOUT_S)
+def backup() -> Record:
+    """Copy the live store and the lake into the configured folder, and let the oldest copies go."""
+    keep = load_settings().backup_keep
+    with moving("backup") as moved:
+        return run("backup", None, lambda workspace: plain(copying.backup(workspace, None, keep, False, moved)))
+
+
+@flow(name="prune", timeout_seconds=TIMEOUT_S)
+def prune() -> Record:
+    """Delete what nothing needs any more."""
+    with moving("prune") as moved:
+        return run(
+            "prune", None, lambda workspace: {"pruned": [plain(one) for one in pruning.prune(workspace, False, moved)]}
+        )
+
+
 FLOWS = {
-    entry.name: entry for entry in (canary, ingest, train, backtest, promote, retrain, batch_forecast, jobs, compact)
+    entry.name: entry
+    for entry in (canary, ingest, train, backtest, promote, retrain, batch_forecast, jobs, compact, backup, prune)
 }
 
 
