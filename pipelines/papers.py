@@ -14,6 +14,7 @@ Record = dict[str, Any]
 
 SCORES = ("origins", "mase", "smape", "wql", "coverage_80", "coverage_95", "skill")
 CONTENDERS = ("model", "version", "mase", "wql", "coverage_80", "gain", "p_value")
+FINDINGS = ("detector", "feature", "fired", "statistic", "threshold", "words")
 
 
 def keep(folder: Path, flow: str, dataset: str | None, run_id: int, record: Record) -> Record:
@@ -59,7 +60,15 @@ def contenders(record: Record) -> list[Record]:
     return [{column: row.get(column) for column in CONTENDERS} for row in found]
 
 
-PAGES: dict[str, Callable[[Record], str]] = {"backtest": backtest, "promote": promote}
+def monitor(record: Record) -> str:
+    """What the detectors say, the ones that speak first, and what was asked for."""
+    verdict = f"a training would help ({record['cause']})" if record["cause"] else "no cause for a training"
+    title = f"# Drift of {record['dataset']}, version {record['version']}\n\n"
+    head = f"{title}{record['at']}: {verdict}; {record['asked']}.\n\n"
+    return head + table(FINDINGS, sorted(record["findings"], key=lambda one: not one["fired"]))
+
+
+PAGES: dict[str, Callable[[Record], str]] = {"backtest": backtest, "promote": promote, "monitor": monitor}
 
 
 def table(columns: Sequence[str], rows: Sequence[Record]) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipelines.checks import Check
     from pipelines.ingest import Ingested
     from pipelines.issue import Issued
+    from pipelines.monitor import Monitored
     from pipelines.promote import Promoted
     from pipelines.retrain import Worked
     from pipelines.shadow import Shadowed
@@ -233,6 +234,20 @@ def worked(result: Worked, json: bool) -> None:
         print_json(result.to_dict())
     else:
         listing(result.to_dict()["done"], False, "nothing was to be done")
+
+
+def monitored(results: list[Monitored], json: bool) -> None:
+    """What the detectors say of each dataset."""
+    if json:
+        print_json([result.to_dict() for result in results])
+        return
+    columns = ("detector", "feature", "fired", "statistic", "threshold", "words")
+    for result in results:
+        rows = [[getattr(one, column) for column in columns] for one in result.findings]
+        print_table(columns, rows, f"{result.dataset}, version {result.version}")
+        say(f"{result.cause or 'no cause for a training'}: {result.asked}; report written to {result.report}")
+    if not results:
+        say("nothing is served yet; `rollcast promote NAME` lets something serve")
 
 
 def versions(rows: list[dict[str, Any]], json: bool) -> None:

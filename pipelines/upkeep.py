@@ -17,6 +17,7 @@ def attach(app: typer.Typer) -> None:
     """Add them to the program."""
     app.command()(retrain)
     app.command()(shadow)
+    app.command()(monitor)
     app.add_typer(jobs)
 
 
@@ -43,6 +44,19 @@ def shadow(
     workspace = open_workspace()
     result = shadowing.stop(workspace, name) if stop else shadowing.shadow(workspace, name, version)
     report.shadowed(result, json)
+
+
+def monitor(
+    name: Annotated[str | None, typer.Argument(help="Only this dataset; else all that are served.")] = None,
+    json: Json = False,
+) -> None:
+    """Look for drift, missed intervals and stuck sensors; ask for a training where one would help."""
+    from pipelines import monitor as watching
+    from pipelines import report
+    from pipelines.workspace import open_workspace
+
+    workspace = open_workspace()
+    report.monitored([watching.monitor(workspace, name)] if name is not None else watching.every(workspace), json)
 
 
 @jobs.command("list")

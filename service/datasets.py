@@ -1,10 +1,11 @@
 """Which series there are, and what answers for them: the service's copy of the catalogue, with the champions in it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from data.catalogue import Dataset
+from data.drift import Drift
 from data.errors import AmbiguousSeries, UnknownDataset, UnknownSeries
 from data.patterns import ALL, Patterns
 from service.champion import Champion
@@ -23,6 +24,7 @@ class Served:
     previous: Champion | None = None  # the version before, following the log: the watcher's to write
     shadow: Champion | None = None  # a challenger on the same stream, in place of the version before: the watcher's
     shadow_problem: str | None = None  # why it could not be built, in one sentence
+    drift: Sequence[Drift] = ()  # what the monitor last found
     problem: str | None = None  # why the promoted model could not be taken over, in one sentence
 
     @property

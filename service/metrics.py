@@ -83,6 +83,13 @@ class Metrics:
             ("flow", "dataset"),
             registry=registry,
         )
+        labels = ("model", "detector", "feature_group")
+        self._drift = Gauge(
+            "rollcast_drift_statistic", "What a detector of the monitor last found.", labels, registry=registry
+        )
+        self._drifted = Gauge(
+            "rollcast_drift_detected", "1 where that is beyond what is usual.", labels, registry=registry
+        )
         self._scores = {
             measure: Gauge(f"rollcast_forecast_{name}", text, ("model", "horizon_bucket"), registry=registry)
             for measure, name, text in SCORES
@@ -133,8 +140,20 @@ class Metrics:
         for served in datasets:
             if shadow := served.shadow:
                 self._model.labels(served.name, str(shadow.version), "shadow").set(1)
+        self._tell_drift(datasets)
         self._score(champions)
         return generate_latest(self.registry)
+
+    def _tell_drift(self, datasets: Sequence[Served]) -> None:
+        """What the monitor wrote down; nothing where it never looked, or saw too little."""
+        for gauge in (self._drift, self._drifted):
+            gauge.clear()
+        for served in datasets:
+            for found in served.drift:
+                if found.statistic is not None:
+                    labels = (served.name, found.detector, found.feature)
+                    self._drift.labels(*labels).set(found.statistic)
+                    self._drifted.labels(*labels).set(found.fired)
 
     def _score(self, champions: Mapping[str, Champion]) -> None:
         """What the last day's forecasts were worth, as far as it is known."""

@@ -9,7 +9,7 @@ from functools import partial
 
 from sqlalchemy import Engine
 
-from data import catalogue, live, models, tables
+from data import catalogue, drift, live, models, tables
 from data.errors import RollcastError, StoreTooNew, StoreUnavailable
 from data.models import Promotion
 from service import folding, restoring, scoreboard, shadowing
@@ -85,6 +85,7 @@ class Watcher(threading.Thread):
         self._fresh.clear()
         self._decided = decided[-1].id if decided else self._decided
         self.ready.set()
+        self._read_drift(engine)
         for served in self._served.values():
             if served.champion is not None and not served.champion.standing_in:
                 self._follow(engine, served)
@@ -112,6 +113,12 @@ class Watcher(threading.Thread):
         if changed:
             self._publish(Directory.of({served.name: served for served in self._served.values()}))
         return new
+
+    def _read_drift(self, engine: Engine) -> None:
+        """What the monitor wrote down, for the metrics."""
+        found = drift.latest(engine)
+        for served in self._served.values():
+            served.drift = [one for one in found if one.dataset_id == served.dataset.id]
 
     def _take_over(self, engine: Engine, served: Served) -> None:
         """Let what is promoted answer, unless it does already."""
