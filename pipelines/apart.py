@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from data.errors import Unavailable
@@ -37,7 +38,7 @@ def train(workspace: Workspace, name: str, kind: str, minutes: float, patience_s
             capture_output=True,
             text=True,
             timeout=limit,
-            preexec_fn=_die_with_parent,  # one system call, looked up beforehand
+            preexec_fn=partial(_die_with, os.getpid()),  # system calls, looked up beforehand
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -66,6 +67,8 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **{f"ROLLCAST_{name}": value for name, value in ours.items()}}
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     """A worker that is killed must not leave a training behind, which would register a model nobody waits for."""
     _libc.prctl(DIES_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:  # killed before we had asked
+        os._exit(1)

@@ -6,13 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from data import jobs, models
+from data import jobs, models, tables
 from data.errors import Busy, Unavailable
 from data.settings import load_settings
 from pipelines import apart, cli, retrain
@@ -75,8 +75,14 @@ WORKER = """
 import sys
 from pipelines import retrain
 from pipelines.workspace import open_workspace
-retrain.work(open_workspace(), lambda *_: None, lease_s=1.0)
+retrain.work(open_workspace(), lambda *_: None)
 """
+
+
+def a_minute_later(workspace) -> None:
+    """Without a sign of life for so long the worker is dead."""
+    with workspace.engine.begin() as connection:
+        connection.execute(update(tables.leases).values(renewed_at=tables.leases.c.renewed_at - 60_000_000))
 
 
 def children(process: int) -> list[int]:
@@ -98,7 +104,7 @@ def test_fault_31_after_a_retraining_is_killed_the_model_serves_on_and_the_next_
     assert models.served(workspace.engine, 1).id == epoch
     with pytest.raises(Busy):
         retrain.work(workspace, still, trains(1.1, 0.2))
-    time.sleep(1.1)  # without a sign of life for so long the worker is dead
+    a_minute_later(workspace)
     (done,) = retrain.work(workspace, still, trains(1.1, 0.2)).done
     assert (done.state, done.version) == ("succeeded", 2)
     assert jobs.job(workspace.engine, done.job).attempts == 2
