@@ -87,6 +87,8 @@ BOUNDS = (
     Bound("etth1.336", "mse", "at most", 0.430, "issue 3; best published 0.422", 0.420),
     Bound("etth1.720", "mse", "at most", 0.460, "issue 3; best published 0.447", 0.445),
     *(bound for horizon in (96, 192, 336, 720) for bound in coverage(f"etth1.{horizon}")),
+    Bound("pipelines.ingest", "ingest_ratio", "at least", 0.3, "issue 5: CSV to lake, against bare Polars"),
+    Bound("pipelines.ingest", "ingest_growth", "at most", 1.5, "issue 5: memory is bounded whatever the file's size"),
     Bound("pipelines.forecast", "forecast_warm_s", "at most", 60, "issue 5: 100,000 series × 48 × 9 into the lake"),
     Bound("pipelines.forecast", "forecast_warm_peak_kb", "at most", 2_000_000, "issue 5: the same"),
     Bound("training.step", "step_rate", "at least", 0.6, "issue 3: a step against a bare float32 nn.LSTM"),

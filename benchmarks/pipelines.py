@@ -3,14 +3,18 @@
 The model is a network of the product's default size (LSTM of 128, one layer, three members, window 168, 48 steps ahead)
 with random weights: what it costs does not depend on what it has learned. Parts, for --only:
 
+ingest    a CSV of 10 million rows into the lake, checked and committed once, against bare Polars (`scan_csv` to a Delta
+          table) on the same file; and the memory it took, against that for a quarter of the rows
 forecast  100,000 series × 48 steps × 9 quantiles into the lake: `warm` from the state snapshots that the service left
           and one later value of each series, `cold` from the contexts that promotion stored; each a whole process
 backtest  1,000 origins × 414 series (as many as M4 hourly has; its series are too short for so many origins, so noisy
           seasons stand in): one pass of rolled states, scored as it goes, against states that are started anew at each
           origin, which is timed at --sample of them and taken times their share
 
-Keys of --json: forecast_warm_s, forecast_warm_peak_kb, the same for cold, forecast_rows, forecast_bytes (on disk);
-backtest_rolled_s, backtest_again_s (extrapolated), backtest_sample (origins it was timed at), backtest_ratio,
+Keys of --json: ingest_rows, ingest_ours_rows_s and ingest_bare_rows_s (rows a second), ingest_ratio of the two,
+ingest_ours_peak_mb (anonymous memory), ingest_ours_resident_mb (with mapped files), ingest_growth (peak over that of a
+quarter), the same of bare; forecast_warm_s, forecast_warm_peak_kb, the same for cold, forecast_rows, forecast_bytes (on
+disk); backtest_rolled_s, backtest_again_s (extrapolated), backtest_sample (origins it was timed at), backtest_ratio,
 backtest_forecasts_per_second, backtest_grown_kb (memory, beyond panel and libraries). A figure is held to its bound by
 --check where its part was run.
 """
@@ -24,10 +28,11 @@ from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 from tempfile import TemporaryDirectory  # noqa: E402
 
-from benchmarks import _issue, _origins  # noqa: E402
+from benchmarks import _ingest, _issue, _origins  # noqa: E402
 from benchmarks._run import Figures, finish_parts, parser, words  # noqa: E402
 
 RUN: dict[str, Callable[[Path, argparse.Namespace], Figures]] = {
+    "ingest": lambda _, chosen: {f"ingest_{name}": value for name, value in _ingest.measure(chosen.rows).items()},
     "forecast": lambda folder, chosen: _issue.measure(folder, chosen.series),
     "backtest": lambda _, chosen: _origins.measure(414, chosen.origins, chosen.sample),
 }
@@ -36,6 +41,7 @@ RUN: dict[str, Callable[[Path, argparse.Namespace], Figures]] = {
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--only", type=words, help="comma-separated parts")
+    options.add_argument("--rows", type=int, default=10_000_000, help="of the part ingest")
     options.add_argument("--series", type=int, default=100_000, help="of the part forecast")
     options.add_argument("--origins", type=int, default=1_000, help="of the part backtest")
     options.add_argument("--sample", type=int, default=20, help="origins at which contexts are read again")

@@ -20,6 +20,7 @@ from forecasting.scaling import elapsed, fill
 from forecasting.settling import Ledger, rival_lag
 from forecasting.threads import cores, each
 
+READ = ("ring", "gap", "hidden", "widening")  # what a forecast is a function of
 BLOCK = 128  # rows rolled together by one thread: larger arrays leave the cache and are mapped anew each time
 
 
@@ -297,7 +298,8 @@ class Roller:
     def _answer(
         self, core: Kernel | Ensemble | Baseline, state: RollingState, rows: np.ndarray, horizon: int | None
     ) -> np.ndarray:
-        parts = each(lambda part: self._levels_first(core, state.take(rows[part])), _blocks(len(rows)))
+        read = RollingState({name: state.arrays[name] for name in READ})
+        parts = each(lambda part: self._levels_first(core, read.take(rows[part])), _blocks(len(rows)))
         quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
         return quantiles.transpose(0, 2, 1)[:, :horizon]
 
