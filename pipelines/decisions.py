@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data import catalogue, models
 from data.calendars import format_moment
 from data.models import Promotion
-from pipelines.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pipelines.workspace import Workspace  # and with it Polars, which the serving image does not have
 
 
 def history(workspace: Workspace, name: str) -> list[dict[str, Any]]:

@@ -1,8 +1,13 @@
 """The live log's old rows move into the lake: nothing is lost, nothing doubled, and no forecast changes by a bit."""
 
+import contextlib
+import itertools
 import multiprocessing
 import os
+import random
 import signal
+import threading
+import time
 
 import numpy as np
 import polars as pl
@@ -282,6 +287,43 @@ def test_fault_02_a_kill_at_any_step_of_the_hand_off_loses_and_doubles_nothing(w
     compact(workspace_of(world), "plant", False, quiet)
     check_ledger(world, dataset, told)
     assert live.count(world.engine, dataset.id) == 1
+
+
+def compact_for_ever(settings):
+    handoffs.BATCH = 500
+    while True:
+        with contextlib.suppress(Busy):
+            compact(open_workspace(settings), None, False, quiet)
+
+
+@pytest.mark.slow
+def test_fault_02_twenty_kills_at_random_moments_under_load_lose_and_double_nothing(world, children):
+    dataset, told, stop, draw = world.ingest("plant", "a", "b"), [], threading.Event(), random.Random(2)
+
+    def write():
+        for step in itertools.count():
+            rows = [(name, 50 * step + n, float(draw.random())) for name in ("a", "b") for n in range(50)]
+            told.extend(zip(observe(world, dataset, *rows, at=step), rows, strict=True))
+            if step % 5 == 0:
+                settled(world, dataset)
+            if stop.is_set():
+                return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    for _ in range(20):
+        child = children.Process(target=compact_for_ever, args=(world.settings,))
+        child.start()
+        time.sleep(draw.uniform(0.5, 2.0))
+        child.kill()
+        child.join()
+        execute(world, "UPDATE leases SET renewed_at = 0")
+    stop.set()
+    writer.join()
+    settled(world, dataset)
+    compact(workspace_of(world), None, False, quiet)
+    check_ledger(world, dataset, [row for _, row in told])
+    assert handoffs.handed_off(world.engine, dataset.id) == len(told) - 1
 
 
 @pytest.mark.parametrize("point", POINTS)
