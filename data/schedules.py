@@ -76,11 +76,11 @@ def asked_for(engine: Engine) -> list[Schedule]:
 
 
 def housekeeping(settings: Settings) -> list[Schedule]:
-    """What runs by itself. Raises InvalidInput for a setting that says no time."""
+    """What runs by itself, backups where they have a folder. Raises InvalidInput for a setting that says no time."""
     found = []
     for flow in HOUSEKEEPING:
         if flow == "backup" and settings.backup_path is None:
-            continue  # nowhere to put it
+            continue
         name = f"{flow}_schedule"
         try:
             timetable = parse(getattr(settings, name))

@@ -15,14 +15,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from httpx import HTTPError
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentScheduleUpdate, DeploymentUpdate
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.exceptions import PrefectException
 from prefect.runner import Runner
 from prefect.types.entrypoint import EntrypointType
 
 from data import schedules
 from data.errors import Unavailable
+from data.runs import sentence
 from data.schedules import HOUSEKEEPING, Schedule
 from data.timetable import Timetable
 from pipelines.console import say
@@ -65,6 +68,22 @@ async def serve() -> None:
         group.create_task(follow(ids))
         for runner in runners:
             group.create_task(runner.start())
+
+
+async def tell_elsewhere() -> None:
+    """Tell the server at PREFECT_API_URL, to which `prefect deploy` gave the flows; workers of its own run them.
+
+    Raises Unavailable when it cannot be told.
+    """
+    try:
+        async with get_client() as client:
+            found = {name: await client.read_deployment_by_name(f"{name}/{name}") for name in FLOWS}
+        await follow({name: deployment.id for name, deployment in found.items()})
+    except (HTTPError, PrefectException) as error:
+        reason = sentence(error)
+        raise Unavailable(
+            f"Prefect cannot be told of the schedules ({reason}); look whether it runs and its flows were deployed"
+        ) from error
 
 
 async def deploy(runner: Runner, name: str) -> UUID:

@@ -187,12 +187,18 @@ def pipelines_serve(
 
 
 @pipelines.command("list")
-def pipelines_list(json: Json = False) -> None:
+def pipelines_list(
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 when something is overdue.")] = False,
+    json: Json = False,
+) -> None:
     """Every schedule: when its flow last succeeded, when it is due next, and whether that is overdue."""
     from pipelines import report, scheduling
     from pipelines.workspace import open_workspace
 
-    report.listing(scheduling.listed(open_workspace()), json, "nothing is scheduled; `rollcast schedule set` does it")
+    rows = scheduling.listed(open_workspace())
+    report.listing(rows, json, "nothing is scheduled; `rollcast schedule set` does it")
+    if check and any(row["overdue"] for row in rows):
+        raise typer.Exit(1)
 
 
 @pipelines.command("runs")
@@ -239,7 +245,7 @@ def schedule_set(
 @schedule.command("list")
 def schedule_list(json: Json = False) -> None:
     """The same as `rollcast pipelines list`."""
-    pipelines_list(json)
+    pipelines_list(json=json)
 
 
 @schedule.command("remove")

@@ -85,6 +85,8 @@ class Child:
 def serve(settings: Settings, port: int | None = None) -> None:
     """Serve every flow with its schedules until told to end.
 
+    Where PREFECT_API_URL names a server of somebody's own, it is told of the schedules, and nothing is started here.
+
     Raises:
         InvalidInput: a house-keeping setting says no time.
         Conflict: another process serves the pipelines of this home.
@@ -92,6 +94,9 @@ def serve(settings: Settings, port: int | None = None) -> None:
     """
     workspace = open_workspace(settings)
     schedules.housekeeping(settings)
+    if address := os.environ.get("PREFECT_API_URL"):
+        tell(address)
+        return
     number = (settings.prefect_port if port is None else port) or free_port()
     check_free(HOST, number)
     with alone(settings.prefect_path / "serving.lock", "`rollcast pipelines serve` of this home"), ended() as told:
@@ -104,6 +109,17 @@ def serve(settings: Settings, port: int | None = None) -> None:
         finally:
             watch.end()
     say("pipelines ended")
+
+
+def tell(address: str) -> None:
+    """Keep another server informed, until told to end. Raises Unavailable when it cannot be."""
+    orchestration.configure()
+    import asyncio
+
+    from pipelines import deployments
+
+    say(f"{address} is told of the schedules; workers of its own run the flows")
+    asyncio.run(deployments.tell_elsewhere())
 
 
 def children(settings: Settings, port: int) -> tuple[Child, Child]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from data.schedules import HOUSEKEEPING
 from data.settings import Settings
 
 ONE_SHOT = {"migrate", "deploy"}  # they end, so they are waited for rather than watched
@@ -232,6 +233,8 @@ def test_every_file_that_an_image_copies_or_a_container_mounts_exists(root, serv
 def test_every_deployment_names_a_flow(root):
     from prefect import Flow
 
+    from pipelines.flows import FLOWS
+
     deployments = yaml.safe_load((root / "prefect.yaml").read_text())["deployments"]
     assert deployments
     for deployment in deployments:
@@ -240,3 +243,7 @@ def test_every_deployment_names_a_flow(root):
         assert isinstance(flow, Flow)
         assert flow.name == deployment["name"]
         assert deployment["work_pool"]["name"] == "rollcast"
+        assert deployment["description"]
+        assert deployment["tags"] == ["house-keeping" if flow.name in HOUSEKEEPING else "dataset"]
+        assert "concurrency_limit" not in deployment  # one that a killed run holds starves its schedule
+    assert sorted(deployment["name"] for deployment in deployments) == sorted(FLOWS)

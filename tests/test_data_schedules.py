@@ -112,12 +112,14 @@ def test_setting_a_schedule_replaces_that_of_the_same_flow_and_dataset(store):
         schedules.remove(store, "pumps", "ingest")
 
 
-def test_housekeeping_runs_by_itself_unless_it_is_switched_off(monkeypatch):
-    monkeypatch.setenv("ROLLCAST_BACKUP_SCHEDULE", "off")
+def test_housekeeping_runs_by_itself_unless_it_is_switched_off(monkeypatch, tmp_path):
+    monkeypatch.setenv("ROLLCAST_COMPACT_SCHEDULE", "off")
     monkeypatch.setenv("ROLLCAST_CANARY_SCHEDULE", "every 10s")
     found = {one.flow: str(one.timetable) for one in schedules.housekeeping(load_settings())}
     assert found["canary"] == "every 10s"
-    assert set(found) == {"canary", "jobs", "monitor", "compact", "prune"}
+    assert set(found) == {"canary", "jobs", "monitor", "prune"}  # no folder for backups
+    with_folder = schedules.housekeeping(load_settings(backup_path=tmp_path))
+    assert {one.flow for one in with_folder} == {*found, "backup"}
 
 
 def test_a_setting_that_says_no_time_is_refused_by_name(monkeypatch):

@@ -109,9 +109,9 @@ def test_the_doctor_warns_of_what_should_have_succeeded_and_did_not(workspace, m
 
 
 def test_a_wrong_time_in_the_settings_is_told_by_the_doctor(workspace, monkeypatch):
-    monkeypatch.setenv("ROLLCAST_BACKUP_SCHEDULE", "nightly")
+    monkeypatch.setenv("ROLLCAST_PRUNE_SCHEDULE", "nightly")
     check = overdue.check(open_workspace())
-    assert (check.verdict, "ROLLCAST_BACKUP_SCHEDULE" in check.detail) == ("failed", True)
+    assert (check.verdict, "ROLLCAST_PRUNE_SCHEDULE" in check.detail) == ("failed", True)
 
 
 def test_runs_are_told_newest_first(workspace, rollcast):
