@@ -125,7 +125,7 @@ def jobs() -> Record:
 def compact() -> Record:
     """Move the live log's old rows into the lake, and make few files there of many."""
     with moving("compact") as moved:
-        return run("compact", None, lambda workspace: listed(compaction.compact(workspace, None, False, moved)))
+        return run("compact", None, lambda workspace: listed("done", compaction.compact(workspace, None, False, moved)))
 
 
 @flow(name="backup", timeout_seconds=TIMEOUT_S)
@@ -140,9 +140,7 @@ def backup() -> Record:
 def prune() -> Record:
     """Delete what nothing needs any more."""
     with moving("prune") as moved:
-        return run(
-            "prune", None, lambda workspace: {"pruned": [plain(one) for one in pruning.prune(workspace, False, moved)]}
-        )
+        return run("prune", None, lambda workspace: listed("done", pruning.prune(workspace, False, moved)))
 
 
 FLOWS = {
@@ -182,9 +180,9 @@ def source_options(given: Record | None) -> SourceOptions:
     return SourceOptions(**(given or {}))
 
 
-def listed(results: Sequence[Any]) -> Record:
-    """What was done for each dataset."""
-    return {"datasets": [plain(one) for one in results]}
+def listed(word: str, results: Sequence[Any]) -> Record:
+    """Several results under one word."""
+    return {word: [plain(one) for one in results]}
 
 
 def plain(result: Any) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pipelines.console import cell
 
 Record = dict[str, Any]
 
+KEPT = 500  # pages of each flow
 SCORES = ("origins", "mase", "smape", "wql", "coverage_80", "coverage_95", "skill")
 CONTENDERS = ("model", "version", "mase", "wql", "coverage_80", "gain", "p_value")
 FINDINGS = ("detector", "feature", "fired", "statistic", "threshold", "words")
@@ -30,9 +32,17 @@ def keep(folder: Path, flow: str, dataset: str | None, run_id: int, record: Reco
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, page)
         write(path.with_suffix(".json"), json.dumps(record, indent=1, ensure_ascii=False))
+        forget(path.parent)
     except OSError as error:
         return {"report": f"not written ({error.strerror})"}
     return {"report": str(path)}
+
+
+def forget(folder: Path) -> None:
+    """Let all but the newest pages of a flow go."""
+    numbers = {path: int(found[0]) for path in folder.iterdir() if (found := re.match(r"\d+", path.name))}
+    for path in sorted(numbers, key=numbers.__getitem__)[: -2 * KEPT]:  # each is Markdown and JSON
+        path.unlink(missing_ok=True)
 
 
 def page_of(flow: str, record: Record) -> str | None:

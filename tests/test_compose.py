@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from data.schedules import HOUSEKEEPING
+from data.schedules import HOUSEKEEPING, OF_DATASETS
 from data.settings import Settings
 
 ONE_SHOT = {"migrate", "deploy"}  # they end, so they are waited for rather than watched
@@ -247,3 +247,15 @@ def test_every_deployment_names_a_flow(root):
         assert deployment["tags"] == ["house-keeping" if flow.name in HOUSEKEEPING else "dataset"]
         assert "concurrency_limit" not in deployment  # one that a killed run holds starves its schedule
     assert sorted(deployment["name"] for deployment in deployments) == sorted(FLOWS)
+
+
+def test_every_alert_names_a_metric_and_flows_that_there_are(root):
+    groups = yaml.safe_load((root / "ops/prometheus/flows.yml").read_text())["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert len(rules) >= 4
+    for rule in rules:
+        (metric,) = re.findall(r"rollcast_\w+", rule["expr"])
+        assert f'"{metric}"' in (root / "service" / "metrics.py").read_text()
+        named = re.search(r'flow=~?"([^"]+)"', rule["expr"])
+        assert named and set(named[1].split("|")) <= {*OF_DATASETS, *HOUSEKEEPING}
+        assert rule["annotations"]["summary"]

@@ -11,7 +11,7 @@ from data import runs, schedules
 from data.errors import GateRefused, InvalidInput
 from pipelines.workspace import open_workspace
 
-COMING = {"monitor", "prune"}
+COMING = {"monitor"}
 
 SCRIPT = """
 import json, sys

@@ -181,3 +181,11 @@ def test_a_page_that_cannot_be_written_does_not_undo_the_work(engine, home):
     (run,) = runs.runs(engine)
     assert run.outcome == "succeeded"
     assert "not written" in run.detail["report"]
+
+
+def test_only_the_newest_pages_are_kept(engine, home, monkeypatch):
+    monkeypatch.setattr(papers, "KEPT", 2)
+    for _ in range(12):
+        perform.perform("promote", "pumps", lambda workspace: REFUSED)
+    kept = sorted(path.name for path in (home / "runs" / "promote").iterdir())
+    assert kept == ["11-pumps.json", "11-pumps.md", "12-pumps.json", "12-pumps.md"]

@@ -201,7 +201,7 @@ def test_fault_52_schedules_really_run_follow_changes_and_survive_the_death_of_t
         killed = now()
         wait_for(lambda: succeeded("canary", since=killed), 180)
         told = now()
-        wait_for(lambda: len(succeeded("canary", since=told)) > 1, 90)
+        wait_for(lambda: len(succeeded("canary", since=told)) > 1, 180)
         assert not succeeded("ingest", since=removed + 3 * SECOND)
 
         family = psutil.Process(serving.pid).children(recursive=True)
