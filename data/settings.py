@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     flow_timeout_s: float = Field(default=21_600.0, gt=0, description="Longest that a flow may run, seconds")
     canary_schedule: str = Field(default="every 1m", description="When a flow runs that proves that schedules do")
     jobs_schedule: str = Field(default="every 5m", description="When trainings that were asked for are carried out")
-    monitor_schedule: str = Field(default="every 15m", description="When drift and coverage are looked at")
+    monitor_schedule: str = Field(default="every 1h", description="When drift and coverage are looked at")
     compact_schedule: str = Field(default="every 1h", description="When the live log's old part goes to the lake")
     backup_path: Path | None = Field(default=None, description="Folder of backups, on another disk than the home")
     backup_keep: int = Field(default=7, ge=1, description="How many scheduled backups stay")

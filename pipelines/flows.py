@@ -28,6 +28,7 @@ from pipelines import batch_forecast as forecasting
 from pipelines import compact as compaction
 from pipelines import ingest as ingestion
 from pipelines import issue as issuing
+from pipelines import monitor as monitoring
 from pipelines import papers
 from pipelines import promote as promotion
 from pipelines import prune as pruning
@@ -121,6 +122,12 @@ def jobs() -> Record:
         return run("jobs", None, lambda workspace: plain(retraining.work(workspace, moved)))
 
 
+@flow(name="monitor", timeout_seconds=TIMEOUT_S)
+def monitor() -> Record:
+    """Look at every served dataset for drift, missed intervals and stuck sensors; ask for trainings that would help."""
+    return run("monitor", None, lambda workspace: listed(monitoring.every(workspace)))
+
+
 @flow(name="compact", timeout_seconds=TIMEOUT_S)
 def compact() -> Record:
     """Move the live log's old rows into the lake, and make few files there of many."""
@@ -145,7 +152,20 @@ def prune() -> Record:
 
 FLOWS = {
     entry.name: entry
-    for entry in (canary, ingest, train, backtest, promote, retrain, batch_forecast, jobs, compact, backup, prune)
+    for entry in (
+        canary,
+        ingest,
+        train,
+        backtest,
+        promote,
+        retrain,
+        batch_forecast,
+        jobs,
+        monitor,
+        compact,
+        backup,
+        prune,
+    )
 }
 
 

@@ -86,9 +86,21 @@ def monitor(workspace: Workspace, name: str) -> Monitored:
 
 
 def every(workspace: Workspace) -> list[Monitored]:
-    """Each dataset that is served."""
-    known = catalogue.datasets(workspace.engine)
-    return [monitor(workspace, one.name) for one in known if models.served(workspace.engine, one.id)]
+    """Each dataset that is served; one that cannot be looked at keeps nobody from the others.
+
+    Raises the first error, once all were looked at.
+    """
+    found: list[Monitored] = []
+    errors: list[Exception] = []
+    for dataset in catalogue.datasets(workspace.engine):
+        if models.served(workspace.engine, dataset.id):
+            try:
+                found.append(monitor(workspace, dataset.name))
+            except Exception as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]
+    return found
 
 
 def row(dataset: Dataset, found: Finding) -> Drift:

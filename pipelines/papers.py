@@ -71,6 +71,11 @@ def contenders(record: Record) -> list[Record]:
 
 
 def monitor(record: Record) -> str:
+    """What was found about one dataset, or about each of several."""
+    return "\n".join(drift(one) for one in record.get("datasets", [record]))
+
+
+def drift(record: Record) -> str:
     """What the detectors say, the ones that speak first, and what was asked for."""
     verdict = f"a training would help ({record['cause']})" if record["cause"] else "no cause for a training"
     title = f"# Drift of {record['dataset']}, version {record['version']}\n\n"

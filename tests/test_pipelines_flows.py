@@ -11,8 +11,6 @@ from data import runs, schedules
 from data.errors import GateRefused, InvalidInput
 from pipelines.workspace import open_workspace
 
-COMING = {"monitor"}
-
 SCRIPT = """
 import json, sys
 from pipelines import orchestration
@@ -89,7 +87,7 @@ def test_every_flow_that_can_be_scheduled_exists(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     from pipelines import flows
 
-    assert set(flows.FLOWS) == {*schedules.OF_DATASETS, *schedules.HOUSEKEEPING} - COMING
+    assert set(flows.FLOWS) == {*schedules.OF_DATASETS, *schedules.HOUSEKEEPING}
 
 
 def test_a_refusal_of_the_gate_is_the_result_of_its_flow(monkeypatch, tmp_path) -> None:

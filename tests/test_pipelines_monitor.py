@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data import drift, jobs, live, models, scores, tables
+from data import catalogue, drift, jobs, live, models, scores, tables
+from data.calendars import Grid
+from data.errors import Unavailable
 from data.jobs import HOUR
 from data.live import Observation
 from data.scores import Tally
@@ -134,6 +136,22 @@ def test_what_was_found_is_on_disk_in_the_store_and_on_the_command_line(workspac
     assert cli.run(["monitor", "noise"]) == 0
     assert "page_hinkley" in capsys.readouterr().out
     assert cli.run(["monitor", "nothing"]) == 2
+
+
+def test_a_dataset_that_cannot_be_looked_at_keeps_nobody_from_the_others(workspace, monkeypatch):
+    def fails(*_):
+        raise Unavailable("the history is gone")
+
+    other = catalogue.put_dataset(workspace.engine, "other", grid=Grid("1"), season=1, horizon=4, target="y")
+    artifact = models.artifact(workspace.engine, 1, 1)
+    digest = models.models(workspace.engine, 1)[0].digest
+    models.add_model(workspace.engine, other.id, "naive", digest, {}, artifact)
+    models.decide(workspace.engine, other.id, 1, "promoted", {})
+    looked = []
+    monkeypatch.setattr(monitor, "monitor", lambda _, name: looked.append(name) or (fails() if name == "noise" else 1))
+    with pytest.raises(Unavailable, match="the history is gone"):
+        monitor.every(workspace)
+    assert looked == ["noise", "other"]
 
 
 def test_metrics_tell_what_the_monitor_found(workspace):
