@@ -41,6 +41,7 @@ from pipelines.workspace import Workspace
 
 Record = dict[str, Any]
 TIMEOUT_S = load_settings().flow_timeout_s  # whatever hangs is ended then, and recorded as failed
+REPORTS = {"backtest": "backtest-report", "monitor": "drift-report"}  # what their pages are called in Prefect
 SHOWN_EVERY_S = 10.0  # between two looks at the progress in Prefect
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ def jobs() -> Record:
 @flow(name="monitor", timeout_seconds=TIMEOUT_S)
 def monitor() -> Record:
     """Look at every served dataset for drift, missed intervals and stuck sensors; ask for trainings that would help."""
-    return run("monitor", None, lambda workspace: listed(monitoring.every(workspace)))
+    return run("monitor", None, lambda workspace: listed("datasets", monitoring.every(workspace)))
 
 
 @flow(name="compact", timeout_seconds=TIMEOUT_S)
@@ -150,23 +151,8 @@ def prune() -> Record:
         return run("prune", None, lambda workspace: listed("done", pruning.prune(workspace, False, moved)))
 
 
-FLOWS = {
-    entry.name: entry
-    for entry in (
-        canary,
-        ingest,
-        train,
-        backtest,
-        promote,
-        retrain,
-        batch_forecast,
-        jobs,
-        monitor,
-        compact,
-        backup,
-        prune,
-    )
-}
+HOUSE = (canary, jobs, monitor, compact, backup, prune)
+FLOWS = {entry.name: entry for entry in (ingest, train, backtest, promote, retrain, batch_forecast, *HOUSE)}
 
 
 def decide(workspace: Workspace, dataset: str, version: int | None, moved: Report) -> Record:
@@ -236,22 +222,26 @@ def show(name: str, record: Record) -> None:
         told = record.get("sentence") or record["reason"]
         tried(artifacts.create_table_artifact, table=papers.contenders(record), key="gate-decision", description=told)
     elif page := papers.page_of(name, record):
-        tried(artifacts.create_markdown_artifact, markdown=page, key=f"{name}-report")
+        tried(artifacts.create_markdown_artifact, markdown=page, key=REPORTS[name])
 
 
 @contextmanager
 def moving(label: str) -> Iterator[Report]:
-    """The bar on a terminal, and every few seconds the same in Prefect."""
-    bar = tried(artifacts.create_progress_artifact, progress=0.0, description=label)
+    """The bar on a terminal and, when it takes long, every few seconds the same in Prefect."""
+    bar: Any = None
     shown = time.monotonic()
     with progress(label) as moved:
 
         def both(done: float, total: float, words: str) -> None:
-            nonlocal shown
+            nonlocal bar, shown
             moved(done, total, words)
-            if bar and total and time.monotonic() - shown > SHOWN_EVERY_S:
-                shown = time.monotonic()
-                tried(artifacts.update_progress_artifact, bar, progress=min(100.0, 100.0 * done / total))
+            if not total or time.monotonic() - shown < SHOWN_EVERY_S:
+                return
+            share, shown = min(100.0, 100.0 * done / total), time.monotonic()
+            if bar is None:
+                bar = tried(artifacts.create_progress_artifact, progress=share, description=label)
+            else:
+                tried(artifacts.update_progress_artifact, bar, progress=share)
 
         yield both
 

@@ -25,7 +25,7 @@ def keep(folder: Path, flow: str, dataset: str | None, run_id: int, record: Reco
     The work is done by now: a disk that cannot take the page is no reason to call it failed.
     """
     page = page_of(flow, record)
-    if page is None:
+    if not page:
         return {}
     path = folder / flow / f"{run_id}{f'-{dataset}' if dataset else ''}.md"
     try:
