@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks._memory import peak_kb
+from benchmarks._peak import peak_kb
 
 SERIES = 1_000
 STEP = "5m"

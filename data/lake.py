@@ -96,7 +96,7 @@ class Lake:
             deltalog.sync(path, version)
             return version, fresh.rows
 
-    def window(self, dataset_id: int, span: tuple[int, int], folder: Path) -> Spill:
+    def window(self, dataset_id: int, span: tuple[int, int], folder: Path | None) -> Spill:
         """Every row ever learnt within `span` of `ds`, set aside in `folder`, with `available_at`."""
         with self._boundary(dataset_id):
             table = self._table(dataset_id)

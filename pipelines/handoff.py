@@ -25,6 +25,7 @@ from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
 from data.tables import now
 from pipelines.console import Report
 from pipelines.history import KEY, logged_rows
+from pipelines.quarantine import judge_live
 from pipelines.workspace import Workspace
 
 SETTLED_US = 3600 * 1_000_000  # a service takes over what was decided within that time
@@ -84,6 +85,7 @@ def going(engine: Engine, dataset_id: int, upto: int) -> int:
 
 def sweep(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, moved: Report) -> int:
     """Move everything up to row `upto`, batch by batch, beginning with one that was left unfinished. Returns rows."""
+    judge_live(workspace, dataset)  # before it leaves the log
     names = pl.DataFrame(
         catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
     )

@@ -12,6 +12,7 @@ from data.catalogue import Dataset
 from data.errors import Conflict
 from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
 from forecasting.panel import Panel
+from pipelines.quarantine import judge_live, without_held
 from pipelines.workspace import Workspace
 
 PARTS = ("train", "val", "test")
@@ -43,19 +44,20 @@ class History:
 
 
 def read_history(workspace: Workspace, name: str) -> History:
-    """Everything stored about a dataset.
+    """Everything stored about a dataset; a value in quarantine is missing.
 
     Raises:
         NotFound: there is no such dataset.
         Conflict: it holds no value.
     """
     dataset = catalogue.dataset(workspace.engine, name)
+    judge_live(workspace, dataset)
     log = live.log(workspace.engine, dataset.id)  # before the lake: what moves there meanwhile is met twice, not missed
     ids = pl.DataFrame(
         catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
     )
     lake = workspace.lake.read(dataset.id, learnt=True)
-    rows = newest(stored_rows(lake, ids), logged_rows(log))
+    rows = without_held(workspace, dataset, newest(stored_rows(lake, ids), logged_rows(log)), KEY)
     if rows.is_empty():
         raise Conflict(f"Dataset {name} holds no values yet; run `rollcast ingest` first.")
     panel, series = to_panel(dataset, rows, ids)

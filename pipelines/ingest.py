@@ -6,14 +6,14 @@ time, and added to the lake in one commit, after the last of them has been found
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from data import catalogue, commits, models, watermarks
+from data import catalogue, commits, models, quarantine, watermarks
 from data.catalogue import Dataset
 from data.connectors.pieces import Piece, Source
 from data.errors import Conflict, InvalidInput, UnknownDataset
@@ -26,6 +26,7 @@ from data.sources import SourceOptions, open_source
 from pipelines import registered, shadow
 from pipelines.contexts import pack_contexts
 from pipelines.history import read_history
+from pipelines.quarantine import Gate, gate
 from pipelines.workspace import Workspace
 
 LONGEST = 100_000  # steps of a season or horizon
@@ -44,6 +45,7 @@ class Ingested:
     reanchored: int | None = None  # the promotion event that makes the served model start anew from these rows
     pieces: int = 1  # files, objects, addresses or queries of the source
     unchanged: int = 0  # of them, those that had nothing new
+    quarantined: dict[str, int] = field(default_factory=dict)  # values kept out of training, by the rule they broke
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,11 +80,12 @@ def ingest(workspace: Workspace, source: str, name: str, options: SourceOptions)
         taken = take(workspace, known, opened, intake, scratch)
         if not taken.tables:
             return nothing_new(workspace, known, opened, options, taken)
-        conformed = conform_all(intake, opened.name, scratch / "long", known.grid if known else None)
+        quality = gate(workspace, known, (intake.low, intake.high), scratch / "around")
+        conformed = conform_all(intake, opened.name, scratch / "long", known.grid if known else None, quality.sift)
         if known:
             check_reach(workspace, known, conformed)
         dataset = describe(workspace, known, name, conformed)
-        return store(workspace, dataset, opened, conformed, taken, scratch)
+        return store(workspace, dataset, opened, conformed, taken, quality, scratch)
 
 
 def take(workspace: Workspace, known: Dataset | None, opened: Source, intake: Intake, scratch: Path) -> Taken:
@@ -217,11 +220,18 @@ def put(workspace: Workspace, known: Dataset, season: int, horizon: int) -> Data
 
 
 def store(
-    workspace: Workspace, dataset: Dataset, opened: Source, conformed: Conformed, taken: Taken, scratch: Path
+    workspace: Workspace,
+    dataset: Dataset,
+    opened: Source,
+    conformed: Conformed,
+    taken: Taken,
+    quality: Gate,
+    scratch: Path,
 ) -> Ingested:
-    """Series, lake, note that it is done, watermarks: after a crash in between, ingesting again adds the rest."""
-    report = conformed.report.to_dict()
-    catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
+    """Series, quarantine, lake, a note that it is done, watermarks: killed in between, ingest again adds the rest."""
+    report = conformed.report.to_dict() | {"quarantined": len(quality.breaches)}
+    numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
+    quarantine.put(workspace.engine, dataset.id, quality.breaches, numbers, opened.name)
     snapshot, added = workspace.lake.extend(dataset.id, conformed.parts, conformed.span, scratch)
     commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
     for sha256, name in taken.tables.items():
@@ -229,7 +239,16 @@ def store(
     watermarks.move(workspace.engine, dataset.id, taken.marks)
     event = reanchor(workspace, dataset, snapshot) if added else None
     return Ingested(
-        dataset.name, opened.name, added, False, snapshot, report, event, len(opened.pieces), taken.unchanged
+        dataset.name,
+        opened.name,
+        added,
+        False,
+        snapshot,
+        report,
+        event,
+        len(opened.pieces),
+        taken.unchanged,
+        quality.counts,
     )
 
 

@@ -23,7 +23,9 @@ schedule = typer.Typer(name="schedule", help="What runs when for a dataset: set,
 
 def attach(app: typer.Typer) -> None:
     """Add the noun commands to the program."""
-    for noun in (model, series, keys, config, pipelines, schedule):
+    from pipelines.quality import quality, quarantine
+
+    for noun in (model, series, keys, config, pipelines, schedule, quality, quarantine):
         app.add_typer(noun)
 
 

@@ -40,6 +40,9 @@ def ingested(result: Ingested, json: bool) -> None:
         say(f"this source was ingested before: nothing was added to {result.dataset}")
     else:
         say(f"{result.added} rows added to {result.dataset}, snapshot {result.snapshot}")
+    if result.quarantined:
+        broken = ", ".join(f"{rule} {count}" for rule, count in result.quarantined.items())
+        say(f"values in quarantine: {broken}; `rollcast quarantine list {result.dataset}` shows them")
     if result.reanchored is not None:
         say(f"the served model starts anew from them (promotion event {result.reanchored})")
 
@@ -182,6 +185,9 @@ def status(result: Status, json: bool) -> None:
     rows = [[*(getattr(one, column) for column in STATUS), champion(one)] for one in result.datasets]
     if rows:
         print_table([*STATUS, "champion"], rows)
+        for one in result.datasets:
+            if one.quarantined:
+                say(f"{one.name}: {one.quarantined} in quarantine; see `rollcast quarantine list {one.name}`")
     else:
         say("no dataset yet; `rollcast ingest FILE --dataset NAME` makes one")
     if result.flows:

@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from data import catalogue, live, models
+from data import catalogue, live, models, quarantine
 from data.calendars import format_ds
 from data.catalogue import Dataset
 from data.schema import SERIES, TIME
 from pipelines import scheduling
+from pipelines.quarantine import judge_live
 from pipelines.workspace import Workspace
 
 
@@ -30,6 +31,7 @@ class DatasetStatus:
     champion: str | None
     version: int | None
     age_s: float | None
+    quarantined: int = 0  # values that broke a rule and wait for somebody to look
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Status:
 
 
 def status(workspace: Workspace) -> Status:
-    """Read the catalogue, the lake and the promotion log; nothing is changed."""
+    """Read the catalogue, the lake and the promotion log; what came live since the last look is judged by the rules."""
     found = tuple(describe(workspace, dataset) for dataset in catalogue.datasets(workspace.engine))
     flows = tuple(row for row in scheduling.listed(workspace) if row["last_success"] or row["dataset"])
     return Status(str(workspace.settings.home), workspace.engine.url.render_as_string(hide_password=True), found, flows)
@@ -54,6 +56,7 @@ def status(workspace: Workspace) -> Status:
 
 def describe(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
     """One dataset's figures."""
+    judge_live(workspace, dataset)
     lake = workspace.lake.read(dataset.id)
     rows = models.models(workspace.engine, dataset.id)
     served = models.served(workspace.engine, dataset.id)
@@ -67,6 +70,7 @@ def describe(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
         kinds[served.version] if served else None,
         served.version if served else None,
         age_s(served.decided_at) if served else None,
+        quarantine.counts(workspace.engine).get(dataset.name, 0),
     )  # fmt: skip
 
 
