@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from data import catalogue, jobs, leases, models
+from data import catalogue, jobs, leases, models, runs
 from data.catalogue import Dataset
 from data.errors import Conflict, GateRefused, UnknownDataset
 from data.jobs import Cause, Job, State
@@ -90,7 +90,9 @@ def carry_out(workspace: Workspace, job: Job, moved: Report, train: Train) -> Do
     state: State = "failed"
     try:
         moved(0, 2, f"training {dataset.name}")
-        version = train(workspace, dataset.name, kind_of(workspace, dataset), workspace.settings.retrain_minutes)
+        with runs.recorded(workspace.engine, "train", dataset.name) as run:  # whose age of last success is watched
+            version = train(workspace, dataset.name, kind_of(workspace, dataset), workspace.settings.retrain_minutes)
+            run.detail |= {"job": job.id, "version": version}
         moved(1, 2, "deciding")
         detail, state = decide(workspace, dataset, version), "succeeded"
     except GateRefused as refusal:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from data import jobs, models, tables
+from data import jobs, models, runs, tables
 from data.errors import Busy, Unavailable
 from data.settings import load_settings
 from pipelines import apart, cli, retrain
@@ -82,7 +82,8 @@ retrain.work(open_workspace(), lambda *_: None)
 def a_minute_later(workspace) -> None:
     """Without a sign of life for so long the worker is dead."""
     with workspace.engine.begin() as connection:
-        connection.execute(update(tables.leases).values(renewed_at=tables.leases.c.renewed_at - 60_000_000))
+        for sign in (tables.leases.c.renewed_at, tables.runs.c.heartbeat_at):
+            connection.execute(update(sign.table).values({sign.name: sign - 61_000_000}))
 
 
 def children(process: int) -> list[int]:
@@ -108,6 +109,10 @@ def test_fault_31_after_a_retraining_is_killed_the_model_serves_on_and_the_next_
     (done,) = retrain.work(workspace, still, trains(1.1, 0.2)).done
     assert (done.state, done.version) == ("succeeded", 2)
     assert jobs.job(workspace.engine, done.job).attempts == 2
+    assert [(run.flow, run.outcome) for run in runs.runs(workspace.engine)] == [
+        ("train", "succeeded"),
+        ("train", "lapsed"),
+    ]
 
 
 def test_fault_31_a_training_that_hangs_or_runs_out_of_memory_fails_and_its_worker_goes_on(workspace, monkeypatch):

@@ -1,10 +1,12 @@
 """The monitor on real stores: what it finds is written down, and it asks for a training within its allowance."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
 from data import catalogue, drift, jobs, live, models, scores, tables
 from data.calendars import Grid
@@ -167,3 +169,11 @@ def test_metrics_tell_what_the_monitor_found(workspace):
             'rollcast_drift_detected{detector="ks",feature_group="level",model="noise"} 1.0'
             in client.get("/metrics").text
         )
+
+
+def test_every_alert_on_models_names_a_metric_that_there_is(root):
+    groups = yaml.safe_load((root / "ops/prometheus/models.yml").read_text())["groups"]
+    for rule in (rule for group in groups for rule in group["rules"]):
+        (metric,) = re.findall(r"rollcast_\w+", rule["expr"])
+        assert f'"{metric}"' in (root / "service" / "metrics.py").read_text()
+        assert rule["annotations"]["summary"]
