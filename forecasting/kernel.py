@@ -180,7 +180,8 @@ class Kernel:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What the network sees of one step.
 
-        window (B, W) float64 data units; observed (B,) is the last value real; gap (B,) steps since one was.
+        window (B, W) float64 data units; observed (B,) is the last value real; gap (B,) steps since one was, of
+        which the window's length is seen at most.
         Returns features (B, F) float32 and the float64 level and scale (B, 1) that take forecasts back.
         """
         distance, level, scale = centred(window, self.config.level_steps)
@@ -190,7 +191,7 @@ class Kernel:
         x[:, :width] = distance
         x[:, width] = relative_scale(level, scale)[:, 0]
         x[:, width + 1] = observed
-        x[:, width + 2] = np.log1p(gap)
+        x[:, width + 2] = np.log1p(np.minimum(gap, width))
         for column, lag in enumerate(self.config.lags, width + 3):
             x[:, column] = repetition(window, lag, scale)
         return x, level, scale

@@ -147,7 +147,8 @@ class Roller:
 
         rows, steps, values (k,): value (NaN = missing) of grid step for a row; any number per row, each row's steps
         ascending and after its origin. Steps between are rolled as missing; after a silence longer than the window
-        the row starts anew from the value that ends it.
+        the row starts anew from the value that ends it. A missing value ends none: until a real one comes the row
+        holds its last, and of the steps left out no more are rolled than change anything.
         ledger: takes down what the values settle, a row for each of `state`; told (k,): the values as they first came,
         on which forecasts are scored, where later revisions have replaced them in `values`; NaN is not scored.
         """
@@ -195,8 +196,11 @@ class Roller:
 
     def _anchor(self, state: RollingState, due: np.ndarray, value: np.ndarray) -> None:
         """Rows with no value yet, or silent for longer than the window, start anew just before `due`."""
-        silent = (state.observed == 0) | (due - state.origin - 1 > self.config.window)
-        rows = np.flatnonzero(silent)
+        window, began = self.config.window, state.observed > 0
+        left_out = due - state.origin - 1
+        nothing = began & np.isnan(value) & (left_out > window)
+        state.origin[nothing] = due[nothing] - 1 - window
+        rows = np.flatnonzero(~began | (~np.isnan(value) & (state.gap + left_out > window)))
         if not rows.size:
             return
         fresh = self.empty(len(rows))
@@ -218,7 +222,7 @@ class Roller:
         ring[:, :-1] = ring[:, 1:]
         ring[:, -1] = held
         first = state.observed == 0  # the step that ends a silence is told how long nothing came
-        state.gap[:] = np.where(seen & ~first, 0, np.minimum(state.gap + 1, self.config.window))
+        state.gap[:] = np.where(seen & ~first, 0, np.minimum(state.gap + 1, self.config.window + 1))
         features, _, _ = self._core.features(ring, seen, state.gap)
         gates = self._core.roll(features, state.hidden, state.carry)
         state.gap[seen] = 0

@@ -133,6 +133,15 @@ def test_fault_26_a_gap_longer_than_the_window_is_said(world):
         assert body["answered_by"] == BUNDLE.config.fallback
 
 
+def test_fault_26_a_missing_value_after_a_long_gap_leaves_the_series_answering(world):
+    with world.serving() as client:
+        client.post("/v1/observations", json=rows("a", [None], first=500))
+        body = client.get("/v1/series/a/forecast").json()
+        assert (body["origin"], body["reanchored"]) == (stamp(500), 0) and "imputed" in body["flags"]
+        client.post("/v1/observations", json=rows("a", [1.0], first=501))
+        assert client.get("/v1/series/a/forecast").json()["reanchored"] == 1
+
+
 def test_fault_26_a_series_without_any_value_has_a_reason(world):
     with world.serving() as client:
         answer = client.get("/v1/series/new/forecast")

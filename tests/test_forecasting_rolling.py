@@ -72,6 +72,29 @@ def test_a_silence_longer_than_the_window_starts_the_series_anew_and_counts_it()
     assert np.array_equal(roller.fallback(state, np.zeros(1, int))[0, :, 5], np.full(roller.config.horizon, 7.0))
 
 
+def test_a_missing_value_ends_no_silence_and_the_first_real_one_starts_the_series_anew() -> None:
+    roller, state = roller_of("lstm", wave(1))
+    one, last, late = np.zeros(1, int), state.ring[0, -1], 100 + 10 * roller.config.window
+    roller.fold(state, one, np.array([late]), np.array([np.nan]))
+    assert (state.reanchored[0], state.origin[0]) == (0, late) and state.observed[0] > 0
+    assert state.ring[0].tolist() == [last] * roller.config.window
+    assert np.isfinite(roller.forecast(state, one)).all() and not roller.warming(state, one)[0]
+    roller.fold(state, one, np.array([late + 1]), np.array([7.0]))
+    assert (state.reanchored[0], state.observed[0], state.ring[0, -1]) == (1, 1, 7.0)
+
+
+def test_a_silence_is_as_long_whether_it_is_told_or_left_out() -> None:
+    roller, told = roller_of("lstm", wave(1))
+    left_out, until = told.take(np.arange(1)), 100 + roller.config.window + 1
+    steps = np.arange(100, until + 1)
+    values = np.where(steps < until, np.nan, 7.0)
+    roller.fold(told, np.zeros(len(steps), int), steps, values)
+    roller.fold(left_out, np.zeros(1, int), np.array([until]), np.array([7.0]))
+    same = [name for name in told.arrays if name != "imputed"]  # who was told counts them
+    assert all(np.array_equal(told.arrays[name], left_out.arrays[name]) for name in same)
+    assert told.reanchored[0] == 1
+
+
 def test_a_series_without_context_begins_with_its_first_value() -> None:
     roller, _ = roller_of("gru", wave(1))
     state = roller.empty(1)
