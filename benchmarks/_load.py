@@ -110,6 +110,8 @@ def run(port: int, following: Callable[[], bytes | None], connections: int, seco
         if (request := following()) is not None:
             one.send(request)
             under_way += 1
+        else:
+            poll.unregister(one.socket.fileno())
     while under_way:
         for number, _ in poll.poll(30):
             one = held[number]
@@ -121,6 +123,7 @@ def run(port: int, following: Callable[[], bytes | None], connections: int, seco
             request = following() if now - began < seconds else None
             if request is None:
                 under_way -= 1
+                poll.unregister(number)  # while others are waited for, the server may close what is idle
             else:
                 one.send(request)
     took = time.perf_counter() - began

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks._store import Store
-from pipelines.serving import PROTOCOL, free_port
+from pipelines.serving import APP, PROTOCOL, free_port, server_command
 
 PATIENCE = 180  # seconds that a start may take on a busy machine
 
@@ -39,7 +38,7 @@ class Server:
 @contextmanager
 def service(store: Store, **settings: str) -> Iterator[Server]:
     environment = {"ROLLCAST_HOME": str(store.settings.home), **settings}
-    with _running("service.app:create_app", ("--factory", "--http", PROTOCOL), environment) as server:
+    with _running(APP, ("--factory", "--http", PROTOCOL), environment) as server:
         yield server
 
 
@@ -53,8 +52,7 @@ def bare(answers: Path) -> Iterator[Server]:
 @contextmanager
 def _running(app: str, options: tuple[str, ...], environment: Mapping[str, str]) -> Iterator[Server]:
     port, began = free_port(), time.perf_counter()
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *options]
-    command += ["--ws", "none", "--no-access-log", "--no-proxy-headers", "--no-server-header", "--log-level", "warning"]
+    command = server_command(app, "127.0.0.1", port, *options)
     process = subprocess.Popen(command, env={**os.environ, **environment, "ROLLCAST_PORT": str(port)})
     try:
         _wait(process, f"http://127.0.0.1:{port}/health/ready")

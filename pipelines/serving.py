@@ -73,26 +73,7 @@ def start_service(settings: Settings, host: str, port: int) -> subprocess.Popen[
     """The service in a process of its own, ready when this returns. Raises Unavailable when it does not come up."""
     check_free(host, port)
     environment = {**os.environ, "ROLLCAST_HOME": str(settings.home), "ROLLCAST_DATABASE_URL": settings.database_url}
-    command = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        APP,
-        "--factory",
-        "--host",
-        host,
-        "--port",
-        str(port),
-        "--log-level",
-        "warning",
-        "--http",
-        PROTOCOL,
-        "--ws",
-        "none",
-        "--no-proxy-headers",
-        "--no-server-header",
-        "--no-access-log",
-    ]
+    command = server_command(APP, host, port, "--factory", "--http", PROTOCOL)
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
     try:
         wait_until_ready(process, f"http://{host}:{port}/health/ready")
@@ -100,6 +81,12 @@ def start_service(settings: Settings, host: str, port: int) -> subprocess.Popen[
         stop_service(process)
         raise
     return process
+
+
+def server_command(app: str, host: str, port: int, *options: str) -> list[str]:
+    """uvicorn in a process of its own: HTTP alone, and nothing said but warnings."""
+    flags = ("--ws", "none", "--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level", "warning")
+    return [sys.executable, "-m", "uvicorn", app, "--host", host, "--port", str(port), *options, *flags]
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:

@@ -3,7 +3,10 @@
 import importlib
 import json
 import re
+import socket
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import _loop, _race, _spread, competition, etth1, training, trials
+from benchmarks import _load, _loop, _race, _spread, competition, etth1, training, trials
 from benchmarks._columns import melted
 from benchmarks._published import PEERS, TASKS, peers
 from benchmarks._run import command
@@ -230,3 +233,28 @@ def test_a_column_that_is_no_time_is_not_taken_for_one(tmp_path) -> None:
     pl.DataFrame({"when": [1], "y": [1], "split": ["test"]}).write_csv(tmp_path / "a.csv")
     with pytest.raises(InvalidInput, match="no column is named as a time"):
         melted(tmp_path / "a.csv", ("y",), tmp_path / "out.parquet")
+
+
+def test_load_waits_for_slow_answers_though_idle_connections_are_closed_meanwhile():
+    """As a server does that keeps connections for less long than a starved machine takes for an answer."""
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        quick, slow = listening.accept()[0], listening.accept()[0]
+        with quick, slow:
+            quick.recv(1000)
+            quick.sendall(answer)
+            time.sleep(0.1)
+            quick.shutdown(socket.SHUT_RDWR)
+            time.sleep(0.1)
+            slow.recv(1000)
+            slow.sendall(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    requests = iter([_load.get("/"), _load.get("/")])
+    taken = _load.run(listening.getsockname()[1], lambda: next(requests, None), connections=2, seconds=0)
+    thread.join()
+    listening.close()
+    assert len(taken.latencies) == 2 and taken.failures == 0

@@ -4,14 +4,20 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
+from functools import partial
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from uvicorn import Config
+from uvicorn.server import ServerState
 
 from service.app import create_app
+from service.guard import BODY_SECONDS
+from service.protocol import Patient
 from tests.guard_kit import Running, answer, post, running, status
-from tests.service_kit import LOCAL, World, baseline, panel_of, stamp
+from tests.service_kit import LOCAL, World, baseline, panel_of, stamp, until
 
 MEGABYTE = 1_000_000
 JSON = {"content-type": "application/json"}
@@ -144,6 +150,40 @@ def test_fault_38_three_hundred_slow_heads_are_closed_and_the_others_are_served_
                 connection.sendall(b"X-More: 1\r\n")
         assert [closed(connection) for connection in slow] == [True] * 300
     assert httpx.get(f"{server.url}/health/live").status_code == 200
+
+
+def test_fault_38_a_process_that_was_starved_cuts_no_head_short(monkeypatch):
+    """Ten ticks of patience; for longer than all of them nothing runs here, and the client is not to blame."""
+    monkeypatch.setattr("service.protocol.TICK", 0.05)
+    monkeypatch.setattr("service.protocol.HEAD_SECONDS", 0.5)
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def ask() -> bytes:
+        made = partial(Patient, Config(app, log_level="error"), ServerState(), {BODY_SECONDS: 1.0})
+        async with await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0) as server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+            await asyncio.sleep(0.02)
+            time.sleep(1.0)
+            await asyncio.sleep(0.02)
+            writer.write(b"Connection: close\r\n\r\n")
+            return await reader.read()
+
+    assert asyncio.run(ask()).startswith(b"HTTP/1.1 204 ")
+
+
+def test_beyond_the_limit_of_connections_a_problem_says_when_to_come_back(world, tmp_path):
+    with running(world, tmp_path / "log", max_connections="4") as server, contextlib.ExitStack() as opened:
+        for _ in range(3):
+            opened.enter_context(server.connect())
+        received = server.send(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert (status(received), code(received)) == (503, "too_many_connections")
+        assert b"application/problem+json" in received and b"retry-after: 1\r\n" in received.lower()
+        opened.close()
+        until(lambda: httpx.get(f"{server.url}/health/live").status_code == 200)
 
 
 def closed(connection: socket.socket) -> bool:
