@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from data import catalogue, live, tables
+from data.live import Observation
 from data.settings import load_settings
 from data.sources import SourceOptions
 from forecasting import training
@@ -27,11 +29,11 @@ def wave(series: int, step: int) -> float:
     return round(50 + 10 * math.sin(2 * math.pi * step / SEASON) + random.Random(1000 * series + step).gauss(0, 1), 3)
 
 
-def write(path: Path, future: list[list[float]]) -> str:
+def write(path: Path, future: list[list[float]], higher: float = 0.0) -> str:
     """Four series on integer steps: train, val, then `future` as the test part, by series."""
     rows = ["unique_id,t,y,split"]
     for series, ahead in enumerate(future):
-        known = [wave(series, step) for step in range(STEPS)]
+        known = [wave(series, step) + higher for step in range(STEPS)]
         parts = ["train"] * (STEPS - HORIZON) + ["val"] * HORIZON + ["test"] * HORIZON
         for step, (value, part) in enumerate(zip([*known, *ahead], parts, strict=True), start=1):
             rows.append(f"s{series},{step},{value},{part}")
@@ -68,6 +70,26 @@ def test_shuffling_the_future_changes_nothing_that_was_trained_or_chosen(workspa
         made = train(workspace, TrainRequest(name, model, steps=12, seed=3), lambda *_: None)
         seen.add((made.digest, made.chosen_steps, json.dumps(made.validation, sort_keys=True)))
     assert len(seen) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_lanes")
+def test_fault_30_what_comes_in_during_a_training_is_not_in_it_but_in_the_next(workspace, tmp_path):
+    ingest(workspace, write(tmp_path / "waves.csv", REAL), "waves", OPTIONS)
+    request, came = TrainRequest("waves", "mlp", steps=12, seed=3), []
+    known = {unique_id: number for number, unique_id in catalogue.series(workspace.engine, 1)}
+
+    def meanwhile(*_: object) -> None:
+        if not came:  # corrections of the whole history, in the lake and in the live log
+            came.append(ingest(workspace, write(tmp_path / "more.csv", REAL, 2.0), "waves", OPTIONS).added)
+            live.append(workspace.engine, [Observation(1, known["s0"], 5, 99.0, tables.now())])
+
+    before = train(workspace, request, lambda *_: None)
+    during = train(workspace, request, meanwhile)
+    after = train(workspace, request, lambda *_: None)
+    assert came and came[0] > 400
+    assert (during.digest, during.snapshot) == (before.digest, before.snapshot)
+    assert after.digest != before.digest and after.snapshot != before.snapshot
 
 
 def test_the_same_steps_seed_and_data_give_the_same_digest_in_another_process(workspace, home, tmp_path):

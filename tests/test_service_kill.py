@@ -117,7 +117,7 @@ def kill_in_a_loop(world: World, rounds: int, seed: int) -> int:
     process = start(world, port)
     try:
         for ledger in ledgers:
-            check_forecast(world, ledger, httpx.get(f"{url}/v1/series/{ledger.unique_id}/forecast").json())
+            check_forecast(world, ledger, mended(f"{url}/v1/series/{ledger.unique_id}/forecast"))
             check_scores(world, ledger, httpx.get(f"{url}/v1/series/{ledger.unique_id}/scores").json())
     finally:
         process.terminate()
@@ -137,6 +137,13 @@ def check_log(world: World, ledgers: list[Ledger]) -> None:
         lost = ledger.acknowledged.keys() - current.keys()
         assert not lost, f"{ledger.unique_id}: {sorted(lost)} were acknowledged and are gone"
         assert all(value in ledger.tried[step] for step, value in current.items())
+
+
+def mended(url: str) -> dict[str, Any]:
+    """The forecast, once what was corrected too far back to be folded at once has been folded in the background."""
+    until(lambda: "stale" not in httpx.get(url).json()["flags"], seconds=120)
+    body: dict[str, Any] = httpx.get(url).json()
+    return body
 
 
 def check_forecast(world: World, ledger: Ledger, body: dict[str, Any]) -> None:
