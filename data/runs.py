@@ -61,7 +61,7 @@ def recorded(engine: Engine, flow: str, dataset: str | None = None, slot: int | 
             yield recording
         except BaseException as error:  # Polars reports damage with a class that is no Exception
             with _forgiven():
-                _end(engine, recording.id, "failed", recording.detail | {"error": sentence(error)})
+                _end(engine, recording.id, "failed", {"error": sentence(error), **recording.detail})
             raise
         _end(engine, recording.id, "succeeded", recording.detail)
 

@@ -39,8 +39,12 @@ class Schedule:
 
     def overdue(self, last_success: int | None, at: int) -> bool:
         """Has it not succeeded for too long? Nobody expects house-keeping where it never ran."""
+        return self.missed(last_success, at) is not None
+
+    def missed(self, last_success: int | None, at: int) -> int | None:
+        """The slot that no success has answered for too long, if there is one."""
         since = max(self.set_at, last_success or 0)
-        return since > 0 and self.timetable.overdue(since, at)
+        return self.timetable.after(since) if since > 0 and self.timetable.overdue(since, at) else None
 
 
 def put(engine: Engine, schedule: Schedule) -> Schedule:

@@ -28,8 +28,9 @@ from data.errors import Unavailable
 from data.runs import sentence
 from data.schedules import HOUSEKEEPING, Schedule
 from data.timetable import Timetable
+from pipelines import overdue
 from pipelines.console import say
-from pipelines.flows import FLOWS
+from pipelines.flows import FLOWS, SCHEDULED
 from pipelines.workspace import open_workspace
 
 LOOK_EVERY_S = 5.0  # between looks for changed schedules
@@ -99,12 +100,14 @@ async def deploy(runner: Runner, name: str) -> UUID:
 
 
 async def follow(ids: Mapping[str, UUID]) -> None:
-    """Tell Prefect of the schedules, and again whenever they changed."""
+    """Tell Prefect of the schedules, again whenever they changed, and of what it should have run and did not."""
     workspace = open_workspace()
     told: dict[str, list[Schedule]] = {}
+    asked: set[tuple[str, int]] = set()
     while True:
         try:
             wanted = schedules.everything(workspace.engine, workspace.settings)
+            missed = overdue.missed(workspace)
         except Unavailable as error:
             say(f"schedules cannot be read: {error}")
         else:
@@ -113,6 +116,10 @@ async def follow(ids: Mapping[str, UUID]) -> None:
                 if told.get(name) != own:
                     await tell(ids[name], own)
                     told[name] = own
+            for schedule, slot in missed:
+                if schedule.flow in ids and (schedule.name, slot) not in asked:
+                    await ask(ids[schedule.flow], schedule, slot)
+                    asked.add((schedule.name, slot))
         await asyncio.sleep(LOOK_EVERY_S)
 
 
@@ -120,15 +127,26 @@ async def tell(deployment: UUID, wanted: Sequence[Schedule]) -> None:
     """Replace a deployment's schedules. (An empty list is given too: Prefect's own `serve` would keep the old ones.)"""
     rows = [
         DeploymentScheduleUpdate(
-            schedule=as_prefect(one.timetable),
-            active=True,
-            slug=one.name,
-            parameters={**one.parameters, **({"dataset": one.dataset} if one.dataset else {})},
+            schedule=as_prefect(one.timetable), active=True, slug=one.name, parameters=parameters(one)
         )
         for one in wanted
     ]
     async with get_client() as client:
         await client.update_deployment(deployment, deployment=DeploymentUpdate(schedules=rows))
+
+
+async def ask(deployment: UUID, schedule: Schedule, slot: int) -> None:
+    """Have a slot run that was missed, once: its run was killed, failed for good, or never began."""
+    say(f"{schedule.name} is overdue; asking for it once more")
+    async with get_client() as client:
+        await client.create_flow_run_from_deployment(
+            deployment, parameters=parameters(schedule), tags=[SCHEDULED], idempotency_key=f"{schedule.name} {slot}"
+        )
+
+
+def parameters(schedule: Schedule) -> dict[str, Any]:
+    """What the flow is called with."""
+    return {**schedule.parameters, **({"dataset": schedule.dataset} if schedule.dataset else {})}
 
 
 def as_prefect(timetable: Timetable) -> CronSchedule | IntervalSchedule:

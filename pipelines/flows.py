@@ -42,6 +42,7 @@ from pipelines.workspace import Workspace
 Record = dict[str, Any]
 TIMEOUT_S = load_settings().flow_timeout_s  # whatever hangs is ended then, and recorded as failed
 REPORTS = {"backtest": "backtest-report", "monitor": "drift-report"}  # what their pages are called in Prefect
+SCHEDULED = "auto-scheduled"  # Prefect's tag of runs that nobody asked for
 SHOWN_EVERY_S = 10.0  # between two looks at the progress in Prefect
 log = logging.getLogger(__name__)
 
@@ -211,7 +212,7 @@ def run(name: str, dataset: str | None, work: Callable[[Workspace], Record]) -> 
 
 def slot() -> int | None:
     """When this run was due, in microseconds since 1970 UTC; None where somebody asked for it."""
-    if "auto-scheduled" not in (runtime.flow_run.tags or []):
+    if SCHEDULED not in (runtime.flow_run.tags or []):
         return None
     return int(runtime.flow_run.scheduled_start_time.timestamp() * 1e6)
 

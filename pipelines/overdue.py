@@ -19,6 +19,12 @@ def overdue(workspace: Workspace) -> list[tuple[Schedule, int | None]]:
     return [(one, last) for one, last in with_ages if one.overdue(last, at)]
 
 
+def missed(workspace: Workspace) -> list[tuple[Schedule, int]]:
+    """Schedules that are overdue, each with the slot that nothing has answered."""
+    at = now()
+    return [(one, slot) for one, last in overdue(workspace) if (slot := one.missed(last, at)) is not None]
+
+
 def check(workspace: Workspace) -> Check:
     """A line of `rollcast doctor`: a warning, because what is served goes on while pipelines rest."""
     try:

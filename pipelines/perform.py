@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from asyncio import CancelledError
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from data import leases, runs, schedules
 from data.errors import Busy
+from data.runs import Recording
 from pipelines import papers
 from pipelines.console import say
 from pipelines.retrying import patiently
@@ -41,13 +44,24 @@ def perform(
     try:
         lease = leases.held(workspace.engine, name)
         with lease, runs.recorded(workspace.engine, flow, dataset, slot) as run:
-            record = patiently(lambda: work(workspace), tell)
+            with explained(run):
+                record = patiently(lambda: work(workspace), tell)
             run.detail |= brief(record) | papers.keep(workspace.settings.runs_path, flow, dataset, run.id, record)
     except Busy as busy:
         if slot is None or busy.name != name:
             raise
         return {SKIPPED: str(busy)}
     return record
+
+
+@contextmanager
+def explained(run: Recording) -> Iterator[None]:
+    """Prefect ends what takes too long with an error that says nothing."""
+    try:
+        yield
+    except CancelledError:
+        run.detail["error"] = "it was cancelled, or took longer than ROLLCAST_FLOW_TIMEOUT_S allows"
+        raise
 
 
 def needless(workspace: Workspace, flow: str, dataset: str | None, slot: int) -> str | None:

@@ -12,9 +12,10 @@ from data.errors import GateRefused, InvalidInput
 from pipelines.workspace import open_workspace
 
 SCRIPT = """
-import json, sys
+import json, sys, time
 from pipelines import orchestration
 orchestration.configure()
+from prefect import flow
 from data.errors import InvalidInput
 from pipelines import flows
 
@@ -30,12 +31,23 @@ except InvalidInput:
 except Exception as error:
     refused = str(error)
 again = flows.run_here("promote", ["dataset=d"])
+
+
+@flow(timeout_seconds=1)
+def hung():
+    return flows.run("train", "d", lambda workspace: time.sleep(60))
+
+
+try:
+    hung()
+except TimeoutError:
+    pass
 print(json.dumps([ingested, trained, promoted, forecast, refused, again]))
 """
 
 
 @pytest.mark.prefect
-def test_flows_run_for_real_without_a_server(tmp_path: Path, home: Path) -> None:
+def test_flows_run_for_real_without_a_server_and_fault_31_one_that_hangs_is_failed(tmp_path: Path, home: Path) -> None:
     source = tmp_path / "raw.csv"
     source.write_text("unique_id,t,y\n" + "".join(f"a,{step},{step % 5 + step % 3 / 10}\n" for step in range(1, 90)))
     command = [sys.executable, "-c", SCRIPT, str(source)]
@@ -59,8 +71,10 @@ def test_flows_run_for_real_without_a_server(tmp_path: Path, home: Path) -> None
         ("batch-forecast", "d", "succeeded"),
         ("train", "nothing", "failed"),
         ("promote", "d", "succeeded"),
+        ("train", "d", "failed"),  # it hung
     ]
-    assert "seasonal_naive" in Path(kept[3].detail["report"]).read_text()
+    assert "longer than ROLLCAST_FLOW_TIMEOUT_S" in kept[0].detail["error"]
+    assert "seasonal_naive" in Path(kept[4].detail["report"]).read_text()
 
 
 def test_an_unknown_flow_or_parameter_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """Schedules from the command line: what is taken, what is refused, and what is told of them afterwards."""
 
+import asyncio
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -8,7 +10,7 @@ from data import catalogue, runs, schedules
 from data.calendars import Grid
 from data.schedules import Schedule
 from data.tables import now
-from data.timetable import SECOND, by_interval
+from data.timetable import SECOND, by_interval, parse
 from pipelines import cli, overdue, scheduling
 from pipelines.workspace import open_workspace
 
@@ -106,6 +108,47 @@ def test_the_doctor_warns_of_what_should_have_succeeded_and_did_not(workspace, m
     check = overdue.check(workspace)
     assert check.verdict == "warning"
     assert "train/pumps (every 1h) last succeeded never; canary (every 1m) last succeeded at 2" in check.detail
+
+
+def test_a_slot_that_was_missed_is_told_until_it_is_answered(workspace, monkeypatch):
+    schedules.put(workspace.engine, Schedule("train", by_interval("1d"), "pumps"))
+    midnight = by_interval("1d").after(now())
+    assert overdue.missed(workspace) == []
+    monkeypatch.setattr(overdue, "now", lambda: midnight + 3 * HOUR)
+    assert [(one.name, slot) for one, slot in overdue.missed(workspace)] == [("train/pumps", midnight)]
+    monkeypatch.setattr(runs, "now", lambda: midnight + HOUR)
+    with runs.recorded(workspace.engine, "train", "pumps", slot=midnight):
+        pass
+    assert overdue.missed(workspace) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "begin"),
+    [
+        ("0 18 * * 1-5 America/New_York", "2026-10-28"),
+        ("30 3 * * * America/New_York", "2026-03-05"),  # clocks go forward; 02:30 would be 03:00 for us, 01:30 for them
+        ("30 1 * * * Europe/Paris", "2026-10-22"),
+        ("15,45 9-17 * * MON-FRI Asia/Tokyo", "2026-01-01"),
+        ("0 0 1 */3 * UTC", "2026-01-01"),
+        ("every 7h", "2026-03-27"),
+    ],
+)
+def test_prefect_and_we_mean_the_same_slots(text, begin, tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    from prefect.server.schemas import schedules as theirs
+
+    from pipelines.deployments import as_prefect
+
+    timetable = parse(text)
+    start = datetime.fromisoformat(begin).replace(tzinfo=UTC)
+    told = as_prefect(timetable)
+    schedule = getattr(theirs, type(told).__name__)(**told.model_dump())
+    dates = asyncio.run(schedule.get_dates(10, start=start))
+    at, ours = int(start.timestamp()) * SECOND - 1, []
+    for _ in dates:
+        at = timetable.after(at)
+        ours.append(at)
+    assert ours == [int(date.timestamp()) * SECOND for date in dates]
 
 
 def test_a_wrong_time_in_the_settings_is_told_by_the_doctor(workspace, monkeypatch):
