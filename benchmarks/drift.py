@@ -87,7 +87,7 @@ def residuals(looks: int) -> Figures:
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("--looks", type=int, default=200, help="series of each kind")
+    options.add_argument("--looks", type=int, default=100, help="series of each kind")
     chosen = options.parse_args()
     found = {name: of_kind(make, chosen.looks) for name, make in KINDS.items()}
     steady = [shares for name, shares in found.items() if name != "random walk"]

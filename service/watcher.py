@@ -200,6 +200,18 @@ class Watcher(threading.Thread):
         other = served.shadow or served.previous
         if other is None:
             return
+        try:
+            self._keep_up(engine, served, other)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            if other is not served.shadow:
+                raise
+            served.shadow = None  # whatever is wrong with it is no trouble of the champion's
+            self._no_shadow(served, other.version, error)
+
+    def _keep_up(self, engine: Engine, served: Served, other: Champion) -> None:
+        """Take in what came, and now and then write down states and scores."""
         folding.catch_up(engine, other)
         if time.monotonic() - self._written.get(other.epoch, -math.inf) <= self._snapshot_every:
             return
@@ -224,15 +236,16 @@ class Watcher(threading.Thread):
             before = self._before(engine, served, promotion)
             served.previous = before if before is not served.champion else None
 
-    @staticmethod
-    def _cast(engine: Engine, served: Served, wanted: Promotion) -> None:
+    def _cast(self, engine: Engine, served: Served, wanted: Promotion) -> None:
         """Build the challenger's states."""
         try:
             served.shadow = restoring.build(engine, served.dataset, wanted)[0]
         except StoreUnavailable:
             raise
-        except Exception:
-            log.exception("version %d of dataset %s cannot roll in shadow", wanted.version, served.name)
-            served.shadow_problem = (
-                f"Version {wanted.version} cannot roll in shadow; put another one there, or stop it."
-            )
+        except Exception as error:
+            self._no_shadow(served, wanted.version, error)
+
+    @staticmethod
+    def _no_shadow(served: Served, version: int, error: Exception) -> None:
+        log.error("version %d of dataset %s cannot roll in shadow", version, served.name, exc_info=error)
+        served.shadow_problem = f"Version {version} cannot roll in shadow; put another one there, or stop it."

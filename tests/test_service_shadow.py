@@ -172,3 +172,20 @@ def test_a_challenger_that_cannot_be_read_is_told_and_disturbs_nobody(world):
         assert client.get("/v1/series/a/forecast").json()["status"] == "ok"
         models.decide(world.engine, dataset.id, version, "shadow_stopped", {})
         until(lambda: client.get("/health/ready").json()["datasets"][0]["problem"] is None)
+
+
+def test_a_challenger_that_fails_on_its_way_is_let_go_and_the_service_stays_ready(world, monkeypatch):
+    def fails(*_):
+        raise FloatingPointError("no arithmetic can take this")
+
+    dataset = world.ingest("sensors")
+    with world.serving() as client:
+        world.shadow(dataset, LSTM, PANEL)
+        until(lambda: served(client).shadow is not None and trials.trials(world.engine, 1, 2, 1))
+        monkeypatch.setattr(shadowing, "weigh", fails)
+        until(lambda: served(client).shadow is None)
+        client.post("/v1/observations", json=rows("a", [7.0]))
+        assert median(client, "a") == [7.0] * 6
+        health = client.get("/health/ready")
+        assert health.status_code == 200
+        assert "Version 2 cannot roll in shadow" in health.json()["datasets"][0]["problem"]
