@@ -5,6 +5,7 @@ series, in the order in which the rows came. A file too large is divided again b
 divided is one series: that much, and no more, must fit in memory.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Spill:
         self._folder, self._level = folder, level
         self._held: list[pl.DataFrame] = []
         self._bytes = self._written = self.rows = 0
+        self._sizes: Counter[int] = Counter()  # rows on the disk, by bucket
 
     @property
     def divided(self) -> bool:
@@ -70,7 +72,7 @@ class Spill:
         if not files:
             return
         rows = _scan(files)
-        if rows.select(pl.len()).collect().item() <= LARGEST or _is_one_series(rows):
+        if self._sizes[bucket] <= LARGEST or _is_one_series(rows):
             yield (bucket,), rows.collect()
             return
         folder = files[0].parent / str(bucket)
@@ -93,6 +95,7 @@ class Spill:
         for (bucket,), part in divided.items():
             file = folder / f"{bucket}.{self._written:06}.parquet"
             part.write_parquet(file, compression="lz4", statistics=False)
+            self._sizes[bucket] += len(part)
 
     def _files(self, bucket: str) -> list[Path]:
         assert self._folder is not None  # noqa: S101 nothing is divided without it

@@ -25,6 +25,7 @@ class Served:
     shadow: Champion | None = None  # a challenger on the same stream, in place of the version before: the watcher's
     shadow_problem: str | None = None  # why it could not be built, in one sentence
     drift: Sequence[Drift] = ()  # what the monitor last found
+    quarantined: int = 0  # values that broke a rule and wait for somebody to look
     problem: str | None = None  # why the promoted model could not be taken over, in one sentence
 
     @property

@@ -90,6 +90,12 @@ class Metrics:
         self._drifted = Gauge(
             "rollcast_drift_detected", "1 where that is beyond what is usual.", labels, registry=registry
         )
+        self._quarantined = Gauge(
+            "rollcast_quarantined_values",
+            "Values that broke a rule of quality and wait to be released.",
+            ("dataset",),
+            registry=registry,
+        )
         self._scores = {
             measure: Gauge(f"rollcast_forecast_{name}", text, ("model", "horizon_bucket"), registry=registry)
             for measure, name, text in SCORES
@@ -140,6 +146,7 @@ class Metrics:
         for served in datasets:
             if shadow := served.shadow:
                 self._model.labels(served.name, str(shadow.version), "shadow").set(1)
+            self._quarantined.labels(served.name).set(served.quarantined)
         self._tell_drift(datasets)
         self._score(champions)
         return generate_latest(self.registry)

@@ -9,7 +9,7 @@ from functools import partial
 
 from sqlalchemy import Engine
 
-from data import catalogue, drift, live, models, tables
+from data import catalogue, drift, live, models, quarantine, tables
 from data.errors import RollcastError, StoreTooNew, StoreUnavailable
 from data.models import Promotion
 from service import folding, restoring, scoreboard, shadowing
@@ -85,7 +85,7 @@ class Watcher(threading.Thread):
         self._fresh.clear()
         self._decided = decided[-1].id if decided else self._decided
         self.ready.set()
-        self._read_drift(engine)
+        self._read_alerts(engine)
         for served in self._served.values():
             if served.champion is not None and not served.champion.standing_in:
                 self._follow(engine, served)
@@ -114,10 +114,11 @@ class Watcher(threading.Thread):
             self._publish(Directory.of({served.name: served for served in self._served.values()}))
         return new
 
-    def _read_drift(self, engine: Engine) -> None:
-        """What the monitor wrote down, for the metrics."""
-        found = drift.latest(engine)
+    def _read_alerts(self, engine: Engine) -> None:
+        """What pipelines wrote down, for the metrics: drift, and values in quarantine."""
+        found, held = drift.latest(engine), quarantine.counts(engine)
         for served in self._served.values():
+            served.quarantined = held.get(served.name, 0)
             served.drift = [one for one in found if one.dataset_id == served.dataset.id]
 
     def _take_over(self, engine: Engine, served: Served) -> None:

@@ -20,7 +20,7 @@ from pipelines.history import read_history
 from pipelines.ingest import ingest
 from pipelines.status import status
 from pipelines.workspace import open_workspace
-from tests.service_kit import FIVE, START, World, baseline, median, panel_of, rows, wave
+from tests.service_kit import FIVE, START, World, baseline, median, panel_of, rows, until, wave
 
 USUAL = [20.0 + step % 5 for step in range(40)]
 
@@ -197,6 +197,8 @@ def test_fault_27_a_thousandfold_spike_is_accepted_live_kept_out_of_training_and
         client.post("/v1/observations", json={"observations": rows("a", [12.0], first=1)})
     # The alert, before any pipeline ran.
     assert status(workspace).datasets[0].quarantined == 1
+    with world.serving() as client:
+        until(lambda: 'rollcast_quarantined_values{dataset="plant"} 1.0' in client.get("/metrics").text)
     (held,) = keeping.listed(workspace, "plant")
     assert (held["unique_id"], held["y"], held["rule"], held["source"]) == ("a", 12_000.0, "spike", "live")
     # Training does not see it, in the log or in the lake.
