@@ -1,12 +1,12 @@
 """The network, one step at a time, in NumPy: what serves forecasts, with its gates open to look into.
 
-The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. Shapes: B series in
-a batch, W window, F features, D hidden_size, N layers, H horizon, K experts, P pairs of levels around the median.
-Network values are float32; the window, level and scale arrive as float64. A batch of one is multiplied as two rows,
-because BLAS takes another path for a single row and its last bits then differ.
+The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. Shapes: M members,
+B series in a batch, W window, F features, D hidden_size, N layers, H horizon, K experts, P pairs of levels around the
+median. Network values are float32; the window, level and scale arrive as float64. A batch of one is multiplied as two
+rows, because BLAS takes another path for a single row and its last bits then differ.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,16 +19,17 @@ Gates = dict[str, np.ndarray]
 
 
 def matmul(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(B, K) @ (K, M), a lone row padded to two."""
-    if len(x) == 1:
-        return (np.concatenate([x, x]) @ weight)[:1]
+    """(…, B, K) @ (…, K, L), a lone row padded to two."""
+    if x.shape[-2] == 1:
+        return (np.concatenate([x, x], -2) @ weight)[..., :1, :]
     product: np.ndarray = x @ weight
     return product
 
 
 def widened(weight: np.ndarray) -> np.ndarray:
-    """(K, M) with columns of zeros up to a multiple of 16: beside them BLAS goes other ways for larger batches."""
-    return np.ascontiguousarray(np.pad(weight, ((0, 0), (0, -weight.shape[1] % 16))))
+    """(…, K, L) with columns of zeros up to a multiple of 16: beside them BLAS goes other ways for larger batches."""
+    beside = [(0, 0)] * (weight.ndim - 1)
+    return np.ascontiguousarray(np.pad(weight, (*beside, (0, -weight.shape[-1] % 16))))
 
 
 def from_tanh(x: np.ndarray) -> np.ndarray:
@@ -55,10 +56,10 @@ def softplus(x: np.ndarray) -> np.ndarray:
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
-    """exp(x) / Σ exp(x) over the middle axis of (B, K, H), in place."""
-    x -= x.max(1, keepdims=True)
+    """exp(x) / Σ exp(x) over the last axis but one of (…, K, H), in place."""
+    x -= x.max(-2, keepdims=True)
     np.exp(x, out=x)
-    x /= x.sum(1, keepdims=True)
+    x /= x.sum(-2, keepdims=True)
     return x
 
 
@@ -71,15 +72,15 @@ def lstm_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray
         o = σ(W_o [x, h] + b_o)     output: what of the memory to show
         c' = f c + i g,  h' = o tanh(c')
 
-    x, h, c (B, D); weight (2D, 4D) with columns i, f, o (halved, see `from_tanh`) and g; overwrites c.
+    x, h, c (…, B, D); weight (…, 2D, 4D) with columns i, f, o (halved, see `from_tanh`) and g; overwrites c.
     Returns the gates, `carry` and `hidden`.
     """
-    width = h.shape[1]
-    pre = matmul(np.concatenate([x, h], 1), weight)
+    width = h.shape[-1]
+    pre = matmul(np.concatenate([x, h], -1), weight)
     pre += bias
     np.tanh(pre, out=pre)
-    gates, new = from_tanh(pre[:, : 3 * width]), pre[:, 3 * width :]
-    i, f, o = gates[:, :width], gates[:, width : 2 * width], gates[:, 2 * width :]
+    gates, new = from_tanh(pre[..., : 3 * width]), pre[..., 3 * width :]
+    i, f, o = gates[..., :width], gates[..., width : 2 * width], gates[..., 2 * width :]
     c *= f
     shown = i * new
     c += shown
@@ -94,20 +95,20 @@ def gru_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray)
         r = σ(W_r [x, h] + b_r),  u = σ(W_u [x, h] + b_u)
         n = tanh(W_n x + b_n + r (U_n h + d_n)),  h' = (1 - u) n + u h
 
-    x, h (B, D); weight (2D, 4D) with columns r, u (halved, see `from_tanh`), W_n (x rows only), U_n (h rows only).
+    x, h (…, B, D); weight (…, 2D, 4D) with columns r, u (halved, see `from_tanh`), W_n (x rows), U_n (h rows).
     """
-    width = h.shape[1]
-    pre = matmul(np.concatenate([x, h], 1), weight)
+    width = h.shape[-1]
+    pre = matmul(np.concatenate([x, h], -1), weight)
     pre += bias
-    gates = from_tanh(np.tanh(pre[:, : 2 * width]))
-    reset, update = gates[:, :width], gates[:, width:]
-    new = np.tanh(pre[:, 2 * width : 3 * width] + reset * pre[:, 3 * width :])
+    gates = from_tanh(np.tanh(pre[..., : 2 * width]))
+    reset, update = gates[..., :width], gates[..., width:]
+    new = np.tanh(pre[..., 2 * width : 3 * width] + reset * pre[..., 3 * width :])
     return {"reset": reset, "update": update, "new": new, "hidden": new + update * (h - new)}
 
 
 def rnn_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray) -> Gates:
-    """One step of the plain (Elman) network: h' = tanh(W x + U h + b). x, h (B, D); weight (2D, D)."""
-    pre = matmul(np.concatenate([x, h], 1), weight)
+    """One step of the plain (Elman) network: h' = tanh(W x + U h + b). x, h (…, B, D); weight (…, 2D, D)."""
+    pre = matmul(np.concatenate([x, h], -1), weight)
     pre += bias
     return {"hidden": np.tanh(pre, out=pre)}
 
@@ -117,28 +118,43 @@ def _halved(weight: np.ndarray, bias: np.ndarray, sigmoids: int) -> tuple[np.nda
     weight, bias = weight.copy(), bias.copy()
     weight[:sigmoids] *= 0.5
     bias[:sigmoids] *= 0.5
-    return np.ascontiguousarray(weight.T), bias
+    return np.ascontiguousarray(weight.T), bias[None]
+
+
+def _is_linear(name: str, weight: np.ndarray) -> bool:
+    """Is this the weight (M, outputs, inputs) of a dense layer?"""
+    return name.endswith(".weight") and weight.ndim == 3
 
 
 class Kernel:
-    """One network's weights, laid out for stepping."""
+    """Networks of one shape side by side; the forecast is the mean of their quantiles (Lichtendahl et al. 2013).
+
+    Members share the window and its features, and each has layers of its own in the state, one member after the other.
+    They are stepped together, each product and function in one call: what Python does for a step does not grow with M.
+    """
 
     def __init__(self, config: ModelConfig, weights: Weights) -> None:
-        """`weights` are the arrays that `networks.Network` exports, float32, named as its parameters."""
+        """`weights` are the arrays that `networks.Network` exports, float32, named as its parameters; those of several
+        members along a first axis, see `stacked`."""
         self.config = config
-        dense = {name[: -len(".weight")]: w.T for name, w in weights.items() if name.endswith(".weight")}
-        self._dense = {name: widened(w) for name, w in dense.items() if w.ndim == 2}
-        self._width = {name: w.shape[1] for name, w in dense.items() if w.ndim == 2}
-        self._bias = {name[: -len(".bias")]: b for name, b in weights.items() if name.endswith(".bias")}
+        if config.members == 1:
+            weights = {name: w[None] for name, w in weights.items()}
+        linear = {name[: -len(".weight")]: w.swapaxes(1, 2) for name, w in weights.items() if _is_linear(name, w)}
+        self._dense = {name: widened(w) for name, w in linear.items()}
+        self._width = {name: w.shape[-1] for name, w in linear.items()}
+        self._bias = {name[: -len(".bias")]: b[:, None] for name, b in weights.items() if name.endswith(".bias")}
+        self._bias["head.spread"] = self._bias["head.spread"] - np.float32(2)
         self._convolutions = (
             [weights[f"encoder.convolutions.{i}.weight"] for i in range(2)] if config.kind == "cnn" else []
         )
-        self._cells = [self._joined(weights, i) for i in range(config.num_layers if config.kind in RECURRENT else 0)]
-        self._encode: Callable[[np.ndarray], np.ndarray] = self._convolve if config.kind == "cnn" else self._flat
-        self._bias["head.spread"] = self._bias["head.spread"] - np.float32(2)
+        layers = config.num_layers if config.kind in RECURRENT else 0
+        alone = [{name: w[member] for name, w in weights.items()} for member in range(config.members)]
+        joined = [[self._joined(one, layer) for one in alone] for layer in range(layers)]
+        self._cells = [tuple(np.stack(arrays) for arrays in zip(*members, strict=True)) for members in joined]
 
     def _joined(self, weights: Weights, layer: int) -> tuple[np.ndarray, np.ndarray]:
-        """One product per cell: input and recurrent weights stacked, columns in the order the step function reads."""
+        """One member's layer as one product: input and recurrent weights (2D, …) stacked, and bias (1, …), columns in
+        the order the step function reads."""
         w, u, b, d = (weights[f"cells.{part}_l{layer}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
         if self.config.kind == "gru":
             nothing, none = np.zeros_like(w[: len(w) // 3]), 2 * len(w) // 3
@@ -157,23 +173,26 @@ class Kernel:
         return y
 
     def _product(self, name: str, x: np.ndarray) -> np.ndarray:
-        return matmul(x, self._dense[name])[:, : self._width[name]]
+        return matmul(x, self._dense[name])[..., : self._width[name]]
 
-    def _flat(self, features: np.ndarray) -> np.ndarray:
+    def encode(self, features: np.ndarray) -> np.ndarray:
+        """features (B, F) -> z (M, B, D), what the recurrent layers and the head read."""
+        if self._convolutions:
+            features = np.stack([self._convolved(features, member) for member in range(self.config.members)])
         return silu(self._linear("encoder.dense", features))
 
-    def _convolve(self, features: np.ndarray) -> np.ndarray:
-        """Two strided causal convolutions over the window, then one dense layer with the other features beside."""
+    def _convolved(self, features: np.ndarray, member: int) -> np.ndarray:
+        """Two strided causal convolutions over the window, with the other features beside."""
         signal = features[:, None, : self.config.window]
-        for i, (weight, stride) in enumerate(zip(self._convolutions, (4, 2), strict=True)):
+        for i, (weights, stride) in enumerate(zip(self._convolutions, (4, 2), strict=True)):
+            weight = weights[member]
             channels, _, width = weight.shape
             view = np.lib.stride_tricks.sliding_window_view(signal, width, axis=2)[:, :, ::stride]
             batch, steps = len(view), view.shape[2]
             patches = view.transpose(0, 2, 1, 3).reshape(batch * steps, -1)
-            y = patches @ weight.reshape(channels, -1).T + self._bias[f"encoder.convolutions.{i}"]
+            y = patches @ weight.reshape(channels, -1).T + self._bias[f"encoder.convolutions.{i}"][member]
             signal = silu(y).reshape(batch, steps, channels).transpose(0, 2, 1)
-        flat = np.concatenate([signal.reshape(len(signal), -1), features[:, self.config.window :]], 1)
-        return silu(self._linear("encoder.dense", flat))
+        return np.concatenate([signal.reshape(len(signal), -1), features[:, self.config.window :]], 1)
 
     def features(
         self, window: np.ndarray, observed: np.ndarray, gap: np.ndarray
@@ -196,22 +215,26 @@ class Kernel:
             x[:, column] = repetition(window, lag, scale)
         return x, level, scale
 
-    def encode(self, features: np.ndarray) -> np.ndarray:
-        """features (B, F) -> z (B, D), what the recurrent layers and the head read."""
-        return self._encode(features)
-
     def roll(self, features: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
         """One step from features (B, F): `encode`, then `advance`."""
         return self.advance(self.encode(features), hidden, carry)
 
     def advance(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
-        """One step of every layer: z (B, D); hidden and carry (B, N, D) are overwritten. Returns each layer's gates."""
+        """One step of every layer: z (M, B, D); hidden and carry (B, M N, D) are overwritten.
+
+        Returns the gates of each layer, (M, B, D).
+        """
         x, opened = z, []
         for layer, (weight, bias) in enumerate(self._cells):
-            gates = self._step(weight, bias, x, hidden[:, layer], carry[:, layer] if carry.size else carry)
-            hidden[:, layer] = x = gates["hidden"]
+            h, c = self._of_layer(hidden, layer), self._of_layer(carry, layer)
+            gates = self._step(weight, bias, x, h, c)
+            h[:] = x = gates["hidden"]
             opened.append(gates)
         return opened
+
+    def _of_layer(self, memory: np.ndarray, layer: int) -> np.ndarray:
+        """One layer of every member, (M, B, D): a view of memory (B, M N, D)."""
+        return memory[:, layer :: len(self._cells)].transpose(1, 0, 2)
 
     def _step(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> Gates:
         if self.config.kind == "lstm":
@@ -219,23 +242,26 @@ class Kernel:
         return gru_step(weight, bias, x, h) if self.config.kind == "gru" else rnn_step(weight, bias, x, h)
 
     def heads(self, z: np.ndarray, top: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """z and the top layer's hidden (B, D), features (B, F) -> median (B, H), increments (B, 2, P, H)."""
-        mixed = silu(self._linear("head.mix", np.concatenate([top, z], 1)))
-        increments = softplus(self._linear("head.spread", mixed))
-        return self._middle(mixed, features), increments.reshape(len(z), 2, -1, self.config.horizon)
+        """z and the top layer's hidden (M, B, D), features (B, F) -> median (B, H), increments (B, 2, P, H).
+
+        Means over the members: they are those of the averaged quantiles.
+        """
+        mixed = silu(self._linear("head.mix", np.concatenate([top, z], -1)))
+        increments = _mean(softplus(self._linear("head.spread", mixed)))
+        return self._middle(mixed, features), increments.reshape(len(features), 2, -1, self.config.horizon)
 
     def _middle(self, mixed: np.ndarray, features: np.ndarray) -> np.ndarray:
         plain = self._product("head.skip", features[:, : self.config.window])
-        plain = plain.reshape(len(mixed), -1, self.config.horizon)
+        plain = plain.reshape(*mixed.shape[:2], -1, self.config.horizon)
         share = softmax(self._linear("head.gate", mixed).reshape(plain.shape))
         median = self._linear("head.median", mixed)
-        median += np.einsum("bkh,bkh->bh", share, plain)
-        return median
+        median += np.einsum("mbkh,mbkh->mbh", share, plain)
+        return _mean(median)
 
     def top(self, z: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-        """(B, D) what the head reads beside z: the last layer's hidden, or a dense layer's output where none recurs."""
-        if self.config.kind in RECURRENT:
-            return hidden[:, -1]
+        """(M, B, D) what the head reads beside z: the last layer's hidden, or where none recurs a dense one's."""
+        if self._cells:
+            return self._of_layer(hidden, len(self._cells) - 1)
         u = z
         for layer in range(self.config.num_layers):
             u = u + silu(self._linear(f"dense.{layer}", u))
@@ -249,51 +275,16 @@ class Kernel:
     def median(self, features: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         """The forecast's median (B, H) alone, at about half of its price."""
         z = self.encode(features)
-        return self._middle(silu(self._linear("head.mix", np.concatenate([self.top(z, hidden), z], 1))), features)
+        return self._middle(silu(self._linear("head.mix", np.concatenate([self.top(z, hidden), z], -1))), features)
 
 
-class Ensemble:
-    """Networks of one shape side by side; the forecast is the mean of their quantiles (Lichtendahl et al. 2013).
-
-    They share the window and its features; each has layers of its own in the state, one member after the other.
-    """
-
-    def __init__(self, config: ModelConfig, weights: Weights) -> None:
-        """`weights` have the members along their first axis; see `stacked`."""
-        self.config = config
-        self._kernels = [Kernel(config, {name: w[i] for name, w in weights.items()}) for i in range(config.members)]
-        layers = config.num_layers if config.kind in RECURRENT else 0
-        self._own = [slice(i * layers, (i + 1) * layers) for i in range(config.members)]
-
-    def features(
-        self, window: np.ndarray, observed: np.ndarray, gap: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As `Kernel.features`: the same for every member."""
-        return self._kernels[0].features(window, observed, gap)
-
-    def roll(self, features: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
-        """One step of every layer of every member: features (B, F); hidden and carry (B, M N, D) are overwritten."""
-        members = zip(self._kernels, self._own, strict=True)
-        return [gates for kernel, own in members for gates in kernel.roll(features, hidden[:, own], carry[:, own])]
-
-    def forecast(self, features: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean median (B, H) and mean increments (B, 2, P, H): those of the averaged quantiles."""
-        medians, increments = self._kernels[0].forecast(features, hidden[:, self._own[0]])
-        for kernel, own in zip(self._kernels[1:], self._own[1:], strict=True):
-            median, increment = kernel.forecast(features, hidden[:, own])
-            medians += median
-            increments += increment
-        medians /= len(self._kernels)
-        increments /= len(self._kernels)
-        return medians, increments
-
-    def median(self, features: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-        """Mean median (B, H)."""
-        medians = self._kernels[0].median(features, hidden[:, self._own[0]])
-        for kernel, own in zip(self._kernels[1:], self._own[1:], strict=True):
-            medians += kernel.median(features, hidden[:, own])
-        medians /= len(self._kernels)
-        return medians
+def _mean(x: np.ndarray) -> np.ndarray:
+    """(M, …) -> (…), summed in the order of the members."""
+    if len(x) == 1:
+        return x[0]
+    total: np.ndarray = np.add.reduce(x, 0)
+    total /= len(x)
+    return total
 
 
 def stacked(members: Sequence[Weights]) -> Weights:
@@ -301,8 +292,3 @@ def stacked(members: Sequence[Weights]) -> Weights:
     if len(members) == 1:
         return members[0]
     return {name: np.stack([weights[name] for weights in members]) for name in members[0]}
-
-
-def kernel_of(config: ModelConfig, weights: Weights) -> Kernel | Ensemble:
-    """What steps a network, or an ensemble of them."""
-    return Kernel(config, weights) if config.members == 1 else Ensemble(config, weights)

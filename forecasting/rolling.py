@@ -14,7 +14,7 @@ from forecasting import conformal
 from forecasting.baselines import Baseline
 from forecasting.bundle import Bundle
 from forecasting.config import BASELINES, ModelConfig
-from forecasting.kernel import Ensemble, Gates, Kernel, kernel_of
+from forecasting.kernel import Gates, Kernel
 from forecasting.quantiles import assemble, to_data_units
 from forecasting.scaling import elapsed, fill
 from forecasting.settling import Ledger, rival_lag
@@ -296,18 +296,21 @@ class Roller:
         return np.asarray(state.observed[rows] < self.config.minimum)
 
     def gates(self, state: RollingState, row: int, value: float) -> list[Gates]:
-        """The gate activations of the step that `value` would cause, layer by layer; the state does not change."""
-        return self._step(state.take(np.array([row])), np.array([value]))
+        """The gate activations (1, D) of the step that `value` would cause, layer by layer of each member; the state
+        does not change."""
+        opened = self._step(state.take(np.array([row])), np.array([value]))
+        members = range(self.config.members)
+        return [{name: open[member] for name, open in layer.items()} for member in members for layer in opened]
 
     def _answer(
-        self, core: Kernel | Ensemble | Baseline, state: RollingState, rows: np.ndarray, horizon: int | None
+        self, core: Kernel | Baseline, state: RollingState, rows: np.ndarray, horizon: int | None
     ) -> np.ndarray:
         read = RollingState({name: state.arrays[name] for name in READ})
         parts = each(lambda part: self._levels_first(core, read.take(rows[part])), _blocks(len(rows)))
         quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
         return quantiles.transpose(0, 2, 1)[:, :horizon]
 
-    def _levels_first(self, core: Kernel | Ensemble | Baseline, state: RollingState) -> np.ndarray:
+    def _levels_first(self, core: Kernel | Baseline, state: RollingState) -> np.ndarray:
         """(n, L, H) float64 calibrated quantiles in data units."""
         features, level, scale = core.features(state.ring, state.gap == 0, state.gap)
         median, increments = core.forecast(features, state.hidden)
@@ -323,10 +326,10 @@ def _blocks(rows: int) -> list[slice]:
     return [slice(i, min(i + size, rows)) for i in range(0, rows, size)]
 
 
-def _core(bundle: Bundle) -> Kernel | Ensemble | Baseline:
+def _core(bundle: Bundle) -> Kernel | Baseline:
     if bundle.config.kind in BASELINES:
         return Baseline(bundle.config, bundle.weights["linear"], bundle.weights["increments"])
-    return kernel_of(bundle.config, {n: w for n, w in bundle.weights.items() if not n.startswith("fallback.")})
+    return Kernel(bundle.config, {n: w for n, w in bundle.weights.items() if not n.startswith("fallback.")})
 
 
 def _fallback(bundle: Bundle) -> Baseline:
