@@ -5,19 +5,18 @@ Delta table under its number and put on the disk; only after that one transactio
 the log. Whoever dies in between leaves a batch that the next sweeper finds and finishes.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, func, insert, select, update
 
-from data import live, tables
+from data import live, seals, tables
 from data.errors import DamagedArtifact
 from data.leases import Lease
 from data.live import Log
 from data.tables import now, reading, writing
 
 HANDOFFS_LOCK = 7_305_014
-BATCH = 50_000  # rows; leaving the log they hold up who writes to it for a fraction of a second
+BATCH = 20_000  # rows; leaving the log they hold up who writes to it for a tenth of a second
 
 TABLE, ROWS = tables.handoffs, tables.observations
 
@@ -31,7 +30,7 @@ class Batch:
     first_seq: int
     last_seq: int
     rows: int
-    sha256: str  # see `digest`
+    sha256: str  # of what they say
 
 
 def begin(lease: Lease, dataset_id: int, upto: int) -> Batch | None:
@@ -42,14 +41,14 @@ def begin(lease: Lease, dataset_id: int, upto: int) -> Batch | None:
     found = unfinished(lease.engine, dataset_id)
     if found is not None:
         return found
-    last = _end(lease.engine, dataset_id, min(upto, live.last_seq(lease.engine, dataset_id) - 1))
+    last = live.nth(lease.engine, dataset_id, 0, min(upto, live.last_seq(lease.engine, dataset_id) - 1), BATCH)
     if last is None:
         return None
     log = live.log(lease.engine, dataset_id, upto=last)
     with writing(lease.engine, HANDOFFS_LOCK) as connection:
         lease.require(connection)
         number = (connection.scalar(select(func.max(TABLE.c.number)).where(TABLE.c.dataset_id == dataset_id)) or 0) + 1
-        batch = Batch(dataset_id, number, int(log.seq[0]), int(log.seq[-1]), len(log), digest(log))
+        batch = Batch(dataset_id, number, int(log.seq[0]), int(log.seq[-1]), len(log), live.digest(log))
         connection.execute(insert(TABLE).values(**vars(batch), begun_at=now()))
     return batch
 
@@ -57,7 +56,7 @@ def begin(lease: Lease, dataset_id: int, upto: int) -> Batch | None:
 def rows(engine: Engine, batch: Batch) -> Log:
     """The rows of a batch. Raises DamagedArtifact where they are not those that were written down."""
     log = live.log(engine, batch.dataset_id, after=batch.first_seq - 1, upto=batch.last_seq)
-    if digest(log) != batch.sha256:
+    if live.digest(log) != batch.sha256:
         raise DamagedArtifact(
             f"rows {batch.first_seq} to {batch.last_seq} of the live log changed while batch {batch.number} of dataset "
             f"{batch.dataset_id} was handed to the lake; nothing was taken out: restore a backup"
@@ -73,6 +72,7 @@ def finish(lease: Lease, batch: Batch, snapshot: int | None) -> None:
         lease.require(connection)
         own = (TABLE.c.dataset_id == batch.dataset_id, TABLE.c.number == batch.number)
         connection.execute(update(TABLE).where(*own).values(snapshot=snapshot, done_at=now()))
+        seals.lift(connection, batch.dataset_id, batch.last_seq)
         gone = connection.execute(delete(ROWS).where(*inside)).rowcount
         if gone != batch.rows:
             raise DamagedArtifact(
@@ -93,19 +93,3 @@ def handed_off(engine: Engine, dataset_id: int) -> int:
     query = select(func.sum(TABLE.c.rows)).where(TABLE.c.dataset_id == dataset_id, TABLE.c.done_at.is_not(None))
     with reading(engine) as connection:
         return int(connection.scalar(query) or 0)
-
-
-def digest(log: Log) -> str:
-    """sha256 of what rows say: every column as little-endian int64 or float64, rows in the order of the log."""
-    columns = (log.seq, log.series_id, log.ds, log.available_at)
-    said = [column.astype("<i8").tobytes() for column in columns] + [log.y.astype("<f8").tobytes()]
-    return hashlib.sha256(b"".join(said)).hexdigest()
-
-
-def _end(engine: Engine, dataset_id: int, upto: int) -> int | None:
-    """The last row of the next batch."""
-    table = ROWS.c
-    oldest = select(table.seq).where(table.dataset_id == dataset_id, table.seq <= upto).order_by(table.seq).limit(BATCH)
-    with reading(engine) as connection:
-        found = connection.scalar(select(func.max(oldest.subquery().c.seq)))
-    return None if found is None else int(found)

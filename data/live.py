@@ -5,6 +5,7 @@ counts rows in the order in which they were committed, over all datasets, withou
 has seen everything before it. A dataset's oldest rows move into the lake (`data.handoffs`); `whole_after` says which.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -189,6 +190,23 @@ def whole_after(engine: Engine, dataset_id: int) -> int:
     query = select(func.max(table.last_seq)).where(table.dataset_id == dataset_id, table.done_at.is_not(None))
     with reading(engine) as connection:
         return int(connection.scalar(query) or 0)
+
+
+def nth(engine: Engine, dataset_id: int, after: int, upto: int, number: int) -> int | None:
+    """The `number`-th of a dataset's rows with after < seq <= upto, or the last one if there are fewer; else None."""
+    table = tables.observations.c
+    here = (table.dataset_id == dataset_id, table.seq > after, table.seq <= upto)
+    rows = select(table.seq).where(*here).order_by(table.seq).limit(number).subquery()
+    with reading(engine) as connection:
+        found = connection.scalar(select(func.max(rows.c.seq)))
+    return None if found is None else int(found)
+
+
+def digest(log: Log) -> str:
+    """sha256 of what rows say: every column as little-endian int64 or float64, rows in the order of the log."""
+    columns = (log.seq, log.series_id, log.ds, log.available_at)
+    said = [column.astype("<i8").tobytes() for column in columns] + [log.y.astype("<f8").tobytes()]
+    return hashlib.sha256(b"".join(said)).hexdigest()
 
 
 def count(engine: Engine, dataset_id: int, after: int = 0) -> int:

@@ -329,6 +329,16 @@ issues = Table(  # forecasts of every series of a dataset at one moment, in the 
     Column("ended_at", BigInteger),
 )
 
+seals = Table(  # what stretches of a dataset's live log said when they were young
+    "seals",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("first_seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("sealed_at", BigInteger, nullable=False),
+)
+
 
 def now() -> int:
     """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""

@@ -29,8 +29,12 @@ def attempt(name: str, look: Callable[[], str]) -> Check:
 
 
 def verdict(name: str, damages: Iterator[str], words: Callable[[], str]) -> Check:
-    """Failed with the first damage, if there is any."""
-    found = list(damages)
+    """Failed with the first damage, if there is any; one that keeps us from looking on is the last."""
+    found: list[str] = []
+    try:
+        found.extend(damages)
+    except RollcastError as error:
+        found.append(str(error))
     if not found:
         return attempt(name, words)
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""

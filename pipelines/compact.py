@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from data import catalogue, commits, leases
+from data import catalogue, commits, leases, seals
 from data.catalogue import Dataset
 from data.leases import Lease
 from pipelines import handoff
@@ -63,6 +63,7 @@ def compact_one(workspace: Workspace, lease: Lease, dataset: Dataset, moved: Rep
     reach = handoff.reach(workspace.engine, dataset.id, workspace.settings.log_most_rows)
     before, _ = workspace.lake.files(dataset.id)
     rows = handoff.sweep(workspace, lease, dataset, reach.upto, moved)
+    seals.seal(workspace.engine, dataset.id)
     lease.require()
     snapshot = workspace.lake.optimize(dataset.id)
     commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))

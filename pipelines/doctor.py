@@ -11,6 +11,7 @@ from importlib import metadata
 
 from data import catalogue, keys, models
 from data.errors import InvalidInput, RollcastError
+from data.runs import sentence
 from data.settings import Settings, is_loopback, load_settings
 from data.tables import now
 from pipelines import overdue, registered, scrub
@@ -35,13 +36,14 @@ def examine(thorough: bool = False, moved: Report = lambda done, total, words: N
     except RollcastError as error:
         return [*checks, Check("stores", "failed", str(error))]
     checks.append(Check("stores", "ok", f"{workspace.engine.dialect.name} reachable, schema up to date"))
-    checks += [scrub.database(workspace, thorough), ports(settings), api_keys(workspace), overdue.check(workspace)]
+    checks += [scrub.database(workspace, thorough), ports(settings)]
     try:
+        checks += [api_keys(workspace), overdue.check(workspace)]
         for dataset in catalogue.datasets(workspace.engine):
             checks += dataset_checks(workspace, dataset)
             checks += scrub.checksums(workspace, dataset, moved) if thorough else []
-    except RollcastError as error:
-        checks.append(Check("datasets", "failed", str(error)))
+    except Exception as error:  # a flipped bit can make anything of a stored word
+        checks.append(Check("stored", "failed", sentence(error)))
     return checks
 
 
@@ -149,6 +151,7 @@ def api_keys(workspace: Workspace) -> Check:
 def dataset_checks(workspace: Workspace, dataset: catalogue.Dataset) -> Iterator[Check]:
     """The lake, the promotion chain and the artifacts of one dataset."""
     yield scrub.lake(workspace, dataset)
+    yield from scrub.issued(workspace, dataset)
     yield attempt(f"{dataset.name}: promotions", lambda: chain(workspace, dataset))
     yield attempt(f"{dataset.name}: artifacts", lambda: artifacts(workspace, dataset))
     if workspace.settings.mlflow and (workspace.settings.mlflow_path / "mlflow.db").exists():

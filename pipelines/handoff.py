@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import polars as pl
 from sqlalchemy import Engine
 
-from data import catalogue, commits, failpoints, handoffs, live, models
+from data import catalogue, commits, failpoints, handoffs, live, models, seals
 from data.catalogue import Dataset
+from data.errors import DamagedArtifact
 from data.handoffs import Batch
 from data.leases import Lease
 from data.models import Promotion
@@ -84,11 +85,16 @@ def going(engine: Engine, dataset_id: int, upto: int) -> int:
 
 
 def sweep(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, moved: Report) -> int:
-    """Move everything up to row `upto`, batch by batch, beginning with one that was left unfinished. Returns rows."""
-    judge_live(workspace, dataset)  # before it leaves the log
+    """Move everything up to row `upto`, batch by batch, beginning with one that was left unfinished. Returns rows.
+
+    Raises DamagedArtifact where a row of the log is not what it was.
+    """
     names = pl.DataFrame(
         catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
     )
+    for damage in seals.broken(workspace.engine, dataset.id, upto):
+        raise DamagedArtifact(damage)  # the lake would call it sound
+    judge_live(workspace, dataset)  # before it leaves the log
     done, todo = 0, going(workspace.engine, dataset.id, upto)
     while (batch := handoffs.begin(lease, dataset.id, upto)) is not None:
         failpoints.hit("handoff.begun")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data import live, models
+from data import deltalog, live, models, seals
 from data import scrub as stored
 from data.catalogue import Dataset
 from data.errors import RollcastError
+from data.forecasts import Forecasts
+from data.lake import damages
 from forecasting.packing import unpack
 from pipelines.checks import Check, verdict
 from pipelines.console import Report
@@ -24,14 +26,24 @@ def lake(workspace: Workspace, dataset: Dataset) -> Check:
     return verdict(f"{dataset.name}: lake", stored.look(workspace.engine, workspace.lake, dataset.id), words)
 
 
+def issued(workspace: Workspace, dataset: Dataset) -> Iterator[Check]:
+    """The table of issued forecasts, if there is one."""
+    table = Forecasts(workspace.lake.root, dataset.id).path
+    if deltalog.versions(table):
+        yield verdict(f"{dataset.name}: forecasts", damages(table), lambda: f"version {deltalog.versions(table)[-1]}")
+
+
 def database(workspace: Workspace, thorough: bool) -> Check:
     """The live store's own file."""
     return verdict("database", stored.database(workspace.engine, thorough), lambda: "sound")
 
 
 def checksums(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[Check]:
-    """Every byte that has a checksum: data files, and the blobs that the service starts from."""
+    """Every byte that has a checksum: data files, rows of the log, and the blobs that the service starts from."""
     yield verdict(f"{dataset.name}: checksums", files(workspace, dataset, moved), lambda: "every file is as written")
+    yield verdict(
+        f"{dataset.name}: live log", seals.broken(workspace.engine, dataset.id), lambda: "as when it was young"
+    )
     yield verdict(f"{dataset.name}: blobs", blobs(workspace, dataset), lambda: "contexts and snapshots are whole")
 
 
@@ -44,11 +56,8 @@ def files(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[str
         done += size
         moved(done, total, f"reading {dataset.name}")
 
-    try:
-        total = sum(workspace.lake.active(dataset.id).values())
-        yield from stored.checksums(workspace.engine, workspace.lake, dataset.id, read)
-    except RollcastError as error:
-        yield str(error)
+    total = sum(workspace.lake.active(dataset.id).values())
+    yield from stored.checksums(workspace.engine, workspace.lake, dataset.id, read)
 
 
 def blobs(workspace: Workspace, dataset: Dataset) -> Iterator[str]:

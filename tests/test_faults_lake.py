@@ -1,20 +1,26 @@
 """What happens to the lake's files: by the numbers of the list of faults."""
 
+import contextlib
 import json
 import multiprocessing
 import random
+import sqlite3
+import struct
 import threading
 
 import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from data import catalogue, commits, scrub
+from data import catalogue, commits, live, scrub, seals
 from data.calendars import Grid
 from data.errors import Unavailable
 from data.lake import Lake
-from data.tables import open_store
+from data.live import Observation
+from data.settings import load_settings
+from data.tables import connect, open_store
 from pipelines import doctor
+from pipelines.checks import verdict
 from pipelines.workspace import Workspace, open_workspace
 
 SERIES = [f"s{n}" for n in range(20)]
@@ -138,6 +144,27 @@ def test_fault_08_every_flipped_bit_in_a_data_file_or_a_log_entry_is_found(plant
     assert told(plant) == scrubbed(plant) == []
 
 
+def test_fault_08_every_flipped_bit_in_an_observation_of_the_database_is_found(plant):
+    """SQLite itself finds damage to the structure of its pages, and none to a value in them."""
+    values = [n / 7 for n in range(1, 2_000) if n % 7]
+    live.append(plant.engine, [Observation(1, 1 + n % 20, n, y, 5) for n, y in enumerate(values)])
+    seals.seal(plant.engine, 1)
+    plant.engine.dispose()
+    path, draw = load_settings().home / "live.db", random.Random(8)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = path.read_bytes()
+    for value in draw.sample(values, 20):
+        flipped, stored = bytearray(whole), struct.pack(">d", value)
+        assert whole.count(stored) == 1
+        flipped[whole.index(stored) + draw.randrange(8)] ^= 1 << draw.randrange(8)
+        path.write_bytes(flipped)
+        engine = connect(f"sqlite:///{path}")
+        assert verdict("file", scrub.database(engine, True), lambda: "").verdict == "ok"
+        assert verdict("rows", seals.broken(engine, 1), lambda: "").verdict == "failed"
+        engine.dispose()
+
+
 def test_rows_that_do_not_add_up_are_told(plant):
     with plant.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE commits SET rows = 21 WHERE version = 2")
@@ -146,8 +173,6 @@ def test_rows_that_do_not_add_up_are_told(plant):
 
 
 def test_a_damaged_database_file_is_told_by_the_doctor(plant):
-    from data.settings import load_settings
-
     plant.engine.dispose()
     path = load_settings().home / "live.db"
     raw = bytearray(path.read_bytes())

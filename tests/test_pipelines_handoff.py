@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data import catalogue, commits, failpoints, handoffs, leases, live, models
+from data import catalogue, commits, failpoints, handoffs, leases, live, models, seals
 from data.errors import Busy, DamagedArtifact, LeaseLost, Unavailable
 from data.lake import Lake
 from data.live import Observation
@@ -171,6 +171,35 @@ def test_a_log_that_is_too_long_gets_new_contexts_and_is_cut_the_next_time(world
     monkeypatch.setattr(handoff, "SETTLED_US", 0)
     (second,) = compact(workspace, None, False, quiet)
     assert (second.handed_off, second.waiting, second.reanchored) == (9, 0, None)
+
+
+def test_a_value_that_flipped_in_the_log_is_told_and_never_reaches_the_lake(world):
+    dataset, workspace = world.ingest("plant", "a", "b"), workspace_of(world)
+    observe(world, dataset, *(("a", step, 1.0 + step) for step in range(6)))
+    compact(workspace, None, False, quiet)  # nothing moves yet, but all of it is sealed
+    observe(world, dataset, ("b", 0, 1.0))
+    settled(world, dataset)
+    execute(world, "UPDATE observations SET y = 7.5 WHERE seq = 2")
+    said = "rows 1 to 6 of the live log of dataset 1 are not what was written: restore a backup"
+    assert list(seals.broken(world.engine, dataset.id)) == [said]
+    with pytest.raises(DamagedArtifact, match=said):
+        compact(workspace, None, False, quiet)
+    execute(world, "UPDATE observations SET y = 2.0 WHERE seq = 2")
+    assert compact(workspace, None, False, quiet)[0].handed_off == 6
+    assert list(seals._seals(world.engine, dataset.id)) == [(7, 7)]
+
+
+def test_every_row_of_the_log_is_under_one_seal_however_it_was_cut(world, monkeypatch):
+    dataset, workspace = world.ingest("plant", "a", "b"), workspace_of(world)
+    monkeypatch.setattr(seals, "BLOCK", 4)
+    observe(world, dataset, *(("a", step, 1.0) for step in range(6)))
+    settled(world, dataset)
+    observe(world, dataset, *(("b", step, 1.0) for step in range(5)))
+    seals.seal(world.engine, dataset.id)
+    assert list(seals._seals(world.engine, dataset.id)) == [(1, 4), (5, 8), (9, 11)]
+    compact(workspace, None, False, quiet)  # rows 1 to 6 go
+    assert list(seals._seals(world.engine, dataset.id)) == [(7, 8), (9, 11)]
+    assert list(seals.broken(world.engine, dataset.id)) == []
 
 
 # --- forecasts ----------------------------------------------------------------------------------------------------
