@@ -17,13 +17,22 @@ NAIVE, SEASONAL, LSTM = baseline(PANEL, "naive"), baseline(PANEL), network(PANEL
 ABSOLUTE, SETTLED = SUMS.index("absolute"), SUMS.index("settled")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def world(request, tmp_path):
+def world_at(folder, database_url=""):
     """The naive method serves; pairs of sums and the shadow's snapshots are written at every look."""
-    world = World.at(tmp_path, request.getfixturevalue("postgres_url") if request.param == "postgres" else "")
-    world = World(world.settings.model_copy(update={"snapshot_every_s": 0.02}), world.engine)
+    world = World.at(folder, database_url, snapshot_every_s=0.02)
     world.promote(world.ingest("sensors", "a", "b"), NAIVE, PANEL)
     return world
+
+
+@pytest.fixture
+def world(tmp_path):
+    return world_at(tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either(request, tmp_path):
+    """The same in each kind of store."""
+    return world_at(tmp_path, request.getfixturevalue("postgres_url") if request.param == "postgres" else "")
 
 
 def served(client):
@@ -42,8 +51,8 @@ def weighed(world):
     return one.seq, [(row[SETTLED], row[ABSOLUTE]) for row in sums]
 
 
-def test_a_challenger_is_scored_on_the_very_same_values_and_answers_nobody(world, monkeypatch):
-    dataset = world.ingest("sensors")
+def test_a_challenger_is_scored_on_the_very_same_values_and_answers_nobody(either, monkeypatch):
+    world, dataset = either, either.ingest("sensors")
     with world.serving() as client:
         world.shadow(dataset, SEASONAL, PANEL)
         until(lambda: served(client).shadow is not None and trials.trials(world.engine, 1, 2, 1))
@@ -86,8 +95,8 @@ def test_both_are_weighed_after_the_same_row_of_the_log_whoever_was_ahead(world,
     assert [settled for settled, _ in weighed(world)[1]] == [3, 3]
 
 
-def test_the_shadow_s_state_is_the_fold_of_the_log_and_is_there_again_after_a_restart(world):
-    dataset = world.ingest("sensors")
+def test_the_shadow_s_state_is_the_fold_of_the_log_and_is_there_again_after_a_restart(either):
+    world, dataset = either, either.ingest("sensors")
     with world.serving() as client:
         epoch = world.shadow(dataset, LSTM, PANEL)
         client.post("/v1/observations", json=rows("a", [1.0, 2.0, 3.0, 2.0, 1.0]))
