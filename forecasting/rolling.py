@@ -53,6 +53,10 @@ class RollingState:
         """A copy of some rows."""
         return RollingState({name: value[rows] for name, value in self.arrays.items()})
 
+    def read(self, rows: np.ndarray) -> "RollingState":
+        """The same of what a forecast is a function of, and of nothing else."""
+        return RollingState({name: self.arrays[name][rows] for name in READ})
+
     def put(self, rows: np.ndarray, other: "RollingState") -> None:
         """Write rows back in place."""
         for name, value in self.arrays.items():
@@ -131,7 +135,7 @@ class Roller:
         state.gap[:] = gaps[:, -1]
         state.origin[:] = origin
         state.observed[:] = seen.sum(1)
-        self._issue(state)
+        self._issue(state, np.arange(len(state)))
         return state
 
     def fold(
@@ -231,11 +235,7 @@ class Roller:
         state.imputed[:] += ~seen
         if arrivals is not None:
             self._compare(state, arrivals)
-        due = np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0))
-        if due.size:
-            part = state.take(due)
-            self._issue(part)
-            state.put(due, part)
+        self._issue(state, np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0)))
         return gates
 
     def _score(self, state: RollingState, arrivals: Arrivals) -> None:
@@ -270,12 +270,12 @@ class Roller:
             newer = level + scale * self._core.median(features, state.hidden[rows])[:, : self.config.horizon - half]
             ledger.compare(own[rows], state.vintage[rows, median, half:], newer.astype(np.float32))
 
-    def _issue(self, state: RollingState) -> None:
-        """Open a new vintage in rows that the model itself answers for."""
-        rows = np.flatnonzero(~self.warming(state, np.arange(len(state))))
-        state.age[:] = -1
+    def _issue(self, state: RollingState, due: np.ndarray) -> None:
+        """Open a new vintage in those of the rows `due` (k,) that the model itself answers for."""
+        state.age[due] = -1
+        rows = due[~self.warming(state, due)]
         if rows.size:
-            state.vintage[rows] = self._levels_first(self._core, state.take(rows))
+            state.vintage[rows] = self._levels_first(self._core, state.read(rows))
             state.age[rows] = 0
             first = self.config.window - self._lag
             state.naive[rows] = state.ring[rows, first : first + state.naive.shape[1]]
@@ -305,8 +305,7 @@ class Roller:
     def _answer(
         self, core: Kernel | Baseline, state: RollingState, rows: np.ndarray, horizon: int | None
     ) -> np.ndarray:
-        read = RollingState({name: state.arrays[name] for name in READ})
-        parts = each(lambda part: self._levels_first(core, read.take(rows[part])), _blocks(len(rows)))
+        parts = each(lambda part: self._levels_first(core, state.read(rows[part])), _blocks(len(rows)))
         quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
         return quantiles.transpose(0, 2, 1)[:, :horizon]
 
