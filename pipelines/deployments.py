@@ -1,7 +1,7 @@
 """The process that starts flows when they are due: Prefect's runners, told by our table of schedules.
 
 Run as `python -m pipelines.deployments` by `rollcast pipelines serve`, with Prefect's address in the environment.
-House-keeping has a runner of its own, so that no queue of ingests or trainings keeps the canary from flying.
+There is one for each kind of flow, so that no queue of ingests or trainings keeps the canary from flying.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from httpx import HTTPError
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentScheduleUpdate, DeploymentUpdate
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
-from prefect.exceptions import PrefectException
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.runner import Runner
 from prefect.types.entrypoint import EntrypointType
 
@@ -35,7 +35,7 @@ from pipelines.workspace import open_workspace
 
 LOOK_EVERY_S = 5.0  # between looks for changed schedules
 HEAVY = ("train", "backtest", "jobs")  # flows that take every core there is, for minutes
-HEAVY_AT_ONCE, LIGHT_AT_ONCE = 1, 4  # what is due beyond waits
+AT_ONCE = {"canary": 1, "house-keeping": 2, "light": 4, "heavy": 1}  # runs of each kind; what is due beyond waits
 FAREWELL_S = 2.0  # for flows that are told to end
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -56,19 +56,19 @@ class Starter(Runner):
 
 async def serve() -> None:
     """Start what is due until told to end."""
-    housekeeping, light, heavy = runners = (
-        Starter(name="house-keeping", pause_on_shutdown=False),
-        Starter(name="light", pause_on_shutdown=False, limit=LIGHT_AT_ONCE),
-        Starter(name="heavy", pause_on_shutdown=False, limit=HEAVY_AT_ONCE),
-    )
-    ids = {}
-    for name in FLOWS:
-        runner = heavy if name in HEAVY else housekeeping if name in HOUSEKEEPING else light
-        ids[name] = await deploy(runner, name)
+    runners = {kind: Starter(name=kind, pause_on_shutdown=False, limit=limit) for kind, limit in AT_ONCE.items()}
+    ids = {name: await deploy(runners[kind_of(name)], name) for name in FLOWS}
     async with asyncio.TaskGroup() as group:
         group.create_task(follow(ids))
-        for runner in runners:
+        for runner in runners.values():
             group.create_task(runner.start())
+
+
+def kind_of(name: str) -> str:
+    """Which runner starts a flow: one of those in AT_ONCE."""
+    if name == "canary":
+        return "canary"
+    return "heavy" if name in HEAVY else "house-keeping" if name in HOUSEKEEPING else "light"
 
 
 async def tell_elsewhere() -> None:
@@ -80,10 +80,11 @@ async def tell_elsewhere() -> None:
         async with get_client() as client:
             found = {name: await client.read_deployment_by_name(f"{name}/{name}") for name in FLOWS}
         await follow({name: deployment.id for name, deployment in found.items()})
+    except ObjectNotFound as error:
+        raise Unavailable("Prefect lacks flows of ours; run `prefect deploy --all` with prefect.yaml first") from error
     except (HTTPError, PrefectException) as error:
-        reason = sentence(error)
         raise Unavailable(
-            f"Prefect cannot be told of the schedules ({reason}); look whether it runs and its flows were deployed"
+            f"Prefect cannot be told of the schedules ({sentence(error)}); see whether it runs"
         ) from error
 
 

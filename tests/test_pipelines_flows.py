@@ -116,3 +116,13 @@ def test_a_refusal_of_the_gate_is_the_result_of_its_flow(monkeypatch, tmp_path) 
     assert (record["promoted"], record["refused"], record["evidence"]["p_value"]) == (False, True, None)
     (run,) = runs.runs(open_workspace().engine)
     assert (run.outcome, run.detail["reason"]) == ("succeeded", "lstm version 2 was refused: coverage")
+
+
+def test_a_queue_of_trainings_keeps_nothing_but_trainings_waiting(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    from pipelines import deployments, flows
+
+    kinds = {name: deployments.kind_of(name) for name in flows.FLOWS}
+    assert set(kinds.values()) == set(deployments.AT_ONCE)
+    assert [name for name, kind in kinds.items() if kind == "canary"] == ["canary"]
+    assert {name for name, kind in kinds.items() if kind == "heavy"} == {"train", "backtest", "jobs"}
