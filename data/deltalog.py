@@ -32,8 +32,11 @@ def empty(table: Path) -> list[int]:
     return [version for version in versions(table) if not entry_path(table, version).stat().st_size]
 
 
-def entry(table: Path, version: int) -> Actions:
-    """What a version did. Raises Unavailable for an entry that is empty, torn or gone."""
+def entry(table: Path, version: int, recorded: int | None = None) -> Actions:
+    """What a version did. Raises Unavailable for an entry that is empty, torn or gone.
+
+    `recorded` is the newest version whose rows anybody was told to be stored; a later one may be done again.
+    """
     path = entry_path(table, version)
     try:
         text = path.read_bytes()
@@ -44,10 +47,9 @@ def entry(table: Path, version: int) -> Actions:
         raise Unavailable(f"{path} is gone; restore a backup") from None
     except ValueError:
         state = "torn" if text.strip(b"\0\n") else "empty"
-        raise Unavailable(
-            f"{path} came back {state} after a crash: version {version} is not whole; restore a backup, or remove "
-            "the file and ingest its source again"
-        ) from None
+        told = recorded is not None and version <= recorded
+        repair = "restore a backup" if told else "nobody was told of it: remove it and do again what was under way"
+        raise Unavailable(f"{path} came back {state} after a crash: version {version} is not whole; {repair}") from None
     return actions
 
 

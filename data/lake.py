@@ -188,7 +188,7 @@ class Lake:
         if not known:
             return None
         for version in (*deltalog.empty(path), known[-1]):
-            deltalog.entry(path, version)
+            deltalog.entry(path, version, recorded)
         return DeltaTable(path, version=snapshot)
 
     @contextmanager
@@ -208,7 +208,7 @@ class Lake:
         except BaseException as error:
             if not isinstance(error, Exception | pl.exceptions.PanicException):
                 raise
-            found = next(damages(self.path(dataset_id)), None)
+            found = next(damages(self.path(dataset_id), self._recorded(dataset_id)), None)
             raise Unavailable(
                 found
                 or f"the history of dataset {dataset_id} cannot be used ({_first_line(error)}); `rollcast doctor` looks"
@@ -302,12 +302,12 @@ def vacuum(table: DeltaTable, path: Path, dry_run: bool) -> dict[Path, int]:
     return sizes
 
 
-def damages(table: Path) -> Iterator[str]:
+def damages(table: Path, recorded: int | None = None) -> Iterator[str]:
     """What can be seen of a table's files without reading them: log entries that are not whole, data files that are
     gone, cut or no Parquet."""
     for version in deltalog.versions(table):
         try:
-            deltalog.entry(table, version)
+            deltalog.entry(table, version, recorded)
         except Unavailable as error:
             yield str(error)
             return

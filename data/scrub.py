@@ -21,7 +21,7 @@ Bytes = Callable[[int], None]  # told how many bytes were read
 def look(engine: Engine, lake: Lake, dataset_id: int) -> Iterator[str]:
     """Every damage that shows without reading the data, a sentence each that names the file."""
     table, known = lake.path(dataset_id), commits.commits(engine, dataset_id)
-    found = [*entries(table, known), *damages(table)]
+    found = [*entries(table, known), *damages(table, known[-1].version if known else None)]
     yield from dict.fromkeys(found)  # a torn entry is met by both
     if found or not known or known[0].version != 0:
         return
@@ -43,7 +43,7 @@ def entries(table: Path, known: list[Commit]) -> Iterator[str]:
             if not there or commit.version > there[0]:  # older ones were tidied away behind a checkpoint
                 yield f"{path} is gone; restore a backup"
         elif commits.digest(path) != commit.sha256:
-            yield _torn(table, commit.version) or f"{path} is not what was written; restore a backup"
+            yield _torn(table, commit) or f"{path} is not what was written; restore a backup"
 
 
 def checksums(engine: Engine, lake: Lake, dataset_id: int, moved: Bytes) -> Iterator[str]:
@@ -71,9 +71,9 @@ def database(engine: Engine, thorough: bool) -> Iterator[str]:
         yield f"{engine.url.database} is damaged ({'; '.join(said)[:300]}); restore a backup"
 
 
-def _torn(table: Path, version: int) -> str | None:
+def _torn(table: Path, commit: Commit) -> str | None:
     try:
-        deltalog.entry(table, version)
+        deltalog.entry(table, commit.version, commit.version)
     except Unavailable as error:
         return str(error)
     return None

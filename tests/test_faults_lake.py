@@ -81,6 +81,17 @@ def test_fault_04_an_empty_log_entry_is_refused_by_name_and_never_read_past(plan
             use(1)
 
 
+def test_an_empty_entry_that_nobody_was_told_of_may_be_removed_and_the_work_done_again(plant):
+    plant.lake.append(1, frame(4))  # killed before it was recorded, and the power went
+    entry(plant, 4).write_bytes(b"")
+    with pytest.raises(Unavailable, match="version 4 is not whole; nobody was told of it: remove it and do again"):
+        plant.lake.read(1)
+    entry(plant, 4).unlink()
+    append(plant, frame(4))
+    assert told(plant) == []
+    assert plant.lake.read(1).height == 100
+
+
 @pytest.mark.parametrize("after", [b"", b"\0" * 200])
 def test_fault_05_a_torn_or_zero_filled_log_entry_is_one_sentence_with_its_repair(plant, after):
     path = entry(plant, 3)
