@@ -1,6 +1,6 @@
 """From batches of a source's own columns to typed rows set aside by series: `unique_id, ds, y`, covariates, `split`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class Intake:
         """`target`: the column that has been the value so far, where a table has it and no other was said."""
         self.options, self._target = options, target
         self.rows = Spill(folder)
+        self.told: Callable[[int], None] = lambda rows: None  # hears how many rows were read, batch by batch
         self.read = self.nulls = self.non_finite = 0  # rows of the source; values missing, or not finite, in it
         self.roles: Roles | None = None  # of the first table
         self.dtype: pl.DataType | None = None  # of the times
@@ -70,6 +71,7 @@ class Intake:
             self._check_type(times, roles, name)
             self.rows.add(pl.DataFrame(list(self._columns(raw, roles, numbers, times, name))))
             newest = _later(newest, times, raw[roles.time])
+            self.told(self.read)
         return newest[1] if newest else None
 
     def _said(self, raw: pl.DataFrame) -> SourceOptions:

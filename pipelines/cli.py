@@ -86,13 +86,16 @@ def ingest(
     from data.sources import SourceOptions
     from pipelines import ingest as ingestion
     from pipelines import report
+    from pipelines.console import progress
     from pipelines.workspace import open_workspace
 
     options = SourceOptions(
         id_col=id_col, time_col=time_col, target_col=target_col, date_format=date_format, tz=tz, freq=freq,
         series=series, season=season, horizon=horizon, since=since, overlap=overlap,
     )  # fmt: skip
-    report.ingested(ingestion.ingest(open_workspace(), source, dataset, options), json)
+    with progress(f"ingest {dataset}") as moved:
+        result = ingestion.ingest(open_workspace(), source, dataset, options, moved)
+    report.ingested(result, json)
 
 
 @app.command()

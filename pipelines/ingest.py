@@ -7,23 +7,26 @@ time, and added to the lake in one commit, after the last of them has been found
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from data import catalogue, commits, models, quarantine, watermarks
+from data import catalogue, commits, failpoints, models, quarantine, watermarks
 from data.catalogue import Dataset
 from data.connectors.pieces import Piece, Source
 from data.errors import Conflict, InvalidInput, UnknownDataset
+from data.formats import Table
 from data.intake import Intake
 from data.overlap import moved_back
 from data.quality import Conformed, conform_all, refuse_gap
 from data.schema import SERIES
 from data.scratch import scratch_folder
-from data.sources import SourceOptions, open_source
+from data.sources import SourceOptions, open_source, stem_of
 from pipelines import registered, shadow
+from pipelines.console import Report
 from pipelines.contexts import pack_contexts
 from pipelines.history import read_history
 from pipelines.quarantine import Gate, gate
@@ -60,7 +63,13 @@ class Taken:
     unchanged: int
 
 
-def ingest(workspace: Workspace, source: str, name: str, options: SourceOptions) -> Ingested:
+def ingest(
+    workspace: Workspace,
+    source: str,
+    name: str,
+    options: SourceOptions,
+    moved: Report = lambda done, total, words: None,
+) -> Ingested:
     """Store a source's rows under a dataset's name; what was ingested before is not read again.
 
     Nothing is stored unless the whole source is sound. Watermarks move after the rows are on the disk.
@@ -77,9 +86,10 @@ def ingest(workspace: Workspace, source: str, name: str, options: SourceOptions)
     opened = open_source(source)
     with scratch_folder(workspace.settings.home) as scratch:
         intake = Intake(completed(known, options), scratch / "typed", known.target if known else None)
-        taken = take(workspace, known, opened, intake, scratch)
+        taken = take(workspace, known, opened, intake, scratch, moved)
         if not taken.tables:
             return nothing_new(workspace, known, opened, options, taken)
+        moved(1, 1, f"checking {intake.read:,} rows")
         quality = gate(workspace, known, (intake.low, intake.high), scratch / "around")
         conformed = conform_all(intake, opened.name, scratch / "long", known.grid if known else None, quality.sift)
         if known:
@@ -88,17 +98,20 @@ def ingest(workspace: Workspace, source: str, name: str, options: SourceOptions)
         return store(workspace, dataset, opened, conformed, taken, quality, scratch)
 
 
-def take(workspace: Workspace, known: Dataset | None, opened: Source, intake: Intake, scratch: Path) -> Taken:
+def take(
+    workspace: Workspace, known: Dataset | None, opened: Source, intake: Intake, scratch: Path, moved: Report
+) -> Taken:
     """Fetch and read every piece that has something new, one after the other."""
     stored = {mark.source: mark.value for mark in watermarks.watermarks(workspace.engine, known.id)} if known else {}
     tables: dict[str, str] = {}
     marks: dict[str, str] = {}
-    for piece in opened.pieces:
+    for done, piece in enumerate(opened.pieces):
+        intake.told = partial(told, moved, done, len(opened.pieces))
         with TemporaryDirectory(dir=scratch) as folder:
             table = piece.fetch(Path(folder), asked_since(piece, stored.get(piece.key), known, intake.options))
             if table is None:
                 continue
-            new = not (known and catalogue.seen_file(workspace.engine, known.id, table.sha256))
+            new = not (known and is_stored(workspace, known, table, intake.options))
             mark = intake.add(table) if new else None
             if new:
                 tables[table.sha256] = table.name
@@ -106,6 +119,19 @@ def take(workspace: Workspace, known: Dataset | None, opened: Source, intake: In
         if mark is not None:
             marks[piece.key] = mark
     return Taken(tables, marks, len(opened.pieces) - len(tables))
+
+
+def is_stored(workspace: Workspace, known: Dataset, table: Table, options: SourceOptions) -> bool:
+    """Whether the same rows were ingested before: the same bytes, and of a file of one series the same name too."""
+    record = catalogue.seen_file(workspace.engine, known.id, table.sha256)
+    if record is None or record.report["id_column"] is not None:
+        return record is not None
+    return options.series is None and stem_of(record.source) == stem_of(table.name)
+
+
+def told(moved: Report, done: int, pieces: int, rows: int) -> None:
+    """Say how far the reading is: in pieces, and in rows, of which nobody knows the number."""
+    moved(done, pieces, f"{rows:,} rows read")
 
 
 def asked_since(piece: Piece, mark: str | None, known: Dataset | None, options: SourceOptions) -> str | None:
@@ -233,9 +259,11 @@ def store(
     numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
     quarantine.put(workspace.engine, dataset.id, quality.breaches, numbers, opened.name)
     snapshot, added = workspace.lake.extend(dataset.id, conformed.parts, conformed.span, scratch)
+    failpoints.hit("ingest.stored")
     commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
     for sha256, name in taken.tables.items():
         catalogue.record_file(workspace.engine, dataset.id, sha256, name, report, snapshot)
+    failpoints.hit("ingest.recorded")
     watermarks.move(workspace.engine, dataset.id, taken.marks)
     event = reanchor(workspace, dataset, snapshot) if added else None
     return Ingested(

@@ -77,8 +77,8 @@ def test_a_source_too_large_for_memory_is_ingested_as_a_small_one_is(tmp_path, m
     (tmp_path / "more.csv").write_text(plant(1))
     workspace, said = open_workspace(), SourceOptions(tz="UTC")
     small = [ingest(workspace, str(tmp_path / name), "small", said) for name in ("plant.csv.gz", "more.csv")]
-    monkeypatch.setattr(spill, "HELD", 500)
-    monkeypatch.setattr(spill, "LARGEST", 40)
+    monkeypatch.setattr(spill, "HELD", 20_000)
+    monkeypatch.setattr(spill, "LARGEST", 60)
     monkeypatch.setattr("data.formats.CELLS", 400)
     large = [ingest(workspace, str(tmp_path / name), "large", said) for name in ("plant.csv.gz", "more.csv")]
     assert [result.report for result in large] == [result.report for result in small]

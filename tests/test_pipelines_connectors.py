@@ -4,7 +4,11 @@ import gzip
 import http.server
 import io
 import json
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import urllib.parse
 from dataclasses import dataclass
@@ -250,6 +254,23 @@ class TestEveryConnector:
         assert "marker" not in json.dumps([result.to_dict(), kept])
 
 
+@pytest.mark.parametrize("point", ["stored", "recorded"])
+def test_a_process_killed_after_the_commit_leaves_nothing_to_lose_or_double(tmp_path, home, point):
+    files = Folder(tmp_path / "files", ".csv")
+    files.put(FIRST)
+    words = ["ingest", files.source, "--dataset", "plant", "--tz", "UTC", "--freq", "1h"]
+    code = f"from pipelines.cli import run; run({words!r})"
+    armed = {**os.environ, "ROLLCAST_FAILPOINTS": f"ingest.{point}=exit"}
+    assert subprocess.run([sys.executable, "-c", code], env=armed, capture_output=True).returncode == -signal.SIGKILL
+    workspace = open_workspace()
+    assert (workspace.lake.count(1), watermarks.watermarks(workspace.engine, 1)) == (8, [])
+    files.put(LATER)
+    assert ingest(workspace, files.source, "plant", UTC).added == 3
+    assert stored(workspace) == [float(hour) for hour in range(11)]
+    assert workspace.lake.count(1) == 11
+    assert list((home / "scratch").iterdir()) == []
+
+
 # --- each in its own words --------------------------------------------------------------------------------------------
 
 
@@ -293,7 +314,9 @@ def test_files_of_one_series_each_are_named_by_their_stems(tmp_path):
     for name in ("pump", "fan"):
         (tmp_path / f"{name}.csv").write_text("ds,y\n2024-01-01,1\n2024-01-02,2\n")
     ingest(workspace, str(tmp_path / "*.csv"), "plant", SourceOptions())
-    assert workspace.lake.read(1)["unique_id"].unique(maintain_order=True).to_list() == ["fan", "pump"]
+    (tmp_path / "motor.csv").write_text((tmp_path / "pump.csv").read_text())  # the same bytes, another series
+    assert ingest(workspace, str(tmp_path / "motor.csv"), "plant", SourceOptions()).added == 2
+    assert workspace.lake.read(1)["unique_id"].unique(maintain_order=True).to_list() == ["fan", "motor", "pump"]
 
 
 class Flaky(http.server.BaseHTTPRequestHandler):
