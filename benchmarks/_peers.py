@@ -1,4 +1,4 @@
-"""One series, one new value, one forecast: our kernel, the same network in torch, and neuralforecast where it is."""
+"""One series, one new value, one forecast: our kernel, the same network in torch, and peers where they are."""
 
 import json
 import subprocess
@@ -14,10 +14,14 @@ from forecasting.config import ModelConfig
 from forecasting.rolling import Roller
 
 PEERS = Path(".venv-peers/bin/python")
+OTHERS = {"neuralforecast": "_peer_predict.py", "darts": "_peer_darts.py"}
 
 
-def one_series(rounds: int) -> Figures:
-    """Microseconds of one step and forecast; torch keeps its state too, or reads the context again each time."""
+def one_series(rounds: int, peers: Path = PEERS) -> Figures:
+    """Microseconds of one step and forecast; torch keeps its state too, or reads the context again each time.
+
+    peers: the Python that has the other libraries.
+    """
     roller, context = Roller(network()), contexts(1)
     state = roller.start(context, np.array([ORIGIN]))
     clock = [ORIGIN]
@@ -51,13 +55,16 @@ def one_series(rounds: int) -> Figures:
 
     taken = in_turns({"ours": (rolled, 50), "torch": (kept, 30), "again": (read_again, 3)}, rounds)
     found: Figures = {f"one_{name}_us": float(np.median(values) * 1e6) for name, values in taken.items()}
-    return found | neuralforecast()
+    return found | {f"one_{name}_us": predict(peers, script) for name, script in OTHERS.items()}
 
 
-def neuralforecast() -> Figures:
-    """Its `predict` for one series, from the environment of `make peers`; None where there is none."""
-    if not PEERS.exists():
-        return {"one_neuralforecast_us": None}
-    script = Path(__file__).with_name("_peer_predict.py")
-    done = subprocess.run([PEERS, script], capture_output=True, text=True, check=True, timeout=600)
-    return {"one_neuralforecast_us": float(json.loads(done.stdout.splitlines()[-1])["predict_us"])}
+def predict(peers: Path, script: str) -> float | None:
+    """Microseconds that a peer's own `predict` takes for one series; None where it is not installed."""
+    if not peers.exists():
+        return None
+    path = Path(__file__).with_name(script)
+    done = subprocess.run([peers, path], capture_output=True, text=True, check=False, timeout=600)
+    if "ModuleNotFoundError" in done.stderr:
+        return None
+    done.check_returncode()
+    return float(json.loads(done.stdout.splitlines()[-1])["predict_us"])

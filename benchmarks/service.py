@@ -12,7 +12,9 @@ observe   POST observations, 100 rows a request: of 100 series (`distinct`) and 
 latency   one row observed and then its series' forecast, on one connection
 advance   states advanced in micro-batches of 256 series, against the machine's float32 matrix product
 scale     100,000 series: resident memory and restart to ready; 10,000 series: restart
-peers     one value and one forecast of one series: our kernel, the same network in torch, neuralforecast (`make peers`)
+peers     one value and one forecast of one series: our kernel, the same network in torch, `predict` of an LSTM of its
+          width by neuralforecast and by Darts, from the environment that --peers names (`make peers` makes one
+          with neuralforecast; `pip install darts` adds the other)
 soak      --soak MINUTES of mixed load: the last third against the first after a warm-up
 kills     --kills ROUNDS of kill −9 under load, checked as tests/test_service_kill.py does
 
@@ -21,10 +23,10 @@ Keys of --json: ready_seconds (median of the starts), ready_seconds_worst, start
 so on, and distinct_rows_per_second, the same for single; row_p50_ms, row_p99_ms; advance_rate (share of the product),
 advance_steps_per_second, peak_gflops; memory_100k_kb, peak_100k_kb, restart_100k_s,
 restart_100k_cpu_s (processor time), the same for restart_10k_s;
-one_ours_us, one_torch_us, one_again_us (torch reads the context again), one_neuralforecast_us; soak_minutes,
-soak_requests, soak_failures, soak_memory_grown, soak_handles_grown, soak_p50_grown, soak_p99_grown; kill_rounds,
-kill_acknowledged (rows), kill_failures (rows lost or doubled, or a state that is not the log's). A figure is held to
-its bound by --check where its part was run.
+one_ours_us, one_torch_us, one_again_us (torch reads the context again), one_neuralforecast_us, one_darts_us;
+soak_minutes, soak_requests, soak_failures, soak_memory_grown, soak_handles_grown, soak_p50_grown, soak_p99_grown;
+kill_rounds, kill_acknowledged (rows), kill_failures (rows lost or doubled, or a state that is not the log's). A figure
+is held to its bound by --check where its part was run.
 """
 
 from forecasting.threads import prepare
@@ -94,7 +96,7 @@ RUN: dict[str, Callable[[Path, argparse.Namespace], Figures]] = {
     "latency": lambda folder, chosen: _hot.latency(store_of(folder, 1_000), chosen.requests),
     "advance": lambda _, chosen: _advance.measure(chosen.rounds),
     "scale": scale,
-    "peers": lambda _, chosen: _peers.one_series(chosen.rounds),
+    "peers": lambda _, chosen: _peers.one_series(chosen.rounds, chosen.peers),
     "soak": lambda folder, chosen: _endure.soak(store_of(folder, 2_000), chosen.soak),
     "kills": lambda folder, chosen: _endure.kills(chosen.kills, folder / "kills"),
 }
@@ -108,6 +110,9 @@ def main() -> None:
     options.add_argument("--starts", type=int, default=7)
     options.add_argument("--restarts", type=int, default=3)
     options.add_argument("--requests", type=int, default=1000, help="of the part latency")
+    options.add_argument(
+        "--peers", type=Path, default=_peers.PEERS, metavar="PYTHON", help="that has the other libraries"
+    )
     options.add_argument("--soak", type=float, default=0, metavar="MINUTES")
     options.add_argument("--kills", type=int, default=0, metavar="ROUNDS")
     chosen = options.parse_args()

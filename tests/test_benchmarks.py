@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import _load, _loop, _race, _spread, competition, etth1, training, trials
+from benchmarks import _load, _loop, _peers, _race, _spread, competition, etth1, training, trials
 from benchmarks._columns import melted
 from benchmarks._published import PEERS, TASKS, peers
 from benchmarks._run import command
@@ -258,3 +258,8 @@ def test_load_waits_for_slow_answers_though_idle_connections_are_closed_meanwhil
     thread.join()
     listening.close()
     assert len(taken.latencies) == 2 and taken.failures == 0
+
+
+def test_a_peer_that_is_not_installed_has_no_figure() -> None:
+    assert _peers.predict(Path(sys.executable), "_peer_darts.py") is None
+    assert _peers.predict(Path("/nowhere/python"), "_peer_darts.py") is None

@@ -70,7 +70,7 @@ def start(world: World, port: int) -> subprocess.Popen[bytes]:
     }
     command = [sys.executable, "-m", "uvicorn", "service.app:create_app", "--factory", "--port", str(port)]
     process = subprocess.Popen([*command, "--log-level", "warning"], env=environment)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120  # for a second's work, on a machine that may be busy
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
