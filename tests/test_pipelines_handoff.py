@@ -101,6 +101,7 @@ def test_the_history_is_the_same_before_and_after(world):
     after = read_history(workspace, "plant")
     assert np.array_equal(before.panel.values, after.panel.values, equal_nan=True)
     assert before.log_seq == after.log_seq == 7
+    assert ("a", 0, 9.0, 101) in lake_rows(workspace, dataset)  # told after 1.0, in the same microsecond
 
 
 def test_what_the_log_does_not_tell_stays_as_the_source_told_it(world):
@@ -264,7 +265,7 @@ def test_a_model_whose_contexts_are_older_than_the_log_is_never_folded(world):
 def acknowledged(world):
     """A dataset with revisions, ties and three batches to come; every (series, step, value) that was stored."""
     dataset = world.ingest("plant", "a", "b")
-    told = [(name, step, float(step)) for step in range(12) for name in ("a", "b")]
+    told = [("a", 0, 5.0)] + [(name, step, float(step)) for step in range(12) for name in ("a", "b")]
     told += [("a", 0, 7.0), ("a", 0, 8.0), ("b", 3, None)]
     observe(world, dataset, *told[:20], at=100)
     observe(world, dataset, *told[20:], at=200)
