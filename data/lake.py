@@ -87,8 +87,7 @@ class Lake:
                     Spill(scratch and scratch / "fresh"),
                 )
                 for frame, stored in side_by_side(rows, known):
-                    if not frame.is_empty():
-                        fresh.add(frame if stored.is_empty() else _news(frame, _newest(stored)))
+                    fresh.add(frame if stored.is_empty() else _news(frame, _newest(stored)))
                 if fresh.rows == 0:
                     return int(table.version()), 0
                 moment = max(moment, pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect().item() + 1)

@@ -104,11 +104,12 @@ class Spill:
 
 
 def side_by_side(ours: Spill, theirs: Spill) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    """Our rows part by part, each with their rows of the same series."""
+    """Our rows part by part, none of them empty, each with their rows of the same series."""
     if theirs.divided and not ours.divided:
-        yield from ((ours.matching(where), frame) for where, frame in _places(theirs))
+        pairs = ((ours.matching(where), frame) for where, frame in _places(theirs))
     else:
-        yield from ((frame, theirs.matching(where)) for where, frame in ours.parts())
+        pairs = ((frame, theirs.matching(where)) for where, frame in ours.parts())
+    yield from (pair for pair in pairs if not pair[0].is_empty())
 
 
 def _places(spill: Spill) -> Iterator[tuple[Where, pl.DataFrame]]:
