@@ -179,6 +179,7 @@ def status_without_password(port: int) -> int:
 @pytest.mark.timeout(600)
 def test_fault_52_schedules_really_run_follow_changes_and_survive_the_death_of_the_server(tmp_path, home, monkeypatch):
     monkeypatch.setenv("ROLLCAST_CANARY_SCHEDULE", "every 20s")
+    monkeypatch.setenv("ROLLCAST_JOBS_SCHEDULE", "off")  # the training that is asked for here would be a real one
     source = tmp_path / "raw.csv"
     source.write_text("unique_id,t,y\n" + "".join(f"a,{step},{step % 5}\n" for step in range(1, 90)))
     port = free_port()
@@ -190,13 +191,13 @@ def test_fault_52_schedules_really_run_follow_changes_and_survive_the_death_of_t
         engine = open_workspace().engine
         wanted = {"source": str(source), "options": {"season": 5, "horizon": 5}}
         schedules.put(engine, Schedule("ingest", by_interval("10s"), "pumps", wanted))
-        (run, *_) = wait_for(lambda: succeeded("ingest"), 90)
+        (run, *_) = wait_for(lambda: succeeded("ingest"), 120)
         assert (run.dataset, run.detail["dataset"]) == ("pumps", "pumps")
 
         with monkeypatch.context() as long_ago:  # a slot that was missed while nothing ran
             long_ago.setattr(schedules, "now", lambda: now() - 50 * HOUR)
             schedules.put(engine, Schedule("retrain", by_interval("1d"), "pumps"))
-        wait_for(lambda: succeeded("retrain"), 90)
+        wait_for(lambda: succeeded("retrain"), 120)
         assert max(run.started_at - run.slot for run in succeeded("canary")) < 60 * SECOND
         schedules.remove(engine, "pumps", "ingest")
         removed = now()
