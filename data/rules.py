@@ -32,6 +32,7 @@ FEWEST = 20  # values that say where a series lies
 MIDDLE = (0.05, 0.95)
 NEIGHBOURS = 5
 FRESH, RULE, FOREIGN = "__fresh", "__rule", "__foreign"  # rows to be judged; the rule broken; in another unit
+FLOOR, CEILING = "__floor", "__ceiling"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ def judge(rows: pl.DataFrame, chosen: Rules) -> pl.DataFrame:
     outside = _outside(chosen)
     rows = rows.with_columns(_or(broken, outside, "range").alias(RULE))
     if chosen.spike is not None:
-        rows = rows.with_columns(_or(pl.col(RULE), _spikes(chosen.spike), "spike").alias(RULE))
+        rows = rows.join(_limits(rows, chosen.spike), on=SERIES, how="left", maintain_order="left")
+        spike = (y > pl.col(CEILING)) | (y < pl.col(FLOOR))
+        rows = rows.with_columns(_or(pl.col(RULE), spike, "spike").alias(RULE)).drop(FLOOR, CEILING)
     if chosen.max_jump is not None:
         before = _sound().rolling_median(NEIGHBOURS, min_samples=1).shift(1).over(SERIES)
         rows = rows.with_columns(_or(pl.col(RULE), (y - before).abs() > chosen.max_jump, "jump").alias(RULE))
@@ -108,15 +111,15 @@ def _outside(chosen: Rules) -> pl.Expr:
     return low if chosen.high is None else low | (pl.col(VALUE) > chosen.high)
 
 
-def _spikes(times: float) -> pl.Expr:
+def _limits(rows: pl.DataFrame, times: float) -> pl.DataFrame:
+    """FLOOR and CEILING of every series that shows where it lies; beyond them is a spike."""
     stored = pl.when(~pl.col(FRESH)).then(_sound())
-    enough = stored.count().over(SERIES) >= FEWEST
-    known = pl.when(enough).then(stored).otherwise(_sound())
-    low = known.quantile(MIDDLE[0], "higher").over(SERIES)
-    high = known.quantile(MIDDLE[1], "lower").over(SERIES)
-    reach = pl.max_horizontal(high - low, high.abs(), low.abs())
-    judged = (known.count().over(SERIES) >= FEWEST) & (reach > 0)
-    return judged & ((pl.col(VALUE) > high + times * reach) | (pl.col(VALUE) < low - times * reach))
+    known = pl.when(stored.count() >= FEWEST).then(stored).otherwise(_sound())
+    low, high = known.quantile(MIDDLE[0], "higher"), known.quantile(MIDDLE[1], "lower")
+    found = rows.group_by(SERIES).agg(low.alias("low"), high.alias("high"), known.count().alias("n"))
+    reach = pl.max_horizontal(pl.col("high") - pl.col("low"), pl.col("high").abs(), pl.col("low").abs())
+    limits = (pl.col("low") - times * reach).alias(FLOOR), (pl.col("high") + times * reach).alias(CEILING)
+    return found.filter((pl.col("n") >= FEWEST) & (reach > 0)).select(SERIES, *limits)
 
 
 def laid_over(fresh: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
