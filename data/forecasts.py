@@ -23,7 +23,7 @@ from data.tables import now, reading, writing
 ISSUE = "issue"  # the column that rows are partitioned by
 APPLICATION = "forecasts"
 SHARDS = 1 << 20  # in one issue at most: the number of a transaction is issue * SHARDS + shard
-ISSUES_LOCK = 7_305_016
+ISSUES_LOCK = 7_305_023
 TABLE = tables.issues
 
 

@@ -8,7 +8,6 @@ may take the name. Whoever was merely stopped, and wakes up after its lease laps
 import logging
 import os
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from data import tables
 from data.errors import Busy, LeaseLost, Unavailable
+from data.heartbeat import beating
 from data.tables import now, reading, writing
 
 LEASES_LOCK = 7_305_012
@@ -54,7 +54,7 @@ def held(engine: Engine, name: str, seconds: float = 60.0) -> Iterator[Lease]:
     """
     lease = Lease(engine, name, _take(engine, name, int(seconds * 1e6)))
     try:
-        with _renewed(lease, seconds / RENEWALS):
+        with beating(f"lease-{name}", seconds / RENEWALS, lambda: _renew(lease)):
             yield lease
     finally:
         _give_back(lease)
@@ -76,7 +76,7 @@ def _take(engine: Engine, name: str, lasts: int) -> int:
             return 1
         if (
             abs(now() - row.renewed_at) < row.lasts_us
-        ):  # of a sign from the future nothing is known: the clock went back
+        ):  # the distance: a clock that went back leaves signs of the future
             raise Busy(name, row.holder)
         connection.execute(update(TABLE).where(TABLE.c.name == name).values(token=row.token + 1, **own))
         return int(row.token) + 1
@@ -97,25 +97,3 @@ def _give_back(lease: Lease) -> None:
             connection.execute(update(TABLE).where(*own).values(renewed_at=0))
     except Unavailable as error:
         log.warning("the lease %s was not given back and will lapse: %s", lease.name, error)
-
-
-@contextmanager
-def _renewed(lease: Lease, every_s: float) -> Iterator[None]:
-    """A thread that keeps the lease while the block lasts, and ends when it is lost."""
-    ended = threading.Event()
-
-    def renew() -> None:
-        while not ended.wait(every_s):
-            try:
-                if not _renew(lease):
-                    return
-            except Unavailable as error:
-                log.warning("the lease %s was not renewed: %s", lease.name, error)
-
-    thread = threading.Thread(target=renew, name=f"lease-{lease.name}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()

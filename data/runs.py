@@ -6,7 +6,6 @@ is told as lapsed; nothing needs to notice at the time. The age of the last succ
 
 import json
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from sqlalchemy import Engine, Row, Select, and_, delete, exists, func, insert, 
 
 from data import tables
 from data.errors import RollcastError, Unavailable
+from data.heartbeat import beating
 from data.tables import now, reading, writing
 
 RUNS_LOCK = 7_305_011
@@ -56,7 +56,7 @@ def recorded(engine: Engine, flow: str, dataset: str | None = None, slot: int | 
     Raises StoreUnavailable when the run cannot be written down; what the block raises passes through.
     """
     recording = Recording(_begin(engine, flow, dataset, slot))
-    with _beating(engine, recording.id):
+    with beating(f"run-{recording.id}", BEAT_S, lambda: _beat(engine, recording.id)):
         try:
             yield recording
         except BaseException as error:  # Polars reports damage with a class that is no Exception
@@ -129,9 +129,10 @@ def _begin(engine: Engine, flow: str, dataset: str | None, slot: int | None) -> 
         )
 
 
-def _beat(engine: Engine, run_id: int) -> None:
+def _beat(engine: Engine, run_id: int) -> bool:
+    """Say that the run lives; whether it is known still."""
     with writing(engine, RUNS_LOCK) as connection:
-        connection.execute(update(TABLE).where(TABLE.c.id == run_id).values(heartbeat_at=now()))
+        return connection.execute(update(TABLE).where(TABLE.c.id == run_id).values(heartbeat_at=now())).rowcount > 0
 
 
 def _end(engine: Engine, run_id: int, outcome: Outcome, detail: dict[str, Any]) -> None:
@@ -142,27 +143,8 @@ def _end(engine: Engine, run_id: int, outcome: Outcome, detail: dict[str, Any]) 
 
 
 @contextmanager
-def _beating(engine: Engine, run_id: int) -> Iterator[None]:
-    """A thread that keeps the run's heartbeat fresh while the block lasts."""
-    ended = threading.Event()
-
-    def beat() -> None:
-        while not ended.wait(BEAT_S):
-            with _forgiven():
-                _beat(engine, run_id)
-
-    thread = threading.Thread(target=beat, name=f"run-{run_id}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-@contextmanager
 def _forgiven() -> Iterator[None]:
-    """A heartbeat or an ending that the store did not take is no reason to stop the work, nor to hide its error."""
+    """An ending that the store did not take is no reason to stop the work, nor to hide its error."""
     try:
         yield
     except Unavailable as error:

@@ -16,7 +16,7 @@ from data.settings import Settings
 from data.tables import now, reading, writing
 from data.timetable import Timetable, parse
 
-SCHEDULES_LOCK = 7_305_013
+SCHEDULES_LOCK = 7_305_017
 OF_DATASETS = ("ingest", "train", "backtest", "promote", "retrain", "batch-forecast")  # flows that work on one dataset
 HOUSEKEEPING = ("canary", "jobs", "monitor", "compact", "backup", "prune")  # flows that serve all datasets at once
 TABLE = tables.schedules

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert, select, update
 from data import tables
 from data.tables import now, reading, writing
 
-TRIALS_LOCK = 7_305_014
+TRIALS_LOCK = 7_305_019
 TABLE = tables.trials
 
 

@@ -2,11 +2,15 @@ import multiprocessing
 import os
 import sqlite3
 import tempfile
+from importlib import import_module
+from operator import itemgetter
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 from sqlalchemy import func, insert, select, update
 
+import data
 from data import tables
 from data.errors import InvalidInput, StoreUnavailable
 from data.tables import (
@@ -158,3 +162,10 @@ def test_a_postgresql_url_names_its_driver(postgres_url):
     plain = postgres_url.replace("postgresql+psycopg://", "postgresql://")
     assert connect(plain).url.drivername == "postgresql+psycopg"
     assert series.name in tables.metadata.tables
+
+
+def test_no_two_locks_of_the_stores_share_a_number():
+    modules = [import_module(f"data.{found.name}") for found in iter_modules(data.__path__)]
+    locks = {name: number for module in modules for name, number in vars(module).items() if name.endswith("_LOCK")}
+    assert len(locks) > 10
+    assert len(set(locks.values())) == len(locks), sorted(locks.items(), key=itemgetter(1))
