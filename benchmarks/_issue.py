@@ -5,7 +5,7 @@ from pathlib import Path
 from benchmarks._peak import rollcast
 from benchmarks._run import Figures
 from benchmarks._store import CONFIG, ORIGIN, make
-from data import catalogue, live, tables
+from data import catalogue, database, live
 from data.live import Observation
 
 
@@ -13,7 +13,7 @@ def measure(folder: Path, series: int) -> Figures:
     """A store of so many series, and one value of each that came after its snapshot: issued from snapshots, then, these
     gone, from contexts."""
     store = make(folder, series)
-    engine = tables.open_store(store.url)
+    engine = database.open_store(store.url)
     plant = catalogue.dataset(engine, "plant")
     ds = (ORIGIN + 1) * 3_600_000_000
     live.append(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import catalogue, models, tables
+from data import catalogue, database, models
 from data.calendars import Grid, format_ds
 from data.settings import Settings
 from forecasting import bundle as bundles
@@ -49,7 +49,7 @@ def network() -> Bundle:
 def make(home: Path, series: int) -> Store:
     """A store of so many hourly series, each at its anchor."""
     settings = Settings(home=home)
-    engine = tables.open_store(settings.database_url)
+    engine = database.open_store(settings.database_url)
     dataset = catalogue.put_dataset(engine, "plant", grid=Grid("1h"), season=24, horizon=48, target="value")
     ids = tuple(f"line-{number % 97:02}/sensor-{number:06}" for number in range(series))
     numbers = np.array(list(catalogue.ensure_series(engine, dataset.id, ids).values()), np.int64)

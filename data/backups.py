@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, func, insert, select, text
 
 from data import commits, models, tables
+from data.database import connect, migrate, reading
 from data.errors import DamagedArtifact, InvalidInput
-from data.tables import connect, metadata, migrate, reading
+from data.tables import metadata
 
 MANIFEST = "manifest.json"
 FORMAT = 1

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from data import tables
 from data.calendars import Grid
+from data.database import now, reading, writing
 from data.errors import InvalidInput, UnknownDataset
 from data.schema import TimeKind
-from data.tables import now, reading, writing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
 UNIQUE_ID = r"[^\x00-\x1f\x7f]{1,200}"  # no control characters; Polars reads this pattern too

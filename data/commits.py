@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine, func, insert, select
 
 from data import deltalog, tables
-from data.tables import now, reading, writing
+from data.database import now, reading, writing
 
 COMMITS_LOCK = 7_305_013
 TABLE = tables.commits

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine, delete, insert, select
 
 from data import tables
-from data.tables import now, reading, writing
+from data.database import now, reading, writing
 
 DRIFT_LOCK = 7_305_016
 TABLE = tables.drift

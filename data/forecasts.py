@@ -16,9 +16,9 @@ from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transactio
 from sqlalchemy import Engine, delete, insert, select, update
 
 from data import deltalog, failpoints, tables
+from data.database import now, reading, writing
 from data.errors import Busy, RollcastError, Unavailable
 from data.lake import damages, vacuum
-from data.tables import now, reading, writing
 
 ISSUE = "issue"  # the column that rows are partitioned by
 APPLICATION = "forecasts"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, delete, func, insert, select, update
 
 from data import live, seals, tables
+from data.database import now, reading, writing
 from data.errors import DamagedArtifact
 from data.leases import Lease
 from data.live import Log
-from data.tables import now, reading, writing
 
 HANDOFFS_LOCK = 7_305_014
 BATCH = 20_000  # rows; leaving the log they hold up who writes to it for a tenth of a second

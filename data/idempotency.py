@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from data import tables
-from data.tables import reading, writing
+from data.database import reading, writing
 
 TABLE = tables.idempotency
 

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from data import tables
+from data.database import now, reading, writing
 from data.errors import Conflict, NotFound
-from data.tables import now, reading, writing
 
 JOBS_LOCK = 7_305_015
 WORKER = "retrain"  # the name of the lease under which jobs are run

@@ -19,9 +19,9 @@ from typing import Any, Literal, NamedTuple, get_args
 from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, or_, select, update
 
 from data import tables
+from data.database import now, reading, writing
 from data.errors import InvalidInput, UnknownKey
 from data.patterns import Patterns
-from data.tables import now, reading, writing
 
 Right = Literal["read", "observe", "forecast", "admin"]
 RIGHTS: tuple[Right, ...] = get_args(Right)

@@ -19,11 +19,11 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
 
 from data import deltalog, failpoints
+from data.database import now
 from data.errors import RollcastError, Unavailable
 from data.handoffs import Batch
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.spill import Spill, side_by_side
-from data.tables import now
 
 KEY = [SERIES, TIME]
 BATCH = 500_000  # rows read at once where a table is read in passing

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from data import tables
+from data.database import now, reading, writing
 from data.errors import Busy, LeaseLost, Unavailable
 from data.heartbeat import beating
-from data.tables import now, reading, writing
 
 LEASES_LOCK = 7_305_012
 RENEWALS = 3  # in the time after which a lease lapses

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, text
 
 from data import tables
 from data.calendars import Ints
-from data.tables import LOG_LOCK, reading, writing
+from data.database import LOG_LOCK, reading, writing
 
 CHUNK = 100_000  # rows read at once
 AGES = 5  # classes of age among a shard's older snapshots; of each the oldest and the youngest are kept

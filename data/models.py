@@ -15,8 +15,8 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 
 from data import tables
+from data.database import now, reading, writing
 from data.errors import DamagedArtifact, InvalidInput, UnknownModel
-from data.tables import now, reading, writing
 
 Event = Literal["promoted", "refused", "rolled_back", "reanchored", "shadowed", "shadow_stopped"]
 EVENTS: tuple[Event, ...] = get_args(Event)

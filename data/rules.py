@@ -22,9 +22,9 @@ import polars as pl
 from sqlalchemy import Engine, delete, insert, select
 
 from data import tables
+from data.database import now, reading, writing
 from data.errors import InvalidInput
 from data.schema import SERIES, TIME, VALUE
-from data.tables import now, reading, writing
 
 RULES_LOCK = 7_305_021
 SPIKE = 100.0  # times its reach

@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Engine, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
 from data import tables
+from data.database import now, reading, writing
 from data.errors import RollcastError, Unavailable
 from data.heartbeat import beating
-from data.tables import now, reading, writing
 
 RUNS_LOCK = 7_305_011
 LEASE_S = 60.0  # without a heartbeat for so long a run is over

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Engine, Row, delete, insert, select
 
 from data import tables
+from data.database import now, reading, writing
 from data.errors import InvalidInput, NotFound
 from data.settings import Settings
-from data.tables import now, reading, writing
 from data.timetable import Timetable, parse
 
 SCHEDULES_LOCK = 7_305_017

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, Row, delete, func, insert, select, tuple_
 
 from data import tables
-from data.tables import reading, writing
+from data.database import reading, writing
 
 HOUR = 3_600_000_000  # microseconds
 SCORES_LOCK = 7_305_009

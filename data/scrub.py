@@ -11,9 +11,9 @@ from sqlalchemy import Engine, text
 
 from data import commits, deltalog
 from data.commits import Commit, File
+from data.database import reading
 from data.errors import RollcastError, Unavailable
 from data.lake import Lake, damages
-from data.tables import reading
 
 Bytes = Callable[[int], None]  # told how many bytes were read
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from data import live, tables
-from data.tables import now, reading, writing
+from data.database import now, reading, writing
 
 SEALS_LOCK = 7_305_018
 BLOCK = 100_000  # rows under one seal at most

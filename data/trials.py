@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, insert, select, update
 
 from data import tables
-from data.tables import now, reading, writing
+from data.database import now, reading, writing
 
 TRIALS_LOCK = 7_305_019
 TABLE = tables.trials

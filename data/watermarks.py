@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, delete, insert, select
 
 from data import tables
-from data.tables import now, reading, writing
+from data.database import now, reading, writing
 
 WATERMARK_LOCK = 7_305_020
 

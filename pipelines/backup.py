@@ -17,10 +17,11 @@ from typing import Any
 
 from data import backups, catalogue, commits, deltalog, leases
 from data.commits import Commit
+from data.database import connect, now
 from data.errors import DamagedArtifact, InvalidInput
 from data.forecasts import Forecasts
 from data.lake import active
-from data.tables import SCHEMA_VERSION, connect, now
+from data.tables import SCHEMA_VERSION
 from pipelines.compact import LEASE
 from pipelines.console import Report
 from pipelines.workspace import Workspace

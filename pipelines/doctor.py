@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 
 from data import catalogue, keys, models
+from data.database import now
 from data.errors import InvalidInput, RollcastError
 from data.runs import sentence
 from data.settings import Settings, is_loopback, load_settings
-from data.tables import now
 from pipelines import overdue, registered, scrub
 from pipelines.checks import Check, attempt
 from pipelines.console import Report

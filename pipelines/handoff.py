@@ -18,12 +18,12 @@ from sqlalchemy import Engine
 
 from data import catalogue, commits, failpoints, handoffs, live, models, seals
 from data.catalogue import Dataset
+from data.database import now
 from data.errors import DamagedArtifact
 from data.handoffs import Batch
 from data.leases import Lease
 from data.models import Promotion
 from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
-from data.tables import now
 from pipelines.console import Report
 from pipelines.history import KEY, logged_rows
 from pipelines.quarantine import judge_live

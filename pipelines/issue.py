@@ -11,11 +11,11 @@ import polars as pl
 
 from data import catalogue, forecasts, live
 from data.catalogue import Dataset
+from data.database import now
 from data.errors import InvalidInput
 from data.forecasts import Forecasts, Issue
 from data.models import Promotion
 from data.schema import SERIES, TIME
-from data.tables import now
 from pipelines.batch_forecast import readable
 from pipelines.console import Report
 from pipelines.rolled import Moment

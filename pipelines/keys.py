@@ -9,9 +9,9 @@ from sqlalchemy import Engine
 
 from data import keys
 from data.calendars import format_moment
+from data.database import now, open_store
 from data.keys import Key, Made
 from data.settings import load_settings
-from data.tables import now, open_store
 
 
 def create(name: str, scopes: Sequence[str], series: Sequence[str], days: float | None) -> dict[str, Any]:

@@ -16,13 +16,13 @@ import numpy as np
 from data import catalogue, drift, jobs, models, scores
 from data.calendars import format_moment
 from data.catalogue import Dataset
+from data.database import now
 from data.drift import Drift
 from data.errors import NotTrained
 from data.jobs import DAY, Allowance, Cause
 from data.models import ModelRow, Promotion
 from data.scores import Tally
 from data.settings import Settings
-from data.tables import now
 from forecasting.settling import SUMS
 from pipelines import detectors, inputs, papers, registered
 from pipelines.detectors import Finding

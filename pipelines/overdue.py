@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from data import runs, schedules
 from data.calendars import format_moment
+from data.database import now
 from data.errors import RollcastError
 from data.schedules import Schedule
-from data.tables import now
 from pipelines.checks import Check
 from pipelines.workspace import Workspace
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from data import catalogue, commits, forecasts, idempotency, leases, live, models, runs
 from data.catalogue import Dataset
+from data.database import now
 from data.forecasts import Forecasts
-from data.tables import now
 from pipelines import handoff
 from pipelines.compact import LEASE
 from pipelines.console import Report

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import make_url
 
 from data import backups, catalogue, deltalog, leases, live, scrub
+from data.database import MIGRATION_LOCK, open_store, writing
 from data.errors import Conflict, DamagedArtifact
 from data.settings import Settings
-from data.tables import MIGRATION_LOCK, open_store, writing
 from pipelines.backup import LAKE, OURS, STORE, on_disk
 from pipelines.console import Report
 from pipelines.workspace import open_workspace

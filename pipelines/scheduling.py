@@ -9,9 +9,9 @@ from typing import Any
 
 from data import catalogue, runs, schedules
 from data.calendars import format_moment
+from data.database import now
 from data.errors import InvalidInput
 from data.schedules import Schedule
-from data.tables import now
 from data.timetable import Timetable, by_cron, by_interval
 from pipelines.workspace import Workspace
 

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data import runs, schedules
+from data.database import now
 from data.errors import Unavailable
 from data.settings import Settings
-from data.tables import now
 from pipelines import orchestration
 from pipelines.alone import alone
 from pipelines.console import say

@@ -8,9 +8,9 @@ from functools import partial
 from sqlalchemy import Engine
 
 from data import commits
+from data.database import open_store
 from data.lake import Lake
 from data.settings import Settings, load_settings
-from data.tables import open_store
 
 
 @dataclass(frozen=True)

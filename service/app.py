@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from data import tables
+from data import database
 from data.settings import Settings, load_settings
 from service import auth, errors, memory, openapi, scopes
 from service.auth import Door
@@ -26,7 +26,7 @@ INTERFACE = "1"  # version of paths and bodies; the build's own is told under /v
 ROUTERS = (forecasts, observations, scores, series, models, health, docs)
 
 
-def create_app(settings: Settings | None = None, clock: Callable[[], int] = tables.now) -> FastAPI:
+def create_app(settings: Settings | None = None, clock: Callable[[], int] = database.now) -> FastAPI:
     """The service on one live store. It answers at once; `/health/ready` says when its states are restored.
 
     clock: microseconds since 1970 UTC, against which stamps are too far in the future.

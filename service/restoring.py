@@ -5,9 +5,9 @@ from sqlalchemy import Engine
 
 from data import live, models
 from data.catalogue import Dataset
+from data.database import now
 from data.errors import DamagedArtifact
 from data.models import Promotion
-from data.tables import now
 from forecasting import bundle
 from forecasting.rolling import Roller
 from service import folding, scoreboard, snapshots

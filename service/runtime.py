@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 
-from data import tables
+from data import database
 from data.errors import StoreUnavailable
 from data.idempotency import find
 from data.settings import Settings
@@ -43,13 +43,13 @@ class Readiness:
 class Runtime:
     """Starts at once and restores in the background; `readiness` says when it may be asked."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], int] = tables.now) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], int] = database.now) -> None:
         """clock: microseconds since 1970 UTC."""
         self.settings, self.clock = settings, clock
         self.directory = Directory()
         self.metrics = Metrics()
         self.keyring = Keyring(clock)
-        self._engine = tables.connect(settings.database_url, checkpoints=True)
+        self._engine = database.connect(settings.database_url, checkpoints=True)
         self._migrated = threading.Event()
         self._writer = Writer(
             self._engine, self.metrics, settings.snapshot_every_s, self.served, settings.idempotency_keep_s
@@ -84,7 +84,7 @@ class Runtime:
     def engine(self) -> Engine:
         """The store, brought up to date the first time it answers. Raises StoreUnavailable."""
         if not self._migrated.is_set():
-            tables.migrate(self._engine)
+            database.migrate(self._engine)
             self._migrated.set()
         return self._engine
 
@@ -117,7 +117,7 @@ class Runtime:
             Problem: 503, nothing was taken in.
             StoreUnavailable: nothing was acknowledged; the rows may be sent again.
         """
-        tables.require_sound(self._engine)
+        database.require_sound(self._engine)
         if not self._writer.is_alive() or self._writer.backlog > LARGEST_BACKLOG:
             raise not_available("busy", "More observations are waiting than can be stored now; send them again.")
         loop = asyncio.get_running_loop()
@@ -127,7 +127,7 @@ class Runtime:
 
     async def answered(self, keyed: Keyed) -> Receipt | None:
         """What a request of this key was answered before. Raises Problem (422) where it was another request."""
-        since = tables.now() - int(self.settings.idempotency_keep_s * 1e6)
+        since = database.now() - int(self.settings.idempotency_keep_s * 1e6)
         kept = await run_in_threadpool(find, self._engine, keyed.key, since)
         if kept is None:
             return None

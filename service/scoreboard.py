@@ -7,9 +7,9 @@ from sqlalchemy import Engine
 
 from data import models, scores
 from data.calendars import format_moment
+from data.database import now
 from data.models import ModelRow, Promotion
 from data.scores import HOUR, Tally
-from data.tables import now
 from forecasting import settling
 from forecasting.settling import Totals
 from service.champion import Champion

@@ -9,7 +9,7 @@ from functools import partial
 
 from sqlalchemy import Engine
 
-from data import catalogue, drift, live, models, quarantine, tables
+from data import catalogue, database, drift, live, models, quarantine
 from data.errors import RollcastError, StoreTooNew, StoreUnavailable
 from data.models import Promotion
 from service import folding, restoring, scoreboard, shadowing
@@ -92,7 +92,7 @@ class Watcher(threading.Thread):
         if any(c and live.last_seq(engine, c.dataset_id) > c.seq for c in (s.champion for s in self._served.values())):
             self._writer.look()
         if not self._writer.store_works and not self._writer.broken:
-            with tables.writing(engine):
+            with database.writing(engine):
                 self._writer.store_works = True
 
     def _read_catalogue(self, engine: Engine) -> set[int]:

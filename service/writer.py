@@ -18,10 +18,10 @@ from itertools import repeat
 import numpy as np
 from sqlalchemy import Engine
 
-from data import idempotency, live, tables
+from data import database, idempotency, live
+from data.database import now
 from data.errors import RollcastError, StoreBroken, StoreUnavailable
 from data.live import Log, Observation
-from data.tables import now
 from service import folding, rounds, scoreboard
 from service.advancing import Advancing
 from service.champion import Champion
@@ -60,9 +60,9 @@ class Writer(threading.Thread):
 
     @property
     def broken(self) -> bool:
-        """Has the disk failed a write? Then nothing is written any more; see `tables.writing`."""
+        """Has the disk failed a write? Then nothing is written any more; see `database.writing`."""
         try:
-            tables.require_sound(self._engine)
+            database.require_sound(self._engine)
         except StoreBroken:
             return True
         return False
@@ -207,7 +207,7 @@ class Writer(threading.Thread):
 
     def _commit(self, requests: Sequence[Request]) -> None:
         """Store first, then advance, then answer; while a large batch advances the next one is stored."""
-        tables.require_sound(self._engine)
+        database.require_sound(self._engine)
         if self._last is None or self._behind:
             self._resynchronise()
         batches = rounds.batches_of(requests)

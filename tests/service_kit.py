@@ -11,7 +11,7 @@ import numpy as np
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
-from data import catalogue, live, models, tables
+from data import catalogue, database, live, models
 from data.calendars import Grid
 from data.catalogue import Dataset
 from data.settings import Settings
@@ -86,7 +86,7 @@ class World:
         """Quick polls, and snapshots only on shutdown, unless told otherwise."""
         chosen: dict[str, Any] = {"poll_every_s": 0.02, "snapshot_every_s": 3600.0, **settings}
         found = Settings(home=folder, database_url=database_url, **chosen)
-        return cls(found, tables.open_store(found.database_url))
+        return cls(found, database.open_store(found.database_url))
 
     def ingest(self, name: str, *ids: str, freq: str = "5m") -> Dataset:
         grid = Grid(freq)
@@ -156,7 +156,7 @@ class World:
         return state
 
     @contextmanager
-    def serving(self, clock: Callable[[], int] = tables.now) -> Iterator[TestClient]:
+    def serving(self, clock: Callable[[], int] = database.now) -> Iterator[TestClient]:
         """The service in this process, ready."""
         with TestClient(create_app(self.settings, clock), LOCAL) as client:
             until(lambda: client.get("/health/ready").status_code == 200)

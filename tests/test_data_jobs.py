@@ -2,7 +2,7 @@
 
 import pytest
 
-from data import catalogue, jobs, tables
+from data import catalogue, database, jobs
 from data.calendars import Grid
 from data.errors import Conflict, NotFound
 from data.jobs import HOUR, Allowance
@@ -18,7 +18,7 @@ def datasets(store) -> list[int]:
 
 def ago(monkeypatch, hours: float) -> None:
     """Let what follows happen so long ago."""
-    monkeypatch.setattr(jobs, "now", lambda: tables.now() - int(hours * HOUR))
+    monkeypatch.setattr(jobs, "now", lambda: database.now() - int(hours * HOUR))
 
 
 def test_a_dataset_has_one_open_job_whoever_asks(store, datasets):

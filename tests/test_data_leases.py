@@ -8,8 +8,8 @@ import time
 import pytest
 
 from data import leases
+from data.database import open_store, writing
 from data.errors import Busy, LeaseLost
-from data.tables import open_store, writing
 
 
 def test_a_name_is_held_by_one_and_given_back(store):

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data import live
+from data.database import open_store
 from data.live import Observation
-from data.tables import open_store
 
 
 def row(ds, y, series_id=1, dataset_id=1, available_at=0):

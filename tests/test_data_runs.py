@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from data import runs, tables
+from data import database, runs
+from data.database import open_store
 from data.errors import InvalidInput
-from data.tables import open_store
 
 SECOND = 1_000_000
 
@@ -98,7 +98,7 @@ def test_fault_31_a_killed_run_is_told_as_lapsed_and_the_next_one_is_clean(store
     process.kill()
     process.join()
     assert runs.runs(store)[0].outcome == "running"  # nobody can know yet
-    at = tables.now()
+    at = database.now()
     monkeypatch.setattr(runs, "now", lambda: at + int((runs.LEASE_S + 1) * SECOND))
     assert runs.runs(store)[0].outcome == "lapsed"
     assert runs.last_success(store) == {}
@@ -145,7 +145,7 @@ def test_fault_29_no_slot_runs_twice_whatever_the_clock_does(store, monkeypatch)
 
 
 def test_a_run_by_hand_or_of_another_dataset_answers_no_slot(store):
-    before = tables.now()
+    before = database.now()
     for dataset, slot in (("pumps", None), ("shares", before), (None, before)):
         with runs.recorded(store, "ingest", dataset, slot):
             pass

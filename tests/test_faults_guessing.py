@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from data import keys, tables
+from data import database, keys
 from service.auth import GUESSES_BURST, Door
 from service.errors import Problem
 from service.keyring import Keyring
@@ -28,7 +28,7 @@ def right(world):
 
 @pytest.fixture
 def ring(world, right):
-    ring = Keyring(tables.now)
+    ring = Keyring(database.now)
     ring.refresh(world.engine)
     return ring
 

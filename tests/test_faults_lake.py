@@ -14,11 +14,11 @@ from deltalake import DeltaTable
 
 from data import catalogue, commits, live, scrub, seals
 from data.calendars import Grid
+from data.database import connect, open_store
 from data.errors import Unavailable
 from data.lake import Lake
 from data.live import Observation
 from data.settings import load_settings
-from data.tables import connect, open_store
 from pipelines import doctor
 from pipelines.checks import verdict
 from pipelines.workspace import Workspace, open_workspace

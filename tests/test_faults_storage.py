@@ -16,11 +16,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event, update
 from sqlalchemy.exc import OperationalError
 
-from data import live, tables
+from data import database, live, tables
+from data.database import open_store
 from data.errors import StoreBroken, StoreUnavailable
 from data.live import Observation
 from data.settings import Settings
-from data.tables import open_store
 from pipelines import cli
 from service.app import create_app
 from tests.service_kit import LOCAL, START, World, baseline, median, network, panel_of, rows, until
@@ -145,7 +145,7 @@ def hold_the_lock(world, until_told):
     locked = threading.Event()
 
     def hold():
-        with tables.writing(engine, tables.LOG_LOCK):
+        with database.writing(engine, database.LOG_LOCK):
             locked.set()
             until_told.wait(60)
 
@@ -158,7 +158,7 @@ def hold_the_lock(world, until_told):
 def test_fault_18_a_locked_store_waits_then_answers_503_with_retry_after_and_loses_nothing(
     tmp_path, monkeypatch, request
 ):
-    monkeypatch.setattr(tables, "PATIENCE_MS", 300)
+    monkeypatch.setattr(database, "PATIENCE_MS", 300)
     for url in ("", request.getfixturevalue("postgres_url")):
         world = World.at(tmp_path / (url[:8] or "sqlite"), url)
         dataset = world.ingest("sensors", "a")
@@ -224,7 +224,7 @@ def test_fault_20_of_three_that_open_a_new_store_one_makes_it_and_the_others_wai
     assert [worker.exitcode for worker in workers] == [0] * 3
     for url in urls:
         engine = open_store(url)
-        with tables.reading(engine) as connection:
+        with database.reading(engine) as connection:
             assert connection.execute(tables.schema_version.select()).scalars().all() == [tables.SCHEMA_VERSION]
         engine.dispose()
 
@@ -240,7 +240,7 @@ def test_fault_20_three_open_one_new_postgres_store_at_once(postgres_url):
 
 
 def test_fault_21_a_store_of_a_newer_program_is_refused_with_both_versions(world):
-    with tables.writing(world.engine) as connection:
+    with database.writing(world.engine) as connection:
         connection.execute(update(tables.schema_version).values(version=99))
     with TestClient(create_app(world.settings), LOCAL) as client:
         until(lambda: "schema 99" in client.get("/health/ready").json()["detail"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from data import catalogue, drift, jobs, live, models, tables
+from data import catalogue, database, drift, jobs, live, models, tables
 from data.calendars import Grid
 from data.errors import Unavailable
 from data.jobs import HOUR
@@ -54,7 +54,7 @@ def noise(n: int = WINDOW) -> np.ndarray:
 
 def settle(workspace, errors, inside: float) -> None:
     """An hour with ten settled values for each of `errors`, ending now; the 80 % interval held this share of them."""
-    begin = tables.now() - len(errors) * HOUR
+    begin = database.now() - len(errors) * HOUR
     sums = np.zeros((len(errors), len(SUMS)))
     for name, added in (("settled", 10), ("absolute", 10 * np.asarray(errors)), ("inside_80", 10 * inside)):
         sums[:, SUMS.index(name)] = np.cumsum(np.broadcast_to(added, len(errors)))

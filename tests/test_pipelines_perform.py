@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from data import leases, runs, schedules
+from data.database import now
 from data.errors import (
     Busy,
     Conflict,
@@ -17,7 +18,6 @@ from data.errors import (
     Unavailable,
 )
 from data.schedules import Schedule
-from data.tables import now
 from data.timetable import by_interval
 from pipelines import papers, perform, retrying
 from pipelines.workspace import open_workspace

@@ -8,8 +8,8 @@ import pytest
 
 from data import catalogue, runs, schedules
 from data.calendars import Grid
+from data.database import now
 from data.schedules import Schedule
-from data.tables import now
 from data.timetable import SECOND, by_interval, parse
 from pipelines import cli, overdue, scheduling
 from pipelines.workspace import open_workspace

@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from data import runs, schedules
+from data.database import now
 from data.schedules import Schedule
 from data.settings import load_settings
-from data.tables import now
 from data.timetable import by_interval
 from pipelines import orchestration, supervising
 from pipelines.serving import free_port

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from data import catalogue, live, tables
+from data import catalogue, database, live
 from data.live import Observation
 from data.settings import load_settings
 from data.sources import SourceOptions
@@ -82,7 +82,7 @@ def test_fault_30_what_comes_in_during_a_training_is_not_in_it_but_in_the_next(w
     def meanwhile(*_: object) -> None:
         if not came:  # corrections of the whole history, in the lake and in the live log
             came.append(ingest(workspace, write(tmp_path / "more.csv", REAL, 2.0), "waves", OPTIONS).added)
-            live.append(workspace.engine, [Observation(1, known["s0"], 5, 99.0, tables.now())])
+            live.append(workspace.engine, [Observation(1, known["s0"], 5, 99.0, database.now())])
 
     before = train(workspace, request, lambda *_: None)
     during = train(workspace, request, meanwhile)

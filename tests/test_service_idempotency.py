@@ -8,8 +8,8 @@ from fastapi import Request
 from sqlalchemy import func, select
 
 from data import idempotency, live, tables
+from data.database import reading
 from data.errors import StoreUnavailable
-from data.tables import reading
 from service.idempotency import keyed_of
 from tests.service_kit import World, baseline, median, panel_of, rows, until
 

@@ -20,9 +20,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from data.connectors.pieces import Piece, Source
+from data.database import connect
 from data.errors import InvalidInput, Unavailable
 from data.formats import ACCEPTED, Table
-from data.tables import connect
 
 CHUNK = 100_000  # rows held as Python objects at once
 PARAMETER = "watermark"

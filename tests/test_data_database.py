@@ -12,17 +12,9 @@ from sqlalchemy import func, insert, select, update
 
 import data
 from data import tables
+from data.database import connect, migrate, open_store, reading, writing
 from data.errors import InvalidInput, StoreUnavailable
-from data.tables import (
-    SCHEMA_VERSION,
-    connect,
-    migrate,
-    open_store,
-    reading,
-    schema_version,
-    series,
-    writing,
-)
+from data.tables import SCHEMA_VERSION, schema_version, series
 
 START = multiprocessing.get_context("spawn")
 
