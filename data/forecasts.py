@@ -7,7 +7,7 @@ application transaction, so that both are there or neither; an issue that was ki
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +16,9 @@ from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transactio
 from sqlalchemy import Engine, delete, insert, select, update
 
 from data import deltalog, failpoints, tables
+from data.boundary import said
 from data.database import now, reading, writing
-from data.errors import Busy, RollcastError, Unavailable
+from data.errors import Busy, Unavailable
 from data.lake import damages, vacuum
 
 ISSUE = "issue"  # the column that rows are partitioned by
@@ -141,17 +142,6 @@ class Forecasts:
         with self._boundary():
             return vacuum(DeltaTable(self.path), self.path, dry_run) if deltalog.versions(self.path) else {}
 
-    @contextmanager
-    def _boundary(self) -> Iterator[None]:
-        """Turn whatever the table's libraries throw, panics too, into Unavailable."""
-        try:
-            yield
-        except (RollcastError, KeyboardInterrupt, MemoryError):
-            raise
-        except BaseException as error:
-            if not isinstance(error, Exception | pl.exceptions.PanicException):
-                raise
-            cause = (str(error).strip().splitlines() or ["no reason given"])[0][:200]
-            raise Unavailable(
-                f"{self.path} cannot be used ({cause}); remove it and issue the forecasts anew"
-            ) from error
+    def _boundary(self) -> AbstractContextManager[None]:
+        """Turn whatever the table's libraries throw into Unavailable."""
+        return said(lambda cause: Unavailable(f"{self.path} cannot be used ({cause}); remove it and issue anew"))

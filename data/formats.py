@@ -17,7 +17,8 @@ from typing import NoReturn
 
 import polars as pl
 
-from data.errors import InvalidInput, RollcastError
+from data.boundary import said
+from data.errors import InvalidInput
 
 ROW = "__row"  # where a row stands in its source, as an editor counts lines; a query's rows from 1
 CELLS = 1_000_000  # of a batch
@@ -95,17 +96,9 @@ def _unzipped(path: Path, folder: Path, name: str) -> Path:
 
 def explained(name: str, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Batches, with what a library says in many sentences, or by panic, said in one."""
-    try:
+    words = "the content cannot be read ({}); is it what its ending says?"
+    with said(lambda cause: InvalidInput(words.format(cause), source=name)):
         yield from batches
-    except (RollcastError, KeyboardInterrupt, MemoryError, GeneratorExit):
-        raise
-    except BaseException as error:  # a Rust panic is no Exception
-        if not isinstance(error, Exception | pl.exceptions.PanicException):
-            raise
-        cause = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise InvalidInput(
-            f"the content cannot be read ({cause[:200]}); is it what its ending says?", source=name
-        ) from error
 
 
 def _lazily(frame: pl.LazyFrame, width: int) -> Iterator[pl.DataFrame]:

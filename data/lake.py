@@ -11,7 +11,7 @@ both are done here. One writer at a time: `append` holds a lock on the dataset.
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,8 +19,9 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
 
 from data import deltalog, failpoints
+from data.boundary import first_line, said
 from data.database import now
-from data.errors import RollcastError, Unavailable
+from data.errors import Unavailable
 from data.handoffs import Batch
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.spill import Spill, side_by_side
@@ -197,21 +198,13 @@ class Lake:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    @contextmanager
-    def _boundary(self, dataset_id: int) -> Iterator[None]:
-        """Turn whatever the table's libraries throw, panics too, into Unavailable that names the file at fault."""
-        try:
-            yield
-        except (RollcastError, KeyboardInterrupt, MemoryError):
-            raise
-        except BaseException as error:
-            if not isinstance(error, Exception | pl.exceptions.PanicException):
-                raise
-            found = next(damages(self.path(dataset_id), self._recorded(dataset_id)), None)
-            raise Unavailable(
-                found
-                or f"the history of dataset {dataset_id} cannot be used ({_first_line(error)}); `rollcast doctor` looks"
-            ) from error
+    def _boundary(self, dataset_id: int) -> AbstractContextManager[None]:
+        """Turn whatever the table's libraries throw into Unavailable that names the file at fault."""
+        return said(lambda cause: Unavailable(self._fault(dataset_id, cause)))
+
+    def _fault(self, dataset_id: int, cause: str) -> str:
+        found = next(damages(self.path(dataset_id), self._recorded(dataset_id)), None)
+        return found or f"the history of dataset {dataset_id} cannot be used ({cause}); `rollcast doctor` looks"
 
 
 def _write(path: Path, rows: pl.LazyFrame, said: CommitProperties | None = None) -> int:
@@ -315,7 +308,7 @@ def damages(table: Path, recorded: int | None = None) -> Iterator[str]:
     try:
         files = active(table)
     except Exception as error:  # a checkpoint, for one
-        yield f"{table} cannot be opened: {_first_line(error)}"
+        yield f"{table} cannot be opened: {first_line(error)}"
         return
     for path, size in files.items():
         if not path.exists():
@@ -330,10 +323,6 @@ def active(table: Path, snapshot: int | None = None) -> dict[Path, int]:
     """Data files of a snapshot (None: the newest), and the bytes each should have."""
     adds = pl.DataFrame(DeltaTable(table, version=snapshot).get_add_actions(flatten=True))
     return {table / unquote(name): size for name, size in adds.select("path", "size_bytes").rows()}
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or ["no reason given"])[0][:200]
 
 
 def _ends_as_parquet(path: Path) -> bool:
