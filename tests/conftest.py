@@ -142,10 +142,23 @@ def running(server: Postgres) -> Iterator[Postgres]:
 @pytest.fixture
 def postgres_url(postgres) -> Iterator[str]:
     """URL of an empty PostgreSQL database of this test's own."""
+    with empty_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def another_postgres_url(postgres) -> Iterator[str]:
+    """URL of a second one."""
+    with empty_database(postgres) as url:
+        yield url
+
+
+@contextmanager
+def empty_database(port: int) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
-    statement(postgres, f"CREATE DATABASE {name}")
-    yield f"postgresql+psycopg://rollcast@127.0.0.1:{postgres}/{name}"
-    statement(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    statement(port, f"CREATE DATABASE {name}")
+    yield f"postgresql+psycopg://rollcast@127.0.0.1:{port}/{name}"
+    statement(port, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def unprivileged() -> str | None:

@@ -73,9 +73,7 @@ def test_what_was_backed_up_is_restored_to_the_last_bit(world, tmp_path):
 def test_a_backup_of_either_store_restores_into_either(store, tmp_path, into, request):
     url = store.url.render_as_string(hide_password=False)
     home = filled(World(Settings(home=tmp_path / "home", database_url=url), store))
-    if into == "postgres" and store.dialect.name == "postgresql":
-        pytest.skip("there is one empty database")
-    target = elsewhere(tmp_path, request.getfixturevalue("postgres_url") if into == "postgres" else "")
+    target = elsewhere(tmp_path, request.getfixturevalue("another_postgres_url") if into == "postgres" else "")
     backup(open_workspace(home.settings), tmp_path / "backups", None, False, quiet)
     restore(target, tmp_path / "backups", False, quiet)
     assert forecasts(home.settings) == forecasts(target)
