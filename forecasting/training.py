@@ -312,7 +312,10 @@ class _Run:
         looks: DataLoader[Chunk] | None = None
         if tail:
             looks = DataLoader(_Listed(tail), batch_size=None, collate_fn=_as_it_is)
-        trainer.fit(module, module.lanes, looks, ckpt_path=resumed, weights_only=True)
+        try:
+            trainer.fit(module, module.lanes, looks, ckpt_path=resumed, weights_only=True)
+        except SystemExit as ended:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from ended
         self.taken += trainer.global_step
         return module
 

@@ -6,6 +6,8 @@ import logging
 import shutil
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,7 +179,8 @@ def fit(
         request.model, season, horizon, minutes, request.steps, request.seed, tail, hardware(request)
     )
     folder = run_folder(workspace, history, request)
-    with alone(folder.with_suffix(".lock"), f"a training of {request.model} on {request.dataset!r}"):
+    lock = folder.with_suffix(".lock")
+    with alone(lock, f"a training of {request.model} on {request.dataset!r}"), resumable(folder):
         if not request.resume:
             shutil.rmtree(folder, ignore_errors=True)
         fitted = training.fit(
@@ -195,6 +198,17 @@ def fit(
             )
         shutil.rmtree(folder, ignore_errors=True)  # the model is whole; checkpoints only served to go on from
     return fitted.bundle, gather(history, panel, tail, fitted.validation, fitted.long_roll)
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Whoever stops a training is told how to go on with it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if any(folder.rglob("last.ckpt")):
+            say("checkpoints are kept: the same command with --resume goes on from the last one")
+        raise
 
 
 def run_folder(workspace: Workspace, history: History, request: TrainRequest) -> Path:

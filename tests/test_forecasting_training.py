@@ -1,5 +1,6 @@
 """Training: repeatable to the bit, resumable, blind to what lies after its data, and able to learn."""
 
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -81,13 +82,23 @@ class Killed(Exception):
 class Watcher:
     """A progress callback that remembers what it was told, and may end it all."""
 
-    def __init__(self, kill_after: int | None = None) -> None:
-        self.kill_after, self.seen = kill_after, list[tuple[str, int]]()
+    def __init__(self, kill_after: int | None = None, end: type[BaseException] = Killed) -> None:
+        self.kill_after, self.end, self.seen = kill_after, end, list[tuple[str, int]]()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         self.seen.append((stage, done))
         if self.kill_after and done >= self.kill_after:
-            raise Killed
+            raise self.end
+
+
+def test_ctrl_c_ends_a_training_as_it_ends_any_other_work(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)  # Lightning turns a deaf ear to a second one
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(PANEL, SPEC, Watcher(8, KeyboardInterrupt), run_dir=tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (tmp_path / "choose" / "last.ckpt").exists()
 
 
 def test_checkpoints_hold_plain_values_only(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from data.settings import load_settings
 from data.sources import SourceOptions
 from forecasting import training
 from pipelines.ingest import ingest
-from pipelines.train import TrainRequest, train
+from pipelines.train import TrainRequest, resumable, train
 from pipelines.workspace import Workspace, open_workspace
 
 SEASON, HORIZON, STEPS = 6, 6, 120
@@ -108,3 +108,12 @@ def trained_elsewhere(home: Path) -> dict:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("checkpoints", [True, False])
+def test_whoever_stops_a_training_is_told_how_to_go_on_where_that_is_possible(tmp_path, capsys, checkpoints):
+    if checkpoints:
+        (tmp_path / "last.ckpt").touch()
+    with pytest.raises(KeyboardInterrupt), resumable(tmp_path):
+        raise KeyboardInterrupt
+    assert ("--resume" in capsys.readouterr().err) == checkpoints
