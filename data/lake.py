@@ -58,7 +58,7 @@ class Lake:
         """
         path = self.path(dataset_id)
         with self._boundary(dataset_id), self._alone(dataset_id):
-            table = self._table(dataset_id)
+            table = self._readable(dataset_id)
             version = None if table is None else _version_of(path, table, batch)
             if version is None:
                 fresh = _revisions(rows, _between(table, rows))
@@ -81,7 +81,7 @@ class Lake:
         """
         path = self.path(dataset_id)
         with self._boundary(dataset_id), self._alone(dataset_id):
-            table, fresh, moment = self._table(dataset_id), rows, now()
+            table, fresh, moment = self._readable(dataset_id), rows, now()
             if table is not None:
                 known, fresh = (
                     self._within(table, span, scratch and scratch / "known"),
@@ -99,13 +99,13 @@ class Lake:
     def window(self, dataset_id: int, span: tuple[int, int], folder: Path | None) -> Spill:
         """Every row ever learnt within `span` of `ds`, set aside in `folder`, with `available_at`."""
         with self._boundary(dataset_id):
-            table = self._table(dataset_id)
+            table = self._readable(dataset_id)
             return Spill(folder) if table is None else self._within(table, span, folder)
 
     def spans(self, dataset_id: int) -> pl.DataFrame:
         """`first` and `last` `ds` of every series; no row where nothing is stored."""
         with self._boundary(dataset_id):
-            table = self._table(dataset_id)
+            table = self._readable(dataset_id)
             if table is None:
                 return pl.DataFrame(schema={SERIES: pl.String, "first": pl.Int64, "last": pl.Int64})
             ends = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
@@ -124,7 +124,7 @@ class Lake:
         `learnt` keeps the column `available_at`: when each value became known.
         """
         with self._boundary(dataset_id):
-            table = self._table(dataset_id, snapshot)
+            table = self._readable(dataset_id, snapshot)
             if table is None:
                 raise Unavailable(f"dataset {dataset_id} has no history yet; ingest it first")
             current = _newest(_rows(table))
@@ -190,6 +190,13 @@ class Lake:
         for version in (*deltalog.empty(path), known[-1]):
             deltalog.entry(path, version, recorded)
         return DeltaTable(path, version=snapshot)
+
+    def _readable(self, dataset_id: int, snapshot: int | None = None) -> DeltaTable | None:
+        """The same, once no data file is seen to be gone or cut: Polars panics at those, over a page of words."""
+        table = self._table(dataset_id, snapshot)
+        for damage in _damaged(_sizes(table, self.path(dataset_id)) if table else {}):
+            raise Unavailable(damage)
+        return table
 
     @contextmanager
     def _alone(self, dataset_id: int) -> Iterator[None]:
@@ -310,6 +317,10 @@ def damages(table: Path, recorded: int | None = None) -> Iterator[str]:
     except Exception as error:  # a checkpoint, for one
         yield f"{table} cannot be opened: {first_line(error)}"
         return
+    yield from _damaged(files)
+
+
+def _damaged(files: dict[Path, int]) -> Iterator[str]:
     for path, size in files.items():
         if not path.exists():
             yield f"{path} is gone; restore a backup"
@@ -321,8 +332,12 @@ def damages(table: Path, recorded: int | None = None) -> Iterator[str]:
 
 def active(table: Path, snapshot: int | None = None) -> dict[Path, int]:
     """Data files of a snapshot (None: the newest), and the bytes each should have."""
-    adds = pl.DataFrame(DeltaTable(table, version=snapshot).get_add_actions(flatten=True))
-    return {table / unquote(name): size for name, size in adds.select("path", "size_bytes").rows()}
+    return _sizes(DeltaTable(table, version=snapshot), table)
+
+
+def _sizes(table: DeltaTable, path: Path) -> dict[Path, int]:
+    adds = pl.DataFrame(table.get_add_actions(flatten=True))
+    return {path / unquote(name): size for name, size in adds.select("path", "size_bytes").rows()}
 
 
 def _ends_as_parquet(path: Path) -> bool:
