@@ -56,7 +56,8 @@ def reach(engine: Engine, dataset_id: int, most: int) -> Reach:
         waits = live.count(engine, dataset_id, after=upto)
         if waits <= most:
             return Reach(upto, waits)
-    return Reach(upto, waits, reanchor=True)
+    new_enough = live.count(engine, dataset_id, after=recent(decisions)[-1].log_seq) <= most  # and yet to settle
+    return Reach(upto, waits, reanchor=not new_enough)
 
 
 def in_use(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:

@@ -11,6 +11,7 @@ from data.calendars import format_all, format_moment
 from data.errors import NothingObserved, NotIssued
 from data.forecasts import Forecasts, Issue
 from data.schema import SERIES, TIME, TimeKind
+from pipelines.batch_forecast import wanted_series
 from pipelines.workspace import Workspace
 
 
@@ -39,9 +40,12 @@ def of_series(workspace: Workspace, name: str, unique_id: str) -> list[dict[str,
 
     Raises:
         NotIssued: no issue of this dataset is whole.
+        UnknownSeries: the dataset has none of this name.
         NothingObserved: the issue has no row of this series.
     """
-    kind = catalogue.dataset(workspace.engine, name).kind
+    dataset = catalogue.dataset(workspace.engine, name)
+    wanted_series(workspace, dataset, unique_id)
+    kind = dataset.kind
     rows = newest(workspace, name)[1].filter(pl.col(SERIES) == unique_id).sort(TIME).collect()
     if rows.is_empty():
         raise NothingObserved(unique_id)

@@ -169,6 +169,8 @@ def test_a_log_that_is_too_long_gets_new_contexts_and_is_cut_the_next_time(world
     workspace = Workspace(world.settings.model_copy(update={"log_most_rows": 5}), world.engine, workspace.lake)
     (first,) = compact(workspace, None, False, quiet)
     assert (first.handed_off, first.waiting, first.reanchored) == (0, 10, 2)
+    (soon,) = compact(workspace, None, False, quiet)
+    assert (soon.handed_off, soon.waiting, soon.reanchored) == (0, 10, None)  # one change of contexts is enough
     monkeypatch.setattr(handoff, "SETTLED_US", 0)
     (second,) = compact(workspace, None, False, quiet)
     assert (second.handed_off, second.waiting, second.reanchored) == (9, 0, None)

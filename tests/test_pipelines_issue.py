@@ -155,3 +155,5 @@ def test_the_command_line_issues_and_reads_back(world, capsys):
     assert run(["forecasts", "plant", "--series", "a", "--json"]) == 0
     assert '"horizon_step": 1, "origin": "2023-11-14T22:25:00Z", "q10"' in capsys.readouterr().out
     assert run(["forecasts", "plant", "--series", "silent"]) == 2
+    assert run(["forecasts", "plant", "--series", "nobody"]) == 2
+    assert "there is no series 'nobody' in dataset 'plant'" in capsys.readouterr().err
