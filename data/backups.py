@@ -78,7 +78,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         seal = manifest.pop("sha256")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InvalidInput(f"{folder} is no backup: it has no {MANIFEST}; name a folder that `backup` made") from None
     except (ValueError, KeyError, AttributeError):
         raise DamagedArtifact(f"{folder / MANIFEST} is damaged; restore another backup") from None

@@ -22,9 +22,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-nouns.attach(app)
-upkeep.attach(app)
-housekeeping.attach(app)
 
 Name = Annotated[str, typer.Argument(help="Name of the dataset.", metavar="NAME")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
@@ -327,6 +324,11 @@ def doctor(
         checks = clinic.examine(scrub, moved)
     report.doctor(checks, json)
     raise typer.Exit(clinic.exit_code(checks))
+
+
+upkeep.attach(app)  # in the order of a model's life, which is the order of `rollcast --help`
+housekeeping.attach(app)
+nouns.attach(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

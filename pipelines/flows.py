@@ -281,10 +281,12 @@ def check(name: str, given: Record) -> Record:
     source_options(given.get("options"))
     try:
         checked: Record = FLOWS[name].validate_parameters(given)
-        return checked
     except Exception as error:  # Prefect has several classes for it
         words = ", ".join(f"{key}={value}" for key, value in given.items()) or "no parameters"
         raise InvalidInput(f"flow {name} cannot run with {words}; it takes {signature(name)}") from error
+    if name == "train":
+        training.check(training.TrainRequest(**checked))
+    return checked
 
 
 def signature(name: str) -> str:

@@ -105,6 +105,13 @@ def test_what_is_no_source_is_refused(source):
         read(source)
 
 
+def test_a_pattern_that_nothing_matches_is_told_from_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(InvalidInput, match="no file matches this pattern"):
+        read(tmp_path / "*.csv")
+    with pytest.raises(InvalidInput, match="there is no such file"):
+        read(tmp_path / "plant.csv")
+
+
 @pytest.mark.parametrize(
     ("name", "stem"),
     [
@@ -133,6 +140,7 @@ PAGES = {
     "/api/lines": (200, "application/x-ndjson", TABLE.write_ndjson().encode()),
     "/page": (200, "text/html", b"<html>"),
     "/broken.csv": (500, "text/plain", b""),
+    "/private.csv": (403, "text/plain", b""),
 }
 
 
@@ -189,9 +197,10 @@ def test_the_name_of_a_web_source_shows_neither_user_nor_query(site):
 @pytest.mark.parametrize(
     ("path", "kind", "said"),
     [
-        ("/nowhere.csv", InvalidInput, "answered 404"),
+        ("/nowhere.csv", InvalidInput, "answered 404; check the address"),
+        ("/private.csv", InvalidInput, "answered 403; check user and password"),
         ("/page", InvalidInput, "its ending does not say"),
-        ("/broken.csv", Unavailable, "answered 500"),
+        ("/broken.csv", Unavailable, "answered 500; try again later"),
     ],
 )
 def test_a_web_address_that_does_not_give_data_says_why(site, path, kind, said):

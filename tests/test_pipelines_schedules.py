@@ -70,6 +70,7 @@ def test_a_schedule_is_set_listed_and_removed(workspace, rollcast, tmp_path):
         (("pumps", "backup", "--every", "1h"), "ROLLCAST_BACKUP_SCHEDULE"),
         (("pumps", "train", "--every", "1h", "-p", "minutes=3"), "it takes dataset, [model]"),
         (("pumps", "train", "--every", "1h", "-p", "minutes"), "NAME=VALUE"),
+        (("pumps", "train", "--every", "1h", "-p", "steps=-4"), "ask for one or more"),
         (("pumps", "ingest", "--every", "1h"), "it takes source, dataset"),
         (("shares", "train", "--every", "1h"), "no dataset 'shares'"),
         (("no/name", "ingest", "--every", "1h", "-p", "source=x.csv"), "name"),

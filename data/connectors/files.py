@@ -22,7 +22,8 @@ def open_files(source: str) -> Source:
     else:
         found = sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
         if not found:
-            raise InvalidInput("there is no such file; give a path, a URL or an SQL address", source=source)
+            missing = "no file matches this pattern" if glob.has_magic(source) else "there is no such file"
+            raise InvalidInput(f"{missing}; give a path, a URL or an SQL address", source=source)
     return Source(source, [_piece(file, str(file)) for file in found])
 
 

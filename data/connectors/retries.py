@@ -46,7 +46,8 @@ def download(client: httpx.Client, request: Callable[[], httpx.Request], path: P
                 hopeful = response.status_code in AGAIN or response.is_server_error
                 if last or not hopeful:
                     kind = Unavailable if hopeful else InvalidInput
-                    raise kind(f"{name}: the server answered {response.status_code}; check the address")
+                    code = response.status_code
+                    raise kind(f"{name}: the server answered {code}; {_advice(name, code, hopeful)}")
                 wait = _asked(response)
         except httpx.InvalidURL as error:
             raise InvalidInput(f"not a web address ({error})", source=name) from None
@@ -66,6 +67,15 @@ def _sent(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Respon
         yield response
     finally:
         response.close()
+
+
+def _advice(name: str, code: int, hopeful: bool) -> str:
+    if hopeful:
+        return "try again later"
+    if code in (401, 403):
+        keys = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" if name.startswith("s3:") else "user and password"
+        return f"check {keys}, and the address"
+    return "check the address"
 
 
 def _save(response: httpx.Response, path: Path, name: str) -> None:
