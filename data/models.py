@@ -199,7 +199,7 @@ def context(engine: Engine, epoch: int, shard: int) -> bytes:
     with reading(engine) as connection:
         blob = connection.scalar(select(table.blob).where(table.epoch == epoch, table.shard == shard))
     if blob is None:
-        raise DamagedArtifact(f"Context {shard} of promotion {epoch} is gone; promote again.")
+        raise DamagedArtifact(f"context {shard} of promotion {epoch} is gone; promote again")
     return bytes(blob)
 
 

@@ -125,9 +125,9 @@ def configure(
     lag beyond the season after which changes repeat too, if there is one.
     """
     if kind not in KINDS:
-        raise InvalidInput(f"There is no model named {kind!r}; choose one of {', '.join(KINDS)}.")
+        raise InvalidInput(f"there is no model named {kind!r}; choose one of {', '.join(KINDS)}")
     if season < 1 or horizon < 1:
-        raise InvalidInput("Season and horizon are whole numbers of steps, 1 or more.")
+        raise InvalidInput("season and horizon are whole numbers of steps, 1 or more")
     lag = 1 if naive_is_better or season > LARGEST_SEASON else season
     typical = int(np.median(lengths)) if len(lengths) else 1
     window = choose_window(longer or lag, horizon, typical)

@@ -48,7 +48,7 @@ class Hardware:
             return Trainer(**asdict(self), **options)
         except (MisconfigurationException, ValueError) as error:
             said = str(error).strip().splitlines()[0].rstrip(".!")
-            raise InvalidInput(f"Lightning cannot train on {self.devices} × {self.accelerator}: {said}.") from error
+            raise InvalidInput(f"Lightning cannot train on {self.devices} × {self.accelerator}: {said}") from error
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def interpolate(quantiles: np.ndarray, levels: tuple[float, ...], wanted: tuple[
     """
     for level in wanted:
         if not levels[0] <= level <= levels[-1]:
-            raise InvalidInput(f"Quantile levels lie between {levels[0]} and {levels[-1]}; ask for one inside.")
+            raise InvalidInput(f"quantile levels lie between {levels[0]} and {levels[-1]}; ask for one inside")
     upper = np.clip(np.searchsorted(levels, wanted), 1, len(levels) - 1)
     low, high = np.asarray(levels)[upper - 1], np.asarray(levels)[upper]
     share = (np.asarray(wanted) - low) / (high - low)
@@ -51,5 +51,5 @@ def mean(quantiles: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
 def interval_levels(level: float) -> tuple[float, float]:
     """Lower and upper quantile level of the central interval that should hold `level` per cent of the values."""
     if not 0 < level < 100:
-        raise InvalidInput("An interval's level is a percentage between 0 and 100, such as 80.")
+        raise InvalidInput("an interval's level is a percentage between 0 and 100, such as 80")
     return round(0.5 - level / 200, 6), round(0.5 + level / 200, 6)

@@ -30,7 +30,7 @@ def choose(past: Panel, kind: str, season: int, horizon: int) -> Choice:
     known = past.known
     if known < 8 or int(past.lengths.max(initial=0)) < 4:
         raise InvalidInput(
-            f"There are too few values for a network (known: {known}); ingest more, or train a baseline: --model naive."
+            f"there are too few values for a network (known: {known}); ingest more, or train a baseline: --model naive"
         )
     longer = longer_cycle(past, season, horizon)
     config = configure(kind, season, horizon, past.lengths, naive_is_better(past, season, horizon), longer)

@@ -20,6 +20,7 @@ from forecasting.rolling import RollingState
 from pipelines.console import Report
 from pipelines.rolled import Moment
 from pipelines.served import Served, check_horizon, groups, promoted
+from pipelines.whole import check_folder, whole
 from pipelines.workspace import Workspace
 
 WARMING = "warming"
@@ -148,20 +149,18 @@ def check_suffix(path: Path) -> None:
     """Raises InvalidInput for a file we could not write, before the work is done."""
     if path.suffix not in (".parquet", ".csv"):
         raise InvalidInput(f"{path.name} ends in neither .parquet nor .csv; name the file so")
-    if not path.parent.is_dir():
-        raise InvalidInput(f"there is no folder {path.parent}; make it first")
+    check_folder(path)
 
 
 def write(forecasts: Forecasts, path: Path) -> None:
     """The wide frame as a file, with times as dates or UTC instants; whole or not at all."""
     check_suffix(path)
     frame = forecasts.frame.with_columns(readable(forecasts.dataset))
-    partial = path.with_name(f".{path.name}.partial")
-    if path.suffix == ".csv":
-        frame.write_csv(partial)
-    else:
-        frame.write_parquet(partial)
-    partial.replace(path)
+    with whole(path) as partial:
+        if path.suffix == ".csv":
+            frame.write_csv(partial)
+        else:
+            frame.write_parquet(partial)
 
 
 def readable(dataset: Dataset) -> pl.Expr:

@@ -59,7 +59,7 @@ def read_history(workspace: Workspace, name: str) -> History:
     lake = workspace.lake.read(dataset.id, learnt=True)
     rows = without_held(workspace, dataset, newest(stored_rows(lake, ids), logged_rows(log)), KEY)
     if rows.is_empty():
-        raise Conflict(f"Dataset {name} holds no values yet; run `rollcast ingest` first.")
+        raise Conflict(f"dataset {name!r} holds no values yet; run `rollcast ingest` first")
     panel, series = to_panel(dataset, rows, ids)
     log_seq = int(log.seq[-1]) if len(log.seq) else 0
     snapshot = f"lake:{workspace.lake.snapshot(dataset.id)}+log:{log_seq}"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-Some = Annotated[str | None, typer.Argument(help="Only this dataset; else all of them.", metavar="[NAME]")]
+Some = Annotated[str | None, typer.Argument(help="Only this dataset; else all of them.", metavar="NAME")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
 
@@ -45,7 +45,7 @@ def prune(dry_run: DryRun = False, json: Json = False) -> None:
 def backup(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="Folder of backups, on another disk; else ROLLCAST_BACKUP_PATH.", metavar="[DEST]"),
+        typer.Argument(help="Folder of backups, on another disk; else ROLLCAST_BACKUP_PATH.", metavar="DEST"),
     ] = None,
     keep: Annotated[int | None, typer.Option(help="Let all but the newest so many go afterwards.")] = None,
     dry_run: DryRun = False,

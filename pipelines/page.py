@@ -21,6 +21,7 @@ from pipelines.console import NOT_KNOWN
 from pipelines.fans import Fan, ShownSeries, fans
 from pipelines.markup import band_key, card, legend, line_key, name_cell, number, section, side_by_side, table
 from pipelines.report import ranked
+from pipelines.whole import check_folder, whole
 
 MEASURES = {
     "mase": ("MASE", "mean absolute error over that of the seasonal naive on the training part"),
@@ -60,16 +61,14 @@ def check_path(path: Path) -> None:
     """Raises InvalidInput for a file we could not write, before the work is done."""
     if path.suffix not in (".html", ".htm"):
         raise InvalidInput(f"{path.name} does not end in .html; name the report so")
-    if not path.parent.is_dir():
-        raise InvalidInput(f"there is no folder {path.parent}; make it first")
+    check_folder(path)
 
 
 def write(result: Backtested, path: Path) -> Path:
     """Draw the report and put it in its place, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(page(result), encoding="utf-8")
-    partial.replace(path)
+    with whole(path) as partial:
+        partial.write_text(page(result), encoding="utf-8")
     return path
 
 

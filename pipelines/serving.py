@@ -49,7 +49,7 @@ def hand_over(settings: Settings, host: str, port: int) -> None:
 def check_free(host: str, port: int) -> None:
     """Raises Unavailable, before anything is loaded, when nobody can listen there."""
     if not 0 <= port <= 65535:
-        raise InvalidInput(f"Port {port} does not exist; choose one from 1 to 65535.")
+        raise InvalidInput(f"port {port} does not exist; choose one from 1 to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -58,7 +58,7 @@ def check_free(host: str, port: int) -> None:
         except OSError as error:
             reason = error.strerror or str(error)
             raise Unavailable(
-                f"Cannot listen on {host}:{port} ({reason.lower()}); stop what runs there or choose another --port."
+                f"cannot listen on {host}:{port} ({reason.lower()}); choose another --host or --port"
             ) from error
 
 

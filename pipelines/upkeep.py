@@ -47,7 +47,9 @@ def shadow(
 
 
 def monitor(
-    name: Annotated[str | None, typer.Argument(help="Only this dataset; else all that are served.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Only this dataset; else all that are served.", metavar="NAME")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Look for drift, missed intervals and stuck sensors; ask for a training where one would help."""
@@ -61,7 +63,7 @@ def monitor(
 
 @jobs.command("list")
 def jobs_list(
-    name: Annotated[str | None, typer.Argument(help="Only of this dataset.", metavar="[NAME]")] = None,
+    name: Annotated[str | None, typer.Argument(help="Only of this dataset.", metavar="NAME")] = None,
     json: Json = False,
 ) -> None:
     """The latest jobs, newest first."""

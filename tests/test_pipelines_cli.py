@@ -138,6 +138,12 @@ def test_a_wrong_request_for_a_known_dataset_is_one_sentence(rollcast, ingested,
     assert_one_sentence(rollcast(*words), 2, said)
 
 
+def test_a_report_that_cannot_be_written_is_one_sentence(rollcast, ingested):
+    result = rollcast("backtest", "d", "--models", "naive", "--origins", "2", "--report", "/proc/report.html")
+    assert result.code == 2
+    assert "/proc/report.html cannot be written (No such file or directory); name another file" in result.err
+
+
 def test_the_same_file_twice_adds_nothing_and_says_so(rollcast, ingested, tmp_path):
     again = rollcast("ingest", str(tmp_path / "raw.csv"), "--dataset", "d", "--json")
     assert json.loads(again.out)["added"] == 0
