@@ -286,6 +286,8 @@ def check(name: str, given: Record) -> Record:
         raise InvalidInput(f"flow {name} cannot run with {words}; it takes {signature(name)}") from error
     if name == "train":
         training.check(training.TrainRequest(**checked))
+    if (out := checked.get("out")) is not None:
+        forecasting.check_suffix(Path(out))
     return checked
 
 

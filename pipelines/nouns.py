@@ -172,7 +172,7 @@ def pipelines_run(
         report.listing(flows.described(), json, "no flows")
         return
     record = flows.run_here(flow, parameter or [])
-    report.facts(record, json)
+    report.ran(record, json)
     if record.get("refused"):
         raise typer.Exit(3)
 

@@ -304,6 +304,15 @@ def facts(values: dict[str, Any], json: bool, title: str | None = None) -> None:
     print_table(["", ""], [[name, brief(value)] for name, value in values.items()], title)
 
 
+def ran(record: dict[str, Any], json: bool) -> None:
+    """What a flow did: one record, or a table of one for each dataset."""
+    values = list(record.values())
+    if json or len(values) != 1 or not isinstance(values[0], list):
+        facts(record, json)
+    else:
+        listing(values[0], json, "nothing was to be done")
+
+
 def brief(value: Any) -> Any:
     """A value in one table cell."""
     if isinstance(value, dict):

@@ -11,7 +11,7 @@ from data.calendars import Grid
 from data.database import now
 from data.schedules import Schedule
 from data.timetable import SECOND, by_interval, parse
-from pipelines import cli, overdue, scheduling
+from pipelines import cli, overdue, report, scheduling
 from pipelines.workspace import open_workspace
 
 HOUR = 3_600 * SECOND
@@ -72,6 +72,7 @@ def test_a_schedule_is_set_listed_and_removed(workspace, rollcast, tmp_path):
         (("pumps", "train", "--every", "1h", "-p", "minutes"), "NAME=VALUE"),
         (("pumps", "train", "--every", "1h", "-p", "steps=-4"), "ask for one or more"),
         (("pumps", "ingest", "--every", "1h"), "it takes source, dataset"),
+        (("pumps", "batch-forecast", "--every", "1h", "-p", "out=x.txt"), "neither .parquet nor .csv"),
         (("shares", "train", "--every", "1h"), "no dataset 'shares'"),
         (("no/name", "ingest", "--every", "1h", "-p", "source=x.csv"), "name"),
     ],
@@ -186,3 +187,9 @@ def test_running_no_flow_lists_them_with_their_parameters(rollcast):
     told = {flow["flow"]: flow["parameters"] for flow in json.loads(out)}
     assert code == 0
     assert told["promote"] == "dataset, [version]"
+
+
+def test_what_a_flow_did_for_many_datasets_is_a_table(capsys):
+    report.ran({"done": [{"dataset": "pumps", "files": 3}, {"dataset": "fans", "files": 1}]}, False)
+    head, _, *rows = (line.split() for line in capsys.readouterr().out.splitlines() if line.strip())
+    assert (head, rows) == (["dataset", "files"], [["pumps", "3"], ["fans", "1"]])
