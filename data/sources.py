@@ -20,6 +20,7 @@ from data.connectors.pieces import Source
 from data.connectors.queries import open_query
 from data.connectors.s3 import open_s3
 from data.connectors.web import open_web
+from data.errors import InvalidInput
 from data.formats import ENDINGS
 
 
@@ -48,6 +49,17 @@ def open_source(source: str) -> Source:
     if scheme == "s3":
         return open_s3(source)
     return open_query(source) if scheme else open_files(source)
+
+
+def shown(source: str) -> str:
+    """A source as it may be shown: an address without its password, and on the web without user and query."""
+    scheme, found, _ = source.partition("://")
+    if not found or scheme.lower() == "s3":
+        return source
+    try:
+        return open_source(source).name
+    except InvalidInput:
+        return f"{scheme}://…"
 
 
 def stem_of(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import make_url
 
 from data import backups, catalogue, deltalog, leases, live, scrub
+from data.calendars import format_moment
 from data.database import MIGRATION_LOCK, open_store, writing
 from data.errors import Conflict, DamagedArtifact
 from data.settings import Settings
@@ -34,7 +35,7 @@ class Restored:
     observations: dict[str, int] | None = None  # rows of each dataset's live log
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "created_at": format_moment(self.created_at)}
 
 
 def restore(settings: Settings, source: Path, dry_run: bool, moved: Report) -> Restored:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data import catalogue, runs, schedules
+from data import catalogue, runs, schedules, sources
 from data.calendars import format_moment
 from data.database import now
 from data.errors import InvalidInput
@@ -78,8 +78,14 @@ def row(schedule: Schedule, succeeded: Mapping[tuple[str, str | None], int], at:
         **ages(last, at),
         "next": format_moment(schedule.timetable.after(at)),
         "overdue": schedule.overdue(last, at),
-        "parameters": dict(schedule.parameters),
+        "parameters": public(schedule.parameters),
     }
+
+
+def public(parameters: Mapping[str, Any]) -> Row:
+    """The same without what may be a secret of their source."""
+    source = parameters.get("source")
+    return {**parameters, "source": sources.shown(source)} if isinstance(source, str) else dict(parameters)
 
 
 def ages(last: int | None, at: int) -> Row:

@@ -99,7 +99,9 @@ def test_a_file_that_cannot_be_read_is_refused_with_its_name_and_row(tmp_path, n
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("source", ["nowhere.csv", "", "no/*.csv", "ftp://host/plant.csv", "s3://"])
+@pytest.mark.parametrize(
+    "source", ["nowhere.csv", "", "no/*.csv", "ftp://host/plant.csv", "s3://", "http://host:eighty/", "http://[host/"]
+)
 def test_what_is_no_source_is_refused(source):
     with pytest.raises(InvalidInput):
         read(source)

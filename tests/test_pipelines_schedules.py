@@ -57,6 +57,15 @@ def test_a_schedule_is_set_listed_and_removed(workspace, rollcast, tmp_path):
     assert schedules.asked_for(workspace.engine) == []
 
 
+def test_a_password_of_a_source_is_kept_and_never_shown(workspace, rollcast):
+    address = "postgresql://reader:secret@db/plant?query=SELECT 1"
+    words = ("schedule", "set", "pumps", "ingest", "--every", "1h", "-p", f"source={address}", "--json")
+    told = [rollcast(*words), rollcast("schedule", "list", "--json")]
+    assert [code for code, *_ in told] == [0, 0]
+    assert all("postgresql://reader:***@db/plant" in out and "secret" not in out + err for _, out, err in told)
+    assert schedules.asked_for(workspace.engine)[0].parameters["source"] == address
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

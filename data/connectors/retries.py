@@ -25,8 +25,11 @@ AGAIN = (408, 425, 429)  # beside 5xx
 
 def shown(url: str) -> str:
     """An address without user, password or query: they may be secrets."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    except ValueError as error:
+        raise InvalidInput("not a web address; write https://host:port/path", source="source") from error
 
 
 def download(client: httpx.Client, request: Callable[[], httpx.Request], path: Path, name: str) -> httpx.Response:
