@@ -171,6 +171,7 @@ def pipelines_run(
     if flow is None:
         report.listing(flows.described(), json, "no flows")
         return
+    orchestration.end_in_order()
     record = flows.run_here(flow, parameter or [])
     report.ran(record, json)
     if record.get("refused"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
+import sys
 from pathlib import Path
 
 from data.settings import Settings, load_settings
@@ -71,3 +73,8 @@ def auth(settings: Settings) -> str:
             file.write(f"admin:{secrets.token_urlsafe(24)}\n")
         aside.replace(path)
     return path.read_text().strip()
+
+
+def end_in_order() -> None:
+    """Let SIGTERM unwind this process, so that what Prefect started for one run ends with it."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
