@@ -42,8 +42,10 @@ def promote(workspace: Workspace, name: str, version: int | None, moved: Report)
         NotFound: no such dataset or version.
         Conflict: no candidate is waiting for a decision, or it rolls in shadow and has met too few live values yet.
         GateRefused: the candidate is not clearly better, and what serves stays; the refusal is in the promotion log.
+        DamagedArtifact: the promotion log was altered; nothing is decided on top of it.
     """
     history = read_history(workspace, name)
+    models.verify_chain(workspace.engine, history.dataset.id)
     waiting = version if version is not None else registered.newest_undecided(workspace, history.dataset)
     bundle = registered.load(workspace, history.dataset, waiting)
     moved(0, 2, "comparing")

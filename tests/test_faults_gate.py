@@ -117,3 +117,16 @@ def test_the_history_tells_every_decision_in_words_and_an_altered_one_not_at_all
         connection.execute(update(tables.promotions).where(tables.promotions.c.id == 2).values(event="promoted"))
     with pytest.raises(DamagedArtifact, match="promotion 2"):
         decisions.history(workspace, "week")
+
+
+def test_nothing_is_decided_on_top_of_an_altered_log(workspace):
+    from sqlalchemy import update
+
+    from data import tables
+
+    before = models.served(workspace.engine, 1)
+    with workspace.engine.begin() as connection:
+        connection.execute(update(tables.promotions).values(evidence="{}"))
+    with pytest.raises(DamagedArtifact, match="the log was altered"):
+        promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.1), 0.1), still)
+    assert models.served(workspace.engine, 1).id == before.id
