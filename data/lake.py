@@ -83,10 +83,8 @@ class Lake:
         with self._boundary(dataset_id), self._alone(dataset_id):
             table, fresh, moment = self._readable(dataset_id), rows, now()
             if table is not None:
-                known, fresh = (
-                    self._within(table, span, scratch and scratch / "known"),
-                    Spill(scratch and scratch / "fresh"),
-                )
+                known = self._within(table, span, scratch and scratch / "known")
+                fresh = Spill(scratch and scratch / "fresh")
                 for frame, stored in side_by_side(rows, known):
                     fresh.add(frame if stored.is_empty() else _news(frame, _newest(stored)))
                 if fresh.rows == 0:
