@@ -20,9 +20,9 @@ def over_seeds(runs: Sequence[Mapping[str, float | None]]) -> Figures:
     return figures
 
 
-def between(figures: Figures, name: str) -> str:
+def between(figures: Figures, name: str, ends: tuple[str, str] = ("least", "most")) -> str:
     """The least and the most of a figure, as a table says them."""
-    return f"{number(figures[f'{name}_least'])} – {number(figures[f'{name}_most'])}"
+    return " – ".join(number(figures[f"{name}_{end}"]) for end in ends)
 
 
 def number(value: float | None) -> str:
@@ -48,6 +48,13 @@ def sure_of(share: float, error: float | None, series: int, forecasts: int) -> t
     if series >= MANY and error is not None:
         return max(0.0, share - SURE * error), min(1.0, share + SURE * error)
     return wilson(share, max(1, forecasts))
+
+
+def around(ratio: float | None, error: float | None, series: int) -> tuple[float | None, float | None]:
+    """95 % confidence interval of a ratio of sums over series; none where these are too few to witness it."""
+    if ratio is None or error is None or series < MANY:
+        return None, None
+    return max(0.0, ratio - SURE * error), ratio + SURE * error
 
 
 def held(share: float, low: float, high: float) -> str:

@@ -7,8 +7,9 @@ home, trained on once for each seed, and scored; nothing of the test part is see
 taken as UTC. With --columns each of the columns named is forecast, as a series of its own.
 
 Keys of --json: for owa, mase, smape, wql, msis, coverage_80, coverage_95 the mean over seeds under the measure's name,
-MEASURE_least and MEASURE_most of them, seasonal_naive_MEASURE and naive_MEASURE; coverage_80_low, coverage_80_high and
-the same for 95 (95 % confidence interval, see `benchmarks._spread`), n (values scored), series; seconds and steps of
+MEASURE_least and MEASURE_most of them, seasonal_naive_MEASURE and naive_MEASURE; wql_low and wql_high (95 % confidence
+interval over the series, the largest of which often hold most of it), coverage_80_low, coverage_80_high and the same
+for 95 (see `benchmarks._spread`), n (values scored), series; seconds and steps of
 training, also with _least and _most; long_roll (error of a state rolled for ten training chunks over a fresh one's, on
 the validation tail) and long_roll_passed (share of seeds that the gate lets pass); mase_over_seasonal_naive; model,
 seeds, minutes (null: the product's default).
@@ -43,6 +44,7 @@ from pipelines.workspace import Workspace  # noqa: E402
 MEASURES = ("owa", "mase", "smape", "wql", "msis", "coverage_80", "coverage_95")
 NAMES = {"owa": "OWA", "mase": "MASE", "smape": "sMAPE", "wql": "WQL", "msis": "MSIS"}
 TRAINING = {"seconds": "seconds of training", "steps": "steps", "long_roll": "rolled 10 chunks, over fresh"}
+LOW_HIGH = ("low", "high")
 RIVALS = ("seasonal_naive", "naive")
 
 
@@ -90,12 +92,13 @@ def count(place: Workspace, dataset: str, file: Path) -> tuple[int, int]:
 
 
 def intervals(figures: Figures, counts: tuple[int, int]) -> Figures:
-    """The confidence interval of each coverage."""
+    """The confidence interval of each coverage and of WQL."""
     found: Figures = {}
     for name in ("coverage_80", "coverage_95"):
         low, high = spread.sure_of(figures[name], figures[f"{name}_error"], *counts)
         found |= {f"{name}_low": low, f"{name}_high": high}
-    return found
+    low, high = spread.around(figures["wql"], figures["wql_error"], counts[0])
+    return found | {"wql_low": low, "wql_high": high}
 
 
 def over(one: float | None, other: float | None) -> float | None:
@@ -116,6 +119,8 @@ def rows(figures: Figures, benchmark: str | None) -> list[list[str]]:
     for name in MEASURES:
         if name in NAMES:
             own, label = spread.number(figures[name]), NAMES[name]
+            if figures.get(f"{name}_low") is not None:
+                own += f" ({spread.between(figures, name, LOW_HIGH)})"
         else:
             own, label = spread.held(*(figures[name + end] for end in ("", "_low", "_high"))), interval(name, figures)
         rivals = (spread.number(figures[f"{rival}_{name}"]) for rival in RIVALS)

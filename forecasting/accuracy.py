@@ -22,7 +22,7 @@ from forecasting.scaling import fill
 
 WQL_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 INTERVALS = {80: (0.1, 0.9), 95: (0.025, 0.975)}
-SUMS = tuple("count absolute squared bias smape size inside_80 inside_95 width_80 width_95 winkler".split())
+SUMS = tuple("count absolute squared bias smape size pinball inside_80 inside_95 width_80 width_95 winkler".split())
 
 
 def seasonal_error(panel: Panel, season: int) -> np.ndarray:
@@ -43,10 +43,9 @@ def _seasonal_error(panel: Panel, season: int) -> np.ndarray:
 
 @dataclass
 class Scores:
-    """Sums of errors, (n, H) by series and horizon step; pinball (levels, H); by_origin a list of (n,) mean |error|."""
+    """Sums of errors, (n, H) by series and horizon step; by_origin a list of (n,) mean |error|."""
 
     sums: dict[str, np.ndarray]
-    pinball: np.ndarray
     levels: tuple[float, ...]
     by_origin: list[np.ndarray] = field(default_factory=list)
     warming: int = 0  # forecasts that the fallback gave, because too little had been seen
@@ -54,8 +53,7 @@ class Scores:
 
     @classmethod
     def empty(cls, series: int, horizon: int, levels: tuple[float, ...]) -> "Scores":
-        sums = {name: np.zeros((series, horizon)) for name in SUMS}
-        return cls(sums, np.zeros((len(WQL_LEVELS), horizon)), levels)
+        return cls({name: np.zeros((series, horizon)) for name in SUMS}, levels)
 
     def add(self, quantiles: np.ndarray, actual: np.ndarray) -> None:
         """One origin's forecasts: quantiles (n, H, L) at `levels`, actual (n, H) NaN where nothing is to score."""
@@ -75,6 +73,7 @@ class Scores:
             "bias": -error,
             "smape": 200 * np.abs(error) / np.where(size > 0, size, 1),
             "size": np.abs(y),
+            "pinball": np.mean([_pinball(y - at[level], level) for level in WQL_LEVELS], 0),
             "winkler": high - low + 40 * missed,
         }
         for percent, (lower, upper) in INTERVALS.items():
@@ -82,9 +81,6 @@ class Scores:
             added[f"width_{percent}"] = at[upper] - at[lower]
         for name, value in added.items():
             self.sums[name] += value
-        for i, level in enumerate(WQL_LEVELS):
-            miss = y - at[level]
-            self.pinball[i] += np.maximum(level * miss, (level - 1) * miss).sum(0)
         with np.errstate(invalid="ignore"):
             self.by_origin.append(np.abs(error).sum(1) / np.where(known.any(1), known.sum(1), np.nan))
 
@@ -105,7 +101,8 @@ class Scores:
             "mase": mase,
             "smape": smape,
             "owa": reference.owa(smape, mase, horizon),
-            "wql": float(2 * self.pinball[:, :horizon].sum(1).mean() / size) if size > 0 else None,
+            "wql": float(2 * sums["pinball"].sum() / size) if size > 0 else None,
+            "wql_error": 2 * _clustered_error(sums["pinball"], sums["size"]),
             "msis": _mean(self.mean("winkler", horizon) / unit),
             "coverage_80": float(sums["inside_80"].sum() / total),
             "coverage_95": float(sums["inside_95"].sum() / total),
@@ -175,15 +172,19 @@ class Reference:
         return 1 - mase / other if other > 0 else float("nan")
 
 
-def _clustered_error(inside: np.ndarray, count: np.ndarray) -> float:
-    """Standard error of the share Σ inside / Σ count, (n, H) each: errors of one series go together, so it is the
+def _pinball(miss: np.ndarray, level: float) -> np.ndarray:
+    return np.maximum(level * miss, (level - 1) * miss)
+
+
+def _clustered_error(part: np.ndarray, whole: np.ndarray) -> float:
+    """Standard error of the ratio Σ part / Σ whole, (n, H) each: errors of one series go together, so it is the
     series that are the independent witnesses (Cochran 1977, §11.8). NaN for fewer than two of them."""
-    hit, tried = inside.sum(1), count.sum(1)
-    hit, tried = hit[tried > 0], tried[tried > 0]
-    if len(tried) < 2:
+    parts, wholes = part.sum(1), whole.sum(1)
+    parts, wholes = parts[wholes > 0], wholes[wholes > 0]
+    if len(wholes) < 2:
         return float("nan")
-    departure = hit - tried * hit.sum() / tried.sum()
-    return float(np.sqrt(len(tried) / (len(tried) - 1) * (departure**2).sum()) / tried.sum())
+    departure = parts - wholes * parts.sum() / wholes.sum()
+    return float(np.sqrt(len(wholes) / (len(wholes) - 1) * (departure**2).sum()) / wholes.sum())
 
 
 def _mean(values: np.ndarray) -> float:

@@ -76,6 +76,13 @@ def test_the_error_of_a_coverage_counts_series_and_not_values() -> None:
     assert scored(point([1.0]), [1.0])["coverage_80_error"] is None  # one series is no evidence of the spread
 
 
+def test_the_error_of_wql_counts_series_as_well() -> None:
+    scores = Scores.empty(4, 1, LEVELS)
+    scores.add(point([0.9, 1.0, 1.0, 1.0]).transpose(1, 0, 2), np.ones((4, 1)))  # a tenth off in one series of four
+    summary = scores.summary(Reference(np.ones(4), scores, scores))
+    assert (summary["wql"], summary["wql_error"]) == (0.025, 0.025)  # sd of 0.1, 0, 0, 0 over the root of 4
+
+
 def test_unknown_actual_values_are_left_out() -> None:
     assert scored(point([2.0, 5.0]), [1.0, float("nan")])["mae"] == 1.0
 
