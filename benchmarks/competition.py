@@ -97,8 +97,8 @@ def intervals(figures: Figures, counts: tuple[int, int]) -> Figures:
     for name in ("coverage_80", "coverage_95"):
         low, high = spread.sure_of(figures[name], figures[f"{name}_error"], *counts)
         found |= {f"{name}_low": low, f"{name}_high": high}
-    low, high = spread.around(figures["wql"], figures["wql_error"], counts[0])
-    return found | {"wql_low": low, "wql_high": high}
+    least, most = spread.around(figures["wql"], figures["wql_error"], counts[0])
+    return found | {"wql_low": least, "wql_high": most}
 
 
 def over(one: float | None, other: float | None) -> float | None:

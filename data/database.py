@@ -25,6 +25,8 @@ from data.tables import SCHEMA_VERSION, metadata, schema_version
 MIGRATION_LOCK = 7_305_001  # any fixed numbers: names of PostgreSQL's advisory locks
 LOG_LOCK = 7_305_002
 PATIENCE_MS = 10_000  # that a transaction waits for another one's lock
+LOG_PAGES = 16_384  # of SQLite's write-ahead log, 64 MB, from which it is folded in: each row dirties a page of an index
+CACHE_KB = 65_536  # of SQLite's pages for each connection of the service: that index, while observations come
 SQLITE_AT_THE_DISK = (10, 11)  # IOERR and CORRUPT: retrying could call lost what the next try calls written
 POSTGRES_AT_THE_DISK = "58"  # class of SQLSTATE: io_error and its like
 
@@ -89,8 +91,9 @@ def _sqlite(url: URL, checkpoints: bool) -> Engine:
         connection.isolation_level = None  # autocommit: `begin` below is the only one who opens transactions
         for setting in (f"busy_timeout = {PATIENCE_MS}", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {setting}")
-        if not checkpoints:
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES if checkpoints else 0}")
+        if checkpoints:
+            connection.execute(f"PRAGMA cache_size = {-CACHE_KB}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

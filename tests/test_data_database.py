@@ -84,7 +84,7 @@ def test_sqlite_syncs_every_commit_and_leaves_its_log_to_the_service(tmp_path):
         with reading(open_store(url, checkpoints)) as connection:
             pragmas = ("journal_mode", "synchronous", "wal_autocheckpoint", "foreign_keys")
             settings[checkpoints] = [connection.exec_driver_sql(f"PRAGMA {p}").scalar() for p in pragmas]
-    assert settings == {False: ["wal", 2, 0, 1], True: ["wal", 2, 1000, 1]}
+    assert settings == {False: ["wal", 2, 0, 1], True: ["wal", 2, 16_384, 1]}
 
 
 def test_readers_are_not_held_up_by_a_writer(store):
