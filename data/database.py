@@ -25,7 +25,7 @@ from data.tables import SCHEMA_VERSION, metadata, schema_version
 MIGRATION_LOCK = 7_305_001  # any fixed numbers: names of PostgreSQL's advisory locks
 LOG_LOCK = 7_305_002
 PATIENCE_MS = 10_000  # that a transaction waits for another one's lock
-LOG_PAGES = 16_384  # of SQLite's write-ahead log, 64 MB, from which it is folded in: each row dirties a page of an index
+LOG_PAGES = 16_384  # of the write-ahead log, 64 MB, from which it is folded in: each row dirties a page of an index
 CACHE_KB = 65_536  # of SQLite's pages for each connection of the service: that index, while observations come
 SQLITE_AT_THE_DISK = (10, 11)  # IOERR and CORRUPT: retrying could call lost what the next try calls written
 POSTGRES_AT_THE_DISK = "58"  # class of SQLSTATE: io_error and its like
