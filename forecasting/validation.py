@@ -31,6 +31,7 @@ CERTAIN = 1.645  # standard errors: a one-sided test at 5 %, as the gate's
 MANY = 30  # series from which each is a witness of its own
 WITNESSES = 2_000  # series on which contenders are compared
 TAIL_SERIES = 256  # series of the tail on which steps, trust and calibration rest
+SETTLED = 400_000  # values from which trust and calibration are judged, where the tail gives them
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,15 @@ def tail_origins(panel: Panel, tail: np.ndarray, horizon: int) -> Origins:
     return rolling_origins(panel, panel.lengths - tail, horizon, count)
 
 
+def judged_origins(panel: Panel, tail: np.ndarray, horizon: int) -> Origins:
+    """Those of the tail, or more: up to `SETTLED` values, and as many as the shortest tail has. One forecast more costs
+    little, and an interval that held at four moments may have held by luck."""
+    fewest = len(tail_origins(panel, tail, horizon))
+    room = int(tail.min()) - horizon + 1
+    most = SETTLED // max(1, len(panel) * horizon)
+    return rolling_origins(panel, panel.lengths - tail, horizon, max(fewest, min(room, most, 200)))
+
+
 @dataclass(frozen=True)
 class Tail:
     """Forecasts by a bundle blind to the tail, and what came: (m, H) each, increments (m, 2, P, H), data units.
@@ -94,7 +104,7 @@ def roll_through(bundle: Bundle, panel: Panel, tail: np.ndarray) -> Tail:
     """Roll a bundle through the tail of at most `TAIL_SERIES` series, evenly chosen, uncalibrated."""
     chosen = panel.evenly(TAIL_SERIES)
     panel, tail, config = panel.select(chosen), tail[chosen], bundle.config
-    origins = tail_origins(panel, tail, config.horizon)
+    origins = judged_origins(panel, tail, config.horizon)
     roller = Roller(replace(bundle, calibration=Calibration(Calibration.neutral(config).factors, rate=0.0)))
     divisor = seasonal_error(panel.head(panel.lengths - tail), config.season)
     divisor = np.where(divisor > 0, divisor, np.nan)[:, None]

@@ -6,7 +6,16 @@ import pytest
 from forecasting.backtest import evaluate, rolling_origins
 from forecasting.config import ModelConfig
 from forecasting.panel import Panel
-from forecasting.validation import Tail, roll_through, tail_lengths, tempered, trust, validate
+from forecasting.validation import (
+    Tail,
+    judged_origins,
+    roll_through,
+    tail_lengths,
+    tail_origins,
+    tempered,
+    trust,
+    validate,
+)
 from tests.forecasting_kit import tiny_bundle, wave
 
 CONFIG = ModelConfig("lstm", 24, 8, 4, 1, 1, 1, hidden_size=16, num_layers=2)
@@ -55,6 +64,14 @@ def test_without_trust_the_median_is_naive_and_with_it_the_networks_own() -> Non
 
 def test_the_tail_is_a_tenth_and_never_more_than_a_third() -> None:
     assert tail_lengths(np.array([1000, 100, 12]), horizon=13).tolist() == [100, 26, 4]
+
+
+def test_intervals_are_judged_at_every_origin_that_all_series_have() -> None:
+    panel, tail = Panel.of([np.arange(40.0)] * 600), np.full(600, 10)
+    assert len(tail_origins(panel, tail, 5)) == 4
+    assert len(judged_origins(panel, tail, 5)) == 6  # after the 30th value … the 35th: five are left
+    tail[0] = 9
+    assert len(judged_origins(panel, tail, 5)) == 5
 
 
 def test_candidate_and_baselines_meet_the_same_origins() -> None:
