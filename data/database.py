@@ -20,13 +20,12 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from data.errors import InvalidInput, StoreBroken, StoreTooNew, StoreUnavailable
-from data.tables import SCHEMA_VERSION, metadata, schema_version
+from data.tables import SCHEMA_VERSION, metadata, observations, schema_version
 
 MIGRATION_LOCK = 7_305_001  # any fixed numbers: names of PostgreSQL's advisory locks
 LOG_LOCK = 7_305_002
 PATIENCE_MS = 10_000  # that a transaction waits for another one's lock
-LOG_PAGES = 16_384  # of the write-ahead log, 64 MB, from which it is folded in: each row dirties a page of an index
-CACHE_KB = 65_536  # of SQLite's pages for each connection of the service: that index, while observations come
+LOG_PAGES = 16_384  # of the write-ahead log, 64 MB, from which it is folded in: each time pauses the writer
 SQLITE_AT_THE_DISK = (10, 11)  # IOERR and CORRUPT: retrying could call lost what the next try calls written
 POSTGRES_AT_THE_DISK = "58"  # class of SQLSTATE: io_error and its like
 
@@ -92,8 +91,6 @@ def _sqlite(url: URL, checkpoints: bool) -> Engine:
         for setting in (f"busy_timeout = {PATIENCE_MS}", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {setting}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES if checkpoints else 0}")
-        if checkpoints:
-            connection.execute(f"PRAGMA cache_size = {-CACHE_KB}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -196,8 +193,16 @@ def migrate(engine: Engine) -> None:
             )
         if found is None or found < SCHEMA_VERSION:
             metadata.create_all(connection)  # those that are missing
+            _order_by_time(connection)
             connection.execute(schema_version.delete())
             connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+
+
+def _order_by_time(connection: Connection) -> None:
+    """Version 4: the log's index by series made each row of a batch rewrite a page of its own."""
+    connection.execute(text("DROP INDEX IF EXISTS observations_by_key"))
+    for index in observations.indexes:
+        index.create(connection, checkfirst=True)
 
 
 @contextmanager

@@ -12,15 +12,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, delete, func, insert, select, text
+from sqlalchemy import Connection, Engine, TextClause, delete, func, insert, select, text
 
 from data import tables
 from data.calendars import Ints
 from data.database import LOG_LOCK, reading, writing
+
+Key = tuple[int, int]  # (series_id, ds)
 
 CHUNK = 100_000  # rows read at once
 AGES = 5  # classes of age among a shard's older snapshots; of each the oldest and the youngest are kept
@@ -110,50 +112,71 @@ def _insert(connection: Connection, rows: list[tuple[float | None, ...]]) -> Non
         at += several
 
 
-def current(engine: Engine, keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], float | None]:
+def current(engine: Engine, dataset_id: int, keys: Iterable[Key]) -> dict[Key, float | None]:
     """The newest value of each (series_id, ds) the log knows; a key it does not know is not in the answer."""
-    wanted = json.dumps(list(dict.fromkeys(keys)))
-    with reading(engine) as connection:
-        rows = connection.execute(_CURRENT[engine.dialect.name], {"keys": wanted}).all()
+    wanted = list(dict.fromkeys(keys))
+    rows = _asked(engine, "current", dataset_id, wanted)
     return {(series_id, ds): y for _, series_id, ds, y in sorted(rows, key=itemgetter(0))}  # the newest stays
 
 
-# The keys travel as one JSON text, so that any number of them is one prepared statement. A join, and the sort above:
-# for IN (…) or ORDER BY seq, SQLite walks the whole log.
-_KEYS = {
-    "sqlite": "WITH key AS (SELECT json_extract(value, '$[0]') AS s, json_extract(value, '$[1]') AS d "
-    "FROM json_each(:keys)) ",
-    "postgresql": "WITH key AS (SELECT (value ->> 0)::integer AS s, (value ->> 1)::bigint AS d "
-    "FROM json_array_elements(CAST(:keys AS json))) ",
-}
-_NEWEST = "SELECT o.seq, o.series_id, o.ds, o.y FROM key, observations o WHERE o.series_id = key.s AND o.ds = key.d"
-_CURRENT = {name: text(keys + _NEWEST) for name, keys in _KEYS.items()}
-
-
-def tail_sizes(engine: Engine, keys: Sequence[tuple[int, int]], most: int) -> list[int]:
+def tail_sizes(engine: Engine, dataset_id: int, keys: Sequence[Key], most: int) -> list[int]:
     """For each (series_id, ds): how many rows the log has for later stamps of the series, counted up to `most`."""
-    counted = _SIZES[engine.dialect.name]
-    with reading(engine) as connection:
-        rows = connection.execute(counted, {"keys": json.dumps(keys), "most": most}).all()
-    found = {(series_id, ds): int(count) for series_id, ds, count in rows}
+    found = {(series_id, ds): int(count) for series_id, ds, count in _asked(engine, "sizes", dataset_id, keys, most)}
     return [found[key] for key in keys]
 
 
-def tail(engine: Engine, keys: Sequence[tuple[int, int]]) -> Log:
+def tail(engine: Engine, dataset_id: int, keys: Sequence[Key]) -> Log:
     """The rows that the log has for stamps after `ds`, for each (series_id, ds); in no order. The rest is not read."""
-    with reading(engine) as connection:
-        rows = connection.execute(_TAIL[engine.dialect.name], {"keys": json.dumps(keys)}).all()
+    rows = _asked(engine, "tail", dataset_id, keys)
     *columns, y = zip(*rows, strict=True) if rows else ((),) * 5
     seq, series_id, ds, available_at = np.array(columns, np.int64)
     return Log(seq, series_id, ds, np.array(y, np.float64), available_at)
 
 
-_LATER = "observations o WHERE o.series_id = key.s AND o.ds > key.d"
-_COUNTED = f"SELECT s, d, (SELECT count(*) FROM (SELECT 1 FROM {_LATER} LIMIT :most) later) FROM key"  # noqa: S608
-_SIZES = {name: text(keys + _COUNTED) for name, keys in _KEYS.items()}
-# CROSS JOIN: SQLite then starts from the keys, whatever it thinks of their number.
-_READ = f"SELECT o.seq, o.series_id, o.ds, o.available_at, o.y FROM key CROSS JOIN {_LATER}"  # noqa: S608
-_TAIL = {name: text(keys + _READ) for name, keys in _KEYS.items()}
+def _asked(engine: Engine, query: str, dataset_id: int, keys: Sequence[Key], most: int = 0) -> Sequence[Any]:
+    """The rows of a query about these keys. They travel as one JSON text, so that any number of them is one prepared
+    statement."""
+    words = {"dataset": dataset_id, "keys": json.dumps(keys)} | ({"most": most} if most else {})
+    with reading(engine) as connection:
+        return connection.execute(_QUERIES[engine.dialect.name][query], words).all()
+
+
+_KEYS = {
+    "sqlite": "key(s, d) AS (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:keys))",
+    "postgresql": "key(s, d) AS (SELECT (value ->> 0)::integer, (value ->> 1)::bigint "
+    "FROM json_array_elements(CAST(:keys AS json)))",
+}
+# The log lies in the order of time. Its stamps after the earliest key, each found from the one before: then the rows
+# of a series are looked up stamp by stamp, and those of other series are not read.
+_NEXT = "SELECT min(ds) AS t FROM observations WHERE dataset_id = :dataset AND ds >"
+_STAMPS = (
+    f"stamp(t) AS MATERIALIZED ({_NEXT} (SELECT min(d) FROM key) "  # noqa: S608
+    f"UNION ALL SELECT ({_NEXT} stamp.t) FROM stamp WHERE stamp.t IS NOT NULL)"
+)
+_ROWS = "observations o WHERE o.dataset_id = :dataset AND o.series_id = key.s AND o.ds"
+# Lookups, whatever the store thinks of their number: SQLite's CROSS JOIN goes from left to right, and PostgreSQL does
+# not look into a LATERAL with an OFFSET.
+_LOOKED_UP = {
+    "sqlite": f"{_ROWS} = {{at}}",
+    "postgresql": f"LATERAL (SELECT * FROM {_ROWS} = {{at}} OFFSET 0) o WHERE true",  # noqa: S608
+}
+
+
+def _queries(dialect: str) -> tuple[TextClause, TextClause, TextClause]:
+    """Of `current`, `tail_sizes` and `tail`."""
+    keys, rows = _KEYS[dialect], _LOOKED_UP[dialect]
+    one = f"key CROSS JOIN {rows.format(at='key.d')}"
+    later = f"stamp CROSS JOIN {rows.format(at='stamp.t')} AND stamp.t > key.d"
+    columns = "o.seq, o.series_id, o.ds, o.available_at, o.y"
+    counted = f"(SELECT count(*) FROM (SELECT 1 FROM {later} LIMIT :most) later)"  # noqa: S608
+    return (
+        text(f"WITH {keys} SELECT o.seq, o.series_id, o.ds, o.y FROM {one}"),  # noqa: S608
+        text(f"WITH RECURSIVE {keys}, {_STAMPS} SELECT s, d, {counted} FROM key"),  # noqa: S608
+        text(f"WITH RECURSIVE {keys}, {_STAMPS} SELECT {columns} FROM key CROSS JOIN {later}"),  # noqa: S608
+    )
+
+
+_QUERIES = {dialect: dict(zip(("current", "sizes", "tail"), _queries(dialect), strict=True)) for dialect in _KEYS}
 
 
 def log(

@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3  # so far each version only added tables
+SCHEMA_VERSION = 4  # versions add tables; the fourth also keeps the log in the order of time, see `database`
 
 metadata = MetaData()
 Long = BigInteger().with_variant(Integer, "sqlite")  # there INTEGER has 64 bits, and as a key it is the row's address
@@ -66,7 +66,8 @@ observations = Table(  # append-only; the current value of (series, ds) is its n
     Column("ds", BigInteger, nullable=False),
     Column("y", Double),
     Column("available_at", BigInteger, nullable=False),
-    Index("observations_by_key", "series_id", "ds", "seq"),
+    # Time first: what arrives together lies together. By series first, each row would rewrite a page of its own.
+    Index("observations_by_time", "dataset_id", "ds", "series_id", "seq"),
     Index("observations_by_dataset", "dataset_id", "seq"),
 )
 

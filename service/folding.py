@@ -150,7 +150,7 @@ def rebuild(engine: Engine, champion: Champion, series: np.ndarray) -> int:
     replayed = 0
     for i in range(0, len(series), CHUNK):
         begun = begin(engine, champion, series[i : i + CHUNK])
-        sizes = np.array(live.tail_sizes(engine, begun.after, REPLAY + 1), np.int64)
+        sizes = np.array(live.tail_sizes(engine, champion.dataset_id, begun.after, REPLAY + 1), np.int64)
         now = (sizes <= REPLAY) & (np.cumsum(sizes) + replayed <= REPLAYS)
         owe(champion, begun.series[~now])
         replayed += int(sizes[now].sum())
@@ -209,7 +209,7 @@ def resume(engine: Engine, champion: Champion, begun: Begun) -> None:
 
 def replay(engine: Engine, champion: Champion, begun: Begun) -> tuple[RollingState, np.ndarray]:
     """The states of what was begun, with all that the log says by now, and the log position that each knows."""
-    past = live.tail(engine, begun.after)
+    past = live.tail(engine, champion.dataset_id, begun.after)
     require_whole(engine, champion)  # only now: what went to the lake meanwhile was not read
     own_series, steps, values, sequence, _ = newest(champion, past)
     unread = sequence > champion.anchor_seq  # the contexts hold what came before

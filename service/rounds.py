@@ -68,7 +68,7 @@ def judged(engine: Engine, batch: Batch) -> list[Outcome]:
     champion = batch.served.champion
     if champion is None:  # nothing rolls yet: all that counts is whether the log has the row
         keys = zip(batch.series.tolist(), batch.ds.tolist(), strict=True)
-        stored = {key: _float(value) for key, value in live.current(engine, keys).items()}
+        stored = {key: _float(value) for key, value in live.current(engine, batch.served.dataset.id, keys).items()}
         never = np.full(len(batch.series), np.iinfo(np.int64).max)
         return judge(batch.series, batch.ds, batch.values, never, stored, unknown=Outcome.APPLIED)
     origins = champion.states.origins(batch.series)
@@ -81,7 +81,7 @@ def _known(engine: Engine, champion: Champion, batch: Batch, rows: np.ndarray) -
     if not rows.size:
         return {}
     keys = [(int(batch.series[row]), int(batch.ds[row])) for row in rows]
-    held = live.current(engine, keys)
+    held = live.current(engine, batch.served.dataset.id, keys)
     known = {}
     for row, key in zip(rows, keys, strict=True):
         series, step = key[0], int(batch.steps[row])

@@ -8,7 +8,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, inspect, select, update
 
 import data
 from data import tables
@@ -43,6 +43,20 @@ def test_an_older_store_gains_the_tables_it_lacks_and_keeps_its_rows(store):
         assert connection.scalars(select(tables.observations.c.y)).all() == [71.3]
         assert connection.scalars(select(tables.snapshots.c.seq)).all() == []
         assert connection.scalars(select(schema_version.c.version)).all() == [SCHEMA_VERSION]
+
+
+def test_a_log_that_lay_in_the_order_of_series_is_put_in_the_order_of_time(store):
+    def indexes():
+        with reading(store) as connection:
+            return {index["name"] for index in inspect(connection).get_indexes("observations")}
+
+    with writing(store) as connection:
+        connection.exec_driver_sql("DROP INDEX observations_by_time")
+        connection.exec_driver_sql("CREATE INDEX observations_by_key ON observations (series_id, ds, seq)")
+        connection.execute(update(schema_version).values(version=3))
+    assert indexes() == {"observations_by_key", "observations_by_dataset"}
+    migrate(store)
+    assert indexes() == {"observations_by_time", "observations_by_dataset"}
 
 
 def test_a_transaction_that_raises_leaves_nothing(store):

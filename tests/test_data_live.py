@@ -27,7 +27,7 @@ def test_rows_are_numbered_in_the_order_they_were_stored(store):
 def test_a_correction_is_a_newer_row_and_becomes_the_current_value(store):
     live.append(store, [row(0, 1.0), row(5, None)])
     live.append(store, [row(0, 9.0), row(0, 7.0, series_id=2)])
-    assert live.current(store, [(1, 0), (1, 5), (2, 0), (3, 0)]) == {(1, 0): 9.0, (1, 5): None, (2, 0): 7.0}
+    assert live.current(store, 1, [(1, 0), (1, 5), (2, 0), (3, 0)]) == {(1, 0): 9.0, (1, 5): None, (2, 0): 7.0}
     assert live.log(store, 1).y.tolist()[0] == 1.0
 
 
@@ -59,7 +59,7 @@ def test_times_before_1970_and_far_ahead_keep_every_microsecond(store):
     stamps = [-62_135_596_800_000_001, 253_402_300_799_999_999]
     live.append(store, [row(ds, 0.1) for ds in stamps])
     assert live.log(store, 1).ds.tolist() == stamps
-    assert set(live.current(store, [(1, ds) for ds in stamps])) == {(1, ds) for ds in stamps}
+    assert set(live.current(store, 1, [(1, ds) for ds in stamps])) == {(1, ds) for ds in stamps}
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -75,7 +75,7 @@ def test_the_current_value_is_the_last_one_told_whatever_the_batches(store, batc
     for batch in batches:
         live.append(store, [row(ds, y, base % 2**30 + n, dataset_id) for n, ds, y in batch])
         told |= {(base % 2**30 + n, ds): y for n, ds, y in batch}
-    assert live.current(store, told) == told
+    assert live.current(store, dataset_id, told) == told
 
 
 def write_until_killed(url, acknowledged):
@@ -162,9 +162,10 @@ def test_the_tail_of_a_series_is_read_without_its_head(store):
     live.append(store, [row(ds, float(ds)) for ds in range(10)])
     live.append(store, [row(3, 30.0), row(8, 80.0), row(5, 1.0, series_id=2)])
     keys = [(1, 7), (2, 0), (3, 0)]
-    assert live.tail_sizes(store, keys, most=100) == [3, 1, 0]
-    assert live.tail_sizes(store, keys, most=2) == [2, 1, 0]
-    found = live.tail(store, keys)
+    assert live.tail_sizes(store, 1, keys, most=100) == [3, 1, 0]
+    assert live.tail_sizes(store, 1, keys, most=2) == [2, 1, 0]
+    found = live.tail(store, 1, keys)
     told = sorted(zip(found.series_id.tolist(), found.ds.tolist(), found.seq.tolist(), found.y.tolist(), strict=True))
     assert told == [(1, 8, 9, 8.0), (1, 8, 12, 80.0), (1, 9, 10, 9.0), (2, 5, 13, 1.0)]
-    assert len(live.tail(store, [(3, 0)])) == 0
+    assert len(live.tail(store, 1, [(3, 0)])) == 0
+    assert len(live.tail(store, 2, keys)) == 0  # another dataset's
