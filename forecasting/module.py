@@ -21,10 +21,18 @@ COLD_ANCHORS = 24  # anchors of a fresh lane that only warm the state
 class ForecastModule(LightningModule):
     """Trains one network; `steps` fixes the learning-rate schedule."""
 
-    def __init__(self, config: ModelConfig, steps: int, rate: float = RECIPE.rate, keep: float = RECIPE.keep) -> None:
-        """`rate` is the highest learning rate; `keep` the share of anchors, drawn at each step, that the loss reads."""
+    def __init__(
+        self,
+        config: ModelConfig,
+        steps: int,
+        rate: float = RECIPE.rate,
+        keep: float = RECIPE.keep,
+        decay: float = RECIPE.decay,
+    ) -> None:
+        """`rate` is the highest learning rate; `keep` the share of anchors, drawn at each step, that the loss reads;
+        `decay` that of the weights."""
         super().__init__()
-        self.config, self.steps, self.rate, self.keep = config, steps, rate, keep
+        self.config, self.steps, self.rate, self.keep, self.decay = config, steps, rate, keep, decay
         self.network = Network(config)
         self._levels = torch.tensor(config.levels)[:, None]
         self._carried: State | None = None
@@ -94,7 +102,7 @@ class ForecastModule(LightningModule):
         return (pinball * weight).sum() / counted, state
 
     def configure_optimizers(self) -> Any:
-        optimiser = AdamW(self.parameters(), lr=self.rate, weight_decay=1e-2, betas=(0.9, 0.98))
+        optimiser = AdamW(self.parameters(), lr=self.rate, weight_decay=self.decay, betas=(0.9, 0.98))
         schedule = LambdaLR(optimiser, self._share_of_rate)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -13,11 +13,12 @@ class Recipe:
 
     lanes: int = 96  # series read side by side in one step
     few: int = 24  # series below which a third of the lanes do, for more steps, and the careful rate is taken
-    mixed: float = 0.25  # share of lanes that are mixed with another series, see `augmentation`
-    by_length: float = 0.5  # power of its length by which a series is drawn for a lane
+    mixed: float = 0.5  # share of lanes that are mixed with another series, see `augmentation`
+    by_length: float = 1.0  # power of its length by which a series is drawn for a lane: at 1 each window counts alike
     keep: float = 0.25  # share of anchors, drawn at each step, that the loss reads
     rate: float = 4e-3  # the highest learning rate
     careful: float = 1e-3  # the same for few series, which a network soon knows by heart
+    decay: float = 0.3  # AdamW's decay of the weights
     members: int = 3  # of an ensemble of recurrent networks
 
     def lanes_for(self, series: int) -> int:

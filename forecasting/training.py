@@ -285,7 +285,7 @@ class _Run:
         seed = self.spec.seed + SEEDS_APART * member
         torch.manual_seed(seed)
         recipe = self.spec.recipe
-        module = ForecastModule(self.config, stop, recipe.rate_for(len(panel)), recipe.keep)
+        module = ForecastModule(self.config, stop, recipe.rate_for(len(panel)), recipe.keep, recipe.decay)
         module.lanes = lanes(panel, self.config, seed, self.team, recipe)
         folder = self.run_dir / name if self.run_dir else None
         last = folder / "last.ckpt" if folder else None
