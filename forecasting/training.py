@@ -55,7 +55,8 @@ for _name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilit
 CHECKS = 12  # looks at the validation tail in one fit
 PATIENCE = 4  # of them without improvement end it
 SEEDS_APART = 1_000_003  # between the members of an ensemble: no two trainings share one
-SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks, scores and start-up
+SHARE_OF_TIME = 0.84  # of the minutes asked for that goes into steps; the rest is looks and scores
+START_UP = 5.0  # seconds until the first step and after the last: what a short training has to set aside
 GRACE = 5.0  # seconds beyond its share that a stage may take
 
 
@@ -374,4 +375,5 @@ def _steps_that_fit(panel: Panel, config: ModelConfig, spec: TrainingSpec, team:
         loss.item()  # a GPU has only then done what it was told
         taken.append(time.perf_counter() - begun)
     trainings = 1 + members_of(config, spec.recipe)
-    return max(10, int(60 * spec.max_minutes * SHARE_OF_TIME / trainings / float(np.median(taken[2:]))))
+    given = 60 * spec.max_minutes * SHARE_OF_TIME
+    return max(10, int(max(given - START_UP, given / 2) / trainings / float(np.median(taken[2:]))))
