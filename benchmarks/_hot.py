@@ -1,9 +1,9 @@
 """The service's hot routes under load, in turns with bare routes on the same two cores."""
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ import orjson
 
 from benchmarks._load import Connection, Taken, get, post, run
 from benchmarks._run import Figures
-from benchmarks._server import Server, bare, service
+from benchmarks._server import Server, bare, parsing, service
 from benchmarks._store import Store, stamp
 
 ROWS = 100  # of one observe request
 CONNECTIONS = 16
-PREPARED = 800  # requests made before a round: more than it can send
+PREPARED = 800  # requests made before a round: more than ours can answer
 Following = Callable[[], bytes | None]
 Rows = Callable[[Store, np.ndarray, int], list[object]]
 
@@ -57,28 +57,38 @@ def forecasts(store: Store, folder: Path, rounds: int, seconds: float, **setting
             return in_turns(ours, theirs, make, rounds, seconds)
 
 
-def observations(store: Store, folder: Path, rounds_of_load: int, seconds: float) -> dict[str, Figures]:
-    """POST observations, 100 rows a request: of 100 series each, and of one series each."""
+def observations(
+    store: Store, untouched: Store, folder: Path, rounds_of_load: int, seconds: float
+) -> dict[str, Figures]:
+    """POST observations, 100 rows a request: of 100 series each, and of one series each, against a route that decodes
+    their JSON; and of 100 series against the routes that parse, one of them the service's own on the store `untouched`.
+    """
     found = {}
     with service(store) as ours:
         first = np.zeros(len(store.ids), np.int64)  # steps that each series has had
         answered(ours, folder, f"/v1/series/{store.ids[0]}/forecast", distinct(store, first, 0))
-        with bare(folder) as theirs:
-            clocks = {ours.port: first, theirs.port: first.copy()}
-            for name, rows in (("distinct", distinct), ("single", single)):
-                waiting: dict[int, deque[bytes]] = {ours.port: deque(), theirs.port: deque()}
-                number = count(1)
+        clocks = defaultdict(first.copy, {ours.port: first})
+        waiting: dict[tuple[Rows, int], deque[bytes]] = defaultdict(deque)
+        for name, rows, other in (
+            ("distinct", distinct, bare(folder)),
+            ("single", single, bare(folder)),
+            ("typed", distinct, bare(folder, "typed")),
+            ("parsed", distinct, parsing(folder, untouched)),
+        ):
+            number = count(1)
 
-                def make(server: Server, rows: Rows = rows, waiting: Any = waiting, number: Any = number) -> Following:
-                    left = waiting[server.port]  # what one round did not send, the next one does: no value is left out
-                    while len(left) < PREPARED:
-                        left.append(
-                            post("/v1/observations", orjson.dumps(rows(store, clocks[server.port], next(number))))
-                        )
+            def make(server: Server, rows: Rows = rows, number: Any = number) -> Following:
+                left = waiting[rows, server.port]  # what was not sent yet is sent next: no value is left out
+                while len(left) < PREPARED:
+                    left.append(post("/v1/observations", orjson.dumps(rows(store, clocks[server.port], next(number)))))
+                if server is ours:
                     return lambda: left.popleft() if left else None
+                again = cycle(left)  # to a server that stores nothing, the same rows are the same work
+                return lambda: next(again)
 
+            with other as theirs:
                 figures = in_turns(ours, theirs, make, rounds_of_load, seconds)
-                found[name] = figures | {"rows_per_second": figures["rate"] * ROWS}
+            found[name] = figures | {"rows_per_second": figures["rate"] * ROWS}
     return found
 
 

@@ -43,9 +43,17 @@ def service(store: Store, **settings: str) -> Iterator[Server]:
 
 
 @contextmanager
-def bare(answers: Path) -> Iterator[Server]:
+def bare(answers: Path, app: str = "app") -> Iterator[Server]:
     """FastAPI routes that give back the bytes in `answers`; see `benchmarks._bare`."""
-    with _running("benchmarks._bare:app", (), {"ROLLCAST_BARE": str(answers)}) as server:
+    with _running(f"benchmarks._bare:{app}", (), {"ROLLCAST_BARE": str(answers)}) as server:
+        yield server
+
+
+@contextmanager
+def parsing(answers: Path, store: Store) -> Iterator[Server]:
+    """The service, which checks observations and stores none; see `benchmarks._bare`."""
+    environment = {"ROLLCAST_BARE": str(answers), "ROLLCAST_HOME": str(store.settings.home)}
+    with _running("benchmarks._bare:parsing", ("--factory", "--http", PROTOCOL), environment) as server:
         yield server
 
 

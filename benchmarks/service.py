@@ -8,7 +8,9 @@ ready     from the process's start to ready, one series; torch, Prefect, MLflow,
 forecast  GET forecast, 48 × 9, against a bare FastAPI route that returns the same bytes: `warm`, of 1,000 series whose
           forecasts were asked for before; `fresh`, each made anew (ROLLCAST_FORECAST_CACHE_BYTES=0)
 observe   POST observations, 100 rows a request: of 100 series (`distinct`) and of one (`single`); 10,000 series in all,
-          stored with fsync, advanced and scored, against a bare route that parses the body
+          stored with fsync, advanced and scored, against a bare route that decodes the body's JSON; also of 100 series
+          against a FastAPI route that checks rows by a strict model (`typed`), and against the service's own
+          route, which checks them and stops where they would be stored (`parsed`)
 latency   one row observed and then its series' forecast, on one connection
 advance   states advanced in micro-batches of 256 series, against the machine's float32 matrix product
 scale     100,000 series: resident memory and restart to ready; 10,000 series: restart
@@ -20,13 +22,12 @@ kills     --kills ROUNDS of kill −9 under load, checked as tests/test_service_
 
 Keys of --json: ready_seconds (median of the starts), ready_seconds_worst, starts; warm_rate and warm_bare_rate
 (requests/s), warm_rate_ratio, warm_p99_ms, warm_p99_ratio, the same for fresh; distinct_rate, distinct_rate_ratio and
-so on, and distinct_rows_per_second, the same for single; row_p50_ms, row_p99_ms; advance_rate (share of the product),
-advance_steps_per_second, peak_gflops; memory_100k_kb, peak_100k_kb, restart_100k_s,
-restart_100k_cpu_s (processor time), the same for restart_10k_s;
-one_ours_us, one_torch_us, one_again_us (torch reads the context again), one_neuralforecast_us, one_darts_us;
-soak_minutes, soak_requests, soak_failures, soak_memory_grown, soak_handles_grown, soak_p50_grown, soak_p99_grown;
-kill_rounds, kill_acknowledged (rows), kill_failures (rows lost or doubled, or a state that is not the log's). A figure
-is held to its bound by --check where its part was run.
+so on, and distinct_rows_per_second, the same for single, typed and parsed; row_p50_ms, row_p99_ms; advance_rate (share
+of the product), advance_steps_per_second, peak_gflops; memory_100k_kb, peak_100k_kb, restart_100k_s, restart_100k_cpu_s
+(processor time), the same for restart_10k_s; one_ours_us, one_torch_us, one_again_us (torch reads the context again),
+one_neuralforecast_us, one_darts_us; soak_minutes, soak_requests, soak_failures, soak_memory_grown, soak_handles_grown,
+soak_p50_grown, soak_p99_grown; kill_rounds, kill_acknowledged (rows), kill_failures (rows lost or doubled, or a state
+that is not the log's). A figure is held to its bound by --check where its part was run.
 """
 
 from forecasting.threads import prepare
@@ -59,7 +60,8 @@ def forecast(folder: Path, chosen: argparse.Namespace) -> Figures:
 
 
 def observe(folder: Path, chosen: argparse.Namespace) -> Figures:
-    found = _hot.observations(store_of(folder, 10_000), folder, chosen.rounds, chosen.seconds)
+    store, untouched = (store_of(folder / name, 10_000) for name in ("ours", "parsing"))
+    found = _hot.observations(store, untouched, folder, chosen.rounds, chosen.seconds)
     return {name: value for part, figures in found.items() for name, value in prefixed(part, figures).items()}
 
 
@@ -85,7 +87,7 @@ def scale(folder: Path, chosen: argparse.Namespace) -> Figures:
 
 def store_of(folder: Path, series: int) -> Store:
     home = folder / f"home-{series}"
-    home.mkdir()
+    home.mkdir(parents=True)
     return make(home, series)
 
 

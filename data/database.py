@@ -83,7 +83,8 @@ def _sqlite(url: URL, checkpoints: bool) -> Engine:
         ) from None
     _require_writable(path)
     options = {"timeout": PATIENCE_MS / 1000, "check_same_thread": False}
-    engine = create_engine(url, hide_parameters=True, connect_args=options)
+    # Last in, first out: few connections are kept warm, and each page cache is memory.
+    engine = create_engine(url, hide_parameters=True, connect_args=options, pool_use_lifo=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:

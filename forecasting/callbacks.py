@@ -13,6 +13,7 @@ from torch import Tensor
 from forecasting.devices import agreed, any_of
 from forecasting.module import ForecastModule
 
+AS_GOOD = 1.01  # times the least loss: looks at the same network some steps apart differ by as much
 Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
 
@@ -32,17 +33,22 @@ def _averaged(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
 
 
 class Best(Callback):
-    """Keeps the averaged weights that did best on the tail. Stands before `Averaging`, which swaps them out again."""
+    """Keeps the averaged weights of the last look at the tail that was as good as the best: by how much looks differ,
+    an early one may be best by luck, and the networks trained anew are several and bear more steps.
+
+    Stands before `Averaging`, which swaps the weights out again.
+    """
 
     def __init__(self) -> None:
-        self.loss, self.step = float("inf"), 1
+        self.loss, self.step = float("inf"), 1  # the least loss; the step of the weights that are kept
         self.weights: dict[str, np.ndarray] = {}
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = cast(ForecastModule, pl_module)
         loss = agreed(trainer, module.tail_loss())
-        if loss < self.loss or not self.weights:
-            self.loss, self.step, self.weights = loss, max(1, trainer.global_step), module.network.export()
+        if loss <= AS_GOOD * self.loss or not self.weights:
+            self.step, self.weights = max(1, trainer.global_step), module.network.export()
+        self.loss = min(self.loss, loss)  # a loss that is not a number is never less
 
     def state_dict(self) -> dict[str, Any]:
         return {

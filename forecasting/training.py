@@ -210,7 +210,8 @@ def lanes(panel: Panel, config: ModelConfig, seed: int, team: Team = ALONE, reci
     """The stream of chunks that a stage trains on: this process's share of the lanes, which no other one walks."""
     recipe = recipe or RECIPE
     own = team.share_of(recipe.lanes_for(len(panel)))
-    return Lanes(panel, config, own, chunk_length(panel), team.seed(seed), recipe.mixed, recipe.by_length)
+    mix = recipe.mixed_for(config)
+    return Lanes(panel, config, own, chunk_length(panel), team.seed(seed), mix, recipe.by_length)
 
 
 def precision(device: torch.device = ALONE.device) -> Literal["bf16-mixed", "32-true"]:
