@@ -10,6 +10,7 @@ from forecasting.cycles import longer_cycle
 from forecasting.experts import experts
 from forecasting.networks import Network, features
 from forecasting.panel import Panel
+from forecasting.recipe import RECIPE
 from forecasting.rule import choose
 from forecasting.windows import ChunkReader
 
@@ -80,3 +81,10 @@ def test_the_rule_says_what_it_picked_and_why() -> None:
 def test_the_rule_refuses_what_no_network_can_learn_from() -> None:
     with pytest.raises(InvalidInput, match="too few values"):
         choose(Panel.of([np.array([1.0, np.nan, 3.0])]), "lstm", 1, 2)
+
+
+def test_half_of_the_lanes_are_mixed_and_a_quarter_where_seasons_lead() -> None:
+    wander = Panel.of([np.cumsum(RNG.normal(size=200)) for _ in range(4)])
+    seasons = Panel.of([rhythm() for _ in range(5)])
+    shares = [RECIPE.mixed_for(choose(panel, "lstm", DAY, horizon=6).config) for panel in (wander, seasons)]
+    assert shares == [0.5, 0.25]
