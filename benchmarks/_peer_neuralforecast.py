@@ -40,6 +40,7 @@ def main() -> None:
         max_steps=ENDLESS,
         random_seed=chosen.seed,
         max_time=timedelta(seconds=chosen.seconds),
+        start_padding_enabled=True,  # the shortest series is shorter than the input
         accelerator="cpu",
         enable_progress_bar=False,
         enable_model_summary=False,
