@@ -12,7 +12,7 @@ import orjson
 
 from benchmarks._load import Connection, Taken, get, post, run
 from benchmarks._run import Figures
-from benchmarks._server import Server, bare, parsing, service
+from benchmarks._server import Server, bare, service
 from benchmarks._store import Store, stamp
 
 ROWS = 100  # of one observe request
@@ -73,7 +73,7 @@ def observations(
             ("distinct", distinct, bare(folder)),
             ("single", single, bare(folder)),
             ("typed", distinct, bare(folder, "typed")),
-            ("parsed", distinct, parsing(folder, untouched)),
+            ("parsed", distinct, service(untouched, "benchmarks._bare:parsing", ROLLCAST_BARE=str(folder))),
         ):
             number = count(1)
 

@@ -36,9 +36,9 @@ class Server:
 
 
 @contextmanager
-def service(store: Store, **settings: str) -> Iterator[Server]:
+def service(store: Store, app: str = APP, **settings: str) -> Iterator[Server]:
     environment = {"ROLLCAST_HOME": str(store.settings.home), **settings}
-    with _running(APP, ("--factory", "--http", PROTOCOL), environment) as server:
+    with _running(app, ("--factory", "--http", PROTOCOL), environment) as server:
         yield server
 
 
@@ -46,14 +46,6 @@ def service(store: Store, **settings: str) -> Iterator[Server]:
 def bare(answers: Path, app: str = "app") -> Iterator[Server]:
     """FastAPI routes that give back the bytes in `answers`; see `benchmarks._bare`."""
     with _running(f"benchmarks._bare:{app}", (), {"ROLLCAST_BARE": str(answers)}) as server:
-        yield server
-
-
-@contextmanager
-def parsing(answers: Path, store: Store) -> Iterator[Server]:
-    """The service, which checks observations and stores none; see `benchmarks._bare`."""
-    environment = {"ROLLCAST_BARE": str(answers), "ROLLCAST_HOME": str(store.settings.home)}
-    with _running("benchmarks._bare:parsing", ("--factory", "--http", PROTOCOL), environment) as server:
         yield server
 
 

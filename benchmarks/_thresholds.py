@@ -59,6 +59,7 @@ BOUNDS = (
     Bound("service.forecast", "warm_rate_ratio", "at least", 0.5, "issue 4: against a bare route of the same bytes"),
     Bound("service.forecast", "warm_p99_ratio", "at most", 2.0, "issue 4: against a bare route of the same bytes"),
     Bound("service.observe", "distinct_rows_per_second", "at least", 25_000, "issue 4: 100 rows of 100 series"),
+    Bound("service.observe", "distinct_rate_ratio", "at least", 0.25, "issue 4: against a route that decodes JSON"),
     Bound("service.observe", "parsed_rate_ratio", "at least", 0.25, "issue 4: against the same route that only parses"),
     Bound("service.latency", "row_p50_ms", "at most", 5, "issue 4: one row observed, and its new forecast"),
     Bound("service.latency", "row_p99_ms", "at most", 25, "issue 4: one row observed, and its new forecast"),

@@ -22,13 +22,13 @@ kills     --kills ROUNDS of kill −9 under load, checked as tests/test_service_
 
 Keys of --json: ready_seconds (median of the starts), ready_seconds_worst, starts; warm_rate and warm_bare_rate
 (requests/s), warm_rate_ratio, warm_p99_ms, warm_p99_ratio, the same for fresh; distinct_rate, distinct_rate_ratio and
-so on, and distinct_rows_per_second, the same for single, typed and parsed (parsed_rate_ratio is what is held to a
-bound); row_p50_ms, row_p99_ms; advance_rate (share of the product), advance_steps_per_second, peak_gflops;
-memory_100k_kb, peak_100k_kb, restart_100k_s, restart_100k_cpu_s (processor time), the same for restart_10k_s;
-one_ours_us, one_torch_us, one_again_us (torch reads the context again), one_neuralforecast_us, one_darts_us;
-soak_minutes, soak_requests, soak_failures, soak_memory_grown, soak_handles_grown, soak_p50_grown, soak_p99_grown;
-kill_rounds, kill_acknowledged (rows), kill_failures (rows lost or doubled, or a state that is not the log's). A figure
-is held to its bound by --check where its part was run.
+so on, and distinct_rows_per_second, the same for single, typed and parsed (both distinct_rate_ratio and
+parsed_rate_ratio are held to a bound); row_p50_ms, row_p99_ms; advance_rate (share of the product),
+advance_steps_per_second, peak_gflops; memory_100k_kb, peak_100k_kb, restart_100k_s, restart_100k_cpu_s (processor
+time), the same for restart_10k_s; one_ours_us, one_torch_us, one_again_us (torch reads the context again),
+one_neuralforecast_us, one_darts_us; soak_minutes, soak_requests, soak_failures, soak_memory_grown, soak_handles_grown,
+soak_p50_grown, soak_p99_grown; kill_rounds, kill_acknowledged (rows), kill_failures (rows lost or doubled, or a state
+that is not the log's). A figure is held to its bound by --check where its part was run.
 """
 
 from forecasting.threads import prepare
