@@ -50,11 +50,8 @@ class Baseline:
 
     def forecast(self, features: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Median (B, H) and increments (B, 2, P, H), scaled units. The sum is taken row by row, in one order."""
-        return self.median(features, hidden), np.repeat(self._increments[None], len(features), 0)
-
-    def median(self, features: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-        """Median (B, H) alone, scaled units."""
-        return np.einsum("bw,wh->bh", features, self._linear)
+        median = np.einsum("bw,wh->bh", features, self._linear)
+        return median, np.repeat(self._increments[None], len(features), 0)
 
 
 def error_increments(panel: Panel, config: ModelConfig, linear: np.ndarray) -> np.ndarray:

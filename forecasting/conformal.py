@@ -4,9 +4,10 @@ Two corrections act on the increments between quantiles, so that quantiles stay 
 
 - `factors` (P, buckets), fixed when a model is fitted: each pair of levels is moved until the interval between them
   held its nominal share of the validation tail;
-- `widening` (buckets,) in a series' state: the log of a common factor, moved after each settled target by
-  rate · (missed - 0.2) for the 80 % interval (adaptive conformal inference, Gibbs and Candès 2021). It learns only from
-  forecasts issued before the value arrived, and never from the data that the model was fitted to.
+- `widening` (buckets,) in a series' state: the log of a factor for each stretch of the horizon. A settled target moves
+  that of its own stretch by rate · (missed - 0.2) for the 80 % interval (adaptive conformal inference, Gibbs and Candès
+  2021), and all others by a quarter of this: a calmer or a wilder time comes to near and far targets alike. It learns
+  only from forecasts issued before the value arrived, and never from the data that the model was fitted to.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from forecasting.config import ModelConfig
 
 LIMIT = 1.5  # widening stays within a factor of e^1.5, about 4.5
 PRIOR = 50  # residuals' worth of belief that the network's own intervals are right
+FASTEST = 0.015  # move of a widening's log for a target that was missed wholly
+AT_ONCE = 3.0  # the most that all targets of one forecast together may move it: they stand and fall together
+SHARED = 0.25  # of that move is made by every other stretch of the horizon too
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,12 @@ class Calibration:
     """factors (P, buckets), pairs of levels from the inside out; rate of the adaptive correction."""
 
     factors: np.ndarray
-    rate: float = 0.02
+    rate: float
 
     @classmethod
     def neutral(cls, config: ModelConfig) -> "Calibration":
         """Trust the model's own intervals."""
-        return cls(np.ones((config.median, config.buckets)))
+        return cls(np.ones((config.median, config.buckets)), pace(config))
 
     def to_dict(self) -> dict[str, object]:
         return {"factors": self.factors.tolist(), "rate": self.rate}
@@ -37,6 +41,11 @@ class Calibration:
     @classmethod
     def from_dict(cls, values: dict[str, object]) -> "Calibration":
         return cls(np.array(values["factors"], np.float64), float(str(values["rate"])))
+
+
+def pace(config: ModelConfig) -> float:
+    """The rate of the adaptive correction: slower for a longer horizon, whose targets are more often missed as one."""
+    return min(FASTEST, AT_ONCE / config.horizon)
 
 
 def nominal(config: ModelConfig) -> np.ndarray:
@@ -65,7 +74,7 @@ def calibrate(residuals: np.ndarray, increments: np.ndarray, config: ModelConfig
             needed = (size - taken) / np.maximum(step, 1e-9)
             factors[pair, bucket] = _shrunk(needed, share)
             taken = taken + factors[pair, bucket] * step
-    return Calibration(factors)
+    return Calibration(factors, pace(config))
 
 
 def _shrunk(needed: np.ndarray, share: float) -> float:
@@ -77,6 +86,7 @@ def _shrunk(needed: np.ndarray, share: float) -> float:
 
 def learn(widening: np.ndarray, bucket: np.ndarray, missed: np.ndarray, rate: float) -> None:
     """Move `widening` (n, buckets) in place: row i settles a target of `bucket[i]`; missed[i] is 0 or 1."""
-    rows = np.arange(len(widening))
-    moved = widening[rows, bucket] + rate * (missed - 0.2)
-    widening[rows, bucket] = np.clip(moved, -LIMIT, LIMIT)
+    move = rate * (missed - 0.2)
+    widening += SHARED * move[:, None]
+    widening[np.arange(len(widening)), bucket] += (1 - SHARED) * move
+    np.clip(widening, -LIMIT, LIMIT, out=widening)

@@ -272,11 +272,6 @@ class Kernel:
         z = self.encode(features)
         return self.heads(z, self.top(z, hidden), features)
 
-    def median(self, features: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-        """The forecast's median (B, H) alone, at about half of its price."""
-        z = self.encode(features)
-        return self._middle(silu(self._linear("head.mix", np.concatenate([self.top(z, hidden), z], -1))), features)
-
 
 def _mean(x: np.ndarray) -> np.ndarray:
     """(M, …) -> (…), summed in the order of the members."""

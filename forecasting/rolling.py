@@ -34,8 +34,9 @@ class RollingState:
     origin    (N,) int64, grid step of the last value folded in
     observed  (N,) int64, real values since the anchor; imputed, the masked steps; reanchored, the restarts
     vintage   (N, L, H) float32, the open scored forecast in data units; age (N,) int32 its settled steps, -1 none open
+    halfway   (N, 2, H) float32, 80 % interval of the forecast last made halfway through a vintage; ∞ before the first
     naive     (N, min(lag, H)) float32, what the naive rival repeats from the vintage's origin on: see `rival_lag`
-    widening  (N, buckets) float32, log factor on the intervals
+    widening  (N, buckets) float32, log factor on the intervals: learns from vintages and from halfway forecasts
     """
 
     arrays: dict[str, np.ndarray]
@@ -88,7 +89,7 @@ class Roller:
         self._fallback = _fallback(bundle)
         self._bucket = self.config.bucket_of_step()
         self._factors = self.config.over_horizon(bundle.calibration.factors).astype(np.float32)
-        self._rate = bundle.calibration.rate
+        self._rate, self._half = bundle.calibration.rate, self.config.horizon // 2
         self._lag = rival_lag(self.config)
 
     def empty(self, rows: int) -> RollingState:
@@ -108,6 +109,7 @@ class Roller:
                 "reanchored": zeros(rows, np.int64),
                 "vintage": zeros((rows, len(c.levels), c.horizon), np.float32),
                 "age": np.full(rows, -1, np.int32),
+                "halfway": np.full((rows, 2, c.horizon), np.inf, np.float32),
                 "naive": zeros((rows, min(self._lag, c.horizon)), np.float32),
                 "widening": zeros((rows, c.buckets), np.float32),
             }
@@ -233,8 +235,7 @@ class Roller:
         state.origin[:] += 1  # now it knows everything up to here
         state.observed[:] += seen
         state.imputed[:] += ~seen
-        if arrivals is not None:
-            self._compare(state, arrivals)
+        self._look_again(state, arrivals)
         self._issue(state, np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0)))
         return gates
 
@@ -248,27 +249,45 @@ class Roller:
             ledger.settle(own[rows], step, quantiles, naive, told[rows].astype(np.float32))
 
     def _settle(self, state: RollingState, values: np.ndarray, seen: np.ndarray) -> None:
-        """The value meets the open vintage's 80 % interval for this very step; the widening of its bucket moves."""
+        """The value meets the 80 % intervals that two forecasts gave for this very step, and their widenings move."""
         opened = state.age >= 0
         rows = np.flatnonzero(seen & opened)
         state.age[:] += opened
         if not rows.size:
             return
-        step, actual = state.age[rows] - 1, values[rows].astype(np.float32)  # rounded as the vintage is
-        missed = (actual < state.vintage[rows, 1, step]) | (actual > state.vintage[rows, -2, step])
+        actual, step = values[rows].astype(np.float32), state.age[rows] - 1  # rounded as the intervals are
+        self._learn(state, rows, step, state.vintage[rows, 1, step], state.vintage[rows, -2, step], actual)
+        later = (step - self._half) % self.config.horizon
+        low, high = state.halfway[rows, 0, later], state.halfway[rows, 1, later]
+        made = np.isfinite(low)
+        self._learn(state, *(x[made] for x in (rows, later, low, high, actual)))
+
+    def _learn(
+        self,
+        state: RollingState,
+        rows: np.ndarray,
+        step: np.ndarray,
+        low: np.ndarray,
+        high: np.ndarray,
+        actual: np.ndarray,
+    ) -> None:
+        """Row rows[i] was told low[i] to high[i] for its horizon step step[i]."""
         widening = state.widening[rows]
-        conformal.learn(widening, self._bucket[step], missed, self._rate)
+        conformal.learn(widening, self._bucket[step], (actual < low) | (actual > high), self._rate)
         state.widening[rows] = widening
 
-    def _compare(self, state: RollingState, arrivals: Arrivals) -> None:
-        """Halfway through a vintage: how far has the forecast of the targets still ahead moved since it was issued?"""
-        half, median = self.config.horizon // 2, self.config.median
-        ledger, own, _ = arrivals
+    def _look_again(self, state: RollingState, arrivals: Arrivals | None) -> None:
+        """Halfway through a vintage the model forecasts once more: how far have the targets still ahead moved, and what
+        interval is said now for those that are to come?"""
+        half, median = self._half, self.config.median
         rows = np.flatnonzero((state.age == half) & (half > 0))
-        if rows.size:
-            features, level, scale = self._core.features(state.ring[rows], state.gap[rows] == 0, state.gap[rows])
-            newer = level + scale * self._core.median(features, state.hidden[rows])[:, : self.config.horizon - half]
-            ledger.compare(own[rows], state.vintage[rows, median, half:], newer.astype(np.float32))
+        if not rows.size:
+            return
+        newer = self._levels_first(self._core, state.read(rows))
+        state.halfway[rows] = newer[:, (1, -2)]
+        if arrivals is not None:
+            ahead = newer[:, median, : self.config.horizon - half].astype(np.float32)
+            arrivals.ledger.compare(arrivals.rows[rows], state.vintage[rows, median, half:], ahead)
 
     def _issue(self, state: RollingState, due: np.ndarray) -> None:
         """Open a new vintage in those of the rows `due` (k,) that the model itself answers for."""

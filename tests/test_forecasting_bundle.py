@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from data.errors import DamagedArtifact
 from forecasting.bundle import from_bytes, load, save, to_bytes
-from forecasting.conformal import Calibration
 from forecasting.packing import pack, unpack
 from forecasting.panel import Panel
 from tests.forecasting_kit import tiny_bundle, wave
@@ -32,7 +31,7 @@ def test_a_bundle_survives_bytes_and_folders(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_decides_states_and_the_digest_forecasts() -> None:
-    wider = replace(BUNDLE, calibration=Calibration(2 * BUNDLE.calibration.factors))
+    wider = replace(BUNDLE, calibration=replace(BUNDLE.calibration, factors=2 * BUNDLE.calibration.factors))
     dated = replace(BUNDLE, manifest={"when": "today"})
     assert wider.fingerprint == BUNDLE.fingerprint and wider.digest != BUNDLE.digest
     assert (dated.fingerprint, dated.digest) == (BUNDLE.fingerprint, BUNDLE.digest)

@@ -1,5 +1,7 @@
 """Quantiles, calibration and scaling in small numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.errors import InvalidInput
 from forecasting.config import LEVELS, ModelConfig, choose_window, configure
-from forecasting.conformal import LIMIT, calibrate, learn
+from forecasting.conformal import LIMIT, calibrate, learn, pace
 from forecasting.quantiles import assemble, interpolate, interval_levels, mean
 from forecasting.scaling import elapsed, fill, level_and_scale
 
@@ -58,7 +60,19 @@ def test_the_widening_stays_within_its_limits(misses: list[bool]) -> None:
     widening = np.zeros((1, 4), np.float32)
     for missed in misses:
         learn(widening, np.array([2]), np.array([missed]), rate=0.5)
-    assert np.abs(widening).max() <= LIMIT + 1e-6 and (widening[0, [0, 1, 3]] == 0).all()
+    assert np.abs(widening).max() <= LIMIT + 1e-6
+
+
+def test_a_miss_widens_its_stretch_of_the_horizon_and_the_others_by_a_quarter_of_that() -> None:
+    widening = np.zeros((2, 4), np.float32)
+    learn(widening, np.array([2, 0]), np.array([True, False]), rate=0.1)
+    np.testing.assert_allclose(widening[0], [0.02, 0.02, 0.08, 0.02])  # 0.1 · 0.8, and a quarter
+    np.testing.assert_allclose(widening[1], [-0.02, -0.005, -0.005, -0.005])  # 0.1 · 0.2
+
+
+def test_intervals_learn_more_slowly_where_one_forecast_settles_many_targets() -> None:
+    assert pace(CONFIG) == pace(replace(CONFIG, horizon=200)) == 0.015
+    assert pace(replace(CONFIG, horizon=600)) == 0.005
 
 
 def test_level_and_scale_come_from_the_window_alone() -> None:

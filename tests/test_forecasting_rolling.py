@@ -133,6 +133,21 @@ def test_intervals_widen_after_misses_and_narrow_after_hits() -> None:
     assert (state.widening == 0).all()
 
 
+def test_a_value_settles_the_vintage_and_the_forecast_made_halfway_through_it() -> None:
+    panel = Panel.of([wave(1)[0]])
+    roller = Roller(baseline("naive", panel, 1, 4))  # a bucket for each of the four steps
+    state = roller.start(panel.tail_matrix(roller.config.context), panel.last)
+    moved = []
+    for step in range(100, 105):  # every value is the last one again: no interval misses it
+        before = state.widening.copy()
+        roller.fold(state, np.zeros(1, int), np.array([step]), panel.values[-1:])
+        moved.append(((state.widening - before)[0] / -0.003).round(2).tolist())  # of a hit's own move
+    far = 0.25
+    assert moved[:2] == [[1, far, far, far], [far, 1, far, far]]  # the vintage's steps 1 and 2
+    assert moved[2:4] == [[1.25, 0.5, 1.25, 0.5], [0.5, 1.25, 0.5, 1.25]]  # its 3 and 4, and the other's 1 and 2
+    assert moved[4] == [1.25, 0.5, 1.25, 0.5]  # step 1 of the next vintage, 3 of the other
+
+
 def test_the_size_of_a_state_does_not_grow() -> None:
     roller, state = roller_of("lstm", wave(1))
     before = sum(value.nbytes for value in state.arrays.values())
