@@ -187,7 +187,11 @@ def test_etth1_is_scored_as_the_literature_scores_it() -> None:
         pytest.skip(f"needs {etth1.FILE}: set ROLLCAST_DATA to the folder that holds it")
     with _loop.workspace() as place:
         part = etth1.part_of(etth1.read(place, 720))
+    with _loop.workspace() as place:
+        rehearsal = etth1.part_of(etth1.read(place, 720, rehearse=True))
     assert (part.values.shape, part.known) == ((7, 8640 + 2880 + 2880), 8640 + 2880)
+    assert (rehearsal.values.shape, rehearsal.known) == ((7, 8640 + 2880), 8640)
+    assert np.array_equal(rehearsal.values, part.values[:, : part.known]) and np.array_equal(rehearsal.unit, part.unit)
     for horizon, expected in SIMPLE.items():
         found = [etth1.repeated(part, lag, horizon) for lag in etth1.LAGS.values()]
         reached = [errors[name] for errors in found for name in ("mse", "mae")]
