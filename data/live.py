@@ -46,6 +46,9 @@ class Observation(NamedTuple):
     available_at: int  # microseconds since 1970 UTC: when we learnt it
 
 
+Row = tuple[int, int, int, float | None, int]  # an observation, or the same five as a plain tuple, which is made sooner
+
+
 @dataclass(frozen=True)
 class Log:
     """Rows of the log by ascending `seq`; every array is (n,)."""
@@ -74,9 +77,7 @@ class Snapshot(NamedTuple):
     blob: bytes
 
 
-def append(
-    engine: Engine, rows: Sequence[Observation], along: Callable[[Connection, int], None] | None = None
-) -> list[int]:
+def append(engine: Engine, rows: Sequence[Row], along: Callable[[Connection, int], None] | None = None) -> list[int]:
     """Store rows in one transaction; when this returns they are durable. Gives each row's `seq`.
 
     `along(connection, seq)` stores something else in the same transaction, given the log's newest `seq`.

@@ -31,7 +31,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], int] = data
 
     clock: microseconds since 1970 UTC, against which stamps are too far in the future.
     """
-    memory.keep_large_blocks_apart()
+    memory.arrange()
     runtime = Runtime(settings or load_settings(), clock)
     door = Door(runtime.settings, runtime.keyring)
 

@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 from data import database, idempotency, live
 from data.database import now
 from data.errors import RollcastError, StoreBroken, StoreUnavailable
-from data.live import Log, Observation
+from data.live import Log, Row
 from service import folding, rounds, scoreboard
 from service.advancing import Advancing
 from service.champion import Champion
@@ -233,13 +233,13 @@ class Writer(threading.Thread):
         self, batches: Sequence[Batch], new: Sequence[np.ndarray], stamp: int, along: Along | None
     ) -> list[np.ndarray]:
         """Append the rows in order of arrival. Returns the log position of each batch's new rows."""
-        rows: list[Observation] = []
+        rows: list[Row] = []
         order: list[int] = []
         for number, (batch, chosen) in enumerate(zip(batches, new, strict=True)):
             values = [None if value != value else value for value in batch.values[chosen].tolist()]
             dataset = batch.served.dataset.id
             columns = (batch.series[chosen].tolist(), batch.ds[chosen].tolist(), values)
-            rows.extend(map(Observation._make, zip(repeat(dataset), *columns, repeat(stamp), strict=False)))
+            rows.extend(zip(repeat(dataset), *columns, repeat(stamp), strict=False))
             order.extend([number] * len(values))
         seqs = np.array(live.append(self._engine, rows, along), np.int64)
         if not len(seqs):
