@@ -84,12 +84,11 @@ def _shrunk(needed: np.ndarray, share: float) -> float:
     return float(np.exp(np.log(raw) * len(needed) / (len(needed) + PRIOR)))
 
 
-def learn(widening: np.ndarray, bucket: np.ndarray, missed: np.ndarray, rate: float) -> None:
-    """Move `widening` (n, buckets) in place: row i settles a target of each bucket[i] (n, forecasts); missed (n,
-    forecasts) is 0 or 1, NaN where there was no forecast."""
-    move = np.nan_to_num(rate * (missed - 0.2))
-    widening += SHARED * move.sum(1, keepdims=True)
-    rows = np.arange(len(widening))
-    for own, moved in zip(bucket.T, move.T, strict=True):
-        widening[rows, own] += (1 - SHARED) * moved
-    np.clip(widening, -LIMIT, LIMIT, out=widening)
+def learn(widening: np.ndarray, bucket: np.ndarray, missed: np.ndarray, rate: float | np.ndarray) -> None:
+    """Move `widening` (n, buckets) in place: row i settles a target of `bucket[i]`; missed[i] is 0 or 1. A rate of 0
+    moves nothing."""
+    move = rate * (missed - 0.2)
+    widening += SHARED * move[:, None]
+    widening[np.arange(len(widening)), bucket] += (1 - SHARED) * move
+    np.minimum(widening, LIMIT, out=widening)
+    np.maximum(widening, -LIMIT, out=widening)

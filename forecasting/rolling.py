@@ -255,21 +255,22 @@ class Roller:
         state.age[:] += opened
         if not rows.size:
             return
-        actual, step = values[rows].astype(np.float32)[:, None], state.age[rows] - 1  # rounded as the intervals are
+        actual, step = values[rows].astype(np.float32), state.age[rows] - 1  # rounded as the intervals are
         later = (step - self._half) % self.config.horizon
-        low = np.stack([state.vintage[rows, 1, step], state.halfway[rows, 0, later]], 1)
-        high = np.stack([state.vintage[rows, -2, step], state.halfway[rows, 1, later]], 1)
-        missed = np.where(np.isfinite(low), (actual < low) | (actual > high), np.nan)
+        low, high = state.halfway[rows, 0, later], state.halfway[rows, 1, later]
         widening = state.widening[rows]
-        conformal.learn(widening, self._bucket[np.stack([step, later], 1)], missed, self._rate)
+        missed = (actual < state.vintage[rows, 1, step]) | (actual > state.vintage[rows, -2, step])
+        conformal.learn(widening, self._bucket[step], missed, self._rate)
+        missed = (actual < low) | (actual > high)
+        conformal.learn(widening, self._bucket[later], missed, self._rate * np.isfinite(low))
         state.widening[rows] = widening
 
     def _look_again(self, state: RollingState, arrivals: Arrivals | None) -> None:
         """Halfway through a vintage the model forecasts once more: how far have the targets still ahead moved, and what
         interval is said now for those that are to come?"""
         half, median = self._half, self.config.median
-        rows = np.flatnonzero((state.age == half) & (half > 0))
-        if not rows.size:
+        rows = np.flatnonzero(state.age == half)
+        if half == 0 or not rows.size:
             return
         newer = self._levels_first(self._core, state.read(rows))
         state.halfway[rows] = newer[:, (1, -2)]
