@@ -3,9 +3,11 @@
 The columns become 7 series, and one model is trained on all of them for each horizon; with --shared one for the longest
 horizon, whose first steps answer for the shorter ones. Every origin from the last row before the test part on is
 forecast, as long as its horizon still lies within the test part; the state may know all rows before its origin, and is
-rolled from one origin to the next. Errors of a column are divided by the standard deviation of its train rows, then
-averaged over windows, steps and columns: MSE of the forecast's mean, MAE of its median. The rows after the test part
-stay unused. Needs etth1.parquet in the folder ROLLCAST_DATA (default ../shared/data).
+rolled from one origin to the next. With --rehearse the val rows stand for the test rows, which are not read: what a
+change is worth before it meets the test part; no figure is held to a bound then. Errors of a column are divided by the
+standard deviation of its train rows, then averaged over windows, steps and columns: MSE of the forecast's mean, MAE of
+its median. The rows after the test part stay unused. Needs etth1.parquet in the folder ROLLCAST_DATA (default
+../shared/data).
 
 Keys of --json, for each horizon H, such as mse_96: mse_H, mae_H, coverage_80_H, coverage_95_H, seconds_H and steps_H
 (of training), long_roll_H and long_roll_passed_H (as `benchmarks.competition` has them), each the mean over seeds, with
@@ -123,7 +125,7 @@ def rolled(bundle: Bundle, part: Part, horizons: Sequence[int]) -> dict[int, dic
 
 
 def read(place: Workspace, horizon: int, rehearse: bool = False) -> History:
-    """The seven columns, ingested as the product's user would ingest them."""
+    """The seven columns, ingested as the product's user would ingest them; to rehearse, val in the place of test."""
     source = melted(loop.DATA / FILE, COLUMNS, place.settings.home / "columns.parquet")
     if rehearse:
         known = pl.read_parquet(source).filter(pl.col(SPLIT) != "test")

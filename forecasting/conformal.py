@@ -18,9 +18,9 @@ from forecasting.config import ModelConfig
 
 LIMIT = 1.5  # widening stays within a factor of e^1.5, about 4.5
 PRIOR = 50  # residuals' worth of belief that the network's own intervals are right
-FASTEST = 0.015  # move of a widening's log for a target that was missed wholly
-AT_ONCE = 3.0  # the most that all targets of one forecast together may move it: they stand and fall together
-SHARED = 0.25  # of that move is made by every other stretch of the horizon too
+FASTEST = 0.015  # the highest rate
+AT_ONCE = 3.0  # the highest sum of rates over the targets of one forecast, which stand and fall together
+SHARED = 0.25  # of a stretch's move is made by every other one too
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def _shrunk(needed: np.ndarray, share: float) -> float:
 
 
 def learn(widening: np.ndarray, bucket: np.ndarray, missed: np.ndarray, rate: float | np.ndarray) -> None:
-    """Move `widening` (n, buckets) in place: row i settles a target of `bucket[i]`; missed[i] is 0 or 1. A rate of 0
-    moves nothing."""
+    """Move `widening` (n, buckets) in place: row i settles a target of bucket[i], which its 80 % interval missed[i] or
+    held. bucket (n,) int, missed (n,) bool; rate one for all or (n,), 0 where a row has nothing to settle."""
     move = rate * (missed - 0.2)
     widening += SHARED * move[:, None]
     widening[np.arange(len(widening)), bucket] += (1 - SHARED) * move

@@ -270,7 +270,7 @@ class Roller:
         interval is said now for those that are to come?"""
         half, median = self._half, self.config.median
         rows = np.flatnonzero(state.age == half)
-        if half == 0 or not rows.size:
+        if not half or not rows.size:  # a horizon of one step has no half
             return
         newer = self._levels_first(self._core, state.read(rows))
         state.halfway[rows] = newer[:, (1, -2)]
