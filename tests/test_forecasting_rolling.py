@@ -148,6 +148,15 @@ def test_a_value_settles_the_vintage_and_the_forecast_made_halfway_through_it() 
     assert moved[4] == [1.25, 0.5, 1.25, 0.5]  # step 1 of the next vintage, 3 of the other
 
 
+def test_the_interval_kept_halfway_is_the_80_per_cent_one_of_that_moment() -> None:
+    roller, state = roller_of("lstm", wave(1, noise=1.0))
+    half, levels = roller.config.horizon // 2, roller.config.levels
+    roller.fold(state, np.zeros(half, int), np.arange(100, 100 + half), np.ones(half))
+    said = roller.forecast(state, np.zeros(1, int))[0]
+    for kept, level in zip(state.halfway[0], (0.1, 0.9), strict=True):
+        np.testing.assert_array_equal(kept, said[:, levels.index(level)].astype(np.float32))
+
+
 def test_the_size_of_a_state_does_not_grow() -> None:
     roller, state = roller_of("lstm", wave(1))
     before = sum(value.nbytes for value in state.arrays.values())
