@@ -25,7 +25,7 @@ RUN /opt/rollcast/bin/pip install ${TORCH_INDEX} --constraint constraints.txt '.
 FROM ${PYTHON} AS base
 RUN useradd --uid 10001 --create-home rollcast && install -d -o rollcast -g rollcast /var/lib/rollcast
 ENV PATH=/opt/rollcast/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DO_NOT_TRACK=1 \
-    ROLLCAST_HOME=/var/lib/rollcast
+    ROLLCAST_HOME=/var/lib/rollcast NUMBA_CACHE_DIR=/tmp/compiled
 WORKDIR /var/lib/rollcast
 
 FROM base AS worker

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forecasting.compiled import compiled
 from forecasting.config import ModelConfig
 
 LIMIT = 1.5  # widening stays within a factor of e^1.5, about 4.5
@@ -84,11 +85,11 @@ def _shrunk(needed: np.ndarray, share: float) -> float:
     return float(np.exp(np.log(raw) * len(needed) / (len(needed) + PRIOR)))
 
 
-def learn(widening: np.ndarray, bucket: np.ndarray, missed: np.ndarray, rate: float | np.ndarray) -> None:
-    """Move `widening` (n, buckets) in place: row i settles a target of bucket[i], which its 80 % interval missed[i] or
-    held. bucket (n,) int, missed (n,) bool; rate one for all or (n,), 0 where a row has nothing to settle."""
-    move = rate * (missed - 0.2)
-    widening += SHARED * move[:, None]
-    widening[np.arange(len(widening)), bucket] += (1 - SHARED) * move
-    np.minimum(widening, LIMIT, out=widening)
-    np.maximum(widening, -LIMIT, out=widening)
+@compiled
+def learn(widening: np.ndarray, bucket: int, missed: bool, rate: float) -> None:
+    """Move one series' `widening` (buckets,) in place: a target of `bucket` is settled, which its 80 % interval missed
+    or held."""
+    move = rate * ((1.0 if missed else 0.0) - 0.2)
+    for k in range(len(widening)):
+        moved = widening[k] + (move if k == bucket else SHARED * move)
+        widening[k] = min(max(moved, -LIMIT), LIMIT)

@@ -1,6 +1,7 @@
 """The network, one step at a time, in NumPy: what serves forecasts, with its gates open to look into.
 
-The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. Shapes: M members,
+The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. Products are
+NumPy's, what follows on them are loops over rows that Numba compiles (`compiled.py`). Shapes: M members,
 B series in a batch, W window, F features, D hidden_size, N layers, H horizon, K experts, P pairs of levels around the
 median. Network values are float32; the window, level and scale arrive as float64. A batch of one is multiplied as two
 rows, because BLAS takes another path for a single row and its last bits then differ.
@@ -10,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from forecasting.compiled import compiled, sigmoid_of_twice, silu, tanh
 from forecasting.config import RECURRENT, ModelConfig
-from forecasting.scaling import centred, relative_scale, repetition
+from forecasting.scaling import scaled
 
 FORMAT = 2  # of the arithmetic below: part of every model's fingerprint
 Weights = dict[str, np.ndarray]
@@ -32,21 +34,6 @@ def widened(weight: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.pad(weight, (*beside, (0, -weight.shape[-1] % 16))))
 
 
-def from_tanh(x: np.ndarray) -> np.ndarray:
-    """σ(2a) from tanh(a), in place: (1 + tanh a) / 2 cannot overflow."""
-    x += 1.0
-    x *= 0.5
-    return x
-
-
-def silu(x: np.ndarray) -> np.ndarray:
-    """x σ(x)."""
-    half = 0.5 * x
-    share = from_tanh(np.tanh(half, out=half))
-    share *= x
-    return share
-
-
 def softplus(x: np.ndarray) -> np.ndarray:
     """log(1 + exp(x)) in place, never below zero. The clip keeps exp finite in float32."""
     np.minimum(x, 80.0, out=x)
@@ -63,7 +50,8 @@ def softmax(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def lstm_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> Gates:
+@compiled
+def lstm_step(gates: np.ndarray, bias: np.ndarray, hidden: np.ndarray, carry: np.ndarray, first: int, by: int) -> None:
     """One LSTM step (Hochreiter and Schmidhuber 1997, with Gers's forget gate).
 
         i = σ(W_i [x, h] + b_i)     input:  which new possibilities to let in
@@ -72,49 +60,63 @@ def lstm_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray
         o = σ(W_o [x, h] + b_o)     output: what of the memory to show
         c' = f c + i g,  h' = o tanh(c')
 
-    x, h, c (…, B, D); weight (…, 2D, 4D) with columns i, f, o (halved, see `from_tanh`) and g; overwrites c.
-    Returns the gates, `carry` and `hidden`.
+    gates (M, B, 4D) hold the products W [x, h], columns i, f, o (halved, see `_halved`) and g, and come back as the
+    gates; hidden and carry (B, M N, D) are overwritten in layers first, first + by, …: one for each member.
     """
-    width = h.shape[-1]
-    pre = matmul(np.concatenate([x, h], -1), weight)
-    pre += bias
-    np.tanh(pre, out=pre)
-    gates, new = from_tanh(pre[..., : 3 * width]), pre[..., 3 * width :]
-    i, f, o = gates[..., :width], gates[..., width : 2 * width], gates[..., 2 * width :]
-    c *= f
-    shown = i * new
-    c += shown
-    np.tanh(c, out=shown)
-    shown *= o
-    return {"input": i, "forget": f, "output": o, "new": new, "carry": c, "hidden": shown}
+    members, batch, _ = gates.shape
+    width = hidden.shape[-1]
+    for member in range(members):
+        for row in range(batch):
+            gate, b = gates[member, row], bias[member, 0]
+            c, h = carry[row, first + by * member], hidden[row, first + by * member]
+            for k in range(3 * width):
+                gate[k] = sigmoid_of_twice(gate[k] + b[k])
+            for k in range(3 * width, 4 * width):
+                gate[k] = tanh(gate[k] + b[k])
+            for k in range(width):
+                c[k] = gate[width + k] * c[k] + gate[k] * gate[3 * width + k]
+                h[k] = gate[2 * width + k] * tanh(c[k])
 
 
-def gru_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray) -> Gates:
+@compiled
+def gru_step(gates: np.ndarray, bias: np.ndarray, hidden: np.ndarray, _: np.ndarray, first: int, by: int) -> None:
     """One GRU step (Cho et al. 2014; the reset gate acts after the product, as torch and cuDNN have it).
 
         r = σ(W_r [x, h] + b_r),  u = σ(W_u [x, h] + b_u)
         n = tanh(W_n x + b_n + r (U_n h + d_n)),  h' = (1 - u) n + u h
 
-    x, h (…, B, D); weight (…, 2D, 4D) with columns r, u (halved, see `from_tanh`), W_n (x rows), U_n (h rows).
+    gates (M, B, 4D) hold the products, columns r, u (halved), W_n x and U_n h, and come back as r, u and n; the rest
+    is as in `lstm_step`, but that nothing is carried.
     """
-    width = h.shape[-1]
-    pre = matmul(np.concatenate([x, h], -1), weight)
-    pre += bias
-    gates = from_tanh(np.tanh(pre[..., : 2 * width]))
-    reset, update = gates[..., :width], gates[..., width:]
-    new = np.tanh(pre[..., 2 * width : 3 * width] + reset * pre[..., 3 * width :])
-    return {"reset": reset, "update": update, "new": new, "hidden": new + update * (h - new)}
+    members, batch, _ = gates.shape
+    width = hidden.shape[-1]
+    for member in range(members):
+        for row in range(batch):
+            gate, b, h = gates[member, row], bias[member, 0], hidden[row, first + by * member]
+            for k in range(2 * width):
+                gate[k] = sigmoid_of_twice(gate[k] + b[k])
+            for k in range(width):
+                recalled = gate[k] * (gate[3 * width + k] + b[3 * width + k])
+                gate[2 * width + k] = tanh(gate[2 * width + k] + b[2 * width + k] + recalled)
+                h[k] = gate[2 * width + k] + gate[width + k] * (h[k] - gate[2 * width + k])
 
 
-def rnn_step(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray) -> Gates:
-    """One step of the plain (Elman) network: h' = tanh(W x + U h + b). x, h (…, B, D); weight (…, 2D, D)."""
-    pre = matmul(np.concatenate([x, h], -1), weight)
-    pre += bias
-    return {"hidden": np.tanh(pre, out=pre)}
+@compiled
+def rnn_step(gates: np.ndarray, bias: np.ndarray, hidden: np.ndarray, _: np.ndarray, first: int, by: int) -> None:
+    """One step of the plain (Elman) network: h' = tanh(W x + U h + b); gates (M, B, D) hold W x + U h."""
+    members, batch, width = gates.shape
+    for member in range(members):
+        for row in range(batch):
+            for k in range(width):
+                hidden[row, first + by * member, k] = tanh(gates[member, row, k] + bias[member, 0, k])
+
+
+STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
+GATES = {"lstm": ("input", "forget", "output", "new"), "gru": ("reset", "update", "new"), "rnn": ()}
 
 
 def _halved(weight: np.ndarray, bias: np.ndarray, sigmoids: int) -> tuple[np.ndarray, np.ndarray]:
-    """Transposed for x @ weight, the first `sigmoids` units halved: exact in binary, one pass less over the gates."""
+    """Transposed for x @ weight, the first `sigmoids` units halved for `sigmoid_of_twice`: exact in binary."""
     weight, bias = weight.copy(), bias.copy()
     weight[:sigmoids] *= 0.5
     bias[:sigmoids] *= 0.5
@@ -130,13 +132,13 @@ class Kernel:
     """Networks of one shape side by side; the forecast is the mean of their quantiles (Lichtendahl et al. 2013).
 
     Members share the window and its features, and each has layers of its own in the state, one member after the other.
-    They are stepped together, each product and function in one call: what Python does for a step does not grow with M.
+    They are stepped together, each product and loop in one call: what Python does for a step does not grow with M.
     """
 
     def __init__(self, config: ModelConfig, weights: Weights) -> None:
         """`weights` are the arrays that `networks.Network` exports, float32, named as its parameters; those of several
         members along a first axis, see `stacked`."""
-        self.config = config
+        self.config, self._lags = config, np.array(config.lags, np.int64)
         if config.members == 1:
             weights = {name: w[None] for name, w in weights.items()}
         linear = {name[: -len(".weight")]: w.swapaxes(1, 2) for name, w in weights.items() if _is_linear(name, w)}
@@ -172,6 +174,12 @@ class Kernel:
         y += self._bias[name]
         return y
 
+    def _activated(self, name: str, x: np.ndarray) -> np.ndarray:
+        """A dense layer and its silu."""
+        y = np.ascontiguousarray(self._product(name, x))
+        silu(y, self._bias[name])
+        return y
+
     def _product(self, name: str, x: np.ndarray) -> np.ndarray:
         return matmul(x, self._dense[name])[..., : self._width[name]]
 
@@ -179,7 +187,7 @@ class Kernel:
         """features (B, F) -> z (M, B, D), what the recurrent layers and the head read."""
         if self._convolutions:
             features = np.stack([self._convolved(features, member) for member in range(self.config.members)])
-        return silu(self._linear("encoder.dense", features))
+        return self._activated("encoder.dense", features)
 
     def _convolved(self, features: np.ndarray, member: int) -> np.ndarray:
         """Two strided causal convolutions over the window, with the other features beside."""
@@ -190,8 +198,9 @@ class Kernel:
             view = np.lib.stride_tricks.sliding_window_view(signal, width, axis=2)[:, :, ::stride]
             batch, steps = len(view), view.shape[2]
             patches = view.transpose(0, 2, 1, 3).reshape(batch * steps, -1)
-            y = patches @ weight.reshape(channels, -1).T + self._bias[f"encoder.convolutions.{i}"][member]
-            signal = silu(y).reshape(batch, steps, channels).transpose(0, 2, 1)
+            y = patches @ weight.reshape(channels, -1).T
+            silu(y[None], self._bias[f"encoder.convolutions.{i}"][member : member + 1])
+            signal = y.reshape(batch, steps, channels).transpose(0, 2, 1)
         return np.concatenate([signal.reshape(len(signal), -1), features[:, self.config.window :]], 1)
 
     def features(
@@ -203,16 +212,10 @@ class Kernel:
         which the window's length is seen at most.
         Returns features (B, F) float32 and the float64 level and scale (B, 1) that take forecasts back.
         """
-        distance, level, scale = centred(window, self.config.level_steps)
-        width = self.config.window
-        x = np.empty((len(window), self.config.features), np.float32)
-        distance /= scale
-        x[:, :width] = distance
-        x[:, width] = relative_scale(level, scale)[:, 0]
-        x[:, width + 1] = observed
-        x[:, width + 2] = np.log1p(np.minimum(gap, width))
-        for column, lag in enumerate(self.config.lags, width + 3):
-            x[:, column] = repetition(window, lag, scale)
+        rows = len(window)
+        x, level, scale = np.empty((rows, self.config.features), np.float32), np.empty((rows, 1)), np.empty((rows, 1))
+        w, seen, since = np.ascontiguousarray(window), np.ascontiguousarray(observed), np.array(gap, np.float64)
+        scaled(w, seen, since, self.config.level_steps, self._lags, x, level, scale)
         return x, level, scale
 
     def roll(self, features: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
@@ -224,29 +227,31 @@ class Kernel:
 
         Returns the gates of each layer, (M, B, D).
         """
-        x, opened = z, []
+        x, opened, layers = z, [], len(self._cells)
         for layer, (weight, bias) in enumerate(self._cells):
-            h, c = self._of_layer(hidden, layer), self._of_layer(carry, layer)
-            gates = self._step(weight, bias, x, h, c)
-            h[:] = x = gates["hidden"]
-            opened.append(gates)
+            h = self._of_layer(hidden, layer)
+            gates = matmul(np.concatenate([x, h], -1), weight)
+            STEPS[self.config.kind](gates, bias, hidden, carry, layer, layers)
+            opened.append(self._named(gates, h, carry, layer))
+            x = h
         return opened
+
+    def _named(self, gates: np.ndarray, hidden: np.ndarray, carry: np.ndarray, layer: int) -> Gates:
+        """Views of one layer's gates, each (M, B, D), of its hidden and of what it carries."""
+        width, kind = self.config.hidden_size, self.config.kind
+        named = {name: gates[..., i * width : (i + 1) * width] for i, name in enumerate(GATES[kind])}
+        return named | ({"carry": self._of_layer(carry, layer)} if kind == "lstm" else {}) | {"hidden": hidden}
 
     def _of_layer(self, memory: np.ndarray, layer: int) -> np.ndarray:
         """One layer of every member, (M, B, D): a view of memory (B, M N, D)."""
         return memory[:, layer :: len(self._cells)].transpose(1, 0, 2)
-
-    def _step(self, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> Gates:
-        if self.config.kind == "lstm":
-            return lstm_step(weight, bias, x, h, c)
-        return gru_step(weight, bias, x, h) if self.config.kind == "gru" else rnn_step(weight, bias, x, h)
 
     def heads(self, z: np.ndarray, top: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """z and the top layer's hidden (M, B, D), features (B, F) -> median (B, H), increments (B, 2, P, H).
 
         Means over the members: they are those of the averaged quantiles.
         """
-        mixed = silu(self._linear("head.mix", np.concatenate([top, z], -1)))
+        mixed = self._activated("head.mix", np.concatenate([top, z], -1))
         increments = _mean(softplus(self._linear("head.spread", mixed)))
         return self._middle(mixed, features), increments.reshape(len(features), 2, -1, self.config.horizon)
 
@@ -264,7 +269,7 @@ class Kernel:
             return self._of_layer(hidden, len(self._cells) - 1)
         u = z
         for layer in range(self.config.num_layers):
-            u = u + silu(self._linear(f"dense.{layer}", u))
+            u = u + self._activated(f"dense.{layer}", u)
         return u
 
     def forecast(self, features: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -150,7 +150,7 @@ def features(values: Tensor, observed: Tensor, gap: Tensor, config: ModelConfig)
 
 
 def _repetition(values: Tensor, lag: int, scale: Tensor, window: int) -> Tensor:
-    """`scaling.repetition` of every window of a sequence: values (B, W + T - 1), scale (B, T) -> (B, T)."""
+    """The repetition of `scaling.scaled` in every window: values (B, W + T - 1), scale (B, T) -> (B, T)."""
     distance = (values[:, lag:] - values[:, :-lag]).abs()
     return torch.log(fn.avg_pool1d(distance, window - lag, 1) / scale + FAINT)
 

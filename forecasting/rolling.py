@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forecasting import conformal
 from forecasting.baselines import Baseline
 from forecasting.bundle import Bundle
+from forecasting.compiled import compiled
 from forecasting.config import BASELINES, ModelConfig
+from forecasting.conformal import learn
 from forecasting.kernel import Gates, Kernel
 from forecasting.quantiles import assemble, to_data_units
 from forecasting.scaling import elapsed, fill
@@ -114,6 +115,11 @@ class Roller:
                 "widening": zeros((rows, c.buckets), np.float32),
             }
         )
+
+    def warm_up(self) -> None:
+        """Have compiled what the first value would else wait for: seconds, on a machine where it never was."""
+        once = np.zeros(1, np.int64)
+        self.fold(self.empty(1), once, once, np.zeros(1), Ledger.of(self.config, 1))
 
     def start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
         """Read each series' context once.
@@ -219,17 +225,12 @@ class Roller:
 
     def _step(self, state: RollingState, values: np.ndarray, arrivals: Arrivals | None = None) -> list[Gates]:
         """One grid step for every row: settle what aimed at it, then learn of it, then look ahead again."""
-        seen = ~np.isnan(values)
         if arrivals is not None:
             self._score(state, arrivals)  # earlier forecasts meet their truth
-        self._settle(state, values, seen)
-        ring = state.ring
-        held = np.where(seen, values, ring[:, -1])
-        ring[:, :-1] = ring[:, 1:]
-        ring[:, -1] = held
-        first = state.observed == 0  # the step that ends a silence is told how long nothing came
-        state.gap[:] = np.where(seen & ~first, 0, np.minimum(state.gap + 1, self.config.window + 1))
-        features, _, _ = self._core.features(ring, seen, state.gap)
+        settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
+        seen = ~np.isnan(values)
+        hold(values, state.ring, state.gap, state.observed)
+        features, _, _ = self._core.features(state.ring, seen, state.gap)
         gates = self._core.roll(features, state.hidden, state.carry)
         state.gap[seen] = 0
         state.origin[:] += 1  # now it knows everything up to here
@@ -242,28 +243,7 @@ class Roller:
     def _score(self, state: RollingState, arrivals: Arrivals) -> None:
         """Write down what the open vintages were worth at this step, where a value came that is new to the ledger."""
         ledger, own, told = arrivals
-        rows = np.flatnonzero((state.age >= 0) & ~np.isnan(told))
-        if rows.size:
-            step = state.age[rows]
-            quantiles, naive = state.vintage[rows, :, step], state.naive[rows, step % self._lag]
-            ledger.settle(own[rows], step, quantiles, naive, told[rows].astype(np.float32))
-
-    def _settle(self, state: RollingState, values: np.ndarray, seen: np.ndarray) -> None:
-        """The value meets the 80 % intervals that two forecasts gave for this very step, and their widenings move."""
-        opened = state.age >= 0
-        rows = np.flatnonzero(seen & opened)
-        state.age[:] += opened
-        if not rows.size:
-            return
-        actual, step = values[rows].astype(np.float32), state.age[rows] - 1  # rounded as the intervals are
-        later = (step - self._half) % self.config.horizon
-        low, high = state.halfway[rows, 0, later], state.halfway[rows, 1, later]
-        widening = state.widening[rows]
-        missed = (actual < state.vintage[rows, 1, step]) | (actual > state.vintage[rows, -2, step])
-        conformal.learn(widening, self._bucket[step], missed, self._rate)
-        missed = (actual < low) | (actual > high)
-        conformal.learn(widening, self._bucket[later], missed, self._rate * np.isfinite(low))
-        state.widening[rows] = widening
+        ledger.settle(own, told, state.vintage, state.naive, state.age)
 
     def _look_again(self, state: RollingState, arrivals: Arrivals | None) -> None:
         """Halfway through a vintage the model forecasts once more: how far have the targets still ahead moved, and what
@@ -325,6 +305,50 @@ class Roller:
         factors = self._factors if core is self._core else np.ones_like(self._factors)
         increments *= factors[None, None] * widths[:, None, None]
         return to_data_units(assemble(median, increments), level, scale)
+
+
+@compiled
+def hold(values: np.ndarray, ring: np.ndarray, gap: np.ndarray, observed: np.ndarray) -> None:
+    """Every row's next value (B,), or where that is missing its last one again, moves into its ring (B, W)."""
+    batch, window = ring.shape
+    for row in range(batch):
+        seen, held = not np.isnan(values[row]), ring[row, window - 1]
+        for t in range(window - 1):
+            ring[row, t] = ring[row, t + 1]
+        ring[row, window - 1] = values[row] if seen else held
+        # the step that ends a silence is told how long nothing came
+        gap[row] = 0 if seen and observed[row] > 0 else min(gap[row] + 1, window + 1)
+
+
+@compiled
+def settle(
+    values: np.ndarray,
+    vintage: np.ndarray,
+    halfway: np.ndarray,
+    age: np.ndarray,
+    widening: np.ndarray,
+    bucket: np.ndarray,
+    rate: float,
+) -> None:
+    """Values (B,) meet the 80 % intervals that two forecasts gave for this very step, and their widenings move.
+
+    The open vintages (B, L, H) grow older by a step, whether a value came or not.
+    """
+    levels, horizon = vintage.shape[1:]
+    for row in range(len(values)):
+        step = age[row]
+        if step < 0:
+            continue
+        age[row] += 1
+        if np.isnan(values[row]):
+            continue
+        actual = np.float32(values[row])  # rounded as the intervals are
+        missed = actual < vintage[row, 1, step] or actual > vintage[row, levels - 2, step]
+        learn(widening[row], bucket[step], missed, rate)
+        later = (step - horizon // 2) % horizon
+        low, high = halfway[row, 0, later], halfway[row, 1, later]
+        if np.isfinite(low):  # there was a first one
+            learn(widening[row], bucket[later], actual < low or actual > high, rate)
 
 
 def _blocks(rows: int) -> list[slice]:

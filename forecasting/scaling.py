@@ -8,6 +8,8 @@ Both roll in constant time, and a shift of level needs no refit. A constant wind
 
 import numpy as np
 
+from forecasting.compiled import compiled
+
 SMALLEST = 1e-12
 RELATIVE = 1e-4
 FAINT = 1e-2  # share of the scale below which a repetition is as good as exact
@@ -30,18 +32,49 @@ def level_and_scale(window: np.ndarray, level_steps: int) -> tuple[np.ndarray, n
     return level, scale
 
 
-def relative_scale(level: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """log of scale against level: tells the network how noisy a series is for its size; same shape, float64."""
-    return np.log(scale / (np.abs(level) + scale) + RELATIVE)
+@compiled
+def scaled(
+    window: np.ndarray,
+    observed: np.ndarray,
+    gap: np.ndarray,
+    level_steps: int,
+    lags: np.ndarray,
+    features: np.ndarray,
+    level: np.ndarray,
+    scale: np.ndarray,
+) -> None:
+    """Write down what a network sees of windows (B, W) float64, oldest value first.
 
+    observed (B,) bool: is the last value real; gap (B,) float64 steps since one was, of which at most W are told;
+    lags (K,) int64. Filled are level and scale (B, 1) float64 in data units, and features (B, W + 3 + K) float32:
 
-def repetition(window: np.ndarray, lag: int, scale: np.ndarray) -> np.ndarray:
-    """log of the mean |w_t - w_(t-lag)| within the window against its scale: how badly it repeats after `lag` steps.
-
-    window (B, W) float64, scale (B, 1) -> (B,) float64.
+        (w - level) / scale
+        log(scale / (|level| + scale) + RELATIVE)        how noisy a series is for its size
+        observed, log(1 + gap)
+        log(mean |w_t - w_(t-lag)| / scale + FAINT)      how badly it repeats, for each lag
     """
-    distance = np.abs(window[:, lag:] - window[:, :-lag])
-    return np.log(np.add.reduce(distance, -1) / ((window.shape[-1] - lag) * scale[:, 0]) + FAINT)
+    batch, width = window.shape
+    for row in range(batch):
+        w, x = window[row], features[row]
+        total = 0.0
+        for t in range(width - level_steps, width):
+            total += w[t]
+        middle = total / level_steps
+        total = 0.0
+        for t in range(width):
+            total += abs(w[t] - middle)
+        unit = total / width + RELATIVE * abs(middle) + SMALLEST
+        for t in range(width):
+            x[t] = (w[t] - middle) / unit
+        x[width] = np.log(unit / (abs(middle) + unit) + RELATIVE)
+        x[width + 1] = observed[row]
+        x[width + 2] = np.log1p(min(gap[row], width))
+        for k, lag in enumerate(lags):
+            total = 0.0
+            for t in range(lag, width):
+                total += abs(w[t] - w[t - lag])
+            x[width + 3 + k] = np.log(total / ((width - lag) * unit) + FAINT)
+        level[row, 0], scale[row, 0] = middle, unit
 
 
 def fill(values: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from forecasting.accuracy import INTERVALS, WQL_LEVELS
+from forecasting.compiled import compiled
 from forecasting.config import ModelConfig
 
 SUMS = ("settled", "absolute", "naive", "pinball", "size", "inside_80", "inside_95", "compared", "moved")
@@ -52,18 +53,18 @@ def unit(ring: np.ndarray, lag: int) -> np.ndarray:
 
 
 class Positions(NamedTuple):
-    """Where among a model's levels the scored ones are, and which bucket each horizon step is in."""
+    """Which bucket each horizon step is in, and where among a model's levels the scored ones are."""
 
+    bucket: np.ndarray  # (H,)
     wql: np.ndarray
-    intervals: tuple[tuple[int, int], ...]
     median: int
-    bucket: np.ndarray
+    intervals: np.ndarray  # (2, 2): lower and upper level
 
     @classmethod
     def of(cls, config: ModelConfig) -> "Positions":
         at = config.levels.index
-        intervals = tuple((at(low), at(high)) for low, high in INTERVALS.values())
-        return cls(np.array([at(q) for q in WQL_LEVELS]), intervals, config.median, config.bucket_of_step())
+        intervals = np.array([(at(low), at(high)) for low, high in INTERVALS.values()])
+        return cls(config.bucket_of_step(), np.array([at(q) for q in WQL_LEVELS]), config.median, intervals)
 
 
 positions = cache(Positions.of)
@@ -82,27 +83,14 @@ class Ledger:
         return cls(np.zeros((rows, config.buckets, len(SUMS))), positions(config))
 
     def settle(
-        self, rows: np.ndarray, step: np.ndarray, quantiles: np.ndarray, naive: np.ndarray, actual: np.ndarray
+        self, rows: np.ndarray, told: np.ndarray, vintage: np.ndarray, naive: np.ndarray, age: np.ndarray
     ) -> None:
-        """Row rows[i] (distinct) learns the value actual[i] of its vintage's horizon step step[i], counted from 0.
+        """Row rows[i] (distinct) learns the value told[i], NaN where there is none, of its open vintage's step age[i].
 
-        quantiles (k, L) and naive (k,) float32, actual (k,) rounded alike, so that a perfect forecast has no error.
-        A forecast that is not finite was never given to anyone and is not scored.
+        vintage (k, L, H) and naive (k, …), a season of it, float32; age (k,) counts from 0 and is below it where no
+        vintage is open. A forecast that is not finite was never given to anyone and is not scored.
         """
-        whole = np.isfinite(quantiles).all(1)
-        if not whole.all():
-            rows, step, quantiles, naive, actual = (x[whole] for x in (rows, step, quantiles, naive, actual))
-        at, y = self.at, actual[:, None].astype(np.float64)
-        added = np.empty((len(rows), TARGETS))
-        miss = y - quantiles[:, at.wql]
-        added[:, 0] = 1
-        added[:, 1] = np.abs(actual - quantiles[:, at.median], dtype=np.float64)
-        added[:, 2] = np.abs(actual - naive, dtype=np.float64)
-        added[:, 3] = np.maximum(miss * WQL_LEVELS, miss * _BELOW).sum(1)
-        added[:, 4] = np.abs(actual)
-        for column, (low, high) in enumerate(at.intervals, 5):
-            added[:, column] = (quantiles[:, low] <= actual) & (actual <= quantiles[:, high])
-        self.sums[rows, at.bucket[step], :TARGETS] += added
+        settled(self.sums, rows, told, vintage, naive, age, *self.at)
 
     def compare(self, rows: np.ndarray, older: np.ndarray, newer: np.ndarray) -> None:
         """Medians (k, T) float32 of two forecasts of the same T targets, the last T of the older one's horizon."""
@@ -125,7 +113,37 @@ class Ledger:
         self.sums[rows] = part.sums
 
 
-_BELOW = np.array(WQL_LEVELS) - 1
+_LEVELS = np.array(WQL_LEVELS)
+
+
+@compiled
+def settled(
+    sums: np.ndarray,
+    rows: np.ndarray,
+    told: np.ndarray,
+    vintage: np.ndarray,
+    naive: np.ndarray,
+    age: np.ndarray,
+    bucket: np.ndarray,
+    wql: np.ndarray,
+    median: int,
+    intervals: np.ndarray,
+) -> None:
+    """The loop of `Ledger.settle`. Values are rounded as forecasts are, so that a perfect one has no error."""
+    for i, row in enumerate(rows):
+        step = age[i]
+        if step < 0 or np.isnan(told[i]) or not np.isfinite(vintage[i, :, step]).all():
+            continue
+        quantiles, y, found = vintage[i, :, step], np.float32(told[i]), sums[row, bucket[step]]
+        found[0] += 1
+        found[1] += abs(y - quantiles[median])
+        found[2] += abs(y - naive[i, step % naive.shape[1]])
+        for k, level in enumerate(_LEVELS):
+            miss = np.float64(y) - quantiles[wql[k]]
+            found[3] += max(level * miss, (level - 1) * miss)
+        found[4] += abs(y)
+        for k in range(len(intervals)):
+            found[5 + k] += quantiles[intervals[k, 0]] <= y and y <= quantiles[intervals[k, 1]]
 
 
 @dataclass(frozen=True)

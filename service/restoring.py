@@ -53,6 +53,7 @@ def _anchored(engine: Engine, dataset: Dataset, promotion: Promotion) -> Champio
     """The champion as it was at its promotion: every series at its anchor."""
     digest = digest_of(engine, promotion)
     roller = Roller(bundle.from_bytes(models.artifact(engine, dataset.id, promotion.version), digest))
+    roller.warm_up()
     anchor_seq, shards = models.context_shards(engine, promotion.id)
     if not shards:
         raise DamagedArtifact(f"The contexts of promotion {promotion.id} are stored no more; promote again.")

@@ -13,6 +13,7 @@ from data import database
 from data.errors import StoreUnavailable
 from data.idempotency import find
 from data.settings import Settings
+from service import memory
 from service.arrivals import Received
 from service.datasets import Directory, Served
 from service.errors import DETAILS, listed, not_available
@@ -80,6 +81,7 @@ class Runtime:
         self._writer.stop()
         self._note_uses()
         self._engine.dispose()
+        memory.thaw()
 
     def engine(self) -> Engine:
         """The store, brought up to date the first time it answers. Raises StoreUnavailable."""

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from data import catalogue, database, drift, live, models, quarantine
 from data.errors import RollcastError, StoreTooNew, StoreUnavailable
 from data.models import Promotion
-from service import folding, restoring, scoreboard, shadowing
+from service import folding, memory, restoring, scoreboard, shadowing
 from service.champion import Champion
 from service.datasets import Directory, Served
 from service.metrics import Metrics
@@ -84,7 +84,9 @@ class Watcher(threading.Thread):
             self._looked.discard(number)
         self._fresh.clear()
         self._decided = decided[-1].id if decided else self._decided
-        self.ready.set()
+        if not self.ready.is_set():
+            memory.freeze()
+            self.ready.set()
         self._read_alerts(engine)
         for served in self._served.values():
             if served.champion is not None and not served.champion.standing_in:

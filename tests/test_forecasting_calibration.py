@@ -57,18 +57,19 @@ def test_few_residuals_hardly_move_the_factors() -> None:
 
 @given(st.lists(st.booleans(), max_size=300))
 def test_the_widening_stays_within_its_limits(misses: list[bool]) -> None:
-    widening = np.zeros((1, 4), np.float32)
+    widening = np.zeros(4, np.float32)
     for missed in misses:
-        learn(widening, np.array([2]), np.array([missed]), rate=0.5)
+        learn(widening, 2, missed, 0.5)
     assert np.abs(widening).max() <= LIMIT + 1e-6
 
 
 def test_a_miss_widens_its_stretch_of_the_horizon_and_the_others_by_a_quarter_of_that() -> None:
-    widening = np.zeros((3, 4))
-    learn(widening, np.array([2, 0, 1]), np.array([True, False, True]), rate=np.array([0.1, 0.1, 0.0]))
-    np.testing.assert_allclose(widening[0], [0.02, 0.02, 0.08, 0.02])  # 0.1 · 0.8, and a quarter
-    np.testing.assert_allclose(widening[1], [-0.02, -0.005, -0.005, -0.005])  # 0.1 · 0.2
-    assert (widening[2] == 0).all()
+    widening = np.zeros(4)
+    learn(widening, 2, True, 0.1)
+    np.testing.assert_allclose(widening, [0.02, 0.02, 0.08, 0.02])  # 0.1 · 0.8, and a quarter
+    widening[:] = 0
+    learn(widening, 0, False, 0.1)
+    np.testing.assert_allclose(widening, [-0.02, -0.005, -0.005, -0.005])  # 0.1 · 0.2
 
 
 def test_intervals_learn_more_slowly_where_one_forecast_settles_many_targets() -> None:

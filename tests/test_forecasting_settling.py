@@ -67,7 +67,7 @@ def test_pinball_and_coverage_of_one_target_by_hand() -> None:
     roller, _ = rolled("naive", list(range(40)), 1, 1)
     ledger = Ledger.of(roller.config, 1)
     quantiles = np.array([[-9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 19]], np.float32)  # of 0.025, 0.1 … 0.9, 0.975
-    ledger.settle(ONE, ONE, quantiles, np.array([7], np.float32), np.array([10], np.float32))
+    ledger.settle(ONE, np.array([10.0]), quantiles[:, :, None], np.array([[7]], np.float32), np.zeros(1, np.int32))
     # Σ q (10 - f_q) = 0.1·9 + 0.2·8 + 0.3·7 + 0.4·6 + 0.5·5 + 0.6·4 + 0.7·3 + 0.8·2 + 0.9·1
     assert column(ledger, "pinball") == pytest.approx([16.5])
     assert (column(ledger, "absolute"), column(ledger, "naive")) == ([5], [3])

@@ -1,9 +1,12 @@
-"""What a batch of observations needed is at hand for the next one."""
+"""What a batch of observations needed is at hand for the next one, and nobody waits for a search for garbage."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from tests.service_kit import World
 
 BATCHES = """
 import resource, sys
@@ -33,3 +36,9 @@ def faults(how: str) -> int:
 def test_a_batch_is_given_the_memory_of_the_one_before() -> None:
     assert faults("arranged") < 1_000  # of 36,000 pages that ten batches of 15 MB fill
     assert faults("given back") > 30_000
+
+
+def test_what_a_ready_service_holds_is_not_looked_through_for_garbage(tmp_path) -> None:
+    with World.at(tmp_path).serving():
+        assert gc.get_freeze_count() > 10_000
+    assert gc.get_freeze_count() == 0
