@@ -352,8 +352,11 @@ def settle(
 
 
 def _blocks(rows: int) -> list[slice]:
-    """Slices of at most BLOCK rows; enough of them for every core once there are rows to share."""
-    size = max(32, min(BLOCK, -(-rows // cores())))
+    """Slices of at most BLOCK rows and much the same size, as many for every core once there are rows to share."""
+    if rows <= 32:
+        return [slice(0, rows)] if rows else []
+    rounds = -(-rows // (BLOCK * cores()))
+    size = max(32, -(-rows // (rounds * cores())))
     return [slice(i, min(i + size, rows)) for i in range(0, rows, size)]
 
 

@@ -17,6 +17,7 @@ from service import memory
 from service.arrivals import Received
 from service.datasets import Directory, Served
 from service.errors import DETAILS, listed, not_available
+from service.gathering import Gathering
 from service.idempotency import InProgress, Keyed, check
 from service.keyring import Keyring
 from service.mending import Mender
@@ -55,6 +56,7 @@ class Runtime:
         self._writer = Writer(
             self._engine, self.metrics, settings.snapshot_every_s, self.served, settings.idempotency_keep_s
         )
+        self._gathering = Gathering(self._writer.observe)
         self.successes = LastSuccesses(self.engine)
         self.in_progress = InProgress()
         self.remembered = Remembered(settings.forecast_cache_bytes)
@@ -124,7 +126,7 @@ class Runtime:
             raise not_available("busy", "More observations are waiting than can be stored now; send them again.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
-        self._writer.observe(Request(received.parts, received.rows, listed(received.faults), keyed, future, loop))
+        self._gathering.add(Request(received.parts, received.rows, listed(received.faults), keyed, future, loop))
         return await future
 
     async def answered(self, keyed: Keyed) -> Receipt | None:

@@ -1,0 +1,35 @@
+"""Requests on their way to the writer: handed over together, once the event loop has read what there is to read.
+
+If the writer began with the first of several while the loop still reads the others, each would wait for Python's lock
+more than it works, and one commit would become several. There is no timer: a request that came alone waits for two
+turns of the loop, which take microseconds.
+"""
+
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+
+from service.rounds import Request
+
+TURNS = 8  # of the loop, for which the first request waits at most
+
+
+class Gathering:
+    """Of one event loop, in its thread."""
+
+    def __init__(self, hand_over: Callable[[Request], None]) -> None:
+        self._hand_over = hand_over
+        self._gathered: list[Request] = []
+
+    def add(self, request: Request) -> None:
+        self._gathered.append(request)
+        if len(self._gathered) == 1:
+            request.loop.call_soon(self._turn, request.loop, 0, TURNS)
+
+    def _turn(self, loop: AbstractEventLoop, before: int, left: int) -> None:
+        """Once every turn of the loop: go on, as long as each brings more than there were `before`."""
+        if left and len(self._gathered) > before:
+            loop.call_soon(self._turn, loop, len(self._gathered), left - 1)
+            return
+        gathered, self._gathered = self._gathered, []
+        for request in gathered:
+            self._hand_over(request)
