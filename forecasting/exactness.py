@@ -6,7 +6,7 @@ import numpy as np
 
 from forecasting.kernel import matmul, widened
 
-BATCHES = (1, 2, 3, 5, 8, 17, 32, 63, 128)
+BATCHES = (1, 2, 3, 5, 8, 17, 32, 63, 128, 400)
 SHAPES = ((27, 8), (128, 33), (171, 128), (300, 600), (256, 512))  # (inputs, outputs): small, odd, and usual
 
 
