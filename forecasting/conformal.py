@@ -93,3 +93,34 @@ def learn(widening: np.ndarray, bucket: int, missed: bool, rate: float) -> None:
     for k in range(len(widening)):
         moved = widening[k] + (move if k == bucket else SHARED * move)
         widening[k] = min(max(moved, -LIMIT), LIMIT)
+
+
+@compiled
+def settle(
+    values: np.ndarray,
+    vintage: np.ndarray,
+    halfway: np.ndarray,
+    age: np.ndarray,
+    widening: np.ndarray,
+    bucket: np.ndarray,
+    rate: float,
+) -> None:
+    """Values (B,) meet the 80 % intervals that two forecasts gave for this very step, and their widenings move.
+
+    The open vintages (B, L, H) grow older by a step, whether a value came or not.
+    """
+    levels, horizon = vintage.shape[1:]
+    for row in range(len(values)):
+        step = age[row]
+        if step < 0:
+            continue
+        age[row] += 1
+        if np.isnan(values[row]):
+            continue
+        actual = np.float32(values[row])  # rounded as the intervals are
+        missed = actual < vintage[row, 1, step] or actual > vintage[row, levels - 2, step]
+        learn(widening[row], bucket[step], missed, rate)
+        later = (step - horizon // 2) % horizon
+        low, high = halfway[row, 0, later], halfway[row, 1, later]
+        if np.isfinite(low):  # there was a first one
+            learn(widening[row], bucket[later], actual < low or actual > high, rate)

@@ -1,7 +1,7 @@
 """The network, one step at a time, in NumPy: what serves forecasts, with its gates open to look into.
 
-The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. Products are
-NumPy's, what follows on them are loops over rows that Numba compiles (`compiled.py`). Shapes: M members,
+The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. The products are
+here, the gates that follow on them in `cells.py`. Shapes: M members,
 B series in a batch, W window, F features, D hidden_size, N layers, H horizon, K experts, P pairs of levels around the
 median. Network values are float32; the window, level and scale arrive as float64. A batch of one is multiplied as two
 rows, because BLAS takes another path for a single row and its last bits then differ.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forecasting.compiled import compiled, sigmoid_of_twice, silu, tanh
+from forecasting.cells import GATES, STEPS, silu
 from forecasting.config import RECURRENT, ModelConfig
 from forecasting.scaling import scaled
 
@@ -48,71 +48,6 @@ def softmax(x: np.ndarray) -> np.ndarray:
     np.exp(x, out=x)
     x /= x.sum(-2, keepdims=True)
     return x
-
-
-@compiled
-def lstm_step(gates: np.ndarray, bias: np.ndarray, hidden: np.ndarray, carry: np.ndarray, first: int, by: int) -> None:
-    """One LSTM step (Hochreiter and Schmidhuber 1997, with Gers's forget gate).
-
-        i = σ(W_i [x, h] + b_i)     input:  which new possibilities to let in
-        f = σ(W_f [x, h] + b_f)     forget: what to keep in memory
-        g = tanh(W_g [x, h] + b_g)  the new possibilities
-        o = σ(W_o [x, h] + b_o)     output: what of the memory to show
-        c' = f c + i g,  h' = o tanh(c')
-
-    gates (M, B, 4D) hold the products W [x, h], columns i, f, o (halved, see `_halved`) and g, and come back as the
-    gates; hidden and carry (B, M N, D) are overwritten in layers first, first + by, …: one for each member.
-    """
-    members, batch, _ = gates.shape
-    width = hidden.shape[-1]
-    for member in range(members):
-        for row in range(batch):
-            gate, b = gates[member, row], bias[member, 0]
-            c, h = carry[row, first + by * member], hidden[row, first + by * member]
-            for k in range(3 * width):
-                gate[k] = sigmoid_of_twice(gate[k] + b[k])
-            for k in range(3 * width, 4 * width):
-                gate[k] = tanh(gate[k] + b[k])
-            for k in range(width):
-                c[k] = gate[width + k] * c[k] + gate[k] * gate[3 * width + k]
-                h[k] = gate[2 * width + k] * tanh(c[k])
-
-
-@compiled
-def gru_step(gates: np.ndarray, bias: np.ndarray, hidden: np.ndarray, _: np.ndarray, first: int, by: int) -> None:
-    """One GRU step (Cho et al. 2014; the reset gate acts after the product, as torch and cuDNN have it).
-
-        r = σ(W_r [x, h] + b_r),  u = σ(W_u [x, h] + b_u)
-        n = tanh(W_n x + b_n + r (U_n h + d_n)),  h' = (1 - u) n + u h
-
-    gates (M, B, 4D) hold the products, columns r, u (halved), W_n x and U_n h, and come back as r, u and n; the rest
-    is as in `lstm_step`, but that nothing is carried.
-    """
-    members, batch, _ = gates.shape
-    width = hidden.shape[-1]
-    for member in range(members):
-        for row in range(batch):
-            gate, b, h = gates[member, row], bias[member, 0], hidden[row, first + by * member]
-            for k in range(2 * width):
-                gate[k] = sigmoid_of_twice(gate[k] + b[k])
-            for k in range(width):
-                recalled = gate[k] * (gate[3 * width + k] + b[3 * width + k])
-                gate[2 * width + k] = tanh(gate[2 * width + k] + b[2 * width + k] + recalled)
-                h[k] = gate[2 * width + k] + gate[width + k] * (h[k] - gate[2 * width + k])
-
-
-@compiled
-def rnn_step(gates: np.ndarray, bias: np.ndarray, hidden: np.ndarray, _: np.ndarray, first: int, by: int) -> None:
-    """One step of the plain (Elman) network: h' = tanh(W x + U h + b); gates (M, B, D) hold W x + U h."""
-    members, batch, width = gates.shape
-    for member in range(members):
-        for row in range(batch):
-            for k in range(width):
-                hidden[row, first + by * member, k] = tanh(gates[member, row, k] + bias[member, 0, k])
-
-
-STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
-GATES = {"lstm": ("input", "forget", "output", "new"), "gru": ("reset", "update", "new"), "rnn": ()}
 
 
 def _halved(weight: np.ndarray, bias: np.ndarray, sigmoids: int) -> tuple[np.ndarray, np.ndarray]:

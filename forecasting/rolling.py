@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forecasting import conformal
 from forecasting.baselines import Baseline
 from forecasting.bundle import Bundle
 from forecasting.compiled import compiled
 from forecasting.config import BASELINES, ModelConfig
-from forecasting.conformal import learn
 from forecasting.kernel import Gates, Kernel
 from forecasting.quantiles import assemble, to_data_units
 from forecasting.scaling import elapsed, fill
@@ -227,7 +227,7 @@ class Roller:
         """One grid step for every row: settle what aimed at it, then learn of it, then look ahead again."""
         if arrivals is not None:
             self._score(state, arrivals)  # earlier forecasts meet their truth
-        settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
+        conformal.settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
         seen = ~np.isnan(values)
         hold(values, state.ring, state.gap, state.observed)
         features, _, _ = self._core.features(state.ring, seen, state.gap)
@@ -318,37 +318,6 @@ def hold(values: np.ndarray, ring: np.ndarray, gap: np.ndarray, observed: np.nda
         ring[row, window - 1] = values[row] if seen else held
         # the step that ends a silence is told how long nothing came
         gap[row] = 0 if seen and observed[row] > 0 else min(gap[row] + 1, window + 1)
-
-
-@compiled
-def settle(
-    values: np.ndarray,
-    vintage: np.ndarray,
-    halfway: np.ndarray,
-    age: np.ndarray,
-    widening: np.ndarray,
-    bucket: np.ndarray,
-    rate: float,
-) -> None:
-    """Values (B,) meet the 80 % intervals that two forecasts gave for this very step, and their widenings move.
-
-    The open vintages (B, L, H) grow older by a step, whether a value came or not.
-    """
-    levels, horizon = vintage.shape[1:]
-    for row in range(len(values)):
-        step = age[row]
-        if step < 0:
-            continue
-        age[row] += 1
-        if np.isnan(values[row]):
-            continue
-        actual = np.float32(values[row])  # rounded as the intervals are
-        missed = actual < vintage[row, 1, step] or actual > vintage[row, levels - 2, step]
-        learn(widening[row], bucket[step], missed, rate)
-        later = (step - horizon // 2) % horizon
-        low, high = halfway[row, 0, later], halfway[row, 1, later]
-        if np.isfinite(low):  # there was a first one
-            learn(widening[row], bucket[later], actual < low or actual > high, rate)
 
 
 def _blocks(rows: int) -> list[slice]:

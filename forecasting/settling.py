@@ -57,6 +57,7 @@ class Positions(NamedTuple):
 
     bucket: np.ndarray  # (H,)
     wql: np.ndarray
+    shares: np.ndarray  # the levels themselves
     median: int
     intervals: np.ndarray  # (2, 2): lower and upper level
 
@@ -64,7 +65,13 @@ class Positions(NamedTuple):
     def of(cls, config: ModelConfig) -> "Positions":
         at = config.levels.index
         intervals = np.array([(at(low), at(high)) for low, high in INTERVALS.values()])
-        return cls(config.bucket_of_step(), np.array([at(q) for q in WQL_LEVELS]), config.median, intervals)
+        return cls(
+            config.bucket_of_step(),
+            np.array([at(q) for q in WQL_LEVELS]),
+            np.array(WQL_LEVELS),
+            config.median,
+            intervals,
+        )
 
 
 positions = cache(Positions.of)
@@ -113,9 +120,6 @@ class Ledger:
         self.sums[rows] = part.sums
 
 
-_LEVELS = np.array(WQL_LEVELS)
-
-
 @compiled
 def settled(
     sums: np.ndarray,
@@ -126,6 +130,7 @@ def settled(
     age: np.ndarray,
     bucket: np.ndarray,
     wql: np.ndarray,
+    shares: np.ndarray,
     median: int,
     intervals: np.ndarray,
 ) -> None:
@@ -138,7 +143,7 @@ def settled(
         found[0] += 1
         found[1] += abs(y - quantiles[median])
         found[2] += abs(y - naive[i, step % naive.shape[1]])
-        for k, level in enumerate(_LEVELS):
+        for k, level in enumerate(shares):
             miss = np.float64(y) - quantiles[wql[k]]
             found[3] += max(level * miss, (level - 1) * miss)
         found[4] += abs(y)
