@@ -49,6 +49,21 @@ def cores() -> int:
 
 
 def each(work: Callable[[T], R], blocks: Iterable[T]) -> list[R]:
-    """The results of `work` for each block, in order; on all cores when there is more than one block."""
+    """The results of `work` for each block, in order. This thread, and one more for every other core, takes the next
+    block that is left."""
     listed = list(blocks)
-    return [work(block) for block in listed] if len(listed) < 2 else list(_pool().map(work, listed))
+    results: dict[int, R] = {}
+    left = iter(range(len(listed)))
+
+    def take() -> None:
+        for i in left:
+            results[i] = work(listed[i])
+
+    helpers = [_pool().submit(take) for _ in range(min(cores(), len(listed)) - 1)]
+    try:
+        take()
+    finally:
+        failures = [helper.exception() for helper in helpers if not helper.cancel()]
+    for failure in filter(None, failures):
+        raise failure
+    return [results[i] for i in range(len(listed))]
