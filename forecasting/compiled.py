@@ -8,21 +8,34 @@ A compiled function uses compiled functions and constants of its own file alone:
 that file changes, and not when another does.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.caching import FunctionCache
 
 F = TypeVar("F", bound=Callable[..., object])
-# A division by zero is no exception; a product and a sum are rounded once; sums of many are taken in parallel.
-_jit = partial(numba.njit, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+
+
+class _OnDisk(FunctionCache):
+    """Machine code beside its source or in `NUMBA_CACHE_DIR`; a file that is torn or cannot be written is as none."""
+
+    @contextmanager
+    def _guard_against_spurious_io_errors(self) -> Iterator[None]:
+        """Around every reading and writing."""
+        try:
+            yield
+        except Exception:  # pickles break in many ways
+            with suppress(OSError):
+                self.flush()  # type: ignore[no-untyped-call]
 
 
 def compiled(function: F) -> F:
-    """The function as machine code, made at its first call and kept beside the source or in `NUMBA_CACHE_DIR`; where
-    neither can be written, made anew by each process."""
-    try:
-        return cast(F, _jit(cache=True)(function))
-    except RuntimeError:  # no place for a cache
-        return cast(F, _jit()(function))
+    """The function as machine code, made at its first call and kept on disk; where there is no place for that, made
+    anew by each process."""
+    # A division by zero is no exception; a product and a sum are rounded once; sums of many are taken in parallel.
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})(function)
+    with suppress(RuntimeError):
+        dispatcher._cache = _OnDisk(function)  # type: ignore[no-untyped-call]
+    return cast(F, dispatcher)

@@ -1,8 +1,11 @@
 """Compiled loops do to each row what NumPy would, and nothing to the rows beside it."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from numba.core.registry import CPUDispatcher
@@ -35,13 +38,58 @@ def test_silu_adds_the_bias_first() -> None:
     np.testing.assert_allclose(x[0, 0], y / (1 + np.exp(-y)), atol=2e-5)
 
 
-def test_where_nothing_can_be_kept_it_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    def jit(cache: bool = False) -> Any:
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return numba.njit()
+ADD = """
+from forecasting.compiled import compiled
 
-    monkeypatch.setattr(compiled, "_jit", jit)
+@compiled
+def add(x, y):
+    return x + y
+
+print(add(1, 2), sum(add.stats.cache_hits.values()))
+"""
+
+
+def added(folder: Path, **environment: str) -> list[str]:
+    """What a process prints that adds in compiled code: the sum, and how often it found that code on disk."""
+    (folder / "adds.py").write_text(ADD) if not (folder / "adds.py").exists() else None
+    done = subprocess.run(
+        [sys.executable, folder / "adds.py"],
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "NUMBA_CACHE_DIR": str(folder / "kept"), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+def test_machine_code_is_kept_for_the_next_process(tmp_path: Path) -> None:
+    assert [added(tmp_path), added(tmp_path)] == [["3", "0"], ["3", "1"]]
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("left", [0, 40])
+def test_a_torn_file_of_it_is_made_anew(kind: str, left: int, tmp_path: Path) -> None:
+    added(tmp_path)
+    (torn,) = tmp_path.glob(f"kept/**/*.{kind}")
+    torn.write_bytes(torn.read_bytes()[:left])
+    assert [added(tmp_path), added(tmp_path)] == [["3", "0"], ["3", "1"]]
+
+
+def test_a_disk_that_takes_no_more_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", full)
+    assert compiled.compiled(lambda x: x + 1)(2) == 3
+
+
+def test_where_there_is_no_place_for_it_it_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(_: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr(compiled, "_OnDisk", nowhere)
     assert compiled.compiled(lambda x: x + 1)(2) == 3
 
 
