@@ -1,5 +1,5 @@
 # Two images from one file:
-#   docker build --target service .   answers requests; no torch, Prefect, MLflow, Polars or compiler in it
+#   docker build --target service .   answers requests; no torch, Prefect, MLflow or Polars in it
 #   docker build --target worker .    trains, promotes and runs the flows
 
 ARG PYTHON=python:3.11.15-slim-bookworm

@@ -15,7 +15,7 @@ from forecasting.cells import GATES, STEPS, silu
 from forecasting.config import RECURRENT, ModelConfig
 from forecasting.scaling import scaled
 
-FORMAT = 2  # of the arithmetic below: part of every model's fingerprint
+FORMAT = 2  # what the weights mean: part of every model's fingerprint
 Weights = dict[str, np.ndarray]
 Gates = dict[str, np.ndarray]
 
@@ -147,6 +147,8 @@ class Kernel:
         which the window's length is seen at most.
         Returns features (B, F) float32 and the float64 level and scale (B, 1) that take forecasts back.
         """
+        if window.shape[1] != self.config.window:  # a compiled loop would not notice
+            raise ValueError(f"the window holds {window.shape[1]} values instead of {self.config.window}")
         rows = len(window)
         x, level, scale = np.empty((rows, self.config.features), np.float32), np.empty((rows, 1)), np.empty((rows, 1))
         w, seen, since = np.ascontiguousarray(window), np.ascontiguousarray(observed), np.array(gap, np.float64)
@@ -165,7 +167,7 @@ class Kernel:
         x, opened, layers = z, [], len(self._cells)
         for layer, (weight, bias) in enumerate(self._cells):
             h = self._of_layer(hidden, layer)
-            gates = matmul(np.concatenate([x, h], -1), weight)
+            gates = np.ascontiguousarray(matmul(np.concatenate([x, h], -1), weight))  # a lone row is a view of two
             STEPS[self.config.kind](gates, bias, hidden, carry, layer, layers)
             opened.append(self._named(gates, h, carry, layer))
             x = h

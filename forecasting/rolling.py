@@ -226,7 +226,7 @@ class Roller:
     def _step(self, state: RollingState, values: np.ndarray, arrivals: Arrivals | None = None) -> list[Gates]:
         """One grid step for every row: settle what aimed at it, then learn of it, then look ahead again."""
         if arrivals is not None:
-            self._score(state, arrivals)  # earlier forecasts meet their truth
+            self._score(state, arrivals)  # earlier forecasts meet their truth; `settle` makes them older
         conformal.settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
         seen = ~np.isnan(values)
         hold(values, state.ring, state.gap, state.observed)

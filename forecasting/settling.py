@@ -97,7 +97,7 @@ class Ledger:
         vintage (k, L, H) and naive (k, …), a season of it, float32; age (k,) counts from 0 and is below it where no
         vintage is open. A forecast that is not finite was never given to anyone and is not scored.
         """
-        settled(self.sums, rows, told, vintage, naive, age, *self.at)
+        score(self.sums, rows, told, vintage, naive, age, *self.at)
 
     def compare(self, rows: np.ndarray, older: np.ndarray, newer: np.ndarray) -> None:
         """Medians (k, T) float32 of two forecasts of the same T targets, the last T of the older one's horizon."""
@@ -121,7 +121,7 @@ class Ledger:
 
 
 @compiled
-def settled(
+def score(
     sums: np.ndarray,
     rows: np.ndarray,
     told: np.ndarray,
@@ -137,9 +137,14 @@ def settled(
     """The loop of `Ledger.settle`. Values are rounded as forecasts are, so that a perfect one has no error."""
     for i, row in enumerate(rows):
         step = age[i]
-        if step < 0 or np.isnan(told[i]) or not np.isfinite(vintage[i, :, step]).all():
+        if step < 0 or np.isnan(told[i]):
             continue
         quantiles, y, found = vintage[i, :, step], np.float32(told[i]), sums[row, bucket[step]]
+        whole = True
+        for k in range(len(quantiles)):
+            whole &= np.isfinite(quantiles[k])
+        if not whole:
+            continue
         found[0] += 1
         found[1] += abs(y - quantiles[median])
         found[2] += abs(y - naive[i, step % naive.shape[1]])

@@ -56,8 +56,12 @@ def each(work: Callable[[T], R], blocks: Iterable[T]) -> list[R]:
     left = iter(range(len(listed)))
 
     def take() -> None:
-        for i in left:
-            results[i] = work(listed[i])
+        try:
+            for i in left:
+                results[i] = work(listed[i])
+        finally:
+            for _ in left:  # where one failed, nobody begins another
+                pass
 
     helpers = [_pool().submit(take) for _ in range(min(cores(), len(listed)) - 1)]
     try:

@@ -18,7 +18,7 @@ from service.metrics import Metrics
 from service.queries import ForecastQuery
 from service.selections import Selection
 
-SLICE = 128  # series rolled at once: one block of the engine
+SLICE = 128  # series rolled at once, by all cores
 Line = dict[str, Any]
 
 

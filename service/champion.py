@@ -43,9 +43,11 @@ class Champion:
     def __post_init__(self) -> None:
         """`stamps(origin, horizon)` are the steps after an origin as they are written; many series share an origin."""
 
+        grid = self.grid  # not self: a champion that is let go gives its memory back at once, see `memory.freeze`
+
         @lru_cache(maxsize=256)
         def stamps(origin: int, horizon: int) -> Sequence[str] | Sequence[int]:
-            return format_all(self.grid.stamps(origin + 1 + np.arange(horizon)), self.grid.kind)
+            return format_all(grid.stamps(origin + 1 + np.arange(horizon)), grid.kind)
 
         self.stamps = stamps
 

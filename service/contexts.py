@@ -26,12 +26,12 @@ class Contexts:
         Raises:
             DamagedArtifact: one of them is not of this model.
         """
-        self._fingerprint, self._length = fingerprint, length
-        self._shard = lru_cache(maxsize=OPEN)(lambda number: self._values(fetch(number)))
+        self._length = length
+        self._shard = lru_cache(maxsize=OPEN)(lambda number: _unpacked(fetch(number), fingerprint, length)[1])
         none = np.empty(0, np.int64)
         parts = [(none, none, none, none)]
         for number, blob in enumerate(blobs):
-            series, values, origin = self._unpacked(blob)
+            series, values, origin = _unpacked(blob, fingerprint, length)
             seen = np.flatnonzero(~np.isnan(values).all(1))
             parts.append((series[seen], origin[seen], np.full(len(seen), number), seen))
         self.series, self._origin, self._number, self._place = (
@@ -77,11 +77,10 @@ class Contexts:
             return float("nan")
         return float(self._shard(int(self._number[row]))[self._place[row], column])
 
-    def _values(self, blob: bytes) -> np.ndarray:
-        return self._unpacked(blob)[1]
 
-    def _unpacked(self, blob: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        arrays, words = unpack(blob)
-        if words.get("fingerprint") != self._fingerprint or arrays["values"].shape[1:] != (self._length,):
-            raise DamagedArtifact(WRONG)
-        return arrays["series"], arrays["values"], arrays["origin"]
+def _unpacked(blob: bytes, fingerprint: str, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Series, values and origins of one shard. Raises DamagedArtifact."""
+    arrays, words = unpack(blob)
+    if words.get("fingerprint") != fingerprint or arrays["values"].shape[1:] != (length,):
+        raise DamagedArtifact(WRONG)
+    return arrays["series"], arrays["values"], arrays["origin"]

@@ -24,7 +24,7 @@ from service.champion import Champion
 
 log = logging.getLogger("rollcast.service")
 
-CHUNK = 2048  # series folded on one copy
+CHUNK = 1024  # series folded on one copy
 REPLAY = 2_000  # rows of one series that a correction may fold again before it is answered
 REPLAYS = 50_000  # the same for all series of one batch
 

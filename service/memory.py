@@ -5,8 +5,8 @@ other at a start then stay in its heap for good: 4 kB for each series. With a th
 its heap back after every batch of observations, and be given the same pages again, zeroed, for the next.
 
 Python's collector looks through all modules, routes and series again and again, and nobody is answered meanwhile: a
-tenth of a second every two under load. Once the service is ready, all that it holds is there to stay; and of what comes
-later hardly anything is garbage that only the collector finds, so that it may look less often.
+tenth of a second every two under load. What there is once the service is ready stays, or goes without the collector:
+so do champions, which hold the memory. Of what comes later hardly anything needs it, so that it may look less often.
 """
 
 import ctypes

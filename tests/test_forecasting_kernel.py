@@ -12,6 +12,7 @@ from forecasting import baselines, networks
 from forecasting.bundle import Bundle
 from forecasting.config import NETWORKS, RECURRENT, ModelConfig
 from forecasting.conformal import Calibration
+from forecasting.exactness import rows_are_independent
 from forecasting.kernel import Kernel, stacked
 from forecasting.panel import Panel
 from forecasting.rolling import Roller
@@ -97,6 +98,29 @@ def test_a_row_has_the_same_bits_whatever_batch_it_is_in(kind: str) -> None:
         roller.forecast(roller.start(contexts[i : i + 1], panel.last[i : i + 1]), np.arange(1))[0] for i in range(9)
     ]
     np.testing.assert_allclose(together, np.stack(alone), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", sorted(RECURRENT))
+def test_what_follows_on_the_products_has_the_same_bits_whatever_batch_a_row_is_in(kind: str) -> None:
+    single = tiny(kind)
+    kernel = Kernel(replace(single, members=3), stacked([network(single, seed).export() for seed in range(3)]))
+    draw = np.random.default_rng(0)
+    z = draw.standard_normal((3, 9, 16)).astype(np.float32)
+    memory = draw.standard_normal((2, 9, 6, 16)).astype(np.float32)
+    hidden, carry = memory.copy()
+    kernel.advance(z, hidden, carry)
+    exact = rows_are_independent()
+    for row in range(9):
+        alone_hidden, alone_carry = memory[:, row : row + 1].copy()
+        kernel.advance(z[:, row : row + 1], alone_hidden, alone_carry)
+        for alone, together in ((alone_hidden, hidden), (alone_carry, carry)):
+            np.testing.assert_allclose(alone[0], together[row], rtol=0, atol=0 if exact else 1e-5)
+
+
+def test_a_window_of_another_length_is_refused() -> None:
+    kernel = Kernel(tiny("rnn"), network(tiny("rnn")).export())
+    with pytest.raises(ValueError, match="23 values instead of 24"):
+        kernel.features(np.ones((2, 23)), np.ones(2, bool), np.zeros(2))
 
 
 def test_the_network_stays_in_float32_and_the_scaling_in_float64() -> None:

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from forecasting import exactness
-from forecasting.threads import each
+from forecasting.threads import cores, each
 
 
 def environment_after(code: str, **given: str) -> str:
@@ -35,6 +36,20 @@ def test_blocks_are_worked_on_in_order_and_errors_come_through() -> None:
     assert each(lambda x: x * x, range(5)) == [0, 1, 4, 9, 16]
     with pytest.raises(ZeroDivisionError):
         each(lambda x: 1 // x, [1, 0])
+
+
+def test_where_one_block_fails_the_others_are_not_begun() -> None:
+    begun = []
+
+    def work(block: int) -> None:
+        begun.append(block)
+        time.sleep(0.01)
+        if block == 1:
+            raise ValueError("the second block")
+
+    with pytest.raises(ValueError, match="the second block"):
+        each(work, range(100))
+    assert len(begun) < 2 + 2 * cores()
 
 
 @pytest.mark.parametrize("products", ["exact", "shared"])

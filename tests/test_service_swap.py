@@ -1,7 +1,9 @@
 """Another version answers without a gap: never mixed, never a failure, and the version before stays at hand."""
 
+import gc
 import threading
 import time
+import weakref
 from collections import defaultdict
 
 import numpy as np
@@ -111,6 +113,28 @@ def test_a_rollback_answers_from_the_states_that_were_kept_before_anything_is_bu
         after = client.get("/v1/series/a/forecast")
         assert after.headers["etag"] != before
         assert (after.json()["model"]["version"], after.json()["origin"]) == (1, stamp(1))
+
+
+def parts_of(champion):
+    return [weakref.ref(part) for part in (champion, champion.states, champion.contexts, champion.checkpoints)]
+
+
+def test_a_version_that_nobody_follows_any_more_gives_its_memory_back_without_the_collector(world):
+    dataset = world.ingest("sensors")
+    with world.serving() as client:
+        post = client.post("/v1/observations", json=rows("a", [1.0]))
+        assert post.status_code == 200 and client.get("/v1/series/a/forecast").status_code == 200
+        gone = parts_of(served(client).champion)
+        gc.disable()
+        try:
+            for number, bundle in enumerate((SEASONAL, LSTM, NAIVE), 2):
+                world.promote(dataset, bundle, PANEL, log_seq=0)
+                until(lambda number=number: served(client).champion.version == number)
+                until(lambda: served(client).previous is not None)
+                gone += parts_of(served(client).champion) if number == 2 else []
+            until(lambda: all(part() is None for part in gone))
+        finally:
+            gc.enable()
 
 
 def test_the_version_before_follows_the_log_and_is_there_again_after_a_restart(world):
