@@ -225,8 +225,8 @@ class Roller:
 
     def _step(self, state: RollingState, values: np.ndarray, arrivals: Arrivals | None = None) -> list[Gates]:
         """One grid step for every row: settle what aimed at it, then learn of it, then look ahead again."""
-        if arrivals is not None:
-            self._score(state, arrivals)  # earlier forecasts meet their truth; `settle` makes them older
+        if arrivals is not None:  # earlier forecasts meet their truth; `settle` makes them older
+            arrivals.ledger.settle(arrivals.rows, arrivals.told, state.vintage, state.naive, state.age)
         conformal.settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
         seen = ~np.isnan(values)
         hold(values, state.ring, state.gap, state.observed)
@@ -239,11 +239,6 @@ class Roller:
         self._look_again(state, arrivals)
         self._issue(state, np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0)))
         return gates
-
-    def _score(self, state: RollingState, arrivals: Arrivals) -> None:
-        """Write down what the open vintages were worth at this step, where a value came that is new to the ledger."""
-        ledger, own, told = arrivals
-        ledger.settle(own, told, state.vintage, state.naive, state.age)
 
     def _look_again(self, state: RollingState, arrivals: Arrivals | None) -> None:
         """Halfway through a vintage the model forecasts once more: how far have the targets still ahead moved, and what

@@ -55,7 +55,8 @@ print(add(1, 2), sum(add.stats.cache_hits.values()))
 
 def added(folder: Path, **environment: str) -> list[str]:
     """What a process prints that adds in compiled code: the sum, and how often it found that code on disk."""
-    (folder / "adds.py").write_text(ADD) if not (folder / "adds.py").exists() else None
+    if not (folder / "adds.py").exists():
+        (folder / "adds.py").write_text(ADD)
     done = subprocess.run(
         [sys.executable, folder / "adds.py"],
         env={**os.environ, "PYTHONPATH": os.getcwd(), "NUMBA_CACHE_DIR": str(folder / "kept"), **environment},
