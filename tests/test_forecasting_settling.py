@@ -63,6 +63,18 @@ def test_a_naive_forecast_of_a_ramp_errs_by_its_horizon_and_moves_by_half_of_it(
     assert (found["n"], found["mae"], found["mase"], found["skill"]) == (8, 2.5, 1.25, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("value", "in_80", "in_95"), [(-10, 0, 0), (-9, 0, 1), (0, 0, 1), (1, 1, 1), (9, 1, 1), (20, 0, 0)]
+)
+def test_an_interval_is_missed_on_either_side_and_holds_its_ends(value: float, in_80: int, in_95: int) -> None:
+    roller, _ = rolled("naive", list(range(40)), 1, 1)
+    ledger = Ledger.of(roller.config, 1)
+    quantiles = np.array([[-9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 19]], np.float32)  # of 0.025, 0.1 … 0.9, 0.975
+    told = np.array([value], np.float64)
+    ledger.settle(ONE, told, quantiles[:, :, None], np.array([[7]], np.float32), np.zeros(1, np.int32))
+    assert (column(ledger, "inside_80"), column(ledger, "inside_95")) == ([in_80], [in_95])
+
+
 def test_pinball_and_coverage_of_one_target_by_hand() -> None:
     roller, _ = rolled("naive", list(range(40)), 1, 1)
     ledger = Ledger.of(roller.config, 1)
