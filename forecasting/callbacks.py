@@ -13,7 +13,8 @@ from torch import Tensor
 from forecasting.devices import agreed, any_of
 from forecasting.module import ForecastModule
 
-AS_GOOD = 1.01  # times the least loss: looks at the same network some steps apart differ by as much
+RECENT = 5  # looks that say how much neighbouring ones differ
+AS_GOOD = 0.01  # of the least loss: more than that is never taken for luck
 Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
 
@@ -33,8 +34,9 @@ def _averaged(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
 
 
 class Best(Callback):
-    """Keeps the averaged weights of the last look at the tail that was as good as the best: by how much looks differ,
-    an early one may be best by luck, and the networks trained anew are several and bear more steps.
+    """Keeps the averaged weights of the last look at the tail that was as good as the best: no further above it than
+    neighbouring looks differ. An early one may be best by luck, and the networks trained anew are several and bear more
+    steps.
 
     Stands before `Averaging`, which swaps the weights out again.
     """
@@ -42,23 +44,32 @@ class Best(Callback):
     def __init__(self) -> None:
         self.loss, self.step = float("inf"), 1  # the least loss; the step of the weights that are kept
         self.weights: dict[str, np.ndarray] = {}
+        self.recent: list[float] = []
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = cast(ForecastModule, pl_module)
         loss = agreed(trainer, module.tail_loss())
-        if loss <= AS_GOOD * self.loss or not self.weights:
+        self.recent = [*self.recent, loss][-RECENT:]
+        if loss <= self.loss + self._luck() or not self.weights:
             self.step, self.weights = max(1, trainer.global_step), module.network.export()
         self.loss = min(self.loss, loss)  # a loss that is not a number is never less
+
+    def _luck(self) -> float:
+        """How much the last looks differed, each from the one before."""
+        differences = np.abs(np.diff(self.recent))
+        known = differences[np.isfinite(differences)]
+        return float(min(np.median(known), AS_GOOD * self.loss)) if known.size else 0.0
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "loss": self.loss,
             "step": self.step,
             "weights": {k: torch.from_numpy(v) for k, v in self.weights.items()},
+            "recent": self.recent,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.loss, self.step = state_dict["loss"], state_dict["step"]
+        self.loss, self.step, self.recent = state_dict["loss"], state_dict["step"], state_dict["recent"]
         self.weights = {name: value.numpy() for name, value in state_dict["weights"].items()}
 
 

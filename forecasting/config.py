@@ -100,13 +100,14 @@ class ModelConfig:
         return cls(**{**values, "levels": tuple(values["levels"]), "cycles": tuple(values["cycles"])})
 
 
-def choose_window(longest_cycle: int, horizon: int, typical_length: int) -> int:
+def choose_window(longest_cycle: int, beside: int, horizon: int, typical_length: int) -> int:
     """Values in the ring: whole rounds of the longest cycle within `USUAL_WINDOW` steps, but no more than a fifth of
-    the typical series, so that many windows are left to learn from; two of a cycle that fits twice all the same. Where
-    nothing (1) repeats, four horizons."""
+    the typical series, so that many windows are left to learn from; one round all the same, with `beside` more, the
+    steps of a level, to tell how far the level has moved since. Where nothing (1) repeats, four horizons."""
     if longest_cycle > 1:
-        room = min(USUAL_WINDOW, max(typical_length // 5, 2 * longest_cycle), typical_length // 2)
-        return longest_cycle * max(1, room // longest_cycle)
+        room = min(USUAL_WINDOW, max(typical_length // 5, longest_cycle + beside), typical_length // 2)
+        rounds = max(1, room // longest_cycle)
+        return longest_cycle * rounds + (beside if rounds == 1 and longest_cycle + beside <= room else 0)
     return max(8, min(max(32, min(128, 4 * horizon)), typical_length // 2))
 
 
@@ -130,7 +131,7 @@ def configure(
         raise InvalidInput("season and horizon are whole numbers of steps, 1 or more")
     lag = 1 if naive_is_better or season > LARGEST_SEASON else season
     typical = int(np.median(lengths)) if len(lengths) else 1
-    window = choose_window(longer or lag, horizon, typical)
+    window = choose_window(longer or lag, lag, horizon, typical)
     if kind == "seasonal_naive":
         window = max(window, season)
     cycles = tuple(cycle for cycle in dict.fromkeys((season, longer or 1)) if 1 < cycle < window)

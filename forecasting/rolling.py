@@ -22,6 +22,7 @@ from forecasting.settling import Ledger, rival_lag
 from forecasting.threads import cores, each
 
 READ = ("ring", "gap", "hidden", "widening")  # what a forecast is a function of
+OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
 BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more outgrow its cache
 
 
@@ -63,6 +64,15 @@ class RollingState:
         """Write rows back in place."""
         for name, value in self.arrays.items():
             value[rows] = other.arrays[name]
+
+    def put_later(self, rows: np.ndarray, later: "RollingState") -> None:
+        """The same where `later` was folded on from these very rows: a vintage that only grew older is there already,
+        which spares a third of the bytes."""
+        same = (self.age[rows] >= 0) & (later.age - self.age[rows] == later.origin - self.origin[rows])
+        opened = np.flatnonzero(~same)
+        for name, value in self.arrays.items():
+            own = opened if name in OPENED else slice(None)
+            value[rows[own]] = later.arrays[name][own]
 
     def view(self, rows: slice) -> "RollingState":
         """The same rows, not a copy: what is written there is written here."""

@@ -65,10 +65,11 @@ def _cycles(config: ModelConfig, longer: int | None) -> str:
 
 
 def _window(config: ModelConfig) -> str:
-    if config.cycles and config.window % config.cycles[-1] == 0:
-        rounds = config.window // config.cycles[-1]
-        return f"{rounds} {'round' if rounds == 1 else 'rounds'} of {config.cycles[-1]} steps"
-    return f"what the horizon of {config.horizon} and the typical length allow"
+    if not config.cycles:
+        return f"what the horizon of {config.horizon} and the typical length allow"
+    rounds, more = divmod(config.window, config.cycles[-1])
+    said = f"{rounds} {'round' if rounds == 1 else 'rounds'} of {config.cycles[-1]} steps"
+    return said + (f", and {more} more that tell how far the level has moved since" if more else "")
 
 
 def _size(config: ModelConfig, series: int, known: int) -> str:

@@ -203,12 +203,12 @@ class States:
     ) -> None:
         """Put rows (distinct) back, each of them whole to any reader. Writer only.
 
-        ledger: what they settled on the way, to be added; whole: the rows were folded from their beginnings, so that
-        none of them is stale any more.
+        ledger: what they settled on the way, to be added. The rows were folded on from copies of what is here; where
+        `whole` says so, from their beginnings, so that none of them is stale any more.
         """
         arrays = self._arrays
         arrays.counter[rows] += 1
-        arrays.state.put(rows, state)
+        (arrays.state.put if whole else arrays.state.put_later)(rows, state)
         arrays.sequence[rows] = np.maximum(arrays.sequence[rows], sequence)
         if whole:
             arrays.stale[rows] = False

@@ -90,12 +90,15 @@ def test_gaps_hold_the_value_before_and_count_the_steps_since() -> None:
 
 
 @pytest.mark.parametrize(
-    ("season", "horizon", "length", "window"),
-    [(24, 48, 700, 120), (24, 48, 9_000, 336), (168, 48, 700, 336), (1, 13, 934, 52), (288, 72, 20_000, 288),
-     (12, 6, 40, 12), (1, 6, 20, 10)],
+    ("cycle", "level", "horizon", "length", "window"),
+    [(24, 24, 48, 700, 120), (24, 24, 48, 9_000, 336), (168, 24, 48, 700, 192), (168, 24, 48, 9_000, 336),
+     (168, 24, 48, 380, 168), (52, 1, 13, 934, 156), (1, 1, 13, 934, 52), (288, 288, 72, 20_000, 288),
+     (12, 12, 6, 40, 12), (1, 1, 6, 20, 10)],
 )  # fmt: skip
-def test_the_window_follows_season_horizon_and_length(season: int, horizon: int, length: int, window: int) -> None:
-    assert choose_window(season, horizon, length) == window
+def test_the_window_follows_cycle_level_horizon_and_length(
+    cycle: int, level: int, horizon: int, length: int, window: int
+) -> None:
+    assert choose_window(cycle, level, horizon, length) == window
 
 
 def test_an_unknown_model_is_refused_with_the_list_of_known_ones() -> None:

@@ -53,6 +53,25 @@ def test_values_folded_in_any_batches_give_the_state_of_one_fold(kind: str, seed
         np.testing.assert_allclose(whole.arrays[name], pieces.arrays[name], atol=1e-5, err_msg=name)
 
 
+@given(seed=st.integers(0, 1_000))
+@settings(max_examples=100, deadline=None)
+def test_what_was_folded_on_is_put_back_as_it_is_whether_a_vintage_opened_on_the_way_or_not(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    roller, warm = roller_of("seasonal_naive", wave(3))
+    states = warm.append(roller.empty(2))  # two that have no value yet, and soon open their first vintage
+    rows = rng.permutation(5)
+    for _ in range(6):
+        later, own = states.take(rows), np.repeat(np.arange(5), 3)
+        steps = (
+            np.maximum(later.origin, 99)[:, None] + np.cumsum(rng.choice([1, 1, 1, 2, 40], (5, 3)), axis=1)
+        ).ravel()
+        values = np.where(rng.random(15) < 0.2, np.nan, rng.standard_normal(15))
+        some = rng.random(15) < rng.random()
+        roller.fold(later, own[some], steps[some], values[some])
+        states.put_later(rows, later)
+        assert all(np.array_equal(value[rows], later.arrays[name]) for name, value in states.arrays.items())
+
+
 def test_steps_left_out_are_rolled_as_missing_values() -> None:
     roller, gapped = roller_of("lstm", wave(1))
     spelled = gapped.take(np.arange(1))

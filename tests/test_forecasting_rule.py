@@ -78,6 +78,14 @@ def test_the_rule_says_what_it_picked_and_why() -> None:
         assert words in said
 
 
+def test_where_series_are_short_the_window_is_a_round_and_a_season() -> None:
+    choice = choose(Panel.of([rhythm(300) for _ in range(5)]), "lstm", DAY, 6)
+    assert (choice.config.cycles, choice.config.window) == ((DAY, WEEK), WEEK + DAY)
+    assert "window 48: 1 round of 42 steps, and 6 more that tell how far the level has moved" in choice.reasons[2]
+    day, week = 4, 3  # as it was, moved, and the means of its rounds; as it was and moved, by a value and by a day
+    assert len(experts(choice.config)) == 2 + day + week
+
+
 def test_the_rule_refuses_what_no_network_can_learn_from() -> None:
     with pytest.raises(InvalidInput, match="too few values"):
         choose(Panel.of([np.array([1.0, np.nan, 3.0])]), "lstm", 1, 2)

@@ -26,11 +26,11 @@ def test_a_reader_sees_whole_rows_while_the_writer_writes():
     rows = np.arange(64)
 
     copy, _ = states.copy(rows)
-    states.publish(rows, all_ones_times(copy, 0), np.zeros(64, np.int64))
+    states.publish(rows, all_ones_times(copy, 0), np.zeros(64, np.int64), whole=True)
 
     def write():
         for number in itertools.count():
-            states.publish(rows, all_ones_times(copy, number), np.full(64, number))
+            states.publish(rows, all_ones_times(copy, number), np.full(64, number), whole=True)
             if done.is_set():
                 break
 
