@@ -7,6 +7,7 @@ import numpy as np
 
 from data.errors import DamagedArtifact
 from forecasting.packing import unpack
+from service.places import Places
 
 OPEN = 4  # shards of values held in memory; they are met where a correction reaches behind every snapshot
 WRONG = "A stored context belongs to another model than the one promoted; promote again."
@@ -37,30 +38,30 @@ class Contexts:
         self.series, self._origin, self._number, self._place = (
             np.concatenate(columns) for columns in zip(*parts, strict=True)
         )
-        self._rows = {one: row for row, one in enumerate(self.series.tolist())}
+        self._places = Places(self.series)
 
     def __len__(self) -> int:
         return len(self.series)
 
     def has(self, series: np.ndarray) -> np.ndarray:
         """(k,) bool: does each of these series have a context?"""
-        return np.array([one in self._rows for one in series.tolist()], bool)
+        return self._places.of(series) >= 0
 
     def before(self, series: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """(k,) bool: is a grid step older than its series' context? False where there is no context."""
-        rows = np.array([self._rows.get(one, -1) for one in series.tolist()], np.int64)
+        rows = self._places.of(series)
         if not len(self):
             return np.zeros(len(rows), bool)
         return np.asarray((rows >= 0) & (steps <= self._origin[rows] - self._length))
 
     def floors(self, series: np.ndarray) -> np.ndarray:
         """(k,) the grid step just before the context of each series that has one."""
-        rows = np.array([self._rows[one] for one in series.tolist()], np.int64)
+        rows = self._places.known(series)
         return self._origin[rows] - self._length
 
     def take(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values (k, C) and origin (k,) of series that have one. Raises StoreUnavailable, DamagedArtifact."""
-        rows = np.array([self._rows[one] for one in series.tolist()], np.int64)
+        rows = self._places.known(series)
         values = np.empty((len(rows), self._length))
         for number in np.unique(self._number[rows]).tolist():
             mine = np.flatnonzero(self._number[rows] == number)
@@ -69,8 +70,8 @@ class Contexts:
 
     def value(self, series: int, step: int) -> float:
         """The value of one grid step; NaN where it is missing or outside the context. Raises as `take` does."""
-        row = self._rows.get(series)
-        if row is None:
+        row = int(self._places.of(np.array([series]))[0])
+        if row < 0:
             return float("nan")
         column = self._length - 1 - (int(self._origin[row]) - step)
         if not 0 <= column < self._length:

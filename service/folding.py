@@ -45,7 +45,7 @@ def take_in(engine: Engine, champion: Champion, rows: live.Log) -> int:
     """
     if not len(rows.seq):
         return 0
-    champion.states.ensure(rows.series_id.tolist())
+    champion.states.ensure(rows.series_id)
     series, steps, values, sequence, told = newest(champion, rows)
     before = champion.contexts.before(series, steps)  # older than anything a state has ever read
     _note(champion, series[before], sequence[before])

@@ -15,6 +15,7 @@ from forecasting import settling
 from forecasting.rolling import Roller, RollingState
 from forecasting.settling import Ledger, Totals
 from service.amendments import BEGINNING
+from service.places import Places
 
 R = TypeVar("R")
 
@@ -68,6 +69,7 @@ class _Arrays:
     stale: np.ndarray  # (n,) bool
     settled: np.ndarray  # (n, buckets, sums) float64: see `forecasting.settling`
     unit: np.ndarray  # (n,) float64, MASE's divisor as of the first scored forecast; 0 where there is none
+    places: Places  # of the series
 
 
 class States:
@@ -92,7 +94,7 @@ class States:
         self._rows: dict[int, int] = {}
         none = np.zeros(0, np.int64)
         nothing = Ledger.of(roller.config, 0).sums
-        self._arrays = _Arrays(roller.empty(0), none, none, none, none.astype(bool), nothing, np.zeros(0))
+        self._arrays = _Arrays(roller.empty(0), none, none, none, none.astype(bool), nothing, np.zeros(0), Places(none))
         self.totals = Totals.of(nothing, np.zeros(0))
         self.dirty: set[int] = set()  # rows written since they were last put into a snapshot
         self._append(series, state, sequence, settled, unit)
@@ -151,7 +153,7 @@ class States:
 
     def read_all(self, series: Sequence[int]) -> Rows:
         """Consistent copies of several series at once."""
-        rows = np.array([self._rows.get(one, -1) for one in series], np.int64)
+        rows = self._arrays.places.of(np.array(series, np.int64))
         found = np.flatnonzero(rows >= 0)
         rows, arrays = rows[found], self._arrays
         before = arrays.counter[rows]
@@ -168,26 +170,26 @@ class States:
 
         Exact in the writer's thread; elsewhere it was so a moment ago.
         """
-        rows = np.array([self._rows.get(one, -1) for one in series.tolist()], np.int64)
-        if not len(self):
+        arrays = self._arrays
+        rows, state = arrays.places.of(series), arrays.state
+        if not len(arrays.series):
             return np.full(len(rows), BEGINNING)
-        state = self._arrays.state
         blank = (rows < 0) | ((state.observed[rows] == 0) & (state.imputed[rows] == 0))
         return np.where(blank, BEGINNING, state.origin[rows])
 
-    def ensure(self, series: Sequence[int]) -> None:
+    def ensure(self, series: np.ndarray) -> None:
         """Give every unknown series an empty state. Writer only."""
-        missing = [one for one in dict.fromkeys(series) if one not in self._rows]
-        if missing:
-            self.add(np.array(missing, np.int64), self.roller.empty(len(missing)), np.zeros(len(missing), np.int64))
+        missing = np.unique(series[self._arrays.places.of(series) < 0])
+        if missing.size:
+            self.add(missing, self.roller.empty(len(missing)), np.zeros(len(missing), np.int64))
 
     def add(self, series: np.ndarray, state: RollingState, sequence: np.ndarray) -> None:
         """States (n rows) of series (n,) that have none yet, and the log position that each knows. Writer only."""
         self._append(series, state, sequence)
 
     def rows_of(self, series: np.ndarray) -> np.ndarray:
-        """(k,) rows of series that have one."""
-        return np.array([self._rows[one] for one in series.tolist()], np.int64)
+        """(k,) rows of series. Raises KeyError where one has none."""
+        return self._arrays.places.known(series)
 
     def copy(self, rows: np.ndarray) -> tuple[RollingState, np.ndarray]:
         """Copies of rows and their sequences. Writer only."""
@@ -261,16 +263,17 @@ class States:
         unit: np.ndarray | None = None,
     ) -> None:
         old, first = self._arrays, len(self)
-        more = len(series)
+        more, known = len(series), np.concatenate([old.series, series])
         sums = Ledger.of(self.roller.config, more).sums if settled is None else settled
         self._arrays = _Arrays(
             old.state.append(state) if first else state,
-            np.concatenate([old.series, series]),
+            known,
             np.concatenate([old.sequence, sequence]),
             np.concatenate([old.counter, np.zeros(more, np.int64)]),
             np.concatenate([old.stale, np.zeros(more, bool)]),
             np.concatenate([old.settled, sums]),
             np.concatenate([old.unit, np.zeros(more) if unit is None else unit]),
+            Places(known),
         )
         self.totals = self.totals.plus(Totals.of(sums, self._arrays.unit[first:]))
         self._measure(np.arange(first, first + more))

@@ -46,7 +46,7 @@ def test_a_reader_sees_whole_rows_while_the_writer_writes():
 
 def test_a_series_that_appears_gets_an_empty_state():
     states = states_of(2)
-    states.ensure([1, 7, 7])
+    states.ensure(np.array([1, 7, 7]))
     assert len(states) == 3
     assert 7 in states
     assert states.origins(np.array([7, 99])).tolist() == [BEGINNING, BEGINNING]
