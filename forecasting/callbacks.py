@@ -13,7 +13,7 @@ from torch import Tensor
 from forecasting.devices import agreed, any_of
 from forecasting.module import ForecastModule
 
-RECENT = 5  # looks that say how much neighbouring ones differ
+RECENT = 5  # the last looks, whose differences tell how much neighbours differ by luck
 AS_GOOD = 0.01  # of the least loss: more than that is never taken for luck
 Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
@@ -69,7 +69,8 @@ class Best(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.loss, self.step, self.recent = state_dict["loss"], state_dict["step"], state_dict["recent"]
+        self.loss, self.step = state_dict["loss"], state_dict["step"]
+        self.recent = state_dict.get("recent", [])  # a run that was begun before they were kept goes on without
         self.weights = {name: value.numpy() for name, value in state_dict["weights"].items()}
 
 

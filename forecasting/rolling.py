@@ -66,8 +66,8 @@ class RollingState:
             value[rows] = other.arrays[name]
 
     def put_later(self, rows: np.ndarray, later: "RollingState") -> None:
-        """The same where `later` was folded on from these very rows: a vintage that only grew older is there already,
-        which spares a third of the bytes."""
+        """`put` where `later` (k rows) was folded on from a copy of these rows (k,), distinct: a vintage that only grew
+        older is there already, which spares a third of the bytes."""
         same = (self.age[rows] >= 0) & (later.age - self.age[rows] == later.origin - self.origin[rows])
         opened = np.flatnonzero(~same)
         for name, value in self.arrays.items():

@@ -27,6 +27,7 @@ def looked(*losses: float) -> Best:
         ((0.30, 0.25, 0.24), 30),
         ((0.30, 0.240, 0.245, 0.2415), 40),  # 0.6 % above the best, and neighbours differ by 2 %: as good, and later
         ((0.30, 0.240, 0.245, 0.2430), 20),  # 1.3 % above it: 1 % is the most that may be luck
+        ((0.250, 0.240, 0.2415, 0.2430), 30),  # as good is measured from the best, and does not creep
         ((0.25, 0.2402, 0.2401, 0.2400, 0.2399, 0.2405, 0.2408), 50),  # 0.3 %, where neighbours differ by 0.04 %
         ((0.25, 0.2402, 0.2401, 0.2404, 0.2400, 0.2405, 0.2401), 70),  # 0.04 %, where they differ by 0.2 %
         ((float("nan"), 0.30, float("nan")), 20),
@@ -45,3 +46,6 @@ def test_a_run_that_is_resumed_knows_the_looks_before_it() -> None:
     after.load_state_dict(before.state_dict())
     assert (after.loss, after.step, after.weights["step"]) == (0.240, 30, 30)
     assert after.recent == [0.250, 0.240, 0.2415]
+    earlier = {name: value for name, value in before.state_dict().items() if name != "recent"}
+    after.load_state_dict(earlier)
+    assert after.recent == []
