@@ -14,6 +14,7 @@ from service import folding, scoreboard, snapshots
 from service.champion import Champion
 from service.checkpoints import Checkpoints
 from service.contexts import Contexts
+from service.places import Places
 from service.snapshots import Restored
 from service.states import States
 
@@ -113,6 +114,5 @@ def _positions(restored: Restored | None, series: np.ndarray, after: int) -> np.
     """(k,) the position of the log that the state of each of `series` has reached already."""
     if restored is None or not len(restored.series):
         return np.full(len(series), after)
-    order = np.argsort(restored.series)
-    place = order[np.minimum(np.searchsorted(restored.series[order], series), len(order) - 1)]
-    return np.where(restored.series[place] == series, restored.position[place], after)
+    place = Places(restored.series).of(series)
+    return np.where(place >= 0, restored.position[place], after)
