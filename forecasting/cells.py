@@ -63,11 +63,12 @@ def lstm_step(gates: np.ndarray, bias: np.ndarray, hidden: np.ndarray, carry: np
     for member in range(members):
         for row in range(batch):
             gate, b = gates[member, row], bias[member, 0]
+            new, b_new = gate[3 * width :], b[3 * width :]  # loops that begin at 0 are the ones taken in parallel
             c, h = carry[row, first + by * member], hidden[row, first + by * member]
             for k in range(3 * width):
                 gate[k] = sigmoid_of_twice(gate[k] + b[k])
-            for k in range(3 * width, 4 * width):
-                gate[k] = tanh(gate[k] + b[k])
+            for k in range(len(new)):
+                new[k] = tanh(new[k] + b_new[k])
             for k in range(width):
                 c[k] = gate[width + k] * c[k] + gate[k] * gate[3 * width + k]
                 h[k] = gate[2 * width + k] * tanh(c[k])

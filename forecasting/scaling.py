@@ -56,9 +56,9 @@ def scaled(
     batch, width = window.shape
     for row in range(batch):
         w, x = window[row], features[row]
-        total = 0.0
-        for t in range(width - level_steps, width):
-            total += w[t]
+        recent, total = w[width - level_steps :], 0.0
+        for t in range(level_steps):  # loops that begin at 0 are the ones taken in parallel
+            total += recent[t]
         middle = total / level_steps
         total = 0.0
         for t in range(width):
@@ -70,9 +70,9 @@ def scaled(
         x[width + 1] = observed[row]
         x[width + 2] = np.log1p(min(gap[row], width))
         for k, lag in enumerate(lags):
-            total = 0.0
-            for t in range(lag, width):
-                total += abs(w[t] - w[t - lag])
+            later, total = w[lag:], 0.0
+            for t in range(width - lag):
+                total += abs(later[t] - w[t])
             x[width + 3 + k] = np.log(total / ((width - lag) * unit) + FAINT)
         level[row, 0], scale[row, 0] = middle, unit
 
