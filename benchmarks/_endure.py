@@ -5,20 +5,31 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import orjson
 
 from benchmarks._hot import distinct
 from benchmarks._load import Taken, get, post, run
-from benchmarks._run import Figures
+from benchmarks._run import Figures, seconds
 from benchmarks._server import service
 from benchmarks._store import Store
 
 CONNECTIONS = 8
 EVERY = 5.0  # seconds of load between two looks
 SETTLED = 0.2  # of the run: what comes before is warm-up
-Look = tuple[Taken, int, int]  # some seconds of load; then memory in kB, and open handles
+SQUARE = np.ones((512, 512), np.float32)
+
+
+class Look(NamedTuple):
+    """Some seconds of load; then memory in kB, open handles, and what the same work took that the service has no part
+    in, in seconds: a shared machine grows slower and faster."""
+
+    taken: Taken
+    memory_kb: int
+    handles: int
+    pace: float
 
 
 def soak(store: Store, minutes: float) -> Figures:
@@ -29,7 +40,8 @@ def soak(store: Store, minutes: float) -> Figures:
         ends = time.monotonic() + 60 * minutes
         while time.monotonic() < ends:
             taken = run(server.port, lambda: next(requests), CONNECTIONS, EVERY)
-            looks.append((taken, server.memory_kb("VmRSS"), server.handles))
+            pace = seconds(lambda: SQUARE @ SQUARE, 20, rounds=3)
+            looks.append(Look(taken, server.memory_kb("VmRSS"), server.handles, pace))
     kept = looks[int(len(looks) * SETTLED) :]
     third = max(1, len(kept) // 3)
     early, late = kept[:third], kept[-third:]
@@ -39,12 +51,13 @@ def soak(store: Store, minutes: float) -> Figures:
 
     return {
         "soak_minutes": minutes,
-        "soak_requests": int(sum(len(taken.latencies) for taken, _, _ in looks)),
-        "soak_failures": int(sum(taken.failures for taken, _, _ in looks)),
-        "soak_memory_grown": grown(lambda look: look[1]),
-        "soak_handles_grown": grown(lambda look: look[2]),
-        "soak_p50_grown": grown(lambda look: look[0].p50),
-        "soak_p99_grown": grown(lambda look: look[0].p99),
+        "soak_requests": int(sum(len(look.taken.latencies) for look in looks)),
+        "soak_failures": int(sum(look.taken.failures for look in looks)),
+        "soak_memory_grown": grown(lambda look: look.memory_kb),
+        "soak_handles_grown": grown(lambda look: look.handles),
+        "soak_p50_grown": grown(lambda look: look.taken.p50),
+        "soak_p99_grown": grown(lambda look: look.taken.p99),
+        "soak_pace_grown": grown(lambda look: look.pace),
     }
 
 

@@ -27,8 +27,9 @@ parsed_rate_ratio are held to a bound); row_p50_ms, row_p99_ms; advance_rate (sh
 advance_steps_per_second, peak_gflops; memory_100k_kb, peak_100k_kb, restart_100k_s, restart_100k_cpu_s (processor
 time), the same for restart_10k_s; one_ours_us, one_torch_us, one_again_us (torch reads the context again),
 one_neuralforecast_us, one_darts_us; soak_minutes, soak_requests, soak_failures, soak_memory_grown, soak_handles_grown,
-soak_p50_grown, soak_p99_grown; kill_rounds, kill_acknowledged (rows), kill_failures (rows lost or doubled, or a state
-that is not the log's). A figure is held to its bound by --check where its part was run.
+soak_p50_grown, soak_p99_grown, soak_pace_grown (time of work that the service has no part in: the machine's own);
+kill_rounds, kill_acknowledged (rows), kill_failures (rows lost or doubled, or a state that is not the log's). A figure
+is held to its bound by --check where its part was run.
 """
 
 from forecasting.threads import prepare

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from forecasting.kernel import matmul, widened
+from forecasting.kernel import laid_out, matmul
 
 BATCHES = (1, 2, 3, 5, 8, 17, 32, 63, 128, 400)
 SHAPES = ((27, 8), (128, 33), (171, 128), (300, 600), (256, 512))  # (inputs, outputs): small, odd, and usual
@@ -20,7 +20,7 @@ def rows_are_independent() -> bool:
     draw = np.random.default_rng(0)
     for inputs, outputs in SHAPES:
         x = draw.normal(size=(max(BATCHES), inputs)).astype(np.float32)
-        weight = widened(draw.normal(size=(inputs, outputs)).astype(np.float32))
+        weight = laid_out(draw.normal(size=(inputs, outputs)).astype(np.float32))
         whole = matmul(x, weight)
         for batch in BATCHES:
             for first in (0, 1, max(BATCHES) // 2, max(BATCHES) - batch):

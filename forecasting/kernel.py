@@ -7,6 +7,7 @@ median. Network values are float32; the window, level and scale arrive as float6
 rows, because BLAS takes another path for a single row and its last bits then differ.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from forecasting.cells import GATES, STEPS, silu
 from forecasting.config import RECURRENT, ModelConfig
 from forecasting.scaling import scaled
 
+LINE = 16  # float32 values in a line of the processor's cache
 FORMAT = 2  # what the weights mean: part of every model's fingerprint
 Weights = dict[str, np.ndarray]
 Gates = dict[str, np.ndarray]
@@ -28,10 +30,19 @@ def matmul(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return product
 
 
-def widened(weight: np.ndarray) -> np.ndarray:
-    """(…, K, L) with columns of zeros up to a multiple of 16: beside them BLAS goes other ways for larger batches."""
-    beside = [(0, 0)] * (weight.ndim - 1)
-    return np.ascontiguousarray(np.pad(weight, (*beside, (0, -weight.shape[-1] % 16))))
+def laid_out(weight: np.ndarray) -> np.ndarray:
+    """(…, K, L) with columns of zeros up to a multiple of 16: beside them BLAS goes other ways for larger batches.
+
+    Each row begins at a line of the cache, which makes products of a few rows a third faster, and a line after the end
+    of the row before: rows a power of two apart would push one another out, a tenth of the time of large products.
+    """
+    *outer, inputs, outputs = weight.shape
+    columns = outputs + -outputs % LINE
+    raw = np.zeros(math.prod(outer) * inputs * (columns + LINE) + LINE, np.float32)
+    begin = -raw.ctypes.data % (4 * LINE) // 4
+    rows = raw[begin : len(raw) - LINE + begin].reshape(*outer, inputs, columns + LINE)
+    rows[..., :outputs] = weight
+    return rows[..., :columns]
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
@@ -77,7 +88,7 @@ class Kernel:
         if config.members == 1:
             weights = {name: w[None] for name, w in weights.items()}
         linear = {name[: -len(".weight")]: w.swapaxes(1, 2) for name, w in weights.items() if _is_linear(name, w)}
-        self._dense = {name: widened(w) for name, w in linear.items()}
+        self._dense = {name: laid_out(w) for name, w in linear.items()}
         self._width = {name: w.shape[-1] for name, w in linear.items()}
         self._bias = {name[: -len(".bias")]: b[:, None] for name, b in weights.items() if name.endswith(".bias")}
         self._bias["head.spread"] = self._bias["head.spread"] - np.float32(2)
@@ -87,7 +98,8 @@ class Kernel:
         layers = config.num_layers if config.kind in RECURRENT else 0
         alone = [{name: w[member] for name, w in weights.items()} for member in range(config.members)]
         joined = [[self._joined(one, layer) for one in alone] for layer in range(layers)]
-        self._cells = [tuple(np.stack(arrays) for arrays in zip(*members, strict=True)) for members in joined]
+        both = [[np.stack(arrays) for arrays in zip(*members, strict=True)] for members in joined]
+        self._cells = [(laid_out(weight), bias) for weight, bias in both]
 
     def _joined(self, weights: Weights, layer: int) -> tuple[np.ndarray, np.ndarray]:
         """One member's layer as one product: input and recurrent weights (2D, …) stacked, and bias (1, …), columns in

@@ -13,7 +13,7 @@ from forecasting.bundle import Bundle
 from forecasting.config import NETWORKS, RECURRENT, ModelConfig
 from forecasting.conformal import Calibration
 from forecasting.exactness import rows_are_independent
-from forecasting.kernel import Kernel, stacked
+from forecasting.kernel import Kernel, laid_out, stacked
 from forecasting.panel import Panel
 from forecasting.rolling import Roller
 from forecasting.windows import ChunkReader
@@ -115,6 +115,20 @@ def test_what_follows_on_the_products_has_the_same_bits_whatever_batch_a_row_is_
         kernel.advance(z[:, row : row + 1], alone_hidden, alone_carry)
         for alone, together in ((alone_hidden, hidden), (alone_carry, carry)):
             np.testing.assert_allclose(alone[0], together[row], rtol=0, atol=0 if exact else 1e-5)
+
+
+@pytest.mark.parametrize("shape", [(27, 8), (171, 128), (3, 256, 512)])
+def test_how_weights_lie_in_memory_changes_no_bit_of_a_product(shape: tuple[int, ...]) -> None:
+    draw = np.random.default_rng(0)
+    weight = draw.normal(size=shape).astype(np.float32)
+    x = draw.normal(size=(*shape[:-2], 5, shape[-2])).astype(np.float32)
+    laid, columns = laid_out(weight), -(-shape[-1] // 16) * 16
+    plain = np.zeros((*shape[:-1], columns), np.float32)
+    plain[..., : shape[-1]] = weight
+    assert np.array_equal(laid, plain)
+    assert np.array_equal(x @ laid, x @ plain)
+    assert laid.ctypes.data % 64 == 0
+    assert laid.strides[-2] == 4 * (columns + 16)
 
 
 def test_a_window_of_another_length_is_refused() -> None:
