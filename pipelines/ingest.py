@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from data import catalogue, commits, failpoints, models, quarantine, watermarks
+from data.calendars import parse_frequency
 from data.catalogue import Dataset
 from data.connectors.pieces import Piece, Source
 from data.errors import Conflict, InvalidInput, UnknownDataset
@@ -182,13 +183,17 @@ def check_counts(options: SourceOptions) -> None:
 
 
 def check_agrees(known: Dataset | None, options: SourceOptions) -> None:
-    """Raises Conflict where the options contradict what the dataset's first source settled for good."""
+    """Raises Conflict, or InvalidInput for a frequency, where the options contradict what the dataset's first source
+    settled for good."""
     if known is None:
         return
     fixed = (("--tz", options.tz, known.zone), ("--target-col", options.target_col, known.target))
     for word, given, settled in fixed:
         if given is not None and given != settled and not (word == "--tz" and known.kind != "instant"):
             raise Conflict(f"dataset {known.name!r} has {word} {settled}, not {given}; ingest under another name")
+    said = parse_frequency(options.freq) if options.freq else known.freq
+    if said != known.freq:  # said of a file that was ingested before, too
+        raise InvalidInput(f"dataset {known.name!r} has frequency {known.freq}, not {said}; use another name")
 
 
 def completed(known: Dataset | None, options: SourceOptions) -> SourceOptions:

@@ -40,6 +40,9 @@ def ingested(result: Ingested, json: bool) -> None:
         say(f"this source was ingested before: nothing was added to {result.dataset}")
     else:
         say(f"{result.added} rows added to {result.dataset}, snapshot {result.snapshot}")
+    rows, lost, freq = (result.report[name] for name in ("rows", "duplicates", "frequency"))
+    if 2 * min(lost, result.report["snapped"]) > rows:
+        say(f"{lost} of {rows} rows lie closer together than {freq}, and of each step the last is kept; is that meant?")
     if result.quarantined:
         broken = ", ".join(f"{rule} {count}" for rule, count in result.quarantined.items())
         say(f"values in quarantine: {broken}; `rollcast quarantine list {result.dataset}` shows them")

@@ -151,6 +151,18 @@ def test_the_same_file_twice_adds_nothing_and_says_so(rollcast, ingested, tmp_pa
     assert "nothing was added" in rollcast("ingest", str(tmp_path / "raw.csv"), "--dataset", "d").err
 
 
+def test_the_same_file_under_another_frequency_is_refused(rollcast, ingested, tmp_path):
+    again = rollcast("ingest", str(tmp_path / "raw.csv"), "--dataset", "d", "--freq", "2")
+    assert_one_sentence(again, 2, "frequency 1, not 2")
+
+
+def test_rows_that_a_coarse_frequency_drops_are_spoken_of(rollcast, tmp_path):
+    hours = write(tmp_path / "hours.csv", "ds,y\n" + "".join(f"2024-01-01T0{h}:00:00Z,{h}\n" for h in range(8)))
+    assert "closer together" not in rollcast("ingest", hours, "--dataset", "fine", "--freq", "1h", "--series", "a").err
+    coarse = rollcast("ingest", hours, "--dataset", "coarse", "--freq", "1d", "--series", "a")
+    assert "7 of 8 rows lie closer together than 1d, and of each step the last is kept" in coarse.err
+
+
 def test_a_later_file_far_from_what_is_stored_is_refused(rollcast, tmp_path):
     for name, day in (("near", "2024-01-01"), ("far", "1700-01-01")):
         (tmp_path / f"{name}.csv").write_text(f"unique_id,ds,y\na,{day},1\n")
