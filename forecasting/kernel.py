@@ -88,18 +88,18 @@ class Kernel:
         if config.members == 1:
             weights = {name: w[None] for name, w in weights.items()}
         linear = {name[: -len(".weight")]: w.swapaxes(1, 2) for name, w in weights.items() if _is_linear(name, w)}
-        self._dense = {name: laid_out(w) for name, w in linear.items()}
-        self._width = {name: w.shape[-1] for name, w in linear.items()}
         self._bias = {name[: -len(".bias")]: b[:, None] for name, b in weights.items() if name.endswith(".bias")}
         self._bias["head.spread"] = self._bias["head.spread"] - np.float32(2)
         self._convolutions = (
             [weights[f"encoder.convolutions.{i}.weight"] for i in range(2)] if config.kind == "cnn" else []
         )
-        layers = config.num_layers if config.kind in RECURRENT else 0
+        self._layers = config.num_layers if config.kind in RECURRENT else 0
         alone = [{name: w[member] for name, w in weights.items()} for member in range(config.members)]
-        joined = [[self._joined(one, layer) for one in alone] for layer in range(layers)]
-        both = [[np.stack(arrays) for arrays in zip(*members, strict=True)] for members in joined]
-        self._cells = [(laid_out(weight), bias) for weight, bias in both]
+        for layer in range(self._layers):
+            joined = zip(*(self._joined(one, layer) for one in alone), strict=True)
+            linear[f"cells.{layer}"], self._bias[f"cells.{layer}"] = (np.stack(arrays) for arrays in joined)
+        self._dense = {name: laid_out(w) for name, w in linear.items()}
+        self._width = {name: w.shape[-1] for name, w in linear.items()}
 
     def _joined(self, weights: Weights, layer: int) -> tuple[np.ndarray, np.ndarray]:
         """One member's layer as one product: input and recurrent weights (2D, …) stacked, and bias (1, …), columns in
@@ -128,6 +128,7 @@ class Kernel:
         return y
 
     def _product(self, name: str, x: np.ndarray) -> np.ndarray:
+        """x (…, B, K) by the weight of this name, (M, B, L): a view, without the columns that only fill a line."""
         return matmul(x, self._dense[name])[..., : self._width[name]]
 
     def encode(self, features: np.ndarray) -> np.ndarray:
@@ -176,11 +177,11 @@ class Kernel:
 
         Returns the gates of each layer, (M, B, D).
         """
-        x, opened, layers = z, [], len(self._cells)
-        for layer, (weight, bias) in enumerate(self._cells):
-            h = self._of_layer(hidden, layer)
-            gates = np.ascontiguousarray(matmul(np.concatenate([x, h], -1), weight))  # a lone row is a view of two
-            STEPS[self.config.kind](gates, bias, hidden, carry, layer, layers)
+        x, opened = z, []
+        for layer in range(self._layers):
+            h, name = self._of_layer(hidden, layer), f"cells.{layer}"
+            gates = np.ascontiguousarray(self._product(name, np.concatenate([x, h], -1)))
+            STEPS[self.config.kind](gates, self._bias[name], hidden, carry, layer, self._layers)
             opened.append(self._named(gates, h, carry, layer))
             x = h
         return opened
@@ -193,7 +194,7 @@ class Kernel:
 
     def _of_layer(self, memory: np.ndarray, layer: int) -> np.ndarray:
         """One layer of every member, (M, B, D): a view of memory (B, M N, D)."""
-        return memory[:, layer :: len(self._cells)].transpose(1, 0, 2)
+        return memory[:, layer :: self._layers].transpose(1, 0, 2)
 
     def heads(self, z: np.ndarray, top: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """z and the top layer's hidden (M, B, D), features (B, F) -> median (B, H), increments (B, 2, P, H).
@@ -214,8 +215,8 @@ class Kernel:
 
     def top(self, z: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         """(M, B, D) what the head reads beside z: the last layer's hidden, or where none recurs a dense one's."""
-        if self._cells:
-            return self._of_layer(hidden, len(self._cells) - 1)
+        if self._layers:
+            return self._of_layer(hidden, self._layers - 1)
         u = z
         for layer in range(self.config.num_layers):
             u = u + self._activated(f"dense.{layer}", u)

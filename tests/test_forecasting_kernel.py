@@ -70,6 +70,18 @@ def test_observing_one_value_at_a_time_equals_reading_the_sequence_at_once(kind:
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
+def test_a_width_that_fills_no_line_of_the_cache_is_read_the_same(kind: str) -> None:
+    series = 20 + np.cumsum(np.random.default_rng(0).standard_normal((4, 50)), 1)
+    panel, net = Panel.of(list(series)), network(replace(tiny(kind), hidden_size=10))
+    roller, context = Roller(bundle(net, panel)), net.config.context
+    state = roller.start(series[:, :context], np.full(4, context - 1))
+    for step in range(context, 50):
+        roller.fold(state, np.arange(4), np.full(4, step), series[:, step])
+    at_once, scale = read_at_once(net, panel, net.config.window, 50 - net.config.window)
+    assert np.abs((roller.forecast(state, np.arange(4)).transpose(0, 2, 1) - at_once) / scale[..., None]).max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_an_ensemble_forecasts_the_mean_of_its_members_and_rolls_each_of_them(kind: str) -> None:
     config = replace(tiny(kind), members=3)
     panel = Panel.of([np.sin(np.arange(60.0) / 3) + i for i in range(4)])
