@@ -35,21 +35,22 @@ def one_series(rounds: int, peers: Path = PEERS) -> Figures:
     single = ModelConfig(**{**CONFIG.to_dict(), "members": 1})
     members = [networks.Network(single).eval() for _ in range(CONFIG.members)]
     window, seen, gap = torch.from_numpy(context[:, -CONFIG.window :].copy()), torch.ones(1, 1), torch.zeros(1, 1)
-    fresh = [member.fresh(1) for member in members]
+    fresh, memory = [member.fresh(1) for member in members], torch.zeros(1, CONFIG.memory)
 
     @torch.inference_mode()
     def kept() -> None:
-        x, _, _ = networks.features(window, seen, gap, CONFIG)
+        x, _, _ = networks.features(window, seen, gap, CONFIG, memory)
         for member, held in zip(members, fresh, strict=True):
             median, increments, _ = member(x, held)
             networks.assemble(median, increments)
 
     steps = CONFIG.warmup + 1
     whole, all_seen, no_gap = torch.from_numpy(context.copy()), torch.ones(1, steps), torch.zeros(1, steps)
+    told = torch.zeros(1, CONFIG.memory + steps - 1)
 
     @torch.inference_mode()
     def read_again() -> None:
-        x, _, _ = networks.features(whole, all_seen, no_gap, CONFIG)
+        x, _, _ = networks.features(whole, all_seen, no_gap, CONFIG, told)
         for member, held in zip(members, fresh, strict=True):
             member(x, held)
 

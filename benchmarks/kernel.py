@@ -31,11 +31,11 @@ from forecasting.kernel import Kernel  # noqa: E402
 from forecasting.quantiles import assemble, to_data_units  # noqa: E402
 from forecasting.rolling import Roller, RollingState  # noqa: E402
 
-CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, (24,), hidden_size=128, num_layers=2)
+CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, (24,), hidden_size=128, num_layers=2, memory=24)
 EXPERTS = len(experts(CONFIG))
 BATCH, STEPS = 256, 50
 STEP_FLOPS = 2 * (CONFIG.features * 128 + 2 * 256 * 512)
-HEAD_FLOPS = 2 * (256 * 128 + 128 * 48 * (11 + EXPERTS) + 168 * 48 * EXPERTS)
+HEAD_FLOPS = 2 * (256 * 128 + 128 * 48 * (11 + EXPERTS) + (24 + 168) * 48 * EXPERTS)
 
 
 class Rows:
@@ -45,11 +45,12 @@ class Rows:
         self.window = np.cumsum(np.random.default_rng(0).standard_normal((size, CONFIG.window)), 1)
         self.seen, self.gap = np.ones(size, bool), np.zeros(size)
         self.hidden, self.carry = np.zeros((2, size, 2, 128), np.float32)
+        self.mean, self.step = np.zeros((size, CONFIG.memory), np.float32), np.zeros(size, np.int64)
 
 
 def step(kernel: Kernel, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """One step of every row: features, z, level, scale."""
-    features, level, scale = kernel.features(rows.window, rows.seen, rows.gap)
+    features, level, scale = kernel.features(rows.window, rows.seen, rows.gap, rows.mean, rows.step)
     z = kernel.encode(features)
     kernel.advance(z, rows.hidden, rows.carry)
     return features, z, level, scale
@@ -65,10 +66,11 @@ def torch_step(network: networks.Network, size: int) -> Callable[[], object]:
     """The same step and forecast in torch, as a callable."""
     window = torch.from_numpy(Rows(size).window)
     seen, gap, state = torch.ones(size, 1), torch.zeros(size, 1), network.fresh(size)
+    memory = torch.zeros(size, CONFIG.memory)
 
     @torch.inference_mode()
     def work() -> torch.Tensor:
-        x, level, scale = networks.features(window, seen, gap, CONFIG)
+        x, level, scale = networks.features(window, seen, gap, CONFIG, memory)
         median, increments, _ = network(x, state)
         return networks.assemble(median, increments) * scale[..., None] + level[..., None]
 

@@ -32,4 +32,6 @@ def mixed(chunk: Chunk, rng: np.random.Generator, share_of_lanes: float) -> Chun
     alone = share == 1  # a missing target of the other series is no matter then
     targets = torch.where(alone, chunk.targets, share * chunk.targets + rest * chunk.targets[other])
     counts = torch.where(alone, chunk.counts, torch.minimum(chunk.counts, chunk.counts[other]))
-    return replace(chunk, values=share * chunk.values + rest * chunk.values[other], targets=targets, counts=counts)
+    values = share * chunk.values + rest * chunk.values[other]
+    memory = (share * chunk.memory + rest * chunk.memory[other]).float()  # linear in the values, whatever the phase
+    return replace(chunk, values=values, memory=memory, targets=targets, counts=counts)

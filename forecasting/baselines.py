@@ -38,9 +38,15 @@ class Baseline:
         self._linear, self._increments = np.ascontiguousarray(linear.T, np.float64), increments
 
     def features(
-        self, window: np.ndarray, observed: np.ndarray, gap: np.ndarray
+        self,
+        window: np.ndarray,
+        observed: np.ndarray,
+        gap: np.ndarray,
+        mean: np.ndarray | None = None,
+        step: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """window (B, W) -> the scaled window (B, W), level and scale (B, 1); gaps are already filled."""
+        """window (B, W) -> the scaled window (B, W), level and scale (B, 1); gaps are already filled. The rest says
+        nothing to a baseline."""
         distance, level, scale = centred(window, self.config.level_steps)
         return distance / scale, level, scale
 

@@ -14,6 +14,7 @@ BASELINES = ("naive", "seasonal_naive", "drift")
 KINDS = (*NETWORKS, *BASELINES)
 BUCKETS = 8  # horizon buckets in which trust and intervals are settled apart
 USUAL_WINDOW = 336  # steps, where something repeats
+FRESH_ROUNDS = 5  # of a remembered cycle that a fresh state reads
 LARGEST_SEASON = 1024  # a longer season does not fit into a window; its repetition is left to the last value
 
 
@@ -36,12 +37,13 @@ class ModelConfig:
     num_layers: int = 0
     dropout: float = 0.0
     members: int = 1  # networks of this size whose quantiles are averaged
+    memory: int = 0  # cycle whose mean round over the past is remembered, the longest: see `memory`; 0: none is
     levels: tuple[float, ...] = LEVELS
 
     @property
     def context(self) -> int:
         """Values that are read to start a state."""
-        return self.window + self.warmup
+        return max(self.window + self.warmup, FRESH_ROUNDS * self.memory)
 
     @property
     def lags(self) -> tuple[int, ...]:
@@ -50,7 +52,8 @@ class ModelConfig:
 
     @property
     def features(self) -> int:
-        """Numbers that the network sees at each step: the scaled window, three words about it, one for each lag."""
+        """Numbers that a layer sees at each step: the scaled window, three words about it, one for each lag. What is
+        remembered stands before them, for the experts alone."""
         return self.window + 3 + len(self.lags)
 
     @property
@@ -140,4 +143,5 @@ def configure(
         return replace(config, warmup=0)
     width = 64 if lengths.sum() < 2_000 else 128  # too few values cannot feed a wide memory
     layers = 1 if kind in RECURRENT else 2
-    return replace(config, cycles=cycles, hidden_size=width, num_layers=layers, dropout=0.25)
+    memory = cycles[-1] if cycles else 0
+    return replace(config, cycles=cycles, hidden_size=width, num_layers=layers, dropout=0.25, memory=memory)

@@ -1,11 +1,12 @@
-"""The plain forecasts that a network mixes: each is linear in the window, and training starts from them.
+"""The plain forecasts that a network mixes: each is linear in what a state holds of the past.
 
 A mixture of linear experts (Ni et al. 2024, after Jacobs et al. 1991). The network's median is
 
     Σ_k g_k · S_k window + what the network adds,     g_k >= 0, Σ_k g_k = 1
 
-where the shares g are set anew at every step, for each horizon step, from the recurrent state. The S_k begin as the
-forecasts below and are learned from there.
+where the shares g are set anew at every step, for each horizon step, from the recurrent state, and the S_k are the
+forecasts below: the mix is learned, what is mixed is not. Beside the window they see what is remembered of the longest
+cycle, see `memory`.
 """
 
 import numpy as np
@@ -18,10 +19,12 @@ MOST_ROUNDS = 12  # of a cycle that are averaged
 
 
 def experts(config: ModelConfig) -> np.ndarray:
-    """(K, H, W) float32 weights, oldest value first: naive, smoothing, and for each cycle its repetitions.
+    """(K, H, C + W) float32 weights of what is remembered, C phases of it, and of the window, oldest first each: naive,
+    smoothing, and for each cycle its repetitions.
 
     A cycle is repeated as it was last and as it was in the mean of its rounds; also moved by how much the level has
-    changed since: that of the last value and, for a cycle longer than the season, that of a season's mean.
+    changed since: that of the last value and, for a cycle longer than the season, that of a season's mean. A cycle that
+    is remembered is repeated as its mean round was, beside the same two levels.
     """
     found = [_repeated(config, 1), _smoothed(config)]
     for cycle in config.cycles:
@@ -30,7 +33,9 @@ def experts(config: ModelConfig) -> np.ndarray:
             found.append(_moved(config, cycle, config.level_steps))
         if _rounds(config, cycle, config.level_steps) > 1:
             found += [_mean_round(config, cycle), _moved_mean(config, cycle)]
-    return np.stack(found).astype(np.float32)
+    seen = np.pad(np.stack(found), ((0, 0), (0, 0), (config.memory, 0)))
+    levels = dict.fromkeys((1, config.season)) if config.memory else ()
+    return np.stack([*seen, *(_recalled(config, steps) for steps in levels)]).astype(np.float32)
 
 
 def _nothing(config: ModelConfig) -> np.ndarray:
@@ -74,3 +79,13 @@ def _moved(config: ModelConfig, cycle: int, steps: int, rounds: int = 1) -> np.n
 def _moved_mean(config: ModelConfig, cycle: int) -> np.ndarray:
     """Every round that fits, each moved by what the level has changed since."""
     return _moved(config, cycle, config.level_steps, _rounds(config, cycle, config.level_steps))
+
+
+def _recalled(config: ModelConfig, steps: int) -> np.ndarray:
+    """The mean of the last values, and what a phase lies beside the mean of as many phases."""
+    cycle, ahead = config.memory, np.arange(config.horizon)
+    weight = np.zeros((config.horizon, cycle + config.window))
+    weight[ahead, ahead % cycle] += 1
+    weight[:, cycle - steps : cycle] -= 1 / steps
+    weight[:, -steps:] += 1 / steps
+    return weight

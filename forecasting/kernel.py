@@ -1,10 +1,10 @@
 """The network, one step at a time, in NumPy: what serves forecasts, with its gates open to look into.
 
 The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. The products are
-here, the gates that follow on them in `cells.py`. Shapes: M members,
-B series in a batch, W window, F features, D hidden_size, N layers, H horizon, K experts, P pairs of levels around the
-median. Network values are float32; the window, level and scale arrive as float64. A batch of one is multiplied as two
-rows, because BLAS takes another path for a single row and its last bits then differ.
+here, the gates that follow on them in `cells.py`. Shapes: M members, B series in a batch, C phases remembered, W window,
+F features beside them, D hidden_size, N layers, H horizon, K experts, P pairs of levels around the median. Network
+values are float32; the window, level and scale arrive as float64. A batch of one is multiplied as two rows, because
+BLAS takes another path for a single row and its last bits then differ.
 """
 
 import math
@@ -132,7 +132,8 @@ class Kernel:
         return matmul(x, self._dense[name])[..., : self._width[name]]
 
     def encode(self, features: np.ndarray) -> np.ndarray:
-        """features (B, F) -> z (M, B, D), what the recurrent layers and the head read."""
+        """features (B, C + F) -> z (M, B, D), what the recurrent layers and the head read."""
+        features = features[:, self.config.memory :]
         if self._convolutions:
             features = np.stack([self._convolved(features, member) for member in range(self.config.members)])
         return self._activated("encoder.dense", features)
@@ -152,24 +153,35 @@ class Kernel:
         return np.concatenate([signal.reshape(len(signal), -1), features[:, self.config.window :]], 1)
 
     def features(
-        self, window: np.ndarray, observed: np.ndarray, gap: np.ndarray
+        self,
+        window: np.ndarray,
+        observed: np.ndarray,
+        gap: np.ndarray,
+        mean: np.ndarray | None = None,
+        step: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What the network sees of one step.
 
         window (B, W) float64 data units; observed (B,) is the last value real; gap (B,) steps since one was, of
-        which the window's length is seen at most.
-        Returns features (B, F) float32 and the float64 level and scale (B, 1) that take forecasts back.
+        which the window's length is seen at most; where the model remembers anything, mean (B, C) float32 by phase and
+        step (B,) int64 the last value's grid step.
+        Returns features (B, C + F) float32 and the float64 level and scale (B, 1) that take forecasts back.
         """
+        rows, memory = len(window), self.config.memory
+        if mean is None or step is None:
+            mean, step = np.empty((rows, 0), np.float32), np.empty(rows, np.int64)
         if window.shape[1] != self.config.window:  # a compiled loop would not notice
             raise ValueError(f"the window holds {window.shape[1]} values instead of {self.config.window}")
-        rows = len(window)
-        x, level, scale = np.empty((rows, self.config.features), np.float32), np.empty((rows, 1)), np.empty((rows, 1))
+        if mean.shape[1] != memory:
+            raise ValueError(f"{mean.shape[1]} phases are remembered instead of {memory}")
+        x = np.empty((rows, memory + self.config.features), np.float32)
+        level, scale = np.empty((rows, 1)), np.empty((rows, 1))
         w, seen, since = np.ascontiguousarray(window), np.ascontiguousarray(observed), np.array(gap, np.float64)
-        scaled(w, seen, since, self.config.level_steps, self._lags, x, level, scale)
+        scaled(mean, step, w, seen, since, self.config.level_steps, self._lags, x, level, scale)
         return x, level, scale
 
     def roll(self, features: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
-        """One step from features (B, F): `encode`, then `advance`."""
+        """One step from features (B, C + F): `encode`, then `advance`."""
         return self.advance(self.encode(features), hidden, carry)
 
     def advance(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
@@ -197,7 +209,7 @@ class Kernel:
         return memory[:, layer :: self._layers].transpose(1, 0, 2)
 
     def heads(self, z: np.ndarray, top: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """z and the top layer's hidden (M, B, D), features (B, F) -> median (B, H), increments (B, 2, P, H).
+        """z and the top layer's hidden (M, B, D), features (B, C + F) -> median (B, H), increments (B, 2, P, H).
 
         Means over the members: they are those of the averaged quantiles.
         """
@@ -206,7 +218,7 @@ class Kernel:
         return self._middle(mixed, features), increments.reshape(len(features), 2, -1, self.config.horizon)
 
     def _middle(self, mixed: np.ndarray, features: np.ndarray) -> np.ndarray:
-        plain = self._product("head.skip", features[:, : self.config.window])
+        plain = self._product("head.skip", features[:, : self.config.memory + self.config.window])
         plain = plain.reshape(*mixed.shape[:2], -1, self.config.horizon)
         share = softmax(self._linear("head.gate", mixed).reshape(plain.shape))
         median = self._linear("head.median", mixed)

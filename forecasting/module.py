@@ -83,7 +83,7 @@ class ForecastModule(LightningModule):
 
     def _loss(self, chunk: Chunk, state: State, anchors: Tensor, cold: Tensor | None = None) -> tuple[Tensor, State]:
         """Mean weighted pinball loss over the sampled anchors whose targets are known."""
-        x, level, scale = features(chunk.values, chunk.seen, chunk.gap, self.config)
+        x, level, scale = features(chunk.values, chunk.seen, chunk.gap, self.config, chunk.memory)
         median, increments, state = self.network(x, state, anchors)
         future = chunk.targets.unfold(1, self.config.horizon, 1)[:, anchors]
         target = ((future - level[:, anchors]) / scale[:, anchors]).float()

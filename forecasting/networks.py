@@ -5,7 +5,7 @@ z_t = silu(A x_t)                      x_t: scaled window, relative scale, is it
 u_t = recurrent layers over z          (mlp and cnn: dense layers, no memory)
 m_t = silu(M [u_t, z_t])
 g_t = softmax over experts of G m_t    one mix for each horizon step
-median = B m_t + Σ_k g_t,k S_k window  S_k starts as a plain forecast: see `experts.py`
+median = B m_t + Σ_k g_t,k S_k w_t     w_t: what is remembered and the window; S_k a plain forecast: see `experts.py`
 quantiles = median ∓ running sums of softplus(C m_t - 2)
 """
 
@@ -65,18 +65,17 @@ class Head(nn.Module):
         self.median = nn.Linear(width, horizon)
         self.spread = nn.Linear(width, 2 * config.median * horizon)
         start = torch.from_numpy(experts(config))
-        self.skip = nn.Linear(config.window, len(start) * horizon, bias=False)
+        self.skip = nn.Linear(config.memory + config.window, len(start) * horizon, bias=False)
         self.gate = nn.Linear(width, len(start) * horizon)
         self.dropout = nn.Dropout(config.dropout)
-        with torch.no_grad():
-            self.skip.weight.copy_(start.flatten(0, 1))
+        self.skip.weight = nn.Parameter(start.flatten(0, 1), requires_grad=False)  # plain they stay: the mix is learned
         nn.init.normal_(self.median.weight, std=0.01)
         nn.init.zeros_(self.median.bias)
 
     def forward(self, u: Tensor, z: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         mixed = fn.silu(self.mix(self.dropout(torch.cat([u, z], -1))))
         with torch.autocast(features.device.type, enabled=False):  # half precision would blur what the skip repeats
-            plain = self.skip(features[..., : self.config.window]).unflatten(-1, (-1, self.config.horizon))
+            plain = self.skip(features[..., : self.skip.in_features]).unflatten(-1, (-1, self.config.horizon))
         share = self.gate(mixed).float().unflatten(-1, (-1, self.config.horizon)).softmax(-2)
         median = self.median(mixed).float() + (share * plain).sum(-2)
         increments = fn.softplus(self.spread(mixed).float() - 2)
@@ -106,11 +105,11 @@ class Network(nn.Module):
         return tuple(zeros.clone() for _ in range(count))
 
     def forward(self, features: Tensor, state: State, anchors: Tensor | None = None) -> tuple[Tensor, Tensor, State]:
-        """features (B, T, F) -> median (B, T, H), increments (B, T, 2, P, H), the state after step T.
+        """features (B, T, C + F) -> median (B, T, H), increments (B, T, 2, P, H), the state after step T.
 
         With `anchors` (A,) forecasts are issued at those steps alone, A in place of T; the state reads every step.
         """
-        z = self.encoder(features)
+        z = self.encoder(features[..., self.config.memory :])
         u, state = self._read(z, state)
         if anchors is not None:
             u, z, features = u[:, anchors], z[:, anchors], features[:, anchors]
@@ -133,11 +132,14 @@ class Network(nn.Module):
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
 
 
-def features(values: Tensor, observed: Tensor, gap: Tensor, config: ModelConfig) -> tuple[Tensor, Tensor, Tensor]:
+def features(
+    values: Tensor, observed: Tensor, gap: Tensor, config: ModelConfig, memory: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Every window of a sequence as the network sees it.
 
-    values (B, W + T - 1) float64, gaps filled; observed (B, T) and gap (B, T) belong to the last value of each window.
-    Returns features (B, T, F) float32, level and scale (B, T, 1) float64. Windows are views, never copies.
+    values (B, W + T - 1) float64, gaps filled; observed (B, T) and gap (B, T) belong to the last value of each window;
+    memory (B, C + T - 1) float32 as it was told by the values up to each, see `memory`.
+    Returns features (B, T, C + F) float32, level and scale (B, T, 1) float64. Windows are views, never copies.
     """
     windows = values.unfold(1, config.window, 1)
     level = windows[..., -config.level_steps :].mean(-1, keepdim=True)
@@ -146,7 +148,10 @@ def features(values: Tensor, observed: Tensor, gap: Tensor, config: ModelConfig)
     relative = torch.log(scale / (level.abs() + scale) + RELATIVE)
     repeated = [_repetition(values, lag, scale[..., 0], config.window) for lag in config.lags]
     rest = torch.stack([relative[..., 0], observed, torch.log1p(gap), *repeated], -1)
-    return torch.cat([centred / scale, rest], -1).float(), level, scale
+    seen = [centred / scale, rest]
+    if memory is not None and config.memory:
+        seen.insert(0, memory.unfold(1, config.memory, 1) / scale)
+    return torch.cat(seen, -1).float(), level, scale
 
 
 def _repetition(values: Tensor, lag: int, scale: Tensor, window: int) -> Tensor:

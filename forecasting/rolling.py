@@ -16,12 +16,13 @@ from forecasting.bundle import Bundle
 from forecasting.compiled import compiled
 from forecasting.config import BASELINES, ModelConfig
 from forecasting.kernel import Gates, Kernel
+from forecasting.memory import recall, remember
 from forecasting.quantiles import assemble, to_data_units
 from forecasting.scaling import elapsed, fill
 from forecasting.settling import Ledger, rival_lag
 from forecasting.threads import cores, each
 
-READ = ("ring", "gap", "hidden", "widening")  # what a forecast is a function of
+READ = ("ring", "gap", "mean", "origin", "hidden", "widening")  # what a forecast is a function of
 OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
 BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more outgrow its cache
 
@@ -31,6 +32,7 @@ class RollingState:
     """What N series must remember so that their past is never read again; every array has N rows.
 
     ring      (N, W) float64, last values in data units, gaps held at the value before
+    mean      (N, C) float32, what each phase of a long cycle is beside its level; met (N, C) uint8: see `memory`
     hidden    (N, layers, D) float32; carry the same for an LSTM, else (N, 0, D)
     gap       (N,) int32, steps since the last observed value, at most W
     origin    (N,) int64, grid step of the last value folded in
@@ -112,6 +114,8 @@ class Roller:
         return RollingState(
             {
                 "ring": zeros((rows, c.window)),
+                "mean": zeros((rows, c.memory), np.float32),
+                "met": zeros((rows, c.memory), np.uint8),
                 "hidden": zeros((rows, layers, c.hidden_size), np.float32),
                 "carry": zeros((rows, carried, c.hidden_size), np.float32),
                 "gap": np.full(rows, c.window, np.int32),
@@ -135,7 +139,7 @@ class Roller:
     def start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
         """Read each series' context once.
 
-        context (N, W + R) float64, NaN where missing or before the first value; its last column is grid step
+        context (N, `config.context`) float64, NaN where missing or before the first value; its last column is grid step
         `origin` (N,). The intervals do not learn here: a model may have been fitted to these very values.
         """
         states = each(lambda rows: self._start(context[rows], np.asarray(origin)[rows]), _blocks(len(context)))
@@ -146,10 +150,12 @@ class Roller:
         state, width = self.empty(len(context)), self.config.window
         seen = ~np.isnan(context)
         values, gaps = fill(context), elapsed(seen, width)
-        for stop in range(width, context.shape[1] + 1):
-            features, _, _ = self._core.features(values[:, stop - width : stop], seen[:, stop - 1], gaps[:, stop - 1])
-            if stop > width:  # the first full window only fills the ring
-                self._core.roll(features, state.hidden, state.carry)
+        if self.config.memory:
+            recall(state.mean, state.met, values, seen, origin)
+        for stop in range(context.shape[1] - self.config.warmup + 1, context.shape[1] + 1):
+            window, last = values[:, stop - width : stop], stop - 1
+            features, _, _ = self._core.features(window, seen[:, last], gaps[:, last], state.mean, origin)
+            self._core.roll(features, state.hidden, state.carry)  # no layer reads what is remembered
         state.ring[:] = values[:, -width:]
         state.gap[:] = gaps[:, -1]
         state.origin[:] = origin
@@ -244,11 +250,13 @@ class Roller:
         conformal.settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
         seen = ~np.isnan(values)
         hold(values, state.ring, state.gap, state.observed)
-        features, _, _ = self._core.features(state.ring, seen, state.gap)
-        gates = self._core.roll(features, state.hidden, state.carry)
-        state.gap[seen] = 0
         state.origin[:] += 1  # now it knows everything up to here
         state.observed[:] += seen
+        if self.config.memory:
+            remember(state.mean, state.met, state.ring, seen, state.observed, state.origin)
+        features, _, _ = self._core.features(state.ring, seen, state.gap, state.mean, state.origin)
+        gates = self._core.roll(features, state.hidden, state.carry)
+        state.gap[seen] = 0
         state.imputed[:] += ~seen
         self._look_again(state, arrivals)
         self._issue(state, np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0)))
@@ -308,7 +316,7 @@ class Roller:
 
     def _levels_first(self, core: Kernel | Baseline, state: RollingState) -> np.ndarray:
         """(n, L, H) float64 calibrated quantiles in data units."""
-        features, level, scale = core.features(state.ring, state.gap == 0, state.gap)
+        features, level, scale = core.features(state.ring, state.gap == 0, state.gap, state.mean, state.origin)
         median, increments = core.forecast(features, state.hidden)
         widths = np.exp(state.widening)[:, self._bucket]
         factors = self._factors if core is self._core else np.ones_like(self._factors)

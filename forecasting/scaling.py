@@ -34,6 +34,8 @@ def level_and_scale(window: np.ndarray, level_steps: int) -> tuple[np.ndarray, n
 
 @compiled
 def scaled(
+    mean: np.ndarray,
+    step: np.ndarray,
     window: np.ndarray,
     observed: np.ndarray,
     gap: np.ndarray,
@@ -45,17 +47,19 @@ def scaled(
 ) -> None:
     """Write down what a network sees of windows (B, W) float64, oldest value first.
 
-    observed (B,) bool: is the last value real; gap (B,) float64 steps since one was, of which at most W are told;
-    lags (K,) int64. Filled are level and scale (B, 1) float64 in data units, and features (B, W + 3 + K) float32:
+    mean (B, C) float32 is what is remembered of each phase, C = 0 where nothing is; step (B,) int64 the grid step of
+    the last value; observed (B,) bool: is it real; gap (B,) float64 steps since one was, of which at most W are told;
+    lags (K,) int64. Filled are level and scale (B, 1) float64 in data units, and features (B, C + W + 3 + K) float32:
 
+        mean / scale                                     of the phases, in the order of the window's last C steps
         (w - level) / scale
         log(scale / (|level| + scale) + RELATIVE)        how noisy a series is for its size
         observed, log(1 + gap)
         log(mean |w_t - w_(t-lag)| / scale + FAINT)      how badly it repeats, for each lag
     """
-    batch, width = window.shape
+    (batch, width), cycle = window.shape, mean.shape[1]
     for row in range(batch):
-        w, x = window[row], features[row]
+        w, x = window[row], features[row, cycle:]
         recent, total = w[width - level_steps :], 0.0
         for t in range(level_steps):  # loops that begin at 0 are the ones taken in parallel
             total += recent[t]
@@ -74,6 +78,8 @@ def scaled(
             for t in range(width - lag):
                 total += abs(later[t] - w[t])
             x[width + 3 + k] = np.log(total / ((width - lag) * unit) + FAINT)
+        for t in range(cycle):
+            features[row, t] = mean[row, (step[row] + 1 + t) % cycle] / unit
         level[row, 0], scale[row, 0] = middle, unit
 
 

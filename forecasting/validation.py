@@ -161,7 +161,8 @@ def tempered(weights: dict[str, np.ndarray], config: ModelConfig, share: np.ndar
     """The same network with only `share` (H,) of its median's departure from naive: a change of its last weights."""
     repeated = linear_weights(config.fallback, config.window, config.horizon, config.season).astype(np.float32)
     count = len(weights["head.skip.weight"]) // config.horizon  # of experts; their shares add up to one
-    base, column = np.tile(repeated, (count, 1)), share.astype(np.float32)[:, None]
+    base = np.tile(np.pad(repeated, ((0, 0), (config.memory, 0))), (count, 1))
+    column = share.astype(np.float32)[:, None]
     return weights | {
         "head.median.weight": weights["head.median.weight"] * column,
         "head.median.bias": weights["head.median.bias"] * column[:, 0],

@@ -17,6 +17,7 @@ from torch.utils.data import IterableDataset
 from forecasting.augmentation import mixed
 from forecasting.config import ModelConfig
 from forecasting.emphasis import emphasis
+from forecasting.memory import told
 from forecasting.panel import Panel
 
 GO_ON = 0.75  # chance that a lane walks on into its series' next chunk
@@ -26,12 +27,14 @@ GO_ON = 0.75  # chance that a lane walks on into its series' next chunk
 class Chunk:
     """T anchors of B series. An anchor is the last step its forecast may know.
 
-    values (B, W + T - 1) float64, gaps held; seen, gap (B, T) of each anchor's own value; targets (B, T + H - 1)
-    float64, NaN where unknown, step j + 1 + h of the chunk for anchor j; counts (B, T) real values known at the anchor;
-    fixed, relative, floor (B,) what an error counts, see `emphasis`; fresh (B,) bool, the lane's state is zero.
+    values (B, W + T - 1) float64, gaps held; memory (B, C + T - 1) float32 what each of them told, see `memory`; seen,
+    gap (B, T) of each anchor's own value; targets (B, T + H - 1) float64, NaN where unknown, step j + 1 + h of the
+    chunk for anchor j; counts (B, T) real values known at the anchor; fixed, relative, floor (B,) what an error counts,
+    see `emphasis`; fresh (B,) bool, the lane's state is zero.
     """
 
     values: Tensor
+    memory: Tensor
     seen: Tensor
     gap: Tensor
     targets: Tensor
@@ -58,13 +61,24 @@ class ChunkReader:
         self.panel, self.config = panel, config
         small = np.int32 if len(panel.values) < 2**31 else np.int64
         self._source, self._counts = (np.empty(len(panel.values), small) for _ in range(2))
+        self._told = np.empty(len(panel.values) if config.memory else 0, np.float32)
         begin = 0
         for block in panel.blocks():
             own = slice(begin, begin + len(block.values))
             source, self._counts[own] = _stand_ins(block)
             self._source[own] = source + begin
+            if config.memory:
+                self._told[own] = _told(block, source, self._counts[own], config.memory)
             begin = own.stop
         self._emphasis = emphasis(panel, config.season)
+
+    def _memory(self, first: np.ndarray, begin: np.ndarray, end: np.ndarray, anchors: int) -> np.ndarray:
+        """(B, C + T - 1) float32 what the steps up to each anchor told, 0 outside of the series; first, begin and end
+        (B, 1) are the places of the first anchor and of the series."""
+        if not self.config.memory:
+            return np.empty((len(first), 0), np.float32)
+        at = first + np.arange(1 - self.config.memory, anchors)
+        return np.where((at >= begin) & (at < end), self._told[np.clip(at, begin, end - 1)], np.float32(0))
 
     def read(self, series: np.ndarray, start: np.ndarray, anchors: int, fresh: np.ndarray) -> Chunk:
         """The chunk of `anchors` anchors from position `start` (B,) of each series; it may reach beyond both ends."""
@@ -82,6 +96,7 @@ class ChunkReader:
         targets = np.where(known, self.panel.values[np.clip(ahead, begin, end - 1)], np.nan)
         return Chunk(
             values=torch.from_numpy(np.nan_to_num(self.panel.values[self._source[held]])),
+            memory=torch.from_numpy(self._memory(first, begin, end, anchors)),
             seen=torch.from_numpy(since == 0),
             gap=torch.from_numpy(since.astype(np.float32)),
             targets=torch.from_numpy(targets),
@@ -103,6 +118,12 @@ def _stand_ins(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     source = np.where(before >= owner, before, np.where(after < end, after, index))
     total = np.concatenate([[0], np.cumsum(seen)])
     return source, total[1:] - total[owner]
+
+
+def _told(panel: Panel, source: np.ndarray, known: np.ndarray, cycle: int) -> np.ndarray:
+    """(T,) what each value's phase of the cycle is remembered as from then on."""
+    held = np.nan_to_num(panel.values[source])
+    return told(held, ~np.isnan(panel.values), known.astype(np.int64), panel.offsets, cycle)
 
 
 class Lanes(IterableDataset[Chunk]):

@@ -51,7 +51,7 @@ def baseline(panel: Panel, kind: str = "seasonal_naive") -> Bundle:
 def network(panel: Panel, seed: int = 0) -> Bundle:
     """A small LSTM with random weights: its forecasts are nonsense, its memory is real."""
     config = ModelConfig(
-        "lstm", 24, 16, HORIZON, SEASON, level_steps=SEASON, skip_lag=SEASON, hidden_size=8, num_layers=2
+        "lstm", 24, 16, HORIZON, SEASON, level_steps=SEASON, skip_lag=SEASON, hidden_size=8, num_layers=2, memory=SEASON
     )
     draw, width = np.random.default_rng(seed), config.hidden_size
     shapes = {
@@ -65,7 +65,7 @@ def network(panel: Panel, seed: int = 0) -> Bundle:
         "head.spread.bias": (2 * config.median * HORIZON,),
         "head.gate.weight": (2 * HORIZON, width),
         "head.gate.bias": (2 * HORIZON,),
-        "head.skip.weight": (2 * HORIZON, config.window),
+        "head.skip.weight": (2 * HORIZON, config.memory + config.window),
     }
     for layer in range(config.num_layers):
         shapes |= {f"cells.{name}_l{layer}": (4 * width, width) for name in ("weight_ih", "weight_hh")}

@@ -40,7 +40,7 @@ def read_at_once(net: networks.Network, panel: Panel, start: int, anchors: int) 
     """(n, L, H) data-unit quantiles at the last of `anchors` anchors from `start`, and the scale (n, 1)."""
     everyone = np.arange(len(panel))
     chunk = ChunkReader(panel, net.config).read(everyone, np.full(len(panel), start), anchors, everyone >= 0)
-    x, level, scale = networks.features(chunk.values, chunk.seen, chunk.gap, net.config)
+    x, level, scale = networks.features(chunk.values, chunk.seen, chunk.gap, net.config, chunk.memory)
     with torch.no_grad():
         median, increments, _ = net(x, net.fresh(len(panel)))
     quantiles = networks.assemble(median, increments)[:, -1].double()
@@ -52,20 +52,20 @@ def read_at_once(net: networks.Network, panel: Panel, start: int, anchors: int) 
 @settings(max_examples=15, deadline=None)
 def test_observing_one_value_at_a_time_equals_reading_the_sequence_at_once(kind: str, data: st.DataObject) -> None:
     seed, batch = data.draw(st.integers(0, 99)), data.draw(st.integers(1, 5))
-    length, missing = data.draw(st.integers(33, 70)), data.draw(st.floats(0, 0.5))
+    length, missing = data.draw(st.integers(46, 70)), data.draw(st.floats(0, 0.5))
     rng = np.random.default_rng(seed)
     series = np.cumsum(rng.standard_normal((batch, length)), 1) * 10 ** rng.uniform(-3, 4) + 20
     series[rng.random((batch, length)) < missing] = np.nan
     series[:, 0] = 20  # something to anchor on
     panel = Panel.of(list(series))
-    net = network(tiny(kind), seed)
+    net = network(replace(tiny(kind), memory=data.draw(st.sampled_from([0, 9]))), seed)
     roller, context = Roller(bundle(net, panel)), net.config.context
     state = roller.start(series[:, :context], np.full(batch, context - 1))
     for step in range(context, length):
         roller.fold(state, np.arange(batch), np.full(batch, step), series[:, step])
     rolled = roller.forecast(state, np.arange(batch)).transpose(0, 2, 1)
-    # the rolled state's first anchor closes the second full window of the context
-    at_once, scale = read_at_once(net, panel, net.config.window, length - net.config.window)
+    first = context - net.config.warmup  # the first value of the context that the layers of a fresh state read
+    at_once, scale = read_at_once(net, panel, first, length - first)
     assert np.abs((rolled - at_once) / scale[..., None]).max() < 1e-5
 
 
@@ -101,7 +101,7 @@ def test_an_ensemble_forecasts_the_mean_of_its_members_and_rolls_each_of_them(ki
 
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_a_row_has_the_same_bits_whatever_batch_it_is_in(kind: str) -> None:
-    config = tiny(kind)
+    config = replace(tiny(kind), memory=9)
     panel = Panel.of([np.arange(60.0) % 7 + i for i in range(9)])
     roller = Roller(bundle(network(config), panel))
     contexts = panel.tail_matrix(config.context)

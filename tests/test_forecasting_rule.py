@@ -63,10 +63,10 @@ def test_an_untrained_network_forecasts_within_the_range_of_its_experts() -> Non
     torch.manual_seed(0)
     net = Network(config).eval()
     chunk = ChunkReader(panel, config).read(np.zeros(1, int), np.array([300]), 60, np.ones(1, bool))
-    x, _, _ = features(chunk.values, chunk.seen, chunk.gap, config)
+    x, _, _ = features(chunk.values, chunk.seen, chunk.gap, config, chunk.memory)
     with torch.no_grad():
         median, _, _ = net(x, net.fresh(1))
-    plain = np.einsum("khw,tw->tkh", experts(config), x[0, :, : config.window].numpy())
+    plain = np.einsum("khw,tw->tkh", experts(config), x[0, :, : config.memory + config.window].numpy())
     assert (median[0].numpy() < plain.max(1) + 0.2).all() and (median[0].numpy() > plain.min(1) - 0.2).all()
 
 
@@ -83,7 +83,8 @@ def test_where_series_are_short_the_window_is_a_round_and_a_season() -> None:
     assert (choice.config.cycles, choice.config.window) == ((DAY, WEEK), WEEK + DAY)
     assert "window 48: 1 round of 42 steps, and 6 more that tell how far the level has moved" in choice.reasons[2]
     day, week = 4, 3  # as it was, moved, and the means of its rounds; as it was and moved, by a value and by a day
-    assert len(experts(choice.config)) == 2 + day + week
+    remembered = 2  # the week's mean round, beside the last value and beside the last day
+    assert len(experts(choice.config)) == 2 + day + week + remembered
 
 
 def test_the_rule_refuses_what_no_network_can_learn_from() -> None:

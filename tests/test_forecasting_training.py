@@ -133,7 +133,7 @@ def test_a_chunk_ends_where_its_series_ends_and_never_reads_the_next_one() -> No
     assert chunk.values[0].max() == 39 and chunk.values[1].min() == 1000
     assert chunk.targets[0, :9].tolist() == [31, 32, 33, 34, 35, 36, 37, 38, 39] and chunk.targets[0, 9:].isnan().all()
     assert chunk.counts[1].tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]
-    x, level, _ = features(chunk.values, chunk.seen, chunk.gap, config)
+    x, level, _ = features(chunk.values, chunk.seen, chunk.gap, config, chunk.memory)
     assert x.shape == (2, 12, 12) and level[0, 0, 0] == 30
 
 
