@@ -1,10 +1,10 @@
 """The network, one step at a time, in NumPy: what serves forecasts, with its gates open to look into.
 
 The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. The products are
-here, the gates that follow on them in `cells.py`. Shapes: M members, B series in a batch, C phases remembered, W window,
-F features beside them, D hidden_size, N layers, H horizon, K experts, P pairs of levels around the median. Network
-values are float32; the window, level and scale arrive as float64. A batch of one is multiplied as two rows, because
-BLAS takes another path for a single row and its last bits then differ.
+here, the gates that follow on them in `cells.py`. Network values are float32; the window, level and scale arrive as
+float64. A batch of one is multiplied as two rows, because BLAS takes another path for a single row and its last bits
+then differ. Shapes: M members, B series in a batch, C phases remembered, W window, F features beside them, D
+hidden_size, N layers, H horizon, K experts, P pairs of levels around the median.
 """
 
 import math

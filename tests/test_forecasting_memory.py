@@ -18,7 +18,7 @@ DAY, WEEK = 6, 42
 
 
 def empty(cycle: int, rows: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros((rows, cycle), np.float32), np.zeros((rows, cycle), np.uint8)
+    return np.zeros((rows, cycle), np.float32), np.zeros((rows, cycle), np.float32)
 
 
 def remembered(values: list[float], cycle: int) -> list[float]:
@@ -32,9 +32,9 @@ def remembered(values: list[float], cycle: int) -> list[float]:
 def test_a_phase_is_the_mean_of_how_far_its_values_lay_from_the_level_of_their_time() -> None:
     assert remembered([5], 2) == [0, 0]  # of itself it tells nothing
     assert remembered([5, 7], 2) == [0, 1]  # one above the mean of the two
-    assert remembered([5, 7, 5], 2) == [-0.5, 1]  # 0, and one below
-    assert remembered([5, 7, 5, 11], 2) == [-0.5, 2]  # one above, and three
-    assert remembered([105, 107, 105, 111], 2) == [-0.5, 2]
+    assert remembered([5, 7, 5], 2) == [-0.667, 1]  # 0 beside half a round, and one below beside a whole one
+    assert remembered([5, 7, 5, 11], 2) == [-0.667, 2]  # one above, and three
+    assert remembered([105, 107, 105, 111], 2) == [-0.667, 2]
 
 
 def test_a_missing_value_tells_nothing() -> None:
@@ -64,13 +64,22 @@ def test_step_by_step_at_once_and_laid_end_to_end_are_the_same() -> None:
 
 
 def test_a_remembered_round_is_repeated_beside_the_level_of_now() -> None:
-    config = ModelConfig("lstm", WEEK + DAY, 8, 10, DAY, DAY, DAY, (DAY, WEEK), hidden_size=8, memory=WEEK)
+    config = ModelConfig("lstm", WEEK + 4, 8, 10, 4, 4, 4, (4, WEEK), hidden_size=8, memory=WEEK)  # no whole seasons
     plain = experts(config)
-    np.testing.assert_allclose(plain.sum(-1)[:-2], 1, atol=1e-5)
-    round_of, level = np.arange(float(WEEK)), 1000.0
-    window = np.concatenate([np.full(WEEK, -7.0), level + round_of[-DAY:]])
-    for recalled in plain[-2:] @ np.concatenate([round_of, window]):
-        np.testing.assert_allclose(recalled, level + round_of[:10], rtol=1e-5)
+    np.testing.assert_allclose(plain.sum(-1), 1, atol=1e-5)
+    kept, level = np.arange(float(WEEK)), 1000.0
+    window = np.concatenate([np.full(WEEK, -7.0), level + kept[-4:]])
+    for recalled in plain[-2:] @ np.concatenate([kept, window]):
+        np.testing.assert_allclose(recalled, level + kept[:10], rtol=1e-5)
+
+
+def test_of_a_week_is_remembered_what_it_adds_to_the_days_which_are_those_of_the_window() -> None:
+    config = ModelConfig("lstm", WEEK + DAY, 8, 10, DAY, DAY, DAY, (DAY, WEEK), hidden_size=8, memory=WEEK)
+    rest = np.repeat([0.0, 0, 0, 0, 0, 3, 0], DAY)  # one day of seven lies higher
+    then, now = np.tile(np.arange(float(DAY)), 7), np.tile(np.arange(float(DAY))[::-1] * 2, 7)  # the days have changed
+    window = np.concatenate([np.zeros(DAY), 50 + now + rest])
+    for recalled in experts(config)[-2:] @ np.concatenate([then + rest, window]):
+        np.testing.assert_allclose(recalled, 50 + (now + rest)[:10], rtol=1e-5)
 
 
 def test_the_longest_cycle_is_remembered_and_a_context_reads_some_rounds_of_it() -> None:
