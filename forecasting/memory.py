@@ -3,14 +3,13 @@
 A window holds few rounds of a long cycle, and one round is one week's weather. So a state keeps, for each phase p of
 a cycle of C steps, a mean over all rounds since its anchor. A value y_t that was observed tells its own phase, t mod C:
 
-    level_t = mean of the last k = min(C, values since the anchor) values,      w = k / C
-    n_p ← min(n_p + w, ROUNDS),      m_p ← m_p + (y_t - level_t - m_p) w / n_p
+    level_t = mean of the last C values, of fewer right after the anchor
+    n_p ← min(n_p + 1, ROUNDS),      m_p ← m_p + (y_t - level_t - m_p) / n_p
 
-The level of less than a round says less. Then each round counts alike, until there are so many that the oldest fade. A
-phase that was not met yet is 0: at the level.
+Each round counts alike, until there are so many that the oldest fade. A phase that was not met yet is 0: at the level.
 
-Everywhere mean and met, n_p, are float32 by phase, mean in data units; values float64 with gaps held at the value
-before; seen bool, whether a value is real; known int64, how many real ones there are since the anchor, it among them.
+Everywhere mean is float32 in data units and met uint8, by phase; values float64 with gaps held at the value before;
+seen bool, whether a value is real; known int64, how many real ones there are since the anchor, it among them.
 """
 
 import numpy as np
@@ -23,11 +22,11 @@ ROUNDS = 100  # that the mean is over; then the older ones fade
 @compiled
 def _tell(mean: np.ndarray, met: np.ndarray, recent: np.ndarray, phase: int) -> None:
     """The last of some values tells a phase of mean and met (C,)."""
-    total, weight = 0.0, len(recent) / len(mean)
+    total = 0.0
     for t in range(len(recent)):
         total += recent[t]
-    met[phase] = min(met[phase] + weight, ROUNDS)
-    mean[phase] += (recent[-1] - total / len(recent) - mean[phase]) * weight / met[phase]
+    met[phase] = min(met[phase] + 1, ROUNDS)
+    mean[phase] += (recent[-1] - total / len(recent) - mean[phase]) / met[phase]
 
 
 @compiled
@@ -60,7 +59,7 @@ def told(values: np.ndarray, seen: np.ndarray, known: np.ndarray, offsets: np.nd
     (n + 1,) on: the last C of them up to a value are all that is remembered then."""
     found = np.zeros(len(values), np.float32)
     for i in range(len(offsets) - 1):
-        mean, met = np.zeros(cycle, np.float32), np.zeros(cycle, np.float32)
+        mean, met = np.zeros(cycle, np.float32), np.zeros(cycle, np.uint8)
         for t in range(offsets[i], offsets[i + 1]):
             phase = (t - offsets[i]) % cycle
             if seen[t]:

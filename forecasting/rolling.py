@@ -32,7 +32,7 @@ class RollingState:
     """What N series must remember so that their past is never read again; every array has N rows.
 
     ring      (N, W) float64, last values in data units, gaps held at the value before
-    mean      (N, C) float32, what each phase of a long cycle is beside its level; met (N, C) float32, rounds: `memory`
+    mean      (N, C) float32, what each phase of a long cycle is beside its level; met (N, C) uint8: see `memory`
     hidden    (N, layers, D) float32; carry the same for an LSTM, else (N, 0, D)
     gap       (N,) int32, steps since the last observed value, at most W
     origin    (N,) int64, grid step of the last value folded in
@@ -115,7 +115,7 @@ class Roller:
             {
                 "ring": zeros((rows, c.window)),
                 "mean": zeros((rows, c.memory), np.float32),
-                "met": zeros((rows, c.memory), np.float32),
+                "met": zeros((rows, c.memory), np.uint8),
                 "hidden": zeros((rows, layers, c.hidden_size), np.float32),
                 "carry": zeros((rows, carried, c.hidden_size), np.float32),
                 "gap": np.full(rows, c.window, np.int32),

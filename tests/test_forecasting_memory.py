@@ -18,7 +18,7 @@ DAY, WEEK = 6, 42
 
 
 def empty(cycle: int, rows: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros((rows, cycle), np.float32), np.zeros((rows, cycle), np.float32)
+    return np.zeros((rows, cycle), np.float32), np.zeros((rows, cycle), np.uint8)
 
 
 def remembered(values: list[float], cycle: int) -> list[float]:
@@ -32,9 +32,9 @@ def remembered(values: list[float], cycle: int) -> list[float]:
 def test_a_phase_is_the_mean_of_how_far_its_values_lay_from_the_level_of_their_time() -> None:
     assert remembered([5], 2) == [0, 0]  # of itself it tells nothing
     assert remembered([5, 7], 2) == [0, 1]  # one above the mean of the two
-    assert remembered([5, 7, 5], 2) == [-0.667, 1]  # 0 beside half a round, and one below beside a whole one
-    assert remembered([5, 7, 5, 11], 2) == [-0.667, 2]  # one above, and three
-    assert remembered([105, 107, 105, 111], 2) == [-0.667, 2]
+    assert remembered([5, 7, 5], 2) == [-0.5, 1]  # 0, and one below
+    assert remembered([5, 7, 5, 11], 2) == [-0.5, 2]  # one above, and three
+    assert remembered([105, 107, 105, 111], 2) == [-0.5, 2]
 
 
 def test_a_missing_value_tells_nothing() -> None:
