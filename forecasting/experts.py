@@ -24,8 +24,7 @@ def experts(config: ModelConfig) -> np.ndarray:
 
     A cycle is repeated as it was last and as it was in the mean of its rounds; also moved by how much the level has
     changed since: that of the last value and, for a cycle longer than the season, that of a season's mean. A cycle that
-    is remembered is repeated as its mean round was, beside the same two levels; one that holds whole seasons also as
-    what it adds to them, beside the mean of the window's last ones.
+    is remembered is repeated as its mean round was, beside the same two levels.
     """
     found = [_repeated(config, 1), _smoothed(config)]
     for cycle in config.cycles:
@@ -35,13 +34,8 @@ def experts(config: ModelConfig) -> np.ndarray:
         if _rounds(config, cycle, config.level_steps) > 1:
             found += [_mean_round(config, cycle), _moved_mean(config, cycle)]
     seen = np.pad(np.stack(found), ((0, 0), (0, 0), (config.memory, 0)))
-    if not config.memory:
-        return seen.astype(np.float32)
-    rounds = [_remembered(config), *_added(config)]
-    levels = dict.fromkeys((1, config.season))
-    return np.stack([*seen, *(_recalled(config, kept, steps) for kept in rounds for steps in levels)]).astype(
-        np.float32
-    )
+    levels = dict.fromkeys((1, config.season)) if config.memory else ()
+    return np.stack([*seen, *(_recalled(config, steps) for steps in levels)]).astype(np.float32)
 
 
 def _nothing(config: ModelConfig) -> np.ndarray:
@@ -87,26 +81,11 @@ def _moved_mean(config: ModelConfig, cycle: int) -> np.ndarray:
     return _moved(config, cycle, config.level_steps, _rounds(config, cycle, config.level_steps))
 
 
-def _remembered(config: ModelConfig) -> np.ndarray:
-    """(C, C + W): the mean round."""
-    return np.eye(config.memory, config.memory + config.window)
-
-
-def _added(config: ModelConfig) -> list[np.ndarray]:
-    """The same of a cycle of whole seasons, with the mean of the window's last ones in the place of its own."""
-    cycle, season = config.memory, config.season
-    if season == 1 or season == cycle or cycle % season:
-        return []
-    phase = np.arange(cycle) % season
-    mean = np.equal.outer(phase, phase) * season / cycle
-    kept = _remembered(config)
-    kept[:, :cycle] -= mean
-    kept[:, -cycle:] += mean
-    return [kept]
-
-
-def _recalled(config: ModelConfig, kept: np.ndarray, steps: int) -> np.ndarray:
-    """The mean of the last values, and how far a round (C, C + W) lies from where it was then."""
-    weight = kept[np.arange(config.horizon) % config.memory] - kept[-steps:].mean(0)
+def _recalled(config: ModelConfig, steps: int) -> np.ndarray:
+    """The mean of the last values, and what a phase lies beside the mean of as many phases."""
+    cycle, ahead = config.memory, np.arange(config.horizon)
+    weight = np.zeros((config.horizon, cycle + config.window))
+    weight[ahead, ahead % cycle] += 1
+    weight[:, cycle - steps : cycle] -= 1 / steps
     weight[:, -steps:] += 1 / steps
     return weight

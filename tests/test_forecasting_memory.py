@@ -64,22 +64,13 @@ def test_step_by_step_at_once_and_laid_end_to_end_are_the_same() -> None:
 
 
 def test_a_remembered_round_is_repeated_beside_the_level_of_now() -> None:
-    config = ModelConfig("lstm", WEEK + 4, 8, 10, 4, 4, 4, (4, WEEK), hidden_size=8, memory=WEEK)  # no whole seasons
+    config = ModelConfig("lstm", WEEK + DAY, 8, 10, DAY, DAY, DAY, (DAY, WEEK), hidden_size=8, memory=WEEK)
     plain = experts(config)
     np.testing.assert_allclose(plain.sum(-1), 1, atol=1e-5)
     kept, level = np.arange(float(WEEK)), 1000.0
-    window = np.concatenate([np.full(WEEK, -7.0), level + kept[-4:]])
+    window = np.concatenate([np.full(WEEK, -7.0), level + kept[-DAY:]])
     for recalled in plain[-2:] @ np.concatenate([kept, window]):
         np.testing.assert_allclose(recalled, level + kept[:10], rtol=1e-5)
-
-
-def test_of_a_week_is_remembered_what_it_adds_to_the_days_which_are_those_of_the_window() -> None:
-    config = ModelConfig("lstm", WEEK + DAY, 8, 10, DAY, DAY, DAY, (DAY, WEEK), hidden_size=8, memory=WEEK)
-    rest = np.repeat([0.0, 0, 0, 0, 0, 3, 0], DAY)  # one day of seven lies higher
-    then, now = np.tile(np.arange(float(DAY)), 7), np.tile(np.arange(float(DAY))[::-1] * 2, 7)  # the days have changed
-    window = np.concatenate([np.zeros(DAY), 50 + now + rest])
-    for recalled in experts(config)[-2:] @ np.concatenate([then + rest, window]):
-        np.testing.assert_allclose(recalled, 50 + (now + rest)[:10], rtol=1e-5)
 
 
 def test_the_longest_cycle_is_remembered_and_a_context_reads_some_rounds_of_it() -> None:

@@ -89,7 +89,7 @@ def test_where_series_are_short_the_window_is_a_round_and_a_season() -> None:
     assert (choice.config.cycles, choice.config.window) == ((DAY, WEEK), WEEK + DAY)
     assert "window 48: 1 round of 42 steps, and 6 more that tell how far the level has moved" in choice.reasons[2]
     day, week = 4, 3  # as it was, moved, and the means of its rounds; as it was and moved, by a value and by a day
-    remembered = 4  # the week's mean round and what it adds to the days, beside the last value and the last day
+    remembered = 2  # the week's mean round, beside the last value and beside the last day
     assert len(experts(choice.config)) == 2 + day + week + remembered
 
 
