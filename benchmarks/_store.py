@@ -20,7 +20,7 @@ from service.restoring import build
 from service.snapshots import Pass
 from service.states import States
 
-CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, (24,), hidden_size=128, num_layers=1, members=3, memory=24)
+CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, (24,), hidden_size=128, num_layers=1, members=3)
 DIFFERENT = 256
 SHARD = 1024  # contexts in one block
 ORIGIN = 262_968  # grid step of every series' anchor: hours from 1970 to the year 2000

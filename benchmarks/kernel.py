@@ -31,11 +31,11 @@ from forecasting.kernel import Kernel  # noqa: E402
 from forecasting.quantiles import assemble, to_data_units  # noqa: E402
 from forecasting.rolling import Roller, RollingState  # noqa: E402
 
-CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, (24,), hidden_size=128, num_layers=2, memory=24)
+CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, (24,), hidden_size=128, num_layers=2)
 EXPERTS = len(experts(CONFIG))
 BATCH, STEPS = 256, 50
 STEP_FLOPS = 2 * (CONFIG.features * 128 + 2 * 256 * 512)
-HEAD_FLOPS = 2 * (256 * 128 + 128 * 48 * (11 + EXPERTS) + (24 + 168) * 48 * EXPERTS)
+HEAD_FLOPS = 2 * (256 * 128 + 128 * 48 * (11 + EXPERTS) + (CONFIG.memory + 168) * 48 * EXPERTS)
 
 
 class Rows:

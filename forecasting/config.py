@@ -37,7 +37,7 @@ class ModelConfig:
     num_layers: int = 0
     dropout: float = 0.0
     members: int = 1  # networks of this size whose quantiles are averaged
-    memory: int = 0  # cycle whose mean round over the past is remembered, the longest: see `memory`; 0: none is
+    memory: int = 0  # cycle whose mean round over the past is remembered, see `memory`; 0: none is
     levels: tuple[float, ...] = LEVELS
 
     @property
@@ -143,5 +143,6 @@ def configure(
         return replace(config, warmup=0)
     width = 64 if lengths.sum() < 2_000 else 128  # too few values cannot feed a wide memory
     layers = 1 if kind in RECURRENT else 2
-    memory = cycles[-1] if cycles else 0
+    longest = cycles[-1] if cycles else 0
+    memory = longest if window < 2 * longest else 0  # two rounds and more tell a network enough
     return replace(config, cycles=cycles, hidden_size=width, num_layers=layers, dropout=0.25, memory=memory)

@@ -4,9 +4,9 @@ A mixture of linear experts (Ni et al. 2024, after Jacobs et al. 1991). The netw
 
     Σ_k g_k · S_k window + what the network adds,     g_k >= 0, Σ_k g_k = 1
 
-where the shares g are set anew at every step, for each horizon step, from the recurrent state, and the S_k are the
-forecasts below: the mix is learned, what is mixed is not. Beside the window they see what is remembered of the longest
-cycle, see `memory`.
+where the shares g are set anew at every step, for each horizon step, from the recurrent state. The S_k begin as the
+forecasts below and are learned from there; where they see, beside the window, what is remembered of a long cycle (see
+`memory`), only their shares are learned.
 """
 
 import numpy as np

@@ -68,7 +68,8 @@ class Head(nn.Module):
         self.skip = nn.Linear(config.memory + config.window, len(start) * horizon, bias=False)
         self.gate = nn.Linear(width, len(start) * horizon)
         self.dropout = nn.Dropout(config.dropout)
-        self.skip.weight = nn.Parameter(start.flatten(0, 1), requires_grad=False)  # plain they stay: the mix is learned
+        learned = not config.memory  # a mean over many rounds is best left as it is
+        self.skip.weight = nn.Parameter(start.flatten(0, 1), requires_grad=learned)
         nn.init.normal_(self.median.weight, std=0.01)
         nn.init.zeros_(self.median.bias)
 

@@ -59,10 +59,10 @@ def _cycles(config: ModelConfig, longer: int | None) -> str:
         return "no cycle: none was found that fits the window"
     name = "cycles " if len(config.cycles) > 1 else "cycle "
     name += " and ".join(str(cycle) for cycle in config.cycles)
-    kept = f"a state remembers the mean round of {config.memory}"
+    kept = f"; a state remembers the mean round of {config.memory}" if config.memory else ""
     if longer in config.cycles:
-        return f"{name}: changes were found to repeat after {longer} steps; {kept}"
-    return f"{name}: as stated, no longer one was found; {kept}"
+        return f"{name}: changes were found to repeat after {longer} steps{kept}"
+    return f"{name}: as stated; no longer one was found{kept}"
 
 
 def _window(config: ModelConfig) -> str:

@@ -73,13 +73,11 @@ def test_a_remembered_round_is_repeated_beside_the_level_of_now() -> None:
         np.testing.assert_allclose(recalled, level + kept[:10], rtol=1e-5)
 
 
-def test_the_longest_cycle_is_remembered_and_a_context_reads_some_rounds_of_it() -> None:
-    lengths, week = np.full(20, 4 * WEEK), WEEK
-    both, day, none = (
-        configure("lstm", season, 6, lengths, longer=longer) for season, longer in ((6, week), (6, None), (1, None))
-    )
-    assert (both.memory, day.memory, none.memory) == (WEEK, DAY, 0)
-    assert both.context == FRESH_ROUNDS * WEEK and none.context == none.window + none.warmup
+def test_a_long_cycle_is_remembered_where_the_window_holds_one_round_of_it() -> None:
+    short, long = (configure("lstm", DAY, 6, np.full(20, rounds * WEEK), longer=WEEK) for rounds in (4, 40))
+    assert (short.memory, short.context) == (WEEK, FRESH_ROUNDS * WEEK)
+    assert (long.memory, long.context) == (0, long.window + long.warmup)
+    assert configure("lstm", DAY, 6, np.full(20, 4 * WEEK)).memory == 0
 
 
 def test_a_fresh_state_remembers_what_its_context_holds_and_a_rolled_one_all_it_met() -> None:
