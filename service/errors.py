@@ -155,13 +155,18 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> Response:
         code = CODES.get(error.status_code, "bad_request")
         detail = DETAILS.get(code, "The request could not be read.")
-        problem = Problem(error.status_code, code, detail, headers=error.headers)
+        problem = Problem(error.status_code, code, detail, headers=_with_head(error.headers or {}))
         return respond(problem, request.state.request_id)
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
         faults = [Fault(_pointer(item), "is not as /docs describes it") for item in error.errors()]
         return respond(unprocessable("invalid_request", faults), request.state.request_id)
+
+
+def _with_head(headers: Mapping[str, str]) -> dict[str, str]:
+    """The guard lets HEAD do whatever GET does, which a route's own list of methods does not know."""
+    return {name: value.replace("GET", "GET, HEAD") if name == "Allow" else value for name, value in headers.items()}
 
 
 def _pointer(item: Mapping[str, Any]) -> str:

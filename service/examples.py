@@ -73,6 +73,7 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         "expected": 97.55,
         "vintage": {"origin": "2014-02-19T15:25:00Z", "settled": 1},
         "widening": [1.0, 1.02],
+        "round": [-0.8, 0.3, 1.1, -0.6],
         "layers": [
             {
                 "hidden_norm": 3.1,

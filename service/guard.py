@@ -43,12 +43,16 @@ class Guard:
         began = time.perf_counter()
         state = scope.setdefault("state", {})
         status, request_id = 0, ""
+        bare = scope["method"] == "HEAD"  # what GET answers, without its body
+        asked = {**scope, "method": "GET"} if bare else scope
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *PLAIN]
+            elif bare:
+                message["body"] = b""
             await send(message)
 
         try:
@@ -58,7 +62,7 @@ class Guard:
             self._addressed.check(scope, found)
             state["caller"] = self._door.admit(scope, found.get(b"authorization"), began)
             self._check_body(found)
-            await self._app(scope, self._limited(receive), answer)
+            await self._app(asked, self._limited(receive), answer)
         except ClientDisconnect:
             log.info("request %s was given up by its client", request_id)
         except Problem as problem:
@@ -69,7 +73,7 @@ class Guard:
                 internal = Problem(500, "internal_error", DETAILS["internal_error"])
                 await respond(internal, request_id)(scope, receive, answer)
         finally:
-            route = getattr(scope.get("route"), "path_format", "none")
+            route = getattr(asked.get("route"), "path_format", "none")
             method = scope["method"] if scope["method"] in METHODS else "other"
             self._metrics.requested(method, route, status, time.perf_counter() - began)
 

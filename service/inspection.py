@@ -31,6 +31,7 @@ def state(reading: Reading) -> dict[str, Any]:
         "expected": float(expected) if np.isfinite(expected) else None,
         "vintage": {"origin": format_ds(int(issued[0]), champion.grid.kind), "settled": age} if age >= 0 else None,
         "widening": np.exp(kept.widening[0]).tolist(),
+        "round": np.roll(kept.mean[0], -1 - int(kept.origin[0])).tolist(),
         "layers": [_layer(kept, i, gates[i] if i < len(gates) else {}) for i in range(kept.hidden.shape[1])],
         "bytes": sum(array.nbytes for array in kept.arrays.values()),
     }

@@ -200,6 +200,13 @@ class State(Trust):
     expected: Annotated[float | None, Field(description="median of the next step")]
     vintage: Vintage | None
     widening: Annotated[list[float], Field(description="factor that the intervals have learnt, by horizon bucket")]
+    round: Annotated[
+        list[float],
+        Field(
+            description="how far each phase of the remembered cycle lies from the level of its time, in units of the "
+            "series, from the step to come on; empty where the model remembers none"
+        ),
+    ]
     layers: list[Layer]
     bytes: Annotated[int, Field(description="memory of this state")]
 

@@ -53,6 +53,28 @@ def test_a_request_that_is_right_is_answered(server):
     assert b"server: uvicorn" not in received
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/series/a", "/v1/series?dataset=sensors", "/health/live", "/docs", "/v1/series/b"]
+)
+def test_head_is_answered_like_get_but_for_the_body(server, path):
+    host = (b"Host: 127.0.0.1", b"X-Request-Id: same", b"Connection: close")
+    get, head = (
+        server.send(b"\r\n".join((b"%s %s HTTP/1.1" % (verb, path.encode()), *host, b"", b"")))
+        for verb in (b"GET", b"HEAD")
+    )
+    lines, _, body = get.partition(b"\r\n\r\n")
+    bare, _, nothing = head.partition(b"\r\n\r\n")
+    told = [line for line in lines.split(b"\r\n") if not line.startswith(b"date")]
+    assert [line for line in bare.split(b"\r\n") if not line.startswith(b"date")] == told
+    assert body and not nothing
+
+
+def test_head_of_what_only_takes_posts_is_another_method(client):
+    answer = client.head("/v1/observations")
+    assert (answer.status_code, answer.headers["allow"], answer.content) == (405, "POST", b"")
+    assert client.post("/v1/series/a").headers["allow"] == "GET, HEAD"
+
+
 # --- fault 37: a body over the limit --------------------------------------------------------------------------------
 
 

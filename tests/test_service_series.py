@@ -7,7 +7,7 @@ from data.calendars import Grid
 from data.catalogue import Dataset
 from service import schemas
 from service.datasets import Directory, Served
-from tests.service_kit import World, baseline, network, panel_of, rows
+from tests.service_kit import SEASON, World, baseline, network, panel_of, rows
 
 IDS = ("pump/1", "pump/2", "Fan 3", "ventilateur-été", "pump/forecasting")
 
@@ -97,6 +97,8 @@ def test_a_state_is_told_in_a_screenful(tmp_path):
     schemas.State.model_validate(body)
     assert (body["last"], body["gap"], body["imputed"], body["sequence"]) == (12.0, 1, 2, 4)
     state = world.folded(world.ingest("sensors"), network(panel), panel, "a")
+    assert len(body["round"]) == SEASON
+    assert body["round"][0] == pytest.approx(state.mean[0, (state.origin[0] + 1) % SEASON])  # the step to come is first
     norms = [float(np.linalg.norm(state.hidden[0, layer])) for layer in range(2)]
     assert [layer["hidden_norm"] for layer in body["layers"]] == pytest.approx(norms, rel=1e-4)
     assert all(0 < opening < 1 for layer in body["layers"] for opening in layer["gates"].values())
