@@ -10,7 +10,7 @@ from data.catalogue import UNIQUE_ID
 from data.columns import Roles, check_split, choose, first_stamp, numbers_of, read_times
 from data.errors import InvalidInput
 from data.formats import ROW, Table
-from data.schema import SERIES, SPLIT, TIME, VALUE
+from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE
 from data.sources import SourceOptions, stem_of
 from data.spill import Spill
 
@@ -27,7 +27,7 @@ class Intake:
         self.options, self._target = options, target
         self.rows = Spill(folder)
         self.told: Callable[[int], None] = lambda rows: None  # hears how many rows were read, batch by batch
-        self.read = self.nulls = self.non_finite = 0  # rows of the source; values missing, or not finite, in it
+        self.read = self.nulls = self.non_finite = 0  # rows of the source; values missing, or beyond all bounds, in it
         self.roles: Roles | None = None  # of the first table
         self.dtype: pl.DataType | None = None  # of the times
         self.low = self.high = 0  # times, as integers, whatever their zone
@@ -154,4 +154,4 @@ def _unfit(ids: pl.Series) -> pl.Series:
 
 
 def _finite(values: pl.Series) -> pl.Series:
-    return values.set(~values.is_finite().fill_null(True), None)
+    return values.set(~values.is_between(-LARGEST_VALUE, LARGEST_VALUE).fill_null(True), None)

@@ -32,7 +32,7 @@ SNAPSHOT_LOCK = 7_305_005
 # What a packed snapshot is. Its words are fingerprint, layout, epoch and seq; its arrays those of the state, and:
 SHARD = 256  # series ids in one snapshot
 OWN = ("series", "sequence", "stale", "amendments", "settled", "unit")
-LAYOUT = "4"  # which arrays there are, and to the last bit how they are rolled
+LAYOUT = "5"  # which arrays there are, and to the last bit how they are rolled
 MARKER = -1  # the shard number of the marker: every shard's snapshots are complete up to its seq
 
 

@@ -67,7 +67,7 @@ class QualityReport:
     gaps: int  # steps without a row between the first and the last of their series
     longest_gap: int  # steps
     nulls: int
-    non_finite: int
+    non_finite: int  # values beyond ±LARGEST_VALUE too: stored as missing
     constant_stretches: int
     longest_constant: int  # steps
     covariates: tuple[str, ...]

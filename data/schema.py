@@ -7,7 +7,7 @@ always an int64, read by the dataset's time kind:
 - `date`: the same, at 00:00 UTC of the civil date, never moved by a time zone, for steps of a day and longer;
 - `step`: the integer the source counts by.
 
-A missing `y` is null in a frame and in JSON, NaN in an array.
+A missing `y` is null in a frame and in JSON, NaN in an array; none is beyond ±LARGEST_VALUE.
 """
 
 from typing import Literal, get_args
@@ -18,6 +18,8 @@ VALUE = "y"
 SPLIT = "split"
 CUTOFF = "cutoff"
 AVAILABLE_AT = "available_at"
+
+LARGEST_VALUE = 1e30  # beyond it squares and float32 overflow, and no sensor reads it
 
 RESERVED = (SERIES, TIME, VALUE, SPLIT, CUTOFF, AVAILABLE_AT)
 

@@ -36,8 +36,19 @@ def longer_cycle(panel: Panel, season: int, horizon: int) -> int | None:
         return None
     typical = _mean(np.minimum(np.stack(curves), 3.0))
     own = np.where(_stands_out(typical, season), typical, np.inf)
-    best = int(np.flatnonzero(own <= own.min() + SAME)[0])  # not two rounds of it
+    best = _first_valley(own, lags, season)
     return int(lags[best]) if own[best] < REPEATS else None
+
+
+def _first_valley(own: np.ndarray, lags: np.ndarray, season: int) -> int:
+    """Where r is least among the first of the lags that are as good as the best: not two rounds of it, nor the edge of
+    a smooth one. Whole seasons are taken where there are any: in noise the least r strays."""
+    good = np.flatnonzero(own <= own.min() + SAME)
+    apart = np.diff(good, append=np.inf) > max(1, season // 2)
+    valley = good[: np.argmax(apart) + 1]
+    seasons = valley[lags[valley] % season == 0]
+    among = seasons if len(seasons) else valley
+    return int(among[np.argmin(own[among])])
 
 
 def _stands_out(typical: np.ndarray, season: int) -> np.ndarray:

@@ -77,14 +77,15 @@ class LongRoll:
         return cls(**{name: value for name, value in values.items() if name != "passed"} | measures)
 
 
-NO_MEMORY = LongRoll(note="its state is its window: there is no memory that could drift")
+NO_MEMORY = LongRoll(note="its state holds values and their means alone: there is no memory that could drift")
 TOO_SHORT = LongRoll(note="no series is long enough for the network itself to answer")
 
 
 def check(bundle: Bundle, panel: Panel, tail: np.ndarray, chunk: int) -> LongRoll:
     """Compare both states over the last `tail` (n,) steps of each series, which the bundle has not seen.
 
-    `chunk` is the number of anchors that training read at a time. A model without memory cannot differ, and passes.
+    `chunk` is the number of anchors that training read at a time. A model without a recurrent memory cannot differ, and
+    passes.
     """
     config, steps = bundle.config, CHUNKS * chunk
     if not config.recurrent_layers:
@@ -112,7 +113,9 @@ def _roll_both(bundle: Bundle, panel: Panel, origins: Origins, steps: int) -> tu
     for k, stop in enumerate(origins.stops.T):
         if k:
             advance(roller, state, panel, origins.stops[:, k - 1], stop)
-        answers = [answer(roller, one, rows) for one in (state, start(roller, panel, stop))]
+        fresh = start(roller, panel, stop)
+        fresh.mean[:] = state.mean  # a mean of more rounds is better, and would hide a memory that is worse
+        answers = [answer(roller, one, rows) for one in (state, fresh)]
         actual = actuals(panel, origins, k, bundle.config.horizon)  # only now is the future looked at
         actual[answers[0][1] | answers[1][1]] = np.nan  # where a fallback answers, no memory speaks
         found.append([_errors(quantiles, actual, levels) for quantiles, _ in answers])

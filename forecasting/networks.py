@@ -16,6 +16,7 @@ from torch.nn import functional as fn
 
 from forecasting.config import RECURRENT, ModelConfig
 from forecasting.experts import experts
+from forecasting.memory import WIDEST
 from forecasting.scaling import FAINT, RELATIVE, SMALLEST
 
 State = tuple[Tensor, ...]  # (layers, batch, hidden) each: hidden, and carry for an LSTM
@@ -151,7 +152,8 @@ def features(
     rest = torch.stack([relative[..., 0], observed, torch.log1p(gap), *repeated], -1)
     seen = [centred / scale, rest]
     if memory is not None and config.memory:
-        seen.insert(0, memory.unfold(1, config.memory, 1) / scale)
+        size = fn.avg_pool1d(memory.abs(), config.memory, 1)[..., None].clamp(min=SMALLEST)
+        seen.insert(0, memory.unfold(1, config.memory, 1) * ((WIDEST * scale / size).clamp(max=1) / scale))
     return torch.cat(seen, -1).float(), level, scale
 
 

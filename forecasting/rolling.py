@@ -18,7 +18,7 @@ from forecasting.config import BASELINES, ModelConfig
 from forecasting.kernel import Gates, Kernel
 from forecasting.memory import recall, remember
 from forecasting.quantiles import assemble, to_data_units
-from forecasting.scaling import elapsed, fill
+from forecasting.scaling import elapsed, fill, since_silence
 from forecasting.settling import Ledger, rival_lag
 from forecasting.threads import cores, each
 
@@ -32,7 +32,8 @@ class RollingState:
     """What N series must remember so that their past is never read again; every array has N rows.
 
     ring      (N, W) float64, last values in data units, gaps held at the value before
-    mean      (N, C) float32, what each phase of a long cycle is beside its level; met (N, C) uint8: see `memory`
+    mean      (N, C) float32, what each phase of a long cycle is beside its level; met (N, C) uint8, and usual (N, 2)
+              float64, how far values usually lie from it, and where it is: see `memory`
     hidden    (N, layers, D) float32; carry the same for an LSTM, else (N, 0, D)
     gap       (N,) int32, steps since the last observed value, at most W
     origin    (N,) int64, grid step of the last value folded in
@@ -116,6 +117,7 @@ class Roller:
                 "ring": zeros((rows, c.window)),
                 "mean": zeros((rows, c.memory), np.float32),
                 "met": zeros((rows, c.memory), np.uint8),
+                "usual": zeros((rows, 2 if c.memory else 0)),
                 "hidden": zeros((rows, layers, c.hidden_size), np.float32),
                 "carry": zeros((rows, carried, c.hidden_size), np.float32),
                 "gap": np.full(rows, c.window, np.int32),
@@ -135,6 +137,9 @@ class Roller:
         """Have compiled what the first value would else wait for: seconds, on a machine where it never was."""
         once = np.zeros(1, np.int64)
         self.fold(self.empty(1), once, once, np.zeros(1), Ledger.of(self.config, 1))
+        if self.config.memory:
+            state, one = self.empty(1), np.zeros((1, 1))
+            recall(state.mean, state.met, state.usual, one, one == 0, once)
 
     def start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
         """Read each series' context once.
@@ -148,10 +153,11 @@ class Roller:
 
     def _start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
         state, width = self.empty(len(context)), self.config.window
+        context = since_silence(context, width)
         seen = ~np.isnan(context)
-        values, gaps = fill(context), elapsed(seen, width)
+        values, gaps = fill(context), elapsed(seen, width + 1)
         if self.config.memory:
-            recall(state.mean, state.met, values, seen, origin)
+            recall(state.mean, state.met, state.usual, values, seen, origin)
         for stop in range(context.shape[1] - self.config.warmup + 1, context.shape[1] + 1):
             window, last = values[:, stop - width : stop], stop - 1
             features, _, _ = self._core.features(window, seen[:, last], gaps[:, last], state.mean, origin)
@@ -253,7 +259,7 @@ class Roller:
         state.origin[:] += 1  # now it knows everything up to here
         state.observed[:] += seen
         if self.config.memory:
-            remember(state.mean, state.met, state.ring, seen, state.observed, state.origin)
+            remember(state.mean, state.met, state.usual, state.ring, seen, state.observed, state.origin)
         features, _, _ = self._core.features(state.ring, seen, state.gap, state.mean, state.origin)
         gates = self._core.roll(features, state.hidden, state.carry)
         state.gap[seen] = 0

@@ -9,6 +9,7 @@ Both roll in constant time, and a shift of level needs no refit. A constant wind
 import numpy as np
 
 from forecasting.compiled import compiled
+from forecasting.memory import WIDEST
 
 SMALLEST = 1e-12
 RELATIVE = 1e-4
@@ -51,7 +52,8 @@ def scaled(
     the last value; observed (B,) bool: is it real; gap (B,) float64 steps since one was, of which at most W are told;
     lags (K,) int64. Filled are level and scale (B, 1) float64 in data units, and features (B, C + W + 3 + K) float32:
 
-        mean / scale                                     of the phases, in the order of the window's last C steps
+        mean / scale                                     of the phases, in the order of the window's last C steps, made
+                                                         smaller together where their mean size exceeds WIDEST
         (w - level) / scale
         log(scale / (|level| + scale) + RELATIVE)        how noisy a series is for its size
         observed, log(1 + gap)
@@ -78,8 +80,12 @@ def scaled(
             for t in range(width - lag):
                 total += abs(later[t] - w[t])
             x[width + 3 + k] = np.log(total / ((width - lag) * unit) + FAINT)
+        total = 0.0
         for t in range(cycle):
-            features[row, t] = mean[row, (step[row] + 1 + t) % cycle] / unit
+            total += abs(mean[row, t])
+        share = min(1.0, WIDEST * unit * cycle / total) / unit if total > 0 else 0.0
+        for t in range(cycle):
+            features[row, t] = mean[row, (step[row] + 1 + t) % cycle] * share
         level[row, 0], scale[row, 0] = middle, unit
 
 
@@ -91,6 +97,18 @@ def fill(values: np.ndarray) -> np.ndarray:
     first = np.where(observed.any(1), observed.argmax(1), 0)
     filled = np.take_along_axis(values, np.where(previous < 0, first[:, None], previous), 1)
     return np.nan_to_num(filled, nan=0.0)
+
+
+def since_silence(values: np.ndarray, window: int) -> np.ndarray:
+    """(n, T) without what lies before a row's last silence of more than `window` steps, if a value has ended it: there
+    the series starts anew."""
+    seen, steps = ~np.isnan(values), np.arange(values.shape[1])
+    latest = np.maximum.accumulate(np.where(seen, steps, -1), axis=1)
+    before = np.pad(latest[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+    anew = seen & (before >= 0) & (steps - before - 1 > window)
+    if not anew.any():
+        return values
+    return np.where(steps < np.where(anew, steps, 0).max(1, keepdims=True), np.nan, values)
 
 
 def elapsed(observed: np.ndarray, window: int) -> np.ndarray:

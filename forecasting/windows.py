@@ -68,7 +68,8 @@ class ChunkReader:
             source, self._counts[own] = _stand_ins(block)
             self._source[own] = source + begin
             if config.memory:
-                self._told[own] = _told(block, source, self._counts[own], config.memory)
+                held, seen = np.nan_to_num(block.values[source]), ~np.isnan(block.values)
+                self._told[own] = told(held, seen, block.offsets, config.memory, config.window)
             begin = own.stop
         self._emphasis = emphasis(panel, config.season)
 
@@ -118,12 +119,6 @@ def _stand_ins(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     source = np.where(before >= owner, before, np.where(after < end, after, index))
     total = np.concatenate([[0], np.cumsum(seen)])
     return source, total[1:] - total[owner]
-
-
-def _told(panel: Panel, source: np.ndarray, known: np.ndarray, cycle: int) -> np.ndarray:
-    """(T,) what each value's phase of the cycle is remembered as from then on."""
-    held = np.nan_to_num(panel.values[source])
-    return told(held, ~np.isnan(panel.values), known.astype(np.int64), panel.offsets, cycle)
 
 
 class Lanes(IterableDataset[Chunk]):

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from data.calendars import DAY, SECOND, parse_ds
+from data.calendars import DAY, SECOND, Grid, parse_ds
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
+from data.schema import LARGEST_VALUE
 from service.amendments import BEGINNING
 from service.bodies import Body, Broken
 from service.datasets import Directory, Served, Target
 from service.errors import MAX_ERRORS, Fault, Problem, unprocessable
 
-LARGEST_VALUE = 1e30  # beyond it squares and float32 overflow, and no sensor reads it
-FURTHEST_STEPS = 1_000_000  # from a series' origin: back to a clock's zero; ahead for integer time, which has no clock
+FURTHEST_STEPS = 1_000_000  # from a series' origin, back and, for integer time, which has no clock, ahead
+NEAR_STEPS, YEAR = 100_000, 366 * DAY  # back by clock time: a year, or so many steps where that is more
 FIELDS = {"unique_id", "ds", "y", "dataset"}
 MISSING = object()
 
@@ -210,7 +211,9 @@ def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
         return part, []
     reach = champion.states.origins(part.series)
     known = reach != BEGINNING
-    behind = known & (part.steps < reach - FURTHEST_STEPS)
+    behind = known & (part.steps < reach - NEAR_STEPS)
+    if behind.any():
+        behind &= part.steps < reach - _furthest_back(part.served.dataset.grid, reach)
     ahead = known & (part.steps > reach + FURTHEST_STEPS) & (part.served.dataset.kind == "step")
     if not (behind | ahead).any():
         return part, []
@@ -222,6 +225,14 @@ def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
     kept = ~(behind | ahead)
     columns = {name: getattr(part, name)[kept] for name in ("place", "series", "ds", "steps", "values")}
     return replace(part, **columns), strayed
+
+
+def _furthest_back(grid: Grid, reach: np.ndarray) -> np.ndarray | int:
+    """Steps before an origin (n,) beyond which a row is refused: from its first value on every step is history, and
+    each that is missing is padded, scored at and stored."""
+    if grid.kind == "step":
+        return FURTHEST_STEPS
+    return np.clip(reach - grid.steps(grid.stamps(reach) - YEAR), NEAR_STEPS, FURTHEST_STEPS)
 
 
 def tolerance_us(seconds: int) -> int:

@@ -133,6 +133,12 @@ def test_words_for_no_value_are_missing_and_not_finite_numbers_become_missing():
     assert (result.report.nulls, result.report.non_finite) == (1, 2)
 
 
+def test_a_value_so_large_that_its_square_overflows_becomes_missing():
+    result = table("2024-01-01 1e30\n2024-01-02 1e31\n2024-01-03 -1e39\n2024-01-04 2", freq="1d")
+    assert result.frame["y"].to_list() == [1e30, None, None, 2.0]
+    assert result.report.non_finite == 2
+
+
 def test_the_first_value_that_is_no_number_stops_everything_and_is_named():
     with pytest.raises(InvalidInput) as caught:
         table("2024-01-01 1\n2024-01-02 NA\n2024-01-03 abc\n2024-01-04 xyz", target_col="y")

@@ -9,6 +9,7 @@ import pytest
 from forecasting.backtest import start
 from forecasting.bundle import Bundle
 from forecasting.longroll import NO_MEMORY, TOO_SHORT, LongRoll, Measure, check, rolled
+from forecasting.networks import Network
 from forecasting.panel import Panel
 from forecasting.rolling import Roller
 from tests.forecasting_kit import drifting, tiny_bundle, wave
@@ -31,6 +32,17 @@ def test_the_same_network_without_the_drift_passes() -> None:
     assert found.passed
     assert found.mase.ratio == pytest.approx(1.0, abs=0.01)
     assert (found.steps, found.series) == (320, 40)
+
+
+def test_a_remembered_round_gives_neither_state_a_head_start() -> None:
+    """Layers that remember nothing: only means over many rounds and over five could tell the states apart."""
+    panel = Panel.of(wave(40, 400))
+    tiny = tiny_bundle("lstm", panel)
+    config = replace(tiny.config, memory=12)
+    weights = Network(config).export() | {n: w for n, w in tiny.weights.items() if n.startswith("fallback")}
+    weights |= {name: np.zeros_like(weight) for name, weight in weights.items() if name.startswith("cells")}
+    found = check(Bundle(config, weights, tiny.calibration), panel, np.full(40, 60), chunk=32)
+    assert found.mase.rolled == found.mase.fresh
 
 
 @pytest.mark.parametrize("kind", ["naive", "mlp"])

@@ -33,6 +33,14 @@ def test_a_longer_cycle_is_found_through_a_slope_and_in_half_of_the_series() -> 
     assert longer_cycle(Panel.of(mixed), DAY, horizon=6) == WEEK
 
 
+@pytest.mark.parametrize("noise", [0, 0.3, 1])
+def test_a_smooth_week_is_found_at_its_own_length_and_not_at_the_edge_of_what_is_nearly_one(noise: float) -> None:
+    steps = np.arange(1680)
+    smooth = 10 + 2 * np.sin(steps * 2 * np.pi / 24) + 3 * np.sin(steps * 2 * np.pi / 168)
+    series = [smooth + noise * np.random.default_rng(i).normal(size=1680) for i in range(3)]
+    assert longer_cycle(Panel.of(series), 24, horizon=48) == 168
+
+
 def test_a_day_alone_has_no_longer_cycle_though_every_lag_near_it_repeats() -> None:
     days = [50 + 3 * np.sin(np.arange(420) * 2 * np.pi / 24) + 0.3 * RNG.normal(size=420) for _ in range(3)]
     assert longer_cycle(Panel.of(days), 24, horizon=24) is None
