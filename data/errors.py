@@ -65,7 +65,8 @@ class UnknownDataset(NotFound):
 
     def __init__(self, name: str, known: Sequence[str] = ()):
         self.name, self.known = name, tuple(known)
-        listed = ", ".join(self.known[:10]) or "none yet"
+        more = f" and {len(self.known) - 10} more" if len(self.known) > 10 else ""
+        listed = ", ".join(self.known[:10]) + more or "none yet"
         super().__init__(f"there is no dataset {name!r} (known: {listed}); `rollcast ingest` makes one")
 
 

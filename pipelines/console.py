@@ -85,5 +85,5 @@ def progress(label: str) -> Iterator[Report]:
         TextColumn("{task.fields[words]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None, words="")
+        task = bar.add_task(label, total=None, words="getting ready")
         yield lambda done, total, words: bar.update(task, completed=done, total=total, words=words)

@@ -183,6 +183,8 @@ def fit(
     with alone(lock, f"a training of {request.model} on {request.dataset!r}"), resumable(folder):
         if not request.resume:
             shutil.rmtree(folder, ignore_errors=True)
+        elif not any(folder.rglob("last.ckpt")):
+            say("there is no checkpoint of such a run to go on from; it starts from the beginning")
         fitted = training.fit(
             panel,
             spec,

@@ -9,8 +9,8 @@ from data.calendars import format_ds
 from data.errors import NothingObserved, NotTrained
 from forecasting import quantiles
 from service.champion import Champion
-from service.datasets import Target
-from service.errors import Problem
+from service.datasets import Served, Target
+from service.errors import Problem, not_available
 from service.ladder import ONLY, PREVIOUS, Answer, climb_down
 from service.queries import ForecastQuery
 from service.states import Row
@@ -46,13 +46,20 @@ def read(target: Target) -> Reading:
 
 
 def reading_of(target: Target) -> Reading:
-    """The same for a request. Raises Problem (409) where there is nothing to answer from."""
+    """The same for a request. Raises Problem (409, 503) where there is nothing to answer from."""
     try:
         return read(target)
     except NotTrained:
-        raise Problem(409, "no_model", NO_MODEL) from None
+        raise unanswered(target.served) from None
     except NothingObserved:
         raise Problem(409, "nothing_observed", NO_VALUE) from None
+
+
+def unanswered(served: Served) -> Problem:
+    """Why nothing answers for a dataset: nothing was promoted, or what was cannot be served."""
+    if served.problem is not None:
+        return not_available("damaged_model", served.problem)
+    return Problem(409, "no_model", NO_MODEL)
 
 
 def etag(reading: Reading, query: ForecastQuery, found: Answer | None = None) -> str:

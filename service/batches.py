@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from data.errors import AmbiguousSeries, NotFound
 from service import answers
-from service.answers import NO_MODEL, NO_VALUE
+from service.answers import NO_VALUE
 from service.champion import Champion
 from service.datasets import Directory, Target
 from service.dependencies import OPTIONS
@@ -31,6 +31,7 @@ class Batch:
         self._asked: list[tuple[str, Target | Line]] = list(_targets(directory, chosen))
         served = {one.served.name: one.served for _, one in self._asked if isinstance(one, Target)}
         self._champions = {name: one.champion for name, one in served.items()}
+        self._unanswered = {name: _told(answers.unanswered(one)) for name, one in served.items() if not one.champion}
         self._refused = _refusals(self._query, self._champions)
 
     async def lines(self) -> AsyncIterator[list[bytes]]:
@@ -42,16 +43,17 @@ class Batch:
         found: list[Line] = [
             {"unique_id": unique_id, **one} if isinstance(one, dict) else {} for unique_id, one in asked
         ]
-        for name, champion in self._champions.items():
+        for name in self._champions:
             places = [i for i, (_, one) in enumerate(asked) if isinstance(one, Target) and one.served.name == name]
             targets = [one for _, one in asked if isinstance(one, Target) and one.served.name == name]
-            for place, line in zip(places, self._of(champion, targets), strict=True):
+            for place, line in zip(places, self._of(name, targets), strict=True):
                 found[place] = {"dataset": name, "unique_id": asked[place][0], **line}
         return [orjson.dumps(line, option=OPTIONS) for line in found]
 
-    def _of(self, champion: Champion | None, targets: Sequence[Target]) -> Iterator[Line]:
+    def _of(self, name: str, targets: Sequence[Target]) -> Iterator[Line]:
+        champion = self._champions[name]
         if champion is None:
-            yield from [_error(409, "no_model", NO_MODEL)] * len(targets)
+            yield from [self._unanswered[name]] * len(targets)
         elif champion.dataset_id in self._refused:
             yield from [self._refused[champion.dataset_id]] * len(targets)
         else:
@@ -91,12 +93,16 @@ def _refusals(query: ForecastQuery, champions: dict[str, Champion | None]) -> di
             query.check(champion.config)
         except Problem as error:
             problem = error
-            refused[champion.dataset_id] = _error(error.status, error.code, error.detail)
+            refused[champion.dataset_id] = _told(error)
     if problem is not None and len(refused) == len(champions):
         raise unprocessable(
             "invalid_body", [Fault(one.pointer.removeprefix("/query"), one.message) for one in problem.errors]
         )
     return refused
+
+
+def _told(problem: Problem) -> Line:
+    return _error(problem.status, problem.code, problem.detail)
 
 
 def _error(status: int, code: str, detail: str) -> Line:

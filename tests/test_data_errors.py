@@ -12,6 +12,7 @@ def test_a_wrong_input_says_where_it_is_before_it_says_what_it_is():
 
 def test_an_unknown_dataset_lists_the_known_ones():
     assert "known: plant, prices" in str(UnknownDataset("plnt", ["plant", "prices"]))
+    assert "9 and 2 more)" in str(UnknownDataset("plnt", [str(number) for number in range(12)]))
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,22 @@ def test_fault_35_a_crafted_artifact_is_refused_and_what_served_goes_on(world, w
         assert (body["model"]["version"], body["answered_by"]) == (1, "previous")
 
 
+def test_fault_08_where_no_version_can_be_served_the_answer_says_so_and_observations_are_stored(world):
+    with world.engine.begin() as connection:
+        connection.execute(update(tables.models).values(artifact=BLOB[:-40]))
+    with world.serving() as client:
+        problem = "Version 1 was promoted but cannot be served; promote another one."
+        for path in ("/v1/series/a/forecast", "/v1/series/a/state", "/v1/series/a/scores"):
+            answer = client.get(path)
+            body = answer.json()
+            assert (answer.status_code, body["code"], body["detail"]) == (503, "damaged_model", problem)
+        batch = client.post("/v1/forecasts", json={"ids": ["a"]}).json()["forecasts"]
+        assert batch[0]["error"] == {"status": 503, "code": "damaged_model", "detail": problem}
+        ready = client.get("/health/ready").json()
+        assert (ready["detail"], ready["datasets"][0]["problem"]) == (None, problem)
+        assert client.post("/v1/observations", json=rows("a", [1.0])).status_code == 200
+
+
 @pytest.mark.parametrize("part", ["header", "shapes", "settings", "json"])
 def test_fault_35_files_that_match_their_own_digest_and_are_no_model_are_refused_too(world, part):
     files = files_of(BLOB)

@@ -179,6 +179,8 @@ def test_a_stamp_that_no_gap_explains_is_refused(client, world):
     post(client, rows("a", [1.0, 2.0]))
     zero = {"unique_id": "a", "ds": "0001-01-01T00:00:00Z", "y": 3.0}  # a clock that was never set
     assert post(client, [zero], 422)["errors"][0]["pointer"] == "/0/ds"
+    two_years = 2 * 366 * 24 * 12  # steps of five minutes, each of which would be history from then on
+    assert post(client, rows("a", [3.0], first=-two_years), 422)["errors"][0]["pointer"] == "/0/ds"
     assert post(client, rows("a", [3.0], first=-1000))["outcomes"] == ["late"]
     assert len(world.logged(world.ingest("sensors"), "a")) == 3
 

@@ -44,7 +44,7 @@ async def ready(request: Request) -> Response:
     if not readiness.ready:
         body = {"status": "not_ready", "detail": readiness.reason, "datasets": datasets}
         return answer(body, 503, LATER)
-    detail = None if any(line["model"] for line in datasets) else NO_MODEL
+    detail = None if any(line["model"] or line["problem"] for line in datasets) else NO_MODEL
     return answer({"status": "ready", "detail": detail, "datasets": datasets})
 
 

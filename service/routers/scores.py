@@ -4,10 +4,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from service import openapi, schemas, scoreboard
-from service.answers import NO_MODEL
+from service.answers import unanswered
 from service.auth import caller_of, needs
 from service.dependencies import answer, datasets_of, runtime_of, target_of
-from service.errors import Problem
 from service.queries import dataset_query
 
 router = APIRouter(tags=["scores"])
@@ -44,5 +43,5 @@ async def read_series_scores(request: Request) -> Response:
     target = target_of(request, runtime, dataset_query(request.scope["query_string"]))
     champion = target.served.champion
     if champion is None:
-        raise Problem(409, "no_model", NO_MODEL)
+        raise unanswered(target.served)
     return answer(scoreboard.of_series(target, champion))
