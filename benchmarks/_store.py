@@ -91,7 +91,7 @@ def _fill(states: States, numbers: np.ndarray, own: np.ndarray) -> None:
 
 
 def contexts(series: int) -> np.ndarray:
-    """(series, window + warmup): days with a shape, around levels of their own."""
+    """(series, context): days with a shape, around levels of their own."""
     rng = np.random.default_rng(0)
     steps = np.arange(CONFIG.context)
     days = np.sin(2 * np.pi * (steps + rng.uniform(0, 24, (series, 1))) / 24)

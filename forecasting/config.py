@@ -126,7 +126,8 @@ def configure(
 
     `lengths` (n,) are the training lengths of the series. `naive_is_better` says that repeating the last value beats
     repeating the last season on the training part: level and fallback then start from the last value. `longer` is a
-    lag beyond the season after which changes repeat too, if there is one.
+    lag beyond the season after which changes repeat too, if there is one. A network's state remembers the longest cycle
+    where its window holds less than two rounds of it.
     """
     if kind not in KINDS:
         raise InvalidInput(f"there is no model named {kind!r}; choose one of {', '.join(KINDS)}")

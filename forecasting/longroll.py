@@ -124,7 +124,7 @@ def _roll_both(bundle: Bundle, panel: Panel, origins: Origins, steps: int) -> tu
 
 
 def rolled(roller: Roller, panel: Panel, stops: np.ndarray, steps: int) -> tuple[RollingState, np.ndarray]:
-    """States at `stops` (n,) whose memory has at least `steps` steps behind it, and how many exactly (n,).
+    """States at `stops` (n,) whose recurrent memory has at least `steps` steps behind it, and how many exactly (n,).
 
     A series that is shorter is rolled through again from its first full window, as often as needed: its memory goes on
     where the last pass ended, its window starts over, so that no window ever spans the seam.

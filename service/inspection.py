@@ -1,4 +1,5 @@
-"""What a state holds, small enough to read: counters as they are, the network's memory as norms and mean gates."""
+"""What a state holds, small enough to read: counters and a remembered round as they are, the network's memory as norms
+and mean gates."""
 
 from typing import Any
 
