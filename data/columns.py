@@ -153,9 +153,11 @@ def _odd_number(raw: pl.DataFrame, column: str, source: str) -> InvalidInput:
             f"it holds {values.dtype}, not numbers; choose another --target-col", source=source, column=column
         )
     words = _word(values)
-    first = int((words.cast(pl.Float64, strict=False).is_null() & words.is_not_null()).arg_max() or 0)
+    wrong = (words.cast(pl.Float64, strict=False).is_null() & words.is_not_null()).arg_true()
+    first, others = int(wrong[0]), len(wrong) - 1
+    also = f", nor are {others} in rows after it; correct them" if others else "; correct it"
     return InvalidInput(
-        f"{_shown(values[first])} is not a number; correct it or choose another --target-col",
+        f"{_shown(values[first])} is not a number{also} or choose another --target-col",
         source=source,
         column=column,
         row=raw[ROW][first],

@@ -58,7 +58,7 @@ def reading_of(target: Target) -> Reading:
 def unanswered(served: Served) -> Problem:
     """Why nothing answers for a dataset: nothing was promoted, or what was cannot be served."""
     if served.problem is not None:
-        return not_available("damaged_model", served.problem)
+        return not_available("damaged_model", served.problem, retry_after=60)  # somebody has to promote another one
     return Problem(409, "no_model", NO_MODEL)
 
 

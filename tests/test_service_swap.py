@@ -277,7 +277,7 @@ def test_fault_33_with_the_promoted_artifact_damaged_the_version_before_serves_a
 def test_with_every_artifact_damaged_the_service_is_ready_and_says_that_nothing_answers(world):
     damage(world, 1)
     with world.serving() as client:
-        assert client.get("/v1/series/a/forecast").status_code == 409
+        assert client.get("/v1/series/a/forecast").status_code == 503
         assert "Version 1 was promoted" in client.get("/health/ready").json()["datasets"][0]["problem"]
         assert client.post("/v1/observations", json=rows("a", [7.0])).json()["outcomes"] == ["applied"]
 
