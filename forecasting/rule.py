@@ -55,8 +55,10 @@ def _start(config: ModelConfig) -> str:
 
 
 def _cycles(config: ModelConfig, longer: int | None) -> str:
+    if not config.cycles and config.season > 1:
+        return f"no cycle: a season of {config.season} steps does not fit a window of {config.window}"
     if not config.cycles:
-        return "no cycle: none was found that fits the window"
+        return "no cycle: none was found"
     name = "cycles " if len(config.cycles) > 1 else "cycle "
     name += " and ".join(str(cycle) for cycle in config.cycles)
     kept = f"; a state remembers the mean round of {config.memory}" if config.memory else ""
