@@ -7,12 +7,13 @@ phase, t mod C:
 
     l   ← mean of clip(y_k, l ± AWAY C s), k over the last C steps
     d   = y_t - l,                   s   ← s + (min(|d|, MOST s) - s) / min(values since the anchor, C)
-    n_p ← min(n_p + 1, ROUNDS),      m_p ← m_p + clip(d - m_p, ±MOST s) / n_p
+    n_p ← min(n_p + 1, ROUNDS),      m_p ← m_p + (clip(d, min(m_p, 0) - MOST s, max(m_p, 0) + MOST s) - m_p) / n_p
 
-Each round counts alike, until there are so many that the oldest fade; but no value moves its phase or the level by more
-than a few usual distances (Huber 1964), or a single spike would be recalled for a hundred rounds. A peak that comes
-back is learned in some rounds. While s is 0 nothing is clipped. A phase that was not met yet is 0: at the level. Where
-a window moves far less than what is remembered, a network is told less of it (`scaling.scaled`).
+Each round counts alike, until there are so many that the oldest fade; but no value takes its phase further away, or
+moves the level, by more than a few usual distances (Huber 1964), or a single spike would be recalled for a hundred
+rounds. A peak that comes back is learned in some rounds, and nothing is forgotten more slowly than in a plain mean.
+While s is 0 nothing is clipped, and a value at its level tells s nothing. A phase that was not met yet is 0: at the
+level. Where a window moves far less than what is remembered, a network is told less of it (`scaling.scaled`).
 
 Everywhere mean is float32 in data units and met uint8, by phase, and usual (2,) float64 is s and l; values float64
 with gaps held at the value before; seen bool, whether a value is real.
@@ -23,8 +24,9 @@ import numpy as np
 from forecasting.compiled import compiled
 
 ROUNDS = 100  # that the mean is over; then the older ones fade
-MOST = 5.0  # usual distances that a value may move its phase
-AWAY = 2.0  # usual distances that it may move the level
+MOST = 5.0  # usual distances by which a value may take its phase further away
+AWAY = 2.0  # usual distances by which it may move the level
+STILL = 1e-9  # of a level: a value that lies no further from it stands still
 WIDEST = 3.0  # scales of the window that the remembered round may measure, in the mean over its phases
 
 
@@ -37,10 +39,11 @@ def _tell(mean: np.ndarray, met: np.ndarray, usual: np.ndarray, recent: np.ndarr
         total += min(max(recent[t], low), high)
     usual[1] = total / len(recent)
     distance = recent[-1] - usual[1]
-    usual[0] += (min(abs(distance), MOST * unit) - usual[0]) / len(recent)
-    most = MOST * usual[0]
+    if abs(distance) > STILL * abs(usual[1]):
+        usual[0] += (min(abs(distance), MOST * unit) - usual[0]) / len(recent)
+    low, high = min(mean[phase], 0.0) - MOST * usual[0], max(mean[phase], 0.0) + MOST * usual[0]
     met[phase] = min(met[phase] + 1, ROUNDS)
-    mean[phase] += min(max(distance - mean[phase], -most), most) / met[phase]
+    mean[phase] += (min(max(distance, low), high) - mean[phase]) / met[phase]
 
 
 @compiled
@@ -82,7 +85,8 @@ def recall(
 def told(values: np.ndarray, seen: np.ndarray, offsets: np.ndarray, cycle: int, window: int) -> np.ndarray:
     """(T,) float32 what its phase is at each value, once it was told, of n series (T,) laid end to end from offsets
     (n + 1,) on: the last C of them up to a value are all that is remembered then. After a silence longer than the
-    window a state starts anew, and so does this."""
+    window a state starts anew, and so does this; what it held in the silence's last cycle is let go with it, where a
+    window that stands still would not have told it anyway."""
     found = np.zeros(len(values), np.float32)
     for i in range(len(offsets) - 1):
         mean, met, usual = np.zeros(cycle, np.float32), np.zeros(cycle, np.uint8), np.zeros(2)

@@ -35,7 +35,7 @@ class RollingState:
     mean      (N, C) float32, what each phase of a long cycle is beside its level; met (N, C) uint8, and usual (N, 2)
               float64, how far values usually lie from it, and where it is: see `memory`
     hidden    (N, layers, D) float32; carry the same for an LSTM, else (N, 0, D)
-    gap       (N,) int32, steps since the last observed value, at most W
+    gap       (N,) int32, steps since the last observed value, at most W + 1
     origin    (N,) int64, grid step of the last value folded in
     observed  (N,) int64, real values since the anchor; imputed, the masked steps; reanchored, the restarts
     vintage   (N, L, H) float32, the open scored forecast in data units; age (N,) int32 its settled steps, -1 none open

@@ -31,7 +31,8 @@ class Batch:
         self._asked: list[tuple[str, Target | Line]] = list(_targets(directory, chosen))
         served = {one.served.name: one.served for _, one in self._asked if isinstance(one, Target)}
         self._champions = {name: one.champion for name, one in served.items()}
-        self._unanswered = {name: _told(answers.unanswered(one)) for name, one in served.items() if not one.champion}
+        waiting = [name for name, champion in self._champions.items() if champion is None]
+        self._unanswered = {name: _told(answers.unanswered(served[name])) for name in waiting}
         self._refused = _refusals(self._query, self._champions)
 
     async def lines(self) -> AsyncIterator[list[bytes]]:

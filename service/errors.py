@@ -166,7 +166,9 @@ def install(app: FastAPI) -> None:
 
 def _with_head(headers: Mapping[str, str]) -> dict[str, str]:
     """The guard lets HEAD do whatever GET does, which a route's own list of methods does not know."""
-    return {name: value.replace("GET", "GET, HEAD") if name == "Allow" else value for name, value in headers.items()}
+    methods = headers.get("Allow", "")
+    known = "GET" not in methods or "HEAD" in methods
+    return {**headers} if known else {**headers, "Allow": f"{methods}, HEAD"}
 
 
 def _pointer(item: Mapping[str, Any]) -> str:

@@ -69,6 +69,21 @@ def test_a_series_that_starts_moving_after_standing_still_is_remembered_too() ->
     assert remembered([3.0, 3.0] * still + [0.0, 8.0] * moving, 2) == pytest.approx([-4 * share, 4 * share], abs=0.1)
 
 
+@pytest.mark.parametrize("still", [3.0, 0.1, 20.1])
+def test_what_stood_still_for_long_keeps_nothing_from_being_learned(still: float) -> None:
+    """Neither the rounding of a mean of 0.1, nor how little a series moved while it was switched off."""
+    assert remembered([still] * 20 + [still, still + 8] * 10, 2) == pytest.approx([-2, 2], abs=0.3)
+    again = [*[0.0, 8.0] * 10, *[4.0] * 200, *[100.0, 108.0] * 90]
+    assert remembered(again, 2) == pytest.approx([-2.5, 2.5], abs=0.5)  # 4 on either side, and still rounds among them
+
+
+def test_a_first_value_that_is_wrong_is_forgotten_as_in_a_plain_mean() -> None:
+    right = [1000.0 + change for change in (0, 4, 0, -4)] * 50
+    wrong = remembered([0.0, *right[1:]], 4)
+    first = [500, 333, 246]  # above the level of their time: the mean of the first two, three and four
+    assert np.abs(np.subtract(wrong, remembered(right, 4)))[1:].max() < max(first) / 50 + 1
+
+
 def test_a_network_is_told_no_round_that_is_far_wider_than_what_the_window_shows() -> None:
     config = ModelConfig("lstm", 8, 8, 4, 2, 2, 2, (2,), hidden_size=8, num_layers=1, memory=4)
     kernel = Kernel(config, Network(config).export())
