@@ -155,7 +155,7 @@ def _odd_number(raw: pl.DataFrame, column: str, source: str) -> InvalidInput:
     words = _word(values)
     wrong = (words.cast(pl.Float64, strict=False).is_null() & words.is_not_null()).arg_true()
     first, others = int(wrong[0]), len(wrong) - 1
-    also = f", and there are {others} more; correct them" if others else "; correct it"
+    also = f" ({others} more like it); correct them" if others else "; correct it"
     return InvalidInput(
         f"{_shown(values[first])} is not a number{also} or choose another --target-col",
         source=source,

@@ -183,7 +183,7 @@ def fit(
     with alone(lock, f"a training of {request.model} on {request.dataset!r}"), resumable(folder):
         if not request.resume:
             shutil.rmtree(folder, ignore_errors=True)
-        elif not any(folder.rglob("last.ckpt")):
+        elif not has_checkpoint(folder):
             say("there is no checkpoint of such a run to go on from; it starts from the beginning")
         fitted = training.fit(
             panel,
@@ -208,9 +208,14 @@ def resumable(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if any(folder.rglob("last.ckpt")):
+        if has_checkpoint(folder):
             say("checkpoints are kept: the same command with --resume goes on from the last one")
         raise
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run that was stopped can go on from here."""
+    return any(folder.rglob("last.ckpt"))
 
 
 def run_folder(workspace: Workspace, history: History, request: TrainRequest) -> Path:
