@@ -4,7 +4,6 @@ A batch has the file's own columns and `ROW`, where each row stands. Text stays 
 the first that means nothing, is for `data.columns` to say.
 """
 
-import codecs
 import csv
 import gzip
 import hashlib
@@ -112,9 +111,10 @@ def _lazily(frame: pl.LazyFrame, width: int) -> Iterator[pl.DataFrame]:
 def _csv(path: Path, name: str) -> Iterator[pl.DataFrame]:
     with path.open("rb") as file:
         start = file.readline(1_000_000)
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise InvalidInput("the text is not UTF-8; convert it first", source=name, row=1)
-    header = start.decode("utf-8-sig", "replace")
+    try:
+        header = start.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput("the text is not UTF-8; convert it first", source=name, row=1) from None
     if not header.strip():
         raise InvalidInput("the first line is empty; it must name the columns", source=name)
     separator = max(",;\t|", key=header.count)

@@ -124,7 +124,7 @@ class Lake:
         with self._boundary(dataset_id):
             table = self._readable(dataset_id, snapshot)
             if table is None:
-                raise Unavailable(f"dataset {dataset_id} has no history yet; ingest it first")
+                raise Unavailable(f"{self.path(dataset_id)} has no history yet; ingest it first")
             current = _newest(_rows(table))
             return current if learnt else current.drop(AVAILABLE_AT)
 
@@ -209,7 +209,7 @@ class Lake:
 
     def _fault(self, dataset_id: int, cause: str) -> str:
         found = next(damages(self.path(dataset_id), self._recorded(dataset_id)), None)
-        return found or f"the history of dataset {dataset_id} cannot be used ({cause}); `rollcast doctor` looks"
+        return found or f"the history in {self.path(dataset_id)} cannot be used ({cause}); `rollcast doctor` looks"
 
 
 def _write(path: Path, rows: pl.LazyFrame, said: CommitProperties | None = None) -> int:

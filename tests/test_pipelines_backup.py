@@ -16,8 +16,8 @@ from pipelines.compact import compact
 from pipelines.history import read_history
 from pipelines.restore import restore
 from pipelines.workspace import open_workspace
+from tests.handoff_kit import execute, lake_rows, observe, quiet
 from tests.service_kit import START, World, baseline, panel_of, rows
-from tests.test_pipelines_handoff import execute, lake_rows, observe, quiet
 
 PANEL = panel_of("a", "b")
 NAIVE = baseline(PANEL, "naive")

@@ -12,22 +12,16 @@ import sys
 import threading
 import urllib.parse
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import boto3
-import botocore.auth
-import botocore.awsrequest
-import botocore.credentials
-import httpx
 import polars as pl
 import psycopg
 import pytest
 from moto.server import ThreadedMotoServer
 
 from data import watermarks
-from data.connectors.signing import Signed
-from data.errors import InvalidInput, Unavailable
+from data.errors import InvalidInput
 from data.sources import SourceOptions
 from pipelines.ingest import ingest
 from pipelines.workspace import open_workspace
@@ -319,66 +313,6 @@ def test_files_of_one_series_each_are_named_by_their_stems(tmp_path):
     assert workspace.lake.read(1)["unique_id"].unique(maintain_order=True).to_list() == ["fan", "motor", "pump"]
 
 
-class Flaky(http.server.BaseHTTPRequestHandler):
-    """Fails some times, then answers; every answer is noted."""
-
-    failures: list = []  # noqa: RUF012
-    answered: list = []  # noqa: RUF012
-
-    def do_GET(self):
-        status, headers = self.failures.pop(0) if self.failures else (200, {})
-        self.answered.append(status)
-        self.send_response(status)
-        body = b"ds,y\n2024-01-01,1\n2024-01-02,2\n" if status == 200 else b""
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def flaky(monkeypatch):
-    monkeypatch.setattr("data.connectors.retries.FIRST_WAIT", 0.001)
-    waited: list[float] = []
-    monkeypatch.setattr("time.sleep", waited.append)
-    handler = type("Mine", (Flaky,), {"failures": [], "answered": []})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", handler, waited
-        server.shutdown()
-
-
-def test_a_server_that_recovers_is_asked_again_after_as_long_as_it_says(flaky):
-    address, handler, waited = flaky
-    handler.failures[:] = [(429, {"Retry-After": "7"}), (503, {}), (500, {"Retry-After": "3600"})]
-    assert ingest(open_workspace(), f"{address}/plant.csv", "plant", SourceOptions()).added == 2
-    assert handler.answered == [429, 503, 500, 200]
-    assert waited[0] == 7
-    assert waited[2] == 60  # an hour is not waited for
-
-
-def test_a_server_that_stays_broken_is_given_up_and_one_that_refuses_is_not_asked_twice(flaky):
-    address, handler, _ = flaky
-    handler.failures[:] = [(500, {})] * 9
-    with pytest.raises(Unavailable, match="answered 500"):
-        ingest(open_workspace(), f"{address}/plant.csv?token=marker", "plant", SourceOptions())
-    assert handler.answered == [500] * 5
-    handler.failures[:] = [(403, {})]
-    with pytest.raises(InvalidInput, match="answered 403"):
-        ingest(open_workspace(), f"{address}/plant.csv", "plant", SourceOptions())
-    assert handler.answered == [*[500] * 5, 403]
-
-
-def test_a_redirect_to_a_private_address_and_a_page_of_another_server_are_not_followed(flaky):
-    address, handler, _ = flaky
-    handler.failures[:] = [(302, {"Location": "http://localhost:1/plant.csv"})]
-    with pytest.raises(InvalidInput, match="redirects to a private address"):
-        ingest(open_workspace(), f"{address}/plant.csv", "plant", SourceOptions())
-
-
 def test_pages_that_lead_to_another_server_or_in_a_circle_are_refused(interface):
     address, handler = interface
     body = {"data": [{"ds": "2024-01-01", "y": 1}], "next": "http://169.254.169.254/latest"}
@@ -388,24 +322,3 @@ def test_pages_that_lead_to_another_server_or_in_a_circle_are_refused(interface)
     body["next"] = "/x.json"
     with pytest.raises(InvalidInput, match="in a circle"):
         ingest(open_workspace(), f"{address}/x.json", "plant", SourceOptions())
-
-
-@pytest.mark.parametrize(
-    "url", ["https://b.s3.us-east-1.amazonaws.com/a%20b/c?prefix=x%20y&list-type=2", "http://h:9/b/k"]
-)
-def test_requests_are_signed_as_amazons_own_library_signs_them(url, monkeypatch):
-    ours = httpx.Client(auth=Signed("id", "secret", "us-east-1", "token")).build_request("GET", url)
-    next(Signed("id", "secret", "us-east-1", "token").auth_flow(ours))
-    theirs = botocore.awsrequest.AWSRequest("GET", url)
-    signer = botocore.auth.S3SigV4Auth(botocore.credentials.Credentials("id", "secret", "token"), "s3", "us-east-1")
-    moment = ours.headers["x-amz-date"]
-    theirs.context["timestamp"] = moment
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_: datetime_of(moment), raising=False)
-    signer.add_auth(theirs)
-    assert (
-        ours.headers["authorization"].split("Signature=")[1] == theirs.headers["Authorization"].split("Signature=")[1]
-    )
-
-
-def datetime_of(moment: str):
-    return datetime.strptime(moment, "%Y%m%dT%H%M%SZ")  # noqa: DTZ007

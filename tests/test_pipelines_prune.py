@@ -14,8 +14,8 @@ from pipelines.compact import LEASE
 from pipelines.prune import DAY, prune
 from pipelines.workspace import open_workspace
 from service import restoring
+from tests.handoff_kit import execute, quiet
 from tests.service_kit import START, World, baseline, panel_of
-from tests.test_pipelines_handoff import execute, quiet
 
 PANEL = panel_of("a", "b")
 NAIVE = baseline(PANEL, "naive")
