@@ -33,6 +33,13 @@ def add_training(options: argparse.ArgumentParser) -> None:
     options.add_argument("--model", default="lstm", help="lstm, gru, rnn, mlp or cnn")
 
 
+def positive(text: str) -> int:
+    """A whole number of an option that counts something."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of one or more")
+    return int(text)
+
+
 def numbers(text: str) -> tuple[int, ...]:
     """Whole numbers of an option, in the order given: "0,1,2"."""
     return tuple(int(part) for part in text.split(","))

@@ -88,6 +88,8 @@ def count(place: Workspace, dataset: str, file: Path) -> tuple[int, int]:
     if history.splits is None or not history.splits["test"].any():
         raise InvalidInput("no row is marked test in a column named split, so nothing can be scored", source=str(file))
     test = history.splits["test"][history.splits["test"] > 0]
+    if (least := int(test.min())) < history.dataset.horizon:
+        say(f"a test part has {least} steps, fewer than the horizon: of its forecasts only these are scored")
     return len(test), int(np.maximum(1, test // history.dataset.horizon).sum())
 
 

@@ -29,13 +29,13 @@ import numpy as np  # noqa: E402
 from benchmarks import _loop as loop  # noqa: E402
 from benchmarks import _spread as spread  # noqa: E402
 from benchmarks._columns import melted  # noqa: E402
-from benchmarks._run import Figures, command, finish, numbers, parser, words  # noqa: E402
+from benchmarks._run import Figures, command, finish, numbers, parser, positive, words  # noqa: E402
 from data.errors import InvalidInput  # noqa: E402
 from data.sources import SourceOptions  # noqa: E402
 from forecasting import quantiles  # noqa: E402
 from forecasting.accuracy import Reference, Scores  # noqa: E402
 from forecasting.backtest import Origins, evaluate, reference, rolling_origins  # noqa: E402
-from forecasting.config import LEVELS, ModelConfig  # noqa: E402
+from forecasting.config import LEVELS, NETWORKS, ModelConfig  # noqa: E402
 from forecasting.conformal import Calibration  # noqa: E402
 from forecasting.panel import Panel  # noqa: E402
 from forecasting.recipe import RECIPE, Recipe  # noqa: E402
@@ -160,12 +160,12 @@ def main() -> None:
     options.add_argument("--season", type=int, required=True, help="steps of a season; 1 when there is none")
     options.add_argument("--freq", help="such as 1h, 1d, 1 for integer steps; else inferred")
     options.add_argument("--columns", type=words, help="comma-separated; forecast these, each as a series")
-    options.add_argument("--steps", type=int, default=300, help="of each training")
+    options.add_argument("--steps", type=positive, default=300, help="of each training")
     options.add_argument("--set", type=settings, action="append", default=[], help="name=value, several with commas")
-    options.add_argument("--hold-out", type=int, help="steps of each series to judge on")
-    options.add_argument("--origins", type=int, default=4, help="at which forecasts are judged")
+    options.add_argument("--hold-out", type=positive, help="steps of each series to judge on")
+    options.add_argument("--origins", type=positive, default=4, help="at which forecasts are judged")
     options.add_argument("--seeds", type=numbers, default=(0,), help="comma-separated; one training for each")
-    options.add_argument("--model", default="lstm", help="lstm, gru, rnn, mlp or cnn")
+    options.add_argument("--model", default="lstm", choices=NETWORKS, help="lstm, gru, rnn, mlp or cnn")
     chosen = options.parse_args()
     quiet()
     stage = staged(chosen.file, chosen)

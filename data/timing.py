@@ -55,7 +55,8 @@ def _check_same(facts: pl.DataFrame, steps: bool, said: str | None, grid: Grid, 
 
 
 def facts_of(frame: pl.DataFrame) -> pl.DataFrame:
-    """For each series of a coded frame: rows, median distance, whether on weekdays, usual distance and its count."""
+    """For each series of a coded frame: rows, median distance, whether on weekdays, usual distance and its count, and
+    how many distances are whole multiples of it."""
     ordered = frame.select(CODE, pl.col(TIME).to_physical().alias("t")).sort(CODE, "t")
     step = pl.when(pl.col(CODE) == pl.col(CODE).shift(1)).then(pl.col("t").diff())
     between = ordered.with_columns(step.alias("step")).filter(pl.col("step").is_null() | (pl.col("step") > 0))
@@ -65,22 +66,26 @@ def facts_of(frame: pl.DataFrame) -> pl.DataFrame:
     facts = between.group_by(CODE).agg(pl.len().alias("rows"), median.alias("median"), weekday.alias("weekdays"))
     counts = between.drop_nulls().group_by(CODE, "step").agg(pl.len().alias("n"))
     modes = counts.sort("n", "step", descending=[True, False]).group_by(CODE, maintain_order=True).first()
+    fits = (pl.col("step") % pl.col("step").sort_by("n", "step", descending=[True, False]).first() == 0).over(CODE)
+    whole = counts.with_columns(fits.alias("fits")).group_by(CODE).agg(pl.col("n").filter("fits").sum().alias("whole"))
     names = frame.select(SERIES, CODE).unique()
-    return names.join(facts, on=CODE).join(modes, on=CODE).drop(CODE)
+    return names.join(facts, on=CODE).join(modes, on=CODE).join(whole, on=CODE).drop(CODE)
 
 
 def _votes(facts: pl.DataFrame, steps: bool, fewest: int = 2) -> dict[str, list[str]]:
     """Frequency -> the series that show it.
 
-    A series shows the distance of most neighbours; if no distance has a majority, the everyday one nearest the median.
-    Short series have a say only where there are no others.
+    A series shows the distance of most neighbours, or of a quarter where the others are multiples of it: rows are
+    absent. If there is none, the everyday distance nearest the median. Short series have a say only where there are no
+    others.
     """
     kind: TimeKind = "step" if steps else "instant"
     facts = facts.filter(pl.col("rows") >= fewest).sort(SERIES)
     voting = facts.filter(pl.col("rows") >= VOTES)
     votes: dict[str, list[str]] = defaultdict(list)
-    for unique_id, rows, median, weekdays, step, n in (facts if voting.is_empty() else voting).iter_rows():
-        usual = step if 2 * n >= rows - 1 or kind == "step" else _nearest_usual(median)
+    for unique_id, rows, median, weekdays, step, n, whole in (facts if voting.is_empty() else voting).iter_rows():
+        shown = 2 * n >= rows - 1 or (4 * n >= rows - 1 and whole >= 0.99 * (rows - 1))
+        usual = step if shown or kind == "step" else _nearest_usual(median)
         votes[infer_frequency(usual, kind, weekdays and rows >= VOTES)].append(unique_id)
     return votes
 

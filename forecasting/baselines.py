@@ -1,8 +1,13 @@
 """Naive, seasonal naive and drift as models under the same contract as the networks.
 
 All three are linear in the window. Their intervals come from their own past errors: the empirical quantiles, by horizon
-step, of the scaled errors that they would have made on the training part.
+step, of the scaled errors that they would have made on the training part. Where a step has too few of them, those of
+all steps count, less what a random walk's error grows up to each; and where these are too few, the normal distribution
+of their deviation.
 """
+
+from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 
@@ -60,18 +65,26 @@ class Baseline:
         return median, np.repeat(self._increments[None], len(features), 0)
 
 
-def error_increments(panel: Panel, config: ModelConfig, linear: np.ndarray) -> np.ndarray:
+def growth(kind: str, horizon: int, season: int) -> np.ndarray:
+    """(H,) how much larger an error is than that of the first step, for the process that the kind is the best forecast
+    of: the root of how many innovations lie between (Hyndman and Athanasopoulos 2021, section 5.5)."""
+    lag = season if kind == "seasonal_naive" else 1
+    return np.sqrt(1 + np.arange(horizon) // lag)
+
+
+def error_increments(panel: Panel, config: ModelConfig, linear: np.ndarray, grows: np.ndarray) -> np.ndarray:
     """(2, P, H) float64 distances from the forecast to the error quantiles, from the inside out.
 
-    Errors are taken at evenly spread origins of the panel, scaled as at their origin, and known up to its end.
+    Errors are taken at evenly spread origins of the panel, scaled as at their origin, and known up to its end. grows
+    (H,) is how they grow, for steps that have fewer than the outermost level needs.
     """
     windows, targets = _origins(panel, config)
     _, scale = level_and_scale(windows, config.level_steps)
     errors = (targets - windows @ linear.T) / scale
-    quantiles = np.zeros((len(config.levels), config.horizon))
-    known = ~np.isnan(errors).all(0)  # a horizon step that no series reaches keeps a width of zero
-    if known.any():
-        quantiles[:, known] = np.nanquantile(errors[:, known], config.levels, axis=0)
+    enough = (~np.isnan(errors)).sum(0) >= 1 / config.levels[0]
+    quantiles = np.outer(_common((errors / grows)[~np.isnan(errors)], config.levels), grows)
+    if enough.any():
+        quantiles[:, enough] = np.nanquantile(errors[:, enough], config.levels, axis=0)
     middle = config.median
     below = np.maximum.accumulate(np.maximum(-quantiles[middle - 1 :: -1], 0), 0)
     above = np.maximum.accumulate(np.maximum(quantiles[middle + 1 :], 0), 0)
@@ -79,31 +92,45 @@ def error_increments(panel: Panel, config: ModelConfig, linear: np.ndarray) -> n
     return np.diff(distances, axis=1, prepend=0)
 
 
+def _common(errors: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """(L,) quantiles of scaled first-step errors (n,), as likely of one sign as of the other: those they were or, where
+    there are few, a normal distribution's; where there is none, an error is thought to be as large as the scale."""
+    if len(errors) >= 1 / levels[0]:
+        return np.quantile(np.concatenate([errors, -errors]), levels)
+    deviation = float(np.sqrt(np.mean(errors**2))) if len(errors) else 1.0
+    return deviation * np.array([NormalDist().inv_cdf(level) for level in levels])
+
+
 def _origins(panel: Panel, config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Filled windows (n, W) and targets (n, H, NaN where missing) at up to `ORIGINS` origins of the panel."""
+    """Filled windows (n, W) and targets (n, H, NaN where missing) at up to `ORIGINS` origins of the panel: the second
+    half of a short series, and no window that stands still, whose scale would be none."""
     if len(panel) > ORIGINS:
         panel = panel.select(panel.evenly(ORIGINS))
     per_series = min(max(1, ORIGINS // max(1, len(panel))), int(panel.lengths.max(initial=1)))
     lengths = panel.lengths
-    first = np.minimum(config.window, np.maximum(lengths - 1, 1))
+    first = np.clip(lengths // 2, 1, config.window)
     shares = (np.arange(per_series) + 1) / per_series
-    stops = first[:, None] + ((lengths - 1 - first)[:, None] * shares).astype(np.int64)
-    windows = [fill(panel.window(stop, config.window)) for stop in stops.T]
-    targets = [panel.window(stop + config.horizon, config.horizon) for stop in stops.T]
-    return np.concatenate(windows), np.concatenate(targets)
+    stops = first[:, None] + (np.maximum(lengths - 1 - first, 0)[:, None] * shares).astype(np.int64)
+    new = np.diff(stops, axis=1, prepend=0) > 0  # a short series has fewer origins, not the same ones again
+    windows = np.concatenate([fill(panel.window(stop, config.window)) for stop in stops.T])
+    targets = np.concatenate([panel.window(stop + config.horizon, config.horizon) for stop in stops.T])
+    usable = new.T.ravel() & (np.ptp(windows, axis=1) > 0)
+    return windows[usable], targets[usable]
 
 
 def fit(kind: str, panel: Panel, season: int, horizon: int) -> tuple[ModelConfig, dict[str, np.ndarray]]:
     """A baseline's settings and weights from the training part: its linear map and its own past errors."""
     config = configure(kind, season, horizon, panel.lengths, naive_is_better=kind != "seasonal_naive")
     linear = linear_weights(kind, config.window, horizon, season)
-    return config, {"linear": linear, "increments": error_increments(panel, config, linear)}
+    grows = growth(kind, horizon, season)
+    return config, {"linear": linear, "increments": error_increments(panel, config, linear, grows)}
 
 
 def fallback(config: ModelConfig, panel: Panel) -> dict[str, np.ndarray]:
     """Weights of the baseline that answers where a network cannot, on that network's own ring and scale."""
     linear = linear_weights(config.fallback, config.window, config.horizon, config.season)
-    return {"fallback.linear": linear, "fallback.increments": error_increments(panel, config, linear)}
+    grows = growth(config.fallback, config.horizon, config.season)
+    return {"fallback.linear": linear, "fallback.increments": error_increments(panel, config, linear, grows)}
 
 
 def naive_is_better(panel: Panel, season: int, horizon: int) -> bool:

@@ -58,9 +58,9 @@ def nominal(config: ModelConfig) -> np.ndarray:
 def calibrate(residuals: np.ndarray, increments: np.ndarray, config: ModelConfig) -> Calibration:
     """Factors from forecasts of values that the model had not seen.
 
-    residuals (n, H) = y - median in scaled units, NaN where unknown; increments (n, 2, P, H) as the model issued them.
+    residuals (n, H) = y - median, NaN where unknown, and increments (n, 2, P, H) as the model issued them, in one unit.
     From the inside out, a factor is the quantile, at the interval's nominal share, of the factor that each residual
-    would have needed; it is drawn towards 1 when there are few residuals.
+    would have needed; it is drawn towards 1 when there are few residuals. An interval without width says nothing.
     """
     bucket_of = config.bucket_of_step()
     factors = np.ones((config.median, config.buckets))
@@ -72,8 +72,8 @@ def calibrate(residuals: np.ndarray, increments: np.ndarray, config: ModelConfig
         taken = np.zeros_like(size)
         for pair, share in enumerate(nominal(config)):
             step = np.where(side == 1, increments[:, 1, pair][:, steps], increments[:, 0, pair][:, steps])[known]
-            needed = (size - taken) / np.maximum(step, 1e-9)
-            factors[pair, bucket] = _shrunk(needed, share)
+            wide = step > 0
+            factors[pair, bucket] = _shrunk((size - taken)[wide] / step[wide], share)
             taken = taken + factors[pair, bucket] * step
     return Calibration(factors, pace(config))
 

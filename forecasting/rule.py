@@ -30,7 +30,8 @@ def choose(past: Panel, kind: str, season: int, horizon: int) -> Choice:
     known = past.known
     if known < 8 or int(past.lengths.max(initial=0)) < 4:
         raise InvalidInput(
-            f"there are too few values for a network (known: {known}); ingest more, or train a baseline: --model naive"
+            f"there are too few values for a network ({known} before the validation tail); ingest more, or train a "
+            "baseline: --model naive"
         )
     longer = longer_cycle(past, season, horizon)
     config = configure(kind, season, horizon, past.lengths, naive_is_better(past, season, horizon), longer)
@@ -49,9 +50,8 @@ def _start(config: ModelConfig) -> str:
         return (
             f"starts from the last value: on the training part it forecasts better than repeating {config.season} steps"
         )
-    return (
-        f"starts from the last season of {config.season}: on the training part it forecasts better than the last value"
-    )
+    season = f"the last season of {config.season}"
+    return f"starts from {season}: on the training part it forecasts no worse than the last value"
 
 
 def _cycles(config: ModelConfig, longer: int | None) -> str:

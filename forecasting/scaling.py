@@ -91,6 +91,8 @@ def scaled(
 
 def fill(values: np.ndarray) -> np.ndarray:
     """(n, T) with NaN -> the last value held through gaps, the first one before it; all-missing rows become 0."""
+    if not values.size:
+        return values
     observed = ~np.isnan(values)
     steps = np.arange(values.shape[1])
     previous = np.maximum.accumulate(np.where(observed, steps, -1), axis=1)

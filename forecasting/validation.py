@@ -50,7 +50,7 @@ class Validation:
 def tail_lengths(lengths: np.ndarray, horizon: int) -> np.ndarray:
     """(n,) steps of each series kept for validation: a tenth, at least two horizons, at most a third."""
     wanted = np.maximum(2 * horizon, lengths // 10)
-    return np.maximum(1, np.minimum(wanted, lengths // 3))
+    return np.minimum(lengths, np.maximum(1, np.minimum(wanted, lengths // 3)))
 
 
 def witnesses(panel: Panel, tail: np.ndarray) -> tuple[Panel, np.ndarray]:
@@ -171,9 +171,11 @@ def tempered(weights: dict[str, np.ndarray], config: ModelConfig, share: np.ndar
 
 
 def calibrated(tail: Tail, config: ModelConfig, share: np.ndarray) -> Calibration:
-    """Factors under which the intervals around the tempered median held their share of the tail."""
+    """Factors under which the intervals around the tempered median held their share of the tail, by the series that
+    move: one that stands still is held by any interval."""
+    moves = np.isfinite(tail.divisor[:, 0])
     residuals = tail.actual - tail.base - share * (tail.median - tail.base)
-    return calibrate(residuals, tail.increments, config)
+    return calibrate(residuals[moves], tail.increments[moves], config)
 
 
 def validate(bundles: Sequence[Bundle], panel: Panel, tail: np.ndarray, season: int, horizon: int) -> Validation:

@@ -65,7 +65,9 @@ def cell(value: Any) -> str:
     """A value as a table shows it."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3f}" if value == 0 or 0.001 <= abs(value) < 1e9 else f"{value:.6g}"
 
 
 @contextmanager

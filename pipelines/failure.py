@@ -31,7 +31,7 @@ def report(error: BaseException) -> int:
 
 def interrupted() -> int:
     """Ctrl-C: stores are written in transactions, so there is nothing to clean up."""
-    say("rollcast: interrupted; what was finished is stored, run the command again for the rest")
+    say("rollcast: interrupted; what was finished is stored")
     return INTERRUPTED
 
 

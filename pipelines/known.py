@@ -37,6 +37,8 @@ def choose(history: History, holdout: float | None) -> tuple[Panel, Known]:
     if history.splits is not None:
         if holdout is not None:
             raise InvalidInput("the source has a split column, which says what is held out; leave --holdout away")
+        if not history.fitted_lengths.any():
+            raise InvalidInput("no row is marked train or val in the column named split, so there is nothing to learn")
         return history.panel.head(history.fitted_lengths), Known("split", start)
     if holdout is None:
         return history.panel, Known(1.0, start)

@@ -106,7 +106,8 @@ def serve_baseline(
     if version is None:
         version = registered.register(workspace, history.dataset, bundle, contest.evidence.scores)
     evidence = record(contest, candidate, reasons)
-    why = f", a baseline: {contest.candidate.model} version {candidate} was refused because {'; '.join(reasons)}"
+    refused = "it" if version == candidate else f"{contest.candidate.model} version {candidate}"
+    why = f", a baseline and the best there is: {refused} was refused as a candidate because {'; '.join(reasons)}"
     return serve(workspace, history, version, bundle, "promoted", evidence, why)
 
 

@@ -119,6 +119,9 @@ def test_a_file_is_scored_on_its_test_part_with_rivals_and_intervals(run, tmp_pa
     assert "weeks, seed 1: owa" in err
     _, table, _ = run(competition.main, str(sawtooth(tmp_path / "weeks.csv")), *words)
     assert "mean of 2 seeds" in table and "published" not in table
+    words[1] = "9"
+    _, _, err = run(competition.main, str(tmp_path / "weeks.csv"), *words)
+    assert "a test part has 7 steps, fewer than the horizon" in err
 
 
 def test_a_known_benchmark_is_known_by_its_name_season_and_horizon() -> None:
@@ -164,6 +167,12 @@ def test_a_trial_compares_settings_and_never_sees_the_test_part(run, tmp_path) -
     assert figures(tmp_path / "weeks.csv") == first
     assert first["usual_owa"] != first["lanes=2,hidden_size=4_owa"] != first["few=1,lanes=3,hidden_size=4_owa"]
     assert first["usual_owa_least"] <= first["usual_owa"] <= first["usual_owa_most"]
+
+
+@pytest.mark.parametrize("words", [["--steps", "0"], ["--origins", "-3"], ["--hold-out", "x"], ["--model", "naive"]])
+def test_a_trial_without_steps_origins_or_a_network_is_refused(run, tmp_path, words) -> None:
+    code, _, err = run(trials.main, str(sawtooth(tmp_path / "weeks.csv")), "--horizon", "3", "--season", "7", *words)
+    assert code == 2 and words[0] in err
 
 
 def test_a_setting_that_does_not_exist_is_refused_by_name(run, tmp_path) -> None:

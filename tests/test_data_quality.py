@@ -259,6 +259,13 @@ def test_gaps_do_not_hide_a_frequency_that_most_neighbours_show(kept):
     assert (report.frequency, report.gaps) == ("1h", 200 - len(kept) - min(kept))
 
 
+def test_where_half_of_the_rows_are_absent_the_step_that_all_distances_are_multiples_of_is_seen():
+    hours = [0, 1, 3, 4, 6, 9, 10, 12, 13, 17]  # 1 hour four times, 2 and 3 hours three and one, 4 hours once
+    raw = pl.DataFrame({"ds": [1_704_067_200 + 3600 * h for h in hours], "y": [1.0] * len(hours)})
+    report = conform(raw, replace(UTC, date_format="s"), "x").report
+    assert (report.frequency, report.kept, report.gaps) == ("1h", 10, 8)
+
+
 def test_irregular_stamps_take_the_everyday_step_nearest_their_median():
     seconds = [0, 290, 610, 880, 1205, 1490, 1810]
     raw = pl.DataFrame({"ds": [1_704_067_200 + s for s in seconds], "y": [1.0] * 7})

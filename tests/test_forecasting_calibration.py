@@ -50,6 +50,15 @@ def test_calibration_makes_every_interval_hold_its_share() -> None:
     assert (np.diff(inside) > 0).all()
 
 
+def test_calibration_is_the_same_in_any_unit_and_an_interval_without_width_says_nothing() -> None:
+    residuals = np.random.default_rng(0).standard_normal((400, 4))
+    increments = np.full((400, 2, 5, 4), 0.1)
+    factors = calibrate(residuals, increments, CONFIG).factors
+    np.testing.assert_allclose(calibrate(1e-12 * residuals, 1e-12 * increments, CONFIG).factors, factors)
+    still = calibrate(np.tile(residuals, (2, 1)), np.concatenate([increments, 0 * increments]), CONFIG).factors
+    np.testing.assert_allclose(still, factors)
+
+
 def test_few_residuals_hardly_move_the_factors() -> None:
     factors = calibrate(np.array([[9.0, np.nan, np.nan, np.nan]]), np.full((1, 2, 5, 4), 0.1), CONFIG).factors
     assert factors.max() < 1.1

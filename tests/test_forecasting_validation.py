@@ -1,5 +1,7 @@
 """The validation tail: how far a network is trusted, and what its intervals learn."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from forecasting.config import ModelConfig
 from forecasting.panel import Panel
 from forecasting.validation import (
     Tail,
+    calibrated,
     judged_origins,
     roll_through,
     tail_lengths,
@@ -43,6 +46,18 @@ def test_a_network_that_is_wrong_is_replaced_by_naive() -> None:
 def test_a_network_that_exaggerates_is_believed_by_half() -> None:
     actual = RNG.standard_normal((200, 4))
     assert trust(tail_of(2 * actual, actual), CONFIG).tolist() == [0.5, 0.5, 0.5, 0.5]
+
+
+def test_a_series_that_stands_still_does_not_narrow_the_intervals_of_one_that_moves() -> None:
+    moving = tail_of(np.zeros((100, 4)), RNG.standard_normal((100, 4)))
+    standing = replace(tail_of(np.zeros((100, 4)), np.zeros((100, 4))), divisor=np.full((100, 1), np.nan))
+    both = Tail(*(np.concatenate([getattr(one, of.name) for one in (moving, standing)]) for of in fields(Tail)))
+    alone, together = (calibrated(tail, CONFIG, np.zeros(4)).factors for tail in (moving, both))
+    assert (together == alone).all()
+
+
+def test_a_tail_is_no_longer_than_its_series() -> None:
+    assert tail_lengths(np.array([0, 1, 2, 30, 1_000]), 5).tolist() == [0, 1, 1, 10, 100]
 
 
 def test_trust_is_given_where_it_is_earned() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import cli, demo
+from pipelines.console import cell
 
 GOOD = "unique_id,ds,y\n" + "".join(f"a,{step},{step % 5}\n" for step in range(1, 60))
 
@@ -172,6 +173,23 @@ def test_a_later_file_far_from_what_is_stored_is_refused(rollcast, tmp_path):
     assert refused.code == 2
     assert "missing in a row; correct the stamp" in refused.err
     assert json.loads(rollcast("ingest", str(tmp_path / "near.csv"), *said, "--json").out)["repeated"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.000"), (21.25, "21.250"), (1.2345678e-9, "1.23457e-09"), (1.5e12, "1.5e+12"), (None, "–")],
+)
+def test_a_table_shows_small_and_large_numbers_as_what_they_are(value, shown):
+    assert cell(value) == shown
+
+
+def test_a_baseline_that_was_refused_and_serves_as_the_best_there_is_says_both(rollcast, tmp_path):
+    (tmp_path / "two.csv").write_text("ds,y\n1,9.76\n2,11.19\n")
+    rollcast("ingest", str(tmp_path / "two.csv"), "--dataset", "two", "--freq", "1", "--horizon", "3")
+    rollcast("train", "two", "--model", "naive")
+    said = rollcast("promote", "two")
+    assert said.code == 0
+    assert "naive version 1 serves 'two', a baseline and the best there is: it was refused as a candidate" in said.err
 
 
 def test_promoting_what_was_never_trained_says_so(rollcast, ingested):

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from data import catalogue, database, live
+from data.errors import InvalidInput
 from data.live import Observation
 from data.settings import load_settings
 from data.sources import SourceOptions
@@ -108,6 +109,25 @@ def trained_elsewhere(home: Path) -> dict:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.mark.usefixtures("few_lanes")
+@pytest.mark.parametrize("model", ["lstm", "naive"])
+def test_a_series_that_comes_in_the_test_part_alone_is_no_hindrance(workspace, tmp_path, model):
+    path = tmp_path / "a.csv"
+    write(path, REAL)
+    path.write_text(path.read_text() + "".join(f"new,{step},{wave(9, step)},test\n" for step in range(121, 127)))
+    ingest(workspace, str(path), "a", OPTIONS)
+    steps = None if model == "naive" else 2
+    assert train(workspace, TrainRequest("a", model, steps=steps), lambda *_: None).validation[model]["mase"] > 0
+
+
+def test_without_any_row_to_train_on_a_training_is_refused(workspace, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(write(path, REAL) and path.read_text().replace(",train", ",test").replace(",val", ",test"))
+    ingest(workspace, str(path), "a", OPTIONS)
+    with pytest.raises(InvalidInput, match="no row is marked train or val"):
+        train(workspace, TrainRequest("a", "naive"), lambda *_: None)
 
 
 @pytest.mark.parametrize("checkpoints", [True, False])
