@@ -29,7 +29,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 def add_training(options: argparse.ArgumentParser) -> None:
     """What the benchmarks that train several times may be told."""
     options.add_argument("--seeds", type=numbers, default=(0, 1, 2), help="comma-separated; one training for each")
-    options.add_argument("--minutes", type=float, help="of each training; else the product's default")
+    options.add_argument("--minutes", type=minutes, help="of each training; else the product's default")
     options.add_argument("--model", default="lstm", help="lstm, gru, rnn, mlp or cnn")
 
 
@@ -38,6 +38,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of one or more")
     return int(text)
+
+
+def minutes(text: str) -> float:
+    """How long something may take."""
+    found = float(text)
+    if not found > 0:
+        raise argparse.ArgumentTypeError(f"{text} is no time; give minutes above 0")
+    return found
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -119,6 +119,8 @@ def test_a_file_is_scored_on_its_test_part_with_rivals_and_intervals(run, tmp_pa
     assert "weeks, seed 1: owa" in err
     _, table, _ = run(competition.main, str(sawtooth(tmp_path / "weeks.csv")), *words)
     assert "mean of 2 seeds" in table and "published" not in table
+    code, _, err = run(competition.main, str(tmp_path / "weeks.csv"), *words, "--minutes", "0")
+    assert code == 2 and "--minutes" in err
     words[1] = "9"
     _, _, err = run(competition.main, str(tmp_path / "weeks.csv"), *words)
     assert "a test part has 7 steps, fewer than the horizon" in err
