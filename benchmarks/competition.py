@@ -83,7 +83,8 @@ def measure(
 
 
 def count(place: Workspace, dataset: str, file: Path) -> tuple[int, int]:
-    """Series, and forecasts of the test part that do not overlap. Raises InvalidInput where there is no such part."""
+    """Series, and forecasts of the test part that do not overlap; says where one is shorter than the horizon. Raises
+    InvalidInput where there is no such part."""
     history = read_history(place, dataset)
     if history.splits is None or not history.splits["test"].any():
         raise InvalidInput("no row is marked test in a column named split, so nothing can be scored", source=str(file))

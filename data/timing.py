@@ -65,19 +65,20 @@ def facts_of(frame: pl.DataFrame) -> pl.DataFrame:
     median = pl.col("step").median()
     facts = between.group_by(CODE).agg(pl.len().alias("rows"), median.alias("median"), weekday.alias("weekdays"))
     counts = between.drop_nulls().group_by(CODE, "step").agg(pl.len().alias("n"))
-    modes = counts.sort("n", "step", descending=[True, False]).group_by(CODE, maintain_order=True).first()
-    fits = (pl.col("step") % pl.col("step").sort_by("n", "step", descending=[True, False]).first() == 0).over(CODE)
-    whole = counts.with_columns(fits.alias("fits")).group_by(CODE).agg(pl.col("n").filter("fits").sum().alias("whole"))
+    fits = pl.col("step") % pl.col("step").first() == 0
+    modes = counts.sort("n", "step", descending=[True, False]).group_by(CODE, maintain_order=True).agg(
+        pl.col("step").first(), pl.col("n").first(), pl.col("n").filter(fits).sum().alias("whole")
+    )  # fmt: skip
     names = frame.select(SERIES, CODE).unique()
-    return names.join(facts, on=CODE).join(modes, on=CODE).join(whole, on=CODE).drop(CODE)
+    return names.join(facts, on=CODE).join(modes, on=CODE).drop(CODE)
 
 
 def _votes(facts: pl.DataFrame, steps: bool, fewest: int = 2) -> dict[str, list[str]]:
     """Frequency -> the series that show it.
 
-    A series shows the distance of most neighbours, or of a quarter where the others are multiples of it: rows are
-    absent. If there is none, the everyday distance nearest the median. Short series have a say only where there are no
-    others.
+    A series shows the distance of most neighbours, or of a quarter of them where nearly all others are multiples of it:
+    there rows are absent. If there is none, the everyday distance nearest the median. Short series have a say only
+    where there are no others.
     """
     kind: TimeKind = "step" if steps else "instant"
     facts = facts.filter(pl.col("rows") >= fewest).sort(SERIES)

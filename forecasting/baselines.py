@@ -25,13 +25,17 @@ def linear_weights(kind: str, window: int, horizon: int, season: int) -> np.ndar
     Athanasopoulos, with the window as the history).
     """
     weight = np.zeros((horizon, window))
-    steps = np.arange(horizon)
-    lag = min(season, window) if kind == "seasonal_naive" else 1
+    steps, lag = np.arange(horizon), _lag(kind, window, season)
     weight[steps, window - lag + steps % lag] = 1
     if kind == "drift" and window > 1:
         weight[:, -1] += (steps + 1) / (window - 1)
         weight[:, 0] -= (steps + 1) / (window - 1)
     return weight
+
+
+def _lag(kind: str, window: int, season: int) -> int:
+    """How far back lies what is repeated."""
+    return min(season, window) if kind == "seasonal_naive" else 1
 
 
 class Baseline:
@@ -65,18 +69,23 @@ class Baseline:
         return median, np.repeat(self._increments[None], len(features), 0)
 
 
-def growth(kind: str, horizon: int, season: int) -> np.ndarray:
-    """(H,) how much larger an error is than that of the first step, for the process that the kind is the best forecast
-    of: the root of how many innovations lie between (Hyndman and Athanasopoulos 2021, section 5.5)."""
-    lag = season if kind == "seasonal_naive" else 1
-    return np.sqrt(1 + np.arange(horizon) // lag)
+def growth(kind: str, config: ModelConfig) -> np.ndarray:
+    """(H,) how much larger an error is than that of the first step: the root of how many innovations lie between, of a
+    random walk or a seasonal one (Hyndman and Athanasopoulos 2021, section 5.5; drift as naive)."""
+    return np.sqrt(1 + np.arange(config.horizon) // _lag(kind, config.window, config.season))
+
+
+def weights(kind: str, panel: Panel, config: ModelConfig) -> dict[str, np.ndarray]:
+    """A baseline's linear map on the ring and scale of `config`, and the intervals of its own past errors."""
+    linear = linear_weights(kind, config.window, config.horizon, config.season)
+    return {"linear": linear, "increments": error_increments(panel, config, linear, growth(kind, config))}
 
 
 def error_increments(panel: Panel, config: ModelConfig, linear: np.ndarray, grows: np.ndarray) -> np.ndarray:
     """(2, P, H) float64 distances from the forecast to the error quantiles, from the inside out.
 
-    Errors are taken at evenly spread origins of the panel, scaled as at their origin, and known up to its end. grows
-    (H,) is how they grow, for steps that have fewer than the outermost level needs.
+    Errors are taken at evenly spread origins of the panel, scaled as at their origin, and known up to its end. A step
+    that has fewer than the outermost level needs takes those of all steps, grown by `grows` (H,).
     """
     windows, targets = _origins(panel, config)
     _, scale = level_and_scale(windows, config.level_steps)
@@ -119,18 +128,14 @@ def _origins(panel: Panel, config: ModelConfig) -> tuple[np.ndarray, np.ndarray]
 
 
 def fit(kind: str, panel: Panel, season: int, horizon: int) -> tuple[ModelConfig, dict[str, np.ndarray]]:
-    """A baseline's settings and weights from the training part: its linear map and its own past errors."""
+    """A baseline's settings and weights from the training part."""
     config = configure(kind, season, horizon, panel.lengths, naive_is_better=kind != "seasonal_naive")
-    linear = linear_weights(kind, config.window, horizon, season)
-    grows = growth(kind, horizon, season)
-    return config, {"linear": linear, "increments": error_increments(panel, config, linear, grows)}
+    return config, weights(kind, panel, config)
 
 
 def fallback(config: ModelConfig, panel: Panel) -> dict[str, np.ndarray]:
     """Weights of the baseline that answers where a network cannot, on that network's own ring and scale."""
-    linear = linear_weights(config.fallback, config.window, config.horizon, config.season)
-    grows = growth(config.fallback, config.horizon, config.season)
-    return {"fallback.linear": linear, "fallback.increments": error_increments(panel, config, linear, grows)}
+    return {f"fallback.{name}": array for name, array in weights(config.fallback, panel, config).items()}
 
 
 def naive_is_better(panel: Panel, season: int, horizon: int) -> bool:

@@ -83,6 +83,7 @@ class Tail:
     base     the naive or seasonal naive that the network's median starts from
     series   (m,) which series; left (m,) steps from the origin to the end of the panel
     divisor  (m, 1) MASE divisor of the forecast's series
+    moves    (m,) whether the window at the origin does
     """
 
     median: np.ndarray
@@ -92,6 +93,7 @@ class Tail:
     series: np.ndarray
     left: np.ndarray
     divisor: np.ndarray
+    moves: np.ndarray
 
     def units(self, reach: int) -> np.ndarray:
         """(m,) which forecasts stand and fall together: of one series; where there are few series, which often move
@@ -120,7 +122,16 @@ def roll_through(bundle: Bundle, panel: Panel, tail: np.ndarray) -> Tail:
         increments = np.stack([step[:, middle - 1 :: -1], step[:, middle:]], 1)
         actual = actuals(panel, origins, k, config.horizon)
         left = panel.lengths - origins.stops[:, k]
-        parts = (levels[:, middle], state.ring @ repeat.T, actual, increments, rows, left, divisor)
+        parts = (
+            levels[:, middle],
+            state.ring @ repeat.T,
+            actual,
+            increments,
+            rows,
+            left,
+            divisor,
+            np.ptp(state.ring, axis=1) > 0,
+        )
         found.append([part[own] for part in parts])
     return Tail(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
@@ -171,11 +182,10 @@ def tempered(weights: dict[str, np.ndarray], config: ModelConfig, share: np.ndar
 
 
 def calibrated(tail: Tail, config: ModelConfig, share: np.ndarray) -> Calibration:
-    """Factors under which the intervals around the tempered median held their share of the tail, by the series that
-    move: one that stands still is held by any interval."""
-    moves = np.isfinite(tail.divisor[:, 0])
+    """Factors under which the intervals around the tempered median held their share of the tail, from windows that
+    move: one that stands still has no scale that an interval could be wrong by."""
     residuals = tail.actual - tail.base - share * (tail.median - tail.base)
-    return calibrate(residuals[moves], tail.increments[moves], config)
+    return calibrate(residuals[tail.moves], tail.increments[tail.moves], config)
 
 
 def validate(bundles: Sequence[Bundle], panel: Panel, tail: np.ndarray, season: int, horizon: int) -> Validation:

@@ -67,7 +67,7 @@ def cell(value: Any) -> str:
         return "–"
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.3f}" if value == 0 or 0.001 <= abs(value) < 1e9 else f"{value:.6g}"
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.001 else f"{value:.6g}"
 
 
 @contextmanager

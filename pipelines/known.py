@@ -29,7 +29,8 @@ class Known:
 def choose(history: History, holdout: float | None) -> tuple[Panel, Known]:
     """The part of a history that training may see, and its description.
 
-    Raises InvalidInput for a holdout outside 0 to 0.9, or one on top of the source's own split.
+    Raises InvalidInput for a holdout outside 0 to 0.9, or one on top of the source's own split; and for a split without
+    any row to learn from.
     """
     start = int(history.panel.first.min())
     if holdout is not None and not 0 < holdout <= 0.9:

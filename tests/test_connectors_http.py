@@ -16,8 +16,6 @@ from data.sources import SourceOptions
 from pipelines.ingest import ingest
 from pipelines.workspace import open_workspace
 
-UTC = SourceOptions(tz="UTC", freq="1h")
-
 
 class Flaky(http.server.BaseHTTPRequestHandler):
     """Fails some times, then answers; every answer is noted."""

@@ -30,7 +30,9 @@ def tail_of(departure: np.ndarray, actual: np.ndarray) -> Tail:
     count = len(departure)
     increments = np.full((count, 2, 5, 4), 0.2)
     each = np.arange(count)
-    return Tail(departure, np.zeros((count, 4)), actual, increments, each, each, np.ones((count, 1)))
+    return Tail(
+        departure, np.zeros((count, 4)), actual, increments, each, each, np.ones((count, 1)), np.full(count, True)
+    )
 
 
 def test_a_network_that_sees_what_comes_is_trusted_at_every_step() -> None:
@@ -48,12 +50,21 @@ def test_a_network_that_exaggerates_is_believed_by_half() -> None:
     assert trust(tail_of(2 * actual, actual), CONFIG).tolist() == [0.5, 0.5, 0.5, 0.5]
 
 
-def test_a_series_that_stands_still_does_not_narrow_the_intervals_of_one_that_moves() -> None:
+def test_a_window_that_stands_still_does_not_narrow_the_intervals_of_one_that_moves() -> None:
     moving = tail_of(np.zeros((100, 4)), RNG.standard_normal((100, 4)))
-    standing = replace(tail_of(np.zeros((100, 4)), np.zeros((100, 4))), divisor=np.full((100, 1), np.nan))
+    standing = replace(tail_of(np.zeros((100, 4)), np.zeros((100, 4))), moves=np.full(100, False))
     both = Tail(*(np.concatenate([getattr(one, of.name) for one in (moving, standing)]) for of in fields(Tail)))
     alone, together = (calibrated(tail, CONFIG, np.zeros(4)).factors for tail in (moving, both))
     assert (together == alone).all()
+
+
+def test_series_shorter_than_a_season_calibrate_and_those_that_stand_still_do_not() -> None:
+    panel = Panel.of([*wave(2, 100), np.full(100, 7.0)])
+    bundle = tiny_bundle("lstm", panel)
+    bundle = replace(bundle, config=replace(bundle.config, season=200))  # no MASE divisor anywhere
+    seen = roll_through(bundle, panel, np.full(3, 20))
+    assert np.isnan(seen.divisor).all() and seen.moves.tolist() == (seen.series < 2).tolist()
+    assert (calibrated(seen, bundle.config, np.zeros(5)).factors != 1).all()
 
 
 def test_a_tail_is_no_longer_than_its_series() -> None:

