@@ -13,6 +13,7 @@ COPY data data
 COPY forecasting forecasting
 COPY pipelines pipelines
 COPY service service
+COPY states states
 
 FROM source AS service-build
 RUN /opt/rollcast/bin/pip install --constraint constraints.txt '.[postgres]'

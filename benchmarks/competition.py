@@ -9,13 +9,13 @@ taken as UTC. With --columns each of the columns named is forecast, as a series 
 Keys of --json: for owa, mase, smape, wql, msis, coverage_80, coverage_95 the mean over seeds under the measure's name,
 MEASURE_least and MEASURE_most of them, seasonal_naive_MEASURE and naive_MEASURE; wql_low and wql_high (95 % confidence
 interval over the series, the largest of which often hold most of it), coverage_80_low, coverage_80_high and the same
-for 95 (see `benchmarks._spread`), n (values scored), series; seconds and steps of
+for 95 (see `benchmarks.support.spread`), n (values scored), series; seconds and steps of
 training, also with _least and _most; long_roll (error of a state rolled for ten training chunks over a fresh one's, on
 the validation tail) and long_roll_passed (share of seeds that the gate lets pass); mase_over_seasonal_naive; model,
 seeds, minutes (null: the product's default).
 """
 
-from forecasting.threads import prepare
+from forecasting.kernel.threads import prepare
 
 prepare()
 
@@ -26,19 +26,18 @@ from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-from benchmarks import _loop as loop  # noqa: E402
-from benchmarks import _spread as spread  # noqa: E402
-from benchmarks._columns import melted  # noqa: E402
-from benchmarks._published import TASKS, peers  # noqa: E402
-from benchmarks._run import Figures, add_training, command, finish, parser, words  # noqa: E402
-from benchmarks._thresholds import asked  # noqa: E402
+from benchmarks.support import loop, spread  # noqa: E402
+from benchmarks.support.columns import melted  # noqa: E402
+from benchmarks.support.published import TASKS, peers  # noqa: E402
+from benchmarks.support.run import Figures, add_training, command, finish, parser, words  # noqa: E402
+from benchmarks.support.thresholds import asked  # noqa: E402
 from data.errors import InvalidInput  # noqa: E402
-from data.sources import SourceOptions  # noqa: E402
-from pipelines.backtest import BacktestRequest  # noqa: E402
+from data.sources.resolve import SourceOptions  # noqa: E402
 from pipelines.console import say  # noqa: E402
-from pipelines.history import read_history  # noqa: E402
-from pipelines.ingest import ingest  # noqa: E402
-from pipelines.train import TrainRequest  # noqa: E402
+from pipelines.evaluation.backtest import BacktestRequest  # noqa: E402
+from pipelines.history.history import read_history  # noqa: E402
+from pipelines.ingestion.ingest import ingest  # noqa: E402
+from pipelines.training.train import TrainRequest  # noqa: E402
 from pipelines.workspace import Workspace  # noqa: E402
 
 MEASURES = ("owa", "mase", "smape", "wql", "msis", "coverage_80", "coverage_95")

@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks._run import Figures, command, finish, parser
-from pipelines import detectors
+from benchmarks.support.run import Figures, command, finish, parser
+from pipelines.monitoring import detectors
 
 FIRST = 1_000  # seed; the thresholds were chosen while looking at series of smaller ones
 WINDOW, WINDOWS = 256, detectors.MOST + 1

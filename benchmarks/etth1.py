@@ -16,7 +16,7 @@ forecasts that do not overlap taken as independent), n_H (values scored), last_v
 last_day_mse_H, last_day_mae_H; model, seeds, minutes (null: the product's default), shared, rehearse.
 """
 
-from forecasting.threads import prepare
+from forecasting.kernel.threads import prepare
 
 prepare()
 
@@ -27,25 +27,24 @@ from dataclasses import dataclass  # noqa: E402
 import numpy as np  # noqa: E402
 import polars as pl  # noqa: E402
 
-from benchmarks import _loop as loop  # noqa: E402
-from benchmarks import _spread as spread  # noqa: E402
-from benchmarks._columns import melted  # noqa: E402
-from benchmarks._published import peers  # noqa: E402
-from benchmarks._run import Figures, add_training, command, finish, numbers, parser  # noqa: E402
-from benchmarks._thresholds import asked  # noqa: E402
+from benchmarks.support import loop, spread  # noqa: E402
+from benchmarks.support.columns import melted  # noqa: E402
+from benchmarks.support.published import peers  # noqa: E402
+from benchmarks.support.run import Figures, add_training, command, finish, numbers, parser  # noqa: E402
+from benchmarks.support.thresholds import asked  # noqa: E402
 from data.errors import InvalidInput  # noqa: E402
 from data.schema import SPLIT  # noqa: E402
-from data.sources import SourceOptions  # noqa: E402
-from forecasting import backtest as engine  # noqa: E402
+from data.sources.resolve import SourceOptions  # noqa: E402
 from forecasting import quantiles  # noqa: E402
-from forecasting.bundle import Bundle  # noqa: E402
+from forecasting.evaluation import backtest as engine  # noqa: E402
 from forecasting.panel import Panel  # noqa: E402
-from forecasting.rolling import Roller  # noqa: E402
-from pipelines import registered  # noqa: E402
+from forecasting.rolling.bundle import Bundle  # noqa: E402
+from forecasting.rolling.roller import Roller  # noqa: E402
 from pipelines.console import say  # noqa: E402
-from pipelines.history import History, read_history  # noqa: E402
-from pipelines.ingest import ingest  # noqa: E402
-from pipelines.train import TrainRequest  # noqa: E402
+from pipelines.history.history import History, read_history  # noqa: E402
+from pipelines.ingestion.ingest import ingest  # noqa: E402
+from pipelines.models import model_store  # noqa: E402
+from pipelines.training.train import TrainRequest  # noqa: E402
 from pipelines.workspace import Workspace  # noqa: E402
 
 FILE, COLUMNS = "etth1.parquet", ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "y")
@@ -155,7 +154,7 @@ def trained(
         for seed in chosen.seeds:
             request = TrainRequest("etth1", chosen.model, max_minutes=chosen.minutes, seed=seed)
             fitted = loop.fitted(place, request)
-            bundle = registered.load(place, history.dataset, fitted.version)
+            bundle = model_store.load(place, history.dataset, fitted.version)
             for h, errors in rolled(bundle, part, scored).items():
                 runs[h].append({**errors, "seconds": fitted.seconds, "steps": fitted.steps, **loop.long_roll(fitted)})
                 say(f"etth1, horizon {h}, seed {seed}: MSE {errors['mse']:.3f}, MAE {errors['mae']:.3f}")

@@ -14,22 +14,22 @@ bits in any batch).
 
 from collections.abc import Callable
 
-from forecasting.threads import cores, each, prepare
+from forecasting.kernel.threads import cores, each, prepare
 
 prepare()
 
 import numpy as np  # noqa: E402  the processor's kernels are chosen before NumPy loads
 import torch  # noqa: E402
 
-from benchmarks._run import Figures, finish, in_turns, parser, seconds  # noqa: E402
-from forecasting import networks  # noqa: E402
-from forecasting.bundle import Bundle  # noqa: E402
+from benchmarks.support.run import Figures, finish, in_turns, parser, seconds  # noqa: E402
 from forecasting.config import ModelConfig  # noqa: E402
-from forecasting.conformal import Calibration  # noqa: E402
-from forecasting.experts import experts  # noqa: E402
-from forecasting.kernel import Kernel  # noqa: E402
+from forecasting.kernel.kernel import Kernel  # noqa: E402
+from forecasting.networks import networks  # noqa: E402
+from forecasting.networks.experts import experts  # noqa: E402
 from forecasting.quantiles import assemble, to_data_units  # noqa: E402
-from forecasting.rolling import Roller, RollingState  # noqa: E402
+from forecasting.rolling.bundle import Bundle  # noqa: E402
+from forecasting.rolling.conformal import Calibration  # noqa: E402
+from forecasting.rolling.roller import Roller, RollingState  # noqa: E402
 
 CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, (24,), hidden_size=128, num_layers=2)
 EXPERTS = len(experts(CONFIG))

@@ -6,16 +6,16 @@ Keys of --json: those of `benchmarks.competition`, such as owa, mase, wql, cover
 long_roll_passed, for each set that was run, as SET_owa.
 """
 
-from forecasting.threads import prepare
+from forecasting.kernel.threads import prepare
 
 prepare()
 
-from benchmarks import _loop as loop  # noqa: E402  the processor's kernels are chosen before NumPy loads
 from benchmarks import competition  # noqa: E402
-from benchmarks._published import TASKS  # noqa: E402
-from benchmarks._run import Figures, add_training, command, finish, parser, words  # noqa: E402
+from benchmarks.support import loop  # noqa: E402  the processor's kernels are chosen before NumPy loads
+from benchmarks.support.published import TASKS  # noqa: E402
+from benchmarks.support.run import Figures, add_training, command, finish, parser, words  # noqa: E402
 from data.errors import InvalidInput  # noqa: E402
-from data.sources import SourceOptions  # noqa: E402
+from data.sources.resolve import SourceOptions  # noqa: E402
 
 
 def main() -> None:

@@ -7,15 +7,15 @@ mase_H_over_seasonal_naive, wql_H_over_naive, coverage_80_at_H, coverage_95_at_H
 coverage_80_ci_H (half width of its 95 % interval, origins a horizon apart taken as independent), steps_H.
 """
 
-from forecasting.threads import prepare
+from forecasting.kernel.threads import prepare
 
 prepare()
 
-from benchmarks import _loop as loop  # noqa: E402  the processor's kernels are chosen before NumPy loads
-from benchmarks._run import Figures, finish, parser  # noqa: E402
-from data.sources import SourceOptions  # noqa: E402
-from pipelines.backtest import BacktestRequest  # noqa: E402
-from pipelines.train import TrainRequest  # noqa: E402
+from benchmarks.support import loop  # noqa: E402  the processor's kernels are chosen before NumPy loads
+from benchmarks.support.run import Figures, finish, parser  # noqa: E402
+from data.sources.resolve import SourceOptions  # noqa: E402
+from pipelines.evaluation.backtest import BacktestRequest  # noqa: E402
+from pipelines.training.train import TrainRequest  # noqa: E402
 
 SOURCE = "data/samples/machine_temperature_system_failure.csv"
 HORIZONS = (12, 72)

@@ -18,7 +18,7 @@ forecast_warm_peak_kb, the same for cold, forecast_rows, forecast_bytes (on disk
 backtest_grown_kb (memory, beyond panel and libraries). A figure is held to its bound by --check where its part was run.
 """
 
-from forecasting.threads import prepare
+from forecasting.kernel.threads import prepare
 
 prepare()
 
@@ -27,13 +27,13 @@ from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 from tempfile import TemporaryDirectory  # noqa: E402
 
-from benchmarks import _ingest, _issue, _origins  # noqa: E402
-from benchmarks._run import Figures, finish_parts, parser, words  # noqa: E402
+from benchmarks.support import ingest, issue, origins  # noqa: E402
+from benchmarks.support.run import Figures, finish_parts, parser, words  # noqa: E402
 
 RUN: dict[str, Callable[[Path, argparse.Namespace], Figures]] = {
-    "ingest": lambda _, chosen: {f"ingest_{name}": value for name, value in _ingest.measure(chosen.rows).items()},
-    "forecast": lambda folder, chosen: _issue.measure(folder, chosen.series),
-    "backtest": lambda _, chosen: _origins.measure(414, chosen.origins, chosen.sample),
+    "ingest": lambda _, chosen: {f"ingest_{name}": value for name, value in ingest.measure(chosen.rows).items()},
+    "forecast": lambda folder, chosen: issue.measure(folder, chosen.series),
+    "backtest": lambda _, chosen: origins.measure(414, chosen.origins, chosen.sample),
 }
 
 

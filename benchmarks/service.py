@@ -18,7 +18,7 @@ peers     one value and one forecast of one series: our kernel, the same network
           width by neuralforecast and by Darts, from the environment that --peers names (`make peers` makes one
           with neuralforecast; `pip install darts` adds the other)
 soak      --soak MINUTES of mixed load: the last third against the first after a warm-up
-kills     --kills ROUNDS of kill −9 under load, checked as tests/test_service_kill.py does
+kills     --kills ROUNDS of kill −9 under load, checked as tests/faults/test_kill.py does
 
 Keys of --json: ready_seconds (median of the starts), ready_seconds_worst, starts; warm_rate and warm_bare_rate
 (requests/s), warm_rate_ratio, warm_p99_ms, warm_p99_ratio, the same for fresh; distinct_rate, distinct_rate_ratio and
@@ -32,7 +32,7 @@ kill_rounds, kill_acknowledged (rows), kill_failures (rows lost or doubled, or a
 is held to its bound by --check where its part was run.
 """
 
-from forecasting.threads import prepare
+from forecasting.kernel.threads import prepare
 
 prepare()
 
@@ -42,10 +42,10 @@ from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 from tempfile import TemporaryDirectory  # noqa: E402
 
-from benchmarks import _advance, _endure, _hot, _peers, _ready  # noqa: E402
-from benchmarks._run import Figures, finish_parts, parser, words  # noqa: E402
-from benchmarks._server import service  # noqa: E402
-from benchmarks._store import Store, make  # noqa: E402
+from benchmarks.support import advance, endure, hot, peers, ready  # noqa: E402
+from benchmarks.support.run import Figures, finish_parts, parser, words  # noqa: E402
+from benchmarks.support.server import service  # noqa: E402
+from benchmarks.support.store import Store, make  # noqa: E402
 
 PARTS = ("ready", "forecast", "observe", "latency", "advance", "scale", "peers")  # without being asked
 
@@ -56,14 +56,14 @@ def prefixed(prefix: str, figures: Figures) -> Figures:
 
 def forecast(folder: Path, chosen: argparse.Namespace) -> Figures:
     store = store_of(folder, 1_000)
-    warm = _hot.forecasts(store, folder, chosen.rounds, chosen.seconds)
-    fresh = _hot.forecasts(store, folder, chosen.rounds, chosen.seconds, ROLLCAST_FORECAST_CACHE_BYTES="0")
+    warm = hot.forecasts(store, folder, chosen.rounds, chosen.seconds)
+    fresh = hot.forecasts(store, folder, chosen.rounds, chosen.seconds, ROLLCAST_FORECAST_CACHE_BYTES="0")
     return prefixed("warm", warm) | prefixed("fresh", fresh)
 
 
 def observe(folder: Path, chosen: argparse.Namespace) -> Figures:
     store, untouched = (store_of(folder / name, 10_000) for name in ("ours", "parsing"))
-    found = _hot.observations(store, untouched, folder, chosen.rounds, chosen.seconds)
+    found = hot.observations(store, untouched, folder, chosen.rounds, chosen.seconds)
     return {name: value for part, figures in found.items() for name, value in prefixed(part, figures).items()}
 
 
@@ -94,15 +94,15 @@ def store_of(folder: Path, series: int) -> Store:
 
 
 RUN: dict[str, Callable[[Path, argparse.Namespace], Figures]] = {
-    "ready": lambda _, chosen: _ready.measure(chosen.starts),
+    "ready": lambda _, chosen: ready.measure(chosen.starts),
     "forecast": forecast,
     "observe": observe,
-    "latency": lambda folder, chosen: _hot.latency(store_of(folder, 1_000), chosen.requests),
-    "advance": lambda _, chosen: _advance.measure(chosen.rounds),
+    "latency": lambda folder, chosen: hot.latency(store_of(folder, 1_000), chosen.requests),
+    "advance": lambda _, chosen: advance.measure(chosen.rounds),
     "scale": scale,
-    "peers": lambda _, chosen: _peers.one_series(chosen.rounds, chosen.peers),
-    "soak": lambda folder, chosen: _endure.soak(store_of(folder, 2_000), chosen.soak),
-    "kills": lambda folder, chosen: _endure.kills(chosen.kills, folder / "kills"),
+    "peers": lambda _, chosen: peers.one_series(chosen.rounds, chosen.peers),
+    "soak": lambda folder, chosen: endure.soak(store_of(folder, 2_000), chosen.soak),
+    "kills": lambda folder, chosen: endure.kills(chosen.kills, folder / "kills"),
 }
 
 
@@ -115,7 +115,7 @@ def main() -> None:
     options.add_argument("--restarts", type=int, default=3)
     options.add_argument("--requests", type=int, default=1000, help="of the part latency")
     options.add_argument(
-        "--peers", type=Path, default=_peers.PEERS, metavar="PYTHON", help="that has the other libraries"
+        "--peers", type=Path, default=peers.PEERS, metavar="PYTHON", help="that has the other libraries"
     )
     options.add_argument("--soak", type=float, default=0, metavar="MINUTES")
     options.add_argument("--kills", type=int, default=0, metavar="ROUNDS")

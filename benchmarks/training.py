@@ -18,7 +18,7 @@ for SET weekly and hourly: SET_owa, SET_seconds, SET_steps, SET_peer_owa, SET_pe
 peer_version, such as weekly_owa, weekly_seconds, hourly_owa, hourly_seconds.
 """
 
-from forecasting.threads import prepare
+from forecasting.kernel.threads import prepare
 
 prepare()
 
@@ -28,10 +28,10 @@ import sys  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-from benchmarks import _race, _turns  # noqa: E402
-from benchmarks._run import Figures, command, finish, parser  # noqa: E402
-from benchmarks._thresholds import asked, bounds  # noqa: E402
-from forecasting import training  # noqa: E402
+from benchmarks.support import race, turns  # noqa: E402
+from benchmarks.support.run import Figures, command, finish, parser  # noqa: E402
+from benchmarks.support.thresholds import asked, bounds  # noqa: E402
+from forecasting.training import fit_network  # noqa: E402
 
 MINUTES = {"weekly": 1.0, "hourly": 6.0}
 MANY = {"series": 100_000, "length": 250, "season": 24, "horizon": 48, "steps": 4}
@@ -39,16 +39,16 @@ MANY = {"series": 100_000, "length": 250, "season": 24, "horizon": 48, "steps": 
 
 def step_rates() -> Figures:
     """A training step against the bare cells: at the shape that the bound speaks of, and at the product's own."""
-    precision = training.precision()
-    asked_for, _ = _turns.measured(precision, _turns.ASKED)
-    plain = asked_for if precision == _turns.PLAIN else _turns.measured(_turns.PLAIN, _turns.ASKED)[0]
-    own, shape = _turns.measured(precision, None)
+    precision = fit_network.precision()
+    asked_for, _ = turns.measured(precision, turns.ASKED)
+    plain = asked_for if precision == turns.PLAIN else turns.measured(turns.PLAIN, turns.ASKED)[0]
+    own, shape = turns.measured(precision, None)
     figures: Figures = {"precision": precision, "own_shape": str(shape)}
     for name, taken, against in (
-        ("step", asked_for, _turns.PLAIN),
+        ("step", asked_for, turns.PLAIN),
         ("same_precision", asked_for, precision),
-        ("float32", plain, _turns.PLAIN),
-        ("own", own, _turns.PLAIN),
+        ("float32", plain, turns.PLAIN),
+        ("own", own, turns.PLAIN),
     ):
         figures |= {
             f"{name}_rate": middle(taken[against] / taken["step"]),
@@ -66,7 +66,7 @@ def memory() -> Figures:
     """The peak of a process of its own."""
     words = [f"--{name}={value}" for name, value in MANY.items()]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks._memory", *words], stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-m", "benchmarks.support.memory", *words], stdout=subprocess.PIPE, text=True, check=True
     )
     return Figures(json.loads(done.stdout))
 
@@ -74,9 +74,9 @@ def memory() -> Figures:
 def step_rows(figures: Figures) -> list[list[str]]:
     """The table of rates and memory."""
     labels = {
-        "step": f"{_turns.ASKED}: as it trains ({figures['precision']}), bare float32",
-        "same_precision": f"{_turns.ASKED}: both {figures['precision']}",
-        "float32": f"{_turns.ASKED}: both float32",
+        "step": f"{turns.ASKED}: as it trains ({figures['precision']}), bare float32",
+        "same_precision": f"{turns.ASKED}: both {figures['precision']}",
+        "float32": f"{turns.ASKED}: both float32",
         "own": f"{figures['own_shape']}, the product's own: as it trains, bare float32",
     }
     table = [["what", "training step", "bare nn.LSTM", "rate", "to reach"]]
@@ -100,7 +100,7 @@ def race_rows(figures: Figures) -> list[list[str]]:
     table = [["set", "Rollcast OWA", "seconds", "to reach", "within", peer, "seconds"]]
     for name in MINUTES:
         asks = (asked("training.race", f"{name}_{figure}")[0] for figure in ("owa", "seconds"))
-        other = [_race.ABSENT, ""]
+        other = [race.ABSENT, ""]
         if f"{name}_peer_owa" in figures:
             other = [f"{figures[f'{name}_peer_owa']:.3f}", f"{figures[f'{name}_peer_seconds']:.0f}"]
         table.append([name, f"{figures[f'{name}_owa']:.3f}", f"{figures[f'{name}_seconds']:.0f}", *asks, *other])
@@ -116,7 +116,7 @@ def main() -> None:
     figures: Figures = {}
     if chosen.race:
         for name, minutes in MINUTES.items():
-            figures |= _race.race(name, chosen.minutes or minutes, chosen.seed)
+            figures |= race.race(name, chosen.minutes or minutes, chosen.seed)
         finish("training", figures, race_rows(figures), chosen, {"training.race": figures})
     figures = memory() | step_rates()
     finish("training", figures, step_rows(figures), chosen, {"training.step": figures, "training.memory": figures})

@@ -12,7 +12,7 @@ of the forecast's mean in units of each series' deviation), coverage_80, coverag
 _least and _most, and _together for the average of the seeds' quantiles; seconds (of training).
 """
 
-from forecasting.threads import prepare
+from forecasting.kernel.threads import prepare
 
 prepare()
 
@@ -26,25 +26,24 @@ from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-from benchmarks import _loop as loop  # noqa: E402
-from benchmarks import _spread as spread  # noqa: E402
-from benchmarks._columns import melted  # noqa: E402
-from benchmarks._run import Figures, command, finish, numbers, parser, positive, words  # noqa: E402
+from benchmarks.support import loop, spread  # noqa: E402
+from benchmarks.support.columns import melted  # noqa: E402
+from benchmarks.support.run import Figures, command, finish, numbers, parser, positive, words  # noqa: E402
 from data.errors import InvalidInput  # noqa: E402
-from data.sources import SourceOptions  # noqa: E402
+from data.sources.resolve import SourceOptions  # noqa: E402
 from forecasting import quantiles  # noqa: E402
 from forecasting.accuracy import Reference, Scores  # noqa: E402
-from forecasting.backtest import Origins, evaluate, reference, rolling_origins  # noqa: E402
 from forecasting.config import LEVELS, NETWORKS, ModelConfig  # noqa: E402
-from forecasting.conformal import Calibration  # noqa: E402
+from forecasting.evaluation.backtest import Origins, evaluate, reference, rolling_origins  # noqa: E402
 from forecasting.panel import Panel  # noqa: E402
-from forecasting.recipe import RECIPE, Recipe  # noqa: E402
-from forecasting.rule import choose  # noqa: E402
-from forecasting.training import TrainingSpec, one  # noqa: E402
+from forecasting.rolling.conformal import Calibration  # noqa: E402
+from forecasting.training.auto_config import choose  # noqa: E402
+from forecasting.training.fit_network import TrainingSpec, one  # noqa: E402
+from forecasting.training.training_defaults import RECIPE, Recipe  # noqa: E402
 from pipelines.console import progress, say  # noqa: E402
-from pipelines.history import read_history  # noqa: E402
-from pipelines.ingest import ingest  # noqa: E402
-from pipelines.train import quiet  # noqa: E402
+from pipelines.history.history import read_history  # noqa: E402
+from pipelines.ingestion.ingest import ingest  # noqa: E402
+from pipelines.training.train import quiet  # noqa: E402
 
 MEASURES = ("owa", "mase", "wql", "mse_mean", "coverage_80", "coverage_95")
 Forecasts = list[tuple[np.ndarray, np.ndarray]]  # of each origin: quantiles (n, H, L), what came (n, H)

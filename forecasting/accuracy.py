@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from forecasting.kernel.scaling import fill
 from forecasting.panel import Panel
-from forecasting.scaling import fill
 
 WQL_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 INTERVALS = {80: (0.1, 0.9), 95: (0.025, 0.975)}

@@ -12,8 +12,8 @@ from statistics import NormalDist
 import numpy as np
 
 from forecasting.config import ModelConfig, configure
+from forecasting.kernel.scaling import centred, fill, level_and_scale
 from forecasting.panel import Panel
-from forecasting.scaling import centred, fill, level_and_scale
 
 ORIGINS = 4_000  # training origins that the error quantiles are taken from
 

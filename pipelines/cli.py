@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines import housekeeping, nouns, upkeep
+from pipelines.commands import housekeeping, nouns, upkeep
 
 app = typer.Typer(
     name="rollcast",
@@ -80,10 +80,10 @@ def ingest(
     json: Json = False,
 ) -> None:
     """Read what is new in a source into the lake and report on its quality."""
-    from data.sources import SourceOptions
-    from pipelines import ingest as ingestion
-    from pipelines import report
+    from data.sources.resolve import SourceOptions
     from pipelines.console import progress
+    from pipelines.ingestion import ingest as ingestion
+    from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
     options = SourceOptions(
@@ -92,7 +92,7 @@ def ingest(
     )  # fmt: skip
     with progress(f"ingest {dataset}") as moved:
         result = ingestion.ingest(open_workspace(), source, dataset, options, moved)
-    report.ingested(result, json)
+    terminal.ingested(result, json)
 
 
 @app.command()
@@ -119,9 +119,9 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a network on a dataset and register it as a candidate."""
-    from pipelines import report
-    from pipelines import train as training
     from pipelines.console import progress
+    from pipelines.reports import terminal
+    from pipelines.training import train as training
     from pipelines.workspace import open_workspace
 
     request = training.TrainRequest(
@@ -131,7 +131,7 @@ def train(
         return  # the first process of this training registers and reports
     with progress(f"train {name} {model}") as moved:
         result = training.train(open_workspace(), request, moved)
-    report.trained(result, json)
+    terminal.trained(result, json)
 
 
 @app.command()
@@ -167,9 +167,9 @@ def backtest(
     json: Json = False,
 ) -> None:
     """Score models over past origins, rolled by the engine that serves, and draw a report."""
-    from pipelines import backtest as backtesting
-    from pipelines import report
     from pipelines.console import progress, say
+    from pipelines.evaluation import backtest as backtesting
+    from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
     kinds = tuple(kind.strip() for kind in models.split(",") if kind.strip()) if models is not None else None
@@ -178,15 +178,16 @@ def backtest(
     )
     drawn = report_file is not None or not json
     if drawn:
-        from pipelines import page
+        from pipelines.reports import html_report
     if report_file is not None:
-        page.check_path(report_file)
+        html_report.check_path(report_file)
     workspace = open_workspace()
     with progress(f"backtest {name}") as moved:
         result = backtesting.backtest(workspace, request, moved, say)
-    report.backtested(result, json)
+    terminal.backtested(result, json)
     if drawn:
-        say(f"report written to {page.write(result, report_file or page.usual_path(workspace.settings, name))}")
+        path = report_file or html_report.usual_path(workspace.settings, name)
+        say(f"report written to {html_report.write(result, path)}")
 
 
 @app.command()
@@ -197,28 +198,28 @@ def promote(
 ) -> None:
     """Let the gate decide which version serves; without --version the best of candidate and baselines."""
     from data.errors import GateRefused
-    from pipelines import promote as promotion
-    from pipelines import report
     from pipelines.console import progress
+    from pipelines.promotion import promote as promotion
+    from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
     try:
         with progress(f"promote {name}") as moved:
             result = promotion.promote(open_workspace(), name, version, moved)
     except GateRefused as refusal:
-        report.refused(refusal, json)
+        terminal.refused(refusal, json)
         raise
-    report.promoted(result, json)
+    terminal.promoted(result, json)
 
 
 @app.command()
 def rollback(name: Name, json: Json = False) -> None:
     """Serve the version that served before."""
-    from pipelines import promote as promotion
-    from pipelines import report
+    from pipelines.promotion import promote as promotion
+    from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
-    report.promoted(promotion.rollback(open_workspace(), name), json)
+    terminal.promoted(promotion.rollback(open_workspace(), name), json)
 
 
 @app.command()
@@ -236,19 +237,20 @@ def forecast(
 ) -> None:
     """Forecast every series of a dataset with the served model, up to the last stored observation."""
     from data.errors import InvalidInput
-    from pipelines import batch_forecast, report
     from pipelines.console import progress
+    from pipelines.forecasts import batch_forecast
+    from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
     if anew and not lake:
         raise InvalidInput("--anew is about the lake; add --lake")
     if lake:
-        from pipelines import issue
+        from pipelines.forecasts import issue
 
         issue.check_options(series, level, out)
         with progress(f"forecast {name}") as moved:
             issued = issue.issue(open_workspace(), name, horizon, moved, anew)
-        return report.issued(issued, json)
+        return terminal.issued(issued, json)
     request = batch_forecast.ForecastRequest(name, series, horizon, tuple(level or (80,)))
     if out is not None:
         batch_forecast.check_suffix(out)
@@ -256,7 +258,7 @@ def forecast(
         result = batch_forecast.forecast(open_workspace(), request, moved)
     if out is not None:
         batch_forecast.write(result, out)
-    return report.forecasted(result, out, json)
+    return terminal.forecasted(result, out, json)
 
 
 @app.command()
@@ -266,12 +268,13 @@ def forecasts(
     json: Json = False,
 ) -> None:
     """What `rollcast forecast --lake` issued: every issue, newest first, or one series' newest forecast."""
-    from pipelines import issued, report
+    from pipelines.forecasts import issued_rows
+    from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
     if series is None:
-        return report.issues(issued.issues(open_workspace(), name), json)
-    return report.series(issued.of_series(open_workspace(), name, series), json)
+        return terminal.issues(issued_rows.issues(open_workspace(), name), json)
+    return terminal.series(issued_rows.of_series(open_workspace(), name, series), json)
 
 
 @app.command()
@@ -280,9 +283,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 8000 unless configured.")] = None,
 ) -> None:
     """Answer observations and forecasts over HTTP."""
-    from pipelines import serving
+    from pipelines.flows import uvicorn_process
 
-    serving.serve(host, port)
+    uvicorn_process.serve(host, port)
 
 
 @app.command()
@@ -293,7 +296,7 @@ def demo(
     json: Json = False,
 ) -> None:
     """The whole loop on two bundled datasets: ingest, train, backtest, promote, serve, observe."""
-    from pipelines import demo as demonstration
+    from pipelines.demo import demo as demonstration
 
     demonstration.demo(once, json)
 
@@ -301,11 +304,11 @@ def demo(
 @app.command()
 def status(json: Json = False) -> None:
     """What this home holds: datasets, champions and their age."""
-    from pipelines import report
-    from pipelines import status as overview
+    from pipelines.reports import terminal
+    from pipelines.upkeep import status as overview
     from pipelines.workspace import open_workspace
 
-    report.status(overview.status(open_workspace()), json)
+    terminal.status(overview.status(open_workspace()), json)
 
 
 @app.command()
@@ -316,13 +319,13 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Check versions, stores, the lake, the promotion log and every artifact; exit 1 when something is wrong."""
-    from pipelines import doctor as clinic
-    from pipelines import report
     from pipelines.console import progress
+    from pipelines.reports import terminal
+    from pipelines.upkeep import doctor as clinic
 
     with progress("doctor") as moved:
         checks = clinic.examine(scrub, moved)
-    report.doctor(checks, json)
+    terminal.doctor(checks, json)
     raise typer.Exit(clinic.exit_code(checks))
 
 
@@ -333,20 +336,20 @@ nouns.attach(app)
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; an error is one sentence on standard error, never a traceback."""
-    from pipelines import failure
+    from pipelines import cli_errors
 
     try:
         code = app(args=arguments, prog_name="rollcast", standalone_mode=False)
-        if code == failure.INTERRUPTED:  # typer turns Ctrl-C into this code without a word
-            return failure.interrupted()
+        if code == cli_errors.INTERRUPTED:  # typer turns Ctrl-C into this code without a word
+            return cli_errors.interrupted()
         return code if isinstance(code, int) else 0
     except BaseException as error:  # polars reports damage with a class that is no Exception
-        return failure.report(error)
+        return cli_errors.report(error)
 
 
 def main() -> None:
     """Entry point of the `rollcast` script."""
-    from forecasting import threads
+    from forecasting.kernel import threads
 
     threads.prepare()
     sys.exit(run())

@@ -7,10 +7,10 @@ from functools import partial
 
 from sqlalchemy import Engine
 
-from data import commits
-from data.database import open_store
-from data.lake import Lake
+from data.lake import commits
+from data.lake.table import Lake
 from data.settings import Settings, load_settings
+from data.store.database import open_store
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The app factory: `uvicorn service.app:create_app --factory`."""
 
 # ruff: noqa: E402
-from forecasting import threads
+from forecasting.kernel import threads
 
 threads.prepare()  # before anything below loads NumPy
 
@@ -12,13 +12,15 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from data import database
 from data.settings import Settings, load_settings
-from service import auth, errors, memory, openapi, scopes
-from service.auth import Door
-from service.guard import BODY_SECONDS, Guard
+from data.store import database
+from service.base import gc_tuning
+from service.http import auth, errors
+from service.http.auth import Door
+from service.http.middleware import BODY_SECONDS, Guard
 from service.routers import docs, forecasts, health, models, observations, scores, series
 from service.runtime import Runtime
+from service.schemas import openapi, scopes
 
 DESCRIPTION = "Forecasts that read a series once and then roll forward with every observation."
 INTERFACE = "1"  # version of paths and bodies; the build's own is told under /version, to who may read
@@ -31,7 +33,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], int] = data
 
     clock: microseconds since 1970 UTC, against which stamps are too far in the future.
     """
-    memory.arrange()
+    gc_tuning.arrange()
     runtime = Runtime(settings or load_settings(), clock)
     door = Door(runtime.settings, runtime.keyring)
 

@@ -9,25 +9,26 @@ from dataclasses import dataclass
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 
-from data import database
 from data.errors import StoreUnavailable
-from data.idempotency import find
 from data.settings import Settings
-from service import memory
-from service.arrivals import Received
-from service.datasets import Directory, Served
-from service.errors import DETAILS, listed, not_available
-from service.gathering import Gathering
-from service.idempotency import InProgress, Keyed, check
-from service.keyring import Keyring
-from service.mending import Mender
-from service.metrics import Metrics
-from service.receipts import Receipt
-from service.remembered import Remembered
-from service.rounds import Request
-from service.successes import LastSuccesses
-from service.watcher import Watcher
-from service.writer import Writer
+from data.store import database
+from data.store.idempotency import find
+from service.background.rebuilder import Mender
+from service.background.watcher import Watcher
+from service.base import gc_tuning
+from service.base.metrics import Metrics
+from service.forecast.forecast_cache import Remembered
+from service.http.errors import DETAILS, listed, not_available
+from service.http.keyring import Keyring
+from service.models.datasets import Directory, Served
+from service.models.flow_successes import LastSuccesses
+from service.models.gauges import Gauges
+from service.observe.arrivals import Received
+from service.observe.coalescing import Gathering
+from service.observe.idempotency import InProgress, Keyed, check
+from service.observe.receipts import Receipt
+from service.observe.write_batch import Request
+from service.observe.writer import Writer
 
 log = logging.getLogger("rollcast.service")
 
@@ -50,6 +51,7 @@ class Runtime:
         self.settings, self.clock = settings, clock
         self.directory = Directory()
         self.metrics = Metrics()
+        self.gauges = Gauges(self.metrics.registry)
         self.keyring = Keyring(clock)
         self._engine = database.connect(settings.database_url, checkpoints=True)
         self._migrated = threading.Event()
@@ -83,7 +85,7 @@ class Runtime:
         self._writer.stop()
         self._note_uses()
         self._engine.dispose()
-        memory.thaw()
+        gc_tuning.thaw()
 
     def engine(self) -> Engine:
         """The store, brought up to date the first time it answers. Raises StoreUnavailable."""

@@ -48,7 +48,7 @@ def store_url(request, tmp_path) -> str:
 @pytest.fixture
 def store(store_url):
     """An open live store, once for each database there is."""
-    from data.database import open_store
+    from data.store.database import open_store
 
     engine = open_store(store_url)
     yield engine

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ["data", "forecasting", "pipelines", "service"]
+PACKAGES = ["data", "forecasting", "pipelines", "service", "states"]
 HEAVY = ["torch", "lightning", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake", "statsforecast"]
 
 BLOCKED_IMPORTS = """

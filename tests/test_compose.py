@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from data.schedules import HOUSEKEEPING, OF_DATASETS
+from data.records.schedules import HOUSEKEEPING, OF_DATASETS
 from data.settings import Settings
 
 ONE_SHOT = {"migrate", "deploy"}  # they end, so they are waited for rather than watched
@@ -69,7 +69,7 @@ def test_compose_accepts_the_file_once_both_passwords_are_given(program, root):
 
 
 def test_the_service_asks_for_keys_and_its_health_check_needs_none(services):
-    from service.auth import PUBLIC
+    from service.http.auth import PUBLIC
 
     assert services["service"]["environment"]["ROLLCAST_AUTH"] == "on"
     asked = re.search(r"http://127\.0\.0\.1:8000(/[\w/]+)", services["service"]["healthcheck"]["test"][-1])
@@ -233,7 +233,7 @@ def test_every_file_that_an_image_copies_or_a_container_mounts_exists(root, serv
 def test_every_deployment_names_a_flow(root):
     from prefect import Flow
 
-    from pipelines.flows import FLOWS
+    from pipelines.flows.flows import FLOWS
 
     deployments = yaml.safe_load((root / "prefect.yaml").read_text())["deployments"]
     assert deployments

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
-PACKAGES = {"benchmarks", "data", "forecasting", "pipelines", "service"}
+PACKAGES = {"benchmarks", "data", "forecasting", "pipelines", "service", "states"}
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
 

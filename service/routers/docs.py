@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, Response
 
-from service.pages import page
+from service.http.html_page import page
 
 router = APIRouter(include_in_schema=False)
 

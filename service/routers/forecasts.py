@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from service import answers, openapi, schemas
-from service.auth import needs, seen_by
-from service.batches import Batch
-from service.bodies import JSON, NDJSON
-from service.dependencies import document_of, encoded, runtime_of, target_of
-from service.errors import unknown_dataset
-from service.queries import forecast_query
-from service.selections import selection
+from service.forecast import answers
+from service.forecast.batches import Batch
+from service.forecast.forecast_request import selection
+from service.forecast.query_params import forecast_query
+from service.http.auth import needs, seen_by
+from service.http.errors import unknown_dataset
+from service.observe.observe_body import JSON, NDJSON
+from service.routers.dependencies import document_of, encoded, runtime_of, target_of
+from service.schemas import openapi, schemas
 
 router = APIRouter(tags=["forecasts"])
 

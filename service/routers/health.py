@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from service import schemas
-from service.auth import caller_of, needs, seen_by
-from service.datasets import Served
-from service.dependencies import answer
+from service.http.auth import caller_of, needs, seen_by
+from service.models.datasets import Served
+from service.routers.dependencies import answer
 from service.runtime import Runtime
+from service.schemas import schemas
 
 router = APIRouter(tags=["health"])
 
@@ -68,7 +68,7 @@ async def metrics(request: Request) -> Response:
     """Prometheus exposition format; its counts are of all series, so a key for a part of them does not do."""
     caller_of(request).require_all_series()
     runtime: Runtime = request.app.state.runtime
-    page = runtime.metrics.page(runtime.served(), await run_in_threadpool(runtime.successes.read))
+    page = runtime.gauges.page(runtime.served(), await run_in_threadpool(runtime.successes.read))
     return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

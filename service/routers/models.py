@@ -7,14 +7,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 
-from data import models
-from data.calendars import format_moment
-from data.models import Promotion
-from service import openapi, schemas
-from service.auth import needs
-from service.datasets import Served
-from service.dependencies import answer, datasets_of, runtime_of
-from service.queries import dataset_query
+from data.grid.grid import format_moment
+from data.store import registry
+from data.store.registry import Promotion
+from service.forecast.query_params import dataset_query
+from service.http.auth import needs
+from service.models.datasets import Served
+from service.routers.dependencies import answer, datasets_of, runtime_of
+from service.schemas import openapi, schemas
 
 router = APIRouter(tags=["models"])
 
@@ -37,8 +37,8 @@ async def list_models(request: Request) -> Response:
 def _registered(engine: Engine, datasets: Sequence[Served]) -> list[dict[str, Any]]:
     lines = []
     for served in datasets:
-        decided = models.promotions(engine, served.dataset.id)
-        for row in models.models(engine, served.dataset.id):
+        decided = registry.promotions(engine, served.dataset.id)
+        for row in registry.models(engine, served.dataset.id):
             line = {"dataset": served.name, "version": row.version, "kind": row.kind, "digest": row.digest}
             status, created = _status(row.version, served, decided), format_moment(row.created_at)
             lines.append({**line, "status": status, "metrics": row.metrics, "created_at": created})

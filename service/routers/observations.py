@@ -4,15 +4,16 @@ import time
 
 from fastapi import APIRouter, Request, Response
 
-from service import arrivals, idempotency, openapi, schemas
-from service.auth import caller_of, needs, seen_by
-from service.bodies import Body, body_of
-from service.datasets import Target
-from service.dependencies import answer, runtime_of, target_of
-from service.errors import Problem
-from service.queries import dataset_query
-from service.receipts import Receipt
+from service.forecast.query_params import dataset_query
+from service.http.auth import caller_of, needs, seen_by
+from service.http.errors import Problem
+from service.models.datasets import Target
+from service.observe import arrivals, idempotency
+from service.observe.observe_body import Body, body_of
+from service.observe.receipts import Receipt
+from service.routers.dependencies import answer, runtime_of, target_of
 from service.runtime import Runtime
+from service.schemas import openapi, schemas
 
 router = APIRouter(tags=["observations"])
 

@@ -3,11 +3,12 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from service import openapi, schemas, scoreboard
-from service.answers import unanswered
-from service.auth import caller_of, needs
-from service.dependencies import answer, datasets_of, runtime_of, target_of
-from service.queries import dataset_query
+from service.forecast.answers import unanswered
+from service.forecast.query_params import dataset_query
+from service.http.auth import caller_of, needs
+from service.models import scoreboard
+from service.routers.dependencies import answer, datasets_of, runtime_of, target_of
+from service.schemas import openapi, schemas
 
 router = APIRouter(tags=["scores"])
 

@@ -2,11 +2,12 @@
 
 from fastapi import APIRouter, Request, Response
 
-from service import answers, inspection, openapi, schemas
-from service.auth import needs, seen_by
-from service.dependencies import answer, runtime_of, target_of
-from service.errors import unknown_dataset
-from service.queries import cursor, dataset_query, page_query
+from service.forecast import answers, inspect_state
+from service.forecast.query_params import cursor, dataset_query, page_query
+from service.http.auth import needs, seen_by
+from service.http.errors import unknown_dataset
+from service.routers.dependencies import answer, runtime_of, target_of
+from service.schemas import openapi, schemas
 
 router = APIRouter(tags=["series"])
 
@@ -44,7 +45,7 @@ async def read_state(request: Request) -> Response:
     """What is remembered of one series, in a screenful: counters, memory layer by layer, and its gates."""
     runtime = runtime_of(request)
     target = target_of(request, runtime, dataset_query(request.scope["query_string"]))
-    return answer(inspection.state(answers.reading_of(target)))
+    return answer(inspect_state.state(answers.reading_of(target)))
 
 
 @router.get(

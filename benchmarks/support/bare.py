@@ -1,0 +1,70 @@
+"""What the service's hot routes are measured against: routes that do nothing but their HTTP, and that only parse.
+
+The forecast route gives back the bytes of a real answer. Of the observe route there are three, which store nothing: one
+decodes its body's JSON; `typed` has FastAPI check each row by a strict model; `parsing` is the service's own, which
+stops where its rows are checked and would be stored.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Strict
+
+from service.app import create_app
+from service.base.outcomes import Outcome
+from service.observe.arrivals import Received
+from service.observe.idempotency import Keyed
+from service.observe.receipts import Receipt
+from service.schemas.schemas import Unique
+
+ANSWERS = Path(os.environ["ROLLCAST_BARE"])
+FORECAST, OBSERVED = (ANSWERS / "forecast").read_bytes(), (ANSWERS / "observed").read_bytes()
+
+app, typed = FastAPI(), FastAPI()
+
+
+@app.get("/health/ready")
+@typed.get("/health/ready")
+async def ready() -> dict[str, str]:
+    return {"status": "ready"}
+
+
+@app.get("/v1/series/{unique_id:path}/forecast")
+async def forecast() -> Response:
+    return Response(FORECAST, media_type="application/json")
+
+
+@app.post("/v1/observations")
+async def observe(request: Request) -> Response:
+    orjson.loads(await request.body())
+    return Response(OBSERVED, media_type="application/json")
+
+
+class Row(BaseModel):
+    """What the service asks of a row, as one would say it with FastAPI alone."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    unique_id: Unique
+    ds: Annotated[AwareDatetime, Strict(False)]  # JSON has it as text
+    y: float | None
+    dataset: str | None = None
+
+
+@typed.post("/v1/observations")
+async def observe_typed(_: list[Row]) -> Response:
+    return Response(OBSERVED, media_type="application/json")
+
+
+def parsing() -> FastAPI:
+    """The service, whose rows go nowhere."""
+    service = create_app()
+
+    async def nowhere(received: Received, _: Keyed | None = None) -> Receipt:
+        return Receipt([Outcome.APPLIED] * received.rows, [], 0, 0)
+
+    service.state.runtime.observe = nowhere
+    return service

@@ -1,0 +1,94 @@
+"""What every commit of the lake was when it was made: its rows, and the sha256 of its log entry and of each data file.
+
+Delta keeps no checksums: a flipped bit reads as another number, and a table whose newest entries are gone opens as an
+older one. Here, in the live store, stands what it should be.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Engine, func, insert, select
+
+from data.lake import deltalog
+from data.store import tables
+from data.store.database import now, reading, writing
+
+COMMITS_LOCK = 7_305_013
+TABLE = tables.commits
+
+
+class File(NamedTuple):
+    """One data file as it was written."""
+
+    path: str  # within the table's folder
+    size: int  # bytes
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One version of a table."""
+
+    dataset_id: int
+    version: int
+    rows: int  # that it brought; none where it only wrote the same rows into other files
+    sha256: str  # of its log entry
+    files: tuple[File, ...]  # that it added
+
+
+def record(engine: Engine, dataset_id: int, table: Path) -> None:
+    """Write down every version of a table that is not recorded yet; call it after each commit.
+
+    A crash in between leaves a version for the next call. Raises Unavailable where an entry is damaged already.
+    """
+    newest = last(engine, dataset_id)
+    fresh = [number for number in deltalog.versions(table) if newest is None or number > newest]
+    found = [_look(dataset_id, table, version) for version in fresh]
+    with writing(engine, COMMITS_LOCK) as connection:
+        here = select(TABLE.c.version).where(TABLE.c.dataset_id == dataset_id, TABLE.c.version.in_(fresh))
+        known = set(connection.scalars(here))
+        rows = [_row(commit) for commit in found if commit.version not in known]
+        if rows:
+            connection.execute(insert(TABLE), rows)
+
+
+def commits(engine: Engine, dataset_id: int) -> list[Commit]:
+    """Everything recorded of a dataset's table, oldest first."""
+    query = select(TABLE).where(TABLE.c.dataset_id == dataset_id).order_by(TABLE.c.version)
+    with reading(engine) as connection:
+        return [
+            Commit(row.dataset_id, row.version, row.rows, row.sha256, tuple(map(File._make, json.loads(row.files))))
+            for row in connection.execute(query)
+        ]
+
+
+def last(engine: Engine, dataset_id: int) -> int | None:
+    """The newest version recorded; None before the first commit."""
+    with reading(engine) as connection:
+        found = connection.scalar(select(func.max(TABLE.c.version)).where(TABLE.c.dataset_id == dataset_id))
+    return None if found is None else int(found)
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _look(dataset_id: int, table: Path, version: int) -> Commit:
+    adds = deltalog.added(table, deltalog.entry(table, version))
+    files = tuple(
+        File(str(path.relative_to(table)), path.stat().st_size, deltalog.rows_of(add), digest(path))
+        for path, add in adds.items()
+        if path.exists()  # of an old version that was never recorded, vacuum may have taken it
+    )
+    rows = sum(deltalog.rows_of(add) for add in adds.values() if add["dataChange"])
+    return Commit(dataset_id, version, rows, digest(deltalog.entry_path(table, version)), files)
+
+
+def _row(commit: Commit) -> dict[str, object]:
+    return {**vars(commit), "files": json.dumps(commit.files), "recorded_at": now()}

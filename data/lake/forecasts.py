@@ -1,0 +1,149 @@
+"""Issued forecasts: a Delta table for each dataset, and in the live store what each issue of them is a function of.
+
+An *issue* is one forecast of every series of a dataset at one moment: one promotion, and the log up to one row. It is
+written shard by shard, by ascending number. The commit that adds a shard's rows holds its number too, as Delta's
+application transaction, so that both are there or neither; an issue that was killed goes on where its rows end.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties
+from sqlalchemy import Engine, delete, insert, select, update
+
+from data import failpoints
+from data.errors import Busy, Unavailable
+from data.lake import deltalog
+from data.lake.table import damages, vacuum
+from data.store import tables
+from data.store.database import now, reading, writing
+from data.translate_errors import said
+
+ISSUE = "issue"  # the column that rows are partitioned by
+APPLICATION = "forecasts"
+SHARDS = 1 << 20  # in one issue at most: the number of a transaction is issue * SHARDS + shard
+ISSUES_LOCK = 7_305_023
+TABLE = tables.issues
+
+
+class Issue(NamedTuple):
+    """One forecast of every series; times in microseconds since 1970 UTC."""
+
+    id: int  # ascending
+    dataset_id: int
+    epoch: int  # the promotion whose model answers
+    version: int
+    horizon: int
+    log_seq: int  # nothing of the log after this row is known to it
+    issued_at: int
+    ended_at: int | None  # None: not all of its rows are there
+
+
+def begin(engine: Engine, dataset_id: int, epoch: int, version: int, horizon: int, log_seq: int) -> Issue:
+    """Write down what a new issue is a function of."""
+    values = {"dataset_id": dataset_id, "epoch": epoch, "version": version, "horizon": horizon, "log_seq": log_seq}
+    with writing(engine, ISSUES_LOCK) as connection:
+        row = connection.execute(insert(TABLE).values(**values, issued_at=now()).returning(TABLE)).one()
+    return Issue(**row._mapping)
+
+
+def end(engine: Engine, issue: Issue) -> None:
+    """All of its rows are there."""
+    with writing(engine, ISSUES_LOCK) as connection:
+        connection.execute(update(TABLE).where(TABLE.c.id == issue.id).values(ended_at=now()))
+
+
+def issues(engine: Engine, dataset_id: int) -> list[Issue]:
+    """A dataset's issues, newest first."""
+    query = select(TABLE).where(TABLE.c.dataset_id == dataset_id).order_by(TABLE.c.id.desc())
+    with reading(engine) as connection:
+        return [Issue(**row._mapping) for row in connection.execute(query)]
+
+
+def forget(engine: Engine, issue: Issue) -> None:
+    """Let an issue, whose rows are gone, be listed no more."""
+    with writing(engine, ISSUES_LOCK) as connection:
+        connection.execute(delete(TABLE).where(TABLE.c.id == issue.id))
+
+
+class Forecasts:
+    """The Delta table of a dataset's issued forecasts, partitioned by issue; one writer at a time, on one machine."""
+
+    def __init__(self, lake: Path, dataset_id: int) -> None:
+        self.path = lake / "forecasts" / str(int(dataset_id))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Write while the block lasts. The system lets go of a killed process's lock at once. Raises Busy."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Busy(f"issuing to {self.path}", "another process") from None
+            yield
+
+    def reached(self, issue: Issue) -> int:
+        """The number of the newest shard that is there, -1 before the first.
+
+        Raises Unavailable where the table is damaged; forecasts can be issued again, so that it may be removed.
+        """
+        with self._boundary():
+            if not deltalog.versions(self.path):
+                return -1
+            newest, shard = divmod(DeltaTable(self.path).transaction_version(APPLICATION) or 0, SHARDS)
+            if newest == issue.id:
+                for damage in damages(self.path):
+                    raise ValueError(damage)
+            return shard if newest == issue.id else -1
+
+    def append(self, issue: Issue, shard: int, frame: pl.DataFrame) -> None:
+        """Add the rows of a shard, on the disk when this returns. Shards come by ascending number."""
+        quantiles = [name for name, kind in frame.schema.items() if kind == pl.Float32]
+        plain = ColumnProperties(dictionary_enabled=False)  # hardly a value comes twice
+        transaction = Transaction(APPLICATION, issue.id * SHARDS + shard)
+        options = {
+            "partition_by": [ISSUE],
+            "writer_properties": WriterProperties(
+                compression="SNAPPY", column_properties=dict.fromkeys(quantiles, plain)
+            ),
+            "commit_properties": CommitProperties(app_transactions=[transaction]),
+        }
+        with self._boundary():
+            frame.with_columns(pl.lit(issue.id, pl.Int64).alias(ISSUE)).write_delta(
+                self.path, mode="append", delta_write_options=options
+            )
+            failpoints.hit("forecasts.committed")
+            deltalog.sync(self.path, DeltaTable(self.path).version())
+
+    def read(self, issue: Issue) -> pl.LazyFrame:
+        """The rows of one issue."""
+        with self._boundary():
+            return pl.scan_delta(self.path).filter(pl.col(ISSUE) == issue.id)
+
+    def count(self, issue: Issue) -> int:
+        """Rows of one issue that are there."""
+        with self._boundary():
+            if not deltalog.versions(self.path):
+                return 0
+            files = pl.DataFrame(DeltaTable(self.path).get_add_actions(flatten=True))
+            return int(files.filter(pl.col(f"partition.{ISSUE}") == issue.id)["num_records"].sum())
+
+    def drop(self, issue: Issue) -> None:
+        """Take the rows of an issue out of the table; a vacuum takes its files from the disk."""
+        with self._boundary():
+            if self.count(issue):
+                DeltaTable(self.path).delete(f"{ISSUE} = {issue.id}")
+
+    def vacuum(self, dry_run: bool) -> dict[Path, int]:
+        """Delete the files that no issue of the last week needs; their bytes."""
+        with self._boundary():
+            return vacuum(DeltaTable(self.path), self.path, dry_run) if deltalog.versions(self.path) else {}
+
+    def _boundary(self) -> AbstractContextManager[None]:
+        """Turn whatever the table's libraries throw into Unavailable."""
+        return said(lambda cause: Unavailable(f"{self.path} cannot be used ({cause}); remove it and issue anew"))

@@ -1,0 +1,346 @@
+"""History: one append-only Delta table for each dataset.
+
+A row is never changed. A value that was corrected is a new row with a later `available_at`; the current value of
+(`unique_id`, `ds`) is its newest row. The table's version is the *snapshot id* that a model records: reading that
+snapshot again gives the same rows for ever.
+
+Delta on a local disk neither syncs what it commits nor notices a log that came back empty or short after a power cut;
+both are done here. One writer at a time: `append` holds a lock on the dataset.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Transaction
+
+from data import failpoints
+from data.errors import Unavailable
+from data.lake import deltalog
+from data.lake.handoffs import Batch
+from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
+from data.spill import Spill, side_by_side
+from data.store.database import now
+from data.translate_errors import first_line, said
+
+KEY = [SERIES, TIME]
+BATCH = 500_000  # rows read at once where a table is read in passing
+SMALL = 100 * 1024 * 1024  # bytes of a file below which Delta makes one of several
+APPLICATION = "rollcast-handoff"  # names the numbers of batches, and their digests, in Delta's log
+
+
+class Lake:
+    """A folder of Delta tables, named by the datasets' integer ids; for one machine, not for a network disk."""
+
+    def __init__(self, root: Path, recorded: Callable[[int], int | None] = lambda dataset_id: None):
+        """`recorded(dataset_id)`: the newest version that was ever seen, so that a table without it is noticed."""
+        self.root, self._recorded = root, recorded
+
+    def append(self, dataset_id: int, frame: pl.DataFrame) -> int:
+        """Add the rows of a conformed frame that are new or say something else; the snapshot id afterwards.
+
+        The same frame twice adds nothing. When this returns, the rows are on the disk.
+        """
+        rows = Spill(None)
+        rows.add(frame)
+        ends = frame.select(pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")).row(0)
+        return self.extend(dataset_id, rows, ends, None)[0]
+
+    def hand_over(self, dataset_id: int, rows: pl.DataFrame, batch: Batch) -> int | None:
+        """Append a batch of the live log, once however often it is tried; the snapshot id that has it, on the disk.
+
+        rows: unique_id, ds, y, available_at, in the order of the log. What only repeats the lake is not written again;
+        where nothing else is left, there is no snapshot. Delta does not enforce the number of a batch: it is read here,
+        under the lock.
+        """
+        path = self.path(dataset_id)
+        with self._boundary(dataset_id), self._alone(dataset_id):
+            table = self._readable(dataset_id)
+            version = None if table is None else _version_of(path, table, batch)
+            if version is None:
+                fresh = _revisions(rows, _between(table, rows))
+                if fresh.is_empty():
+                    return None
+                transaction = Transaction(APPLICATION, batch.number)
+                said = CommitProperties(app_transactions=[transaction], custom_metadata={APPLICATION: batch.sha256})
+                failpoints.hit("handoff.append")
+                version = _write(path, fresh.lazy(), said)
+                failpoints.hit("handoff.appended")
+            deltalog.sync(path, version)
+            failpoints.hit("handoff.synced")
+            return version
+
+    def extend(self, dataset_id: int, rows: Spill, span: tuple[int, int], scratch: Path | None) -> tuple[int, int]:
+        """Add rows of any number, within `span` of `ds`, as `append` does, in one commit; (snapshot id, rows added).
+
+        Memory holds some series at a time; `scratch` is a folder for the rest, the caller's to remove. When this
+        returns, the rows are on the disk.
+        """
+        path = self.path(dataset_id)
+        with self._boundary(dataset_id), self._alone(dataset_id):
+            table, fresh, moment = self._readable(dataset_id), rows, now()
+            if table is not None:
+                known = self._within(table, span, scratch and scratch / "known")
+                fresh = Spill(scratch and scratch / "fresh")
+                for frame, stored in side_by_side(rows, known):
+                    fresh.add(frame if stored.is_empty() else _news(frame, _newest(stored)))
+                if fresh.rows == 0:
+                    return int(table.version()), 0
+                moment = max(moment, pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect().item() + 1)
+            version = _write(path, fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)))
+            deltalog.sync(path, version)
+            return version, fresh.rows
+
+    def window(self, dataset_id: int, span: tuple[int, int], folder: Path | None) -> Spill:
+        """Every row ever learnt within `span` of `ds`, set aside in `folder`, with `available_at`."""
+        with self._boundary(dataset_id):
+            table = self._readable(dataset_id)
+            return Spill(folder) if table is None else self._within(table, span, folder)
+
+    def spans(self, dataset_id: int) -> pl.DataFrame:
+        """`first` and `last` `ds` of every series; no row where nothing is stored."""
+        with self._boundary(dataset_id):
+            table = self._readable(dataset_id)
+            if table is None:
+                return pl.DataFrame(schema={SERIES: pl.String, "first": pl.Int64, "last": pl.Int64})
+            ends = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
+            return pl.scan_delta(table).group_by(SERIES).agg(ends).collect(engine="streaming")
+
+    def _within(self, table: DeltaTable, span: tuple[int, int], folder: Path | None) -> Spill:
+        found = Spill(folder)
+        rows = pl.scan_delta(table).filter(pl.col(TIME).is_between(*span))
+        for batch in rows.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming"):
+            found.add(batch)
+        return found
+
+    def read(self, dataset_id: int, snapshot: int | None = None, learnt: bool = False) -> pl.DataFrame:
+        """Current values as of a snapshot (None: the newest), sorted by series and time.
+
+        `learnt` keeps the column `available_at`: when each value became known.
+        """
+        with self._boundary(dataset_id):
+            table = self._readable(dataset_id, snapshot)
+            if table is None:
+                raise Unavailable(f"{self.path(dataset_id)} has no history yet; ingest it first")
+            current = _newest(_rows(table))
+            return current if learnt else current.drop(AVAILABLE_AT)
+
+    def optimize(self, dataset_id: int) -> int | None:
+        """Make one of many small files, and a checkpoint of the log; the snapshot id, None before the first append.
+
+        Readers go on with the files they know: those stay until they are vacuumed.
+        """
+        path = self.path(dataset_id)
+        with self._boundary(dataset_id), self._alone(dataset_id):
+            table = self._table(dataset_id)
+            if table is None:
+                return None
+            table.optimize.compact()
+            version = int(table.version())
+            deltalog.sync(path, version)
+            table.create_checkpoint()
+            deltalog.sync_checkpoint(path, version)
+            return version
+
+    def files(self, dataset_id: int) -> tuple[int, int]:
+        """Data files of the newest snapshot, and how many of them are small enough to be made one."""
+        sizes = self.active(dataset_id).values()
+        return len(sizes), sum(size < SMALL for size in sizes)
+
+    def active(self, dataset_id: int, snapshot: int | None = None) -> dict[Path, int]:
+        """Data files of a snapshot (None: the newest), and the bytes each should have."""
+        with self._boundary(dataset_id):
+            table = self._table(dataset_id, snapshot)
+            return {} if table is None else active(self.path(dataset_id), snapshot)
+
+    def vacuum(self, dataset_id: int, dry_run: bool) -> dict[Path, int]:
+        """Delete data files that no snapshot of the last week needs, and those of writers that died; their bytes."""
+        with self._boundary(dataset_id), self._alone(dataset_id):
+            table = self._table(dataset_id)
+            return {} if table is None else vacuum(table, self.path(dataset_id), dry_run)
+
+    def count(self, dataset_id: int) -> int:
+        """Rows ever appended, replaced ones too; what an append adds to it is what was new."""
+        with self._boundary(dataset_id):
+            table = self._table(dataset_id)
+            return 0 if table is None else int(pl.DataFrame(table.get_add_actions(flatten=True))["num_records"].sum())
+
+    def snapshot(self, dataset_id: int) -> int | None:
+        """The newest snapshot id; None before the first append."""
+        with self._boundary(dataset_id):
+            table = self._table(dataset_id)
+            return None if table is None else int(table.version())
+
+    def path(self, dataset_id: int) -> Path:
+        """The folder of a dataset's table."""
+        return self.root / str(int(dataset_id))
+
+    def _table(self, dataset_id: int, snapshot: int | None = None) -> DeltaTable | None:
+        path = self.path(dataset_id)
+        known, recorded = deltalog.versions(path), self._recorded(dataset_id)
+        if recorded is not None and (not known or known[-1] < recorded):
+            raise Unavailable(f"{deltalog.entry_path(path, recorded)} is gone, and its rows with it; restore a backup")
+        if not known:
+            return None
+        for version in (*deltalog.empty(path), known[-1]):
+            deltalog.entry(path, version, recorded)
+        return DeltaTable(path, version=snapshot)
+
+    def _readable(self, dataset_id: int, snapshot: int | None = None) -> DeltaTable | None:
+        """The same, once no data file is seen to be gone or cut: Polars panics at those, over a page of words."""
+        table = self._table(dataset_id, snapshot)
+        for damage in _damaged(_sizes(table, self.path(dataset_id)) if table else {}):
+            raise Unavailable(damage)
+        return table
+
+    @contextmanager
+    def _alone(self, dataset_id: int) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / f"{int(dataset_id)}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _boundary(self, dataset_id: int) -> AbstractContextManager[None]:
+        """Turn whatever the table's libraries throw into Unavailable that names the file at fault."""
+        return said(lambda cause: Unavailable(self._fault(dataset_id, cause)))
+
+    def _fault(self, dataset_id: int, cause: str) -> str:
+        found = next(damages(self.path(dataset_id), self._recorded(dataset_id)), None)
+        return found or f"the history in {self.path(dataset_id)} cannot be used ({cause}); `rollcast doctor` looks"
+
+
+def _write(path: Path, rows: pl.LazyFrame, said: CommitProperties | None = None) -> int:
+    """Append to the table, or make it; the version that has the rows. Only under the lock."""
+    options = {"schema_mode": "merge", "configuration": {"delta.appendOnly": "true"}, "commit_properties": said}
+    rows.sink_delta(path, mode="append", delta_write_options=options)
+    return int(DeltaTable(path).version())
+
+
+def _version_of(path: Path, table: DeltaTable, batch: Batch) -> int | None:
+    """The version that a batch was appended as, if it was."""
+    if (table.transaction_version(APPLICATION) or 0) < batch.number:
+        return None
+    for version in reversed(deltalog.versions(path)):
+        for action in deltalog.entry(path, version):
+            if action.get("commitInfo", {}).get(APPLICATION) == batch.sha256:
+                return version
+    raise Unavailable(
+        f"the lake has another batch {batch.number} than the live store; they are of different times: restore a backup "
+        "of both"
+    )
+
+
+def _between(table: DeltaTable | None, rows: pl.DataFrame) -> pl.DataFrame:
+    """The lake's current rows within the stamps of `rows`."""
+    if table is None:
+        return rows.clear()
+    inside = pl.col(TIME).is_between(rows[TIME].min(), rows[TIME].max())
+    return _newest(pl.scan_delta(table).filter(inside).collect())
+
+
+def _revisions(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the live log as the lake keeps them: without those that repeat the value before them, and of two that
+    were learnt in the same microsecond the later one a microsecond later. What the log does not tell stays as it was.
+    """
+    old = known.rename({VALUE: "old y", AVAILABLE_AT: "old at"}).with_columns(pl.lit(True).alias("old"))
+    place = pl.int_range(pl.len()).over(KEY)  # among the rows of one key
+    tied = (pl.col(AVAILABLE_AT) == pl.col("old at")).fill_null(False).cast(pl.Int64)
+    at = (pl.col(AVAILABLE_AT) + tied - place).cum_max().over(KEY) + place
+    first, before = place == 0, pl.col(VALUE).shift(1).over(KEY)
+    repeats = pl.when(first).then(pl.col("old y")).otherwise(before).eq_missing(pl.col(VALUE))
+    has_before = ~first | pl.col("old").fill_null(False)
+    joined = rows.join(old, on=KEY, how="left", maintain_order="left")
+    marked = joined.with_columns(at.alias(AVAILABLE_AT), (repeats & has_before).alias("repeats"))
+    return marked.filter(~pl.col("repeats")).drop("repeats", "old", "old y", "old at")
+
+
+def _rows(table: DeltaTable) -> pl.DataFrame:
+    return pl.scan_delta(table).collect()
+
+
+def _newest(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row for each series and time: the one we learnt last."""
+    if rows[AVAILABLE_AT].n_unique() > 1:
+        rows = rows.sort(*KEY, AVAILABLE_AT).unique(KEY, keep="last", maintain_order=True)
+    return rows if _is_sorted(rows) else rows.sort(KEY)
+
+
+def _is_sorted(rows: pl.DataFrame) -> bool:
+    series, time = pl.col(SERIES), pl.col(TIME)
+    later = (series > series.shift(1)) | ((series == series.shift(1)) & (time > time.shift(1)))
+    return bool(rows.select(later.fill_null(True).all()).item())
+
+
+def _news(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `frame` that `known` does not have, or has with another value; what a source leaves out stays."""
+    said = [name for name in frame.columns if name not in KEY]
+    old = known.with_columns(pl.lit(None, frame.schema[name]).alias(name) for name in said if name not in known.columns)
+    kept = [name for name in old.columns if name not in (*frame.columns, AVAILABLE_AT)]
+    joined = frame.join(
+        old.select(*KEY, *kept, *(pl.col(name).alias(f"old {name}") for name in said), pl.lit(True).alias("old")),
+        on=KEY,
+        how="left",
+        maintain_order="left",
+    )
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"old {name}")) for name in said)
+    return joined.filter(pl.col("old").is_null() | ~same).select(*frame.columns, *kept)
+
+
+def vacuum(table: DeltaTable, path: Path, dry_run: bool) -> dict[Path, int]:
+    """Data files that went, or would, and their bytes. The table's own retention, a week, is never cut short."""
+    going = {path / unquote(name): 0 for name in table.vacuum(dry_run=True, full=True)}
+    sizes = {file: file.stat().st_size for file in going if file.exists()}
+    if sizes and not dry_run:
+        table.vacuum(dry_run=False, full=True)
+        deltalog.sync(path, deltalog.versions(path)[-1])
+    return sizes
+
+
+def damages(table: Path, recorded: int | None = None) -> Iterator[str]:
+    """What can be seen of a table's files without reading them: log entries that are not whole, data files that are
+    gone, cut or no Parquet."""
+    for version in deltalog.versions(table):
+        try:
+            deltalog.entry(table, version, recorded)
+        except Unavailable as error:
+            yield str(error)
+            return
+    if not deltalog.versions(table):
+        return
+    try:
+        files = active(table)
+    except Exception as error:  # a checkpoint, for one
+        yield f"{table} cannot be opened: {first_line(error)}"
+        return
+    yield from _damaged(files)
+
+
+def _damaged(files: dict[Path, int]) -> Iterator[str]:
+    for path, size in files.items():
+        if not path.exists():
+            yield f"{path} is gone; restore a backup"
+        elif path.stat().st_size != size:
+            yield f"{path} has {path.stat().st_size} of {size} bytes; restore a backup"
+        elif not _ends_as_parquet(path):
+            yield f"{path} is no Parquet any more; restore a backup"
+
+
+def active(table: Path, snapshot: int | None = None) -> dict[Path, int]:
+    """Data files of a snapshot (None: the newest), and the bytes each should have."""
+    return _sizes(DeltaTable(table, version=snapshot), table)
+
+
+def _sizes(table: DeltaTable, path: Path) -> dict[Path, int]:
+    adds = pl.DataFrame(table.get_add_actions(flatten=True))
+    return {path / unquote(name): size for name, size in adds.select("path", "size_bytes").rows()}
+
+
+def _ends_as_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4)
+        file.seek(-4, os.SEEK_END)
+        return head == file.read() == b"PAR1"

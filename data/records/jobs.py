@@ -1,0 +1,147 @@
+"""Trainings that were asked for: one open job for each dataset, and what became of it.
+
+A job is queued, then running, and then succeeded, failed, refused (by the gate) or cancelled. Whoever runs jobs holds
+the lease `WORKER`: so a job that is found running by the next holder belongs to a worker that was killed, and is queued
+again, once. What the monitor asks for is held to a cool-down and to a budget; what a person asks for is not.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+
+from data.errors import Conflict, NotFound
+from data.store import tables
+from data.store.database import now, reading, writing
+
+JOBS_LOCK = 7_305_015
+WORKER = "retrain"  # the name of the lease under which jobs are run
+HOUR, DAY = 3_600_000_000, 86_400_000_000  # microseconds
+ATTEMPTS = 2  # of a job whose worker was killed: a training that runs out of memory is not tried for ever
+
+Cause = Literal["hand", "schedule", "drift", "coverage", "volume"]
+State = Literal["queued", "running", "succeeded", "failed", "refused", "cancelled"]
+OPEN: tuple[State, ...] = ("queued", "running")
+TABLE = tables.jobs
+
+
+class Job(NamedTuple):
+    """One training; times in microseconds since 1970 UTC."""
+
+    id: int
+    dataset_id: int
+    cause: Cause
+    state: State
+    detail: str  # why it was asked for, then how it ended: one sentence
+    asked_at: int
+    started_at: int | None
+    ended_at: int | None
+    attempts: int
+    version: int | None  # that it registered
+
+
+class Allowance(NamedTuple):
+    """What may be asked for without a person: hours between two jobs of a dataset, and jobs a day of all of them."""
+
+    cooldown_h: float
+    daily: int
+
+
+class Answer(NamedTuple):
+    """A job, new or open already; or why there is none."""
+
+    job: Job | None
+    new: bool
+    words: str
+
+
+def ask(engine: Engine, dataset_id: int, cause: Cause, detail: str, allowance: Allowance | None = None) -> Answer:
+    """Queue a training, unless one is open or, where there is an allowance, it is spent."""
+    at = now()
+    with writing(engine, JOBS_LOCK) as connection:
+        open_job = connection.execute(
+            select(TABLE).where(TABLE.c.dataset_id == dataset_id, TABLE.c.state.in_(OPEN))
+        ).first()
+        if open_job is not None:
+            return Answer(_job(open_job), False, f"job {open_job.id} is {open_job.state} already")
+        denied = _denied(connection, dataset_id, allowance, at) if allowance else None
+        if denied:
+            return Answer(None, False, denied)
+        row = {"dataset_id": dataset_id, "cause": cause, "state": "queued", "detail": detail, "asked_at": at}
+        new = connection.execute(insert(TABLE).values(**row, attempts=0).returning(TABLE)).one()
+        return Answer(_job(new), True, f"job {new.id} is queued")
+
+
+def _denied(connection: Connection, dataset_id: int, allowance: Allowance, at: int) -> str | None:
+    """Why nothing may be asked for just now. Cancelled jobs cost nothing."""
+    counted = TABLE.c.state != "cancelled"
+    last = connection.scalar(select(func.max(TABLE.c.asked_at)).where(TABLE.c.dataset_id == dataset_id, counted))
+    if last is not None and at - last < allowance.cooldown_h * HOUR:
+        hours = allowance.cooldown_h - (at - last) / HOUR
+        return f"it cools down: the last training was asked for too recently, the next may be in {hours:.1f} hours"
+    spent = connection.scalar(select(func.count()).where(TABLE.c.asked_at > at - DAY, counted)) or 0
+    if spent >= allowance.daily:
+        return f"the budget is spent: {spent} trainings were asked for within a day, {allowance.daily} are allowed"
+    return None
+
+
+def jobs(engine: Engine, dataset_id: int | None = None, limit: int = 50) -> list[Job]:
+    """The latest jobs, newest first; of one dataset or of all."""
+    query = select(TABLE).order_by(TABLE.c.id.desc()).limit(limit)
+    if dataset_id is not None:
+        query = query.where(TABLE.c.dataset_id == dataset_id)
+    with reading(engine) as connection:
+        return [_job(row) for row in connection.execute(query)]
+
+
+def job(engine: Engine, number: int) -> Job:
+    """One job, or NotFound."""
+    with reading(engine) as connection:
+        row = connection.execute(select(TABLE).where(TABLE.c.id == number)).first()
+    if row is None:
+        raise NotFound(f"there is no job {number}; `rollcast jobs list` shows them")
+    return _job(row)
+
+
+def cancel(engine: Engine, number: int) -> Job:
+    """Take a job out of the queue. Raises NotFound, or Conflict where it is no longer in it."""
+    with writing(engine, JOBS_LOCK) as connection:
+        _move(connection, number, ("queued",), state="cancelled", ended_at=now())
+    found = job(engine, number)
+    if found.state != "cancelled":
+        raise Conflict(f"job {number} is {found.state}; only a queued one can be cancelled")
+    return found
+
+
+def take(engine: Engine) -> Job | None:
+    """Start the oldest queued job, after those of dead workers were queued again. Only for the holder of `WORKER`."""
+    with writing(engine, JOBS_LOCK) as connection:
+        for row in connection.execute(select(TABLE).where(TABLE.c.state == "running")).all():
+            _lapse(connection, _job(row))
+        first = connection.execute(select(TABLE).where(TABLE.c.state == "queued").order_by(TABLE.c.id).limit(1)).first()
+        if first is None:
+            return None
+        _move(connection, first.id, ("queued",), state="running", started_at=now(), attempts=first.attempts + 1)
+        return _job(connection.execute(select(TABLE).where(TABLE.c.id == first.id)).one())
+
+
+def end(engine: Engine, number: int, state: State, detail: str, version: int | None = None) -> None:
+    """Write down how a running job ended."""
+    with writing(engine, JOBS_LOCK) as connection:
+        _move(connection, number, ("running",), state=state, detail=detail, version=version, ended_at=now())
+
+
+def _lapse(connection: Connection, one: Job) -> None:
+    if one.attempts < ATTEMPTS:
+        _move(connection, one.id, ("running",), state="queued")
+    else:
+        words = f"its worker ended without a word {one.attempts} times; look for what kills it, then ask again"
+        _move(connection, one.id, ("running",), state="failed", detail=words, ended_at=now())
+
+
+def _move(connection: Connection, number: int, states: Sequence[State], **values: object) -> None:
+    connection.execute(update(TABLE).where(TABLE.c.id == number, TABLE.c.state.in_(states)).values(**values))
+
+
+def _job(row: Row[tuple[object, ...]]) -> Job:
+    return Job(**row._mapping)

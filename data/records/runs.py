@@ -1,0 +1,158 @@
+"""What the flows did and when: one row for each run, whoever started it, whatever the orchestrator believes.
+
+A run says every few seconds that it lives. One that stopped saying so, because it was killed or its machine went down,
+is told as lapsed; nothing needs to notice at the time. The age of the last success is what an alert should watch.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import Engine, Row, Select, and_, delete, exists, func, insert, or_, select, update
+
+from data.errors import RollcastError, Unavailable
+from data.store import tables
+from data.store.database import now, reading, writing
+from data.store.heartbeat import beating
+
+RUNS_LOCK = 7_305_011
+LEASE_S = 60.0  # without a heartbeat for so long a run is over
+BEAT_S = 10.0  # between heartbeats
+
+Outcome = Literal["running", "succeeded", "failed", "lapsed"]
+TABLE = tables.runs
+log = logging.getLogger(__name__)
+
+
+class Run(NamedTuple):
+    """One run of a flow; times in microseconds since 1970 UTC."""
+
+    id: int  # in the order of their starts, whatever the clock says
+    flow: str
+    dataset: str | None
+    slot: int | None  # the moment it was scheduled for; None where somebody asked for it
+    started_at: int
+    heartbeat_at: int
+    ended_at: int | None
+    outcome: Outcome
+    detail: dict[str, Any]  # a small result; {"error": one sentence} of a run that failed
+
+
+@dataclass
+class Recording:
+    """A run under way; what stands in `detail` when it ends is stored with it."""
+
+    id: int
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def recorded(engine: Engine, flow: str, dataset: str | None = None, slot: int | None = None) -> Iterator[Recording]:
+    """Record the block as one run: failed when it raises, succeeded when it ends.
+
+    Raises StoreUnavailable when the run cannot be written down; what the block raises passes through.
+    """
+    recording = Recording(_begin(engine, flow, dataset, slot))
+    with beating(f"run-{recording.id}", BEAT_S, lambda: _beat(engine, recording.id)):
+        try:
+            yield recording
+        except BaseException as error:  # Polars reports damage with a class that is no Exception
+            with _forgiven():
+                _end(engine, recording.id, "failed", {"error": sentence(error), **recording.detail})
+            raise
+        _end(engine, recording.id, "succeeded", recording.detail)
+
+
+def runs(engine: Engine, flow: str | None = None, dataset: str | None = None, limit: int = 50) -> list[Run]:
+    """The latest runs, newest first; of one flow or dataset where given."""
+    query = select(TABLE).order_by(TABLE.c.id.desc()).limit(limit)
+    for column, wanted in ((TABLE.c.flow, flow), (TABLE.c.dataset, dataset)):
+        query = query if wanted is None else query.where(column == wanted)
+    with reading(engine) as connection:
+        return [_run(row) for row in connection.execute(query)]
+
+
+def last_success(engine: Engine) -> dict[tuple[str, str | None], int]:
+    """When each flow last succeeded, by flow and dataset: the end of that run, in microseconds since 1970 UTC."""
+    query = select(TABLE.c.flow, TABLE.c.dataset, TABLE.c.ended_at).where(TABLE.c.id.in_(_newest_successes()))
+    with reading(engine) as connection:
+        return {(row.flow, row.dataset): row.ended_at for row in connection.execute(query)}
+
+
+def answered(engine: Engine, flow: str, dataset: str | None, slot: int) -> bool:
+    """Has a scheduled run for `slot`, for a later one, or begun since, succeeded? Then what was due then is done.
+
+    So a backlog is one run, and neither a clock that jumps nor a scheduler that forgets makes a slot run twice. Runs
+    from the future, which a clock that went back leaves behind, answer nothing. (Prefect may begin a little early.)
+    """
+    same = TABLE.c.dataset.is_(None) if dataset is None else TABLE.c.dataset == dataset
+    done = (TABLE.c.outcome == "succeeded", TABLE.c.flow == flow, same, TABLE.c.started_at <= now())
+    since = or_(TABLE.c.slot >= slot, and_(TABLE.c.slot.is_not(None), TABLE.c.started_at >= slot))
+    with reading(engine) as connection:
+        return bool(connection.scalar(select(exists().where(*done, since))))
+
+
+def prune(engine: Engine, before: int, dry_run: bool = False) -> int:
+    """Forget runs that were over before a moment, but never the last success of a flow. Returns how many."""
+    over = func.coalesce(TABLE.c.ended_at, TABLE.c.heartbeat_at)
+    old = (over < before, TABLE.c.id.not_in(_newest_successes()))
+    if dry_run:
+        with reading(engine) as connection:
+            return int(connection.scalar(select(func.count()).select_from(TABLE).where(*old)) or 0)
+    with writing(engine, RUNS_LOCK) as connection:
+        return connection.execute(delete(TABLE).where(*old)).rowcount
+
+
+def sentence(error: BaseException) -> str:
+    """An error in one line: our own words, or the kind of surprise and its first line."""
+    said = (str(error).strip() or "no message").splitlines()[0][:500]
+    return said if isinstance(error, RollcastError) else f"{type(error).__name__}: {said}"
+
+
+def _newest_successes() -> Select[tuple[int]]:
+    """Ids of the last success of each flow and dataset: by the order of starts, so that no clock has a say."""
+    succeeded = select(func.max(TABLE.c.id)).where(TABLE.c.outcome == "succeeded")
+    return succeeded.group_by(TABLE.c.flow, TABLE.c.dataset)
+
+
+def _begin(engine: Engine, flow: str, dataset: str | None, slot: int | None) -> int:
+    at = now()
+    row = {"flow": flow, "dataset": dataset, "slot": slot, "started_at": at, "heartbeat_at": at}
+    with writing(engine, RUNS_LOCK) as connection:
+        return int(
+            connection.execute(
+                insert(TABLE).values(**row, outcome="running", detail="{}").returning(TABLE.c.id)
+            ).scalar_one()
+        )
+
+
+def _beat(engine: Engine, run_id: int) -> bool:
+    """Say that the run lives; whether it is known still."""
+    with writing(engine, RUNS_LOCK) as connection:
+        return connection.execute(update(TABLE).where(TABLE.c.id == run_id).values(heartbeat_at=now())).rowcount > 0
+
+
+def _end(engine: Engine, run_id: int, outcome: Outcome, detail: dict[str, Any]) -> None:
+    at = now()
+    values = {"heartbeat_at": at, "ended_at": at, "outcome": outcome, "detail": json.dumps(detail)}
+    with writing(engine, RUNS_LOCK) as connection:
+        connection.execute(update(TABLE).where(TABLE.c.id == run_id).values(values))
+
+
+@contextmanager
+def _forgiven() -> Iterator[None]:
+    """An ending that the store did not take is no reason to stop the work, nor to hide its error."""
+    try:
+        yield
+    except Unavailable as error:
+        log.warning("a run could not be written down: %s", error)
+
+
+def _run(row: Row[Any]) -> Run:
+    silent = abs(now() - row.heartbeat_at) > LEASE_S * 1e6  # also where the clock went back since
+    outcome: Outcome = "lapsed" if row.outcome == "running" and silent else row.outcome
+    times = (row.slot, row.started_at, row.heartbeat_at, row.ended_at)
+    return Run(row.id, row.flow, row.dataset, *times, outcome, json.loads(row.detail))

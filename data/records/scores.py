@@ -1,0 +1,66 @@
+"""What the forecasts of each promoted model were worth: running sums, written down as they stood at each hour's end.
+
+The sums are those of all rows of the log up to `seq`; a stretch of time is the difference of two rows. They are copies:
+the service restores its own from its snapshots. One row an hour is kept, so a year of a dataset is 8,760 rows.
+"""
+
+import json
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine, Row, delete, func, insert, select, tuple_
+
+from data.store import tables
+from data.store.database import reading, writing
+
+HOUR = 3_600_000_000  # microseconds
+SCORES_LOCK = 7_305_009
+
+
+class Tally(NamedTuple):
+    """The sums of one promotion's forecasts after the log's row `seq`."""
+
+    dataset_id: int
+    epoch: int  # the promotion whose forecasts these are
+    at: int  # microseconds since 1970 UTC
+    seq: int
+    totals: dict[str, Any]
+
+
+def put(engine: Engine, tally: Tally) -> None:
+    """Write sums down, in place of what the same hour had before."""
+    table, hour = tables.scores, tally.at // HOUR
+    here = (table.c.dataset_id == tally.dataset_id, table.c.epoch == tally.epoch, table.c.hour == hour)
+    values = {**tally._asdict(), "hour": hour, "totals": json.dumps(tally.totals)}
+    with writing(engine, SCORES_LOCK) as connection:
+        connection.execute(delete(table).where(*here))
+        connection.execute(insert(table).values(values))
+
+
+def latest(engine: Engine, dataset_id: int) -> list[Tally]:
+    """The newest sums of each promotion of a dataset, newest promotion first."""
+    table = tables.scores.c
+    newest = select(table.epoch, func.max(table.hour)).where(table.dataset_id == dataset_id).group_by(table.epoch)
+    query = select(tables.scores).where(table.dataset_id == dataset_id, tuple_(table.epoch, table.hour).in_(newest))
+    with reading(engine) as connection:
+        return [_tally(row) for row in connection.execute(query.order_by(table.epoch.desc()))]
+
+
+def history(engine: Engine, dataset_id: int, epoch: int, since: int = 0) -> list[Tally]:
+    """A promotion's sums hour by hour, oldest first, from `since` (microseconds since 1970 UTC) on."""
+    table = tables.scores.c
+    query = select(tables.scores).where(table.dataset_id == dataset_id, table.epoch == epoch, table.at >= since)
+    with reading(engine) as connection:
+        return [_tally(row) for row in connection.execute(query.order_by(table.hour))]
+
+
+def before(engine: Engine, dataset_id: int, epoch: int, at: int) -> Tally | None:
+    """A promotion's sums as they last stood at a moment; None where nothing was written down by then."""
+    table = tables.scores.c
+    query = select(tables.scores).where(table.dataset_id == dataset_id, table.epoch == epoch, table.at <= at)
+    with reading(engine) as connection:
+        row = connection.execute(query.order_by(table.hour.desc()).limit(1)).first()
+    return _tally(row) if row else None
+
+
+def _tally(row: Row[Any]) -> Tally:
+    return Tally(row.dataset_id, row.epoch, row.at, row.seq, json.loads(row.totals))

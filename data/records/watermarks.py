@@ -1,0 +1,46 @@
+"""How far each source of a dataset was read: what a second run need not read again.
+
+A watermark is written after the rows it speaks of are on the disk. A process that ends in between leaves the older one,
+and reading again what is stored adds nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, delete, insert, select
+
+from data.store import tables
+from data.store.database import now, reading, writing
+
+WATERMARK_LOCK = 7_305_020
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """One piece of a source, and what it was when it was last read."""
+
+    source: str  # a piece's key
+    value: str  # size and time of a file, etag of an object, newest time of a query: as the connector compares it
+    updated_at: int  # microseconds since 1970 UTC
+
+
+def watermarks(engine: Engine, dataset_id: int) -> list[Watermark]:
+    """Every watermark of a dataset, by source."""
+    table = tables.watermarks.c
+    query = select(table.source, table.value, table.updated_at).where(table.dataset_id == dataset_id)
+    with reading(engine) as connection:
+        return [Watermark(*row) for row in connection.execute(query.order_by(table.source))]
+
+
+def move(engine: Engine, dataset_id: int, values: Mapping[str, str]) -> None:
+    """Set the watermarks of some pieces, all or none. The rows they speak of must be on the disk."""
+    if not values:
+        return
+    table, at = tables.watermarks, now()
+    rows = [
+        {"dataset_id": dataset_id, "source": key, "value": value, "updated_at": at} for key, value in values.items()
+    ]
+    with writing(engine, WATERMARK_LOCK) as connection:
+        for row in rows:
+            connection.execute(delete(table).where(table.c.dataset_id == dataset_id, table.c.source == row["source"]))
+        connection.execute(insert(table), rows)

@@ -1,0 +1,267 @@
+"""What the columns of a raw frame are: which one names the series, which is the time and which the value.
+
+Names that follow a convention are found (`unique_id, ds, y`; `item_id, timestamp, target`; the usual words for a time);
+anything else must be said. Text is read strictly: the first row that does not fit stops the ingest and is named.
+"""
+
+import re
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from data.errors import InvalidInput
+from data.grid.grid import DAY, LARGEST_STEP, parse_ds
+from data.schema import RESERVED, SPLIT, SPLITS
+from data.sources.formats import ROW
+from data.sources.resolve import SourceOptions
+
+ID_NAMES = ("unique_id", "item_id")
+TIME_NAMES = ("ds", "timestamp", "datetime", "date_time", "date", "time", "t")  # in this order, in any case
+VALUE_NAMES = ("y", "target")
+MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "-")  # words for no value, in any case
+CODE, STEP, ORDER = "__code", "__step", "__order"  # columns of our own on the way: series and step as integers
+
+CALENDAR = (parse_ds("0001-01-01", "date"), parse_ds("9999-12-31", "date") + DAY - 1)  # what ISO 8601 can write
+UNIX_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+ISO = (  # tried on the first stamp; the second form of a line is for a column that has fractions here and there
+    (r"\d{4}-\d\d-\d\d", "%Y-%m-%d", None),
+    (r"\d{4}/\d\d/\d\d", "%Y/%m/%d", None),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d", "%Y-%m-%d %H:%M", None),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d", "%Y-%m-%dT%H:%M", None),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S%.f"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f"),
+    (r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", "%Y/%m/%d %H:%M:%S", None),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:?\d\d|Z)", "%Y-%m-%d %H:%M:%S%.f%#z", None),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:?\d\d|Z)", "%Y-%m-%dT%H:%M:%S%.f%#z", None),
+)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column is what, by the source's own names."""
+
+    id: str | None  # None: the source is one series
+    time: str
+    target: str
+    split: str | None
+    covariates: tuple[str, ...]  # numbers
+    ignored: tuple[str, ...]  # neither numbers nor anything we know
+
+
+def choose(raw: pl.DataFrame, options: SourceOptions, source: str) -> tuple[Roles, dict[str, pl.Series]]:
+    """The roles, and every column of numbers as float64. InvalidInput says what is missing or must be said.
+
+    Of a source read in batches the first one decides; a covariate that later turns out to hold no numbers is let go.
+    """
+    names = [name for name in raw.columns if name != ROW]
+    for given in (options.id_col, options.time_col, options.target_col):
+        if given is not None and given not in names:
+            raise InvalidInput(f"there is no such column; it has {', '.join(names)}", source=source, column=given)
+    identity = options.id_col or _first(ID_NAMES, names)
+    time = options.time_col or _time(raw, names, source)
+    split = SPLIT if SPLIT in names and _is_split(raw[SPLIT]) else None
+    if identity == time:
+        raise InvalidInput("one column cannot name the series and be the time", source=source, column=time)
+    rest = [name for name in names if name not in (identity, time, split)]
+    target = options.target_col or _first(VALUE_NAMES, rest)
+    if target is not None and target not in rest:
+        raise InvalidInput("one column cannot be both the value and something else", source=source, column=target)
+    numbers = {name: values for name in rest if (values := _numbers(raw[name])) is not None}
+    if target is None:
+        if len(numbers) != 1:
+            found = (
+                f"it could be {', '.join(numbers)}" if numbers else f"none of {', '.join(rest) or 'none'} holds numbers"
+            )
+            raise InvalidInput(f"which column is the value? {found}; say it with --target-col", source=source)
+        target = next(iter(numbers))
+    if target not in numbers:
+        raise _odd_number(raw, target, source)
+    covariates = tuple(name for name in numbers if name != target and name not in RESERVED)
+    ignored = tuple(name for name in rest if name != target and name not in covariates)
+    return Roles(identity, time, target, split, covariates, ignored), numbers
+
+
+def _first(wanted: tuple[str, ...], names: list[str]) -> str | None:
+    return next((name for name in wanted if name in names), None)
+
+
+def _time(raw: pl.DataFrame, names: list[str], source: str) -> str:
+    folded = {name.lower(): name for name in reversed(names)}
+    known = _first(TIME_NAMES, list(folded))
+    if known is not None:
+        return folded[known]
+    dated = [name for name in names if raw.schema[name].is_temporal()]
+    if len(dated) == 1:
+        return dated[0]
+    raise InvalidInput(f"which column is the time? It has {', '.join(names)}; say it with --time-col", source=source)
+
+
+def _is_split(values: pl.Series) -> bool:
+    return values.dtype == pl.String and bool(values.is_in([*SPLITS, None], nulls_equal=True).all())
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def numbers_of(raw: pl.DataFrame, roles: Roles, source: str) -> dict[str, pl.Series]:
+    """The target and the covariates of a later batch, as float64, but for covariates that are none after all."""
+    named = {name: _numbers(raw[name]) for name in (roles.target, *roles.covariates) if name in raw.columns}
+    if named.get(roles.target) is None:
+        raise _odd_number(raw, roles.target, source)
+    return {name: values for name, values in named.items() if values is not None}
+
+
+def check_split(raw: pl.DataFrame, source: str) -> None:
+    """Raises InvalidInput at the first row of a later batch whose split is none of the four."""
+    if _is_split(raw[SPLIT]):
+        return
+    first = int((~raw[SPLIT].cast(pl.String).is_in([*SPLITS, None], nulls_equal=True)).arg_max() or 0)
+    raise InvalidInput(
+        f"{_shown(raw[SPLIT][first])} is none of {', '.join(SPLITS)}", source=source, column=SPLIT, row=raw[ROW][first]
+    )
+
+
+def _numbers(values: pl.Series) -> pl.Series | None:
+    """float64 with null for a word that means nothing; None when some value is no number."""
+    if values.dtype.is_numeric() or values.dtype == pl.Null:
+        return values.cast(pl.Float64)
+    if values.dtype != pl.String:
+        return None
+    numbers = values.cast(pl.Float64, strict=False)
+    odd = numbers.is_null() & values.is_not_null()
+    if not odd.any():
+        return numbers
+    words = _word(values.filter(odd))
+    mended = words.cast(pl.Float64, strict=False)
+    if (mended.is_null() & words.is_not_null()).any():
+        return None
+    return numbers.scatter(odd.arg_true(), mended)
+
+
+def _word(values: pl.Series) -> pl.Series:
+    """Text without blanks around it, null where it is a word for no value."""
+    stripped = values.str.strip_chars()
+    return stripped.set(stripped.str.to_lowercase().is_in(MISSING), None)
+
+
+def _odd_number(raw: pl.DataFrame, column: str, source: str) -> InvalidInput:
+    """The error for the first value of a column that is no number."""
+    values = raw[column]
+    if values.dtype != pl.String:
+        return InvalidInput(
+            f"it holds {values.dtype}, not numbers; choose another --target-col", source=source, column=column
+        )
+    words = _word(values)
+    wrong = (words.cast(pl.Float64, strict=False).is_null() & words.is_not_null()).arg_true()
+    first, others = int(wrong[0]), len(wrong) - 1
+    also = f" ({others} more like it); correct them" if others else "; correct it"
+    return InvalidInput(
+        f"{_shown(values[first])} is not a number{also} or choose another --target-col",
+        source=source,
+        column=column,
+        row=raw[ROW][first],
+    )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "…'"
+
+
+# --- times ------------------------------------------------------------------------------------------------------------
+
+
+def first_stamp(values: pl.Series) -> str:
+    """The text whose form all stamps of a column are taken to have; empty where there is none."""
+    first = (
+        values.drop_nulls().head(1).cast(pl.String).str.strip_chars() if values.dtype == pl.String else values.head(0)
+    )
+    return str(first[0]) if len(first) else ""
+
+
+def read_times(
+    raw: pl.DataFrame, column: str, date_format: str | None, source: str, sample: str | None = None
+) -> pl.Series:
+    """The stamps as int64 steps, as datetimes in UTC (they had an offset) or as datetimes without a zone.
+
+    `sample` is the first stamp of the column's first batch, None in that batch. InvalidInput names the first row
+    without a time or with one that cannot be read.
+    """
+    values = raw[column]
+    if date_format in UNIX_UNITS:
+        times = _since_1970(values, UNIX_UNITS[date_format])
+    elif values.dtype.is_integer() and date_format is None:
+        times = values.cast(pl.Int64)
+    elif values.dtype == pl.String or date_format is not None:
+        times = _parse(values.cast(pl.String), date_format, source, column, sample)
+    elif values.dtype.is_float():
+        whole = values.cast(pl.Int64, strict=False)
+        times = whole.set(whole.cast(pl.Float64) != values, None)
+    elif values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime):
+        times = values.cast(pl.Datetime("us", getattr(values.dtype, "time_zone", None)))
+    else:
+        raise InvalidInput(
+            f"it holds {values.dtype}, not times; choose another --time-col", source=source, column=column
+        )
+    if times.has_nulls():
+        raise _odd_time(raw, column, int(times.is_null().arg_max() or 0), date_format, source, sample is None)
+    times = times.dt.convert_time_zone("UTC") if getattr(times.dtype, "time_zone", None) else times
+    low, high = (-LARGEST_STEP, LARGEST_STEP) if times.dtype == pl.Int64 else CALENDAR
+    outside = ~times.to_physical().is_between(low, high)
+    if outside.any():  # milliseconds read as seconds land here
+        first = int(outside.arg_max() or 0)
+        raise InvalidInput(
+            f"{_shown(values[first])} is no time of the years 1 to 9999; check --date-format",
+            source=source,
+            column=column,
+            row=raw[ROW][first],
+        )
+    return times
+
+
+def _since_1970(values: pl.Series, factor: int) -> pl.Series:
+    micros = (values.cast(pl.Float64, strict=False) * factor).round().cast(pl.Int64, strict=False)
+    return micros.cast(pl.Datetime("us", "UTC"))
+
+
+def _parse(values: pl.Series, date_format: str | None, source: str, column: str, sample: str | None) -> pl.Series:
+    """Text by the form given, or by the ISO form of the first stamp; null where it does not fit."""
+    sample = first_stamp(values) if sample is None else sample
+    if date_format is None and re.fullmatch(r"[+-]?\d+", sample):
+        return values.str.strip_chars().cast(pl.Int64, strict=False)
+    forms = [(date_format, None)] if date_format else [(f, wide) for p, f, wide in ISO if re.fullmatch(p, sample)]
+    for form, wider in forms:
+        try:
+            times = values.str.to_datetime(form, strict=False, time_unit="us")
+            if times.null_count() > values.null_count():  # blanks around it, or fractions of a second
+                times = values.str.strip_chars().str.to_datetime(wider or form, strict=False, time_unit="us")
+        except pl.exceptions.PolarsError:
+            raise InvalidInput(
+                f"{form!r} is not a date format; use letters such as %Y-%m-%d %H:%M:%S", source=source, column=column
+            ) from None
+        return times
+    return pl.Series(values.name, [None] * len(values), pl.Datetime("us"))
+
+
+def _odd_time(
+    raw: pl.DataFrame, column: str, index: int, date_format: str | None, source: str, first: bool
+) -> InvalidInput:
+    value = raw[column][index]
+    if value is None or str(value).strip() == "":
+        message = "the row has no time; remove it"
+    elif date_format is None:
+        message = f"{_shown(value)} is not a time like those before it; correct it, or say the form with --date-format"
+        if index == 0 and first:
+            message = f"{_shown(value)} is no ISO date; say the form with --date-format, such as %d-%m-%y"
+    else:
+        message = f"{_shown(value)} is not of the form {date_format}; correct it or the form"
+    return InvalidInput(message, source=source, column=column, row=raw[ROW][index])
+
+
+def check_zone(zone: str) -> str:
+    """The name of an IANA time zone, or InvalidInput."""
+    try:
+        return ZoneInfo(zone).key
+    except (KeyError, ValueError, OSError):
+        raise InvalidInput(f"time zone {zone!r} is not known; use a name such as UTC or Europe/Berlin") from None

@@ -1,0 +1,211 @@
+"""Files of rows, read a batch at a time: CSV, Parquet and NDJSON, of any size in little memory.
+
+A batch has the file's own columns and `ROW`, where each row stands. Text stays text: what it means, and which row is
+the first that means nothing, is for `data.sources.columns` to say.
+"""
+
+import csv
+import gzip
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import polars as pl
+
+from data.errors import InvalidInput
+from data.translate_errors import said
+
+ROW = "__row"  # where a row stands in its source, as an editor counts lines; a query's rows from 1
+CELLS = 1_000_000  # of a batch
+ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+}
+ACCEPTED = (
+    ".csv, .tsv, .parquet, .ndjson (each may end in .gz), a folder, s3://, http(s):// or an SQL address with ?query="
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows on this machine, ready to be read; `name` may be shown."""
+
+    name: str
+    kind: str  # csv, parquet, ndjson; arrow for a folder of a query's rows
+    path: Path
+    sha256: str
+    mark: str | None = None  # what tells that the piece it came from has not changed since
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """The rows in their order, at most a few million cells at once. InvalidInput if they cannot be read."""
+        readers: dict[str, Callable[[Path, str], Iterator[pl.DataFrame]]] = {
+            "csv": _csv, "parquet": _parquet, "ndjson": _ndjson, "arrow": _arrow,
+        }  # fmt: skip
+        found = False
+        for batch in explained(self.name, readers[self.kind](self.path, self.name)):
+            found = found or not batch.is_empty()
+            yield batch
+        if not found:
+            raise InvalidInput("there are no rows in it; give a header and at least one row", source=self.name)
+
+
+def kind_of_name(name: str, source: str) -> str:
+    """What a file's ending says it is; InvalidInput if it says nothing we know."""
+    kind = ENDINGS.get(Path(name.lower().removesuffix(".gz")).suffix)
+    if kind is None:
+        raise InvalidInput(f"its ending does not say what it is; use {ACCEPTED}", source=source)
+    return kind
+
+
+def is_table(name: str) -> bool:
+    """Whether a file of a folder is meant: its ending is known and it is not hidden."""
+    return not name.startswith((".", "_")) and Path(name.lower().removesuffix(".gz")).suffix in ENDINGS
+
+
+def table_of(path: Path, kind: str, name: str, folder: Path, mark: str | None = None) -> Table:
+    """A file as a table: digested, and unzipped into `folder` if it is zipped, whatever its name says."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            zipped = file.read(2) == b"\x1f\x8b"
+    except OSError as error:
+        raise InvalidInput(f"the file cannot be read ({error.strerror})", source=name) from None
+    return Table(name, kind, _unzipped(path, folder, name) if zipped else path, digest, mark)
+
+
+def _unzipped(path: Path, folder: Path, name: str) -> Path:
+    target = folder / "unzipped"
+    try:
+        with gzip.open(path) as packed, target.open("wb") as file:
+            shutil.copyfileobj(packed, file, 1 << 20)
+    except (OSError, EOFError) as error:
+        raise InvalidInput(f"the content cannot be read ({error}); is it zipped to its end?", source=name) from None
+    return target
+
+
+def explained(name: str, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Batches, with what a library says in many sentences, or by panic, said in one."""
+    words = "the content cannot be read ({}); is it what its ending says?"
+    with said(lambda cause: InvalidInput(words.format(cause), source=name)):
+        yield from batches
+
+
+def _lazily(frame: pl.LazyFrame, width: int) -> Iterator[pl.DataFrame]:
+    rows = max(1_000, CELLS // max(1, width))
+    yield from frame.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming")
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------
+
+
+def _csv(path: Path, name: str) -> Iterator[pl.DataFrame]:
+    with path.open("rb") as file:
+        start = file.readline(1_000_000)
+    try:
+        header = start.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput("the text is not UTF-8; convert it first", source=name, row=1) from None
+    if not header.strip():
+        raise InvalidInput("the first line is empty; it must name the columns", source=name)
+    separator = max(",;\t|", key=header.count)
+    names = next(csv.reader([header], delimiter=separator), [])
+    if repeated := next((column for i, column in enumerate(names) if column and column in names[:i]), None):
+        raise InvalidInput("the header names this column twice; rename one", source=name, column=repeated, row=1)
+    try:
+        lines = pl.scan_csv(path, separator=separator, infer_schema=False, row_index_name=ROW, row_index_offset=2)
+        filled = ~pl.all_horizontal(pl.all().exclude(ROW).is_null())  # the others are blank lines
+        for batch in _lazily(lines, len(names)):
+            yield batch.filter(filled)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        _explain_csv(path, name, separator)
+        raise
+
+
+def _explain_csv(path: Path, name: str, separator: str) -> None:
+    """The first line that is not like the header, in the words of the file."""
+    with path.open("rb") as file:
+        lines = (line.decode("utf-8") for line in file)
+        reader = csv.reader(lines, delimiter=separator)
+        try:
+            width = len(next(reader, []))
+            for row in reader:
+                if len(row) > width:
+                    raise InvalidInput(
+                        f"{len(row)} fields where the header has {width}; quote or remove the surplus",
+                        source=name,
+                        row=reader.line_num,
+                    )
+        except UnicodeDecodeError:
+            raise InvalidInput(
+                "the text is not UTF-8; convert it first", source=name, row=reader.line_num + 1
+            ) from None
+
+
+# --- Parquet and Arrow ------------------------------------------------------------------------------------------------
+
+
+def _parquet(path: Path, _: str) -> Iterator[pl.DataFrame]:
+    rows = pl.scan_parquet(path)
+    yield from _lazily(rows.with_row_index(ROW, offset=1), len(rows.collect_schema()))
+
+
+def _arrow(path: Path, _: str) -> Iterator[pl.DataFrame]:
+    first = 1
+    for part in sorted(path.glob("*.arrow")):
+        batch = pl.read_ipc(part)
+        yield batch.with_row_index(ROW, offset=first)
+        first += len(batch)
+
+
+# --- NDJSON -----------------------------------------------------------------------------------------------------------
+
+
+def _ndjson(path: Path, name: str) -> Iterator[pl.DataFrame]:
+    try:
+        lines = pl.scan_ndjson(path, infer_schema_length=None)
+        yield from _lazily(lines.with_row_index(ROW, offset=1), len(lines.collect_schema()))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        _explain_ndjson(path, name)
+        raise
+
+
+def _explain_ndjson(path: Path, name: str) -> None:
+    """The first line that is no JSON object, or whose value is of another type than those before it."""
+    types: dict[str, str] = {}
+    with path.open("rb") as file:
+        for row, line in enumerate(file, start=1):
+            if line.strip():
+                _explain_line(line, row, types, name)
+
+
+def _explain_line(line: bytes, row: int, types: dict[str, str], name: str) -> None:
+    try:
+        record = json.loads(line, parse_constant=_refuse)
+        assert isinstance(record, dict)  # noqa: S101
+    except (ValueError, AssertionError):
+        raise InvalidInput("the line is not one JSON object; write one object a line", source=name, row=row) from None
+    for column, value in record.items():
+        kind = "a boolean" if isinstance(value, bool) else "a number" if isinstance(value, int | float) else "text"
+        if value is not None and types.setdefault(column, kind) != kind:
+            raise InvalidInput(
+                f"{kind} where the rows before hold {types[column]}; keep one type",
+                source=name,
+                column=column,
+                row=row,
+            )
+        if isinstance(value, float) and value in (float("inf"), float("-inf")):
+            raise InvalidInput("a number too large to hold; write null", source=name, column=column, row=row)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)  # NaN and Infinity are no JSON

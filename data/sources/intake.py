@@ -1,0 +1,157 @@
+"""From batches of a source's own columns to typed rows set aside by series: `unique_id, ds, y`, covariates, `split`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from data.errors import InvalidInput
+from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE
+from data.sources.columns import Roles, check_split, choose, first_stamp, numbers_of, read_times
+from data.sources.formats import ROW, Table
+from data.sources.resolve import SourceOptions, stem_of
+from data.spill import Spill
+from data.store.catalogue import UNIQUE_ID
+
+TEXT = "__text "  # begins the name of a column that may name the series after all
+UNIT = "__unit"  # the unit a row says it is in
+UNIT_NAME = "unit"  # the column of it, in any case
+
+
+class Intake:
+    """What was read so far. Times are as the source has them: of a zone, of none, or integers."""
+
+    def __init__(self, options: SourceOptions, folder: Path | None, target: str | None = None):
+        """`target`: the column that has been the value so far, where a table has it and no other was said."""
+        self.options, self._target = options, target
+        self.rows = Spill(folder)
+        self.told: Callable[[int], None] = lambda rows: None  # hears how many rows were read, batch by batch
+        self.read = self.nulls = self.non_finite = 0  # rows of the source; values missing, or beyond all bounds, in it
+        self.roles: Roles | None = None  # of the first table
+        self.dtype: pl.DataType | None = None  # of the times
+        self.low = self.high = 0  # times, as integers, whatever their zone
+        self._names: dict[str, None] = {}
+        self._covariates: dict[str, None] = {}
+        self._failed: set[str] = set()
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Columns that hold numbers, in every row of every table that has them."""
+        return tuple(name for name in self._covariates if name not in self._failed)
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Columns that are nothing we know."""
+        return tuple(name for name in self._names if name not in self.covariates)
+
+    def add(self, table: Table) -> str | None:
+        """Read a table to its end; its newest time as it is written there.
+
+        InvalidInput names the table, the column and the first row that does not fit.
+        """
+        return self.add_batches(table.batches(), table.name)
+
+    def add_batches(self, batches: Iterator[pl.DataFrame], name: str) -> str | None:
+        """The same of batches that come from anywhere."""
+        roles: Roles | None = None
+        sample: str | None = None
+        newest: tuple[int, str] | None = None
+        for raw in batches:
+            if raw.is_empty():
+                continue
+            if roles is None:
+                roles, numbers = choose(raw, self._said(raw), name)
+                self._learn(roles)
+            else:
+                numbers = numbers_of(raw, roles, name)
+                self._failed.update(set(roles.covariates) - set(numbers))
+            times = read_times(raw, roles.time, self.options.date_format, name, sample)
+            sample = first_stamp(raw[roles.time]) if sample is None else sample
+            self._check_type(times, roles, name)
+            self.rows.add(pl.DataFrame(list(self._columns(raw, roles, numbers, times, name))))
+            newest = _later(newest, times, raw[roles.time])
+            self.told(self.read)
+        return newest[1] if newest else None
+
+    def _said(self, raw: pl.DataFrame) -> SourceOptions:
+        usual = self._target if self._target in raw.columns else None
+        return replace(self.options, target_col=self.options.target_col or usual)
+
+    def _learn(self, roles: Roles) -> None:
+        self.roles = self.roles or roles
+        self._covariates.update(dict.fromkeys(roles.covariates))
+        self._names.update(dict.fromkeys((*roles.covariates, *roles.ignored)))
+
+    def _check_type(self, times: pl.Series, roles: Roles, name: str) -> None:
+        if self.dtype is not None and times.dtype != self.dtype:
+            raise InvalidInput(
+                f"its times are {times.dtype}, those before it {self.dtype}; ingest them apart",
+                source=name,
+                column=roles.time,
+            )
+        micros = times.to_physical()
+        low, high = int(micros.min()), int(micros.max())  # type: ignore[arg-type]
+        first = self.dtype is None
+        self.low, self.high = (low, high) if first else (min(self.low, low), max(self.high, high))
+        self.dtype = times.dtype
+
+    def _columns(
+        self, raw: pl.DataFrame, roles: Roles, numbers: dict[str, pl.Series], times: pl.Series, name: str
+    ) -> Iterator[pl.Series]:
+        """The columns of the long frame, each of its type, in the source's order of rows."""
+        values = numbers[roles.target]
+        finite = _finite(values)
+        self.read += len(raw)
+        self.nulls += values.null_count()
+        self.non_finite += finite.null_count() - values.null_count()
+        yield _identities(raw, roles, self.options, name).alias(SERIES)
+        yield times.alias(TIME)
+        yield finite.alias(VALUE)
+        for covariate in roles.covariates:
+            if covariate in numbers and covariate not in self._failed:
+                yield _finite(numbers[covariate]).alias(covariate)
+        if roles.split is not None:
+            check_split(raw, name)
+            yield raw[SPLIT].alias(SPLIT)
+        for column in roles.ignored:
+            if raw.schema[column] != pl.String:
+                continue
+            if column.lower() == UNIT_NAME:
+                yield raw[column].alias(UNIT)
+            if roles.id is None:
+                yield raw[column].alias(TEXT + column)
+
+
+def _later(newest: tuple[int, str] | None, times: pl.Series, written: pl.Series) -> tuple[int, str]:
+    micros = times.to_physical()
+    index = int(micros.arg_max() or 0)
+    found = (int(micros[index]), str(written[index]))
+    return found if newest is None or found[0] >= newest[0] else newest
+
+
+def _identities(raw: pl.DataFrame, roles: Roles, options: SourceOptions, source: str) -> pl.Series:
+    """Every row's series id; InvalidInput at the first that is empty or cannot be stored."""
+    if roles.id is None:
+        ids, place = pl.repeat(options.series or stem_of(source), len(raw), dtype=pl.String, eager=True), "--series"
+    elif options.series is not None:
+        raise InvalidInput(f"column {roles.id!r} names the series; leave --series out", source=source)
+    else:
+        ids, place = raw[roles.id].cast(pl.String), roles.id
+    distinct = ids.unique()
+    if (_unfit(distinct)).any():
+        raise InvalidInput(
+            "a series id must have 1 to 200 characters, none of them a control character",
+            source=source,
+            column=place,
+            row=raw[ROW][int(_unfit(ids).arg_max() or 0)] if roles.id else None,
+        )
+    return ids
+
+
+def _unfit(ids: pl.Series) -> pl.Series:
+    return (ids.is_null() | ~ids.str.contains(f"^{UNIQUE_ID}$")).fill_null(True)
+
+
+def _finite(values: pl.Series) -> pl.Series:
+    return values.set(~values.is_between(-LARGEST_VALUE, LARGEST_VALUE).fill_null(True), None)

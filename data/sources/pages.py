@@ -1,0 +1,129 @@
+"""Records of a JSON interface, page after page, gathered into one NDJSON file.
+
+A page is a list of objects, or an object with that list under one of `LISTS`. Which page comes next is said by
+
+- `{page}` in the address: 1, 2, … until a page is empty;
+- `{cursor}` in the address: what the page before it gave under one of `CURSORS`, until it gives none;
+- else a link in the page (`next`, `links.next`, `@odata.nextLink`) or in the head (`Link: <…>; rel="next"`).
+
+`{watermark}` in the address is the newest time read so far. A parameter whose word is still empty is left out.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+import httpx
+
+from data.errors import InvalidInput
+from data.sources.retries import download
+
+WORDS = ("watermark", "page", "cursor")
+LISTS = ("data", "results", "items", "records", "observations", "values", "value", "rows")
+CURSORS = ("next_cursor", "nextCursor", "next_page_token", "nextPageToken", "cursor")
+AROUND = ("meta", "pagination", "paging", "links", "_links")  # objects of a page that may hold its cursor or link
+
+
+def is_template(url: str) -> bool:
+    """Whether an address has places to fill in, which only a JSON interface has."""
+    return any(f"{{{word}}}" in url for word in WORDS)
+
+
+def gather(client: httpx.Client, url: str, name: str, folder: Path, watermark: str | None) -> Path | None:
+    """Every record of every page as a line of a file in `folder`; None where there is not one record."""
+    target, found = folder / "records.ndjson", False
+    with target.open("w") as file:
+        for records in _pages(client, url, name, folder / "page", watermark):
+            found = found or bool(records)
+            file.writelines(json.dumps(record) + "\n" for record in records)
+    return target if found else None
+
+
+def _pages(
+    client: httpx.Client, url: str, name: str, path: Path, watermark: str | None
+) -> Iterator[list[dict[str, Any]]]:
+    paged, by_cursor = "{page}" in url, "{cursor}" in url
+    template, cursor, visited = url, "", set[str]()
+    for number in count(1):
+        address = filled(template, watermark=watermark or "", page=str(number), cursor=cursor)
+        if address in visited:
+            raise InvalidInput("its pages lead in a circle; check how it names the next page", source=name)
+        visited.add(address)
+        response = download(client, partial(client.build_request, "GET", address), path, name)
+        body = _parsed(path, name)
+        records = _records(body, name)
+        yield records
+        if paged:
+            following: str | None = template if records else None
+        elif by_cursor:
+            cursor = _cursor(body)
+            following = template if cursor else None
+        else:
+            following = template = _link(body, response, address, name) or ""
+        if not following:
+            return
+
+
+def filled(url: str, **words: str) -> str:
+    """An address with its places filled in; a parameter whose word is empty is left out."""
+    for word, value in words.items():
+        place = f"{{{word}}}"
+        if value:
+            url = url.replace(place, quote(value, safe=""))
+        elif place in url:
+            parts = urlsplit(url)
+            kept = [parameter for parameter in parts.query.split("&") if place not in parameter]
+            url = urlunsplit(parts._replace(query="&".join(kept)))
+    return url
+
+
+def _parsed(path: Path, name: str) -> Any:
+    try:
+        return json.loads(path.read_bytes(), parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise InvalidInput("the answer is not JSON; check the address", source=name) from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)  # NaN and Infinity are no JSON
+
+
+def _records(body: Any, name: str) -> list[dict[str, Any]]:
+    found = body if isinstance(body, list) else next((body[k] for k in LISTS if _is_list(body, k)), None)
+    if found is None or not all(isinstance(record, dict) for record in found):
+        raise InvalidInput(f"the answer is no list of objects, nor has one under {', '.join(LISTS)}", source=name)
+    return found
+
+
+def _is_list(body: Any, key: str) -> bool:
+    return isinstance(body, dict) and isinstance(body.get(key), list)
+
+
+def _around(body: Any) -> list[dict[str, Any]]:
+    if not isinstance(body, dict):
+        return []
+    return [body, *(body[key] for key in AROUND if isinstance(body.get(key), dict))]
+
+
+def _cursor(body: Any) -> str:
+    found = (place[key] for place in _around(body) for key in CURSORS if place.get(key) not in (None, ""))
+    return str(next(found, ""))
+
+
+def _link(body: Any, response: httpx.Response, address: str, name: str) -> str | None:
+    """The next page's address; InvalidInput where it leads to another server, which may be anyone's."""
+    said = [place.get(key) for place in _around(body) for key in ("next", "@odata.nextLink")]
+    said = [link.get("href") if isinstance(link, dict) else link for link in said]
+    link = next(
+        (one for one in [*said, response.links.get("next", {}).get("url")] if isinstance(one, str) and one), None
+    )
+    if link is None:
+        return None
+    following = urljoin(address, link)
+    if urlsplit(following)[:2] != urlsplit(address)[:2]:
+        raise InvalidInput("its next page is on another server; that is not followed", source=name)
+    return following

@@ -1,0 +1,70 @@
+"""Where values come from, by how a source is spelled:
+
+    plant.csv  plant.parquet  plant.ndjson.gz                files; the ending says what they are
+    plant/  'plant/2024-*.csv'  'plant/**/*.parquet'          all tables of a folder, or those of a pattern, each once
+    s3://bucket/prefix/  's3://bucket/prefix/*.parquet'       the same in an object store
+    https://example.org/plant.csv                             a file; else its content type says what it is
+    'https://example.org/api?since={watermark}&page={page}'   JSON, page after page
+    sqlite:///plant.db?query=SELECT …                         a query, the last parameter, taken as it is written
+    postgresql://user:password@host/name?query=SELECT …
+
+Each is a list of pieces with watermarks of their own (`data.connectors`), so that a second run reads what is new.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from data.errors import InvalidInput
+from data.sources.formats import ENDINGS
+from data.sources.local_files import open_files
+from data.sources.object_store import open_s3
+from data.sources.pieces import Source
+from data.sources.queries import open_query
+from data.sources.web import open_web
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What a user says about a source; None is found out, and the quality report says what was found."""
+
+    id_col: str | None = None
+    time_col: str | None = None
+    target_col: str | None = None
+    date_format: str | None = None  # strftime's letters, or s, ms, us for integers since 1970
+    tz: str | None = None  # IANA zone of stamps without an offset
+    freq: str | None = None
+    series: str | None = None  # the id, for a source of one series
+    season: int | None = None  # steps
+    horizon: int | None = None  # steps
+    since: str | None = None  # the watermark of a first run, as the source writes times
+    overlap: int | None = None  # steps that a query or interface is asked for again, for rows that come late; 1
+
+
+def open_source(source: str) -> Source:
+    """The source that an address names; InvalidInput if it is none. Rows are read as its pieces are fetched."""
+    scheme = source.partition("://")[0].lower() if "://" in source else ""
+    if scheme in ("http", "https"):
+        return open_web(source)
+    if scheme == "s3":
+        return open_s3(source)
+    return open_query(source) if scheme else open_files(source)
+
+
+def shown(source: str) -> str:
+    """A source as it may be shown: an address without its password, and on the web without user and query."""
+    scheme, found, _ = source.partition("://")
+    if not found or scheme.lower() == "s3":
+        return source
+    try:
+        return open_source(source).name
+    except InvalidInput:
+        return f"{scheme}://…"
+
+
+def stem_of(name: str) -> str:
+    """The series id of a source that names none: the file's name without its endings, or the database's."""
+    stem = Path(urlsplit(name).path if "://" in name else name).name
+    for ending in (".gz", *ENDINGS, ".db", ".sqlite"):
+        stem = stem.removesuffix(ending)
+    return stem or "series"

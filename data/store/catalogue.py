@@ -1,0 +1,204 @@
+"""What there is: datasets, their series, and the files they came from."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+
+from data.errors import InvalidInput, UnknownDataset
+from data.grid.grid import Grid
+from data.schema import TimeKind
+from data.store import tables
+from data.store.database import now, reading, writing
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
+UNIQUE_ID = r"[^\x00-\x1f\x7f]{1,200}"  # no control characters; Polars reads this pattern too
+CATALOGUE_LOCK = 7_305_003
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One frequency, season, horizon, zone and kind for all its series."""
+
+    id: int
+    name: str
+    grid: Grid
+    season: int  # steps
+    horizon: int  # steps
+    zone: str | None  # IANA zone of stamps that came without an offset
+    target: str  # the source's name of `y`
+    has_split: bool
+    snapshot: int | None  # version of its Delta table; None before the first ingest is complete
+
+    @property
+    def kind(self) -> TimeKind:
+        """How `ds` is read."""
+        return self.grid.kind
+
+    @property
+    def freq(self) -> str:
+        """The frequency in its one spelling."""
+        return self.grid.freq
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A source that was ingested before."""
+
+    sha256: str
+    source: str
+    report: dict[str, Any]
+    snapshot: int
+    ingested_at: int  # microseconds since 1970 UTC
+
+
+def check_name(name: str) -> str:
+    """A dataset's name, or InvalidInput: it becomes part of URLs, tables and a model's name."""
+    if not NAME.fullmatch(name):
+        raise InvalidInput(
+            f"dataset name {name!r} must be 1 to 64 of A-Z a-z 0-9 _ . @ - and begin with one of A-Z a-z 0-9"
+        )
+    return name
+
+
+def check_unique_id(unique_id: str) -> str:
+    """A series id, or InvalidInput: 1 to 200 characters that can be stored and shown."""
+    if not re.fullmatch(UNIQUE_ID, unique_id) or any("\ud800" <= c <= "\udfff" for c in unique_id):
+        raise InvalidInput("a series id must have 1 to 200 characters, none of them a control character")
+    return unique_id
+
+
+def put_dataset(
+    engine: Engine,
+    name: str,
+    *,
+    grid: Grid,
+    season: int,
+    horizon: int,
+    target: str,
+    zone: str | None = None,
+    has_split: bool = False,
+) -> Dataset:
+    """Create a dataset, or update one of the same frequency; InvalidInput when the frequency differs."""
+    check_name(name)
+    described = {"season": season, "horizon": horizon, "target": target, "zone": zone, "has_split": has_split}
+    with writing(engine, CATALOGUE_LOCK) as connection:
+        row = connection.execute(select(tables.datasets).where(tables.datasets.c.name == name)).first()
+        if row is None:
+            created = {"name": name, "grid": grid.to_json(), "created_at": now()}
+            connection.execute(insert(tables.datasets).values(**created, **described))
+        elif Grid.from_json(row.grid).freq != grid.freq:
+            raise InvalidInput(
+                f"dataset {name!r} has frequency {Grid.from_json(row.grid).freq}, not {grid.freq}; use another name"
+            )
+        else:  # the grid stays: stored origins count its steps
+            connection.execute(update(tables.datasets).where(tables.datasets.c.id == row.id).values(**described))
+        return _dataset(connection.execute(select(tables.datasets).where(tables.datasets.c.name == name)).one())
+
+
+def dataset(engine: Engine, name: str) -> Dataset:
+    """The dataset of that name, or UnknownDataset with the names there are."""
+    with reading(engine) as connection:
+        row = connection.execute(select(tables.datasets).where(tables.datasets.c.name == name)).first()
+        if row is None:
+            known = connection.scalars(select(tables.datasets.c.name).order_by(tables.datasets.c.name)).all()
+            raise UnknownDataset(name, known)
+        return _dataset(row)
+
+
+def datasets(engine: Engine) -> list[Dataset]:
+    """Every dataset, oldest first."""
+    with reading(engine) as connection:
+        return [_dataset(row) for row in connection.execute(select(tables.datasets).order_by(tables.datasets.c.id))]
+
+
+def _dataset(row: Row[Any]) -> Dataset:
+    return Dataset(
+        id=row.id,
+        name=row.name,
+        grid=Grid.from_json(row.grid),
+        season=row.season,
+        horizon=row.horizon,
+        zone=row.zone,
+        target=row.target,
+        has_split=row.has_split,
+        snapshot=row.snapshot,
+    )
+
+
+def ensure_series(engine: Engine, dataset_id: int, unique_ids: Iterable[str]) -> dict[str, int]:
+    """Make the series that are new; the integer id of every one asked for."""
+    wanted = list(dict.fromkeys(unique_ids))
+    with writing(engine, CATALOGUE_LOCK) as connection:
+        known = _series(connection, dataset_id)
+        new = [unique_id for unique_id in wanted if unique_id not in known]
+        if new:
+            rows = [{"dataset_id": dataset_id, "unique_id": check_unique_id(unique_id)} for unique_id in new]
+            connection.execute(insert(tables.series), rows)
+            known = _series(connection, dataset_id)
+    return {unique_id: known[unique_id] for unique_id in wanted}
+
+
+def series(engine: Engine, dataset_id: int) -> list[tuple[int, str]]:
+    """(id, unique_id) of a dataset's series, oldest first."""
+    with reading(engine) as connection:
+        return [(number, unique_id) for unique_id, number in _series(connection, dataset_id).items()]
+
+
+def _series(connection: Connection, dataset_id: int) -> dict[str, int]:
+    table = tables.series.c
+    query = select(table.unique_id, table.id).where(table.dataset_id == dataset_id).order_by(table.id)
+    return {row.unique_id: row.id for row in connection.execute(query)}
+
+
+def count_series(engine: Engine, dataset_id: int) -> int:
+    """How many series a dataset has."""
+    with reading(engine) as connection:
+        query = select(func.count()).select_from(tables.series).where(tables.series.c.dataset_id == dataset_id)
+        return int(connection.scalar(query) or 0)
+
+
+def seen_file(engine: Engine, dataset_id: int, sha256: str) -> FileRecord | None:
+    """What was recorded when the very same bytes were ingested, if they were."""
+    table = tables.files.c
+    with reading(engine) as connection:
+        query = select(tables.files).where(table.dataset_id == dataset_id, table.sha256 == sha256)
+        row = connection.execute(query).first()
+    return None if row is None else _file(row)
+
+
+def newest_file(engine: Engine, dataset_id: int, source: str) -> FileRecord | None:
+    """What was last ingested into a dataset: from this source if anything was, else from any."""
+    table = tables.files.c
+    query = select(tables.files).where(table.dataset_id == dataset_id)
+    with reading(engine) as connection:
+        rows = connection.execute(query.order_by((table.source == source).desc(), table.ingested_at.desc()).limit(1))
+        row = rows.first()
+    return None if row is None else _file(row)
+
+
+def _file(row: Row[Any]) -> FileRecord:
+    return FileRecord(row.sha256, row.source, json.loads(row.report), row.snapshot, row.ingested_at)
+
+
+def record_file(
+    engine: Engine, dataset_id: int, sha256: str, source: str, report: Mapping[str, Any], snapshot: int
+) -> None:
+    """Remember an ingested source and make `snapshot` the dataset's current one, together or not at all."""
+    with writing(engine, CATALOGUE_LOCK) as connection:
+        connection.execute(update(tables.datasets).where(tables.datasets.c.id == dataset_id).values(snapshot=snapshot))
+        table = tables.files.c
+        connection.execute(tables.files.delete().where(table.dataset_id == dataset_id, table.sha256 == sha256))
+        connection.execute(
+            insert(tables.files).values(
+                dataset_id=dataset_id,
+                sha256=sha256,
+                source=source,
+                report=json.dumps(dict(report), allow_nan=False),
+                snapshot=snapshot,
+                ingested_at=now(),
+            )
+        )

@@ -1,0 +1,230 @@
+"""The live store: how to open it, to read and write it, and how it grows from one version to the next.
+
+A store is opened here and nowhere else: SQLite loses acknowledged rows when two copies of its library touch one file,
+and loses updates without `BEGIN IMMEDIATE`.
+"""
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from data.errors import InvalidInput, StoreBroken, StoreTooNew, StoreUnavailable
+from data.store.tables import SCHEMA_VERSION, metadata, observations, schema_version
+
+MIGRATION_LOCK = 7_305_001  # any fixed numbers: names of PostgreSQL's advisory locks
+LOG_LOCK = 7_305_002
+PATIENCE_MS = 10_000  # that a transaction waits for another one's lock
+LOG_PAGES = 16_384  # of the write-ahead log, 64 MB, from which it is folded in: each time pauses the writer
+SQLITE_AT_THE_DISK = (10, 11)  # IOERR and CORRUPT: retrying could call lost what the next try calls written
+POSTGRES_AT_THE_DISK = "58"  # class of SQLSTATE: io_error and its like
+
+_broken: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()  # stores whose disk failed a write, and what it said
+
+
+def now() -> int:
+    """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""
+    return time.time_ns() // 1000
+
+
+# --- opening ----------------------------------------------------------------------------------------------------------
+
+
+def open_store(database_url: str, checkpoints: bool = False) -> Engine:
+    """Connect to the live store and bring its tables up to date.
+
+    `checkpoints`: whether this process may fold SQLite's write-ahead log into the file; only the service does.
+    StoreUnavailable if the store cannot be reached or written, or is newer than this program.
+    """
+    engine = connect(database_url, checkpoints)
+    migrate(engine)
+    return engine
+
+
+def connect(database_url: str, checkpoints: bool = False) -> Engine:
+    """The one factory of engines; nothing is read or written yet, but for the folder of a SQLite file."""
+    try:
+        url = make_url(database_url)
+        if url.drivername in ("postgresql", "postgres"):
+            url = url.set(drivername="postgresql+psycopg")
+        if url.drivername == "postgresql+psycopg":
+            return _postgres(url)
+        if url.drivername == "sqlite" and url.database and url.database != ":memory:":
+            return _sqlite(url, checkpoints)
+    except (ArgumentError, NoSuchModuleError):
+        pass
+    except ModuleNotFoundError:
+        raise InvalidInput(
+            "PostgreSQL needs the package psycopg; install rollcast[postgres]", source="ROLLCAST_DATABASE_URL"
+        ) from None
+    raise InvalidInput(
+        "a store is sqlite:///path/to/file or postgresql+psycopg://user:password@host/name",
+        source="ROLLCAST_DATABASE_URL",
+    )
+
+
+def _sqlite(url: URL, checkpoints: bool) -> Engine:
+    path = Path(str(url.database))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{path.parent} cannot be made ({error.strerror}); set ROLLCAST_HOME to a folder you may write"
+        ) from None
+    _require_writable(path)
+    options = {"timeout": PATIENCE_MS / 1000, "check_same_thread": False}
+    # Last in, first out: few connections are kept warm, and each page cache is memory.
+    engine = create_engine(url, hide_parameters=True, connect_args=options, pool_use_lifo=True)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # autocommit: `begin` below is the only one who opens transactions
+        for setting in (f"busy_timeout = {PATIENCE_MS}", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {setting}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES if checkpoints else 0}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A deferred transaction that reads and then writes is refused or loses updates when two processes meet.
+        reads = connection.get_execution_options().get("reads")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _require_writable(path: Path) -> None:
+    """Raises StoreUnavailable, before anything is tried, for a folder or a file of somebody else."""
+    theirs = os.access in os.supports_effective_ids
+    files = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
+    wrong = [one for one in files if one.exists() and not os.access(one, os.R_OK | os.W_OK, effective_ids=theirs)]
+    if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=theirs):
+        wrong = [path.parent]
+    if wrong:
+        raise StoreUnavailable(f"{wrong[0]} cannot be written; give it to this user or set ROLLCAST_HOME")
+
+
+def _postgres(url: URL) -> Engine:
+    limits = f"-c statement_timeout=60000 -c lock_timeout={PATIENCE_MS} -c timezone=UTC"
+    return create_engine(
+        url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 5, "options": limits}
+    )
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees one moment of the store and writes nothing."""
+    with _translated(engine), engine.execution_options(reads=True).begin() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine, lock: int | None = None) -> Iterator[Connection]:
+    """One transaction, durable when the block ends and undone when it raises.
+
+    SQLite has one writer at a time anyway; on PostgreSQL `lock` names what must not be written by two at once.
+    Once a write has failed at the disk, every later one is StoreBroken: after a failed fsync the next may succeed
+    without the lost pages, so that nobody can say what is stored but who reads the disk again.
+    """
+    require_sound(engine)
+    try:
+        with _translated(engine), engine.begin() as connection:
+            if lock is not None and engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+            yield connection
+    except StoreBroken as error:
+        _broken[engine] = str(error)
+        raise
+
+
+def require_sound(engine: Engine) -> None:
+    """Raises StoreBroken when a write of this process has failed at the disk."""
+    if engine in _broken:
+        raise StoreBroken(_broken[engine])
+
+
+@contextmanager
+def _translated(engine: Engine) -> Iterator[None]:
+    """Turn a store that is locked, full, gone or unreadable into StoreUnavailable; our own mistakes stay loud."""
+    try:
+        yield
+    except (OperationalError, PoolTimeout, sqlite3.Error) as error:  # sqlite3's own while a connection is prepared
+        kind = StoreBroken if _at_the_disk(error) else StoreUnavailable
+        raise kind(_sentence(engine, error)) from error
+    except DBAPIError as error:
+        if error.connection_invalidated or type(error).__name__ in ("InterfaceError", "DatabaseError"):
+            kind = StoreBroken if _at_the_disk(error) else StoreUnavailable
+            raise kind(_sentence(engine, error)) from error
+        raise
+
+
+def _at_the_disk(error: Exception) -> bool:
+    """Did the disk itself refuse, rather than a lock, a full disk or the network?"""
+    cause = getattr(error, "orig", error)
+    code, state = getattr(cause, "sqlite_errorcode", None), getattr(cause, "sqlstate", None)
+    return (code is not None and code & 0xFF in SQLITE_AT_THE_DISK) or (state or "").startswith(POSTGRES_AT_THE_DISK)
+
+
+def _sentence(engine: Engine, error: Exception) -> str:
+    cause = str(getattr(error, "orig", error)).strip().splitlines()
+    place = engine.url.render_as_string(hide_password=True)
+    return f"the live store {place} cannot be used ({cause[0] if cause else 'no answer'}); check it and try again"
+
+
+# --- migrating --------------------------------------------------------------------------------------------------------
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables to SCHEMA_VERSION, one process at a time; StoreUnavailable if they are newer than that."""
+    with _prepared(engine), writing(engine, MIGRATION_LOCK) as connection:
+        schema_version.create(connection, checkfirst=True)
+        found = connection.scalar(select(func.max(schema_version.c.version)))
+        if found is not None and found > SCHEMA_VERSION:
+            raise StoreTooNew(
+                f"the live store has schema {found}, this program knows {SCHEMA_VERSION}; upgrade rollcast"
+            )
+        if found is None or found < SCHEMA_VERSION:
+            metadata.create_all(connection)  # those that are missing
+            _order_by_time(connection)
+            connection.execute(schema_version.delete())
+            connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+
+
+def _order_by_time(connection: Connection) -> None:
+    """Version 4: the log's index by series made each row of a batch rewrite a page of its own."""
+    connection.execute(text("DROP INDEX IF EXISTS observations_by_key"))
+    for index in observations.indexes:
+        index.create(connection, checkfirst=True)
+
+
+@contextmanager
+def _prepared(engine: Engine) -> Iterator[None]:
+    """SQLite's log mode is a property of the file and is changed outside transactions: under a lock of its own."""
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    path = Path(str(engine.url.database))
+    try:
+        lock = path.with_name(path.name + ".lock").open("a")
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{path.parent} cannot be written ({error.strerror}); give it to this user or set ROLLCAST_HOME"
+        ) from None
+    with lock, _translated(engine):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        raw = engine.raw_connection()
+        try:
+            if raw.cursor().execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                raw.cursor().execute("PRAGMA journal_mode = WAL")
+        finally:
+            raw.close()
+        yield

@@ -1,0 +1,328 @@
+"""The log of fresh observations, and the snapshots of states that spare reading it from the start.
+
+The log is append-only. A row that repeats a (series, ds) is a correction: the newest row is the current value. `seq`
+counts rows in the order in which they were committed, over all datasets, without a hole: a reader who has seen `seq`
+has seen everything before it. A dataset's oldest rows move into the lake (`data.lake.handoffs`); `whole_after` says
+which.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Engine, TextClause, delete, func, insert, select, text
+
+from data.grid.grid import Ints
+from data.store import tables
+from data.store.database import LOG_LOCK, reading, writing
+
+Key = tuple[int, int]  # (series_id, ds)
+
+CHUNK = 100_000  # rows read at once
+AGES = 5  # classes of age among a shard's older snapshots; of each the oldest and the youngest are kept
+GROWTH = 8  # a class reaches so many times further back than the one before; the last one for ever
+SNAPSHOT_LOCK = 7_305_005
+
+# What a packed snapshot is. Its words are fingerprint, layout, epoch and seq; its arrays those of the state, and:
+SHARD = 256  # series ids in one snapshot
+OWN = ("series", "sequence", "stale", "amendments", "settled", "unit")
+LAYOUT = "5"  # which arrays there are, and to the last bit how they are rolled
+MARKER = -1  # the shard number of the marker: every shard's snapshots are complete up to its seq
+
+
+class Observation(NamedTuple):
+    """One value of one series, as the log keeps it."""
+
+    dataset_id: int
+    series_id: int
+    ds: int
+    y: float | None  # None: known to be missing
+    available_at: int  # microseconds since 1970 UTC: when we learnt it
+
+
+Row = tuple[int, int, int, float | None, int]  # an observation, or the same five as a plain tuple, which is made sooner
+
+
+@dataclass(frozen=True)
+class Log:
+    """Rows of the log by ascending `seq`; every array is (n,)."""
+
+    seq: Ints
+    series_id: Ints
+    ds: Ints
+    y: npt.NDArray[np.float64]  # NaN where the value is missing
+    available_at: Ints
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+    def select(self, wanted: npt.NDArray[np.bool_]) -> "Log":
+        """The rows where `wanted` (n,) holds."""
+        integers = (self.seq, self.series_id, self.ds, self.available_at)
+        seq, series_id, ds, available_at = (column[wanted] for column in integers)
+        return Log(seq, series_id, ds, self.y[wanted], available_at)
+
+
+class Snapshot(NamedTuple):
+    """The packed states of one shard of series after the log's row `seq`."""
+
+    shard: int
+    seq: int
+    blob: bytes
+
+
+def append(engine: Engine, rows: Sequence[Row], along: Callable[[Connection, int], None] | None = None) -> list[int]:
+    """Store rows in one transaction; when this returns they are durable. Gives each row's `seq`.
+
+    `along(connection, seq)` stores something else in the same transaction, given the log's newest `seq`.
+    """
+    if not rows and along is None:
+        return []
+    table = tables.observations
+    with writing(engine, LOG_LOCK) as connection:
+        # Numbered under the lock, not by the store: a sequence of PostgreSQL commits out of order and leaves holes.
+        first = (connection.scalar(select(func.max(table.c.seq))) or 0) + 1
+        seqs = list(range(first, first + len(rows)))
+        if rows:
+            _insert(connection, [(n, *row) for n, row in zip(seqs, rows, strict=True)])
+        if along is not None:
+            along(connection, first + len(rows) - 1)
+    return seqs
+
+
+# Plain tuples to the driver: SQLAlchemy's own insert takes five times as long over a row as SQLite does.
+_INTO = "INSERT INTO observations (seq, dataset_id, series_id, ds, y, available_at) VALUES "
+_TOGETHER = 128  # rows of one statement on SQLite at most: each gives Python's lock away and waits for it again
+
+
+def _insert(connection: Connection, rows: list[tuple[float | None, ...]]) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_INTO + "(%s, %s, %s, %s, %s, %s)", rows)
+        return
+    at = 0
+    while left := len(rows) - at:
+        several = min(_TOGETHER, 1 << (left.bit_length() - 1))  # few lengths, so that few statements are prepared
+        places = ", ".join(["(?, ?, ?, ?, ?, ?)"] * several)
+        connection.exec_driver_sql(_INTO + places, tuple(chain.from_iterable(rows[at : at + several])))
+        at += several
+
+
+def current(engine: Engine, dataset_id: int, keys: Iterable[Key]) -> dict[Key, float | None]:
+    """The newest value of each (series_id, ds) the log knows; a key it does not know is not in the answer."""
+    wanted = list(dict.fromkeys(keys))
+    rows = _asked(engine, "current", dataset_id, wanted)
+    return {(series_id, ds): y for _, series_id, ds, y in sorted(rows, key=itemgetter(0))}  # the newest stays
+
+
+def tail_sizes(engine: Engine, dataset_id: int, keys: Sequence[Key], most: int) -> list[int]:
+    """For each (series_id, ds): how many rows the log has for later stamps of the series, counted up to `most`."""
+    found = {(series_id, ds): int(count) for series_id, ds, count in _asked(engine, "sizes", dataset_id, keys, most)}
+    return [found[key] for key in keys]
+
+
+def tail(engine: Engine, dataset_id: int, keys: Sequence[Key]) -> Log:
+    """The rows that the log has for stamps after `ds`, for each (series_id, ds); in no order. The rest is not read."""
+    rows = _asked(engine, "tail", dataset_id, keys)
+    *columns, y = zip(*rows, strict=True) if rows else ((),) * 5
+    seq, series_id, ds, available_at = np.array(columns, np.int64)
+    return Log(seq, series_id, ds, np.array(y, np.float64), available_at)
+
+
+def _asked(engine: Engine, query: str, dataset_id: int, keys: Sequence[Key], most: int = 0) -> Sequence[Any]:
+    """The rows of a query about these keys. They travel as one JSON text, so that any number of them is one prepared
+    statement."""
+    words = {"dataset": dataset_id, "keys": json.dumps(keys)} | ({"most": most} if most else {})
+    with reading(engine) as connection:
+        return connection.execute(_QUERIES[engine.dialect.name][query], words).all()
+
+
+_KEYS = {
+    "sqlite": "key(s, d) AS (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:keys))",
+    "postgresql": "key(s, d) AS (SELECT (value ->> 0)::integer, (value ->> 1)::bigint "
+    "FROM json_array_elements(CAST(:keys AS json)))",
+}
+# The log lies in the order of time. Its stamps after the earliest key, each found from the one before: then the rows
+# of a series are looked up stamp by stamp, and those of other series are not read.
+_NEXT = "SELECT min(ds) AS t FROM observations WHERE dataset_id = :dataset AND ds >"
+_STAMPS = (
+    f"stamp(t) AS MATERIALIZED ({_NEXT} (SELECT min(d) FROM key) "  # noqa: S608
+    f"UNION ALL SELECT ({_NEXT} stamp.t) FROM stamp WHERE stamp.t IS NOT NULL)"
+)
+_ROWS = "observations o WHERE o.dataset_id = :dataset AND o.series_id = key.s AND o.ds"
+# Lookups, whatever the store thinks of their number: SQLite's CROSS JOIN goes from left to right, and PostgreSQL does
+# not look into a LATERAL with an OFFSET.
+_LOOKED_UP = {
+    "sqlite": f"{_ROWS} = {{at}}",
+    "postgresql": f"LATERAL (SELECT * FROM {_ROWS} = {{at}} OFFSET 0) o WHERE true",  # noqa: S608
+}
+
+
+def _queries(dialect: str) -> tuple[TextClause, TextClause, TextClause]:
+    """Of `current`, `tail_sizes` and `tail`."""
+    keys, rows = _KEYS[dialect], _LOOKED_UP[dialect]
+    one = f"key CROSS JOIN {rows.format(at='key.d')}"
+    later = f"stamp CROSS JOIN {rows.format(at='stamp.t')} AND stamp.t > key.d"
+    columns = "o.seq, o.series_id, o.ds, o.available_at, o.y"
+    counted = f"(SELECT count(*) FROM (SELECT 1 FROM {later} LIMIT :most) later)"  # noqa: S608
+    return (
+        text(f"WITH {keys} SELECT o.seq, o.series_id, o.ds, o.y FROM {one}"),  # noqa: S608
+        text(f"WITH RECURSIVE {keys}, {_STAMPS} SELECT s, d, {counted} FROM key"),  # noqa: S608
+        text(f"WITH RECURSIVE {keys}, {_STAMPS} SELECT {columns} FROM key CROSS JOIN {later}"),  # noqa: S608
+    )
+
+
+_QUERIES = {dialect: dict(zip(("current", "sizes", "tail"), _queries(dialect), strict=True)) for dialect in _KEYS}
+
+
+def log(
+    engine: Engine, dataset_id: int, after: int = 0, upto: int | None = None, series: Collection[int] | None = None
+) -> Log:
+    """A dataset's rows with after < seq <= upto, oldest first; `upto` None reads to the end, `series` only those."""
+    table = tables.observations.c
+    query = select(table.seq, table.series_id, table.ds, table.available_at, table.y)
+    query = query.where(table.dataset_id == dataset_id, table.seq > after).order_by(table.seq)
+    if upto is not None:
+        query = query.where(table.seq <= upto)
+    if series is not None:
+        query = query.where(table.series_id.in_(series))
+    integers, values = [np.empty((4, 0), np.int64)], [np.empty(0)]
+    with reading(engine) as connection:
+        for chunk in connection.execution_options(yield_per=CHUNK).execute(query).partitions():
+            *columns, y = zip(*chunk, strict=True)
+            integers.append(np.array(columns, np.int64))
+            values.append(np.array(y, np.float64))  # None becomes NaN
+    seq, series_id, ds, available_at = np.concatenate(integers, axis=1)
+    return Log(seq, series_id, ds, np.concatenate(values), available_at)
+
+
+def last_seq(engine: Engine, dataset_id: int) -> int:
+    """The newest row's `seq` in a dataset's log; 0 if it is empty."""
+    table = tables.observations.c
+    with reading(engine) as connection:
+        return int(connection.scalar(select(func.max(table.seq)).where(table.dataset_id == dataset_id)) or 0)
+
+
+def whole_after(engine: Engine, dataset_id: int) -> int:
+    """The newest row that went to the lake: of what comes after it, the log has everything. 0 where nothing went."""
+    table = tables.handoffs.c
+    query = select(func.max(table.last_seq)).where(table.dataset_id == dataset_id, table.done_at.is_not(None))
+    with reading(engine) as connection:
+        return int(connection.scalar(query) or 0)
+
+
+def nth(engine: Engine, dataset_id: int, after: int, upto: int, number: int) -> int | None:
+    """The `number`-th of a dataset's rows with after < seq <= upto, or the last one if there are fewer; else None."""
+    table = tables.observations.c
+    here = (table.dataset_id == dataset_id, table.seq > after, table.seq <= upto)
+    rows = select(table.seq).where(*here).order_by(table.seq).limit(number).subquery()
+    with reading(engine) as connection:
+        found = connection.scalar(select(func.max(rows.c.seq)))
+    return None if found is None else int(found)
+
+
+def digest(log: Log) -> str:
+    """sha256 of what rows say: every column as little-endian int64 or float64, rows in the order of the log."""
+    columns = (log.seq, log.series_id, log.ds, log.available_at)
+    said = [column.astype("<i8").tobytes() for column in columns] + [log.y.astype("<f8").tobytes()]
+    return hashlib.sha256(b"".join(said)).hexdigest()
+
+
+def count(engine: Engine, dataset_id: int, after: int = 0) -> int:
+    """Rows of a dataset's log beyond row `after`."""
+    table = tables.observations.c
+    query = select(func.count()).select_from(tables.observations)
+    with reading(engine) as connection:
+        return int(connection.scalar(query.where(table.dataset_id == dataset_id, table.seq > after)) or 0)
+
+
+def epochs(engine: Engine, dataset_id: int) -> list[int]:
+    """The epochs that a dataset's snapshots are kept of: those that the service runs, or ran last."""
+    table = tables.snapshots.c
+    with reading(engine) as connection:
+        return list(connection.scalars(select(table.epoch).where(table.dataset_id == dataset_id).distinct()))
+
+
+def put_snapshot(engine: Engine, dataset_id: int, epoch: int, shard: int, seq: int, blob: bytes) -> list[int]:
+    """Keep a shard's states after row `seq`, beside some older ones that corrections start from.
+
+    Gives the rows after which the shard's states are kept now, ascending.
+    """
+    table = tables.snapshots
+    here = (table.c.dataset_id == dataset_id, table.c.epoch == epoch, table.c.shard == shard)
+    with writing(engine, SNAPSHOT_LOCK) as connection:
+        connection.execute(delete(table).where(*here, table.c.seq == seq))
+        connection.execute(insert(table).values(dataset_id=dataset_id, epoch=epoch, shard=shard, seq=seq, blob=blob))
+        held = connection.scalars(select(table.c.seq).where(*here).order_by(table.c.seq)).all()
+        kept = thinned(held)
+        connection.execute(delete(table).where(*here, table.c.seq.not_in(kept)))
+    return kept
+
+
+def thinned(seqs: Sequence[int]) -> list[int]:
+    """Which of a shard's snapshots (ascending) stay: the newest two, and some of every age, about ten in all.
+
+    Ages are counted in distances between the newest two. Where snapshots come evenly, a correction finds a start at
+    most `GROWTH` times older than itself, back to thousands of snapshots; the very first one always stays.
+    """
+    if len(seqs) <= AGES:
+        return list(seqs)
+    newest, unit = seqs[-1], seqs[-1] - seqs[-2]
+    youngest: dict[int, int] = {}
+    oldest: dict[int, int] = {}
+    for seq in reversed(seqs[:-1]):
+        age = min(int(math.log((newest - seq) / unit, GROWTH) + 1e-9), AGES - 1)
+        youngest.setdefault(age, seq)
+        oldest[age] = seq
+    return sorted({newest, *youngest.values(), *oldest.values()})
+
+
+def keep_epochs(engine: Engine, dataset_id: int, epochs: Collection[int]) -> int:
+    """Let the snapshots of a dataset's other epochs go. Returns how many."""
+    table = tables.snapshots
+    with writing(engine, SNAPSHOT_LOCK) as connection:
+        other = delete(table).where(table.c.dataset_id == dataset_id, table.c.epoch.not_in(epochs))
+        return connection.execute(other).rowcount
+
+
+def snapshots_beside(engine: Engine, dataset_id: int, epochs: Collection[int]) -> int:
+    """How many snapshots `keep_epochs` would let go."""
+    table = tables.snapshots.c
+    query = select(func.count()).select_from(tables.snapshots)
+    with reading(engine) as connection:
+        other = query.where(table.dataset_id == dataset_id, table.epoch.not_in(epochs))
+        return int(connection.scalar(other) or 0)
+
+
+def kept_snapshots(engine: Engine, dataset_id: int, epoch: int) -> dict[int, list[int]]:
+    """For each shard, the rows after which its states are kept, ascending."""
+    table = tables.snapshots.c
+    query = select(table.shard, table.seq).where(table.dataset_id == dataset_id, table.epoch == epoch)
+    kept: dict[int, list[int]] = {}
+    with reading(engine) as connection:
+        for shard, seq in connection.execute(query.order_by(table.shard, table.seq)):
+            kept.setdefault(shard, []).append(seq)
+    return kept
+
+
+def snapshot(engine: Engine, dataset_id: int, epoch: int, shard: int, seq: int) -> bytes | None:
+    """A shard's packed states after row `seq`, or None when they were let go."""
+    table = tables.snapshots.c
+    here = (table.dataset_id == dataset_id, table.epoch == epoch, table.shard == shard, table.seq == seq)
+    with reading(engine) as connection:
+        blob = connection.scalar(select(table.blob).where(*here))
+    return None if blob is None else bytes(blob)
+
+
+def snapshots(engine: Engine, dataset_id: int, epoch: int) -> Iterator[Snapshot]:
+    """The newest snapshot of each shard, by shard, one at a time: together they may be a gigabyte."""
+    for shard, seqs in kept_snapshots(engine, dataset_id, epoch).items():
+        blob = snapshot(engine, dataset_id, epoch, shard, seqs[-1])
+        if blob is not None:
+            yield Snapshot(shard, seqs[-1], blob)

@@ -1,0 +1,93 @@
+"""The mirror in MLflow: runs, versions and aliases for its ecosystem. What the service obeys is the promotion log.
+
+`mlflow` is imported here alone, and late: it takes a second. Its database is migrated by whoever opens it first, which
+two processes must not do at once; a lock file sees to that.
+"""
+
+import fcntl
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from forecasting.rolling.bundle import Bundle, save
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+
+class Registry:
+    """Registered models under one folder: `mlflow.db` and `artifacts/`. The model's name is the dataset's."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is made when missing; the first use of a new one takes some seconds."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.uri = folder, f"sqlite:///{folder / 'mlflow.db'}"
+        with self._lock():
+            for name in ("alembic", "mlflow"):
+                logging.getLogger(name).setLevel(logging.WARNING)
+            from mlflow import MlflowClient
+
+            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            self._experiment = self._experiment_id()
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with open(self.folder / "lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _experiment_id(self) -> str:
+        found = self._client.get_experiment_by_name("rollcast")
+        if found:
+            return str(found.experiment_id)
+        return str(self._client.create_experiment("rollcast", artifact_location=(self.folder / "artifacts").as_uri()))
+
+    def register(self, name: str, version: int, bundle: Bundle, metrics: dict[str, float]) -> str:
+        """Log a bundle as a run with its artifact and make it a version of `name`. Returns MLflow's version number.
+
+        Our own version and digest are tags: they, not MLflow's count, name the model.
+        """
+        run = self._client.create_run(self._experiment, run_name=f"{name}-{version}")
+        run_id = run.info.run_id
+        for key, value in {**bundle.config.to_dict(), "steps": bundle.manifest.get("steps")}.items():
+            self._client.log_param(run_id, key, str(value)[:500])
+        for key, value in metrics.items():
+            self._client.log_metric(run_id, key, value)
+        with tempfile.TemporaryDirectory() as folder:
+            save(bundle, Path(folder) / "bundle")
+            self._client.log_artifacts(run_id, str(Path(folder) / "bundle"), "bundle")
+        self._client.set_terminated(run_id)
+        self._ensure(name)
+        tags = {"version": str(version), "digest": bundle.digest, "kind": bundle.config.kind}
+        source = f"{run.info.artifact_uri}/bundle"
+        made = self._client.create_model_version(name, source, run_id, tags=tags)
+        return str(made.version)
+
+    def _ensure(self, name: str) -> None:
+        if not [model for model in self._client.search_registered_models() if model.name == name]:
+            self._client.create_registered_model(name)
+
+    def alias(self, name: str, alias: str, version: int) -> None:
+        """Point champion, previous or challenger at our `version`; nothing happens when it was never mirrored."""
+        for found in self._client.search_model_versions(f"name = '{name}'"):
+            if found.tags.get("version") == str(version):
+                self._client.set_registered_model_alias(name, alias, found.version)
+
+    def versions(self, name: str) -> list[dict[str, Any]]:
+        """Our version numbers, digests and aliases as MLflow knows them, oldest first."""
+        found = self._client.search_model_versions(f"name = '{name}'")
+        pointed = self._client.get_registered_model(name).aliases if found else {}  # a search leaves them out
+        rows: list[dict[str, Any]] = [
+            {
+                "version": int(v.tags["version"]),
+                "digest": v.tags["digest"],
+                "aliases": [alias for alias, version in pointed.items() if int(version) == int(v.version)],
+            }
+            for v in found
+            if "version" in v.tags
+        ]
+        return sorted(rows, key=lambda row: int(row["version"]))

@@ -1,0 +1,170 @@
+"""The networks in torch: whole sequences at once, for training. `kernel.py` is the same arithmetic, a step at a time.
+
+z_t = silu(A x_t)                      x_t: scaled window, relative scale, is it observed, how long since one was,
+                                       and how badly the window repeats itself after each lag
+u_t = recurrent layers over z          (mlp and cnn: dense layers, no memory)
+m_t = silu(M [u_t, z_t])
+g_t = softmax over experts of G m_t    one mix for each horizon step
+median = B m_t + Σ_k g_t,k S_k w_t     w_t: what is remembered and the window; S_k a plain forecast: see `experts.py`
+quantiles = median ∓ running sums of softplus(C m_t - 2)
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as fn
+
+from forecasting.config import RECURRENT, ModelConfig
+from forecasting.kernel.cycle_memory import WIDEST
+from forecasting.kernel.scaling import FAINT, RELATIVE, SMALLEST
+from forecasting.networks.experts import experts
+
+State = tuple[Tensor, ...]  # (layers, batch, hidden) each: hidden, and carry for an LSTM
+KERNELS, STRIDES, CHANNELS = (8, 4), (4, 2), 32
+
+
+class Dense(nn.Module):
+    """(…, F) features -> (…, D)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.features, config.hidden_size)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return fn.silu(self.dense(features))
+
+
+class Convolution(nn.Module):
+    """Two strided convolutions over the window, then a dense layer: (…, F) features -> (…, D)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.window, steps = config.window, config.window
+        for kernel, stride in zip(KERNELS, STRIDES, strict=True):
+            steps = (steps - kernel) // stride + 1
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(1 if i == 0 else CHANNELS, CHANNELS, kernel, stride)
+            for i, (kernel, stride) in enumerate(zip(KERNELS, STRIDES, strict=True))
+        )
+        self.dense = nn.Linear(CHANNELS * steps + config.features - config.window, config.hidden_size)
+
+    def forward(self, features: Tensor) -> Tensor:
+        signal = features[..., : self.window].reshape(-1, 1, self.window)
+        for convolution in self.convolutions:
+            signal = fn.silu(convolution(signal))
+        flat = signal.flatten(1).unflatten(0, features.shape[:-1])
+        return fn.silu(self.dense(torch.cat([flat, features[..., self.window :]], -1)))
+
+
+class Head(nn.Module):
+    """u, z (…, D) and features -> median (…, H) and increments (…, 2, P, H), all in scaled units."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config, width, horizon = config, config.hidden_size, config.horizon
+        self.mix = nn.Linear(2 * width, width)
+        self.median = nn.Linear(width, horizon)
+        self.spread = nn.Linear(width, 2 * config.median * horizon)
+        start = torch.from_numpy(experts(config))
+        self.skip = nn.Linear(config.memory + config.window, len(start) * horizon, bias=False)
+        self.gate = nn.Linear(width, len(start) * horizon)
+        self.dropout = nn.Dropout(config.dropout)
+        learned = not config.memory  # a mean over many rounds is best left as it is
+        self.skip.weight = nn.Parameter(start.flatten(0, 1), requires_grad=learned)
+        nn.init.normal_(self.median.weight, std=0.01)
+        nn.init.zeros_(self.median.bias)
+
+    def forward(self, u: Tensor, z: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        mixed = fn.silu(self.mix(self.dropout(torch.cat([u, z], -1))))
+        with torch.autocast(features.device.type, enabled=False):  # half precision would blur what the skip repeats
+            plain = self.skip(features[..., : self.skip.in_features]).unflatten(-1, (-1, self.config.horizon))
+        share = self.gate(mixed).float().unflatten(-1, (-1, self.config.horizon)).softmax(-2)
+        median = self.median(mixed).float() + (share * plain).sum(-2)
+        increments = fn.softplus(self.spread(mixed).float() - 2)
+        return median, increments.unflatten(-1, (2, self.config.median, self.config.horizon))
+
+
+class Network(nn.Module):
+    """One network over sequences of windows; at every step it issues a forecast for the whole horizon."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config, width = config, config.hidden_size
+        self.encoder = Convolution(config) if config.kind == "cnn" else Dense(config)
+        if config.kind in RECURRENT:
+            cell = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[config.kind]
+            between = config.dropout if config.num_layers > 1 else 0.0
+            self.cells = cell(width, width, config.num_layers, batch_first=True, dropout=between)
+        else:
+            self.dense = nn.ModuleList(nn.Linear(width, width) for _ in range(config.num_layers))
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = Head(config)
+
+    def fresh(self, batch: int) -> State:
+        """A state of zeros: nothing has been read."""
+        count = {"lstm": 2, "gru": 1, "rnn": 1}.get(self.config.kind, 0)
+        zeros = self.head.mix.weight.new_zeros(self.config.num_layers, batch, self.config.hidden_size)
+        return tuple(zeros.clone() for _ in range(count))
+
+    def forward(self, features: Tensor, state: State, anchors: Tensor | None = None) -> tuple[Tensor, Tensor, State]:
+        """features (B, T, C + F) -> median (B, T, H), increments (B, T, 2, P, H), the state after step T.
+
+        With `anchors` (A,) forecasts are issued at those steps alone, A in place of T; the state reads every step.
+        """
+        z = self.encoder(features[..., self.config.memory :])
+        u, state = self._read(z, state)
+        if anchors is not None:
+            u, z, features = u[:, anchors], z[:, anchors], features[:, anchors]
+        median, increments = self.head(u, z, features)
+        return median, increments, state
+
+    def _read(self, z: Tensor, state: State) -> tuple[Tensor, State]:
+        if self.config.kind == "lstm":
+            return self.cells(self.dropout(z), state)
+        if self.config.kind in RECURRENT:
+            u, hidden = self.cells(self.dropout(z), state[0])
+            return u, (hidden,)
+        u = z
+        for layer in self.dense:
+            u = u + fn.silu(layer(self.dropout(u)))
+        return u, state
+
+    def export(self) -> dict[str, np.ndarray]:
+        """The weights as float32 arrays, named as torch names them; what `kernel.Kernel` is given."""
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
+
+
+def features(
+    values: Tensor, observed: Tensor, gap: Tensor, config: ModelConfig, memory: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Every window of a sequence as the network sees it.
+
+    values (B, W + T - 1) float64, gaps filled; observed (B, T) and gap (B, T) belong to the last value of each window;
+    memory (B, C + T - 1) float32 as it was told by the values up to each, see `memory`.
+    Returns features (B, T, C + F) float32, level and scale (B, T, 1) float64. Windows are views, never copies.
+    """
+    windows = values.unfold(1, config.window, 1)
+    level = windows[..., -config.level_steps :].mean(-1, keepdim=True)
+    centred = windows - level
+    scale = centred.abs().mean(-1, keepdim=True) + RELATIVE * level.abs() + SMALLEST
+    relative = torch.log(scale / (level.abs() + scale) + RELATIVE)
+    repeated = [_repetition(values, lag, scale[..., 0], config.window) for lag in config.lags]
+    rest = torch.stack([relative[..., 0], observed, torch.log1p(gap), *repeated], -1)
+    seen = [centred / scale, rest]
+    if memory is not None and config.memory:
+        size = fn.avg_pool1d(memory.abs(), config.memory, 1)[..., None].clamp(min=SMALLEST)
+        seen.insert(0, memory.unfold(1, config.memory, 1) * ((WIDEST * scale / size).clamp(max=1) / scale))
+    return torch.cat(seen, -1).float(), level, scale
+
+
+def _repetition(values: Tensor, lag: int, scale: Tensor, window: int) -> Tensor:
+    """The repetition of `scaling.scaled` in every window: values (B, W + T - 1), scale (B, T) -> (B, T)."""
+    distance = (values[:, lag:] - values[:, :-lag]).abs()
+    return torch.log(fn.avg_pool1d(distance, window - lag, 1) / scale + FAINT)
+
+
+def assemble(median: Tensor, increments: Tensor) -> Tensor:
+    """median (…, H), increments (…, 2, P, H) >= 0 -> ordered quantiles (…, 2P + 1, H)."""
+    below, above = increments.cumsum(-2).unbind(-3)
+    middle = median.unsqueeze(-2)
+    return torch.cat([middle - below.flip(-2), middle, middle + above], -2)

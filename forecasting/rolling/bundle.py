@@ -1,0 +1,157 @@
+"""A model at rest: settings, weights and calibration, with a hash over every byte. No pickle on any path.
+
+A folder (or a zip of it) holds `model.json`, `weights.safetensors`, `calibration.json` and `manifest.json`. The
+*fingerprint* covers what decides a state (weights, settings, arithmetic), the *digest* adds the calibration. Times,
+environment and metrics stand in the manifest and in neither hash, so that equal training gives an equal digest.
+"""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from data.errors import DamagedArtifact
+from forecasting.config import ModelConfig
+from forecasting.kernel.kernel import FORMAT
+from forecasting.rolling.conformal import Calibration
+
+HASHED = ("model.json", "weights.safetensors", "calibration.json")
+LARGEST = 256 * 1024 * 1024  # bytes of one file
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with one spelling, so that equal values have equal hashes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One fitted model. `manifest` is free text for people and programs: data snapshot, steps, environment, metrics."""
+
+    config: ModelConfig
+    weights: dict[str, np.ndarray]
+    calibration: Calibration
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """The hashed files, byte for byte."""
+        ordered = {name: np.ascontiguousarray(self.weights[name]) for name in sorted(self.weights)}
+        return {
+            "model.json": canonical({"kernel_format": FORMAT, "config": self.config.to_dict()}),
+            "weights.safetensors": save_tensors(ordered),
+            "calibration.json": canonical(self.calibration.to_dict()),
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of weights, settings and arithmetic: states of one fingerprint may be compared and restored."""
+        return sha256("".join(sha256(self.files[name]) for name in HASHED[:2]).encode())
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of everything that decides a forecast."""
+        return digest_of({name: sha256(data) for name, data in self.files.items()})
+
+    @property
+    def size(self) -> int:
+        """Bytes of the hashed files."""
+        return sum(len(data) for data in self.files.values())
+
+
+def digest_of(hashes: dict[str, str]) -> str:
+    return sha256("".join(hashes[name] for name in HASHED).encode())
+
+
+def _all_files(bundle: Bundle) -> dict[str, bytes]:
+    hashes = {name: sha256(data) for name, data in bundle.files.items()}
+    manifest = {"format": 1, "digest": bundle.digest, "sha256": hashes, **bundle.manifest}
+    return {**bundle.files, "manifest.json": json.dumps(manifest, indent=1, sort_keys=True).encode()}
+
+
+def to_bytes(bundle: Bundle) -> bytes:
+    """The artifact as one uncompressed zip."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in _all_files(bundle).items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return buffer.getvalue()
+
+
+def from_bytes(blob: bytes, digest: str) -> Bundle:
+    """The bundle whose digest was promised. Raises DamagedArtifact before anything unverified is parsed."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(blob)) as archive:
+            entries = {info.filename: info for info in archive.infolist()}
+            _refuse_strangers(set(entries), {name: info.file_size for name, info in entries.items()})
+            if any(info.compress_type != zipfile.ZIP_STORED for info in entries.values()):
+                raise zipfile.BadZipFile("an entry is compressed, which ours never are")
+            files = {name: archive.read(name) for name in entries}
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError) as error:  # RuntimeError: "encrypted"
+        raise DamagedArtifact(
+            "The model's artifact is not readable; promote another version or train again."
+        ) from error
+    return _verified(files, digest)
+
+
+def save(bundle: Bundle, folder: Path) -> str:
+    """Write the artifact folder, whole or not at all: temporary folder, fsync, rename. Returns the digest."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    temporary.mkdir(parents=True, exist_ok=True)
+    for name, data in _all_files(bundle).items():
+        with open(temporary / name, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    os.replace(temporary, folder)
+    return bundle.digest
+
+
+def load(folder: Path, digest: str | None = None) -> Bundle:
+    """Read an artifact folder; `digest` defaults to the one its manifest promises."""
+    try:
+        sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+        _refuse_strangers(set(sizes), sizes)
+        files = {name: (folder / name).read_bytes() for name in sizes}
+        promised = digest or str(json.loads(files["manifest.json"])["digest"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedArtifact(f"{folder.name}: the artifact is not readable; train and register it again.") from error
+    return _verified(files, promised)
+
+
+def _refuse_strangers(names: set[str], sizes: dict[str, int]) -> None:
+    if names != {*HASHED, "manifest.json"}:
+        raise DamagedArtifact("The artifact does not hold exactly the files it should; register the model again.")
+    if max(sizes.values()) > LARGEST:
+        raise DamagedArtifact("A file of the artifact is larger than any model of ours; it is refused unread.")
+
+
+def _verified(files: dict[str, bytes], digest: str) -> Bundle:
+    if digest_of({name: sha256(files[name]) for name in HASHED}) != digest:
+        raise DamagedArtifact("The artifact does not match its digest; restore it from a backup or train again.")
+    model = json.loads(files["model.json"])
+    if model["kernel_format"] != FORMAT:
+        raise DamagedArtifact(
+            f"The model was made for arithmetic {model['kernel_format']}, this is {FORMAT}; retrain it."
+        )
+    manifest = json.loads(files["manifest.json"])
+    own = {name: value for name, value in manifest.items() if name not in ("format", "digest", "sha256")}
+    return Bundle(
+        ModelConfig.from_dict(model["config"]),
+        load_tensors(files["weights.safetensors"]),
+        Calibration.from_dict(json.loads(files["calibration.json"])),
+        own,
+    )

@@ -1,0 +1,363 @@
+"""Rolling: read a series once, then advance a small state with every value and roll the whole forecast forward.
+
+A state is *defined* as the fold of a series' values from its anchor under one model: `start` reads the context, `fold`
+takes every later value, oldest first, one step of the grid at a time. Its size is constant and so is a step's cost.
+No clock, lock or disk here.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from forecasting.baselines import Baseline
+from forecasting.config import BASELINES, ModelConfig
+from forecasting.kernel.compiled import compiled
+from forecasting.kernel.cycle_memory import recall, remember
+from forecasting.kernel.kernel import Gates, Kernel
+from forecasting.kernel.scaling import elapsed, fill, since_silence
+from forecasting.kernel.threads import cores, each
+from forecasting.quantiles import assemble, to_data_units
+from forecasting.rolling import conformal
+from forecasting.rolling.bundle import Bundle
+from forecasting.rolling.online_scores import Ledger, rival_lag
+
+READ = ("ring", "gap", "mean", "origin", "hidden", "widening")  # what a forecast is a function of
+OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
+BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more outgrow its cache
+
+
+@dataclass
+class RollingState:
+    """What N series must remember so that their past is never read again; every array has N rows.
+
+    ring      (N, W) float64, last values in data units, gaps held at the value before
+    mean      (N, C) float32, what each phase of a long cycle is beside its level; met (N, C) uint8, and usual (N, 2)
+              float64, how far values usually lie from it, and where it is: see `memory`
+    hidden    (N, layers, D) float32; carry the same for an LSTM, else (N, 0, D)
+    gap       (N,) int32, steps since the last observed value, at most W + 1
+    origin    (N,) int64, grid step of the last value folded in
+    observed  (N,) int64, real values since the anchor; imputed, the masked steps; reanchored, the restarts
+    vintage   (N, L, H) float32, the open scored forecast in data units; age (N,) int32 its settled steps, -1 none open
+    halfway   (N, 2, H) float32, 80 % interval of the forecast last made halfway through a vintage; ∞ before the first
+    naive     (N, min(lag, H)) float32, what the naive rival repeats from the vintage's origin on: see `rival_lag`
+    widening  (N, buckets) float32, log factor on the intervals: learns from vintages and from halfway forecasts
+    """
+
+    arrays: dict[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        vars(self).update(self.arrays)  # each is found by its name as fast as any attribute: a step asks often
+
+    def __len__(self) -> int:
+        return len(self.arrays["origin"])
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> np.ndarray: ...
+
+    def take(self, rows: np.ndarray) -> "RollingState":
+        """A copy of some rows."""
+        return RollingState({name: value[rows] for name, value in self.arrays.items()})
+
+    def read(self, rows: np.ndarray) -> "RollingState":
+        """The same of what a forecast is a function of, and of nothing else."""
+        return RollingState({name: self.arrays[name][rows] for name in READ})
+
+    def put(self, rows: np.ndarray, other: "RollingState") -> None:
+        """Write rows back in place."""
+        for name, value in self.arrays.items():
+            value[rows] = other.arrays[name]
+
+    def put_later(self, rows: np.ndarray, later: "RollingState") -> None:
+        """`put` where `later` (k rows) was folded on from a copy of these rows (k,), distinct: a vintage that only grew
+        older is there already, which spares a third of the bytes."""
+        same = (self.age[rows] >= 0) & (later.age - self.age[rows] == later.origin - self.origin[rows])
+        opened = np.flatnonzero(~same)
+        for name, value in self.arrays.items():
+            own = opened if name in OPENED else slice(None)
+            value[rows[own]] = later.arrays[name][own]
+
+    def view(self, rows: slice) -> "RollingState":
+        """The same rows, not a copy: what is written there is written here."""
+        return RollingState({name: value[rows] for name, value in self.arrays.items()})
+
+    def append(self, other: "RollingState") -> "RollingState":
+        """These rows, then the other's."""
+        return RollingState({name: np.concatenate([value, other.arrays[name]]) for name, value in self.arrays.items()})
+
+
+class Arrivals(NamedTuple):
+    """What a step of some rows settles, and where that is written down."""
+
+    ledger: Ledger
+    rows: np.ndarray  # (k,) of the ledger
+    told: np.ndarray  # (k,) the values as they first came; NaN where there is none
+
+
+class Roller:
+    """One fitted model, ready to roll any number of series."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.config, self.fingerprint = bundle.config, bundle.fingerprint
+        self._core = _core(bundle)
+        self._fallback = _fallback(bundle)
+        self._bucket = self.config.bucket_of_step()
+        self._factors = self.config.over_horizon(bundle.calibration.factors).astype(np.float32)
+        self._rate, self._half = bundle.calibration.rate, self.config.horizon // 2
+        self._lag = rival_lag(self.config)
+
+    def empty(self, rows: int) -> RollingState:
+        """States before any value; the first one folded in becomes their anchor, and gives them an origin."""
+        c = self.config
+        layers, carried = c.recurrent_layers, c.recurrent_layers if c.kind == "lstm" else 0
+        zeros = np.zeros
+        return RollingState(
+            {
+                "ring": zeros((rows, c.window)),
+                "mean": zeros((rows, c.memory), np.float32),
+                "met": zeros((rows, c.memory), np.uint8),
+                "usual": zeros((rows, 2 if c.memory else 0)),
+                "hidden": zeros((rows, layers, c.hidden_size), np.float32),
+                "carry": zeros((rows, carried, c.hidden_size), np.float32),
+                "gap": np.full(rows, c.window, np.int32),
+                "origin": zeros(rows, np.int64),
+                "observed": zeros(rows, np.int64),
+                "imputed": zeros(rows, np.int64),
+                "reanchored": zeros(rows, np.int64),
+                "vintage": zeros((rows, len(c.levels), c.horizon), np.float32),
+                "age": np.full(rows, -1, np.int32),
+                "halfway": np.full((rows, 2, c.horizon), np.inf, np.float32),
+                "naive": zeros((rows, min(self._lag, c.horizon)), np.float32),
+                "widening": zeros((rows, c.buckets), np.float32),
+            }
+        )
+
+    def warm_up(self) -> None:
+        """Have compiled what the first value would else wait for: seconds, on a machine where it never was."""
+        once = np.zeros(1, np.int64)
+        self.fold(self.empty(1), once, once, np.zeros(1), Ledger.of(self.config, 1))
+        if self.config.memory:
+            state, one = self.empty(1), np.zeros((1, 1))
+            recall(state.mean, state.met, state.usual, one, one == 0, once)
+
+    def start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
+        """Read each series' context once.
+
+        context (N, `config.context`) float64, NaN where missing or before the first value; its last column is grid step
+        `origin` (N,). The intervals do not learn here: a model may have been fitted to these very values.
+        """
+        states = each(lambda rows: self._start(context[rows], np.asarray(origin)[rows]), _blocks(len(context)))
+        arrays = [state.arrays for state in states] or [self.empty(0).arrays]
+        return RollingState({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]})
+
+    def _start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
+        state, width = self.empty(len(context)), self.config.window
+        context = since_silence(context, width)
+        seen = ~np.isnan(context)
+        values, gaps = fill(context), elapsed(seen, width + 1)
+        if self.config.memory:
+            recall(state.mean, state.met, state.usual, values, seen, origin)
+        for stop in range(context.shape[1] - self.config.warmup + 1, context.shape[1] + 1):
+            window, last = values[:, stop - width : stop], stop - 1
+            features, _, _ = self._core.features(window, seen[:, last], gaps[:, last], state.mean, origin)
+            self._core.roll(features, state.hidden, state.carry)  # no layer reads what is remembered
+        state.ring[:] = values[:, -width:]
+        state.gap[:] = gaps[:, -1]
+        state.origin[:] = origin
+        state.observed[:] = seen.sum(1)
+        self._issue(state, np.arange(len(state)))
+        return state
+
+    def fold(
+        self,
+        state: RollingState,
+        rows: np.ndarray,
+        steps: np.ndarray,
+        values: np.ndarray,
+        ledger: Ledger | None = None,
+        told: np.ndarray | None = None,
+    ) -> None:
+        """Take in values, in place.
+
+        rows, steps, values (k,): value (NaN = missing) of grid step for a row; any number per row, each row's steps
+        ascending and after its origin. Steps between are rolled as missing; after a silence longer than the window
+        the row starts anew from the value that ends it. A missing value ends none: until a real one comes the row
+        holds its last, and of the steps left out no more are rolled than change anything.
+        ledger: takes down what the values settle, a row for each of `state`; told (k,): the values as they first came,
+        on which forecasts are scored, where later revisions have replaced them in `values`; NaN is not scored.
+        """
+        order = np.lexsort((steps, rows))
+        rows, steps, values = np.asarray(rows)[order], np.asarray(steps)[order], np.asarray(values, np.float64)[order]
+        told = values if told is None else np.asarray(told, np.float64)[order]
+        unique, begin = np.unique(rows, return_index=True)
+        stop = np.append(begin[1:], len(rows))
+
+        def roll(part: slice) -> None:
+            own = unique[part]
+            apart = len(own) <= own[-1] - own[0]
+            near = slice(own[0], own[-1] + 1)  # rows that lie together are worked on in place, without a copy
+            block = state.take(own) if apart else state.view(near)
+            page = ledger and (ledger.take(own) if apart else ledger.view(near))
+            self._fold(block, begin[part].copy(), stop[part], steps, values, told, page)
+            if apart:
+                state.put(own, block)
+                if ledger is not None and page is not None:
+                    ledger.put(own, page)
+
+        each(roll, _blocks(len(unique)))
+
+    def _fold(
+        self,
+        block: RollingState,
+        at: np.ndarray,
+        stop: np.ndarray,
+        steps: np.ndarray,
+        values: np.ndarray,
+        told: np.ndarray,
+        page: Ledger | None,
+    ) -> None:
+        """Rounds of one grid step for every row that has values left; `at` walks through each row's own values."""
+        while (active := np.flatnonzero(at < stop)).size:
+            due, value = steps[at[active]], values[at[active]]
+            part = block if len(active) == len(block) else block.take(active)
+            self._anchor(part, due, value)
+            arrived = part.origin + 1 == due
+            settled = None if page is None else Arrivals(page, active, np.where(arrived, told[at[active]], np.nan))
+            self._step(part, np.where(arrived, value, np.nan), settled)
+            at[active] += arrived
+            if part is not block:
+                block.put(active, part)
+
+    def _anchor(self, state: RollingState, due: np.ndarray, value: np.ndarray) -> None:
+        """Rows with no value yet, or silent for longer than the window, start anew just before `due`."""
+        window, began = self.config.window, state.observed > 0
+        left_out = due - state.origin - 1
+        silent = state.gap + left_out
+        if began.all() and (silent <= window).all():  # the usual step
+            return
+        nothing = began & np.isnan(value) & (left_out > window)
+        state.origin[nothing] = due[nothing] - 1 - window
+        rows = np.flatnonzero(~began | (~np.isnan(value) & (silent > window)))
+        if not rows.size:
+            return
+        fresh = self.empty(len(rows))
+        fresh.ring[:] = np.nan_to_num(value[rows])[:, None]
+        fresh.origin[:] = due[rows] - 1
+        fresh.reanchored[:] = state.reanchored[rows] + (state.observed[rows] > 0)
+        fresh.imputed[:] = state.imputed[rows]
+        fresh.widening[:] = state.widening[rows]
+        state.put(rows, fresh)
+
+    def _step(self, state: RollingState, values: np.ndarray, arrivals: Arrivals | None = None) -> list[Gates]:
+        """One grid step for every row: settle what aimed at it, then learn of it, then look ahead again."""
+        if arrivals is not None:  # earlier forecasts meet their truth; `settle` makes them older
+            arrivals.ledger.settle(arrivals.rows, arrivals.told, state.vintage, state.naive, state.age)
+        conformal.settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
+        seen = ~np.isnan(values)
+        hold(values, state.ring, state.gap, state.observed)
+        state.origin[:] += 1  # now it knows everything up to here
+        state.observed[:] += seen
+        if self.config.memory:
+            remember(state.mean, state.met, state.usual, state.ring, seen, state.observed, state.origin)
+        features, _, _ = self._core.features(state.ring, seen, state.gap, state.mean, state.origin)
+        gates = self._core.roll(features, state.hidden, state.carry)
+        state.gap[seen] = 0
+        state.imputed[:] += ~seen
+        self._look_again(state, arrivals)
+        self._issue(state, np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0)))
+        return gates
+
+    def _look_again(self, state: RollingState, arrivals: Arrivals | None) -> None:
+        """Halfway through a vintage the model forecasts once more: how far have the targets still ahead moved, and what
+        interval is said now for those that are to come?"""
+        half, median = self._half, self.config.median
+        rows = np.flatnonzero(state.age == half)
+        if not half or not rows.size:  # a horizon of one step has no half
+            return
+        newer = self._levels_first(self._core, state.read(rows))
+        state.halfway[rows] = newer[:, (1, -2)]
+        if arrivals is not None:
+            ahead = newer[:, median, : self.config.horizon - half].astype(np.float32)
+            arrivals.ledger.compare(arrivals.rows[rows], state.vintage[rows, median, half:], ahead)
+
+    def _issue(self, state: RollingState, due: np.ndarray) -> None:
+        """Open a new vintage in those of the rows `due` (k,) that the model itself answers for."""
+        state.age[due] = -1
+        rows = due[~self.warming(state, due)]
+        if rows.size:
+            state.vintage[rows] = self._levels_first(self._core, state.read(rows))
+            state.age[rows] = 0
+            first = self.config.window - self._lag
+            state.naive[rows] = state.ring[rows, first : first + state.naive.shape[1]]
+
+    def forecast(self, state: RollingState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
+        """(k, h, L) float64 quantiles at `config.levels` for the h steps after each row's origin, in data units.
+
+        Known up to the origin, and pure: the state does not change.
+        """
+        return self._answer(self._core, state, rows, horizon)
+
+    def fallback(self, state: RollingState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
+        """The same shape from `config.fallback`, with its own error quantiles: the answer of last resort."""
+        return self._answer(self._fallback, state, rows, horizon)
+
+    def warming(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
+        """(k,) bool: too few real values since the anchor for the model to answer; the fallback does."""
+        return np.asarray(state.observed[rows] < self.config.minimum)
+
+    def gates(self, state: RollingState, row: int, value: float) -> list[Gates]:
+        """The gate activations (1, D) of the step that `value` would cause, layer by layer of each member; the state
+        does not change."""
+        opened = self._step(state.take(np.array([row])), np.array([value]))
+        members = range(self.config.members)
+        return [{name: open[member] for name, open in layer.items()} for member in members for layer in opened]
+
+    def _answer(
+        self, core: Kernel | Baseline, state: RollingState, rows: np.ndarray, horizon: int | None
+    ) -> np.ndarray:
+        parts = each(lambda part: self._levels_first(core, state.read(rows[part])), _blocks(len(rows)))
+        quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
+        return quantiles.transpose(0, 2, 1)[:, :horizon]
+
+    def _levels_first(self, core: Kernel | Baseline, state: RollingState) -> np.ndarray:
+        """(n, L, H) float64 calibrated quantiles in data units."""
+        features, level, scale = core.features(state.ring, state.gap == 0, state.gap, state.mean, state.origin)
+        median, increments = core.forecast(features, state.hidden)
+        widths = np.exp(state.widening)[:, self._bucket]
+        factors = self._factors if core is self._core else np.ones_like(self._factors)
+        increments *= factors[None, None] * widths[:, None, None]
+        return to_data_units(assemble(median, increments), level, scale)
+
+
+@compiled
+def hold(values: np.ndarray, ring: np.ndarray, gap: np.ndarray, observed: np.ndarray) -> None:
+    """Every row's next value (B,), or where that is missing its last one again, moves into its ring (B, W)."""
+    batch, window = ring.shape
+    for row in range(batch):
+        seen, held = not np.isnan(values[row]), ring[row, window - 1]
+        for t in range(window - 1):
+            ring[row, t] = ring[row, t + 1]
+        ring[row, window - 1] = values[row] if seen else held
+        # the step that ends a silence is told how long nothing came
+        gap[row] = 0 if seen and observed[row] > 0 else min(gap[row] + 1, window + 1)
+
+
+def _blocks(rows: int) -> list[slice]:
+    """Slices of at most BLOCK rows and much the same size, as many for every core once there are rows to share."""
+    rounds = max(1, -(-rows // (BLOCK * cores())))
+    size = max(32, -(-rows // (rounds * cores())))
+    return [slice(i, min(i + size, rows)) for i in range(0, rows, size)]
+
+
+def _core(bundle: Bundle) -> Kernel | Baseline:
+    if bundle.config.kind in BASELINES:
+        return Baseline(bundle.config, bundle.weights["linear"], bundle.weights["increments"])
+    return Kernel(bundle.config, {n: w for n, w in bundle.weights.items() if not n.startswith("fallback.")})
+
+
+def _fallback(bundle: Bundle) -> Baseline:
+    config: ModelConfig = bundle.config
+    if config.kind in BASELINES:
+        return Baseline(config, bundle.weights["linear"], bundle.weights["increments"])
+    return Baseline(config, bundle.weights["fallback.linear"], bundle.weights["fallback.increments"])

@@ -1,0 +1,82 @@
+"""The one rule that chooses a network's settings from the data, and the reason for each in one line.
+
+Nothing is tuned per dataset by hand: what counts is the stated season and horizon, and what is measured on the training
+part alone: whether naive or seasonal naive does better, whether changes repeat after a longer cycle, and how much there
+is to learn from.
+"""
+
+from dataclasses import dataclass
+
+from data.errors import InvalidInput
+from forecasting.baselines import naive_is_better
+from forecasting.config import ModelConfig, configure
+from forecasting.panel import Panel
+from forecasting.training.cycles import longer_cycle
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings and why they are what they are: one sentence each, for people."""
+
+    config: ModelConfig
+    reasons: tuple[str, ...]
+
+
+def choose(past: Panel, kind: str, season: int, horizon: int) -> Choice:
+    """The settings for a network of a kind, from the part of a panel that may be learned from.
+
+    Raises InvalidInput when the panel holds too little for a network.
+    """
+    known = past.known
+    if known < 8 or int(past.lengths.max(initial=0)) < 4:
+        raise InvalidInput(
+            f"there are too few values for a network ({known} before the validation tail); ingest more, or train a "
+            "baseline: --model naive"
+        )
+    longer = longer_cycle(past, season, horizon)
+    config = configure(kind, season, horizon, past.lengths, naive_is_better(past, season, horizon), longer)
+    return Choice(config, _reasons(config, longer, len(past), known))
+
+
+def _reasons(config: ModelConfig, longer: int | None, series: int, known: int) -> tuple[str, ...]:
+    window = f"window {config.window}: {_window(config)}"
+    return _start(config), _cycles(config, longer), window, _size(config, series, known)
+
+
+def _start(config: ModelConfig) -> str:
+    if config.season == 1:
+        return "starts from the last value: no season was stated"
+    if config.skip_lag == 1:
+        return (
+            f"starts from the last value: on the training part it forecasts better than repeating {config.season} steps"
+        )
+    season = f"the last season of {config.season}"
+    return f"starts from {season}: on the training part it forecasts no worse than the last value"
+
+
+def _cycles(config: ModelConfig, longer: int | None) -> str:
+    if not config.cycles and config.season > 1:
+        return f"no cycle: a season of {config.season} steps does not fit a window of {config.window}"
+    if not config.cycles:
+        return "no cycle: none was found"
+    name = "cycles " if len(config.cycles) > 1 else "cycle "
+    name += " and ".join(str(cycle) for cycle in config.cycles)
+    kept = f"; a state remembers the mean round of {config.memory}" if config.memory else ""
+    if longer in config.cycles:
+        return f"{name}: changes were found to repeat after {longer} steps{kept}"
+    return f"{name}: as stated; no longer one was found{kept}"
+
+
+def _window(config: ModelConfig) -> str:
+    if not config.cycles:
+        return f"what the horizon of {config.horizon} and the typical length allow"
+    rounds, more = divmod(config.window, config.cycles[-1])
+    said = f"{rounds} {'round' if rounds == 1 else 'rounds'} of {config.cycles[-1]} steps"
+    return said + (f", and {more} more that tell how far the level has moved since" if more else "")
+
+
+def _size(config: ModelConfig, series: int, known: int) -> str:
+    layers = "1 layer" if config.num_layers == 1 else f"{config.num_layers} layers"
+    enough = f"the usual size for {known:,} values in {series:,} series"
+    few = f"{known:,} values cannot feed a wider memory"
+    return f"{config.kind}, {layers} of {config.hidden_size}: {enough if config.hidden_size > 64 else few}"

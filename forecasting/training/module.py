@@ -1,0 +1,125 @@
+"""The thin Lightning layer: a network, its loss over forking sequences, and the state carried between chunks."""
+
+import math
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from forecasting.config import ModelConfig
+from forecasting.networks.networks import Network, State, assemble, features
+from forecasting.training.training_defaults import RECIPE
+from forecasting.training.windows import Chunk, Lanes
+
+LARGEST_WEIGHT = 8.0  # of one anchor's error, so that no series dominates
+COLD_ANCHORS = 24  # anchors of a fresh lane that only warm the state
+
+
+class ForecastModule(LightningModule):
+    """Trains one network; `steps` fixes the learning-rate schedule."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        steps: int,
+        rate: float = RECIPE.rate,
+        keep: float = RECIPE.keep,
+        decay: float = RECIPE.decay,
+    ) -> None:
+        """`rate` is the highest learning rate; `keep` the share of anchors, drawn at each step, that the loss reads;
+        `decay` that of the weights."""
+        super().__init__()
+        self.config, self.steps, self.rate, self.keep, self.decay = config, steps, rate, keep, decay
+        self.network = Network(config)
+        self._levels = torch.tensor(config.levels)[:, None]
+        self._carried: State | None = None
+        self._position: dict[str, Any] = {}
+        self._tail: list[tuple[float, int]] = []
+        self.lanes: Lanes | None = None
+
+    def forward_loss(self, chunk: Chunk) -> Tensor:
+        """Loss of one chunk from the state its lanes carry; the state moves on."""
+        anchors = self._sampled(chunk.seen.shape[1])
+        loss, state = self._loss(chunk, self._state_for(chunk), anchors, cold=chunk.fresh)
+        self._carried = tuple(part.detach() for part in state)
+        return loss
+
+    def training_step(self, chunk: Chunk, _: int) -> Tensor:
+        loss = self.forward_loss(chunk)
+        self._position = chunk.position
+        self.log("train_loss", loss)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self._tail = []
+
+    def validation_step(self, chunk: Chunk, _: int) -> None:
+        """Loss over the anchors after the warm-up: targets before them were for training."""
+        anchors = torch.arange(self.config.warmup, chunk.seen.shape[1], device=self.device)
+        loss, _state = self._loss(chunk, self.network.fresh(len(chunk.fresh)), anchors)
+        self._tail.append((float(loss), len(chunk.fresh)))
+        self.log("val_loss", loss, batch_size=len(chunk.fresh), sync_dist=True)
+
+    def tail_loss(self) -> float:
+        """Mean loss of the last look at the validation tail."""
+        return sum(loss * size for loss, size in self._tail) / max(1, sum(size for _, size in self._tail))
+
+    def transfer_batch_to_device(self, batch: Chunk, device: torch.device, dataloader_idx: int) -> Chunk:
+        return batch.to(device)
+
+    def _state_for(self, chunk: Chunk) -> State:
+        """What the lanes remember; zeros where a lane starts fresh. Gradients stop at the chunk's edge."""
+        if self._carried is None:
+            return self.network.fresh(len(chunk.fresh))
+        alive = (~chunk.fresh).float()[None, :, None]
+        return tuple(part.to(alive.device) * alive for part in self._carried)  # a checkpoint's come on the CPU
+
+    def _sampled(self, anchors: int) -> Tensor:
+        count = max(1, round(self.keep * anchors))
+        return torch.randperm(anchors)[:count].sort().values.to(self.device)
+
+    def _loss(self, chunk: Chunk, state: State, anchors: Tensor, cold: Tensor | None = None) -> tuple[Tensor, State]:
+        """Mean weighted pinball loss over the sampled anchors whose targets are known."""
+        x, level, scale = features(chunk.values, chunk.seen, chunk.gap, self.config, chunk.memory)
+        median, increments, state = self.network(x, state, anchors)
+        future = chunk.targets.unfold(1, self.config.horizon, 1)[:, anchors]
+        target = ((future - level[:, anchors]) / scale[:, anchors]).float()
+        size = torch.maximum(level[:, anchors, 0].abs(), chunk.floor[:, None])
+        weight = scale[:, anchors, 0] * (chunk.fixed[:, None] + chunk.relative[:, None] / size)
+        weight = weight.clamp(max=LARGEST_WEIGHT).float()
+        weight = weight * (chunk.counts[:, anchors] >= self.config.minimum)
+        if cold is not None:
+            weight = weight * ~(cold[:, None] & (anchors < min(COLD_ANCHORS, chunk.seen.shape[1] // 4)))
+        known = ~torch.isnan(target)
+        error = torch.where(known, target, 0.0).unsqueeze(-2) - assemble(median, increments)
+        levels = self._levels.to(error.device)
+        pinball = torch.maximum(levels * error, (levels - 1) * error).mean(-2)
+        weight = weight[..., None] * known
+        counted = ((weight > 0) & known).sum().clamp(min=1)
+        return (pinball * weight).sum() / counted, state
+
+    def configure_optimizers(self) -> Any:
+        optimiser = AdamW(self.parameters(), lr=self.rate, weight_decay=self.decay, betas=(0.9, 0.98))
+        schedule = LambdaLR(optimiser, self._share_of_rate)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _share_of_rate(self, step: int) -> float:
+        """A short climb, then half a cosine down to half a per cent."""
+        climb = min(1.0, (step + 1) / min(50, max(1, self.steps // 10)))
+        return climb * (0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps))) + 0.005)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Lanes, carried state and the random generator: a resumed run goes on as if nothing had happened."""
+        checkpoint["lanes"] = self._position  # of the last chunk trained on; the loader may be ahead
+        checkpoint["carried"] = self._carried
+        checkpoint["torch_rng"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._position = checkpoint["lanes"]
+        if self.lanes and self._position:
+            self.lanes.position = self._position
+        self._carried = checkpoint["carried"]
+        torch.set_rng_state(checkpoint["torch_rng"])

@@ -1,0 +1,111 @@
+"""Starting the service: uvicorn by name, so that the command line imports none of it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+from data.errors import InvalidInput, Unavailable
+from data.settings import Settings, load_settings
+from pipelines.console import say
+
+APP = "service.app:create_app"
+READY_WITHIN = 30  # seconds
+PROTOCOL = "service.http.protocol:Patient"  # deadlines for heads and bodies
+
+
+def serve(host: str | None, port: int | None) -> None:
+    """Serve until stopped; flags win over settings.
+
+    Raises:
+        InvalidInput: requests without keys could come from other machines.
+        Unavailable: the address is taken.
+    """
+    settings = load_settings()
+    address, number = host or settings.host, settings.port if port is None else port
+    if settings.model_copy(update={"host": address}).asks_for_keys:
+        say(f"every request to {address} needs a key; `rollcast keys create` makes one")
+    check_free(address, number)
+    hand_over(settings, address, number)
+    import uvicorn
+
+    uvicorn.run(
+        APP, factory=True, host=address, port=number, workers=1, log_level="info",
+        http=PROTOCOL, ws="none", server_header=False, limit_concurrency=settings.max_connections,
+        access_log=False,  # it would write down queries, and with them a key that somebody put there
+        proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=settings.trusted_proxies or None,
+    )  # fmt: skip
+
+
+def hand_over(settings: Settings, host: str, port: int) -> None:
+    """The factory reads settings of its own: tell it what the flags decided."""
+    os.environ.update(ROLLCAST_HOME=str(settings.home), ROLLCAST_HOST=host, ROLLCAST_PORT=str(port))
+
+
+def check_free(host: str, port: int) -> None:
+    """Raises Unavailable, before anything is loaded, when nobody can listen there."""
+    if not 0 <= port <= 65535:
+        raise InvalidInput(f"port {port} does not exist; choose one from 1 to 65535")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise Unavailable(
+                f"cannot listen on {host}:{port} ({reason.lower()}); choose another --host or --port"
+            ) from error
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_service(settings: Settings, host: str, port: int) -> subprocess.Popen[bytes]:
+    """The service in a process of its own, ready when this returns. Raises Unavailable when it does not come up."""
+    check_free(host, port)
+    environment = {**os.environ, "ROLLCAST_HOME": str(settings.home), "ROLLCAST_DATABASE_URL": settings.database_url}
+    command = server_command(APP, host, port, "--factory", "--http", PROTOCOL)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
+    try:
+        wait_until_ready(process, f"http://{host}:{port}/health/ready")
+    except BaseException:
+        stop_service(process)
+        raise
+    return process
+
+
+def server_command(app: str, host: str, port: int, *options: str) -> list[str]:
+    """uvicorn in a process of its own: HTTP alone, and nothing said but warnings."""
+    flags = ("--ws", "none", "--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level", "warning")
+    return [sys.executable, "-m", "uvicorn", app, "--host", host, "--port", str(port), *options, *flags]
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
+    """Ask until the service says it is ready."""
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=1):  # noqa: S310
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise Unavailable(f"the service was not ready within {READY_WITHIN} s; run `rollcast serve` to see what it says")
+
+
+def stop_service(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to finish, and insist when it does not."""
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

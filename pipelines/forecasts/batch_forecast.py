@@ -1,0 +1,171 @@
+"""Forecasts of every series of a dataset, rolled by the engine that serves: the very numbers that the service gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from data.errors import InvalidInput, NothingObserved, UnknownSeries
+from data.grid.grid import format_ds
+from data.schema import SERIES, TIME
+from data.store import catalogue, observation_log
+from data.store.catalogue import Dataset
+from forecasting import quantiles
+from forecasting.rolling.bundle import Bundle
+from forecasting.rolling.roller import RollingState
+from pipelines.atomic_file import check_folder, whole
+from pipelines.console import Report
+from pipelines.forecasts.rolled import Moment
+from pipelines.forecasts.served import Served, check_horizon, groups, promoted
+from pipelines.workspace import Workspace
+
+WARMING = "warming"
+
+
+@dataclass(frozen=True)
+class ForecastRequest:
+    """What to forecast. `levels` are central intervals in per cent."""
+
+    dataset: str
+    series: str | None = None
+    horizon: int | None = None
+    levels: tuple[int, ...] = (80,)
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """One row per series and step ahead, oldest first.
+
+    Columns: unique_id, ds, {model} (the median), {model}-lo-80 and {model}-hi-80 for each level asked, and warming,
+    which says that a series is too short for the model and its seasonal naive answered.
+    """
+
+    dataset: Dataset
+    model: str
+    version: int
+    levels: tuple[int, ...]
+    origins: dict[str, int]  # unique_id -> ds of the last step known
+    frame: pl.DataFrame
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same numbers for JSON, one entry per series; times in their wire form."""
+        entries = [self.entry(str(name), rows) for (name,), rows in self.frame.group_by(SERIES, maintain_order=True)]
+        about = {
+            "dataset": self.dataset.name,
+            "model": self.model,
+            "version": self.version,
+            "levels": list(self.levels),
+        }
+        return {**about, "forecasts": entries}
+
+    def entry(self, name: str, rows: pl.DataFrame) -> dict[str, Any]:
+        """One series' forecast, column by column."""
+        kind = self.dataset.kind
+        columns = {column: rows[column].to_list() for column in rows.columns if column.startswith(self.model)}
+        stamps = [format_ds(ds, kind) for ds in rows[TIME]]
+        return {
+            SERIES: name,
+            "origin": format_ds(self.origins[name], kind),
+            WARMING: rows[WARMING][0],
+            TIME: stamps,
+            **columns,
+        }
+
+
+def forecast(workspace: Workspace, request: ForecastRequest, moved: Report) -> Forecasts:
+    """Forecast with the served model, up to the last stored observation.
+
+    Raises:
+        NotFound: no such dataset or series.
+        Conflict: no model is served, or the series has no value yet.
+        InvalidInput: a horizon or level beyond what the model was trained for.
+    """
+    dataset = catalogue.dataset(workspace.engine, request.dataset)
+    promotion, bundle = promoted(workspace, dataset)
+    horizon = check_horizon(request.horizon, bundle)
+    wanted = check_levels(request.levels, bundle)
+    columns = column_names(bundle, request.levels)
+    names = wanted_series(workspace, dataset, request.series)
+    moment = Moment(dataset, promotion.id, observation_log.last_seq(workspace.engine, dataset.id))
+    served = Served.at(workspace.engine, bundle, moment)
+    frames: list[pl.DataFrame] = []
+    origins: dict[str, int] = {}
+    for series in groups(np.array(list(names), np.int64)).values():
+        known, state = served.states(series)
+        ids = [names[i] for i in known.tolist()]
+        origins.update(zip(ids, dataset.grid.stamps(state.origin).tolist(), strict=True))
+        frames.append(wide(served, state, ids, horizon, wanted, columns))
+        moved(len(origins), len(names), "series")
+    if request.series is not None and not origins:
+        raise NothingObserved(request.series)
+    return Forecasts(dataset, bundle.config.kind, promotion.version, request.levels, origins, pl.concat(frames))
+
+
+def wanted_series(workspace: Workspace, dataset: Dataset, asked: str | None) -> dict[int, str]:
+    """Names by surrogate id, ascending: all, or the one asked for. Raises UnknownSeries."""
+    names = dict(catalogue.series(workspace.engine, dataset.id))
+    if asked is None:
+        return names
+    found = {key: name for key, name in names.items() if name == asked}
+    if not found:
+        raise UnknownSeries(asked, dataset.name)
+    return found
+
+
+def check_levels(levels: tuple[int, ...], bundle: Bundle) -> tuple[float, ...]:
+    """Quantile levels to read: the median, then low and high of each interval."""
+    pairs = [pair for level in levels for pair in quantiles.interval_levels(level)]
+    lowest, highest = bundle.config.levels[0], bundle.config.levels[-1]
+    if any(not lowest <= q <= highest for q in pairs):
+        widest = round((highest - lowest) * 100)
+        raise InvalidInput(f"the widest interval of this model is {widest} per cent; ask for --level 1 to {widest}")
+    return (0.5, *pairs)
+
+
+def column_names(bundle: Bundle, levels: tuple[int, ...]) -> list[str]:
+    """Columns of a wide frame, in the order of `check_levels`."""
+    model = bundle.config.kind
+    return [model, *(f"{model}-{side}-{level}" for level in levels for side in ("lo", "hi"))]
+
+
+def wide(
+    served: Served, state: RollingState, ids: list[str], horizon: int, levels: tuple[float, ...], columns: list[str]
+) -> pl.DataFrame:
+    """Forecasts of the n series of a state as n times `horizon` rows; times stay as the dataset keeps them."""
+    values, _ = served.answers(state, horizon, levels)
+    steps = state.origin[:, None] + 1 + np.arange(horizon)
+    stamps = served.moment.dataset.grid.stamps(steps.ravel())
+    keys = {SERIES: np.repeat(np.array(ids, object), horizon), TIME: stamps}
+    quantile = {column: values[..., i].ravel() for i, column in enumerate(columns)}
+    flags = np.repeat(served.roller.warming(state, np.arange(len(state))), horizon)
+    return pl.DataFrame({**keys, **quantile, WARMING: flags}, schema_overrides={SERIES: pl.String})
+
+
+def check_suffix(path: Path) -> None:
+    """Raises InvalidInput for a file we could not write, before the work is done."""
+    if path.suffix not in (".parquet", ".csv"):
+        raise InvalidInput(f"{path.name} ends in neither .parquet nor .csv; name the file so")
+    check_folder(path)
+
+
+def write(forecasts: Forecasts, path: Path) -> None:
+    """The wide frame as a file, with times as dates or UTC instants; whole or not at all."""
+    check_suffix(path)
+    frame = forecasts.frame.with_columns(readable(forecasts.dataset))
+    with whole(path) as partial:
+        if path.suffix == ".csv":
+            frame.write_csv(partial)
+        else:
+            frame.write_parquet(partial)
+
+
+def readable(dataset: Dataset) -> pl.Expr:
+    """`ds` as the dataset's users write it."""
+    instant = pl.col(TIME).cast(pl.Datetime("us", "UTC"))
+    return {"instant": instant, "date": pl.col(TIME).cast(pl.Datetime("us")).dt.date(), "step": pl.col(TIME)}[
+        dataset.kind
+    ]

@@ -1,0 +1,59 @@
+"""Reading issued forecasts back from the lake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from data.errors import NothingObserved, NotIssued
+from data.grid.grid import format_all, format_moment
+from data.lake import forecasts
+from data.lake.forecasts import Forecasts, Issue
+from data.schema import SERIES, TIME, TimeKind
+from data.store import catalogue
+from pipelines.forecasts.batch_forecast import wanted_series
+from pipelines.workspace import Workspace
+
+
+def issues(workspace: Workspace, name: str) -> list[dict[str, Any]]:
+    """Each issue of a dataset, newest first; `whole` says whether all of its rows are there."""
+    dataset = catalogue.dataset(workspace.engine, name)
+    table = Forecasts(workspace.settings.lake_path, dataset.id)
+    return [
+        {"issue": one.id, "issued_at": format_moment(one.issued_at), "version": one.version, "horizon": one.horizon,
+         "rows": table.count(one), "whole": one.ended_at is not None, "path": str(table.path)}
+        for one in forecasts.issues(workspace.engine, dataset.id)
+    ]  # fmt: skip
+
+
+def newest(workspace: Workspace, name: str) -> tuple[Issue, pl.LazyFrame]:
+    """The newest issue that is whole, and its rows; see `pipelines.forecasts.issue.frame`. Raises NotIssued."""
+    dataset = catalogue.dataset(workspace.engine, name)
+    for one in forecasts.issues(workspace.engine, dataset.id):
+        if one.ended_at is not None:
+            return one, Forecasts(workspace.settings.lake_path, dataset.id).read(one)
+    raise NotIssued(name)
+
+
+def of_series(workspace: Workspace, name: str, unique_id: str) -> list[dict[str, Any]]:
+    """One series' newest forecast, step by step, times in their wire form.
+
+    Raises:
+        NotIssued: no issue of this dataset is whole.
+        UnknownSeries: the dataset has none of this name.
+        NothingObserved: the issue has no row of this series.
+    """
+    dataset = catalogue.dataset(workspace.engine, name)
+    wanted_series(workspace, dataset, unique_id)
+    kind = dataset.kind
+    rows = newest(workspace, name)[1].filter(pl.col(SERIES) == unique_id).sort(TIME).collect()
+    if rows.is_empty():
+        raise NothingObserved(unique_id)
+    return rows.with_columns(wire(rows[column], kind) for column in (TIME, "origin")).drop("issued_at").to_dicts()
+
+
+def wire(times: pl.Series, kind: TimeKind) -> pl.Series:
+    """Dates, instants or steps as they are written on the wire."""
+    numbers = times if kind == "step" else times.cast(pl.Datetime("us")).cast(pl.Int64)
+    return pl.Series(times.name, format_all(numbers.to_numpy(), kind))

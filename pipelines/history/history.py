@@ -1,0 +1,137 @@
+"""A dataset's whole past as one panel: the lake's current values with the live log's newer ones laid over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from data.errors import Conflict
+from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
+from data.store import catalogue, observation_log
+from data.store.catalogue import Dataset
+from forecasting.panel import Panel
+from pipelines.history.quarantine import judge_live, without_held
+from pipelines.workspace import Workspace
+
+PARTS = ("train", "val", "test")
+KEY = "series"  # column of surrogate ids
+STEP = "step"
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known of a dataset at one moment.
+
+    series  (n,) int64, surrogate id of each of the panel's series, ascending
+    splits  for each of train, val and test the (n,) grid steps that belong to it, where the source has a split column
+    snapshot  names the moment: the lake's version and the last row of the log
+    """
+
+    dataset: Dataset
+    panel: Panel
+    series: np.ndarray
+    splits: dict[str, np.ndarray] | None
+    snapshot: str
+    log_seq: int
+
+    @property
+    def fitted_lengths(self) -> np.ndarray:
+        """(n,) steps of train and val: all that choosing and fitting may see where a split is declared."""
+        lengths: np.ndarray = self.panel.lengths if self.splits is None else self.splits["train"] + self.splits["val"]
+        return lengths
+
+
+def read_history(workspace: Workspace, name: str) -> History:
+    """Everything stored about a dataset; a value in quarantine is missing.
+
+    Raises:
+        NotFound: there is no such dataset.
+        Conflict: it holds no value.
+    """
+    dataset = catalogue.dataset(workspace.engine, name)
+    judge_live(workspace, dataset)
+    log = observation_log.log(
+        workspace.engine, dataset.id
+    )  # before the lake: what moves there meanwhile is met twice, not missed
+    ids = pl.DataFrame(
+        catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
+    )
+    lake = workspace.lake.read(dataset.id, learnt=True)
+    rows = without_held(workspace, dataset, newest(stored_rows(lake, ids), logged_rows(log)), KEY)
+    if rows.is_empty():
+        raise Conflict(f"dataset {name!r} holds no values yet; run `rollcast ingest` first")
+    panel, series = to_panel(dataset, rows, ids)
+    log_seq = int(log.seq[-1]) if len(log.seq) else 0
+    snapshot = f"lake:{workspace.lake.snapshot(dataset.id)}+log:{log_seq}"
+    return History(dataset, panel, series, split_lengths(dataset, rows, panel), snapshot, log_seq)
+
+
+def stored_rows(lake: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
+    """The lake's rows under their surrogate ids."""
+    split = pl.col(SPLIT) if SPLIT in lake.columns else pl.lit(None, pl.String).alias(SPLIT)
+    return lake.select(SERIES, TIME, VALUE, AVAILABLE_AT, split).join(ids, on=SERIES).drop(SERIES)
+
+
+def logged_rows(log: observation_log.Log) -> pl.DataFrame:
+    """The live log's rows, oldest first; they belong to no split."""
+    columns = {
+        TIME: log.ds,
+        VALUE: log.y,
+        AVAILABLE_AT: log.available_at,
+        SPLIT: pl.Series([None] * len(log.seq), dtype=pl.String),
+        KEY: log.series_id,
+    }
+    return pl.DataFrame(columns).with_columns(pl.col(VALUE).fill_nan(None))
+
+
+def newest(lake: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
+    """One row per series and time: the one we learnt last; of two learnt in the same microsecond the later of the log.
+
+    A corrected row stays in the split that the source gave it.
+    """
+    if log.is_empty():
+        return lake.sort(KEY, TIME)
+    rows = pl.concat([lake.select(log.columns), log]).sort(KEY, TIME, AVAILABLE_AT, maintain_order=True)
+    return rows.group_by(KEY, TIME, maintain_order=True).agg(
+        pl.col(VALUE).last(), pl.col(AVAILABLE_AT).last(), pl.col(SPLIT).drop_nulls().last()
+    )
+
+
+def to_panel(dataset: Dataset, rows: pl.DataFrame, ids: pl.DataFrame) -> tuple[Panel, np.ndarray]:
+    """Rows ordered by series and time -> the panel on the dataset's grid, and its series' surrogate ids."""
+    steps = dataset.grid.steps(rows[TIME].to_numpy())
+    keys = rows[KEY].to_numpy()
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    stops = np.append(starts[1:], len(keys))
+    first = steps[starts]
+    offsets = np.concatenate([[0], np.cumsum(steps[stops - 1] - first + 1)]).astype(np.int64)
+    values = np.full(offsets[-1], np.nan)
+    values[np.repeat(offsets[:-1] - first, stops - starts) + steps] = rows[VALUE].to_numpy()
+    series = keys[starts].astype(np.int64)
+    names = pl.DataFrame({KEY: series}).join(ids, on=KEY, how="left", maintain_order="left")[SERIES]
+    return Panel(tuple(names.to_list()), values, offsets, first.astype(np.int64)), series
+
+
+def select(panel: Panel, rows: np.ndarray) -> Panel:
+    """Some series of a panel, in the order of `rows` (k,)."""
+    values = np.concatenate([panel.series(row) for row in rows.tolist()]) if len(rows) else np.empty(0)
+    offsets = np.concatenate([[0], np.cumsum(panel.lengths[rows])]).astype(np.int64)
+    return Panel(tuple(panel.ids[row] for row in rows.tolist()), values, offsets, panel.first[rows])
+
+
+def split_lengths(dataset: Dataset, rows: pl.DataFrame, panel: Panel) -> dict[str, np.ndarray] | None:
+    """Grid steps of each part per series; parts follow each other in time, and what comes after the last is in none."""
+    if not dataset.has_split:
+        return None
+    steps = pl.Series(STEP, dataset.grid.steps(rows[TIME].to_numpy()))
+    last = rows.with_columns(steps).group_by(KEY, maintain_order=True).agg(
+        *(pl.col(STEP).filter(pl.col(SPLIT) == part).max().alias(part) for part in PARTS)
+    )  # fmt: skip
+    ends, reached = {}, np.zeros(len(panel), np.int64)
+    for part in PARTS:
+        end = last[part].cast(pl.Float64).to_numpy() - panel.first + 1  # NaN where a series has nothing in this part
+        end = np.where(np.isnan(end), reached, np.maximum(reached, end)).astype(np.int64)
+        ends[part], reached = end - reached, end
+    return ends

@@ -1,0 +1,105 @@
+"""Registered models: one row of the live store each, mirrored to MLflow for its ecosystem.
+
+Our own store comes first and is what the service obeys. The mirror may be missing or behind; nothing fails for that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from data.errors import Conflict, UnknownModel
+from data.store import registry
+from data.store.catalogue import Dataset
+from data.store.registry import ModelRow
+from forecasting.rolling.bundle import Bundle, from_bytes, to_bytes
+from pipelines.console import say
+from pipelines.workspace import Workspace
+
+if TYPE_CHECKING:
+    from forecasting.mlflow_mirror import Registry
+
+
+def register(workspace: Workspace, dataset: Dataset, bundle: Bundle, scores: dict[str, dict[str, Any]]) -> int:
+    """Store a model as the dataset's next version. `scores` of it and of its rivals, by kind."""
+    kind = bundle.config.kind
+    metrics = {"validation": scores}
+    version = registry.add_model(workspace.engine, dataset.id, kind, bundle.digest, metrics, to_bytes(bundle))
+    own = {name: float(value) for name, value in scores.get(kind, {}).items() if value is not None}
+    mirror(workspace, lambda registry: registry.register(dataset.name, version, bundle, own))
+    return version
+
+
+def point_aliases(workspace: Workspace, dataset: Dataset, champion: int, previous: int | None) -> None:
+    """Tell the mirror who serves now and who did before."""
+
+    def write(registry: Registry) -> None:
+        registry.alias(dataset.name, "champion", champion)
+        if previous is not None and previous != champion:
+            registry.alias(dataset.name, "previous", previous)
+
+    mirror(workspace, write)
+
+
+def mirror(workspace: Workspace, write: Callable[[Registry], object]) -> None:
+    """Write to MLflow where that is wanted; its failure is said, and is no failure of ours."""
+    if not workspace.settings.mlflow:
+        return
+    try:
+        write(open_mirror(workspace))
+    except Exception as error:
+        say(f"MLflow's mirror was not written ({str(error).splitlines()[0][:200]}); our own registry has it")
+
+
+def mirrored(workspace: Workspace, dataset: Dataset) -> dict[int, tuple[str, list[str]]]:
+    """Digest and aliases of each of our versions, as MLflow knows them."""
+    rows = open_mirror(workspace).versions(dataset.name)
+    return {row["version"]: (row["digest"], row["aliases"]) for row in rows}
+
+
+def open_mirror(workspace: Workspace) -> Registry:
+    """MLflow's registry in the home folder; takes a second, and some more the first time."""
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    from forecasting.mlflow_mirror import Registry
+
+    return Registry(workspace.settings.mlflow_path)
+
+
+def mirror_uri(workspace: Workspace) -> str | None:
+    """Where MLflow keeps runs; None when no mirror is wanted or it cannot be opened."""
+    if not workspace.settings.mlflow:
+        return None
+    try:
+        return open_mirror(workspace).uri
+    except Exception as error:
+        say(f"MLflow does not log this run ({str(error).splitlines()[0][:200]}); its losses are in runs/logs")
+        return None
+
+
+def find(workspace: Workspace, dataset: Dataset, version: int) -> ModelRow:
+    """What the store says of a version. Raises UnknownModel."""
+    for row in registry.models(workspace.engine, dataset.id):
+        if row.version == version:
+            return row
+    raise UnknownModel(dataset.name, version)
+
+
+def load(workspace: Workspace, dataset: Dataset, version: int) -> Bundle:
+    """The model itself. Raises UnknownModel, or DamagedArtifact when its bytes are not those that were registered."""
+    row = find(workspace, dataset, version)
+    return from_bytes(registry.artifact(workspace.engine, dataset.id, version), row.digest)
+
+
+def newest_undecided(workspace: Workspace, dataset: Dataset) -> int:
+    """The candidate: the newest version that nothing was decided about."""
+    decided = {
+        row.version for row in registry.promotions(workspace.engine, dataset.id) if row.event in registry.VERDICTS
+    }
+    rows = registry.models(workspace.engine, dataset.id)
+    if not rows:
+        raise Conflict(f"dataset {dataset.name!r} has no trained version yet; run `rollcast train {dataset.name}`")
+    waiting = [row.version for row in rows if row.version not in decided]
+    if not waiting:
+        raise Conflict(f"every version of {dataset.name!r} was decided already; train a new one, or say --version N")
+    return waiting[-1]

@@ -1,0 +1,27 @@
+"""What a model takes to serve: the size of its artifact, and the time of one step and one forecast."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from forecasting.rolling.bundle import Bundle, to_bytes
+from forecasting.rolling.roller import Roller
+from pipelines.models.promotion_gate import Cost
+
+ROUNDS = 20  # the fastest third is what the arithmetic takes; the others waited for somebody else
+
+
+def measure(bundle: Bundle) -> Cost:
+    """Bytes of the artifact, and milliseconds that one series takes to advance by a value and forecast anew."""
+    roller, only = Roller(bundle), np.array([0])
+    context = np.sin(np.arange(bundle.config.context, dtype=np.float64))[None]
+    state = roller.start(context, only)
+    took = []
+    for turn in range(1, ROUNDS + 1):
+        began = time.perf_counter()
+        roller.fold(state, only, np.array([turn]), np.array([np.sin(turn)]))
+        roller.forecast(state, only)
+        took.append(time.perf_counter() - began)
+    return Cost(len(to_bytes(bundle)), round(1000 * sorted(took)[ROUNDS // 3], 3))

@@ -1,0 +1,61 @@
+"""What part of a history a model was fitted to: recorded, so that nothing is ever scored on what it has seen."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from data.errors import InvalidInput
+from forecasting.panel import Panel
+from pipelines.history.history import History
+
+
+@dataclass(frozen=True)
+class Known:
+    """`part` is "split" (train and val of the source's own split) or the share of each series, from its start.
+
+    start   grid step of the earliest value then; rows put before it later would move every share
+    """
+
+    part: str | float
+    start: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def choose(history: History, holdout: float | None) -> tuple[Panel, Known]:
+    """The part of a history that training may see, and its description.
+
+    Raises InvalidInput for a holdout outside 0 to 0.9, or one on top of the source's own split; and for a split without
+    any row to learn from.
+    """
+    start = int(history.panel.first.min())
+    if holdout is not None and not 0 < holdout <= 0.9:
+        raise InvalidInput(f"--holdout is {holdout}; give the share to keep out of training, such as 0.2")
+    if history.splits is not None:
+        if holdout is not None:
+            raise InvalidInput("the source has a split column, which says what is held out; leave --holdout away")
+        if not history.fitted_lengths.any():
+            raise InvalidInput("no row is marked train or val in the column named split, so there is nothing to learn")
+        return history.panel.head(history.fitted_lengths), Known("split", start)
+    if holdout is None:
+        return history.panel, Known(1.0, start)
+    return history.panel.head(first_part(history.panel.lengths, holdout)), Known(round(1 - holdout, 6), start)
+
+
+def first_part(lengths: np.ndarray, last: float) -> np.ndarray:
+    """(n,) steps of each series before its last share."""
+    return np.floor(lengths * (1 - last) + 1e-9).astype(np.int64)
+
+
+def never_saw(manifest: dict[str, Any], history: History, part: str | float) -> bool:
+    """Was a model fitted to nothing after `part` of this history? Series grow at their end, so shares only shrink."""
+    known = manifest.get("known")
+    if not isinstance(known, dict) or known.get("start") != int(history.panel.first.min()):
+        return False
+    if "split" in (part, known["part"]):
+        return bool(known["part"] == part)
+    return float(known["part"]) <= float(part) + 1e-9

@@ -1,0 +1,108 @@
+"""Forecasts worth looking at: a few series from best to worst, at a few origins, beside what then came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.grid.grid import format_all
+from data.store.catalogue import Dataset
+from forecasting.config import LEVELS
+from forecasting.evaluation import backtest as engine
+from pipelines.evaluation.comparison import Comparison, Entry
+
+PLACES = {0: "best", 50: "typical", 100: "worst"}  # per cent of the series that are forecast better
+MORE_PLACES = {0: "best", **{share: f"{share} % are better" for share in (20, 40, 60, 80)}, 100: "worst"}
+ORIGINS = 3  # shown of each series; of a single one twice as many
+CONTEXT = 2  # horizons of the past before an origin
+
+
+@dataclass(frozen=True)
+class Fan:
+    """One forecast. Times are as they are written on the wire; values in data units, NaN where missing.
+
+    before, past      (C,) times and values known at the origin, which is the last of them
+    after, actual     (H,) times and values that came then
+    quantiles, other  (H, L) of the leading model at LEVELS; (H,) median of the model shown beside it, if any
+    """
+
+    before: Sequence[str] | Sequence[int]
+    past: np.ndarray
+    after: Sequence[str] | Sequence[int]
+    actual: np.ndarray
+    quantiles: np.ndarray
+    other: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class ShownSeries:
+    """A series and its forecasts, oldest origin first; `place` says how well it is forecast among all."""
+
+    unique_id: str
+    place: str
+    mase: float | None
+    fans: list[Fan]
+
+
+def fans(comparison: Comparison, dataset: Dataset, leader: Entry, rival: Entry | None) -> list[ShownSeries]:
+    """Series from the leader's best to its worst, each at origins spread over its own."""
+    error = leader.scores.mean("absolute", comparison.horizon) / leader.course.reference.unit
+    chosen = choose_series(error, len(comparison.full.origins))
+    rows = np.array(list(chosen))
+    count = ORIGINS if len(rows) > 1 else 2 * ORIGINS
+    own = [positions_of(comparison, row, count) for row in rows]
+    every = np.unique(np.concatenate(own))
+    mine = replayed(comparison, leader, rows, every)
+    other = replayed(comparison, rival, rows, every)[..., LEVELS.index(0.5)] if rival else None
+    shown = []
+    for i, (row, place) in enumerate(chosen.items()):
+        drawn = []
+        for k in own[i]:
+            at = int(np.searchsorted(every, k))
+            drawn.append(draw(comparison, dataset, row, k, mine[at, i], None if other is None else other[at, i]))
+        mase = float(error[row]) if np.isfinite(error[row]) else None
+        shown.append(ShownSeries(comparison.panel.ids[row], place, mase, drawn))
+    return shown
+
+
+def choose_series(error: np.ndarray, origins: int) -> dict[int, str]:
+    """Rows of the panel by their errors (n,), and the place of each; more of them where each has a single origin."""
+    order = np.argsort(error)  # those without an error come last
+    order = order[: int(np.isfinite(error).sum()) or len(order)]
+    places = PLACES if origins > 1 else MORE_PLACES
+    at = {share: int(order[round(share / 100 * (len(order) - 1))]) for share in places}
+    ends_first = sorted(places, key=lambda share: share not in (0, 100))
+    names = {at[share]: places[share] for share in reversed(ends_first)}  # of two names for a row the end's counts
+    rows = dict.fromkeys(at.values())
+    return {row: names[row] if len(rows) > 1 else "" for row in rows}
+
+
+def positions_of(comparison: Comparison, row: int, count: int) -> np.ndarray:
+    """At most `count` positions among all origins, spread over the series' own."""
+    own = np.flatnonzero(comparison.full.origins.chosen[row])
+    return np.asarray(own[engine.spread(len(own), count)])
+
+
+def replayed(comparison: Comparison, entry: Entry, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """(positions, rows, H, L) what a model forecast there."""
+    seen: list[np.ndarray] = []
+    comparison.replay(entry, rows, positions, lambda _, quantiles, __: seen.append(quantiles[:, : comparison.horizon]))
+    return np.stack(seen)
+
+
+def draw(
+    comparison: Comparison, dataset: Dataset, row: int, k: int, quantiles: np.ndarray, other: np.ndarray | None
+) -> Fan:
+    """One forecast with its surroundings."""
+    stop, horizon = int(comparison.full.origins.stops[row, k]), comparison.horizon
+    begin = max(0, stop - max(CONTEXT * horizon, 24))
+    values = comparison.panel.series(row)
+    actual = np.full(horizon, np.nan)
+    came = values[stop : stop + horizon]
+    actual[: len(came)] = came
+    steps = comparison.panel.first[row] + np.arange(begin, stop + horizon)
+    times = format_all(dataset.grid.stamps(steps), dataset.kind)
+    known = stop - begin
+    return Fan(times[:known], values[begin:stop], times[known:], actual, quantiles, other)

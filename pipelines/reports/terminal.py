@@ -1,0 +1,325 @@
+"""How each result is shown: a table for people, one JSON value for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.console import NOT_KNOWN, cell, print_json, print_table, say
+from pipelines.promotion import promotion_history
+
+if TYPE_CHECKING:
+    from data.errors import GateRefused
+    from pipelines.evaluation.backtest import Backtested
+    from pipelines.forecasts.batch_forecast import Forecasts
+    from pipelines.forecasts.issue import Issued
+    from pipelines.ingestion.ingest import Ingested
+    from pipelines.monitoring.check import Check
+    from pipelines.monitoring.monitor import Monitored
+    from pipelines.promotion.promote import Promoted
+    from pipelines.promotion.retrain import Worked
+    from pipelines.promotion.shadow import Shadowed
+    from pipelines.training.train import Trained
+    from pipelines.upkeep.status import DatasetStatus, Status
+
+METRICS = ("mase", "smape", "owa", "wql", "msis", "coverage_80", "coverage_95", "skill")
+STATUS = ("name", "freq", "season", "horizon", "series", "rows", "last")
+AGES = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))  # unit and its seconds
+SHOWN_STEPS = 12  # of a forecast printed for people; files and JSON hold all of them
+
+
+def ingested(result: Ingested, json: bool) -> None:
+    """What an ingest stored, and the source's quality."""
+    if json:
+        print_json(result.to_dict())
+        return
+    facts(result.report, False, f"{result.dataset}: {result.source}")
+    if result.repeated:
+        say(f"this source was ingested before: nothing was added to {result.dataset}")
+    else:
+        say(f"{result.added} rows added to {result.dataset}, snapshot {result.snapshot}")
+    rows, lost, freq = (result.report[name] for name in ("rows", "duplicates", "frequency"))
+    if 2 * min(lost, result.report["snapped"]) > rows:
+        say(f"{lost} of {rows} rows lie closer together than {freq}, and of each step the last is kept; is that meant?")
+    if result.quarantined:
+        broken = ", ".join(f"{rule} {count}" for rule, count in result.quarantined.items())
+        say(f"values in quarantine: {broken}; `rollcast quarantine list {result.dataset}` shows them")
+    if result.reanchored is not None:
+        say(f"the served model starts anew from them (promotion event {result.reanchored})")
+
+
+def trained(result: Trained, json: bool) -> None:
+    """A new candidate and how it did on the validation tail."""
+    if json:
+        print_json(result.to_dict())
+        return
+    scores = [
+        [name, *(values.get(metric) for metric in ("mase", "wql", "coverage_80"))]
+        for name, values in result.validation.items()
+    ]
+    print_table(["model", "mase", "wql", "coverage_80"], scores, f"{result.dataset}: validation tail")
+    print_table(
+        ["dataset", "model", "version", "steps", "seconds", "digest"],
+        [[result.dataset, result.model, result.version, result.steps, result.seconds, result.digest]],
+    )
+    say(f"registered as a candidate; `rollcast promote {result.dataset}` decides whether it serves")
+
+
+def backtested(result: Backtested, json: bool) -> None:
+    """Scores over past origins, best first; where some models met fewer origins, all of them on those as well."""
+    if json:
+        print_json(result.to_dict())
+        return
+    scores(result.metrics, f"{result.dataset}: {result.origins} origins, horizon {result.horizon}")
+    if result.same_origins:
+        scores(result.same_origins["metrics"], f"every model on the same {result.same_origins['origins']} origins")
+
+
+def scores(metrics: dict[str, dict[str, Any]], title: str) -> None:
+    """Models as rows; those scored on fewer origins stand below, because their figures do not compare."""
+    columns = ("origins", *METRICS)
+    print_table(["model", *columns], [[name, *score_cells(row, columns)] for name, row in ranked(metrics)], title)
+
+
+def ranked(metrics: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Most origins first, then lowest MASE."""
+    return sorted(metrics.items(), key=lambda item: (-item[1]["origins"], by_mase(item[1]["mase"])))
+
+
+def score_cells(row: dict[str, Any], columns: Sequence[str]) -> list[Any]:
+    """One model's figures; n/a for all of them where its time ran out."""
+    return [row.get(column) if row["origins"] else NOT_KNOWN for column in columns]
+
+
+def promoted(result: Promoted, json: bool) -> None:
+    """Who serves now, and why."""
+    if json:
+        print_json(result.to_dict())
+        return
+    if result.evidence.get("contenders"):
+        contenders(result.evidence)
+    say(result.sentence)
+
+
+def refused(refusal: GateRefused, json: bool) -> None:
+    """The evidence of a refusal; the sentence follows on standard error."""
+    if json:
+        print_json({"promoted": False, "reason": str(refusal), "evidence": refusal.evidence})
+    else:
+        contenders(refusal.evidence)
+
+
+def contenders(evidence: dict[str, Any]) -> None:
+    """Everyone the gate compared, best first."""
+    columns = ("model", "role", "version", "mase", "wql", "coverage_80", "gain", "p_value")
+    ranked = sorted(evidence["contenders"], key=lambda row: by_mase(row["mase"]))
+    print_table(
+        columns, [[row.get(column) for column in columns] for row in ranked], f"gate over {evidence['origins']} origins"
+    )
+    if evidence.get("long_roll"):
+        long_roll(evidence["long_roll"])
+    say(promotion_history.price(evidence["cost"]))
+    if evidence.get("shadow"):
+        say(promotion_history.met_live(evidence["shadow"]))
+
+
+def long_roll(found: dict[str, Any]) -> None:
+    """What a memory rolled for long costs against one that was freshly started."""
+    columns = ("rolled", "fresh", "ratio", "p_value")
+    rows = [[name, *map(found[name].get, columns)] for name in ("mase", "pinball") if found[name]]
+    if rows:
+        print_table(["measure", *columns], rows, f"rolled for {found['steps']} steps, {found['series']} series")
+    else:
+        say(f"no long roll: {found['note']}")
+
+
+def by_mase(mase: float | None) -> tuple[bool, float]:
+    """Sort key; a series that repeats its season exactly has no MASE, and stands last."""
+    return mase is None, mase or 0.0
+
+
+def forecasted(result: Forecasts, out: Path | None, json: bool) -> None:
+    """The forecast itself, or where it was written."""
+    if out is not None:
+        say(f"{result.frame.height} rows of {len(result.origins)} series written to {out}")
+    if json:
+        print_json(
+            {"dataset": result.dataset.name, "rows": result.frame.height, "out": str(out)} if out else result.to_dict()
+        )
+    elif out is None:
+        show_forecast(result)
+
+
+def show_forecast(result: Forecasts) -> None:
+    """The first series' first steps; a pointer to the rest."""
+    if not result.origins:
+        say(f"no series of {result.dataset.name} has a value yet")
+        return
+    entry = result.entry(next(iter(result.origins)), result.frame.head(result.frame["ds"].len() // len(result.origins)))
+    columns = ["ds", *(name for name in entry if name.startswith(result.model))]
+    rows = list(zip(*(entry[name][:SHOWN_STEPS] for name in columns), strict=True))
+    print_table(columns, rows, f"{entry['unique_id']} after {entry['origin']}, {result.model} version {result.version}")
+    if entry["warming"]:
+        say("too few values for the model yet: its seasonal naive answered (warming)")
+    if len(result.origins) > 1 or len(entry["ds"]) > SHOWN_STEPS:
+        say(f"{len(result.origins)} series × {len(entry['ds'])} steps in all; --json or --out FILE.parquet gives them")
+
+
+def issued(result: Issued, json: bool) -> None:
+    """What was issued into the lake, and where."""
+    if result.resumed:
+        say(f"{result.resumed} shards were there already")
+    facts(result.to_dict(), json)
+
+
+def issues(rows: list[dict[str, Any]], json: bool) -> None:
+    """Issues of forecasts in the lake."""
+    listing(rows, json, "nothing was issued yet; `rollcast forecast NAME --lake` does it")
+
+
+def status(result: Status, json: bool) -> None:
+    """Home and datasets."""
+    if json:
+        print_json(result.to_dict())
+        return
+    say(f"home {result.home}")
+    rows = [[*(getattr(one, column) for column in STATUS), champion(one)] for one in result.datasets]
+    if rows:
+        print_table([*STATUS, "champion"], rows)
+        for one in result.datasets:
+            if one.quarantined:
+                say(f"{one.name}: {one.quarantined} in quarantine; see `rollcast quarantine list {one.name}`")
+    else:
+        say("no dataset yet; `rollcast ingest FILE --dataset NAME` makes one")
+    if result.flows:
+        columns = ("flow", "dataset", "schedule")
+        print_table(
+            [*columns, "last success", "overdue"],
+            [
+                [*map(row.get, columns), since(row["age_s"]), "overdue" if row["overdue"] else ""]
+                for row in result.flows
+            ],
+        )
+
+
+def since(age_s: float | None) -> str | None:
+    """An age in the largest unit that it fills."""
+    if age_s is None:
+        return None
+    return next(f"{age_s / size:.0f} {unit} ago" for unit, size in AGES if age_s >= size or unit == "s")
+
+
+def champion(dataset: DatasetStatus) -> str | None:
+    """Who serves, and for how long."""
+    if dataset.age_s is None:
+        return None
+    age = next(f"{dataset.age_s / size:.0f} {unit}" for unit, size in AGES if dataset.age_s >= size or unit == "s")
+    return f"{dataset.champion} {dataset.version}, {age}"
+
+
+def doctor(checks: list[Check], json: bool) -> None:
+    """Every check; the failed ones are named by the exit code as well."""
+    if json:
+        print_json(
+            {"ok": all(check.verdict != "failed" for check in checks), "checks": [asdict(check) for check in checks]}
+        )
+    else:
+        print_table(["check", "verdict", "detail"], [[check.name, check.verdict, check.detail] for check in checks])
+
+
+def shadowed(result: Shadowed, json: bool) -> None:
+    """Which version rolls in shadow."""
+    if json:
+        print_json(result.to_dict())
+    else:
+        say(result.sentence)
+
+
+def worked(result: Worked, json: bool) -> None:
+    """What the worker did."""
+    if json:
+        print_json(result.to_dict())
+    else:
+        listing(result.to_dict()["done"], False, "nothing was to be done")
+
+
+def monitored(results: list[Monitored], json: bool) -> None:
+    """What the detectors say of each dataset."""
+    if json:
+        print_json([result.to_dict() for result in results])
+        return
+    columns = ("detector", "feature", "fired", "statistic", "threshold", "words")
+    for result in results:
+        rows = [[getattr(one, column) for column in columns] for one in result.findings]
+        print_table(columns, rows, f"{result.dataset}, version {result.version}")
+        say(f"{result.cause or 'no cause for a training'}: {result.asked}; report written to {result.report}")
+    if not results:
+        say("nothing is served yet; `rollcast promote NAME` lets something serve")
+
+
+def versions(rows: list[dict[str, Any]], json: bool) -> None:
+    """Registered versions."""
+    listing(rows, json, "no version yet; `rollcast train` registers one")
+
+
+def history(rows: list[dict[str, Any]], json: bool) -> None:
+    """The promotion log; people read the evidence as a sentence, programs get it whole."""
+    if json:
+        print_json(rows)
+        return
+    columns = ("id", "at", "version", "model", "event", "words")
+    listing([{name: row[name] for name in columns} for row in rows], json, "nothing was decided yet; see `promote`")
+
+
+def series(rows: list[dict[str, Any]], json: bool) -> None:
+    """Series of a dataset."""
+    listing(rows, json, "no series yet")
+
+
+def settings(rows: list[dict[str, Any]], json: bool) -> None:
+    """Settings with their sources."""
+    listing(rows, json, "no settings")
+
+
+def key(made: dict[str, Any], json: bool) -> None:
+    """A new key, whole."""
+    facts(made, json)
+    say("keep the key now: only its digest is stored, and nobody can show it again")
+
+
+def listing(rows: list[dict[str, Any]], json: bool, empty: str) -> None:
+    """Equal records as a table."""
+    if json:
+        print_json(rows)
+    elif rows:
+        print_table(list(rows[0]), [[brief(value) for value in row.values()] for row in rows])
+    else:
+        say(empty)
+
+
+def facts(values: dict[str, Any], json: bool, title: str | None = None) -> None:
+    """One record, a line for each of its words; nothing nested is shown to people."""
+    if json:
+        print_json(values)
+        return
+    print_table(["", ""], [[name, brief(value)] for name, value in values.items()], title)
+
+
+def ran(record: dict[str, Any], json: bool) -> None:
+    """What a flow did: one record, or a table of one for each dataset."""
+    values = list(record.values())
+    if json or len(values) != 1 or not isinstance(values[0], list):
+        facts(record, json)
+    else:
+        listing(values[0], json, "nothing was to be done")
+
+
+def brief(value: Any) -> Any:
+    """A value in one table cell."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {cell(brief(item))}" for name, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(brief(item)) for item in value) or "none"
+    return value

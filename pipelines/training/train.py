@@ -1,0 +1,262 @@
+"""Fit one model to a dataset's history and register it as a candidate."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.errors import InvalidInput
+from forecasting.config import BASELINES, KINDS
+from forecasting.evaluation import backtest as engine
+from forecasting.evaluation.long_roll import NO_MEMORY
+from forecasting.evaluation.validation import tail_lengths, validate
+from forecasting.panel import Panel
+from forecasting.rolling.bundle import Bundle
+from pipelines.console import Report, say
+from pipelines.file_lock import alone
+from pipelines.history.history import History, read_history
+from pipelines.models import model_store, training_part
+from pipelines.models.evidence import Evidence, gather
+from pipelines.workspace import Workspace
+
+if TYPE_CHECKING:
+    from forecasting.training.devices import Hardware
+
+DEFAULT_MINUTES = 6.0
+ACCELERATORS = ("auto", "cpu", "gpu")
+STRATEGIES = ("auto", "ddp")  # under others a process has but a part of the weights, or starts without our callbacks
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train, and for how long: minutes by the clock, or steps, which give the same bits each time."""
+
+    dataset: str
+    model: str = "lstm"
+    max_minutes: float | None = None
+    steps: int | None = None
+    seed: int = 0
+    holdout: float | None = None
+    resume: bool = False  # go on from the last checkpoint of an interrupted run of this model
+    accelerator: str = "auto"  # Lightning's words, like the three below
+    devices: int = 1  # processes on each machine
+    num_nodes: int = 1  # machines
+    strategy: str = "auto"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A registered candidate. `validation`: scores of it and of the baselines on the validation tail, by model."""
+
+    dataset: str
+    model: str
+    version: int
+    digest: str
+    steps: int  # of the schedule: `--steps` of this number gives the same digest
+    chosen_steps: int
+    seconds: float
+    snapshot: str
+    rule: list[str]  # what the rule picked, and why
+    known: dict[str, Any]
+    validation: dict[str, dict[str, Any]]
+    long_roll: (
+        dict[str, Any] | None
+    )  # a state rolled for long against a fresh one, see `forecasting/evaluation/long_roll.py`
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def train(workspace: Workspace, request: TrainRequest, moved: Report) -> Trained:
+    """Fit, record the evidence that the gate will ask for, and register.
+
+    With a split column nothing of the test part is seen, not even to choose.
+
+    Raises:
+        NotFound: there is no such dataset.
+        InvalidInput: an unknown model, a senseless option, or too little to train on.
+    """
+    check(request)
+    history = read_history(workspace, request.dataset)
+    panel, part = training_part.choose(history, request.holdout)
+    tail = validation_tail(history, panel)
+    began = time.monotonic()
+    bundle, evidence = fit(workspace, history, panel, tail, request, moved)
+    words = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
+    bundle = replace(bundle, manifest={**bundle.manifest, **words, **evidence.to_manifest()})
+    version = model_store.register(workspace, history.dataset, bundle, evidence.scores)
+    return Trained(
+        dataset=request.dataset,
+        model=request.model,
+        version=version,
+        digest=bundle.digest,
+        steps=bundle.manifest.get("steps", 0),
+        chosen_steps=bundle.manifest.get("chosen_steps", 0),
+        seconds=round(time.monotonic() - began, 1),
+        snapshot=history.snapshot,
+        rule=bundle.manifest.get("rule", []),
+        known=part.to_dict(),
+        validation=evidence.scores,
+        long_roll=evidence.long_roll.to_dict() if evidence.long_roll else None,
+    )
+
+
+def assist(request: TrainRequest) -> bool:
+    """In every process of a training but the first: help it, and touch no store. False in the first, at once."""
+    check(request)
+    if request.devices * request.num_nodes == 1:
+        return False
+    from forecasting.training import fit_network
+
+    quiet()
+    return fit_network.assist(hardware(request))
+
+
+def hardware(request: TrainRequest) -> Hardware:
+    """What to compute on."""
+    from forecasting.training.devices import Hardware
+
+    return Hardware(request.accelerator, request.devices, request.num_nodes, request.strategy)
+
+
+def check(request: TrainRequest) -> None:
+    """Raises InvalidInput for options that cannot be meant."""
+    if request.model not in KINDS:
+        raise InvalidInput(f"there is no model named {request.model!r}; choose one of {', '.join(KINDS)}")
+    if request.steps is not None and request.max_minutes is not None:
+        raise InvalidInput("--steps and --max-minutes both say how long to train; give one of them")
+    if request.steps is not None and request.steps < 1:
+        raise InvalidInput(f"--steps is {request.steps}; ask for one or more")
+    if request.max_minutes is not None and not 0 < request.max_minutes <= 10_000:
+        raise InvalidInput(f"--max-minutes is {request.max_minutes:g}; ask for a time between 0 and 10000")
+    if not 0 <= request.seed < 2**32:
+        raise InvalidInput(f"--seed is {request.seed}; give a number from 0 to {2**32 - 1}")
+    check_hardware(request)
+
+
+def check_hardware(request: TrainRequest) -> None:
+    """Raises InvalidInput for hardware in words that are not Lightning's, or more of it than a baseline can use."""
+    if request.accelerator not in ACCELERATORS:
+        raise InvalidInput(f"--accelerator is {request.accelerator!r}; choose one of {', '.join(ACCELERATORS)}")
+    if request.strategy not in STRATEGIES:
+        raise InvalidInput(f"--strategy is {request.strategy!r}; choose one of {', '.join(STRATEGIES)}")
+    if min(request.devices, request.num_nodes) < 1:
+        raise InvalidInput("--devices and --num-nodes count processes and machines; ask for one or more of each")
+    if request.model in BASELINES and request.devices * request.num_nodes > 1:
+        raise InvalidInput(
+            f"{request.model} is a baseline, which one process fits; leave --devices and --num-nodes away"
+        )
+
+
+def validation_tail(history: History, panel: Panel) -> np.ndarray:
+    """(n,) last steps of the panel to validate on: the source's own val part where it has one."""
+    usual = tail_lengths(panel.lengths, history.dataset.horizon)
+    if history.splits is None:
+        return usual
+    return np.where(history.splits["val"] > 0, history.splits["val"], usual)
+
+
+def fit(
+    workspace: Workspace, history: History, panel: Panel, tail: np.ndarray, request: TrainRequest, moved: Report
+) -> tuple[Bundle, Evidence]:
+    """The model, and how a copy of it that had not seen the tail did there."""
+    season, horizon = history.dataset.season, history.dataset.horizon
+    if request.model in BASELINES:
+        bundle = engine.baseline(request.model, panel, season, horizon)
+        return bundle, gather(history, panel, tail, validate([], panel, tail, season, horizon), NO_MEMORY)
+    from forecasting.training import fit_network
+
+    quiet()
+    minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
+    spec = fit_network.TrainingSpec(
+        request.model, season, horizon, minutes, request.steps, request.seed, tail, hardware(request)
+    )
+    folder = run_folder(workspace, history, request)
+    lock = folder.with_suffix(".lock")
+    with alone(lock, f"a training of {request.model} on {request.dataset!r}"), resumable(folder):
+        if not request.resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif not has_checkpoint(folder):
+            say("there is no checkpoint of such a run to go on from; it starts from the beginning")
+        fitted = fit_network.fit(
+            panel,
+            spec,
+            lambda stage, done, total: moved(done, total, stage),
+            folder,
+            request.resume,
+            fit_network.run_loggers(
+                folder.parent / "logs", run_name(history, request), model_store.mirror_uri(workspace)
+            ),
+            say,
+        )
+        if fitted.bundle.manifest["cut_by_clock"]:
+            say(
+                f"the machine turned slower: the clock ended the choosing early, so --steps {fitted.planned} may differ"
+            )
+        shutil.rmtree(folder, ignore_errors=True)  # the model is whole; checkpoints only served to go on from
+    return fitted.bundle, gather(history, panel, tail, fitted.validation, fitted.long_roll)
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Whoever stops a training is told how to go on with it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if has_checkpoint(folder):
+            say("checkpoints are kept: the same command with --resume goes on from the last one")
+        raise
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run that was stopped can go on from here."""
+    return any(folder.rglob("last.ckpt"))
+
+
+def run_folder(workspace: Workspace, history: History, request: TrainRequest) -> Path:
+    """Where checkpoints are kept, for a run that is stopped to go on from."""
+    return workspace.settings.runs_path / f"{history.dataset.id}-{request.model}-{request.seed}"
+
+
+def run_name(history: History, request: TrainRequest) -> str:
+    """What a run's losses are filed under: no two runs share it, but one that goes on is filed anew."""
+    return f"{history.dataset.id}-{request.model}-{request.seed}-{time.time_ns() // 1_000_000}"
+
+
+def quiet() -> None:
+    """Lightning tells of every start and stop; what matters is shown by our own progress bar."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+
+def refit(panel: Panel, bundle: Bundle, moved: Report) -> Bundle:
+    """The same model fitted to an earlier part of its history, with the number of steps it records."""
+    from forecasting.training import fit_network
+
+    quiet()
+    return fit_network.refit(
+        panel, bundle, lambda stage, done, total: moved(done, total, f"{bundle.config.kind}: {stage}")
+    )
+
+
+def fit_unregistered(history: History, past: Panel, request: TrainRequest, moved: Report) -> Bundle:
+    """A network fitted to an earlier part of a history for a comparison: no checkpoint, no log, no version."""
+    from forecasting.training import fit_network
+
+    quiet()
+    tail, season, horizon = validation_tail(history, past), history.dataset.season, history.dataset.horizon
+    minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
+    spec = fit_network.TrainingSpec(request.model, season, horizon, minutes, request.steps, request.seed, tail)
+    return fit_network.fit(
+        past, spec, lambda stage, done, total: moved(done, total, f"{request.model}: {stage}")
+    ).bundle

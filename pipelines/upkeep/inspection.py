@@ -1,0 +1,109 @@
+"""Looking at what is stored: versions, artifacts, series and settings. Nothing is changed."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from data.errors import InvalidInput, NotTrained, UnknownSeries
+from data.grid.grid import format_all, format_ds
+from data.settings import Settings, load_settings
+from data.store import catalogue, registry
+from pipelines.history.history import read_history
+from pipelines.models import model_store
+from pipelines.workspace import Workspace
+
+
+def versions(workspace: Workspace, name: str) -> list[dict[str, Any]]:
+    """Each version, newest first, and the last decision about it."""
+    dataset = catalogue.dataset(workspace.engine, name)
+    decided = {row.version: row.event for row in registry.promotions(workspace.engine, dataset.id)}
+    served = registry.served(workspace.engine, dataset.id)
+    rows = reversed(registry.models(workspace.engine, dataset.id))
+    return [
+        {"version": row.version, "model": row.kind, "digest": row.digest, "decision": decided.get(row.version),
+         "served": served is not None and served.version == row.version}
+        for row in rows
+    ]  # fmt: skip
+
+
+def model(workspace: Workspace, name: str, version: int | None) -> dict[str, Any]:
+    """Settings, origin and recorded scores of one version, the served one by default."""
+    dataset = catalogue.dataset(workspace.engine, name)
+    served = registry.served(workspace.engine, dataset.id)
+    if version is None and served is None:
+        raise NotTrained(name)
+    wanted = version if version is not None else served.version  # type: ignore[union-attr]
+    row, bundle = model_store.find(workspace, dataset, wanted), model_store.load(workspace, dataset, wanted)
+    manifest = {word: value for word, value in bundle.manifest.items() if word != "evidence"}
+    about = {"dataset": name, "version": row.version, "model": row.kind, "digest": row.digest, "bytes": bundle.size}
+    rolled = bundle.manifest.get("evidence", {}).get("long_roll")
+    return {**about, "config": bundle.config.to_dict(), "manifest": manifest, "metrics": row.metrics,
+            "long_roll": rolled}  # fmt: skip
+
+
+def verify(workspace: Workspace, name: str) -> dict[str, Any]:
+    """Raises DamagedArtifact for the first artifact or promotion row that is not what was written."""
+    dataset = catalogue.dataset(workspace.engine, name)
+    registry.verify_chain(workspace.engine, dataset.id)
+    rows = registry.models(workspace.engine, dataset.id)
+    for row in rows:
+        model_store.load(workspace, dataset, row.version)
+    decisions = len(registry.promotions(workspace.engine, dataset.id))
+    return {"dataset": name, "versions_verified": len(rows), "decisions_verified": decisions}
+
+
+def series(workspace: Workspace, name: str) -> list[dict[str, Any]]:
+    """Each series that has values, with its span on the grid."""
+    history = read_history(workspace, name)
+    grid, panel = history.dataset.grid, history.panel
+    missing = np.add.reduceat(np.isnan(panel.values), panel.offsets[:-1])
+    first, last = (format_all(grid.stamps(steps), history.dataset.kind) for steps in (panel.first, panel.last))
+    columns = zip(panel.ids, panel.lengths.tolist(), missing.tolist(), first, last, strict=True)
+    return [{"unique_id": i, "steps": n, "missing": gaps, "first": a, "last": z} for i, n, gaps, a, z in columns]
+
+
+def one_series(workspace: Workspace, name: str, unique_id: str, last: int) -> dict[str, Any]:
+    """The latest values of one series, oldest first; a missing one is null."""
+    if last < 1:
+        raise InvalidInput(f"--last is {last}; ask for one value or more")
+    history = read_history(workspace, name)
+    if unique_id not in history.panel.ids:
+        raise UnknownSeries(unique_id, name)
+    i = history.panel.ids.index(unique_id)
+    values = history.panel.series(i)
+    steps = history.panel.first[i] + np.arange(len(values))
+    stamps = history.dataset.grid.stamps(steps[-last:]).tolist()
+    rows = [
+        {"ds": format_ds(ds, history.dataset.kind), "y": y}
+        for ds, y in zip(stamps, values[-last:].tolist(), strict=True)
+    ]
+    return {"dataset": name, "unique_id": unique_id, "steps": len(values), "values": rows}
+
+
+def settings() -> list[dict[str, Any]]:
+    """Each setting with where its value comes from: environment, file or default."""
+    current = load_settings()
+    return [
+        {"setting": f"ROLLCAST_{name.upper()}", "value": shown(current, name), "source": source(current, name)}
+        for name in Settings.model_fields
+    ]
+
+
+def shown(current: Settings, name: str) -> str | int | float | bool | None:
+    """A value fit for a terminal: passwords in URLs are masked."""
+    from sqlalchemy import make_url
+
+    value = getattr(current, name)
+    if name == "database_url":
+        return make_url(value).render_as_string(hide_password=True)
+    return value if isinstance(value, (int, float, bool)) or value is None else str(value)
+
+
+def source(current: Settings, name: str) -> str:
+    """environment, file (.env or rollcast.toml) or default."""
+    if os.environ.get(f"ROLLCAST_{name.upper()}"):
+        return "environment"
+    return "file" if name in current.model_fields_set else "default"

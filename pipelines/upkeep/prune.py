@@ -1,0 +1,104 @@
+"""Deleting what nothing needs any more. All of it can be made again or has lapsed; no observation is ever deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from data.lake import commits, forecasts
+from data.lake.forecasts import Forecasts
+from data.records import runs
+from data.store import catalogue, idempotency, leases, observation_log, registry
+from data.store.catalogue import Dataset
+from data.store.database import now
+from pipelines.console import Report
+from pipelines.upkeep import handoff
+from pipelines.upkeep.compact import LEASE
+from pipelines.workspace import Workspace
+
+DAY = 86_400 * 1_000_000  # microseconds
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """One kind of thing that went, or would."""
+
+    dataset: str | None
+    what: str
+    count: int
+    bytes: int | None  # None where it is not known
+    dry_run: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def prune(workspace: Workspace, dry_run: bool, moved: Report) -> list[Pruned]:
+    """Delete, or with a dry run count: unreferenced files of the lake, old forecasts, contexts and snapshots of models
+    that are in use no more, answers that may be asked for again no more, and old runs.
+
+    Raises:
+        Busy: compact, backup or another prune runs.
+        Unavailable: a store is damaged or does not answer; nothing half deleted stands in the way of the next run.
+    """
+    if dry_run:
+        return list(everything(workspace, True, moved))
+    with leases.held(workspace.engine, LEASE):
+        return list(everything(workspace, False, moved))
+
+
+def everything(workspace: Workspace, dry_run: bool, moved: Report) -> Iterator[Pruned]:
+    """Dataset by dataset, then what belongs to none."""
+    engine, settings = workspace.engine, workspace.settings
+    datasets = catalogue.datasets(engine)
+    for done, dataset in enumerate(datasets):
+        moved(done, len(datasets), dataset.name)
+        yield from of_dataset(workspace, dataset, dry_run)
+    lapsed = idempotency.prune(engine, now() - int(settings.idempotency_keep_s * 1e6), dry_run)
+    yield Pruned(None, "lapsed idempotency keys", lapsed, None, dry_run)
+    yield Pruned(None, "old runs", runs.prune(engine, now() - settings.runs_keep_days * DAY, dry_run), None, dry_run)
+
+
+def of_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iterator[Pruned]:
+    """Contexts before snapshots: those of an epoch that still has snapshots may be in use until the next run."""
+
+    def pruned(what: str, count: int, size: int | None = None) -> Pruned:
+        return Pruned(dataset.name, what, count, size, dry_run)
+
+    engine = workspace.engine
+    decisions = registry.promotions(engine, dataset.id)
+    epochs = registry.old_contexts(engine, dataset.id, ids(handoff.in_use(engine, dataset.id, decisions)))
+    wanted = ids(handoff.wanted(engine, dataset.id, decisions))
+    if dry_run:
+        snapshots = observation_log.snapshots_beside(engine, dataset.id, wanted)
+    else:
+        registry.drop_contexts(engine, epochs)
+        snapshots = observation_log.keep_epochs(engine, dataset.id, wanted)
+    yield pruned("contexts of models in use no more", len(epochs))
+    yield pruned("snapshots of models in use no more", snapshots)
+    yield pruned("old issues of forecasts", old_issues(workspace, dataset, dry_run))
+    table = Forecasts(workspace.lake.root, dataset.id)
+    files: dict[Path, int] = {**workspace.lake.vacuum(dataset.id, dry_run), **table.vacuum(dry_run)}
+    if not dry_run:
+        commits.record(engine, dataset.id, workspace.lake.path(dataset.id))
+    yield pruned("files of the lake that no version of the last week needs", len(files), sum(files.values()))
+
+
+def ids(decisions: Iterable[registry.Promotion]) -> set[int]:
+    """Their epochs."""
+    return {one.id for one in decisions}
+
+
+def old_issues(workspace: Workspace, dataset: Dataset, dry_run: bool) -> int:
+    """Forecasts that were issued too long ago; the newest stays, however old it is."""
+    before = now() - workspace.settings.forecasts_keep_days * DAY
+    old = [one for one in forecasts.issues(workspace.engine, dataset.id)[1:] if one.issued_at < before]
+    table = Forecasts(workspace.lake.root, dataset.id)
+    if not dry_run and old:
+        with table.alone():
+            for issue in old:
+                table.drop(issue)
+                forecasts.forget(workspace.engine, issue)
+    return len(old)

@@ -1,0 +1,79 @@
+"""The slow part of `rollcast doctor`: stored bytes against their checksums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from data.errors import RollcastError
+from data.lake import deltalog, log_checksums
+from data.lake import scrub as stored
+from data.lake.forecasts import Forecasts
+from data.lake.table import damages
+from data.store import observation_log, registry
+from data.store.catalogue import Dataset
+from forecasting.kernel.packing import unpack
+from pipelines.console import Report
+from pipelines.monitoring.check import Check, verdict
+from pipelines.workspace import Workspace
+
+
+def lake(workspace: Workspace, dataset: Dataset) -> Check:
+    """The table's log and files as far as they show without reading the data."""
+
+    def words() -> str:
+        rows, files = workspace.lake.count(dataset.id), len(workspace.lake.active(dataset.id))
+        return f"{rows} rows in {files} files, version {workspace.lake.snapshot(dataset.id)}"
+
+    return verdict(f"{dataset.name}: lake", stored.look(workspace.engine, workspace.lake, dataset.id), words)
+
+
+def issued(workspace: Workspace, dataset: Dataset) -> Iterator[Check]:
+    """The table of issued forecasts, if there is one."""
+    table = Forecasts(workspace.lake.root, dataset.id).path
+    if deltalog.versions(table):
+        yield verdict(f"{dataset.name}: forecasts", damages(table), lambda: f"version {deltalog.versions(table)[-1]}")
+
+
+def database(workspace: Workspace, thorough: bool) -> Check:
+    """The live store's own file."""
+    return verdict("database", stored.database(workspace.engine, thorough), lambda: "sound")
+
+
+def checksums(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[Check]:
+    """Every byte that has a checksum: data files, rows of the log, and the blobs that the service starts from."""
+    yield verdict(f"{dataset.name}: checksums", files(workspace, dataset, moved), lambda: "every file is as written")
+    yield verdict(
+        f"{dataset.name}: live log", log_checksums.broken(workspace.engine, dataset.id), lambda: "as when it was young"
+    )
+    yield verdict(f"{dataset.name}: blobs", blobs(workspace, dataset), lambda: "contexts and snapshots are whole")
+
+
+def files(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[str]:
+    """Data files whose sha256 is not the recorded one."""
+    done = 0
+
+    def read(size: int) -> None:
+        nonlocal done
+        done += size
+        moved(done, total, f"reading {dataset.name}")
+
+    total = sum(workspace.lake.active(dataset.id).values())
+    yield from stored.checksums(workspace.engine, workspace.lake, dataset.id, read)
+
+
+def blobs(workspace: Workspace, dataset: Dataset) -> Iterator[str]:
+    """Contexts and snapshots whose checksum does not fit."""
+    served = registry.served(workspace.engine, dataset.id)
+    epochs = observation_log.epochs(workspace.engine, dataset.id)
+    for epoch in {*epochs, *([served.id] if served else [])}:
+        for shard in registry.context_shards(workspace.engine, epoch)[1]:
+            try:
+                unpack(registry.context(workspace.engine, epoch, shard))
+            except RollcastError:
+                yield f"context {shard} of promotion {epoch} is damaged; promote again"
+    for epoch in epochs:
+        for kept in observation_log.snapshots(workspace.engine, dataset.id, epoch):
+            try:
+                unpack(kept.blob)
+            except RollcastError:
+                yield f"snapshot {kept.shard} of promotion {epoch} is damaged; the service folds it anew when it starts"

@@ -1,0 +1,80 @@
+"""What a home folder holds, at a glance."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from data.grid.grid import format_ds
+from data.records import quarantine
+from data.schema import SERIES, TIME
+from data.store import catalogue, observation_log, registry
+from data.store.catalogue import Dataset
+from pipelines.history.quarantine import judge_live
+from pipelines.monitoring import flow_history
+from pipelines.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """One dataset. `rows` are the lake's; `observed` rows of the live log came after. `age_s` is since the decision."""
+
+    name: str
+    freq: str
+    season: int
+    horizon: int
+    series: int
+    rows: int
+    observed: int
+    last: str | int | None
+    versions: int
+    champion: str | None
+    version: int | None
+    age_s: float | None
+    quarantined: int = 0  # values that broke a rule and wait for somebody to look
+
+
+@dataclass(frozen=True)
+class Status:
+    """The home folder and its datasets."""
+
+    home: str
+    database: str
+    datasets: tuple[DatasetStatus, ...]
+    flows: tuple[dict[str, Any], ...]  # those that succeeded or should have, as `pipelines list` has them
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def status(workspace: Workspace) -> Status:
+    """Read the catalogue, the lake and the promotion log; what came live since the last look is judged by the rules."""
+    found = tuple(describe(workspace, dataset) for dataset in catalogue.datasets(workspace.engine))
+    flows = tuple(row for row in flow_history.listed(workspace) if row["last_success"] or row["dataset"])
+    return Status(str(workspace.settings.home), workspace.engine.url.render_as_string(hide_password=True), found, flows)
+
+
+def describe(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
+    """One dataset's figures."""
+    judge_live(workspace, dataset)
+    lake = workspace.lake.read(dataset.id)
+    rows = registry.models(workspace.engine, dataset.id)
+    served = registry.served(workspace.engine, dataset.id)
+    kinds = {row.version: row.kind for row in rows}
+    newest = lake[TIME].max()
+    return DatasetStatus(
+        dataset.name, dataset.freq, dataset.season, dataset.horizon, lake[SERIES].n_unique(), lake.height,
+        len(observation_log.log(workspace.engine, dataset.id)),
+        format_ds(int(newest), dataset.kind) if isinstance(newest, int) else None,
+        len(rows),
+        kinds[served.version] if served else None,
+        served.version if served else None,
+        age_s(served.decided_at) if served else None,
+        quarantine.counts(workspace.engine).get(dataset.name, 0),
+    )  # fmt: skip
+
+
+def age_s(microseconds: int) -> float:
+    """Seconds since a moment of the live store."""
+    return round(datetime.now(UTC).timestamp() - microseconds / 1e6, 1)

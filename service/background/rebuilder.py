@@ -1,0 +1,64 @@
+"""Series whose correction reaches further back than an answer may wait for: folded anew beside the running ones."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from sqlalchemy import Engine
+
+from data.errors import RollcastError
+from service.base.metrics import Metrics
+from service.models.datasets import Served
+from service.observe.writer import Writer
+from states import folding
+from states.champion import Champion
+
+log = logging.getLogger("rollcast.service")
+
+GROUP = 64  # series folded together
+ADOPTED_WITHIN = 120  # seconds that the writer may need to come to it
+
+
+class Mender(threading.Thread):
+    """Looks for series that are owed a fold, makes it on copies, and hands it to the writer."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Engine],
+        writer: Writer,
+        metrics: Metrics,
+        datasets: Callable[[], Sequence[Served]],
+        every_s: float,
+    ) -> None:
+        super().__init__(name="rollcast-mender", daemon=True)
+        self._connect, self._writer, self._metrics = connect, writer, metrics
+        self._datasets, self._every = datasets, every_s
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._stopping.wait(self._every):
+            try:
+                for served in self._datasets():
+                    if served.champion is not None and served.champion.owed:
+                        self._mend(self._connect(), served, served.champion)
+            except RollcastError as error:
+                log.warning("stale series were not folded anew: %s", error)
+            except Exception:
+                log.exception("stale series were not folded anew")
+
+    def _mend(self, engine: Engine, served: Served, champion: Champion) -> None:
+        owed = sorted(champion.owed)  # a copy first: the writer may add to it meanwhile
+        for i in range(0, len(owed), GROUP):
+            if self._stopping.is_set():
+                return
+            seq = champion.seq  # whatever comes later is the writer's to look at
+            begun = folding.begin(engine, champion, np.array(owed[i : i + GROUP], np.int64))
+            state, _ = folding.replay(engine, champion, begun)
+            self._metrics.replayed("rebuild", int(state.observed.sum()))
+            folded = folding.Folded(begun.series, state, seq)
+            self._writer.adopt(served, champion, folded).result(timeout=ADOPTED_WITHIN)

@@ -1,0 +1,263 @@
+"""The second thread: it looks for what was ingested and promoted, and builds champions beside the running ones."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from sqlalchemy import Engine
+
+from data.errors import RollcastError, StoreTooNew, StoreUnavailable
+from data.records import drift, quarantine
+from data.store import catalogue, database, observation_log, registry
+from data.store.registry import Promotion
+from service.background import shadow_pair
+from service.base import gc_tuning
+from service.base.metrics import Metrics
+from service.models.datasets import Directory, Served
+from service.observe.writer import Writer
+from states import build_champion, folding, scores
+from states.champion import Champion
+from states.snapshots import Pass
+
+INSTALLED_WITHIN = 120  # seconds that the writer may need to come to it
+
+log = logging.getLogger("rollcast.service")
+
+
+class Watcher(threading.Thread):
+    """Keeps the directory and the champions as the store says they should be."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Engine],
+        writer: Writer,
+        metrics: Metrics,
+        publish: Callable[[Directory], None],
+        refresh_keys: Callable[[Engine], None],
+        every_s: float,
+        snapshot_every_s: float,
+    ) -> None:
+        super().__init__(name="rollcast-watcher", daemon=True)
+        self._connect, self._writer, self._metrics = connect, writer, metrics
+        self._publish, self._refresh_keys, self._every = publish, refresh_keys, every_s
+        self._snapshot_every = snapshot_every_s
+        self._stopping = threading.Event()
+        self._served: dict[int, Served] = {}
+        self._counts: dict[int, int] = {}
+        self._epochs: dict[int, int] = {}  # of what was built, or found to be damaged
+        self._decided = 0  # last decision seen
+        self._looked: set[int] = (
+            set()
+        )  # datasets for whose shadow, or version before, was looked since the last decision
+        self._written: dict[int, float] = {}  # when the states of one of these were last written
+        self._fresh: set[int] = set()  # datasets whose promoted model was not looked for yet
+        self.ready = threading.Event()  # everything promoted when the service started is answering
+        self.problem: str | None = "The states are being restored."
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join()
+
+    def run(self) -> None:
+        wait = 0.0
+        while not self._stopping.wait(wait):
+            wait = self._every
+            try:
+                self._look(self._connect())
+            except RollcastError as error:
+                log.warning("the store was not read: %s", error)
+                told = isinstance(error, StoreTooNew)  # other words of the store's may name paths
+                self.problem = str(error) if told else "The live store does not answer."
+            except Exception:
+                log.exception("the store was not read")
+                self.problem = "The live store could not be read."
+            else:
+                self.problem = None
+
+    def _look(self, engine: Engine) -> None:
+        """One round. Raises StoreUnavailable when the store does not answer; the next round starts afresh."""
+        self._refresh_keys(engine)
+        self._fresh |= self._read_catalogue(engine)
+        decided = registry.promotions(engine, after=self._decided)
+        for number in self._fresh | ({one.dataset_id for one in decided} & self._served.keys()):
+            self._take_over(engine, self._served[number])
+            self._looked.discard(number)
+        self._fresh.clear()
+        self._decided = decided[-1].id if decided else self._decided
+        if not self.ready.is_set():
+            gc_tuning.freeze()
+            self.ready.set()
+        self._read_alerts(engine)
+        for served in self._served.values():
+            if served.champion is not None and not served.champion.standing_in:
+                self._follow(engine, served)
+        if any(
+            c and observation_log.last_seq(engine, c.dataset_id) > c.seq
+            for c in (s.champion for s in self._served.values())
+        ):
+            self._writer.look()
+        if not self._writer.store_works and not self._writer.broken:
+            with database.writing(engine):
+                self._writer.store_works = True
+
+    def _read_catalogue(self, engine: Engine) -> set[int]:
+        """Publish what is new. Returns the ids of datasets never seen before."""
+        new, changed = set(), False
+        for dataset in catalogue.datasets(engine):
+            count = catalogue.count_series(engine, dataset.id)
+            served = self._served.get(dataset.id)
+            if served is not None and served.dataset == dataset and self._counts[dataset.id] == count:
+                continue
+            series = {unique_id: number for number, unique_id in catalogue.series(engine, dataset.id)}
+            if served is None:
+                self._served[dataset.id] = Served(dataset, series)
+                new.add(dataset.id)
+            else:
+                served.dataset, served.series = dataset, series
+            self._counts[dataset.id], changed = len(series), True
+        if changed:
+            self._publish(Directory.of({served.name: served for served in self._served.values()}))
+        return new
+
+    def _read_alerts(self, engine: Engine) -> None:
+        """What pipelines wrote down, for the metrics: drift, and values in quarantine."""
+        found, held = drift.latest(engine), quarantine.counts(engine)
+        for served in self._served.values():
+            served.quarantined = held.get(served.name, 0)
+            served.drift = [one for one in found if one.dataset_id == served.dataset.id]
+
+    def _take_over(self, engine: Engine, served: Served) -> None:
+        """Let what is promoted answer, unless it does already."""
+        promotion = registry.served(engine, served.dataset.id)
+        if promotion is None or self._epochs.get(served.dataset.id) == promotion.id:
+            return
+        try:
+            digest = build_champion.digest_of(engine, promotion)
+            others = [one for one in (served.shadow, served.previous) if one is not None and one.digest == digest]
+            if others:
+                self._hand_over(engine, served, others[0])  # at once; its new anchors follow below
+            elif served.champion is not None and served.champion.digest != digest:
+                self._give_up(engine, served)  # memory has room for two sets of states
+            champion, replayed = build_champion.build(engine, served.dataset, promotion)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            self._refuse(engine, served, promotion, error)
+            return
+        self._hand_over(engine, served, champion)
+        self._epochs[served.dataset.id] = promotion.id
+        reason = "promotion" if self.ready.is_set() else "restart"
+        self._metrics.restored(reason)
+        self._metrics.replayed(reason, replayed)
+
+    @staticmethod
+    def _give_up(engine: Engine, served: Served) -> None:
+        """Let the version before and the shadow go; what their forecasts were worth stays written down."""
+        for one in (served.previous, served.shadow):
+            if one is not None:
+                scores.write_down(engine, one)
+        served.previous = served.shadow = None
+
+    def _hand_over(self, engine: Engine, served: Served, champion: Champion) -> None:
+        """Bring it near the log's end here, so that the writer has little left to do, and let it answer."""
+        folding.catch_up(engine, champion)
+        champion.standing_in = False
+        self._writer.install(served, champion).result(timeout=INSTALLED_WITHIN)
+        served.shadow = None if served.shadow is champion else served.shadow
+        kept = {one.epoch for one in (served.champion, served.previous) if one is not None}
+        later = (
+            registry.shadow(engine, served.dataset.id),
+            registry.before(engine, served.dataset.id),
+        )  # yet to be built
+        observation_log.keep_epochs(engine, served.dataset.id, kept | {one.id for one in later if one is not None})
+
+    def _refuse(self, engine: Engine, served: Served, promotion: Promotion, error: Exception) -> None:
+        """What is damaged stays so until something else is promoted; the version before answers in its place."""
+        log.error("version %d of dataset %s cannot be served", promotion.version, served.name, exc_info=error)
+        self._epochs[served.dataset.id] = promotion.id
+        if served.champion is None:
+            champion = self._before(engine, served, promotion)
+            if champion is not None:
+                self._writer.install(served, champion).result(timeout=INSTALLED_WITHIN)
+        after = "promote another one"
+        if served.champion is not None:
+            served.champion.standing_in = True
+            after = f"version {served.champion.version} answers; promote another one"
+        served.problem = f"Version {promotion.version} was promoted but cannot be served; {after}."
+
+    def _before(self, engine: Engine, served: Served, promotion: Promotion) -> Champion | None:
+        """The newest other version that served and can be built."""
+        tried = {promotion.version}
+        for row in reversed(registry.promotions(engine, served.dataset.id)):
+            if not row.serves or row.version in tried:
+                continue
+            tried.add(row.version)
+            try:
+                return build_champion.build(engine, served.dataset, row)[0]
+            except StoreUnavailable:
+                raise
+            except Exception:
+                log.exception("version %d of dataset %s cannot be served either", row.version, served.name)
+        return None
+
+    def _follow(self, engine: Engine, served: Served) -> None:
+        """Keep a second set of states at the log's end: the challenger's in shadow, or else the version before's, for a
+        roll-back and for answers that the champion cannot give."""
+        if served.dataset.id not in self._looked:
+            self._accompany(engine, served)
+            self._looked.add(served.dataset.id)
+        other = served.shadow or served.previous
+        if other is None:
+            return
+        try:
+            self._keep_up(engine, served, other)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            if other is not served.shadow:
+                raise
+            served.shadow = None  # whatever is wrong with it is no trouble of the champion's
+            self._no_shadow(served, other.version, error)
+
+    def _keep_up(self, engine: Engine, served: Served, other: Champion) -> None:
+        """Take in what came, and now and then write down states and scores."""
+        folding.catch_up(engine, other)
+        if time.monotonic() - self._written.get(other.epoch, -math.inf) <= self._snapshot_every:
+            return
+        self._written[other.epoch] = time.monotonic()
+        if other is served.shadow:
+            self._writer.ask(partial(shadow_pair.weigh, engine, served)).result(timeout=INSTALLED_WITHIN)
+        one = Pass(other) if other.states.dirty else None
+        while one is not None and not self._stopping.is_set() and one.step(engine):
+            pass
+
+    def _accompany(self, engine: Engine, served: Served) -> None:
+        """Begin or end the shadow as the log of promotions says; without one, there is to be a version before."""
+        wanted = registry.shadow(engine, served.dataset.id)
+        if served.shadow is not None and (wanted is None or wanted.id != served.shadow.epoch):
+            self._give_up(engine, served)
+        served.shadow_problem = None
+        if wanted is not None and served.shadow is None:
+            self._give_up(engine, served)  # memory has room for two sets of states
+            self._cast(engine, served, wanted)
+        promotion = registry.served(engine, served.dataset.id)
+        if wanted is None and served.previous is None and promotion is not None:
+            before = self._before(engine, served, promotion)
+            served.previous = before if before is not served.champion else None
+
+    def _cast(self, engine: Engine, served: Served, wanted: Promotion) -> None:
+        """Build the challenger's states."""
+        try:
+            served.shadow = build_champion.build(engine, served.dataset, wanted)[0]
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            self._no_shadow(served, wanted.version, error)
+
+    @staticmethod
+    def _no_shadow(served: Served, version: int, error: Exception) -> None:
+        log.error("version %d of dataset %s cannot roll in shadow", version, served.name, exc_info=error)
+        served.shadow_problem = f"Version {version} cannot roll in shadow; put another one there, or stop it."

@@ -1,0 +1,225 @@
+"""What a series looks like in an answer: its forecast, its state, and how far both can be trusted."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from data.errors import NothingObserved, NotTrained
+from data.grid.grid import format_ds
+from forecasting import quantiles
+from service.forecast.fallback import ONLY, PREVIOUS, Answer, climb_down
+from service.forecast.query_params import ForecastQuery
+from service.http.errors import Problem, not_available
+from service.models.datasets import Served, Target
+from states.champion import Champion
+from states.states import Row
+
+SHOWN_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # unless the client asks for others
+SHOWN_LEVELS = (80.0, 95.0)
+NO_MODEL = "No model is promoted for this dataset yet; `rollcast promote` does it."
+NO_VALUE = "The series has no value to forecast from; observe one first."
+
+
+class Reading(NamedTuple):
+    """One series with the champion and the state that answer for it: taken once, so that nothing mixes."""
+
+    target: Target
+    champion: Champion
+    row: Row
+
+
+def read(target: Target) -> Reading:
+    """The state to answer from.
+
+    Raises:
+        NotTrained: the dataset has no promoted model.
+        NothingObserved: the series has no value to forecast from.
+    """
+    champion = target.served.champion
+    if champion is None:
+        raise NotTrained(target.served.name)
+    row = champion.states.read(target.series)
+    if row is None or not row.state.observed[0]:
+        raise NothingObserved(target.unique_id)
+    return Reading(target, champion, row)
+
+
+def reading_of(target: Target) -> Reading:
+    """The same for a request. Raises Problem (409, 503) where there is nothing to answer from."""
+    try:
+        return read(target)
+    except NotTrained:
+        raise unanswered(target.served) from None
+    except NothingObserved:
+        raise Problem(409, "nothing_observed", NO_VALUE) from None
+
+
+def unanswered(served: Served) -> Problem:
+    """Why nothing answers for a dataset: nothing was promoted, or what was cannot be served."""
+    if served.problem is not None:
+        return not_available("damaged_model", served.problem, retry_after=60)  # somebody has to promote another one
+    return Problem(409, "no_model", NO_MODEL)
+
+
+def etag(reading: Reading, query: ForecastQuery, found: Answer | None = None) -> str:
+    """Names everything that the forecast is a function of: model, anchor, state sequence and query.
+
+    `found`: what was answered; where it was not the champion, who it was is a part of the name.
+    """
+    champion, row = reading.champion, reading.row
+    marks = ""
+    if found is not None and found.champion is not champion:
+        marks = f"p{found.champion.epoch}.{found.row.sequence}"
+    elif found is not None and found.stand_in and not champion.standing_in:
+        marks = "f"
+    return _etag(champion, row.sequence, row.stale, query, marks)
+
+
+def standing_etag(target: Target, query: ForecastQuery) -> str | None:
+    """The ETag of the champion's own answer at this moment, without a look at the state; None where there is none."""
+    champion = target.served.champion
+    at = champion.states.at(target.series) if champion else None
+    return None if champion is None or at is None else _etag(champion, *at, query)
+
+
+def _etag(champion: Champion, sequence: int, stale: bool, query: ForecastQuery, marks: str = "") -> str:
+    marks = "s" * stale + "d" * champion.standing_in + marks
+    return f'"{champion.digest[:12]}-{champion.epoch}-{sequence}{marks}-{query.digest}"'
+
+
+def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], Answer]:
+    """The body of a forecast, and who answered."""
+    target, champion, row = reading
+    query.check(champion.config)
+    found = climb_down(target, champion, row, query.horizon or champion.config.horizon)
+    return _body(target, query, found), found
+
+
+def forecasts(
+    champion: Champion, targets: Sequence[Target], query: ForecastQuery
+) -> Iterator[tuple[dict[str, Any], Answer] | None]:
+    """As `forecast` for many series of one champion, rolled together; None for a series without a value."""
+    horizon, roller = query.horizon or champion.config.horizon, champion.roller
+    copies = champion.states.read_all([target.series for target in targets])
+    own = np.flatnonzero(~roller.warming(copies.state, np.arange(len(copies.state))))
+    try:
+        batch = dict(zip(copies.found[own].tolist(), roller.forecast(copies.state, own, horizon), strict=True))
+    except Exception:  # one that no arithmetic can take: each is tried by itself below
+        batch = {}
+    for place, (target, row) in enumerate(zip(targets, copies.rows(len(targets)), strict=True)):
+        if row is None or not row.state.observed[0]:
+            yield None
+        else:
+            found = climb_down(target, champion, row, horizon, batch.get(place))
+            yield _body(target, query, found), found
+
+
+def _body(target: Target, query: ForecastQuery, found: Answer) -> dict[str, Any]:
+    champion, row, values = found.champion, found.row, found.values
+    levels, horizon = champion.config.levels, len(values)
+    wanted, shown = _asked(query)
+    picked = quantiles.interpolate(values, levels, wanted).T  # (levels, h)
+    by_level = {level: np.ascontiguousarray(line) for level, line in zip(wanted, picked, strict=True)}
+    return {
+        "dataset": target.served.name,
+        "unique_id": target.unique_id,
+        "model": champion.model,
+        "answered_by": found.by,
+        "origin": _origin(champion, row),
+        "sequence": row.sequence,
+        "freq": champion.grid.freq,
+        "horizon": horizon,
+        "ds": champion.stamps(int(row.state.origin[0]), horizon),
+        "mean": quantiles.mean(values, levels),
+        "quantiles": {f"{level:g}": by_level[level] for level in shown},
+        "intervals": {
+            f"{level:g}": dict(
+                zip(("lower", "upper"), (by_level[q] for q in quantiles.interval_levels(level)), strict=True)
+            )
+            for level in _levels(query)
+        },
+        **_trust(row, found.status, found.stand_in),
+    }
+
+
+def describe(target: Target) -> dict[str, Any]:
+    """One series, its state and what answers for it."""
+    served = target.served
+    dataset, champion = served.dataset, served.champion
+    return {
+        "dataset": served.name,
+        "unique_id": target.unique_id,
+        "freq": dataset.freq,
+        "kind": dataset.kind,
+        "season": dataset.season,
+        "horizon": champion.config.horizon if champion else dataset.horizon,
+        "target": dataset.target,
+        "model": champion.model if champion else None,
+        **summary(target),
+    }
+
+
+def summary(target: Target) -> dict[str, Any]:
+    """The state of one series, as listings show it."""
+    champion = target.served.champion
+    return summary_of(champion, champion.states.read(target.series) if champion else None)
+
+
+def summaries(targets: Sequence[Target]) -> list[dict[str, Any]]:
+    """The same for many, in their order; the states of each dataset are read at once."""
+    found: dict[int, dict[str, Any]] = {}
+    datasets = {target.served.name: target.served.champion for target in targets}
+    for name, champion in datasets.items():
+        places = [place for place, target in enumerate(targets) if target.served.name == name]
+        rows: Sequence[Row | None] = [None] * len(places)
+        if champion is not None:
+            rows = champion.states.read_all([targets[place].series for place in places]).rows(len(places))
+        found |= {place: summary_of(champion, row) for place, row in zip(places, rows, strict=True)}
+    return [found[place] for place in range(len(targets))]
+
+
+def summary_of(champion: Champion | None, row: Row | None) -> dict[str, Any]:
+    """What a listing shows of a state, under the champion that holds it."""
+    if champion is None or row is None or not row.state.observed[0]:
+        status = "no_model" if champion is None else "empty"
+        return {"origin": None, "sequence": row.sequence if row else 0, "status": status, "flags": []}
+    warming = bool(champion.roller.warming(row.state, ONLY)[0])
+    return {
+        "origin": _origin(champion, row),
+        "sequence": row.sequence,
+        **_trust(
+            row,
+            "degraded" if row.stale else "warming" if warming else "ok",
+            champion.config.fallback if warming else None,
+        ),
+    }
+
+
+def _trust(row: Row, status: str, stand_in: str | None) -> dict[str, Any]:
+    """How far an answer can be relied on: one word, the reasons, and the counts behind them."""
+    counts = {name: int(getattr(row.state, name)[0]) for name in ("observed", "imputed", "reanchored")}
+    flags = {
+        "warming": status == "warming",
+        "previous": stand_in == PREVIOUS,
+        "fallback": stand_in not in (None, PREVIOUS),
+        "stale": row.stale,
+        "reanchored": counts["reanchored"] > 0,
+        "imputed": counts["imputed"] > 0,
+    }
+    return {"status": status, "flags": [name for name, holds in flags.items() if holds], **counts}
+
+
+def _origin(champion: Champion, row: Row) -> str | int:
+    return format_ds(int(champion.grid.stamps(row.state.origin)[0]), champion.grid.kind)
+
+
+def _levels(query: ForecastQuery) -> tuple[float, ...]:
+    return SHOWN_LEVELS if query.levels is None and query.quantiles is None else query.levels or ()
+
+
+def _asked(query: ForecastQuery) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Every quantile level that the answer needs, and those shown as quantiles; intervals bring the median along."""
+    shown = query.quantiles or ((0.5,) if query.levels else SHOWN_QUANTILES)
+    bounds = [bound for level in _levels(query) for bound in quantiles.interval_levels(level)]
+    return tuple(dict.fromkeys((*shown, *bounds))), shown

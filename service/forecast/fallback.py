@@ -1,0 +1,87 @@
+"""Who answers when the promoted model cannot: the version before it, then a baseline on the model's own state."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.http.errors import not_available
+from service.models.datasets import Target
+from states.champion import Champion
+from states.states import Row
+
+log = logging.getLogger("rollcast.service")
+
+ONLY = np.array([0])
+CHAMPION, PREVIOUS = "champion", "previous"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A forecast, with the model and the state that gave it.
+
+    values (h, L) quantiles at that model's levels; status: ok, warming or degraded; by: `champion`, `previous`, or the
+    name of the baseline that stood in.
+    """
+
+    champion: Champion
+    row: Row
+    values: np.ndarray
+    status: str
+    by: str
+
+    @property
+    def stand_in(self) -> str | None:
+        """What answered in the model's place, if anything did."""
+        return None if self.by == CHAMPION else self.by
+
+
+def climb_down(target: Target, champion: Champion, row: Row, horizon: int, tried: np.ndarray | None = None) -> Answer:
+    """The first rung that has a finite forecast: champion, previous version, baseline.
+
+    `tried` is what the champion's model said already, where many series were asked at once.
+
+    Raises:
+        Problem: 503, no rung has one.
+    """
+    warming = bool(champion.roller.warming(row.state, ONLY)[0])
+    own = None
+    if not warming:
+        own = _finite(lambda: champion.roller.forecast(row.state, ONLY, horizon)[0] if tried is None else tried)
+    name = PREVIOUS if champion.standing_in else CHAMPION
+    if own is not None and not row.stale:
+        return Answer(champion, row, own, "degraded" if champion.standing_in else "ok", name)
+    before = _previous(target, champion, row, horizon)
+    if before is not None:
+        return before
+    if own is not None:
+        return Answer(champion, row, own, "degraded", name)
+    values = _finite(lambda: champion.roller.fallback(row.state, ONLY, horizon)[0])
+    if values is None:
+        raise not_available("no_forecast", "Neither the model nor its fallback has a finite forecast for this series.")
+    return Answer(
+        champion, row, values, "warming" if warming and not row.stale else "degraded", champion.config.fallback
+    )
+
+
+def _previous(target: Target, champion: Champion, row: Row, horizon: int) -> Answer | None:
+    """The version before, where it can say the same things and knows as much of the series."""
+    kept = target.served.previous
+    if kept is None or kept.config.levels != champion.config.levels or horizon > kept.config.horizon:
+        return None
+    other = kept.states.read(target.series)
+    if other is None or other.stale or other.sequence < row.sequence or kept.roller.warming(other.state, ONLY)[0]:
+        return None
+    values = _finite(lambda: kept.roller.forecast(other.state, ONLY, horizon)[0])
+    return None if values is None else Answer(kept, other, values, "degraded", PREVIOUS)
+
+
+def _finite(forecast: Callable[[], np.ndarray]) -> np.ndarray | None:
+    """What it gives, or None where the arithmetic fails."""
+    try:
+        values = forecast()
+    except Exception as error:
+        log.warning("a forecast could not be computed (%s: %s); the next rung answers", type(error).__name__, error)
+        return None
+    return values if np.isfinite(values).all() else None

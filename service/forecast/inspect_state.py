@@ -1,0 +1,47 @@
+"""What a state holds, small enough to read: counters and a remembered round as they are, the network's memory as norms
+and mean gates."""
+
+from typing import Any
+
+import numpy as np
+
+from data.grid.grid import format_ds
+from forecasting.kernel.kernel import Gates
+from service.forecast import answers
+from service.forecast.answers import Reading
+from service.forecast.fallback import ONLY
+
+OPENED = ("input", "forget", "output", "reset", "update")  # gates proper, between shut (0) and open (1)
+
+
+def state(reading: Reading) -> dict[str, Any]:
+    """One series' state. The gates are those of the step to come, should its value be the median forecast's."""
+    target, champion, row = reading
+    config, kept = champion.config, row.state
+    age = int(kept.age[0])
+    issued = champion.grid.stamps(kept.origin - age)
+    expected = champion.roller.forecast(kept, ONLY, 1)[0, 0, config.median]
+    gates = champion.roller.gates(kept, 0, float(expected)) if np.isfinite(expected) else []
+    return {
+        "dataset": target.served.name,
+        "unique_id": target.unique_id,
+        "model": champion.model,
+        **answers.summary_of(champion, row),
+        "last": float(kept.ring[0, -1]),
+        "gap": int(kept.gap[0]),
+        "expected": float(expected) if np.isfinite(expected) else None,
+        "vintage": {"origin": format_ds(int(issued[0]), champion.grid.kind), "settled": age} if age >= 0 else None,
+        "widening": np.exp(kept.widening[0]).tolist(),
+        "round": np.roll(kept.mean[0], -1 - int(kept.origin[0])).tolist(),
+        "layers": [_layer(kept, i, gates[i] if i < len(gates) else {}) for i in range(kept.hidden.shape[1])],
+        "bytes": sum(array.nbytes for array in kept.arrays.values()),
+    }
+
+
+def _layer(kept: Any, layer: int, gates: Gates) -> dict[str, Any]:
+    carry = float(np.linalg.norm(kept.carry[0, layer])) if kept.carry.shape[1] else None
+    return {
+        "hidden_norm": float(np.linalg.norm(kept.hidden[0, layer])),
+        "carry_norm": carry,
+        "gates": {name: float(gates[name].mean()) for name in OPENED if name in gates},
+    }

@@ -1,0 +1,150 @@
+"""Query strings, read strictly: unknown, repeated or contradictory parameters are refused, never ignored."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from urllib.parse import parse_qsl
+
+import orjson
+
+from data.errors import InvalidInput
+from forecasting.config import ModelConfig
+from forecasting.quantiles import interval_levels
+from service.http.errors import Fault, unprocessable
+
+MOST_LEVELS = 32
+MOST_ROWS = 1000  # of one page
+WHOLE = re.compile(r"\d{1,9}", re.ASCII)
+DECIMAL = re.compile(r"\d{0,3}(\.\d{0,9})?", re.ASCII)
+LISTS = ("level", "quantiles")
+
+
+@dataclass(frozen=True)
+class ForecastQuery:
+    """What is asked of a forecast; None where the client leaves it to the service."""
+
+    horizon: int | None = None
+    levels: tuple[float, ...] | None = None  # per cent of central intervals
+    quantiles: tuple[float, ...] | None = None
+    dataset: str | None = None
+
+    @property
+    def key(self) -> str:
+        """One spelling of equal queries."""
+        return f"{self.horizon}/{self.levels}/{self.quantiles}"
+
+    @cached_property
+    def digest(self) -> str:
+        """A short word for the key."""
+        return blake2b(self.key.encode(), digest_size=6).hexdigest()
+
+    def check(self, config: ModelConfig) -> None:
+        """Raises Problem (422) for what this model was not trained for."""
+        lowest, highest = config.levels[0], config.levels[-1]
+        faults = []
+        if self.horizon is not None and self.horizon > config.horizon:
+            faults.append(Fault("/query/horizon", f"must be at most {config.horizon}, the trained horizon"))
+        if any(not lowest <= q <= highest for q in self.quantiles or ()):
+            faults.append(Fault("/query/quantiles", f"must lie between {lowest} and {highest}"))
+        if any(interval_levels(level)[0] < lowest for level in self.levels or ()):
+            faults.append(Fault("/query/level", f"must be at most {100 * (highest - lowest):g}"))
+        if faults:
+            raise unprocessable("invalid_query", faults)
+
+
+@dataclass(frozen=True)
+class PageQuery:
+    """One page of the series listing."""
+
+    limit: int = 100
+    search: str = ""
+    after: tuple[str, str] | None = None
+    dataset: str | None = None
+
+
+@lru_cache(maxsize=1024)
+def forecast_query(query_string: bytes) -> ForecastQuery:
+    """Raises Problem (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("horizon", "level", "quantiles", "dataset"))
+    if "level" in given and "quantiles" in given:
+        raise unprocessable("invalid_query", [Fault("/query/level", "cannot be asked for together with quantiles")])
+    horizon = _whole(given, "horizon", 1, None)
+    levels = _decimals(given, "level", 100)
+    quantiles = _decimals(given, "quantiles", 1)
+    return ForecastQuery(horizon, levels, quantiles, _text(given, "dataset"))
+
+
+def page_query(query_string: bytes) -> PageQuery:
+    """Raises Problem (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("limit", "search", "cursor", "dataset"))
+    limit = _whole(given, "limit", 1, MOST_ROWS) or PageQuery.limit
+    return PageQuery(limit, _text(given, "search") or "", _after(given), _text(given, "dataset"))
+
+
+def dataset_query(query_string: bytes) -> str | None:
+    """`?dataset=` where nothing else may be asked."""
+    return _text(_parameters(query_string, ("dataset",)), "dataset") if query_string else None
+
+
+def cursor(unique_id: str, dataset: str) -> str:
+    """Where the next page begins, as a word without meaning to others."""
+    return urlsafe_b64encode(orjson.dumps([unique_id, dataset])).rstrip(b"=").decode()
+
+
+def _parameters(query_string: bytes, known: Collection[str]) -> dict[str, list[str]]:
+    try:
+        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError:
+        raise unprocessable("invalid_query", [Fault("/query", "is not a query string of UTF-8 text")]) from None
+    given: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if name not in known:
+            raise unprocessable("invalid_query", [Fault("/query", f"has a parameter other than {', '.join(known)}")])
+        given.setdefault(name, []).append(value)
+    for name, values in given.items():
+        if len(values) > 1 and name not in LISTS:
+            raise unprocessable("invalid_query", [Fault(f"/query/{name}", "must be given once")])
+    return given
+
+
+def _text(given: dict[str, list[str]], name: str) -> str | None:
+    return given[name][0] if name in given else None
+
+
+def _whole(given: dict[str, list[str]], name: str, least: int, most: int | None) -> int | None:
+    if name not in given:
+        return None
+    text = given[name][0]
+    if not WHOLE.fullmatch(text) or int(text) < least or (most is not None and int(text) > most):
+        asked = f"from {least} to {most}" if most is not None else f"of at least {least}"
+        raise unprocessable("invalid_query", [Fault(f"/query/{name}", f"must be a whole number {asked}")])
+    return int(text)
+
+
+def _decimals(given: dict[str, list[str]], name: str, below: float) -> tuple[float, ...] | None:
+    """Numbers between 0 and `below`, repeated or separated by commas, in the order of asking."""
+    if name not in given:
+        return None
+    words = [word.strip() for text in given[name] for word in text.split(",")]
+    numbers = [float(word) for word in words if DECIMAL.fullmatch(word) and any(map(str.isdigit, word))]
+    if len(numbers) != len(words) or not all(0 < number < below for number in numbers):
+        raise unprocessable("invalid_query", [Fault(f"/query/{name}", f"must be numbers between 0 and {below:g}")])
+    if len(numbers) > MOST_LEVELS:
+        raise unprocessable("invalid_query", [Fault(f"/query/{name}", f"must be at most {MOST_LEVELS} numbers")])
+    return tuple(dict.fromkeys(numbers))
+
+
+def _after(given: dict[str, list[str]]) -> tuple[str, str] | None:
+    if "cursor" not in given:
+        return None
+    text = given["cursor"][0]
+    try:
+        unique_id, dataset = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if type(unique_id) is str and type(dataset) is str:
+            return unique_id, dataset
+    except (ValueError, TypeError, InvalidInput):
+        pass
+    raise unprocessable("invalid_query", [Fault("/query/cursor", "is not one that an earlier page gave")])

@@ -1,0 +1,105 @@
+"""Gauges for Prometheus: what the datasets and their models are at the moment of the scrape."""
+
+from collections.abc import Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from forecasting.rolling import online_scores
+from service.models.datasets import Served
+from service.models.flow_successes import Successes
+from states.champion import Champion
+from states.scores import last_day
+
+SCORES = (
+    ("mase", "error_mase", "Mean |error| of the last day in MASE units."),
+    ("skill", "skill_ratio", "1 - MASE / MASE of the naive rival, over the last day."),
+    ("stability", "stability_ratio", "Mean change of one target's forecast within half a horizon, in MASE units."),
+)
+
+
+class Gauges:
+    """The gauges of one service, in the registry of its counters."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._active = Gauge("rollcast_series_active", "Series that have a state.", registry=registry)
+        self._bytes = Gauge("rollcast_state_bytes", "Memory of all states.", registry=registry)
+        self._stale = Gauge("rollcast_series_stale", "Series whose state could not follow the log.", registry=registry)
+        self._model = Gauge(
+            "rollcast_model_info", "1 for the model of this alias.", ("name", "version", "alias"), registry=registry
+        )
+        self._coverage = Gauge(
+            "rollcast_interval_coverage_ratio",
+            "Share of the last day's values inside the interval that was forecast for them.",
+            ("model", "level", "horizon_bucket"),
+            registry=registry,
+        )
+        self._succeeded = Gauge(
+            "rollcast_flow_last_success_timestamp_seconds",
+            "When a flow last succeeded; its age is what to alert on. Flows of all datasets have an empty one.",
+            ("flow", "dataset"),
+            registry=registry,
+        )
+        labels = ("model", "detector", "feature_group")
+        self._drift = Gauge(
+            "rollcast_drift_statistic", "What a detector of the monitor last found.", labels, registry=registry
+        )
+        self._drifted = Gauge(
+            "rollcast_drift_detected", "1 where that is beyond what is usual.", labels, registry=registry
+        )
+        self._quarantined = Gauge(
+            "rollcast_quarantined_values",
+            "Values that broke a rule of quality and wait to be released.",
+            ("dataset",),
+            registry=registry,
+        )
+        self._scores = {
+            measure: Gauge(f"rollcast_forecast_{name}", text, ("model", "horizon_bucket"), registry=registry)
+            for measure, name, text in SCORES
+        }
+
+    def page(self, datasets: Sequence[Served], successes: Successes) -> bytes:
+        """The exposition text, with gauges as they are now."""
+        for (flow, dataset), ended_at in successes.items():
+            self._succeeded.labels(flow, dataset or "").set(ended_at / 1e6)
+        champions = {served.name: champion for served in datasets if (champion := served.champion)}
+        self._active.set(sum(len(champion.states) for champion in champions.values()))
+        self._bytes.set(sum(champion.states.nbytes for champion in champions.values()))
+        self._stale.set(sum(champion.states.stale for champion in champions.values()))
+        self._model.clear()
+        for name, champion in champions.items():
+            self._model.labels(name, str(champion.version), "champion").set(1)
+        for served in datasets:
+            if shadow := served.shadow:
+                self._model.labels(served.name, str(shadow.version), "shadow").set(1)
+            self._quarantined.labels(served.name).set(served.quarantined)
+        self._tell_drift(datasets)
+        self._score(champions)
+        return generate_latest(self._registry)
+
+    def _tell_drift(self, datasets: Sequence[Served]) -> None:
+        """What the monitor wrote down; nothing where it never looked, or saw too little."""
+        for gauge in (self._drift, self._drifted):
+            gauge.clear()
+        for served in datasets:
+            for found in served.drift:
+                if found.statistic is not None:
+                    labels = (served.name, found.detector, found.feature)
+                    self._drift.labels(*labels).set(found.statistic)
+                    self._drifted.labels(*labels).set(found.fired)
+
+    def _score(self, champions: Mapping[str, Champion]) -> None:
+        """What the last day's forecasts were worth, as far as it is known."""
+        for gauge in (self._coverage, *self._scores.values()):
+            gauge.clear()
+        for name, champion in champions.items():
+            for line in online_scores.report(last_day(champion), online_scores.bucket_steps(champion.config))[
+                "by_horizon"
+            ]:
+                bucket = f"{line['first_step']}-{line['last_step']}"
+                for level in ("80", "95"):
+                    if line["n"]:
+                        self._coverage.labels(name, level, bucket).set(line[f"coverage_{level}"])
+                for measure, gauge in self._scores.items():
+                    if line[measure] is not None:
+                        gauge.labels(name, bucket).set(line[measure])

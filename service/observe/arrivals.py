@@ -1,0 +1,239 @@
+"""Observations as a client sent them, checked to the last value and turned into columns.
+
+Two kinds of wrong are told apart. A row of another *shape* (not an object, a field too many or too few, a value of
+another type) says that the client's program is wrong: a JSON body that holds one is refused whole. A row of the right
+shape may still be *refused*: an unknown series, a stamp that cannot be, a value no sensor reads. Such rows are counted
+and pointed at, and the others are stored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from data.errors import AmbiguousSeries, InvalidInput, NotFound
+from data.grid.grid import DAY, SECOND, Grid, parse_ds
+from data.schema import LARGEST_VALUE
+from service.http.errors import MAX_ERRORS, Fault, Problem, unprocessable
+from service.models.datasets import Directory, Served, Target
+from service.observe.observe_body import Body, Broken
+from states.out_of_order import BEGINNING
+
+FURTHEST_STEPS = 1_000_000  # from a series' origin, back and, for integer time, which has no clock, ahead
+NEAR_STEPS, YEAR = 100_000, 366 * DAY  # back by clock time: a year, or so many steps where that is more
+FIELDS = {"unique_id", "ds", "y", "dataset"}
+MISSING = object()
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """The rows of one request that belong to one dataset, in ascending order of time within each series.
+
+    place (k,) position of each row in the request; series, ds, steps (k,) int64, ds snapped down to the grid;
+    values (k,) float64, NaN = missing; snapped, how many stamps were off the grid.
+    """
+
+    served: Served
+    place: np.ndarray
+    series: np.ndarray
+    ds: np.ndarray
+    steps: np.ndarray
+    values: np.ndarray
+    snapped: int
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request's rows: those to be stored, by dataset, and the first of the faults of those that are not."""
+
+    rows: int
+    parts: list[Arrivals]
+    faults: list[Fault]
+
+
+class _Refused(Exception):
+    """One row is not taken; `shape` where no series could make it right."""
+
+    def __init__(self, member: str, message: str, shape: bool = False):
+        self.member, self.message, self.shape = member, message, shape
+        super().__init__(message)
+
+
+def unknown_series(faults: Sequence[Fault]) -> Problem:
+    return Problem(404, "unknown_series", "There is no such series; GET /v1/series lists what there is.", faults)
+
+
+def ambiguous_series(faults: Sequence[Fault], candidates: Sequence[str]) -> Problem:
+    detail = "Several datasets have a series of this id; say which with `dataset`."
+    return Problem(409, "ambiguous_series", detail, faults, candidates=list(candidates)[:MAX_ERRORS])
+
+
+def read(body: Body, directory: Directory, now: int, tolerance: int, only: Target | None = None) -> Received:
+    """Check every row of a body.
+
+    now: µs since 1970 UTC; tolerance: µs that a stamp may be ahead of it; only: the one series that the path named.
+
+    Raises:
+        Problem: 422 with the pointers of up to 20 rows at fault, when one has another shape or none can be stored.
+    """
+    reader = _Reader(directory, now + tolerance, only)
+    kept: dict[str, list[tuple[int, int, int, float]]] = {}
+    refused: list[tuple[int, Fault]] = []
+    misshapen: list[Fault] = []
+    for place, row in enumerate(body.rows):
+        try:
+            target, ds, value = reader.row(row)
+        except _Refused as refusal:
+            fault = Fault(body.pointer(place) + refusal.member, refusal.message)
+            if refusal.shape and not body.by_line:
+                misshapen.append(fault)
+                if len(misshapen) == MAX_ERRORS:
+                    break
+            elif len(refused) < MAX_ERRORS:
+                refused.append((place, fault))
+        else:
+            kept.setdefault(target.served.name, []).append((place, target.series, ds, value))
+    if misshapen:
+        raise unprocessable("invalid_observation", misshapen)
+    parts = []
+    for name, rows in kept.items():
+        part, strayed = _not_too_far(_columns(directory.datasets[name], rows))
+        refused += [(place, Fault(f"{body.pointer(place)}/ds", message)) for place, message in strayed]
+        parts += [part] if len(part.place) else []
+    faults = [fault for _, fault in sorted(refused)[:MAX_ERRORS]]
+    if not parts:
+        raise unprocessable("every_row_rejected", faults)
+    return Received(len(body.rows), parts, faults)
+
+
+class _Reader:
+    """Reads the rows of one request; what several of them share is looked up once."""
+
+    def __init__(self, directory: Directory, latest: int, only: Target | None) -> None:
+        self._directory, self._latest, self._only = directory, latest, only
+        self._needed = ("ds", "y") if only else ("unique_id", "ds", "y")
+        self._targets: dict[tuple[str | None, str | None], Target] = {}
+        self._stamps: dict[tuple[int, Any], int] = {}  # by dataset and text
+
+    def row(self, row: Any) -> tuple[Target, int, float]:
+        """Series, stamp and value. Raises _Refused."""
+        if type(row) is not dict:
+            raise _Refused(*row, shape=True) if type(row) is Broken else _Refused("", "must be an object", shape=True)
+        if not row.keys() <= FIELDS:
+            raise _Refused("", "has a field beside unique_id, ds, y and dataset", shape=True)
+        for name in self._needed:
+            if name not in row:
+                raise _Refused(f"/{name}", "is missing", shape=True)
+        value, ds = row["y"], row["ds"]
+        if type(value) is not float and type(value) is not int and value is not None:
+            raise _Refused("/y", "must be a number, or null where it is missing", shape=True)
+        if type(ds) is not str and type(ds) is not int:
+            raise _Refused("/ds", "must be a string, or an integer for integer time", shape=True)
+        target = self._target(row)
+        if value is None:
+            value = float("nan")
+        elif not -LARGEST_VALUE <= value <= LARGEST_VALUE:
+            raise _Refused("/y", f"must lie within ±{LARGEST_VALUE:g}")
+        return target, self._stamp(ds, target.served), float(value)
+
+    def _target(self, row: dict[str, Any]) -> Target:
+        unique_id, dataset = row.get("unique_id"), row.get("dataset")
+        if type(unique_id) is not str and "unique_id" in row:
+            raise _Refused("/unique_id", "must be a string", shape=True)
+        if type(dataset) is not str and dataset is not None:
+            raise _Refused("/dataset", "must be a string", shape=True)
+        found = self._targets.get((unique_id, dataset))
+        if found is None:
+            found = self._same(self._only, row) if self._only else self._named(row["unique_id"], dataset)
+            self._targets[unique_id, dataset] = found
+        return found
+
+    def _named(self, unique_id: str, dataset: str | None) -> Target:
+        try:
+            return self._directory.find(unique_id, dataset)
+        except NotFound:
+            if not self._directory.reach.could_reach(dataset, unique_id):
+                raise _Refused("/unique_id", "is not a series that this key may write") from None
+            place = "is not a series of the dataset" if dataset else "is not a series"
+            raise _Refused("/unique_id", place) from None
+        except AmbiguousSeries:
+            raise _Refused("/unique_id", "is a series of several datasets; say which with `dataset`") from None
+
+    @staticmethod
+    def _same(only: Target, row: dict[str, Any]) -> Target:
+        for name, own in (("unique_id", only.unique_id), ("dataset", only.served.name)):
+            if row.get(name) not in (None, own):
+                raise _Refused(f"/{name}", "is not the series of the path")
+        return only
+
+    def _stamp(self, ds: Any, served: Served) -> int:
+        key = (served.dataset.id, ds)
+        found = self._stamps.get(key)
+        if found is not None:
+            return found
+        kind = served.dataset.kind
+        try:
+            stamp = parse_ds(ds, kind)
+        except InvalidInput as error:
+            raise _Refused("/ds", str(error).removeprefix("ds ")) from None
+        if kind != "step" and stamp > (self._latest if kind == "instant" else self._latest + DAY):  # it may be tomorrow
+            raise _Refused("/ds", "is too far in the future")
+        self._stamps[key] = stamp
+        return stamp
+
+
+def _columns(served: Served, kept: list[tuple[int, int, int, float]]) -> Arrivals:
+    place, series, ds, values = (np.array(column) for column in zip(*kept, strict=True))
+    grid = served.dataset.grid
+    steps = grid.steps(ds)
+    snapped = grid.stamps(steps)
+    order = np.lexsort((steps, series))  # stable: of one step sent twice the later row counts
+    return Arrivals(
+        served,
+        place[order],
+        series[order],
+        snapped[order],
+        steps[order],
+        values[order].astype(np.float64),
+        int((snapped != ds).sum()),
+    )
+
+
+def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
+    """The rows that a gap can explain, and why the others are refused, by their place.
+
+    A stamp such as an unset clock's year 1 would be part of every history from then on. Ahead it matters for integer
+    time alone, which has no clock: there it would silence the series for ever.
+    """
+    champion = part.served.champion
+    if champion is None:
+        return part, []
+    reach = champion.states.origins(part.series)
+    known = reach != BEGINNING
+    behind = known & (part.steps < reach - NEAR_STEPS)
+    if behind.any():
+        behind &= part.steps < reach - _furthest_back(part.served.dataset.grid, reach)
+    ahead = known & (part.steps > reach + FURTHEST_STEPS) & (part.served.dataset.kind == "step")
+    if not (behind | ahead).any():
+        return part, []
+    strayed = [
+        (int(place), f"is too far {side} the series' last step")
+        for side, rows in (("behind", behind), ("ahead of", ahead))
+        for place in part.place[rows][:MAX_ERRORS]
+    ]
+    kept = ~(behind | ahead)
+    columns = {name: getattr(part, name)[kept] for name in ("place", "series", "ds", "steps", "values")}
+    return replace(part, **columns), strayed
+
+
+def _furthest_back(grid: Grid, reach: np.ndarray) -> np.ndarray | int:
+    """Steps before an origin (n,) beyond which a row is refused: from its first value on every step is history, and
+    each that is missing is padded, scored at and stored."""
+    if grid.kind == "step":
+        return FURTHEST_STEPS
+    return np.clip(reach - grid.steps(grid.stamps(reach) - YEAR), NEAR_STEPS, FURTHEST_STEPS)
+
+
+def tolerance_us(seconds: int) -> int:
+    return seconds * SECOND

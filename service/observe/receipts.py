@@ -1,0 +1,44 @@
+"""What became of one observe request, as it is answered and as it is kept for being asked again."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from service.base.outcomes import Outcome
+
+LETTERS = {outcome: outcome.value[0] for outcome in Outcome}
+OUTCOMES = {letter: outcome for outcome, letter in LETTERS.items()}
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """An outcome for each row, why the first of the rejected ones were, and the log's position that answers know."""
+
+    outcomes: list[Outcome]
+    errors: list[dict[str, str]]
+    snapped: int
+    sequence: int
+
+    @property
+    def body(self) -> dict[str, Any]:
+        counts = Counter(self.outcomes)
+        return {
+            "received": len(self.outcomes),
+            "counts": {outcome.value: counts[outcome] for outcome in Outcome},
+            "outcomes": self.outcomes,
+            "errors": self.errors,
+            "snapped": self.snapped,
+            "sequence": self.sequence,
+        }
+
+    def packed(self) -> str:
+        """All but the sequence, which is known once the rows have one."""
+        outcomes = "".join(LETTERS[outcome] for outcome in self.outcomes)
+        return orjson.dumps([outcomes, self.errors, self.snapped]).decode()
+
+    @classmethod
+    def unpack(cls, text: str, sequence: int) -> "Receipt":
+        letters, errors, snapped = orjson.loads(text)
+        return cls([OUTCOMES[letter] for letter in letters], errors, snapped, sequence)

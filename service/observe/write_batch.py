@@ -1,0 +1,144 @@
+"""One round of the writer: the rows of all requests that waited, from what becomes of each row to each one's answer."""
+
+import logging
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+
+from data.store import idempotency, observation_log
+from data.store.idempotency import Kept
+from service.base.outcomes import Key, Outcome, judge
+from service.models.datasets import Served
+from service.observe.arrivals import Arrivals
+from service.observe.idempotency import Keyed
+from service.observe.receipts import Receipt
+from states.champion import Champion
+
+log = logging.getLogger("rollcast.service")
+
+Along = Callable[[Connection, int], None]  # what is stored in the rows' own transaction
+
+
+@dataclass(frozen=True)
+class Request:
+    """Observations on their way in. `future` belongs to `loop` and is given a Receipt or an exception."""
+
+    arrivals: Sequence[Arrivals]
+    rows: int  # those that are in no part were rejected
+    errors: list[dict[str, str]]  # and this is why
+    keyed: Keyed | None
+    future: "Future[Receipt]"
+    loop: AbstractEventLoop
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows of several requests that belong to one dataset, in order of arrival."""
+
+    served: Served
+    request: np.ndarray  # (k,) which request each row came with
+    place: np.ndarray
+    series: np.ndarray
+    ds: np.ndarray
+    steps: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, parts: Sequence[tuple[int, Arrivals]]) -> "Batch":
+        request = np.repeat([number for number, _ in parts], [len(part.place) for _, part in parts])
+        names = ("place", "series", "ds", "steps", "values")
+        columns = (np.concatenate([getattr(part, name) for _, part in parts]) for name in names)
+        return cls(parts[0][1].served, request, *columns)
+
+
+def batches_of(requests: Sequence[Request]) -> list[Batch]:
+    """The rows of the requests, by dataset."""
+    parts: dict[int, list[tuple[int, Arrivals]]] = {}
+    for number, request in enumerate(requests):
+        for part in request.arrivals:
+            parts.setdefault(part.served.dataset.id, []).append((number, part))
+    return [Batch.of(part) for part in parts.values()]
+
+
+def judged(engine: Engine, batch: Batch) -> list[Outcome]:
+    """What becomes of each row. The states of the batch's series must have reached the log's end."""
+    champion = batch.served.champion
+    if champion is None:  # nothing rolls yet: all that counts is whether the log has the row
+        keys = zip(batch.series.tolist(), batch.ds.tolist(), strict=True)
+        stored = {
+            key: _float(value) for key, value in observation_log.current(engine, batch.served.dataset.id, keys).items()
+        }
+        never = np.full(len(batch.series), np.iinfo(np.int64).max)
+        return judge(batch.series, batch.ds, batch.values, never, stored, unknown=Outcome.APPLIED)
+    origins = champion.states.origins(batch.series)
+    known = _known(engine, champion, batch, np.flatnonzero(batch.steps <= origins))
+    return judge(batch.series, batch.steps, batch.values, origins, known)
+
+
+def _known(engine: Engine, champion: Champion, batch: Batch, rows: np.ndarray) -> dict[Key, float]:
+    """Values that the log, or else the context, holds at the steps of these rows, by (series, step)."""
+    if not rows.size:
+        return {}
+    keys = [(int(batch.series[row]), int(batch.ds[row])) for row in rows]
+    held = observation_log.current(engine, batch.served.dataset.id, keys)
+    known = {}
+    for row, key in zip(rows, keys, strict=True):
+        series, step = key[0], int(batch.steps[row])
+        value = _float(held[key]) if key in held else champion.contexts.value(series, step)
+        if key in held or value == value:
+            known[series, step] = value
+    return known
+
+
+def receipts_of(
+    requests: Sequence[Request], batches: Sequence[Batch], verdicts: Sequence[list[Outcome]]
+) -> list[Receipt]:
+    """What each request is answered, but for the sequence."""
+    outcomes = [[Outcome.REJECTED] * request.rows for request in requests]
+    for batch, results in zip(batches, verdicts, strict=True):
+        for number, place, outcome in zip(batch.request.tolist(), batch.place.tolist(), results, strict=True):
+            outcomes[number][place] = outcome
+    snapped = [sum(part.snapped for part in request.arrivals) for request in requests]
+    errors = [request.errors for request in requests]
+    return [Receipt(*columns, 0) for columns in zip(outcomes, errors, snapped, strict=True)]
+
+
+def kept(requests: Sequence[Request], receipts: Sequence[Receipt], stamp: int) -> Along | None:
+    """Keeps the answers of requests that came with a key, beside their rows; None where none did."""
+    pairs = [
+        (request.keyed, receipt.packed()) for request, receipt in zip(requests, receipts, strict=True) if request.keyed
+    ]
+    if not pairs:
+        return None
+    return lambda connection, seq: idempotency.keep(
+        connection, [Kept(keyed.key, keyed.fingerprint, answer, seq, stamp) for keyed, answer in pairs if keyed]
+    )
+
+
+def answer(requests: Iterable[Request], results: Iterable[Receipt | Exception]) -> None:
+    """Give every request its result, in its own loop; each loop is woken once."""
+    waiting: dict[AbstractEventLoop, list[tuple[Future[Receipt], Receipt | Exception]]] = {}
+    for request, result in zip(requests, results, strict=False):
+        waiting.setdefault(request.loop, []).append((request.future, result))
+    for loop, pairs in waiting.items():
+        try:
+            loop.call_soon_threadsafe(_deliver, pairs)
+        except RuntimeError:  # the loop has ended
+            log.info("answers came too late for their requests")
+
+
+def _deliver(pairs: Iterable[tuple["Future[Receipt]", Receipt | Exception]]) -> None:
+    for future, result in pairs:
+        if future.done():  # the client went away
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+
+def _float(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,57 @@
+"""What handlers ask for by name: the runtime, the series of the path, the document of the body."""
+
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+
+from data.errors import AmbiguousSeries, NotFound, UnknownDataset
+from service.http.auth import seen_by
+from service.http.errors import Fault, unknown_dataset
+from service.http.parsing import OPTIONS, decode
+from service.models.datasets import Served, Target
+from service.observe.arrivals import ambiguous_series, unknown_series
+from service.observe.observe_body import JSON, media_type
+from service.runtime import Runtime
+
+
+def runtime_of(request: Request) -> Runtime:
+    """The runtime, once its states are restored. Raises Problem (503) before."""
+    runtime: Runtime = request.app.state.runtime
+    runtime.require_restored()
+    return runtime
+
+
+def target_of(request: Request, runtime: Runtime, dataset: str | None) -> Target:
+    """The series that the path names. Raises Problem: 404 where there is none, 409 where there are several."""
+    try:
+        return seen_by(request, runtime).find(request.path_params["unique_id"], dataset)
+    except UnknownDataset:
+        raise unknown_dataset() from None
+    except NotFound:
+        raise unknown_series([Fault("/path/unique_id", "is not a series")]) from None
+    except AmbiguousSeries as error:
+        raise ambiguous_series([Fault("/path/unique_id", "is a series of several datasets")], error.datasets) from None
+
+
+def datasets_of(request: Request, runtime: Runtime, wanted: str | None) -> list[Served]:
+    """The dataset of this name, or all that the caller's key reaches. Raises Problem (404) where there is none."""
+    found = [one for one in seen_by(request, runtime).datasets.values() if wanted in (None, one.name)]
+    if wanted is not None and not found:
+        raise unknown_dataset()
+    return found
+
+
+async def document_of(request: Request) -> Any:
+    """The JSON body. Raises Problem: 415 for any other media type, 413 beyond the limit, 422 for what is not JSON."""
+    media_type(request, JSON)
+    return decode(await request.body())
+
+
+def encoded(content: Any) -> bytes:
+    """JSON, with NumPy arrays as lists."""
+    return orjson.dumps(content, option=OPTIONS)
+
+
+def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(encoded(content), status, headers, "application/json")

@@ -1,0 +1,154 @@
+"""An example of every body, for the OpenAPI document: one sensor, in the middle of its day."""
+
+from typing import Any
+
+from service.http.errors import TITLES, Fault
+
+SERIES = {"dataset": "machine_temperature", "unique_id": "machine_temperature"}
+MODEL = {
+    "kind": "lstm",
+    "version": 1,
+    "digest": "aa896a85dfbb632a9f1912ff43f6a1cf783690bc34c1e37252452a86dda64f2b",
+}
+TRUST = {"status": "ok", "flags": [], "observed": 201, "imputed": 0, "reanchored": 0}
+AT = {"origin": "2014-02-19T15:30:00Z", "sequence": 25}
+FORECAST = {
+    **SERIES,
+    "model": MODEL,
+    "answered_by": "champion",
+    **AT,
+    "freq": "5m",
+    "horizon": 2,
+    "ds": ["2014-02-19T15:35:00Z", "2014-02-19T15:40:00Z"],
+    "mean": [97.58, 97.58],
+    "quantiles": {"0.5": [97.55, 97.57]},
+    "intervals": {"80": {"lower": [96.49, 96.44], "upper": [98.67, 98.72]}},
+    **TRUST,
+}
+MEASURES = {
+    "n": 24,
+    "mae": 0.92,
+    "mase": 1.15,
+    "pinball": 0.35,
+    "wql": 0.0074,
+    "coverage_80": 0.79,
+    "coverage_95": 0.96,
+    "skill": 0.08,
+    "stability": 0.41,
+}
+HORIZONS = {
+    **MEASURES,
+    "by_horizon": [
+        {"first_step": 1, "last_step": 2, **MEASURES, "n": 6, "stability": None},
+        {"first_step": 3, "last_step": 4, **MEASURES, "n": 6},
+    ],
+}
+SCORES = {"model": MODEL, "since": "2014-02-19T13:30:00Z", "rival": "naive", "sequence": 25, **HORIZONS}
+BODIES: dict[str, Any] = {  # by the name of their schema
+    "Observed": {
+        "received": 3,
+        "counts": {"applied": 1, "duplicate": 1, "corrected": 0, "late": 0, "rejected": 1},
+        "outcomes": ["duplicate", "applied", "rejected"],
+        "errors": [{"pointer": "/observations/2/unique_id", "message": "is not a series"}],
+        "snapped": 0,
+        "sequence": 25,
+    },
+    "Forecast": FORECAST,
+    "Forecasts": {
+        "forecasts": [
+            FORECAST,
+            {
+                "unique_id": "no_such_sensor",
+                "error": {"status": 404, "code": "unknown_series", "detail": "There is no such series."},
+            },
+        ]
+    },
+    "State": {
+        **SERIES,
+        "model": MODEL,
+        **AT,
+        **TRUST,
+        "last": 97.4,
+        "gap": 0,
+        "expected": 97.55,
+        "vintage": {"origin": "2014-02-19T15:25:00Z", "settled": 1},
+        "widening": [1.0, 1.02],
+        "round": [-0.8, 0.3, 1.1, -0.6],
+        "layers": [
+            {
+                "hidden_norm": 3.1,
+                "carry_norm": 7.4,
+                "gates": {"input": 0.41, "forget": 0.83, "output": 0.52},
+            }
+        ],
+        "bytes": 6636,
+    },
+    "Series": {
+        **SERIES,
+        "freq": "5m",
+        "kind": "instant",
+        "season": 288,
+        "horizon": 12,
+        "target": "value",
+        "model": MODEL,
+        **AT,
+        **TRUST,
+    },
+    "SeriesPage": {"series": [{**SERIES, **AT, **TRUST}], "total": 1, "next": None},
+    "Scores": {
+        "scores": [{"dataset": "machine_temperature", "status": "champion", **SCORES, "last_day": HORIZONS}],
+    },
+    "SeriesScores": {**SERIES, **SCORES},
+    "Models": {
+        "models": [
+            {
+                "dataset": "machine_temperature",
+                **MODEL,
+                "status": "champion",
+                "metrics": {"mase": 0.92},
+                "created_at": "2014-02-19T12:00:00Z",
+            }
+        ]
+    },
+    "Health": {
+        "status": "ready",
+        "detail": None,
+        "datasets": [{"dataset": "machine_temperature", "series": 1, "model": MODEL, "stale": 0, "problem": None}],
+    },
+    "Version": {
+        "name": "rollcast",
+        "version": "0.1.0",
+        "python": "3.11.2",
+        "models": {"machine_temperature": MODEL},
+    },
+}
+TEXTS = {
+    "text/plain": '# TYPE rollcast_observations_total counter\nrollcast_observations_total{outcome="applied"} 25.0\n',
+}
+PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail and error, by status
+    "401": ("unauthorized", "This needs a valid key, sent as `Authorization: Bearer KEY`.", None),
+    "403": ("missing_scope", "This needs a key with the scope observe.", None),
+    "404": (
+        "unknown_series",
+        "There is no such series; GET /v1/series lists what there is.",
+        ("/path/unique_id", "is not a series"),
+    ),
+    "409": ("no_model", "No model is promoted for this dataset yet; `rollcast promote` does it.", None),
+    "413": ("body_too_large", "A body may have 2000000 bytes; send the rest in another request.", None),
+    "415": ("unsupported_media_type", "Send the body as application/json or application/x-ndjson.", None),
+    "422": (
+        "invalid_observation",
+        "/0/y must be a number, or null where it is missing.",
+        ("/0/y", "must be a number, or null where it is missing"),
+    ),
+    "429": ("too_many_requests", "Requests come faster than the limit.", None),
+    "503": ("not_ready", "The states are being restored.", None),
+}
+
+
+def problem(status: str) -> dict[str, Any]:
+    """Problem details of one status."""
+    code, detail, error = PROBLEMS[status]
+    found: dict[str, Any] = {"type": "about:blank", "title": TITLES[int(status)], "status": int(status), "code": code}
+    found |= {"detail": detail, "request_id": "6f1c0c9f0b7b4a7e9d7f6f0a3d1c2b3a"}
+    return {**found, "errors": [Fault(*error)._asdict()]} if error else found

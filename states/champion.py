@@ -1,0 +1,61 @@
+"""The promoted model of one dataset, with the state of every series under it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from data.grid.grid import Grid, format_all
+from forecasting.config import ModelConfig
+from forecasting.rolling.online_scores import Totals
+from forecasting.rolling.roller import Roller
+from states.checkpoints import Checkpoints
+from states.contexts import Contexts
+from states.states import States
+
+
+@dataclass
+class Champion:
+    """What one forecast is answered from, whole: replaced as one when another version is promoted.
+
+    `seq` is the position of the log up to which every state is the fold of it; only the writer moves it.
+    """
+
+    dataset_id: int
+    grid: Grid
+    epoch: int  # the promotion that set the anchors; states compare within one epoch only
+    version: int
+    digest: str
+    roller: Roller
+    contexts: Contexts
+    anchor_seq: int  # position of the log that the contexts already hold
+    states: States
+    seq: int
+    checkpoints: Checkpoints
+    decided_at: int  # microseconds since 1970 UTC: when it was promoted
+    day_ago: Totals | None = None  # what the scores were then; None where the promotion is younger
+    owed: set[int] = field(default_factory=set)  # series to be folded anew in the background, stale until then
+    standing_in: bool = False  # it answers because what was promoted after it cannot be served
+    stamps: Callable[[int, int], Sequence[str] | Sequence[int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """`stamps(origin, horizon)` are the steps after an origin as they are written; many series share an origin."""
+
+        grid = self.grid  # not self: a champion that is let go gives its memory back at once, see `memory.freeze`
+
+        @lru_cache(maxsize=256)
+        def stamps(origin: int, horizon: int) -> Sequence[str] | Sequence[int]:
+            return format_all(grid.stamps(origin + 1 + np.arange(horizon)), grid.kind)
+
+        self.stamps = stamps
+
+    @property
+    def config(self) -> ModelConfig:
+        return self.roller.config
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """How an answer names the model."""
+        return {"kind": self.config.kind, "version": self.version, "digest": self.digest}

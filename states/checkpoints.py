@@ -1,0 +1,103 @@
+"""Where the fold of a series can be taken up again after a correction: older snapshots that still hold."""
+
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Engine
+
+from data.errors import DamagedArtifact
+from data.store import observation_log
+from data.store.observation_log import LAYOUT, OWN, SHARD
+from forecasting.kernel.packing import unpack
+from forecasting.rolling.roller import RollingState
+from states.out_of_order import Amendments
+
+log = logging.getLogger("rollcast.service")
+
+OPEN = 8  # blocks held in memory
+
+
+def shards_of(series: np.ndarray) -> np.ndarray:
+    """(k,) the block that each series id belongs to, now and after any restart."""
+    return np.asarray(series) // SHARD
+
+
+@dataclass(frozen=True)
+class Block:
+    """One shard as it was after row `seq` of the log; every array has n rows, series ascending."""
+
+    seq: int
+    series: np.ndarray
+    stale: np.ndarray
+    state: RollingState
+
+
+class Checkpoints:
+    """The snapshots of one epoch, as starting points. Writer only."""
+
+    def __init__(self, dataset_id: int, epoch: int, fingerprint: str) -> None:
+        self.dataset_id, self.epoch, self.fingerprint = dataset_id, epoch, fingerprint
+        self.amendments = Amendments()
+        self.kept: dict[int, list[int]] = {}  # by shard: the log positions of its snapshots, ascending
+        self._open: OrderedDict[tuple[int, int], Block | None] = OrderedDict()
+
+    def replaced(self, shard: int, kept: list[int]) -> None:
+        """A snapshot of the shard was written; these (ascending) are in the store now."""
+        self.kept[shard] = kept
+        self._open.pop((shard, kept[-1]), None)
+
+    def find(self, engine: Engine, series: np.ndarray, state: RollingState) -> np.ndarray:
+        """Put the newest state that still holds into `state` (n rows) for each of `series` (n,), ascending.
+
+        Returns (n,) bool: which series have one.
+        """
+        found = np.zeros(len(series), bool)
+        shards = shards_of(series)
+        for shard in np.unique(shards).tolist():
+            wanted = np.flatnonzero(shards == shard)
+            for seq in reversed(self.kept.get(shard, ())):
+                wanted = wanted[~found[wanted]]
+                block = self._block(engine, shard, seq) if wanted.size else None
+                if block is not None:
+                    self._fill(block, series, wanted, state, found)
+        return found
+
+    def _fill(
+        self, block: Block, series: np.ndarray, wanted: np.ndarray, state: RollingState, found: np.ndarray
+    ) -> None:
+        place = np.minimum(np.searchsorted(block.series, series[wanted]), len(block.series) - 1)
+        origins = block.state.origin[place]
+        blank = (block.state.observed[place] == 0) & (block.state.imputed[place] == 0)
+        usable = (block.series[place] == series[wanted]) & ~block.stale[place] & ~blank
+        holds = [
+            good and self.amendments.hold(one, block.seq, origin)
+            for good, one, origin in zip(usable.tolist(), series[wanted].tolist(), origins.tolist(), strict=True)
+        ]
+        chosen = np.flatnonzero(holds)
+        state.put(wanted[chosen], block.state.take(place[chosen]))
+        found[wanted[chosen]] = True
+
+    def _block(self, engine: Engine, shard: int, seq: int) -> Block | None:
+        """A block from the store, or from memory; None where it is gone, damaged or of another model."""
+        key = shard, seq
+        if key not in self._open:
+            blob = observation_log.snapshot(engine, self.dataset_id, self.epoch, shard, seq)
+            self._open[key] = None if blob is None else self._read(shard, blob)
+        self._open.move_to_end(key)
+        while len(self._open) > OPEN:
+            self._open.popitem(last=False)
+        return self._open[key]
+
+    def _read(self, shard: int, blob: bytes) -> Block | None:
+        try:
+            arrays, words = unpack(blob)
+        except DamagedArtifact:
+            log.warning("snapshot %d of dataset %d is damaged; it is passed over", shard, self.dataset_id)
+            return None
+        if (words.get("fingerprint"), words.get("layout")) != (self.fingerprint, LAYOUT) or not len(arrays["series"]):
+            return None
+        order = np.argsort(arrays["series"])
+        state = RollingState({name: array[order] for name, array in arrays.items() if name not in OWN})
+        return Block(int(words["seq"]), arrays["series"][order], arrays["stale"][order], state)

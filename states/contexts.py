@@ -1,0 +1,87 @@
+"""Where every state begins: the values up to the anchor that the promotion of a model fixed for each series."""
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+import numpy as np
+
+from data.errors import DamagedArtifact
+from forecasting.kernel.packing import unpack
+from states.row_index import Places
+
+OPEN = 4  # shards of values held in memory; they are met where a correction reaches behind every snapshot
+WRONG = "A stored context belongs to another model than the one promoted; promote again."
+
+
+class Contexts:
+    """The contexts of one epoch, by surrogate series id. A series without a single value has none.
+
+    Which series there are and where their contexts end is held here; the values stay in the store until asked for.
+    """
+
+    def __init__(self, blobs: Iterable[bytes], fetch: Callable[[int], bytes], fingerprint: str, length: int) -> None:
+        """blobs: each shard as a promotion wrote it, read one at a time; fetch: the same by its number, later.
+
+        A shard holds series (n,) int64; values (n, C) float64, NaN = missing, the last at grid step origin (n,) int64.
+
+        Raises:
+            DamagedArtifact: one of them is not of this model.
+        """
+        self._length = length
+        self._shard = lru_cache(maxsize=OPEN)(lambda number: _unpacked(fetch(number), fingerprint, length)[1])
+        none = np.empty(0, np.int64)
+        parts = [(none, none, none, none)]
+        for number, blob in enumerate(blobs):
+            series, values, origin = _unpacked(blob, fingerprint, length)
+            seen = np.flatnonzero(~np.isnan(values).all(1))
+            parts.append((series[seen], origin[seen], np.full(len(seen), number), seen))
+        self.series, self._origin, self._number, self._place = (
+            np.concatenate(columns) for columns in zip(*parts, strict=True)
+        )
+        self._places = Places(self.series)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def has(self, series: np.ndarray) -> np.ndarray:
+        """(k,) bool: does each of these series have a context?"""
+        return self._places.of(series) >= 0
+
+    def before(self, series: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """(k,) bool: is a grid step older than its series' context? False where there is no context."""
+        rows = self._places.of(series)
+        if not len(self):
+            return np.zeros(len(rows), bool)
+        return np.asarray((rows >= 0) & (steps <= self._origin[rows] - self._length))
+
+    def floors(self, series: np.ndarray) -> np.ndarray:
+        """(k,) the grid step just before the context of each series that has one."""
+        rows = self._places.known(series)
+        return self._origin[rows] - self._length
+
+    def take(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (k, C) and origin (k,) of series that have one. Raises StoreUnavailable, DamagedArtifact."""
+        rows = self._places.known(series)
+        values = np.empty((len(rows), self._length))
+        for number in np.unique(self._number[rows]).tolist():
+            mine = np.flatnonzero(self._number[rows] == number)
+            values[mine] = self._shard(number)[self._place[rows[mine]]]
+        return values, self._origin[rows]
+
+    def value(self, series: int, step: int) -> float:
+        """The value of one grid step; NaN where it is missing or outside the context. Raises as `take` does."""
+        row = int(self._places.of(np.array([series]))[0])
+        if row < 0:
+            return float("nan")
+        column = self._length - 1 - (int(self._origin[row]) - step)
+        if not 0 <= column < self._length:
+            return float("nan")
+        return float(self._shard(int(self._number[row]))[self._place[row], column])
+
+
+def _unpacked(blob: bytes, fingerprint: str, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Series, values and origins of one shard. Raises DamagedArtifact."""
+    arrays, words = unpack(blob)
+    if words.get("fingerprint") != fingerprint or arrays["values"].shape[1:] != (length,):
+        raise DamagedArtifact(WRONG)
+    return arrays["series"], arrays["values"], arrays["origin"]

@@ -1,0 +1,33 @@
+"""The sums of settled forecasts, written to the store and read back from it."""
+
+from sqlalchemy import Engine
+
+from data.records import scores
+from data.records.scores import HOUR, Tally
+from data.store.database import now
+from forecasting.rolling import online_scores
+from forecasting.rolling.online_scores import Totals
+from states.champion import Champion
+
+DAY = 24 * HOUR
+
+
+def write_down(engine: Engine, champion: Champion) -> None:
+    """Put the sums as they stand now into the store, and look up how they stood a day ago. Writer only."""
+    at, totals = now(), champion.states.totals
+    words = {"rival": online_scores.rival_name(champion.config), "steps": online_scores.bucket_steps(champion.config)}
+    tally = Tally(champion.dataset_id, champion.epoch, at, champion.seq, {**words, **totals.to_dict()})
+    scores.put(engine, tally)
+    look_back(engine, champion, at)
+
+
+def look_back(engine: Engine, champion: Champion, at: int) -> None:
+    """Remember how the sums stood a day before `at`; nothing where the model is younger."""
+    earlier = scores.before(engine, champion.dataset_id, champion.epoch, at - DAY)
+    champion.day_ago = Totals.from_dict(earlier.totals) if earlier else None
+
+
+def last_day(champion: Champion) -> Totals:
+    """What was settled within about a day: since the last sums that are a day old, or since the promotion."""
+    totals = champion.states.totals
+    return totals.minus(champion.day_ago) if champion.day_ago else totals

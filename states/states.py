@@ -1,0 +1,283 @@
+"""The states of one dataset under one model: written by one thread, read by any without a lock.
+
+The writer works on copies of rows and puts them back between two bumps of a per-row counter; a reader copies the row it
+wants and tries again when the counter moved or was odd meanwhile.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from forecasting.rolling import online_scores
+from forecasting.rolling.online_scores import Ledger, Totals
+from forecasting.rolling.roller import Roller, RollingState
+from states.out_of_order import BEGINNING
+from states.row_index import Places
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A consistent copy of one series' state."""
+
+    state: RollingState  # of one row
+    sequence: int  # log position of the last row that this series' state knows
+    stale: bool  # the state could not follow the log; an answer has to say so
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Consistent copies of several series' states. Each is whole; they need not be of one moment."""
+
+    found: np.ndarray  # (n,) places, among the series asked for, of those that have a state
+    state: RollingState  # of n rows
+    sequence: np.ndarray  # (n,)
+    stale: np.ndarray  # (n,) bool
+
+    def row(self, i: int) -> Row:
+        """The i-th of them, as a view."""
+        return Row(self.state.view(slice(i, i + 1)), int(self.sequence[i]), bool(self.stale[i]))
+
+    def rows(self, asked: int) -> list[Row | None]:
+        """One for each of the `asked` series, None where it has no state."""
+        rows: list[Row | None] = [None] * asked
+        for i, place in enumerate(self.found.tolist()):
+            rows[place] = self.row(i)
+        return rows
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the forecasts of one series were worth, up to row `sequence` of the log."""
+
+    totals: Totals
+    sequence: int
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """Everything that grows together, replaced as one."""
+
+    state: RollingState
+    series: np.ndarray  # (n,) int64, surrogate ids
+    sequence: np.ndarray  # (n,) int64
+    counter: np.ndarray  # (n,) int64, odd while the row is being written
+    stale: np.ndarray  # (n,) bool
+    settled: np.ndarray  # (n, buckets, sums) float64: see `forecasting.rolling.online_scores`
+    unit: np.ndarray  # (n,) float64, MASE's divisor as of the first scored forecast; 0 where there is none
+    places: Places  # of the series
+
+
+class States:
+    """Rolling states by surrogate series id, and what their forecasts were worth.
+
+    Scores stand beside the state and are no part of it: a correction changes the state, never what was settled.
+    `totals` are the sums over all series, replaced as one.
+    """
+
+    def __init__(
+        self,
+        roller: Roller,
+        series: np.ndarray,
+        state: RollingState,
+        sequence: np.ndarray,
+        settled: np.ndarray | None = None,
+        unit: np.ndarray | None = None,
+    ) -> None:
+        """`state` has one row for each of `series` (n,); `sequence` (n,) is the log position each of them knows;
+        `settled` and `unit` are what was scored up to there, nothing unless given."""
+        self.roller = roller
+        self._rows: dict[int, int] = {}
+        none = np.zeros(0, np.int64)
+        nothing = Ledger.of(roller.config, 0).sums
+        self._arrays = _Arrays(roller.empty(0), none, none, none, none.astype(bool), nothing, np.zeros(0), Places(none))
+        self.totals = Totals.of(nothing, np.zeros(0))
+        self.dirty: set[int] = set()  # rows written since they were last put into a snapshot
+        self._append(series, state, sequence, settled, unit)
+
+    def __len__(self) -> int:
+        return len(self._arrays.series)
+
+    def __contains__(self, series: int) -> bool:
+        return series in self._rows
+
+    @property
+    def series(self) -> np.ndarray:
+        """(n,) surrogate ids, in row order."""
+        return self._arrays.series
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self._arrays.state.arrays.values()) + self._arrays.settled.nbytes
+
+    def read(self, series: int) -> Row | None:
+        """A consistent copy of one series, or None where it has no state."""
+
+        def copy(arrays: _Arrays, row: int) -> Row:
+            return Row(arrays.state.take(np.array([row])), int(arrays.sequence[row]), bool(arrays.stale[row]))
+
+        return self._read(series, copy)
+
+    def scores(self, series: int) -> Scored | None:
+        """What one series' forecasts were worth, consistently; None where it has no state."""
+
+        def copy(arrays: _Arrays, row: int) -> Scored:
+            only = slice(row, row + 1)
+            return Scored(Totals.of(arrays.settled[only], arrays.unit[only]), int(arrays.sequence[row]))
+
+        return self._read(series, copy)
+
+    def _read(self, series: int, copy: Callable[[_Arrays, int], R]) -> R | None:
+        row = self._rows.get(series)
+        if row is None:
+            return None
+        while True:
+            arrays = self._arrays
+            before = arrays.counter[row]
+            found = copy(arrays, row)
+            if before % 2 == 0 and before == arrays.counter[row]:
+                return found
+            time.sleep(0)  # lets the writer finish
+
+    def at(self, series: int) -> tuple[int, bool] | None:
+        """Sequence and staleness of one series: what of it an ETag names. None where it has no state."""
+        row = self._rows.get(series)
+        if row is None:
+            return None
+        arrays = self._arrays
+        return int(arrays.sequence[row]), bool(arrays.stale[row])
+
+    def read_all(self, series: Sequence[int]) -> Rows:
+        """Consistent copies of several series at once."""
+        rows = self._arrays.places.of(np.array(series, np.int64))
+        found = np.flatnonzero(rows >= 0)
+        rows, arrays = rows[found], self._arrays
+        before = arrays.counter[rows]
+        copies = Rows(found, arrays.state.take(rows), arrays.sequence[rows], arrays.stale[rows])
+        for i in np.flatnonzero((before % 2 == 1) | (before != arrays.counter[rows])).tolist():
+            again = self.read(series[found[i]])  # the writer was at this one
+            if again is not None:
+                copies.state.put(np.array([i]), again.state)
+                copies.sequence[i], copies.stale[i] = again.sequence, again.stale
+        return copies
+
+    def origins(self, series: np.ndarray) -> np.ndarray:
+        """(k,) grid step of each series' origin; `BEGINNING` where no value has been folded in yet.
+
+        Exact in the writer's thread; elsewhere it was so a moment ago.
+        """
+        arrays = self._arrays
+        rows, state = arrays.places.of(series), arrays.state
+        if not len(arrays.series):
+            return np.full(len(rows), BEGINNING)
+        blank = (rows < 0) | ((state.observed[rows] == 0) & (state.imputed[rows] == 0))
+        return np.where(blank, BEGINNING, state.origin[rows])
+
+    def ensure(self, series: np.ndarray) -> None:
+        """Give every unknown series an empty state. Writer only."""
+        missing = np.unique(series[self._arrays.places.of(series) < 0])
+        if missing.size:
+            self.add(missing, self.roller.empty(len(missing)), np.zeros(len(missing), np.int64))
+
+    def add(self, series: np.ndarray, state: RollingState, sequence: np.ndarray) -> None:
+        """States (n rows) of series (n,) that have none yet, and the log position that each knows. Writer only."""
+        self._append(series, state, sequence)
+
+    def rows_of(self, series: np.ndarray) -> np.ndarray:
+        """(k,) rows of series. Raises KeyError where one has none."""
+        return self._arrays.places.known(series)
+
+    def copy(self, rows: np.ndarray) -> tuple[RollingState, np.ndarray]:
+        """Copies of rows and their sequences. Writer only."""
+        return self._arrays.state.take(rows), self._arrays.sequence[rows]
+
+    def publish(
+        self,
+        rows: np.ndarray,
+        state: RollingState,
+        sequence: np.ndarray,
+        ledger: Ledger | None = None,
+        whole: bool = False,
+    ) -> None:
+        """Put rows (distinct) back, each of them whole to any reader. Writer only.
+
+        ledger: what they settled on the way, to be added. The rows were folded on from copies of what is here; where
+        `whole` says so, from their beginnings, so that none of them is stale any more.
+        """
+        arrays = self._arrays
+        arrays.counter[rows] += 1
+        (arrays.state.put if whole else arrays.state.put_later)(rows, state)
+        arrays.sequence[rows] = np.maximum(arrays.sequence[rows], sequence)
+        if whole:
+            arrays.stale[rows] = False
+        self._measure(rows)
+        if ledger is not None:
+            arrays.settled[rows] += ledger.sums
+            self.totals = self.totals.plus(Totals.of(ledger.sums, arrays.unit[rows]))
+        arrays.counter[rows] += 1
+        self.dirty.update(rows.tolist())
+
+    def advance_sequence(self, rows: np.ndarray, sequence: np.ndarray) -> None:
+        """These series (distinct) know of log rows that leave their state as it is. Writer only."""
+        self._arrays.sequence[rows] = np.maximum(self._arrays.sequence[rows], sequence)
+        self.dirty.update(rows.tolist())
+
+    def mark_stale(self, rows: np.ndarray) -> None:
+        """These rows did not follow the log; their answers say so until they do. Writer only."""
+        self._arrays.stale[rows] = True
+        self.dirty.update(rows.tolist())
+
+    def stale_rows(self, rows: np.ndarray) -> np.ndarray:
+        """(k,) bool copy: which of these rows did not follow the log."""
+        stale: np.ndarray = self._arrays.stale[rows]
+        return stale
+
+    @property
+    def stale(self) -> int:
+        """Number of series whose state did not follow the log."""
+        return int(self._arrays.stale.sum())
+
+    def settled(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Copies of the sums and the MASE divisors of rows. Writer only."""
+        return self._arrays.settled[rows], self._arrays.unit[rows]
+
+    def _measure(self, rows: np.ndarray) -> None:
+        """Give rows their divisor once a forecast of theirs is open; from then on it stays."""
+        arrays = self._arrays
+        fresh = rows[(arrays.unit[rows] == 0) & (arrays.state.age[rows] >= 0)]
+        if fresh.size:
+            arrays.unit[fresh] = online_scores.unit(
+                arrays.state.ring[fresh], online_scores.rival_lag(self.roller.config)
+            )
+            before = Totals.of(arrays.settled[fresh], arrays.unit[fresh])
+            self.totals = Totals(self.totals.raw, self.totals.scaled + before.scaled)
+
+    def _append(
+        self,
+        series: np.ndarray,
+        state: RollingState,
+        sequence: np.ndarray,
+        settled: np.ndarray | None = None,
+        unit: np.ndarray | None = None,
+    ) -> None:
+        old, first = self._arrays, len(self)
+        more, known = len(series), np.concatenate([old.series, series])
+        sums = Ledger.of(self.roller.config, more).sums if settled is None else settled
+        self._arrays = _Arrays(
+            old.state.append(state) if first else state,
+            known,
+            np.concatenate([old.sequence, sequence]),
+            np.concatenate([old.counter, np.zeros(more, np.int64)]),
+            np.concatenate([old.stale, np.zeros(more, bool)]),
+            np.concatenate([old.settled, sums]),
+            np.concatenate([old.unit, np.zeros(more) if unit is None else unit]),
+            Places(known),
+        )
+        self.totals = self.totals.plus(Totals.of(sums, self._arrays.unit[first:]))
+        self._measure(np.arange(first, first + more))
+        self._rows.update(zip(series.tolist(), range(first, first + more), strict=True))
+        self.dirty.update(range(first, first + more))

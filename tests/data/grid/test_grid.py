@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.errors import InvalidInput
+from data.grid.grid import (
+    DAY,
+    Grid,
+    default_horizon,
+    default_season,
+    format_all,
+    format_ds,
+    infer_frequency,
+    kind_of,
+    make_grid,
+    parse_ds,
+    parse_frequency,
+)
+
+FREQUENCIES = ["30s", "5m", "1h", "24h", "1d", "1b", "2b", "1w", "1mo", "1q", "1y", "1", "3", "XNYS"]
+MINUTE = 60_000_000
+
+
+def days(*dates):
+    return [parse_ds(date, "date") for date in dates]
+
+
+@pytest.fixture(scope="module")
+def new_york():
+    return make_grid("XNYS")
+
+
+@pytest.mark.parametrize("freq", FREQUENCIES)
+@given(steps=st.lists(st.integers(-400, 20_000), min_size=1, max_size=20))
+def test_a_step_has_one_stamp_and_a_stamp_belongs_to_its_step(freq, steps, new_york):
+    grid = new_york if freq == "XNYS" else make_grid(freq)
+    stamps = grid.stamps(steps)
+    assert grid.steps(stamps).tolist() == steps
+    assert grid.on_grid(stamps).all()
+    assert grid.steps(grid.stamps(np.array(steps) + 1) - 1).tolist() == steps  # just before the next one
+
+
+@pytest.mark.parametrize("freq", FREQUENCIES)
+def test_a_grid_survives_its_json_without_the_calendar_library(freq, new_york):
+    grid = new_york if freq == "XNYS" else make_grid(freq)
+    assert Grid.from_json(grid.to_json()) == grid
+
+
+def test_the_month_after_january_is_february():
+    grid = make_grid("1mo")
+    assert grid.stamps(grid.steps(days("2023-12-01", "2024-01-31")) + 1).tolist() == days("2024-01-01", "2024-02-01")
+
+
+def test_the_weekday_after_friday_is_monday():
+    grid = make_grid("1b")
+    friday, saturday, monday = days("2024-03-01", "2024-03-02", "2024-03-04")
+    assert grid.stamps(grid.steps([friday]) + 1).tolist() == [monday]
+    assert grid.on_grid([friday, saturday, monday]).tolist() == [True, False, True]
+    assert grid.steps([saturday]) == grid.steps([friday])
+
+
+def test_an_exchange_rests_on_its_holidays_and_knows_weekdays_beyond_its_announced_sessions(new_york):
+    grid = new_york
+    before, holiday, after = days("2024-07-03", "2024-07-04", "2024-07-05")
+    assert grid.stamps(grid.steps([before]) + 1).tolist() == [after]
+    assert not grid.on_grid([holiday])[0]
+    far = grid.steps(days("2090-01-02"))  # a Monday
+    assert format_all(grid.stamps(far + np.arange(6)), "date")[-2:] == ["2090-01-06", "2090-01-09"]
+
+
+def test_hours_at_half_past_begin_at_half_past():
+    half_past = np.arange(10) * 60 * MINUTE + 30 * MINUTE
+    grid = make_grid("1h", half_past)
+    assert grid.phase == 30 * MINUTE
+    assert grid.on_grid(half_past).all()
+    assert grid.stamps(grid.steps([29 * MINUTE])).tolist() == [-30 * MINUTE]
+
+
+def test_weeks_begin_on_the_day_most_of_them_begin():
+    sundays = np.array(days("2024-03-03", "2024-03-10", "2024-03-17", "2024-03-25"))
+    assert make_grid("1w", sundays).on_grid(sundays).tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("5m", "5m"), ("15min", "15m"), ("T", "1m"), ("H", "1h"), ("60m", "1h"), ("24h", "24h"), ("D", "1d"),
+        ("7D", "1w"), ("W-SUN", "1w"), ("MS", "1mo"), ("month", "1mo"), ("3mo", "1q"), ("QE-DEC", "1q"), ("Y", "1y"),
+        ("B", "1b"), ("1", "1"), (" 12 ", "12"), ("NASDAQ", "XNYS"), ("XNYS", "XNYS"),
+    ],
+)  # fmt: skip
+def test_a_frequency_has_many_words_and_one_spelling(said, meant):
+    assert parse_frequency(said) == meant
+
+
+@pytest.mark.parametrize("word", ["", "0", "0m", "-1", "5x", "five minutes", "XXXX", "1e3", "m5", "None"])
+def test_an_unknown_frequency_is_refused_with_what_is_accepted(word):
+    with pytest.raises(InvalidInput, match=r"5m, 1h, 1d, 1b \(weekdays\)"):
+        parse_frequency(word)
+
+
+@pytest.mark.parametrize(
+    ("step", "freq"), [(300, "5m"), (3600, "1h"), (90, "90s"), (5400, "90m")]
+)  # fmt: skip
+def test_seconds_between_stamps_name_a_frequency(step, freq):
+    assert infer_frequency(step * 1_000_000, "instant") == freq
+
+
+@pytest.mark.parametrize(
+    ("step", "freq"),
+    [
+        (1, "1d"),
+        (7, "1w"),
+        (14, "2w"),
+        (28, "4w"),
+        (30, "1mo"),
+        (31, "1mo"),
+        (91, "1q"),
+        (365, "1y"),
+        (366, "1y"),
+        (10, "10d"),
+    ],
+)
+def test_days_between_stamps_name_a_frequency(step, freq):
+    assert infer_frequency(step * DAY, "date") == freq
+
+
+def test_daily_stamps_without_a_weekend_are_weekdays():
+    assert infer_frequency(DAY, "date", weekdays_only=True) == "1b"
+
+
+@pytest.mark.parametrize(
+    ("freq", "season", "horizon"),
+    [
+        ("5m", 288, 72), ("1h", 24, 48), ("1d", 7, 14), ("1b", 1, 10), ("XNYS", 1, 10), ("1w", 1, 13),
+        ("1mo", 12, 18), ("1q", 4, 8), ("1y", 1, 6), ("1", 1, 12), ("7m", 1, 12),
+    ],
+)  # fmt: skip
+def test_each_frequency_has_its_usual_season_and_horizon(freq, season, horizon):
+    assert default_season(freq) == season
+    assert default_horizon(freq, season) == horizon
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "ds"),
+    [
+        ("1970-01-01T00:00:01Z", "instant", 1_000_000),
+        ("1970-01-01T01:00:00.5+01:00", "instant", 500_000),
+        ("1970-01-02", "date", DAY),
+        (-3, "step", -3),
+    ],
+)
+def test_a_stamp_is_read_by_its_kind(text, kind, ds):
+    assert parse_ds(text, kind) == ds
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("2014-02-19T15:25:00", "instant"), ("2014-02-19 15:25:00Z", "instant"), ("2014-02-19", "instant"),
+        ("2014-02-19T15:25:60Z", "instant"), ("2014-02-30T00:00:00Z", "instant"), ("20140219T152500Z", "instant"),
+        ("0001-01-01T00:00:00+14:00", "instant"), ("2014-02-19T15:25:00Z\n", "instant"), (1392823500, "instant"),
+        ("2014-02-30", "date"), ("0000-01-01", "date"), ("19-02-2014", "date"), ("2014-02-19T00:00:00Z", "date"),
+        ("5", "step"), (5.0, "step"), (True, "step"), (None, "step"), (2**60, "step"), ("2014-02-19", "step"),
+    ],
+)  # fmt: skip
+def test_a_stamp_written_any_other_way_is_refused(value, kind):
+    with pytest.raises(InvalidInput, match="ds must be"):
+        parse_ds(value, kind)
+
+
+@given(st.integers(-60_000_000_000_000_000, 250_000_000_000_000_000))
+def test_an_instant_is_written_as_it_is_read(ds):
+    assert parse_ds(format_ds(ds, "instant"), "instant") == ds
+
+
+@given(st.lists(st.integers(-60_000_000_000, 250_000_000_000), max_size=5), st.sampled_from(["5m", "1d", "1"]))
+def test_many_stamps_are_written_as_each_one_is(seconds, freq):
+    kind = kind_of(freq)
+    stamps = [second // 86_400 * DAY if kind == "date" else second * 1_000_000 for second in seconds]
+    assert list(format_all(stamps, kind)) == [format_ds(stamp, kind) for stamp in stamps]

@@ -1,0 +1,371 @@
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.errors import InvalidInput
+from data.grid.grid import DAY, format_all, make_grid, parse_ds
+from data.quality.quality import conform, conform_all
+from data.sources.intake import Intake
+from data.sources.resolve import SourceOptions, open_source
+
+UTC = SourceOptions(tz="UTC")
+
+
+def ingest(source, **said):
+    (piece,) = open_source(str(source)).pieces
+    intake = Intake(SourceOptions(**said), None)
+    intake.add(piece.fetch(Path(), None))
+    return conform_all(intake, str(source), None)
+
+
+def table(text: str, **said):
+    """Conform rows written as `ds y`, one a line, of one series."""
+    rows = [line.rsplit(" ", 1) for line in text.strip().splitlines()]
+    raw = pl.DataFrame(rows, schema=["ds", "y"], orient="row")
+    return conform(raw, SourceOptions(**said), "plant.csv")
+
+
+def times(result):
+    return list(format_all(result.frame["ds"].to_numpy(), result.grid.kind))
+
+
+# --- the samples ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def samples(root):
+    return root / "data" / "samples"
+
+
+def test_the_machine_reports_its_twelve_repeated_stamps_and_its_step_back(samples):
+    result = ingest(samples / "machine_temperature_system_failure.csv", tz="UTC")
+    report = result.report
+    assert (report.rows, report.kept, report.duplicates, report.steps_back) == (22_695, 22_683, 12, 1)
+    assert (report.frequency, report.season, report.horizon) == ("5m", 288, 72)
+    assert report.frequency_inferred
+    assert (report.first, report.last) == ("2013-12-02T21:15:00Z", "2014-02-19T15:25:00Z")
+    assert (report.gaps, report.nulls, report.snapped) == (0, 0, 0)
+    assert result.frame.columns == ["unique_id", "ds", "y"]
+    assert result.frame["unique_id"].unique().to_list() == ["machine_temperature_system_failure"]
+
+
+def test_the_stocks_are_five_series_on_weekdays_or_on_sessions(samples):
+    said = {"id_col": "Ticker", "target_col": "Adj Close"}
+    weekdays = ingest(samples / "stocks.csv", **said).report
+    assert (weekdays.series, weekdays.frequency, weekdays.season, weekdays.gaps) == (5, "1b", 1, 458)
+    sessions = ingest(samples / "stocks.csv", freq="XNYS", **said)
+    assert (sessions.report.gaps, sessions.report.snapped, sessions.grid.kind) == (0, 0, "date")
+    assert sessions.frame.columns == ["unique_id", "ds", "y", "Open", "High", "Low", "Close", "Volume"]
+    assert sessions.report.frequency_inferred is False
+
+
+def test_several_series_in_one_file_ask_for_their_column(samples):
+    with pytest.raises(InvalidInput, match="--id-col 'Ticker'"):
+        ingest(samples / "stocks.csv", target_col="Close")
+
+
+def test_several_columns_of_numbers_ask_for_the_target(samples):
+    with pytest.raises(InvalidInput, match="Open, High, Low, Close, Volume, Adj Close; say it with --target-col"):
+        ingest(samples / "stocks.csv", id_col="Ticker")
+
+
+# --- what columns are -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [("unique_id", "ds", "y"), ("item_id", "timestamp", "target")])
+def test_the_usual_names_need_not_be_said(names):
+    raw = pl.DataFrame([("a", "1970-01-01", 1.0), ("a", "1970-01-02", 2.0)], schema=names, orient="row")
+    result = conform(raw, SourceOptions(), "plant.csv")
+    assert result.frame.rows() == [("a", 0, 1.0), ("a", DAY, 2.0)]
+
+
+def test_numbers_are_covariates_text_is_ignored_and_both_are_said():
+    raw = pl.DataFrame(
+        {"Date": ["2024-01-01", "2024-01-02"], "y": ["1", "2"], "temp": ["3", "None"], "sky": ["x", "1"]}
+    )
+    result = conform(raw, SourceOptions(), "plant.csv")
+    assert (result.report.covariates, result.report.columns_ignored) == (("temp",), ("sky",))
+    assert result.frame["temp"].to_list() == [3.0, None]
+
+
+def test_integers_are_steps_and_a_split_of_equal_tests_is_the_horizon():
+    raw = pl.DataFrame({"unique_id": ["a"] * 4 + ["b"] * 4, "t": [1, 2, 3, 4] * 2, "y": [0.5] * 8})
+    raw = raw.with_columns(pl.Series("split", ["train", "train", "test", "test"] * 2))
+    result = conform(raw, SourceOptions(), "m4.parquet")
+    assert (result.grid.kind, result.report.frequency, result.season, result.horizon) == ("step", "1", 1, 2)
+    assert result.frame.columns == ["unique_id", "ds", "y", "split"]
+    assert (result.report.first, result.report.last) == (1, 4)
+
+
+@pytest.mark.parametrize("given", ["id_col", "time_col", "target_col"])
+def test_a_missing_column_is_named_with_those_there_are(given):
+    with pytest.raises(InvalidInput, match="column 'nope': there is no such column; it has ds, y"):
+        table("2024-01-01 1", **{given: "nope"})
+
+
+@pytest.mark.parametrize("dtype", [pl.Boolean, pl.Struct({"a": pl.Int64}), pl.List(pl.Int64), pl.Date])
+def test_a_target_of_another_type_is_refused_with_that_type(dtype):
+    raw = pl.DataFrame({"ds": [1, 2], "y": pl.Series([None, None], dtype=dtype)})
+    with pytest.raises(InvalidInput, match=r"column 'y': it holds .*, not numbers"):
+        conform(raw, SourceOptions(), "plant.parquet")
+
+
+@pytest.mark.parametrize("dtype", [pl.Int8, pl.UInt64, pl.Float32, pl.Decimal(10, 2)])
+def test_numbers_of_every_width_are_float64(dtype):
+    raw = pl.DataFrame({"ds": [1, 2], "y": pl.Series([1, 2], dtype=dtype)})
+    assert conform(raw, SourceOptions(), "plant.parquet").frame["y"].to_list() == [1.0, 2.0]
+
+
+def test_one_column_cannot_be_two_things():
+    with pytest.raises(InvalidInput, match="cannot name the series and be the time"):
+        table("2024-01-01 1", id_col="ds")
+    with pytest.raises(InvalidInput, match="cannot be both the value and something else"):
+        table("2024-01-01 1", target_col="ds")
+
+
+def test_words_for_no_value_are_missing_and_not_finite_numbers_become_missing():
+    result = table("2024-01-01 1\n2024-01-02 None\n2024-01-03 NaN\n2024-01-04 1e999\n2024-01-05 2", freq="1d")
+    assert result.frame["y"].to_list() == [1.0, None, None, None, 2.0]
+    assert (result.report.nulls, result.report.non_finite) == (1, 2)
+
+
+def test_a_value_so_large_that_its_square_overflows_becomes_missing():
+    result = table("2024-01-01 1e30\n2024-01-02 1e31\n2024-01-03 -1e39\n2024-01-04 2", freq="1d")
+    assert result.frame["y"].to_list() == [1e30, None, None, 2.0]
+    assert result.report.non_finite == 2
+
+
+def test_the_first_value_that_is_no_number_stops_everything_and_is_named():
+    with pytest.raises(InvalidInput) as caught:
+        table("2024-01-01 1\n2024-01-02 NA\n2024-01-03 abc\n2024-01-04 xyz", target_col="y")
+    assert (caught.value.column, caught.value.row) == ("y", 3)
+    assert "'abc' is not a number (1 more like it); correct them" in str(caught.value)
+
+
+def test_a_target_without_a_single_number_is_refused():
+    with pytest.raises(InvalidInput, match="not one value in it is a number"):
+        table("2024-01-01 NA\n2024-01-02 nan")
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 201, "a\nb", None])
+def test_a_series_id_that_cannot_be_stored_is_refused_with_its_row(bad):
+    raw = pl.DataFrame({"unique_id": ["a", bad], "ds": ["2024-01-01"] * 2, "y": [1.0, 2.0]})
+    with pytest.raises(InvalidInput, match="column 'unique_id', row 2: a series id"):
+        conform(raw, SourceOptions(), "plant.parquet")
+
+
+def test_a_source_of_one_series_is_named_by_the_user_or_its_file():
+    rows = "2024-01-01 1\n2024-01-02 2"
+    assert table(rows).frame["unique_id"][0] == "plant"
+    assert table(rows, series="pump").frame["unique_id"][0] == "pump"
+
+
+# --- times ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "date_format", "freq"),
+    [
+        ("2024-01-01", "2024-01-02", None, "1d"),
+        ("01-02-24", "02-02-24", "%d-%m-%y", "1d"),
+        ("20240101", "20240102", "%Y%m%d", "1d"),
+        ("2024-01-01 00:00", "2024-01-01 01:00", None, "1h"),
+        ("2024-01-01T00:00:00", "2024-01-01T00:05:00", None, "5m"),
+        ("2024-01-01 00:00:00", "2024-01-01 00:00:00.5", None, "500ms"),
+        ("2024-01-01T00:00:00Z", "2024-01-01T01:15:00+01:00", None, "15m"),
+        ("2024/01/01 00:00:00", "2024/01/01 00:00:30", None, "30s"),
+        ("1704067200", "1704067260", "s", "1m"),
+        ("1704067200000", "1704067260000", "ms", "1m"),
+        ("7", "8", None, "1"),
+    ],
+)
+def test_a_time_is_read_in_the_form_it_has(first, second, date_format, freq):
+    result = table(f"{first} 1\n{second} 2", date_format=date_format, tz="UTC")
+    assert result.report.frequency == freq
+    assert len(result.frame) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "date_format", "said"),
+    [
+        ("03-01-00 1", None, "row 1: '03-01-00' is no ISO date; say the form with --date-format"),
+        ("2024-01-01 1\n2024-02-30 2", None, "row 2: '2024-02-30' is not a time like those before it"),
+        ("2024-01-01 1\n02.01.2024 2", None, "row 2: '02.01.2024' is not a time like those before it"),
+        ("2024-01-01 1\n 2", None, "row 2: the row has no time"),
+        ("1 1\n2.5 2", None, "row 2: '2.5' is not a time like those before it"),
+        ("01-01-24 1\n13-13-24 2", "%d-%m-%y", "row 2: '13-13-24' is not of the form %d-%m-%y"),
+        ("1704067200 1\n1704067260000 2", "s", "row 2: '1704067260000' is no time of the years 1 to 9999"),
+        ("7 1\n9999999999999999999 2", None, "row 2: '9999999999999999999' is not a time like those before it"),
+        ("7 1\n9999999999999999 2", None, "row 2: '9999999999999999' is no time"),
+    ],
+)
+def test_the_first_time_that_cannot_be_read_stops_everything_and_is_named(rows, date_format, said):
+    with pytest.raises(InvalidInput) as caught:
+        table(rows, date_format=date_format)
+    assert f"plant.csv, column 'ds', {said}" in str(caught.value)
+
+
+def test_local_times_below_a_day_need_their_zone():
+    rows = "2024-01-01 00:00:00 1\n2024-01-01 01:00:00 2"
+    with pytest.raises(InvalidInput, match="say their zone with --tz"):
+        table(rows)
+    assert times(table(rows, tz="Europe/Berlin")) == ["2023-12-31T23:00:00Z", "2024-01-01T00:00:00Z"]
+
+
+def test_an_unknown_zone_is_refused():
+    with pytest.raises(InvalidInput, match="time zone 'Mars/Olympus' is not known"):
+        table("2024-01-01 00:00:00 1\n2024-01-01 01:00:00 2", tz="Mars/Olympus")
+
+
+def test_a_date_is_a_date_in_every_zone():
+    assert times(table("2024-01-01 1\n2024-01-02 2", tz="Pacific/Auckland")) == ["2024-01-01", "2024-01-02"]
+
+
+def test_a_local_time_that_does_not_exist_or_exists_twice_is_rejected_and_counted():
+    spring = "2024-03-31 01:00:00 1\n2024-03-31 02:00:00 2\n2024-03-31 03:00:00 3\n2024-03-31 04:00:00 4"
+    autumn = "2024-10-27 01:00:00 5\n2024-10-27 02:00:00 6\n2024-10-27 02:00:00 7\n2024-10-27 03:00:00 8"
+    result = table(f"{spring}\n{autumn}", tz="Europe/Berlin", freq="1h")
+    assert result.report.rejected == 3
+    assert result.frame["y"].to_list() == [1.0, 3.0, 4.0, 5.0, 8.0]
+    assert times(result)[:2] == ["2024-03-31T00:00:00Z", "2024-03-31T01:00:00Z"]
+
+
+# --- frequencies ------------------------------------------------------------------------------------------------------
+
+
+def stamped(freq, count, unique_id="a", start="2024-01-01"):
+    grid = make_grid(freq)
+    first = grid.steps([parse_ds(start, "date")])[0]
+    stamps = grid.stamps(range(first, first + count))
+    return pl.DataFrame({"unique_id": [unique_id] * count, "ds": stamps, "y": [1.0] * count}).with_columns(
+        pl.from_epoch("ds", "us")
+    )
+
+
+@pytest.mark.parametrize("freq", ["30s", "5m", "15m", "1h", "6h", "1d", "1b", "1w", "1mo", "1q", "1y"])
+def test_a_frequency_is_seen_in_the_stamps(freq):
+    assert conform(stamped(freq, 20), UTC, "x").report.frequency == freq
+
+
+@given(st.lists(st.integers(0, 199), min_size=20, max_size=199, unique=True))
+def test_gaps_do_not_hide_a_frequency_that_most_neighbours_show(kept):
+    whole = stamped("1h", 400)
+    sparse = pl.concat([whole.head(200)[sorted(kept)], whole.tail(200)])
+    report = conform(sparse, UTC, "x").report
+    assert (report.frequency, report.gaps) == ("1h", 200 - len(kept) - min(kept))
+
+
+def test_where_half_of_the_rows_are_absent_the_step_that_all_distances_are_multiples_of_is_seen():
+    hours = [0, 1, 3, 4, 6, 9, 10, 12, 13, 17]  # 1 hour four times, 2 and 3 hours three and one, 4 hours once
+    raw = pl.DataFrame({"ds": [1_704_067_200 + 3600 * h for h in hours], "y": [1.0] * len(hours)})
+    report = conform(raw, replace(UTC, date_format="s"), "x").report
+    assert (report.frequency, report.kept, report.gaps) == ("1h", 10, 8)
+
+
+def test_irregular_stamps_take_the_everyday_step_nearest_their_median():
+    seconds = [0, 290, 610, 880, 1205, 1490, 1810]
+    raw = pl.DataFrame({"ds": [1_704_067_200 + s for s in seconds], "y": [1.0] * 7})
+    result = conform(raw, replace(UTC, date_format="s"), "x")
+    assert (result.report.frequency, result.report.snapped) == ("5m", 6)
+
+
+def test_several_frequencies_are_refused_with_a_table_of_them():
+    mixed = pl.concat([stamped("1h", 10, "slow"), stamped("5m", 10, "fast"), stamped("5m", 10, "faster")])
+    with pytest.raises(InvalidInput, match=r"5m: 2 series \(fast, faster …\); 1h: 1 series \(slow …\)"):
+        conform(mixed, UTC, "x")
+    assert conform(mixed, replace(UTC, freq="1h"), "x").report.frequency == "1h"
+
+
+def test_a_single_row_shows_no_frequency():
+    with pytest.raises(InvalidInput, match="say it with --freq"):
+        table("2024-01-01 1")
+    assert table("2024-01-01 1", freq="1d").report.kept == 1
+
+
+@pytest.mark.parametrize(("freq", "said"), [("1", "does not fit a column of times"), ("5 parsecs", "is not known")])
+def test_a_frequency_that_cannot_be_is_refused(freq, said):
+    with pytest.raises(InvalidInput, match=said):
+        table("2024-01-01 1", freq=freq)
+
+
+def test_a_dataset_keeps_its_grid_and_refuses_another_frequency():
+    first = conform(stamped("1h", 20), UTC, "x")
+    again = conform(stamped("1h", 3, start="2024-02-01"), UTC, "x", first.grid)
+    assert again.grid is first.grid
+    with pytest.raises(InvalidInput, match="it has frequency 5m, its dataset 1h"):
+        conform(stamped("5m", 20), UTC, "x", first.grid)
+
+
+# --- rules that are counted -------------------------------------------------------------------------------------------
+
+
+def test_of_several_rows_for_one_step_the_last_in_the_file_stays():
+    result = table("2024-01-01 1\n2024-01-02 2\n2024-01-01 3\n2024-01-03 4")
+    assert result.frame["y"].to_list() == [3.0, 2.0, 4.0]
+    assert (result.report.duplicates, result.report.steps_back) == (1, 1)
+
+
+def test_a_stamp_between_two_steps_moves_down_to_the_step_before_it():
+    rows = "2024-01-01 00:00:00 1\n2024-01-01 01:00:00 2\n2024-01-01 02:07:30 3\n2024-01-01 03:00:00 4"
+    result = table(rows, tz="UTC", freq="1h")
+    assert times(result)[2] == "2024-01-01T02:00:00Z"
+    assert result.report.snapped == 1
+
+
+def test_a_time_of_day_is_taken_off_a_date_and_counted():
+    result = table("2024-01-01 16:00:00 1\n2024-01-02 16:00:00 2")
+    assert (times(result), result.report.snapped) == (["2024-01-01", "2024-01-02"], 2)
+
+
+def test_gaps_are_steps_without_a_row_inside_a_series():
+    raw = pl.concat([stamped("1d", 10, "a").filter(pl.col("ds").dt.day() != 5), stamped("1d", 4, "b", "2025-01-01")])
+    report = conform(raw.filter(~pl.col("ds").dt.day().is_in([7, 8])), SourceOptions(freq="1d"), "x").report
+    assert (report.gaps, report.longest_gap) == (3, 2)
+
+
+def test_a_gap_longer_than_any_history_is_a_wrong_stamp():
+    with pytest.raises(InvalidInput, match="2,000,000 steps of 1 are missing in a row; correct the stamp"):
+        table("0 1\n1 2\n2000002 3", freq="1")
+
+
+def test_a_constant_stretch_is_a_season_of_equal_values():
+    y = [1.0] * 9 + [2.0] * 12 + [3.0] * 10 + [None] * 15
+    raw = pl.DataFrame({"ds": range(len(y)), "y": y})
+    report = conform(raw, SourceOptions(), "x").report
+    assert (report.constant_stretches, report.longest_constant) == (2, 12)
+
+
+def test_the_report_is_plain_values_for_json():
+    told = table("2024-01-01 1\n2024-01-02 2").report.to_dict()
+    assert all(type(value) in (str, int, bool, list, type(None)) for value in told.values())
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.floats(-9, 9)),
+        min_size=1,
+    )
+)
+def test_whatever_the_order_of_rows_each_step_holds_the_last_value_told(rows):
+    raw = pl.DataFrame(rows, schema=["unique_id", "t", "y"], orient="row")
+    result = conform(raw, SourceOptions(freq="1"), "x")
+    told = {(unique_id, t): y for unique_id, t, y in rows}
+    assert result.frame.rows() == [(unique_id, t, y) for (unique_id, t), y in sorted(told.items())]
+    assert result.report.duplicates == len(rows) - len(told)
+
+
+@pytest.mark.parametrize(("option", "value"), [("season", -1), ("horizon", -3)])
+def test_a_season_or_horizon_below_one_is_refused(option, value):
+    with pytest.raises(InvalidInput, match="give 1 or more"):
+        table("2024-01-01 1\n2024-01-02 2", **{option: value})
+
+
+def test_a_century_without_a_value_and_a_value_from_the_next_one_are_wrong_stamps():
+    with pytest.raises(InvalidInput, match="are missing in a row; correct the stamp"):
+        table("1500-01-01 1\n2020-01-02 2\n2020-01-03 3", freq="1d")
+    with pytest.raises(InvalidInput, match="2920-01-02 is over a century ahead of the clock"):
+        table("2920-01-01 1\n2920-01-02 2", freq="1d")

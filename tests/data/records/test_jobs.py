@@ -1,0 +1,84 @@
+"""Trainings in a queue: one open for each dataset, none too often, and none lost with its worker."""
+
+import pytest
+
+from data.errors import Conflict, NotFound
+from data.grid.grid import Grid
+from data.records import jobs
+from data.records.jobs import HOUR, Allowance
+from data.store import catalogue, database
+
+FREE = Allowance(6, 8)
+
+
+@pytest.fixture
+def datasets(store) -> list[int]:
+    names = ("one", "two", "three")
+    return [catalogue.put_dataset(store, name, grid=Grid("1h"), season=24, horizon=6, target="y").id for name in names]
+
+
+def ago(monkeypatch, hours: float) -> None:
+    """Let what follows happen so long ago."""
+    monkeypatch.setattr(jobs, "now", lambda: database.now() - int(hours * HOUR))
+
+
+def test_a_dataset_has_one_open_job_whoever_asks(store, datasets):
+    first = jobs.ask(store, datasets[0], "hand", "somebody wants it")
+    again = jobs.ask(store, datasets[0], "drift", "residuals moved", FREE)
+    assert (first.new, again.new, again.job.id) == (True, False, first.job.id)
+    assert jobs.ask(store, datasets[1], "hand", "another dataset").new
+    assert [one.dataset_id for one in jobs.jobs(store)] == [datasets[1], datasets[0]]
+
+
+def test_the_oldest_job_runs_first_and_ends_once(store, datasets):
+    for dataset in datasets[:2]:
+        jobs.ask(store, dataset, "hand", "asked")
+    one = jobs.take(store)
+    assert (one.dataset_id, one.state, one.attempts) == (datasets[0], "running", 1)
+    jobs.end(store, one.id, "refused", "the gate said no", 4)
+    jobs.end(store, one.id, "succeeded", "too late")
+    assert jobs.job(store, one.id)[3:5] == ("refused", "the gate said no")
+    assert jobs.job(store, one.id).version == 4
+    assert jobs.take(store).dataset_id == datasets[1]
+
+
+def test_after_a_training_it_cools_down_but_not_for_a_person(store, datasets, monkeypatch):
+    ago(monkeypatch, 7)
+    assert jobs.ask(store, datasets[0], "drift", "moved", FREE).new
+    jobs.end(store, jobs.take(store).id, "succeeded", "done")
+    ago(monkeypatch, 2)
+    denied = jobs.ask(store, datasets[0], "drift", "moved", FREE)
+    assert denied.job is None
+    assert "in 1.0 hours" in denied.words
+    monkeypatch.undo()
+    assert jobs.ask(store, datasets[0], "drift", "moved", FREE).new
+    jobs.end(store, jobs.take(store).id, "succeeded", "done")
+    assert jobs.ask(store, datasets[0], "hand", "now").new
+
+
+def test_all_datasets_share_a_budget_of_a_day_and_cancelled_jobs_cost_nothing(store, datasets):
+    two = Allowance(0, 2)
+    first = jobs.ask(store, datasets[0], "drift", "moved", two).job
+    assert jobs.ask(store, datasets[1], "drift", "moved", two).new
+    denied = jobs.ask(store, datasets[2], "drift", "moved", two)
+    assert denied == (None, False, "the budget is spent: 2 trainings were asked for within a day, 2 are allowed")
+    assert jobs.cancel(store, first.id).state == "cancelled"
+    assert jobs.ask(store, datasets[2], "drift", "moved", two).new
+
+
+def test_only_what_waits_can_be_cancelled(store, datasets):
+    jobs.ask(store, datasets[0], "hand", "asked")
+    running = jobs.take(store)
+    with pytest.raises(Conflict, match="is running"):
+        jobs.cancel(store, running.id)
+    with pytest.raises(NotFound, match="no job 99"):
+        jobs.cancel(store, 99)
+
+
+def test_a_job_of_a_dead_worker_is_tried_once_more_and_then_never(store, datasets):
+    jobs.ask(store, datasets[0], "hand", "asked")
+    assert [jobs.take(store).attempts for _ in range(2)] == [1, 2]
+    assert jobs.take(store) is None
+    (failed,) = jobs.jobs(store)
+    assert failed.state == "failed"
+    assert "ended without a word 2 times" in failed.detail

@@ -1,0 +1,155 @@
+"""The record of runs: what ran, how it ended, and how long ago each flow last succeeded."""
+
+import multiprocessing
+import os
+import time
+
+import pytest
+
+from data.errors import InvalidInput
+from data.records import runs
+from data.store import database
+from data.store.database import open_store
+
+SECOND = 1_000_000
+
+
+def test_a_run_is_recorded_with_its_result(store):
+    with runs.recorded(store, "ingest", "pumps") as run:
+        (under_way,) = runs.runs(store)
+        assert (under_way.outcome, under_way.ended_at) == ("running", None)
+        run.detail["added"] = 89
+    (ended,) = runs.runs(store)
+    assert (ended.flow, ended.dataset, ended.outcome, ended.detail) == ("ingest", "pumps", "succeeded", {"added": 89})
+    assert ended.started_at <= ended.heartbeat_at == ended.ended_at
+
+
+class Panic(BaseException):
+    """Polars reports damage with a class that is no Exception."""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (InvalidInput("there is no such column", source="raw.csv"), "raw.csv: there is no such column"),
+        (OSError("disk went away\nand more"), "OSError: disk went away"),
+        (Panic(), "Panic: no message"),
+    ],
+)
+def test_a_run_that_raises_is_failed_with_one_sentence(store, error, told):
+    with pytest.raises(type(error)), runs.recorded(store, "train", "pumps"):
+        raise error
+    (failed,) = runs.runs(store)
+    assert (failed.outcome, failed.detail) == ("failed", {"error": told})
+
+
+def test_the_last_success_is_told_for_each_flow_and_dataset(store, monkeypatch):
+    clock = [100 * SECOND]
+    monkeypatch.setattr(runs, "now", lambda: clock[0])
+    for flow, dataset, fails in [
+        ("train", "pumps", False),
+        ("train", "pumps", True),
+        ("train", "shares", False),
+        ("backup", None, False),
+        ("backup", None, False),
+        ("ingest", "pumps", True),
+    ]:
+        clock[0] += SECOND
+        with runs._forgiven(), runs.recorded(store, flow, dataset):
+            if fails:
+                raise runs.Unavailable("no network")
+    assert runs.last_success(store) == {
+        ("train", "pumps"): 101 * SECOND,
+        ("train", "shares"): 103 * SECOND,
+        ("backup", None): 105 * SECOND,
+    }
+    assert [run.id for run in runs.runs(store, flow="train", dataset="pumps")] == [2, 1]
+
+
+def test_a_clock_that_went_back_does_not_hide_the_newest_success(store, monkeypatch):
+    for at in (9_000 * SECOND, 10 * SECOND):
+        monkeypatch.setattr(runs, "now", lambda at=at: at)
+        with runs.recorded(store, "backup"):
+            pass
+    assert runs.last_success(store) == {("backup", None): 10 * SECOND}
+
+
+def test_a_heartbeat_keeps_a_long_run_alive(store, monkeypatch):
+    monkeypatch.setattr(runs, "BEAT_S", 0.02)
+    monkeypatch.setattr(runs, "LEASE_S", 0.4)
+    with runs.recorded(store, "train", "pumps"):
+        time.sleep(0.6)
+        assert runs.runs(store)[0].outcome == "running"
+    assert runs.runs(store)[0].outcome == "succeeded"
+
+
+def train_for_ever(url: str, begun) -> None:
+    with runs.recorded(open_store(url), "train", "pumps"):
+        begun.set()
+        time.sleep(60)
+    os._exit(1)
+
+
+def test_fault_31_a_killed_run_is_told_as_lapsed_and_the_next_one_is_clean(store, store_url, monkeypatch):
+    context = multiprocessing.get_context("spawn")
+    begun = context.Event()
+    process = context.Process(target=train_for_ever, args=(store_url, begun))
+    process.start()
+    assert begun.wait(60)
+    process.kill()
+    process.join()
+    assert runs.runs(store)[0].outcome == "running"  # nobody can know yet
+    at = database.now()
+    monkeypatch.setattr(runs, "now", lambda: at + int((runs.LEASE_S + 1) * SECOND))
+    assert runs.runs(store)[0].outcome == "lapsed"
+    assert runs.last_success(store) == {}
+    with runs.recorded(store, "train", "pumps"):
+        pass
+    assert [run.outcome for run in runs.runs(store)] == ["succeeded", "lapsed"]
+
+
+def test_pruning_forgets_old_runs_but_no_last_success(store, monkeypatch):
+    for at in range(1, 5):
+        monkeypatch.setattr(runs, "now", lambda at=at: at * SECOND)
+        with runs.recorded(store, "canary"):
+            pass
+    runs._begin(store, "train", "pumps", None)  # died at once
+    monkeypatch.setattr(runs, "now", lambda: 1_000 * SECOND)
+    runs._begin(store, "train", "pumps", None)  # lives
+    assert runs.prune(store, 900 * SECOND) == 4
+    assert [(run.flow, run.started_at) for run in runs.runs(store)] == [
+        ("train", 1_000 * SECOND),
+        ("canary", 4 * SECOND),
+    ]
+
+
+def test_fault_29_no_slot_runs_twice_whatever_the_clock_does(store, monkeypatch):
+    clock = [0]
+    monkeypatch.setattr(runs, "now", lambda: clock[0])
+
+    def run_if_due(slot: int, at: int) -> bool:
+        clock[0] = at * SECOND
+        if runs.answered(store, "ingest", "pumps", slot * SECOND):
+            return False
+        with runs.recorded(store, "ingest", "pumps", slot * SECOND):
+            return True
+
+    assert run_if_due(slot=100, at=101)
+    assert not run_if_due(slot=100, at=102)  # a scheduler that lost its memory offers it again
+    assert run_if_due(slot=150, at=149)  # a little early
+    assert not run_if_due(slot=150, at=151)
+    assert run_if_due(slot=200, at=950)  # after a jump forward, or a night without power, all of these are due at once
+    assert not any(run_if_due(slot, at=951) for slot in range(300, 1000, 100))
+    assert run_if_due(slot=300, at=301)  # back again: what ran in the future says nothing about now
+    assert not run_if_due(slot=300, at=302)
+    assert run_if_due(slot=400, at=401)
+
+
+def test_a_run_by_hand_or_of_another_dataset_answers_no_slot(store):
+    before = database.now()
+    for dataset, slot in (("pumps", None), ("shares", before), (None, before)):
+        with runs.recorded(store, "ingest", dataset, slot):
+            pass
+    assert not runs.answered(store, "ingest", "pumps", before)
+    assert runs.answered(store, "ingest", "shares", before)
+    assert runs.answered(store, "ingest", None, before)

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from data.errors import DamagedArtifact, InvalidInput, UnknownModel
+from data.grid.grid import make_grid
+from data.store import registry
+from data.store.catalogue import put_dataset
+
+
+@pytest.fixture
+def plant(store) -> int:
+    return put_dataset(store, "plant", grid=make_grid("5m"), season=288, horizon=72, target="value").id
+
+
+@pytest.fixture
+def candidate(store, plant) -> int:
+    return registry.add_model(store, plant, "lstm", "d1", {"mase": 0.9}, b"weights")
+
+
+def test_versions_count_from_one_within_a_dataset(store, plant):
+    other = put_dataset(store, "other", grid=make_grid("1h"), season=24, horizon=48, target="y").id
+    assert [registry.add_model(store, d, "naive", "d", {}, b"") for d in (plant, plant, other)] == [1, 2, 1]
+
+
+def test_a_model_is_listed_without_its_bytes_and_given_with_them(store, plant, candidate):
+    (row,) = registry.models(store, plant)
+    assert (row.version, row.kind, row.digest, row.metrics) == (1, "lstm", "d1", {"mase": 0.9})
+    assert registry.artifact(store, plant, candidate) == b"weights"
+
+
+def test_an_unknown_version_is_not_found(store, plant):
+    with pytest.raises(UnknownModel, match="'plant' does not have a model version 7"):
+        registry.artifact(store, plant, 7)
+    with pytest.raises(UnknownModel):
+        registry.decide(store, plant, 7, "promoted", {})
+
+
+def test_what_is_served_is_the_newest_decision_that_was_no_refusal(store, plant, candidate):
+    assert registry.served(store, plant) is None
+    second = registry.add_model(store, plant, "gru", "d2", {}, b"")
+    promoted = registry.decide(store, plant, candidate, "promoted", {"gain": 0.1})
+    registry.decide(store, plant, second, "refused", {"gain": -0.1})
+    assert registry.served(store, plant) == promoted
+    back = registry.decide(store, plant, second, "rolled_back", {})
+    assert registry.served(store, plant) == back
+    assert [p.event for p in registry.promotions(store, plant)] == ["promoted", "refused", "rolled_back"]
+    assert registry.promotions(store, after=promoted.id)[0].event == "refused"
+
+
+def test_a_promotion_brings_the_contexts_of_its_epoch(store, plant, candidate):
+    epoch = registry.decide(store, plant, candidate, "promoted", {}, [b"shard 0", b"shard 1"], log_seq=42).id
+    assert registry.contexts(store, epoch) == (42, [b"shard 0", b"shard 1"])
+
+
+def test_an_unknown_event_is_refused(store, plant, candidate):
+    with pytest.raises(InvalidInput, match="promoted, refused"):
+        registry.decide(store, plant, candidate, "liked", {})
+
+
+def test_every_decision_is_chained_to_the_one_before(store, plant, candidate):
+    first, second = (registry.decide(store, plant, candidate, "promoted", {"mase": np.float32(0.5)}) for _ in range(2))
+    assert first.prev_hash == "0" * 64
+    assert second.prev_hash == first.hash
+    registry.verify_chain(store, plant)
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE promotions SET evidence = '{\"mase\":0.1}' WHERE id = 2",
+        "UPDATE promotions SET version = 2 WHERE id = 1",
+        "DELETE FROM promotions WHERE id = 1",
+        "DELETE FROM promotions WHERE id = 2",
+    ],
+)
+def test_a_changed_or_removed_decision_is_found(store, plant, candidate, tampering):
+    for gain in (0.1, 0.2, 0.3):
+        registry.decide(store, plant, candidate, "promoted", {"gain": gain})
+    with store.begin() as connection:
+        connection.exec_driver_sql(tampering)
+    with pytest.raises(DamagedArtifact, match="was altered"):
+        registry.verify_chain(store, plant)
+
+
+def test_canonical_json_has_one_text_for_one_value():
+    told = {"b": np.float64("nan"), "a": [np.int64(1), 2.5, (True, None)], 3: np.array([1.0, np.inf])}
+    assert registry.canonical(told) == '{"3":[1.0,null],"a":[1,2.5,[true,null]],"b":null}'

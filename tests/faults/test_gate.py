@@ -1,0 +1,133 @@
+"""What the gate keeps from serving, and what an operator reads of it afterwards."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from data.errors import DamagedArtifact, GateRefused
+from data.settings import load_settings
+from data.store import registry
+from forecasting.evaluation.backtest import baseline
+from pipelines import cli
+from pipelines.history.history import read_history
+from pipelines.promotion import promotion_history
+from pipelines.promotion.promote import promote, rollback
+from pipelines.workspace import Workspace
+from tests.support.loop_kit import HORIZON, SEASON, at, judged, mlp, served_home, still
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return served_home(tmp_path_factory.mktemp("gate") / "home")
+
+
+@pytest.fixture
+def workspace(made, home) -> Workspace:
+    shutil.copytree(made, home)
+    return at(home)
+
+
+def naive(workspace):
+    return baseline("naive", read_history(workspace, "week").panel, SEASON, HORIZON)
+
+
+@pytest.mark.parametrize(
+    ("weights", "reason"),
+    [(1.1, "or better is asked"), (0.0, "or better is asked"), (np.nan, "not finite numbers")],
+    ids=["worse", "constant", "not_finite"],
+)
+def test_fault_32_a_new_model_that_is_worse_constant_or_not_finite_is_refused_and_the_champion_stays(
+    workspace, weights, reason
+):
+    epoch = registry.served(workspace.engine, 1).id
+    version = judged(workspace, "week", mlp(workspace, weights))
+    with pytest.raises(GateRefused, match=reason):
+        promote(workspace, "week", version, still)
+    assert registry.served(workspace.engine, 1).id == epoch
+    assert registry.promotions(workspace.engine, 1)[-1].event == "refused"
+    judged(workspace, "week", mlp(workspace, weights))
+    with pytest.raises(GateRefused, match=reason):  # nor does it serve where no version is named
+        promote(workspace, "week", None, still)
+    assert registry.served(workspace.engine, 1).id == epoch
+
+
+def test_the_version_before_is_met_at_the_same_origins_unless_an_operator_left_it(workspace):
+    second = judged(workspace, "week", mlp(workspace, 1.1), 0.25)
+    promote(workspace, "week", second, still)
+    third = promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.2), 0.1), still)
+    rows = {row["role"]: row for row in third.evidence["contenders"]}
+    assert (rows["champion"]["version"], rows["previous"]["version"]) == (second, 1)
+    assert rows["previous"]["gain"] == pytest.approx(1 - 0.1 / 0.5)
+    rollback(workspace, "week")
+    fourth = promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.3), 0.2), still)
+    assert "previous" not in {row["role"] for row in fourth.evidence["contenders"]}  # 0.1 of version 3 was left
+
+
+def test_a_candidate_worse_than_the_version_before_is_refused_though_it_beats_the_champion(workspace):
+    worse = judged(workspace, "week", mlp(workspace, 1.1), 0.9)
+    registry.decide(workspace.engine, 1, worse, "promoted", {})
+    with pytest.raises(GateRefused, match=r"against mlp \(previous\); \+0.0% or better"):
+        promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.2), 0.7), still)
+
+
+def test_a_model_too_large_or_too_slow_is_refused(workspace):
+    version = judged(workspace, "week", mlp(workspace, 1.1), 0.1)
+    tight = load_settings(home=workspace.settings.home, mlflow=False, gate_largest_bytes=1000, gate_longest_ms=1e-6)
+    with pytest.raises(
+        GateRefused, match=r"its artifact has .* MB; 0.0 MB are allowed; one series takes it"
+    ) as refusal:
+        promote(replace(workspace, settings=tight), "week", version, still)
+    assert refusal.value.evidence["cost"]["bytes"] > 1000
+    assert promote(workspace, "week", version, still).version == version
+
+
+def test_a_damaged_champion_is_no_rival_so_that_another_version_can_take_its_place(workspace):
+    from sqlalchemy import update
+
+    from data.store import tables
+
+    with workspace.engine.begin() as connection:
+        connection.execute(update(tables.models).where(tables.models.c.version == 1).values(artifact=b"gone"))
+    assert promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.1), 0.8), still).version == 2
+
+
+def test_the_history_tells_every_decision_in_words_and_an_altered_one_not_at_all(workspace, capsys):
+    with pytest.raises(GateRefused):
+        promote(workspace, "week", judged(workspace, "week", naive(workspace)), still)
+    promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.1), 0.1), still)
+    rollback(workspace, "week")
+    assert cli.run(["model", "history", "week", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["event"] for row in rows] == ["promoted", "refused", "promoted", "rolled_back"]
+    assert "error -50.0% against seasonal_naive (p 0.250) at 8 origins; its 80 % interval held 80%" in rows[0]["words"]
+    assert rows[1]["words"].startswith("refused: its error is +")
+    assert "against champion mlp 1 (p" in rows[2]["words"]
+    assert "ms for one series to advance and forecast" in rows[2]["words"]
+    assert rows[3]["words"] == "back from version 3"
+    assert rows[2]["evidence"]["contenders"][1]["role"] == "champion"
+    assert cli.run(["model", "history", "week"]) == 0
+    assert "back from version 3" in capsys.readouterr().out
+    from sqlalchemy import update
+
+    from data.store import tables
+
+    with workspace.engine.begin() as connection:
+        connection.execute(update(tables.promotions).where(tables.promotions.c.id == 2).values(event="promoted"))
+    with pytest.raises(DamagedArtifact, match="promotion 2"):
+        promotion_history.history(workspace, "week")
+
+
+def test_nothing_is_decided_on_top_of_an_altered_log(workspace):
+    from sqlalchemy import update
+
+    from data.store import tables
+
+    before = registry.served(workspace.engine, 1)
+    with workspace.engine.begin() as connection:
+        connection.execute(update(tables.promotions).values(evidence="{}"))
+    with pytest.raises(DamagedArtifact, match="the log was altered"):
+        promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.1), 0.1), still)
+    assert registry.served(workspace.engine, 1).id == before.id

@@ -1,0 +1,190 @@
+"""Killed with SIGKILL at any moment, the service loses no acknowledged observation and doubles none."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from forecasting.rolling.roller import Roller
+from tests.support.service_kit import World, network, panel_of, stamp, until
+
+IDS = ("a", "b", "c")
+PANEL = panel_of(*IDS)
+BUNDLE = network(PANEL)
+
+
+@dataclass
+class Ledger:
+    """What one client sent for one series, and what it was told is stored."""
+
+    unique_id: str
+    acknowledged: dict[int, float] = field(default_factory=dict)  # value by step
+    tried: dict[int, set[float]] = field(default_factory=dict)
+    step: int = 0
+    rows: int = 0  # that were acknowledged, duplicates and corrections too
+    surprises: list[str] = field(default_factory=list)  # answers that are neither 200 nor a broken connection
+
+    def feed(self, client: httpx.Client, stop: threading.Event, seed: int) -> None:
+        """Observe until the service dies: new steps, sometimes many, corrections of old ones, and rows sent again."""
+        draw = random.Random(seed)
+        while not stop.is_set():
+            (new,) = draw.choices((1, 2, 3, 300), (6, 6, 6, 1))
+            steps = [self.step + i for i in range(new)]
+            steps += draw.sample(range(self.step), min(self.step, draw.randint(0, 2)))
+            values = {step: float(draw.randint(0, 9)) for step in steps}
+            for step, value in values.items():
+                self.tried.setdefault(step, set()).add(value)
+            body = [{"unique_id": self.unique_id, "ds": stamp(step), "y": value} for step, value in values.items()]
+            try:
+                answer = client.post("/v1/observations", json=body)
+            except httpx.HTTPError:
+                return
+            if answer.status_code != 200 or sum(answer.json()["counts"].values()) != len(body):
+                self.surprises.append(answer.text)
+                return
+            self.acknowledged.update(values)
+            self.rows += len(body)
+            for step, value in values.items():
+                self.tried[step] = {value}
+            self.step = max(self.step, max(steps) + 1)
+
+
+def start(world: World, port: int) -> subprocess.Popen[bytes]:
+    """A real server process, ready."""
+    environment = {
+        **os.environ,
+        "ROLLCAST_HOME": str(world.settings.home),
+        "ROLLCAST_DATABASE_URL": world.settings.database_url,
+        "ROLLCAST_SNAPSHOT_EVERY_S": "0.05",
+    }
+    command = [sys.executable, "-m", "uvicorn", "service.app:create_app", "--factory", "--port", str(port)]
+    process = subprocess.Popen([*command, "--log-level", "warning"], env=environment)
+    deadline = time.monotonic() + 120  # for a second's work, on a machine that may be busy
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
+                return process
+        except httpx.HTTPError:
+            time.sleep(0.02)
+    process.kill()
+    raise AssertionError("the service did not become ready")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def kill_in_a_loop(world: World, rounds: int, seed: int) -> int:
+    """Kill, start and check so many times. Returns how many rows were acknowledged."""
+    print(f"seed {seed}")  # noqa: T201
+    draw, ledgers = random.Random(seed), [Ledger(one) for one in IDS]
+    dataset = world.ingest("sensors", *IDS)
+    world.promote(dataset, BUNDLE, PANEL)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    clients = [httpx.Client(base_url=url, timeout=5) for _ in ledgers]  # once: making one takes longer than a round
+    for done in range(rounds):
+        process, stop = start(world, port), threading.Event()
+        threads = [
+            threading.Thread(target=one.feed, args=(client, stop, draw.random()))
+            for one, client in zip(ledgers, clients, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(draw.uniform(0.02, 0.4))
+        if done == 0:  # however busy the machine is, there is something to lose
+            until(lambda: all(ledger.acknowledged for ledger in ledgers))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert [ledger.surprises for ledger in ledgers] == [[], [], []]
+        check_log(world, ledgers)
+    process = start(world, port)
+    try:
+        for ledger in ledgers:
+            check_forecast(world, ledger, mended(f"{url}/v1/series/{ledger.unique_id}/forecast"))
+            check_scores(world, ledger, httpx.get(f"{url}/v1/series/{ledger.unique_id}/scores").json())
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) in (0, -signal.SIGTERM)
+    assert sum(len(ledger.acknowledged) for ledger in ledgers) > rounds
+    return sum(ledger.rows for ledger in ledgers)
+
+
+def check_log(world: World, ledgers: list[Ledger]) -> None:
+    """Each key's current value was sent since the last acknowledgement, and no row repeats the one before."""
+    dataset = world.ingest("sensors")
+    for ledger in ledgers:
+        current: dict[int, float] = {}
+        for step, value in world.logged(dataset, ledger.unique_id):
+            assert current.get(step) != value, f"{ledger.unique_id}: step {step} is stored twice"
+            current[step] = value
+        lost = ledger.acknowledged.keys() - current.keys()
+        assert not lost, f"{ledger.unique_id}: {sorted(lost)} were acknowledged and are gone"
+        assert all(value in ledger.tried[step] for step, value in current.items())
+
+
+def mended(url: str) -> dict[str, Any]:
+    """The forecast, once what was corrected too far back to be folded at once has been folded in the background."""
+    until(lambda: "stale" not in httpx.get(url).json()["flags"], seconds=120)
+    body: dict[str, Any] = httpx.get(url).json()
+    return body
+
+
+def check_forecast(world: World, ledger: Ledger, body: dict[str, Any]) -> None:
+    """The service answers what a state gives that was folded from the log in one go."""
+    state = world.folded(world.ingest("sensors"), BUNDLE, PANEL, ledger.unique_id)
+    expected = Roller(BUNDLE).forecast(state, np.array([0]))[0]
+    levels = list(BUNDLE.config.levels)
+    for level, line in body["quantiles"].items():
+        np.testing.assert_allclose(line, expected[:, levels.index(float(level))], rtol=1e-5)
+
+
+def check_scores(world: World, ledger: Ledger, body: dict[str, Any]) -> None:
+    """Every value that was newer than all before it settled one forecast, and no other did."""
+    reached, settled = -1, 0
+    for step, _ in world.logged(world.ingest("sensors"), ledger.unique_id):
+        settled += step > reached
+        reached = max(reached, step)
+    assert body["n"] == settled > 0
+
+
+def test_fault_01_killed_in_a_loop_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
+    kill_in_a_loop(World.at(tmp_path), rounds=5, seed=random.randrange(10**6))
+
+
+def test_fault_01_killed_on_postgres_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path, postgres_url: str) -> None:
+    kill_in_a_loop(World.at(tmp_path, postgres_url), rounds=2, seed=random.randrange(10**6))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_fault_01_killed_sixty_times_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
+    kill_in_a_loop(World.at(tmp_path), rounds=60, seed=random.randrange(10**6))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_fault_01_killed_two_hundred_times_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
+    kill_in_a_loop(World.at(tmp_path), rounds=200, seed=random.randrange(10**6))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_fault_01_killed_two_hundred_times_on_postgres(tmp_path: Path, postgres_url: str) -> None:
+    kill_in_a_loop(World.at(tmp_path, postgres_url), rounds=200, seed=random.randrange(10**6))

@@ -1,0 +1,112 @@
+"""Compiled loops do to each row what NumPy would, and nothing to the rows beside it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numba.core.registry import CPUDispatcher
+
+from forecasting.kernel import cells, compiled, scaling
+from forecasting.rolling import conformal, online_scores, roller
+
+
+def tanh(x: np.ndarray) -> np.ndarray:
+    """What a cell without a memory makes of its products."""
+    hidden, nothing = np.empty((1, 1, len(x)), np.float32), np.zeros((1, 1, len(x)), np.float32)
+    cells.rnn_step(x[None, None], nothing, hidden, nothing, 0, 1)
+    return hidden[0, 0]
+
+
+def test_tanh_is_off_by_float32s_rounding_alone() -> None:
+    x = np.linspace(-12, 12, 1_000_001).astype(np.float32)
+    assert np.abs(tanh(x) - np.tanh(x.astype(np.float64))).max() < 4e-7
+    np.testing.assert_array_equal(tanh(-x), -tanh(x))
+
+
+def test_tanh_of_what_is_not_finite() -> None:
+    found = tanh(np.array([np.inf, -np.inf, np.nan, 0, 1e30], np.float32))
+    np.testing.assert_allclose(found, np.array([1, -1, np.nan, 0, 1]), atol=4e-7)
+
+
+def test_silu_adds_the_bias_first() -> None:
+    x, bias = np.array([[[-90.0, -1.0, 0.0, 3.0]]], np.float32), np.array([[[0.0, 0.5, 1.0, 0.0]]], np.float32)
+    cells.silu(x, bias)
+    y = np.array([-90.0, -0.5, 1.0, 3.0])
+    np.testing.assert_allclose(x[0, 0], y / (1 + np.exp(-y)), atol=2e-5)
+
+
+ADD = """
+import os
+from forecasting import compiled
+
+if "RELAXED" in os.environ:
+    compiled.RELAXED = (os.environ["RELAXED"],)
+
+@compiled.compiled
+def add(x, y):
+    return x + y
+
+print(add(1, 2), sum(add.stats.cache_hits.values()))
+"""
+
+
+def added(folder: Path, **environment: str) -> list[str]:
+    """What a process prints that adds in compiled code: the sum, and how often it found that code on disk."""
+    if not (folder / "adds.py").exists():
+        (folder / "adds.py").write_text(ADD)
+    done = subprocess.run(
+        [sys.executable, folder / "adds.py"],
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "NUMBA_CACHE_DIR": str(folder / "kept"), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+def test_machine_code_is_kept_for_the_next_process(tmp_path: Path) -> None:
+    assert [added(tmp_path), added(tmp_path)] == [["3", "0"], ["3", "1"]]
+    assert added(tmp_path, RELAXED="reassoc") == ["3", "0"]  # compiled with other options
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("left", [0, 40])
+def test_a_torn_file_of_it_is_made_anew(kind: str, left: int, tmp_path: Path) -> None:
+    added(tmp_path)
+    (torn,) = tmp_path.glob(f"kept/**/*.{kind}")
+    torn.write_bytes(torn.read_bytes()[:left])
+    assert [added(tmp_path), added(tmp_path)] == [["3", "0"], ["3", "1"]]
+
+
+def test_a_disk_that_takes_no_more_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", full)
+    assert compiled.compiled(lambda x: x + 1)(2) == 3
+
+
+def test_where_there_is_no_place_for_it_it_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(_: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr(compiled, "_OnDisk", nowhere)
+    assert compiled.compiled(lambda x: x + 1)(2) == 3
+
+
+@pytest.mark.parametrize(
+    "module", [cells, conformal, roller, scaling, online_scores], ids=lambda module: module.__name__
+)
+def test_a_compiled_function_uses_compiled_ones_of_its_own_file_alone(module: Any) -> None:
+    """Numba keeps the machine code until the function's own file changes."""
+    own = [one for one in vars(module).values() if isinstance(one, CPUDispatcher) and one.__module__ == module.__name__]
+    assert own
+    for one in own:
+        used = [vars(module).get(name) for name in one.py_func.__code__.co_names]
+        assert all(other in own for other in used if isinstance(other, CPUDispatcher))

@@ -1,0 +1,184 @@
+"""Training: repeatable to the bit, resumable, blind to what lies after its data, and able to learn."""
+
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data.errors import InvalidInput
+from forecasting.config import ModelConfig
+from forecasting.networks.networks import features
+from forecasting.panel import Panel
+from forecasting.training import fit_network
+from forecasting.training.fit_network import TrainingSpec, fit
+from forecasting.training.windows import ChunkReader, Lanes
+from tests.support.forecasting_kit import wave
+
+PANEL = Panel.of(wave(6, 90))
+SMALL = replace(fit_network.RECIPE, lanes=6, few=1)
+SPEC = TrainingSpec("lstm", season=4, horizon=5, steps=12, recipe=SMALL)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Few lanes and one thread: these tests are about order and bits, not about accuracy."""
+    monkeypatch.setattr(fit_network, "RECIPE", SMALL)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_the_same_seed_steps_and_data_give_the_same_digest() -> None:
+    first, second = fit(PANEL, SPEC), fit(PANEL, SPEC)
+    assert first.bundle.digest == second.bundle.digest
+    assert fit(PANEL, TrainingSpec("lstm", 4, 5, steps=12, seed=1)).bundle.digest != first.bundle.digest
+
+
+def test_long_series_are_read_more_often_but_not_as_much_as_they_are_longer() -> None:
+    panel = Panel.of([np.arange(100.0), np.arange(10_000.0)])
+    config = ModelConfig("lstm", 8, 4, 2, 1, 1, 1, hidden_size=4, num_layers=1)
+    for power, share in ((0.0, 1 / 2), (0.5, 10 / 11), (1.0, 100 / 101)):
+        drawn = Lanes(panel, config, 20_000, 8, seed=0, by_length=power).position["series"]
+        assert np.mean(drawn) == pytest.approx(share, abs=0.01)
+
+
+def test_a_timed_run_can_be_repeated_by_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_network, "GRACE", 600.0)  # a busy machine must not end it early: that is another test's
+    timed = fit(PANEL, TrainingSpec("gru", 4, 5, max_minutes=0.02))
+    again = fit(PANEL, TrainingSpec("gru", 4, 5, steps=timed.planned))
+    assert (again.bundle.digest, again.chosen) == (timed.bundle.digest, timed.chosen)
+
+
+def test_a_run_whose_machine_turns_slow_is_ended_by_the_clock_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_network, "_steps_that_fit", lambda *_: 5_000)  # a pace measured in a calmer moment
+    monkeypatch.setattr(fit_network, "GRACE", 0.0)
+    cut = fit(PANEL, TrainingSpec("gru", 4, 5, max_minutes=0.04))
+    assert cut.bundle.manifest["cut_by_clock"]
+    assert 1 <= cut.chosen < 5_000
+    assert not fit(PANEL, SPEC).bundle.manifest["cut_by_clock"]
+
+
+@pytest.mark.parametrize("patience", [4, 1])
+def test_a_killed_run_that_resumes_ends_as_if_nothing_had_happened(tmp_path: Path, monkeypatch, patience: int) -> None:
+    monkeypatch.setattr(fit_network, "PATIENCE", patience)
+    whole = fit(PANEL, SPEC)
+    with pytest.raises(Killed):
+        fit(PANEL, SPEC, Watcher(kill_after=8), run_dir=tmp_path)
+    assert (tmp_path / "choose" / "last.ckpt").exists()
+    resumed = Watcher()
+    assert fit(PANEL, SPEC, resumed, run_dir=tmp_path, resume=True).bundle.digest == whole.bundle.digest
+    assert resumed.seen[0] > ("choose", 1)  # it went on, it did not begin again
+
+
+class Killed(Exception):
+    """The process ends here, as far as training can tell."""
+
+
+class Watcher:
+    """A progress callback that remembers what it was told, and may end it all."""
+
+    def __init__(self, kill_after: int | None = None, end: type[BaseException] = Killed) -> None:
+        self.kill_after, self.end, self.seen = kill_after, end, list[tuple[str, int]]()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        self.seen.append((stage, done))
+        if self.kill_after and done >= self.kill_after:
+            raise self.end
+
+
+def test_ctrl_c_ends_a_training_as_it_ends_any_other_work(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)  # Lightning turns a deaf ear to a second one
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(PANEL, SPEC, Watcher(8, KeyboardInterrupt), run_dir=tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (tmp_path / "choose" / "last.ckpt").exists()
+
+
+def test_checkpoints_hold_plain_values_only(tmp_path: Path) -> None:
+    fit(PANEL, SPEC, run_dir=tmp_path)
+    for stage in ("choose", "refit"):
+        torch.load(tmp_path / stage / "last.ckpt", weights_only=True)
+
+
+def test_a_network_learns_a_wave_better_than_repeating_the_last_value() -> None:
+    fitted = fit(PANEL, TrainingSpec("gru", 4, 5, steps=60))
+    summary = fitted.validation.summary()
+    assert summary["gru"]["mase"] < 0.9 * summary["naive"]["mase"]
+    assert set(summary) == {"gru", "naive", "seasonal_naive", "drift"}
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+def test_a_trained_network_still_forecasts_well_when_rolled_for_ten_chunks(kind: str) -> None:
+    found = fit(PANEL, TrainingSpec(kind, 4, 5, steps=40)).long_roll
+    assert found.passed
+    assert found.steps >= 10 * fit_network.chunk_length(PANEL.head(PANEL.lengths - 10))
+
+
+def test_too_little_data_is_said_in_one_sentence() -> None:
+    with pytest.raises(InvalidInput, match="too few"):
+        fit(Panel.of([np.array([1.0, 2.0, 3.0])]), SPEC)
+
+
+def test_a_chunk_ends_where_its_series_ends_and_never_reads_the_next_one() -> None:
+    panel = Panel.of([np.arange(40.0), np.arange(1000.0, 1040.0)])
+    config = ModelConfig("lstm", 8, 4, 3, 1, 1, 1, hidden_size=4, num_layers=1)
+    chunk = ChunkReader(panel, config).read(np.array([0, 1]), np.array([30, -4]), 12, np.ones(2, bool))
+    assert chunk.values[0].max() == 39 and chunk.values[1].min() == 1000
+    assert chunk.targets[0, :9].tolist() == [31, 32, 33, 34, 35, 36, 37, 38, 39] and chunk.targets[0, 9:].isnan().all()
+    assert chunk.counts[1].tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]
+    x, level, _ = features(chunk.values, chunk.seen, chunk.gap, config, chunk.memory)
+    assert x.shape == (2, 12, 12) and level[0, 0, 0] == 30
+
+
+def test_lanes_walk_on_and_start_anew_at_the_end_of_their_series() -> None:
+    panel = Panel.of([np.arange(100.0)])
+    config = ModelConfig("lstm", 8, 4, 3, 1, 1, 1, hidden_size=4, num_layers=1)
+    lanes = iter(Lanes(panel, config, lanes=1, anchors=16, seed=0))
+    previous = next(lanes)
+    assert previous.fresh.item()
+    for _ in range(40):
+        chunk = next(lanes)
+        if not chunk.fresh.item():
+            assert chunk.values[0, 7] == previous.values[0, 7] + 16
+        previous = chunk
+
+
+def test_the_stream_of_chunks_resumes_from_its_position() -> None:
+    config = ModelConfig("lstm", 8, 4, 3, 1, 1, 1, hidden_size=4, num_layers=1)
+    stream = Lanes(PANEL, config, lanes=3, anchors=16, seed=0)
+    chunks = iter(stream)
+    for _ in range(5):
+        position = next(chunks).position
+    expected = next(chunks)
+    other = Lanes(PANEL, config, lanes=3, anchors=16, seed=9)
+    other.position = position
+    found = next(iter(other))
+    assert torch.equal(found.values, expected.values) and torch.equal(found.fresh, expected.fresh)
+
+
+def test_members_are_trained_apart_and_can_be_trained_again() -> None:
+    bundle = fit(PANEL, SPEC).bundle
+    assert bundle.config.members == 3
+    one, two, three = bundle.weights["head.median.weight"]
+    assert not np.array_equal(one, two) and not np.array_equal(two, three)
+    assert fit_network.refit(PANEL, bundle).digest == bundle.digest
+    assert fit(PANEL, TrainingSpec("mlp", 4, 5, steps=12)).bundle.config.members == 1
+
+
+def test_gaps_are_held_first_values_reach_back_and_a_series_without_any_never_reads_the_next_one() -> None:
+    nothing, late = np.full(20, np.nan), np.array([np.nan, np.nan, 7.0, np.nan, 9.0, *np.full(15, np.nan)])
+    panel = Panel.of([nothing, late, np.full(20, 1000.0)])
+    config = ModelConfig("lstm", 8, 4, 3, 1, 1, 1, hidden_size=4, num_layers=1)
+    chunk = ChunkReader(panel, config).read(np.array([0, 1]), np.zeros(2, int), 6, np.ones(2, bool))
+    assert chunk.values[0].tolist() == [0.0] * 13
+    assert chunk.values[1].tolist() == [7.0] * 11 + [9.0, 9.0]
+    assert chunk.seen[1].tolist() == [False, False, True, False, True, False]
+    assert chunk.gap[1].tolist() == [8, 8, 0, 1, 0, 1]
+    assert chunk.counts[1].tolist() == [0, 0, 1, 1, 2, 2]

@@ -1,0 +1,241 @@
+"""The command line as scripts meet it: results on standard output, one sentence for every error, four exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipelines import cli
+from pipelines.console import cell
+from pipelines.demo import demo
+
+GOOD = "unique_id,ds,y\n" + "".join(f"a,{step},{step % 5}\n" for step in range(1, 60))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def rollcast(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Run one command line in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Result:
+        capsys.readouterr()
+        code = cli.run(words)
+        printed = capsys.readouterr()
+        return Result(code, printed.out, printed.err)
+
+    return run
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+def assert_one_sentence(result: Result, code: int, *words: str) -> None:
+    """The error is one line on standard error that names what a reader needs, and nothing is on standard output."""
+    assert result.code == code, result
+    assert result.out == ""
+    lines = result.err.strip().splitlines()
+    assert len(lines) == 1, result.err
+    assert lines[0].startswith("rollcast: ")
+    assert "Traceback" not in result.err
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+BAD_FILES: Sequence[tuple[str, list[str], list[str]]] = [
+    ("unique_id,ds,y\na,1,2\n", ["--target-col", "price"], ["price"]),
+    ("unique_id,when,y\na,2024-01-01,1\na,2024-01-32,2\n", ["--time-col", "when"], ["when", "row 3"]),
+    ("", [], ["raw.csv"]),
+    ("unique_id,ds,y\n", [], ["raw.csv"]),
+    ("unique_id,ds,y\na,1,2\na,2,seven\na,3,4\n", ["--target-col", "y"], ["y", "row 3"]),
+    (GOOD, ["--freq", "sometimes"], ["sometimes"]),
+    (GOOD, ["--season", "0"], ["season"]),
+    (GOOD, ["--horizon", "-1"], ["horizon"]),
+    ("unique_id,ds,y\na,2024-01-01 00:00:00,1\na,2024-01-01 00:05:00,2\n", [], ["--tz"]),
+    ("unique_id,ds,y\na,2024-01-01 00:00:00,1\na,2024-01-01 00:05:00,2\n", ["--tz", "Mars/Base"], ["Mars/Base"]),
+]
+
+
+@pytest.mark.parametrize(("text", "options", "words"), BAD_FILES)
+def test_a_bad_file_is_one_sentence_and_nothing_is_stored(rollcast, tmp_path, text, options, words):
+    raw = write(tmp_path / "raw.csv", text)
+    assert_one_sentence(rollcast("ingest", raw, "--dataset", "d", *options), 2, *words)
+    assert json.loads(rollcast("status", "--json").out)["datasets"] == []
+
+
+def test_a_file_that_does_not_exist_is_named(rollcast):
+    assert_one_sentence(rollcast("ingest", "nowhere.csv", "--dataset", "d"), 2, "nowhere.csv")
+
+
+def test_a_dataset_name_that_could_be_a_path_is_refused(rollcast, tmp_path):
+    raw = write(tmp_path / "raw.csv", GOOD)
+    assert_one_sentence(rollcast("ingest", raw, "--dataset", "../d"), 2, "../d")
+
+
+@pytest.mark.parametrize("command", ["train", "backtest", "promote", "rollback", "forecast"])
+def test_an_unknown_dataset_is_one_sentence(rollcast, command):
+    assert_one_sentence(rollcast(command, "nothing"), 2, "nothing", "rollcast ingest")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train"], "NAME"),
+        (["train", "d", "--steps", "many"], "--steps"),
+        (["train", "d", "--modle", "lstm"], "--modle"),
+        (["digest", "file"], "digest"),
+        (["ingest", "file.csv"], "--dataset"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(rollcast, words, said):
+    assert_one_sentence(rollcast(*words), 2, said)
+
+
+@pytest.fixture
+def ingested(rollcast, tmp_path):
+    """A dataset of one series, horizon 6."""
+    result = rollcast("ingest", write(tmp_path / "raw.csv", GOOD), "--dataset", "d", "--season", "5", "--horizon", "6")
+    assert result.code == 0, result.err
+    return "d"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "d", "--model", "transformer"], "transformer"),
+        (["train", "d", "--steps", "0"], "--steps"),
+        (["train", "d", "--max-minutes", "-1"], "--max-minutes"),
+        (["train", "d", "--holdout", "1.5"], "--holdout"),
+        (["backtest", "d", "--split", "test"], "split"),
+        (["backtest", "d", "--models", "oracle"], "oracle"),
+        (["backtest", "d", "--last", "2"], "--last"),
+        (["backtest", "d", "--last", "0.2", "--origins", "0"], "--origins"),
+        (["backtest", "d", "--horizon", "7"], "horizon"),
+        (["forecast", "d"], "promote"),
+        (["promote", "d", "--version", "9"], "9"),
+        (["rollback", "d"], "d"),
+        (["model", "show", "d"], "promote"),
+        (["series", "show", "d", "b"], "b"),
+        (["forecast", "d", "--out", "forecast.xlsx"], "forecast.xlsx"),
+    ],
+)
+def test_a_wrong_request_for_a_known_dataset_is_one_sentence(rollcast, ingested, words, said):
+    assert_one_sentence(rollcast(*words), 2, said)
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence(rollcast, ingested):
+    result = rollcast("backtest", "d", "--models", "naive", "--origins", "2", "--report", "/proc/report.html")
+    assert result.code == 2
+    assert "/proc/report.html cannot be written (No such file or directory); name another file" in result.err
+
+
+def test_the_same_file_twice_adds_nothing_and_says_so(rollcast, ingested, tmp_path):
+    again = rollcast("ingest", str(tmp_path / "raw.csv"), "--dataset", "d", "--json")
+    assert json.loads(again.out)["added"] == 0
+    assert json.loads(again.out)["repeated"] is True
+    assert "nothing was added" in rollcast("ingest", str(tmp_path / "raw.csv"), "--dataset", "d").err
+
+
+def test_the_same_file_under_another_frequency_is_refused(rollcast, ingested, tmp_path):
+    again = rollcast("ingest", str(tmp_path / "raw.csv"), "--dataset", "d", "--freq", "2")
+    assert_one_sentence(again, 2, "frequency 1, not 2")
+
+
+def test_rows_that_a_coarse_frequency_drops_are_spoken_of(rollcast, tmp_path):
+    hours = write(tmp_path / "hours.csv", "ds,y\n" + "".join(f"2024-01-01T0{h}:00:00Z,{h}\n" for h in range(8)))
+    assert "closer together" not in rollcast("ingest", hours, "--dataset", "fine", "--freq", "1h", "--series", "a").err
+    coarse = rollcast("ingest", hours, "--dataset", "coarse", "--freq", "1d", "--series", "a")
+    assert "7 of 8 rows lie closer together than 1d, and of each step the last is kept" in coarse.err
+
+
+def test_a_later_file_far_from_what_is_stored_is_refused(rollcast, tmp_path):
+    for name, day in (("near", "2024-01-01"), ("far", "1700-01-01")):
+        (tmp_path / f"{name}.csv").write_text(f"unique_id,ds,y\na,{day},1\n")
+    said = ("--dataset", "d", "--freq", "1d")
+    assert rollcast("ingest", str(tmp_path / "near.csv"), *said).code == 0
+    refused = rollcast("ingest", str(tmp_path / "far.csv"), *said)
+    assert refused.code == 2
+    assert "missing in a row; correct the stamp" in refused.err
+    assert json.loads(rollcast("ingest", str(tmp_path / "near.csv"), *said, "--json").out)["repeated"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.000"), (21.25, "21.250"), (1.2345678e-9, "1.23457e-09"), (1.5e12, "1500000000000.000"), (None, "–")],
+)
+def test_a_table_shows_small_and_large_numbers_as_what_they_are(value, shown):
+    assert cell(value) == shown
+
+
+def test_a_baseline_that_was_refused_and_serves_as_the_best_there_is_says_both(rollcast, tmp_path):
+    (tmp_path / "two.csv").write_text("ds,y\n1,9.76\n2,11.19\n")
+    rollcast("ingest", str(tmp_path / "two.csv"), "--dataset", "two", "--freq", "1", "--horizon", "3")
+    rollcast("train", "two", "--model", "naive")
+    said = rollcast("promote", "two")
+    assert said.code == 0
+    assert "naive version 1 serves 'two', a baseline and the best there is: it was refused as a candidate" in said.err
+
+
+def test_promoting_what_was_never_trained_says_so(rollcast, ingested):
+    refused = rollcast("promote", "d")
+    assert refused.code == 2
+    assert "no trained version yet; run `rollcast train d`" in refused.err
+
+
+def test_help_answers_at_once_for_it_loads_nothing_heavy():
+    heavy = "torch,pytorch_lightning,mlflow,prefect,polars,deltalake,sqlalchemy,pydantic,numpy"
+    code = (
+        "import sys; from pipelines import cli; cli.run(['--help']); "
+        f"print([m for m in '{heavy}'.split(',') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_an_unforeseen_error_is_one_sentence_and_its_traceback_is_kept(rollcast, home, monkeypatch):
+    from pipelines.upkeep import status
+
+    monkeypatch.setattr(status, "status", lambda workspace: 1 / 0)
+    assert_one_sentence(rollcast("status"), 1, "ZeroDivisionError", "errors.log")
+    assert "Traceback" in (home / "errors.log").read_text()
+
+
+def test_a_demo_that_is_told_to_end_stops_as_by_ctrl_c(monkeypatch, tmp_path):
+    """So that the service it started ends with it."""
+
+    def told_to_end(*_):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("ROLLCAST_HOME", str(tmp_path))
+    monkeypatch.setattr(demo, "perform_all", told_to_end)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            demo.demo(once=True, json=False)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_run_that_is_told_to_end_unwinds_so_that_nothing_it_started_stays_behind():
+    code = "import atexit, os; from pipelines import orchestration; orchestration.end_in_order(); "
+    code += "atexit.register(print, 'in order'); os.kill(os.getpid(), 15)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (143, "in order\n")

@@ -1,0 +1,193 @@
+"""One run of a flow: recorded, alone, tried again where that helps, and skipped where it was done."""
+
+import json
+
+import httpx
+import pytest
+
+from data.errors import (
+    Busy,
+    Conflict,
+    DamagedArtifact,
+    GateRefused,
+    InvalidInput,
+    StoreBroken,
+    StoreUnavailable,
+    Unavailable,
+)
+from data.records import runs, schedules
+from data.records.schedules import Schedule
+from data.records.timetable import by_interval
+from data.store import leases
+from data.store.database import now
+from pipelines import run_reports
+from pipelines.flows import retrying, run_flow
+from pipelines.workspace import open_workspace
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(retrying, "DELAYS", (0.0, 0.0, 0.0))
+
+
+@pytest.fixture
+def engine(home):
+    engine = open_workspace().engine
+    for flow in ("ingest", "train"):
+        schedules.put(engine, Schedule(flow, by_interval("15m"), "pumps"))
+    return engine
+
+
+def outcomes(engine):
+    return [run.outcome for run in runs.runs(engine)]
+
+
+def test_a_run_is_recorded_with_what_it_did_in_short(engine):
+    result = {"added": 3, "source": "x" * 1_000, "report": {"rows": 3}}
+    assert run_flow.perform("ingest", "pumps", lambda workspace: result) == result
+    (run,) = runs.runs(engine)
+    assert (run.flow, run.dataset, run.outcome) == ("ingest", "pumps", "succeeded")
+    assert run.detail == {"added": 3, "source": "x" * run_flow.LONGEST_WORD}
+
+
+class Failing:
+    """Work that fails a number of times before it is done."""
+
+    def __init__(self, error: Exception, times: int):
+        self.error, self.left, self.tries = error, times, 0
+
+    def __call__(self, workspace):
+        self.tries += 1
+        if self.left:
+            self.left -= 1
+            raise self.error
+        return {"tries": self.tries}
+
+
+PASSING = [
+    Unavailable("the source does not answer"),
+    StoreUnavailable("locked"),
+    ConnectionResetError("reset"),
+    TimeoutError("timed out"),
+    OSError(28, "No space left on device"),
+    httpx.ConnectError("refused"),
+    Busy("upkeep of the lake", "somebody"),
+]
+
+
+class FlowTimedOut(TimeoutError):
+    """What Prefect raises when a flow's time is over derives from TimeoutError."""
+
+
+LASTING = [
+    InvalidInput("no such column"),
+    GateRefused("not better", {}),
+    Conflict("nothing to decide"),
+    DamagedArtifact("flipped"),
+    StoreBroken("fsync failed"),
+    FileNotFoundError(2, "no such file"),
+    FlowTimedOut("six hours"),
+    ValueError("a mistake of ours"),
+]
+
+
+@pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
+def test_what_may_pass_is_tried_again_within_one_run(engine, error):
+    assert run_flow.perform("ingest", "pumps", Failing(error, 3)) == {"tries": 4}
+    assert outcomes(engine) == ["succeeded"]
+
+
+def test_the_fourth_failure_is_the_last(engine):
+    work = Failing(Unavailable("the source does not answer"), 9)
+    with pytest.raises(Unavailable):
+        run_flow.perform("ingest", "pumps", work)
+    assert work.tries == 4
+    assert runs.runs(engine)[0].detail == {"error": "the source does not answer"}
+
+
+@pytest.mark.parametrize("error", LASTING, ids=lambda error: type(error).__name__)
+def test_what_will_not_pass_is_not_tried_again(engine, error):
+    work = Failing(error, 1)
+    with pytest.raises(type(error)):
+        run_flow.perform("train", "pumps", work)
+    assert work.tries == 1
+    assert outcomes(engine) == ["failed"]
+
+
+def test_a_flow_of_a_dataset_runs_once_at_a_time(engine):
+    with leases.held(engine, "train of pumps"):
+        with pytest.raises(Busy):
+            run_flow.perform("train", "pumps", lambda workspace: {})
+        assert "train of pumps" in run_flow.perform("train", "pumps", lambda workspace: {}, slot=now())["skipped"]
+        assert run_flow.perform("train", "shares", lambda workspace: {}) == {}
+    assert [run.dataset for run in runs.runs(engine)] == ["shares"]  # what did not begin is no run
+
+
+def test_a_slot_that_was_answered_is_skipped(engine):
+    due = now()
+    assert run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=due) == {}
+    assert "skipped" in run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=due)
+    assert run_flow.perform("ingest", "pumps", lambda workspace: {}) == {}  # somebody asks for it
+    assert outcomes(engine) == ["succeeded", "succeeded"]
+
+
+def test_what_is_not_scheduled_any_more_is_skipped(engine):
+    schedules.remove(engine, "pumps", "ingest")
+    assert "not scheduled" in run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=now())["skipped"]
+    assert run_flow.perform("canary", None, lambda workspace: {}, slot=now()) == {}
+    assert outcomes(engine) == ["succeeded"]
+
+
+def test_another_lease_that_stays_taken_inside_the_work_is_a_failure_and_no_skip(engine):
+    work = Failing(Busy("upkeep of the lake", "somebody"), 9)
+    with pytest.raises(Busy):
+        run_flow.perform("compact", None, work, slot=now())
+    assert work.tries == 4
+    assert outcomes(engine) == ["failed"]
+
+
+REFUSED = {
+    "dataset": "pumps",
+    "promoted": False,
+    "reason": "lstm version 2 was refused",
+    "evidence": {"contenders": [{"model": "lstm", "version": 2, "mase": 1.25}, {"model": "naive", "mase": 1.0}]},
+}
+
+
+def test_the_gates_decision_is_a_page_on_disk(engine, home):
+    run_flow.perform("promote", "pumps", lambda workspace: REFUSED)
+    (run,) = runs.runs(engine)
+    page = home / "runs" / "promote" / f"{run.id}-pumps.md"
+    assert run.detail["report"] == str(page)
+    assert "| lstm | 2 | 1.250 | – |" in page.read_text()
+    assert json.loads(page.with_suffix(".json").read_text()) == REFUSED
+
+
+def test_a_backtest_is_a_page_with_the_best_model_first():
+    record = {
+        "dataset": "pumps",
+        "origins": 7,
+        "horizon": 12,
+        "metrics": {"naive": {"mase": 1.0, "origins": 7}, "lstm": {"mase": 0.5, "origins": 7}, "mlp": {"mase": None}},
+        "notes": ["ets is n/a"],
+    }
+    lines = run_reports.page_of("backtest", record).splitlines()
+    assert [line.split(" | ")[0] for line in lines if line.startswith("| ")][2:] == ["| lstm", "| naive", "| mlp"]
+    assert lines[-1] == "- ets is n/a"
+
+
+def test_a_page_that_cannot_be_written_does_not_undo_the_work(engine, home):
+    (home / "runs").mkdir()
+    (home / "runs" / "promote").write_text("in the way")
+    run_flow.perform("promote", "pumps", lambda workspace: REFUSED)
+    (run,) = runs.runs(engine)
+    assert run.outcome == "succeeded"
+    assert "not written" in run.detail["report"]
+
+
+def test_only_the_newest_pages_are_kept(engine, home, monkeypatch):
+    monkeypatch.setattr(run_reports, "KEPT", 2)
+    for _ in range(12):
+        run_flow.perform("promote", "pumps", lambda workspace: REFUSED)
+    kept = sorted(path.name for path in (home / "runs" / "promote").iterdir())
+    assert kept == ["11-pumps.json", "11-pumps.md", "12-pumps.json", "12-pumps.md"]

@@ -1,0 +1,208 @@
+"""Schedules from the command line: what is taken, what is refused, and what is told of them afterwards."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from data.grid.grid import Grid
+from data.records import runs
+from data.records.schedules import Schedule
+from data.records.timetable import SECOND, by_interval, parse
+from data.store import catalogue
+from data.store.database import now
+from pipelines import cli
+from pipelines.flows import set_schedule
+from pipelines.monitoring import flow_history, overdue
+from pipelines.reports import terminal
+from pipelines.workspace import open_workspace
+
+HOUR = 3_600 * SECOND
+
+
+@pytest.fixture
+def workspace(home):
+    workspace = open_workspace()
+    catalogue.put_dataset(
+        workspace.engine, "pumps", grid=Grid("5m"), season=12, horizon=6, target="y", zone="UTC", has_split=False
+    )
+    return workspace
+
+
+@pytest.fixture
+def rollcast(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))  # read on import, which makes the folder
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = cli.run(list(words))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_a_schedule_is_set_listed_and_removed(workspace, rollcast, tmp_path):
+    close = ("--cron", "0 18 * * 1-5", "--tz", "America/New_York")
+    words = ("schedule", "set", "pumps", "ingest", *close, "-p", "source=new/*.csv", "-p", 'options={"tz": "UTC"}')
+    code, out, _ = rollcast(*words, "--json")
+    assert (code, json.loads(out)["schedule"]) == (0, "0 18 * * 1-5 America/New_York")
+    code, out, _ = rollcast("schedule", "list", "--json")
+    first = json.loads(out)[0]
+    assert (first["flow"], first["dataset"], first["last_success"], first["overdue"]) == (
+        "ingest",
+        "pumps",
+        None,
+        False,
+    )
+    assert first["parameters"] == {"source": str(tmp_path / "new/*.csv"), "options": {"tz": "UTC"}}
+    assert rollcast("schedule", "remove", "pumps", "ingest")[0] == 0
+    assert set_schedule.asked_for(workspace.engine) == []
+
+
+def test_a_password_of_a_source_is_kept_and_never_shown(workspace, rollcast):
+    address = "postgresql://reader:secret@db/plant?query=SELECT 1"
+    words = ("schedule", "set", "pumps", "ingest", "--every", "1h", "-p", f"source={address}", "--json")
+    told = [rollcast(*words), rollcast("schedule", "list", "--json")]
+    assert [code for code, *_ in told] == [0, 0]
+    assert all("postgresql://reader:***@db/plant" in out and "secret" not in out + err for _, out, err in told)
+    assert set_schedule.asked_for(workspace.engine)[0].parameters["source"] == address
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("pumps", "train"), "say when"),
+        (("pumps", "train", "--every", "1h", "--cron", "0 1 * * *"), "say when"),
+        (("pumps", "train", "--every", "1h", "--tz", "UTC"), "--tz goes with --cron"),
+        (("pumps", "train", "--every", "hourly"), "no interval"),
+        (("pumps", "train", "--cron", "0 25 * * *"), "Bad hour"),
+        (("pumps", "train", "--cron", "0 1 * * *", "--tz", "Nowhere"), "no time zone"),
+        (("pumps", "retrained", "--every", "1h"), "no flow 'retrained'"),
+        (("pumps", "backup", "--every", "1h"), "ROLLCAST_BACKUP_SCHEDULE"),
+        (("pumps", "train", "--every", "1h", "-p", "minutes=3"), "it takes dataset, [model]"),
+        (("pumps", "train", "--every", "1h", "-p", "minutes"), "NAME=VALUE"),
+        (("pumps", "train", "--every", "1h", "-p", "steps=-4"), "ask for one or more"),
+        (("pumps", "ingest", "--every", "1h"), "it takes source, dataset"),
+        (("pumps", "batch-forecast", "--every", "1h", "-p", "out=x.txt"), "neither .parquet nor .csv"),
+        (("shares", "train", "--every", "1h"), "no dataset 'shares'"),
+        (("no/name", "ingest", "--every", "1h", "-p", "source=x.csv"), "name"),
+    ],
+)
+def test_what_makes_no_schedule_is_refused_in_one_sentence(workspace, rollcast, words, said):
+    code, out, err = rollcast("schedule", "set", *words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert len([line for line in err.splitlines() if line.startswith("rollcast: ")]) == 1
+    assert set_schedule.asked_for(workspace.engine) == []
+
+
+def test_the_list_tells_the_age_of_the_last_success_and_when_it_is_due_next(workspace, monkeypatch):
+    set_schedule.put(workspace.engine, Schedule("train", by_interval("1h"), "pumps"))
+    with runs.recorded(workspace.engine, "train", "pumps"):
+        pass
+    with runs.recorded(workspace.engine, "backtest", "pumps"):  # by hand
+        pass
+    at = now() // HOUR * HOUR + 10 * HOUR
+    monkeypatch.setattr(set_schedule, "now", lambda: at)
+    train, *_, by_hand = flow_history.listed(workspace)
+    assert 9 * 3_600 < train["age_s"] <= 10 * 3_600
+    assert train["overdue"]
+    assert train["next"] == set_schedule.format_moment(at + HOUR)
+    assert (by_hand["flow"], by_hand["schedule"], by_hand["overdue"]) == ("backtest", None, False)
+
+
+def test_the_doctor_warns_of_what_should_have_succeeded_and_did_not(workspace, monkeypatch):
+    assert overdue.check(workspace).verdict == "ok"
+    set_schedule.put(workspace.engine, Schedule("train", by_interval("1h"), "pumps"))
+    with runs.recorded(workspace.engine, "canary"):
+        pass
+    assert overdue.check(workspace).verdict == "ok"
+    monkeypatch.setattr(overdue, "now", lambda: now() + 3 * HOUR)
+    check = overdue.check(workspace)
+    assert check.verdict == "warning"
+    assert "train/pumps (every 1h) last succeeded never; canary (every 1m) last succeeded at 2" in check.detail
+
+
+def test_a_slot_that_was_missed_is_told_until_it_is_answered(workspace, monkeypatch):
+    set_schedule.put(workspace.engine, Schedule("train", by_interval("1d"), "pumps"))
+    midnight = by_interval("1d").after(now())
+    assert overdue.missed(workspace) == []
+    monkeypatch.setattr(overdue, "now", lambda: midnight + 3 * HOUR)
+    assert [(one.name, slot) for one, slot in overdue.missed(workspace)] == [("train/pumps", midnight)]
+    monkeypatch.setattr(runs, "now", lambda: midnight + HOUR)
+    with runs.recorded(workspace.engine, "train", "pumps", slot=midnight):
+        pass
+    assert overdue.missed(workspace) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "begin"),
+    [
+        ("0 18 * * 1-5 America/New_York", "2026-10-28"),
+        ("30 3 * * * America/New_York", "2026-03-05"),  # clocks go forward; 02:30 would be 03:00 for us, 01:30 for them
+        ("30 1 * * * Europe/Paris", "2026-10-22"),
+        ("15,45 9-17 * * MON-FRI Asia/Tokyo", "2026-01-01"),
+        ("0 0 1 */3 * UTC", "2026-01-01"),
+        ("every 7h", "2026-03-27"),
+    ],
+)
+def test_prefect_and_we_mean_the_same_slots(text, begin, tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    from prefect.server.schemas import schedules as theirs
+
+    from pipelines.flows.prefect_runner import as_prefect
+
+    timetable = parse(text)
+    start = datetime.fromisoformat(begin).replace(tzinfo=UTC)
+    told = as_prefect(timetable)
+    schedule = getattr(theirs, type(told).__name__)(**told.model_dump())
+    dates = asyncio.run(schedule.get_dates(10, start=start))
+    at, ours = int(start.timestamp()) * SECOND - 1, []
+    for _ in dates:
+        at = timetable.after(at)
+        ours.append(at)
+    assert ours == [int(date.timestamp()) * SECOND for date in dates]
+
+
+def test_a_wrong_time_in_the_settings_is_told_by_the_doctor(workspace, monkeypatch):
+    monkeypatch.setenv("ROLLCAST_PRUNE_SCHEDULE", "nightly")
+    check = overdue.check(open_workspace())
+    assert (check.verdict, "ROLLCAST_PRUNE_SCHEDULE" in check.detail) == ("failed", True)
+
+
+def test_runs_are_told_newest_first(workspace, rollcast):
+    with runs.recorded(workspace.engine, "train", "pumps") as run:
+        run.detail["version"] = 3
+    with pytest.raises(OSError, match="gone"), runs.recorded(workspace.engine, "ingest", "pumps", slot=now()):
+        raise OSError("gone")
+    code, out, _ = rollcast("pipelines", "runs", "--json")
+    told = [(run["flow"], run["scheduled"], run["outcome"], run["detail"]) for run in json.loads(out)]
+    assert code == 0
+    assert told == [
+        ("ingest", True, "failed", {"error": "OSError: gone"}),
+        ("train", False, "succeeded", {"version": 3}),
+    ]
+
+
+def test_the_status_tells_what_last_succeeded(home, rollcast):
+    with runs.recorded(open_workspace().engine, "backup"):
+        pass
+    code, out, _ = rollcast("status", "--json")
+    (told,) = json.loads(out)["flows"]
+    assert (code, told["flow"], told["dataset"], told["age_s"] < 60) == (0, "backup", None, True)
+    assert " s ago" in rollcast("status")[1]
+
+
+def test_running_no_flow_lists_them_with_their_parameters(rollcast):
+    code, out, _ = rollcast("pipelines", "run", "--json")
+    told = {flow["flow"]: flow["parameters"] for flow in json.loads(out)}
+    assert code == 0
+    assert told["promote"] == "dataset, [version]"
+
+
+def test_what_a_flow_did_for_many_datasets_is_a_table(capsys):
+    terminal.ran({"done": [{"dataset": "pumps", "files": 3}, {"dataset": "fans", "files": 1}]}, False)
+    head, _, *rows = (line.split() for line in capsys.readouterr().out.splitlines() if line.strip())
+    assert (head, rows) == (["dataset", "files"], [["pumps", "3"], ["fans", "1"]])

@@ -1,0 +1,235 @@
+"""`rollcast pipelines serve`: schedules that really run, whatever becomes of the servers behind them."""
+
+import contextlib
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from data.records import runs, schedules
+from data.records.schedules import Schedule
+from data.records.timetable import by_interval
+from data.settings import load_settings
+from data.store.database import now
+from pipelines.flows import prefect_settings, supervisor
+from pipelines.flows.supervisor import Child, Watch
+from pipelines.flows.uvicorn_process import free_port
+from pipelines.workspace import open_workspace
+
+SECOND = 1_000_000
+HOUR = 3_600 * SECOND
+
+
+def wait_for(what: Callable[[], object], seconds: float) -> object:
+    """The first true answer; fails when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"nothing within {seconds} s")
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    """None of them runs; one that nobody waited for is as good as gone."""
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+
+
+# --- the watch, over two small programs -------------------------------------------------------------------------------
+
+ANSWER = """
+import http.server, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self): self.send_response(200); self.end_headers(); self.wfile.write(b"true")
+    def log_message(self, *words): pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
+"""
+STUBBORN = "import signal, subprocess, time; signal.signal(15, signal.SIG_IGN); subprocess.run(['sleep', '60'])"
+
+
+@pytest.fixture
+def watch(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(supervisor, "GRACE_S", 1.0)
+    port = free_port()
+    server = Child("server", [sys.executable, "-c", ANSWER, str(port)], os.environ, tmp_path / "server.log")
+    runner = Child("runner", [sys.executable, "-c", STUBBORN], os.environ, tmp_path / "runner.log")
+    watch = Watch(open_workspace(), server, runner, port, threading.Event(), pause=0.05)
+    yield watch
+    watch.told.set()
+    watch.end()
+
+
+@contextlib.contextmanager
+def watching(watch: Watch):
+    watch.begin()
+    thread = threading.Thread(target=watch.last)
+    thread.start()
+    try:
+        yield
+    finally:
+        watch.told.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("which", ["server", "runner"])
+def test_a_process_that_dies_is_started_again(watch, which):
+    with watching(watch):
+        before = getattr(watch, which).process.pid
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda: getattr(watch, which).process.pid != before and watch.server.alive and watch.runner.alive, 20)
+
+
+def test_the_end_leaves_no_process_not_even_one_that_will_not_end(watch):
+    with watching(watch):
+        runner = psutil.Process(watch.runner.process.pid)
+        started = [psutil.Process(watch.server.process.pid), runner]
+        started += wait_for(lambda: runner.children(recursive=True), 10)
+    watch.end()
+    assert len(started) == 3
+    wait_for(lambda: gone(started), 5)
+
+
+def test_a_server_that_does_not_answer_any_more_is_trouble(watch, monkeypatch):
+    monkeypatch.setattr(supervisor, "ASK_EVERY", 1)
+    watch.begin()
+    assert watch.trouble(1) is None
+    monkeypatch.setattr(supervisor, "healthy", lambda port: False)
+    assert [watch.trouble(look) for look in range(1, 7)][-2:] == [None, "Prefect's server does not answer"]
+
+
+def test_fault_52_servers_that_live_while_no_canary_flies_are_started_again(watch, monkeypatch):
+    watch.begin()
+    watch.since = now() - HOUR
+    assert watch.trouble(60) == "no canary has flown for too long"
+    with runs.recorded(watch.workspace.engine, "canary"):
+        pass
+    assert watch.trouble(60) is None
+    monkeypatch.setattr(supervisor, "now", lambda: time.time_ns() // 1000 + 3_600 * SECOND)
+    assert watch.trouble(60) == "no canary has flown for too long"
+
+
+def test_a_server_that_does_not_come_up_is_told_with_its_log(watch):
+    watch.server.command = [sys.executable, "-c", "raise SystemExit('no')"]
+    with pytest.raises(supervisor.Unavailable, match=r"server\.log"):
+        watch.begin()
+
+
+def test_a_log_stays_small(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "LARGEST_LOG", 10)
+    child = Child("server", ["true"], {}, tmp_path / "server.log")
+    child.log.write_text("a long story")
+    child.shorten_log()
+    assert (child.log.read_text(), child.log.with_suffix(".old").read_text()) == ("", "a long story")
+
+
+def test_the_password_is_made_once_for_this_user_alone(home, monkeypatch):
+    settings = load_settings()
+    made = prefect_settings.auth(settings)
+    user, _, password = made.partition(":")
+    assert (user, len(password) >= 32, prefect_settings.auth(settings)) == ("admin", True, made)
+    assert stat.S_IMODE(prefect_settings.auth_path(settings).stat().st_mode) == 0o600
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "me:mine")
+    assert prefect_settings.auth(settings) == "me:mine"
+
+
+def test_no_password_is_on_a_command_line(home):
+    server, runner = supervisor.children(load_settings(), 4200)
+    secret = prefect_settings.auth(load_settings())
+    assert secret not in " ".join([*server.command, *runner.command])
+    assert (
+        server.environment["PREFECT_SERVER_API_AUTH_STRING"] == runner.environment["PREFECT_API_AUTH_STRING"] == secret
+    )
+
+
+# --- for real ---------------------------------------------------------------------------------------------------------
+
+
+def succeeded(flow: str, since: int = 0) -> list[runs.Run]:
+    """Scheduled runs of a flow that began after a moment."""
+    found = runs.runs(open_workspace().engine, flow)
+    return [run for run in found if run.outcome == "succeeded" and run.slot is not None and run.started_at > since]
+
+
+def serve(port: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipelines.cli", "pipelines", "serve", "--port", str(port)],
+        cwd=Path(__file__).parents[3],
+    )
+
+
+def status_without_password(port: int) -> int:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/api/admin/settings", timeout=10)
+    return refused.value.code
+
+
+@pytest.mark.slow
+@pytest.mark.prefect
+@pytest.mark.timeout(600)
+def test_fault_52_schedules_really_run_follow_changes_and_survive_the_death_of_the_server(tmp_path, home, monkeypatch):
+    monkeypatch.setenv("ROLLCAST_CANARY_SCHEDULE", "every 20s")
+    monkeypatch.setenv("ROLLCAST_JOBS_SCHEDULE", "off")  # the training that is asked for here would be a real one
+    source = tmp_path / "raw.csv"
+    source.write_text("unique_id,t,y\n" + "".join(f"a,{step},{step % 5}\n" for step in range(1, 90)))
+    port = free_port()
+    serving = serve(port)
+    try:
+        wait_for(lambda: succeeded("canary"), 180)
+        assert status_without_password(port) == 401
+
+        engine = open_workspace().engine
+        wanted = {"source": str(source), "options": {"season": 5, "horizon": 5}}
+        schedules.put(engine, Schedule("ingest", by_interval("10s"), "pumps", wanted))
+        (run, *_) = wait_for(lambda: succeeded("ingest"), 120)
+        assert (run.dataset, run.detail["dataset"]) == ("pumps", "pumps")
+
+        with monkeypatch.context() as long_ago:  # a slot that was missed while nothing ran
+            long_ago.setattr(schedules, "now", lambda: now() - 50 * HOUR)
+            schedules.put(engine, Schedule("retrain", by_interval("1d"), "pumps"))
+        wait_for(lambda: succeeded("retrain"), 120)
+        assert max(run.started_at - run.slot for run in succeeded("canary")) < 60 * SECOND
+        schedules.remove(engine, "pumps", "ingest")
+        removed = now()
+
+        family = psutil.Process(serving.pid).children(recursive=True)
+        (server,) = [process for process in family if "server" in process.cmdline()]
+        server.kill()
+        killed = now()
+        wait_for(lambda: succeeded("canary", since=killed), 180)
+        told = now()
+        wait_for(lambda: len(succeeded("canary", since=told)) > 1, 240)
+        assert not succeeded("ingest", since=removed + 3 * SECOND)
+
+        family = psutil.Process(serving.pid).children(recursive=True)
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(60) == 0
+        wait_for(lambda: gone(family), 5)
+    finally:
+        serving.kill()
+    slots = [run.slot for run in runs.runs(open_workspace().engine, "canary", limit=1000)]
+    assert len(slots) == len(set(slots))
+
+
+@pytest.mark.slow
+@pytest.mark.prefect
+@pytest.mark.timeout(400)
+def test_servers_end_with_a_supervisor_that_is_killed(home, monkeypatch):
+    monkeypatch.setenv("ROLLCAST_CANARY_SCHEDULE", "every 20s")
+    serving = serve(free_port())
+    try:
+        wait_for(lambda: succeeded("canary"), 180)
+        family = psutil.Process(serving.pid).children(recursive=True)
+    finally:
+        serving.kill()
+    wait_for(lambda: gone(family), 60)

@@ -1,0 +1,247 @@
+"""Values that break a rule are kept out of training, counted, shown, and let go by whoever knows better."""
+
+import json
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+
+from data.errors import InvalidInput
+from data.quality import quality_rules
+from data.quality.quality_rules import RULE, Rules, judge, laid_over
+from data.records import quarantine, watermarks
+from data.records.quarantine import Breach
+from data.sources.resolve import SourceOptions
+from data.store import catalogue, leases
+from pipelines.cli import run
+from pipelines.history import quarantine as keeping
+from pipelines.history.history import read_history
+from pipelines.ingestion.ingest import ingest
+from pipelines.upkeep.compact import LEASE
+from pipelines.upkeep.handoff import sweep
+from pipelines.upkeep.status import status
+from pipelines.workspace import open_workspace
+from tests.support.service_kit import FIVE, START, World, baseline, median, panel_of, rows, until, wave
+
+USUAL = [20.0 + step % 5 for step in range(40)]
+
+
+def broken(values, chosen, stored=()):
+    """The rule that each value of one series breaks, given those before it."""
+    fresh = pl.DataFrame(
+        {"unique_id": "a", "ds": range(100, 100 + len(values)), "y": pl.Series(values, dtype=pl.Float64)}
+    )
+    before = pl.DataFrame({"unique_id": "a", "ds": range(len(stored)), "y": pl.Series(stored, dtype=pl.Float64)})
+    return judge(laid_over(fresh, before), chosen).filter(pl.col("ds") >= 100)[RULE].to_list()
+
+
+# --- rules ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chosen", "values", "expected"),
+    [
+        (Rules(low=0, high=30), [20, -1, 31, None, 30], [None, "range", "range", None, None]),
+        (Rules(max_jump=5), [20, 21, 60, 22, 23], [None, None, "jump", None, None]),
+        (Rules(max_stale=3), [1, 7, 7, 7, 7, 7, 8], [None, None, None, None, "stale", "stale", None]),
+        (Rules(max_stale=3), [None, None, None, None, 5], [None] * 5),
+        (Rules(max_jump=5, high=50), [20, 60, 20], [None, "range", None]),
+    ],
+)
+def test_a_value_is_named_by_the_first_rule_it_breaks(chosen, values, expected):
+    assert broken(values, chosen) == expected
+
+
+def test_a_level_that_stays_is_no_jump_from_the_third_value_on():
+    assert broken([20, 20, 20, 60, 60, 60, 60], Rules(max_jump=5)) == [*[None] * 3, "jump", "jump", "jump", None]
+
+
+@pytest.mark.parametrize("spike", [20_000.0, -20_000.0, 65_535.0])
+def test_a_value_a_thousand_times_too_large_is_a_spike_in_a_file_and_after_one(spike):
+    assert broken([*USUAL, spike, *USUAL], Rules()) == [*[None] * 40, "spike", *[None] * 40]
+    assert broken([spike], Rules(), USUAL) == ["spike"]
+    assert broken([spike] * 5 + [20.0], Rules(), USUAL) == ["spike"] * 5 + [None]
+    assert broken([spike], Rules(spike=None), USUAL) == [None]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.0] * 60 + [500.0],  # nothing but zeros says nothing
+        [1.0] * 10 + [5_000.0],  # too few values
+        [1.0] * 30 + [30.0] * 30,  # a level that is thirty times higher
+        [10.0 * 2**step for step in range(30)],  # doubling
+    ],
+)
+def test_what_may_be_the_series_itself_is_no_spike(values):
+    assert broken(values, Rules()) == [None] * len(values)
+
+
+def test_no_value_of_the_samples_breaks_a_rule_that_nobody_set(root, home):
+    workspace, samples = open_workspace(), root / "data" / "samples"
+    said = SourceOptions(id_col="Ticker", target_col="Adj Close")
+    stocks = ingest(workspace, str(samples / "stocks.csv"), "stocks", said)
+    machine = ingest(
+        workspace, str(samples / "machine_temperature_system_failure.csv"), "machine", SourceOptions(tz="UTC")
+    )
+    assert (stocks.quarantined, machine.quarantined) == ({}, {})
+
+
+def test_rules_that_cannot_be_kept_are_refused():
+    with pytest.raises(InvalidInput, match="above --max"):
+        Rules(low=2, high=1)
+    with pytest.raises(InvalidInput, match="--max-jump is 0"):
+        Rules(max_jump=0)
+    with pytest.raises(InvalidInput, match="finite"):
+        Rules(high=math.inf)
+
+
+def test_the_table_holds_a_value_once_whatever_the_store(store):
+    from data.grid.grid import Grid
+
+    dataset = catalogue.put_dataset(store, "plant", grid=Grid("1h"), season=1, horizon=1, target="y")
+    numbers = catalogue.ensure_series(store, dataset.id, ["a"])
+    breach = Breach("a", 7, 1e9, "range")
+    assert [quarantine.put(store, dataset.id, [breach, breach], numbers, "x.csv") for _ in range(2)] == [1, 0]
+    (held,) = quarantine.values(store, dataset.id)
+    assert (held.unique_id, held.ds, held.y, held.rule, held.source) == ("a", 7, 1e9, "range", "x.csv")
+    assert quarantine.counts(store) == {"plant": 1}
+    quarantine.release(store, [held.id])
+    assert quarantine.put(store, dataset.id, [breach], numbers, "x.csv") == 0
+    assert quarantine.counts(store) == {}
+    quality_rules.put(store, dataset.id, Rules(low=1, unit="kW"))
+    assert quality_rules.rules(store, dataset.id) == Rules(low=1, unit="kW")
+    watermarks.move(store, dataset.id, {"s": "1"})
+    watermarks.move(store, dataset.id, {"s": "2", "t": "3"})
+    assert [(mark.source, mark.value) for mark in watermarks.watermarks(store, dataset.id)] == [("s", "2"), ("t", "3")]
+
+
+# --- sources ----------------------------------------------------------------------------------------------------------
+
+
+def written(path, values, first=0, **columns) -> str:
+    frame = pl.DataFrame({"unique_id": "a", "t": range(first, first + len(values)), "y": values, **columns})
+    frame.write_csv(path)
+    return str(path)
+
+
+def test_a_spike_of_a_file_is_stored_as_missing_until_it_is_released(tmp_path):
+    workspace, said = open_workspace(), SourceOptions(season=5, horizon=5)
+    source = written(tmp_path / "plant.csv", [*USUAL, 20_000.0, *USUAL], temp=range(81))
+    result = ingest(workspace, source, "plant", said)
+    assert (result.quarantined, result.report["quarantined"], result.added) == ({"spike": 1}, 1, 81)
+    assert workspace.lake.read(1).row(40) == ("a", 40, None, 40.0)
+    assert np.flatnonzero(np.isnan(read_history(workspace, "plant").panel.values)).tolist() == [40]
+    # The same rows in other bytes: nothing new in quarantine, nothing new in the lake.
+    longer = written(tmp_path / "longer.csv", [*USUAL, 20_000.0, *USUAL, 20.0], temp=range(82))
+    assert (ingest(workspace, longer, "plant", said).added, len(keeping.listed(workspace, "plant"))) == (1, 1)
+    (held,) = keeping.listed(workspace, "plant")
+    assert (held["unique_id"], held["ds"], held["y"], held["rule"], held["source"]) == (
+        "a",
+        40,
+        20_000.0,
+        "spike",
+        source,
+    )
+    released = keeping.release(workspace, "plant", [held["id"]], None, None)
+    assert (released.released, released.added, released.superseded) == (1, 1, 0)
+    assert workspace.lake.read(1).row(40) == ("a", 40, 20_000.0, 40.0)
+    # And it stays released, however often it comes.
+    third = written(tmp_path / "third.csv", [*USUAL, 20_000.0, *USUAL, 20.0, 21.0], temp=range(83))
+    assert (ingest(workspace, third, "plant", said).quarantined, workspace.lake.read(1)["y"][40]) == ({}, 20_000.0)
+    assert keeping.listed(workspace, "plant") == []
+    assert len(keeping.listed(workspace, "plant", released=True)) == 1
+
+
+def test_a_corrected_value_is_not_undone_by_a_release(tmp_path):
+    workspace, said = open_workspace(), SourceOptions(season=5, horizon=5)
+    ingest(workspace, written(tmp_path / "plant.csv", [*USUAL, 20_000.0]), "plant", said)
+    ingest(workspace, written(tmp_path / "corrected.csv", [20.0], first=40), "plant", said)
+    released = keeping.release(workspace, "plant", None, None, "spike")
+    assert (released.released, released.added, released.superseded) == (1, 0, 1)
+    assert workspace.lake.read(1)["y"][40] == 20.0
+
+
+def test_rows_that_say_another_unit_are_kept_out(tmp_path):
+    workspace, said = open_workspace(), SourceOptions(season=5, horizon=5, target_col="y")
+    ingest(workspace, written(tmp_path / "plant.csv", USUAL), "plant", said)
+    quality_rules.put(workspace.engine, 1, Rules(unit="degC"))
+    source = written(tmp_path / "more.csv", [70.0, 21.0, 22.0], first=40, unit=["degF", "degC", None])
+    assert ingest(workspace, source, "plant", said).quarantined == {"unit": 1}
+    assert workspace.lake.read(1)["y"].to_list()[40:] == [None, 21.0, 22.0]
+
+
+def test_values_are_judged_by_what_is_stored_before_them(tmp_path):
+    workspace, said = open_workspace(), SourceOptions(season=5, horizon=5)
+    ingest(workspace, written(tmp_path / "plant.csv", USUAL), "plant", said)
+    quality_rules.put(workspace.engine, 1, Rules(max_jump=10, max_stale=2))
+    result = ingest(workspace, written(tmp_path / "more.csv", [50.0, 24.0, 24.0], first=40), "plant", said)
+    assert result.quarantined == {"jump": 1}
+    again = ingest(workspace, written(tmp_path / "still.csv", [24.0, 24.0], first=43), "plant", said)
+    assert again.quarantined == {"stale": 2}
+
+
+# --- live values ------------------------------------------------------------------------------------------------------
+
+
+def test_fault_27_a_thousandfold_spike_is_accepted_live_kept_out_of_training_and_alerts(tmp_path, home):
+    world, workspace = World.at(home), open_workspace()
+    stamps = [(START + (step - 200) * FIVE) // 1_000_000 for step in range(200)]
+    pl.DataFrame({"unique_id": "a", "ds": stamps, "y": wave(200)}).write_csv(tmp_path / "plant.csv")
+    ingest(workspace, str(tmp_path / "plant.csv"), "plant", SourceOptions(date_format="s", season=12, horizon=6))
+    dataset, panel = catalogue.dataset(workspace.engine, "plant"), panel_of("a")
+    world.promote(dataset, baseline(panel, "naive"), panel)
+    with world.serving() as client:
+        told = client.post("/v1/observations", json={"observations": rows("a", [12_000.0])})
+        assert (told.status_code, told.json()["outcomes"]) == (200, ["applied"])
+        assert median(client, "a")[0] == pytest.approx(12_000.0)  # the state follows what it was told
+        client.post("/v1/observations", json={"observations": rows("a", [12.0], first=1)})
+    # The alert, before any pipeline ran.
+    assert status(workspace).datasets[0].quarantined == 1
+    with world.serving() as client:
+        until(lambda: 'rollcast_quarantined_values{dataset="plant"} 1.0' in client.get("/metrics").text)
+    (held,) = keeping.listed(workspace, "plant")
+    assert (held["unique_id"], held["y"], held["rule"], held["source"]) == ("a", 12_000.0, "spike", "live")
+    # Training does not see it, in the log or in the lake.
+    assert read_history(workspace, "plant").panel.values[-2:].tolist() == pytest.approx([math.nan, 12.0], nan_ok=True)
+    with leases.held(workspace.engine, LEASE) as lease:
+        assert sweep(workspace, lease, dataset, 2, lambda *_: None) == 1  # the spike; the newest row stays
+    assert workspace.lake.read(dataset.id)["y"][-1] == 12_000.0
+    assert read_history(workspace, "plant").panel.values[-2:].tolist() == pytest.approx([math.nan, 12.0], nan_ok=True)
+    # Whoever knows better lets it go.
+    assert keeping.release(workspace, "plant", None, "a", None).released == 1
+    assert read_history(workspace, "plant").panel.values[-2:].tolist() == [12_000.0, 12.0]
+    assert status(workspace).datasets[0].quarantined == 0
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rollcast(capsys):
+    """Run one command line in this process: exit code, standard output, standard error."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run([*words])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def test_rules_and_quarantine_have_commands(rollcast, tmp_path):
+    source = written(tmp_path / "plant.csv", USUAL)
+    assert rollcast("ingest", source, "--dataset", "plant", "--horizon", "5")[0] == 0
+    said = json.loads(rollcast("quality", "set", "plant", "--max", "30", "--max-stale", "9", "--json")[1])
+    assert said == {"min": None, "max": 30.0, "max_jump": None, "max_stale": 9, "unit": None, "spike": 100.0}
+    more = written(tmp_path / "more.csv", [31.0], first=40)
+    assert "values in quarantine: range 1" in rollcast("ingest", more, "--dataset", "plant")[2]
+    assert "1 in quarantine" in rollcast("status")[2]
+    (held,) = json.loads(rollcast("quarantine", "list", "plant", "--json")[1])
+    assert (held["ds"], held["y"], held["rule"]) == (40, 31.0, "range")
+    assert rollcast("quarantine", "release", "plant")[0] == 2
+    assert json.loads(rollcast("quarantine", "release", "plant", "--id", str(held["id"]), "--json")[1])["added"] == 1
+    cleared = json.loads(rollcast("quality", "clear", "plant", "--json")[1])
+    assert (cleared["max"], cleared["spike"]) == (None, 100.0)

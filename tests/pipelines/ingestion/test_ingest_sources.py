@@ -1,0 +1,324 @@
+"""One contract for every connector, against the real thing: what is new is read, once, whatever happens in between."""
+
+import gzip
+import http.server
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import polars as pl
+import psycopg
+import pytest
+from moto.server import ThreadedMotoServer
+
+from data.errors import InvalidInput
+from data.records import watermarks
+from data.sources.resolve import SourceOptions
+from pipelines.ingestion.ingest import ingest
+from pipelines.workspace import open_workspace
+
+UTC = SourceOptions(tz="UTC", freq="1h")
+FIRST = [("a", f"2024-01-01 {hour:02}:00:00", float(hour)) for hour in range(8)]
+LATER = [("a", f"2024-01-01 {hour:02}:00:00", float(hour)) for hour in range(8, 11)]
+
+
+def frame(rows) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=["unique_id", "ds", "y"], orient="row")
+
+
+# --- a source of each kind: `source` names it, `put` gives it more rows -----------------------------------------------
+
+
+@dataclass
+class Folder:
+    """Files of a folder or a pattern, a new one for each portion of rows."""
+
+    root: Path
+    ending: str
+    pattern: str = ""
+
+    def __post_init__(self):
+        self.root.mkdir()
+        self.source = str(self.root) + self.pattern
+
+    def put(self, rows):
+        path = self.root / f"{len(list(self.root.iterdir())):03}{self.ending}"
+        path.write_bytes(packed(frame(rows), self.ending))
+
+
+def packed(rows: pl.DataFrame, ending: str) -> bytes:
+    if ending == ".parquet":
+        buffer = io.BytesIO()
+        rows.write_parquet(buffer)
+        return buffer.getvalue()
+    text = (rows.write_ndjson() if "ndjson" in ending else rows.write_csv()).encode()
+    return gzip.compress(text) if ending.endswith(".gz") else text
+
+
+class Query:
+    """A table of a database; rows may come late, but no later than the overlap."""
+
+    def __init__(self, address: str, execute):
+        query = (
+            "SELECT tag AS unique_id, at AS ds, value AS y FROM readings WHERE :watermark IS NULL OR at > :watermark"
+        )
+        self.source, self._execute = f"{address}?query={query}", execute
+
+    def put(self, rows):
+        for row in rows:
+            self._execute("INSERT INTO readings VALUES ('{}', '{}', {})".format(*row))
+
+
+class Interface(http.server.BaseHTTPRequestHandler):
+    """A JSON interface with pages of three rows, and the same rows as a file with an ETag."""
+
+    rows: list = []  # noqa: RUF012 one for each server's class
+    asked: list = []  # noqa: RUF012
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        asked = dict(urllib.parse.parse_qsl(query))
+        self.asked.append(self.path)
+        if path == "/file.csv":
+            return self.file()
+        found = [dict(zip(("unique_id", "ds", "y"), row, strict=True)) for row in self.rows]
+        found = [row for row in found if row["ds"] >= asked.get("since", "")]
+        start = int(asked.get("page", 1)) * 3 - 3 if path == "/page" else int(asked.get("at", 0))
+        body = {"data": found[start : start + 3]}
+        if path != "/page" and start + 3 < len(found):
+            body["meta"] = {"next_cursor": str(start + 3)} if path == "/cursor" else {}
+            body["next"] = f"{path}?at={start + 3}&since={asked.get('since', '')}" if path == "/link" else None
+        self.answer(200, json.dumps(body).encode(), "application/json")
+
+    def file(self):
+        etag = f'"{len(self.rows)}"'
+        if self.headers.get("If-None-Match") == etag:
+            return self.answer(304, b"", "text/csv")
+        self.answer(200, frame(self.rows).write_csv().encode(), "text/csv", etag)
+
+    def answer(self, status, body, kind, etag=None):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        if etag:
+            self.send_header("ETag", etag)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Web:
+    def __init__(self, address: str, path: str, handler):
+        self.source, self.handler = address + path, handler
+
+    def put(self, rows):
+        self.handler.rows.extend(rows)
+
+
+@pytest.fixture
+def interface():
+    handler = type("Mine", (Interface,), {"rows": [], "asked": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", handler
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+KEYS = {"AWS_ACCESS_KEY_ID": "marker-id", "AWS_SECRET_ACCESS_KEY": "marker-secret", "AWS_REGION": "us-east-1"}
+
+
+class Bucket:
+    """Objects below a prefix, beside others that are not meant."""
+
+    def __init__(self, endpoint: str, name: str):
+        keys = {"aws_access_key_id": "marker-id", "aws_secret_access_key": "marker-secret", "region_name": "us-east-1"}
+        self._client = boto3.client("s3", endpoint_url=endpoint, **keys)
+        self._name, self._count, self.source = name, 0, f"s3://{name}/plant A/*.parquet"
+        self._client.create_bucket(Bucket=name)
+        self._client.put_object(Bucket=name, Key="plant A/readme.txt", Body=b"not meant")
+
+    def put(self, rows):
+        self._count += 1
+        key = f"plant A/{self._count:03}+é.parquet"
+        self._client.put_object(Bucket=self._name, Key=key, Body=packed(frame(rows), ".parquet"))
+
+
+@pytest.fixture(
+    params=["folder", "pattern", "ndjson.gz", "s3", "page", "cursor", "link", "file", "sqlite", "postgresql"]
+)
+def origin(request, tmp_path, monkeypatch):
+    """A source of each kind, empty so far."""
+    monkeypatch.setattr("data.sources.retries.FIRST_WAIT", 0.001)
+    kind = request.param
+    if kind in ("folder", "pattern", "ndjson.gz"):
+        ending, pattern = {"folder": (".csv", ""), "pattern": (".parquet", "/*.parquet")}.get(
+            kind, (".ndjson.gz", "/*")
+        )
+        return Folder(tmp_path / "files", ending, pattern)
+    if kind == "s3":
+        endpoint = request.getfixturevalue("s3_server")
+        for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint}.items():
+            monkeypatch.setenv(name, value)
+        return Bucket(
+            endpoint, f"bucket-{tmp_path.parent.name}-{tmp_path.name}".lower().replace("_", "-")[-60:].strip("-")
+        )
+    if kind == "sqlite":
+        connection = sqlite3.connect(tmp_path / "plant.db", isolation_level=None)
+        connection.execute("CREATE TABLE readings (tag, at, value)")
+        return Query(f"sqlite:///{tmp_path / 'plant.db'}", connection.execute)
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+        connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+        connection.execute("SET timezone = 'UTC'")
+        connection.execute("CREATE TABLE readings (tag text, at timestamptz, value double precision)")
+        return Query(url, connection.execute)
+    address, handler = request.getfixturevalue("interface")
+    paths = {
+        "page": "/page?since={watermark}&page={page}",
+        "cursor": "/cursor?since={watermark}&at={cursor}",
+        "link": "/link?since={watermark}",
+        "file": "/file.csv",
+    }
+    return Web(address, paths[kind], handler)
+
+
+class Killed(BaseException):
+    """What stands for a process that is gone: nothing catches it."""
+
+
+def stored(workspace) -> list[float]:
+    return workspace.lake.read(1)["y"].to_list()
+
+
+class TestEveryConnector:
+    def test_reads_all_then_nothing_then_what_is_new(self, origin):
+        workspace = open_workspace()
+        origin.put(FIRST)
+        assert ingest(workspace, origin.source, "plant", UTC).added == 8
+        again = ingest(workspace, origin.source, "plant", UTC)
+        assert (again.added, again.snapshot) == (0, 0)
+        origin.put(LATER)
+        assert ingest(workspace, origin.source, "plant", UTC).added == 3
+        assert stored(workspace) == [float(hour) for hour in range(11)]
+        assert ingest(workspace, origin.source, "plant", UTC).added == 0
+        assert workspace.lake.count(1) == 11  # and none of them twice
+
+    def test_killed_before_the_watermark_it_loses_and_doubles_nothing(self, origin, monkeypatch):
+        workspace = open_workspace()
+        origin.put(FIRST)
+        with monkeypatch.context() as patched:
+            patched.setattr(watermarks, "move", lambda *_: (_ for _ in ()).throw(Killed))
+            with pytest.raises(Killed):
+                ingest(workspace, origin.source, "plant", UTC)
+        assert watermarks.watermarks(workspace.engine, 1) == []
+        origin.put(LATER)
+        assert ingest(workspace, origin.source, "plant", UTC).added == 3
+        assert len(watermarks.watermarks(workspace.engine, 1)) >= 1
+        assert workspace.lake.count(1) == 11
+        assert stored(workspace) == [float(hour) for hour in range(11)]
+
+    def test_keeps_secrets_out_of_what_it_stores_and_shows(self, origin):
+        workspace = open_workspace()
+        origin.put(FIRST)
+        source = (
+            origin.source.replace("127.0.0.1", "marker:marker@127.0.0.1") if "http" in origin.source else origin.source
+        )
+        result = ingest(workspace, source, "plant", UTC)
+        kept = [mark.source for mark in watermarks.watermarks(workspace.engine, 1)]
+        assert "marker" not in json.dumps([result.to_dict(), kept])
+
+
+@pytest.mark.parametrize("point", ["stored", "recorded"])
+def test_a_process_killed_after_the_commit_leaves_nothing_to_lose_or_double(tmp_path, home, point):
+    files = Folder(tmp_path / "files", ".csv")
+    files.put(FIRST)
+    words = ["ingest", files.source, "--dataset", "plant", "--tz", "UTC", "--freq", "1h"]
+    code = f"from pipelines.cli import run; run({words!r})"
+    armed = {**os.environ, "ROLLCAST_FAILPOINTS": f"ingest.{point}=exit"}
+    assert subprocess.run([sys.executable, "-c", code], env=armed, capture_output=True).returncode == -signal.SIGKILL
+    workspace = open_workspace()
+    assert (workspace.lake.count(1), watermarks.watermarks(workspace.engine, 1)) == (8, [])
+    files.put(LATER)
+    assert ingest(workspace, files.source, "plant", UTC).added == 3
+    assert stored(workspace) == [float(hour) for hour in range(11)]
+    assert workspace.lake.count(1) == 11
+    assert list((home / "scratch").iterdir()) == []
+
+
+# --- each in its own words --------------------------------------------------------------------------------------------
+
+
+def test_a_query_is_asked_again_for_the_overlap_and_what_came_late_is_found(tmp_path):
+    workspace = open_workspace()
+    connection = sqlite3.connect(tmp_path / "plant.db", isolation_level=None)
+    connection.execute("CREATE TABLE readings (tag, at, value)")
+    origin = Query(f"sqlite:///{tmp_path / 'plant.db'}", connection.execute)
+    origin.put(FIRST)
+    ingest(workspace, origin.source, "plant", UTC)
+    origin.put([("b", "2024-01-01 07:00:00", 70.0), ("b", "2024-01-01 05:00:00", 50.0)])
+    assert ingest(workspace, origin.source, "plant", UTC).added == 1  # one step back, strictly after 06:00
+    wider = SourceOptions(tz="UTC", freq="1h", overlap=3)
+    assert ingest(workspace, origin.source, "plant", wider).added == 1
+
+
+def test_a_piece_that_changed_is_read_again_and_corrects(tmp_path):
+    workspace = open_workspace()
+    files = Folder(tmp_path / "files", ".csv")
+    files.put(FIRST)
+    files.put(LATER)
+    assert ingest(workspace, files.source, "plant", UTC).pieces == 2
+    (tmp_path / "files" / "001.csv").write_bytes(packed(frame([("a", "2024-01-01 08:00:00", 88.0)]), ".csv"))
+    result = ingest(workspace, files.source, "plant", UTC)
+    assert (result.added, result.unchanged) == (1, 1)
+    assert stored(workspace)[8] == 88.0
+
+
+def test_nothing_of_a_folder_is_stored_when_one_file_is_broken(tmp_path):
+    workspace = open_workspace()
+    files = Folder(tmp_path / "files", ".csv")
+    files.put(FIRST)
+    files.put([("a", "2024-01-01 08:00:00", "eight")])
+    with pytest.raises(InvalidInput, match=r"001.csv, column 'y', row 2: 'eight' is not a number"):
+        ingest(workspace, files.source, "plant", SourceOptions(tz="UTC", freq="1h", target_col="y"))
+    assert workspace.lake.snapshot(1) is None
+
+
+def test_files_of_one_series_each_are_named_by_their_stems(tmp_path):
+    workspace = open_workspace()
+    for name in ("pump", "fan"):
+        (tmp_path / f"{name}.csv").write_text("ds,y\n2024-01-01,1\n2024-01-02,2\n")
+    ingest(workspace, str(tmp_path / "*.csv"), "plant", SourceOptions())
+    (tmp_path / "motor.csv").write_text((tmp_path / "pump.csv").read_text())  # the same bytes, another series
+    assert ingest(workspace, str(tmp_path / "motor.csv"), "plant", SourceOptions()).added == 2
+    assert workspace.lake.read(1)["unique_id"].unique(maintain_order=True).to_list() == ["fan", "motor", "pump"]
+
+
+def test_pages_that_lead_to_another_server_or_in_a_circle_are_refused(interface):
+    address, handler = interface
+    body = {"data": [{"ds": "2024-01-01", "y": 1}], "next": "http://169.254.169.254/latest"}
+    handler.do_GET = lambda self: self.answer(200, json.dumps(body).encode(), "application/json")
+    with pytest.raises(InvalidInput, match="on another server"):
+        ingest(open_workspace(), f"{address}/x.json", "plant", SourceOptions())
+    body["next"] = "/x.json"
+    with pytest.raises(InvalidInput, match="in a circle"):
+        ingest(open_workspace(), f"{address}/x.json", "plant", SourceOptions())

@@ -1,0 +1,187 @@
+"""The monitor on real stores: what it finds is written down, and it asks for a training within its allowance."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+
+from data.errors import Unavailable
+from data.grid.grid import Grid
+from data.records import drift, jobs
+from data.records.jobs import HOUR
+from data.settings import load_settings
+from data.sources.resolve import SourceOptions
+from data.store import catalogue, database, observation_log, registry, tables
+from data.store.observation_log import Observation
+from forecasting.evaluation.backtest import baseline
+from forecasting.rolling.bundle import to_bytes
+from forecasting.rolling.online_scores import SUMS
+from pipelines import cli
+from pipelines.history.history import read_history
+from pipelines.ingestion.ingest import ingest
+from pipelines.monitoring import monitor
+from tests.support.loop_kit import at
+from tests.support.service_kit import until
+
+STEPS, WINDOW = 3_000, 256  # of the training part; of a window, for one series without a season
+
+
+@pytest.fixture
+def workspace(home, tmp_path):
+    """One series of noise around 20, served by a naive model that was trained on all of it."""
+    workspace, draw = at(home), np.random.default_rng(0)
+    text = "".join(f"a,{step},{20 + draw.standard_normal():.3f}\n" for step in range(1, STEPS + 1))
+    (tmp_path / "noise.csv").write_text("unique_id,t,y\n" + text)
+    ingest(workspace, str(tmp_path / "noise.csv"), "noise", SourceOptions(season=1, horizon=4))
+    panel = read_history(workspace, "noise").panel
+    bundle = baseline("naive", panel, 1, 4)
+    bundle = replace(bundle, manifest={"evidence": {"series": [1], "first": [1], "last": [STEPS]}})
+    version = registry.add_model(workspace.engine, 1, "naive", bundle.digest, {}, to_bytes(bundle))
+    registry.decide(workspace.engine, 1, version, "promoted", {})
+    return workspace
+
+
+def arrive(workspace, values) -> None:
+    """Live values after the training part."""
+    rows = [Observation(1, 1, STEPS + 1 + i, float(value), STEPS) for i, value in enumerate(values)]
+    observation_log.append(workspace.engine, rows)
+
+
+def noise(n: int = WINDOW) -> np.ndarray:
+    return 20 + np.random.default_rng(1).standard_normal(n)
+
+
+def settle(workspace, errors, inside: float) -> None:
+    """An hour with ten settled values for each of `errors`, ending now; the 80 % interval held this share of them."""
+    begin = database.now() - len(errors) * HOUR
+    sums = np.zeros((len(errors), len(SUMS)))
+    for name, added in (("settled", 10), ("absolute", 10 * np.asarray(errors)), ("inside_80", 10 * inside)):
+        sums[:, SUMS.index(name)] = np.cumsum(np.broadcast_to(added, len(errors)))
+    rows = []
+    for hour, row in enumerate(sums.tolist(), 1):
+        totals = json.dumps({"raw": [row], "scaled": [row], "rival": "naive", "steps": [[1, 4]]})
+        at = begin + hour * HOUR
+        rows.append({"dataset_id": 1, "epoch": 1, "hour": at // HOUR, "at": at, "seq": hour, "totals": totals})
+    with workspace.engine.begin() as connection:  # as `scores.put` would have written them, hour by hour
+        connection.execute(tables.scores.delete())
+        connection.execute(tables.scores.insert(), rows)
+
+
+def fired(found) -> set[tuple[str, str]]:
+    return {(one.detector, one.feature) for one in found.findings if one.fired}
+
+
+def test_with_nothing_new_and_with_more_of_the_same_nothing_is_asked_for(workspace):
+    found = monitor.monitor(workspace, "noise")
+    assert fired(found) == set()
+    arrive(workspace, noise())
+    settle(workspace, np.random.default_rng(2).uniform(0.8, 1.2, 200), 0.8)
+    found = monitor.monitor(workspace, "noise")
+    assert fired(found) == set()
+    assert [one.detector for one in found.findings if one.statistic is None] == []
+    assert (found.cause, found.asked) == (None, "nothing calls for a training")
+    assert jobs.jobs(workspace.engine) == []
+
+
+def test_a_level_that_shifted_asks_for_one_training_and_then_cools_down(workspace):
+    arrive(workspace, noise() + 6)
+    found = monitor.monitor(workspace, "noise")
+    assert {("ks", "level"), ("psi", "level")} <= fired(found)
+    assert (found.cause, found.asked) == ("drift", "job 1 is queued")
+    assert jobs.job(workspace.engine, 1).detail.startswith("ks of level: ")
+    assert monitor.monitor(workspace, "noise").asked == "job 1 is queued already"
+    jobs.end(workspace.engine, jobs.take(workspace.engine).id, "refused", "no better")
+    assert monitor.monitor(workspace, "noise").asked.startswith("it cools down")
+
+
+def test_a_stuck_sensor_is_told_and_not_learnt(workspace):
+    arrive(workspace, np.full(WINDOW, 20.5))
+    found = monitor.monitor(workspace, "noise")
+    assert fired(found) == {("stuck", "sensor")}
+    assert (found.stuck, found.cause) == (("a",), None)
+    assert found.asked == "1 of 1 series are stuck, and a training would learn that"
+
+
+def test_intervals_that_miss_and_errors_that_rise_ask_too(workspace):
+    usual = np.random.default_rng(3).uniform(0.8, 1.2, 200)
+    settle(workspace, usual, 0.5)
+    found = monitor.monitor(workspace, "noise")
+    assert (fired(found), found.cause) == ({("coverage", "interval_80")}, "coverage")
+    jobs.cancel(workspace.engine, 1)
+    settle(workspace, np.append(usual, np.full(48, 2.0)), 0.8)
+    found = monitor.monitor(workspace, "noise")
+    assert ("page_hinkley", "error") in fired(found)
+    assert found.cause == "drift"
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows", "cause"),
+    [
+        ({"retrain_growth": 0.05}, 200, "volume"),
+        ({"retrain_growth": 0.2}, 200, None),
+        ({"retrain_after_days": 1e-9}, 0, "schedule"),
+    ],
+)
+def test_a_history_that_grew_and_a_version_that_aged_ask_for_a_training(workspace, settings, rows, cause):
+    arrive(workspace, noise(rows))
+    settings = load_settings(home=workspace.settings.home, mlflow=False, **settings)
+    assert monitor.monitor(replace(workspace, settings=settings), "noise").cause == cause
+
+
+def test_what_was_found_is_on_disk_in_the_store_and_on_the_command_line(workspace, capsys):
+    arrive(workspace, noise() + 6)
+    assert cli.run(["monitor", "--json"]) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    page = open(record["report"]).read()
+    assert page.startswith("# Drift of noise, version 1\n")
+    assert "a training would help (drift); job 1 is queued" in page
+    with open(record["report"].replace(".md", ".json")) as file:
+        assert json.load(file)["findings"] == record["findings"]
+    kept = {(one.detector, one.feature): one for one in drift.latest(workspace.engine)}
+    assert kept["ks", "level"].fired
+    assert kept["ks", "level"].statistic > kept["ks", "level"].threshold
+    assert cli.run(["monitor", "noise"]) == 0
+    assert "page_hinkley" in capsys.readouterr().out
+    assert cli.run(["monitor", "nothing"]) == 2
+
+
+def test_a_dataset_that_cannot_be_looked_at_keeps_nobody_from_the_others(workspace, monkeypatch):
+    def fails(*_):
+        raise Unavailable("the history is gone")
+
+    other = catalogue.put_dataset(workspace.engine, "other", grid=Grid("1"), season=1, horizon=4, target="y")
+    artifact = registry.artifact(workspace.engine, 1, 1)
+    digest = registry.models(workspace.engine, 1)[0].digest
+    registry.add_model(workspace.engine, other.id, "naive", digest, {}, artifact)
+    registry.decide(workspace.engine, other.id, 1, "promoted", {})
+    looked = []
+    monkeypatch.setattr(monitor, "monitor", lambda _, name: looked.append(name) or (fails() if name == "noise" else 1))
+    with pytest.raises(Unavailable, match="the history is gone"):
+        monitor.every(workspace)
+    assert looked == ["noise", "other"]
+
+
+def test_metrics_tell_what_the_monitor_found(workspace):
+    from fastapi.testclient import TestClient
+
+    from service.app import create_app
+
+    drift.put(workspace.engine, 1, [drift.Drift(1, "ks", "level", 0.75, 0.1, True, "far")])
+    with TestClient(create_app(workspace.settings), "http://127.0.0.1:8000") as client:
+        wanted = 'rollcast_drift_statistic{detector="ks",feature_group="level",model="noise"} 0.75'
+        until(lambda: wanted in client.get("/metrics").text)
+        assert (
+            'rollcast_drift_detected{detector="ks",feature_group="level",model="noise"} 1.0'
+            in client.get("/metrics").text
+        )
+
+
+def test_every_alert_on_models_names_a_metric_that_there_is(root):
+    groups = yaml.safe_load((root / "ops/prometheus/models.yml").read_text())["groups"]
+    for rule in (rule for group in groups for rule in group["rules"]):
+        (metric,) = re.findall(r"rollcast_\w+", rule["expr"])
+        assert f'"{metric}"' in (root / "service" / "metrics.py").read_text()
+        assert rule["annotations"]["summary"]

@@ -1,0 +1,130 @@
+"""A challenger in shadow, as gate and worker see it: its live record, on the values that the champion met too."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from data.errors import Conflict, GateRefused, NotTrained
+from data.records import shadow_pairs
+from data.records.shadow_pairs import Pair
+from data.settings import load_settings
+from data.sources.resolve import SourceOptions
+from data.store import catalogue, registry
+from forecasting.rolling.online_scores import SUMS, Totals
+from pipelines import cli
+from pipelines.ingestion.ingest import ingest
+from pipelines.models.promotion_gate import Trial
+from pipelines.promotion import retrain
+from pipelines.promotion.promote import promote
+from pipelines.promotion.shadow import compare, shadow, standing, stop
+from pipelines.workspace import Workspace
+from tests.support.loop_kit import STEPS, at, judged, mlp, raw, served_home, still
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return served_home(tmp_path_factory.mktemp("shadow") / "home")
+
+
+@pytest.fixture
+def workspace(made, home) -> Workspace:
+    shutil.copytree(made, home)
+    return at(home)
+
+
+def totals(*buckets: tuple[int, float]) -> Totals:
+    """Sums of settled targets and absolute errors, one pair for each horizon bucket; a unit is 1."""
+    sums = np.zeros((len(buckets), len(SUMS)))
+    sums[:, [SUMS.index("settled"), SUMS.index("absolute")]] = buckets
+    return Totals(sums, sums)
+
+
+def met(workspace, version: int, n: int, error: float, champions: float) -> None:
+    """What the service would have written down of n live values for each of two buckets."""
+    epoch = registry.shadow(workspace.engine, 1).id
+    words = [Pair(*(totals((k, k * one), (k, k * one)).to_dict() for one in (error, champions))) for k in (7, 7 + n)]
+    for pair in words:
+        shadow_pairs.put(workspace.engine, 1, (version, 1), (epoch, 1), n, pair)
+
+
+def test_only_what_both_met_since_the_first_pair_counts(workspace):
+    version = judged(workspace, "week", mlp(workspace, 1.1), 0.2)
+    assert shadow(workspace, "week").version == version  # the newest that nothing was decided about
+    dataset = catalogue.dataset(workspace.engine, "week")
+    assert standing(workspace, dataset, version) is None
+    met(workspace, version, 300, 0.5, 0.6)
+    assert standing(workspace, dataset, version) == Trial(600, pytest.approx(0.5), pytest.approx(0.6))
+
+
+def test_buckets_count_alike_though_the_two_met_them_unequally_often():
+    found = compare([totals((10, 1.0), (30, 30.0))], [totals((30, 3.0), (10, 10.0))])
+    assert found == Trial(40, pytest.approx(0.55), pytest.approx(0.55))  # 0.1 near, 1.0 far: no one is better
+    assert compare([totals((0, 0.0), (4, 2.0))], [totals((5, 1.0), (4, 1.0))]) == Trial(4, 0.5, 0.25)
+    assert compare([totals((8, 4.0))], [totals((4, 1.0), (4, 1.0))]) == Trial(8, 0.5, 0.25)  # other horizons
+    assert compare([totals((0, 0.0))], [totals((0, 0.0))]) == Trial(0, None, None)
+
+
+def test_a_challenger_serves_only_after_enough_live_values_and_if_it_was_not_worse_there(workspace):
+    version = judged(workspace, "week", mlp(workspace, 1.1), 0.2)
+    shadow(workspace, "week", version)
+    with pytest.raises(Conflict, match="has met 0 of the 500 live values"):
+        promote(workspace, "week", version, still)
+    met(workspace, version, 249, 0.4, 0.5)
+    with pytest.raises(Conflict, match="has met 498 of the 500"):
+        promote(workspace, "week", version, still)
+    met(workspace, version, 250, 0.4, 0.5)
+    evidence = promote(workspace, "week", version, still).evidence
+    assert evidence["shadow"] == {"targets": 500, "challenger": pytest.approx(0.4), "champion": pytest.approx(0.5)}
+    assert registry.shadow(workspace.engine, 1) is None
+
+
+def test_a_challenger_that_was_worse_live_is_refused_and_rolls_no_longer(workspace):
+    version = judged(workspace, "week", mlp(workspace, 1.1), 0.2)
+    shadow(workspace, "week", version)
+    met(workspace, version, 400, 0.51, 0.5)
+    with pytest.raises(GateRefused, match=r"in shadow its MASE was 0.510 on 800 live values, the champion's 0.500"):
+        promote(workspace, "week", version, still)
+    assert [row.event for row in registry.promotions(workspace.engine, 1)[-2:]] == ["refused", "shadow_stopped"]
+    assert registry.shadow(workspace.engine, 1) is None
+    assert registry.served(workspace.engine, 1).version == 1
+
+
+def test_the_worker_decides_about_a_shadow_that_it_began_once_its_time_has_come(workspace):
+    settings = load_settings(home=workspace.settings.home, mlflow=False, retrain_into="shadow")
+    unattended = replace(workspace, settings=settings)
+    retrain.retrain(unattended, "week")
+    retrain.work(unattended, still, lambda *_: judged(workspace, "week", mlp(workspace, 1.1), 0.2))
+    assert retrain.work(unattended, still).done == ()
+    met(workspace, 2, 300, 0.4, 0.5)
+    (done,) = retrain.work(unattended, still).done
+    assert (done.job, done.state, done.version) == (None, "succeeded", 2)
+    assert registry.served(workspace.engine, 1).version == 2
+
+
+def test_what_cannot_roll_in_shadow(workspace, tmp_path):
+    with pytest.raises(Conflict, match="is the model that serves"):
+        shadow(workspace, "week", 1)
+    with pytest.raises(Conflict, match="was decided already"):
+        shadow(workspace, "week")
+    with pytest.raises(Conflict, match="nothing rolls in shadow"):
+        stop(workspace, "week")
+    ingest(workspace, raw(tmp_path / "new.csv", range(1, STEPS)), "new", SourceOptions(season=7, horizon=7))
+    with pytest.raises(NotTrained):
+        shadow(workspace, "new", 1)
+
+
+def test_new_rows_give_the_shadow_new_contexts_too(workspace, tmp_path, capsys):
+    version = judged(workspace, "week", mlp(workspace, 1.1), 0.2)
+    assert cli.run(["shadow", "week", "--version", str(version)]) == 0
+    before = registry.shadow(workspace.engine, 1)
+    ingest(workspace, raw(tmp_path / "longer.csv", range(1, STEPS + 4)), "week", SourceOptions())
+    after = registry.shadow(workspace.engine, 1)
+    assert (after.version, after.evidence["reanchored"]) == (version, "ingest")
+    assert after.id > before.id
+    assert registry.contexts(workspace.engine, after.id)[1]
+    assert cli.run(["shadow", "week", "--stop", "--json"]) == 0
+    assert registry.shadow(workspace.engine, 1) is None
+    assert cli.run(["model", "history", "week"]) == 0
+    assert "rolls beside version 1, until 500 live values were forecast" in capsys.readouterr().out

@@ -1,0 +1,139 @@
+"""Training through the whole path, from a file to a registered network: blind to the future, the same anywhere."""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.errors import InvalidInput
+from data.settings import load_settings
+from data.sources.resolve import SourceOptions
+from data.store import catalogue, database, observation_log
+from data.store.observation_log import Observation
+from forecasting.training import fit_network
+from pipelines.ingestion.ingest import ingest
+from pipelines.training.train import TrainRequest, resumable, train
+from pipelines.workspace import Workspace, open_workspace
+
+SEASON, HORIZON, STEPS = 6, 6, 120
+OPTIONS = SourceOptions(freq="1", season=SEASON, horizon=HORIZON)
+
+
+def wave(series: int, step: int) -> float:
+    return round(50 + 10 * math.sin(2 * math.pi * step / SEASON) + random.Random(1000 * series + step).gauss(0, 1), 3)
+
+
+def write(path: Path, future: list[list[float]], higher: float = 0.0) -> str:
+    """Four series on integer steps: train, val, then `future` as the test part, by series."""
+    rows = ["unique_id,t,y,split"]
+    for series, ahead in enumerate(future):
+        known = [wave(series, step) + higher for step in range(STEPS)]
+        parts = ["train"] * (STEPS - HORIZON) + ["val"] * HORIZON + ["test"] * HORIZON
+        for step, (value, part) in enumerate(zip([*known, *ahead], parts, strict=True), start=1):
+            rows.append(f"s{series},{step},{value},{part}")
+    path.write_text("\n".join(rows) + "\n")
+    return str(path)
+
+
+REAL = [[wave(series, STEPS + step) for step in range(HORIZON)] for series in range(4)]
+
+
+@pytest.fixture
+def workspace(home: Path) -> Workspace:
+    return open_workspace(load_settings(home=home, mlflow=False, database_url=f"sqlite:///{home / 'live.db'}"))
+
+
+@pytest.fixture
+def few_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of a tenth of the work: this is about what is read, not about accuracy."""
+    monkeypatch.setattr(fit_network, "RECIPE", replace(fit_network.RECIPE, lanes=6, few=1))
+
+
+@pytest.mark.usefixtures("few_lanes")
+@pytest.mark.parametrize("model", ["lstm", "mlp"])
+def test_shuffling_the_future_changes_nothing_that_was_trained_or_chosen(workspace, tmp_path, model):
+    futures = {
+        "real": REAL,
+        "shuffled": [random.Random(series).sample(values, HORIZON) for series, values in enumerate(REAL)],
+        "wild": [[1e6 * (-1) ** step for step in range(HORIZON)] for _ in REAL],
+    }
+    seen = set()
+    for number, (name, future) in enumerate(futures.items()):
+        ingest(workspace, write(tmp_path / f"{name}.csv", future), name, OPTIONS)
+        torch.manual_seed(number)  # nor does what the process did before
+        made = train(workspace, TrainRequest(name, model, steps=12, seed=3), lambda *_: None)
+        seen.add((made.digest, made.chosen_steps, json.dumps(made.validation, sort_keys=True)))
+    assert len(seen) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_lanes")
+def test_fault_30_what_comes_in_during_a_training_is_not_in_it_but_in_the_next(workspace, tmp_path):
+    ingest(workspace, write(tmp_path / "waves.csv", REAL), "waves", OPTIONS)
+    request, came = TrainRequest("waves", "mlp", steps=12, seed=3), []
+    known = {unique_id: number for number, unique_id in catalogue.series(workspace.engine, 1)}
+
+    def meanwhile(*_: object) -> None:
+        if not came:  # corrections of the whole history, in the lake and in the live log
+            came.append(ingest(workspace, write(tmp_path / "more.csv", REAL, 2.0), "waves", OPTIONS).added)
+            observation_log.append(workspace.engine, [Observation(1, known["s0"], 5, 99.0, database.now())])
+
+    before = train(workspace, request, lambda *_: None)
+    during = train(workspace, request, meanwhile)
+    after = train(workspace, request, lambda *_: None)
+    assert came and came[0] > 400
+    assert (during.digest, during.snapshot) == (before.digest, before.snapshot)
+    assert after.digest != before.digest and after.snapshot != before.snapshot
+
+
+def test_the_same_steps_seed_and_data_give_the_same_digest_in_another_process(workspace, home, tmp_path):
+    ingest(workspace, write(tmp_path / "waves.csv", REAL), "waves", OPTIONS)
+    first, second = trained_elsewhere(home), trained_elsewhere(home)
+    assert (first["version"], second["version"]) == (1, 2)  # the second process trained too
+    assert first["digest"] == second["digest"]
+
+
+def trained_elsewhere(home: Path) -> dict:
+    """What `rollcast train` prints in a process of its own."""
+    words = ["train", "waves", "--steps", "10", "--seed", "3", "--json"]
+    environment = {**os.environ, "ROLLCAST_DATABASE_URL": f"sqlite:///{home / 'live.db'}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *words], env=environment, capture_output=True, text=True, timeout=150
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.usefixtures("few_lanes")
+@pytest.mark.parametrize("model", ["lstm", "naive"])
+def test_a_series_that_comes_in_the_test_part_alone_is_no_hindrance(workspace, tmp_path, model):
+    path = tmp_path / "a.csv"
+    write(path, REAL)
+    path.write_text(path.read_text() + "".join(f"new,{step},{wave(9, step)},test\n" for step in range(121, 127)))
+    ingest(workspace, str(path), "a", OPTIONS)
+    steps = None if model == "naive" else 2
+    assert train(workspace, TrainRequest("a", model, steps=steps), lambda *_: None).validation[model]["mase"] > 0
+
+
+def test_without_any_row_to_train_on_a_training_is_refused(workspace, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(write(path, REAL) and path.read_text().replace(",train", ",test").replace(",val", ",test"))
+    ingest(workspace, str(path), "a", OPTIONS)
+    with pytest.raises(InvalidInput, match="no row is marked train or val"):
+        train(workspace, TrainRequest("a", "naive"), lambda *_: None)
+
+
+@pytest.mark.parametrize("checkpoints", [True, False])
+def test_whoever_stops_a_training_is_told_how_to_go_on_where_that_is_possible(tmp_path, capsys, checkpoints):
+    if checkpoints:
+        (tmp_path / "last.ckpt").touch()
+    with pytest.raises(KeyboardInterrupt), resumable(tmp_path):
+        raise KeyboardInterrupt
+    assert ("--resume" in capsys.readouterr().err) == checkpoints

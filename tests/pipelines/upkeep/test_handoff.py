@@ -1,0 +1,212 @@
+"""The live log's old rows move into the lake: nothing is lost, nothing doubled, and no forecast changes by a bit."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from data.errors import DamagedArtifact
+from data.lake import commits, handoffs, log_checksums
+from data.store import observation_log, registry
+from forecasting.panel import Panel
+from pipelines.history.history import read_history
+from pipelines.upkeep import handoff
+from pipelines.upkeep.compact import compact
+from pipelines.workspace import Workspace
+from tests.support.handoff_kit import NAIVE, PANEL, execute, lake_rows, observe, quiet, settled, workspace_of
+from tests.support.service_kit import FIVE, START, World, network, rows, wave
+
+FIRST = START // FIVE
+
+
+@pytest.fixture
+def world(tmp_path) -> World:
+    return World.at(tmp_path)
+
+
+def test_rows_move_with_the_moment_they_were_learnt_and_the_newest_stays(world):
+    dataset = world.ingest("plant", "a", "b")
+    observe(world, dataset, ("a", 0, 1.0), ("b", 0, None), at=100)
+    observe(world, dataset, ("a", 0, 2.0), ("a", 1, 3.0), at=200)
+    settled(world, dataset)
+    workspace = workspace_of(world)
+    (done,) = compact(workspace, "plant", False, quiet)
+    assert (done.handed_off, done.waiting, done.snapshot) == (3, 0, 0)
+    assert lake_rows(workspace, dataset) == [("a", 0, 1.0, 100), ("a", 0, 2.0, 200), ("b", 0, None, 100)]
+    assert world.logged(dataset, "a") == [(1, 3.0)]
+    assert observe(world, dataset, ("b", 1, 4.0)) == [5]  # numbers go on where they were
+    assert next(iter(commits.commits(world.engine, dataset.id))).rows == 3
+
+
+def test_the_history_is_the_same_before_and_after(world):
+    dataset = world.ingest("plant", "a", "b")
+    observe(world, dataset, ("a", 0, 1.0), ("a", 2, 3.0), ("a", 0, 9.0), ("b", 1, None), at=100)
+    observe(world, dataset, ("a", 2, 4.0), ("b", 1, 5.0), ("b", 0, 6.0), at=200)
+    settled(world, dataset)
+    workspace = workspace_of(world)
+    workspace.lake.append(dataset.id, pl.DataFrame({"unique_id": ["a"], "ds": [START], "y": [0.5]}))
+    before = read_history(workspace, "plant")
+    compact(workspace, "plant", False, quiet)
+    after = read_history(workspace, "plant")
+    assert np.array_equal(before.panel.values, after.panel.values, equal_nan=True)
+    assert before.log_seq == after.log_seq == 7
+    assert ("a", 0, 9.0, 101) in lake_rows(workspace, dataset)  # told after 1.0, in the same microsecond
+
+
+def test_what_the_log_does_not_tell_stays_as_the_source_told_it(world):
+    dataset = world.ingest("plant", "a", "b")
+    workspace = workspace_of(world)
+    told = pl.DataFrame({"unique_id": ["a"], "ds": [START], "y": [0.5], "split": ["train"], "heat": [21.0]})
+    workspace.lake.append(dataset.id, told)
+    far = 2**60  # learnt after the file
+    observe(world, dataset, ("a", 0, 1.0), ("b", 0, 2.0), ("b", 1, 2.0), at=far)
+    settled(world, dataset)
+    compact(workspace, "plant", False, quiet)
+    assert workspace.lake.read(dataset.id).rows() == [("a", START, 1.0, "train", 21.0), ("b", START, 2.0, None, None)]
+
+
+def test_a_row_that_only_repeats_the_lake_goes_no_further(world):
+    dataset = world.ingest("plant", "a", "b")
+    observe(world, dataset, ("a", 0, 1.0), ("a", 1, 2.0), ("b", 0, 0.0))
+    settled(world, dataset)
+    workspace = workspace_of(world)
+    compact(workspace, "plant", False, quiet)
+    observe(world, dataset, ("a", 0, 1.0), ("a", 1, 2.0), ("b", 0, 0.0), at=9)
+    settled(world, dataset)
+    (done,) = compact(workspace, "plant", False, quiet)
+    assert done.handed_off == 3  # the last of before, and two repeats
+    assert lake_rows(workspace, dataset) == [("a", 0, 1.0, 1), ("a", 1, 2.0, 1), ("b", 0, 0.0, 1)]
+    assert handoffs.handed_off(world.engine, dataset.id) == 5
+
+
+def test_what_no_context_knows_stays(world):
+    dataset = world.ingest("plant", "a", "b")
+    workspace = workspace_of(world)
+    observe(world, dataset, ("a", 0, 1.0), ("a", 1, 1.0))
+    assert handoff.reach(world.engine, dataset.id, 100) == handoff.Reach(0, 2)  # no model: the log knows repeats alone
+    world.promote(dataset, NAIVE, PANEL)
+    observe(world, dataset, ("a", 2, 1.0), ("a", 3, 1.0))
+    world.promote(dataset, NAIVE, PANEL)
+    execute(world, "UPDATE promotions SET decided_at = 0")
+    observe(world, dataset, ("a", 4, 1.0))
+    assert handoff.reach(world.engine, dataset.id, 100) == handoff.Reach(
+        2, 3
+    )  # a roll-back may need the version before
+    assert handoff.reach(world.engine, dataset.id, 2) == handoff.Reach(4, 1)  # too long: it is given up
+    assert handoff.reach(world.engine, dataset.id, 0) == handoff.Reach(4, 1, reanchor=True)
+    (dry,) = compact(workspace, "plant", True, quiet)
+    assert (dry.handed_off, dry.waiting) == (2, 3)
+    assert observation_log.count(world.engine, dataset.id) == 5
+
+
+def test_what_was_decided_just_now_does_not_take_the_log_from_a_service_that_still_runs_the_old(world):
+    dataset = world.ingest("plant", "a", "b")
+    settled(world, dataset)
+    observe(world, dataset, ("a", 0, 1.0), ("a", 1, 1.0))
+    served = registry.served(world.engine, dataset.id)
+    for event in ("reanchored", "reanchored"):
+        registry.decide(world.engine, dataset.id, served.version, event, {}, (), log_seq=2)
+    assert handoff.reach(world.engine, dataset.id, 0).upto == 0
+
+
+def test_a_log_that_is_too_long_gets_new_contexts_and_is_cut_the_next_time(world, monkeypatch):
+    dataset = world.ingest("plant", "a", "b")
+    settled(world, dataset)
+    observe(world, dataset, *(("a", step, 1.0 + step) for step in range(10)))
+    workspace = workspace_of(world)
+    workspace.lake.append(dataset.id, pl.DataFrame({"unique_id": ["b"], "ds": [START], "y": [0.5]}))
+    workspace = Workspace(world.settings.model_copy(update={"log_most_rows": 5}), world.engine, workspace.lake)
+    (first,) = compact(workspace, None, False, quiet)
+    assert (first.handed_off, first.waiting, first.reanchored) == (0, 10, 2)
+    (soon,) = compact(workspace, None, False, quiet)
+    assert (soon.handed_off, soon.waiting, soon.reanchored) == (0, 10, None)  # one change of contexts is enough
+    monkeypatch.setattr(handoff, "SETTLED_US", 0)
+    (second,) = compact(workspace, None, False, quiet)
+    assert (second.handed_off, second.waiting, second.reanchored) == (9, 0, None)
+
+
+def test_a_value_that_flipped_in_the_log_is_told_and_never_reaches_the_lake(world):
+    dataset, workspace = world.ingest("plant", "a", "b"), workspace_of(world)
+    observe(world, dataset, *(("a", step, 1.0 + step) for step in range(6)))
+    compact(workspace, None, False, quiet)  # nothing moves yet, but all of it is sealed
+    observe(world, dataset, ("b", 0, 1.0))
+    settled(world, dataset)
+    execute(world, "UPDATE observations SET y = 7.5 WHERE seq = 2")
+    said = "rows 1 to 6 of the live log of dataset 1 are not what was written: restore a backup"
+    assert list(log_checksums.broken(world.engine, dataset.id)) == [said]
+    with pytest.raises(DamagedArtifact, match=said):
+        compact(workspace, None, False, quiet)
+    execute(world, "UPDATE observations SET y = 2.0 WHERE seq = 2")
+    assert compact(workspace, None, False, quiet)[0].handed_off == 6
+    assert list(log_checksums._seals(world.engine, dataset.id)) == [(7, 7)]
+
+
+def test_every_row_of_the_log_is_under_one_seal_however_it_was_cut(world, monkeypatch):
+    dataset, workspace = world.ingest("plant", "a", "b"), workspace_of(world)
+    monkeypatch.setattr(log_checksums, "BLOCK", 4)
+    observe(world, dataset, *(("a", step, 1.0) for step in range(6)))
+    settled(world, dataset)
+    observe(world, dataset, *(("b", step, 1.0) for step in range(5)))
+    log_checksums.seal(world.engine, dataset.id)
+    assert list(log_checksums._seals(world.engine, dataset.id)) == [(1, 4), (5, 8), (9, 11)]
+    compact(workspace, None, False, quiet)  # rows 1 to 6 go
+    assert list(log_checksums._seals(world.engine, dataset.id)) == [(7, 8), (9, 11)]
+    assert list(log_checksums.broken(world.engine, dataset.id)) == []
+
+
+# --- forecasts ----------------------------------------------------------------------------------------------------
+
+
+def forecasts(client):
+    return [client.get(f"/v1/series/{one}/forecast").content for one in ("a", "b")]
+
+
+def values(answers):
+    """What they say of times to come, without the sequence, which counts corrections."""
+    return [answer.split(b'"ds"')[1] for answer in answers]
+
+
+def test_forecasts_are_the_same_bits_before_and_after_and_after_a_restart(world):
+    dataset, lstm = world.ingest("plant", "a", "b"), network(PANEL)
+    up, down = [11.0 + step for step in range(40)], [12.0 - step for step in range(30)]
+    with world.serving() as client:
+        client.post("/v1/observations", json=rows("a", up[:30]))
+        client.post("/v1/observations", json=rows("b", down))
+    known = Panel.of([np.append(wave(200), up[:30]), np.append(wave(200, 3.0), down)], ("a", "b"), FIRST - 200)
+    world.promote(dataset, lstm, known)
+    execute(world, "UPDATE promotions SET decided_at = 0")
+    with world.serving() as client:
+        client.post("/v1/observations", json=rows("a", up[30:], 30))
+        before = forecasts(client)
+        (done,) = compact(workspace_of(world), "plant", False, quiet)
+        assert (done.handed_off, done.waiting) == (60, 10)
+        assert forecasts(client) == before
+    with world.serving() as client:
+        assert forecasts(client) == before
+        for step in (35, 25):  # in the log; in the lake, and known by the context
+            assert client.post("/v1/observations", json=rows("a", up[step : step + 1], step)).json()["outcomes"] == [
+                "duplicate"
+            ]
+        assert forecasts(client) == before
+        client.post("/v1/observations", json=rows("a", [1.0], 25))
+        assert values(forecasts(client)) != values(before)
+        client.post("/v1/observations", json=rows("a", up[25:26], 25))  # and back to what went to the lake
+        assert values(forecasts(client)) == values(before)
+
+
+def test_a_model_whose_contexts_are_older_than_the_log_is_never_folded(world):
+    from states import build_champion
+
+    dataset = world.ingest("plant", "a", "b")
+    world.promote(dataset, NAIVE, PANEL)
+    (old,) = registry.promotions(world.engine, dataset.id)
+    observe(world, dataset, *(("a", step, 1.0) for step in range(5)))
+    settled(world, dataset)
+    workspace = Workspace(
+        world.settings.model_copy(update={"log_most_rows": 0}), world.engine, workspace_of(world).lake
+    )
+    compact(workspace, "plant", False, quiet)
+    with pytest.raises(DamagedArtifact, match="older than the live log; promote again"):
+        build_champion.build(world.engine, dataset, old)
+
+
+# --- faults -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,101 @@
+"""What nothing needs any more is deleted, nothing else, and a dry run says so before."""
+
+import os
+import time
+
+import polars as pl
+import pytest
+
+from data.errors import Busy, DamagedArtifact
+from data.lake import commits, forecasts, scrub
+from data.lake.forecasts import Forecasts
+from data.records import runs
+from data.store import observation_log, registry
+from data.store.leases import held
+from pipelines.upkeep.compact import LEASE
+from pipelines.upkeep.prune import DAY, prune
+from pipelines.workspace import open_workspace
+from states import build_champion
+from tests.support.handoff_kit import execute, quiet
+from tests.support.service_kit import START, World, baseline, panel_of
+
+PANEL = panel_of("a", "b")
+NAIVE = baseline(PANEL, "naive")
+
+
+@pytest.fixture
+def world(tmp_path) -> World:
+    return World.at(tmp_path)
+
+
+def counts(pruned):
+    return {one.what: one.count for one in pruned if one.count}
+
+
+def test_old_contexts_snapshots_keys_and_runs_go_and_what_is_in_use_stays(world):
+    dataset, workspace = world.ingest("plant", "a", "b"), open_workspace(world.settings)
+    first = world.promote(dataset, NAIVE, PANEL)  # version 1
+    blobs = world.contexts(dataset, NAIVE, PANEL)
+    second, third = (registry.decide(world.engine, dataset.id, 1, "reanchored", {}, blobs).id for _ in range(2))
+    fourth = world.promote(dataset, NAIVE, PANEL)  # version 2
+    for epoch in (first, second, fourth):
+        observation_log.put_snapshot(world.engine, dataset.id, epoch, 0, 1, b"")
+    with runs.recorded(world.engine, "compact"), runs.recorded(world.engine, "ingest"):
+        pass
+    with pytest.raises(OSError, match="no disk"), runs.recorded(world.engine, "compact"):
+        raise OSError("no disk")
+    execute(world, "INSERT INTO idempotency VALUES ('k', 'f', 'a', 1, 1)")
+    execute(world, "UPDATE promotions SET decided_at = 0")
+    execute(world, f"UPDATE runs SET ended_at = ended_at - {91 * DAY}")
+    would = prune(workspace, True, quiet)
+    did = prune(workspace, False, quiet)
+    assert counts(would) == counts(did) == {
+        "snapshots of models in use no more": 2,
+        "lapsed idempotency keys": 1,
+        "old runs": 1,
+    }  # fmt: skip
+    assert counts(prune(workspace, False, quiet)) == {"contexts of models in use no more": 2}  # they had snapshots
+    assert registry.old_contexts(world.engine, dataset.id, ()) == [third, fourth]
+    assert observation_log.epochs(world.engine, dataset.id) == [fourth]
+    decisions = registry.promotions(world.engine, dataset.id)
+    with pytest.raises(DamagedArtifact, match=f"contexts of promotion {first} are stored no more; promote again"):
+        build_champion.build(world.engine, dataset, decisions[0])
+    for kept in decisions[2:]:
+        build_champion.build(world.engine, dataset, kept)
+
+
+def test_files_go_after_a_week_and_what_the_newest_version_needs_stays(world):
+    dataset, workspace = world.ingest("plant", "a"), open_workspace(world.settings)
+    for step in range(3):
+        frame = pl.DataFrame({"unique_id": ["a"], "ds": [START + step], "y": [1.0]})
+        workspace.lake.append(dataset.id, frame)
+    workspace.lake.optimize(dataset.id)
+    commits.record(world.engine, dataset.id, workspace.lake.path(dataset.id))
+    orphan = workspace.lake.path(dataset.id) / "part-00000-of-a-writer-that-died.parquet"
+    orphan.write_bytes(b"PAR1")
+    assert counts(prune(workspace, False, quiet)) == {}  # all of it is of this week
+    os.utime(orphan, (time.time() - 8 * 86_400,) * 2)
+    assert [(one.count, one.bytes) for one in prune(workspace, True, quiet) if one.count] == [(1, 4)]
+    assert orphan.exists()
+    prune(workspace, False, quiet)
+    assert not orphan.exists() and workspace.lake.read(dataset.id).height == 3
+    assert list(scrub.look(world.engine, workspace.lake, dataset.id)) == []
+
+
+def test_old_forecasts_go_but_the_newest(world):
+    dataset, workspace = world.ingest("plant", "a"), open_workspace(world.settings)
+    table = Forecasts(workspace.lake.root, dataset.id)
+    for _ in range(2):
+        issue = forecasts.begin(world.engine, dataset.id, 1, 1, 6, 0)
+        table.append(issue, 0, pl.DataFrame({"unique_id": ["a"], "q50": [1.0]}))
+        forecasts.end(world.engine, issue)
+    execute(world, "UPDATE issues SET issued_at = 1")
+    assert counts(prune(workspace, False, quiet)) == {"old issues of forecasts": 1}
+    assert [one.id for one in forecasts.issues(world.engine, dataset.id)] == [2]
+    assert [table.count(one) for one in (issue, issue._replace(id=1))] == [1, 0]
+
+
+def test_prune_waits_for_nobody_who_works_on_the_lake(world):
+    workspace = open_workspace(world.settings)
+    with held(world.engine, LEASE), pytest.raises(Busy):
+        prune(workspace, False, quiet)

@@ -1,0 +1,113 @@
+"""Forecasts of many series in one request are those of each alone, in the order asked, each with its own status."""
+
+import json
+
+import numpy as np
+import pytest
+
+from forecasting.panel import Panel
+from tests.support.service_kit import World, baseline, network, panel_of, rows, wave
+
+IDS = tuple(f"s{number:03}" for number in range(150))  # more than one slice
+PANEL = panel_of(*IDS)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    world = World.at(tmp_path_factory.mktemp("batches"))
+    world.promote(world.ingest("many", *IDS), network(PANEL), PANEL)
+    short = Panel.of([wave(5)], ["short"], int(PANEL.last[0]) - 4)
+    world.promote(world.ingest("few", "s007", "short", "empty"), baseline(panel_of("s007")), short)
+    world.ingest("bare", "bare")
+    with world.serving() as client:
+        client.post("/v1/observations", json=[{**rows("s001", [9.0])[0], "dataset": "many"}])
+        yield client
+
+
+def ask(client, status=200, **body):
+    answer = client.post("/v1/forecasts", json=body)
+    assert answer.status_code == status, answer.text
+    return answer.json()["forecasts"] if status == 200 else answer.json()
+
+
+def alone(client, unique_id, **query):
+    return client.get(f"/v1/series/{unique_id}/forecast", params=query).json()
+
+
+def close(one, other):
+    """Equal in every word, and in every number to the last bits that a batch's size may move."""
+    assert one.keys() == other.keys()
+    for name in one.keys() - {"mean", "quantiles", "intervals"}:
+        assert one[name] == other[name]
+    for name, line in one["quantiles"].items():
+        np.testing.assert_allclose(line, other["quantiles"][name], rtol=1e-5)
+    np.testing.assert_allclose(one["mean"], other["mean"], rtol=1e-5)
+    assert one["intervals"].keys() == other["intervals"].keys()
+
+
+def test_many_are_answered_as_each_alone(client):
+    asked = ["s149", "s001", "s000", "s149"]
+    found = ask(client, ids=asked, horizon=3, level=[80, 95])
+    assert [line["unique_id"] for line in found] == asked
+    for unique_id, line in zip(asked, found, strict=True):
+        close(line, alone(client, unique_id, horizon="3", level="80,95"))
+
+
+def test_one_that_fails_does_not_fail_the_others(client):
+    found = ask(client, ids=["nobody", "s000", "s007", "short", "empty", "bare"], quantiles=[0.5])
+    errors = [line["error"]["code"] if "error" in line else line["status"] for line in found]
+    assert errors == ["unknown_series", "ok", "ambiguous_series", "warming", "nothing_observed", "no_model"]
+    assert ask(client, ids=["s007"], dataset="many")[0]["dataset"] == "many"
+
+
+def test_a_query_finds_what_the_listing_finds(client):
+    found = ask(client, query={"dataset": "many", "search": "S00", "limit": 4}, horizon=1)
+    assert [line["unique_id"] for line in found] == ["s000", "s001", "s002", "s003"]
+    assert len(ask(client, query={"dataset": "many"}, horizon=1)) == 150
+    assert ask(client, query={"search": "nothing like it"}) == []
+
+
+def test_lines_come_where_they_are_accepted(client):
+    body = {"query": {"dataset": "many"}, "horizon": 2, "level": 80}
+    answer = client.post("/v1/forecasts", json=body, headers={"accept": "application/x-ndjson"})
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert [json.loads(line) for line in answer.text.splitlines()] == ask(client, **body)
+    assert answer.text.endswith("}\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, ""),
+        ({"ids": ["s000"], "query": {}}, ""),
+        ({"ids": []}, "/ids"),
+        ({"ids": ["s000"] * 1001}, "/ids"),
+        ({"ids": ["s000", 7]}, "/ids/1"),
+        ({"ids": ["s000"], "more": 1}, ""),
+        ({"ids": ["s000"], "horizon": 0}, "/horizon"),
+        ({"ids": ["s000"], "horizon": 7}, "/horizon"),
+        ({"ids": ["s000"], "level": 80, "quantiles": [0.5]}, "/level"),
+        ({"ids": ["s000"], "level": [100]}, "/level"),
+        ({"ids": ["s000"], "quantiles": [0.5, "0.9"]}, "/quantiles"),
+        ({"query": {"limit": 1001}}, "/query/limit"),
+        ({"query": {"search": 7}}, "/query/search"),
+        ({"query": [], "horizon": 1}, "/query"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_pointed_at(client, body, pointer):
+    assert ask(client, 422, **body)["errors"][0]["pointer"] == pointer
+
+
+def test_an_unknown_dataset_is_not_found(client):
+    assert ask(client, 404, ids=["s000"], dataset="nothing")["errors"][0]["pointer"] == "/dataset"
+    assert ask(client, 404, query={"dataset": "nothing"})["errors"][0]["pointer"] == "/query/dataset"
+
+
+def test_a_horizon_that_one_dataset_of_two_has_is_refused_for_the_other_alone(tmp_path):
+    world = World.at(tmp_path)
+    world.promote(world.ingest("long", "a"), baseline(panel_of("a")), panel_of("a"))
+    world.ingest("none", "b")
+    with world.serving() as client:
+        found = ask(client, ids=["a", "b"], horizon=7)
+        assert [line["error"]["code"] for line in found] == ["invalid_query", "no_model"]

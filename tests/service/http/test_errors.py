@@ -1,0 +1,162 @@
+"""Whatever goes wrong is a problem of at most 4 kB that repeats nothing of what was sent."""
+
+import json
+from urllib.parse import quote
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.errors import StoreUnavailable
+from data.store import observation_log
+from tests.support.service_kit import World, baseline, panel_of, rows
+
+MARKER = "m4rk3r"
+FIELDS = ("unique_id", "ds", "y", "dataset", "observations", "other")
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    world = World.at(tmp_path_factory.mktemp("errors"), max_body_bytes=100_000)
+    world.promote(world.ingest("sensors", "a"), baseline(panel_of("a")), panel_of("a"))
+    with world.serving() as client:
+        yield client
+
+
+def problem(answer, status: int, code: str) -> dict:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert {"type", "title", "detail"} <= body.keys()
+    assert len(answer.content) <= 4_000
+    assert MARKER not in answer.text
+    return body
+
+
+def test_an_unknown_path_is_a_problem(client):
+    problem(client.get(f"/{MARKER}"), 404, "not_found")
+    problem(client.get("/v1/series/"), 404, "unknown_series")
+
+
+def test_another_method_is_a_problem_that_names_the_right_ones(client):
+    answer = client.put("/v1/observations")
+    problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "POST"
+
+
+def test_an_unknown_series_is_a_problem_that_points_at_the_path(client):
+    for path in (f"/v1/series/{MARKER}", f"/v1/series/{MARKER}/forecast"):
+        body = problem(client.get(path), 404, "unknown_series")
+        assert body["errors"] == [{"pointer": "/path/unique_id", "message": "is not a series"}]
+    problem(client.post(f"/v1/series/{MARKER}/observations", json=[]), 404, "unknown_series")
+
+
+def test_an_unknown_dataset_is_a_problem_that_points_at_the_query(client):
+    for path in ("/v1/series", "/v1/series/a", "/v1/series/a/forecast", "/v1/models"):
+        body = problem(client.get(path, params={"dataset": MARKER}), 404, "unknown_dataset")
+        assert body["errors"][0]["pointer"] == "/query/dataset"
+
+
+def test_a_body_too_large_is_refused_before_it_is_read(client):
+    problem(client.post("/v1/observations", content=b"x" * 100_001, headers=JSON), 413, "body_too_large")
+
+
+def test_a_body_too_large_is_refused_though_it_does_not_say_its_length(client):
+    chunks = (b"[" + b" " * 50_000 for _ in range(10))
+    problem(client.post("/v1/observations", content=chunks, headers=JSON), 413, "body_too_large")
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "text/json", MARKER, ""])
+def test_a_body_that_is_not_json_is_refused(client, media_type):
+    answer = client.post("/v1/observations", content=b"[]", headers={"content-type": media_type})
+    problem(answer, 415, "unsupported_media_type")
+
+
+def test_a_packed_body_is_refused(client):
+    headers = {**JSON, "content-encoding": "gzip"}
+    problem(client.post("/v1/observations", content=b"[]", headers=headers), 415, "unsupported_encoding")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[{", b"[NaN]", b'{"' + MARKER.encode() + b'": NaN}', b"[" * 9000, b"\xff", rb'["\ud800"]', b""],
+    ids=lambda body: body[:12],
+)
+def test_a_body_that_cannot_be_read_is_a_problem(client, body):
+    answer = client.post("/v1/observations", content=body, headers=JSON)
+    assert answer.json()["errors"]
+    problem(answer, 422, answer.json()["code"])
+
+
+def test_thousands_of_bad_rows_make_a_short_answer(client):
+    sent = [{"unique_id": "a", "ds": MARKER, "y": MARKER}] * 1500
+    body = problem(client.post("/v1/observations", json=sent), 422, "invalid_observation")
+    assert len(body["errors"]) == 20
+    assert body["errors"][0]["pointer"] == "/0/y"
+
+
+@pytest.mark.parametrize(
+    "query", ["horizon=7", "horizon=99999999", "level=96", "quantiles=0.01", "level=80&quantiles=0.1"]
+)
+def test_a_forecast_that_was_not_trained_is_a_problem(client, query):
+    body = problem(client.get(f"/v1/series/a/forecast?{query}"), 422, "invalid_query")
+    assert body["errors"][0]["pointer"] == "/query/" + query.partition("=")[0]
+
+
+def test_an_odd_request_id_is_replaced_and_a_plain_one_kept(client):
+    assert client.get("/health/live", headers={"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
+    assert client.get("/health/live", headers={"x-request-id": "a b"}).headers["x-request-id"] != "a b"
+
+
+def test_a_store_that_fails_is_503_and_nothing_moves(client, monkeypatch):
+    before = client.get("/v1/series/a/forecast").json()
+
+    def full(*_):
+        raise StoreUnavailable(f"the disk is full ({MARKER})")
+
+    monkeypatch.setattr(observation_log, "append", full)
+    answer = client.post("/v1/observations", json=rows("a", [1.0]))
+    problem(answer, 503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
+    assert client.get("/v1/series/a/forecast").json() == before
+    monkeypatch.undo()
+    assert client.post("/v1/observations", json=rows("a", [1.0])).json()["counts"]["applied"] == 1
+
+
+def test_a_mistake_of_our_own_is_500_without_a_traceback(client, monkeypatch, caplog):
+    def broken(*_):
+        raise RuntimeError(MARKER)
+
+    monkeypatch.setattr("service.forecast.answers.read", broken)
+    problem(client.get("/v1/series/a/forecast"), 500, "internal_error")
+    assert MARKER in caplog.text
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150)
+@given(st.one_of(st.binary(max_size=60), st.builds(lambda value: json.dumps(value).encode(), anything)))
+def test_no_body_at_all_makes_an_internal_error(client, body):
+    answer = client.post("/v1/observations", content=body, headers=JSON)
+    assert answer.status_code in (404, 422), answer.text
+    problem(answer, answer.status_code, answer.json()["code"])
+    assert all(fault["pointer"] == "" or fault["pointer"].startswith("/") for fault in answer.json()["errors"])
+
+
+@settings(max_examples=100)
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_no_path_and_no_query_at_all_makes_an_internal_error(client, text, query):
+    for path in ("/v1/series/{}", "/v1/series/{}/forecast", "/v1/{}"):
+        url = path.format(quote(text, safe="", errors="replace")) + "?" + quote(query, safe="=&,", errors="replace")
+        answer = client.get(url)
+        assert answer.status_code < 500, (url, answer.text)
+        assert orjson.loads(answer.content)

@@ -1,0 +1,224 @@
+"""Scored on arrival: what forecasts were worth is kept beside the states, counted once, and told over HTTP."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.records import scores
+from data.records.scores import HOUR
+from data.store import observation_log, registry, tables
+from data.store.observation_log import Log, Observation
+from forecasting.rolling.online_scores import SUMS
+from states import build_champion, checkpoints, folding
+from states.snapshots import Pass
+from tests.support.service_kit import FIVE, START, World, baseline, network, panel_of, rows, until
+
+IDS = ("a", "b", "new")
+PANEL = panel_of("a", "b")
+
+
+def served(client, unique_id="a"):
+    return client.app.state.runtime.directory.find(unique_id)
+
+
+def sums(target) -> dict[str, list[float]]:
+    """Every sum of one series, by horizon bucket."""
+    settled, _ = target.served.champion.states.settled(target.served.champion.states.rows_of(np.array([target.series])))
+    return dict(zip(SUMS, settled[0].T.tolist(), strict=True))
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Two sines of season 12 with a drift of 0.01 a step, forecast by the naive method, horizon 6."""
+    world = World.at(tmp_path)
+    world.promote(world.ingest("sensors", *IDS), baseline(PANEL, "naive"), PANEL)
+    return world
+
+
+def test_a_correction_a_late_row_and_a_duplicate_settle_nothing_and_rewrite_nothing(world):
+    with world.serving() as client:
+        client.post("/v1/observations", json=[*rows("a", [1, 2]), *rows("a", [4], first=3)])
+        before = sums(served(client))
+        assert before["settled"] == [1, 1, 0, 1, 0, 0]
+        for again in (rows("a", [9], first=0), rows("a", [3], first=2), rows("a", [4], first=3), rows("a", [7], -3)):
+            assert client.post("/v1/observations", json=again).status_code == 200
+        assert sums(served(client)) == before
+        client.post("/v1/observations", json=rows("a", [5], first=4))
+        assert sums(served(client))["settled"] == [1, 1, 0, 1, 1, 0]
+
+
+def test_a_value_revised_within_one_request_is_scored_as_it_first_came(world):
+    last = PANEL.values[PANEL.offsets[1] - 1]  # of series a: what the naive forecast repeats
+    with world.serving() as client:
+        client.post("/v1/observations", json=[*rows("a", [last + 1]), *rows("a", [last + 50])])
+        assert sums(served(client))["absolute"][0] == pytest.approx(1, abs=1e-5)
+
+
+def test_promotion_s_context_is_not_scored_and_a_new_version_begins_anew(world):
+    dataset = world.ingest("sensors")
+    with world.serving() as client:
+        assert sums(served(client))["settled"] == [0] * 6
+        client.post("/v1/observations", json=rows("a", [1, 2, 3]))
+        world.promote(dataset, baseline(PANEL), PANEL, log_seq=3)  # whose contexts hold the three rows
+        until(lambda: client.get("/v1/series/a").json()["model"]["version"] == 2)
+        assert sums(served(client))["settled"] == [0] * 6
+
+
+def test_a_restart_goes_on_with_the_sums_that_it_had(world):
+    with world.serving() as client:
+        client.post("/v1/observations", json=[*rows("a", [1, 2, 3]), *rows("b", [4, 5]), *rows("new", [6.0] * 30)])
+        before = {one: sums(served(client, one)) for one in IDS}
+        totals = served(client).served.champion.states.totals
+    with world.serving() as client:
+        assert {one: sums(served(client, one)) for one in IDS} == before
+        restored = served(client).served.champion.states.totals
+        np.testing.assert_allclose(restored.raw, totals.raw)
+        np.testing.assert_allclose(restored.scaled, totals.scaled)
+    with world.engine.begin() as connection:
+        connection.execute(tables.snapshots.delete())
+    with world.serving() as client:  # the log alone says the same
+        for one in IDS:
+            for name, line in sums(served(client, one)).items():
+                assert line == pytest.approx(before[one][name], abs=1e-4), name
+
+
+def told(client) -> list[dict]:
+    return client.get("/v1/scores", params={"dataset": "sensors"}).json()["scores"]
+
+
+def flat(client, n: int) -> None:
+    """n values of series a that repeat its last one, which is what the naive method forecasts."""
+    last = float(PANEL.values[PANEL.offsets[1] - 1])
+    client.post("/v1/observations", json=rows("a", [last] * n))
+
+
+def test_scores_of_a_series_over_http(world):
+    with world.serving() as client:
+        flat(client, 7)
+        body = client.get("/v1/series/a/scores").json()
+        assert (body["n"], body["mae"], body["coverage_80"]) == (7, 0, 1)
+        assert (body["rival"], body["model"]["version"], body["sequence"]) == ("seasonal_naive", 1, 7)
+        assert body["skill"] == 1  # the season that is repeated goes on swinging
+        assert [line["n"] for line in body["by_horizon"]] == [2, 1, 1, 1, 1, 1]
+        assert [line["first_step"] for line in body["by_horizon"]] == [1, 2, 3, 4, 5, 6]
+        assert body["by_horizon"][5]["stability"] == 0
+        untouched = client.get("/v1/series/b/scores").json()
+        assert (untouched["n"], untouched["mae"], untouched["skill"]) == (0, None, None)
+        assert client.get("/v1/series/nobody/scores").status_code == 404
+
+
+def test_scores_of_a_dataset_name_each_version_that_answered(world):
+    dataset = world.ingest("sensors")
+    with world.serving() as client:
+        flat(client, 5)
+        world.promote(dataset, baseline(PANEL), PANEL)
+        until(lambda: client.get("/v1/series/a").json()["model"]["version"] == 2)
+        now, then = told(client)
+        assert [(one["model"]["version"], one["status"], one["n"]) for one in (now, then)] == [
+            (2, "champion", 0),
+            (1, "previous", 5),
+        ]
+        assert (then["mae"], then["skill"]) == (0, 1)
+        assert then["since"] <= now["since"]
+        client.post("/v1/observations", json=rows("b", [1.0]))  # the version before is scored on it as well
+        until(lambda: [(one["n"], one["last_day"]["n"]) for one in told(client)] == [(1, 1), (6, 6)])
+        assert client.get("/v1/scores", params={"dataset": "nothing"}).status_code == 404
+    with world.serving() as client:  # nothing of it is lost with the process
+        until(lambda: [one["n"] for one in told(client)] == [1, 6])
+        world.promote(dataset, baseline(PANEL, "drift"), PANEL)  # memory has room for two
+        until(lambda: [(one["model"]["version"], one["n"]) for one in told(client)] == [(3, 0), (2, 1), (1, 6)])
+        assert told(client)[2]["last_day"] is None
+
+
+def test_a_dataset_without_a_model_has_no_scores(tmp_path):
+    world = World.at(tmp_path)
+    world.ingest("sensors", "a")
+    with world.serving() as client:
+        assert client.get("/v1/scores").json() == {"scores": []}
+        assert client.get("/v1/series/a/scores").status_code == 409
+
+
+def test_the_last_day_is_what_was_settled_since_the_sums_of_a_day_ago(world):
+    with world.serving() as client:
+        flat(client, 4)
+    (written,) = scores.latest(world.engine, world.ingest("sensors").id)
+    scores.put(world.engine, written._replace(at=written.at - 25 * HOUR))
+    with world.serving() as client:
+        client.post("/v1/observations", json=rows("a", [3.0, 3.0], first=4))
+        (line,) = client.get("/v1/scores").json()["scores"]
+        assert (line["n"], line["last_day"]["n"]) == (6, 2)
+
+
+def test_metrics_tell_the_last_day_by_horizon_and_never_by_series(world):
+    with world.serving() as client:
+        flat(client, 6)
+        page = client.get("/metrics").text
+    assert 'rollcast_interval_coverage_ratio{horizon_bucket="1-1",level="80",model="sensors"} 1.0' in page
+    assert 'rollcast_interval_coverage_ratio{horizon_bucket="6-6",level="95",model="sensors"} 1.0' in page
+    assert 'rollcast_forecast_error_mase{horizon_bucket="2-2",model="sensors"} 0.0' in page
+    assert 'rollcast_forecast_skill_ratio{horizon_bucket="3-3",model="sensors"} 1.0' in page
+    assert 'rollcast_forecast_stability_ratio{horizon_bucket="4-4",model="sensors"} 0.0' in page
+    assert 'stability_ratio{horizon_bucket="1-1"' not in page  # no second forecast aimed that near
+    assert '"a"' not in page
+
+
+def test_read_again_from_the_log_a_late_row_settles_nothing_either(world):
+    with world.serving() as client:
+        client.post("/v1/observations", json=[*rows("a", [1]), *rows("a", [3], first=2)])
+        client.post("/v1/observations", json=rows("a", [2], first=1))
+        client.post("/v1/observations", json=rows("a", [4], first=3))
+        assert sums(served(client))["settled"] == [1, 0, 1, 1, 0, 0]
+    with world.engine.begin() as connection:
+        connection.execute(tables.snapshots.delete())
+    with world.serving() as client:  # all four rows at once
+        assert sums(served(client))["settled"] == [1, 0, 1, 1, 0, 0]
+
+
+def acted(seed: int) -> list[tuple]:
+    """Two dozen of rows in any order, snapshots that are cut short, and kills; one after the other."""
+    draw = random.Random(seed)
+    rows = [("row", draw.choice(IDS), draw.randint(-3, 9), draw.choice([1.0, 2.0, float("nan")])) for _ in range(24)]
+    others = [draw.choice([("snapshot", draw.randint(1, 4)), ("kill",)]) for _ in range(4)]
+    mixed = rows + others
+    draw.shuffle(mixed)
+    return [*mixed, ("kill",)]
+
+
+@settings(max_examples=12)
+@given(st.integers(0, 10**6))
+def test_killed_at_any_point_every_target_is_settled_once(tmp_path_factory, seed):
+    """Snapshots of two rows each, restarts that remember nothing else; the count of settled targets is that of first
+    values newer than everything before, whatever else came."""
+    world = World.at(tmp_path_factory.mktemp("killed"))
+    dataset = world.ingest("sensors", *IDS)
+    bundle = network(PANEL)
+    world.promote(dataset, bundle, PANEL)
+    promotion = registry.served(world.engine, dataset.id)
+    champion, _ = build_champion.build(world.engine, dataset, promotion)
+    expected, reached = dict.fromkeys(IDS, 0), {"a": -1, "b": -1}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "SHARD", 2)
+        for action in acted(seed):
+            if action[0] == "row":
+                _, unique_id, step, value = action
+                if unique_id in reached and step > reached[unique_id]:
+                    reached[unique_id] = step
+                    expected[unique_id] += value == value
+                y = None if value != value else value
+                row = Observation(dataset.id, world.number(dataset, unique_id), START + step * FIVE, y, START)
+                (seq,) = observation_log.append(world.engine, [row])
+                columns = (np.array([one]) for one in (seq, row.series_id, row.ds, value, START))
+                folding.take_in(world.engine, champion, Log(*columns))
+            elif action[0] == "snapshot":
+                one_pass = Pass(champion)
+                any(not one_pass.step(world.engine) for _ in range(action[1]))
+            else:
+                champion, _ = build_champion.build(world.engine, dataset, promotion)
+    states = champion.states
+    for unique_id in IDS:
+        found = states.scores(world.number(dataset, unique_id))
+        assert (0 if found is None else found.totals.raw[:, 0].sum()) == expected[unique_id]
+    assert states.totals.raw[:, 0].sum() == sum(expected.values())

@@ -1,0 +1,72 @@
+"""Fault 40 and promise P8: Schemathesis makes requests from the OpenAPI document, right ones and wrong ones.
+
+No answer is a 5xx, and each has a status, a media type and a shape that the document promises.
+"""
+
+import pytest
+import requests
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from data.store import keys
+from service import openapi_file
+from tests.support.service_kit import LOCAL, World, network, panel_of, until
+
+DOCUMENT = schemathesis.openapi.from_path(openapi_file.FILE)
+OPERATIONS = {found.label: found for found in (result.ok() for result in DOCUMENT.get_all_operations())}
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+BEFORE_ANY_ROUTE = {400, 408, 413, 414, 415, 421, 431}  # told in prose: they are the same for every operation
+EXAMPLES = 25  # of each operation, right and wrong
+WAYS = [
+    pytest.param(operation, mode, id=f"{label} {mode.value}")
+    for label, operation in OPERATIONS.items()
+    for mode in GenerationMode
+    if mode.is_positive or operation.body or any(operation.iter_parameters())  # else nothing can be wrong in it
+]
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    world = World.at(tmp_path_factory.mktemp("schemathesis"), auth="on", key_rate=0, address_rate=0)
+    panel = panel_of("a", "machine_temperature")
+    world.promote(world.ingest("sensors", "a", "machine_temperature"), network(panel), panel)
+    with world.serving() as client:
+        client.headers["Authorization"] = f"Bearer {keys.create(world.engine, 'fuzzer', ['admin']).text}"
+        until(lambda: client.get("/v1/series").status_code == 200)
+        yield client
+
+
+def send(client: TestClient, case: Case):
+    """The very bytes that Schemathesis would send, to the app in this process."""
+    prepared = requests.Request(**case.as_transport_kwargs(base_url=LOCAL)).prepare()
+    headers = {**prepared.headers, "Authorization": client.headers["Authorization"]}
+    return client.request(prepared.method, prepared.url, headers=headers, content=prepared.body)
+
+
+@pytest.mark.parametrize(("operation", "mode"), WAYS)
+def test_no_request_that_the_document_suggests_makes_an_internal_error(client, operation, mode):
+    @settings(max_examples=EXAMPLES, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(operation.as_strategy(generation_mode=mode))
+    def ask(case: Case) -> None:
+        answer = send(client, case)
+        if answer.status_code in BEFORE_ANY_ROUTE:
+            assert answer.headers["content-type"] == "application/problem+json"
+        else:
+            case.validate_response(answer, checks=CHECKS)
+
+    ask()
+
+
+def test_every_operation_of_the_document_is_asked():
+    assert {
+        f"{method.upper()} {path}" for path, ways in DOCUMENT.raw_schema["paths"].items() for method in ways
+    } == set(OPERATIONS)
+    assert len(WAYS) > len(OPERATIONS) >= 12

@@ -1,0 +1,201 @@
+"""A restart restores what snapshots hold and reads on from there, to the very same states."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+
+from data.store import observation_log, registry, tables
+from data.store.observation_log import Log, Observation
+from forecasting.kernel.packing import pack, unpack
+from states import build_champion, checkpoints, folding
+from states.snapshots import Pass
+from tests.support.service_kit import FIVE, START, World, baseline, network, panel_of, rows, same_states, until
+
+IDS = ("a", "b", "c", "new", "newer")
+PANEL = panel_of("a", "b", "c")
+BUNDLE = network(PANEL)
+
+
+def replayed(client) -> float:
+    """Rows of the log that the service read again since it started."""
+    lines = [
+        line for line in client.get("/metrics").text.splitlines() if line.startswith("rollcast_replay_steps_total{")
+    ]
+    return sum(float(line.split()[-1]) for line in lines)
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World.at(tmp_path)
+    world.promote(world.ingest("sensors", *IDS), BUNDLE, PANEL)
+    return world
+
+
+def forecasts(client):
+    return {one: client.get(f"/v1/series/{one}/forecast").json() for one in IDS[:4]}
+
+
+def alike(one, other) -> bool:
+    """Equal but for the last bits that a batch's size may move."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return one == (pytest.approx(other, rel=1e-5) if isinstance(one, float) else other)
+
+
+def busy(world) -> dict:
+    """A service that saw some values, corrections and gaps, and was stopped."""
+    with world.serving() as client:
+        client.post("/v1/observations", json=[*rows("a", [1, 2, 3]), *rows("b", [4], first=5), *rows("new", [7, 8, 9])])
+        client.post("/v1/observations", json=[*rows("a", [2.5], first=1), *rows("c", [1.5], first=-4)])
+        return forecasts(client)
+
+
+def test_a_restart_gives_the_same_forecasts_without_reading_the_log(world):
+    before = busy(world)
+    with world.serving() as client:
+        assert forecasts(client) == before  # restored, not computed again: to the last bit
+        assert replayed(client) == 0
+
+
+def test_without_snapshots_a_restart_reads_the_log_to_the_same_forecasts(world):
+    before = busy(world)
+    with world.engine.begin() as connection:
+        connection.execute(tables.snapshots.delete())
+    with world.serving() as client:
+        assert alike(forecasts(client), before)
+        assert replayed(client) == 9
+
+
+def test_a_snapshot_of_another_model_is_ignored(world):
+    before = busy(world)
+    dataset = world.ingest("sensors")
+    for kept in observation_log.snapshots(world.engine, dataset.id, 1):
+        arrays, metadata = unpack(kept.blob)
+        wrong = pack(
+            {name: np.zeros_like(array) for name, array in arrays.items()}, {**metadata, "fingerprint": "other"}
+        )
+        observation_log.put_snapshot(world.engine, dataset.id, 1, kept.shard, kept.seq, wrong)
+    with world.serving() as client:
+        assert alike(forecasts(client), before)
+
+
+def test_a_snapshot_of_another_epoch_is_ignored(world):
+    busy(world)
+    world.promote(world.ingest("sensors"), BUNDLE, PANEL)  # the same model again, anchored after everything logged
+    with world.serving() as client:
+        assert client.get("/v1/series/a").json()["origin"] == "2023-11-14T22:10:00Z"
+
+
+def test_a_flipped_bit_in_a_snapshot_costs_time_and_nothing_else(world):
+    before = busy(world)
+    with world.engine.begin() as connection:
+        for row in connection.execute(select(tables.snapshots)).all():
+            flipped = bytearray(row.blob)
+            flipped[len(flipped) // 2] ^= 4
+            where = (tables.snapshots.c.shard == row.shard, tables.snapshots.c.seq == row.seq)
+            connection.execute(update(tables.snapshots).where(*where).values(blob=bytes(flipped)))
+    with world.serving() as client:
+        assert alike(forecasts(client), before)
+
+
+def test_snapshots_are_written_while_the_service_runs(tmp_path):
+    world = World.at(tmp_path, snapshot_every_s=0.05)
+    dataset = world.ingest("sensors", *IDS)
+    world.promote(dataset, BUNDLE, PANEL)
+    with world.serving() as client:
+        client.post("/v1/observations", json=rows("a", [1.0]))
+        until(
+            lambda: (
+                (observation_log.MARKER, 1)
+                in [(kept.shard, kept.seq) for kept in observation_log.snapshots(world.engine, dataset.id, 1)]
+            )
+        )
+
+
+actions = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("row"), st.sampled_from(IDS), st.integers(-20, 10), st.sampled_from([1.0, 2.0, float("nan")])
+        ),
+        st.tuples(st.just("snapshot"), st.integers(1, 4)),
+        st.just(("restart",)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=25)
+@given(actions)
+def test_killed_at_any_point_the_states_are_the_fold_of_the_log(tmp_path_factory, actions):
+    """Snapshots of two rows each, passes cut short anywhere, restarts that remember nothing else."""
+    world = World.at(tmp_path_factory.mktemp("killed"))
+    dataset = world.ingest("sensors", *IDS)
+    world.promote(dataset, BUNDLE, PANEL)
+    promotion = registry.served(world.engine, dataset.id)
+    champion, _ = build_champion.build(world.engine, dataset, promotion)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "SHARD", 2)
+        for action in [*actions, ("restart",)]:
+            if action[0] == "row":
+                _, unique_id, step, value = action
+                row = Observation(dataset.id, world.number(dataset, unique_id), START + step * FIVE, value, START)
+                (seq,) = observation_log.append(world.engine, [row._replace(y=None if value != value else value)])
+                columns = (np.array([one]) for one in (seq, row.series_id, row.ds, value, START))
+                folding.take_in(world.engine, champion, Log(*columns))
+            elif action[0] == "snapshot":
+                one_pass = Pass(champion)
+                any(not one_pass.step(world.engine) for _ in range(action[1]))
+            else:
+                champion, _ = build_champion.build(world.engine, dataset, promotion)
+    with world.engine.begin() as connection:
+        connection.execute(tables.snapshots.delete())
+    plain, _ = build_champion.build(world.engine, dataset, promotion)
+    for unique_id in IDS:
+        one, other = (c.states.read(world.number(dataset, unique_id)) for c in (champion, plain))
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert one.sequence == other.sequence
+            assert same_states(one.state, other.state)
+    for unique_id in PANEL.ids:
+        rolled = champion.states.read(world.number(dataset, unique_id)).state
+        assert same_states(rolled, world.folded(dataset, BUNDLE, PANEL, unique_id))
+
+
+def test_a_state_that_cannot_follow_says_so_and_is_tried_again_after_a_restart(world, monkeypatch):
+    def broken(*_):
+        raise FloatingPointError("no arithmetic can take this")
+
+    with world.serving() as client:
+        monkeypatch.setattr("forecasting.rolling.roller.Roller.fold", broken)
+        answer = client.post("/v1/observations", json=rows("a", [1.0]))
+        assert answer.json()["outcomes"] == ["applied"]  # it is stored
+        body = client.get("/v1/series/a/forecast").json()
+        assert (body["status"], body["flags"]) == ("degraded", ["stale"])
+        assert client.get("/health/ready").json()["datasets"][0]["stale"] == 1
+        assert client.get("/v1/series/b/forecast").json()["status"] == "ok"
+    monkeypatch.undo()
+    with world.serving() as client:
+        body = client.get("/v1/series/a/forecast").json()
+        assert (body["status"], body["sequence"]) == ("ok", 1)
+
+
+def test_the_plain_model_restarts_bit_for_bit(tmp_path):
+    """A baseline multiplies nothing in batches: equal to the last bit on any machine."""
+    world, bundle = World.at(tmp_path), baseline(PANEL)
+    dataset = world.ingest("sensors", *IDS)
+    world.promote(dataset, bundle, PANEL)
+    promotion = registry.served(world.engine, dataset.id)
+    with world.serving() as client:
+        for step in range(20):
+            client.post("/v1/observations", json=[*rows("a", [step * 0.1], step), *rows("b", [step / 3], step)])
+        one = client.app.state.runtime.directory.find("a")
+        state = one.served.champion.states.read(one.series).state
+    with world.engine.begin() as connection:
+        connection.execute(tables.snapshots.delete())
+    champion, _ = build_champion.build(world.engine, dataset, promotion)
+    again = champion.states.read(world.number(dataset, "a")).state
+    assert all(np.array_equal(state.arrays[name], again.arrays[name]) for name in state.arrays)

@@ -1,0 +1,64 @@
+"""Readers never see half a row, whatever the writer does meanwhile."""
+
+import itertools
+import threading
+
+import numpy as np
+
+from forecasting.rolling.roller import Roller, RollingState
+from states.out_of_order import BEGINNING
+from states.states import States
+from tests.support.service_kit import baseline, panel_of
+
+
+def states_of(series: int) -> States:
+    roller = Roller(baseline(panel_of("a")))
+    return States(roller, np.arange(series), roller.empty(series), np.zeros(series, np.int64))
+
+
+def all_ones_times(state: RollingState, number: float) -> RollingState:
+    """Every array filled with the same number: a torn copy would hold two."""
+    return RollingState({name: np.full_like(array, number) for name, array in state.arrays.items()})
+
+
+def test_a_reader_sees_whole_rows_while_the_writer_writes():
+    states, done = states_of(64), threading.Event()
+    rows = np.arange(64)
+
+    copy, _ = states.copy(rows)
+    states.publish(rows, all_ones_times(copy, 0), np.zeros(64, np.int64), whole=True)
+
+    def write():
+        for number in itertools.count():
+            states.publish(rows, all_ones_times(copy, number), np.full(64, number), whole=True)
+            if done.is_set():
+                break
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    for _ in range(200):
+        row = states.read(17)
+        numbers = {float(value) for array in row.state.arrays.values() for value in np.unique(array)}
+        assert len(numbers) == 1
+    done.set()
+    writer.join()
+
+
+def test_a_series_that_appears_gets_an_empty_state():
+    states = states_of(2)
+    states.ensure(np.array([1, 7, 7]))
+    assert len(states) == 3
+    assert 7 in states
+    assert states.origins(np.array([7, 99])).tolist() == [BEGINNING, BEGINNING]
+
+
+def test_an_unknown_series_has_no_state():
+    assert states_of(1).read(5) is None
+
+
+def test_a_sequence_never_goes_back():
+    states = states_of(1)
+    copy, _ = states.copy(np.array([0]))
+    states.publish(np.array([0]), copy, np.array([9]))
+    states.publish(np.array([0]), copy, np.array([4]))
+    assert states.read(0).sequence == 9

@@ -1,0 +1,101 @@
+"""A week that repeats itself, homes that hold it, and networks that the gate can judge without any training."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from data.settings import load_settings
+from data.sources.resolve import SourceOptions
+from forecasting.evaluation import long_roll
+from forecasting.evaluation.long_roll import NO_MEMORY
+from forecasting.evaluation.validation import validate
+from forecasting.rolling.bundle import Bundle
+from pipelines.history.history import read_history
+from pipelines.ingestion.ingest import ingest
+from pipelines.models import model_store
+from pipelines.models.evidence import gather
+from pipelines.promotion.promote import promote
+from pipelines.training.train import validation_tail
+from pipelines.workspace import Workspace, open_workspace
+from tests.support.forecasting_kit import drifting, tiny_bundle
+
+SEASON, HORIZON, STEPS = 7, 7, 140
+
+
+def still(done: float, total: float, words: str) -> None:
+    """Progress that nobody watches."""
+
+
+def weekly(step: int) -> float:
+    """A week that repeats itself but for a little noise."""
+    return 100 + 10 * math.sin(2 * math.pi * step / SEASON) + (step * 7919 % 13 - 6) / 20
+
+
+def raw(path: Path, steps: range, split: bool = False) -> str:
+    """Two series, "a" and "b", on integer steps."""
+    header = "unique_id,t,y" + (",split" if split else "")
+    part = [f",{'test' if step > STEPS - HORIZON else 'train'}" if split else "" for step in steps]
+    rows = [
+        f"{i},{step},{weekly(step + k)}{word}"
+        for k, i in enumerate("ab")
+        for step, word in zip(steps, part, strict=True)
+    ]
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return str(path)
+
+
+def at(home: Path) -> Workspace:
+    return open_workspace(load_settings(home=home, mlflow=False, database_url=f"sqlite:///{home / 'live.db'}"))
+
+
+def network(workspace: Workspace, name: str, drift: bool, checked: bool = True) -> int:
+    """A registered LSTM that erred a tenth as much as the best baseline, and whose memory drifts or does not."""
+    history = read_history(workspace, name)
+    panel = history.panel
+    bundle = drifting(tiny_bundle("lstm", panel, HORIZON)) if drift else tiny_bundle("lstm", panel, HORIZON)
+    tail = validation_tail(history, panel)
+    validation = validate([bundle], panel, tail, SEASON, HORIZON)
+    found = gather(history, panel, tail, validation, long_roll.check(bundle, panel, tail, chunk=32))
+    errors = found.errors | {"lstm": [error / 10 for error in found.errors["seasonal_naive"]]}
+    scores = found.scores | {"lstm": found.scores["lstm"] | {"coverage_80": 0.8}}
+    words = replace(found, errors=errors, scores=scores).to_manifest()
+    if not checked:
+        del words["evidence"]["long_roll"]
+    bundle = replace(bundle, manifest={**words, "known": {"part": 1.0, "start": 1}})
+    return model_store.register(workspace, history.dataset, bundle, scores)
+
+
+def judged(workspace: Workspace, name: str, bundle: Bundle, better: float | None = None) -> int:
+    """Register a model with evidence of its own forecasts; `better` claims this share of seasonal naive's error."""
+    history = read_history(workspace, name)
+    panel = history.panel
+    tail = validation_tail(history, panel)
+    validation = validate([bundle], panel, tail, SEASON, HORIZON)
+    found = gather(history, panel, tail, validation, NO_MEMORY)
+    kind = bundle.config.kind
+    errors, scores = found.errors, found.scores
+    if better is not None:
+        errors = errors | {kind: [error * better for error in errors["seasonal_naive"]]}
+        scores = scores | {kind: scores[kind] | {"coverage_80": 0.8}}
+    words = replace(found, errors=errors, scores=scores).to_manifest()
+    whole = replace(bundle, manifest={**words, "known": {"part": 1.0, "start": 1}})
+    return model_store.register(workspace, history.dataset, whole, scores)
+
+
+def mlp(workspace: Workspace, scale: float = 1.0) -> Bundle:
+    """A network without memory for "week"; each scale of its random weights is a model of its own."""
+    bundle = tiny_bundle("mlp", read_history(workspace, "week").panel, HORIZON)
+    return replace(bundle, weights={name: value * np.float32(scale) for name, value in bundle.weights.items()})
+
+
+def served_home(home: Path) -> Path:
+    """A home with two series of a week that repeats but for noise, served by a network half as bad as any baseline."""
+    workspace = at(home)
+    ingest(
+        workspace, raw(home / "week.csv", range(1, STEPS + 1)), "week", SourceOptions(season=SEASON, horizon=HORIZON)
+    )
+    promote(workspace, "week", judged(workspace, "week", mlp(workspace), 0.5), still)
+    workspace.engine.dispose()
+    return home

@@ -1,0 +1,193 @@
+"""A small world for the service's tests: stores with real datasets, real models and contexts, and no pipeline."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine
+
+from data.grid.grid import Grid
+from data.settings import Settings
+from data.store import catalogue, database, observation_log, registry
+from data.store.catalogue import Dataset
+from forecasting import baselines
+from forecasting.config import ModelConfig
+from forecasting.kernel.packing import pack
+from forecasting.panel import Panel
+from forecasting.rolling import bundle as bundles
+from forecasting.rolling.bundle import Bundle
+from forecasting.rolling.conformal import Calibration
+from forecasting.rolling.roller import Roller, RollingState
+from service.app import create_app
+
+FIVE = 300_000_000  # microseconds of five minutes
+START = 1_700_000_100_000_000  # 2023-11-14T22:15:00Z
+SEASON, HORIZON = 12, 6
+LOCAL = "http://127.0.0.1:8000"  # where a service without keys may be asked
+
+
+def wave(length: int, phase: float = 0.0) -> np.ndarray:
+    """A season and a drift, so that naive and seasonal naive differ."""
+    steps = np.arange(length)
+    return 10 + np.sin(2 * np.pi * (steps + phase) / SEASON) + 0.01 * steps
+
+
+def panel_of(*ids: str, length: int = 200) -> Panel:
+    """Waves on the five-minute grid that end one step before START."""
+    return Panel.of([wave(length, 3.0 * i) for i in range(len(ids))], ids, START // FIVE - length)
+
+
+def baseline(panel: Panel, kind: str = "seasonal_naive") -> Bundle:
+    """A model that an eye can check: a window of 84, no memory."""
+    config, weights = baselines.fit(kind, panel, SEASON, HORIZON)
+    return Bundle(config, weights, Calibration.neutral(config))
+
+
+def network(panel: Panel, seed: int = 0) -> Bundle:
+    """A small LSTM with random weights: its forecasts are nonsense, its memory is real."""
+    config = ModelConfig(
+        "lstm", 24, 16, HORIZON, SEASON, level_steps=SEASON, skip_lag=SEASON, hidden_size=8, num_layers=2, memory=SEASON
+    )
+    draw, width = np.random.default_rng(seed), config.hidden_size
+    shapes = {
+        "encoder.dense.weight": (width, config.features),
+        "encoder.dense.bias": (width,),
+        "head.mix.weight": (width, 2 * width),
+        "head.mix.bias": (width,),
+        "head.median.weight": (HORIZON, width),
+        "head.median.bias": (HORIZON,),
+        "head.spread.weight": (2 * config.median * HORIZON, width),
+        "head.spread.bias": (2 * config.median * HORIZON,),
+        "head.gate.weight": (2 * HORIZON, width),
+        "head.gate.bias": (2 * HORIZON,),
+        "head.skip.weight": (2 * HORIZON, config.memory + config.window),
+    }
+    for layer in range(config.num_layers):
+        shapes |= {f"cells.{name}_l{layer}": (4 * width, width) for name in ("weight_ih", "weight_hh")}
+        shapes |= {f"cells.{name}_l{layer}": (4 * width,) for name in ("bias_ih", "bias_hh")}
+    weights = {name: draw.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
+    return Bundle(config, weights | baselines.fallback(config, panel), Calibration.neutral(config))
+
+
+@dataclass
+class World:
+    """One live store, and what pipelines would have put there."""
+
+    settings: Settings
+    engine: Engine
+
+    @classmethod
+    def at(cls, folder: Path, database_url: str = "", **settings: float | str) -> "World":
+        """Quick polls, and snapshots only on shutdown, unless told otherwise."""
+        chosen: dict[str, Any] = {"poll_every_s": 0.02, "snapshot_every_s": 3600.0, **settings}
+        found = Settings(home=folder, database_url=database_url, **chosen)
+        return cls(found, database.open_store(found.database_url))
+
+    def ingest(self, name: str, *ids: str, freq: str = "5m") -> Dataset:
+        grid = Grid(freq)
+        found = catalogue.put_dataset(self.engine, name, grid=grid, season=SEASON, horizon=HORIZON, target="value")
+        catalogue.ensure_series(self.engine, found.id, ids)
+        return found
+
+    def number(self, dataset: Dataset, unique_id: str) -> int:
+        return next(number for number, name in catalogue.series(self.engine, dataset.id) if name == unique_id)
+
+    def promote(self, dataset: Dataset, bundle: Bundle, panel: Panel, log_seq: int | None = None) -> int:
+        """Register the bundle and serve it, with contexts from the panel. Returns the epoch.
+
+        log_seq: what the contexts hold of the log; all of it unless given.
+        """
+        version = self.register(dataset, bundle)
+        blobs = self.contexts(dataset, bundle, panel)
+        log_seq = observation_log.last_seq(self.engine, dataset.id) if log_seq is None else log_seq
+        return registry.decide(self.engine, dataset.id, version, "promoted", {}, blobs, log_seq).id
+
+    def register(self, dataset: Dataset, bundle: Bundle) -> int:
+        """The bundle as the dataset's next version, which nothing is decided about."""
+        artifact = bundles.to_bytes(bundle)
+        return registry.add_model(self.engine, dataset.id, bundle.config.kind, bundle.digest, {"mase": 0.9}, artifact)
+
+    def shadow(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> int:
+        """Register the bundle and let it roll in shadow, from contexts that hold nothing of the log; the epoch."""
+        version, blobs = self.register(dataset, bundle), self.contexts(dataset, bundle, panel)
+        return registry.decide(self.engine, dataset.id, version, "shadowed", {}, blobs, 0).id
+
+    def roll_back(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> int:
+        """Serve the newest version with this digest again; contexts that hold nothing of the log. Returns the epoch."""
+        known = [row.version for row in registry.models(self.engine, dataset.id) if row.digest == bundle.digest]
+        blobs = self.contexts(dataset, bundle, panel)
+        return registry.decide(self.engine, dataset.id, known[-1], "rolled_back", {}, blobs, 0).id
+
+    def contexts(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> list[bytes]:
+        """What a promotion hands the service to start from."""
+        arrays = {
+            "series": np.array([self.number(dataset, one) for one in panel.ids], np.int64),
+            "values": panel.tail_matrix(bundle.config.context),
+            "origin": panel.last,
+        }
+        return [pack(arrays, {"fingerprint": bundle.fingerprint})]
+
+    @staticmethod
+    def step(after_start: int) -> int:
+        """The grid step so many after START."""
+        return START // FIVE + after_start
+
+    def logged(self, dataset: Dataset, unique_id: str) -> list[tuple[int, float]]:
+        """(step after START, value) of every row of the log, oldest first."""
+        log = observation_log.log(self.engine, dataset.id, series=[self.number(dataset, unique_id)])
+        return [((ds - START) // FIVE, y) for ds, y in zip(log.ds.tolist(), log.y.tolist(), strict=True)]
+
+    def folded(self, dataset: Dataset, bundle: Bundle, panel: Panel, unique_id: str) -> RollingState:
+        """The plain way to a series' state: its context, then all the log holds, read once, in the order of time."""
+        roller, i = Roller(bundle), panel.ids.index(unique_id)
+        context, origin = panel.tail_matrix(bundle.config.context)[i].copy(), int(panel.last[i])
+        current = {step + START // FIVE: value for step, value in self.logged(dataset, unique_id)}
+        for step, value in current.items():
+            if origin - len(context) < step <= origin:
+                context[step - origin - 1] = value
+        state = roller.start(context[None], np.array([origin]))
+        for step in sorted(step for step in current if step > origin):
+            roller.fold(state, np.array([0]), np.array([step]), np.array([current[step]]))
+        return state
+
+    @contextmanager
+    def serving(self, clock: Callable[[], int] = database.now) -> Iterator[TestClient]:
+        """The service in this process, ready."""
+        with TestClient(create_app(self.settings, clock), LOCAL) as client:
+            until(lambda: client.get("/health/ready").status_code == 200)
+            yield client
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for something that another thread does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def stamp(step: int) -> str:
+    """The stamp `step` five-minute steps after START, as it is sent."""
+    return f"{np.datetime64(START + step * FIVE, 'us').astype('datetime64[s]')}Z"
+
+
+def rows(unique_id: str, values: Sequence[float | None], first: int = 0) -> list[dict[str, object]]:
+    """Consecutive observations from `first` steps after START on."""
+    return [{"unique_id": unique_id, "ds": stamp(first + i), "y": y} for i, y in enumerate(values)]
+
+
+def median(client: TestClient, unique_id: str, **query: str) -> list[float]:
+    """The median forecast, which a seasonal naive takes from one season ago."""
+    answer = client.get(f"/v1/series/{unique_id}/forecast", params={"quantiles": "0.5", **query})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["quantiles"]["0.5"]
+
+
+def same_states(one: RollingState, other: RollingState) -> bool:
+    """Every array alike, to the last bits that a batch's size may move."""
+    return all(np.allclose(one.arrays[name], other.arrays[name], rtol=1e-5, atol=1e-6) for name in one.arrays)
