@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import traceback
-from datetime import UTC, datetime
 
 import typer
 from typer.exceptions import TyperException
 
+from data import clock
 from data.errors import RollcastError
 from pipelines.console import say
 
@@ -69,7 +69,7 @@ def keep(error: BaseException) -> str:
         path = load_settings().home / "errors.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
-            file.write(f"--- {datetime.now(UTC).isoformat(timespec='seconds')}\n")
+            file.write(f"--- {clock.utc().isoformat(timespec='seconds')}\n")
             file.writelines(traceback.format_exception(error))
         return str(path)
     except (OSError, RollcastError):

@@ -12,8 +12,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
+from data import clock
 from data.settings import Settings, load_settings
-from data.store import database
 from service.base import gc_tuning
 from service.http import auth, errors
 from service.http.auth import Door
@@ -28,7 +28,7 @@ INTERFACE = "1"  # version of paths and bodies; the build's own is told under /v
 ROUTERS = (forecasts, observations, scores, series, models, health, docs)
 
 
-def create_app(settings: Settings | None = None, clock: Callable[[], int] = database.now) -> FastAPI:
+def create_app(settings: Settings | None = None, clock: Callable[[], int] = clock.now) -> FastAPI:
     """The service on one live store. It answers at once; `/health/ready` says when its states are restored.
 
     clock: microseconds since 1970 UTC, against which stamps are too far in the future.

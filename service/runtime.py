@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 
+from data import clock
 from data.errors import StoreUnavailable
 from data.settings import Settings
 from data.store import database
@@ -46,7 +47,7 @@ class Readiness:
 class Runtime:
     """Starts at once and restores in the background; `readiness` says when it may be asked."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], int] = database.now) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], int] = clock.now) -> None:
         """clock: microseconds since 1970 UTC."""
         self.settings, self.clock = settings, clock
         self.directory = Directory()
@@ -133,7 +134,7 @@ class Runtime:
 
     async def answered(self, keyed: Keyed) -> Receipt | None:
         """What a request of this key was answered before. Raises Problem (422) where it was another request."""
-        since = database.now() - int(self.settings.idempotency_keep_s * 1e6)
+        since = clock.now() - int(self.settings.idempotency_keep_s * 1e6)
         kept = await run_in_threadpool(find, self._engine, keyed.key, since)
         if kept is None:
             return None

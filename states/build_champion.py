@@ -3,10 +3,10 @@
 import numpy as np
 from sqlalchemy import Engine
 
+from data import clock
 from data.errors import DamagedArtifact
 from data.store import observation_log, registry
 from data.store.catalogue import Dataset
-from data.store.database import now
 from data.store.registry import Promotion
 from forecasting.rolling import bundle
 from forecasting.rolling.roller import Roller
@@ -37,7 +37,7 @@ def build(engine: Engine, dataset: Dataset, promotion: Promotion) -> tuple[Champ
     if restored is not None and restored.stale.any():
         folding.rebuild(engine, champion, np.sort(restored.series[restored.stale]))
     champion.seq = int(past.seq[-1]) if len(past.seq) else after
-    scores.look_back(engine, champion, now())
+    scores.look_back(engine, champion, clock.now())
     return champion, len(rows.seq)
 
 

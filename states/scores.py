@@ -2,9 +2,9 @@
 
 from sqlalchemy import Engine
 
+from data import clock
 from data.records import scores
 from data.records.scores import HOUR, Tally
-from data.store.database import now
 from forecasting.rolling import online_scores
 from forecasting.rolling.online_scores import Totals
 from states.champion import Champion
@@ -14,7 +14,7 @@ DAY = 24 * HOUR
 
 def write_down(engine: Engine, champion: Champion) -> None:
     """Put the sums as they stand now into the store, and look up how they stood a day ago. Writer only."""
-    at, totals = now(), champion.states.totals
+    at, totals = clock.now(), champion.states.totals
     words = {"rival": online_scores.rival_name(champion.config), "steps": online_scores.bucket_steps(champion.config)}
     tally = Tally(champion.dataset_id, champion.epoch, at, champion.seq, {**words, **totals.to_dict()})
     scores.put(engine, tally)

@@ -1,6 +1,7 @@
 """The folders are the architecture: who may import whom, and what a process may do without."""
 
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +74,16 @@ def test_the_samples_travel_with_the_package(root):
     assert "stocks.csv" in tracked
 
 
-def test_tests_are_flat(root):
+def test_the_current_time_is_read_from_the_one_clock(root):
+    """`from data.clock import now` would bind the function before a replay can replace it."""
+    reads = re.compile(
+        r"\b(datetime\.(utc)?now|date\.today|time\.time(_ns)?)\(|from data\.clock import|from time import"
+    )
+    files = [path for package in PACKAGES for path in (root / package).rglob("*.py") if path != root / "data/clock.py"]
+    assert [str(path) for path in files if reads.search(path.read_text())] == []
+
+
+def test_no_folder_of_tests_is_a_package(root):
     """A `tests/data/__init__.py` would hide the package `data`."""
     assert list((root / "tests").rglob("__init__.py")) == []
 

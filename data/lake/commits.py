@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, func, insert, select
 
+from data import clock
 from data.lake import deltalog
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 
 COMMITS_LOCK = 7_305_013
 TABLE = tables.commits
@@ -91,4 +92,4 @@ def _look(dataset_id: int, table: Path, version: int) -> Commit:
 
 
 def _row(commit: Commit) -> dict[str, object]:
-    return {**vars(commit), "files": json.dumps(commit.files), "recorded_at": now()}
+    return {**vars(commit), "files": json.dumps(commit.files), "recorded_at": clock.now()}

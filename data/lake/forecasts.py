@@ -15,12 +15,12 @@ import polars as pl
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties
 from sqlalchemy import Engine, delete, insert, select, update
 
-from data import failpoints
+from data import clock, failpoints
 from data.errors import Busy, Unavailable
 from data.lake import deltalog
 from data.lake.table import damages, vacuum
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 from data.translate_errors import said
 
 ISSUE = "issue"  # the column that rows are partitioned by
@@ -47,14 +47,14 @@ def begin(engine: Engine, dataset_id: int, epoch: int, version: int, horizon: in
     """Write down what a new issue is a function of."""
     values = {"dataset_id": dataset_id, "epoch": epoch, "version": version, "horizon": horizon, "log_seq": log_seq}
     with writing(engine, ISSUES_LOCK) as connection:
-        row = connection.execute(insert(TABLE).values(**values, issued_at=now()).returning(TABLE)).one()
+        row = connection.execute(insert(TABLE).values(**values, issued_at=clock.now()).returning(TABLE)).one()
     return Issue(**row._mapping)
 
 
 def end(engine: Engine, issue: Issue) -> None:
     """All of its rows are there."""
     with writing(engine, ISSUES_LOCK) as connection:
-        connection.execute(update(TABLE).where(TABLE.c.id == issue.id).values(ended_at=now()))
+        connection.execute(update(TABLE).where(TABLE.c.id == issue.id).values(ended_at=clock.now()))
 
 
 def issues(engine: Engine, dataset_id: int) -> list[Issue]:

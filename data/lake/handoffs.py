@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, func, insert, select, update
 
+from data import clock
 from data.errors import DamagedArtifact
 from data.lake import log_checksums
 from data.store import observation_log, tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 from data.store.leases import Lease
 from data.store.observation_log import Log
 
@@ -52,7 +53,7 @@ def begin(lease: Lease, dataset_id: int, upto: int) -> Batch | None:
         lease.require(connection)
         number = (connection.scalar(select(func.max(TABLE.c.number)).where(TABLE.c.dataset_id == dataset_id)) or 0) + 1
         batch = Batch(dataset_id, number, int(log.seq[0]), int(log.seq[-1]), len(log), observation_log.digest(log))
-        connection.execute(insert(TABLE).values(**vars(batch), begun_at=now()))
+        connection.execute(insert(TABLE).values(**vars(batch), begun_at=clock.now()))
     return batch
 
 
@@ -74,7 +75,7 @@ def finish(lease: Lease, batch: Batch, snapshot: int | None) -> None:
     with writing(lease.engine, HANDOFFS_LOCK) as connection:
         lease.require(connection)
         own = (TABLE.c.dataset_id == batch.dataset_id, TABLE.c.number == batch.number)
-        connection.execute(update(TABLE).where(*own).values(snapshot=snapshot, done_at=now()))
+        connection.execute(update(TABLE).where(*own).values(snapshot=snapshot, done_at=clock.now()))
         log_checksums.lift(connection, batch.dataset_id, batch.last_seq)
         gone = connection.execute(delete(ROWS).where(*inside)).rowcount
         if gone != batch.rows:

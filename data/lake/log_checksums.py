@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
+from data import clock
 from data.store import observation_log, tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 
 SEALS_LOCK = 7_305_018
 BLOCK = 100_000  # rows under one seal at most
@@ -27,7 +28,7 @@ def seal(engine: Engine, dataset_id: int) -> None:
                 "first_seq": int(log.seq[0]),
                 "last_seq": last,
                 "sha256": observation_log.digest(log),
-                "sealed_at": now(),
+                "sealed_at": clock.now(),
             }
             with writing(engine, SEALS_LOCK) as connection:
                 connection.execute(insert(TABLE).values(dataset_id=dataset_id, **row))

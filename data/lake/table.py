@@ -18,13 +18,12 @@ from urllib.parse import unquote
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
 
-from data import failpoints
+from data import clock, failpoints
 from data.errors import Unavailable
 from data.lake import deltalog
 from data.lake.handoffs import Batch
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.spill import Spill, side_by_side
-from data.store.database import now
 from data.translate_errors import first_line, said
 
 KEY = [SERIES, TIME]
@@ -82,7 +81,7 @@ class Lake:
         """
         path = self.path(dataset_id)
         with self._boundary(dataset_id), self._alone(dataset_id):
-            table, fresh, moment = self._readable(dataset_id), rows, now()
+            table, fresh, moment = self._readable(dataset_id), rows, clock.now()
             if table is not None:
                 known = self._within(table, span, scratch and scratch / "known")
                 fresh = Spill(scratch and scratch / "fresh")

@@ -12,7 +12,6 @@ Anything else that does not fit is refused as a whole, with its row. Whole serie
 together: memory holds a part of the rows, not all.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from data import clock
 from data.errors import InvalidInput
 from data.grid.grid import Grid, default_horizon, default_season, format_ds, make_grid
 from data.schema import SERIES, SPLIT, TIME, VALUE
@@ -319,7 +319,7 @@ def refuse_gap(steps: int, grid: Grid, source: str, column: str) -> None:
 
 def _refuse_future(latest: int, grid: Grid, source: str, column: str) -> None:
     """Raises InvalidInput for a stamp so far ahead of the clock that no scenario means it."""
-    if grid.kind != "step" and latest > time.time() * 1e6 + LONGEST_YEARS * YEAR:
+    if grid.kind != "step" and latest > clock.now() + LONGEST_YEARS * YEAR:
         raise InvalidInput(
             f"{format_ds(latest, grid.kind)} is over a century ahead of the clock; correct the stamp or --date-format",
             source=source,

@@ -21,10 +21,11 @@ from dataclasses import asdict, dataclass
 import polars as pl
 from sqlalchemy import Engine, delete, insert, select
 
+from data import clock
 from data.errors import InvalidInput
 from data.schema import SERIES, TIME, VALUE
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 
 RULES_LOCK = 7_305_021
 SPIKE = 100.0  # times its reach
@@ -70,7 +71,7 @@ def put(engine: Engine, dataset_id: int, chosen: Rules | None) -> None:
     with writing(engine, RULES_LOCK) as connection:
         connection.execute(delete(tables.rules).where(tables.rules.c.dataset_id == dataset_id))
         if chosen is not None:
-            row = {"dataset_id": dataset_id, "rules": json.dumps(asdict(chosen)), "updated_at": now()}
+            row = {"dataset_id": dataset_id, "rules": json.dumps(asdict(chosen)), "updated_at": clock.now()}
             connection.execute(insert(tables.rules).values(row))
 
 

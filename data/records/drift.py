@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, delete, insert, select
 
+from data import clock
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 
 DRIFT_LOCK = 7_305_016
 TABLE = tables.drift
@@ -27,7 +28,7 @@ class Drift(NamedTuple):
 
 def put(engine: Engine, dataset_id: int, found: Sequence[Drift]) -> None:
     """Replace all that was known of a dataset."""
-    at = now()
+    at = clock.now()
     with writing(engine, DRIFT_LOCK) as connection:
         connection.execute(delete(TABLE).where(TABLE.c.dataset_id == dataset_id))
         if found:

@@ -10,9 +10,10 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
+from data import clock
 from data.errors import Conflict, NotFound
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 
 JOBS_LOCK = 7_305_015
 WORKER = "retrain"  # the name of the lease under which jobs are run
@@ -57,7 +58,7 @@ class Answer(NamedTuple):
 
 def ask(engine: Engine, dataset_id: int, cause: Cause, detail: str, allowance: Allowance | None = None) -> Answer:
     """Queue a training, unless one is open or, where there is an allowance, it is spent."""
-    at = now()
+    at = clock.now()
     with writing(engine, JOBS_LOCK) as connection:
         open_job = connection.execute(
             select(TABLE).where(TABLE.c.dataset_id == dataset_id, TABLE.c.state.in_(OPEN))
@@ -106,7 +107,7 @@ def job(engine: Engine, number: int) -> Job:
 def cancel(engine: Engine, number: int) -> Job:
     """Take a job out of the queue. Raises NotFound, or Conflict where it is no longer in it."""
     with writing(engine, JOBS_LOCK) as connection:
-        _move(connection, number, ("queued",), state="cancelled", ended_at=now())
+        _move(connection, number, ("queued",), state="cancelled", ended_at=clock.now())
     found = job(engine, number)
     if found.state != "cancelled":
         raise Conflict(f"job {number} is {found.state}; only a queued one can be cancelled")
@@ -121,14 +122,14 @@ def take(engine: Engine) -> Job | None:
         first = connection.execute(select(TABLE).where(TABLE.c.state == "queued").order_by(TABLE.c.id).limit(1)).first()
         if first is None:
             return None
-        _move(connection, first.id, ("queued",), state="running", started_at=now(), attempts=first.attempts + 1)
+        _move(connection, first.id, ("queued",), state="running", started_at=clock.now(), attempts=first.attempts + 1)
         return _job(connection.execute(select(TABLE).where(TABLE.c.id == first.id)).one())
 
 
 def end(engine: Engine, number: int, state: State, detail: str, version: int | None = None) -> None:
     """Write down how a running job ended."""
     with writing(engine, JOBS_LOCK) as connection:
-        _move(connection, number, ("running",), state=state, detail=detail, version=version, ended_at=now())
+        _move(connection, number, ("running",), state=state, detail=detail, version=version, ended_at=clock.now())
 
 
 def _lapse(connection: Connection, one: Job) -> None:
@@ -136,7 +137,7 @@ def _lapse(connection: Connection, one: Job) -> None:
         _move(connection, one.id, ("running",), state="queued")
     else:
         words = f"its worker ended without a word {one.attempts} times; look for what kills it, then ask again"
-        _move(connection, one.id, ("running",), state="failed", detail=words, ended_at=now())
+        _move(connection, one.id, ("running",), state="failed", detail=words, ended_at=clock.now())
 
 
 def _move(connection: Connection, number: int, states: Sequence[State], **values: object) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, func, insert, select, update
 
+from data import clock
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 
 QUARANTINE_LOCK = 7_305_022
 LIVE = "live"  # the source of values that came over HTTP
@@ -55,7 +56,15 @@ def put(engine: Engine, dataset_id: int, breaches: Iterable[Breach], numbers: di
             query = select(TABLE.c.series_id, TABLE.c.ds, TABLE.c.y).where(TABLE.c.dataset_id == dataset_id, chosen)
             known.update((row.series_id, row.ds, row.y) for row in connection.execute(query))
         new = [
-            {"dataset_id": dataset_id, "series_id": s, "ds": ds, "y": y, "rule": rule, "source": source, "at": now()}
+            {
+                "dataset_id": dataset_id,
+                "series_id": s,
+                "ds": ds,
+                "y": y,
+                "rule": rule,
+                "source": source,
+                "at": clock.now(),
+            }
             for (s, ds, y), rule in rows.items()
             if (s, ds, y) not in known
         ]
@@ -99,4 +108,4 @@ def release(engine: Engine, ids: Sequence[int]) -> None:
     with writing(engine, QUARANTINE_LOCK) as connection:
         for start in range(0, len(ids), CHUNK):
             chosen = TABLE.c.id.in_(ids[start : start + CHUNK])
-            connection.execute(update(TABLE).where(chosen, TABLE.c.released.is_(None)).values(released=now()))
+            connection.execute(update(TABLE).where(chosen, TABLE.c.released.is_(None)).values(released=clock.now()))

@@ -13,9 +13,10 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Engine, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
+from data import clock
 from data.errors import RollcastError, Unavailable
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 from data.store.heartbeat import beating
 
 RUNS_LOCK = 7_305_011
@@ -89,7 +90,7 @@ def answered(engine: Engine, flow: str, dataset: str | None, slot: int) -> bool:
     from the future, which a clock that went back leaves behind, answer nothing. (Prefect may begin a little early.)
     """
     same = TABLE.c.dataset.is_(None) if dataset is None else TABLE.c.dataset == dataset
-    done = (TABLE.c.outcome == "succeeded", TABLE.c.flow == flow, same, TABLE.c.started_at <= now())
+    done = (TABLE.c.outcome == "succeeded", TABLE.c.flow == flow, same, TABLE.c.started_at <= clock.now())
     since = or_(TABLE.c.slot >= slot, and_(TABLE.c.slot.is_not(None), TABLE.c.started_at >= slot))
     with reading(engine) as connection:
         return bool(connection.scalar(select(exists().where(*done, since))))
@@ -119,7 +120,7 @@ def _newest_successes() -> Select[tuple[int]]:
 
 
 def _begin(engine: Engine, flow: str, dataset: str | None, slot: int | None) -> int:
-    at = now()
+    at = clock.now()
     row = {"flow": flow, "dataset": dataset, "slot": slot, "started_at": at, "heartbeat_at": at}
     with writing(engine, RUNS_LOCK) as connection:
         return int(
@@ -132,11 +133,13 @@ def _begin(engine: Engine, flow: str, dataset: str | None, slot: int | None) -> 
 def _beat(engine: Engine, run_id: int) -> bool:
     """Say that the run lives; whether it is known still."""
     with writing(engine, RUNS_LOCK) as connection:
-        return connection.execute(update(TABLE).where(TABLE.c.id == run_id).values(heartbeat_at=now())).rowcount > 0
+        return (
+            connection.execute(update(TABLE).where(TABLE.c.id == run_id).values(heartbeat_at=clock.now())).rowcount > 0
+        )
 
 
 def _end(engine: Engine, run_id: int, outcome: Outcome, detail: dict[str, Any]) -> None:
-    at = now()
+    at = clock.now()
     values = {"heartbeat_at": at, "ended_at": at, "outcome": outcome, "detail": json.dumps(detail)}
     with writing(engine, RUNS_LOCK) as connection:
         connection.execute(update(TABLE).where(TABLE.c.id == run_id).values(values))
@@ -152,7 +155,7 @@ def _forgiven() -> Iterator[None]:
 
 
 def _run(row: Row[Any]) -> Run:
-    silent = abs(now() - row.heartbeat_at) > LEASE_S * 1e6  # also where the clock went back since
+    silent = abs(clock.now() - row.heartbeat_at) > LEASE_S * 1e6  # also where the clock went back since
     outcome: Outcome = "lapsed" if row.outcome == "running" and silent else row.outcome
     times = (row.slot, row.started_at, row.heartbeat_at, row.ended_at)
     return Run(row.id, row.flow, row.dataset, *times, outcome, json.loads(row.detail))

@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, delete, insert, select
 
+from data import clock
 from data.errors import InvalidInput, NotFound
 from data.records.timetable import Timetable, parse
 from data.settings import Settings
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 
 SCHEDULES_LOCK = 7_305_017
 OF_DATASETS = ("ingest", "train", "backtest", "promote", "retrain", "batch-forecast")  # flows that work on one dataset
@@ -56,7 +57,7 @@ def put(engine: Engine, schedule: Schedule) -> Schedule:
         raise InvalidInput(f"{schedule.flow} serves all datasets; ROLLCAST_{schedule.flow.upper()}_SCHEDULE says when")
     if schedule.flow not in OF_DATASETS:
         raise InvalidInput(f"there is no flow {schedule.flow!r} to schedule; choose one of {', '.join(OF_DATASETS)}")
-    kept = replace(schedule, set_at=now())
+    kept = replace(schedule, set_at=clock.now())
     values = {"timetable": str(kept.timetable), "parameters": json.dumps(dict(kept.parameters)), "set_at": kept.set_at}
     own = {"dataset": schedule.dataset, "flow": schedule.flow}
     with writing(engine, SCHEDULES_LOCK) as connection:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, insert, select, update
 
+from data import clock
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 
 TRIALS_LOCK = 7_305_019
 TABLE = tables.trials
@@ -38,7 +39,7 @@ def put(
 ) -> None:
     """Write a pair down; versions and epochs are those of the shadow and of the champion."""
     here = (TABLE.c.shadow_epoch == epochs[0], TABLE.c.champion_epoch == epochs[1])
-    moved = {"last": json.dumps(at), "seq": seq, "at": now()}
+    moved = {"last": json.dumps(at), "seq": seq, "at": clock.now()}
     with writing(engine, TRIALS_LOCK) as connection:
         if connection.execute(update(TABLE).where(*here).values(moved)).rowcount:
             return

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
+from data import clock
 from data.errors import InvalidInput
 
 SECOND = 1_000_000
@@ -60,7 +61,7 @@ def by_cron(line: str, zone: str = "UTC") -> Timetable:
             raise InvalidInput(f"there is no time zone {zone!r}; write one such as America/New_York or UTC")
         if len(words.split(" ")) != 5:
             raise CronSimError("it has five fields: minute, hour, day of month, month, day of week")
-        next(CronSim(words, datetime.now(ZoneInfo(zone))))
+        next(CronSim(words, clock.utc().astimezone(ZoneInfo(zone))))
     except (CronSimError, StopIteration) as error:
         reason = str(error) or "it never comes"
         raise InvalidInput(f"{line!r} is no cron line ({reason}); write one such as '0 18 * * 1-5'") from None

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, insert, select
 
+from data import clock
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 
 WATERMARK_LOCK = 7_305_020
 
@@ -36,7 +37,7 @@ def move(engine: Engine, dataset_id: int, values: Mapping[str, str]) -> None:
     """Set the watermarks of some pieces, all or none. The rows they speak of must be on the disk."""
     if not values:
         return
-    table, at = tables.watermarks, now()
+    table, at = tables.watermarks, clock.now()
     rows = [
         {"dataset_id": dataset_id, "source": key, "value": value, "updated_at": at} for key, value in values.items()
     ]

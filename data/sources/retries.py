@@ -4,13 +4,13 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
+from data import clock
 from data.errors import InvalidInput, Unavailable
 
 TRIES = 5
@@ -100,6 +100,6 @@ def _asked(response: httpx.Response) -> float | None:
     if text.isdecimal():
         return float(text)
     try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+        return max(0.0, (parsedate_to_datetime(text) - clock.utc()).total_seconds())
     except (TypeError, ValueError):
         return None

@@ -3,10 +3,11 @@
 import hashlib
 import hmac
 from collections.abc import Generator
-from datetime import UTC, datetime
 from urllib.parse import quote
 
 import httpx
+
+from data import clock
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 
@@ -19,7 +20,7 @@ class Signed(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Add the time, the digest of the empty body and the signature."""
-        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        moment = clock.utc().strftime("%Y%m%dT%H%M%SZ")
         request.headers["x-amz-date"] = moment
         request.headers["x-amz-content-sha256"] = EMPTY
         if self._token:

@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
+from data import clock
 from data.errors import InvalidInput, UnknownDataset
 from data.grid.grid import Grid
 from data.schema import TimeKind
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
 UNIQUE_ID = r"[^\x00-\x1f\x7f]{1,200}"  # no control characters; Polars reads this pattern too
@@ -88,7 +89,7 @@ def put_dataset(
     with writing(engine, CATALOGUE_LOCK) as connection:
         row = connection.execute(select(tables.datasets).where(tables.datasets.c.name == name)).first()
         if row is None:
-            created = {"name": name, "grid": grid.to_json(), "created_at": now()}
+            created = {"name": name, "grid": grid.to_json(), "created_at": clock.now()}
             connection.execute(insert(tables.datasets).values(**created, **described))
         elif Grid.from_json(row.grid).freq != grid.freq:
             raise InvalidInput(
@@ -199,6 +200,6 @@ def record_file(
                 source=source,
                 report=json.dumps(dict(report), allow_nan=False),
                 snapshot=snapshot,
-                ingested_at=now(),
+                ingested_at=clock.now(),
             )
         )

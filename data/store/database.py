@@ -7,7 +7,6 @@ and loses updates without `BEGIN IMMEDIATE`.
 import fcntl
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,11 +29,6 @@ SQLITE_AT_THE_DISK = (10, 11)  # IOERR and CORRUPT: retrying could call lost wha
 POSTGRES_AT_THE_DISK = "58"  # class of SQLSTATE: io_error and its like
 
 _broken: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()  # stores whose disk failed a write, and what it said
-
-
-def now() -> int:
-    """The clock, in microseconds since 1970 UTC: what `available_at` and `created_at` are told in."""
-    return time.time_ns() // 1000
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------

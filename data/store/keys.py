@@ -18,9 +18,10 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, or_, select, update
 
+from data import clock
 from data.errors import InvalidInput, UnknownKey
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 from data.store.series_patterns import Patterns
 
 Right = Literal["read", "observe", "forecast", "admin"]
@@ -109,7 +110,7 @@ def revoke(engine: Engine, key_id: str) -> Key:
     table = tables.api_keys.c
     with writing(engine, KEYS_LOCK) as connection:
         unended = (table.id == key_id, table.revoked_at.is_(None))
-        connection.execute(update(tables.api_keys).where(*unended).values(revoked_at=now()))
+        connection.execute(update(tables.api_keys).where(*unended).values(revoked_at=clock.now()))
         return _find(connection, key_id)
 
 
@@ -122,7 +123,7 @@ def rotate(engine: Engine, key_id: str, overlap_hours: float) -> Made:
     """
     if not 0 <= overlap_hours <= 24 * 366:
         raise InvalidInput("the overlap must be 0 to 8784 hours")
-    at, table = now(), tables.api_keys.c
+    at, table = clock.now(), tables.api_keys.c
     ends = at + int(overlap_hours * HOUR)
     with writing(engine, KEYS_LOCK) as connection:
         old = _find(connection, key_id)
@@ -146,7 +147,7 @@ def record_uses(engine: Engine, uses: Mapping[str, int]) -> None:
 
 
 def _insert(connection: Connection, name: str, scopes: Collection[str], series: Patterns, lifetime: int | None) -> Made:
-    text, made_at = _text(), now()
+    text, made_at = _text(), clock.now()
     row = {
         "id": text.split("_")[1],
         "name": name,

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
+from data import clock
 from data.errors import Busy, LeaseLost, Unavailable
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 from data.store.heartbeat import beating
 
 LEASES_LOCK = 7_305_012
@@ -68,14 +69,14 @@ def forget(engine: Engine) -> None:
 
 def _take(engine: Engine, name: str, lasts: int) -> int:
     """The token of a new holder."""
-    own = {"holder": f"{socket.gethostname()}, process {os.getpid()}", "renewed_at": now(), "lasts_us": lasts}
+    own = {"holder": f"{socket.gethostname()}, process {os.getpid()}", "renewed_at": clock.now(), "lasts_us": lasts}
     with writing(engine, LEASES_LOCK) as connection:
         row = connection.execute(select(TABLE).where(TABLE.c.name == name)).first()
         if row is None:
             connection.execute(insert(TABLE).values(name=name, token=1, **own))
             return 1
         if (
-            abs(now() - row.renewed_at) < row.lasts_us
+            abs(clock.now() - row.renewed_at) < row.lasts_us
         ):  # the distance: a clock that went back leaves signs of the future
             raise Busy(name, row.holder)
         connection.execute(update(TABLE).where(TABLE.c.name == name).values(token=row.token + 1, **own))
@@ -86,7 +87,7 @@ def _renew(lease: Lease) -> bool:
     """Say that the holder lives; whether the name is its own still."""
     own = (TABLE.c.name == lease.name, TABLE.c.token == lease.token)
     with writing(lease.engine, LEASES_LOCK) as connection:
-        return connection.execute(update(TABLE).where(*own).values(renewed_at=now())).rowcount > 0
+        return connection.execute(update(TABLE).where(*own).values(renewed_at=clock.now())).rowcount > 0
 
 
 def _give_back(lease: Lease) -> None:

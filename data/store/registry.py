@@ -14,9 +14,10 @@ from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 
+from data import clock
 from data.errors import DamagedArtifact, InvalidInput, UnknownModel
 from data.store import tables
-from data.store.database import now, reading, writing
+from data.store.database import reading, writing
 
 Event = Literal["promoted", "refused", "rolled_back", "reanchored", "shadowed", "shadow_stopped"]
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -74,7 +75,7 @@ def add_model(
                 digest=digest,
                 metrics=canonical(metrics),
                 artifact=artifact,
-                created_at=now(),
+                created_at=clock.now(),
             )
         )
         return int(newest) + 1
@@ -127,7 +128,7 @@ def decide(
             "event": event,
             "evidence": canonical(evidence),
             "log_seq": log_seq,
-            "decided_at": now(),
+            "decided_at": clock.now(),
             "prev_hash": connection.scalar(chain) or GENESIS,
         }
         row = connection.execute(insert(table).values(**values, hash=_link(values)).returning(table)).one()

@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from data import clock
 from data.grid.grid import format_moment
 from data.settings import load_settings
 from data.store import keys
-from data.store.database import now, open_store
+from data.store.database import open_store
 from data.store.keys import Key, Made
 
 
@@ -44,7 +45,7 @@ def _shown_once(made: Made) -> dict[str, Any]:
 
 
 def _about(key: Key) -> dict[str, Any]:
-    state = "valid" if key.valid(now()) else "expired" if key.revoked_at is None else "revoked"
+    state = "valid" if key.valid(clock.now()) else "expired" if key.revoked_at is None else "revoked"
     return {
         "id": key.id,
         "name": key.name,

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from data import clock
 from data.errors import InvalidInput
 from data.records import schedules
 from data.records.schedules import Schedule
 from data.records.timetable import Timetable, by_cron, by_interval
 from data.store import catalogue
-from data.store.database import now
 from pipelines.monitoring.flow_history import Row, row
 from pipelines.workspace import Workspace
 
@@ -33,7 +33,7 @@ def put(workspace: Workspace, schedule: Schedule) -> Row:
     if schedule.flow in schedules.OF_DATASETS:  # the store refuses the others in words of its own
         schedule = replace(schedule, parameters=anywhere(schedule.parameters))
         flows.check(schedule.flow, {**schedule.parameters, "dataset": dataset})
-    return row(schedules.put(workspace.engine, schedule), {}, now())
+    return row(schedules.put(workspace.engine, schedule), {}, clock.now())
 
 
 def anywhere(parameters: Mapping[str, Any]) -> Row:

@@ -20,10 +20,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from data import clock
 from data.errors import Unavailable
 from data.records import runs, schedules
 from data.settings import Settings
-from data.store.database import now
 from pipelines.console import say
 from pipelines.file_lock import alone
 from pipelines.flows import prefect_settings
@@ -155,7 +155,7 @@ class Watch:
 
     def begin(self) -> None:
         """The server first; the runner when it answers. Raises Unavailable when it does not."""
-        self.deaf, self.since = 0, now()
+        self.deaf, self.since = 0, clock.now()
         self.server.start()
         self.wait_for_server()
         if not self.told.is_set():
@@ -195,11 +195,11 @@ class Watch:
             return False
         canary = [one for one in schedules.housekeeping(self.workspace.settings) if one.flow == "canary"]
         since = max(succeeded, self.since)
-        return any(one.timetable.overdue(since, now() - SPARE_US) for one in canary)
+        return any(one.timetable.overdue(since, clock.now() - SPARE_US) for one in canary)
 
     def restart(self, trouble: str) -> None:
         """Both again, after a pause that grows while it does not help. Runs under way lapse and are done again."""
-        lived = (now() - self.since) / 1e6
+        lived = (clock.now() - self.since) / 1e6
         self.pause = 1.0 if lived > LONG_ENOUGH_S else min(2 * self.pause, SLOWEST_RESTART_S)
         say(f"{trouble}; starting both again (their words are in {self.server.log.parent})")
         self.end()

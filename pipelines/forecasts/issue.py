@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from data import clock
 from data.errors import InvalidInput
 from data.lake import forecasts
 from data.lake.forecasts import Forecasts, Issue
 from data.schema import SERIES, TIME
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
-from data.store.database import now
 from data.store.registry import Promotion
 from pipelines.console import Report
 from pipelines.forecasts.batch_forecast import readable
@@ -89,7 +89,7 @@ def to_end(workspace: Workspace, dataset: Dataset, promotion: Promotion, horizon
     if newest is None or newest.ended_at is not None or anew:
         return None
     same = (newest.epoch, newest.horizon) == (promotion.id, horizon)
-    return newest if same and now() - newest.issued_at < RESUMED_WITHIN else None
+    return newest if same and clock.now() - newest.issued_at < RESUMED_WITHIN else None
 
 
 def begin(workspace: Workspace, dataset: Dataset, promotion: Promotion, horizon: int) -> Issue:

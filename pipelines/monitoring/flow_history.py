@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from data import clock
 from data.grid.grid import format_moment
 from data.records import runs, schedules
 from data.records.schedules import Schedule
 from data.sources import resolve
-from data.store.database import now
 from pipelines.workspace import Workspace
 
 Row = dict[str, Any]
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 def listed(workspace: Workspace) -> list[Row]:
     """Every schedule, and every flow that ever ran without one: last success, next slot, and whether it is overdue."""
-    at, succeeded = now(), runs.last_success(workspace.engine)
+    at, succeeded = clock.now(), runs.last_success(workspace.engine)
     planned = schedules.everything(workspace.engine, workspace.settings)
     rows = [row(one, succeeded, at) for one in planned]
     scheduled = {(one.flow, one.dataset) for one in planned}

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from data import clock
 from data.errors import NotTrained
 from data.grid.grid import format_moment
 from data.records import drift, jobs, scores
@@ -22,7 +23,6 @@ from data.records.scores import Tally
 from data.settings import Settings
 from data.store import catalogue, registry
 from data.store.catalogue import Dataset
-from data.store.database import now
 from data.store.registry import ModelRow, Promotion
 from forecasting.rolling.online_scores import SUMS
 from pipelines import run_reports
@@ -80,7 +80,7 @@ def monitor(workspace: Workspace, name: str) -> Monitored:
     asked = ask(workspace, dataset, cause, why)
     path = workspace.settings.runs_path / "reports" / f"drift-{name}.md"
     found = Monitored(
-        name, served.version, format_moment(now()), tuple(findings), scaled.stuck, cause, asked, str(path)
+        name, served.version, format_moment(clock.now()), tuple(findings), scaled.stuck, cause, asked, str(path)
     )
     drift.put(workspace.engine, dataset.id, [row(dataset, one) for one in findings])
     record = found.to_dict()
@@ -118,7 +118,7 @@ def of_scores(workspace: Workspace, dataset: Dataset, served: Promotion) -> list
     """Residuals and coverage of the version that serves, since it was first promoted."""
     hours = settled_hours(workspace, dataset, served.version)
     error = hours[:, 2] / np.maximum(hours[:, 1], 1e-12)
-    known, recent = error[hours[:, 1] > 0], hours[hours[:, 0] >= now() - WEEK]
+    known, recent = error[hours[:, 1] > 0], hours[hours[:, 0] >= clock.now() - WEEK]
     count = len(known) // ERROR_WINDOW
     windows = np.split(known[len(known) - count * ERROR_WINDOW :], count) if count else [known]
     found = [detectors.page_hinkley(known, "error", RECENT), *detectors.moved(windows[:-1], windows[-1], "error")]
@@ -164,7 +164,7 @@ def overdue(
     share = history.panel.lengths.sum() / known - 1 if known else 0.0
     if 0 < settings.retrain_growth < share:
         return "volume", f"{share:.0%} more steps than version {newest.version} was trained on"
-    days = (now() - newest.created_at) / DAY
+    days = (clock.now() - newest.created_at) / DAY
     if 0 < settings.retrain_after_days < days:
         return "schedule", f"version {newest.version}, the newest, is {days:.1f} days old"
     return None, "nothing calls for a training"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from data import clock
 from data.errors import RollcastError
 from data.grid.grid import format_moment
 from data.records import runs, schedules
 from data.records.schedules import Schedule
-from data.store.database import now
 from pipelines.monitoring.check import Check
 from pipelines.workspace import Workspace
 
 
 def overdue(workspace: Workspace) -> list[tuple[Schedule, int | None]]:
     """Schedules whose last success is older than it should be, with when that was, in microseconds since 1970 UTC."""
-    at, succeeded = now(), runs.last_success(workspace.engine)
+    at, succeeded = clock.now(), runs.last_success(workspace.engine)
     planned = schedules.everything(workspace.engine, workspace.settings)
     with_ages = [(one, succeeded.get((one.flow, one.dataset))) for one in planned]
     return [(one, last) for one, last in with_ages if one.overdue(last, at)]
@@ -21,7 +21,7 @@ def overdue(workspace: Workspace) -> list[tuple[Schedule, int | None]]:
 
 def missed(workspace: Workspace) -> list[tuple[Schedule, int]]:
     """Schedules that are overdue, each with the slot that nothing has answered."""
-    at = now()
+    at = clock.now()
     return [(one, slot) for one, last in overdue(workspace) if (slot := one.missed(last, at)) is not None]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
@@ -11,6 +10,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from data import clock
 from data.errors import InvalidInput
 from data.settings import Settings
 from forecasting.accuracy import Scores
@@ -126,7 +126,7 @@ def headline(comparison: Comparison, leader: Entry | None, rival: Entry | None) 
 def facts(result: Backtested) -> str:
     """What was scored, and when."""
     dataset, comparison = result.history.dataset, result.comparison
-    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    made = clock.utc().strftime("%Y-%m-%d %H:%M UTC")
     words = {
         "part": result.part,
         "series": len(comparison.panel),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data import clock
 from data.errors import InvalidInput
 from forecasting.config import BASELINES, KINDS
 from forecasting.evaluation import backtest as engine
@@ -229,7 +230,7 @@ def run_folder(workspace: Workspace, history: History, request: TrainRequest) ->
 
 def run_name(history: History, request: TrainRequest) -> str:
     """What a run's losses are filed under: no two runs share it, but one that goes on is filed anew."""
-    return f"{history.dataset.id}-{request.model}-{request.seed}-{time.time_ns() // 1_000_000}"
+    return f"{history.dataset.id}-{request.model}-{request.seed}-{clock.now() // 1000}"
 
 
 def quiet() -> None:

@@ -15,13 +15,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from data import clock
 from data.errors import DamagedArtifact, InvalidInput
 from data.lake import backups, commits, deltalog
 from data.lake.commits import Commit
 from data.lake.forecasts import Forecasts
 from data.lake.table import active
 from data.store import catalogue, leases
-from data.store.database import connect, now
+from data.store.database import connect
 from data.store.tables import SCHEMA_VERSION
 from pipelines.console import Report
 from pipelines.upkeep.compact import LEASE
@@ -63,7 +64,7 @@ def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run:
         raise InvalidInput(f"{folder} is inside the home, and would be lost with it; name another disk's folder")
     if keep is not None and keep < 1:
         raise InvalidInput(f"--keep is {keep}; keep at least one backup")
-    path = folder / datetime.fromtimestamp(now() / 1e6, UTC).strftime(NAMED)
+    path = folder / datetime.fromtimestamp(clock.now() / 1e6, UTC).strftime(NAMED)
     if dry_run:
         return foresee(workspace, path, keep)
     partial = folder / f".{path.name}.partial"
@@ -108,7 +109,7 @@ def fill(workspace: Workspace, partial: Path, moved: Report) -> dict[str, Any]:
     for left in partial.glob(f"{STORE}-*"):
         left.unlink()  # SQLite's own files beside a store that nobody has open
     about = {
-        "created_at": now(),
+        "created_at": clock.now(),
         "rollcast": version("rollcast"),
         "schema": SCHEMA_VERSION,
         "store": workspace.engine.dialect.name,

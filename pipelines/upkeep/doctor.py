@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 
+from data import clock
 from data.errors import InvalidInput, RollcastError
 from data.records.runs import sentence
 from data.settings import Settings, is_loopback, load_settings
 from data.store import catalogue, keys, registry
-from data.store.database import now
 from pipelines.console import Report
 from pipelines.models import model_store
 from pipelines.monitoring import overdue
@@ -139,7 +139,7 @@ def addresses(settings: Settings) -> Iterator[Check]:
 
 def api_keys(workspace: Workspace) -> Check:
     """Whether somebody could ask the service where it asks for keys, and whose key is about to end."""
-    at, settings = now(), workspace.settings
+    at, settings = clock.now(), workspace.settings
     valid = [key for key in keys.keys(workspace.engine) if key.valid(at)]
     ending = [key for key in valid if key.expires_at is not None and key.expires_at < at + ENDS_SOON * keys.DAY]
     if settings.auth != "off" and settings.asks_for_keys and not valid:

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 import polars as pl
 from sqlalchemy import Engine
 
-from data import failpoints
+from data import clock, failpoints
 from data.errors import DamagedArtifact
 from data.lake import commits, handoffs, log_checksums
 from data.lake.handoffs import Batch
 from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
 from data.store import catalogue, observation_log, registry
 from data.store.catalogue import Dataset
-from data.store.database import now
 from data.store.leases import Lease
 from data.store.registry import Promotion
 from pipelines.console import Report
@@ -78,7 +77,7 @@ def wanted(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[
 
 def recent(decisions: list[Promotion]) -> list[Promotion]:
     """What is served, and what a running service may still be answering from."""
-    serving, since = [one for one in decisions if one.serves], now() - SETTLED_US
+    serving, since = [one for one in decisions if one.serves], clock.now() - SETTLED_US
     young = [place for place, one in enumerate(serving) if one.decided_at > since]
     return serving[max(0, min(young, default=len(serving)) - 1) :]
 

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from data import clock
 from data.lake import commits, forecasts
 from data.lake.forecasts import Forecasts
 from data.records import runs
 from data.store import catalogue, idempotency, leases, observation_log, registry
 from data.store.catalogue import Dataset
-from data.store.database import now
 from pipelines.console import Report
 from pipelines.upkeep import handoff
 from pipelines.upkeep.compact import LEASE
@@ -56,9 +56,11 @@ def everything(workspace: Workspace, dry_run: bool, moved: Report) -> Iterator[P
     for done, dataset in enumerate(datasets):
         moved(done, len(datasets), dataset.name)
         yield from of_dataset(workspace, dataset, dry_run)
-    lapsed = idempotency.prune(engine, now() - int(settings.idempotency_keep_s * 1e6), dry_run)
+    lapsed = idempotency.prune(engine, clock.now() - int(settings.idempotency_keep_s * 1e6), dry_run)
     yield Pruned(None, "lapsed idempotency keys", lapsed, None, dry_run)
-    yield Pruned(None, "old runs", runs.prune(engine, now() - settings.runs_keep_days * DAY, dry_run), None, dry_run)
+    yield Pruned(
+        None, "old runs", runs.prune(engine, clock.now() - settings.runs_keep_days * DAY, dry_run), None, dry_run
+    )
 
 
 def of_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iterator[Pruned]:
@@ -93,7 +95,7 @@ def ids(decisions: Iterable[registry.Promotion]) -> set[int]:
 
 def old_issues(workspace: Workspace, dataset: Dataset, dry_run: bool) -> int:
     """Forecasts that were issued too long ago; the newest stays, however old it is."""
-    before = now() - workspace.settings.forecasts_keep_days * DAY
+    before = clock.now() - workspace.settings.forecasts_keep_days * DAY
     old = [one for one in forecasts.issues(workspace.engine, dataset.id)[1:] if one.issued_at < before]
     table = Forecasts(workspace.lake.root, dataset.id)
     if not dry_run and old:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from data import clock
 from data.grid.grid import format_ds
 from data.records import quarantine
 from data.schema import SERIES, TIME
@@ -77,4 +77,4 @@ def describe(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
 
 def age_s(microseconds: int) -> float:
     """Seconds since a moment of the live store."""
-    return round(datetime.now(UTC).timestamp() - microseconds / 1e6, 1)
+    return round((clock.now() - microseconds) / 1e6, 1)

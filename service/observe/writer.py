@@ -18,9 +18,9 @@ from itertools import repeat
 import numpy as np
 from sqlalchemy import Engine
 
+from data import clock
 from data.errors import RollcastError, StoreBroken, StoreUnavailable
 from data.store import database, idempotency, observation_log
-from data.store.database import now
 from data.store.observation_log import Log, Row
 from service.base.metrics import Metrics
 from service.base.outcomes import Outcome
@@ -122,7 +122,7 @@ class Writer(threading.Thread):
             item = self._next(0 if self._passes else max(0.0, due - time.monotonic()))
             if time.monotonic() >= due and not self._passes:  # one that is cut short would leave no marker
                 self._passes, due = self._begin_passes(), time.monotonic() + self._every
-                self._guarded(lambda: idempotency.prune(self._engine, now() - self._keep_us))
+                self._guarded(lambda: idempotency.prune(self._engine, clock.now() - self._keep_us))
             if item is None:
                 break
             if isinstance(item, Request):
@@ -216,7 +216,7 @@ class Writer(threading.Thread):
             self._advancing.wait()  # what becomes of a row depends on the rows before it
         verdicts = [write_batch.judged(self._engine, batch) for batch in batches]
         new = [np.array([outcome is not Outcome.DUPLICATE for outcome in outcomes], bool) for outcomes in verdicts]
-        stamp = now()
+        stamp = clock.now()
         receipts = write_batch.receipts_of(requests, batches, verdicts)
         seqs = self._store(batches, new, stamp, write_batch.kept(requests, receipts, stamp))
         sequence = max((int(seq[-1]) for seq in seqs if len(seq)), default=self._last or 0)

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from data.store import database, keys
+from data import clock
+from data.store import keys
 from service.http.auth import GUESSES_BURST, Door
 from service.http.errors import Problem
 from service.http.keyring import Keyring
@@ -28,7 +29,7 @@ def right(world):
 
 @pytest.fixture
 def ring(world, right):
-    ring = Keyring(database.now)
+    ring = Keyring(clock.now)
     ring.refresh(world.engine)
     return ring
 

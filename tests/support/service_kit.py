@@ -11,6 +11,7 @@ import numpy as np
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
+from data import clock
 from data.grid.grid import Grid
 from data.settings import Settings
 from data.store import catalogue, database, observation_log, registry
@@ -156,7 +157,7 @@ class World:
         return state
 
     @contextmanager
-    def serving(self, clock: Callable[[], int] = database.now) -> Iterator[TestClient]:
+    def serving(self, clock: Callable[[], int] = clock.now) -> Iterator[TestClient]:
         """The service in this process, ready."""
         with TestClient(create_app(self.settings, clock), LOCAL) as client:
             until(lambda: client.get("/health/ready").status_code == 200)

@@ -2,11 +2,12 @@
 
 import pytest
 
+from data import clock
 from data.errors import Conflict, NotFound
 from data.grid.grid import Grid
 from data.records import jobs
 from data.records.jobs import HOUR, Allowance
-from data.store import catalogue, database
+from data.store import catalogue
 
 FREE = Allowance(6, 8)
 
@@ -19,7 +20,8 @@ def datasets(store) -> list[int]:
 
 def ago(monkeypatch, hours: float) -> None:
     """Let what follows happen so long ago."""
-    monkeypatch.setattr(jobs, "now", lambda: database.now() - int(hours * HOUR))
+    moment = clock.now() - int(hours * HOUR)
+    monkeypatch.setattr(clock, "now", lambda: moment)
 
 
 def test_a_dataset_has_one_open_job_whoever_asks(store, datasets):

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from data import clock
 from data.errors import InvalidInput
 from data.records import runs
-from data.store import database
 from data.store.database import open_store
 
 SECOND = 1_000_000
@@ -44,8 +44,8 @@ def test_a_run_that_raises_is_failed_with_one_sentence(store, error, told):
 
 
 def test_the_last_success_is_told_for_each_flow_and_dataset(store, monkeypatch):
-    clock = [100 * SECOND]
-    monkeypatch.setattr(runs, "now", lambda: clock[0])
+    at = [100 * SECOND]
+    monkeypatch.setattr(clock, "now", lambda: at[0])
     for flow, dataset, fails in [
         ("train", "pumps", False),
         ("train", "pumps", True),
@@ -54,7 +54,7 @@ def test_the_last_success_is_told_for_each_flow_and_dataset(store, monkeypatch):
         ("backup", None, False),
         ("ingest", "pumps", True),
     ]:
-        clock[0] += SECOND
+        at[0] += SECOND
         with runs._forgiven(), runs.recorded(store, flow, dataset):
             if fails:
                 raise runs.Unavailable("no network")
@@ -68,7 +68,7 @@ def test_the_last_success_is_told_for_each_flow_and_dataset(store, monkeypatch):
 
 def test_a_clock_that_went_back_does_not_hide_the_newest_success(store, monkeypatch):
     for at in (9_000 * SECOND, 10 * SECOND):
-        monkeypatch.setattr(runs, "now", lambda at=at: at)
+        monkeypatch.setattr(clock, "now", lambda at=at: at)
         with runs.recorded(store, "backup"):
             pass
     assert runs.last_success(store) == {("backup", None): 10 * SECOND}
@@ -99,8 +99,8 @@ def test_fault_31_a_killed_run_is_told_as_lapsed_and_the_next_one_is_clean(store
     process.kill()
     process.join()
     assert runs.runs(store)[0].outcome == "running"  # nobody can know yet
-    at = database.now()
-    monkeypatch.setattr(runs, "now", lambda: at + int((runs.LEASE_S + 1) * SECOND))
+    at = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: at + int((runs.LEASE_S + 1) * SECOND))
     assert runs.runs(store)[0].outcome == "lapsed"
     assert runs.last_success(store) == {}
     with runs.recorded(store, "train", "pumps"):
@@ -110,11 +110,11 @@ def test_fault_31_a_killed_run_is_told_as_lapsed_and_the_next_one_is_clean(store
 
 def test_pruning_forgets_old_runs_but_no_last_success(store, monkeypatch):
     for at in range(1, 5):
-        monkeypatch.setattr(runs, "now", lambda at=at: at * SECOND)
+        monkeypatch.setattr(clock, "now", lambda at=at: at * SECOND)
         with runs.recorded(store, "canary"):
             pass
     runs._begin(store, "train", "pumps", None)  # died at once
-    monkeypatch.setattr(runs, "now", lambda: 1_000 * SECOND)
+    monkeypatch.setattr(clock, "now", lambda: 1_000 * SECOND)
     runs._begin(store, "train", "pumps", None)  # lives
     assert runs.prune(store, 900 * SECOND) == 4
     assert [(run.flow, run.started_at) for run in runs.runs(store)] == [
@@ -124,11 +124,11 @@ def test_pruning_forgets_old_runs_but_no_last_success(store, monkeypatch):
 
 
 def test_fault_29_no_slot_runs_twice_whatever_the_clock_does(store, monkeypatch):
-    clock = [0]
-    monkeypatch.setattr(runs, "now", lambda: clock[0])
+    moment = [0]
+    monkeypatch.setattr(clock, "now", lambda: moment[0])
 
     def run_if_due(slot: int, at: int) -> bool:
-        clock[0] = at * SECOND
+        moment[0] = at * SECOND
         if runs.answered(store, "ingest", "pumps", slot * SECOND):
             return False
         with runs.recorded(store, "ingest", "pumps", slot * SECOND):
@@ -146,7 +146,7 @@ def test_fault_29_no_slot_runs_twice_whatever_the_clock_does(store, monkeypatch)
 
 
 def test_a_run_by_hand_or_of_another_dataset_answers_no_slot(store):
-    before = database.now()
+    before = clock.now()
     for dataset, slot in (("pumps", None), ("shares", before), (None, before)):
         with runs.recorded(store, "ingest", dataset, slot):
             pass

@@ -5,6 +5,7 @@ import json
 import httpx
 import pytest
 
+from data import clock
 from data.errors import (
     Busy,
     Conflict,
@@ -19,7 +20,6 @@ from data.records import runs, schedules
 from data.records.schedules import Schedule
 from data.records.timetable import by_interval
 from data.store import leases
-from data.store.database import now
 from pipelines import run_reports
 from pipelines.flows import retrying, run_flow
 from pipelines.workspace import open_workspace
@@ -118,13 +118,13 @@ def test_a_flow_of_a_dataset_runs_once_at_a_time(engine):
     with leases.held(engine, "train of pumps"):
         with pytest.raises(Busy):
             run_flow.perform("train", "pumps", lambda workspace: {})
-        assert "train of pumps" in run_flow.perform("train", "pumps", lambda workspace: {}, slot=now())["skipped"]
+        assert "train of pumps" in run_flow.perform("train", "pumps", lambda workspace: {}, slot=clock.now())["skipped"]
         assert run_flow.perform("train", "shares", lambda workspace: {}) == {}
     assert [run.dataset for run in runs.runs(engine)] == ["shares"]  # what did not begin is no run
 
 
 def test_a_slot_that_was_answered_is_skipped(engine):
-    due = now()
+    due = clock.now()
     assert run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=due) == {}
     assert "skipped" in run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=due)
     assert run_flow.perform("ingest", "pumps", lambda workspace: {}) == {}  # somebody asks for it
@@ -133,15 +133,15 @@ def test_a_slot_that_was_answered_is_skipped(engine):
 
 def test_what_is_not_scheduled_any_more_is_skipped(engine):
     schedules.remove(engine, "pumps", "ingest")
-    assert "not scheduled" in run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=now())["skipped"]
-    assert run_flow.perform("canary", None, lambda workspace: {}, slot=now()) == {}
+    assert "not scheduled" in run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=clock.now())["skipped"]
+    assert run_flow.perform("canary", None, lambda workspace: {}, slot=clock.now()) == {}
     assert outcomes(engine) == ["succeeded"]
 
 
 def test_another_lease_that_stays_taken_inside_the_work_is_a_failure_and_no_skip(engine):
     work = Failing(Busy("upkeep of the lake", "somebody"), 9)
     with pytest.raises(Busy):
-        run_flow.perform("compact", None, work, slot=now())
+        run_flow.perform("compact", None, work, slot=clock.now())
     assert work.tries == 4
     assert outcomes(engine) == ["failed"]
 

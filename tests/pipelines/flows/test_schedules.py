@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from data import clock
 from data.grid.grid import Grid
-from data.records import runs
+from data.records import runs, schedules
 from data.records.schedules import Schedule
 from data.records.timetable import SECOND, by_interval, parse
 from data.store import catalogue
-from data.store.database import now
 from pipelines import cli
-from pipelines.flows import set_schedule
 from pipelines.monitoring import flow_history, overdue
 from pipelines.reports import terminal
 from pipelines.workspace import open_workspace
@@ -58,7 +57,7 @@ def test_a_schedule_is_set_listed_and_removed(workspace, rollcast, tmp_path):
     )
     assert first["parameters"] == {"source": str(tmp_path / "new/*.csv"), "options": {"tz": "UTC"}}
     assert rollcast("schedule", "remove", "pumps", "ingest")[0] == 0
-    assert set_schedule.asked_for(workspace.engine) == []
+    assert schedules.asked_for(workspace.engine) == []
 
 
 def test_a_password_of_a_source_is_kept_and_never_shown(workspace, rollcast):
@@ -67,7 +66,7 @@ def test_a_password_of_a_source_is_kept_and_never_shown(workspace, rollcast):
     told = [rollcast(*words), rollcast("schedule", "list", "--json")]
     assert [code for code, *_ in told] == [0, 0]
     assert all("postgresql://reader:***@db/plant" in out and "secret" not in out + err for _, out, err in told)
-    assert set_schedule.asked_for(workspace.engine)[0].parameters["source"] == address
+    assert schedules.asked_for(workspace.engine)[0].parameters["source"] == address
 
 
 @pytest.mark.parametrize(
@@ -95,43 +94,44 @@ def test_what_makes_no_schedule_is_refused_in_one_sentence(workspace, rollcast, 
     assert (code, out) == (2, "")
     assert said in err
     assert len([line for line in err.splitlines() if line.startswith("rollcast: ")]) == 1
-    assert set_schedule.asked_for(workspace.engine) == []
+    assert schedules.asked_for(workspace.engine) == []
 
 
 def test_the_list_tells_the_age_of_the_last_success_and_when_it_is_due_next(workspace, monkeypatch):
-    set_schedule.put(workspace.engine, Schedule("train", by_interval("1h"), "pumps"))
+    schedules.put(workspace.engine, Schedule("train", by_interval("1h"), "pumps"))
     with runs.recorded(workspace.engine, "train", "pumps"):
         pass
     with runs.recorded(workspace.engine, "backtest", "pumps"):  # by hand
         pass
-    at = now() // HOUR * HOUR + 10 * HOUR
-    monkeypatch.setattr(set_schedule, "now", lambda: at)
+    at = clock.now() // HOUR * HOUR + 10 * HOUR
+    monkeypatch.setattr(clock, "now", lambda: at)
     train, *_, by_hand = flow_history.listed(workspace)
     assert 9 * 3_600 < train["age_s"] <= 10 * 3_600
     assert train["overdue"]
-    assert train["next"] == set_schedule.format_moment(at + HOUR)
+    assert train["next"] == flow_history.format_moment(at + HOUR)
     assert (by_hand["flow"], by_hand["schedule"], by_hand["overdue"]) == ("backtest", None, False)
 
 
 def test_the_doctor_warns_of_what_should_have_succeeded_and_did_not(workspace, monkeypatch):
     assert overdue.check(workspace).verdict == "ok"
-    set_schedule.put(workspace.engine, Schedule("train", by_interval("1h"), "pumps"))
+    schedules.put(workspace.engine, Schedule("train", by_interval("1h"), "pumps"))
     with runs.recorded(workspace.engine, "canary"):
         pass
     assert overdue.check(workspace).verdict == "ok"
-    monkeypatch.setattr(overdue, "now", lambda: now() + 3 * HOUR)
+    later = clock.now() + 3 * HOUR
+    monkeypatch.setattr(clock, "now", lambda: later)
     check = overdue.check(workspace)
     assert check.verdict == "warning"
     assert "train/pumps (every 1h) last succeeded never; canary (every 1m) last succeeded at 2" in check.detail
 
 
 def test_a_slot_that_was_missed_is_told_until_it_is_answered(workspace, monkeypatch):
-    set_schedule.put(workspace.engine, Schedule("train", by_interval("1d"), "pumps"))
-    midnight = by_interval("1d").after(now())
+    schedules.put(workspace.engine, Schedule("train", by_interval("1d"), "pumps"))
+    midnight = by_interval("1d").after(clock.now())
     assert overdue.missed(workspace) == []
-    monkeypatch.setattr(overdue, "now", lambda: midnight + 3 * HOUR)
+    monkeypatch.setattr(clock, "now", lambda: midnight + 3 * HOUR)
     assert [(one.name, slot) for one, slot in overdue.missed(workspace)] == [("train/pumps", midnight)]
-    monkeypatch.setattr(runs, "now", lambda: midnight + HOUR)
+    monkeypatch.setattr(clock, "now", lambda: midnight + HOUR)
     with runs.recorded(workspace.engine, "train", "pumps", slot=midnight):
         pass
     assert overdue.missed(workspace) == []
@@ -175,7 +175,7 @@ def test_a_wrong_time_in_the_settings_is_told_by_the_doctor(workspace, monkeypat
 def test_runs_are_told_newest_first(workspace, rollcast):
     with runs.recorded(workspace.engine, "train", "pumps") as run:
         run.detail["version"] = 3
-    with pytest.raises(OSError, match="gone"), runs.recorded(workspace.engine, "ingest", "pumps", slot=now()):
+    with pytest.raises(OSError, match="gone"), runs.recorded(workspace.engine, "ingest", "pumps", slot=clock.now()):
         raise OSError("gone")
     code, out, _ = rollcast("pipelines", "runs", "--json")
     told = [(run["flow"], run["scheduled"], run["outcome"], run["detail"]) for run in json.loads(out)]

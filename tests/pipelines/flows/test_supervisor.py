@@ -16,11 +16,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from data import clock
 from data.records import runs, schedules
 from data.records.schedules import Schedule
 from data.records.timetable import by_interval
 from data.settings import load_settings
-from data.store.database import now
 from pipelines.flows import prefect_settings, supervisor
 from pipelines.flows.supervisor import Child, Watch
 from pipelines.flows.uvicorn_process import free_port
@@ -110,12 +110,12 @@ def test_a_server_that_does_not_answer_any_more_is_trouble(watch, monkeypatch):
 
 def test_fault_52_servers_that_live_while_no_canary_flies_are_started_again(watch, monkeypatch):
     watch.begin()
-    watch.since = now() - HOUR
+    watch.since = clock.now() - HOUR
     assert watch.trouble(60) == "no canary has flown for too long"
     with runs.recorded(watch.workspace.engine, "canary"):
         pass
     assert watch.trouble(60) is None
-    monkeypatch.setattr(supervisor, "now", lambda: time.time_ns() // 1000 + 3_600 * SECOND)
+    monkeypatch.setattr(clock, "now", lambda: time.time_ns() // 1000 + 3_600 * SECOND)
     assert watch.trouble(60) == "no canary has flown for too long"
 
 
@@ -195,19 +195,19 @@ def test_fault_52_schedules_really_run_follow_changes_and_survive_the_death_of_t
         assert (run.dataset, run.detail["dataset"]) == ("pumps", "pumps")
 
         with monkeypatch.context() as long_ago:  # a slot that was missed while nothing ran
-            long_ago.setattr(schedules, "now", lambda: now() - 50 * HOUR)
+            long_ago.setattr(clock, "now", lambda: time.time_ns() // 1000 - 50 * HOUR)
             schedules.put(engine, Schedule("retrain", by_interval("1d"), "pumps"))
         wait_for(lambda: succeeded("retrain"), 120)
         assert max(run.started_at - run.slot for run in succeeded("canary")) < 60 * SECOND
         schedules.remove(engine, "pumps", "ingest")
-        removed = now()
+        removed = clock.now()
 
         family = psutil.Process(serving.pid).children(recursive=True)
         (server,) = [process for process in family if "server" in process.cmdline()]
         server.kill()
-        killed = now()
+        killed = clock.now()
         wait_for(lambda: succeeded("canary", since=killed), 180)
-        told = now()
+        told = clock.now()
         wait_for(lambda: len(succeeded("canary", since=told)) > 1, 240)
         assert not succeeded("ingest", since=removed + 3 * SECOND)
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import yaml
 
+from data import clock
 from data.errors import Unavailable
 from data.grid.grid import Grid
 from data.records import drift, jobs
 from data.records.jobs import HOUR
 from data.settings import load_settings
 from data.sources.resolve import SourceOptions
-from data.store import catalogue, database, observation_log, registry, tables
+from data.store import catalogue, observation_log, registry, tables
 from data.store.observation_log import Observation
 from forecasting.evaluation.backtest import baseline
 from forecasting.rolling.bundle import to_bytes
@@ -56,7 +57,7 @@ def noise(n: int = WINDOW) -> np.ndarray:
 
 def settle(workspace, errors, inside: float) -> None:
     """An hour with ten settled values for each of `errors`, ending now; the 80 % interval held this share of them."""
-    begin = database.now() - len(errors) * HOUR
+    begin = clock.now() - len(errors) * HOUR
     sums = np.zeros((len(errors), len(SUMS)))
     for name, added in (("settled", 10), ("absolute", 10 * np.asarray(errors)), ("inside_80", 10 * inside)):
         sums[:, SUMS.index(name)] = np.cumsum(np.broadcast_to(added, len(errors)))
