@@ -5,9 +5,9 @@ from sqlalchemy import Engine
 
 from data import clock
 from data.errors import DamagedArtifact
-from data.store import observation_log, registry
+from data.store import context_store, observation_log, registry, snapshot_store
 from data.store.catalogue import Dataset
-from data.store.registry import Promotion
+from data.store.promotions import Promotion
 from forecasting.rolling import bundle
 from forecasting.rolling.roller import Roller
 from states import folding, scores, snapshots
@@ -27,7 +27,7 @@ def build(engine: Engine, dataset: Dataset, promotion: Promotion) -> tuple[Champ
         StoreUnavailable: the live store does not answer.
     """
     champion = _anchored(engine, dataset, promotion)
-    restored = snapshots.restore(engine, dataset.id, champion.epoch, champion.roller.fingerprint)
+    restored = snapshots.restore(engine, dataset.id, champion.anchor_id, champion.roller.fingerprint)
     after = _lay_over(champion, restored)
     past = observation_log.log(engine, dataset.id, after=after)
     folding.require_whole(engine, champion)
@@ -55,20 +55,21 @@ def _anchored(engine: Engine, dataset: Dataset, promotion: Promotion) -> Champio
     digest = digest_of(engine, promotion)
     roller = Roller(bundle.from_bytes(registry.artifact(engine, dataset.id, promotion.version), digest))
     roller.warm_up()
-    anchor_seq, shards = registry.context_shards(engine, promotion.id)
+    anchor_seq, shards = context_store.shards(engine, promotion.id)
     if not shards:
         raise DamagedArtifact(f"The contexts of promotion {promotion.id} are stored no more; promote again.")
 
     def fetch(number: int) -> bytes:
-        return registry.context(engine, promotion.id, shards[number])
+        return context_store.read(engine, promotion.id, shards[number])
 
     contexts = Contexts(map(fetch, range(len(shards))), fetch, roller.fingerprint, roller.config.context)
     checkpoints = Checkpoints(dataset.id, promotion.id, roller.fingerprint)
-    checkpoints.kept = observation_log.kept_snapshots(engine, dataset.id, promotion.id)
+    checkpoints.kept = snapshot_store.positions(engine, dataset.id, promotion.id)
     states = States(roller, np.zeros(0, np.int64), roller.empty(0), np.zeros(0, np.int64))
     return Champion(
         dataset.id,
         dataset.grid,
+        promotion.id,
         promotion.id,
         promotion.version,
         digest,

@@ -25,7 +25,8 @@ class Champion:
 
     dataset_id: int
     grid: Grid
-    epoch: int  # the promotion that set the anchors; states compare within one epoch only
+    promotion_id: int  # what its scores belong to
+    anchor_id: int  # what its contexts, snapshots and ETags belong to; states compare within one anchor only
     version: int
     digest: str
     roller: Roller

@@ -8,8 +8,8 @@ import numpy as np
 from sqlalchemy import Engine
 
 from data.errors import DamagedArtifact
-from data.store import observation_log
-from data.store.observation_log import LAYOUT, OWN, SHARD
+from data.store import snapshot_store
+from data.store.snapshot_store import LAYOUT, OWN, SHARD
 from forecasting.kernel.packing import unpack
 from forecasting.rolling.roller import RollingState
 from states.out_of_order import Amendments
@@ -35,10 +35,10 @@ class Block:
 
 
 class Checkpoints:
-    """The snapshots of one epoch, as starting points. Writer only."""
+    """The snapshots of one anchor, as starting points. Writer only."""
 
-    def __init__(self, dataset_id: int, epoch: int, fingerprint: str) -> None:
-        self.dataset_id, self.epoch, self.fingerprint = dataset_id, epoch, fingerprint
+    def __init__(self, dataset_id: int, anchor_id: int, fingerprint: str) -> None:
+        self.dataset_id, self.anchor_id, self.fingerprint = dataset_id, anchor_id, fingerprint
         self.amendments = Amendments()
         self.kept: dict[int, list[int]] = {}  # by shard: the log positions of its snapshots, ascending
         self._open: OrderedDict[tuple[int, int], Block | None] = OrderedDict()
@@ -83,7 +83,7 @@ class Checkpoints:
         """A block from the store, or from memory; None where it is gone, damaged or of another model."""
         key = shard, seq
         if key not in self._open:
-            blob = observation_log.snapshot(engine, self.dataset_id, self.epoch, shard, seq)
+            blob = snapshot_store.read(engine, self.dataset_id, self.anchor_id, shard, seq)
             self._open[key] = None if blob is None else self._read(shard, blob)
         self._open.move_to_end(key)
         while len(self._open) > OPEN:

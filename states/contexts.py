@@ -14,7 +14,7 @@ WRONG = "A stored context belongs to another model than the one promoted; promot
 
 
 class Contexts:
-    """The contexts of one epoch, by surrogate series id. A series without a single value has none.
+    """The contexts of one anchor, by surrogate series id. A series without a single value has none.
 
     Which series there are and where their contexts end is held here; the values stay in the store until asked for.
     """

@@ -236,7 +236,9 @@ def require_whole(engine: Engine, champion: Champion) -> None:
     The hand-off keeps to what every model in use has in its contexts; so this one is in use no more.
     """
     if observation_log.whole_after(engine, champion.dataset_id) > champion.anchor_seq:
-        raise DamagedArtifact(f"The contexts of promotion {champion.epoch} are older than the live log; promote again.")
+        raise DamagedArtifact(
+            f"The contexts of anchor {champion.anchor_id} are older than the live log; promote again."
+        )
 
 
 def owe(champion: Champion, series: np.ndarray) -> None:

@@ -16,14 +16,14 @@ def write_down(engine: Engine, champion: Champion) -> None:
     """Put the sums as they stand now into the store, and look up how they stood a day ago. Writer only."""
     at, totals = clock.now(), champion.states.totals
     words = {"rival": online_scores.rival_name(champion.config), "steps": online_scores.bucket_steps(champion.config)}
-    tally = Tally(champion.dataset_id, champion.epoch, at, champion.seq, {**words, **totals.to_dict()})
+    tally = Tally(champion.dataset_id, champion.promotion_id, at, champion.seq, {**words, **totals.to_dict()})
     scores.put(engine, tally)
     look_back(engine, champion, at)
 
 
 def look_back(engine: Engine, champion: Champion, at: int) -> None:
     """Remember how the sums stood a day before `at`; nothing where the model is younger."""
-    earlier = scores.before(engine, champion.dataset_id, champion.epoch, at - DAY)
+    earlier = scores.before(engine, champion.dataset_id, champion.promotion_id, at - DAY)
     champion.day_ago = Totals.from_dict(earlier.totals) if earlier else None
 
 

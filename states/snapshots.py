@@ -13,8 +13,8 @@ import numpy as np
 from sqlalchemy import Engine
 
 from data.errors import DamagedArtifact
-from data.store import observation_log
-from data.store.observation_log import LAYOUT, MARKER, OWN
+from data.store import snapshot_store
+from data.store.snapshot_store import LAYOUT, MARKER, OWN
 from forecasting.kernel.packing import pack, unpack
 from forecasting.rolling.roller import RollingState
 from states import scores
@@ -69,11 +69,11 @@ def _put(engine: Engine, champion: Champion, shard: int, seq: int, arrays: dict[
     words = {
         "fingerprint": champion.roller.fingerprint,
         "layout": LAYOUT,
-        "epoch": str(champion.epoch),
+        "epoch": str(champion.anchor_id),
         "seq": str(seq),
     }
     blob = pack(arrays, words)
-    kept = observation_log.put_snapshot(engine, champion.dataset_id, champion.epoch, shard, seq, blob)
+    kept = snapshot_store.put(engine, champion.dataset_id, champion.anchor_id, shard, seq, blob)
     champion.checkpoints.replaced(shard, kept)
 
 
@@ -96,17 +96,17 @@ class Restored:
     complete: int | None
 
 
-def restore(engine: Engine, dataset_id: int, epoch: int, fingerprint: str) -> Restored | None:
-    """What the snapshots of one epoch hold; blocks that are damaged or of another model are left out."""
+def restore(engine: Engine, dataset_id: int, anchor_id: int, fingerprint: str) -> Restored | None:
+    """What the snapshots of one anchor hold; blocks that are damaged or of another model are left out."""
     joined, complete, whole = _Joined(), None, True
-    for kept in observation_log.snapshots(engine, dataset_id, epoch):
+    for kept in snapshot_store.newest(engine, dataset_id, anchor_id):
         try:
             arrays, metadata = unpack(kept.blob)
         except DamagedArtifact:
             log.warning("snapshot %d of dataset %d is damaged; its series are folded anew", kept.shard, dataset_id)
             whole = False
             continue
-        if {"fingerprint": fingerprint, "layout": LAYOUT, "epoch": str(epoch)}.items() - metadata.items():
+        if {"fingerprint": fingerprint, "layout": LAYOUT, "epoch": str(anchor_id)}.items() - metadata.items():
             log.warning("snapshot %d of dataset %d is of another model; ignored", kept.shard, dataset_id)
             whole = False
         elif kept.shard == MARKER:

@@ -5,7 +5,7 @@ from pathlib import Path
 from benchmarks.support.peak import rollcast
 from benchmarks.support.run import Figures
 from benchmarks.support.store import CONFIG, ORIGIN, make
-from data.store import catalogue, database, observation_log
+from data.store import catalogue, database, observation_log, snapshot_store
 from data.store.observation_log import Observation
 
 
@@ -28,6 +28,6 @@ def measure(folder: Path, series: int) -> Figures:
         files = Path(issued["path"]).glob(f"issue={issued['issue']}/*.parquet")
         figures |= {f"forecast_{kind}_{name}": value for name, value in taken.items()}
         figures |= {"forecast_rows": issued["rows"], "forecast_bytes": sum(file.stat().st_size for file in files)}
-        observation_log.keep_epochs(engine, plant.id, ())
+        snapshot_store.keep_only(engine, plant.id, ())
     engine.dispose()
     return figures

@@ -8,7 +8,7 @@ import numpy as np
 
 from data.grid.grid import Grid, format_ds
 from data.settings import Settings
-from data.store import catalogue, database, registry
+from data.store import catalogue, database, promotions, registry
 from forecasting.config import ModelConfig
 from forecasting.kernel.kernel import stacked
 from forecasting.kernel.packing import pack
@@ -62,12 +62,12 @@ def make(home: Path, series: int) -> Store:
         for at in range(0, series, SHARD)
     ]
     several = _block(numbers[: len(few)], few, bundle.fingerprint)
-    first = registry.decide(engine, dataset.id, version, "promoted", {}, [several], 0)
+    first = promotions.decide(engine, dataset.id, version, "promoted", {}, [several], 0)
     champion, _ = build(engine, dataset, first)  # its first series are started, the others are copies of theirs
-    registry.decide(engine, dataset.id, version, "promoted", {}, blobs, 0)
-    promotion = registry.served(engine, dataset.id)
+    promotions.decide(engine, dataset.id, version, "promoted", {}, blobs, 0)
+    promotion = promotions.served(engine, dataset.id)
     assert promotion is not None
-    champion.epoch = champion.checkpoints.epoch = promotion.id
+    champion.promotion_id = champion.anchor_id = champion.checkpoints.anchor_id = promotion.id
     _fill(champion.states, numbers, own)
     step = Pass(champion)
     while step.step(engine):

@@ -35,7 +35,7 @@ class Issue(NamedTuple):
 
     id: int  # ascending
     dataset_id: int
-    epoch: int  # the promotion whose model answers
+    promotion_id: int  # the promotion whose model answers
     version: int
     horizon: int
     log_seq: int  # nothing of the log after this row is known to it
@@ -43,9 +43,15 @@ class Issue(NamedTuple):
     ended_at: int | None  # None: not all of its rows are there
 
 
-def begin(engine: Engine, dataset_id: int, epoch: int, version: int, horizon: int, log_seq: int) -> Issue:
+def begin(engine: Engine, dataset_id: int, promotion_id: int, version: int, horizon: int, log_seq: int) -> Issue:
     """Write down what a new issue is a function of."""
-    values = {"dataset_id": dataset_id, "epoch": epoch, "version": version, "horizon": horizon, "log_seq": log_seq}
+    values = {
+        "dataset_id": dataset_id,
+        "promotion_id": promotion_id,
+        "version": version,
+        "horizon": horizon,
+        "log_seq": log_seq,
+    }
     with writing(engine, ISSUES_LOCK) as connection:
         row = connection.execute(insert(TABLE).values(**values, issued_at=clock.now()).returning(TABLE)).one()
     return Issue(**row._mapping)

@@ -20,7 +20,7 @@ class Tally(NamedTuple):
     """The sums of one promotion's forecasts after the log's row `seq`."""
 
     dataset_id: int
-    epoch: int  # the promotion whose forecasts these are
+    promotion_id: int  # the promotion whose forecasts these are
     at: int  # microseconds since 1970 UTC
     seq: int
     totals: dict[str, Any]
@@ -29,7 +29,7 @@ class Tally(NamedTuple):
 def put(engine: Engine, tally: Tally) -> None:
     """Write sums down, in place of what the same hour had before."""
     table, hour = tables.scores, tally.at // HOUR
-    here = (table.c.dataset_id == tally.dataset_id, table.c.epoch == tally.epoch, table.c.hour == hour)
+    here = (table.c.dataset_id == tally.dataset_id, table.c.promotion_id == tally.promotion_id, table.c.hour == hour)
     values = {**tally._asdict(), "hour": hour, "totals": json.dumps(tally.totals)}
     with writing(engine, SCORES_LOCK) as connection:
         connection.execute(delete(table).where(*here))
@@ -39,28 +39,38 @@ def put(engine: Engine, tally: Tally) -> None:
 def latest(engine: Engine, dataset_id: int) -> list[Tally]:
     """The newest sums of each promotion of a dataset, newest promotion first."""
     table = tables.scores.c
-    newest = select(table.epoch, func.max(table.hour)).where(table.dataset_id == dataset_id).group_by(table.epoch)
-    query = select(tables.scores).where(table.dataset_id == dataset_id, tuple_(table.epoch, table.hour).in_(newest))
+    newest = (
+        select(table.promotion_id, func.max(table.hour))
+        .where(table.dataset_id == dataset_id)
+        .group_by(table.promotion_id)
+    )
+    query = select(tables.scores).where(
+        table.dataset_id == dataset_id, tuple_(table.promotion_id, table.hour).in_(newest)
+    )
     with reading(engine) as connection:
-        return [_tally(row) for row in connection.execute(query.order_by(table.epoch.desc()))]
+        return [_tally(row) for row in connection.execute(query.order_by(table.promotion_id.desc()))]
 
 
-def history(engine: Engine, dataset_id: int, epoch: int, since: int = 0) -> list[Tally]:
+def history(engine: Engine, dataset_id: int, promotion_id: int, since: int = 0) -> list[Tally]:
     """A promotion's sums hour by hour, oldest first, from `since` (microseconds since 1970 UTC) on."""
     table = tables.scores.c
-    query = select(tables.scores).where(table.dataset_id == dataset_id, table.epoch == epoch, table.at >= since)
+    query = select(tables.scores).where(
+        table.dataset_id == dataset_id, table.promotion_id == promotion_id, table.at >= since
+    )
     with reading(engine) as connection:
         return [_tally(row) for row in connection.execute(query.order_by(table.hour))]
 
 
-def before(engine: Engine, dataset_id: int, epoch: int, at: int) -> Tally | None:
+def before(engine: Engine, dataset_id: int, promotion_id: int, at: int) -> Tally | None:
     """A promotion's sums as they last stood at a moment; None where nothing was written down by then."""
     table = tables.scores.c
-    query = select(tables.scores).where(table.dataset_id == dataset_id, table.epoch == epoch, table.at <= at)
+    query = select(tables.scores).where(
+        table.dataset_id == dataset_id, table.promotion_id == promotion_id, table.at <= at
+    )
     with reading(engine) as connection:
         row = connection.execute(query.order_by(table.hour.desc()).limit(1)).first()
     return _tally(row) if row else None
 
 
 def _tally(row: Row[Any]) -> Tally:
-    return Tally(row.dataset_id, row.epoch, row.at, row.seq, json.loads(row.totals))
+    return Tally(row.dataset_id, row.promotion_id, row.at, row.seq, json.loads(row.totals))

@@ -1,6 +1,6 @@
 """How a challenger in shadow and the champion did on the very same values: pairs of sums at one position of the log.
 
-The first pair of two epochs stays, the last one is replaced; between the two lies what both were scored on.
+The first pair of two promotions stays, the last one is replaced; between the two lies what both were scored on.
 """
 
 import json
@@ -24,10 +24,10 @@ class Pair(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What two epochs were before and after the values that both met."""
+    """What two promotions were before and after the values that both met."""
 
-    shadow_epoch: int
-    champion_epoch: int
+    shadow_promotion_id: int
+    champion_promotion_id: int
     first: Pair
     last: Pair
     seq: int  # position of the log that `last` takes in
@@ -35,16 +35,23 @@ class Trial(NamedTuple):
 
 
 def put(
-    engine: Engine, dataset_id: int, versions: tuple[int, int], epochs: tuple[int, int], seq: int, at: Pair
+    engine: Engine, dataset_id: int, versions: tuple[int, int], promotion_ids: tuple[int, int], seq: int, at: Pair
 ) -> None:
-    """Write a pair down; versions and epochs are those of the shadow and of the champion."""
-    here = (TABLE.c.shadow_epoch == epochs[0], TABLE.c.champion_epoch == epochs[1])
+    """Write a pair down; versions and promotions are those of the shadow and of the champion."""
+    here = (TABLE.c.shadow_promotion_id == promotion_ids[0], TABLE.c.champion_promotion_id == promotion_ids[1])
     moved = {"last": json.dumps(at), "seq": seq, "at": clock.now()}
     with writing(engine, TRIALS_LOCK) as connection:
         if connection.execute(update(TABLE).where(*here).values(moved)).rowcount:
             return
-        names = ("dataset_id", "shadow_epoch", "champion_epoch", "shadow_version", "champion_version", "first")
-        begun = dict(zip(names, (dataset_id, *epochs, *versions, moved["last"]), strict=True))
+        names = (
+            "dataset_id",
+            "shadow_promotion_id",
+            "champion_promotion_id",
+            "shadow_version",
+            "champion_version",
+            "first",
+        )
+        begun = dict(zip(names, (dataset_id, *promotion_ids, *versions, moved["last"]), strict=True))
         connection.execute(insert(TABLE).values(begun | moved))
 
 
@@ -55,12 +62,12 @@ def trials(engine: Engine, dataset_id: int, shadow_version: int, champion_versio
     with reading(engine) as connection:
         return [
             Trial(
-                row.shadow_epoch,
-                row.champion_epoch,
+                row.shadow_promotion_id,
+                row.champion_promotion_id,
                 Pair(*json.loads(row.first)),
                 Pair(*json.loads(row.last)),
                 row.seq,
                 row.at,
             )
-            for row in connection.execute(query.order_by(TABLE.c.shadow_epoch, TABLE.c.champion_epoch))
+            for row in connection.execute(query.order_by(TABLE.c.shadow_promotion_id, TABLE.c.champion_promotion_id))
         ]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -27,6 +27,15 @@ PATIENCE_MS = 10_000  # that a transaction waits for another one's lock
 LOG_PAGES = 16_384  # of the write-ahead log, 64 MB, from which it is folded in: each time pauses the writer
 SQLITE_AT_THE_DISK = (10, 11)  # IOERR and CORRUPT: retrying could call lost what the next try calls written
 POSTGRES_AT_THE_DISK = "58"  # class of SQLSTATE: io_error and its like
+
+RENAMED = (  # table, name up to schema 4, name since
+    ("snapshots", "epoch", "anchor_id"),
+    ("contexts", "epoch", "anchor_id"),
+    ("scores", "epoch", "promotion_id"),
+    ("trials", "shadow_epoch", "shadow_promotion_id"),
+    ("trials", "champion_epoch", "champion_promotion_id"),
+    ("issues", "epoch", "promotion_id"),
+)
 
 _broken: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()  # stores whose disk failed a write, and what it said
 
@@ -189,6 +198,7 @@ def migrate(engine: Engine) -> None:
         if found is None or found < SCHEMA_VERSION:
             metadata.create_all(connection)  # those that are missing
             _order_by_time(connection)
+            _rename_columns(connection)
             connection.execute(schema_version.delete())
             connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
 
@@ -198,6 +208,13 @@ def _order_by_time(connection: Connection) -> None:
     connection.execute(text("DROP INDEX IF EXISTS observations_by_key"))
     for index in observations.indexes:
         index.create(connection, checkfirst=True)
+
+
+def _rename_columns(connection: Connection) -> None:
+    """Version 5: a promotion's id was called `epoch` wherever something belonged to it."""
+    for table, old, new in RENAMED:
+        if old in {column["name"] for column in inspect(connection).get_columns(table)}:
+            connection.execute(text(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}"))
 
 
 @contextmanager

@@ -8,8 +8,7 @@ which.
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, TextClause, delete, func, insert, select, text
+from sqlalchemy import Connection, Engine, TextClause, func, select, text
 
 from data.grid.grid import Ints
 from data.store import tables
@@ -26,15 +25,6 @@ from data.store.database import LOG_LOCK, reading, writing
 Key = tuple[int, int]  # (series_id, ds)
 
 CHUNK = 100_000  # rows read at once
-AGES = 5  # classes of age among a shard's older snapshots; of each the oldest and the youngest are kept
-GROWTH = 8  # a class reaches so many times further back than the one before; the last one for ever
-SNAPSHOT_LOCK = 7_305_005
-
-# What a packed snapshot is. Its words are fingerprint, layout, epoch and seq; its arrays those of the state, and:
-SHARD = 256  # series ids in one snapshot
-OWN = ("series", "sequence", "stale", "amendments", "settled", "unit")
-LAYOUT = "5"  # which arrays there are, and to the last bit how they are rolled
-MARKER = -1  # the shard number of the marker: every shard's snapshots are complete up to its seq
 
 
 class Observation(NamedTuple):
@@ -68,14 +58,6 @@ class Log:
         integers = (self.seq, self.series_id, self.ds, self.available_at)
         seq, series_id, ds, available_at = (column[wanted] for column in integers)
         return Log(seq, series_id, ds, self.y[wanted], available_at)
-
-
-class Snapshot(NamedTuple):
-    """The packed states of one shard of series after the log's row `seq`."""
-
-    shard: int
-    seq: int
-    blob: bytes
 
 
 def append(engine: Engine, rows: Sequence[Row], along: Callable[[Connection, int], None] | None = None) -> list[int]:
@@ -240,89 +222,3 @@ def count(engine: Engine, dataset_id: int, after: int = 0) -> int:
     query = select(func.count()).select_from(tables.observations)
     with reading(engine) as connection:
         return int(connection.scalar(query.where(table.dataset_id == dataset_id, table.seq > after)) or 0)
-
-
-def epochs(engine: Engine, dataset_id: int) -> list[int]:
-    """The epochs that a dataset's snapshots are kept of: those that the service runs, or ran last."""
-    table = tables.snapshots.c
-    with reading(engine) as connection:
-        return list(connection.scalars(select(table.epoch).where(table.dataset_id == dataset_id).distinct()))
-
-
-def put_snapshot(engine: Engine, dataset_id: int, epoch: int, shard: int, seq: int, blob: bytes) -> list[int]:
-    """Keep a shard's states after row `seq`, beside some older ones that corrections start from.
-
-    Gives the rows after which the shard's states are kept now, ascending.
-    """
-    table = tables.snapshots
-    here = (table.c.dataset_id == dataset_id, table.c.epoch == epoch, table.c.shard == shard)
-    with writing(engine, SNAPSHOT_LOCK) as connection:
-        connection.execute(delete(table).where(*here, table.c.seq == seq))
-        connection.execute(insert(table).values(dataset_id=dataset_id, epoch=epoch, shard=shard, seq=seq, blob=blob))
-        held = connection.scalars(select(table.c.seq).where(*here).order_by(table.c.seq)).all()
-        kept = thinned(held)
-        connection.execute(delete(table).where(*here, table.c.seq.not_in(kept)))
-    return kept
-
-
-def thinned(seqs: Sequence[int]) -> list[int]:
-    """Which of a shard's snapshots (ascending) stay: the newest two, and some of every age, about ten in all.
-
-    Ages are counted in distances between the newest two. Where snapshots come evenly, a correction finds a start at
-    most `GROWTH` times older than itself, back to thousands of snapshots; the very first one always stays.
-    """
-    if len(seqs) <= AGES:
-        return list(seqs)
-    newest, unit = seqs[-1], seqs[-1] - seqs[-2]
-    youngest: dict[int, int] = {}
-    oldest: dict[int, int] = {}
-    for seq in reversed(seqs[:-1]):
-        age = min(int(math.log((newest - seq) / unit, GROWTH) + 1e-9), AGES - 1)
-        youngest.setdefault(age, seq)
-        oldest[age] = seq
-    return sorted({newest, *youngest.values(), *oldest.values()})
-
-
-def keep_epochs(engine: Engine, dataset_id: int, epochs: Collection[int]) -> int:
-    """Let the snapshots of a dataset's other epochs go. Returns how many."""
-    table = tables.snapshots
-    with writing(engine, SNAPSHOT_LOCK) as connection:
-        other = delete(table).where(table.c.dataset_id == dataset_id, table.c.epoch.not_in(epochs))
-        return connection.execute(other).rowcount
-
-
-def snapshots_beside(engine: Engine, dataset_id: int, epochs: Collection[int]) -> int:
-    """How many snapshots `keep_epochs` would let go."""
-    table = tables.snapshots.c
-    query = select(func.count()).select_from(tables.snapshots)
-    with reading(engine) as connection:
-        other = query.where(table.dataset_id == dataset_id, table.epoch.not_in(epochs))
-        return int(connection.scalar(other) or 0)
-
-
-def kept_snapshots(engine: Engine, dataset_id: int, epoch: int) -> dict[int, list[int]]:
-    """For each shard, the rows after which its states are kept, ascending."""
-    table = tables.snapshots.c
-    query = select(table.shard, table.seq).where(table.dataset_id == dataset_id, table.epoch == epoch)
-    kept: dict[int, list[int]] = {}
-    with reading(engine) as connection:
-        for shard, seq in connection.execute(query.order_by(table.shard, table.seq)):
-            kept.setdefault(shard, []).append(seq)
-    return kept
-
-
-def snapshot(engine: Engine, dataset_id: int, epoch: int, shard: int, seq: int) -> bytes | None:
-    """A shard's packed states after row `seq`, or None when they were let go."""
-    table = tables.snapshots.c
-    here = (table.dataset_id == dataset_id, table.epoch == epoch, table.shard == shard, table.seq == seq)
-    with reading(engine) as connection:
-        blob = connection.scalar(select(table.blob).where(*here))
-    return None if blob is None else bytes(blob)
-
-
-def snapshots(engine: Engine, dataset_id: int, epoch: int) -> Iterator[Snapshot]:
-    """The newest snapshot of each shard, by shard, one at a time: together they may be a gigabyte."""
-    for shard, seqs in kept_snapshots(engine, dataset_id, epoch).items():
-        blob = snapshot(engine, dataset_id, epoch, shard, seqs[-1])
-        if blob is not None:
-            yield Snapshot(shard, seqs[-1], blob)

@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 4  # versions add tables; the fourth also keeps the log in the order of time, see `database`
+SCHEMA_VERSION = 5  # what each version changed is in `database.migrate`
 
 metadata = MetaData()
 Long = BigInteger().with_variant(Integer, "sqlite")  # there INTEGER has 64 bits, and as a key it is the row's address
@@ -75,7 +75,7 @@ snapshots = Table(
     "snapshots",
     metadata,
     Column("dataset_id", Integer, primary_key=True, autoincrement=False),
-    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("anchor_id", BigInteger, primary_key=True, autoincrement=False),
     Column("shard", Integer, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("blob", LargeBinary, nullable=False),
@@ -110,7 +110,7 @@ promotions = Table(  # append-only, each row hashed with the one before it
 contexts = Table(
     "contexts",
     metadata,
-    Column("epoch", ForeignKey("promotions.id"), primary_key=True),
+    Column("anchor_id", ForeignKey("promotions.id"), primary_key=True),
     Column("shard", Integer, primary_key=True, autoincrement=False),
     Column("blob", LargeBinary, nullable=False),
 )
@@ -143,7 +143,7 @@ scores = Table(  # what a promoted model's forecasts were worth, summed up since
     "scores",
     metadata,
     Column("dataset_id", Integer, primary_key=True, autoincrement=False),
-    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
     Column("hour", BigInteger, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
@@ -213,8 +213,8 @@ handoffs = Table(  # numbered batches of the log's oldest rows, on their way int
 trials = Table(  # a challenger in shadow and the champion, on the same values: sums of both, then and now, as JSON
     "trials",
     metadata,
-    Column("shadow_epoch", BigInteger, primary_key=True, autoincrement=False),
-    Column("champion_epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("shadow_promotion_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("champion_promotion_id", BigInteger, primary_key=True, autoincrement=False),
     Column("dataset_id", Integer, nullable=False),
     Column("shadow_version", Integer, nullable=False),
     Column("champion_version", Integer, nullable=False),
@@ -289,7 +289,7 @@ issues = Table(  # forecasts of every series of a dataset at one moment, in the 
     metadata,
     Column("id", Long, primary_key=True),
     Column("dataset_id", ForeignKey("datasets.id"), nullable=False, index=True),
-    Column("epoch", BigInteger, nullable=False),
+    Column("promotion_id", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("horizon", Integer, nullable=False),
     Column("log_seq", BigInteger, nullable=False),

@@ -16,7 +16,7 @@ from data.lake.forecasts import Forecasts, Issue
 from data.schema import SERIES, TIME
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
-from data.store.registry import Promotion
+from data.store.promotions import Promotion
 from pipelines.console import Report
 from pipelines.forecasts.batch_forecast import readable
 from pipelines.forecasts.rolled import Moment
@@ -88,7 +88,7 @@ def to_end(workspace: Workspace, dataset: Dataset, promotion: Promotion, horizon
     newest = next(iter(forecasts.issues(workspace.engine, dataset.id)), None)
     if newest is None or newest.ended_at is not None or anew:
         return None
-    same = (newest.epoch, newest.horizon) == (promotion.id, horizon)
+    same = (newest.promotion_id, newest.horizon) == (promotion.id, horizon)
     return newest if same and clock.now() - newest.issued_at < RESUMED_WITHIN else None
 
 

@@ -14,9 +14,10 @@ from sqlalchemy import Engine
 
 from data.errors import DamagedArtifact
 from data.grid.grid import Grid
-from data.store import observation_log, registry
+from data.store import context_store, observation_log, snapshot_store
 from data.store.catalogue import Dataset
-from data.store.observation_log import LAYOUT, MARKER, OWN, SHARD, Log
+from data.store.observation_log import Log
+from data.store.snapshot_store import LAYOUT, MARKER, OWN, SHARD
 from forecasting.kernel.packing import unpack
 from forecasting.rolling.roller import Roller, RollingState
 
@@ -28,7 +29,7 @@ class Moment:
     """What a forecast is a function of: a dataset's promotion, and the log up to its row `seq`."""
 
     dataset: Dataset
-    epoch: int
+    anchor_id: int
     seq: int
 
 
@@ -91,7 +92,7 @@ class Rolled:
     @cached_property
     def _kept(self) -> dict[int, tuple[int, int]]:
         """For each shard its newest snapshot of the moment, and the row of the log up to which nothing is missing."""
-        kept = observation_log.kept_snapshots(self._engine, self._moment.dataset.id, self._moment.epoch)
+        kept = snapshot_store.positions(self._engine, self._moment.dataset.id, self._moment.anchor_id)
         complete = max(kept.pop(MARKER, [0]))
         found = {}
         for shard, seqs in kept.items():
@@ -117,12 +118,12 @@ class Rolled:
 
     def _unpacked(self, shard: int, seq: int) -> dict[str, np.ndarray] | None:
         """A snapshot's arrays; None where it is gone, damaged or of another model: its series are told anew."""
-        blob = observation_log.snapshot(self._engine, self._moment.dataset.id, self._moment.epoch, shard, seq)
+        blob = snapshot_store.read(self._engine, self._moment.dataset.id, self._moment.anchor_id, shard, seq)
         try:
             arrays, words = unpack(blob or b"")
         except DamagedArtifact:
             return None
-        wanted = {"fingerprint": self._roller.fingerprint, "layout": LAYOUT, "epoch": str(self._moment.epoch)}
+        wanted = {"fingerprint": self._roller.fingerprint, "layout": LAYOUT, "epoch": str(self._moment.anchor_id)}
         return None if wanted.items() - words.items() else arrays
 
     def _since(self, series: np.ndarray, position: np.ndarray) -> Log:
@@ -156,7 +157,7 @@ class Rolled:
     @cached_property
     def _contexts(self) -> tuple[int, dict[int, np.ndarray]]:
         """The row of the log that the contexts know, and the series of each block of them."""
-        seq, shards = registry.context_shards(self._engine, self._moment.epoch)
+        seq, shards = context_store.shards(self._engine, self._moment.anchor_id)
         return seq, {shard: self._block(shard)["series"] for shard in shards}
 
     def _context(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -170,10 +171,10 @@ class Rolled:
         return values, origin
 
     def _block(self, shard: int) -> dict[str, np.ndarray]:
-        arrays, words = unpack(registry.context(self._engine, self._moment.epoch, shard))
+        arrays, words = unpack(context_store.read(self._engine, self._moment.anchor_id, shard))
         if words.get("fingerprint") != self._roller.fingerprint:
             raise DamagedArtifact(
-                f"Context {shard} of promotion {self._moment.epoch} is of another model; promote again."
+                f"Context {shard} of anchor {self._moment.anchor_id} is of another model; promote again."
             )
         return arrays
 

@@ -8,9 +8,9 @@ import numpy as np
 from sqlalchemy import Engine
 
 from data.errors import InvalidInput, NotTrained
-from data.store import observation_log, registry
+from data.store import promotions, snapshot_store
 from data.store.catalogue import Dataset
-from data.store.registry import Promotion
+from data.store.promotions import Promotion
 from forecasting import quantiles
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.roller import Roller, RollingState
@@ -19,7 +19,7 @@ from pipelines.models import model_store
 from pipelines.workspace import Workspace
 
 CHUNK = 512  # series answered at once: bounds memory
-GROUP = 32 * observation_log.SHARD  # series ids in one group
+GROUP = 32 * snapshot_store.SHARD  # series ids in one group
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def promoted(workspace: Workspace, dataset: Dataset) -> tuple[Promotion, Bundle]
         NotTrained: nothing is served.
         DamagedArtifact: the model is not what was registered.
     """
-    promotion = registry.served(workspace.engine, dataset.id)
+    promotion = promotions.served(workspace.engine, dataset.id)
     if promotion is None:
         raise NotTrained(dataset.name)
     return promotion, model_store.load(workspace, dataset, promotion.version)

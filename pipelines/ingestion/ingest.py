@@ -27,7 +27,7 @@ from data.sources.intake import Intake
 from data.sources.pieces import Piece, Source
 from data.sources.resolve import SourceOptions, open_source, stem_of
 from data.sources.watermark_overlap import moved_back
-from data.store import catalogue, registry
+from data.store import catalogue, promotions
 from data.store.catalogue import Dataset
 from pipelines.console import Report
 from pipelines.history.contexts import pack_contexts
@@ -291,14 +291,14 @@ def store(
 
 def reanchor(workspace: Workspace, dataset: Dataset, snapshot: int, cause: str = "ingest") -> int | None:
     """Give the served model, if there is one, contexts that know the new rows, and the shadow too; the event's id."""
-    served = registry.served(workspace.engine, dataset.id)
+    served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         return None
     history = read_history(workspace, dataset.name)
     bundle = model_store.load(workspace, dataset, served.version)
     evidence = {"cause": cause, "snapshot": snapshot}
     contexts = pack_contexts(history, bundle)
-    event = registry.decide(
+    event = promotions.decide(
         workspace.engine, dataset.id, served.version, "reanchored", evidence, contexts, history.log_seq
     )
     shadow.reanchor(workspace, history, cause)

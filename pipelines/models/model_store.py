@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from data.errors import Conflict, UnknownModel
-from data.store import registry
+from data.store import promotions, registry
 from data.store.catalogue import Dataset
 from data.store.registry import ModelRow
 from forecasting.rolling.bundle import Bundle, from_bytes, to_bytes
@@ -94,7 +94,7 @@ def load(workspace: Workspace, dataset: Dataset, version: int) -> Bundle:
 def newest_undecided(workspace: Workspace, dataset: Dataset) -> int:
     """The candidate: the newest version that nothing was decided about."""
     decided = {
-        row.version for row in registry.promotions(workspace.engine, dataset.id) if row.event in registry.VERDICTS
+        row.version for row in promotions.decisions(workspace.engine, dataset.id) if row.event in promotions.VERDICTS
     }
     rows = registry.models(workspace.engine, dataset.id)
     if not rows:

@@ -21,9 +21,10 @@ from data.records.drift import Drift
 from data.records.jobs import DAY, Allowance, Cause
 from data.records.scores import Tally
 from data.settings import Settings
-from data.store import catalogue, registry
+from data.store import catalogue, promotions, registry
 from data.store.catalogue import Dataset
-from data.store.registry import ModelRow, Promotion
+from data.store.promotions import Promotion
+from data.store.registry import ModelRow
 from forecasting.rolling.online_scores import SUMS
 from pipelines import run_reports
 from pipelines.history.history import History, read_history
@@ -64,7 +65,7 @@ def monitor(workspace: Workspace, name: str) -> Monitored:
         NotTrained: nothing is served.
     """
     dataset = catalogue.dataset(workspace.engine, name)
-    served = registry.served(workspace.engine, dataset.id)
+    served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         raise NotTrained(name)
     history = read_history(workspace, name)
@@ -98,7 +99,7 @@ def every(workspace: Workspace) -> list[Monitored]:
     found: list[Monitored] = []
     errors: list[Exception] = []
     for dataset in catalogue.datasets(workspace.engine):
-        if registry.served(workspace.engine, dataset.id):
+        if promotions.served(workspace.engine, dataset.id):
             try:
                 found.append(monitor(workspace, dataset.name))
             except Exception as error:
@@ -129,7 +130,7 @@ def settled_hours(workspace: Workspace, dataset: Dataset, version: int) -> np.nd
     """(hours, 5), oldest first: moment in µs; scaled targets and scaled |error|; targets and those inside 80 %."""
     settled, absolute, inside = (SUMS.index(name) for name in ("settled", "absolute", "inside_80"))
     parts = [np.empty((0, 5))]
-    for promotion in registry.promotions(workspace.engine, dataset.id):
+    for promotion in promotions.decisions(workspace.engine, dataset.id):
         if promotion.version == version and promotion.serves:
             tallies = scores.history(workspace.engine, dataset.id, promotion.id)
             raw, scaled = (sums_of(tallies, name) for name in ("raw", "scaled"))

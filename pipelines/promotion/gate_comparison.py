@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from data.errors import DamagedArtifact
-from data.store import registry
-from data.store.registry import Promotion
+from data.store import promotions
+from data.store.promotions import Promotion
 from forecasting.config import BASELINES, RECURRENT
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import say
@@ -53,7 +53,7 @@ def enter(workspace: Workspace, history: History, bundle: Bundle, version: int) 
     evidence = Evidence.of(bundle)
     candidate = evidence.contender(bundle.config.kind, version)
     baselines = tuple(evidence.contender(kind, None) for kind in RIVALS)
-    served = registry.served(workspace.engine, history.dataset.id)
+    served = promotions.served(workspace.engine, history.dataset.id)
     champion = stood(workspace, history, evidence, served, version, "champion")
     previous = stood(workspace, history, evidence, stood_before(workspace, history), version, "previous")
     live = trial(workspace, history.dataset, version)
@@ -62,9 +62,9 @@ def enter(workspace: Workspace, history: History, bundle: Bundle, version: int) 
 
 def stood_before(workspace: Workspace, history: History) -> Promotion | None:
     """The version that served before the champion; none that an operator rolled back from, whatever its figures."""
-    events = registry.promotions(workspace.engine, history.dataset.id)
+    events = promotions.decisions(workspace.engine, history.dataset.id)
     left = {row.evidence.get("from") for row in events if row.event == "rolled_back"}
-    before = registry.before(workspace.engine, history.dataset.id)
+    before = promotions.before(workspace.engine, history.dataset.id)
     return before if before is not None and before.version not in left else None
 
 

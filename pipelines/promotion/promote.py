@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from data.errors import Conflict, GateRefused, NotTrained
-from data.store import catalogue, registry
+from data.store import catalogue, promotions, registry
 from data.store.catalogue import Dataset
-from data.store.registry import Event
+from data.store.promotions import Event
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_MEMORY
 from forecasting.rolling.bundle import Bundle
@@ -22,17 +22,18 @@ from pipelines.workspace import Workspace
 
 @dataclass(frozen=True)
 class Promoted:
-    """Who serves from now on; `epoch` numbers the decision, `evidence` is what it rests on."""
+    """Who serves from now on; `promotion_id` numbers the decision, `evidence` is what it rests on."""
 
     dataset: str
     model: str
     version: int
-    epoch: int
+    promotion_id: int
     sentence: str
     evidence: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        fields = asdict(self)
+        return {"epoch" if name == "promotion_id" else name: value for name, value in fields.items()}
 
 
 def promote(workspace: Workspace, name: str, version: int | None, moved: Report) -> Promoted:
@@ -45,7 +46,7 @@ def promote(workspace: Workspace, name: str, version: int | None, moved: Report)
         DamagedArtifact: the promotion log was altered; nothing is decided on top of it.
     """
     history = read_history(workspace, name)
-    registry.verify_chain(workspace.engine, history.dataset.id)
+    promotions.verify_chain(workspace.engine, history.dataset.id)
     waiting = version if version is not None else model_store.newest_undecided(workspace, history.dataset)
     bundle = model_store.load(workspace, history.dataset, waiting)
     moved(0, 2, "comparing")
@@ -63,10 +64,10 @@ def promote(workspace: Workspace, name: str, version: int | None, moved: Report)
 
 def refuse(workspace: Workspace, dataset: Dataset, version: int, evidence: dict[str, Any]) -> None:
     """Log a refusal; what serves is not touched. A version that was refused rolls in shadow no longer."""
-    registry.decide(workspace.engine, dataset.id, version, "refused", evidence)
-    challenger = registry.shadow(workspace.engine, dataset.id)
+    promotions.decide(workspace.engine, dataset.id, version, "refused", evidence)
+    challenger = promotions.shadow(workspace.engine, dataset.id)
     if challenger is not None and challenger.version == version:
-        registry.decide(workspace.engine, dataset.id, version, "shadow_stopped", {"cause": "refused"})
+        promotions.decide(workspace.engine, dataset.id, version, "shadow_stopped", {"cause": "refused"})
 
 
 def refusal(name: str, contest: Contest, version: int, reasons: list[str]) -> GateRefused:
@@ -88,9 +89,9 @@ def serve(
 ) -> Promoted:
     """Log the decision with everything the service needs to start from, then tell the mirror."""
     dataset = history.dataset
-    before = registry.served(workspace.engine, dataset.id)
+    before = promotions.served(workspace.engine, dataset.id)
     blobs = pack_contexts(history, bundle)
-    decision = registry.decide(workspace.engine, dataset.id, version, event, evidence, blobs, history.log_seq)
+    decision = promotions.decide(workspace.engine, dataset.id, version, event, evidence, blobs, history.log_seq)
     model_store.point_aliases(workspace, dataset, version, before.version if before else None)
     kind = bundle.config.kind
     sentence = f"{kind} version {version} serves {dataset.name!r}{why}"
@@ -131,7 +132,7 @@ def rollback(workspace: Workspace, name: str) -> Promoted:
     Raises Conflict when there was none.
     """
     dataset = catalogue.dataset(workspace.engine, name)
-    served = [row for row in registry.promotions(workspace.engine, dataset.id) if row.serves]
+    served = [row for row in promotions.decisions(workspace.engine, dataset.id) if row.serves]
     if not served:
         raise NotTrained(name)
     before = [row.version for row in served if row.version != served[-1].version]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from data.grid.grid import format_moment
-from data.store import catalogue, registry
-from data.store.registry import Promotion
+from data.store import catalogue, promotions, registry
+from data.store.promotions import Promotion
 
 if TYPE_CHECKING:
     from pipelines.workspace import Workspace  # and with it Polars, which the serving image does not have
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def history(workspace: Workspace, name: str) -> list[dict[str, Any]]:
     """Every decision about a dataset's versions, oldest first. Raises DamagedArtifact where the log was altered."""
     dataset = catalogue.dataset(workspace.engine, name)
-    registry.verify_chain(workspace.engine, dataset.id)
+    promotions.verify_chain(workspace.engine, dataset.id)
     kinds = {row.version: row.kind for row in registry.models(workspace.engine, dataset.id)}
     return [
         {"id": row.id, "at": format_moment(row.decided_at), "version": row.version, "model": kinds.get(row.version),
          "event": row.event, "words": words(row), "evidence": row.evidence, "hash": row.hash}
-        for row in registry.promotions(workspace.engine, dataset.id)
+        for row in promotions.decisions(workspace.engine, dataset.id)
     ]  # fmt: skip
 
 

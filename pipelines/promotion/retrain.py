@@ -10,7 +10,7 @@ from data.errors import Conflict, GateRefused, UnknownDataset
 from data.records import jobs, runs
 from data.records.jobs import Cause, Job, State
 from data.records.runs import sentence
-from data.store import catalogue, leases, registry
+from data.store import catalogue, leases, promotions
 from data.store.catalogue import Dataset
 from forecasting.config import NETWORKS
 from pipelines.console import Report
@@ -120,7 +120,7 @@ def by_id(workspace: Workspace, number: int) -> Dataset:
 
 def kind_of(workspace: Workspace, dataset: Dataset) -> str:
     """What to train: the kind of network that serves."""
-    served = registry.served(workspace.engine, dataset.id)
+    served = promotions.served(workspace.engine, dataset.id)
     kind = model_store.find(workspace, dataset, served.version).kind if served else USUAL
     return kind if kind in NETWORKS else USUAL
 
@@ -130,7 +130,7 @@ def decide(workspace: Workspace, dataset: Dataset, version: int) -> str:
 
     Raises GateRefused.
     """
-    served = registry.served(workspace.engine, dataset.id)
+    served = promotions.served(workspace.engine, dataset.id)
     if served is not None and workspace.settings.retrain_into == "shadow":
         return shadow(workspace, dataset.name, version, RETRAIN).sentence
     return promote(workspace, dataset.name, version if served else None, silent).sentence
@@ -138,7 +138,7 @@ def decide(workspace: Workspace, dataset: Dataset, version: int) -> str:
 
 def ripen(workspace: Workspace, dataset: Dataset, moved: Report) -> Done | None:
     """Put a challenger of ours before the gate once it has met enough live values; None where none has."""
-    challenger = registry.shadow(workspace.engine, dataset.id)
+    challenger = promotions.shadow(workspace.engine, dataset.id)
     if challenger is None or challenger.evidence.get("cause") != RETRAIN:
         return None
     met = standing(workspace, dataset, challenger.version)

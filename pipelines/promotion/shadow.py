@@ -10,7 +10,7 @@ import numpy as np
 
 from data.errors import Conflict, NotTrained
 from data.records import shadow_pairs
-from data.store import catalogue, registry
+from data.store import catalogue, promotions
 from data.store.catalogue import Dataset
 from forecasting.rolling.online_scores import SUMS, Totals
 from pipelines.history.contexts import pack_contexts
@@ -24,16 +24,17 @@ SETTLED, ABSOLUTE = SUMS.index("settled"), SUMS.index("absolute")
 
 @dataclass(frozen=True)
 class Shadowed:
-    """Which version rolls in shadow, or does so no longer; `epoch` numbers the event in the promotion log."""
+    """Which version rolls in shadow, or does so no longer; `promotion_id` numbers the event in the promotion log."""
 
     dataset: str
     model: str
     version: int
-    epoch: int
+    promotion_id: int
     sentence: str
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        fields = asdict(self)
+        return {"epoch" if name == "promotion_id" else name: value for name, value in fields.items()}
 
 
 def shadow(workspace: Workspace, name: str, version: int | None = None, cause: str = "by hand") -> Shadowed:
@@ -45,7 +46,7 @@ def shadow(workspace: Workspace, name: str, version: int | None = None, cause: s
         Conflict: it serves already, or no candidate is waiting.
     """
     dataset = catalogue.dataset(workspace.engine, name)
-    served = registry.served(workspace.engine, dataset.id)
+    served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         raise NotTrained(name)
     chosen = model_store.newest_undecided(workspace, dataset) if version is None else version
@@ -55,7 +56,7 @@ def shadow(workspace: Workspace, name: str, version: int | None = None, cause: s
     history = read_history(workspace, name)
     blobs = pack_contexts(history, model_store.load(workspace, dataset, chosen))
     evidence = {"cause": cause, "champion": served.version, "targets": workspace.settings.shadow_targets}
-    event = registry.decide(workspace.engine, dataset.id, chosen, "shadowed", evidence, blobs, history.log_seq)
+    event = promotions.decide(workspace.engine, dataset.id, chosen, "shadowed", evidence, blobs, history.log_seq)
     sentence = (
         f"{row.kind} version {chosen} rolls in the shadow of version {served.version}; after "
         f"{workspace.settings.shadow_targets} live values `rollcast promote {name} --version {chosen}` weighs the two"
@@ -66,11 +67,11 @@ def shadow(workspace: Workspace, name: str, version: int | None = None, cause: s
 def stop(workspace: Workspace, name: str) -> Shadowed:
     """Let the challenger go. Raises Conflict where there is none."""
     dataset = catalogue.dataset(workspace.engine, name)
-    challenger = registry.shadow(workspace.engine, dataset.id)
+    challenger = promotions.shadow(workspace.engine, dataset.id)
     if challenger is None:
         raise Conflict(f"nothing rolls in shadow of {name!r}; `rollcast shadow {name}` begins it")
     kind = model_store.find(workspace, dataset, challenger.version).kind
-    event = registry.decide(workspace.engine, dataset.id, challenger.version, "shadow_stopped", {"cause": "by hand"})
+    event = promotions.decide(workspace.engine, dataset.id, challenger.version, "shadow_stopped", {"cause": "by hand"})
     sentence = f"{kind} version {challenger.version} of {name!r} rolls in shadow no longer"
     return Shadowed(name, kind, challenger.version, event.id, sentence)
 
@@ -78,12 +79,12 @@ def stop(workspace: Workspace, name: str) -> Shadowed:
 def reanchor(workspace: Workspace, history: History, cause: str) -> None:
     """Let a challenger, if there is one, start anew from newer values, as the served model does."""
     dataset = history.dataset
-    challenger = registry.shadow(workspace.engine, dataset.id)
+    challenger = promotions.shadow(workspace.engine, dataset.id)
     if challenger is None:
         return
     blobs = pack_contexts(history, model_store.load(workspace, dataset, challenger.version))
     evidence = {**challenger.evidence, "reanchored": cause}
-    registry.decide(workspace.engine, dataset.id, challenger.version, "shadowed", evidence, blobs, history.log_seq)
+    promotions.decide(workspace.engine, dataset.id, challenger.version, "shadowed", evidence, blobs, history.log_seq)
 
 
 def trial(workspace: Workspace, dataset: Dataset, version: int) -> Trial | None:
@@ -92,7 +93,7 @@ def trial(workspace: Workspace, dataset: Dataset, version: int) -> Trial | None:
     Raises Conflict while it is there and has not met enough values yet.
     """
     found, asked = standing(workspace, dataset, version), workspace.settings.shadow_targets
-    challenger = registry.shadow(workspace.engine, dataset.id)
+    challenger = promotions.shadow(workspace.engine, dataset.id)
     if found is not None and found.targets >= asked:
         return found
     if challenger is not None and challenger.version == version:
@@ -106,7 +107,7 @@ def trial(workspace: Workspace, dataset: Dataset, version: int) -> Trial | None:
 
 def standing(workspace: Workspace, dataset: Dataset, version: int) -> Trial | None:
     """The same, however few values there were; None where the service wrote nothing down."""
-    served = registry.served(workspace.engine, dataset.id)
+    served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         return None
     met = shadow_pairs.trials(workspace.engine, dataset.id, version, served.version)

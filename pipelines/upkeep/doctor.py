@@ -13,7 +13,7 @@ from data import clock
 from data.errors import InvalidInput, RollcastError
 from data.records.runs import sentence
 from data.settings import Settings, is_loopback, load_settings
-from data.store import catalogue, keys, registry
+from data.store import catalogue, keys, promotions, registry
 from pipelines.console import Report
 from pipelines.models import model_store
 from pipelines.monitoring import overdue
@@ -184,8 +184,8 @@ def ports(settings: Settings) -> Check:
 
 def chain(workspace: Workspace, dataset: catalogue.Dataset) -> str:
     """Every decision's hash follows from the one before."""
-    registry.verify_chain(workspace.engine, dataset.id)
-    return f"{len(registry.promotions(workspace.engine, dataset.id))} decisions, chain whole"
+    promotions.verify_chain(workspace.engine, dataset.id)
+    return f"{len(promotions.decisions(workspace.engine, dataset.id))} decisions, chain whole"
 
 
 def artifacts(workspace: Workspace, dataset: catalogue.Dataset) -> str:
@@ -200,7 +200,7 @@ def mirror(workspace: Workspace, dataset: catalogue.Dataset) -> Check:
     """Where MLflow says something else than our own registry; ours is what the service obeys."""
     name = f"{dataset.name}: mirror"
     own = {row.version: row.digest for row in registry.models(workspace.engine, dataset.id)}
-    served = registry.served(workspace.engine, dataset.id)
+    served = promotions.served(workspace.engine, dataset.id)
     try:
         told = model_store.mirrored(workspace, dataset)
     except Exception as error:

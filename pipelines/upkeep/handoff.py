@@ -21,10 +21,10 @@ from data.errors import DamagedArtifact
 from data.lake import commits, handoffs, log_checksums
 from data.lake.handoffs import Batch
 from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
-from data.store import catalogue, observation_log, registry
+from data.store import catalogue, observation_log, promotions, snapshot_store
 from data.store.catalogue import Dataset
 from data.store.leases import Lease
-from data.store.registry import Promotion
+from data.store.promotions import Promotion
 from pipelines.console import Report
 from pipelines.history.history import KEY, logged_rows
 from pipelines.history.quarantine import judge_live
@@ -49,7 +49,7 @@ class Reach:
 
 def reach(engine: Engine, dataset_id: int, most: int) -> Reach:
     """The last row that nothing will ever fold again; `most` bounds what stays behind it."""
-    decisions = registry.promotions(engine, dataset_id)
+    decisions = promotions.decisions(engine, dataset_id)
     if not any(one.serves for one in decisions):  # the log alone tells which rows are repeated
         return Reach(0, observation_log.count(engine, dataset_id))
     for kept in (in_use(engine, dataset_id, decisions), recent(decisions)):
@@ -65,13 +65,13 @@ def reach(engine: Engine, dataset_id: int, most: int) -> Reach:
 
 def in_use(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:
     """Whatever a service may fold: what it should, and what it keeps snapshots of."""
-    epochs = set(observation_log.epochs(engine, dataset_id))
-    return [*wanted(engine, dataset_id, decisions), *(one for one in decisions if one.id in epochs)]
+    anchors = set(snapshot_store.anchors(engine, dataset_id))
+    return [*wanted(engine, dataset_id, decisions), *(one for one in decisions if one.id in anchors)]
 
 
 def wanted(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:
     """What is served, the version before, and the shadow."""
-    others = (registry.before(engine, dataset_id), registry.shadow(engine, dataset_id))
+    others = (promotions.before(engine, dataset_id), promotions.shadow(engine, dataset_id))
     return [*recent(decisions), *filter(None, others)]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from data.errors import InvalidInput, NotTrained, UnknownSeries
 from data.grid.grid import format_all, format_ds
 from data.settings import Settings, load_settings
-from data.store import catalogue, registry
+from data.store import catalogue, promotions, registry
 from pipelines.history.history import read_history
 from pipelines.models import model_store
 from pipelines.workspace import Workspace
@@ -19,8 +19,8 @@ from pipelines.workspace import Workspace
 def versions(workspace: Workspace, name: str) -> list[dict[str, Any]]:
     """Each version, newest first, and the last decision about it."""
     dataset = catalogue.dataset(workspace.engine, name)
-    decided = {row.version: row.event for row in registry.promotions(workspace.engine, dataset.id)}
-    served = registry.served(workspace.engine, dataset.id)
+    decided = {row.version: row.event for row in promotions.decisions(workspace.engine, dataset.id)}
+    served = promotions.served(workspace.engine, dataset.id)
     rows = reversed(registry.models(workspace.engine, dataset.id))
     return [
         {"version": row.version, "model": row.kind, "digest": row.digest, "decision": decided.get(row.version),
@@ -32,7 +32,7 @@ def versions(workspace: Workspace, name: str) -> list[dict[str, Any]]:
 def model(workspace: Workspace, name: str, version: int | None) -> dict[str, Any]:
     """Settings, origin and recorded scores of one version, the served one by default."""
     dataset = catalogue.dataset(workspace.engine, name)
-    served = registry.served(workspace.engine, dataset.id)
+    served = promotions.served(workspace.engine, dataset.id)
     if version is None and served is None:
         raise NotTrained(name)
     wanted = version if version is not None else served.version  # type: ignore[union-attr]
@@ -47,11 +47,11 @@ def model(workspace: Workspace, name: str, version: int | None) -> dict[str, Any
 def verify(workspace: Workspace, name: str) -> dict[str, Any]:
     """Raises DamagedArtifact for the first artifact or promotion row that is not what was written."""
     dataset = catalogue.dataset(workspace.engine, name)
-    registry.verify_chain(workspace.engine, dataset.id)
+    promotions.verify_chain(workspace.engine, dataset.id)
     rows = registry.models(workspace.engine, dataset.id)
     for row in rows:
         model_store.load(workspace, dataset, row.version)
-    decisions = len(registry.promotions(workspace.engine, dataset.id))
+    decisions = len(promotions.decisions(workspace.engine, dataset.id))
     return {"dataset": name, "versions_verified": len(rows), "decisions_verified": decisions}
 
 

@@ -11,7 +11,7 @@ from data import clock
 from data.lake import commits, forecasts
 from data.lake.forecasts import Forecasts
 from data.records import runs
-from data.store import catalogue, idempotency, leases, observation_log, registry
+from data.store import catalogue, context_store, idempotency, leases, promotions, snapshot_store
 from data.store.catalogue import Dataset
 from pipelines.console import Report
 from pipelines.upkeep import handoff
@@ -64,21 +64,21 @@ def everything(workspace: Workspace, dry_run: bool, moved: Report) -> Iterator[P
 
 
 def of_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iterator[Pruned]:
-    """Contexts before snapshots: those of an epoch that still has snapshots may be in use until the next run."""
+    """Contexts before snapshots: those of an anchor that still has snapshots may be in use until the next run."""
 
     def pruned(what: str, count: int, size: int | None = None) -> Pruned:
         return Pruned(dataset.name, what, count, size, dry_run)
 
     engine = workspace.engine
-    decisions = registry.promotions(engine, dataset.id)
-    epochs = registry.old_contexts(engine, dataset.id, ids(handoff.in_use(engine, dataset.id, decisions)))
+    decisions = promotions.decisions(engine, dataset.id)
+    anchors = context_store.unused(engine, dataset.id, ids(handoff.in_use(engine, dataset.id, decisions)))
     wanted = ids(handoff.wanted(engine, dataset.id, decisions))
     if dry_run:
-        snapshots = observation_log.snapshots_beside(engine, dataset.id, wanted)
+        snapshots = snapshot_store.count_others(engine, dataset.id, wanted)
     else:
-        registry.drop_contexts(engine, epochs)
-        snapshots = observation_log.keep_epochs(engine, dataset.id, wanted)
-    yield pruned("contexts of models in use no more", len(epochs))
+        context_store.drop(engine, anchors)
+        snapshots = snapshot_store.keep_only(engine, dataset.id, wanted)
+    yield pruned("contexts of models in use no more", len(anchors))
     yield pruned("snapshots of models in use no more", snapshots)
     yield pruned("old issues of forecasts", old_issues(workspace, dataset, dry_run))
     table = Forecasts(workspace.lake.root, dataset.id)
@@ -88,8 +88,8 @@ def of_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iterato
     yield pruned("files of the lake that no version of the last week needs", len(files), sum(files.values()))
 
 
-def ids(decisions: Iterable[registry.Promotion]) -> set[int]:
-    """Their epochs."""
+def ids(decisions: Iterable[promotions.Promotion]) -> set[int]:
+    """Their anchors."""
     return {one.id for one in decisions}
 
 

@@ -9,7 +9,7 @@ from data.lake import deltalog, log_checksums
 from data.lake import scrub as stored
 from data.lake.forecasts import Forecasts
 from data.lake.table import damages
-from data.store import observation_log, registry
+from data.store import context_store, promotions, snapshot_store
 from data.store.catalogue import Dataset
 from forecasting.kernel.packing import unpack
 from pipelines.console import Report
@@ -63,17 +63,17 @@ def files(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[str
 
 def blobs(workspace: Workspace, dataset: Dataset) -> Iterator[str]:
     """Contexts and snapshots whose checksum does not fit."""
-    served = registry.served(workspace.engine, dataset.id)
-    epochs = observation_log.epochs(workspace.engine, dataset.id)
-    for epoch in {*epochs, *([served.id] if served else [])}:
-        for shard in registry.context_shards(workspace.engine, epoch)[1]:
+    served = promotions.served(workspace.engine, dataset.id)
+    anchors = snapshot_store.anchors(workspace.engine, dataset.id)
+    for anchor_id in {*anchors, *([served.id] if served else [])}:
+        for shard in context_store.shards(workspace.engine, anchor_id)[1]:
             try:
-                unpack(registry.context(workspace.engine, epoch, shard))
+                unpack(context_store.read(workspace.engine, anchor_id, shard))
             except RollcastError:
-                yield f"context {shard} of promotion {epoch} is damaged; promote again"
-    for epoch in epochs:
-        for kept in observation_log.snapshots(workspace.engine, dataset.id, epoch):
+                yield f"context {shard} of anchor {anchor_id} is damaged; promote again"
+    for anchor_id in anchors:
+        for kept in snapshot_store.newest(workspace.engine, dataset.id, anchor_id):
             try:
                 unpack(kept.blob)
             except RollcastError:
-                yield f"snapshot {kept.shard} of promotion {epoch} is damaged; the service folds it anew when it starts"
+                yield f"snapshot {kept.shard} of anchor {anchor_id} is damaged; the service rebuilds it at its start"

@@ -9,7 +9,7 @@ from data import clock
 from data.grid.grid import format_ds
 from data.records import quarantine
 from data.schema import SERIES, TIME
-from data.store import catalogue, observation_log, registry
+from data.store import catalogue, observation_log, promotions, registry
 from data.store.catalogue import Dataset
 from pipelines.history.quarantine import judge_live
 from pipelines.monitoring import flow_history
@@ -60,7 +60,7 @@ def describe(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
     judge_live(workspace, dataset)
     lake = workspace.lake.read(dataset.id)
     rows = registry.models(workspace.engine, dataset.id)
-    served = registry.served(workspace.engine, dataset.id)
+    served = promotions.served(workspace.engine, dataset.id)
     kinds = {row.version: row.kind for row in rows}
     newest = lake[TIME].max()
     return DatasetStatus(

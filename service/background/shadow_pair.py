@@ -1,8 +1,8 @@
-"""A challenger in shadow: a second set of states on the champion's stream, scored on the same values, asked by nobody.
+"""Shadow pairs: the scores of champion and challenger, written down together.
 
-It is a `Champion` in everything but that: built from the contexts of its own event, kept at the log's end by the
-watcher, with snapshots and scores under its own epoch. What both are worth is written down in pairs, each after one and
-the same row of the log, so that between two pairs lie the very same values for both.
+A challenger in shadow is a second set of states that follows the champion's log, is scored on the same values and
+answers no request. It is built from the contexts of its own decision and has snapshots and scores of its own. Both
+scores of a pair stand after the same row of the log, so the values between two pairs are the same for both.
 """
 
 from sqlalchemy import Engine
@@ -23,8 +23,9 @@ def weigh(engine: Engine, served: Served) -> None:
     folding.catch_up(engine, champion)  # where another process wrote, the shadow may have been ahead
     folding.catch_up(engine, shadow, upto=champion.seq)
     pair = Pair(_sums(shadow), _sums(champion))
-    versions, epochs = (shadow.version, champion.version), (shadow.epoch, champion.epoch)
-    shadow_pairs.put(engine, champion.dataset_id, versions, epochs, champion.seq, pair)
+    versions = (shadow.version, champion.version)
+    promotion_ids = (shadow.promotion_id, champion.promotion_id)
+    shadow_pairs.put(engine, champion.dataset_id, versions, promotion_ids, champion.seq, pair)
 
 
 def _sums(one: Champion) -> dict[str, object]:

@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 
 from data.errors import RollcastError, StoreTooNew, StoreUnavailable
 from data.records import drift, quarantine
-from data.store import catalogue, database, observation_log, registry
-from data.store.registry import Promotion
+from data.store import catalogue, database, observation_log, promotions, snapshot_store
+from data.store.promotions import Promotion
 from service.background import shadow_pair
 from service.base import gc_tuning
 from service.base.metrics import Metrics
@@ -47,7 +47,7 @@ class Watcher(threading.Thread):
         self._stopping = threading.Event()
         self._served: dict[int, Served] = {}
         self._counts: dict[int, int] = {}
-        self._epochs: dict[int, int] = {}  # of what was built, or found to be damaged
+        self._built: dict[int, int] = {}  # of what was built, or found to be damaged
         self._decided = 0  # last decision seen
         self._looked: set[int] = (
             set()
@@ -81,7 +81,7 @@ class Watcher(threading.Thread):
         """One round. Raises StoreUnavailable when the store does not answer; the next round starts afresh."""
         self._refresh_keys(engine)
         self._fresh |= self._read_catalogue(engine)
-        decided = registry.promotions(engine, after=self._decided)
+        decided = promotions.decisions(engine, after=self._decided)
         for number in self._fresh | ({one.dataset_id for one in decided} & self._served.keys()):
             self._take_over(engine, self._served[number])
             self._looked.discard(number)
@@ -131,8 +131,8 @@ class Watcher(threading.Thread):
 
     def _take_over(self, engine: Engine, served: Served) -> None:
         """Let what is promoted answer, unless it does already."""
-        promotion = registry.served(engine, served.dataset.id)
-        if promotion is None or self._epochs.get(served.dataset.id) == promotion.id:
+        promotion = promotions.served(engine, served.dataset.id)
+        if promotion is None or self._built.get(served.dataset.id) == promotion.id:
             return
         try:
             digest = build_champion.digest_of(engine, promotion)
@@ -148,7 +148,7 @@ class Watcher(threading.Thread):
             self._refuse(engine, served, promotion, error)
             return
         self._hand_over(engine, served, champion)
-        self._epochs[served.dataset.id] = promotion.id
+        self._built[served.dataset.id] = promotion.id
         reason = "promotion" if self.ready.is_set() else "restart"
         self._metrics.restored(reason)
         self._metrics.replayed(reason, replayed)
@@ -167,17 +167,17 @@ class Watcher(threading.Thread):
         champion.standing_in = False
         self._writer.install(served, champion).result(timeout=INSTALLED_WITHIN)
         served.shadow = None if served.shadow is champion else served.shadow
-        kept = {one.epoch for one in (served.champion, served.previous) if one is not None}
+        kept = {one.anchor_id for one in (served.champion, served.previous) if one is not None}
         later = (
-            registry.shadow(engine, served.dataset.id),
-            registry.before(engine, served.dataset.id),
+            promotions.shadow(engine, served.dataset.id),
+            promotions.before(engine, served.dataset.id),
         )  # yet to be built
-        observation_log.keep_epochs(engine, served.dataset.id, kept | {one.id for one in later if one is not None})
+        snapshot_store.keep_only(engine, served.dataset.id, kept | {one.id for one in later if one is not None})
 
     def _refuse(self, engine: Engine, served: Served, promotion: Promotion, error: Exception) -> None:
         """What is damaged stays so until something else is promoted; the version before answers in its place."""
         log.error("version %d of dataset %s cannot be served", promotion.version, served.name, exc_info=error)
-        self._epochs[served.dataset.id] = promotion.id
+        self._built[served.dataset.id] = promotion.id
         if served.champion is None:
             champion = self._before(engine, served, promotion)
             if champion is not None:
@@ -191,7 +191,7 @@ class Watcher(threading.Thread):
     def _before(self, engine: Engine, served: Served, promotion: Promotion) -> Champion | None:
         """The newest other version that served and can be built."""
         tried = {promotion.version}
-        for row in reversed(registry.promotions(engine, served.dataset.id)):
+        for row in reversed(promotions.decisions(engine, served.dataset.id)):
             if not row.serves or row.version in tried:
                 continue
             tried.add(row.version)
@@ -225,9 +225,9 @@ class Watcher(threading.Thread):
     def _keep_up(self, engine: Engine, served: Served, other: Champion) -> None:
         """Take in what came, and now and then write down states and scores."""
         folding.catch_up(engine, other)
-        if time.monotonic() - self._written.get(other.epoch, -math.inf) <= self._snapshot_every:
+        if time.monotonic() - self._written.get(other.anchor_id, -math.inf) <= self._snapshot_every:
             return
-        self._written[other.epoch] = time.monotonic()
+        self._written[other.anchor_id] = time.monotonic()
         if other is served.shadow:
             self._writer.ask(partial(shadow_pair.weigh, engine, served)).result(timeout=INSTALLED_WITHIN)
         one = Pass(other) if other.states.dirty else None
@@ -236,14 +236,14 @@ class Watcher(threading.Thread):
 
     def _accompany(self, engine: Engine, served: Served) -> None:
         """Begin or end the shadow as the log of promotions says; without one, there is to be a version before."""
-        wanted = registry.shadow(engine, served.dataset.id)
-        if served.shadow is not None and (wanted is None or wanted.id != served.shadow.epoch):
+        wanted = promotions.shadow(engine, served.dataset.id)
+        if served.shadow is not None and (wanted is None or wanted.id != served.shadow.promotion_id):
             self._give_up(engine, served)
         served.shadow_problem = None
         if wanted is not None and served.shadow is None:
             self._give_up(engine, served)  # memory has room for two sets of states
             self._cast(engine, served, wanted)
-        promotion = registry.served(engine, served.dataset.id)
+        promotion = promotions.served(engine, served.dataset.id)
         if wanted is None and served.previous is None and promotion is not None:
             before = self._before(engine, served, promotion)
             served.previous = before if before is not served.champion else None

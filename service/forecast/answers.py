@@ -70,7 +70,7 @@ def etag(reading: Reading, query: ForecastQuery, found: Answer | None = None) ->
     champion, row = reading.champion, reading.row
     marks = ""
     if found is not None and found.champion is not champion:
-        marks = f"p{found.champion.epoch}.{found.row.sequence}"
+        marks = f"p{found.champion.anchor_id}.{found.row.sequence}"
     elif found is not None and found.stand_in and not champion.standing_in:
         marks = "f"
     return _etag(champion, row.sequence, row.stale, query, marks)
@@ -85,7 +85,7 @@ def standing_etag(target: Target, query: ForecastQuery) -> str | None:
 
 def _etag(champion: Champion, sequence: int, stale: bool, query: ForecastQuery, marks: str = "") -> str:
     marks = "s" * stale + "d" * champion.standing_in + marks
-    return f'"{champion.digest[:12]}-{champion.epoch}-{sequence}{marks}-{query.digest}"'
+    return f'"{champion.digest[:12]}-{champion.anchor_id}-{sequence}{marks}-{query.digest}"'
 
 
 def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], Answer]:

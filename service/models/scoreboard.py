@@ -8,8 +8,9 @@ from sqlalchemy import Engine
 from data.grid.grid import format_moment
 from data.records import scores
 from data.records.scores import Tally
-from data.store import registry
-from data.store.registry import ModelRow, Promotion
+from data.store import promotions, registry
+from data.store.promotions import Promotion
+from data.store.registry import ModelRow
 from forecasting.rolling import online_scores
 from forecasting.rolling.online_scores import Totals
 from service.models.datasets import Served, Target
@@ -35,13 +36,14 @@ def of_dataset(engine: Engine, served: Served) -> list[dict[str, Any]]:
     beside = {"champion": served.champion, "shadow": served.shadow, "previous": served.previous}
     rolling = {status: one for status, one in beside.items() if one is not None}
     lines = [_rolling(served, one, status) for status, one in rolling.items()]
-    written = {tally.epoch: tally for tally in scores.latest(engine, served.dataset.id)}
+    written = {tally.promotion_id: tally for tally in scores.latest(engine, served.dataset.id)}
     for one in rolling.values():
-        written.pop(one.epoch, None)
-    decided = {promotion.id: promotion for promotion in registry.promotions(engine, served.dataset.id)}
+        written.pop(one.promotion_id, None)
+    decided = {promotion.id: promotion for promotion in promotions.decisions(engine, served.dataset.id)}
     known = {row.version: row for row in registry.models(engine, served.dataset.id)}
     return lines + [
-        _written(served, tally, decided[tally.epoch], known[decided[tally.epoch].version]) for tally in written.values()
+        _written(served, tally, decided[tally.promotion_id], known[decided[tally.promotion_id].version])
+        for tally in written.values()
     ]
 
 

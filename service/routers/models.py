@@ -8,8 +8,8 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 
 from data.grid.grid import format_moment
-from data.store import registry
-from data.store.registry import Promotion
+from data.store import promotions, registry
+from data.store.promotions import Promotion
 from service.forecast.query_params import dataset_query
 from service.http.auth import needs
 from service.models.datasets import Served
@@ -37,7 +37,7 @@ async def list_models(request: Request) -> Response:
 def _registered(engine: Engine, datasets: Sequence[Served]) -> list[dict[str, Any]]:
     lines = []
     for served in datasets:
-        decided = registry.promotions(engine, served.dataset.id)
+        decided = promotions.decisions(engine, served.dataset.id)
         for row in registry.models(engine, served.dataset.id):
             line = {"dataset": served.name, "version": row.version, "kind": row.kind, "digest": row.digest}
             status, created = _status(row.version, served, decided), format_moment(row.created_at)

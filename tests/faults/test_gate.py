@@ -9,7 +9,7 @@ import pytest
 
 from data.errors import DamagedArtifact, GateRefused
 from data.settings import load_settings
-from data.store import registry
+from data.store import promotions
 from forecasting.evaluation.backtest import baseline
 from pipelines import cli
 from pipelines.history.history import read_history
@@ -42,16 +42,16 @@ def naive(workspace):
 def test_fault_32_a_new_model_that_is_worse_constant_or_not_finite_is_refused_and_the_champion_stays(
     workspace, weights, reason
 ):
-    epoch = registry.served(workspace.engine, 1).id
+    promotion_id = promotions.served(workspace.engine, 1).id
     version = judged(workspace, "week", mlp(workspace, weights))
     with pytest.raises(GateRefused, match=reason):
         promote(workspace, "week", version, still)
-    assert registry.served(workspace.engine, 1).id == epoch
-    assert registry.promotions(workspace.engine, 1)[-1].event == "refused"
+    assert promotions.served(workspace.engine, 1).id == promotion_id
+    assert promotions.decisions(workspace.engine, 1)[-1].event == "refused"
     judged(workspace, "week", mlp(workspace, weights))
     with pytest.raises(GateRefused, match=reason):  # nor does it serve where no version is named
         promote(workspace, "week", None, still)
-    assert registry.served(workspace.engine, 1).id == epoch
+    assert promotions.served(workspace.engine, 1).id == promotion_id
 
 
 def test_the_version_before_is_met_at_the_same_origins_unless_an_operator_left_it(workspace):
@@ -68,7 +68,7 @@ def test_the_version_before_is_met_at_the_same_origins_unless_an_operator_left_i
 
 def test_a_candidate_worse_than_the_version_before_is_refused_though_it_beats_the_champion(workspace):
     worse = judged(workspace, "week", mlp(workspace, 1.1), 0.9)
-    registry.decide(workspace.engine, 1, worse, "promoted", {})
+    promotions.decide(workspace.engine, 1, worse, "promoted", {})
     with pytest.raises(GateRefused, match=r"against mlp \(previous\); \+0.0% or better"):
         promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.2), 0.7), still)
 
@@ -125,9 +125,9 @@ def test_nothing_is_decided_on_top_of_an_altered_log(workspace):
 
     from data.store import tables
 
-    before = registry.served(workspace.engine, 1)
+    before = promotions.served(workspace.engine, 1)
     with workspace.engine.begin() as connection:
         connection.execute(update(tables.promotions).values(evidence="{}"))
     with pytest.raises(DamagedArtifact, match="the log was altered"):
         promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.1), 0.1), still)
-    assert registry.served(workspace.engine, 1).id == before.id
+    assert promotions.served(workspace.engine, 1).id == before.id

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 
 from data import clock
 from data.errors import DamagedArtifact
-from data.store import observation_log, registry, tables
+from data.store import promotions, registry, snapshot_store, tables
 from forecasting.kernel.packing import unpack
 from forecasting.rolling import bundle as bundles
 from forecasting.rolling.bundle import canonical, digest_of, from_bytes, sha256
@@ -86,7 +86,7 @@ def test_fault_08_of_a_hundred_flipped_bits_in_a_snapshot_all_are_found_and_the_
         before = median(client, "a")
     dataset = world.ingest("sensors")
     draw = random.Random(8)
-    for kept in list(observation_log.snapshots(world.engine, dataset.id, 1)):
+    for kept in list(snapshot_store.newest(world.engine, dataset.id, 1)):
         for _ in range(100):
             with pytest.raises(DamagedArtifact):
                 unpack(flipped(kept.blob, draw))
@@ -204,7 +204,7 @@ def promote_raw(world, client, blob: bytes, digest: str):
     """Register bytes as they are and promote them; nothing but the service itself looks at them."""
     dataset = world.ingest("sensors")
     version = registry.add_model(world.engine, dataset.id, "lstm", digest, {}, blob)
-    registry.decide(world.engine, dataset.id, version, "promoted", {}, world.contexts(dataset, BUNDLE, PANEL), 0)
+    promotions.decide(world.engine, dataset.id, version, "promoted", {}, world.contexts(dataset, BUNDLE, PANEL), 0)
     until(lambda: f"Version {version} " in (client.get("/health/ready").json()["datasets"][0]["problem"] or ""))
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import update
 from data.errors import Busy, Unavailable
 from data.records import jobs, runs
 from data.settings import load_settings
-from data.store import registry, tables
+from data.store import promotions, registry, tables
 from pipelines import cli
 from pipelines.promotion import retrain
 from pipelines.training import train_subprocess
@@ -60,7 +60,7 @@ def test_a_job_trains_and_the_gate_decides(workspace, train, state, version):
     (done,) = retrain.work(workspace, still, train).done
     assert (done.job, done.state) == (asked.job, state)
     assert job_states(workspace) == [state]
-    assert registry.served(workspace.engine, 1).version == version
+    assert promotions.served(workspace.engine, 1).version == version
     assert retrain.work(workspace, still, train).done == ()
 
 
@@ -69,8 +69,8 @@ def test_set_so_a_new_version_goes_into_shadow(workspace):
     retrain.retrain(workspace, "week")
     (done,) = retrain.work(replace(workspace, settings=settings), still, trains(1.1, 0.2)).done
     assert (done.state, done.version) == ("succeeded", 2)
-    assert registry.served(workspace.engine, 1).version == 1
-    assert registry.shadow(workspace.engine, 1).version == 2
+    assert promotions.served(workspace.engine, 1).version == 1
+    assert promotions.shadow(workspace.engine, 1).version == 2
     assert retrain.work(workspace, still, trains(1.1, 0.2)).done == ()  # it has met no live value yet
 
 
@@ -94,7 +94,7 @@ def children(process: int) -> list[int]:
 
 
 def test_fault_31_after_a_retraining_is_killed_the_model_serves_on_and_the_next_run_is_clean(workspace, root):
-    epoch = registry.served(workspace.engine, 1).id
+    promotion_id = promotions.served(workspace.engine, 1).id
     retrain.retrain(workspace, "week")
     worker = subprocess.Popen([sys.executable, "-c", WORKER], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
     until(lambda: bool(children(worker.pid)), 30)
@@ -105,7 +105,7 @@ def test_fault_31_after_a_retraining_is_killed_the_model_serves_on_and_the_next_
         lambda: not Path(f"/proc/{training}").exists() or "Z" in Path(f"/proc/{training}/stat").read_text().split()[2]
     )
     assert job_states(workspace) == ["running"]
-    assert registry.served(workspace.engine, 1).id == epoch
+    assert promotions.served(workspace.engine, 1).id == promotion_id
     with pytest.raises(Busy):
         retrain.work(workspace, still, trains(1.1, 0.2))
     a_minute_later(workspace)
@@ -128,7 +128,7 @@ def test_fault_31_a_training_that_hangs_or_runs_out_of_memory_fails_and_its_work
     (done,) = retrain.work(workspace, still).done
     assert done.state == "failed"
     assert done.words == ("the training of 'week' failed: it was ended by SIGKILL, as a system short of memory does")
-    assert registry.served(workspace.engine, 1).version == 1
+    assert promotions.served(workspace.engine, 1).version == 1
 
 
 def test_a_training_in_a_process_of_its_own_registers_its_version(workspace):

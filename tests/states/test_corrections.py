@@ -186,12 +186,12 @@ class AnyOrder(RuleBasedStateMachine):
             values.append(np.array([np.nan if y is None else y for y in held], np.float64))
         firsts = np.array([min(plain.values) + FIRST for plain in known.values()])
         panel = Panel.of(values, list(known), firsts)
-        epoch = self.world.promote(self.dataset, self.model, panel)
+        promotion_id = self.world.promote(self.dataset, self.model, panel)
         for plain in known.values():
             plain.promote(self.model.config.context)
         if self.service is not None:
             served = self.client.app.state.runtime.directory.datasets["sensors"]
-            until(lambda: served.champion.epoch == epoch)
+            until(lambda: served.champion.promotion_id == promotion_id)
 
     @invariant()
     def every_state_is_that_of_the_sorted_rows(self):

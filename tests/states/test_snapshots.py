@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from data.store import observation_log, registry, tables
+from data.store import observation_log, promotions, snapshot_store, tables
 from data.store.observation_log import Log, Observation
 from forecasting.kernel.packing import pack, unpack
 from states import build_champion, checkpoints, folding
@@ -73,12 +73,12 @@ def test_without_snapshots_a_restart_reads_the_log_to_the_same_forecasts(world):
 def test_a_snapshot_of_another_model_is_ignored(world):
     before = busy(world)
     dataset = world.ingest("sensors")
-    for kept in observation_log.snapshots(world.engine, dataset.id, 1):
+    for kept in snapshot_store.newest(world.engine, dataset.id, 1):
         arrays, metadata = unpack(kept.blob)
         wrong = pack(
             {name: np.zeros_like(array) for name, array in arrays.items()}, {**metadata, "fingerprint": "other"}
         )
-        observation_log.put_snapshot(world.engine, dataset.id, 1, kept.shard, kept.seq, wrong)
+        snapshot_store.put(world.engine, dataset.id, 1, kept.shard, kept.seq, wrong)
     with world.serving() as client:
         assert alike(forecasts(client), before)
 
@@ -110,8 +110,8 @@ def test_snapshots_are_written_while_the_service_runs(tmp_path):
         client.post("/v1/observations", json=rows("a", [1.0]))
         until(
             lambda: (
-                (observation_log.MARKER, 1)
-                in [(kept.shard, kept.seq) for kept in observation_log.snapshots(world.engine, dataset.id, 1)]
+                (snapshot_store.MARKER, 1)
+                in [(kept.shard, kept.seq) for kept in snapshot_store.newest(world.engine, dataset.id, 1)]
             )
         )
 
@@ -135,7 +135,7 @@ def test_killed_at_any_point_the_states_are_the_fold_of_the_log(tmp_path_factory
     world = World.at(tmp_path_factory.mktemp("killed"))
     dataset = world.ingest("sensors", *IDS)
     world.promote(dataset, BUNDLE, PANEL)
-    promotion = registry.served(world.engine, dataset.id)
+    promotion = promotions.served(world.engine, dataset.id)
     champion, _ = build_champion.build(world.engine, dataset, promotion)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoints, "SHARD", 2)
@@ -188,7 +188,7 @@ def test_the_plain_model_restarts_bit_for_bit(tmp_path):
     world, bundle = World.at(tmp_path), baseline(PANEL)
     dataset = world.ingest("sensors", *IDS)
     world.promote(dataset, bundle, PANEL)
-    promotion = registry.served(world.engine, dataset.id)
+    promotion = promotions.served(world.engine, dataset.id)
     with world.serving() as client:
         for step in range(20):
             client.post("/v1/observations", json=[*rows("a", [step * 0.1], step), *rows("b", [step / 3], step)])

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from data.store import observation_log, registry
+from data.store import observation_log, promotions
 from data.store.observation_log import Observation
 from pipelines.workspace import Workspace, open_workspace
 from tests.support.service_kit import FIVE, START, baseline, panel_of
@@ -37,12 +37,12 @@ def lake_rows(workspace, dataset):
 
 def settled(world, dataset):
     """A model whose contexts know all of the log, decided upon long ago."""
-    served = registry.served(world.engine, dataset.id)
+    served = promotions.served(world.engine, dataset.id)
     if served is None:
         world.promote(dataset, NAIVE, PANEL)
     else:
         newest, blobs = observation_log.last_seq(world.engine, dataset.id), world.contexts(dataset, NAIVE, PANEL)
-        registry.decide(world.engine, dataset.id, served.version, "reanchored", {}, blobs, newest)
+        promotions.decide(world.engine, dataset.id, served.version, "reanchored", {}, blobs, newest)
     execute(world, "UPDATE promotions SET decided_at = 0")
 
 

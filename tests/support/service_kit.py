@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from data import clock
 from data.grid.grid import Grid
 from data.settings import Settings
-from data.store import catalogue, database, observation_log, registry
+from data.store import catalogue, database, observation_log, promotions, registry
 from data.store.catalogue import Dataset
 from forecasting import baselines
 from forecasting.config import ModelConfig
@@ -99,14 +99,14 @@ class World:
         return next(number for number, name in catalogue.series(self.engine, dataset.id) if name == unique_id)
 
     def promote(self, dataset: Dataset, bundle: Bundle, panel: Panel, log_seq: int | None = None) -> int:
-        """Register the bundle and serve it, with contexts from the panel. Returns the epoch.
+        """Register the bundle and serve it, with contexts from the panel. Returns the promotion_id.
 
         log_seq: what the contexts hold of the log; all of it unless given.
         """
         version = self.register(dataset, bundle)
         blobs = self.contexts(dataset, bundle, panel)
         log_seq = observation_log.last_seq(self.engine, dataset.id) if log_seq is None else log_seq
-        return registry.decide(self.engine, dataset.id, version, "promoted", {}, blobs, log_seq).id
+        return promotions.decide(self.engine, dataset.id, version, "promoted", {}, blobs, log_seq).id
 
     def register(self, dataset: Dataset, bundle: Bundle) -> int:
         """The bundle as the dataset's next version, which nothing is decided about."""
@@ -114,15 +114,18 @@ class World:
         return registry.add_model(self.engine, dataset.id, bundle.config.kind, bundle.digest, {"mase": 0.9}, artifact)
 
     def shadow(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> int:
-        """Register the bundle and let it roll in shadow, from contexts that hold nothing of the log; the epoch."""
+        """Let the bundle roll in shadow, from contexts that hold nothing of the log. Returns the promotion_id."""
         version, blobs = self.register(dataset, bundle), self.contexts(dataset, bundle, panel)
-        return registry.decide(self.engine, dataset.id, version, "shadowed", {}, blobs, 0).id
+        return promotions.decide(self.engine, dataset.id, version, "shadowed", {}, blobs, 0).id
 
     def roll_back(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> int:
-        """Serve the newest version with this digest again; contexts that hold nothing of the log. Returns the epoch."""
+        """Serve the newest version with this digest again, from contexts that hold nothing of the log.
+
+        Returns the promotion_id.
+        """
         known = [row.version for row in registry.models(self.engine, dataset.id) if row.digest == bundle.digest]
         blobs = self.contexts(dataset, bundle, panel)
-        return registry.decide(self.engine, dataset.id, known[-1], "rolled_back", {}, blobs, 0).id
+        return promotions.decide(self.engine, dataset.id, known[-1], "rolled_back", {}, blobs, 0).id
 
     def contexts(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> list[bytes]:
         """What a promotion hands the service to start from."""

@@ -4,9 +4,9 @@ from data.records import scores
 from data.records.scores import HOUR, Tally
 
 
-def tally(epoch: int, at: float, seq: int) -> Tally:
+def tally(promotion_id: int, at: float, seq: int) -> Tally:
     """Sums written down `at` hours after 1970."""
-    return Tally(1, epoch, int(at * HOUR), seq, {"raw": [[seq, 0.1]]})
+    return Tally(1, promotion_id, int(at * HOUR), seq, {"raw": [[seq, 0.1]]})
 
 
 def test_an_hour_keeps_its_last_sums(store):

@@ -5,7 +5,7 @@ import tempfile
 from importlib import import_module
 from operator import itemgetter
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 import pytest
 from sqlalchemy import func, insert, inspect, select, update
@@ -76,7 +76,7 @@ def open_and_count(url):
     for _ in range(20):
         with writing(engine, lock=1) as connection:
             newest = connection.scalar(select(func.max(table.c.seq))) or 0
-            row = {"dataset_id": 0, "epoch": 0, "shard": 0, "seq": newest + 1, "blob": b""}
+            row = {"dataset_id": 0, "anchor_id": 0, "shard": 0, "seq": newest + 1, "blob": b""}
             connection.execute(insert(table).values(row))
 
 
@@ -171,7 +171,7 @@ def test_a_postgresql_url_names_its_driver(postgres_url):
 
 
 def test_no_two_locks_of_the_stores_share_a_number():
-    modules = [import_module(f"data.{found.name}") for found in iter_modules(data.__path__)]
+    modules = [import_module(found.name) for found in walk_packages(data.__path__, "data.")]
     locks = {name: number for module in modules for name, number in vars(module).items() if name.endswith("_LOCK")}
     assert len(locks) > 10
     assert len(set(locks.values())) == len(locks), sorted(locks.items(), key=itemgetter(1))

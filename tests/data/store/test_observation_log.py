@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.store import observation_log
+from data.store import observation_log, snapshot_store
 from data.store.database import open_store
 from data.store.observation_log import Observation
 
@@ -136,34 +136,34 @@ def test_rows_of_several_writers_are_numbered_without_a_hole(store_url):
 
 def test_the_newest_snapshot_of_each_shard_is_given_and_older_ones_stay_for_corrections(store):
     for seq in (3, 5, 9):
-        observation_log.put_snapshot(store, 1, epoch=1, shard=0, seq=seq, blob=b"state %d" % seq)
-    observation_log.put_snapshot(store, 1, epoch=1, shard=1, seq=5, blob=b"other")
-    kept = observation_log.put_snapshot(store, 1, epoch=1, shard=1, seq=5, blob=b"other again")
+        snapshot_store.put(store, 1, anchor_id=1, shard=0, seq=seq, blob=b"state %d" % seq)
+    snapshot_store.put(store, 1, anchor_id=1, shard=1, seq=5, blob=b"other")
+    kept = snapshot_store.put(store, 1, anchor_id=1, shard=1, seq=5, blob=b"other again")
     assert kept == [5]
-    assert list(observation_log.snapshots(store, 1, 1)) == [(0, 9, b"state 9"), (1, 5, b"other again")]
-    assert observation_log.kept_snapshots(store, 1, 1) == {0: [3, 5, 9], 1: [5]}
-    assert observation_log.snapshot(store, 1, 1, 0, 3) == b"state 3"
-    assert observation_log.snapshot(store, 1, 1, 0, 4) is None
+    assert list(snapshot_store.newest(store, 1, 1)) == [(0, 9, b"state 9"), (1, 5, b"other again")]
+    assert snapshot_store.positions(store, 1, 1) == {0: [3, 5, 9], 1: [5]}
+    assert snapshot_store.read(store, 1, 1, 0, 3) == b"state 3"
+    assert snapshot_store.read(store, 1, 1, 0, 4) is None
 
 
 def test_snapshots_are_kept_ever_further_apart():
     kept = []
     for seq in range(1, 5001):
-        kept = observation_log.thinned([*kept, seq])
+        kept = snapshot_store.thinned([*kept, seq])
         ages = [seq - one for one in kept][::-1]
         assert ages[:2] == [0, 1][: len(ages)]
-        assert len(ages) <= 2 * observation_log.AGES + 1
+        assert len(ages) <= 2 * snapshot_store.AGES + 1
         assert all(older <= 8 * younger for younger, older in itertools.pairwise(ages[1:-1]))
     assert kept[0] == 1
 
 
-def test_snapshots_of_bygone_epochs_go(store):
-    for epoch in (1, 4, 6):
-        observation_log.put_snapshot(store, 1, epoch, shard=0, seq=1, blob=b"x")
-    observation_log.put_snapshot(store, 2, 1, shard=0, seq=1, blob=b"another dataset")
-    observation_log.keep_epochs(store, 1, [1, 6])
-    assert [len(observation_log.kept_snapshots(store, 1, epoch)) for epoch in (1, 4, 6)] == [1, 0, 1]
-    assert len(observation_log.kept_snapshots(store, 2, 1)) == 1
+def test_snapshots_of_other_anchors_go(store):
+    for anchor_id in (1, 4, 6):
+        snapshot_store.put(store, 1, anchor_id, shard=0, seq=1, blob=b"x")
+    snapshot_store.put(store, 2, 1, shard=0, seq=1, blob=b"another dataset")
+    snapshot_store.keep_only(store, 1, [1, 6])
+    assert [len(snapshot_store.positions(store, 1, anchor_id)) for anchor_id in (1, 4, 6)] == [1, 0, 1]
+    assert len(snapshot_store.positions(store, 2, 1)) == 1
 
 
 def test_the_tail_of_a_series_is_read_without_its_head(store):

@@ -3,7 +3,7 @@ import pytest
 
 from data.errors import DamagedArtifact, InvalidInput, UnknownModel
 from data.grid.grid import make_grid
-from data.store import registry
+from data.store import context_store, promotions, registry
 from data.store.catalogue import put_dataset
 
 
@@ -32,36 +32,38 @@ def test_an_unknown_version_is_not_found(store, plant):
     with pytest.raises(UnknownModel, match="'plant' does not have a model version 7"):
         registry.artifact(store, plant, 7)
     with pytest.raises(UnknownModel):
-        registry.decide(store, plant, 7, "promoted", {})
+        promotions.decide(store, plant, 7, "promoted", {})
 
 
 def test_what_is_served_is_the_newest_decision_that_was_no_refusal(store, plant, candidate):
-    assert registry.served(store, plant) is None
+    assert promotions.served(store, plant) is None
     second = registry.add_model(store, plant, "gru", "d2", {}, b"")
-    promoted = registry.decide(store, plant, candidate, "promoted", {"gain": 0.1})
-    registry.decide(store, plant, second, "refused", {"gain": -0.1})
-    assert registry.served(store, plant) == promoted
-    back = registry.decide(store, plant, second, "rolled_back", {})
-    assert registry.served(store, plant) == back
-    assert [p.event for p in registry.promotions(store, plant)] == ["promoted", "refused", "rolled_back"]
-    assert registry.promotions(store, after=promoted.id)[0].event == "refused"
+    promoted = promotions.decide(store, plant, candidate, "promoted", {"gain": 0.1})
+    promotions.decide(store, plant, second, "refused", {"gain": -0.1})
+    assert promotions.served(store, plant) == promoted
+    back = promotions.decide(store, plant, second, "rolled_back", {})
+    assert promotions.served(store, plant) == back
+    assert [p.event for p in promotions.decisions(store, plant)] == ["promoted", "refused", "rolled_back"]
+    assert promotions.decisions(store, after=promoted.id)[0].event == "refused"
 
 
 def test_a_promotion_brings_the_contexts_of_its_epoch(store, plant, candidate):
-    epoch = registry.decide(store, plant, candidate, "promoted", {}, [b"shard 0", b"shard 1"], log_seq=42).id
-    assert registry.contexts(store, epoch) == (42, [b"shard 0", b"shard 1"])
+    promotion_id = promotions.decide(store, plant, candidate, "promoted", {}, [b"shard 0", b"shard 1"], log_seq=42).id
+    assert context_store.read_all(store, promotion_id) == (42, [b"shard 0", b"shard 1"])
 
 
 def test_an_unknown_event_is_refused(store, plant, candidate):
     with pytest.raises(InvalidInput, match="promoted, refused"):
-        registry.decide(store, plant, candidate, "liked", {})
+        promotions.decide(store, plant, candidate, "liked", {})
 
 
 def test_every_decision_is_chained_to_the_one_before(store, plant, candidate):
-    first, second = (registry.decide(store, plant, candidate, "promoted", {"mase": np.float32(0.5)}) for _ in range(2))
+    first, second = (
+        promotions.decide(store, plant, candidate, "promoted", {"mase": np.float32(0.5)}) for _ in range(2)
+    )
     assert first.prev_hash == "0" * 64
     assert second.prev_hash == first.hash
-    registry.verify_chain(store, plant)
+    promotions.verify_chain(store, plant)
 
 
 @pytest.mark.parametrize(
@@ -75,11 +77,11 @@ def test_every_decision_is_chained_to_the_one_before(store, plant, candidate):
 )
 def test_a_changed_or_removed_decision_is_found(store, plant, candidate, tampering):
     for gain in (0.1, 0.2, 0.3):
-        registry.decide(store, plant, candidate, "promoted", {"gain": gain})
+        promotions.decide(store, plant, candidate, "promoted", {"gain": gain})
     with store.begin() as connection:
         connection.exec_driver_sql(tampering)
     with pytest.raises(DamagedArtifact, match="was altered"):
-        registry.verify_chain(store, plant)
+        promotions.verify_chain(store, plant)
 
 
 def test_canonical_json_has_one_text_for_one_value():

@@ -99,7 +99,7 @@ def test_an_issue_killed_after_any_shard_goes_on_and_every_row_is_there_once(pla
 
 
 def test_a_process_killed_outright_leaves_an_issue_that_goes_on(world, place):
-    code = "from pipelines import served; served.GROUP = 2; from pipelines.cli import main; main()"
+    code = "from pipelines.forecasts import served; served.GROUP = 2; from pipelines.cli import main; main()"
     environment = {"ROLLCAST_HOME": str(world.settings.home), "ROLLCAST_FAILPOINTS": "forecasts.committed=exit"}
     killed = subprocess.run([sys.executable, "-c", code, "forecast", "plant", "--lake"], env=environment, check=False)
     assert killed.returncode == -9

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.store import observation_log, registry, tables
+from data.store import observation_log, promotions, snapshot_store, tables
 from data.store.catalogue import Dataset
 from data.store.observation_log import Log, Observation
 from forecasting.kernel.packing import pack, unpack
@@ -38,7 +38,7 @@ class Plant:
         dataset = world.ingest("plant", *IDS)
         world.promote(dataset, BUNDLE, PANEL)
         plant = cls(world, dataset)
-        plant.champion, _ = build_champion.build(world.engine, dataset, registry.served(world.engine, dataset.id))
+        plant.champion, _ = build_champion.build(world.engine, dataset, promotions.served(world.engine, dataset.id))
         return plant
 
     @property
@@ -64,7 +64,7 @@ class Plant:
                 return
 
     def states(self, *ids: str, seq: int | None = None) -> RollingState:
-        moment = Moment(self.dataset, self.champion.epoch, self.seq if seq is None else seq)
+        moment = Moment(self.dataset, self.champion.promotion_id, self.seq if seq is None else seq)
         numbers = np.array([self.world.number(self.dataset, one) for one in ids or IDS])
         return Rolled(self.world.engine, moment, ROLLER).states(numbers)
 
@@ -106,13 +106,13 @@ def test_a_series_that_no_context_knows_begins_with_the_log(plant):
 
 
 def test_a_snapshot_of_another_model_a_stale_one_and_a_damaged_one_are_passed_over(plant):
-    engine, dataset, epoch = plant.world.engine, plant.dataset.id, plant.champion.epoch
-    (seq,) = observation_log.kept_snapshots(engine, dataset, epoch)[0]
-    arrays, words = unpack(observation_log.snapshot(engine, dataset, epoch, 0, seq))
+    engine, dataset, anchor_id = plant.world.engine, plant.dataset.id, plant.champion.promotion_id
+    (seq,) = snapshot_store.positions(engine, dataset, anchor_id)[0]
+    arrays, words = unpack(snapshot_store.read(engine, dataset, anchor_id, 0, seq))
     arrays["ring"] += 1
     stale = arrays | {"stale": np.ones_like(arrays["stale"])}
     for blob in (pack(arrays, words | {"fingerprint": "another"}), pack(stale, words), pack(arrays, words)[:-1] + b"?"):
-        observation_log.put_snapshot(engine, dataset, epoch, 0, seq, blob)
+        snapshot_store.put(engine, dataset, anchor_id, 0, seq, blob)
         assert plant.is_folded("a")
 
 

@@ -15,7 +15,7 @@ from data.records import drift, jobs
 from data.records.jobs import HOUR
 from data.settings import load_settings
 from data.sources.resolve import SourceOptions
-from data.store import catalogue, observation_log, registry, tables
+from data.store import catalogue, observation_log, promotions, registry, tables
 from data.store.observation_log import Observation
 from forecasting.evaluation.backtest import baseline
 from forecasting.rolling.bundle import to_bytes
@@ -41,7 +41,7 @@ def workspace(home, tmp_path):
     bundle = baseline("naive", panel, 1, 4)
     bundle = replace(bundle, manifest={"evidence": {"series": [1], "first": [1], "last": [STEPS]}})
     version = registry.add_model(workspace.engine, 1, "naive", bundle.digest, {}, to_bytes(bundle))
-    registry.decide(workspace.engine, 1, version, "promoted", {})
+    promotions.decide(workspace.engine, 1, version, "promoted", {})
     return workspace
 
 
@@ -65,7 +65,7 @@ def settle(workspace, errors, inside: float) -> None:
     for hour, row in enumerate(sums.tolist(), 1):
         totals = json.dumps({"raw": [row], "scaled": [row], "rival": "naive", "steps": [[1, 4]]})
         at = begin + hour * HOUR
-        rows.append({"dataset_id": 1, "epoch": 1, "hour": at // HOUR, "at": at, "seq": hour, "totals": totals})
+        rows.append({"dataset_id": 1, "promotion_id": 1, "hour": at // HOUR, "at": at, "seq": hour, "totals": totals})
     with workspace.engine.begin() as connection:  # as `scores.put` would have written them, hour by hour
         connection.execute(tables.scores.delete())
         connection.execute(tables.scores.insert(), rows)
@@ -157,7 +157,7 @@ def test_a_dataset_that_cannot_be_looked_at_keeps_nobody_from_the_others(workspa
     artifact = registry.artifact(workspace.engine, 1, 1)
     digest = registry.models(workspace.engine, 1)[0].digest
     registry.add_model(workspace.engine, other.id, "naive", digest, {}, artifact)
-    registry.decide(workspace.engine, other.id, 1, "promoted", {})
+    promotions.decide(workspace.engine, other.id, 1, "promoted", {})
     looked = []
     monkeypatch.setattr(monitor, "monitor", lambda _, name: looked.append(name) or (fails() if name == "noise" else 1))
     with pytest.raises(Unavailable, match="the history is gone"):

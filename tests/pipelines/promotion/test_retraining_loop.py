@@ -8,7 +8,7 @@ import pytest
 
 from data.errors import Conflict, GateRefused, InvalidInput, NothingObserved, UnknownSeries
 from data.sources.resolve import SourceOptions
-from data.store import observation_log, registry
+from data.store import context_store, observation_log, promotions
 from data.store.observation_log import Observation
 from forecasting.kernel.packing import unpack
 from pipelines.evaluation.backtest import BacktestRequest, backtest
@@ -87,9 +87,9 @@ def test_a_horizon_said_anew_holds_for_what_comes(dataset, workspace, tmp_path):
 
 def test_new_rows_give_the_served_model_new_contexts(served, workspace, tmp_path):
     result = ingest(workspace, raw(tmp_path / "longer.csv", range(1, STEPS + 4)), served, SourceOptions())
-    _, blobs = registry.contexts(workspace.engine, result.reanchored)
+    _, blobs = context_store.read_all(workspace.engine, result.reanchored)
     assert unpack(blobs[0])[0]["origin"].tolist() == [STEPS + 3, STEPS + 3]
-    assert registry.promotions(workspace.engine)[-1].event == "reanchored"
+    assert promotions.decisions(workspace.engine)[-1].event == "reanchored"
 
 
 # --- train and backtest ---------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_the_best_of_candidate_and_baselines_is_promoted(dataset, workspace):
     promoted = promote(workspace, dataset, None, still)
     assert (promoted.model, promoted.version) == ("seasonal_naive", 2)
     assert "baseline" in promoted.sentence
-    assert [(row.version, row.event) for row in registry.promotions(workspace.engine)] == [
+    assert [(row.version, row.event) for row in promotions.decisions(workspace.engine)] == [
         (1, "refused"),
         (2, "promoted"),
     ]
@@ -174,8 +174,8 @@ def test_a_network_whose_memory_drifts_is_refused_with_both_figures(dataset, wor
         f"rolled for {found['steps']} steps its MASE is {mase['rolled']:.3f}, freshly started {mase['fresh']:.3f}"
         in (str(refusal.value))
     )
-    assert registry.served(workspace.engine, 1) is None
-    assert registry.promotions(workspace.engine)[-1].evidence["long_roll"] == found
+    assert promotions.served(workspace.engine, 1) is None
+    assert promotions.decisions(workspace.engine)[-1].evidence["long_roll"] == found
     assert inspection.model(workspace, dataset, version)["long_roll"] == found
 
 
@@ -199,18 +199,18 @@ def test_a_network_from_before_the_long_roll_is_to_be_trained_again_unless_it_se
     old = network(workspace, dataset, drift=False, checked=False)
     with pytest.raises(GateRefused, match="train it again"):
         promote(workspace, dataset, old, still)
-    registry.decide(workspace.engine, 1, old, "promoted", {})
+    promotions.decide(workspace.engine, 1, old, "promoted", {})
     with pytest.raises(GateRefused, match="against lstm"):  # it stands as the champion it is
         promote(workspace, dataset, train(workspace, TrainRequest(dataset, "naive"), still).version, still)
 
 
 def test_a_version_that_is_refused_changes_nothing_and_leaves_its_evidence(served, workspace):
-    epoch = registry.served(workspace.engine, 1).id
+    promotion_id = promotions.served(workspace.engine, 1).id
     version = train(workspace, TrainRequest(served, "drift"), still).version
     with pytest.raises(GateRefused, match="seasonal_naive") as refusal:
         promote(workspace, served, version, still)
     assert {row["model"] for row in refusal.value.evidence["contenders"]} >= {"drift", "seasonal_naive", "naive"}
-    assert registry.served(workspace.engine, 1).id == epoch
+    assert promotions.served(workspace.engine, 1).id == promotion_id
 
 
 def test_without_a_version_a_worse_candidate_is_refused_too_when_a_champion_stays(served, workspace):
@@ -236,8 +236,8 @@ def test_rollback_serves_the_version_before(served, workspace, tmp_path):
     version = train(workspace, TrainRequest(served, "seasonal_naive"), still).version
     promote(workspace, served, version, still)
     assert rollback(workspace, served).version == 1
-    assert registry.served(workspace.engine, 1).event == "rolled_back"
-    registry.verify_chain(workspace.engine, 1)
+    assert promotions.served(workspace.engine, 1).event == "rolled_back"
+    promotions.verify_chain(workspace.engine, 1)
 
 
 def test_there_is_nothing_to_roll_back_to_at_first(served, workspace):

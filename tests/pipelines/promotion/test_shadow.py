@@ -11,7 +11,7 @@ from data.records import shadow_pairs
 from data.records.shadow_pairs import Pair
 from data.settings import load_settings
 from data.sources.resolve import SourceOptions
-from data.store import catalogue, registry
+from data.store import catalogue, context_store, promotions
 from forecasting.rolling.online_scores import SUMS, Totals
 from pipelines import cli
 from pipelines.ingestion.ingest import ingest
@@ -43,10 +43,10 @@ def totals(*buckets: tuple[int, float]) -> Totals:
 
 def met(workspace, version: int, n: int, error: float, champions: float) -> None:
     """What the service would have written down of n live values for each of two buckets."""
-    epoch = registry.shadow(workspace.engine, 1).id
+    promotion_id = promotions.shadow(workspace.engine, 1).id
     words = [Pair(*(totals((k, k * one), (k, k * one)).to_dict() for one in (error, champions))) for k in (7, 7 + n)]
     for pair in words:
-        shadow_pairs.put(workspace.engine, 1, (version, 1), (epoch, 1), n, pair)
+        shadow_pairs.put(workspace.engine, 1, (version, 1), (promotion_id, 1), n, pair)
 
 
 def test_only_what_both_met_since_the_first_pair_counts(workspace):
@@ -77,7 +77,7 @@ def test_a_challenger_serves_only_after_enough_live_values_and_if_it_was_not_wor
     met(workspace, version, 250, 0.4, 0.5)
     evidence = promote(workspace, "week", version, still).evidence
     assert evidence["shadow"] == {"targets": 500, "challenger": pytest.approx(0.4), "champion": pytest.approx(0.5)}
-    assert registry.shadow(workspace.engine, 1) is None
+    assert promotions.shadow(workspace.engine, 1) is None
 
 
 def test_a_challenger_that_was_worse_live_is_refused_and_rolls_no_longer(workspace):
@@ -86,9 +86,9 @@ def test_a_challenger_that_was_worse_live_is_refused_and_rolls_no_longer(workspa
     met(workspace, version, 400, 0.51, 0.5)
     with pytest.raises(GateRefused, match=r"in shadow its MASE was 0.510 on 800 live values, the champion's 0.500"):
         promote(workspace, "week", version, still)
-    assert [row.event for row in registry.promotions(workspace.engine, 1)[-2:]] == ["refused", "shadow_stopped"]
-    assert registry.shadow(workspace.engine, 1) is None
-    assert registry.served(workspace.engine, 1).version == 1
+    assert [row.event for row in promotions.decisions(workspace.engine, 1)[-2:]] == ["refused", "shadow_stopped"]
+    assert promotions.shadow(workspace.engine, 1) is None
+    assert promotions.served(workspace.engine, 1).version == 1
 
 
 def test_the_worker_decides_about_a_shadow_that_it_began_once_its_time_has_come(workspace):
@@ -100,7 +100,7 @@ def test_the_worker_decides_about_a_shadow_that_it_began_once_its_time_has_come(
     met(workspace, 2, 300, 0.4, 0.5)
     (done,) = retrain.work(unattended, still).done
     assert (done.job, done.state, done.version) == (None, "succeeded", 2)
-    assert registry.served(workspace.engine, 1).version == 2
+    assert promotions.served(workspace.engine, 1).version == 2
 
 
 def test_what_cannot_roll_in_shadow(workspace, tmp_path):
@@ -118,13 +118,13 @@ def test_what_cannot_roll_in_shadow(workspace, tmp_path):
 def test_new_rows_give_the_shadow_new_contexts_too(workspace, tmp_path, capsys):
     version = judged(workspace, "week", mlp(workspace, 1.1), 0.2)
     assert cli.run(["shadow", "week", "--version", str(version)]) == 0
-    before = registry.shadow(workspace.engine, 1)
+    before = promotions.shadow(workspace.engine, 1)
     ingest(workspace, raw(tmp_path / "longer.csv", range(1, STEPS + 4)), "week", SourceOptions())
-    after = registry.shadow(workspace.engine, 1)
+    after = promotions.shadow(workspace.engine, 1)
     assert (after.version, after.evidence["reanchored"]) == (version, "ingest")
     assert after.id > before.id
-    assert registry.contexts(workspace.engine, after.id)[1]
+    assert context_store.read_all(workspace.engine, after.id)[1]
     assert cli.run(["shadow", "week", "--stop", "--json"]) == 0
-    assert registry.shadow(workspace.engine, 1) is None
+    assert promotions.shadow(workspace.engine, 1) is None
     assert cli.run(["model", "history", "week"]) == 0
     assert "rolls beside version 1, until 500 live values were forecast" in capsys.readouterr().out

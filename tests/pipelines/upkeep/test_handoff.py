@@ -6,7 +6,7 @@ import pytest
 
 from data.errors import DamagedArtifact
 from data.lake import commits, handoffs, log_checksums
-from data.store import observation_log, registry
+from data.store import observation_log, promotions
 from forecasting.panel import Panel
 from pipelines.history.history import read_history
 from pipelines.upkeep import handoff
@@ -102,9 +102,9 @@ def test_what_was_decided_just_now_does_not_take_the_log_from_a_service_that_sti
     dataset = world.ingest("plant", "a", "b")
     settled(world, dataset)
     observe(world, dataset, ("a", 0, 1.0), ("a", 1, 1.0))
-    served = registry.served(world.engine, dataset.id)
+    served = promotions.served(world.engine, dataset.id)
     for event in ("reanchored", "reanchored"):
-        registry.decide(world.engine, dataset.id, served.version, event, {}, (), log_seq=2)
+        promotions.decide(world.engine, dataset.id, served.version, event, {}, (), log_seq=2)
     assert handoff.reach(world.engine, dataset.id, 0).upto == 0
 
 
@@ -198,7 +198,7 @@ def test_a_model_whose_contexts_are_older_than_the_log_is_never_folded(world):
 
     dataset = world.ingest("plant", "a", "b")
     world.promote(dataset, NAIVE, PANEL)
-    (old,) = registry.promotions(world.engine, dataset.id)
+    (old,) = promotions.decisions(world.engine, dataset.id)
     observe(world, dataset, *(("a", step, 1.0) for step in range(5)))
     settled(world, dataset)
     workspace = Workspace(

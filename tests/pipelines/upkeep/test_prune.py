@@ -10,7 +10,7 @@ from data.errors import Busy, DamagedArtifact
 from data.lake import commits, forecasts, scrub
 from data.lake.forecasts import Forecasts
 from data.records import runs
-from data.store import observation_log, registry
+from data.store import context_store, promotions, snapshot_store
 from data.store.leases import held
 from pipelines.upkeep.compact import LEASE
 from pipelines.upkeep.prune import DAY, prune
@@ -36,10 +36,10 @@ def test_old_contexts_snapshots_keys_and_runs_go_and_what_is_in_use_stays(world)
     dataset, workspace = world.ingest("plant", "a", "b"), open_workspace(world.settings)
     first = world.promote(dataset, NAIVE, PANEL)  # version 1
     blobs = world.contexts(dataset, NAIVE, PANEL)
-    second, third = (registry.decide(world.engine, dataset.id, 1, "reanchored", {}, blobs).id for _ in range(2))
+    second, third = (promotions.decide(world.engine, dataset.id, 1, "reanchored", {}, blobs).id for _ in range(2))
     fourth = world.promote(dataset, NAIVE, PANEL)  # version 2
-    for epoch in (first, second, fourth):
-        observation_log.put_snapshot(world.engine, dataset.id, epoch, 0, 1, b"")
+    for anchor_id in (first, second, fourth):
+        snapshot_store.put(world.engine, dataset.id, anchor_id, 0, 1, b"")
     with runs.recorded(world.engine, "compact"), runs.recorded(world.engine, "ingest"):
         pass
     with pytest.raises(OSError, match="no disk"), runs.recorded(world.engine, "compact"):
@@ -55,9 +55,9 @@ def test_old_contexts_snapshots_keys_and_runs_go_and_what_is_in_use_stays(world)
         "old runs": 1,
     }  # fmt: skip
     assert counts(prune(workspace, False, quiet)) == {"contexts of models in use no more": 2}  # they had snapshots
-    assert registry.old_contexts(world.engine, dataset.id, ()) == [third, fourth]
-    assert observation_log.epochs(world.engine, dataset.id) == [fourth]
-    decisions = registry.promotions(world.engine, dataset.id)
+    assert context_store.unused(world.engine, dataset.id, ()) == [third, fourth]
+    assert snapshot_store.anchors(world.engine, dataset.id) == [fourth]
+    decisions = promotions.decisions(world.engine, dataset.id)
     with pytest.raises(DamagedArtifact, match=f"contexts of promotion {first} are stored no more; promote again"):
         build_champion.build(world.engine, dataset, decisions[0])
     for kept in decisions[2:]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data.records import shadow_pairs
-from data.store import observation_log, registry
+from data.store import observation_log, promotions, registry, snapshot_store
 from data.store.observation_log import Observation
 from forecasting.rolling.online_scores import SUMS
 from service.background import shadow_pair
@@ -85,7 +85,7 @@ def test_a_challenger_is_scored_on_the_very_same_values_and_answers_nobody(eithe
 def test_both_are_weighed_after_the_same_row_of_the_log_whoever_was_ahead(world, ahead):
     dataset = world.ingest("sensors")
     world.shadow(dataset, SEASONAL, PANEL)
-    decided = registry.served(world.engine, dataset.id), registry.shadow(world.engine, dataset.id)
+    decided = promotions.served(world.engine, dataset.id), promotions.shadow(world.engine, dataset.id)
     champion, shadow = (build_champion.build(world.engine, dataset, one)[0] for one in decided)
     both = Served(dataset, {}, champion, shadow=shadow)
     shadow_pair.weigh(world.engine, both)
@@ -100,15 +100,15 @@ def test_both_are_weighed_after_the_same_row_of_the_log_whoever_was_ahead(world,
 def test_the_shadow_s_state_is_the_fold_of_the_log_and_is_there_again_after_a_restart(either):
     world, dataset = either, either.ingest("sensors")
     with world.serving() as client:
-        epoch = world.shadow(dataset, LSTM, PANEL)
+        promotion_id = world.shadow(dataset, LSTM, PANEL)
         client.post("/v1/observations", json=rows("a", [1.0, 2.0, 3.0, 2.0, 1.0]))
         client.post("/v1/observations", json=rows("a", [2.5], first=2))
         until(lambda: served(client).shadow is not None and served(client).shadow.seq == served(client).champion.seq)
-        until(lambda: bool(observation_log.kept_snapshots(world.engine, dataset.id, epoch)))
+        until(lambda: bool(snapshot_store.positions(world.engine, dataset.id, promotion_id)))
         first = shadow_pairs.trials(world.engine, 1, 2, 1)[0].first
     with world.serving() as client:
         until(lambda: served(client).shadow is not None)
-        assert observation_log.kept_snapshots(world.engine, dataset.id, epoch)  # a restart lets them be
+        assert snapshot_store.positions(world.engine, dataset.id, promotion_id)  # a restart lets them be
         state = served(client).shadow.states.read(world.number(dataset, "a")).state
         assert same_states(state, world.folded(dataset, LSTM, PANEL, "a"))
         client.post("/v1/observations", json=rows("a", [4.0], first=5))
@@ -126,19 +126,19 @@ def test_a_promoted_shadow_answers_before_anything_is_built(world, monkeypatch):
         return build(*arguments)
 
     with world.serving() as client:
-        epoch = world.shadow(dataset, SEASONAL, PANEL)
+        promotion_id = world.shadow(dataset, SEASONAL, PANEL)
         until(lambda: served(client).shadow is not None)
         client.post("/v1/observations", json=rows("a", [float(i) for i in range(12)]))
         monkeypatch.setattr(build_champion, "build", held)
         blobs = world.contexts(dataset, SEASONAL, PANEL)
-        promoted = registry.decide(world.engine, dataset.id, 2, "promoted", {}, blobs, 0).id
+        promoted = promotions.decide(world.engine, dataset.id, 2, "promoted", {}, blobs, 0).id
         until(lambda: served(client).champion.version == 2)
-        assert served(client).champion.epoch == epoch
+        assert served(client).champion.promotion_id == promotion_id
         assert median(client, "a") == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
         until(lambda: served(client).shadow is None)
         assert served(client).previous.version == 1
         building.set()
-        until(lambda: served(client).champion.epoch == promoted)
+        until(lambda: served(client).champion.promotion_id == promoted)
         assert median(client, "a") == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 
 
@@ -152,7 +152,7 @@ def test_memory_holds_the_champion_and_one_other(world):
         assert served(client).previous is None
         client.post("/v1/observations", json=rows("a", [1.0, 2.0]))
         until(lambda: told(client)["shadow"]["n"] == 2)
-        registry.decide(world.engine, dataset.id, 3, "shadow_stopped", {})
+        promotions.decide(world.engine, dataset.id, 3, "shadow_stopped", {})
         until(lambda: served(client).previous is not None)
         assert (served(client).shadow, served(client).previous.version) == (None, 1)
         assert told(client)["shadow"]["n"] == 2  # what it was worth is kept
@@ -176,12 +176,12 @@ def test_a_challenger_that_cannot_be_read_is_told_and_disturbs_nobody(world):
     dataset = world.ingest("sensors")
     with world.serving() as client:
         version = registry.add_model(world.engine, dataset.id, "lstm", "0" * 64, {}, b"not a model")
-        registry.decide(world.engine, dataset.id, version, "shadowed", {})
+        promotions.decide(world.engine, dataset.id, version, "shadowed", {})
         until(lambda: client.get("/health/ready").json()["datasets"][0]["problem"] is not None)
         line = client.get("/health/ready").json()["datasets"][0]
         assert line["problem"] == "Version 2 cannot roll in shadow; put another one there, or stop it."
         assert client.get("/v1/series/a/forecast").json()["status"] == "ok"
-        registry.decide(world.engine, dataset.id, version, "shadow_stopped", {})
+        promotions.decide(world.engine, dataset.id, version, "shadow_stopped", {})
         until(lambda: client.get("/health/ready").json()["datasets"][0]["problem"] is None)
 
 

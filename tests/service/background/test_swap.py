@@ -9,7 +9,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from data.store import registry
+from data.store import promotions, registry
 from forecasting.rolling import bundle as bundles
 from states import build_champion
 from tests.support.service_kit import World, baseline, median, network, panel_of, rows, same_states, stamp, until
@@ -69,11 +69,11 @@ def test_fault_34_ten_promotions_and_rollbacks_under_load_mix_nothing_and_fail_n
         for turn in range(10):
             kind = ["seasonal_naive", "naive"][turn % 2]
             if turn < 4:
-                epoch = world.promote(dataset, bundles_of[kind], PANEL, log_seq=0)
+                promotion_id = world.promote(dataset, bundles_of[kind], PANEL, log_seq=0)
                 versions[turn + 2] = kind
             else:  # back to the version before, as `rollcast rollback` decides it
-                epoch = world.roll_back(dataset, bundles_of[kind], PANEL)
-            until(lambda epoch=epoch: served(client).champion.epoch == epoch)
+                promotion_id = world.roll_back(dataset, bundles_of[kind], PANEL)
+            until(lambda promotion_id=promotion_id: served(client).champion.promotion_id == promotion_id)
             time.sleep(0.05)
         stop.set()
         for thread in threads:
@@ -84,7 +84,7 @@ def test_fault_34_ten_promotions_and_rollbacks_under_load_mix_nothing_and_fail_n
         for unique_id in "ab":
             state = served(client).champion.states.read(world.number(dataset, unique_id)).state
             assert int(state.origin[0]) == world.step(steps[unique_id] - 1)
-            again = build_champion.build(world.engine, dataset, registry.served(world.engine, dataset.id))[0]
+            again = build_champion.build(world.engine, dataset, promotions.served(world.engine, dataset.id))[0]
             assert same_states(state, again.states.read(world.number(dataset, unique_id)).state)
 
 
@@ -102,14 +102,16 @@ def test_a_rollback_answers_from_the_states_that_were_kept_before_anything_is_bu
         until(lambda: served(client).champion.version == 2)
         client.post("/v1/observations", json=rows("a", [5.0], first=1))
         monkeypatch.setattr(build_champion, "build", held)
-        epoch = world.roll_back(dataset, NAIVE, PANEL)
+        promotion_id = world.roll_back(dataset, NAIVE, PANEL)
         until(lambda: served(client).champion.version == 1)
         assert median(client, "a") == [5.0] * 6  # it took in what came meanwhile
-        assert served(client).champion.epoch == 1
+        assert served(client).champion.promotion_id == 1
         assert served(client).previous.version == 2
         before = client.get("/v1/series/a/forecast").headers["etag"]
         building.set()
-        until(lambda: served(client).champion.epoch == epoch)  # anchored anew, with the contexts of the decision
+        until(
+            lambda: served(client).champion.promotion_id == promotion_id
+        )  # anchored anew, with the contexts of the decision
         after = client.get("/v1/series/a/forecast")
         assert after.headers["etag"] != before
         assert (after.json()["model"]["version"], after.json()["origin"]) == (1, stamp(1))
@@ -152,7 +154,7 @@ def test_the_version_before_follows_the_log_and_is_there_again_after_a_restart(w
 
 
 def test_a_swap_lets_the_snapshots_of_neither_version_go(world):
-    from data.store import observation_log
+    from data.store import snapshot_store
 
     dataset = world.ingest("sensors")
     with world.serving() as client:
@@ -161,8 +163,8 @@ def test_a_swap_lets_the_snapshots_of_neither_version_go(world):
         for number, bundle in enumerate((SEASONAL, LSTM, NAIVE), 2):
             world.promote(dataset, bundle, PANEL, log_seq=0)
             until(lambda number=number: served(client).champion.version == number)
-        until(lambda: not observation_log.kept_snapshots(world.engine, dataset.id, 1))
-    assert observation_log.kept_snapshots(world.engine, dataset.id, 4)
+        until(lambda: not snapshot_store.positions(world.engine, dataset.id, 1))
+    assert snapshot_store.positions(world.engine, dataset.id, 4)
 
 
 # --- the fallback ladder ----------------------------------------------------------------------------------------------
@@ -268,7 +270,7 @@ def test_fault_33_with_the_promoted_artifact_damaged_the_version_before_serves_a
         assert line["model"]["version"] == 1
         assert degraded(client, "previous") == 2
         version = registry.add_model(world.engine, dataset.id, "naive", NAIVE.digest, {}, bundles.to_bytes(NAIVE))
-        registry.decide(world.engine, dataset.id, version, "promoted", {}, world.contexts(dataset, NAIVE, PANEL), 0)
+        promotions.decide(world.engine, dataset.id, version, "promoted", {}, world.contexts(dataset, NAIVE, PANEL), 0)
         until(lambda: served(client).champion.version == 3)
         body = client.get("/v1/series/a/forecast").json()
         assert (body["answered_by"], body["status"]) == ("champion", "ok")
@@ -287,7 +289,7 @@ def test_a_damaged_promotion_while_serving_marks_the_answers_of_the_version_that
     with world.serving() as client:
         before = client.get("/v1/series/a/forecast")
         version = registry.add_model(world.engine, dataset.id, "lstm", "0" * 64, {}, b"not a model")
-        registry.decide(world.engine, dataset.id, version, "promoted", {})
+        promotions.decide(world.engine, dataset.id, version, "promoted", {})
         until(lambda: served(client).problem is not None)
         after = client.get("/v1/series/a/forecast")
         assert (after.json()["answered_by"], after.json()["status"]) == ("previous", "degraded")

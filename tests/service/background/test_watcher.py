@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from data.errors import StoreUnavailable
-from data.store import registry
+from data.store import promotions, registry
 from states import folding
 from tests.support.service_kit import World, baseline, median, network, panel_of, rows, stamp, until
 
@@ -67,7 +67,7 @@ def test_a_damaged_artifact_is_not_served_and_what_answered_goes_on(world):
     dataset = world.ingest("sensors")
     with world.serving() as client:
         version = registry.add_model(world.engine, dataset.id, "lstm", "0" * 64, {}, b"not a model")
-        registry.decide(world.engine, dataset.id, version, "promoted", {})
+        promotions.decide(world.engine, dataset.id, version, "promoted", {})
         until(lambda: problem(client) is not None)
         assert "Version 2" in problem(client)
         assert model(client)["version"] == 1
@@ -81,7 +81,7 @@ def test_a_refused_candidate_changes_nothing(world):
     dataset = world.ingest("sensors")
     with world.serving() as client:
         registry.add_model(world.engine, dataset.id, "lstm", "0" * 64, {}, b"")
-        registry.decide(world.engine, dataset.id, 2, "refused", {})
+        promotions.decide(world.engine, dataset.id, 2, "refused", {})
         world.ingest("later", "c")
         until(lambda: client.get("/v1/series", params={"search": "c"}).json()["total"] == 1)
         assert model(client)["version"] == 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.records import scores
 from data.records.scores import HOUR
-from data.store import observation_log, registry, tables
+from data.store import observation_log, promotions, tables
 from data.store.observation_log import Log, Observation
 from forecasting.rolling.online_scores import SUMS
 from states import build_champion, checkpoints, folding
@@ -196,7 +196,7 @@ def test_killed_at_any_point_every_target_is_settled_once(tmp_path_factory, seed
     dataset = world.ingest("sensors", *IDS)
     bundle = network(PANEL)
     world.promote(dataset, bundle, PANEL)
-    promotion = registry.served(world.engine, dataset.id)
+    promotion = promotions.served(world.engine, dataset.id)
     champion, _ = build_champion.build(world.engine, dataset, promotion)
     expected, reached = dict.fromkeys(IDS, 0), {"a": -1, "b": -1}
     with pytest.MonkeyPatch.context() as patch:

@@ -1,0 +1,114 @@
+"""Packed states of shards of series after one row of the log: what spares reading the log from the start."""
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Engine, delete, func, insert, select
+
+from data.store import tables
+from data.store.database import reading, writing
+
+AGES = 5  # classes of age among a shard's older snapshots; of each the oldest and the youngest are kept
+GROWTH = 8  # a class reaches so many times further back than the one before; the last one for ever
+SNAPSHOT_LOCK = 7_305_005
+SHARD = 256  # series ids in one snapshot
+OWN = ("series", "sequence", "stale", "amendments", "settled", "unit")
+LAYOUT = "5"  # which arrays there are, and to the last bit how they are rolled
+MARKER = -1  # the shard number of the marker: every shard's snapshots are complete up to its seq
+
+
+class Snapshot(NamedTuple):
+    """The packed states of one shard of series after the log's row `seq`."""
+
+    shard: int
+    seq: int
+    blob: bytes
+
+
+def anchors(engine: Engine, dataset_id: int) -> list[int]:
+    """The anchors that a dataset's snapshots are kept of: those that the service runs, or ran last."""
+    table = tables.snapshots.c
+    with reading(engine) as connection:
+        return list(connection.scalars(select(table.anchor_id).where(table.dataset_id == dataset_id).distinct()))
+
+
+def put(engine: Engine, dataset_id: int, anchor_id: int, shard: int, seq: int, blob: bytes) -> list[int]:
+    """Keep a shard's states after row `seq`, beside some older ones that corrections start from.
+
+    Gives the rows after which the shard's states are kept now, ascending.
+    """
+    table = tables.snapshots
+    here = (table.c.dataset_id == dataset_id, table.c.anchor_id == anchor_id, table.c.shard == shard)
+    with writing(engine, SNAPSHOT_LOCK) as connection:
+        connection.execute(delete(table).where(*here, table.c.seq == seq))
+        connection.execute(
+            insert(table).values(dataset_id=dataset_id, anchor_id=anchor_id, shard=shard, seq=seq, blob=blob)
+        )
+        held = connection.scalars(select(table.c.seq).where(*here).order_by(table.c.seq)).all()
+        kept = thinned(held)
+        connection.execute(delete(table).where(*here, table.c.seq.not_in(kept)))
+    return kept
+
+
+def thinned(seqs: Sequence[int]) -> list[int]:
+    """Which of a shard's snapshots (ascending) stay: the newest two, and some of every age, about ten in all.
+
+    Ages are counted in distances between the newest two. Where snapshots come evenly, a correction finds a start at
+    most `GROWTH` times older than itself, back to thousands of snapshots; the very first one always stays.
+    """
+    if len(seqs) <= AGES:
+        return list(seqs)
+    newest, unit = seqs[-1], seqs[-1] - seqs[-2]
+    youngest: dict[int, int] = {}
+    oldest: dict[int, int] = {}
+    for seq in reversed(seqs[:-1]):
+        age = min(int(math.log((newest - seq) / unit, GROWTH) + 1e-9), AGES - 1)
+        youngest.setdefault(age, seq)
+        oldest[age] = seq
+    return sorted({newest, *youngest.values(), *oldest.values()})
+
+
+def keep_only(engine: Engine, dataset_id: int, kept_anchors: Collection[int]) -> int:
+    """Delete the snapshots of a dataset's other anchors. Returns how many."""
+    table = tables.snapshots
+    with writing(engine, SNAPSHOT_LOCK) as connection:
+        other = delete(table).where(table.c.dataset_id == dataset_id, table.c.anchor_id.not_in(kept_anchors))
+        return connection.execute(other).rowcount
+
+
+def count_others(engine: Engine, dataset_id: int, kept_anchors: Collection[int]) -> int:
+    """How many snapshots `keep_epochs` would let go."""
+    table = tables.snapshots.c
+    query = select(func.count()).select_from(tables.snapshots)
+    with reading(engine) as connection:
+        other = query.where(table.dataset_id == dataset_id, table.anchor_id.not_in(kept_anchors))
+        return int(connection.scalar(other) or 0)
+
+
+def positions(engine: Engine, dataset_id: int, anchor_id: int) -> dict[int, list[int]]:
+    """For each shard, the rows after which its states are kept, ascending."""
+    table = tables.snapshots.c
+    query = select(table.shard, table.seq).where(table.dataset_id == dataset_id, table.anchor_id == anchor_id)
+    kept: dict[int, list[int]] = {}
+    with reading(engine) as connection:
+        for shard, seq in connection.execute(query.order_by(table.shard, table.seq)):
+            kept.setdefault(shard, []).append(seq)
+    return kept
+
+
+def read(engine: Engine, dataset_id: int, anchor_id: int, shard: int, seq: int) -> bytes | None:
+    """A shard's packed states after row `seq`, or None when they were let go."""
+    table = tables.snapshots.c
+    here = (table.dataset_id == dataset_id, table.anchor_id == anchor_id, table.shard == shard, table.seq == seq)
+    with reading(engine) as connection:
+        blob = connection.scalar(select(table.blob).where(*here))
+    return None if blob is None else bytes(blob)
+
+
+def newest(engine: Engine, dataset_id: int, anchor_id: int) -> Iterator[Snapshot]:
+    """The newest snapshot of each shard, by shard, one at a time: together they may be a gigabyte."""
+    for shard, seqs in positions(engine, dataset_id, anchor_id).items():
+        blob = read(engine, dataset_id, anchor_id, shard, seqs[-1])
+        if blob is not None:
+            yield Snapshot(shard, seqs[-1], blob)
