@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks._load import Connection, get, post
-from pipelines.serving import free_port
+from benchmarks.support.load import Connection, get, post
+from pipelines.flows.uvicorn_process import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 300  # seconds that a start may take: a new tree compiles its loops first

@@ -3,7 +3,8 @@
     python -m benchmarks.golden tests/golden/v2
 
 The folder gets `home/` (SQLite store, lake) and `forecasts.json`, about 430 kB together. Files of an older version are
-never made again: a new version of the stores gets a folder beside them. `tests/test_golden.py` reads every folder.
+never made again: a new version of the stores gets a folder beside them. `tests/end_to_end/test_golden.py` reads every
+folder.
 
 The home holds two datasets of the bundled samples. `temperature`: the four quarters of each hour as four series, an
 LSTM of two members that remembers a week, and a seasonal naive model in its shadow. `stocks`: two tickers on business
@@ -26,14 +27,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks._program import ROOT, Client, Program
-from benchmarks._stored import blocks, checksum, query
+from benchmarks.support.stored import blocks, checksum, query
 from data.settings import load_settings
-from forecasting.bundle import Bundle
 from forecasting.config import LEVELS, ModelConfig
-from forecasting.conformal import Calibration
-from forecasting.kernel import FORMAT
-from pipelines import promote, registered, train
-from pipelines.history import read_history
+from forecasting.kernel.kernel import FORMAT
+from forecasting.rolling.bundle import Bundle
+from forecasting.rolling.conformal import Calibration
+from pipelines.history.history import read_history
+from pipelines.models import model_store
+from pipelines.promotion import promote
+from pipelines.training import train
 from pipelines.workspace import Workspace, open_workspace
 
 SAMPLES = ROOT / "data/samples"
@@ -110,7 +113,7 @@ def serve_network(place: Workspace) -> None:
     manifest = {"seed": 0, "steps": STEPS, "chosen_steps": STEPS, "trust": [1.0] * HORIZON}
     unfitted = Bundle(CONFIG, {}, Calibration.neutral(CONFIG), manifest)
     bundle = train.refit(history.panel, unfitted, lambda done, total, words: None)
-    version = registered.register(place, history.dataset, bundle, {})
+    version = model_store.register(place, history.dataset, bundle, {})
     promote.serve(place, history, version, bundle, "promoted", {"cause": "golden"})
 
 

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks._stored import checksum, newest_states, query
-from data import models
-from forecasting.bundle import from_bytes
-from forecasting.kernel import FORMAT
+from benchmarks.support.stored import checksum, newest_states, query
+from data.store import promotions, registry
+from forecasting.kernel.kernel import FORMAT
+from forecasting.rolling.bundle import from_bytes
 from pipelines.workspace import open_workspace
-from tests.service_kit import World
+from tests.support.service_kit import World
 
-FOLDERS = sorted((Path(__file__).parent / "golden").glob("v*"), key=lambda folder: int(folder.name[1:]))
+FOLDERS = sorted((Path(__file__).parents[1] / "golden").glob("v*"), key=lambda folder: int(folder.name[1:]))
 CLOSE = 1e-5  # units
 SCORES = ("settled", "unit")  # no part of a state: a value that was corrected since was scored as it first came
 IN_UNITS = ("ring", "mean", "usual", "vintage", "halfway", "naive")  # arrays of a state in data units
@@ -59,8 +59,8 @@ def golden(request: pytest.FixtureRequest, home: Path) -> Golden:
 def test_an_old_store_opens_with_its_log_and_its_promotions(golden: Golden) -> None:
     assert query(golden.store, "SELECT count(*) FROM observations") == [(golden.recorded["log_rows"],)]
     for name, number in golden.datasets().items():
-        models.verify_chain(golden.world.engine, number)
-        assert models.served(golden.world.engine, number) is not None, name
+        promotions.verify_chain(golden.world.engine, number)
+        assert promotions.served(golden.world.engine, number) is not None, name
 
 
 def test_an_old_lake_has_the_recorded_rows(golden: Golden) -> None:
@@ -74,7 +74,7 @@ def test_an_old_artifact_loads_with_its_digest(golden: Golden) -> None:
     golden.require_format()
     ids = golden.datasets()
     for model in golden.recorded["models"]:
-        blob = models.artifact(golden.world.engine, ids[model["dataset"]], model["version"])
+        blob = registry.artifact(golden.world.engine, ids[model["dataset"]], model["version"])
         bundle = from_bytes(blob, model["digest"])
         assert (bundle.digest, bundle.config.kind) == (model["digest"], model["kind"])
 
