@@ -255,7 +255,7 @@ def test_every_alert_names_a_metric_and_flows_that_there_are(root):
     assert len(rules) >= 4
     for rule in rules:
         (metric,) = re.findall(r"rollcast_\w+", rule["expr"])
-        assert f'"{metric}"' in (root / "service" / "metrics.py").read_text()
+        assert f'"{metric}"' in (root / "service/models/gauges.py").read_text()
         named = re.search(r'flow=~?"([^"]+)"', rule["expr"])
         assert named and set(named[1].split("|")) <= {*OF_DATASETS, *HOUSEKEEPING}
         assert rule["annotations"]["summary"]

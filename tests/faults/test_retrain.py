@@ -76,7 +76,7 @@ def test_set_so_a_new_version_goes_into_shadow(workspace):
 
 WORKER = """
 import sys
-from pipelines import retrain
+from pipelines.promotion import retrain
 from pipelines.workspace import open_workspace
 retrain.work(open_workspace(), lambda *_: None)
 """

@@ -41,7 +41,7 @@ def test_silu_adds_the_bias_first() -> None:
 
 ADD = """
 import os
-from forecasting import compiled
+from forecasting.kernel import compiled
 
 if "RELAXED" in os.environ:
     compiled.RELAXED = (os.environ["RELAXED"],)

@@ -13,11 +13,11 @@ from pipelines.workspace import open_workspace
 
 SCRIPT = """
 import json, sys, time
-from pipelines import orchestration
-orchestration.configure()
+from pipelines.flows import prefect_settings
+prefect_settings.configure()
 from prefect import flow
 from data.errors import InvalidInput
-from pipelines import flows
+from pipelines.flows import flows
 
 source = sys.argv[1]
 ingested = flows.run_here("ingest", [f"source={source}", "dataset=d", 'options={"season": 5, "horizon": 5}'])

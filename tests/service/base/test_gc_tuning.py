@@ -11,12 +11,12 @@ from tests.support.service_kit import World
 BATCHES = """
 import resource, sys
 import numpy as np
-from service import memory
+from service.base import gc_tuning
 if sys.argv[1] == "arranged":
-    memory.arrange()
+    gc_tuning.arrange()
 else:  # the threshold for large blocks alone
-    memory.AT_HAND = 128 * 1024
-    memory.arrange()
+    gc_tuning.AT_HAND = 128 * 1024
+    gc_tuning.arrange()
 def batch():
     kept = [np.ones(3_000_000, np.uint8) for _ in range(5)]
 batch()
