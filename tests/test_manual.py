@@ -1,4 +1,4 @@
-"""The manual is tested: what README and CONTRIBUTING tell a reader to type exists."""
+"""The manual is tested: what README, CONTRIBUTING and docs tell a reader to type, to open or to set exists."""
 
 import ast
 import importlib
@@ -19,10 +19,9 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL
 
 @pytest.fixture(scope="module")
 def pages(root):
-    """Every page written for readers, by name."""
-    return {
-        path.name: path.read_text() for path in [root / "README.md", root / "CONTRIBUTING.md", *root.glob("docs/*.md")]
-    }
+    """Every page written for readers, by its path."""
+    paths = [root / "README.md", root / "CONTRIBUTING.md", *sorted(root.glob("docs/*.md"))]
+    return {path.relative_to(root).as_posix(): path.read_text() for path in paths}
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +115,18 @@ def check_names(page: str, module: str, names: list[str]) -> None:
 
 
 def test_every_local_link_leads_somewhere(root, pages):
+    """A link is relative to its page; after # stands a heading of the page that it leads to."""
     for page, text in pages.items():
-        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
-            assert (root / target).exists(), (page, target)
+        for target, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)\)", text):
+            path = (root / page).parent / target if target else root / page
+            assert path.exists(), (page, target)
+            assert not anchor or anchor in anchors(path.read_text()), (page, target, anchor)
+
+
+def anchors(text: str) -> set[str]:
+    """What a link may name in a page: its headings as GitHub writes them in an address."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_command_of_the_changelog_exists(root):
