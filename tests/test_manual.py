@@ -51,6 +51,12 @@ def tracked(root):
     return {path.relative_to(root).as_posix(): text for path in paths if (text := text_of(path)) is not None}
 
 
+@pytest.fixture(scope="module")
+def folders(tracked):
+    """Every folder of the repository, by its path."""
+    return {parent.as_posix() for name in tracked for parent in Path(name).parents if parent.parts}
+
+
 def text_of(path: Path) -> str | None:
     try:
         return path.read_text()
@@ -127,6 +133,18 @@ def anchors(text: str) -> set[str]:
     """What a link may name in a page: its headings as GitHub writes them in an address."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_readme_is_short_and_has_a_line_for_every_room(pages, folders):
+    lines = pages["README.md"].splitlines()
+    assert len(lines) <= 160
+    assert [line for line in lines if len(line) > 110] == []
+    shown, package = set(), ""
+    for indent, name in re.findall(r"^( *)(\w+)/ ", pages["README.md"], flags=re.MULTILINE):
+        package = package if indent else name
+        shown.add(f"{package}/{name}" if indent else name)
+    rooms = {name for name in folders if name.partition("/")[0] in PACKAGES - {"benchmarks"} and name.count("/") < 2}
+    assert rooms <= shown <= folders
 
 
 def test_every_command_of_the_changelog_exists(root):
