@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 import typer
 
+from data.settings import Settings
+
 PACKAGES = {"benchmarks", "data", "forecasting", "pipelines", "service", "states"}
+MAPPED = sorted({*PACKAGES, "tests"})  # every folder of these is in the map of CONTRIBUTING
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
 
@@ -135,6 +138,21 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_every_path_shown_exists(root, pages):
+    """Every path in backticks that begins with a folder of ours; one that a reader is to write is called NAME.py."""
+    folders = "|".join([*MAPPED, "docs", "ops", r"\.ci"])
+    for page, text in pages.items():
+        for path in re.findall(rf"`((?:{folders})/[\w./-]*)`", FENCE.sub("", text)):
+            assert path.endswith("/NAME.py") or (root / path).exists(), (page, path)
+
+
+def test_the_map_has_every_folder_and_no_other(pages, folders):
+    mapped = set(re.findall(r"^\| `([\w./]+)/` \|", pages["CONTRIBUTING.md"], flags=re.MULTILINE))
+    mirrors = {f"tests/{package}" for package in PACKAGES - {"benchmarks"}}
+    rooms = {name for name in folders if name.partition("/")[0] in MAPPED and name.count("/") < 2}
+    assert rooms - mirrors <= mapped <= folders
+
+
 def test_readme_is_short_and_has_a_line_for_every_room(pages, folders):
     lines = pages["README.md"].splitlines()
     assert len(lines) <= 160
@@ -145,6 +163,12 @@ def test_readme_is_short_and_has_a_line_for_every_room(pages, folders):
         shown.add(f"{package}/{name}" if indent else name)
     rooms = {name for name in folders if name.partition("/")[0] in PACKAGES - {"benchmarks"} and name.count("/") < 2}
     assert rooms <= shown <= folders
+
+
+def test_every_setting_shown_exists(pages):
+    known = {f"ROLLCAST_{name.upper()}" for name in Settings.model_fields}
+    for page, text in pages.items():
+        assert set(re.findall(r"\bROLLCAST_[A-Z_]+[A-Z]\b", text)) <= known, page
 
 
 def test_every_command_of_the_changelog_exists(root):
