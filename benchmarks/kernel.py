@@ -29,7 +29,7 @@ from forecasting.networks.experts import experts  # noqa: E402
 from forecasting.quantiles import assemble, to_data_units  # noqa: E402
 from forecasting.rolling.bundle import Bundle  # noqa: E402
 from forecasting.rolling.conformal import Calibration  # noqa: E402
-from forecasting.rolling.roller import Roller, RollingState  # noqa: E402
+from forecasting.rolling.roller import NumericState, Roller  # noqa: E402
 
 CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, (24,), hidden_size=128, num_layers=2)
 EXPERTS = len(experts(CONFIG))
@@ -102,7 +102,7 @@ def long_roll(roller: Roller) -> float:
         steps = np.arange(length)
         roller.fold(state, np.zeros(length, np.int64), steps, np.sin(steps / 5.0))
 
-    def cost(state: RollingState) -> float:
+    def cost(state: NumericState) -> float:
         steps = iter(range(int(state.origin[0]) + 1, int(state.origin[0]) + 401))
         row, value = np.zeros(1, np.int64), np.ones(1)
         return seconds(lambda: roller.fold(state, row, np.array([next(steps)]), value), 200, rounds=1)

@@ -1,4 +1,10 @@
-"""Building a dataset's champion from what is stored: artifact, contexts, snapshots, and the log's end."""
+"""Builds a dataset's champion from what is stored: artifact, contexts, snapshots, and the log's end.
+
+The service builds all series as of now. A batch forecast builds some series at a time, as of one row of the log.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import Engine
@@ -7,16 +13,33 @@ from data import clock
 from data.errors import DamagedArtifact
 from data.store import context_store, observation_log, registry, snapshot_store
 from data.store.catalogue import Dataset
+from data.store.observation_log import Log
 from data.store.promotions import Promotion
 from forecasting.rolling import bundle
-from forecasting.rolling.roller import Roller
+from forecasting.rolling.kinds import model_of
 from states import folding, scores, snapshots
 from states.champion import Champion
 from states.checkpoints import Checkpoints
 from states.contexts import Contexts
-from states.row_index import Places
+from states.model import RollingModel
+from states.row_index import RowIndex
 from states.snapshots import Restored
 from states.states import States
+
+NONE = np.zeros(0, np.int64)
+ReadLog = Callable[[int, np.ndarray | None], Log]  # (after, series): rows of the log beyond `after`
+
+
+@dataclass(frozen=True)
+class Anchored:
+    """A promoted version with its contexts, before any state."""
+
+    dataset: Dataset
+    promotion: Promotion
+    digest: str
+    roller: RollingModel
+    contexts: Contexts
+    anchor_seq: int  # position of the log that the contexts already hold
 
 
 def build(engine: Engine, dataset: Dataset, promotion: Promotion) -> tuple[Champion, int]:
@@ -26,19 +49,49 @@ def build(engine: Engine, dataset: Dataset, promotion: Promotion) -> tuple[Champ
         DamagedArtifact: the artifact or a context is not what was promoted, or the log begins after the contexts.
         StoreUnavailable: the live store does not answer.
     """
-    champion = _anchored(engine, dataset, promotion)
-    restored = snapshots.restore(engine, dataset.id, champion.anchor_id, champion.roller.fingerprint)
-    after = _lay_over(champion, restored)
-    past = observation_log.log(engine, dataset.id, after=after)
+    anchored = load(engine, dataset, promotion)
+    champion, replayed = restore(engine, anchored, lambda after, _: observation_log.log(engine, dataset.id, after))
+    scores.look_back(engine, champion, clock.now())
+    return champion, replayed
+
+
+def load(engine: Engine, dataset: Dataset, promotion: Promotion) -> Anchored:
+    """The promoted version and its contexts. Raises as `build` does."""
+    digest = digest_of(engine, promotion)
+    roller = model_of(bundle.from_bytes(registry.artifact(engine, dataset.id, promotion.version), digest))
+    roller.warm_up()
+    anchor_seq, shards = context_store.shards(engine, promotion.id)
+    if not shards:
+        raise DamagedArtifact(f"The contexts of promotion {promotion.id} are stored no more; promote again.")
+
+    def fetch(number: int) -> bytes:
+        return context_store.read(engine, promotion.id, shards[number])
+
+    contexts = Contexts(map(fetch, range(len(shards))), fetch, roller.fingerprint, roller.config.context)
+    return Anchored(dataset, promotion, digest, roller, contexts, anchor_seq)
+
+
+def restore(
+    engine: Engine, anchored: Anchored, read_log: ReadLog, series: np.ndarray | None = None, upto: int | None = None
+) -> tuple[Champion, int]:
+    """The champion with the states of `series` (n,), ascending, after row `upto` of the log, and the rows replayed.
+
+    None stands for all series, and for all rows; `read_log` must not give rows beyond `upto`. Raises as `build` does.
+    """
+    champion = _empty(engine, anchored, upto)
+    restored = snapshots.restore(
+        engine, anchored.dataset.id, champion.anchor_id, anchored.roller, series=series, upto=upto
+    )
+    after = _lay_over(champion, restored, series)
+    found = read_log(after, series)
     folding.require_whole(engine, champion)
-    rows = past.select(past.seq > _positions(restored, past.series_id, after))
-    folding.take_in(engine, champion, rows)
+    unread = found.select(found.seq > _positions(restored, found.series_id, after))
+    folding.take_in(engine, champion, unread)
     _trust_only(champion, restored)
     if restored is not None and restored.stale.any():
         folding.rebuild(engine, champion, np.sort(restored.series[restored.stale]))
-    champion.seq = int(past.seq[-1]) if len(past.seq) else after
-    scores.look_back(engine, champion, clock.now())
-    return champion, len(rows.seq)
+    champion.seq = int(found.seq[-1]) if len(found) else after
+    return champion, len(unread)
 
 
 def digest_of(engine: Engine, promotion: Promotion) -> str:
@@ -50,49 +103,44 @@ def digest_of(engine: Engine, promotion: Promotion) -> str:
     return found
 
 
-def _anchored(engine: Engine, dataset: Dataset, promotion: Promotion) -> Champion:
-    """The champion as it was at its promotion: every series at its anchor."""
-    digest = digest_of(engine, promotion)
-    roller = Roller(bundle.from_bytes(registry.artifact(engine, dataset.id, promotion.version), digest))
-    roller.warm_up()
-    anchor_seq, shards = context_store.shards(engine, promotion.id)
-    if not shards:
-        raise DamagedArtifact(f"The contexts of promotion {promotion.id} are stored no more; promote again.")
-
-    def fetch(number: int) -> bytes:
-        return context_store.read(engine, promotion.id, shards[number])
-
-    contexts = Contexts(map(fetch, range(len(shards))), fetch, roller.fingerprint, roller.config.context)
-    checkpoints = Checkpoints(dataset.id, promotion.id, roller.fingerprint)
-    checkpoints.kept = snapshot_store.positions(engine, dataset.id, promotion.id)
-    states = States(roller, np.zeros(0, np.int64), roller.empty(0), np.zeros(0, np.int64))
+def _empty(engine: Engine, anchored: Anchored, upto: int | None) -> Champion:
+    """The champion without a single state."""
+    dataset, promotion, roller = anchored.dataset, anchored.promotion, anchored.roller
+    checkpoints = Checkpoints(dataset.id, promotion.id, roller)
+    checkpoints.kept = {
+        shard: [seq for seq in positions if upto is None or seq <= upto]
+        for shard, positions in snapshot_store.positions(engine, dataset.id, promotion.id).items()
+    }
     return Champion(
         dataset.id,
         dataset.grid,
         promotion.id,
         promotion.id,
         promotion.version,
-        digest,
+        anchored.digest,
         roller,
-        contexts,
-        anchor_seq,
-        states,
-        anchor_seq,
+        anchored.contexts,
+        anchored.anchor_seq,
+        States(roller, NONE, roller.empty(0), NONE),
+        anchored.anchor_seq,
         checkpoints,
         promotion.decided_at,
+        upto,
     )
 
 
-def _lay_over(champion: Champion, restored: Restored | None) -> int:
+def _lay_over(champion: Champion, restored: Restored | None, series: np.ndarray | None) -> int:
     """Fill the states from snapshots, and from contexts where there is none.
 
     Returns the position of the log to read on from.
     """
     contexts, roller = champion.contexts, champion.roller
-    kept = np.empty(0, np.int64) if restored is None else restored.series
+    kept = NONE if restored is None else restored.series
     unknown = contexts.series[~np.isin(contexts.series, kept)]
+    if series is not None:
+        unknown = np.intersect1d(unknown, series)
     if restored is not None:
-        champion.checkpoints.amendments.unpack(restored.amendments)
+        champion.checkpoints.out_of_order.unpack(restored.amendments)
         champion.states = States(roller, kept, restored.state, restored.sequence, restored.settled, restored.unit)
         champion.states.dirty.clear()  # the store has them as they are
         champion.states.mark_stale(champion.states.rows_of(kept[restored.stale]))
@@ -105,15 +153,15 @@ def _lay_over(champion: Champion, restored: Restored | None) -> int:
 
 
 def _trust_only(champion: Champion, restored: Restored | None) -> None:
-    """Older snapshots of a series tell nothing where the newest one, which says what changed since, was not read."""
-    known = np.empty(0, np.int64) if restored is None else restored.series
+    """Older snapshots of a series are no use where the newest one, which says what changed since, was not read."""
+    known = NONE if restored is None else restored.series
     series = champion.states.series
-    champion.checkpoints.amendments.forget(series[~np.isin(series, known)], champion.seq)
+    champion.checkpoints.out_of_order.forget(series[~np.isin(series, known)], champion.seq)
 
 
 def _positions(restored: Restored | None, series: np.ndarray, after: int) -> np.ndarray:
     """(k,) the position of the log that the state of each of `series` has reached already."""
     if restored is None or not len(restored.series):
         return np.full(len(series), after)
-    place = Places(restored.series).of(series)
-    return np.where(place >= 0, restored.position[place], after)
+    rows = RowIndex(restored.series).find(series)
+    return np.where(rows >= 0, restored.position[rows], after)

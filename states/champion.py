@@ -10,15 +10,15 @@ import numpy as np
 from data.grid.grid import Grid, format_all
 from forecasting.config import ModelConfig
 from forecasting.rolling.online_scores import Totals
-from forecasting.rolling.roller import Roller
 from states.checkpoints import Checkpoints
 from states.contexts import Contexts
+from states.model import RollingModel
 from states.states import States
 
 
 @dataclass
 class Champion:
-    """What one forecast is answered from, whole: replaced as one when another version is promoted.
+    """Everything that one forecast is answered from; replaced as a whole when another version is promoted.
 
     `seq` is the position of the log up to which every state is the fold of it; only the writer moves it.
     """
@@ -29,22 +29,23 @@ class Champion:
     anchor_id: int  # what its contexts, snapshots and ETags belong to; states compare within one anchor only
     version: int
     digest: str
-    roller: Roller
+    roller: RollingModel
     contexts: Contexts
     anchor_seq: int  # position of the log that the contexts already hold
     states: States
     seq: int
     checkpoints: Checkpoints
     decided_at: int  # microseconds since 1970 UTC: when it was promoted
-    day_ago: Totals | None = None  # what the scores were then; None where the promotion is younger
-    owed: set[int] = field(default_factory=set)  # series to be folded anew in the background, stale until then
+    upto: int | None = None  # rows of the log after this one do not count; None: all count
+    day_ago: Totals | None = None  # the scores of a day ago; None where the promotion is younger
+    pending: set[int] = field(default_factory=set)  # series to be folded again in the background, stale until then
     standing_in: bool = False  # it answers because what was promoted after it cannot be served
     stamps: Callable[[int, int], Sequence[str] | Sequence[int]] = field(init=False)
 
     def __post_init__(self) -> None:
         """`stamps(origin, horizon)` are the steps after an origin as they are written; many series share an origin."""
 
-        grid = self.grid  # not self: a champion that is let go gives its memory back at once, see `memory.freeze`
+        grid = self.grid  # not self: a champion that is replaced frees its memory at once, see `gc_tuning.freeze`
 
         @lru_cache(maxsize=256)
         def stamps(origin: int, horizon: int) -> Sequence[str] | Sequence[int]:

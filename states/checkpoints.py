@@ -1,4 +1,4 @@
-"""Where the fold of a series can be taken up again after a correction: older snapshots that still hold."""
+"""Where the fold of a series can be taken up again after a correction: older snapshots that are still valid."""
 
 import logging
 from collections import OrderedDict
@@ -9,10 +9,11 @@ from sqlalchemy import Engine
 
 from data.errors import DamagedArtifact
 from data.store import snapshot_store
-from data.store.snapshot_store import LAYOUT, OWN, SHARD
+from data.store.snapshot_store import OWN, SHARD
 from forecasting.kernel.packing import unpack
-from forecasting.rolling.roller import RollingState
-from states.out_of_order import Amendments
+from forecasting.rolling.state import RollingState
+from states.model import RollingModel
+from states.out_of_order import OutOfOrder
 
 log = logging.getLogger("rollcast.service")
 
@@ -37,9 +38,9 @@ class Block:
 class Checkpoints:
     """The snapshots of one anchor, as starting points. Writer only."""
 
-    def __init__(self, dataset_id: int, anchor_id: int, fingerprint: str) -> None:
-        self.dataset_id, self.anchor_id, self.fingerprint = dataset_id, anchor_id, fingerprint
-        self.amendments = Amendments()
+    def __init__(self, dataset_id: int, anchor_id: int, roller: RollingModel) -> None:
+        self.dataset_id, self.anchor_id, self._roller = dataset_id, anchor_id, roller
+        self.out_of_order = OutOfOrder()
         self.kept: dict[int, list[int]] = {}  # by shard: the log positions of its snapshots, ascending
         self._open: OrderedDict[tuple[int, int], Block | None] = OrderedDict()
 
@@ -69,11 +70,10 @@ class Checkpoints:
     ) -> None:
         place = np.minimum(np.searchsorted(block.series, series[wanted]), len(block.series) - 1)
         origins = block.state.origin[place]
-        blank = (block.state.observed[place] == 0) & (block.state.imputed[place] == 0)
-        usable = (block.series[place] == series[wanted]) & ~block.stale[place] & ~blank
+        usable = (block.series[place] == series[wanted]) & ~block.stale[place] & ~block.state.blank(place)
         holds = [
-            good and self.amendments.hold(one, block.seq, origin)
-            for good, one, origin in zip(usable.tolist(), series[wanted].tolist(), origins.tolist(), strict=True)
+            good and self.out_of_order.holds(number, block.seq, origin)
+            for good, number, origin in zip(usable.tolist(), series[wanted].tolist(), origins.tolist(), strict=True)
         ]
         chosen = np.flatnonzero(holds)
         state.put(wanted[chosen], block.state.take(place[chosen]))
@@ -94,10 +94,10 @@ class Checkpoints:
         try:
             arrays, words = unpack(blob)
         except DamagedArtifact:
-            log.warning("snapshot %d of dataset %d is damaged; it is passed over", shard, self.dataset_id)
+            log.warning("snapshot %d of dataset %d is damaged and skipped", shard, self.dataset_id)
             return None
-        if (words.get("fingerprint"), words.get("layout")) != (self.fingerprint, LAYOUT) or not len(arrays["series"]):
+        if not snapshot_store.readable(words, self._roller.fingerprint) or not len(arrays["series"]):
             return None
         order = np.argsort(arrays["series"])
-        state = RollingState({name: array[order] for name, array in arrays.items() if name not in OWN})
+        state = self._roller.restore({name: array[order] for name, array in arrays.items() if name not in OWN})
         return Block(int(words["seq"]), arrays["series"][order], arrays["stale"][order], state)

@@ -1,4 +1,4 @@
-"""Where every state begins: the values up to the anchor that the promotion of a model fixed for each series."""
+"""Contexts: the values up to the anchor step of each series, from which its state starts."""
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -6,21 +6,35 @@ from functools import lru_cache
 import numpy as np
 
 from data.errors import DamagedArtifact
-from forecasting.kernel.packing import unpack
-from states.row_index import Places
+from forecasting.kernel.packing import pack, unpack
+from states.row_index import RowIndex
 
-OPEN = 4  # shards of values held in memory; they are met where a correction reaches behind every snapshot
+OPEN = 4  # shards of values held in memory; read where a correction reaches behind every snapshot
+SERIES = 1024  # in one shard
 WRONG = "A stored context belongs to another model than the one promoted; promote again."
 
 
+def pack_contexts(
+    series: np.ndarray, values: np.ndarray, origin: np.ndarray, fingerprint: str, snapshot: str
+) -> list[bytes]:
+    """Contexts as a promotion stores them, in shards.
+
+    series (n,) int64 surrogate ids; values (n, C) float64, NaN = missing, the last at grid step origin (n,) int64;
+    fingerprint: of the model that reads them; snapshot: names the history that they were cut from.
+    """
+    words = {"fingerprint": fingerprint, "snapshot": snapshot}
+    parts = [slice(start, start + SERIES) for start in range(0, len(series), SERIES)]
+    return [pack({"series": series[part], "values": values[part], "origin": origin[part]}, words) for part in parts]
+
+
 class Contexts:
-    """The contexts of one anchor, by surrogate series id. A series without a single value has none.
+    """The contexts of one anchor, by surrogate series id. A series without a value has none.
 
     Which series there are and where their contexts end is held here; the values stay in the store until asked for.
     """
 
     def __init__(self, blobs: Iterable[bytes], fetch: Callable[[int], bytes], fingerprint: str, length: int) -> None:
-        """blobs: each shard as a promotion wrote it, read one at a time; fetch: the same by its number, later.
+        """blobs: each shard as `pack_contexts` made it, read one at a time; fetch: the same by its number, later.
 
         A shard holds series (n,) int64; values (n, C) float64, NaN = missing, the last at grid step origin (n,) int64.
 
@@ -38,30 +52,30 @@ class Contexts:
         self.series, self._origin, self._number, self._place = (
             np.concatenate(columns) for columns in zip(*parts, strict=True)
         )
-        self._places = Places(self.series)
+        self._index = RowIndex(self.series)
 
     def __len__(self) -> int:
         return len(self.series)
 
     def has(self, series: np.ndarray) -> np.ndarray:
         """(k,) bool: does each of these series have a context?"""
-        return self._places.of(series) >= 0
+        return self._index.find(series) >= 0
 
     def before(self, series: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """(k,) bool: is a grid step older than its series' context? False where there is no context."""
-        rows = self._places.of(series)
+        rows = self._index.find(series)
         if not len(self):
             return np.zeros(len(rows), bool)
         return np.asarray((rows >= 0) & (steps <= self._origin[rows] - self._length))
 
     def floors(self, series: np.ndarray) -> np.ndarray:
         """(k,) the grid step just before the context of each series that has one."""
-        rows = self._places.known(series)
+        rows = self._index.require(series)
         return self._origin[rows] - self._length
 
     def take(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values (k, C) and origin (k,) of series that have one. Raises StoreUnavailable, DamagedArtifact."""
-        rows = self._places.known(series)
+        rows = self._index.require(series)
         values = np.empty((len(rows), self._length))
         for number in np.unique(self._number[rows]).tolist():
             mine = np.flatnonzero(self._number[rows] == number)
@@ -70,7 +84,7 @@ class Contexts:
 
     def value(self, series: int, step: int) -> float:
         """The value of one grid step; NaN where it is missing or outside the context. Raises as `take` does."""
-        row = int(self._places.of(np.array([series]))[0])
+        row = int(self._index.find(np.array([series]))[0])
         if row < 0:
             return float("nan")
         column = self._length - 1 - (int(self._origin[row]) - step)

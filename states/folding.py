@@ -1,12 +1,12 @@
-"""Keeping states equal to the fold of the log: new values advance them, corrections and late rows rebuild them.
+"""Keeps states equal to the fold of the log: new values advance them, corrections and late rows rebuild them.
 
-The rule, whatever the order of arrival: a series' state is its context, with the log's current values laid over it,
-folded with the log's current values after it, oldest first. Everything here reaches that state by a shorter way where
-there is one.
+The rule, whatever the order of arrival: the state of a series is its context, overlaid with the log's current values,
+then folded with the log's current values after it, oldest first. Every function here reaches that state by a shorter
+way where there is one.
 
-Scores follow a rule of their own: a forecast is settled by the first row of its step, when that comes, if it is newer
-than every row of its series before. So corrections, late rows and rebuilt states settle nothing, and a row settles
-once however often it is read.
+Scores follow a rule of their own: a forecast is settled by the first row of its step, when that row comes, if it is
+newer than every earlier row of its series. So corrections, late rows and rebuilt states settle nothing, and a row
+settles once however often it is read.
 """
 
 import logging
@@ -17,10 +17,11 @@ from sqlalchemy import Engine
 
 from data.errors import DamagedArtifact, StoreUnavailable
 from data.store import observation_log
-from forecasting.rolling.online_scores import Ledger
-from forecasting.rolling.roller import RollingState
+from data.store.observation_log import Log
+from forecasting.rolling.state import RollingState
 from states.champion import Champion
 from states.out_of_order import BEGINNING
+from states.rows import Rows
 
 log = logging.getLogger("rollcast.service")
 
@@ -35,127 +36,109 @@ def catch_up(engine: Engine, champion: Champion, upto: int | None = None) -> int
     take_in(engine, champion, found)
     if upto is not None:
         champion.seq = max(champion.seq, upto)
-    return len(found.seq)
+    return len(found)
 
 
-def take_in(engine: Engine, champion: Champion, rows: observation_log.Log) -> int:
+def take_in(engine: Engine, champion: Champion, found: Log) -> int:
     """Advance the states by committed rows of the log, oldest `seq` first, and move the champion's position.
 
-    Returns how many rows were read again on account of corrections and late rows.
+    Returns how many rows were read again because of corrections and late rows.
     """
-    if not len(rows.seq):
+    if not len(found):
         return 0
-    champion.states.ensure(rows.series_id)
-    series, steps, values, sequence, told = newest(champion, rows)
-    before = champion.contexts.before(series, steps)  # older than anything a state has ever read
-    _note(champion, series[before], sequence[before])
-    series, steps, values, sequence, told = (x[~before] for x in (series, steps, values, sequence, told))
-    behind = steps <= champion.states.origins(series)
-    champion.checkpoints.amendments.note(series[behind], steps[behind], sequence[behind])
-    old = np.unique(series[behind])
-    champion.states.mark_stale(champion.states.rows_of(old))  # until they are rebuilt, a moment later
-    advance(champion, *(x[~behind] for x in (series, steps, values, sequence, told)))  # scored on what was known
-    replayed = rebuild(engine, champion, old)  # and only now is the past another
-    champion.seq = max(champion.seq, int(rows.seq[-1]))
+    champion.states.ensure(found.series_id)
+    rows = Rows.of_log(found, champion.grid).current()
+    before = champion.contexts.before(rows.series, rows.steps)
+    if before.any():  # older than anything a state has ever read
+        _note_position(champion, rows.select(before))
+        rows = rows.select(~before)
+    behind = rows.steps <= champion.states.origins(rows.series)
+    if behind.any():
+        replayed = _take_in_late(engine, champion, rows, behind)
+    else:
+        advance(champion, rows)
+        replayed = 0
+    champion.seq = max(champion.seq, int(found.seq[-1]))
     return replayed
 
 
-def newest(champion: Champion, rows: observation_log.Log) -> tuple[np.ndarray, ...]:
-    """series, steps, values, sequence, told: one per (series, step), ordered by series, then step.
+def _take_in_late(engine: Engine, champion: Champion, rows: Rows, behind: np.ndarray) -> int:
+    """`take_in` where some rows, `behind` (k,) bool, are not newer than their series' origin."""
+    late = rows.select(behind)
+    champion.checkpoints.out_of_order.note(late.series, late.steps, late.sequence)
+    changed = np.unique(late.series)
+    champion.states.mark_stale(champion.states.rows_of(changed))  # until they are rebuilt, a moment later
+    advance(champion, rows.select(~behind))  # scored on what was known before the corrections
+    return rebuild(engine, champion, changed)
 
-    `values` and `sequence` are those of the latest row; `told` is the value of the first, NaN where a later step of its
-    series came before it: what its forecast is scored on.
+
+def _note_position(champion: Champion, rows: Rows) -> None:
+    """The series know of these rows of the log, which leave their states as they are."""
+    series, own = np.unique(rows.series, return_inverse=True)
+    reached = np.zeros(len(series), np.int64)
+    np.maximum.at(reached, own, rows.sequence)
+    champion.states.advance_sequence(champion.states.rows_of(series), reached)
+
+
+def advance(champion: Champion, rows: Rows) -> None:
+    """Fold current values that are newer than their series' origin, and settle the forecasts of their steps.
+
+    The rows are ordered by series, then step, one for each.
     """
-    steps = champion.grid.steps(rows.ds)
-    order = np.lexsort((rows.seq, steps, rows.series_id))
-    series, steps = rows.series_id[order], steps[order]
-    last = np.append((np.diff(series) != 0) | (np.diff(steps) != 0), True)[: len(series)]
-    first = np.append(True, last[:-1])[: len(series)]
-    values, sequence = rows.y[order], rows.seq[order]
-    told = np.where(_in_turn(series[first], sequence[first]), values[first], np.nan)
-    return series[last], steps[last], values[last], sequence[last], told
+    series, begin = np.unique(rows.series, return_index=True)
+    stop = np.append(begin[1:], len(rows))
+    for i in range(0, len(series), CHUNK):
+        part = slice(begin[i], stop[min(i + CHUNK, len(series)) - 1])
+        _advance(champion, series[i : i + CHUNK], rows.select(part))
 
 
-def _in_turn(series: np.ndarray, sequence: np.ndarray) -> np.ndarray:
-    """(k,) bool: did each row come before every later step of its series? Ordered by series, then step."""
-    if not len(series):
-        return np.zeros(0, bool)
-    own = np.append(0, np.cumsum(np.diff(series) != 0))
-    position = sequence - sequence.min() + own * (np.ptp(sequence) + 1)  # later series lie beyond earlier ones
-    return np.asarray(position == np.minimum.accumulate(position[::-1])[::-1])
-
-
-def _note(champion: Champion, series: np.ndarray, sequence: np.ndarray) -> None:
-    unique, own = np.unique(series, return_inverse=True)
-    reached = np.zeros(len(unique), np.int64)
-    np.maximum.at(reached, own, sequence)
-    champion.states.advance_sequence(champion.states.rows_of(unique), reached)
-
-
-def advance(
-    champion: Champion,
-    series: np.ndarray,
-    steps: np.ndarray,
-    values: np.ndarray,
-    sequence: np.ndarray,
-    told: np.ndarray,
-) -> None:
-    """Fold values that are newer than their series' origin, and settle what aimed at them; see `newest`."""
-    unique, begin = np.unique(series, return_index=True)
-    stop = np.append(begin[1:], len(series))
-    for i in range(0, len(unique), CHUNK):
-        part = slice(begin[i], stop[min(i + CHUNK, len(unique)) - 1])
-        _advance(champion, unique[i : i + CHUNK], *(x[part] for x in (series, steps, values, sequence, told)))
-
-
-def _advance(
-    champion: Champion,
-    unique: np.ndarray,
-    series: np.ndarray,
-    steps: np.ndarray,
-    values: np.ndarray,
-    sequence: np.ndarray,
-    told: np.ndarray,
-) -> None:
-    states = champion.states
-    rows = states.rows_of(unique)
-    (state, reached), ledger = states.copy(rows), Ledger.of(champion.config, len(rows))
-    own = np.searchsorted(unique, series)
-    np.maximum.at(reached, own, sequence)
+def _advance(champion: Champion, series: np.ndarray, rows: Rows) -> None:
+    """`advance` for the rows of `series` (distinct, ascending), on one copy of their states."""
+    states, model = champion.states, champion.roller
+    own = states.rows_of(series)
+    (state, reached), ledger = states.copy(own), model.ledger(len(own))
+    place = np.searchsorted(series, rows.series)
+    np.maximum.at(reached, place, rows.sequence)
     try:
-        champion.roller.fold(state, own, steps, values, ledger, told)
+        model.fold(state, place, rows.steps, rows.values, ledger, rows.first_values)
     except Exception:
-        _one_by_one(champion, unique, series, steps, values, sequence, told)
+        _one_by_one(champion, series, rows)
         return
-    states.publish(rows, state, reached, ledger)  # who was stale stays so: this does not mend what is missing before
+    states.publish(own, state, reached, ledger)  # a stale series stays so: an earlier row is missing still
 
 
-def _one_by_one(champion: Champion, unique: np.ndarray, *columns: np.ndarray) -> None:
-    """A value that no arithmetic can take must not hold up the series beside it; the log has it, the state says so."""
-    if len(unique) == 1:
-        log.exception("series %d of dataset %d cannot follow its log", unique[0], champion.dataset_id)
-        champion.states.mark_stale(champion.states.rows_of(unique))
+def _one_by_one(champion: Champion, series: np.ndarray, rows: Rows) -> None:
+    """A value that the arithmetic cannot take must not stop other series. The log keeps it; the series is stale."""
+    if len(series) == 1:
+        log.exception("series %d of dataset %d cannot follow its log", series[0], champion.dataset_id)
+        champion.states.mark_stale(champion.states.rows_of(series))
         return
-    for one in unique:
-        mine = columns[0] == one
-        _advance(champion, np.array([one]), *(column[mine] for column in columns))
+    for number in series:
+        _advance(champion, np.array([number]), rows.select(rows.series == number))
 
 
 def rebuild(engine: Engine, champion: Champion, series: np.ndarray) -> int:
-    """Fold series (distinct, ascending) anew where they were corrected: from a checkpoint, or else from their anchors.
+    """Fold series (distinct, ascending) again after corrections: from a checkpoint, or else from their anchors.
 
-    What would take more than `REPLAY` rows of one series or `REPLAYS` in all is owed: said to be stale, and folded in
-    the background (`mending`). Returns how many rows were read again.
+    A series that needs more than `REPLAY` rows, or all of them more than `REPLAYS`, is deferred: it is stale until it
+    is folded in the background. Returns how many rows were read again.
     """
     replayed = 0
     for i in range(0, len(series), CHUNK):
         begun = begin(engine, champion, series[i : i + CHUNK])
         sizes = np.array(observation_log.tail_sizes(engine, champion.dataset_id, begun.after, REPLAY + 1), np.int64)
-        now = (sizes <= REPLAY) & (np.cumsum(sizes) + replayed <= REPLAYS)
-        owe(champion, begun.series[~now])
-        replayed += int(sizes[now].sum())
-        resume(engine, champion, begun.only(np.flatnonzero(now)))
+        small = (sizes <= REPLAY) & (np.cumsum(sizes) + replayed <= REPLAYS)
+        defer(champion, begun.series[~small])
+        replayed += int(sizes[small].sum())
+        resume(engine, champion, begun.only(np.flatnonzero(small)))
     return replayed
+
+
+def rebuild_deferred(engine: Engine, champion: Champion) -> None:
+    """Fold every deferred series again, however long its tail is."""
+    series = np.array(sorted(champion.pending), np.int64)
+    for i in range(0, len(series), CHUNK):
+        resume(engine, champion, begin(engine, champion, series[i : i + CHUNK]))
 
 
 @dataclass(frozen=True)
@@ -169,6 +152,7 @@ class Begun:
     after: list[tuple[int, int]]  # (series, ds): the log's later stamps are still to be folded
 
     def only(self, rows: np.ndarray) -> "Begun":
+        """Some of them."""
         after = [self.after[row] for row in rows.tolist()]
         return Begun(self.series[rows], self.state.take(rows), self.kept[rows], after)
 
@@ -195,45 +179,43 @@ def resume(engine: Engine, champion: Champion, begun: Begun) -> None:
     except StoreUnavailable:
         raise
     except Exception:
-        if len(begun.series) > 1:  # one that no arithmetic can take must not hold up the others
+        if len(begun.series) > 1:  # one that the arithmetic cannot take must not stop the others
             for i in range(len(begun.series)):
                 resume(engine, champion, begin(engine, champion, begun.series[i : i + 1]))
             return
         log.exception("series %d of dataset %d cannot be rebuilt", begun.series[0], champion.dataset_id)
         champion.states.mark_stale(champion.states.rows_of(begun.series))
-        champion.owed.difference_update(begun.series.tolist())
+        champion.pending.difference_update(begun.series.tolist())
         return
     champion.states.publish(champion.states.rows_of(begun.series), state, reached, whole=True)
-    champion.owed.difference_update(begun.series.tolist())
+    champion.pending.difference_update(begun.series.tolist())
 
 
 def replay(engine: Engine, champion: Champion, begun: Begun) -> tuple[RollingState, np.ndarray]:
     """The states of what was begun, with all that the log says by now, and the log position that each knows."""
-    past = observation_log.tail(engine, champion.dataset_id, begun.after)
+    tail = observation_log.tail(engine, champion.dataset_id, begun.after)
     require_whole(engine, champion)  # only now: what went to the lake meanwhile was not read
-    own_series, steps, values, sequence, _ = newest(champion, past)
-    unread = sequence > champion.anchor_seq  # the contexts hold what came before
-    own = np.searchsorted(begun.series, own_series[unread])
-    steps, values, sequence = steps[unread], values[unread], sequence[unread]
+    if champion.upto is not None:
+        tail = tail.select(tail.seq <= champion.upto)
+    rows = Rows.of_log(tail, champion.grid).current()
+    rows = rows.select(rows.sequence > champion.anchor_seq)  # the contexts hold what came before
+    own = np.searchsorted(begun.series, rows.series)
     state, origin = begun.state, np.where(begun.kept, begun.state.origin, BEGINNING)
     fresh = np.flatnonzero(~begun.kept)
     if fresh.size:
-        mine = np.isin(own, fresh)
-        anchored, origin[fresh] = start(
-            champion, begun.series[fresh], np.searchsorted(fresh, own[mine]), steps[mine], values[mine]
-        )
+        anchored, origin[fresh] = start(champion, begun.series[fresh], rows.select(np.isin(own, fresh)))
         state.put(fresh, anchored)
     reached = np.full(len(begun.series), champion.anchor_seq)
-    np.maximum.at(reached, own, sequence)
-    after = steps > origin[own]
-    champion.roller.fold(state, own[after], steps[after], values[after])
+    np.maximum.at(reached, own, rows.sequence)
+    after = rows.steps > origin[own]
+    champion.roller.fold(state, own[after], rows.steps[after], rows.values[after])
     return state, reached
 
 
 def require_whole(engine: Engine, champion: Champion) -> None:
     """Raises DamagedArtifact where rows beyond the champion's anchors went to the lake: a fold would miss them.
 
-    The hand-off keeps to what every model in use has in its contexts; so this one is in use no more.
+    The hand-off moves only rows that every model in use has in its contexts, so this model is in use no more.
     """
     if observation_log.whole_after(engine, champion.dataset_id) > champion.anchor_seq:
         raise DamagedArtifact(
@@ -241,10 +223,10 @@ def require_whole(engine: Engine, champion: Champion) -> None:
         )
 
 
-def owe(champion: Champion, series: np.ndarray) -> None:
-    """These series will be folded anew in the background; until then they say that they are stale."""
+def defer(champion: Champion, series: np.ndarray) -> None:
+    """These series will be folded again in the background; until then they are stale."""
     champion.states.mark_stale(champion.states.rows_of(series))
-    champion.owed.update(series.tolist())
+    champion.pending.update(series.tolist())
 
 
 @dataclass(frozen=True)
@@ -256,25 +238,23 @@ class Folded:
     seq: int
 
 
-def adopt(engine: Engine, champion: Champion, folded: Folded) -> None:
-    """Bring them to the log's end and answer from them; who was corrected meanwhile is owed still. Writer only."""
-    origins, amendments = folded.state.origin, champion.checkpoints.amendments
+def merge(engine: Engine, champion: Champion, folded: Folded) -> None:
+    """Bring them to the log's end and answer from them; a series corrected meanwhile stays deferred. Writer only."""
+    origins, out_of_order = folded.state.origin, champion.checkpoints.out_of_order
     holds = [
-        amendments.hold(one, folded.seq, origin)
-        for one, origin in zip(folded.series.tolist(), origins.tolist(), strict=True)
+        out_of_order.holds(series, folded.seq, origin)
+        for series, origin in zip(folded.series.tolist(), origins.tolist(), strict=True)
     ]
     after = list(zip(folded.series.tolist(), champion.grid.stamps(origins).tolist(), strict=True))
     begun = Begun(folded.series, folded.state, np.ones(len(folded.series), bool), after)
     resume(engine, champion, begun.only(np.flatnonzero(holds)))
 
 
-def start(
-    champion: Champion, series: np.ndarray, own: np.ndarray, steps: np.ndarray, values: np.ndarray
-) -> tuple[RollingState, np.ndarray]:
-    """States of series (n,) at their anchors, and the grid step of each anchor.
+def start(champion: Champion, series: np.ndarray, rows: Rows) -> tuple[RollingState, np.ndarray]:
+    """States of series (n,), ascending, at their anchor steps, and the anchor step of each; `BEGINNING` where none is.
 
-    own, steps, values (k,) are the log's current values, `own` the position in `series`: those inside a context
-    replace its values, those before it change nothing.
+    rows are the log's current values of these series: those inside a context replace its values, those before it change
+    nothing.
     """
     state = champion.roller.empty(len(series))
     origin = np.full(len(series), BEGINNING)  # no context: everything in the log comes after
@@ -282,12 +262,13 @@ def start(
     if not known.size:
         return state, origin
     context, origin[known] = champion.contexts.take(series[known])
+    own = np.searchsorted(series, rows.series)
     place = np.full(len(series), -1)
     place[known] = np.arange(len(known))
     mine = place[own] >= 0
     column = np.full(len(own), -1)
-    column[mine] = context.shape[1] - 1 - (origin[own[mine]] - steps[mine])
+    column[mine] = context.shape[1] - 1 - (origin[own[mine]] - rows.steps[mine])
     inside = (column >= 0) & (column < context.shape[1])
-    context[place[own[inside]], column[inside]] = values[inside]
+    context[place[own[inside]], column[inside]] = rows.values[inside]
     state.put(known, champion.roller.start(context, origin[known]))
     return state, origin

@@ -1,25 +1,25 @@
-"""In which row each series lies, for many series at once: no word of Python for each of them."""
+"""Vectorised lookup: series id to row."""
 
 import numpy as np
 
 
-class Places:
-    """Of series (n,) int64, distinct, one in each row."""
+class RowIndex:
+    """The rows of series (n,) int64, distinct, one in each row."""
 
     def __init__(self, series: np.ndarray) -> None:
         self._row = np.argsort(series, kind="stable")
         self._series = series[self._row]
 
-    def of(self, series: np.ndarray) -> np.ndarray:
-        """(k,) row of each of these series (k,); -1 where it has none."""
+    def find(self, series: np.ndarray) -> np.ndarray:
+        """(k,) the row of each of these series (k,); -1 where it has none."""
         if not len(self._series):
             return np.full(len(series), -1)
         at = np.minimum(np.searchsorted(self._series, series), len(self._series) - 1)
         return np.where(self._series[at] == series, self._row[at], -1)
 
-    def known(self, series: np.ndarray) -> np.ndarray:
+    def require(self, series: np.ndarray) -> np.ndarray:
         """The same. Raises KeyError where a series has no row."""
-        rows = self.of(series)
+        rows = self.find(series)
         if (rows < 0).any():
             raise KeyError(series[rows < 0].tolist())
         return rows

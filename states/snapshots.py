@@ -1,9 +1,9 @@
-"""State snapshots: what makes a restart read the log's end instead of all of it, and a correction its own tail.
+"""State snapshots: with them a restart reads the log's end instead of all of it, and a correction its own tail.
 
-Derived data, one block of bytes for each shard of series, written by the writer between two batches so that a shard is
-always the fold of the log up to one position, and its scores are of the very same rows: reading on from there neither
-loses nor doubles a settled target. After a pass over all shards that had moved, a marker says up to which position the
-snapshots are complete; a crash in the middle of a pass leaves the older marker standing.
+They are derived data, one block of bytes for each shard of series. The writer writes them between two batches, so that
+a shard is always the fold of the log up to one position and its scores are of the very same rows: reading on from there
+neither loses nor doubles a settled target. After a pass over all shards that had moved, a marker says up to which
+position the snapshots are complete; after a crash in the middle of a pass the older marker holds.
 """
 
 import logging
@@ -16,10 +16,11 @@ from data.errors import DamagedArtifact
 from data.store import snapshot_store
 from data.store.snapshot_store import LAYOUT, MARKER, OWN
 from forecasting.kernel.packing import pack, unpack
-from forecasting.rolling.roller import RollingState
+from forecasting.rolling.state import RollingState
 from states import scores
 from states.champion import Champion
 from states.checkpoints import shards_of
+from states.model import RollingModel
 
 log = logging.getLogger("rollcast.service")
 
@@ -54,7 +55,7 @@ def _put_shard(engine: Engine, champion: Champion, shard: int) -> None:
         series,
         sequence,
         states.stale_rows(rows),
-        champion.checkpoints.amendments.pack(series),
+        champion.checkpoints.out_of_order.pack(series),
         *states.settled(rows),
     )
     states.dirty.difference_update(rows.tolist())
@@ -96,29 +97,87 @@ class Restored:
     complete: int | None
 
 
-def restore(engine: Engine, dataset_id: int, anchor_id: int, fingerprint: str) -> Restored | None:
-    """What the snapshots of one anchor hold; blocks that are damaged or of another model are left out."""
-    joined, complete, whole = _Joined(), None, True
-    for kept in snapshot_store.newest(engine, dataset_id, anchor_id):
-        try:
-            arrays, metadata = unpack(kept.blob)
-        except DamagedArtifact:
-            log.warning("snapshot %d of dataset %d is damaged; its series are folded anew", kept.shard, dataset_id)
-            whole = False
-            continue
-        if {"fingerprint": fingerprint, "layout": LAYOUT, "epoch": str(anchor_id)}.items() - metadata.items():
-            log.warning("snapshot %d of dataset %d is of another model; ignored", kept.shard, dataset_id)
-            whole = False
-        elif kept.shard == MARKER:
-            complete = int(metadata["seq"])
+def restore(
+    engine: Engine,
+    dataset_id: int,
+    anchor_id: int,
+    roller: RollingModel,
+    series: np.ndarray | None = None,
+    upto: int | None = None,
+) -> Restored | None:
+    """What the snapshots of one anchor hold; blocks that are damaged or of another model are left out.
+
+    series: of these (n,) alone; upto: from snapshots up to this row of the log. None stands for all.
+    """
+    newest, complete = _newest(snapshot_store.positions(engine, dataset_id, anchor_id), series, upto)
+    joined = _Joined()
+    for shard, seq in newest.items():
+        arrays = _read(engine, dataset_id, anchor_id, roller, shard, seq)
+        if arrays is None:
+            complete = None
         else:
-            joined.add({**arrays, "position": np.full(len(arrays["series"]), int(metadata["seq"]))})
+            arrays["position"] = np.full(len(arrays["series"]), seq)
+            joined.add(arrays if series is None else _select(arrays, series))
     if not joined.rows:
         return None
     arrays = joined.arrays()
-    series, sequence, stale, amendments, settled, unit = (arrays.pop(name) for name in OWN)
-    position, state = arrays.pop("position"), RollingState(arrays)
-    return Restored(series, state, sequence, stale, position, amendments, settled, unit, complete if whole else None)
+    own, sequence, stale, amendments, settled, unit = (arrays.pop(name) for name in OWN)
+    position, state = arrays.pop("position"), roller.restore(arrays)
+    return Restored(own, state, sequence, stale, position, amendments, settled, unit, complete)
+
+
+def _newest(
+    positions: dict[int, list[int]], series: np.ndarray | None, upto: int | None
+) -> tuple[dict[int, int], int | None]:
+    """The newest snapshot that counts of each shard, and the position of the log up to which nothing is missing."""
+    markers = positions.pop(MARKER, [])
+    wanted = sorted(positions.keys() & set(shards_of(series).tolist())) if series is not None else sorted(positions)
+    counted = {shard: [seq for seq in positions[shard] if upto is None or seq <= upto] for shard in wanted}
+    newest = {shard: seqs[-1] for shard, seqs in counted.items() if seqs}
+    if not markers or len(newest) < len(wanted):
+        return newest, None
+    # The marker says that nothing came after a shard's very newest snapshot; of an older one it says nothing.
+    older = [seq for shard, seq in newest.items() if seq != positions[shard][-1]]
+    return newest, min([markers[-1], *older])
+
+
+def _read(
+    engine: Engine, dataset_id: int, anchor_id: int, roller: RollingModel, shard: int, seq: int
+) -> dict[str, np.ndarray] | None:
+    """The arrays of a snapshot; None where it is gone, damaged, or not of this model and layout."""
+    blob = snapshot_store.read(engine, dataset_id, anchor_id, shard, seq)
+    try:
+        arrays, words = unpack(blob or b"")
+    except DamagedArtifact:
+        log.warning("snapshot %d of dataset %d is damaged; its states are rebuilt from the log", shard, dataset_id)
+        return None
+    if not snapshot_store.readable(words, roller.fingerprint) or words.get("epoch") != str(anchor_id):
+        log.warning(
+            "snapshot %d of dataset %d is of another model or layout (%s, this program writes %s); its states are "
+            "rebuilt from the log",
+            shard, dataset_id, words.get("layout"), LAYOUT,
+        )  # fmt: skip
+        return None
+    return grown(arrays, roller)
+
+
+def grown(arrays: dict[str, np.ndarray], roller: RollingModel) -> dict[str, np.ndarray]:
+    """The arrays of a snapshot; those that its layout did not have yet are as in an empty state."""
+    missing = roller.empty(0).arrays.keys() - arrays.keys()
+    if missing:
+        empty = roller.empty(len(arrays["series"])).arrays
+        arrays |= {name: empty[name] for name in missing}
+    return arrays
+
+
+def _select(arrays: dict[str, np.ndarray], series: np.ndarray) -> dict[str, np.ndarray]:
+    """The rows of some series (n,)."""
+    wanted = np.isin(arrays["series"], series)
+    if wanted.all():
+        return arrays
+    noted = arrays.pop("amendments")
+    chosen = {name: array[wanted] for name, array in arrays.items()}
+    return {**chosen, "amendments": noted[np.isin(noted[:, 0], series)]}
 
 
 class _Joined:

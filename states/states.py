@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from forecasting.rolling import online_scores
 from forecasting.rolling.online_scores import Ledger, Totals
-from forecasting.rolling.roller import Roller, RollingState
+from forecasting.rolling.state import RollingState
+from states.model import RollingModel
 from states.out_of_order import BEGINNING
-from states.row_index import Places
+from states.row_index import RowIndex
 
 R = TypeVar("R")
 
@@ -69,7 +69,7 @@ class _Arrays:
     stale: np.ndarray  # (n,) bool
     settled: np.ndarray  # (n, buckets, sums) float64: see `forecasting.rolling.online_scores`
     unit: np.ndarray  # (n,) float64, MASE's divisor as of the first scored forecast; 0 where there is none
-    places: Places  # of the series
+    index: RowIndex  # of the series
 
 
 class States:
@@ -81,7 +81,7 @@ class States:
 
     def __init__(
         self,
-        roller: Roller,
+        roller: RollingModel,
         series: np.ndarray,
         state: RollingState,
         sequence: np.ndarray,
@@ -93,8 +93,10 @@ class States:
         self.roller = roller
         self._rows: dict[int, int] = {}
         none = np.zeros(0, np.int64)
-        nothing = Ledger.of(roller.config, 0).sums
-        self._arrays = _Arrays(roller.empty(0), none, none, none, none.astype(bool), nothing, np.zeros(0), Places(none))
+        nothing = roller.ledger(0).sums
+        self._arrays = _Arrays(
+            roller.empty(0), none, none, none, none.astype(bool), nothing, np.zeros(0), RowIndex(none)
+        )
         self.totals = Totals.of(nothing, np.zeros(0))
         self.dirty: set[int] = set()  # rows written since they were last put into a snapshot
         self._append(series, state, sequence, settled, unit)
@@ -153,7 +155,7 @@ class States:
 
     def read_all(self, series: Sequence[int]) -> Rows:
         """Consistent copies of several series at once."""
-        rows = self._arrays.places.of(np.array(series, np.int64))
+        rows = self._arrays.index.find(np.array(series, np.int64))
         found = np.flatnonzero(rows >= 0)
         rows, arrays = rows[found], self._arrays
         before = arrays.counter[rows]
@@ -171,15 +173,14 @@ class States:
         Exact in the writer's thread; elsewhere it was so a moment ago.
         """
         arrays = self._arrays
-        rows, state = arrays.places.of(series), arrays.state
+        rows, state = arrays.index.find(series), arrays.state
         if not len(arrays.series):
             return np.full(len(rows), BEGINNING)
-        blank = (rows < 0) | ((state.observed[rows] == 0) & (state.imputed[rows] == 0))
-        return np.where(blank, BEGINNING, state.origin[rows])
+        return np.where((rows < 0) | state.blank(rows), BEGINNING, state.origin[rows])
 
     def ensure(self, series: np.ndarray) -> None:
         """Give every unknown series an empty state. Writer only."""
-        missing = np.unique(series[self._arrays.places.of(series) < 0])
+        missing = np.unique(series[self._arrays.index.find(series) < 0])
         if missing.size:
             self.add(missing, self.roller.empty(len(missing)), np.zeros(len(missing), np.int64))
 
@@ -189,7 +190,7 @@ class States:
 
     def rows_of(self, series: np.ndarray) -> np.ndarray:
         """(k,) rows of series. Raises KeyError where one has none."""
-        return self._arrays.places.known(series)
+        return self._arrays.index.require(series)
 
     def copy(self, rows: np.ndarray) -> tuple[RollingState, np.ndarray]:
         """Copies of rows and their sequences. Writer only."""
@@ -210,7 +211,7 @@ class States:
         """
         arrays = self._arrays
         arrays.counter[rows] += 1
-        (arrays.state.put if whole else arrays.state.put_later)(rows, state)
+        (arrays.state.put if whole else arrays.state.put_folded)(rows, state)
         arrays.sequence[rows] = np.maximum(arrays.sequence[rows], sequence)
         if whole:
             arrays.stale[rows] = False
@@ -246,13 +247,15 @@ class States:
         return self._arrays.settled[rows], self._arrays.unit[rows]
 
     def _measure(self, rows: np.ndarray) -> None:
-        """Give rows their divisor once a forecast of theirs is open; from then on it stays."""
+        """Give rows their unit as soon as the model can say it; from then on it stays."""
         arrays = self._arrays
-        fresh = rows[(arrays.unit[rows] == 0) & (arrays.state.age[rows] >= 0)]
+        unmeasured = rows[arrays.unit[rows] == 0]
+        if not unmeasured.size:
+            return
+        units = self.roller.measure(arrays.state, unmeasured)
+        fresh = unmeasured[units > 0]
         if fresh.size:
-            arrays.unit[fresh] = online_scores.unit(
-                arrays.state.ring[fresh], online_scores.rival_lag(self.roller.config)
-            )
+            arrays.unit[fresh] = units[units > 0]
             before = Totals.of(arrays.settled[fresh], arrays.unit[fresh])
             self.totals = Totals(self.totals.raw, self.totals.scaled + before.scaled)
 
@@ -266,7 +269,7 @@ class States:
     ) -> None:
         old, first = self._arrays, len(self)
         more, known = len(series), np.concatenate([old.series, series])
-        sums = Ledger.of(self.roller.config, more).sums if settled is None else settled
+        sums = self.roller.ledger(more).sums if settled is None else settled
         self._arrays = _Arrays(
             old.state.append(state) if first else state,
             known,
@@ -275,7 +278,7 @@ class States:
             np.concatenate([old.stale, np.zeros(more, bool)]),
             np.concatenate([old.settled, sums]),
             np.concatenate([old.unit, np.zeros(more) if unit is None else unit]),
-            Places(known),
+            RowIndex(known),
         )
         self.totals = self.totals.plus(Totals.of(sums, self._arrays.unit[first:]))
         self._measure(np.arange(first, first + more))

@@ -1,7 +1,7 @@
 """Packed states of shards of series after one row of the log: what spares reading the log from the start."""
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Engine, delete, func, insert, select
@@ -15,6 +15,7 @@ SNAPSHOT_LOCK = 7_305_005
 SHARD = 256  # series ids in one snapshot
 OWN = ("series", "sequence", "stale", "amendments", "settled", "unit")
 LAYOUT = "5"  # which arrays there are, and to the last bit how they are rolled
+READABLE = ("5",)  # the newest, and the one before it where it only lacks arrays: these start empty
 MARKER = -1  # the shard number of the marker: every shard's snapshots are complete up to its seq
 
 
@@ -24,6 +25,11 @@ class Snapshot(NamedTuple):
     shard: int
     seq: int
     blob: bytes
+
+
+def readable(words: Mapping[str, str], fingerprint: str) -> bool:
+    """Can a snapshot with these words be continued by the model of this fingerprint?"""
+    return words.get("fingerprint") == fingerprint and words.get("layout") in READABLE
 
 
 def anchors(engine: Engine, dataset_id: int) -> list[int]:
@@ -106,9 +112,13 @@ def read(engine: Engine, dataset_id: int, anchor_id: int, shard: int, seq: int) 
     return None if blob is None else bytes(blob)
 
 
-def newest(engine: Engine, dataset_id: int, anchor_id: int) -> Iterator[Snapshot]:
-    """The newest snapshot of each shard, by shard, one at a time: together they may be a gigabyte."""
+def newest(engine: Engine, dataset_id: int, anchor_id: int, upto: int | None = None) -> Iterator[Snapshot]:
+    """The newest snapshot of each shard, by shard, one at a time: together they may be a gigabyte.
+
+    upto: of those after a later row of the log none counts.
+    """
     for shard, seqs in positions(engine, dataset_id, anchor_id).items():
-        blob = read(engine, dataset_id, anchor_id, shard, seqs[-1])
+        known = [seq for seq in seqs if upto is None or seq <= upto]
+        blob = read(engine, dataset_id, anchor_id, shard, known[-1]) if known else None
         if blob is not None:
-            yield Snapshot(shard, seqs[-1], blob)
+            yield Snapshot(shard, known[-1], blob)

@@ -16,7 +16,7 @@ from forecasting.kernel.scaling import fill
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
-from forecasting.rolling.roller import Roller, RollingState
+from forecasting.rolling.roller import NumericState, Roller
 
 MOST_FORECASTS = 20_000  # of a backtest whose number of origins was not given
 Progress = Callable[[int, int], None]  # origins done, origins in all
@@ -103,12 +103,12 @@ def evaluate(
     return scores
 
 
-def start(roller: Roller, panel: Panel, stops: np.ndarray) -> RollingState:
+def start(roller: Roller, panel: Panel, stops: np.ndarray) -> NumericState:
     """States that know the first stops[i] values of each series."""
     return roller.start(panel.window(stops, roller.config.context), panel.first + stops - 1)
 
 
-def advance(roller: Roller, state: RollingState, panel: Panel, known: np.ndarray, stops: np.ndarray) -> None:
+def advance(roller: Roller, state: NumericState, panel: Panel, known: np.ndarray, stops: np.ndarray) -> None:
     """Fold in what lies between two origins of each series."""
     counts = stops - known
     rows = np.repeat(np.arange(len(panel)), counts)
@@ -117,7 +117,7 @@ def advance(roller: Roller, state: RollingState, panel: Panel, known: np.ndarray
     roller.fold(state, rows, panel.first[rows] + position, values)
 
 
-def answer(roller: Roller, state: RollingState, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def answer(roller: Roller, state: NumericState, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What a client would be told: quantiles (n, H, L), by the fallback where `warming` (n,) says so."""
     quantiles, warming = roller.forecast(state, rows), roller.warming(state, rows)
     if warming.any():

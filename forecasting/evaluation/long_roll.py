@@ -19,7 +19,7 @@ from forecasting.evaluation.permutation_test import SIGNIFICANCE, sign_flip_test
 from forecasting.evaluation.validation import MANY, TAIL_SERIES
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
-from forecasting.rolling.roller import Roller, RollingState
+from forecasting.rolling.roller import NumericState, Roller
 
 CHUNKS = 10  # training chunks that the rolled state has behind it
 MARGIN = 0.01  # relative excess of error that is let pass
@@ -123,7 +123,7 @@ def _roll_both(bundle: Bundle, panel: Panel, origins: Origins, steps: int) -> tu
     return np.array(found).transpose(2, 1, 0, 3), np.array(known), taken
 
 
-def rolled(roller: Roller, panel: Panel, stops: np.ndarray, steps: int) -> tuple[RollingState, np.ndarray]:
+def rolled(roller: Roller, panel: Panel, stops: np.ndarray, steps: int) -> tuple[NumericState, np.ndarray]:
     """States at `stops` (n,) whose recurrent memory has at least `steps` steps behind it, and how many exactly (n,).
 
     A series that is shorter is rolled through again from its first full window, as often as needed: its memory goes on

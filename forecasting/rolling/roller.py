@@ -5,8 +5,7 @@ takes every later value, oldest first, one step of the grid at a time. Its size 
 No clock, lock or disk here.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,73 +17,41 @@ from forecasting.kernel.kernel import Gates, Kernel
 from forecasting.kernel.scaling import elapsed, fill, since_silence
 from forecasting.kernel.threads import cores, each
 from forecasting.quantiles import assemble, to_data_units
-from forecasting.rolling import conformal
+from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.online_scores import Ledger, rival_lag
+from forecasting.rolling.state import RollingState
 
 READ = ("ring", "gap", "mean", "origin", "hidden", "widening")  # what a forecast is a function of
 OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
 BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more outgrow its cache
 
 
-@dataclass
-class RollingState:
-    """What N series must remember so that their past is never read again; every array has N rows.
+class NumericState(RollingState):
+    """The state of N series of numbers, under a network or a baseline. Beside the arrays of every state it has
 
     ring      (N, W) float64, last values in data units, gaps held at the value before
     mean      (N, C) float32, what each phase of a long cycle is beside its level; met (N, C) uint8, and usual (N, 2)
-              float64, how far values usually lie from it, and where it is: see `memory`
+              float64, how far values usually lie from it, and where it is: see `cycle_memory`
     hidden    (N, layers, D) float32; carry the same for an LSTM, else (N, 0, D)
     gap       (N,) int32, steps since the last observed value, at most W + 1
-    origin    (N,) int64, grid step of the last value folded in
-    observed  (N,) int64, real values since the anchor; imputed, the masked steps; reanchored, the restarts
     vintage   (N, L, H) float32, the open scored forecast in data units; age (N,) int32 its settled steps, -1 none open
     halfway   (N, 2, H) float32, 80 % interval of the forecast last made halfway through a vintage; ∞ before the first
     naive     (N, min(lag, H)) float32, what the naive rival repeats from the vintage's origin on: see `rival_lag`
     widening  (N, buckets) float32, log factor on the intervals: learns from vintages and from halfway forecasts
     """
 
-    arrays: dict[str, np.ndarray]
+    def read(self, rows: np.ndarray) -> "NumericState":
+        """A copy of some rows of the arrays that a forecast is a function of, and of no others."""
+        return NumericState({name: self.arrays[name][rows] for name in READ})
 
-    def __post_init__(self) -> None:
-        vars(self).update(self.arrays)  # each is found by its name as fast as any attribute: a step asks often
-
-    def __len__(self) -> int:
-        return len(self.arrays["origin"])
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> np.ndarray: ...
-
-    def take(self, rows: np.ndarray) -> "RollingState":
-        """A copy of some rows."""
-        return RollingState({name: value[rows] for name, value in self.arrays.items()})
-
-    def read(self, rows: np.ndarray) -> "RollingState":
-        """The same of what a forecast is a function of, and of nothing else."""
-        return RollingState({name: self.arrays[name][rows] for name in READ})
-
-    def put(self, rows: np.ndarray, other: "RollingState") -> None:
-        """Write rows back in place."""
-        for name, value in self.arrays.items():
-            value[rows] = other.arrays[name]
-
-    def put_later(self, rows: np.ndarray, later: "RollingState") -> None:
-        """`put` where `later` (k rows) was folded on from a copy of these rows (k,), distinct: a vintage that only grew
-        older is there already, which spares a third of the bytes."""
+    def put_folded(self, rows: np.ndarray, later: RollingState) -> None:
+        """Write folded rows back. A vintage that only grew older is left out, which spares a third of the bytes."""
         same = (self.age[rows] >= 0) & (later.age - self.age[rows] == later.origin - self.origin[rows])
         opened = np.flatnonzero(~same)
         for name, value in self.arrays.items():
             own = opened if name in OPENED else slice(None)
             value[rows[own]] = later.arrays[name][own]
-
-    def view(self, rows: slice) -> "RollingState":
-        """The same rows, not a copy: what is written there is written here."""
-        return RollingState({name: value[rows] for name, value in self.arrays.items()})
-
-    def append(self, other: "RollingState") -> "RollingState":
-        """These rows, then the other's."""
-        return RollingState({name: np.concatenate([value, other.arrays[name]]) for name, value in self.arrays.items()})
 
 
 class Arrivals(NamedTuple):
@@ -92,11 +59,16 @@ class Arrivals(NamedTuple):
 
     ledger: Ledger
     rows: np.ndarray  # (k,) of the ledger
-    told: np.ndarray  # (k,) the values as they first came; NaN where there is none
+    first_values: np.ndarray  # (k,) as they first came; NaN where there is none
 
 
 class Roller:
-    """One fitted model, ready to roll any number of series."""
+    """One fitted network or baseline, ready to roll any number of series.
+
+    `carried` names the arrays that outlive an anchor: how wide intervals have to be, and the remembered rounds.
+    """
+
+    carried = ("widening", "mean", "met", "usual")
 
     def __init__(self, bundle: Bundle) -> None:
         self.config, self.fingerprint = bundle.config, bundle.fingerprint
@@ -107,12 +79,12 @@ class Roller:
         self._rate, self._half = bundle.calibration.rate, self.config.horizon // 2
         self._lag = rival_lag(self.config)
 
-    def empty(self, rows: int) -> RollingState:
+    def empty(self, rows: int) -> NumericState:
         """States before any value; the first one folded in becomes their anchor, and gives them an origin."""
         c = self.config
         layers, carried = c.recurrent_layers, c.recurrent_layers if c.kind == "lstm" else 0
         zeros = np.zeros
-        return RollingState(
+        return NumericState(
             {
                 "ring": zeros((rows, c.window)),
                 "mean": zeros((rows, c.memory), np.float32),
@@ -133,6 +105,22 @@ class Roller:
             }
         )
 
+    def restore(self, arrays: dict[str, np.ndarray]) -> NumericState:
+        """The state whose arrays a snapshot holds."""
+        return NumericState(arrays)
+
+    def ledger(self, rows: int) -> Ledger:
+        """Takes down what a fold settles for so many rows; nothing settled yet."""
+        return Ledger.of(self.config, rows)
+
+    def measure(self, state: NumericState, rows: np.ndarray) -> np.ndarray:
+        """(k,) the unit of MASE of rows (k,): the mean |y_t - y_(t-lag)| in the window; 0 where none can be said yet.
+
+        It is measured when the first scored forecast opens.
+        """
+        unit = online_scores.unit(state.ring[rows], self._lag)
+        return np.where(state.age[rows] >= 0, unit, 0.0)
+
     def warm_up(self) -> None:
         """Have compiled what the first value would else wait for: seconds, on a machine where it never was."""
         once = np.zeros(1, np.int64)
@@ -141,7 +129,7 @@ class Roller:
             state, one = self.empty(1), np.zeros((1, 1))
             recall(state.mean, state.met, state.usual, one, one == 0, once)
 
-    def start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
+    def start(self, context: np.ndarray, origin: np.ndarray) -> NumericState:
         """Read each series' context once.
 
         context (N, `config.context`) float64, NaN where missing or before the first value; its last column is grid step
@@ -149,9 +137,9 @@ class Roller:
         """
         states = each(lambda rows: self._start(context[rows], np.asarray(origin)[rows]), _blocks(len(context)))
         arrays = [state.arrays for state in states] or [self.empty(0).arrays]
-        return RollingState({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]})
+        return NumericState({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]})
 
-    def _start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
+    def _start(self, context: np.ndarray, origin: np.ndarray) -> NumericState:
         state, width = self.empty(len(context)), self.config.window
         context = since_silence(context, width)
         seen = ~np.isnan(context)
@@ -171,12 +159,12 @@ class Roller:
 
     def fold(
         self,
-        state: RollingState,
+        state: NumericState,
         rows: np.ndarray,
         steps: np.ndarray,
         values: np.ndarray,
         ledger: Ledger | None = None,
-        told: np.ndarray | None = None,
+        first_values: np.ndarray | None = None,
     ) -> None:
         """Take in values, in place.
 
@@ -184,12 +172,13 @@ class Roller:
         ascending and after its origin. Steps between are rolled as missing; after a silence longer than the window
         the row starts anew from the value that ends it. A missing value ends none: until a real one comes the row
         holds its last, and of the steps left out no more are rolled than change anything.
-        ledger: takes down what the values settle, a row for each of `state`; told (k,): the values as they first came,
-        on which forecasts are scored, where later revisions have replaced them in `values`; NaN is not scored.
+        ledger: takes down what the values settle, a row for each of `state`.
+        first_values (k,): the values as they first came, on which forecasts are scored, where later revisions have
+        replaced them in `values`; NaN is not scored.
         """
         order = np.lexsort((steps, rows))
         rows, steps, values = np.asarray(rows)[order], np.asarray(steps)[order], np.asarray(values, np.float64)[order]
-        told = values if told is None else np.asarray(told, np.float64)[order]
+        first_values = values if first_values is None else np.asarray(first_values, np.float64)[order]
         unique, begin = np.unique(rows, return_index=True)
         stop = np.append(begin[1:], len(rows))
 
@@ -199,7 +188,7 @@ class Roller:
             near = slice(own[0], own[-1] + 1)  # rows that lie together are worked on in place, without a copy
             block = state.take(own) if apart else state.view(near)
             page = ledger and (ledger.take(own) if apart else ledger.view(near))
-            self._fold(block, begin[part].copy(), stop[part], steps, values, told, page)
+            self._fold(block, begin[part].copy(), stop[part], steps, values, first_values, page)
             if apart:
                 state.put(own, block)
                 if ledger is not None and page is not None:
@@ -209,12 +198,12 @@ class Roller:
 
     def _fold(
         self,
-        block: RollingState,
+        block: NumericState,
         at: np.ndarray,
         stop: np.ndarray,
         steps: np.ndarray,
         values: np.ndarray,
-        told: np.ndarray,
+        first_values: np.ndarray,
         page: Ledger | None,
     ) -> None:
         """Rounds of one grid step for every row that has values left; `at` walks through each row's own values."""
@@ -223,13 +212,15 @@ class Roller:
             part = block if len(active) == len(block) else block.take(active)
             self._anchor(part, due, value)
             arrived = part.origin + 1 == due
-            settled = None if page is None else Arrivals(page, active, np.where(arrived, told[at[active]], np.nan))
+            settled = (
+                None if page is None else Arrivals(page, active, np.where(arrived, first_values[at[active]], np.nan))
+            )
             self._step(part, np.where(arrived, value, np.nan), settled)
             at[active] += arrived
             if part is not block:
                 block.put(active, part)
 
-    def _anchor(self, state: RollingState, due: np.ndarray, value: np.ndarray) -> None:
+    def _anchor(self, state: NumericState, due: np.ndarray, value: np.ndarray) -> None:
         """Rows with no value yet, or silent for longer than the window, start anew just before `due`."""
         window, began = self.config.window, state.observed > 0
         left_out = due - state.origin - 1
@@ -249,10 +240,10 @@ class Roller:
         fresh.widening[:] = state.widening[rows]
         state.put(rows, fresh)
 
-    def _step(self, state: RollingState, values: np.ndarray, arrivals: Arrivals | None = None) -> list[Gates]:
+    def _step(self, state: NumericState, values: np.ndarray, arrivals: Arrivals | None = None) -> list[Gates]:
         """One grid step for every row: settle what aimed at it, then learn of it, then look ahead again."""
         if arrivals is not None:  # earlier forecasts meet their truth; `settle` makes them older
-            arrivals.ledger.settle(arrivals.rows, arrivals.told, state.vintage, state.naive, state.age)
+            arrivals.ledger.settle(arrivals.rows, arrivals.first_values, state.vintage, state.naive, state.age)
         conformal.settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
         seen = ~np.isnan(values)
         hold(values, state.ring, state.gap, state.observed)
@@ -268,7 +259,7 @@ class Roller:
         self._issue(state, np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0)))
         return gates
 
-    def _look_again(self, state: RollingState, arrivals: Arrivals | None) -> None:
+    def _look_again(self, state: NumericState, arrivals: Arrivals | None) -> None:
         """Halfway through a vintage the model forecasts once more: how far have the targets still ahead moved, and what
         interval is said now for those that are to come?"""
         half, median = self._half, self.config.median
@@ -281,7 +272,7 @@ class Roller:
             ahead = newer[:, median, : self.config.horizon - half].astype(np.float32)
             arrivals.ledger.compare(arrivals.rows[rows], state.vintage[rows, median, half:], ahead)
 
-    def _issue(self, state: RollingState, due: np.ndarray) -> None:
+    def _issue(self, state: NumericState, due: np.ndarray) -> None:
         """Open a new vintage in those of the rows `due` (k,) that the model itself answers for."""
         state.age[due] = -1
         rows = due[~self.warming(state, due)]
@@ -291,22 +282,22 @@ class Roller:
             first = self.config.window - self._lag
             state.naive[rows] = state.ring[rows, first : first + state.naive.shape[1]]
 
-    def forecast(self, state: RollingState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
+    def forecast(self, state: NumericState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
         """(k, h, L) float64 quantiles at `config.levels` for the h steps after each row's origin, in data units.
 
         Known up to the origin, and pure: the state does not change.
         """
         return self._answer(self._core, state, rows, horizon)
 
-    def fallback(self, state: RollingState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
+    def fallback(self, state: NumericState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
         """The same shape from `config.fallback`, with its own error quantiles: the answer of last resort."""
         return self._answer(self._fallback, state, rows, horizon)
 
-    def warming(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
+    def warming(self, state: NumericState, rows: np.ndarray) -> np.ndarray:
         """(k,) bool: too few real values since the anchor for the model to answer; the fallback does."""
         return np.asarray(state.observed[rows] < self.config.minimum)
 
-    def gates(self, state: RollingState, row: int, value: float) -> list[Gates]:
+    def gates(self, state: NumericState, row: int, value: float) -> list[Gates]:
         """The gate activations (1, D) of the step that `value` would cause, layer by layer of each member; the state
         does not change."""
         opened = self._step(state.take(np.array([row])), np.array([value]))
@@ -314,13 +305,13 @@ class Roller:
         return [{name: open[member] for name, open in layer.items()} for member in members for layer in opened]
 
     def _answer(
-        self, core: Kernel | Baseline, state: RollingState, rows: np.ndarray, horizon: int | None
+        self, core: Kernel | Baseline, state: NumericState, rows: np.ndarray, horizon: int | None
     ) -> np.ndarray:
         parts = each(lambda part: self._levels_first(core, state.read(rows[part])), _blocks(len(rows)))
         quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
         return quantiles.transpose(0, 2, 1)[:, :horizon]
 
-    def _levels_first(self, core: Kernel | Baseline, state: RollingState) -> np.ndarray:
+    def _levels_first(self, core: Kernel | Baseline, state: NumericState) -> np.ndarray:
         """(n, L, H) float64 calibrated quantiles in data units."""
         features, level, scale = core.features(state.ring, state.gap == 0, state.gap, state.mean, state.origin)
         median, increments = core.forecast(features, state.hidden)

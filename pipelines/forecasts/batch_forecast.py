@@ -12,15 +12,14 @@ import polars as pl
 from data.errors import InvalidInput, NothingObserved, UnknownSeries
 from data.grid.grid import format_ds
 from data.schema import SERIES, TIME
-from data.store import catalogue, observation_log
+from data.store import catalogue
 from data.store.catalogue import Dataset
 from forecasting import quantiles
-from forecasting.rolling.bundle import Bundle
-from forecasting.rolling.roller import RollingState
+from forecasting.config import ModelConfig
+from forecasting.rolling.state import RollingState
 from pipelines.atomic_file import check_folder, whole
 from pipelines.console import Report
-from pipelines.forecasts.rolled import Moment
-from pipelines.forecasts.served import Served, check_horizon, groups, promoted
+from pipelines.forecasts.served import ServedModel, check_horizon, groups, promoted
 from pipelines.workspace import Workspace
 
 WARMING = "warming"
@@ -85,13 +84,11 @@ def forecast(workspace: Workspace, request: ForecastRequest, moved: Report) -> F
         InvalidInput: a horizon or level beyond what the model was trained for.
     """
     dataset = catalogue.dataset(workspace.engine, request.dataset)
-    promotion, bundle = promoted(workspace, dataset)
-    horizon = check_horizon(request.horizon, bundle)
-    wanted = check_levels(request.levels, bundle)
-    columns = column_names(bundle, request.levels)
+    served = ServedModel.at(workspace.engine, dataset, promoted(workspace, dataset))
+    horizon = check_horizon(request.horizon, served.config)
+    wanted = check_levels(request.levels, served.config)
+    columns = column_names(served.config, request.levels)
     names = wanted_series(workspace, dataset, request.series)
-    moment = Moment(dataset, promotion.id, observation_log.last_seq(workspace.engine, dataset.id))
-    served = Served.at(workspace.engine, bundle, moment)
     frames: list[pl.DataFrame] = []
     origins: dict[str, int] = {}
     for series in groups(np.array(list(names), np.int64)).values():
@@ -102,7 +99,9 @@ def forecast(workspace: Workspace, request: ForecastRequest, moved: Report) -> F
         moved(len(origins), len(names), "series")
     if request.series is not None and not origins:
         raise NothingObserved(request.series)
-    return Forecasts(dataset, bundle.config.kind, promotion.version, request.levels, origins, pl.concat(frames))
+    return Forecasts(
+        dataset, served.config.kind, served.anchored.promotion.version, request.levels, origins, pl.concat(frames)
+    )
 
 
 def wanted_series(workspace: Workspace, dataset: Dataset, asked: str | None) -> dict[int, str]:
@@ -116,32 +115,37 @@ def wanted_series(workspace: Workspace, dataset: Dataset, asked: str | None) -> 
     return found
 
 
-def check_levels(levels: tuple[int, ...], bundle: Bundle) -> tuple[float, ...]:
+def check_levels(levels: tuple[int, ...], config: ModelConfig) -> tuple[float, ...]:
     """Quantile levels to read: the median, then low and high of each interval."""
     pairs = [pair for level in levels for pair in quantiles.interval_levels(level)]
-    lowest, highest = bundle.config.levels[0], bundle.config.levels[-1]
+    lowest, highest = config.levels[0], config.levels[-1]
     if any(not lowest <= q <= highest for q in pairs):
         widest = round((highest - lowest) * 100)
         raise InvalidInput(f"the widest interval of this model is {widest} per cent; ask for --level 1 to {widest}")
     return (0.5, *pairs)
 
 
-def column_names(bundle: Bundle, levels: tuple[int, ...]) -> list[str]:
+def column_names(config: ModelConfig, levels: tuple[int, ...]) -> list[str]:
     """Columns of a wide frame, in the order of `check_levels`."""
-    model = bundle.config.kind
+    model = config.kind
     return [model, *(f"{model}-{side}-{level}" for level in levels for side in ("lo", "hi"))]
 
 
 def wide(
-    served: Served, state: RollingState, ids: list[str], horizon: int, levels: tuple[float, ...], columns: list[str]
+    served: ServedModel,
+    state: RollingState,
+    ids: list[str],
+    horizon: int,
+    levels: tuple[float, ...],
+    columns: list[str],
 ) -> pl.DataFrame:
     """Forecasts of the n series of a state as n times `horizon` rows; times stay as the dataset keeps them."""
     values, _ = served.answers(state, horizon, levels)
     steps = state.origin[:, None] + 1 + np.arange(horizon)
-    stamps = served.moment.dataset.grid.stamps(steps.ravel())
+    stamps = served.dataset.grid.stamps(steps.ravel())
     keys = {SERIES: np.repeat(np.array(ids, object), horizon), TIME: stamps}
     quantile = {column: values[..., i].ravel() for i, column in enumerate(columns)}
-    flags = np.repeat(served.roller.warming(state, np.arange(len(state))), horizon)
+    flags = np.repeat(served.warming(state), horizon)
     return pl.DataFrame({**keys, **quantile, WARMING: flags}, schema_overrides={SERIES: pl.String})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,7 @@ from data.store.catalogue import Dataset
 from data.store.promotions import Promotion
 from pipelines.console import Report
 from pipelines.forecasts.batch_forecast import readable
-from pipelines.forecasts.rolled import Moment
-from pipelines.forecasts.served import Served, check_horizon, groups, promoted
+from pipelines.forecasts.served import ServedModel, check_horizon, groups, promoted
 from pipelines.workspace import Workspace
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -59,20 +58,20 @@ def issue(workspace: Workspace, name: str, horizon: int | None, moved: Report, a
         Unavailable: the table of forecasts is damaged.
     """
     dataset = catalogue.dataset(workspace.engine, name)
-    promotion, bundle = promoted(workspace, dataset)
-    steps = check_horizon(horizon, bundle)
+    promotion = promoted(workspace, dataset)
+    served = ServedModel.at(workspace.engine, dataset, promotion)
+    steps = check_horizon(horizon, served.config)
     table = Forecasts(workspace.settings.lake_path, dataset.id)
     with table.alone():
         current = to_end(workspace, dataset, promotion, steps, anew) or begin(workspace, dataset, promotion, steps)
         for given_up in forecasts.issues(workspace.engine, dataset.id)[1:]:
             if given_up.ended_at is None:
                 table.drop(given_up)
-        served = Served.at(workspace.engine, bundle, Moment(dataset, promotion.id, current.log_seq))
-        resumed = write(workspace, table, current, served, moved)
+        resumed = write(workspace, table, current, replace(served, seq=current.log_seq), moved)
         forecasts.end(workspace.engine, current)
     rows = table.count(current)
     return Issued(
-        name, current.id, bundle.config.kind, current.version, steps, rows // steps, rows, resumed, str(table.path)
+        name, current.id, served.config.kind, current.version, steps, rows // steps, rows, resumed, str(table.path)
     )
 
 
@@ -98,7 +97,7 @@ def begin(workspace: Workspace, dataset: Dataset, promotion: Promotion, horizon:
     return forecasts.begin(workspace.engine, dataset.id, promotion.id, promotion.version, horizon, seq)
 
 
-def write(workspace: Workspace, table: Forecasts, current: Issue, served: Served, moved: Report) -> int:
+def write(workspace: Workspace, table: Forecasts, current: Issue, served: ServedModel, moved: Report) -> int:
     """Add every shard that is not there yet. Returns how many were."""
     names = dict(catalogue.series(workspace.engine, current.dataset_id))
     shards, reached, done = groups(np.array(list(names), np.int64)), table.reached(current), 0
@@ -112,7 +111,7 @@ def write(workspace: Workspace, table: Forecasts, current: Issue, served: Served
     return sum(shard <= reached for shard in shards)
 
 
-def frame(served: Served, current: Issue, series: np.ndarray, names: dict[int, str]) -> pl.DataFrame:
+def frame(served: ServedModel, current: Issue, series: np.ndarray, names: dict[int, str]) -> pl.DataFrame:
     """The rows of some series, ascending: one for each of them that has a value, and step ahead.
 
     Columns: unique_id, ds, horizon_step (1 is the first step after the origin), origin, q10 … q90 float32,
@@ -121,10 +120,10 @@ def frame(served: Served, current: Issue, series: np.ndarray, names: dict[int, s
     """
     known, state = served.states(series)
     values, stood_in = served.answers(state, current.horizon, LEVELS)
-    ahead, dataset, count = np.arange(1, current.horizon + 1), served.moment.dataset, len(known)
+    ahead, dataset, count = np.arange(1, current.horizon + 1), served.dataset, len(known)
     steps = state.origin[:, None] + ahead
     each = np.repeat(np.arange(count), current.horizon)
-    by = pl.Series(["champion", served.bundle.config.fallback]).gather(stood_in.astype(np.uint32))
+    by = pl.Series(["champion", served.config.fallback]).gather(stood_in.astype(np.uint32))
     own = pl.DataFrame(
         {
             SERIES: pl.Series([names[one] for one in known.tolist()], dtype=pl.String),

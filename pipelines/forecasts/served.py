@@ -1,75 +1,112 @@
-"""The model that a dataset serves, as a pipeline rolls it: the service's answers, without the service."""
+"""The model that a dataset serves, rolled by a pipeline: the service's answers, without the service."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from sqlalchemy import Engine
 
 from data.errors import InvalidInput, NotTrained
-from data.store import promotions, snapshot_store
+from data.store import observation_log, promotions, snapshot_store
 from data.store.catalogue import Dataset
+from data.store.observation_log import Log
 from data.store.promotions import Promotion
 from forecasting import quantiles
-from forecasting.rolling.bundle import Bundle
-from forecasting.rolling.roller import Roller, RollingState
-from pipelines.forecasts.rolled import Moment, Rolled
-from pipelines.models import model_store
+from forecasting.config import ModelConfig
+from forecasting.rolling.state import RollingState
 from pipelines.workspace import Workspace
+from states import build_champion, folding
+from states.build_champion import Anchored
 
 CHUNK = 512  # series answered at once: bounds memory
 GROUP = 32 * snapshot_store.SHARD  # series ids in one group
+HELD = 2_000_000  # rows of the log held in memory for all series; beyond them they are read for some at a time
 
 
 @dataclass(frozen=True)
-class Served:
-    """A promoted model, with the states of its series at one moment."""
+class ServedModel:
+    """A promoted model, and the log up to its row `seq`: together they decide every forecast."""
 
-    bundle: Bundle
-    moment: Moment
-    roller: Roller
-    rolled: Rolled
+    engine: Engine
+    anchored: Anchored
+    seq: int
 
     @classmethod
-    def at(cls, engine: Engine, bundle: Bundle, moment: Moment) -> Served:
-        """Ready to roll."""
-        roller = Roller(bundle)
-        return cls(bundle, moment, roller, Rolled(engine, moment, roller))
+    def at(cls, engine: Engine, dataset: Dataset, promotion: Promotion, seq: int | None = None) -> ServedModel:
+        """The model as of row `seq` of the log; of the newest row unless given.
+
+        Raises:
+            DamagedArtifact: the model or its contexts are not what was promoted.
+        """
+        anchored = build_champion.load(engine, dataset, promotion)
+        return cls(engine, anchored, observation_log.last_seq(engine, dataset.id) if seq is None else seq)
+
+    @property
+    def config(self) -> ModelConfig:
+        return self.anchored.roller.config
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.anchored.dataset
 
     def states(self, series: np.ndarray) -> tuple[np.ndarray, RollingState]:
         """Those of `series` (n,), ascending, that have a value to forecast from, and their states."""
-        state = self.rolled.states(series)
-        known = np.flatnonzero(state.observed > 0)
-        return series[known], state.take(known)
+        champion, _ = build_champion.restore(self.engine, self.anchored, self._read_log, series, self.seq)
+        folding.rebuild_deferred(self.engine, champion)
+        rows = champion.states.read_all(series.tolist())
+        known = np.flatnonzero(rows.state.observed > 0)
+        return series[rows.found[known]], rows.state.take(known)
 
     def answers(self, state: RollingState, horizon: int, levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """(n, horizon, len(levels)) in data units, and (n,) bool: where the fallback stood in for the model.
+        """(n, horizon, len(levels)) in data units, and (n,) bool: where the fallback answered for the model.
 
         It does while a series is warming, and where the model's numbers are not finite.
         """
-        out, stood_in = np.empty((len(state), horizon, len(levels))), np.zeros(len(state), bool)
+        roller = self.anchored.roller
+        out, by_fallback = np.empty((len(state), horizon, len(levels))), np.zeros(len(state), bool)
         for start in range(0, len(state), CHUNK):
             rows = np.arange(start, min(start + CHUNK, len(state)))
-            values = self.roller.forecast(state, rows, horizon)
-            cold = self.roller.warming(state, rows) | ~np.isfinite(values).all((1, 2))
+            values = roller.forecast(state, rows, horizon)
+            cold = roller.warming(state, rows) | ~np.isfinite(values).all((1, 2))
             if cold.any():
-                values[cold] = self.roller.fallback(state, rows[cold], horizon)
-            out[rows], stood_in[rows] = quantiles.interpolate(values, self.bundle.config.levels, levels), cold
-        return out, stood_in
+                values[cold] = roller.fallback(state, rows[cold], horizon)
+            out[rows], by_fallback[rows] = quantiles.interpolate(values, self.config.levels, levels), cold
+        return out, by_fallback
+
+    def warming(self, state: RollingState) -> np.ndarray:
+        """(n,) bool: has a series too few values for the model? Its fallback answers."""
+        return self.anchored.roller.warming(state, np.arange(len(state)))
+
+    def _read_log(self, after: int, series: np.ndarray | None) -> Log:
+        """Rows of some series beyond row `after`; out of memory where the log's end is short enough."""
+        if self._end is None or after < self._read_from:
+            wanted = None if series is None else series.tolist()
+            return observation_log.log(self.engine, self.dataset.id, after, self.seq, wanted)
+        mine = self._end.seq > after
+        return self._end.select(mine if series is None else mine & np.isin(self._end.series_id, series))
+
+    @cached_property
+    def _read_from(self) -> int:
+        """The position of the log that the newest snapshots know."""
+        kept = snapshot_store.positions(self.engine, self.dataset.id, self.anchored.promotion.id)
+        return kept.get(snapshot_store.MARKER, [self.anchored.anchor_seq])[-1]
+
+    @cached_property
+    def _end(self) -> Log | None:
+        """The log of all series after that position; None where it is too long to be held."""
+        if self.seq - self._read_from > HELD:
+            return None
+        return observation_log.log(self.engine, self.dataset.id, self._read_from, self.seq)
 
 
-def promoted(workspace: Workspace, dataset: Dataset) -> tuple[Promotion, Bundle]:
-    """The promotion that is served now, and its model.
-
-    Raises:
-        NotTrained: nothing is served.
-        DamagedArtifact: the model is not what was registered.
-    """
+def promoted(workspace: Workspace, dataset: Dataset) -> Promotion:
+    """The promotion that is served now. Raises NotTrained where nothing is served."""
     promotion = promotions.served(workspace.engine, dataset.id)
     if promotion is None:
         raise NotTrained(dataset.name)
-    return promotion, model_store.load(workspace, dataset, promotion.version)
+    return promotion
 
 
 def groups(series: np.ndarray) -> dict[int, np.ndarray]:
@@ -78,9 +115,9 @@ def groups(series: np.ndarray) -> dict[int, np.ndarray]:
     return {int(part[0]) // GROUP: part for part in parts}
 
 
-def check_horizon(asked: int | None, bundle: Bundle) -> int:
+def check_horizon(asked: int | None, config: ModelConfig) -> int:
     """Steps ahead to forecast. Raises InvalidInput beyond what the model was trained for."""
-    most = bundle.config.horizon
+    most = config.horizon
     if asked is not None and not 1 <= asked <= most:
         raise InvalidInput(f"the horizon is {asked} and this model forecasts 1 to {most} steps; ask for fewer")
     return asked or most

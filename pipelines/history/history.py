@@ -12,8 +12,10 @@ from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from forecasting.panel import Panel
+from forecasting.rolling.bundle import Bundle
 from pipelines.history.quarantine import judge_live, without_held
 from pipelines.workspace import Workspace
+from states import contexts
 
 PARTS = ("train", "val", "test")
 KEY = "series"  # column of surrogate ids
@@ -66,6 +68,12 @@ def read_history(workspace: Workspace, name: str) -> History:
     log_seq = int(log.seq[-1]) if len(log.seq) else 0
     snapshot = f"lake:{workspace.lake.snapshot(dataset.id)}+log:{log_seq}"
     return History(dataset, panel, series, split_lengths(dataset, rows, panel), snapshot, log_seq)
+
+
+def pack_contexts(history: History, bundle: Bundle) -> list[bytes]:
+    """The last values of every series, as the store keeps them for a model to start from."""
+    values = history.panel.tail_matrix(bundle.config.context)
+    return contexts.pack_contexts(history.series, values, history.panel.last, bundle.fingerprint, history.snapshot)
 
 
 def stored_rows(lake: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:

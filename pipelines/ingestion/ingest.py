@@ -30,8 +30,7 @@ from data.sources.watermark_overlap import moved_back
 from data.store import catalogue, promotions
 from data.store.catalogue import Dataset
 from pipelines.console import Report
-from pipelines.history.contexts import pack_contexts
-from pipelines.history.history import read_history
+from pipelines.history.history import pack_contexts, read_history
 from pipelines.history.quarantine import Gate, gate
 from pipelines.models import model_store
 from pipelines.promotion import shadow

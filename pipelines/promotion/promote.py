@@ -13,8 +13,7 @@ from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_MEMORY
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import Report
-from pipelines.history.contexts import pack_contexts
-from pipelines.history.history import History, read_history
+from pipelines.history.history import History, pack_contexts, read_history
 from pipelines.models import model_store, training_part
 from pipelines.promotion.gate_comparison import Contest, enter, judge, record, rules
 from pipelines.workspace import Workspace

@@ -13,8 +13,7 @@ from data.records import shadow_pairs
 from data.store import catalogue, promotions
 from data.store.catalogue import Dataset
 from forecasting.rolling.online_scores import SUMS, Totals
-from pipelines.history.contexts import pack_contexts
-from pipelines.history.history import History, read_history
+from pipelines.history.history import History, pack_contexts, read_history
 from pipelines.models import model_store
 from pipelines.models.promotion_gate import Trial
 from pipelines.workspace import Workspace

@@ -21,7 +21,7 @@ ADOPTED_WITHIN = 120  # seconds that the writer may need to come to it
 
 
 class Mender(threading.Thread):
-    """Looks for series that are owed a fold, makes it on copies, and hands it to the writer."""
+    """Looks for series that are pending a fold, makes it on copies, and hands it to the writer."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Mender(threading.Thread):
         while not self._stopping.wait(self._every):
             try:
                 for served in self._datasets():
-                    if served.champion is not None and served.champion.owed:
+                    if served.champion is not None and served.champion.pending:
                         self._mend(self._connect(), served, served.champion)
             except RollcastError as error:
                 log.warning("stale series were not folded anew: %s", error)
@@ -52,12 +52,12 @@ class Mender(threading.Thread):
                 log.exception("stale series were not folded anew")
 
     def _mend(self, engine: Engine, served: Served, champion: Champion) -> None:
-        owed = sorted(champion.owed)  # a copy first: the writer may add to it meanwhile
-        for i in range(0, len(owed), GROUP):
+        pending = sorted(champion.pending)  # a copy first: the writer may add to it meanwhile
+        for i in range(0, len(pending), GROUP):
             if self._stopping.is_set():
                 return
             seq = champion.seq  # whatever comes later is the writer's to look at
-            begun = folding.begin(engine, champion, np.array(owed[i : i + GROUP], np.int64))
+            begun = folding.begin(engine, champion, np.array(pending[i : i + GROUP], np.int64))
             state, _ = folding.replay(engine, champion, begun)
             self._metrics.replayed("rebuild", int(state.observed.sum()))
             folded = folding.Folded(begun.series, state, seq)

@@ -86,7 +86,7 @@ class Writer(threading.Thread):
 
         def action() -> None:
             if served.champion is champion:
-                folding.adopt(self._engine, champion, folded)
+                folding.merge(self._engine, champion, folded)
 
         return self.ask(action)
 
@@ -267,7 +267,7 @@ class Writer(threading.Thread):
                 "dataset %s could not advance; its log is read again before the next batch", batch.served.name
             )
             known = [one for one in np.unique(rows.series_id).tolist() if one in champion.states]
-            folding.owe(champion, np.array(known, np.int64))
+            folding.defer(champion, np.array(known, np.int64))
             self._behind = True
 
     def _resynchronise(self, upto: int | None = None) -> None:

@@ -10,9 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from forecasting.kernel.determinism import rows_are_independent
 from forecasting.panel import Panel
-from forecasting.rolling.roller import Roller, RollingState
+from forecasting.rolling.roller import NumericState, Roller
 from states import folding
-from states.out_of_order import Amendments
+from states.out_of_order import OutOfOrder
 from tests.support.service_kit import (
     FIVE,
     START,
@@ -33,7 +33,7 @@ MODELS = {"lstm": network(PANEL), "other": network(PANEL, seed=1), "naive": base
 VALUES = st.sampled_from([1.0, 5.0, 9.0, 30.0, None])
 
 
-def same(one: RollingState, other: RollingState) -> bool:
+def same(one: NumericState, other: NumericState) -> bool:
     """Bit for bit, where this machine's products allow it."""
     if rows_are_independent():
         return all(np.array_equal(one.arrays[name], other.arrays[name]) for name in one.arrays)
@@ -91,7 +91,7 @@ class Plain:
             steps = range(self.origin - length + 1, self.origin + 1)
             self.context = np.array([self.values.get(step, np.nan) for step in steps], np.float64)
 
-    def state(self, roller: Roller) -> RollingState:
+    def state(self, roller: Roller) -> NumericState:
         current = {step: np.nan if y is None else y for step, y in sorted(self.values.items())}
         state, after = roller.empty(1), -(10**9)
         if self.context is not None:
@@ -311,23 +311,23 @@ def test_later_values_do_not_hide_that_one_could_not_be_folded(world, monkeypatc
 
 
 def test_of_two_changes_the_later_and_earlier_one_decides_what_still_holds():
-    amendments = Amendments()
-    amendments.note(np.array([7, 7, 7]), np.array([50, 20, 30]), np.array([100, 200, 300]))
-    assert amendments.hold(7, seq=300, origin=99)  # nothing came after it
-    assert amendments.hold(7, seq=250, origin=29) and not amendments.hold(7, seq=250, origin=30)
-    assert amendments.hold(7, seq=150, origin=19) and not amendments.hold(7, seq=150, origin=20)
-    assert not amendments.hold(7, seq=50, origin=20)
-    assert amendments.hold(8, seq=0, origin=99)
-    again = Amendments()
-    again.unpack(amendments.pack(np.array([7, 8])))
-    assert not again.hold(7, seq=150, origin=20) and again.hold(7, seq=150, origin=19)
+    out_of_order = OutOfOrder()
+    out_of_order.note(np.array([7, 7, 7]), np.array([50, 20, 30]), np.array([100, 200, 300]))
+    assert out_of_order.holds(7, seq=300, origin=99)  # nothing came after it
+    assert out_of_order.holds(7, seq=250, origin=29) and not out_of_order.holds(7, seq=250, origin=30)
+    assert out_of_order.holds(7, seq=150, origin=19) and not out_of_order.holds(7, seq=150, origin=20)
+    assert not out_of_order.holds(7, seq=50, origin=20)
+    assert out_of_order.holds(8, seq=0, origin=99)
+    again = OutOfOrder()
+    again.unpack(out_of_order.pack(np.array([7, 8])))
+    assert not again.holds(7, seq=150, origin=20) and again.holds(7, seq=150, origin=19)
 
 
 def test_a_long_staircase_is_too_strict_rather_than_too_lax():
-    amendments = Amendments()
+    out_of_order = OutOfOrder()
     series = np.full(100, 1)
-    amendments.note(series, np.arange(100), np.arange(100) + 1)
-    assert len(amendments.pack(np.array([1]))) <= 32
+    out_of_order.note(series, np.arange(100), np.arange(100) + 1)
+    assert len(out_of_order.pack(np.array([1]))) <= 32
     for seq in range(100):
-        assert not amendments.hold(1, seq, origin=seq)  # row seq + 1 changed step seq
-    assert amendments.hold(1, 99, origin=98)
+        assert not out_of_order.holds(1, seq, origin=seq)  # row seq + 1 changed step seq
+    assert out_of_order.holds(1, 99, origin=98)

@@ -3,21 +3,21 @@
 import numpy as np
 import pytest
 
-from states.row_index import Places
+from states.row_index import RowIndex
 
 
 def test_series_in_any_order_are_found_in_their_rows_and_others_nowhere() -> None:
-    places = Places(np.array([40, 7, 99]))
-    assert places.of(np.array([99, 7, 8, 40, 7, 100, 0])).tolist() == [2, 1, -1, 0, 1, -1, -1]
-    assert places.of(np.array([], np.int64)).tolist() == []
+    index = RowIndex(np.array([40, 7, 99]))
+    assert index.find(np.array([99, 7, 8, 40, 7, 100, 0])).tolist() == [2, 1, -1, 0, 1, -1, -1]
+    assert index.find(np.array([], np.int64)).tolist() == []
 
 
 def test_where_there_is_no_series_none_is_found() -> None:
-    assert Places(np.array([], np.int64)).of(np.array([1, 2])).tolist() == [-1, -1]
+    assert RowIndex(np.array([], np.int64)).find(np.array([1, 2])).tolist() == [-1, -1]
 
 
 def test_a_series_that_must_be_there_is_asked_for_by_name() -> None:
-    places = Places(np.array([40, 7]))
-    assert places.known(np.array([7, 40])).tolist() == [1, 0]
+    index = RowIndex(np.array([40, 7]))
+    assert index.require(np.array([7, 40])).tolist() == [1, 0]
     with pytest.raises(KeyError, match="8"):
-        places.known(np.array([7, 8]))
+        index.require(np.array([7, 8]))

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 
-from forecasting.rolling.roller import Roller, RollingState
+from forecasting.rolling.roller import NumericState, Roller
 from states.out_of_order import BEGINNING
 from states.states import States
 from tests.support.service_kit import baseline, panel_of
@@ -16,9 +16,9 @@ def states_of(series: int) -> States:
     return States(roller, np.arange(series), roller.empty(series), np.zeros(series, np.int64))
 
 
-def all_ones_times(state: RollingState, number: float) -> RollingState:
+def all_ones_times(state: NumericState, number: float) -> NumericState:
     """Every array filled with the same number: a torn copy would hold two."""
-    return RollingState({name: np.full_like(array, number) for name, array in state.arrays.items()})
+    return NumericState({name: np.full_like(array, number) for name, array in state.arrays.items()})
 
 
 def test_a_reader_sees_whole_rows_while_the_writer_writes():

@@ -12,7 +12,7 @@ from forecasting.networks.networks import Network
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
-from forecasting.rolling.roller import Roller, RollingState
+from forecasting.rolling.roller import NumericState, Roller
 
 
 def wave(series: int, length: int = 100, noise: float = 0.3) -> list[np.ndarray]:
@@ -44,7 +44,7 @@ def drifting(bundle: Bundle) -> Bundle:
     return replace(bundle, weights=weights)
 
 
-def roller_of(kind: str, series: list[np.ndarray]) -> tuple[Roller, RollingState]:
+def roller_of(kind: str, series: list[np.ndarray]) -> tuple[Roller, NumericState]:
     """A tiny model, and states that know every value of the series."""
     panel = Panel.of(series)
     roller = Roller(tiny_bundle(kind, panel))

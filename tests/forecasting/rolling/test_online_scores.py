@@ -9,20 +9,20 @@ from forecasting.config import NETWORKS
 from forecasting.evaluation.backtest import baseline
 from forecasting.panel import Panel
 from forecasting.rolling.online_scores import SUMS, Ledger, Totals, bucket_steps, measures, report, rival_name, unit
-from forecasting.rolling.roller import Roller, RollingState
+from forecasting.rolling.roller import NumericState, Roller
 from tests.support.forecasting_kit import roller_of, wave
 
 ONE = np.zeros(1, int)
 
 
-def rolled(kind: str, values: list[float], season: int, horizon: int) -> tuple[Roller, RollingState]:
+def rolled(kind: str, values: list[float], season: int, horizon: int) -> tuple[Roller, NumericState]:
     """A baseline, and the state of one series that it has read; the next step is number len(values)."""
     panel = Panel.of([np.array(values, float)])
     roller = Roller(baseline(kind, panel, season, horizon))
     return roller, roller.start(panel.tail_matrix(roller.config.context), panel.last)
 
 
-def fold(roller: Roller, state: RollingState, first: int, values: list[float]) -> Ledger:
+def fold(roller: Roller, state: NumericState, first: int, values: list[float]) -> Ledger:
     """Take in consecutive values of one series, and what they settled."""
     ledger = Ledger.of(roller.config, 1)
     steps = first + np.arange(len(values))

@@ -9,7 +9,7 @@ from forecasting.config import KINDS, NETWORKS
 from forecasting.evaluation.backtest import baseline
 from forecasting.kernel.packing import pack, unpack
 from forecasting.panel import Panel
-from forecasting.rolling.roller import Roller, RollingState
+from forecasting.rolling.roller import NumericState, Roller
 from tests.support.forecasting_kit import roller_of, wave
 
 
@@ -23,7 +23,7 @@ def test_forecasting_twice_without_new_values_gives_the_same_answer(kind: str) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_restored_snapshot_continues_where_it_stopped(kind: str) -> None:
     roller, state = roller_of(kind, wave(3))
-    restored = RollingState(unpack(pack(state.arrays, {"fingerprint": roller.fingerprint}))[0])
+    restored = NumericState(unpack(pack(state.arrays, {"fingerprint": roller.fingerprint}))[0])
     rows, steps = np.repeat(np.arange(3), 20), np.tile(np.arange(100, 120), 3)
     for each in (state, restored):
         roller.fold(each, rows, steps, np.sin(steps / 3.0))
@@ -68,7 +68,7 @@ def test_what_was_folded_on_is_put_back_as_it_is_whether_a_vintage_opened_on_the
         values = np.where(rng.random(15) < 0.2, np.nan, rng.standard_normal(15))
         some = rng.random(15) < rng.random()
         roller.fold(later, own[some], steps[some], values[some])
-        states.put_later(rows, later)
+        states.put_folded(rows, later)
         assert all(np.array_equal(value[rows], later.arrays[name]) for name, value in states.arrays.items())
 
 

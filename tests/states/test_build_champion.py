@@ -1,4 +1,4 @@
-"""States rebuilt outside the service, from snapshots or from contexts, are the very states that the service has."""
+"""Some series, at any moment, from any snapshots: their states are the fold of the log over their contexts."""
 
 from dataclasses import dataclass
 
@@ -11,22 +11,20 @@ from data.store import observation_log, promotions, snapshot_store, tables
 from data.store.catalogue import Dataset
 from data.store.observation_log import Log, Observation
 from forecasting.kernel.packing import pack, unpack
-from forecasting.rolling.roller import Roller, RollingState
-from pipelines.forecasts import rolled
-from pipelines.forecasts.rolled import Moment, Rolled
+from forecasting.rolling.state import RollingState
 from states import build_champion, checkpoints, folding
+from states.contexts import Contexts
 from states.snapshots import Pass
 from tests.support.service_kit import FIVE, START, World, network, panel_of, same_states
 
 IDS = ("a", "b", "c", "new")
 PANEL = panel_of("a", "b", "c")
 BUNDLE = network(PANEL)
-ROLLER = Roller(BUNDLE)
 
 
 @dataclass
 class Plant:
-    """A dataset whose service is told rows and writes snapshots when we say so."""
+    """A dataset whose champion takes in rows, and writes snapshots when a test says so."""
 
     world: World
     dataset: Dataset
@@ -64,9 +62,18 @@ class Plant:
                 return
 
     def states(self, *ids: str, seq: int | None = None) -> RollingState:
-        moment = Moment(self.dataset, self.champion.promotion_id, self.seq if seq is None else seq)
-        numbers = np.array([self.world.number(self.dataset, one) for one in ids or IDS])
-        return Rolled(self.world.engine, moment, ROLLER).states(numbers)
+        """Of some series, as after row `seq` of the log, built anew from what is stored; blank where one has none."""
+        engine, upto = self.world.engine, self.seq if seq is None else seq
+        numbers = np.sort([self.world.number(self.dataset, name) for name in ids or IDS])
+        anchored = build_champion.load(engine, self.dataset, promotions.served(engine, self.dataset.id))
+
+        def read_log(after: int, series: np.ndarray) -> Log:
+            return observation_log.log(engine, self.dataset.id, after, upto, series.tolist())
+
+        champion, _ = build_champion.restore(engine, anchored, read_log, numbers, upto)
+        folding.rebuild_deferred(engine, champion)
+        champion.states.ensure(numbers)
+        return champion.states.copy(champion.states.rows_of(numbers))[0]
 
     def is_folded(self, unique_id: str) -> bool:
         """Is its state the fold of what the log says?"""
@@ -86,7 +93,7 @@ def plant(tmp_path) -> Plant:
 
 
 def test_a_snapshot_is_taken_up_without_a_look_at_the_contexts(plant, monkeypatch):
-    monkeypatch.setattr(Rolled, "_anchored", lambda *_: pytest.fail("a series was read from its context"))
+    monkeypatch.setattr(Contexts, "take", lambda *_: pytest.fail("a series was read from its context"))
     plant.tell("a", 3, 6.0)
     assert plant.is_folded("a")
     assert plant.is_folded("b")
@@ -134,7 +141,6 @@ def test_from_any_snapshots_at_any_moment_the_states_are_those_told_from_the_beg
     plant = Plant.at(tmp_path_factory.mktemp("plant"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoints, "SHARD", 2)
-        patch.setattr(rolled, "SHARD", 2)
         for action in actions:
             plant.snapshot(action) if isinstance(action, int) else plant.tell(*action)
         moments = (plant.seq, max(0, plant.seq - back))

@@ -1,0 +1,14 @@
+"""Which implementation rolls a model, by the kind that its artifact names."""
+
+from collections.abc import Callable
+from typing import Any
+
+from forecasting.rolling.bundle import Bundle
+from forecasting.rolling.roller import Roller
+
+OTHER_KINDS: dict[str, Callable[[Bundle], Any]] = {}  # kinds that are neither networks nor baselines of numbers
+
+
+def model_of(bundle: Bundle) -> Any:
+    """The model, ready to roll. It keeps the contract `RollingModel` of `states.model`."""
+    return OTHER_KINDS.get(bundle.config.kind, Roller)(bundle)

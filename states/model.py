@@ -1,0 +1,71 @@
+"""The contract of whatever rolls: the only words in which `states` speaks to a model."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from forecasting.config import ModelConfig
+from forecasting.rolling.online_scores import Ledger
+
+
+class RollingModel(Protocol):
+    """One fitted model. A state has one row for each series; `rows` (k,) name rows of it, distinct.
+
+    Values are float64 in data units, NaN where missing; steps are int64 of the dataset's grid.
+    """
+
+    @property
+    def config(self) -> ModelConfig:
+        """Length of a context, horizon, levels and the name of the fallback."""
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of what decides a state: states of one fingerprint may be compared and restored."""
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """Names of the state's arrays that outlive an anchor."""
+
+    def empty(self, rows: int) -> Any:
+        """States before any value; the first value folded in becomes their anchor."""
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> Any:
+        """The state whose arrays a snapshot holds."""
+
+    def start(self, context: np.ndarray, origin: np.ndarray) -> Any:
+        """States that read each series' context (n, `config.context`), whose last column is step `origin` (n,)."""
+
+    def fold(
+        self,
+        state: Any,
+        rows: np.ndarray,
+        steps: np.ndarray,
+        values: np.ndarray,
+        ledger: Ledger | None = None,
+        first_values: np.ndarray | None = None,
+    ) -> None:
+        """Take in values (k,) at `steps` (k,) of `rows` (k,), in place; any number for a row, ascending and after its
+        origin. `ledger` takes down what `first_values` (k,) settle: the values as they first came, NaN is not scored.
+        """
+
+    def ledger(self, rows: int) -> Ledger:
+        """Takes down what a fold settles for so many rows; nothing settled yet."""
+
+    def measure(self, state: Any, rows: np.ndarray) -> np.ndarray:
+        """(k,) the unit of MASE of each row; 0 where none can be said yet."""
+
+    def forecast(self, state: Any, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
+        """(k, h, L) quantiles at `config.levels` for the h steps after each row's origin; the state stays as it is."""
+
+    def fallback(self, state: Any, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
+        """The same from the model's fallback."""
+
+    def warming(self, state: Any, rows: np.ndarray) -> np.ndarray:
+        """(k,) bool: are there too few values yet for the model to answer? The fallback does."""
+
+    def gates(self, state: Any, row: int, value: float) -> Sequence[dict[str, np.ndarray]]:
+        """The gate activations of the step that `value` would cause, layer by layer; none where a model has none."""
+
+    def warm_up(self) -> None:
+        """Compile what the first value would otherwise wait for."""
