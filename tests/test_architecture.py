@@ -42,7 +42,7 @@ def test_every_module_of_the_service_imports_with_the_heavy_libraries_blocked(ro
 
 @pytest.mark.parametrize("command", [[], ["serve"], ["train"], ["ingest"]], ids=" ".join)
 def test_the_serving_install_has_help_for_every_command(root, command):
-    extras = [*HEAVY, "exchange_calendars", "httpx", "plotly", "psycopg"]
+    extras = [*HEAVY, "exchange_calendars", "httpx", "obstore", "plotly", "psycopg"]
     code = f"""
 import sys
 sys.modules.update(dict.fromkeys({extras}))

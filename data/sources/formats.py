@@ -31,7 +31,8 @@ ENDINGS = {
     ".jsonl": "ndjson",
 }
 ACCEPTED = (
-    ".csv, .tsv, .parquet, .ndjson (each may end in .gz), a folder, s3://, http(s):// or an SQL address with ?query="
+    ".csv, .tsv, .parquet, .ndjson (each may end in .gz), a folder, s3://, gs://, az://, http(s):// "
+    "or an SQL address with ?query="
 )
 
 

@@ -2,13 +2,13 @@
 
     plant.csv  plant.parquet  plant.ndjson.gz                files; the ending says what they are
     plant/  'plant/2024-*.csv'  'plant/**/*.parquet'          all tables of a folder, or those of a pattern, each once
-    s3://bucket/prefix/  's3://bucket/prefix/*.parquet'       the same in an object store
+    s3://bucket/prefix/  's3://bucket/prefix/*.parquet'       the same in S3; gs:// and az:// likewise
     https://example.org/plant.csv                             a file; else its content type says what it is
     'https://example.org/api?since={watermark}&page={page}'   JSON, page after page
     sqlite:///plant.db?query=SELECT …                         a query, the last parameter, taken as it is written
     postgresql://user:password@host/name?query=SELECT …
 
-Each is a list of pieces with watermarks of their own (`data.connectors`), so that a second run reads what is new.
+Each is a list of pieces with watermarks of their own (`data.sources.pieces`), so that a second run reads what is new.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from data.errors import InvalidInput
 from data.sources.formats import ENDINGS
 from data.sources.local_files import open_files
-from data.sources.object_store import open_s3
+from data.sources.object_store import SCHEMES, open_objects
 from data.sources.pieces import Source
 from data.sources.queries import open_query
 from data.sources.web import open_web
@@ -46,15 +46,15 @@ def open_source(source: str) -> Source:
     scheme = source.partition("://")[0].lower() if "://" in source else ""
     if scheme in ("http", "https"):
         return open_web(source)
-    if scheme == "s3":
-        return open_s3(source)
+    if scheme in SCHEMES:
+        return open_objects(source)
     return open_query(source) if scheme else open_files(source)
 
 
 def shown(source: str) -> str:
     """A source as it may be shown: an address without its password, and on the web without user and query."""
     scheme, found, _ = source.partition("://")
-    if not found or scheme.lower() == "s3":
+    if not found or scheme.lower() in SCHEMES:
         return source
     try:
         return open_source(source).name

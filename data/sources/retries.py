@@ -35,7 +35,7 @@ def shown(url: str) -> str:
 def download(client: httpx.Client, request: Callable[[], httpx.Request], path: Path, name: str) -> httpx.Response:
     """Send a request until it is answered, its body into `path`; the response, body read, of 200 or 304.
 
-    `request` makes it anew for each try, since a signature ages. InvalidInput for an answer that trying again does not
+    `request` makes it for each try. InvalidInput for an answer that trying again does not
     change; Unavailable after the last try.
     """
     for attempt in range(1, TRIES + 1):
@@ -50,7 +50,7 @@ def download(client: httpx.Client, request: Callable[[], httpx.Request], path: P
                 if last or not hopeful:
                     kind = Unavailable if hopeful else InvalidInput
                     code = response.status_code
-                    raise kind(f"{name}: the server answered {code}; {_advice(name, code, hopeful)}")
+                    raise kind(f"{name}: the server answered {code}; {_advice(code, hopeful)}")
                 wait = _asked(response)
         except httpx.InvalidURL as error:
             raise InvalidInput(f"not a web address ({error})", source=name) from None
@@ -72,13 +72,10 @@ def _sent(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Respon
         response.close()
 
 
-def _advice(name: str, code: int, hopeful: bool) -> str:
+def _advice(code: int, hopeful: bool) -> str:
     if hopeful:
         return "try again later"
-    if code in (401, 403):
-        keys = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" if name.startswith("s3:") else "user and password"
-        return f"check {keys}, and the address"
-    return "check the address"
+    return "check user and password, and the address" if code in (401, 403) else "check the address"
 
 
 def _save(response: httpx.Response, path: Path, name: str) -> None:

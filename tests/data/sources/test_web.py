@@ -1,18 +1,12 @@
-"""Servers that fail, redirect or lead in circles, and how requests to object stores are signed."""
+"""Servers that fail, redirect or lead in circles."""
 
 import http.server
 import threading
-from datetime import datetime
 
-import botocore.auth
-import botocore.awsrequest
-import botocore.credentials
-import httpx
 import pytest
 
 from data.errors import InvalidInput, Unavailable
 from data.sources.resolve import SourceOptions
-from data.sources.signing import Signed
 from pipelines.ingestion.ingest import ingest
 from pipelines.workspace import open_workspace
 
@@ -75,24 +69,3 @@ def test_a_redirect_to_a_private_address_and_a_page_of_another_server_are_not_fo
     handler.failures[:] = [(302, {"Location": "http://localhost:1/plant.csv"})]
     with pytest.raises(InvalidInput, match="redirects to a private address"):
         ingest(open_workspace(), f"{address}/plant.csv", "plant", SourceOptions())
-
-
-@pytest.mark.parametrize(
-    "url", ["https://b.s3.us-east-1.amazonaws.com/a%20b/c?prefix=x%20y&list-type=2", "http://h:9/b/k"]
-)
-def test_requests_are_signed_as_amazons_own_library_signs_them(url, monkeypatch):
-    ours = httpx.Client(auth=Signed("id", "secret", "us-east-1", "token")).build_request("GET", url)
-    next(Signed("id", "secret", "us-east-1", "token").auth_flow(ours))
-    theirs = botocore.awsrequest.AWSRequest("GET", url)
-    signer = botocore.auth.S3SigV4Auth(botocore.credentials.Credentials("id", "secret", "token"), "s3", "us-east-1")
-    moment = ours.headers["x-amz-date"]
-    theirs.context["timestamp"] = moment
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_: datetime_of(moment), raising=False)
-    signer.add_auth(theirs)
-    assert (
-        ours.headers["authorization"].split("Signature=")[1] == theirs.headers["Authorization"].split("Signature=")[1]
-    )
-
-
-def datetime_of(moment: str):
-    return datetime.strptime(moment, "%Y%m%dT%H%M%SZ")  # noqa: DTZ007

@@ -1,6 +1,7 @@
 """One contract for every connector, against the real thing: what is new is read, once, whatever happens in between."""
 
 import gzip
+import hashlib
 import http.server
 import io
 import json
@@ -18,7 +19,6 @@ import boto3
 import polars as pl
 import psycopg
 import pytest
-from moto.server import ThreadedMotoServer
 
 from data.errors import InvalidInput
 from data.records import watermarks
@@ -135,36 +135,96 @@ def interface():
         server.shutdown()
 
 
-@pytest.fixture(scope="session")
-def s3_server():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-KEYS = {"AWS_ACCESS_KEY_ID": "marker-id", "AWS_SECRET_ACCESS_KEY": "marker-secret", "AWS_REGION": "us-east-1"}
+S3 = {"AWS_ACCESS_KEY_ID": "marker-id", "AWS_SECRET_ACCESS_KEY": "marker-secret", "AWS_REGION": "us-east-1"}
 
 
 class Bucket:
-    """Objects below a prefix, beside others that are not meant."""
+    """Objects below a prefix, beside others that are not meant. Google's store is asked in the same words as S3."""
 
-    def __init__(self, endpoint: str, name: str):
+    def __init__(self, endpoint: str, name: str, scheme: str):
         keys = {"aws_access_key_id": "marker-id", "aws_secret_access_key": "marker-secret", "region_name": "us-east-1"}
         self._client = boto3.client("s3", endpoint_url=endpoint, **keys)
-        self._name, self._count, self.source = name, 0, f"s3://{name}/plant A/*.parquet"
+        self._name, self._count, self.source = name, 0, f"{scheme}://{name}/plant A/*.parquet"
         self._client.create_bucket(Bucket=name)
         self._client.put_object(Bucket=name, Key="plant A/readme.txt", Body=b"not meant")
 
     def put(self, rows):
         self._count += 1
+        body = packed(frame(rows), ".parquet")
         key = f"plant A/{self._count:03}+é.parquet"
-        self._client.put_object(Bucket=self._name, Key=key, Body=packed(frame(rows), ".parquet"))
+        self._client.put_object(Bucket=self._name, Key=key, Body=body, ACL="public-read")
+
+
+class Blobs(http.server.BaseHTTPRequestHandler):
+    """A container of Azure's: its list, and its objects."""
+
+    blobs: dict  # name -> content
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        if "comp=list" in query:
+            return self.answer("".join(map(self.entry, sorted(self.blobs))).join(LIST).encode())
+        return self.answer(self.blobs[urllib.parse.unquote(path).removeprefix("/plant/")])
+
+    def entry(self, name):
+        etag, size = hashlib.md5(self.blobs[name]).hexdigest(), len(self.blobs[name])  # noqa: S324
+        return ENTRY.format(name, etag, size)
+
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", hashlib.md5(body).hexdigest())  # noqa: S324
+        self.send_header("Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+LIST = "<EnumerationResults><Blobs>", "</Blobs><NextMarker/></EnumerationResults>"
+ENTRY = (
+    "<Blob><Name>{}</Name><Properties><Last-Modified>Mon, 01 Jan 2024 00:00:00 GMT</Last-Modified><Etag>{}</Etag>"
+    "<Content-Length>{}</Content-Length><Content-Type>text/plain</Content-Type></Properties></Blob>"
+)
+
+
+class Container:
+    """Blobs below a prefix, beside another that is not meant."""
+
+    source = "az://plant/plant A/*.parquet"
+
+    def __init__(self, handler):
+        self._handler = handler
+
+    def put(self, rows):
+        self._handler.blobs[f"plant A/{len(self._handler.blobs):03}+é.parquet"] = packed(frame(rows), ".parquet")
+
+
+@pytest.fixture
+def azure():
+    handler = type("Mine", (Blobs,), {"blobs": {"plant A/readme.txt": b"not meant"}})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", handler
+        server.shutdown()
 
 
 @pytest.fixture(
-    params=["folder", "pattern", "ndjson.gz", "s3", "page", "cursor", "link", "file", "sqlite", "postgresql"]
+    params=[
+        "folder",
+        "pattern",
+        "ndjson.gz",
+        "s3",
+        "gs",
+        "az",
+        "page",
+        "cursor",
+        "link",
+        "file",
+        "sqlite",
+        "postgresql",
+    ]
 )
 def origin(request, tmp_path, monkeypatch):
     """A source of each kind, empty so far."""
@@ -175,13 +235,19 @@ def origin(request, tmp_path, monkeypatch):
             kind, (".ndjson.gz", "/*")
         )
         return Folder(tmp_path / "files", ending, pattern)
-    if kind == "s3":
+    if kind in ("s3", "gs"):
         endpoint = request.getfixturevalue("s3_server")
-        for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint}.items():
+        google = {"GOOGLE_BASE_URL": endpoint, "GOOGLE_SKIP_SIGNATURE": "true"}
+        for name, value in {**S3, "AWS_ENDPOINT_URL": endpoint, **google}.items():
             monkeypatch.setenv(name, value)
-        return Bucket(
-            endpoint, f"bucket-{tmp_path.parent.name}-{tmp_path.name}".lower().replace("_", "-")[-60:].strip("-")
-        )
+        name = "".join(letter for letter in str(tmp_path).lower() if letter.isalnum())[-60:]
+        return Bucket(endpoint, name, kind)
+    if kind == "az":
+        address, handler = request.getfixturevalue("azure")
+        monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", address)
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "marker")
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "bWFya2Vy")
+        return Container(handler)
     if kind == "sqlite":
         connection = sqlite3.connect(tmp_path / "plant.db", isolation_level=None)
         connection.execute("CREATE TABLE readings (tag, at, value)")
