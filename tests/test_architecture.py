@@ -10,6 +10,7 @@ import pytest
 
 PACKAGES = ["data", "forecasting", "pipelines", "service", "states"]
 HEAVY = ["torch", "lightning", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake", "statsforecast"]
+HEAVY += ["jinja2", "obstore", "plotly"]
 
 BLOCKED_IMPORTS = """
 import importlib, sys
@@ -42,7 +43,7 @@ def test_every_module_of_the_service_imports_with_the_heavy_libraries_blocked(ro
 
 @pytest.mark.parametrize("command", [[], ["serve"], ["train"], ["ingest"]], ids=" ".join)
 def test_the_serving_install_has_help_for_every_command(root, command):
-    extras = [*HEAVY, "exchange_calendars", "httpx", "obstore", "plotly", "psycopg"]
+    extras = [*HEAVY, "exchange_calendars", "httpx", "psycopg"]
     code = f"""
 import sys
 sys.modules.update(dict.fromkeys({extras}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import plotly.graph_objects as go
@@ -24,11 +25,17 @@ COLOURS = {
     "ets": "#16a34a",
     "theta": "#b91c1c",
 }
+OTHERS = ("#0891b2", "#65a30d", "#c026d3", "#854d0e")  # of kinds that have none of their own
 DASHES = {"naive": "dot", "seasonal_naive": "dot", "drift": "dot", "ets": "dash", "theta": "dash"}
 INK, MUTED, GRID = "#1e293b", "#64748b", "#e2e8f0"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 CONFIG = {"displayModeBar": False, "responsive": True, "showTips": False}
 BANDS = {95: 0.14, 80: 0.26}  # opacity of each interval, the wider one first
+
+
+def colour_of(kind: str) -> str:
+    """The colour of a kind of model, the same in every report."""
+    return COLOURS.get(kind) or OTHERS[crc32(kind.encode()) % len(OTHERS)]
 
 
 def html(figure: go.Figure, name: str) -> str:
@@ -60,7 +67,7 @@ def dress(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
 def fan(shown: Fan, leader: str, rival: str | None) -> go.Figure:
     """One forecast: what was known, the median with its 80 % and 95 % intervals, and what came."""
     figure = go.Figure()
-    colour = COLOURS[leader]
+    colour = colour_of(leader)
     times = [shown.before[-1], *shown.after]
     last = shown.past[-1]  # the bands open at the last known value
 
@@ -79,7 +86,7 @@ def fan(shown: Fan, leader: str, rival: str | None) -> go.Figure:
     came = {"color": INK, "width": 1.5}
     figure.add_scatter(x=times, y=from_origin(shown.actual), mode="lines", line=came, name="actual")
     if shown.other is not None and rival is not None:
-        line = {"color": COLOURS[rival], "width": 1.5, "dash": "dot"}
+        line = {"color": colour_of(rival), "width": 1.5, "dash": "dot"}
         figure.add_scatter(x=times, y=from_origin(shown.other), mode="lines", line=line, name=rival)
     median = from_origin(shown.quantiles[:, LEVELS.index(0.5)])
     figure.add_scatter(x=times, y=median, mode="lines", line={"color": colour, "width": 2.5}, name=leader)
@@ -96,7 +103,7 @@ def by_step(comparison: Comparison, measure: str, nominal: float | None = None) 
             y=[row[measure] for row in rows],
             mode="lines" if len(rows) > 1 else "markers",
             name=kind,
-            line={"color": COLOURS[kind], "width": 2, "dash": DASHES.get(kind, "solid")},
+            line={"color": colour_of(kind), "width": 2, "dash": DASHES.get(kind, "solid")},
         )
     percents = nominal is not None
     if percents:

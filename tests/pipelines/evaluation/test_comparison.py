@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,14 +21,15 @@ from pipelines.evaluation.backtest import Backtested, BacktestRequest, backtest
 from pipelines.ingestion.ingest import ingest
 from pipelines.models import time_budget
 from pipelines.models.time_budget import Allowance
-from pipelines.reports import html_report, markup
+from pipelines.reports import charts, html_report, report_content
 from pipelines.reports.example_forecasts import choose_series
 from pipelines.training.train import TrainRequest, train
 from pipelines.workspace import Workspace, open_workspace
 
 SEASON, HORIZON, STEPS, ORIGINS = 7, 7, 120, 6
 HOSTILE = "</script><script src=http://evil.example/x.js></script>"
-SERIES = ("north", "south", HOSTILE)
+MARKED = "<b>R&D</b> &amp; \"south\" 'x'"
+SERIES = ("north", MARKED, HOSTILE)
 
 
 def still(done: float, total: float, words: str) -> None:
@@ -38,13 +40,18 @@ def at(home: Path) -> Workspace:
     return open_workspace(load_settings(home=home, mlflow=False, database_url=f"sqlite:///{home / 'live.db'}"))
 
 
+def quoted(name: str) -> str:
+    """A name as CSV has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """A home that knows the dataset "week": three series, a week that repeats but for noise."""
     folder = tmp_path_factory.mktemp("comparison")
     noise = random.Random(0)
     rows = [
-        f'"{name}",{step},{100 + 10 * math.sin(2 * math.pi * step / SEASON + k) + noise.gauss(0, 1 + k)}'
+        f"{quoted(name)},{step},{100 + 10 * math.sin(2 * math.pi * step / SEASON + k) + noise.gauss(0, 1 + k)}"
         for k, name in enumerate(SERIES)
         for step in range(1, STEPS + 1)
     ]
@@ -261,8 +268,19 @@ def test_the_report_loads_nothing_from_outside(outline):
     assert "http" not in policy
 
 
-def test_a_series_named_to_break_out_of_the_page_is_only_text(outline):
-    assert any(HOSTILE in words for words in outline.words)
+@pytest.mark.parametrize("name", [MARKED, HOSTILE])
+def test_markup_in_a_name_is_only_text(outline, name):
+    assert len([words for words in outline.words if name in words]) == 3 + 1  # captions, and the table of the worst
+
+
+def test_a_model_of_a_kind_without_a_colour_of_its_own_is_drawn_in_another(compared):
+    entry = replace(compared.comparison.entries["naive"], kind="new_cell")
+    comparison = replace(compared.comparison, entries={"new_cell": entry})
+    page = html_report.page(replace(compared, comparison=comparison, metrics={"new_cell": compared.metrics["naive"]}))
+    colour = charts.colour_of("new_cell")
+    assert colour not in charts.COLOURS.values()
+    assert f'style="--colour:{colour}"></span>new_cell' in " ".join(page.split())
+    assert charts.colour_of("lstm") == charts.COLOURS["lstm"]
 
 
 def test_the_report_goes_where_it_is_told_or_into_the_home(rollcast, home, tmp_path):
@@ -298,7 +316,7 @@ def test_one_model_whose_time_ran_out_gives_a_report_without_charts(workspace):
 
 
 def test_figures_keep_the_places_that_say_something():
-    shown = [markup.number(value) for value in (None, 7, 2400, 0.1234, -0.0001, 123.456, 98765.4)]
+    shown = [report_content.number(value) for value in (None, 7, 2400, 0.1234, -0.0001, 123.456, 98765.4)]
     assert shown == ["–", "7", "2\u202f400", "0.123", "0.000", "123.5", "98\u202f765"]
 
 
