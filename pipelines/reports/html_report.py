@@ -9,7 +9,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from data import clock
 from data.errors import InvalidInput
 from data.settings import Settings
 from pipelines.atomic_file import check_folder, whole
@@ -75,32 +74,6 @@ def details(result: Backtested) -> dict[str, Any]:
     comparison = result.comparison
     leader = comparison.leader()
     if leader is None:
-<<<<<<< HEAD
-        return '<p class="headline">No model was scored.</p>'
-    name, few = f"<b>{leader.kind}</b>", len(comparison.few.origins)
-    over = f" over all {len(comparison.full.origins)} origins" if comparison.uneven else ""
-    text = f"{name} has the lowest MASE{over}: {number(comparison.measures(leader.scores, leader.course)['mase'])}"
-    if rival and rival.course is leader.course:
-        text += f", against {number(comparison.measures(rival.scores, rival.course)['mase'])} of <b>{rival.kind}</b>"
-    elif rival:
-        mine, other = (comparison.measures(entry.few, comparison.few)["mase"] for entry in (leader, rival))
-        text += f"; on the {few} that <b>{rival.kind}</b> met too, {number(mine)} against its {number(other)}"
-    return f'<p class="headline">{text}.</p>'
-
-
-def facts(result: Backtested) -> str:
-    """What was scored, and when."""
-    dataset, comparison = result.history.dataset, result.comparison
-    made = clock.utc().strftime("%Y-%m-%d %H:%M UTC")
-    words = {
-        "part": result.part,
-        "series": len(comparison.panel),
-        "origins": result.origins,
-        "horizon": f"{result.horizon} steps",
-        "frequency": dataset.freq,
-        "season": f"{dataset.season} steps" if dataset.season > 1 else "none",
-        "made": made,
-=======
         return {"headline": None}
     rival = comparison.rival(leader)
     shown = fans(comparison, result.history.dataset, leader, rival)
@@ -109,5 +82,4 @@ def facts(result: Backtested) -> str:
         "by_step": report_content.by_step(comparison),
         "forecasts": report_content.forecasts(shown, leader, rival),
         "worst": report_content.worst(comparison, leader, rival),
->>>>>>> c36fc48 (reports: draw the HTML report from Jinja2 templates with autoescape; give every kind of model a colour)
     }

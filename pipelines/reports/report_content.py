@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from data import clock
 from forecasting.accuracy import Scores
 from pipelines.console import NOT_KNOWN
 from pipelines.evaluation.backtest import Backtested
@@ -140,7 +140,7 @@ def facts(result: Backtested) -> dict[str, Any]:
         "horizon": f"{result.horizon} steps",
         "frequency": dataset.freq,
         "season": f"{dataset.season} steps" if dataset.season > 1 else "none",
-        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "made": clock.utc().strftime("%Y-%m-%d %H:%M UTC"),
     }
 
 
