@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._program import ROOT, Client, Program
+from benchmarks.support.program import ROOT, Client, Program
 from benchmarks.support.stored import blocks, checksum, query
 from data.settings import load_settings
 from forecasting.config import LEVELS, ModelConfig

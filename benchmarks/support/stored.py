@@ -26,11 +26,16 @@ def query(store: Path, sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
-def blocks(store: Path, table: str) -> list[Block]:
-    """Every block of a table (`snapshots` or `contexts`), in the order of its key, whatever its columns are called."""
+def blobs(store: Path, table: str) -> list[bytes]:
+    """Every blob of a table in the order of its key, whatever its columns are called."""
     rows = query(store, f"SELECT * FROM {table}")  # noqa: S608
     ordered = sorted(rows, key=lambda row: [value for value in row if isinstance(value, int)])
-    return [_block(value) for row in ordered for value in row if isinstance(value, bytes)]
+    return [value for row in ordered for value in row if isinstance(value, bytes)]
+
+
+def blocks(store: Path, table: str) -> list[Block]:
+    """Every block of arrays of a table, `snapshots` or `contexts`."""
+    return [_block(blob) for blob in blobs(store, table)]
 
 
 def _block(blob: bytes) -> Block:

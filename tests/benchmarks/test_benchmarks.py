@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import competition, etth1, training, trials
-from benchmarks.support import load, loop, peers, published, race, spread
+from benchmarks import competition, digests, etth1, training, trials
+from benchmarks.support import day, load, loop, peers, published, race, spread
 from benchmarks.support.columns import melted
 from benchmarks.support.published import PEERS, TASKS
 from benchmarks.support.run import command
@@ -279,3 +279,36 @@ def test_load_waits_for_slow_answers_though_idle_connections_are_closed_meanwhil
 def test_a_peer_that_is_not_installed_has_no_figure() -> None:
     assert peers.predict(Path(sys.executable), "peer_darts.py") is None
     assert peers.predict(Path("/nowhere/python"), "peer_darts.py") is None
+
+
+# --- digests ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("one", day.datasets(), ids=lambda one: one.name)
+def test_a_day_of_requests_has_every_kind_of_row(one: day.Dataset) -> None:
+    rows = [row for request in day.requests(one.live) for row in request]
+    keys = [(row["unique_id"], row["ds"]) for row in rows]
+    everything = {(row["unique_id"], row["ds"]) for step in one.live for row in step}
+    assert set(keys) == everything, "every row of the day is sent"
+    again = [place for place, key in enumerate(keys) if key in keys[:place]]
+    values = [(rows[place]["y"], rows[keys.index(keys[place])]["y"]) for place in again]
+    assert sum(new == old for new, old in values) == len(one.live[0]), "one batch comes twice"
+    assert sum(new != old for new, old in values) == 1, "one value is corrected"
+    assert sum(row["y"] is None for row in rows) == 1
+    first = keys.index((one.live[0][0]["unique_id"], one.live[len(one.live) // 5][0]["ds"]))
+    assert (one.live[0][0]["unique_id"], one.live[len(one.live) // 5 + 2][0]["ds"]) in keys[:first], "one row is late"
+
+
+def test_digests_leave_the_clock_out_and_name_what_differs() -> None:
+    assert digests.canonical({"since": "now", "n": [{"since": 1, "mae": 0.5}]}) == b'{"n": [{"mae": 0.5}]}'
+    own, other = (
+        {"states": {"ring": "a", "gap": "b"}, "scores": {}},
+        {"states": {"ring": "a", "age": "b"}, "scores": {}},
+    )
+    assert digests.differing(own, other) == {"states": ["age", "gap"]}
+
+
+def test_a_revision_that_does_not_exist_is_refused_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left, digests.worktree("no-such-revision"):
+        pass
+    assert left.value.code == 2 and "no-such-revision" in capsys.readouterr().err

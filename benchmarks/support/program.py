@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from benchmarks.support.load import Connection, get, post
 from pipelines.flows.uvicorn_process import free_port
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 300  # seconds that a start may take: a new tree compiles its loops first
 
 
@@ -53,7 +53,7 @@ class Program:
             self._command(*words, "--json"), cwd=self.folder, env=self._environment(), capture_output=True, text=True
         )
         if done.returncode:
-            sys.exit(f"rollcast {' '.join(words)} failed with code {done.returncode}:\n{done.stderr}")
+            refuse(f"rollcast {' '.join(words)} failed with code {done.returncode}:\n{done.stderr}")
         return json.loads(done.stdout)
 
     @contextmanager
@@ -89,4 +89,10 @@ def _ready(port: int, process: subprocess.Popen[bytes], log: Path) -> Client:
             return client
         except OSError:
             time.sleep(0.05)
-    sys.exit(f"the service was not ready in time; it wrote:\n{log.read_text()}")
+    refuse(f"the service was not ready in time; it wrote:\n{log.read_text()}")
+
+
+def refuse(why: str) -> NoReturn:
+    """Ends this process with exit code 2 and a message: nothing can be measured."""
+    print(f"benchmarks: {why}", file=sys.stderr)
+    sys.exit(2)
