@@ -23,6 +23,7 @@ from states.checkpoints import Checkpoints
 from states.contexts import Contexts
 from states.model import RollingModel
 from states.row_index import RowIndex
+from states.rows import Rows
 from states.snapshots import Restored
 from states.states import States
 
@@ -86,7 +87,7 @@ def restore(
     found = read_log(after, series)
     folding.require_whole(engine, champion)
     unread = found.select(found.seq > _positions(restored, found.series_id, after))
-    folding.take_in(engine, champion, unread)
+    folding.take_in(engine, champion, Rows.of_log(unread, champion.grid))
     _trust_only(champion, restored)
     if restored is not None and restored.stale.any():
         folding.rebuild(engine, champion, np.sort(restored.series[restored.stale]))

@@ -17,7 +17,6 @@ from sqlalchemy import Engine
 
 from data.errors import DamagedArtifact, StoreUnavailable
 from data.store import observation_log
-from data.store.observation_log import Log
 from forecasting.rolling.state import RollingState
 from states.champion import Champion
 from states.out_of_order import BEGINNING
@@ -33,21 +32,21 @@ REPLAYS = 50_000  # the same for all series of one batch
 def catch_up(engine: Engine, champion: Champion, upto: int | None = None) -> int:
     """Take in what the log holds beyond the champion's position. Returns the number of rows."""
     found = observation_log.log(engine, champion.dataset_id, after=champion.seq, upto=upto)
-    take_in(engine, champion, found)
+    take_in(engine, champion, Rows.of_log(found, champion.grid))
     if upto is not None:
         champion.seq = max(champion.seq, upto)
     return len(found)
 
 
-def take_in(engine: Engine, champion: Champion, found: Log) -> int:
-    """Advance the states by committed rows of the log, oldest `seq` first, and move the champion's position.
+def take_in(engine: Engine, champion: Champion, logged: Rows) -> int:
+    """Advance the states by rows of the log in its order, and move the champion's position.
 
     Returns how many rows were read again because of corrections and late rows.
     """
-    if not len(found):
+    if not len(logged):
         return 0
-    champion.states.ensure(found.series_id)
-    rows = Rows.of_log(found, champion.grid).current()
+    champion.states.ensure(logged.series)
+    rows = logged.current()
     before = champion.contexts.before(rows.series, rows.steps)
     if before.any():  # older than anything a state has ever read
         _note_position(champion, rows.select(before))
@@ -58,7 +57,7 @@ def take_in(engine: Engine, champion: Champion, found: Log) -> int:
     else:
         advance(champion, rows)
         replayed = 0
-    champion.seq = max(champion.seq, int(found.seq[-1]))
+    champion.seq = max(champion.seq, int(logged.sequence[-1]))
     return replayed
 
 

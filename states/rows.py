@@ -1,7 +1,7 @@
 """One record for observations on their way into states."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -31,6 +31,15 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.series)
+
+    @classmethod
+    def arrived(cls, series: np.ndarray, steps: np.ndarray, values: np.ndarray) -> "Rows":
+        """Rows that are not stored yet."""
+        return cls(series, steps, values, np.zeros(len(series), np.int64), values, np.zeros(len(series), np.int64))
+
+    def stored(self, sequence: np.ndarray, available_at: int) -> "Rows":
+        """The same rows, with their positions (k,) in the log and the time at which they were stored."""
+        return replace(self, sequence=sequence, available_at=np.full(len(self), available_at))
 
     @classmethod
     def of_log(cls, log: Log, grid: Grid) -> "Rows":

@@ -19,6 +19,7 @@ from service.http.errors import MAX_ERRORS, Fault, Problem, unprocessable
 from service.models.datasets import Directory, Served, Target
 from service.observe.observe_body import Body, Broken
 from states.out_of_order import BEGINNING
+from states.rows import Rows
 
 FURTHEST_STEPS = 1_000_000  # from a series' origin, back and, for integer time, which has no clock, ahead
 NEAR_STEPS, YEAR = 100_000, 366 * DAY  # back by clock time: a year, or so many steps where that is more
@@ -30,16 +31,13 @@ MISSING = object()
 class Arrivals:
     """The rows of one request that belong to one dataset, in ascending order of time within each series.
 
-    place (k,) position of each row in the request; series, ds, steps (k,) int64, ds snapped down to the grid;
-    values (k,) float64, NaN = missing; snapped, how many stamps were off the grid.
+    place (k,) position of each row in the request; snapped, how many stamps were off the grid: they count for the step
+    that they fall into.
     """
 
     served: Served
     place: np.ndarray
-    series: np.ndarray
-    ds: np.ndarray
-    steps: np.ndarray
-    values: np.ndarray
+    rows: Rows
     snapped: int
 
 
@@ -187,44 +185,35 @@ def _columns(served: Served, kept: list[tuple[int, int, int, float]]) -> Arrival
     place, series, ds, values = (np.array(column) for column in zip(*kept, strict=True))
     grid = served.dataset.grid
     steps = grid.steps(ds)
-    snapped = grid.stamps(steps)
     order = np.lexsort((steps, series))  # stable: of one step sent twice the later row counts
-    return Arrivals(
-        served,
-        place[order],
-        series[order],
-        snapped[order],
-        steps[order],
-        values[order].astype(np.float64),
-        int((snapped != ds).sum()),
-    )
+    rows = Rows.arrived(series[order], steps[order], values[order].astype(np.float64))
+    return Arrivals(served, place[order], rows, int((grid.stamps(steps) != ds).sum()))
 
 
 def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
-    """The rows that a gap can explain, and why the others are refused, by their place.
+    """The rows whose distance from their series a gap can explain, and why the others are refused, by their place.
 
-    A stamp such as an unset clock's year 1 would be part of every history from then on. Ahead it matters for integer
-    time alone, which has no clock: there it would silence the series for ever.
+    A stamp such as an unset clock's year 1 would be part of every history from then on. A stamp too far ahead matters
+    for integer time alone, which has no clock: it would silence the series for ever.
     """
-    champion = part.served.champion
+    champion, rows = part.served.champion, part.rows
     if champion is None:
         return part, []
-    reach = champion.states.origins(part.series)
+    reach = champion.states.origins(rows.series)
     known = reach != BEGINNING
-    behind = known & (part.steps < reach - NEAR_STEPS)
+    behind = known & (rows.steps < reach - NEAR_STEPS)
     if behind.any():
-        behind &= part.steps < reach - _furthest_back(part.served.dataset.grid, reach)
-    ahead = known & (part.steps > reach + FURTHEST_STEPS) & (part.served.dataset.kind == "step")
+        behind &= rows.steps < reach - _furthest_back(part.served.dataset.grid, reach)
+    ahead = known & (rows.steps > reach + FURTHEST_STEPS) & (part.served.dataset.kind == "step")
     if not (behind | ahead).any():
         return part, []
     strayed = [
         (int(place), f"is too far {side} the series' last step")
-        for side, rows in (("behind", behind), ("ahead of", ahead))
-        for place in part.place[rows][:MAX_ERRORS]
+        for side, wrong in (("behind", behind), ("ahead of", ahead))
+        for place in part.place[wrong][:MAX_ERRORS]
     ]
     kept = ~(behind | ahead)
-    columns = {name: getattr(part, name)[kept] for name in ("place", "series", "ds", "steps", "values")}
-    return replace(part, **columns), strayed
+    return replace(part, place=part.place[kept], rows=rows.select(kept)), strayed
 
 
 def _furthest_back(grid: Grid, reach: np.ndarray) -> np.ndarray | int:

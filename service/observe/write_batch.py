@@ -1,4 +1,4 @@
-"""One round of the writer: the rows of all requests that waited, from what becomes of each row to each one's answer."""
+"""One write: the rows of all requests that waited, what becomes of each row, and the answer of each request."""
 
 import logging
 from asyncio import AbstractEventLoop, Future
@@ -16,6 +16,7 @@ from service.observe.arrivals import Arrivals
 from service.observe.idempotency import Keyed
 from service.observe.receipts import Receipt
 from states.champion import Champion
+from states.rows import Rows
 
 log = logging.getLogger("rollcast.service")
 
@@ -40,18 +41,19 @@ class Batch:
 
     served: Served
     request: np.ndarray  # (k,) which request each row came with
-    place: np.ndarray
-    series: np.ndarray
-    ds: np.ndarray
-    steps: np.ndarray
-    values: np.ndarray
+    place: np.ndarray  # (k,) the position of each row in its request
+    rows: Rows
 
     @classmethod
     def of(cls, parts: Sequence[tuple[int, Arrivals]]) -> "Batch":
         request = np.repeat([number for number, _ in parts], [len(part.place) for _, part in parts])
-        names = ("place", "series", "ds", "steps", "values")
-        columns = (np.concatenate([getattr(part, name) for _, part in parts]) for name in names)
-        return cls(parts[0][1].served, request, *columns)
+        place = np.concatenate([part.place for _, part in parts])
+        return cls(parts[0][1].served, request, place, Rows.joined([part.rows for _, part in parts]))
+
+    @property
+    def ds(self) -> np.ndarray:
+        """(k,) int64, the stamp of each row's step."""
+        return self.served.dataset.grid.stamps(self.rows.steps)
 
 
 def batches_of(requests: Sequence[Request]) -> list[Batch]:
@@ -65,28 +67,28 @@ def batches_of(requests: Sequence[Request]) -> list[Batch]:
 
 def judged(engine: Engine, batch: Batch) -> list[Outcome]:
     """What becomes of each row. The states of the batch's series must have reached the log's end."""
-    champion = batch.served.champion
+    champion, rows = batch.served.champion, batch.rows
     if champion is None:  # nothing rolls yet: all that counts is whether the log has the row
-        keys = zip(batch.series.tolist(), batch.ds.tolist(), strict=True)
+        keys = zip(rows.series.tolist(), batch.ds.tolist(), strict=True)
         stored = {
             key: _float(value) for key, value in observation_log.current(engine, batch.served.dataset.id, keys).items()
         }
-        never = np.full(len(batch.series), np.iinfo(np.int64).max)
-        return judge(batch.series, batch.ds, batch.values, never, stored, unknown=Outcome.APPLIED)
-    origins = champion.states.origins(batch.series)
-    known = _known(engine, champion, batch, np.flatnonzero(batch.steps <= origins))
-    return judge(batch.series, batch.steps, batch.values, origins, known)
+        never = np.full(len(rows), np.iinfo(np.int64).max)
+        return judge(rows.series, batch.ds, rows.values, never, stored, unknown=Outcome.APPLIED)
+    origins = champion.states.origins(rows.series)
+    known = _known(engine, champion, rows.select(rows.steps <= origins))
+    return judge(rows.series, rows.steps, rows.values, origins, known)
 
 
-def _known(engine: Engine, champion: Champion, batch: Batch, rows: np.ndarray) -> dict[Key, float]:
+def _known(engine: Engine, champion: Champion, rows: Rows) -> dict[Key, float]:
     """Values that the log, or else the context, holds at the steps of these rows, by (series, step)."""
-    if not rows.size:
+    if not len(rows):
         return {}
-    keys = [(int(batch.series[row]), int(batch.ds[row])) for row in rows]
-    held = observation_log.current(engine, batch.served.dataset.id, keys)
+    keys = list(zip(rows.series.tolist(), champion.grid.stamps(rows.steps).tolist(), strict=True))
+    held = observation_log.current(engine, champion.dataset_id, keys)
     known = {}
-    for row, key in zip(rows, keys, strict=True):
-        series, step = key[0], int(batch.steps[row])
+    for key, step in zip(keys, rows.steps.tolist(), strict=True):
+        series = key[0]
         value = _float(held[key]) if key in held else champion.contexts.value(series, step)
         if key in held or value == value:
             known[series, step] = value

@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 from data import clock
 from data.errors import RollcastError, StoreBroken, StoreUnavailable
 from data.store import database, idempotency, observation_log
-from data.store.observation_log import Log, Row
+from data.store.observation_log import Row
 from service.base.metrics import Metrics
 from service.base.outcomes import Outcome
 from service.models.datasets import Served
@@ -212,7 +212,7 @@ class Writer(threading.Thread):
         if self._last is None or self._behind:
             self._resynchronise()
         batches = write_batch.batches_of(requests)
-        if any(self._advancing.moves(batch.series) for batch in batches):
+        if any(self._advancing.moves(batch.rows.series) for batch in batches):
             self._advancing.wait()  # what becomes of a row depends on the rows before it
         verdicts = [write_batch.judged(self._engine, batch) for batch in batches]
         new = [np.array([outcome is not Outcome.DUPLICATE for outcome in outcomes], bool) for outcomes in verdicts]
@@ -228,7 +228,7 @@ class Writer(threading.Thread):
             self._metrics.observed([outcome for receipt in told for outcome in receipt.outcomes])
             write_batch.answer(requests, told)
 
-        self._advancing.begin(advance, np.concatenate([batch.series for batch in batches]))
+        self._advancing.begin(advance, np.concatenate([batch.rows.series for batch in batches]))
 
     def _store(
         self, batches: Sequence[Batch], new: Sequence[np.ndarray], stamp: int, along: Along | None
@@ -237,9 +237,9 @@ class Writer(threading.Thread):
         rows: list[Row] = []
         order: list[int] = []
         for number, (batch, chosen) in enumerate(zip(batches, new, strict=True)):
-            values = [None if value != value else value for value in batch.values[chosen].tolist()]
+            values = [None if value != value else value for value in batch.rows.values[chosen].tolist()]
             dataset = batch.served.dataset.id
-            columns = (batch.series[chosen].tolist(), batch.ds[chosen].tolist(), values)
+            columns = (batch.rows.series[chosen].tolist(), batch.ds[chosen].tolist(), values)
             rows.extend(zip(repeat(dataset), *columns, repeat(stamp), strict=False))
             order.extend([number] * len(values))
         seqs = np.array(observation_log.append(self._engine, rows, along), np.int64)
@@ -255,8 +255,7 @@ class Writer(threading.Thread):
         champion = batch.served.champion
         if champion is None or not len(seqs):
             return
-        times = np.full(len(seqs), stamp)
-        rows = Log(seqs, batch.series[chosen], batch.ds[chosen], batch.values[chosen], times)
+        rows = batch.rows.select(chosen).stored(seqs, stamp)
         try:
             if self._behind:
                 folding.catch_up(self._engine, champion, int(seqs[-1]))
@@ -266,7 +265,7 @@ class Writer(threading.Thread):
             log.exception(
                 "dataset %s could not advance; its log is read again before the next batch", batch.served.name
             )
-            known = [one for one in np.unique(rows.series_id).tolist() if one in champion.states]
+            known = [one for one in np.unique(rows.series).tolist() if one in champion.states]
             folding.defer(champion, np.array(known, np.int64))
             self._behind = True
 

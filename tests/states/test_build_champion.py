@@ -14,6 +14,7 @@ from forecasting.kernel.packing import pack, unpack
 from forecasting.rolling.state import RollingState
 from states import build_champion, checkpoints, folding
 from states.contexts import Contexts
+from states.rows import Rows
 from states.snapshots import Pass
 from tests.support.service_kit import FIVE, START, World, network, panel_of, same_states
 
@@ -49,9 +50,8 @@ class Plant:
             self.dataset.id, self.world.number(self.dataset, unique_id), START + step * FIVE, value, START
         )
         (seq,) = observation_log.append(self.world.engine, [row._replace(y=None if value != value else value)])
-        folding.take_in(
-            self.world.engine, self.champion, Log(*(np.array([one]) for one in (seq, *row[1:3], value, START)))
-        )
+        rows = Rows(*(np.array([item]) for item in (row.series_id, World.step(step), value, seq, value, START)))
+        folding.take_in(self.world.engine, self.champion, rows)
 
     def snapshot(self, blocks: int = 9) -> None:
         """Write so many more blocks of the states that moved, and the marker when that was all."""

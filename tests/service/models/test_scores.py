@@ -13,6 +13,7 @@ from data.store import observation_log, promotions, tables
 from data.store.observation_log import Log, Observation
 from forecasting.rolling.online_scores import SUMS
 from states import build_champion, checkpoints, folding
+from states.rows import Rows
 from states.snapshots import Pass
 from tests.support.service_kit import FIVE, START, World, baseline, network, panel_of, rows, until
 
@@ -211,7 +212,7 @@ def test_killed_at_any_point_every_target_is_settled_once(tmp_path_factory, seed
                 row = Observation(dataset.id, world.number(dataset, unique_id), START + step * FIVE, y, START)
                 (seq,) = observation_log.append(world.engine, [row])
                 columns = (np.array([one]) for one in (seq, row.series_id, row.ds, value, START))
-                folding.take_in(world.engine, champion, Log(*columns))
+                folding.take_in(world.engine, champion, Rows.of_log(Log(*columns), champion.grid))
             elif action[0] == "snapshot":
                 one_pass = Pass(champion)
                 any(not one_pass.step(world.engine) for _ in range(action[1]))
