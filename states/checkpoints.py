@@ -25,6 +25,15 @@ def shards_of(series: np.ndarray) -> np.ndarray:
     return np.asarray(series) // SHARD
 
 
+def grown(arrays: dict[str, np.ndarray], roller: RollingModel) -> dict[str, np.ndarray]:
+    """The arrays of a snapshot; those that its layout did not have yet are as in an empty state."""
+    missing = roller.empty(0).arrays.keys() - arrays.keys()
+    if missing:
+        empty = roller.empty(len(arrays["series"])).arrays
+        arrays |= {name: empty[name] for name in missing}
+    return arrays
+
+
 @dataclass(frozen=True)
 class Block:
     """One shard as it was after row `seq` of the log; every array has n rows, series ascending."""
@@ -98,6 +107,7 @@ class Checkpoints:
             return None
         if not snapshot_store.readable(words, self._roller.fingerprint) or not len(arrays["series"]):
             return None
+        arrays = grown(arrays, self._roller)
         order = np.argsort(arrays["series"])
         state = self._roller.restore({name: array[order] for name, array in arrays.items() if name not in OWN})
         return Block(int(words["seq"]), arrays["series"][order], arrays["stale"][order], state)

@@ -19,7 +19,7 @@ from forecasting.kernel.packing import pack, unpack
 from forecasting.rolling.state import RollingState
 from states import scores
 from states.champion import Champion
-from states.checkpoints import shards_of
+from states.checkpoints import grown, shards_of
 from states.model import RollingModel
 
 log = logging.getLogger("rollcast.service")
@@ -159,15 +159,6 @@ def _read(
         )  # fmt: skip
         return None
     return grown(arrays, roller)
-
-
-def grown(arrays: dict[str, np.ndarray], roller: RollingModel) -> dict[str, np.ndarray]:
-    """The arrays of a snapshot; those that its layout did not have yet are as in an empty state."""
-    missing = roller.empty(0).arrays.keys() - arrays.keys()
-    if missing:
-        empty = roller.empty(len(arrays["series"])).arrays
-        arrays |= {name: empty[name] for name in missing}
-    return arrays
 
 
 def _select(arrays: dict[str, np.ndarray], series: np.ndarray) -> dict[str, np.ndarray]:

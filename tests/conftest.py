@@ -67,6 +67,14 @@ def s3_server() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture
+def second_model(monkeypatch) -> None:
+    """Lets artifacts of the tests' own kind of model be served; see `tests/support/running_mean.py`."""
+    from tests.support.running_mean import register
+
+    register(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's root."""

@@ -16,7 +16,9 @@ import httpx
 import numpy as np
 import pytest
 
-from forecasting.rolling.roller import Roller
+from forecasting.rolling.bundle import Bundle
+from forecasting.rolling.kinds import model_of
+from tests.support.running_mean import running_mean
 from tests.support.service_kit import World, network, panel_of, stamp, until
 
 IDS = ("a", "b", "c")
@@ -60,15 +62,15 @@ class Ledger:
             self.step = max(self.step, max(steps) + 1)
 
 
-def start(world: World, port: int) -> subprocess.Popen[bytes]:
-    """A real server process, ready."""
+def start(world: World, port: int, program: str = "uvicorn") -> subprocess.Popen[bytes]:
+    """A real server process, ready. `program` is the module that starts it."""
     environment = {
         **os.environ,
         "ROLLCAST_HOME": str(world.settings.home),
         "ROLLCAST_DATABASE_URL": world.settings.database_url,
         "ROLLCAST_SNAPSHOT_EVERY_S": "0.05",
     }
-    command = [sys.executable, "-m", "uvicorn", "service.app:create_app", "--factory", "--port", str(port)]
+    command = [sys.executable, "-m", program, "service.app:create_app", "--factory", "--port", str(port)]
     process = subprocess.Popen([*command, "--log-level", "warning"], env=environment)
     deadline = time.monotonic() + 120  # for a second's work, on a machine that may be busy
     while time.monotonic() < deadline and process.poll() is None:
@@ -87,17 +89,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def kill_in_a_loop(world: World, rounds: int, seed: int) -> int:
+def kill_in_a_loop(world: World, rounds: int, seed: int, bundle: Bundle = BUNDLE, program: str = "uvicorn") -> int:
     """Kill, start and check so many times. Returns how many rows were acknowledged."""
     print(f"seed {seed}")  # noqa: T201
     draw, ledgers = random.Random(seed), [Ledger(one) for one in IDS]
     dataset = world.ingest("sensors", *IDS)
-    world.promote(dataset, BUNDLE, PANEL)
+    world.promote(dataset, bundle, PANEL)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     clients = [httpx.Client(base_url=url, timeout=5) for _ in ledgers]  # once: making one takes longer than a round
     for done in range(rounds):
-        process, stop = start(world, port), threading.Event()
+        process, stop = start(world, port, program), threading.Event()
         threads = [
             threading.Thread(target=one.feed, args=(client, stop, draw.random()))
             for one, client in zip(ledgers, clients, strict=True)
@@ -114,10 +116,10 @@ def kill_in_a_loop(world: World, rounds: int, seed: int) -> int:
             thread.join()
         assert [ledger.surprises for ledger in ledgers] == [[], [], []]
         check_log(world, ledgers)
-    process = start(world, port)
+    process = start(world, port, program)
     try:
         for ledger in ledgers:
-            check_forecast(world, ledger, mended(f"{url}/v1/series/{ledger.unique_id}/forecast"))
+            check_forecast(world, bundle, ledger, mended(f"{url}/v1/series/{ledger.unique_id}/forecast"))
             check_scores(world, ledger, httpx.get(f"{url}/v1/series/{ledger.unique_id}/scores").json())
     finally:
         process.terminate()
@@ -146,11 +148,11 @@ def mended(url: str) -> dict[str, Any]:
     return body
 
 
-def check_forecast(world: World, ledger: Ledger, body: dict[str, Any]) -> None:
+def check_forecast(world: World, bundle: Bundle, ledger: Ledger, body: dict[str, Any]) -> None:
     """The service answers what a state gives that was folded from the log in one go."""
-    state = world.folded(world.ingest("sensors"), BUNDLE, PANEL, ledger.unique_id)
-    expected = Roller(BUNDLE).forecast(state, np.array([0]))[0]
-    levels = list(BUNDLE.config.levels)
+    state = world.folded(world.ingest("sensors"), bundle, PANEL, ledger.unique_id)
+    expected = model_of(bundle).forecast(state, np.array([0]))[0]
+    levels = list(bundle.config.levels)
     for level, line in body["quantiles"].items():
         np.testing.assert_allclose(line, expected[:, levels.index(float(level))], rtol=1e-5)
 
@@ -166,6 +168,12 @@ def check_scores(world: World, ledger: Ledger, body: dict[str, Any]) -> None:
 
 def test_fault_01_killed_in_a_loop_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
     kill_in_a_loop(World.at(tmp_path), rounds=5, seed=random.randrange(10**6))
+
+
+@pytest.mark.usefixtures("second_model")
+def test_fault_01_killed_under_another_kind_of_model_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    program = "tests.support.running_mean"
+    kill_in_a_loop(World.at(tmp_path), 2, random.randrange(10**6), running_mean(PANEL), program)
 
 
 def test_fault_01_killed_on_postgres_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path, postgres_url: str) -> None:

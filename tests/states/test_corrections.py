@@ -10,9 +10,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from forecasting.kernel.determinism import rows_are_independent
 from forecasting.panel import Panel
-from forecasting.rolling.roller import NumericState, Roller
+from forecasting.rolling.kinds import model_of
+from forecasting.rolling.roller import Roller
+from forecasting.rolling.state import RollingState
 from states import folding
+from states.model import RollingModel
 from states.out_of_order import OutOfOrder
+from tests.support.running_mean import running_mean
 from tests.support.service_kit import (
     FIVE,
     START,
@@ -29,11 +33,16 @@ from tests.support.service_kit import (
 
 FIRST = START // FIVE
 PANEL = panel_of("a", "b")
-MODELS = {"lstm": network(PANEL), "other": network(PANEL, seed=1), "naive": baseline(PANEL, "naive")}
+MODELS = {
+    "lstm": network(PANEL),
+    "other": network(PANEL, seed=1),
+    "naive": baseline(PANEL, "naive"),
+    "running_mean": running_mean(PANEL),
+}
 VALUES = st.sampled_from([1.0, 5.0, 9.0, 30.0, None])
 
 
-def same(one: NumericState, other: NumericState) -> bool:
+def same(one: RollingState, other: RollingState) -> bool:
     """Bit for bit, where this machine's products allow it."""
     if rows_are_independent():
         return all(np.array_equal(one.arrays[name], other.arrays[name]) for name in one.arrays)
@@ -91,7 +100,7 @@ class Plain:
             steps = range(self.origin - length + 1, self.origin + 1)
             self.context = np.array([self.values.get(step, np.nan) for step in steps], np.float64)
 
-    def state(self, roller: Roller) -> NumericState:
+    def state(self, roller: RollingModel) -> RollingState:
         current = {step: np.nan if y is None else y for step, y in sorted(self.values.items())}
         state, after = roller.empty(1), -(10**9)
         if self.context is not None:
@@ -197,7 +206,7 @@ class AnyOrder(RuleBasedStateMachine):
     def every_state_is_that_of_the_sorted_rows(self):
         if getattr(self, "service", None) is None:
             return
-        roller = Roller(self.model)
+        roller = model_of(self.model)
         for one, plain in self.plain.items():
             row = state_of(self.client, one)
             if row is None:
@@ -207,6 +216,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert same(row.state, plain.state(roller))
 
 
+@pytest.mark.usefixtures("second_model")
 def test_fault_25_any_order_of_arrival_gives_the_state_of_the_sorted_rows(tmp_path_factory):
     AnyOrder.folder = tmp_path_factory
     AnyOrder.TestCase.settings = settings(max_examples=12, stateful_step_count=12, deadline=None)

@@ -84,7 +84,36 @@ def test_a_snapshot_of_another_model_is_ignored(world):
         assert alike(forecasts(client), before)
 
 
-def test_a_snapshot_of_another_epoch_is_ignored(world):
+def rewrite(world, layout: str, without: str = "") -> None:
+    """Every snapshot as a program with this layout would have written it, which did not know one of the arrays."""
+    dataset = world.ingest("sensors")
+    for kept in list(snapshot_store.newest(world.engine, dataset.id, 1)):
+        arrays, words = unpack(kept.blob)
+        arrays.pop(without, None)
+        snapshot_store.put(world.engine, dataset.id, 1, kept.shard, kept.seq, pack(arrays, words | {"layout": layout}))
+
+
+def test_a_snapshot_of_an_unknown_layout_is_rebuilt_from_the_log_and_that_is_said(world, caplog):
+    before = busy(world)
+    rewrite(world, "4")
+    with world.serving() as client:
+        assert alike(forecasts(client), before)
+        assert replayed(client) == 9
+    assert "another model or layout (4, this program writes 5); its states are rebuilt from the log" in caplog.text
+
+
+def test_a_snapshot_of_the_layout_before_is_read_and_an_array_that_it_lacks_starts_empty(world, monkeypatch):
+    before = busy(world)
+    rewrite(world, "5", without="halfway")
+    monkeypatch.setattr(snapshot_store, "READABLE", ("5", "6"))
+    with world.serving() as client:
+        assert alike(forecasts(client), before)
+        assert replayed(client) == 0
+        target = client.app.state.runtime.directory.find("a")
+        assert np.isinf(target.served.champion.states.read(target.series).state.halfway).all()
+
+
+def test_a_snapshot_of_another_anchor_is_ignored(world):
     busy(world)
     world.promote(world.ingest("sensors"), BUNDLE, PANEL)  # the same model again, anchored after everything logged
     with world.serving() as client:

@@ -23,7 +23,8 @@ from forecasting.panel import Panel
 from forecasting.rolling import bundle as bundles
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
-from forecasting.rolling.roller import NumericState, Roller
+from forecasting.rolling.kinds import model_of
+from forecasting.rolling.state import RollingState
 from service.app import create_app
 
 FIVE = 300_000_000  # microseconds of five minutes
@@ -146,9 +147,9 @@ class World:
         log = observation_log.log(self.engine, dataset.id, series=[self.number(dataset, unique_id)])
         return [((ds - START) // FIVE, y) for ds, y in zip(log.ds.tolist(), log.y.tolist(), strict=True)]
 
-    def folded(self, dataset: Dataset, bundle: Bundle, panel: Panel, unique_id: str) -> NumericState:
+    def folded(self, dataset: Dataset, bundle: Bundle, panel: Panel, unique_id: str) -> RollingState:
         """The plain way to a series' state: its context, then all the log holds, read once, in the order of time."""
-        roller, i = Roller(bundle), panel.ids.index(unique_id)
+        roller, i = model_of(bundle), panel.ids.index(unique_id)
         context, origin = panel.tail_matrix(bundle.config.context)[i].copy(), int(panel.last[i])
         current = {step + START // FIVE: value for step, value in self.logged(dataset, unique_id)}
         for step, value in current.items():
@@ -192,6 +193,6 @@ def median(client: TestClient, unique_id: str, **query: str) -> list[float]:
     return answer.json()["quantiles"]["0.5"]
 
 
-def same_states(one: NumericState, other: NumericState) -> bool:
+def same_states(one: RollingState, other: RollingState) -> bool:
     """Every array alike, to the last bits that a batch's size may move."""
     return all(np.allclose(one.arrays[name], other.arrays[name], rtol=1e-5, atol=1e-6) for name in one.arrays)

@@ -3,11 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.store import observation_log
 from data.store.observation_log import Observation
+from tests.support.running_mean import running_mean
 from tests.support.service_kit import (
     FIVE,
     START,
@@ -23,7 +24,7 @@ from tests.support.service_kit import (
 )
 
 PANEL = panel_of("a", "b")
-MODELS = {"seasonal_naive": baseline(PANEL), "lstm": network(PANEL)}
+MODELS = {"seasonal_naive": baseline(PANEL), "lstm": network(PANEL), "running_mean": running_mean(PANEL)}
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -222,8 +223,9 @@ arrivals = st.lists(
 )
 
 
+@pytest.mark.usefixtures("second_model")
 @pytest.mark.parametrize("kind", MODELS)
-@settings(max_examples=15)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrivals)
 def test_any_order_of_arrival_gives_the_fold_of_the_log(kind, tmp_path_factory, requests):
     world = World.at(tmp_path_factory.mktemp("order"))
