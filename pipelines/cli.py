@@ -251,7 +251,7 @@ def forecast(
         with progress(f"forecast {name}") as moved:
             issued = issue.issue(open_workspace(), name, horizon, moved, anew)
         return terminal.issued(issued, json)
-    request = batch_forecast.ForecastRequest(name, series, horizon, tuple(level or (80,)))
+    request = batch_forecast.BatchRequest(name, series, horizon, tuple(level or (80,)))
     if out is not None:
         batch_forecast.check_suffix(out)
     with progress(f"forecast {name}") as moved:

@@ -14,7 +14,7 @@ from data.errors import StoreUnavailable
 from data.settings import Settings
 from data.store import database
 from data.store.idempotency import find
-from service.background.rebuilder import Mender
+from service.background.rebuilder import Rebuilder
 from service.background.watcher import Watcher
 from service.base import gc_tuning
 from service.base.metrics import Metrics
@@ -24,11 +24,11 @@ from service.http.keyring import Keyring
 from service.models.datasets import Directory, Served
 from service.models.flow_successes import LastSuccesses
 from service.models.gauges import Gauges
-from service.observe.arrivals import Received
-from service.observe.coalescing import Gathering
-from service.observe.idempotency import InProgress, Keyed, check
+from service.observe.arrivals import ReceivedRows
+from service.observe.coalescing import RequestCoalescer
+from service.observe.idempotency import KeyedRequest, KeysInProgress, check
 from service.observe.receipts import Receipt
-from service.observe.write_batch import Request
+from service.observe.write_batch import ObserveRequest
 from service.observe.writer import Writer
 
 log = logging.getLogger("rollcast.service")
@@ -59,11 +59,11 @@ class Runtime:
         self._writer = Writer(
             self._engine, self.metrics, settings.snapshot_every_s, self.served, settings.idempotency_keep_s
         )
-        self._gathering = Gathering(self._writer.observe)
+        self._coalescer = RequestCoalescer(self._writer.observe)
         self.successes = LastSuccesses(self.engine)
-        self.in_progress = InProgress()
+        self.in_progress = KeysInProgress()
         self.remembered = Remembered(settings.forecast_cache_bytes)
-        self._mender = Mender(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
+        self._rebuilder = Rebuilder(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(
             self.engine,
             self._writer,
@@ -77,12 +77,12 @@ class Runtime:
     def start(self) -> None:
         self._writer.start()
         self._watcher.start()
-        self._mender.start()
+        self._rebuilder.start()
 
     def stop(self) -> None:
         """Finish what was taken in, write the snapshots, close the store."""
         self._watcher.stop()
-        self._mender.stop()
+        self._rebuilder.stop()
         self._writer.stop()
         self._note_uses()
         self._engine.dispose()
@@ -115,7 +115,7 @@ class Runtime:
         if not self._watcher.ready.is_set():
             raise not_available("not_ready", self.readiness.reason or "The service is starting.")
 
-    async def observe(self, received: Received, keyed: Keyed | None = None) -> Receipt:
+    async def observe(self, received: ReceivedRows, keyed: KeyedRequest | None = None) -> Receipt:
         """Store, then advance. Returns when the rows are durable and their series' forecasts know them.
 
         keyed: the answer is kept under this key, in the same transaction.
@@ -129,10 +129,10 @@ class Runtime:
             raise not_available("busy", "More observations are waiting than can be stored now; send them again.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
-        self._gathering.add(Request(received.parts, received.rows, listed(received.faults), keyed, future, loop))
+        self._coalescer.add(ObserveRequest(received.parts, received.rows, listed(received.faults), keyed, future, loop))
         return await future
 
-    async def answered(self, keyed: Keyed) -> Receipt | None:
+    async def answered(self, keyed: KeyedRequest) -> Receipt | None:
         """What a request of this key was answered before. Raises Problem (422) where it was another request."""
         since = clock.now() - int(self.settings.idempotency_keep_s * 1e6)
         kept = await run_in_threadpool(find, self._engine, keyed.key, since)

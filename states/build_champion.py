@@ -24,7 +24,7 @@ from states.contexts import Contexts
 from states.model import RollingModel
 from states.row_index import RowIndex
 from states.rows import Rows
-from states.snapshots import Restored
+from states.snapshots import RestoredStates
 from states.states import States
 
 NONE = np.zeros(0, np.int64)
@@ -130,7 +130,7 @@ def _empty(engine: Engine, anchored: Anchored, upto: int | None) -> Champion:
     )
 
 
-def _lay_over(champion: Champion, restored: Restored | None, series: np.ndarray | None) -> int:
+def _lay_over(champion: Champion, restored: RestoredStates | None, series: np.ndarray | None) -> int:
     """Fill the states from snapshots, and from contexts where there is none.
 
     Returns the position of the log to read on from.
@@ -153,14 +153,14 @@ def _lay_over(champion: Champion, restored: Restored | None, series: np.ndarray 
     return restored.complete
 
 
-def _trust_only(champion: Champion, restored: Restored | None) -> None:
+def _trust_only(champion: Champion, restored: RestoredStates | None) -> None:
     """Older snapshots of a series are no use where the newest one, which says what changed since, was not read."""
     known = NONE if restored is None else restored.series
     series = champion.states.series
     champion.checkpoints.out_of_order.forget(series[~np.isin(series, known)], champion.seq)
 
 
-def _positions(restored: Restored | None, series: np.ndarray, after: int) -> np.ndarray:
+def _positions(restored: RestoredStates | None, series: np.ndarray, after: int) -> np.ndarray:
     """(k,) the position of the log that the state of each of `series` has reached already."""
     if restored is None or not len(restored.series):
         return np.full(len(series), after)

@@ -27,7 +27,7 @@ log = logging.getLogger("rollcast.service")
 ROOM = 1 << 18  # rows that a restart makes room for at first
 
 
-class Pass:
+class SnapshotPass:
     """One round over the shards that moved since they were last written. Writer only."""
 
     def __init__(self, champion: Champion) -> None:
@@ -79,7 +79,7 @@ def _put(engine: Engine, champion: Champion, shard: int, seq: int, arrays: dict[
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredStates:
     """Rows out of snapshots: each series once, from the newest block of its shard.
 
     position (n,) is the position of the log that each row's block was written at; `complete` says up to which
@@ -104,7 +104,7 @@ def restore(
     roller: RollingModel,
     series: np.ndarray | None = None,
     upto: int | None = None,
-) -> Restored | None:
+) -> RestoredStates | None:
     """What the snapshots of one anchor hold; blocks that are damaged or of another model are left out.
 
     series: of these (n,) alone; upto: from snapshots up to this row of the log. None stands for all.
@@ -123,7 +123,7 @@ def restore(
     arrays = joined.arrays()
     own, sequence, stale, amendments, settled, unit = (arrays.pop(name) for name in OWN)
     position, state = arrays.pop("position"), roller.restore(arrays)
-    return Restored(own, state, sequence, stale, position, amendments, settled, unit, complete)
+    return RestoredStates(own, state, sequence, stale, position, amendments, settled, unit, complete)
 
 
 def _newest(

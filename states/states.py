@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class Row:
+class SeriesState:
     """A consistent copy of one series' state."""
 
     state: RollingState  # of one row
@@ -30,7 +30,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Rows:
+class SeriesStates:
     """Consistent copies of several series' states. Each is whole; they need not be of one moment."""
 
     found: np.ndarray  # (n,) places, among the series asked for, of those that have a state
@@ -38,20 +38,20 @@ class Rows:
     sequence: np.ndarray  # (n,)
     stale: np.ndarray  # (n,) bool
 
-    def row(self, i: int) -> Row:
+    def row(self, i: int) -> SeriesState:
         """The i-th of them, as a view."""
-        return Row(self.state.view(slice(i, i + 1)), int(self.sequence[i]), bool(self.stale[i]))
+        return SeriesState(self.state.view(slice(i, i + 1)), int(self.sequence[i]), bool(self.stale[i]))
 
-    def rows(self, asked: int) -> list[Row | None]:
+    def rows(self, asked: int) -> list[SeriesState | None]:
         """One for each of the `asked` series, None where it has no state."""
-        rows: list[Row | None] = [None] * asked
+        rows: list[SeriesState | None] = [None] * asked
         for i, place in enumerate(self.found.tolist()):
             rows[place] = self.row(i)
         return rows
 
 
 @dataclass(frozen=True)
-class Scored:
+class SeriesScores:
     """What the forecasts of one series were worth, up to row `sequence` of the log."""
 
     totals: Totals
@@ -116,20 +116,20 @@ class States:
     def nbytes(self) -> int:
         return sum(array.nbytes for array in self._arrays.state.arrays.values()) + self._arrays.settled.nbytes
 
-    def read(self, series: int) -> Row | None:
+    def read(self, series: int) -> SeriesState | None:
         """A consistent copy of one series, or None where it has no state."""
 
-        def copy(arrays: _Arrays, row: int) -> Row:
-            return Row(arrays.state.take(np.array([row])), int(arrays.sequence[row]), bool(arrays.stale[row]))
+        def copy(arrays: _Arrays, row: int) -> SeriesState:
+            return SeriesState(arrays.state.take(np.array([row])), int(arrays.sequence[row]), bool(arrays.stale[row]))
 
         return self._read(series, copy)
 
-    def scores(self, series: int) -> Scored | None:
+    def scores(self, series: int) -> SeriesScores | None:
         """What one series' forecasts were worth, consistently; None where it has no state."""
 
-        def copy(arrays: _Arrays, row: int) -> Scored:
+        def copy(arrays: _Arrays, row: int) -> SeriesScores:
             only = slice(row, row + 1)
-            return Scored(Totals.of(arrays.settled[only], arrays.unit[only]), int(arrays.sequence[row]))
+            return SeriesScores(Totals.of(arrays.settled[only], arrays.unit[only]), int(arrays.sequence[row]))
 
         return self._read(series, copy)
 
@@ -153,13 +153,13 @@ class States:
         arrays = self._arrays
         return int(arrays.sequence[row]), bool(arrays.stale[row])
 
-    def read_all(self, series: Sequence[int]) -> Rows:
+    def read_all(self, series: Sequence[int]) -> SeriesStates:
         """Consistent copies of several series at once."""
         rows = self._arrays.index.find(np.array(series, np.int64))
         found = np.flatnonzero(rows >= 0)
         rows, arrays = rows[found], self._arrays
         before = arrays.counter[rows]
-        copies = Rows(found, arrays.state.take(rows), arrays.sequence[rows], arrays.stale[rows])
+        copies = SeriesStates(found, arrays.state.take(rows), arrays.sequence[rows], arrays.stale[rows])
         for i in np.flatnonzero((before % 2 == 1) | (before != arrays.counter[rows])).tolist():
             again = self.read(series[found[i]])  # the writer was at this one
             if again is not None:

@@ -15,8 +15,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Strict
 
 from service.app import create_app
 from service.base.outcomes import Outcome
-from service.observe.arrivals import Received
-from service.observe.idempotency import Keyed
+from service.observe.arrivals import ReceivedRows
+from service.observe.idempotency import KeyedRequest
 from service.observe.receipts import Receipt
 from service.schemas.schemas import Unique
 
@@ -63,7 +63,7 @@ def parsing() -> FastAPI:
     """The service, whose rows go nowhere."""
     service = create_app()
 
-    async def nowhere(received: Received, _: Keyed | None = None) -> Receipt:
+    async def nowhere(received: ReceivedRows, _: KeyedRequest | None = None) -> Receipt:
         return Receipt([Outcome.APPLIED] * received.rows, [], 0, 0)
 
     service.state.runtime.observe = nowhere

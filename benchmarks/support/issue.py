@@ -6,7 +6,7 @@ from benchmarks.support.peak import rollcast
 from benchmarks.support.run import Figures
 from benchmarks.support.store import CONFIG, ORIGIN, make
 from data.store import catalogue, database, observation_log, snapshot_store
-from data.store.observation_log import Observation
+from data.store.observation_log import LoggedValue
 
 
 def measure(folder: Path, series: int) -> Figures:
@@ -18,7 +18,7 @@ def measure(folder: Path, series: int) -> Figures:
     ds = (ORIGIN + 1) * 3_600_000_000
     observation_log.append(
         engine,
-        [Observation(plant.id, one, ds, 50.0 + one % 7, ds) for one, _ in catalogue.series(engine, plant.id)],
+        [LoggedValue(plant.id, one, ds, 50.0 + one % 7, ds) for one, _ in catalogue.series(engine, plant.id)],
     )
     figures: Figures = {}
     for kind in ("warm", "cold"):

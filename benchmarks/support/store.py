@@ -17,7 +17,7 @@ from forecasting.rolling import bundle as bundles
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
 from states.build_champion import build
-from states.snapshots import Pass
+from states.snapshots import SnapshotPass
 from states.states import States
 
 CONFIG = ModelConfig("lstm", 168, 128, 48, 24, 24, 24, (24,), hidden_size=128, num_layers=1, members=3)
@@ -69,7 +69,7 @@ def make(home: Path, series: int) -> Store:
     assert promotion is not None
     champion.promotion_id = champion.anchor_id = champion.checkpoints.anchor_id = promotion.id
     _fill(champion.states, numbers, own)
-    step = Pass(champion)
+    step = SnapshotPass(champion)
     while step.step(engine):
         pass
     engine.dispose()

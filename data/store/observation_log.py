@@ -27,7 +27,7 @@ Key = tuple[int, int]  # (series_id, ds)
 CHUNK = 100_000  # rows read at once
 
 
-class Observation(NamedTuple):
+class LoggedValue(NamedTuple):
     """One value of one series, as the log keeps it."""
 
     dataset_id: int

@@ -54,7 +54,7 @@ class NumericState(RollingState):
             value[rows[own]] = later.arrays[name][own]
 
 
-class Arrivals(NamedTuple):
+class Scoring(NamedTuple):
     """What a step of some rows settles, and where that is written down."""
 
     ledger: Ledger
@@ -213,7 +213,7 @@ class Roller:
             self._anchor(part, due, value)
             arrived = part.origin + 1 == due
             settled = (
-                None if page is None else Arrivals(page, active, np.where(arrived, first_values[at[active]], np.nan))
+                None if page is None else Scoring(page, active, np.where(arrived, first_values[at[active]], np.nan))
             )
             self._step(part, np.where(arrived, value, np.nan), settled)
             at[active] += arrived
@@ -240,7 +240,7 @@ class Roller:
         fresh.widening[:] = state.widening[rows]
         state.put(rows, fresh)
 
-    def _step(self, state: NumericState, values: np.ndarray, arrivals: Arrivals | None = None) -> list[Gates]:
+    def _step(self, state: NumericState, values: np.ndarray, arrivals: Scoring | None = None) -> list[Gates]:
         """One grid step for every row: settle what aimed at it, then learn of it, then look ahead again."""
         if arrivals is not None:  # earlier forecasts meet their truth; `settle` makes them older
             arrivals.ledger.settle(arrivals.rows, arrivals.first_values, state.vintage, state.naive, state.age)
@@ -259,7 +259,7 @@ class Roller:
         self._issue(state, np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0)))
         return gates
 
-    def _look_again(self, state: NumericState, arrivals: Arrivals | None) -> None:
+    def _look_again(self, state: NumericState, arrivals: Scoring | None) -> None:
         """Halfway through a vintage the model forecasts once more: how far have the targets still ahead moved, and what
         interval is said now for those that are to come?"""
         half, median = self._half, self.config.median

@@ -28,7 +28,7 @@ from pipelines.evaluation import backtest as backtesting
 from pipelines.flows.run_flow import SKIPPED, perform
 from pipelines.forecasts import batch_forecast as forecasting
 from pipelines.forecasts import issue as issuing
-from pipelines.forecasts.batch_forecast import ForecastRequest
+from pipelines.forecasts.batch_forecast import BatchRequest
 from pipelines.ingestion import ingest as ingestion
 from pipelines.monitoring import monitor as monitoring
 from pipelines.promotion import promote as promotion
@@ -113,7 +113,7 @@ def batch_forecast(dataset: str, out: str | None = None, horizon: int | None = N
                 "batch-forecast", dataset, lambda workspace: plain(issuing.issue(workspace, dataset, horizon, moved))
             )
         forecasting.check_suffix(Path(out))
-        request = forecasting.ForecastRequest(dataset, None, horizon, (level,))
+        request = forecasting.BatchRequest(dataset, None, horizon, (level,))
         return run("batch-forecast", dataset, lambda workspace: to_file(workspace, request, Path(out), moved))
 
 
@@ -171,7 +171,7 @@ def decide(workspace: Workspace, dataset: str, version: int | None, moved: Repor
         return {"dataset": dataset, "promoted": False, "reason": str(nothing)}
 
 
-def to_file(workspace: Workspace, request: ForecastRequest, out: Path, moved: Report) -> Record:
+def to_file(workspace: Workspace, request: BatchRequest, out: Path, moved: Report) -> Record:
     """Forecasts as a file."""
     result = forecasting.forecast(workspace, request, moved)
     forecasting.write(result, out)

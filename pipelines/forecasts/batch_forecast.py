@@ -26,7 +26,7 @@ WARMING = "warming"
 
 
 @dataclass(frozen=True)
-class ForecastRequest:
+class BatchRequest:
     """What to forecast. `levels` are central intervals in per cent."""
 
     dataset: str
@@ -36,7 +36,7 @@ class ForecastRequest:
 
 
 @dataclass(frozen=True)
-class Forecasts:
+class BatchForecasts:
     """One row per series and step ahead, oldest first.
 
     Columns: unique_id, ds, {model} (the median), {model}-lo-80 and {model}-hi-80 for each level asked, and warming,
@@ -75,7 +75,7 @@ class Forecasts:
         }
 
 
-def forecast(workspace: Workspace, request: ForecastRequest, moved: Report) -> Forecasts:
+def forecast(workspace: Workspace, request: BatchRequest, moved: Report) -> BatchForecasts:
     """Forecast with the served model, up to the last stored observation.
 
     Raises:
@@ -99,7 +99,7 @@ def forecast(workspace: Workspace, request: ForecastRequest, moved: Report) -> F
         moved(len(origins), len(names), "series")
     if request.series is not None and not origins:
         raise NothingObserved(request.series)
-    return Forecasts(
+    return BatchForecasts(
         dataset, served.config.kind, served.anchored.promotion.version, request.levels, origins, pl.concat(frames)
     )
 
@@ -156,7 +156,7 @@ def check_suffix(path: Path) -> None:
     check_folder(path)
 
 
-def write(forecasts: Forecasts, path: Path) -> None:
+def write(forecasts: BatchForecasts, path: Path) -> None:
     """The wide frame as a file, with times as dates or UTC instants; whole or not at all."""
     check_suffix(path)
     frame = forecasts.frame.with_columns(readable(forecasts.dataset))

@@ -13,7 +13,7 @@ from pipelines.promotion import promotion_history
 if TYPE_CHECKING:
     from data.errors import GateRefused
     from pipelines.evaluation.backtest import Backtested
-    from pipelines.forecasts.batch_forecast import Forecasts
+    from pipelines.forecasts.batch_forecast import BatchForecasts
     from pipelines.forecasts.issue import Issued
     from pipelines.ingestion.ingest import Ingested
     from pipelines.monitoring.check import Check
@@ -140,7 +140,7 @@ def by_mase(mase: float | None) -> tuple[bool, float]:
     return mase is None, mase or 0.0
 
 
-def forecasted(result: Forecasts, out: Path | None, json: bool) -> None:
+def forecasted(result: BatchForecasts, out: Path | None, json: bool) -> None:
     """The forecast itself, or where it was written."""
     if out is not None:
         say(f"{result.frame.height} rows of {len(result.origins)} series written to {out}")
@@ -152,7 +152,7 @@ def forecasted(result: Forecasts, out: Path | None, json: bool) -> None:
         show_forecast(result)
 
 
-def show_forecast(result: Forecasts) -> None:
+def show_forecast(result: BatchForecasts) -> None:
     """The first series' first steps; a pointer to the rest."""
     if not result.origins:
         say(f"no series of {result.dataset.name} has a value yet")

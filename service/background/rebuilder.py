@@ -1,4 +1,4 @@
-"""Series whose correction reaches further back than an answer may wait for: folded anew beside the running ones."""
+"""Rebuilds the states of series whose correction reaches too far back to be folded before the answer."""
 
 import logging
 import threading
@@ -17,11 +17,11 @@ from states.champion import Champion
 log = logging.getLogger("rollcast.service")
 
 GROUP = 64  # series folded together
-ADOPTED_WITHIN = 120  # seconds that the writer may need to come to it
+MERGED_WITHIN = 120  # seconds until the writer has merged a group
 
 
-class Mender(threading.Thread):
-    """Looks for series that are pending a fold, makes it on copies, and hands it to the writer."""
+class Rebuilder(threading.Thread):
+    """Folds deferred series again on copies of their states, and gives the copies to the writer."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Mender(threading.Thread):
         datasets: Callable[[], Sequence[Served]],
         every_s: float,
     ) -> None:
-        super().__init__(name="rollcast-mender", daemon=True)
+        super().__init__(name="rollcast-rebuilder", daemon=True)
         self._connect, self._writer, self._metrics = connect, writer, metrics
         self._datasets, self._every = datasets, every_s
         self._stopping = threading.Event()
@@ -45,20 +45,20 @@ class Mender(threading.Thread):
             try:
                 for served in self._datasets():
                     if served.champion is not None and served.champion.pending:
-                        self._mend(self._connect(), served, served.champion)
+                        self._rebuild(self._connect(), served, served.champion)
             except RollcastError as error:
-                log.warning("stale series were not folded anew: %s", error)
+                log.warning("stale series were not rebuilt: %s", error)
             except Exception:
-                log.exception("stale series were not folded anew")
+                log.exception("stale series were not rebuilt")
 
-    def _mend(self, engine: Engine, served: Served, champion: Champion) -> None:
+    def _rebuild(self, engine: Engine, served: Served, champion: Champion) -> None:
         pending = sorted(champion.pending)  # a copy first: the writer may add to it meanwhile
         for i in range(0, len(pending), GROUP):
             if self._stopping.is_set():
                 return
-            seq = champion.seq  # whatever comes later is the writer's to look at
+            seq = champion.seq  # the writer takes in whatever comes later
             begun = folding.begin(engine, champion, np.array(pending[i : i + GROUP], np.int64))
             state, _ = folding.replay(engine, champion, begun)
             self._metrics.replayed("rebuild", int(state.observed.sum()))
             folded = folding.Folded(begun.series, state, seq)
-            self._writer.adopt(served, champion, folded).result(timeout=ADOPTED_WITHIN)
+            self._writer.merge(served, champion, folded).result(timeout=MERGED_WITHIN)

@@ -15,12 +15,15 @@ from states import folding
 from states.champion import Champion
 
 
-def weigh(engine: Engine, served: Served) -> None:
-    """Bring both to one position of the log and write down their sums there. Writer only, the watcher waiting."""
+def record_pair(engine: Engine, served: Served) -> None:
+    """Bring champion and challenger to one position of the log and store their sums there.
+
+    Runs in the writer while the watcher waits.
+    """
     champion, shadow = served.champion, served.shadow
     if champion is None or shadow is None:
         return
-    folding.catch_up(engine, champion)  # where another process wrote, the shadow may have been ahead
+    folding.catch_up(engine, champion)  # where another process wrote, the shadow may be ahead
     folding.catch_up(engine, shadow, upto=champion.seq)
     pair = Pair(_sums(shadow), _sums(champion))
     versions = (shadow.version, champion.version)
@@ -28,5 +31,5 @@ def weigh(engine: Engine, served: Served) -> None:
     shadow_pairs.put(engine, champion.dataset_id, versions, promotion_ids, champion.seq, pair)
 
 
-def _sums(one: Champion) -> dict[str, object]:
-    return {"steps": online_scores.bucket_steps(one.config), **one.states.totals.to_dict()}
+def _sums(champion: Champion) -> dict[str, object]:
+    return {"steps": online_scores.bucket_steps(champion.config), **champion.states.totals.to_dict()}

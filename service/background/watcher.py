@@ -1,4 +1,4 @@
-"""The second thread: it looks for what was ingested and promoted, and builds champions beside the running ones."""
+"""Watches the store for what was ingested and promoted, and builds champions beside the running ones."""
 
 import logging
 import math
@@ -20,7 +20,7 @@ from service.models.datasets import Directory, Served
 from service.observe.writer import Writer
 from states import build_champion, folding, scores
 from states.champion import Champion
-from states.snapshots import Pass
+from states.snapshots import SnapshotPass
 
 INSTALLED_WITHIN = 120  # seconds that the writer may need to come to it
 
@@ -28,7 +28,7 @@ log = logging.getLogger("rollcast.service")
 
 
 class Watcher(threading.Thread):
-    """Keeps the directory and the champions as the store says they should be."""
+    """Keeps the directory and the champions as the store says they should be. A thread of its own."""
 
     def __init__(
         self,
@@ -47,13 +47,11 @@ class Watcher(threading.Thread):
         self._stopping = threading.Event()
         self._served: dict[int, Served] = {}
         self._counts: dict[int, int] = {}
-        self._built: dict[int, int] = {}  # of what was built, or found to be damaged
-        self._decided = 0  # last decision seen
-        self._looked: set[int] = (
-            set()
-        )  # datasets for whose shadow, or version before, was looked since the last decision
-        self._written: dict[int, float] = {}  # when the states of one of these were last written
-        self._fresh: set[int] = set()  # datasets whose promoted model was not looked for yet
+        self._built: dict[int, int] = {}  # by dataset: the promotion that was built, or found to be damaged
+        self._decided = 0  # id of the last decision seen
+        self._followed: set[int] = set()  # datasets whose shadow or previous version was built since the last decision
+        self._written: dict[int, float] = {}  # by anchor of such a version: when its states were last written
+        self._fresh: set[int] = set()  # datasets whose promoted model was not looked up yet
         self.ready = threading.Event()  # everything promoted when the service started is answering
         self.problem: str | None = "The states are being restored."
 
@@ -66,25 +64,25 @@ class Watcher(threading.Thread):
         while not self._stopping.wait(wait):
             wait = self._every
             try:
-                self._look(self._connect())
+                self._poll(self._connect())
             except RollcastError as error:
                 log.warning("the store was not read: %s", error)
-                told = isinstance(error, StoreTooNew)  # other words of the store's may name paths
-                self.problem = str(error) if told else "The live store does not answer."
+                public = isinstance(error, StoreTooNew)  # other messages of the store may name paths
+                self.problem = str(error) if public else "The live store does not answer."
             except Exception:
                 log.exception("the store was not read")
                 self.problem = "The live store could not be read."
             else:
                 self.problem = None
 
-    def _look(self, engine: Engine) -> None:
-        """One round. Raises StoreUnavailable when the store does not answer; the next round starts afresh."""
+    def _poll(self, engine: Engine) -> None:
+        """One round. Raises StoreUnavailable when the store does not answer; the next round tries again."""
         self._refresh_keys(engine)
         self._fresh |= self._read_catalogue(engine)
         decided = promotions.decisions(engine, after=self._decided)
-        for number in self._fresh | ({one.dataset_id for one in decided} & self._served.keys()):
+        for number in self._fresh | ({decision.dataset_id for decision in decided} & self._served.keys()):
             self._take_over(engine, self._served[number])
-            self._looked.discard(number)
+            self._followed.discard(number)
         self._fresh.clear()
         self._decided = decided[-1].id if decided else self._decided
         if not self.ready.is_set():
@@ -123,24 +121,26 @@ class Watcher(threading.Thread):
         return new
 
     def _read_alerts(self, engine: Engine) -> None:
-        """What pipelines wrote down, for the metrics: drift, and values in quarantine."""
+        """Read what pipelines stored for the metrics: drift, and values in quarantine."""
         found, held = drift.latest(engine), quarantine.counts(engine)
         for served in self._served.values():
             served.quarantined = held.get(served.name, 0)
-            served.drift = [one for one in found if one.dataset_id == served.dataset.id]
+            served.drift = [row for row in found if row.dataset_id == served.dataset.id]
 
     def _take_over(self, engine: Engine, served: Served) -> None:
-        """Let what is promoted answer, unless it does already."""
+        """Let the promoted version answer, unless it does already."""
         promotion = promotions.served(engine, served.dataset.id)
         if promotion is None or self._built.get(served.dataset.id) == promotion.id:
             return
         try:
             digest = build_champion.digest_of(engine, promotion)
-            others = [one for one in (served.shadow, served.previous) if one is not None and one.digest == digest]
-            if others:
-                self._hand_over(engine, served, others[0])  # at once; its new anchors follow below
+            beside = [
+                other for other in (served.shadow, served.previous) if other is not None and other.digest == digest
+            ]
+            if beside:
+                self._hand_over(engine, served, beside[0])  # at once; its new anchor follows below
             elif served.champion is not None and served.champion.digest != digest:
-                self._give_up(engine, served)  # memory has room for two sets of states
+                self._drop_others(engine, served)  # memory has room for two sets of states
             champion, replayed = build_champion.build(engine, served.dataset, promotion)
         except StoreUnavailable:
             raise
@@ -154,32 +154,34 @@ class Watcher(threading.Thread):
         self._metrics.replayed(reason, replayed)
 
     @staticmethod
-    def _give_up(engine: Engine, served: Served) -> None:
-        """Let the version before and the shadow go; what their forecasts were worth stays written down."""
-        for one in (served.previous, served.shadow):
-            if one is not None:
-                scores.write_down(engine, one)
+    def _drop_others(engine: Engine, served: Served) -> None:
+        """Drop the states of the previous version and of the shadow; their scores are stored first."""
+        for other in (served.previous, served.shadow):
+            if other is not None:
+                scores.write_down(engine, other)
         served.previous = served.shadow = None
 
     def _hand_over(self, engine: Engine, served: Served, champion: Champion) -> None:
-        """Bring it near the log's end here, so that the writer has little left to do, and let it answer."""
+        """Let the champion answer. It is brought near the log's end here, so that the writer has little left to do."""
         folding.catch_up(engine, champion)
         champion.standing_in = False
         self._writer.install(served, champion).result(timeout=INSTALLED_WITHIN)
         served.shadow = None if served.shadow is champion else served.shadow
-        kept = {one.anchor_id for one in (served.champion, served.previous) if one is not None}
+        kept = {champion.anchor_id for champion in (served.champion, served.previous) if champion is not None}
         later = (
             promotions.shadow(engine, served.dataset.id),
             promotions.before(engine, served.dataset.id),
         )  # yet to be built
-        snapshot_store.keep_only(engine, served.dataset.id, kept | {one.id for one in later if one is not None})
+        snapshot_store.keep_only(
+            engine, served.dataset.id, kept | {decision.id for decision in later if decision is not None}
+        )
 
     def _refuse(self, engine: Engine, served: Served, promotion: Promotion, error: Exception) -> None:
-        """What is damaged stays so until something else is promoted; the version before answers in its place."""
+        """A damaged version is not tried again; an earlier version answers until another one is promoted."""
         log.error("version %d of dataset %s cannot be served", promotion.version, served.name, exc_info=error)
         self._built[served.dataset.id] = promotion.id
         if served.champion is None:
-            champion = self._before(engine, served, promotion)
+            champion = self._earlier(engine, served, promotion)
             if champion is not None:
                 self._writer.install(served, champion).result(timeout=INSTALLED_WITHIN)
         after = "promote another one"
@@ -188,7 +190,7 @@ class Watcher(threading.Thread):
             after = f"version {served.champion.version} answers; promote another one"
         served.problem = f"Version {promotion.version} was promoted but cannot be served; {after}."
 
-    def _before(self, engine: Engine, served: Served, promotion: Promotion) -> Champion | None:
+    def _earlier(self, engine: Engine, served: Served, promotion: Promotion) -> Champion | None:
         """The newest other version that served and can be built."""
         tried = {promotion.version}
         for row in reversed(promotions.decisions(engine, served.dataset.id)):
@@ -204,11 +206,11 @@ class Watcher(threading.Thread):
         return None
 
     def _follow(self, engine: Engine, served: Served) -> None:
-        """Keep a second set of states at the log's end: the challenger's in shadow, or else the version before's, for a
-        roll-back and for answers that the champion cannot give."""
-        if served.dataset.id not in self._looked:
-            self._accompany(engine, served)
-            self._looked.add(served.dataset.id)
+        """Keep a second set of states at the log's end: those of the challenger in shadow, or else of the previous
+        version, for a rollback and for answers that the champion cannot give."""
+        if served.dataset.id not in self._followed:
+            self._build_other(engine, served)
+            self._followed.add(served.dataset.id)
         other = served.shadow or served.previous
         if other is None:
             return
@@ -219,45 +221,47 @@ class Watcher(threading.Thread):
         except Exception as error:
             if other is not served.shadow:
                 raise
-            served.shadow = None  # whatever is wrong with it is no trouble of the champion's
-            self._no_shadow(served, other.version, error)
+            served.shadow = None  # its failure must not affect the champion
+            self._report_shadow(served, other.version, error)
 
     def _keep_up(self, engine: Engine, served: Served, other: Champion) -> None:
-        """Take in what came, and now and then write down states and scores."""
+        """Take in new rows, and store states and scores every `snapshot_every_s`."""
         folding.catch_up(engine, other)
         if time.monotonic() - self._written.get(other.anchor_id, -math.inf) <= self._snapshot_every:
             return
         self._written[other.anchor_id] = time.monotonic()
         if other is served.shadow:
-            self._writer.ask(partial(shadow_pair.weigh, engine, served)).result(timeout=INSTALLED_WITHIN)
-        one = Pass(other) if other.states.dirty else None
-        while one is not None and not self._stopping.is_set() and one.step(engine):
+            self._writer.ask(partial(shadow_pair.record_pair, engine, served)).result(timeout=INSTALLED_WITHIN)
+        current = SnapshotPass(other) if other.states.dirty else None
+        while current is not None and not self._stopping.is_set() and current.step(engine):
             pass
 
-    def _accompany(self, engine: Engine, served: Served) -> None:
-        """Begin or end the shadow as the log of promotions says; without one, there is to be a version before."""
+    def _build_other(self, engine: Engine, served: Served) -> None:
+        """Start or end the shadow as the promotion log says; without a shadow, build the previous version."""
         wanted = promotions.shadow(engine, served.dataset.id)
         if served.shadow is not None and (wanted is None or wanted.id != served.shadow.promotion_id):
-            self._give_up(engine, served)
+            self._drop_others(engine, served)
         served.shadow_problem = None
         if wanted is not None and served.shadow is None:
-            self._give_up(engine, served)  # memory has room for two sets of states
-            self._cast(engine, served, wanted)
+            self._drop_others(engine, served)  # memory has room for two sets of states
+            self._build_shadow(engine, served, wanted)
         promotion = promotions.served(engine, served.dataset.id)
         if wanted is None and served.previous is None and promotion is not None:
-            before = self._before(engine, served, promotion)
-            served.previous = before if before is not served.champion else None
+            earlier = self._earlier(engine, served, promotion)
+            served.previous = earlier if earlier is not served.champion else None
 
-    def _cast(self, engine: Engine, served: Served, wanted: Promotion) -> None:
+    def _build_shadow(self, engine: Engine, served: Served, wanted: Promotion) -> None:
         """Build the challenger's states."""
         try:
             served.shadow = build_champion.build(engine, served.dataset, wanted)[0]
         except StoreUnavailable:
             raise
         except Exception as error:
-            self._no_shadow(served, wanted.version, error)
+            self._report_shadow(served, wanted.version, error)
 
     @staticmethod
-    def _no_shadow(served: Served, version: int, error: Exception) -> None:
+    def _report_shadow(served: Served, version: int, error: Exception) -> None:
         log.error("version %d of dataset %s cannot roll in shadow", version, served.name, exc_info=error)
-        served.shadow_problem = f"Version {version} cannot roll in shadow; put another one there, or stop it."
+        served.shadow_problem = (
+            f"Version {version} cannot roll in shadow; choose another one with `rollcast shadow`, or stop it."
+        )

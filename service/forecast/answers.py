@@ -13,7 +13,7 @@ from service.forecast.query_params import ForecastQuery
 from service.http.errors import Problem, not_available
 from service.models.datasets import Served, Target
 from states.champion import Champion
-from states.states import Row
+from states.states import SeriesState
 
 SHOWN_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # unless the client asks for others
 SHOWN_LEVELS = (80.0, 95.0)
@@ -26,7 +26,7 @@ class Reading(NamedTuple):
 
     target: Target
     champion: Champion
-    row: Row
+    row: SeriesState
 
 
 def read(target: Target) -> Reading:
@@ -172,14 +172,14 @@ def summaries(targets: Sequence[Target]) -> list[dict[str, Any]]:
     datasets = {target.served.name: target.served.champion for target in targets}
     for name, champion in datasets.items():
         places = [place for place, target in enumerate(targets) if target.served.name == name]
-        rows: Sequence[Row | None] = [None] * len(places)
+        rows: Sequence[SeriesState | None] = [None] * len(places)
         if champion is not None:
             rows = champion.states.read_all([targets[place].series for place in places]).rows(len(places))
         found |= {place: summary_of(champion, row) for place, row in zip(places, rows, strict=True)}
     return [found[place] for place in range(len(targets))]
 
 
-def summary_of(champion: Champion | None, row: Row | None) -> dict[str, Any]:
+def summary_of(champion: Champion | None, row: SeriesState | None) -> dict[str, Any]:
     """What a listing shows of a state, under the champion that holds it."""
     if champion is None or row is None or not row.state.observed[0]:
         status = "no_model" if champion is None else "empty"
@@ -196,7 +196,7 @@ def summary_of(champion: Champion | None, row: Row | None) -> dict[str, Any]:
     }
 
 
-def _trust(row: Row, status: str, stand_in: str | None) -> dict[str, Any]:
+def _trust(row: SeriesState, status: str, stand_in: str | None) -> dict[str, Any]:
     """How far an answer can be relied on: one word, the reasons, and the counts behind them."""
     counts = {name: int(getattr(row.state, name)[0]) for name in ("observed", "imputed", "reanchored")}
     flags = {
@@ -210,7 +210,7 @@ def _trust(row: Row, status: str, stand_in: str | None) -> dict[str, Any]:
     return {"status": status, "flags": [name for name, holds in flags.items() if holds], **counts}
 
 
-def _origin(champion: Champion, row: Row) -> str | int:
+def _origin(champion: Champion, row: SeriesState) -> str | int:
     return format_ds(int(champion.grid.stamps(row.state.origin)[0]), champion.grid.kind)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from service.http.errors import not_available
 from service.models.datasets import Target
 from states.champion import Champion
-from states.states import Row
+from states.states import SeriesState
 
 log = logging.getLogger("rollcast.service")
 
@@ -26,7 +26,7 @@ class Answer:
     """
 
     champion: Champion
-    row: Row
+    row: SeriesState
     values: np.ndarray
     status: str
     by: str
@@ -37,7 +37,9 @@ class Answer:
         return None if self.by == CHAMPION else self.by
 
 
-def climb_down(target: Target, champion: Champion, row: Row, horizon: int, tried: np.ndarray | None = None) -> Answer:
+def climb_down(
+    target: Target, champion: Champion, row: SeriesState, horizon: int, tried: np.ndarray | None = None
+) -> Answer:
     """The first rung that has a finite forecast: champion, previous version, baseline.
 
     `tried` is what the champion's model said already, where many series were asked at once.
@@ -65,7 +67,7 @@ def climb_down(target: Target, champion: Champion, row: Row, horizon: int, tried
     )
 
 
-def _previous(target: Target, champion: Champion, row: Row, horizon: int) -> Answer | None:
+def _previous(target: Target, champion: Champion, row: SeriesState, horizon: int) -> Answer | None:
     """The version before, where it can say the same things and knows as much of the series."""
     kept = target.served.previous
     if kept is None or kept.config.levels != champion.config.levels or horizon > kept.config.horizon:

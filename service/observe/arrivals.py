@@ -1,9 +1,9 @@
-"""Observations as a client sent them, checked to the last value and turned into columns.
+"""Checks every observation that a client sent, and turns them into arrays.
 
-Two kinds of wrong are told apart. A row of another *shape* (not an object, a field too many or too few, a value of
-another type) says that the client's program is wrong: a JSON body that holds one is refused whole. A row of the right
-shape may still be *refused*: an unknown series, a stamp that cannot be, a value no sensor reads. Such rows are counted
-and pointed at, and the others are stored.
+There are two kinds of errors. A row of the wrong *shape* (not an object, a field too many or too few, a value of
+another type) means that the client's program is wrong: a JSON body with such a row is refused as a whole. A row of the right
+shape may still be *rejected*: an unknown series, an impossible stamp, a value out of range. Such rows are counted and
+reported with pointers, and the others are stored.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from data.grid.grid import DAY, SECOND, Grid, parse_ds
 from data.schema import LARGEST_VALUE
 from service.http.errors import MAX_ERRORS, Fault, Problem, unprocessable
 from service.models.datasets import Directory, Served, Target
-from service.observe.observe_body import Body, Broken
+from service.observe.observe_body import BrokenLine, ObserveBody
 from states.out_of_order import BEGINNING
 from states.rows import Rows
 
@@ -42,8 +42,8 @@ class Arrivals:
 
 
 @dataclass(frozen=True)
-class Received:
-    """A request's rows: those to be stored, by dataset, and the first of the faults of those that are not."""
+class ReceivedRows:
+    """A request's rows: those to be stored, by dataset, and the first faults of the rejected ones."""
 
     rows: int
     parts: list[Arrivals]
@@ -51,7 +51,7 @@ class Received:
 
 
 class _Refused(Exception):
-    """One row is not taken; `shape` where no series could make it right."""
+    """One row is rejected; `shape`: it has the wrong shape, so that no series could take it."""
 
     def __init__(self, member: str, message: str, shape: bool = False):
         self.member, self.message, self.shape = member, message, shape
@@ -67,7 +67,7 @@ def ambiguous_series(faults: Sequence[Fault], candidates: Sequence[str]) -> Prob
     return Problem(409, "ambiguous_series", detail, faults, candidates=list(candidates)[:MAX_ERRORS])
 
 
-def read(body: Body, directory: Directory, now: int, tolerance: int, only: Target | None = None) -> Received:
+def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only: Target | None = None) -> ReceivedRows:
     """Check every row of a body.
 
     now: µs since 1970 UTC; tolerance: µs that a stamp may be ahead of it; only: the one series that the path named.
@@ -102,11 +102,11 @@ def read(body: Body, directory: Directory, now: int, tolerance: int, only: Targe
     faults = [fault for _, fault in sorted(refused)[:MAX_ERRORS]]
     if not parts:
         raise unprocessable("every_row_rejected", faults)
-    return Received(len(body.rows), parts, faults)
+    return ReceivedRows(len(body.rows), parts, faults)
 
 
 class _Reader:
-    """Reads the rows of one request; what several of them share is looked up once."""
+    """Reads the rows of one request; series and stamps that several rows share are looked up once."""
 
     def __init__(self, directory: Directory, latest: int, only: Target | None) -> None:
         self._directory, self._latest, self._only = directory, latest, only
@@ -117,7 +117,9 @@ class _Reader:
     def row(self, row: Any) -> tuple[Target, int, float]:
         """Series, stamp and value. Raises _Refused."""
         if type(row) is not dict:
-            raise _Refused(*row, shape=True) if type(row) is Broken else _Refused("", "must be an object", shape=True)
+            raise (
+                _Refused(*row, shape=True) if type(row) is BrokenLine else _Refused("", "must be an object", shape=True)
+            )
         if not row.keys() <= FIELDS:
             raise _Refused("", "has a field beside unique_id, ds, y and dataset", shape=True)
         for name in self._needed:

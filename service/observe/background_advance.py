@@ -1,15 +1,15 @@
-"""The one batch that may still be advancing while the writer stores the next."""
+"""Advances one batch in another thread while the writer stores the next."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-LARGE = 256  # rows: fewer have advanced before another thread would have begun
+LARGE = 256  # rows: fewer are advanced before another thread would have started
 
 
-class Advancing:
-    """Work in the order given, one piece at a time; the writer waits for it before it touches what it moves."""
+class BackgroundAdvance:
+    """Does work in the order given, one piece at a time. The writer waits for it before it touches the same series."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="rollcast-advance")
@@ -17,19 +17,19 @@ class Advancing:
         self._series = np.empty(0, np.int64)
 
     def begin(self, work: Callable[[], None], series: np.ndarray) -> None:
-        """Start once nothing else is under way. series (k,) is what it moves; where they are few it is done at once."""
+        """Start the work once no other is running. It changes `series` (k,); where they are few it is done at once."""
         self.wait()
         if len(series) < LARGE:
             work()
         else:
             self._work, self._series = self._pool.submit(work), series
 
-    def moves(self, series: np.ndarray) -> bool:
-        """May any of these series be moving now?"""
+    def changes(self, series: np.ndarray) -> bool:
+        """May any of these series be changing now?"""
         return self._work is not None and bool(np.isin(series, self._series).any())
 
     def wait(self) -> None:
-        """Until nothing is under way. Raises what the work raised."""
+        """Wait until no work is running. Raises what the work raised."""
         work, self._work = self._work, None
         if work is not None:
             work.result()

@@ -1,38 +1,38 @@
-"""Requests on their way to the writer: handed over together, once the event loop has read what there is to read.
+"""Gives the writer requests that arrive together as one group, once the event loop has read them all.
 
-If the writer began with the first of several while the loop still reads the others, each would wait for Python's lock
-more than it works, and one commit would become several. There is no timer: a request that came alone waits for two
-turns of the loop, which take microseconds where nothing else is to be read.
+If the writer began with the first of several while the loop still reads the others, both would wait for Python's lock
+more than they work, and one commit would become several. There is no timer: a request that arrives alone waits for two
+turns of the loop, which take microseconds when nothing else is to be read.
 """
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-from service.observe.write_batch import Request
+from service.observe.write_batch import ObserveRequest
 
 TURNS = 8  # of the loop, for which the first request waits at most
 
 
-class Gathering:
-    """Of every event loop apart, in its thread."""
+class RequestCoalescer:
+    """Keeps one group for each event loop, in its thread."""
 
-    def __init__(self, hand_over: Callable[[Request], None]) -> None:
-        self._hand_over = hand_over
-        self._gathered: WeakKeyDictionary[AbstractEventLoop, list[Request]] = WeakKeyDictionary()
+    def __init__(self, submit: Callable[[ObserveRequest], None]) -> None:
+        self._submit = submit
+        self._waiting: WeakKeyDictionary[AbstractEventLoop, list[ObserveRequest]] = WeakKeyDictionary()
 
-    def add(self, request: Request) -> None:
-        gathered = self._gathered.setdefault(request.loop, [])
-        gathered.append(request)
-        if len(gathered) == 1:
+    def add(self, request: ObserveRequest) -> None:
+        waiting = self._waiting.setdefault(request.loop, [])
+        waiting.append(request)
+        if len(waiting) == 1:
             request.loop.call_soon(self._turn, request.loop, 0, TURNS - 1)
 
     def _turn(self, loop: AbstractEventLoop, before: int, left: int) -> None:
-        """Once every turn of the loop: go on, as long as each brings more than there were `before`."""
-        gathered = self._gathered[loop]
-        if left and len(gathered) > before:
-            loop.call_soon(self._turn, loop, len(gathered), left - 1)
+        """Run once in a turn of the loop. Waits for another turn while each one adds to the `before` requests."""
+        waiting = self._waiting[loop]
+        if left and len(waiting) > before:
+            loop.call_soon(self._turn, loop, len(waiting), left - 1)
             return
-        del self._gathered[loop]
-        for request in gathered:
-            self._hand_over(request)
+        del self._waiting[loop]
+        for request in waiting:
+            self._submit(request)

@@ -1,7 +1,7 @@
-"""Requests that may be sent again under an `Idempotency-Key`: answered once, then repeated from what was kept.
+"""Requests with an `Idempotency-Key`: answered once, then repeated from the stored answer.
 
-A client that heard nothing cannot know whether its rows are stored. It sends the same body under the same key and gets
-the answer that it missed, byte for byte, whatever has happened since. Refusals are not kept: nothing was stored then.
+A client that got no answer cannot know whether its rows are stored. It sends the same body with the same key and gets
+the answer that it missed, byte for byte, whatever has happened since. Refusals are not stored: no row was stored then.
 """
 
 import re
@@ -20,24 +20,24 @@ KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Keyed:
-    """One request under its key. Both are digests: neither key nor body is kept."""
+class KeyedRequest:
+    """One request and its key. Both are digests: neither key nor body is stored."""
 
     key: str
     fingerprint: str
 
 
 @dataclass
-class InProgress:
+class KeysInProgress:
     """The keys of requests that are being answered; used in the event loop alone."""
 
     keys: set[str] = field(default_factory=set)
 
     @contextmanager
-    def claim(self, keyed: Keyed) -> Iterator[None]:
-        """Raises Problem (409) where a request of the same key has not been answered yet."""
+    def claim(self, keyed: KeyedRequest) -> Iterator[None]:
+        """Raises Problem (409) while another request with the same key is being answered."""
         if keyed.key in self.keys:
-            detail = "A request of this Idempotency-Key is being answered; ask again for what it was told."
+            detail = "A request with this Idempotency-Key is being answered; send it again for its answer."
             raise Problem(409, "in_progress", detail, headers={"Retry-After": "1"})
         self.keys.add(keyed.key)
         try:
@@ -46,10 +46,10 @@ class InProgress:
             self.keys.discard(keyed.key)
 
 
-def keyed_of(request: Request, caller: str, content: bytes) -> Keyed | None:
-    """The request's key, and what it may be used for again. Raises Problem (422) for one that is no plain word.
+def keyed_of(request: Request, caller: str, content: bytes) -> KeyedRequest | None:
+    """The key of a request, if it has one. Raises Problem (422) for a key that is not visible ASCII.
 
-    caller: who asks; two of them may choose the same word.
+    caller: keys are scoped to the API key of the caller.
     """
     given = request.headers.getlist(HEADER)
     if not given:
@@ -58,11 +58,11 @@ def keyed_of(request: Request, caller: str, content: bytes) -> Keyed | None:
         asked = "must be given once, as 1 to 128 visible ASCII characters"
         raise unprocessable("invalid_header", [Fault("/header/idempotency-key", asked)])
     about = (request.url.path, request.scope["query_string"].decode("latin-1"), request.headers.get("content-type", ""))
-    return Keyed(_digest(caller.encode(), given[0].encode()), _digest("\n".join(about).encode(), content))
+    return KeyedRequest(_digest(caller.encode(), given[0].encode()), _digest("\n".join(about).encode(), content))
 
 
-def check(keyed: Keyed, fingerprint: str) -> None:
-    """Raises Problem (422) where the kept answer belongs to another request."""
+def check(keyed: KeyedRequest, fingerprint: str) -> None:
+    """Raises Problem (422) where the stored answer belongs to another request."""
     if keyed.fingerprint != fingerprint:
         detail = "This Idempotency-Key was used for another request; take a new key for each."
         raise Problem(422, "key_reused", detail, [Fault("/header/idempotency-key", "belongs to another request")])

@@ -1,7 +1,6 @@
-"""The rows of an observe request: out of one JSON document, or out of NDJSON, where every line is a document.
+"""The rows of an observe request: from one JSON document, or from NDJSON, where every line is a document.
 
-The difference shows when something is broken. A JSON body is right as a whole or refused as a whole; in NDJSON a
-broken line is a refused row like any other, and the lines around it count.
+A JSON body is accepted or refused as a whole. In NDJSON a broken line is one rejected row, and the other lines count.
 """
 
 from dataclasses import dataclass
@@ -17,19 +16,19 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
 
-class Broken(NamedTuple):
-    """Stands in the place of a line that is not JSON: where in the line, and what is asked."""
+class BrokenLine(NamedTuple):
+    """Takes the place of a line that is not JSON: where in the line it breaks, and what is expected."""
 
     pointer: str
     message: str
 
 
 @dataclass(frozen=True)
-class Body:
-    """Rows as they were decoded, none of them looked at yet."""
+class ObserveBody:
+    """Rows as they were decoded, not checked yet."""
 
     rows: list[Any]
-    pointers: list[str] | str  # of each row; or what stands before the row's place in a list
+    pointers: list[str] | str  # of each row; or the prefix of the row's position in a list
     by_line: bool = False  # every row is a document of its own
 
     def pointer(self, place: int) -> str:
@@ -44,14 +43,14 @@ def media_type(request: Request, *accepted: str) -> str:
     return given
 
 
-async def body_of(request: Request) -> tuple[Body, bytes]:
+async def body_of(request: Request) -> tuple[ObserveBody, bytes]:
     """The rows of a request, and the bytes they came in. Raises Problem: 415, 413 beyond the limit, 422 for no rows."""
     given = media_type(request, JSON, NDJSON)
     content = await request.body()
     return (lines_in(content) if given == NDJSON else rows_in(decode(content))), content
 
 
-def rows_in(document: Any) -> Body:
+def rows_in(document: Any) -> ObserveBody:
     """The rows of a document: a row, a list, or {"observations": list}."""
     prefix = ""
     if isinstance(document, dict) and "observations" in document:
@@ -59,16 +58,16 @@ def rows_in(document: Any) -> Body:
             raise unprocessable("invalid_body", [Fault("", "has fields beside `observations`")])
         prefix, document = "/observations", document["observations"]
     elif isinstance(document, dict):
-        return Body([document], [""])
+        return ObserveBody([document], [""])
     if not isinstance(document, list):
         raise unprocessable("invalid_body", [Fault(prefix, "must be a list of observations")])
     if not document:
         raise unprocessable("invalid_body", [Fault(prefix, "must hold at least one observation")])
-    return Body(document, prefix)
+    return ObserveBody(document, prefix)
 
 
-def lines_in(content: bytes) -> Body:
-    """The rows of NDJSON, pointed at as /line/1, /line/2, … of the body; blank lines are no rows."""
+def lines_in(content: bytes) -> ObserveBody:
+    """The rows of NDJSON, with the pointers /line/1, /line/2, …; blank lines are skipped."""
     rows: list[Any] = []
     pointers: list[str] = []
     broken = 0
@@ -78,18 +77,18 @@ def lines_in(content: bytes) -> Body:
                 rows.append(orjson.loads(text))
             except orjson.JSONDecodeError:
                 broken += 1
-                rows.append(_broken(text) if broken <= MAX_ERRORS else Broken("", "is not valid JSON"))
+                rows.append(_broken(text) if broken <= MAX_ERRORS else BrokenLine("", "is not valid JSON"))
             pointers.append(f"/line/{number}")
     if not rows:
         raise unprocessable("invalid_body", [Fault("", "must hold at least one observation")])
-    return Body(rows, pointers, by_line=True)
+    return ObserveBody(rows, pointers, by_line=True)
 
 
-def _broken(line: bytes) -> Broken:
-    """What is wrong with a line; no more of them are looked into than an answer can show."""
+def _broken(line: bytes) -> BrokenLine:
+    """What is wrong with a line. Only as many are examined as an answer can show."""
     try:
         decode(line)
     except Problem as problem:
         pointer, message = problem.errors[0]
-        return Broken(pointer, "is not valid JSON" if problem.code == "malformed_json" else message)
+        return BrokenLine(pointer, "is not valid JSON" if problem.code == "malformed_json" else message)
     raise AssertionError("it was broken a moment ago")

@@ -1,4 +1,4 @@
-"""What became of one observe request, as it is answered and as it is kept for being asked again."""
+"""The result of one observe request, as it is answered and as it is stored for an idempotent repeat."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ OUTCOMES = {letter: outcome for outcome, letter in LETTERS.items()}
 
 @dataclass(frozen=True)
 class Receipt:
-    """An outcome for each row, why the first of the rejected ones were, and the log's position that answers know."""
+    """An outcome for each row, the reasons of the first rejected ones, and the position of the log after them."""
 
     outcomes: list[Outcome]
     errors: list[dict[str, str]]
@@ -34,7 +34,7 @@ class Receipt:
         }
 
     def packed(self) -> str:
-        """All but the sequence, which is known once the rows have one."""
+        """Everything but the sequence, which is known only after the rows are stored."""
         outcomes = "".join(LETTERS[outcome] for outcome in self.outcomes)
         return orjson.dumps([outcomes, self.errors, self.snapped]).decode()
 

@@ -13,7 +13,7 @@ from data.store.idempotency import Kept
 from service.base.outcomes import Key, Outcome, judge
 from service.models.datasets import Served
 from service.observe.arrivals import Arrivals
-from service.observe.idempotency import Keyed
+from service.observe.idempotency import KeyedRequest
 from service.observe.receipts import Receipt
 from states.champion import Champion
 from states.rows import Rows
@@ -24,19 +24,19 @@ Along = Callable[[Connection, int], None]  # what is stored in the rows' own tra
 
 
 @dataclass(frozen=True)
-class Request:
+class ObserveRequest:
     """Observations on their way in. `future` belongs to `loop` and is given a Receipt or an exception."""
 
     arrivals: Sequence[Arrivals]
-    rows: int  # those that are in no part were rejected
-    errors: list[dict[str, str]]  # and this is why
-    keyed: Keyed | None
+    rows: int  # all of them; those that are in no part were rejected
+    errors: list[dict[str, str]]  # why the first rejected rows were
+    keyed: KeyedRequest | None
     future: "Future[Receipt]"
     loop: AbstractEventLoop
 
 
 @dataclass(frozen=True)
-class Batch:
+class WriteBatch:
     """The rows of several requests that belong to one dataset, in order of arrival."""
 
     served: Served
@@ -45,7 +45,7 @@ class Batch:
     rows: Rows
 
     @classmethod
-    def of(cls, parts: Sequence[tuple[int, Arrivals]]) -> "Batch":
+    def of(cls, parts: Sequence[tuple[int, Arrivals]]) -> "WriteBatch":
         request = np.repeat([number for number, _ in parts], [len(part.place) for _, part in parts])
         place = np.concatenate([part.place for _, part in parts])
         return cls(parts[0][1].served, request, place, Rows.joined([part.rows for _, part in parts]))
@@ -56,19 +56,19 @@ class Batch:
         return self.served.dataset.grid.stamps(self.rows.steps)
 
 
-def batches_of(requests: Sequence[Request]) -> list[Batch]:
+def batches_of(requests: Sequence[ObserveRequest]) -> list[WriteBatch]:
     """The rows of the requests, by dataset."""
     parts: dict[int, list[tuple[int, Arrivals]]] = {}
     for number, request in enumerate(requests):
         for part in request.arrivals:
             parts.setdefault(part.served.dataset.id, []).append((number, part))
-    return [Batch.of(part) for part in parts.values()]
+    return [WriteBatch.of(part) for part in parts.values()]
 
 
-def judged(engine: Engine, batch: Batch) -> list[Outcome]:
-    """What becomes of each row. The states of the batch's series must have reached the log's end."""
+def judged(engine: Engine, batch: WriteBatch) -> list[Outcome]:
+    """The outcome of each row. The states of the batch's series must have reached the log's end."""
     champion, rows = batch.served.champion, batch.rows
-    if champion is None:  # nothing rolls yet: all that counts is whether the log has the row
+    if champion is None:  # no model yet: only the log says whether a row is known
         keys = zip(rows.series.tolist(), batch.ds.tolist(), strict=True)
         stored = {
             key: _float(value) for key, value in observation_log.current(engine, batch.served.dataset.id, keys).items()
@@ -96,9 +96,9 @@ def _known(engine: Engine, champion: Champion, rows: Rows) -> dict[Key, float]:
 
 
 def receipts_of(
-    requests: Sequence[Request], batches: Sequence[Batch], verdicts: Sequence[list[Outcome]]
+    requests: Sequence[ObserveRequest], batches: Sequence[WriteBatch], verdicts: Sequence[list[Outcome]]
 ) -> list[Receipt]:
-    """What each request is answered, but for the sequence."""
+    """The receipt of each request, without its sequence."""
     outcomes = [[Outcome.REJECTED] * request.rows for request in requests]
     for batch, results in zip(batches, verdicts, strict=True):
         for number, place, outcome in zip(batch.request.tolist(), batch.place.tolist(), results, strict=True):
@@ -108,8 +108,8 @@ def receipts_of(
     return [Receipt(*columns, 0) for columns in zip(outcomes, errors, snapped, strict=True)]
 
 
-def kept(requests: Sequence[Request], receipts: Sequence[Receipt], stamp: int) -> Along | None:
-    """Keeps the answers of requests that came with a key, beside their rows; None where none did."""
+def kept(requests: Sequence[ObserveRequest], receipts: Sequence[Receipt], stamp: int) -> Along | None:
+    """Stores the answers of requests that have a key, in the rows' own transaction; None where no request has one."""
     pairs = [
         (request.keyed, receipt.packed()) for request, receipt in zip(requests, receipts, strict=True) if request.keyed
     ]
@@ -120,8 +120,8 @@ def kept(requests: Sequence[Request], receipts: Sequence[Receipt], stamp: int) -
     )
 
 
-def answer(requests: Iterable[Request], results: Iterable[Receipt | Exception]) -> None:
-    """Give every request its result, in its own loop; each loop is woken once."""
+def answer(requests: Iterable[ObserveRequest], results: Iterable[Receipt | Exception]) -> None:
+    """Give every request its result in its own event loop; each loop is woken once."""
     waiting: dict[AbstractEventLoop, list[tuple[Future[Receipt], Receipt | Exception]]] = {}
     for request, result in zip(requests, results, strict=False):
         waiting.setdefault(request.loop, []).append((request.future, result))
@@ -129,7 +129,7 @@ def answer(requests: Iterable[Request], results: Iterable[Receipt | Exception]) 
         try:
             loop.call_soon_threadsafe(_deliver, pairs)
         except RuntimeError:  # the loop has ended
-            log.info("answers came too late for their requests")
+            log.info("the event loop ended before its requests were answered")
 
 
 def _deliver(pairs: Iterable[tuple["Future[Receipt]", Receipt | Exception]]) -> None:

@@ -1,8 +1,8 @@
-"""The one thread that moves anything: it commits observations, then advances states, then answers.
+"""The one thread that changes states: it commits observations, then advances states, then answers.
 
 It has no timer for batches: while one commit waits for the disk the next requests queue, and all of them make the next
-commit; while a large batch advances, the next one is stored. Between two batches it takes over new champions and
-writes snapshots, one shard at a time.
+commit; while a large batch advances, the next one is stored. Between two batches it installs new champions and writes
+snapshots, one shard at a time.
 """
 
 import logging
@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future as Installed
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
@@ -26,12 +26,12 @@ from service.base.metrics import Metrics
 from service.base.outcomes import Outcome
 from service.models.datasets import Served
 from service.observe import write_batch
-from service.observe.background_advance import Advancing
-from service.observe.write_batch import Along, Batch, Request
+from service.observe.background_advance import BackgroundAdvance
+from service.observe.write_batch import Along, ObserveRequest, WriteBatch
 from states import folding, scores
 from states.champion import Champion
 from states.folding import Folded
-from states.snapshots import Pass
+from states.snapshots import SnapshotPass
 
 log = logging.getLogger("rollcast.service")
 
@@ -52,16 +52,16 @@ class Writer(threading.Thread):
         super().__init__(name="rollcast-writer", daemon=True)
         self._engine, self._metrics, self._every, self._datasets = engine, metrics, snapshot_every_s, datasets
         self._keep_us = int(keep_answers_s * 1e6)
-        self._queue: queue.SimpleQueue[Request | Callable[[], None] | None] = queue.SimpleQueue()
-        self._passes: list[Pass] = []
-        self._last: int | None = None  # position of the log that every champion has reached; None: unknown
-        self._advancing = Advancing()
-        self._behind = False  # has a batch not advanced? Then those after it read the log
+        self._queue: queue.SimpleQueue[ObserveRequest | Callable[[], None] | None] = queue.SimpleQueue()
+        self._passes: list[SnapshotPass] = []
+        self._last: int | None = None  # position of the log that every champion has reached; None: not known
+        self._advancing = BackgroundAdvance()
+        self._behind = False  # a batch did not advance; those after it read the log
         self.store_works = True
 
     @property
     def broken(self) -> bool:
-        """Has the disk failed a write? Then nothing is written any more; see `database.writing`."""
+        """Has the disk refused a write? Then nothing more is written; see `database.writing`."""
         try:
             database.require_sound(self._engine)
         except StoreBroken:
@@ -70,19 +70,19 @@ class Writer(threading.Thread):
 
     @property
     def backlog(self) -> int:
-        """Requests that wait."""
+        """Number of requests that wait."""
         return self._queue.qsize()
 
-    def observe(self, request: Request) -> None:
+    def observe(self, request: ObserveRequest) -> None:
         """Queue a request; from any thread."""
         self._queue.put(request)
 
-    def install(self, served: Served, champion: Champion) -> "Installed[None]":
-        """Queue a champion to be brought up to the log's end and then to answer; from any thread."""
+    def install(self, served: Served, champion: Champion) -> "Future[None]":
+        """Queue a champion: it is brought to the log's end and then answers. From any thread."""
         return self.ask(lambda: self._install(served, champion))
 
-    def adopt(self, served: Served, champion: Champion, folded: Folded) -> "Installed[None]":
-        """Queue states that were folded elsewhere; of a champion that no longer answers they are let go."""
+    def merge(self, served: Served, champion: Champion, folded: Folded) -> "Future[None]":
+        """Queue states that were folded elsewhere; they are dropped where another champion answers by then."""
 
         def action() -> None:
             if served.champion is champion:
@@ -90,9 +90,9 @@ class Writer(threading.Thread):
 
         return self.ask(action)
 
-    def ask(self, action: Callable[[], None]) -> "Installed[None]":
-        """Queue something to be done between two batches; from any thread."""
-        done: Installed[None] = Installed()
+    def ask(self, action: Callable[[], None]) -> "Future[None]":
+        """Queue an action between two batches; from any thread."""
+        done: Future[None] = Future()
 
         def do() -> None:
             try:
@@ -106,7 +106,7 @@ class Writer(threading.Thread):
         return done
 
     def look(self) -> None:
-        """Queue a look into the log for rows that another process wrote; from any thread."""
+        """Queue a read of the log, for rows that another process wrote; from any thread."""
         self._queue.put(self._resynchronise)
 
     def stop(self) -> None:
@@ -120,12 +120,12 @@ class Writer(threading.Thread):
         due = time.monotonic() + self._every
         while True:
             item = self._next(0 if self._passes else max(0.0, due - time.monotonic()))
-            if time.monotonic() >= due and not self._passes:  # one that is cut short would leave no marker
+            if time.monotonic() >= due and not self._passes:  # a pass that is cut short would leave no marker
                 self._passes, due = self._begin_passes(), time.monotonic() + self._every
                 self._guarded(lambda: idempotency.prune(self._engine, clock.now() - self._keep_us))
             if item is None:
                 break
-            if isinstance(item, Request):
+            if isinstance(item, ObserveRequest):
                 self._observe(item)
             else:
                 self._guarded(item)
@@ -136,27 +136,27 @@ class Writer(threading.Thread):
             pass
         self._advancing.stop()
 
-    def _next(self, wait: float) -> Request | Callable[[], None] | None:
+    def _next(self, wait: float) -> ObserveRequest | Callable[[], None] | None:
         try:
             return self._queue.get(timeout=wait) if wait else self._queue.get_nowait()
         except queue.Empty:
             return _nothing
 
     def _guarded(self, action: Callable[[], object]) -> bool:
-        """Whatever fails between batches must not end the thread: the log is the truth and is read again."""
+        """Run an action; its failure does not end the thread, and the log is read again."""
         try:
             self._advancing.wait()
             action()
             return True
         except Exception:
-            log.exception("the writer could not do something between two batches")
+            log.exception("an action of the writer between two batches failed")
             self._last = None
             return False
 
-    def _begin_passes(self) -> list[Pass]:
+    def _begin_passes(self) -> list[SnapshotPass]:
         self._advancing.wait()
         champions = [served.champion for served in self._datasets() if served.champion and not self.broken]
-        return [Pass(champion) for champion in champions if champion.states.dirty]
+        return [SnapshotPass(champion) for champion in champions if champion.states.dirty]
 
     def _snapshot_step(self) -> None:
         current = self._passes.pop()
@@ -164,7 +164,7 @@ class Writer(threading.Thread):
             self._passes.append(current)
 
     def _install(self, served: Served, champion: Champion) -> None:
-        self._passes = [one for one in self._passes if one.champion is not served.champion]
+        self._passes = [current for current in self._passes if current.champion is not served.champion]
         self._metrics.replayed("promotion", folding.catch_up(self._engine, champion))
         before = served.champion
         served.champion, served.problem = champion, None  # from here on it answers
@@ -175,7 +175,7 @@ class Writer(threading.Thread):
 
     # --- one batch --------------------------------------------------------------------------------------------------
 
-    def _observe(self, first: Request) -> None:
+    def _observe(self, first: ObserveRequest) -> None:
         requests, later = self._drain(first)
         try:
             self._commit(requests)
@@ -189,8 +189,8 @@ class Writer(threading.Thread):
         for action in later:
             self._guarded(action)
 
-    def _drain(self, first: Request) -> tuple[list[Request], list[Callable[[], None]]]:
-        """Everything that queued meanwhile, up to the first thing that is not an observation."""
+    def _drain(self, first: ObserveRequest) -> tuple[list[ObserveRequest], list[Callable[[], None]]]:
+        """Every request that queued meanwhile, up to the first action."""
         requests, rows = [first], first.rows
         while rows < LARGEST_BATCH:
             try:
@@ -200,38 +200,38 @@ class Writer(threading.Thread):
             if item is None:
                 self._queue.put(None)
                 break
-            if not isinstance(item, Request):
+            if not isinstance(item, ObserveRequest):
                 return requests, [item]
             requests.append(item)
             rows += item.rows
         return requests, []
 
-    def _commit(self, requests: Sequence[Request]) -> None:
+    def _commit(self, requests: Sequence[ObserveRequest]) -> None:
         """Store first, then advance, then answer; while a large batch advances the next one is stored."""
         database.require_sound(self._engine)
         if self._last is None or self._behind:
             self._resynchronise()
         batches = write_batch.batches_of(requests)
-        if any(self._advancing.moves(batch.rows.series) for batch in batches):
-            self._advancing.wait()  # what becomes of a row depends on the rows before it
+        if any(self._advancing.changes(batch.rows.series) for batch in batches):
+            self._advancing.wait()  # the outcome of a row depends on the rows before it
         verdicts = [write_batch.judged(self._engine, batch) for batch in batches]
         new = [np.array([outcome is not Outcome.DUPLICATE for outcome in outcomes], bool) for outcomes in verdicts]
         stamp = clock.now()
         receipts = write_batch.receipts_of(requests, batches, verdicts)
         seqs = self._store(batches, new, stamp, write_batch.kept(requests, receipts, stamp))
         sequence = max((int(seq[-1]) for seq in seqs if len(seq)), default=self._last or 0)
-        told = [replace(receipt, sequence=sequence) for receipt in receipts]
+        answers = [replace(receipt, sequence=sequence) for receipt in receipts]
 
         def advance() -> None:
             for batch, chosen, seq in zip(batches, new, seqs, strict=True):
                 self._advance(batch, chosen, seq, stamp)
-            self._metrics.observed([outcome for receipt in told for outcome in receipt.outcomes])
-            write_batch.answer(requests, told)
+            self._metrics.observed([outcome for receipt in answers for outcome in receipt.outcomes])
+            write_batch.answer(requests, answers)
 
         self._advancing.begin(advance, np.concatenate([batch.rows.series for batch in batches]))
 
     def _store(
-        self, batches: Sequence[Batch], new: Sequence[np.ndarray], stamp: int, along: Along | None
+        self, batches: Sequence[WriteBatch], new: Sequence[np.ndarray], stamp: int, along: Along | None
     ) -> list[np.ndarray]:
         """Append the rows in order of arrival. Returns the log position of each batch's new rows."""
         rows: list[Row] = []
@@ -250,8 +250,8 @@ class Writer(threading.Thread):
         self._last = int(seqs[-1])
         return [seqs[np.array(order) == number] for number in range(len(batches))]
 
-    def _advance(self, batch: Batch, chosen: np.ndarray, seqs: np.ndarray, stamp: int) -> None:
-        """The rows are durable: from here on nothing may turn the answer into a failure."""
+    def _advance(self, batch: WriteBatch, chosen: np.ndarray, seqs: np.ndarray, stamp: int) -> None:
+        """Advance the states. The rows are stored: whatever fails here does not fail the request."""
         champion = batch.served.champion
         if champion is None or not len(seqs):
             return
@@ -265,12 +265,12 @@ class Writer(threading.Thread):
             log.exception(
                 "dataset %s could not advance; its log is read again before the next batch", batch.served.name
             )
-            known = [one for one in np.unique(rows.series).tolist() if one in champion.states]
+            known = [series for series in np.unique(rows.series).tolist() if series in champion.states]
             folding.defer(champion, np.array(known, np.int64))
             self._behind = True
 
     def _resynchronise(self, upto: int | None = None) -> None:
-        """Bring every champion to the log's end: after a failure, or where another process wrote."""
+        """Bring every champion to the log's end, after a failure or where another process wrote."""
         self._advancing.wait()
         self._behind = False
         last = 0
@@ -282,4 +282,4 @@ class Writer(threading.Thread):
 
 
 def _nothing() -> None:
-    """What the writer does when nothing came before the next snapshot was due."""
+    """The action when nothing arrived before the next snapshot was due."""

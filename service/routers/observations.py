@@ -9,7 +9,7 @@ from service.http.auth import caller_of, needs, seen_by
 from service.http.errors import Problem
 from service.models.datasets import Target
 from service.observe import arrivals, idempotency
-from service.observe.observe_body import Body, body_of
+from service.observe.observe_body import ObserveBody, body_of
 from service.observe.receipts import Receipt
 from service.routers.dependencies import answer, runtime_of, target_of
 from service.runtime import Runtime
@@ -66,7 +66,7 @@ async def _observe(request: Request, runtime: Runtime, only: Target | None) -> R
 
 
 async def _store(
-    request: Request, runtime: Runtime, body: Body, only: Target | None, keyed: idempotency.Keyed | None
+    request: Request, runtime: Runtime, body: ObserveBody, only: Target | None, keyed: idempotency.KeyedRequest | None
 ) -> Receipt:
     began = time.perf_counter()
     tolerance = arrivals.tolerance_us(runtime.settings.future_tolerance_s)

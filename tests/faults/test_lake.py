@@ -19,7 +19,7 @@ from data.lake.table import Lake
 from data.settings import load_settings
 from data.store import catalogue, observation_log
 from data.store.database import connect, open_store
-from data.store.observation_log import Observation
+from data.store.observation_log import LoggedValue
 from pipelines.monitoring.check import verdict
 from pipelines.upkeep import doctor
 from pipelines.workspace import Workspace, open_workspace
@@ -160,7 +160,7 @@ def test_fault_08_every_flipped_bit_in_a_data_file_or_a_log_entry_is_found(plant
 def test_fault_08_every_flipped_bit_in_an_observation_of_the_database_is_found(plant):
     """SQLite itself finds damage to the structure of its pages, and none to a value in them."""
     values = [n / 7 for n in range(1, 2_000) if n % 7]
-    observation_log.append(plant.engine, [Observation(1, 1 + n % 20, n, y, 5) for n, y in enumerate(values)])
+    observation_log.append(plant.engine, [LoggedValue(1, 1 + n % 20, n, y, 5) for n, y in enumerate(values)])
     log_checksums.seal(plant.engine, 1)
     plant.engine.dispose()
     path, draw = load_settings().home / "live.db", random.Random(8)

@@ -20,7 +20,7 @@ from data.errors import StoreBroken, StoreUnavailable
 from data.settings import Settings
 from data.store import database, observation_log, tables
 from data.store.database import open_store
-from data.store.observation_log import Observation
+from data.store.observation_log import LoggedValue
 from pipelines import cli
 from service.app import create_app
 from tests.faults.test_kill import free_port, start
@@ -67,7 +67,7 @@ def test_fault_11_after_one_failed_fsync_nothing_more_is_written_and_the_service
             assert (again.status_code, again.json()["code"]) == (503, "store_broken")
             assert "Retry-After" in again.headers
         with pytest.raises(StoreBroken):
-            observation_log.append(engine, [Observation(dataset.id, world.number(dataset, "a"), START, 9.0, START)])
+            observation_log.append(engine, [LoggedValue(dataset.id, world.number(dataset, "a"), START, 9.0, START)])
         assert len(commits) == 1
         health = client.get("/health/ready")
         assert health.status_code == 503 and "disk" in health.json()["detail"]
@@ -190,7 +190,7 @@ def test_fault_18_a_short_lock_is_waited_for(world):
 def append_many(url, number):
     engine = open_store(url)
     for i in range(25):
-        observation_log.append(engine, [Observation(1, number, i, float(i), 0)])
+        observation_log.append(engine, [LoggedValue(1, number, i, float(i), 0)])
 
 
 def test_fault_18_four_processes_append_and_no_row_is_lost(store_url):

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from data.store import observation_log, promotions, snapshot_store, tables
 from data.store.catalogue import Dataset
-from data.store.observation_log import Log, Observation
+from data.store.observation_log import Log, LoggedValue
 from forecasting.kernel.packing import pack, unpack
 from forecasting.rolling.state import RollingState
 from states import build_champion, checkpoints, folding
 from states.contexts import Contexts
 from states.rows import Rows
-from states.snapshots import Pass
+from states.snapshots import SnapshotPass
 from tests.support.service_kit import FIVE, START, World, network, panel_of, same_states
 
 IDS = ("a", "b", "c", "new")
@@ -29,7 +29,7 @@ class Plant:
 
     world: World
     dataset: Dataset
-    under_way: Pass | None = None
+    under_way: SnapshotPass | None = None
 
     @classmethod
     def at(cls, folder) -> "Plant":
@@ -46,7 +46,7 @@ class Plant:
 
     def tell(self, unique_id: str, step: int, value: float) -> None:
         """One row of the log, `step` five-minute steps after START; NaN is a missing value."""
-        row = Observation(
+        row = LoggedValue(
             self.dataset.id, self.world.number(self.dataset, unique_id), START + step * FIVE, value, START
         )
         (seq,) = observation_log.append(self.world.engine, [row._replace(y=None if value != value else value)])
@@ -56,7 +56,7 @@ class Plant:
     def snapshot(self, blocks: int = 9) -> None:
         """Write so many more blocks of the states that moved, and the marker when that was all."""
         for _ in range(blocks):
-            self.under_way = self.under_way or Pass(self.champion)
+            self.under_way = self.under_way or SnapshotPass(self.champion)
             if not self.under_way.step(self.world.engine):
                 self.under_way = None
                 return

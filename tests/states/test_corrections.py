@@ -262,7 +262,7 @@ def test_a_correction_beyond_the_bound_is_flagged_until_it_is_folded_in_the_back
     released, replay = threading.Event(), folding.replay
 
     def held(*arguments):
-        if threading.current_thread().name == "rollcast-mender":
+        if threading.current_thread().name == "rollcast-rebuilder":
             assert released.wait(60)
         return replay(*arguments)
 
@@ -289,7 +289,7 @@ def test_a_correction_beyond_the_bound_is_flagged_until_it_is_folded_in_the_back
 
 def test_a_series_that_was_stale_when_the_service_stopped_is_folded_after_the_restart(world, monkeypatch):
     monkeypatch.setattr(folding, "REPLAY", 5)
-    mend = monkeypatch.setattr("service.background.rebuilder.Mender._mend", lambda *_: None)
+    mend = monkeypatch.setattr("service.background.rebuilder.Rebuilder._rebuild", lambda *_: None)
     with world.serving() as client:
         post(client, rows("a", [float(i) for i in range(10)]))
         post(client, rows("a", [0.0], first=2))

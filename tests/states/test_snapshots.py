@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from data.store import observation_log, promotions, snapshot_store, tables
-from data.store.observation_log import Log, Observation
+from data.store.observation_log import Log, LoggedValue
 from forecasting.kernel.packing import pack, unpack
 from states import build_champion, checkpoints, folding
 from states.rows import Rows
-from states.snapshots import Pass
+from states.snapshots import SnapshotPass
 from tests.support.service_kit import FIVE, START, World, baseline, network, panel_of, rows, same_states, until
 
 IDS = ("a", "b", "c", "new", "newer")
@@ -172,12 +172,12 @@ def test_killed_at_any_point_the_states_are_the_fold_of_the_log(tmp_path_factory
         for action in [*actions, ("restart",)]:
             if action[0] == "row":
                 _, unique_id, step, value = action
-                row = Observation(dataset.id, world.number(dataset, unique_id), START + step * FIVE, value, START)
+                row = LoggedValue(dataset.id, world.number(dataset, unique_id), START + step * FIVE, value, START)
                 (seq,) = observation_log.append(world.engine, [row._replace(y=None if value != value else value)])
                 columns = (np.array([one]) for one in (seq, row.series_id, row.ds, value, START))
                 folding.take_in(world.engine, champion, Rows.of_log(Log(*columns), champion.grid))
             elif action[0] == "snapshot":
-                one_pass = Pass(champion)
+                one_pass = SnapshotPass(champion)
                 any(not one_pass.step(world.engine) for _ in range(action[1]))
             else:
                 champion, _ = build_champion.build(world.engine, dataset, promotion)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from data.store import observation_log, promotions
-from data.store.observation_log import Observation
+from data.store.observation_log import LoggedValue
 from pipelines.workspace import Workspace, open_workspace
 from tests.support.service_kit import FIVE, START, baseline, panel_of
 
@@ -22,7 +22,7 @@ def workspace_of(world) -> Workspace:
 def observe(world, dataset, *told, at=1):
     """(series, steps after START, value) each, committed together at microsecond `at`."""
     rows = [
-        Observation(dataset.id, world.number(dataset, name), START + step * FIVE, value, at)
+        LoggedValue(dataset.id, world.number(dataset, name), START + step * FIVE, value, at)
         for name, step, value in told
     ]
     return observation_log.append(world.engine, rows)

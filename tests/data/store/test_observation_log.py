@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from data.store import observation_log, snapshot_store
 from data.store.database import open_store
-from data.store.observation_log import Observation
+from data.store.observation_log import LoggedValue
 
 
 def row(ds, y, series_id=1, dataset_id=1, available_at=0):
-    return Observation(dataset_id, series_id, ds, y, available_at)
+    return LoggedValue(dataset_id, series_id, ds, y, available_at)
 
 
 def test_rows_are_numbered_in_the_order_they_were_stored(store):

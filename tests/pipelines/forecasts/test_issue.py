@@ -12,7 +12,7 @@ from data.errors import Busy, InvalidInput, NotIssued, Unavailable
 from data.lake import forecasts
 from data.lake.forecasts import Forecasts
 from data.store import observation_log, tables
-from data.store.observation_log import Observation
+from data.store.observation_log import LoggedValue
 from forecasting.kernel.determinism import rows_are_independent
 from pipelines.cli import run
 from pipelines.forecasts import issued_rows, served
@@ -112,7 +112,7 @@ def test_a_process_killed_outright_leaves_an_issue_that_goes_on(world, place):
 
 def test_an_issue_that_goes_on_is_of_its_own_moment(world, place, monkeypatch):
     killed_after(1, place, monkeypatch)
-    later = Observation(1, world.number(world.ingest("plant", *IDS), "b"), START, 50.0, START)
+    later = LoggedValue(1, world.number(world.ingest("plant", *IDS), "b"), START, 50.0, START)
     observation_log.append(world.engine, [later])
     issue_now(place)
     issue_now(place)

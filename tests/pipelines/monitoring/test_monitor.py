@@ -16,7 +16,7 @@ from data.records.jobs import HOUR
 from data.settings import load_settings
 from data.sources.resolve import SourceOptions
 from data.store import catalogue, observation_log, promotions, registry, tables
-from data.store.observation_log import Observation
+from data.store.observation_log import LoggedValue
 from forecasting.evaluation.backtest import baseline
 from forecasting.rolling.bundle import to_bytes
 from forecasting.rolling.online_scores import SUMS
@@ -47,7 +47,7 @@ def workspace(home, tmp_path):
 
 def arrive(workspace, values) -> None:
     """Live values after the training part."""
-    rows = [Observation(1, 1, STEPS + 1 + i, float(value), STEPS) for i, value in enumerate(values)]
+    rows = [LoggedValue(1, 1, STEPS + 1 + i, float(value), STEPS) for i, value in enumerate(values)]
     observation_log.append(workspace.engine, rows)
 
 

@@ -9,10 +9,10 @@ import pytest
 from data.errors import Conflict, GateRefused, InvalidInput, NothingObserved, UnknownSeries
 from data.sources.resolve import SourceOptions
 from data.store import context_store, observation_log, promotions
-from data.store.observation_log import Observation
+from data.store.observation_log import LoggedValue
 from forecasting.kernel.packing import unpack
 from pipelines.evaluation.backtest import BacktestRequest, backtest
-from pipelines.forecasts.batch_forecast import ForecastRequest, forecast, write
+from pipelines.forecasts.batch_forecast import BatchRequest, forecast, write
 from pipelines.history.history import read_history
 from pipelines.ingestion.ingest import ingest
 from pipelines.promotion.promote import promote, rollback
@@ -110,7 +110,7 @@ def test_scores_of_the_test_part_do_not_depend_on_what_comes_after_it(workspace,
     request = BacktestRequest("split", ("seasonal_naive",))
     before = backtest(workspace, request, still, print)
     series = read_history(workspace, "split")
-    rows = [Observation(series.dataset.id, int(i), STEPS + 1, 1e6, 10**16) for i in series.series]
+    rows = [LoggedValue(series.dataset.id, int(i), STEPS + 1, 1e6, 10**16) for i in series.series]
     observation_log.append(workspace.engine, rows)
     assert (before.part, before.origins, before.horizon) == ("test", 1, HORIZON)
     assert backtest(workspace, request, still, print).metrics == before.metrics
@@ -249,7 +249,7 @@ def test_there_is_nothing_to_roll_back_to_at_first(served, workspace):
 
 
 def test_a_forecast_starts_after_the_last_value_and_has_wide_columns(served, workspace):
-    frame = forecast(workspace, ForecastRequest(served, "a", 3, (80, 95)), still).frame
+    frame = forecast(workspace, BatchRequest(served, "a", 3, (80, 95)), still).frame
     assert frame["ds"].to_list() == [STEPS + 1, STEPS + 2, STEPS + 3]
     model = "seasonal_naive"
     columns = [model, *(f"{model}-{side}-{level}" for level in (80, 95) for side in ("lo", "hi"))]
@@ -260,25 +260,25 @@ def test_a_forecast_starts_after_the_last_value_and_has_wide_columns(served, wor
 
 
 def observe(workspace: Workspace, series: int, step: int, value: float | None) -> None:
-    observation_log.append(workspace.engine, [Observation(1, series, step, value, 10**16 + step)])
+    observation_log.append(workspace.engine, [LoggedValue(1, series, step, value, 10**16 + step)])
 
 
 def test_a_live_value_rolls_the_forecast_forward(served, workspace):
     observe(workspace, 1, STEPS + 1, 55.5)
-    result = forecast(workspace, ForecastRequest(served), still)
+    result = forecast(workspace, BatchRequest(served), still)
     assert result.origins == {"a": STEPS + 1, "b": STEPS}
     assert result.frame.filter(unique_id="a")["seasonal_naive"][6] == pytest.approx(55.5)
 
 
 def test_a_correction_replaces_what_the_context_said(served, workspace):
     observe(workspace, 1, STEPS - 6, 55.5)
-    result = forecast(workspace, ForecastRequest(served, "a"), still)
+    result = forecast(workspace, BatchRequest(served, "a"), still)
     assert result.frame["seasonal_naive"][0] == pytest.approx(55.5)
 
 
 def test_forecasting_twice_is_the_same(served, workspace):
     observe(workspace, 1, STEPS + 3, 55.5)
-    first, again = (forecast(workspace, ForecastRequest(served), still).frame for _ in range(2))
+    first, again = (forecast(workspace, BatchRequest(served), still).frame for _ in range(2))
     assert first.equals(again)
 
 
@@ -287,9 +287,9 @@ def test_a_series_that_only_the_log_knows_answers_warming(served, workspace):
 
     new = catalogue.ensure_series(workspace.engine, 1, ["new"])["new"]
     with pytest.raises(NothingObserved):
-        forecast(workspace, ForecastRequest(served, "new"), still)
+        forecast(workspace, BatchRequest(served, "new"), still)
     observe(workspace, new, STEPS, 1.0)
-    result = forecast(workspace, ForecastRequest(served, "new"), still)
+    result = forecast(workspace, BatchRequest(served, "new"), still)
     assert result.frame["warming"].all()
     assert np.isfinite(result.frame["seasonal_naive"].to_numpy()).all()
 
@@ -297,19 +297,19 @@ def test_a_series_that_only_the_log_knows_answers_warming(served, workspace):
 @pytest.mark.parametrize(("series", "horizon", "levels"), [("a", HORIZON + 1, (80,)), ("a", 0, (80,)), ("a", 3, (99,))])
 def test_what_the_model_was_not_trained_for_is_refused(served, workspace, series, horizon, levels):
     with pytest.raises(InvalidInput):
-        forecast(workspace, ForecastRequest(served, series, horizon, levels), still)
+        forecast(workspace, BatchRequest(served, series, horizon, levels), still)
 
 
 def test_an_unknown_series_is_named(served, workspace):
     with pytest.raises(UnknownSeries, match="'c'"):
-        forecast(workspace, ForecastRequest(served, "c"), still)
+        forecast(workspace, BatchRequest(served, "c"), still)
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_a_forecast_is_written_whole(served, workspace, tmp_path, ending):
     import polars as pl
 
-    result = forecast(workspace, ForecastRequest(served), still)
+    result = forecast(workspace, BatchRequest(served), still)
     write(result, tmp_path / f"out{ending}")
     read = pl.read_csv if ending == ".csv" else pl.read_parquet
     assert read(tmp_path / f"out{ending}").shape == (2 * HORIZON, 6)

@@ -17,7 +17,7 @@ from data.errors import InvalidInput
 from data.settings import load_settings
 from data.sources.resolve import SourceOptions
 from data.store import catalogue, observation_log
-from data.store.observation_log import Observation
+from data.store.observation_log import LoggedValue
 from forecasting.training import fit_network
 from pipelines.ingestion.ingest import ingest
 from pipelines.training.train import TrainRequest, resumable, train
@@ -84,7 +84,7 @@ def test_fault_30_what_comes_in_during_a_training_is_not_in_it_but_in_the_next(w
     def meanwhile(*_: object) -> None:
         if not came:  # corrections of the whole history, in the lake and in the live log
             came.append(ingest(workspace, write(tmp_path / "more.csv", REAL, 2.0), "waves", OPTIONS).added)
-            observation_log.append(workspace.engine, [Observation(1, known["s0"], 5, 99.0, clock.now())])
+            observation_log.append(workspace.engine, [LoggedValue(1, known["s0"], 5, 99.0, clock.now())])
 
     before = train(workspace, request, lambda *_: None)
     during = train(workspace, request, meanwhile)

@@ -7,7 +7,7 @@ import pytest
 
 from data.records import shadow_pairs
 from data.store import observation_log, promotions, registry, snapshot_store
-from data.store.observation_log import Observation
+from data.store.observation_log import LoggedValue
 from forecasting.rolling.online_scores import SUMS
 from service.background import shadow_pair
 from service.models.datasets import Served
@@ -88,11 +88,11 @@ def test_both_are_weighed_after_the_same_row_of_the_log_whoever_was_ahead(world,
     decided = promotions.served(world.engine, dataset.id), promotions.shadow(world.engine, dataset.id)
     champion, shadow = (build_champion.build(world.engine, dataset, one)[0] for one in decided)
     both = Served(dataset, {}, champion, shadow=shadow)
-    shadow_pair.weigh(world.engine, both)
-    first = [Observation(dataset.id, world.number(dataset, "a"), START + step * FIVE, 1.0, 0) for step in range(3)]
+    shadow_pair.record_pair(world.engine, both)
+    first = [LoggedValue(dataset.id, world.number(dataset, "a"), START + step * FIVE, 1.0, 0) for step in range(3)]
     observation_log.append(world.engine, first)
     folding.catch_up(world.engine, champion if ahead == "champion" else shadow)
-    shadow_pair.weigh(world.engine, both)
+    shadow_pair.record_pair(world.engine, both)
     assert weighed(world)[0] == 3
     assert [settled for settled, _ in weighed(world)[1]] == [3, 3]
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from data.records import scores
 from data.records.scores import HOUR
 from data.store import observation_log, promotions, tables
-from data.store.observation_log import Log, Observation
+from data.store.observation_log import Log, LoggedValue
 from forecasting.rolling.online_scores import SUMS
 from states import build_champion, checkpoints, folding
 from states.rows import Rows
-from states.snapshots import Pass
+from states.snapshots import SnapshotPass
 from tests.support.service_kit import FIVE, START, World, baseline, network, panel_of, rows, until
 
 IDS = ("a", "b", "new")
@@ -209,12 +209,12 @@ def test_killed_at_any_point_every_target_is_settled_once(tmp_path_factory, seed
                     reached[unique_id] = step
                     expected[unique_id] += value == value
                 y = None if value != value else value
-                row = Observation(dataset.id, world.number(dataset, unique_id), START + step * FIVE, y, START)
+                row = LoggedValue(dataset.id, world.number(dataset, unique_id), START + step * FIVE, y, START)
                 (seq,) = observation_log.append(world.engine, [row])
                 columns = (np.array([one]) for one in (seq, row.series_id, row.ds, value, START))
                 folding.take_in(world.engine, champion, Rows.of_log(Log(*columns), champion.grid))
             elif action[0] == "snapshot":
-                one_pass = Pass(champion)
+                one_pass = SnapshotPass(champion)
                 any(not one_pass.step(world.engine) for _ in range(action[1]))
             else:
                 champion, _ = build_champion.build(world.engine, dataset, promotion)

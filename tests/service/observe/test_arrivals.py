@@ -6,7 +6,7 @@ from data.grid.grid import DAY, Grid
 from data.store.catalogue import Dataset
 from service.http.errors import Problem
 from service.models.datasets import Directory, Served
-from service.observe.arrivals import Arrivals, Received, read
+from service.observe.arrivals import Arrivals, ReceivedRows, read
 from service.observe.observe_body import lines_in, rows_in
 from tests.support.service_kit import FIVE, START, stamp
 
@@ -25,7 +25,7 @@ DIRECTORY = Directory.of(
 GOOD = {"unique_id": "five", "ds": stamp(0), "y": 1.5}
 
 
-def received(body) -> Received:
+def received(body) -> ReceivedRows:
     return read(body, DIRECTORY, NOW, TOLERANCE)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from service.observe.coalescing import TURNS, Gathering
+from service.observe.coalescing import TURNS, RequestCoalescer
 
 
 class Arrived:
@@ -23,7 +23,7 @@ def handed_over(*arrivals: int) -> list[tuple[int, int]]:
         def note(request: Any) -> None:
             found.append((request.turn, turn))
 
-        gathering = Gathering(note)
+        gathering = RequestCoalescer(note)
         for turn in range(40):
             for _ in range(arrivals.count(turn)):
                 request: Any = Arrived(loop, turn)

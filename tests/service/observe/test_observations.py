@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.store import observation_log
-from data.store.observation_log import Observation
+from data.store.observation_log import LoggedValue
 from tests.support.running_mean import running_mean
 from tests.support.service_kit import (
     FIVE,
@@ -204,9 +204,9 @@ def test_requests_at_once_are_each_answered_for_their_own_rows(client, world):
 def test_rows_that_another_process_logged_are_taken_in(client, world):
     dataset = world.ingest("sensors")
     series = world.number(dataset, "a")
-    observation_log.append(world.engine, [Observation(dataset.id, series, START, 7.0, START)])
+    observation_log.append(world.engine, [LoggedValue(dataset.id, series, START, 7.0, START)])
     until(lambda: client.get("/v1/series/a").json()["origin"] == stamp(0))
-    observation_log.append(world.engine, [Observation(dataset.id, series, START + FIVE, 8.0, START)])
+    observation_log.append(world.engine, [LoggedValue(dataset.id, series, START + FIVE, 8.0, START)])
     post(client, rows("a", [9.0], first=2))
     state = client.get("/v1/series/a").json()
     assert (state["origin"], state["imputed"]) == (stamp(2), 0)
