@@ -59,7 +59,7 @@ class Checkpoints:
         self._open.pop((shard, kept[-1]), None)
 
     def find(self, engine: Engine, series: np.ndarray, state: RollingState) -> np.ndarray:
-        """Put the newest state that still holds into `state` (n rows) for each of `series` (n,), ascending.
+        """Put the newest state that is still valid into `state` (n rows) for each of `series` (n,), ascending.
 
         Returns (n,) bool: which series have one.
         """

@@ -30,7 +30,7 @@ def pack_contexts(
 class Contexts:
     """The contexts of one anchor, by surrogate series id. A series without a value has none.
 
-    Which series there are and where their contexts end is held here; the values stay in the store until asked for.
+    The series and the ends of their contexts are held here; the values stay in the store until they are needed.
     """
 
     def __init__(self, blobs: Iterable[bytes], fetch: Callable[[int], bytes], fingerprint: str, length: int) -> None:

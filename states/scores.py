@@ -13,7 +13,7 @@ DAY = 24 * HOUR
 
 
 def write_down(engine: Engine, champion: Champion) -> None:
-    """Put the sums as they stand now into the store, and look up how they stood a day ago. Writer only."""
+    """Store the current sums, and look up those of a day ago. Writer only."""
     at, totals = clock.now(), champion.states.totals
     words = {"rival": online_scores.rival_name(champion.config), "steps": online_scores.bucket_steps(champion.config)}
     tally = Tally(champion.dataset_id, champion.promotion_id, at, champion.seq, {**words, **totals.to_dict()})
@@ -22,12 +22,12 @@ def write_down(engine: Engine, champion: Champion) -> None:
 
 
 def look_back(engine: Engine, champion: Champion, at: int) -> None:
-    """Remember how the sums stood a day before `at`; nothing where the model is younger."""
+    """Set the champion's sums of a day before `at`; None where the promotion is younger."""
     earlier = scores.before(engine, champion.dataset_id, champion.promotion_id, at - DAY)
     champion.day_ago = Totals.from_dict(earlier.totals) if earlier else None
 
 
 def last_day(champion: Champion) -> Totals:
-    """What was settled within about a day: since the last sums that are a day old, or since the promotion."""
+    """What was settled within about a day: since the newest sums that are a day old, or since the promotion."""
     totals = champion.states.totals
     return totals.minus(champion.day_ago) if champion.day_ago else totals

@@ -26,12 +26,12 @@ class SeriesState:
 
     state: RollingState  # of one row
     sequence: int  # log position of the last row that this series' state knows
-    stale: bool  # the state could not follow the log; an answer has to say so
+    stale: bool  # the state could not follow the log; answers say so
 
 
 @dataclass(frozen=True)
 class SeriesStates:
-    """Consistent copies of several series' states. Each is whole; they need not be of one moment."""
+    """Copies of several series' states. Each is consistent; they need not be of one moment."""
 
     found: np.ndarray  # (n,) places, among the series asked for, of those that have a state
     state: RollingState  # of n rows
@@ -52,7 +52,7 @@ class SeriesStates:
 
 @dataclass(frozen=True)
 class SeriesScores:
-    """What the forecasts of one series were worth, up to row `sequence` of the log."""
+    """The scores of one series' forecasts, up to row `sequence` of the log."""
 
     totals: Totals
     sequence: int
@@ -60,7 +60,7 @@ class SeriesScores:
 
 @dataclass(frozen=True)
 class _Arrays:
-    """Everything that grows together, replaced as one."""
+    """The arrays that grow together; replaced as a whole."""
 
     state: RollingState
     series: np.ndarray  # (n,) int64, surrogate ids
@@ -73,10 +73,10 @@ class _Arrays:
 
 
 class States:
-    """Rolling states by surrogate series id, and what their forecasts were worth.
+    """Rolling states by surrogate series id, and the scores of their forecasts.
 
-    Scores stand beside the state and are no part of it: a correction changes the state, never what was settled.
-    `totals` are the sums over all series, replaced as one.
+    Scores are no part of a state: a correction changes the state, never what was settled. `totals` are the sums over
+    all series, replaced as a whole.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class States:
         unit: np.ndarray | None = None,
     ) -> None:
         """`state` has one row for each of `series` (n,); `sequence` (n,) is the log position each of them knows;
-        `settled` and `unit` are what was scored up to there, nothing unless given."""
+        `settled` and `unit` are the scores up to there, none unless given."""
         self.roller = roller
         self._rows: dict[int, int] = {}
         none = np.zeros(0, np.int64)
@@ -125,7 +125,7 @@ class States:
         return self._read(series, copy)
 
     def scores(self, series: int) -> SeriesScores | None:
-        """What one series' forecasts were worth, consistently; None where it has no state."""
+        """A consistent copy of the scores of one series; None where it has no state."""
 
         def copy(arrays: _Arrays, row: int) -> SeriesScores:
             only = slice(row, row + 1)
@@ -204,10 +204,10 @@ class States:
         ledger: Ledger | None = None,
         whole: bool = False,
     ) -> None:
-        """Put rows (distinct) back, each of them whole to any reader. Writer only.
+        """Put rows (distinct) back; a reader sees each either as before or as after. Writer only.
 
-        ledger: what they settled on the way, to be added. The rows were folded on from copies of what is here; where
-        `whole` says so, from their beginnings, so that none of them is stale any more.
+        ledger: what was settled on the way, to be added. The rows were folded on from copies of what is here, or with
+        `whole` from their beginnings, so that none of them is stale any more.
         """
         arrays = self._arrays
         arrays.counter[rows] += 1
@@ -223,7 +223,7 @@ class States:
         self.dirty.update(rows.tolist())
 
     def advance_sequence(self, rows: np.ndarray, sequence: np.ndarray) -> None:
-        """These series (distinct) know of log rows that leave their state as it is. Writer only."""
+        """Note log rows that leave the states of these series (distinct) as they are. Writer only."""
         self._arrays.sequence[rows] = np.maximum(self._arrays.sequence[rows], sequence)
         self.dirty.update(rows.tolist())
 

@@ -55,9 +55,10 @@ class ServedModel:
         """Those of `series` (n,), ascending, that have a value to forecast from, and their states."""
         champion, _ = build_champion.restore(self.engine, self.anchored, self._read_log, series, self.seq)
         folding.rebuild_deferred(self.engine, champion)
-        rows = champion.states.read_all(series.tolist())
-        known = np.flatnonzero(rows.state.observed > 0)
-        return series[rows.found[known]], rows.state.take(known)
+        series = series[np.isin(series, champion.states.series)]
+        state, _ = champion.states.copy(champion.states.rows_of(series))
+        known = np.flatnonzero(state.observed > 0)
+        return (series, state) if len(known) == len(series) else (series[known], state.take(known))
 
     def answers(self, state: RollingState, horizon: int, levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
         """(n, horizon, len(levels)) in data units, and (n,) bool: where the fallback answered for the model.
