@@ -1,14 +1,17 @@
 """The folders are the architecture: who may import whom, and what a process may do without."""
 
+import ast
 import pkgutil
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 PACKAGES = ["data", "forecasting", "pipelines", "service", "states"]
+UNBOUNDED = ["commands", "routers"]
 HEAVY = ["torch", "lightning", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake", "statsforecast"]
 HEAVY += ["jinja2", "obstore", "plotly"]
 
@@ -67,6 +70,25 @@ def test_a_package_is_tracked_by_git_and_no_file_of_it_is_ignored(root, package)
     assert f"{package}/__init__.py" in tracked
     files = [path for path in (root / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert run(root, "git", "check-ignore", *files).stdout == ""
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_folder_has_at_most_fourteen_modules(root, package):
+    """Commands and routers have a file for each word, so their number is not bounded."""
+    folders = [root / package, *(path for path in (root / package).iterdir() if path.is_dir())]
+    modules = {
+        folder.name: [path.name for path in folder.glob("*.py") if path.stem != "__init__"] for folder in folders
+    }
+    assert {name: files for name, files in modules.items() if len(files) > 14 and name not in UNBOUNDED} == {}
+
+
+def test_a_public_class_name_means_one_thing(root):
+    places = defaultdict(list)
+    for path in (path for package in PACKAGES for path in (root / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(str(path.relative_to(root)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
 
 
 def test_the_samples_travel_with_the_package(root):

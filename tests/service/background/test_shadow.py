@@ -179,7 +179,9 @@ def test_a_challenger_that_cannot_be_read_is_told_and_disturbs_nobody(world):
         promotions.decide(world.engine, dataset.id, version, "shadowed", {})
         until(lambda: client.get("/health/ready").json()["datasets"][0]["problem"] is not None)
         line = client.get("/health/ready").json()["datasets"][0]
-        assert line["problem"] == "Version 2 cannot roll in shadow; put another one there, or stop it."
+        assert (
+            line["problem"] == "Version 2 cannot roll in shadow; choose another one with `rollcast shadow`, or stop it."
+        )
         assert client.get("/v1/series/a/forecast").json()["status"] == "ok"
         promotions.decide(world.engine, dataset.id, version, "shadow_stopped", {})
         until(lambda: client.get("/health/ready").json()["datasets"][0]["problem"] is None)
@@ -193,7 +195,7 @@ def test_a_challenger_that_fails_on_its_way_is_let_go_and_the_service_stays_read
     with world.serving() as client:
         world.shadow(dataset, LSTM, PANEL)
         until(lambda: served(client).shadow is not None and shadow_pairs.trials(world.engine, 1, 2, 1))
-        monkeypatch.setattr(shadow_pair, "weigh", fails)
+        monkeypatch.setattr(shadow_pair, "record_pair", fails)
         until(lambda: served(client).shadow is None)
         client.post("/v1/observations", json=rows("a", [7.0]))
         assert median(client, "a") == [7.0] * 6
