@@ -43,7 +43,7 @@ from forecasting.training.training_defaults import RECIPE, Recipe  # noqa: E402
 from pipelines.console import progress, say  # noqa: E402
 from pipelines.history.history import read_history  # noqa: E402
 from pipelines.ingestion.ingest import ingest  # noqa: E402
-from pipelines.training.train import quiet  # noqa: E402
+from pipelines.training.train import quiet_lightning  # noqa: E402
 
 MEASURES = ("owa", "mase", "wql", "mse_mean", "coverage_80", "coverage_95")
 Forecasts = list[tuple[np.ndarray, np.ndarray]]  # of each origin: quantiles (n, H, L), what came (n, H)
@@ -166,7 +166,7 @@ def main() -> None:
     options.add_argument("--seeds", type=numbers, default=(0,), help="comma-separated; one training for each")
     options.add_argument("--model", default="lstm", choices=NETWORKS, help="lstm, gru, rnn, mlp or cnn")
     chosen = options.parse_args()
-    quiet()
+    quiet_lightning()
     stage = staged(chosen.file, chosen)
     groups: dict[str, Mapping[str, Any]] = {"usual": {}}
     groups |= {",".join(f"{key}={value}" for key, value in one_set.items()): one_set for one_set in chosen.set}

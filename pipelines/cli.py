@@ -127,7 +127,7 @@ def train(
     request = training.TrainRequest(
         name, model, max_minutes, steps, seed, holdout, resume, accelerator, devices, num_nodes, strategy
     )
-    if training.assist(request):
+    if training.run_as_helper(request):
         return  # the first process of this training registers and reports
     with progress(f"train {name} {model}") as moved:
         result = training.train(open_workspace(), request, moved)

@@ -15,7 +15,7 @@ import numpy as np  # noqa: E402
 from benchmarks.support.peak import peak_kb  # noqa: E402
 from forecasting.panel import Panel  # noqa: E402
 from forecasting.training.fit_network import TrainingSpec, fit  # noqa: E402
-from pipelines.training.train import quiet  # noqa: E402
+from pipelines.training.train import quiet_lightning  # noqa: E402
 
 
 def panel(series: int, length: int, season: int) -> Panel:
@@ -32,7 +32,7 @@ def main() -> None:
     for name in ("series", "length", "season", "horizon", "steps"):
         options.add_argument(f"--{name}", type=int, required=True)
     chosen = options.parse_args()
-    quiet()
+    quiet_lightning()
     made = panel(chosen.series, chosen.length, chosen.season)
     peaks = {"before_kb": peak_kb()}
 

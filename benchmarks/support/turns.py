@@ -16,7 +16,7 @@ from forecasting.training import fit_network
 from forecasting.training.auto_config import Choice, choose
 from forecasting.training.fit_network import TrainingSpec, fit
 from forecasting.training.training_defaults import RECIPE
-from pipelines.training.train import quiet
+from pipelines.training.train import quiet_lightning
 
 Precision = Literal["bf16-mixed", "32-true"]
 PLAIN: Precision = "32-true"
@@ -107,7 +107,7 @@ def waves() -> Panel:
 def measured(precision: Precision, shape: Shape | None) -> tuple[dict[str, np.ndarray], Shape]:
     """Seconds by round of `step` (everything that training does for one, in this precision), and of the bare cells
     under the name of each precision, this one and float32; and the shape, the product's own where none is asked for."""
-    quiet()
+    quiet_lightning()
     panel = waves()
 
     def chosen(*args: Any, **words: Any) -> Choice:

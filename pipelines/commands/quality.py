@@ -92,7 +92,7 @@ def quarantine_list(
     from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
-    terminal.listing(keeping.listed(open_workspace(), name, released), json, f"nothing of {name} is in quarantine")
+    terminal.listing(keeping.list_values(open_workspace(), name, released), json, f"nothing of {name} is in quarantine")
 
 
 @quarantine.command("release")

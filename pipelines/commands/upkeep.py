@@ -42,7 +42,7 @@ def shadow(
     from pipelines.workspace import open_workspace
 
     workspace = open_workspace()
-    result = shadowing.stop(workspace, name) if stop else shadowing.shadow(workspace, name, version)
+    result = shadowing.stop_shadow(workspace, name) if stop else shadowing.shadow(workspace, name, version)
     terminal.shadowed(result, json)
 
 
@@ -105,6 +105,6 @@ def jobs_work(json: Json = False) -> None:
     from pipelines.workspace import open_workspace
 
     with progress("work") as moved:
-        result = retraining.work(open_workspace(), moved)
+        result = retraining.run_jobs(open_workspace(), moved)
     terminal.worked(result, json)
     raise typer.Exit(int(result.failed))

@@ -22,14 +22,14 @@ from pipelines.evaluation import backtest_models, comparison_notes
 from pipelines.evaluation.comparison import Comparison
 from pipelines.history.history import History, read_history
 from pipelines.models import training_part
-from pipelines.models.time_budget import Allowance
+from pipelines.models.time_budget import TimeBudget
 from pipelines.training import train
 from pipelines.training.train import TrainRequest
 from pipelines.workspace import Workspace
 
 DEFAULT_LAST = 0.2
 DEFAULT_CLASSICAL_MINUTES = 5.0
-ALWAYS = ("naive", "seasonal_naive")  # scored when nobody says which models
+DEFAULT_BASELINES = ("naive", "seasonal_naive")  # scored when nobody says which models
 COMPARABLE = (*KINDS, *CLASSICAL)
 Say = Callable[[str], None]
 
@@ -86,7 +86,7 @@ class Backtested:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredPart:
     """The part of a history that is scored: known up to `first` (n,) steps, scored to the panel's end.
 
     seen  the part that a model may know, in the words of `known`
@@ -106,29 +106,29 @@ def backtest(workspace: Workspace, request: BacktestRequest, moved: Report, say:
         InvalidInput: an unknown model, a senseless option, a part or horizon that does not exist.
         Conflict: a network that was never trained and may not be trained now, or a method that is not installed.
     """
-    check(request)
+    check_request(request)
     history = read_history(workspace, request.dataset)
     scored = choose_part(history, request)
     kinds = choose_models(workspace, history, request.models)
     horizon = choose_horizon(history, scored, request.horizon)
     origins = choose_origins(scored, horizon, request.origins)
-    backtest_models.check(workspace, history, kinds, request.train_missing)
+    backtest_models.check_available(workspace, history, kinds, request.train_missing)
     comparison = Comparison.of(scored.panel, origins, history.dataset.season, horizon, kinds)
     notes: list[str] = []
     trained: dict[str, int] = {}
     past = scored.panel.head(scored.first)
     for number, kind in enumerate(kinds):
-        moving = steps_of(moved, number, len(kinds), kind)
+        moving = model_progress(moved, number, len(kinds), kind)
         if kind in CLASSICAL:
-            comparison.enter_classical(kind, Allowance(request.classical_minutes), moving)
+            comparison.enter_classical(kind, TimeBudget(request.classical_minutes), moving)
             continue
-        entrant = backtest_models.enter(workspace, history, past, scored.seen, request.training(kind), moved)
-        check_reach(entrant.bundle, horizon)
+        entrant = backtest_models.choose_model(workspace, history, past, scored.seen, request.training(kind), moved)
+        check_horizon(entrant.bundle, horizon)
         notes += [entrant.note] if entrant.note else []
         if entrant.unregistered:
             trained[kind] = entrant.bundle.manifest["steps"]
         comparison.enter(kind, entrant.made, entrant.bundle, moving)
-    notes += comparison_notes.about_trained(trained) + comparison_notes.about_classical(
+    notes += comparison_notes.notes_on_trained(trained) + comparison_notes.notes_on_classical(
         comparison, request.classical_minutes
     )
     for note in notes:
@@ -139,31 +139,33 @@ def backtest(workspace: Workspace, request: BacktestRequest, moved: Report, say:
         origins=len(comparison.full.origins),
         horizon=horizon,
         metrics=comparison.metrics(),
-        same_origins=on_same_origins(comparison),
+        same_origins=metrics_on_same_origins(comparison),
         notes=tuple(notes),
-        command=command(request, kinds, scored, len(origins), horizon),
+        command=repeat_command(request, kinds, scored, len(origins), horizon),
         history=history,
         comparison=comparison,
     )
 
 
-def check(request: BacktestRequest) -> None:
+def check_request(request: BacktestRequest) -> None:
     """Raises InvalidInput for options that cannot be meant."""
     if not request.train_missing and (request.steps, request.max_minutes) != (None, None):
         raise InvalidInput("--steps and --max-minutes say how long to train a missing network; add --train-missing")
-    train.check(request.training("lstm"))
+    train.check_request(request.training("lstm"))
     if not 0 < request.classical_minutes <= 10_000:
         raise InvalidInput(f"--classical-minutes is {request.classical_minutes:g}; ask for a time between 0 and 10000")
 
 
-def on_same_origins(comparison: Comparison) -> dict[str, Any] | None:
+def metrics_on_same_origins(comparison: Comparison) -> dict[str, Any] | None:
     """Every model on the few origins, where some met no others."""
     if not comparison.uneven:
         return None
     return {"origins": len(comparison.few.origins), "metrics": comparison.metrics_on_few()}
 
 
-def command(request: BacktestRequest, kinds: tuple[str, ...], scored: Scored, origins: int, horizon: int) -> str:
+def repeat_command(
+    request: BacktestRequest, kinds: tuple[str, ...], scored: ScoredPart, origins: int, horizon: int
+) -> str:
     """The command line that gives the same comparison again, every choice spelled out."""
     part = ["--split", "test"] if scored.seen == "split" else ["--last", f"{1 - float(scored.seen):.6g}"]
     words = ["rollcast", "backtest", request.dataset, "--models", ",".join(kinds), *part]
@@ -175,7 +177,7 @@ def command(request: BacktestRequest, kinds: tuple[str, ...], scored: Scored, or
     return shlex.join(words)
 
 
-def choose_part(history: History, request: BacktestRequest) -> Scored:
+def choose_part(history: History, request: BacktestRequest) -> ScoredPart:
     """What is scored. Raises InvalidInput for a part that the dataset does not have."""
     if request.split is not None and request.last is not None:
         raise InvalidInput("--split and --last both say what to score; give one of them")
@@ -188,22 +190,22 @@ def choose_part(history: History, request: BacktestRequest) -> Scored:
     end = history.fitted_lengths + history.splits["test"]
     if not history.splits["test"].any():
         raise InvalidInput(f"dataset {request.dataset!r} has a split column without any test row; use --last 0.2")
-    return Scored(history.panel.head(end), history.fitted_lengths, "split", "test")
+    return ScoredPart(history.panel.head(end), history.fitted_lengths, "split", "test")
 
 
-def last_part(history: History, last: float) -> Scored:
+def last_part(history: History, last: float) -> ScoredPart:
     """The last share of each series."""
     if not 0 < last <= 0.9:
         raise InvalidInput(f"--last is {last}; give a share between 0 and 0.9, such as 0.2")
-    first = training_part.first_part(history.panel.lengths, last)
-    return Scored(history.panel, first, round(1 - last, 6), f"last {last:g}")
+    first = training_part.lengths_before(history.panel.lengths, last)
+    return ScoredPart(history.panel, first, round(1 - last, 6), f"last {last:g}")
 
 
 def choose_models(workspace: Workspace, history: History, asked: tuple[str, ...] | None) -> tuple[str, ...]:
     """Kinds to score: those asked for, else every registered network and two baselines."""
     if asked is None:
         kinds = {row.kind for row in registry.models(workspace.engine, history.dataset.id)}
-        return (*(kind for kind in NETWORKS if kind in kinds), *ALWAYS)
+        return (*(kind for kind in NETWORKS if kind in kinds), *DEFAULT_BASELINES)
     for kind in asked:
         if kind not in COMPARABLE:
             raise InvalidInput(f"there is no model named {kind!r}; choose from {', '.join(COMPARABLE)}")
@@ -212,7 +214,7 @@ def choose_models(workspace: Workspace, history: History, asked: tuple[str, ...]
     return tuple(dict.fromkeys(asked))
 
 
-def choose_horizon(history: History, scored: Scored, asked: int | None) -> int:
+def choose_horizon(history: History, scored: ScoredPart, asked: int | None) -> int:
     """Steps ahead to score: what was asked, and no more than the scored part holds."""
     most = history.dataset.horizon
     if asked is not None and not 1 <= asked <= most:
@@ -225,7 +227,7 @@ def choose_horizon(history: History, scored: Scored, asked: int | None) -> int:
     return min(asked or most, room)
 
 
-def choose_origins(scored: Scored, horizon: int, count: int | None) -> Origins:
+def choose_origins(scored: ScoredPart, horizon: int, count: int | None) -> Origins:
     """Evenly spaced origins in the scored part; a part that is shorter than the horizon has one, at its start."""
     if count is not None and count < 1:
         raise InvalidInput(f"--origins is {count}; ask for one or more")
@@ -233,7 +235,7 @@ def choose_origins(scored: Scored, horizon: int, count: int | None) -> Origins:
     return engine.rolling_origins(scored.panel, scored.first, horizon, count, end)
 
 
-def check_reach(bundle: Bundle, horizon: int) -> None:
+def check_horizon(bundle: Bundle, horizon: int) -> None:
     """Raises InvalidInput for a model that was trained for fewer steps than are scored."""
     most = bundle.config.horizon
     if horizon > most:
@@ -242,6 +244,6 @@ def check_reach(bundle: Bundle, horizon: int) -> None:
         )
 
 
-def steps_of(moved: Report, number: int, models_in_all: int, kind: str) -> Callable[[int, int], None]:
+def model_progress(moved: Report, number: int, models_in_all: int, kind: str) -> Callable[[int, int], None]:
     """Progress of one model as a part of all of them."""
     return lambda done, total: moved(number + done / total, models_in_all, kind)

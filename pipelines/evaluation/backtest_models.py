@@ -21,7 +21,7 @@ from pipelines.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Entrant:
+class BacktestModel:
     """A model to score; `made` says where it comes from in a few words, `note` what a reader should know of it."""
 
     bundle: Bundle
@@ -30,7 +30,7 @@ class Entrant:
     unregistered: bool = False  # trained for this comparison alone
 
 
-def check(workspace: Workspace, history: History, kinds: tuple[str, ...], train_missing: bool) -> None:
+def check_available(workspace: Workspace, history: History, kinds: tuple[str, ...], train_missing: bool) -> None:
     """Raises Conflict for a model that cannot be had, before anything is computed."""
     asked = [kind for kind in kinds if kind in CLASSICAL]
     if asked and not classical.installed():
@@ -39,7 +39,11 @@ def check(workspace: Workspace, history: History, kinds: tuple[str, ...], train_
             "`pip install -c constraints.txt '.[classical]'` adds it"
         )
     for kind in kinds:
-        if not train_missing and kind not in (*BASELINES, *CLASSICAL) and newest(workspace, history, kind) is None:
+        if (
+            not train_missing
+            and kind not in (*BASELINES, *CLASSICAL)
+            and newest_version(workspace, history, kind) is None
+        ):
             name = history.dataset.name
             raise Conflict(
                 f"dataset {name!r} has no {kind} yet; run `rollcast train {name} --model {kind}` first, "
@@ -47,9 +51,9 @@ def check(workspace: Workspace, history: History, kinds: tuple[str, ...], train_
             )
 
 
-def enter(
+def choose_model(
     workspace: Workspace, history: History, past: Panel, seen: str | float, training: TrainRequest, moved: Report
-) -> Entrant:
+) -> BacktestModel:
     """A baseline or network of the kind `training.model` that knows nothing but `past`, the part called `seen`.
 
     The newest registered version if it never saw more, else a copy of it fitted to the past; where none was ever
@@ -57,25 +61,27 @@ def enter(
     """
     kind = training.model
     if kind in BASELINES:
-        return Entrant(engine.baseline(kind, past, history.dataset.season, history.dataset.horizon), "baseline")
-    row = newest(workspace, history, kind)
+        return BacktestModel(engine.baseline(kind, past, history.dataset.season, history.dataset.horizon), "baseline")
+    row = newest_version(workspace, history, kind)
     if row is None:
-        return trained_now(history, past, seen, training, moved)
+        return train_unregistered(history, past, seen, training, moved)
     bundle = model_store.load(workspace, history.dataset, row.version)
-    if training_part.never_saw(bundle.manifest, history, seen):
-        return Entrant(bundle, f"version {row.version}")
+    if training_part.saw_nothing_after(bundle.manifest, history, seen):
+        return BacktestModel(bundle, f"version {row.version}")
     note = f"{kind} version {row.version} has seen the scored part: a copy was fitted to what lies before it"
-    return Entrant(refit(past, bundle, moved), f"copy of version {row.version}", note)
+    return BacktestModel(refit(past, bundle, moved), f"copy of version {row.version}", note)
 
 
-def trained_now(history: History, past: Panel, seen: str | float, training: TrainRequest, moved: Report) -> Entrant:
+def train_unregistered(
+    history: History, past: Panel, seen: str | float, training: TrainRequest, moved: Report
+) -> BacktestModel:
     """A network trained on the past alone; with a split column its val part is the tail to choose on."""
     before = history if seen == "split" else replace(history, splits=None)
     bundle = fit_unregistered(before, past, training, moved)
-    return Entrant(bundle, f"trained now, {bundle.manifest['steps']} steps", unregistered=True)
+    return BacktestModel(bundle, f"trained now, {bundle.manifest['steps']} steps", unregistered=True)
 
 
-def newest(workspace: Workspace, history: History, kind: str) -> ModelRow | None:
+def newest_version(workspace: Workspace, history: History, kind: str) -> ModelRow | None:
     """The newest registered version of a kind."""
     rows = [row for row in registry.models(workspace.engine, history.dataset.id) if row.kind == kind]
     return rows[-1] if rows else None

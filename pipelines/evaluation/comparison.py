@@ -15,25 +15,25 @@ from forecasting.evaluation.backtest import Origins, Progress, Watch
 from forecasting.evaluation.classical import CLASSICAL
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
-from pipelines.models.time_budget import Allowance
+from pipelines.models.time_budget import TimeBudget
 
-FEW = 3  # origins at which a classical method is fitted: each costs up to half a second a series
+CLASSICAL_ORIGINS = 3  # origins at which a classical method is fitted: each costs up to half a second a series
 
 
 @dataclass(frozen=True)
-class Course:
+class OriginSet:
     """Origins, and what errors at them are measured against."""
 
     origins: Origins
     reference: Reference
 
     @classmethod
-    def of(cls, panel: Panel, origins: Origins, season: int, horizon: int) -> Course:
+    def of(cls, panel: Panel, origins: Origins, season: int, horizon: int) -> OriginSet:
         return cls(origins, engine.reference(panel, origins, season, horizon))
 
 
 @dataclass(frozen=True)
-class Entry:
+class ScoredModel:
     """One model of a comparison.
 
     made    where it comes from, in a few words
@@ -45,7 +45,7 @@ class Entry:
 
     kind: str
     made: str
-    course: Course
+    course: OriginSet
     scores: Scores
     few: Scores
     bundle: Bundle | None = None
@@ -64,22 +64,22 @@ class Comparison:
     panel: Panel
     season: int
     horizon: int
-    full: Course
-    few: Course
+    full: OriginSet
+    few: OriginSet
     positions: np.ndarray
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, ScoredModel] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, panel: Panel, origins: Origins, season: int, horizon: int, kinds: tuple[str, ...]) -> Comparison:
         """The course that these kinds will meet, and no entry yet."""
         slow = [kind for kind in kinds if kind in CLASSICAL]
-        positions = engine.spread(len(origins), FEW if slow else len(origins))
+        positions = engine.spread(len(origins), CLASSICAL_ORIGINS if slow else len(origins))
         if len(slow) == len(kinds):  # nobody meets more than the few
             origins, positions = origins.at(positions), np.arange(len(positions))
-        full = Course.of(panel, origins, season, horizon)
+        full = OriginSet.of(panel, origins, season, horizon)
         same = len(positions) == len(origins)
-        few = full if same else Course.of(panel, origins.at(positions), season, horizon)
+        few = full if same else OriginSet.of(panel, origins.at(positions), season, horizon)
         return cls(panel, season, horizon, full, few, positions)
 
     def enter(self, kind: str, made: str, bundle: Bundle, progress: Progress) -> None:
@@ -93,9 +93,9 @@ class Comparison:
 
         alike = self.few is self.full
         scores = engine.evaluate(bundle, self.panel, self.full.origins, progress, None if alike else watch)
-        self.entries[kind] = Entry(kind, made, self.full, scores, scores if alike else few, bundle)
+        self.entries[kind] = ScoredModel(kind, made, self.full, scores, scores if alike else few, bundle)
 
-    def enter_classical(self, kind: str, allowance: Allowance, progress: Progress) -> None:
+    def enter_classical(self, kind: str, allowance: TimeBudget, progress: Progress) -> None:
         """Fit and score a classical method at the few origins, or leave it out when that takes more than is allowed."""
 
         def go_on(done: int, total: int) -> bool:
@@ -106,7 +106,7 @@ class Comparison:
         if scores is None:
             self.left_out.append(kind)
         else:
-            self.entries[kind] = Entry(kind, "fitted at each origin", self.few, scores, scores)
+            self.entries[kind] = ScoredModel(kind, "fitted at each origin", self.few, scores, scores)
 
     @property
     def uneven(self) -> bool:
@@ -123,11 +123,11 @@ class Comparison:
         """The same at the few origins that all models met."""
         return {kind: self.measures(entry.few, self.few) for kind, entry in self.entries.items()}
 
-    def measures(self, scores: Scores, course: Course) -> dict[str, Any]:
+    def measures(self, scores: Scores, course: OriginSet) -> dict[str, Any]:
         """Measures of one model and the number of origins behind them."""
         return scores.summary(course.reference, self.horizon) | {"origins": len(course.origins)}
 
-    def replay(self, entry: Entry, rows: np.ndarray, positions: np.ndarray, watch: Watch) -> None:
+    def replay(self, entry: ScoredModel, rows: np.ndarray, positions: np.ndarray, watch: Watch) -> None:
         """Show `watch` once more what a model forecast for some series at some of all origins."""
         panel, origins = self.panel.select(rows), self.full.origins.of_series(rows).at(positions)
         if entry.bundle is not None:
@@ -135,12 +135,12 @@ class Comparison:
         else:
             classical.evaluate(entry.kind, panel, origins, self.season, self.horizon, lambda *_: True, watch)
 
-    def leader(self) -> Entry | None:
+    def leader(self) -> ScoredModel | None:
         """The model with the lowest MASE over all origins; one that met only a few is no match for it by chance."""
         entries = [entry for entry in self.entries.values() if entry.course is self.full]
         return min(entries, key=self.error, default=None)
 
-    def rival(self, leader: Entry) -> Entry | None:
+    def rival(self, leader: ScoredModel) -> ScoredModel | None:
         """Whom to show beside the leader: the best model of another sort, network or not, else the next best."""
         others = [entry for entry in self.entries.values() if entry is not leader]
         unlike = [entry for entry in others if (entry.kind in NETWORKS) != (leader.kind in NETWORKS)]
@@ -150,16 +150,16 @@ class Comparison:
         """Is MASE defined for any series? Where all of them repeat their season exactly it is not."""
         return bool(np.isfinite(self.full.reference.unit).any())
 
-    def error(self, entry: Entry) -> float:
+    def error(self, entry: ScoredModel) -> float:
         """MASE on the model's own course; infinite where it is not defined."""
-        return mase(entry.scores, entry.course, self.horizon)
+        return mase_to_rank(entry.scores, entry.course, self.horizon)
 
-    def error_on_few(self, entry: Entry) -> float:
+    def error_on_few(self, entry: ScoredModel) -> float:
         """MASE at the few origins; infinite where it is not defined."""
-        return mase(entry.few, self.few, self.horizon)
+        return mase_to_rank(entry.few, self.few, self.horizon)
 
 
-def mase(scores: Scores, course: Course, horizon: int) -> float:
+def mase_to_rank(scores: Scores, course: OriginSet, horizon: int) -> float:
     """MASE to rank by."""
     value = scores.summary(course.reference, horizon)["mase"]
     return np.inf if value is None else float(value)

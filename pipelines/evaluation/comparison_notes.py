@@ -6,7 +6,7 @@ from forecasting.evaluation.classical import LONGEST_SEASON, MOST_VALUES, usable
 from pipelines.evaluation.comparison import Comparison
 
 
-def about_trained(steps: dict[str, int]) -> list[str]:
+def notes_on_trained(steps: dict[str, int]) -> list[str]:
     """Which networks were trained for the comparison, and by how many steps: `--steps` of it repeats one."""
     if not steps:
         return []
@@ -14,7 +14,7 @@ def about_trained(steps: dict[str, int]) -> list[str]:
     return [f"trained on what lies before the scored part, for this comparison alone and not registered: {each}"]
 
 
-def about_classical(comparison: Comparison, minutes: float) -> list[str]:
+def notes_on_classical(comparison: Comparison, minutes: float) -> list[str]:
     """What ets and theta did not do, and why."""
     notes = [
         f"{kind}: n/a, because fitting it takes more than the {minutes:g} minutes allowed; "

@@ -121,7 +121,7 @@ def batch_forecast(dataset: str, out: str | None = None, horizon: int | None = N
 def jobs() -> Record:
     """Carry out the trainings that were asked for, and decide about challengers whose time has come."""
     with moving("jobs") as moved:
-        return run("jobs", None, lambda workspace: plain(retraining.work(workspace, moved)))
+        return run("jobs", None, lambda workspace: plain(retraining.run_jobs(workspace, moved)))
 
 
 @flow(name="monitor", timeout_seconds=TIMEOUT_S)
@@ -287,7 +287,7 @@ def check(name: str, given: Record) -> Record:
         words = ", ".join(f"{key}={value}" for key, value in given.items()) or "no parameters"
         raise InvalidInput(f"flow {name} cannot run with {words}; it takes {signature(name)}") from error
     if name == "train":
-        training.check(training.TrainRequest(**checked))
+        training.check_request(training.TrainRequest(**checked))
     if (out := checked.get("out")) is not None:
         forecasting.check_suffix(Path(out))
     return checked

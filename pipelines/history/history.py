@@ -13,7 +13,7 @@ from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
-from pipelines.history.quarantine import judge_live, without_held
+from pipelines.history.quarantine import mask_quarantined, quarantine_live_values
 from pipelines.workspace import Workspace
 from states import contexts
 
@@ -53,7 +53,7 @@ def read_history(workspace: Workspace, name: str) -> History:
         Conflict: it holds no value.
     """
     dataset = catalogue.dataset(workspace.engine, name)
-    judge_live(workspace, dataset)
+    quarantine_live_values(workspace, dataset)
     log = observation_log.log(
         workspace.engine, dataset.id
     )  # before the lake: what moves there meanwhile is met twice, not missed
@@ -61,7 +61,7 @@ def read_history(workspace: Workspace, name: str) -> History:
         catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
     )
     lake = workspace.lake.read(dataset.id, learnt=True)
-    rows = without_held(workspace, dataset, newest(stored_rows(lake, ids), logged_rows(log)), KEY)
+    rows = mask_quarantined(workspace, dataset, newest(stored_rows(lake, ids), logged_rows(log)), KEY)
     if rows.is_empty():
         raise Conflict(f"dataset {name!r} holds no values yet; run `rollcast ingest` first")
     panel, series = to_panel(dataset, rows, ids)

@@ -35,7 +35,7 @@ SLACK = 2 * 86_400_000_000  # microseconds between a time as a source has it and
 
 
 @dataclass
-class Gate:
+class QuarantineFilter:
     """What stands before the lake during an ingest: `sift` lets rows through, and remembers what it held back."""
 
     chosen: Rules
@@ -51,27 +51,31 @@ class Gate:
 
     def sift(self, where: Where, frame: pl.DataFrame) -> pl.DataFrame:
         """The same rows in the same order, without the values that broke a rule."""
-        known = newest(without(self.stored.matching(where), self.held))
-        judged = judged_rows(marked(frame, self.chosen), known, self.chosen, self.released, self.held)
+        known = newest(mask_values(self.stored.matching(where), self.held))
+        judged = apply_rules(flag_foreign_units(frame, self.chosen), known, self.chosen, self.released, self.held)
         bad = judged.filter(pl.col(RULE).is_not_null())
         if bad.is_empty():
             return frame
-        self.breaches += breaches(bad)
+        self.breaches += to_breaches(bad)
         out = frame.join(bad.select(SERIES, TIME, RULE), on=[SERIES, TIME], how="left", maintain_order="left")
         return out.with_columns(pl.when(pl.col(RULE).is_null()).then(pl.col(VALUE)).alias(VALUE)).drop(RULE)
 
 
-def gate(workspace: Workspace, known: Dataset | None, ends: tuple[int, int], folder: Path) -> Gate:
+def quarantine_filter(
+    workspace: Workspace, known: Dataset | None, ends: tuple[int, int], folder: Path
+) -> QuarantineFilter:
     """The gate of one ingest, whose times lie between `ends`."""
     if known is None:
-        return Gate(Rules(), Spill(None), no_keys(), no_keys())
+        return QuarantineFilter(Rules(), Spill(None), no_keys(), no_keys())
     chosen = quality_rules.rules(workspace.engine, known.id)
-    stored = workspace.lake.window(known.id, around(known, *ends), folder)
+    stored = workspace.lake.window(known.id, reference_span(known, *ends), folder)
     held = quarantine.values(workspace.engine, known.id)
-    return Gate(chosen, stored, keys(quarantine.values(workspace.engine, known.id, released=True)), keys(held))
+    return QuarantineFilter(
+        chosen, stored, to_keys(quarantine.values(workspace.engine, known.id, released=True)), to_keys(held)
+    )
 
 
-def around(dataset: Dataset, first: int, last: int) -> tuple[int, int]:
+def reference_span(dataset: Dataset, first: int, last: int) -> tuple[int, int]:
     """Times of the rows that some are judged by, and of those they may replace."""
     slack = SLACK if dataset.kind != "step" else 0
     steps = min(MOST_REFERENCE, max(REFERENCE, 2 * dataset.season))
@@ -79,7 +83,7 @@ def around(dataset: Dataset, first: int, last: int) -> tuple[int, int]:
     return first - slack - (stop - start), last + slack
 
 
-def judge_live(workspace: Workspace, dataset: Dataset) -> int:
+def quarantine_live_values(workspace: Workspace, dataset: Dataset) -> int:
     """Judge what came live since the last time; how many values went into quarantine. Judging twice adds nothing."""
     marks = {mark.source: mark.value for mark in watermarks.watermarks(workspace.engine, dataset.id)}
     after = int(marks.get(LOG, 0))
@@ -87,33 +91,33 @@ def judge_live(workspace: Workspace, dataset: Dataset) -> int:
         return 0
     numbers = {unique_id: number for number, unique_id in catalogue.series(workspace.engine, dataset.id)}
     log = observation_log.log(workspace.engine, dataset.id)
-    rows, new = logged(log, numbers), log.seq > after
+    rows, new = log_rows(log, numbers), log.seq > after
     fresh, earlier = newest(rows.filter(new)), rows.filter(~new)
-    span = around(dataset, int(fresh[TIME].min()), int(fresh[TIME].max()))  # type: ignore[arg-type]
+    span = reference_span(dataset, int(fresh[TIME].min()), int(fresh[TIME].max()))  # type: ignore[arg-type]
     stored = workspace.lake.window(dataset.id, span, None).matching(())
     known = pl.concat([stored, earlier.filter(pl.col(TIME).is_between(*span))], how="diagonal")
-    held = keys(quarantine.values(workspace.engine, dataset.id))
-    released = keys(quarantine.values(workspace.engine, dataset.id, released=True))
+    held = to_keys(quarantine.values(workspace.engine, dataset.id))
+    released = to_keys(quarantine.values(workspace.engine, dataset.id, released=True))
     chosen = quality_rules.rules(workspace.engine, dataset.id)
-    judged = judged_rows(fresh.select(KEY), newest(without(known, held)), chosen, released, held)
-    found = breaches(judged.filter(pl.col(RULE).is_not_null()))
+    judged = apply_rules(fresh.select(KEY), newest(mask_values(known, held)), chosen, released, held)
+    found = to_breaches(judged.filter(pl.col(RULE).is_not_null()))
     count = quarantine.put(workspace.engine, dataset.id, found, numbers, LIVE)
     watermarks.move(workspace.engine, dataset.id, {LOG: str(int(log.seq[-1]))})
     return count
 
 
-def without_held(workspace: Workspace, dataset: Dataset, rows: pl.DataFrame, number: str) -> pl.DataFrame:
+def mask_quarantined(workspace: Workspace, dataset: Dataset, rows: pl.DataFrame, number: str) -> pl.DataFrame:
     """History without the values in quarantine; its series stand under their integer ids in the column `number`."""
     held = [(one.series_id, one.ds, one.y) for one in quarantine.values(workspace.engine, dataset.id)]
     schema = {number: pl.Int64, TIME: pl.Int64, VALUE: pl.Float64}
-    return without(rows, pl.DataFrame(held, schema=schema, orient="row").unique())
+    return mask_values(rows, pl.DataFrame(held, schema=schema, orient="row").unique())
 
 
 # --- looking and letting go -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Released:
+class ReleaseResult:
     """What a release did."""
 
     dataset: str
@@ -126,24 +130,26 @@ class Released:
         return asdict(self)
 
 
-def listed(workspace: Workspace, name: str, released: bool = False) -> list[dict[str, Any]]:
+def list_values(workspace: Workspace, name: str, released: bool = False) -> list[dict[str, Any]]:
     """The values of a dataset in quarantine, or those that were released, oldest first; live ones are judged first."""
     dataset = catalogue.dataset(workspace.engine, name)
-    judge_live(workspace, dataset)
-    return [shown(one, dataset) for one in quarantine.values(workspace.engine, dataset.id, released)]
+    quarantine_live_values(workspace, dataset)
+    return [value_to_dict(one, dataset) for one in quarantine.values(workspace.engine, dataset.id, released)]
 
 
-def shown(one: Held, dataset: Dataset) -> dict[str, Any]:
+def value_to_dict(one: Held, dataset: Dataset) -> dict[str, Any]:
     """One value as a person or a program reads it."""
     moments = {word: getattr(one, word) and format_ds(getattr(one, word), "instant") for word in ("at", "released")}
     facts = {word: value for word, value in asdict(one).items() if word != "series_id"}
     return facts | {"ds": format_ds(one.ds, dataset.kind)} | moments
 
 
-def release(workspace: Workspace, name: str, ids: list[int] | None, series: str | None, rule: str | None) -> Released:
+def release(
+    workspace: Workspace, name: str, ids: list[int] | None, series: str | None, rule: str | None
+) -> ReleaseResult:
     """Let values go: they enter the lake where it has none, and training from now on."""
     dataset = catalogue.dataset(workspace.engine, name)
-    judge_live(workspace, dataset)
+    quarantine_live_values(workspace, dataset)
     chosen = [
         one
         for one in quarantine.values(workspace.engine, dataset.id)
@@ -159,12 +165,12 @@ def release(workspace: Workspace, name: str, ids: list[int] | None, series: str 
     if len(absent):
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
     quarantine.release(workspace.engine, [one.id for one in chosen])
-    return Released(name, len(chosen), len(absent), len(stored) - len(absent), snapshot)
+    return ReleaseResult(name, len(chosen), len(absent), len(stored) - len(absent), snapshot)
 
 
 def missing_in_lake(workspace: Workspace, dataset: Dataset, held: list[Held]) -> pl.DataFrame:
     """Those values whose time has none in the lake, as rows."""
-    rows = keys(held)
+    rows = to_keys(held)
     if rows.is_empty():
         return rows
     ends = rows.select(pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")).row(0)
@@ -176,7 +182,7 @@ def missing_in_lake(workspace: Workspace, dataset: Dataset, held: list[Held]) ->
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def judged_rows(
+def apply_rules(
     fresh: pl.DataFrame, stored: pl.DataFrame, chosen: Rules, released: pl.DataFrame, held: pl.DataFrame
 ) -> pl.DataFrame:
     """Fresh rows with the rule that each breaks; what was released breaks none, what is held goes on being held."""
@@ -192,7 +198,7 @@ def judged_rows(
     return judged
 
 
-def marked(frame: pl.DataFrame, chosen: Rules) -> pl.DataFrame:
+def flag_foreign_units(frame: pl.DataFrame, chosen: Rules) -> pl.DataFrame:
     """A part of a source as it is judged: which rows say that they are in another unit."""
     columns = [pl.col(name) for name in KEY]
     if chosen.unit is not None and UNIT in frame.columns:
@@ -200,7 +206,7 @@ def marked(frame: pl.DataFrame, chosen: Rules) -> pl.DataFrame:
     return frame.select(columns)
 
 
-def logged(log: observation_log.Log, numbers: dict[str, int]) -> pl.DataFrame:
+def log_rows(log: observation_log.Log, numbers: dict[str, int]) -> pl.DataFrame:
     """Rows of the log under their series' names."""
     names = pl.DataFrame(
         {"number": list(numbers.values()), SERIES: list(numbers)}, schema={"number": pl.Int64, SERIES: pl.String}
@@ -217,7 +223,7 @@ def newest(rows: pl.DataFrame) -> pl.DataFrame:
     return ordered.unique([SERIES, TIME], keep="last", maintain_order=True)
 
 
-def without(rows: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+def mask_values(rows: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     """The same rows, without the values that are held; both name their series alike, in any column."""
     if held.is_empty() or rows.is_empty():
         return rows
@@ -226,12 +232,12 @@ def without(rows: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     return marked.with_columns(pl.when(pl.col("__held").is_null()).then(pl.col(VALUE)).alias(VALUE)).drop("__held")
 
 
-def breaches(bad: pl.DataFrame) -> list[Breach]:
+def to_breaches(bad: pl.DataFrame) -> list[Breach]:
     """Judged rows as they are put into the table."""
     return [Breach(*row) for row in bad.select(*KEY, RULE).iter_rows()]
 
 
-def keys(held: list[Held]) -> pl.DataFrame:
+def to_keys(held: list[Held]) -> pl.DataFrame:
     """KEY of values of the table."""
     rows = [(one.unique_id, one.ds, one.y) for one in held]
     return pl.DataFrame(rows, schema=no_keys().schema, orient="row").unique(maintain_order=True)

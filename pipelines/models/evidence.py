@@ -60,10 +60,12 @@ class Evidence:
         return all(getattr(self, word) == getattr(other, word) for word in words)
 
 
-def gather(history: History, panel: Panel, tail: np.ndarray, validation: Validation, long_roll: LongRoll) -> Evidence:
+def gather_evidence(
+    history: History, panel: Panel, tail: np.ndarray, validation: Validation, long_roll: LongRoll
+) -> Evidence:
     """Evidence from the scores of a validation and of a long roll."""
     horizon = history.dataset.horizon
-    block = independent(validation.origins, horizon)
+    block = overlapping_origins(validation.origins, horizon)
     return Evidence(
         series=history.series.tolist(),
         first=panel.first.tolist(),
@@ -72,12 +74,12 @@ def gather(history: History, panel: Panel, tail: np.ndarray, validation: Validat
         horizon=horizon,
         origins=len(validation.origins),
         scores=validation.summary(),
-        errors={kind: errors(scores, validation, block) for kind, scores in validation.scores.items()},
+        errors={kind: unit_errors(scores, validation, block) for kind, scores in validation.scores.items()},
         long_roll=long_roll,
     )
 
 
-def errors(scores: Scores, validation: Validation, block: int) -> list[float]:
+def unit_errors(scores: Scores, validation: Validation, block: int) -> list[float]:
     """Scaled errors in units that two models share: one for each of many series, or one for each run of origins.
 
     Few series often move together, and forecasts that overlap err together: neither would count as many witnesses.
@@ -89,31 +91,31 @@ def errors(scores: Scores, validation: Validation, block: int) -> list[float]:
     known = np.isfinite(scaled)
     axis = 0 if scaled.shape[1] >= MANY else 1
     means = np.where(known, scaled, 0.0).sum(axis)[known.any(axis)] / known.sum(axis)[known.any(axis)]
-    units = means if axis == 0 else promotion_gate.blocks(means, block)
+    units = means if axis == 0 else promotion_gate.block_means(means, block)
     return [float("nan")] * max(1, len(units)) if scores.not_finite else units.tolist()
 
 
-def independent(origins: Origins, horizon: int) -> int:
+def overlapping_origins(origins: Origins, horizon: int) -> int:
     """Successive origins whose forecasts overlap."""
     spacing = float(np.median(origins.stops[:, -1] - origins.stops[:, 0])) / max(1, len(origins) - 1)
     return int(np.ceil(horizon / spacing)) if spacing > 0 else 1
 
 
-def measure(history: History, evidence: Evidence, bundle: Bundle, version: int, role: Role = "") -> Contender:
+def measure_contender(history: History, evidence: Evidence, bundle: Bundle, version: int, role: Role = "") -> Contender:
     """Another model at the very same origins.
 
     Raises Conflict when the history before them is no longer what it was.
     """
-    panel, tail = witnesses(panel_then(history, evidence), np.array(evidence.tail))
+    panel, tail = witnesses(validated_panel(history, evidence), np.array(evidence.tail))
     origins = tail_origins(panel, tail, evidence.horizon)
     divisors = reference(panel, origins, history.dataset.season, evidence.horizon)
     scores = evaluate(bundle, panel, origins)
     validation = Validation(origins, divisors, {bundle.config.kind: scores})
-    paired = errors(scores, validation, independent(origins, evidence.horizon))
+    paired = unit_errors(scores, validation, overlapping_origins(origins, evidence.horizon))
     return Contender(bundle.config.kind, version, np.array(paired), scores.summary(divisors), role)
 
 
-def panel_then(history: History, evidence: Evidence) -> Panel:
+def validated_panel(history: History, evidence: Evidence) -> Panel:
     """The panel that the evidence was gathered on: series and steps known then, with today's corrections."""
     rows = np.searchsorted(history.series, evidence.series)
     rows = np.minimum(rows, len(history.series) - 1)

@@ -27,7 +27,7 @@ def register(workspace: Workspace, dataset: Dataset, bundle: Bundle, scores: dic
     metrics = {"validation": scores}
     version = registry.add_model(workspace.engine, dataset.id, kind, bundle.digest, metrics, to_bytes(bundle))
     own = {name: float(value) for name, value in scores.get(kind, {}).items() if value is not None}
-    mirror(workspace, lambda registry: registry.register(dataset.name, version, bundle, own))
+    write_mirror(workspace, lambda registry: registry.register(dataset.name, version, bundle, own))
     return version
 
 
@@ -39,10 +39,10 @@ def point_aliases(workspace: Workspace, dataset: Dataset, champion: int, previou
         if previous is not None and previous != champion:
             registry.alias(dataset.name, "previous", previous)
 
-    mirror(workspace, write)
+    write_mirror(workspace, write)
 
 
-def mirror(workspace: Workspace, write: Callable[[Registry], object]) -> None:
+def write_mirror(workspace: Workspace, write: Callable[[Registry], object]) -> None:
     """Write to MLflow where that is wanted; its failure is said, and is no failure of ours."""
     if not workspace.settings.mlflow:
         return
@@ -52,7 +52,7 @@ def mirror(workspace: Workspace, write: Callable[[Registry], object]) -> None:
         say(f"MLflow's mirror was not written ({str(error).splitlines()[0][:200]}); our own registry has it")
 
 
-def mirrored(workspace: Workspace, dataset: Dataset) -> dict[int, tuple[str, list[str]]]:
+def mirrored_versions(workspace: Workspace, dataset: Dataset) -> dict[int, tuple[str, list[str]]]:
     """Digest and aliases of each of our versions, as MLflow knows them."""
     rows = open_mirror(workspace).versions(dataset.name)
     return {row["version"]: (row["digest"], row["aliases"]) for row in rows}
@@ -91,7 +91,7 @@ def load(workspace: Workspace, dataset: Dataset, version: int) -> Bundle:
     return from_bytes(registry.artifact(workspace.engine, dataset.id, version), row.digest)
 
 
-def newest_undecided(workspace: Workspace, dataset: Dataset) -> int:
+def newest_candidate(workspace: Workspace, dataset: Dataset) -> int:
     """The candidate: the newest version that nothing was decided about."""
     decided = {
         row.version for row in promotions.decisions(workspace.engine, dataset.id) if row.event in promotions.VERDICTS

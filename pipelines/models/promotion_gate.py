@@ -22,7 +22,7 @@ Role = Literal["", "champion", "previous"]
 
 
 @dataclass(frozen=True)
-class Rules:
+class GateRules:
     """What is asked of a challenger."""
 
     gain: float = 0.01  # relative reduction of the mean error, against each rival
@@ -32,7 +32,7 @@ class Rules:
     largest_bytes: int = 64_000_000  # of an artifact
     longest_ms: float = 100.0  # that one series may take to advance and forecast
 
-    def leniently(self) -> Rules:
+    def leniently(self) -> GateRules:
         """The same where no gain has to be proven: nothing may be worse, that is all."""
         return replace(self, gain=0.0, significance=1.0)
 
@@ -59,7 +59,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Cost:
+class ServingCost:
     """What a model takes: size in bytes of its artifact, milliseconds for one series to advance and to forecast."""
 
     bytes: int
@@ -67,7 +67,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Trial:
+class ShadowResult:
     """A challenger and the champion on the very same live values; errors in MASE units, None where nothing has one."""
 
     targets: int  # values that both had forecast
@@ -76,7 +76,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RivalComparison:
     """A challenger against one rival. `gain` > 0 is in the challenger's favour."""
 
     rival: str
@@ -85,25 +85,27 @@ class Comparison:
     units: int
 
 
-def compare(challenger: Contender, rival: Contender) -> Comparison:
+def compare_with_rival(challenger: Contender, rival: Contender) -> RivalComparison:
     """Relative gain in mean error and the chance of it, were the two alike. Against a perfect rival any error is -1.
 
     A challenger whose forecasts are not all finite has no gain: NaN. Against such a rival everything is gained.
     """
     if not np.isfinite(challenger.errors).all():
-        return Comparison(rival.name, float("nan"), 1.0, len(rival.errors))
+        return RivalComparison(rival.name, float("nan"), 1.0, len(rival.errors))
     if not np.isfinite(rival.errors).all():
-        return Comparison(rival.name, 1.0, 0.0, len(challenger.errors))
+        return RivalComparison(rival.name, 1.0, 0.0, len(challenger.errors))
     gain = 1 - challenger.error / rival.error if rival.error > 0 else -float(challenger.error > 0)
-    return Comparison(rival.name, gain, sign_flip_test(rival.errors - challenger.errors), len(rival.errors))
+    return RivalComparison(rival.name, gain, sign_flip_test(rival.errors - challenger.errors), len(rival.errors))
 
 
-def objections(challenger: Contender, rivals: Sequence[Contender], rules: Rules) -> list[str]:
+def accuracy_objections(challenger: Contender, rivals: Sequence[Contender], rules: GateRules) -> list[str]:
     """Why a challenger may not serve, one clause each; empty when it may."""
     if not np.isfinite(challenger.errors).all():
         return ["it gave forecasts that are not finite numbers"]
     asked = [rules.leniently() if rival.role == "previous" else rules for rival in rivals]
-    compared = [short_of(compare(challenger, rival), own) for rival, own in zip(rivals, asked, strict=True)]
+    compared = [
+        missing_gain(compare_with_rival(challenger, rival), own) for rival, own in zip(rivals, asked, strict=True)
+    ]
     found = [clause for clause in compared if clause]
     low, high = rules.coverage_80
     coverage = challenger.scores["coverage_80"]
@@ -112,7 +114,7 @@ def objections(challenger: Contender, rivals: Sequence[Contender], rules: Rules)
     return list(dict.fromkeys(found))  # the champion may be a baseline that is a rival of its own
 
 
-def excess(cost: Cost, rules: Rules) -> list[str]:
+def cost_objections(cost: ServingCost, rules: GateRules) -> list[str]:
     """Where a model is beyond the budget, one clause each."""
     found = []
     if cost.bytes > rules.largest_bytes:
@@ -124,7 +126,7 @@ def excess(cost: Cost, rules: Rules) -> list[str]:
     return found
 
 
-def lost(trial: Trial | None) -> list[str]:
+def shadow_objections(trial: ShadowResult | None) -> list[str]:
     """Why what happened in shadow speaks against a challenger, one clause; none where there was no trial."""
     if trial is None or trial.challenger is None or trial.champion is None or trial.challenger <= trial.champion:
         return []
@@ -134,7 +136,7 @@ def lost(trial: Trial | None) -> list[str]:
     ]
 
 
-def drift(long_roll: LongRoll | None) -> list[str]:
+def long_roll_objections(long_roll: LongRoll | None) -> list[str]:
     """Why a network's memory may not be rolled for long, one clause each; None was never checked."""
     if long_roll is None:
         return ["it was registered before states were rolled for long to check them; train it again"]
@@ -150,7 +152,7 @@ def worse_than_fresh(name: str, measure: Measure, steps: int) -> str:
     return f"rolled for {steps} steps its {name} is {measure.rolled:.3f}, freshly started {measure.fresh:.3f}"
 
 
-def short_of(comparison: Comparison, rules: Rules) -> str | None:
+def missing_gain(comparison: RivalComparison, rules: GateRules) -> str | None:
     """Where a comparison falls short of the rules, if it does.
 
     Too few units for any test to convince ask for a gain that needs none: in every unit, and large.
@@ -164,7 +166,7 @@ def short_of(comparison: Comparison, rules: Rules) -> str | None:
     return None
 
 
-def blocks(errors: np.ndarray, length: int) -> np.ndarray:
+def block_means(errors: np.ndarray, length: int) -> np.ndarray:
     """(n,) errors at origins in time order -> means of blocks of `length`; overlapping forecasts share a block."""
     starts = np.arange(0, len(errors), max(1, length))
     return np.add.reduceat(errors, starts) / np.diff(np.append(starts, len(errors)))

@@ -8,12 +8,12 @@ import numpy as np
 
 from forecasting.rolling.bundle import Bundle, to_bytes
 from forecasting.rolling.roller import Roller
-from pipelines.models.promotion_gate import Cost
+from pipelines.models.promotion_gate import ServingCost
 
 ROUNDS = 20  # the fastest third is what the arithmetic takes; the others waited for somebody else
 
 
-def measure(bundle: Bundle) -> Cost:
+def measure_serving_cost(bundle: Bundle) -> ServingCost:
     """Bytes of the artifact, and milliseconds that one series takes to advance by a value and forecast anew."""
     roller, only = Roller(bundle), np.array([0])
     context = np.sin(np.arange(bundle.config.context, dtype=np.float64))[None]
@@ -24,4 +24,4 @@ def measure(bundle: Bundle) -> Cost:
         roller.fold(state, only, np.array([turn]), np.array([np.sin(turn)]))
         roller.forecast(state, only)
         took.append(time.perf_counter() - began)
-    return Cost(len(to_bytes(bundle)), round(1000 * sorted(took)[ROUNDS // 3], 3))
+    return ServingCost(len(to_bytes(bundle)), round(1000 * sorted(took)[ROUNDS // 3], 3))

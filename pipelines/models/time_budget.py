@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-PATIENCE = 0.1  # share of the time after which the pace is trusted
-HOPELESS = 2.0  # times the allowance: work that would take longer is given up at once
+PACE_KNOWN = 0.1  # share of the time after which the pace is trusted
+GIVE_UP = 2.0  # times the allowance: work that would take longer is given up at once
 
 
-class Allowance:
+class TimeBudget:
     """Minutes from now on; over when they have passed, or when the pace so far shows that they will not do by far."""
 
     def __init__(self, minutes: float) -> None:
@@ -20,4 +20,4 @@ class Allowance:
         spent = (time.monotonic() - self._began) / 60
         if spent >= self.minutes:
             return False
-        return done == 0 or spent < PATIENCE * self.minutes or spent / done * total <= HOPELESS * self.minutes
+        return done == 0 or spent < PACE_KNOWN * self.minutes or spent / done * total <= GIVE_UP * self.minutes

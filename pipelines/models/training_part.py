@@ -13,7 +13,7 @@ from pipelines.history.history import History
 
 
 @dataclass(frozen=True)
-class Known:
+class TrainingPart:
     """`part` is "split" (train and val of the source's own split) or the share of each series, from its start.
 
     start   grid step of the earliest value then; rows put before it later would move every share
@@ -26,7 +26,7 @@ class Known:
         return asdict(self)
 
 
-def choose(history: History, holdout: float | None) -> tuple[Panel, Known]:
+def choose_training_part(history: History, holdout: float | None) -> tuple[Panel, TrainingPart]:
     """The part of a history that training may see, and its description.
 
     Raises InvalidInput for a holdout outside 0 to 0.9, or one on top of the source's own split; and for a split without
@@ -40,18 +40,20 @@ def choose(history: History, holdout: float | None) -> tuple[Panel, Known]:
             raise InvalidInput("the source has a split column, which says what is held out; leave --holdout away")
         if not history.fitted_lengths.any():
             raise InvalidInput("no row is marked train or val in the column named split, so there is nothing to learn")
-        return history.panel.head(history.fitted_lengths), Known("split", start)
+        return history.panel.head(history.fitted_lengths), TrainingPart("split", start)
     if holdout is None:
-        return history.panel, Known(1.0, start)
-    return history.panel.head(first_part(history.panel.lengths, holdout)), Known(round(1 - holdout, 6), start)
+        return history.panel, TrainingPart(1.0, start)
+    return history.panel.head(lengths_before(history.panel.lengths, holdout)), TrainingPart(
+        round(1 - holdout, 6), start
+    )
 
 
-def first_part(lengths: np.ndarray, last: float) -> np.ndarray:
+def lengths_before(lengths: np.ndarray, last: float) -> np.ndarray:
     """(n,) steps of each series before its last share."""
     return np.floor(lengths * (1 - last) + 1e-9).astype(np.int64)
 
 
-def never_saw(manifest: dict[str, Any], history: History, part: str | float) -> bool:
+def saw_nothing_after(manifest: dict[str, Any], history: History, part: str | float) -> bool:
     """Was a model fitted to nothing after `part` of this history? Series grow at their end, so shares only shrink."""
     known = manifest.get("known")
     if not isinstance(known, dict) or known.get("start") != int(history.panel.first.min()):

@@ -29,7 +29,7 @@ from forecasting.rolling.online_scores import SUMS
 from pipelines import run_reports
 from pipelines.history.history import History, read_history
 from pipelines.models import model_store
-from pipelines.models.promotion_gate import Rules
+from pipelines.models.promotion_gate import GateRules
 from pipelines.monitoring import detectors, drift_windows
 from pipelines.monitoring.detectors import Finding
 from pipelines.workspace import Workspace
@@ -123,7 +123,7 @@ def of_scores(workspace: Workspace, dataset: Dataset, served: Promotion) -> list
     count = len(known) // ERROR_WINDOW
     windows = np.split(known[len(known) - count * ERROR_WINDOW :], count) if count else [known]
     found = [detectors.page_hinkley(known, "error", RECENT), *detectors.moved(windows[:-1], windows[-1], "error")]
-    return [*found, detectors.coverage(recent[:, 4], recent[:, 3], 80, Rules().coverage_80)]
+    return [*found, detectors.coverage(recent[:, 4], recent[:, 3], 80, GateRules().coverage_80)]
 
 
 def settled_hours(workspace: Workspace, dataset: Dataset, version: int) -> np.ndarray:

@@ -15,16 +15,16 @@ from forecasting.rolling.bundle import Bundle
 from pipelines.console import say
 from pipelines.history.history import History
 from pipelines.models import model_store, promotion_gate, serving_cost
-from pipelines.models.evidence import Evidence, measure
-from pipelines.models.promotion_gate import Contender, Cost, Rules, Trial
-from pipelines.promotion.shadow import trial
+from pipelines.models.evidence import Evidence, measure_contender
+from pipelines.models.promotion_gate import Contender, GateRules, ServingCost, ShadowResult
+from pipelines.promotion.shadow import final_shadow_result
 from pipelines.workspace import Workspace
 
-RIVALS = ("naive", "seasonal_naive")  # baselines that every candidate has to beat
+RIVAL_BASELINES = ("naive", "seasonal_naive")  # baselines that every candidate has to beat
 
 
 @dataclass(frozen=True)
-class Contest:
+class GateComparison:
     """A candidate with its rivals, its price and its record in shadow, where it has one."""
 
     candidate: Contender
@@ -32,8 +32,8 @@ class Contest:
     champion: Contender | None
     previous: Contender | None
     baselines: tuple[Contender, ...]
-    cost: Cost
-    trial: Trial | None
+    cost: ServingCost
+    trial: ShadowResult | None
 
     @property
     def rivals(self) -> tuple[Contender, ...]:
@@ -48,19 +48,23 @@ class Contest:
         return field[int(np.argmin(np.nan_to_num([one.error for one in field], nan=np.inf)))]
 
 
-def enter(workspace: Workspace, history: History, bundle: Bundle, version: int) -> Contest:
+def compare_candidate(workspace: Workspace, history: History, bundle: Bundle, version: int) -> GateComparison:
     """Everyone's errors at the origins that the candidate was validated on."""
     evidence = Evidence.of(bundle)
     candidate = evidence.contender(bundle.config.kind, version)
-    baselines = tuple(evidence.contender(kind, None) for kind in RIVALS)
+    baselines = tuple(evidence.contender(kind, None) for kind in RIVAL_BASELINES)
     served = promotions.served(workspace.engine, history.dataset.id)
-    champion = stood(workspace, history, evidence, served, version, "champion")
-    previous = stood(workspace, history, evidence, stood_before(workspace, history), version, "previous")
-    live = trial(workspace, history.dataset, version)
-    return Contest(candidate, evidence, champion, previous, baselines, serving_cost.measure(bundle), live)
+    champion = served_contender(workspace, history, evidence, served, version, "champion")
+    previous = served_contender(
+        workspace, history, evidence, previous_promotion(workspace, history), version, "previous"
+    )
+    live = final_shadow_result(workspace, history.dataset, version)
+    return GateComparison(
+        candidate, evidence, champion, previous, baselines, serving_cost.measure_serving_cost(bundle), live
+    )
 
 
-def stood_before(workspace: Workspace, history: History) -> Promotion | None:
+def previous_promotion(workspace: Workspace, history: History) -> Promotion | None:
     """The version that served before the champion; none that an operator rolled back from, whatever its figures."""
     events = promotions.decisions(workspace.engine, history.dataset.id)
     left = {row.evidence.get("from") for row in events if row.event == "rolled_back"}
@@ -68,7 +72,7 @@ def stood_before(workspace: Workspace, history: History) -> Promotion | None:
     return before if before is not None and before.version not in left else None
 
 
-def stood(
+def served_contender(
     workspace: Workspace,
     history: History,
     evidence: Evidence,
@@ -92,37 +96,41 @@ def stood(
         return None
     if "evidence" in bundle.manifest and (own := Evidence.of(bundle)).same_origins(evidence):
         return own.contender(bundle.config.kind, served.version, role)
-    return measure(history, evidence, bundle, served.version, role)
+    return measure_contender(history, evidence, bundle, served.version, role)
 
 
-def rules(workspace: Workspace) -> Rules:
+def gate_rules(workspace: Workspace) -> GateRules:
     """What is asked, as it is configured."""
     settings = workspace.settings
-    return Rules(
+    return GateRules(
         gain=settings.gate_gain, largest_bytes=settings.gate_largest_bytes, longest_ms=settings.gate_longest_ms
     )
 
 
-def judge(contest: Contest, asked: Rules) -> list[str]:
+def objections(contest: GateComparison, asked: GateRules) -> list[str]:
     """Why the candidate may not serve. A baseline asks for no proof of gain: nothing may be better, that is all."""
     baseline = contest.candidate.model in BASELINES
-    found = promotion_gate.objections(contest.candidate, contest.rivals, asked.leniently() if baseline else asked)
-    found += promotion_gate.excess(contest.cost, asked) + promotion_gate.lost(contest.trial)
+    found = promotion_gate.accuracy_objections(
+        contest.candidate, contest.rivals, asked.leniently() if baseline else asked
+    )
+    found += promotion_gate.cost_objections(contest.cost, asked) + promotion_gate.shadow_objections(contest.trial)
     remembers = contest.candidate.model in RECURRENT
-    return [*found, *promotion_gate.drift(contest.evidence.long_roll)] if remembers else found
+    return [*found, *promotion_gate.long_roll_objections(contest.evidence.long_roll)] if remembers else found
 
 
-def record(contest: Contest, version: int, reasons: list[str]) -> dict[str, Any]:
+def decision_evidence(contest: GateComparison, version: int, reasons: list[str]) -> dict[str, Any]:
     """The decision's evidence, as the promotion log keeps it."""
-    rows = [row(contest.candidate, None)]
-    rows += [row(rival, promotion_gate.compare(contest.candidate, rival)) for rival in contest.rivals]
+    rows = [contender_row(contest.candidate, None)]
+    rows += [
+        contender_row(rival, promotion_gate.compare_with_rival(contest.candidate, rival)) for rival in contest.rivals
+    ]
     rolled = contest.evidence.long_roll
     return {"candidate": version, "origins": contest.evidence.origins, "horizon": contest.evidence.horizon,
             "reasons": reasons, "contenders": rows, "long_roll": rolled.to_dict() if rolled else None,
             "cost": asdict(contest.cost), "shadow": asdict(contest.trial) if contest.trial else None}  # fmt: skip
 
 
-def row(contender: Contender, comparison: promotion_gate.Comparison | None) -> dict[str, Any]:
+def contender_row(contender: Contender, comparison: promotion_gate.RivalComparison | None) -> dict[str, Any]:
     """One contender's figures; gain and chance are the candidate's against it."""
     figures = {name: contender.scores.get(name) for name in ("mase", "wql", "coverage_80")}
     against = {"gain": comparison.gain, "p_value": comparison.p_value} if comparison else {}

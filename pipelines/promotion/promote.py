@@ -15,7 +15,13 @@ from forecasting.rolling.bundle import Bundle
 from pipelines.console import Report
 from pipelines.history.history import History, pack_contexts, read_history
 from pipelines.models import model_store, training_part
-from pipelines.promotion.gate_comparison import Contest, enter, judge, record, rules
+from pipelines.promotion.gate_comparison import (
+    GateComparison,
+    compare_candidate,
+    decision_evidence,
+    gate_rules,
+    objections,
+)
 from pipelines.workspace import Workspace
 
 
@@ -46,22 +52,22 @@ def promote(workspace: Workspace, name: str, version: int | None, moved: Report)
     """
     history = read_history(workspace, name)
     promotions.verify_chain(workspace.engine, history.dataset.id)
-    waiting = version if version is not None else model_store.newest_undecided(workspace, history.dataset)
+    waiting = version if version is not None else model_store.newest_candidate(workspace, history.dataset)
     bundle = model_store.load(workspace, history.dataset, waiting)
     moved(0, 2, "comparing")
-    contest = enter(workspace, history, bundle, waiting)
-    reasons = judge(contest, rules(workspace))
+    contest = compare_candidate(workspace, history, bundle, waiting)
+    reasons = objections(contest, gate_rules(workspace))
     moved(1, 2, "writing contexts")
     if not reasons:
-        return serve(workspace, history, waiting, bundle, "promoted", record(contest, waiting, []))
-    refuse(workspace, history.dataset, waiting, record(contest, waiting, reasons))
+        return serve(workspace, history, waiting, bundle, "promoted", decision_evidence(contest, waiting, []))
+    record_refusal(workspace, history.dataset, waiting, decision_evidence(contest, waiting, reasons))
     winner = contest.best()
     if version is not None or (contest.champion is not None and winner is contest.champion):
-        raise refusal(name, contest, waiting, reasons)
+        raise refusal_error(name, contest, waiting, reasons)
     return serve_baseline(workspace, history, contest, winner.model, reasons, waiting)
 
 
-def refuse(workspace: Workspace, dataset: Dataset, version: int, evidence: dict[str, Any]) -> None:
+def record_refusal(workspace: Workspace, dataset: Dataset, version: int, evidence: dict[str, Any]) -> None:
     """Log a refusal; what serves is not touched. A version that was refused rolls in shadow no longer."""
     promotions.decide(workspace.engine, dataset.id, version, "refused", evidence)
     challenger = promotions.shadow(workspace.engine, dataset.id)
@@ -69,12 +75,12 @@ def refuse(workspace: Workspace, dataset: Dataset, version: int, evidence: dict[
         promotions.decide(workspace.engine, dataset.id, version, "shadow_stopped", {"cause": "refused"})
 
 
-def refusal(name: str, contest: Contest, version: int, reasons: list[str]) -> GateRefused:
+def refusal_error(name: str, contest: GateComparison, version: int, reasons: list[str]) -> GateRefused:
     """The error that says so."""
     stays = contest.champion
     after = f"{stays.model} version {stays.version} goes on serving" if stays else "nothing is served"
     sentence = f"{contest.candidate.model} version {version} of {name!r} was refused: {'; '.join(reasons)}; {after}"
-    return GateRefused(sentence, record(contest, version, reasons))
+    return GateRefused(sentence, decision_evidence(contest, version, reasons))
 
 
 def serve(
@@ -98,28 +104,28 @@ def serve(
 
 
 def serve_baseline(
-    workspace: Workspace, history: History, contest: Contest, kind: str, reasons: list[str], candidate: int
+    workspace: Workspace, history: History, contest: GateComparison, kind: str, reasons: list[str], candidate: int
 ) -> Promoted:
     """Register the baseline that did best as a version of its own, and serve it."""
-    bundle = baseline(history, contest, kind)
-    version = registered_before(workspace, history.dataset, bundle)
+    bundle = build_baseline(history, contest, kind)
+    version = registered_version(workspace, history.dataset, bundle)
     if version is None:
         version = model_store.register(workspace, history.dataset, bundle, contest.evidence.scores)
-    evidence = record(contest, candidate, reasons)
+    evidence = decision_evidence(contest, candidate, reasons)
     refused = "it" if version == candidate else f"{contest.candidate.model} version {candidate}"
     why = f", a baseline and the best there is: {refused} was refused as a candidate because {'; '.join(reasons)}"
     return serve(workspace, history, version, bundle, "promoted", evidence, why)
 
 
-def baseline(history: History, contest: Contest, kind: str) -> Bundle:
+def build_baseline(history: History, contest: GateComparison, kind: str) -> Bundle:
     """A baseline with intervals from its errors over all that training may see, and the candidate's evidence."""
-    panel, part = training_part.choose(history, None)
+    panel, part = training_part.choose_training_part(history, None)
     bundle = engine.baseline(kind, panel, history.dataset.season, contest.evidence.horizon)
     words = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": history.dataset.name}
     return replace(bundle, manifest={**words, **replace(contest.evidence, long_roll=NO_MEMORY).to_manifest()})
 
 
-def registered_before(workspace: Workspace, dataset: Dataset, bundle: Bundle) -> int | None:
+def registered_version(workspace: Workspace, dataset: Dataset, bundle: Bundle) -> int | None:
     """The newest version with this very digest."""
     rows = registry.models(workspace.engine, dataset.id)
     return max((row.version for row in rows if row.digest == bundle.digest), default=None)

@@ -16,19 +16,19 @@ from forecasting.config import NETWORKS
 from pipelines.console import Report
 from pipelines.models import model_store
 from pipelines.promotion.promote import promote
-from pipelines.promotion.shadow import shadow, standing
+from pipelines.promotion.shadow import shadow, shadow_result
 from pipelines.training import train_subprocess
 from pipelines.workspace import Workspace
 
 LEASE_S = 60.0  # without a sign of life for so long a worker is dead
-USUAL = "lstm"  # trained where a baseline serves, or nothing
-RETRAIN = "retrain"  # cause of a shadow that the worker began, and will decide about
+DEFAULT_KIND = "lstm"  # trained where a baseline serves, or nothing
+BY_WORKER = "retrain"  # cause of a shadow that the worker began, and will decide about
 
 Train = Callable[[Workspace, str, str, float], int]
 
 
 @dataclass(frozen=True)
-class Asked:
+class QueuedJob:
     """A job, new or open already."""
 
     job: int
@@ -41,7 +41,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Done:
+class JobOutcome:
     """One thing that the worker did. `job` is None where a shadow's time had come."""
 
     job: int | None
@@ -52,10 +52,10 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Worked:
+class WorkerRun:
     """What the worker did, in order; nothing where nothing was to be done."""
 
-    done: tuple[Done, ...]
+    done: tuple[JobOutcome, ...]
 
     @property
     def failed(self) -> bool:
@@ -65,40 +65,46 @@ class Worked:
         return asdict(self)
 
 
-def retrain(workspace: Workspace, name: str, cause: Cause = "hand", detail: str = "asked for by hand") -> Asked:
+def retrain(workspace: Workspace, name: str, cause: Cause = "hand", detail: str = "asked for by hand") -> QueuedJob:
     """Queue a training of a dataset. Raises UnknownDataset."""
     dataset = catalogue.dataset(workspace.engine, name)
     answer = jobs.ask(workspace.engine, dataset.id, cause, detail)
     if answer.job is None:
         raise Conflict(answer.words)
-    return Asked(answer.job.id, name, answer.job.state, answer.words)
+    return QueuedJob(answer.job.id, name, answer.job.state, answer.words)
 
 
-def work(
+def run_jobs(
     workspace: Workspace, moved: Report, train: Train = train_subprocess.train, lease_s: float = LEASE_S
-) -> Worked:
+) -> WorkerRun:
     """Decide about shadows whose time has come, then take the oldest job to its end.
 
     Raises Busy while another worker is at it.
     """
     with leases.held(workspace.engine, jobs.WORKER, lease_s):
-        done = [one for dataset in catalogue.datasets(workspace.engine) if (one := ripen(workspace, dataset, moved))]
+        done = [
+            one
+            for dataset in catalogue.datasets(workspace.engine)
+            if (one := decide_due_shadow(workspace, dataset, moved))
+        ]
         job = jobs.take(workspace.engine)
-        return Worked((*done, *([carry_out(workspace, job, moved, train)] if job else [])))
+        return WorkerRun((*done, *([run_job(workspace, job, moved, train)] if job else [])))
 
 
-def carry_out(workspace: Workspace, job: Job, moved: Report, train: Train) -> Done:
+def run_job(workspace: Workspace, job: Job, moved: Report, train: Train) -> JobOutcome:
     """One job. Whatever goes wrong is written down as its end, and what serves stays."""
-    dataset = by_id(workspace, job.dataset_id)
+    dataset = dataset_by_id(workspace, job.dataset_id)
     version, detail = None, ""
     state: State = "failed"
     try:
         moved(0, 2, f"training {dataset.name}")
         with runs.recorded(workspace.engine, "train", dataset.name) as run:  # whose age of last success is watched
-            version = train(workspace, dataset.name, kind_of(workspace, dataset), workspace.settings.retrain_minutes)
+            version = train(
+                workspace, dataset.name, kind_to_train(workspace, dataset), workspace.settings.retrain_minutes
+            )
             run.detail |= {"job": job.id, "version": version}
         moved(1, 2, "deciding")
-        detail, state = decide(workspace, dataset, version), "succeeded"
+        detail, state = decide_new_version(workspace, dataset, version), "succeeded"
     except GateRefused as refusal:
         detail, state = str(refusal), "refused"
     except BaseException as error:  # Polars reports damage with a class that is no Exception
@@ -107,10 +113,10 @@ def carry_out(workspace: Workspace, job: Job, moved: Report, train: Train) -> Do
             raise
     finally:
         jobs.end(workspace.engine, job.id, state, detail, version)
-    return Done(job.id, dataset.name, state, detail, version)
+    return JobOutcome(job.id, dataset.name, state, detail, version)
 
 
-def by_id(workspace: Workspace, number: int) -> Dataset:
+def dataset_by_id(workspace: Workspace, number: int) -> Dataset:
     """The dataset of a job."""
     for dataset in catalogue.datasets(workspace.engine):
         if dataset.id == number:
@@ -118,42 +124,42 @@ def by_id(workspace: Workspace, number: int) -> Dataset:
     raise UnknownDataset(str(number))
 
 
-def kind_of(workspace: Workspace, dataset: Dataset) -> str:
+def kind_to_train(workspace: Workspace, dataset: Dataset) -> str:
     """What to train: the kind of network that serves."""
     served = promotions.served(workspace.engine, dataset.id)
-    kind = model_store.find(workspace, dataset, served.version).kind if served else USUAL
-    return kind if kind in NETWORKS else USUAL
+    kind = model_store.find(workspace, dataset, served.version).kind if served else DEFAULT_KIND
+    return kind if kind in NETWORKS else DEFAULT_KIND
 
 
-def decide(workspace: Workspace, dataset: Dataset, version: int) -> str:
+def decide_new_version(workspace: Workspace, dataset: Dataset, version: int) -> str:
     """Put a new version before the gate, or into shadow if that is set; where nothing serves, the best one is to.
 
     Raises GateRefused.
     """
     served = promotions.served(workspace.engine, dataset.id)
     if served is not None and workspace.settings.retrain_into == "shadow":
-        return shadow(workspace, dataset.name, version, RETRAIN).sentence
-    return promote(workspace, dataset.name, version if served else None, silent).sentence
+        return shadow(workspace, dataset.name, version, BY_WORKER).sentence
+    return promote(workspace, dataset.name, version if served else None, no_progress).sentence
 
 
-def ripen(workspace: Workspace, dataset: Dataset, moved: Report) -> Done | None:
+def decide_due_shadow(workspace: Workspace, dataset: Dataset, moved: Report) -> JobOutcome | None:
     """Put a challenger of ours before the gate once it has met enough live values; None where none has."""
     challenger = promotions.shadow(workspace.engine, dataset.id)
-    if challenger is None or challenger.evidence.get("cause") != RETRAIN:
+    if challenger is None or challenger.evidence.get("cause") != BY_WORKER:
         return None
-    met = standing(workspace, dataset, challenger.version)
+    met = shadow_result(workspace, dataset, challenger.version)
     if met is None or met.targets < workspace.settings.shadow_targets:
         return None
     moved(0, 1, f"deciding about the shadow of {dataset.name}")
     state: State = "succeeded"
     try:
-        words = promote(workspace, dataset.name, challenger.version, silent).sentence
+        words = promote(workspace, dataset.name, challenger.version, no_progress).sentence
     except GateRefused as refusal:
         state, words = "refused", str(refusal)
     except Exception as error:  # the jobs of other datasets wait behind it
         state, words = "failed", sentence(error)
-    return Done(None, dataset.name, state, words, challenger.version)
+    return JobOutcome(None, dataset.name, state, words, challenger.version)
 
 
-def silent(done: float, total: float, words: str) -> None:
+def no_progress(done: float, total: float, words: str) -> None:
     """Progress within a step of ours."""

@@ -15,7 +15,7 @@ from data.store.catalogue import Dataset
 from forecasting.rolling.online_scores import SUMS, Totals
 from pipelines.history.history import History, pack_contexts, read_history
 from pipelines.models import model_store
-from pipelines.models.promotion_gate import Trial
+from pipelines.models.promotion_gate import ShadowResult
 from pipelines.workspace import Workspace
 
 SETTLED, ABSOLUTE = SUMS.index("settled"), SUMS.index("absolute")
@@ -48,7 +48,7 @@ def shadow(workspace: Workspace, name: str, version: int | None = None, cause: s
     served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         raise NotTrained(name)
-    chosen = model_store.newest_undecided(workspace, dataset) if version is None else version
+    chosen = model_store.newest_candidate(workspace, dataset) if version is None else version
     row = model_store.find(workspace, dataset, chosen)
     if row.digest == model_store.find(workspace, dataset, served.version).digest:
         raise Conflict(f"{row.kind} version {chosen} of {name!r} is the model that serves; choose another version")
@@ -63,7 +63,7 @@ def shadow(workspace: Workspace, name: str, version: int | None = None, cause: s
     return Shadowed(name, row.kind, chosen, event.id, sentence)
 
 
-def stop(workspace: Workspace, name: str) -> Shadowed:
+def stop_shadow(workspace: Workspace, name: str) -> Shadowed:
     """Let the challenger go. Raises Conflict where there is none."""
     dataset = catalogue.dataset(workspace.engine, name)
     challenger = promotions.shadow(workspace.engine, dataset.id)
@@ -75,7 +75,7 @@ def stop(workspace: Workspace, name: str) -> Shadowed:
     return Shadowed(name, kind, challenger.version, event.id, sentence)
 
 
-def reanchor(workspace: Workspace, history: History, cause: str) -> None:
+def reanchor_challenger(workspace: Workspace, history: History, cause: str) -> None:
     """Let a challenger, if there is one, start anew from newer values, as the served model does."""
     dataset = history.dataset
     challenger = promotions.shadow(workspace.engine, dataset.id)
@@ -86,12 +86,12 @@ def reanchor(workspace: Workspace, history: History, cause: str) -> None:
     promotions.decide(workspace.engine, dataset.id, challenger.version, "shadowed", evidence, blobs, history.log_seq)
 
 
-def trial(workspace: Workspace, dataset: Dataset, version: int) -> Trial | None:
+def final_shadow_result(workspace: Workspace, dataset: Dataset, version: int) -> ShadowResult | None:
     """How a version did in the champion's shadow; None where it never was there for long enough.
 
     Raises Conflict while it is there and has not met enough values yet.
     """
-    found, asked = standing(workspace, dataset, version), workspace.settings.shadow_targets
+    found, asked = shadow_result(workspace, dataset, version), workspace.settings.shadow_targets
     challenger = promotions.shadow(workspace.engine, dataset.id)
     if found is not None and found.targets >= asked:
         return found
@@ -104,22 +104,25 @@ def trial(workspace: Workspace, dataset: Dataset, version: int) -> Trial | None:
     return None
 
 
-def standing(workspace: Workspace, dataset: Dataset, version: int) -> Trial | None:
+def shadow_result(workspace: Workspace, dataset: Dataset, version: int) -> ShadowResult | None:
     """The same, however few values there were; None where the service wrote nothing down."""
     served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         return None
     met = shadow_pairs.trials(workspace.engine, dataset.id, version, served.version)
-    sums = [(gained(one.first.shadow, one.last.shadow), gained(one.first.champion, one.last.champion)) for one in met]
-    return compare([one for one, _ in sums], [one for _, one in sums]) if sums else None
+    sums = [
+        (sums_between(one.first.shadow, one.last.shadow), sums_between(one.first.champion, one.last.champion))
+        for one in met
+    ]
+    return compare_errors([one for one, _ in sums], [one for _, one in sums]) if sums else None
 
 
-def gained(first: dict[str, Any], last: dict[str, Any]) -> Totals:
+def sums_between(first: dict[str, Any], last: dict[str, Any]) -> Totals:
     """What was settled between two readings of running sums."""
     return Totals.from_dict(last).minus(Totals.from_dict(first))
 
 
-def compare(challenger: Sequence[Totals], champion: Sequence[Totals]) -> Trial:
+def compare_errors(challenger: Sequence[Totals], champion: Sequence[Totals]) -> ShadowResult:
     """Both errors in MASE units, each horizon bucket counting alike.
 
     A value is aimed at by one forecast of each model, but not always from equally far: so errors are compared within a
@@ -131,5 +134,5 @@ def compare(challenger: Sequence[Totals], champion: Sequence[Totals]) -> Trial:
         ours, theirs = np.sum(ours, 0, keepdims=True), np.sum(theirs, 0, keepdims=True)
     both = (ours[:, 0] > 0) & (theirs[:, 0] > 0)
     if not both.any():
-        return Trial(targets, None, None)
-    return Trial(targets, *(float(np.mean(one[both, 1] / one[both, 0])) for one in (ours, theirs)))
+        return ShadowResult(targets, None, None)
+    return ShadowResult(targets, *(float(np.mean(one[both, 1] / one[both, 0])) for one in (ours, theirs)))

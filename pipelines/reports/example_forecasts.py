@@ -11,7 +11,7 @@ from data.grid.grid import format_all
 from data.store.catalogue import Dataset
 from forecasting.config import LEVELS
 from forecasting.evaluation import backtest as engine
-from pipelines.evaluation.comparison import Comparison, Entry
+from pipelines.evaluation.comparison import Comparison, ScoredModel
 
 PLACES = {0: "best", 50: "typical", 100: "worst"}  # per cent of the series that are forecast better
 MORE_PLACES = {0: "best", **{share: f"{share} % are better" for share in (20, 40, 60, 80)}, 100: "worst"}
@@ -46,7 +46,7 @@ class ShownSeries:
     fans: list[Fan]
 
 
-def fans(comparison: Comparison, dataset: Dataset, leader: Entry, rival: Entry | None) -> list[ShownSeries]:
+def fans(comparison: Comparison, dataset: Dataset, leader: ScoredModel, rival: ScoredModel | None) -> list[ShownSeries]:
     """Series from the leader's best to its worst, each at origins spread over its own."""
     error = leader.scores.mean("absolute", comparison.horizon) / leader.course.reference.unit
     chosen = choose_series(error, len(comparison.full.origins))
@@ -85,7 +85,7 @@ def positions_of(comparison: Comparison, row: int, count: int) -> np.ndarray:
     return np.asarray(own[engine.spread(len(own), count)])
 
 
-def replayed(comparison: Comparison, entry: Entry, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
+def replayed(comparison: Comparison, entry: ScoredModel, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """(positions, rows, H, L) what a model forecast there."""
     seen: list[np.ndarray] = []
     comparison.replay(entry, rows, positions, lambda _, quantiles, __: seen.append(quantiles[:, : comparison.horizon]))

@@ -9,7 +9,7 @@ from data import clock
 from forecasting.accuracy import Scores
 from pipelines.console import NOT_KNOWN
 from pipelines.evaluation.backtest import Backtested
-from pipelines.evaluation.comparison import Comparison, Course, Entry
+from pipelines.evaluation.comparison import Comparison, OriginSet, ScoredModel
 from pipelines.reports import charts
 from pipelines.reports.example_forecasts import ShownSeries
 from pipelines.reports.terminal import ranked
@@ -117,7 +117,7 @@ class Worst:
     series: int
 
 
-def headline(comparison: Comparison, leader: Entry, rival: Entry | None) -> Headline:
+def headline(comparison: Comparison, leader: ScoredModel, rival: ScoredModel | None) -> Headline:
     """Who has the lowest error, and what the model shown beside it has at the same origins."""
     mase = comparison.measures(leader.scores, leader.course)["mase"]
     origins = len(comparison.full.origins) if comparison.uneven else None
@@ -211,14 +211,14 @@ def coverage(comparison: Comparison, percent: int) -> str:
     return charts.html(charts.by_step(comparison, f"coverage_{percent}", percent / 100), f"coverage-{percent}")
 
 
-def model_key(entry: Entry, comparison: Comparison) -> Key:
+def model_key(entry: ScoredModel, comparison: Comparison) -> Key:
     """A model's line in a legend; with the number of its origins where others met more."""
     fewer = "" if entry.course is comparison.full else f" ({len(entry.course.origins)} origins)"
     dash = charts.DASHES.get(entry.kind, "solid")
     return Key(f"{entry.kind}{fewer}", charts.colour_of(entry.kind), f"line {dash}")
 
 
-def forecasts(shown: list[ShownSeries], leader: Entry, rival: Entry | None) -> Forecasts:
+def forecasts(shown: list[ShownSeries], leader: ScoredModel, rival: ScoredModel | None) -> Forecasts:
     """Fan charts, a row for each series."""
     other = rival.kind if rival else None
     cards = [
@@ -247,7 +247,7 @@ def forecast_keys(leader: str, rival: str | None) -> list[Key]:
 # --- series and models ------------------------------------------------------------------------------------------------
 
 
-def worst(comparison: Comparison, leader: Entry, rival: Entry | None) -> Worst:
+def worst(comparison: Comparison, leader: ScoredModel, rival: ScoredModel | None) -> Worst:
     """The series that the leader forecasts worst, with the other model's error beside, always at the same origins."""
     ids, full = comparison.panel.ids, comparison.full
     rows = leader.scores.by_series(ids, full.reference, comparison.horizon)[:WORST]
@@ -262,7 +262,9 @@ def worst(comparison: Comparison, leader: Entry, rival: Entry | None) -> Worst:
     return Worst(Table(heads, lines), len(ids))
 
 
-def errors_beside(comparison: Comparison, leader: Entry, rival: Entry) -> dict[str, dict[str, float | None]]:
+def errors_beside(
+    comparison: Comparison, leader: ScoredModel, rival: ScoredModel
+) -> dict[str, dict[str, float | None]]:
     """Columns of MASE by series to show beside the leader's: the rival's, or both at the few origins."""
     if rival.course is comparison.full:
         return {f"MASE of {rival.kind}": by_id(rival.scores, comparison.full, comparison)}
@@ -271,7 +273,7 @@ def errors_beside(comparison: Comparison, leader: Entry, rival: Entry) -> dict[s
     return {f"{entry.kind} {at}": by_id(entry.few, few, comparison) for entry in (leader, rival)}
 
 
-def by_id(scores: Scores, course: Course, comparison: Comparison) -> dict[str, float | None]:
+def by_id(scores: Scores, course: OriginSet, comparison: Comparison) -> dict[str, float | None]:
     """MASE of each series."""
     rows = scores.by_series(comparison.panel.ids, course.reference, comparison.horizon)
     return {row["unique_id"]: row["mase"] for row in rows}

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pipelines.evaluation.backtest import Backtested
     from pipelines.forecasts.batch_forecast import BatchForecasts
     from pipelines.forecasts.issue import Issued
-    from pipelines.ingestion.ingest import Ingested
+    from pipelines.ingestion.ingest_result import Ingested
     from pipelines.monitoring.check import Check
     from pipelines.monitoring.monitor import Monitored
     from pipelines.promotion.promote import Promoted
-    from pipelines.promotion.retrain import Worked
+    from pipelines.promotion.retrain import WorkerRun
     from pipelines.promotion.shadow import Shadowed
     from pipelines.training.train import Trained
     from pipelines.upkeep.status import DatasetStatus, Status
@@ -120,9 +120,9 @@ def contenders(evidence: dict[str, Any]) -> None:
     )
     if evidence.get("long_roll"):
         long_roll(evidence["long_roll"])
-    say(promotion_history.price(evidence["cost"]))
+    say(promotion_history.describe_cost(evidence["cost"]))
     if evidence.get("shadow"):
-        say(promotion_history.met_live(evidence["shadow"]))
+        say(promotion_history.describe_shadow(evidence["shadow"]))
 
 
 def long_roll(found: dict[str, Any]) -> None:
@@ -237,7 +237,7 @@ def shadowed(result: Shadowed, json: bool) -> None:
         say(result.sentence)
 
 
-def worked(result: Worked, json: bool) -> None:
+def worked(result: WorkerRun, json: bool) -> None:
     """What the worker did."""
     if json:
         print_json(result.to_dict())

@@ -26,7 +26,7 @@ from pipelines.console import Report, say
 from pipelines.file_lock import alone
 from pipelines.history.history import History, read_history
 from pipelines.models import model_store, training_part
-from pipelines.models.evidence import Evidence, gather
+from pipelines.models.evidence import Evidence, gather_evidence
 from pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ def train(workspace: Workspace, request: TrainRequest, moved: Report) -> Trained
         NotFound: there is no such dataset.
         InvalidInput: an unknown model, a senseless option, or too little to train on.
     """
-    check(request)
+    check_request(request)
     history = read_history(workspace, request.dataset)
-    panel, part = training_part.choose(history, request.holdout)
+    panel, part = training_part.choose_training_part(history, request.holdout)
     tail = validation_tail(history, panel)
     began = time.monotonic()
     bundle, evidence = fit(workspace, history, panel, tail, request, moved)
@@ -111,14 +111,14 @@ def train(workspace: Workspace, request: TrainRequest, moved: Report) -> Trained
     )
 
 
-def assist(request: TrainRequest) -> bool:
+def run_as_helper(request: TrainRequest) -> bool:
     """In every process of a training but the first: help it, and touch no store. False in the first, at once."""
-    check(request)
+    check_request(request)
     if request.devices * request.num_nodes == 1:
         return False
     from forecasting.training import fit_network
 
-    quiet()
+    quiet_lightning()
     return fit_network.assist(hardware(request))
 
 
@@ -129,7 +129,7 @@ def hardware(request: TrainRequest) -> Hardware:
     return Hardware(request.accelerator, request.devices, request.num_nodes, request.strategy)
 
 
-def check(request: TrainRequest) -> None:
+def check_request(request: TrainRequest) -> None:
     """Raises InvalidInput for options that cannot be meant."""
     if request.model not in KINDS:
         raise InvalidInput(f"there is no model named {request.model!r}; choose one of {', '.join(KINDS)}")
@@ -173,17 +173,17 @@ def fit(
     season, horizon = history.dataset.season, history.dataset.horizon
     if request.model in BASELINES:
         bundle = engine.baseline(request.model, panel, season, horizon)
-        return bundle, gather(history, panel, tail, validate([], panel, tail, season, horizon), NO_MEMORY)
+        return bundle, gather_evidence(history, panel, tail, validate([], panel, tail, season, horizon), NO_MEMORY)
     from forecasting.training import fit_network
 
-    quiet()
+    quiet_lightning()
     minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
     spec = fit_network.TrainingSpec(
         request.model, season, horizon, minutes, request.steps, request.seed, tail, hardware(request)
     )
     folder = run_folder(workspace, history, request)
     lock = folder.with_suffix(".lock")
-    with alone(lock, f"a training of {request.model} on {request.dataset!r}"), resumable(folder):
+    with alone(lock, f"a training of {request.model} on {request.dataset!r}"), hint_on_interrupt(folder):
         if not request.resume:
             shutil.rmtree(folder, ignore_errors=True)
         elif not has_checkpoint(folder):
@@ -204,11 +204,11 @@ def fit(
                 f"the machine turned slower: the clock ended the choosing early, so --steps {fitted.planned} may differ"
             )
         shutil.rmtree(folder, ignore_errors=True)  # the model is whole; checkpoints only served to go on from
-    return fitted.bundle, gather(history, panel, tail, fitted.validation, fitted.long_roll)
+    return fitted.bundle, gather_evidence(history, panel, tail, fitted.validation, fitted.long_roll)
 
 
 @contextmanager
-def resumable(folder: Path) -> Iterator[None]:
+def hint_on_interrupt(folder: Path) -> Iterator[None]:
     """Whoever stops a training is told how to go on with it."""
     try:
         yield
@@ -233,7 +233,7 @@ def run_name(history: History, request: TrainRequest) -> str:
     return f"{history.dataset.id}-{request.model}-{request.seed}-{clock.now() // 1000}"
 
 
-def quiet() -> None:
+def quiet_lightning() -> None:
     """Lightning tells of every start and stop; what matters is shown by our own progress bar."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -244,7 +244,7 @@ def refit(panel: Panel, bundle: Bundle, moved: Report) -> Bundle:
     """The same model fitted to an earlier part of its history, with the number of steps it records."""
     from forecasting.training import fit_network
 
-    quiet()
+    quiet_lightning()
     return fit_network.refit(
         panel, bundle, lambda stage, done, total: moved(done, total, f"{bundle.config.kind}: {stage}")
     )
@@ -254,7 +254,7 @@ def fit_unregistered(history: History, past: Panel, request: TrainRequest, moved
     """A network fitted to an earlier part of a history for a comparison: no checkpoint, no log, no version."""
     from forecasting.training import fit_network
 
-    quiet()
+    quiet_lightning()
     tail, season, horizon = validation_tail(history, past), history.dataset.season, history.dataset.horizon
     minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
     spec = fit_network.TrainingSpec(request.model, season, horizon, minutes, request.steps, request.seed, tail)

@@ -9,7 +9,7 @@ from data.store import catalogue, leases
 from data.store.catalogue import Dataset
 from data.store.leases import Lease
 from pipelines.console import Report
-from pipelines.ingestion.ingest import reanchor
+from pipelines.ingestion.reanchor import reanchor
 from pipelines.upkeep import handoff
 from pipelines.workspace import Workspace
 

@@ -27,7 +27,7 @@ from data.store.leases import Lease
 from data.store.promotions import Promotion
 from pipelines.console import Report
 from pipelines.history.history import KEY, logged_rows
-from pipelines.history.quarantine import judge_live
+from pipelines.history.quarantine import quarantine_live_values
 from pipelines.workspace import Workspace
 
 SETTLED_US = 3600 * 1_000_000  # a service takes over what was decided within that time
@@ -100,7 +100,7 @@ def sweep(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, moved
     )
     for damage in log_checksums.broken(workspace.engine, dataset.id, upto):
         raise DamagedArtifact(damage)  # the lake would call it sound
-    judge_live(workspace, dataset)  # before it leaves the log
+    quarantine_live_values(workspace, dataset)  # before it leaves the log
     done, todo = 0, going(workspace.engine, dataset.id, upto)
     while (batch := handoffs.begin(lease, dataset.id, upto)) is not None:
         failpoints.hit("handoff.begun")

@@ -11,7 +11,7 @@ from data.records import quarantine
 from data.schema import SERIES, TIME
 from data.store import catalogue, observation_log, promotions, registry
 from data.store.catalogue import Dataset
-from pipelines.history.quarantine import judge_live
+from pipelines.history.quarantine import quarantine_live_values
 from pipelines.monitoring import flow_history
 from pipelines.workspace import Workspace
 
@@ -57,7 +57,7 @@ def status(workspace: Workspace) -> Status:
 
 def describe(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
     """One dataset's figures."""
-    judge_live(workspace, dataset)
+    quarantine_live_values(workspace, dataset)
     lake = workspace.lake.read(dataset.id)
     rows = registry.models(workspace.engine, dataset.id)
     served = promotions.served(workspace.engine, dataset.id)

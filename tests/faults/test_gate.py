@@ -16,7 +16,15 @@ from pipelines.history.history import read_history
 from pipelines.promotion import promotion_history
 from pipelines.promotion.promote import promote, rollback
 from pipelines.workspace import Workspace
-from tests.support.loop_kit import HORIZON, SEASON, at, judged, mlp, served_home, still
+from tests.support.loop_kit import (
+    HORIZON,
+    SEASON,
+    mlp_bundle,
+    no_progress,
+    register_with_evidence,
+    served_home,
+    workspace_at,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +35,7 @@ def made(tmp_path_factory):
 @pytest.fixture
 def workspace(made, home) -> Workspace:
     shutil.copytree(made, home)
-    return at(home)
+    return workspace_at(home)
 
 
 def naive(workspace):
@@ -43,45 +51,51 @@ def test_fault_32_a_new_model_that_is_worse_constant_or_not_finite_is_refused_an
     workspace, weights, reason
 ):
     promotion_id = promotions.served(workspace.engine, 1).id
-    version = judged(workspace, "week", mlp(workspace, weights))
+    version = register_with_evidence(workspace, "week", mlp_bundle(workspace, weights))
     with pytest.raises(GateRefused, match=reason):
-        promote(workspace, "week", version, still)
+        promote(workspace, "week", version, no_progress)
     assert promotions.served(workspace.engine, 1).id == promotion_id
     assert promotions.decisions(workspace.engine, 1)[-1].event == "refused"
-    judged(workspace, "week", mlp(workspace, weights))
+    register_with_evidence(workspace, "week", mlp_bundle(workspace, weights))
     with pytest.raises(GateRefused, match=reason):  # nor does it serve where no version is named
-        promote(workspace, "week", None, still)
+        promote(workspace, "week", None, no_progress)
     assert promotions.served(workspace.engine, 1).id == promotion_id
 
 
 def test_the_version_before_is_met_at_the_same_origins_unless_an_operator_left_it(workspace):
-    second = judged(workspace, "week", mlp(workspace, 1.1), 0.25)
-    promote(workspace, "week", second, still)
-    third = promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.2), 0.1), still)
+    second = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.25)
+    promote(workspace, "week", second, no_progress)
+    third = promote(
+        workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.2), 0.1), no_progress
+    )
     rows = {row["role"]: row for row in third.evidence["contenders"]}
     assert (rows["champion"]["version"], rows["previous"]["version"]) == (second, 1)
     assert rows["previous"]["gain"] == pytest.approx(1 - 0.1 / 0.5)
     rollback(workspace, "week")
-    fourth = promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.3), 0.2), still)
+    fourth = promote(
+        workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.3), 0.2), no_progress
+    )
     assert "previous" not in {row["role"] for row in fourth.evidence["contenders"]}  # 0.1 of version 3 was left
 
 
 def test_a_candidate_worse_than_the_version_before_is_refused_though_it_beats_the_champion(workspace):
-    worse = judged(workspace, "week", mlp(workspace, 1.1), 0.9)
+    worse = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.9)
     promotions.decide(workspace.engine, 1, worse, "promoted", {})
     with pytest.raises(GateRefused, match=r"against mlp \(previous\); \+0.0% or better"):
-        promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.2), 0.7), still)
+        promote(
+            workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.2), 0.7), no_progress
+        )
 
 
 def test_a_model_too_large_or_too_slow_is_refused(workspace):
-    version = judged(workspace, "week", mlp(workspace, 1.1), 0.1)
+    version = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.1)
     tight = load_settings(home=workspace.settings.home, mlflow=False, gate_largest_bytes=1000, gate_longest_ms=1e-6)
     with pytest.raises(
         GateRefused, match=r"its artifact has .* MB; 0.0 MB are allowed; one series takes it"
     ) as refusal:
-        promote(replace(workspace, settings=tight), "week", version, still)
+        promote(replace(workspace, settings=tight), "week", version, no_progress)
     assert refusal.value.evidence["cost"]["bytes"] > 1000
-    assert promote(workspace, "week", version, still).version == version
+    assert promote(workspace, "week", version, no_progress).version == version
 
 
 def test_a_damaged_champion_is_no_rival_so_that_another_version_can_take_its_place(workspace):
@@ -91,13 +105,18 @@ def test_a_damaged_champion_is_no_rival_so_that_another_version_can_take_its_pla
 
     with workspace.engine.begin() as connection:
         connection.execute(update(tables.models).where(tables.models.c.version == 1).values(artifact=b"gone"))
-    assert promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.1), 0.8), still).version == 2
+    assert (
+        promote(
+            workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.8), no_progress
+        ).version
+        == 2
+    )
 
 
 def test_the_history_tells_every_decision_in_words_and_an_altered_one_not_at_all(workspace, capsys):
     with pytest.raises(GateRefused):
-        promote(workspace, "week", judged(workspace, "week", naive(workspace)), still)
-    promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.1), 0.1), still)
+        promote(workspace, "week", register_with_evidence(workspace, "week", naive(workspace)), no_progress)
+    promote(workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.1), no_progress)
     rollback(workspace, "week")
     assert cli.run(["model", "history", "week", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
@@ -117,7 +136,7 @@ def test_the_history_tells_every_decision_in_words_and_an_altered_one_not_at_all
     with workspace.engine.begin() as connection:
         connection.execute(update(tables.promotions).where(tables.promotions.c.id == 2).values(event="promoted"))
     with pytest.raises(DamagedArtifact, match="promotion 2"):
-        promotion_history.history(workspace, "week")
+        promotion_history.promotion_history(workspace, "week")
 
 
 def test_nothing_is_decided_on_top_of_an_altered_log(workspace):
@@ -129,5 +148,7 @@ def test_nothing_is_decided_on_top_of_an_altered_log(workspace):
     with workspace.engine.begin() as connection:
         connection.execute(update(tables.promotions).values(evidence="{}"))
     with pytest.raises(DamagedArtifact, match="the log was altered"):
-        promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.1), 0.1), still)
+        promote(
+            workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.1), no_progress
+        )
     assert promotions.served(workspace.engine, 1).id == before.id

@@ -20,7 +20,7 @@ from pipelines import cli
 from pipelines.promotion import retrain
 from pipelines.training import train_subprocess
 from pipelines.workspace import Workspace
-from tests.support.loop_kit import at, judged, mlp, served_home, still
+from tests.support.loop_kit import mlp_bundle, no_progress, register_with_evidence, served_home, workspace_at
 from tests.support.service_kit import until
 
 
@@ -32,12 +32,14 @@ def made(tmp_path_factory):
 @pytest.fixture
 def workspace(made, home) -> Workspace:
     shutil.copytree(made, home)
-    return at(home)
+    return workspace_at(home)
 
 
 def trains(scale: float, better: float | None):
     """A training that takes no time: a network that claims this share of the seasonal naive's error."""
-    return lambda workspace, name, kind, minutes: judged(workspace, name, mlp(workspace, scale), better)
+    return lambda workspace, name, kind, minutes: register_with_evidence(
+        workspace, name, mlp_bundle(workspace, scale), better
+    )
 
 
 def refuses_to_train(*_):
@@ -54,31 +56,31 @@ def job_states(workspace):
     ids=["better", "worse", "failed"],
 )
 def test_a_job_trains_and_the_gate_decides(workspace, train, state, version):
-    assert retrain.work(workspace, still, train).done == ()
+    assert retrain.run_jobs(workspace, no_progress, train).done == ()
     asked = retrain.retrain(workspace, "week")
     assert retrain.retrain(workspace, "week").words == f"job {asked.job} is queued already"
-    (done,) = retrain.work(workspace, still, train).done
+    (done,) = retrain.run_jobs(workspace, no_progress, train).done
     assert (done.job, done.state) == (asked.job, state)
     assert job_states(workspace) == [state]
     assert promotions.served(workspace.engine, 1).version == version
-    assert retrain.work(workspace, still, train).done == ()
+    assert retrain.run_jobs(workspace, no_progress, train).done == ()
 
 
 def test_set_so_a_new_version_goes_into_shadow(workspace):
     settings = load_settings(home=workspace.settings.home, mlflow=False, retrain_into="shadow")
     retrain.retrain(workspace, "week")
-    (done,) = retrain.work(replace(workspace, settings=settings), still, trains(1.1, 0.2)).done
+    (done,) = retrain.run_jobs(replace(workspace, settings=settings), no_progress, trains(1.1, 0.2)).done
     assert (done.state, done.version) == ("succeeded", 2)
     assert promotions.served(workspace.engine, 1).version == 1
     assert promotions.shadow(workspace.engine, 1).version == 2
-    assert retrain.work(workspace, still, trains(1.1, 0.2)).done == ()  # it has met no live value yet
+    assert retrain.run_jobs(workspace, no_progress, trains(1.1, 0.2)).done == ()  # it has met no live value yet
 
 
 WORKER = """
 import sys
 from pipelines.promotion import retrain
 from pipelines.workspace import open_workspace
-retrain.work(open_workspace(), lambda *_: None)
+retrain.run_jobs(open_workspace(), lambda *_: None)
 """
 
 
@@ -107,9 +109,9 @@ def test_fault_31_after_a_retraining_is_killed_the_model_serves_on_and_the_next_
     assert job_states(workspace) == ["running"]
     assert promotions.served(workspace.engine, 1).id == promotion_id
     with pytest.raises(Busy):
-        retrain.work(workspace, still, trains(1.1, 0.2))
+        retrain.run_jobs(workspace, no_progress, trains(1.1, 0.2))
     a_minute_later(workspace)
-    (done,) = retrain.work(workspace, still, trains(1.1, 0.2)).done
+    (done,) = retrain.run_jobs(workspace, no_progress, trains(1.1, 0.2)).done
     assert (done.state, done.version) == ("succeeded", 2)
     assert jobs.job(workspace.engine, done.job).attempts == 2
     assert [(run.flow, run.outcome) for run in runs.runs(workspace.engine)] == [
@@ -125,7 +127,7 @@ def test_fault_31_a_training_that_hangs_or_runs_out_of_memory_fails_and_its_work
     run = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda command, **words: run([command[0], "-c", killed], **words))
     retrain.retrain(workspace, "week")
-    (done,) = retrain.work(workspace, still).done
+    (done,) = retrain.run_jobs(workspace, no_progress).done
     assert done.state == "failed"
     assert done.words == ("the training of 'week' failed: it was ended by SIGKILL, as a system short of memory does")
     assert promotions.served(workspace.engine, 1).version == 1

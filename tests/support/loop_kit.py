@@ -15,7 +15,7 @@ from forecasting.rolling.bundle import Bundle
 from pipelines.history.history import read_history
 from pipelines.ingestion.ingest import ingest
 from pipelines.models import model_store
-from pipelines.models.evidence import gather
+from pipelines.models.evidence import gather_evidence
 from pipelines.promotion.promote import promote
 from pipelines.training.train import validation_tail
 from pipelines.workspace import Workspace, open_workspace
@@ -24,7 +24,7 @@ from tests.support.forecasting_kit import drifting, tiny_bundle
 SEASON, HORIZON, STEPS = 7, 7, 140
 
 
-def still(done: float, total: float, words: str) -> None:
+def no_progress(done: float, total: float, words: str) -> None:
     """Progress that nobody watches."""
 
 
@@ -33,7 +33,7 @@ def weekly(step: int) -> float:
     return 100 + 10 * math.sin(2 * math.pi * step / SEASON) + (step * 7919 % 13 - 6) / 20
 
 
-def raw(path: Path, steps: range, split: bool = False) -> str:
+def write_csv(path: Path, steps: range, split: bool = False) -> str:
     """Two series, "a" and "b", on integer steps."""
     header = "unique_id,t,y" + (",split" if split else "")
     part = [f",{'test' if step > STEPS - HORIZON else 'train'}" if split else "" for step in steps]
@@ -46,18 +46,18 @@ def raw(path: Path, steps: range, split: bool = False) -> str:
     return str(path)
 
 
-def at(home: Path) -> Workspace:
+def workspace_at(home: Path) -> Workspace:
     return open_workspace(load_settings(home=home, mlflow=False, database_url=f"sqlite:///{home / 'live.db'}"))
 
 
-def network(workspace: Workspace, name: str, drift: bool, checked: bool = True) -> int:
+def register_network(workspace: Workspace, name: str, drift: bool, checked: bool = True) -> int:
     """A registered LSTM that erred a tenth as much as the best baseline, and whose memory drifts or does not."""
     history = read_history(workspace, name)
     panel = history.panel
     bundle = drifting(tiny_bundle("lstm", panel, HORIZON)) if drift else tiny_bundle("lstm", panel, HORIZON)
     tail = validation_tail(history, panel)
     validation = validate([bundle], panel, tail, SEASON, HORIZON)
-    found = gather(history, panel, tail, validation, long_roll.check(bundle, panel, tail, chunk=32))
+    found = gather_evidence(history, panel, tail, validation, long_roll.check(bundle, panel, tail, chunk=32))
     errors = found.errors | {"lstm": [error / 10 for error in found.errors["seasonal_naive"]]}
     scores = found.scores | {"lstm": found.scores["lstm"] | {"coverage_80": 0.8}}
     words = replace(found, errors=errors, scores=scores).to_manifest()
@@ -67,13 +67,13 @@ def network(workspace: Workspace, name: str, drift: bool, checked: bool = True) 
     return model_store.register(workspace, history.dataset, bundle, scores)
 
 
-def judged(workspace: Workspace, name: str, bundle: Bundle, better: float | None = None) -> int:
+def register_with_evidence(workspace: Workspace, name: str, bundle: Bundle, better: float | None = None) -> int:
     """Register a model with evidence of its own forecasts; `better` claims this share of seasonal naive's error."""
     history = read_history(workspace, name)
     panel = history.panel
     tail = validation_tail(history, panel)
     validation = validate([bundle], panel, tail, SEASON, HORIZON)
-    found = gather(history, panel, tail, validation, NO_MEMORY)
+    found = gather_evidence(history, panel, tail, validation, NO_MEMORY)
     kind = bundle.config.kind
     errors, scores = found.errors, found.scores
     if better is not None:
@@ -84,7 +84,7 @@ def judged(workspace: Workspace, name: str, bundle: Bundle, better: float | None
     return model_store.register(workspace, history.dataset, whole, scores)
 
 
-def mlp(workspace: Workspace, scale: float = 1.0) -> Bundle:
+def mlp_bundle(workspace: Workspace, scale: float = 1.0) -> Bundle:
     """A network without memory for "week"; each scale of its random weights is a model of its own."""
     bundle = tiny_bundle("mlp", read_history(workspace, "week").panel, HORIZON)
     return replace(bundle, weights={name: value * np.float32(scale) for name, value in bundle.weights.items()})
@@ -92,10 +92,13 @@ def mlp(workspace: Workspace, scale: float = 1.0) -> Bundle:
 
 def served_home(home: Path) -> Path:
     """A home with two series of a week that repeats but for noise, served by a network half as bad as any baseline."""
-    workspace = at(home)
+    workspace = workspace_at(home)
     ingest(
-        workspace, raw(home / "week.csv", range(1, STEPS + 1)), "week", SourceOptions(season=SEASON, horizon=HORIZON)
+        workspace,
+        write_csv(home / "week.csv", range(1, STEPS + 1)),
+        "week",
+        SourceOptions(season=SEASON, horizon=HORIZON),
     )
-    promote(workspace, "week", judged(workspace, "week", mlp(workspace), 0.5), still)
+    promote(workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace), 0.5), no_progress)
     workspace.engine.dispose()
     return home

@@ -20,7 +20,7 @@ from pipelines import cli
 from pipelines.evaluation.backtest import Backtested, BacktestRequest, backtest
 from pipelines.ingestion.ingest import ingest
 from pipelines.models import time_budget
-from pipelines.models.time_budget import Allowance
+from pipelines.models.time_budget import TimeBudget
 from pipelines.reports import charts, html_report, report_content
 from pipelines.reports.example_forecasts import choose_series
 from pipelines.training.train import TrainRequest, train
@@ -149,7 +149,7 @@ def test_without_the_extra_one_sentence_says_how_to_get_it(rollcast, monkeypatch
 def test_an_allowance_ends_with_its_time_or_when_the_pace_is_hopeless(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time_budget.time, "monotonic", lambda: now[0])
-    five = Allowance(minutes=5)
+    five = TimeBudget(minutes=5)
     assert five.holds(0, 1000)
     now[0] = 29
     assert five.holds(1, 1000)  # too early to judge by the pace

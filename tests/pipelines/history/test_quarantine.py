@@ -135,8 +135,8 @@ def test_a_spike_of_a_file_is_stored_as_missing_until_it_is_released(tmp_path):
     assert np.flatnonzero(np.isnan(read_history(workspace, "plant").panel.values)).tolist() == [40]
     # The same rows in other bytes: nothing new in quarantine, nothing new in the lake.
     longer = written(tmp_path / "longer.csv", [*USUAL, 20_000.0, *USUAL, 20.0], temp=range(82))
-    assert (ingest(workspace, longer, "plant", said).added, len(keeping.listed(workspace, "plant"))) == (1, 1)
-    (held,) = keeping.listed(workspace, "plant")
+    assert (ingest(workspace, longer, "plant", said).added, len(keeping.list_values(workspace, "plant"))) == (1, 1)
+    (held,) = keeping.list_values(workspace, "plant")
     assert (held["unique_id"], held["ds"], held["y"], held["rule"], held["source"]) == (
         "a",
         40,
@@ -150,8 +150,8 @@ def test_a_spike_of_a_file_is_stored_as_missing_until_it_is_released(tmp_path):
     # And it stays released, however often it comes.
     third = written(tmp_path / "third.csv", [*USUAL, 20_000.0, *USUAL, 20.0, 21.0], temp=range(83))
     assert (ingest(workspace, third, "plant", said).quarantined, workspace.lake.read(1)["y"][40]) == ({}, 20_000.0)
-    assert keeping.listed(workspace, "plant") == []
-    assert len(keeping.listed(workspace, "plant", released=True)) == 1
+    assert keeping.list_values(workspace, "plant") == []
+    assert len(keeping.list_values(workspace, "plant", released=True)) == 1
 
 
 def test_a_corrected_value_is_not_undone_by_a_release(tmp_path):
@@ -201,7 +201,7 @@ def test_fault_27_a_thousandfold_spike_is_accepted_live_kept_out_of_training_and
     assert status(workspace).datasets[0].quarantined == 1
     with world.serving() as client:
         until(lambda: 'rollcast_quarantined_values{dataset="plant"} 1.0' in client.get("/metrics").text)
-    (held,) = keeping.listed(workspace, "plant")
+    (held,) = keeping.list_values(workspace, "plant")
     assert (held["unique_id"], held["y"], held["rule"], held["source"]) == ("a", 12_000.0, "spike", "live")
     # Training does not see it, in the log or in the lake.
     assert read_history(workspace, "plant").panel.values[-2:].tolist() == pytest.approx([math.nan, 12.0], nan_ok=True)

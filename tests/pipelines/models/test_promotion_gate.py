@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from forecasting.evaluation.permutation_test import sign_flip_test
-from pipelines.models.promotion_gate import Contender, Cost, Rules, Trial, blocks, compare, excess, lost, objections
+from pipelines.models.promotion_gate import (
+    Contender,
+    GateRules,
+    ServingCost,
+    ShadowResult,
+    accuracy_objections,
+    block_means,
+    compare_with_rival,
+    cost_objections,
+    shadow_objections,
+)
 
 
 def contender(errors, model="lstm", coverage=0.8) -> Contender:
@@ -24,81 +34,86 @@ def test_many_small_wins_are_no_chance():
 
 
 def test_gain_is_the_share_of_the_rivals_error_that_is_saved():
-    assert compare(contender([0.5] * 8), contender([1.0] * 8, "naive")).gain == 0.5
+    assert compare_with_rival(contender([0.5] * 8), contender([1.0] * 8, "naive")).gain == 0.5
 
 
 def test_nothing_gains_on_a_rival_without_error():
     perfect = contender([0.0] * 8, "seasonal_naive")
-    assert compare(contender([2.0] * 8), perfect).gain == -1
-    assert compare(contender([0.0] * 8), perfect).gain == 0
+    assert compare_with_rival(contender([2.0] * 8), perfect).gain == -1
+    assert compare_with_rival(contender([0.0] * 8), perfect).gain == 0
 
 
 def test_a_candidate_that_halves_every_error_passes():
-    assert objections(contender([0.5] * 8), [contender([1.0] * 8, "naive")], Rules()) == []
+    assert accuracy_objections(contender([0.5] * 8), [contender([1.0] * 8, "naive")], GateRules()) == []
 
 
 def test_a_candidate_that_loses_to_seasonal_naive_is_refused_and_told_so():
-    found = objections(contender([1.1] * 8), [contender([1.0] * 8, "seasonal_naive")], Rules())
+    found = accuracy_objections(contender([1.1] * 8), [contender([1.0] * 8, "seasonal_naive")], GateRules())
     assert found == ["its error is +10.0% against seasonal_naive; -1.0% or better is asked"]
 
 
 def test_a_baseline_that_serves_and_competes_is_named_once():
     naive = contender([1.0] * 8, "naive")
-    assert len(objections(contender([1.1] * 8), [naive, naive], Rules())) == 1
+    assert len(accuracy_objections(contender([1.1] * 8), [naive, naive], GateRules())) == 1
 
 
 def test_a_gain_that_could_be_luck_is_refused():
     rival = contender([1.0, 1.0, 1.0, 1.0], "naive")
-    found = objections(contender([0.1, 0.9, 1.2, 0.8]), [rival], Rules())
+    found = accuracy_objections(contender([0.1, 0.9, 1.2, 0.8]), [rival], GateRules())
     assert len(found) == 1
     assert "could be chance" in found[0]
 
 
 @pytest.mark.parametrize("coverage", [0.4, 0.99])
 def test_intervals_that_do_not_hold_what_they_say_are_refused(coverage):
-    found = objections(contender([0.5] * 8, coverage=coverage), [contender([1.0] * 8, "naive")], Rules())
+    found = accuracy_objections(contender([0.5] * 8, coverage=coverage), [contender([1.0] * 8, "naive")], GateRules())
     assert len(found) == 1
     assert "80 % interval" in found[0]
 
 
 def test_forecasts_that_are_not_finite_are_refused_before_anything_is_compared():
-    found = objections(contender([0.5, np.nan]), [contender([1.0, 1.0], "naive")], Rules())
+    found = accuracy_objections(contender([0.5, np.nan]), [contender([1.0, 1.0], "naive")], GateRules())
     assert found == ["it gave forecasts that are not finite numbers"]
 
 
 def test_whatever_is_finite_beats_a_champion_that_is_not():
     broken = Contender("lstm", 1, np.array([np.nan]), {}, "champion")
-    assert objections(contender([5.0] * 8), [broken], Rules()) == []
+    assert accuracy_objections(contender([5.0] * 8), [broken], GateRules()) == []
 
 
 def test_overlapping_origins_are_judged_in_blocks():
-    assert blocks(np.array([1.0, 3.0, 5.0, 7.0, 9.0]), 2).tolist() == [2.0, 6.0, 9.0]
+    assert block_means(np.array([1.0, 3.0, 5.0, 7.0, 9.0]), 2).tolist() == [2.0, 6.0, 9.0]
 
 
 def test_where_no_test_can_convince_a_large_gain_in_every_unit_does():
     rival = contender([1.0, 1.0], "naive")
-    assert objections(contender([0.5, 0.6]), [rival], Rules()) == []
-    assert "could be chance" in objections(contender([0.2, 1.1]), [rival], Rules())[0]
-    assert "-10.0% or better is asked" in objections(contender([0.95, 0.97]), [rival], Rules())[0]
+    assert accuracy_objections(contender([0.5, 0.6]), [rival], GateRules()) == []
+    assert "could be chance" in accuracy_objections(contender([0.2, 1.1]), [rival], GateRules())[0]
+    assert "-10.0% or better is asked" in accuracy_objections(contender([0.95, 0.97]), [rival], GateRules())[0]
 
 
 def test_the_version_before_need_not_be_beaten_but_must_not_be_better():
     before = Contender("lstm", 1, np.full(8, 1.0), {"coverage_80": 0.8}, "previous")
-    assert objections(contender([1.0] * 8), [before], Rules()) == []
-    found = objections(contender([1.1] * 8), [before], Rules())
+    assert accuracy_objections(contender([1.0] * 8), [before], GateRules()) == []
+    found = accuracy_objections(contender([1.1] * 8), [before], GateRules())
     assert found == ["its error is +10.0% against lstm (previous); +0.0% or better is asked"]
 
 
 def test_a_model_beyond_the_budget_is_refused_with_both_figures():
-    assert excess(Cost(64_000_000, 100.0), Rules()) == []
-    assert excess(Cost(2_000_000, 5.0), Rules(largest_bytes=1_000_000, longest_ms=2)) == [
+    assert cost_objections(ServingCost(64_000_000, 100.0), GateRules()) == []
+    assert cost_objections(ServingCost(2_000_000, 5.0), GateRules(largest_bytes=1_000_000, longest_ms=2)) == [
         "its artifact has 2.0 MB; 1.0 MB are allowed",
         "one series takes it 5.0 ms to advance and forecast; 2 ms are allowed",
     ]
 
 
 def test_whoever_was_worse_in_shadow_is_refused():
-    assert lost(None) == lost(Trial(600, 0.5, 0.5)) == lost(Trial(600, None, None)) == []
-    assert lost(Trial(600, 0.6, 0.5)) == [
+    assert (
+        shadow_objections(None)
+        == shadow_objections(ShadowResult(600, 0.5, 0.5))
+        == shadow_objections(ShadowResult(600, None, None))
+        == []
+    )
+    assert shadow_objections(ShadowResult(600, 0.6, 0.5)) == [
         "in shadow its MASE was 0.600 on 600 live values, the champion's 0.500 on the same"
     ]

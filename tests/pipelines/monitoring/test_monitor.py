@@ -24,7 +24,7 @@ from pipelines import cli
 from pipelines.history.history import read_history
 from pipelines.ingestion.ingest import ingest
 from pipelines.monitoring import monitor
-from tests.support.loop_kit import at
+from tests.support.loop_kit import workspace_at
 from tests.support.service_kit import until
 
 STEPS, WINDOW = 3_000, 256  # of the training part; of a window, for one series without a season
@@ -33,7 +33,7 @@ STEPS, WINDOW = 3_000, 256  # of the training part; of a window, for one series 
 @pytest.fixture
 def workspace(home, tmp_path):
     """One series of noise around 20, served by a naive model that was trained on all of it."""
-    workspace, draw = at(home), np.random.default_rng(0)
+    workspace, draw = workspace_at(home), np.random.default_rng(0)
     text = "".join(f"a,{step},{20 + draw.standard_normal():.3f}\n" for step in range(1, STEPS + 1))
     (tmp_path / "noise.csv").write_text("unique_id,t,y\n" + text)
     ingest(workspace, str(tmp_path / "noise.csv"), "noise", SourceOptions(season=1, horizon=4))

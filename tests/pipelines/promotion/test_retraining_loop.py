@@ -20,7 +20,16 @@ from pipelines.reports import terminal
 from pipelines.training.train import TrainRequest, train
 from pipelines.upkeep import inspection
 from pipelines.workspace import Workspace
-from tests.support.loop_kit import HORIZON, SEASON, STEPS, at, network, raw, still, weekly
+from tests.support.loop_kit import (
+    HORIZON,
+    SEASON,
+    STEPS,
+    no_progress,
+    register_network,
+    weekly,
+    workspace_at,
+    write_csv,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +38,18 @@ def homes(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("homes")
     options = SourceOptions(season=SEASON, horizon=HORIZON)
     for name in ("ingested", "served"):
-        workspace = at(folder / name)
-        ingest(workspace, raw(folder / "week.csv", range(1, STEPS + 1)), "week", options)
+        workspace = workspace_at(folder / name)
+        ingest(workspace, write_csv(folder / "week.csv", range(1, STEPS + 1)), "week", options)
         if name == "served":
-            train(workspace, TrainRequest("week", "seasonal_naive"), still)
-            promote(workspace, "week", None, still)
+            train(workspace, TrainRequest("week", "seasonal_naive"), no_progress)
+            promote(workspace, "week", None, no_progress)
         workspace.engine.dispose()
     return folder
 
 
 @pytest.fixture
 def workspace(home) -> Workspace:
-    return at(home)
+    return workspace_at(home)
 
 
 @pytest.fixture
@@ -61,7 +70,7 @@ def served(homes, home) -> str:
 
 
 def test_new_rows_of_a_longer_file_are_added_and_the_rest_is_not(dataset, workspace, tmp_path):
-    longer = ingest(workspace, raw(tmp_path / "longer.csv", range(1, STEPS + 4)), dataset, SourceOptions())
+    longer = ingest(workspace, write_csv(tmp_path / "longer.csv", range(1, STEPS + 4)), dataset, SourceOptions())
     assert longer.added == 6
     assert not longer.repeated
     assert read_history(workspace, dataset).panel.lengths.tolist() == [STEPS + 3, STEPS + 3]
@@ -77,16 +86,16 @@ def test_a_source_of_another_frequency_is_refused_and_nothing_changes(dataset, w
 
 def test_another_target_under_the_same_name_is_a_conflict(dataset, workspace, tmp_path):
     with pytest.raises(Conflict, match="--target-col y"):
-        ingest(workspace, raw(tmp_path / "x.csv", range(1, 9)), dataset, SourceOptions(target_col="t"))
+        ingest(workspace, write_csv(tmp_path / "x.csv", range(1, 9)), dataset, SourceOptions(target_col="t"))
 
 
 def test_a_horizon_said_anew_holds_for_what_comes(dataset, workspace, tmp_path):
-    ingest(workspace, raw(tmp_path / "week.csv", range(1, STEPS + 1)), dataset, SourceOptions(horizon=3))
+    ingest(workspace, write_csv(tmp_path / "week.csv", range(1, STEPS + 1)), dataset, SourceOptions(horizon=3))
     assert read_history(workspace, dataset).dataset.horizon == 3
 
 
 def test_new_rows_give_the_served_model_new_contexts(served, workspace, tmp_path):
-    result = ingest(workspace, raw(tmp_path / "longer.csv", range(1, STEPS + 4)), served, SourceOptions())
+    result = ingest(workspace, write_csv(tmp_path / "longer.csv", range(1, STEPS + 4)), served, SourceOptions())
     _, blobs = context_store.read_all(workspace.engine, result.reanchored)
     assert unpack(blobs[0])[0]["origin"].tolist() == [STEPS + 3, STEPS + 3]
     assert promotions.decisions(workspace.engine)[-1].event == "reanchored"
@@ -96,7 +105,9 @@ def test_new_rows_give_the_served_model_new_contexts(served, workspace, tmp_path
 
 
 def test_a_seasonal_week_is_won_by_the_seasonal_naive(dataset, workspace):
-    scored = backtest(workspace, BacktestRequest(dataset, ("naive", "seasonal_naive", "drift"), last=0.2), still, print)
+    scored = backtest(
+        workspace, BacktestRequest(dataset, ("naive", "seasonal_naive", "drift"), last=0.2), no_progress, print
+    )
     mase = {name: figures["mase"] for name, figures in scored.metrics.items()}
     assert min(mase, key=mase.get) == "seasonal_naive"
     assert scored.metrics["seasonal_naive"]["skill"] == 0
@@ -106,33 +117,35 @@ def test_a_seasonal_week_is_won_by_the_seasonal_naive(dataset, workspace):
 
 
 def test_scores_of_the_test_part_do_not_depend_on_what_comes_after_it(workspace, tmp_path):
-    ingest(workspace, raw(tmp_path / "s.csv", range(1, STEPS + 1), split=True), "split", SourceOptions(season=SEASON))
+    ingest(
+        workspace, write_csv(tmp_path / "s.csv", range(1, STEPS + 1), split=True), "split", SourceOptions(season=SEASON)
+    )
     request = BacktestRequest("split", ("seasonal_naive",))
-    before = backtest(workspace, request, still, print)
+    before = backtest(workspace, request, no_progress, print)
     series = read_history(workspace, "split")
     rows = [LoggedValue(series.dataset.id, int(i), STEPS + 1, 1e6, 10**16) for i in series.series]
     observation_log.append(workspace.engine, rows)
     assert (before.part, before.origins, before.horizon) == ("test", 1, HORIZON)
-    assert backtest(workspace, request, still, print).metrics == before.metrics
+    assert backtest(workspace, request, no_progress, print).metrics == before.metrics
 
 
 def test_nothing_of_the_test_part_reaches_a_training(workspace, tmp_path):
-    clean = raw(tmp_path / "clean.csv", range(1, STEPS + 1), split=True)
+    clean = write_csv(tmp_path / "clean.csv", range(1, STEPS + 1), split=True)
     wild = Path(tmp_path / "wild.csv")
     lines = Path(clean).read_text().splitlines()
     wild.write_text("\n".join(f"{line[: line.index(',', 4)]},1e9,test" if "test" in line else line for line in lines))
     digests = []
     for name, source in (("clean", clean), ("wild", str(wild))):
         ingest(workspace, source, name, SourceOptions(season=SEASON, horizon=HORIZON))
-        trained = train(workspace, TrainRequest(name, "seasonal_naive"), still)
+        trained = train(workspace, TrainRequest(name, "seasonal_naive"), no_progress)
         digests.append((trained.digest, trained.validation))
     assert digests[0] == digests[1]
 
 
 def test_a_holdout_stays_out_of_training_and_is_recorded(dataset, workspace):
-    trained = train(workspace, TrainRequest(dataset, "naive", holdout=0.2), still)
+    trained = train(workspace, TrainRequest(dataset, "naive", holdout=0.2), no_progress)
     assert trained.known == {"part": 0.8, "start": 1}
-    assert trained.digest != train(workspace, TrainRequest(dataset, "naive"), still).digest
+    assert trained.digest != train(workspace, TrainRequest(dataset, "naive"), no_progress).digest
 
 
 # --- promote --------------------------------------------------------------------------------------------------------
@@ -140,12 +153,12 @@ def test_a_holdout_stays_out_of_training_and_is_recorded(dataset, workspace):
 
 def test_nothing_is_promoted_before_something_is_trained(dataset, workspace):
     with pytest.raises(Conflict, match="no trained version yet"):
-        promote(workspace, dataset, None, still)
+        promote(workspace, dataset, None, no_progress)
 
 
 def test_the_best_of_candidate_and_baselines_is_promoted(dataset, workspace):
-    train(workspace, TrainRequest(dataset, "naive"), still)
-    promoted = promote(workspace, dataset, None, still)
+    train(workspace, TrainRequest(dataset, "naive"), no_progress)
+    promoted = promote(workspace, dataset, None, no_progress)
     assert (promoted.model, promoted.version) == ("seasonal_naive", 2)
     assert "baseline" in promoted.sentence
     assert [(row.version, row.event) for row in promotions.decisions(workspace.engine)] == [
@@ -158,16 +171,16 @@ def test_a_week_that_repeats_exactly_is_served_by_the_seasonal_naive_though_noth
     values = "".join(f"a,{step},{step % SEASON}\n" for step in range(1, STEPS + 1))
     (tmp_path / "exact.csv").write_text("unique_id,t,y\n" + values)
     ingest(workspace, str(tmp_path / "exact.csv"), "exact", SourceOptions(season=SEASON, horizon=HORIZON))
-    train(workspace, TrainRequest("exact", "naive"), still)
-    result = promote(workspace, "exact", None, still)
+    train(workspace, TrainRequest("exact", "naive"), no_progress)
+    result = promote(workspace, "exact", None, no_progress)
     assert result.model == "seasonal_naive"
     terminal.promoted(result, json=False)
 
 
 def test_a_network_whose_memory_drifts_is_refused_with_both_figures(dataset, workspace):
-    version = network(workspace, dataset, drift=True)
+    version = register_network(workspace, dataset, drift=True)
     with pytest.raises(GateRefused) as refusal:
-        promote(workspace, dataset, version, still)
+        promote(workspace, dataset, version, no_progress)
     found = refusal.value.evidence["long_roll"]
     mase = found["mase"]
     assert (
@@ -180,7 +193,7 @@ def test_a_network_whose_memory_drifts_is_refused_with_both_figures(dataset, wor
 
 
 def test_the_same_network_without_the_drift_is_promoted_and_its_long_roll_is_shown(dataset, workspace, capsys):
-    promoted = promote(workspace, dataset, network(workspace, dataset, drift=False), still)
+    promoted = promote(workspace, dataset, register_network(workspace, dataset, drift=False), no_progress)
     assert promoted.model == "lstm"
     assert promoted.evidence["long_roll"]["passed"]
     terminal.promoted(promoted, json=False)
@@ -188,53 +201,53 @@ def test_the_same_network_without_the_drift_is_promoted_and_its_long_roll_is_sho
 
 
 def test_without_a_version_a_drifting_network_leaves_the_place_to_a_baseline(dataset, workspace):
-    network(workspace, dataset, drift=True)
-    promoted = promote(workspace, dataset, None, still)
+    register_network(workspace, dataset, drift=True)
+    promoted = promote(workspace, dataset, None, no_progress)
     assert promoted.model == "seasonal_naive"
     assert not promoted.evidence["long_roll"]["passed"]  # of the candidate that the decision was about
     assert inspection.model(workspace, dataset, promoted.version)["long_roll"]["passed"]
 
 
 def test_a_network_from_before_the_long_roll_is_to_be_trained_again_unless_it_serves(dataset, workspace):
-    old = network(workspace, dataset, drift=False, checked=False)
+    old = register_network(workspace, dataset, drift=False, checked=False)
     with pytest.raises(GateRefused, match="train it again"):
-        promote(workspace, dataset, old, still)
+        promote(workspace, dataset, old, no_progress)
     promotions.decide(workspace.engine, 1, old, "promoted", {})
     with pytest.raises(GateRefused, match="against lstm"):  # it stands as the champion it is
-        promote(workspace, dataset, train(workspace, TrainRequest(dataset, "naive"), still).version, still)
+        promote(workspace, dataset, train(workspace, TrainRequest(dataset, "naive"), no_progress).version, no_progress)
 
 
 def test_a_version_that_is_refused_changes_nothing_and_leaves_its_evidence(served, workspace):
     promotion_id = promotions.served(workspace.engine, 1).id
-    version = train(workspace, TrainRequest(served, "drift"), still).version
+    version = train(workspace, TrainRequest(served, "drift"), no_progress).version
     with pytest.raises(GateRefused, match="seasonal_naive") as refusal:
-        promote(workspace, served, version, still)
+        promote(workspace, served, version, no_progress)
     assert {row["model"] for row in refusal.value.evidence["contenders"]} >= {"drift", "seasonal_naive", "naive"}
     assert promotions.served(workspace.engine, 1).id == promotion_id
 
 
 def test_without_a_version_a_worse_candidate_is_refused_too_when_a_champion_stays(served, workspace):
-    train(workspace, TrainRequest(served, "drift"), still)
+    train(workspace, TrainRequest(served, "drift"), no_progress)
     with pytest.raises(GateRefused, match="goes on serving"):
-        promote(workspace, served, None, still)
+        promote(workspace, served, None, no_progress)
     with pytest.raises(Conflict, match="decided already"):
-        promote(workspace, served, None, still)
+        promote(workspace, served, None, no_progress)
 
 
 def test_the_same_evidence_gives_the_same_decision(served, workspace):
-    version = train(workspace, TrainRequest(served, "drift"), still).version
+    version = train(workspace, TrainRequest(served, "drift"), no_progress).version
     refusals = []
     for _ in range(2):
         with pytest.raises(GateRefused) as refusal:
-            promote(workspace, served, version, still)
+            promote(workspace, served, version, no_progress)
         refusals.append(refusal.value.evidence | {"cost": None})  # what the clock says differs
     assert refusals[0] == refusals[1]
 
 
 def test_rollback_serves_the_version_before(served, workspace, tmp_path):
-    ingest(workspace, raw(tmp_path / "longer.csv", range(1, STEPS + 15)), served, SourceOptions())
-    version = train(workspace, TrainRequest(served, "seasonal_naive"), still).version
-    promote(workspace, served, version, still)
+    ingest(workspace, write_csv(tmp_path / "longer.csv", range(1, STEPS + 15)), served, SourceOptions())
+    version = train(workspace, TrainRequest(served, "seasonal_naive"), no_progress).version
+    promote(workspace, served, version, no_progress)
     assert rollback(workspace, served).version == 1
     assert promotions.served(workspace.engine, 1).event == "rolled_back"
     promotions.verify_chain(workspace.engine, 1)
@@ -249,7 +262,7 @@ def test_there_is_nothing_to_roll_back_to_at_first(served, workspace):
 
 
 def test_a_forecast_starts_after_the_last_value_and_has_wide_columns(served, workspace):
-    frame = forecast(workspace, BatchRequest(served, "a", 3, (80, 95)), still).frame
+    frame = forecast(workspace, BatchRequest(served, "a", 3, (80, 95)), no_progress).frame
     assert frame["ds"].to_list() == [STEPS + 1, STEPS + 2, STEPS + 3]
     model = "seasonal_naive"
     columns = [model, *(f"{model}-{side}-{level}" for level in (80, 95) for side in ("lo", "hi"))]
@@ -265,20 +278,20 @@ def observe(workspace: Workspace, series: int, step: int, value: float | None) -
 
 def test_a_live_value_rolls_the_forecast_forward(served, workspace):
     observe(workspace, 1, STEPS + 1, 55.5)
-    result = forecast(workspace, BatchRequest(served), still)
+    result = forecast(workspace, BatchRequest(served), no_progress)
     assert result.origins == {"a": STEPS + 1, "b": STEPS}
     assert result.frame.filter(unique_id="a")["seasonal_naive"][6] == pytest.approx(55.5)
 
 
 def test_a_correction_replaces_what_the_context_said(served, workspace):
     observe(workspace, 1, STEPS - 6, 55.5)
-    result = forecast(workspace, BatchRequest(served, "a"), still)
+    result = forecast(workspace, BatchRequest(served, "a"), no_progress)
     assert result.frame["seasonal_naive"][0] == pytest.approx(55.5)
 
 
 def test_forecasting_twice_is_the_same(served, workspace):
     observe(workspace, 1, STEPS + 3, 55.5)
-    first, again = (forecast(workspace, BatchRequest(served), still).frame for _ in range(2))
+    first, again = (forecast(workspace, BatchRequest(served), no_progress).frame for _ in range(2))
     assert first.equals(again)
 
 
@@ -287,9 +300,9 @@ def test_a_series_that_only_the_log_knows_answers_warming(served, workspace):
 
     new = catalogue.ensure_series(workspace.engine, 1, ["new"])["new"]
     with pytest.raises(NothingObserved):
-        forecast(workspace, BatchRequest(served, "new"), still)
+        forecast(workspace, BatchRequest(served, "new"), no_progress)
     observe(workspace, new, STEPS, 1.0)
-    result = forecast(workspace, BatchRequest(served, "new"), still)
+    result = forecast(workspace, BatchRequest(served, "new"), no_progress)
     assert result.frame["warming"].all()
     assert np.isfinite(result.frame["seasonal_naive"].to_numpy()).all()
 
@@ -297,19 +310,19 @@ def test_a_series_that_only_the_log_knows_answers_warming(served, workspace):
 @pytest.mark.parametrize(("series", "horizon", "levels"), [("a", HORIZON + 1, (80,)), ("a", 0, (80,)), ("a", 3, (99,))])
 def test_what_the_model_was_not_trained_for_is_refused(served, workspace, series, horizon, levels):
     with pytest.raises(InvalidInput):
-        forecast(workspace, BatchRequest(served, series, horizon, levels), still)
+        forecast(workspace, BatchRequest(served, series, horizon, levels), no_progress)
 
 
 def test_an_unknown_series_is_named(served, workspace):
     with pytest.raises(UnknownSeries, match="'c'"):
-        forecast(workspace, BatchRequest(served, "c"), still)
+        forecast(workspace, BatchRequest(served, "c"), no_progress)
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_a_forecast_is_written_whole(served, workspace, tmp_path, ending):
     import polars as pl
 
-    result = forecast(workspace, BatchRequest(served), still)
+    result = forecast(workspace, BatchRequest(served), no_progress)
     write(result, tmp_path / f"out{ending}")
     read = pl.read_csv if ending == ".csv" else pl.read_parquet
     assert read(tmp_path / f"out{ending}").shape == (2 * HORIZON, 6)

@@ -15,12 +15,20 @@ from data.store import catalogue, context_store, promotions
 from forecasting.rolling.online_scores import SUMS, Totals
 from pipelines import cli
 from pipelines.ingestion.ingest import ingest
-from pipelines.models.promotion_gate import Trial
+from pipelines.models.promotion_gate import ShadowResult
 from pipelines.promotion import retrain
 from pipelines.promotion.promote import promote
-from pipelines.promotion.shadow import compare, shadow, standing, stop
+from pipelines.promotion.shadow import compare_errors, shadow, shadow_result, stop_shadow
 from pipelines.workspace import Workspace
-from tests.support.loop_kit import STEPS, at, judged, mlp, raw, served_home, still
+from tests.support.loop_kit import (
+    STEPS,
+    mlp_bundle,
+    no_progress,
+    register_with_evidence,
+    served_home,
+    workspace_at,
+    write_csv,
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +39,7 @@ def made(tmp_path_factory):
 @pytest.fixture
 def workspace(made, home) -> Workspace:
     shutil.copytree(made, home)
-    return at(home)
+    return workspace_at(home)
 
 
 def totals(*buckets: tuple[int, float]) -> Totals:
@@ -50,42 +58,44 @@ def met(workspace, version: int, n: int, error: float, champions: float) -> None
 
 
 def test_only_what_both_met_since_the_first_pair_counts(workspace):
-    version = judged(workspace, "week", mlp(workspace, 1.1), 0.2)
+    version = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
     assert shadow(workspace, "week").version == version  # the newest that nothing was decided about
     dataset = catalogue.dataset(workspace.engine, "week")
-    assert standing(workspace, dataset, version) is None
+    assert shadow_result(workspace, dataset, version) is None
     met(workspace, version, 300, 0.5, 0.6)
-    assert standing(workspace, dataset, version) == Trial(600, pytest.approx(0.5), pytest.approx(0.6))
+    assert shadow_result(workspace, dataset, version) == ShadowResult(600, pytest.approx(0.5), pytest.approx(0.6))
 
 
 def test_buckets_count_alike_though_the_two_met_them_unequally_often():
-    found = compare([totals((10, 1.0), (30, 30.0))], [totals((30, 3.0), (10, 10.0))])
-    assert found == Trial(40, pytest.approx(0.55), pytest.approx(0.55))  # 0.1 near, 1.0 far: no one is better
-    assert compare([totals((0, 0.0), (4, 2.0))], [totals((5, 1.0), (4, 1.0))]) == Trial(4, 0.5, 0.25)
-    assert compare([totals((8, 4.0))], [totals((4, 1.0), (4, 1.0))]) == Trial(8, 0.5, 0.25)  # other horizons
-    assert compare([totals((0, 0.0))], [totals((0, 0.0))]) == Trial(0, None, None)
+    found = compare_errors([totals((10, 1.0), (30, 30.0))], [totals((30, 3.0), (10, 10.0))])
+    assert found == ShadowResult(40, pytest.approx(0.55), pytest.approx(0.55))  # 0.1 near, 1.0 far: no one is better
+    assert compare_errors([totals((0, 0.0), (4, 2.0))], [totals((5, 1.0), (4, 1.0))]) == ShadowResult(4, 0.5, 0.25)
+    assert compare_errors([totals((8, 4.0))], [totals((4, 1.0), (4, 1.0))]) == ShadowResult(
+        8, 0.5, 0.25
+    )  # other horizons
+    assert compare_errors([totals((0, 0.0))], [totals((0, 0.0))]) == ShadowResult(0, None, None)
 
 
 def test_a_challenger_serves_only_after_enough_live_values_and_if_it_was_not_worse_there(workspace):
-    version = judged(workspace, "week", mlp(workspace, 1.1), 0.2)
+    version = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
     shadow(workspace, "week", version)
     with pytest.raises(Conflict, match="has met 0 of the 500 live values"):
-        promote(workspace, "week", version, still)
+        promote(workspace, "week", version, no_progress)
     met(workspace, version, 249, 0.4, 0.5)
     with pytest.raises(Conflict, match="has met 498 of the 500"):
-        promote(workspace, "week", version, still)
+        promote(workspace, "week", version, no_progress)
     met(workspace, version, 250, 0.4, 0.5)
-    evidence = promote(workspace, "week", version, still).evidence
+    evidence = promote(workspace, "week", version, no_progress).evidence
     assert evidence["shadow"] == {"targets": 500, "challenger": pytest.approx(0.4), "champion": pytest.approx(0.5)}
     assert promotions.shadow(workspace.engine, 1) is None
 
 
 def test_a_challenger_that_was_worse_live_is_refused_and_rolls_no_longer(workspace):
-    version = judged(workspace, "week", mlp(workspace, 1.1), 0.2)
+    version = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
     shadow(workspace, "week", version)
     met(workspace, version, 400, 0.51, 0.5)
     with pytest.raises(GateRefused, match=r"in shadow its MASE was 0.510 on 800 live values, the champion's 0.500"):
-        promote(workspace, "week", version, still)
+        promote(workspace, "week", version, no_progress)
     assert [row.event for row in promotions.decisions(workspace.engine, 1)[-2:]] == ["refused", "shadow_stopped"]
     assert promotions.shadow(workspace.engine, 1) is None
     assert promotions.served(workspace.engine, 1).version == 1
@@ -95,10 +105,12 @@ def test_the_worker_decides_about_a_shadow_that_it_began_once_its_time_has_come(
     settings = load_settings(home=workspace.settings.home, mlflow=False, retrain_into="shadow")
     unattended = replace(workspace, settings=settings)
     retrain.retrain(unattended, "week")
-    retrain.work(unattended, still, lambda *_: judged(workspace, "week", mlp(workspace, 1.1), 0.2))
-    assert retrain.work(unattended, still).done == ()
+    retrain.run_jobs(
+        unattended, no_progress, lambda *_: register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
+    )
+    assert retrain.run_jobs(unattended, no_progress).done == ()
     met(workspace, 2, 300, 0.4, 0.5)
-    (done,) = retrain.work(unattended, still).done
+    (done,) = retrain.run_jobs(unattended, no_progress).done
     assert (done.job, done.state, done.version) == (None, "succeeded", 2)
     assert promotions.served(workspace.engine, 1).version == 2
 
@@ -109,17 +121,17 @@ def test_what_cannot_roll_in_shadow(workspace, tmp_path):
     with pytest.raises(Conflict, match="was decided already"):
         shadow(workspace, "week")
     with pytest.raises(Conflict, match="nothing rolls in shadow"):
-        stop(workspace, "week")
-    ingest(workspace, raw(tmp_path / "new.csv", range(1, STEPS)), "new", SourceOptions(season=7, horizon=7))
+        stop_shadow(workspace, "week")
+    ingest(workspace, write_csv(tmp_path / "new.csv", range(1, STEPS)), "new", SourceOptions(season=7, horizon=7))
     with pytest.raises(NotTrained):
         shadow(workspace, "new", 1)
 
 
 def test_new_rows_give_the_shadow_new_contexts_too(workspace, tmp_path, capsys):
-    version = judged(workspace, "week", mlp(workspace, 1.1), 0.2)
+    version = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
     assert cli.run(["shadow", "week", "--version", str(version)]) == 0
     before = promotions.shadow(workspace.engine, 1)
-    ingest(workspace, raw(tmp_path / "longer.csv", range(1, STEPS + 4)), "week", SourceOptions())
+    ingest(workspace, write_csv(tmp_path / "longer.csv", range(1, STEPS + 4)), "week", SourceOptions())
     after = promotions.shadow(workspace.engine, 1)
     assert (after.version, after.evidence["reanchored"]) == (version, "ingest")
     assert after.id > before.id

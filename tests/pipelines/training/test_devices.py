@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from data.errors import InvalidInput
-from pipelines.training.train import TrainRequest, check
+from pipelines.training.train import TrainRequest, check_request
 
 TRAIN = ("train", "waves", "--model", "gru", "--steps", "6", "--accelerator", "cpu", "--json")
 
@@ -82,4 +82,4 @@ def test_on_two_machines_the_second_helps_and_touches_no_store(waves, rollcast, 
 )
 def test_hardware_that_cannot_be_meant_is_refused(options, word):
     with pytest.raises(InvalidInput, match=word):
-        check(TrainRequest("waves", **options))
+        check_request(TrainRequest("waves", **options))

@@ -20,7 +20,7 @@ from data.store import catalogue, observation_log
 from data.store.observation_log import LoggedValue
 from forecasting.training import fit_network
 from pipelines.ingestion.ingest import ingest
-from pipelines.training.train import TrainRequest, resumable, train
+from pipelines.training.train import TrainRequest, hint_on_interrupt, train
 from pipelines.workspace import Workspace, open_workspace
 
 SEASON, HORIZON, STEPS = 6, 6, 120
@@ -135,6 +135,6 @@ def test_without_any_row_to_train_on_a_training_is_refused(workspace, tmp_path):
 def test_whoever_stops_a_training_is_told_how_to_go_on_where_that_is_possible(tmp_path, capsys, checkpoints):
     if checkpoints:
         (tmp_path / "last.ckpt").touch()
-    with pytest.raises(KeyboardInterrupt), resumable(tmp_path):
+    with pytest.raises(KeyboardInterrupt), hint_on_interrupt(tmp_path):
         raise KeyboardInterrupt
     assert ("--resume" in capsys.readouterr().err) == checkpoints

@@ -1,0 +1,64 @@
+"""Writing conformed rows to the lake, and the records of them to the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from data import failpoints
+from data.lake import commits
+from data.quality.quality import Conformed, refuse_gap
+from data.records import quarantine, watermarks
+from data.schema import SERIES
+from data.sources.pieces import Source
+from data.store import catalogue
+from data.store.catalogue import Dataset
+from pipelines.history.quarantine import QuarantineFilter
+from pipelines.ingestion.ingest_result import Ingested
+from pipelines.ingestion.reanchor import reanchor
+from pipelines.ingestion.source_pieces import ReadPieces
+from pipelines.workspace import Workspace
+
+
+def check_gap(workspace: Workspace, known: Dataset, conformed: Conformed) -> None:
+    """Raises InvalidInput where a series' new rows lie absurdly far before or after those that are stored."""
+    ends = conformed.spans().join(workspace.lake.spans(known.id), on=SERIES, suffix="_stored")
+    steps = {name: known.grid.steps(ends[name].to_numpy()) for name in ends.columns if name != SERIES}
+    apart = np.maximum(steps["first"] - steps["last_stored"], steps["first_stored"] - steps["last"])
+    refuse_gap(int(apart.max(initial=0)) - 1, known.grid, conformed.report.source, conformed.report.time_column)
+
+
+def store_rows(
+    workspace: Workspace,
+    dataset: Dataset,
+    opened: Source,
+    conformed: Conformed,
+    taken: ReadPieces,
+    quality: QuarantineFilter,
+    scratch: Path,
+) -> Ingested:
+    """Series, quarantine, lake, a note that it is done, watermarks: killed in between, ingest again adds the rest."""
+    report = conformed.report.to_dict() | {"quarantined": len(quality.breaches)}
+    numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
+    quarantine.put(workspace.engine, dataset.id, quality.breaches, numbers, opened.name)
+    snapshot, added = workspace.lake.extend(dataset.id, conformed.parts, conformed.span, scratch)
+    failpoints.hit("ingest.stored")
+    commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
+    for sha256, name in taken.tables.items():
+        catalogue.record_file(workspace.engine, dataset.id, sha256, name, report, snapshot)
+    failpoints.hit("ingest.recorded")
+    watermarks.move(workspace.engine, dataset.id, taken.marks)
+    event = reanchor(workspace, dataset, snapshot) if added else None
+    return Ingested(
+        dataset.name,
+        opened.name,
+        added,
+        False,
+        snapshot,
+        report,
+        event,
+        len(opened.pieces),
+        taken.unchanged,
+        quality.counts,
+    )
