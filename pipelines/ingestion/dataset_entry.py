@@ -1,4 +1,4 @@
-"""The dataset's entry in the catalogue: what an ingest may change of it, and what it may not."""
+"""A dataset's entry in the catalogue: what an ingest creates, what it may change, and what stays as it was."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_STEPS = 100_000  # steps of a season or horizon
 
 
 def find_dataset(workspace: Workspace, name: str) -> Dataset | None:
-    """The dataset, where it exists already."""
+    """The dataset; None where it does not exist yet."""
     try:
         return catalogue.dataset(workspace.engine, name)
     except UnknownDataset:
@@ -24,30 +24,32 @@ def find_dataset(workspace: Workspace, name: str) -> Dataset | None:
 
 
 def check_counts(options: SourceOptions) -> None:
-    """Raises InvalidInput for a season, horizon or overlap that counts no steps."""
+    """Raises InvalidInput for a season, horizon or overlap outside the allowed numbers of steps."""
     if options.overlap is not None and not 0 <= options.overlap <= MOST_STEPS:
         raise InvalidInput(f"--overlap is {options.overlap}; it counts steps, so give 0 to {MOST_STEPS}")
-    for word, given in (("--season", options.season), ("--horizon", options.horizon)):
+    for option, given in (("--season", options.season), ("--horizon", options.horizon)):
         if given is not None and not 1 <= given <= MOST_STEPS:
-            raise InvalidInput(f"{word} is {given}; it counts steps, so give 1 to {MOST_STEPS}")
+            raise InvalidInput(f"{option} is {given}; it counts steps, so give 1 to {MOST_STEPS}")
 
 
 def check_agrees(known: Dataset | None, options: SourceOptions) -> None:
-    """Raises Conflict, or InvalidInput for a frequency, where the options contradict what the dataset's first source
-    settled for good."""
+    """Raises an error where the options contradict what the dataset's first source fixed.
+
+    Conflict for the zone or the target column, InvalidInput for the frequency.
+    """
     if known is None:
         return
     fixed = (("--tz", options.tz, known.zone), ("--target-col", options.target_col, known.target))
-    for word, given, settled in fixed:
-        if given is not None and given != settled and not (word == "--tz" and known.kind != "instant"):
-            raise Conflict(f"dataset {known.name!r} has {word} {settled}, not {given}; ingest under another name")
-    said = parse_frequency(options.freq) if options.freq else known.freq
-    if said != known.freq:  # said of a file that was ingested before, too
-        raise InvalidInput(f"dataset {known.name!r} has frequency {known.freq}, not {said}; use another name")
+    for option, given, stored in fixed:
+        if given is not None and given != stored and not (option == "--tz" and known.kind != "instant"):
+            raise Conflict(f"dataset {known.name!r} has {option} {stored}, not {given}; ingest under another name")
+    frequency = parse_frequency(options.freq) if options.freq else known.freq
+    if frequency != known.freq:  # refused even for a file that was ingested before
+        raise InvalidInput(f"dataset {known.name!r} has frequency {known.freq}, not {frequency}; use another name")
 
 
 def complete_options(known: Dataset | None, options: SourceOptions) -> SourceOptions:
-    """Options with what the dataset has settled already in the place of what was not said."""
+    """The options, with the known dataset's zone, season and horizon where they were not given."""
     if known is None:
         return options
     return replace(
@@ -59,13 +61,13 @@ def complete_options(known: Dataset | None, options: SourceOptions) -> SourceOpt
 
 
 def update_season_and_horizon(workspace: Workspace, known: Dataset, options: SourceOptions) -> None:
-    """A season or horizon said anew holds for what is trained from now on."""
+    """Store a season or horizon that was given; it applies to models that are trained from now on."""
     if options.season is not None or options.horizon is not None:
         put_known_dataset(workspace, known, options.season or known.season, options.horizon or known.horizon)
 
 
 def put_dataset(workspace: Workspace, known: Dataset | None, name: str, conformed: Conformed) -> Dataset:
-    """The dataset's entry in the catalogue, made or brought up to date."""
+    """Create or update the dataset's entry in the catalogue."""
     report = conformed.report
     if known is not None:
         return put_known_dataset(
@@ -87,7 +89,7 @@ def put_dataset(workspace: Workspace, known: Dataset | None, name: str, conforme
 
 
 def put_known_dataset(workspace: Workspace, known: Dataset, season: int, horizon: int) -> Dataset:
-    """The same entry with another season and horizon."""
+    """Store the same entry with this season and horizon."""
     return catalogue.put_dataset(
         workspace.engine,
         known.name,

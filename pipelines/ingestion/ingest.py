@@ -1,7 +1,7 @@
-"""From a raw source to the lake: read, conform, store what is new, and say what was found.
+"""Ingests a raw source into the lake: read, conform, store what is new, report what was found.
 
-A source of any size passes through: its rows are typed batch by batch, set aside by series, conformed some series at a
-time, and added to the lake in one commit, after the last of them has been found sound.
+A source may be larger than memory: its rows are typed in batches, written to spill files by series, conformed some
+series at a time, and added to the lake in one commit after all of them were checked.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ def ingest(
     source: str,
     name: str,
     options: SourceOptions,
-    moved: Report = lambda done, total, words: None,
+    progress: Report = lambda done, total, words: None,
 ) -> Ingested:
-    """Store a source's rows under a dataset's name; what was ingested before is not read again.
+    """Store a source's rows under a dataset's name; what was ingested before is skipped.
 
-    Nothing is stored unless the whole source is sound. Watermarks move after the rows are on the disk.
+    Nothing is stored unless the whole source is valid. Watermarks move after the rows are on the disk.
 
     Raises:
         InvalidInput: the source cannot be read, breaks the frame contract, or has another frequency than its dataset.
         Conflict: the dataset exists with another zone or target.
-        Unavailable: a server or database does not answer, after some tries.
+        Unavailable: a server or database does not answer after several tries.
     """
     catalogue.check_name(name)
     check_counts(options)
@@ -54,28 +54,35 @@ def ingest(
     opened = open_source(source)
     with scratch_folder(workspace.settings.home) as scratch:
         intake = Intake(complete_options(known, options), scratch / "typed", known.target if known else None)
-        taken = read_new_pieces(workspace, known, opened, intake, scratch, moved)
-        if not taken.tables:
-            return report_unchanged(workspace, known, opened, options, taken)
-        moved(1, 1, f"checking {intake.read:,} rows")
-        quality = quarantine_filter(workspace, known, (intake.low, intake.high), scratch / "around")
-        conformed = conform_all(intake, opened.name, scratch / "long", known.grid if known else None, quality.sift)
+        read = read_new_pieces(workspace, known, opened, intake, scratch, progress)
+        if not read.tables:
+            return report_unchanged(workspace, known, opened, options, read)
+        progress(1, 1, f"checking {intake.read:,} rows")
+        quarantine = quarantine_filter(workspace, known, (intake.low, intake.high), scratch / "around")
+        conformed = conform_all(
+            intake, opened.name, scratch / "long", known.grid if known else None, quarantine.hold_back
+        )
         if known:
             check_gap(workspace, known, conformed)
         dataset = put_dataset(workspace, known, name, conformed)
-        return store_rows(workspace, dataset, opened, conformed, taken, quality, scratch)
+        return store_rows(workspace, dataset, opened, conformed, read, quarantine, scratch)
 
 
 def report_unchanged(
-    workspace: Workspace, known: Dataset | None, opened: Source, options: SourceOptions, taken: ReadPieces
+    workspace: Workspace, known: Dataset | None, opened: Source, options: SourceOptions, read: ReadPieces
 ) -> Ingested:
-    """The answer where no piece has anything new: the newest ingest's snapshot and report."""
+    """The result where no piece has anything new: the newest ingest's snapshot and report.
+
+    A new season or horizon is stored, and watermarks move.
+
+    Raises InvalidInput where the source was never ingested, so that `--since` excluded all of it.
+    """
     record = catalogue.newest_file(workspace.engine, known.id, opened.name) if known else None
     if known is None or record is None:
         raise InvalidInput("it has nothing after --since", source=opened.name)
     update_season_and_horizon(workspace, known, options)
-    watermarks.move(workspace.engine, known.id, taken.marks)
+    watermarks.move(workspace.engine, known.id, read.marks)
     return Ingested(
         known.name, opened.name, 0, True, known.snapshot or record.snapshot, record.report,
-        pieces=len(opened.pieces), unchanged=taken.unchanged,
+        pieces=len(opened.pieces), unchanged=read.unchanged,
     )  # fmt: skip

@@ -8,17 +8,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Ingested:
-    """What an ingest did."""
+    """What an ingest did; `to_dict` is the output of --json."""
 
     dataset: str
     source: str
-    added: int  # rows that are new, or say something else than before
-    repeated: bool  # nothing of the source was new since it was ingested before
+    added: int  # rows that are new or differ from the stored ones
+    repeated: bool  # the source had nothing new since it was ingested before
     snapshot: int  # version of the lake's table afterwards
     report: dict[str, Any]
-    reanchored: int | None = None  # the promotion event that makes the served model start anew from these rows
+    reanchored: int | None = None  # id of the promotion log's event by which the served model starts from these rows
     pieces: int = 1  # files, objects, addresses or queries of the source
-    unchanged: int = 0  # of them, those that had nothing new
+    unchanged: int = 0  # pieces that had nothing new
     quarantined: dict[str, int] = field(default_factory=dict)  # values kept out of training, by the rule they broke
 
     def to_dict(self) -> dict[str, Any]:

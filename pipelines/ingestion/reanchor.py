@@ -1,4 +1,4 @@
-"""New contexts for the served model and the challenger, after rows that came by ingest or compact."""
+"""Writes new contexts for champion and challenger after an ingest or a hand-off."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from pipelines.workspace import Workspace
 
 
 def reanchor(workspace: Workspace, dataset: Dataset, snapshot: int, cause: str = "ingest") -> int | None:
-    """Give the served model, if there is one, contexts that know the new rows, and the shadow too; the event's id."""
+    """Write contexts with the new rows for the champion and the challenger, where there are any.
+
+    Returns the id of the champion's event `reanchored` in the promotion log; None where no version serves.
+    """
     served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         return None

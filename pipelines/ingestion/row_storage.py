@@ -1,4 +1,4 @@
-"""Writing conformed rows to the lake, and the records of them to the store."""
+"""Writes conformed rows to the lake, and their records to the store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pipelines.workspace import Workspace
 
 
 def check_gap(workspace: Workspace, known: Dataset, conformed: Conformed) -> None:
-    """Raises InvalidInput where a series' new rows lie absurdly far before or after those that are stored."""
+    """Raises InvalidInput where the gap between a series' new rows and its stored ones is longer than any allowed."""
     ends = conformed.spans().join(workspace.lake.spans(known.id), on=SERIES, suffix="_stored")
     steps = {name: known.grid.steps(ends[name].to_numpy()) for name in ends.columns if name != SERIES}
     apart = np.maximum(steps["first"] - steps["last_stored"], steps["first_stored"] - steps["last"])
@@ -34,21 +34,24 @@ def store_rows(
     dataset: Dataset,
     opened: Source,
     conformed: Conformed,
-    taken: ReadPieces,
-    quality: QuarantineFilter,
+    read: ReadPieces,
+    quarantined: QuarantineFilter,
     scratch: Path,
 ) -> Ingested:
-    """Series, quarantine, lake, a note that it is done, watermarks: killed in between, ingest again adds the rest."""
-    report = conformed.report.to_dict() | {"quarantined": len(quality.breaches)}
+    """Write in this order: series, quarantine, lake, record of the commit, record of each table, watermarks.
+
+    After a kill in between, ingesting the source again adds the rest. New rows give the served model new contexts.
+    """
+    report = conformed.report.to_dict() | {"quarantined": len(quarantined.breaches)}
     numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
-    quarantine.put(workspace.engine, dataset.id, quality.breaches, numbers, opened.name)
+    quarantine.put(workspace.engine, dataset.id, quarantined.breaches, numbers, opened.name)
     snapshot, added = workspace.lake.extend(dataset.id, conformed.parts, conformed.span, scratch)
     failpoints.hit("ingest.stored")
     commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
-    for sha256, name in taken.tables.items():
+    for sha256, name in read.tables.items():
         catalogue.record_file(workspace.engine, dataset.id, sha256, name, report, snapshot)
     failpoints.hit("ingest.recorded")
-    watermarks.move(workspace.engine, dataset.id, taken.marks)
+    watermarks.move(workspace.engine, dataset.id, read.marks)
     event = reanchor(workspace, dataset, snapshot) if added else None
     return Ingested(
         dataset.name,
@@ -59,6 +62,6 @@ def store_rows(
         report,
         event,
         len(opened.pieces),
-        taken.unchanged,
-        quality.counts,
+        read.unchanged,
+        quarantined.counts,
     )

@@ -1,4 +1,4 @@
-"""Reading the pieces of a source that have something new, and moving their watermarks."""
+"""Reads the pieces of a source that have something new, and finds their new watermarks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from pipelines.workspace import Workspace
 
 @dataclass(frozen=True)
 class ReadPieces:
-    """The pieces that were read: digests of the new tables, with their names, and where each watermark moves to."""
+    """What was read of a source.
+
+    tables     SHA-256 -> name of each table that is new
+    marks      key of a piece -> its new watermark
+    unchanged  number of pieces without anything new
+    """
 
     tables: dict[str, str]
     marks: dict[str, str]
@@ -29,14 +34,14 @@ class ReadPieces:
 
 
 def read_new_pieces(
-    workspace: Workspace, known: Dataset | None, opened: Source, intake: Intake, scratch: Path, moved: Report
+    workspace: Workspace, known: Dataset | None, opened: Source, intake: Intake, scratch: Path, progress: Report
 ) -> ReadPieces:
-    """Fetch and read every piece that has something new, one after the other."""
+    """Fetch each piece and add its rows to `intake`, one piece after the other, unless they were ingested before."""
     stored = {mark.source: mark.value for mark in watermarks.watermarks(workspace.engine, known.id)} if known else {}
     tables: dict[str, str] = {}
     marks: dict[str, str] = {}
     for done, piece in enumerate(opened.pieces):
-        intake.told = partial(report_rows, moved, done, len(opened.pieces))
+        intake.told = partial(report_rows, progress, done, len(opened.pieces))
         with TemporaryDirectory(dir=scratch) as folder:
             table = piece.fetch(Path(folder), mark_to_read_from(piece, stored.get(piece.key), known, intake.options))
             if table is None:
@@ -52,20 +57,26 @@ def read_new_pieces(
 
 
 def was_ingested(workspace: Workspace, known: Dataset, table: Table, options: SourceOptions) -> bool:
-    """Whether the same rows were ingested before: the same bytes, and of a file of one series the same name too."""
+    """Whether the same bytes were ingested before.
+
+    A file without a column of series ids must also have the same stem, because the stem names its series.
+    """
     record = catalogue.seen_file(workspace.engine, known.id, table.sha256)
     if record is None or record.report["id_column"] is not None:
         return record is not None
     return options.series is None and stem_of(record.source) == stem_of(table.name)
 
 
-def report_rows(moved: Report, done: int, pieces: int, rows: int) -> None:
-    """Say how far the reading is: in pieces, and in rows, of which nobody knows the number."""
-    moved(done, pieces, f"{rows:,} rows read")
+def report_rows(progress: Report, done: int, pieces: int, rows: int) -> None:
+    """Report progress in pieces, and the number of rows read so far; the total is not known."""
+    progress(done, pieces, f"{rows:,} rows read")
 
 
 def mark_to_read_from(piece: Piece, mark: str | None, known: Dataset | None, options: SourceOptions) -> str | None:
-    """The mark a piece is compared with: the stored one, for a rolling piece moved back by the overlap."""
+    """The watermark after which a piece is read: the stored one, moved back by the overlap for a rolling piece.
+
+    Without a stored one it is `--since` for a rolling piece, else None.
+    """
     if not piece.rolling or mark is None or known is None:
         return options.since if piece.rolling and mark is None else mark
     return moved_back(mark, options.overlap, known.grid, options.date_format)
