@@ -1,8 +1,8 @@
-"""Keeping values that break a dataset's rules out of training: those of a source, and those that came live.
+"""Keeps values that break a dataset's quality rules out of training, whether they come from a source or live.
 
-A source's value is judged before it is stored: its row enters the lake with `y` missing. A live value is acknowledged,
-logged and followed by the state like any other; it is judged once, when history is read or the log is handed to the
-lake, and history has it as missing from then on. Either way it waits in the table `quarantine` until it is released.
+A source's value is checked before it is stored: its row enters the lake with `y` missing. A live value is acknowledged,
+logged and folded into the state like any other. It is checked once, when history is read or the log is handed off to
+the lake, and is missing in history from then on. Both are kept in the table `quarantine` until they are released.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from pipelines.workspace import Workspace
 
-LOG = "live log"  # its watermark's name: rows up to this `seq` were judged
+LOG = "live log"  # name of the watermark: rows up to this `seq` were checked
 KEY = [SERIES, TIME, VALUE]
-REFERENCE, MOST_REFERENCE = 100, 2_000  # steps before new rows that they are judged by: two seasons, within these
-SLACK = 2 * 86_400_000_000  # microseconds between a time as a source has it and in UTC, and the step it moves to
+REFERENCE, MOST_REFERENCE = 100, 2_000  # limits on the steps before new rows that are read to check them: two seasons
+SLACK = 2 * 86_400_000_000  # microseconds that conforming may move a time: from local time to UTC, and onto a step
 
 
 @dataclass
 class QuarantineFilter:
-    """What stands before the lake during an ingest: `sift` lets rows through, and remembers what it held back."""
+    """Holds back values of one ingest that break a rule, and collects them in `breaches`."""
 
-    chosen: Rules
+    rules: Rules
     stored: Spill  # rows of the lake around the new ones
-    released: pl.DataFrame  # KEY of values that pass whatever they are
-    held: pl.DataFrame  # KEY of values that are in quarantine already
+    released: pl.DataFrame  # KEY of released values, which pass every rule
+    held: pl.DataFrame  # KEY of values in quarantine
     breaches: list[Breach] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:
-        """Values held back, by rule."""
-        return dict(sorted(Counter(one.rule for one in self.breaches).items()))
+        """Number of values held back, by rule."""
+        return dict(sorted(Counter(breach.rule for breach in self.breaches).items()))
 
-    def sift(self, where: Where, frame: pl.DataFrame) -> pl.DataFrame:
-        """The same rows in the same order, without the values that broke a rule."""
+    def hold_back(self, where: Where, frame: pl.DataFrame) -> pl.DataFrame:
+        """The same rows in the same order; a value that breaks a rule is null, and added to `breaches`."""
         known = newest(mask_values(self.stored.matching(where), self.held))
-        judged = apply_rules(flag_foreign_units(frame, self.chosen), known, self.chosen, self.released, self.held)
-        bad = judged.filter(pl.col(RULE).is_not_null())
+        checked = apply_rules(flag_foreign_units(frame, self.rules), known, self.rules, self.released, self.held)
+        bad = checked.filter(pl.col(RULE).is_not_null())
         if bad.is_empty():
             return frame
         self.breaches += to_breaches(bad)
@@ -64,19 +64,22 @@ class QuarantineFilter:
 def quarantine_filter(
     workspace: Workspace, known: Dataset | None, ends: tuple[int, int], folder: Path
 ) -> QuarantineFilter:
-    """The gate of one ingest, whose times lie between `ends`."""
+    """The filter for one ingest, whose first and last time are `ends`. A new dataset has the default rules."""
     if known is None:
-        return QuarantineFilter(Rules(), Spill(None), no_keys(), no_keys())
-    chosen = quality_rules.rules(workspace.engine, known.id)
+        return QuarantineFilter(Rules(), Spill(None), empty_keys(), empty_keys())
+    rules = quality_rules.rules(workspace.engine, known.id)
     stored = workspace.lake.window(known.id, reference_span(known, *ends), folder)
     held = quarantine.values(workspace.engine, known.id)
     return QuarantineFilter(
-        chosen, stored, to_keys(quarantine.values(workspace.engine, known.id, released=True)), to_keys(held)
+        rules, stored, to_keys(quarantine.values(workspace.engine, known.id, released=True)), to_keys(held)
     )
 
 
 def reference_span(dataset: Dataset, first: int, last: int) -> tuple[int, int]:
-    """Times of the rows that some are judged by, and of those they may replace."""
+    """First and last time of the stored rows that are needed to check rows from `first` to `last`.
+
+    Covers the rows before them that rules compare with, and the rows that they may replace.
+    """
     slack = SLACK if dataset.kind != "step" else 0
     steps = min(MOST_REFERENCE, max(REFERENCE, 2 * dataset.season))
     start, stop = (int(stamp) for stamp in dataset.grid.stamps([0, steps]))
@@ -84,7 +87,10 @@ def reference_span(dataset: Dataset, first: int, last: int) -> tuple[int, int]:
 
 
 def quarantine_live_values(workspace: Workspace, dataset: Dataset) -> int:
-    """Judge what came live since the last time; how many values went into quarantine. Judging twice adds nothing."""
+    """Check the live values that came since the last check, and quarantine those that break a rule.
+
+    Returns how many values were added to quarantine. Checking the same values twice adds nothing.
+    """
     marks = {mark.source: mark.value for mark in watermarks.watermarks(workspace.engine, dataset.id)}
     after = int(marks.get(LOG, 0))
     if observation_log.last_seq(workspace.engine, dataset.id) <= after:
@@ -98,32 +104,32 @@ def quarantine_live_values(workspace: Workspace, dataset: Dataset) -> int:
     known = pl.concat([stored, earlier.filter(pl.col(TIME).is_between(*span))], how="diagonal")
     held = to_keys(quarantine.values(workspace.engine, dataset.id))
     released = to_keys(quarantine.values(workspace.engine, dataset.id, released=True))
-    chosen = quality_rules.rules(workspace.engine, dataset.id)
-    judged = apply_rules(fresh.select(KEY), newest(mask_values(known, held)), chosen, released, held)
-    found = to_breaches(judged.filter(pl.col(RULE).is_not_null()))
+    rules = quality_rules.rules(workspace.engine, dataset.id)
+    checked = apply_rules(fresh.select(KEY), newest(mask_values(known, held)), rules, released, held)
+    found = to_breaches(checked.filter(pl.col(RULE).is_not_null()))
     count = quarantine.put(workspace.engine, dataset.id, found, numbers, LIVE)
     watermarks.move(workspace.engine, dataset.id, {LOG: str(int(log.seq[-1]))})
     return count
 
 
 def mask_quarantined(workspace: Workspace, dataset: Dataset, rows: pl.DataFrame, number: str) -> pl.DataFrame:
-    """History without the values in quarantine; its series stand under their integer ids in the column `number`."""
-    held = [(one.series_id, one.ds, one.y) for one in quarantine.values(workspace.engine, dataset.id)]
+    """The same rows, with null for values in quarantine. The column `number` holds the integer ids of series."""
+    held = [(value.series_id, value.ds, value.y) for value in quarantine.values(workspace.engine, dataset.id)]
     schema = {number: pl.Int64, TIME: pl.Int64, VALUE: pl.Float64}
     return mask_values(rows, pl.DataFrame(held, schema=schema, orient="row").unique())
 
 
-# --- looking and letting go -------------------------------------------------------------------------------------------
+# --- listing and releasing --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ReleaseResult:
-    """What a release did."""
+    """What a release did; `to_dict` is the output of --json."""
 
     dataset: str
     released: int
-    added: int  # rows that entered the lake; live values are in log or lake already
-    superseded: int  # whose time has another value by now, which stays
+    added: int  # rows that were added to the lake; live values are in the log or the lake already
+    superseded: int  # values whose time has another value by now, which stays
     snapshot: int | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,45 +137,48 @@ class ReleaseResult:
 
 
 def list_values(workspace: Workspace, name: str, released: bool = False) -> list[dict[str, Any]]:
-    """The values of a dataset in quarantine, or those that were released, oldest first; live ones are judged first."""
+    """The values of a dataset in quarantine, or the released ones, oldest first. Checks new live values before."""
     dataset = catalogue.dataset(workspace.engine, name)
     quarantine_live_values(workspace, dataset)
-    return [value_to_dict(one, dataset) for one in quarantine.values(workspace.engine, dataset.id, released)]
+    return [value_to_dict(value, dataset) for value in quarantine.values(workspace.engine, dataset.id, released)]
 
 
-def value_to_dict(one: Held, dataset: Dataset) -> dict[str, Any]:
-    """One value as a person or a program reads it."""
-    moments = {word: getattr(one, word) and format_ds(getattr(one, word), "instant") for word in ("at", "released")}
-    facts = {word: value for word, value in asdict(one).items() if word != "series_id"}
-    return facts | {"ds": format_ds(one.ds, dataset.kind)} | moments
+def value_to_dict(value: Held, dataset: Dataset) -> dict[str, Any]:
+    """One value with its times as text, for tables and JSON."""
+    moments = {name: getattr(value, name) and format_ds(getattr(value, name), "instant") for name in ("at", "released")}
+    fields = {name: field for name, field in asdict(value).items() if name != "series_id"}
+    return fields | {"ds": format_ds(value.ds, dataset.kind)} | moments
 
 
 def release(
     workspace: Workspace, name: str, ids: list[int] | None, series: str | None, rule: str | None
 ) -> ReleaseResult:
-    """Let values go: they enter the lake where it has none, and training from now on."""
+    """Release values by id, series or rule: they are added to the lake where it has none, and training reads them.
+
+    Raises InvalidInput for an id that is not in quarantine.
+    """
     dataset = catalogue.dataset(workspace.engine, name)
     quarantine_live_values(workspace, dataset)
     chosen = [
-        one
-        for one in quarantine.values(workspace.engine, dataset.id)
-        if (ids is None or one.id in ids) and series in (None, one.unique_id) and rule in (None, one.rule)
+        value
+        for value in quarantine.values(workspace.engine, dataset.id)
+        if (ids is None or value.id in ids) and series in (None, value.unique_id) and rule in (None, value.rule)
     ]
-    if missing := set(ids or ()) - {one.id for one in chosen}:
+    if missing := set(ids or ()) - {value.id for value in chosen}:
         raise InvalidInput(
-            f"dataset {name!r} holds no value {min(missing)}; `rollcast quarantine list {name}` has them"
+            f"dataset {name!r} has no value {min(missing)} in quarantine; `rollcast quarantine list {name}` shows them"
         )
-    stored = [one for one in chosen if one.source != LIVE]
+    stored = [value for value in chosen if value.source != LIVE]
     absent = missing_in_lake(workspace, dataset, stored)
     snapshot = workspace.lake.append(dataset.id, absent) if len(absent) else workspace.lake.snapshot(dataset.id)
     if len(absent):
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
-    quarantine.release(workspace.engine, [one.id for one in chosen])
+    quarantine.release(workspace.engine, [value.id for value in chosen])
     return ReleaseResult(name, len(chosen), len(absent), len(stored) - len(absent), snapshot)
 
 
 def missing_in_lake(workspace: Workspace, dataset: Dataset, held: list[Held]) -> pl.DataFrame:
-    """Those values whose time has none in the lake, as rows."""
+    """KEY of those values for whose time the lake has no value."""
     rows = to_keys(held)
     if rows.is_empty():
         return rows
@@ -183,31 +192,35 @@ def missing_in_lake(workspace: Workspace, dataset: Dataset, held: list[Held]) ->
 
 
 def apply_rules(
-    fresh: pl.DataFrame, stored: pl.DataFrame, chosen: Rules, released: pl.DataFrame, held: pl.DataFrame
+    fresh: pl.DataFrame, stored: pl.DataFrame, rules: Rules, released: pl.DataFrame, held: pl.DataFrame
 ) -> pl.DataFrame:
-    """Fresh rows with the rule that each breaks; what was released breaks none, what is held goes on being held."""
-    judged = quality_rules.judge(quality_rules.laid_over(fresh, stored), chosen).filter(pl.col(FRESH))
+    """Fresh rows with the rule that each breaks in RULE; null where it breaks none.
+
+    A released value breaks no rule. A value that is in quarantine already stays there, under the rule `held` if it
+    breaks no other.
+    """
+    checked = quality_rules.judge(quality_rules.laid_over(fresh, stored), rules).filter(pl.col(FRESH))
     if len(released):
         passes = pl.lit(True).alias("__passes")
-        judged = judged.join(released.with_columns(passes), on=KEY, how="left", maintain_order="left")
-        judged = judged.with_columns(pl.when(pl.col("__passes").is_null()).then(pl.col(RULE)).alias(RULE))
+        checked = checked.join(released.with_columns(passes), on=KEY, how="left", maintain_order="left")
+        checked = checked.with_columns(pl.when(pl.col("__passes").is_null()).then(pl.col(RULE)).alias(RULE))
     if len(held):
         before = held.with_columns(pl.lit("held").alias("__held"))
-        judged = judged.join(before, on=KEY, how="left", maintain_order="left")
-        judged = judged.with_columns(pl.coalesce(RULE, "__held").alias(RULE))
-    return judged
+        checked = checked.join(before, on=KEY, how="left", maintain_order="left")
+        checked = checked.with_columns(pl.coalesce(RULE, "__held").alias(RULE))
+    return checked
 
 
-def flag_foreign_units(frame: pl.DataFrame, chosen: Rules) -> pl.DataFrame:
-    """A part of a source as it is judged: which rows say that they are in another unit."""
+def flag_foreign_units(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """KEY of a part of a source; FOREIGN is true for rows whose unit differs from the dataset's."""
     columns = [pl.col(name) for name in KEY]
-    if chosen.unit is not None and UNIT in frame.columns:
-        columns.append((pl.col(UNIT).str.strip_chars() != chosen.unit).fill_null(False).alias(FOREIGN))
+    if rules.unit is not None and UNIT in frame.columns:
+        columns.append((pl.col(UNIT).str.strip_chars() != rules.unit).fill_null(False).alias(FOREIGN))
     return frame.select(columns)
 
 
 def log_rows(log: observation_log.Log, numbers: dict[str, int]) -> pl.DataFrame:
-    """Rows of the log under their series' names."""
+    """Rows of the log with the names of their series; `numbers` maps name -> integer id."""
     names = pl.DataFrame(
         {"number": list(numbers.values()), SERIES: list(numbers)}, schema={"number": pl.Int64, SERIES: pl.String}
     )
@@ -216,7 +229,7 @@ def log_rows(log: observation_log.Log, numbers: dict[str, int]) -> pl.DataFrame:
 
 
 def newest(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row for each series and time, the one learnt last, sorted."""
+    """For each series and time the row with the latest `available_at`, sorted by series and time."""
     if rows.is_empty():
         return rows
     ordered = rows.sort(SERIES, TIME, AVAILABLE_AT, maintain_order=True)
@@ -224,7 +237,7 @@ def newest(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def mask_values(rows: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
-    """The same rows, without the values that are held; both name their series alike, in any column."""
+    """The same rows, with null for each value that `held` contains. Its columns are series, time and value."""
     if held.is_empty() or rows.is_empty():
         return rows
     flagged = held.with_columns(pl.lit(True).alias("__held"))
@@ -233,16 +246,16 @@ def mask_values(rows: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
 
 
 def to_breaches(bad: pl.DataFrame) -> list[Breach]:
-    """Judged rows as they are put into the table."""
+    """Checked rows as entries of the table `quarantine`."""
     return [Breach(*row) for row in bad.select(*KEY, RULE).iter_rows()]
 
 
 def to_keys(held: list[Held]) -> pl.DataFrame:
-    """KEY of values of the table."""
-    rows = [(one.unique_id, one.ds, one.y) for one in held]
-    return pl.DataFrame(rows, schema=no_keys().schema, orient="row").unique(maintain_order=True)
+    """KEY of values of the table `quarantine`, each once."""
+    rows = [(value.unique_id, value.ds, value.y) for value in held]
+    return pl.DataFrame(rows, schema=empty_keys().schema, orient="row").unique(maintain_order=True)
 
 
-def no_keys() -> pl.DataFrame:
-    """KEY of no value."""
+def empty_keys() -> pl.DataFrame:
+    """An empty frame with the columns KEY."""
     return pl.DataFrame(schema={SERIES: pl.String, TIME: pl.Int64, VALUE: pl.Float64})
