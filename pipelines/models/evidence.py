@@ -1,4 +1,4 @@
-"""What a candidate did on its validation tail, kept in its manifest: the gate compares nothing else."""
+"""Scores and errors of a candidate on its validation tail, kept in its manifest for the promotion gate."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from pipelines.models.promotion_gate import Contender, Role
 
 @dataclass(frozen=True)
 class Evidence:
-    """Scores and paired errors by model kind, and all that is needed to meet the very same origins again.
+    """Scores and paired errors by model kind, and what is needed to score another model at the same origins.
 
-    series, first, last, tail  by series: surrogate id, grid steps of the first and last value known, steps of the tail
+    series, first, last, tail  by series: integer id, grid steps of the first and last value known, steps of the tail
+    horizon, origins           steps of each forecast; number of origins
+    scores, errors             by kind: measures of accuracy; mean scaled errors, one for each unit
+    long_roll                  of the model itself; None for models registered before there was that check
     """
 
     series: list[int]
@@ -33,37 +36,40 @@ class Evidence:
     horizon: int
     origins: int
     scores: dict[str, dict[str, Any]]
-    errors: dict[str, list[float]]  # by kind; unit i is the same series, or the same run of origins, for all
-    long_roll: LongRoll | None = None  # of the model itself; None from before there was such a check
+    errors: dict[str, list[float]]  # unit i is the same series, or the same run of origins, for every kind
+    long_roll: LongRoll | None = None
 
     def to_manifest(self) -> dict[str, Any]:
-        """As the model's manifest keeps it."""
+        """The entry `evidence` of the model's manifest."""
         return {"evidence": {**asdict(self), "long_roll": self.long_roll.to_dict() if self.long_roll else None}}
 
     @classmethod
-    def of(cls, bundle: Bundle) -> Evidence:
-        """What was gathered when a model was trained. Raises Conflict for one that came with none."""
+    def from_bundle(cls, bundle: Bundle) -> Evidence:
+        """The evidence in a model's manifest. Raises Conflict where it has none."""
         if "evidence" not in bundle.manifest:
-            raise Conflict("this version was registered without a validation, so the gate cannot judge it; train again")
-        words = dict(bundle.manifest["evidence"])
-        rolled = words.pop("long_roll", None)
-        return cls(**words, long_roll=LongRoll.from_dict(rolled) if rolled else None)
+            raise Conflict(
+                "this version was registered without a validation, so the promotion gate has nothing to compare; "
+                "train again"
+            )
+        fields = dict(bundle.manifest["evidence"])
+        long_roll = fields.pop("long_roll", None)
+        return cls(**fields, long_roll=LongRoll.from_dict(long_roll) if long_roll else None)
 
     def contender(self, kind: str, version: int | None, role: Role = "") -> Contender:
-        """A model that was measured when the evidence was gathered."""
+        """The errors and scores of one kind that the evidence holds."""
         errors = [np.nan if error is None else error for error in self.errors[kind]]
         return Contender(kind, version, np.array(errors), self.scores[kind], role)
 
     def same_origins(self, other: Evidence) -> bool:
-        """Were both gathered at the very same origins?"""
-        words = ("series", "first", "last", "tail", "horizon")
-        return all(getattr(self, word) == getattr(other, word) for word in words)
+        """Whether both were computed at the same origins."""
+        names = ("series", "first", "last", "tail", "horizon")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
 
 def gather_evidence(
     history: History, panel: Panel, tail: np.ndarray, validation: Validation, long_roll: LongRoll
 ) -> Evidence:
-    """Evidence from the scores of a validation and of a long roll."""
+    """Evidence from a validation and a long roll; `tail` (n,) steps of each series that were validated on."""
     horizon = history.dataset.horizon
     block = overlapping_origins(validation.origins, horizon)
     return Evidence(
@@ -80,14 +86,15 @@ def gather_evidence(
 
 
 def unit_errors(scores: Scores, validation: Validation, block: int) -> list[float]:
-    """Scaled errors in units that two models share: one for each of many series, or one for each run of origins.
+    """Mean scaled errors in units that can be paired between two models; NaN where a forecast was not finite.
 
-    Few series often move together, and forecasts that overlap err together: neither would count as many witnesses.
+    With MANY series or more, each series is a unit. With fewer, which are often correlated, a unit is a run of `block`
+    successive origins, because errors of overlapping forecasts are correlated too.
     """
-    unit = validation.reference.unit
-    if not np.isfinite(unit).any():  # each repeats its season exactly: no MASE, and yet some forecasts are better
-        unit = np.ones_like(unit)
-    scaled = np.stack(scores.by_origin) / unit  # (origins, series)
+    divisor = validation.reference.unit
+    if not np.isfinite(divisor).any():  # every series repeats its season exactly: no MASE, but errors still differ
+        divisor = np.ones_like(divisor)
+    scaled = np.stack(scores.by_origin) / divisor  # (origins, series)
     known = np.isfinite(scaled)
     axis = 0 if scaled.shape[1] >= MANY else 1
     means = np.where(known, scaled, 0.0).sum(axis)[known.any(axis)] / known.sum(axis)[known.any(axis)]
@@ -96,15 +103,15 @@ def unit_errors(scores: Scores, validation: Validation, block: int) -> list[floa
 
 
 def overlapping_origins(origins: Origins, horizon: int) -> int:
-    """Successive origins whose forecasts overlap."""
+    """Number of successive origins whose forecasts overlap, at least 1."""
     spacing = float(np.median(origins.stops[:, -1] - origins.stops[:, 0])) / max(1, len(origins) - 1)
     return int(np.ceil(horizon / spacing)) if spacing > 0 else 1
 
 
 def measure_contender(history: History, evidence: Evidence, bundle: Bundle, version: int, role: Role = "") -> Contender:
-    """Another model at the very same origins.
+    """Errors and scores of another model at the same origins.
 
-    Raises Conflict when the history before them is no longer what it was.
+    Raises Conflict when rows were added before the first ones that the candidate was validated on.
     """
     panel, tail = witnesses(validated_panel(history, evidence), np.array(evidence.tail))
     origins = tail_origins(panel, tail, evidence.horizon)
@@ -116,11 +123,17 @@ def measure_contender(history: History, evidence: Evidence, bundle: Bundle, vers
 
 
 def validated_panel(history: History, evidence: Evidence) -> Panel:
-    """The panel that the evidence was gathered on: series and steps known then, with today's corrections."""
+    """The panel of the evidence: the series and steps known at that time, with the corrections made since.
+
+    Raises Conflict when a series is gone or starts earlier now.
+    """
     rows = np.searchsorted(history.series, evidence.series)
     rows = np.minimum(rows, len(history.series) - 1)
     same = (history.series[rows] == evidence.series).all() and (history.panel.first[rows] == evidence.first).all()
     if not same:
-        raise Conflict("rows were added before the candidate's first ones, so nothing compares with it; train again")
+        raise Conflict(
+            "rows were added before the candidate's first ones, so no other model can be scored at its origins; "
+            "train again"
+        )
     chosen = select(history.panel, rows) if len(rows) < len(history.panel) else history.panel
     return chosen.head(np.array(evidence.last) - np.array(evidence.first) + 1)

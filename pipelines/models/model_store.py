@@ -1,6 +1,7 @@
-"""Registered models: one row of the live store each, mirrored to MLflow for its ecosystem.
+"""Registered models: one row each in the live store, mirrored to MLflow.
 
-Our own store comes first and is what the service obeys. The mirror may be missing or behind; nothing fails for that.
+The live store is written first, and the service reads it alone. The mirror may be missing or behind; no command fails
+because of that.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def register(workspace: Workspace, dataset: Dataset, bundle: Bundle, scores: dict[str, dict[str, Any]]) -> int:
-    """Store a model as the dataset's next version. `scores` of it and of its rivals, by kind."""
+    """Store a model; returns its version. `scores`: measures of it and of its rivals, by kind."""
     kind = bundle.config.kind
     metrics = {"validation": scores}
     version = registry.add_model(workspace.engine, dataset.id, kind, bundle.digest, metrics, to_bytes(bundle))
@@ -32,7 +33,7 @@ def register(workspace: Workspace, dataset: Dataset, bundle: Bundle, scores: dic
 
 
 def point_aliases(workspace: Workspace, dataset: Dataset, champion: int, previous: int | None) -> None:
-    """Tell the mirror who serves now and who did before."""
+    """Set MLflow's aliases `champion` and `previous` to these versions."""
 
     def write(registry: Registry) -> None:
         registry.alias(dataset.name, "champion", champion)
@@ -43,23 +44,23 @@ def point_aliases(workspace: Workspace, dataset: Dataset, champion: int, previou
 
 
 def write_mirror(workspace: Workspace, write: Callable[[Registry], object]) -> None:
-    """Write to MLflow where that is wanted; its failure is said, and is no failure of ours."""
+    """Write to MLflow where the setting asks for it; a failure is printed and raises nothing."""
     if not workspace.settings.mlflow:
         return
     try:
         write(open_mirror(workspace))
     except Exception as error:
-        say(f"MLflow's mirror was not written ({str(error).splitlines()[0][:200]}); our own registry has it")
+        say(f"writing to MLflow failed ({str(error).splitlines()[0][:200]}); the live store has it")
 
 
 def mirrored_versions(workspace: Workspace, dataset: Dataset) -> dict[int, tuple[str, list[str]]]:
-    """Digest and aliases of each of our versions, as MLflow knows them."""
+    """Version -> digest and aliases, as MLflow has them."""
     rows = open_mirror(workspace).versions(dataset.name)
     return {row["version"]: (row["digest"], row["aliases"]) for row in rows}
 
 
 def open_mirror(workspace: Workspace) -> Registry:
-    """MLflow's registry in the home folder; takes a second, and some more the first time."""
+    """MLflow's registry in the home folder. Opening takes a second, the first time several."""
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     from forecasting.mlflow_mirror import Registry
 
@@ -67,18 +68,18 @@ def open_mirror(workspace: Workspace) -> Registry:
 
 
 def mirror_uri(workspace: Workspace) -> str | None:
-    """Where MLflow keeps runs; None when no mirror is wanted or it cannot be opened."""
+    """Address of MLflow's store of runs; None when the setting is off or the store cannot be opened."""
     if not workspace.settings.mlflow:
         return None
     try:
         return open_mirror(workspace).uri
     except Exception as error:
-        say(f"MLflow does not log this run ({str(error).splitlines()[0][:200]}); its losses are in runs/logs")
+        say(f"MLflow does not log this run ({str(error).splitlines()[0][:200]}); the losses are in runs/logs")
         return None
 
 
 def find(workspace: Workspace, dataset: Dataset, version: int) -> ModelRow:
-    """What the store says of a version. Raises UnknownModel."""
+    """The row of a version in the store. Raises UnknownModel."""
     for row in registry.models(workspace.engine, dataset.id):
         if row.version == version:
             return row
@@ -86,20 +87,26 @@ def find(workspace: Workspace, dataset: Dataset, version: int) -> ModelRow:
 
 
 def load(workspace: Workspace, dataset: Dataset, version: int) -> Bundle:
-    """The model itself. Raises UnknownModel, or DamagedArtifact when its bytes are not those that were registered."""
+    """The model of a version. Raises UnknownModel, or DamagedArtifact when its bytes changed since registration."""
     row = find(workspace, dataset, version)
     return from_bytes(registry.artifact(workspace.engine, dataset.id, version), row.digest)
 
 
 def newest_candidate(workspace: Workspace, dataset: Dataset) -> int:
-    """The candidate: the newest version that nothing was decided about."""
+    """The newest version about which no decision was made.
+
+    Raises Conflict when the dataset has no version, or all of them were decided.
+    """
     decided = {
         row.version for row in promotions.decisions(workspace.engine, dataset.id) if row.event in promotions.VERDICTS
     }
     rows = registry.models(workspace.engine, dataset.id)
     if not rows:
         raise Conflict(f"dataset {dataset.name!r} has no trained version yet; run `rollcast train {dataset.name}`")
-    waiting = [row.version for row in rows if row.version not in decided]
-    if not waiting:
-        raise Conflict(f"every version of {dataset.name!r} was decided already; train a new one, or say --version N")
-    return waiting[-1]
+    candidates = [row.version for row in rows if row.version not in decided]
+    if not candidates:
+        raise Conflict(
+            f"every version of {dataset.name!r} was decided already (promoted or refused); "
+            "train a new one, or give --version N"
+        )
+    return candidates[-1]

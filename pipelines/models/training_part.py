@@ -1,4 +1,4 @@
-"""What part of a history a model was fitted to: recorded, so that nothing is ever scored on what it has seen."""
+"""Which part of a history a model was fitted to; recorded, so that it is never scored on that part."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from pipelines.history.history import History
 
 @dataclass(frozen=True)
 class TrainingPart:
-    """`part` is "split" (train and val of the source's own split) or the share of each series, from its start.
+    """The part of a history that a model was fitted to.
 
-    start   grid step of the earliest value then; rows put before it later would move every share
+    part    "split" (train and val of the source's own split), or the share of each series from its start
+    start   grid step of the earliest value at that time; rows added before it later would move every share
     """
 
     part: str | float
@@ -27,10 +28,10 @@ class TrainingPart:
 
 
 def choose_training_part(history: History, holdout: float | None) -> tuple[Panel, TrainingPart]:
-    """The part of a history that training may see, and its description.
+    """The part of a history that training may read, and its description.
 
-    Raises InvalidInput for a holdout outside 0 to 0.9, or one on top of the source's own split; and for a split without
-    any row to learn from.
+    Raises InvalidInput for a holdout outside 0 to 0.9, for a holdout of a source with its own split, and for a split
+    without a row marked train or val.
     """
     start = int(history.panel.first.min())
     if holdout is not None and not 0 < holdout <= 0.9:
@@ -49,12 +50,15 @@ def choose_training_part(history: History, holdout: float | None) -> tuple[Panel
 
 
 def lengths_before(lengths: np.ndarray, last: float) -> np.ndarray:
-    """(n,) steps of each series before its last share."""
+    """(n,) number of steps of each series before its last share; `last` is between 0 and 1."""
     return np.floor(lengths * (1 - last) + 1e-9).astype(np.int64)
 
 
 def saw_nothing_after(manifest: dict[str, Any], history: History, part: str | float) -> bool:
-    """Was a model fitted to nothing after `part` of this history? Series grow at their end, so shares only shrink."""
+    """Whether the model of this manifest was fitted to no value after `part` of this history.
+
+    A series grows at its end only, so the share that a model was fitted to shrinks with time.
+    """
     known = manifest.get("known")
     if not isinstance(known, dict) or known.get("start") != int(history.panel.first.min()):
         return False
