@@ -1,4 +1,4 @@
-"""A candidate and everyone it has to beat, on the very same origins; and what became of it in shadow."""
+"""Compares a candidate with its rivals at the same origins, and with the champion in shadow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RIVAL_BASELINES = ("naive", "seasonal_naive")  # baselines that every candidate 
 
 @dataclass(frozen=True)
 class GateComparison:
-    """A candidate with its rivals, its price and its record in shadow, where it has one."""
+    """What the promotion gate decides by: a candidate, its rivals, its cost, and its shadow result if it has one."""
 
     candidate: Contender
     evidence: Evidence
@@ -33,24 +33,28 @@ class GateComparison:
     previous: Contender | None
     baselines: tuple[Contender, ...]
     cost: ServingCost
-    trial: ShadowResult | None
+    shadow_result: ShadowResult | None
 
     @property
     def rivals(self) -> tuple[Contender, ...]:
-        """Everyone but the candidate; a baseline is no rival of itself, nor a second time where it serves."""
-        served = tuple(one for one in (self.champion, self.previous) if one is not None)
-        met = {self.candidate.model, *(one.model for one in served)}
-        return *served, *(rival for rival in self.baselines if rival.model not in met)
+        """Champion, previous version and baselines, without a baseline that is the candidate or one of the others."""
+        served = tuple(rival for rival in (self.champion, self.previous) if rival is not None)
+        known = {self.candidate.model, *(rival.model for rival in served)}
+        return *served, *(rival for rival in self.baselines if rival.model not in known)
 
     def best(self) -> Contender:
-        """Whoever erred least of champion and baselines; of equals the one that serves already."""
-        field = [*([self.champion] if self.champion else []), *self.baselines]
-        return field[int(np.argmin(np.nan_to_num([one.error for one in field], nan=np.inf)))]
+        """The champion or baseline with the lowest error; the champion where errors are equal."""
+        models = [*([self.champion] if self.champion else []), *self.baselines]
+        return models[int(np.argmin(np.nan_to_num([model.error for model in models], nan=np.inf)))]
 
 
 def compare_candidate(workspace: Workspace, history: History, bundle: Bundle, version: int) -> GateComparison:
-    """Everyone's errors at the origins that the candidate was validated on."""
-    evidence = Evidence.of(bundle)
+    """Score every rival at the origins that the candidate was validated on.
+
+    Raises Conflict where the candidate has no evidence, its origins cannot be scored any more, or it rolls in shadow
+    and has too few live values.
+    """
+    evidence = Evidence.from_bundle(bundle)
     candidate = evidence.contender(bundle.config.kind, version)
     baselines = tuple(evidence.contender(kind, None) for kind in RIVAL_BASELINES)
     served = promotions.served(workspace.engine, history.dataset.id)
@@ -58,18 +62,17 @@ def compare_candidate(workspace: Workspace, history: History, bundle: Bundle, ve
     previous = served_contender(
         workspace, history, evidence, previous_promotion(workspace, history), version, "previous"
     )
-    live = final_shadow_result(workspace, history.dataset, version)
-    return GateComparison(
-        candidate, evidence, champion, previous, baselines, serving_cost.measure_serving_cost(bundle), live
-    )
+    in_shadow = final_shadow_result(workspace, history.dataset, version)
+    cost = serving_cost.measure_serving_cost(bundle)
+    return GateComparison(candidate, evidence, champion, previous, baselines, cost, in_shadow)
 
 
 def previous_promotion(workspace: Workspace, history: History) -> Promotion | None:
-    """The version that served before the champion; none that an operator rolled back from, whatever its figures."""
+    """The decision of the version that served before the champion; None where an operator rolled back from it."""
     events = promotions.decisions(workspace.engine, history.dataset.id)
-    left = {row.evidence.get("from") for row in events if row.event == "rolled_back"}
-    before = promotions.before(workspace.engine, history.dataset.id)
-    return before if before is not None and before.version not in left else None
+    rolled_back = {row.evidence.get("from") for row in events if row.event == "rolled_back"}
+    previous = promotions.before(workspace.engine, history.dataset.id)
+    return previous if previous is not None and previous.version not in rolled_back else None
 
 
 def served_contender(
@@ -80,58 +83,62 @@ def served_contender(
     candidate: int,
     role: promotion_gate.Role,
 ) -> Contender | None:
-    """A model that serves or served, at the candidate's origins: as it was validated there, or rolled through them now.
+    """Errors of the champion or the previous version at the candidate's origins.
 
-    One that was fitted to those values has an advantage then, and keeps it: the gate leans towards staying. One that
-    forecasts another number of steps is no comparison and no rival; nor is one whose artifact is damaged.
+    They are taken from its own validation where that used the same origins; otherwise it is rolled through them now.
+    In that case it may have been fitted to those values; this advantage is accepted, because it favours the version
+    that serves. None where there is no such version, it is the candidate, it has another horizon, or its artifact is
+    damaged, which is printed.
     """
     if served is None or served.version == candidate:
         return None
     try:
         bundle = model_store.load(workspace, history.dataset, served.version)
     except DamagedArtifact as error:
-        say(f"version {served.version}, the {role}, is left out: {error}")
+        say(f"version {served.version}, the {role}, is left out of the comparison: {error}")
         return None
     if bundle.config.horizon != evidence.horizon:
         return None
-    if "evidence" in bundle.manifest and (own := Evidence.of(bundle)).same_origins(evidence):
+    if "evidence" in bundle.manifest and (own := Evidence.from_bundle(bundle)).same_origins(evidence):
         return own.contender(bundle.config.kind, served.version, role)
     return measure_contender(history, evidence, bundle, served.version, role)
 
 
 def gate_rules(workspace: Workspace) -> GateRules:
-    """What is asked, as it is configured."""
+    """The rules of the promotion gate, with what is configured."""
     settings = workspace.settings
     return GateRules(
         gain=settings.gate_gain, largest_bytes=settings.gate_largest_bytes, longest_ms=settings.gate_longest_ms
     )
 
 
-def objections(contest: GateComparison, asked: GateRules) -> list[str]:
-    """Why the candidate may not serve. A baseline asks for no proof of gain: nothing may be better, that is all."""
-    baseline = contest.candidate.model in BASELINES
+def objections(comparison: GateComparison, rules: GateRules) -> list[str]:
+    """Why the candidate may not serve, one clause each; empty when it may. A baseline only must not be worse."""
+    baseline = comparison.candidate.model in BASELINES
     found = promotion_gate.accuracy_objections(
-        contest.candidate, contest.rivals, asked.leniently() if baseline else asked
+        comparison.candidate, comparison.rivals, rules.without_gain() if baseline else rules
     )
-    found += promotion_gate.cost_objections(contest.cost, asked) + promotion_gate.shadow_objections(contest.trial)
-    remembers = contest.candidate.model in RECURRENT
-    return [*found, *promotion_gate.long_roll_objections(contest.evidence.long_roll)] if remembers else found
+    found += promotion_gate.cost_objections(comparison.cost, rules)
+    found += promotion_gate.shadow_objections(comparison.shadow_result)
+    recurrent = comparison.candidate.model in RECURRENT
+    return [*found, *promotion_gate.long_roll_objections(comparison.evidence.long_roll)] if recurrent else found
 
 
-def decision_evidence(contest: GateComparison, version: int, reasons: list[str]) -> dict[str, Any]:
-    """The decision's evidence, as the promotion log keeps it."""
-    rows = [contender_row(contest.candidate, None)]
+def decision_evidence(comparison: GateComparison, version: int, reasons: list[str]) -> dict[str, Any]:
+    """The evidence of a decision, as it is stored in the promotion log."""
+    rows = [contender_row(comparison.candidate, None)]
     rows += [
-        contender_row(rival, promotion_gate.compare_with_rival(contest.candidate, rival)) for rival in contest.rivals
+        contender_row(rival, promotion_gate.compare_with_rival(comparison.candidate, rival))
+        for rival in comparison.rivals
     ]
-    rolled = contest.evidence.long_roll
-    return {"candidate": version, "origins": contest.evidence.origins, "horizon": contest.evidence.horizon,
-            "reasons": reasons, "contenders": rows, "long_roll": rolled.to_dict() if rolled else None,
-            "cost": asdict(contest.cost), "shadow": asdict(contest.trial) if contest.trial else None}  # fmt: skip
+    long_roll, in_shadow = comparison.evidence.long_roll, comparison.shadow_result
+    return {"candidate": version, "origins": comparison.evidence.origins, "horizon": comparison.evidence.horizon,
+            "reasons": reasons, "contenders": rows, "long_roll": long_roll.to_dict() if long_roll else None,
+            "cost": asdict(comparison.cost), "shadow": asdict(in_shadow) if in_shadow else None}  # fmt: skip
 
 
 def contender_row(contender: Contender, comparison: promotion_gate.RivalComparison | None) -> dict[str, Any]:
-    """One contender's figures; gain and chance are the candidate's against it."""
+    """Figures of one model; `gain` and `p_value` are the candidate's against it."""
     figures = {name: contender.scores.get(name) for name in ("mase", "wql", "coverage_80")}
     against = {"gain": comparison.gain, "p_value": comparison.p_value} if comparison else {}
     about = {"model": contender.model, "role": contender.role or None, "version": contender.version}

@@ -1,4 +1,7 @@
-"""Let the gate decide which version serves, and hand the service the contexts to start from."""
+"""Promotes a version that passes the promotion gate, and writes the contexts from which the service starts its states.
+
+`rollback` serves the previous version again, without the gate.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from pipelines.workspace import Workspace
 
 @dataclass(frozen=True)
 class Promoted:
-    """Who serves from now on; `promotion_id` numbers the decision, `evidence` is what it rests on."""
+    """The version that serves from now on; `promotion_id` is the id of the decision, `evidence` its reasons."""
 
     dataset: str
     model: str
@@ -37,50 +40,54 @@ class Promoted:
     evidence: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
+        """The output of --json, where `promotion_id` is called `epoch`."""
         fields = asdict(self)
         return {"epoch" if name == "promotion_id" else name: value for name, value in fields.items()}
 
 
-def promote(workspace: Workspace, name: str, version: int | None, moved: Report) -> Promoted:
-    """Without a version the best of candidate and baselines serves; with one, that version or nothing.
+def promote(workspace: Workspace, name: str, version: int | None, progress: Report) -> Promoted:
+    """Let the promotion gate decide about a version, and serve it if it passes.
+
+    Without a version the newest candidate is taken. If that is refused and a baseline is better than the champion, the
+    baseline serves.
 
     Raises:
-        NotFound: no such dataset or version.
-        Conflict: no candidate is waiting for a decision, or it rolls in shadow and has met too few live values yet.
-        GateRefused: the candidate is not clearly better, and what serves stays; the refusal is in the promotion log.
-        DamagedArtifact: the promotion log was altered; nothing is decided on top of it.
+        NotFound: there is no such dataset or version.
+        Conflict: there is no candidate, or it rolls in shadow and has too few live values yet.
+        GateRefused: the version is not clearly better; what serves stays. The refusal is in the promotion log.
+        DamagedArtifact: the promotion log was altered; no decision is added to it.
     """
     history = read_history(workspace, name)
     promotions.verify_chain(workspace.engine, history.dataset.id)
-    waiting = version if version is not None else model_store.newest_candidate(workspace, history.dataset)
-    bundle = model_store.load(workspace, history.dataset, waiting)
-    moved(0, 2, "comparing")
-    contest = compare_candidate(workspace, history, bundle, waiting)
-    reasons = objections(contest, gate_rules(workspace))
-    moved(1, 2, "writing contexts")
+    candidate = version if version is not None else model_store.newest_candidate(workspace, history.dataset)
+    bundle = model_store.load(workspace, history.dataset, candidate)
+    progress(0, 2, "comparing")
+    comparison = compare_candidate(workspace, history, bundle, candidate)
+    reasons = objections(comparison, gate_rules(workspace))
+    progress(1, 2, "writing contexts")
     if not reasons:
-        return serve(workspace, history, waiting, bundle, "promoted", decision_evidence(contest, waiting, []))
-    record_refusal(workspace, history.dataset, waiting, decision_evidence(contest, waiting, reasons))
-    winner = contest.best()
-    if version is not None or (contest.champion is not None and winner is contest.champion):
-        raise refusal_error(name, contest, waiting, reasons)
-    return serve_baseline(workspace, history, contest, winner.model, reasons, waiting)
+        return serve(workspace, history, candidate, bundle, "promoted", decision_evidence(comparison, candidate, []))
+    record_refusal(workspace, history.dataset, candidate, decision_evidence(comparison, candidate, reasons))
+    winner = comparison.best()
+    if version is not None or (comparison.champion is not None and winner is comparison.champion):
+        raise refusal_error(name, comparison, candidate, reasons)
+    return serve_baseline(workspace, history, comparison, winner.model, reasons, candidate)
 
 
 def record_refusal(workspace: Workspace, dataset: Dataset, version: int, evidence: dict[str, Any]) -> None:
-    """Log a refusal; what serves is not touched. A version that was refused rolls in shadow no longer."""
+    """Write a refusal to the promotion log; what serves does not change. If the version rolls in shadow, that ends."""
     promotions.decide(workspace.engine, dataset.id, version, "refused", evidence)
     challenger = promotions.shadow(workspace.engine, dataset.id)
     if challenger is not None and challenger.version == version:
         promotions.decide(workspace.engine, dataset.id, version, "shadow_stopped", {"cause": "refused"})
 
 
-def refusal_error(name: str, contest: GateComparison, version: int, reasons: list[str]) -> GateRefused:
-    """The error that says so."""
-    stays = contest.champion
-    after = f"{stays.model} version {stays.version} goes on serving" if stays else "nothing is served"
-    sentence = f"{contest.candidate.model} version {version} of {name!r} was refused: {'; '.join(reasons)}; {after}"
-    return GateRefused(sentence, decision_evidence(contest, version, reasons))
+def refusal_error(name: str, comparison: GateComparison, version: int, reasons: list[str]) -> GateRefused:
+    """The error for a refused version: its reasons, and what serves."""
+    champion = comparison.champion
+    after = f"{champion.model} version {champion.version} goes on serving" if champion else "no version serves"
+    sentence = f"{comparison.candidate.model} version {version} of {name!r} was refused: {'; '.join(reasons)}; {after}"
+    return GateRefused(sentence, decision_evidence(comparison, version, reasons))
 
 
 def serve(
@@ -92,7 +99,7 @@ def serve(
     evidence: dict[str, Any],
     why: str = "",
 ) -> Promoted:
-    """Log the decision with everything the service needs to start from, then tell the mirror."""
+    """Write the decision and its contexts to the store, then update MLflow's aliases. `why` ends the sentence."""
     dataset = history.dataset
     before = promotions.served(workspace.engine, dataset.id)
     blobs = pack_contexts(history, bundle)
@@ -104,37 +111,37 @@ def serve(
 
 
 def serve_baseline(
-    workspace: Workspace, history: History, contest: GateComparison, kind: str, reasons: list[str], candidate: int
+    workspace: Workspace, history: History, comparison: GateComparison, kind: str, reasons: list[str], candidate: int
 ) -> Promoted:
-    """Register the baseline that did best as a version of its own, and serve it."""
-    bundle = build_baseline(history, contest, kind)
+    """Register the best baseline as a version, unless the same one is registered already, and serve it."""
+    bundle = build_baseline(history, comparison, kind)
     version = registered_version(workspace, history.dataset, bundle)
     if version is None:
-        version = model_store.register(workspace, history.dataset, bundle, contest.evidence.scores)
-    evidence = decision_evidence(contest, candidate, reasons)
-    refused = "it" if version == candidate else f"{contest.candidate.model} version {candidate}"
-    why = f", a baseline and the best there is: {refused} was refused as a candidate because {'; '.join(reasons)}"
+        version = model_store.register(workspace, history.dataset, bundle, comparison.evidence.scores)
+    evidence = decision_evidence(comparison, candidate, reasons)
+    refused = "as a candidate it" if version == candidate else f"{comparison.candidate.model} version {candidate}"
+    why = f": it is the best baseline; {refused} was refused: {'; '.join(reasons)}"
     return serve(workspace, history, version, bundle, "promoted", evidence, why)
 
 
-def build_baseline(history: History, contest: GateComparison, kind: str) -> Bundle:
-    """A baseline with intervals from its errors over all that training may see, and the candidate's evidence."""
+def build_baseline(history: History, comparison: GateComparison, kind: str) -> Bundle:
+    """A baseline, with intervals from its errors over all that training may read, and with the candidate's evidence."""
     panel, part = training_part.choose_training_part(history, None)
-    bundle = engine.baseline(kind, panel, history.dataset.season, contest.evidence.horizon)
-    words = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": history.dataset.name}
-    return replace(bundle, manifest={**words, **replace(contest.evidence, long_roll=NO_MEMORY).to_manifest()})
+    bundle = engine.baseline(kind, panel, history.dataset.season, comparison.evidence.horizon)
+    source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": history.dataset.name}
+    return replace(bundle, manifest={**source, **replace(comparison.evidence, long_roll=NO_MEMORY).to_manifest()})
 
 
 def registered_version(workspace: Workspace, dataset: Dataset, bundle: Bundle) -> int | None:
-    """The newest version with this very digest."""
+    """The newest version with the same digest; None where there is none."""
     rows = registry.models(workspace.engine, dataset.id)
     return max((row.version for row in rows if row.digest == bundle.digest), default=None)
 
 
 def rollback(workspace: Workspace, name: str) -> Promoted:
-    """Serve the version that served before the present one, from contexts of today.
+    """Serve the previous version again, with new contexts.
 
-    Raises Conflict when there was none.
+    Raises NotTrained where nothing serves, and Conflict where only one version ever served.
     """
     dataset = catalogue.dataset(workspace.engine, name)
     served = [row for row in promotions.decisions(workspace.engine, dataset.id) if row.serves]

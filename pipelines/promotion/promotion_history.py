@@ -1,4 +1,4 @@
-"""The promotion log as sentences: what was decided about each version, and why."""
+"""The promotion log in words: what was decided about each version, and why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def promotion_history(workspace: Workspace, name: str) -> list[dict[str, Any]]:
-    """Every decision about a dataset's versions, oldest first. Raises DamagedArtifact where the log was altered."""
+    """Every decision about a dataset's versions, oldest first.
+
+    Raises UnknownDataset, or DamagedArtifact where the promotion log was altered.
+    """
     dataset = catalogue.dataset(workspace.engine, name)
     promotions.verify_chain(workspace.engine, dataset.id)
     kinds = {row.version: row.kind for row in registry.models(workspace.engine, dataset.id)}
@@ -26,48 +29,51 @@ def promotion_history(workspace: Workspace, name: str) -> list[dict[str, Any]]:
 
 
 def describe_decision(decision: Promotion) -> str:
-    """One decision in a sentence."""
-    said = decision.evidence
+    """One decision in words."""
+    evidence = decision.evidence
     if decision.event == "rolled_back":
-        return f"back from version {said.get('from')}"
+        return f"rolled back from version {evidence.get('from')}"
     if decision.event == "reanchored":
-        return f"starts anew from newer values ({said.get('cause', 'no cause given')})"
+        return f"got contexts with newer values ({evidence.get('cause', 'no cause given')})"
     if decision.event == "shadowed":
-        return f"rolls beside version {said.get('champion')}, until {said.get('targets')} live values were forecast"
+        champion, targets = evidence.get("champion"), evidence.get("targets")
+        return f"rolls in shadow beside version {champion}, until {targets} live values were forecast"
     if decision.event == "shadow_stopped":
-        return f"rolls in shadow no longer ({said.get('cause', 'no cause given')})"
-    return describe_comparison(decision) if said.get("contenders") else "no evidence was written down"
+        return f"no longer rolls in shadow ({evidence.get('cause', 'no cause given')})"
+    return describe_comparison(decision) if evidence.get("contenders") else "no evidence was recorded"
 
 
 def describe_comparison(decision: Promotion) -> str:
-    """What the gate saw: reasons first where it refused, then how the candidate did against everyone."""
-    said = decision.evidence
-    stood = [describe_rival(row) for row in said["contenders"] if row.get("gain") is not None]
-    parts = [f"refused: {reason}" for reason in said.get("reasons", ())]
-    if said.get("reasons") and decision.version != said["candidate"]:
-        parts = [f"stands in for version {said['candidate']}, which was refused: {'; '.join(said['reasons'])}"]
-    parts += [f"{', '.join(stood)} at {said['origins']} origins"] if stood else []
-    own = said["contenders"][0].get("coverage_80")
-    parts += [f"its 80 % interval held {own:.0%}"] if own is not None else []
-    parts += [describe_cost(said["cost"])] if said.get("cost") else []
-    parts += [describe_shadow(said["shadow"])] if said.get("shadow") else []
+    """Figures of the promotion gate: reasons of a refusal, then the candidate against each rival, and its cost."""
+    evidence = decision.evidence
+    rivals = [describe_rival(row) for row in evidence["contenders"] if row.get("gain") is not None]
+    parts = [f"refused: {reason}" for reason in evidence.get("reasons", ())]
+    if evidence.get("reasons") and decision.version != evidence["candidate"]:
+        parts = [
+            f"serves instead of version {evidence['candidate']}, which was refused: {'; '.join(evidence['reasons'])}"
+        ]
+    parts += [f"{', '.join(rivals)} at {evidence['origins']} origins"] if rivals else []
+    coverage = evidence["contenders"][0].get("coverage_80")
+    parts += [f"its 80 % interval held {coverage:.0%}"] if coverage is not None else []
+    parts += [describe_cost(evidence["cost"])] if evidence.get("cost") else []
+    parts += [describe_shadow(evidence["shadow"])] if evidence.get("shadow") else []
     return "; ".join(parts)
 
 
 def describe_rival(row: Mapping[str, Any]) -> str:
     """The candidate's error against one rival's."""
     rival = f"{row.get('role') or ''} {row['model']} {row['version'] or ''}".strip()
-    return f"error {-row['gain']:+.1%} against {rival} (p {row['p_value']:.3f})"
+    return f"error {-row['gain']:+.1%} against {rival} (p = {row['p_value']:.3f})"
 
 
 def describe_cost(cost: Mapping[str, Any]) -> str:
-    """What a model takes."""
-    return f"{cost['bytes'] / 1e6:.2f} MB, {cost['ms']:.2f} ms for one series to advance and forecast"
+    """Size and time of a model."""
+    return f"{cost['bytes'] / 1e6:.2f} MB, {cost['ms']:.2f} ms for one step and one forecast of a series"
 
 
-def describe_shadow(trial: Mapping[str, Any]) -> str:
-    """What happened in shadow."""
-    if trial["challenger"] is None or trial["champion"] is None:
-        return f"{trial['targets']} live values in shadow, no error in MASE units"
-    both = f"in shadow MASE {trial['challenger']:.3f}, the champion's {trial['champion']:.3f}"
-    return f"{both}, on {trial['targets']} live values"
+def describe_shadow(result: Mapping[str, Any]) -> str:
+    """Errors of challenger and champion in shadow."""
+    if result["challenger"] is None or result["champion"] is None:
+        return f"{result['targets']} live values in shadow, for which MASE is not defined"
+    both = f"in shadow MASE {result['challenger']:.3f}, the champion's {result['champion']:.3f}"
+    return f"{both}, on {result['targets']} live values"

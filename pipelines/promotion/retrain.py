@@ -1,4 +1,4 @@
-"""Retraining: one worker takes the oldest job, trains, and lets the gate or the shadow decide about the result."""
+"""Retraining: one worker takes the oldest job, trains a model, and puts it before the promotion gate or into shadow."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from pipelines.promotion.shadow import shadow, shadow_result
 from pipelines.training import train_subprocess
 from pipelines.workspace import Workspace
 
-LEASE_S = 60.0  # without a sign of life for so long a worker is dead
-DEFAULT_KIND = "lstm"  # trained where a baseline serves, or nothing
-BY_WORKER = "retrain"  # cause of a shadow that the worker began, and will decide about
+LEASE_S = 60.0  # a worker that did not renew its lease for so long is dead
+DEFAULT_KIND = "lstm"  # trained where a baseline or no version serves
+BY_WORKER = "retrain"  # cause of a shadow that the worker started and decides about
 
 Train = Callable[[Workspace, str, str, float], int]
 
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job, new or open already."""
+    """A queued job: a new one, or one that was open already. `words` says which."""
 
     job: int
     dataset: str
@@ -42,7 +42,7 @@ class QueuedJob:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """One thing that the worker did. `job` is None where a shadow's time had come."""
+    """One job that the worker ran, or one shadow that it decided about; then `job` is None."""
 
     job: int | None
     dataset: str
@@ -53,20 +53,21 @@ class JobOutcome:
 
 @dataclass(frozen=True)
 class WorkerRun:
-    """What the worker did, in order; nothing where nothing was to be done."""
+    """What the worker did, in order; `to_dict` is the output of --json."""
 
     done: tuple[JobOutcome, ...]
 
     @property
     def failed(self) -> bool:
-        return any(one.state == "failed" for one in self.done)
+        """Whether any of it failed."""
+        return any(outcome.state == "failed" for outcome in self.done)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def retrain(workspace: Workspace, name: str, cause: Cause = "hand", detail: str = "asked for by hand") -> QueuedJob:
-    """Queue a training of a dataset. Raises UnknownDataset."""
+    """Queue a training of a dataset. Raises UnknownDataset, or Conflict where the queue refuses it."""
     dataset = catalogue.dataset(workspace.engine, name)
     answer = jobs.ask(workspace.engine, dataset.id, cause, detail)
     if answer.job is None:
@@ -75,39 +76,39 @@ def retrain(workspace: Workspace, name: str, cause: Cause = "hand", detail: str 
 
 
 def run_jobs(
-    workspace: Workspace, moved: Report, train: Train = train_subprocess.train, lease_s: float = LEASE_S
+    workspace: Workspace, progress: Report, train: Train = train_subprocess.train, lease_s: float = LEASE_S
 ) -> WorkerRun:
-    """Decide about shadows whose time has come, then take the oldest job to its end.
+    """Decide about every challenger that has forecast enough live values, then run the oldest job.
 
-    Raises Busy while another worker is at it.
+    Raises Busy while another worker runs.
     """
     with leases.held(workspace.engine, jobs.WORKER, lease_s):
         done = [
-            one
+            outcome
             for dataset in catalogue.datasets(workspace.engine)
-            if (one := decide_due_shadow(workspace, dataset, moved))
+            if (outcome := decide_due_shadow(workspace, dataset, progress))
         ]
         job = jobs.take(workspace.engine)
-        return WorkerRun((*done, *([run_job(workspace, job, moved, train)] if job else [])))
+        return WorkerRun((*done, *([run_job(workspace, job, progress, train)] if job else [])))
 
 
-def run_job(workspace: Workspace, job: Job, moved: Report, train: Train) -> JobOutcome:
-    """One job. Whatever goes wrong is written down as its end, and what serves stays."""
+def run_job(workspace: Workspace, job: Job, progress: Report, train: Train) -> JobOutcome:
+    """Train, then decide about the new version. Any error is recorded as the job's end, and what serves stays."""
     dataset = dataset_by_id(workspace, job.dataset_id)
     version, detail = None, ""
     state: State = "failed"
     try:
-        moved(0, 2, f"training {dataset.name}")
-        with runs.recorded(workspace.engine, "train", dataset.name) as run:  # whose age of last success is watched
+        progress(0, 2, f"training {dataset.name}")
+        with runs.recorded(workspace.engine, "train", dataset.name) as run:  # the monitor reads its last success
             version = train(
                 workspace, dataset.name, kind_to_train(workspace, dataset), workspace.settings.retrain_minutes
             )
             run.detail |= {"job": job.id, "version": version}
-        moved(1, 2, "deciding")
+        progress(1, 2, "deciding")
         detail, state = decide_new_version(workspace, dataset, version), "succeeded"
     except GateRefused as refusal:
         detail, state = str(refusal), "refused"
-    except BaseException as error:  # Polars reports damage with a class that is no Exception
+    except BaseException as error:  # the panic of Polars on a damaged file is no Exception
         detail = sentence(error)
         if not isinstance(error, Exception):
             raise
@@ -117,7 +118,7 @@ def run_job(workspace: Workspace, job: Job, moved: Report, train: Train) -> JobO
 
 
 def dataset_by_id(workspace: Workspace, number: int) -> Dataset:
-    """The dataset of a job."""
+    """The dataset with this id. Raises UnknownDataset."""
     for dataset in catalogue.datasets(workspace.engine):
         if dataset.id == number:
             return dataset
@@ -125,16 +126,16 @@ def dataset_by_id(workspace: Workspace, number: int) -> Dataset:
 
 
 def kind_to_train(workspace: Workspace, dataset: Dataset) -> str:
-    """What to train: the kind of network that serves."""
+    """The kind of the served network; DEFAULT_KIND where a baseline or no version serves."""
     served = promotions.served(workspace.engine, dataset.id)
     kind = model_store.find(workspace, dataset, served.version).kind if served else DEFAULT_KIND
     return kind if kind in NETWORKS else DEFAULT_KIND
 
 
 def decide_new_version(workspace: Workspace, dataset: Dataset, version: int) -> str:
-    """Put a new version before the gate, or into shadow if that is set; where nothing serves, the best one is to.
+    """Put a new version before the promotion gate, or into shadow where the setting says so; returns what was done.
 
-    Raises GateRefused.
+    Where no version serves, the best of the new version and the baselines is promoted. Raises GateRefused.
     """
     served = promotions.served(workspace.engine, dataset.id)
     if served is not None and workspace.settings.retrain_into == "shadow":
@@ -142,24 +143,27 @@ def decide_new_version(workspace: Workspace, dataset: Dataset, version: int) -> 
     return promote(workspace, dataset.name, version if served else None, no_progress).sentence
 
 
-def decide_due_shadow(workspace: Workspace, dataset: Dataset, moved: Report) -> JobOutcome | None:
-    """Put a challenger of ours before the gate once it has met enough live values; None where none has."""
+def decide_due_shadow(workspace: Workspace, dataset: Dataset, progress: Report) -> JobOutcome | None:
+    """Put a challenger that the worker started before the promotion gate once it has forecast enough live values.
+
+    None where there is no such challenger yet.
+    """
     challenger = promotions.shadow(workspace.engine, dataset.id)
     if challenger is None or challenger.evidence.get("cause") != BY_WORKER:
         return None
-    met = shadow_result(workspace, dataset, challenger.version)
-    if met is None or met.targets < workspace.settings.shadow_targets:
+    result = shadow_result(workspace, dataset, challenger.version)
+    if result is None or result.targets < workspace.settings.shadow_targets:
         return None
-    moved(0, 1, f"deciding about the shadow of {dataset.name}")
+    progress(0, 1, f"deciding about the shadow of {dataset.name}")
     state: State = "succeeded"
     try:
         words = promote(workspace, dataset.name, challenger.version, no_progress).sentence
     except GateRefused as refusal:
         state, words = "refused", str(refusal)
-    except Exception as error:  # the jobs of other datasets wait behind it
+    except Exception as error:  # must not stop the jobs of other datasets
         state, words = "failed", sentence(error)
     return JobOutcome(None, dataset.name, state, words, challenger.version)
 
 
 def no_progress(done: float, total: float, words: str) -> None:
-    """Progress within a step of ours."""
+    """Ignores progress."""

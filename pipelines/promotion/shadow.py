@@ -1,4 +1,4 @@
-"""A challenger in shadow: it rolls on the champion's stream, is scored on the same values, and answers nobody."""
+"""Shadow: a challenger follows the same live values as the champion and is scored on them, but answers no request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTLED, ABSOLUTE = SUMS.index("settled"), SUMS.index("absolute")
 
 @dataclass(frozen=True)
 class Shadowed:
-    """Which version rolls in shadow, or does so no longer; `promotion_id` numbers the event in the promotion log."""
+    """The version that entered or left the shadow; `promotion_id` is the id of the event in the promotion log."""
 
     dataset: str
     model: str
@@ -32,17 +32,18 @@ class Shadowed:
     sentence: str
 
     def to_dict(self) -> dict[str, Any]:
+        """The output of --json, where `promotion_id` is called `epoch`."""
         fields = asdict(self)
         return {"epoch" if name == "promotion_id" else name: value for name, value in fields.items()}
 
 
 def shadow(workspace: Workspace, name: str, version: int | None = None, cause: str = "by hand") -> Shadowed:
-    """Let a version roll beside the champion, by default the newest one that nothing was decided about.
+    """Make a version the challenger, by default the newest candidate. `cause` is recorded with the event.
 
     Raises:
-        NotFound: no such dataset or version.
-        NotTrained: nothing is served that it could be compared with.
-        Conflict: it serves already, or no candidate is waiting.
+        NotFound: there is no such dataset or version.
+        NotTrained: no version serves that it could be compared with.
+        Conflict: the version is the model that serves, or there is no candidate.
     """
     dataset = catalogue.dataset(workspace.engine, name)
     served = promotions.served(workspace.engine, dataset.id)
@@ -57,26 +58,27 @@ def shadow(workspace: Workspace, name: str, version: int | None = None, cause: s
     evidence = {"cause": cause, "champion": served.version, "targets": workspace.settings.shadow_targets}
     event = promotions.decide(workspace.engine, dataset.id, chosen, "shadowed", evidence, blobs, history.log_seq)
     sentence = (
-        f"{row.kind} version {chosen} rolls in the shadow of version {served.version}; after "
-        f"{workspace.settings.shadow_targets} live values `rollcast promote {name} --version {chosen}` weighs the two"
+        f"{row.kind} version {chosen} rolls in shadow beside version {served.version}; after "
+        f"{workspace.settings.shadow_targets} live values `rollcast promote {name} --version {chosen}` compares the two"
     )
     return Shadowed(name, row.kind, chosen, event.id, sentence)
 
 
 def stop_shadow(workspace: Workspace, name: str) -> Shadowed:
-    """Let the challenger go. Raises Conflict where there is none."""
+    """Stop the challenger. Raises Conflict where there is none."""
     dataset = catalogue.dataset(workspace.engine, name)
     challenger = promotions.shadow(workspace.engine, dataset.id)
     if challenger is None:
-        raise Conflict(f"nothing rolls in shadow of {name!r}; `rollcast shadow {name}` begins it")
+        raise Conflict(f"no version of {name!r} rolls in shadow; `rollcast shadow {name}` starts one")
     kind = model_store.find(workspace, dataset, challenger.version).kind
     event = promotions.decide(workspace.engine, dataset.id, challenger.version, "shadow_stopped", {"cause": "by hand"})
-    sentence = f"{kind} version {challenger.version} of {name!r} rolls in shadow no longer"
+    sentence = f"{kind} version {challenger.version} of {name!r} no longer rolls in shadow"
     return Shadowed(name, kind, challenger.version, event.id, sentence)
 
 
 def reanchor_challenger(workspace: Workspace, history: History, cause: str) -> None:
-    """Let a challenger, if there is one, start anew from newer values, as the served model does."""
+    """Write new contexts for the challenger, where there is one, so that it starts again at the same values as the
+    champion."""
     dataset = history.dataset
     challenger = promotions.shadow(workspace.engine, dataset.id)
     if challenger is None:
@@ -87,52 +89,51 @@ def reanchor_challenger(workspace: Workspace, history: History, cause: str) -> N
 
 
 def final_shadow_result(workspace: Workspace, dataset: Dataset, version: int) -> ShadowResult | None:
-    """How a version did in the champion's shadow; None where it never was there for long enough.
+    """Errors of a version and the champion in shadow, once there are enough live values; None where it left earlier.
 
-    Raises Conflict while it is there and has not met enough values yet.
+    Raises Conflict while the version rolls in shadow and has forecast too few live values.
     """
-    found, asked = shadow_result(workspace, dataset, version), workspace.settings.shadow_targets
+    result, required = shadow_result(workspace, dataset, version), workspace.settings.shadow_targets
     challenger = promotions.shadow(workspace.engine, dataset.id)
-    if found is not None and found.targets >= asked:
-        return found
+    if result is not None and result.targets >= required:
+        return result
     if challenger is not None and challenger.version == version:
-        met = found.targets if found else 0
+        targets = result.targets if result else 0
         raise Conflict(
-            f"version {version} of {dataset.name!r} has met {met} of the {asked} live values it must forecast in "
-            f"shadow; wait, or end it with `rollcast shadow {dataset.name} --stop`"
+            f"version {version} of {dataset.name!r} has forecast {targets} of the {required} live values that it must "
+            f"forecast in shadow; wait, or stop it with `rollcast shadow {dataset.name} --stop`"
         )
     return None
 
 
 def shadow_result(workspace: Workspace, dataset: Dataset, version: int) -> ShadowResult | None:
-    """The same, however few values there were; None where the service wrote nothing down."""
+    """Errors of a version and the champion in shadow so far; None where the service stored no shadow pair."""
     served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         return None
-    met = shadow_pairs.trials(workspace.engine, dataset.id, version, served.version)
-    sums = [
-        (sums_between(one.first.shadow, one.last.shadow), sums_between(one.first.champion, one.last.champion))
-        for one in met
-    ]
-    return compare_errors([one for one, _ in sums], [one for _, one in sums]) if sums else None
+    trials = shadow_pairs.trials(workspace.engine, dataset.id, version, served.version)
+    challenger = [sums_between(trial.first.shadow, trial.last.shadow) for trial in trials]
+    champion = [sums_between(trial.first.champion, trial.last.champion) for trial in trials]
+    return compare_errors(challenger, champion) if trials else None
 
 
 def sums_between(first: dict[str, Any], last: dict[str, Any]) -> Totals:
-    """What was settled between two readings of running sums."""
+    """What was added to running sums between two readings."""
     return Totals.from_dict(last).minus(Totals.from_dict(first))
 
 
 def compare_errors(challenger: Sequence[Totals], champion: Sequence[Totals]) -> ShadowResult:
-    """Both errors in MASE units, each horizon bucket counting alike.
+    """Both mean errors in MASE units; every horizon bucket has the same weight.
 
-    A value is aimed at by one forecast of each model, but not always from equally far: so errors are compared within a
-    bucket, and the buckets that both have met are averaged. Models with other horizons are compared as they are.
+    Each model forecasts a value once, but not always from the same number of steps before it. So errors are averaged
+    within each horizon bucket, and then over the buckets in which both have errors. Models with different horizons have
+    different buckets; their errors are averaged over all steps.
     """
-    ours, theirs = (np.sum([one.scaled[:, [SETTLED, ABSOLUTE]] for one in s], 0) for s in (challenger, champion))
-    targets = min(int(sum(one.raw[:, SETTLED].sum() for one in s)) for s in (challenger, champion))
+    ours, theirs = (np.sum([total.scaled[:, [SETTLED, ABSOLUTE]] for total in t], 0) for t in (challenger, champion))
+    targets = min(int(sum(total.raw[:, SETTLED].sum() for total in t)) for t in (challenger, champion))
     if np.shape(ours) != np.shape(theirs):
         ours, theirs = np.sum(ours, 0, keepdims=True), np.sum(theirs, 0, keepdims=True)
     both = (ours[:, 0] > 0) & (theirs[:, 0] > 0)
     if not both.any():
         return ShadowResult(targets, None, None)
-    return ShadowResult(targets, *(float(np.mean(one[both, 1] / one[both, 0])) for one in (ours, theirs)))
+    return ShadowResult(targets, *(float(np.mean(sums[both, 1] / sums[both, 0])) for sums in (ours, theirs)))

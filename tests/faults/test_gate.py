@@ -16,15 +16,7 @@ from pipelines.history.history import read_history
 from pipelines.promotion import promotion_history
 from pipelines.promotion.promote import promote, rollback
 from pipelines.workspace import Workspace
-from tests.support.loop_kit import (
-    HORIZON,
-    SEASON,
-    mlp_bundle,
-    no_progress,
-    register_with_evidence,
-    served_home,
-    workspace_at,
-)
+from tests.support.loop_kit import HORIZON, SEASON, mlp_bundle, no_progress, register_model, served_home, workspace_at
 
 
 @pytest.fixture(scope="module")
@@ -44,54 +36,48 @@ def naive(workspace):
 
 @pytest.mark.parametrize(
     ("weights", "reason"),
-    [(1.1, "or better is asked"), (0.0, "or better is asked"), (np.nan, "not finite numbers")],
+    [(1.1, "or lower is required"), (0.0, "or lower is required"), (np.nan, "not finite numbers")],
     ids=["worse", "constant", "not_finite"],
 )
 def test_fault_32_a_new_model_that_is_worse_constant_or_not_finite_is_refused_and_the_champion_stays(
     workspace, weights, reason
 ):
     promotion_id = promotions.served(workspace.engine, 1).id
-    version = register_with_evidence(workspace, "week", mlp_bundle(workspace, weights))
+    version = register_model(workspace, "week", mlp_bundle(workspace, weights))
     with pytest.raises(GateRefused, match=reason):
         promote(workspace, "week", version, no_progress)
     assert promotions.served(workspace.engine, 1).id == promotion_id
     assert promotions.decisions(workspace.engine, 1)[-1].event == "refused"
-    register_with_evidence(workspace, "week", mlp_bundle(workspace, weights))
+    register_model(workspace, "week", mlp_bundle(workspace, weights))
     with pytest.raises(GateRefused, match=reason):  # nor does it serve where no version is named
         promote(workspace, "week", None, no_progress)
     assert promotions.served(workspace.engine, 1).id == promotion_id
 
 
 def test_the_version_before_is_met_at_the_same_origins_unless_an_operator_left_it(workspace):
-    second = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.25)
+    second = register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.25)
     promote(workspace, "week", second, no_progress)
-    third = promote(
-        workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.2), 0.1), no_progress
-    )
+    third = promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace, 1.2), 0.1), no_progress)
     rows = {row["role"]: row for row in third.evidence["contenders"]}
     assert (rows["champion"]["version"], rows["previous"]["version"]) == (second, 1)
     assert rows["previous"]["gain"] == pytest.approx(1 - 0.1 / 0.5)
     rollback(workspace, "week")
-    fourth = promote(
-        workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.3), 0.2), no_progress
-    )
+    fourth = promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace, 1.3), 0.2), no_progress)
     assert "previous" not in {row["role"] for row in fourth.evidence["contenders"]}  # 0.1 of version 3 was left
 
 
 def test_a_candidate_worse_than_the_version_before_is_refused_though_it_beats_the_champion(workspace):
-    worse = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.9)
+    worse = register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.9)
     promotions.decide(workspace.engine, 1, worse, "promoted", {})
-    with pytest.raises(GateRefused, match=r"against mlp \(previous\); \+0.0% or better"):
-        promote(
-            workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.2), 0.7), no_progress
-        )
+    with pytest.raises(GateRefused, match=r"against mlp \(previous\); \+0.0% or lower"):
+        promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace, 1.2), 0.7), no_progress)
 
 
 def test_a_model_too_large_or_too_slow_is_refused(workspace):
-    version = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.1)
+    version = register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.1)
     tight = load_settings(home=workspace.settings.home, mlflow=False, gate_largest_bytes=1000, gate_longest_ms=1e-6)
     with pytest.raises(
-        GateRefused, match=r"its artifact has .* MB; 0.0 MB are allowed; one series takes it"
+        GateRefused, match=r"its artifact has .* MB; the limit is 0.0 MB; one step and one forecast"
     ) as refusal:
         promote(replace(workspace, settings=tight), "week", version, no_progress)
     assert refusal.value.evidence["cost"]["bytes"] > 1000
@@ -107,7 +93,7 @@ def test_a_damaged_champion_is_no_rival_so_that_another_version_can_take_its_pla
         connection.execute(update(tables.models).where(tables.models.c.version == 1).values(artifact=b"gone"))
     assert (
         promote(
-            workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.8), no_progress
+            workspace, "week", register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.8), no_progress
         ).version
         == 2
     )
@@ -115,17 +101,19 @@ def test_a_damaged_champion_is_no_rival_so_that_another_version_can_take_its_pla
 
 def test_the_history_tells_every_decision_in_words_and_an_altered_one_not_at_all(workspace, capsys):
     with pytest.raises(GateRefused):
-        promote(workspace, "week", register_with_evidence(workspace, "week", naive(workspace)), no_progress)
-    promote(workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.1), no_progress)
+        promote(workspace, "week", register_model(workspace, "week", naive(workspace)), no_progress)
+    promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.1), no_progress)
     rollback(workspace, "week")
     assert cli.run(["model", "history", "week", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["event"] for row in rows] == ["promoted", "refused", "promoted", "rolled_back"]
-    assert "error -50.0% against seasonal_naive (p 0.250) at 8 origins; its 80 % interval held 80%" in rows[0]["words"]
+    assert (
+        "error -50.0% against seasonal_naive (p = 0.250) at 8 origins; its 80 % interval held 80%" in rows[0]["words"]
+    )
     assert rows[1]["words"].startswith("refused: its error is +")
-    assert "against champion mlp 1 (p" in rows[2]["words"]
-    assert "ms for one series to advance and forecast" in rows[2]["words"]
-    assert rows[3]["words"] == "back from version 3"
+    assert "against champion mlp 1 (p =" in rows[2]["words"]
+    assert "ms for one step and one forecast of a series" in rows[2]["words"]
+    assert rows[3]["words"] == "rolled back from version 3"
     assert rows[2]["evidence"]["contenders"][1]["role"] == "champion"
     assert cli.run(["model", "history", "week"]) == 0
     assert "back from version 3" in capsys.readouterr().out
@@ -148,7 +136,5 @@ def test_nothing_is_decided_on_top_of_an_altered_log(workspace):
     with workspace.engine.begin() as connection:
         connection.execute(update(tables.promotions).values(evidence="{}"))
     with pytest.raises(DamagedArtifact, match="the log was altered"):
-        promote(
-            workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.1), no_progress
-        )
+        promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.1), no_progress)
     assert promotions.served(workspace.engine, 1).id == before.id

@@ -20,7 +20,7 @@ from pipelines import cli
 from pipelines.promotion import retrain
 from pipelines.training import train_subprocess
 from pipelines.workspace import Workspace
-from tests.support.loop_kit import mlp_bundle, no_progress, register_with_evidence, served_home, workspace_at
+from tests.support.loop_kit import mlp_bundle, no_progress, register_model, served_home, workspace_at
 from tests.support.service_kit import until
 
 
@@ -37,9 +37,7 @@ def workspace(made, home) -> Workspace:
 
 def trains(scale: float, better: float | None):
     """A training that takes no time: a network that claims this share of the seasonal naive's error."""
-    return lambda workspace, name, kind, minutes: register_with_evidence(
-        workspace, name, mlp_bundle(workspace, scale), better
-    )
+    return lambda workspace, name, kind, minutes: register_model(workspace, name, mlp_bundle(workspace, scale), better)
 
 
 def refuses_to_train(*_):
@@ -129,7 +127,9 @@ def test_fault_31_a_training_that_hangs_or_runs_out_of_memory_fails_and_its_work
     retrain.retrain(workspace, "week")
     (done,) = retrain.run_jobs(workspace, no_progress).done
     assert done.state == "failed"
-    assert done.words == ("the training of 'week' failed: it was ended by SIGKILL, as a system short of memory does")
+    assert done.words == (
+        "the training of 'week' failed: it was ended by SIGKILL, which a system short of memory sends"
+    )
     assert promotions.served(workspace.engine, 1).version == 1
 
 

@@ -67,7 +67,7 @@ def register_network(workspace: Workspace, name: str, drift: bool, checked: bool
     return model_store.register(workspace, history.dataset, bundle, scores)
 
 
-def register_with_evidence(workspace: Workspace, name: str, bundle: Bundle, better: float | None = None) -> int:
+def register_model(workspace: Workspace, name: str, bundle: Bundle, better: float | None = None) -> int:
     """Register a model with evidence of its own forecasts; `better` claims this share of seasonal naive's error."""
     history = read_history(workspace, name)
     panel = history.panel
@@ -99,6 +99,6 @@ def served_home(home: Path) -> Path:
         "week",
         SourceOptions(season=SEASON, horizon=HORIZON),
     )
-    promote(workspace, "week", register_with_evidence(workspace, "week", mlp_bundle(workspace), 0.5), no_progress)
+    promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace), 0.5), no_progress)
     workspace.engine.dispose()
     return home

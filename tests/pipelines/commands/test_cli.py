@@ -190,7 +190,7 @@ def test_a_baseline_that_was_refused_and_serves_as_the_best_there_is_says_both(r
     rollcast("train", "two", "--model", "naive")
     said = rollcast("promote", "two")
     assert said.code == 0
-    assert "naive version 1 serves 'two', a baseline and the best there is: it was refused as a candidate" in said.err
+    assert "naive version 1 serves 'two': it is the best baseline; as a candidate it was refused: " in said.err
 
 
 def test_promoting_what_was_never_trained_says_so(rollcast, ingested):

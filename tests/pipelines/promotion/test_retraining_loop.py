@@ -184,8 +184,8 @@ def test_a_network_whose_memory_drifts_is_refused_with_both_figures(dataset, wor
     found = refusal.value.evidence["long_roll"]
     mase = found["mase"]
     assert (
-        f"rolled for {found['steps']} steps its MASE is {mase['rolled']:.3f}, freshly started {mase['fresh']:.3f}"
-        in (str(refusal.value))
+        f"after a roll of {found['steps']} steps its MASE is {mase['rolled']:.3f}, "
+        f"from a fresh state it is {mase['fresh']:.3f}" in str(refusal.value)
     )
     assert promotions.served(workspace.engine, 1) is None
     assert promotions.decisions(workspace.engine)[-1].evidence["long_roll"] == found

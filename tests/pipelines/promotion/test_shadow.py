@@ -20,15 +20,7 @@ from pipelines.promotion import retrain
 from pipelines.promotion.promote import promote
 from pipelines.promotion.shadow import compare_errors, shadow, shadow_result, stop_shadow
 from pipelines.workspace import Workspace
-from tests.support.loop_kit import (
-    STEPS,
-    mlp_bundle,
-    no_progress,
-    register_with_evidence,
-    served_home,
-    workspace_at,
-    write_csv,
-)
+from tests.support.loop_kit import STEPS, mlp_bundle, no_progress, register_model, served_home, workspace_at, write_csv
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +50,7 @@ def met(workspace, version: int, n: int, error: float, champions: float) -> None
 
 
 def test_only_what_both_met_since_the_first_pair_counts(workspace):
-    version = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
+    version = register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
     assert shadow(workspace, "week").version == version  # the newest that nothing was decided about
     dataset = catalogue.dataset(workspace.engine, "week")
     assert shadow_result(workspace, dataset, version) is None
@@ -77,12 +69,12 @@ def test_buckets_count_alike_though_the_two_met_them_unequally_often():
 
 
 def test_a_challenger_serves_only_after_enough_live_values_and_if_it_was_not_worse_there(workspace):
-    version = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
+    version = register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
     shadow(workspace, "week", version)
-    with pytest.raises(Conflict, match="has met 0 of the 500 live values"):
+    with pytest.raises(Conflict, match="has forecast 0 of the 500 live values"):
         promote(workspace, "week", version, no_progress)
     met(workspace, version, 249, 0.4, 0.5)
-    with pytest.raises(Conflict, match="has met 498 of the 500"):
+    with pytest.raises(Conflict, match="has forecast 498 of the 500"):
         promote(workspace, "week", version, no_progress)
     met(workspace, version, 250, 0.4, 0.5)
     evidence = promote(workspace, "week", version, no_progress).evidence
@@ -91,10 +83,10 @@ def test_a_challenger_serves_only_after_enough_live_values_and_if_it_was_not_wor
 
 
 def test_a_challenger_that_was_worse_live_is_refused_and_rolls_no_longer(workspace):
-    version = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
+    version = register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
     shadow(workspace, "week", version)
     met(workspace, version, 400, 0.51, 0.5)
-    with pytest.raises(GateRefused, match=r"in shadow its MASE was 0.510 on 800 live values, the champion's 0.500"):
+    with pytest.raises(GateRefused, match=r"in shadow its MASE was 0.510 on 800 live values, the champion's was 0.500"):
         promote(workspace, "week", version, no_progress)
     assert [row.event for row in promotions.decisions(workspace.engine, 1)[-2:]] == ["refused", "shadow_stopped"]
     assert promotions.shadow(workspace.engine, 1) is None
@@ -106,7 +98,7 @@ def test_the_worker_decides_about_a_shadow_that_it_began_once_its_time_has_come(
     unattended = replace(workspace, settings=settings)
     retrain.retrain(unattended, "week")
     retrain.run_jobs(
-        unattended, no_progress, lambda *_: register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
+        unattended, no_progress, lambda *_: register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
     )
     assert retrain.run_jobs(unattended, no_progress).done == ()
     met(workspace, 2, 300, 0.4, 0.5)
@@ -120,7 +112,7 @@ def test_what_cannot_roll_in_shadow(workspace, tmp_path):
         shadow(workspace, "week", 1)
     with pytest.raises(Conflict, match="was decided already"):
         shadow(workspace, "week")
-    with pytest.raises(Conflict, match="nothing rolls in shadow"):
+    with pytest.raises(Conflict, match="no version of .week. rolls in shadow"):
         stop_shadow(workspace, "week")
     ingest(workspace, write_csv(tmp_path / "new.csv", range(1, STEPS)), "new", SourceOptions(season=7, horizon=7))
     with pytest.raises(NotTrained):
@@ -128,7 +120,7 @@ def test_what_cannot_roll_in_shadow(workspace, tmp_path):
 
 
 def test_new_rows_give_the_shadow_new_contexts_too(workspace, tmp_path, capsys):
-    version = register_with_evidence(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
+    version = register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.2)
     assert cli.run(["shadow", "week", "--version", str(version)]) == 0
     before = promotions.shadow(workspace.engine, 1)
     ingest(workspace, write_csv(tmp_path / "longer.csv", range(1, STEPS + 4)), "week", SourceOptions())
@@ -139,4 +131,4 @@ def test_new_rows_give_the_shadow_new_contexts_too(workspace, tmp_path, capsys):
     assert cli.run(["shadow", "week", "--stop", "--json"]) == 0
     assert promotions.shadow(workspace.engine, 1) is None
     assert cli.run(["model", "history", "week"]) == 0
-    assert "rolls beside version 1, until 500 live values were forecast" in capsys.readouterr().out
+    assert "rolls in shadow beside version 1, until 500 live values were forecast" in capsys.readouterr().out
