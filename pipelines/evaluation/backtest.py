@@ -1,4 +1,4 @@
-"""Score models over past origins: each one only on what it never saw, all on the same origins."""
+"""Backtests: scores models at past origins, the same for all, on values that none of them was fitted to."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pipelines.workspace import Workspace
 
 DEFAULT_LAST = 0.2
 DEFAULT_CLASSICAL_MINUTES = 5.0
-DEFAULT_BASELINES = ("naive", "seasonal_naive")  # scored when nobody says which models
+DEFAULT_BASELINES = ("naive", "seasonal_naive")  # scored without --models
 COMPARABLE = (*KINDS, *CLASSICAL)
 Say = Callable[[str], None]
 
@@ -38,8 +38,8 @@ Say = Callable[[str], None]
 class BacktestRequest:
     """What to score. Without `split` and `last`: the source's own test part, else the last fifth of each series.
 
-    train_missing      train networks that were asked for and never were, each for `max_minutes` or `steps`; keep none
-    classical_minutes  time that each of ets and theta may take
+    train_missing      train networks of which no version exists, each for `max_minutes` or `steps`, without registering
+    classical_minutes  minutes that each of ets and theta may take
     """
 
     dataset: str
@@ -60,13 +60,13 @@ class BacktestRequest:
 
 @dataclass(frozen=True)
 class Backtested:
-    """Scores by model kind, each over the same origins but for ets and theta, which meet at most three of them.
+    """Scores by model kind at the same origins, except for ets and theta, which are scored at three of them at most.
 
-    metrics              by kind; `origins` among them says how many, 0 where a model's time ran out
-    same_origins         where some met fewer: every model once more on just those; else None
-    notes                what a reader should know: where a model was fitted again, trained now or left out
-    command              gives the same comparison again
-    history, comparison  what lies behind the figures, for the report; no part of the JSON
+    metrics              by kind; `origins` is their number, 0 where a model's time ran out
+    same_origins         where some models have fewer origins: every model at just those; else None
+    notes                which models were fitted again, trained now or left out, and why
+    command              the command line that repeats the comparison
+    history, comparison  the data of the report; not in the JSON
     """
 
     dataset: str
@@ -81,15 +81,19 @@ class Backtested:
     comparison: Comparison = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
+        """The output of --json."""
         about = {"dataset": self.dataset, "part": self.part, "origins": self.origins, "horizon": self.horizon}
         return {**about, "metrics": self.metrics, "same_origins": self.same_origins, "notes": list(self.notes)}
 
 
 @dataclass(frozen=True)
 class ScoredPart:
-    """The part of a history that is scored: known up to `first` (n,) steps, scored to the panel's end.
+    """The part of a history that is scored.
 
-    seen  the part that a model may know, in the words of `known`
+    panel  the series, up to the last step that is scored
+    first  (n,) number of steps before the scored part
+    seen   what models may be fitted to, as `part` in `training_part.TrainingPart`
+    label  name of the scored part in the output
     """
 
     panel: Panel
@@ -98,13 +102,13 @@ class ScoredPart:
     label: str
 
 
-def backtest(workspace: Workspace, request: BacktestRequest, moved: Report, say: Say) -> Backtested:
-    """Roll every model through the origins and score it.
+def backtest(workspace: Workspace, request: BacktestRequest, progress: Report, say: Say) -> Backtested:
+    """Forecast with every model at every origin and score the forecasts.
 
     Raises:
         NotFound: there is no such dataset.
-        InvalidInput: an unknown model, a senseless option, a part or horizon that does not exist.
-        Conflict: a network that was never trained and may not be trained now, or a method that is not installed.
+        InvalidInput: an unknown model, an invalid option, a part or horizon that does not exist.
+        Conflict: a network was never trained and may not be trained now, or a method is not installed.
     """
     check_request(request)
     history = read_history(workspace, request.dataset)
@@ -118,16 +122,16 @@ def backtest(workspace: Workspace, request: BacktestRequest, moved: Report, say:
     trained: dict[str, int] = {}
     past = scored.panel.head(scored.first)
     for number, kind in enumerate(kinds):
-        moving = model_progress(moved, number, len(kinds), kind)
+        model_done = model_progress(progress, number, len(kinds), kind)
         if kind in CLASSICAL:
-            comparison.enter_classical(kind, TimeBudget(request.classical_minutes), moving)
+            comparison.add_classical(kind, TimeBudget(request.classical_minutes), model_done)
             continue
-        entrant = backtest_models.choose_model(workspace, history, past, scored.seen, request.training(kind), moved)
-        check_horizon(entrant.bundle, horizon)
-        notes += [entrant.note] if entrant.note else []
-        if entrant.unregistered:
-            trained[kind] = entrant.bundle.manifest["steps"]
-        comparison.enter(kind, entrant.made, entrant.bundle, moving)
+        model = backtest_models.choose_model(workspace, history, past, scored.seen, request.training(kind), progress)
+        check_horizon(model.bundle, horizon)
+        notes += [model.note] if model.note else []
+        if model.unregistered:
+            trained[kind] = model.bundle.manifest["steps"]
+        comparison.add(kind, model.made, model.bundle, model_done)
     notes += comparison_notes.notes_on_trained(trained) + comparison_notes.notes_on_classical(
         comparison, request.classical_minutes
     )
@@ -148,7 +152,7 @@ def backtest(workspace: Workspace, request: BacktestRequest, moved: Report, say:
 
 
 def check_request(request: BacktestRequest) -> None:
-    """Raises InvalidInput for options that cannot be meant."""
+    """Raises InvalidInput for invalid options."""
     if not request.train_missing and (request.steps, request.max_minutes) != (None, None):
         raise InvalidInput("--steps and --max-minutes say how long to train a missing network; add --train-missing")
     train.check_request(request.training("lstm"))
@@ -157,7 +161,7 @@ def check_request(request: BacktestRequest) -> None:
 
 
 def metrics_on_same_origins(comparison: Comparison) -> dict[str, Any] | None:
-    """Every model on the few origins, where some met no others."""
+    """Every model at the few origins; None where all models have the same origins."""
     if not comparison.uneven:
         return None
     return {"origins": len(comparison.few.origins), "metrics": comparison.metrics_on_few()}
@@ -166,7 +170,7 @@ def metrics_on_same_origins(comparison: Comparison) -> dict[str, Any] | None:
 def repeat_command(
     request: BacktestRequest, kinds: tuple[str, ...], scored: ScoredPart, origins: int, horizon: int
 ) -> str:
-    """The command line that gives the same comparison again, every choice spelled out."""
+    """The command line that repeats the comparison, with every choice as an option."""
     part = ["--split", "test"] if scored.seen == "split" else ["--last", f"{1 - float(scored.seen):.6g}"]
     words = ["rollcast", "backtest", request.dataset, "--models", ",".join(kinds), *part]
     words += ["--origins", str(origins), "--horizon", str(horizon)]
@@ -178,7 +182,7 @@ def repeat_command(
 
 
 def choose_part(history: History, request: BacktestRequest) -> ScoredPart:
-    """What is scored. Raises InvalidInput for a part that the dataset does not have."""
+    """The part to score. Raises InvalidInput for a part that the dataset does not have."""
     if request.split is not None and request.last is not None:
         raise InvalidInput("--split and --last both say what to score; give one of them")
     if request.split not in (None, "test"):
@@ -194,41 +198,47 @@ def choose_part(history: History, request: BacktestRequest) -> ScoredPart:
 
 
 def last_part(history: History, last: float) -> ScoredPart:
-    """The last share of each series."""
+    """The last share of each series as the part to score. Raises InvalidInput for a share outside 0 to 0.9."""
     if not 0 < last <= 0.9:
         raise InvalidInput(f"--last is {last}; give a share between 0 and 0.9, such as 0.2")
     first = training_part.lengths_before(history.panel.lengths, last)
     return ScoredPart(history.panel, first, round(1 - last, 6), f"last {last:g}")
 
 
-def choose_models(workspace: Workspace, history: History, asked: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Kinds to score: those asked for, else every registered network and two baselines."""
-    if asked is None:
+def choose_models(workspace: Workspace, history: History, given: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Kinds to score: the given ones, else every registered network and two baselines.
+
+    Raises InvalidInput for an unknown kind, or none.
+    """
+    if given is None:
         kinds = {row.kind for row in registry.models(workspace.engine, history.dataset.id)}
         return (*(kind for kind in NETWORKS if kind in kinds), *DEFAULT_BASELINES)
-    for kind in asked:
+    for kind in given:
         if kind not in COMPARABLE:
             raise InvalidInput(f"there is no model named {kind!r}; choose from {', '.join(COMPARABLE)}")
-    if not asked:
+    if not given:
         raise InvalidInput(f"--models names no model; choose from {', '.join(COMPARABLE)}")
-    return tuple(dict.fromkeys(asked))
+    return tuple(dict.fromkeys(given))
 
 
-def choose_horizon(history: History, scored: ScoredPart, asked: int | None) -> int:
-    """Steps ahead to score: what was asked, and no more than the scored part holds."""
+def choose_horizon(history: History, scored: ScoredPart, given: int | None) -> int:
+    """Number of steps ahead to score: the given horizon, or the dataset's, and at most the length of the scored part.
+
+    Raises InvalidInput for a horizon that the dataset does not have, or where the part has no value.
+    """
     most = history.dataset.horizon
-    if asked is not None and not 1 <= asked <= most:
-        raise InvalidInput(f"the horizon is {asked}, and dataset {history.dataset.name!r} has 1 to {most} steps")
+    if given is not None and not 1 <= given <= most:
+        raise InvalidInput(f"the horizon is {given}, and dataset {history.dataset.name!r} has 1 to {most} steps")
     room = int((scored.panel.lengths - scored.first).max(initial=0))
     if room < 1:
         raise InvalidInput(
             f"no series of {history.dataset.name!r} has a value in the part to score; choose a larger one"
         )
-    return min(asked or most, room)
+    return min(given or most, room)
 
 
 def choose_origins(scored: ScoredPart, horizon: int, count: int | None) -> Origins:
-    """Evenly spaced origins in the scored part; a part that is shorter than the horizon has one, at its start."""
+    """Evenly spaced origins in the scored part; one at its start where it is shorter than the horizon."""
     if count is not None and count < 1:
         raise InvalidInput(f"--origins is {count}; ask for one or more")
     end = np.maximum(scored.panel.lengths, scored.first + horizon)
@@ -236,7 +246,7 @@ def choose_origins(scored: ScoredPart, horizon: int, count: int | None) -> Origi
 
 
 def check_horizon(bundle: Bundle, horizon: int) -> None:
-    """Raises InvalidInput for a model that was trained for fewer steps than are scored."""
+    """Raises InvalidInput for a model with a shorter horizon than is scored."""
     most = bundle.config.horizon
     if horizon > most:
         raise InvalidInput(
@@ -244,6 +254,6 @@ def check_horizon(bundle: Bundle, horizon: int) -> None:
         )
 
 
-def model_progress(moved: Report, number: int, models_in_all: int, kind: str) -> Callable[[int, int], None]:
-    """Progress of one model as a part of all of them."""
-    return lambda done, total: moved(number + done / total, models_in_all, kind)
+def model_progress(progress: Report, number: int, models_in_all: int, kind: str) -> Callable[[int, int], None]:
+    """Reports progress of model `number` as a part of the progress of all models."""
+    return lambda done, total: progress(number + done / total, models_in_all, kind)

@@ -1,4 +1,4 @@
-"""Where the models of a backtest come from: each one, as it is scored, has seen nothing of the scored part."""
+"""The models of a backtest: none of them was fitted to values of the part on which it is scored."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from pipelines.workspace import Workspace
 
 @dataclass(frozen=True)
 class BacktestModel:
-    """A model to score; `made` says where it comes from in a few words, `note` what a reader should know of it."""
+    """A model to score; `made` says where it comes from in a few words, `note` is printed under the comparison."""
 
     bundle: Bundle
     made: str
     note: str | None = None
-    unregistered: bool = False  # trained for this comparison alone
+    unregistered: bool = False  # trained for this comparison only
 
 
 def check_available(workspace: Workspace, history: History, kinds: tuple[str, ...], train_missing: bool) -> None:
-    """Raises Conflict for a model that cannot be had, before anything is computed."""
-    asked = [kind for kind in kinds if kind in CLASSICAL]
-    if asked and not classical.installed():
+    """Raises Conflict for a model that is not available; called before anything is computed."""
+    needed = [kind for kind in kinds if kind in CLASSICAL]
+    if needed and not classical.installed():
         raise Conflict(
-            f"{' and '.join(asked)} need the package statsforecast, which is not installed; "
+            f"{' and '.join(needed)} need the package statsforecast, which is not installed; "
             "`pip install -c constraints.txt '.[classical]'` adds it"
         )
     for kind in kinds:
@@ -52,36 +52,36 @@ def check_available(workspace: Workspace, history: History, kinds: tuple[str, ..
 
 
 def choose_model(
-    workspace: Workspace, history: History, past: Panel, seen: str | float, training: TrainRequest, moved: Report
+    workspace: Workspace, history: History, past: Panel, seen: str | float, training: TrainRequest, progress: Report
 ) -> BacktestModel:
-    """A baseline or network of the kind `training.model` that knows nothing but `past`, the part called `seen`.
+    """A baseline or network of the kind `training.model` that was fitted to `past` or a part of it.
 
-    The newest registered version if it never saw more, else a copy of it fitted to the past; where none was ever
-    trained, one that is trained now and kept nowhere.
+    It is the newest registered version if that was fitted to nothing after `seen`, the name of the past in a manifest;
+    otherwise a copy of it fitted to the past. Where no version exists, a network is trained now and not registered.
     """
     kind = training.model
     if kind in BASELINES:
         return BacktestModel(engine.baseline(kind, past, history.dataset.season, history.dataset.horizon), "baseline")
     row = newest_version(workspace, history, kind)
     if row is None:
-        return train_unregistered(history, past, seen, training, moved)
+        return train_unregistered(history, past, seen, training, progress)
     bundle = model_store.load(workspace, history.dataset, row.version)
     if training_part.saw_nothing_after(bundle.manifest, history, seen):
         return BacktestModel(bundle, f"version {row.version}")
-    note = f"{kind} version {row.version} has seen the scored part: a copy was fitted to what lies before it"
-    return BacktestModel(refit(past, bundle, moved), f"copy of version {row.version}", note)
+    note = f"{kind} version {row.version} was fitted to values of the scored part, so a copy was fitted without them"
+    return BacktestModel(refit(past, bundle, progress), f"copy of version {row.version}", note)
 
 
 def train_unregistered(
-    history: History, past: Panel, seen: str | float, training: TrainRequest, moved: Report
+    history: History, past: Panel, seen: str | float, training: TrainRequest, progress: Report
 ) -> BacktestModel:
-    """A network trained on the past alone; with a split column its val part is the tail to choose on."""
+    """A network trained on the past only; with a split column, the val part is its validation tail."""
     before = history if seen == "split" else replace(history, splits=None)
-    bundle = fit_unregistered(before, past, training, moved)
+    bundle = fit_unregistered(before, past, training, progress)
     return BacktestModel(bundle, f"trained now, {bundle.manifest['steps']} steps", unregistered=True)
 
 
 def newest_version(workspace: Workspace, history: History, kind: str) -> ModelRow | None:
-    """The newest registered version of a kind."""
+    """The newest registered version of a kind; None where there is none."""
     rows = [row for row in registry.models(workspace.engine, history.dataset.id) if row.kind == kind]
     return rows[-1] if rows else None

@@ -1,4 +1,4 @@
-"""What a reader must know of a comparison beside its figures."""
+"""Notes printed under a comparison."""
 
 from __future__ import annotations
 
@@ -7,35 +7,37 @@ from pipelines.evaluation.comparison import Comparison
 
 
 def notes_on_trained(steps: dict[str, int]) -> list[str]:
-    """Which networks were trained for the comparison, and by how many steps: `--steps` of it repeats one."""
+    """A note on the networks that were trained for the comparison; `steps` maps kind -> training steps.
+
+    The same number given as `--steps` trains the same network again.
+    """
     if not steps:
         return []
     each = ", ".join(f"{kind} by {count} steps" for kind, count in steps.items())
-    return [f"trained on what lies before the scored part, for this comparison alone and not registered: {each}"]
+    return [f"trained for this comparison on the values before the scored part, and not registered: {each}"]
 
 
 def notes_on_classical(comparison: Comparison, minutes: float) -> list[str]:
-    """What ets and theta did not do, and why."""
+    """Notes on ets and theta: left out, scored at fewer origins, fitted without a season or to fewer values."""
     notes = [
-        f"{kind}: n/a, because fitting it takes more than the {minutes:g} minutes allowed; "
-        "--classical-minutes allows more"
+        f"{kind}: n/a, because fitting it takes longer than {minutes:g} minutes; --classical-minutes allows more"
         for kind in comparison.left_out
     ]
-    met = [entry for entry in comparison.entries.values() if entry.bundle is None]
-    if not met:
+    fitted = [model for model in comparison.models.values() if model.bundle is None]
+    if not fitted:
         return notes
-    names, few = " and ".join(entry.kind for entry in met), len(comparison.few.origins)
+    names, few = " and ".join(model.kind for model in fitted), len(comparison.few.origins)
     if comparison.uneven:
         notes.append(
-            f"{names}: scored on {few} of the {len(comparison.full.origins)} origins, because each is a fit of every "
-            "series; compare them where all models are on the same"
+            f"{names}: scored on {few} of the {len(comparison.full.origins)} origins, because every series is fitted "
+            "at each; the figures at the same origins compare all models"
         )
     if usable_season(comparison.season) != comparison.season:
         notes.append(f"{names}: fitted without a season, because {comparison.season} steps are above {LONGEST_SEASON}")
     if int(comparison.few.origins.stops.max()) > MOST_VALUES:
         notes.append(f"{names}: fitted to the last {MOST_VALUES} values before each origin")
     return notes + [
-        f"{entry.kind}: naive answered {entry.scores.warming} times, for series too short or that could not be fitted"
-        for entry in met
-        if entry.scores.warming
+        f"{model.kind}: naive answered {model.scores.warming} times, for series too short or that could not be fitted"
+        for model in fitted
+        if model.scores.warming
     ]

@@ -96,8 +96,8 @@ def fan(shown: Fan, leader: str, rival: str | None) -> go.Figure:
 def by_step(comparison: Comparison, measure: str, nominal: float | None = None) -> go.Figure:
     """A measure of every model at each step ahead; with `nominal` the share that should have been inside."""
     figure = go.Figure()
-    for kind, entry in comparison.entries.items():
-        rows = entry.scores.by_step(entry.course.reference)[: comparison.horizon]
+    for kind, entry in comparison.models.items():
+        rows = entry.scores.by_step(entry.origin_set.reference)[: comparison.horizon]
         figure.add_scatter(
             x=[row["horizon_step"] for row in rows],
             y=[row[measure] for row in rows],

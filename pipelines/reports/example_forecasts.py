@@ -48,7 +48,7 @@ class ShownSeries:
 
 def fans(comparison: Comparison, dataset: Dataset, leader: ScoredModel, rival: ScoredModel | None) -> list[ShownSeries]:
     """Series from the leader's best to its worst, each at origins spread over its own."""
-    error = leader.scores.mean("absolute", comparison.horizon) / leader.course.reference.unit
+    error = leader.scores.mean("absolute", comparison.horizon) / leader.origin_set.reference.unit
     chosen = choose_series(error, len(comparison.full.origins))
     rows = np.array(list(chosen))
     count = ORIGINS if len(rows) > 1 else 2 * ORIGINS

@@ -119,12 +119,12 @@ class Worst:
 
 def headline(comparison: Comparison, leader: ScoredModel, rival: ScoredModel | None) -> Headline:
     """Who has the lowest error, and what the model shown beside it has at the same origins."""
-    mase = comparison.measures(leader.scores, leader.course)["mase"]
+    mase = comparison.measures(leader.scores, leader.origin_set)["mase"]
     origins = len(comparison.full.origins) if comparison.uneven else None
     if rival is None:
         return Headline(leader.kind, mase, origins)
-    if rival.course is leader.course:
-        other = comparison.measures(rival.scores, rival.course)["mase"]
+    if rival.origin_set is leader.origin_set:
+        other = comparison.measures(rival.scores, rival.origin_set)["mase"]
         return Headline(leader.kind, mase, origins, rival.kind, other)
     mine, other = (comparison.measures(entry.few, comparison.few)["mase"] for entry in (leader, rival))
     return Headline(leader.kind, mase, origins, rival.kind, other, len(comparison.few.origins), mine)
@@ -201,7 +201,7 @@ def number(value: float | None) -> str:
 def by_step(comparison: Comparison) -> ByStep:
     """Error and coverage as the horizon grows."""
     measure = "mase" if comparison.has_mase() else "mae"
-    keys = [model_key(entry, comparison) for entry in comparison.entries.values()]
+    keys = [model_key(entry, comparison) for entry in comparison.models.values()]
     error = charts.html(charts.by_step(comparison, measure), "error-by-step")
     return ByStep(MEASURES[measure][0], keys, error, {percent: coverage(comparison, percent) for percent in (80, 95)})
 
@@ -213,7 +213,7 @@ def coverage(comparison: Comparison, percent: int) -> str:
 
 def model_key(entry: ScoredModel, comparison: Comparison) -> Key:
     """A model's line in a legend; with the number of its origins where others met more."""
-    fewer = "" if entry.course is comparison.full else f" ({len(entry.course.origins)} origins)"
+    fewer = "" if entry.origin_set is comparison.full else f" ({len(entry.origin_set.origins)} origins)"
     dash = charts.DASHES.get(entry.kind, "solid")
     return Key(f"{entry.kind}{fewer}", charts.colour_of(entry.kind), f"line {dash}")
 
@@ -266,7 +266,7 @@ def errors_beside(
     comparison: Comparison, leader: ScoredModel, rival: ScoredModel
 ) -> dict[str, dict[str, float | None]]:
     """Columns of MASE by series to show beside the leader's: the rival's, or both at the few origins."""
-    if rival.course is comparison.full:
+    if rival.origin_set is comparison.full:
         return {f"MASE of {rival.kind}": by_id(rival.scores, comparison.full, comparison)}
     few = comparison.few
     at = f"at {len(few.origins)} origins"
@@ -283,6 +283,6 @@ def model_table(comparison: Comparison) -> Table:
     """Where each model comes from."""
     lines = [
         [model_cell(entry.kind), Cell(entry.made), Cell(entry.bundle.digest[:12] if entry.bundle else "–")]
-        for entry in comparison.entries.values()
+        for entry in comparison.models.values()
     ]
     return Table(["model", "from", "digest"], lines)

@@ -1,4 +1,4 @@
-"""Comparison in one command: the same origins, ETS and Theta under a cap, a report that needs no network."""
+"""`rollcast backtest`: models at the same origins, a time limit for ETS and Theta, a report that loads nothing."""
 
 import json
 import math
@@ -32,11 +32,11 @@ MARKED = "<b>R&D</b> &amp; \"south\" 'x'"
 SERIES = ("north", MARKED, HOSTILE)
 
 
-def still(done: float, total: float, words: str) -> None:
-    """Progress that nobody watches."""
+def no_progress(done: float, total: float, words: str) -> None:
+    """Ignores progress."""
 
 
-def at(home: Path) -> Workspace:
+def workspace_at(home: Path) -> Workspace:
     return open_workspace(load_settings(home=home, mlflow=False, database_url=f"sqlite:///{home / 'live.db'}"))
 
 
@@ -47,7 +47,7 @@ def quoted(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
-    """A home that knows the dataset "week": three series, a week that repeats but for noise."""
+    """A home with the dataset "week": three series that repeat each week, with noise."""
     folder = tmp_path_factory.mktemp("comparison")
     noise = random.Random(0)
     rows = [
@@ -56,7 +56,7 @@ def made(tmp_path_factory) -> Path:
         for step in range(1, STEPS + 1)
     ]
     (folder / "week.csv").write_text("unique_id,t,y\n" + "\n".join(rows) + "\n")
-    workspace = at(folder / "home")
+    workspace = workspace_at(folder / "home")
     ingest(workspace, str(folder / "week.csv"), "week", SourceOptions(season=SEASON, horizon=HORIZON))
     workspace.engine.dispose()
     return folder / "home"
@@ -65,7 +65,7 @@ def made(tmp_path_factory) -> Path:
 @pytest.fixture
 def workspace(made, home) -> Workspace:
     shutil.copytree(made, home)
-    return at(home)
+    return workspace_at(home)
 
 
 @pytest.fixture
@@ -85,13 +85,13 @@ def rollcast(workspace, capsys):
 def compared(made) -> Backtested:
     """Baselines at six origins, ETS and Theta at three of them."""
     kinds = ("naive", "seasonal_naive", "drift", "ets", "theta")
-    return backtest(at(made), BacktestRequest("week", kinds, origins=ORIGINS), still, print)
+    return backtest(workspace_at(made), BacktestRequest("week", kinds, origins=ORIGINS), no_progress, print)
 
 
 # --- ETS and Theta ----------------------------------------------------------------------------------------------------
 
 
-def test_ets_and_theta_meet_three_of_the_origins_and_every_model_is_compared_on_those(compared):
+def test_ets_and_theta_are_scored_at_three_origins_and_every_model_is_compared_at_those(compared):
     origins = {kind: figures["origins"] for kind, figures in compared.metrics.items()}
     assert origins == {"naive": 6, "seasonal_naive": 6, "drift": 6, "ets": 3, "theta": 3}
     same = compared.same_origins
@@ -105,10 +105,10 @@ def test_ets_and_theta_meet_three_of_the_origins_and_every_model_is_compared_on_
     assert any("ets and theta: scored on 3 of the 6 origins" in note for note in compared.notes)
 
 
-def test_the_few_figures_are_those_of_a_backtest_at_these_origins_alone(workspace):
-    few = backtest(workspace, BacktestRequest("week", ("naive", "theta"), origins=3), still, print)
-    many = backtest(workspace, BacktestRequest("week", ("naive", "theta"), origins=5), still, print)
-    assert few.same_origins is None  # origins 1, 3 and 5 of five lie where three would
+def test_the_figures_at_the_few_origins_are_those_of_a_backtest_with_these_origins_only(workspace):
+    few = backtest(workspace, BacktestRequest("week", ("naive", "theta"), origins=3), no_progress, print)
+    many = backtest(workspace, BacktestRequest("week", ("naive", "theta"), origins=5), no_progress, print)
+    assert few.same_origins is None  # origins 1, 3 and 5 of five are the origins of three
     assert many.same_origins["metrics"] == few.metrics
 
 
@@ -127,15 +127,15 @@ def test_a_method_whose_time_runs_out_is_na_and_the_rest_is_scored(rollcast):
     assert re.search(r"ets +n/a +n/a", out)
 
 
-def test_a_season_too_long_for_ets_is_said(workspace, tmp_path):
+def test_a_note_says_that_a_season_is_too_long_for_ets(workspace, tmp_path):
     rows = "".join(f"a,{step},{step % 30 + step % 7}\n" for step in range(1, 200))
     (tmp_path / "long.csv").write_text("unique_id,t,y\n" + rows)
     ingest(workspace, str(tmp_path / "long.csv"), "long", SourceOptions(season=30, horizon=5))
-    result = backtest(workspace, BacktestRequest("long", ("ets",), origins=2), still, print)
+    result = backtest(workspace, BacktestRequest("long", ("ets",), origins=2), no_progress, print)
     assert result.notes == ("ets: fitted without a season, because 30 steps are above 24",)
 
 
-def test_without_the_extra_one_sentence_says_how_to_get_it(rollcast, monkeypatch):
+def test_without_statsforecast_one_sentence_says_how_to_install_it(rollcast, monkeypatch):
     monkeypatch.setitem(sys.modules, "statsforecast", None)
     code, out, err = rollcast("backtest", "week", "--models", "naive,ets,theta")
     assert (code, out) == (2, "")
@@ -146,46 +146,46 @@ def test_without_the_extra_one_sentence_says_how_to_get_it(rollcast, monkeypatch
     assert rollcast("backtest", "week", "--models", "naive", "--json")[0] == 0
 
 
-def test_an_allowance_ends_with_its_time_or_when_the_pace_is_hopeless(monkeypatch):
+def test_a_time_budget_ends_with_its_minutes_or_when_the_pace_needs_twice_as_many(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time_budget.time, "monotonic", lambda: now[0])
     five = TimeBudget(minutes=5)
-    assert five.holds(0, 1000)
+    assert five.allows_next(0, 1000)
     now[0] = 29
-    assert five.holds(1, 1000)  # too early to judge by the pace
+    assert five.allows_next(1, 1000)  # too early to judge by the pace
     now[0] = 31
-    assert not five.holds(1, 1000)  # 31 s each
-    assert five.holds(60, 1000)  # about half a second each: nine minutes, which may yet turn out shorter
+    assert not five.allows_next(1, 1000)  # 31 s each
+    assert five.allows_next(60, 1000)  # about half a second each: nine minutes, less than twice the budget
     now[0] = 300
-    assert not five.holds(999, 1000)
+    assert not five.allows_next(999, 1000)
 
 
 # --- networks that were never trained ---------------------------------------------------------------------------------
 
 
-def test_a_network_that_was_never_trained_is_an_error_that_names_both_ways_out(rollcast):
+def test_the_error_for_a_network_that_was_never_trained_names_both_remedies(rollcast):
     code, out, err = rollcast("backtest", "week", "--models", "naive,mlp")
     assert (code, out) == (2, "")
     assert "rollcast train week --model mlp" in err
     assert "--train-missing" in err
 
 
-def test_a_missing_network_is_trained_for_the_comparison_and_kept_nowhere(workspace):
+def test_a_missing_network_is_trained_for_the_comparison_and_not_registered(workspace):
     request = BacktestRequest("week", ("mlp", "naive"), origins=ORIGINS, train_missing=True, steps=30)
-    result = backtest(workspace, request, still, print)
+    result = backtest(workspace, request, no_progress, print)
     assert registry.models(workspace.engine, result.history.dataset.id) == []
     assert any("not registered: mlp by 30 steps" in note for note in result.notes)
     assert "--train-missing --steps 30" in result.command
-    # The very same as a training that kept the scored part out by itself.
-    train(workspace, TrainRequest("week", "mlp", steps=30, holdout=0.2), still)
-    registered = backtest(workspace, BacktestRequest("week", ("mlp",), origins=ORIGINS), still, print)
+    # A training with the scored part as its holdout gives the same figures.
+    train(workspace, TrainRequest("week", "mlp", steps=30, holdout=0.2), no_progress)
+    registered = backtest(workspace, BacktestRequest("week", ("mlp",), origins=ORIGINS), no_progress, print)
     assert registered.metrics["mlp"] == result.metrics["mlp"]
-    # What is registered is what is scored, though it may be trained anew.
-    assert backtest(workspace, request, still, print).notes == ()
+    # The registered version is scored, although --train-missing is given.
+    assert backtest(workspace, request, no_progress, print).notes == ()
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         (["--steps", "5"], "--train-missing"),
         (["--max-minutes", "1"], "--train-missing"),
@@ -196,18 +196,18 @@ def test_a_missing_network_is_trained_for_the_comparison_and_kept_nowhere(worksp
         (["--report", "nowhere/report.html"], "nowhere"),
     ],
 )
-def test_a_senseless_option_is_one_sentence(rollcast, options, said):
+def test_an_invalid_option_gives_one_sentence(rollcast, options, expected):
     code, out, err = rollcast("backtest", "week", "--models", "naive", *options)
     assert (code, out) == (2, "")
     assert len(err.strip().splitlines()) == 1
-    assert said in err
+    assert expected in err
 
 
 # --- the report -------------------------------------------------------------------------------------------------------
 
 
 class Outline(HTMLParser):
-    """What a browser would load, run and show of a page."""
+    """Tags, text and styles of a page, as a browser reads them."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -244,14 +244,14 @@ def test_the_report_has_every_part(outline, compared):
     fans = {f"fan-{series}-{origin}" for series in range(3) for origin in range(3)}
     assert {"error-by-step", "coverage-80", "coverage-95", *fans} <= outline.ids()
     words = " ".join(outline.words)
-    for said in (
+    for expected in (
         "Backtest of week",
         "last 0.2",
         "All models on the same 3 origins",
         *compared.metrics,
         *compared.notes,
     ):
-        assert said in words
+        assert expected in words
     command = f"rollcast backtest week --models {','.join(compared.metrics)} --last 0.2 --origins 6 --horizon 7"
     assert command in words
     for kind, figures in compared.metrics.items():
@@ -269,13 +269,15 @@ def test_the_report_loads_nothing_from_outside(outline):
 
 
 @pytest.mark.parametrize("name", [MARKED, HOSTILE])
-def test_markup_in_a_name_is_only_text(outline, name):
-    assert len([words for words in outline.words if name in words]) == 3 + 1  # captions, and the table of the worst
+def test_markup_in_a_series_id_is_shown_as_text(outline, name):
+    assert (
+        len([words for words in outline.words if name in words]) == 3 + 1
+    )  # three captions, and the table of the worst series
 
 
-def test_a_model_of_a_kind_without_a_colour_of_its_own_is_drawn_in_another(compared):
-    entry = replace(compared.comparison.entries["naive"], kind="new_cell")
-    comparison = replace(compared.comparison, entries={"new_cell": entry})
+def test_a_model_kind_without_a_colour_gets_one_that_no_other_has(compared):
+    model = replace(compared.comparison.models["naive"], kind="new_cell")
+    comparison = replace(compared.comparison, models={"new_cell": model})
     page = html_report.page(replace(compared, comparison=comparison, metrics={"new_cell": compared.metrics["naive"]}))
     colour = charts.colour_of("new_cell")
     assert colour not in charts.COLOURS.values()
@@ -283,7 +285,7 @@ def test_a_model_of_a_kind_without_a_colour_of_its_own_is_drawn_in_another(compa
     assert charts.colour_of("lstm") == charts.COLOURS["lstm"]
 
 
-def test_the_report_goes_where_it_is_told_or_into_the_home(rollcast, home, tmp_path):
+def test_the_report_is_written_to_the_given_path_or_into_the_home(rollcast, home, tmp_path):
     code, _, err = rollcast("backtest", "week", "--models", "naive,drift", "--origins", "2")
     usual = home / "runs" / "reports" / "week.html"
     assert code == 0
@@ -292,30 +294,30 @@ def test_the_report_goes_where_it_is_told_or_into_the_home(rollcast, home, tmp_p
     usual.unlink()
     assert rollcast("backtest", "week", "--models", "naive", "--json")[0] == 0
     assert not usual.exists()
-    told = tmp_path / "report.html"
-    code, out, _ = rollcast("backtest", "week", "--models", "naive", "--json", "--report", str(told))
+    given = tmp_path / "report.html"
+    code, out, _ = rollcast("backtest", "week", "--models", "naive", "--json", "--report", str(given))
     assert {"dataset", "part", "origins", "horizon", "metrics", "notes"} <= json.loads(out).keys()
-    assert 'id="fan-0-0"' in told.read_text()
+    assert 'id="fan-0-0"' in given.read_text()
 
 
-def test_a_report_can_be_drawn_where_nothing_has_a_mase(workspace, tmp_path):
+def test_a_report_can_be_drawn_where_no_series_has_a_mase(workspace, tmp_path):
     rows = "".join(f"a,{step},{step % SEASON}\n" for step in range(1, STEPS + 1))
     (tmp_path / "exact.csv").write_text("unique_id,t,y\n" + rows)
     ingest(workspace, str(tmp_path / "exact.csv"), "exact", SourceOptions(season=SEASON, horizon=HORIZON))
-    result = backtest(workspace, BacktestRequest("exact", ("naive", "seasonal_naive"), origins=4), still, print)
+    result = backtest(workspace, BacktestRequest("exact", ("naive", "seasonal_naive"), origins=4), no_progress, print)
     assert result.metrics["naive"]["mase"] is None
     words = " ".join(Outline(html_report.page(result)).words)
     assert "MAE at each step" in words
 
 
 def test_one_model_whose_time_ran_out_gives_a_report_without_charts(workspace):
-    result = backtest(workspace, BacktestRequest("week", ("ets",), classical_minutes=1e-9), still, print)
+    result = backtest(workspace, BacktestRequest("week", ("ets",), classical_minutes=1e-9), no_progress, print)
     outline = Outline(html_report.page(result))
     assert "No model was scored." in " ".join(outline.words)
     assert {"scores", "again"} <= outline.ids()
 
 
-def test_figures_keep_the_places_that_say_something():
+def test_numbers_are_rounded_to_significant_places():
     shown = [report_content.number(value) for value in (None, 7, 2400, 0.1234, -0.0001, 123.456, 98765.4)]
     assert shown == ["–", "7", "2\u202f400", "0.123", "0.000", "123.5", "98\u202f765"]
 
