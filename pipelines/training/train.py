@@ -1,4 +1,4 @@
-"""Fit one model to a dataset's history and register it as a candidate."""
+"""Fits one model to a dataset's history and registers it as a candidate."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 DEFAULT_MINUTES = 6.0
 ACCELERATORS = ("auto", "cpu", "gpu")
-STRATEGIES = ("auto", "ddp")  # under others a process has but a part of the weights, or starts without our callbacks
+STRATEGIES = ("auto", "ddp")  # with others a process holds only a part of the weights, or starts without our callbacks
 
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What to train, and for how long: minutes by the clock, or steps, which give the same bits each time."""
+    """What to train, and for how long: minutes, or steps, which give the same model to the bit each time."""
 
     dataset: str
     model: str = "lstm"
@@ -47,8 +47,8 @@ class TrainRequest:
     steps: int | None = None
     seed: int = 0
     holdout: float | None = None
-    resume: bool = False  # go on from the last checkpoint of an interrupted run of this model
-    accelerator: str = "auto"  # Lightning's words, like the three below
+    resume: bool = False  # continue from the last training checkpoint of an interrupted run of this model
+    accelerator: str = "auto"  # as Lightning names it, like the three below
     devices: int = 1  # processes on each machine
     num_nodes: int = 1  # machines
     strategy: str = "auto"
@@ -56,44 +56,46 @@ class TrainRequest:
 
 @dataclass(frozen=True)
 class Trained:
-    """A registered candidate. `validation`: scores of it and of the baselines on the validation tail, by model."""
+    """A registered candidate; `to_dict` is the output of --json.
+
+    validation  scores of it and of the baselines on the validation tail, by model
+    long_roll   a long-rolled state against a fresh one, see `forecasting/evaluation/long_roll.py`
+    """
 
     dataset: str
     model: str
     version: int
     digest: str
-    steps: int  # of the schedule: `--steps` of this number gives the same digest
+    steps: int  # of the schedule; the same number given as `--steps` gives the same digest
     chosen_steps: int
     seconds: float
     snapshot: str
-    rule: list[str]  # what the rule picked, and why
+    rule: list[str]  # the settings chosen from the data, and why
     known: dict[str, Any]
     validation: dict[str, dict[str, Any]]
-    long_roll: (
-        dict[str, Any] | None
-    )  # a state rolled for long against a fresh one, see `forecasting/evaluation/long_roll.py`
+    long_roll: dict[str, Any] | None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def train(workspace: Workspace, request: TrainRequest, moved: Report) -> Trained:
-    """Fit, record the evidence that the gate will ask for, and register.
+def train(workspace: Workspace, request: TrainRequest, progress: Report) -> Trained:
+    """Fit a model, compute the evidence that the promotion gate needs, and register both.
 
-    With a split column nothing of the test part is seen, not even to choose.
+    With a split column no value of the test part is read, neither for fitting nor for choosing.
 
     Raises:
         NotFound: there is no such dataset.
-        InvalidInput: an unknown model, a senseless option, or too little to train on.
+        InvalidInput: an unknown model, an invalid option, or too little to train on.
     """
     check_request(request)
     history = read_history(workspace, request.dataset)
     panel, part = training_part.choose_training_part(history, request.holdout)
     tail = validation_tail(history, panel)
-    began = time.monotonic()
-    bundle, evidence = fit(workspace, history, panel, tail, request, moved)
-    words = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
-    bundle = replace(bundle, manifest={**bundle.manifest, **words, **evidence.to_manifest()})
+    started = time.monotonic()
+    bundle, evidence = fit(workspace, history, panel, tail, request, progress)
+    source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
+    bundle = replace(bundle, manifest={**bundle.manifest, **source, **evidence.to_manifest()})
     version = model_store.register(workspace, history.dataset, bundle, evidence.scores)
     return Trained(
         dataset=request.dataset,
@@ -102,7 +104,7 @@ def train(workspace: Workspace, request: TrainRequest, moved: Report) -> Trained
         digest=bundle.digest,
         steps=bundle.manifest.get("steps", 0),
         chosen_steps=bundle.manifest.get("chosen_steps", 0),
-        seconds=round(time.monotonic() - began, 1),
+        seconds=round(time.monotonic() - started, 1),
         snapshot=history.snapshot,
         rule=bundle.manifest.get("rule", []),
         known=part.to_dict(),
@@ -112,7 +114,10 @@ def train(workspace: Workspace, request: TrainRequest, moved: Report) -> Trained
 
 
 def run_as_helper(request: TrainRequest) -> bool:
-    """In every process of a training but the first: help it, and touch no store. False in the first, at once."""
+    """In every process of a training except the first: take part in it, without opening a store, and return True.
+
+    In the first process return False at once.
+    """
     check_request(request)
     if request.devices * request.num_nodes == 1:
         return False
@@ -123,18 +128,18 @@ def run_as_helper(request: TrainRequest) -> bool:
 
 
 def hardware(request: TrainRequest) -> Hardware:
-    """What to compute on."""
+    """The hardware to train on."""
     from forecasting.training.devices import Hardware
 
     return Hardware(request.accelerator, request.devices, request.num_nodes, request.strategy)
 
 
 def check_request(request: TrainRequest) -> None:
-    """Raises InvalidInput for options that cannot be meant."""
+    """Raises InvalidInput for invalid options."""
     if request.model not in KINDS:
         raise InvalidInput(f"there is no model named {request.model!r}; choose one of {', '.join(KINDS)}")
     if request.steps is not None and request.max_minutes is not None:
-        raise InvalidInput("--steps and --max-minutes both say how long to train; give one of them")
+        raise InvalidInput("--steps and --max-minutes both limit the training; give one of them")
     if request.steps is not None and request.steps < 1:
         raise InvalidInput(f"--steps is {request.steps}; ask for one or more")
     if request.max_minutes is not None and not 0 < request.max_minutes <= 10_000:
@@ -145,7 +150,7 @@ def check_request(request: TrainRequest) -> None:
 
 
 def check_hardware(request: TrainRequest) -> None:
-    """Raises InvalidInput for hardware in words that are not Lightning's, or more of it than a baseline can use."""
+    """Raises InvalidInput for hardware that Lightning or we do not know, and for a baseline on several processes."""
     if request.accelerator not in ACCELERATORS:
         raise InvalidInput(f"--accelerator is {request.accelerator!r}; choose one of {', '.join(ACCELERATORS)}")
     if request.strategy not in STRATEGIES:
@@ -154,12 +159,12 @@ def check_hardware(request: TrainRequest) -> None:
         raise InvalidInput("--devices and --num-nodes count processes and machines; ask for one or more of each")
     if request.model in BASELINES and request.devices * request.num_nodes > 1:
         raise InvalidInput(
-            f"{request.model} is a baseline, which one process fits; leave --devices and --num-nodes away"
+            f"{request.model} is a baseline, which one process fits; leave out --devices and --num-nodes"
         )
 
 
 def validation_tail(history: History, panel: Panel) -> np.ndarray:
-    """(n,) last steps of the panel to validate on: the source's own val part where it has one."""
+    """(n,) number of last steps of each series to validate on: the source's own val part where it has one."""
     usual = tail_lengths(panel.lengths, history.dataset.horizon)
     if history.splits is None:
         return usual
@@ -167,9 +172,9 @@ def validation_tail(history: History, panel: Panel) -> np.ndarray:
 
 
 def fit(
-    workspace: Workspace, history: History, panel: Panel, tail: np.ndarray, request: TrainRequest, moved: Report
+    workspace: Workspace, history: History, panel: Panel, tail: np.ndarray, request: TrainRequest, progress: Report
 ) -> tuple[Bundle, Evidence]:
-    """The model, and how a copy of it that had not seen the tail did there."""
+    """The model, and the evidence from a copy that was not fitted to the validation tail `tail` (n,)."""
     season, horizon = history.dataset.season, history.dataset.horizon
     if request.model in BASELINES:
         bundle = engine.baseline(request.model, panel, season, horizon)
@@ -187,11 +192,11 @@ def fit(
         if not request.resume:
             shutil.rmtree(folder, ignore_errors=True)
         elif not has_checkpoint(folder):
-            say("there is no checkpoint of such a run to go on from; it starts from the beginning")
+            say("there is no checkpoint of such a run; it starts from the beginning")
         fitted = fit_network.fit(
             panel,
             spec,
-            lambda stage, done, total: moved(done, total, stage),
+            lambda stage, done, total: progress(done, total, stage),
             folder,
             request.resume,
             fit_network.run_loggers(
@@ -201,57 +206,58 @@ def fit(
         )
         if fitted.bundle.manifest["cut_by_clock"]:
             say(
-                f"the machine turned slower: the clock ended the choosing early, so --steps {fitted.planned} may differ"
+                "the machine became slower, so the time limit ended the choice of the number of steps early; "
+                f"--steps {fitted.planned} may give another model"
             )
-        shutil.rmtree(folder, ignore_errors=True)  # the model is whole; checkpoints only served to go on from
+        shutil.rmtree(folder, ignore_errors=True)  # the model is complete, so its checkpoints are not needed
     return fitted.bundle, gather_evidence(history, panel, tail, fitted.validation, fitted.long_roll)
 
 
 @contextmanager
 def hint_on_interrupt(folder: Path) -> Iterator[None]:
-    """Whoever stops a training is told how to go on with it."""
+    """Prints how to continue a training that is interrupted (KeyboardInterrupt), where it has a checkpoint."""
     try:
         yield
     except KeyboardInterrupt:
         if has_checkpoint(folder):
-            say("checkpoints are kept: the same command with --resume goes on from the last one")
+            say("checkpoints are kept: the same command with --resume continues from the last one")
         raise
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether a run that was stopped can go on from here."""
+    """Whether a run in this folder can be continued."""
     return any(folder.rglob("last.ckpt"))
 
 
 def run_folder(workspace: Workspace, history: History, request: TrainRequest) -> Path:
-    """Where checkpoints are kept, for a run that is stopped to go on from."""
+    """The folder of a run's training checkpoints; the same for the same dataset, model and seed."""
     return workspace.settings.runs_path / f"{history.dataset.id}-{request.model}-{request.seed}"
 
 
 def run_name(history: History, request: TrainRequest) -> str:
-    """What a run's losses are filed under: no two runs share it, but one that goes on is filed anew."""
+    """A unique name for a run's losses; a run that is continued gets a new one."""
     return f"{history.dataset.id}-{request.model}-{request.seed}-{clock.now() // 1000}"
 
 
 def quiet_lightning() -> None:
-    """Lightning tells of every start and stop; what matters is shown by our own progress bar."""
+    """Silence Lightning's messages and warnings; our own progress bar shows what matters."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
 
 
-def refit(panel: Panel, bundle: Bundle, moved: Report) -> Bundle:
-    """The same model fitted to an earlier part of its history, with the number of steps it records."""
+def refit(panel: Panel, bundle: Bundle, progress: Report) -> Bundle:
+    """The same model fitted to an earlier part of its history, with the number of steps in its manifest."""
     from forecasting.training import fit_network
 
     quiet_lightning()
     return fit_network.refit(
-        panel, bundle, lambda stage, done, total: moved(done, total, f"{bundle.config.kind}: {stage}")
+        panel, bundle, lambda stage, done, total: progress(done, total, f"{bundle.config.kind}: {stage}")
     )
 
 
-def fit_unregistered(history: History, past: Panel, request: TrainRequest, moved: Report) -> Bundle:
-    """A network fitted to an earlier part of a history for a comparison: no checkpoint, no log, no version."""
+def fit_unregistered(history: History, past: Panel, request: TrainRequest, progress: Report) -> Bundle:
+    """A network fitted to an earlier part of a history for a comparison, without checkpoints, logs or a version."""
     from forecasting.training import fit_network
 
     quiet_lightning()
@@ -259,5 +265,5 @@ def fit_unregistered(history: History, past: Panel, request: TrainRequest, moved
     minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
     spec = fit_network.TrainingSpec(request.model, season, horizon, minutes, request.steps, request.seed, tail)
     return fit_network.fit(
-        past, spec, lambda stage, done, total: moved(done, total, f"{request.model}: {stage}")
+        past, spec, lambda stage, done, total: progress(done, total, f"{request.model}: {stage}")
     ).bundle

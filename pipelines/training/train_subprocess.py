@@ -1,4 +1,4 @@
-"""A training in a process of its own: it may run out of memory, hang or be killed without taking its worker along."""
+"""A training in a process of its own, so that the worker survives when it runs out of memory, hangs or is killed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from data.errors import Unavailable
 from data.settings import Settings
 from pipelines.workspace import Workspace
 
-GRACE = 3.0  # times the minutes of a training, and LEAST more, after which it hangs
-LEAST = 600.0  # seconds
+GRACE = 3.0  # a training is stopped after GRACE times its minutes and LEAST seconds more
+LEAST = 600.0
 DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 _libc = ctypes.CDLL(None)
 
 
 def train(workspace: Workspace, name: str, kind: str, minutes: float, patience_s: float | None = None) -> int:
-    """Fit a model as `rollcast train` does; gives the version that it registered.
+    """Fit a model with `rollcast train` in another process; returns the version that it registered.
 
-    Raises Unavailable when the process failed, was killed, or took too long: what serves is not touched.
+    Raises Unavailable when the process failed, was killed, or took longer than `patience_s`. What serves stays.
     """
     command = [sys.executable, "-m", "pipelines.cli", "train", name, "--model", kind, "--json"]
     command += ["--max-minutes", str(minutes)]
@@ -43,7 +43,7 @@ def train(workspace: Workspace, name: str, kind: str, minutes: float, patience_s
         )
     except subprocess.TimeoutExpired:
         raise Unavailable(
-            f"the training of {name!r} did not end within {limit:.0f} seconds and was stopped; ask again"
+            f"the training of {name!r} did not end within {limit:.0f} seconds and was stopped; try again"
         ) from None
     if ended.returncode:
         raise Unavailable(f"the training of {name!r} failed: {reason(ended.returncode, ended.stderr)}")
@@ -51,16 +51,16 @@ def train(workspace: Workspace, name: str, kind: str, minutes: float, patience_s
 
 
 def reason(code: int, words: str) -> str:
-    """How a process ended that should not have."""
+    """Why a process failed: its signal, else the last line of its standard error (`words`), else its exit code."""
     if code < 0:
         name = signal.Signals(-code).name
-        return f"it was ended by {name}" + (", as a system short of memory does" if name == "SIGKILL" else "")
+        return f"it was ended by {name}" + (", which a system short of memory sends" if name == "SIGKILL" else "")
     lines = words.strip().splitlines()
     return lines[-1].removeprefix("rollcast: ")[:500] if lines else f"exit code {code}"
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The same stores and the same program for the process."""
+    """The environment of the process: the same stores and the same program."""
     root = str(Path(__file__).parent.parent.parent)
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     ours = {"HOME": str(settings.home), "DATABASE_URL": settings.database_url, "MLFLOW": str(settings.mlflow)}
@@ -68,7 +68,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def _die_with(parent: int) -> None:
-    """A worker that is killed must not leave a training behind, which would register a model nobody waits for."""
+    """Make the kernel kill this process when its parent dies: otherwise it would register a model for no job."""
     _libc.prctl(DIES_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != parent:  # killed before we had asked
+    if os.getppid() != parent:  # the parent died before the call
         os._exit(1)
