@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipelines.workspace import Workspace  # and with it Polars, which the serving image does not have
 
 
-def promotion_history(workspace: Workspace, name: str) -> list[dict[str, Any]]:
+def list_decisions(workspace: Workspace, name: str) -> list[dict[str, Any]]:
     """Every decision about a dataset's versions, oldest first.
 
     Raises UnknownDataset, or DamagedArtifact where the promotion log was altered.

@@ -124,7 +124,7 @@ def test_the_history_tells_every_decision_in_words_and_an_altered_one_not_at_all
     with workspace.engine.begin() as connection:
         connection.execute(update(tables.promotions).where(tables.promotions.c.id == 2).values(event="promoted"))
     with pytest.raises(DamagedArtifact, match="promotion 2"):
-        promotion_history.promotion_history(workspace, "week")
+        promotion_history.list_decisions(workspace, "week")
 
 
 def test_nothing_is_decided_on_top_of_an_altered_log(workspace):

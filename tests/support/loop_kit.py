@@ -1,4 +1,4 @@
-"""A week that repeats itself, homes that hold it, and networks that the gate can judge without any training."""
+"""A dataset that repeats each week, homes with it, and registered networks with evidence but without training."""
 
 import math
 from dataclasses import replace
@@ -25,16 +25,16 @@ SEASON, HORIZON, STEPS = 7, 7, 140
 
 
 def no_progress(done: float, total: float, words: str) -> None:
-    """Progress that nobody watches."""
+    """Ignores progress."""
 
 
 def weekly(step: int) -> float:
-    """A week that repeats itself but for a little noise."""
+    """The value at a step: a sine with the period of a week, with a little noise."""
     return 100 + 10 * math.sin(2 * math.pi * step / SEASON) + (step * 7919 % 13 - 6) / 20
 
 
 def write_csv(path: Path, steps: range, split: bool = False) -> str:
-    """Two series, "a" and "b", on integer steps."""
+    """Write two series, "a" and "b", on integer steps; returns the path."""
     header = "unique_id,t,y" + (",split" if split else "")
     part = [f",{'test' if step > STEPS - HORIZON else 'train'}" if split else "" for step in steps]
     rows = [
@@ -50,25 +50,32 @@ def workspace_at(home: Path) -> Workspace:
     return open_workspace(load_settings(home=home, mlflow=False, database_url=f"sqlite:///{home / 'live.db'}"))
 
 
-def register_network(workspace: Workspace, name: str, drift: bool, checked: bool = True) -> int:
-    """A registered LSTM that erred a tenth as much as the best baseline, and whose memory drifts or does not."""
+def register_network(workspace: Workspace, name: str, worsens: bool, checked: bool = True) -> int:
+    """Register an LSTM with a tenth of seasonal naive's error in its evidence; returns its version.
+
+    worsens  whether its state forecasts worse after a long roll
+    checked  whether its evidence has a long roll at all
+    """
     history = read_history(workspace, name)
     panel = history.panel
-    bundle = drifting(tiny_bundle("lstm", panel, HORIZON)) if drift else tiny_bundle("lstm", panel, HORIZON)
+    bundle = drifting(tiny_bundle("lstm", panel, HORIZON)) if worsens else tiny_bundle("lstm", panel, HORIZON)
     tail = validation_tail(history, panel)
     validation = validate([bundle], panel, tail, SEASON, HORIZON)
     found = gather_evidence(history, panel, tail, validation, long_roll.check(bundle, panel, tail, chunk=32))
     errors = found.errors | {"lstm": [error / 10 for error in found.errors["seasonal_naive"]]}
     scores = found.scores | {"lstm": found.scores["lstm"] | {"coverage_80": 0.8}}
-    words = replace(found, errors=errors, scores=scores).to_manifest()
+    manifest = replace(found, errors=errors, scores=scores).to_manifest()
     if not checked:
-        del words["evidence"]["long_roll"]
-    bundle = replace(bundle, manifest={**words, "known": {"part": 1.0, "start": 1}})
+        del manifest["evidence"]["long_roll"]
+    bundle = replace(bundle, manifest={**manifest, "known": {"part": 1.0, "start": 1}})
     return model_store.register(workspace, history.dataset, bundle, scores)
 
 
 def register_model(workspace: Workspace, name: str, bundle: Bundle, better: float | None = None) -> int:
-    """Register a model with evidence of its own forecasts; `better` claims this share of seasonal naive's error."""
+    """Register a model with evidence from its own forecasts; returns its version.
+
+    With `better` the evidence claims this share of seasonal naive's error instead.
+    """
     history = read_history(workspace, name)
     panel = history.panel
     tail = validation_tail(history, panel)
@@ -79,19 +86,19 @@ def register_model(workspace: Workspace, name: str, bundle: Bundle, better: floa
     if better is not None:
         errors = errors | {kind: [error * better for error in errors["seasonal_naive"]]}
         scores = scores | {kind: scores[kind] | {"coverage_80": 0.8}}
-    words = replace(found, errors=errors, scores=scores).to_manifest()
-    whole = replace(bundle, manifest={**words, "known": {"part": 1.0, "start": 1}})
-    return model_store.register(workspace, history.dataset, whole, scores)
+    manifest = replace(found, errors=errors, scores=scores).to_manifest()
+    bundle = replace(bundle, manifest={**manifest, "known": {"part": 1.0, "start": 1}})
+    return model_store.register(workspace, history.dataset, bundle, scores)
 
 
 def mlp_bundle(workspace: Workspace, scale: float = 1.0) -> Bundle:
-    """A network without memory for "week"; each scale of its random weights is a model of its own."""
+    """A network without recurrence for "week", with random weights; each `scale` of them makes another model."""
     bundle = tiny_bundle("mlp", read_history(workspace, "week").panel, HORIZON)
     return replace(bundle, weights={name: value * np.float32(scale) for name, value in bundle.weights.items()})
 
 
 def served_home(home: Path) -> Path:
-    """A home with two series of a week that repeats but for noise, served by a network half as bad as any baseline."""
+    """Make a home with the dataset "week", served by a network with half of seasonal naive's error."""
     workspace = workspace_at(home)
     ingest(
         workspace,

@@ -1,4 +1,4 @@
-"""Ingest, train, promote, roll back, forecast: the plain functions on real stores, with models that learn nothing."""
+"""Ingest, train, promote, roll back, forecast: the functions behind the commands, on real stores, without training."""
 
 import shutil
 from pathlib import Path
@@ -54,14 +54,14 @@ def workspace(home) -> Workspace:
 
 @pytest.fixture
 def dataset(homes, home) -> str:
-    """Season and horizon of a week. Asked for before `workspace`, so that its files are there when that opens them."""
+    """Copies the home "ingested". Must come before `workspace` in a test, which opens the files."""
     shutil.copytree(homes / "ingested", home)
     return "week"
 
 
 @pytest.fixture
 def served(homes, home) -> str:
-    """The dataset, served by its seasonal naive."""
+    """Copies the home "served", whose dataset is served by seasonal naive. Must come before `workspace` in a test."""
     shutil.copytree(homes / "served", home)
     return "week"
 
@@ -89,7 +89,7 @@ def test_another_target_under_the_same_name_is_a_conflict(dataset, workspace, tm
         ingest(workspace, write_csv(tmp_path / "x.csv", range(1, 9)), dataset, SourceOptions(target_col="t"))
 
 
-def test_a_horizon_said_anew_holds_for_what_comes(dataset, workspace, tmp_path):
+def test_a_horizon_given_later_replaces_the_stored_one(dataset, workspace, tmp_path):
     ingest(workspace, write_csv(tmp_path / "week.csv", range(1, STEPS + 1)), dataset, SourceOptions(horizon=3))
     assert read_history(workspace, dataset).dataset.horizon == 3
 
@@ -104,7 +104,7 @@ def test_new_rows_give_the_served_model_new_contexts(served, workspace, tmp_path
 # --- train and backtest ---------------------------------------------------------------------------------------------
 
 
-def test_a_seasonal_week_is_won_by_the_seasonal_naive(dataset, workspace):
+def test_the_seasonal_naive_is_best_on_a_seasonal_week(dataset, workspace):
     scored = backtest(
         workspace, BacktestRequest(dataset, ("naive", "seasonal_naive", "drift"), last=0.2), no_progress, print
     )
@@ -129,7 +129,7 @@ def test_scores_of_the_test_part_do_not_depend_on_what_comes_after_it(workspace,
     assert backtest(workspace, request, no_progress, print).metrics == before.metrics
 
 
-def test_nothing_of_the_test_part_reaches_a_training(workspace, tmp_path):
+def test_values_of_the_test_part_do_not_change_a_training(workspace, tmp_path):
     clean = write_csv(tmp_path / "clean.csv", range(1, STEPS + 1), split=True)
     wild = Path(tmp_path / "wild.csv")
     lines = Path(clean).read_text().splitlines()
@@ -142,7 +142,7 @@ def test_nothing_of_the_test_part_reaches_a_training(workspace, tmp_path):
     assert digests[0] == digests[1]
 
 
-def test_a_holdout_stays_out_of_training_and_is_recorded(dataset, workspace):
+def test_a_holdout_is_not_trained_on_and_is_recorded(dataset, workspace):
     trained = train(workspace, TrainRequest(dataset, "naive", holdout=0.2), no_progress)
     assert trained.known == {"part": 0.8, "start": 1}
     assert trained.digest != train(workspace, TrainRequest(dataset, "naive"), no_progress).digest
@@ -167,7 +167,7 @@ def test_the_best_of_candidate_and_baselines_is_promoted(dataset, workspace):
     ]
 
 
-def test_a_week_that_repeats_exactly_is_served_by_the_seasonal_naive_though_nothing_has_a_mase(workspace, tmp_path):
+def test_the_seasonal_naive_serves_a_week_that_repeats_exactly_though_mase_is_not_defined(workspace, tmp_path):
     values = "".join(f"a,{step},{step % SEASON}\n" for step in range(1, STEPS + 1))
     (tmp_path / "exact.csv").write_text("unique_id,t,y\n" + values)
     ingest(workspace, str(tmp_path / "exact.csv"), "exact", SourceOptions(season=SEASON, horizon=HORIZON))
@@ -177,8 +177,8 @@ def test_a_week_that_repeats_exactly_is_served_by_the_seasonal_naive_though_noth
     terminal.promoted(result, json=False)
 
 
-def test_a_network_whose_memory_drifts_is_refused_with_both_figures(dataset, workspace):
-    version = register_network(workspace, dataset, drift=True)
+def test_a_network_whose_state_worsens_on_the_long_roll_is_refused_with_both_figures(dataset, workspace):
+    version = register_network(workspace, dataset, worsens=True)
     with pytest.raises(GateRefused) as refusal:
         promote(workspace, dataset, version, no_progress)
     found = refusal.value.evidence["long_roll"]
@@ -192,32 +192,32 @@ def test_a_network_whose_memory_drifts_is_refused_with_both_figures(dataset, wor
     assert inspection.model(workspace, dataset, version)["long_roll"] == found
 
 
-def test_the_same_network_without_the_drift_is_promoted_and_its_long_roll_is_shown(dataset, workspace, capsys):
-    promoted = promote(workspace, dataset, register_network(workspace, dataset, drift=False), no_progress)
+def test_a_network_whose_state_does_not_worsen_is_promoted_and_its_long_roll_is_shown(dataset, workspace, capsys):
+    promoted = promote(workspace, dataset, register_network(workspace, dataset, worsens=False), no_progress)
     assert promoted.model == "lstm"
     assert promoted.evidence["long_roll"]["passed"]
     terminal.promoted(promoted, json=False)
     assert f"rolled for {promoted.evidence['long_roll']['steps']} steps, 2 series" in capsys.readouterr().out
 
 
-def test_without_a_version_a_drifting_network_leaves_the_place_to_a_baseline(dataset, workspace):
-    register_network(workspace, dataset, drift=True)
+def test_without_a_version_a_baseline_serves_instead_of_a_network_that_worsens(dataset, workspace):
+    register_network(workspace, dataset, worsens=True)
     promoted = promote(workspace, dataset, None, no_progress)
     assert promoted.model == "seasonal_naive"
-    assert not promoted.evidence["long_roll"]["passed"]  # of the candidate that the decision was about
+    assert not promoted.evidence["long_roll"]["passed"]  # the candidate's
     assert inspection.model(workspace, dataset, promoted.version)["long_roll"]["passed"]
 
 
-def test_a_network_from_before_the_long_roll_is_to_be_trained_again_unless_it_serves(dataset, workspace):
-    old = register_network(workspace, dataset, drift=False, checked=False)
+def test_a_network_without_a_long_roll_must_be_trained_again_unless_it_serves(dataset, workspace):
+    old = register_network(workspace, dataset, worsens=False, checked=False)
     with pytest.raises(GateRefused, match="train it again"):
         promote(workspace, dataset, old, no_progress)
     promotions.decide(workspace.engine, 1, old, "promoted", {})
-    with pytest.raises(GateRefused, match="against lstm"):  # it stands as the champion it is
+    with pytest.raises(GateRefused, match="against lstm"):  # as the champion it is compared
         promote(workspace, dataset, train(workspace, TrainRequest(dataset, "naive"), no_progress).version, no_progress)
 
 
-def test_a_version_that_is_refused_changes_nothing_and_leaves_its_evidence(served, workspace):
+def test_a_refused_version_changes_nothing_that_serves_and_its_evidence_is_recorded(served, workspace):
     promotion_id = promotions.served(workspace.engine, 1).id
     version = train(workspace, TrainRequest(served, "drift"), no_progress).version
     with pytest.raises(GateRefused, match="seasonal_naive") as refusal:
@@ -226,7 +226,7 @@ def test_a_version_that_is_refused_changes_nothing_and_leaves_its_evidence(serve
     assert promotions.served(workspace.engine, 1).id == promotion_id
 
 
-def test_without_a_version_a_worse_candidate_is_refused_too_when_a_champion_stays(served, workspace):
+def test_without_a_version_a_candidate_worse_than_the_champion_is_refused(served, workspace):
     train(workspace, TrainRequest(served, "drift"), no_progress)
     with pytest.raises(GateRefused, match="goes on serving"):
         promote(workspace, served, None, no_progress)
@@ -240,11 +240,11 @@ def test_the_same_evidence_gives_the_same_decision(served, workspace):
     for _ in range(2):
         with pytest.raises(GateRefused) as refusal:
             promote(workspace, served, version, no_progress)
-        refusals.append(refusal.value.evidence | {"cost": None})  # what the clock says differs
+        refusals.append(refusal.value.evidence | {"cost": None})  # measured times differ
     assert refusals[0] == refusals[1]
 
 
-def test_rollback_serves_the_version_before(served, workspace, tmp_path):
+def test_rollback_serves_the_previous_version(served, workspace, tmp_path):
     ingest(workspace, write_csv(tmp_path / "longer.csv", range(1, STEPS + 15)), served, SourceOptions())
     version = train(workspace, TrainRequest(served, "seasonal_naive"), no_progress).version
     promote(workspace, served, version, no_progress)
@@ -253,7 +253,7 @@ def test_rollback_serves_the_version_before(served, workspace, tmp_path):
     promotions.verify_chain(workspace.engine, 1)
 
 
-def test_there_is_nothing_to_roll_back_to_at_first(served, workspace):
+def test_with_one_version_there_is_nothing_to_roll_back_to(served, workspace):
     with pytest.raises(Conflict, match="nothing to roll back"):
         rollback(workspace, served)
 
@@ -283,7 +283,7 @@ def test_a_live_value_rolls_the_forecast_forward(served, workspace):
     assert result.frame.filter(unique_id="a")["seasonal_naive"][6] == pytest.approx(55.5)
 
 
-def test_a_correction_replaces_what_the_context_said(served, workspace):
+def test_a_correction_replaces_the_value_in_the_context(served, workspace):
     observe(workspace, 1, STEPS - 6, 55.5)
     result = forecast(workspace, BatchRequest(served, "a"), no_progress)
     assert result.frame["seasonal_naive"][0] == pytest.approx(55.5)
@@ -295,7 +295,7 @@ def test_forecasting_twice_is_the_same(served, workspace):
     assert first.equals(again)
 
 
-def test_a_series_that_only_the_log_knows_answers_warming(served, workspace):
+def test_a_series_that_is_only_in_the_log_is_warming(served, workspace):
     from data.store import catalogue
 
     new = catalogue.ensure_series(workspace.engine, 1, ["new"])["new"]
@@ -308,7 +308,7 @@ def test_a_series_that_only_the_log_knows_answers_warming(served, workspace):
 
 
 @pytest.mark.parametrize(("series", "horizon", "levels"), [("a", HORIZON + 1, (80,)), ("a", 0, (80,)), ("a", 3, (99,))])
-def test_what_the_model_was_not_trained_for_is_refused(served, workspace, series, horizon, levels):
+def test_a_horizon_or_level_that_the_model_does_not_have_is_refused(served, workspace, series, horizon, levels):
     with pytest.raises(InvalidInput):
         forecast(workspace, BatchRequest(served, series, horizon, levels), no_progress)
 
@@ -319,7 +319,7 @@ def test_an_unknown_series_is_named(served, workspace):
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
-def test_a_forecast_is_written_whole(served, workspace, tmp_path, ending):
+def test_a_forecast_is_written_as_a_complete_file(served, workspace, tmp_path, ending):
     import polars as pl
 
     result = forecast(workspace, BatchRequest(served), no_progress)
