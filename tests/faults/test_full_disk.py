@@ -1,4 +1,4 @@
-"""Faults 9 and 10: a disk that is full, a real one; nothing acknowledged is lost and it goes on when there is room."""
+"""Faults 9 and 10, on a small disk that is really full: no acknowledged row is lost, and writing goes on with space."""
 
 import signal
 import subprocess
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
-    """A disk of 8 MB; it takes root to mount one."""
+    """A disk of 8 MB; only root can mount it."""
     folder = tmp_path / "disk"
     folder.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, text=True)
@@ -33,7 +33,7 @@ def disk(tmp_path) -> Iterator[Path]:
 
 @contextmanager
 def full(disk: Path) -> Iterator[None]:
-    """Somebody else's file takes all the room that is left."""
+    """Another file takes all the space that is left."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file:
         try:
@@ -45,7 +45,7 @@ def full(disk: Path) -> Iterator[None]:
     ballast.unlink()
 
 
-def test_fault_09_on_a_full_disk_nothing_is_acknowledged_and_nothing_half_written(disk):
+def test_fault_09_on_a_full_disk_no_row_is_acknowledged_that_is_not_stored(disk):
     world = World.at(disk)
     dataset = world.ingest("sensors", "a", "b")
     world.promote(dataset, network(PANEL), PANEL)
@@ -66,7 +66,7 @@ def test_fault_09_on_a_full_disk_nothing_is_acknowledged_and_nothing_half_writte
             with full(disk):
                 answers = [send() for _ in range(200)]
                 assert answers[-1].status_code == 503 and "Retry-After" in answers[-1].headers
-                assert {one.status_code for one in answers} <= {200, 503}  # a page or two may have had room
+                assert {answer.status_code for answer in answers} <= {200, 503}  # the first may still have fitted
                 assert client.get("/v1/series/a/forecast").status_code == 200
                 assert client.get("/health/live").status_code == 200
             until(lambda: send().status_code == 200)
@@ -79,7 +79,7 @@ def test_fault_09_on_a_full_disk_nothing_is_acknowledged_and_nothing_half_writte
     assert [step for step, _ in world.logged(dataset, "a")] == list(range(acknowledged))
 
 
-def test_fault_10_on_a_full_disk_the_lake_refuses_and_keeps_what_it_had(disk):
+def test_fault_10_on_a_full_disk_the_lake_refuses_rows_and_keeps_those_it_has(disk):
     lake = Lake(disk / "lake")
 
     def frame(first: int, count: int) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Kills, full disks and second sweepers at any step of the hand-off: nothing is lost and nothing doubled."""
+"""Kills, refused writes and a second process at any step of the hand-off: no row is lost, and none is stored twice."""
 
 import contextlib
 import itertools
@@ -30,18 +30,18 @@ def world(tmp_path) -> World:
 
 
 def acknowledged(world):
-    """A dataset with revisions, ties and three batches to come; every (series, step, value) that was stored."""
+    """A dataset with corrections and equal times of arrival, for three batches; and its rows (series, step, value)."""
     dataset = world.ingest("plant", "a", "b")
-    told = [("a", 0, 5.0)] + [(name, step, float(step)) for step in range(12) for name in ("a", "b")]
-    told += [("a", 0, 7.0), ("a", 0, 8.0), ("b", 3, None)]
-    observe(world, dataset, *told[:20], at=100)
-    observe(world, dataset, *told[20:], at=200)
+    stored = [("a", 0, 5.0)] + [(name, step, float(step)) for step in range(12) for name in ("a", "b")]
+    stored += [("a", 0, 7.0), ("a", 0, 8.0), ("b", 3, None)]
+    observe(world, dataset, *stored[:20], at=100)
+    observe(world, dataset, *stored[20:], at=200)
     settled(world, dataset)
-    return dataset, told
+    return dataset, stored
 
 
-def ledger(world, dataset):
-    """What lake and log have together, with repetitions."""
+def all_rows(world, dataset):
+    """The rows of lake and log together, including repetitions."""
     workspace = workspace_of(world)
     has_table = workspace.lake.snapshot(dataset.id) is not None
     held = [row[:3] for row in lake_rows(workspace, dataset)] if has_table else []
@@ -49,12 +49,12 @@ def ledger(world, dataset):
 
 
 def sortable(row):
-    """Missing values, which are None in the lake and NaN in the log, as a number that nobody told."""
+    """The row with -1 for a missing value, which is None in the lake and NaN in the log."""
     return (*row[:2], -1.0 if row[2] is None or row[2] != row[2] else row[2])
 
 
-def check_ledger(world, dataset, told):
-    assert sorted(map(sortable, ledger(world, dataset))) == sorted(map(sortable, told))
+def check_rows(world, dataset, stored):
+    assert sorted(map(sortable, all_rows(world, dataset))) == sorted(map(sortable, stored))
 
 
 def compact_and_fail(settings, point):
@@ -65,14 +65,14 @@ def compact_and_fail(settings, point):
 
 @pytest.fixture(scope="module")
 def children():
-    """Processes that have the libraries loaded already, but none of their threads."""
+    """A context whose processes start with the libraries loaded, but without their threads."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.faults.test_handoff"])
     return context
 
 
-def test_fault_02_a_kill_at_any_step_of_the_hand_off_loses_and_doubles_nothing(world, monkeypatch, children):
-    dataset, told = acknowledged(world)
+def test_fault_02_a_kill_at_any_step_of_the_hand_off_loses_no_row_and_stores_none_twice(world, monkeypatch, children):
+    dataset, stored = acknowledged(world)
     monkeypatch.setattr(handoffs, "BATCH", 10)
     for point in POINTS:
         child = children.Process(target=compact_and_fail, args=(world.settings, point))
@@ -80,9 +80,9 @@ def test_fault_02_a_kill_at_any_step_of_the_hand_off_loses_and_doubles_nothing(w
         child.join(60)
         assert child.exitcode == -signal.SIGKILL, point
         execute(world, "UPDATE leases SET renewed_at = 0")  # a minute later
-        assert set(map(sortable, ledger(world, dataset))) >= set(map(sortable, told)), point
+        assert set(map(sortable, all_rows(world, dataset))) >= set(map(sortable, stored)), point
     compact(workspace_of(world), "plant", False, quiet)
-    check_ledger(world, dataset, told)
+    check_rows(world, dataset, stored)
     assert observation_log.count(world.engine, dataset.id) == 1
 
 
@@ -94,13 +94,13 @@ def compact_for_ever(settings):
 
 
 @pytest.mark.slow
-def test_fault_02_twenty_kills_at_random_moments_under_load_lose_and_double_nothing(world, children):
-    dataset, told, stop, draw = world.ingest("plant", "a", "b"), [], threading.Event(), random.Random(2)
+def test_fault_02_twenty_kills_at_random_moments_under_load_lose_no_row_and_store_none_twice(world, children):
+    dataset, stored, stop, draw = world.ingest("plant", "a", "b"), [], threading.Event(), random.Random(2)
 
     def write():
         for step in itertools.count():
             rows = [(name, 50 * step + n, float(draw.random())) for name in ("a", "b") for n in range(50)]
-            told.extend(zip(observe(world, dataset, *rows, at=step), rows, strict=True))
+            stored.extend(zip(observe(world, dataset, *rows, at=step), rows, strict=True))
             if step % 5 == 0:
                 settled(world, dataset)
             if stop.is_set():
@@ -119,23 +119,23 @@ def test_fault_02_twenty_kills_at_random_moments_under_load_lose_and_double_noth
     writer.join()
     settled(world, dataset)
     compact(workspace_of(world), None, False, quiet)
-    check_ledger(world, dataset, [row for _, row in told])
-    assert handoffs.handed_off(world.engine, dataset.id) == len(told) - 1
+    check_rows(world, dataset, [row for _, row in stored])
+    assert handoffs.handed_off(world.engine, dataset.id) == len(stored) - 1
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_disk_that_refuses_at_any_step_leaves_a_batch_that_the_next_run_finishes(world, monkeypatch, point):
-    dataset, told = acknowledged(world)
+def test_after_a_refused_write_at_any_step_the_next_run_finishes_the_batch(world, monkeypatch, point):
+    dataset, stored = acknowledged(world)
     monkeypatch.setattr(handoffs, "BATCH", 10)
     monkeypatch.setitem(failpoints.ARMED, f"handoff.{point}", "error")
     with pytest.raises((OSError, Unavailable)):
         compact(workspace_of(world), "plant", False, quiet)
     monkeypatch.delitem(failpoints.ARMED, f"handoff.{point}")
     compact(workspace_of(world), "plant", False, quiet)
-    check_ledger(world, dataset, told)
+    check_rows(world, dataset, stored)
 
 
-def test_fault_03_rows_leave_the_log_only_after_everything_that_names_them_is_on_the_disk(world, monkeypatch):
+def test_fault_03_rows_are_deleted_from_the_log_after_data_and_delta_log_are_on_the_disk(world, monkeypatch):
     dataset, _ = acknowledged(world)
     workspace, order, real = workspace_of(world), [], os.fsync
 
@@ -145,21 +145,23 @@ def test_fault_03_rows_leave_the_log_only_after_everything_that_names_them_is_on
 
     finish = handoffs.finish
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(handoffs, "finish", lambda *given: (order.append("rows leave the log"), finish(*given)))
+    monkeypatch.setattr(
+        handoffs, "finish", lambda *given: (order.append("rows are deleted from the log"), finish(*given))
+    )
     compact(workspace, "plant", False, quiet)
     table = workspace.lake.path(dataset.id)
-    first = order[: order.index("rows leave the log")]
-    (data,) = [one for one in first if one.endswith(".parquet")]
+    first = order[: order.index("rows are deleted from the log")]
+    (data,) = [path for path in first if path.endswith(".parquet")]
     log = table / "_delta_log"
     assert first == [data, *map(str, (table, log / f"{0:020}.json", log, table.parent))]
 
 
-def test_fault_16_of_two_sweepers_one_works_and_the_other_is_told_who_does(world, monkeypatch):
-    dataset, told = acknowledged(world)
+def test_fault_16_of_two_processes_one_works_and_the_error_of_the_other_names_it(world, monkeypatch):
+    dataset, stored = acknowledged(world)
     workspace = workspace_of(world)
     with leases.held(world.engine, LEASE), pytest.raises(Busy, match="upkeep of the lake is being done by"):
         compact(workspace, "plant", False, quiet)
-    # One that slept past its lease wakes up in the middle of a batch that another one has finished meanwhile.
+    # A process sleeps past its lease in the middle of a batch, which another process finishes meanwhile.
     appended, slept = Lake.hand_over, []
 
     def sleep_first(lake, *given):
@@ -172,10 +174,10 @@ def test_fault_16_of_two_sweepers_one_works_and_the_other_is_told_who_does(world
     monkeypatch.setattr(Lake, "hand_over", sleep_first)
     with pytest.raises(LeaseLost):
         compact(workspace, "plant", False, quiet)
-    check_ledger(world, dataset, told)
+    check_rows(world, dataset, stored)
 
 
-def test_a_lake_of_another_time_than_the_store_is_refused(world):
+def test_a_store_restored_without_its_lake_is_refused(world):
     dataset, _ = acknowledged(world)
     compact(workspace_of(world), "plant", False, quiet)
     execute(world, "DELETE FROM handoffs")  # as after restoring the store alone
@@ -190,8 +192,8 @@ def test_the_hand_off_works_on_every_store(store, tmp_path):
 
     found = Settings(home=tmp_path, database_url=store.url.render_as_string(hide_password=False))
     world = World(found, store)
-    dataset, told = acknowledged(world)
+    dataset, stored = acknowledged(world)
     compact(workspace_of(world), None, False, quiet)
-    check_ledger(world, dataset, told)
-    assert handoffs.handed_off(store, dataset.id) == len(told) - 1
+    check_rows(world, dataset, stored)
+    assert handoffs.handed_off(store, dataset.id) == len(stored) - 1
     assert catalogue.dataset(store, "plant") == dataset

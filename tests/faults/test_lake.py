@@ -1,4 +1,4 @@
-"""What happens to the lake's files: by the numbers of the list of faults."""
+"""Damage to the lake's files, and several processes in it; numbered as in the list of faults."""
 
 import contextlib
 import json
@@ -59,37 +59,37 @@ def data_file(workspace, version):
     return workspace.lake.path(1) / add["path"]
 
 
-def told(workspace):
+def damages(workspace):
     return list(scrub.look(workspace.engine, workspace.lake, 1))
 
 
-def scrubbed(workspace):
+def checksum_damages(workspace):
     return list(scrub.checksums(workspace.engine, workspace.lake, 1, lambda size: None))
 
 
-def test_a_sound_lake_has_nothing_to_tell(plant):
-    assert told(plant) == scrubbed(plant) == []
-    assert doctor.exit_code([one for one in doctor.examine(thorough=True) if one.name.startswith("plant")]) == 0
+def test_an_intact_lake_has_no_damage(plant):
+    assert damages(plant) == checksum_damages(plant) == []
+    assert doctor.exit_code([check for check in doctor.examine(thorough=True) if check.name.startswith("plant")]) == 0
 
 
 @pytest.mark.parametrize("version", [3, 1])
-def test_fault_04_an_empty_log_entry_is_refused_by_name_and_never_read_past(plant, version):
+def test_fault_04_an_empty_log_entry_is_named_and_no_version_is_read_past_it(plant, version):
     entry(plant, version).write_bytes(b"")
-    (damage,) = told(plant)
+    (damage,) = damages(plant)
     assert damage.startswith(f"{entry(plant, version)} came back empty after a crash: version {version} is not whole")
     for use in (plant.lake.read, plant.lake.snapshot, lambda number: plant.lake.append(number, frame(9))):
         with pytest.raises(Unavailable, match="came back empty"):
             use(1)
 
 
-def test_an_empty_entry_that_nobody_was_told_of_may_be_removed_and_the_work_done_again(plant):
-    plant.lake.append(1, frame(4))  # killed before it was recorded, and the power went
+def test_an_empty_entry_that_was_not_recorded_may_be_removed_and_the_commit_made_again(plant):
+    plant.lake.append(1, frame(4))  # as after a kill before the record, and a power failure
     entry(plant, 4).write_bytes(b"")
     with pytest.raises(Unavailable, match="version 4 is not whole; nobody was told of it: remove it and do again"):
         plant.lake.read(1)
     entry(plant, 4).unlink()
     append(plant, frame(4))
-    assert told(plant) == []
+    assert damages(plant) == []
     assert plant.lake.read(1).height == 100
 
 
@@ -98,7 +98,7 @@ def test_fault_05_a_torn_or_zero_filled_log_entry_is_one_sentence_with_its_repai
     path = entry(plant, 3)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] + after)
-    assert len(told(plant)) == 1
+    assert len(damages(plant)) == 1
     with pytest.raises(
         Unavailable, match="came back torn after a crash: version 3 is not whole; restore a backup"
     ) as e:
@@ -106,9 +106,9 @@ def test_fault_05_a_torn_or_zero_filled_log_entry_is_one_sentence_with_its_repai
     assert str(path) in str(e.value)
 
 
-def test_a_newest_version_that_is_gone_is_missed(plant):
+def test_a_newest_version_that_is_gone_is_noticed(plant):
     entry(plant, 3).unlink()
-    assert f"{entry(plant, 3)} is gone" in told(plant)[0]
+    assert f"{entry(plant, 3)} is gone" in damages(plant)[0]
     with pytest.raises(Unavailable, match="is gone, and its rows with it; restore a backup"):
         plant.lake.append(1, frame(9))
 
@@ -116,15 +116,15 @@ def test_a_newest_version_that_is_gone_is_missed(plant):
 def test_fault_06_a_missing_data_file_is_named(plant):
     path = data_file(plant, 1)
     path.unlink()
-    assert told(plant) == [f"{path} is gone; restore a backup"]
+    assert damages(plant) == [f"{path} is gone; restore a backup"]
     with pytest.raises(Unavailable, match=f"{path} is gone"):
         plant.lake.read(1)
-    check = next(one for one in doctor.examine() if one.name == "plant: lake")
+    check = next(check for check in doctor.examine() if check.name == "plant: lake")
     assert (check.verdict, check.detail) == ("failed", f"{path} is gone; restore a backup")
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.5])
-def test_fault_07_a_truncated_or_zeroed_data_file_is_named_and_no_thread_dies_of_it(plant, keep, capfd):
+def test_fault_07_a_truncated_or_zeroed_data_file_is_named_and_the_reading_thread_goes_on(plant, keep, capfd):
     path = data_file(plant, 2)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if keep else bytes(len(whole)))
@@ -136,17 +136,17 @@ def test_fault_07_a_truncated_or_zeroed_data_file_is_named_and_no_thread_dies_of
         except Unavailable as error:
             raised.append(str(error))
 
-    thread = threading.Thread(target=read)  # Polars panics with a class that is no Exception
+    thread = threading.Thread(target=read)  # the panic of Polars is no Exception
     thread.start()
     thread.join()
-    assert raised == told(plant)
+    assert raised == damages(plant)
     assert str(path) in raised[0]
-    assert "panicked" not in capfd.readouterr().err  # Polars would print a page of its own
+    assert "panicked" not in capfd.readouterr().err  # Polars would print its panic
 
 
 def test_fault_08_every_flipped_bit_in_a_data_file_or_a_log_entry_is_found(plant):
     draw = random.Random(8)
-    for path, look in ((data_file(plant, 2), scrubbed), (entry(plant, 2), told)):
+    for path, look in ((data_file(plant, 2), checksum_damages), (entry(plant, 2), damages)):
         whole = path.read_bytes()
         for _ in range(50):
             flipped = bytearray(whole)
@@ -154,11 +154,11 @@ def test_fault_08_every_flipped_bit_in_a_data_file_or_a_log_entry_is_found(plant
             path.write_bytes(flipped)
             assert any(str(path) in damage for damage in look(plant))
         path.write_bytes(whole)
-    assert told(plant) == scrubbed(plant) == []
+    assert damages(plant) == checksum_damages(plant) == []
 
 
 def test_fault_08_every_flipped_bit_in_an_observation_of_the_database_is_found(plant):
-    """SQLite itself finds damage to the structure of its pages, and none to a value in them."""
+    """SQLite finds damage to the structure of its pages, but not to a value in them."""
     values = [n / 7 for n in range(1, 2_000) if n % 7]
     observation_log.append(plant.engine, [LoggedValue(1, 1 + n % 20, n, y, 5) for n, y in enumerate(values)])
     log_checksums.seal(plant.engine, 1)
@@ -178,14 +178,14 @@ def test_fault_08_every_flipped_bit_in_an_observation_of_the_database_is_found(p
         engine.dispose()
 
 
-def test_rows_that_do_not_add_up_are_told(plant):
+def test_a_wrong_number_of_rows_is_reported(plant):
     with plant.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE commits SET rows = 21 WHERE version = 2")
-    (damage,) = told(plant)
+    (damage,) = damages(plant)
     assert "has 80 rows, and 81 were written" in damage
 
 
-def test_a_damaged_database_file_is_told_by_the_doctor(plant):
+def test_the_doctor_reports_a_damaged_database_file(plant):
     plant.engine.dispose()
     path = load_settings().home / "live.db"
     raw = bytearray(path.read_bytes())
@@ -193,7 +193,7 @@ def test_a_damaged_database_file_is_told_by_the_doctor(plant):
     raw[middle : middle + 4096] = bytes(4096)
     path.write_bytes(raw)
     checks = doctor.examine()
-    assert any(one.verdict == "failed" and "live.db" in one.detail for one in checks)
+    assert any(check.verdict == "failed" and "live.db" in check.detail for check in checks)
 
 
 # --- several at once ----------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def children():
     return context
 
 
-def test_fault_13_of_four_processes_that_append_every_row_is_there_and_every_commit_recorded(plant, children):
+def test_fault_13_four_processes_append_and_every_row_is_there_and_every_commit_recorded(plant, children):
     url = plant.engine.url.render_as_string(hide_password=False)
     workers = [children.Process(target=append_own, args=(plant.lake.root, url, number, 5)) for number in range(4)]
     for worker in workers:
@@ -222,7 +222,7 @@ def test_fault_13_of_four_processes_that_append_every_row_is_there_and_every_com
     rows = plant.lake.read(1)
     assert [rows.filter(pl.col("unique_id") == f"w{number}").height for number in range(4)] == [5] * 4
     assert [commit.version for commit in commits.commits(plant.engine, 1)] == list(range(24))
-    assert told(plant) == []
+    assert damages(plant) == []
 
 
 def test_fault_14_a_merge_is_refused_by_the_table_itself(plant):

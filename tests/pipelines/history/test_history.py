@@ -1,4 +1,4 @@
-"""The lake's values and the live log's become one panel, the newest word of each winning."""
+"""Values of the lake and of the live log become one panel; of two for the same time, the newest counts."""
 
 import numpy as np
 import polars as pl
@@ -68,7 +68,7 @@ def test_a_correction_stays_in_its_split():
     assert frame["split"].to_list() == ["train"]
 
 
-def test_parts_of_a_split_follow_each_other():
+def test_parts_of_a_split_follow_one_another():
     rows = [(1, step, float(step), 0) for step in range(1, 8)]
     frame = stored(*rows, split=["train", "train", "train", "val", "test", "test", "unused"])
     panel, _ = to_panel(dataset(True), frame, IDS)

@@ -1,4 +1,4 @@
-"""Values that break a rule are kept out of training, counted, shown, and let go by whoever knows better."""
+"""Values that break a quality rule are kept out of training, counted, listed, and released by hand."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from data.records.quarantine import Breach
 from data.sources.resolve import SourceOptions
 from data.store import catalogue, leases
 from pipelines.cli import run
-from pipelines.history import quarantine as keeping
+from pipelines.history import quarantine as quarantining
 from pipelines.history.history import read_history
 from pipelines.ingestion.ingest import ingest
 from pipelines.upkeep.compact import LEASE
@@ -28,7 +28,7 @@ USUAL = [20.0 + step % 5 for step in range(40)]
 
 
 def broken(values, chosen, stored=()):
-    """The rule that each value of one series breaks, given those before it."""
+    """The rule that each value of one series breaks, after the stored values; None where it breaks none."""
     fresh = pl.DataFrame(
         {"unique_id": "a", "ds": range(100, 100 + len(values)), "y": pl.Series(values, dtype=pl.Float64)}
     )
@@ -53,12 +53,12 @@ def test_a_value_is_named_by_the_first_rule_it_breaks(chosen, values, expected):
     assert broken(values, chosen) == expected
 
 
-def test_a_level_that_stays_is_no_jump_from_the_third_value_on():
+def test_a_level_that_lasts_is_no_jump_from_the_third_value_on():
     assert broken([20, 20, 20, 60, 60, 60, 60], Rules(max_jump=5)) == [*[None] * 3, "jump", "jump", "jump", None]
 
 
 @pytest.mark.parametrize("spike", [20_000.0, -20_000.0, 65_535.0])
-def test_a_value_a_thousand_times_too_large_is_a_spike_in_a_file_and_after_one(spike):
+def test_a_value_a_thousand_times_too_large_is_a_spike_within_new_rows_and_after_stored_ones(spike):
     assert broken([*USUAL, spike, *USUAL], Rules()) == [*[None] * 40, "spike", *[None] * 40]
     assert broken([spike], Rules(), USUAL) == ["spike"]
     assert broken([spike] * 5 + [20.0], Rules(), USUAL) == ["spike"] * 5 + [None]
@@ -68,27 +68,27 @@ def test_a_value_a_thousand_times_too_large_is_a_spike_in_a_file_and_after_one(s
 @pytest.mark.parametrize(
     "values",
     [
-        [0.0] * 60 + [500.0],  # nothing but zeros says nothing
+        [0.0] * 60 + [500.0],  # only zeros: no range to compare with
         [1.0] * 10 + [5_000.0],  # too few values
         [1.0] * 30 + [30.0] * 30,  # a level that is thirty times higher
         [10.0 * 2**step for step in range(30)],  # doubling
     ],
 )
-def test_what_may_be_the_series_itself_is_no_spike(values):
+def test_large_values_that_may_belong_to_the_series_are_no_spikes(values):
     assert broken(values, Rules()) == [None] * len(values)
 
 
-def test_no_value_of_the_samples_breaks_a_rule_that_nobody_set(root, home):
+def test_no_value_of_the_samples_breaks_a_default_rule(root, home):
     workspace, samples = open_workspace(), root / "data" / "samples"
-    said = SourceOptions(id_col="Ticker", target_col="Adj Close")
-    stocks = ingest(workspace, str(samples / "stocks.csv"), "stocks", said)
+    options = SourceOptions(id_col="Ticker", target_col="Adj Close")
+    stocks = ingest(workspace, str(samples / "stocks.csv"), "stocks", options)
     machine = ingest(
         workspace, str(samples / "machine_temperature_system_failure.csv"), "machine", SourceOptions(tz="UTC")
     )
     assert (stocks.quarantined, machine.quarantined) == ({}, {})
 
 
-def test_rules_that_cannot_be_kept_are_refused():
+def test_contradictory_rules_are_refused():
     with pytest.raises(InvalidInput, match="above --max"):
         Rules(low=2, high=1)
     with pytest.raises(InvalidInput, match="--max-jump is 0"):
@@ -97,7 +97,7 @@ def test_rules_that_cannot_be_kept_are_refused():
         Rules(high=math.inf)
 
 
-def test_the_table_holds_a_value_once_whatever_the_store(store):
+def test_the_table_holds_a_value_once_on_every_store(store):
     from data.grid.grid import Grid
 
     dataset = catalogue.put_dataset(store, "plant", grid=Grid("1h"), season=1, horizon=1, target="y")
@@ -127,16 +127,19 @@ def written(path, values, first=0, **columns) -> str:
 
 
 def test_a_spike_of_a_file_is_stored_as_missing_until_it_is_released(tmp_path):
-    workspace, said = open_workspace(), SourceOptions(season=5, horizon=5)
+    workspace, options = open_workspace(), SourceOptions(season=5, horizon=5)
     source = written(tmp_path / "plant.csv", [*USUAL, 20_000.0, *USUAL], temp=range(81))
-    result = ingest(workspace, source, "plant", said)
+    result = ingest(workspace, source, "plant", options)
     assert (result.quarantined, result.report["quarantined"], result.added) == ({"spike": 1}, 1, 81)
     assert workspace.lake.read(1).row(40) == ("a", 40, None, 40.0)
     assert np.flatnonzero(np.isnan(read_history(workspace, "plant").panel.values)).tolist() == [40]
-    # The same rows in other bytes: nothing new in quarantine, nothing new in the lake.
+    # The same rows in another file add nothing to quarantine or lake.
     longer = written(tmp_path / "longer.csv", [*USUAL, 20_000.0, *USUAL, 20.0], temp=range(82))
-    assert (ingest(workspace, longer, "plant", said).added, len(keeping.list_values(workspace, "plant"))) == (1, 1)
-    (held,) = keeping.list_values(workspace, "plant")
+    assert (ingest(workspace, longer, "plant", options).added, len(quarantining.list_values(workspace, "plant"))) == (
+        1,
+        1,
+    )
+    (held,) = quarantining.list_values(workspace, "plant")
     assert (held["unique_id"], held["ds"], held["y"], held["rule"], held["source"]) == (
         "a",
         40,
@@ -144,41 +147,41 @@ def test_a_spike_of_a_file_is_stored_as_missing_until_it_is_released(tmp_path):
         "spike",
         source,
     )
-    released = keeping.release(workspace, "plant", [held["id"]], None, None)
+    released = quarantining.release(workspace, "plant", [held["id"]], None, None)
     assert (released.released, released.added, released.superseded) == (1, 1, 0)
     assert workspace.lake.read(1).row(40) == ("a", 40, 20_000.0, 40.0)
-    # And it stays released, however often it comes.
+    # It stays released when it is ingested again.
     third = written(tmp_path / "third.csv", [*USUAL, 20_000.0, *USUAL, 20.0, 21.0], temp=range(83))
-    assert (ingest(workspace, third, "plant", said).quarantined, workspace.lake.read(1)["y"][40]) == ({}, 20_000.0)
-    assert keeping.list_values(workspace, "plant") == []
-    assert len(keeping.list_values(workspace, "plant", released=True)) == 1
+    assert (ingest(workspace, third, "plant", options).quarantined, workspace.lake.read(1)["y"][40]) == ({}, 20_000.0)
+    assert quarantining.list_values(workspace, "plant") == []
+    assert len(quarantining.list_values(workspace, "plant", released=True)) == 1
 
 
 def test_a_corrected_value_is_not_undone_by_a_release(tmp_path):
-    workspace, said = open_workspace(), SourceOptions(season=5, horizon=5)
-    ingest(workspace, written(tmp_path / "plant.csv", [*USUAL, 20_000.0]), "plant", said)
-    ingest(workspace, written(tmp_path / "corrected.csv", [20.0], first=40), "plant", said)
-    released = keeping.release(workspace, "plant", None, None, "spike")
+    workspace, options = open_workspace(), SourceOptions(season=5, horizon=5)
+    ingest(workspace, written(tmp_path / "plant.csv", [*USUAL, 20_000.0]), "plant", options)
+    ingest(workspace, written(tmp_path / "corrected.csv", [20.0], first=40), "plant", options)
+    released = quarantining.release(workspace, "plant", None, None, "spike")
     assert (released.released, released.added, released.superseded) == (1, 0, 1)
     assert workspace.lake.read(1)["y"][40] == 20.0
 
 
-def test_rows_that_say_another_unit_are_kept_out(tmp_path):
-    workspace, said = open_workspace(), SourceOptions(season=5, horizon=5, target_col="y")
-    ingest(workspace, written(tmp_path / "plant.csv", USUAL), "plant", said)
+def test_rows_in_another_unit_are_quarantined(tmp_path):
+    workspace, options = open_workspace(), SourceOptions(season=5, horizon=5, target_col="y")
+    ingest(workspace, written(tmp_path / "plant.csv", USUAL), "plant", options)
     quality_rules.put(workspace.engine, 1, Rules(unit="degC"))
     source = written(tmp_path / "more.csv", [70.0, 21.0, 22.0], first=40, unit=["degF", "degC", None])
-    assert ingest(workspace, source, "plant", said).quarantined == {"unit": 1}
+    assert ingest(workspace, source, "plant", options).quarantined == {"unit": 1}
     assert workspace.lake.read(1)["y"].to_list()[40:] == [None, 21.0, 22.0]
 
 
-def test_values_are_judged_by_what_is_stored_before_them(tmp_path):
-    workspace, said = open_workspace(), SourceOptions(season=5, horizon=5)
-    ingest(workspace, written(tmp_path / "plant.csv", USUAL), "plant", said)
+def test_values_are_checked_against_the_stored_ones_before_them(tmp_path):
+    workspace, options = open_workspace(), SourceOptions(season=5, horizon=5)
+    ingest(workspace, written(tmp_path / "plant.csv", USUAL), "plant", options)
     quality_rules.put(workspace.engine, 1, Rules(max_jump=10, max_stale=2))
-    result = ingest(workspace, written(tmp_path / "more.csv", [50.0, 24.0, 24.0], first=40), "plant", said)
+    result = ingest(workspace, written(tmp_path / "more.csv", [50.0, 24.0, 24.0], first=40), "plant", options)
     assert result.quarantined == {"jump": 1}
-    again = ingest(workspace, written(tmp_path / "still.csv", [24.0, 24.0], first=43), "plant", said)
+    again = ingest(workspace, written(tmp_path / "still.csv", [24.0, 24.0], first=43), "plant", options)
     assert again.quarantined == {"stale": 2}
 
 
@@ -193,24 +196,24 @@ def test_fault_27_a_thousandfold_spike_is_accepted_live_kept_out_of_training_and
     dataset, panel = catalogue.dataset(workspace.engine, "plant"), panel_of("a")
     world.promote(dataset, baseline(panel, "naive"), panel)
     with world.serving() as client:
-        told = client.post("/v1/observations", json={"observations": rows("a", [12_000.0])})
-        assert (told.status_code, told.json()["outcomes"]) == (200, ["applied"])
-        assert median(client, "a")[0] == pytest.approx(12_000.0)  # the state follows what it was told
+        answer = client.post("/v1/observations", json={"observations": rows("a", [12_000.0])})
+        assert (answer.status_code, answer.json()["outcomes"]) == (200, ["applied"])
+        assert median(client, "a")[0] == pytest.approx(12_000.0)  # the state follows every live value
         client.post("/v1/observations", json={"observations": rows("a", [12.0], first=1)})
-    # The alert, before any pipeline ran.
+    # `status` checks it and the gauge counts it, before any pipeline ran.
     assert status(workspace).datasets[0].quarantined == 1
     with world.serving() as client:
         until(lambda: 'rollcast_quarantined_values{dataset="plant"} 1.0' in client.get("/metrics").text)
-    (held,) = keeping.list_values(workspace, "plant")
+    (held,) = quarantining.list_values(workspace, "plant")
     assert (held["unique_id"], held["y"], held["rule"], held["source"]) == ("a", 12_000.0, "spike", "live")
-    # Training does not see it, in the log or in the lake.
+    # Training does not read it, from the log or from the lake.
     assert read_history(workspace, "plant").panel.values[-2:].tolist() == pytest.approx([math.nan, 12.0], nan_ok=True)
     with leases.held(workspace.engine, LEASE) as lease:
         assert sweep(workspace, lease, dataset, 2, lambda *_: None) == 1  # the spike; the newest row stays
     assert workspace.lake.read(dataset.id)["y"][-1] == 12_000.0
     assert read_history(workspace, "plant").panel.values[-2:].tolist() == pytest.approx([math.nan, 12.0], nan_ok=True)
-    # Whoever knows better lets it go.
-    assert keeping.release(workspace, "plant", None, "a", None).released == 1
+    # Released by hand, it is read.
+    assert quarantining.release(workspace, "plant", None, "a", None).released == 1
     assert read_history(workspace, "plant").panel.values[-2:].tolist() == [12_000.0, 12.0]
     assert status(workspace).datasets[0].quarantined == 0
 
@@ -234,8 +237,8 @@ def rollcast(capsys):
 def test_rules_and_quarantine_have_commands(rollcast, tmp_path):
     source = written(tmp_path / "plant.csv", USUAL)
     assert rollcast("ingest", source, "--dataset", "plant", "--horizon", "5")[0] == 0
-    said = json.loads(rollcast("quality", "set", "plant", "--max", "30", "--max-stale", "9", "--json")[1])
-    assert said == {"min": None, "max": 30.0, "max_jump": None, "max_stale": 9, "unit": None, "spike": 100.0}
+    shown = json.loads(rollcast("quality", "set", "plant", "--max", "30", "--max-stale", "9", "--json")[1])
+    assert shown == {"min": None, "max": 30.0, "max_jump": None, "max_stale": 9, "unit": None, "spike": 100.0}
     more = written(tmp_path / "more.csv", [31.0], first=40)
     assert "values in quarantine: range 1" in rollcast("ingest", more, "--dataset", "plant")[2]
     assert "1 in quarantine" in rollcast("status")[2]

@@ -1,4 +1,4 @@
-"""One contract for every connector, against the real thing: what is new is read, once, whatever happens in between."""
+"""One contract for every kind of source, tested against real servers: new rows are read exactly once."""
 
 import gzip
 import hashlib
@@ -40,7 +40,7 @@ def frame(rows) -> pl.DataFrame:
 
 @dataclass
 class Folder:
-    """Files of a folder or a pattern, a new one for each portion of rows."""
+    """Files of a folder or a pattern, a new one for each call of `put`."""
 
     root: Path
     ending: str
@@ -65,7 +65,7 @@ def packed(rows: pl.DataFrame, ending: str) -> bytes:
 
 
 class Query:
-    """A table of a database; rows may come late, but no later than the overlap."""
+    """A table of a database; rows may come late, within the overlap."""
 
     def __init__(self, address: str, execute):
         query = (
@@ -79,7 +79,7 @@ class Query:
 
 
 class Interface(http.server.BaseHTTPRequestHandler):
-    """A JSON interface with pages of three rows, and the same rows as a file with an ETag."""
+    """A server of JSON pages with three rows each, and of the same rows as a file with an ETag."""
 
     rows: list = []  # noqa: RUF012 one for each server's class
     asked: list = []  # noqa: RUF012
@@ -139,7 +139,7 @@ S3 = {"AWS_ACCESS_KEY_ID": "marker-id", "AWS_SECRET_ACCESS_KEY": "marker-secret"
 
 
 class Bucket:
-    """Objects below a prefix, beside others that are not meant. Google's store is asked in the same words as S3."""
+    """Objects below a prefix, beside one that the pattern does not match. Google's requests are those of S3."""
 
     def __init__(self, endpoint: str, name: str, scheme: str):
         keys = {"aws_access_key_id": "marker-id", "aws_secret_access_key": "marker-secret", "region_name": "us-east-1"}
@@ -269,7 +269,7 @@ def origin(request, tmp_path, monkeypatch):
 
 
 class Killed(BaseException):
-    """What stands for a process that is gone: nothing catches it."""
+    """Stands for a killed process: no handler catches it."""
 
 
 def stored(workspace) -> list[float]:
@@ -287,9 +287,9 @@ class TestEveryConnector:
         assert ingest(workspace, origin.source, "plant", UTC).added == 3
         assert stored(workspace) == [float(hour) for hour in range(11)]
         assert ingest(workspace, origin.source, "plant", UTC).added == 0
-        assert workspace.lake.count(1) == 11  # and none of them twice
+        assert workspace.lake.count(1) == 11  # none of them twice
 
-    def test_killed_before_the_watermark_it_loses_and_doubles_nothing(self, origin, monkeypatch):
+    def test_after_a_kill_before_the_watermark_no_row_is_lost_or_stored_twice(self, origin, monkeypatch):
         workspace = open_workspace()
         origin.put(FIRST)
         with monkeypatch.context() as patched:
@@ -303,7 +303,7 @@ class TestEveryConnector:
         assert workspace.lake.count(1) == 11
         assert stored(workspace) == [float(hour) for hour in range(11)]
 
-    def test_keeps_secrets_out_of_what_it_stores_and_shows(self, origin):
+    def test_stores_and_shows_no_secret_of_the_address(self, origin):
         workspace = open_workspace()
         origin.put(FIRST)
         source = (
@@ -315,7 +315,7 @@ class TestEveryConnector:
 
 
 @pytest.mark.parametrize("point", ["stored", "recorded"])
-def test_a_process_killed_after_the_commit_leaves_nothing_to_lose_or_double(tmp_path, home, point):
+def test_after_a_kill_after_the_commit_no_row_is_lost_or_stored_twice(tmp_path, home, point):
     files = Folder(tmp_path / "files", ".csv")
     files.put(FIRST)
     words = ["ingest", files.source, "--dataset", "plant", "--tz", "UTC", "--freq", "1h"]
@@ -331,10 +331,10 @@ def test_a_process_killed_after_the_commit_leaves_nothing_to_lose_or_double(tmp_
     assert list((home / "scratch").iterdir()) == []
 
 
-# --- each in its own words --------------------------------------------------------------------------------------------
+# --- what differs between sources -------------------------------------------------------------------------------------
 
 
-def test_a_query_is_asked_again_for_the_overlap_and_what_came_late_is_found(tmp_path):
+def test_a_query_reads_the_overlap_again_and_finds_late_rows(tmp_path):
     workspace = open_workspace()
     connection = sqlite3.connect(tmp_path / "plant.db", isolation_level=None)
     connection.execute("CREATE TABLE readings (tag, at, value)")
@@ -347,7 +347,7 @@ def test_a_query_is_asked_again_for_the_overlap_and_what_came_late_is_found(tmp_
     assert ingest(workspace, origin.source, "plant", wider).added == 1
 
 
-def test_a_piece_that_changed_is_read_again_and_corrects(tmp_path):
+def test_a_changed_file_is_read_again_and_corrects_its_values(tmp_path):
     workspace = open_workspace()
     files = Folder(tmp_path / "files", ".csv")
     files.put(FIRST)
@@ -359,7 +359,7 @@ def test_a_piece_that_changed_is_read_again_and_corrects(tmp_path):
     assert stored(workspace)[8] == 88.0
 
 
-def test_nothing_of_a_folder_is_stored_when_one_file_is_broken(tmp_path):
+def test_no_row_of_a_folder_is_stored_when_one_file_is_invalid(tmp_path):
     workspace = open_workspace()
     files = Folder(tmp_path / "files", ".csv")
     files.put(FIRST)

@@ -1,4 +1,4 @@
-"""`rollcast train` in several processes: one registers and reports, the others help and leave no trace."""
+"""`rollcast train` in several processes: one registers and prints, the others compute and write nothing."""
 
 import json
 import math
@@ -17,7 +17,7 @@ TRAIN = ("train", "waves", "--model", "gru", "--steps", "6", "--accelerator", "c
 
 @pytest.fixture
 def rollcast(root, home):
-    """Start a command line of the program, with some more in its environment."""
+    """Start a command of the program, with more environment variables."""
 
     def start(*words: str, **more: str) -> subprocess.Popen:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", **more}
@@ -38,7 +38,7 @@ def waves(rollcast, tmp_path) -> None:
 
 
 def ended(process: subprocess.Popen) -> str:
-    """What a command that succeeded wrote to standard output."""
+    """Wait for a command that must succeed; its standard output."""
     out, err = process.communicate(timeout=170)
     assert process.returncode == 0, err
     assert "Traceback" not in err
@@ -56,7 +56,7 @@ def test_two_processes_register_one_version_and_print_one_result(waves, rollcast
     assert shown["manifest"]["processes"] == 2
 
 
-def test_on_two_machines_the_second_helps_and_touches_no_store(waves, rollcast, tmp_path):
+def test_on_two_machines_the_second_computes_and_opens_no_store(waves, rollcast, tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(probe.getsockname()[1])}
@@ -80,6 +80,6 @@ def test_on_two_machines_the_second_helps_and_touches_no_store(waves, rollcast, 
         ({"model": "naive", "devices": 2}, "baseline"),
     ],
 )
-def test_hardware_that_cannot_be_meant_is_refused(options, word):
+def test_invalid_hardware_is_refused(options, word):
     with pytest.raises(InvalidInput, match=word):
         check_request(TrainRequest("waves", **options))

@@ -1,4 +1,4 @@
-"""Training through the whole path, from a file to a registered network: blind to the future, the same anywhere."""
+"""Training from a file to a registered network: independent of the test part, and the same bits for the same steps."""
 
 import json
 import math
@@ -53,7 +53,7 @@ def workspace(home: Path) -> Workspace:
 
 @pytest.fixture
 def few_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step of a tenth of the work: this is about what is read, not about accuracy."""
+    """Makes a training step a tenth of the work; these tests need no accuracy."""
     monkeypatch.setattr(fit_network, "RECIPE", replace(fit_network.RECIPE, lanes=6, few=1))
 
 
@@ -68,7 +68,7 @@ def test_shuffling_the_future_changes_nothing_that_was_trained_or_chosen(workspa
     seen = set()
     for number, (name, future) in enumerate(futures.items()):
         ingest(workspace, write(tmp_path / f"{name}.csv", future), name, OPTIONS)
-        torch.manual_seed(number)  # nor does what the process did before
+        torch.manual_seed(number)  # the state of torch's generator does not matter either
         made = train(workspace, TrainRequest(name, model, steps=12, seed=3), lambda *_: None)
         seen.add((made.digest, made.chosen_steps, json.dumps(made.validation, sort_keys=True)))
     assert len(seen) == 1
@@ -76,7 +76,7 @@ def test_shuffling_the_future_changes_nothing_that_was_trained_or_chosen(workspa
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_lanes")
-def test_fault_30_what_comes_in_during_a_training_is_not_in_it_but_in_the_next(workspace, tmp_path):
+def test_fault_30_values_that_come_during_a_training_are_read_by_the_next_one(workspace, tmp_path):
     ingest(workspace, write(tmp_path / "waves.csv", REAL), "waves", OPTIONS)
     request, came = TrainRequest("waves", "mlp", steps=12, seed=3), []
     known = {unique_id: number for number, unique_id in catalogue.series(workspace.engine, 1)}
@@ -102,7 +102,7 @@ def test_the_same_steps_seed_and_data_give_the_same_digest_in_another_process(wo
 
 
 def trained_elsewhere(home: Path) -> dict:
-    """What `rollcast train` prints in a process of its own."""
+    """The output of `rollcast train` in another process."""
     words = ["train", "waves", "--steps", "10", "--seed", "3", "--json"]
     environment = {**os.environ, "ROLLCAST_DATABASE_URL": f"sqlite:///{home / 'live.db'}"}
     done = subprocess.run(
@@ -114,7 +114,7 @@ def trained_elsewhere(home: Path) -> dict:
 
 @pytest.mark.usefixtures("few_lanes")
 @pytest.mark.parametrize("model", ["lstm", "naive"])
-def test_a_series_that_comes_in_the_test_part_alone_is_no_hindrance(workspace, tmp_path, model):
+def test_a_series_with_values_only_in_the_test_part_does_not_stop_training(workspace, tmp_path, model):
     path = tmp_path / "a.csv"
     write(path, REAL)
     path.write_text(path.read_text() + "".join(f"new,{step},{wave(9, step)},test\n" for step in range(121, 127)))
@@ -132,7 +132,7 @@ def test_without_any_row_to_train_on_a_training_is_refused(workspace, tmp_path):
 
 
 @pytest.mark.parametrize("checkpoints", [True, False])
-def test_whoever_stops_a_training_is_told_how_to_go_on_where_that_is_possible(tmp_path, capsys, checkpoints):
+def test_an_interrupted_training_prints_how_to_continue_where_there_is_a_checkpoint(tmp_path, capsys, checkpoints):
     if checkpoints:
         (tmp_path / "last.ckpt").touch()
     with pytest.raises(KeyboardInterrupt), hint_on_interrupt(tmp_path):
