@@ -190,7 +190,7 @@ ENTRY = (
 
 
 class Container:
-    """Blobs below a prefix, beside another that is not meant."""
+    """Blobs below a prefix, beside one that the pattern does not match."""
 
     source = "az://plant/plant A/*.parquet"
 
