@@ -1,6 +1,6 @@
 """Promotes a version that passes the promotion gate, and writes the contexts from which the service starts its states.
 
-`rollback` serves the previous version again, without the gate.
+`rollback` serves the previous version again, without the promotion gate.
 """
 
 from __future__ import annotations
