@@ -1,4 +1,4 @@
-"""A dataset's whole past as one panel: the lake's current values with the live log's newer ones laid over them."""
+"""A dataset's whole past as one panel: the current values of lake and live log together."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ STEP = "step"
 
 @dataclass(frozen=True)
 class History:
-    """What is known of a dataset at one moment.
+    """Everything known about a dataset at one moment.
 
     series  (n,) int64, surrogate id of each of the panel's series, ascending
     splits  for each of train, val and test the (n,) grid steps that belong to it, where the source has a split column
-    snapshot  names the moment: the lake's version and the last row of the log
+    snapshot  names that moment: the lake's version and the last row of the log
     """
 
     dataset: Dataset
@@ -40,7 +40,7 @@ class History:
 
     @property
     def fitted_lengths(self) -> np.ndarray:
-        """(n,) steps of train and val: all that choosing and fitting may see where a split is declared."""
+        """(n,) steps of train and val: choosing and fitting see nothing else where a split is declared."""
         lengths: np.ndarray = self.panel.lengths if self.splits is None else self.splits["train"] + self.splits["val"]
         return lengths
 
@@ -54,9 +54,8 @@ def read_history(workspace: Workspace, name: str) -> History:
     """
     dataset = catalogue.dataset(workspace.engine, name)
     quarantine_live_values(workspace, dataset)
-    log = observation_log.log(
-        workspace.engine, dataset.id
-    )  # before the lake: what moves there meanwhile is met twice, not missed
+    # The log first: a row that is handed off meanwhile is read twice, and none is missed.
+    log = observation_log.log(workspace.engine, dataset.id)
     ids = pl.DataFrame(
         catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
     )
@@ -120,13 +119,6 @@ def to_panel(dataset: Dataset, rows: pl.DataFrame, ids: pl.DataFrame) -> tuple[P
     series = keys[starts].astype(np.int64)
     names = pl.DataFrame({KEY: series}).join(ids, on=KEY, how="left", maintain_order="left")[SERIES]
     return Panel(tuple(names.to_list()), values, offsets, first.astype(np.int64)), series
-
-
-def select(panel: Panel, rows: np.ndarray) -> Panel:
-    """Some series of a panel, in the order of `rows` (k,)."""
-    values = np.concatenate([panel.series(row) for row in rows.tolist()]) if len(rows) else np.empty(0)
-    offsets = np.concatenate([[0], np.cumsum(panel.lengths[rows])]).astype(np.int64)
-    return Panel(tuple(panel.ids[row] for row in rows.tolist()), values, offsets, panel.first[rows])
 
 
 def split_lengths(dataset: Dataset, rows: pl.DataFrame, panel: Panel) -> dict[str, np.ndarray] | None:

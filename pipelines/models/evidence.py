@@ -14,7 +14,7 @@ from forecasting.evaluation.long_roll import LongRoll
 from forecasting.evaluation.validation import MANY, Validation, tail_origins, witnesses
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
-from pipelines.history.history import History, select
+from pipelines.history.history import History
 from pipelines.models import promotion_gate
 from pipelines.models.promotion_gate import Contender, Role
 
@@ -135,5 +135,5 @@ def validated_panel(history: History, evidence: Evidence) -> Panel:
             "rows were added before the candidate's first ones, so no other model can be scored at its origins; "
             "train again"
         )
-    chosen = select(history.panel, rows) if len(rows) < len(history.panel) else history.panel
+    chosen = history.panel.select(rows) if len(rows) < len(history.panel) else history.panel
     return chosen.head(np.array(evidence.last) - np.array(evidence.first) + 1)
