@@ -16,8 +16,8 @@ from data import clock
 from data.settings import Settings, load_settings
 from service.base import gc_tuning
 from service.http import auth, errors
-from service.http.auth import Door
-from service.http.middleware import BODY_SECONDS, Guard
+from service.http.auth import Authenticator
+from service.http.middleware import BODY_SECONDS, RequestMiddleware
 from service.routers import docs, forecasts, health, models, observations, scores, series
 from service.runtime import Runtime
 from service.schemas import openapi, scopes
@@ -33,9 +33,9 @@ def create_app(settings: Settings | None = None, clock: Callable[[], int] = cloc
 
     clock: microseconds since 1970 UTC, against which stamps are too far in the future.
     """
-    gc_tuning.arrange()
+    gc_tuning.set_malloc_thresholds()
     runtime = Runtime(settings or load_settings(), clock)
-    door = Door(runtime.settings, runtime.keyring)
+    authenticator = Authenticator(runtime.settings, runtime.keyring)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -57,7 +57,9 @@ def create_app(settings: Settings | None = None, clock: Callable[[], int] = cloc
     for module in ROUTERS:
         app.include_router(module.router)
     errors.install(app)
-    app.add_middleware(Guard, metrics=runtime.metrics, settings=runtime.settings, door=door)
+    app.add_middleware(
+        RequestMiddleware, metrics=runtime.metrics, settings=runtime.settings, authenticator=authenticator
+    )
     auth.check_routes(app.routes)
     _complete_openapi(app)
     return app
@@ -68,7 +70,7 @@ def _complete_openapi(app: FastAPI) -> None:
 
     def complete() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = scopes.describe(openapi.with_schemas(plain()), app.routes)
+            app.openapi_schema = scopes.add_scopes(openapi.complete(plain()), app.routes)
         return app.openapi_schema
 
     app.openapi = complete  # type: ignore[method-assign]

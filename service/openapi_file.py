@@ -10,7 +10,7 @@ from service.app import create_app
 FILE = Path(__file__).parent.parent / "docs" / "openapi.json"
 
 
-def text() -> str:
+def openapi_text() -> str:
     """The document of a service without a store; it depends on nothing but the code."""
     with TemporaryDirectory() as folder:
         document = create_app(Settings(home=Path(folder))).openapi()
@@ -18,4 +18,4 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(text())
+    FILE.write_text(openapi_text())

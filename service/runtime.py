@@ -18,11 +18,11 @@ from service.background.rebuilder import Rebuilder
 from service.background.watcher import Watcher
 from service.base import gc_tuning
 from service.base.metrics import Metrics
-from service.forecast.forecast_cache import Remembered
-from service.http.errors import DETAILS, listed, not_available
+from service.forecast.forecast_cache import ForecastCache
+from service.http.errors import DETAILS, error_list, not_available
 from service.http.keyring import Keyring
 from service.models.datasets import Directory, Served
-from service.models.flow_successes import LastSuccesses
+from service.models.flow_successes import FlowSuccesses
 from service.models.gauges import Gauges
 from service.observe.arrivals import ReceivedRows
 from service.observe.coalescing import RequestCoalescer
@@ -33,7 +33,7 @@ from service.observe.writer import Writer
 
 log = logging.getLogger("rollcast.service")
 
-LARGEST_BACKLOG = 4096  # requests that wait for the writer
+MAX_BACKLOG = 4096  # requests that wait for the writer
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Runtime:
             self._engine, self.metrics, settings.snapshot_every_s, self.served, settings.idempotency_keep_s
         )
         self._coalescer = RequestCoalescer(self._writer.observe)
-        self.successes = LastSuccesses(self.engine)
+        self.flow_successes = FlowSuccesses(self.engine)
         self.in_progress = KeysInProgress()
-        self.remembered = Remembered(settings.forecast_cache_bytes)
+        self.forecast_cache = ForecastCache(settings.forecast_cache_bytes)
         self._rebuilder = Rebuilder(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(
             self.engine,
@@ -125,11 +125,13 @@ class Runtime:
             StoreUnavailable: nothing was acknowledged; the rows may be sent again.
         """
         database.require_sound(self._engine)
-        if not self._writer.is_alive() or self._writer.backlog > LARGEST_BACKLOG:
+        if not self._writer.is_alive() or self._writer.backlog > MAX_BACKLOG:
             raise not_available("busy", "More observations are waiting than can be stored now; send them again.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
-        self._coalescer.add(ObserveRequest(received.parts, received.rows, listed(received.faults), keyed, future, loop))
+        self._coalescer.add(
+            ObserveRequest(received.parts, received.rows, error_list(received.faults), keyed, future, loop)
+        )
         return await future
 
     async def answered(self, keyed: KeyedRequest) -> Receipt | None:

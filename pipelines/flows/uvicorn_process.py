@@ -15,7 +15,7 @@ from pipelines.console import say
 
 APP = "service.app:create_app"
 READY_WITHIN = 30  # seconds
-PROTOCOL = "service.http.protocol:Patient"  # deadlines for heads and bodies
+PROTOCOL = "service.http.protocol:DeadlineProtocol"  # deadlines for heads and bodies
 
 
 def serve(host: str | None, port: int | None) -> None:

@@ -12,20 +12,23 @@ so do champions, which hold the memory. Of what comes later hardly anything need
 import ctypes
 import gc
 
-LARGE = 4_000_000  # bytes: the blocks of a snapshot are larger, what a batch of observations needs is smaller
-AT_HAND = 32_000_000  # bytes at the end of a heap that are kept: a batch's
-RARELY, USUALLY = (50_000, 20, 100), gc.get_threshold()  # new objects, and rounds of the younger generation
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # glibc's numbers of the options
+MMAP_BYTES = 4_000_000  # bytes: the blocks of a snapshot are larger, what a batch of observations needs is smaller
+TRIM_BYTES = 32_000_000  # bytes at the end of a heap that are kept: a batch's
+RARE_COLLECTIONS, DEFAULT_COLLECTIONS = (
+    (50_000, 20, 100),
+    gc.get_threshold(),
+)  # new objects, and rounds of the younger generation
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's numbers of the options
 
 
-def arrange() -> None:
+def set_malloc_thresholds() -> None:
     """For this process; nothing where the C library has no such options."""
     try:
         option = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return
-    option(MMAP_THRESHOLD, LARGE)
-    option(TRIM_THRESHOLD, AT_HAND)
+    option(M_MMAP_THRESHOLD, MMAP_BYTES)
+    option(M_TRIM_THRESHOLD, TRIM_BYTES)
 
 
 def freeze() -> None:
@@ -33,10 +36,10 @@ def freeze() -> None:
     second, finds no more."""
     gc.collect(1)
     gc.freeze()
-    gc.set_threshold(*RARELY)
+    gc.set_threshold(*RARE_COLLECTIONS)
 
 
 def thaw() -> None:
     """Look through everything again."""
     gc.unfreeze()
-    gc.set_threshold(*USUALLY)
+    gc.set_threshold(*DEFAULT_COLLECTIONS)

@@ -16,15 +16,15 @@ class Outcome(StrEnum):
     REJECTED = "rejected"  # refused before it came here: nothing stored, and the answer says why
 
 
-Key = tuple[int, int]  # (row, grid step)
+SeriesStep = tuple[int, int]  # (row, grid step)
 
 
-def judge(
+def decide_outcomes(
     rows: np.ndarray,
     steps: np.ndarray,
     values: np.ndarray,
     origins: np.ndarray,
-    known: Mapping[Key, float],
+    known: Mapping[SeriesStep, float],
     unknown: Outcome = Outcome.LATE,
 ) -> list[Outcome]:
     """One outcome for each arrival, as if they had come one by one.
@@ -46,7 +46,7 @@ def judge(
         elif key not in held:
             outcome = unknown
         else:
-            outcome = Outcome.DUPLICATE if same(held[key], value) else Outcome.CORRECTED
+            outcome = Outcome.DUPLICATE if equal_or_both_missing(held[key], value) else Outcome.CORRECTED
         held[key] = value
         outcomes.append(outcome)
     return outcomes
@@ -61,6 +61,6 @@ def _all_newer(rows: np.ndarray, steps: np.ndarray, origins: np.ndarray) -> bool
     return bool((np.diff(steps[order])[same_row] > 0).all())
 
 
-def same(one: float, other: float) -> bool:
+def equal_or_both_missing(one: float, other: float) -> bool:
     """Equal, or both missing."""
     return one == other or (one != one and other != other)

@@ -8,9 +8,9 @@ import numpy as np
 from data.errors import NothingObserved, NotTrained
 from data.grid.grid import format_ds
 from forecasting import quantiles
-from service.forecast.fallback import ONLY, PREVIOUS, Answer, climb_down
+from service.forecast.fallback import ONLY, PREVIOUS, ForecastAnswer, answer_with_fallback
 from service.forecast.query_params import ForecastQuery
-from service.http.errors import Problem, not_available
+from service.http.errors import ProblemError, not_available
 from service.models.datasets import Served, Target
 from states.champion import Champion
 from states.states import SeriesState
@@ -50,19 +50,19 @@ def reading_of(target: Target) -> Reading:
     try:
         return read(target)
     except NotTrained:
-        raise unanswered(target.served) from None
+        raise no_model_problem(target.served) from None
     except NothingObserved:
-        raise Problem(409, "nothing_observed", NO_VALUE) from None
+        raise ProblemError(409, "nothing_observed", NO_VALUE) from None
 
 
-def unanswered(served: Served) -> Problem:
+def no_model_problem(served: Served) -> ProblemError:
     """Why nothing answers for a dataset: nothing was promoted, or what was cannot be served."""
     if served.problem is not None:
         return not_available("damaged_model", served.problem, retry_after=60)  # somebody has to promote another one
-    return Problem(409, "no_model", NO_MODEL)
+    return ProblemError(409, "no_model", NO_MODEL)
 
 
-def etag(reading: Reading, query: ForecastQuery, found: Answer | None = None) -> str:
+def etag(reading: Reading, query: ForecastQuery, found: ForecastAnswer | None = None) -> str:
     """Names everything that the forecast is a function of: model, anchor, state sequence and query.
 
     `found`: what was answered; where it was not the champion, who it was is a part of the name.
@@ -76,7 +76,7 @@ def etag(reading: Reading, query: ForecastQuery, found: Answer | None = None) ->
     return _etag(champion, row.sequence, row.stale, query, marks)
 
 
-def standing_etag(target: Target, query: ForecastQuery) -> str | None:
+def champion_etag(target: Target, query: ForecastQuery) -> str | None:
     """The ETag of the champion's own answer at this moment, without a look at the state; None where there is none."""
     champion = target.served.champion
     at = champion.states.at(target.series) if champion else None
@@ -88,17 +88,17 @@ def _etag(champion: Champion, sequence: int, stale: bool, query: ForecastQuery, 
     return f'"{champion.digest[:12]}-{champion.anchor_id}-{sequence}{marks}-{query.digest}"'
 
 
-def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], Answer]:
+def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], ForecastAnswer]:
     """The body of a forecast, and who answered."""
     target, champion, row = reading
     query.check(champion.config)
-    found = climb_down(target, champion, row, query.horizon or champion.config.horizon)
+    found = answer_with_fallback(target, champion, row, query.horizon or champion.config.horizon)
     return _body(target, query, found), found
 
 
 def forecasts(
     champion: Champion, targets: Sequence[Target], query: ForecastQuery
-) -> Iterator[tuple[dict[str, Any], Answer] | None]:
+) -> Iterator[tuple[dict[str, Any], ForecastAnswer] | None]:
     """As `forecast` for many series of one champion, rolled together; None for a series without a value."""
     horizon, roller = query.horizon or champion.config.horizon, champion.roller
     copies = champion.states.read_all([target.series for target in targets])
@@ -111,14 +111,14 @@ def forecasts(
         if row is None or not row.state.observed[0]:
             yield None
         else:
-            found = climb_down(target, champion, row, horizon, batch.get(place))
+            found = answer_with_fallback(target, champion, row, horizon, batch.get(place))
             yield _body(target, query, found), found
 
 
-def _body(target: Target, query: ForecastQuery, found: Answer) -> dict[str, Any]:
+def _body(target: Target, query: ForecastQuery, found: ForecastAnswer) -> dict[str, Any]:
     champion, row, values = found.champion, found.row, found.values
     levels, horizon = champion.config.levels, len(values)
-    wanted, shown = _asked(query)
+    wanted, shown = _quantile_levels(query)
     picked = quantiles.interpolate(values, levels, wanted).T  # (levels, h)
     by_level = {level: np.ascontiguousarray(line) for level, line in zip(wanted, picked, strict=True)}
     return {
@@ -126,7 +126,7 @@ def _body(target: Target, query: ForecastQuery, found: Answer) -> dict[str, Any]
         "unique_id": target.unique_id,
         "model": champion.model,
         "answered_by": found.by,
-        "origin": _origin(champion, row),
+        "origin": _origin_ds(champion, row),
         "sequence": row.sequence,
         "freq": champion.grid.freq,
         "horizon": horizon,
@@ -137,13 +137,13 @@ def _body(target: Target, query: ForecastQuery, found: Answer) -> dict[str, Any]
             f"{level:g}": dict(
                 zip(("lower", "upper"), (by_level[q] for q in quantiles.interval_levels(level)), strict=True)
             )
-            for level in _levels(query)
+            for level in _interval_levels(query)
         },
-        **_trust(row, found.status, found.stand_in),
+        **_reliability(row, found.status, found.stand_in),
     }
 
 
-def describe(target: Target) -> dict[str, Any]:
+def describe_series(target: Target) -> dict[str, Any]:
     """One series, its state and what answers for it."""
     served = target.served
     dataset, champion = served.dataset, served.champion
@@ -186,9 +186,9 @@ def summary_of(champion: Champion | None, row: SeriesState | None) -> dict[str, 
         return {"origin": None, "sequence": row.sequence if row else 0, "status": status, "flags": []}
     warming = bool(champion.roller.warming(row.state, ONLY)[0])
     return {
-        "origin": _origin(champion, row),
+        "origin": _origin_ds(champion, row),
         "sequence": row.sequence,
-        **_trust(
+        **_reliability(
             row,
             "degraded" if row.stale else "warming" if warming else "ok",
             champion.config.fallback if warming else None,
@@ -196,7 +196,7 @@ def summary_of(champion: Champion | None, row: SeriesState | None) -> dict[str, 
     }
 
 
-def _trust(row: SeriesState, status: str, stand_in: str | None) -> dict[str, Any]:
+def _reliability(row: SeriesState, status: str, stand_in: str | None) -> dict[str, Any]:
     """How far an answer can be relied on: one word, the reasons, and the counts behind them."""
     counts = {name: int(getattr(row.state, name)[0]) for name in ("observed", "imputed", "reanchored")}
     flags = {
@@ -210,16 +210,16 @@ def _trust(row: SeriesState, status: str, stand_in: str | None) -> dict[str, Any
     return {"status": status, "flags": [name for name, holds in flags.items() if holds], **counts}
 
 
-def _origin(champion: Champion, row: SeriesState) -> str | int:
+def _origin_ds(champion: Champion, row: SeriesState) -> str | int:
     return format_ds(int(champion.grid.stamps(row.state.origin)[0]), champion.grid.kind)
 
 
-def _levels(query: ForecastQuery) -> tuple[float, ...]:
+def _interval_levels(query: ForecastQuery) -> tuple[float, ...]:
     return SHOWN_LEVELS if query.levels is None and query.quantiles is None else query.levels or ()
 
 
-def _asked(query: ForecastQuery) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _quantile_levels(query: ForecastQuery) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Every quantile level that the answer needs, and those shown as quantiles; intervals bring the median along."""
     shown = query.quantiles or ((0.5,) if query.levels else SHOWN_QUANTILES)
-    bounds = [bound for level in _levels(query) for bound in quantiles.interval_levels(level)]
+    bounds = [bound for level in _interval_levels(query) for bound in quantiles.interval_levels(level)]
     return tuple(dict.fromkeys((*shown, *bounds))), shown

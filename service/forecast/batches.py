@@ -11,34 +11,34 @@ from data.errors import AmbiguousSeries, NotFound
 from service.base.metrics import Metrics
 from service.forecast import answers
 from service.forecast.answers import NO_VALUE
-from service.forecast.forecast_request import Selection
+from service.forecast.forecast_request import RequestedForecasts
 from service.forecast.query_params import ForecastQuery
-from service.http.errors import Fault, Problem, unprocessable
-from service.http.parsing import OPTIONS
+from service.http.errors import FieldFault, ProblemError, unprocessable
+from service.http.parsing import JSON_OPTIONS
 from service.models.datasets import Directory, Target
 from states.champion import Champion
 
-SLICE = 128  # series rolled at once, by all cores
+SLICE_SERIES = 128  # series rolled at once, by all cores
 Line = dict[str, Any]
 
 
-class Batch:
+class ForecastBatch:
     """One request: its series, and the champion of each dataset, taken once so that no answer mixes versions."""
 
-    def __init__(self, directory: Directory, chosen: Selection, metrics: Metrics) -> None:
+    def __init__(self, directory: Directory, chosen: RequestedForecasts, metrics: Metrics) -> None:
         """Raises Problem (422) where no dataset's model was trained for what is asked."""
         self._query, self._metrics = chosen.forecast, metrics
-        self._asked: list[tuple[str, Target | Line]] = list(_targets(directory, chosen))
+        self._asked: list[tuple[str, Target | Line]] = list(_find_targets(directory, chosen))
         served = {one.served.name: one.served for _, one in self._asked if isinstance(one, Target)}
         self._champions = {name: one.champion for name, one in served.items()}
         waiting = [name for name, champion in self._champions.items() if champion is None]
-        self._unanswered = {name: _told(answers.unanswered(served[name])) for name in waiting}
-        self._refused = _refusals(self._query, self._champions)
+        self._unanswered = {name: _error_of(answers.no_model_problem(served[name])) for name in waiting}
+        self._refused = _find_refusals(self._query, self._champions)
 
     async def lines(self) -> AsyncIterator[list[bytes]]:
         """An answer for each series, in the order asked, some at a time."""
-        for start in range(0, len(self._asked), SLICE):
-            yield await run_in_threadpool(self._lines, self._asked[start : start + SLICE])
+        for start in range(0, len(self._asked), SLICE_SERIES):
+            yield await run_in_threadpool(self._lines, self._asked[start : start + SLICE_SERIES])
 
     def _lines(self, asked: Sequence[tuple[str, Target | Line]]) -> list[bytes]:
         found: list[Line] = [
@@ -49,7 +49,7 @@ class Batch:
             targets = [one for _, one in asked if isinstance(one, Target) and one.served.name == name]
             for place, line in zip(places, self._of(name, targets), strict=True):
                 found[place] = {"dataset": name, "unique_id": asked[place][0], **line}
-        return [orjson.dumps(line, option=OPTIONS) for line in found]
+        return [orjson.dumps(line, option=JSON_OPTIONS) for line in found]
 
     def _of(self, name: str, targets: Sequence[Target]) -> Iterator[Line]:
         champion = self._champions[name]
@@ -69,7 +69,7 @@ class Batch:
                 yield body
 
 
-def _targets(directory: Directory, chosen: Selection) -> Iterator[tuple[str, Target | Line]]:
+def _find_targets(directory: Directory, chosen: RequestedForecasts) -> Iterator[tuple[str, Target | Line]]:
     dataset = chosen.forecast.dataset
     if chosen.ids is None:
         found, _, _ = directory.page(chosen.limit, None, chosen.search, dataset)
@@ -84,7 +84,7 @@ def _targets(directory: Directory, chosen: Selection) -> Iterator[tuple[str, Tar
             yield unique_id, _error(409, "ambiguous_series", "Several datasets have it; say which with `dataset`.")
 
 
-def _refusals(query: ForecastQuery, champions: dict[str, Champion | None]) -> dict[int, Line]:
+def _find_refusals(query: ForecastQuery, champions: dict[str, Champion | None]) -> dict[int, Line]:
     """Why a dataset's model cannot answer the query, by dataset id; raised where none of several or one can."""
     refused, problem = {}, None
     for champion in champions.values():
@@ -92,17 +92,17 @@ def _refusals(query: ForecastQuery, champions: dict[str, Champion | None]) -> di
             continue
         try:
             query.check(champion.config)
-        except Problem as error:
+        except ProblemError as error:
             problem = error
-            refused[champion.dataset_id] = _told(error)
+            refused[champion.dataset_id] = _error_of(error)
     if problem is not None and len(refused) == len(champions):
         raise unprocessable(
-            "invalid_body", [Fault(one.pointer.removeprefix("/query"), one.message) for one in problem.errors]
+            "invalid_body", [FieldFault(one.pointer.removeprefix("/query"), one.message) for one in problem.errors]
         )
     return refused
 
 
-def _told(problem: Problem) -> Line:
+def _error_of(problem: ProblemError) -> Line:
     return _error(problem.status, problem.code, problem.detail)
 
 

@@ -18,7 +18,7 @@ CHAMPION, PREVIOUS = "champion", "previous"
 
 
 @dataclass(frozen=True)
-class Answer:
+class ForecastAnswer:
     """A forecast, with the model and the state that gave it.
 
     values (h, L) quantiles at that model's levels; status: ok, warming or degraded; by: `champion`, `previous`, or the
@@ -37,9 +37,9 @@ class Answer:
         return None if self.by == CHAMPION else self.by
 
 
-def climb_down(
+def answer_with_fallback(
     target: Target, champion: Champion, row: SeriesState, horizon: int, tried: np.ndarray | None = None
-) -> Answer:
+) -> ForecastAnswer:
     """The first rung that has a finite forecast: champion, previous version, baseline.
 
     `tried` is what the champion's model said already, where many series were asked at once.
@@ -50,24 +50,24 @@ def climb_down(
     warming = bool(champion.roller.warming(row.state, ONLY)[0])
     own = None
     if not warming:
-        own = _finite(lambda: champion.roller.forecast(row.state, ONLY, horizon)[0] if tried is None else tried)
+        own = _finite_or_none(lambda: champion.roller.forecast(row.state, ONLY, horizon)[0] if tried is None else tried)
     name = PREVIOUS if champion.standing_in else CHAMPION
     if own is not None and not row.stale:
-        return Answer(champion, row, own, "degraded" if champion.standing_in else "ok", name)
+        return ForecastAnswer(champion, row, own, "degraded" if champion.standing_in else "ok", name)
     before = _previous(target, champion, row, horizon)
     if before is not None:
         return before
     if own is not None:
-        return Answer(champion, row, own, "degraded", name)
-    values = _finite(lambda: champion.roller.fallback(row.state, ONLY, horizon)[0])
+        return ForecastAnswer(champion, row, own, "degraded", name)
+    values = _finite_or_none(lambda: champion.roller.fallback(row.state, ONLY, horizon)[0])
     if values is None:
         raise not_available("no_forecast", "Neither the model nor its fallback has a finite forecast for this series.")
-    return Answer(
+    return ForecastAnswer(
         champion, row, values, "warming" if warming and not row.stale else "degraded", champion.config.fallback
     )
 
 
-def _previous(target: Target, champion: Champion, row: SeriesState, horizon: int) -> Answer | None:
+def _previous(target: Target, champion: Champion, row: SeriesState, horizon: int) -> ForecastAnswer | None:
     """The version before, where it can say the same things and knows as much of the series."""
     kept = target.served.previous
     if kept is None or kept.config.levels != champion.config.levels or horizon > kept.config.horizon:
@@ -75,11 +75,11 @@ def _previous(target: Target, champion: Champion, row: SeriesState, horizon: int
     other = kept.states.read(target.series)
     if other is None or other.stale or other.sequence < row.sequence or kept.roller.warming(other.state, ONLY)[0]:
         return None
-    values = _finite(lambda: kept.roller.forecast(other.state, ONLY, horizon)[0])
-    return None if values is None else Answer(kept, other, values, "degraded", PREVIOUS)
+    values = _finite_or_none(lambda: kept.roller.forecast(other.state, ONLY, horizon)[0])
+    return None if values is None else ForecastAnswer(kept, other, values, "degraded", PREVIOUS)
 
 
-def _finite(forecast: Callable[[], np.ndarray]) -> np.ndarray | None:
+def _finite_or_none(forecast: Callable[[], np.ndarray]) -> np.ndarray | None:
     """What it gives, or None where the arithmetic fails."""
     try:
         values = forecast()

@@ -4,19 +4,19 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 
-class Kept(NamedTuple):
+class CachedForecast(NamedTuple):
     """One answer under the ETag that names everything it is a function of."""
 
     etag: str
     body: bytes
 
 
-class Remembered:
+class ForecastCache:
     """The answers used last, within a number of bytes. For the event loop alone."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most, self._bytes = most_bytes, 0
-        self._kept: OrderedDict[object, Kept] = OrderedDict()
+        self._kept: OrderedDict[object, CachedForecast] = OrderedDict()
 
     def find(self, key: object, etag: str) -> bytes | None:
         """The body that was sent for this key under this ETag."""
@@ -30,7 +30,7 @@ class Remembered:
         """Keep the newest answer of a key; the ones not asked for longest make room."""
         before = self._kept.pop(key, None)
         self._bytes += len(body) - (len(before.body) if before else 0)
-        self._kept[key] = Kept(etag, body)
+        self._kept[key] = CachedForecast(etag, body)
         while self._bytes > self._most and self._kept:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= len(oldest.body)

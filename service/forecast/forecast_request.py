@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.forecast.query_params import MOST_LEVELS, MOST_ROWS, ForecastQuery
-from service.http.errors import Fault, Problem, unprocessable
+from service.http.errors import FieldFault, ProblemError, unprocessable
 
 FIELDS = ("ids", "query", "dataset", "horizon", "level", "quantiles")
 QUERY_FIELDS = ("dataset", "search", "limit")
 
 
 @dataclass(frozen=True)
-class Selection:
+class RequestedForecasts:
     """Either series by name, in the order of their answers, or those that a listing finds."""
 
     forecast: ForecastQuery  # its dataset is that of the series named, or of those searched
@@ -20,54 +20,54 @@ class Selection:
     limit: int = MOST_ROWS
 
 
-def selection(document: Any) -> Selection:
+def parse_forecast_request(document: Any) -> RequestedForecasts:
     """Raises Problem (422) that points into the body."""
-    fields = _object(document, "", FIELDS)
+    fields = _fields_of(document, "", FIELDS)
     if ("ids" in fields) == ("query" in fields):
-        raise _wrong("", "must have either ids or query")
+        raise _invalid_body("", "must have either ids or query")
     if "level" in fields and "quantiles" in fields:
-        raise _wrong("/level", "cannot be asked for together with quantiles")
-    horizon = _whole(fields, "horizon", "/horizon", 2**31)
+        raise _invalid_body("/level", "cannot be asked for together with quantiles")
+    horizon = _integer(fields, "horizon", "/horizon", 2**31)
     levels, quantiles = _numbers(fields, "level", 100), _numbers(fields, "quantiles", 1)
     if "ids" in fields:
         asked = ForecastQuery(horizon, levels, quantiles, _text(fields, "dataset", "/dataset"))
-        return Selection(asked, _ids(fields["ids"]))
+        return RequestedForecasts(asked, _ids(fields["ids"]))
     if "dataset" in fields:
-        raise _wrong("/dataset", "belongs into query")
-    query = _object(fields["query"], "/query", QUERY_FIELDS)
+        raise _invalid_body("/dataset", "belongs into query")
+    query = _fields_of(fields["query"], "/query", QUERY_FIELDS)
     asked = ForecastQuery(horizon, levels, quantiles, _text(query, "dataset", "/query/dataset"))
-    limit = _whole(query, "limit", "/query/limit", MOST_ROWS) or MOST_ROWS
-    return Selection(asked, None, _text(query, "search", "/query/search") or "", limit)
+    limit = _integer(query, "limit", "/query/limit", MOST_ROWS) or MOST_ROWS
+    return RequestedForecasts(asked, None, _text(query, "search", "/query/search") or "", limit)
 
 
-def _object(value: Any, pointer: str, known: tuple[str, ...]) -> dict[str, Any]:
+def _fields_of(value: Any, pointer: str, known: tuple[str, ...]) -> dict[str, Any]:
     if type(value) is not dict:
-        raise _wrong(pointer, "must be an object")
+        raise _invalid_body(pointer, "must be an object")
     if not value.keys() <= set(known):
-        raise _wrong(pointer, f"has a field other than {', '.join(known)}")
+        raise _invalid_body(pointer, f"has a field other than {', '.join(known)}")
     return {name: one for name, one in value.items() if one is not None}
 
 
 def _ids(value: Any) -> tuple[str, ...]:
     if type(value) is not list or not 1 <= len(value) <= MOST_ROWS:
-        raise _wrong("/ids", f"must be a list of 1 to {MOST_ROWS} ids")
+        raise _invalid_body("/ids", f"must be a list of 1 to {MOST_ROWS} ids")
     for place, one in enumerate(value):
         if type(one) is not str:
-            raise _wrong(f"/ids/{place}", "must be a string")
+            raise _invalid_body(f"/ids/{place}", "must be a string")
     return tuple(value)
 
 
 def _text(fields: dict[str, Any], name: str, pointer: str) -> str | None:
     value = fields.get(name)
     if value is not None and type(value) is not str:
-        raise _wrong(pointer, "must be a string")
+        raise _invalid_body(pointer, "must be a string")
     return value
 
 
-def _whole(fields: dict[str, Any], name: str, pointer: str, most: int) -> int | None:
+def _integer(fields: dict[str, Any], name: str, pointer: str, most: int) -> int | None:
     value = fields.get(name)
     if value is not None and (type(value) is not int or not 1 <= value <= most):
-        raise _wrong(pointer, f"must be a whole number from 1 to {most}")
+        raise _invalid_body(pointer, f"must be a whole number from 1 to {most}")
     return value
 
 
@@ -77,9 +77,9 @@ def _numbers(fields: dict[str, Any], name: str, below: float) -> tuple[float, ..
         return None
     given = fields[name] if type(fields[name]) is list else [fields[name]]
     if not 1 <= len(given) <= MOST_LEVELS or not all(type(one) in (int, float) and 0 < one < below for one in given):
-        raise _wrong(f"/{name}", f"must be 1 to {MOST_LEVELS} numbers between 0 and {below:g}")
+        raise _invalid_body(f"/{name}", f"must be 1 to {MOST_LEVELS} numbers between 0 and {below:g}")
     return tuple(dict.fromkeys(float(one) for one in given))
 
 
-def _wrong(pointer: str, message: str) -> Problem:
-    return unprocessable("invalid_body", [Fault(pointer, message)])
+def _invalid_body(pointer: str, message: str) -> ProblemError:
+    return unprocessable("invalid_body", [FieldFault(pointer, message)])

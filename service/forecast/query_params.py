@@ -13,13 +13,13 @@ import orjson
 from data.errors import InvalidInput
 from forecasting.config import ModelConfig
 from forecasting.quantiles import interval_levels
-from service.http.errors import Fault, unprocessable
+from service.http.errors import FieldFault, unprocessable
 
 MOST_LEVELS = 32
 MOST_ROWS = 1000  # of one page
-WHOLE = re.compile(r"\d{1,9}", re.ASCII)
+INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 DECIMAL = re.compile(r"\d{0,3}(\.\d{0,9})?", re.ASCII)
-LISTS = ("level", "quantiles")
+REPEATABLE = ("level", "quantiles")
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class ForecastQuery:
         lowest, highest = config.levels[0], config.levels[-1]
         faults = []
         if self.horizon is not None and self.horizon > config.horizon:
-            faults.append(Fault("/query/horizon", f"must be at most {config.horizon}, the trained horizon"))
+            faults.append(FieldFault("/query/horizon", f"must be at most {config.horizon}, the trained horizon"))
         if any(not lowest <= q <= highest for q in self.quantiles or ()):
-            faults.append(Fault("/query/quantiles", f"must lie between {lowest} and {highest}"))
+            faults.append(FieldFault("/query/quantiles", f"must lie between {lowest} and {highest}"))
         if any(interval_levels(level)[0] < lowest for level in self.levels or ()):
-            faults.append(Fault("/query/level", f"must be at most {100 * (highest - lowest):g}"))
+            faults.append(FieldFault("/query/level", f"must be at most {100 * (highest - lowest):g}"))
         if faults:
             raise unprocessable("invalid_query", faults)
 
@@ -70,8 +70,10 @@ def forecast_query(query_string: bytes) -> ForecastQuery:
     """Raises Problem (422) that points at `/query/…`."""
     given = _parameters(query_string, ("horizon", "level", "quantiles", "dataset"))
     if "level" in given and "quantiles" in given:
-        raise unprocessable("invalid_query", [Fault("/query/level", "cannot be asked for together with quantiles")])
-    horizon = _whole(given, "horizon", 1, None)
+        raise unprocessable(
+            "invalid_query", [FieldFault("/query/level", "cannot be asked for together with quantiles")]
+        )
+    horizon = _integer(given, "horizon", 1, None)
     levels = _decimals(given, "level", 100)
     quantiles = _decimals(given, "quantiles", 1)
     return ForecastQuery(horizon, levels, quantiles, _text(given, "dataset"))
@@ -80,8 +82,8 @@ def forecast_query(query_string: bytes) -> ForecastQuery:
 def page_query(query_string: bytes) -> PageQuery:
     """Raises Problem (422) that points at `/query/…`."""
     given = _parameters(query_string, ("limit", "search", "cursor", "dataset"))
-    limit = _whole(given, "limit", 1, MOST_ROWS) or PageQuery.limit
-    return PageQuery(limit, _text(given, "search") or "", _after(given), _text(given, "dataset"))
+    limit = _integer(given, "limit", 1, MOST_ROWS) or PageQuery.limit
+    return PageQuery(limit, _text(given, "search") or "", _decode_cursor(given), _text(given, "dataset"))
 
 
 def dataset_query(query_string: bytes) -> str | None:
@@ -89,7 +91,7 @@ def dataset_query(query_string: bytes) -> str | None:
     return _text(_parameters(query_string, ("dataset",)), "dataset") if query_string else None
 
 
-def cursor(unique_id: str, dataset: str) -> str:
+def encode_cursor(unique_id: str, dataset: str) -> str:
     """Where the next page begins, as a word without meaning to others."""
     return urlsafe_b64encode(orjson.dumps([unique_id, dataset])).rstrip(b"=").decode()
 
@@ -98,15 +100,17 @@ def _parameters(query_string: bytes, known: Collection[str]) -> dict[str, list[s
     try:
         pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError:
-        raise unprocessable("invalid_query", [Fault("/query", "is not a query string of UTF-8 text")]) from None
+        raise unprocessable("invalid_query", [FieldFault("/query", "is not a query string of UTF-8 text")]) from None
     given: dict[str, list[str]] = {}
     for name, value in pairs:
         if name not in known:
-            raise unprocessable("invalid_query", [Fault("/query", f"has a parameter other than {', '.join(known)}")])
+            raise unprocessable(
+                "invalid_query", [FieldFault("/query", f"has a parameter other than {', '.join(known)}")]
+            )
         given.setdefault(name, []).append(value)
     for name, values in given.items():
-        if len(values) > 1 and name not in LISTS:
-            raise unprocessable("invalid_query", [Fault(f"/query/{name}", "must be given once")])
+        if len(values) > 1 and name not in REPEATABLE:
+            raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", "must be given once")])
     return given
 
 
@@ -114,13 +118,13 @@ def _text(given: dict[str, list[str]], name: str) -> str | None:
     return given[name][0] if name in given else None
 
 
-def _whole(given: dict[str, list[str]], name: str, least: int, most: int | None) -> int | None:
+def _integer(given: dict[str, list[str]], name: str, least: int, most: int | None) -> int | None:
     if name not in given:
         return None
     text = given[name][0]
-    if not WHOLE.fullmatch(text) or int(text) < least or (most is not None and int(text) > most):
+    if not INTEGER.fullmatch(text) or int(text) < least or (most is not None and int(text) > most):
         asked = f"from {least} to {most}" if most is not None else f"of at least {least}"
-        raise unprocessable("invalid_query", [Fault(f"/query/{name}", f"must be a whole number {asked}")])
+        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", f"must be a whole number {asked}")])
     return int(text)
 
 
@@ -131,13 +135,13 @@ def _decimals(given: dict[str, list[str]], name: str, below: float) -> tuple[flo
     words = [word.strip() for text in given[name] for word in text.split(",")]
     numbers = [float(word) for word in words if DECIMAL.fullmatch(word) and any(map(str.isdigit, word))]
     if len(numbers) != len(words) or not all(0 < number < below for number in numbers):
-        raise unprocessable("invalid_query", [Fault(f"/query/{name}", f"must be numbers between 0 and {below:g}")])
+        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", f"must be numbers between 0 and {below:g}")])
     if len(numbers) > MOST_LEVELS:
-        raise unprocessable("invalid_query", [Fault(f"/query/{name}", f"must be at most {MOST_LEVELS} numbers")])
+        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", f"must be at most {MOST_LEVELS} numbers")])
     return tuple(dict.fromkeys(numbers))
 
 
-def _after(given: dict[str, list[str]]) -> tuple[str, str] | None:
+def _decode_cursor(given: dict[str, list[str]]) -> tuple[str, str] | None:
     if "cursor" not in given:
         return None
     text = given["cursor"][0]
@@ -147,4 +151,4 @@ def _after(given: dict[str, list[str]]) -> tuple[str, str] | None:
             return unique_id, dataset
     except (ValueError, TypeError, InvalidInput):
         pass
-    raise unprocessable("invalid_query", [Fault("/query/cursor", "is not one that an earlier page gave")])
+    raise unprocessable("invalid_query", [FieldFault("/query/cursor", "is not one that an earlier page gave")])

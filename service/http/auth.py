@@ -15,7 +15,7 @@ from starlette.types import Scope
 
 from data.settings import Settings, is_loopback
 from data.store.keys import Right
-from service.http.errors import Problem, not_available
+from service.http.errors import ProblemError, not_available
 from service.http.keyring import ANYONE, NOBODY, Caller, Keyring
 from service.http.limits import Limiter
 from service.models.datasets import Directory
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 PUBLIC = frozenset(
     ("/health/live", "/health/ready", "/docs", "/docs/docs.js", "/docs/docs.css", "/openapi.json")
 )  # nothing that is stored is told there
-BURSTS = 2  # seconds' worth of requests that may come at once
-GUESSES, GUESSES_BURST = 1.0, 20  # wrong keys of one address, or for one id: a second, and at once
+BURST_SECONDS = 2  # seconds' worth of requests that may come at once
+WRONG_KEY_RATE, WRONG_KEY_BURST = 1.0, 20  # wrong keys of one address, or for one id: a second, and at once
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="rollcast"'}
 NO_KEY = "This needs a valid key, sent as `Authorization: Bearer KEY`; `rollcast keys create` makes one."
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Any]])
 
 
-class Door:
+class Authenticator:
     """Says who a request comes from, or turns it away."""
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         """Raises InvalidInput where requests without keys could come from other machines."""
         self._asks, self._keyring = settings.asks_for_keys, keyring
-        self._by_address = Limiter(settings.address_rate, BURSTS * settings.address_rate)
-        self._by_key = Limiter(settings.key_rate, BURSTS * settings.key_rate)
-        self._guesses = Limiter(GUESSES, GUESSES_BURST)
+        self._by_address = Limiter(settings.address_rate, BURST_SECONDS * settings.address_rate)
+        self._by_key = Limiter(settings.key_rate, BURST_SECONDS * settings.key_rate)
+        self._guesses = Limiter(WRONG_KEY_RATE, WRONG_KEY_BURST)
 
-    def admit(self, scope: Scope, authorization: bytes | None, now: float) -> Caller:
+    def authenticate(self, scope: Scope, authorization: bytes | None, now: float) -> Caller:
         """now: seconds of a clock without jumps.
 
         Raises:
@@ -54,7 +54,7 @@ class Door:
             return ANYONE
         address = _address(scope)
         if wait := self._by_address.take(address, now):
-            raise too_many(wait)
+            raise too_many_requests(wait)
         if authorization is None and scope["path"] in PUBLIC:
             return NOBODY
         if not self._keyring.known:
@@ -63,20 +63,20 @@ class Door:
         if caller is None:
             raise self._refusal(address, authorization or b"", now)
         if wait := self._by_key.take(caller.id, now):
-            raise too_many(wait)
+            raise too_many_requests(wait)
         return caller
 
-    def _refusal(self, address: str, authorization: bytes, now: float) -> Problem:
+    def _refusal(self, address: str, authorization: bytes, now: float) -> ProblemError:
         """A right key passes however many wrong ones came before it: only wrong ones are counted here."""
         by_id = self._guesses.take(f"id {authorization[:19].decode('latin-1')}", now)
         by_address = self._guesses.take(f"address {address}", now)
         wait = max(by_id, by_address)
-        return too_many(wait) if wait else Problem(401, "unauthorized", NO_KEY, headers=CHALLENGE)
+        return too_many_requests(wait) if wait else ProblemError(401, "unauthorized", NO_KEY, headers=CHALLENGE)
 
 
-def too_many(wait: float) -> Problem:
+def too_many_requests(wait: float) -> ProblemError:
     detail = "Requests come faster than the limit; Retry-After says when there is room again."
-    return Problem(429, "too_many_requests", detail, headers={"Retry-After": str(ceil(wait))})
+    return ProblemError(429, "too_many_requests", detail, headers={"Retry-After": str(ceil(wait))})
 
 
 def needs(right: Right) -> Callable[[Handler], Handler]:

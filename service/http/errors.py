@@ -61,14 +61,14 @@ DETAILS = {  # for answers that Starlette or the domain give; their own words ma
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-class Fault(NamedTuple):
+class FieldFault(NamedTuple):
     """One thing wrong with a request: a JSON pointer (`/query/…` and `/path/…` outside the body) and what is asked."""
 
     pointer: str
     message: str
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """An answer that is not 2xx."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Problem(Exception):
         status: int,
         code: str,
         detail: str,
-        errors: Sequence[Fault] = (),
+        errors: Sequence[FieldFault] = (),
         headers: Mapping[str, str] | None = None,
         **extensions: Any,
     ):
@@ -85,30 +85,30 @@ class Problem(Exception):
         super().__init__(f"{status} {code}: {detail}")
 
 
-def unprocessable(code: str, errors: Sequence[Fault]) -> Problem:
+def unprocessable(code: str, errors: Sequence[FieldFault]) -> ProblemError:
     """422, with the first of the faults as its sentence."""
-    return Problem(422, code, f"{errors[0].pointer or 'The body'} {errors[0].message}.", errors)
+    return ProblemError(422, code, f"{errors[0].pointer or 'The body'} {errors[0].message}.", errors)
 
 
-def unknown_dataset(pointer: str = "/query/dataset") -> Problem:
+def unknown_dataset(pointer: str = "/query/dataset") -> ProblemError:
     """404 for a dataset that is not there, or beyond the caller's key; `pointer` says where it was named."""
-    fault = Fault(pointer, "is not a dataset")
-    return Problem(404, "unknown_dataset", "There is no such dataset; GET /v1/series lists them.", [fault])
+    fault = FieldFault(pointer, "is not a dataset")
+    return ProblemError(404, "unknown_dataset", "There is no such dataset; GET /v1/series lists them.", [fault])
 
 
-def not_available(code: str, detail: str, retry_after: int = 1) -> Problem:
+def not_available(code: str, detail: str, retry_after: int = 1) -> ProblemError:
     """503 that says when to come back."""
-    return Problem(503, code, detail, headers={"Retry-After": str(retry_after)})
+    return ProblemError(503, code, detail, headers={"Retry-After": str(retry_after)})
 
 
-def listed(faults: Sequence[Fault]) -> list[dict[str, str]]:
+def error_list(faults: Sequence[FieldFault]) -> list[dict[str, str]]:
     """Faults as answers show them, 20 at most."""
     return [fault._asdict() for fault in faults[:MAX_ERRORS]]
 
 
-def body_of(problem: Problem, request_id: str) -> bytes:
+def problem_body(problem: ProblemError, request_id: str) -> bytes:
     """Problem details of at most 20 errors and 4 kB."""
-    errors = listed(problem.errors)
+    errors = error_list(problem.errors)
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": TITLES.get(problem.status, "Error"),
@@ -125,43 +125,43 @@ def body_of(problem: Problem, request_id: str) -> bytes:
         errors.pop()
 
 
-def respond(problem: Problem, request_id: str) -> Response:
-    return Response(body_of(problem, request_id), problem.status, problem.headers, MEDIA_TYPE)
+def problem_response(problem: ProblemError, request_id: str) -> Response:
+    return Response(problem_body(problem, request_id), problem.status, problem.headers, MEDIA_TYPE)
 
 
-def of_domain(error: RollcastError) -> Problem:
+def problem_of(error: RollcastError) -> ProblemError:
     """What a domain error becomes: its kind, but not its words, which may repeat what the client sent."""
     for kind, status, code in STATUS:
         if isinstance(error, kind):
-            return Problem(status, code, DETAILS[code], headers={"Retry-After": "1"} if status == 503 else None)
-    return Problem(500, "internal_error", DETAILS["internal_error"])
+            return ProblemError(status, code, DETAILS[code], headers={"Retry-After": "1"} if status == 503 else None)
+    return ProblemError(500, "internal_error", DETAILS["internal_error"])
 
 
 def install(app: FastAPI) -> None:
     """Make every failure of this app a problem."""
 
-    @app.exception_handler(Problem)
-    async def raised(request: Request, error: Problem) -> Response:
-        return respond(error, request.state.request_id)
+    @app.exception_handler(ProblemError)
+    async def raised(request: Request, error: ProblemError) -> Response:
+        return problem_response(error, request.state.request_id)
 
     @app.exception_handler(RollcastError)
     async def domain(request: Request, error: RollcastError) -> Response:
-        problem = of_domain(error)
+        problem = problem_of(error)
         if problem.status >= 500:
             log.warning("request %s: %s", request.state.request_id, error)
-        return respond(problem, request.state.request_id)
+        return problem_response(problem, request.state.request_id)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         code = CODES.get(error.status_code, "bad_request")
         detail = DETAILS.get(code, "The request could not be read.")
-        problem = Problem(error.status_code, code, detail, headers=_with_head(error.headers or {}))
-        return respond(problem, request.state.request_id)
+        problem = ProblemError(error.status_code, code, detail, headers=_with_head(error.headers or {}))
+        return problem_response(problem, request.state.request_id)
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
-        faults = [Fault(_pointer(item), "is not as /docs describes it") for item in error.errors()]
-        return respond(unprocessable("invalid_request", faults), request.state.request_id)
+        faults = [FieldFault(_pointer(item), "is not as /docs describes it") for item in error.errors()]
+        return problem_response(unprocessable("invalid_request", faults), request.state.request_id)
 
 
 def _with_head(headers: Mapping[str, str]) -> dict[str, str]:

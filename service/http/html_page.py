@@ -24,5 +24,5 @@ HEADERS = {
 }
 
 
-def page(content: bytes) -> Response:
+def html_response(content: bytes) -> Response:
     return Response(content, media_type="text/html", headers=HEADERS)

@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 from data.store import keys
 from data.store.keys import RIGHTS, Key, Right
 from data.store.series_patterns import ALL, Patterns
-from service.http.errors import Problem
+from service.http.errors import ProblemError
 
-NOTED_EVERY = 60_000_000  # microseconds between writes of what was used
+USES_WRITTEN_EVERY = 60_000_000  # microseconds between writes of what was used
 ID = slice(len(keys.PREFIX) + 1, len(keys.PREFIX) + 1 + keys.ID_LENGTH)
 NO_DIGEST = bytes(32)  # compared with where no key has the id, so that this takes as long
 
@@ -28,17 +28,17 @@ class Caller:
     def require(self, right: Right) -> None:
         """Raises Problem (403)."""
         if right not in self.rights:
-            raise Problem(403, "missing_scope", f"This needs a key with the scope {right}.")
+            raise ProblemError(403, "missing_scope", f"This needs a key with the scope {right}.")
 
     def require_series(self, unique_id: str, dataset: str | None) -> None:
         """Raises Problem (403) for a series beyond the key's patterns, whether there is one or not."""
         if not self.series.could_reach(dataset, unique_id):
-            raise Problem(403, "forbidden_series", "This key may not write this series.")
+            raise ProblemError(403, "forbidden_series", "This key may not write this series.")
 
     def require_all_series(self) -> None:
         """Raises Problem (403) for what cannot be told for a part of the series."""
         if not self.series.unlimited:
-            raise Problem(403, "limited_key", "This speaks of every series, so it needs a key for `*/*`.")
+            raise ProblemError(403, "limited_key", "This speaks of every series, so it needs a key for `*/*`.")
 
 
 ANYONE = Caller("", frozenset(RIGHTS), ALL)  # where no key is asked for
@@ -67,7 +67,7 @@ class Keyring:
         if count != self._count:
             self._held = {key.id: (key, _caller(key)) for key in keys.keys(engine)}
             self._count = count
-        if self._clock() - self._noted_at >= NOTED_EVERY:
+        if self._clock() - self._noted_at >= USES_WRITTEN_EVERY:
             self.note(engine)
 
     def note(self, engine: Engine) -> None:

@@ -12,29 +12,29 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from data.settings import Settings
 from service.base.metrics import Metrics
 from service.http import request_head
-from service.http.auth import Door
-from service.http.errors import DETAILS, Problem, respond
-from service.http.request_head import Addressed, Heads
+from service.http.auth import Authenticator
+from service.http.errors import DETAILS, ProblemError, problem_response
+from service.http.request_head import AddressCheck, Headers
 
 log = logging.getLogger("rollcast.service")
 
 REQUEST_ID = re.compile(rb"(?!rlc_)[A-Za-z0-9._-]{1,64}")  # a key that strayed here is not repeated
 METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
-PLAIN = (  # of every answer; pages allow themselves more (service/http/html_page.py)
+COMMON_HEADERS = (  # of every answer; pages allow themselves more (service/http/html_page.py)
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-SHUT = {"Connection": "close"}
+CLOSE_CONNECTION = {"Connection": "close"}
 BODY_SECONDS = "body_seconds"  # what the server's protocol is told (service/http/protocol.py)
 
 
-class Guard:
+class RequestMiddleware:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, settings: Settings, door: Door) -> None:
-        self._app, self._metrics, self._door = app, metrics, door
+    def __init__(self, app: ASGIApp, metrics: Metrics, settings: Settings, authenticator: Authenticator) -> None:
+        self._app, self._metrics, self._authenticator = app, metrics, authenticator
         self._most, self._seconds = settings.max_body_bytes, settings.body_deadline_s
-        self._addressed = Addressed(settings)
+        self._addressed = AddressCheck(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,7 +50,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *PLAIN]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *COMMON_HEADERS]
             elif bare:
                 message["body"] = b""
             await send(message)
@@ -60,31 +60,31 @@ class Guard:
             found = request_head.read(scope["headers"])
             state["request_id"] = request_id = _request_id(found, request_id)
             self._addressed.check(scope, found)
-            state["caller"] = self._door.admit(scope, found.get(b"authorization"), began)
+            state["caller"] = self._authenticator.authenticate(scope, found.get(b"authorization"), began)
             self._check_body(found)
             await self._app(asked, self._limited(receive), answer)
         except ClientDisconnect:
             log.info("request %s was given up by its client", request_id)
-        except Problem as problem:
-            await respond(problem, request_id)(scope, receive, answer)
+        except ProblemError as problem:
+            await problem_response(problem, request_id)(scope, receive, answer)
         except Exception:
             log.exception("request %s failed", request_id)
             if status == 0:
-                internal = Problem(500, "internal_error", DETAILS["internal_error"])
-                await respond(internal, request_id)(scope, receive, answer)
+                internal = ProblemError(500, "internal_error", DETAILS["internal_error"])
+                await problem_response(internal, request_id)(scope, receive, answer)
         finally:
             route = getattr(asked.get("route"), "path_format", "none")
             method = scope["method"] if scope["method"] in METHODS else "other"
             self._metrics.requested(method, route, status, time.perf_counter() - began)
 
-    def _check_body(self, found: Heads) -> None:
+    def _check_body(self, found: Headers) -> None:
         declared = found.get(b"content-length", b"0")
         if not declared.isdigit():
-            raise Problem(400, "bad_request", "Content-Length must be a number.")
+            raise ProblemError(400, "bad_request", "Content-Length must be a number.")
         if len(declared) > 18 or int(declared) > self._most:
             raise self._too_large()
         if found.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise Problem(415, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
+            raise ProblemError(415, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
 
     def _limited(self, receive: Receive) -> Receive:
         """The same stream, cut off where it grows too large or takes too long."""
@@ -99,8 +99,8 @@ class Guard:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise Problem(
-                    408, "body_too_slow", f"A body must arrive within {self._seconds:g} s.", headers=SHUT
+                raise ProblemError(
+                    408, "body_too_slow", f"A body must arrive within {self._seconds:g} s.", headers=CLOSE_CONNECTION
                 ) from None
             read += len(message.get("body", b""))
             if read > self._most:
@@ -110,11 +110,13 @@ class Guard:
 
         return limited
 
-    def _too_large(self) -> Problem:
-        return Problem(413, "body_too_large", f"A body may have {self._most} bytes; send the rest in another request.")
+    def _too_large(self) -> ProblemError:
+        return ProblemError(
+            413, "body_too_large", f"A body may have {self._most} bytes; send the rest in another request."
+        )
 
 
-def _request_id(found: Heads, new: str) -> str:
+def _request_id(found: Headers, new: str) -> str:
     """The client's own id where it is a plain word, else a new one."""
     given = found.get(b"x-request-id", b"")
     return given.decode("ascii") if REQUEST_ID.fullmatch(given) else new

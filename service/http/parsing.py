@@ -10,13 +10,13 @@ from typing import Any
 
 import orjson
 
-from service.http.errors import MAX_ERRORS, Fault, Problem, unprocessable
+from service.http.errors import MAX_ERRORS, FieldFault, ProblemError, unprocessable
 
 KNOWN_FIELDS = {"observations", "unique_id", "ds", "y", "dataset"}  # other names are the client's: not repeated back
 
 
-OPTIONS = orjson.OPT_SERIALIZE_NUMPY  # of what is answered
-READ_TWICE = 64_000  # bytes: some 20 ms at the very worst
+JSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY  # of what is answered
+EXPLAINED_BYTES = 64_000  # bytes: some 20 ms at the very worst
 
 
 class _NotANumber:
@@ -31,11 +31,11 @@ def decode(body: bytes) -> Any:
         raise _explain(body, error) from None
 
 
-def _explain(body: bytes, error: orjson.JSONDecodeError) -> Problem:
+def _explain(body: bytes, error: orjson.JSONDecodeError) -> ProblemError:
     malformed = unprocessable(
-        "malformed_json", [Fault("", f"is not valid JSON from line {error.lineno}, column {error.colno} on")]
+        "malformed_json", [FieldFault("", f"is not valid JSON from line {error.lineno}, column {error.colno} on")]
     )
-    if len(body) > READ_TWICE:
+    if len(body) > EXPLAINED_BYTES:
         return malformed
     try:
         document = json.loads(body.decode(), parse_constant=_not_finite, parse_float=_real, parse_int=_whole)
@@ -58,16 +58,16 @@ def _whole(text: str) -> float | _NotANumber:
     return _real(text)  # thousands of digits are no integer that Python would agree to parse
 
 
-def _unreadable(document: Any) -> list[Fault]:
+def _unreadable(document: Any) -> list[FieldFault]:
     """The values that made the strict parser refuse, in the order of the body."""
-    faults: list[Fault] = []
+    faults: list[FieldFault] = []
     pending: list[tuple[str, Any]] = [("", document)]
     while pending and len(faults) < MAX_ERRORS:
         pointer, value = pending.pop()
         if isinstance(value, _NotANumber):
-            faults.append(Fault(pointer, "must be a finite number"))
+            faults.append(FieldFault(pointer, "must be a finite number"))
         elif isinstance(value, str) and not _is_unicode(value):
-            faults.append(Fault(pointer, "must be text without lone surrogates"))
+            faults.append(FieldFault(pointer, "must be text without lone surrogates"))
         elif isinstance(value, list):
             pending.extend((f"{pointer}/{i}", value[i]) for i in reversed(range(len(value))))
         elif isinstance(value, dict):

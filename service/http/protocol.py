@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with an end to its patience: `--http service.http.protocol:Patient`.
+"""uvicorn's HTTP protocol with an end to its patience: `--http service.http.protocol:DeadlineProtocol`.
 
 uvicorn waits for ever for a head or a body that does not come to its end, keeps a head of any size, and answers what it
 cannot read, or has no room for, as plain text. A timer runs only while a request is incomplete: one that arrives whole
@@ -12,17 +12,17 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.http.errors import MEDIA_TYPE, Problem, body_of, respond
+from service.http.errors import MEDIA_TYPE, ProblemError, problem_body, problem_response
 from service.http.middleware import BODY_SECONDS
 
 TICK = 1.0  # seconds
 HEAD_SECONDS = 10.0
 GRACE = 5.0  # seconds beyond the app's own deadline, which answers 408: this one is for a body that nobody reads
-MOST_HEAD_BYTES = 65_536
+MAX_HEAD_BYTES = 65_536
 
-UNREADABLE = Problem(400, "bad_request", "The request is not HTTP that can be read.")
-TOO_LARGE = Problem(431, "headers_too_large", f"A request's head may have {MOST_HEAD_BYTES} bytes.")
-CROWDED = Problem(
+UNREADABLE = ProblemError(400, "bad_request", "The request is not HTTP that can be read.")
+TOO_LARGE = ProblemError(431, "headers_too_large", f"A request's head may have {MAX_HEAD_BYTES} bytes.")
+TOO_MANY_CONNECTIONS = ProblemError(
     503,
     "too_many_connections",
     "More connections are open than this service takes; come back in a moment.",
@@ -30,12 +30,12 @@ CROWDED = Problem(
 )
 
 
-async def crowded(scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
     """The app of a connection that there is no room for."""
-    await respond(CROWDED, uuid.uuid4().hex)(scope, receive, send)
+    await problem_response(TOO_MANY_CONNECTIONS, uuid.uuid4().hex)(scope, receive, send)
 
 
-class Patient(HttpToolsProtocol):
+class DeadlineProtocol(HttpToolsProtocol):
     """One connection."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -63,7 +63,7 @@ class Patient(HttpToolsProtocol):
             return
         if self._in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self._refuse(TOO_LARGE)
         if self._timer is None:
             self._wait(HEAD_SECONDS)
@@ -76,7 +76,7 @@ class Patient(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         if self.limit_concurrency is not None and max(len(self.connections), len(self.tasks)) >= self.limit_concurrency:
-            self.app, self.limit_concurrency = crowded, None
+            self.app, self.limit_concurrency = refuse_connection, None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -101,8 +101,8 @@ class Patient(HttpToolsProtocol):
         elif self._in_request:
             self._wait(self.app_state[BODY_SECONDS] + GRACE, for_body=True)
 
-    def _refuse(self, problem: Problem) -> None:
-        body = body_of(problem, uuid.uuid4().hex)
+    def _refuse(self, problem: ProblemError) -> None:
+        body = problem_body(problem, uuid.uuid4().hex)
         head = f"HTTP/1.1 {problem.status} \r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
         self.transport.write(head.encode() + b"x-content-type-options: nosniff\r\nconnection: close\r\n\r\n" + body)
         self.transport.close()

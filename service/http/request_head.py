@@ -5,35 +5,37 @@ from collections.abc import Iterable
 from starlette.types import Scope
 
 from data.settings import Settings, is_loopback
-from service.http.errors import Problem
+from service.http.errors import ProblemError
 
 MOST_HEADERS, MOST_HEADER_BYTES, LONGEST_TARGET = 64, 16_384, 8_192
-WATCHED = frozenset((b"host", b"origin", b"authorization", b"content-length", b"content-encoding", b"x-request-id"))
-LOCAL = frozenset(("localhost", "127.0.0.1", "[::1]"))
-READING = frozenset(("GET", "HEAD", "OPTIONS"))
-KEPT = 256  # spellings of Host found right
+SINGLE_HEADERS = frozenset(
+    (b"host", b"origin", b"authorization", b"content-length", b"content-encoding", b"x-request-id")
+)
+LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "[::1]"))
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+CACHED_HOSTS = 256  # spellings of Host found right
 
-Heads = dict[bytes, bytes]
+Headers = dict[bytes, bytes]
 
 
-def read(headers: Iterable[tuple[bytes, bytes]]) -> Heads:
+def read(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """The headers that matter before any handler, each of which may come once. Raises Problem (400, 431)."""
-    found: Heads = {}
+    found: Headers = {}
     count = size = 0
     for name, value in headers:
         count += 1
         size += len(name) + len(value)
-        if name in WATCHED:
+        if name in SINGLE_HEADERS:
             if name in found:
-                raise Problem(400, "bad_request", "A header that may come once came twice.")
+                raise ProblemError(400, "bad_request", "A header that may come once came twice.")
             found[name] = value
     if count > MOST_HEADERS or size > MOST_HEADER_BYTES:
         allowed = f"at most {MOST_HEADERS} headers of {MOST_HEADER_BYTES} bytes in all"
-        raise Problem(431, "headers_too_large", f"A request may have {allowed}.")
+        raise ProblemError(431, "headers_too_large", f"A request may have {allowed}.")
     return found
 
 
-class Addressed:
+class AddressCheck:
     """Whether a request is meant for this service and does not come from somebody else's web page.
 
     On loopback a page of any site can send requests here: a name of its own that leads to 127.0.0.1 shows in Host (DNS
@@ -44,34 +46,34 @@ class Addressed:
         named = {name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip()}
         self._any = not named and not is_loopback(settings.host)
         own = f"[{settings.host}]" if ":" in settings.host else settings.host.lower()
-        self._names = named | LOCAL | {own}
+        self._names = named | LOOPBACK_NAMES | {own}
         self._right: set[bytes] = set()
 
-    def check(self, scope: Scope, heads: Heads) -> None:
+    def check(self, scope: Scope, heads: Headers) -> None:
         """Raises Problem: 400 without Host, 414, 421 for another's Host, 403 for another's Origin."""
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > LONGEST_TARGET:
-            raise Problem(414, "target_too_long", f"Path and query may have {LONGEST_TARGET} bytes.")
+            raise ProblemError(414, "target_too_long", f"Path and query may have {LONGEST_TARGET} bytes.")
         host = heads.get(b"host", b"")
         if host not in self._right:
             self._check_host(host)
         origin = heads.get(b"origin")
-        if origin is not None and scope["method"] not in READING and not self._is_ours(origin, host):
-            raise Problem(403, "foreign_origin", "This request comes from a web page that is not this service's.")
+        if origin is not None and scope["method"] not in SAFE_METHODS and not self._is_ours(origin, host):
+            raise ProblemError(403, "foreign_origin", "This request comes from a web page that is not this service's.")
 
     def _check_host(self, host: bytes) -> None:
         name = _name(host)
         if not name:
-            raise Problem(400, "bad_request", "A request must say in one Host header whom it is for.")
+            raise ProblemError(400, "bad_request", "A request must say in one Host header whom it is for.")
         if not self._any and name not in self._names:
-            raise Problem(
+            raise ProblemError(
                 421, "wrong_host", "This service does not answer to the name in Host; ROLLCAST_ALLOWED_HOSTS adds it."
             )
-        if len(self._right) < KEPT:
+        if len(self._right) < CACHED_HOSTS:
             self._right.add(host)
 
     def _is_ours(self, origin: bytes, host: bytes) -> bool:
         scheme, _, authority = origin.lower().partition(b"://")
-        same = authority == host.lower() or (not self._any and _name(authority) in self._names - LOCAL)
+        same = authority == host.lower() or (not self._any and _name(authority) in self._names - LOOPBACK_NAMES)
         return scheme in (b"http", b"https") and same
 
 

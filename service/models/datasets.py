@@ -8,10 +8,10 @@ from data.errors import AmbiguousSeries, UnknownDataset, UnknownSeries
 from data.records.drift import Drift
 from data.store.catalogue import Dataset
 from data.store.series_patterns import ALL, Patterns
-from service.models.listing import Key, Listing
+from service.models.listing import Listing, ListingKey
 from states.champion import Champion
 
-MOST_REACHES = 64  # listings kept for keys that reach a part of the series
+CACHED_LISTINGS = 64  # listings kept for keys that reach a part of the series
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Directory:
         return found[0]
 
     def page(
-        self, limit: int, after: Key | None = None, search: str = "", dataset: str | None = None
+        self, limit: int, after: ListingKey | None = None, search: str = "", dataset: str | None = None
     ) -> tuple[list[Target], int, bool]:
         """Up to `limit` series beyond `after` whose id holds `search`; how many match in all; whether more follow."""
         listing = self._listed() if dataset is None else self._listed().of(dataset)
@@ -98,7 +98,7 @@ class Directory:
             return self.listing
         found = self._reached.get(self.reach)
         if found is None:
-            if len(self._reached) >= MOST_REACHES:
+            if len(self._reached) >= CACHED_LISTINGS:
                 self._reached.clear()
             found = Listing([key for key in self.listing.keys if self.reach.reaches(key[1], key[0])])
             self._reached[self.reach] = found

@@ -10,23 +10,23 @@ from sqlalchemy import Engine
 from data.errors import StoreUnavailable
 from data.records import runs
 
-KEPT_S = 5.0
+CACHE_SECONDS = 5.0
 
-Successes = Mapping[tuple[str, str | None], int]  # by flow and dataset: its end, in microseconds since 1970 UTC
+SuccessTimes = Mapping[tuple[str, str | None], int]  # by flow and dataset: its end, in microseconds since 1970 UTC
 
 
-class LastSuccesses:
+class FlowSuccesses:
     """What was read last; a store that does not answer is no reason to show no metrics at all."""
 
     def __init__(self, engine: Callable[[], Engine]) -> None:
         self._engine, self._lock = engine, Lock()
         self._read_at = float("-inf")
-        self._known: Successes = {}
+        self._known: SuccessTimes = {}
 
-    def read(self) -> Successes:
+    def read(self) -> SuccessTimes:
         """Blocks for as long as the store does."""
         with self._lock:
-            if time.monotonic() - self._read_at > KEPT_S:
+            if time.monotonic() - self._read_at > CACHE_SECONDS:
                 self._read_at = time.monotonic()
                 with suppress(StoreUnavailable):
                     self._known = runs.last_success(self._engine())

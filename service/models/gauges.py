@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from forecasting.rolling import online_scores
 from service.models.datasets import Served
-from service.models.flow_successes import Successes
+from service.models.flow_successes import SuccessTimes
 from states.champion import Champion
 from states.scores import last_day
 
@@ -58,7 +58,7 @@ class Gauges:
             for measure, name, text in SCORES
         }
 
-    def page(self, datasets: Sequence[Served], successes: Successes) -> bytes:
+    def page(self, datasets: Sequence[Served], successes: SuccessTimes) -> bytes:
         """The exposition text, with gauges as they are now."""
         for (flow, dataset), ended_at in successes.items():
             self._succeeded.labels(flow, dataset or "").set(ended_at / 1e6)

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 
-Key = tuple[str, str]  # (unique_id, dataset)
+ListingKey = tuple[str, str]  # (unique_id, dataset)
 SEPARATOR = "\n"  # in no id
-REMEMBERED = 16  # searches whose matches are kept: a client that pages asks the same again
+CACHED_SEARCHES = 16  # searches whose matches are kept: a client that pages asks the same again
 
 
 class Listing:
     """Keys in ascending order. Never changes; a larger catalogue gets a new one."""
 
-    def __init__(self, keys: Sequence[Key]) -> None:
+    def __init__(self, keys: Sequence[ListingKey]) -> None:
         self.keys = keys
         self._searches: OrderedDict[str, Listing] = OrderedDict()
         self._datasets: dict[str, Listing] = {}
@@ -22,7 +22,7 @@ class Listing:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def page(self, limit: int, after: Key | None) -> tuple[Sequence[Key], bool]:
+    def page(self, limit: int, after: ListingKey | None) -> tuple[Sequence[ListingKey], bool]:
         """Up to `limit` keys beyond `after`, and whether more follow."""
         start = bisect_right(self.keys, after) if after else 0
         return self.keys[start : start + limit], start + limit < len(self.keys)
@@ -40,7 +40,7 @@ class Listing:
         if found is None:
             found = Listing([self.keys[place] for place in self._holding(wanted)])
             self._searches[wanted] = found
-            if len(self._searches) > REMEMBERED:
+            if len(self._searches) > CACHED_SEARCHES:
                 self._searches.popitem(last=False)
         return found
 

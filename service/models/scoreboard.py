@@ -18,49 +18,49 @@ from states.champion import Champion
 from states.scores import last_day
 
 
-def of_series(target: Target, champion: Champion) -> dict[str, Any]:
+def series_scores(target: Target, champion: Champion) -> dict[str, Any]:
     """The scores of one series under the model that answers for it."""
     found = champion.states.scores(target.series)
     nothing = Totals(0 * champion.states.totals.raw, 0 * champion.states.totals.scaled)
     return {
         "dataset": target.served.name,
         "unique_id": target.unique_id,
-        **_head(champion),
+        **_model_fields(champion),
         "sequence": found.sequence if found else 0,
         **online_scores.report(found.totals if found else nothing, online_scores.bucket_steps(champion.config)),
     }
 
 
-def of_dataset(engine: Engine, served: Served) -> list[dict[str, Any]]:
+def dataset_scores(engine: Engine, served: Served) -> list[dict[str, Any]]:
     """The scores of every version that had some: what answers, what rolls beside it, older ones. Reads the store."""
     beside = {"champion": served.champion, "shadow": served.shadow, "previous": served.previous}
     rolling = {status: one for status, one in beside.items() if one is not None}
-    lines = [_rolling(served, one, status) for status, one in rolling.items()]
+    lines = [_scores_in_memory(served, one, status) for status, one in rolling.items()]
     written = {tally.promotion_id: tally for tally in scores.latest(engine, served.dataset.id)}
     for one in rolling.values():
         written.pop(one.promotion_id, None)
     decided = {promotion.id: promotion for promotion in promotions.decisions(engine, served.dataset.id)}
     known = {row.version: row for row in registry.models(engine, served.dataset.id)}
     return lines + [
-        _written(served, tally, decided[tally.promotion_id], known[decided[tally.promotion_id].version])
+        _stored_scores(served, tally, decided[tally.promotion_id], known[decided[tally.promotion_id].version])
         for tally in written.values()
     ]
 
 
-def _rolling(served: Served, champion: Champion, status: str) -> dict[str, Any]:
+def _scores_in_memory(served: Served, champion: Champion, status: str) -> dict[str, Any]:
     """A model whose states are in memory; all of them are scored on the same values as the one that answers."""
     steps = online_scores.bucket_steps(champion.config)
     return {
         "dataset": served.name,
         "status": status,
-        **_head(champion),
+        **_model_fields(champion),
         "sequence": champion.seq,
         **online_scores.report(champion.states.totals, steps),
         "last_day": online_scores.report(last_day(champion), steps),
     }
 
 
-def _written(served: Served, tally: Tally, promotion: Promotion, model: ModelRow) -> dict[str, Any]:
+def _stored_scores(served: Served, tally: Tally, promotion: Promotion, model: ModelRow) -> dict[str, Any]:
     """A promotion, or a time in shadow, that is over."""
     return {
         "dataset": served.name,
@@ -74,6 +74,6 @@ def _written(served: Served, tally: Tally, promotion: Promotion, model: ModelRow
     }
 
 
-def _head(champion: Champion) -> Mapping[str, Any]:
+def _model_fields(champion: Champion) -> Mapping[str, Any]:
     rival = online_scores.rival_name(champion.config)
     return {"model": champion.model, "since": format_moment(champion.decided_at), "rival": rival}

@@ -15,7 +15,7 @@ import numpy as np
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from data.grid.grid import DAY, SECOND, Grid, parse_ds
 from data.schema import LARGEST_VALUE
-from service.http.errors import MAX_ERRORS, Fault, Problem, unprocessable
+from service.http.errors import MAX_ERRORS, FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
 from service.observe.observe_body import BrokenLine, ObserveBody
 from states.out_of_order import BEGINNING
@@ -47,7 +47,7 @@ class ReceivedRows:
 
     rows: int
     parts: list[Arrivals]
-    faults: list[Fault]
+    faults: list[FieldFault]
 
 
 class _Refused(Exception):
@@ -58,13 +58,13 @@ class _Refused(Exception):
         super().__init__(message)
 
 
-def unknown_series(faults: Sequence[Fault]) -> Problem:
-    return Problem(404, "unknown_series", "There is no such series; GET /v1/series lists what there is.", faults)
+def unknown_series(faults: Sequence[FieldFault]) -> ProblemError:
+    return ProblemError(404, "unknown_series", "There is no such series; GET /v1/series lists what there is.", faults)
 
 
-def ambiguous_series(faults: Sequence[Fault], candidates: Sequence[str]) -> Problem:
+def ambiguous_series(faults: Sequence[FieldFault], candidates: Sequence[str]) -> ProblemError:
     detail = "Several datasets have a series of this id; say which with `dataset`."
-    return Problem(409, "ambiguous_series", detail, faults, candidates=list(candidates)[:MAX_ERRORS])
+    return ProblemError(409, "ambiguous_series", detail, faults, candidates=list(candidates)[:MAX_ERRORS])
 
 
 def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only: Target | None = None) -> ReceivedRows:
@@ -77,13 +77,13 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
     """
     reader = _Reader(directory, now + tolerance, only)
     kept: dict[str, list[tuple[int, int, int, float]]] = {}
-    refused: list[tuple[int, Fault]] = []
-    misshapen: list[Fault] = []
+    refused: list[tuple[int, FieldFault]] = []
+    misshapen: list[FieldFault] = []
     for place, row in enumerate(body.rows):
         try:
             target, ds, value = reader.row(row)
         except _Refused as refusal:
-            fault = Fault(body.pointer(place) + refusal.member, refusal.message)
+            fault = FieldFault(body.pointer(place) + refusal.member, refusal.message)
             if refusal.shape and not body.by_line:
                 misshapen.append(fault)
                 if len(misshapen) == MAX_ERRORS:
@@ -97,7 +97,7 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
     parts = []
     for name, rows in kept.items():
         part, strayed = _not_too_far(_columns(directory.datasets[name], rows))
-        refused += [(place, Fault(f"{body.pointer(place)}/ds", message)) for place, message in strayed]
+        refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in strayed]
         parts += [part] if len(part.place) else []
     faults = [fault for _, fault in sorted(refused)[:MAX_ERRORS]]
     if not parts:

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from fastapi import Request
 
-from service.http.errors import Fault, Problem, unprocessable
+from service.http.errors import FieldFault, ProblemError, unprocessable
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotency-Replayed": "true"}
@@ -38,7 +38,7 @@ class KeysInProgress:
         """Raises Problem (409) while another request with the same key is being answered."""
         if keyed.key in self.keys:
             detail = "A request with this Idempotency-Key is being answered; send it again for its answer."
-            raise Problem(409, "in_progress", detail, headers={"Retry-After": "1"})
+            raise ProblemError(409, "in_progress", detail, headers={"Retry-After": "1"})
         self.keys.add(keyed.key)
         try:
             yield
@@ -56,7 +56,7 @@ def keyed_of(request: Request, caller: str, content: bytes) -> KeyedRequest | No
         return None
     if len(given) > 1 or not KEY.fullmatch(given[0]):
         asked = "must be given once, as 1 to 128 visible ASCII characters"
-        raise unprocessable("invalid_header", [Fault("/header/idempotency-key", asked)])
+        raise unprocessable("invalid_header", [FieldFault("/header/idempotency-key", asked)])
     about = (request.url.path, request.scope["query_string"].decode("latin-1"), request.headers.get("content-type", ""))
     return KeyedRequest(_digest(caller.encode(), given[0].encode()), _digest("\n".join(about).encode(), content))
 
@@ -65,7 +65,9 @@ def check(keyed: KeyedRequest, fingerprint: str) -> None:
     """Raises Problem (422) where the stored answer belongs to another request."""
     if keyed.fingerprint != fingerprint:
         detail = "This Idempotency-Key was used for another request; take a new key for each."
-        raise Problem(422, "key_reused", detail, [Fault("/header/idempotency-key", "belongs to another request")])
+        raise ProblemError(
+            422, "key_reused", detail, [FieldFault("/header/idempotency-key", "belongs to another request")]
+        )
 
 
 def _digest(*parts: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 from fastapi import Request
 
-from service.http.errors import MAX_ERRORS, Fault, Problem, unprocessable
+from service.http.errors import MAX_ERRORS, FieldFault, ProblemError, unprocessable
 from service.http.parsing import decode
 
 JSON = "application/json"
@@ -39,7 +39,7 @@ def media_type(request: Request, *accepted: str) -> str:
     """The body's media type. Raises Problem (415) unless it is one of those accepted."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given not in accepted:
-        raise Problem(415, "unsupported_media_type", f"Send the body as {' or '.join(accepted)}.")
+        raise ProblemError(415, "unsupported_media_type", f"Send the body as {' or '.join(accepted)}.")
     return given
 
 
@@ -55,14 +55,14 @@ def rows_in(document: Any) -> ObserveBody:
     prefix = ""
     if isinstance(document, dict) and "observations" in document:
         if len(document) > 1:
-            raise unprocessable("invalid_body", [Fault("", "has fields beside `observations`")])
+            raise unprocessable("invalid_body", [FieldFault("", "has fields beside `observations`")])
         prefix, document = "/observations", document["observations"]
     elif isinstance(document, dict):
         return ObserveBody([document], [""])
     if not isinstance(document, list):
-        raise unprocessable("invalid_body", [Fault(prefix, "must be a list of observations")])
+        raise unprocessable("invalid_body", [FieldFault(prefix, "must be a list of observations")])
     if not document:
-        raise unprocessable("invalid_body", [Fault(prefix, "must hold at least one observation")])
+        raise unprocessable("invalid_body", [FieldFault(prefix, "must hold at least one observation")])
     return ObserveBody(document, prefix)
 
 
@@ -80,7 +80,7 @@ def lines_in(content: bytes) -> ObserveBody:
                 rows.append(_broken(text) if broken <= MAX_ERRORS else BrokenLine("", "is not valid JSON"))
             pointers.append(f"/line/{number}")
     if not rows:
-        raise unprocessable("invalid_body", [Fault("", "must hold at least one observation")])
+        raise unprocessable("invalid_body", [FieldFault("", "must hold at least one observation")])
     return ObserveBody(rows, pointers, by_line=True)
 
 
@@ -88,7 +88,7 @@ def _broken(line: bytes) -> BrokenLine:
     """What is wrong with a line. Only as many are examined as an answer can show."""
     try:
         decode(line)
-    except Problem as problem:
+    except ProblemError as problem:
         pointer, message = problem.errors[0]
         return BrokenLine(pointer, "is not valid JSON" if problem.code == "malformed_json" else message)
     raise AssertionError("it was broken a moment ago")

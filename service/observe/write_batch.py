@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from data.store import idempotency, observation_log
 from data.store.idempotency import Kept
-from service.base.outcomes import Key, Outcome, judge
+from service.base.outcomes import Outcome, SeriesStep, decide_outcomes
 from service.models.datasets import Served
 from service.observe.arrivals import Arrivals
 from service.observe.idempotency import KeyedRequest
@@ -74,13 +74,13 @@ def judged(engine: Engine, batch: WriteBatch) -> list[Outcome]:
             key: _float(value) for key, value in observation_log.current(engine, batch.served.dataset.id, keys).items()
         }
         never = np.full(len(rows), np.iinfo(np.int64).max)
-        return judge(rows.series, batch.ds, rows.values, never, stored, unknown=Outcome.APPLIED)
+        return decide_outcomes(rows.series, batch.ds, rows.values, never, stored, unknown=Outcome.APPLIED)
     origins = champion.states.origins(rows.series)
     known = _known(engine, champion, rows.select(rows.steps <= origins))
-    return judge(rows.series, rows.steps, rows.values, origins, known)
+    return decide_outcomes(rows.series, rows.steps, rows.values, origins, known)
 
 
-def _known(engine: Engine, champion: Champion, rows: Rows) -> dict[Key, float]:
+def _known(engine: Engine, champion: Champion, rows: Rows) -> dict[SeriesStep, float]:
     """Values that the log, or else the context, holds at the steps of these rows, by (series, step)."""
     if not len(rows):
         return {}

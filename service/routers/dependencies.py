@@ -7,8 +7,8 @@ from fastapi import Request, Response
 
 from data.errors import AmbiguousSeries, NotFound, UnknownDataset
 from service.http.auth import seen_by
-from service.http.errors import Fault, unknown_dataset
-from service.http.parsing import OPTIONS, decode
+from service.http.errors import FieldFault, unknown_dataset
+from service.http.parsing import JSON_OPTIONS, decode
 from service.models.datasets import Served, Target
 from service.observe.arrivals import ambiguous_series, unknown_series
 from service.observe.observe_body import JSON, media_type
@@ -29,9 +29,11 @@ def target_of(request: Request, runtime: Runtime, dataset: str | None) -> Target
     except UnknownDataset:
         raise unknown_dataset() from None
     except NotFound:
-        raise unknown_series([Fault("/path/unique_id", "is not a series")]) from None
+        raise unknown_series([FieldFault("/path/unique_id", "is not a series")]) from None
     except AmbiguousSeries as error:
-        raise ambiguous_series([Fault("/path/unique_id", "is a series of several datasets")], error.datasets) from None
+        raise ambiguous_series(
+            [FieldFault("/path/unique_id", "is a series of several datasets")], error.datasets
+        ) from None
 
 
 def datasets_of(request: Request, runtime: Runtime, wanted: str | None) -> list[Served]:
@@ -42,16 +44,16 @@ def datasets_of(request: Request, runtime: Runtime, wanted: str | None) -> list[
     return found
 
 
-async def document_of(request: Request) -> Any:
+async def read_json(request: Request) -> Any:
     """The JSON body. Raises Problem: 415 for any other media type, 413 beyond the limit, 422 for what is not JSON."""
     media_type(request, JSON)
     return decode(await request.body())
 
 
-def encoded(content: Any) -> bytes:
+def encode_json(content: Any) -> bytes:
     """JSON, with NumPy arrays as lists."""
-    return orjson.dumps(content, option=OPTIONS)
+    return orjson.dumps(content, option=JSON_OPTIONS)
 
 
-def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(encoded(content), status, headers, "application/json")
+def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(encode_json(content), status, headers, "application/json")

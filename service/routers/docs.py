@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, Response
 
-from service.http.html_page import page
+from service.http.html_page import html_response
 
 router = APIRouter(include_in_schema=False)
 
@@ -15,7 +15,7 @@ STATIC = Path(__file__).parent.parent / "static"
 @router.get("/docs")
 async def read_docs() -> Response:
     """The page; its script and style come from the two routes below."""
-    return page(_file("docs.html"))
+    return html_response(_file("docs.html"))
 
 
 @router.get("/docs/docs.js")

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.forecast import answers
-from service.forecast.batches import Batch
-from service.forecast.forecast_request import selection
+from service.forecast.batches import ForecastBatch
+from service.forecast.forecast_request import parse_forecast_request
 from service.forecast.query_params import forecast_query
 from service.http.auth import needs, seen_by
 from service.http.errors import unknown_dataset
 from service.observe.observe_body import JSON, NDJSON
-from service.routers.dependencies import document_of, encoded, runtime_of, target_of
+from service.routers.dependencies import encode_json, read_json, runtime_of, target_of
 from service.schemas import openapi, schemas
 
 router = APIRouter(tags=["forecasts"])
@@ -22,7 +22,10 @@ router = APIRouter(tags=["forecasts"])
 @router.get(
     "/v1/series/{unique_id:path}/forecast",
     response_model=schemas.Forecast,
-    responses={**openapi.problems(404, 409, 422, 503), 304: {"description": "The forecast of this ETag still stands"}},
+    responses={
+        **openapi.problem_responses(404, 409, 422, 503),
+        304: {"description": "The forecast of this ETag still stands"},
+    },
     openapi_extra={
         "parameters": [openapi.UNIQUE_ID, openapi.HORIZON, openapi.LEVEL, openapi.QUANTILES, openapi.DATASET]
     },
@@ -33,24 +36,24 @@ async def forecast(request: Request) -> Response:
     runtime = runtime_of(request)
     query = forecast_query(request.scope["query_string"])
     target = target_of(request, runtime, query.dataset)
-    standing, asked = answers.standing_etag(target, query), request.headers.get("if-none-match", "")
+    standing, asked = answers.champion_etag(target, query), request.headers.get("if-none-match", "")
     key = (target.served.dataset.id, target.series, query)
-    if standing is not None and (kept := runtime.remembered.find(key, standing)) is not None:
-        return _sent(kept, standing, asked)
+    if standing is not None and (kept := runtime.forecast_cache.find(key, standing)) is not None:
+        return _response_or_304(kept, standing, asked)
     reading = answers.reading_of(target)
     if standing is not None and standing in asked:
         query.check(reading.champion.config)
-        return _sent(b"", standing, asked)
+        return _response_or_304(b"", standing, asked)
     began = time.perf_counter()
     content, found = answers.forecast(reading, query)
     runtime.metrics.forecast_took(found.champion.config.kind, time.perf_counter() - began, found.stand_in)
-    etag, body = answers.etag(reading, query, found), encoded(content)
+    etag, body = answers.etag(reading, query, found), encode_json(content)
     if found.stand_in is None:
-        runtime.remembered.keep(key, etag, body)
-    return _sent(body, etag, asked)
+        runtime.forecast_cache.keep(key, etag, body)
+    return _response_or_304(body, etag, asked)
 
 
-def _sent(body: bytes, etag: str, asked: str) -> Response:
+def _response_or_304(body: bytes, etag: str, asked: str) -> Response:
     """A forecast, or 304 where the client has it already."""
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if etag in asked:
@@ -61,18 +64,18 @@ def _sent(body: bytes, etag: str, asked: str) -> Response:
 @router.post(
     "/v1/forecasts",
     response_model=schemas.Forecasts,
-    responses={200: openapi.forecasts(), **openapi.problems(404, 413, 415, 422, 503)},
-    openapi_extra={"requestBody": openapi.plain(schemas.ForecastRequest)},
+    responses={200: openapi.ndjson_forecasts(), **openapi.problem_responses(404, 413, 415, 422, 503)},
+    openapi_extra={"requestBody": openapi.json_body(schemas.ForecastRequest)},
 )
 @needs("forecast")
 async def forecast_many(request: Request) -> Response:
     """Forecasts of up to 1000 series, named or searched for, each with its own status or error; NDJSON if accepted."""
     runtime = runtime_of(request)
-    chosen = selection(await document_of(request))
+    chosen = parse_forecast_request(await read_json(request))
     directory = seen_by(request, runtime)
     if chosen.forecast.dataset is not None and chosen.forecast.dataset not in directory.datasets:
         raise unknown_dataset("/dataset" if chosen.ids else "/query/dataset")
-    slices = Batch(directory, chosen, runtime.metrics).lines()
+    slices = ForecastBatch(directory, chosen, runtime.metrics).lines()
     first: list[bytes] = await anext(slices, [])  # whatever fails as a whole fails before the answer begins
     by_line = NDJSON in request.headers.get("accept", "")
     content = _as_lines(first, slices) if by_line else _as_document(first, slices)

@@ -10,20 +10,20 @@ from fastapi.concurrency import run_in_threadpool
 
 from service.http.auth import caller_of, needs, seen_by
 from service.models.datasets import Served
-from service.routers.dependencies import answer
+from service.routers.dependencies import json_response
 from service.runtime import Runtime
 from service.schemas import schemas
 
 router = APIRouter(tags=["health"])
 
-LATER = {"Retry-After": "1"}
+RETRY_LATER = {"Retry-After": "1"}
 NO_MODEL = "No model is promoted yet: observations are stored, forecasts wait for `rollcast promote`."
 
 
 @router.get("/health/live", response_model=schemas.Health)
 async def live() -> Response:
     """The event loop answers."""
-    return answer({"status": "live"})
+    return json_response({"status": "live"})
 
 
 @router.get(
@@ -39,13 +39,17 @@ async def ready(request: Request) -> Response:
     runtime: Runtime = request.app.state.runtime
     readiness = runtime.readiness
     if "read" not in caller_of(request).rights:
-        return answer({"status": "ready"}) if readiness.ready else answer({"status": "not_ready"}, 503, LATER)
-    datasets = [_of(served) for served in seen_by(request, runtime).datasets.values()]
+        return (
+            json_response({"status": "ready"})
+            if readiness.ready
+            else json_response({"status": "not_ready"}, 503, RETRY_LATER)
+        )
+    datasets = [_dataset_health(served) for served in seen_by(request, runtime).datasets.values()]
     if not readiness.ready:
         body = {"status": "not_ready", "detail": readiness.reason, "datasets": datasets}
-        return answer(body, 503, LATER)
+        return json_response(body, 503, RETRY_LATER)
     detail = None if any(line["model"] or line["problem"] for line in datasets) else NO_MODEL
-    return answer({"status": "ready", "detail": detail, "datasets": datasets})
+    return json_response({"status": "ready", "detail": detail, "datasets": datasets})
 
 
 @router.get("/version", response_model=schemas.Version)
@@ -59,7 +63,7 @@ async def read_version(request: Request) -> Response:
         if (champion := served.champion)
     }
     body = {"name": "rollcast", "version": package_version(), "python": platform.python_version(), "models": models}
-    return answer(body)
+    return json_response(body)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
@@ -68,7 +72,7 @@ async def metrics(request: Request) -> Response:
     """Prometheus exposition format; its counts are of all series, so a key for a part of them does not do."""
     caller_of(request).require_all_series()
     runtime: Runtime = request.app.state.runtime
-    page = runtime.gauges.page(runtime.served(), await run_in_threadpool(runtime.successes.read))
+    page = runtime.gauges.page(runtime.served(), await run_in_threadpool(runtime.flow_successes.read))
     return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -80,7 +84,7 @@ def package_version() -> str:
         return "0+unknown"
 
 
-def _of(served: Served) -> dict[str, Any]:
+def _dataset_health(served: Served) -> dict[str, Any]:
     champion = served.champion
     return {
         "dataset": served.name,

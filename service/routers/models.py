@@ -13,7 +13,7 @@ from data.store.promotions import Promotion
 from service.forecast.query_params import dataset_query
 from service.http.auth import needs
 from service.models.datasets import Served
-from service.routers.dependencies import answer, datasets_of, runtime_of
+from service.routers.dependencies import datasets_of, json_response, runtime_of
 from service.schemas import openapi, schemas
 
 router = APIRouter(tags=["models"])
@@ -22,7 +22,7 @@ router = APIRouter(tags=["models"])
 @router.get(
     "/v1/models",
     response_model=schemas.Models,
-    responses=openapi.problems(404, 422, 503),
+    responses=openapi.problem_responses(404, 422, 503),
     openapi_extra={"parameters": [openapi.DATASET]},
 )
 @needs("read")
@@ -31,10 +31,10 @@ async def list_models(request: Request) -> Response:
     runtime = runtime_of(request)
     wanted = dataset_query(request.scope["query_string"])
     datasets = datasets_of(request, runtime, wanted)
-    return answer({"models": await run_in_threadpool(_registered, runtime.engine(), datasets)})
+    return json_response({"models": await run_in_threadpool(_registered_versions, runtime.engine(), datasets)})
 
 
-def _registered(engine: Engine, datasets: Sequence[Served]) -> list[dict[str, Any]]:
+def _registered_versions(engine: Engine, datasets: Sequence[Served]) -> list[dict[str, Any]]:
     lines = []
     for served in datasets:
         decided = promotions.decisions(engine, served.dataset.id)

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request, Response
 
 from service.forecast.query_params import dataset_query
 from service.http.auth import caller_of, needs, seen_by
-from service.http.errors import Problem
+from service.http.errors import ProblemError
 from service.models.datasets import Target
 from service.observe import arrivals, idempotency
 from service.observe.observe_body import ObserveBody, body_of
 from service.observe.receipts import Receipt
-from service.routers.dependencies import answer, runtime_of, target_of
+from service.routers.dependencies import json_response, runtime_of, target_of
 from service.runtime import Runtime
 from service.schemas import openapi, schemas
 
@@ -21,27 +21,27 @@ router = APIRouter(tags=["observations"])
 @router.post(
     "/v1/observations",
     response_model=schemas.Observed,
-    responses=openapi.problems(409, 413, 415, 422, 503),
+    responses=openapi.problem_responses(409, 413, 415, 422, 503),
     openapi_extra={
         "parameters": [openapi.IDEMPOTENCY_KEY],
-        "requestBody": openapi.body(schemas.SeriesObservations, schemas.SeriesObservation),
+        "requestBody": openapi.rows_body(schemas.SeriesObservations, schemas.SeriesObservation),
     },
 )
 @needs("observe")
 async def observe(request: Request) -> Response:
     """Store values of any number of series and advance their states; rows that cannot be stored are pointed at."""
     runtime = runtime_of(request)
-    dataset_query_is_empty(request)
+    refuse_query_string(request)
     return await _observe(request, runtime, None)
 
 
 @router.post(
     "/v1/series/{unique_id:path}/observations",
     response_model=schemas.Observed,
-    responses=openapi.problems(404, 409, 413, 415, 422, 503),
+    responses=openapi.problem_responses(404, 409, 413, 415, 422, 503),
     openapi_extra={
         "parameters": [openapi.UNIQUE_ID, openapi.DATASET, openapi.IDEMPOTENCY_KEY],
-        "requestBody": openapi.body(schemas.Observations, schemas.Observation),
+        "requestBody": openapi.rows_body(schemas.Observations, schemas.Observation),
     },
 )
 @needs("observe")
@@ -58,11 +58,11 @@ async def _observe(request: Request, runtime: Runtime, only: Target | None) -> R
     body, content = await body_of(request)
     keyed = idempotency.keyed_of(request, caller_of(request).id, content)
     if keyed is None:
-        return answer((await _store(request, runtime, body, only, None)).body)
+        return json_response((await _store(request, runtime, body, only, None)).body)
     with runtime.in_progress.claim(keyed):
         if (receipt := await runtime.answered(keyed)) is not None:
-            return answer(receipt.body, headers=idempotency.REPLAYED)
-        return answer((await _store(request, runtime, body, only, keyed)).body)
+            return json_response(receipt.body, headers=idempotency.REPLAYED)
+        return json_response((await _store(request, runtime, body, only, keyed)).body)
 
 
 async def _store(
@@ -72,7 +72,7 @@ async def _store(
     tolerance = arrivals.tolerance_us(runtime.settings.future_tolerance_s)
     try:
         received = arrivals.read(body, seen_by(request, runtime), runtime.clock(), tolerance, only)
-    except Problem:
+    except ProblemError:
         runtime.metrics.rejected(len(body.rows))
         raise
     receipt = await runtime.observe(received, keyed)
@@ -81,7 +81,7 @@ async def _store(
     return receipt
 
 
-def dataset_query_is_empty(request: Request) -> None:
+def refuse_query_string(request: Request) -> None:
     """Each row names its dataset where one is needed; a parameter would be a second place to say it."""
     if request.scope["query_string"]:
-        raise Problem(422, "invalid_query", "This path takes no parameters; rows name their dataset themselves.")
+        raise ProblemError(422, "invalid_query", "This path takes no parameters; rows name their dataset themselves.")

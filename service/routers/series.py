@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Request, Response
 
 from service.forecast import answers, inspect_state
-from service.forecast.query_params import cursor, dataset_query, page_query
+from service.forecast.query_params import dataset_query, encode_cursor, page_query
 from service.http.auth import needs, seen_by
 from service.http.errors import unknown_dataset
-from service.routers.dependencies import answer, runtime_of, target_of
+from service.routers.dependencies import json_response, runtime_of, target_of
 from service.schemas import openapi, schemas
 
 router = APIRouter(tags=["series"])
@@ -15,7 +15,7 @@ router = APIRouter(tags=["series"])
 @router.get(
     "/v1/series",
     response_model=schemas.SeriesPage,
-    responses=openapi.problems(404, 422, 503),
+    responses=openapi.problem_responses(404, 422, 503),
     openapi_extra={"parameters": [openapi.LIMIT, openapi.SEARCH, openapi.CURSOR, openapi.DATASET]},
 )
 @needs("read")
@@ -30,14 +30,14 @@ async def list_series(request: Request) -> Response:
         {"dataset": one.served.name, "unique_id": one.unique_id, **state}
         for one, state in zip(found, answers.summaries(found), strict=True)
     ]
-    following = cursor(found[-1].unique_id, found[-1].served.name) if more else None
-    return answer({"series": lines, "total": total, "next": following})
+    following = encode_cursor(found[-1].unique_id, found[-1].served.name) if more else None
+    return json_response({"series": lines, "total": total, "next": following})
 
 
 @router.get(
     "/v1/series/{unique_id:path}/state",
     response_model=schemas.State,
-    responses=openapi.problems(404, 409, 422, 503),
+    responses=openapi.problem_responses(404, 409, 422, 503),
     openapi_extra={"parameters": [openapi.UNIQUE_ID, openapi.DATASET]},
 )
 @needs("read")
@@ -45,17 +45,19 @@ async def read_state(request: Request) -> Response:
     """What is remembered of one series, in a screenful: counters, memory layer by layer, and its gates."""
     runtime = runtime_of(request)
     target = target_of(request, runtime, dataset_query(request.scope["query_string"]))
-    return answer(inspect_state.state(answers.reading_of(target)))
+    return json_response(inspect_state.state(answers.reading_of(target)))
 
 
 @router.get(
     "/v1/series/{unique_id:path}",
     response_model=schemas.Series,
-    responses=openapi.problems(404, 409, 422, 503),
+    responses=openapi.problem_responses(404, 409, 422, 503),
     openapi_extra={"parameters": [openapi.UNIQUE_ID, openapi.DATASET]},
 )
 @needs("read")
 async def read_series(request: Request) -> Response:
     """One series: its time, its model and its state."""
     runtime = runtime_of(request)
-    return answer(answers.describe(target_of(request, runtime, dataset_query(request.scope["query_string"]))))
+    return json_response(
+        answers.describe_series(target_of(request, runtime, dataset_query(request.scope["query_string"])))
+    )

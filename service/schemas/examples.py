@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.http.errors import TITLES, Fault
+from service.http.errors import TITLES, FieldFault
 
 SERIES = {"dataset": "machine_temperature", "unique_id": "machine_temperature"}
 MODEL = {
@@ -10,20 +10,20 @@ MODEL = {
     "version": 1,
     "digest": "aa896a85dfbb632a9f1912ff43f6a1cf783690bc34c1e37252452a86dda64f2b",
 }
-TRUST = {"status": "ok", "flags": [], "observed": 201, "imputed": 0, "reanchored": 0}
-AT = {"origin": "2014-02-19T15:30:00Z", "sequence": 25}
+RELIABILITY = {"status": "ok", "flags": [], "observed": 201, "imputed": 0, "reanchored": 0}
+POSITION = {"origin": "2014-02-19T15:30:00Z", "sequence": 25}
 FORECAST = {
     **SERIES,
     "model": MODEL,
     "answered_by": "champion",
-    **AT,
+    **POSITION,
     "freq": "5m",
     "horizon": 2,
     "ds": ["2014-02-19T15:35:00Z", "2014-02-19T15:40:00Z"],
     "mean": [97.58, 97.58],
     "quantiles": {"0.5": [97.55, 97.57]},
     "intervals": {"80": {"lower": [96.49, 96.44], "upper": [98.67, 98.72]}},
-    **TRUST,
+    **RELIABILITY,
 }
 MEASURES = {
     "n": 24,
@@ -66,8 +66,8 @@ BODIES: dict[str, Any] = {  # by the name of their schema
     "State": {
         **SERIES,
         "model": MODEL,
-        **AT,
-        **TRUST,
+        **POSITION,
+        **RELIABILITY,
         "last": 97.4,
         "gap": 0,
         "expected": 97.55,
@@ -91,10 +91,10 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         "horizon": 12,
         "target": "value",
         "model": MODEL,
-        **AT,
-        **TRUST,
+        **POSITION,
+        **RELIABILITY,
     },
-    "SeriesPage": {"series": [{**SERIES, **AT, **TRUST}], "total": 1, "next": None},
+    "SeriesPage": {"series": [{**SERIES, **POSITION, **RELIABILITY}], "total": 1, "next": None},
     "Scores": {
         "scores": [{"dataset": "machine_temperature", "status": "champion", **SCORES, "last_day": HORIZONS}],
     },
@@ -146,9 +146,9 @@ PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail
 }
 
 
-def problem(status: str) -> dict[str, Any]:
+def problem_example(status: str) -> dict[str, Any]:
     """Problem details of one status."""
     code, detail, error = PROBLEMS[status]
     found: dict[str, Any] = {"type": "about:blank", "title": TITLES[int(status)], "status": int(status), "code": code}
     found |= {"detail": detail, "request_id": "6f1c0c9f0b7b4a7e9d7f6f0a3d1c2b3a"}
-    return {**found, "errors": [Fault(*error)._asdict()]} if error else found
+    return {**found, "errors": [FieldFault(*error)._asdict()]} if error else found

@@ -23,7 +23,7 @@ PROBLEMS = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Problem details as the answers of these statuses."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
@@ -61,28 +61,28 @@ IDEMPOTENCY_KEY = parameter(
 )
 
 
-def body(whole: type[BaseModel], row: type[BaseModel]) -> dict[str, Any]:
+def rows_body(whole: type[BaseModel], row: type[BaseModel]) -> dict[str, Any]:
     """Rows under `observations`, or a bare list of them, or one; or NDJSON."""
     one = {"$ref": f"#/components/schemas/{row.__name__}"}
     either = [{"$ref": f"#/components/schemas/{whole.__name__}"}, {"type": "array", "items": one, "minItems": 1}, one]
     rows = row.model_config["json_schema_extra"]["examples"]  # type: ignore[index]
     content = {
         JSON: {"schema": {"anyOf": either}, "example": {"observations": rows}},
-        NDJSON: {"schema": {"type": "string", "description": "One row a line"}, "example": _lines(rows)},
+        NDJSON: {"schema": {"type": "string", "description": "One row a line"}, "example": _ndjson(rows)},
     }
     return {"required": True, "content": content}
 
 
-def plain(model: type[BaseModel]) -> dict[str, Any]:
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
     """A JSON body of one model."""
     example = model.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index]
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"required": True, "content": {JSON: {"schema": schema, "example": example}}}
 
 
-def forecasts() -> dict[str, Any]:
+def ndjson_forecasts() -> dict[str, Any]:
     """Forecasts as NDJSON, beside the JSON of the response model."""
-    lines = _lines(examples.BODIES["Forecasts"]["forecasts"])
+    lines = _ndjson(examples.BODIES["Forecasts"]["forecasts"])
     return {
         "content": {
             NDJSON: {"schema": {"type": "string", "description": "One of `forecasts` a line"}, "example": lines}
@@ -90,11 +90,11 @@ def forecasts() -> dict[str, Any]:
     }
 
 
-def _lines(rows: Any) -> str:
+def _ndjson(rows: Any) -> str:
     return "".join(orjson.dumps(row).decode() + "\n" for row in rows)
 
 
-def with_schemas(document: dict[str, Any]) -> dict[str, Any]:
+def complete(document: dict[str, Any]) -> dict[str, Any]:
     """The document with the models that only this module refers to, keys where they are asked for, and examples."""
     known = document.setdefault("components", {}).setdefault("schemas", {})
     for model in (schemas.Problem, schemas.Observations, schemas.SeriesObservations, schemas.ForecastRequest):
@@ -106,19 +106,21 @@ def with_schemas(document: dict[str, Any]) -> dict[str, Any]:
         for operation in operations.values():
             if path not in PUBLIC:
                 operation["security"] = [{"key": []}]
-                operation["responses"] |= {str(status): answer for status, answer in problems(401, 403, 429).items()}
+                operation["responses"] |= {
+                    str(status): answer for status, answer in problem_responses(401, 403, 429).items()
+                }
             operation["responses"] = dict(sorted(operation["responses"].items()))
-            _exemplify(operation["responses"])
+            _add_examples(operation["responses"])
     return document
 
 
-def _exemplify(responses: dict[str, Any]) -> None:
+def _add_examples(responses: dict[str, Any]) -> None:
     """Give every body of these answers its example."""
     for status, response in responses.items():
         for media_type, content in response.get("content", {}).items():
             name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
             if media_type == MEDIA_TYPE:
-                content["example"] = examples.problem(status)
+                content["example"] = examples.problem_example(status)
             elif name in examples.BODIES:
                 content["example"] = examples.BODIES[name]
             elif media_type in examples.TEXTS:

@@ -7,12 +7,12 @@ from starlette.routing import BaseRoute
 
 from service.http.auth import leaves, right_of
 
-ABOUT = "A key of `rollcast keys create`. A service that listens on loopback alone asks for none unless told to."
+DESCRIPTION = "A key of `rollcast keys create`. A service that listens on loopback alone asks for none unless told to."
 
 
-def describe(document: dict[str, Any], routes: Iterable[BaseRoute]) -> dict[str, Any]:
+def add_scopes(document: dict[str, Any], routes: Iterable[BaseRoute]) -> dict[str, Any]:
     """The document with each operation's scope under `security`; a public one says that it needs none."""
-    document["components"]["securitySchemes"]["key"]["description"] = ABOUT
+    document["components"]["securitySchemes"]["key"]["description"] = DESCRIPTION
     for route in leaves(routes):
         right = right_of(route)
         operations = document["paths"].get(getattr(route, "path_format", None), {})

@@ -9,8 +9,8 @@ import pytest
 
 from data import clock
 from data.store import keys
-from service.http.auth import GUESSES_BURST, Door
-from service.http.errors import Problem
+from service.http.auth import WRONG_KEY_BURST, Authenticator
+from service.http.errors import ProblemError
 from service.http.keyring import Keyring
 from tests.support.service_kit import World
 
@@ -60,13 +60,15 @@ def test_fault_44_how_long_a_refusal_takes_tells_nothing_of_a_key(ring, right):
 
 
 def test_fault_44_of_ten_thousand_guesses_a_second_few_are_even_looked_at(world, ring, right):
-    door = Door(world.settings, ring)
+    authenticator = Authenticator(world.settings, ring)
     scope = {"path": "/v1/series", "server": ("192.0.2.1", 80), "client": ("192.0.2.9", 4000)}
-    told: Counter[int] = Counter()
+    statuses: Counter[int] = Counter()
     for number in range(TRIES):
         try:
-            door.admit(scope, f"Bearer rlc_{secrets.token_urlsafe(40)}".encode(), number / TRIES)
-        except Problem as problem:
-            told[problem.status] += 1
-    assert told[401] <= GUESSES_BURST + 1 and told[401] + told[429] == TRIES
-    assert door.admit({**scope, "client": ("192.0.2.8", 1)}, f"Bearer {right}".encode(), 1.0).id in right
+            authenticator.authenticate(scope, f"Bearer rlc_{secrets.token_urlsafe(40)}".encode(), number / TRIES)
+        except ProblemError as problem:
+            statuses[problem.status] += 1
+    assert statuses[401] <= WRONG_KEY_BURST + 1 and statuses[401] + statuses[429] == TRIES
+    assert (
+        authenticator.authenticate({**scope, "client": ("192.0.2.8", 1)}, f"Bearer {right}".encode(), 1.0).id in right
+    )

@@ -134,7 +134,7 @@ def test_every_route_and_parameter_is_in_the_openapi_document(client):
 
 
 def test_the_openapi_file_is_what_the_service_says():
-    assert openapi_file.FILE.read_text() == openapi_file.text(), "run `make openapi`"
+    assert openapi_file.FILE.read_text() == openapi_file.openapi_text(), "run `make openapi`"
 
 
 def bodies(document):
@@ -186,7 +186,7 @@ def test_metrics_have_the_names_of_the_conventions_and_no_series(client):
 
 
 def test_metrics_tell_when_each_flow_last_succeeded(client, world, monkeypatch):
-    monkeypatch.setattr(flow_successes, "KEPT_S", 0.0)
+    monkeypatch.setattr(flow_successes, "CACHE_SECONDS", 0.0)
     for flow, dataset in (("train", "pumps"), ("backup", None)):
         with runs.recorded(world.engine, flow, dataset):
             pass

@@ -13,10 +13,10 @@ import resource, sys
 import numpy as np
 from service.base import gc_tuning
 if sys.argv[1] == "arranged":
-    gc_tuning.arrange()
+    gc_tuning.set_malloc_thresholds()
 else:  # the threshold for large blocks alone
-    gc_tuning.AT_HAND = 128 * 1024
-    gc_tuning.arrange()
+    gc_tuning.TRIM_BYTES = 128 * 1024
+    gc_tuning.set_malloc_thresholds()
 def batch():
     kept = [np.ones(3_000_000, np.uint8) for _ in range(5)]
 batch()

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.base.outcomes import Outcome, judge
+from service.base.outcomes import Outcome, decide_outcomes
 
 A, D, C, L = Outcome.APPLIED, Outcome.DUPLICATE, Outcome.CORRECTED, Outcome.LATE
 NAN = float("nan")
@@ -16,7 +16,7 @@ def judged(arrivals, origins=None, known=None):
     """`arrivals` are (row, step, value); every origin is step 10 unless said."""
     rows, steps, values = (np.array(column) for column in zip(*arrivals, strict=True))
     before = np.array([(origins or {}).get(row, 10) for row in rows.tolist()])
-    return judge(rows, steps, values.astype(float), before, known or {})
+    return decide_outcomes(rows, steps, values.astype(float), before, known or {})
 
 
 def test_what_is_newer_than_the_origin_is_applied():

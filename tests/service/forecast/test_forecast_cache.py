@@ -1,18 +1,18 @@
 """A forecast asked for again is the one that was sent, until its state moves; what is kept has an end."""
 
-from service.forecast.forecast_cache import Remembered
+from service.forecast.forecast_cache import ForecastCache
 from tests.support.service_kit import World, baseline, panel_of, rows
 
 
 def test_an_answer_stands_under_its_etag_alone():
-    kept = Remembered(100)
+    kept = ForecastCache(100)
     kept.keep("a", "one", b"first")
     assert kept.find("a", "one") == b"first"
     assert kept.find("a", "two") is kept.find("b", "one") is None
 
 
 def test_what_was_not_asked_for_longest_makes_room():
-    kept = Remembered(10)
+    kept = ForecastCache(10)
     kept.keep("a", "1", b"aaaa")
     kept.keep("b", "1", b"bbbb")
     kept.find("a", "1")
@@ -28,9 +28,9 @@ def test_the_same_bytes_are_sent_until_the_state_moves(tmp_path, monkeypatch):
     world, made = World.at(tmp_path), []
     world.promote(world.ingest("sensors", "a", "b"), baseline(panel_of("a", "b")), panel_of("a", "b"))
     with world.serving() as client:
-        remembered = client.app.state.runtime.remembered
-        keep = remembered.keep
-        monkeypatch.setattr(remembered, "keep", lambda *answer: (made.append(answer), keep(*answer)))
+        cache = client.app.state.runtime.forecast_cache
+        keep = cache.keep
+        monkeypatch.setattr(cache, "keep", lambda *answer: (made.append(answer), keep(*answer)))
         first = client.get("/v1/series/a/forecast")
         again = client.get("/v1/series/a/forecast")
         assert (again.content, again.headers["etag"], len(made)) == (first.content, first.headers["etag"], 1)

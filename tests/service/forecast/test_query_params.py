@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.forecast.query_params import ForecastQuery, PageQuery, cursor, forecast_query, page_query
-from service.http.errors import Problem
+from service.forecast.query_params import ForecastQuery, PageQuery, encode_cursor, forecast_query, page_query
+from service.http.errors import ProblemError
 
 
 @pytest.mark.parametrize(
@@ -46,17 +46,17 @@ def test_what_may_be_asked_of_a_forecast(text, query):
     ],
 )
 def test_what_may_not_be_asked_is_pointed_at(text, pointer):
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         forecast_query(text)
     assert caught.value.status == 422
     assert caught.value.errors[0].pointer == pointer
 
 
 def test_a_cursor_comes_back_as_the_place_it_was_made_for():
-    assert page_query(b"limit=2&cursor=" + cursor("é/ñ", "m").encode()) == PageQuery(2, after=("é/ñ", "m"))
+    assert page_query(b"limit=2&cursor=" + encode_cursor("é/ñ", "m").encode()) == PageQuery(2, after=("é/ñ", "m"))
 
 
 @pytest.mark.parametrize("text", [b"cursor=", b"cursor=x", b"cursor=%00", b"cursor=W10", b"limit=0", b"limit=1001"])
 def test_a_page_that_cannot_be_is_refused(text):
-    with pytest.raises(Problem):
+    with pytest.raises(ProblemError):
         page_query(text)

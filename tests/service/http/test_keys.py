@@ -303,7 +303,7 @@ def test_fault_44_the_digests_are_compared_in_constant_time_whatever_is_presente
 
 def test_fault_44_guesses_are_slowed_down_and_the_right_key_is_not(tmp_path, monkeypatch):
     monkeypatch.undo()  # of the fixture above
-    monkeypatch.setattr("service.http.auth.GUESSES", 0.001)  # so that none comes back during the test
+    monkeypatch.setattr("service.http.auth.WRONG_KEY_RATE", 0.001)  # so that none comes back during the test
     world = World.at(tmp_path, auth="on", **UNLIMITED)
     made = keys.create(world.engine, "right", ["read"])
     with world.serving() as client:

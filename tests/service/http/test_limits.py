@@ -61,7 +61,7 @@ def two(tmp_path):
 
 def test_too_many_requests_of_one_key_are_429_and_say_when_to_come_back(two, monkeypatch):
     world, (one, other) = two
-    monkeypatch.setattr("service.http.auth.BURSTS", 10_000)  # seconds' worth of requests at once
+    monkeypatch.setattr("service.http.auth.BURST_SECONDS", 10_000)  # seconds' worth of requests at once
     with world.serving() as client:
         until(lambda: client.app.state.runtime.keyring.known)
         answers = [client.get("/v1/series", headers=one) for _ in range(12)]
@@ -72,7 +72,7 @@ def test_too_many_requests_of_one_key_are_429_and_say_when_to_come_back(two, mon
 
 
 def test_too_many_requests_of_one_address_are_429_with_or_without_a_key(tmp_path, monkeypatch):
-    monkeypatch.setattr("service.http.auth.BURSTS", 10_000)
+    monkeypatch.setattr("service.http.auth.BURST_SECONDS", 10_000)
     with slow_world(tmp_path, address_rate=0.002).serving() as client:
         statuses = [client.get("/health/live").status_code for _ in range(40)]
     assert statuses[-20:] == [429] * 20
@@ -84,7 +84,7 @@ def test_on_loopback_without_keys_nobody_is_counted(tmp_path):
 
 
 def test_a_request_that_is_refused_has_not_been_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("service.http.auth.BURSTS", 1)
+    monkeypatch.setattr("service.http.auth.BURST_SECONDS", 1)
     app = create_app(slow_world(tmp_path, address_rate=0.001).settings)
     read, statuses = [], []
 

@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 
 from service.app import create_app
 from service.http.middleware import BODY_SECONDS
-from service.http.protocol import Patient
+from service.http.protocol import DeadlineProtocol
 from tests.support.guard_kit import Running, answer, post, running, status
 from tests.support.service_kit import LOCAL, World, baseline, panel_of, stamp, until
 
@@ -184,7 +184,7 @@ def test_fault_38_a_process_that_was_starved_cuts_no_head_short(monkeypatch):
         await send({"type": "http.response.body"})
 
     async def ask() -> bytes:
-        made = partial(Patient, Config(app, log_level="error"), ServerState(), {BODY_SECONDS: 1.0})
+        made = partial(DeadlineProtocol, Config(app, log_level="error"), ServerState(), {BODY_SECONDS: 1.0})
         async with await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0) as server:
             reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n")

@@ -2,12 +2,12 @@
 
 import pytest
 
-from service.http.errors import Problem
+from service.http.errors import ProblemError
 from service.http.parsing import decode
 
 
 def faults(body: bytes) -> list[tuple[str, str]]:
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         decode(body)
     assert caught.value.status == 422
     return [tuple(fault) for fault in caught.value.errors]

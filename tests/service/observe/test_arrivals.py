@@ -4,7 +4,7 @@ import pytest
 
 from data.grid.grid import DAY, Grid
 from data.store.catalogue import Dataset
-from service.http.errors import Problem
+from service.http.errors import ProblemError
 from service.models.datasets import Directory, Served
 from service.observe.arrivals import Arrivals, ReceivedRows, read
 from service.observe.observe_body import lines_in, rows_in
@@ -41,9 +41,9 @@ def stamps(arrivals: Arrivals) -> list[int]:
     return arrivals.served.dataset.grid.stamps(arrivals.rows.steps).tolist()
 
 
-def problem(document) -> Problem:
+def problem(document) -> ProblemError:
     """What answers a request of which nothing is stored."""
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         received(rows_in(document))
     assert all(len(fault.message) < 100 for fault in caught.value.errors)
     return caught.value
@@ -181,7 +181,7 @@ def test_every_line_is_a_document_of_its_own():
 
 def test_lines_of_which_none_is_a_row_are_a_problem():
     for content in (b"", b"\n \r\n", b"nothing\n"):
-        with pytest.raises(Problem) as caught:
+        with pytest.raises(ProblemError) as caught:
             received(lines_in(content))
         assert caught.value.status == 422
 
