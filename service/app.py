@@ -23,15 +23,15 @@ from service.runtime import Runtime
 from service.schemas import openapi, scopes
 
 DESCRIPTION = "Forecasts that read a series once and then roll forward with every observation."
-INTERFACE = "1"  # version of paths and bodies; the build's own is told under /version, to who may read
-# `/v1/series/{id}` takes what those before leave
+API_VERSION = "1"  # of paths and bodies; the version of the build is under /version
+# order counts: `/v1/series/{id}` of `series` matches every path that no earlier route does
 ROUTERS = (forecasts, observations, scores, series, models, health, docs)
 
 
 def create_app(settings: Settings | None = None, clock: Callable[[], int] = clock.now) -> FastAPI:
     """The service on one live store. It answers at once; `/health/ready` says when its states are restored.
 
-    clock: microseconds since 1970 UTC, against which stamps are too far in the future.
+    clock: microseconds since 1970 UTC; observations too far ahead of it are refused.
     """
     gc_tuning.set_malloc_thresholds()
     runtime = Runtime(settings or load_settings(), clock)
@@ -46,7 +46,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], int] = cloc
     app = FastAPI(
         title="Rollcast",
         description=DESCRIPTION,
-        version=INTERFACE,
+        version=API_VERSION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -66,11 +66,12 @@ def create_app(settings: Settings | None = None, clock: Callable[[], int] = cloc
 
 
 def _complete_openapi(app: FastAPI) -> None:
-    plain = app.openapi
+    """Let the app's OpenAPI document have our bodies, examples and scopes."""
+    generated = app.openapi
 
-    def complete() -> dict[str, Any]:
+    def complete_document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = scopes.add_scopes(openapi.complete(plain()), app.routes)
+            app.openapi_schema = scopes.add_scopes(openapi.complete(generated()), app.routes)
         return app.openapi_schema
 
-    app.openapi = complete  # type: ignore[method-assign]
+    app.openapi = complete_document  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""The OpenAPI document as a file: `python -m service.openapi_file` writes docs/openapi.json, a test compares it."""
+"""`python -m service.openapi_file` writes the OpenAPI document to docs/openapi.json; a test compares the two."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ FILE = Path(__file__).parent.parent / "docs" / "openapi.json"
 
 
 def openapi_text() -> str:
-    """The document of a service without a store; it depends on nothing but the code."""
+    """The document as JSON. It depends on the code alone: the service it is made with has an empty store."""
     with TemporaryDirectory() as folder:
         document = create_app(Settings(home=Path(folder))).openapi()
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""The service behind its routes: the store, the directory of series, the writer and the watcher, and their lives."""
+"""What the routes share: the store, the directory of series, and the threads, which are started and stopped here."""
 
 import asyncio
 import logging
@@ -33,19 +33,19 @@ from service.observe.writer import Writer
 
 log = logging.getLogger("rollcast.service")
 
-MAX_BACKLOG = 4096  # requests that wait for the writer
+MAX_BACKLOG = 4096  # requests that wait for the writer; beyond it they are answered 503
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether requests are answered; and if not, why, in one sentence."""
+    """Whether requests are answered; if not, the reason in one sentence."""
 
     ready: bool
     reason: str | None
 
 
 class Runtime:
-    """Starts at once and restores in the background; `readiness` says when it may be asked."""
+    """Starts at once and restores the states in the background; `readiness` says when requests are answered."""
 
     def __init__(self, settings: Settings, clock: Callable[[], int] = clock.now) -> None:
         """clock: microseconds since 1970 UTC."""
@@ -80,16 +80,16 @@ class Runtime:
         self._rebuilder.start()
 
     def stop(self) -> None:
-        """Finish what was taken in, write the snapshots, close the store."""
+        """Store the observations that were accepted, write the snapshots, close the store."""
         self._watcher.stop()
         self._rebuilder.stop()
         self._writer.stop()
-        self._note_uses()
+        self._write_key_uses()
         self._engine.dispose()
         gc_tuning.thaw()
 
     def engine(self) -> Engine:
-        """The store, brought up to date the first time it answers. Raises StoreUnavailable."""
+        """The store; its tables are migrated the first time it answers. Raises StoreUnavailable."""
         if not self._migrated.is_set():
             database.migrate(self._engine)
             self._migrated.set()
@@ -111,22 +111,22 @@ class Runtime:
         return Readiness(self._watcher.problem is None, self._watcher.problem)
 
     def require_restored(self) -> None:
-        """Raises Problem (503) while the states are being restored."""
+        """Raises ProblemError (503) while the states are being restored."""
         if not self._watcher.ready.is_set():
             raise not_available("not_ready", self.readiness.reason or "The service is starting.")
 
     async def observe(self, received: ReceivedRows, keyed: KeyedRequest | None = None) -> Receipt:
-        """Store, then advance. Returns when the rows are durable and their series' forecasts know them.
+        """Store rows, then advance states. Returns when the rows are durable and forecasts take them into account.
 
-        keyed: the answer is kept under this key, in the same transaction.
+        keyed: the key under which the answer is kept, in the same transaction.
 
         Raises:
-            Problem: 503, nothing was taken in.
+            ProblemError: 503, nothing was accepted.
             StoreUnavailable: nothing was acknowledged; the rows may be sent again.
         """
         database.require_sound(self._engine)
         if not self._writer.is_alive() or self._writer.backlog > MAX_BACKLOG:
-            raise not_available("busy", "More observations are waiting than can be stored now; send them again.")
+            raise not_available("busy", "Too many observations wait to be stored; send these again in a moment.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
         self._coalescer.add(
@@ -135,7 +135,7 @@ class Runtime:
         return await future
 
     async def answered(self, keyed: KeyedRequest) -> Receipt | None:
-        """What a request of this key was answered before. Raises Problem (422) where it was another request."""
+        """The kept answer to an earlier request of this key. Raises ProblemError (422) where that one was different."""
         since = clock.now() - int(self.settings.idempotency_keep_s * 1e6)
         kept = await run_in_threadpool(find, self._engine, keyed.key, since)
         if kept is None:
@@ -143,11 +143,11 @@ class Runtime:
         check(keyed, kept.fingerprint)
         return Receipt.unpack(kept.answer, kept.seq)
 
-    def _note_uses(self) -> None:
+    def _write_key_uses(self) -> None:
         try:
-            self.keyring.note(self.engine())
+            self.keyring.write_uses(self.engine())
         except StoreUnavailable as error:
-            log.warning("when keys were last used is lost: %s", error)
+            log.warning("the last uses of keys were not written: %s", error)
 
     def _publish(self, directory: Directory) -> None:
         self.directory = directory

@@ -9,11 +9,11 @@ from service.base.outcomes import Outcome
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which no dashboard of ours reads
+disable_created_metrics()  # type: ignore[no-untyped-call]  # otherwise each counter has a second series, which we never read
 
 
 class Metrics:
-    """The counters of one service, in a registry of their own."""
+    """The counters and histograms of one service, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -24,7 +24,7 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._by_request: dict[tuple[str, str, int], Histogram] = {}  # the way through `labels` is the long one
+        self._by_request: dict[tuple[str, str, int], Histogram] = {}  # a cache, because `labels` is slow
         self._observe = Histogram(
             "rollcast_observe_duration_seconds",
             "Time to store observations and advance their states.",
@@ -50,7 +50,7 @@ class Metrics:
         )
         self._degraded = Counter(
             "rollcast_degraded_forecasts_total",
-            "Forecasts not answered by the promoted model, by who answered.",
+            "Forecasts not answered by the promoted model, by what answered.",
             ("fallback",),
             registry=registry,
         )

@@ -1,4 +1,4 @@
-"""What becomes of an observation: decided by arrival order and by what is known already, never by the clock."""
+"""The outcome of an observation: decided by the order of arrival and the values already stored, never by the clock."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,13 +7,13 @@ import numpy as np
 
 
 class Outcome(StrEnum):
-    """The answer for one row."""
+    """What was done with one row."""
 
     APPLIED = "applied"  # newer than the series' origin: stored, and the state advanced
-    DUPLICATE = "duplicate"  # known already with this very value: nothing stored, nothing moved
+    DUPLICATE = "duplicate"  # known already with the same value: nothing is stored, no state changes
     CORRECTED = "corrected"  # known with another value: stored as its newer revision, and the state rebuilt on it
-    LATE = "late"  # older than the origin and not known before: stored, and the state rebuilt where it reaches
-    REJECTED = "rejected"  # refused before it came here: nothing stored, and the answer says why
+    LATE = "late"  # older than the origin and not known: stored, and the state rebuilt if it began before the row
+    REJECTED = "rejected"  # refused when the request was read: not stored, and the answer gives the reason
 
 
 SeriesStep = tuple[int, int]  # (row, grid step)
@@ -27,15 +27,15 @@ def decide_outcomes(
     known: Mapping[SeriesStep, float],
     unknown: Outcome = Outcome.LATE,
 ) -> list[Outcome]:
-    """One outcome for each arrival, as if they had come one by one.
+    """One outcome for each row, as if the rows had arrived one by one.
 
-    rows, steps, values (k,) in arrival order, NaN = missing; origins (k,) grid step of each row's origin before the
-    first of them; `known` holds the values already stored at steps up to those origins. A step that is not newer than
-    the origin and not known becomes `unknown`.
+    rows (k,) series of each row; steps (k,) grid steps; values (k,), NaN = missing: all in order of arrival. origins
+    (k,): grid step of each series' origin before the first row. known: the values already stored at steps up to these
+    origins. unknown: the outcome of a step that is neither newer than the origin nor known.
     """
     if _all_newer(rows, steps, origins):
         return [Outcome.APPLIED] * len(rows)
-    reached: dict[int, int] = {}
+    reached: dict[int, int] = {}  # by series, the newest step so far
     held = dict(known)
     outcomes = []
     for row, step, value, origin in zip(rows.tolist(), steps.tolist(), values.tolist(), origins.tolist(), strict=True):
@@ -61,6 +61,5 @@ def _all_newer(rows: np.ndarray, steps: np.ndarray, origins: np.ndarray) -> bool
     return bool((np.diff(steps[order])[same_row] > 0).all())
 
 
-def equal_or_both_missing(one: float, other: float) -> bool:
-    """Equal, or both missing."""
-    return one == other or (one != one and other != other)
+def equal_or_both_missing(first: float, second: float) -> bool:
+    return first == second or (first != first and second != second)

@@ -1,4 +1,4 @@
-"""What a series looks like in an answer: its forecast, its state, and how far both can be trusted."""
+"""A series in an answer: its forecast, its state, and how reliable both are."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ from service.models.datasets import Served, Target
 from states.champion import Champion
 from states.states import SeriesState
 
-SHOWN_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # unless the client asks for others
-SHOWN_LEVELS = (80.0, 95.0)
-NO_MODEL = "No model is promoted for this dataset yet; `rollcast promote` does it."
+DEFAULT_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # unless the client asks for others
+DEFAULT_LEVELS = (80.0, 95.0)
+NO_MODEL = "No model of this dataset is promoted yet; `rollcast promote` promotes one."
 NO_VALUE = "The series has no value to forecast from; observe one first."
 
 
 class Reading(NamedTuple):
-    """One series with the champion and the state that answer for it: taken once, so that nothing mixes."""
+    """One series with the champion and the state that answer for it, read once, so that an answer mixes no versions."""
 
     target: Target
     champion: Champion
@@ -30,7 +30,7 @@ class Reading(NamedTuple):
 
 
 def read(target: Target) -> Reading:
-    """The state to answer from.
+    """The champion and the state of a series.
 
     Raises:
         NotTrained: the dataset has no promoted model.
@@ -46,7 +46,7 @@ def read(target: Target) -> Reading:
 
 
 def reading_of(target: Target) -> Reading:
-    """The same for a request. Raises Problem (409, 503) where there is nothing to answer from."""
+    """The same for a request. Raises ProblemError (409, 503) where there is neither model nor value."""
     try:
         return read(target)
     except NotTrained:
@@ -56,16 +56,16 @@ def reading_of(target: Target) -> Reading:
 
 
 def no_model_problem(served: Served) -> ProblemError:
-    """Why nothing answers for a dataset: nothing was promoted, or what was cannot be served."""
+    """Why no model answers for a dataset: none is promoted, or the promoted one cannot be served."""
     if served.problem is not None:
-        return not_available("damaged_model", served.problem, retry_after=60)  # somebody has to promote another one
+        return not_available("damaged_model", served.problem, retry_after=60)  # a person has to promote another one
     return ProblemError(409, "no_model", NO_MODEL)
 
 
 def etag(reading: Reading, query: ForecastQuery, found: ForecastAnswer | None = None) -> str:
-    """Names everything that the forecast is a function of: model, anchor, state sequence and query.
+    """The ETag: it contains all that a forecast depends on, which is model, anchor, sequence of the state and query.
 
-    `found`: what was answered; where it was not the champion, who it was is a part of the name.
+    found: the answer; where it is not the champion's, the ETag also says whose it is.
     """
     champion, row = reading.champion, reading.row
     marks = ""
@@ -77,10 +77,10 @@ def etag(reading: Reading, query: ForecastQuery, found: ForecastAnswer | None = 
 
 
 def champion_etag(target: Target, query: ForecastQuery) -> str | None:
-    """The ETag of the champion's own answer at this moment, without a look at the state; None where there is none."""
+    """The ETag of the champion's own forecast at this moment, without reading the state; None where it has no state."""
     champion = target.served.champion
-    at = champion.states.at(target.series) if champion else None
-    return None if champion is None or at is None else _etag(champion, *at, query)
+    position = champion.states.at(target.series) if champion else None  # (sequence, stale)
+    return None if champion is None or position is None else _etag(champion, *position, query)
 
 
 def _etag(champion: Champion, sequence: int, stale: bool, query: ForecastQuery, marks: str = "") -> str:
@@ -89,7 +89,7 @@ def _etag(champion: Champion, sequence: int, stale: bool, query: ForecastQuery, 
 
 
 def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], ForecastAnswer]:
-    """The body of a forecast, and who answered."""
+    """The body of a forecast, and the answer that it was made from. Raises ProblemError (422, 503)."""
     target, champion, row = reading
     query.check(champion.config)
     found = answer_with_fallback(target, champion, row, query.horizon or champion.config.horizon)
@@ -99,13 +99,13 @@ def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], Fo
 def forecasts(
     champion: Champion, targets: Sequence[Target], query: ForecastQuery
 ) -> Iterator[tuple[dict[str, Any], ForecastAnswer] | None]:
-    """As `forecast` for many series of one champion, rolled together; None for a series without a value."""
+    """As `forecast` for many series of one champion, forecast together; None for a series without a value."""
     horizon, roller = query.horizon or champion.config.horizon, champion.roller
     copies = champion.states.read_all([target.series for target in targets])
     own = np.flatnonzero(~roller.warming(copies.state, np.arange(len(copies.state))))
     try:
         batch = dict(zip(copies.found[own].tolist(), roller.forecast(copies.state, own, horizon), strict=True))
-    except Exception:  # one that no arithmetic can take: each is tried by itself below
+    except Exception:  # one series fails the arithmetic for all: below, each is forecast alone
         batch = {}
     for place, (target, row) in enumerate(zip(targets, copies.rows(len(targets)), strict=True)):
         if row is None or not row.state.observed[0]:
@@ -116,11 +116,12 @@ def forecasts(
 
 
 def _body(target: Target, query: ForecastQuery, found: ForecastAnswer) -> dict[str, Any]:
+    """The body of a forecast; its quantiles are those of the answer, interpolated to the levels that are asked for."""
     champion, row, values = found.champion, found.row, found.values
     levels, horizon = champion.config.levels, len(values)
-    wanted, shown = _quantile_levels(query)
-    picked = quantiles.interpolate(values, levels, wanted).T  # (levels, h)
-    by_level = {level: np.ascontiguousarray(line) for level, line in zip(wanted, picked, strict=True)}
+    needed, shown = _quantile_levels(query)
+    by_row = quantiles.interpolate(values, levels, needed).T  # (levels, h)
+    by_level = {level: np.ascontiguousarray(row) for level, row in zip(needed, by_row, strict=True)}
     return {
         "dataset": target.served.name,
         "unique_id": target.unique_id,
@@ -144,7 +145,7 @@ def _body(target: Target, query: ForecastQuery, found: ForecastAnswer) -> dict[s
 
 
 def describe_series(target: Target) -> dict[str, Any]:
-    """One series, its state and what answers for it."""
+    """One series, its state and the model that answers for it."""
     served = target.served
     dataset, champion = served.dataset, served.champion
     return {
@@ -167,8 +168,8 @@ def summary(target: Target) -> dict[str, Any]:
 
 
 def summaries(targets: Sequence[Target]) -> list[dict[str, Any]]:
-    """The same for many, in their order; the states of each dataset are read at once."""
-    found: dict[int, dict[str, Any]] = {}
+    """The same for many series, in their order; the states of each dataset are read at once."""
+    found: dict[int, dict[str, Any]] = {}  # by place in `targets`
     datasets = {target.served.name: target.served.champion for target in targets}
     for name, champion in datasets.items():
         places = [place for place, target in enumerate(targets) if target.served.name == name]
@@ -180,7 +181,7 @@ def summaries(targets: Sequence[Target]) -> list[dict[str, Any]]:
 
 
 def summary_of(champion: Champion | None, row: SeriesState | None) -> dict[str, Any]:
-    """What a listing shows of a state, under the champion that holds it."""
+    """The state of one series, as listings show it, read from this champion."""
     if champion is None or row is None or not row.state.observed[0]:
         status = "no_model" if champion is None else "empty"
         return {"origin": None, "sequence": row.sequence if row else 0, "status": status, "flags": []}
@@ -196,18 +197,18 @@ def summary_of(champion: Champion | None, row: SeriesState | None) -> dict[str, 
     }
 
 
-def _reliability(row: SeriesState, status: str, stand_in: str | None) -> dict[str, Any]:
-    """How far an answer can be relied on: one word, the reasons, and the counts behind them."""
+def _reliability(row: SeriesState, status: str, fallback: str | None) -> dict[str, Any]:
+    """How reliable an answer is: a status, the flags that explain it, and the counts behind them."""
     counts = {name: int(getattr(row.state, name)[0]) for name in ("observed", "imputed", "reanchored")}
     flags = {
         "warming": status == "warming",
-        "previous": stand_in == PREVIOUS,
-        "fallback": stand_in not in (None, PREVIOUS),
+        "previous": fallback == PREVIOUS,
+        "fallback": fallback not in (None, PREVIOUS),
         "stale": row.stale,
         "reanchored": counts["reanchored"] > 0,
         "imputed": counts["imputed"] > 0,
     }
-    return {"status": status, "flags": [name for name, holds in flags.items() if holds], **counts}
+    return {"status": status, "flags": [name for name, is_set in flags.items() if is_set], **counts}
 
 
 def _origin_ds(champion: Champion, row: SeriesState) -> str | int:
@@ -215,11 +216,11 @@ def _origin_ds(champion: Champion, row: SeriesState) -> str | int:
 
 
 def _interval_levels(query: ForecastQuery) -> tuple[float, ...]:
-    return SHOWN_LEVELS if query.levels is None and query.quantiles is None else query.levels or ()
+    return DEFAULT_LEVELS if query.levels is None and query.quantiles is None else query.levels or ()
 
 
 def _quantile_levels(query: ForecastQuery) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Every quantile level that the answer needs, and those shown as quantiles; intervals bring the median along."""
-    shown = query.quantiles or ((0.5,) if query.levels else SHOWN_QUANTILES)
+    """Every quantile level that the answer needs, and those that it shows as quantiles; with intervals the median."""
+    shown = query.quantiles or ((0.5,) if query.levels else DEFAULT_QUANTILES)
     bounds = [bound for level in _interval_levels(query) for bound in quantiles.interval_levels(level)]
     return tuple(dict.fromkeys((*shown, *bounds))), shown

@@ -1,4 +1,4 @@
-"""Forecasts of many series in one answer: rolled together, a line each, and never more than a slice in memory."""
+"""Forecasts of many series in one answer: computed together, one line for each series, a slice in memory at a time."""
 
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -18,43 +18,46 @@ from service.http.parsing import JSON_OPTIONS
 from service.models.datasets import Directory, Target
 from states.champion import Champion
 
-SLICE_SERIES = 128  # series rolled at once, by all cores
+SLICE_SERIES = 128  # series forecast together, on all cores
 Line = dict[str, Any]
 
 
 class ForecastBatch:
-    """One request: its series, and the champion of each dataset, taken once so that no answer mixes versions."""
+    """One request: its series, and the champion of each dataset, read once so that no answer mixes versions."""
 
-    def __init__(self, directory: Directory, chosen: RequestedForecasts, metrics: Metrics) -> None:
-        """Raises Problem (422) where no dataset's model was trained for what is asked."""
-        self._query, self._metrics = chosen.forecast, metrics
-        self._asked: list[tuple[str, Target | Line]] = list(_find_targets(directory, chosen))
-        served = {one.served.name: one.served for _, one in self._asked if isinstance(one, Target)}
-        self._champions = {name: one.champion for name, one in served.items()}
-        waiting = [name for name, champion in self._champions.items() if champion is None]
-        self._unanswered = {name: _error_of(answers.no_model_problem(served[name])) for name in waiting}
+    def __init__(self, directory: Directory, requested: RequestedForecasts, metrics: Metrics) -> None:
+        """Raises ProblemError (422) where every dataset has a model and none can answer the query."""
+        self._query, self._metrics = requested.forecast, metrics
+        self._asked: list[tuple[str, Target | Line]] = list(_find_targets(directory, requested))
+        served = {target.served.name: target.served for _, target in self._asked if isinstance(target, Target)}
+        self._champions = {name: dataset.champion for name, dataset in served.items()}
+        without_model = [name for name, champion in self._champions.items() if champion is None]
+        self._without_model = {name: _error_of(answers.no_model_problem(served[name])) for name in without_model}
         self._refused = _find_refusals(self._query, self._champions)
 
     async def lines(self) -> AsyncIterator[list[bytes]]:
-        """An answer for each series, in the order asked, some at a time."""
+        """An answer for each series, in the order of the request, one slice at a time."""
         for start in range(0, len(self._asked), SLICE_SERIES):
             yield await run_in_threadpool(self._lines, self._asked[start : start + SLICE_SERIES])
 
     def _lines(self, asked: Sequence[tuple[str, Target | Line]]) -> list[bytes]:
-        found: list[Line] = [
-            {"unique_id": unique_id, **one} if isinstance(one, dict) else {} for unique_id, one in asked
+        """The encoded answers of one slice."""
+        lines: list[Line] = [
+            {"unique_id": unique_id, **found} if isinstance(found, dict) else {} for unique_id, found in asked
         ]
         for name in self._champions:
-            places = [i for i, (_, one) in enumerate(asked) if isinstance(one, Target) and one.served.name == name]
-            targets = [one for _, one in asked if isinstance(one, Target) and one.served.name == name]
-            for place, line in zip(places, self._of(name, targets), strict=True):
-                found[place] = {"dataset": name, "unique_id": asked[place][0], **line}
-        return [orjson.dumps(line, option=JSON_OPTIONS) for line in found]
+            places = [
+                i for i, (_, found) in enumerate(asked) if isinstance(found, Target) and found.served.name == name
+            ]
+            targets = [found for _, found in asked if isinstance(found, Target) and found.served.name == name]
+            for place, line in zip(places, self._dataset_lines(name, targets), strict=True):
+                lines[place] = {"dataset": name, "unique_id": asked[place][0], **line}
+        return [orjson.dumps(line, option=JSON_OPTIONS) for line in lines]
 
-    def _of(self, name: str, targets: Sequence[Target]) -> Iterator[Line]:
+    def _dataset_lines(self, name: str, targets: Sequence[Target]) -> Iterator[Line]:
         champion = self._champions[name]
         if champion is None:
-            yield from [self._unanswered[name]] * len(targets)
+            yield from [self._without_model[name]] * len(targets)
         elif champion.dataset_id in self._refused:
             yield from [self._refused[champion.dataset_id]] * len(targets)
         else:
@@ -69,23 +72,30 @@ class ForecastBatch:
                 yield body
 
 
-def _find_targets(directory: Directory, chosen: RequestedForecasts) -> Iterator[tuple[str, Target | Line]]:
-    dataset = chosen.forecast.dataset
-    if chosen.ids is None:
-        found, _, _ = directory.page(chosen.limit, None, chosen.search, dataset)
-        yield from ((target.unique_id, target) for target in found)
+def _find_targets(directory: Directory, requested: RequestedForecasts) -> Iterator[tuple[str, Target | Line]]:
+    """Each requested id with its series, or with the error that answers for it."""
+    dataset = requested.forecast.dataset
+    if requested.ids is None:
+        targets, _, _ = directory.page(requested.limit, None, requested.search, dataset)
+        yield from ((target.unique_id, target) for target in targets)
         return
-    for unique_id in chosen.ids:
+    for unique_id in requested.ids:
         try:
             yield unique_id, directory.find(unique_id, dataset)
         except NotFound:
             yield unique_id, _error(404, "unknown_series", "There is no such series.")
         except AmbiguousSeries:
-            yield unique_id, _error(409, "ambiguous_series", "Several datasets have it; say which with `dataset`.")
+            yield (
+                unique_id,
+                _error(409, "ambiguous_series", "Several datasets have this id; name one in `dataset`."),
+            )
 
 
 def _find_refusals(query: ForecastQuery, champions: dict[str, Champion | None]) -> dict[int, Line]:
-    """Why a dataset's model cannot answer the query, by dataset id; raised where none of several or one can."""
+    """The errors of models that cannot answer the query, by dataset id.
+
+    Raises ProblemError (422) where every dataset has a model and none can answer it.
+    """
     refused, problem = {}, None
     for champion in champions.values():
         if champion is None:
@@ -96,9 +106,8 @@ def _find_refusals(query: ForecastQuery, champions: dict[str, Champion | None]) 
             problem = error
             refused[champion.dataset_id] = _error_of(error)
     if problem is not None and len(refused) == len(champions):
-        raise unprocessable(
-            "invalid_body", [FieldFault(one.pointer.removeprefix("/query"), one.message) for one in problem.errors]
-        )
+        faults = [FieldFault(fault.pointer.removeprefix("/query"), fault.message) for fault in problem.errors]
+        raise unprocessable("invalid_body", faults)
     return refused
 
 

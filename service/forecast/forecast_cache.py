@@ -1,36 +1,36 @@
-"""Forecasts as they were sent, kept while the states they were made from stand: the ETag says whether they do."""
+"""Forecasts as they were sent, each kept under the ETag of the state that it was made from."""
 
 from collections import OrderedDict
 from typing import NamedTuple
 
 
 class CachedForecast(NamedTuple):
-    """One answer under the ETag that names everything it is a function of."""
+    """One answer, and the ETag that contains all that it depends on."""
 
     etag: str
     body: bytes
 
 
 class ForecastCache:
-    """The answers used last, within a number of bytes. For the event loop alone."""
+    """The most recently used answers, up to a number of bytes. Used in the event loop only."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most, self._bytes = most_bytes, 0
-        self._kept: OrderedDict[object, CachedForecast] = OrderedDict()
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes, self._bytes = max_bytes, 0
+        self._cached: OrderedDict[object, CachedForecast] = OrderedDict()  # least recently used first
 
     def find(self, key: object, etag: str) -> bytes | None:
         """The body that was sent for this key under this ETag."""
-        kept = self._kept.get(key)
-        if kept is None or kept.etag != etag:
+        cached = self._cached.get(key)
+        if cached is None or cached.etag != etag:
             return None
-        self._kept.move_to_end(key)
-        return kept.body
+        self._cached.move_to_end(key)
+        return cached.body
 
     def keep(self, key: object, etag: str, body: bytes) -> None:
-        """Keep the newest answer of a key; the ones not asked for longest make room."""
-        before = self._kept.pop(key, None)
-        self._bytes += len(body) - (len(before.body) if before else 0)
-        self._kept[key] = CachedForecast(etag, body)
-        while self._bytes > self._most and self._kept:
-            _, oldest = self._kept.popitem(last=False)
+        """Keep the newest answer of a key; the least recently used ones are dropped to make room."""
+        replaced = self._cached.pop(key, None)
+        self._bytes += len(body) - (len(replaced.body) if replaced else 0)
+        self._cached[key] = CachedForecast(etag, body)
+        while self._bytes > self._max_bytes and self._cached:
+            _, oldest = self._cached.popitem(last=False)
             self._bytes -= len(oldest.body)

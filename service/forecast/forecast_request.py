@@ -1,9 +1,10 @@
-"""The body of a request for many forecasts, read strictly: which series, and what of each."""
+"""The body of a request for many forecasts, read strictly: which series, and what to forecast for each."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from service.forecast.query_params import MOST_LEVELS, MOST_ROWS, ForecastQuery
+from service.base.request_limits import MAX_HORIZON, MAX_LEVELS, MAX_SERIES
+from service.forecast.query_params import ForecastQuery
 from service.http.errors import FieldFault, ProblemError, unprocessable
 
 FIELDS = ("ids", "query", "dataset", "horizon", "level", "quantiles")
@@ -12,47 +13,48 @@ QUERY_FIELDS = ("dataset", "search", "limit")
 
 @dataclass(frozen=True)
 class RequestedForecasts:
-    """Either series by name, in the order of their answers, or those that a listing finds."""
+    """Either series by id, in the order of their answers, or a search of the listing."""
 
-    forecast: ForecastQuery  # its dataset is that of the series named, or of those searched
+    forecast: ForecastQuery  # its dataset is that of the ids, or of the search
     ids: tuple[str, ...] | None
     search: str = ""
-    limit: int = MOST_ROWS
+    limit: int = MAX_SERIES
 
 
 def parse_forecast_request(document: Any) -> RequestedForecasts:
-    """Raises Problem (422) that points into the body."""
+    """The request in a decoded body. Raises ProblemError (422) that points into the body."""
     fields = _fields_of(document, "", FIELDS)
     if ("ids" in fields) == ("query" in fields):
         raise _invalid_body("", "must have either ids or query")
     if "level" in fields and "quantiles" in fields:
-        raise _invalid_body("/level", "cannot be asked for together with quantiles")
-    horizon = _integer(fields, "horizon", "/horizon", 2**31)
+        raise _invalid_body("/level", "cannot be used together with quantiles")
+    horizon = _integer(fields, "horizon", "/horizon", MAX_HORIZON)
     levels, quantiles = _numbers(fields, "level", 100), _numbers(fields, "quantiles", 1)
     if "ids" in fields:
-        asked = ForecastQuery(horizon, levels, quantiles, _text(fields, "dataset", "/dataset"))
-        return RequestedForecasts(asked, _ids(fields["ids"]))
+        forecast = ForecastQuery(horizon, levels, quantiles, _text(fields, "dataset", "/dataset"))
+        return RequestedForecasts(forecast, _ids(fields["ids"]))
     if "dataset" in fields:
-        raise _invalid_body("/dataset", "belongs into query")
+        raise _invalid_body("/dataset", "must be inside query")
     query = _fields_of(fields["query"], "/query", QUERY_FIELDS)
-    asked = ForecastQuery(horizon, levels, quantiles, _text(query, "dataset", "/query/dataset"))
-    limit = _integer(query, "limit", "/query/limit", MOST_ROWS) or MOST_ROWS
-    return RequestedForecasts(asked, None, _text(query, "search", "/query/search") or "", limit)
+    forecast = ForecastQuery(horizon, levels, quantiles, _text(query, "dataset", "/query/dataset"))
+    limit = _integer(query, "limit", "/query/limit", MAX_SERIES) or MAX_SERIES
+    return RequestedForecasts(forecast, None, _text(query, "search", "/query/search") or "", limit)
 
 
 def _fields_of(value: Any, pointer: str, known: tuple[str, ...]) -> dict[str, Any]:
+    """The fields of an object that are not null."""
     if type(value) is not dict:
         raise _invalid_body(pointer, "must be an object")
     if not value.keys() <= set(known):
         raise _invalid_body(pointer, f"has a field other than {', '.join(known)}")
-    return {name: one for name, one in value.items() if one is not None}
+    return {name: field for name, field in value.items() if field is not None}
 
 
 def _ids(value: Any) -> tuple[str, ...]:
-    if type(value) is not list or not 1 <= len(value) <= MOST_ROWS:
-        raise _invalid_body("/ids", f"must be a list of 1 to {MOST_ROWS} ids")
-    for place, one in enumerate(value):
-        if type(one) is not str:
+    if type(value) is not list or not 1 <= len(value) <= MAX_SERIES:
+        raise _invalid_body("/ids", f"must be a list of 1 to {MAX_SERIES} ids")
+    for place, unique_id in enumerate(value):
+        if type(unique_id) is not str:
             raise _invalid_body(f"/ids/{place}", "must be a string")
     return tuple(value)
 
@@ -64,21 +66,23 @@ def _text(fields: dict[str, Any], name: str, pointer: str) -> str | None:
     return value
 
 
-def _integer(fields: dict[str, Any], name: str, pointer: str, most: int) -> int | None:
+def _integer(fields: dict[str, Any], name: str, pointer: str, largest: int) -> int | None:
     value = fields.get(name)
-    if value is not None and (type(value) is not int or not 1 <= value <= most):
-        raise _invalid_body(pointer, f"must be a whole number from 1 to {most}")
+    if value is not None and (type(value) is not int or not 1 <= value <= largest):
+        raise _invalid_body(pointer, f"must be a whole number from 1 to {largest}")
     return value
 
 
 def _numbers(fields: dict[str, Any], name: str, below: float) -> tuple[float, ...] | None:
-    """One number or a list of them, between 0 and `below`."""
+    """One number or a list of them, between 0 and `below`, without repetitions."""
     if name not in fields:
         return None
-    given = fields[name] if type(fields[name]) is list else [fields[name]]
-    if not 1 <= len(given) <= MOST_LEVELS or not all(type(one) in (int, float) and 0 < one < below for one in given):
-        raise _invalid_body(f"/{name}", f"must be 1 to {MOST_LEVELS} numbers between 0 and {below:g}")
-    return tuple(dict.fromkeys(float(one) for one in given))
+    numbers = fields[name] if type(fields[name]) is list else [fields[name]]
+    if not 1 <= len(numbers) <= MAX_LEVELS or not all(
+        type(number) in (int, float) and 0 < number < below for number in numbers
+    ):
+        raise _invalid_body(f"/{name}", f"must be 1 to {MAX_LEVELS} numbers between 0 and {below:g}")
+    return tuple(dict.fromkeys(float(number) for number in numbers))
 
 
 def _invalid_body(pointer: str, message: str) -> ProblemError:

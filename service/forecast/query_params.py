@@ -13,10 +13,9 @@ import orjson
 from data.errors import InvalidInput
 from forecasting.config import ModelConfig
 from forecasting.quantiles import interval_levels
+from service.base.request_limits import DEFAULT_PAGE_SERIES, MAX_LEVELS, MAX_QUERY_PARAMETERS, MAX_SERIES
 from service.http.errors import FieldFault, unprocessable
 
-MOST_LEVELS = 32
-MOST_ROWS = 1000  # of one page
 INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 DECIMAL = re.compile(r"\d{0,3}(\.\d{0,9})?", re.ASCII)
 REPEATABLE = ("level", "quantiles")
@@ -24,7 +23,7 @@ REPEATABLE = ("level", "quantiles")
 
 @dataclass(frozen=True)
 class ForecastQuery:
-    """What is asked of a forecast; None where the client leaves it to the service."""
+    """What to forecast; None where the client leaves it to the service."""
 
     horizon: int | None = None
     levels: tuple[float, ...] | None = None  # per cent of central intervals
@@ -33,16 +32,16 @@ class ForecastQuery:
 
     @property
     def key(self) -> str:
-        """One spelling of equal queries."""
+        """Text that is the same for equal queries."""
         return f"{self.horizon}/{self.levels}/{self.quantiles}"
 
     @cached_property
     def digest(self) -> str:
-        """A short word for the key."""
+        """A short hash of the key."""
         return blake2b(self.key.encode(), digest_size=6).hexdigest()
 
     def check(self, config: ModelConfig) -> None:
-        """Raises Problem (422) for what this model was not trained for."""
+        """Raises ProblemError (422) for a horizon, level or quantile that this model was not trained for."""
         lowest, highest = config.levels[0], config.levels[-1]
         faults = []
         if self.horizon is not None and self.horizon > config.horizon:
@@ -59,20 +58,18 @@ class ForecastQuery:
 class PageQuery:
     """One page of the series listing."""
 
-    limit: int = 100
+    limit: int = DEFAULT_PAGE_SERIES
     search: str = ""
-    after: tuple[str, str] | None = None
+    after: tuple[str, str] | None = None  # (unique_id, dataset) of the last series on the page before
     dataset: str | None = None
 
 
 @lru_cache(maxsize=1024)
 def forecast_query(query_string: bytes) -> ForecastQuery:
-    """Raises Problem (422) that points at `/query/…`."""
+    """The query of one forecast. Raises ProblemError (422) that points at `/query/…`."""
     given = _parameters(query_string, ("horizon", "level", "quantiles", "dataset"))
     if "level" in given and "quantiles" in given:
-        raise unprocessable(
-            "invalid_query", [FieldFault("/query/level", "cannot be asked for together with quantiles")]
-        )
+        raise unprocessable("invalid_query", [FieldFault("/query/level", "cannot be used together with quantiles")])
     horizon = _integer(given, "horizon", 1, None)
     levels = _decimals(given, "level", 100)
     quantiles = _decimals(given, "quantiles", 1)
@@ -80,25 +77,31 @@ def forecast_query(query_string: bytes) -> ForecastQuery:
 
 
 def page_query(query_string: bytes) -> PageQuery:
-    """Raises Problem (422) that points at `/query/…`."""
+    """The query of a page. Raises ProblemError (422) that points at `/query/…`."""
     given = _parameters(query_string, ("limit", "search", "cursor", "dataset"))
-    limit = _integer(given, "limit", 1, MOST_ROWS) or PageQuery.limit
+    limit = _integer(given, "limit", 1, MAX_SERIES) or PageQuery.limit
     return PageQuery(limit, _text(given, "search") or "", _decode_cursor(given), _text(given, "dataset"))
 
 
 def dataset_query(query_string: bytes) -> str | None:
-    """`?dataset=` where nothing else may be asked."""
+    """The `dataset` parameter, for paths without others. Raises ProblemError (422) that points at `/query/…`."""
     return _text(_parameters(query_string, ("dataset",)), "dataset") if query_string else None
 
 
 def encode_cursor(unique_id: str, dataset: str) -> str:
-    """Where the next page begins, as a word without meaning to others."""
+    """The last series of a page as an opaque cursor; the next page begins after it."""
     return urlsafe_b64encode(orjson.dumps([unique_id, dataset])).rstrip(b"=").decode()
 
 
 def _parameters(query_string: bytes, known: Collection[str]) -> dict[str, list[str]]:
+    """The values of each parameter, in their order."""
     try:
-        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+        pairs = parse_qsl(
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_QUERY_PARAMETERS,
+        )
     except ValueError:
         raise unprocessable("invalid_query", [FieldFault("/query", "is not a query string of UTF-8 text")]) from None
     given: dict[str, list[str]] = {}
@@ -118,26 +121,26 @@ def _text(given: dict[str, list[str]], name: str) -> str | None:
     return given[name][0] if name in given else None
 
 
-def _integer(given: dict[str, list[str]], name: str, least: int, most: int | None) -> int | None:
+def _integer(given: dict[str, list[str]], name: str, smallest: int, largest: int | None) -> int | None:
     if name not in given:
         return None
     text = given[name][0]
-    if not INTEGER.fullmatch(text) or int(text) < least or (most is not None and int(text) > most):
-        asked = f"from {least} to {most}" if most is not None else f"of at least {least}"
-        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", f"must be a whole number {asked}")])
+    if not INTEGER.fullmatch(text) or int(text) < smallest or (largest is not None and int(text) > largest):
+        bounds = f"from {smallest} to {largest}" if largest is not None else f"of at least {smallest}"
+        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", f"must be a whole number {bounds}")])
     return int(text)
 
 
 def _decimals(given: dict[str, list[str]], name: str, below: float) -> tuple[float, ...] | None:
-    """Numbers between 0 and `below`, repeated or separated by commas, in the order of asking."""
+    """Numbers between 0 and `below`, from repeated parameters or separated by commas, in the order of the query."""
     if name not in given:
         return None
     words = [word.strip() for text in given[name] for word in text.split(",")]
     numbers = [float(word) for word in words if DECIMAL.fullmatch(word) and any(map(str.isdigit, word))]
     if len(numbers) != len(words) or not all(0 < number < below for number in numbers):
         raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", f"must be numbers between 0 and {below:g}")])
-    if len(numbers) > MOST_LEVELS:
-        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", f"must be at most {MOST_LEVELS} numbers")])
+    if len(numbers) > MAX_LEVELS:
+        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", f"must be at most {MAX_LEVELS} numbers")])
     return tuple(dict.fromkeys(numbers))
 
 
@@ -151,4 +154,4 @@ def _decode_cursor(given: dict[str, list[str]]) -> tuple[str, str] | None:
             return unique_id, dataset
     except (ValueError, TypeError, InvalidInput):
         pass
-    raise unprocessable("invalid_query", [FieldFault("/query/cursor", "is not one that an earlier page gave")])
+    raise unprocessable("invalid_query", [FieldFault("/query/cursor", "must be the `next` of an earlier page")])

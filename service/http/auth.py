@@ -1,6 +1,6 @@
-"""Who may ask what: settled from a request's head, before its body is read, and then by the route's own scope.
+"""Authentication from a request's head, before its body is read; then authorization by the scope of the route.
 
-Every route names a scope with `needs`, or its path stands in PUBLIC; the app refuses to be made otherwise.
+Every route names a scope with `needs`, or its path is in PUBLIC; otherwise the app does not start.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 PUBLIC = frozenset(
     ("/health/live", "/health/ready", "/docs", "/docs/docs.js", "/docs/docs.css", "/openapi.json")
-)  # nothing that is stored is told there
-BURST_SECONDS = 2  # seconds' worth of requests that may come at once
-WRONG_KEY_RATE, WRONG_KEY_BURST = 1.0, 20  # wrong keys of one address, or for one id: a second, and at once
+)  # paths that answer nothing from the store
+BURST_SECONDS = 2  # a burst may hold the requests of this many seconds
+WRONG_KEY_RATE, WRONG_KEY_BURST = 1.0, 20  # wrong keys from one address, or for one key id: per second, and at once
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="rollcast"'}
 NO_KEY = "This needs a valid key, sent as `Authorization: Bearer KEY`; `rollcast keys create` makes one."
 
@@ -35,22 +35,23 @@ Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Any]])
 
 
 class Authenticator:
-    """Says who a request comes from, or turns it away."""
+    """Finds the caller of a request, or refuses the request."""
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         """Raises InvalidInput where requests without keys could come from other machines."""
-        self._asks, self._keyring = settings.asks_for_keys, keyring
+        self._needs_key, self._keyring = settings.asks_for_keys, keyring
         self._by_address = Limiter(settings.address_rate, BURST_SECONDS * settings.address_rate)
         self._by_key = Limiter(settings.key_rate, BURST_SECONDS * settings.key_rate)
-        self._guesses = Limiter(WRONG_KEY_RATE, WRONG_KEY_BURST)
+        self._wrong_keys = Limiter(WRONG_KEY_RATE, WRONG_KEY_BURST)
 
     def authenticate(self, scope: Scope, authorization: bytes | None, now: float) -> Caller:
-        """now: seconds of a clock without jumps.
+        """The caller. now: seconds of a monotonic clock.
 
         Raises:
-            Problem: 401 without a valid key where one is needed, 429 for too many requests, 503 before keys are known.
+            ProblemError: 401 without a valid key where one is needed, 429 for too many requests, 503 before the keys
+                are read.
         """
-        if not self._asks and _came_by_loopback(scope):
+        if not self._needs_key and _came_by_loopback(scope):
             return ANYONE
         address = _address(scope)
         if wait := self._by_address.take(address, now):
@@ -58,7 +59,7 @@ class Authenticator:
         if authorization is None and scope["path"] in PUBLIC:
             return NOBODY
         if not self._keyring.known:
-            raise not_available("not_ready", "The service is starting: keys are not read yet.")
+            raise not_available("not_ready", "The service is starting: the keys are not read yet.")
         caller = self._keyring.caller(authorization or b"")
         if caller is None:
             raise self._refusal(address, authorization or b"", now)
@@ -67,40 +68,41 @@ class Authenticator:
         return caller
 
     def _refusal(self, address: str, authorization: bytes, now: float) -> ProblemError:
-        """A right key passes however many wrong ones came before it: only wrong ones are counted here."""
-        by_id = self._guesses.take(f"id {authorization[:19].decode('latin-1')}", now)
-        by_address = self._guesses.take(f"address {address}", now)
+        """401, or 429 after too many wrong keys. Only wrong keys are counted, so a right one is never refused here."""
+        by_id = self._wrong_keys.take(f"id {authorization[:19].decode('latin-1')}", now)
+        by_address = self._wrong_keys.take(f"address {address}", now)
         wait = max(by_id, by_address)
         return too_many_requests(wait) if wait else ProblemError(401, "unauthorized", NO_KEY, headers=CHALLENGE)
 
 
 def too_many_requests(wait: float) -> ProblemError:
-    detail = "Requests come faster than the limit; Retry-After says when there is room again."
+    """429. wait: seconds until a request is allowed again."""
+    detail = "Requests come faster than the limit; Retry-After says how many seconds to wait."
     return ProblemError(429, "too_many_requests", detail, headers={"Retry-After": str(ceil(wait))})
 
 
 def needs(right: Right) -> Callable[[Handler], Handler]:
-    """The scope without which a handler is not reached. Raises Problem (403) in its place."""
+    """Decorates a handler with the scope that it needs. The handler raises ProblemError (403) for a key without it."""
 
-    def mark(handler: Handler) -> Handler:
+    def decorate(handler: Handler) -> Handler:
         @wraps(handler)
-        async def allowed(*args: Any, request: Request, **given: Any) -> Any:
+        async def checked(*args: Any, request: Request, **given: Any) -> Any:
             caller_of(request).require(right)
             return await handler(*args, request=request, **given)
 
-        allowed.right = right  # type: ignore[attr-defined]
-        return allowed  # type: ignore[return-value]
+        checked.right = right  # type: ignore[attr-defined]
+        return checked  # type: ignore[return-value]
 
-    return mark
+    return decorate
 
 
 def right_of(route: BaseRoute) -> Right | None:
-    """The scope that a route names."""
+    """The scope that a route needs; None where it names none."""
     return getattr(getattr(route, "endpoint", None), "right", None)
 
 
 def check_routes(routes: Iterable[BaseRoute]) -> None:
-    """Raises RuntimeError for a route that anybody could reach though it is not public."""
+    """Raises RuntimeError for a route that names no scope and is not public."""
     for route in leaves(routes):
         path = getattr(route, "path", None)
         if right_of(route) is None and path not in PUBLIC:
@@ -108,7 +110,7 @@ def check_routes(routes: Iterable[BaseRoute]) -> None:
 
 
 def leaves(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
-    """Every route, those of included routers too."""
+    """Every route, including those of included routers."""
     for route in routes:
         included = getattr(route, "original_router", None)
         if included is None:
@@ -123,18 +125,20 @@ def caller_of(request: Request) -> Caller:
 
 
 def seen_by(request: Request, runtime: "Runtime") -> Directory:
-    """The series that the caller's key reaches; the others are not there for it."""
+    """The directory of the series that the caller's key reaches; it does not contain the others."""
     return runtime.directory.seen_by(caller_of(request).series)
 
 
 def _came_by_loopback(scope: Scope) -> bool:
-    """Where the connection arrived, whatever the settings say: uvicorn can be started without them."""
+    """Whether the connection arrived at a loopback address. The setting `host` does not count: uvicorn can be started
+    on another."""
     server = scope.get("server")
     return server is not None and is_loopback(server[0])
 
 
 def _address(scope: Scope) -> str:
-    """One client: an IPv4 address, or the 64 bits of an IPv6 one that a network gives out together."""
+    """The address by which a client is counted: an IPv4 address, or the /64 network of an IPv6 one, because a network
+    gives each client all of these."""
     client = scope.get("client")
     if client is None:
         return ""

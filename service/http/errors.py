@@ -1,8 +1,8 @@
-"""Everything that can go wrong, as RFC 9457 problem details: short, without the input, never with a traceback.
+"""Errors as RFC 9457 problem details: short, without the client's input, never with a traceback.
 
-Problem                      one answer that is not 2xx, raised anywhere below a handler
-data.errors.RollcastError    what the domain raises; `STATUS` says which answer each family becomes
-anything else                500 with a request id that the log knows, and nothing more
+ProblemError                 an answer that is not 2xx; raised anywhere below a handler
+data.errors.RollcastError    raised by the floors below; `STATUS` maps each family to a status and a code
+any other exception          500 with the request id; the traceback is in the log under the same id
 """
 
 import logging
@@ -11,16 +11,15 @@ from typing import Any, NamedTuple
 
 import orjson
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from data.errors import Conflict, GateRefused, InvalidInput, NotFound, RollcastError, StoreBroken, Unavailable
+from service.base.request_limits import MAX_ERRORS, MAX_PROBLEM_BYTES
 
 log = logging.getLogger("rollcast.service")
 
 MEDIA_TYPE = "application/problem+json"
-MAX_ERRORS = 20
-MAX_BYTES = 4_000
+
 TITLES = {
     400: "Bad request",
     401: "Key needed",
@@ -48,28 +47,32 @@ STATUS: tuple[tuple[type[RollcastError], int, str], ...] = (
     (StoreBroken, 503, "store_broken"),
     (Unavailable, 503, "unavailable"),
 )
-DETAILS = {  # for answers that Starlette or the domain give; their own words may repeat the input
-    "not_found": "There is nothing under this path; /docs lists what there is.",
-    "method_not_allowed": "This path has other methods; the Allow header names them.",
+DETAILS = {  # replace the messages of Starlette and of the floors below, which may repeat the input
+    "not_found": "Nothing has this path; /docs lists all paths.",
+    "method_not_allowed": "This path does not have this method; the Allow header lists the methods it has.",
     "invalid_request": "A part of the request is not as /docs describes it.",
-    "conflict": "The request does not fit what is stored at the moment.",
-    "gate_refused": "The gate refused the model.",
-    "unavailable": "The service cannot reach what it needs for this answer; try again shortly.",
-    "store_broken": "A write failed at the disk; nothing more is taken in until somebody checks it and restarts.",
-    "internal_error": "Something failed here; the request id finds it in the service's log.",
+    "conflict": "The request conflicts with what is stored at the moment.",
+    "gate_refused": "The promotion gate refused the model.",
+    "unavailable": "The service cannot reach a part that this answer needs; try again shortly.",
+    "store_broken": "A write to the disk failed; no observations are accepted until the disk is checked and the "
+    "service restarted.",
+    "internal_error": "The service failed; its log has the traceback under this request id.",
 }
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 class FieldFault(NamedTuple):
-    """One thing wrong with a request: a JSON pointer (`/query/…` and `/path/…` outside the body) and what is asked."""
+    """One fault of a request: a JSON pointer (`/query/…` and `/path/…` outside the body) and what is required."""
 
     pointer: str
     message: str
 
 
 class ProblemError(Exception):
-    """An answer that is not 2xx."""
+    """An answer that is not 2xx, raised.
+
+    extensions: further members of the problem details, such as `candidates`.
+    """
 
     def __init__(
         self,
@@ -86,28 +89,31 @@ class ProblemError(Exception):
 
 
 def unprocessable(code: str, errors: Sequence[FieldFault]) -> ProblemError:
-    """422, with the first of the faults as its sentence."""
+    """422; its detail is the first of the faults as a sentence."""
     return ProblemError(422, code, f"{errors[0].pointer or 'The body'} {errors[0].message}.", errors)
 
 
 def unknown_dataset(pointer: str = "/query/dataset") -> ProblemError:
-    """404 for a dataset that is not there, or beyond the caller's key; `pointer` says where it was named."""
+    """404 for a dataset that does not exist or that the caller's key does not reach.
+
+    pointer: where the request named it.
+    """
     fault = FieldFault(pointer, "is not a dataset")
     return ProblemError(404, "unknown_dataset", "There is no such dataset; GET /v1/series lists them.", [fault])
 
 
 def not_available(code: str, detail: str, retry_after: int = 1) -> ProblemError:
-    """503 that says when to come back."""
+    """503 with Retry-After in seconds."""
     return ProblemError(503, code, detail, headers={"Retry-After": str(retry_after)})
 
 
 def error_list(faults: Sequence[FieldFault]) -> list[dict[str, str]]:
-    """Faults as answers show them, 20 at most."""
+    """Faults as answers show them, at most MAX_ERRORS."""
     return [fault._asdict() for fault in faults[:MAX_ERRORS]]
 
 
 def problem_body(problem: ProblemError, request_id: str) -> bytes:
-    """Problem details of at most 20 errors and 4 kB."""
+    """Problem details of at most MAX_ERRORS errors and MAX_PROBLEM_BYTES bytes; errors that do not fit are left out."""
     errors = error_list(problem.errors)
     content: dict[str, Any] = {
         "type": "about:blank",
@@ -120,7 +126,7 @@ def problem_body(problem: ProblemError, request_id: str) -> bytes:
     }
     while True:
         body = orjson.dumps({**content, "errors": errors} if problem.errors else content)
-        if len(body) <= MAX_BYTES or not errors:
+        if len(body) <= MAX_PROBLEM_BYTES or not errors:
             return body
         errors.pop()
 
@@ -130,7 +136,7 @@ def problem_response(problem: ProblemError, request_id: str) -> Response:
 
 
 def problem_of(error: RollcastError) -> ProblemError:
-    """What a domain error becomes: its kind, but not its words, which may repeat what the client sent."""
+    """The answer for an error of the floors below: by its kind, without its message, which may repeat the input."""
     for kind, status, code in STATUS:
         if isinstance(error, kind):
             return ProblemError(status, code, DETAILS[code], headers={"Retry-After": "1"} if status == 503 else None)
@@ -138,40 +144,29 @@ def problem_of(error: RollcastError) -> ProblemError:
 
 
 def install(app: FastAPI) -> None:
-    """Make every failure of this app a problem."""
+    """Let this app answer every failure with problem details."""
 
     @app.exception_handler(ProblemError)
-    async def raised(request: Request, error: ProblemError) -> Response:
+    async def answer_problem(request: Request, error: ProblemError) -> Response:
         return problem_response(error, request.state.request_id)
 
     @app.exception_handler(RollcastError)
-    async def domain(request: Request, error: RollcastError) -> Response:
+    async def answer_rollcast_error(request: Request, error: RollcastError) -> Response:
         problem = problem_of(error)
         if problem.status >= 500:
             log.warning("request %s: %s", request.state.request_id, error)
         return problem_response(problem, request.state.request_id)
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> Response:
+    async def answer_http_exception(request: Request, error: HTTPException) -> Response:
         code = CODES.get(error.status_code, "bad_request")
         detail = DETAILS.get(code, "The request could not be read.")
-        problem = ProblemError(error.status_code, code, detail, headers=_with_head(error.headers or {}))
+        problem = ProblemError(error.status_code, code, detail, headers=_allow_head(error.headers or {}))
         return problem_response(problem, request.state.request_id)
 
-    @app.exception_handler(RequestValidationError)
-    async def validation(request: Request, error: RequestValidationError) -> Response:
-        faults = [FieldFault(_pointer(item), "is not as /docs describes it") for item in error.errors()]
-        return problem_response(unprocessable("invalid_request", faults), request.state.request_id)
 
-
-def _with_head(headers: Mapping[str, str]) -> dict[str, str]:
-    """The guard lets HEAD do whatever GET does, which a route's own list of methods does not know."""
+def _allow_head(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers, with HEAD in Allow wherever GET is: the middleware answers HEAD, and the routes do not list it."""
     methods = headers.get("Allow", "")
-    known = "GET" not in methods or "HEAD" in methods
-    return {**headers} if known else {**headers, "Allow": f"{methods}, HEAD"}
-
-
-def _pointer(item: Mapping[str, Any]) -> str:
-    """Where a value that Pydantic refused stands; an unknown field's name is the client's own, and not repeated."""
-    place = item["loc"][:-1] if item["type"] == "extra_forbidden" else item["loc"]
-    return "/" + "/".join(map(str, place))
+    complete = "GET" not in methods or "HEAD" in methods
+    return {**headers} if complete else {**headers, "Allow": f"{methods}, HEAD"}

@@ -1,4 +1,4 @@
-"""HTML from this service: scripts of its own files alone, inside nobody's frame, and no markup made of data."""
+"""HTML answers under a strict content security policy: only our own script files, no frames, no markup made of data."""
 
 from fastapi import Response
 
@@ -12,7 +12,7 @@ POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",  # text that became markup would be an error in the browser
+        "require-trusted-types-for 'script'",  # the browser raises an error where text would become markup
         "trusted-types 'none'",
     )
 )

@@ -1,4 +1,4 @@
-"""The keys of the live store, in memory: a request is checked without a query, its use noted without a write."""
+"""The keys of the live store, in memory: checking a request needs no query, and recording its use needs no write."""
 
 import hmac
 from collections.abc import Callable, Mapping
@@ -12,78 +12,81 @@ from data.store.keys import RIGHTS, Key, Right
 from data.store.series_patterns import ALL, Patterns
 from service.http.errors import ProblemError
 
-USES_WRITTEN_EVERY = 60_000_000  # microseconds between writes of what was used
+USES_WRITTEN_EVERY = 60_000_000  # microseconds between writes of when keys were last used
 ID = slice(len(keys.PREFIX) + 1, len(keys.PREFIX) + 1 + keys.ID_LENGTH)
-NO_DIGEST = bytes(32)  # compared with where no key has the id, so that this takes as long
+NO_DIGEST = bytes(32)  # compared with where no key has the id, so that the answer takes as long as for a known id
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks, and for what they may ask."""
+    """Who sent a request: the id of the key, its scopes and the series that it reaches."""
 
     id: str
     rights: frozenset[Right]
     series: Patterns
 
     def require(self, right: Right) -> None:
-        """Raises Problem (403)."""
+        """Raises ProblemError (403) without this scope."""
         if right not in self.rights:
             raise ProblemError(403, "missing_scope", f"This needs a key with the scope {right}.")
 
     def require_series(self, unique_id: str, dataset: str | None) -> None:
-        """Raises Problem (403) for a series beyond the key's patterns, whether there is one or not."""
+        """Raises ProblemError (403) for a series outside the key's patterns, whether or not it exists."""
         if not self.series.could_reach(dataset, unique_id):
             raise ProblemError(403, "forbidden_series", "This key may not write this series.")
 
     def require_all_series(self) -> None:
-        """Raises Problem (403) for what cannot be told for a part of the series."""
+        """Raises ProblemError (403) for a key that reaches only a part of the series; for answers about all of them."""
         if not self.series.unlimited:
-            raise ProblemError(403, "limited_key", "This speaks of every series, so it needs a key for `*/*`.")
+            raise ProblemError(403, "limited_key", "The answer covers every series, so it needs a key for `*/*`.")
 
 
-ANYONE = Caller("", frozenset(RIGHTS), ALL)  # where no key is asked for
-NOBODY = Caller("", frozenset(), Patterns(()))  # who came without one
+ANYONE = Caller("", frozenset(RIGHTS), ALL)  # where the service needs no key
+NOBODY = Caller("", frozenset(), Patterns(()))  # without a key, on public paths
 
 
 class Keyring:
-    """Replaced as one by the watcher's round, so that a revoked key ends within it."""
+    """The keys as last read. The watcher reads them in every round, so a revoked key stops working within one round."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         """clock: microseconds since 1970 UTC."""
         self._clock = clock
-        self._held: Mapping[str, tuple[Key, Caller]] = {}
+        self._keys: Mapping[str, tuple[Key, Caller]] = {}  # by id; replaced as one
         self._count: tuple[int, int] | None = None
-        self._uses: dict[str, int] = {}
-        self._noted_at = 0
+        self._uses: dict[str, int] = {}  # by id, the time of the last use
+        self._uses_written_at = 0
 
     @property
     def known(self) -> bool:
-        """Whether the store was read; before, nobody can be told from anybody."""
+        """Whether the store was read; before that no key can be checked."""
         return self._count is not None
 
     def refresh(self, engine: Engine) -> None:
-        """Read what changed, and now and then write what was used. Raises StoreUnavailable; the keys stay as known."""
+        """Read the keys again where they changed; once a minute write when keys were last used.
+
+        Raises StoreUnavailable; the keys then stay as last read.
+        """
         count = keys.count(engine)
         if count != self._count:
-            self._held = {key.id: (key, _caller(key)) for key in keys.keys(engine)}
+            self._keys = {key.id: (key, _caller(key)) for key in keys.keys(engine)}
             self._count = count
-        if self._clock() - self._noted_at >= USES_WRITTEN_EVERY:
-            self.note(engine)
+        if self._clock() - self._uses_written_at >= USES_WRITTEN_EVERY:
+            self.write_uses(engine)
 
-    def note(self, engine: Engine) -> None:
+    def write_uses(self, engine: Engine) -> None:
         """Write when keys were last used."""
-        uses, self._uses, self._noted_at = self._uses, {}, self._clock()
+        uses, self._uses, self._uses_written_at = self._uses, {}, self._clock()
         keys.record_uses(engine, uses)
 
     def caller(self, authorization: bytes) -> Caller | None:
-        """Whose valid key this header holds. Unknown, wrong and ended keys take the same way to None."""
+        """The caller whose valid key this header holds, or None. Unknown, wrong and expired keys take equally long."""
         scheme, _, text = authorization.partition(b" ")
-        key, caller = self._held.get(text[ID].decode("latin-1"), (None, None))
+        key, caller = self._keys.get(text[ID].decode("latin-1"), (None, None))
         same = hmac.compare_digest(sha256(text).digest(), key.digest if key else NO_DIGEST)
-        at = self._clock()
-        if not same or key is None or not key.valid(at) or scheme.lower() != b"bearer":
+        now = self._clock()
+        if not same or key is None or not key.valid(now) or scheme.lower() != b"bearer":
             return None
-        self._uses[key.id] = at
+        self._uses[key.id] = now
         return caller
 
 

@@ -1,8 +1,8 @@
-"""JSON bodies, read strictly: a value that JSON or float64 cannot hold is named by its pointer, never guessed at.
+"""JSON bodies, read strictly: a value that JSON or float64 cannot hold is refused, with a pointer to it.
 
-`orjson` refuses NaN, infinities, numbers beyond float64 and lone surrogates, but not in words a client can use. Only
-then is the body read a second time, by the slower standard parser, to find where the offending values stand; a large
-one is not, because everybody else would wait meanwhile. Of a field given twice in one object the last one counts.
+`orjson` refuses NaN, infinities, numbers beyond float64 and lone surrogates, but its messages do not help a client.
+Only then is the body read a second time, by the slower standard parser, to find the offending values. A large body is
+not read twice, because all other requests would wait meanwhile. Of a field that one object has twice the last counts.
 """
 
 import json
@@ -10,21 +10,21 @@ from typing import Any
 
 import orjson
 
-from service.http.errors import MAX_ERRORS, FieldFault, ProblemError, unprocessable
+from service.base.request_limits import MAX_ERRORS
+from service.http.errors import FieldFault, ProblemError, unprocessable
 
 KNOWN_FIELDS = {"observations", "unique_id", "ds", "y", "dataset"}  # other names are the client's: not repeated back
 
-
-JSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY  # of what is answered
-EXPLAINED_BYTES = 64_000  # bytes: some 20 ms at the very worst
+JSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY  # of answers
+EXPLAINED_BYTES = 64_000  # longest body that is read twice: at most about 20 ms
 
 
 class _NotANumber:
-    """Stands where the body has a number that float64 cannot hold."""
+    """Placeholder for a number of the body that float64 cannot hold."""
 
 
 def decode(body: bytes) -> Any:
-    """The document in a request body. Raises Problem (422) that points at what is wrong with it."""
+    """The document in a request body. Raises ProblemError (422) that points at what is wrong with it."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -38,28 +38,28 @@ def _explain(body: bytes, error: orjson.JSONDecodeError) -> ProblemError:
     if len(body) > EXPLAINED_BYTES:
         return malformed
     try:
-        document = json.loads(body.decode(), parse_constant=_not_finite, parse_float=_real, parse_int=_whole)
+        document = json.loads(body.decode(), parse_constant=_constant, parse_float=_float, parse_int=_int)
     except (ValueError, RecursionError):
         return malformed
-    faults = _unreadable(document)
+    faults = _find_unreadable(document)
     return unprocessable("invalid_body", faults) if faults else malformed
 
 
-def _not_finite(_: str) -> _NotANumber:
+def _constant(_: str) -> _NotANumber:
     return _NotANumber()
 
 
-def _real(text: str) -> float | _NotANumber:
+def _float(text: str) -> float | _NotANumber:
     value = float(text)
     return _NotANumber() if value in (float("inf"), float("-inf")) else value
 
 
-def _whole(text: str) -> float | _NotANumber:
-    return _real(text)  # thousands of digits are no integer that Python would agree to parse
+def _int(text: str) -> float | _NotANumber:
+    return _float(text)  # `int` refuses thousands of digits
 
 
-def _unreadable(document: Any) -> list[FieldFault]:
-    """The values that made the strict parser refuse, in the order of the body."""
+def _find_unreadable(document: Any) -> list[FieldFault]:
+    """The values that the strict parser refused, in the order of the body."""
     faults: list[FieldFault] = []
     pending: list[tuple[str, Any]] = [("", document)]
     while pending and len(faults) < MAX_ERRORS:
@@ -71,8 +71,8 @@ def _unreadable(document: Any) -> list[FieldFault]:
         elif isinstance(value, list):
             pending.extend((f"{pointer}/{i}", value[i]) for i in reversed(range(len(value))))
         elif isinstance(value, dict):
-            named = [(f"{pointer}/{key}" if key in KNOWN_FIELDS else pointer, held) for key, held in value.items()]
-            pending.extend(reversed(named))
+            members = [(f"{pointer}/{key}" if key in KNOWN_FIELDS else pointer, item) for key, item in value.items()]
+            pending.extend(reversed(members))
             pending.extend((pointer, key) for key in value if not _is_unicode(key))
     return faults
 

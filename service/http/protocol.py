@@ -1,8 +1,9 @@
-"""uvicorn's HTTP protocol with an end to its patience: `--http service.http.protocol:DeadlineProtocol`.
+"""uvicorn's HTTP protocol with deadlines for head and body: `--http service.http.protocol:DeadlineProtocol`.
 
-uvicorn waits for ever for a head or a body that does not come to its end, keeps a head of any size, and answers what it
-cannot read, or has no room for, as plain text. A timer runs only while a request is incomplete: one that arrives whole
-costs two flags. It ticks, so that a process that was starved of processor time blames no client for what it slept.
+uvicorn alone waits without limit for the rest of a head or a body, accepts a head of any size, and answers an
+unreadable request, or one connection too many, as plain text. Here a timer runs while a request is incomplete; for one
+that arrives at once, only two flags are set. The timer counts ticks and not the clock, so that a client is not blamed
+for time in which this process got no processor.
 """
 
 import asyncio
@@ -12,61 +13,61 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.base.request_limits import MAX_HEAD_BYTES
 from service.http.errors import MEDIA_TYPE, ProblemError, problem_body, problem_response
 from service.http.middleware import BODY_SECONDS
 
 TICK = 1.0  # seconds
 HEAD_SECONDS = 10.0
-GRACE = 5.0  # seconds beyond the app's own deadline, which answers 408: this one is for a body that nobody reads
-MAX_HEAD_BYTES = 65_536
+GRACE = 5.0  # seconds after the app's own deadline, which answers 408: for a body that no handler reads
 
-UNREADABLE = ProblemError(400, "bad_request", "The request is not HTTP that can be read.")
+UNREADABLE = ProblemError(400, "bad_request", "The request is not valid HTTP.")
 TOO_LARGE = ProblemError(431, "headers_too_large", f"A request's head may have {MAX_HEAD_BYTES} bytes.")
 TOO_MANY_CONNECTIONS = ProblemError(
     503,
     "too_many_connections",
-    "More connections are open than this service takes; come back in a moment.",
+    "All connections of this service are in use; try again in a moment.",
     headers={"Retry-After": "1", "Connection": "close", "X-Content-Type-Options": "nosniff"},
 )
 
 
 async def refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
-    """The app of a connection that there is no room for."""
+    """The ASGI app of a connection beyond the limit: answers 503."""
     await problem_response(TOO_MANY_CONNECTIONS, uuid.uuid4().hex)(scope, receive, send)
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """One connection."""
+    """The protocol of one connection."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._in_head = True  # or before it
+        self._in_head = True  # also before the first byte
         self._in_request = True
         self._head_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._left = 0.0  # seconds of patience, counted in ticks
+        self._seconds_left = 0.0  # until the deadline, counted in ticks
         self._for_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._wait(HEAD_SECONDS)
+        self._start_timer(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if not self._in_request:
             if self._timer is not None:
-                self._stop()
+                self._stop_timer()
             return
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self._refuse(TOO_LARGE)
         if self._timer is None:
-            self._wait(HEAD_SECONDS)
+            self._start_timer(HEAD_SECONDS)
 
     def on_message_begin(self) -> None:
         self._in_head = self._in_request = True
@@ -86,20 +87,20 @@ class DeadlineProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(UNREADABLE)
 
-    def _wait(self, seconds: float, for_body: bool = False) -> None:
-        self._left, self._for_body = seconds, for_body
+    def _start_timer(self, seconds: float, for_body: bool = False) -> None:
+        self._seconds_left, self._for_body = seconds, for_body
         self._timer = self.loop.call_later(TICK, self._tick)
 
     def _tick(self) -> None:
-        """A head has its time, then a body its own; how long ago the last tick was does not matter."""
+        """Count one tick. Head and body have a deadline each; after it the connection is closed."""
         self._timer = None
-        self._left -= TICK
-        if self._left > 0:
+        self._seconds_left -= TICK
+        if self._seconds_left > 0:
             self._timer = self.loop.call_later(TICK, self._tick)
         elif self._in_head or self._for_body:
             self.transport.close()
         elif self._in_request:
-            self._wait(self.app_state[BODY_SECONDS] + GRACE, for_body=True)
+            self._start_timer(self.app_state[BODY_SECONDS] + GRACE, for_body=True)
 
     def _refuse(self, problem: ProblemError) -> None:
         body = problem_body(problem, uuid.uuid4().hex)
@@ -107,7 +108,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self.transport.write(head.encode() + b"x-content-type-options: nosniff\r\nconnection: close\r\n\r\n" + body)
         self.transport.close()
 
-    def _stop(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""When each flow last succeeded: read from the store for /metrics, and not more than once in a few seconds."""
+"""When each flow last succeeded, for /metrics: read from the store at most once in a few seconds."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,22 +12,22 @@ from data.records import runs
 
 CACHE_SECONDS = 5.0
 
-SuccessTimes = Mapping[tuple[str, str | None], int]  # by flow and dataset: its end, in microseconds since 1970 UTC
+SuccessTimes = Mapping[tuple[str, str | None], int]  # by flow and dataset: when it ended, microseconds since 1970 UTC
 
 
 class FlowSuccesses:
-    """What was read last; a store that does not answer is no reason to show no metrics at all."""
+    """The times as last read. While the store does not answer, the other metrics are still shown."""
 
     def __init__(self, engine: Callable[[], Engine]) -> None:
         self._engine, self._lock = engine, Lock()
         self._read_at = float("-inf")
-        self._known: SuccessTimes = {}
+        self._times: SuccessTimes = {}
 
     def read(self) -> SuccessTimes:
-        """Blocks for as long as the store does."""
+        """The times, at most CACHE_SECONDS old where the store answers. Blocks as long as the store does."""
         with self._lock:
             if time.monotonic() - self._read_at > CACHE_SECONDS:
                 self._read_at = time.monotonic()
                 with suppress(StoreUnavailable):
-                    self._known = runs.last_success(self._engine())
-            return self._known
+                    self._times = runs.last_success(self._engine())
+            return self._times

@@ -1,4 +1,4 @@
-"""Gauges for Prometheus: what the datasets and their models are at the moment of the scrape."""
+"""Gauges for Prometheus: datasets and models as they are at the moment of the scrape."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ SCORES = (
 
 
 class Gauges:
-    """The gauges of one service, in the registry of its counters."""
+    """The gauges of one service, in the same registry as its counters."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -36,7 +36,7 @@ class Gauges:
         )
         self._succeeded = Gauge(
             "rollcast_flow_last_success_timestamp_seconds",
-            "When a flow last succeeded; its age is what to alert on. Flows of all datasets have an empty one.",
+            "When a flow last succeeded; alert on its age. The dataset is empty for flows that serve all datasets.",
             ("flow", "dataset"),
             registry=registry,
         )
@@ -45,11 +45,11 @@ class Gauges:
             "rollcast_drift_statistic", "What a detector of the monitor last found.", labels, registry=registry
         )
         self._drifted = Gauge(
-            "rollcast_drift_detected", "1 where that is beyond what is usual.", labels, registry=registry
+            "rollcast_drift_detected", "1 where the statistic is above its threshold.", labels, registry=registry
         )
         self._quarantined = Gauge(
             "rollcast_quarantined_values",
-            "Values that broke a rule of quality and wait to be released.",
+            "Values in quarantine: they broke a quality rule and were not released.",
             ("dataset",),
             registry=registry,
         )
@@ -59,7 +59,7 @@ class Gauges:
         }
 
     def page(self, datasets: Sequence[Served], successes: SuccessTimes) -> bytes:
-        """The exposition text, with gauges as they are now."""
+        """The exposition text, with all gauges set to their present values."""
         for (flow, dataset), ended_at in successes.items():
             self._succeeded.labels(flow, dataset or "").set(ended_at / 1e6)
         champions = {served.name: champion for served in datasets if (champion := served.champion)}
@@ -73,12 +73,12 @@ class Gauges:
             if shadow := served.shadow:
                 self._model.labels(served.name, str(shadow.version), "shadow").set(1)
             self._quarantined.labels(served.name).set(served.quarantined)
-        self._tell_drift(datasets)
-        self._score(champions)
+        self._set_drift(datasets)
+        self._set_scores(champions)
         return generate_latest(self._registry)
 
-    def _tell_drift(self, datasets: Sequence[Served]) -> None:
-        """What the monitor wrote down; nothing where it never looked, or saw too little."""
+    def _set_drift(self, datasets: Sequence[Served]) -> None:
+        """The monitor's last findings; no gauge where it has not run or had too few values."""
         for gauge in (self._drift, self._drifted):
             gauge.clear()
         for served in datasets:
@@ -88,8 +88,8 @@ class Gauges:
                     self._drift.labels(*labels).set(found.statistic)
                     self._drifted.labels(*labels).set(found.fired)
 
-    def _score(self, champions: Mapping[str, Champion]) -> None:
-        """What the last day's forecasts were worth, as far as it is known."""
+    def _set_scores(self, champions: Mapping[str, Champion]) -> None:
+        """Scores of the last day; no gauge where there is none yet."""
         for gauge in (self._coverage, *self._scores.values()):
             gauge.clear()
         for name, champion in champions.items():

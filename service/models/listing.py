@@ -1,4 +1,4 @@
-"""Series in the order of listing, made ready for pages and searches: all are gone over once, not once a page."""
+"""Series in the order of listing, prepared for pages and searches: all ids are scanned once, not for every page."""
 
 from bisect import bisect_right
 from collections import OrderedDict
@@ -7,12 +7,12 @@ from functools import cached_property
 from itertools import accumulate
 
 ListingKey = tuple[str, str]  # (unique_id, dataset)
-SEPARATOR = "\n"  # in no id
-CACHED_SEARCHES = 16  # searches whose matches are kept: a client that pages asks the same again
+SEPARATOR = "\n"  # no id contains it
+CACHED_SEARCHES = 16  # searches whose matches are kept: a client that pages repeats the same search
 
 
 class Listing:
-    """Keys in ascending order. Never changes; a larger catalogue gets a new one."""
+    """Keys in ascending order. Immutable: a larger catalogue gets a new listing."""
 
     def __init__(self, keys: Sequence[ListingKey]) -> None:
         self.keys = keys
@@ -23,7 +23,7 @@ class Listing:
         return len(self.keys)
 
     def page(self, limit: int, after: ListingKey | None) -> tuple[Sequence[ListingKey], bool]:
-        """Up to `limit` keys beyond `after`, and whether more follow."""
+        """Up to `limit` keys after `after`, and whether more follow."""
         start = bisect_right(self.keys, after) if after else 0
         return self.keys[start : start + limit], start + limit < len(self.keys)
 
@@ -34,18 +34,18 @@ class Listing:
         return self._datasets[dataset]
 
     def search(self, text: str) -> "Listing":
-        """The series whose id holds a text, in any case."""
+        """The series whose id contains a text, in any case."""
         wanted = text.casefold()
         found = self._searches.get(wanted)
         if found is None:
-            found = Listing([self.keys[place] for place in self._holding(wanted)])
+            found = Listing([self.keys[place] for place in self._matches(wanted)])
             self._searches[wanted] = found
             if len(self._searches) > CACHED_SEARCHES:
                 self._searches.popitem(last=False)
         return found
 
-    def _holding(self, wanted: str) -> Iterator[int]:
-        """Places of the ids that hold a folded text: found in one long text, which is quicker than id by id."""
+    def _matches(self, wanted: str) -> Iterator[int]:
+        """Places of the ids that contain a folded text. One long text is searched, which is faster than id by id."""
         text, ends = self._folded
         at = text.find(wanted) if SEPARATOR not in wanted else -1
         while at >= 0:
@@ -55,6 +55,6 @@ class Listing:
 
     @cached_property
     def _folded(self) -> tuple[str, list[int]]:
-        """Every id, and where the next one begins."""
+        """All folded ids as one text, and where the next id after each begins."""
         folded = [unique_id.casefold() + SEPARATOR for unique_id, _ in self.keys]
         return "".join(folded), list(accumulate(map(len, folded)))

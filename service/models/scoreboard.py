@@ -1,4 +1,4 @@
-"""What forecasts were worth, as it is written down and as it is told."""
+"""Scores of forecasts as answers show them: of states in memory, and of promotions that are over, from the store."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,34 +21,34 @@ from states.scores import last_day
 def series_scores(target: Target, champion: Champion) -> dict[str, Any]:
     """The scores of one series under the model that answers for it."""
     found = champion.states.scores(target.series)
-    nothing = Totals(0 * champion.states.totals.raw, 0 * champion.states.totals.scaled)
+    zero = Totals(0 * champion.states.totals.raw, 0 * champion.states.totals.scaled)
     return {
         "dataset": target.served.name,
         "unique_id": target.unique_id,
         **_model_fields(champion),
         "sequence": found.sequence if found else 0,
-        **online_scores.report(found.totals if found else nothing, online_scores.bucket_steps(champion.config)),
+        **online_scores.report(found.totals if found else zero, online_scores.bucket_steps(champion.config)),
     }
 
 
 def dataset_scores(engine: Engine, served: Served) -> list[dict[str, Any]]:
-    """The scores of every version that had some: what answers, what rolls beside it, older ones. Reads the store."""
-    beside = {"champion": served.champion, "shadow": served.shadow, "previous": served.previous}
-    rolling = {status: one for status, one in beside.items() if one is not None}
-    lines = [_scores_in_memory(served, one, status) for status, one in rolling.items()]
-    written = {tally.promotion_id: tally for tally in scores.latest(engine, served.dataset.id)}
-    for one in rolling.values():
-        written.pop(one.promotion_id, None)
-    decided = {promotion.id: promotion for promotion in promotions.decisions(engine, served.dataset.id)}
-    known = {row.version: row for row in registry.models(engine, served.dataset.id)}
+    """The scores of every version that has some: champion, shadow, previous and older ones. Reads the store."""
+    by_status = {"champion": served.champion, "shadow": served.shadow, "previous": served.previous}
+    in_memory = {status: version for status, version in by_status.items() if version is not None}
+    lines = [_scores_in_memory(served, version, status) for status, version in in_memory.items()]
+    stored = {tally.promotion_id: tally for tally in scores.latest(engine, served.dataset.id)}
+    for version in in_memory.values():
+        stored.pop(version.promotion_id, None)
+    decisions = {promotion.id: promotion for promotion in promotions.decisions(engine, served.dataset.id)}
+    models = {row.version: row for row in registry.models(engine, served.dataset.id)}
     return lines + [
-        _stored_scores(served, tally, decided[tally.promotion_id], known[decided[tally.promotion_id].version])
-        for tally in written.values()
+        _stored_scores(served, tally, decisions[tally.promotion_id], models[decisions[tally.promotion_id].version])
+        for tally in stored.values()
     ]
 
 
 def _scores_in_memory(served: Served, champion: Champion, status: str) -> dict[str, Any]:
-    """A model whose states are in memory; all of them are scored on the same values as the one that answers."""
+    """The scores of a model whose states are in memory; all of these are scored on the same values."""
     steps = online_scores.bucket_steps(champion.config)
     return {
         "dataset": served.name,
@@ -61,7 +61,7 @@ def _scores_in_memory(served: Served, champion: Champion, status: str) -> dict[s
 
 
 def _stored_scores(served: Served, tally: Tally, promotion: Promotion, model: ModelRow) -> dict[str, Any]:
-    """A promotion, or a time in shadow, that is over."""
+    """The last scores of a promotion, or of a time in shadow, that is over."""
     return {
         "dataset": served.name,
         "status": "previous" if promotion.serves else "shadow",

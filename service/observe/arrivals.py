@@ -15,7 +15,8 @@ import numpy as np
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from data.grid.grid import DAY, SECOND, Grid, parse_ds
 from data.schema import LARGEST_VALUE
-from service.http.errors import MAX_ERRORS, FieldFault, ProblemError, unprocessable
+from service.base.request_limits import MAX_ERRORS
+from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
 from service.observe.observe_body import BrokenLine, ObserveBody
 from states.out_of_order import BEGINNING

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import orjson
 from fastapi import Request
 
-from service.http.errors import MAX_ERRORS, FieldFault, ProblemError, unprocessable
+from service.base.request_limits import MAX_ERRORS
+from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.http.parsing import decode
 
 JSON = "application/json"

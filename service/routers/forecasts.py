@@ -1,4 +1,4 @@
-"""Forecast: quantiles for the steps after a series' last stored value. Writes nothing."""
+"""Forecast: quantiles for the steps after the last stored value of a series. Writes nothing."""
 
 import time
 from collections.abc import AsyncIterator

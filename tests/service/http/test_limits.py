@@ -38,7 +38,7 @@ def test_a_rate_of_zero_is_no_limit():
 
 
 def test_memory_is_bounded_and_who_asks_often_is_not_forgotten():
-    limiter = Limiter(rate=0.001, burst=2, most=10)
+    limiter = Limiter(rate=0.001, burst=2, max_names=10)
     limiter.take("often", 0)
     for n in range(1000):
         limiter.take(f"once {n}", 0)

@@ -1,0 +1,22 @@
+"""Limits of what one request may hold, each defined here once. Bytes of a body are the setting `max_body_bytes`.
+
+The largest value and the longest series id are limits of the stored data: see `data/schema.py`.
+"""
+
+# the head
+MAX_HEAD_BYTES = 65_536  # as received, request line and headers
+MAX_HEADERS = 64
+MAX_HEADER_BYTES = 16_384  # names and values of all headers together
+MAX_TARGET_BYTES = 8_192  # path and query string together
+MAX_QUERY_PARAMETERS = 100
+MAX_IDEMPOTENCY_KEY = 128  # characters
+
+# forecasts and pages
+MAX_SERIES = 1000  # of one page, and of one request for many forecasts
+DEFAULT_PAGE_SERIES = 100
+MAX_LEVELS = 32  # quantile or interval levels of one forecast
+MAX_HORIZON = 2**31  # in a body, before the trained horizon is known
+
+# problem details
+MAX_ERRORS = 20  # faults that one answer lists
+MAX_PROBLEM_BYTES = 4_000
