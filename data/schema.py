@@ -20,6 +20,7 @@ CUTOFF = "cutoff"
 AVAILABLE_AT = "available_at"
 
 LARGEST_VALUE = 1e30  # beyond it squares and float32 overflow, and no sensor reads it
+LONGEST_UNIQUE_ID = 200  # characters
 
 RESERVED = (SERIES, TIME, VALUE, SPLIT, CUTOFF, AVAILABLE_AT)
 

@@ -18,7 +18,7 @@ from service.base.outcomes import Outcome
 from service.observe.arrivals import ReceivedRows
 from service.observe.idempotency import KeyedRequest
 from service.observe.receipts import Receipt
-from service.schemas.schemas import Unique
+from service.schemas.common_bodies import UniqueId
 
 ANSWERS = Path(os.environ["ROLLCAST_BARE"])
 FORECAST, OBSERVED = (ANSWERS / "forecast").read_bytes(), (ANSWERS / "observed").read_bytes()
@@ -48,7 +48,7 @@ class Row(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    unique_id: Unique
+    unique_id: UniqueId
     ds: Annotated[AwareDatetime, Strict(False)]  # JSON has it as text
     y: float | None
     dataset: str | None = None

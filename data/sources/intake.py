@@ -12,7 +12,7 @@ from data.sources.columns import Roles, check_split, choose, first_stamp, number
 from data.sources.formats import ROW, Table
 from data.sources.resolve import SourceOptions, stem_of
 from data.spill import Spill
-from data.store.catalogue import UNIQUE_ID
+from data.store.catalogue import UNIQUE_ID, UNIQUE_ID_RULE
 
 TEXT = "__text "  # begins the name of a column that may name the series after all
 UNIT = "__unit"  # the unit a row says it is in
@@ -141,7 +141,7 @@ def _identities(raw: pl.DataFrame, roles: Roles, options: SourceOptions, source:
     distinct = ids.unique()
     if (_unfit(distinct)).any():
         raise InvalidInput(
-            "a series id must have 1 to 200 characters, none of them a control character",
+            UNIQUE_ID_RULE,
             source=source,
             column=place,
             row=raw[ROW][int(_unfit(ids).arg_max() or 0)] if roles.id else None,

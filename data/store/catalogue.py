@@ -11,12 +11,13 @@ from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 from data import clock
 from data.errors import InvalidInput, UnknownDataset
 from data.grid.grid import Grid
-from data.schema import TimeKind
+from data.schema import LONGEST_UNIQUE_ID, TimeKind
 from data.store import tables
 from data.store.database import reading, writing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
-UNIQUE_ID = r"[^\x00-\x1f\x7f]{1,200}"  # no control characters; Polars reads this pattern too
+UNIQUE_ID = rf"[^\x00-\x1f\x7f]{{1,{LONGEST_UNIQUE_ID}}}"  # no control characters; Polars reads this pattern too
+UNIQUE_ID_RULE = f"a series id must have 1 to {LONGEST_UNIQUE_ID} characters, none of them a control character"
 CATALOGUE_LOCK = 7_305_003
 
 
@@ -66,9 +67,9 @@ def check_name(name: str) -> str:
 
 
 def check_unique_id(unique_id: str) -> str:
-    """A series id, or InvalidInput: 1 to 200 characters that can be stored and shown."""
+    """A series id, or InvalidInput: 1 to LONGEST_UNIQUE_ID characters that can be stored and shown."""
     if not re.fullmatch(UNIQUE_ID, unique_id) or any("\ud800" <= c <= "\udfff" for c in unique_id):
-        raise InvalidInput("a series id must have 1 to 200 characters, none of them a control character")
+        raise InvalidInput(UNIQUE_ID_RULE)
     return unique_id
 
 

@@ -12,11 +12,12 @@ from hashlib import sha256
 
 from fastapi import Request
 
+from service.base.request_limits import MAX_IDEMPOTENCY_KEY
 from service.http.errors import FieldFault, ProblemError, unprocessable
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotency-Replayed": "true"}
-KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
+KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_IDEMPOTENCY_KEY}}}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def keyed_of(request: Request, caller: str, content: bytes) -> KeyedRequest | No
     if not given:
         return None
     if len(given) > 1 or not KEY.fullmatch(given[0]):
-        asked = "must be given once, as 1 to 128 visible ASCII characters"
+        asked = f"must be given once, as 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters"
         raise unprocessable("invalid_header", [FieldFault("/header/idempotency-key", asked)])
     about = (request.url.path, request.scope["query_string"].decode("latin-1"), request.headers.get("content-type", ""))
     return KeyedRequest(_digest(caller.encode(), given[0].encode()), _digest("\n".join(about).encode(), content))

@@ -1,4 +1,4 @@
-"""What handlers ask for by name: the runtime, the series of the path, the document of the body."""
+"""Helpers of the handlers: the runtime, the series in the path, the document in the body, the JSON answer."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ from service.runtime import Runtime
 
 
 def runtime_of(request: Request) -> Runtime:
-    """The runtime, once its states are restored. Raises Problem (503) before."""
+    """The runtime. Raises ProblemError (503) while its states are being restored."""
     runtime: Runtime = request.app.state.runtime
     runtime.require_restored()
     return runtime
 
 
 def target_of(request: Request, runtime: Runtime, dataset: str | None) -> Target:
-    """The series that the path names. Raises Problem: 404 where there is none, 409 where there are several."""
+    """The series in the path. Raises ProblemError: 404 where there is none, 409 where several datasets have it."""
     try:
         return seen_by(request, runtime).find(request.path_params["unique_id"], dataset)
     except UnknownDataset:
@@ -37,21 +37,21 @@ def target_of(request: Request, runtime: Runtime, dataset: str | None) -> Target
 
 
 def datasets_of(request: Request, runtime: Runtime, wanted: str | None) -> list[Served]:
-    """The dataset of this name, or all that the caller's key reaches. Raises Problem (404) where there is none."""
-    found = [one for one in seen_by(request, runtime).datasets.values() if wanted in (None, one.name)]
+    """The dataset of this name, or all that the caller's key reaches. Raises ProblemError (404) for an unknown name."""
+    found = [served for served in seen_by(request, runtime).datasets.values() if wanted in (None, served.name)]
     if wanted is not None and not found:
         raise unknown_dataset()
     return found
 
 
 async def read_json(request: Request) -> Any:
-    """The JSON body. Raises Problem: 415 for any other media type, 413 beyond the limit, 422 for what is not JSON."""
+    """The decoded JSON body. Raises ProblemError: 415 for another media type, 413 if too large, 422 if not JSON."""
     media_type(request, JSON)
     return decode(await request.body())
 
 
 def encode_json(content: Any) -> bytes:
-    """JSON, with NumPy arrays as lists."""
+    """The content as JSON; NumPy arrays become lists."""
     return orjson.dumps(content, option=JSON_OPTIONS)
 
 

@@ -1,4 +1,4 @@
-"""The API's manual: one page of our own, drawn from /openapi.json, that needs nothing from any other host."""
+"""The documentation of the API: one page, drawn from /openapi.json by its script. It loads nothing from other hosts."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ STATIC = Path(__file__).parent.parent / "static"
 
 @router.get("/docs")
 async def read_docs() -> Response:
-    """The page; its script and style come from the two routes below."""
+    """The page. The two routes below serve its script and style."""
     return html_response(_file("docs.html"))
 
 

@@ -14,17 +14,17 @@ from service.http.auth import needs, seen_by
 from service.http.errors import unknown_dataset
 from service.observe.observe_body import JSON, NDJSON
 from service.routers.dependencies import encode_json, read_json, runtime_of, target_of
-from service.schemas import openapi, schemas
+from service.schemas import forecast_bodies, openapi
 
 router = APIRouter(tags=["forecasts"])
 
 
 @router.get(
     "/v1/series/{unique_id:path}/forecast",
-    response_model=schemas.Forecast,
+    response_model=forecast_bodies.Forecast,
     responses={
         **openapi.problem_responses(404, 409, 422, 503),
-        304: {"description": "The forecast of this ETag still stands"},
+        304: {"description": "The forecast of this ETag is still current"},
     },
     openapi_extra={
         "parameters": [openapi.UNIQUE_ID, openapi.HORIZON, openapi.LEVEL, openapi.QUANTILES, openapi.DATASET]
@@ -36,47 +36,47 @@ async def forecast(request: Request) -> Response:
     runtime = runtime_of(request)
     query = forecast_query(request.scope["query_string"])
     target = target_of(request, runtime, query.dataset)
-    standing, asked = answers.champion_etag(target, query), request.headers.get("if-none-match", "")
+    current, known_etags = answers.champion_etag(target, query), request.headers.get("if-none-match", "")
     key = (target.served.dataset.id, target.series, query)
-    if standing is not None and (kept := runtime.forecast_cache.find(key, standing)) is not None:
-        return _response_or_304(kept, standing, asked)
+    if current is not None and (cached := runtime.forecast_cache.find(key, current)) is not None:
+        return _response_or_304(cached, current, known_etags)
     reading = answers.reading_of(target)
-    if standing is not None and standing in asked:
+    if current is not None and current in known_etags:
         query.check(reading.champion.config)
-        return _response_or_304(b"", standing, asked)
+        return _response_or_304(b"", current, known_etags)
     began = time.perf_counter()
     content, found = answers.forecast(reading, query)
     runtime.metrics.forecast_took(found.champion.config.kind, time.perf_counter() - began, found.stand_in)
     etag, body = answers.etag(reading, query, found), encode_json(content)
     if found.stand_in is None:
         runtime.forecast_cache.keep(key, etag, body)
-    return _response_or_304(body, etag, asked)
+    return _response_or_304(body, etag, known_etags)
 
 
-def _response_or_304(body: bytes, etag: str, asked: str) -> Response:
-    """A forecast, or 304 where the client has it already."""
+def _response_or_304(body: bytes, etag: str, known_etags: str) -> Response:
+    """A forecast, or 304 where the client's If-None-Match contains its ETag."""
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if etag in asked:
+    if etag in known_etags:
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=JSON)
 
 
 @router.post(
     "/v1/forecasts",
-    response_model=schemas.Forecasts,
+    response_model=forecast_bodies.Forecasts,
     responses={200: openapi.ndjson_forecasts(), **openapi.problem_responses(404, 413, 415, 422, 503)},
-    openapi_extra={"requestBody": openapi.json_body(schemas.ForecastRequest)},
+    openapi_extra={"requestBody": openapi.json_body(forecast_bodies.ForecastRequest)},
 )
 @needs("forecast")
 async def forecast_many(request: Request) -> Response:
-    """Forecasts of up to 1000 series, named or searched for, each with its own status or error; NDJSON if accepted."""
+    """Forecasts of many series, by id or by search, each with its own status or error; NDJSON where Accept names it."""
     runtime = runtime_of(request)
-    chosen = parse_forecast_request(await read_json(request))
+    requested = parse_forecast_request(await read_json(request))
     directory = seen_by(request, runtime)
-    if chosen.forecast.dataset is not None and chosen.forecast.dataset not in directory.datasets:
-        raise unknown_dataset("/dataset" if chosen.ids else "/query/dataset")
-    slices = ForecastBatch(directory, chosen, runtime.metrics).lines()
-    first: list[bytes] = await anext(slices, [])  # whatever fails as a whole fails before the answer begins
+    if requested.forecast.dataset is not None and requested.forecast.dataset not in directory.datasets:
+        raise unknown_dataset("/dataset" if requested.ids else "/query/dataset")
+    slices = ForecastBatch(directory, requested, runtime.metrics).lines()
+    first: list[bytes] = await anext(slices, [])  # an error of the whole batch is raised before the answer begins
     by_line = NDJSON in request.headers.get("accept", "")
     content = _as_lines(first, slices) if by_line else _as_document(first, slices)
     return StreamingResponse(content, media_type=NDJSON if by_line else JSON)

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, what is it, and how does it do."""
+"""Whether the service is alive and ready, its version, and its metrics."""
 
 import platform
 from functools import lru_cache
@@ -12,29 +12,29 @@ from service.http.auth import caller_of, needs, seen_by
 from service.models.datasets import Served
 from service.routers.dependencies import json_response
 from service.runtime import Runtime
-from service.schemas import schemas
+from service.schemas import health_bodies
 
 router = APIRouter(tags=["health"])
 
 RETRY_LATER = {"Retry-After": "1"}
-NO_MODEL = "No model is promoted yet: observations are stored, forecasts wait for `rollcast promote`."
+NO_MODEL = "No model is promoted yet: observations are stored; forecasts begin after `rollcast promote`."
 
 
-@router.get("/health/live", response_model=schemas.Health)
+@router.get("/health/live", response_model=health_bodies.Health)
 async def live() -> Response:
-    """The event loop answers."""
+    """Whether the event loop answers."""
     return json_response({"status": "live"})
 
 
 @router.get(
     "/health/ready",
-    response_model=schemas.Health,
-    responses={503: {"model": schemas.Health, "description": "Not yet, or not any more; `detail` says why"}},
+    response_model=health_bodies.Health,
+    responses={503: {"model": health_bodies.Health, "description": "Not ready; `detail` says why"}},
 )
 async def ready(request: Request) -> Response:
-    """States are restored and the store works. With no model promoted the service is ready too, and says so.
+    """Whether states are restored and the store works. A service without a promoted model is ready, and says so.
 
-    Details need the scope read; without it there is the status alone.
+    The details need the scope read; without it the answer is the status only.
     """
     runtime: Runtime = request.app.state.runtime
     readiness = runtime.readiness
@@ -48,14 +48,14 @@ async def ready(request: Request) -> Response:
     if not readiness.ready:
         body = {"status": "not_ready", "detail": readiness.reason, "datasets": datasets}
         return json_response(body, 503, RETRY_LATER)
-    detail = None if any(line["model"] or line["problem"] for line in datasets) else NO_MODEL
+    detail = None if any(dataset["model"] or dataset["problem"] for dataset in datasets) else NO_MODEL
     return json_response({"status": "ready", "detail": detail, "datasets": datasets})
 
 
-@router.get("/version", response_model=schemas.Version)
+@router.get("/version", response_model=health_bodies.Version)
 @needs("read")
 async def read_version(request: Request) -> Response:
-    """What runs here, and which model answers for which dataset."""
+    """The version of the service, and the model that answers for each dataset."""
     runtime: Runtime = request.app.state.runtime
     models = {
         served.name: champion.model
@@ -69,7 +69,7 @@ async def read_version(request: Request) -> Response:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 @needs("read")
 async def metrics(request: Request) -> Response:
-    """Prometheus exposition format; its counts are of all series, so a key for a part of them does not do."""
+    """Metrics in the Prometheus exposition format. They count all series, so they need a key for all series."""
     caller_of(request).require_all_series()
     runtime: Runtime = request.app.state.runtime
     page = runtime.gauges.page(runtime.served(), await run_in_threadpool(runtime.flow_successes.read))
@@ -80,7 +80,7 @@ async def metrics(request: Request) -> Response:
 def package_version() -> str:
     try:
         return version("rollcast")
-    except PackageNotFoundError:  # run from a folder that was never installed
+    except PackageNotFoundError:  # run from a source folder without installation
         return "0+unknown"
 
 

@@ -1,4 +1,4 @@
-"""Which models are registered, and which of them answer."""
+"""Registered models and their status."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,20 +14,20 @@ from service.forecast.query_params import dataset_query
 from service.http.auth import needs
 from service.models.datasets import Served
 from service.routers.dependencies import datasets_of, json_response, runtime_of
-from service.schemas import openapi, schemas
+from service.schemas import model_bodies, openapi
 
 router = APIRouter(tags=["models"])
 
 
 @router.get(
     "/v1/models",
-    response_model=schemas.Models,
+    response_model=model_bodies.Models,
     responses=openapi.problem_responses(404, 422, 503),
     openapi_extra={"parameters": [openapi.DATASET]},
 )
 @needs("read")
 async def list_models(request: Request) -> Response:
-    """Every registered version, oldest first, with what was decided about it."""
+    """Every registered version, oldest first, with its status."""
     runtime = runtime_of(request)
     wanted = dataset_query(request.scope["query_string"])
     datasets = datasets_of(request, runtime, wanted)
@@ -37,20 +37,20 @@ async def list_models(request: Request) -> Response:
 def _registered_versions(engine: Engine, datasets: Sequence[Served]) -> list[dict[str, Any]]:
     lines = []
     for served in datasets:
-        decided = promotions.decisions(engine, served.dataset.id)
+        decisions = promotions.decisions(engine, served.dataset.id)
         for row in registry.models(engine, served.dataset.id):
             line = {"dataset": served.name, "version": row.version, "kind": row.kind, "digest": row.digest}
-            status, created = _status(row.version, served, decided), format_moment(row.created_at)
+            status, created = _status(row.version, served, decisions), format_moment(row.created_at)
             lines.append({**line, "status": status, "metrics": row.metrics, "created_at": created})
     return lines
 
 
-def _status(version: int, served: Served, decided: Sequence[Promotion]) -> str:
+def _status(version: int, served: Served, decisions: Sequence[Promotion]) -> str:
     if served.champion and served.champion.version == version:
         return "champion"
     if served.shadow and served.shadow.version == version:
         return "shadow"
-    mine = [promotion for promotion in decided if promotion.version == version]
-    if any(promotion.serves for promotion in mine):
+    own = [decision for decision in decisions if decision.version == version]
+    if any(decision.serves for decision in own):
         return "previous"
-    return "refused" if any(promotion.event == "refused" for promotion in mine) else "candidate"
+    return "refused" if any(decision.event == "refused" for decision in own) else "candidate"

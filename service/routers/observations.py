@@ -1,4 +1,4 @@
-"""Observe: store values and roll the forecasts forward."""
+"""Observe: store values and advance the states of their series."""
 
 import time
 
@@ -13,23 +13,23 @@ from service.observe.observe_body import ObserveBody, body_of
 from service.observe.receipts import Receipt
 from service.routers.dependencies import json_response, runtime_of, target_of
 from service.runtime import Runtime
-from service.schemas import openapi, schemas
+from service.schemas import observation_bodies, openapi
 
 router = APIRouter(tags=["observations"])
 
 
 @router.post(
     "/v1/observations",
-    response_model=schemas.Observed,
+    response_model=observation_bodies.Observed,
     responses=openapi.problem_responses(409, 413, 415, 422, 503),
     openapi_extra={
         "parameters": [openapi.IDEMPOTENCY_KEY],
-        "requestBody": openapi.rows_body(schemas.SeriesObservations, schemas.SeriesObservation),
+        "requestBody": openapi.rows_body(observation_bodies.SeriesObservations, observation_bodies.SeriesObservation),
     },
 )
 @needs("observe")
 async def observe(request: Request) -> Response:
-    """Store values of any number of series and advance their states; rows that cannot be stored are pointed at."""
+    """Store values of any number of series and advance their states. The answer points at rows that are not stored."""
     runtime = runtime_of(request)
     refuse_query_string(request)
     return await _observe(request, runtime, None)
@@ -37,16 +37,16 @@ async def observe(request: Request) -> Response:
 
 @router.post(
     "/v1/series/{unique_id:path}/observations",
-    response_model=schemas.Observed,
+    response_model=observation_bodies.Observed,
     responses=openapi.problem_responses(404, 409, 413, 415, 422, 503),
     openapi_extra={
         "parameters": [openapi.UNIQUE_ID, openapi.DATASET, openapi.IDEMPOTENCY_KEY],
-        "requestBody": openapi.rows_body(schemas.Observations, schemas.Observation),
+        "requestBody": openapi.rows_body(observation_bodies.Observations, observation_bodies.Observation),
     },
 )
 @needs("observe")
 async def observe_series(request: Request) -> Response:
-    """Store values of one series and advance its state; rows that cannot be stored are pointed at."""
+    """Store values of one series and advance its state. The answer points at rows that are not stored."""
     runtime = runtime_of(request)
     dataset = dataset_query(request.scope["query_string"])
     caller_of(request).require_series(request.path_params["unique_id"], dataset)
@@ -82,6 +82,6 @@ async def _store(
 
 
 def refuse_query_string(request: Request) -> None:
-    """Each row names its dataset where one is needed; a parameter would be a second place to say it."""
+    """Raises ProblemError (422) for any parameter: the dataset is named in the rows, and only there."""
     if request.scope["query_string"]:
-        raise ProblemError(422, "invalid_query", "This path takes no parameters; rows name their dataset themselves.")
+        raise ProblemError(422, "invalid_query", "This path has no parameters; name the dataset in the rows.")

@@ -1,4 +1,4 @@
-"""Which series there are, and how their states stand."""
+"""Series and their states."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -7,42 +7,42 @@ from service.forecast.query_params import dataset_query, encode_cursor, page_que
 from service.http.auth import needs, seen_by
 from service.http.errors import unknown_dataset
 from service.routers.dependencies import json_response, runtime_of, target_of
-from service.schemas import openapi, schemas
+from service.schemas import openapi, series_bodies
 
 router = APIRouter(tags=["series"])
 
 
 @router.get(
     "/v1/series",
-    response_model=schemas.SeriesPage,
+    response_model=series_bodies.SeriesPage,
     responses=openapi.problem_responses(404, 422, 503),
     openapi_extra={"parameters": [openapi.LIMIT, openapi.SEARCH, openapi.CURSOR, openapi.DATASET]},
 )
 @needs("read")
 async def list_series(request: Request) -> Response:
-    """Series by id, a page at a time."""
+    """A page of series, in the order of their ids."""
     runtime = runtime_of(request)
     query, directory = page_query(request.scope["query_string"]), seen_by(request, runtime)
     if query.dataset is not None and query.dataset not in directory.datasets:
         raise unknown_dataset()
     found, total, more = directory.page(query.limit, query.after, query.search, query.dataset)
     lines = [
-        {"dataset": one.served.name, "unique_id": one.unique_id, **state}
-        for one, state in zip(found, answers.summaries(found), strict=True)
+        {"dataset": target.served.name, "unique_id": target.unique_id, **state}
+        for target, state in zip(found, answers.summaries(found), strict=True)
     ]
-    following = encode_cursor(found[-1].unique_id, found[-1].served.name) if more else None
-    return json_response({"series": lines, "total": total, "next": following})
+    next_page = encode_cursor(found[-1].unique_id, found[-1].served.name) if more else None
+    return json_response({"series": lines, "total": total, "next": next_page})
 
 
 @router.get(
     "/v1/series/{unique_id:path}/state",
-    response_model=schemas.State,
+    response_model=series_bodies.State,
     responses=openapi.problem_responses(404, 409, 422, 503),
     openapi_extra={"parameters": [openapi.UNIQUE_ID, openapi.DATASET]},
 )
 @needs("read")
 async def read_state(request: Request) -> Response:
-    """What is remembered of one series, in a screenful: counters, memory layer by layer, and its gates."""
+    """The state of one series in short: counters, norms of the recurrent state, and mean gates, by layer."""
     runtime = runtime_of(request)
     target = target_of(request, runtime, dataset_query(request.scope["query_string"]))
     return json_response(inspect_state.state(answers.reading_of(target)))
@@ -50,13 +50,13 @@ async def read_state(request: Request) -> Response:
 
 @router.get(
     "/v1/series/{unique_id:path}",
-    response_model=schemas.Series,
+    response_model=series_bodies.Series,
     responses=openapi.problem_responses(404, 409, 422, 503),
     openapi_extra={"parameters": [openapi.UNIQUE_ID, openapi.DATASET]},
 )
 @needs("read")
 async def read_series(request: Request) -> Response:
-    """One series: its time, its model and its state."""
+    """One series: its frequency, its model and its state."""
     runtime = runtime_of(request)
     return json_response(
         answers.describe_series(target_of(request, runtime, dataset_query(request.scope["query_string"])))

@@ -1,7 +1,9 @@
-"""An example of every body, for the OpenAPI document: one sensor, in the middle of its day."""
+"""An example of every body, for the OpenAPI document: one sensor in the middle of a day."""
 
 from typing import Any
 
+from service.forecast.answers import NO_MODEL
+from service.http.auth import NO_KEY, too_many_requests
 from service.http.errors import TITLES, FieldFault
 
 SERIES = {"dataset": "machine_temperature", "unique_id": "machine_temperature"}
@@ -126,14 +128,14 @@ TEXTS = {
     "text/plain": '# TYPE rollcast_observations_total counter\nrollcast_observations_total{outcome="applied"} 25.0\n',
 }
 PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail and error, by status
-    "401": ("unauthorized", "This needs a valid key, sent as `Authorization: Bearer KEY`.", None),
+    "401": ("unauthorized", NO_KEY, None),
     "403": ("missing_scope", "This needs a key with the scope observe.", None),
     "404": (
         "unknown_series",
         "There is no such series; GET /v1/series lists what there is.",
         ("/path/unique_id", "is not a series"),
     ),
-    "409": ("no_model", "No model is promoted for this dataset yet; `rollcast promote` does it.", None),
+    "409": ("no_model", NO_MODEL, None),
     "413": ("body_too_large", "A body may have 2000000 bytes; send the rest in another request.", None),
     "415": ("unsupported_media_type", "Send the body as application/json or application/x-ndjson.", None),
     "422": (
@@ -141,7 +143,7 @@ PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail
         "/0/y must be a number, or null where it is missing.",
         ("/0/y", "must be a number, or null where it is missing"),
     ),
-    "429": ("too_many_requests", "Requests come faster than the limit.", None),
+    "429": ("too_many_requests", too_many_requests(1).detail, None),
     "503": ("not_ready", "The states are being restored.", None),
 }
 
@@ -149,6 +151,6 @@ PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail
 def problem_example(status: str) -> dict[str, Any]:
     """Problem details of one status."""
     code, detail, error = PROBLEMS[status]
-    found: dict[str, Any] = {"type": "about:blank", "title": TITLES[int(status)], "status": int(status), "code": code}
-    found |= {"detail": detail, "request_id": "6f1c0c9f0b7b4a7e9d7f6f0a3d1c2b3a"}
-    return {**found, "errors": [FieldFault(*error)._asdict()]} if error else found
+    body: dict[str, Any] = {"type": "about:blank", "title": TITLES[int(status)], "status": int(status), "code": code}
+    body |= {"detail": detail, "request_id": "6f1c0c9f0b7b4a7e9d7f6f0a3d1c2b3a"}
+    return {**body, "errors": [FieldFault(*error)._asdict()]} if error else body

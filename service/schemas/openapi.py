@@ -1,30 +1,31 @@
-"""What the OpenAPI document says about routes that read their requests themselves."""
+"""Parts of the OpenAPI document that FastAPI cannot generate, because the routes read their requests themselves."""
 
 from typing import Any
 
 import orjson
 from pydantic import BaseModel
 
+from service.base.request_limits import DEFAULT_PAGE_SERIES, MAX_IDEMPOTENCY_KEY, MAX_SERIES
 from service.http.auth import PUBLIC
 from service.http.errors import MEDIA_TYPE
 from service.observe.observe_body import JSON, NDJSON
-from service.schemas import examples, schemas
+from service.schemas import common_bodies, examples, forecast_bodies, observation_bodies
 
 PROBLEMS = {
-    401: "No valid key, where one is asked for",
-    403: "The key does not reach so far",
+    401: "No valid key, where one is needed",
+    403: "The key does not have the scope, or does not reach the series",
     404: "Nothing has this name",
-    409: "Not in the present state of things; `code` says why",
+    409: "Not possible in the present state; `code` says why",
     413: "The body is too large",
     415: "The body is neither JSON nor NDJSON, or it is compressed",
-    422: "Something in the request is wrong; `errors` points at it",
-    429: "Faster than the limit; Retry-After says when there is room",
-    503: "Not now; Retry-After says when",
+    422: "The request has faults; `errors` points at them",
+    429: "Requests come faster than the limit; Retry-After says how many seconds to wait",
+    503: "Not available now; Retry-After says how many seconds to wait",
 }
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Problem details as the answers of these statuses."""
+    """The problem details of these statuses, as `responses` of a route."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {"description": PROBLEMS[status], "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses
@@ -34,9 +35,9 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def parameter(
     name: str, description: str, schema: dict[str, Any], place: str = "query", example: Any = None
 ) -> dict[str, Any]:
-    """One parameter; those of the path are required."""
-    found = {"name": name, "in": place, "required": place == "path", "description": description, "schema": schema}
-    return found if example is None else {**found, "example": example}
+    """One parameter. Those of the path are required."""
+    described = {"name": name, "in": place, "required": place == "path", "description": description, "schema": schema}
+    return described if example is None else {**described, "example": example}
 
 
 UNIQUE_ID = parameter("unique_id", "The series' id", {"type": "string"}, "path", "machine_temperature")
@@ -47,41 +48,49 @@ LEVEL = parameter(
     "level", "Central intervals in per cent, such as 80,95; not together with quantiles", {"type": "string"}
 )
 QUANTILES = parameter("quantiles", "Quantile levels, such as 0.1,0.5,0.9; not together with level", {"type": "string"})
-LIMIT = parameter("limit", "Series on a page", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100})
+LIMIT = parameter(
+    "limit",
+    "Series on a page",
+    {"type": "integer", "minimum": 1, "maximum": MAX_SERIES, "default": DEFAULT_PAGE_SERIES},
+)
 SEARCH = parameter("search", "A part of the id, in any case", {"type": "string"})
-CURSOR = parameter("cursor", "`next` of the page before", {"type": "string"})
+CURSOR = parameter("cursor", "`next` of the previous page", {"type": "string"})
 
 IDEMPOTENCY_KEY = parameter(
     "Idempotency-Key",
-    "A word of the client's own for this request. Sent again with the same body, it gets the same answer, with "
-    "`Idempotency-Replayed: true`; with another body 422; while the first is being answered 409",
-    {"type": "string", "minLength": 1, "maxLength": 128},
+    "A key that the client chooses for this request. Sent again with the same body, it gets the same answer, with "
+    "`Idempotency-Replayed: true`; with another body 422; while the first request is being answered 409",
+    {"type": "string", "minLength": 1, "maxLength": MAX_IDEMPOTENCY_KEY},
     "header",
     "4f9f1c1e-7c1b-4a53-9a43-5b0c8b1de0aa",
 )
 
 
-def rows_body(whole: type[BaseModel], row: type[BaseModel]) -> dict[str, Any]:
-    """Rows under `observations`, or a bare list of them, or one; or NDJSON."""
-    one = {"$ref": f"#/components/schemas/{row.__name__}"}
-    either = [{"$ref": f"#/components/schemas/{whole.__name__}"}, {"type": "array", "items": one, "minItems": 1}, one]
+def rows_body(document: type[BaseModel], row: type[BaseModel]) -> dict[str, Any]:
+    """A request body of rows: under `observations`, as a bare list, or a single row; or NDJSON."""
+    row_schema = {"$ref": f"#/components/schemas/{row.__name__}"}
+    schemas = [
+        {"$ref": f"#/components/schemas/{document.__name__}"},
+        {"type": "array", "items": row_schema, "minItems": 1},
+        row_schema,
+    ]
     rows = row.model_config["json_schema_extra"]["examples"]  # type: ignore[index]
     content = {
-        JSON: {"schema": {"anyOf": either}, "example": {"observations": rows}},
+        JSON: {"schema": {"anyOf": schemas}, "example": {"observations": rows}},
         NDJSON: {"schema": {"type": "string", "description": "One row a line"}, "example": _ndjson(rows)},
     }
     return {"required": True, "content": content}
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    """A JSON body of one model."""
+    """A JSON request body of one model."""
     example = model.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index]
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"required": True, "content": {JSON: {"schema": schema, "example": example}}}
 
 
 def ndjson_forecasts() -> dict[str, Any]:
-    """Forecasts as NDJSON, beside the JSON of the response model."""
+    """The NDJSON answer of forecasts, in addition to the JSON of the response model."""
     lines = _ndjson(examples.BODIES["Forecasts"]["forecasts"])
     return {
         "content": {
@@ -95,12 +104,17 @@ def _ndjson(rows: Any) -> str:
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with the models that only this module refers to, keys where they are asked for, and examples."""
-    known = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (schemas.Problem, schemas.Observations, schemas.SeriesObservations, schemas.ForecastRequest):
+    """The document with the models that only this module refers to, the keys of all but public paths, and examples."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for model in (
+        common_bodies.Problem,
+        observation_bodies.Observations,
+        observation_bodies.SeriesObservations,
+        forecast_bodies.ForecastRequest,
+    ):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        known.update(schema.pop("$defs", {}))
-        known[model.__name__] = schema
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
     document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
         for operation in operations.values():
@@ -115,7 +129,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _add_examples(responses: dict[str, Any]) -> None:
-    """Give every body of these answers its example."""
+    """Add an example to every body of these answers."""
     for status, response in responses.items():
         for media_type, content in response.get("content", {}).items():
             name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]

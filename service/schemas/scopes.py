@@ -1,4 +1,4 @@
-"""The scope of each operation, as the OpenAPI document says it."""
+"""The scope of each operation in the OpenAPI document."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,11 +7,14 @@ from starlette.routing import BaseRoute
 
 from service.http.auth import leaves, right_of
 
-DESCRIPTION = "A key of `rollcast keys create`. A service that listens on loopback alone asks for none unless told to."
+DESCRIPTION = (
+    "A key that `rollcast keys create` made. A service that listens on loopback only needs none, unless it is set to "
+    "ask for keys."
+)
 
 
 def add_scopes(document: dict[str, Any], routes: Iterable[BaseRoute]) -> dict[str, Any]:
-    """The document with each operation's scope under `security`; a public one says that it needs none."""
+    """The document with each operation's scope under `security`, which is empty for public operations."""
     document["components"]["securitySchemes"]["key"]["description"] = DESCRIPTION
     for route in leaves(routes):
         right = right_of(route)

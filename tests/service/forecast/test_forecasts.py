@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from forecasting.panel import Panel
-from service.schemas import schemas
+from service.schemas import forecast_bodies
 from tests.support.service_kit import World, baseline, median, network, panel_of, rows, stamp, until
 
 PANEL = panel_of("a", "b")
@@ -30,7 +30,7 @@ def forecast(client, unique_id="a", **query):
 
 def test_a_forecast_names_its_series_its_model_its_origin_and_its_steps(client):
     body = forecast(client)
-    schemas.Forecast.model_validate(body)
+    forecast_bodies.Forecast.model_validate(body)
     assert (body["dataset"], body["unique_id"], body["freq"], body["horizon"]) == ("sensors", "a", "5m", 6)
     assert (body["origin"], body["ds"]) == (stamp(-1), [stamp(step) for step in range(6)])
     assert body["model"]["kind"] == "lstm"

@@ -6,7 +6,7 @@ import pytest
 from data.grid.grid import Grid
 from data.store.catalogue import Dataset
 from service.models.datasets import Directory, Served
-from service.schemas import schemas
+from service.schemas import series_bodies
 from tests.support.service_kit import SEASON, World, baseline, network, panel_of, rows
 
 IDS = ("pump/1", "pump/2", "Fan 3", "ventilateur-été", "pump/forecasting")
@@ -24,7 +24,7 @@ def client(tmp_path_factory):
 def page(client, **query):
     answer = client.get("/v1/series", params=query)
     assert answer.status_code == 200, answer.text
-    schemas.SeriesPage.model_validate(answer.json())
+    series_bodies.SeriesPage.model_validate(answer.json())
     return answer.json()
 
 
@@ -65,7 +65,7 @@ def test_ids_with_slashes_spaces_and_accents_can_be_asked_for(client):
 
 def test_a_series_is_described_with_its_state(client):
     body = client.get("/v1/series/Fan 3").json()
-    schemas.Series.model_validate(body)
+    series_bodies.Series.model_validate(body)
     assert (body["status"], body["model"]["kind"], body["kind"], body["target"]) == (
         "ok",
         "seasonal_naive",
@@ -94,7 +94,7 @@ def test_a_state_is_told_in_a_screenful(tmp_path):
         client.post("/v1/observations", json=rows("a", [11.0, None, 12.0, None]))
         body = client.get("/v1/series/a/state").json()
         assert client.get("/v1/series/empty/state").status_code == 409
-    schemas.State.model_validate(body)
+    series_bodies.State.model_validate(body)
     assert (body["last"], body["gap"], body["imputed"], body["sequence"]) == (12.0, 1, 2, 4)
     state = world.folded(world.ingest("sensors"), network(panel), panel, "a")
     assert len(body["round"]) == SEASON

@@ -1,0 +1,76 @@
+"""Bodies of forecast requests and their answers."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from service.base.request_limits import MAX_SERIES
+from service.schemas.common_bodies import Ds, Model, Reliability, StrictBody, UniqueId
+
+
+class Interval(StrictBody):
+    lower: list[float]
+    upper: list[float]
+
+
+class Forecast(Reliability):
+    """Quantiles for the steps after the last stored observation."""
+
+    dataset: str
+    unique_id: UniqueId
+    model: Model
+    answered_by: Annotated[
+        str,
+        Field(description="champion, previous (the version before it), or the name of the baseline that answered"),
+    ]
+    origin: Ds
+    sequence: Annotated[int, Field(description="position of the log that this series' state knows")]
+    freq: str
+    horizon: int
+    ds: list[str] | list[int]
+    mean: list[float]
+    quantiles: dict[str, list[float]]
+    intervals: dict[str, Interval]
+
+
+class ForecastSearch(StrictBody):
+    """A search as in GET /v1/series; the first `limit` series of its result."""
+
+    dataset: str | None = None
+    search: Annotated[str, Field(description="a part of the id, in any case")] = ""
+    limit: Annotated[int, Field(ge=1, le=MAX_SERIES)] = MAX_SERIES
+
+
+class ForecastRequest(StrictBody):
+    """Which series, by `ids` or by `query`, and what to forecast for each."""
+
+    ids: Annotated[list[UniqueId] | None, Field(min_length=1, max_length=MAX_SERIES)] = None
+    query: ForecastSearch | None = None
+    dataset: Annotated[str | None, Field(description="of the ids, where several datasets have one")] = None
+    horizon: Annotated[int | None, Field(ge=1, description="steps ahead; the trained horizon unless given")] = None
+    level: Annotated[float | list[float] | None, Field(description="central intervals in per cent")] = None
+    quantiles: Annotated[list[float] | None, Field(description="quantile levels; not together with level")] = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"ids": ["machine_temperature"], "horizon": 2, "level": 80}]}
+    )
+
+
+class NoForecast(StrictBody):
+    """Why one series has no forecast: the problem that a request for it alone would be answered with."""
+
+    status: int
+    code: str
+    detail: str
+
+
+class WithoutForecast(StrictBody):
+    unique_id: str
+    dataset: str | None = None
+    error: NoForecast
+
+
+class Forecasts(StrictBody):
+    """One answer for each series, in the order of the request; in NDJSON each is a line."""
+
+    forecasts: list[Forecast | WithoutForecast]
