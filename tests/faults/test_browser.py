@@ -15,7 +15,7 @@ from pipelines.evaluation.backtest import BacktestRequest, backtest
 from pipelines.ingestion.ingest import ingest
 from pipelines.reports import html_report
 from pipelines.workspace import open_workspace
-from tests.support.guard_kit import running
+from tests.support.server_kit import running
 from tests.support.service_kit import World, baseline, panel_of
 
 MARK = "document.documentElement.dataset.ran=1"

@@ -1,4 +1,4 @@
-"""Fault 44: nobody finds a key by trying, neither by how long a refusal takes nor by trying often."""
+"""Fault 44: a key cannot be guessed, neither from how long a refusal takes nor by many tries."""
 
 import secrets
 import statistics
@@ -35,7 +35,7 @@ def ring(world, right):
 
 
 def typical(ring: Keyring, *guesses: list[bytes]) -> list[float]:
-    """Median nanoseconds of each kind of guess, tried in turns: whatever else the machine does meets all alike."""
+    """Median nanoseconds of each kind of guess; the kinds take turns, so that other load affects all equally."""
     taken: list[list[int]] = [[] for _ in guesses]
     for turn in zip(*guesses, strict=True):
         for text, times in zip(turn, taken, strict=True):
@@ -47,19 +47,19 @@ def typical(ring: Keyring, *guesses: list[bytes]) -> list[float]:
 
 
 @pytest.mark.slow
-def test_fault_44_how_long_a_refusal_takes_tells_nothing_of_a_key(ring, right):
+def test_fault_44_the_time_of_a_refusal_reveals_nothing_about_keys(ring, right):
     whole, start = right.encode(), len(keys.PREFIX) + 1 + keys.ID_LENGTH + 1
     unknown, wrong, close = [], [], []
     for _ in range(TRIES):
         noise = secrets.token_hex(len(whole)).encode()
         unknown.append(whole[:4] + noise[: len(whole) - 4])
-        wrong.append(whole[:start] + noise[: len(whole) - start])  # of a key that there is
-        close.append(whole[:-1] + b"!")  # all of it but the last sign
+        wrong.append(whole[:start] + noise[: len(whole) - start])  # of an existing key
+        close.append(whole[:-1] + b"!")  # all but the last character
     times = typical(ring, unknown, wrong, close)
     assert max(times) < 1.5 * min(times), times
 
 
-def test_fault_44_of_ten_thousand_guesses_a_second_few_are_even_looked_at(world, ring, right):
+def test_fault_44_of_ten_thousand_guesses_in_a_second_nearly_all_are_429(world, ring, right):
     authenticator = Authenticator(world.settings, ring)
     scope = {"path": "/v1/series", "server": ("192.0.2.1", 80), "client": ("192.0.2.9", 4000)}
     statuses: Counter[int] = Counter()

@@ -1,4 +1,4 @@
-"""Killed with SIGKILL at any moment, the service loses no acknowledged observation and doubles none."""
+"""After SIGKILL at any moment, every acknowledged observation is stored exactly once."""
 
 import os
 import random
@@ -27,15 +27,15 @@ BUNDLE = network(PANEL)
 
 
 @dataclass
-class Ledger:
-    """What one client sent for one series, and what it was told is stored."""
+class ClientRecord:
+    """The rows that one client sent for one series, and those that were acknowledged."""
 
     unique_id: str
     acknowledged: dict[int, float] = field(default_factory=dict)  # value by step
     tried: dict[int, set[float]] = field(default_factory=dict)
     step: int = 0
-    rows: int = 0  # that were acknowledged, duplicates and corrections too
-    surprises: list[str] = field(default_factory=list)  # answers that are neither 200 nor a broken connection
+    rows: int = 0  # acknowledged rows, with duplicates and corrections
+    unexpected: list[str] = field(default_factory=list)  # answers that are neither 200 nor a broken connection
 
     def feed(self, client: httpx.Client, stop: threading.Event, seed: int) -> None:
         """Observe until the service dies: new steps, sometimes many, corrections of old ones, and rows sent again."""
@@ -53,7 +53,7 @@ class Ledger:
             except httpx.HTTPError:
                 return
             if answer.status_code != 200 or sum(answer.json()["counts"].values()) != len(body):
-                self.surprises.append(answer.text)
+                self.unexpected.append(answer.text)
                 return
             self.acknowledged.update(values)
             self.rows += len(body)
@@ -63,7 +63,7 @@ class Ledger:
 
 
 def start(world: World, port: int, program: str = "uvicorn") -> subprocess.Popen[bytes]:
-    """A real server process, ready. `program` is the module that starts it."""
+    """A real server process that is ready. program: the module that starts it."""
     environment = {
         **os.environ,
         "ROLLCAST_HOME": str(world.settings.home),
@@ -72,7 +72,7 @@ def start(world: World, port: int, program: str = "uvicorn") -> subprocess.Popen
     }
     command = [sys.executable, "-m", program, "service.app:create_app", "--factory", "--port", str(port)]
     process = subprocess.Popen([*command, "--log-level", "warning"], env=environment)
-    deadline = time.monotonic() + 120  # for a second's work, on a machine that may be busy
+    deadline = time.monotonic() + 120  # it takes a second, but the machine may be busy
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
@@ -90,105 +90,107 @@ def free_port() -> int:
 
 
 def kill_in_a_loop(world: World, rounds: int, seed: int, bundle: Bundle = BUNDLE, program: str = "uvicorn") -> int:
-    """Kill, start and check so many times. Returns how many rows were acknowledged."""
+    """Start, kill and check, `rounds` times. Returns how many rows were acknowledged."""
     print(f"seed {seed}")  # noqa: T201
-    draw, ledgers = random.Random(seed), [Ledger(one) for one in IDS]
+    draw, records = random.Random(seed), [ClientRecord(unique_id) for unique_id in IDS]
     dataset = world.ingest("sensors", *IDS)
     world.promote(dataset, bundle, PANEL)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    clients = [httpx.Client(base_url=url, timeout=5) for _ in ledgers]  # once: making one takes longer than a round
+    clients = [httpx.Client(base_url=url, timeout=5) for _ in records]  # once: making one takes longer than a round
     for done in range(rounds):
         process, stop = start(world, port, program), threading.Event()
         threads = [
-            threading.Thread(target=one.feed, args=(client, stop, draw.random()))
-            for one, client in zip(ledgers, clients, strict=True)
+            threading.Thread(target=record.feed, args=(client, stop, draw.random()))
+            for record, client in zip(records, clients, strict=True)
         ]
         for thread in threads:
             thread.start()
         time.sleep(draw.uniform(0.02, 0.4))
-        if done == 0:  # however busy the machine is, there is something to lose
-            until(lambda: all(ledger.acknowledged for ledger in ledgers))
+        if done == 0:  # wait for an acknowledged row, however busy the machine is
+            until(lambda: all(record.acknowledged for record in records))
         process.send_signal(signal.SIGKILL)
         process.wait()
         stop.set()
         for thread in threads:
             thread.join()
-        assert [ledger.surprises for ledger in ledgers] == [[], [], []]
-        check_log(world, ledgers)
+        assert [record.unexpected for record in records] == [[], [], []]
+        check_log(world, records)
     process = start(world, port, program)
     try:
-        for ledger in ledgers:
-            check_forecast(world, bundle, ledger, mended(f"{url}/v1/series/{ledger.unique_id}/forecast"))
-            check_scores(world, ledger, httpx.get(f"{url}/v1/series/{ledger.unique_id}/scores").json())
+        for record in records:
+            check_forecast(world, bundle, record, forecast_once_current(f"{url}/v1/series/{record.unique_id}/forecast"))
+            check_scores(world, record, httpx.get(f"{url}/v1/series/{record.unique_id}/scores").json())
     finally:
         process.terminate()
         assert process.wait(timeout=20) in (0, -signal.SIGTERM)
-    assert sum(len(ledger.acknowledged) for ledger in ledgers) > rounds
-    return sum(ledger.rows for ledger in ledgers)
+    assert sum(len(record.acknowledged) for record in records) > rounds
+    return sum(record.rows for record in records)
 
 
-def check_log(world: World, ledgers: list[Ledger]) -> None:
-    """Each key's current value was sent since the last acknowledgement, and no row repeats the one before."""
+def check_log(world: World, records: list[ClientRecord]) -> None:
+    """Each step's current value was sent since its last acknowledgement, and no row repeats the one before."""
     dataset = world.ingest("sensors")
-    for ledger in ledgers:
+    for record in records:
         current: dict[int, float] = {}
-        for step, value in world.logged(dataset, ledger.unique_id):
-            assert current.get(step) != value, f"{ledger.unique_id}: step {step} is stored twice"
+        for step, value in world.logged(dataset, record.unique_id):
+            assert current.get(step) != value, f"{record.unique_id}: step {step} is stored twice"
             current[step] = value
-        lost = ledger.acknowledged.keys() - current.keys()
-        assert not lost, f"{ledger.unique_id}: {sorted(lost)} were acknowledged and are gone"
-        assert all(value in ledger.tried[step] for step, value in current.items())
+        lost = record.acknowledged.keys() - current.keys()
+        assert not lost, f"{record.unique_id}: {sorted(lost)} were acknowledged and are lost"
+        assert all(value in record.tried[step] for step, value in current.items())
 
 
-def mended(url: str) -> dict[str, Any]:
-    """The forecast, once what was corrected too far back to be folded at once has been folded in the background."""
+def forecast_once_current(url: str) -> dict[str, Any]:
+    """The forecast, once corrections far back have been folded in the background."""
     until(lambda: "stale" not in httpx.get(url).json()["flags"], seconds=120)
     body: dict[str, Any] = httpx.get(url).json()
     return body
 
 
-def check_forecast(world: World, bundle: Bundle, ledger: Ledger, body: dict[str, Any]) -> None:
-    """The service answers what a state gives that was folded from the log in one go."""
-    state = world.folded(world.ingest("sensors"), bundle, PANEL, ledger.unique_id)
+def check_forecast(world: World, bundle: Bundle, record: ClientRecord, body: dict[str, Any]) -> None:
+    """The forecast equals that of a state folded from the whole log at once."""
+    state = world.folded(world.ingest("sensors"), bundle, PANEL, record.unique_id)
     expected = model_of(bundle).forecast(state, np.array([0]))[0]
     levels = list(bundle.config.levels)
     for level, line in body["quantiles"].items():
         np.testing.assert_allclose(line, expected[:, levels.index(float(level))], rtol=1e-5)
 
 
-def check_scores(world: World, ledger: Ledger, body: dict[str, Any]) -> None:
-    """Every value that was newer than all before it settled one forecast, and no other did."""
+def check_scores(world: World, record: ClientRecord, body: dict[str, Any]) -> None:
+    """Every value that was newer than all before it settled one target, and no other value did."""
     reached, settled = -1, 0
-    for step, _ in world.logged(world.ingest("sensors"), ledger.unique_id):
+    for step, _ in world.logged(world.ingest("sensors"), record.unique_id):
         settled += step > reached
         reached = max(reached, step)
     assert body["n"] == settled > 0
 
 
-def test_fault_01_killed_in_a_loop_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
+def test_fault_01_killed_in_a_loop_no_acknowledged_row_is_lost_or_duplicated(tmp_path: Path) -> None:
     kill_in_a_loop(World.at(tmp_path), rounds=5, seed=random.randrange(10**6))
 
 
 @pytest.mark.usefixtures("second_model")
-def test_fault_01_killed_under_another_kind_of_model_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+def test_fault_01_killed_under_another_kind_of_model_no_acknowledged_row_is_lost_or_duplicated(tmp_path: Path) -> None:
     program = "tests.support.running_mean"
     kill_in_a_loop(World.at(tmp_path), 2, random.randrange(10**6), running_mean(PANEL), program)
 
 
-def test_fault_01_killed_on_postgres_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path, postgres_url: str) -> None:
+def test_fault_01_killed_on_postgres_no_acknowledged_row_is_lost_or_duplicated(
+    tmp_path: Path, postgres_url: str
+) -> None:
     kill_in_a_loop(World.at(tmp_path, postgres_url), rounds=2, seed=random.randrange(10**6))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_fault_01_killed_sixty_times_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
+def test_fault_01_killed_sixty_times_no_acknowledged_row_is_lost_or_duplicated(tmp_path: Path) -> None:
     kill_in_a_loop(World.at(tmp_path), rounds=60, seed=random.randrange(10**6))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_fault_01_killed_two_hundred_times_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
+def test_fault_01_killed_two_hundred_times_no_acknowledged_row_is_lost_or_duplicated(tmp_path: Path) -> None:
     kill_in_a_loop(World.at(tmp_path), rounds=200, seed=random.randrange(10**6))
 
 

@@ -1,4 +1,4 @@
-"""Faults of models, artifacts and series, numbered as in the list of what the service survives."""
+"""Faults of models, artifacts and series, with the numbers of the list of faults."""
 
 import io
 import json
@@ -54,22 +54,22 @@ def files_of(blob: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def harmless_or_found(blob: bytes) -> bool:
-    """Whether a changed artifact is refused, or read as what it was: the bit was in a date, outside what decides."""
+def is_harmless_or_refused(blob: bytes) -> bool:
+    """Whether a changed artifact is refused, or read unchanged because the bit was in a date, outside the digest."""
     try:
         return from_bytes(blob, BUNDLE.digest).files == BUNDLE.files
     except DamagedArtifact:
         return True
 
 
-def test_fault_08_of_a_hundred_flipped_bits_in_a_model_none_changes_a_number():
+def test_fault_08_a_hundred_flipped_bits_in_a_model_change_no_number():
     seed = random.randrange(10**6)
     draw = random.Random(seed)
     for _ in range(100):
-        assert harmless_or_found(flipped(BLOB, draw)), f"seed {seed}"
+        assert is_harmless_or_refused(flipped(BLOB, draw)), f"seed {seed}"
 
 
-def test_fault_08_no_bit_of_an_artifacts_zip_headers_is_an_error_of_another_kind():
+def test_fault_08_flipped_bits_in_an_artifacts_zip_headers_raise_no_other_error():
     with zipfile.ZipFile(io.BytesIO(BLOB)) as archive:
         headers = {at for entry in archive.infolist() for at in range(entry.header_offset, entry.header_offset + 30)}
         headers |= set(range(archive.start_dir, len(BLOB)))
@@ -77,19 +77,19 @@ def test_fault_08_no_bit_of_an_artifacts_zip_headers_is_an_error_of_another_kind
         for bit in range(8):
             changed = bytearray(BLOB)
             changed[place] ^= 1 << bit
-            assert harmless_or_found(bytes(changed)), (place, bit)
+            assert is_harmless_or_refused(bytes(changed)), (place, bit)
 
 
-def test_fault_08_of_a_hundred_flipped_bits_in_a_snapshot_all_are_found_and_the_service_restarts(world):
+def test_fault_08_a_hundred_flipped_bits_in_a_snapshot_are_all_detected_and_the_service_restarts(world):
     with world.serving() as client:
         client.post("/v1/observations", json=rows("a", [1.0, 2.0, 3.0]))
         before = median(client, "a")
     dataset = world.ingest("sensors")
     draw = random.Random(8)
-    for kept in list(snapshot_store.newest(world.engine, dataset.id, 1)):
+    for snapshot in list(snapshot_store.newest(world.engine, dataset.id, 1)):
         for _ in range(100):
             with pytest.raises(DamagedArtifact):
-                unpack(flipped(kept.blob, draw))
+                unpack(flipped(snapshot.blob, draw))
     with world.engine.begin() as connection:
         for row in connection.execute(select(tables.snapshots)).all():
             where = (tables.snapshots.c.shard == row.shard, tables.snapshots.c.seq == row.seq)
@@ -103,10 +103,10 @@ def test_fault_08_of_a_hundred_flipped_bits_in_a_snapshot_all_are_found_and_the_
     [
         ("new", [5.0]),  # a single row
         ("new", [5.0] * 40),  # nothing ever changes
-        ("a", [None] * 60),  # longer than the window, and all of it missing
+        ("a", [None] * 60),  # all values missing, for longer than the window
         ("new", [1.0, None, None, 2.0]),
         ("a", [0.0] * 100),
-        ("a", [1e30, -1e30] * 10),  # as large as is taken in
+        ("a", [1e30, -1e30] * 10),  # the largest values that are accepted
     ],
 )
 def test_fault_26_odd_series_get_a_finite_forecast_or_a_reason(world, unique_id, values):
@@ -120,13 +120,13 @@ def test_fault_26_odd_series_get_a_finite_forecast_or_a_reason(world, unique_id,
         lines = [
             body["mean"],
             *body["quantiles"].values(),
-            *(line for one in body["intervals"].values() for line in one.values()),
+            *(line for interval in body["intervals"].values() for line in interval.values()),
         ]
         assert all(np.isfinite(line).all() for line in lines)
         assert body["status"] in ("ok", "warming", "degraded") and body["answered_by"]
 
 
-def test_fault_26_a_gap_longer_than_the_window_is_said(world):
+def test_fault_26_a_gap_longer_than_the_window_is_reported(world):
     with world.serving() as client:
         client.post("/v1/observations", json=rows("a", [1.0], first=500))
         body = client.get("/v1/series/a/forecast").json()
@@ -135,7 +135,7 @@ def test_fault_26_a_gap_longer_than_the_window_is_said(world):
         assert body["answered_by"] == BUNDLE.config.fallback
 
 
-def test_fault_26_a_missing_value_after_a_long_gap_leaves_the_series_answering(world):
+def test_fault_26_after_a_missing_value_that_follows_a_long_gap_the_series_still_answers(world):
     with world.serving() as client:
         client.post("/v1/observations", json=rows("a", [None], first=500))
         body = client.get("/v1/series/a/forecast").json()
@@ -144,7 +144,7 @@ def test_fault_26_a_missing_value_after_a_long_gap_leaves_the_series_answering(w
         assert client.get("/v1/series/a/forecast").json()["reanchored"] == 1
 
 
-def test_fault_26_a_series_without_any_value_has_a_reason(world):
+def test_fault_26_a_series_without_any_value_is_answered_with_a_reason(world):
     with world.serving() as client:
         answer = client.get("/v1/series/new/forecast")
         assert (answer.status_code, answer.json()["code"]) == (409, "nothing_observed")
@@ -175,19 +175,19 @@ def test_fault_29_rows_are_ordered_by_the_log_whatever_the_clock_says(world, mon
     assert world.logged(world.ingest("sensors"), "a") == [(0, 1.0), (0, 2.0), (0, 3.0)]
 
 
-def test_fault_33_with_registry_mirror_and_artifact_folders_gone_the_same_model_serves(world):
+def test_fault_33_without_the_folders_of_mirror_and_artifacts_the_same_model_serves(world):
     with world.serving() as client:
         before = client.get("/v1/series/a/forecast").json()
-        for gone in (world.settings.mlflow_path, world.settings.models_path):
-            gone.mkdir(parents=True, exist_ok=True)
-            (gone / "mlflow.db").write_bytes(b"not a database")
-            shutil.rmtree(gone)
+        for folder in (world.settings.mlflow_path, world.settings.models_path):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "mlflow.db").write_bytes(b"not a database")
+            shutil.rmtree(folder)
         assert client.get("/v1/series/a/forecast").json() == before
-    with world.serving() as client:  # the store holds the artifact that was verified
+    with world.serving() as client:  # the store has the verified artifact
         assert client.get("/v1/series/a/forecast").json() == before
 
 
-def test_fault_33_a_model_wiped_from_the_registry_goes_on_answering_and_the_one_before_restarts(world):
+def test_fault_33_a_model_deleted_from_the_registry_answers_until_a_restart_and_then_the_previous_one(world):
     dataset = world.ingest("sensors")
     with world.serving() as client:
         world.promote(dataset, baseline(PANEL, "naive"), PANEL)
@@ -201,7 +201,7 @@ def test_fault_33_a_model_wiped_from_the_registry_goes_on_answering_and_the_one_
 
 
 def promote_raw(world, client, blob: bytes, digest: str):
-    """Register bytes as they are and promote them; nothing but the service itself looks at them."""
+    """Register these bytes unchecked and promote them, then wait until the service has refused them."""
     dataset = world.ingest("sensors")
     version = registry.add_model(world.engine, dataset.id, "lstm", digest, {}, blob)
     promotions.decide(world.engine, dataset.id, version, "promoted", {}, world.contexts(dataset, BUNDLE, PANEL), 0)
@@ -209,7 +209,7 @@ def promote_raw(world, client, blob: bytes, digest: str):
 
 
 def own_digest(files: dict[str, bytes]) -> str:
-    """The digest that an attacker who made the files would promise."""
+    """The digest of these files, as an attacker would state it."""
     return digest_of({name: sha256(files[name]) for name in bundles.HASHED})
 
 
@@ -232,7 +232,7 @@ def crafted() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("what", crafted())
-def test_fault_35_a_crafted_artifact_is_refused_and_what_served_goes_on(world, what):
+def test_fault_35_a_crafted_artifact_is_refused_and_the_previous_version_serves(world, what):
     blob = crafted()[what]
     with pytest.raises(DamagedArtifact):
         from_bytes(blob, BUNDLE.digest)
@@ -259,7 +259,7 @@ def test_fault_08_where_no_version_can_be_served_the_answer_says_so_and_observat
 
 
 @pytest.mark.parametrize("part", ["header", "shapes", "settings", "json"])
-def test_fault_35_files_that_match_their_own_digest_and_are_no_model_are_refused_too(world, part):
+def test_fault_35_files_that_match_their_digest_but_are_not_a_model_are_refused(world, part):
     files = files_of(BLOB)
     wrong = {
         "header": {"weights.safetensors": b"\xff" * 16},
@@ -275,7 +275,7 @@ def test_fault_35_files_that_match_their_own_digest_and_are_no_model_are_refused
 
 
 class Trap:
-    """Pickled, it makes a file when it is loaded."""
+    """An object that creates a file when its pickle is loaded."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -288,7 +288,7 @@ class Trap:
 def test_fault_36_a_pickle_in_the_registry_is_refused_and_never_loaded(world, tmp_path, place):
     marker = tmp_path / "executed"
     trap = pickle.dumps(Trap(marker))
-    pickle.loads(trap).close()  # noqa: S301 - the trap works
+    pickle.loads(trap).close()  # noqa: S301 - shows that the trap works
     assert marker.exists()
     marker.unlink()
     files = files_of(BLOB)

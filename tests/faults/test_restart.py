@@ -1,4 +1,4 @@
-"""Fault 19: PostgreSQL is stopped at once while clients observe, and comes back; the service does not."""
+"""Fault 19: PostgreSQL is stopped and started again while clients observe; the service keeps running."""
 
 import signal
 import threading
@@ -20,7 +20,7 @@ MODEL = network(PANEL)
 
 
 class Feeder(threading.Thread):
-    """A client that sends its next value until it is told that it is stored."""
+    """A client that sends each value again until the answer says that it is stored."""
 
     def __init__(self, url: str, unique_id: str) -> None:
         super().__init__(daemon=True)
@@ -48,18 +48,18 @@ def test_fault_19_a_restart_of_postgres_under_load_is_503_for_a_while_and_nothin
         process = start(world, port)
         try:
             url = f"http://127.0.0.1:{port}"
-            feeders = [Feeder(url, one) for one in IDS]
+            feeders = [Feeder(url, unique_id) for unique_id in IDS]
             for feeder in feeders:
                 feeder.start()
             for _ in range(3):
                 reached = [feeder.stored for feeder in feeders]
                 until(lambda reached=reached: all(f.stored > n + 5 for f, n in zip(feeders, reached, strict=True)))
                 server.stop(signal.SIGQUIT)
-                assert httpx.get(f"{url}/v1/series/a/forecast").status_code == 200  # it needs no store for that
+                assert httpx.get(f"{url}/v1/series/a/forecast").status_code == 200  # forecasts need no store
                 time.sleep(0.3)
                 server.start()
             reached = [feeder.stored for feeder in feeders]
-            until(lambda: all(f.stored > n + 5 for f, n in zip(feeders, reached, strict=True)))  # nobody helped
+            until(lambda: all(f.stored > n + 5 for f, n in zip(feeders, reached, strict=True)))  # without help
             until(lambda: httpx.get(f"{url}/health/ready").status_code == 200)
             for feeder in feeders:
                 feeder.stopping.set()

@@ -1,4 +1,4 @@
-"""Faults of disk and database, numbered as in the list of what the service survives."""
+"""Faults of disk and database, with the numbers of the list of faults."""
 
 import multiprocessing
 import os
@@ -46,7 +46,7 @@ def disk_error(dialect: str) -> OperationalError:
     return OperationalError("COMMIT", None, cause)
 
 
-def test_fault_11_after_one_failed_fsync_nothing_more_is_written_and_the_service_says_so(world):
+def test_fault_11_after_a_failed_fsync_nothing_more_is_written_and_the_service_says_so(world):
     dataset = world.ingest("sensors")
     with world.serving() as client:
         engine, commits = client.app.state.runtime._engine, []
@@ -62,7 +62,7 @@ def test_fault_11_after_one_failed_fsync_nothing_more_is_written_and_the_service
 
         answer = client.post("/v1/observations", json=rows("a", [2.0], first=1))
         assert (answer.status_code, answer.json()["code"]) == (503, "store_broken")
-        for _ in range(3):  # the disk would take them again; what it lost would never come back
+        for _ in range(3):  # writes would succeed again, but the lost data would stay lost
             again = client.post("/v1/observations", json=rows("a", [2.0], first=1))
             assert (again.status_code, again.json()["code"]) == (503, "store_broken")
             assert "Retry-After" in again.headers
@@ -71,14 +71,14 @@ def test_fault_11_after_one_failed_fsync_nothing_more_is_written_and_the_service
         assert len(commits) == 1
         health = client.get("/health/ready")
         assert health.status_code == 503 and "disk" in health.json()["detail"]
-        assert median(client, "a") == [1.0] * 6  # what is known is still answered
-    assert len(commits) == 1  # no snapshot either, on the way out
+        assert median(client, "a") == [1.0] * 6  # forecasts from known values are still answered
+    assert len(commits) == 1  # and no snapshot at shutdown
     assert world.logged(dataset, "a") == [(0, 1.0)]
     with world.serving() as client:
         assert client.post("/v1/observations", json=rows("a", [2.0], first=1)).json()["outcomes"] == ["applied"]
 
 
-def test_fault_11_a_real_write_that_the_system_refuses_stops_the_writes_of_a_real_process(tmp_path):
+def test_fault_11_a_real_process_stops_writing_after_the_system_refuses_a_write(tmp_path):
     world = World.at(tmp_path)
     dataset = world.ingest("sensors", "a", "b")
     world.promote(dataset, network(PANEL), PANEL)
@@ -87,7 +87,7 @@ def test_fault_11_a_real_write_that_the_system_refuses_stops_the_writes_of_a_rea
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             assert client.post("/v1/observations", json=rows("a", [1.0])).status_code == 200
-            size = max(one.stat().st_size for one in world.settings.home.glob("live.db*"))
+            size = max(path.stat().st_size for path in world.settings.home.glob("live.db*"))
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))  # write: EFBIG
             sent, answer = 1, None
             while answer is None or answer.status_code == 200:
@@ -102,12 +102,12 @@ def test_fault_11_a_real_write_that_the_system_refuses_stops_the_writes_of_a_rea
         process.terminate()
         assert process.wait(timeout=30) in (0, -signal.SIGTERM)
     steps = [step for step, _ in world.logged(dataset, "a")]
-    assert steps[:sent] == list(range(sent)) and len(steps) <= sent + 1  # all that was acknowledged, once
+    assert steps[:sent] == list(range(sent)) and len(steps) <= sent + 1  # every acknowledged row, once
 
 
 @pytest.fixture
-def powerless():
-    """Be nobody for a while, if we are root: root may write anywhere."""
+def unprivileged():
+    """Run as the user nobody if this is root, because root may write anywhere."""
     if os.geteuid() != 0:
         yield
         return
@@ -117,7 +117,7 @@ def powerless():
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])
-def test_fault_12_a_store_that_cannot_be_written_refuses_to_start_with_path_and_fix(what, powerless):
+def test_fault_12_with_a_read_only_store_the_service_does_not_start_and_names_path_and_fix(what, unprivileged):
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         home.mkdir()
@@ -132,22 +132,22 @@ def test_fault_12_a_store_that_cannot_be_written_refuses_to_start_with_path_and_
 def test_fault_12_the_command_line_says_it_in_one_sentence(tmp_path, capsys, monkeypatch):
     (tmp_path / "file").write_text("")
     for name, value in {"HOME": str(tmp_path / "file" / "home"), "HOST": "127.0.0.1", "PORT": "0"}.items():
-        monkeypatch.setenv(f"ROLLCAST_{name}", value)  # `serve` sets them for the service, and they go afterwards
+        monkeypatch.setenv(f"ROLLCAST_{name}", value)  # `serve` sets them too; they are reset after the test
     assert cli.run(["serve"]) == 1
-    said = capsys.readouterr().err
-    assert f"{tmp_path / 'file' / 'home'} cannot be made" in said and "ROLLCAST_HOME" in said
-    assert "Traceback" not in said
+    printed = capsys.readouterr().err
+    assert f"{tmp_path / 'file' / 'home'} cannot be made" in printed and "ROLLCAST_HOME" in printed
+    assert "Traceback" not in printed
 
 
-def hold_the_lock(world, until_told):
-    """Another process's transaction, in a thread of ours: it keeps whoever writes the log waiting."""
+def hold_the_lock(world, release):
+    """Hold the lock of the log in another thread, as another process's transaction would, until `release` is set."""
     engine = open_store(world.settings.database_url)
     locked = threading.Event()
 
     def hold():
         with database.writing(engine, database.LOG_LOCK):
             locked.set()
-            until_told.wait(60)
+            release.wait(60)
 
     thread = threading.Thread(target=hold)
     thread.start()
@@ -176,7 +176,7 @@ def test_fault_18_a_locked_store_waits_then_answers_503_with_retry_after_and_los
             assert world.logged(dataset, "a") == [(0, 1.0)]
 
 
-def test_fault_18_a_short_lock_is_waited_for(world):
+def test_fault_18_the_service_waits_for_a_short_lock(world):
     dataset = world.ingest("sensors")
     with world.serving() as client:
         release = threading.Event()
@@ -214,7 +214,7 @@ def open_together(urls, barrier):
         open_store(url).dispose()
 
 
-def test_fault_20_of_three_that_open_a_new_store_one_makes_it_and_the_others_wait(tmp_path):
+def test_fault_20_of_three_processes_one_creates_a_new_store_and_the_others_wait(tmp_path):
     urls, barrier = [f"sqlite:///{tmp_path / str(n)}.db" for n in range(20)], SPAWN.Barrier(3)
     workers = [SPAWN.Process(target=open_together, args=(urls, barrier)) for _ in range(3)]
     for worker in workers:

@@ -1,4 +1,4 @@
-"""The app as a whole: what it loads, what it says of itself, and that its answers are what its manual promises."""
+"""The app as a whole: what it imports, its OpenAPI document, its metrics, and that its answers match the document."""
 
 import re
 import subprocess
@@ -86,7 +86,7 @@ def test_it_forecasts_in_a_process_where_the_heavy_libraries_cannot_be_imported(
     assert outcome.stdout.startswith('200 {"dataset":"sensors"')
 
 
-def test_it_lives_before_it_is_ready_and_says_what_it_waits_for(tmp_path):
+def test_it_is_live_before_it_is_ready_and_says_what_it_waits_for(tmp_path):
     app = create_app(World.at(tmp_path).settings)
     client = TestClient(app, LOCAL)  # not entered: its threads do not run
     assert client.get("/health/live").json() == {"status": "live"}
@@ -95,7 +95,7 @@ def test_it_lives_before_it_is_ready_and_says_what_it_waits_for(tmp_path):
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 
-def test_a_store_that_does_not_answer_is_waited_for(tmp_path):
+def test_the_service_waits_for_a_store_that_does_not_answer(tmp_path):
     url = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
     settings = World.at(tmp_path).settings.model_copy(update={"database_url": url})
     with TestClient(create_app(settings), LOCAL) as client:
@@ -104,7 +104,7 @@ def test_a_store_that_does_not_answer_is_waited_for(tmp_path):
         assert client.get("/health/live").status_code == 200
 
 
-def test_every_answer_is_what_the_manual_promises(client):
+def test_every_answer_matches_its_schema(client):
     posted = client.post("/v1/observations", json=rows("a", [1.0, None, 1e31])).json()
     for model, body in (
         (observation_bodies.Observed, posted),
@@ -151,7 +151,7 @@ def test_every_route_and_parameter_is_in_the_openapi_document(client):
     assert set(re.findall(r"#/components/schemas/(\w+)", client.get("/openapi.json").text)) <= known.keys()
 
 
-def test_the_openapi_file_is_what_the_service_says():
+def test_the_openapi_file_equals_the_document_of_the_service():
     assert openapi_file.FILE.read_text() == openapi_file.openapi_text(), "run `make openapi`"
 
 
@@ -181,7 +181,7 @@ def test_every_body_has_an_example_of_its_schema(client):
             model_of(name).model_validate(content["example"])
 
 
-def test_the_manual_needs_no_other_host(client):
+def test_the_documentation_page_loads_nothing_from_other_hosts(client):
     page = client.get("/docs")
     assert page.status_code == 200
     assert "default-src 'none'" in page.headers["content-security-policy"]
@@ -190,7 +190,7 @@ def test_the_manual_needs_no_other_host(client):
     assert not any(re.search(r"https?://|//cdn|@import", text) for text in texts)
 
 
-def test_metrics_have_the_names_of_the_conventions_and_no_series(client):
+def test_metrics_have_conventional_names_and_no_series_ids(client):
     client.post("/v1/observations", json=rows("a", [3.0], first=5))
     client.get("/v1/series/a/forecast")
     text = client.get("/metrics").text
@@ -208,7 +208,7 @@ def test_metrics_have_the_names_of_the_conventions_and_no_series(client):
     assert "unique_id=" not in text
 
 
-def test_metrics_tell_when_each_flow_last_succeeded(client, world, monkeypatch):
+def test_metrics_show_when_each_flow_last_succeeded(client, world, monkeypatch):
     monkeypatch.setattr(flow_successes, "CACHE_SECONDS", 0.0)
     for flow, dataset in (("train", "pumps"), ("backup", None)):
         with runs.recorded(world.engine, flow, dataset):

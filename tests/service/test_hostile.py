@@ -1,4 +1,4 @@
-"""Faults 40, 41, 42 and 47: bodies, queries and names that no well-meaning client sends. None makes a 5xx."""
+"""Faults 40, 41, 42 and 47: hostile bodies, queries and names. None causes a 5xx."""
 
 import gzip
 import json
@@ -44,19 +44,19 @@ def client(world):
 
 @pytest.fixture(autouse=True)
 def nothing_is_changed(world, client):
-    """Whatever was sent: the same series, the same tables, no file beside the store's own."""
+    """After every test: the same series, the same tables, and no file but those of the store."""
 
-    def present():
+    def stored():
         files = sorted(path.name for path in world.settings.home.rglob("*") if not path.name.startswith("live.db"))
         return inspect(world.engine).get_table_names(), files, client.get("/v1/series").json()["total"]
 
-    before = present()
+    before = stored()
     yield
-    assert present() == before
+    assert stored() == before
 
 
 def refused(answer, *statuses: int) -> dict:
-    """A short problem, of one of these statuses."""
+    """The body of an answer that must be a short problem of one of these statuses."""
     assert answer.status_code in (statuses or range(400, 500)), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
@@ -90,7 +90,7 @@ VALUES = {
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 @pytest.mark.parametrize("headers", [JSON, NDJSON], ids=["json", "ndjson"])
-def test_fault_40_a_value_that_is_no_number_is_422(client, value, headers):
+def test_fault_40_a_value_that_is_not_a_number_is_422(client, value, headers):
     body = b'{"unique_id": "a", "ds": "' + stamp(0).encode() + b'", "y": ' + value + b"}"
     refused(client.post("/v1/observations", content=body, headers=headers), 422)
 
@@ -131,18 +131,18 @@ BODIES = {
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("headers", [JSON, NDJSON], ids=["json", "ndjson"])
-def test_fault_40_a_body_that_is_no_observation_is_422(client, body, headers):
+def test_fault_40_a_body_that_is_not_an_observation_is_422(client, body, headers):
     refused(client.post("/v1/observations", content=body, headers=headers), 422)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "GZIP", "x"])
-def test_fault_40_a_compressed_bomb_is_not_unpacked(client, encoding):
+def test_fault_40_a_compressed_bomb_is_not_decompressed(client, encoding):
     bomb = gzip.compress(b"[" + b" " * 10_000_000)  # 10 kB
     answer = client.post("/v1/observations", content=bomb, headers={**JSON, "content-encoding": encoding})
     assert refused(answer, 415)["code"] == "unsupported_encoding"
 
 
-def test_fault_40_of_a_field_given_twice_the_last_one_counts(client):
+def test_fault_40_of_a_repeated_field_the_last_value_counts(client):
     body = b'{"unique_id": "nobody", "unique_id": "a", "ds": "%s", "y": 1, "y": 2.5}' % stamp(0).encode()
     assert client.post("/v1/observations", content=body, headers=JSON).status_code == 200
     assert client.get("/v1/series/a").json()["origin"] == stamp(0)
@@ -155,7 +155,7 @@ BAD_ROWS = [b"0", b"{", b'{"unique_id":"x","ds":"y","y":0}', b'{"m4rk3r":0}']
 
 
 @pytest.mark.parametrize("row", BAD_ROWS)
-def test_fault_41_a_hundred_thousand_bad_rows_make_twenty_errors_of_4_kb(client, row):
+def test_fault_41_a_hundred_thousand_bad_rows_give_at_most_twenty_errors_in_4_kb(client, row):
     whole = client.post("/v1/observations", content=b"[" + b",".join([row] * 100_000) + b"]", headers=JSON)
     lines = client.post("/v1/observations", content=b"\n".join([row] * 100_000), headers=NDJSON)
     for answer in (whole, lines):
@@ -163,19 +163,20 @@ def test_fault_41_a_hundred_thousand_bad_rows_make_twenty_errors_of_4_kb(client,
         assert "m4rk3r" not in answer.text
 
 
-# --- fault 42: ranges too wide, and what looks like an expression ---------------------------------------------------
+# --- fault 42: numbers out of range, and text that looks like an expression -----------------------------------------
 
 
 FORECAST = "/v1/series/a/forecast"
 
 
 @pytest.mark.parametrize(
-    ("path", "name", "most"), [(FORECAST, "horizon", HORIZON), (FORECAST, "level", 95), ("/v1/series", "limit", 1000)]
+    ("path", "name", "largest"),
+    [(FORECAST, "horizon", HORIZON), (FORECAST, "level", 95), ("/v1/series", "limit", 1000)],
 )
-def test_fault_42_the_limit_is_allowed_and_one_more_is_not(client, path, name, most):
-    assert client.get(path, params={name: most}).status_code == 200
-    for beyond in (most + 1, 10**9, 10**30, -1, "1e3", "0x1", "١", "1;2", "nan"):
-        refused(client.get(path, params={name: beyond}), 422)
+def test_fault_42_the_largest_value_is_accepted_and_one_more_is_not(client, path, name, largest):
+    assert client.get(path, params={name: largest}).status_code == 200
+    for value in (largest + 1, 10**9, 10**30, -1, "1e3", "0x1", "١", "1;2", "nan"):
+        refused(client.get(path, params={name: value}), 422)
 
 
 def test_fault_42_many_levels_or_parameters_are_refused(client):
@@ -185,7 +186,7 @@ def test_fault_42_many_levels_or_parameters_are_refused(client):
 
 
 @pytest.mark.parametrize("search", ["(a+)+$", ".*", "[a", "(?R)", "a|b", "^a", "%", "_", "*"])
-def test_fault_42_a_search_is_text_and_no_expression(client, search):
+def test_fault_42_a_search_is_plain_text_and_not_an_expression(client, search):
     page = client.get("/v1/series", params={"search": search}).json()
     assert (page["series"], page["total"]) == ([], 0)
 
@@ -194,7 +195,7 @@ def test_fault_42_a_search_is_text_and_no_expression(client, search):
 
 
 @pytest.mark.parametrize("name", [*NAMES, *SPLITTING])
-def test_fault_47_a_name_in_any_field_is_looked_up_and_never_acted_upon(client, name):
+def test_fault_47_a_hostile_name_in_any_field_is_only_looked_up(client, name):
     asked = {
         "path": client.get(f"/v1/series/{quote(name, safe='')}/forecast", headers={"x-request-id": "mine"}),
         "dataset": client.get("/v1/series/a", params={"dataset": name}),
@@ -206,7 +207,7 @@ def test_fault_47_a_name_in_any_field_is_looked_up_and_never_acted_upon(client, 
         "stamp": client.post("/v1/observations", json=[{"unique_id": "a", "ds": name, "y": 1.0}]),
     }
     for field, answer in asked.items():
-        if not (field == "path" and name in (".", "..", "a/../b")):  # clients resolve those before they ask
+        if not (field == "path" and name in (".", "..", "a/../b")):  # clients resolve these before they send
             body = refused(answer, 404, 422)
             assert len(name) < 4 or name not in json.dumps(body, ensure_ascii=False), field
         assert not {"set-cookie", "x-injected"} & set(answer.headers), field
@@ -214,12 +215,12 @@ def test_fault_47_a_name_in_any_field_is_looked_up_and_never_acted_upon(client, 
 
 
 @pytest.mark.parametrize("name", SPLITTING)
-def test_fault_47_a_header_cannot_bring_another_one_along(client, name):
+def test_fault_47_a_header_value_cannot_add_another_header(client, name):
     answer = client.get("/health/live", headers={"x-request-id": name.encode()})
     assert answer.headers["x-request-id"] != name and not {"set-cookie", "x-injected"} & set(answer.headers)
 
 
-def test_fault_47_an_odd_id_is_a_series_like_any_other(tmp_path):
+def test_fault_47_a_series_may_have_a_hostile_id(tmp_path):
     ids = [name for name in NAMES if len(name) <= 200]
     world = World.at(tmp_path)
     world.promote(world.ingest("odd", *ids), baseline(panel_of(*ids)), panel_of(*ids))
@@ -228,13 +229,13 @@ def test_fault_47_an_odd_id_is_a_series_like_any_other(tmp_path):
         assert posted.json()["counts"]["applied"] == len(ids)
         assert {line["unique_id"] for line in client.get("/v1/series").json()["series"]} == set(ids)
         for name in ids:
-            if name not in (".", "..", "a/../b") and "%2f" not in name:  # the client would turn those into others
+            if name not in (".", "..", "a/../b") and "%2f" not in name:  # the client would change these
                 answer = client.get(f"/v1/series/{quote(name, safe='')}/forecast")
                 assert (answer.status_code, answer.json()["unique_id"]) == (200, name)
     assert {path.name for path in tmp_path.rglob("*")} <= {"live.db", "live.db-wal", "live.db-shm", "live.db.lock"}
 
 
 @pytest.mark.parametrize("name", [name for name in [*NAMES, *SPLITTING] if name not in ("null", "CON")])
-def test_fault_47_no_such_name_becomes_a_datasets(world, name):
+def test_fault_47_no_dataset_can_have_a_hostile_name(world, name):
     with pytest.raises(InvalidInput):
         catalogue.check_name(name)

@@ -1,6 +1,6 @@
-"""Fault 40 and promise P8: Schemathesis makes requests from the OpenAPI document, right ones and wrong ones.
+"""Fault 40 and promise P8: Schemathesis makes valid and invalid requests from the OpenAPI document.
 
-No answer is a 5xx, and each has a status, a media type and a shape that the document promises.
+No answer is a 5xx, and the status, media type and schema of each are in the document.
 """
 
 import pytest
@@ -23,13 +23,13 @@ from tests.support.service_kit import LOCAL, World, network, panel_of, until
 DOCUMENT = schemathesis.openapi.from_path(openapi_file.FILE)
 OPERATIONS = {found.label: found for found in (result.ok() for result in DOCUMENT.get_all_operations())}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-BEFORE_ANY_ROUTE = {400, 408, 413, 414, 415, 421, 431}  # told in prose: they are the same for every operation
-EXAMPLES = 25  # of each operation, right and wrong
-WAYS = [
+BEFORE_ANY_ROUTE = {400, 408, 413, 414, 415, 421, 431}  # not in the document: the same for every operation
+EXAMPLES = 25  # of each operation, valid and invalid
+CASES = [
     pytest.param(operation, mode, id=f"{label} {mode.value}")
     for label, operation in OPERATIONS.items()
     for mode in GenerationMode
-    if mode.is_positive or operation.body or any(operation.iter_parameters())  # else nothing can be wrong in it
+    if mode.is_positive or operation.body or any(operation.iter_parameters())  # else no request can be invalid
 ]
 
 
@@ -45,14 +45,14 @@ def client(tmp_path_factory):
 
 
 def send(client: TestClient, case: Case):
-    """The very bytes that Schemathesis would send, to the app in this process."""
+    """Send the same bytes as Schemathesis would, to the app in this process."""
     prepared = requests.Request(**case.as_transport_kwargs(base_url=LOCAL)).prepare()
     headers = {**prepared.headers, "Authorization": client.headers["Authorization"]}
     return client.request(prepared.method, prepared.url, headers=headers, content=prepared.body)
 
 
-@pytest.mark.parametrize(("operation", "mode"), WAYS)
-def test_no_request_that_the_document_suggests_makes_an_internal_error(client, operation, mode):
+@pytest.mark.parametrize(("operation", "mode"), CASES)
+def test_no_request_made_from_the_document_causes_an_internal_error(client, operation, mode):
     @settings(max_examples=EXAMPLES, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(generation_mode=mode))
     def ask(case: Case) -> None:
@@ -65,8 +65,8 @@ def test_no_request_that_the_document_suggests_makes_an_internal_error(client, o
     ask()
 
 
-def test_every_operation_of_the_document_is_asked():
+def test_every_operation_of_the_document_is_tested():
     assert {
         f"{method.upper()} {path}" for path, ways in DOCUMENT.raw_schema["paths"].items() for method in ways
     } == set(OPERATIONS)
-    assert len(WAYS) > len(OPERATIONS) >= 12
+    assert len(CASES) > len(OPERATIONS) >= 12

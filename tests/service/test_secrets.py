@@ -1,4 +1,4 @@
-"""Faults 45, 48 and 51: a key, a path or a name is in no answer, log or file where it does not belong."""
+"""Faults 45, 48 and 51: keys, paths and names are in no answer, log or file where they do not belong."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from data.store import keys
 from service.http import auth
-from tests.support.guard_kit import running
+from tests.support.server_kit import running
 from tests.support.service_kit import World, baseline, panel_of, stamp, until
 
 SERIES = "boiler-<script>alert(1)</script>"
@@ -35,8 +35,8 @@ def admin(world, client):
     return header
 
 
-def test_fault_45_a_key_is_in_no_answer_no_log_and_no_file_wherever_a_client_puts_it(world, tmp_path):
-    """The secret part of a key of our own making is the marker that every output is searched for."""
+def test_fault_45_wherever_a_client_puts_a_key_it_is_in_no_answer_no_log_and_no_file(world, tmp_path):
+    """Every output is searched for the secret part of one key."""
     made = keys.create(world.engine, "marker", ["admin"])
     secret, good = made.text.split("_")[2], {"Authorization": f"Bearer {made.text}"}
     with running(world, tmp_path / "log", auth="on") as server, httpx.Client(base_url=server.url) as client:
@@ -46,15 +46,15 @@ def test_fault_45_a_key_is_in_no_answer_no_log_and_no_file_wherever_a_client_put
         metrics = client.get("/metrics", headers=good)
     seen = {answer.status_code for answer in answers}
     assert {200, 400, 401, 404, 415, 421, 422} <= seen and max(seen) < 500
-    shown = [str(answer.headers) + answer.text for answer in (*answers, metrics)]
-    assert not [text for text in shown if secret in text]
+    texts = [str(answer.headers) + answer.text for answer in (*answers, metrics)]
+    assert not [text for text in texts if secret in text]
     assert secret not in server.log.read_text()
     written = [path for path in world.settings.home.rglob("*") if path.is_file()]
     assert written and not [path for path in written if secret.encode() in path.read_bytes()]
 
 
 def everywhere(client: httpx.Client, key: str, good: dict[str, str]):
-    """Requests that hold a key where it belongs and everywhere it does not."""
+    """Requests with a key where it belongs, and in all other places."""
     for headers in ({}, good, {"Authorization": f"Basic {key}"}, {"Authorization": f"Bearer {key}x"}):
         yield client.get("/v1/series", headers=headers)
         yield client.get(f"/v1/series?key={key}", headers=headers)
@@ -73,19 +73,19 @@ def everywhere(client: httpx.Client, key: str, good: dict[str, str]):
         yield client.get("/v1/series", headers={**good, name: key})
 
 
-def test_fault_45_a_key_in_the_url_opens_nothing(world, client, admin):
+def test_fault_45_a_key_in_the_url_gives_no_access(world, client, admin):
     key = admin["Authorization"].split()[1]
     for query in ("key", "api_key", "access_token", "authorization"):
         assert client.get(f"/v1/series?{query}={key}").status_code == 401
 
 
-def test_fault_45_a_failure_of_our_own_logs_no_header(client, admin, monkeypatch, caplog):
+def test_fault_45_an_internal_error_logs_no_header(client, admin, monkeypatch, caplog):
     def broken(*_):
-        raise RuntimeError("of our own")
+        raise RuntimeError("m4rk3r")
 
     monkeypatch.setattr("service.forecast.answers.read", broken)
     answer = client.get(f"/v1/series/{SERIES}/forecast", headers=admin)
-    assert answer.status_code == 500 and "of our own" in caplog.text
+    assert answer.status_code == 500 and "m4rk3r" in caplog.text
     assert admin["Authorization"].split("_")[2] not in caplog.text + answer.text
 
 
@@ -98,16 +98,16 @@ def test_fault_45_a_statement_that_fails_is_logged_without_its_values(world):
     assert "m4rk3r" not in str(caught.value)
 
 
-# --- fault 51: what strangers are told ------------------------------------------------------------------------------
+# --- fault 51: what callers without a key can read ------------------------------------------------------------------
 
 
-def test_fault_51_what_is_public_tells_neither_names_nor_versions_nor_paths(world, client):
-    told = {path: client.get(path) for path in sorted(auth.PUBLIC)}
-    assert {answer.status_code for answer in told.values()} == {200}
-    assert told["/health/live"].json() == {"status": "live"}
-    assert told["/health/ready"].json() == {"status": "ready"}
-    assert told["/openapi.json"].json()["info"]["version"] == "1"  # the interface's, not the build's
-    for path, answer in told.items():
+def test_fault_51_public_answers_have_no_names_versions_or_paths(world, client):
+    answers = {path: client.get(path) for path in sorted(auth.PUBLIC)}
+    assert {answer.status_code for answer in answers.values()} == {200}
+    assert answers["/health/live"].json() == {"status": "live"}
+    assert answers["/health/ready"].json() == {"status": "ready"}
+    assert answers["/openapi.json"].json()["info"]["version"] == "1"  # of the API, not of the build
+    for path, answer in answers.items():
         text = answer.text + str(answer.headers)
         assert "boiler" not in text and "plant" not in text and str(world.settings.home) not in text, path
         assert not re.search(r"uvicorn|python ?/?\d|sqlite|starlette", text, re.IGNORECASE), path
@@ -140,7 +140,7 @@ def test_fault_48_a_name_that_is_markup_stays_json_and_no_page_shows_it(client, 
         assert "boiler" not in client.get(path).text
 
 
-def test_fault_48_a_page_may_run_its_own_script_alone_and_that_script_makes_no_markup(client):
+def test_fault_48_a_page_runs_only_its_own_script_which_makes_no_markup(client):
     page, script = client.get("/docs"), client.get("/docs/docs.js").text
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "base-uri 'none'" in policy

@@ -1,4 +1,4 @@
-"""A small world for the service's tests: stores with real datasets, real models and contexts, and no pipeline."""
+"""A small live store for tests of the service: real datasets, models and contexts, without pipelines."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,11 +30,11 @@ from service.app import create_app
 FIVE = 300_000_000  # microseconds of five minutes
 START = 1_700_000_100_000_000  # 2023-11-14T22:15:00Z
 SEASON, HORIZON = 12, 6
-LOCAL = "http://127.0.0.1:8000"  # where a service without keys may be asked
+LOCAL = "http://127.0.0.1:8000"  # an address where the service needs no keys
 
 
 def wave(length: int, phase: float = 0.0) -> np.ndarray:
-    """A season and a drift, so that naive and seasonal naive differ."""
+    """A season and a trend, so that naive and seasonal naive differ."""
     steps = np.arange(length)
     return 10 + np.sin(2 * np.pi * (steps + phase) / SEASON) + 0.01 * steps
 
@@ -45,13 +45,13 @@ def panel_of(*ids: str, length: int = 200) -> Panel:
 
 
 def baseline(panel: Panel, kind: str = "seasonal_naive") -> Bundle:
-    """A model that an eye can check: a window of 84, no memory."""
+    """A model whose forecasts can be checked by eye: a window of 84, no cycle memory."""
     config, weights = baselines.fit(kind, panel, SEASON, HORIZON)
     return Bundle(config, weights, Calibration.neutral(config))
 
 
 def network(panel: Panel, seed: int = 0) -> Bundle:
-    """A small LSTM with random weights: its forecasts are nonsense, its memory is real."""
+    """A small LSTM with random weights: its forecasts are meaningless, its recurrent state is real."""
     config = ModelConfig(
         "lstm", 24, 16, HORIZON, SEASON, level_steps=SEASON, skip_lag=SEASON, hidden_size=8, num_layers=2, memory=SEASON
     )
@@ -78,23 +78,23 @@ def network(panel: Panel, seed: int = 0) -> Bundle:
 
 @dataclass
 class World:
-    """One live store, and what pipelines would have put there."""
+    """One live store, with the rows that pipelines would write."""
 
     settings: Settings
     engine: Engine
 
     @classmethod
     def at(cls, folder: Path, database_url: str = "", **settings: float | str) -> "World":
-        """Quick polls, and snapshots only on shutdown, unless told otherwise."""
-        chosen: dict[str, Any] = {"poll_every_s": 0.02, "snapshot_every_s": 3600.0, **settings}
-        found = Settings(home=folder, database_url=database_url, **chosen)
-        return cls(found, database.open_store(found.database_url))
+        """A world in this folder. By default it polls often and takes snapshots only on shutdown."""
+        options: dict[str, Any] = {"poll_every_s": 0.02, "snapshot_every_s": 3600.0, **settings}
+        made = Settings(home=folder, database_url=database_url, **options)
+        return cls(made, database.open_store(made.database_url))
 
     def ingest(self, name: str, *ids: str, freq: str = "5m") -> Dataset:
         grid = Grid(freq)
-        found = catalogue.put_dataset(self.engine, name, grid=grid, season=SEASON, horizon=HORIZON, target="value")
-        catalogue.ensure_series(self.engine, found.id, ids)
-        return found
+        dataset = catalogue.put_dataset(self.engine, name, grid=grid, season=SEASON, horizon=HORIZON, target="value")
+        catalogue.ensure_series(self.engine, dataset.id, ids)
+        return dataset
 
     def number(self, dataset: Dataset, unique_id: str) -> int:
         return next(number for number, name in catalogue.series(self.engine, dataset.id) if name == unique_id)
@@ -102,7 +102,7 @@ class World:
     def promote(self, dataset: Dataset, bundle: Bundle, panel: Panel, log_seq: int | None = None) -> int:
         """Register the bundle and serve it, with contexts from the panel. Returns the promotion_id.
 
-        log_seq: what the contexts hold of the log; all of it unless given.
+        log_seq: the position of the log up to which the contexts contain its rows; by default its end.
         """
         version = self.register(dataset, bundle)
         blobs = self.contexts(dataset, bundle, panel)
@@ -110,17 +110,17 @@ class World:
         return promotions.decide(self.engine, dataset.id, version, "promoted", {}, blobs, log_seq).id
 
     def register(self, dataset: Dataset, bundle: Bundle) -> int:
-        """The bundle as the dataset's next version, which nothing is decided about."""
+        """Register the bundle as the dataset's next version, without a decision. Returns the version."""
         artifact = bundles.to_bytes(bundle)
         return registry.add_model(self.engine, dataset.id, bundle.config.kind, bundle.digest, {"mase": 0.9}, artifact)
 
     def shadow(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> int:
-        """Let the bundle roll in shadow, from contexts that hold nothing of the log. Returns the promotion_id."""
+        """Let the bundle roll in shadow, from contexts without rows of the log. Returns the promotion_id."""
         version, blobs = self.register(dataset, bundle), self.contexts(dataset, bundle, panel)
         return promotions.decide(self.engine, dataset.id, version, "shadowed", {}, blobs, 0).id
 
     def roll_back(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> int:
-        """Serve the newest version with this digest again, from contexts that hold nothing of the log.
+        """Serve the newest version with this digest again, from contexts without rows of the log.
 
         Returns the promotion_id.
         """
@@ -129,9 +129,9 @@ class World:
         return promotions.decide(self.engine, dataset.id, known[-1], "rolled_back", {}, blobs, 0).id
 
     def contexts(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> list[bytes]:
-        """What a promotion hands the service to start from."""
+        """The contexts of a promotion, from which the service starts its states."""
         arrays = {
-            "series": np.array([self.number(dataset, one) for one in panel.ids], np.int64),
+            "series": np.array([self.number(dataset, unique_id) for unique_id in panel.ids], np.int64),
             "values": panel.tail_matrix(bundle.config.context),
             "origin": panel.last,
         }
@@ -139,7 +139,7 @@ class World:
 
     @staticmethod
     def step(after_start: int) -> int:
-        """The grid step so many after START."""
+        """The grid step `after_start` steps after START."""
         return START // FIVE + after_start
 
     def logged(self, dataset: Dataset, unique_id: str) -> list[tuple[int, float]]:
@@ -148,7 +148,7 @@ class World:
         return [((ds - START) // FIVE, y) for ds, y in zip(log.ds.tolist(), log.y.tolist(), strict=True)]
 
     def folded(self, dataset: Dataset, bundle: Bundle, panel: Panel, unique_id: str) -> RollingState:
-        """The plain way to a series' state: its context, then all the log holds, read once, in the order of time."""
+        """The state of a series, computed the plain way: its context, then all rows of the log in order of time."""
         roller, i = model_of(bundle), panel.ids.index(unique_id)
         context, origin = panel.tail_matrix(bundle.config.context)[i].copy(), int(panel.last[i])
         current = {step + START // FIVE: value for step, value in self.logged(dataset, unique_id)}
@@ -169,15 +169,15 @@ class World:
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for something that another thread does."""
+    """Wait until a condition holds that another thread brings about."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(0.005)
 
 
 def stamp(step: int) -> str:
-    """The stamp `step` five-minute steps after START, as it is sent."""
+    """The time `step` five-minute steps after START, as requests have it."""
     return f"{np.datetime64(START + step * FIVE, 'us').astype('datetime64[s]')}Z"
 
 
@@ -187,12 +187,12 @@ def rows(unique_id: str, values: Sequence[float | None], first: int = 0) -> list
 
 
 def median(client: TestClient, unique_id: str, **query: str) -> list[float]:
-    """The median forecast, which a seasonal naive takes from one season ago."""
+    """The median forecast; of the seasonal naive, the values one season before."""
     answer = client.get(f"/v1/series/{unique_id}/forecast", params={"quantiles": "0.5", **query})
     assert answer.status_code == 200, answer.text
     return answer.json()["quantiles"]["0.5"]
 
 
-def same_states(one: RollingState, other: RollingState) -> bool:
-    """Every array alike, to the last bits that a batch's size may move."""
-    return all(np.allclose(one.arrays[name], other.arrays[name], rtol=1e-5, atol=1e-6) for name in one.arrays)
+def same_states(first: RollingState, second: RollingState) -> bool:
+    """Whether all arrays are equal, but for the last bits, which the size of a batch may change."""
+    return all(np.allclose(first.arrays[name], second.arrays[name], rtol=1e-5, atol=1e-6) for name in first.arrays)

@@ -1,4 +1,4 @@
-"""Forecasts of many series in one request are those of each alone, in the order asked, each with its own status."""
+"""Forecasts of many series in one request equal those of each alone; each has its own status or error."""
 
 import json
 
@@ -34,40 +34,40 @@ def alone(client, unique_id, **query):
     return client.get(f"/v1/series/{unique_id}/forecast", params=query).json()
 
 
-def close(one, other):
-    """Equal in every word, and in every number to the last bits that a batch's size may move."""
-    assert one.keys() == other.keys()
-    for name in one.keys() - {"mean", "quantiles", "intervals"}:
-        assert one[name] == other[name]
-    for name, line in one["quantiles"].items():
-        np.testing.assert_allclose(line, other["quantiles"][name], rtol=1e-5)
-    np.testing.assert_allclose(one["mean"], other["mean"], rtol=1e-5)
-    assert one["intervals"].keys() == other["intervals"].keys()
+def assert_close(first, second):
+    """Equal, but for the last bits of numbers, which the size of a batch may change."""
+    assert first.keys() == second.keys()
+    for name in first.keys() - {"mean", "quantiles", "intervals"}:
+        assert first[name] == second[name]
+    for name, line in first["quantiles"].items():
+        np.testing.assert_allclose(line, second["quantiles"][name], rtol=1e-5)
+    np.testing.assert_allclose(first["mean"], second["mean"], rtol=1e-5)
+    assert first["intervals"].keys() == second["intervals"].keys()
 
 
-def test_many_are_answered_as_each_alone(client):
-    asked = ["s149", "s001", "s000", "s149"]
-    found = ask(client, ids=asked, horizon=3, level=[80, 95])
-    assert [line["unique_id"] for line in found] == asked
-    for unique_id, line in zip(asked, found, strict=True):
-        close(line, alone(client, unique_id, horizon="3", level="80,95"))
+def test_many_series_are_answered_as_each_alone(client):
+    ids = ["s149", "s001", "s000", "s149"]
+    found = ask(client, ids=ids, horizon=3, level=[80, 95])
+    assert [line["unique_id"] for line in found] == ids
+    for unique_id, line in zip(ids, found, strict=True):
+        assert_close(line, alone(client, unique_id, horizon="3", level="80,95"))
 
 
-def test_one_that_fails_does_not_fail_the_others(client):
+def test_an_error_of_one_series_does_not_affect_the_others(client):
     found = ask(client, ids=["nobody", "s000", "s007", "short", "empty", "bare"], quantiles=[0.5])
     errors = [line["error"]["code"] if "error" in line else line["status"] for line in found]
     assert errors == ["unknown_series", "ok", "ambiguous_series", "warming", "nothing_observed", "no_model"]
     assert ask(client, ids=["s007"], dataset="many")[0]["dataset"] == "many"
 
 
-def test_a_query_finds_what_the_listing_finds(client):
+def test_a_query_finds_the_same_series_as_the_listing(client):
     found = ask(client, query={"dataset": "many", "search": "S00", "limit": 4}, horizon=1)
     assert [line["unique_id"] for line in found] == ["s000", "s001", "s002", "s003"]
     assert len(ask(client, query={"dataset": "many"}, horizon=1)) == 150
     assert ask(client, query={"search": "nothing like it"}) == []
 
 
-def test_lines_come_where_they_are_accepted(client):
+def test_ndjson_is_sent_where_accept_names_it(client):
     body = {"query": {"dataset": "many"}, "horizon": 2, "level": 80}
     answer = client.post("/v1/forecasts", json=body, headers={"accept": "application/x-ndjson"})
     assert answer.headers["content-type"] == "application/x-ndjson"
@@ -95,7 +95,7 @@ def test_lines_come_where_they_are_accepted(client):
     ],
     ids=str,
 )
-def test_what_cannot_be_asked_is_pointed_at(client, body, pointer):
+def test_invalid_requests_are_pointed_at(client, body, pointer):
     assert ask(client, 422, **body)["errors"][0]["pointer"] == pointer
 
 
@@ -104,7 +104,7 @@ def test_an_unknown_dataset_is_not_found(client):
     assert ask(client, 404, query={"dataset": "nothing"})["errors"][0]["pointer"] == "/query/dataset"
 
 
-def test_a_horizon_that_one_dataset_of_two_has_is_refused_for_the_other_alone(tmp_path):
+def test_a_horizon_too_long_is_refused_only_for_the_dataset_that_has_a_model(tmp_path):
     world = World.at(tmp_path)
     world.promote(world.ingest("long", "a"), baseline(panel_of("a")), panel_of("a"))
     world.ingest("none", "b")

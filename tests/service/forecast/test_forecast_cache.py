@@ -1,30 +1,30 @@
-"""A forecast asked for again is the one that was sent, until its state moves; what is kept has an end."""
+"""A repeated forecast is answered from the cache until its state changes; the cache has a size limit."""
 
 from service.forecast.forecast_cache import ForecastCache
 from tests.support.service_kit import World, baseline, panel_of, rows
 
 
-def test_an_answer_stands_under_its_etag_alone():
-    kept = ForecastCache(100)
-    kept.keep("a", "one", b"first")
-    assert kept.find("a", "one") == b"first"
-    assert kept.find("a", "two") is kept.find("b", "one") is None
+def test_an_answer_is_found_only_under_its_etag():
+    cache = ForecastCache(100)
+    cache.keep("a", "one", b"first")
+    assert cache.find("a", "one") == b"first"
+    assert cache.find("a", "two") is cache.find("b", "one") is None
 
 
-def test_what_was_not_asked_for_longest_makes_room():
-    kept = ForecastCache(10)
-    kept.keep("a", "1", b"aaaa")
-    kept.keep("b", "1", b"bbbb")
-    kept.find("a", "1")
-    kept.keep("c", "1", b"cccc")
-    assert [kept.find(key, "1") for key in "abc"] == [b"aaaa", None, b"cccc"]
-    kept.keep("a", "2", b"aaaaaa")  # in place of the older one: 10 bytes
-    assert [kept.find("a", "2"), kept.find("c", "1")] == [b"aaaaaa", b"cccc"]
-    kept.keep("d", "1", b"d" * 11)
-    assert [kept.find(key, "1") for key in "acd"] == [None, None, None]
+def test_the_least_recently_used_answers_are_dropped():
+    cache = ForecastCache(10)
+    cache.keep("a", "1", b"aaaa")
+    cache.keep("b", "1", b"bbbb")
+    cache.find("a", "1")
+    cache.keep("c", "1", b"cccc")
+    assert [cache.find(key, "1") for key in "abc"] == [b"aaaa", None, b"cccc"]
+    cache.keep("a", "2", b"aaaaaa")  # in place of the older one: 10 bytes
+    assert [cache.find("a", "2"), cache.find("c", "1")] == [b"aaaaaa", b"cccc"]
+    cache.keep("d", "1", b"d" * 11)
+    assert [cache.find(key, "1") for key in "acd"] == [None, None, None]
 
 
-def test_the_same_bytes_are_sent_until_the_state_moves(tmp_path, monkeypatch):
+def test_the_same_bytes_are_sent_until_the_state_changes(tmp_path, monkeypatch):
     world, made = World.at(tmp_path), []
     world.promote(world.ingest("sensors", "a", "b"), baseline(panel_of("a", "b")), panel_of("a", "b"))
     with world.serving() as client:

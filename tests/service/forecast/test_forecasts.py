@@ -1,4 +1,4 @@
-"""A forecast says what it is, what made it and how far to trust it."""
+"""The answer of a forecast: its content, the model that made it, and how reliable it is."""
 
 import numpy as np
 import pytest
@@ -37,14 +37,14 @@ def test_a_forecast_names_its_series_its_model_its_origin_and_its_steps(client):
     assert (body["status"], body["flags"]) == ("ok", [])
 
 
-def test_without_a_wish_it_shows_nine_quantiles_and_two_intervals(client):
+def test_by_default_it_shows_nine_quantiles_and_two_intervals(client):
     body = forecast(client)
     assert list(body["quantiles"]) == [f"0.{i}" for i in range(1, 10)]
     assert list(body["intervals"]) == ["80", "95"]
     assert body["intervals"]["80"] == {"lower": body["quantiles"]["0.1"], "upper": body["quantiles"]["0.9"]}
 
 
-def test_quantiles_and_levels_are_answered_as_asked(client):
+def test_it_shows_the_requested_quantiles_and_levels(client):
     body = forecast(client, quantiles="0.25,0.975", horizon="2")
     assert list(body["quantiles"]) == ["0.25", "0.975"]
     assert body["intervals"] == {}
@@ -59,11 +59,11 @@ def test_quantiles_never_cross(client):
     assert (np.diff(lines, axis=0) >= 0).all()
 
 
-def test_forecasting_twice_is_the_same_forecast(client):
+def test_forecasting_twice_gives_the_same_forecast(client):
     assert forecast(client) == forecast(client)
 
 
-def test_an_etag_stands_until_the_state_or_the_question_changes(client):
+def test_an_etag_is_valid_until_the_state_or_the_query_changes(client):
     first = client.get("/v1/series/a/forecast")
     tag = {"if-none-match": first.headers["etag"]}
     again = client.get("/v1/series/a/forecast", headers=tag)
@@ -73,14 +73,14 @@ def test_an_etag_stands_until_the_state_or_the_question_changes(client):
     assert client.get("/v1/series/a/forecast", headers=tag).status_code == 200
 
 
-def test_a_series_without_a_value_has_nothing_to_forecast_from(client):
+def test_a_series_without_a_value_is_409(client):
     answer = client.get("/v1/series/empty/forecast")
     assert (answer.status_code, answer.json()["code"]) == (409, "nothing_observed")
     client.post("/v1/observations", json=rows("empty", [None]))
     assert client.get("/v1/series/empty/forecast").status_code == 409
 
 
-def test_a_young_series_is_answered_by_the_fallback_and_says_so(client):
+def test_a_warming_series_is_answered_by_the_fallback_and_says_so(client):
     client.post("/v1/observations", json=rows("empty", [5.0, 5.0]))
     body = forecast(client, "empty")
     assert body["status"] == "warming"
@@ -90,14 +90,14 @@ def test_a_young_series_is_answered_by_the_fallback_and_says_so(client):
     assert forecast(client, "empty")["status"] == "ok"
 
 
-def test_a_series_that_was_silent_for_longer_than_its_window_starts_anew_and_says_so(client):
+def test_a_series_silent_for_longer_than_its_window_restarts_and_says_so(client):
     client.post("/v1/observations", json=rows("a", [5.0], first=1000))
     body = forecast(client)
     assert (body["reanchored"], body["status"], body["observed"]) == (1, "warming", 1)
     assert "reanchored" in body["flags"]
 
 
-def test_a_dataset_without_a_model_stores_and_says_that_it_cannot_forecast(world):
+def test_a_dataset_without_a_model_stores_rows_and_answers_409_to_forecasts(world):
     dataset = world.ingest("sensors", "a")
     with world.serving() as client:
         assert "No model" in client.get("/health/ready").json()["detail"]
@@ -134,7 +134,7 @@ def test_the_same_id_in_two_datasets_needs_the_dataset(world):
         ("1", [41, 42], [43, 44, 45]),
     ],
 )
-def test_time_is_told_as_the_frequency_has_it(world, freq, sent, expected):
+def test_times_are_written_as_the_frequency_requires(world, freq, sent, expected):
     dataset = world.ingest("other", "x", freq=freq)
     world.promote(dataset, baseline(PANEL, "naive"), Panel.of([], []))  # no context: the first value is the anchor
     with world.serving() as client:
@@ -144,7 +144,7 @@ def test_time_is_told_as_the_frequency_has_it(world, freq, sent, expected):
         assert (answer["freq"], answer["origin"], answer["ds"]) == (freq, sent[-1], expected)
 
 
-def test_a_step_far_beyond_the_last_one_is_taken_for_a_slip(world):
+def test_a_step_far_beyond_the_last_one_is_rejected(world):
     world.promote(world.ingest("other", "x", freq="1"), baseline(PANEL, "naive"), Panel.of([], []))
     with world.serving() as client:
         url = "/v1/series/x/observations"
@@ -156,7 +156,7 @@ def test_a_step_far_beyond_the_last_one_is_taken_for_a_slip(world):
 @pytest.mark.parametrize(
     "values", [[1e30, -1e30] * 20, [0.0] * 40, [5e-324, 1e-300] * 20, [1e30] * 40, [1e-9, 1e9] * 20]
 )
-def test_extreme_values_make_finite_forecasts(client, values):
+def test_extreme_values_give_finite_forecasts(client, values):
     assert client.post("/v1/observations", json=rows("a", values)).json()["counts"]["applied"] == len(values)
     body = forecast(client)
     assert np.isfinite([*body["mean"], *body["quantiles"]["0.1"], *body["quantiles"]["0.9"]]).all()

@@ -18,7 +18,7 @@ from service.http.errors import ProblemError
         (b"dataset=m", ForecastQuery(dataset="m")),
     ],
 )
-def test_what_may_be_asked_of_a_forecast(text, query):
+def test_valid_forecast_queries(text, query):
     assert forecast_query(text) == query
 
 
@@ -45,18 +45,18 @@ def test_what_may_be_asked_of_a_forecast(text, query):
         (b"dataset=%ff", "/query"),
     ],
 )
-def test_what_may_not_be_asked_is_pointed_at(text, pointer):
+def test_invalid_forecast_queries_are_pointed_at(text, pointer):
     with pytest.raises(ProblemError) as caught:
         forecast_query(text)
     assert caught.value.status == 422
     assert caught.value.errors[0].pointer == pointer
 
 
-def test_a_cursor_comes_back_as_the_place_it_was_made_for():
+def test_a_cursor_is_decoded_to_the_series_it_was_made_of():
     assert page_query(b"limit=2&cursor=" + encode_cursor("é/ñ", "m").encode()) == PageQuery(2, after=("é/ñ", "m"))
 
 
 @pytest.mark.parametrize("text", [b"cursor=", b"cursor=x", b"cursor=%00", b"cursor=W10", b"limit=0", b"limit=1001"])
-def test_a_page_that_cannot_be_is_refused(text):
+def test_an_invalid_page_query_is_refused(text):
     with pytest.raises(ProblemError):
         page_query(text)

@@ -1,4 +1,4 @@
-"""Whatever goes wrong is a problem of at most 4 kB that repeats nothing of what was sent."""
+"""Every error is a problem of at most 4 kB that repeats nothing of the request."""
 
 import json
 from urllib.parse import quote
@@ -42,7 +42,7 @@ def test_an_unknown_path_is_a_problem(client):
     problem(client.get("/v1/series/"), 404, "unknown_series")
 
 
-def test_another_method_is_a_problem_that_names_the_right_ones(client):
+def test_a_wrong_method_is_a_problem_that_names_the_right_ones(client):
     answer = client.put("/v1/observations")
     problem(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"
@@ -65,7 +65,7 @@ def test_a_body_too_large_is_refused_before_it_is_read(client):
     problem(client.post("/v1/observations", content=b"x" * 100_001, headers=JSON), 413, "body_too_large")
 
 
-def test_a_body_too_large_is_refused_though_it_does_not_say_its_length(client):
+def test_a_body_too_large_without_a_declared_length_is_refused(client):
     chunks = (b"[" + b" " * 50_000 for _ in range(10))
     problem(client.post("/v1/observations", content=chunks, headers=JSON), 413, "body_too_large")
 
@@ -76,7 +76,7 @@ def test_a_body_that_is_not_json_is_refused(client, media_type):
     problem(answer, 415, "unsupported_media_type")
 
 
-def test_a_packed_body_is_refused(client):
+def test_a_compressed_body_is_refused(client):
     headers = {**JSON, "content-encoding": "gzip"}
     problem(client.post("/v1/observations", content=b"[]", headers=headers), 415, "unsupported_encoding")
 
@@ -102,17 +102,17 @@ def test_thousands_of_bad_rows_make_a_short_answer(client):
 @pytest.mark.parametrize(
     "query", ["horizon=7", "horizon=99999999", "level=96", "quantiles=0.01", "level=80&quantiles=0.1"]
 )
-def test_a_forecast_that_was_not_trained_is_a_problem(client, query):
+def test_a_forecast_that_the_model_was_not_trained_for_is_a_problem(client, query):
     body = problem(client.get(f"/v1/series/a/forecast?{query}"), 422, "invalid_query")
     assert body["errors"][0]["pointer"] == "/query/" + query.partition("=")[0]
 
 
-def test_an_odd_request_id_is_replaced_and_a_plain_one_kept(client):
+def test_an_invalid_request_id_is_replaced_and_a_valid_one_kept(client):
     assert client.get("/health/live", headers={"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
     assert client.get("/health/live", headers={"x-request-id": "a b"}).headers["x-request-id"] != "a b"
 
 
-def test_a_store_that_fails_is_503_and_nothing_moves(client, monkeypatch):
+def test_a_store_that_fails_is_503_and_no_state_advances(client, monkeypatch):
     before = client.get("/v1/series/a/forecast").json()
 
     def full(*_):
@@ -127,7 +127,7 @@ def test_a_store_that_fails_is_503_and_nothing_moves(client, monkeypatch):
     assert client.post("/v1/observations", json=rows("a", [1.0])).json()["counts"]["applied"] == 1
 
 
-def test_a_mistake_of_our_own_is_500_without_a_traceback(client, monkeypatch, caplog):
+def test_an_internal_error_is_500_without_a_traceback(client, monkeypatch, caplog):
     def broken(*_):
         raise RuntimeError(MARKER)
 
@@ -145,7 +145,7 @@ anything = st.recursive(
 
 @settings(max_examples=150)
 @given(st.one_of(st.binary(max_size=60), st.builds(lambda value: json.dumps(value).encode(), anything)))
-def test_no_body_at_all_makes_an_internal_error(client, body):
+def test_no_body_causes_an_internal_error(client, body):
     answer = client.post("/v1/observations", content=body, headers=JSON)
     assert answer.status_code in (404, 422), answer.text
     problem(answer, answer.status_code, answer.json()["code"])
@@ -154,7 +154,7 @@ def test_no_body_at_all_makes_an_internal_error(client, body):
 
 @settings(max_examples=100)
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_no_path_and_no_query_at_all_makes_an_internal_error(client, text, query):
+def test_no_path_or_query_causes_an_internal_error(client, text, query):
     for path in ("/v1/series/{}", "/v1/series/{}/forecast", "/v1/{}"):
         url = path.format(quote(text, safe="", errors="replace")) + "?" + quote(query, safe="=&,", errors="replace")
         answer = client.get(url)

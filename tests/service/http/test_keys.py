@@ -1,4 +1,4 @@
-"""Faults 43 and 44: no key, a wrong, expired or revoked one, the wrong scope, the wrong series; and guessing."""
+"""Faults 43 and 44: no key; a wrong, expired or revoked key; a wrong scope or series; guessing keys."""
 
 import json
 from collections import Counter
@@ -41,14 +41,14 @@ def client(world):
 
 
 @pytest.fixture(autouse=True)
-def no_guess_is_remembered(monkeypatch):
-    """Each test has the whole allowance of wrong keys; one test is about it."""
+def no_rate_limits(monkeypatch):
+    """Rate limits are off; the one test about them turns them on again."""
     monkeypatch.setattr("service.http.limits.Limiter.take", lambda *_: 0.0)
 
 
 @pytest.fixture(scope="module")
-def held(world, client):
-    """`held("read")`: the header of a key with these scopes, which the service knows."""
+def header_of(world, client):
+    """`header_of("read")`: the header of a new key with these scopes, once the service knows it."""
 
     def make(*scopes: str, series: tuple[str, ...] = ("*/*",), days: float | None = None) -> dict[str, str]:
         header = bearer(keys.create(world.engine, "test", scopes, series, days).text)
@@ -63,7 +63,7 @@ def bearer(text: str) -> dict[str, str]:
 
 
 def known(client: TestClient, header: dict[str, str]) -> None:
-    """Wait for the service's next look at the store."""
+    """Wait until the service has read the key from the store."""
     until(lambda: client.get("/health/live", headers=header).status_code == 200)
 
 
@@ -78,14 +78,14 @@ def test_every_route_names_its_scope_or_is_on_the_public_list():
     assert len(CLOSED) >= 8
 
 
-def test_a_route_that_names_no_scope_is_found_before_the_first_request():
+def test_an_app_with_a_route_without_scope_does_not_start():
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.get("/v1/forgotten")(lambda: None)
     with pytest.raises(RuntimeError, match="/v1/forgotten names no scope"):
         auth.check_routes(app.routes)
 
 
-def test_what_observes_and_what_forecasts_need_scopes_of_their_own():
+def test_observing_forecasting_and_reading_need_different_scopes():
     rights = {(method, path): right for method, path, right in ROUTES}
     assert rights["POST", "/v1/observations"] == "observe"
     assert rights["POST", "/v1/series/{unique_id:path}/observations"] == "observe"
@@ -95,7 +95,7 @@ def test_what_observes_and_what_forecasts_need_scopes_of_their_own():
 
 @pytest.fixture(scope="module")
 def refused(world, client):
-    """Headers that no route may let in."""
+    """Headers that every closed route must refuse."""
     expired, revoked = (keys.create(world.engine, name, RIGHTS) for name in ("expired", "revoked"))
     keys.rotate(world.engine, expired.key.id, overlap_hours=0)
     known(client, bearer(revoked.text))
@@ -129,62 +129,62 @@ def test_fault_43_without_a_valid_key_every_closed_route_answers_the_same_401(cl
     assert all(body == bodies[0] for body in bodies)
 
 
-def test_a_path_that_is_none_is_not_told_from_one_that_is(client, refused):
+def test_without_a_key_unknown_paths_answer_401_as_known_ones_do(client, refused):
     assert client.get("/nothing", headers=refused["unknown"]).status_code == 401
     assert client.get("/nothing").status_code == 401
 
 
 @pytest.mark.parametrize(("method", "path", "right"), CLOSED)
-def test_fault_43_a_key_without_the_scope_is_403_and_with_it_goes_through(client, held, method, path, right):
-    others = held(*(scope for scope in RIGHTS if scope not in (right, "admin")))
+def test_fault_43_a_key_without_the_scope_gets_403_and_one_with_it_does_not(client, header_of, method, path, right):
+    others = header_of(*(scope for scope in RIGHTS if scope not in (right, "admin")))
     answer = ask(client, method, path, others)
     assert (answer.status_code, answer.json()["code"]) == (403, "missing_scope")
     for scopes in ([right], ["admin"]):
-        assert ask(client, method, path, held(*scopes)).status_code not in (401, 403)
+        assert ask(client, method, path, header_of(*scopes)).status_code not in (401, 403)
 
 
 READS = [path for method, path, _ in CLOSED if method == "GET" and "{unique_id:path}" in path]
 
 
 @pytest.mark.parametrize("path", READS)
-def test_fault_43_a_series_beyond_the_key_reads_like_one_that_is_not_there(client, held, path):
-    header = held("admin", series=("plant/*",))
-    beyond, nowhere = (
+def test_fault_43_a_series_that_the_key_does_not_reach_answers_as_one_that_does_not_exist(client, header_of, path):
+    header = header_of("admin", series=("plant/*",))
+    unreached, missing = (
         client.get(path.replace("{unique_id:path}", unique_id), headers=header) for unique_id in ("secret", "nobody")
     )
-    assert beyond.status_code == nowhere.status_code == 404
-    assert {**beyond.json(), "request_id": ""} == {**nowhere.json(), "request_id": ""}
+    assert unreached.status_code == missing.status_code == 404
+    assert {**unreached.json(), "request_id": ""} == {**missing.json(), "request_id": ""}
     other = client.get(path.replace("{unique_id:path}", "pump"), params={"dataset": "mill"}, headers=header)
     assert (other.status_code, other.json()["code"]) == (404, "unknown_dataset")
 
 
-def test_a_name_in_two_datasets_is_unambiguous_to_a_key_that_reaches_one(client, held):
-    assert client.get("/v1/series/pump", headers=held("read")).status_code == 409
-    body = client.get("/v1/series/pump", headers=held("read", series=("mill/*",))).json()
+def test_an_id_in_two_datasets_is_unambiguous_for_a_key_that_reaches_one_of_them(client, header_of):
+    assert client.get("/v1/series/pump", headers=header_of("read")).status_code == 409
+    body = client.get("/v1/series/pump", headers=header_of("read", series=("mill/*",))).json()
     assert body["dataset"] == "mill"
 
 
-def test_listings_hold_what_the_key_reaches_and_nothing_of_the_rest(client, held):
-    header = held("read", series=("plant/pu*", "mill/secret"))
+def test_listings_have_only_the_series_that_the_key_reaches(client, header_of):
+    header = header_of("read", series=("plant/pu*", "mill/secret"))
     page = client.get("/v1/series", headers=header).json()
     assert [(line["dataset"], line["unique_id"]) for line in page["series"]] == [("plant", "pump"), ("mill", "secret")]
     assert page["total"] == 2
-    limited = held("read", series=("plant/*",))
+    limited = header_of("read", series=("plant/*",))
     for path in ("/v1/series", "/v1/models", "/v1/scores", "/version", "/health/ready"):
         assert "mill" not in client.get(path, headers=limited).text
     assert client.get("/v1/series?dataset=mill", headers=limited).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/v1/scores"])
-def test_what_speaks_of_all_series_is_not_for_a_key_of_some(client, held, path):
-    assert client.get(path, headers=held("read")).status_code == 200
-    answer = client.get(path, headers=held("read", series=("plant/*",)))
+def test_answers_about_all_series_need_a_key_for_all_series(client, header_of, path):
+    assert client.get(path, headers=header_of("read")).status_code == 200
+    answer = client.get(path, headers=header_of("read", series=("plant/*",)))
     assert (answer.status_code, answer.json()["code"]) == (403, "limited_key")
 
 
-def test_fault_43_a_write_beyond_the_key_is_refused_and_stores_nothing(world, client, held):
-    header = held("observe", series=("plant/*", "mill/pump"))
-    before = client.get("/v1/series/secret", headers=held("read")).json()
+def test_fault_43_a_write_to_a_series_outside_the_key_is_refused_and_stores_nothing(world, client, header_of):
+    header = header_of("observe", series=("plant/*", "mill/pump"))
+    before = client.get("/v1/series/secret", headers=header_of("read")).json()
     for unique_id, dataset in (("secret", "mill"), ("nobody", "mill")):
         answer = client.post(
             f"/v1/series/{unique_id}/observations?dataset={dataset}", json={"ds": stamp(0), "y": 1.0}, headers=header
@@ -194,19 +194,19 @@ def test_fault_43_a_write_beyond_the_key_is_refused_and_stores_nothing(world, cl
     answer = client.post("/v1/observations", json=sent, headers=header).json()
     assert answer["outcomes"] == ["rejected", "applied"]
     assert answer["errors"] == [{"pointer": "/0/unique_id", "message": "is not a series that this key may write"}]
-    assert client.get("/v1/series/secret", headers=held("read")).json() == before
+    assert client.get("/v1/series/secret", headers=header_of("read")).json() == before
 
 
-def test_health_tells_strangers_a_word_and_readers_the_rest(client, held):
+def test_health_shows_its_details_only_with_the_scope_read(client, header_of):
     assert client.get("/health/ready").json() == {"status": "ready"}
-    assert client.get("/health/ready", headers=held("observe")).json() == {"status": "ready"}
-    assert [line["dataset"] for line in client.get("/health/ready", headers=held("read")).json()["datasets"]] == [
+    assert client.get("/health/ready", headers=header_of("observe")).json() == {"status": "ready"}
+    assert [line["dataset"] for line in client.get("/health/ready", headers=header_of("read")).json()["datasets"]] == [
         "plant",
         "mill",
     ]
 
 
-def test_a_key_that_is_revoked_while_the_service_runs_ends(world, client):
+def test_a_key_that_is_revoked_while_the_service_runs_stops_working(world, client):
     made = keys.create(world.engine, "soon gone", ["read"])
     known(client, bearer(made.text))
     keys.revoke(world.engine, made.key.id)
@@ -221,7 +221,7 @@ def test_both_keys_work_during_the_overlap(world, client):
         assert client.get("/v1/series", headers=bearer(made.text)).status_code == 200
 
 
-def test_an_expired_key_ends_though_the_store_is_not_read_again(tmp_path):
+def test_a_key_stops_working_when_it_expires_without_another_read_of_the_store(tmp_path):
     world = World.at(tmp_path, auth="on")
     made = keys.create(world.engine, "short", ["read"], days=1)
     clock = [made.key.created_at]
@@ -241,10 +241,10 @@ def test_the_last_use_is_written_by_the_watcher_and_at_the_end(tmp_path):
     assert keys.key(world.engine, made.key.id).last_used_at >= made.key.created_at
 
 
-def test_a_request_with_a_key_runs_no_statement(world, client, held):
+def test_a_request_with_a_key_runs_no_statement(world, client, header_of):
     from sqlalchemy import event
 
-    header = held("forecast")
+    header = header_of("forecast")
     engine = client.app.state.runtime.engine()
     ran: Counter[str] = Counter()
 
@@ -262,36 +262,36 @@ def test_a_request_with_a_key_runs_no_statement(world, client, held):
     assert set(ran) <= {"rollcast-watcher"}
 
 
-def test_before_the_keys_are_read_nobody_is_let_in_and_everybody_is_told_to_wait(tmp_path):
-    client = TestClient(create_app(World.at(tmp_path, auth="on").settings), LOCAL)  # not entered: nothing was read
+def test_before_the_keys_are_read_closed_routes_answer_503_with_retry_after(tmp_path):
+    client = TestClient(create_app(World.at(tmp_path, auth="on").settings), LOCAL)  # not entered: no keys are read
     assert client.get("/health/live").status_code == 200
     answer = client.get("/v1/series", headers=bearer("rlc_"))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.com", "127.0.0.1.example.com"])  # noqa: S104
-def test_without_keys_the_service_listens_on_loopback_alone(tmp_path, host):
+def test_without_keys_the_service_listens_on_loopback_only(tmp_path, host):
     assert Settings(home=tmp_path, host=host).asks_for_keys
     with pytest.raises(InvalidInput, match="ROLLCAST_AUTH"):
         create_app(Settings(home=tmp_path, host=host, auth="off"))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
-def test_on_loopback_keys_are_needed_where_they_are_asked_for(tmp_path, host):
+def test_on_loopback_keys_are_needed_only_with_auth_on(tmp_path, host):
     assert not Settings(home=tmp_path, host=host).asks_for_keys
     assert not Settings(home=tmp_path, host=host, auth="off").asks_for_keys
     assert Settings(home=tmp_path, host=host, auth="on").asks_for_keys
 
 
-def test_a_connection_that_did_not_come_by_loopback_needs_a_key_whatever_the_settings_say(tmp_path):
-    """uvicorn may have been started by hand, on another address than ROLLCAST_HOST."""
+def test_a_connection_not_over_loopback_needs_a_key_whatever_the_settings_say(tmp_path):
+    """uvicorn may be started by hand on another address than ROLLCAST_HOST."""
     world = World.at(tmp_path, allowed_hosts="192.0.2.7")
     with TestClient(create_app(world.settings), LOCAL) as client:
         until(lambda: client.get("/v1/series").status_code == 200)
         assert client.get("http://192.0.2.7/v1/series").status_code == 401
 
 
-def test_fault_44_the_digests_are_compared_in_constant_time_whatever_is_presented(world, client, monkeypatch):
+def test_fault_44_digests_are_compared_in_constant_time_for_any_key(world, client, monkeypatch):
     import hmac
 
     compared = []
@@ -301,9 +301,9 @@ def test_fault_44_the_digests_are_compared_in_constant_time_whatever_is_presente
     assert compared == [(32, 32)] * 5
 
 
-def test_fault_44_guesses_are_slowed_down_and_the_right_key_is_not(tmp_path, monkeypatch):
+def test_fault_44_wrong_keys_are_rate_limited_and_the_right_key_is_not(tmp_path, monkeypatch):
     monkeypatch.undo()  # of the fixture above
-    monkeypatch.setattr("service.http.auth.WRONG_KEY_RATE", 0.001)  # so that none comes back during the test
+    monkeypatch.setattr("service.http.auth.WRONG_KEY_RATE", 0.001)  # so that no token is gained during the test
     world = World.at(tmp_path, auth="on", **UNLIMITED)
     made = keys.create(world.engine, "right", ["read"])
     with world.serving() as client:
@@ -316,8 +316,8 @@ def test_fault_44_guesses_are_slowed_down_and_the_right_key_is_not(tmp_path, mon
         assert client.get("/v1/series", headers=bearer(made.text)).status_code == 200
 
 
-def test_forecasts_of_many_series_stop_at_what_the_key_reaches(client, held):
-    header = held("forecast", series=("plant/*",))
+def test_forecasts_of_many_series_are_limited_to_what_the_key_reaches(client, header_of):
+    header = header_of("forecast", series=("plant/*",))
     asked = {"ids": ["motor", "secret", "nobody", "pump"]}
     lines = client.post("/v1/forecasts", json=asked, headers=header).json()["forecasts"]
     assert [line.get("dataset") or line["error"]["code"] for line in lines] == [
@@ -340,7 +340,7 @@ def test_the_openapi_document_says_which_scope_each_operation_needs(client):
                 assert operation["security"] == ([{"key": [right]}] if right else [])
 
 
-def test_no_handler_looks_series_up_past_the_callers_key(root):
+def test_no_handler_finds_series_without_regard_to_the_callers_key(root):
     routers = list((root / "service" / "routers").glob("*.py"))
     assert len(routers) > 5
     assert [path.name for path in routers if ".directory" in path.read_text()] == []

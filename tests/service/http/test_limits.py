@@ -1,4 +1,4 @@
-"""A token bucket for each key and each address, asked before a body is read, in bounded memory."""
+"""A token bucket for each key and each address, checked before a body is read, in bounded memory."""
 
 import asyncio
 
@@ -19,12 +19,12 @@ def test_a_bucket_holds_its_burst_and_gains_its_rate():
     assert [limiter.take("a", 60.0) for _ in range(4)] == [0, 0, 0, 0.5]  # never more than the burst
 
 
-def test_one_name_does_not_use_up_anothers_bucket():
+def test_each_name_has_its_own_bucket():
     limiter = Limiter(rate=1, burst=1)
     assert (limiter.take("a", 0), limiter.take("a", 0), limiter.take("b", 0)) == (0, 1, 0)
 
 
-def test_a_refusal_costs_nothing():
+def test_a_refused_request_takes_no_token():
     limiter = Limiter(rate=1, burst=1)
     limiter.take("a", 0)
     for _ in range(100):
@@ -37,7 +37,7 @@ def test_a_rate_of_zero_is_no_limit():
     assert {limiter.take("a", 0) for _ in range(1000)} == {0} and len(limiter) == 0
 
 
-def test_memory_is_bounded_and_who_asks_often_is_not_forgotten():
+def test_memory_is_bounded_and_the_least_recently_used_buckets_are_dropped():
     limiter = Limiter(rate=0.001, burst=2, max_names=10)
     limiter.take("often", 0)
     for n in range(1000):
@@ -52,23 +52,23 @@ def slow_world(tmp_path, **settings) -> World:
 
 
 @pytest.fixture
-def two(tmp_path):
-    """Two keys in one store, and a service that lets each ask ten times at once, then hardly ever."""
+def two_keys(tmp_path):
+    """A world and the headers of two keys, each with a rate of one request in 1000 seconds."""
     world = slow_world(tmp_path, key_rate=0.001)
     headers = [{"Authorization": f"Bearer {keys.create(world.engine, name, ['read']).text}"} for name in "ab"]
     return world, headers
 
 
-def test_too_many_requests_of_one_key_are_429_and_say_when_to_come_back(two, monkeypatch):
-    world, (one, other) = two
+def test_too_many_requests_of_one_key_are_429_with_retry_after(two_keys, monkeypatch):
+    world, (first, second) = two_keys
     monkeypatch.setattr("service.http.auth.BURST_SECONDS", 10_000)  # seconds' worth of requests at once
     with world.serving() as client:
         until(lambda: client.app.state.runtime.keyring.known)
-        answers = [client.get("/v1/series", headers=one) for _ in range(12)]
+        answers = [client.get("/v1/series", headers=first) for _ in range(12)]
         assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 2
         assert answers[-1].json()["code"] == "too_many_requests"
         assert 900 <= int(answers[-1].headers["retry-after"]) <= 1000
-        assert client.get("/v1/series", headers=other).status_code == 200
+        assert client.get("/v1/series", headers=second).status_code == 200
 
 
 def test_too_many_requests_of_one_address_are_429_with_or_without_a_key(tmp_path, monkeypatch):
@@ -78,12 +78,12 @@ def test_too_many_requests_of_one_address_are_429_with_or_without_a_key(tmp_path
     assert statuses[-20:] == [429] * 20
 
 
-def test_on_loopback_without_keys_nobody_is_counted(tmp_path):
+def test_on_loopback_without_keys_there_is_no_limit(tmp_path):
     with World.at(tmp_path, address_rate=0.001, key_rate=0.001).serving() as client:
         assert {client.get("/health/live").status_code for _ in range(50)} == {200}
 
 
-def test_a_request_that_is_refused_has_not_been_read(tmp_path, monkeypatch):
+def test_the_body_of_a_refused_request_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr("service.http.auth.BURST_SECONDS", 1)
     app = create_app(slow_world(tmp_path, address_rate=0.001).settings)
     read, statuses = [], []
@@ -102,7 +102,11 @@ def test_a_request_that_is_refused_has_not_been_read(tmp_path, monkeypatch):
     }  # fmt: skip
     for _ in range(3):
         asyncio.run(app({**scope, "state": {}}, receive, send))
-    assert [status for status in statuses if status] == [503, 429, 429]  # its keys are not read: it was not started
+    assert [status for status in statuses if status] == [
+        503,
+        429,
+        429,
+    ]  # 503: its keys are not read
     assert read == []
 
 

@@ -1,4 +1,4 @@
-"""Faults 37, 38, 39, 49 and 50 against a real server: what is too much, too slow, or not meant for it."""
+"""Faults 37, 38, 39, 49 and 50 against a real server: requests too large, too slow or for another host."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 from service.app import create_app
 from service.http.middleware import BODY_SECONDS
 from service.http.protocol import DeadlineProtocol
-from tests.support.guard_kit import Running, answer, post, running, status
+from tests.support.server_kit import Running, answer, post, running, status
 from tests.support.service_kit import LOCAL, World, baseline, panel_of, stamp, until
 
 MEGABYTE = 1_000_000
@@ -47,7 +47,7 @@ def code(received: bytes) -> str:
     return json.loads(received.partition(b"\r\n\r\n")[2])["code"]
 
 
-def test_a_request_that_is_right_is_answered(server):
+def test_a_valid_request_is_answered(server):
     received = server.send(post(ROW, b"Content-Length: %d" % len(ROW)))
     assert status(received) == 200
     assert b"server: uvicorn" not in received
@@ -56,20 +56,20 @@ def test_a_request_that_is_right_is_answered(server):
 @pytest.mark.parametrize(
     "path", ["/v1/series/a", "/v1/series?dataset=sensors", "/health/live", "/docs", "/v1/series/b"]
 )
-def test_head_is_answered_like_get_but_for_the_body(server, path):
+def test_head_is_answered_like_get_without_the_body(server, path):
     host = (b"Host: 127.0.0.1", b"X-Request-Id: same", b"Connection: close")
     get, head = (
         server.send(b"\r\n".join((b"%s %s HTTP/1.1" % (verb, path.encode()), *host, b"", b"")))
         for verb in (b"GET", b"HEAD")
     )
     lines, _, body = get.partition(b"\r\n\r\n")
-    bare, _, nothing = head.partition(b"\r\n\r\n")
-    told = [line for line in lines.split(b"\r\n") if not line.startswith(b"date")]
-    assert [line for line in bare.split(b"\r\n") if not line.startswith(b"date")] == told
-    assert body and not nothing
+    head_lines, _, head_body = head.partition(b"\r\n\r\n")
+    expected = [line for line in lines.split(b"\r\n") if not line.startswith(b"date")]
+    assert [line for line in head_lines.split(b"\r\n") if not line.startswith(b"date")] == expected
+    assert body and not head_body
 
 
-def test_head_of_what_only_takes_posts_is_another_method(client):
+def test_head_of_a_post_route_is_405(client):
     answer = client.head("/v1/observations")
     assert (answer.status_code, answer.headers["allow"], answer.content) == (405, "POST", b"")
     assert client.post("/v1/series/a").headers["allow"] == "GET, HEAD"
@@ -84,7 +84,7 @@ def test_fault_37_a_body_declared_too_large_is_refused_before_it_is_sent(server)
 
 
 @pytest.mark.parametrize("way", ["declared", "chunked"])
-def test_fault_37_ten_megabytes_are_refused_and_leave_no_trace_in_memory(server, way):
+def test_fault_37_ten_megabytes_are_refused_and_memory_does_not_grow(server, way):
     server.send(post(ROW, b"Content-Length: %d" % len(ROW)))
     before = server.memory
     for _ in range(5):
@@ -97,17 +97,17 @@ def test_fault_37_ten_megabytes_are_refused_and_leave_no_trace_in_memory(server,
     assert server.memory - before < 25 * MEGABYTE  # 50 were sent
 
 
-def test_fault_37_a_body_of_just_the_limit_is_read_and_one_more_byte_is_not(tmp_path):
+def test_fault_37_a_body_at_the_limit_is_read_and_one_byte_more_is_refused(tmp_path):
     world = World.at(tmp_path, max_body_bytes=1000)
     with world.serving() as client:
-        ask = [client.post("/v1/observations", content=b"[" + b" " * n, headers=JSON) for n in (999, 1000)]
-    assert [one.status_code for one in ask] == [422, 413]
+        answers = [client.post("/v1/observations", content=b"[" + b" " * n, headers=JSON) for n in (999, 1000)]
+    assert [answer.status_code for answer in answers] == [422, 413]
 
 
-# --- faults 38 and 39: a head or a body that takes its time ---------------------------------------------------------
+# --- faults 38 and 39: a slow head or body --------------------------------------------------------------------------
 
 
-def test_fault_39_a_body_that_does_not_come_is_408_at_the_deadline_and_the_connection_ends(server):
+def test_fault_39_an_incomplete_body_is_408_at_the_deadline_and_the_connection_is_closed(server):
     with server.connect() as connection:
         connection.sendall(post(b"[", b"Content-Length: 100"))
         received = answer(connection)
@@ -116,7 +116,7 @@ def test_fault_39_a_body_that_does_not_come_is_408_at_the_deadline_and_the_conne
         assert closed(connection)
 
 
-def test_fault_39_the_deadline_is_the_whole_bodys_not_each_pieces(world):
+def test_fault_39_the_deadline_is_for_the_whole_body_not_for_each_piece(world):
     sent = []
 
     async def trickle():
@@ -160,7 +160,7 @@ async def asgi_post(app, pieces) -> int:
 
 
 @pytest.mark.slow
-def test_fault_38_three_hundred_slow_heads_are_closed_and_the_others_are_served_meanwhile(server):
+def test_fault_38_three_hundred_slow_heads_are_closed_and_other_requests_are_answered_meanwhile(server):
     with contextlib.ExitStack() as opened:
         slow = [opened.enter_context(server.connect()) for _ in range(300)]
         for number, connection in enumerate(slow):
@@ -174,8 +174,8 @@ def test_fault_38_three_hundred_slow_heads_are_closed_and_the_others_are_served_
     assert httpx.get(f"{server.url}/health/live").status_code == 200
 
 
-def test_fault_38_a_process_that_was_starved_cuts_no_head_short(monkeypatch):
-    """Ten ticks of patience; for longer than all of them nothing runs here, and the client is not to blame."""
+def test_fault_38_a_pause_of_the_process_does_not_count_towards_the_deadline_of_a_head(monkeypatch):
+    """The deadline is ten ticks. The process then sleeps for longer than that, which must not count."""
     monkeypatch.setattr("service.http.protocol.TICK", 0.05)
     monkeypatch.setattr("service.http.protocol.HEAD_SECONDS", 0.5)
 
@@ -184,8 +184,8 @@ def test_fault_38_a_process_that_was_starved_cuts_no_head_short(monkeypatch):
         await send({"type": "http.response.body"})
 
     async def ask() -> bytes:
-        made = partial(DeadlineProtocol, Config(app, log_level="error"), ServerState(), {BODY_SECONDS: 1.0})
-        async with await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0) as server:
+        protocol = partial(DeadlineProtocol, Config(app, log_level="error"), ServerState(), {BODY_SECONDS: 1.0})
+        async with await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0) as server:
             reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
             await asyncio.sleep(0.02)
@@ -197,7 +197,7 @@ def test_fault_38_a_process_that_was_starved_cuts_no_head_short(monkeypatch):
     assert asyncio.run(ask()).startswith(b"HTTP/1.1 204 ")
 
 
-def test_beyond_the_limit_of_connections_a_problem_says_when_to_come_back(world, tmp_path):
+def test_a_connection_beyond_the_limit_is_answered_503_with_retry_after(world, tmp_path):
     with running(world, tmp_path / "log", max_connections="4") as server, contextlib.ExitStack() as opened:
         for _ in range(3):
             opened.enter_context(server.connect())
@@ -217,15 +217,15 @@ def closed(connection: socket.socket) -> bool:
 
 
 @pytest.mark.slow
-def test_fault_38_a_body_that_nobody_waits_for_is_cut_off_as_well(server):
-    """The answer is 413 at once; what is left of the body may not hold the connection for ever."""
+def test_fault_38_the_connection_of_a_refused_unfinished_body_is_closed(server):
+    """The answer is 413 at once; the rest of the body must not keep the connection open."""
     with server.connect() as connection:
         connection.sendall(post(b"", b"Content-Length: 10000000"))
         assert status(answer(connection)) == 413
         assert closed(connection)
 
 
-# --- fault 49: another site's page, on a visitor's own machine ------------------------------------------------------
+# --- fault 49: a page of another site in a browser on this machine --------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -239,16 +239,16 @@ def test_fault_49_a_name_that_was_rebound_to_loopback_is_refused(client, host):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "LOCALHOST:1234", "[::1]:8000"])
-def test_a_name_of_loopback_itself_is_answered(client, host):
+def test_a_loopback_name_in_host_is_answered(client, host):
     assert client.get("/v1/series", headers={"host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["", "a b", "127.0.0.1:", "127.0.0.1:x", "localhost:80:80", "ä.example"])
-def test_a_host_that_is_no_name_is_refused(client, host):
+def test_an_invalid_host_is_refused(client, host):
     assert client.get("/v1/series", headers={"host": host.encode("latin-1")}).status_code in (400, 421)
 
 
-def test_other_names_are_answered_where_they_are_allowed(tmp_path):
+def test_allowed_hosts_are_answered_and_others_are_not(tmp_path):
     settings = World.at(tmp_path, allowed_hosts="forecast.example.com, other.example").settings
     with TestClient(create_app(settings), LOCAL) as client:
         assert client.get("/health/live", headers={"host": "Forecast.Example.com:443"}).status_code == 200
@@ -276,7 +276,7 @@ def test_fault_49_a_foreign_page_cannot_post(client, origin):
     assert client.get("/v1/series/a").json() == before
 
 
-def test_a_page_of_our_own_can_post(client):
+def test_a_page_of_the_service_itself_can_post(client):
     body = [{"unique_id": "a", "ds": stamp(3), "y": 1.0}]
     assert client.post("/v1/observations", json=body, headers={"origin": LOCAL}).status_code == 200
 
@@ -296,7 +296,7 @@ def test_fault_49_no_page_may_read_across_origins_and_no_cookie_is_set(client):
     assert client.options("/v1/observations", headers=preflight).status_code == 405
 
 
-# --- fault 50: heads that two readers could read in two ways --------------------------------------------------------
+# --- fault 50: ambiguous and oversized heads ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_fault_50_an_ambiguous_head_is_400(server, headers):
     ],
 )
 def test_fault_50_a_head_too_large_is_431(server, headers, expected):
-    """Beside Host, Content-Length and an encoding that is refused, which shows that the rest was taken."""
+    """Sent with Host, Content-Length and a refused encoding: 415 shows that the head itself was accepted."""
     received = server.send(
         b"\r\n".join(
             (
@@ -357,44 +357,44 @@ def test_fault_50_a_target_too_long_is_414(client):
 @pytest.mark.parametrize(
     "raw", [b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"G\x00T / HTTP/1.1\r\n\r\n"]
 )
-def test_fault_50_what_is_not_http_is_a_problem_too(server, raw):
+def test_fault_50_invalid_http_is_answered_with_a_problem(server, raw):
     received = server.send(raw)
     assert status(received) == 400 and code(received) == "bad_request"
 
 
-def test_a_pipelined_request_waits_its_turn(server):
-    one = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-    received = server.send(one + one.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+def test_pipelined_requests_are_answered_in_turn(server):
+    request = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    received = server.send(request + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert status(received) == 200
 
 
 @pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
-def test_fault_50_no_other_protocol_is_spoken(server, protocol):
-    """What follows an upgrade would be read by nobody's rules."""
+def test_fault_50_upgrades_to_other_protocols_are_not_followed(server, protocol):
+    """After an upgrade the service would read bytes of a protocol that it does not know."""
     head = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: " + protocol + b"\r\n\r\n"
     received = server.send(head + b"GET /v1/series HTTP/1.1\r\n\r\n")
     assert status(received) in (200, 400) and b"101" not in received.split(b"\r\n")[0]
 
 
-def test_a_client_cannot_say_itself_which_address_it_has(world, tmp_path):
+def test_forwarded_headers_of_an_untrusted_client_are_ignored(world, tmp_path):
     with running(world, tmp_path / "log", auth="on", address_rate="1") as server, httpx.Client() as client:
-        given = [{"X-Forwarded-For": f"192.0.2.{n}", "Forwarded": f"for=192.0.2.{n}"} for n in range(40)]
-        statuses = [client.get(f"{server.url}/health/live", headers=one).status_code for one in given]
-    assert 429 in statuses  # unless each took a second
+        sent = [{"X-Forwarded-For": f"192.0.2.{n}", "Forwarded": f"for=192.0.2.{n}"} for n in range(40)]
+        statuses = [client.get(f"{server.url}/health/live", headers=headers).status_code for headers in sent]
+    assert 429 in statuses  # unless each request took a second
 
 
-def test_behind_a_proxy_that_is_trusted_each_client_has_an_allowance_of_its_own(world, tmp_path):
+def test_behind_a_trusted_proxy_each_client_is_limited_on_its_own(world, tmp_path):
     settings = {"auth": "on", "address_rate": "1", "trusted_proxies": "127.0.0.1"}
     with running(world, tmp_path / "log", **settings) as server, httpx.Client() as client:
-        given = [{"X-Forwarded-For": f"192.0.2.{n}"} for n in range(40)]
-        statuses = {client.get(f"{server.url}/health/live", headers=one).status_code for one in given}
+        sent = [{"X-Forwarded-For": f"192.0.2.{n}"} for n in range(40)]
+        statuses = {client.get(f"{server.url}/health/live", headers=headers).status_code for headers in sent}
     assert statuses == {200}
 
 
-def test_static_files_know_no_ranges(client):
+def test_static_files_ignore_range_requests(client):
     answer = client.get("/docs/docs.js", headers={"range": "bytes=0-1,2-3,4-5"})
     assert answer.status_code == 200 and "content-range" not in answer.headers
 
 
-def test_what_the_server_logged_holds_no_traceback(server: Running):
+def test_the_servers_log_has_no_traceback(server: Running):
     assert b"Traceback" not in server.log.read_bytes()

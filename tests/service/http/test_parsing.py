@@ -29,7 +29,7 @@ def test_a_lone_surrogate_is_pointed_at(body):
     assert faults(body) == [("/0/unique_id", "must be text without lone surrogates")]
 
 
-def test_names_that_the_client_made_up_are_not_repeated():
+def test_unknown_field_names_are_not_repeated_in_the_answer():
     assert faults(b'[{"<script>": NaN}]') == [("/0", "must be a finite number")]
 
 
@@ -49,11 +49,11 @@ def test_names_that_the_client_made_up_are_not_repeated():
         b'["\x00"]',
     ],
 )
-def test_what_is_no_json_says_so(body):
+def test_a_body_that_is_not_json_is_called_so(body):
     ((pointer, message),) = faults(body)
     assert pointer == ""
     assert message.startswith("is not valid JSON")
 
 
-def test_of_a_field_given_twice_the_last_one_counts():
+def test_of_a_repeated_field_the_last_value_counts():
     assert decode(b'{"y": 1, "y": 2}') == {"y": 2}

@@ -1,4 +1,4 @@
-"""Scored on arrival: what forecasts were worth is kept beside the states, counted once, and told over HTTP."""
+"""Forecasts are scored as their values arrive: each target once, with sums beside the states, and scores over HTTP."""
 
 import random
 
@@ -33,7 +33,7 @@ def sums(target) -> dict[str, list[float]]:
 
 @pytest.fixture
 def world(tmp_path):
-    """Two sines of season 12 with a drift of 0.01 a step, forecast by the naive method, horizon 6."""
+    """Two sines of season 12 with a trend of 0.01 a step, forecast by the naive method, horizon 6."""
     world = World.at(tmp_path)
     world.promote(world.ingest("sensors", *IDS), baseline(PANEL, "naive"), PANEL)
     return world
@@ -51,42 +51,42 @@ def test_a_correction_a_late_row_and_a_duplicate_settle_nothing_and_rewrite_noth
         assert sums(served(client))["settled"] == [1, 1, 0, 1, 1, 0]
 
 
-def test_a_value_revised_within_one_request_is_scored_as_it_first_came(world):
-    last = PANEL.values[PANEL.offsets[1] - 1]  # of series a: what the naive forecast repeats
+def test_a_value_revised_within_one_request_is_scored_as_first_sent(world):
+    last = PANEL.values[PANEL.offsets[1] - 1]  # of series a: the naive forecast
     with world.serving() as client:
         client.post("/v1/observations", json=[*rows("a", [last + 1]), *rows("a", [last + 50])])
         assert sums(served(client))["absolute"][0] == pytest.approx(1, abs=1e-5)
 
 
-def test_promotion_s_context_is_not_scored_and_a_new_version_begins_anew(world):
+def test_the_context_of_a_promotion_is_not_scored_and_a_new_version_starts_at_zero(world):
     dataset = world.ingest("sensors")
     with world.serving() as client:
         assert sums(served(client))["settled"] == [0] * 6
         client.post("/v1/observations", json=rows("a", [1, 2, 3]))
-        world.promote(dataset, baseline(PANEL), PANEL, log_seq=3)  # whose contexts hold the three rows
+        world.promote(dataset, baseline(PANEL), PANEL, log_seq=3)  # its contexts contain the three rows
         until(lambda: client.get("/v1/series/a").json()["model"]["version"] == 2)
         assert sums(served(client))["settled"] == [0] * 6
 
 
-def test_a_restart_goes_on_with_the_sums_that_it_had(world):
+def test_a_restart_continues_with_the_same_sums(world):
     with world.serving() as client:
         client.post("/v1/observations", json=[*rows("a", [1, 2, 3]), *rows("b", [4, 5]), *rows("new", [6.0] * 30)])
-        before = {one: sums(served(client, one)) for one in IDS}
+        before = {unique_id: sums(served(client, unique_id)) for unique_id in IDS}
         totals = served(client).served.champion.states.totals
     with world.serving() as client:
-        assert {one: sums(served(client, one)) for one in IDS} == before
+        assert {unique_id: sums(served(client, unique_id)) for unique_id in IDS} == before
         restored = served(client).served.champion.states.totals
         np.testing.assert_allclose(restored.raw, totals.raw)
         np.testing.assert_allclose(restored.scaled, totals.scaled)
     with world.engine.begin() as connection:
         connection.execute(tables.snapshots.delete())
-    with world.serving() as client:  # the log alone says the same
-        for one in IDS:
-            for name, line in sums(served(client, one)).items():
-                assert line == pytest.approx(before[one][name], abs=1e-4), name
+    with world.serving() as client:  # the log alone gives the same
+        for unique_id in IDS:
+            for name, line in sums(served(client, unique_id)).items():
+                assert line == pytest.approx(before[unique_id][name], abs=1e-4), name
 
 
-def told(client) -> list[dict]:
+def dataset_scores(client) -> list[dict]:
     return client.get("/v1/scores", params={"dataset": "sensors"}).json()["scores"]
 
 
@@ -102,7 +102,7 @@ def test_scores_of_a_series_over_http(world):
         body = client.get("/v1/series/a/scores").json()
         assert (body["n"], body["mae"], body["coverage_80"]) == (7, 0, 1)
         assert (body["rival"], body["model"]["version"], body["sequence"]) == ("seasonal_naive", 1, 7)
-        assert body["skill"] == 1  # the season that is repeated goes on swinging
+        assert body["skill"] == 1  # the seasonal naive forecasts a season that does not come
         assert [line["n"] for line in body["by_horizon"]] == [2, 1, 1, 1, 1, 1]
         assert [line["first_step"] for line in body["by_horizon"]] == [1, 2, 3, 4, 5, 6]
         assert body["by_horizon"][5]["stability"] == 0
@@ -111,27 +111,28 @@ def test_scores_of_a_series_over_http(world):
         assert client.get("/v1/series/nobody/scores").status_code == 404
 
 
-def test_scores_of_a_dataset_name_each_version_that_answered(world):
+def test_scores_of_a_dataset_list_each_version_that_served(world):
     dataset = world.ingest("sensors")
     with world.serving() as client:
         flat(client, 5)
         world.promote(dataset, baseline(PANEL), PANEL)
         until(lambda: client.get("/v1/series/a").json()["model"]["version"] == 2)
-        now, then = told(client)
-        assert [(one["model"]["version"], one["status"], one["n"]) for one in (now, then)] == [
+        now, then = dataset_scores(client)
+        assert [(line["model"]["version"], line["status"], line["n"]) for line in (now, then)] == [
             (2, "champion", 0),
             (1, "previous", 5),
         ]
         assert (then["mae"], then["skill"]) == (0, 1)
         assert then["since"] <= now["since"]
-        client.post("/v1/observations", json=rows("b", [1.0]))  # the version before is scored on it as well
-        until(lambda: [(one["n"], one["last_day"]["n"]) for one in told(client)] == [(1, 1), (6, 6)])
+        client.post("/v1/observations", json=rows("b", [1.0]))  # the version before is scored on this value too
+        until(lambda: [(line["n"], line["last_day"]["n"]) for line in dataset_scores(client)] == [(1, 1), (6, 6)])
         assert client.get("/v1/scores", params={"dataset": "nothing"}).status_code == 404
-    with world.serving() as client:  # nothing of it is lost with the process
-        until(lambda: [one["n"] for one in told(client)] == [1, 6])
-        world.promote(dataset, baseline(PANEL, "drift"), PANEL)  # memory has room for two
-        until(lambda: [(one["model"]["version"], one["n"]) for one in told(client)] == [(3, 0), (2, 1), (1, 6)])
-        assert told(client)[2]["last_day"] is None
+    with world.serving() as client:  # a restart loses none of it
+        until(lambda: [line["n"] for line in dataset_scores(client)] == [1, 6])
+        world.promote(dataset, baseline(PANEL, "drift"), PANEL)  # states of two versions are kept in memory
+        expected = [(3, 0), (2, 1), (1, 6)]
+        until(lambda: [(line["model"]["version"], line["n"]) for line in dataset_scores(client)] == expected)
+        assert dataset_scores(client)[2]["last_day"] is None
 
 
 def test_a_dataset_without_a_model_has_no_scores(tmp_path):
@@ -142,7 +143,7 @@ def test_a_dataset_without_a_model_has_no_scores(tmp_path):
         assert client.get("/v1/series/a/scores").status_code == 409
 
 
-def test_the_last_day_is_what_was_settled_since_the_sums_of_a_day_ago(world):
+def test_the_last_day_counts_targets_settled_since_the_sums_of_a_day_ago(world):
     with world.serving() as client:
         flat(client, 4)
     (written,) = scores.latest(world.engine, world.ingest("sensors").id)
@@ -153,7 +154,7 @@ def test_the_last_day_is_what_was_settled_since_the_sums_of_a_day_ago(world):
         assert (line["n"], line["last_day"]["n"]) == (6, 2)
 
 
-def test_metrics_tell_the_last_day_by_horizon_and_never_by_series(world):
+def test_metrics_show_the_last_day_by_horizon_and_not_by_series(world):
     with world.serving() as client:
         flat(client, 6)
         page = client.get("/metrics").text
@@ -162,11 +163,11 @@ def test_metrics_tell_the_last_day_by_horizon_and_never_by_series(world):
     assert 'rollcast_forecast_error_mase{horizon_bucket="2-2",model="sensors"} 0.0' in page
     assert 'rollcast_forecast_skill_ratio{horizon_bucket="3-3",model="sensors"} 1.0' in page
     assert 'rollcast_forecast_stability_ratio{horizon_bucket="4-4",model="sensors"} 0.0' in page
-    assert 'stability_ratio{horizon_bucket="1-1"' not in page  # no second forecast aimed that near
+    assert 'stability_ratio{horizon_bucket="1-1"' not in page  # only one forecast had a target that near
     assert '"a"' not in page
 
 
-def test_read_again_from_the_log_a_late_row_settles_nothing_either(world):
+def test_a_late_row_read_again_from_the_log_settles_nothing(world):
     with world.serving() as client:
         client.post("/v1/observations", json=[*rows("a", [1]), *rows("a", [3], first=2)])
         client.post("/v1/observations", json=rows("a", [2], first=1))
@@ -178,8 +179,8 @@ def test_read_again_from_the_log_a_late_row_settles_nothing_either(world):
         assert sums(served(client))["settled"] == [1, 0, 1, 1, 0, 0]
 
 
-def acted(seed: int) -> list[tuple]:
-    """Two dozen of rows in any order, snapshots that are cut short, and kills; one after the other."""
+def random_actions(seed: int) -> list[tuple]:
+    """24 rows in any order, and four snapshots that are cut short or kills among them; a kill at the end."""
     draw = random.Random(seed)
     rows = [("row", draw.choice(IDS), draw.randint(-3, 9), draw.choice([1.0, 2.0, float("nan")])) for _ in range(24)]
     others = [draw.choice([("snapshot", draw.randint(1, 4)), ("kill",)]) for _ in range(4)]
@@ -191,8 +192,8 @@ def acted(seed: int) -> list[tuple]:
 @settings(max_examples=12)
 @given(st.integers(0, 10**6))
 def test_killed_at_any_point_every_target_is_settled_once(tmp_path_factory, seed):
-    """Snapshots of two rows each, restarts that remember nothing else; the count of settled targets is that of first
-    values newer than everything before, whatever else came."""
+    """Shards of two series; a restart has only log and snapshots. The number of settled targets is the number of first
+    values that were newer than all before, whatever else came."""
     world = World.at(tmp_path_factory.mktemp("killed"))
     dataset = world.ingest("sensors", *IDS)
     bundle = network(PANEL)
@@ -202,7 +203,7 @@ def test_killed_at_any_point_every_target_is_settled_once(tmp_path_factory, seed
     expected, reached = dict.fromkeys(IDS, 0), {"a": -1, "b": -1}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoints, "SHARD", 2)
-        for action in acted(seed):
+        for action in random_actions(seed):
             if action[0] == "row":
                 _, unique_id, step, value = action
                 if unique_id in reached and step > reached[unique_id]:

@@ -1,4 +1,4 @@
-"""Series are listed a page at a time, found by a part of their id, and described."""
+"""Series are listed by page, found by a part of their id, and described with their state."""
 
 import numpy as np
 import pytest
@@ -41,20 +41,20 @@ def test_pages_follow_each_other_without_gap_or_repeat(client):
         cursor = body["next"]
         if cursor is None:
             break
-    assert found == sorted([(one, "left") for one in IDS] + [("pump/1", "right")])
+    assert found == sorted([(unique_id, "left") for unique_id in IDS] + [("pump/1", "right")])
 
 
 def test_search_finds_a_part_of_the_id_in_any_case(client):
     assert names(page(client, search="FAN")) == [("Fan 3", "left")]
     assert names(page(client, search="pump/", dataset="right")) == [("pump/1", "right")]
     assert names(page(client, search=".*")) == []
-    assert names(page(client, search="3\npump")) == []  # no id reaches into the next
+    assert names(page(client, search="3\npump")) == []  # a match never spans two ids
     assert names(page(client, search="p")) == sorted(
-        [(one, "left") for one in IDS if "p" in one] + [("pump/1", "right")]
+        [(unique_id, "left") for unique_id in IDS if "p" in unique_id] + [("pump/1", "right")]
     )
 
 
-def test_ids_with_slashes_spaces_and_accents_can_be_asked_for(client):
+def test_ids_may_have_slashes_spaces_and_accents(client):
     for unique_id in IDS:
         answer = client.get(f"/v1/series/{unique_id}", params={"dataset": "left"})
         assert answer.json()["unique_id"] == unique_id
@@ -74,7 +74,7 @@ def test_a_series_is_described_with_its_state(client):
     )
 
 
-def test_a_page_of_a_large_catalogue_goes_on_where_the_last_one_ended():
+def test_a_page_of_a_large_catalogue_begins_where_the_previous_one_ended():
     names = [f"Sensor {number:05}" for number in range(20_000)]
     served = Served(
         Dataset(1, "many", Grid("5m"), 12, 6, None, "y", False, 0), {name: number for number, name in enumerate(names)}
@@ -87,7 +87,7 @@ def test_a_page_of_a_large_catalogue_goes_on_where_the_last_one_ended():
     assert [target.unique_id for target in directory.page(2, None, "r 1999", "many")[0]] == names[19_990:19_992]
 
 
-def test_a_state_is_told_in_a_screenful(tmp_path):
+def test_a_state_is_shown_as_counters_norms_and_mean_gates(tmp_path):
     world, panel = World.at(tmp_path), panel_of("a")
     world.promote(world.ingest("sensors", "a", "empty"), network(panel), panel)
     with world.serving() as client:
@@ -98,7 +98,7 @@ def test_a_state_is_told_in_a_screenful(tmp_path):
     assert (body["last"], body["gap"], body["imputed"], body["sequence"]) == (12.0, 1, 2, 4)
     state = world.folded(world.ingest("sensors"), network(panel), panel, "a")
     assert len(body["round"]) == SEASON
-    assert body["round"][0] == pytest.approx(state.mean[0, (state.origin[0] + 1) % SEASON])  # the step to come is first
+    assert body["round"][0] == pytest.approx(state.mean[0, (state.origin[0] + 1) % SEASON])  # the next step is first
     norms = [float(np.linalg.norm(state.hidden[0, layer])) for layer in range(2)]
     assert [layer["hidden_norm"] for layer in body["layers"]] == pytest.approx(norms, rel=1e-4)
     assert all(0 < opening < 1 for layer in body["layers"] for opening in layer["gates"].values())

@@ -1,4 +1,4 @@
-"""A real server in a process of its own, spoken to in raw bytes: what no well-behaved client can send."""
+"""A real server in its own process, for requests in raw bytes that no ordinary client can send."""
 
 import os
 import socket
@@ -19,11 +19,11 @@ SECONDS = 20
 
 @dataclass
 class Running:
-    """`rollcast serve`, ready."""
+    """A ready `rollcast serve`."""
 
     process: subprocess.Popen[bytes]
     port: int
-    log: Path  # all that it printed
+    log: Path  # its stdout and stderr
 
     @property
     def url(self) -> str:
@@ -38,23 +38,23 @@ class Running:
         return socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS)
 
     def send(self, *parts: bytes) -> bytes:
-        """What comes back for these bytes until the server closes, or the whole answer where it does not."""
+        """Send these bytes. Returns the answer, or all that came before the server closed the connection."""
         with self.connect() as connection:
             try:
                 for part in parts:
                     connection.sendall(part)
             except OSError:
-                pass  # it was told enough, and closed
+                pass  # the server has closed the connection
             return answer(connection)
 
 
 @contextmanager
 def running(world: World, log: Path, **settings: str) -> Iterator[Running]:
-    """The service of this world; settings as `auth="on"`."""
+    """The service on this world's store; settings such as `auth="on"`."""
     port = free_port()
-    given = {"home": str(world.settings.home), "database_url": world.settings.database_url, "poll_every_s": "0.05"}
+    base = {"home": str(world.settings.home), "database_url": world.settings.database_url, "poll_every_s": "0.05"}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCAST_")}
-    environment |= {f"ROLLCAST_{name.upper()}": value for name, value in (given | settings).items()}
+    environment |= {f"ROLLCAST_{name.upper()}": value for name, value in (base | settings).items()}
     command = [sys.executable, "-m", "pipelines.cli", "serve", "--port", str(port)]
     with log.open("wb") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
@@ -66,7 +66,7 @@ def running(world: World, log: Path, **settings: str) -> Iterator[Running]:
 
 
 def answer(connection: socket.socket) -> bytes:
-    """One answer, or nothing when the server hung up."""
+    """One answer; empty when the server closed the connection."""
     received = b""
     while not complete(received):
         try:
@@ -91,6 +91,6 @@ def status(received: bytes) -> int:
 
 
 def post(body: bytes = b"", *headers: bytes, path: bytes = b"/v1/observations") -> bytes:
-    """A request to observe, with these headers beside Host and the media type."""
+    """An observe request, with these headers in addition to Host and the media type."""
     lines = (b"POST " + path + b" HTTP/1.1", b"Host: 127.0.0.1", b"Content-Type: application/json", *headers)
     return b"\r\n".join((*lines, b"", body))
