@@ -17,7 +17,7 @@ from data.settings import Settings, is_loopback
 from data.store.keys import Right
 from service.http.errors import ProblemError, not_available
 from service.http.keyring import ANYONE, NOBODY, Caller, Keyring
-from service.http.limits import Limiter
+from service.http.rate_limits import RateLimiter
 from service.models.datasets import Directory
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class Authenticator:
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         """Raises InvalidInput where requests without keys could come from other machines."""
         self._needs_key, self._keyring = settings.asks_for_keys, keyring
-        self._by_address = Limiter(settings.address_rate, BURST_SECONDS * settings.address_rate)
-        self._by_key = Limiter(settings.key_rate, BURST_SECONDS * settings.key_rate)
-        self._wrong_keys = Limiter(WRONG_KEY_RATE, WRONG_KEY_BURST)
+        self._by_address = RateLimiter(settings.address_rate, BURST_SECONDS * settings.address_rate)
+        self._by_key = RateLimiter(settings.key_rate, BURST_SECONDS * settings.key_rate)
+        self._wrong_keys = RateLimiter(WRONG_KEY_RATE, WRONG_KEY_BURST)
 
     def authenticate(self, scope: Scope, authorization: bytes | None, now: float) -> Caller:
         """The caller. now: seconds of a monotonic clock.

@@ -1,15 +1,15 @@
 "use strict";
-// Draws /openapi.json. Everything goes in as text, never as markup.
+// Draws /openapi.json. All content is inserted as text, never as markup.
 
 function element(tag, text, ...children) {
-  const made = document.createElement(tag);
-  if (text) made.textContent = text;
-  made.append(...children);
-  return made;
+  const node = document.createElement(tag);
+  if (text) node.textContent = text;
+  node.append(...children);
+  return node;
 }
 
 function resolve(schema, document_, depth = 0) {
-  // A schema with its references filled in, as far down as one can still read it.
+  // A schema with its references replaced by their schemas, down to a depth that stays readable.
   if (Array.isArray(schema)) return schema.map((part) => resolve(part, document_, depth));
   if (schema === null || typeof schema !== "object") return schema;
   if (schema.$ref) {
@@ -29,27 +29,27 @@ function block(title, value) {
 }
 
 function parameters(list) {
-  const rows = list.map((one) =>
-    element("tr", "", element("td", "", element("code", one.name)), element("td", one.in), element("td", one.description)));
+  const rows = list.map((parameter) =>
+    element("tr", "", element("td", "", element("code", parameter.name)), element("td", parameter.in), element("td", parameter.description)));
   return element("table", "", element("tbody", "", ...rows));
 }
 
 function operation(path, method, about, document_) {
   const label = element("span", method.toUpperCase());
   label.className = `method ${method}`;
-  const made = element("details", "", element("summary", "", label, element("code", path)));
-  made.append(element("p", about.description || about.summary));
-  if (about.parameters) made.append(parameters(about.parameters));
+  const node = element("details", "", element("summary", "", label, element("code", path)));
+  node.append(element("p", about.description || about.summary));
+  if (about.parameters) node.append(parameters(about.parameters));
   for (const [type, body] of Object.entries(about.requestBody?.content ?? {})) {
-    if (body.example) made.append(element("pre", example(body.example)));
-    made.append(block(`Body: ${type}`, resolve(body.schema, document_)));
+    if (body.example) node.append(element("pre", example(body.example)));
+    node.append(block(`Body: ${type}`, resolve(body.schema, document_)));
   }
   for (const [status, reply] of Object.entries(about.responses)) {
     const [type, content] = Object.entries(reply.content ?? {})[0] ?? ["", {}];
-    if (status < 300 && content.example) made.append(element("pre", example(content.example)));
-    made.append(block(`${status} ${reply.description} ${type}`, resolve(content.schema ?? {}, document_)));
+    if (status < 300 && content.example) node.append(element("pre", example(content.example)));
+    node.append(block(`${status} ${reply.description} ${type}`, resolve(content.schema ?? {}, document_)));
   }
-  return made;
+  return node;
 }
 
 function draw(document_) {

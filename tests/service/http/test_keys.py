@@ -43,7 +43,7 @@ def client(world):
 @pytest.fixture(autouse=True)
 def no_rate_limits(monkeypatch):
     """Rate limits are off; the one test about them turns them on again."""
-    monkeypatch.setattr("service.http.limits.Limiter.take", lambda *_: 0.0)
+    monkeypatch.setattr("service.http.rate_limits.RateLimiter.take", lambda *_: 0.0)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Rate limits: one token bucket for each name, stored as one number, for a bounded number of names."""
 
 
-class Limiter:
+class RateLimiter:
     """A bucket of `burst` tokens that gains `rate` tokens a second, for each of up to `max_names` names.
 
     Only the time at which a bucket will be full again is stored (the generic cell rate algorithm). Beyond `max_names`

@@ -7,12 +7,12 @@ import pytest
 from data.store import keys
 from service.app import create_app
 from service.http.auth import _address
-from service.http.limits import Limiter
+from service.http.rate_limits import RateLimiter
 from tests.support.service_kit import World, until
 
 
 def test_a_bucket_holds_its_burst_and_gains_its_rate():
-    limiter = Limiter(rate=2, burst=3)
+    limiter = RateLimiter(rate=2, burst=3)
     assert [limiter.take("a", 0.0) for _ in range(4)] == [0, 0, 0, 0.5]
     assert limiter.take("a", 0.5) == 0
     assert limiter.take("a", 0.5) == 0.5
@@ -20,12 +20,12 @@ def test_a_bucket_holds_its_burst_and_gains_its_rate():
 
 
 def test_each_name_has_its_own_bucket():
-    limiter = Limiter(rate=1, burst=1)
+    limiter = RateLimiter(rate=1, burst=1)
     assert (limiter.take("a", 0), limiter.take("a", 0), limiter.take("b", 0)) == (0, 1, 0)
 
 
 def test_a_refused_request_takes_no_token():
-    limiter = Limiter(rate=1, burst=1)
+    limiter = RateLimiter(rate=1, burst=1)
     limiter.take("a", 0)
     for _ in range(100):
         assert limiter.take("a", 0.5) == 0.5
@@ -33,12 +33,12 @@ def test_a_refused_request_takes_no_token():
 
 
 def test_a_rate_of_zero_is_no_limit():
-    limiter = Limiter(rate=0, burst=0)
+    limiter = RateLimiter(rate=0, burst=0)
     assert {limiter.take("a", 0) for _ in range(1000)} == {0} and len(limiter) == 0
 
 
 def test_memory_is_bounded_and_the_least_recently_used_buckets_are_dropped():
-    limiter = Limiter(rate=0.001, burst=2, max_names=10)
+    limiter = RateLimiter(rate=0.001, burst=2, max_names=10)
     limiter.take("often", 0)
     for n in range(1000):
         limiter.take(f"once {n}", 0)
