@@ -26,7 +26,7 @@ ROW = json.dumps({"unique_id": "a", "ds": stamp(0), "y": 1.0}).encode()
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    world = World.at(tmp_path_factory.mktemp("guard"))
+    world = World.at(tmp_path_factory.mktemp("middleware"))
     world.promote(world.ingest("sensors", "a"), baseline(panel_of("a")), panel_of("a"))
     return world
 
