@@ -45,7 +45,7 @@ def answer_with_fallback(
     `tried` is what the champion's model said already, where many series were asked at once.
 
     Raises:
-        Problem: 503, no rung has one.
+        ProblemError: 503, no rung has one.
     """
     warming = bool(champion.roller.warming(row.state, ONLY)[0])
     own = None

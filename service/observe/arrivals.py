@@ -74,7 +74,8 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
     now: µs since 1970 UTC; tolerance: µs that a stamp may be ahead of it; only: the one series that the path named.
 
     Raises:
-        Problem: 422 with the pointers of up to 20 rows at fault, when one has another shape or none can be stored.
+        ProblemError: 422 with the pointers of up to MAX_ERRORS rows at fault, when one has another shape or none can
+            be stored.
     """
     reader = _Reader(directory, now + tolerance, only)
     kept: dict[str, list[tuple[int, int, int, float]]] = {}

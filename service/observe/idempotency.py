@@ -36,7 +36,7 @@ class KeysInProgress:
 
     @contextmanager
     def claim(self, keyed: KeyedRequest) -> Iterator[None]:
-        """Raises Problem (409) while another request with the same key is being answered."""
+        """Raises ProblemError (409) while another request with the same key is being answered."""
         if keyed.key in self.keys:
             detail = "A request with this Idempotency-Key is being answered; send it again for its answer."
             raise ProblemError(409, "in_progress", detail, headers={"Retry-After": "1"})
@@ -48,7 +48,7 @@ class KeysInProgress:
 
 
 def keyed_of(request: Request, caller: str, content: bytes) -> KeyedRequest | None:
-    """The key of a request, if it has one. Raises Problem (422) for a key that is not visible ASCII.
+    """The key of a request, if it has one. Raises ProblemError (422) for a key that is not visible ASCII.
 
     caller: keys are scoped to the API key of the caller.
     """
@@ -63,7 +63,7 @@ def keyed_of(request: Request, caller: str, content: bytes) -> KeyedRequest | No
 
 
 def check(keyed: KeyedRequest, fingerprint: str) -> None:
-    """Raises Problem (422) where the stored answer belongs to another request."""
+    """Raises ProblemError (422) where the stored answer belongs to another request."""
     if keyed.fingerprint != fingerprint:
         detail = "This Idempotency-Key was used for another request; take a new key for each."
         raise ProblemError(

@@ -37,7 +37,7 @@ class ObserveBody:
 
 
 def media_type(request: Request, *accepted: str) -> str:
-    """The body's media type. Raises Problem (415) unless it is one of those accepted."""
+    """The body's media type. Raises ProblemError (415) unless it is one of those accepted."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given not in accepted:
         raise ProblemError(415, "unsupported_media_type", f"Send the body as {' or '.join(accepted)}.")
@@ -45,7 +45,7 @@ def media_type(request: Request, *accepted: str) -> str:
 
 
 async def body_of(request: Request) -> tuple[ObserveBody, bytes]:
-    """The rows of a request, and the bytes they came in. Raises Problem: 415, 413 beyond the limit, 422 for no rows."""
+    """The rows of a request, and its bytes. Raises ProblemError: 415, 413 if the body is too large, 422 for no rows."""
     given = media_type(request, JSON, NDJSON)
     content = await request.body()
     return (lines_in(content) if given == NDJSON else rows_in(decode(content))), content
