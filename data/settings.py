@@ -156,11 +156,6 @@ class Settings(BaseSettings):
         return self.home / "lake"
 
     @property
-    def models_path(self) -> Path:
-        """Artifacts, as folders."""
-        return self.home / "models"
-
-    @property
     def mlflow_path(self) -> Path:
         """MLflow's database and files."""
         return self.home / "mlflow"

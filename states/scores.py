@@ -3,13 +3,12 @@
 from sqlalchemy import Engine
 
 from data import clock
+from data.grid.durations import DAY
 from data.records import scores
-from data.records.scores import HOUR, Tally
+from data.records.scores import Tally
 from forecasting.rolling import online_scores
 from forecasting.rolling.online_scores import Totals
 from states.champion import Champion
-
-DAY = 24 * HOUR
 
 
 def write_down(engine: Engine, champion: Champion) -> None:

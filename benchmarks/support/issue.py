@@ -5,6 +5,7 @@ from pathlib import Path
 from benchmarks.support.peak import rollcast
 from benchmarks.support.run import Figures
 from benchmarks.support.store import CONFIG, ORIGIN, make
+from data.grid.durations import HOUR
 from data.store import catalogue, database, observation_log, snapshot_store
 from data.store.observation_log import LoggedValue
 
@@ -15,7 +16,7 @@ def measure(folder: Path, series: int) -> Figures:
     store = make(folder, series)
     engine = database.open_store(store.url)
     plant = catalogue.dataset(engine, "plant")
-    ds = (ORIGIN + 1) * 3_600_000_000
+    ds = (ORIGIN + 1) * HOUR
     observation_log.append(
         engine,
         [LoggedValue(plant.id, one, ds, 50.0 + one % 7, ds) for one, _ in catalogue.series(engine, plant.id)],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.grid.durations import HOUR
 from data.grid.grid import Grid, format_ds
 from data.settings import Settings
 from data.store import catalogue, database, promotions, registry
@@ -100,4 +101,4 @@ def contexts(series: int) -> np.ndarray:
 
 def stamp(step: int) -> str:
     """The stamp `step` hours after the anchor, as it is sent."""
-    return str(format_ds((ORIGIN + step) * 3_600_000_000, "instant"))
+    return str(format_ds((ORIGIN + step) * HOUR, "instant"))

@@ -22,7 +22,8 @@ import polars as pl
 
 from data import clock
 from data.errors import InvalidInput
-from data.grid.grid import Grid, default_horizon, default_season, format_ds, make_grid
+from data.grid.durations import YEAR, default_horizon, default_season
+from data.grid.grid import Grid, format_ds, make_grid
 from data.schema import SERIES, SPLIT, TIME, VALUE
 from data.sources.columns import CODE, ORDER, STEP
 from data.sources.formats import ROW
@@ -33,7 +34,6 @@ from data.spill import Spill, Where
 
 CONSTANT = 10  # equal values in a row that are worth a word, or a season of them if that is longer
 SAMPLE = 100_000  # stamps looked at to see where steps begin
-YEAR = 31_556_952_000_000  # microseconds
 LONGEST_YEARS = 100  # without a value within one series, or ahead of the clock
 LONGEST_GAP = 1_000_000  # steps: ten years of five minutes; beyond it is a wrong stamp, and would fill the memory
 LONGEST_TEST = 168  # steps: a longer `test` part is no forecast horizon

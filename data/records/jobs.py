@@ -12,12 +12,12 @@ from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from data import clock
 from data.errors import Conflict, NotFound
+from data.grid.durations import DAY, HOUR
 from data.store import tables
 from data.store.database import reading, writing
 
 JOBS_LOCK = 7_305_015
 WORKER = "retrain"  # the name of the lease under which jobs are run
-HOUR, DAY = 3_600_000_000, 86_400_000_000  # microseconds
 ATTEMPTS = 2  # of a job whose worker was killed: a training that runs out of memory is not tried for ever
 
 Cause = Literal["hand", "schedule", "drift", "coverage", "volume"]

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, Row, delete, func, insert, select, tuple_
 
+from data.grid.durations import HOUR
 from data.store import tables
 from data.store.database import reading, writing
 
-HOUR = 3_600_000_000  # microseconds
 SCORES_LOCK = 7_305_009
 
 

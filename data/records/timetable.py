@@ -13,11 +13,11 @@ from cronsim import CronSim, CronSimError
 
 from data import clock
 from data.errors import InvalidInput
+from data.grid.durations import HOUR, MINUTE, SECOND
 
-SECOND = 1_000_000
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 SHORTEST, LONGEST = 10, 366 * 86_400  # seconds of an interval
-LATE = (300 * SECOND, 7_200 * SECOND)  # how long past its slot a success is waited for, at least and at most
+LATE = (5 * MINUTE, 2 * HOUR)  # how long past its slot a success is waited for, at least and at most
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from data.errors import InvalidInput
-from data.grid.grid import DAY, LARGEST_STEP, parse_ds
+from data.grid.durations import DAY, SECOND
+from data.grid.grid import LARGEST_STEP, parse_ds
 from data.schema import RESERVED, SPLIT, SPLITS
 from data.sources.formats import ROW
 from data.sources.resolve import SourceOptions
@@ -23,7 +24,7 @@ MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "-")  # words for no 
 CODE, STEP, ORDER = "__code", "__step", "__order"  # columns of our own on the way: series and step as integers
 
 CALENDAR = (parse_ds("0001-01-01", "date"), parse_ds("9999-12-31", "date") + DAY - 1)  # what ISO 8601 can write
-UNIX_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+UNIX_UNITS = {"s": SECOND, "ms": 1_000, "us": 1}
 ISO = (  # tried on the first stamp; the second form of a line is for a column that has fractions here and there
     (r"\d{4}-\d\d-\d\d", "%Y-%m-%d", None),
     (r"\d{4}/\d\d/\d\d", "%Y/%m/%d", None),

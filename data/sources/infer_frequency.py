@@ -11,14 +11,15 @@ import numpy as np
 import polars as pl
 
 from data.errors import InvalidInput
-from data.grid.grid import DAY, SECOND, Grid, infer_frequency, kind_of, parse_frequency
+from data.grid.durations import DAY, FIXED, HOUR, LARGER, MINUTE, SECOND, kind_of, parse_frequency
+from data.grid.grid import Grid
 from data.schema import SERIES, TIME, TimeKind
 from data.sources.columns import CODE, check_zone
 from data.sources.resolve import SourceOptions
 
 VOTES = 6  # rows from which a series has a say in the frequency: six days in a row hold a weekend
-USUAL = tuple(unit * count for unit in (SECOND, 60 * SECOND) for count in (1, 2, 5, 10, 15, 20, 30))
-USUAL += tuple(3600 * SECOND * count for count in (1, 2, 3, 4, 6, 8, 12))
+USUAL = tuple(unit * count for unit in (SECOND, MINUTE) for count in (1, 2, 5, 10, 15, 20, 30))
+USUAL += tuple(HOUR * count for count in (1, 2, 3, 4, 6, 8, 12))
 
 
 def find_frequency(facts: pl.DataFrame, steps: bool, options: SourceOptions, source: str, grid: Grid | None) -> str:
@@ -87,8 +88,28 @@ def _votes(facts: pl.DataFrame, steps: bool, fewest: int = 2) -> dict[str, list[
     for unique_id, rows, median, weekdays, step, n, whole in (facts if voting.is_empty() else voting).iter_rows():
         shown = 2 * n >= rows - 1 or (4 * n >= rows - 1 and whole >= 0.99 * (rows - 1))
         usual = step if shown or kind == "step" else _nearest_usual(median)
-        votes[infer_frequency(usual, kind, weekdays and rows >= VOTES)].append(unique_id)
+        votes[frequency_of_distance(usual, kind, weekdays and rows >= VOTES)].append(unique_id)
     return votes
+
+
+def frequency_of_distance(step: int, kind: TimeKind, weekdays_only: bool = False) -> str:
+    """The frequency whose step is nearest to a distance between stamps: microseconds, or integers for kind "step".
+
+    `weekdays_only`: no stamp is on a Saturday or Sunday; a distance of a day is then that of weekdays.
+    """
+    if kind == "step":
+        return str(max(step, 1))
+    if step < DAY:
+        unit = next(u for u in ("h", "m", "s", "ms", "us") if step % FIXED[u] == 0)
+        return f"{step // FIXED[unit]}{unit}"
+    days = round(step / DAY)
+    if days == 1 and weekdays_only:
+        return "1b"
+    months = round(days / 30.4369)
+    if months and abs(days - months * 30.4369) <= 2:  # 91 days are a quarter, 28 are four weeks
+        freq = f"{months}mo"
+        return f"{months // 12}y" if months % 12 == 0 else LARGER.get(freq, freq)
+    return f"{days // 7}w" if days % 7 == 0 else f"{days}d"
 
 
 def _nearest_usual(step: float) -> int:

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, or_, se
 
 from data import clock
 from data.errors import InvalidInput, UnknownKey
+from data.grid.durations import DAY, HOUR
 from data.store import tables
 from data.store.database import reading, writing
 from data.store.series_patterns import Patterns
@@ -35,7 +36,6 @@ SHAPE = re.compile(
 )
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@ -]{0,63}", re.ASCII)
 KEYS_LOCK = 7_305_006
-HOUR, DAY = 3_600_000_000, 86_400_000_000  # microseconds
 
 
 @dataclass(frozen=True)

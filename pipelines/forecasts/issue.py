@@ -11,6 +11,7 @@ import polars as pl
 
 from data import clock
 from data.errors import InvalidInput
+from data.grid.durations import HOUR
 from data.lake import forecasts
 from data.lake.forecasts import Forecasts, Issue
 from data.schema import SERIES, TIME
@@ -24,7 +25,7 @@ from pipelines.workspace import Workspace
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 COLUMNS = tuple(f"q{level * 100:.0f}" for level in LEVELS)
-RESUMED_WITHIN = 3_600_000_000  # µs after its beginning an issue that was killed is still worth ending
+RESUMED_WITHIN = HOUR  # µs after its beginning an issue that was killed is still worth ending
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from data.errors import InvalidInput
+from data.grid.durations import DAY
 from data.grid.grid import format_ds
 from data.lake import commits
 from data.quality import quality_rules
@@ -31,7 +32,7 @@ from pipelines.workspace import Workspace
 LOG = "live log"  # name of the watermark: rows up to this `seq` were checked
 KEY = [SERIES, TIME, VALUE]
 REFERENCE, MOST_REFERENCE = 100, 2_000  # limits on the steps before new rows that are read to check them: two seasons
-SLACK = 2 * 86_400_000_000  # microseconds that conforming may move a time: from local time to UTC, and onto a step
+SLACK = 2 * DAY  # microseconds that conforming may move a time: from local time to UTC, and onto a step
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from data.errors import Conflict, InvalidInput, UnknownDataset
-from data.grid.grid import parse_frequency
+from data.grid.durations import parse_frequency
 from data.quality.quality import Conformed
 from data.sources.resolve import SourceOptions
 from data.store import catalogue

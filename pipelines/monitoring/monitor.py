@@ -15,10 +15,11 @@ import numpy as np
 
 from data import clock
 from data.errors import NotTrained
+from data.grid.durations import DAY, WEEK
 from data.grid.grid import format_moment
 from data.records import drift, jobs, scores
 from data.records.drift import Drift
-from data.records.jobs import DAY, Allowance, Cause
+from data.records.jobs import Allowance, Cause
 from data.records.scores import Tally
 from data.settings import Settings
 from data.store import catalogue, promotions, registry
@@ -36,7 +37,6 @@ from pipelines.workspace import Workspace
 
 ERROR_WINDOW = 24  # settled hours
 RECENT = 72  # settled hours in which a rise is news
-WEEK = 7 * DAY
 DRIFT = ("ks", "psi", "page_hinkley")  # what a training may help against; a stuck sensor is to be mended
 
 

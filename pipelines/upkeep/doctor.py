@@ -11,6 +11,7 @@ from importlib import metadata
 
 from data import clock
 from data.errors import InvalidInput, RollcastError
+from data.grid.durations import DAY
 from data.records.runs import sentence
 from data.settings import Settings, is_loopback, load_settings
 from data.store import catalogue, keys, promotions, registry
@@ -141,7 +142,7 @@ def api_keys(workspace: Workspace) -> Check:
     """Whether somebody could ask the service where it asks for keys, and whose key is about to end."""
     at, settings = clock.now(), workspace.settings
     valid = [key for key in keys.keys(workspace.engine) if key.valid(at)]
-    ending = [key for key in valid if key.expires_at is not None and key.expires_at < at + ENDS_SOON * keys.DAY]
+    ending = [key for key in valid if key.expires_at is not None and key.expires_at < at + ENDS_SOON * DAY]
     if settings.auth != "off" and settings.asks_for_keys and not valid:
         return Check("keys", "warning", "requests need a key and there is none; `rollcast keys create` makes one")
     if ending:

@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from data import clock, failpoints
 from data.errors import DamagedArtifact
+from data.grid.durations import HOUR
 from data.lake import commits, handoffs, log_checksums
 from data.lake.handoffs import Batch
 from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
@@ -30,7 +31,7 @@ from pipelines.history.history import KEY, logged_rows
 from pipelines.history.quarantine import quarantine_live_values
 from pipelines.workspace import Workspace
 
-SETTLED_US = 3600 * 1_000_000  # a service takes over what was decided within that time
+SETTLED_US = HOUR  # a service takes over what was decided within that time
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data import clock
+from data.grid.durations import DAY
 from data.lake import commits, forecasts
 from data.lake.forecasts import Forecasts
 from data.records import runs
@@ -17,8 +18,6 @@ from pipelines.console import Report
 from pipelines.upkeep import handoff
 from pipelines.upkeep.compact import LEASE
 from pipelines.workspace import Workspace
-
-DAY = 86_400 * 1_000_000  # microseconds
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
-from data.grid.grid import DAY, SECOND, Grid, parse_ds
+from data.grid.durations import DAY, SECOND
+from data.grid.grid import Grid, parse_ds
 from data.schema import LARGEST_VALUE
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
@@ -23,7 +24,7 @@ from states.out_of_order import BEGINNING
 from states.rows import Rows
 
 FURTHEST_STEPS = 1_000_000  # from a series' origin, back and, for integer time, which has no clock, ahead
-NEAR_STEPS, YEAR = 100_000, 366 * DAY  # back by clock time: a year, or so many steps where that is more
+NEAR_STEPS, NEAR_TIME = 100_000, 366 * DAY  # back by clock time: a year, or so many steps where that is more
 FIELDS = {"unique_id", "ds", "y", "dataset"}
 MISSING = object()
 
@@ -225,7 +226,7 @@ def _furthest_back(grid: Grid, reach: np.ndarray) -> np.ndarray | int:
     each that is missing is padded, scored at and stored."""
     if grid.kind == "step":
         return FURTHEST_STEPS
-    return np.clip(reach - grid.steps(grid.stamps(reach) - YEAR), NEAR_STEPS, FURTHEST_STEPS)
+    return np.clip(reach - grid.steps(grid.stamps(reach) - NEAR_TIME), NEAR_STEPS, FURTHEST_STEPS)
 
 
 def tolerance_us(seconds: int) -> int:

@@ -4,22 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import InvalidInput
-from data.grid.grid import (
-    DAY,
-    Grid,
-    default_horizon,
-    default_season,
-    format_all,
-    format_ds,
-    infer_frequency,
-    kind_of,
-    make_grid,
-    parse_ds,
-    parse_frequency,
-)
+from data.grid.durations import DAY, MINUTE, SECOND, kind_of
+from data.grid.grid import Grid, format_all, format_ds, make_grid, parse_ds
 
 FREQUENCIES = ["30s", "5m", "1h", "24h", "1d", "1b", "2b", "1w", "1mo", "1q", "1y", "1", "3", "XNYS"]
-MINUTE = 60_000_000
 
 
 def days(*dates):
@@ -83,66 +71,6 @@ def test_weeks_begin_on_the_day_most_of_them_begin():
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
-    [
-        ("5m", "5m"), ("15min", "15m"), ("T", "1m"), ("H", "1h"), ("60m", "1h"), ("24h", "24h"), ("D", "1d"),
-        ("7D", "1w"), ("W-SUN", "1w"), ("MS", "1mo"), ("month", "1mo"), ("3mo", "1q"), ("QE-DEC", "1q"), ("Y", "1y"),
-        ("B", "1b"), ("1", "1"), (" 12 ", "12"), ("NASDAQ", "XNYS"), ("XNYS", "XNYS"),
-    ],
-)  # fmt: skip
-def test_a_frequency_has_many_words_and_one_spelling(said, meant):
-    assert parse_frequency(said) == meant
-
-
-@pytest.mark.parametrize("word", ["", "0", "0m", "-1", "5x", "five minutes", "XXXX", "1e3", "m5", "None"])
-def test_an_unknown_frequency_is_refused_with_what_is_accepted(word):
-    with pytest.raises(InvalidInput, match=r"5m, 1h, 1d, 1b \(weekdays\)"):
-        parse_frequency(word)
-
-
-@pytest.mark.parametrize(
-    ("step", "freq"), [(300, "5m"), (3600, "1h"), (90, "90s"), (5400, "90m")]
-)  # fmt: skip
-def test_seconds_between_stamps_name_a_frequency(step, freq):
-    assert infer_frequency(step * 1_000_000, "instant") == freq
-
-
-@pytest.mark.parametrize(
-    ("step", "freq"),
-    [
-        (1, "1d"),
-        (7, "1w"),
-        (14, "2w"),
-        (28, "4w"),
-        (30, "1mo"),
-        (31, "1mo"),
-        (91, "1q"),
-        (365, "1y"),
-        (366, "1y"),
-        (10, "10d"),
-    ],
-)
-def test_days_between_stamps_name_a_frequency(step, freq):
-    assert infer_frequency(step * DAY, "date") == freq
-
-
-def test_daily_stamps_without_a_weekend_are_weekdays():
-    assert infer_frequency(DAY, "date", weekdays_only=True) == "1b"
-
-
-@pytest.mark.parametrize(
-    ("freq", "season", "horizon"),
-    [
-        ("5m", 288, 72), ("1h", 24, 48), ("1d", 7, 14), ("1b", 1, 10), ("XNYS", 1, 10), ("1w", 1, 13),
-        ("1mo", 12, 18), ("1q", 4, 8), ("1y", 1, 6), ("1", 1, 12), ("7m", 1, 12),
-    ],
-)  # fmt: skip
-def test_each_frequency_has_its_usual_season_and_horizon(freq, season, horizon):
-    assert default_season(freq) == season
-    assert default_horizon(freq, season) == horizon
-
-
-@pytest.mark.parametrize(
     ("text", "kind", "ds"),
     [
         ("1970-01-01T00:00:01Z", "instant", 1_000_000),
@@ -178,5 +106,5 @@ def test_an_instant_is_written_as_it_is_read(ds):
 @given(st.lists(st.integers(-60_000_000_000, 250_000_000_000), max_size=5), st.sampled_from(["5m", "1d", "1"]))
 def test_many_stamps_are_written_as_each_one_is(seconds, freq):
     kind = kind_of(freq)
-    stamps = [second // 86_400 * DAY if kind == "date" else second * 1_000_000 for second in seconds]
+    stamps = [second // 86_400 * DAY if kind == "date" else second * SECOND for second in seconds]
     assert list(format_all(stamps, kind)) == [format_ds(stamp, kind) for stamp in stamps]

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import InvalidInput
-from data.grid.grid import DAY, format_all, make_grid, parse_ds
+from data.grid.durations import DAY
+from data.grid.grid import format_all, make_grid, parse_ds
 from data.quality.quality import conform, conform_all
 from data.sources.intake import Intake
 from data.sources.resolve import SourceOptions, open_source

@@ -6,9 +6,10 @@ import pytest
 
 from data import clock
 from data.errors import Conflict, NotFound
+from data.grid.durations import HOUR
 from data.grid.grid import Grid
 from data.records import jobs
-from data.records.jobs import HOUR, Allowance
+from data.records.jobs import Allowance
 from data.store import catalogue
 
 FREE = Allowance(6, 8)

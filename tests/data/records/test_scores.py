@@ -1,7 +1,8 @@
 """Sums that were settled, hour by hour: what other processes read of the service's scores."""
 
+from data.grid.durations import HOUR
 from data.records import scores
-from data.records.scores import HOUR, Tally
+from data.records.scores import Tally
 
 
 def tally(promotion_id: int, at: float, seq: int) -> Tally:

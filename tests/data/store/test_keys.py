@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from data.errors import InvalidInput, UnknownKey
+from data.grid.durations import DAY, HOUR
 from data.store import keys
-from data.store.keys import DAY, HOUR
 from data.store.series_patterns import Patterns
 
 

@@ -10,9 +10,9 @@ import yaml
 
 from data import clock
 from data.errors import Unavailable
+from data.grid.durations import HOUR
 from data.grid.grid import Grid
 from data.records import drift, jobs
-from data.records.jobs import HOUR
 from data.settings import load_settings
 from data.sources.resolve import SourceOptions
 from data.store import catalogue, observation_log, promotions, registry, tables

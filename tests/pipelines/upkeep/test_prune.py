@@ -7,13 +7,14 @@ import polars as pl
 import pytest
 
 from data.errors import Busy, DamagedArtifact
+from data.grid.durations import DAY
 from data.lake import commits, forecasts, scrub
 from data.lake.forecasts import Forecasts
 from data.records import runs
 from data.store import context_store, promotions, snapshot_store
 from data.store.leases import held
 from pipelines.upkeep.compact import LEASE
-from pipelines.upkeep.prune import DAY, prune
+from pipelines.upkeep.prune import prune
 from pipelines.workspace import open_workspace
 from states import build_champion
 from tests.support.handoff_kit import execute, quiet

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.grid.durations import HOUR
 from data.records import scores
-from data.records.scores import HOUR
 from data.store import observation_log, promotions, tables
 from data.store.observation_log import Log, LoggedValue
 from forecasting.rolling.online_scores import SUMS

@@ -2,7 +2,8 @@
 
 import pytest
 
-from data.grid.grid import DAY, Grid
+from data.grid.durations import DAY
+from data.grid.grid import Grid
 from data.store.catalogue import Dataset
 from service.http.errors import ProblemError
 from service.models.datasets import Directory, Served
