@@ -12,6 +12,7 @@
     │   ├── NothingObserved
     │   ├── NotTrained
     │   ├── NotIssued
+    │   ├── AlreadyRunning
     │   └── Busy
     ├── GateRefused          a candidate that is not good enough             exit 3 · 409
     └── Unavailable          our own machinery cannot answer                 exit 1 · 503
@@ -126,6 +127,14 @@ class NotTrained(Conflict):
         super().__init__(f"dataset {dataset!r} has no promoted model; run `rollcast train` and `rollcast promote`")
 
 
+class AlreadyRunning(Conflict):
+    """Another process on this machine does what only one may do at a time."""
+
+    def __init__(self, what: str):
+        self.what = what
+        super().__init__(f"{what} is running already; wait for it to end or stop it")
+
+
 class Busy(Conflict):
     """Another process does what only one may do at a time."""
 
@@ -182,3 +191,8 @@ class StoreBroken(StoreUnavailable):
 
 class StoreTooNew(StoreUnavailable):
     """The store's tables were made by a newer program."""
+
+
+def first_line(error: BaseException, longest: int | None = 200, empty: str = "no reason given") -> str:
+    """The first line of an error's text, cut to `longest` characters; `empty` where the error says nothing."""
+    return (str(error).strip() or empty).splitlines()[0][:longest]

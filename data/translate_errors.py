@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from polars.exceptions import PanicException
 
-from data.errors import RollcastError
+from data.errors import RollcastError, first_line
 
 
 @contextmanager
@@ -17,8 +17,3 @@ def said(make: Callable[[str], RollcastError]) -> Iterator[None]:
         raise
     except (Exception, PanicException) as error:  # a Rust panic is no Exception
         raise make(first_line(error)) from error
-
-
-def first_line(error: BaseException) -> str:
-    """What a library says in many sentences, cut to its first."""
-    return (str(error).strip().splitlines() or ["no reason given"])[0][:200]

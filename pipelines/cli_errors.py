@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from data import clock
-from data.errors import RollcastError
+from data.errors import RollcastError, first_line
 from pipelines.console import say
 
 FAILED, INTERRUPTED = 1, 130
@@ -46,7 +46,8 @@ def sentence(error: BaseException) -> str:
         return str(error)
     if isinstance(error, TyperException):
         return usage(error)
-    return f"unexpected {type(error).__name__}: {first_line(error)} (details in {keep(error)})"
+    line = first_line(error, longest=300, empty="no message")
+    return f"unexpected {type(error).__name__}: {line} (details in {keep(error)})"
 
 
 def usage(error: TyperException) -> str:
@@ -54,11 +55,6 @@ def usage(error: TyperException) -> str:
     message = error.format_message().rstrip(".").replace("\n", " ")
     command = getattr(getattr(error, "ctx", None), "command_path", "rollcast")
     return f"{message[:1].lower()}{message[1:]}; see `{command} --help`" if message else ""
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of a message, which may run over a page."""
-    return (str(error).strip() or "no message").splitlines()[0][:300]
 
 
 def keep(error: BaseException) -> str:

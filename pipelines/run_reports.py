@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from data.files import whole_file
 from pipelines.console import cell
 
 Record = dict[str, Any]
@@ -93,7 +93,6 @@ def table(columns: Sequence[str], rows: Sequence[Record]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """The whole file or none of it."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    """Write a whole file or none."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -5,13 +5,12 @@ and says nothing that a person can act on when an entry is torn; so its log is r
 """
 
 import json
-import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from data.errors import Unavailable
+from data.files import fsync
 
 FOLDER = "_delta_log"
 Actions = list[dict[str, Any]]
@@ -67,20 +66,10 @@ def rows_of(add: dict[str, Any]) -> int:
 def sync(table: Path, version: int) -> None:
     """Put one version on the disk: the data files it adds, its entry, then the folders that name them."""
     log = entry_path(table, version)
-    put_on_disk([*added(table, entry(table, version)), table, log, log.parent, table.parent])
+    fsync([*added(table, entry(table, version)), table, log, log.parent, table.parent])
 
 
 def sync_checkpoint(table: Path, version: int) -> None:
     """Put the checkpoint of a version on the disk."""
     folder = table / FOLDER
-    put_on_disk([*folder.glob(f"{version:020}.checkpoint*.parquet"), *folder.glob("_last_checkpoint"), folder])
-
-
-def put_on_disk(places: Iterable[Path]) -> None:
-    """fsync files and folders, in this order. OSError where the disk refuses: never to be tried a second time."""
-    for place in places:
-        handle = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    fsync([*folder.glob(f"{version:020}.checkpoint*.parquet"), *folder.glob("_last_checkpoint"), folder])

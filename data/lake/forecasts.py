@@ -5,9 +5,7 @@ written shard by shard, by ascending number. The commit that adds a shard's rows
 application transaction, so that both are there or neither; an issue that was killed goes on where its rows end.
 """
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +15,7 @@ from sqlalchemy import Engine, delete, insert, select, update
 
 from data import clock, failpoints
 from data.errors import Busy, Unavailable
+from data.files import file_lock
 from data.lake import deltalog
 from data.lake.table import damages, vacuum
 from data.store import tables
@@ -82,16 +81,9 @@ class Forecasts:
     def __init__(self, lake: Path, dataset_id: int) -> None:
         self.path = lake / "forecasts" / str(int(dataset_id))
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Write while the block lasts. The system lets go of a killed process's lock at once. Raises Busy."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.with_suffix(".lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Busy(f"issuing to {self.path}", "another process") from None
-            yield
+    def write_lock(self) -> AbstractContextManager[None]:
+        """Hold the lock of the table while the block runs. Raises Busy where another process holds it."""
+        return file_lock(self.path.with_suffix(".lock"), Busy(f"issuing to {self.path}", "another process"))
 
     def reached(self, issue: Issue) -> int:
         """The number of the newest shard that is there, -1 before the first.

@@ -8,10 +8,9 @@ Delta on a local disk neither syncs what it commits nor notices a log that came 
 both are done here. One writer at a time: `append` holds a lock on the dataset.
 """
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,12 +18,13 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
 
 from data import clock, failpoints
-from data.errors import Unavailable
+from data.errors import Unavailable, first_line
+from data.files import file_lock
 from data.lake import deltalog
 from data.lake.handoffs import Batch
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.spill import Spill, side_by_side
-from data.translate_errors import first_line, said
+from data.translate_errors import said
 
 KEY = [SERIES, TIME]
 BATCH = 500_000  # rows read at once where a table is read in passing
@@ -57,7 +57,7 @@ class Lake:
         under the lock.
         """
         path = self.path(dataset_id)
-        with self._boundary(dataset_id), self._alone(dataset_id):
+        with self._boundary(dataset_id), self._write_lock(dataset_id):
             table = self._readable(dataset_id)
             version = None if table is None else _version_of(path, table, batch)
             if version is None:
@@ -80,7 +80,7 @@ class Lake:
         returns, the rows are on the disk.
         """
         path = self.path(dataset_id)
-        with self._boundary(dataset_id), self._alone(dataset_id):
+        with self._boundary(dataset_id), self._write_lock(dataset_id):
             table, fresh, moment = self._readable(dataset_id), rows, clock.now()
             if table is not None:
                 known = self._within(table, span, scratch and scratch / "known")
@@ -134,7 +134,7 @@ class Lake:
         Readers go on with the files they know: those stay until they are vacuumed.
         """
         path = self.path(dataset_id)
-        with self._boundary(dataset_id), self._alone(dataset_id):
+        with self._boundary(dataset_id), self._write_lock(dataset_id):
             table = self._table(dataset_id)
             if table is None:
                 return None
@@ -158,7 +158,7 @@ class Lake:
 
     def vacuum(self, dataset_id: int, dry_run: bool) -> dict[Path, int]:
         """Delete data files that no snapshot of the last week needs, and those of writers that died; their bytes."""
-        with self._boundary(dataset_id), self._alone(dataset_id):
+        with self._boundary(dataset_id), self._write_lock(dataset_id):
             table = self._table(dataset_id)
             return {} if table is None else vacuum(table, self.path(dataset_id), dry_run)
 
@@ -196,12 +196,9 @@ class Lake:
             raise Unavailable(damage)
         return table
 
-    @contextmanager
-    def _alone(self, dataset_id: int) -> Iterator[None]:
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / f"{int(dataset_id)}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _write_lock(self, dataset_id: int) -> AbstractContextManager[None]:
+        """Hold the lock of a dataset's table: one process writes to it at a time, others wait."""
+        return file_lock(self.root / f"{int(dataset_id)}.lock")
 
     def _boundary(self, dataset_id: int) -> AbstractContextManager[None]:
         """Turn whatever the table's libraries throw into Unavailable that names the file at fault."""

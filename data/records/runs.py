@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Engine, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
 from data import clock
-from data.errors import RollcastError, Unavailable
+from data.errors import RollcastError, Unavailable, first_line
 from data.store import tables
 from data.store.database import reading, writing
 from data.store.heartbeat import beating
@@ -109,8 +109,8 @@ def prune(engine: Engine, before: int, dry_run: bool = False) -> int:
 
 def sentence(error: BaseException) -> str:
     """An error in one line: our own words, or the kind of surprise and its first line."""
-    said = (str(error).strip() or "no message").splitlines()[0][:500]
-    return said if isinstance(error, RollcastError) else f"{type(error).__name__}: {said}"
+    line = first_line(error, longest=500, empty="no message")
+    return line if isinstance(error, RollcastError) else f"{type(error).__name__}: {line}"
 
 
 def _newest_successes() -> Select[tuple[int]]:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, CursorResult, Engine, Integer, String, bindpa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
-from data.errors import InvalidInput, Unavailable
+from data.errors import InvalidInput, Unavailable, first_line
 from data.sources.formats import ACCEPTED, Table
 from data.sources.pieces import Piece, Source
 from data.store.database import connect
@@ -59,7 +59,7 @@ def _run(url: URL, query: str, name: str, folder: Path, seen: str | None) -> Tab
                 _columns(columns, rows).write_ipc(part)
                 digest.update(part.read_bytes())
     except SQLAlchemyError as error:
-        cause = (str(getattr(error, "orig", error)).strip().splitlines() or ["no reason given"])[0]
+        cause = first_line(getattr(error, "orig", error), longest=None)
         if isinstance(error, OperationalError) and url.get_backend_name() != "sqlite":
             raise Unavailable(f"{name}: the database cannot be read ({cause}); try again later") from None
         raise InvalidInput(f"the query cannot be run ({cause})", source=name) from None

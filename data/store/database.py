@@ -4,11 +4,10 @@ A store is opened here and nowhere else: SQLite loses acknowledged rows when two
 and loses updates without `BEGIN IMMEDIATE`.
 """
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,7 +17,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from data.errors import InvalidInput, StoreBroken, StoreTooNew, StoreUnavailable
+from data.errors import InvalidInput, StoreBroken, StoreTooNew, StoreUnavailable, first_line
+from data.files import file_lock
 from data.store.tables import SCHEMA_VERSION, metadata, observations, schema_version
 
 MIGRATION_LOCK = 7_305_001  # any fixed numbers: names of PostgreSQL's advisory locks
@@ -178,9 +178,9 @@ def _at_the_disk(error: Exception) -> bool:
 
 
 def _sentence(engine: Engine, error: Exception) -> str:
-    cause = str(getattr(error, "orig", error)).strip().splitlines()
+    cause = first_line(getattr(error, "orig", error), longest=None, empty="no answer")
     place = engine.url.render_as_string(hide_password=True)
-    return f"the live store {place} cannot be used ({cause[0] if cause else 'no answer'}); check it and try again"
+    return f"the live store {place} cannot be used ({cause}); check it and try again"
 
 
 # --- migrating --------------------------------------------------------------------------------------------------------
@@ -224,14 +224,14 @@ def _prepared(engine: Engine) -> Iterator[None]:
         yield
         return
     path = Path(str(engine.url.database))
-    try:
-        lock = path.with_name(path.name + ".lock").open("a")
-    except OSError as error:
-        raise StoreUnavailable(
-            f"{path.parent} cannot be written ({error.strerror}); give it to this user or set ROLLCAST_HOME"
-        ) from None
-    with lock, _translated(engine):
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as held:
+        try:
+            held.enter_context(file_lock(path.with_name(path.name + ".lock")))
+        except OSError as error:
+            raise StoreUnavailable(
+                f"{path.parent} cannot be written ({error.strerror}); give it to this user or set ROLLCAST_HOME"
+            ) from None
+        held.enter_context(_translated(engine))
         raw = engine.raw_connection()
         try:
             if raw.cursor().execute("PRAGMA journal_mode").fetchone()[0] != "wal":

@@ -18,7 +18,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.strategies import SingleDeviceStrategy, Strategy
 
-from data.errors import InvalidInput
+from data.errors import InvalidInput, first_line
 
 LEFT_BEHIND = (
     "LOCAL_RANK",
@@ -47,8 +47,8 @@ class Hardware:
         try:
             return Trainer(**asdict(self), **options)
         except (MisconfigurationException, ValueError) as error:
-            said = str(error).strip().splitlines()[0].rstrip(".!")
-            raise InvalidInput(f"Lightning cannot train on {self.devices} × {self.accelerator}: {said}") from error
+            reason = first_line(error, longest=None).rstrip(".!")
+            raise InvalidInput(f"Lightning cannot train on {self.devices} × {self.accelerator}: {reason}") from error
 
 
 @dataclass(frozen=True)

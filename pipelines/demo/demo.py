@@ -13,13 +13,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from data.errors import Unavailable
+from data.errors import AlreadyRunning, Unavailable
+from data.files import file_lock
 from data.settings import Settings, load_settings
 from data.sources.resolve import SourceOptions
 from pipelines.console import print_json, print_table, progress, say
 from pipelines.demo import live_demo
 from pipelines.evaluation.backtest import BacktestRequest, backtest
-from pipelines.file_lock import alone
 from pipelines.flows.uvicorn_process import check_free, free_port, start_service, stop_service
 from pipelines.ingestion.ingest import ingest
 from pipelines.promotion.promote import promote
@@ -79,7 +79,7 @@ def demo(once: bool, json: bool) -> None:
     if not once:
         check_free(HOST, PORT)
     settings = demo_settings()
-    with alone(settings.home.with_suffix(".lock"), "a demo in this home folder"):
+    with file_lock(settings.home.with_suffix(".lock"), AlreadyRunning("a demo in this home folder")):
         perform_all(settings, once, json, began)
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+from data.files import whole_file
 from data.settings import Settings, load_settings
 
 KEPT_S = 30 * 86_400  # how long Prefect keeps its own records of runs, seconds; ours are in `runs`
@@ -68,10 +69,11 @@ def auth(settings: Settings) -> str:
     path = auth_path(settings)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".auth.{os.getpid()}")
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with (
+            whole_file(path) as partial,
+            os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file,
+        ):
             file.write(f"admin:{secrets.token_urlsafe(24)}\n")
-        aside.replace(path)
     return path.read_text().strip()
 
 

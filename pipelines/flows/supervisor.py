@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data import clock
-from data.errors import Unavailable
+from data.errors import AlreadyRunning, Unavailable
+from data.files import file_lock
 from data.records import runs, schedules
 from data.settings import Settings
 from pipelines.console import say
-from pipelines.file_lock import alone
 from pipelines.flows import prefect_settings
 from pipelines.flows.uvicorn_process import check_free, free_port
 from pipelines.workspace import Workspace, open_workspace
@@ -99,7 +99,10 @@ def serve(settings: Settings, port: int | None = None) -> None:
         return
     number = (settings.prefect_port if port is None else port) or free_port()
     check_free(HOST, number)
-    with alone(settings.prefect_path / "serving.lock", "`rollcast pipelines serve` of this home"), ended() as told:
+    with (
+        file_lock(settings.prefect_path / "serving.lock", AlreadyRunning("`rollcast pipelines serve` of this home")),
+        ended() as told,
+    ):
         watch = Watch(workspace, *children(settings, number), number, told)
         try:
             watch.begin()

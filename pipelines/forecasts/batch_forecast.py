@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from data.errors import InvalidInput, NothingObserved, UnknownSeries
+from data.files import check_folder, output_file
 from data.grid.grid import format_ds
 from data.schema import SERIES, TIME
 from data.store import catalogue
@@ -17,7 +18,6 @@ from data.store.catalogue import Dataset
 from forecasting import quantiles
 from forecasting.config import ModelConfig
 from forecasting.rolling.state import RollingState
-from pipelines.atomic_file import check_folder, whole
 from pipelines.console import Report
 from pipelines.forecasts.served import ServedModel, check_horizon, groups, promoted
 from pipelines.workspace import Workspace
@@ -160,7 +160,7 @@ def write(forecasts: BatchForecasts, path: Path) -> None:
     """The wide frame as a file, with times as dates or UTC instants; whole or not at all."""
     check_suffix(path)
     frame = forecasts.frame.with_columns(readable(forecasts.dataset))
-    with whole(path) as partial:
+    with output_file(path) as partial:
         if path.suffix == ".csv":
             frame.write_csv(partial)
         else:

@@ -63,7 +63,7 @@ def issue(workspace: Workspace, name: str, horizon: int | None, moved: Report, a
     served = ServedModel.at(workspace.engine, dataset, promotion)
     steps = check_horizon(horizon, served.config)
     table = Forecasts(workspace.settings.lake_path, dataset.id)
-    with table.alone():
+    with table.write_lock():
         current = to_end(workspace, dataset, promotion, steps, anew) or begin(workspace, dataset, promotion, steps)
         for given_up in forecasts.issues(workspace.engine, dataset.id)[1:]:
             if given_up.ended_at is None:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from data.errors import Conflict, UnknownModel
+from data.errors import Conflict, UnknownModel, first_line
 from data.store import promotions, registry
 from data.store.catalogue import Dataset
 from data.store.registry import ModelRow
@@ -50,7 +50,7 @@ def write_mirror(workspace: Workspace, write: Callable[[Registry], object]) -> N
     try:
         write(open_mirror(workspace))
     except Exception as error:
-        say(f"writing to MLflow failed ({str(error).splitlines()[0][:200]}); the live store has it")
+        say(f"writing to MLflow failed ({first_line(error)}); the live store has it")
 
 
 def mirrored_versions(workspace: Workspace, dataset: Dataset) -> dict[int, tuple[str, list[str]]]:
@@ -74,7 +74,7 @@ def mirror_uri(workspace: Workspace) -> str | None:
     try:
         return open_mirror(workspace).uri
     except Exception as error:
-        say(f"MLflow does not log this run ({str(error).splitlines()[0][:200]}); the losses are in runs/logs")
+        say(f"MLflow does not log this run ({first_line(error)}); the losses are in runs/logs")
         return None
 
 

@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from data.errors import InvalidInput
+from data.files import check_folder, output_file
 from data.settings import Settings
-from pipelines.atomic_file import check_folder, whole
 from pipelines.evaluation.backtest import Backtested
 from pipelines.reports import report_content
 from pipelines.reports.example_forecasts import fans
@@ -41,7 +41,7 @@ def check_path(path: Path) -> None:
 def write(result: Backtested, path: Path) -> Path:
     """Draw the report and put it in its place, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as partial:
+    with output_file(path) as partial:
         partial.write_text(page(result), encoding="utf-8")
     return path
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data import clock
-from data.errors import InvalidInput
+from data.errors import AlreadyRunning, InvalidInput
+from data.files import file_lock
 from forecasting.config import BASELINES, KINDS
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_MEMORY
@@ -23,7 +24,6 @@ from forecasting.evaluation.validation import tail_lengths, validate
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import Report, say
-from pipelines.file_lock import alone
 from pipelines.history.history import History, read_history
 from pipelines.models import model_store, training_part
 from pipelines.models.evidence import Evidence, gather_evidence
@@ -187,8 +187,8 @@ def fit(
         request.model, season, horizon, minutes, request.steps, request.seed, tail, hardware(request)
     )
     folder = run_folder(workspace, history, request)
-    lock = folder.with_suffix(".lock")
-    with alone(lock, f"a training of {request.model} on {request.dataset!r}"), hint_on_interrupt(folder):
+    running = AlreadyRunning(f"a training of {request.model} on {request.dataset!r}")
+    with file_lock(folder.with_suffix(".lock"), running), hint_on_interrupt(folder):
         if not request.resume:
             shutil.rmtree(folder, ignore_errors=True)
         elif not has_checkpoint(folder):

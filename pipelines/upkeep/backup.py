@@ -17,6 +17,7 @@ from typing import Any
 
 from data import clock
 from data.errors import DamagedArtifact, InvalidInput
+from data.files import move_into_place
 from data.lake import backups, commits, deltalog
 from data.lake.commits import Commit
 from data.lake.forecasts import Forecasts
@@ -76,9 +77,7 @@ def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run:
         try:
             manifest = fill(workspace, partial, moved)
             lease.require()
-            on_disk(partial)
-            partial.rename(path)
-            deltalog.put_on_disk([folder])
+            move_into_place(partial, path)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -143,12 +142,6 @@ def log_files(table: Path, snapshot: int) -> Iterator[Path]:
         number = path.name.split(".")[0]
         if number.isdecimal() and int(number) <= snapshot and path.suffix in (".json", ".parquet"):
             yield path
-
-
-def on_disk(folder: Path) -> None:
-    """Every file, then every folder, from the inside out."""
-    inside = sorted(folder.rglob("*"), key=lambda path: (path.is_dir(), -len(path.parts)))
-    deltalog.put_on_disk([*inside, folder])
 
 
 def old(folder: Path, keep: int | None) -> list[Path]:

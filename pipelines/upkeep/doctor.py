@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 
 from data import clock
-from data.errors import InvalidInput, RollcastError
+from data.errors import InvalidInput, RollcastError, first_line
 from data.grid.durations import DAY
 from data.records.runs import sentence
 from data.settings import Settings, is_loopback, load_settings
@@ -205,7 +205,7 @@ def mirror(workspace: Workspace, dataset: catalogue.Dataset) -> Check:
     try:
         told = model_store.mirrored_versions(workspace, dataset)
     except Exception as error:
-        return Check(name, "warning", f"MLflow cannot be read ({str(error).splitlines()[0][:120]})")
+        return Check(name, "warning", f"MLflow cannot be read ({first_line(error, longest=120)})")
     missing = sorted(version for version, digest in own.items() if told.get(version, ("",))[0] != digest)
     champion = [version for version, (_, aliases) in told.items() if "champion" in aliases]
     if missing:

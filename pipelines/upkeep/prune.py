@@ -98,7 +98,7 @@ def old_issues(workspace: Workspace, dataset: Dataset, dry_run: bool) -> int:
     old = [one for one in forecasts.issues(workspace.engine, dataset.id)[1:] if one.issued_at < before]
     table = Forecasts(workspace.lake.root, dataset.id)
     if not dry_run and old:
-        with table.alone():
+        with table.write_lock():
             for issue in old:
                 table.drop(issue)
                 forecasts.forget(workspace.engine, issue)

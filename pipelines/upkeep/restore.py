@@ -11,13 +11,14 @@ from typing import Any
 from sqlalchemy import make_url
 
 from data.errors import Conflict, DamagedArtifact
+from data.files import fsync, move_into_place
 from data.grid.grid import format_moment
-from data.lake import backups, deltalog, scrub
+from data.lake import backups, scrub
 from data.settings import Settings
 from data.store import catalogue, leases, observation_log
 from data.store.database import MIGRATION_LOCK, open_store, writing
 from pipelines.console import Report
-from pipelines.upkeep.backup import LAKE, OURS, STORE, on_disk
+from pipelines.upkeep.backup import LAKE, OURS, STORE
 from pipelines.workspace import open_workspace
 
 HARMLESS = {"errors.log"}  # in a home that is empty otherwise
@@ -91,9 +92,7 @@ def put_files(settings: Settings, folder: Path, moved: Report) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
     shutil.copyfile(folder / STORE, partial)
-    deltalog.put_on_disk([partial])
-    partial.rename(target)
-    deltalog.put_on_disk([target.parent])
+    move_into_place(partial, target)
 
 
 def put_rows(settings: Settings, folder: Path, moved: Report) -> None:
@@ -118,9 +117,9 @@ def put_lake(settings: Settings, folder: Path, moved: Report) -> None:
     moved(0, 1, "lake")
     if (folder / LAKE).is_dir():
         shutil.copytree(folder / LAKE, partial)
-        on_disk(partial)
-        partial.rename(settings.lake_path)
-    deltalog.put_on_disk([settings.home])
+        move_into_place(partial, settings.lake_path)
+    else:
+        fsync([settings.home])
 
 
 def checked(settings: Settings) -> dict[str, int]:

@@ -1,7 +1,7 @@
 import pytest
 
 from data import errors
-from data.errors import InvalidInput, RollcastError, UnknownDataset
+from data.errors import InvalidInput, RollcastError, UnknownDataset, first_line
 
 
 def test_a_wrong_input_says_where_it_is_before_it_says_what_it_is():
@@ -27,3 +27,17 @@ def test_the_four_kinds_and_the_gate_leave_by_their_own_exit_code(kind, code):
 def test_every_error_stands_in_the_tree_at_the_top_of_the_page():
     family = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, RollcastError)}
     assert all(name in errors.__doc__ for name in family)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("\n a.b is gone\n  at line 7", "a.b is gone"), ("", "no reason given"), (" \n", "no reason given")],
+)
+def test_the_first_line_of_an_error_is_its_reason(text, line):
+    assert first_line(ValueError(text)) == line
+
+
+def test_a_reason_is_cut_where_it_is_long():
+    error = ValueError("x" * 300)
+    assert len(first_line(error)) == 200
+    assert len(first_line(error, longest=None)) == 300

@@ -130,7 +130,7 @@ def test_a_different_issue_begins_anew_and_the_killed_one_is_dropped(place, monk
 
 
 def test_two_at_once_are_one_too_many(place):
-    with Forecasts(place.settings.lake_path, 1).alone(), pytest.raises(Busy, match="another process"):
+    with Forecasts(place.settings.lake_path, 1).write_lock(), pytest.raises(Busy, match="another process"):
         issue_now(place)
 
 
