@@ -11,12 +11,12 @@ import signal
 import time
 
 
-def armed(text: str) -> dict[str, str]:
+def parse(text: str) -> dict[str, str]:
     """What is to happen at which point."""
     return dict(pair.split("=", 1) for pair in text.split(",") if pair)
 
 
-ARMED = armed(os.environ.get("ROLLCAST_FAILPOINTS", ""))
+ARMED = parse(os.environ.get("ROLLCAST_FAILPOINTS", ""))
 
 
 def hit(point: str) -> None:

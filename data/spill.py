@@ -14,7 +14,7 @@ import polars as pl
 from data.schema import SERIES
 
 FAN = 32
-HELD = 64_000_000  # bytes of rows in memory before they go to the disk
+MEMORY_BYTES = 64_000_000  # bytes of rows in memory before they go to the disk
 LARGEST = 2_000_000  # rows worked on at once
 BUCKET = "__bucket"
 
@@ -45,7 +45,7 @@ class Spill:
         self._held.append(frame)
         self._bytes += int(frame.estimated_size())
         self.rows += len(frame)
-        if self._bytes > HELD and self._folder is not None:
+        if self._bytes > MEMORY_BYTES and self._folder is not None:
             self._write(self._folder)
 
     def scan(self) -> pl.LazyFrame:
@@ -63,9 +63,9 @@ class Spill:
     def matching(self, where: Where) -> pl.DataFrame:
         """The rows whose series lie in the place `where`, whichever spill named it."""
         if not self.divided:
-            return _inside(_joined(self._held).lazy(), where, 0).collect() if self._held else pl.DataFrame()
+            return _only_bucket(_joined(self._held).lazy(), where, 0).collect() if self._held else pl.DataFrame()
         files = self._files(str(where[0]) if where else "*")
-        return _inside(_scan(files), where[1:], 1).collect() if files else pl.DataFrame()
+        return _only_bucket(_scan(files), where[1:], 1).collect() if files else pl.DataFrame()
 
     def _bucket(self, bucket: int) -> Iterator[tuple[Where, pl.DataFrame]]:
         files = self._files(str(bucket))
@@ -89,7 +89,7 @@ class Spill:
         folder.mkdir(parents=True, exist_ok=True)
         rows, self._held, self._bytes = _joined(self._held), [], 0
         self._written += 1
-        divided = rows.with_columns(_hashed(self._level).alias(BUCKET)).partition_by(
+        divided = rows.with_columns(_bucket_of(self._level).alias(BUCKET)).partition_by(
             BUCKET, as_dict=True, include_key=False
         )
         for (bucket,), part in divided.items():
@@ -106,25 +106,25 @@ class Spill:
 def side_by_side(ours: Spill, theirs: Spill) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Our rows part by part, none of them empty, each with their rows of the same series."""
     if theirs.divided and not ours.divided:
-        pairs = ((ours.matching(where), frame) for where, frame in _places(theirs))
+        pairs = ((ours.matching(where), frame) for where, frame in _buckets(theirs))
     else:
         pairs = ((frame, theirs.matching(where)) for where, frame in ours.parts())
     yield from (pair for pair in pairs if not pair[0].is_empty())
 
 
-def _places(spill: Spill) -> Iterator[tuple[Where, pl.DataFrame]]:
+def _buckets(spill: Spill) -> Iterator[tuple[Where, pl.DataFrame]]:
     """Every place of a divided spill, those that hold nothing too."""
     for bucket in range(FAN):
         yield (bucket,), spill.matching((bucket,))
 
 
-def _hashed(level: int) -> pl.Expr:
+def _bucket_of(level: int) -> pl.Expr:
     return pl.col(SERIES).hash(seed=level) % FAN
 
 
-def _inside(rows: pl.LazyFrame, where: Where, level: int) -> pl.LazyFrame:
+def _only_bucket(rows: pl.LazyFrame, where: Where, level: int) -> pl.LazyFrame:
     for depth, bucket in enumerate(where, start=level):
-        rows = rows.filter(_hashed(depth) == bucket)
+        rows = rows.filter(_bucket_of(depth) == bucket)
     return rows
 
 

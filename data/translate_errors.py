@@ -9,7 +9,7 @@ from data.errors import RollcastError, first_line
 
 
 @contextmanager
-def said(make: Callable[[str], RollcastError]) -> Iterator[None]:
+def translate_errors(make: Callable[[str], RollcastError]) -> Iterator[None]:
     """Turn whatever the block throws into the error that `make` gives for its first line; our own errors pass."""
     try:
         yield

@@ -24,32 +24,32 @@ FORMAT = 1
 PAGES = 2_000  # of SQLite's, copied between two reports
 ROWS = 10_000  # copied at once between different kinds of store
 
-Moved = Callable[[float, float], None]  # done, total
+Progress = Callable[[float, float], None]  # done, total
 
 
-def copy_store(source: Engine, path: Path, moved: Moved) -> None:
+def copy_store(source: Engine, path: Path, moved: Progress) -> None:
     """The live store as it is at one moment, in a new SQLite file; writers are not held up.
 
     Raises StoreUnavailable where the store does not answer.
     """
     if source.dialect.name == "sqlite":
-        _online(source, path, moved)
+        _copy_sqlite(source, path, moved)
         return
     target = connect(f"sqlite:///{path}")
     migrate(target)
     with source.execution_options(isolation_level="REPEATABLE READ", reads=True).begin() as old, target.begin() as new:
-        _copy(old, new, moved)
+        _copy_rows(old, new, moved)
     target.dispose()
 
 
-def load_store(path: Path, target: Connection, moved: Moved) -> None:
+def load_store(path: Path, target: Connection, moved: Progress) -> None:
     """Fill the empty tables of an open PostgreSQL transaction from a copied store, which is brought up to date."""
     source = connect(f"sqlite:///{path}")
     migrate(source)
     with reading(source) as old:
-        _copy(old, target, moved)
+        _copy_rows(old, target, moved)
     source.dispose()
-    for table in _filled():
+    for table in _copied_tables():
         key = table.autoincrement_column
         if key is not None:  # numbers that the store gives itself go on where they were
             last = select(func.coalesce(func.max(key), 0) + 1).scalar_subquery()
@@ -59,7 +59,7 @@ def load_store(path: Path, target: Connection, moved: Moved) -> None:
 def is_empty(engine: Engine) -> bool:
     """Does a store hold nothing at all yet?"""
     with reading(engine) as connection:
-        return not any(connection.execute(select(table).limit(1)).first() for table in _filled())
+        return not any(connection.execute(select(table).limit(1)).first() for table in _copied_tables())
 
 
 def write_manifest(folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def write_manifest(folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
         if path.is_file()
     }
     manifest = {"format": FORMAT, **about, "files": files}
-    (folder / MANIFEST).write_text(json.dumps({**manifest, "sha256": _seal(manifest)}, indent=1))
+    (folder / MANIFEST).write_text(json.dumps({**manifest, "sha256": _digest_of(manifest)}, indent=1))
     return manifest
 
 
@@ -83,14 +83,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InvalidInput(f"{folder} is no backup: it has no {MANIFEST}; name a folder that `backup` made") from None
     except (ValueError, KeyError, AttributeError):
         raise DamagedArtifact(f"{folder / MANIFEST} is damaged; restore another backup") from None
-    if seal != _seal(manifest):
+    if seal != _digest_of(manifest):
         raise DamagedArtifact(f"{folder / MANIFEST} is not what was written; restore another backup")
     if manifest["format"] != FORMAT:
         raise InvalidInput(f"{folder} has format {manifest['format']}, this program knows {FORMAT}; upgrade rollcast")
     return dict(manifest)
 
 
-def verify(folder: Path, manifest: Mapping[str, Any], moved: Moved) -> None:
+def verify(folder: Path, manifest: Mapping[str, Any], moved: Progress) -> None:
     """Read every file of a backup. Raises DamagedArtifact that names the first one that is not what was written."""
     files = manifest["files"]
     done, total = 0, sum(file["bytes"] for file in files.values())
@@ -104,7 +104,7 @@ def verify(folder: Path, manifest: Mapping[str, Any], moved: Moved) -> None:
         moved(done, total)
 
 
-def _online(source: Engine, path: Path, moved: Moved) -> None:
+def _copy_sqlite(source: Engine, path: Path, moved: Progress) -> None:
     """SQLite's online backup, inside one read transaction: what others commit meanwhile does not start it again."""
     with reading(source) as connection, sqlite3.connect(path) as target:
         connection.execute(text("SELECT count(*) FROM sqlite_master"))  # the transaction sees this moment from here on
@@ -114,8 +114,8 @@ def _online(source: Engine, path: Path, moved: Moved) -> None:
     target.close()
 
 
-def _copy(old: Connection, new: Connection, moved: Moved) -> None:
-    done, filled = 0, list(_filled())
+def _copy_rows(old: Connection, new: Connection, moved: Progress) -> None:
+    done, filled = 0, list(_copied_tables())
     total = sum(old.scalar(select(func.count()).select_from(table)) or 0 for table in filled)
     for table in filled:
         for rows in old.execution_options(yield_per=ROWS).execute(select(table)).mappings().partitions():
@@ -124,10 +124,10 @@ def _copy(old: Connection, new: Connection, moved: Moved) -> None:
             moved(done, total)
 
 
-def _filled() -> Iterator[Table]:
+def _copied_tables() -> Iterator[Table]:
     """Every table but the schema's own version, those that others point at first."""
     return (table for table in metadata.sorted_tables if table is not tables.schema_version)
 
 
-def _seal(manifest: Mapping[str, Any]) -> str:
+def _digest_of(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(registry.canonical(manifest).encode()).hexdigest()

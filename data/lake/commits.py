@@ -48,7 +48,7 @@ def record(engine: Engine, dataset_id: int, table: Path) -> None:
     """
     newest = last(engine, dataset_id)
     fresh = [number for number in deltalog.versions(table) if newest is None or number > newest]
-    found = [_look(dataset_id, table, version) for version in fresh]
+    found = [_read_commit(dataset_id, table, version) for version in fresh]
     with writing(engine, COMMITS_LOCK) as connection:
         here = select(TABLE.c.version).where(TABLE.c.dataset_id == dataset_id, TABLE.c.version.in_(fresh))
         known = set(connection.scalars(here))
@@ -80,8 +80,8 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _look(dataset_id: int, table: Path, version: int) -> Commit:
-    adds = deltalog.added(table, deltalog.entry(table, version))
+def _read_commit(dataset_id: int, table: Path, version: int) -> Commit:
+    adds = deltalog.added_files(table, deltalog.entry(table, version))
     files = tuple(
         File(str(path.relative_to(table)), path.stat().st_size, deltalog.rows_of(add), digest(path))
         for path, add in adds.items()

@@ -26,7 +26,7 @@ def versions(table: Path) -> list[int]:
     return sorted(int(path.stem) for path in (table / FOLDER).glob("*.json") if path.stem.isdecimal())
 
 
-def empty(table: Path) -> list[int]:
+def empty_entries(table: Path) -> list[int]:
     """Versions whose entries have no byte: Delta opens the table without their rows, and says nothing."""
     return [version for version in versions(table) if not entry_path(table, version).stat().st_size]
 
@@ -52,7 +52,7 @@ def entry(table: Path, version: int, recorded: int | None = None) -> Actions:
     return actions
 
 
-def added(table: Path, actions: Actions) -> dict[Path, dict[str, Any]]:
+def added_files(table: Path, actions: Actions) -> dict[Path, dict[str, Any]]:
     """The data files that an entry adds, and what it says about each."""
     adds = (action["add"] for action in actions if "add" in action)
     return {table / unquote(add["path"]): add for add in adds}
@@ -66,7 +66,7 @@ def rows_of(add: dict[str, Any]) -> int:
 def sync(table: Path, version: int) -> None:
     """Put one version on the disk: the data files it adds, its entry, then the folders that name them."""
     log = entry_path(table, version)
-    fsync([*added(table, entry(table, version)), table, log, log.parent, table.parent])
+    fsync([*added_files(table, entry(table, version)), table, log, log.parent, table.parent])
 
 
 def sync_checkpoint(table: Path, version: int) -> None:

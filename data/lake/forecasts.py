@@ -20,7 +20,7 @@ from data.lake import deltalog
 from data.lake.table import damages, vacuum
 from data.store import tables
 from data.store.database import reading, writing
-from data.translate_errors import said
+from data.translate_errors import translate_errors
 
 ISSUE = "issue"  # the column that rows are partitioned by
 APPLICATION = "forecasts"
@@ -75,7 +75,7 @@ def forget(engine: Engine, issue: Issue) -> None:
         connection.execute(delete(TABLE).where(TABLE.c.id == issue.id))
 
 
-class Forecasts:
+class IssuedForecasts:
     """The Delta table of a dataset's issued forecasts, partitioned by issue; one writer at a time, on one machine."""
 
     def __init__(self, lake: Path, dataset_id: int) -> None:
@@ -85,12 +85,12 @@ class Forecasts:
         """Hold the lock of the table while the block runs. Raises Busy where another process holds it."""
         return file_lock(self.path.with_suffix(".lock"), Busy(f"issuing to {self.path}", "another process"))
 
-    def reached(self, issue: Issue) -> int:
+    def newest_shard(self, issue: Issue) -> int:
         """The number of the newest shard that is there, -1 before the first.
 
         Raises Unavailable where the table is damaged; forecasts can be issued again, so that it may be removed.
         """
-        with self._boundary():
+        with self._translating_errors():
             if not deltalog.versions(self.path):
                 return -1
             newest, shard = divmod(DeltaTable(self.path).transaction_version(APPLICATION) or 0, SHARDS)
@@ -111,7 +111,7 @@ class Forecasts:
             ),
             "commit_properties": CommitProperties(app_transactions=[transaction]),
         }
-        with self._boundary():
+        with self._translating_errors():
             frame.with_columns(pl.lit(issue.id, pl.Int64).alias(ISSUE)).write_delta(
                 self.path, mode="append", delta_write_options=options
             )
@@ -120,12 +120,12 @@ class Forecasts:
 
     def read(self, issue: Issue) -> pl.LazyFrame:
         """The rows of one issue."""
-        with self._boundary():
+        with self._translating_errors():
             return pl.scan_delta(self.path).filter(pl.col(ISSUE) == issue.id)
 
     def count(self, issue: Issue) -> int:
         """Rows of one issue that are there."""
-        with self._boundary():
+        with self._translating_errors():
             if not deltalog.versions(self.path):
                 return 0
             files = pl.DataFrame(DeltaTable(self.path).get_add_actions(flatten=True))
@@ -133,15 +133,17 @@ class Forecasts:
 
     def drop(self, issue: Issue) -> None:
         """Take the rows of an issue out of the table; a vacuum takes its files from the disk."""
-        with self._boundary():
+        with self._translating_errors():
             if self.count(issue):
                 DeltaTable(self.path).delete(f"{ISSUE} = {issue.id}")
 
     def vacuum(self, dry_run: bool) -> dict[Path, int]:
         """Delete the files that no issue of the last week needs; their bytes."""
-        with self._boundary():
+        with self._translating_errors():
             return vacuum(DeltaTable(self.path), self.path, dry_run) if deltalog.versions(self.path) else {}
 
-    def _boundary(self) -> AbstractContextManager[None]:
+    def _translating_errors(self) -> AbstractContextManager[None]:
         """Turn whatever the table's libraries throw into Unavailable."""
-        return said(lambda cause: Unavailable(f"{self.path} cannot be used ({cause}); remove it and issue anew"))
+        return translate_errors(
+            lambda cause: Unavailable(f"{self.path} cannot be used ({cause}); remove it and issue anew")
+        )

@@ -24,7 +24,7 @@ TABLE, ROWS = tables.handoffs, tables.observations
 
 
 @dataclass(frozen=True)
-class Batch:
+class HandoffBatch:
     """All rows of a dataset's log with first_seq <= seq <= last_seq."""
 
     dataset_id: int
@@ -35,7 +35,7 @@ class Batch:
     sha256: str  # of what they say
 
 
-def begin(lease: Lease, dataset_id: int, upto: int) -> Batch | None:
+def begin(lease: Lease, dataset_id: int, upto: int) -> HandoffBatch | None:
     """The batch that somebody left unfinished, or else the log's oldest rows up to row `upto`; None where none are.
 
     The newest row of a dataset always stays: its number is what the next one counts on from.
@@ -52,12 +52,14 @@ def begin(lease: Lease, dataset_id: int, upto: int) -> Batch | None:
     with writing(lease.engine, HANDOFFS_LOCK) as connection:
         lease.require(connection)
         number = (connection.scalar(select(func.max(TABLE.c.number)).where(TABLE.c.dataset_id == dataset_id)) or 0) + 1
-        batch = Batch(dataset_id, number, int(log.seq[0]), int(log.seq[-1]), len(log), observation_log.digest(log))
+        batch = HandoffBatch(
+            dataset_id, number, int(log.seq[0]), int(log.seq[-1]), len(log), observation_log.digest(log)
+        )
         connection.execute(insert(TABLE).values(**vars(batch), begun_at=clock.now()))
     return batch
 
 
-def rows(engine: Engine, batch: Batch) -> Log:
+def rows(engine: Engine, batch: HandoffBatch) -> Log:
     """The rows of a batch. Raises DamagedArtifact where they are not those that were written down."""
     log = observation_log.log(engine, batch.dataset_id, after=batch.first_seq - 1, upto=batch.last_seq)
     if observation_log.digest(log) != batch.sha256:
@@ -68,7 +70,7 @@ def rows(engine: Engine, batch: Batch) -> Log:
     return log
 
 
-def finish(lease: Lease, batch: Batch, snapshot: int | None) -> None:
+def finish(lease: Lease, batch: HandoffBatch, snapshot: int | None) -> None:
     """Take the rows of a batch, which are on the disk as the lake's version `snapshot`, out of the log."""
     table = ROWS.c
     inside = (table.dataset_id == batch.dataset_id, table.seq.between(batch.first_seq, batch.last_seq))
@@ -76,7 +78,7 @@ def finish(lease: Lease, batch: Batch, snapshot: int | None) -> None:
         lease.require(connection)
         own = (TABLE.c.dataset_id == batch.dataset_id, TABLE.c.number == batch.number)
         connection.execute(update(TABLE).where(*own).values(snapshot=snapshot, done_at=clock.now()))
-        log_checksums.lift(connection, batch.dataset_id, batch.last_seq)
+        log_checksums.remove_checksums(connection, batch.dataset_id, batch.last_seq)
         gone = connection.execute(delete(ROWS).where(*inside)).rowcount
         if gone != batch.rows:
             raise DamagedArtifact(
@@ -84,12 +86,16 @@ def finish(lease: Lease, batch: Batch, snapshot: int | None) -> None:
             )
 
 
-def unfinished(engine: Engine, dataset_id: int) -> Batch | None:
+def unfinished(engine: Engine, dataset_id: int) -> HandoffBatch | None:
     """The batch under way, if there is one."""
     query = select(TABLE).where(TABLE.c.dataset_id == dataset_id, TABLE.c.done_at.is_(None))
     with reading(engine) as connection:
         row = connection.execute(query).first()
-    return None if row is None else Batch(row.dataset_id, row.number, row.first_seq, row.last_seq, row.rows, row.sha256)
+    return (
+        None
+        if row is None
+        else HandoffBatch(row.dataset_id, row.number, row.first_seq, row.last_seq, row.rows, row.sha256)
+    )
 
 
 def handed_off(engine: Engine, dataset_id: int) -> int:

@@ -15,13 +15,13 @@ from data.lake.commits import Commit, File
 from data.lake.table import Lake, damages
 from data.store.database import reading
 
-Bytes = Callable[[int], None]  # told how many bytes were read
+BytesRead = Callable[[int], None]  # told how many bytes were read
 
 
-def look(engine: Engine, lake: Lake, dataset_id: int) -> Iterator[str]:
+def find_damage(engine: Engine, lake: Lake, dataset_id: int) -> Iterator[str]:
     """Every damage that shows without reading the data, a sentence each that names the file."""
     table, known = lake.path(dataset_id), commits.commits(engine, dataset_id)
-    found = [*entries(table, known), *damages(table, known[-1].version if known else None)]
+    found = [*find_changed_entries(table, known), *damages(table, known[-1].version if known else None)]
     yield from dict.fromkeys(found)  # a torn entry is met by both
     if found or not known or known[0].version != 0:
         return
@@ -34,7 +34,7 @@ def look(engine: Engine, lake: Lake, dataset_id: int) -> Iterator[str]:
         yield f"{table} has {rows} rows, and {wanted} were written; restore a backup"
 
 
-def entries(table: Path, known: list[Commit]) -> Iterator[str]:
+def find_changed_entries(table: Path, known: list[Commit]) -> Iterator[str]:
     """Log entries that are gone, or not the bytes that were recorded."""
     there = deltalog.versions(table)
     for commit in known:
@@ -43,10 +43,10 @@ def entries(table: Path, known: list[Commit]) -> Iterator[str]:
             if not there or commit.version > there[0]:  # older ones were tidied away behind a checkpoint
                 yield f"{path} is gone; restore a backup"
         elif commits.digest(path) != commit.sha256:
-            yield _torn(table, commit) or f"{path} is not what was written; restore a backup"
+            yield _torn_entry(table, commit) or f"{path} is not what was written; restore a backup"
 
 
-def checksums(engine: Engine, lake: Lake, dataset_id: int, moved: Bytes) -> Iterator[str]:
+def find_changed_files(engine: Engine, lake: Lake, dataset_id: int, moved: BytesRead) -> Iterator[str]:
     """Data files of the newest snapshot whose bytes are not those that were written. Raises Unavailable."""
     table = lake.path(dataset_id)
     known = {file.path: file for commit in commits.commits(engine, dataset_id) for file in commit.files}
@@ -57,7 +57,7 @@ def checksums(engine: Engine, lake: Lake, dataset_id: int, moved: Bytes) -> Iter
         moved(path.stat().st_size if path.exists() else 0)
 
 
-def database(engine: Engine, thorough: bool) -> Iterator[str]:
+def check_database(engine: Engine, thorough: bool) -> Iterator[str]:
     """What SQLite finds wrong with its own file; PostgreSQL has tools of its own."""
     if engine.dialect.name != "sqlite":
         return
@@ -71,7 +71,7 @@ def database(engine: Engine, thorough: bool) -> Iterator[str]:
         yield f"{engine.url.database} is damaged ({'; '.join(said)[:300]}); restore a backup"
 
 
-def _torn(table: Path, commit: Commit) -> str | None:
+def _torn_entry(table: Path, commit: Commit) -> str | None:
     try:
         deltalog.entry(table, commit.version, commit.version)
     except Unavailable as error:

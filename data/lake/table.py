@@ -21,10 +21,10 @@ from data import clock, failpoints
 from data.errors import Unavailable, first_line
 from data.files import file_lock
 from data.lake import deltalog
-from data.lake.handoffs import Batch
+from data.lake.handoffs import HandoffBatch
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.spill import Spill, side_by_side
-from data.translate_errors import said
+from data.translate_errors import translate_errors
 
 KEY = [SERIES, TIME]
 BATCH = 500_000  # rows read at once where a table is read in passing
@@ -49,7 +49,7 @@ class Lake:
         ends = frame.select(pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")).row(0)
         return self.extend(dataset_id, rows, ends, None)[0]
 
-    def hand_over(self, dataset_id: int, rows: pl.DataFrame, batch: Batch) -> int | None:
+    def append_batch(self, dataset_id: int, rows: pl.DataFrame, batch: HandoffBatch) -> int | None:
         """Append a batch of the live log, once however often it is tried; the snapshot id that has it, on the disk.
 
         rows: unique_id, ds, y, available_at, in the order of the log. What only repeats the lake is not written again;
@@ -57,17 +57,17 @@ class Lake:
         under the lock.
         """
         path = self.path(dataset_id)
-        with self._boundary(dataset_id), self._write_lock(dataset_id):
-            table = self._readable(dataset_id)
+        with self._translating_errors(dataset_id), self._write_lock(dataset_id):
+            table = self._checked_table(dataset_id)
             version = None if table is None else _version_of(path, table, batch)
             if version is None:
-                fresh = _revisions(rows, _between(table, rows))
+                fresh = _revisions(rows, _current_within(table, rows))
                 if fresh.is_empty():
                     return None
                 transaction = Transaction(APPLICATION, batch.number)
                 said = CommitProperties(app_transactions=[transaction], custom_metadata={APPLICATION: batch.sha256})
                 failpoints.hit("handoff.append")
-                version = _write(path, fresh.lazy(), said)
+                version = _append_rows(path, fresh.lazy(), said)
                 failpoints.hit("handoff.appended")
             deltalog.sync(path, version)
             failpoints.hit("handoff.synced")
@@ -80,53 +80,53 @@ class Lake:
         returns, the rows are on the disk.
         """
         path = self.path(dataset_id)
-        with self._boundary(dataset_id), self._write_lock(dataset_id):
-            table, fresh, moment = self._readable(dataset_id), rows, clock.now()
+        with self._translating_errors(dataset_id), self._write_lock(dataset_id):
+            table, fresh, moment = self._checked_table(dataset_id), rows, clock.now()
             if table is not None:
-                known = self._within(table, span, scratch and scratch / "known")
+                known = self._rows_within(table, span, scratch and scratch / "known")
                 fresh = Spill(scratch and scratch / "fresh")
                 for frame, stored in side_by_side(rows, known):
-                    fresh.add(frame if stored.is_empty() else _news(frame, _newest(stored)))
+                    fresh.add(frame if stored.is_empty() else _changed_rows(frame, _current_rows(stored)))
                 if fresh.rows == 0:
                     return int(table.version()), 0
                 moment = max(moment, pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect().item() + 1)
-            version = _write(path, fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)))
+            version = _append_rows(path, fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)))
             deltalog.sync(path, version)
             return version, fresh.rows
 
     def window(self, dataset_id: int, span: tuple[int, int], folder: Path | None) -> Spill:
         """Every row ever learnt within `span` of `ds`, set aside in `folder`, with `available_at`."""
-        with self._boundary(dataset_id):
-            table = self._readable(dataset_id)
-            return Spill(folder) if table is None else self._within(table, span, folder)
+        with self._translating_errors(dataset_id):
+            table = self._checked_table(dataset_id)
+            return Spill(folder) if table is None else self._rows_within(table, span, folder)
 
     def spans(self, dataset_id: int) -> pl.DataFrame:
         """`first` and `last` `ds` of every series; no row where nothing is stored."""
-        with self._boundary(dataset_id):
-            table = self._readable(dataset_id)
+        with self._translating_errors(dataset_id):
+            table = self._checked_table(dataset_id)
             if table is None:
                 return pl.DataFrame(schema={SERIES: pl.String, "first": pl.Int64, "last": pl.Int64})
             ends = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
             return pl.scan_delta(table).group_by(SERIES).agg(ends).collect(engine="streaming")
 
-    def _within(self, table: DeltaTable, span: tuple[int, int], folder: Path | None) -> Spill:
+    def _rows_within(self, table: DeltaTable, span: tuple[int, int], folder: Path | None) -> Spill:
         found = Spill(folder)
         rows = pl.scan_delta(table).filter(pl.col(TIME).is_between(*span))
         for batch in rows.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming"):
             found.add(batch)
         return found
 
-    def read(self, dataset_id: int, snapshot: int | None = None, learnt: bool = False) -> pl.DataFrame:
+    def read(self, dataset_id: int, snapshot: int | None = None, with_available_at: bool = False) -> pl.DataFrame:
         """Current values as of a snapshot (None: the newest), sorted by series and time.
 
-        `learnt` keeps the column `available_at`: when each value became known.
+        `with_available_at` keeps the column `available_at`: when each value became known.
         """
-        with self._boundary(dataset_id):
-            table = self._readable(dataset_id, snapshot)
+        with self._translating_errors(dataset_id):
+            table = self._checked_table(dataset_id, snapshot)
             if table is None:
                 raise Unavailable(f"{self.path(dataset_id)} has no history yet; ingest it first")
-            current = _newest(_rows(table))
-            return current if learnt else current.drop(AVAILABLE_AT)
+            current = _current_rows(_all_rows(table))
+            return current if with_available_at else current.drop(AVAILABLE_AT)
 
     def optimize(self, dataset_id: int) -> int | None:
         """Make one of many small files, and a checkpoint of the log; the snapshot id, None before the first append.
@@ -134,8 +134,8 @@ class Lake:
         Readers go on with the files they know: those stay until they are vacuumed.
         """
         path = self.path(dataset_id)
-        with self._boundary(dataset_id), self._write_lock(dataset_id):
-            table = self._table(dataset_id)
+        with self._translating_errors(dataset_id), self._write_lock(dataset_id):
+            table = self._open_table(dataset_id)
             if table is None:
                 return None
             table.optimize.compact()
@@ -152,47 +152,47 @@ class Lake:
 
     def active(self, dataset_id: int, snapshot: int | None = None) -> dict[Path, int]:
         """Data files of a snapshot (None: the newest), and the bytes each should have."""
-        with self._boundary(dataset_id):
-            table = self._table(dataset_id, snapshot)
+        with self._translating_errors(dataset_id):
+            table = self._open_table(dataset_id, snapshot)
             return {} if table is None else active(self.path(dataset_id), snapshot)
 
     def vacuum(self, dataset_id: int, dry_run: bool) -> dict[Path, int]:
         """Delete data files that no snapshot of the last week needs, and those of writers that died; their bytes."""
-        with self._boundary(dataset_id), self._write_lock(dataset_id):
-            table = self._table(dataset_id)
+        with self._translating_errors(dataset_id), self._write_lock(dataset_id):
+            table = self._open_table(dataset_id)
             return {} if table is None else vacuum(table, self.path(dataset_id), dry_run)
 
     def count(self, dataset_id: int) -> int:
         """Rows ever appended, replaced ones too; what an append adds to it is what was new."""
-        with self._boundary(dataset_id):
-            table = self._table(dataset_id)
+        with self._translating_errors(dataset_id):
+            table = self._open_table(dataset_id)
             return 0 if table is None else int(pl.DataFrame(table.get_add_actions(flatten=True))["num_records"].sum())
 
     def snapshot(self, dataset_id: int) -> int | None:
         """The newest snapshot id; None before the first append."""
-        with self._boundary(dataset_id):
-            table = self._table(dataset_id)
+        with self._translating_errors(dataset_id):
+            table = self._open_table(dataset_id)
             return None if table is None else int(table.version())
 
     def path(self, dataset_id: int) -> Path:
         """The folder of a dataset's table."""
         return self.root / str(int(dataset_id))
 
-    def _table(self, dataset_id: int, snapshot: int | None = None) -> DeltaTable | None:
+    def _open_table(self, dataset_id: int, snapshot: int | None = None) -> DeltaTable | None:
         path = self.path(dataset_id)
         known, recorded = deltalog.versions(path), self._recorded(dataset_id)
         if recorded is not None and (not known or known[-1] < recorded):
             raise Unavailable(f"{deltalog.entry_path(path, recorded)} is gone, and its rows with it; restore a backup")
         if not known:
             return None
-        for version in (*deltalog.empty(path), known[-1]):
+        for version in (*deltalog.empty_entries(path), known[-1]):
             deltalog.entry(path, version, recorded)
         return DeltaTable(path, version=snapshot)
 
-    def _readable(self, dataset_id: int, snapshot: int | None = None) -> DeltaTable | None:
+    def _checked_table(self, dataset_id: int, snapshot: int | None = None) -> DeltaTable | None:
         """The same, once no data file is seen to be gone or cut: Polars panics at those, over a page of words."""
-        table = self._table(dataset_id, snapshot)
-        for damage in _damaged(_sizes(table, self.path(dataset_id)) if table else {}):
+        table = self._open_table(dataset_id, snapshot)
+        for damage in _damaged_files(_sizes(table, self.path(dataset_id)) if table else {}):
             raise Unavailable(damage)
         return table
 
@@ -200,23 +200,23 @@ class Lake:
         """Hold the lock of a dataset's table: one process writes to it at a time, others wait."""
         return file_lock(self.root / f"{int(dataset_id)}.lock")
 
-    def _boundary(self, dataset_id: int) -> AbstractContextManager[None]:
+    def _translating_errors(self, dataset_id: int) -> AbstractContextManager[None]:
         """Turn whatever the table's libraries throw into Unavailable that names the file at fault."""
-        return said(lambda cause: Unavailable(self._fault(dataset_id, cause)))
+        return translate_errors(lambda cause: Unavailable(self._describe_fault(dataset_id, cause)))
 
-    def _fault(self, dataset_id: int, cause: str) -> str:
+    def _describe_fault(self, dataset_id: int, cause: str) -> str:
         found = next(damages(self.path(dataset_id), self._recorded(dataset_id)), None)
         return found or f"the history in {self.path(dataset_id)} cannot be used ({cause}); `rollcast doctor` looks"
 
 
-def _write(path: Path, rows: pl.LazyFrame, said: CommitProperties | None = None) -> int:
+def _append_rows(path: Path, rows: pl.LazyFrame, said: CommitProperties | None = None) -> int:
     """Append to the table, or make it; the version that has the rows. Only under the lock."""
     options = {"schema_mode": "merge", "configuration": {"delta.appendOnly": "true"}, "commit_properties": said}
     rows.sink_delta(path, mode="append", delta_write_options=options)
     return int(DeltaTable(path).version())
 
 
-def _version_of(path: Path, table: DeltaTable, batch: Batch) -> int | None:
+def _version_of(path: Path, table: DeltaTable, batch: HandoffBatch) -> int | None:
     """The version that a batch was appended as, if it was."""
     if (table.transaction_version(APPLICATION) or 0) < batch.number:
         return None
@@ -230,12 +230,12 @@ def _version_of(path: Path, table: DeltaTable, batch: Batch) -> int | None:
     )
 
 
-def _between(table: DeltaTable | None, rows: pl.DataFrame) -> pl.DataFrame:
+def _current_within(table: DeltaTable | None, rows: pl.DataFrame) -> pl.DataFrame:
     """The lake's current rows within the stamps of `rows`."""
     if table is None:
         return rows.clear()
     inside = pl.col(TIME).is_between(rows[TIME].min(), rows[TIME].max())
-    return _newest(pl.scan_delta(table).filter(inside).collect())
+    return _current_rows(pl.scan_delta(table).filter(inside).collect())
 
 
 def _revisions(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -254,11 +254,11 @@ def _revisions(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     return marked.filter(~pl.col("repeats")).drop("repeats", "old", "old y", "old at")
 
 
-def _rows(table: DeltaTable) -> pl.DataFrame:
+def _all_rows(table: DeltaTable) -> pl.DataFrame:
     return pl.scan_delta(table).collect()
 
 
-def _newest(rows: pl.DataFrame) -> pl.DataFrame:
+def _current_rows(rows: pl.DataFrame) -> pl.DataFrame:
     """One row for each series and time: the one we learnt last."""
     if rows[AVAILABLE_AT].n_unique() > 1:
         rows = rows.sort(*KEY, AVAILABLE_AT).unique(KEY, keep="last", maintain_order=True)
@@ -271,7 +271,7 @@ def _is_sorted(rows: pl.DataFrame) -> bool:
     return bool(rows.select(later.fill_null(True).all()).item())
 
 
-def _news(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+def _changed_rows(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """The rows of `frame` that `known` does not have, or has with another value; what a source leaves out stays."""
     said = [name for name in frame.columns if name not in KEY]
     old = known.with_columns(pl.lit(None, frame.schema[name]).alias(name) for name in said if name not in known.columns)
@@ -312,10 +312,10 @@ def damages(table: Path, recorded: int | None = None) -> Iterator[str]:
     except Exception as error:  # a checkpoint, for one
         yield f"{table} cannot be opened: {first_line(error)}"
         return
-    yield from _damaged(files)
+    yield from _damaged_files(files)
 
 
-def _damaged(files: dict[Path, int]) -> Iterator[str]:
+def _damaged_files(files: dict[Path, int]) -> Iterator[str]:
     for path, size in files.items():
         if not path.exists():
             yield f"{path} is gone; restore a backup"

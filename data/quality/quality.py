@@ -27,7 +27,7 @@ from data.grid.grid import Grid, format_ds, make_grid
 from data.schema import SERIES, SPLIT, TIME, VALUE
 from data.sources.columns import CODE, ORDER, STEP
 from data.sources.formats import ROW
-from data.sources.infer_frequency import facts_of, find_frequency, on_the_inside
+from data.sources.infer_frequency import facts_of, find_frequency, to_stored_times
 from data.sources.intake import TEXT, Intake
 from data.sources.resolve import SourceOptions
 from data.spill import Spill, Where
@@ -130,7 +130,7 @@ class Findings:
         return Findings(**apart, **{name: one + two for name, (one, two) in fields.items() if name not in apart})
 
 
-Sift = Callable[
+RowFilter = Callable[
     [Where, pl.DataFrame], pl.DataFrame
 ]  # rows of whole series -> the same, without what must not be stored
 
@@ -146,12 +146,12 @@ def conform(raw: pl.DataFrame, options: SourceOptions, source: str, grid: Grid |
 
 
 def conform_all(
-    intake: Intake, source: str, folder: Path | None, grid: Grid | None = None, sift: Sift | None = None
+    intake: Intake, source: str, folder: Path | None, grid: Grid | None = None, row_filter: RowFilter | None = None
 ) -> Conformed:
     """Bring everything that was read into the long form, set aside in `folder`.
 
     `grid` is the dataset's own when there is one already: it stays, and a source of another frequency is refused.
-    `sift` sees each part in its long form, with the columns `STEP` and, where the source has one, `UNIT`.
+    `row_filter` sees each part in its long form, with the columns `STEP` and, where the source has one, `UNIT`.
     InvalidInput names the source, the column and, where one row is at fault, that row.
     """
     roles, options = intake.roles, intake.options
@@ -162,15 +162,15 @@ def conform_all(
     season = options.season or default_season(grid.freq)
     parts, found = Spill(folder), Findings()
     for where, part in intake.rows.parts():
-        _ask_for_id(part, source)
+        _refuse_mixed_series(part, source)
         frame, findings = _conform(part, grid, options, season, source, roles.time)
         found += findings
-        if sift is not None and not frame.is_empty():
-            frame = sift(where, frame)
+        if row_filter is not None and not frame.is_empty():
+            frame = row_filter(where, frame)
         parts.add(frame.select(SERIES, TIME, VALUE, *(c for c in (*intake.covariates, SPLIT) if c in frame.columns)))
     if parts.rows == 0:
         raise InvalidInput("no row has a local time that exists; check --tz", source=source, column=roles.time)
-    horizon = options.horizon or _tested(found) or default_horizon(grid.freq, season)
+    horizon = options.horizon or _common_test_length(found) or default_horizon(grid.freq, season)
     if min(season, horizon) < 1:
         raise InvalidInput("season and horizon count steps; give 1 or more", source=source)
     refuse_gap(found.longest_gap, grid, source, roles.time)
@@ -215,13 +215,13 @@ def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
     if options.freq is None or known is None:
         for _, part in intake.rows.parts():
             if options.freq is None:
-                facts.append(facts_of(_coded(part)))
+                facts.append(facts_of(_with_codes(part)))
             if known is None:
                 samples.append(part.select(TIME).gather_every(every))
     freq = find_frequency(pl.concat(facts, how="diagonal"), intake.dtype == pl.Int64, options, source, known)
     if known is not None:
         return known
-    sample, _ = on_the_inside(pl.concat(samples), freq, options.tz, source, column)
+    sample, _ = to_stored_times(pl.concat(samples), freq, options.tz, source, column)
     return make_grid(freq, sample[TIME].to_numpy())
 
 
@@ -229,15 +229,15 @@ def _conform(
     part: pl.DataFrame, grid: Grid, options: SourceOptions, season: int, source: str, column: str
 ) -> tuple[pl.DataFrame, Findings]:
     """Some series in their long form, sorted, with what was counted in them."""
-    frame, shortened = on_the_inside(_coded(part), grid.freq, options.tz, source, column)
+    frame, shortened = to_stored_times(_with_codes(part), grid.freq, options.tz, source, column)
     if frame.is_empty():
         return frame, Findings(rejected=len(part))
     stamps = frame[TIME].to_numpy()
     steps = grid.steps(stamps)
     placed = frame.with_columns(pl.Series(TIME, grid.stamps(steps)), pl.Series(STEP, steps))
-    final, steps_back = _last_of_each_step(placed)
+    final, steps_back = _last_row_of_each_step(placed)
     gaps, longest_gap = _gaps(final)
-    stretches, longest_constant = _constant(final, max(season, CONSTANT))
+    stretches, longest_constant = _constant_stretches(final, max(season, CONSTANT))
     findings = Findings(
         kept=len(final),
         series=final[CODE].n_unique(),
@@ -258,13 +258,13 @@ def _conform(
     return final, findings
 
 
-def _coded(frame: pl.DataFrame) -> pl.DataFrame:
+def _with_codes(frame: pl.DataFrame) -> pl.DataFrame:
     """With the series as integers too, in the order of their ids: to sort and compare them is ten times faster."""
     ids = frame[SERIES].unique().sort()
     return frame.with_columns(pl.col(SERIES).cast(pl.Enum(ids)).to_physical().alias(CODE))
 
 
-def _ask_for_id(frame: pl.DataFrame, source: str) -> None:
+def _refuse_mixed_series(frame: pl.DataFrame, source: str) -> None:
     """Refuse many series poured into one: most stamps repeat, and some column of text tells the rows apart."""
     texts = [name for name in frame.columns if name.startswith(TEXT)]
     if not texts or 2 * frame.select(SERIES, TIME).n_unique() > len(frame):
@@ -278,7 +278,7 @@ def _ask_for_id(frame: pl.DataFrame, source: str) -> None:
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def _last_of_each_step(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+def _last_row_of_each_step(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """Sorted by series and step, of several rows for one step the last that came; and how many went back."""
     code, step = pl.col(CODE), pl.col(STEP)
     again = code == code.shift(1)
@@ -299,7 +299,7 @@ def _test_lengths(frame: pl.DataFrame) -> set[int]:
     return set(frame.group_by(CODE).agg((pl.col(SPLIT) == "test").sum().alias("n"))["n"].to_list())
 
 
-def _tested(found: Findings) -> int | None:
+def _common_test_length(found: Findings) -> int | None:
     """Length of the `test` part where every series has the same and it is short enough to be a horizon."""
     lengths = list(found.tested)
     return int(lengths[0]) if len(lengths) == 1 and 0 < lengths[0] <= LONGEST_TEST else None
@@ -334,7 +334,7 @@ def _gaps(frame: pl.DataFrame) -> tuple[int, int]:
     return int(missing.sum()), int(missing.max(initial=0))
 
 
-def _constant(frame: pl.DataFrame, length: int) -> tuple[int, int]:
+def _constant_stretches(frame: pl.DataFrame, length: int) -> tuple[int, int]:
     """(runs of at least `length` equal values, the longest of them)."""
     code, y = frame[CODE].to_numpy(), frame[VALUE].to_numpy()
     changes = np.flatnonzero((y[1:] != y[:-1]) | (code[1:] != code[:-1])) + 1  # NaN differs from itself

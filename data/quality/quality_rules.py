@@ -37,7 +37,7 @@ FLOOR, CEILING = "__floor", "__ceiling"
 
 
 @dataclass(frozen=True)
-class Rules:
+class QualityRules:
     """Limits in the dataset's own unit; None is no limit."""
 
     low: float | None = None
@@ -58,15 +58,15 @@ class Rules:
                 raise InvalidInput(f"{word} is {value}; give a number above 0")
 
 
-def rules(engine: Engine, dataset_id: int) -> Rules:
+def rules(engine: Engine, dataset_id: int) -> QualityRules:
     """A dataset's rules; those that hold for every dataset where it has none of its own."""
     with reading(engine) as connection:
         query = select(tables.rules.c.rules).where(tables.rules.c.dataset_id == dataset_id)
         text = connection.scalar(query)
-    return Rules(**json.loads(text)) if text else Rules()
+    return QualityRules(**json.loads(text)) if text else QualityRules()
 
 
-def put(engine: Engine, dataset_id: int, chosen: Rules | None) -> None:
+def put(engine: Engine, dataset_id: int, chosen: QualityRules | None) -> None:
     """Give a dataset rules of its own; None takes them away. They hold for what comes from now on."""
     with writing(engine, RULES_LOCK) as connection:
         connection.execute(delete(tables.rules).where(tables.rules.c.dataset_id == dataset_id))
@@ -75,47 +75,47 @@ def put(engine: Engine, dataset_id: int, chosen: Rules | None) -> None:
             connection.execute(insert(tables.rules).values(row))
 
 
-def judge(rows: pl.DataFrame, chosen: Rules) -> pl.DataFrame:
+def judge(rows: pl.DataFrame, chosen: QualityRules) -> pl.DataFrame:
     """`rows` (unique_id, ds, y, FRESH, perhaps FOREIGN), sorted, with the first rule each fresh one breaks in RULE."""
     y, fresh = pl.col(VALUE), pl.col(FRESH)
     broken = pl.lit(None, pl.String)
     if FOREIGN in rows.columns:
         broken = pl.when(pl.col(FOREIGN)).then(pl.lit("unit")).otherwise(broken)
-    outside = _outside(chosen)
-    rows = rows.with_columns(_or(broken, outside, "range").alias(RULE))
+    outside = _out_of_range(chosen)
+    rows = rows.with_columns(_first_broken(broken, outside, "range").alias(RULE))
     if chosen.spike is not None:
         rows = rows.join(_limits(rows, chosen.spike), on=SERIES, how="left", maintain_order="left")
         spike = (y > pl.col(CEILING)) | (y < pl.col(FLOOR))
-        rows = rows.with_columns(_or(pl.col(RULE), spike, "spike").alias(RULE)).drop(FLOOR, CEILING)
+        rows = rows.with_columns(_first_broken(pl.col(RULE), spike, "spike").alias(RULE)).drop(FLOOR, CEILING)
     if chosen.max_jump is not None:
-        before = _sound().rolling_median(NEIGHBOURS, min_samples=1).shift(1).over(SERIES)
-        rows = rows.with_columns(_or(pl.col(RULE), (y - before).abs() > chosen.max_jump, "jump").alias(RULE))
+        before = _unbroken().rolling_median(NEIGHBOURS, min_samples=1).shift(1).over(SERIES)
+        rows = rows.with_columns(_first_broken(pl.col(RULE), (y - before).abs() > chosen.max_jump, "jump").alias(RULE))
     if chosen.max_stale is not None:
         run = (y != y.shift(1)).fill_null(True).cum_sum().over(SERIES)
         place = pl.int_range(pl.len()).over(SERIES, run)
         stale = (place >= chosen.max_stale) & y.is_not_null()
-        rows = rows.with_columns(_or(pl.col(RULE), stale, "stale").alias(RULE))
+        rows = rows.with_columns(_first_broken(pl.col(RULE), stale, "stale").alias(RULE))
     return rows.with_columns(pl.when(fresh & y.is_not_null()).then(pl.col(RULE)).alias(RULE))
 
 
-def _or(broken: pl.Expr, also: pl.Expr, rule: str) -> pl.Expr:
+def _first_broken(broken: pl.Expr, also: pl.Expr, rule: str) -> pl.Expr:
     return pl.when(broken.is_null() & also.fill_null(False)).then(pl.lit(rule)).otherwise(broken)
 
 
-def _sound() -> pl.Expr:
+def _unbroken() -> pl.Expr:
     """Values that broke no rule so far."""
     return pl.when(pl.col(RULE).is_null()).then(pl.col(VALUE))
 
 
-def _outside(chosen: Rules) -> pl.Expr:
+def _out_of_range(chosen: QualityRules) -> pl.Expr:
     low = pl.lit(False) if chosen.low is None else pl.col(VALUE) < chosen.low
     return low if chosen.high is None else low | (pl.col(VALUE) > chosen.high)
 
 
 def _limits(rows: pl.DataFrame, times: float) -> pl.DataFrame:
     """FLOOR and CEILING of every series that shows where it lies; beyond them is a spike."""
-    stored = pl.when(~pl.col(FRESH)).then(_sound())
-    known = pl.when(stored.count() >= FEWEST).then(stored).otherwise(_sound())
+    stored = pl.when(~pl.col(FRESH)).then(_unbroken())
+    known = pl.when(stored.count() >= FEWEST).then(stored).otherwise(_unbroken())
     low, high = known.quantile(MIDDLE[0], "higher"), known.quantile(MIDDLE[1], "lower")
     found = rows.group_by(SERIES).agg(low.alias("low"), high.alias("high"), known.count().alias("n"))
     reach = pl.max_horizontal(pl.col("high") - pl.col("low"), pl.col("high").abs(), pl.col("low").abs())
@@ -123,7 +123,7 @@ def _limits(rows: pl.DataFrame, times: float) -> pl.DataFrame:
     return found.filter((pl.col("n") >= FEWEST) & (reach > 0)).select(SERIES, *limits)
 
 
-def laid_over(fresh: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+def with_stored(fresh: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
     """Rows to be judged and those they are judged by, sorted; a stored row of the same series and time gives way."""
     marked = fresh.with_columns(pl.lit(True).alias(FRESH))
     if stored.is_empty():

@@ -41,22 +41,22 @@ class Job(NamedTuple):
     version: int | None  # that it registered
 
 
-class Allowance(NamedTuple):
+class TrainingBudget(NamedTuple):
     """What may be asked for without a person: hours between two jobs of a dataset, and jobs a day of all of them."""
 
     cooldown_h: float
     daily: int
 
 
-class Answer(NamedTuple):
+class JobAnswer(NamedTuple):
     """A job, new or open already; or why there is none."""
 
     job: Job | None
     new: bool
-    words: str
+    message: str
 
 
-def ask(engine: Engine, dataset_id: int, cause: Cause, detail: str, allowance: Allowance | None = None) -> Answer:
+def ask(engine: Engine, dataset_id: int, cause: Cause, detail: str, budget: TrainingBudget | None = None) -> JobAnswer:
     """Queue a training, unless one is open or, where there is an allowance, it is spent."""
     at = clock.now()
     with writing(engine, JOBS_LOCK) as connection:
@@ -64,25 +64,25 @@ def ask(engine: Engine, dataset_id: int, cause: Cause, detail: str, allowance: A
             select(TABLE).where(TABLE.c.dataset_id == dataset_id, TABLE.c.state.in_(OPEN))
         ).first()
         if open_job is not None:
-            return Answer(_job(open_job), False, f"job {open_job.id} is {open_job.state} already")
-        denied = _denied(connection, dataset_id, allowance, at) if allowance else None
+            return JobAnswer(_job(open_job), False, f"job {open_job.id} is {open_job.state} already")
+        denied = _refusal(connection, dataset_id, budget, at) if budget else None
         if denied:
-            return Answer(None, False, denied)
+            return JobAnswer(None, False, denied)
         row = {"dataset_id": dataset_id, "cause": cause, "state": "queued", "detail": detail, "asked_at": at}
         new = connection.execute(insert(TABLE).values(**row, attempts=0).returning(TABLE)).one()
-        return Answer(_job(new), True, f"job {new.id} is queued")
+        return JobAnswer(_job(new), True, f"job {new.id} is queued")
 
 
-def _denied(connection: Connection, dataset_id: int, allowance: Allowance, at: int) -> str | None:
+def _refusal(connection: Connection, dataset_id: int, budget: TrainingBudget, at: int) -> str | None:
     """Why nothing may be asked for just now. Cancelled jobs cost nothing."""
     counted = TABLE.c.state != "cancelled"
     last = connection.scalar(select(func.max(TABLE.c.asked_at)).where(TABLE.c.dataset_id == dataset_id, counted))
-    if last is not None and at - last < allowance.cooldown_h * HOUR:
-        hours = allowance.cooldown_h - (at - last) / HOUR
+    if last is not None and at - last < budget.cooldown_h * HOUR:
+        hours = budget.cooldown_h - (at - last) / HOUR
         return f"it cools down: the last training was asked for too recently, the next may be in {hours:.1f} hours"
     spent = connection.scalar(select(func.count()).where(TABLE.c.asked_at > at - DAY, counted)) or 0
-    if spent >= allowance.daily:
-        return f"the budget is spent: {spent} trainings were asked for within a day, {allowance.daily} are allowed"
+    if spent >= budget.daily:
+        return f"the budget is spent: {spent} trainings were asked for within a day, {budget.daily} are allowed"
     return None
 
 
@@ -107,7 +107,7 @@ def job(engine: Engine, number: int) -> Job:
 def cancel(engine: Engine, number: int) -> Job:
     """Take a job out of the queue. Raises NotFound, or Conflict where it is no longer in it."""
     with writing(engine, JOBS_LOCK) as connection:
-        _move(connection, number, ("queued",), state="cancelled", ended_at=clock.now())
+        _update_job(connection, number, ("queued",), state="cancelled", ended_at=clock.now())
     found = job(engine, number)
     if found.state != "cancelled":
         raise Conflict(f"job {number} is {found.state}; only a queued one can be cancelled")
@@ -118,29 +118,31 @@ def take(engine: Engine) -> Job | None:
     """Start the oldest queued job, after those of dead workers were queued again. Only for the holder of `WORKER`."""
     with writing(engine, JOBS_LOCK) as connection:
         for row in connection.execute(select(TABLE).where(TABLE.c.state == "running")).all():
-            _lapse(connection, _job(row))
+            _requeue_or_fail(connection, _job(row))
         first = connection.execute(select(TABLE).where(TABLE.c.state == "queued").order_by(TABLE.c.id).limit(1)).first()
         if first is None:
             return None
-        _move(connection, first.id, ("queued",), state="running", started_at=clock.now(), attempts=first.attempts + 1)
+        _update_job(
+            connection, first.id, ("queued",), state="running", started_at=clock.now(), attempts=first.attempts + 1
+        )
         return _job(connection.execute(select(TABLE).where(TABLE.c.id == first.id)).one())
 
 
 def end(engine: Engine, number: int, state: State, detail: str, version: int | None = None) -> None:
     """Write down how a running job ended."""
     with writing(engine, JOBS_LOCK) as connection:
-        _move(connection, number, ("running",), state=state, detail=detail, version=version, ended_at=clock.now())
+        _update_job(connection, number, ("running",), state=state, detail=detail, version=version, ended_at=clock.now())
 
 
-def _lapse(connection: Connection, one: Job) -> None:
+def _requeue_or_fail(connection: Connection, one: Job) -> None:
     if one.attempts < ATTEMPTS:
-        _move(connection, one.id, ("running",), state="queued")
+        _update_job(connection, one.id, ("running",), state="queued")
     else:
         words = f"its worker ended without a word {one.attempts} times; look for what kills it, then ask again"
-        _move(connection, one.id, ("running",), state="failed", detail=words, ended_at=clock.now())
+        _update_job(connection, one.id, ("running",), state="failed", detail=words, ended_at=clock.now())
 
 
-def _move(connection: Connection, number: int, states: Sequence[State], **values: object) -> None:
+def _update_job(connection: Connection, number: int, states: Sequence[State], **values: object) -> None:
     connection.execute(update(TABLE).where(TABLE.c.id == number, TABLE.c.state.in_(states)).values(**values))
 
 

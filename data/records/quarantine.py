@@ -19,7 +19,7 @@ TABLE = tables.quarantine
 
 
 @dataclass(frozen=True)
-class Held:
+class QuarantinedValue:
     """One value in quarantine, or released from it."""
 
     id: int
@@ -73,7 +73,7 @@ def put(engine: Engine, dataset_id: int, breaches: Iterable[Breach], numbers: di
     return len(new)
 
 
-def values(engine: Engine, dataset_id: int, released: bool | None = False) -> list[Held]:
+def values(engine: Engine, dataset_id: int, released: bool | None = False) -> list[QuarantinedValue]:
     """What a dataset has in quarantine, oldest first; with `released`, what was let go; with None, both."""
     names = tables.series.c
     columns = (
@@ -91,7 +91,7 @@ def values(engine: Engine, dataset_id: int, released: bool | None = False) -> li
     if released is not None:
         query = query.where(TABLE.c.released.is_not(None) if released else TABLE.c.released.is_(None))
     with reading(engine) as connection:
-        return [Held(*row) for row in connection.execute(query)]
+        return [QuarantinedValue(*row) for row in connection.execute(query)]
 
 
 def counts(engine: Engine) -> dict[str, int]:

@@ -17,7 +17,7 @@ from data import clock
 from data.errors import RollcastError, Unavailable, first_line
 from data.store import tables
 from data.store.database import reading, writing
-from data.store.heartbeat import beating
+from data.store.heartbeat import heartbeat
 
 RUNS_LOCK = 7_305_011
 LEASE_S = 60.0  # without a heartbeat for so long a run is over
@@ -57,11 +57,11 @@ def recorded(engine: Engine, flow: str, dataset: str | None = None, slot: int | 
     Raises StoreUnavailable when the run cannot be written down; what the block raises passes through.
     """
     recording = Recording(_begin(engine, flow, dataset, slot))
-    with beating(f"run-{recording.id}", BEAT_S, lambda: _beat(engine, recording.id)):
+    with heartbeat(f"run-{recording.id}", BEAT_S, lambda: _beat(engine, recording.id)):
         try:
             yield recording
         except BaseException as error:  # Polars reports damage with a class that is no Exception
-            with _forgiven():
+            with _log_unavailable():
                 _end(engine, recording.id, "failed", {"error": sentence(error), **recording.detail})
             raise
         _end(engine, recording.id, "succeeded", recording.detail)
@@ -83,7 +83,7 @@ def last_success(engine: Engine) -> dict[tuple[str, str | None], int]:
         return {(row.flow, row.dataset): row.ended_at for row in connection.execute(query)}
 
 
-def answered(engine: Engine, flow: str, dataset: str | None, slot: int) -> bool:
+def is_slot_done(engine: Engine, flow: str, dataset: str | None, slot: int) -> bool:
     """Has a scheduled run for `slot`, for a later one, or begun since, succeeded? Then what was due then is done.
 
     So a backlog is one run, and neither a clock that jumps nor a scheduler that forgets makes a slot run twice. Runs
@@ -146,7 +146,7 @@ def _end(engine: Engine, run_id: int, outcome: Outcome, detail: dict[str, Any]) 
 
 
 @contextmanager
-def _forgiven() -> Iterator[None]:
+def _log_unavailable() -> Iterator[None]:
     """An ending that the store did not take is no reason to stop the work, nor to hide its error."""
     try:
         yield

@@ -40,9 +40,9 @@ class Schedule:
 
     def overdue(self, last_success: int | None, at: int) -> bool:
         """Has it not succeeded for too long? Nobody expects house-keeping where it never ran."""
-        return self.missed(last_success, at) is not None
+        return self.missed_slot(last_success, at) is not None
 
-    def missed(self, last_success: int | None, at: int) -> int | None:
+    def missed_slot(self, last_success: int | None, at: int) -> int | None:
         """The slot that no success has answered for too long, if there is one."""
         since = max(self.set_at, last_success or 0)
         return self.timetable.after(since) if since > 0 and self.timetable.overdue(since, at) else None
@@ -74,7 +74,7 @@ def remove(engine: Engine, dataset: str, flow: str) -> None:
         raise NotFound(f"{flow} of {dataset!r} has no schedule; `rollcast schedule list` shows those there are")
 
 
-def asked_for(engine: Engine) -> list[Schedule]:
+def of_datasets(engine: Engine) -> list[Schedule]:
     """What was asked for, by dataset and flow."""
     with reading(engine) as connection:
         return [_schedule(row) for row in connection.execute(select(TABLE).order_by(TABLE.c.dataset, TABLE.c.flow))]
@@ -96,9 +96,9 @@ def housekeeping(settings: Settings) -> list[Schedule]:
     return found
 
 
-def everything(engine: Engine, settings: Settings) -> list[Schedule]:
+def all_schedules(engine: Engine, settings: Settings) -> list[Schedule]:
     """Datasets first, then house-keeping."""
-    return [*asked_for(engine), *housekeeping(settings)]
+    return [*of_datasets(engine), *housekeeping(settings)]
 
 
 def _schedule(row: Row[Any]) -> Schedule:

@@ -12,35 +12,35 @@ from data import clock
 from data.store import tables
 from data.store.database import reading, writing
 
-TRIALS_LOCK = 7_305_019
+SHADOW_PAIRS_LOCK = 7_305_019
 TABLE = tables.trials
 
 
-class Pair(NamedTuple):
+class ShadowPair(NamedTuple):
     """Running sums of both, after the same row of the log; JSON, see `forecasting.rolling.online_scores.Totals`."""
 
     shadow: dict[str, Any]
     champion: dict[str, Any]
 
 
-class Trial(NamedTuple):
+class ShadowComparison(NamedTuple):
     """What two promotions were before and after the values that both met."""
 
     shadow_promotion_id: int
     champion_promotion_id: int
-    first: Pair
-    last: Pair
+    first: ShadowPair
+    last: ShadowPair
     seq: int  # position of the log that `last` takes in
     at: int  # microseconds since 1970 UTC
 
 
 def put(
-    engine: Engine, dataset_id: int, versions: tuple[int, int], promotion_ids: tuple[int, int], seq: int, at: Pair
+    engine: Engine, dataset_id: int, versions: tuple[int, int], promotion_ids: tuple[int, int], seq: int, at: ShadowPair
 ) -> None:
     """Write a pair down; versions and promotions are those of the shadow and of the champion."""
     here = (TABLE.c.shadow_promotion_id == promotion_ids[0], TABLE.c.champion_promotion_id == promotion_ids[1])
     moved = {"last": json.dumps(at), "seq": seq, "at": clock.now()}
-    with writing(engine, TRIALS_LOCK) as connection:
+    with writing(engine, SHADOW_PAIRS_LOCK) as connection:
         if connection.execute(update(TABLE).where(*here).values(moved)).rowcount:
             return
         names = (
@@ -55,17 +55,17 @@ def put(
         connection.execute(insert(TABLE).values(begun | moved))
 
 
-def trials(engine: Engine, dataset_id: int, shadow_version: int, champion_version: int) -> list[Trial]:
+def comparisons(engine: Engine, dataset_id: int, shadow_version: int, champion_version: int) -> list[ShadowComparison]:
     """Every time that one version rolled in another one's shadow, oldest first."""
     versions = (TABLE.c.shadow_version == shadow_version, TABLE.c.champion_version == champion_version)
     query = select(TABLE).where(TABLE.c.dataset_id == dataset_id, *versions)
     with reading(engine) as connection:
         return [
-            Trial(
+            ShadowComparison(
                 row.shadow_promotion_id,
                 row.champion_promotion_id,
-                Pair(*json.loads(row.first)),
-                Pair(*json.loads(row.last)),
+                ShadowPair(*json.loads(row.first)),
+                ShadowPair(*json.loads(row.last)),
                 row.seq,
                 row.at,
             )

@@ -33,7 +33,7 @@ def watermarks(engine: Engine, dataset_id: int) -> list[Watermark]:
         return [Watermark(*row) for row in connection.execute(query.order_by(table.source))]
 
 
-def move(engine: Engine, dataset_id: int, values: Mapping[str, str]) -> None:
+def set_watermarks(engine: Engine, dataset_id: int, values: Mapping[str, str]) -> None:
     """Set the watermarks of some pieces, all or none. The rows they speak of must be on the disk."""
     if not values:
         return

@@ -50,7 +50,7 @@ class Roles:
     ignored: tuple[str, ...]  # neither numbers nor anything we know
 
 
-def choose(raw: pl.DataFrame, options: SourceOptions, source: str) -> tuple[Roles, dict[str, pl.Series]]:
+def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tuple[Roles, dict[str, pl.Series]]:
     """The roles, and every column of numbers as float64. InvalidInput says what is missing or must be said.
 
     Of a source read in batches the first one decides; a covariate that later turns out to hold no numbers is let go.
@@ -77,7 +77,7 @@ def choose(raw: pl.DataFrame, options: SourceOptions, source: str) -> tuple[Role
             raise InvalidInput(f"which column is the value? {found}; say it with --target-col", source=source)
         target = next(iter(numbers))
     if target not in numbers:
-        raise _odd_number(raw, target, source)
+        raise _not_a_number(raw, target, source)
     covariates = tuple(name for name in numbers if name != target and name not in RESERVED)
     ignored = tuple(name for name in rest if name != target and name not in covariates)
     return Roles(identity, time, target, split, covariates, ignored), numbers
@@ -109,7 +109,7 @@ def numbers_of(raw: pl.DataFrame, roles: Roles, source: str) -> dict[str, pl.Ser
     """The target and the covariates of a later batch, as float64, but for covariates that are none after all."""
     named = {name: _numbers(raw[name]) for name in (roles.target, *roles.covariates) if name in raw.columns}
     if named.get(roles.target) is None:
-        raise _odd_number(raw, roles.target, source)
+        raise _not_a_number(raw, roles.target, source)
     return {name: values for name, values in named.items() if values is not None}
 
 
@@ -119,7 +119,7 @@ def check_split(raw: pl.DataFrame, source: str) -> None:
         return
     first = int((~raw[SPLIT].cast(pl.String).is_in([*SPLITS, None], nulls_equal=True)).arg_max() or 0)
     raise InvalidInput(
-        f"{_shown(raw[SPLIT][first])} is none of {', '.join(SPLITS)}", source=source, column=SPLIT, row=raw[ROW][first]
+        f"{_quoted(raw[SPLIT][first])} is none of {', '.join(SPLITS)}", source=source, column=SPLIT, row=raw[ROW][first]
     )
 
 
@@ -133,39 +133,39 @@ def _numbers(values: pl.Series) -> pl.Series | None:
     odd = numbers.is_null() & values.is_not_null()
     if not odd.any():
         return numbers
-    words = _word(values.filter(odd))
+    words = _without_missing_words(values.filter(odd))
     mended = words.cast(pl.Float64, strict=False)
     if (mended.is_null() & words.is_not_null()).any():
         return None
     return numbers.scatter(odd.arg_true(), mended)
 
 
-def _word(values: pl.Series) -> pl.Series:
+def _without_missing_words(values: pl.Series) -> pl.Series:
     """Text without blanks around it, null where it is a word for no value."""
     stripped = values.str.strip_chars()
     return stripped.set(stripped.str.to_lowercase().is_in(MISSING), None)
 
 
-def _odd_number(raw: pl.DataFrame, column: str, source: str) -> InvalidInput:
+def _not_a_number(raw: pl.DataFrame, column: str, source: str) -> InvalidInput:
     """The error for the first value of a column that is no number."""
     values = raw[column]
     if values.dtype != pl.String:
         return InvalidInput(
             f"it holds {values.dtype}, not numbers; choose another --target-col", source=source, column=column
         )
-    words = _word(values)
+    words = _without_missing_words(values)
     wrong = (words.cast(pl.Float64, strict=False).is_null() & words.is_not_null()).arg_true()
     first, others = int(wrong[0]), len(wrong) - 1
     also = f" ({others} more like it); correct them" if others else "; correct it"
     return InvalidInput(
-        f"{_shown(values[first])} is not a number{also} or choose another --target-col",
+        f"{_quoted(values[first])} is not a number{also} or choose another --target-col",
         source=source,
         column=column,
         row=raw[ROW][first],
     )
 
 
-def _shown(value: object) -> str:
+def _quoted(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "…'"
 
@@ -191,7 +191,7 @@ def read_times(
     """
     values = raw[column]
     if date_format in UNIX_UNITS:
-        times = _since_1970(values, UNIX_UNITS[date_format])
+        times = _from_unix(values, UNIX_UNITS[date_format])
     elif values.dtype.is_integer() and date_format is None:
         times = values.cast(pl.Int64)
     elif values.dtype == pl.String or date_format is not None:
@@ -206,14 +206,14 @@ def read_times(
             f"it holds {values.dtype}, not times; choose another --time-col", source=source, column=column
         )
     if times.has_nulls():
-        raise _odd_time(raw, column, int(times.is_null().arg_max() or 0), date_format, source, sample is None)
+        raise _not_a_time(raw, column, int(times.is_null().arg_max() or 0), date_format, source, sample is None)
     times = times.dt.convert_time_zone("UTC") if getattr(times.dtype, "time_zone", None) else times
     low, high = (-LARGEST_STEP, LARGEST_STEP) if times.dtype == pl.Int64 else CALENDAR
     outside = ~times.to_physical().is_between(low, high)
     if outside.any():  # milliseconds read as seconds land here
         first = int(outside.arg_max() or 0)
         raise InvalidInput(
-            f"{_shown(values[first])} is no time of the years 1 to 9999; check --date-format",
+            f"{_quoted(values[first])} is no time of the years 1 to 9999; check --date-format",
             source=source,
             column=column,
             row=raw[ROW][first],
@@ -221,7 +221,7 @@ def read_times(
     return times
 
 
-def _since_1970(values: pl.Series, factor: int) -> pl.Series:
+def _from_unix(values: pl.Series, factor: int) -> pl.Series:
     micros = (values.cast(pl.Float64, strict=False) * factor).round().cast(pl.Int64, strict=False)
     return micros.cast(pl.Datetime("us", "UTC"))
 
@@ -245,18 +245,18 @@ def _parse(values: pl.Series, date_format: str | None, source: str, column: str,
     return pl.Series(values.name, [None] * len(values), pl.Datetime("us"))
 
 
-def _odd_time(
+def _not_a_time(
     raw: pl.DataFrame, column: str, index: int, date_format: str | None, source: str, first: bool
 ) -> InvalidInput:
     value = raw[column][index]
     if value is None or str(value).strip() == "":
         message = "the row has no time; remove it"
     elif date_format is None:
-        message = f"{_shown(value)} is not a time like those before it; correct it, or say the form with --date-format"
+        message = f"{_quoted(value)} is not a time like those before it; correct it, or say the form with --date-format"
         if index == 0 and first:
-            message = f"{_shown(value)} is no ISO date; say the form with --date-format, such as %d-%m-%y"
+            message = f"{_quoted(value)} is no ISO date; say the form with --date-format, such as %d-%m-%y"
     else:
-        message = f"{_shown(value)} is not of the form {date_format}; correct it or the form"
+        message = f"{_quoted(value)} is not of the form {date_format}; correct it or the form"
     return InvalidInput(message, source=source, column=column, row=raw[ROW][index])
 
 

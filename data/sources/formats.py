@@ -17,7 +17,7 @@ from typing import NoReturn
 import polars as pl
 
 from data.errors import InvalidInput
-from data.translate_errors import said
+from data.translate_errors import translate_errors
 
 ROW = "__row"  # where a row stands in its source, as an editor counts lines; a query's rows from 1
 CELLS = 1_000_000  # of a batch
@@ -37,7 +37,7 @@ ACCEPTED = (
 
 
 @dataclass(frozen=True)
-class Table:
+class SourceTable:
     """Rows on this machine, ready to be read; `name` may be shown."""
 
     name: str
@@ -52,7 +52,7 @@ class Table:
             "csv": _csv, "parquet": _parquet, "ndjson": _ndjson, "arrow": _arrow,
         }  # fmt: skip
         found = False
-        for batch in explained(self.name, readers[self.kind](self.path, self.name)):
+        for batch in with_plain_errors(self.name, readers[self.kind](self.path, self.name)):
             found = found or not batch.is_empty()
             yield batch
         if not found:
@@ -72,7 +72,7 @@ def is_table(name: str) -> bool:
     return not name.startswith((".", "_")) and Path(name.lower().removesuffix(".gz")).suffix in ENDINGS
 
 
-def table_of(path: Path, kind: str, name: str, folder: Path, mark: str | None = None) -> Table:
+def table_of(path: Path, kind: str, name: str, folder: Path, mark: str | None = None) -> SourceTable:
     """A file as a table: digested, and unzipped into `folder` if it is zipped, whatever its name says."""
     try:
         with path.open("rb") as file:
@@ -81,7 +81,7 @@ def table_of(path: Path, kind: str, name: str, folder: Path, mark: str | None = 
             zipped = file.read(2) == b"\x1f\x8b"
     except OSError as error:
         raise InvalidInput(f"the file cannot be read ({error.strerror})", source=name) from None
-    return Table(name, kind, _unzipped(path, folder, name) if zipped else path, digest, mark)
+    return SourceTable(name, kind, _unzipped(path, folder, name) if zipped else path, digest, mark)
 
 
 def _unzipped(path: Path, folder: Path, name: str) -> Path:
@@ -94,14 +94,14 @@ def _unzipped(path: Path, folder: Path, name: str) -> Path:
     return target
 
 
-def explained(name: str, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+def with_plain_errors(name: str, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Batches, with what a library says in many sentences, or by panic, said in one."""
     words = "the content cannot be read ({}); is it what its ending says?"
-    with said(lambda cause: InvalidInput(words.format(cause), source=name)):
+    with translate_errors(lambda cause: InvalidInput(words.format(cause), source=name)):
         yield from batches
 
 
-def _lazily(frame: pl.LazyFrame, width: int) -> Iterator[pl.DataFrame]:
+def _batches_of(frame: pl.LazyFrame, width: int) -> Iterator[pl.DataFrame]:
     rows = max(1_000, CELLS // max(1, width))
     yield from frame.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming")
 
@@ -125,7 +125,7 @@ def _csv(path: Path, name: str) -> Iterator[pl.DataFrame]:
     try:
         lines = pl.scan_csv(path, separator=separator, infer_schema=False, row_index_name=ROW, row_index_offset=2)
         filled = ~pl.all_horizontal(pl.all().exclude(ROW).is_null())  # the others are blank lines
-        for batch in _lazily(lines, len(names)):
+        for batch in _batches_of(lines, len(names)):
             yield batch.filter(filled)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         _explain_csv(path, name, separator)
@@ -157,7 +157,7 @@ def _explain_csv(path: Path, name: str, separator: str) -> None:
 
 def _parquet(path: Path, _: str) -> Iterator[pl.DataFrame]:
     rows = pl.scan_parquet(path)
-    yield from _lazily(rows.with_row_index(ROW, offset=1), len(rows.collect_schema()))
+    yield from _batches_of(rows.with_row_index(ROW, offset=1), len(rows.collect_schema()))
 
 
 def _arrow(path: Path, _: str) -> Iterator[pl.DataFrame]:
@@ -174,7 +174,7 @@ def _arrow(path: Path, _: str) -> Iterator[pl.DataFrame]:
 def _ndjson(path: Path, name: str) -> Iterator[pl.DataFrame]:
     try:
         lines = pl.scan_ndjson(path, infer_schema_length=None)
-        yield from _lazily(lines.with_row_index(ROW, offset=1), len(lines.collect_schema()))
+        yield from _batches_of(lines.with_row_index(ROW, offset=1), len(lines.collect_schema()))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         _explain_ndjson(path, name)
         raise
@@ -191,7 +191,7 @@ def _explain_ndjson(path: Path, name: str) -> None:
 
 def _explain_line(line: bytes, row: int, types: dict[str, str], name: str) -> None:
     try:
-        record = json.loads(line, parse_constant=_refuse)
+        record = json.loads(line, parse_constant=_refuse_constant)
         assert isinstance(record, dict)  # noqa: S101
     except (ValueError, AssertionError):
         raise InvalidInput("the line is not one JSON object; write one object a line", source=name, row=row) from None
@@ -208,5 +208,5 @@ def _explain_line(line: bytes, row: int, types: dict[str, str], name: str) -> No
             raise InvalidInput("a number too large to hold; write null", source=name, column=column, row=row)
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(constant)  # NaN and Infinity are no JSON

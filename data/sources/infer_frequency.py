@@ -33,7 +33,7 @@ def find_frequency(facts: pl.DataFrame, steps: bool, options: SourceOptions, sou
         held = "integer steps" if steps else "times"
         raise InvalidInput(f"frequency {expected} does not fit a column of {held}; check --time-col", source=source)
     if grid is not None:
-        _check_same(facts, steps, said, grid, source)
+        _refuse_other_frequency(facts, steps, said, grid, source)
         return grid.freq
     if said is not None:
         return said
@@ -47,7 +47,7 @@ def find_frequency(facts: pl.DataFrame, steps: bool, options: SourceOptions, sou
     return next(iter(votes))
 
 
-def _check_same(facts: pl.DataFrame, steps: bool, said: str | None, grid: Grid, source: str) -> None:
+def _refuse_other_frequency(facts: pl.DataFrame, steps: bool, said: str | None, grid: Grid, source: str) -> None:
     """Refuse a source of another frequency than its dataset's; a few rows prove nothing."""
     sparse = {"1b": ("1b", "1d"), "1d": ("1d", "1b")}.get(grid.freq, ("1b", "1d") if grid.sessions else (grid.freq,))
     other = [said] if said else [freq for freq in _votes(facts, steps, fewest=VOTES) if freq not in sparse]
@@ -117,7 +117,7 @@ def _nearest_usual(step: float) -> int:
     return round(step / DAY) * DAY if step >= 0.75 * DAY else min(USUAL, key=lambda usual: abs(np.log(usual / step)))
 
 
-def on_the_inside(
+def to_stored_times(
     frame: pl.DataFrame, freq: str, zone: str | None, source: str, column: str
 ) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.bool_]]]:
     """`ds` as int64 by the kind of frequency, without rows whose local time does not exist or exists twice.

@@ -8,8 +8,8 @@ import polars as pl
 
 from data.errors import InvalidInput
 from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE
-from data.sources.columns import Roles, check_split, choose, first_stamp, numbers_of, read_times
-from data.sources.formats import ROW, Table
+from data.sources.columns import Roles, check_split, choose_roles, first_stamp, numbers_of, read_times
+from data.sources.formats import ROW, SourceTable
 from data.sources.resolve import SourceOptions, stem_of
 from data.spill import Spill
 from data.store.catalogue import UNIQUE_ID, UNIQUE_ID_RULE
@@ -26,7 +26,7 @@ class Intake:
         """`target`: the column that has been the value so far, where a table has it and no other was said."""
         self.options, self._target = options, target
         self.rows = Spill(folder)
-        self.told: Callable[[int], None] = lambda rows: None  # hears how many rows were read, batch by batch
+        self.on_rows: Callable[[int], None] = lambda rows: None  # hears how many rows were read, batch by batch
         self.read = self.nulls = self.non_finite = 0  # rows of the source; values missing, or beyond all bounds, in it
         self.roles: Roles | None = None  # of the first table
         self.dtype: pl.DataType | None = None  # of the times
@@ -45,7 +45,7 @@ class Intake:
         """Columns that are nothing we know."""
         return tuple(name for name in self._names if name not in self.covariates)
 
-    def add(self, table: Table) -> str | None:
+    def add(self, table: SourceTable) -> str | None:
         """Read a table to its end; its newest time as it is written there.
 
         InvalidInput names the table, the column and the first row that does not fit.
@@ -61,8 +61,8 @@ class Intake:
             if raw.is_empty():
                 continue
             if roles is None:
-                roles, numbers = choose(raw, self._said(raw), name)
-                self._learn(roles)
+                roles, numbers = choose_roles(raw, self._options_for(raw), name)
+                self._add_columns(roles)
             else:
                 numbers = numbers_of(raw, roles, name)
                 self._failed.update(set(roles.covariates) - set(numbers))
@@ -70,15 +70,15 @@ class Intake:
             sample = first_stamp(raw[roles.time]) if sample is None else sample
             self._check_type(times, roles, name)
             self.rows.add(pl.DataFrame(list(self._columns(raw, roles, numbers, times, name))))
-            newest = _later(newest, times, raw[roles.time])
-            self.told(self.read)
+            newest = _newer_of(newest, times, raw[roles.time])
+            self.on_rows(self.read)
         return newest[1] if newest else None
 
-    def _said(self, raw: pl.DataFrame) -> SourceOptions:
+    def _options_for(self, raw: pl.DataFrame) -> SourceOptions:
         usual = self._target if self._target in raw.columns else None
         return replace(self.options, target_col=self.options.target_col or usual)
 
-    def _learn(self, roles: Roles) -> None:
+    def _add_columns(self, roles: Roles) -> None:
         self.roles = self.roles or roles
         self._covariates.update(dict.fromkeys(roles.covariates))
         self._names.update(dict.fromkeys((*roles.covariates, *roles.ignored)))
@@ -101,16 +101,16 @@ class Intake:
     ) -> Iterator[pl.Series]:
         """The columns of the long frame, each of its type, in the source's order of rows."""
         values = numbers[roles.target]
-        finite = _finite(values)
+        finite = _finite_values(values)
         self.read += len(raw)
         self.nulls += values.null_count()
         self.non_finite += finite.null_count() - values.null_count()
-        yield _identities(raw, roles, self.options, name).alias(SERIES)
+        yield _ids_of(raw, roles, self.options, name).alias(SERIES)
         yield times.alias(TIME)
         yield finite.alias(VALUE)
         for covariate in roles.covariates:
             if covariate in numbers and covariate not in self._failed:
-                yield _finite(numbers[covariate]).alias(covariate)
+                yield _finite_values(numbers[covariate]).alias(covariate)
         if roles.split is not None:
             check_split(raw, name)
             yield raw[SPLIT].alias(SPLIT)
@@ -123,14 +123,14 @@ class Intake:
                 yield raw[column].alias(TEXT + column)
 
 
-def _later(newest: tuple[int, str] | None, times: pl.Series, written: pl.Series) -> tuple[int, str]:
+def _newer_of(newest: tuple[int, str] | None, times: pl.Series, written: pl.Series) -> tuple[int, str]:
     micros = times.to_physical()
     index = int(micros.arg_max() or 0)
     found = (int(micros[index]), str(written[index]))
     return found if newest is None or found[0] >= newest[0] else newest
 
 
-def _identities(raw: pl.DataFrame, roles: Roles, options: SourceOptions, source: str) -> pl.Series:
+def _ids_of(raw: pl.DataFrame, roles: Roles, options: SourceOptions, source: str) -> pl.Series:
     """Every row's series id; InvalidInput at the first that is empty or cannot be stored."""
     if roles.id is None:
         ids, place = pl.repeat(options.series or stem_of(source), len(raw), dtype=pl.String, eager=True), "--series"
@@ -139,19 +139,19 @@ def _identities(raw: pl.DataFrame, roles: Roles, options: SourceOptions, source:
     else:
         ids, place = raw[roles.id].cast(pl.String), roles.id
     distinct = ids.unique()
-    if (_unfit(distinct)).any():
+    if (_not_an_id(distinct)).any():
         raise InvalidInput(
             UNIQUE_ID_RULE,
             source=source,
             column=place,
-            row=raw[ROW][int(_unfit(ids).arg_max() or 0)] if roles.id else None,
+            row=raw[ROW][int(_not_an_id(ids).arg_max() or 0)] if roles.id else None,
         )
     return ids
 
 
-def _unfit(ids: pl.Series) -> pl.Series:
+def _not_an_id(ids: pl.Series) -> pl.Series:
     return (ids.is_null() | ~ids.str.contains(f"^{UNIQUE_ID}$")).fill_null(True)
 
 
-def _finite(values: pl.Series) -> pl.Series:
+def _finite_values(values: pl.Series) -> pl.Series:
     return values.set(~values.is_between(-LARGEST_VALUE, LARGEST_VALUE).fill_null(True), None)

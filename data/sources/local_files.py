@@ -4,7 +4,7 @@ import glob
 from pathlib import Path
 
 from data.errors import InvalidInput
-from data.sources.formats import Table, is_table, kind_of_name, table_of
+from data.sources.formats import SourceTable, is_table, kind_of_name, table_of
 from data.sources.pieces import Piece, Source
 
 
@@ -30,7 +30,7 @@ def open_files(source: str) -> Source:
 def _piece(path: Path, name: str) -> Piece:
     kind = kind_of_name(path.name, name)
 
-    def fetch(folder: Path, seen: str | None) -> Table | None:
+    def fetch(folder: Path, seen: str | None) -> SourceTable | None:
         stat = path.stat()
         mark = f"{stat.st_size} {stat.st_mtime_ns}"
         return None if seen == mark else table_of(path, kind, name, folder, mark)

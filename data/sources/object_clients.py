@@ -144,7 +144,7 @@ def _error(error: Exception, name: str) -> RollcastError:
 def _refused(status: int, name: str) -> RollcastError:
     if status == 404:
         return no_such_object(name)
-    if status >= 500 or status in retries.AGAIN:
+    if status >= 500 or status in retries.RETRIED:
         return Unavailable(f"{name}: the server answered {status}; try again later")
     what = f"{SETTINGS[_scheme(name)]}, and the address" if status in (401, 403) else "the address"
     return InvalidInput(f"the server answered {status}; check {what}", source=name)

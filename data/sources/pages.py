@@ -33,7 +33,7 @@ def is_template(url: str) -> bool:
     return any(f"{{{word}}}" in url for word in WORDS)
 
 
-def gather(client: httpx.Client, url: str, name: str, folder: Path, watermark: str | None) -> Path | None:
+def fetch_pages(client: httpx.Client, url: str, name: str, folder: Path, watermark: str | None) -> Path | None:
     """Every record of every page as a line of a file in `folder`; None where there is not one record."""
     target, found = folder / "records.ndjson", False
     with target.open("w") as file:
@@ -49,12 +49,12 @@ def _pages(
     paged, by_cursor = "{page}" in url, "{cursor}" in url
     template, cursor, visited = url, "", set[str]()
     for number in count(1):
-        address = filled(template, watermark=watermark or "", page=str(number), cursor=cursor)
+        address = fill_in(template, watermark=watermark or "", page=str(number), cursor=cursor)
         if address in visited:
             raise InvalidInput("its pages lead in a circle; check how it names the next page", source=name)
         visited.add(address)
         response = download(client, partial(client.build_request, "GET", address), path, name)
-        body = _parsed(path, name)
+        body = _read_json(path, name)
         records = _records(body, name)
         yield records
         if paged:
@@ -68,7 +68,7 @@ def _pages(
             return
 
 
-def filled(url: str, **words: str) -> str:
+def fill_in(url: str, **words: str) -> str:
     """An address with its places filled in; a parameter whose word is empty is left out."""
     for word, value in words.items():
         place = f"{{{word}}}"
@@ -81,14 +81,14 @@ def filled(url: str, **words: str) -> str:
     return url
 
 
-def _parsed(path: Path, name: str) -> Any:
+def _read_json(path: Path, name: str) -> Any:
     try:
-        return json.loads(path.read_bytes(), parse_constant=_refuse)
+        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise InvalidInput("the answer is not JSON; check the address", source=name) from None
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(constant)  # NaN and Infinity are no JSON
 
 
@@ -103,20 +103,20 @@ def _is_list(body: Any, key: str) -> bool:
     return isinstance(body, dict) and isinstance(body.get(key), list)
 
 
-def _around(body: Any) -> list[dict[str, Any]]:
+def _with_inner_objects(body: Any) -> list[dict[str, Any]]:
     if not isinstance(body, dict):
         return []
     return [body, *(body[key] for key in AROUND if isinstance(body.get(key), dict))]
 
 
 def _cursor(body: Any) -> str:
-    found = (place[key] for place in _around(body) for key in CURSORS if place.get(key) not in (None, ""))
+    found = (place[key] for place in _with_inner_objects(body) for key in CURSORS if place.get(key) not in (None, ""))
     return str(next(found, ""))
 
 
 def _link(body: Any, response: httpx.Response, address: str, name: str) -> str | None:
     """The next page's address; InvalidInput where it leads to another server, which may be anyone's."""
-    said = [place.get(key) for place in _around(body) for key in ("next", "@odata.nextLink")]
+    said = [place.get(key) for place in _with_inner_objects(body) for key in ("next", "@odata.nextLink")]
     said = [link.get("href") if isinstance(link, dict) else link for link in said]
     link = next(
         (one for one in [*said, response.links.get("next", {}).get("url")] if isinstance(one, str) and one), None

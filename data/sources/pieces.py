@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.sources.formats import Table
+from data.sources.formats import SourceTable
 
-Fetch = Callable[[Path, str | None], Table | None]
+Fetch = Callable[[Path, str | None], SourceTable | None]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from data.errors import InvalidInput, Unavailable, first_line
-from data.sources.formats import ACCEPTED, Table
+from data.sources.formats import ACCEPTED, SourceTable
 from data.sources.pieces import Piece, Source
 from data.store.database import connect
 
@@ -40,13 +40,13 @@ def open_query(source: str) -> Source:
         raise InvalidInput("the address has no query; add ?query=SELECT … as its last parameter", source=name)
     key = f"{name}#{hashlib.sha256(query.encode()).hexdigest()[:16]}"
 
-    def fetch(folder: Path, seen: str | None) -> Table | None:
-        return _run(url, query, name, folder, seen)
+    def fetch(folder: Path, seen: str | None) -> SourceTable | None:
+        return _run_query(url, query, name, folder, seen)
 
     return Source(name, [Piece(key, name, fetch, rolling=f":{PARAMETER}" in query)])
 
 
-def _run(url: URL, query: str, name: str, folder: Path, seen: str | None) -> Table | None:
+def _run_query(url: URL, query: str, name: str, folder: Path, seen: str | None) -> SourceTable | None:
     digest = hashlib.sha256()
     try:
         with _read_only(url, name).connect() as connection:
@@ -65,19 +65,19 @@ def _run(url: URL, query: str, name: str, folder: Path, seen: str | None) -> Tab
         raise InvalidInput(f"the query cannot be run ({cause})", source=name) from None
     if number == 0 and seen is None:
         raise InvalidInput("there are no rows in it; on a first run :watermark is NULL", source=name)
-    return Table(name, "arrow", folder, digest.hexdigest()) if number else None
+    return SourceTable(name, "arrow", folder, digest.hexdigest()) if number else None
 
 
 def _execute(connection: Connection, query: str, seen: str | None) -> CursorResult[Any]:
     statement = text(re.sub(rf":(?!{PARAMETER}\b)", r"\\:", query))  # every other colon means itself
     if f":{PARAMETER}" in query:  # written out and quoted, so that each database reads it as what it is compared with
-        value = _value(seen)
+        value = _parameter_value(seen)
         kind = Integer() if isinstance(value, int) else String()
         statement = statement.bindparams(bindparam(PARAMETER, value, kind, literal_execute=True))
     return connection.execution_options(stream_results=True).execute(statement)
 
 
-def _value(seen: str | None) -> int | str | None:
+def _parameter_value(seen: str | None) -> int | str | None:
     """A number where it is one: SQLite tells numbers from text, everyone else makes of text what the column is."""
     return int(seen) if seen is not None and re.fullmatch(r"-?\d+", seen) else seen
 
@@ -88,7 +88,7 @@ def _read_only(url: URL, name: str) -> Engine:
         engine = connect(url.render_as_string(hide_password=False))
         return engine.execution_options(postgresql_readonly=True)
     if url.drivername != "sqlite":
-        return _of_driver(url, name)
+        return _engine_of_driver(url, name)
     path = Path(url.database or "")
     if not path.is_file():
         raise InvalidInput("there is no such database file", source=name)
@@ -96,7 +96,7 @@ def _read_only(url: URL, name: str) -> Engine:
     return create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True, timeout=10))
 
 
-def _of_driver(url: URL, name: str) -> Engine:
+def _engine_of_driver(url: URL, name: str) -> Engine:
     """Any other database, whose user's own rights must keep it from changing anything."""
     try:
         return create_engine(url, hide_parameters=True, pool_pre_ping=True)

@@ -51,7 +51,7 @@ def open_source(source: str) -> Source:
     return open_query(source) if scheme else open_files(source)
 
 
-def shown(source: str) -> str:
+def without_secrets(source: str) -> str:
     """A source as it may be shown: an address without its password, and on the web without user and query."""
     scheme, found, _ = source.partition("://")
     if not found or scheme.lower() in SCHEMES:

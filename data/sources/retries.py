@@ -20,10 +20,10 @@ FIRST_WAIT = (
 LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
 LARGEST_DOWNLOAD = 2 * 1024**3  # bytes
 TIMEOUT = httpx.Timeout(60, connect=10)
-AGAIN = (408, 425, 429)  # beside 5xx
+RETRIED = (408, 425, 429)  # beside 5xx
 
 
-def shown(url: str) -> str:
+def without_secrets(url: str) -> str:
     """An address without user, password or query: they may be secrets."""
     try:
         parts = urlsplit(url)
@@ -41,17 +41,17 @@ def download(client: httpx.Client, request: Callable[[], httpx.Request], path: P
     for attempt in range(1, TRIES + 1):
         last = attempt == TRIES
         try:
-            with _sent(client, request()) as response:
+            with _send(client, request()) as response:
                 if response.status_code == 200:
                     _save(response, path, name)
                 if response.status_code in (200, 304):
                     return response
-                hopeful = response.status_code in AGAIN or response.is_server_error
+                hopeful = response.status_code in RETRIED or response.is_server_error
                 if last or not hopeful:
                     kind = Unavailable if hopeful else InvalidInput
                     code = response.status_code
                     raise kind(f"{name}: the server answered {code}; {_advice(code, hopeful)}")
-                wait = _asked(response)
+                wait = _requested_wait(response)
         except httpx.InvalidURL as error:
             raise InvalidInput(f"not a web address ({error})", source=name) from None
         except httpx.HTTPError as error:
@@ -59,12 +59,12 @@ def download(client: httpx.Client, request: Callable[[], httpx.Request], path: P
                 cause = type(error).__name__  # its text may hold the whole address
                 raise Unavailable(f"{name}: the server cannot be read ({cause}); try again later") from None
             wait = None
-        time.sleep(_pause(attempt) if wait is None else min(LONGEST_WAIT, wait))
+        time.sleep(_backoff(attempt) if wait is None else min(LONGEST_WAIT, wait))
     raise AssertionError("the last try returns or raises")
 
 
 @contextmanager
-def _sent(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Response]:
+def _send(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Response]:
     response = client.send(request, stream=True)
     try:
         yield response
@@ -86,12 +86,12 @@ def _save(response: httpx.Response, path: Path, name: str) -> None:
                 raise InvalidInput("more than 2 GiB; download it and give the file", source=name)
 
 
-def _pause(attempt: int) -> float:
+def _backoff(attempt: int) -> float:
     """Seconds after a failed try: doubled each time, and a little chance, so that clients do not return together."""
     return min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(1, 1.25))  # noqa: S311
 
 
-def _asked(response: httpx.Response) -> float | None:
+def _requested_wait(response: httpx.Response) -> float | None:
     """Seconds the server asks to wait: Retry-After as a number or as a date."""
     text = response.headers.get("retry-after", "")
     if text.isdecimal():

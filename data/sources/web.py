@@ -11,9 +11,9 @@ import httpx
 
 from data.errors import InvalidInput
 from data.sources import pages
-from data.sources.formats import ENDINGS, Table, kind_of_name, table_of
+from data.sources.formats import ENDINGS, SourceTable, kind_of_name, table_of
 from data.sources.pieces import Piece, Source
-from data.sources.retries import TIMEOUT, download, shown
+from data.sources.retries import TIMEOUT, download, without_secrets
 
 CONTENT_TYPES = {
     "text/csv": "csv",
@@ -30,10 +30,10 @@ CONTENT_TYPES = {
 
 def open_web(url: str) -> Source:
     """An address as one piece; its key tells addresses of different queries apart without showing them."""
-    name = shown(url)
+    name = without_secrets(url)
     key = f"{name}#{hashlib.sha256(url.encode()).hexdigest()[:16]}"
 
-    def fetch(folder: Path, seen: str | None) -> Table | None:
+    def fetch(folder: Path, seen: str | None) -> SourceTable | None:
         with _client(url) as client:
             if pages.is_template(url):
                 return _paged(client, url, name, folder, seen)
@@ -42,14 +42,14 @@ def open_web(url: str) -> Source:
     return Source(name, [Piece(key, name, fetch, rolling="{watermark}" in url)])
 
 
-def _paged(client: httpx.Client, url: str, name: str, folder: Path, seen: str | None) -> Table | None:
-    path = pages.gather(client, url, name, folder, seen)
+def _paged(client: httpx.Client, url: str, name: str, folder: Path, seen: str | None) -> SourceTable | None:
+    path = pages.fetch_pages(client, url, name, folder, seen)
     if path is None and seen is None:
         raise InvalidInput("there are no records in it; check the address", source=name)
     return table_of(path, "ndjson", name, folder) if path else None
 
 
-def _file(client: httpx.Client, url: str, name: str, folder: Path, seen: str | None) -> Table | None:
+def _file(client: httpx.Client, url: str, name: str, folder: Path, seen: str | None) -> SourceTable | None:
     path, condition = folder / "download", _condition(seen)
     response = download(client, partial(client.build_request, "GET", url, headers=condition), path, name)
     if response.status_code == 304:
@@ -87,7 +87,7 @@ def _client(url: str) -> httpx.Client:
 
     def check(request: httpx.Request) -> None:
         if request.url.host != asked and not _is_public(request.url.host):
-            raise InvalidInput("it redirects to a private address; that is not followed", source=shown(url))
+            raise InvalidInput("it redirects to a private address; that is not followed", source=without_secrets(url))
 
     return httpx.Client(follow_redirects=True, timeout=TIMEOUT, event_hooks={"request": [check]})
 

@@ -23,10 +23,10 @@ from data.store.tables import SCHEMA_VERSION, metadata, observations, schema_ver
 
 MIGRATION_LOCK = 7_305_001  # any fixed numbers: names of PostgreSQL's advisory locks
 LOG_LOCK = 7_305_002
-PATIENCE_MS = 10_000  # that a transaction waits for another one's lock
-LOG_PAGES = 16_384  # of the write-ahead log, 64 MB, from which it is folded in: each time pauses the writer
-SQLITE_AT_THE_DISK = (10, 11)  # IOERR and CORRUPT: retrying could call lost what the next try calls written
-POSTGRES_AT_THE_DISK = "58"  # class of SQLSTATE: io_error and its like
+LOCK_TIMEOUT_MS = 10_000  # that a transaction waits for another one's lock
+WAL_PAGES = 16_384  # of the write-ahead log, 64 MB, from which it is folded in: each time pauses the writer
+SQLITE_DISK_ERRORS = (10, 11)  # IOERR and CORRUPT: retrying could call lost what the next try calls written
+POSTGRES_DISK_ERRORS = "58"  # class of SQLSTATE: io_error and its like
 
 RENAMED = (  # table, name up to schema 4, name since
     ("snapshots", "epoch", "anchor_id"),
@@ -85,16 +85,16 @@ def _sqlite(url: URL, checkpoints: bool) -> Engine:
             f"{path.parent} cannot be made ({error.strerror}); set ROLLCAST_HOME to a folder you may write"
         ) from None
     _require_writable(path)
-    options = {"timeout": PATIENCE_MS / 1000, "check_same_thread": False}
+    options = {"timeout": LOCK_TIMEOUT_MS / 1000, "check_same_thread": False}
     # Last in, first out: few connections are kept warm, and each page cache is memory.
     engine = create_engine(url, hide_parameters=True, connect_args=options, pool_use_lifo=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # autocommit: `begin` below is the only one who opens transactions
-        for setting in (f"busy_timeout = {PATIENCE_MS}", "synchronous = FULL", "foreign_keys = ON"):
+        for setting in (f"busy_timeout = {LOCK_TIMEOUT_MS}", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {setting}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES if checkpoints else 0}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES if checkpoints else 0}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -117,7 +117,7 @@ def _require_writable(path: Path) -> None:
 
 
 def _postgres(url: URL) -> Engine:
-    limits = f"-c statement_timeout=60000 -c lock_timeout={PATIENCE_MS} -c timezone=UTC"
+    limits = f"-c statement_timeout=60000 -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC"
     return create_engine(
         url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 5, "options": limits}
     )
@@ -126,7 +126,7 @@ def _postgres(url: URL) -> Engine:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that sees one moment of the store and writes nothing."""
-    with _translated(engine), engine.execution_options(reads=True).begin() as connection:
+    with _translate_errors(engine), engine.execution_options(reads=True).begin() as connection:
         yield connection
 
 
@@ -140,7 +140,7 @@ def writing(engine: Engine, lock: int | None = None) -> Iterator[Connection]:
     """
     require_sound(engine)
     try:
-        with _translated(engine), engine.begin() as connection:
+        with _translate_errors(engine), engine.begin() as connection:
             if lock is not None and engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
             yield connection
@@ -156,28 +156,28 @@ def require_sound(engine: Engine) -> None:
 
 
 @contextmanager
-def _translated(engine: Engine) -> Iterator[None]:
+def _translate_errors(engine: Engine) -> Iterator[None]:
     """Turn a store that is locked, full, gone or unreadable into StoreUnavailable; our own mistakes stay loud."""
     try:
         yield
     except (OperationalError, PoolTimeout, sqlite3.Error) as error:  # sqlite3's own while a connection is prepared
-        kind = StoreBroken if _at_the_disk(error) else StoreUnavailable
-        raise kind(_sentence(engine, error)) from error
+        kind = StoreBroken if _is_disk_error(error) else StoreUnavailable
+        raise kind(_message(engine, error)) from error
     except DBAPIError as error:
         if error.connection_invalidated or type(error).__name__ in ("InterfaceError", "DatabaseError"):
-            kind = StoreBroken if _at_the_disk(error) else StoreUnavailable
-            raise kind(_sentence(engine, error)) from error
+            kind = StoreBroken if _is_disk_error(error) else StoreUnavailable
+            raise kind(_message(engine, error)) from error
         raise
 
 
-def _at_the_disk(error: Exception) -> bool:
+def _is_disk_error(error: Exception) -> bool:
     """Did the disk itself refuse, rather than a lock, a full disk or the network?"""
     cause = getattr(error, "orig", error)
     code, state = getattr(cause, "sqlite_errorcode", None), getattr(cause, "sqlstate", None)
-    return (code is not None and code & 0xFF in SQLITE_AT_THE_DISK) or (state or "").startswith(POSTGRES_AT_THE_DISK)
+    return (code is not None and code & 0xFF in SQLITE_DISK_ERRORS) or (state or "").startswith(POSTGRES_DISK_ERRORS)
 
 
-def _sentence(engine: Engine, error: Exception) -> str:
+def _message(engine: Engine, error: Exception) -> str:
     cause = first_line(getattr(error, "orig", error), longest=None, empty="no answer")
     place = engine.url.render_as_string(hide_password=True)
     return f"the live store {place} cannot be used ({cause}); check it and try again"
@@ -188,7 +188,7 @@ def _sentence(engine: Engine, error: Exception) -> str:
 
 def migrate(engine: Engine) -> None:
     """Bring the tables to SCHEMA_VERSION, one process at a time; StoreUnavailable if they are newer than that."""
-    with _prepared(engine), writing(engine, MIGRATION_LOCK) as connection:
+    with _wal_mode(engine), writing(engine, MIGRATION_LOCK) as connection:
         schema_version.create(connection, checkfirst=True)
         found = connection.scalar(select(func.max(schema_version.c.version)))
         if found is not None and found > SCHEMA_VERSION:
@@ -218,7 +218,7 @@ def _rename_columns(connection: Connection) -> None:
 
 
 @contextmanager
-def _prepared(engine: Engine) -> Iterator[None]:
+def _wal_mode(engine: Engine) -> Iterator[None]:
     """SQLite's log mode is a property of the file and is changed outside transactions: under a lock of its own."""
     if engine.dialect.name != "sqlite":
         yield
@@ -231,7 +231,7 @@ def _prepared(engine: Engine) -> Iterator[None]:
             raise StoreUnavailable(
                 f"{path.parent} cannot be written ({error.strerror}); give it to this user or set ROLLCAST_HOME"
             ) from None
-        held.enter_context(_translated(engine))
+        held.enter_context(_translate_errors(engine))
         raw = engine.raw_connection()
         try:
             if raw.cursor().execute("PRAGMA journal_mode").fetchone()[0] != "wal":

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def beating(name: str, every_s: float, beat: Callable[[], bool]) -> Iterator[None]:
+def heartbeat(name: str, every_s: float, beat: Callable[[], bool]) -> Iterator[None]:
     """Call `beat` every so many seconds until the block ends or `beat` says that nobody listens any more.
 
     A store that does not answer is no reason to stop the work: the next beat may reach it.

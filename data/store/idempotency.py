@@ -11,7 +11,7 @@ from data.store.database import reading, writing
 TABLE = tables.idempotency
 
 
-class Kept(NamedTuple):
+class StoredAnswer(NamedTuple):
     """What one request was answered."""
 
     key: str  # digest of the client's key
@@ -21,19 +21,19 @@ class Kept(NamedTuple):
     created_at: int  # microseconds since 1970 UTC
 
 
-def keep(connection: Connection, answers: Sequence[Kept]) -> None:
+def keep(connection: Connection, answers: Sequence[StoredAnswer]) -> None:
     """Keep answers, inside the transaction of `connection`; one of the same key, which has lapsed, is replaced."""
     if answers:
         connection.execute(delete(TABLE).where(TABLE.c.key.in_([one.key for one in answers])))
         connection.execute(insert(TABLE), [one._asdict() for one in answers])
 
 
-def find(engine: Engine, key: str, since: int) -> Kept | None:
+def find(engine: Engine, key: str, since: int) -> StoredAnswer | None:
     """The answer of this key, unless it was given before `since`, in microseconds since 1970 UTC."""
     query = select(TABLE).where(TABLE.c.key == key, TABLE.c.created_at >= since)
     with reading(engine) as connection:
         row = connection.execute(query).first()
-    return None if row is None else Kept(row.key, row.fingerprint, row.answer, row.seq, row.created_at)
+    return None if row is None else StoredAnswer(row.key, row.fingerprint, row.answer, row.seq, row.created_at)
 
 
 def prune(engine: Engine, before: int, dry_run: bool = False) -> int:

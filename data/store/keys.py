@@ -39,7 +39,7 @@ KEYS_LOCK = 7_305_006
 
 
 @dataclass(frozen=True)
-class Key:
+class ApiKey:
     """What is known of a key without knowing the key. Times are microseconds since 1970 UTC."""
 
     id: str
@@ -56,11 +56,11 @@ class Key:
         return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
 
 
-class Made(NamedTuple):
+class NewKey(NamedTuple):
     """A new key, and the only copy of its text."""
 
     text: str
-    key: Key
+    key: ApiKey
 
 
 def id_of(text: str) -> str | None:
@@ -72,7 +72,7 @@ def id_of(text: str) -> str | None:
 
 def create(
     engine: Engine, name: str, scopes: Collection[str], series: Sequence[str] = ("*/*",), days: float | None = None
-) -> Made:
+) -> NewKey:
     """Make a key that ends after `days`, or never. Raises InvalidInput for a name, scope or pattern that is none."""
     if not NAME.fullmatch(name):
         raise InvalidInput("a key's name must be 1 to 64 of A-Z a-z 0-9 _ . @ - and space, the first no sign")
@@ -84,14 +84,14 @@ def create(
         return _insert(connection, name, scopes, Patterns.of(series), None if days is None else int(days * DAY))
 
 
-def keys(engine: Engine) -> list[Key]:
+def keys(engine: Engine) -> list[ApiKey]:
     """Every key ever made, oldest first."""
     table = tables.api_keys
     with reading(engine) as connection:
         return [_key(row) for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id))]
 
 
-def key(engine: Engine, key_id: str) -> Key:
+def key(engine: Engine, key_id: str) -> ApiKey:
     """The key of this id. Raises UnknownKey."""
     with reading(engine) as connection:
         return _find(connection, key_id)
@@ -105,7 +105,7 @@ def count(engine: Engine) -> tuple[int, int]:
     return made, revoked
 
 
-def revoke(engine: Engine, key_id: str) -> Key:
+def revoke(engine: Engine, key_id: str) -> ApiKey:
     """End a key now, for good; one that is revoked keeps its time. Raises UnknownKey."""
     table = tables.api_keys.c
     with writing(engine, KEYS_LOCK) as connection:
@@ -114,7 +114,7 @@ def revoke(engine: Engine, key_id: str) -> Key:
         return _find(connection, key_id)
 
 
-def rotate(engine: Engine, key_id: str, overlap_hours: float) -> Made:
+def rotate(engine: Engine, key_id: str, overlap_hours: float) -> NewKey:
     """A new key with the rights and the lifetime of an old one, which itself ends after the overlap.
 
     Raises:
@@ -146,8 +146,10 @@ def record_uses(engine: Engine, uses: Mapping[str, int]) -> None:
         connection.execute(statement, [{"key": key_id, "at": at} for key_id, at in uses.items()])
 
 
-def _insert(connection: Connection, name: str, scopes: Collection[str], series: Patterns, lifetime: int | None) -> Made:
-    text, made_at = _text(), clock.now()
+def _insert(
+    connection: Connection, name: str, scopes: Collection[str], series: Patterns, lifetime: int | None
+) -> NewKey:
+    text, made_at = _new_text(), clock.now()
     row = {
         "id": text.split("_")[1],
         "name": name,
@@ -158,17 +160,17 @@ def _insert(connection: Connection, name: str, scopes: Collection[str], series: 
         "expires_at": None if lifetime is None else made_at + lifetime,
     }
     connection.execute(insert(tables.api_keys).values(row))
-    return Made(text, _find(connection, str(row["id"])))
+    return NewKey(text, _find(connection, str(row["id"])))
 
 
-def _find(connection: Connection, key_id: str) -> Key:
+def _find(connection: Connection, key_id: str) -> ApiKey:
     row = connection.execute(select(tables.api_keys).where(tables.api_keys.c.id == key_id)).first()
     if row is None:
         raise UnknownKey
     return _key(row)
 
 
-def _text() -> str:
+def _new_text() -> str:
     body = "_".join((PREFIX, _letters(ID_LENGTH), _letters(SECRET_LENGTH)))
     return f"{body}_{_checksum(body)}"
 
@@ -186,9 +188,9 @@ def _checksum(body: str) -> str:
     return letters
 
 
-def _key(row: Row[Any]) -> Key:
+def _key(row: Row[Any]) -> ApiKey:
     fields = row._asdict()
     fields["digest"] = bytes.fromhex(row.digest)
     fields["scopes"] = frozenset(json.loads(row.scopes))
     fields["series"] = Patterns.of(json.loads(row.series))
-    return Key(**fields)
+    return ApiKey(**fields)

@@ -18,7 +18,7 @@ from data import clock
 from data.errors import Busy, LeaseLost, Unavailable
 from data.store import tables
 from data.store.database import reading, writing
-from data.store.heartbeat import beating
+from data.store.heartbeat import heartbeat
 
 LEASES_LOCK = 7_305_012
 RENEWALS = 3  # in the time after which a lease lapses
@@ -55,13 +55,13 @@ def held(engine: Engine, name: str, seconds: float = 60.0) -> Iterator[Lease]:
     """
     lease = Lease(engine, name, _take(engine, name, int(seconds * 1e6)))
     try:
-        with beating(f"lease-{name}", seconds / RENEWALS, lambda: _renew(lease)):
+        with heartbeat(f"lease-{name}", seconds / RENEWALS, lambda: _renew(lease)):
             yield lease
     finally:
-        _give_back(lease)
+        _release(lease)
 
 
-def forget(engine: Engine) -> None:
+def end_all(engine: Engine) -> None:
     """Let every lease lapse at once: of a store that was copied while somebody held one."""
     with writing(engine, LEASES_LOCK) as connection:
         connection.execute(update(TABLE).values(renewed_at=0))
@@ -90,7 +90,7 @@ def _renew(lease: Lease) -> bool:
         return connection.execute(update(TABLE).where(*own).values(renewed_at=clock.now())).rowcount > 0
 
 
-def _give_back(lease: Lease) -> None:
+def _release(lease: Lease) -> None:
     """The token stays, so that the next one differs. A store that does not answer lets it lapse."""
     own = (TABLE.c.name == lease.name, TABLE.c.token == lease.token)
     try:

@@ -21,8 +21,17 @@ from data.store.registry import MODELS_LOCK, canonical, require
 Event = Literal["promoted", "refused", "rolled_back", "reanchored", "shadowed", "shadow_stopped"]
 EVENTS: tuple[Event, ...] = get_args(Event)
 SERVING: tuple[Event, ...] = ("promoted", "rolled_back", "reanchored")  # those after which the version serves
-TURNS: tuple[Event, ...] = ("promoted", "rolled_back", "shadowed", "shadow_stopped")  # the newest rules the shadow
-VERDICTS: tuple[Event, ...] = ("promoted", "refused", "rolled_back")  # after one of them a version waits no more
+SHADOW_EVENTS: tuple[Event, ...] = (
+    "promoted",
+    "rolled_back",
+    "shadowed",
+    "shadow_stopped",
+)  # the newest rules the shadow
+NO_LONGER_CANDIDATE: tuple[Event, ...] = (
+    "promoted",
+    "refused",
+    "rolled_back",
+)  # after one of them a version waits no more
 GENESIS = "0" * 64
 
 
@@ -72,7 +81,7 @@ def decide(
             "decided_at": clock.now(),
             "prev_hash": connection.scalar(chain) or GENESIS,
         }
-        row = connection.execute(insert(table).values(**values, hash=_link(values)).returning(table)).one()
+        row = connection.execute(insert(table).values(**values, hash=_row_hash(values)).returning(table)).one()
         if contexts:
             blobs = [{"anchor_id": row.id, "shard": shard, "blob": blob} for shard, blob in enumerate(contexts)]
             connection.execute(insert(tables.contexts), blobs)
@@ -94,7 +103,7 @@ def served(engine: Engine, dataset_id: int) -> Promotion | None:
     return _newest(engine, dataset_id, SERVING)
 
 
-def before(engine: Engine, dataset_id: int) -> Promotion | None:
+def previous(engine: Engine, dataset_id: int) -> Promotion | None:
     """The newest decision by which another version served than the one that serves now, or None."""
     now_served = served(engine, dataset_id)
     return None if now_served is None else _newest(engine, dataset_id, SERVING, but=now_served.version)
@@ -102,7 +111,7 @@ def before(engine: Engine, dataset_id: int) -> Promotion | None:
 
 def shadow(engine: Engine, dataset_id: int) -> Promotion | None:
     """The decision that put a version into shadow, or None."""
-    turn = _newest(engine, dataset_id, TURNS)
+    turn = _newest(engine, dataset_id, SHADOW_EVENTS)
     return turn if turn is not None and turn.event == "shadowed" else None
 
 
@@ -122,14 +131,14 @@ def verify_chain(engine: Engine, dataset_id: int) -> None:
     previous = GENESIS
     for promotion in decisions(engine, dataset_id):
         values = {**vars(promotion), "evidence": canonical(promotion.evidence)}
-        if promotion.prev_hash != previous or promotion.hash != _link(values):
+        if promotion.prev_hash != previous or promotion.hash != _row_hash(values):
             raise DamagedArtifact(
                 f"promotion {promotion.id} does not fit the one before it: the log was altered; restore a backup"
             )
         previous = promotion.hash
 
 
-def _link(values: Mapping[str, Any]) -> str:
+def _row_hash(values: Mapping[str, Any]) -> str:
     """sha256 of the previous hash and of everything the row says."""
     said = {key: value for key, value in values.items() if key not in ("prev_hash", "hash")}
     return hashlib.sha256((values["prev_hash"] + canonical(said)).encode()).hexdigest()

@@ -68,22 +68,22 @@ def artifact(engine: Engine, dataset_id: int, version: int) -> bytes:
         query = select(table.artifact).where(table.dataset_id == dataset_id, table.version == version)
         blob = connection.scalar(query)
         if blob is None:
-            raise UnknownModel(_name(connection, dataset_id), version)
+            raise UnknownModel(_dataset_name(connection, dataset_id), version)
     return bytes(blob)
 
 
 def canonical(value: Any) -> str:
     """The one JSON text of a value: sorted keys, no blanks, a number that is not finite as null."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(_json_value(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_json_value(item) for item in value]
     if hasattr(value, "tolist"):  # a NumPy scalar or array
-        return _plain(value.tolist())
+        return _json_value(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -92,8 +92,8 @@ def require(connection: Connection, dataset_id: int, version: int) -> None:
     table = tables.models.c
     query = select(table.version).where(table.dataset_id == dataset_id, table.version == version)
     if connection.scalar(query) is None:
-        raise UnknownModel(_name(connection, dataset_id), version)
+        raise UnknownModel(_dataset_name(connection, dataset_id), version)
 
 
-def _name(connection: Connection, dataset_id: int) -> str:
+def _dataset_name(connection: Connection, dataset_id: int) -> str:
     return connection.scalar(select(tables.datasets.c.name).where(tables.datasets.c.id == dataset_id)) or "?"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from data.quality.quality_rules import Rules
+    from data.quality.quality_rules import QualityRules
 
 Name = Annotated[str, typer.Argument(help="Name of the dataset.", metavar="NAME")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
@@ -73,7 +73,7 @@ def show(name: str, changes: dict[str, Any] | None, json: bool) -> None:
     terminal.facts(words(quality_rules.rules(engine, dataset.id)), json, f"{name}: rules")
 
 
-def words(chosen: Rules) -> dict[str, Any]:
+def words(chosen: QualityRules) -> dict[str, Any]:
     """Rules by the names of their options."""
     return {
         "min": chosen.low, "max": chosen.high, "max_jump": chosen.max_jump, "max_stale": chosen.max_stale,

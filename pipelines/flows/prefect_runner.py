@@ -108,7 +108,7 @@ async def follow(ids: Mapping[str, UUID]) -> None:
     asked: set[tuple[str, int]] = set()
     while True:
         try:
-            wanted = schedules.everything(workspace.engine, workspace.settings)
+            wanted = schedules.all_schedules(workspace.engine, workspace.settings)
             missed = overdue.missed(workspace)
         except Unavailable as error:
             say(f"schedules cannot be read: {error}")

@@ -67,9 +67,9 @@ def explained(run: Recording) -> Iterator[None]:
 
 def needless(workspace: Workspace, flow: str, dataset: str | None, slot: int) -> str | None:
     """Why a scheduled run has nothing to do, if so. Prefect may offer a slot again, late, or without being asked."""
-    if runs.answered(workspace.engine, flow, dataset, slot):
+    if runs.is_slot_done(workspace.engine, flow, dataset, slot):
         return "a later run has done what was due then"
-    planned = schedules.everything(workspace.engine, workspace.settings)
+    planned = schedules.all_schedules(workspace.engine, workspace.settings)
     if (flow, dataset) not in {(one.flow, one.dataset) for one in planned}:
         return "it is not scheduled any more"
     return None

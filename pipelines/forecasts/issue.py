@@ -13,7 +13,7 @@ from data import clock
 from data.errors import InvalidInput
 from data.grid.durations import HOUR
 from data.lake import forecasts
-from data.lake.forecasts import Forecasts, Issue
+from data.lake.forecasts import Issue, IssuedForecasts
 from data.schema import SERIES, TIME
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
@@ -62,7 +62,7 @@ def issue(workspace: Workspace, name: str, horizon: int | None, moved: Report, a
     promotion = promoted(workspace, dataset)
     served = ServedModel.at(workspace.engine, dataset, promotion)
     steps = check_horizon(horizon, served.config)
-    table = Forecasts(workspace.settings.lake_path, dataset.id)
+    table = IssuedForecasts(workspace.settings.lake_path, dataset.id)
     with table.write_lock():
         current = to_end(workspace, dataset, promotion, steps, anew) or begin(workspace, dataset, promotion, steps)
         for given_up in forecasts.issues(workspace.engine, dataset.id)[1:]:
@@ -98,10 +98,10 @@ def begin(workspace: Workspace, dataset: Dataset, promotion: Promotion, horizon:
     return forecasts.begin(workspace.engine, dataset.id, promotion.id, promotion.version, horizon, seq)
 
 
-def write(workspace: Workspace, table: Forecasts, current: Issue, served: ServedModel, moved: Report) -> int:
+def write(workspace: Workspace, table: IssuedForecasts, current: Issue, served: ServedModel, moved: Report) -> int:
     """Add every shard that is not there yet. Returns how many were."""
     names = dict(catalogue.series(workspace.engine, current.dataset_id))
-    shards, reached, done = groups(np.array(list(names), np.int64)), table.reached(current), 0
+    shards, reached, done = groups(np.array(list(names), np.int64)), table.newest_shard(current), 0
     for shard, series in shards.items():
         if shard > reached:
             rows = frame(served, current, series, names)

@@ -9,7 +9,7 @@ import polars as pl
 from data.errors import NothingObserved, NotIssued
 from data.grid.grid import format_all, format_moment
 from data.lake import forecasts
-from data.lake.forecasts import Forecasts, Issue
+from data.lake.forecasts import Issue, IssuedForecasts
 from data.schema import SERIES, TIME, TimeKind
 from data.store import catalogue
 from pipelines.forecasts.batch_forecast import wanted_series
@@ -19,7 +19,7 @@ from pipelines.workspace import Workspace
 def issues(workspace: Workspace, name: str) -> list[dict[str, Any]]:
     """Each issue of a dataset, newest first; `whole` says whether all of its rows are there."""
     dataset = catalogue.dataset(workspace.engine, name)
-    table = Forecasts(workspace.settings.lake_path, dataset.id)
+    table = IssuedForecasts(workspace.settings.lake_path, dataset.id)
     return [
         {"issue": one.id, "issued_at": format_moment(one.issued_at), "version": one.version, "horizon": one.horizon,
          "rows": table.count(one), "whole": one.ended_at is not None, "path": str(table.path)}
@@ -32,7 +32,7 @@ def newest(workspace: Workspace, name: str) -> tuple[Issue, pl.LazyFrame]:
     dataset = catalogue.dataset(workspace.engine, name)
     for one in forecasts.issues(workspace.engine, dataset.id):
         if one.ended_at is not None:
-            return one, Forecasts(workspace.settings.lake_path, dataset.id).read(one)
+            return one, IssuedForecasts(workspace.settings.lake_path, dataset.id).read(one)
     raise NotIssued(name)
 
 

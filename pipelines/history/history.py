@@ -59,7 +59,7 @@ def read_history(workspace: Workspace, name: str) -> History:
     ids = pl.DataFrame(
         catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
     )
-    lake = workspace.lake.read(dataset.id, learnt=True)
+    lake = workspace.lake.read(dataset.id, with_available_at=True)
     rows = mask_quarantined(workspace, dataset, newest(stored_rows(lake, ids), logged_rows(log)), KEY)
     if rows.is_empty():
         raise Conflict(f"dataset {name!r} holds no values yet; run `rollcast ingest` first")

@@ -19,9 +19,9 @@ from data.grid.durations import DAY
 from data.grid.grid import format_ds
 from data.lake import commits
 from data.quality import quality_rules
-from data.quality.quality_rules import FOREIGN, FRESH, RULE, Rules
+from data.quality.quality_rules import FOREIGN, FRESH, RULE, QualityRules
 from data.records import quarantine, watermarks
-from data.records.quarantine import LIVE, Breach, Held
+from data.records.quarantine import LIVE, Breach, QuarantinedValue
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.sources.intake import UNIT
 from data.spill import Spill, Where
@@ -39,7 +39,7 @@ SLACK = 2 * DAY  # microseconds that conforming may move a time: from local time
 class QuarantineFilter:
     """Holds back values of one ingest that break a rule, and collects them in `breaches`."""
 
-    rules: Rules
+    rules: QualityRules
     stored: Spill  # rows of the lake around the new ones
     released: pl.DataFrame  # KEY of released values, which pass every rule
     held: pl.DataFrame  # KEY of values in quarantine
@@ -67,7 +67,7 @@ def quarantine_filter(
 ) -> QuarantineFilter:
     """The filter for one ingest, whose first and last time are `ends`. A new dataset has the default rules."""
     if known is None:
-        return QuarantineFilter(Rules(), Spill(None), empty_keys(), empty_keys())
+        return QuarantineFilter(QualityRules(), Spill(None), empty_keys(), empty_keys())
     rules = quality_rules.rules(workspace.engine, known.id)
     stored = workspace.lake.window(known.id, reference_span(known, *ends), folder)
     held = quarantine.values(workspace.engine, known.id)
@@ -109,7 +109,7 @@ def quarantine_live_values(workspace: Workspace, dataset: Dataset) -> int:
     checked = apply_rules(fresh.select(KEY), newest(mask_values(known, held)), rules, released, held)
     found = to_breaches(checked.filter(pl.col(RULE).is_not_null()))
     count = quarantine.put(workspace.engine, dataset.id, found, numbers, LIVE)
-    watermarks.move(workspace.engine, dataset.id, {LOG: str(int(log.seq[-1]))})
+    watermarks.set_watermarks(workspace.engine, dataset.id, {LOG: str(int(log.seq[-1]))})
     return count
 
 
@@ -144,7 +144,7 @@ def list_values(workspace: Workspace, name: str, released: bool = False) -> list
     return [value_to_dict(value, dataset) for value in quarantine.values(workspace.engine, dataset.id, released)]
 
 
-def value_to_dict(value: Held, dataset: Dataset) -> dict[str, Any]:
+def value_to_dict(value: QuarantinedValue, dataset: Dataset) -> dict[str, Any]:
     """One value with its times as text, for tables and JSON."""
     moments = {name: getattr(value, name) and format_ds(getattr(value, name), "instant") for name in ("at", "released")}
     fields = {name: field for name, field in asdict(value).items() if name != "series_id"}
@@ -178,7 +178,7 @@ def release(
     return ReleaseResult(name, len(chosen), len(absent), len(stored) - len(absent), snapshot)
 
 
-def missing_in_lake(workspace: Workspace, dataset: Dataset, held: list[Held]) -> pl.DataFrame:
+def missing_in_lake(workspace: Workspace, dataset: Dataset, held: list[QuarantinedValue]) -> pl.DataFrame:
     """KEY of those values for whose time the lake has no value."""
     rows = to_keys(held)
     if rows.is_empty():
@@ -193,14 +193,14 @@ def missing_in_lake(workspace: Workspace, dataset: Dataset, held: list[Held]) ->
 
 
 def apply_rules(
-    fresh: pl.DataFrame, stored: pl.DataFrame, rules: Rules, released: pl.DataFrame, held: pl.DataFrame
+    fresh: pl.DataFrame, stored: pl.DataFrame, rules: QualityRules, released: pl.DataFrame, held: pl.DataFrame
 ) -> pl.DataFrame:
     """Fresh rows with the rule that each breaks in RULE; null where it breaks none.
 
     A released value breaks no rule. A value that is in quarantine already stays there, under the rule `held` if it
     breaks no other.
     """
-    checked = quality_rules.judge(quality_rules.laid_over(fresh, stored), rules).filter(pl.col(FRESH))
+    checked = quality_rules.judge(quality_rules.with_stored(fresh, stored), rules).filter(pl.col(FRESH))
     if len(released):
         passes = pl.lit(True).alias("__passes")
         checked = checked.join(released.with_columns(passes), on=KEY, how="left", maintain_order="left")
@@ -212,7 +212,7 @@ def apply_rules(
     return checked
 
 
-def flag_foreign_units(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+def flag_foreign_units(frame: pl.DataFrame, rules: QualityRules) -> pl.DataFrame:
     """KEY of a part of a source; FOREIGN is true for rows whose unit differs from the dataset's."""
     columns = [pl.col(name) for name in KEY]
     if rules.unit is not None and UNIT in frame.columns:
@@ -251,7 +251,7 @@ def to_breaches(bad: pl.DataFrame) -> list[Breach]:
     return [Breach(*row) for row in bad.select(*KEY, RULE).iter_rows()]
 
 
-def to_keys(held: list[Held]) -> pl.DataFrame:
+def to_keys(held: list[QuarantinedValue]) -> pl.DataFrame:
     """KEY of values of the table `quarantine`, each once."""
     rows = [(value.unique_id, value.ds, value.y) for value in held]
     return pl.DataFrame(rows, schema=empty_keys().schema, orient="row").unique(maintain_order=True)

@@ -81,7 +81,7 @@ def report_unchanged(
     if known is None or record is None:
         raise InvalidInput("it has nothing after --since", source=opened.name)
     update_season_and_horizon(workspace, known, options)
-    watermarks.move(workspace.engine, known.id, read.marks)
+    watermarks.set_watermarks(workspace.engine, known.id, read.marks)
     return Ingested(
         known.name, opened.name, 0, True, known.snapshot or record.snapshot, record.report,
         pieces=len(opened.pieces), unchanged=read.unchanged,

@@ -51,7 +51,7 @@ def store_rows(
     for sha256, name in read.tables.items():
         catalogue.record_file(workspace.engine, dataset.id, sha256, name, report, snapshot)
     failpoints.hit("ingest.recorded")
-    watermarks.move(workspace.engine, dataset.id, read.marks)
+    watermarks.set_watermarks(workspace.engine, dataset.id, read.marks)
     event = reanchor(workspace, dataset, snapshot) if added else None
     return Ingested(
         dataset.name,

@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from data.records import watermarks
-from data.sources.formats import Table
+from data.sources.formats import SourceTable
 from data.sources.intake import Intake
 from data.sources.pieces import Piece, Source
 from data.sources.resolve import SourceOptions, stem_of
-from data.sources.watermark_overlap import moved_back
+from data.sources.watermark_overlap import move_back
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.console import Report
@@ -41,7 +41,7 @@ def read_new_pieces(
     tables: dict[str, str] = {}
     marks: dict[str, str] = {}
     for done, piece in enumerate(opened.pieces):
-        intake.told = partial(report_rows, progress, done, len(opened.pieces))
+        intake.on_rows = partial(report_rows, progress, done, len(opened.pieces))
         with TemporaryDirectory(dir=scratch) as folder:
             table = piece.fetch(Path(folder), mark_to_read_from(piece, stored.get(piece.key), known, intake.options))
             if table is None:
@@ -56,7 +56,7 @@ def read_new_pieces(
     return ReadPieces(tables, marks, len(opened.pieces) - len(tables))
 
 
-def was_ingested(workspace: Workspace, known: Dataset, table: Table, options: SourceOptions) -> bool:
+def was_ingested(workspace: Workspace, known: Dataset, table: SourceTable, options: SourceOptions) -> bool:
     """Whether the same bytes were ingested before.
 
     A file without a column of series ids must also have the same stem, because the stem names its series.
@@ -79,4 +79,4 @@ def mark_to_read_from(piece: Piece, mark: str | None, known: Dataset | None, opt
     """
     if not piece.rolling or mark is None or known is None:
         return options.since if piece.rolling and mark is None else mark
-    return moved_back(mark, options.overlap, known.grid, options.date_format)
+    return move_back(mark, options.overlap, known.grid, options.date_format)

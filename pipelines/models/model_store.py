@@ -98,7 +98,9 @@ def newest_candidate(workspace: Workspace, dataset: Dataset) -> int:
     Raises Conflict when the dataset has no version, or all of them were decided.
     """
     decided = {
-        row.version for row in promotions.decisions(workspace.engine, dataset.id) if row.event in promotions.VERDICTS
+        row.version
+        for row in promotions.decisions(workspace.engine, dataset.id)
+        if row.event in promotions.NO_LONGER_CANDIDATE
     }
     rows = registry.models(workspace.engine, dataset.id)
     if not rows:

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 def listed(workspace: Workspace) -> list[Row]:
     """Every schedule, and every flow that ever ran without one: last success, next slot, and whether it is overdue."""
     at, succeeded = clock.now(), runs.last_success(workspace.engine)
-    planned = schedules.everything(workspace.engine, workspace.settings)
+    planned = schedules.all_schedules(workspace.engine, workspace.settings)
     rows = [row(one, succeeded, at) for one in planned]
     scheduled = {(one.flow, one.dataset) for one in planned}
     unscheduled = sorted(set(succeeded) - scheduled, key=str)
@@ -46,7 +46,7 @@ def row(schedule: Schedule, succeeded: Mapping[tuple[str, str | None], int], at:
 def public(parameters: Mapping[str, Any]) -> Row:
     """The same without what may be a secret of their source."""
     source = parameters.get("source")
-    return {**parameters, "source": resolve.shown(source)} if isinstance(source, str) else dict(parameters)
+    return {**parameters, "source": resolve.without_secrets(source)} if isinstance(source, str) else dict(parameters)
 
 
 def ages(last: int | None, at: int) -> Row:

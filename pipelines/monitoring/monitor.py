@@ -19,7 +19,7 @@ from data.grid.durations import DAY, WEEK
 from data.grid.grid import format_moment
 from data.records import drift, jobs, scores
 from data.records.drift import Drift
-from data.records.jobs import Allowance, Cause
+from data.records.jobs import Cause, TrainingBudget
 from data.records.scores import Tally
 from data.settings import Settings
 from data.store import catalogue, promotions, registry
@@ -176,5 +176,5 @@ def ask(workspace: Workspace, dataset: Dataset, cause: Cause | None, why: str) -
     if cause is None:
         return why
     settings = workspace.settings
-    allowance = Allowance(settings.retrain_cooldown_h, settings.retrain_daily)
-    return jobs.ask(workspace.engine, dataset.id, cause, why, allowance).words
+    allowance = TrainingBudget(settings.retrain_cooldown_h, settings.retrain_daily)
+    return jobs.ask(workspace.engine, dataset.id, cause, why, allowance).message

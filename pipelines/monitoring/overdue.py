@@ -14,7 +14,7 @@ from pipelines.workspace import Workspace
 def overdue(workspace: Workspace) -> list[tuple[Schedule, int | None]]:
     """Schedules whose last success is older than it should be, with when that was, in microseconds since 1970 UTC."""
     at, succeeded = clock.now(), runs.last_success(workspace.engine)
-    planned = schedules.everything(workspace.engine, workspace.settings)
+    planned = schedules.all_schedules(workspace.engine, workspace.settings)
     with_ages = [(one, succeeded.get((one.flow, one.dataset))) for one in planned]
     return [(one, last) for one, last in with_ages if one.overdue(last, at)]
 
@@ -22,14 +22,14 @@ def overdue(workspace: Workspace) -> list[tuple[Schedule, int | None]]:
 def missed(workspace: Workspace) -> list[tuple[Schedule, int]]:
     """Schedules that are overdue, each with the slot that nothing has answered."""
     at = clock.now()
-    return [(one, slot) for one, last in overdue(workspace) if (slot := one.missed(last, at)) is not None]
+    return [(one, slot) for one, last in overdue(workspace) if (slot := one.missed_slot(last, at)) is not None]
 
 
 def check(workspace: Workspace) -> Check:
     """A line of `rollcast doctor`: a warning, because what is served goes on while pipelines rest."""
     try:
         late = overdue(workspace)
-        planned = schedules.asked_for(workspace.engine)
+        planned = schedules.of_datasets(workspace.engine)
     except RollcastError as error:
         return Check("schedules", "failed", str(error))
     if not late:

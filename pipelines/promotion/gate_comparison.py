@@ -71,7 +71,7 @@ def previous_promotion(workspace: Workspace, history: History) -> Promotion | No
     """The decision of the version that served before the champion; None where an operator rolled back from it."""
     events = promotions.decisions(workspace.engine, history.dataset.id)
     rolled_back = {row.evidence.get("from") for row in events if row.event == "rolled_back"}
-    previous = promotions.before(workspace.engine, history.dataset.id)
+    previous = promotions.previous(workspace.engine, history.dataset.id)
     return previous if previous is not None and previous.version not in rolled_back else None
 
 

@@ -71,8 +71,8 @@ def retrain(workspace: Workspace, name: str, cause: Cause = "hand", detail: str 
     dataset = catalogue.dataset(workspace.engine, name)
     answer = jobs.ask(workspace.engine, dataset.id, cause, detail)
     if answer.job is None:
-        raise Conflict(answer.words)
-    return QueuedJob(answer.job.id, name, answer.job.state, answer.words)
+        raise Conflict(answer.message)
+    return QueuedJob(answer.job.id, name, answer.job.state, answer.message)
 
 
 def run_jobs(

@@ -111,7 +111,7 @@ def shadow_result(workspace: Workspace, dataset: Dataset, version: int) -> Shado
     served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         return None
-    trials = shadow_pairs.trials(workspace.engine, dataset.id, version, served.version)
+    trials = shadow_pairs.comparisons(workspace.engine, dataset.id, version, served.version)
     challenger = [sums_between(trial.first.shadow, trial.last.shadow) for trial in trials]
     champion = [sums_between(trial.first.champion, trial.last.champion) for trial in trials]
     return compare_errors(challenger, champion) if trials else None

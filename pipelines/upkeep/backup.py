@@ -20,7 +20,7 @@ from data.errors import DamagedArtifact, InvalidInput
 from data.files import move_into_place
 from data.lake import backups, commits, deltalog
 from data.lake.commits import Commit
-from data.lake.forecasts import Forecasts
+from data.lake.forecasts import IssuedForecasts
 from data.lake.table import active
 from data.store import catalogue, leases
 from data.store.database import connect
@@ -100,7 +100,7 @@ def fill(workspace: Workspace, partial: Path, moved: Report) -> dict[str, Any]:
             snapshots[dataset.name] = newest
             known = sums(commits.commits(copied, dataset.id))
             copy_table(workspace.lake.path(dataset.id), newest, partial / LAKE / str(dataset.id), known, moved)
-        issued = Forecasts(workspace.lake.root, dataset.id).path
+        issued = IssuedForecasts(workspace.lake.root, dataset.id).path
         if deltalog.versions(issued):  # those that the copied store knows are whole in any later version
             target = partial / LAKE / issued.relative_to(workspace.lake.root)
             copy_table(issued, deltalog.versions(issued)[-1], target, {}, moved)

@@ -64,7 +64,7 @@ def compact_one(workspace: Workspace, lease: Lease, dataset: Dataset, moved: Rep
     reach = handoff.reach(workspace.engine, dataset.id, workspace.settings.log_most_rows)
     before, _ = workspace.lake.files(dataset.id)
     rows = handoff.sweep(workspace, lease, dataset, reach.upto, moved)
-    log_checksums.seal(workspace.engine, dataset.id)
+    log_checksums.record_checksums(workspace.engine, dataset.id)
     lease.require()
     snapshot = workspace.lake.optimize(dataset.id)
     commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))

@@ -20,7 +20,7 @@ from data import clock, failpoints
 from data.errors import DamagedArtifact
 from data.grid.durations import HOUR
 from data.lake import commits, handoffs, log_checksums
-from data.lake.handoffs import Batch
+from data.lake.handoffs import HandoffBatch
 from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
 from data.store import catalogue, observation_log, promotions, snapshot_store
 from data.store.catalogue import Dataset
@@ -72,7 +72,7 @@ def in_use(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[
 
 def wanted(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:
     """What is served, the version before, and the shadow."""
-    others = (promotions.before(engine, dataset_id), promotions.shadow(engine, dataset_id))
+    others = (promotions.previous(engine, dataset_id), promotions.shadow(engine, dataset_id))
     return [*recent(decisions), *filter(None, others)]
 
 
@@ -99,7 +99,7 @@ def sweep(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, moved
     names = pl.DataFrame(
         catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
     )
-    for damage in log_checksums.broken(workspace.engine, dataset.id, upto):
+    for damage in log_checksums.find_changes(workspace.engine, dataset.id, upto):
         raise DamagedArtifact(damage)  # the lake would call it sound
     quarantine_live_values(workspace, dataset)  # before it leaves the log
     done, todo = 0, going(workspace.engine, dataset.id, upto)
@@ -111,12 +111,12 @@ def sweep(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, moved
     return done
 
 
-def hand_over(workspace: Workspace, lease: Lease, batch: Batch, names: pl.DataFrame) -> None:
+def hand_over(workspace: Workspace, lease: Lease, batch: HandoffBatch, names: pl.DataFrame) -> None:
     """One batch: into the lake and onto the disk, then out of the log."""
     log = logged_rows(handoffs.rows(workspace.engine, batch)).drop(SPLIT)
     rows = log.join(names, on=KEY, how="left", maintain_order="left").select(SERIES, TIME, VALUE, AVAILABLE_AT)
     lease.require()
-    snapshot = workspace.lake.hand_over(batch.dataset_id, rows, batch)
+    snapshot = workspace.lake.append_batch(batch.dataset_id, rows, batch)
     commits.record(workspace.engine, batch.dataset_id, workspace.lake.path(batch.dataset_id))
     failpoints.hit("handoff.recorded")
     handoffs.finish(lease, batch, snapshot)

@@ -10,7 +10,7 @@ from typing import Any
 from data import clock
 from data.grid.durations import DAY
 from data.lake import commits, forecasts
-from data.lake.forecasts import Forecasts
+from data.lake.forecasts import IssuedForecasts
 from data.records import runs
 from data.store import catalogue, context_store, idempotency, leases, promotions, snapshot_store
 from data.store.catalogue import Dataset
@@ -80,7 +80,7 @@ def of_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iterato
     yield pruned("contexts of models in use no more", len(anchors))
     yield pruned("snapshots of models in use no more", snapshots)
     yield pruned("old issues of forecasts", old_issues(workspace, dataset, dry_run))
-    table = Forecasts(workspace.lake.root, dataset.id)
+    table = IssuedForecasts(workspace.lake.root, dataset.id)
     files: dict[Path, int] = {**workspace.lake.vacuum(dataset.id, dry_run), **table.vacuum(dry_run)}
     if not dry_run:
         commits.record(engine, dataset.id, workspace.lake.path(dataset.id))
@@ -96,7 +96,7 @@ def old_issues(workspace: Workspace, dataset: Dataset, dry_run: bool) -> int:
     """Forecasts that were issued too long ago; the newest stays, however old it is."""
     before = clock.now() - workspace.settings.forecasts_keep_days * DAY
     old = [one for one in forecasts.issues(workspace.engine, dataset.id)[1:] if one.issued_at < before]
-    table = Forecasts(workspace.lake.root, dataset.id)
+    table = IssuedForecasts(workspace.lake.root, dataset.id)
     if not dry_run and old:
         with table.write_lock():
             for issue in old:

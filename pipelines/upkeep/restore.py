@@ -125,10 +125,10 @@ def put_lake(settings: Settings, folder: Path, moved: Report) -> None:
 def checked(settings: Settings) -> dict[str, int]:
     """Rows of each dataset's log, once the lake was found to be what the store says it is."""
     workspace = open_workspace(settings)
-    leases.forget(workspace.engine)  # the backup was made under one
+    leases.end_all(workspace.engine)  # the backup was made under one
     rows = {}
     for dataset in catalogue.datasets(workspace.engine):
-        for damage in scrub.look(workspace.engine, workspace.lake, dataset.id):
+        for damage in scrub.find_damage(workspace.engine, workspace.lake, dataset.id):
             raise DamagedArtifact(f"what was restored is not sound: {damage}")
         rows[dataset.name] = observation_log.count(workspace.engine, dataset.id)
     return rows

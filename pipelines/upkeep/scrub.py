@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from data.errors import RollcastError
 from data.lake import deltalog, log_checksums
 from data.lake import scrub as stored
-from data.lake.forecasts import Forecasts
+from data.lake.forecasts import IssuedForecasts
 from data.lake.table import damages
 from data.store import context_store, promotions, snapshot_store
 from data.store.catalogue import Dataset
@@ -24,26 +24,28 @@ def lake(workspace: Workspace, dataset: Dataset) -> Check:
         rows, files = workspace.lake.count(dataset.id), len(workspace.lake.active(dataset.id))
         return f"{rows} rows in {files} files, version {workspace.lake.snapshot(dataset.id)}"
 
-    return verdict(f"{dataset.name}: lake", stored.look(workspace.engine, workspace.lake, dataset.id), words)
+    return verdict(f"{dataset.name}: lake", stored.find_damage(workspace.engine, workspace.lake, dataset.id), words)
 
 
 def issued(workspace: Workspace, dataset: Dataset) -> Iterator[Check]:
     """The table of issued forecasts, if there is one."""
-    table = Forecasts(workspace.lake.root, dataset.id).path
+    table = IssuedForecasts(workspace.lake.root, dataset.id).path
     if deltalog.versions(table):
         yield verdict(f"{dataset.name}: forecasts", damages(table), lambda: f"version {deltalog.versions(table)[-1]}")
 
 
 def database(workspace: Workspace, thorough: bool) -> Check:
     """The live store's own file."""
-    return verdict("database", stored.database(workspace.engine, thorough), lambda: "sound")
+    return verdict("database", stored.check_database(workspace.engine, thorough), lambda: "sound")
 
 
 def checksums(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[Check]:
     """Every byte that has a checksum: data files, rows of the log, and the blobs that the service starts from."""
     yield verdict(f"{dataset.name}: checksums", files(workspace, dataset, moved), lambda: "every file is as written")
     yield verdict(
-        f"{dataset.name}: live log", log_checksums.broken(workspace.engine, dataset.id), lambda: "as when it was young"
+        f"{dataset.name}: live log",
+        log_checksums.find_changes(workspace.engine, dataset.id),
+        lambda: "as when it was young",
     )
     yield verdict(f"{dataset.name}: blobs", blobs(workspace, dataset), lambda: "contexts and snapshots are whole")
 
@@ -58,7 +60,7 @@ def files(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[str
         moved(done, total, f"reading {dataset.name}")
 
     total = sum(workspace.lake.active(dataset.id).values())
-    yield from stored.checksums(workspace.engine, workspace.lake, dataset.id, read)
+    yield from stored.find_changed_files(workspace.engine, workspace.lake, dataset.id, read)
 
 
 def blobs(workspace: Workspace, dataset: Dataset) -> Iterator[str]:

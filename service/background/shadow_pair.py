@@ -8,7 +8,7 @@ scores of a pair stand after the same row of the log, so the values between two 
 from sqlalchemy import Engine
 
 from data.records import shadow_pairs
-from data.records.shadow_pairs import Pair
+from data.records.shadow_pairs import ShadowPair
 from forecasting.rolling import online_scores
 from service.models.datasets import Served
 from states import folding
@@ -25,7 +25,7 @@ def record_pair(engine: Engine, served: Served) -> None:
         return
     folding.catch_up(engine, champion)  # where another process wrote, the shadow may be ahead
     folding.catch_up(engine, shadow, upto=champion.seq)
-    pair = Pair(_sums(shadow), _sums(champion))
+    pair = ShadowPair(_sums(shadow), _sums(champion))
     versions = (shadow.version, champion.version)
     promotion_ids = (shadow.promotion_id, champion.promotion_id)
     shadow_pairs.put(engine, champion.dataset_id, versions, promotion_ids, champion.seq, pair)

@@ -170,7 +170,7 @@ class Watcher(threading.Thread):
         kept = {champion.anchor_id for champion in (served.champion, served.previous) if champion is not None}
         later = (
             promotions.shadow(engine, served.dataset.id),
-            promotions.before(engine, served.dataset.id),
+            promotions.previous(engine, served.dataset.id),
         )  # yet to be built
         snapshot_store.keep_only(
             engine, served.dataset.id, kept | {decision.id for decision in later if decision is not None}

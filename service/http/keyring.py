@@ -8,7 +8,7 @@ from hashlib import sha256
 from sqlalchemy import Engine
 
 from data.store import keys
-from data.store.keys import RIGHTS, Key, Right
+from data.store.keys import RIGHTS, ApiKey, Right
 from data.store.series_patterns import ALL, Patterns
 from service.http.errors import ProblemError
 
@@ -51,7 +51,7 @@ class Keyring:
     def __init__(self, clock: Callable[[], int]) -> None:
         """clock: microseconds since 1970 UTC."""
         self._clock = clock
-        self._keys: Mapping[str, tuple[Key, Caller]] = {}  # by id; replaced as one
+        self._keys: Mapping[str, tuple[ApiKey, Caller]] = {}  # by id; replaced as one
         self._count: tuple[int, int] | None = None
         self._uses: dict[str, int] = {}  # by id, the time of the last use
         self._uses_written_at = 0
@@ -90,5 +90,5 @@ class Keyring:
         return caller
 
 
-def _caller(key: Key) -> Caller:
+def _caller(key: ApiKey) -> Caller:
     return Caller(key.id, frozenset(RIGHTS) if "admin" in key.scopes else key.scopes, key.series)

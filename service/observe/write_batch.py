@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from data.store import idempotency, observation_log
-from data.store.idempotency import Kept
+from data.store.idempotency import StoredAnswer
 from service.base.outcomes import Outcome, SeriesStep, decide_outcomes
 from service.models.datasets import Served
 from service.observe.arrivals import Arrivals
@@ -116,7 +116,7 @@ def kept(requests: Sequence[ObserveRequest], receipts: Sequence[Receipt], stamp:
     if not pairs:
         return None
     return lambda connection, seq: idempotency.keep(
-        connection, [Kept(keyed.key, keyed.fingerprint, answer, seq, stamp) for keyed, answer in pairs if keyed]
+        connection, [StoredAnswer(keyed.key, keyed.fingerprint, answer, seq, stamp) for keyed, answer in pairs if keyed]
     )
 
 

@@ -13,7 +13,7 @@ from data import failpoints
 
 def test_nothing_happens_unless_it_was_asked_for_at_this_very_point(monkeypatch):
     failpoints.hit("handoff.appended")
-    monkeypatch.setattr(failpoints, "ARMED", failpoints.armed("handoff.begun=error,handoff.synced=delay:0.05"))
+    monkeypatch.setattr(failpoints, "ARMED", failpoints.parse("handoff.begun=error,handoff.synced=delay:0.05"))
     failpoints.hit("handoff.appended")
     with pytest.raises(OSError, match="Input/output error"):
         failpoints.hit("handoff.begun")

@@ -21,7 +21,7 @@ def rows(*ids: str) -> pl.DataFrame:
 @pytest.fixture
 def crowded(monkeypatch):
     """Memory for nearly nothing, so that few rows take the way of many."""
-    monkeypatch.setattr(spill, "HELD", 500)
+    monkeypatch.setattr(spill, "MEMORY_BYTES", 500)
     monkeypatch.setattr(spill, "LARGEST", 40)
     monkeypatch.setattr("data.sources.formats.CELLS", 400)
 
@@ -47,7 +47,7 @@ def test_two_spills_are_met_series_by_series_wherever_each_lies(tmp_path_factory
     folder = tmp_path_factory.mktemp("spills")
     left, right = Spill(folder / "left" if here else None), Spill(folder / "right" if there else None)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(spill, "HELD", 100)
+        patched.setattr(spill, "MEMORY_BYTES", 100)
         patched.setattr(spill, "LARGEST", 10)
         for half in (slice(0, 30), slice(30, 60)):
             left.add(rows(*(f"s{n}" for n in ours[half])))
@@ -77,7 +77,7 @@ def test_a_source_too_large_for_memory_is_ingested_as_a_small_one_is(tmp_path, m
     (tmp_path / "more.csv").write_text(plant(1))
     workspace, said = open_workspace(), SourceOptions(tz="UTC")
     small = [ingest(workspace, str(tmp_path / name), "small", said) for name in ("plant.csv.gz", "more.csv")]
-    monkeypatch.setattr(spill, "HELD", 20_000)
+    monkeypatch.setattr(spill, "MEMORY_BYTES", 20_000)
     monkeypatch.setattr(spill, "LARGEST", 60)
     monkeypatch.setattr("data.sources.formats.CELLS", 400)
     large = [ingest(workspace, str(tmp_path / name), "large", said) for name in ("plant.csv.gz", "more.csv")]

@@ -58,7 +58,7 @@ def check_rows(world, dataset, stored):
 
 
 def compact_and_fail(settings, point):
-    failpoints.ARMED.update(failpoints.armed(f"handoff.{point}=exit"))
+    failpoints.ARMED.update(failpoints.parse(f"handoff.{point}=exit"))
     handoffs.BATCH = 10
     compact(open_workspace(settings), None, False, quiet)
 
@@ -162,7 +162,7 @@ def test_fault_16_of_two_processes_one_works_and_the_error_of_the_other_names_it
     with leases.held(world.engine, LEASE), pytest.raises(Busy, match="upkeep of the lake is being done by"):
         compact(workspace, "plant", False, quiet)
     # A process sleeps past its lease in the middle of a batch, which another process finishes meanwhile.
-    appended, slept = Lake.hand_over, []
+    appended, slept = Lake.append_batch, []
 
     def sleep_first(lake, *given):
         if not slept:
@@ -171,7 +171,7 @@ def test_fault_16_of_two_processes_one_works_and_the_error_of_the_other_names_it
             compact(workspace_of(world), "plant", False, quiet)
         return appended(lake, *given)
 
-    monkeypatch.setattr(Lake, "hand_over", sleep_first)
+    monkeypatch.setattr(Lake, "append_batch", sleep_first)
     with pytest.raises(LeaseLost):
         compact(workspace, "plant", False, quiet)
     check_rows(world, dataset, stored)

@@ -60,11 +60,11 @@ def data_file(workspace, version):
 
 
 def damages(workspace):
-    return list(scrub.look(workspace.engine, workspace.lake, 1))
+    return list(scrub.find_damage(workspace.engine, workspace.lake, 1))
 
 
 def checksum_damages(workspace):
-    return list(scrub.checksums(workspace.engine, workspace.lake, 1, lambda size: None))
+    return list(scrub.find_changed_files(workspace.engine, workspace.lake, 1, lambda size: None))
 
 
 def test_an_intact_lake_has_no_damage(plant):
@@ -161,7 +161,7 @@ def test_fault_08_every_flipped_bit_in_an_observation_of_the_database_is_found(p
     """SQLite finds damage to the structure of its pages, but not to a value in them."""
     values = [n / 7 for n in range(1, 2_000) if n % 7]
     observation_log.append(plant.engine, [LoggedValue(1, 1 + n % 20, n, y, 5) for n, y in enumerate(values)])
-    log_checksums.seal(plant.engine, 1)
+    log_checksums.record_checksums(plant.engine, 1)
     plant.engine.dispose()
     path, draw = load_settings().home / "live.db", random.Random(8)
     with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -173,8 +173,8 @@ def test_fault_08_every_flipped_bit_in_an_observation_of_the_database_is_found(p
         flipped[whole.index(stored) + draw.randrange(8)] ^= 1 << draw.randrange(8)
         path.write_bytes(flipped)
         engine = connect(f"sqlite:///{path}")
-        assert verdict("file", scrub.database(engine, True), lambda: "").verdict == "ok"
-        assert verdict("rows", log_checksums.broken(engine, 1), lambda: "").verdict == "failed"
+        assert verdict("file", scrub.check_database(engine, True), lambda: "").verdict == "ok"
+        assert verdict("rows", log_checksums.find_changes(engine, 1), lambda: "").verdict == "failed"
         engine.dispose()
 
 

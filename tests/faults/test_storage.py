@@ -158,7 +158,7 @@ def hold_the_lock(world, release):
 def test_fault_18_a_locked_store_waits_then_answers_503_with_retry_after_and_loses_nothing(
     tmp_path, monkeypatch, request
 ):
-    monkeypatch.setattr(database, "PATIENCE_MS", 300)
+    monkeypatch.setattr(database, "LOCK_TIMEOUT_MS", 300)
     for url in ("", request.getfixturevalue("postgres_url")):
         world = World.at(tmp_path / (url[:8] or "sqlite"), url)
         dataset = world.ingest("sensors", "a")

@@ -9,10 +9,10 @@ from data.errors import Conflict, NotFound
 from data.grid.durations import HOUR
 from data.grid.grid import Grid
 from data.records import jobs
-from data.records.jobs import Allowance
+from data.records.jobs import TrainingBudget
 from data.store import catalogue
 
-FREE = Allowance(6, 8)
+FREE = TrainingBudget(6, 8)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_after_a_training_it_cools_down_but_not_for_a_person(store, datasets, mo
     ago(monkeypatch, 2)
     denied = jobs.ask(store, datasets[0], "drift", "moved", FREE)
     assert denied.job is None
-    assert "in 1.0 hours" in denied.words
+    assert "in 1.0 hours" in denied.message
     monkeypatch.undo()
     assert jobs.ask(store, datasets[0], "drift", "moved", FREE).new
     jobs.end(store, jobs.take(store).id, "succeeded", "done")
@@ -62,7 +62,7 @@ def test_after_a_training_it_cools_down_but_not_for_a_person(store, datasets, mo
 
 
 def test_all_datasets_share_a_budget_of_a_day_and_cancelled_jobs_cost_nothing(store, datasets):
-    two = Allowance(0, 2)
+    two = TrainingBudget(0, 2)
     first = jobs.ask(store, datasets[0], "drift", "moved", two).job
     assert jobs.ask(store, datasets[1], "drift", "moved", two).new
     denied = jobs.ask(store, datasets[2], "drift", "moved", two)

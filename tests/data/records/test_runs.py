@@ -55,7 +55,7 @@ def test_the_last_success_is_told_for_each_flow_and_dataset(store, monkeypatch):
         ("ingest", "pumps", True),
     ]:
         at[0] += SECOND
-        with runs._forgiven(), runs.recorded(store, flow, dataset):
+        with runs._log_unavailable(), runs.recorded(store, flow, dataset):
             if fails:
                 raise runs.Unavailable("no network")
     assert runs.last_success(store) == {
@@ -129,7 +129,7 @@ def test_fault_29_no_slot_runs_twice_whatever_the_clock_does(store, monkeypatch)
 
     def run_if_due(slot: int, at: int) -> bool:
         moment[0] = at * SECOND
-        if runs.answered(store, "ingest", "pumps", slot * SECOND):
+        if runs.is_slot_done(store, "ingest", "pumps", slot * SECOND):
             return False
         with runs.recorded(store, "ingest", "pumps", slot * SECOND):
             return True
@@ -150,6 +150,6 @@ def test_a_run_by_hand_or_of_another_dataset_answers_no_slot(store):
     for dataset, slot in (("pumps", None), ("shares", before), (None, before)):
         with runs.recorded(store, "ingest", dataset, slot):
             pass
-    assert not runs.answered(store, "ingest", "pumps", before)
-    assert runs.answered(store, "ingest", "shares", before)
-    assert runs.answered(store, "ingest", None, before)
+    assert not runs.is_slot_done(store, "ingest", "pumps", before)
+    assert runs.is_slot_done(store, "ingest", "shares", before)
+    assert runs.is_slot_done(store, "ingest", None, before)

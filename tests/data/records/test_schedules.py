@@ -99,7 +99,7 @@ def test_setting_a_schedule_replaces_that_of_the_same_flow_and_dataset(store):
     schedules.put(store, Schedule("ingest", by_interval("15m"), "pumps", {"source": "a.csv"}))
     schedules.put(store, Schedule("ingest", by_interval("1h"), "pumps", {"source": "b.csv"}))
     schedules.put(store, Schedule("train", by_cron("0 18 * * 1-5", "America/New_York"), "shares"))
-    first, second = schedules.asked_for(store)
+    first, second = schedules.of_datasets(store)
     assert (first.name, first.timetable, first.parameters) == (
         "ingest/pumps",
         Timetable(every_s=3600),
@@ -107,7 +107,7 @@ def test_setting_a_schedule_replaces_that_of_the_same_flow_and_dataset(store):
     )
     assert (second.name, str(second.timetable)) == ("train/shares", "0 18 * * 1-5 America/New_York")
     schedules.remove(store, "pumps", "ingest")
-    assert [one.name for one in schedules.asked_for(store)] == ["train/shares"]
+    assert [one.name for one in schedules.of_datasets(store)] == ["train/shares"]
     with pytest.raises(NotFound, match="rollcast schedule list"):
         schedules.remove(store, "pumps", "ingest")
 

@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from data.errors import InvalidInput, Unavailable
-from data.sources.resolve import open_source, shown
+from data.sources.resolve import open_source, without_secrets
 from pipelines import cli
 
 CLOSED = "http://127.0.0.1:9"  # no server listens there
@@ -122,7 +122,7 @@ def test_what_names_no_bucket_is_refused_without_being_repeated(url):
 
 @pytest.mark.parametrize("url", ["s3://b/a.csv", "gs://b/*.csv", "az://b/a/"])
 def test_an_address_of_an_object_store_holds_no_secret_and_is_shown_whole(url):
-    assert shown(url) == url
+    assert without_secrets(url) == url
 
 
 # --- servers that fail ------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def test_a_schedule_is_set_listed_and_removed(workspace, rollcast, tmp_path):
     )
     assert first["parameters"] == {"source": str(tmp_path / "new/*.csv"), "options": {"tz": "UTC"}}
     assert rollcast("schedule", "remove", "pumps", "ingest")[0] == 0
-    assert schedules.asked_for(workspace.engine) == []
+    assert schedules.of_datasets(workspace.engine) == []
 
 
 def test_a_password_of_a_source_is_kept_and_never_shown(workspace, rollcast):
@@ -66,7 +66,7 @@ def test_a_password_of_a_source_is_kept_and_never_shown(workspace, rollcast):
     told = [rollcast(*words), rollcast("schedule", "list", "--json")]
     assert [code for code, *_ in told] == [0, 0]
     assert all("postgresql://reader:***@db/plant" in out and "secret" not in out + err for _, out, err in told)
-    assert schedules.asked_for(workspace.engine)[0].parameters["source"] == address
+    assert schedules.of_datasets(workspace.engine)[0].parameters["source"] == address
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_makes_no_schedule_is_refused_in_one_sentence(workspace, rollcast, 
     assert (code, out) == (2, "")
     assert said in err
     assert len([line for line in err.splitlines() if line.startswith("rollcast: ")]) == 1
-    assert schedules.asked_for(workspace.engine) == []
+    assert schedules.of_datasets(workspace.engine) == []
 
 
 def test_the_list_tells_the_age_of_the_last_success_and_when_it_is_due_next(workspace, monkeypatch):

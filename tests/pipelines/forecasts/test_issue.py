@@ -10,7 +10,7 @@ import pytest
 
 from data.errors import Busy, InvalidInput, NotIssued, Unavailable
 from data.lake import forecasts
-from data.lake.forecasts import Forecasts
+from data.lake.forecasts import IssuedForecasts
 from data.store import observation_log, tables
 from data.store.observation_log import LoggedValue
 from forecasting.kernel.determinism import rows_are_independent
@@ -130,7 +130,7 @@ def test_a_different_issue_begins_anew_and_the_killed_one_is_dropped(place, monk
 
 
 def test_two_at_once_are_one_too_many(place):
-    with Forecasts(place.settings.lake_path, 1).write_lock(), pytest.raises(Busy, match="another process"):
+    with IssuedForecasts(place.settings.lake_path, 1).write_lock(), pytest.raises(Busy, match="another process"):
         issue_now(place)
 
 

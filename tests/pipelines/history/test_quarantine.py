@@ -9,7 +9,7 @@ import pytest
 
 from data.errors import InvalidInput
 from data.quality import quality_rules
-from data.quality.quality_rules import RULE, Rules, judge, laid_over
+from data.quality.quality_rules import RULE, QualityRules, judge, with_stored
 from data.records import quarantine, watermarks
 from data.records.quarantine import Breach
 from data.sources.resolve import SourceOptions
@@ -33,7 +33,7 @@ def broken(values, chosen, stored=()):
         {"unique_id": "a", "ds": range(100, 100 + len(values)), "y": pl.Series(values, dtype=pl.Float64)}
     )
     before = pl.DataFrame({"unique_id": "a", "ds": range(len(stored)), "y": pl.Series(stored, dtype=pl.Float64)})
-    return judge(laid_over(fresh, before), chosen).filter(pl.col("ds") >= 100)[RULE].to_list()
+    return judge(with_stored(fresh, before), chosen).filter(pl.col("ds") >= 100)[RULE].to_list()
 
 
 # --- rules ------------------------------------------------------------------------------------------------------------
@@ -42,11 +42,11 @@ def broken(values, chosen, stored=()):
 @pytest.mark.parametrize(
     ("chosen", "values", "expected"),
     [
-        (Rules(low=0, high=30), [20, -1, 31, None, 30], [None, "range", "range", None, None]),
-        (Rules(max_jump=5), [20, 21, 60, 22, 23], [None, None, "jump", None, None]),
-        (Rules(max_stale=3), [1, 7, 7, 7, 7, 7, 8], [None, None, None, None, "stale", "stale", None]),
-        (Rules(max_stale=3), [None, None, None, None, 5], [None] * 5),
-        (Rules(max_jump=5, high=50), [20, 60, 20], [None, "range", None]),
+        (QualityRules(low=0, high=30), [20, -1, 31, None, 30], [None, "range", "range", None, None]),
+        (QualityRules(max_jump=5), [20, 21, 60, 22, 23], [None, None, "jump", None, None]),
+        (QualityRules(max_stale=3), [1, 7, 7, 7, 7, 7, 8], [None, None, None, None, "stale", "stale", None]),
+        (QualityRules(max_stale=3), [None, None, None, None, 5], [None] * 5),
+        (QualityRules(max_jump=5, high=50), [20, 60, 20], [None, "range", None]),
     ],
 )
 def test_a_value_is_named_by_the_first_rule_it_breaks(chosen, values, expected):
@@ -54,15 +54,15 @@ def test_a_value_is_named_by_the_first_rule_it_breaks(chosen, values, expected):
 
 
 def test_a_level_that_lasts_is_no_jump_from_the_third_value_on():
-    assert broken([20, 20, 20, 60, 60, 60, 60], Rules(max_jump=5)) == [*[None] * 3, "jump", "jump", "jump", None]
+    assert broken([20, 20, 20, 60, 60, 60, 60], QualityRules(max_jump=5)) == [*[None] * 3, "jump", "jump", "jump", None]
 
 
 @pytest.mark.parametrize("spike", [20_000.0, -20_000.0, 65_535.0])
 def test_a_value_a_thousand_times_too_large_is_a_spike_within_new_rows_and_after_stored_ones(spike):
-    assert broken([*USUAL, spike, *USUAL], Rules()) == [*[None] * 40, "spike", *[None] * 40]
-    assert broken([spike], Rules(), USUAL) == ["spike"]
-    assert broken([spike] * 5 + [20.0], Rules(), USUAL) == ["spike"] * 5 + [None]
-    assert broken([spike], Rules(spike=None), USUAL) == [None]
+    assert broken([*USUAL, spike, *USUAL], QualityRules()) == [*[None] * 40, "spike", *[None] * 40]
+    assert broken([spike], QualityRules(), USUAL) == ["spike"]
+    assert broken([spike] * 5 + [20.0], QualityRules(), USUAL) == ["spike"] * 5 + [None]
+    assert broken([spike], QualityRules(spike=None), USUAL) == [None]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_value_a_thousand_times_too_large_is_a_spike_within_new_rows_and_after
     ],
 )
 def test_large_values_that_may_belong_to_the_series_are_no_spikes(values):
-    assert broken(values, Rules()) == [None] * len(values)
+    assert broken(values, QualityRules()) == [None] * len(values)
 
 
 def test_no_value_of_the_samples_breaks_a_default_rule(root, home):
@@ -90,11 +90,11 @@ def test_no_value_of_the_samples_breaks_a_default_rule(root, home):
 
 def test_contradictory_rules_are_refused():
     with pytest.raises(InvalidInput, match="above --max"):
-        Rules(low=2, high=1)
+        QualityRules(low=2, high=1)
     with pytest.raises(InvalidInput, match="--max-jump is 0"):
-        Rules(max_jump=0)
+        QualityRules(max_jump=0)
     with pytest.raises(InvalidInput, match="finite"):
-        Rules(high=math.inf)
+        QualityRules(high=math.inf)
 
 
 def test_the_table_holds_a_value_once_on_every_store(store):
@@ -110,10 +110,10 @@ def test_the_table_holds_a_value_once_on_every_store(store):
     quarantine.release(store, [held.id])
     assert quarantine.put(store, dataset.id, [breach], numbers, "x.csv") == 0
     assert quarantine.counts(store) == {}
-    quality_rules.put(store, dataset.id, Rules(low=1, unit="kW"))
-    assert quality_rules.rules(store, dataset.id) == Rules(low=1, unit="kW")
-    watermarks.move(store, dataset.id, {"s": "1"})
-    watermarks.move(store, dataset.id, {"s": "2", "t": "3"})
+    quality_rules.put(store, dataset.id, QualityRules(low=1, unit="kW"))
+    assert quality_rules.rules(store, dataset.id) == QualityRules(low=1, unit="kW")
+    watermarks.set_watermarks(store, dataset.id, {"s": "1"})
+    watermarks.set_watermarks(store, dataset.id, {"s": "2", "t": "3"})
     assert [(mark.source, mark.value) for mark in watermarks.watermarks(store, dataset.id)] == [("s", "2"), ("t", "3")]
 
 
@@ -169,7 +169,7 @@ def test_a_corrected_value_is_not_undone_by_a_release(tmp_path):
 def test_rows_in_another_unit_are_quarantined(tmp_path):
     workspace, options = open_workspace(), SourceOptions(season=5, horizon=5, target_col="y")
     ingest(workspace, written(tmp_path / "plant.csv", USUAL), "plant", options)
-    quality_rules.put(workspace.engine, 1, Rules(unit="degC"))
+    quality_rules.put(workspace.engine, 1, QualityRules(unit="degC"))
     source = written(tmp_path / "more.csv", [70.0, 21.0, 22.0], first=40, unit=["degF", "degC", None])
     assert ingest(workspace, source, "plant", options).quarantined == {"unit": 1}
     assert workspace.lake.read(1)["y"].to_list()[40:] == [None, 21.0, 22.0]
@@ -178,7 +178,7 @@ def test_rows_in_another_unit_are_quarantined(tmp_path):
 def test_values_are_checked_against_the_stored_ones_before_them(tmp_path):
     workspace, options = open_workspace(), SourceOptions(season=5, horizon=5)
     ingest(workspace, written(tmp_path / "plant.csv", USUAL), "plant", options)
-    quality_rules.put(workspace.engine, 1, Rules(max_jump=10, max_stale=2))
+    quality_rules.put(workspace.engine, 1, QualityRules(max_jump=10, max_stale=2))
     result = ingest(workspace, written(tmp_path / "more.csv", [50.0, 24.0, 24.0], first=40), "plant", options)
     assert result.quarantined == {"jump": 1}
     again = ingest(workspace, written(tmp_path / "still.csv", [24.0, 24.0], first=43), "plant", options)

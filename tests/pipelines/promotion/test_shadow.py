@@ -8,7 +8,7 @@ import pytest
 
 from data.errors import Conflict, GateRefused, NotTrained
 from data.records import shadow_pairs
-from data.records.shadow_pairs import Pair
+from data.records.shadow_pairs import ShadowPair
 from data.settings import load_settings
 from data.sources.resolve import SourceOptions
 from data.store import catalogue, context_store, promotions
@@ -44,7 +44,9 @@ def totals(*buckets: tuple[int, float]) -> Totals:
 def store_pairs(workspace, version: int, n: int, error: float, champions: float) -> None:
     """Store the shadow pairs that the service would store after n live values in each of two buckets."""
     promotion_id = promotions.shadow(workspace.engine, 1).id
-    pairs = [Pair(*(totals((k, k * mean), (k, k * mean)).to_dict() for mean in (error, champions))) for k in (7, 7 + n)]
+    pairs = [
+        ShadowPair(*(totals((k, k * mean), (k, k * mean)).to_dict() for mean in (error, champions))) for k in (7, 7 + n)
+    ]
     for pair in pairs:
         shadow_pairs.put(workspace.engine, 1, (version, 1), (promotion_id, 1), n, pair)
 

@@ -117,8 +117,8 @@ def test_fault_22_a_backup_under_write_load_restores_to_one_moment(world, tmp_pa
         assert first <= seqs[-1] <= last + 2
         assert len(lake_rows(found, dataset)) == 2 + gone
         assert not [
-            *scrub.look(found.engine, found.lake, 1),
-            *scrub.checksums(found.engine, found.lake, 1, lambda n: 0),
+            *scrub.find_damage(found.engine, found.lake, 1),
+            *scrub.find_changed_files(found.engine, found.lake, 1, lambda n: 0),
         ]
 
 

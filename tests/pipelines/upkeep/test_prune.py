@@ -9,7 +9,7 @@ import pytest
 from data.errors import Busy, DamagedArtifact
 from data.grid.durations import DAY
 from data.lake import commits, forecasts, scrub
-from data.lake.forecasts import Forecasts
+from data.lake.forecasts import IssuedForecasts
 from data.records import runs
 from data.store import context_store, promotions, snapshot_store
 from data.store.leases import held
@@ -80,12 +80,12 @@ def test_files_go_after_a_week_and_what_the_newest_version_needs_stays(world):
     assert orphan.exists()
     prune(workspace, False, quiet)
     assert not orphan.exists() and workspace.lake.read(dataset.id).height == 3
-    assert list(scrub.look(world.engine, workspace.lake, dataset.id)) == []
+    assert list(scrub.find_damage(world.engine, workspace.lake, dataset.id)) == []
 
 
 def test_old_forecasts_go_but_the_newest(world):
     dataset, workspace = world.ingest("plant", "a"), open_workspace(world.settings)
-    table = Forecasts(workspace.lake.root, dataset.id)
+    table = IssuedForecasts(workspace.lake.root, dataset.id)
     for _ in range(2):
         issue = forecasts.begin(world.engine, dataset.id, 1, 1, 6, 0)
         table.append(issue, 0, pl.DataFrame({"unique_id": ["a"], "q50": [1.0]}))

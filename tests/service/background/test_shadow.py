@@ -47,7 +47,7 @@ def told(client):
 
 def weighed(world):
     """Sums of shadow and champion between the first pair and the last: settled, absolute error."""
-    (one,) = shadow_pairs.trials(world.engine, 1, 2, 1)
+    (one,) = shadow_pairs.comparisons(world.engine, 1, 2, 1)
     pairs = [(one.first.shadow, one.last.shadow), (one.first.champion, one.last.champion)]
     sums = [np.array(last["raw"]).sum(0) - np.array(first["raw"]).sum(0) for first, last in pairs]
     return one.seq, [(row[SETTLED], row[ABSOLUTE]) for row in sums]
@@ -57,7 +57,7 @@ def test_a_challenger_is_scored_on_the_very_same_values_and_answers_nobody(eithe
     world, dataset = either, either.ingest("sensors")
     with world.serving() as client:
         world.shadow(dataset, SEASONAL, PANEL)
-        until(lambda: served(client).shadow is not None and shadow_pairs.trials(world.engine, 1, 2, 1))
+        until(lambda: served(client).shadow is not None and shadow_pairs.comparisons(world.engine, 1, 2, 1))
         season = PANEL.series(0)[-12:].tolist()
         client.post("/v1/observations", json=[*rows("a", season), *rows("b", [1.0, None, 3.0])])
         last = observation_log.last_seq(world.engine, dataset.id)
@@ -105,7 +105,7 @@ def test_the_shadow_s_state_is_the_fold_of_the_log_and_is_there_again_after_a_re
         client.post("/v1/observations", json=rows("a", [2.5], first=2))
         until(lambda: served(client).shadow is not None and served(client).shadow.seq == served(client).champion.seq)
         until(lambda: bool(snapshot_store.positions(world.engine, dataset.id, promotion_id)))
-        first = shadow_pairs.trials(world.engine, 1, 2, 1)[0].first
+        first = shadow_pairs.comparisons(world.engine, 1, 2, 1)[0].first
     with world.serving() as client:
         until(lambda: served(client).shadow is not None)
         assert snapshot_store.positions(world.engine, dataset.id, promotion_id)  # a restart lets them be
@@ -115,7 +115,7 @@ def test_the_shadow_s_state_is_the_fold_of_the_log_and_is_there_again_after_a_re
         last = observation_log.last_seq(world.engine, dataset.id)
         until(lambda: weighed(world)[0] == last)
         assert told(client)["shadow"]["n"] == told(client)["champion"]["n"] == 6
-        assert shadow_pairs.trials(world.engine, 1, 2, 1)[0].first == first
+        assert shadow_pairs.comparisons(world.engine, 1, 2, 1)[0].first == first
 
 
 def test_a_promoted_shadow_answers_before_anything_is_built(world, monkeypatch):
@@ -194,7 +194,7 @@ def test_a_challenger_that_fails_on_its_way_is_let_go_and_the_service_stays_read
     dataset = world.ingest("sensors")
     with world.serving() as client:
         world.shadow(dataset, LSTM, PANEL)
-        until(lambda: served(client).shadow is not None and shadow_pairs.trials(world.engine, 1, 2, 1))
+        until(lambda: served(client).shadow is not None and shadow_pairs.comparisons(world.engine, 1, 2, 1))
         monkeypatch.setattr(shadow_pair, "record_pair", fails)
         until(lambda: served(client).shadow is None)
         client.post("/v1/observations", json=rows("a", [7.0]))
