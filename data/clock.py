@@ -1,6 +1,6 @@
-"""The one clock. Callers look it up at each call (`clock.now()`), so that a whole year can be replayed through it.
+"""The clock of the program. Callers write `clock.now()`, so that a test can replace it and replay a whole year.
 
-Durations are measured with `time.monotonic` instead: it never jumps.
+Elapsed time is measured with `time.monotonic` instead, which never jumps.
 """
 
 import time
@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 
 def now() -> int:
-    """The current time in microseconds since 1970 UTC: the unit of `available_at`, `created_at` and their like."""
+    """The current time in microseconds since 1970 UTC, the unit of `available_at`, `created_at` and the like."""
     return time.time_ns() // 1000
 
 
 def utc() -> datetime:
-    """The current time with its zone, UTC."""
+    """The current time as a datetime in UTC."""
     return datetime.fromtimestamp(now() / 1e6, UTC)

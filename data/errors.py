@@ -1,28 +1,28 @@
-"""Everything that can go wrong on purpose, as one family.
+"""The errors that the program raises itself, and how each leaves it.
 
     RollcastError
     ├── InvalidInput         a file, an option or a request is wrong         exit 2 · 422
-    ├── NotFound             a name that nobody stored                       exit 2 · 404
+    ├── NotFound             a name or number that is not stored             exit 2 · 404
     │   ├── UnknownDataset
     │   ├── UnknownSeries
     │   ├── UnknownModel
     │   └── UnknownKey
-    ├── Conflict             right in itself, impossible just now            exit 2 · 409
+    ├── Conflict             valid, but not possible in the present state    exit 2 · 409
     │   ├── AmbiguousSeries
     │   ├── NothingObserved
     │   ├── NotTrained
     │   ├── NotIssued
     │   ├── AlreadyRunning
     │   └── Busy
-    ├── GateRefused          a candidate that is not good enough             exit 3 · 409
-    └── Unavailable          our own machinery cannot answer                 exit 1 · 503
+    ├── GateRefused          the promotion gate refuses a candidate          exit 3 · 409
+    └── Unavailable          a store or file of ours cannot be used          exit 1 · 503
         ├── DamagedArtifact
         ├── LeaseLost
         └── StoreUnavailable
             ├── StoreBroken
             └── StoreTooNew
 
-Every message is one sentence: what, where, and what to do next. The values stand as attributes too.
+Every message is one sentence: what, where, and what to do next. The values in it are attributes too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,13 +30,13 @@ from typing import Any, ClassVar
 
 
 class RollcastError(Exception):
-    """The root: `except RollcastError` catches what a user can act on, and nothing else."""
+    """The root of the family: an error that a user can act on."""
 
     exit_code: ClassVar[int] = 1
 
 
 class InvalidInput(RollcastError):
-    """Something given to us is wrong; nothing was stored."""
+    """An input is wrong; nothing was stored."""
 
     exit_code = 2
 
@@ -46,7 +46,7 @@ class InvalidInput(RollcastError):
         *,
         source: str | None = None,  # the file, URL or setting
         column: str | None = None,
-        row: int | None = None,  # as an editor counts lines: the header is 1, the first data row 2
+        row: int | None = None,  # line number in the file: the header is 1, the first data row 2
         pointer: str | None = None,  # JSON pointer into a request body
     ):
         self.source, self.column, self.row, self.pointer = source, column, row, pointer
@@ -56,7 +56,7 @@ class InvalidInput(RollcastError):
 
 
 class NotFound(RollcastError):
-    """A name or number that is not in the catalogue."""
+    """A name or number that is not stored."""
 
     exit_code = 2
 
@@ -72,7 +72,7 @@ class UnknownDataset(NotFound):
 
 
 class UnknownSeries(NotFound):
-    """No series has this id, in the dataset named or in any."""
+    """No series has this id, in the named dataset or in any."""
 
     def __init__(self, unique_id: str, dataset: str | None = None):
         self.unique_id, self.dataset = unique_id, dataset
@@ -90,20 +90,20 @@ class UnknownModel(NotFound):
 
 
 class UnknownKey(NotFound):
-    """No API key has this id. The id is not repeated: somebody may have given the whole key."""
+    """No API key has this id. The message does not repeat the id: it may be a whole key."""
 
     def __init__(self) -> None:
         super().__init__("there is no key of this id; `rollcast keys list` shows each key's id, its eight characters")
 
 
 class Conflict(RollcastError):
-    """The request is sound, but not in the present state of things."""
+    """The request is valid, but the present state does not allow it."""
 
     exit_code = 2
 
 
 class AmbiguousSeries(Conflict):
-    """The same series id lives in several datasets."""
+    """Several datasets have a series with this id."""
 
     def __init__(self, unique_id: str, datasets: Sequence[str]):
         self.unique_id, self.datasets = unique_id, tuple(datasets)
@@ -112,7 +112,7 @@ class AmbiguousSeries(Conflict):
 
 
 class NothingObserved(Conflict):
-    """A series without a single value has no origin to forecast from."""
+    """A series has no value yet, so there is no origin to forecast from."""
 
     def __init__(self, unique_id: str):
         self.unique_id = unique_id
@@ -120,7 +120,7 @@ class NothingObserved(Conflict):
 
 
 class NotTrained(Conflict):
-    """A dataset without a promoted model cannot forecast."""
+    """A dataset has no promoted model, so it cannot forecast."""
 
     def __init__(self, dataset: str):
         self.dataset = dataset
@@ -128,7 +128,7 @@ class NotTrained(Conflict):
 
 
 class AlreadyRunning(Conflict):
-    """Another process on this machine does what only one may do at a time."""
+    """Another process on this machine holds the lock file of work that only one may do at a time."""
 
     def __init__(self, what: str):
         self.what = what
@@ -136,7 +136,7 @@ class AlreadyRunning(Conflict):
 
 
 class Busy(Conflict):
-    """Another process does what only one may do at a time."""
+    """Another process holds the lease of work that only one may do at a time."""
 
     def __init__(self, name: str, holder: str):
         self.name, self.holder = name, holder
@@ -146,7 +146,7 @@ class Busy(Conflict):
 
 
 class NotIssued(Conflict):
-    """A dataset has no whole issue of forecasts in the lake."""
+    """A dataset has no complete issue of forecasts in the lake."""
 
     def __init__(self, dataset: str):
         self.dataset = dataset
@@ -154,7 +154,7 @@ class NotIssued(Conflict):
 
 
 class GateRefused(RollcastError):
-    """The promotion gate said no; `evidence` holds the figures it decided by."""
+    """The promotion gate refused a candidate; `evidence` holds the figures that it compared."""
 
     exit_code = 3
 
@@ -164,15 +164,15 @@ class GateRefused(RollcastError):
 
 
 class Unavailable(RollcastError):
-    """A store or a file of ours cannot be used; the input was not at fault."""
+    """A store, a file or a server cannot be used; the input was not wrong."""
 
 
 class DamagedArtifact(Unavailable):
-    """Stored bytes are not the bytes that were written; they are refused before being parsed."""
+    """Stored bytes are not the bytes that were written; they are refused before they are parsed."""
 
 
 class LeaseLost(Unavailable):
-    """We were silent for so long that another process took over; what we had begun is its own to finish."""
+    """This process did not renew its lease in time, and another process took it; that one finishes the work."""
 
     def __init__(self, name: str):
         self.name = name
@@ -182,15 +182,15 @@ class LeaseLost(Unavailable):
 
 
 class StoreUnavailable(Unavailable):
-    """The live store cannot be reached, or is locked for too long."""
+    """The live store cannot be reached, or stayed locked too long."""
 
 
 class StoreBroken(StoreUnavailable):
-    """A write failed at the disk: what reached it is unknown, and this process writes nothing more."""
+    """The disk failed a write: it is unknown what was stored, and this process writes nothing more."""
 
 
 class StoreTooNew(StoreUnavailable):
-    """The store's tables were made by a newer program."""
+    """A newer version of the program made the tables of the store."""
 
 
 def first_line(error: BaseException, longest: int | None = 200, empty: str = "no reason given") -> str:

@@ -1,8 +1,8 @@
-"""Named points in the code at which a test can make the world fail; in production a point costs one look at a dict.
+"""Named points in the code at which a test injects a failure; in production a point costs one look-up in a dict.
 
     ROLLCAST_FAILPOINTS="handoff.appended=exit,handoff.synced=delay:0.5"
 
-`exit` kills the process as SIGKILL does, `error` is a disk that refuses, `delay:S` waits S seconds.
+`exit` kills the process with SIGKILL, `error` raises the OSError of a failing disk, `delay:S` waits S seconds.
 """
 
 import errno
@@ -12,7 +12,7 @@ import time
 
 
 def parse(text: str) -> dict[str, str]:
-    """What is to happen at which point."""
+    """The action of each point, from the text of ROLLCAST_FAILPOINTS."""
     return dict(pair.split("=", 1) for pair in text.split(",") if pair)
 
 
@@ -20,7 +20,7 @@ ARMED = parse(os.environ.get("ROLLCAST_FAILPOINTS", ""))
 
 
 def hit(point: str) -> None:
-    """Fail here, if a test asked for it."""
+    """Run the action of this point, if a test set one."""
     if ARMED and point in ARMED:
         _act(ARMED[point])
 

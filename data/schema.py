@@ -1,13 +1,13 @@
-"""The words of a long frame: one row per series and time step.
+"""Column names and types of a long frame: one row per series and time step.
 
-A frame holds `unique_id`, `ds`, `y`, perhaps `split`, and covariates under names of their own. On the inside `ds` is
-always an int64, read by the dataset's time kind:
+A frame has the columns `unique_id`, `ds`, `y`, optionally `split`, and covariates under names of their own. In memory
+`ds` is always an int64; the dataset's time kind says what it counts:
 
 - `instant`: microseconds since 1970-01-01 UTC, for steps shorter than a day;
 - `date`: the same, at 00:00 UTC of the civil date, never moved by a time zone, for steps of a day and longer;
 - `step`: the integer the source counts by.
 
-A missing `y` is null in a frame and in JSON, NaN in an array; none is beyond ±LARGEST_VALUE.
+A missing `y` is null in a frame and in JSON, and NaN in an array. No value is beyond ±LARGEST_VALUE.
 """
 
 from typing import Literal, get_args
@@ -19,7 +19,7 @@ SPLIT = "split"
 CUTOFF = "cutoff"
 AVAILABLE_AT = "available_at"
 
-LARGEST_VALUE = 1e30  # beyond it squares and float32 overflow, and no sensor reads it
+LARGEST_VALUE = 1e30  # larger ones overflow in squares and in float32; no sensor gives them
 LONGEST_UNIQUE_ID = 200  # characters
 
 RESERVED = (SERIES, TIME, VALUE, SPLIT, CUTOFF, AVAILABLE_AT)

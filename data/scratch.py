@@ -1,4 +1,4 @@
-"""Folders for what does not fit in memory and need not outlive its process, on the disk of the home folder."""
+"""Temporary folders below the home folder, for data that does not fit in memory."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 @contextmanager
 def scratch_folder(home: Path) -> Iterator[Path]:
-    """A folder for the length of a block; those that killed processes left behind are removed first."""
+    """A folder that is removed when the block ends. Folders that killed processes left are removed first."""
     root = home / "scratch"
     root.mkdir(parents=True, exist_ok=True)
     for left in root.iterdir():

@@ -1,8 +1,8 @@
-"""Rows set aside by series, in memory while they are few and on the disk beyond that.
+"""Rows collected by series: in memory while they are few, beyond that in Parquet files on the disk.
 
-A row's series decides, by hash, in which of `FAN` files it lies, so that each can be worked on alone and holds whole
-series, in the order in which the rows came. A file too large is divided again by another hash. What cannot be
-divided is one series: that much, and no more, must fit in memory.
+The hash of a row's series chooses one of `FAN` buckets. A bucket holds whole series, with their rows in the order in
+which they came, so that it can be processed alone. A bucket that is too large is divided again by another hash. A
+single series cannot be divided: it must fit in memory, and nothing larger has to.
 """
 
 from collections import Counter
@@ -14,17 +14,17 @@ import polars as pl
 from data.schema import SERIES
 
 FAN = 32
-MEMORY_BYTES = 64_000_000  # bytes of rows in memory before they go to the disk
-LARGEST = 2_000_000  # rows worked on at once
+MEMORY_BYTES = 64_000_000  # bytes of rows in memory beyond which they are written to the disk
+LARGEST = 2_000_000  # rows processed at once
 BUCKET = "__bucket"
 
-Where = tuple[int, ...]  # the file a row lies in, at each level of division; () where all lie together
+Where = tuple[int, ...]  # the bucket of a row at each level of division; () where rows are not divided
 
 
 class Spill:
-    """Frames with a column `unique_id`, put in one by one and taken out by series.
+    """Collects frames with a column `unique_id` and gives them back by series.
 
-    `folder` is the caller's to remove; without one everything stays in memory.
+    The caller removes `folder`; without one everything stays in memory.
     """
 
     def __init__(self, folder: Path | None, level: int = 0):
@@ -35,11 +35,11 @@ class Spill:
 
     @property
     def divided(self) -> bool:
-        """Whether rows lie on the disk, by series."""
+        """Whether rows are on the disk, divided into buckets."""
         return self._written > 0
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Set rows aside."""
+        """Add rows."""
         if frame.is_empty():
             return
         self._held.append(frame)
@@ -49,11 +49,11 @@ class Spill:
             self._write(self._folder)
 
     def scan(self) -> pl.LazyFrame:
-        """All rows, to be read in passing."""
+        """All rows, lazily."""
         return _scan(self._files("*")) if self.divided else _joined(self._held).lazy()
 
     def parts(self) -> Iterator[tuple[Where, pl.DataFrame]]:
-        """All rows, each series in one part, with the place it lies in."""
+        """All rows in parts, each with its bucket; every series is in one part."""
         if self.divided:
             for bucket in range(FAN):
                 yield from self._bucket(bucket)
@@ -61,7 +61,7 @@ class Spill:
             yield (), _joined(self._held)
 
     def matching(self, where: Where) -> pl.DataFrame:
-        """The rows whose series lie in the place `where`, whichever spill named it."""
+        """The rows whose series belong to the bucket `where`, which another spill may have named."""
         if not self.divided:
             return _only_bucket(_joined(self._held).lazy(), where, 0).collect() if self._held else pl.DataFrame()
         files = self._files(str(where[0]) if where else "*")
@@ -98,13 +98,13 @@ class Spill:
             self._sizes[bucket] += len(part)
 
     def _files(self, bucket: str) -> list[Path]:
-        assert self._folder is not None  # noqa: S101 nothing is divided without it
+        assert self._folder is not None  # noqa: S101 without a folder nothing is divided
         self._write(self._folder)
         return sorted(self._folder.glob(f"{bucket}.*.parquet"))
 
 
 def side_by_side(ours: Spill, theirs: Spill) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    """Our rows part by part, none of them empty, each with their rows of the same series."""
+    """The parts of `ours` that have rows, each with the rows of `theirs` of the same series."""
     if theirs.divided and not ours.divided:
         pairs = ((ours.matching(where), frame) for where, frame in _buckets(theirs))
     else:
@@ -113,7 +113,7 @@ def side_by_side(ours: Spill, theirs: Spill) -> Iterator[tuple[pl.DataFrame, pl.
 
 
 def _buckets(spill: Spill) -> Iterator[tuple[Where, pl.DataFrame]]:
-    """Every place of a divided spill, those that hold nothing too."""
+    """Every bucket of a divided spill, including the empty ones."""
     for bucket in range(FAN):
         yield (bucket,), spill.matching((bucket,))
 

@@ -1,4 +1,4 @@
-"""The edge to the libraries that read and write files: what they throw, panics too, is said in one sentence."""
+"""Turns the errors and panics of the libraries that read and write files into errors of our own, of one sentence."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ from data.errors import RollcastError, first_line
 
 @contextmanager
 def translate_errors(make: Callable[[str], RollcastError]) -> Iterator[None]:
-    """Turn whatever the block throws into the error that `make` gives for its first line; our own errors pass."""
+    """Raise `make(line)` for an exception of the block, with the first line of its text; our own errors pass."""
     try:
         yield
     except (RollcastError, MemoryError):
         raise
-    except (Exception, PanicException) as error:  # a Rust panic is no Exception
+    except (Exception, PanicException) as error:  # a Rust panic is not an Exception
         raise make(first_line(error)) from error

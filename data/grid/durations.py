@@ -35,8 +35,8 @@ LARGER = {"60s": "1m", "60m": "1h", "7d": "1w", "3mo": "1q", "12mo": "1y", "4q":
 
 
 def parse_frequency(text: str) -> str:
-    """The one spelling of a frequency; InvalidInput says what is accepted."""
-    word = re.sub(r"^([WQYA]|[QY][SE])-[A-Z]{3}$", r"\1", text.strip())  # W-SUN, QE-DEC: the data says the anchor
+    """The one spelling of a frequency. Raises InvalidInput, which says what is accepted."""
+    word = re.sub(r"^([WQYA]|[QY][SE])-[A-Z]{3}$", r"\1", text.strip())  # W-SUN, QE-DEC: the data shows the phase
     match = re.fullmatch(r"([0-9]{1,9})?\s*([A-Za-z]*)", word)
     count, unit = (int(match[1] or 1), match[2]) if match else (0, "")
     if match and match[1] and not unit and count > 0:
@@ -50,7 +50,7 @@ def parse_frequency(text: str) -> str:
 
 
 def kind_of(freq: str) -> TimeKind:
-    """How `ds` is read under a frequency in its one spelling."""
+    """What `ds` counts under a frequency in its one spelling."""
     unit = unit_of(freq)
     if unit == "":
         return "step"
@@ -58,9 +58,10 @@ def kind_of(freq: str) -> TimeKind:
 
 
 def default_season(freq: str) -> int:
-    """Steps of the cycle one expects: a day for what is shorter, a week of days, a year of months.
+    """Steps of the usual cycle: an hour below a minute, a day below a day, a week for days, a year for months.
 
-    Prices have no week worth modelling, so weekdays and exchanges have season 1; so have weeks, years and integers.
+    Weekdays and exchanges have season 1, because prices have no weekly cycle worth modelling. Weeks, years and integer
+    steps have season 1 too.
     """
     count, unit = count_of(freq), unit_of(freq)
     if unit in FIXED:
@@ -74,7 +75,10 @@ def default_season(freq: str) -> int:
 
 
 def default_horizon(freq: str, season: int) -> int:
-    """Steps to forecast when nobody says: the M4 competition's habits, a quarter of a day below the hour."""
+    """Steps to forecast by default: the horizons of the M4 competition where it has the unit.
+
+    Below an hour it is a quarter of the season, for integer steps two seasons, and both are between 12 and 96.
+    """
     usual = {"h": 48, "d": 14, "b": 10, "w": 13, "mo": 18, "q": 8, "y": 6}
     unit = unit_of(freq)
     if unit in usual:

@@ -33,9 +33,9 @@ LARGEST_STEP = 2**53  # a JSON number holds every integer up to here exactly
 class Grid:
     """The steps of a dataset.
 
-    Every frequency counts something (`_index`): microseconds, months, weekdays, sessions or the source's integers. A
-    step is `every` of them, the first beginning at `phase`. Beyond the sessions an exchange has announced, Monday to
-    Friday are taken for sessions.
+    Every frequency counts units (`_index`): microseconds, months, weekdays, sessions or the integers of the source. A
+    step is `every` units; step 0 begins at unit `phase`. Beyond the announced sessions of an exchange, every weekday
+    counts as a session.
     """
 
     freq: str
@@ -44,7 +44,7 @@ class Grid:
 
     @cached_property
     def kind(self) -> TimeKind:
-        """How `ds` is read."""
+        """What `ds` counts."""
         return kind_of(self.freq)
 
     @cached_property
@@ -62,18 +62,18 @@ class Grid:
         return self._stamp(np.asarray(steps, np.int64) * self.every + self.phase)
 
     def on_grid(self, ds: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """(n,) whether a step begins exactly there."""
+        """(n,) whether a step begins exactly at each stamp."""
         return np.asarray(self.stamps(self.steps(ds)) == np.asarray(ds, np.int64))
 
     def to_json(self) -> str:
         """Everything needed to build the same grid without the calendar library."""
-        gaps = np.diff(self.sessions).tolist()  # small numbers instead of large ones
+        gaps = np.diff(self.sessions).tolist()  # differences are shorter to write
         first = list(self.sessions[:1])
         return json.dumps({"freq": self.freq, "phase": self.phase, "sessions": first + gaps}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "Grid":
-        """Undo `to_json`."""
+        """The grid that `to_json` wrote."""
         fields = json.loads(text)
         sessions = tuple(np.cumsum(np.asarray(fields["sessions"], np.int64)).tolist())
         return cls(fields["freq"], fields["phase"], sessions)
@@ -102,9 +102,9 @@ class Grid:
 
 
 def make_grid(freq: str, ds: npt.ArrayLike = ()) -> Grid:
-    """The grid of a frequency in its one spelling, with the phase that most of the stamps `ds` (n,) keep.
+    """The grid of a frequency in its one spelling, with the phase of most of the stamps `ds` (n,).
 
-    Hourly values taken at half past get steps that begin at half past. With no majority the phase is 0.
+    Hourly values at half past give steps that begin at half past. Where no phase has a majority it is 0.
     """
     unit = unit_of(freq)
     known = unit in ("", "b") or unit in FIXED or unit in MONTHS
@@ -117,7 +117,7 @@ def make_grid(freq: str, ds: npt.ArrayLike = ()) -> Grid:
     return Grid(freq, int(phases[most]) if 2 * counts[most] > stamps.size else 0)
 
 
-# --- stamps on the wire -----------------------------------------------------------------------------------------------
+# --- stamps in requests and answers -----------------------------------------------------------------------------------
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -131,7 +131,7 @@ _WANTED = {
 
 
 def parse_ds(value: Any, kind: TimeKind) -> int:
-    """A stamp from the wire as `ds`; InvalidInput unless it is written exactly as its kind asks."""
+    """A stamp of a request as `ds`. Raises InvalidInput unless it is written exactly as its kind asks."""
     try:
         if kind == "step":
             if type(value) is int and abs(value) <= LARGEST_STEP:
@@ -141,7 +141,7 @@ def parse_ds(value: Any, kind: TimeKind) -> int:
                 return (date.fromisoformat(value).toordinal() - EPOCH.toordinal()) * DAY
             since = datetime.fromisoformat(value) - EPOCH
             stamp = since.days * DAY + since.seconds * SECOND + since.microseconds
-            if _FIRST <= stamp <= _LAST:  # an offset may push it out of the calendar
+            if _FIRST <= stamp <= _LAST:  # with its offset it may lie outside the calendar
                 return stamp
     except (ValueError, OverflowError):  # 30 February, second 60, year 0
         pass
@@ -149,7 +149,7 @@ def parse_ds(value: Any, kind: TimeKind) -> int:
 
 
 def format_ds(ds: int, kind: TimeKind) -> str | int:
-    """A `ds` as it is written on the wire; the inverse of `parse_ds`."""
+    """A `ds` as requests and answers write it; the inverse of `parse_ds`."""
     if kind == "step":
         return int(ds)
     if kind == "date":
@@ -158,12 +158,12 @@ def format_ds(ds: int, kind: TimeKind) -> str | int:
 
 
 def format_moment(microseconds: int) -> str:
-    """A time of our own clock, in microseconds since 1970 UTC, as it is written on the wire: to the second."""
+    """A time of `clock`, in microseconds since 1970 UTC, as answers write it: to the second."""
     return str(format_ds(microseconds - microseconds % SECOND, "instant"))
 
 
 def format_all(ds: npt.ArrayLike, kind: TimeKind) -> Sequence[str] | Sequence[int]:
-    """(n,) `ds` as they are written on the wire, all at once."""
+    """(n,) `ds` as answers write them, all at once."""
     stamps = np.asarray(ds, np.int64)
     if kind == "step":
         return [int(step) for step in stamps.tolist()]

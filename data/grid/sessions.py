@@ -28,10 +28,10 @@ def exchange_code(code: str, text: str) -> str | None:
 
 
 def session_days(code: str) -> tuple[int, ...]:
-    """Days since 1970 on which an exchange opens, as far as the library knows (about a year ahead)."""
+    """Days on which an exchange opens, as far as the library knows them (about a year ahead)."""
     import exchange_calendars
 
-    for years in ({"start": "1970-01-01"}, {}):  # some exchanges are known only from a later year on
+    for years in ({"start": "1970-01-01"}, {}):  # the calendars of some exchanges begin later
         try:
             calendar = exchange_calendars.get_calendar(code, **years)
             break
@@ -40,22 +40,26 @@ def session_days(code: str) -> tuple[int, ...]:
     else:
         raise InvalidInput(f"the calendar library cannot build the sessions of {code}; use 1b for weekdays")
     days = calendar.sessions.to_numpy().astype("datetime64[D]").astype(np.int64)
-    inside = np.flatnonzero(weekday_of(weekday_number(days)) == days)  # the ends must join a Monday-to-Friday week
+    inside = np.flatnonzero(weekday_of(weekday_number(days)) == days)  # the first and the last session are weekdays
     return tuple(int(day) for day in days[inside[0] : inside[-1] + 1])
 
 
 def weekday_number(day: Ints) -> Ints:
-    """Number of the weekday at or before each day since 1970; a week has five, Monday to Friday."""
+    """(n,) days to the number of the weekday at or before each; a week has five, Monday to Friday."""
     monday = day + 3  # 1970-01-01 was a Thursday
     return monday // 7 * 5 + np.minimum(monday % 7, 4)
 
 
 def weekday_of(index: Ints) -> Ints:
+    """(n,) numbers of weekdays to their days; the inverse of `weekday_number`."""
     return index // 5 * 7 + index % 5 - 3
 
 
 def session_number(day: Ints, sessions: Ints) -> Ints:
-    """Number of the session at or before each day: 0 is the first one known; weekdays count on at both ends."""
+    """(n,) days to the number of the session at or before each.
+
+    The first known session is 0. Before the first and after the last known one, every weekday counts as a session.
+    """
     last = len(sessions) - 1
     inside = np.searchsorted(sessions, day, side="right") - 1
     before = weekday_number(day) - weekday_number(sessions[0])
@@ -64,6 +68,7 @@ def session_number(day: Ints, sessions: Ints) -> Ints:
 
 
 def session_of(index: Ints, sessions: Ints) -> Ints:
+    """(n,) numbers of sessions to their days; the inverse of `session_number`."""
     last = len(sessions) - 1
     inside = sessions[np.clip(index, 0, last)]
     before = weekday_of(weekday_number(sessions[0]) + index)

@@ -1,7 +1,7 @@
-"""What every commit of the lake was when it was made: its rows, and the sha256 of its log entry and of each data file.
+"""The record of every commit of the lake: its rows, and the sha256 of its log entry and of each data file.
 
-Delta keeps no checksums: a flipped bit reads as another number, and a table whose newest entries are gone opens as an
-older one. Here, in the live store, stands what it should be.
+Delta keeps no checksums: a flipped bit reads as another number, and a table whose newest log entries are gone opens as
+an older version. The records in the live store show both.
 """
 
 import hashlib
@@ -36,15 +36,15 @@ class Commit:
 
     dataset_id: int
     version: int
-    rows: int  # that it brought; none where it only wrote the same rows into other files
-    sha256: str  # of its log entry
+    rows: int  # that it added; 0 where it only wrote existing rows into other files
+    sha256: str  # of the log entry
     files: tuple[File, ...]  # that it added
 
 
 def record(engine: Engine, dataset_id: int, table: Path) -> None:
-    """Write down every version of a table that is not recorded yet; call it after each commit.
+    """Record every version of a table that is not recorded yet; to be called after each commit.
 
-    A crash in between leaves a version for the next call. Raises Unavailable where an entry is damaged already.
+    A version that a crash left unrecorded is recorded by the next call. Raises Unavailable where an entry is damaged.
     """
     newest = last(engine, dataset_id)
     fresh = [number for number in deltalog.versions(table) if newest is None or number > newest]
@@ -58,7 +58,7 @@ def record(engine: Engine, dataset_id: int, table: Path) -> None:
 
 
 def commits(engine: Engine, dataset_id: int) -> list[Commit]:
-    """Everything recorded of a dataset's table, oldest first."""
+    """The recorded commits of a dataset's table, oldest first."""
     query = select(TABLE).where(TABLE.c.dataset_id == dataset_id).order_by(TABLE.c.version)
     with reading(engine) as connection:
         return [
@@ -68,7 +68,7 @@ def commits(engine: Engine, dataset_id: int) -> list[Commit]:
 
 
 def last(engine: Engine, dataset_id: int) -> int | None:
-    """The newest version recorded; None before the first commit."""
+    """The newest recorded version; None before the first commit."""
     with reading(engine) as connection:
         found = connection.scalar(select(func.max(TABLE.c.version)).where(TABLE.c.dataset_id == dataset_id))
     return None if found is None else int(found)
@@ -85,7 +85,7 @@ def _read_commit(dataset_id: int, table: Path, version: int) -> Commit:
     files = tuple(
         File(str(path.relative_to(table)), path.stat().st_size, deltalog.rows_of(add), digest(path))
         for path, add in adds.items()
-        if path.exists()  # of an old version that was never recorded, vacuum may have taken it
+        if path.exists()  # vacuum may have deleted files of an old version that was never recorded
     )
     rows = sum(deltalog.rows_of(add) for add in adds.values() if add["dataChange"])
     return Commit(dataset_id, version, rows, digest(deltalog.entry_path(table, version)), files)

@@ -1,7 +1,7 @@
-"""The log of one Delta table as files: what stands in each entry, and whether it is on the disk.
+"""Reads the log files of a Delta table, and syncs what a commit wrote.
 
-Delta itself never syncs what it commits, opens a table whose newest entry came back empty without that entry's rows,
-and says nothing that a person can act on when an entry is torn; so its log is read here as well.
+Delta does not fsync its commits. After a crash it opens a table whose newest log entry is empty, without the rows of
+that entry; and its error for a torn entry does not say what to do. So the log is read and checked here as well.
 """
 
 import json
@@ -17,24 +17,24 @@ Actions = list[dict[str, Any]]
 
 
 def entry_path(table: Path, version: int) -> Path:
-    """The file of one version."""
+    """The log entry of a version."""
     return table / FOLDER / f"{version:020}.json"
 
 
 def versions(table: Path) -> list[int]:
-    """Versions whose entries are there, ascending; old ones may have been tidied away behind a checkpoint."""
+    """Versions that have a log entry, ascending. Old entries may have been removed after a Delta checkpoint."""
     return sorted(int(path.stem) for path in (table / FOLDER).glob("*.json") if path.stem.isdecimal())
 
 
 def empty_entries(table: Path) -> list[int]:
-    """Versions whose entries have no byte: Delta opens the table without their rows, and says nothing."""
+    """Versions with an empty log entry: Delta opens the table without their rows and raises no error."""
     return [version for version in versions(table) if not entry_path(table, version).stat().st_size]
 
 
 def entry(table: Path, version: int, recorded: int | None = None) -> Actions:
-    """What a version did. Raises Unavailable for an entry that is empty, torn or gone.
+    """The actions of a version. Raises Unavailable for an entry that is empty, torn or gone.
 
-    `recorded` is the newest version whose rows anybody was told to be stored; a later one may be done again.
+    `recorded` is the newest version whose rows were acknowledged; the work of a later version can be repeated.
     """
     path = entry_path(table, version)
     try:
@@ -46,30 +46,32 @@ def entry(table: Path, version: int, recorded: int | None = None) -> Actions:
         raise Unavailable(f"{path} is gone; restore a backup") from None
     except ValueError:
         state = "torn" if text.strip(b"\0\n") else "empty"
-        told = recorded is not None and version <= recorded
-        repair = "restore a backup" if told else "nobody was told of it: remove it and do again what was under way"
+        acknowledged = recorded is not None and version <= recorded
+        repair = (
+            "restore a backup" if acknowledged else "it was never acknowledged: remove the file and repeat the work"
+        )
         raise Unavailable(f"{path} came back {state} after a crash: version {version} is not whole; {repair}") from None
     return actions
 
 
 def added_files(table: Path, actions: Actions) -> dict[Path, dict[str, Any]]:
-    """The data files that an entry adds, and what it says about each."""
+    """The data files that an entry adds, each with its `add` action."""
     adds = (action["add"] for action in actions if "add" in action)
     return {table / unquote(add["path"]): add for add in adds}
 
 
 def rows_of(add: dict[str, Any]) -> int:
-    """Rows in a file, by its statistics."""
+    """Rows of a data file, from the statistics of its `add` action."""
     return int(json.loads(add.get("stats") or "{}").get("numRecords", 0))
 
 
 def sync(table: Path, version: int) -> None:
-    """Put one version on the disk: the data files it adds, its entry, then the folders that name them."""
+    """fsync one version: the data files that it adds, its log entry, then the folders that contain them."""
     log = entry_path(table, version)
     fsync([*added_files(table, entry(table, version)), table, log, log.parent, table.parent])
 
 
 def sync_checkpoint(table: Path, version: int) -> None:
-    """Put the checkpoint of a version on the disk."""
+    """fsync the Delta checkpoint of a version."""
     folder = table / FOLDER
     fsync([*folder.glob(f"{version:020}.checkpoint*.parquet"), *folder.glob("_last_checkpoint"), folder])

@@ -1,8 +1,9 @@
-"""Issued forecasts: a Delta table for each dataset, and in the live store what each issue of them is a function of.
+"""Issued forecasts: a Delta table for each dataset, and a table of issues in the live store.
 
-An *issue* is one forecast of every series of a dataset at one moment: one promotion, and the log up to one row. It is
-written shard by shard, by ascending number. The commit that adds a shard's rows holds its number too, as Delta's
-application transaction, so that both are there or neither; an issue that was killed goes on where its rows end.
+An *issue* is one batch forecast of every series of a dataset at one moment: with the model of one promotion, after one
+row of the log. It is written shard by shard, by ascending number. The commit that adds a shard's rows also stores the
+shard's number, as Delta's application transaction, so that both exist or neither; an issue that was killed continues
+after the last shard stored.
 """
 
 from contextlib import AbstractContextManager
@@ -24,7 +25,7 @@ from data.translate_errors import translate_errors
 
 ISSUE = "issue"  # the column that rows are partitioned by
 APPLICATION = "forecasts"
-SHARDS = 1 << 20  # in one issue at most: the number of a transaction is issue * SHARDS + shard
+SHARDS = 1 << 20  # at most in one issue: the number of a transaction is issue * SHARDS + shard
 ISSUES_LOCK = 7_305_023
 TABLE = tables.issues
 
@@ -37,13 +38,13 @@ class Issue(NamedTuple):
     promotion_id: int  # the promotion whose model answers
     version: int
     horizon: int
-    log_seq: int  # nothing of the log after this row is known to it
+    log_seq: int  # the last row of the log that the forecasts know
     issued_at: int
-    ended_at: int | None  # None: not all of its rows are there
+    ended_at: int | None  # None: not all rows are stored
 
 
 def begin(engine: Engine, dataset_id: int, promotion_id: int, version: int, horizon: int, log_seq: int) -> Issue:
-    """Write down what a new issue is a function of."""
+    """Record a new issue."""
     values = {
         "dataset_id": dataset_id,
         "promotion_id": promotion_id,
@@ -57,7 +58,7 @@ def begin(engine: Engine, dataset_id: int, promotion_id: int, version: int, hori
 
 
 def end(engine: Engine, issue: Issue) -> None:
-    """All of its rows are there."""
+    """Record that all rows of an issue are stored."""
     with writing(engine, ISSUES_LOCK) as connection:
         connection.execute(update(TABLE).where(TABLE.c.id == issue.id).values(ended_at=clock.now()))
 
@@ -70,7 +71,7 @@ def issues(engine: Engine, dataset_id: int) -> list[Issue]:
 
 
 def forget(engine: Engine, issue: Issue) -> None:
-    """Let an issue, whose rows are gone, be listed no more."""
+    """Delete the record of an issue, after its rows were deleted."""
     with writing(engine, ISSUES_LOCK) as connection:
         connection.execute(delete(TABLE).where(TABLE.c.id == issue.id))
 
@@ -86,9 +87,9 @@ class IssuedForecasts:
         return file_lock(self.path.with_suffix(".lock"), Busy(f"issuing to {self.path}", "another process"))
 
     def newest_shard(self, issue: Issue) -> int:
-        """The number of the newest shard that is there, -1 before the first.
+        """The number of the newest shard stored, -1 before the first.
 
-        Raises Unavailable where the table is damaged; forecasts can be issued again, so that it may be removed.
+        Raises Unavailable where the table is damaged. The user may remove it, because forecasts can be issued again.
         """
         with self._translating_errors():
             if not deltalog.versions(self.path):
@@ -100,9 +101,9 @@ class IssuedForecasts:
             return shard if newest == issue.id else -1
 
     def append(self, issue: Issue, shard: int, frame: pl.DataFrame) -> None:
-        """Add the rows of a shard, on the disk when this returns. Shards come by ascending number."""
+        """Add the rows of a shard; they are on the disk when this returns. Shards are added by ascending number."""
         quantiles = [name for name, kind in frame.schema.items() if kind == pl.Float32]
-        plain = ColumnProperties(dictionary_enabled=False)  # hardly a value comes twice
+        plain = ColumnProperties(dictionary_enabled=False)  # values hardly repeat
         transaction = Transaction(APPLICATION, issue.id * SHARDS + shard)
         options = {
             "partition_by": [ISSUE],
@@ -124,7 +125,7 @@ class IssuedForecasts:
             return pl.scan_delta(self.path).filter(pl.col(ISSUE) == issue.id)
 
     def count(self, issue: Issue) -> int:
-        """Rows of one issue that are there."""
+        """Stored rows of one issue."""
         with self._translating_errors():
             if not deltalog.versions(self.path):
                 return 0
@@ -132,18 +133,18 @@ class IssuedForecasts:
             return int(files.filter(pl.col(f"partition.{ISSUE}") == issue.id)["num_records"].sum())
 
     def drop(self, issue: Issue) -> None:
-        """Take the rows of an issue out of the table; a vacuum takes its files from the disk."""
+        """Delete the rows of an issue from the table; `vacuum` deletes the files later."""
         with self._translating_errors():
             if self.count(issue):
                 DeltaTable(self.path).delete(f"{ISSUE} = {issue.id}")
 
     def vacuum(self, dry_run: bool) -> dict[Path, int]:
-        """Delete the files that no issue of the last week needs; their bytes."""
+        """Delete the files that no table version of the last week needs. Returns their sizes in bytes."""
         with self._translating_errors():
             return vacuum(DeltaTable(self.path), self.path, dry_run) if deltalog.versions(self.path) else {}
 
     def _translating_errors(self) -> AbstractContextManager[None]:
-        """Turn whatever the table's libraries throw into Unavailable."""
+        """Turns exceptions of the table's libraries into Unavailable."""
         return translate_errors(
-            lambda cause: Unavailable(f"{self.path} cannot be used ({cause}); remove it and issue anew")
+            lambda cause: Unavailable(f"{self.path} cannot be used ({cause}); remove it and issue again")
         )

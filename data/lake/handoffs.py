@@ -1,8 +1,8 @@
-"""The live log's side of the hand-off to the lake: numbered batches of the log's oldest rows, each moved exactly once.
+"""The live store's part of the hand-off: numbered batches of the log's oldest rows, each moved into the lake once.
 
-A batch is first written down, with the rows it holds and the sha256 of what they say. Its rows are then appended to the
-Delta table under its number and put on the disk; only after that one transaction marks it done and takes them out of
-the log. Whoever dies in between leaves a batch that the next sweeper finds and finishes.
+A batch is first recorded, with the range of its rows and their sha256. The rows are then appended to the Delta table
+under the batch's number, and synced. After that, one transaction marks the batch as done and deletes its rows from the
+log. A batch that a killed process left unfinished is found and finished by the next run.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from data.store.leases import Lease
 from data.store.observation_log import Log
 
 HANDOFFS_LOCK = 7_305_014
-BATCH = 20_000  # rows; leaving the log they hold up who writes to it for a tenth of a second
+BATCH = 20_000  # rows; to delete them from the log blocks its writers for a tenth of a second
 
 TABLE, ROWS = tables.handoffs, tables.observations
 
@@ -32,13 +32,13 @@ class HandoffBatch:
     first_seq: int
     last_seq: int
     rows: int
-    sha256: str  # of what they say
+    sha256: str  # of the rows
 
 
 def begin(lease: Lease, dataset_id: int, upto: int) -> HandoffBatch | None:
-    """The batch that somebody left unfinished, or else the log's oldest rows up to row `upto`; None where none are.
+    """The unfinished batch, or else a new one of the log's oldest rows up to row `upto`; None without rows.
 
-    The newest row of a dataset always stays: its number is what the next one counts on from.
+    The newest row of a dataset always stays in the log: the numbers of later rows count on from it.
     """
     found = unfinished(lease.engine, dataset_id)
     if found is not None:
@@ -60,18 +60,21 @@ def begin(lease: Lease, dataset_id: int, upto: int) -> HandoffBatch | None:
 
 
 def rows(engine: Engine, batch: HandoffBatch) -> Log:
-    """The rows of a batch. Raises DamagedArtifact where they are not those that were written down."""
+    """The rows of a batch. Raises DamagedArtifact where their sha256 is not the recorded one."""
     log = observation_log.log(engine, batch.dataset_id, after=batch.first_seq - 1, upto=batch.last_seq)
     if observation_log.digest(log) != batch.sha256:
         raise DamagedArtifact(
             f"rows {batch.first_seq} to {batch.last_seq} of the live log changed while batch {batch.number} of dataset "
-            f"{batch.dataset_id} was handed to the lake; nothing was taken out: restore a backup"
+            f"{batch.dataset_id} was handed to the lake; nothing was deleted: restore a backup"
         )
     return log
 
 
 def finish(lease: Lease, batch: HandoffBatch, snapshot: int | None) -> None:
-    """Take the rows of a batch, which are on the disk as the lake's version `snapshot`, out of the log."""
+    """Delete the rows of a batch from the log, after they were synced as table version `snapshot` of the lake.
+
+    Raises LeaseLost, and DamagedArtifact where the log does not have all rows of the batch; then nothing is deleted.
+    """
     table = ROWS.c
     inside = (table.dataset_id == batch.dataset_id, table.seq.between(batch.first_seq, batch.last_seq))
     with writing(lease.engine, HANDOFFS_LOCK) as connection:
@@ -79,15 +82,15 @@ def finish(lease: Lease, batch: HandoffBatch, snapshot: int | None) -> None:
         own = (TABLE.c.dataset_id == batch.dataset_id, TABLE.c.number == batch.number)
         connection.execute(update(TABLE).where(*own).values(snapshot=snapshot, done_at=clock.now()))
         log_checksums.remove_checksums(connection, batch.dataset_id, batch.last_seq)
-        gone = connection.execute(delete(ROWS).where(*inside)).rowcount
-        if gone != batch.rows:
+        deleted = connection.execute(delete(ROWS).where(*inside)).rowcount
+        if deleted != batch.rows:
             raise DamagedArtifact(
-                f"batch {batch.number} has {batch.rows} rows and the log has {gone}; restore a backup"
+                f"batch {batch.number} has {batch.rows} rows and the log has {deleted}; restore a backup"
             )
 
 
 def unfinished(engine: Engine, dataset_id: int) -> HandoffBatch | None:
-    """The batch under way, if there is one."""
+    """The batch that is not done yet, if there is one."""
     query = select(TABLE).where(TABLE.c.dataset_id == dataset_id, TABLE.c.done_at.is_(None))
     with reading(engine) as connection:
         row = connection.execute(query).first()
@@ -99,7 +102,7 @@ def unfinished(engine: Engine, dataset_id: int) -> HandoffBatch | None:
 
 
 def handed_off(engine: Engine, dataset_id: int) -> int:
-    """Rows that were ever taken out of a dataset's log."""
+    """How many rows were handed off from a dataset's log so far."""
     query = select(func.sum(TABLE.c.rows)).where(TABLE.c.dataset_id == dataset_id, TABLE.c.done_at.is_not(None))
     with reading(engine) as connection:
         return int(connection.scalar(query) or 0)

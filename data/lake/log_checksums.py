@@ -1,7 +1,7 @@
-"""What the live log's rows said when they were young, so that a bit that flips in them later is found.
+"""SHA-256 of ranges of log rows, to detect later corruption.
 
-A database checks its pages' structure and no value in them. Rows of the log never change; so `compact` writes down the
-sha256 of those that came since the last time, and whoever scrubs, or moves them into the lake, compares.
+A database checks the structure of its pages but not the values in them. Rows of the log never change. So `compact`
+records the sha256 of the rows that came since its last run, and the scrub and the hand-off compare it.
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from data.store import observation_log, tables
 from data.store.database import reading, writing
 
 CHECKSUMS_LOCK = 7_305_018
-BLOCK = 100_000  # rows under one seal at most
+BLOCK = 100_000  # rows in one range at most
 
 TABLE = tables.seals
-Span = tuple[int, int]  # first and last row of a seal
+Range = tuple[int, int]  # first and last row, as `seq`
 
 
 def record_checksums(engine: Engine, dataset_id: int) -> None:
-    """Write down what every row says that is under no seal yet."""
+    """Record the sha256 of all rows of a dataset that have none yet, in ranges of at most BLOCK rows."""
     for after, upto in _unrecorded(engine, dataset_id):
         while (last := observation_log.nth(engine, dataset_id, after, upto, BLOCK)) is not None:
             log = observation_log.log(engine, dataset_id, after=after, upto=last)
@@ -36,7 +36,7 @@ def record_checksums(engine: Engine, dataset_id: int) -> None:
 
 
 def find_changes(engine: Engine, dataset_id: int, upto: int | None = None) -> Iterator[str]:
-    """A sentence for each seal, of those that begin at row `upto` or before, whose rows say something else now."""
+    """A sentence for each range whose rows have changed; with `upto`, only ranges that begin at that row or before."""
     for (first, last), sha256 in _recorded(engine, dataset_id).items():
         if upto is not None and first > upto:
             return
@@ -51,7 +51,10 @@ def find_changes(engine: Engine, dataset_id: int, upto: int | None = None) -> It
 
 
 def remove_checksums(connection: Connection, dataset_id: int, upto: int) -> None:
-    """Let go of seals over rows that leave the log; what stays of the last one is sealed anew the next time."""
+    """Delete the checksums of ranges with rows up to `upto`, which leave the log.
+
+    Rows of the last range that stay in the log get a checksum in the next run of `record_checksums`.
+    """
     connection.execute(delete(TABLE).where(TABLE.c.dataset_id == dataset_id, TABLE.c.first_seq <= upto))
 
 
@@ -63,13 +66,13 @@ def _matches(engine: Engine, dataset_id: int, first: int, last: int, sha256: str
 
 
 def _unrecorded(engine: Engine, dataset_id: int) -> list[tuple[int, int]]:
-    """after, upto of the stretches that are under no seal: before the first one, and beyond the last."""
-    sealed, begin, end = list(_recorded(engine, dataset_id)), observation_log.whole_after(engine, dataset_id), 2**62
-    return [(begin, end)] if not sealed else [(begin, sealed[0][0] - 1), (sealed[-1][1], end)]
+    """(after, upto) of the rows without a checksum: before the first recorded range, and after the last one."""
+    ranges, begin, end = list(_recorded(engine, dataset_id)), observation_log.whole_after(engine, dataset_id), 2**62
+    return [(begin, end)] if not ranges else [(begin, ranges[0][0] - 1), (ranges[-1][1], end)]
 
 
-def _recorded(engine: Engine, dataset_id: int) -> dict[Span, str]:
-    """Spans and digests, oldest first."""
+def _recorded(engine: Engine, dataset_id: int) -> dict[Range, str]:
+    """Recorded ranges and their sha256, oldest first."""
     query = select(TABLE).where(TABLE.c.dataset_id == dataset_id).order_by(TABLE.c.first_seq)
     with reading(engine) as connection:
         return {(row.first_seq, row.last_seq): row.sha256 for row in connection.execute(query)}

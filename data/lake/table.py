@@ -1,11 +1,11 @@
 """History: one append-only Delta table for each dataset.
 
-A row is never changed. A value that was corrected is a new row with a later `available_at`; the current value of
-(`unique_id`, `ds`) is its newest row. The table's version is the *snapshot id* that a model records: reading that
-snapshot again gives the same rows for ever.
+A row is never changed. A correction is a new row with a later `available_at`; the current value of (`unique_id`, `ds`)
+is its newest row. A model records the table version that it was trained on, the *snapshot*. A version can be read
+again, with the same rows, as long as its files exist: `prune` deletes files that only versions older than a week need.
 
-Delta on a local disk neither syncs what it commits nor notices a log that came back empty or short after a power cut;
-both are done here. One writer at a time: `append` holds a lock on the dataset.
+Delta on a local disk does not fsync its commits, and does not notice a log that is empty or short after a power cut;
+both are done here. There is one writer at a time: those that write hold a lock on the dataset's table.
 """
 
 import os
@@ -27,20 +27,20 @@ from data.spill import Spill, side_by_side
 from data.translate_errors import translate_errors
 
 KEY = [SERIES, TIME]
-BATCH = 500_000  # rows read at once where a table is read in passing
-SMALL = 100 * 1024 * 1024  # bytes of a file below which Delta makes one of several
-APPLICATION = "rollcast-handoff"  # names the numbers of batches, and their digests, in Delta's log
+BATCH = 500_000  # rows read at once where a table is read in batches
+SMALL = 100 * 1024 * 1024  # bytes below which Delta merges data files
+APPLICATION = "rollcast-handoff"  # the name of batch numbers, and of their digests, in Delta's log
 
 
 class Lake:
-    """A folder of Delta tables, named by the datasets' integer ids; for one machine, not for a network disk."""
+    """A folder of Delta tables, named by the datasets' integer ids, on a local disk of one machine."""
 
     def __init__(self, root: Path, recorded: Callable[[int], int | None] = lambda dataset_id: None):
-        """`recorded(dataset_id)`: the newest version that was ever seen, so that a table without it is noticed."""
+        """`recorded(dataset_id)` gives the newest recorded version, so that a table that lost it is noticed."""
         self.root, self._recorded = root, recorded
 
     def append(self, dataset_id: int, frame: pl.DataFrame) -> int:
-        """Add the rows of a conformed frame that are new or say something else; the snapshot id afterwards.
+        """Add the rows of a conformed frame that are new or have another value. Returns the table version.
 
         The same frame twice adds nothing. When this returns, the rows are on the disk.
         """
@@ -50,11 +50,11 @@ class Lake:
         return self.extend(dataset_id, rows, ends, None)[0]
 
     def append_batch(self, dataset_id: int, rows: pl.DataFrame, batch: HandoffBatch) -> int | None:
-        """Append a batch of the live log, once however often it is tried; the snapshot id that has it, on the disk.
+        """Append a batch of the live log once, however often this is called. Returns the table version that has it.
 
-        rows: unique_id, ds, y, available_at, in the order of the log. What only repeats the lake is not written again;
-        where nothing else is left, there is no snapshot. Delta does not enforce the number of a batch: it is read here,
-        under the lock.
+        rows: unique_id, ds, y, available_at, in the order of the log. A row that only repeats the lake's value is not
+        written; where no row is left, the result is None. Delta does not enforce that a batch is written once: its
+        number is checked here, under the lock. When this returns, the rows are on the disk.
         """
         path = self.path(dataset_id)
         with self._translating_errors(dataset_id), self._write_lock(dataset_id):
@@ -65,19 +65,21 @@ class Lake:
                 if fresh.is_empty():
                     return None
                 transaction = Transaction(APPLICATION, batch.number)
-                said = CommitProperties(app_transactions=[transaction], custom_metadata={APPLICATION: batch.sha256})
+                properties = CommitProperties(
+                    app_transactions=[transaction], custom_metadata={APPLICATION: batch.sha256}
+                )
                 failpoints.hit("handoff.append")
-                version = _append_rows(path, fresh.lazy(), said)
+                version = _append_rows(path, fresh.lazy(), properties)
                 failpoints.hit("handoff.appended")
             deltalog.sync(path, version)
             failpoints.hit("handoff.synced")
             return version
 
     def extend(self, dataset_id: int, rows: Spill, span: tuple[int, int], scratch: Path | None) -> tuple[int, int]:
-        """Add rows of any number, within `span` of `ds`, as `append` does, in one commit; (snapshot id, rows added).
+        """Add any number of rows, within `span` of `ds`, in one commit. Returns (table version, rows added).
 
-        Memory holds some series at a time; `scratch` is a folder for the rest, the caller's to remove. When this
-        returns, the rows are on the disk.
+        As with `append`, only rows that are new or have another value are added. Memory holds some series at a time;
+        the rest is in the folder `scratch`, which the caller removes. When this returns, the rows are on the disk.
         """
         path = self.path(dataset_id)
         with self._translating_errors(dataset_id), self._write_lock(dataset_id):
@@ -95,13 +97,13 @@ class Lake:
             return version, fresh.rows
 
     def window(self, dataset_id: int, span: tuple[int, int], folder: Path | None) -> Spill:
-        """Every row ever learnt within `span` of `ds`, set aside in `folder`, with `available_at`."""
+        """Every stored row within `span` of `ds`, replaced ones too, with `available_at`; spilled into `folder`."""
         with self._translating_errors(dataset_id):
             table = self._checked_table(dataset_id)
             return Spill(folder) if table is None else self._rows_within(table, span, folder)
 
     def spans(self, dataset_id: int) -> pl.DataFrame:
-        """`first` and `last` `ds` of every series; no row where nothing is stored."""
+        """A frame with `first` and `last` `ds` of every series; without rows where nothing is stored."""
         with self._translating_errors(dataset_id):
             table = self._checked_table(dataset_id)
             if table is None:
@@ -117,9 +119,9 @@ class Lake:
         return found
 
     def read(self, dataset_id: int, snapshot: int | None = None, with_available_at: bool = False) -> pl.DataFrame:
-        """Current values as of a snapshot (None: the newest), sorted by series and time.
+        """Current values as of a table version (None: the newest), sorted by series and time.
 
-        `with_available_at` keeps the column `available_at`: when each value became known.
+        `with_available_at` keeps the column that says when each value became known. Raises Unavailable without history.
         """
         with self._translating_errors(dataset_id):
             table = self._checked_table(dataset_id, snapshot)
@@ -129,9 +131,9 @@ class Lake:
             return current if with_available_at else current.drop(AVAILABLE_AT)
 
     def optimize(self, dataset_id: int) -> int | None:
-        """Make one of many small files, and a checkpoint of the log; the snapshot id, None before the first append.
+        """Merge small data files and write a Delta checkpoint. Returns the table version, None before the first append.
 
-        Readers go on with the files they know: those stay until they are vacuumed.
+        Readers keep using the old files, which stay until `vacuum` deletes them.
         """
         path = self.path(dataset_id)
         with self._translating_errors(dataset_id), self._write_lock(dataset_id):
@@ -146,30 +148,30 @@ class Lake:
             return version
 
     def files(self, dataset_id: int) -> tuple[int, int]:
-        """Data files of the newest snapshot, and how many of them are small enough to be made one."""
+        """The number of data files of the newest version, and how many of them are small enough to be merged."""
         sizes = self.active(dataset_id).values()
         return len(sizes), sum(size < SMALL for size in sizes)
 
     def active(self, dataset_id: int, snapshot: int | None = None) -> dict[Path, int]:
-        """Data files of a snapshot (None: the newest), and the bytes each should have."""
+        """The data files of a version (None: the newest), and the size that each should have, in bytes."""
         with self._translating_errors(dataset_id):
             table = self._open_table(dataset_id, snapshot)
             return {} if table is None else active(self.path(dataset_id), snapshot)
 
     def vacuum(self, dataset_id: int, dry_run: bool) -> dict[Path, int]:
-        """Delete data files that no snapshot of the last week needs, and those of writers that died; their bytes."""
+        """Delete files that no version of the last week needs, and those of killed writers; their sizes in bytes."""
         with self._translating_errors(dataset_id), self._write_lock(dataset_id):
             table = self._open_table(dataset_id)
             return {} if table is None else vacuum(table, self.path(dataset_id), dry_run)
 
     def count(self, dataset_id: int) -> int:
-        """Rows ever appended, replaced ones too; what an append adds to it is what was new."""
+        """Stored rows, replaced ones too."""
         with self._translating_errors(dataset_id):
             table = self._open_table(dataset_id)
             return 0 if table is None else int(pl.DataFrame(table.get_add_actions(flatten=True))["num_records"].sum())
 
     def snapshot(self, dataset_id: int) -> int | None:
-        """The newest snapshot id; None before the first append."""
+        """The newest table version; None before the first append."""
         with self._translating_errors(dataset_id):
             table = self._open_table(dataset_id)
             return None if table is None else int(table.version())
@@ -179,6 +181,10 @@ class Lake:
         return self.root / str(int(dataset_id))
 
     def _open_table(self, dataset_id: int, snapshot: int | None = None) -> DeltaTable | None:
+        """A version of the table (None: the newest); None before the first append.
+
+        Raises Unavailable where a recorded version is gone or a log entry is damaged.
+        """
         path = self.path(dataset_id)
         known, recorded = deltalog.versions(path), self._recorded(dataset_id)
         if recorded is not None and (not known or known[-1] < recorded):
@@ -190,7 +196,7 @@ class Lake:
         return DeltaTable(path, version=snapshot)
 
     def _checked_table(self, dataset_id: int, snapshot: int | None = None) -> DeltaTable | None:
-        """The same, once no data file is seen to be gone or cut: Polars panics at those, over a page of words."""
+        """The same, after a check that no data file is gone or cut: Polars panics at such files."""
         table = self._open_table(dataset_id, snapshot)
         for damage in _damaged_files(_sizes(table, self.path(dataset_id)) if table else {}):
             raise Unavailable(damage)
@@ -201,7 +207,7 @@ class Lake:
         return file_lock(self.root / f"{int(dataset_id)}.lock")
 
     def _translating_errors(self, dataset_id: int) -> AbstractContextManager[None]:
-        """Turn whatever the table's libraries throw into Unavailable that names the file at fault."""
+        """Turns exceptions of the table's libraries into Unavailable, which names the damaged file."""
         return translate_errors(lambda cause: Unavailable(self._describe_fault(dataset_id, cause)))
 
     def _describe_fault(self, dataset_id: int, cause: str) -> str:
@@ -209,15 +215,15 @@ class Lake:
         return found or f"the history in {self.path(dataset_id)} cannot be used ({cause}); `rollcast doctor` looks"
 
 
-def _append_rows(path: Path, rows: pl.LazyFrame, said: CommitProperties | None = None) -> int:
-    """Append to the table, or make it; the version that has the rows. Only under the lock."""
-    options = {"schema_mode": "merge", "configuration": {"delta.appendOnly": "true"}, "commit_properties": said}
+def _append_rows(path: Path, rows: pl.LazyFrame, properties: CommitProperties | None = None) -> int:
+    """Append to the table, or create it. Returns the version that has the rows. Only under the lock."""
+    options = {"schema_mode": "merge", "configuration": {"delta.appendOnly": "true"}, "commit_properties": properties}
     rows.sink_delta(path, mode="append", delta_write_options=options)
     return int(DeltaTable(path).version())
 
 
 def _version_of(path: Path, table: DeltaTable, batch: HandoffBatch) -> int | None:
-    """The version that a batch was appended as, if it was."""
+    """The version in which a batch was appended, if it was."""
     if (table.transaction_version(APPLICATION) or 0) < batch.number:
         return None
     for version in reversed(deltalog.versions(path)):
@@ -225,13 +231,13 @@ def _version_of(path: Path, table: DeltaTable, batch: HandoffBatch) -> int | Non
             if action.get("commitInfo", {}).get(APPLICATION) == batch.sha256:
                 return version
     raise Unavailable(
-        f"the lake has another batch {batch.number} than the live store; they are of different times: restore a backup "
-        "of both"
+        f"the lake has another batch {batch.number} than the live store: they are from different times; restore both "
+        "from one backup"
     )
 
 
 def _current_within(table: DeltaTable | None, rows: pl.DataFrame) -> pl.DataFrame:
-    """The lake's current rows within the stamps of `rows`."""
+    """The lake's current rows between the first and the last stamp of `rows`."""
     if table is None:
         return rows.clear()
     inside = pl.col(TIME).is_between(rows[TIME].min(), rows[TIME].max())
@@ -239,8 +245,10 @@ def _current_within(table: DeltaTable | None, rows: pl.DataFrame) -> pl.DataFram
 
 
 def _revisions(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Rows of the live log as the lake keeps them: without those that repeat the value before them, and of two that
-    were learnt in the same microsecond the later one a microsecond later. What the log does not tell stays as it was.
+    """Rows of the live log as the lake stores them.
+
+    A row that repeats the value before it is dropped. Of two rows with the same `available_at` the later one gets a
+    time a microsecond later. Rows of the lake that the log does not mention stay as they are.
     """
     old = known.rename({VALUE: "old y", AVAILABLE_AT: "old at"}).with_columns(pl.lit(True).alias("old"))
     place = pl.int_range(pl.len()).over(KEY)  # among the rows of one key
@@ -259,7 +267,7 @@ def _all_rows(table: DeltaTable) -> pl.DataFrame:
 
 
 def _current_rows(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row for each series and time: the one we learnt last."""
+    """One row for each series and time: the one with the latest `available_at`."""
     if rows[AVAILABLE_AT].n_unique() > 1:
         rows = rows.sort(*KEY, AVAILABLE_AT).unique(KEY, keep="last", maintain_order=True)
     return rows if _is_sorted(rows) else rows.sort(KEY)
@@ -272,24 +280,26 @@ def _is_sorted(rows: pl.DataFrame) -> bool:
 
 
 def _changed_rows(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `frame` that `known` does not have, or has with another value; what a source leaves out stays."""
-    said = [name for name in frame.columns if name not in KEY]
-    old = known.with_columns(pl.lit(None, frame.schema[name]).alias(name) for name in said if name not in known.columns)
+    """The rows of `frame` that `known` does not have or has with another value. Columns that `frame` lacks are kept."""
+    given = [name for name in frame.columns if name not in KEY]
+    old = known.with_columns(
+        pl.lit(None, frame.schema[name]).alias(name) for name in given if name not in known.columns
+    )
     kept = [name for name in old.columns if name not in (*frame.columns, AVAILABLE_AT)]
     joined = frame.join(
-        old.select(*KEY, *kept, *(pl.col(name).alias(f"old {name}") for name in said), pl.lit(True).alias("old")),
+        old.select(*KEY, *kept, *(pl.col(name).alias(f"old {name}") for name in given), pl.lit(True).alias("old")),
         on=KEY,
         how="left",
         maintain_order="left",
     )
-    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"old {name}")) for name in said)
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"old {name}")) for name in given)
     return joined.filter(pl.col("old").is_null() | ~same).select(*frame.columns, *kept)
 
 
 def vacuum(table: DeltaTable, path: Path, dry_run: bool) -> dict[Path, int]:
-    """Data files that went, or would, and their bytes. The table's own retention, a week, is never cut short."""
-    going = {path / unquote(name): 0 for name in table.vacuum(dry_run=True, full=True)}
-    sizes = {file: file.stat().st_size for file in going if file.exists()}
+    """Delete unneeded data files, or only list them; their sizes in bytes. Files of the last week always stay."""
+    unneeded = {path / unquote(name): 0 for name in table.vacuum(dry_run=True, full=True)}
+    sizes = {file: file.stat().st_size for file in unneeded if file.exists()}
     if sizes and not dry_run:
         table.vacuum(dry_run=False, full=True)
         deltalog.sync(path, deltalog.versions(path)[-1])
@@ -297,8 +307,8 @@ def vacuum(table: DeltaTable, path: Path, dry_run: bool) -> dict[Path, int]:
 
 
 def damages(table: Path, recorded: int | None = None) -> Iterator[str]:
-    """What can be seen of a table's files without reading them: log entries that are not whole, data files that are
-    gone, cut or no Parquet."""
+    """Damage of a table that shows without reading its data: log entries that are not whole, and data files that are
+    gone, cut or not Parquet. Each is a sentence that names the file."""
     for version in deltalog.versions(table):
         try:
             deltalog.entry(table, version, recorded)
@@ -309,7 +319,7 @@ def damages(table: Path, recorded: int | None = None) -> Iterator[str]:
         return
     try:
         files = active(table)
-    except Exception as error:  # a checkpoint, for one
+    except Exception as error:  # such as a damaged Delta checkpoint
         yield f"{table} cannot be opened: {first_line(error)}"
         return
     yield from _damaged_files(files)
@@ -322,11 +332,11 @@ def _damaged_files(files: dict[Path, int]) -> Iterator[str]:
         elif path.stat().st_size != size:
             yield f"{path} has {path.stat().st_size} of {size} bytes; restore a backup"
         elif not _ends_as_parquet(path):
-            yield f"{path} is no Parquet any more; restore a backup"
+            yield f"{path} is not a Parquet file any more; restore a backup"
 
 
 def active(table: Path, snapshot: int | None = None) -> dict[Path, int]:
-    """Data files of a snapshot (None: the newest), and the bytes each should have."""
+    """The data files of a version (None: the newest), and the size that each should have, in bytes."""
     return _sizes(DeltaTable(table, version=snapshot), table)
 
 

@@ -1,15 +1,15 @@
-"""From typed rows to the long frame everything else reads, and the report of what was found on the way.
+"""Conforms typed rows to the grid of a dataset, and reports what was found.
 
-The rules, each one counted and none silent:
+The report counts each of these:
 
-- rows of one (series, step): the last one in the source's order stays;
+- several rows for one (series, step): the last one in the order of the source stays;
 - a step back in time: the rows are sorted;
 - a stamp between two steps: it moves down to the step before it;
 - a local time that a change of clocks skips or repeats: the row is rejected;
 - NaN or infinity: a missing value.
 
-Anything else that does not fit is refused as a whole, with its row. Whole series are worked on at a time, some of them
-together: memory holds a part of the rows, not all.
+For anything else that is wrong the whole source is refused, and the error names the row. Several whole series are
+processed at a time, so that memory holds only part of the rows.
 """
 
 from collections.abc import Callable
@@ -32,17 +32,17 @@ from data.sources.intake import TEXT, Intake
 from data.sources.resolve import SourceOptions
 from data.spill import Spill, Where
 
-CONSTANT = 10  # equal values in a row that are worth a word, or a season of them if that is longer
-SAMPLE = 100_000  # stamps looked at to see where steps begin
-LONGEST_YEARS = 100  # without a value within one series, or ahead of the clock
-LONGEST_GAP = 1_000_000  # steps: ten years of five minutes; beyond it is a wrong stamp, and would fill the memory
-LONGEST_TEST = 168  # steps: a longer `test` part is no forecast horizon
+CONSTANT = 10  # equal values in a row that are reported; a season of them if that is longer
+SAMPLE = 100_000  # stamps from which the phase of the grid is inferred
+LONGEST_YEARS = 100  # longest gap within a series, and furthest stamp ahead of the clock
+LONGEST_GAP = 1_000_000  # steps: ten years of five minutes; a longer gap means a wrong stamp, and would fill the memory
+LONGEST_TEST = 168  # steps: a longer `test` part is not taken as the horizon
 FIRST, LAST = -(2**63), 2**63 - 1  # of int64
 
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What an ingest found, as it is shown and stored."""
+    """What an ingest found, for the user and for the catalogue."""
 
     source: str
     id_column: str | None
@@ -60,14 +60,14 @@ class QualityReport:
     horizon: int
     horizon_inferred: bool
     zone: str | None
-    duplicates: int  # rows that a later row of the same series and step replaced
+    duplicates: int  # rows replaced by a later row of the same series and step
     steps_back: int  # rows older than the row before them in their series
     snapped: int  # stamps moved down to their step
     rejected: int  # rows whose local time does not exist, or exists twice
     gaps: int  # steps without a row between the first and the last of their series
     longest_gap: int  # steps
     nulls: int
-    non_finite: int  # values beyond ±LARGEST_VALUE too: stored as missing
+    non_finite: int  # NaN, infinite, or beyond ±LARGEST_VALUE: stored as missing
     constant_stretches: int
     longest_constant: int  # steps
     covariates: tuple[str, ...]
@@ -80,7 +80,7 @@ class QualityReport:
 
 @dataclass(frozen=True)
 class Conformed:
-    """A source as long frames of whole series: `unique_id, ds, y`, covariates, perhaps `split`; one row per step."""
+    """A source as long frames of whole series: `unique_id, ds, y`, covariates, optionally `split`; one row per step."""
 
     parts: Spill
     report: QualityReport
@@ -92,25 +92,25 @@ class Conformed:
     has_split: bool
 
     def spans(self) -> pl.DataFrame:
-        """`first` and `last` `ds` of every series, by series."""
+        """A frame with `first` and `last` `ds` of every series, sorted by series."""
         ends = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
         return pl.concat([part.group_by(SERIES).agg(ends) for _, part in self.parts.parts()]).sort(SERIES)
 
     @property
     def frame(self) -> pl.DataFrame:
-        """All of it, sorted by series and time."""
+        """All rows, sorted by series and time."""
         return pl.concat([part for _, part in self.parts.parts()], how="diagonal").sort(SERIES, TIME)
 
 
 @dataclass
 class Findings:
-    """What was counted in some of the series; `a + b` is what was counted in both."""
+    """What was counted in some series; `a + b` is the sum of both counts."""
 
     kept: int = 0
     series: int = 0
     stamps: list[int] = field(default_factory=list)  # first and last of each part, before they move to their step
-    span: tuple[int, int] = (LAST, FIRST)  # of `ds`, once it is a step's
-    latest: int = 0  # of a value
+    span: tuple[int, int] = (LAST, FIRST)  # of `ds`, after stamps moved to their steps
+    latest: int = 0  # `ds` of the last value
     has_split: bool = False
     duplicates: int = 0
     steps_back: int = 0
@@ -126,17 +126,15 @@ class Findings:
         fields = {name: (getattr(self, name), getattr(other, name)) for name in vars(self)}
         largest = {name: max(fields[name]) for name in ("latest", "longest_gap", "longest_constant", "has_split")}
         span = min(self.span[0], other.span[0]), max(self.span[1], other.span[1])
-        apart = {"span": span, "tested": self.tested | other.tested, **largest}
-        return Findings(**apart, **{name: one + two for name, (one, two) in fields.items() if name not in apart})
+        combined = {"span": span, "tested": self.tested | other.tested, **largest}
+        return Findings(**combined, **{name: a + b for name, (a, b) in fields.items() if name not in combined})
 
 
-RowFilter = Callable[
-    [Where, pl.DataFrame], pl.DataFrame
-]  # rows of whole series -> the same, without what must not be stored
+RowFilter = Callable[[Where, pl.DataFrame], pl.DataFrame]  # gives rows of whole series back without those to leave out
 
 
 def conform(raw: pl.DataFrame, options: SourceOptions, source: str, grid: Grid | None = None) -> Conformed:
-    """Bring one raw frame into the long form, all in memory. See `conform_all`."""
+    """Conform one raw frame, all in memory. See `conform_all`."""
     raw = raw if ROW in raw.columns else raw.with_row_index(ROW, offset=1)
     if raw.is_empty():
         raise InvalidInput("there are no rows in it; give a header and at least one row", source=source)
@@ -148,16 +146,16 @@ def conform(raw: pl.DataFrame, options: SourceOptions, source: str, grid: Grid |
 def conform_all(
     intake: Intake, source: str, folder: Path | None, grid: Grid | None = None, row_filter: RowFilter | None = None
 ) -> Conformed:
-    """Bring everything that was read into the long form, set aside in `folder`.
+    """Conform all rows of an intake; the result is collected in `folder`.
 
-    `grid` is the dataset's own when there is one already: it stays, and a source of another frequency is refused.
-    `row_filter` sees each part in its long form, with the columns `STEP` and, where the source has one, `UNIT`.
-    InvalidInput names the source, the column and, where one row is at fault, that row.
+    `grid` is that of an existing dataset: it stays, and a source of another frequency is refused. `row_filter` gets
+    each conformed part, with the columns `STEP` and, where the source has one, `UNIT`. Raises InvalidInput, which names
+    the source, the column and, where one row is wrong, that row.
     """
     roles, options = intake.roles, intake.options
-    assert roles is not None  # noqa: S101 there was at least one row
+    assert roles is not None  # noqa: S101 the intake has at least one row
     if intake.nulls + intake.non_finite == intake.read:
-        raise InvalidInput("not one value in it is a number; choose another", source=source, column=roles.target)
+        raise InvalidInput("no value in it is a number; choose another column", source=source, column=roles.target)
     grid = _grid(intake, source, roles.time, grid)
     season = options.season or default_season(grid.freq)
     parts, found = Spill(folder), Findings()
@@ -209,7 +207,7 @@ def conform_all(
 
 
 def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
-    """The dataset's grid, or one of the frequency and the phase that the stamps show."""
+    """The dataset's grid, or a new one with the frequency and the phase of the stamps."""
     options, every = intake.options, max(1, intake.read // SAMPLE)
     facts, samples = [pl.DataFrame()], []
     if options.freq is None or known is None:
@@ -228,7 +226,7 @@ def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
 def _conform(
     part: pl.DataFrame, grid: Grid, options: SourceOptions, season: int, source: str, column: str
 ) -> tuple[pl.DataFrame, Findings]:
-    """Some series in their long form, sorted, with what was counted in them."""
+    """A part of the series, conformed and sorted, and what was counted in it."""
     frame, shortened = to_stored_times(_with_codes(part), grid.freq, options.tz, source, column)
     if frame.is_empty():
         return frame, Findings(rejected=len(part))
@@ -259,27 +257,27 @@ def _conform(
 
 
 def _with_codes(frame: pl.DataFrame) -> pl.DataFrame:
-    """With the series as integers too, in the order of their ids: to sort and compare them is ten times faster."""
+    """The frame with CODE, the series as integers in the order of their ids: ten times faster to sort and compare."""
     ids = frame[SERIES].unique().sort()
     return frame.with_columns(pl.col(SERIES).cast(pl.Enum(ids)).to_physical().alias(CODE))
 
 
 def _refuse_mixed_series(frame: pl.DataFrame, source: str) -> None:
-    """Refuse many series poured into one: most stamps repeat, and some column of text tells the rows apart."""
+    """Raises InvalidInput where most stamps repeat and a column of text tells the rows apart: it names the series."""
     texts = [name for name in frame.columns if name.startswith(TEXT)]
     if not texts or 2 * frame.select(SERIES, TIME).n_unique() > len(frame):
         return
     for text in texts:
         if not frame.select(text, SERIES, TIME).is_duplicated().any():
             name = text.removeprefix(TEXT)
-            raise InvalidInput(f"{name!r} seems to name the series; say --id-col '{name}'", source=source, column=name)
+            raise InvalidInput(f"{name!r} seems to name the series; give --id-col '{name}'", source=source, column=name)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
 def _last_row_of_each_step(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Sorted by series and step, of several rows for one step the last that came; and how many went back."""
+    """The rows sorted by series and step, with the last row of each step; and how many rows step back in time."""
     code, step = pl.col(CODE), pl.col(STEP)
     again = code == code.shift(1)
     if frame.select((again & (step <= step.shift(1)) | (code < code.shift(1))).any()).item():
@@ -300,25 +298,25 @@ def _test_lengths(frame: pl.DataFrame) -> set[int]:
 
 
 def _common_test_length(found: Findings) -> int | None:
-    """Length of the `test` part where every series has the same and it is short enough to be a horizon."""
+    """Length of the `test` part, where it is the same in every series and short enough for a horizon."""
     lengths = list(found.tested)
     return int(lengths[0]) if len(lengths) == 1 and 0 < lengths[0] <= LONGEST_TEST else None
 
 
 def refuse_gap(steps: int, grid: Grid, source: str, column: str) -> None:
-    """Raises InvalidInput for a gap that only a wrong stamp explains, and that would fill the memory."""
+    """Raises InvalidInput for a gap of `steps` that is too long: it means a wrong stamp, and would fill the memory."""
     start, stop = grid.stamps(np.array([0, max(0, steps)]))
     years = (stop - start) / YEAR if grid.kind != "step" else 0
     if steps > LONGEST_GAP or years > LONGEST_YEARS:
         raise InvalidInput(
-            f"{steps:,} steps of {grid.freq} are missing in a row; correct the stamp, or say a longer --freq",
+            f"{steps:,} steps of {grid.freq} are missing in a row; correct the stamp, or give a longer --freq",
             source=source,
             column=column,
         )
 
 
 def _refuse_future(latest: int, grid: Grid, source: str, column: str) -> None:
-    """Raises InvalidInput for a stamp so far ahead of the clock that no scenario means it."""
+    """Raises InvalidInput for a stamp more than LONGEST_YEARS ahead of the clock."""
     if grid.kind != "step" and latest > clock.now() + LONGEST_YEARS * YEAR:
         raise InvalidInput(
             f"{format_ds(latest, grid.kind)} is over a century ahead of the clock; correct the stamp or --date-format",
@@ -328,14 +326,14 @@ def _refuse_future(latest: int, grid: Grid, source: str, column: str) -> None:
 
 
 def _gaps(frame: pl.DataFrame) -> tuple[int, int]:
-    """(missing steps, the longest run of them), between the first and the last row of each series."""
+    """(missing steps, longest run of them) between the first and the last row of each series."""
     code, step = frame[CODE].to_numpy(), frame[STEP].to_numpy()
     missing = np.diff(step)[np.diff(code) == 0] - 1
     return int(missing.sum()), int(missing.max(initial=0))
 
 
 def _constant_stretches(frame: pl.DataFrame, length: int) -> tuple[int, int]:
-    """(runs of at least `length` equal values, the longest of them)."""
+    """(number of runs of at least `length` equal values, longest of them)."""
     code, y = frame[CODE].to_numpy(), frame[VALUE].to_numpy()
     changes = np.flatnonzero((y[1:] != y[:-1]) | (code[1:] != code[:-1])) + 1  # NaN differs from itself
     runs = np.diff(np.concatenate([[0], changes, [len(y)]]))

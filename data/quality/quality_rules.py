@@ -1,17 +1,17 @@
-"""What a dataset's values must keep to; a value that does not goes into quarantine instead of into training.
+"""The quality rules of a dataset. A value that breaks one is quarantined: models are not trained on it.
 
-    unit     the row says that it is in another unit than the dataset (its source has a column `unit`)
+    unit     the row states another unit than the dataset's (its source has a column `unit`)
     range    below `low` or above `high`
-    spike    farther than `spike` times its series' reach from where the middle nine tenths of its values lie
+    spike    farther than `spike` times the series' reach from the middle nine tenths of its values
     jump     more than `max_jump` from the median of the five values before it
-    stale    one of more than `max_stale` equal values in a row: those beyond that many
+    stale    one of several equal values in a row, after the first `max_stale` of them
 
-Only `spike` holds for every dataset unless it is told otherwise. A series' *reach* is the largest of |5 % quantile|,
-|95 % quantile| and their distance, so that a series of 20 ± 5 degrees reaches 28 and may stray 2,800 further. What is a
-thousand times a usual value always is a spike; no value of M4 hourly and weekly, of ETTh1 or of the bundled samples is,
-whether a series comes whole or bit by bit. The quantiles are those of what is stored of the series within two seasons
-before; where that is fewer than 20 values, of the new ones too; where that is fewer still, and for a series that is
-nothing but zeros, nothing is a spike. A spike moves neither quantile as long as spikes are fewer than one in twenty.
+By default only `spike` applies. The *reach* of a series is the largest of |5 % quantile|, |95 % quantile| and their
+distance: a series of 20 ± 5 degrees has a reach of 28, and a value may lie 2,800 beyond the quantiles. A value of a
+thousand times the usual one is always a spike; no value of M4 hourly and weekly, of ETTh1 or of the bundled samples is
+one, whether a series comes at once or in parts. The quantiles are those of the stored values of the series within the
+two seasons before; where these are fewer than 20, the new values count too. With fewer than 20 of both, or in a series
+of zeros, no value is a spike. Spikes change neither quantile as long as they are fewer than one value in twenty.
 """
 
 import json
@@ -28,17 +28,21 @@ from data.store import tables
 from data.store.database import reading, writing
 
 RULES_LOCK = 7_305_021
-SPIKE = 100.0  # times its reach
-FEWEST = 20  # values that say where a series lies
+SPIKE = 100.0  # times the reach of the series
+FEWEST = 20  # least values for the quantiles
 MIDDLE = (0.05, 0.95)
 NEIGHBOURS = 5
-FRESH, RULE, FOREIGN = "__fresh", "__rule", "__foreign"  # rows to be judged; the rule broken; in another unit
+FRESH, RULE, FOREIGN = (
+    "__fresh",
+    "__rule",
+    "__foreign",
+)  # columns: whether a row is new; the rule it breaks; whether it has another unit
 FLOOR, CEILING = "__floor", "__ceiling"
 
 
 @dataclass(frozen=True)
 class QualityRules:
-    """Limits in the dataset's own unit; None is no limit."""
+    """The limits of a dataset, in its unit; None is no limit."""
 
     low: float | None = None
     high: float | None = None
@@ -50,16 +54,16 @@ class QualityRules:
     def __post_init__(self) -> None:
         numbers = [value for value in (self.low, self.high, self.max_jump, self.spike) if value is not None]
         if not all(map(math.isfinite, numbers)):
-            raise InvalidInput("a limit of quality must be a finite number")
+            raise InvalidInput("a limit of a quality rule must be a finite number")
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise InvalidInput(f"--min {self.low} is above --max {self.high}; no value could keep to both")
+            raise InvalidInput(f"--min {self.low} is above --max {self.high}; no value can meet both")
         for word, value in (("--max-jump", self.max_jump), ("--max-stale", self.max_stale), ("--spike", self.spike)):
             if value is not None and value <= 0:
                 raise InvalidInput(f"{word} is {value}; give a number above 0")
 
 
 def rules(engine: Engine, dataset_id: int) -> QualityRules:
-    """A dataset's rules; those that hold for every dataset where it has none of its own."""
+    """The rules of a dataset; the default ones where it has none of its own."""
     with reading(engine) as connection:
         query = select(tables.rules.c.rules).where(tables.rules.c.dataset_id == dataset_id)
         text = connection.scalar(query)
@@ -67,7 +71,7 @@ def rules(engine: Engine, dataset_id: int) -> QualityRules:
 
 
 def put(engine: Engine, dataset_id: int, chosen: QualityRules | None) -> None:
-    """Give a dataset rules of its own; None takes them away. They hold for what comes from now on."""
+    """Set the rules of a dataset, or with None delete them. They apply to later values only."""
     with writing(engine, RULES_LOCK) as connection:
         connection.execute(delete(tables.rules).where(tables.rules.c.dataset_id == dataset_id))
         if chosen is not None:
@@ -76,7 +80,10 @@ def put(engine: Engine, dataset_id: int, chosen: QualityRules | None) -> None:
 
 
 def judge(rows: pl.DataFrame, chosen: QualityRules) -> pl.DataFrame:
-    """`rows` (unique_id, ds, y, FRESH, perhaps FOREIGN), sorted, with the first rule each fresh one breaks in RULE."""
+    """Add the column RULE: the first rule that each new row breaks.
+
+    `rows` are sorted and have unique_id, ds, y, FRESH and, where the source has units, FOREIGN.
+    """
     y, fresh = pl.col(VALUE), pl.col(FRESH)
     broken = pl.lit(None, pl.String)
     if FOREIGN in rows.columns:
@@ -103,7 +110,7 @@ def _first_broken(broken: pl.Expr, also: pl.Expr, rule: str) -> pl.Expr:
 
 
 def _unbroken() -> pl.Expr:
-    """Values that broke no rule so far."""
+    """The values that broke no rule so far; null for the others."""
     return pl.when(pl.col(RULE).is_null()).then(pl.col(VALUE))
 
 
@@ -113,7 +120,7 @@ def _out_of_range(chosen: QualityRules) -> pl.Expr:
 
 
 def _limits(rows: pl.DataFrame, times: float) -> pl.DataFrame:
-    """FLOOR and CEILING of every series that shows where it lies; beyond them is a spike."""
+    """FLOOR and CEILING of every series with enough values; beyond them a value is a spike."""
     stored = pl.when(~pl.col(FRESH)).then(_unbroken())
     known = pl.when(stored.count() >= FEWEST).then(stored).otherwise(_unbroken())
     low, high = known.quantile(MIDDLE[0], "higher"), known.quantile(MIDDLE[1], "lower")
@@ -124,7 +131,7 @@ def _limits(rows: pl.DataFrame, times: float) -> pl.DataFrame:
 
 
 def with_stored(fresh: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
-    """Rows to be judged and those they are judged by, sorted; a stored row of the same series and time gives way."""
+    """New rows and the stored ones that they are compared with, sorted. A new row replaces a stored one of its time."""
     marked = fresh.with_columns(pl.lit(True).alias(FRESH))
     if stored.is_empty():
         return marked

@@ -1,8 +1,8 @@
-"""Trainings that were asked for: one open job for each dataset, and what became of it.
+"""The queue of trainings: at most one open job for each dataset, and how each job ended.
 
-A job is queued, then running, and then succeeded, failed, refused (by the gate) or cancelled. Whoever runs jobs holds
-the lease `WORKER`: so a job that is found running by the next holder belongs to a worker that was killed, and is queued
-again, once. What the monitor asks for is held to a cool-down and to a budget; what a person asks for is not.
+A job is queued, then running, and then succeeded, failed, refused (by the promotion gate) or cancelled. A worker holds
+the lease `WORKER` while it runs jobs. So a job that the next holder finds running belongs to a worker that was killed;
+it is queued again, once. Jobs of the monitor are limited by a cool-down and a daily budget; jobs of a person are not.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from data.store.database import reading, writing
 
 JOBS_LOCK = 7_305_015
 WORKER = "retrain"  # the name of the lease under which jobs are run
-ATTEMPTS = 2  # of a job whose worker was killed: a training that runs out of memory is not tried for ever
+ATTEMPTS = 2  # of a job whose worker is killed, so that a training that runs out of memory is not repeated endlessly
 
 Cause = Literal["hand", "schedule", "drift", "coverage", "volume"]
 State = Literal["queued", "running", "succeeded", "failed", "refused", "cancelled"]
@@ -33,23 +33,23 @@ class Job(NamedTuple):
     dataset_id: int
     cause: Cause
     state: State
-    detail: str  # why it was asked for, then how it ended: one sentence
+    detail: str  # why it was queued, then how it ended: one sentence
     asked_at: int
     started_at: int | None
     ended_at: int | None
     attempts: int
-    version: int | None  # that it registered
+    version: int | None  # the version that it registered
 
 
 class TrainingBudget(NamedTuple):
-    """What may be asked for without a person: hours between two jobs of a dataset, and jobs a day of all of them."""
+    """Limits of jobs that no person asked for: least hours between two of a dataset, most a day of all datasets."""
 
     cooldown_h: float
     daily: int
 
 
 class JobAnswer(NamedTuple):
-    """A job, new or open already; or why there is none."""
+    """The job of a dataset, new or already open; without one, `message` says why."""
 
     job: Job | None
     new: bool
@@ -57,7 +57,7 @@ class JobAnswer(NamedTuple):
 
 
 def ask(engine: Engine, dataset_id: int, cause: Cause, detail: str, budget: TrainingBudget | None = None) -> JobAnswer:
-    """Queue a training, unless one is open or, where there is an allowance, it is spent."""
+    """Queue a training, unless the dataset has an open job or, where a budget is given, the budget is used up."""
     at = clock.now()
     with writing(engine, JOBS_LOCK) as connection:
         open_job = connection.execute(
@@ -74,20 +74,20 @@ def ask(engine: Engine, dataset_id: int, cause: Cause, detail: str, budget: Trai
 
 
 def _refusal(connection: Connection, dataset_id: int, budget: TrainingBudget, at: int) -> str | None:
-    """Why nothing may be asked for just now. Cancelled jobs cost nothing."""
+    """Why the budget allows no job now; None where it does. Cancelled jobs do not count."""
     counted = TABLE.c.state != "cancelled"
     last = connection.scalar(select(func.max(TABLE.c.asked_at)).where(TABLE.c.dataset_id == dataset_id, counted))
     if last is not None and at - last < budget.cooldown_h * HOUR:
         hours = budget.cooldown_h - (at - last) / HOUR
-        return f"it cools down: the last training was asked for too recently, the next may be in {hours:.1f} hours"
+        return f"the cool-down is not over: the last training was queued recently, the next may be in {hours:.1f} hours"
     spent = connection.scalar(select(func.count()).where(TABLE.c.asked_at > at - DAY, counted)) or 0
     if spent >= budget.daily:
-        return f"the budget is spent: {spent} trainings were asked for within a day, {budget.daily} are allowed"
+        return f"the budget is spent: {spent} trainings were queued within a day, {budget.daily} are allowed"
     return None
 
 
 def jobs(engine: Engine, dataset_id: int | None = None, limit: int = 50) -> list[Job]:
-    """The latest jobs, newest first; of one dataset or of all."""
+    """The latest jobs of one dataset or of all, newest first."""
     query = select(TABLE).order_by(TABLE.c.id.desc()).limit(limit)
     if dataset_id is not None:
         query = query.where(TABLE.c.dataset_id == dataset_id)
@@ -96,7 +96,7 @@ def jobs(engine: Engine, dataset_id: int | None = None, limit: int = 50) -> list
 
 
 def job(engine: Engine, number: int) -> Job:
-    """One job, or NotFound."""
+    """The job of this number. Raises NotFound."""
     with reading(engine) as connection:
         row = connection.execute(select(TABLE).where(TABLE.c.id == number)).first()
     if row is None:
@@ -105,7 +105,7 @@ def job(engine: Engine, number: int) -> Job:
 
 
 def cancel(engine: Engine, number: int) -> Job:
-    """Take a job out of the queue. Raises NotFound, or Conflict where it is no longer in it."""
+    """Cancel a queued job. Raises NotFound, or Conflict where it is not queued."""
     with writing(engine, JOBS_LOCK) as connection:
         _update_job(connection, number, ("queued",), state="cancelled", ended_at=clock.now())
     found = job(engine, number)
@@ -115,7 +115,7 @@ def cancel(engine: Engine, number: int) -> Job:
 
 
 def take(engine: Engine) -> Job | None:
-    """Start the oldest queued job, after those of dead workers were queued again. Only for the holder of `WORKER`."""
+    """Queue the jobs of killed workers again, then start the oldest queued job. Only for the holder of `WORKER`."""
     with writing(engine, JOBS_LOCK) as connection:
         for row in connection.execute(select(TABLE).where(TABLE.c.state == "running")).all():
             _requeue_or_fail(connection, _job(row))
@@ -129,17 +129,17 @@ def take(engine: Engine) -> Job | None:
 
 
 def end(engine: Engine, number: int, state: State, detail: str, version: int | None = None) -> None:
-    """Write down how a running job ended."""
+    """Record how a running job ended."""
     with writing(engine, JOBS_LOCK) as connection:
         _update_job(connection, number, ("running",), state=state, detail=detail, version=version, ended_at=clock.now())
 
 
-def _requeue_or_fail(connection: Connection, one: Job) -> None:
-    if one.attempts < ATTEMPTS:
-        _update_job(connection, one.id, ("running",), state="queued")
+def _requeue_or_fail(connection: Connection, lost: Job) -> None:
+    if lost.attempts < ATTEMPTS:
+        _update_job(connection, lost.id, ("running",), state="queued")
     else:
-        words = f"its worker ended without a word {one.attempts} times; look for what kills it, then ask again"
-        _update_job(connection, one.id, ("running",), state="failed", detail=words, ended_at=clock.now())
+        reason = f"its worker was killed {lost.attempts} times; find out what kills it, then queue the training again"
+        _update_job(connection, lost.id, ("running",), state="failed", detail=reason, ended_at=clock.now())
 
 
 def _update_job(connection: Connection, number: int, states: Sequence[State], **values: object) -> None:

@@ -1,6 +1,6 @@
-"""Values that broke a rule: what they were, which rule, and whether somebody has released them.
+"""The quarantine: values that broke a quality rule, with the rule, and whether they were released.
 
-A value that is held here is missing in the history that models are trained on, wherever else it is stored.
+A quarantined value is missing in the history that models are trained on, also where the lake or the log stores it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,13 +14,13 @@ from data.store.database import reading, writing
 
 QUARANTINE_LOCK = 7_305_022
 LIVE = "live"  # the source of values that came over HTTP
-CHUNK = 500  # keys of one statement
+CHUNK = 500  # keys in one statement
 TABLE = tables.quarantine
 
 
 @dataclass(frozen=True)
 class QuarantinedValue:
-    """One value in quarantine, or released from it."""
+    """A value in quarantine, or released from it."""
 
     id: int
     series_id: int
@@ -30,7 +30,7 @@ class QuarantinedValue:
     rule: str
     source: str
     at: int  # microseconds since 1970 UTC
-    released: int | None  # when
+    released: int | None  # when it was released, in the same unit
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,11 @@ class Breach:
 
 
 def put(engine: Engine, dataset_id: int, breaches: Iterable[Breach], numbers: dict[str, int], source: str) -> int:
-    """Hold values that are not held yet, nor were released; how many were new. `numbers`: each series' integer id."""
-    rows = {(numbers[one.unique_id], one.ds, one.y): one.rule for one in breaches}
+    """Quarantine values, except those that are or were quarantined already. Returns how many were new.
+
+    `numbers`: the integer id of each series.
+    """
+    rows = {(numbers[breach.unique_id], breach.ds, breach.y): breach.rule for breach in breaches}
     if not rows:
         return 0
     series = sorted({series_id for series_id, _, _ in rows})
@@ -74,7 +77,7 @@ def put(engine: Engine, dataset_id: int, breaches: Iterable[Breach], numbers: di
 
 
 def values(engine: Engine, dataset_id: int, released: bool | None = False) -> list[QuarantinedValue]:
-    """What a dataset has in quarantine, oldest first; with `released`, what was let go; with None, both."""
+    """The quarantined values of a dataset, oldest first; with `released` those that were released, with None both."""
     names = tables.series.c
     columns = (
         TABLE.c.id,
@@ -95,7 +98,7 @@ def values(engine: Engine, dataset_id: int, released: bool | None = False) -> li
 
 
 def counts(engine: Engine) -> dict[str, int]:
-    """How many values are held, for each dataset that has any, by name: what alerts watch."""
+    """How many values are in quarantine, by the name of each dataset that has any. Alerts watch these numbers."""
     names = tables.datasets.c
     query = select(names.name, func.count()).join(TABLE, TABLE.c.dataset_id == names.id)
     query = query.where(TABLE.c.released.is_(None)).group_by(names.name).order_by(names.name)
@@ -104,7 +107,7 @@ def counts(engine: Engine) -> dict[str, int]:
 
 
 def release(engine: Engine, ids: Sequence[int]) -> None:
-    """Let values go, for good. What must be in the lake is there already."""
+    """Mark values as released. The caller has stored them in the lake before."""
     with writing(engine, QUARANTINE_LOCK) as connection:
         for start in range(0, len(ids), CHUNK):
             chosen = TABLE.c.id.in_(ids[start : start + CHUNK])

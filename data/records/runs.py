@@ -1,7 +1,7 @@
-"""What the flows did and when: one row for each run, whoever started it, whatever the orchestrator believes.
+"""The record of runs: one row for each run of a flow, however it was started.
 
-A run says every few seconds that it lives. One that stopped saying so, because it was killed or its machine went down,
-is told as lapsed; nothing needs to notice at the time. The age of the last success is what an alert should watch.
+A run writes a heartbeat every few seconds. A run without one, because it was killed or its machine went down, is
+listed as lapsed; no process has to notice that when it happens. Alerts should watch the age of the last success.
 """
 
 import json
@@ -20,7 +20,7 @@ from data.store.database import reading, writing
 from data.store.heartbeat import heartbeat
 
 RUNS_LOCK = 7_305_011
-LEASE_S = 60.0  # without a heartbeat for so long a run is over
+LEASE_S = 60.0  # a run without a heartbeat for so long has lapsed
 BEAT_S = 10.0  # between heartbeats
 
 Outcome = Literal["running", "succeeded", "failed", "lapsed"]
@@ -31,20 +31,20 @@ log = logging.getLogger(__name__)
 class Run(NamedTuple):
     """One run of a flow; times in microseconds since 1970 UTC."""
 
-    id: int  # in the order of their starts, whatever the clock says
+    id: int  # in the order of their starts, even where the clock went back
     flow: str
     dataset: str | None
-    slot: int | None  # the moment it was scheduled for; None where somebody asked for it
+    slot: int | None  # the time it was scheduled for; None where a person started it
     started_at: int
     heartbeat_at: int
     ended_at: int | None
     outcome: Outcome
-    detail: dict[str, Any]  # a small result; {"error": one sentence} of a run that failed
+    detail: dict[str, Any]  # a small result; with "error", one sentence, where the run failed
 
 
 @dataclass
 class Recording:
-    """A run under way; what stands in `detail` when it ends is stored with it."""
+    """A run that has begun; `detail` is stored when it ends."""
 
     id: int
     detail: dict[str, Any] = field(default_factory=dict)
@@ -54,13 +54,13 @@ class Recording:
 def recorded(engine: Engine, flow: str, dataset: str | None = None, slot: int | None = None) -> Iterator[Recording]:
     """Record the block as one run: failed when it raises, succeeded when it ends.
 
-    Raises StoreUnavailable when the run cannot be written down; what the block raises passes through.
+    Raises StoreUnavailable when the run cannot be recorded. What the block raises passes through.
     """
     recording = Recording(_begin(engine, flow, dataset, slot))
     with heartbeat(f"run-{recording.id}", BEAT_S, lambda: _beat(engine, recording.id)):
         try:
             yield recording
-        except BaseException as error:  # Polars reports damage with a class that is no Exception
+        except BaseException as error:  # Polars reports damage with a class that is not an Exception
             with _log_unavailable():
                 _end(engine, recording.id, "failed", {"error": sentence(error), **recording.detail})
             raise
@@ -68,7 +68,7 @@ def recorded(engine: Engine, flow: str, dataset: str | None = None, slot: int | 
 
 
 def runs(engine: Engine, flow: str | None = None, dataset: str | None = None, limit: int = 50) -> list[Run]:
-    """The latest runs, newest first; of one flow or dataset where given."""
+    """The latest runs, newest first; only of one flow or dataset where given."""
     query = select(TABLE).order_by(TABLE.c.id.desc()).limit(limit)
     for column, wanted in ((TABLE.c.flow, flow), (TABLE.c.dataset, dataset)):
         query = query if wanted is None else query.where(column == wanted)
@@ -77,17 +77,18 @@ def runs(engine: Engine, flow: str | None = None, dataset: str | None = None, li
 
 
 def last_success(engine: Engine) -> dict[tuple[str, str | None], int]:
-    """When each flow last succeeded, by flow and dataset: the end of that run, in microseconds since 1970 UTC."""
+    """The end of the last successful run, by flow and dataset, in microseconds since 1970 UTC."""
     query = select(TABLE.c.flow, TABLE.c.dataset, TABLE.c.ended_at).where(TABLE.c.id.in_(_newest_successes()))
     with reading(engine) as connection:
         return {(row.flow, row.dataset): row.ended_at for row in connection.execute(query)}
 
 
 def is_slot_done(engine: Engine, flow: str, dataset: str | None, slot: int) -> bool:
-    """Has a scheduled run for `slot`, for a later one, or begun since, succeeded? Then what was due then is done.
+    """Whether a scheduled run for `slot` or a later slot, or one that started after `slot`, has succeeded.
 
-    So a backlog is one run, and neither a clock that jumps nor a scheduler that forgets makes a slot run twice. Runs
-    from the future, which a clock that went back leaves behind, answer nothing. (Prefect may begin a little early.)
+    So several missed slots need only one run, and no slot runs twice when the clock jumps or the scheduler repeats it.
+    Runs that started in the future do not count; a clock that went back leaves such rows. Slots are compared as well
+    as starts because Prefect may start a run a little early.
     """
     same = TABLE.c.dataset.is_(None) if dataset is None else TABLE.c.dataset == dataset
     done = (TABLE.c.outcome == "succeeded", TABLE.c.flow == flow, same, TABLE.c.started_at <= clock.now())
@@ -97,9 +98,9 @@ def is_slot_done(engine: Engine, flow: str, dataset: str | None, slot: int) -> b
 
 
 def prune(engine: Engine, before: int, dry_run: bool = False) -> int:
-    """Forget runs that were over before a moment, but never the last success of a flow. Returns how many."""
-    over = func.coalesce(TABLE.c.ended_at, TABLE.c.heartbeat_at)
-    old = (over < before, TABLE.c.id.not_in(_newest_successes()))
+    """Delete, or only count, runs that ended before a moment; the last success of each flow stays. Returns how many."""
+    ended = func.coalesce(TABLE.c.ended_at, TABLE.c.heartbeat_at)
+    old = (ended < before, TABLE.c.id.not_in(_newest_successes()))
     if dry_run:
         with reading(engine) as connection:
             return int(connection.scalar(select(func.count()).select_from(TABLE).where(*old)) or 0)
@@ -108,13 +109,13 @@ def prune(engine: Engine, before: int, dry_run: bool = False) -> int:
 
 
 def sentence(error: BaseException) -> str:
-    """An error in one line: our own words, or the kind of surprise and its first line."""
+    """An error in one line; for an exception that is not ours with its class."""
     line = first_line(error, longest=500, empty="no message")
     return line if isinstance(error, RollcastError) else f"{type(error).__name__}: {line}"
 
 
 def _newest_successes() -> Select[tuple[int]]:
-    """Ids of the last success of each flow and dataset: by the order of starts, so that no clock has a say."""
+    """Ids of the last success of each flow and dataset, by the order of starts and not by the clock."""
     succeeded = select(func.max(TABLE.c.id)).where(TABLE.c.outcome == "succeeded")
     return succeeded.group_by(TABLE.c.flow, TABLE.c.dataset)
 
@@ -131,7 +132,7 @@ def _begin(engine: Engine, flow: str, dataset: str | None, slot: int | None) -> 
 
 
 def _beat(engine: Engine, run_id: int) -> bool:
-    """Say that the run lives; whether it is known still."""
+    """Write a heartbeat. Returns whether the run still has a row."""
     with writing(engine, RUNS_LOCK) as connection:
         return (
             connection.execute(update(TABLE).where(TABLE.c.id == run_id).values(heartbeat_at=clock.now())).rowcount > 0
@@ -147,11 +148,11 @@ def _end(engine: Engine, run_id: int, outcome: Outcome, detail: dict[str, Any]) 
 
 @contextmanager
 def _log_unavailable() -> Iterator[None]:
-    """An ending that the store did not take is no reason to stop the work, nor to hide its error."""
+    """Log a warning where the store is unavailable, so that the work goes on and its own error is raised."""
     try:
         yield
     except Unavailable as error:
-        log.warning("a run could not be written down: %s", error)
+        log.warning("a run could not be recorded: %s", error)
 
 
 def _run(row: Row[Any]) -> Run:

@@ -1,6 +1,6 @@
-"""What shall run when: one schedule for each flow of a dataset, in the live store; house-keeping from the settings.
+"""Schedules: one for each flow of a dataset, in the live store; those of the flows for all datasets, in the settings.
 
-This is the truth. An orchestrator is told of it and may be wrong, late or gone.
+These schedules decide what runs; Prefect gets a copy of them.
 """
 
 import json
@@ -18,40 +18,40 @@ from data.store import tables
 from data.store.database import reading, writing
 
 SCHEDULES_LOCK = 7_305_017
-OF_DATASETS = ("ingest", "train", "backtest", "promote", "retrain", "batch-forecast")  # flows that work on one dataset
-HOUSEKEEPING = ("canary", "jobs", "monitor", "compact", "backup", "prune")  # flows that serve all datasets at once
+OF_DATASETS = ("ingest", "train", "backtest", "promote", "retrain", "batch-forecast")  # flows for one dataset
+HOUSEKEEPING = ("canary", "jobs", "monitor", "compact", "backup", "prune")  # flows for all datasets
 TABLE = tables.schedules
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """One flow, and when it runs. `dataset` is None for house-keeping."""
+    """A flow, and when it runs. `dataset` is None for a flow for all datasets."""
 
     flow: str
     timetable: Timetable
     dataset: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)  # besides the dataset
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # beside the dataset
     set_at: int = 0  # microseconds since 1970 UTC; 0 where it comes from the settings
 
     @property
     def name(self) -> str:
-        """Unlike that of every other schedule."""
+        """Unique name."""
         return self.flow if self.dataset is None else f"{self.flow}/{self.dataset}"
 
     def overdue(self, last_success: int | None, at: int) -> bool:
-        """Has it not succeeded for too long? Nobody expects house-keeping where it never ran."""
+        """Whether its last success is too long ago. A flow for all datasets that never succeeded is not overdue."""
         return self.missed_slot(last_success, at) is not None
 
     def missed_slot(self, last_success: int | None, at: int) -> int | None:
-        """The slot that no success has answered for too long, if there is one."""
+        """The slot that has had no success for too long, if there is one."""
         since = max(self.set_at, last_success or 0)
         return self.timetable.after(since) if since > 0 and self.timetable.overdue(since, at) else None
 
 
 def put(engine: Engine, schedule: Schedule) -> Schedule:
-    """Store a dataset's schedule in place of the one that its flow had. Returns it with the moment it was set.
+    """Store a dataset's schedule, which replaces that of the same flow. Returns it with the time it was set.
 
-    Raises InvalidInput for a flow that does not exist, or that is not for one dataset.
+    Raises InvalidInput for an unknown flow, or one that serves all datasets.
     """
     if schedule.flow in HOUSEKEEPING:
         raise InvalidInput(f"{schedule.flow} serves all datasets; ROLLCAST_{schedule.flow.upper()}_SCHEDULE says when")
@@ -67,21 +67,21 @@ def put(engine: Engine, schedule: Schedule) -> Schedule:
 
 
 def remove(engine: Engine, dataset: str, flow: str) -> None:
-    """Raises NotFound when there is none."""
+    """Delete a schedule. Raises NotFound when there is none."""
     with writing(engine, SCHEDULES_LOCK) as connection:
-        gone = connection.execute(delete(TABLE).filter_by(dataset=dataset, flow=flow)).rowcount
-    if not gone:
-        raise NotFound(f"{flow} of {dataset!r} has no schedule; `rollcast schedule list` shows those there are")
+        deleted = connection.execute(delete(TABLE).filter_by(dataset=dataset, flow=flow)).rowcount
+    if not deleted:
+        raise NotFound(f"{flow} of {dataset!r} has no schedule; `rollcast schedule list` lists the schedules")
 
 
 def of_datasets(engine: Engine) -> list[Schedule]:
-    """What was asked for, by dataset and flow."""
+    """The schedules of datasets, by dataset and flow."""
     with reading(engine) as connection:
         return [_schedule(row) for row in connection.execute(select(TABLE).order_by(TABLE.c.dataset, TABLE.c.flow))]
 
 
 def housekeeping(settings: Settings) -> list[Schedule]:
-    """What runs by itself, backups where they have a folder. Raises InvalidInput for a setting that says no time."""
+    """The schedules in the settings; that of backups only with a folder. Raises InvalidInput for a wrong one."""
     found = []
     for flow in HOUSEKEEPING:
         if flow == "backup" and settings.backup_path is None:
@@ -97,7 +97,7 @@ def housekeeping(settings: Settings) -> list[Schedule]:
 
 
 def all_schedules(engine: Engine, settings: Settings) -> list[Schedule]:
-    """Datasets first, then house-keeping."""
+    """The schedules of datasets, then those in the settings."""
     return [*of_datasets(engine), *housekeeping(settings)]
 
 

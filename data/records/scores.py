@@ -1,7 +1,7 @@
-"""What the forecasts of each promoted model were worth: running sums, written down as they stood at each hour's end.
+"""Scores of the forecasts of each promoted model: running sums, as they were at the end of each hour.
 
-The sums are those of all rows of the log up to `seq`; a stretch of time is the difference of two rows. They are copies:
-the service restores its own from its snapshots. One row an hour is kept, so a year of a dataset is 8,760 rows.
+The sums cover all rows of the log up to `seq`; the difference of two rows gives the scores between them. These are
+copies: the service restores its own sums from snapshots. One row an hour is kept: 8,760 a year and dataset.
 """
 
 import json
@@ -17,7 +17,7 @@ SCORES_LOCK = 7_305_009
 
 
 class Tally(NamedTuple):
-    """The sums of one promotion's forecasts after the log's row `seq`."""
+    """The sums of one promotion's forecasts after row `seq` of the log."""
 
     dataset_id: int
     promotion_id: int  # the promotion whose forecasts these are
@@ -27,7 +27,7 @@ class Tally(NamedTuple):
 
 
 def put(engine: Engine, tally: Tally) -> None:
-    """Write sums down, in place of what the same hour had before."""
+    """Store sums; they replace the earlier ones of the same hour."""
     table, hour = tables.scores, tally.at // HOUR
     here = (table.c.dataset_id == tally.dataset_id, table.c.promotion_id == tally.promotion_id, table.c.hour == hour)
     values = {**tally._asdict(), "hour": hour, "totals": json.dumps(tally.totals)}
@@ -52,7 +52,7 @@ def latest(engine: Engine, dataset_id: int) -> list[Tally]:
 
 
 def history(engine: Engine, dataset_id: int, promotion_id: int, since: int = 0) -> list[Tally]:
-    """A promotion's sums hour by hour, oldest first, from `since` (microseconds since 1970 UTC) on."""
+    """A promotion's sums by hour, oldest first, from `since` (microseconds since 1970 UTC) on."""
     table = tables.scores.c
     query = select(tables.scores).where(
         table.dataset_id == dataset_id, table.promotion_id == promotion_id, table.at >= since
@@ -62,7 +62,7 @@ def history(engine: Engine, dataset_id: int, promotion_id: int, since: int = 0) 
 
 
 def before(engine: Engine, dataset_id: int, promotion_id: int, at: int) -> Tally | None:
-    """A promotion's sums as they last stood at a moment; None where nothing was written down by then."""
+    """A promotion's last sums at or before `at` (microseconds since 1970 UTC); None without any."""
     table = tables.scores.c
     query = select(tables.scores).where(
         table.dataset_id == dataset_id, table.promotion_id == promotion_id, table.at <= at

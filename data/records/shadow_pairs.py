@@ -1,6 +1,6 @@
-"""How a challenger in shadow and the champion did on the very same values: pairs of sums at one position of the log.
+"""Shadow pairs: the score sums of a challenger in shadow and of the champion after the same row of the log.
 
-The first pair of two promotions stays, the last one is replaced; between the two lies what both were scored on.
+Of two promotions the first and the last pair are kept. Their difference gives the scores of both on the same values.
 """
 
 import json
@@ -17,27 +17,27 @@ TABLE = tables.trials
 
 
 class ShadowPair(NamedTuple):
-    """Running sums of both, after the same row of the log; JSON, see `forecasting.rolling.online_scores.Totals`."""
+    """Running sums of both after the same row of the log, as JSON; see `forecasting.rolling.online_scores.Totals`."""
 
     shadow: dict[str, Any]
     champion: dict[str, Any]
 
 
 class ShadowComparison(NamedTuple):
-    """What two promotions were before and after the values that both met."""
+    """The first and the last shadow pair of two promotions."""
 
     shadow_promotion_id: int
     champion_promotion_id: int
     first: ShadowPair
     last: ShadowPair
-    seq: int  # position of the log that `last` takes in
+    seq: int  # the row of the log after which `last` was taken
     at: int  # microseconds since 1970 UTC
 
 
 def put(
     engine: Engine, dataset_id: int, versions: tuple[int, int], promotion_ids: tuple[int, int], seq: int, at: ShadowPair
 ) -> None:
-    """Write a pair down; versions and promotions are those of the shadow and of the champion."""
+    """Store a pair. Versions and promotions are given as (challenger, champion)."""
     here = (TABLE.c.shadow_promotion_id == promotion_ids[0], TABLE.c.champion_promotion_id == promotion_ids[1])
     moved = {"last": json.dumps(at), "seq": seq, "at": clock.now()}
     with writing(engine, SHADOW_PAIRS_LOCK) as connection:
@@ -51,12 +51,12 @@ def put(
             "champion_version",
             "first",
         )
-        begun = dict(zip(names, (dataset_id, *promotion_ids, *versions, moved["last"]), strict=True))
-        connection.execute(insert(TABLE).values(begun | moved))
+        created = dict(zip(names, (dataset_id, *promotion_ids, *versions, moved["last"]), strict=True))
+        connection.execute(insert(TABLE).values(created | moved))
 
 
 def comparisons(engine: Engine, dataset_id: int, shadow_version: int, champion_version: int) -> list[ShadowComparison]:
-    """Every time that one version rolled in another one's shadow, oldest first."""
+    """Comparisons of one version in shadow with one champion version, oldest first."""
     versions = (TABLE.c.shadow_version == shadow_version, TABLE.c.champion_version == champion_version)
     query = select(TABLE).where(TABLE.c.dataset_id == dataset_id, *versions)
     with reading(engine) as connection:

@@ -1,7 +1,7 @@
-"""When something is due: by cron in a time zone, as markets need it, or at intervals, as sensors do.
+"""Timetables: a cron line in a time zone, or an interval.
 
-Slots are moments in microseconds since 1970 UTC. Those of an interval are its multiples since then, so that they stay
-where they are when a program starts anew; those of a cron line follow the clocks of its zone through summer time.
+Slots are times in microseconds since 1970 UTC. Those of an interval are its multiples since 1970, so that they do not
+depend on when a program starts. Those of a cron line follow the clocks of its zone, also through summer time.
 """
 
 import re
@@ -17,19 +17,19 @@ from data.grid.durations import HOUR, MINUTE, SECOND
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 SHORTEST, LONGEST = 10, 366 * 86_400  # seconds of an interval
-LATE = (5 * MINUTE, 2 * HOUR)  # how long past its slot a success is waited for, at least and at most
+LATE = (5 * MINUTE, 2 * HOUR)  # least and most time after a slot before it is overdue
 
 
 @dataclass(frozen=True)
 class Timetable:
-    """Either a cron line with the zone it is read in, or an interval in seconds."""
+    """Either a cron line with its time zone, or an interval in seconds."""
 
     cron: str | None = None
     zone: str = "UTC"
     every_s: int | None = None
 
     def after(self, moment: int) -> int:
-        """The first slot after a moment."""
+        """The first slot after a time in microseconds since 1970 UTC."""
         if self.every_s is not None:
             step = self.every_s * SECOND
             return (moment // step + 1) * step
@@ -38,15 +38,17 @@ class Timetable:
         return int(next(CronSim(self.cron, begin)).timestamp()) * SECOND
 
     def overdue(self, since: int, at: int) -> bool:
-        """Is it too long since a success that ended at `since`? A slot may be late by its distance to the next one,
-        between five minutes and two hours.
+        """Whether the first slot after `since`, the end of the last success, is overdue at the time `at`.
+
+        A slot is overdue when it is late by the distance to the next slot, but at least five minutes and at most two
+        hours.
         """
         due = self.after(since)
         late = min(max(self.after(due) - due, LATE[0]), LATE[1])
         return due + late < at
 
     def __str__(self) -> str:
-        """As a person would say it."""
+        """The text of it, such as `every 15m`."""
         if self.every_s is None:
             return f"{self.cron} {self.zone}"
         unit = next(unit for unit in reversed(UNITS) if self.every_s % UNITS[unit] == 0)
@@ -54,7 +56,7 @@ class Timetable:
 
 
 def by_cron(line: str, zone: str = "UTC") -> Timetable:
-    """Five fields of cron, read in an IANA time zone. Raises InvalidInput for what is neither."""
+    """Five fields of cron in an IANA time zone. Raises InvalidInput where one of them is wrong."""
     words = " ".join(line.split())
     try:
         if zone not in available_timezones():
@@ -63,22 +65,25 @@ def by_cron(line: str, zone: str = "UTC") -> Timetable:
             raise CronSimError("it has five fields: minute, hour, day of month, month, day of week")
         next(CronSim(words, clock.utc().astimezone(ZoneInfo(zone))))
     except (CronSimError, StopIteration) as error:
-        reason = str(error) or "it never comes"
-        raise InvalidInput(f"{line!r} is no cron line ({reason}); write one such as '0 18 * * 1-5'") from None
+        reason = str(error) or "it has no date"
+        raise InvalidInput(f"{line!r} is not a cron line ({reason}); write one such as '0 18 * * 1-5'") from None
     return Timetable(words, zone)
 
 
 def by_interval(text: str) -> Timetable:
-    """A whole number and s, m, h or d, such as 15m. Raises InvalidInput for anything else."""
+    """An interval such as 15m: a whole number and s, m, h or d. Raises InvalidInput for anything else."""
     found = re.fullmatch(r"(\d{1,9})([smhd])", text.strip())
     seconds = int(found[1]) * UNITS[found[2]] if found else 0
     if not SHORTEST <= seconds <= LONGEST:
-        raise InvalidInput(f"{text!r} is no interval; write one such as 15m, from 10s to 366d, in s, m, h or d")
+        raise InvalidInput(f"{text!r} is not an interval; write one such as 15m, from 10s to 366d, in s, m, h or d")
     return Timetable(every_s=seconds)
 
 
 def parse(text: str) -> Timetable | None:
-    """As settings say it: `every 15m`, a cron line with a zone behind it or none (UTC), or `off`."""
+    """The timetable of a setting; None for `off`. Raises InvalidInput.
+
+    A setting is `every 15m`, `off`, or a cron line, with a time zone after it or in UTC.
+    """
     words = text.split()
     if words == ["off"]:
         return None

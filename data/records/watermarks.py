@@ -1,7 +1,7 @@
-"""How far each source of a dataset was read: what a second run need not read again.
+"""Watermarks: up to where each piece of a dataset's sources was read, so that the next run reads only what is new.
 
-A watermark is written after the rows it speaks of are on the disk. A process that ends in between leaves the older one,
-and reading again what is stored adds nothing.
+A watermark is stored after its rows are on the disk. A process that ends in between leaves the older watermark; to read
+stored rows again adds nothing.
 """
 
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ WATERMARK_LOCK = 7_305_020
 
 @dataclass(frozen=True)
 class Watermark:
-    """One piece of a source, and what it was when it was last read."""
+    """A piece of a source, and its mark when it was last read."""
 
-    source: str  # a piece's key
-    value: str  # size and time of a file, etag of an object, newest time of a query: as the connector compares it
+    source: str  # the key of the piece
+    value: str  # size and time of a file, etag of an object, newest time of a query
     updated_at: int  # microseconds since 1970 UTC
 
 
@@ -34,7 +34,7 @@ def watermarks(engine: Engine, dataset_id: int) -> list[Watermark]:
 
 
 def set_watermarks(engine: Engine, dataset_id: int, values: Mapping[str, str]) -> None:
-    """Set the watermarks of some pieces, all or none. The rows they speak of must be on the disk."""
+    """Set the watermarks of some pieces in one transaction. Their rows must be on the disk before."""
     if not values:
         return
     table, at = tables.watermarks, clock.now()

@@ -1,7 +1,8 @@
-"""What the columns of a raw frame are: which one names the series, which is the time and which the value.
+"""Finds the columns of a raw frame that name the series, the time and the value, and reads their text.
 
-Names that follow a convention are found (`unique_id, ds, y`; `item_id, timestamp, target`; the usual words for a time);
-anything else must be said. Text is read strictly: the first row that does not fit stops the ingest and is named.
+Conventional names are recognised (`unique_id, ds, y`; `item_id, timestamp, target`; the usual words for a time). For
+other names the user says the column. Text is read strictly: the first row that cannot be read stops the ingest, and the
+error names it.
 """
 
 import re
@@ -20,12 +21,12 @@ from data.sources.resolve import SourceOptions
 ID_NAMES = ("unique_id", "item_id")
 TIME_NAMES = ("ds", "timestamp", "datetime", "date_time", "date", "time", "t")  # in this order, in any case
 VALUE_NAMES = ("y", "target")
-MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "-")  # words for no value, in any case
-CODE, STEP, ORDER = "__code", "__step", "__order"  # columns of our own on the way: series and step as integers
+MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "-")  # words for a missing value, in any case
+CODE, STEP, ORDER = "__code", "__step", "__order"  # temporary columns: series and step as integers, order of rows
 
-CALENDAR = (parse_ds("0001-01-01", "date"), parse_ds("9999-12-31", "date") + DAY - 1)  # what ISO 8601 can write
+CALENDAR = (parse_ds("0001-01-01", "date"), parse_ds("9999-12-31", "date") + DAY - 1)  # the range of ISO 8601
 UNIX_UNITS = {"s": SECOND, "ms": 1_000, "us": 1}
-ISO = (  # tried on the first stamp; the second form of a line is for a column that has fractions here and there
+ISO = (  # the first stamp chooses the line; its second form is for a column where only some stamps have fractions
     (r"\d{4}-\d\d-\d\d", "%Y-%m-%d", None),
     (r"\d{4}/\d\d/\d\d", "%Y/%m/%d", None),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d", "%Y-%m-%d %H:%M", None),
@@ -40,20 +41,20 @@ ISO = (  # tried on the first stamp; the second form of a line is for a column t
 
 @dataclass(frozen=True)
 class Roles:
-    """Which column is what, by the source's own names."""
+    """The roles of the columns, by their names in the source."""
 
     id: str | None  # None: the source is one series
     time: str
     target: str
     split: str | None
     covariates: tuple[str, ...]  # numbers
-    ignored: tuple[str, ...]  # neither numbers nor anything we know
+    ignored: tuple[str, ...]  # neither numbers nor a known column
 
 
 def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tuple[Roles, dict[str, pl.Series]]:
-    """The roles, and every column of numbers as float64. InvalidInput says what is missing or must be said.
+    """The roles, and every column of numbers as float64. Raises InvalidInput for a missing or ambiguous column.
 
-    Of a source read in batches the first one decides; a covariate that later turns out to hold no numbers is let go.
+    Of a source read in batches the first batch decides. A covariate that is not numbers in a later batch is dropped.
     """
     names = [name for name in raw.columns if name != ROW]
     for given in (options.id_col, options.time_col, options.target_col):
@@ -74,7 +75,7 @@ def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tupl
             found = (
                 f"it could be {', '.join(numbers)}" if numbers else f"none of {', '.join(rest) or 'none'} holds numbers"
             )
-            raise InvalidInput(f"which column is the value? {found}; say it with --target-col", source=source)
+            raise InvalidInput(f"which column is the value? {found}; name it with --target-col", source=source)
         target = next(iter(numbers))
     if target not in numbers:
         raise _not_a_number(raw, target, source)
@@ -95,7 +96,7 @@ def _time(raw: pl.DataFrame, names: list[str], source: str) -> str:
     dated = [name for name in names if raw.schema[name].is_temporal()]
     if len(dated) == 1:
         return dated[0]
-    raise InvalidInput(f"which column is the time? It has {', '.join(names)}; say it with --time-col", source=source)
+    raise InvalidInput(f"which column is the time? It has {', '.join(names)}; name it with --time-col", source=source)
 
 
 def _is_split(values: pl.Series) -> bool:
@@ -106,7 +107,7 @@ def _is_split(values: pl.Series) -> bool:
 
 
 def numbers_of(raw: pl.DataFrame, roles: Roles, source: str) -> dict[str, pl.Series]:
-    """The target and the covariates of a later batch, as float64, but for covariates that are none after all."""
+    """Target and covariates of a later batch as float64, without covariates that are not numbers there."""
     named = {name: _numbers(raw[name]) for name in (roles.target, *roles.covariates) if name in raw.columns}
     if named.get(roles.target) is None:
         raise _not_a_number(raw, roles.target, source)
@@ -114,7 +115,7 @@ def numbers_of(raw: pl.DataFrame, roles: Roles, source: str) -> dict[str, pl.Ser
 
 
 def check_split(raw: pl.DataFrame, source: str) -> None:
-    """Raises InvalidInput at the first row of a later batch whose split is none of the four."""
+    """Raises InvalidInput for the first row of a later batch whose split is not one of the four."""
     if _is_split(raw[SPLIT]):
         return
     first = int((~raw[SPLIT].cast(pl.String).is_in([*SPLITS, None], nulls_equal=True)).arg_max() or 0)
@@ -124,7 +125,7 @@ def check_split(raw: pl.DataFrame, source: str) -> None:
 
 
 def _numbers(values: pl.Series) -> pl.Series | None:
-    """float64 with null for a word that means nothing; None when some value is no number."""
+    """float64, with null for a missing value; None when some value is not a number."""
     if values.dtype.is_numeric() or values.dtype == pl.Null:
         return values.cast(pl.Float64)
     if values.dtype != pl.String:
@@ -134,20 +135,20 @@ def _numbers(values: pl.Series) -> pl.Series | None:
     if not odd.any():
         return numbers
     words = _without_missing_words(values.filter(odd))
-    mended = words.cast(pl.Float64, strict=False)
-    if (mended.is_null() & words.is_not_null()).any():
+    parsed = words.cast(pl.Float64, strict=False)
+    if (parsed.is_null() & words.is_not_null()).any():
         return None
-    return numbers.scatter(odd.arg_true(), mended)
+    return numbers.scatter(odd.arg_true(), parsed)
 
 
 def _without_missing_words(values: pl.Series) -> pl.Series:
-    """Text without blanks around it, null where it is a word for no value."""
+    """Text without blanks around it; null for a word that means a missing value."""
     stripped = values.str.strip_chars()
     return stripped.set(stripped.str.to_lowercase().is_in(MISSING), None)
 
 
 def _not_a_number(raw: pl.DataFrame, column: str, source: str) -> InvalidInput:
-    """The error for the first value of a column that is no number."""
+    """The error for the first value of a column that is not a number."""
     values = raw[column]
     if values.dtype != pl.String:
         return InvalidInput(
@@ -156,7 +157,7 @@ def _not_a_number(raw: pl.DataFrame, column: str, source: str) -> InvalidInput:
     words = _without_missing_words(values)
     wrong = (words.cast(pl.Float64, strict=False).is_null() & words.is_not_null()).arg_true()
     first, others = int(wrong[0]), len(wrong) - 1
-    also = f" ({others} more like it); correct them" if others else "; correct it"
+    also = f" (nor are {others} others); correct them" if others else "; correct it"
     return InvalidInput(
         f"{_quoted(values[first])} is not a number{also} or choose another --target-col",
         source=source,
@@ -174,7 +175,7 @@ def _quoted(value: object) -> str:
 
 
 def first_stamp(values: pl.Series) -> str:
-    """The text whose form all stamps of a column are taken to have; empty where there is none."""
+    """The first stamp of a column of text: all others must have its form. Empty where there is none."""
     first = (
         values.drop_nulls().head(1).cast(pl.String).str.strip_chars() if values.dtype == pl.String else values.head(0)
     )
@@ -184,10 +185,10 @@ def first_stamp(values: pl.Series) -> str:
 def read_times(
     raw: pl.DataFrame, column: str, date_format: str | None, source: str, sample: str | None = None
 ) -> pl.Series:
-    """The stamps as int64 steps, as datetimes in UTC (they had an offset) or as datetimes without a zone.
+    """The stamps: int64 for integer steps, datetimes in UTC where they have an offset, else datetimes without a zone.
 
-    `sample` is the first stamp of the column's first batch, None in that batch. InvalidInput names the first row
-    without a time or with one that cannot be read.
+    `sample` is the first stamp of the column's first batch, None in that batch. Raises InvalidInput for the first row
+    without a time, or with one that cannot be read.
     """
     values = raw[column]
     if date_format in UNIX_UNITS:
@@ -210,10 +211,10 @@ def read_times(
     times = times.dt.convert_time_zone("UTC") if getattr(times.dtype, "time_zone", None) else times
     low, high = (-LARGEST_STEP, LARGEST_STEP) if times.dtype == pl.Int64 else CALENDAR
     outside = ~times.to_physical().is_between(low, high)
-    if outside.any():  # milliseconds read as seconds land here
+    if outside.any():  # such as milliseconds that are read as seconds
         first = int(outside.arg_max() or 0)
         raise InvalidInput(
-            f"{_quoted(values[first])} is no time of the years 1 to 9999; check --date-format",
+            f"{_quoted(values[first])} is not a time of the years 1 to 9999; check --date-format",
             source=source,
             column=column,
             row=raw[ROW][first],
@@ -227,7 +228,7 @@ def _from_unix(values: pl.Series, factor: int) -> pl.Series:
 
 
 def _parse(values: pl.Series, date_format: str | None, source: str, column: str, sample: str | None) -> pl.Series:
-    """Text by the form given, or by the ISO form of the first stamp; null where it does not fit."""
+    """Text read in the given form, or in the ISO form of the first stamp; null where that fails."""
     sample = first_stamp(values) if sample is None else sample
     if date_format is None and re.fullmatch(r"[+-]?\d+", sample):
         return values.str.strip_chars().cast(pl.Int64, strict=False)
@@ -252,16 +253,18 @@ def _not_a_time(
     if value is None or str(value).strip() == "":
         message = "the row has no time; remove it"
     elif date_format is None:
-        message = f"{_quoted(value)} is not a time like those before it; correct it, or say the form with --date-format"
+        message = (
+            f"{_quoted(value)} is not a time like those before it; correct it, or give the form with --date-format"
+        )
         if index == 0 and first:
-            message = f"{_quoted(value)} is no ISO date; say the form with --date-format, such as %d-%m-%y"
+            message = f"{_quoted(value)} is not an ISO date; give the form with --date-format, such as %d-%m-%y"
     else:
         message = f"{_quoted(value)} is not of the form {date_format}; correct it or the form"
     return InvalidInput(message, source=source, column=column, row=raw[ROW][index])
 
 
 def check_zone(zone: str) -> str:
-    """The name of an IANA time zone, or InvalidInput."""
+    """The name of an IANA time zone. Raises InvalidInput for another name."""
     try:
         return ZoneInfo(zone).key
     except (KeyError, ValueError, OSError):

@@ -1,7 +1,6 @@
-"""Files of rows, read a batch at a time: CSV, Parquet and NDJSON, of any size in little memory.
+"""Reads CSV, Parquet and NDJSON files in batches, so that files of any size need little memory.
 
-A batch has the file's own columns and `ROW`, where each row stands. Text stays text: what it means, and which row is
-the first that means nothing, is for `data.sources.columns` to say.
+A batch has the file's own columns and `ROW`, the place of each row. Text stays text: `data.sources.columns` reads it.
 """
 
 import csv
@@ -19,7 +18,7 @@ import polars as pl
 from data.errors import InvalidInput
 from data.translate_errors import translate_errors
 
-ROW = "__row"  # where a row stands in its source, as an editor counts lines; a query's rows from 1
+ROW = "__row"  # line number of a row in its file, or number of a query's row from 1
 CELLS = 1_000_000  # of a batch
 ENDINGS = {
     ".csv": "csv",
@@ -38,16 +37,16 @@ ACCEPTED = (
 
 @dataclass(frozen=True)
 class SourceTable:
-    """Rows on this machine, ready to be read; `name` may be shown."""
+    """Rows on this machine, ready to be read. `name` holds no secret."""
 
     name: str
-    kind: str  # csv, parquet, ndjson; arrow for a folder of a query's rows
+    kind: str  # csv, parquet, ndjson; arrow for a folder with the rows of a query
     path: Path
     sha256: str
-    mark: str | None = None  # what tells that the piece it came from has not changed since
+    mark: str | None = None  # changes when the piece changes
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """The rows in their order, at most a few million cells at once. InvalidInput if they cannot be read."""
+        """The rows in their order, in batches of about CELLS cells. Raises InvalidInput if they cannot be read."""
         readers: dict[str, Callable[[Path, str], Iterator[pl.DataFrame]]] = {
             "csv": _csv, "parquet": _parquet, "ndjson": _ndjson, "arrow": _arrow,
         }  # fmt: skip
@@ -60,20 +59,20 @@ class SourceTable:
 
 
 def kind_of_name(name: str, source: str) -> str:
-    """What a file's ending says it is; InvalidInput if it says nothing we know."""
+    """The kind of a file by its ending. Raises InvalidInput for an unknown ending."""
     kind = ENDINGS.get(Path(name.lower().removesuffix(".gz")).suffix)
     if kind is None:
-        raise InvalidInput(f"its ending does not say what it is; use {ACCEPTED}", source=source)
+        raise InvalidInput(f"its ending is not known; use {ACCEPTED}", source=source)
     return kind
 
 
 def is_table(name: str) -> bool:
-    """Whether a file of a folder is meant: its ending is known and it is not hidden."""
+    """Whether a file of a folder is a table: its ending is known and it is not hidden."""
     return not name.startswith((".", "_")) and Path(name.lower().removesuffix(".gz")).suffix in ENDINGS
 
 
 def table_of(path: Path, kind: str, name: str, folder: Path, mark: str | None = None) -> SourceTable:
-    """A file as a table: digested, and unzipped into `folder` if it is zipped, whatever its name says."""
+    """A file as a table, with its sha256. A zipped one is unzipped into `folder`, whatever its name."""
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -95,7 +94,7 @@ def _unzipped(path: Path, folder: Path, name: str) -> Path:
 
 
 def with_plain_errors(name: str, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Batches, with what a library says in many sentences, or by panic, said in one."""
+    """Batches; an exception or panic of a library is raised as InvalidInput with its first line."""
     words = "the content cannot be read ({}); is it what its ending says?"
     with translate_errors(lambda cause: InvalidInput(words.format(cause), source=name)):
         yield from batches
@@ -133,7 +132,7 @@ def _csv(path: Path, name: str) -> Iterator[pl.DataFrame]:
 
 
 def _explain_csv(path: Path, name: str, separator: str) -> None:
-    """The first line that is not like the header, in the words of the file."""
+    """Raises InvalidInput for the first line that has more fields than the header or is not UTF-8."""
     with path.open("rb") as file:
         lines = (line.decode("utf-8") for line in file)
         reader = csv.reader(lines, delimiter=separator)
@@ -181,7 +180,7 @@ def _ndjson(path: Path, name: str) -> Iterator[pl.DataFrame]:
 
 
 def _explain_ndjson(path: Path, name: str) -> None:
-    """The first line that is no JSON object, or whose value is of another type than those before it."""
+    """Raises InvalidInput for the first line that is not a JSON object, or has a value of another type than before."""
     types: dict[str, str] = {}
     with path.open("rb") as file:
         for row, line in enumerate(file, start=1):
@@ -209,4 +208,4 @@ def _explain_line(line: bytes, row: int, types: dict[str, str], name: str) -> No
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(constant)  # NaN and Infinity are no JSON
+    raise ValueError(constant)  # NaN and Infinity are not JSON

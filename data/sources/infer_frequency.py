@@ -1,7 +1,7 @@
-"""Which frequency a source has, and its stamps as they are kept on the inside.
+"""Infers the frequency of a source, and converts its stamps to the stored form.
 
-From a day up a stamp is a civil date, kept as 00:00 UTC and never converted; below, it is an instant, and a local time
-needs its zone. Where clocks are put forward or back, a local time that does not exist or exists twice is no time.
+From a frequency of a day upwards a stamp is a civil date, stored as 00:00 UTC and never converted. Below a day it is an
+instant, and a local time needs its zone. A local time that a change of clocks skips or repeats is rejected.
 """
 
 from collections import defaultdict
@@ -17,47 +17,49 @@ from data.schema import SERIES, TIME, TimeKind
 from data.sources.columns import CODE, check_zone
 from data.sources.resolve import SourceOptions
 
-VOTES = 6  # rows from which a series has a say in the frequency: six days in a row hold a weekend
+VOTES = 6  # rows that a series needs to count: six days in a row include a weekend day
 USUAL = tuple(unit * count for unit in (SECOND, MINUTE) for count in (1, 2, 5, 10, 15, 20, 30))
 USUAL += tuple(HOUR * count for count in (1, 2, 3, 4, 6, 8, 12))
 
 
 def find_frequency(facts: pl.DataFrame, steps: bool, options: SourceOptions, source: str, grid: Grid | None) -> str:
-    """The frequency that was said, that the dataset has, or that the stamps show.
+    """The frequency that the user gave, that the dataset has, or that the stamps show.
 
-    `facts` are those of all series, by `facts_of`; `steps`, whether their times are integers.
+    `facts` are those of all series, by `facts_of`; `steps`: whether times are integers. Raises InvalidInput where the
+    frequency does not fit the times or the dataset, or where the stamps show none or several.
     """
-    said = parse_frequency(options.freq) if options.freq else None
-    expected = said or (grid.freq if grid else None)
+    given = parse_frequency(options.freq) if options.freq else None
+    expected = given or (grid.freq if grid else None)
     if expected and steps != (kind_of(expected) == "step"):
         held = "integer steps" if steps else "times"
         raise InvalidInput(f"frequency {expected} does not fit a column of {held}; check --time-col", source=source)
     if grid is not None:
-        _refuse_other_frequency(facts, steps, said, grid, source)
+        _refuse_other_frequency(facts, steps, given, grid, source)
         return grid.freq
-    if said is not None:
-        return said
+    if given is not None:
+        return given
     votes = _votes(facts, steps)
     if not votes:
-        raise InvalidInput("too few rows to see a frequency; say it with --freq", source=source)
+        raise InvalidInput("too few rows to infer a frequency; give it with --freq", source=source)
     if len(votes) > 1:
         counts = sorted(votes.items(), key=lambda vote: -len(vote[1]))
         table = "; ".join(f"{freq}: {len(ids)} series ({', '.join(ids[:3])} …)" for freq, ids in counts)
-        raise InvalidInput(f"it holds several frequencies ({table}); split it, or say one with --freq", source=source)
+        raise InvalidInput(f"it holds several frequencies ({table}); split it, or give one with --freq", source=source)
     return next(iter(votes))
 
 
-def _refuse_other_frequency(facts: pl.DataFrame, steps: bool, said: str | None, grid: Grid, source: str) -> None:
-    """Refuse a source of another frequency than its dataset's; a few rows prove nothing."""
+def _refuse_other_frequency(facts: pl.DataFrame, steps: bool, given: str | None, grid: Grid, source: str) -> None:
+    """Raises InvalidInput for a source of another frequency than its dataset. Short series do not count."""
     sparse = {"1b": ("1b", "1d"), "1d": ("1d", "1b")}.get(grid.freq, ("1b", "1d") if grid.sessions else (grid.freq,))
-    other = [said] if said else [freq for freq in _votes(facts, steps, fewest=VOTES) if freq not in sparse]
+    other = [given] if given else [freq for freq in _votes(facts, steps, fewest=VOTES) if freq not in sparse]
     if other and other[0] != grid.freq:
         raise InvalidInput(f"it has frequency {other[0]}, its dataset {grid.freq}; use another name", source=source)
 
 
 def facts_of(frame: pl.DataFrame) -> pl.DataFrame:
-    """For each series of a coded frame: rows, median distance, whether on weekdays, usual distance and its count, and
-    how many distances are whole multiples of it."""
+    """A row for each series of a frame with CODE: `unique_id`, `rows`, the `median` distance of stamps, whether all are
+    on `weekdays`, the most frequent distance `step`, its count `n`, and `whole`, how many distances are its multiples.
+    """
     ordered = frame.select(CODE, pl.col(TIME).to_physical().alias("t")).sort(CODE, "t")
     step = pl.when(pl.col(CODE) == pl.col(CODE).shift(1)).then(pl.col("t").diff())
     between = ordered.with_columns(step.alias("step")).filter(pl.col("step").is_null() | (pl.col("step") > 0))
@@ -77,9 +79,9 @@ def facts_of(frame: pl.DataFrame) -> pl.DataFrame:
 def _votes(facts: pl.DataFrame, steps: bool, fewest: int = 2) -> dict[str, list[str]]:
     """Frequency -> the series that show it.
 
-    A series shows the distance of most neighbours, or of a quarter of them where nearly all others are multiples of it:
-    there rows are absent. If there is none, the everyday distance nearest the median. Short series have a say only
-    where there are no others.
+    A series shows the distance that at least half of the neighbours have; or a quarter of them, where nearly all
+    others are multiples of it, because rows are missing. Otherwise it shows the usual distance nearest to the median.
+    Series of fewer than VOTES rows count only where there are no others.
     """
     kind: TimeKind = "step" if steps else "instant"
     facts = facts.filter(pl.col("rows") >= fewest).sort(SERIES)
@@ -113,16 +115,17 @@ def frequency_of_distance(step: int, kind: TimeKind, weekdays_only: bool = False
 
 
 def _nearest_usual(step: float) -> int:
-    """For stamps at no fixed distance: the everyday step nearest in ratio; whole days as they are."""
+    """For stamps without a fixed distance: the usual step nearest in ratio; from 0.75 days on, whole days."""
     return round(step / DAY) * DAY if step >= 0.75 * DAY else min(USUAL, key=lambda usual: abs(np.log(usual / step)))
 
 
 def to_stored_times(
     frame: pl.DataFrame, freq: str, zone: str | None, source: str, column: str
 ) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.bool_]]]:
-    """`ds` as int64 by the kind of frequency, without rows whose local time does not exist or exists twice.
+    """The frame with `ds` as stored int64, without rows whose local time does not exist or exists twice.
 
-    Beside it, for each row kept, whether a date lost its time of day.
+    The second result says for each remaining row whether a date lost its time of day. Raises InvalidInput for local
+    times without a zone.
     """
     times, kind = frame[TIME], kind_of(freq)
     zone = check_zone(zone) if zone else None
@@ -130,7 +133,7 @@ def to_stored_times(
     if kind == "step":
         return frame, unmoved
     aware = getattr(times.dtype, "time_zone", None) is not None
-    if kind == "date":  # a civil date: local where there is a zone, and from then on of no zone
+    if kind == "date":  # a civil date: in the zone where there is one, then without a zone
         local = times.dt.convert_time_zone(zone or "UTC").dt.replace_time_zone(None) if aware else times
         micros = local.to_physical()
         return frame.with_columns((micros // DAY * DAY).alias(TIME)), (micros % DAY != 0).to_numpy()
@@ -138,7 +141,7 @@ def to_stored_times(
         return frame.with_columns(times.to_physical()), unmoved
     if zone is None:
         raise InvalidInput(
-            "its times have no offset; say their zone with --tz, such as --tz UTC", source=source, column=column
+            "its times have no offset; give their zone with --tz, such as --tz UTC", source=source, column=column
         )
     utc = times.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").to_physical()
     kept = utc.is_not_null()

@@ -1,4 +1,4 @@
-"""From batches of a source's own columns to typed rows set aside by series: `unique_id, ds, y`, covariates, `split`."""
+"""Turns batches of a source's columns into typed rows, collected by series: `unique_id, ds, y`, covariates, `split`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,46 +14,46 @@ from data.sources.resolve import SourceOptions, stem_of
 from data.spill import Spill
 from data.store.catalogue import UNIQUE_ID, UNIQUE_ID_RULE
 
-TEXT = "__text "  # begins the name of a column that may name the series after all
-UNIT = "__unit"  # the unit a row says it is in
-UNIT_NAME = "unit"  # the column of it, in any case
+TEXT = "__text "  # prefix of a column of text that may name the series
+UNIT = "__unit"  # the unit that a row states
+UNIT_NAME = "unit"  # the source's column of units, in any case
 
 
 class Intake:
-    """What was read so far. Times are as the source has them: of a zone, of none, or integers."""
+    """The rows read so far. Times are as in the source: with a zone, without one, or integers."""
 
     def __init__(self, options: SourceOptions, folder: Path | None, target: str | None = None):
-        """`target`: the column that has been the value so far, where a table has it and no other was said."""
+        """`target`: the dataset's column of values, used where a table has it and the options name no other."""
         self.options, self._target = options, target
         self.rows = Spill(folder)
-        self.on_rows: Callable[[int], None] = lambda rows: None  # hears how many rows were read, batch by batch
-        self.read = self.nulls = self.non_finite = 0  # rows of the source; values missing, or beyond all bounds, in it
+        self.on_rows: Callable[[int], None] = lambda rows: None  # called after each batch with the rows read so far
+        self.read = self.nulls = self.non_finite = 0  # rows; missing values; values that are NaN, infinite or too large
         self.roles: Roles | None = None  # of the first table
-        self.dtype: pl.DataType | None = None  # of the times
-        self.low = self.high = 0  # times, as integers, whatever their zone
+        self.dtype: pl.DataType | None = None  # type of the times
+        self.low = self.high = 0  # first and last time as integers, in whatever zone
         self._names: dict[str, None] = {}
         self._covariates: dict[str, None] = {}
         self._failed: set[str] = set()
 
     @property
     def covariates(self) -> tuple[str, ...]:
-        """Columns that hold numbers, in every row of every table that has them."""
+        """Columns that have only numbers in every table that has them."""
         return tuple(name for name in self._covariates if name not in self._failed)
 
     @property
     def ignored(self) -> tuple[str, ...]:
-        """Columns that are nothing we know."""
+        """Columns that are not used."""
         return tuple(name for name in self._names if name not in self.covariates)
 
     def add(self, table: SourceTable) -> str | None:
-        """Read a table to its end; its newest time as it is written there.
+        """Read a whole table. Returns its newest time, as it is written there.
 
-        InvalidInput names the table, the column and the first row that does not fit.
+        Raises InvalidInput, which names the table, the column and the first wrong row.
         """
         return self.add_batches(table.batches(), table.name)
 
     def add_batches(self, batches: Iterator[pl.DataFrame], name: str) -> str | None:
-        """The same of batches that come from anywhere."""
+        """As `add`, for batches of any origin."""
         roles: Roles | None = None
         sample: str | None = None
         newest: tuple[int, str] | None = None
@@ -86,7 +86,7 @@ class Intake:
     def _check_type(self, times: pl.Series, roles: Roles, name: str) -> None:
         if self.dtype is not None and times.dtype != self.dtype:
             raise InvalidInput(
-                f"its times are {times.dtype}, those before it {self.dtype}; ingest them apart",
+                f"its times are {times.dtype}, those before it {self.dtype}; ingest them separately",
                 source=name,
                 column=roles.time,
             )
@@ -99,7 +99,7 @@ class Intake:
     def _columns(
         self, raw: pl.DataFrame, roles: Roles, numbers: dict[str, pl.Series], times: pl.Series, name: str
     ) -> Iterator[pl.Series]:
-        """The columns of the long frame, each of its type, in the source's order of rows."""
+        """The typed columns of the long frame, with rows in the order of the source."""
         values = numbers[roles.target]
         finite = _finite_values(values)
         self.read += len(raw)
@@ -131,7 +131,7 @@ def _newer_of(newest: tuple[int, str] | None, times: pl.Series, written: pl.Seri
 
 
 def _ids_of(raw: pl.DataFrame, roles: Roles, options: SourceOptions, source: str) -> pl.Series:
-    """Every row's series id; InvalidInput at the first that is empty or cannot be stored."""
+    """The series id of every row. Raises InvalidInput for the first that is empty or cannot be stored."""
     if roles.id is None:
         ids, place = pl.repeat(options.series or stem_of(source), len(raw), dtype=pl.String, eager=True), "--series"
     elif options.series is not None:

@@ -1,4 +1,4 @@
-"""Files of this machine: one, those that a pattern names, or all tables of a folder and the folders in it."""
+"""Files of this machine: one, those that match a pattern, or all tables of a folder and its subfolders."""
 
 import glob
 from pathlib import Path
@@ -9,7 +9,7 @@ from data.sources.pieces import Piece, Source
 
 
 def open_files(source: str) -> Source:
-    """The files a path, a pattern (`*`, `?`, `**`) or a folder names, in the order of their names."""
+    """The files of a path, a pattern (`*`, `?`, `**`) or a folder, in the order of their names."""
     if not source:
         raise InvalidInput("it has no name; give a path, a URL or an SQL address", source="source")
     path = Path(source).expanduser()

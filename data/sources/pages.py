@@ -1,12 +1,12 @@
-"""Records of a JSON interface, page after page, gathered into one NDJSON file.
+"""Reads the records of a JSON interface, page by page, into one NDJSON file.
 
-A page is a list of objects, or an object with that list under one of `LISTS`. Which page comes next is said by
+A page is a list of objects, or an object with that list under one of `LISTS`. The next page is found by
 
 - `{page}` in the address: 1, 2, … until a page is empty;
-- `{cursor}` in the address: what the page before it gave under one of `CURSORS`, until it gives none;
-- else a link in the page (`next`, `links.next`, `@odata.nextLink`) or in the head (`Link: <…>; rel="next"`).
+- `{cursor}` in the address: the value under one of `CURSORS` in the page before, until there is none;
+- otherwise a link in the page (`next`, `links.next`, `@odata.nextLink`) or in the head (`Link: <…>; rel="next"`).
 
-`{watermark}` in the address is the newest time read so far. A parameter whose word is still empty is left out.
+`{watermark}` in the address is the newest time read so far. A parameter whose value is still empty is left out.
 """
 
 import json
@@ -29,12 +29,12 @@ AROUND = ("meta", "pagination", "paging", "links", "_links")  # objects of a pag
 
 
 def is_template(url: str) -> bool:
-    """Whether an address has places to fill in, which only a JSON interface has."""
+    """Whether an address has placeholders; then it is one of a JSON interface."""
     return any(f"{{{word}}}" in url for word in WORDS)
 
 
 def fetch_pages(client: httpx.Client, url: str, name: str, folder: Path, watermark: str | None) -> Path | None:
-    """Every record of every page as a line of a file in `folder`; None where there is not one record."""
+    """Write every record of every page as a line of a file in `folder`. Returns the file; None without records."""
     target, found = folder / "records.ndjson", False
     with target.open("w") as file:
         for records in _pages(client, url, name, folder / "page", watermark):
@@ -69,7 +69,7 @@ def _pages(
 
 
 def fill_in(url: str, **words: str) -> str:
-    """An address with its places filled in; a parameter whose word is empty is left out."""
+    """An address with its placeholders replaced. A parameter whose value is empty is left out."""
     for word, value in words.items():
         place = f"{{{word}}}"
         if value:
@@ -89,13 +89,13 @@ def _read_json(path: Path, name: str) -> Any:
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(constant)  # NaN and Infinity are no JSON
+    raise ValueError(constant)  # NaN and Infinity are not JSON
 
 
 def _records(body: Any, name: str) -> list[dict[str, Any]]:
     found = body if isinstance(body, list) else next((body[k] for k in LISTS if _is_list(body, k)), None)
     if found is None or not all(isinstance(record, dict) for record in found):
-        raise InvalidInput(f"the answer is no list of objects, nor has one under {', '.join(LISTS)}", source=name)
+        raise InvalidInput(f"the answer is not a list of objects and has none under {', '.join(LISTS)}", source=name)
     return found
 
 
@@ -115,11 +115,12 @@ def _cursor(body: Any) -> str:
 
 
 def _link(body: Any, response: httpx.Response, address: str, name: str) -> str | None:
-    """The next page's address; InvalidInput where it leads to another server, which may be anyone's."""
-    said = [place.get(key) for place in _with_inner_objects(body) for key in ("next", "@odata.nextLink")]
-    said = [link.get("href") if isinstance(link, dict) else link for link in said]
+    """The address of the next page. Raises InvalidInput for another server, which the user did not choose."""
+    links = [place.get(key) for place in _with_inner_objects(body) for key in ("next", "@odata.nextLink")]
+    links = [link.get("href") if isinstance(link, dict) else link for link in links]
     link = next(
-        (one for one in [*said, response.links.get("next", {}).get("url")] if isinstance(one, str) and one), None
+        (found for found in [*links, response.links.get("next", {}).get("url")] if isinstance(found, str) and found),
+        None,
     )
     if link is None:
         return None

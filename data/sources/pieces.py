@@ -1,4 +1,4 @@
-"""What every connector gives: the pieces of a source, each of which is read as a whole or not at all."""
+"""A source and its pieces. A piece is read whole or not at all."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ Fetch = Callable[[Path, str | None], SourceTable | None]
 class Piece:
     """A file, an object, an address or a query.
 
-    `fetch(folder, seen)` puts its rows on this machine, under `folder` unless they are here already; None when they are
-    what they were at the mark `seen`. Its raises are InvalidInput, and Unavailable where trying again may help.
+    `fetch(folder, seen)` puts its rows on this machine, under `folder` unless they are here already. It returns None
+    when nothing changed since the mark `seen`. It raises InvalidInput, or Unavailable where trying again may help.
     """
 
-    key: str  # its name among the watermarks; holds no secret
-    name: str  # as reports and errors show it
+    key: str  # names the piece among the watermarks; holds no secret
+    name: str  # as reports and errors show it; holds no secret
     fetch: Fetch
-    rolling: bool = False  # its mark is the newest time read, as the source writes it; else the table's own
+    rolling: bool = False  # the mark is the newest time read, as the source writes it; otherwise that of the table
 
 
 @dataclass(frozen=True)
 class Source:
-    """An opened source; `name` may be shown."""
+    """An opened source. `name` holds no secret."""
 
     name: str
     pieces: Sequence[Piece]

@@ -1,7 +1,7 @@
 """SQL queries: SQLite, PostgreSQL, and any database whose SQLAlchemy driver is installed.
 
-Rows are laid down as Arrow files, some thousands at a time, so that a query of any size fits. `:watermark` in the query
-is the newest time read so far, as the database gave it, or NULL the first time:
+Rows are written as Arrow files of CHUNK rows, so that the result can have any size. `:watermark` in the query is the
+newest time read so far, as the database gave it, or NULL in the first run:
 
     SELECT … FROM readings WHERE (:watermark IS NULL OR at > :watermark)
 """
@@ -24,17 +24,19 @@ from data.sources.formats import ACCEPTED, SourceTable
 from data.sources.pieces import Piece, Source
 from data.store.database import connect
 
-CHUNK = 100_000  # rows held as Python objects at once
+CHUNK = 100_000  # rows in memory as Python objects
 PARAMETER = "watermark"
 
 
 def open_query(source: str) -> Source:
-    """One query as one piece; its key is the database and a digest of the query."""
+    """A query as one piece; its key is the database and a digest of the query."""
     before, _, query = source.partition("query=")
     try:
         url = make_url(before.rstrip("?&"))
     except ArgumentError:
-        raise InvalidInput(f"not an address we can read; use {ACCEPTED}", source=source.partition("@")[2]) from None
+        raise InvalidInput(
+            f"not an address that can be read; use {ACCEPTED}", source=source.partition("@")[2]
+        ) from None
     name = url.render_as_string(hide_password=True)
     if not query.strip():
         raise InvalidInput("the address has no query; add ?query=SELECT … as its last parameter", source=name)
@@ -69,8 +71,10 @@ def _run_query(url: URL, query: str, name: str, folder: Path, seen: str | None) 
 
 
 def _execute(connection: Connection, query: str, seen: str | None) -> CursorResult[Any]:
-    statement = text(re.sub(rf":(?!{PARAMETER}\b)", r"\\:", query))  # every other colon means itself
-    if f":{PARAMETER}" in query:  # written out and quoted, so that each database reads it as what it is compared with
+    statement = text(re.sub(rf":(?!{PARAMETER}\b)", r"\\:", query))  # every other colon is plain text
+    if (
+        f":{PARAMETER}" in query
+    ):  # written as a literal, so that each database gives it the type of what it is compared with
         value = _parameter_value(seen)
         kind = Integer() if isinstance(value, int) else String()
         statement = statement.bindparams(bindparam(PARAMETER, value, kind, literal_execute=True))
@@ -78,12 +82,12 @@ def _execute(connection: Connection, query: str, seen: str | None) -> CursorResu
 
 
 def _parameter_value(seen: str | None) -> int | str | None:
-    """A number where it is one: SQLite tells numbers from text, everyone else makes of text what the column is."""
+    """A watermark, as an integer where it is one: SQLite does not convert text to the type of a column."""
     return int(seen) if seen is not None and re.fullmatch(r"-?\d+", seen) else seen
 
 
 def _read_only(url: URL, name: str) -> Engine:
-    """An engine that can change nothing, and does not make the database it was asked to read."""
+    """An engine that cannot change the database, nor create a missing SQLite file."""
     if url.get_backend_name() == "postgresql":
         engine = connect(url.render_as_string(hide_password=False))
         return engine.execution_options(postgresql_readonly=True)
@@ -97,7 +101,7 @@ def _read_only(url: URL, name: str) -> Engine:
 
 
 def _engine_of_driver(url: URL, name: str) -> Engine:
-    """Any other database, whose user's own rights must keep it from changing anything."""
+    """An engine of any other database. Only the rights of its user keep it from changes."""
     try:
         return create_engine(url, hide_parameters=True, pool_pre_ping=True)
     except (NoSuchModuleError, ModuleNotFoundError):
@@ -105,12 +109,12 @@ def _engine_of_driver(url: URL, name: str) -> Engine:
 
 
 def _columns(names: Sequence[str], rows: Sequence[Any]) -> pl.DataFrame:
-    """A frame of some rows; a column of mixed types becomes text, so that its first odd value can be named."""
+    """A frame of some rows. A column of mixed types becomes text, so that an error can name its first wrong value."""
     return pl.DataFrame([_column(name, values) for name, values in zip(names, zip(*rows, strict=True), strict=True)])
 
 
 def _column(name: str, values: Sequence[Any]) -> pl.Series:
-    for dtype in (None, pl.Float64):  # the second for integers among floats
+    for dtype in (None, pl.Float64):  # Float64 for a mix of integers and floats
         try:
             return pl.Series(name, values, dtype, strict=True)
         except (TypeError, OverflowError, pl.exceptions.PolarsError):

@@ -1,4 +1,4 @@
-"""Where values come from, by how a source is spelled:
+"""Opens a source by the way it is written:
 
     plant.csv  plant.parquet  plant.ndjson.gz                files; the ending says what they are
     plant/  'plant/2024-*.csv'  'plant/**/*.parquet'          all tables of a folder, or those of a pattern, each once
@@ -26,7 +26,7 @@ from data.sources.web import open_web
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What a user says about a source; None is found out, and the quality report says what was found."""
+    """What a user says about a source. What is None is inferred, and the quality report shows it."""
 
     id_col: str | None = None
     time_col: str | None = None
@@ -37,12 +37,12 @@ class SourceOptions:
     series: str | None = None  # the id, for a source of one series
     season: int | None = None  # steps
     horizon: int | None = None  # steps
-    since: str | None = None  # the watermark of a first run, as the source writes times
-    overlap: int | None = None  # steps that a query or interface is asked for again, for rows that come late; 1
+    since: str | None = None  # watermark of the first run, as the source writes times
+    overlap: int | None = None  # steps before the watermark that are read again, for late rows; default 1
 
 
 def open_source(source: str) -> Source:
-    """The source that an address names; InvalidInput if it is none. Rows are read as its pieces are fetched."""
+    """The source of an address. Rows are read when its pieces are fetched. Raises InvalidInput for a wrong address."""
     scheme = source.partition("://")[0].lower() if "://" in source else ""
     if scheme in ("http", "https"):
         return open_web(source)
@@ -52,7 +52,7 @@ def open_source(source: str) -> Source:
 
 
 def without_secrets(source: str) -> str:
-    """A source as it may be shown: an address without its password, and on the web without user and query."""
+    """A source without secrets: an address without its password, a web address also without user and query."""
     scheme, found, _ = source.partition("://")
     if not found or scheme.lower() in SCHEMES:
         return source
@@ -63,7 +63,7 @@ def without_secrets(source: str) -> str:
 
 
 def stem_of(name: str) -> str:
-    """The series id of a source that names none: the file's name without its endings, or the database's."""
+    """The series id of a source without an id column: the name of the file or database, without its endings."""
     stem = Path(urlsplit(name).path if "://" in name else name).name
     for ending in (".gz", *ENDINGS, ".db", ".sqlite"):
         stem = stem.removesuffix(ending)

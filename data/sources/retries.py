@@ -1,4 +1,4 @@
-"""Requests that are tried again: after 429, a server's error, a time-out or a broken connection."""
+"""Downloads over HTTP, repeated after 429, an error of the server, a time-out or a broken connection."""
 
 import random
 import time
@@ -14,17 +14,15 @@ from data import clock
 from data.errors import InvalidInput, Unavailable
 
 TRIES = 5
-FIRST_WAIT = (
-    0.5  # seconds; doubled from try to try, with a quarter of chance, so that clients do not come back together
-)
-LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
+FIRST_WAIT = 0.5  # seconds; doubled after each try
+LONGEST_WAIT = 60.0  # seconds, also where a server asks for more
 LARGEST_DOWNLOAD = 2 * 1024**3  # bytes
 TIMEOUT = httpx.Timeout(60, connect=10)
-RETRIED = (408, 425, 429)  # beside 5xx
+RETRIED = (408, 425, 429)  # statuses, beside 5xx
 
 
 def without_secrets(url: str) -> str:
-    """An address without user, password or query: they may be secrets."""
+    """An address without user, password and query, which may be secrets."""
     try:
         parts = urlsplit(url)
         return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
@@ -33,10 +31,10 @@ def without_secrets(url: str) -> str:
 
 
 def download(client: httpx.Client, request: Callable[[], httpx.Request], path: Path, name: str) -> httpx.Response:
-    """Send a request until it is answered, its body into `path`; the response, body read, of 200 or 304.
+    """Send a request until it is answered with 200 or 304. Returns the response; its body is in the file `path`.
 
-    `request` makes it for each try. InvalidInput for an answer that trying again does not
-    change; Unavailable after the last try.
+    `request` makes the request of each try. Raises InvalidInput for an answer that another try would not change, and
+    Unavailable after the last try.
     """
     for attempt in range(1, TRIES + 1):
         last = attempt == TRIES
@@ -46,11 +44,11 @@ def download(client: httpx.Client, request: Callable[[], httpx.Request], path: P
                     _save(response, path, name)
                 if response.status_code in (200, 304):
                     return response
-                hopeful = response.status_code in RETRIED or response.is_server_error
-                if last or not hopeful:
-                    kind = Unavailable if hopeful else InvalidInput
+                retryable = response.status_code in RETRIED or response.is_server_error
+                if last or not retryable:
+                    kind = Unavailable if retryable else InvalidInput
                     code = response.status_code
-                    raise kind(f"{name}: the server answered {code}; {_advice(code, hopeful)}")
+                    raise kind(f"{name}: the server answered {code}; {_advice(code, retryable)}")
                 wait = _requested_wait(response)
         except httpx.InvalidURL as error:
             raise InvalidInput(f"not a web address ({error})", source=name) from None
@@ -72,8 +70,8 @@ def _send(client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Respon
         response.close()
 
 
-def _advice(code: int, hopeful: bool) -> str:
-    if hopeful:
+def _advice(code: int, retryable: bool) -> str:
+    if retryable:
         return "try again later"
     return "check user and password, and the address" if code in (401, 403) else "check the address"
 
@@ -87,12 +85,14 @@ def _save(response: httpx.Response, path: Path, name: str) -> None:
 
 
 def _backoff(attempt: int) -> float:
-    """Seconds after a failed try: doubled each time, and a little chance, so that clients do not return together."""
+    """Seconds to wait after a failed try: doubled each time, up to a quarter longer at random, so that clients do not
+    return together.
+    """
     return min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(1, 1.25))  # noqa: S311
 
 
 def _requested_wait(response: httpx.Response) -> float | None:
-    """Seconds the server asks to wait: Retry-After as a number or as a date."""
+    """The seconds that the server asks to wait: Retry-After as a number or as a date."""
     text = response.headers.get("retry-after", "")
     if text.isdecimal():
         return float(text)

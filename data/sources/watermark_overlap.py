@@ -1,4 +1,4 @@
-"""A watermark moved back, so that rows which came late are read as well."""
+"""Moves a watermark back, so that rows that came late are read as well."""
 
 from datetime import datetime, timedelta
 
@@ -6,13 +6,13 @@ from data.errors import InvalidInput
 from data.grid.grid import Grid
 from data.sources.columns import UNIX_UNITS
 
-DEFAULT_STEPS = 1  # step: whatever came for the newest stamp after it was read
+DEFAULT_STEPS = 1  # reads rows that came for the newest stamp after it was read
 
 
 def move_back(mark: str, steps: int | None, grid: Grid, date_format: str | None) -> str:
-    """The time some steps (None: one) before `mark`, written as the source wrote that.
+    """The time `steps` (None: one) before `mark`, written in the same form.
 
-    A time that is not written by ISO 8601 stays where it is; InvalidInput where steps were asked for.
+    A time that is not in ISO 8601 stays as it is; with `steps`, InvalidInput is raised for it.
     """
     back = DEFAULT_STEPS if steps is None else steps
     first, later = (int(stamp) for stamp in grid.stamps([0, back]))

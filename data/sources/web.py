@@ -1,4 +1,4 @@
-"""Web addresses: a file, fetched again only when it changed, or a JSON interface."""
+"""Web addresses: a file, downloaded again only when it changed, or a JSON interface."""
 
 import hashlib
 import ipaddress
@@ -29,7 +29,7 @@ CONTENT_TYPES = {
 
 
 def open_web(url: str) -> Source:
-    """An address as one piece; its key tells addresses of different queries apart without showing them."""
+    """An address as one piece. Its key has a digest of the query, which may hold secrets."""
     name = without_secrets(url)
     key = f"{name}#{hashlib.sha256(url.encode()).hexdigest()[:16]}"
 
@@ -62,11 +62,11 @@ def _file(client: httpx.Client, url: str, name: str, folder: Path, seen: str | N
 
 def _kind(url: str, content_type: str, name: str) -> str:
     path = urlsplit(url).path
-    said = CONTENT_TYPES.get(content_type.partition(";")[0].strip().lower())
+    declared = CONTENT_TYPES.get(content_type.partition(";")[0].strip().lower())
     ending = Path(path.lower().removesuffix(".gz")).suffix
-    if ending in ENDINGS or said is None:
+    if ending in ENDINGS or declared is None:
         return "json" if ending == ".json" else kind_of_name(path, name)
-    return said
+    return declared
 
 
 def _mark(headers: httpx.Headers) -> str | None:
@@ -74,7 +74,7 @@ def _mark(headers: httpx.Headers) -> str | None:
 
 
 def _condition(seen: str | None) -> dict[str, str]:
-    """The head of a request for what changed since a mark."""
+    """The header by which a request asks only for what changed since a mark."""
     if seen is None:
         return {}
     word, _, value = seen.partition(": ")
@@ -82,7 +82,7 @@ def _condition(seen: str | None) -> dict[str, str]:
 
 
 def _client(url: str) -> httpx.Client:
-    """A client that follows redirects, but not from the server asked to one inside our own network."""
+    """A client that follows redirects, but not to another server at a private address."""
     asked = urlsplit(url).hostname
 
     def check(request: httpx.Request) -> None:

@@ -1,4 +1,4 @@
-"""What there is: datasets, their series, and the files they came from."""
+"""The catalogue: datasets, their series, and the sources that were ingested."""
 
 import json
 import re
@@ -16,28 +16,28 @@ from data.store import tables
 from data.store.database import reading, writing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
-UNIQUE_ID = rf"[^\x00-\x1f\x7f]{{1,{LONGEST_UNIQUE_ID}}}"  # no control characters; Polars reads this pattern too
+UNIQUE_ID = rf"[^\x00-\x1f\x7f]{{1,{LONGEST_UNIQUE_ID}}}"  # no control characters; Polars uses this pattern too
 UNIQUE_ID_RULE = f"a series id must have 1 to {LONGEST_UNIQUE_ID} characters, none of them a control character"
 CATALOGUE_LOCK = 7_305_003
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One frequency, season, horizon, zone and kind for all its series."""
+    """A dataset: all its series share frequency, season, horizon, zone and kind of time."""
 
     id: int
     name: str
     grid: Grid
     season: int  # steps
     horizon: int  # steps
-    zone: str | None  # IANA zone of stamps that came without an offset
-    target: str  # the source's name of `y`
+    zone: str | None  # IANA zone of stamps without an offset
+    target: str  # the name of `y` in the source
     has_split: bool
     snapshot: int | None  # version of its Delta table; None before the first ingest is complete
 
     @property
     def kind(self) -> TimeKind:
-        """How `ds` is read."""
+        """What `ds` counts."""
         return self.grid.kind
 
     @property
@@ -48,7 +48,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A source that was ingested before."""
+    """The record of an ingested source."""
 
     sha256: str
     source: str
@@ -58,7 +58,7 @@ class FileRecord:
 
 
 def check_name(name: str) -> str:
-    """A dataset's name, or InvalidInput: it becomes part of URLs, tables and a model's name."""
+    """Gives a valid dataset name back. Raises InvalidInput: names become part of URLs, tables and model names."""
     if not NAME.fullmatch(name):
         raise InvalidInput(
             f"dataset name {name!r} must be 1 to 64 of A-Z a-z 0-9 _ . @ - and begin with one of A-Z a-z 0-9"
@@ -67,7 +67,7 @@ def check_name(name: str) -> str:
 
 
 def check_unique_id(unique_id: str) -> str:
-    """A series id, or InvalidInput: 1 to LONGEST_UNIQUE_ID characters that can be stored and shown."""
+    """Gives a valid series id back. Raises InvalidInput for one that cannot be stored or shown."""
     if not re.fullmatch(UNIQUE_ID, unique_id) or any("\ud800" <= c <= "\udfff" for c in unique_id):
         raise InvalidInput(UNIQUE_ID_RULE)
     return unique_id
@@ -84,7 +84,7 @@ def put_dataset(
     zone: str | None = None,
     has_split: bool = False,
 ) -> Dataset:
-    """Create a dataset, or update one of the same frequency; InvalidInput when the frequency differs."""
+    """Create a dataset, or update it. Raises InvalidInput where it exists with another frequency."""
     check_name(name)
     described = {"season": season, "horizon": horizon, "target": target, "zone": zone, "has_split": has_split}
     with writing(engine, CATALOGUE_LOCK) as connection:
@@ -96,13 +96,13 @@ def put_dataset(
             raise InvalidInput(
                 f"dataset {name!r} has frequency {Grid.from_json(row.grid).freq}, not {grid.freq}; use another name"
             )
-        else:  # the grid stays: stored origins count its steps
+        else:  # the grid stays, because stored origins count its steps
             connection.execute(update(tables.datasets).where(tables.datasets.c.id == row.id).values(**described))
         return _dataset(connection.execute(select(tables.datasets).where(tables.datasets.c.name == name)).one())
 
 
 def dataset(engine: Engine, name: str) -> Dataset:
-    """The dataset of that name, or UnknownDataset with the names there are."""
+    """The dataset of that name. Raises UnknownDataset, which lists the known names."""
     with reading(engine) as connection:
         row = connection.execute(select(tables.datasets).where(tables.datasets.c.name == name)).first()
         if row is None:
@@ -132,7 +132,7 @@ def _dataset(row: Row[Any]) -> Dataset:
 
 
 def ensure_series(engine: Engine, dataset_id: int, unique_ids: Iterable[str]) -> dict[str, int]:
-    """Make the series that are new; the integer id of every one asked for."""
+    """Create the series that are new. Returns the integer id of each id in `unique_ids`."""
     wanted = list(dict.fromkeys(unique_ids))
     with writing(engine, CATALOGUE_LOCK) as connection:
         known = _series(connection, dataset_id)
@@ -164,7 +164,7 @@ def count_series(engine: Engine, dataset_id: int) -> int:
 
 
 def seen_file(engine: Engine, dataset_id: int, sha256: str) -> FileRecord | None:
-    """What was recorded when the very same bytes were ingested, if they were."""
+    """The record of a source with exactly these bytes, if it was ingested."""
     table = tables.files.c
     with reading(engine) as connection:
         query = select(tables.files).where(table.dataset_id == dataset_id, table.sha256 == sha256)
@@ -173,7 +173,7 @@ def seen_file(engine: Engine, dataset_id: int, sha256: str) -> FileRecord | None
 
 
 def newest_file(engine: Engine, dataset_id: int, source: str) -> FileRecord | None:
-    """What was last ingested into a dataset: from this source if anything was, else from any."""
+    """The newest record of a dataset: of this source if there is one, else of any."""
     table = tables.files.c
     query = select(tables.files).where(table.dataset_id == dataset_id)
     with reading(engine) as connection:
@@ -189,7 +189,7 @@ def _file(row: Row[Any]) -> FileRecord:
 def record_file(
     engine: Engine, dataset_id: int, sha256: str, source: str, report: Mapping[str, Any], snapshot: int
 ) -> None:
-    """Remember an ingested source and make `snapshot` the dataset's current one, together or not at all."""
+    """Record an ingested source and make `snapshot` the dataset's current table version, in one transaction."""
     with writing(engine, CATALOGUE_LOCK) as connection:
         connection.execute(update(tables.datasets).where(tables.datasets.c.id == dataset_id).values(snapshot=snapshot))
         table = tables.files.c

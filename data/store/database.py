@@ -1,7 +1,7 @@
-"""The live store: how to open it, to read and write it, and how it grows from one version to the next.
+"""Opens the live store, reads and writes it in transactions, and migrates its tables.
 
-A store is opened here and nowhere else: SQLite loses acknowledged rows when two copies of its library touch one file,
-and loses updates without `BEGIN IMMEDIATE`.
+A store is opened only here: SQLite loses acknowledged rows when two copies of its library use one file, and loses
+updates without `BEGIN IMMEDIATE`.
 """
 
 import os
@@ -21,12 +21,14 @@ from data.errors import InvalidInput, StoreBroken, StoreTooNew, StoreUnavailable
 from data.files import file_lock
 from data.store.tables import SCHEMA_VERSION, metadata, observations, schema_version
 
-MIGRATION_LOCK = 7_305_001  # any fixed numbers: names of PostgreSQL's advisory locks
+MIGRATION_LOCK = 7_305_001  # fixed numbers, as names of PostgreSQL's advisory locks
 LOG_LOCK = 7_305_002
-LOCK_TIMEOUT_MS = 10_000  # that a transaction waits for another one's lock
-WAL_PAGES = 16_384  # of the write-ahead log, 64 MB, from which it is folded in: each time pauses the writer
-SQLITE_DISK_ERRORS = (10, 11)  # IOERR and CORRUPT: retrying could call lost what the next try calls written
-POSTGRES_DISK_ERRORS = "58"  # class of SQLSTATE: io_error and its like
+LOCK_TIMEOUT_MS = 10_000  # how long a transaction waits for the lock of another one
+WAL_PAGES = (
+    16_384  # of the write-ahead log, 64 MB, after which SQLite copies it into the file; the writer waits for that
+)
+SQLITE_DISK_ERRORS = (10, 11)  # IOERR and CORRUPT: a retry may succeed with the first write lost
+POSTGRES_DISK_ERRORS = "58"  # class of SQLSTATE: io_error and the like
 
 RENAMED = (  # table, name up to schema 4, name since
     ("snapshots", "epoch", "anchor_id"),
@@ -37,7 +39,7 @@ RENAMED = (  # table, name up to schema 4, name since
     ("issues", "epoch", "promotion_id"),
 )
 
-_broken: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()  # stores whose disk failed a write, and what it said
+_broken: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()  # stores whose disk failed a write, and the message
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------
@@ -46,8 +48,8 @@ _broken: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()  # stores whose di
 def open_store(database_url: str, checkpoints: bool = False) -> Engine:
     """Connect to the live store and bring its tables up to date.
 
-    `checkpoints`: whether this process may fold SQLite's write-ahead log into the file; only the service does.
-    StoreUnavailable if the store cannot be reached or written, or is newer than this program.
+    `checkpoints`: whether this process copies SQLite's write-ahead log into the file; only the service does.
+    Raises StoreUnavailable if the store cannot be reached or written, or is newer than this program.
     """
     engine = connect(database_url, checkpoints)
     migrate(engine)
@@ -55,7 +57,7 @@ def open_store(database_url: str, checkpoints: bool = False) -> Engine:
 
 
 def connect(database_url: str, checkpoints: bool = False) -> Engine:
-    """The one factory of engines; nothing is read or written yet, but for the folder of a SQLite file."""
+    """Make an engine; nothing is read or written yet, except that the folder of a SQLite file is made."""
     try:
         url = make_url(database_url)
         if url.drivername in ("postgresql", "postgres"):
@@ -86,19 +88,19 @@ def _sqlite(url: URL, checkpoints: bool) -> Engine:
         ) from None
     _require_writable(path)
     options = {"timeout": LOCK_TIMEOUT_MS / 1000, "check_same_thread": False}
-    # Last in, first out: few connections are kept warm, and each page cache is memory.
+    # Last in, first out: the fewest connections stay in use, because each has a page cache in memory.
     engine = create_engine(url, hide_parameters=True, connect_args=options, pool_use_lifo=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # autocommit: `begin` below is the only one who opens transactions
+        connection.isolation_level = None  # autocommit: only `begin` below opens transactions
         for setting in (f"busy_timeout = {LOCK_TIMEOUT_MS}", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {setting}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES if checkpoints else 0}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A deferred transaction that reads and then writes is refused or loses updates when two processes meet.
+        # A deferred transaction that reads and then writes is refused, or loses updates, beside another writer.
         reads = connection.get_execution_options().get("reads")
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
@@ -106,11 +108,15 @@ def _sqlite(url: URL, checkpoints: bool) -> Engine:
 
 
 def _require_writable(path: Path) -> None:
-    """Raises StoreUnavailable, before anything is tried, for a folder or a file of somebody else."""
-    theirs = os.access in os.supports_effective_ids
+    """Raises StoreUnavailable for a folder or a file that this user may not write."""
+    by_effective_user = os.access in os.supports_effective_ids
     files = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
-    wrong = [one for one in files if one.exists() and not os.access(one, os.R_OK | os.W_OK, effective_ids=theirs)]
-    if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=theirs):
+    wrong = [
+        file
+        for file in files
+        if file.exists() and not os.access(file, os.R_OK | os.W_OK, effective_ids=by_effective_user)
+    ]
+    if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=by_effective_user):
         wrong = [path.parent]
     if wrong:
         raise StoreUnavailable(f"{wrong[0]} cannot be written; give it to this user or set ROLLCAST_HOME")
@@ -125,18 +131,18 @@ def _postgres(url: URL) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection that sees one moment of the store and writes nothing."""
+    """A connection that sees the store as it is at one moment, and only reads."""
     with _translate_errors(engine), engine.execution_options(reads=True).begin() as connection:
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine, lock: int | None = None) -> Iterator[Connection]:
-    """One transaction, durable when the block ends and undone when it raises.
+    """One transaction: durable when the block ends, rolled back when it raises.
 
-    SQLite has one writer at a time anyway; on PostgreSQL `lock` names what must not be written by two at once.
-    Once a write has failed at the disk, every later one is StoreBroken: after a failed fsync the next may succeed
-    without the lost pages, so that nobody can say what is stored but who reads the disk again.
+    SQLite has one writer at a time; on PostgreSQL `lock` names what two transactions must not write at once. After a
+    write has failed at the disk, every later one raises StoreBroken: after a failed fsync the next one may succeed
+    although the pages are lost, so what is stored is unknown until the store is opened again.
     """
     require_sound(engine)
     try:
@@ -157,10 +163,10 @@ def require_sound(engine: Engine) -> None:
 
 @contextmanager
 def _translate_errors(engine: Engine) -> Iterator[None]:
-    """Turn a store that is locked, full, gone or unreadable into StoreUnavailable; our own mistakes stay loud."""
+    """Raise StoreUnavailable where the store is locked, full, gone or unreadable. Other errors pass: they are bugs."""
     try:
         yield
-    except (OperationalError, PoolTimeout, sqlite3.Error) as error:  # sqlite3's own while a connection is prepared
+    except (OperationalError, PoolTimeout, sqlite3.Error) as error:  # sqlite3.Error comes from `prepare`
         kind = StoreBroken if _is_disk_error(error) else StoreUnavailable
         raise kind(_message(engine, error)) from error
     except DBAPIError as error:
@@ -171,7 +177,7 @@ def _translate_errors(engine: Engine) -> Iterator[None]:
 
 
 def _is_disk_error(error: Exception) -> bool:
-    """Did the disk itself refuse, rather than a lock, a full disk or the network?"""
+    """Whether the disk failed, rather than a lock, the space on it or the network."""
     cause = getattr(error, "orig", error)
     code, state = getattr(cause, "sqlite_errorcode", None), getattr(cause, "sqlstate", None)
     return (code is not None and code & 0xFF in SQLITE_DISK_ERRORS) or (state or "").startswith(POSTGRES_DISK_ERRORS)
@@ -187,7 +193,7 @@ def _message(engine: Engine, error: Exception) -> str:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the tables to SCHEMA_VERSION, one process at a time; StoreUnavailable if they are newer than that."""
+    """Bring the tables to SCHEMA_VERSION, one process at a time. Raises StoreTooNew if they are newer than that."""
     with _wal_mode(engine), writing(engine, MIGRATION_LOCK) as connection:
         schema_version.create(connection, checkfirst=True)
         found = connection.scalar(select(func.max(schema_version.c.version)))
@@ -196,7 +202,7 @@ def migrate(engine: Engine) -> None:
                 f"the live store has schema {found}, this program knows {SCHEMA_VERSION}; upgrade rollcast"
             )
         if found is None or found < SCHEMA_VERSION:
-            metadata.create_all(connection)  # those that are missing
+            metadata.create_all(connection)  # creates missing tables
             _order_by_time(connection)
             _rename_columns(connection)
             connection.execute(schema_version.delete())
@@ -204,14 +210,14 @@ def migrate(engine: Engine) -> None:
 
 
 def _order_by_time(connection: Connection) -> None:
-    """Version 4: the log's index by series made each row of a batch rewrite a page of its own."""
+    """Version 4: an index by time replaces the one by series, with which each row of a batch rewrote its own page."""
     connection.execute(text("DROP INDEX IF EXISTS observations_by_key"))
     for index in observations.indexes:
         index.create(connection, checkfirst=True)
 
 
 def _rename_columns(connection: Connection) -> None:
-    """Version 5: a promotion's id was called `epoch` wherever something belonged to it."""
+    """Version 5: columns `epoch` are called `anchor_id` or `promotion_id`."""
     for table, old, new in RENAMED:
         if old in {column["name"] for column in inspect(connection).get_columns(table)}:
             connection.execute(text(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}"))
@@ -219,7 +225,10 @@ def _rename_columns(connection: Connection) -> None:
 
 @contextmanager
 def _wal_mode(engine: Engine) -> Iterator[None]:
-    """SQLite's log mode is a property of the file and is changed outside transactions: under a lock of its own."""
+    """Turn on SQLite's write-ahead log and hold a lock file while the block runs.
+
+    The mode belongs to the file and can only be changed outside a transaction, hence the lock.
+    """
     if engine.dialect.name != "sqlite":
         yield
         return

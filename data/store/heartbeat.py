@@ -1,4 +1,4 @@
-"""A sign of life, given again and again by a thread while a block of work lasts."""
+"""A heartbeat: a thread that calls a function at intervals while a block runs."""
 
 import logging
 import threading
@@ -12,21 +12,21 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def heartbeat(name: str, every_s: float, beat: Callable[[], bool]) -> Iterator[None]:
-    """Call `beat` every so many seconds until the block ends or `beat` says that nobody listens any more.
+    """Call `beat` every `every_s` seconds until the block ends or `beat` returns False.
 
-    A store that does not answer is no reason to stop the work: the next beat may reach it.
+    Where `beat` raises Unavailable, a warning is logged and the block goes on: the next beat may reach the store.
     """
     ended = threading.Event()
 
-    def go_on() -> None:
+    def repeat() -> None:
         while not ended.wait(every_s):
             try:
                 if not beat():
                     return
             except Unavailable as error:
-                log.warning("%s: a sign of life did not reach the store: %s", name, error)
+                log.warning("%s: a heartbeat did not reach the store: %s", name, error)
 
-    thread = threading.Thread(target=go_on, name=name, daemon=True)
+    thread = threading.Thread(target=repeat, name=name, daemon=True)
     thread.start()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Answers to requests that may be sent again: kept in the very transaction that stores what they acknowledge."""
+"""Answers to requests with an Idempotency-Key, stored in the transaction that stores the rows they acknowledge."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ TABLE = tables.idempotency
 
 
 class StoredAnswer(NamedTuple):
-    """What one request was answered."""
+    """The answer to one request."""
 
     key: str  # digest of the client's key
     fingerprint: str  # digest of the request's path and body
@@ -22,14 +22,14 @@ class StoredAnswer(NamedTuple):
 
 
 def keep(connection: Connection, answers: Sequence[StoredAnswer]) -> None:
-    """Keep answers, inside the transaction of `connection`; one of the same key, which has lapsed, is replaced."""
+    """Store answers in the transaction of `connection`; an expired answer of the same key is replaced."""
     if answers:
-        connection.execute(delete(TABLE).where(TABLE.c.key.in_([one.key for one in answers])))
-        connection.execute(insert(TABLE), [one._asdict() for one in answers])
+        connection.execute(delete(TABLE).where(TABLE.c.key.in_([answer.key for answer in answers])))
+        connection.execute(insert(TABLE), [answer._asdict() for answer in answers])
 
 
 def find(engine: Engine, key: str, since: int) -> StoredAnswer | None:
-    """The answer of this key, unless it was given before `since`, in microseconds since 1970 UTC."""
+    """The stored answer of a key; None without one since `since`, in microseconds since 1970 UTC."""
     query = select(TABLE).where(TABLE.c.key == key, TABLE.c.created_at >= since)
     with reading(engine) as connection:
         row = connection.execute(query).first()
@@ -37,7 +37,7 @@ def find(engine: Engine, key: str, since: int) -> StoredAnswer | None:
 
 
 def prune(engine: Engine, before: int, dry_run: bool = False) -> int:
-    """Forget answers given before a moment, in microseconds since 1970 UTC. Returns how many."""
+    """Delete answers given before a moment, in microseconds since 1970 UTC, or only count them. Returns how many."""
     old = TABLE.c.created_at < before
     if dry_run:
         with reading(engine) as connection:

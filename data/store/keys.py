@@ -1,10 +1,10 @@
-"""API keys: what they look like, what they allow, and where their digests are kept.
+"""API keys: their form, what they allow, and the table with their digests.
 
     rlc_3vJ8kTq1_Xw…43 characters…_a81mZ0
     prefix, id, secret of 256 bits, checksum
 
-The prefix and the checksum let a scanner of leaked secrets tell a key from noise. Only the SHA-256 of the whole text is
-stored: 256 random bits need no slow hash. The text itself is shown once, to whoever made the key.
+Prefix and checksum let a scanner of leaked secrets recognise a key. Only the SHA-256 of the whole text is stored: 256
+random bits need no slow hash. The text itself is shown once, when the key is made.
 """
 
 import json
@@ -40,7 +40,7 @@ KEYS_LOCK = 7_305_006
 
 @dataclass(frozen=True)
 class ApiKey:
-    """What is known of a key without knowing the key. Times are microseconds since 1970 UTC."""
+    """The stored record of a key, without its text. Times are microseconds since 1970 UTC."""
 
     id: str
     name: str
@@ -57,14 +57,14 @@ class ApiKey:
 
 
 class NewKey(NamedTuple):
-    """A new key, and the only copy of its text."""
+    """A new key with its text, which is not stored."""
 
     text: str
     key: ApiKey
 
 
 def id_of(text: str) -> str | None:
-    """The id within a key of the right shape and checksum, else None."""
+    """The id in a key's text; None where form or checksum are wrong."""
     found = SHAPE.fullmatch(text)
     body, _, check = text.rpartition("_")
     return found[1] if found and check == _checksum(body) else None
@@ -73,9 +73,11 @@ def id_of(text: str) -> str | None:
 def create(
     engine: Engine, name: str, scopes: Collection[str], series: Sequence[str] = ("*/*",), days: float | None = None
 ) -> NewKey:
-    """Make a key that ends after `days`, or never. Raises InvalidInput for a name, scope or pattern that is none."""
+    """Make a key that ends after `days`, or never. Raises InvalidInput for an invalid name, scope or pattern."""
     if not NAME.fullmatch(name):
-        raise InvalidInput("a key's name must be 1 to 64 of A-Z a-z 0-9 _ . @ - and space, the first no sign")
+        raise InvalidInput(
+            "a key's name must be 1 to 64 of A-Z a-z 0-9 _ . @ - and space, and begin with one of A-Z a-z 0-9"
+        )
     if not scopes or not set(scopes) <= set(RIGHTS):
         raise InvalidInput(f"a key's scopes must be one or more of {', '.join(RIGHTS)}")
     if days is not None and not 0 < days <= 36_500:
@@ -85,7 +87,7 @@ def create(
 
 
 def keys(engine: Engine) -> list[ApiKey]:
-    """Every key ever made, oldest first."""
+    """Every key, also those that have ended, oldest first."""
     table = tables.api_keys
     with reading(engine) as connection:
         return [_key(row) for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id))]
@@ -98,7 +100,7 @@ def key(engine: Engine, key_id: str) -> ApiKey:
 
 
 def count(engine: Engine) -> tuple[int, int]:
-    """How many keys were ever made, and how many revoked: whatever is done to keys moves one of the two."""
+    """How many keys there are, and how many are revoked. Every change of a key's rights changes one of the two."""
     table = tables.api_keys.c
     with reading(engine) as connection:
         made, revoked = connection.execute(select(func.count(), func.count(table.revoked_at))).one()
@@ -106,7 +108,7 @@ def count(engine: Engine) -> tuple[int, int]:
 
 
 def revoke(engine: Engine, key_id: str) -> ApiKey:
-    """End a key now, for good; one that is revoked keeps its time. Raises UnknownKey."""
+    """End a key now. The time of one that is already revoked stays. Raises UnknownKey."""
     table = tables.api_keys.c
     with writing(engine, KEYS_LOCK) as connection:
         unended = (table.id == key_id, table.revoked_at.is_(None))
@@ -115,7 +117,7 @@ def revoke(engine: Engine, key_id: str) -> ApiKey:
 
 
 def rotate(engine: Engine, key_id: str, overlap_hours: float) -> NewKey:
-    """A new key with the rights and the lifetime of an old one, which itself ends after the overlap.
+    """Make a new key with the rights and the lifetime of an old one. The old one ends after the overlap.
 
     Raises:
         UnknownKey: there is no such key.
@@ -136,7 +138,7 @@ def rotate(engine: Engine, key_id: str, overlap_hours: float) -> NewKey:
 
 
 def record_uses(engine: Engine, uses: Mapping[str, int]) -> None:
-    """Keep when each key was last used; an older time never takes a newer one's place."""
+    """Record when keys were last used: by id, in microseconds since 1970 UTC. A newer recorded time stays."""
     if not uses:
         return
     table = tables.api_keys.c
@@ -180,7 +182,7 @@ def _letters(count: int) -> str:
 
 
 def _checksum(body: str) -> str:
-    """CRC-32 in base 62: it tells a typing error from a wrong key, and proves nothing."""
+    """CRC-32 in base 62. It recognises typing errors; it is no protection."""
     number, letters = zlib.crc32(body.encode()), ""
     for _ in range(CHECK_LENGTH):
         number, rest = divmod(number, len(ALPHABET))

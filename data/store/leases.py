@@ -1,8 +1,8 @@
-"""Leases: names that one process at a time may hold, however many machines share the store.
+"""Leases: names that one process at a time may hold, on all machines that share the store.
 
-A holder says every few seconds that it lives; one that was killed is lapsed when its time is over, and somebody else
-may take the name. Whoever was merely stopped, and wakes up after its lease lapsed, finds another token in the store:
-`Lease.require` before, or better inside, the transaction that matters keeps it from writing what is no longer its own.
+A holder renews its lease every few seconds. The lease of a killed process expires, and another process may take the
+name. A process that was only suspended, and continues after its lease expired, may find another token in the store:
+`Lease.require`, called before or better inside the transaction that matters, keeps it from writing.
 """
 
 import logging
@@ -21,7 +21,7 @@ from data.store.database import reading, writing
 from data.store.heartbeat import heartbeat
 
 LEASES_LOCK = 7_305_012
-RENEWALS = 3  # in the time after which a lease lapses
+RENEWALS = 3  # within the time after which a lease expires
 
 TABLE = tables.leases
 log = logging.getLogger(__name__)
@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Lease:
-    """A name that is held; `token` counts its holders, so that a later one is told from an earlier one."""
+    """A name that is held. `token` counts the holders of the name, so that each has another one."""
 
     engine: Engine
     name: str
     token: int
 
     def require(self, connection: Connection | None = None) -> None:
-        """Raises LeaseLost when somebody else took the name. Inside a `writing` transaction pass its connection."""
+        """Raises LeaseLost when another process took the name. Inside a `writing` transaction pass its connection."""
         if connection is None:
             with reading(self.engine) as own:
                 return self.require(own)
@@ -47,7 +47,7 @@ class Lease:
 
 @contextmanager
 def held(engine: Engine, name: str, seconds: float = 60.0) -> Iterator[Lease]:
-    """Hold a name while the block lasts; it lapses `seconds` after the last sign of life.
+    """Hold a name while the block runs. The lease expires `seconds` after it was last renewed.
 
     Raises:
         Busy: another process holds it.
@@ -62,39 +62,38 @@ def held(engine: Engine, name: str, seconds: float = 60.0) -> Iterator[Lease]:
 
 
 def end_all(engine: Engine) -> None:
-    """Let every lease lapse at once: of a store that was copied while somebody held one."""
+    """End every lease at once: in a store that was copied while leases were held."""
     with writing(engine, LEASES_LOCK) as connection:
         connection.execute(update(TABLE).values(renewed_at=0))
 
 
 def _take(engine: Engine, name: str, lasts: int) -> int:
-    """The token of a new holder."""
+    """Take a name. Returns the token of the new holder. Raises Busy."""
     own = {"holder": f"{socket.gethostname()}, process {os.getpid()}", "renewed_at": clock.now(), "lasts_us": lasts}
     with writing(engine, LEASES_LOCK) as connection:
         row = connection.execute(select(TABLE).where(TABLE.c.name == name)).first()
         if row is None:
             connection.execute(insert(TABLE).values(name=name, token=1, **own))
             return 1
-        if (
-            abs(clock.now() - row.renewed_at) < row.lasts_us
-        ):  # the distance: a clock that went back leaves signs of the future
+        # The absolute difference: where the clock went back, a lease was renewed in the future.
+        if abs(clock.now() - row.renewed_at) < row.lasts_us:
             raise Busy(name, row.holder)
         connection.execute(update(TABLE).where(TABLE.c.name == name).values(token=row.token + 1, **own))
         return int(row.token) + 1
 
 
 def _renew(lease: Lease) -> bool:
-    """Say that the holder lives; whether the name is its own still."""
+    """Renew a lease. Returns whether it still holds the name."""
     own = (TABLE.c.name == lease.name, TABLE.c.token == lease.token)
     with writing(lease.engine, LEASES_LOCK) as connection:
         return connection.execute(update(TABLE).where(*own).values(renewed_at=clock.now())).rowcount > 0
 
 
 def _release(lease: Lease) -> None:
-    """The token stays, so that the next one differs. A store that does not answer lets it lapse."""
+    """End a lease. The token stays, so that the next one differs. If the store does not answer, the lease expires."""
     own = (TABLE.c.name == lease.name, TABLE.c.token == lease.token)
     try:
         with writing(lease.engine, LEASES_LOCK) as connection:
             connection.execute(update(TABLE).where(*own).values(renewed_at=0))
     except Unavailable as error:
-        log.warning("the lease %s was not given back and will lapse: %s", lease.name, error)
+        log.warning("the lease %s was not released and will expire: %s", lease.name, error)

@@ -1,7 +1,7 @@
-"""The promotion log: which version serves, which rolls in shadow, and why. The service obeys its newest rows.
+"""The promotion log: which version serves, which rolls in shadow, and why. The service follows its newest rows.
 
-The log is append-only and chained: every row holds the hash of the row before it, so that a decision can neither be
-altered nor removed unseen. A version in shadow rolls beside the one that serves, until another decision ends that.
+The log is append-only. Every row has the hash of the row before it, so that an altered or removed decision is noticed.
+A version in shadow rolls beside the one that serves until a later decision ends that.
 """
 
 import hashlib
@@ -20,38 +20,38 @@ from data.store.registry import MODELS_LOCK, canonical, require
 
 Event = Literal["promoted", "refused", "rolled_back", "reanchored", "shadowed", "shadow_stopped"]
 EVENTS: tuple[Event, ...] = get_args(Event)
-SERVING: tuple[Event, ...] = ("promoted", "rolled_back", "reanchored")  # those after which the version serves
+SERVING: tuple[Event, ...] = ("promoted", "rolled_back", "reanchored")  # after these the version serves
 SHADOW_EVENTS: tuple[Event, ...] = (
     "promoted",
     "rolled_back",
     "shadowed",
     "shadow_stopped",
-)  # the newest rules the shadow
+)  # the newest of these says whether a version rolls in shadow
 NO_LONGER_CANDIDATE: tuple[Event, ...] = (
     "promoted",
     "refused",
     "rolled_back",
-)  # after one of them a version waits no more
+)  # after these a version is decided
 GENESIS = "0" * 64
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """One decision about one version."""
+    """A decision about a version."""
 
-    id: int  # counts over all datasets; what contexts, states and scores belong to
+    id: int  # counts over all datasets; a promotion_id, and with contexts an anchor_id
     dataset_id: int
     version: int
     event: Event
     evidence: dict[str, Any]
-    log_seq: int  # the contexts hold everything of the live log up to here
+    log_seq: int  # the last row of the log that the contexts contain
     decided_at: int  # microseconds since 1970 UTC
     prev_hash: str
     hash: str
 
     @property
     def serves(self) -> bool:
-        """Does its version serve from then on?"""
+        """Whether the version serves after this decision."""
         return self.event in SERVING
 
 
@@ -64,7 +64,7 @@ def decide(
     contexts: Sequence[bytes] = (),
     log_seq: int = 0,
 ) -> Promotion:
-    """Add a decision to the log, with the contexts from which its states start, in one transaction."""
+    """Add a decision, with the contexts from which its states start, in one transaction. Raises UnknownModel."""
     if event not in EVENTS:
         raise InvalidInput(f"event {event!r} is none of {', '.join(EVENTS)}")
     table = tables.promotions
@@ -99,12 +99,12 @@ def decisions(engine: Engine, dataset_id: int | None = None, after: int = 0) -> 
 
 
 def served(engine: Engine, dataset_id: int) -> Promotion | None:
-    """The decision that says what is served now, or None."""
+    """The decision by which a version serves now, or None."""
     return _newest(engine, dataset_id, SERVING)
 
 
 def previous(engine: Engine, dataset_id: int) -> Promotion | None:
-    """The newest decision by which another version served than the one that serves now, or None."""
+    """The newest decision by which another version served than the present one, or None."""
     now_served = served(engine, dataset_id)
     return None if now_served is None else _newest(engine, dataset_id, SERVING, but=now_served.version)
 
@@ -116,7 +116,7 @@ def shadow(engine: Engine, dataset_id: int) -> Promotion | None:
 
 
 def _newest(engine: Engine, dataset_id: int, events: Sequence[Event], but: int | None = None) -> Promotion | None:
-    """A dataset's newest decision of these kinds; `but` leaves a version out."""
+    """A dataset's newest decision among these events; decisions about the version `but` are skipped."""
     table = tables.promotions
     query = select(table).where(table.c.dataset_id == dataset_id, table.c.event.in_(events))
     if but is not None:
@@ -127,7 +127,7 @@ def _newest(engine: Engine, dataset_id: int, events: Sequence[Event], but: int |
 
 
 def verify_chain(engine: Engine, dataset_id: int) -> None:
-    """Recompute every hash of a dataset's log; DamagedArtifact names the first decision that does not fit."""
+    """Recompute every hash of a dataset's log. Raises DamagedArtifact for the first decision that does not match."""
     previous = GENESIS
     for promotion in decisions(engine, dataset_id):
         values = {**vars(promotion), "evidence": canonical(promotion.evidence)}
@@ -139,9 +139,9 @@ def verify_chain(engine: Engine, dataset_id: int) -> None:
 
 
 def _row_hash(values: Mapping[str, Any]) -> str:
-    """sha256 of the previous hash and of everything the row says."""
-    said = {key: value for key, value in values.items() if key not in ("prev_hash", "hash")}
-    return hashlib.sha256((values["prev_hash"] + canonical(said)).encode()).hexdigest()
+    """sha256 of the previous hash and of all other columns of the row."""
+    content = {key: value for key, value in values.items() if key not in ("prev_hash", "hash")}
+    return hashlib.sha256((values["prev_hash"] + canonical(content)).encode()).hexdigest()
 
 
 def _promotion(row: Row[Any]) -> Promotion:

@@ -1,4 +1,4 @@
-"""Registered models: versions of a dataset, their metrics and their bytes. Versions are immutable."""
+"""Registered models: the versions of a dataset, with metrics and artifacts. A version is immutable."""
 
 import json
 import math
@@ -18,7 +18,7 @@ MODELS_LOCK = 7_305_004
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A registered model without its bytes."""
+    """A registered model, without its artifact."""
 
     dataset_id: int
     version: int  # counts from 1 within a dataset
@@ -31,7 +31,7 @@ class ModelRow:
 def add_model(
     engine: Engine, dataset_id: int, kind: str, digest: str, metrics: Mapping[str, Any], artifact: bytes
 ) -> int:
-    """Register a model as a candidate; gives its version. Versions are immutable."""
+    """Register a model as a candidate. Returns its version."""
     table = tables.models.c
     with writing(engine, MODELS_LOCK) as connection:
         newest = connection.scalar(select(func.max(table.version)).where(table.dataset_id == dataset_id)) or 0
@@ -62,7 +62,7 @@ def models(engine: Engine, dataset_id: int) -> list[ModelRow]:
 
 
 def artifact(engine: Engine, dataset_id: int, version: int) -> bytes:
-    """A model's bytes as they were registered, or UnknownModel; who parses them checks the digest first."""
+    """The bytes of a model's artifact. The caller checks the digest before it parses them. Raises UnknownModel."""
     table = tables.models.c
     with reading(engine) as connection:
         query = select(table.artifact).where(table.dataset_id == dataset_id, table.version == version)
@@ -73,7 +73,7 @@ def artifact(engine: Engine, dataset_id: int, version: int) -> bytes:
 
 
 def canonical(value: Any) -> str:
-    """The one JSON text of a value: sorted keys, no blanks, a number that is not finite as null."""
+    """The canonical JSON text of a value: sorted keys, no blanks, numbers that are not finite as null."""
     return json.dumps(_json_value(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

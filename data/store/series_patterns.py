@@ -1,4 +1,4 @@
-"""Which series a key reaches: patterns such as `plant/*` over `dataset/unique_id`; `*` is any run of characters."""
+"""Which series a key may use: patterns such as `plant/*` for `dataset/unique_id`; `*` stands for any characters."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,13 +15,13 @@ EVERYTHING = "*/*"
 
 @dataclass(frozen=True)
 class Patterns:
-    """A few patterns; a series is reached when one of them matches its dataset and its id."""
+    """The patterns of a key. A series is reached when one of them matches its dataset and its id."""
 
     texts: tuple[str, ...]
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Patterns":
-        """Raises InvalidInput when one is no pattern."""
+        """Raises InvalidInput for an invalid pattern, or too many of them."""
         wrong = [text for text in texts if not 3 <= len(text) <= LONGEST or "/" not in text[1:-1]]
         if wrong or not 1 <= len(texts) <= MOST:
             raise InvalidInput(
@@ -34,15 +34,15 @@ class Patterns:
         return EVERYTHING in self.texts
 
     def reaches(self, dataset: str, unique_id: str) -> bool:
-        """Whether this series is among them."""
+        """Whether this series is reached."""
         return any(d(dataset) and u(unique_id) for d, u in _compiled(self.texts))
 
     def reaches_into(self, dataset: str) -> bool:
-        """Whether some series of this dataset may be among them."""
+        """Whether some series of this dataset may be reached."""
         return any(d(dataset) for d, _ in _compiled(self.texts))
 
     def could_reach(self, dataset: str | None, unique_id: str) -> bool:
-        """Whether a series of this id may be among them, in this dataset or, without one, in any."""
+        """Whether a series of this id may be reached, in this dataset or, without one, in any."""
         return any((dataset is None or d(dataset)) and u(unique_id) for d, u in _compiled(self.texts))
 
 
@@ -58,5 +58,5 @@ def _compiled(texts: tuple[str, ...]) -> tuple[tuple[Matches, Matches], ...]:
 
 
 def _matcher(pattern: str) -> Matches:
-    """Case counts, and only `*` is special. The translation takes each run whole, so that no text makes it slow."""
+    """Case matters, and only `*` is special. `translate` makes atomic groups, so that no text makes a match slow."""
     return re.compile(translate("*".join(escape(part) for part in pattern.split("*")))).match

@@ -18,7 +18,7 @@ from sqlalchemy import (
 SCHEMA_VERSION = 5  # what each version changed is in `database.migrate`
 
 metadata = MetaData()
-Long = BigInteger().with_variant(Integer, "sqlite")  # there INTEGER has 64 bits, and as a key it is the row's address
+Long = BigInteger().with_variant(Integer, "sqlite")  # in SQLite INTEGER has 64 bits, and as a key it is the row id
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
@@ -66,7 +66,7 @@ observations = Table(  # append-only; the current value of (series, ds) is its n
     Column("ds", BigInteger, nullable=False),
     Column("y", Double),
     Column("available_at", BigInteger, nullable=False),
-    # Time first: what arrives together lies together. By series first, each row would rewrite a page of its own.
+    # Time first: rows that arrive together are stored together. By series first, each would rewrite its own page.
     Index("observations_by_time", "dataset_id", "ds", "series_id", "seq"),
     Index("observations_by_dataset", "dataset_id", "seq"),
 )
@@ -115,7 +115,7 @@ contexts = Table(
     Column("blob", LargeBinary, nullable=False),
 )
 
-api_keys = Table(  # who may ask what over HTTP; the keys themselves are nowhere
+api_keys = Table(  # who may request what over HTTP; the keys themselves are not stored
     "api_keys",
     metadata,
     Column("id", Text, primary_key=True),
@@ -129,7 +129,7 @@ api_keys = Table(  # who may ask what over HTTP; the keys themselves are nowhere
     Column("last_used_at", BigInteger),
 )
 
-idempotency = Table(  # answers that may be asked for again, until they lapse
+idempotency = Table(  # answers to requests with an Idempotency-Key, until they expire
     "idempotency",
     metadata,
     Column("key", Text, primary_key=True),
@@ -139,7 +139,7 @@ idempotency = Table(  # answers that may be asked for again, until they lapse
     Column("created_at", BigInteger, nullable=False, index=True),
 )
 
-scores = Table(  # what a promoted model's forecasts were worth, summed up since its promotion: one row an hour
+scores = Table(  # sums of scores of a model's forecasts since its promotion: one row an hour
     "scores",
     metadata,
     Column("dataset_id", Integer, primary_key=True, autoincrement=False),
@@ -150,22 +150,22 @@ scores = Table(  # what a promoted model's forecasts were worth, summed up since
     Column("totals", Text, nullable=False),
 )
 
-runs = Table(  # one row for each run of a flow; what it did is in the tables and files of its own
+runs = Table(  # one row for each run of a flow
     "runs",
     metadata,
     Column("id", Long, primary_key=True),
     Column("flow", Text, nullable=False),
-    Column("dataset", Text),  # its name, which an ingest may be the first to say; null where a flow serves all of them
-    Column("slot", BigInteger),  # the moment it was scheduled for; null where somebody asked for it
+    Column("dataset", Text),  # its name, which may exist only after an ingest; null where a flow serves all datasets
+    Column("slot", BigInteger),  # the time it was scheduled for; null where a person started it
     Column("started_at", BigInteger, nullable=False),
     Column("heartbeat_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Column("outcome", Text, nullable=False),
-    Column("detail", Text, nullable=False),  # JSON: a small result, or one sentence of error
+    Column("detail", Text, nullable=False),  # JSON: a small result, or an error in one sentence
     Index("runs_by_outcome", "outcome", "flow", "dataset", "id"),
 )
 
-schedules = Table(  # what somebody asked to have run for a dataset; house-keeping is in the settings
+schedules = Table(  # flows that run on schedule for a dataset; those for all datasets are in the settings
     "schedules",
     metadata,
     Column("dataset", Text, primary_key=True),
@@ -175,17 +175,17 @@ schedules = Table(  # what somebody asked to have run for a dataset; house-keepi
     Column("set_at", BigInteger, nullable=False),
 )
 
-leases = Table(  # what one process at a time may do
+leases = Table(  # names that one process at a time may hold
     "leases",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("token", BigInteger, nullable=False),  # counts its holders
+    Column("token", BigInteger, nullable=False),  # counts the holders of the name
     Column("holder", Text, nullable=False),
     Column("renewed_at", BigInteger, nullable=False),
     Column("lasts_us", BigInteger, nullable=False),
 )
 
-commits = Table(  # what each version of a dataset's Delta table was when it was made
+commits = Table(  # rows and sha256 of each version of a dataset's Delta table
     "commits",
     metadata,
     Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
@@ -196,7 +196,7 @@ commits = Table(  # what each version of a dataset's Delta table was when it was
     Column("recorded_at", BigInteger, nullable=False),
 )
 
-handoffs = Table(  # numbered batches of the log's oldest rows, on their way into the lake
+handoffs = Table(  # numbered batches of the log's oldest rows that move into the lake
     "handoffs",
     metadata,
     Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
@@ -205,12 +205,12 @@ handoffs = Table(  # numbered batches of the log's oldest rows, on their way int
     Column("last_seq", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("sha256", Text, nullable=False),
-    Column("snapshot", BigInteger),  # version of the Delta table; null where every row only repeated what it holds
+    Column("snapshot", BigInteger),  # version of the Delta table; null where every row only repeated its values
     Column("begun_at", BigInteger, nullable=False),
-    Column("done_at", BigInteger),  # the rows are in the lake, on the disk, and in the log no more
+    Column("done_at", BigInteger),  # since then the rows are in the lake, and no longer in the log
 )
 
-trials = Table(  # a challenger in shadow and the champion, on the same values: sums of both, then and now, as JSON
+trials = Table(  # shadow pairs: score sums of challenger and champion, the first and the last, as JSON
     "trials",
     metadata,
     Column("shadow_promotion_id", BigInteger, primary_key=True, autoincrement=False),
@@ -224,7 +224,7 @@ trials = Table(  # a challenger in shadow and the champion, on the same values: 
     Column("at", BigInteger, nullable=False),
 )
 
-jobs = Table(  # trainings that were asked for, and what became of them
+jobs = Table(  # queued trainings, and how they ended
     "jobs",
     metadata,
     Column("id", Long, primary_key=True),
@@ -236,10 +236,10 @@ jobs = Table(  # trainings that were asked for, and what became of them
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("attempts", Integer, nullable=False),
-    Column("version", Integer),  # what it registered
+    Column("version", Integer),  # the version that it registered
 )
 
-drift = Table(  # what the monitor last found, one row for each detector
+drift = Table(  # the latest results of the monitor, one row for each detector and feature
     "drift",
     metadata,
     Column("dataset_id", Integer, primary_key=True, autoincrement=False),
@@ -252,7 +252,7 @@ drift = Table(  # what the monitor last found, one row for each detector
     Column("at", BigInteger, nullable=False),
 )
 
-watermarks = Table(  # how far each piece of each source was read
+watermarks = Table(  # up to where each piece of each source was read
     "watermarks",
     metadata,
     Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
@@ -261,7 +261,7 @@ watermarks = Table(  # how far each piece of each source was read
     Column("updated_at", BigInteger, nullable=False),
 )
 
-rules = Table(  # what a dataset's values must keep to
+rules = Table(  # the quality rules of a dataset
     "rules",
     metadata,
     Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
@@ -269,7 +269,7 @@ rules = Table(  # what a dataset's values must keep to
     Column("updated_at", BigInteger, nullable=False),
 )
 
-quarantine = Table(  # values that broke a rule: kept out of training until somebody releases them
+quarantine = Table(  # values that broke a quality rule: kept out of training until they are released
     "quarantine",
     metadata,
     Column("id", Long, primary_key=True),
@@ -278,13 +278,13 @@ quarantine = Table(  # values that broke a rule: kept out of training until some
     Column("ds", BigInteger, nullable=False),
     Column("y", Double, nullable=False),
     Column("rule", Text, nullable=False),
-    Column("source", Text, nullable=False),  # "live" where it came over HTTP
+    Column("source", Text, nullable=False),  # "live" where the value came over HTTP
     Column("at", BigInteger, nullable=False),
-    Column("released", BigInteger),  # when
+    Column("released", BigInteger),  # when it was released
     UniqueConstraint("dataset_id", "series_id", "ds", "y"),
 )
 
-issues = Table(  # forecasts of every series of a dataset at one moment, in the lake; ended_at null: not all are there
+issues = Table(  # batch forecasts of a dataset in the lake; ended_at is null until all rows are stored
     "issues",
     metadata,
     Column("id", Long, primary_key=True),
@@ -297,7 +297,7 @@ issues = Table(  # forecasts of every series of a dataset at one moment, in the 
     Column("ended_at", BigInteger),
 )
 
-seals = Table(  # what stretches of a dataset's live log said when they were young
+seals = Table(  # sha256 of ranges of a dataset's log rows
     "seals",
     metadata,
     Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),

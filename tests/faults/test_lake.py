@@ -85,7 +85,9 @@ def test_fault_04_an_empty_log_entry_is_named_and_no_version_is_read_past_it(pla
 def test_an_empty_entry_that_was_not_recorded_may_be_removed_and_the_commit_made_again(plant):
     plant.lake.append(1, frame(4))  # as after a kill before the record, and a power failure
     entry(plant, 4).write_bytes(b"")
-    with pytest.raises(Unavailable, match="version 4 is not whole; nobody was told of it: remove it and do again"):
+    with pytest.raises(
+        Unavailable, match="version 4 is not whole; it was never acknowledged: remove the file and repeat"
+    ):
         plant.lake.read(1)
     entry(plant, 4).unlink()
     append(plant, frame(4))

@@ -70,7 +70,7 @@ def test_several_series_in_one_file_ask_for_their_column(samples):
 
 
 def test_several_columns_of_numbers_ask_for_the_target(samples):
-    with pytest.raises(InvalidInput, match="Open, High, Low, Close, Volume, Adj Close; say it with --target-col"):
+    with pytest.raises(InvalidInput, match="Open, High, Low, Close, Volume, Adj Close; name it with --target-col"):
         ingest(samples / "stocks.csv", id_col="Ticker")
 
 
@@ -144,11 +144,11 @@ def test_the_first_value_that_is_no_number_stops_everything_and_is_named():
     with pytest.raises(InvalidInput) as caught:
         table("2024-01-01 1\n2024-01-02 NA\n2024-01-03 abc\n2024-01-04 xyz", target_col="y")
     assert (caught.value.column, caught.value.row) == ("y", 3)
-    assert "'abc' is not a number (1 more like it); correct them" in str(caught.value)
+    assert "'abc' is not a number (nor are 1 others); correct them" in str(caught.value)
 
 
 def test_a_target_without_a_single_number_is_refused():
-    with pytest.raises(InvalidInput, match="not one value in it is a number"):
+    with pytest.raises(InvalidInput, match="no value in it is a number"):
         table("2024-01-01 NA\n2024-01-02 nan")
 
 
@@ -193,15 +193,15 @@ def test_a_time_is_read_in_the_form_it_has(first, second, date_format, freq):
 @pytest.mark.parametrize(
     ("rows", "date_format", "said"),
     [
-        ("03-01-00 1", None, "row 1: '03-01-00' is no ISO date; say the form with --date-format"),
+        ("03-01-00 1", None, "row 1: '03-01-00' is not an ISO date; give the form with --date-format"),
         ("2024-01-01 1\n2024-02-30 2", None, "row 2: '2024-02-30' is not a time like those before it"),
         ("2024-01-01 1\n02.01.2024 2", None, "row 2: '02.01.2024' is not a time like those before it"),
         ("2024-01-01 1\n 2", None, "row 2: the row has no time"),
         ("1 1\n2.5 2", None, "row 2: '2.5' is not a time like those before it"),
         ("01-01-24 1\n13-13-24 2", "%d-%m-%y", "row 2: '13-13-24' is not of the form %d-%m-%y"),
-        ("1704067200 1\n1704067260000 2", "s", "row 2: '1704067260000' is no time of the years 1 to 9999"),
+        ("1704067200 1\n1704067260000 2", "s", "row 2: '1704067260000' is not a time of the years 1 to 9999"),
         ("7 1\n9999999999999999999 2", None, "row 2: '9999999999999999999' is not a time like those before it"),
-        ("7 1\n9999999999999999 2", None, "row 2: '9999999999999999' is no time"),
+        ("7 1\n9999999999999999 2", None, "row 2: '9999999999999999' is not a time"),
     ],
 )
 def test_the_first_time_that_cannot_be_read_stops_everything_and_is_named(rows, date_format, said):
@@ -212,7 +212,7 @@ def test_the_first_time_that_cannot_be_read_stops_everything_and_is_named(rows, 
 
 def test_local_times_below_a_day_need_their_zone():
     rows = "2024-01-01 00:00:00 1\n2024-01-01 01:00:00 2"
-    with pytest.raises(InvalidInput, match="say their zone with --tz"):
+    with pytest.raises(InvalidInput, match="give their zone with --tz"):
         table(rows)
     assert times(table(rows, tz="Europe/Berlin")) == ["2023-12-31T23:00:00Z", "2024-01-01T00:00:00Z"]
 
@@ -282,7 +282,7 @@ def test_several_frequencies_are_refused_with_a_table_of_them():
 
 
 def test_a_single_row_shows_no_frequency():
-    with pytest.raises(InvalidInput, match="say it with --freq"):
+    with pytest.raises(InvalidInput, match="give it with --freq"):
         table("2024-01-01 1")
     assert table("2024-01-01 1", freq="1d").report.kept == 1
 

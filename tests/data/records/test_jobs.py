@@ -66,7 +66,7 @@ def test_all_datasets_share_a_budget_of_a_day_and_cancelled_jobs_cost_nothing(st
     first = jobs.ask(store, datasets[0], "drift", "moved", two).job
     assert jobs.ask(store, datasets[1], "drift", "moved", two).new
     denied = jobs.ask(store, datasets[2], "drift", "moved", two)
-    assert denied == (None, False, "the budget is spent: 2 trainings were asked for within a day, 2 are allowed")
+    assert denied == (None, False, "the budget is spent: 2 trainings were queued within a day, 2 are allowed")
     assert jobs.cancel(store, first.id).state == "cancelled"
     assert jobs.ask(store, datasets[2], "drift", "moved", two).new
 
@@ -86,4 +86,4 @@ def test_a_job_of_a_dead_worker_is_tried_once_more_and_then_never(store, dataset
     assert jobs.take(store) is None
     (failed,) = jobs.jobs(store)
     assert failed.state == "failed"
-    assert "ended without a word 2 times" in failed.detail
+    assert "its worker was killed 2 times" in failed.detail

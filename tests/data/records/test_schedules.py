@@ -57,9 +57,9 @@ def test_a_timetable_is_read_as_it_is_written(text):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("every 15", "no interval"),
+        ("every 15", "not an interval"),
         ("every 5s", "from 10s"),
-        ("every 0m", "no interval"),
+        ("every 0m", "not an interval"),
         ("every 400d", "366d"),
         ("every", "five fields"),
         ("61 * * * *", "Bad minute"),

@@ -88,7 +88,7 @@ def test_parquet_keeps_its_types(tmp_path):
         ),
         ("plant.ndjson", b'{"y": 1}\n{"y": 1e999}\n', "column 'y', row 2: a number too large"),
         ("plant.parquet", b"PAR1 and then nothing", "cannot be read"),
-        ("plant.xlsx", b"PK", "its ending does not say what it is"),
+        ("plant.xlsx", b"PK", "its ending is not known"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_with_its_name_and_row(tmp_path, name, content, said):
@@ -202,7 +202,7 @@ def test_the_name_of_a_web_source_shows_neither_user_nor_query(site):
     [
         ("/nowhere.csv", InvalidInput, "answered 404; check the address"),
         ("/private.csv", InvalidInput, "answered 403; check user and password"),
-        ("/page", InvalidInput, "its ending does not say"),
+        ("/page", InvalidInput, "its ending is not known"),
         ("/broken.csv", Unavailable, "answered 500; try again later"),
     ],
 )

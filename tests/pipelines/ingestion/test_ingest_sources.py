@@ -293,7 +293,7 @@ class TestEveryConnector:
         workspace = open_workspace()
         origin.put(FIRST)
         with monkeypatch.context() as patched:
-            patched.setattr(watermarks, "move", lambda *_: (_ for _ in ()).throw(Killed))
+            patched.setattr(watermarks, "set_watermarks", lambda *_: (_ for _ in ()).throw(Killed))
             with pytest.raises(Killed):
                 ingest(workspace, origin.source, "plant", UTC)
         assert watermarks.watermarks(workspace.engine, 1) == []

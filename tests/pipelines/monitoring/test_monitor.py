@@ -95,7 +95,7 @@ def test_a_level_that_shifted_asks_for_one_training_and_then_cools_down(workspac
     assert jobs.job(workspace.engine, 1).detail.startswith("ks of level: ")
     assert monitor.monitor(workspace, "noise").asked == "job 1 is queued already"
     jobs.end(workspace.engine, jobs.take(workspace.engine).id, "refused", "no better")
-    assert monitor.monitor(workspace, "noise").asked.startswith("it cools down")
+    assert monitor.monitor(workspace, "noise").asked.startswith("the cool-down is not over")
 
 
 def test_a_stuck_sensor_is_told_and_not_learnt(workspace):

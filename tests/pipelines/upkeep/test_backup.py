@@ -149,7 +149,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_touched(world, tmp_path)
         with pytest.raises((DamagedArtifact, InvalidInput), match=name.split("/")[-1]):
             restore(elsewhere(tmp_path), folder, False, quiet)
         (folder / name).write_bytes(whole)
-    with pytest.raises(InvalidInput, match="is no backup"):
+    with pytest.raises(InvalidInput, match="is not a backup"):
         restore(elsewhere(tmp_path), folder / "live.db", False, quiet)
     (folder / "live.db").unlink()
     with pytest.raises(DamagedArtifact, match=r"live\.db is gone"):
