@@ -18,13 +18,13 @@ def test_an_unknown_dataset_lists_the_known_ones():
 @pytest.mark.parametrize(
     ("kind", "code"), [("InvalidInput", 2), ("NotFound", 2), ("Conflict", 2), ("GateRefused", 3), ("Unavailable", 1)]
 )
-def test_the_four_kinds_and_the_gate_leave_by_their_own_exit_code(kind, code):
+def test_each_kind_of_error_has_its_exit_code(kind, code):
     family = getattr(errors, kind)
     assert family.exit_code == code
     assert all(child.exit_code == code for child in family.__subclasses__())
 
 
-def test_every_error_stands_in_the_tree_at_the_top_of_the_page():
+def test_every_error_is_in_the_tree_of_the_module_docstring():
     family = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, RollcastError)}
     assert all(name in errors.__doc__ for name in family)
 

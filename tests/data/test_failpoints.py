@@ -11,7 +11,7 @@ import pytest
 from data import failpoints
 
 
-def test_nothing_happens_unless_it_was_asked_for_at_this_very_point(monkeypatch):
+def test_a_failpoint_does_nothing_unless_it_is_set(monkeypatch):
     failpoints.hit("handoff.appended")
     monkeypatch.setattr(failpoints, "ARMED", failpoints.parse("handoff.begun=error,handoff.synced=delay:0.05"))
     failpoints.hit("handoff.appended")
@@ -22,7 +22,7 @@ def test_nothing_happens_unless_it_was_asked_for_at_this_very_point(monkeypatch)
     assert time.monotonic() - begun >= 0.05
 
 
-def test_the_environment_arms_them_and_exit_is_a_kill():
+def test_the_environment_sets_failpoints_and_exit_kills_the_process():
     program = "from data import failpoints; failpoints.hit('handoff.begun')"
     armed = {**os.environ, "ROLLCAST_FAILPOINTS": "handoff.begun=exit"}
     assert subprocess.run([sys.executable, "-c", program], env=armed, check=False).returncode == -signal.SIGKILL

@@ -14,7 +14,7 @@ def nowhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_everything_has_a_default_that_works_untouched(tmp_path):
+def test_every_setting_has_a_default_that_works(tmp_path):
     settings = load_settings()
     assert settings.home == tmp_path / ".rollcast"
     assert settings.database_url == f"sqlite:///{tmp_path}/.rollcast/live.db"

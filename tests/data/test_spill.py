@@ -20,7 +20,7 @@ def rows(*ids: str) -> pl.DataFrame:
 
 @pytest.fixture
 def crowded(monkeypatch):
-    """Memory for nearly nothing, so that few rows take the way of many."""
+    """Almost no memory, so that few rows are spilled to the disk as many are."""
     monkeypatch.setattr(spill, "MEMORY_BYTES", 500)
     monkeypatch.setattr(spill, "LARGEST", 40)
     monkeypatch.setattr("data.sources.formats.CELLS", 400)
@@ -43,7 +43,7 @@ def test_every_row_comes_back_once_in_order_and_each_series_in_one_part(crowded,
 @given(
     st.lists(st.integers(0, 20), max_size=60), st.lists(st.integers(0, 20), max_size=60), st.booleans(), st.booleans()
 )
-def test_two_spills_are_met_series_by_series_wherever_each_lies(tmp_path_factory, ours, theirs, here, there):
+def test_two_spills_are_paired_series_by_series_in_memory_and_on_the_disk(tmp_path_factory, ours, theirs, here, there):
     folder = tmp_path_factory.mktemp("spills")
     left, right = Spill(folder / "left" if here else None), Spill(folder / "right" if there else None)
     with pytest.MonkeyPatch.context() as patched:
@@ -72,15 +72,15 @@ def plant(seed: int = 0) -> str:
     return "unique_id,ds,y,temp\n" + "\n".join(lines) + "\n"
 
 
-def test_a_source_too_large_for_memory_is_ingested_as_a_small_one_is(tmp_path, monkeypatch):
+def test_a_source_too_large_for_memory_gives_the_same_rows_as_a_small_one(tmp_path, monkeypatch):
     (tmp_path / "plant.csv.gz").write_bytes(gzip.compress(plant().encode()))
     (tmp_path / "more.csv").write_text(plant(1))
-    workspace, said = open_workspace(), SourceOptions(tz="UTC")
-    small = [ingest(workspace, str(tmp_path / name), "small", said) for name in ("plant.csv.gz", "more.csv")]
+    workspace, options = open_workspace(), SourceOptions(tz="UTC")
+    small = [ingest(workspace, str(tmp_path / name), "small", options) for name in ("plant.csv.gz", "more.csv")]
     monkeypatch.setattr(spill, "MEMORY_BYTES", 20_000)
     monkeypatch.setattr(spill, "LARGEST", 60)
     monkeypatch.setattr("data.sources.formats.CELLS", 400)
-    large = [ingest(workspace, str(tmp_path / name), "large", said) for name in ("plant.csv.gz", "more.csv")]
+    large = [ingest(workspace, str(tmp_path / name), "large", options) for name in ("plant.csv.gz", "more.csv")]
     assert [result.report for result in large] == [result.report for result in small]
     assert [result.added for result in large] == [result.added for result in small]
     assert workspace.lake.read(2).equals(workspace.lake.read(1))

@@ -48,7 +48,7 @@ def test_the_weekday_after_friday_is_monday():
     assert grid.steps([saturday]) == grid.steps([friday])
 
 
-def test_an_exchange_rests_on_its_holidays_and_knows_weekdays_beyond_its_announced_sessions(new_york):
+def test_an_exchange_has_no_steps_on_holidays_and_has_weekdays_beyond_its_announced_sessions(new_york):
     grid = new_york
     before, holiday, after = days("2024-07-03", "2024-07-04", "2024-07-05")
     assert grid.stamps(grid.steps([before]) + 1).tolist() == [after]

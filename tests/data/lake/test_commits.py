@@ -1,4 +1,4 @@
-"""What is recorded of every version of a dataset's table, so that damage and loss can be told."""
+"""What is recorded of every version of a dataset's table, so that damage and loss are noticed."""
 
 import hashlib
 

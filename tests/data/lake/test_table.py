@@ -48,7 +48,7 @@ def test_only_what_is_new_or_changed_is_written(lake, tmp_path):
     assert lake.read(1).rows() == [("a", 1, 1.0), ("a", 2, 2.0), ("b", 1, 3.0), ("c", 1, 4.0)]
 
 
-def test_a_snapshot_gives_the_same_rows_for_ever(lake):
+def test_an_older_version_gives_the_same_rows_after_later_appends(lake):
     first = lake.append(1, frame(HISTORY))
     lake.append(1, frame([("a", 1, 9.0)]))
     assert lake.read(1, first).rows() == HISTORY
@@ -62,7 +62,7 @@ def test_a_value_may_go_back_to_what_it_was_and_to_missing(lake):
     assert lake.snapshot(1) == 3
 
 
-def test_a_new_covariate_is_missing_where_it_was_not_told_and_kept_where_it_was(lake):
+def test_a_new_covariate_is_missing_in_rows_without_it_and_kept_in_rows_with_it(lake):
     lake.append(1, frame(HISTORY[:2]))
     lake.append(1, frame([("a", 2, 5.0)], temp=[20.0]))
     lake.append(1, frame([("a", 2, 6.0)]))
@@ -78,14 +78,14 @@ def test_a_new_covariate_is_missing_where_it_was_not_told_and_kept_where_it_was(
     ),
     st.integers(0, 10**12),
 )
-def test_the_current_value_is_the_last_one_told(lake, files, dataset_id):
-    told = {}
+def test_the_current_value_is_the_last_one_appended(lake, files, dataset_id):
+    stored = {}
     if lake.snapshot(dataset_id) is not None:
         return
     for file in files:
         lake.append(dataset_id, frame([(*key, y) for key, y in file.items()]))
-        told |= file
-    assert lake.read(dataset_id).rows() == [(*key, y) for key, y in sorted(told.items(), key=lambda item: item[0])]
+        stored |= file
+    assert lake.read(dataset_id).rows() == [(*key, y) for key, y in sorted(stored.items(), key=lambda item: item[0])]
 
 
 def append_own(root, n):
@@ -106,7 +106,7 @@ def test_several_processes_lose_and_double_nothing(tmp_path, lake):
 
 
 def test_what_append_returned_is_on_the_disk(tmp_path):
-    """Every file of the version, its log entry and the folders that name them are synced, and after their writing."""
+    """Every file of the version, its log entry and their folders are synced, after they were written."""
     program = (
         "import os, sys; synced = []; real = os.fsync\n"
         "os.fsync = lambda f: (synced.append(os.readlink(f'/proc/self/fd/{f}')), real(f))\n"
@@ -137,7 +137,7 @@ def test_a_log_that_came_back_empty_is_refused_with_its_version(lake, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "torn log"])
-def test_damage_is_one_sentence_and_no_panic(lake, tmp_path, damage):
+def test_damage_is_an_error_of_one_sentence_and_not_a_panic(lake, tmp_path, damage):
     lake.append(1, frame([("a", n, float(n)) for n in range(1000)]))
     (data,) = (tmp_path / "lake" / "1").glob("*.parquet")
     log = newest_log(tmp_path)

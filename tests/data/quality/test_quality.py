@@ -16,18 +16,18 @@ from data.sources.resolve import SourceOptions, open_source
 UTC = SourceOptions(tz="UTC")
 
 
-def ingest(source, **said):
+def ingest(source, **options):
     (piece,) = open_source(str(source)).pieces
-    intake = Intake(SourceOptions(**said), None)
+    intake = Intake(SourceOptions(**options), None)
     intake.add(piece.fetch(Path(), None))
     return conform_all(intake, str(source), None)
 
 
-def table(text: str, **said):
+def table(text: str, **options):
     """Conform rows written as `ds y`, one a line, of one series."""
     rows = [line.rsplit(" ", 1) for line in text.strip().splitlines()]
     raw = pl.DataFrame(rows, schema=["ds", "y"], orient="row")
-    return conform(raw, SourceOptions(**said), "plant.csv")
+    return conform(raw, SourceOptions(**options), "plant.csv")
 
 
 def times(result):
@@ -55,10 +55,10 @@ def test_the_machine_reports_its_twelve_repeated_stamps_and_its_step_back(sample
 
 
 def test_the_stocks_are_five_series_on_weekdays_or_on_sessions(samples):
-    said = {"id_col": "Ticker", "target_col": "Adj Close"}
-    weekdays = ingest(samples / "stocks.csv", **said).report
+    options = {"id_col": "Ticker", "target_col": "Adj Close"}
+    weekdays = ingest(samples / "stocks.csv", **options).report
     assert (weekdays.series, weekdays.frequency, weekdays.season, weekdays.gaps) == (5, "1b", 1, 458)
-    sessions = ingest(samples / "stocks.csv", freq="XNYS", **said)
+    sessions = ingest(samples / "stocks.csv", freq="XNYS", **options)
     assert (sessions.report.gaps, sessions.report.snapped, sessions.grid.kind) == (0, 0, "date")
     assert sessions.frame.columns == ["unique_id", "ds", "y", "Open", "High", "Low", "Close", "Volume"]
     assert sessions.report.frequency_inferred is False
@@ -78,13 +78,13 @@ def test_several_columns_of_numbers_ask_for_the_target(samples):
 
 
 @pytest.mark.parametrize("names", [("unique_id", "ds", "y"), ("item_id", "timestamp", "target")])
-def test_the_usual_names_need_not_be_said(names):
+def test_conventional_column_names_are_recognised(names):
     raw = pl.DataFrame([("a", "1970-01-01", 1.0), ("a", "1970-01-02", 2.0)], schema=names, orient="row")
     result = conform(raw, SourceOptions(), "plant.csv")
     assert result.frame.rows() == [("a", 0, 1.0), ("a", DAY, 2.0)]
 
 
-def test_numbers_are_covariates_text_is_ignored_and_both_are_said():
+def test_numbers_are_covariates_text_is_ignored_and_the_report_names_both():
     raw = pl.DataFrame(
         {"Date": ["2024-01-01", "2024-01-02"], "y": ["1", "2"], "temp": ["3", "None"], "sky": ["x", "1"]}
     )
@@ -103,7 +103,7 @@ def test_integers_are_steps_and_a_split_of_equal_tests_is_the_horizon():
 
 
 @pytest.mark.parametrize("given", ["id_col", "time_col", "target_col"])
-def test_a_missing_column_is_named_with_those_there_are(given):
+def test_a_missing_column_is_named_and_the_existing_ones_are_listed(given):
     with pytest.raises(InvalidInput, match="column 'nope': there is no such column; it has ds, y"):
         table("2024-01-01 1", **{given: "nope"})
 
@@ -121,14 +121,14 @@ def test_numbers_of_every_width_are_float64(dtype):
     assert conform(raw, SourceOptions(), "plant.parquet").frame["y"].to_list() == [1.0, 2.0]
 
 
-def test_one_column_cannot_be_two_things():
+def test_one_column_cannot_have_two_roles():
     with pytest.raises(InvalidInput, match="cannot name the series and be the time"):
         table("2024-01-01 1", id_col="ds")
     with pytest.raises(InvalidInput, match="cannot be both the value and something else"):
         table("2024-01-01 1", target_col="ds")
 
 
-def test_words_for_no_value_are_missing_and_not_finite_numbers_become_missing():
+def test_words_for_a_missing_value_and_numbers_that_are_not_finite_become_missing():
     result = table("2024-01-01 1\n2024-01-02 None\n2024-01-03 NaN\n2024-01-04 1e999\n2024-01-05 2", freq="1d")
     assert result.frame["y"].to_list() == [1.0, None, None, None, 2.0]
     assert (result.report.nulls, result.report.non_finite) == (1, 2)
@@ -140,7 +140,7 @@ def test_a_value_so_large_that_its_square_overflows_becomes_missing():
     assert result.report.non_finite == 2
 
 
-def test_the_first_value_that_is_no_number_stops_everything_and_is_named():
+def test_the_first_value_that_is_not_a_number_stops_the_ingest_and_is_named():
     with pytest.raises(InvalidInput) as caught:
         table("2024-01-01 1\n2024-01-02 NA\n2024-01-03 abc\n2024-01-04 xyz", target_col="y")
     assert (caught.value.column, caught.value.row) == ("y", 3)
@@ -191,7 +191,7 @@ def test_a_time_is_read_in_the_form_it_has(first, second, date_format, freq):
 
 
 @pytest.mark.parametrize(
-    ("rows", "date_format", "said"),
+    ("rows", "date_format", "message"),
     [
         ("03-01-00 1", None, "row 1: '03-01-00' is not an ISO date; give the form with --date-format"),
         ("2024-01-01 1\n2024-02-30 2", None, "row 2: '2024-02-30' is not a time like those before it"),
@@ -204,10 +204,10 @@ def test_a_time_is_read_in_the_form_it_has(first, second, date_format, freq):
         ("7 1\n9999999999999999 2", None, "row 2: '9999999999999999' is not a time"),
     ],
 )
-def test_the_first_time_that_cannot_be_read_stops_everything_and_is_named(rows, date_format, said):
+def test_the_first_time_that_cannot_be_read_stops_the_ingest_and_is_named(rows, date_format, message):
     with pytest.raises(InvalidInput) as caught:
         table(rows, date_format=date_format)
-    assert f"plant.csv, column 'ds', {said}" in str(caught.value)
+    assert f"plant.csv, column 'ds', {message}" in str(caught.value)
 
 
 def test_local_times_below_a_day_need_their_zone():
@@ -222,7 +222,7 @@ def test_an_unknown_zone_is_refused():
         table("2024-01-01 00:00:00 1\n2024-01-01 01:00:00 2", tz="Mars/Olympus")
 
 
-def test_a_date_is_a_date_in_every_zone():
+def test_a_date_does_not_move_with_the_zone():
     assert times(table("2024-01-01 1\n2024-01-02 2", tz="Pacific/Auckland")) == ["2024-01-01", "2024-01-02"]
 
 
@@ -248,7 +248,7 @@ def stamped(freq, count, unique_id="a", start="2024-01-01"):
 
 
 @pytest.mark.parametrize("freq", ["30s", "5m", "15m", "1h", "6h", "1d", "1b", "1w", "1mo", "1q", "1y"])
-def test_a_frequency_is_seen_in_the_stamps(freq):
+def test_a_frequency_is_inferred_from_the_stamps(freq):
     assert conform(stamped(freq, 20), UTC, "x").report.frequency == freq
 
 
@@ -260,14 +260,14 @@ def test_gaps_do_not_hide_a_frequency_that_most_neighbours_show(kept):
     assert (report.frequency, report.gaps) == ("1h", 200 - len(kept) - min(kept))
 
 
-def test_where_half_of_the_rows_are_absent_the_step_that_all_distances_are_multiples_of_is_seen():
+def test_where_half_of_the_rows_are_absent_the_step_that_divides_all_distances_is_inferred():
     hours = [0, 1, 3, 4, 6, 9, 10, 12, 13, 17]  # 1 hour four times, 2 and 3 hours three and one, 4 hours once
     raw = pl.DataFrame({"ds": [1_704_067_200 + 3600 * h for h in hours], "y": [1.0] * len(hours)})
     report = conform(raw, replace(UTC, date_format="s"), "x").report
     assert (report.frequency, report.kept, report.gaps) == ("1h", 10, 8)
 
 
-def test_irregular_stamps_take_the_everyday_step_nearest_their_median():
+def test_irregular_stamps_take_the_usual_step_nearest_their_median():
     seconds = [0, 290, 610, 880, 1205, 1490, 1810]
     raw = pl.DataFrame({"ds": [1_704_067_200 + s for s in seconds], "y": [1.0] * 7})
     result = conform(raw, replace(UTC, date_format="s"), "x")
@@ -287,9 +287,9 @@ def test_a_single_row_shows_no_frequency():
     assert table("2024-01-01 1", freq="1d").report.kept == 1
 
 
-@pytest.mark.parametrize(("freq", "said"), [("1", "does not fit a column of times"), ("5 parsecs", "is not known")])
-def test_a_frequency_that_cannot_be_is_refused(freq, said):
-    with pytest.raises(InvalidInput, match=said):
+@pytest.mark.parametrize(("freq", "message"), [("1", "does not fit a column of times"), ("5 parsecs", "is not known")])
+def test_a_frequency_that_does_not_fit_the_times_is_refused(freq, message):
+    with pytest.raises(InvalidInput, match=message):
         table("2024-01-01 1", freq=freq)
 
 
@@ -317,7 +317,7 @@ def test_a_stamp_between_two_steps_moves_down_to_the_step_before_it():
     assert result.report.snapped == 1
 
 
-def test_a_time_of_day_is_taken_off_a_date_and_counted():
+def test_a_time_of_day_is_removed_from_a_date_and_counted():
     result = table("2024-01-01 16:00:00 1\n2024-01-02 16:00:00 2")
     assert (times(result), result.report.snapped) == (["2024-01-01", "2024-01-02"], 2)
 
@@ -341,8 +341,8 @@ def test_a_constant_stretch_is_a_season_of_equal_values():
 
 
 def test_the_report_is_plain_values_for_json():
-    told = table("2024-01-01 1\n2024-01-02 2").report.to_dict()
-    assert all(type(value) in (str, int, bool, list, type(None)) for value in told.values())
+    fields = table("2024-01-01 1\n2024-01-02 2").report.to_dict()
+    assert all(type(value) in (str, int, bool, list, type(None)) for value in fields.values())
 
 
 @given(
@@ -351,12 +351,12 @@ def test_the_report_is_plain_values_for_json():
         min_size=1,
     )
 )
-def test_whatever_the_order_of_rows_each_step_holds_the_last_value_told(rows):
+def test_in_any_order_of_rows_each_step_has_the_last_value_given(rows):
     raw = pl.DataFrame(rows, schema=["unique_id", "t", "y"], orient="row")
     result = conform(raw, SourceOptions(freq="1"), "x")
-    told = {(unique_id, t): y for unique_id, t, y in rows}
-    assert result.frame.rows() == [(unique_id, t, y) for (unique_id, t), y in sorted(told.items())]
-    assert result.report.duplicates == len(rows) - len(told)
+    last = {(unique_id, t): y for unique_id, t, y in rows}
+    assert result.frame.rows() == [(unique_id, t, y) for (unique_id, t), y in sorted(last.items())]
+    assert result.report.duplicates == len(rows) - len(last)
 
 
 @pytest.mark.parametrize(("option", "value"), [("season", -1), ("horizon", -3)])

@@ -22,32 +22,32 @@ def datasets(store) -> list[int]:
 
 
 def ago(monkeypatch, hours: float) -> None:
-    """Let what follows happen so long ago."""
+    """Set the clock back by so much."""
     moment = time.time_ns() // 1000 - int(hours * HOUR)
     monkeypatch.setattr(clock, "now", lambda: moment)
 
 
-def test_a_dataset_has_one_open_job_whoever_asks(store, datasets):
+def test_a_dataset_has_one_open_job(store, datasets):
     first = jobs.ask(store, datasets[0], "hand", "somebody wants it")
     again = jobs.ask(store, datasets[0], "drift", "residuals moved", FREE)
     assert (first.new, again.new, again.job.id) == (True, False, first.job.id)
     assert jobs.ask(store, datasets[1], "hand", "another dataset").new
-    assert [one.dataset_id for one in jobs.jobs(store)] == [datasets[1], datasets[0]]
+    assert [job.dataset_id for job in jobs.jobs(store)] == [datasets[1], datasets[0]]
 
 
 def test_the_oldest_job_runs_first_and_ends_once(store, datasets):
     for dataset in datasets[:2]:
         jobs.ask(store, dataset, "hand", "asked")
-    one = jobs.take(store)
-    assert (one.dataset_id, one.state, one.attempts) == (datasets[0], "running", 1)
-    jobs.end(store, one.id, "refused", "the gate said no", 4)
-    jobs.end(store, one.id, "succeeded", "too late")
-    assert jobs.job(store, one.id)[3:5] == ("refused", "the gate said no")
-    assert jobs.job(store, one.id).version == 4
+    job = jobs.take(store)
+    assert (job.dataset_id, job.state, job.attempts) == (datasets[0], "running", 1)
+    jobs.end(store, job.id, "refused", "the gate said no", 4)
+    jobs.end(store, job.id, "succeeded", "too late")
+    assert jobs.job(store, job.id)[3:5] == ("refused", "the gate said no")
+    assert jobs.job(store, job.id).version == 4
     assert jobs.take(store).dataset_id == datasets[1]
 
 
-def test_after_a_training_it_cools_down_but_not_for_a_person(store, datasets, monkeypatch):
+def test_after_a_training_the_cool_down_holds_for_the_monitor_but_not_for_a_person(store, datasets, monkeypatch):
     ago(monkeypatch, 7)
     assert jobs.ask(store, datasets[0], "drift", "moved", FREE).new
     jobs.end(store, jobs.take(store).id, "succeeded", "done")
@@ -61,7 +61,7 @@ def test_after_a_training_it_cools_down_but_not_for_a_person(store, datasets, mo
     assert jobs.ask(store, datasets[0], "hand", "now").new
 
 
-def test_all_datasets_share_a_budget_of_a_day_and_cancelled_jobs_cost_nothing(store, datasets):
+def test_all_datasets_share_a_daily_budget_and_cancelled_jobs_do_not_count(store, datasets):
     two = TrainingBudget(0, 2)
     first = jobs.ask(store, datasets[0], "drift", "moved", two).job
     assert jobs.ask(store, datasets[1], "drift", "moved", two).new
@@ -71,7 +71,7 @@ def test_all_datasets_share_a_budget_of_a_day_and_cancelled_jobs_cost_nothing(st
     assert jobs.ask(store, datasets[2], "drift", "moved", two).new
 
 
-def test_only_what_waits_can_be_cancelled(store, datasets):
+def test_only_a_queued_job_can_be_cancelled(store, datasets):
     jobs.ask(store, datasets[0], "hand", "asked")
     running = jobs.take(store)
     with pytest.raises(Conflict, match="is running"):
@@ -80,7 +80,7 @@ def test_only_what_waits_can_be_cancelled(store, datasets):
         jobs.cancel(store, 99)
 
 
-def test_a_job_of_a_dead_worker_is_tried_once_more_and_then_never(store, datasets):
+def test_a_job_of_a_killed_worker_is_tried_once_more_and_then_fails(store, datasets):
     jobs.ask(store, datasets[0], "hand", "asked")
     assert [jobs.take(store).attempts for _ in range(2)] == [1, 2]
     assert jobs.take(store) is None

@@ -25,25 +25,25 @@ def test_a_run_is_recorded_with_its_result(store):
 
 
 class Panic(BaseException):
-    """Polars reports damage with a class that is no Exception."""
+    """Polars reports damage with a class that is not an Exception."""
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "sentence"),
     [
         (InvalidInput("there is no such column", source="raw.csv"), "raw.csv: there is no such column"),
         (OSError("disk went away\nand more"), "OSError: disk went away"),
         (Panic(), "Panic: no message"),
     ],
 )
-def test_a_run_that_raises_is_failed_with_one_sentence(store, error, told):
+def test_a_run_that_raises_is_failed_with_one_sentence(store, error, sentence):
     with pytest.raises(type(error)), runs.recorded(store, "train", "pumps"):
         raise error
     (failed,) = runs.runs(store)
-    assert (failed.outcome, failed.detail) == ("failed", {"error": told})
+    assert (failed.outcome, failed.detail) == ("failed", {"error": sentence})
 
 
-def test_the_last_success_is_told_for_each_flow_and_dataset(store, monkeypatch):
+def test_the_last_success_is_given_for_each_flow_and_dataset(store, monkeypatch):
     at = [100 * SECOND]
     monkeypatch.setattr(clock, "now", lambda: at[0])
     for flow, dataset, fails in [
@@ -90,7 +90,7 @@ def train_for_ever(url: str, begun) -> None:
     os._exit(1)
 
 
-def test_fault_31_a_killed_run_is_told_as_lapsed_and_the_next_one_is_clean(store, store_url, monkeypatch):
+def test_fault_31_a_killed_run_is_listed_as_lapsed_and_the_next_one_succeeds(store, store_url, monkeypatch):
     context = multiprocessing.get_context("spawn")
     begun = context.Event()
     process = context.Process(target=train_for_ever, args=(store_url, begun))
@@ -108,7 +108,7 @@ def test_fault_31_a_killed_run_is_told_as_lapsed_and_the_next_one_is_clean(store
     assert [run.outcome for run in runs.runs(store)] == ["succeeded", "lapsed"]
 
 
-def test_pruning_forgets_old_runs_but_no_last_success(store, monkeypatch):
+def test_pruning_deletes_old_runs_but_no_last_success(store, monkeypatch):
     for at in range(1, 5):
         monkeypatch.setattr(clock, "now", lambda at=at: at * SECOND)
         with runs.recorded(store, "canary"):
@@ -145,7 +145,7 @@ def test_fault_29_no_slot_runs_twice_whatever_the_clock_does(store, monkeypatch)
     assert run_if_due(slot=400, at=401)
 
 
-def test_a_run_by_hand_or_of_another_dataset_answers_no_slot(store):
+def test_a_run_by_hand_or_of_another_dataset_does_not_count_for_a_slot(store):
     before = clock.now()
     for dataset, slot in (("pumps", None), ("shares", before), (None, before)):
         with runs.recorded(store, "ingest", dataset, slot):

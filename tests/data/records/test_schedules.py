@@ -32,7 +32,7 @@ def test_a_market_closes_at_its_own_hour_in_summer_and_winter():
     assert found == ["10-30 22:00", "11-02 23:00", "11-03 23:00"]
 
 
-def test_an_interval_keeps_its_slots_whoever_asks_and_when():
+def test_the_slots_of_an_interval_do_not_depend_on_the_time_of_asking():
     quarter = by_interval("15m")
     assert [utc(quarter.after(moment(at))) for at in ("2026-01-05T10:14:59", "2026-01-05T10:15:00")] == [
         "01-05 10:15",
@@ -55,7 +55,7 @@ def test_a_timetable_is_read_as_it_is_written(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("every 15", "not an interval"),
         ("every 5s", "from 10s"),
@@ -69,12 +69,12 @@ def test_a_timetable_is_read_as_it_is_written(text):
         ("0 18 * * 1-5 Mars/Olympus", "no time zone 'Mars/Olympus'"),
     ],
 )
-def test_what_is_no_timetable_is_refused_with_an_example(text, said):
-    with pytest.raises(InvalidInput, match=said):
+def test_an_invalid_timetable_is_refused_with_an_example(text, message):
+    with pytest.raises(InvalidInput, match=message):
         parse(text)
 
 
-def test_off_is_never():
+def test_off_has_no_timetable():
     assert parse("off") is None
 
 
@@ -107,28 +107,28 @@ def test_setting_a_schedule_replaces_that_of_the_same_flow_and_dataset(store):
     )
     assert (second.name, str(second.timetable)) == ("train/shares", "0 18 * * 1-5 America/New_York")
     schedules.remove(store, "pumps", "ingest")
-    assert [one.name for one in schedules.of_datasets(store)] == ["train/shares"]
+    assert [schedule.name for schedule in schedules.of_datasets(store)] == ["train/shares"]
     with pytest.raises(NotFound, match="rollcast schedule list"):
         schedules.remove(store, "pumps", "ingest")
 
 
-def test_housekeeping_runs_by_itself_unless_it_is_switched_off(monkeypatch, tmp_path):
+def test_flows_for_all_datasets_are_scheduled_unless_switched_off(monkeypatch, tmp_path):
     monkeypatch.setenv("ROLLCAST_COMPACT_SCHEDULE", "off")
     monkeypatch.setenv("ROLLCAST_CANARY_SCHEDULE", "every 10s")
-    found = {one.flow: str(one.timetable) for one in schedules.housekeeping(load_settings())}
+    found = {schedule.flow: str(schedule.timetable) for schedule in schedules.housekeeping(load_settings())}
     assert found["canary"] == "every 10s"
     assert set(found) == {"canary", "jobs", "monitor", "prune"}  # no folder for backups
     with_folder = schedules.housekeeping(load_settings(backup_path=tmp_path))
-    assert {one.flow for one in with_folder} == {*found, "backup"}
+    assert {schedule.flow for schedule in with_folder} == {*found, "backup"}
 
 
-def test_a_setting_that_says_no_time_is_refused_by_name(monkeypatch):
+def test_a_setting_that_is_no_timetable_is_refused_by_name(monkeypatch):
     monkeypatch.setenv("ROLLCAST_PRUNE_SCHEDULE", "weekly")
     with pytest.raises(InvalidInput, match="ROLLCAST_PRUNE_SCHEDULE"):
         schedules.housekeeping(load_settings())
 
 
-@pytest.mark.parametrize(("flow", "said"), [("backup", "ROLLCAST_BACKUP_SCHEDULE"), ("retain", "ingest, train")])
-def test_only_flows_of_datasets_can_be_scheduled_for_one(store, flow, said):
-    with pytest.raises(InvalidInput, match=said):
+@pytest.mark.parametrize(("flow", "message"), [("backup", "ROLLCAST_BACKUP_SCHEDULE"), ("retain", "ingest, train")])
+def test_only_flows_of_datasets_can_be_scheduled_for_one(store, flow, message):
+    with pytest.raises(InvalidInput, match=message):
         schedules.put(store, Schedule(flow, by_interval("1h"), "pumps"))

@@ -150,7 +150,7 @@ def test_a_server_that_is_not_there_is_named_by_its_setting(monkeypatch):
 
 @pytest.mark.parametrize("url", ["s3://plant/a.csv", "s3://plant/a/"])
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "message"),
     [
         (401, "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL, and the address"),
         (403, "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL, and the address"),
@@ -159,11 +159,11 @@ def test_a_server_that_is_not_there_is_named_by_its_setting(monkeypatch):
         (301, "the bucket is in another region; set AWS_REGION"),
     ],
 )
-def test_a_refusal_is_one_sentence_with_what_to_do(server, url, status, said):
+def test_a_refusal_is_one_sentence_with_what_to_do(server, url, status, message):
     server.answers[:] = [(status, {}, b"<Error>marker</Error>")]
     with pytest.raises(InvalidInput) as caught:
         open_source(url)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "marker" not in str(caught.value)
     assert len(server.asked) == 1
 
@@ -191,7 +191,7 @@ def test_an_endpoint_that_is_no_address_is_one_sentence(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("s3://plant/a.csv", "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL, "),
         ("gs://plant/*.csv", "check GOOGLE_APPLICATION_CREDENTIALS, or set GOOGLE_SKIP_SIGNATURE=true if it is public"),
@@ -199,7 +199,7 @@ def test_an_endpoint_that_is_no_address_is_one_sentence(monkeypatch):
     ],
 )
 @pytest.mark.parametrize("account", ["", "marker"])
-def test_missing_credentials_are_one_sentence_and_exit_code_2(monkeypatch, capsys, url, said, account):
+def test_missing_credentials_are_one_sentence_and_exit_code_2(monkeypatch, capsys, url, message, account):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     if account:
@@ -207,7 +207,7 @@ def test_missing_credentials_are_one_sentence_and_exit_code_2(monkeypatch, capsy
     assert cli.run(["ingest", url, "--dataset", "plant"]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith(f"rollcast: {url[:10]}")  # scheme and bucket
-    assert "no usable credentials or settings; " + said in line
+    assert "no usable credentials or settings; " + message in line
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_ctrl_c_ends_an_ingest_whose_server_does_not_answer(home):
         process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
         assert asked.wait(60)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=10)
+        _, output = process.communicate(timeout=10)
         server.shutdown()
     assert process.returncode == 130
-    assert "interrupted" in said
+    assert "interrupted" in output

@@ -45,12 +45,12 @@ def without_rows(frame: pl.DataFrame) -> dict[str, list[object]]:
         ("plant.csv.gz", gzip.compress(PLANT.encode())),
     ],
 )
-def test_a_text_table_is_read_as_text_whatever_its_dress(tmp_path, name, content):
+def test_a_text_table_is_read_as_text_in_every_ending_and_separator(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     assert without_rows(read(tmp_path / name)) == {"ds": ["2024-01-01", "2024-01-02"], "y": ["1", "2.5"]}
 
 
-def test_rows_are_counted_as_an_editor_counts_lines(tmp_path):
+def test_rows_have_the_line_numbers_of_their_file(tmp_path):
     (tmp_path / "plant.csv").write_text("ds,y\n2024-01-01,1\n\n2024-01-02,2\n")
     assert read(tmp_path / "plant.csv")[ROW].to_list() == [2, 4]
 
@@ -68,7 +68,7 @@ def test_parquet_keeps_its_types(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("plant.csv", b"", "the first line is empty"),
         ("plant.csv", b"ds,y\n", "there are no rows"),
@@ -91,24 +91,24 @@ def test_parquet_keeps_its_types(tmp_path):
         ("plant.xlsx", b"PK", "its ending is not known"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_refused_with_its_name_and_row(tmp_path, name, content, said):
+def test_a_file_that_cannot_be_read_is_refused_with_its_name_and_row(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InvalidInput) as caught:
         read(tmp_path / name)
     assert str(caught.value).startswith(str(tmp_path / name))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "source", ["nowhere.csv", "", "no/*.csv", "ftp://host/plant.csv", "s3://", "http://host:eighty/", "http://[host/"]
 )
-def test_what_is_no_source_is_refused(source):
+def test_an_address_that_is_not_a_source_is_refused(source):
     with pytest.raises(InvalidInput):
         read(source)
 
 
-def test_a_pattern_that_nothing_matches_is_told_from_a_file_that_is_not_there(tmp_path):
+def test_a_pattern_without_matches_and_a_missing_file_have_different_errors(tmp_path):
     with pytest.raises(InvalidInput, match="no file matches this pattern"):
         read(tmp_path / "*.csv")
     with pytest.raises(InvalidInput, match="there is no such file"):
@@ -148,7 +148,7 @@ PAGES = {
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
-    """A tiny site."""
+    """A small web server."""
 
     def do_GET(self):
         path = self.path.partition("?")[0]
@@ -198,7 +198,7 @@ def test_the_name_of_a_web_source_shows_neither_user_nor_query(site):
 
 
 @pytest.mark.parametrize(
-    ("path", "kind", "said"),
+    ("path", "kind", "message"),
     [
         ("/nowhere.csv", InvalidInput, "answered 404; check the address"),
         ("/private.csv", InvalidInput, "answered 403; check user and password"),
@@ -206,8 +206,8 @@ def test_the_name_of_a_web_source_shows_neither_user_nor_query(site):
         ("/broken.csv", Unavailable, "answered 500; try again later"),
     ],
 )
-def test_a_web_address_that_does_not_give_data_says_why(site, path, kind, said):
-    with pytest.raises(kind, match=said):
+def test_a_web_address_that_does_not_give_data_says_why(site, path, kind, message):
+    with pytest.raises(kind, match=message):
         read(site + path)
 
 
@@ -249,7 +249,7 @@ def test_a_query_is_a_source(readings):
     assert frame[ROW].to_list() == [1, 2, 3]
 
 
-def test_a_query_is_read_in_chunks_whose_types_are_brought_together(readings, monkeypatch):
+def test_the_chunks_of_a_query_get_one_type_for_each_column(readings, monkeypatch):
     monkeypatch.setattr("data.sources.queries.CHUNK", 1)
     assert read(f"sqlite:///{readings}?query={SQL}")["y"].to_list() == [1.0, 2.5, None]
     mixed = "SELECT 1 AS y UNION ALL SELECT 'two' UNION ALL SELECT 3.5"
@@ -257,7 +257,7 @@ def test_a_query_is_read_in_chunks_whose_types_are_brought_together(readings, mo
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("SELECT * FROM nowhere", "no such table"),
         ("SELECT tag FROM readings WHERE 0", "there are no rows"),
@@ -265,8 +265,8 @@ def test_a_query_is_read_in_chunks_whose_types_are_brought_together(readings, mo
         ("", "has no query"),
     ],
 )
-def test_a_query_that_gives_nothing_says_why_and_changes_nothing(readings, query, said):
-    with pytest.raises(InvalidInput, match=said):
+def test_a_query_that_gives_nothing_says_why_and_changes_nothing(readings, query, message):
+    with pytest.raises(InvalidInput, match=message):
         read(f"sqlite:///{readings}?query={query}")
     assert read(f"sqlite:///{readings}?query=SELECT count(*) AS n FROM readings")["n"].to_list() == [4]
 

@@ -52,7 +52,7 @@ def test_a_server_that_recovers_is_asked_again_after_as_long_as_it_says(flaky):
     assert waited[2] == 60  # an hour is not waited for
 
 
-def test_a_server_that_stays_broken_is_given_up_and_one_that_refuses_is_not_asked_twice(flaky):
+def test_a_server_that_stays_broken_is_asked_five_times_and_one_that_refuses_once(flaky):
     address, handler, _ = flaky
     handler.failures[:] = [(500, {})] * 9
     with pytest.raises(Unavailable, match="answered 500"):

@@ -45,7 +45,7 @@ def test_an_older_store_gains_the_tables_it_lacks_and_keeps_its_rows(store):
         assert connection.scalars(select(schema_version.c.version)).all() == [SCHEMA_VERSION]
 
 
-def test_a_log_that_lay_in_the_order_of_series_is_put_in_the_order_of_time(store):
+def test_a_log_indexed_by_series_gets_an_index_by_time(store):
     def indexes():
         with reading(store) as connection:
             return {index["name"] for index in inspect(connection).get_indexes("observations")}
@@ -71,7 +71,7 @@ def test_a_transaction_that_raises_leaves_nothing(store):
 
 
 def open_and_count(url):
-    """Read, then write: what a deferred transaction would lose."""
+    """Read, then write: a deferred transaction would lose such an update."""
     engine, table = open_store(url), tables.snapshots
     for _ in range(20):
         with writing(engine, lock=1) as connection:
@@ -101,14 +101,14 @@ def test_sqlite_syncs_every_commit_and_leaves_its_log_to_the_service(tmp_path):
     assert settings == {False: ["wal", 2, 0, 1], True: ["wal", 2, 16_384, 1]}
 
 
-def test_readers_are_not_held_up_by_a_writer(store):
+def test_readers_do_not_wait_for_a_writer(store):
     with writing(store) as busy:
         busy.execute(insert(schema_version).values(version=99))
         with reading(store) as connection:
             assert connection.scalar(select(func.max(schema_version.c.version))) == SCHEMA_VERSION
 
 
-def test_a_locked_store_is_unavailable_after_its_patience(tmp_path):
+def test_a_locked_store_is_unavailable_after_the_lock_timeout(tmp_path):
     path = tmp_path / "live.db"
     engine = open_store(f"sqlite:///{path}")
     with writing(engine) as connection:
@@ -121,7 +121,7 @@ def test_a_locked_store_is_unavailable_after_its_patience(tmp_path):
 
 @pytest.fixture
 def powerless():
-    """Be nobody for a while, if we are root: root may write anywhere."""
+    """Run as the user nobody where the tests run as root, who may write anywhere."""
     if os.geteuid() != 0:
         yield
         return

@@ -38,7 +38,7 @@ def test_no_two_keys_are_alike(store):
     assert len(set(made)) == 20
 
 
-def test_a_key_ends_after_its_days_and_never_without(store):
+def test_a_key_ends_after_its_days_or_never(store):
     ends = keys.create(store, "a", ["read"], days=2).key
     assert ends.expires_at == ends.created_at + 2 * DAY
     assert ends.valid(ends.expires_at - 1) and not ends.valid(ends.expires_at)
@@ -54,7 +54,7 @@ def test_a_revoked_key_stays_revoked_and_keeps_its_time(store):
         keys.rotate(store, made.id, 1)
 
 
-def test_a_rotated_key_goes_on_for_the_overlap_beside_its_successor(store):
+def test_a_rotated_key_is_valid_for_the_overlap_beside_its_successor(store):
     old = keys.create(store, "feeder", ["observe"], ["plant/*"], days=90).key
     new = keys.rotate(store, old.id, overlap_hours=24).key
     ended = keys.key(store, old.id)
@@ -63,7 +63,7 @@ def test_a_rotated_key_goes_on_for_the_overlap_beside_its_successor(store):
     assert 0 < ended.expires_at - (new.created_at + 24 * HOUR) + 1_000_000 < 2_000_000
 
 
-def test_an_overlap_never_makes_a_key_live_longer(store):
+def test_an_overlap_never_extends_a_key(store):
     old = keys.create(store, "feeder", ["observe"], days=1).key
     keys.rotate(store, old.id, overlap_hours=48)
     assert keys.key(store, old.id).expires_at == old.expires_at
@@ -77,7 +77,7 @@ def test_the_last_use_only_moves_forward(store):
     assert keys.key(store, made.id).last_used_at == 5
 
 
-def test_whatever_is_done_to_keys_moves_their_count(store):
+def test_every_change_of_keys_changes_their_count(store):
     seen = [keys.count(store)]
     made = keys.create(store, "a", ["read"]).key
     seen.append(keys.count(store))
@@ -89,7 +89,7 @@ def test_whatever_is_done_to_keys_moves_their_count(store):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [
         ({"name": "../up"}, "name"),
         ({"name": "a\nb"}, "name"),
@@ -102,8 +102,8 @@ def test_whatever_is_done_to_keys_moves_their_count(store):
         ({"days": float("nan")}, "days"),
     ],
 )
-def test_what_makes_no_sense_is_refused_and_makes_no_key(store, wrong, says):
-    with pytest.raises(InvalidInput, match=says):
+def test_an_invalid_name_scope_pattern_or_time_makes_no_key(store, wrong, message):
+    with pytest.raises(InvalidInput, match=message):
         keys.create(store, **{"name": "a", "scopes": ["read"], **wrong})
     assert keys.keys(store) == []
 
@@ -134,13 +134,13 @@ def test_an_unknown_id_is_not_repeated(store):
         (["plant/north/*"], "plant", "north/1", True),
     ],
 )
-def test_a_pattern_reaches_what_it_says(patterns, dataset, unique_id, reached):
+def test_which_series_a_pattern_reaches(patterns, dataset, unique_id, reached):
     found = Patterns.of(patterns)
     assert found.reaches(dataset, unique_id) is reached
     assert found.could_reach(dataset, unique_id) is reached
 
 
-def test_without_a_dataset_a_pattern_is_asked_about_the_id_alone():
+def test_without_a_dataset_only_the_id_is_compared():
     found = Patterns.of(["plant/pump-*"])
     assert found.could_reach(None, "pump-1") and not found.could_reach(None, "motor")
     assert found.reaches_into("plant") and not found.reaches_into("mill")

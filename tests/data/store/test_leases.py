@@ -12,7 +12,7 @@ from data.store import leases
 from data.store.database import open_store, writing
 
 
-def test_a_name_is_held_by_one_and_given_back(store):
+def test_a_name_has_one_holder_and_is_released(store):
     with leases.held(store, "compact") as first:
         with pytest.raises(Busy, match=f"compact is being done by .* process {os.getpid()}"):
             with leases.held(store, "compact"):
@@ -26,14 +26,14 @@ def test_a_name_is_held_by_one_and_given_back(store):
             first.require()
 
 
-def test_a_lease_is_renewed_for_as_long_as_its_holder_lives(store):
+def test_a_lease_is_renewed_while_it_is_held(store):
     with leases.held(store, "compact", seconds=0.3):
         time.sleep(0.6)
         with pytest.raises(Busy), leases.held(store, "compact"):
             pass
 
 
-def test_whoever_slept_too_long_notices_inside_its_transaction(store, monkeypatch):
+def test_a_process_that_lost_its_lease_notices_inside_its_transaction(store, monkeypatch):
     monkeypatch.setattr(leases, "_renew", lambda lease: True)  # a process that was stopped renews nothing
     with leases.held(store, "compact", seconds=0.05) as sleeper:
         time.sleep(0.06)
@@ -44,7 +44,7 @@ def test_whoever_slept_too_long_notices_inside_its_transaction(store, monkeypatc
                 other.require(connection)
 
 
-def test_what_an_earlier_holder_gives_back_stays_with_the_later_one(store, monkeypatch):
+def test_an_earlier_holder_does_not_release_the_lease_of_a_later_one(store, monkeypatch):
     monkeypatch.setattr(leases, "_renew", lambda lease: True)
     with leases.held(store, "compact", seconds=0.05):
         time.sleep(0.06)
@@ -61,7 +61,7 @@ def hold_until_killed(url, ready):
         time.sleep(60)
 
 
-def test_a_lease_lapses_after_a_kill(tmp_path):
+def test_a_lease_expires_after_a_kill(tmp_path):
     url = f"sqlite:///{tmp_path / 'live.db'}"
     engine = open_store(url)
     context = multiprocessing.get_context("spawn")

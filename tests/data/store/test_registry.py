@@ -35,7 +35,7 @@ def test_an_unknown_version_is_not_found(store, plant):
         promotions.decide(store, plant, 7, "promoted", {})
 
 
-def test_what_is_served_is_the_newest_decision_that_was_no_refusal(store, plant, candidate):
+def test_the_newest_decision_that_is_not_a_refusal_serves(store, plant, candidate):
     assert promotions.served(store, plant) is None
     second = registry.add_model(store, plant, "gru", "d2", {}, b"")
     promoted = promotions.decide(store, plant, candidate, "promoted", {"gain": 0.1})
@@ -47,7 +47,7 @@ def test_what_is_served_is_the_newest_decision_that_was_no_refusal(store, plant,
     assert promotions.decisions(store, after=promoted.id)[0].event == "refused"
 
 
-def test_a_promotion_brings_the_contexts_of_its_epoch(store, plant, candidate):
+def test_a_promotion_stores_its_contexts(store, plant, candidate):
     promotion_id = promotions.decide(store, plant, candidate, "promoted", {}, [b"shard 0", b"shard 1"], log_seq=42).id
     assert context_store.read_all(store, promotion_id) == (42, [b"shard 0", b"shard 1"])
 
@@ -85,5 +85,5 @@ def test_a_changed_or_removed_decision_is_found(store, plant, candidate, tamperi
 
 
 def test_canonical_json_has_one_text_for_one_value():
-    told = {"b": np.float64("nan"), "a": [np.int64(1), 2.5, (True, None)], 3: np.array([1.0, np.inf])}
-    assert registry.canonical(told) == '{"3":[1.0,null],"a":[1,2.5,[true,null]],"b":null}'
+    value = {"b": np.float64("nan"), "a": [np.int64(1), 2.5, (True, None)], 3: np.array([1.0, np.inf])}
+    assert registry.canonical(value) == '{"3":[1.0,null],"a":[1,2.5,[true,null]],"b":null}'
