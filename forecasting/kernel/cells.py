@@ -1,6 +1,10 @@
-"""The cells: what one step makes of its products, for each row of a batch. M members, B rows, D hidden_size, N layers.
+"""The cells: from the products of one step to gates and the next state, for each row of a batch.
 
-Everything is float32. In a compiled loop that holds for a constant only where it is said: `f32`.
+Everything is float32. In a compiled loop a constant is float32 only where it is written as `f32(…)`. Shapes: M members,
+B rows, D hidden_size, N layers.
+
+A change of this arithmetic bumps FORMAT in `forecasting/kernel/kernel.py` where an artifact's answers differ, and
+LAYOUT in `data/store/snapshot_store.py` where states roll differently.
 """
 
 import numpy as np

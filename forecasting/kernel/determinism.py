@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from forecasting.kernel.kernel import laid_out, matmul
+from forecasting.kernel.products import laid_out, matmul
 
 BATCHES = (1, 2, 3, 5, 8, 17, 32, 63, 128, 400)
 SHAPES = ((27, 8), (128, 33), (171, 128), (300, 600), (256, 512))  # (inputs, outputs): small, odd, and usual

@@ -3,7 +3,11 @@
     level = mean of the last `level_steps` values
     scale = mean |window - level| + a ten-thousandth of |level|
 
-Both roll in constant time, and a shift of level needs no refit. A constant window of zeros gets `SMALLEST`.
+A step takes constant time, and a shift of the level needs no refit. A constant window of zeros gets the scale
+`SMALLEST`.
+
+A change of this arithmetic bumps FORMAT in `forecasting/kernel/kernel.py` where an artifact's answers differ, and
+LAYOUT in `data/store/snapshot_store.py` where states roll differently.
 """
 
 import numpy as np

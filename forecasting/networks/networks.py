@@ -18,8 +18,8 @@ from forecasting.config import RECURRENT, ModelConfig
 from forecasting.kernel.cycle_memory import WIDEST
 from forecasting.kernel.scaling import FAINT, RELATIVE, SMALLEST
 from forecasting.networks.experts import experts
+from forecasting.networks.recurrent import STATE_ARRAYS, State, read, recurrent_layers
 
-State = tuple[Tensor, ...]  # (layers, batch, hidden) each: hidden, and carry for an LSTM
 KERNELS, STRIDES, CHANNELS = (8, 4), (4, 2), 32
 
 
@@ -92,9 +92,7 @@ class Network(nn.Module):
         self.config, width = config, config.hidden_size
         self.encoder = Convolution(config) if config.kind == "cnn" else Dense(config)
         if config.kind in RECURRENT:
-            cell = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[config.kind]
-            between = config.dropout if config.num_layers > 1 else 0.0
-            self.cells = cell(width, width, config.num_layers, batch_first=True, dropout=between)
+            self.cells = recurrent_layers(config.kind, width, width, config.num_layers, config.dropout)
         else:
             self.dense = nn.ModuleList(nn.Linear(width, width) for _ in range(config.num_layers))
         self.dropout = nn.Dropout(config.dropout)
@@ -102,9 +100,8 @@ class Network(nn.Module):
 
     def fresh(self, batch: int) -> State:
         """A state of zeros: nothing has been read."""
-        count = {"lstm": 2, "gru": 1, "rnn": 1}.get(self.config.kind, 0)
         zeros = self.head.mix.weight.new_zeros(self.config.num_layers, batch, self.config.hidden_size)
-        return tuple(zeros.clone() for _ in range(count))
+        return tuple(zeros.clone() for _ in range(STATE_ARRAYS.get(self.config.kind, 0)))
 
     def forward(self, features: Tensor, state: State, anchors: Tensor | None = None) -> tuple[Tensor, Tensor, State]:
         """features (B, T, C + F) -> median (B, T, H), increments (B, T, 2, P, H), the state after step T.
@@ -119,11 +116,8 @@ class Network(nn.Module):
         return median, increments, state
 
     def _read(self, z: Tensor, state: State) -> tuple[Tensor, State]:
-        if self.config.kind == "lstm":
-            return self.cells(self.dropout(z), state)
         if self.config.kind in RECURRENT:
-            u, hidden = self.cells(self.dropout(z), state[0])
-            return u, (hidden,)
+            return read(self.cells, self.dropout(z), state)
         u = z
         for layer in self.dense:
             u = u + fn.silu(layer(self.dropout(u)))

@@ -13,7 +13,8 @@ from forecasting.baselines import Baseline
 from forecasting.config import BASELINES, ModelConfig
 from forecasting.kernel.compiled import compiled
 from forecasting.kernel.cycle_memory import recall, remember
-from forecasting.kernel.kernel import Gates, Kernel
+from forecasting.kernel.kernel import Kernel
+from forecasting.kernel.recurrent import Gates
 from forecasting.kernel.scaling import elapsed, fill, since_silence
 from forecasting.kernel.threads import cores, each
 from forecasting.quantiles import assemble, to_data_units

@@ -10,7 +10,8 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from forecasting.config import ModelConfig
-from forecasting.networks.networks import Network, State, assemble, features
+from forecasting.networks.networks import Network, assemble, features
+from forecasting.networks.recurrent import State
 from forecasting.training.training_defaults import RECIPE
 from forecasting.training.windows import Chunk, Lanes
 
