@@ -1,6 +1,6 @@
 """What a model is made of: sizes, levels and the rule that chooses them from the data."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ KINDS = (*NETWORKS, *BASELINES)
 BUCKETS = 8  # horizon buckets in which trust and intervals are settled apart
 USUAL_WINDOW = 336  # steps, where something repeats
 FRESH_ROUNDS = 5  # of a remembered cycle that a fresh state reads
+UPGRADE = "upgrade rollcast to the version that made it."  # ends the refusal of an artifact that is too new
 LARGEST_SEASON = 1024  # a longer season does not fit into a window; its repetition is left to the last value
 
 
@@ -97,10 +98,19 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
-        """The config that `to_dict` wrote. Raises DamagedArtifact for unknown or missing fields."""
-        if set(values) != {field.name for field in fields(cls)} or values["kind"] not in KINDS:
-            raise DamagedArtifact("The model's settings are not those of this version; train and register it again.")
-        return cls(**{**values, "levels": tuple(values["levels"]), "cycles": tuple(values["cycles"])})
+        """The config that `to_dict` wrote; a field that is missing takes its default.
+
+        Raises DamagedArtifact for an unknown field or kind, and where a field without a default is missing.
+        """
+        required = {field.name for field in fields(cls) if field.default is MISSING}
+        if unknown := sorted(set(values) - {field.name for field in fields(cls)}):
+            raise DamagedArtifact(f"The model has settings unknown to this version: {', '.join(unknown)}; {UPGRADE}")
+        if missing := sorted(required - set(values)):
+            raise DamagedArtifact(f"The model's settings lack {', '.join(missing)}; train it again.")
+        if values["kind"] not in KINDS:
+            raise DamagedArtifact(f"The model's kind {values['kind']!r} is unknown to this version; {UPGRADE}")
+        lists = {name: tuple(values[name]) for name in ("cycles", "levels") if name in values}
+        return cls(**{**values, **lists})
 
 
 def choose_window(longest_cycle: int, beside: int, horizon: int, typical_length: int) -> int:

@@ -20,8 +20,8 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from data.errors import DamagedArtifact
-from forecasting.config import ModelConfig
-from forecasting.kernel.kernel import FORMAT
+from forecasting.config import UPGRADE, ModelConfig
+from forecasting.kernel.kernel import FORMAT, OLDEST_FORMAT
 from forecasting.rolling.conformal import Calibration
 
 HASHED = ("model.json", "weights.safetensors", "calibration.json")
@@ -48,7 +48,7 @@ class Bundle:
 
     @cached_property
     def files(self) -> dict[str, bytes]:
-        """The hashed files, byte for byte."""
+        """The hashed files by name: those that were read, in a bundle that was loaded."""
         ordered = {name: np.ascontiguousarray(self.weights[name]) for name in sorted(self.weights)}
         return {
             "model.json": canonical({"kernel_format": FORMAT, "config": self.config.to_dict()}),
@@ -143,15 +143,25 @@ def _verified(files: dict[str, bytes], digest: str) -> Bundle:
     if digest_of({name: sha256(files[name]) for name in HASHED}) != digest:
         raise DamagedArtifact("The artifact does not match its digest; restore it from a backup or train again.")
     model = json.loads(files["model.json"])
-    if model["kernel_format"] != FORMAT:
-        raise DamagedArtifact(
-            f"The model was made for arithmetic {model['kernel_format']}, this is {FORMAT}; retrain it."
-        )
+    _refuse_format(model["kernel_format"])
     manifest = json.loads(files["manifest.json"])
     own = {name: value for name, value in manifest.items() if name not in ("format", "digest", "sha256")}
-    return Bundle(
+    bundle = Bundle(
         ModelConfig.from_dict(model["config"]),
         load_tensors(files["weights.safetensors"]),
         Calibration.from_dict(json.loads(files["calibration.json"])),
         own,
     )
+    # Keeps the bytes that were read: this version may write settings with more fields, which have another digest.
+    vars(bundle)["files"] = {name: files[name] for name in HASHED}
+    return bundle
+
+
+def _refuse_format(found: int) -> None:
+    """Raises DamagedArtifact for an artifact that this version cannot read."""
+    if found > FORMAT:
+        raise DamagedArtifact(f"The model's format {found} is newer than {FORMAT}, the newest known; {UPGRADE}")
+    if found < OLDEST_FORMAT:
+        raise DamagedArtifact(
+            f"The model's format {found} is older than {OLDEST_FORMAT}, the oldest that is still read; train it again."
+        )
