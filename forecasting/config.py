@@ -109,7 +109,7 @@ class ModelConfig:
             raise DamagedArtifact(f"The model's settings lack {', '.join(missing)}; train it again.")
         if values["kind"] not in KINDS:
             raise DamagedArtifact(f"The model's kind {values['kind']!r} is unknown to this version; {UPGRADE}")
-        lists = {name: tuple(values[name]) for name in ("cycles", "levels") if name in values}
+        lists: dict[str, Any] = {name: tuple(values[name]) for name in ("cycles", "levels") if name in values}
         return cls(**{**values, **lists})
 
 
