@@ -32,14 +32,14 @@ from benchmarks.support.run import Figures, command, finish, numbers, parser, po
 from data.errors import InvalidInput  # noqa: E402
 from data.sources.resolve import SourceOptions  # noqa: E402
 from forecasting import quantiles  # noqa: E402
-from forecasting.accuracy import Reference, Scores  # noqa: E402
+from forecasting.accuracy import ErrorSums, Reference  # noqa: E402
 from forecasting.config import LEVELS, NETWORKS, ModelConfig  # noqa: E402
 from forecasting.evaluation.backtest import Origins, evaluate, reference, rolling_origins  # noqa: E402
 from forecasting.panel import Panel  # noqa: E402
 from forecasting.rolling.conformal import Calibration  # noqa: E402
 from forecasting.training.auto_config import choose  # noqa: E402
-from forecasting.training.fit_network import TrainingSpec, one  # noqa: E402
-from forecasting.training.training_defaults import RECIPE, Recipe  # noqa: E402
+from forecasting.training.fit_network import TrainingSpec, fit_single  # noqa: E402
+from forecasting.training.training_defaults import DEFAULTS, TrainingDefaults  # noqa: E402
 from pipelines.console import progress, say  # noqa: E402
 from pipelines.history.history import read_history  # noqa: E402
 from pipelines.ingestion.ingest import ingest  # noqa: E402
@@ -87,7 +87,7 @@ def staged(file: Path, chosen: argparse.Namespace) -> Stage:
 
 def settings(text: str) -> dict[str, Any]:
     """The settings of one --set. Raises ArgumentTypeError for a name that no setting has."""
-    known = {field.name for of in (Recipe, ModelConfig) for field in fields(of)}
+    known = {field.name for of in (TrainingDefaults, ModelConfig) for field in fields(of)}
     found = {}
     for pair in text.split(","):
         name, _, value = pair.partition("=")
@@ -99,16 +99,18 @@ def settings(text: str) -> dict[str, Any]:
 
 def tried(stage: Stage, changed: Mapping[str, Any], chosen: argparse.Namespace, name: str) -> Figures:
     """Figures of one group of settings over all seeds."""
-    own = {field.name for field in fields(Recipe)}
-    recipe = replace(RECIPE, **{key: value for key, value in changed.items() if key in own})
+    own = {field.name for field in fields(TrainingDefaults)}
+    defaults = replace(DEFAULTS, **{key: value for key, value in changed.items() if key in own})
     config = choose(stage.past, chosen.model, stage.season, stage.horizon).config
     config = replace(config, **{key: value for key, value in changed.items() if key not in own})
     runs, answers = [], []
     for seed in chosen.seeds:
         began = time.monotonic()
-        spec = TrainingSpec(chosen.model, stage.season, stage.horizon, steps=chosen.steps, seed=seed, recipe=recipe)
+        spec = TrainingSpec(chosen.model, stage.season, stage.horizon, steps=chosen.steps, seed=seed, defaults=defaults)
         with progress(f"{name}, seed {seed}") as moved:
-            bundle = one(stage.past, config, spec, chosen.steps, lambda _, done, total: moved(done, total, "train"))
+            bundle = fit_single(
+                stage.past, config, spec, chosen.steps, lambda _, done, total: moved(done, total, "train")
+            )
         seconds = time.monotonic() - began
         bundle = replace(bundle, calibration=Calibration(Calibration.neutral(config).factors, rate=0.0))
         answers.append(forecasts(stage, bundle))
@@ -132,7 +134,7 @@ def averaged(answers: Sequence[Forecasts]) -> Forecasts:
 
 def measured(stage: Stage, answers: Forecasts) -> dict[str, float | None]:
     """Every measure of forecasts at all origins."""
-    scores = Scores.empty(len(stage.panel), stage.horizon, LEVELS)
+    scores = ErrorSums.empty(len(stage.panel), stage.horizon, LEVELS)
     squared = []
     for said, came in answers:
         scores.add(said, came)

@@ -12,7 +12,7 @@ from benchmarks.support.published import TASKS
 from benchmarks.support.run import Figures
 from data.errors import Unavailable
 from data.sources.resolve import SourceOptions
-from forecasting.accuracy import Scores
+from forecasting.accuracy import ErrorSums
 from forecasting.config import LEVELS
 from forecasting.evaluation import backtest as engine
 from pipelines.console import say
@@ -70,6 +70,6 @@ def owa_of(forecasts: Mapping[str, list[float]], history: History) -> float:
     part = choose_part(history, BacktestRequest(history.dataset.name, split="test"))
     origins = choose_origins(part, horizon, 1)
     point = np.array([forecasts[name] for name in part.panel.ids])
-    scores = Scores.empty(len(part.panel), horizon, LEVELS)
+    scores = ErrorSums.empty(len(part.panel), horizon, LEVELS)
     scores.add(np.repeat(point[..., None], len(LEVELS), -1), engine.actuals(part.panel, origins, 0, horizon))
     return float(scores.summary(engine.reference(part.panel, origins, season, horizon))["owa"])

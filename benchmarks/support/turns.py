@@ -15,7 +15,7 @@ from forecasting.panel import Panel
 from forecasting.training import fit_network
 from forecasting.training.auto_config import Choice, choose
 from forecasting.training.fit_network import TrainingSpec, fit
-from forecasting.training.training_defaults import RECIPE
+from forecasting.training.training_defaults import DEFAULTS
 from pipelines.training.train import quiet_lightning
 
 Precision = Literal["bf16-mixed", "32-true"]
@@ -123,7 +123,7 @@ def measured(precision: Precision, shape: Shape | None) -> tuple[dict[str, np.nd
         held.enter_context(patch.object(fit_network, "precision", lambda *_: precision))
         held.enter_context(patch.object(fit_network, "choose", chosen))
         if shape is not None:
-            held.enter_context(patch.object(fit_network, "RECIPE", replace(RECIPE, lanes=shape.lanes)))
+            held.enter_context(patch.object(fit_network, "DEFAULTS", replace(DEFAULTS, lanes=shape.lanes)))
             held.enter_context(patch.object(fit_network, "chunk_length", lambda _: shape.anchors))
         config = chosen(panel, "lstm", SEASON, HORIZON).config
         lanes, anchors = next(iter(fit_network.lanes(panel, config, seed=0))).seen.shape

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from forecasting.accuracy import Scores
+from forecasting.accuracy import ErrorSums
 from forecasting.config import LEVELS
 from forecasting.evaluation import backtest, classical
 from forecasting.evaluation.classical import CLASSICAL
@@ -22,7 +22,7 @@ def always(done: int, total: int) -> bool:
     return True
 
 
-def scores_of(kind: str, panel: Panel, origins: backtest.Origins) -> Scores:
+def scores_of(kind: str, panel: Panel, origins: backtest.Origins) -> ErrorSums:
     scores = classical.evaluate(kind, panel, origins, SEASON, HORIZON, always)
     assert scores is not None
     return scores

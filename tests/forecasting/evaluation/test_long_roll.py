@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from forecasting.evaluation.backtest import start
-from forecasting.evaluation.long_roll import NO_MEMORY, TOO_SHORT, LongRoll, Measure, check, rolled
+from forecasting.evaluation.long_roll import NO_HIDDEN_STATE, TOO_SHORT, LongRoll, Measure, check, rolled
 from forecasting.networks.networks import Network
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
@@ -48,8 +48,8 @@ def test_a_remembered_round_gives_neither_state_a_head_start() -> None:
 @pytest.mark.parametrize("kind", ["naive", "mlp"])
 def test_a_model_without_memory_passes_and_says_why(kind: str) -> None:
     panel = Panel.of(wave(3))
-    assert check(tiny_bundle(kind, panel), panel, TAIL[:3], chunk=32) is NO_MEMORY
-    assert NO_MEMORY.passed and "no memory" in NO_MEMORY.note
+    assert check(tiny_bundle(kind, panel), panel, TAIL[:3], chunk=32) is NO_HIDDEN_STATE
+    assert NO_HIDDEN_STATE.passed and "no hidden state" in NO_HIDDEN_STATE.note
 
 
 def test_a_short_past_is_rolled_through_again_until_the_memory_has_gone_far_enough() -> None:
@@ -117,7 +117,7 @@ def test_what_comes_after_an_origin_changes_nothing_there() -> None:
 
 def test_the_result_survives_json() -> None:
     panel = Panel.of(wave(3, 200))
-    for found in (check(tiny_bundle("gru", panel), panel, TAIL[:3], chunk=32), NO_MEMORY):
+    for found in (check(tiny_bundle("gru", panel), panel, TAIL[:3], chunk=32), NO_HIDDEN_STATE):
         assert LongRoll.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numba.core.registry import CPUDispatcher
 
-from forecasting.kernel import cells, compiled, scaling
+from forecasting.kernel import cells, compiled, cycle_memory, scaling
 from forecasting.rolling import conformal, online_scores, roller
 
 
@@ -96,12 +96,12 @@ def test_where_there_is_no_place_for_it_it_is_done_without(monkeypatch: pytest.M
     def nowhere(_: object) -> None:
         raise RuntimeError("cannot cache function: no locator available")
 
-    monkeypatch.setattr(compiled, "_OnDisk", nowhere)
+    monkeypatch.setattr(compiled, "_DiskCache", nowhere)
     assert compiled.compiled(lambda x: x + 1)(2) == 3
 
 
 @pytest.mark.parametrize(
-    "module", [cells, conformal, roller, scaling, online_scores], ids=lambda module: module.__name__
+    "module", [cells, cycle_memory, conformal, roller, scaling, online_scores], ids=lambda module: module.__name__
 )
 def test_a_compiled_function_uses_compiled_ones_of_its_own_file_alone(module: Any) -> None:
     """Numba keeps the machine code until the function's own file changes."""

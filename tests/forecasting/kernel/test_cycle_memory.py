@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecasting.config import FRESH_ROUNDS, ModelConfig, configure
-from forecasting.kernel.cycle_memory import MOST, ROUNDS, recall, remember, told
+from forecasting.config import CONTEXT_ROUNDS, ModelConfig, configure
+from forecasting.kernel.cycle_memory import ROUNDS, VALUE_LIMIT, build_cycle_memory, phase_means, update_cycle_memory
 from forecasting.kernel.kernel import Kernel
 from forecasting.networks.experts import experts
 from forecasting.networks.networks import Network
@@ -26,7 +26,7 @@ def remembered(values: list[float], cycle: int) -> list[float]:
     """What each phase is after some values, the first of which has phase 0."""
     mean, met, usual = empty(cycle)
     series = np.array([values])
-    recall(mean, met, usual, np.nan_to_num(series), ~np.isnan(series), np.array([len(values) - 1]))
+    build_cycle_memory(mean, met, usual, np.nan_to_num(series), ~np.isnan(series), np.array([len(values) - 1]))
     return [round(value, 3) for value in mean[0].tolist()]
 
 
@@ -53,7 +53,9 @@ def test_a_spike_of_any_size_counts_as_no_more_than_a_few_usual_distances(spike:
     calm = [0.0, 1.0, 4.0, 1.0] * 10
     hit = [*calm[:21], spike, *calm[22:]]  # of the phase that is 1 of 4
     apart = np.subtract(remembered(hit, 4), remembered(calm, 4))
-    assert 0 < apart[1] < MOST * 1.5 / 6 + 0.5  # the sixth of its rounds; values usually lie 1.25 from their level
+    assert (
+        0 < apart[1] < VALUE_LIMIT * 1.5 / 6 + 0.5
+    )  # the sixth of its rounds; values usually lie 1.25 from their level
     assert np.abs(apart).max() < 1.5
 
 
@@ -103,9 +105,9 @@ def test_after_a_silence_longer_than_the_window_everything_starts_anew() -> None
     seen = np.ones(14, bool)
     seen[4:10] = False
     anew = empty(4)
-    recall(*anew, values[:, 10:], np.ones((1, 4), bool), np.array([13]))
-    np.testing.assert_array_equal(np.roll(told(values[0], seen, np.array([0, 14]), 4, 5)[-4:], -2), anew[0][0])
-    went_on = told(values[0], seen, np.array([0, 14]), 4, 6)[-4:]
+    build_cycle_memory(*anew, values[:, 10:], np.ones((1, 4), bool), np.array([13]))
+    np.testing.assert_array_equal(np.roll(phase_means(values[0], seen, np.array([0, 14]), 4, 5)[-4:], -2), anew[0][0])
+    went_on = phase_means(values[0], seen, np.array([0, 14]), 4, 6)[-4:]
     assert np.abs(went_on).max() > 2 * np.abs(anew[0]).max()  # six steps are no silence for a window of six
 
 
@@ -127,13 +129,13 @@ def test_step_by_step_at_once_and_laid_end_to_end_are_the_same() -> None:
     seen[:, 0] = True
     known = seen.cumsum(1)
     whole, rolled = empty(5, 3), empty(5, 3)
-    recall(*whole, values, seen, np.full(3, 139))
+    build_cycle_memory(*whole, values, seen, np.full(3, 139))
     for t in range(40):
         window = np.concatenate([np.repeat(values[:, :1], 8, 1), values[:, : t + 1]], 1)[:, -8:]
-        remember(*rolled, np.ascontiguousarray(window), seen[:, t], known[:, t], np.full(3, 100 + t))
+        update_cycle_memory(*rolled, np.ascontiguousarray(window), seen[:, t], known[:, t], np.full(3, 100 + t))
     for one, other in zip(whole, rolled, strict=True):
         np.testing.assert_array_equal(one, other)
-    laid = told(values.ravel(), seen.ravel(), np.array([0, 40, 80, 120]), 5, 8).reshape(3, 40)
+    laid = phase_means(values.ravel(), seen.ravel(), np.array([0, 40, 80, 120]), 5, 8).reshape(3, 40)
     np.testing.assert_array_equal(laid[:, -5:], whole[0])  # 140 is a multiple of 5: phases are in their order
 
 
@@ -149,7 +151,7 @@ def test_a_remembered_round_is_repeated_beside_the_level_of_now() -> None:
 
 def test_a_long_cycle_is_remembered_where_the_window_holds_one_round_of_it() -> None:
     short, long = (configure("lstm", DAY, 6, np.full(20, rounds * WEEK), longer=WEEK) for rounds in (4, 40))
-    assert (short.memory, short.context) == (WEEK, FRESH_ROUNDS * WEEK)
+    assert (short.memory, short.context) == (WEEK, CONTEXT_ROUNDS * WEEK)
     assert (long.memory, long.context) == (0, long.window + long.warmup)
     assert configure("lstm", DAY, 6, np.full(20, 4 * WEEK)).memory == 0
 

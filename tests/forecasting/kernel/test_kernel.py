@@ -73,7 +73,7 @@ def read_at_once(nets: list[networks.Network], panel: Panel, start: int, anchors
     the networks, by torch."""
     config, everyone = nets[0].config, np.arange(len(panel))
     chunk = ChunkReader(panel, config).read(everyone, np.full(len(panel), start), anchors, everyone >= 0)
-    x, level, scale = networks.features(chunk.values, chunk.seen, chunk.gap, config, chunk.memory)
+    x, level, scale = networks.features(chunk.values, chunk.seen, chunk.gap, config, chunk.phase_means)
     answers = []
     with torch.no_grad():
         for net in nets:

@@ -11,7 +11,7 @@ from data.errors import InvalidInput
 from forecasting.config import LEVELS, ModelConfig, choose_window, configure
 from forecasting.kernel.scaling import elapsed, fill, level_and_scale
 from forecasting.quantiles import assemble, interpolate, interval_levels, mean
-from forecasting.rolling.conformal import LIMIT, calibrate, learn, pace
+from forecasting.rolling.conformal import MAX_WIDENING, adaptive_rate, calibrate, update_widening
 
 CONFIG = ModelConfig("naive", 8, 0, 4, 1, 1, 1)
 
@@ -68,22 +68,22 @@ def test_few_residuals_hardly_move_the_factors() -> None:
 def test_the_widening_stays_within_its_limits(misses: list[bool]) -> None:
     widening = np.zeros(4, np.float32)
     for missed in misses:
-        learn(widening, 2, missed, 0.5)
-    assert np.abs(widening).max() <= LIMIT + 1e-6
+        update_widening(widening, 2, missed, 0.5)
+    assert np.abs(widening).max() <= MAX_WIDENING + 1e-6
 
 
 def test_a_miss_widens_its_stretch_of_the_horizon_and_the_others_by_a_quarter_of_that() -> None:
     widening = np.zeros(4)
-    learn(widening, 2, True, 0.1)
+    update_widening(widening, 2, True, 0.1)
     np.testing.assert_allclose(widening, [0.02, 0.02, 0.08, 0.02])  # 0.1 · 0.8, and a quarter
     widening[:] = 0
-    learn(widening, 0, False, 0.1)
+    update_widening(widening, 0, False, 0.1)
     np.testing.assert_allclose(widening, [-0.02, -0.005, -0.005, -0.005])  # 0.1 · 0.2
 
 
 def test_intervals_learn_more_slowly_where_one_forecast_settles_many_targets() -> None:
-    assert pace(CONFIG) == pace(replace(CONFIG, horizon=200)) == 0.015
-    assert pace(replace(CONFIG, horizon=600)) == 0.005
+    assert adaptive_rate(CONFIG) == adaptive_rate(replace(CONFIG, horizon=200)) == 0.015
+    assert adaptive_rate(replace(CONFIG, horizon=600)) == 0.005
 
 
 def test_level_and_scale_come_from_the_window_alone() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from forecasting.config import NETWORKS
 from forecasting.evaluation.backtest import baseline
 from forecasting.panel import Panel
-from forecasting.rolling.online_scores import SUMS, Ledger, Totals, bucket_steps, measures, report, rival_name, unit
+from forecasting.rolling.online_scores import SUMS, Ledger, Totals, bucket_steps, measures, rival_name, summarize, unit
 from forecasting.rolling.roller import NumericState, Roller
 from tests.support.forecasting_kit import roller_of, wave
 
@@ -38,7 +38,7 @@ def column(ledger: Ledger, name: str) -> list[float]:
 def test_a_perfect_forecaster_scores_zero_at_every_step() -> None:
     season = [0.1, 20.3, -7.7]
     roller, state = rolled("seasonal_naive", season * 20, 3, 6)
-    found = report(
+    found = summarize(
         Totals.of(fold(roller, state, 60, season * 20).sums, unit(state.ring, 3)), bucket_steps(roller.config)
     )
     assert [line["n"] for line in found["by_horizon"]] == [10] * 6
@@ -56,7 +56,7 @@ def test_a_naive_forecast_of_a_ramp_errs_by_its_horizon_and_moves_by_half_of_it(
     assert column(ledger, "size") == [40 + 44, 41 + 45, 42 + 46, 43 + 47]
     assert column(ledger, "compared") == [0, 0, 2, 2]  # issued again at 41 and at 45, with two steps still ahead
     assert column(ledger, "moved") == [0, 0, 4, 4]
-    found = report(Totals.of(ledger.sums, np.array([2.0])), bucket_steps(roller.config))
+    found = summarize(Totals.of(ledger.sums, np.array([2.0])), bucket_steps(roller.config))
     assert [line["mae"] for line in found["by_horizon"]] == [1, 2, 3, 4]
     assert [line["mase"] for line in found["by_horizon"]] == [0.5, 1, 1.5, 2]
     assert [line["stability"] for line in found["by_horizon"]] == [None, None, 1, 1]
@@ -97,7 +97,7 @@ def test_the_rival_repeats_the_season_before_the_vintage_s_origin() -> None:
     assert column(ledger, "naive") == [0, 0, 0, 0]
     assert column(ledger, "absolute") == [2, 1, 0, 2]  # the naive one stays at 3
     assert (
-        report(Totals.of(ledger.sums, np.ones(1)), bucket_steps(roller.config))["skill"] is None
+        summarize(Totals.of(ledger.sums, np.ones(1)), bucket_steps(roller.config))["skill"] is None
     )  # nothing to be better than
 
 

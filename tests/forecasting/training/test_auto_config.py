@@ -11,7 +11,7 @@ from forecasting.networks.networks import Network, features
 from forecasting.panel import Panel
 from forecasting.training.auto_config import choose
 from forecasting.training.cycles import longer_cycle
-from forecasting.training.training_defaults import RECIPE
+from forecasting.training.training_defaults import DEFAULTS
 from forecasting.training.windows import ChunkReader
 
 RNG = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def test_an_untrained_network_forecasts_within_the_range_of_its_experts() -> Non
     torch.manual_seed(0)
     net = Network(config).eval()
     chunk = ChunkReader(panel, config).read(np.zeros(1, int), np.array([300]), 60, np.ones(1, bool))
-    x, _, _ = features(chunk.values, chunk.seen, chunk.gap, config, chunk.memory)
+    x, _, _ = features(chunk.values, chunk.seen, chunk.gap, config, chunk.phase_means)
     with torch.no_grad():
         median, _, _ = net(x, net.fresh(1))
     plain = np.einsum("khw,tw->tkh", experts(config), x[0, :, : config.memory + config.window].numpy())
@@ -89,8 +89,8 @@ def test_the_rule_says_what_it_picked_and_why() -> None:
 def test_where_series_are_short_the_window_is_a_round_and_a_season() -> None:
     choice = choose(Panel.of([rhythm(300) for _ in range(5)]), "lstm", DAY, 6)
     assert (choice.config.cycles, choice.config.window) == ((DAY, WEEK), WEEK + DAY)
-    assert "a state remembers the mean round of 42" in choice.reasons[1]
-    assert "window 48: 1 round of 42 steps, and 6 more that tell how far the level has moved" in choice.reasons[2]
+    assert "a state keeps the mean round of 42 steps" in choice.reasons[1]
+    assert "window 48: 1 round of 42 steps, and 6 more for the level before them" in choice.reasons[2]
     day, week = 4, 3  # as it was, moved, and the means of its rounds; as it was and moved, by a value and by a day
     remembered = 2  # the week's mean round, beside the last value and beside the last day
     assert len(experts(choice.config)) == 2 + day + week + remembered
@@ -104,5 +104,5 @@ def test_the_rule_refuses_what_no_network_can_learn_from() -> None:
 def test_half_of_the_lanes_are_mixed_and_a_quarter_where_seasons_lead() -> None:
     wander = Panel.of([np.cumsum(RNG.normal(size=200)) for _ in range(4)])
     seasons = Panel.of([rhythm() for _ in range(5)])
-    shares = [RECIPE.mixed_for(choose(panel, "lstm", DAY, horizon=6).config) for panel in (wander, seasons)]
+    shares = [DEFAULTS.mixed_for(choose(panel, "lstm", DAY, horizon=6).config) for panel in (wander, seasons)]
     assert shares == [0.5, 0.25]

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forecasting.training.callbacks import Best
+from forecasting.training.callbacks import BestWeights
 
 
-def looked(*losses: float) -> Best:
+def looked(*losses: float) -> BestWeights:
     """After looks at these losses, ten steps apart; the weights tell their step."""
-    best = Best()
+    best = BestWeights()
     strategy = SimpleNamespace(reduce=lambda loss: loss, root_device="cpu")
     for look, loss in enumerate(losses, 1):
         trainer: Any = SimpleNamespace(global_step=10 * look, strategy=strategy)
@@ -42,7 +42,7 @@ def test_the_last_look_no_further_from_the_best_than_neighbours_differ_is_kept(
 
 
 def test_a_run_that_is_resumed_knows_the_looks_before_it() -> None:
-    before, after = looked(0.250, 0.240, 0.2415), Best()
+    before, after = looked(0.250, 0.240, 0.2415), BestWeights()
     after.load_state_dict(before.state_dict())
     assert (after.loss, after.step, after.weights["step"]) == (0.240, 30, 30)
     assert after.recent == [0.250, 0.240, 0.2415]

@@ -14,7 +14,7 @@ from data.errors import InvalidInput
 from forecasting.config import ModelConfig
 from forecasting.networks import networks
 from forecasting.panel import Panel
-from forecasting.training.devices import Apart, Hardware, join
+from forecasting.training.devices import Hardware, PerRankState, join
 from forecasting.training.fit_network import TrainingSpec, fit
 from forecasting.training.module import ForecastModule
 from forecasting.training.windows import Lanes
@@ -72,7 +72,7 @@ def test_the_only_process_keeps_the_seed_and_all_lanes():
 
 def test_a_training_of_two_processes_is_not_resumed_by_one(tmp_path):
     with pytest.raises(InvalidInput, match="ran in 2 processes, not 1"):
-        Apart(0).on_load_checkpoint(Hardware("cpu").trainer(logger=False), None, {"by_rank": [{}, {}]})
+        PerRankState(0).on_load_checkpoint(Hardware("cpu").trainer(logger=False), None, {"by_rank": [{}, {}]})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

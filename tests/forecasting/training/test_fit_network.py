@@ -19,14 +19,14 @@ from forecasting.training.windows import ChunkReader, Lanes
 from tests.support.forecasting_kit import wave
 
 PANEL = Panel.of(wave(6, 90))
-SMALL = replace(fit_network.RECIPE, lanes=6, few=1)
-SPEC = TrainingSpec("lstm", season=4, horizon=5, steps=12, recipe=SMALL)
+SMALL = replace(fit_network.DEFAULTS, lanes=6, few=1)
+SPEC = TrainingSpec("lstm", season=4, horizon=5, steps=12, defaults=SMALL)
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Few lanes and one thread: these tests are about order and bits, not about accuracy."""
-    monkeypatch.setattr(fit_network, "RECIPE", SMALL)
+    monkeypatch.setattr(fit_network, "DEFAULTS", SMALL)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -133,7 +133,7 @@ def test_a_chunk_ends_where_its_series_ends_and_never_reads_the_next_one() -> No
     assert chunk.values[0].max() == 39 and chunk.values[1].min() == 1000
     assert chunk.targets[0, :9].tolist() == [31, 32, 33, 34, 35, 36, 37, 38, 39] and chunk.targets[0, 9:].isnan().all()
     assert chunk.counts[1].tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]
-    x, level, _ = features(chunk.values, chunk.seen, chunk.gap, config, chunk.memory)
+    x, level, _ = features(chunk.values, chunk.seen, chunk.gap, config, chunk.phase_means)
     assert x.shape == (2, 12, 12) and level[0, 0, 0] == 30
 
 
