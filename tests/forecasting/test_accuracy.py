@@ -1,4 +1,4 @@
-"""Measures, checked by hand and against what the M4 competition published."""
+"""Measures, checked by hand and against the figures that the M4 competition published."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ DATA = Path(os.environ.get("ROLLCAST_DATA", "../shared/data"))
 
 
 def point(values: list[float]) -> np.ndarray:
-    """(1, H, L) forecast that is sure of itself."""
+    """(1, H, L) forecast whose quantiles are all equal."""
     return np.repeat(np.array(values)[None, :, None], len(LEVELS), 2)
 
 
@@ -48,7 +48,7 @@ def test_measures_of_a_forecast_worked_by_hand() -> None:
     assert found["skill"] == pytest.approx(1 - 2.5 / 4.5, abs=1e-6)  # the rival forecasts zero
 
 
-def test_scores_by_series_name_the_worst_first() -> None:
+def test_scores_by_series_are_sorted_worst_first() -> None:
     scores = ErrorSums.empty(2, 1, LEVELS)
     scores.add(np.concatenate([point([1.0]), point([1.0])]), np.array([[2.0], [9.0]]))
     rows = scores.by_series(("near", "far"), Reference(np.ones(2), scores, scores))
@@ -108,7 +108,7 @@ def test_naive2_repeats_the_last_value_in_its_season() -> None:
     [("weekly", 1, 13, (9.161, 2.777, 1.0), (9.161, 2.777, 1.0), (9.161, 2.777, 1.0)),
      ("hourly", 24, 48, (43.003, 11.608, 3.593), (13.912, 1.193, 0.627), (18.383, 2.395, 1.0))],
 )  # fmt: skip
-def test_baselines_reach_the_figures_that_the_competition_published(name, season, horizon, naive, seasonal, second):
+def test_baselines_reach_the_published_figures_of_the_competition(name, season, horizon, naive, seasonal, second):
     path = DATA / f"m4_{name}.parquet"
     if not path.exists():
         pytest.skip(f"needs {path.name}: set ROLLCAST_DATA to the folder that holds it")

@@ -1,4 +1,4 @@
-"""Artifacts: what is loaded is what was saved, or it is refused before it is parsed."""
+"""Artifacts: a bundle is loaded as it was saved, or refused before it is parsed."""
 
 import io
 import json
@@ -33,7 +33,7 @@ def test_a_bundle_survives_bytes_and_folders(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 
-def test_the_fingerprint_decides_states_and_the_digest_forecasts() -> None:
+def test_the_digest_covers_the_calibration_and_the_fingerprint_does_not() -> None:
     wider = replace(BUNDLE, calibration=replace(BUNDLE.calibration, factors=2 * BUNDLE.calibration.factors))
     dated = replace(BUNDLE, manifest={"when": "today"})
     assert wider.fingerprint == BUNDLE.fingerprint and wider.digest != BUNDLE.digest
@@ -48,7 +48,7 @@ def test_no_flipped_bit_changes_a_number_unnoticed(position: float, bit: int) ->
         again = from_bytes(bytes(damaged), BUNDLE.digest)
     except DamagedArtifact:
         return
-    assert again.files == BUNDLE.files  # the bit was outside what decides a forecast
+    assert again.files == BUNDLE.files  # the bit was outside the hashed files
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
@@ -117,7 +117,7 @@ def test_every_format_in_the_range_is_read(tmp_path: Path, monkeypatch: pytest.M
     assert replace(old, manifest={}).digest != digest  # what is written now has the newer format
 
 
-def test_files_that_do_not_belong_are_refused_unread(tmp_path: Path) -> None:
+def test_unexpected_files_are_refused_unread(tmp_path: Path) -> None:
     save(BUNDLE, tmp_path / "model")
     marker = tmp_path / "executed"
     (tmp_path / "model" / "weights.pkl").write_bytes(pickle.dumps(_Trap(str(marker))))
@@ -134,7 +134,7 @@ class _Trap:
         return open, (self.path, "w")
 
 
-def test_a_manifest_that_promises_its_own_wrong_digest_does_not_help(tmp_path: Path) -> None:
+def test_changed_files_are_refused_under_the_digest_of_the_manifest(tmp_path: Path) -> None:
     save(BUNDLE, tmp_path / "model")
     path = tmp_path / "model" / "calibration.json"
     path.write_text(json.dumps({"factors": [[9.0]], "rate": 0.0}))
@@ -158,6 +158,6 @@ def test_packed_arrays_notice_every_flipped_bit(position: float, bit: int) -> No
         unpack(bytes(blob))
 
 
-def test_packed_arrays_come_back_with_their_words() -> None:
+def test_packed_arrays_come_back_with_their_metadata() -> None:
     arrays, words = unpack(pack({"x": np.arange(3), "empty": np.zeros((2, 0))}, {"fingerprint": "f"}))
     assert arrays["x"].tolist() == [0, 1, 2] and arrays["empty"].shape == (2, 0) and words["fingerprint"] == "f"

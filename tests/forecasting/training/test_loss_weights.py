@@ -1,4 +1,4 @@
-"""What an error counts in training."""
+"""The weights of errors in the loss."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def test_three_terms_weigh_a_typical_naive_error_alike() -> None:
     assert np.isclose(found.relative[0] * naive_error / level, 1 / 3)
 
 
-def test_a_series_of_large_values_is_not_forgotten() -> None:
+def test_a_series_of_large_values_keeps_its_weight() -> None:
     found = loss_weights(Panel.of([SMALL, LARGE]), season=1)
     naive_errors = np.array([1.0, 1000.0])
     alone = (1 / naive_errors) / 3  # what the MASE term gives
