@@ -25,7 +25,7 @@ from forecasting.rolling.roller import Roller  # noqa: E402
 
 
 def measure(series: int, origins: int, sample: int) -> Figures:
-    """In a process of its own, so that its memory is its own."""
+    """Runs in a new process, so that its memory can be measured."""
     asked = {"series": series, "origins": origins, "sample": sample}
     command = [sys.executable, "-m", "benchmarks.support.origins"]
     command += [word for name, value in asked.items() for word in (f"--{name}", str(value))]
@@ -42,7 +42,7 @@ def roll(bundle: Bundle, panel: Panel, origins: Origins) -> float:
 
 
 def encode_again(bundle: Bundle, panel: Panel, origins: Origins) -> float:
-    """Seconds to score them with states that are started anew at each origin, as a model without memory would."""
+    """Seconds to score them with states that are started from the context at each origin."""
     began = time.perf_counter()
     roller, rows = Roller(bundle), np.arange(len(panel))
     scores = ErrorSums.empty(len(panel), CONFIG.horizon, CONFIG.levels)
