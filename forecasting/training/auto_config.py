@@ -64,7 +64,7 @@ def _cycles(config: ModelConfig, longer: int | None) -> str:
     kept = f"; a state keeps the mean round of {config.memory} steps" if config.memory else ""
     if longer in config.cycles:
         return f"{name}: changes were found to repeat after {longer} steps{kept}"
-    return f"{name}: as stated; no longer cycle was found{kept}"
+    return f"{name}: as stated; a longer cycle was not found{kept}"
 
 
 def _window(config: ModelConfig) -> str:
