@@ -1,18 +1,18 @@
-"""Any long file with a `split` column: what `rollcast train` and `backtest --split test` reach on its test part.
+"""The accuracy of `rollcast train` on the test part of any long file with a `split` column.
 
     python -m benchmarks.competition FILE --horizon H --season M
 
 FILE is Parquet or CSV with unique_id, ds or t, y and split (train, val, test or unused). It is ingested into an empty
-home, trained on once for each seed, and scored; nothing of the test part is seen before. Stamps without an offset are
-taken as UTC. With --columns each of the columns named is forecast, as a series of its own.
+home, trained on once for each seed, and scored by `backtest --split test`; training does not read the test part. Stamps
+without an offset are read as UTC. With --columns each of these columns is forecast as a series.
 
 Keys of --json: for owa, mase, smape, wql, msis, coverage_80, coverage_95 the mean over seeds under the measure's name,
 MEASURE_least and MEASURE_most of them, seasonal_naive_MEASURE and naive_MEASURE; wql_low and wql_high (95 % confidence
 interval over the series, the largest of which often hold most of it), coverage_80_low, coverage_80_high and the same
-for 95 (see `benchmarks.support.spread`), n (values scored), series; seconds and steps of
-training, also with _least and _most; long_roll (error of a state rolled for ten training chunks over a fresh one's, on
-the validation tail) and long_roll_passed (share of seeds that the gate lets pass); mase_over_seasonal_naive; model,
-seeds, minutes (null: the product's default).
+for 95 (see `benchmarks.support.spread`), n (values scored), series; seconds and steps of training, also with _least and
+_most; long_roll (error of a state rolled for ten training chunks over a fresh one's, on the validation tail) and
+long_roll_passed (share of seeds that pass the promotion gate); mase_over_seasonal_naive; model, seeds, minutes (null:
+the product's default).
 """
 
 from forecasting.kernel.threads import prepare
@@ -50,7 +50,7 @@ RIVALS = ("seasonal_naive", "naive")
 def measure(
     file: Path, options: SourceOptions, chosen: argparse.Namespace, columns: Sequence[str] | None = None
 ) -> Figures:
-    """Figures of one file: the model's over all seeds, and those of its rivals."""
+    """Figures of one file: those of the model over all seeds, and those of the baselines."""
     dataset = re.sub(r"[^a-z0-9]+", "_", stem(file).lower()).strip("_") or "file"
     with loop.workspace() as place:
         source = melted(file, columns, place.settings.home / "columns.parquet") if columns else file
@@ -82,8 +82,8 @@ def measure(
 
 
 def count(place: Workspace, dataset: str, file: Path) -> tuple[int, int]:
-    """Series, and forecasts of the test part that do not overlap; says where one is shorter than the horizon. Raises
-    InvalidInput where there is no such part."""
+    """Number of series, and of forecasts of the test part that do not overlap. Prints a note if a test part is shorter
+    than the horizon. Raises InvalidInput without a test part."""
     history = read_history(place, dataset)
     if history.splits is None or not history.splits["test"].any():
         raise InvalidInput("no row is marked test in a column named split, so nothing can be scored", source=str(file))
@@ -103,13 +103,13 @@ def intervals(figures: Figures, counts: tuple[int, int]) -> Figures:
     return found | {"wql_low": least, "wql_high": most}
 
 
-def over(one: float | None, other: float | None) -> float | None:
-    """A ratio, where both are defined."""
-    return one / other if one is not None and other else None
+def over(figure: float | None, other: float | None) -> float | None:
+    """The ratio of two figures; None where undefined."""
+    return figure / other if figure is not None and other else None
 
 
 def rows(figures: Figures, benchmark: str | None) -> list[list[str]]:
-    """The table: a measure in each row, with peers and what is asked where the file is a known benchmark."""
+    """The table: a measure in each row, with published figures and bounds if the file is a known benchmark."""
     seeds = len(figures["seeds"])
     heads = [
         f"{figures['model']}, {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}",
@@ -144,7 +144,7 @@ def stem(file: Path) -> str:
 
 
 def known(file: Path, horizon: int, season: int) -> str | None:
-    """The benchmark that a file of this name, forecast like this, is; None for any other."""
+    """The known benchmark with this file name, horizon and season; None for any other."""
     task = TASKS.get(stem(file))
     return task.benchmark if task and (task.horizon, task.season) == (horizon, season) else None
 

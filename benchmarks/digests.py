@@ -9,13 +9,13 @@ Then it prints one sha256 for each of:
 
 artifacts    settings, weights and calibration of every registered model
 contexts     the arrays that promotions stored for the service to start from
-receipts     what became of each row that was posted
-forecasts    what the service answered for every series at all trained levels, after each run
-inspections  what it showed of every state
+receipts     the outcome of each row that was posted
+forecasts    the answers for every series at all trained levels, after each run
+inspections  the inspection of every state
 scores       of every series and every model
 states       the arrays of all state snapshots, those of the scores' sums among them
 
-Nothing of the clock is in a digest, so two runs of one version on one machine print the same lines. `--against` runs
+No time of the clock is in a digest, so two runs of one version on one machine print the same lines. `--against` runs
 the same day with the code of another revision, in a git worktree that is removed afterwards; it names the parts that
 differ and exits with 1. The driver uses the command line, HTTP and SQLite alone, so that it can run any version.
 """
@@ -55,7 +55,7 @@ def measure(tree: Path, steps: int) -> tuple[list[str], Parts]:
     with TemporaryDirectory(prefix="rollcast-digests-") as name:
         program = Program(Path(name) / "home", tree, folder=tree)
         made = datasets()
-        served = [prepared(program, one, steps) for one in made]
+        served = [prepared(program, dataset, steps) for dataset in made]
         answered = [*day(program, made, 0), *day(program, made, 1)]
         store = program.home / "live.db"
         return served, {
@@ -66,31 +66,31 @@ def measure(tree: Path, steps: int) -> tuple[list[str], Parts]:
         }
 
 
-def prepared(program: Program, one: Dataset, steps: int) -> str:
+def prepared(program: Program, dataset: Dataset, steps: int) -> str:
     """Ingests a dataset, trains its model and promotes what the gate lets pass; the kind that serves."""
     program.home.mkdir(exist_ok=True)
-    source = write(program.home.parent / f"{one.name}.csv", one.history)
-    words = ["--freq", one.freq, "--season", f"{one.season}", "--horizon", f"{HORIZON}"]
-    program.run("ingest", f"{source}", "--dataset", one.name, *words)
-    bound = [] if one.name == "stocks" else ["--steps", f"{steps}"]
-    program.run("train", one.name, "--model", one.model, *bound)
-    return f"{one.name} {program.run('promote', one.name)['model']}"
+    source = write(program.home.parent / f"{dataset.name}.csv", dataset.history)
+    words = ["--freq", dataset.freq, "--season", f"{dataset.season}", "--horizon", f"{HORIZON}"]
+    program.run("ingest", f"{source}", "--dataset", dataset.name, *words)
+    bound = [] if dataset.name == "stocks" else ["--steps", f"{steps}"]
+    program.run("train", dataset.name, "--model", dataset.model, *bound)
+    return f"{dataset.name} {program.run('promote', dataset.name)['model']}"
 
 
 def day(program: Program, made: list[Dataset], half: int) -> Iterator[tuple[str, str, Any]]:
-    """Posts one half of each dataset's requests in one run of the service; (part, item, answer) of what it answers."""
+    """Posts one half of each dataset's requests in one run of the service; yields (part, item, answer)."""
     run = f"run {half + 1}"
     with program.serving() as client:
-        for one in made:
-            sent = list(requests(one.live))
+        for dataset in made:
+            sent = list(requests(dataset.live))
             middle = len(sent) // 2
             own = sent[middle:] if half else sent[:middle]
-            yield "receipts", f"{run} {one.name}", [client.observe(rows) for rows in own]
+            yield "receipts", f"{run} {dataset.name}", [client.observe(rows) for rows in own]
         yield from answers(client, run)
 
 
 def answers(client: Client, run: str) -> Iterator[tuple[str, str, Any]]:
-    """Everything that the service says of its series."""
+    """Forecast, inspection and scores of every series."""
     for series in client.series():
         path, item = f"/v1/series/{quote(series['unique_id'])}", f"{run} {series['unique_id']}"
         yield "forecasts", item, client.get(f"{path}/forecast?quantiles={LEVELS}")
@@ -105,14 +105,14 @@ def gathered(answered: list[tuple[str, str, Any]], part: str) -> dict[str, str]:
 
 
 def canonical(answer: Any) -> bytes:
-    """The one JSON text of an answer, without what the clock says."""
+    """The canonical JSON of an answer, without fields of the clock."""
     return json.dumps(timeless(answer), sort_keys=True).encode()
 
 
 def timeless(answer: Any) -> Any:
     """The answer without fields of the clock, at any depth."""
     if isinstance(answer, list):
-        return [timeless(one) for one in answer]
+        return [timeless(item) for item in answer]
     if isinstance(answer, dict):
         return {name: timeless(value) for name, value in answer.items() if name not in CLOCK}
     return answer
@@ -129,7 +129,7 @@ def artifacts(store: Path) -> dict[str, str]:
 
 
 def arrays(store: Path, table: str) -> dict[str, str]:
-    """Each array by its name, all blocks of the table after another; the words about them do not count."""
+    """A digest of each array by its name, over all blocks of the table; metadata is not included."""
     found: dict[str, list[bytes]] = {}
     for block in blocks(store, table):
         for name, array in block.arrays.items():
@@ -143,7 +143,7 @@ def digest(parts: Iterable[bytes]) -> str:
 
 
 def whole(items: Mapping[str, str]) -> str:
-    """One digest of a part's items."""
+    """One digest over all items of a part."""
     return digest(f"{name} {value}\n".encode() for name, value in sorted(items.items()))
 
 
@@ -189,7 +189,7 @@ def show(title: str, tree: Path, steps: int) -> Parts:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--against", metavar="REV", help="compare with this git revision; exit 1 where a part differs")
-    options.add_argument("--steps", type=positive, default=3, help="of each training; 3 unless said")
+    options.add_argument("--steps", type=positive, default=3, help="of each training; default 3")
     chosen = options.parse_args()
     print(f"machine      {machine()}", flush=True)
     own = show("this tree", ROOT, chosen.steps)

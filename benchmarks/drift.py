@@ -1,8 +1,8 @@
-"""How often the monitor's detectors speak: while nothing changes, and when something does.
+"""How often the monitor's detectors fire: without a change, and after one.
 
-Series of 21 windows, the last one recent: white noise, noise that remembers half or 0.9 of the value before, a season
-of 24 steps under noise, and a random walk. KS and PSI, of levels and of changes, are four statistics a look; the figure
-of Page-Hinkley is of 600 settled hours, the last 72 of which count.
+Series of 21 windows, the last one recent: white noise, autoregressive noise that keeps 0.5 or 0.9 of the value before,
+a season of 24 steps under noise, and a random walk. KS and PSI, of levels and of changes, are four statistics a look;
+the figure of Page-Hinkley is of 600 settled hours, the last 72 of which count.
 
 Keys of --json: looks; false_alarms (share of all statistics that fired while nothing changed), false_looks (share of
 looks in which any of the four did), worst_false_looks (the same, of the worst kind of series);
@@ -19,14 +19,14 @@ import numpy as np
 from benchmarks.support.run import Figures, command, finish, parser
 from pipelines.monitoring import detectors
 
-FIRST = 1_000  # seed; the thresholds were chosen while looking at series of smaller ones
+FIRST = 1_000  # first seed; the thresholds were chosen on series of smaller seeds
 WINDOW, WINDOWS = 256, detectors.MOST + 1
 SEASON = 24
 Make = Callable[[np.random.Generator], np.ndarray]
 Change = Callable[[np.ndarray, float], np.ndarray]
 
 
-def remembering(share: float) -> Make:
+def autoregressive(share: float) -> Make:
     """Noise that keeps this share of the value before."""
 
     def make(draw: np.random.Generator) -> np.ndarray:
@@ -43,11 +43,11 @@ def seasonal(draw: np.random.Generator) -> np.ndarray:
 
 
 KINDS: dict[str, Make] = {
-    "white noise": remembering(0.0),
-    "remembers 0.5": remembering(0.5),
-    "remembers 0.9": remembering(0.9),
+    "white noise": autoregressive(0.0),
+    "autoregressive 0.5": autoregressive(0.5),
+    "autoregressive 0.9": autoregressive(0.9),
     "season of 24": seasonal,
-    "random walk": remembering(1.0),
+    "random walk": autoregressive(1.0),
 }
 CHANGES: dict[str, Change] = {
     "shift": lambda last, spread: last + 3 * spread,
@@ -58,7 +58,7 @@ CHANGES: dict[str, Change] = {
 
 def look(values: np.ndarray) -> list[bool]:
     """Which of the four statistics fire."""
-    both = (list(one.reshape(WINDOWS, WINDOW)) for one in (values, np.diff(values, prepend=values[0])))
+    both = (list(signal.reshape(WINDOWS, WINDOW)) for signal in (values, np.diff(values, prepend=values[0])))
     return [found.fired for own in both for found in detectors.moved(own[:-1], own[-1], "")]
 
 
@@ -82,7 +82,7 @@ def residuals(looks: int) -> Figures:
     """Page-Hinkley on hourly errors."""
     draws = [np.random.default_rng(FIRST + seed).standard_normal(600) + 5 for seed in range(looks)]
     rising = [np.append(errors[:-30], errors[-30:] + 2) for errors in draws]
-    false, noticed = ([detectors.page_hinkley(one, "", 72).fired for one in some] for some in (draws, rising))
+    false, noticed = ([detectors.page_hinkley(errors, "", 72).fired for errors in some] for some in (draws, rising))
     return {"page_hinkley_false": float(np.mean(false)), "page_hinkley_noticed": float(np.mean(noticed))}
 
 

@@ -1,12 +1,12 @@
-"""ETTh1 as the literature scores it: 7 columns, every window of the test rows, MSE and MAE in units of the train rows.
+"""ETTh1 as in the literature: 7 columns, every window of the test rows, MSE and MAE in units of the train rows.
 
 The columns become 7 series, and one model is trained on all of them for each horizon; with --shared one for the longest
-horizon, whose first steps answer for the shorter ones. Every origin from the last row before the test part on is
-forecast, as long as its horizon still lies within the test part; the state may know all rows before its origin, and is
-rolled from one origin to the next. With --rehearse the val rows stand for the test rows, which are not read: what a
-change is worth before it meets the test part; no figure is held to a bound then. Errors of a column are divided by the
-standard deviation of its train rows, then averaged over windows, steps and columns: MSE of the forecast's mean, MAE of
-its median. The rows after the test part stay unused. Needs etth1.parquet in the folder ROLLCAST_DATA (default
+horizon, whose first steps are the forecasts of the shorter ones. Forecasts are made at every origin from the last row
+before the test part on whose horizon lies within the test part. The state has read all rows before its origin, and is
+rolled from one origin to the next. With --rehearse the val rows are scored instead of the test rows, which are not
+read, to compare changes without the test part; no figure is compared with a bound then. Errors of a column are divided
+by the standard deviation of its train rows, then averaged over windows, steps and columns: MSE of the forecast's mean,
+MAE of its median. The rows after the test part stay unused. Needs etth1.parquet in the folder ROLLCAST_DATA (default
 ../shared/data).
 
 Keys of --json, for each horizon H, such as mse_96: mse_H, mae_H, coverage_80_H, coverage_95_H, seconds_H and steps_H
@@ -65,13 +65,13 @@ class Part:
     unit: np.ndarray
 
     def windows(self, horizon: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Every origin, as how many values are known there, and what came: (7, H)."""
+        """For every origin the number of known values, and the actual values (7, H)."""
         for stop in range(self.known, self.values.shape[1] - horizon + 1):
             yield stop, self.values[:, stop : stop + horizon]
 
 
 class Errors:
-    """Sums over windows, steps and columns: nothing of a forecast is kept."""
+    """Sums of errors over windows, steps and columns."""
 
     def __init__(self, unit: np.ndarray) -> None:
         self._unit, self.n = unit, 0
@@ -99,7 +99,7 @@ class Errors:
 
 
 def repeated(part: Part, lag: int, horizon: int) -> dict[str, float]:
-    """Errors of repeating the last `lag` values, the literature's two simplest forecasts."""
+    """Errors of repeating the last `lag` values."""
     errors = Errors(part.unit)
     for stop, actual in part.windows(horizon):
         errors.add_point(part.values[:, stop - lag + np.arange(horizon) % lag], actual)
@@ -117,14 +117,14 @@ def rolled(bundle: Bundle, part: Part, horizons: Sequence[int]) -> dict[int, dic
             engine.advance(roller, state, part.panel, known + (stop - 1 - part.known), known + (stop - part.known))
         forecast, _ = engine.answer(roller, state, rows)
         for horizon in horizons:
-            actual = part.values[:, stop : stop + horizon]  # only now is the future looked at
+            actual = part.values[:, stop : stop + horizon]  # read only after the forecast
             if actual.shape[1] == horizon:
                 errors[horizon].add(forecast[:, :horizon], bundle.config.levels, actual)
     return {horizon: found.figures() for horizon, found in errors.items()}
 
 
 def read(place: Workspace, horizon: int, rehearse: bool = False) -> History:
-    """The seven columns, ingested as the product's user would ingest them; to rehearse, val in the place of test."""
+    """The seven columns, ingested as a user would; to rehearse, with val in place of test."""
     source = melted(loop.DATA / FILE, COLUMNS, place.settings.home / "columns.parquet")
     if rehearse:
         known = pl.read_parquet(source).filter(pl.col(SPLIT) != "test")
@@ -134,7 +134,7 @@ def read(place: Workspace, horizon: int, rehearse: bool = False) -> History:
 
 
 def part_of(history: History) -> Part:
-    """What is scored of a history with a split. Raises InvalidInput where there is none."""
+    """The part of a history that is scored. Raises InvalidInput without a split."""
     if history.splits is None or not history.splits["test"].all():
         raise InvalidInput("its columns have no test part", source=FILE)
     train, known = int(history.splits["train"][0]), int(history.fitted_lengths[0])
@@ -146,7 +146,8 @@ def part_of(history: History) -> Part:
 def trained(
     horizon: int, scored: Sequence[int], chosen: argparse.Namespace
 ) -> dict[int, list[dict[str, float | None]]]:
-    """A model for `horizon` from each seed, in a home of its own: figures of each by the horizons it is scored on."""
+    """Trains a model for `horizon` with each seed, in one new home: figures of each run, by the horizons it is scored
+    on."""
     runs: dict[int, list[dict[str, float | None]]] = {h: [] for h in scored}
     with loop.workspace() as place:
         history = read(place, horizon, chosen.rehearse)
@@ -172,7 +173,7 @@ def measure(chosen: argparse.Namespace) -> dict[int, Figures]:
 
 
 def summary(part: Part, horizon: int, runs: list[dict[str, float | None]]) -> Figures:
-    """Everything about one horizon."""
+    """All figures of one horizon."""
     figures, columns = spread.over_seeds(runs), len(part.values)
     windows = part.values.shape[1] - part.known - horizon + 1
     figures["n"] = columns * windows * horizon
@@ -209,7 +210,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--horizons", type=numbers, default=HORIZONS, help="comma-separated")
     options.add_argument("--shared", action="store_true", help="one model, for the longest of them")
-    options.add_argument("--rehearse", action="store_true", help="score the val rows; leave the test rows unread")
+    options.add_argument("--rehearse", action="store_true", help="score the val rows; do not read the test rows")
     add_training(options)
     chosen = options.parse_args()
     found = measure(chosen)

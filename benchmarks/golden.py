@@ -1,15 +1,15 @@
-"""Makes golden files: a small home as this version leaves it, and the forecasts it answered with.
+"""Makes golden files: a small home as this version writes it, and the forecasts that it answered.
 
     python -m benchmarks.golden tests/golden/v2
 
 The folder gets `home/` (SQLite store, lake) and `forecasts.json`, about 430 kB together. Files of an older version are
-never made again: a new version of the stores gets a folder beside them. `tests/end_to_end/test_golden.py` reads every
+never replaced: a new version of the stores gets a new folder. `tests/end_to_end/test_golden.py` reads every
 folder.
 
 The home holds two datasets of the bundled samples. `temperature`: the four quarters of each hour as four series, an
-LSTM of two members that remembers a week, and a seasonal naive model in its shadow. `stocks`: two tickers on business
-days, and the baseline that the promotion gate chose. Both took in observations over HTTP in two runs of the service,
-with a missing value, late rows, a correction and a duplicate.
+LSTM of two members with the cycle memory of a week, and a seasonal naive model in its shadow. `stocks`: two tickers on
+business days, and the baseline that the promotion gate chose. Both took in observations over HTTP in two runs of the
+service, with a missing value, late rows, a correction and a duplicate.
 """
 
 import argparse

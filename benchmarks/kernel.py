@@ -2,8 +2,8 @@
 
 Shape: hidden 128, 2 LSTM layers, window 168, 48 steps × 11 levels (the deciles and two tails). A *step* is scaling,
 encoder and cells; *heads* add the ordered quantiles; a *forecast* also takes them back to data units. 256 series are
-rolled as the engine rolls them: blocks of rows, one for each core, each block several steps without waiting for others.
-Everything is timed in turns, and a ratio is the median of the ratios of its rounds.
+rolled as a fold rolls them: in blocks of rows, one for each core, each block several steps without waiting for others.
+The measurements take turns, and a ratio is the median of the ratios of its rounds.
 
 Keys of --json: single_step_us, single_torch_us (one series, step and forecast), single_step_ratio (of the two);
 peak_gflops (a 1024³ float32 product on all cores); batch (its size), batch_step_us, batch_heads_us, batch_torch_us
@@ -39,7 +39,7 @@ HEAD_FLOPS = 2 * (256 * 128 + 128 * 48 * (11 + EXPERTS) + (CONFIG.memory + 168) 
 
 
 class Rows:
-    """Some series between two steps."""
+    """The inputs and the state of some series."""
 
     def __init__(self, size: int) -> None:
         self.window = np.cumsum(np.random.default_rng(0).standard_normal((size, CONFIG.window)), 1)
@@ -66,11 +66,11 @@ def torch_step(network: networks.Network, size: int) -> Callable[[], object]:
     """The same step and forecast in torch, as a callable."""
     window = torch.from_numpy(Rows(size).window)
     seen, gap, state = torch.ones(size, 1), torch.zeros(size, 1), network.fresh(size)
-    memory = torch.zeros(size, CONFIG.memory)
+    phase_means = torch.zeros(size, CONFIG.memory)
 
     @torch.inference_mode()
     def work() -> torch.Tensor:
-        x, level, scale = networks.features(window, seen, gap, CONFIG, memory)
+        x, level, scale = networks.features(window, seen, gap, CONFIG, phase_means)
         median, increments, _ = network(x, state)
         return networks.assemble(median, increments) * scale[..., None] + level[..., None]
 
@@ -78,7 +78,7 @@ def torch_step(network: networks.Network, size: int) -> Callable[[], object]:
 
 
 def product() -> Callable[[], object]:
-    """A 1024³ float32 product, its rows shared by all cores."""
+    """A 1024³ float32 product, its rows split among all cores."""
     square = np.random.default_rng(0).standard_normal((1024, 1024)).astype(np.float32)
     parts = np.array_split(square, cores())
     return lambda: each(lambda part: part @ square, parts)
@@ -96,7 +96,7 @@ def rolled(work: Callable[[Rows], object]) -> Callable[[], object]:
 
 
 def long_roll(roller: Roller) -> float:
-    """Cost of a step after 100,000 steps, relative to after 100: the median over rounds that take turns."""
+    """Time of a step after 100,000 steps, relative to after 100: the median over rounds that take turns."""
     states = {length: roller.empty(1) for length in (100, 100_000)}
     for length, state in states.items():
         steps = np.arange(length)
@@ -112,7 +112,7 @@ def long_roll(roller: Roller) -> float:
 
 
 def rows_independent(roller: Roller) -> bool:
-    """Does a row's state have the same bits alone and among others?"""
+    """Whether a row's state has the same bits alone and among others."""
     context = np.cumsum(np.random.default_rng(1).standard_normal((64, CONFIG.context)), 1)
     together = roller.start(context, np.zeros(64, np.int64))
     alone = roller.start(context[7:8], np.zeros(1, np.int64))
@@ -122,13 +122,13 @@ def rows_independent(roller: Roller) -> bool:
 def measure() -> Figures:
     network = networks.Network(CONFIG).eval()
     kernel = Kernel(CONFIG, network.export())
-    one = Rows(1)
+    single = Rows(1)
     plain = {"fallback.linear": np.zeros((48, 168)), "fallback.increments": np.zeros((2, 5, 48))}
     roller = Roller(Bundle(CONFIG, network.export() | plain, Calibration.neutral(CONFIG)))
     taken = in_turns(
         {
             "product": (product(), 5),
-            "single": (lambda: to_data_units(*quantiles(kernel, one)), 200),
+            "single": (lambda: to_data_units(*quantiles(kernel, single)), 200),
             "torch": (torch_step(network, 1), 60),
             "step": (rolled(lambda rows: step(kernel, rows)), 2),
             "heads": (rolled(lambda rows: quantiles(kernel, rows)), 2),

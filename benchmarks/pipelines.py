@@ -1,21 +1,21 @@
 """Pipelines at scale on one machine: ratios within one run, fixed seeds, stores made by the benchmark itself.
 
 The model is a network of the product's default size (LSTM of 128, one layer, three members, window 168, 48 steps ahead)
-with random weights: what it costs does not depend on what it has learned. Parts, for --only:
+with random weights: its cost does not depend on the weights. Parts, for --only:
 
 ingest    a CSV of 10 million rows into the lake, checked and committed once, against bare Polars (`scan_csv` to a Delta
-          table) on the same file; and the memory it took, which stays below its bound for any --rows
+          table) on the same file; and its peak memory, which stays below the bound for any --rows
 forecast  100,000 series × 48 steps × 9 quantiles into the lake: `warm` from the state snapshots that the service left
           and one later value of each series, `cold` from the contexts that promotion stored; each a whole process
-backtest  1,000 origins × 414 series (as many as M4 hourly has; its series are too short for so many origins, so noisy
-          seasons stand in): one pass of rolled states, scored as it goes, against states that are started anew at each
-          origin, which is timed at --sample of them and taken times their share
+backtest  1,000 origins × 414 series (the number of M4 hourly, whose series are too short for so many origins, so the
+          series are noisy seasons): one pass of rolled states against states that are started at each origin from the
+          context, which is timed at --sample of them and extrapolated
 
 Keys of --json: ingest_rows, ingest_ours_rows_s and ingest_bare_rows_s (rows a second), ingest_ratio of the two,
 ingest_ours_peak_mb (anonymous memory), ingest_ours_resident_mb (with mapped files), the same of bare; forecast_warm_s,
 forecast_warm_peak_kb, the same for cold, forecast_rows, forecast_bytes (on disk); backtest_rolled_s, backtest_again_s
 (extrapolated), backtest_sample (origins it was timed at), backtest_ratio, backtest_forecasts_per_second,
-backtest_grown_kb (memory, beyond panel and libraries). A figure is held to its bound by --check where its part was run.
+backtest_grown_kb (RAM beyond panel and libraries). --check compares a figure with its bound if its part was run.
 """
 
 from forecasting.kernel.threads import prepare

@@ -1,12 +1,12 @@
 """The service under load: client and server on the same two cores, in turns with bare routes, ratios within one run.
 
 The model is a network of the product's default size (LSTM of 128, one layer, three members, window 168, 48 steps ahead)
-with random weights; stores are made by the benchmark itself, 256 different hourly series standing for all. Seeds are
-fixed, and each request draws its own series. Parts, for --only:
+with random weights; the benchmark makes its own stores from 256 different hourly series. Seeds are fixed, and each
+request draws its own series. Parts, for --only:
 
 ready     from the process's start to ready, one series; torch, Prefect, MLflow, Polars and Delta cannot be imported
 forecast  GET forecast, 48 × 9, against a bare FastAPI route that returns the same bytes: `warm`, of 1,000 series whose
-          forecasts were asked for before; `fresh`, each made anew (ROLLCAST_FORECAST_CACHE_BYTES=0)
+          forecasts were asked for before; `fresh`, each computed again (ROLLCAST_FORECAST_CACHE_BYTES=0)
 observe   POST observations, 100 rows a request: of 100 series (`distinct`) and of one (`single`); 10,000 series in all,
           stored with fsync, advanced and scored, against a bare route that decodes the body's JSON; also of 100 series
           against a FastAPI route that checks rows by a strict model (`typed`), and against the service's own
@@ -27,9 +27,9 @@ parsed_rate_ratio are held to a bound); row_p50_ms, row_p99_ms; advance_rate (sh
 advance_steps_per_second, peak_gflops; memory_100k_kb, peak_100k_kb, restart_100k_s, restart_100k_cpu_s (processor
 time), the same for restart_10k_s; one_ours_us, one_torch_us, one_again_us (torch reads the context again),
 one_neuralforecast_us, one_darts_us; soak_minutes, soak_requests, soak_failures, soak_memory_grown, soak_handles_grown,
-soak_p50_grown, soak_p99_grown, soak_pace_grown (time of work that the service has no part in: the machine's own);
-kill_rounds, kill_acknowledged (rows), kill_failures (rows lost or doubled, or a state that is not the log's). A figure
-is held to its bound by --check where its part was run.
+soak_p50_grown, soak_p99_grown, soak_pace_grown (time of work outside of the service, which shows changes of the
+machine); kill_rounds, kill_acknowledged (rows), kill_failures (rows lost or doubled, or a state that is not the log's).
+--check compares a figure with its bound if its part was run.
 """
 
 from forecasting.kernel.threads import prepare
@@ -47,7 +47,7 @@ from benchmarks.support.run import Figures, finish_parts, parser, words  # noqa:
 from benchmarks.support.server import service  # noqa: E402
 from benchmarks.support.store import Store, make  # noqa: E402
 
-PARTS = ("ready", "forecast", "observe", "latency", "advance", "scale", "peers")  # without being asked
+PARTS = ("ready", "forecast", "observe", "latency", "advance", "scale", "peers")  # by default
 
 
 def prefixed(prefix: str, figures: Figures) -> Figures:
@@ -68,7 +68,7 @@ def observe(folder: Path, chosen: argparse.Namespace) -> Figures:
 
 
 def scale(folder: Path, chosen: argparse.Namespace) -> Figures:
-    """Each is started as often as asked; the smaller store is made first."""
+    """Each store is started --restarts times; the smaller one is made first."""
     figures: Figures = {}
     for name, series in (("10k", 10_000), ("100k", 100_000)):
         store = store_of(folder, series)

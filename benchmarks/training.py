@@ -1,19 +1,19 @@
-"""How fast a training step is, how much memory training takes, and with --race how soon it is any good.
+"""Speed of a training step, peak memory of training, and with --race the accuracy after a given time.
 
-*Step*: everything the product does for one (chunk, features, network, loss, backward, clipping, optimiser, averaging,
-reporting) in a real run of `fit`, against forward and backward of a bare nn.LSTM of the same shape, in turns: 48 lanes
+*Step*: everything that a training step does (chunk, features, network, loss, backward, clipping, optimiser, averaging,
+progress) in a real run of `fit`, against forward and backward of a bare nn.LSTM of the same shape, in turns: 48 lanes
 of 192 anchors, hidden 128, 2 layers, window 168, 48 steps × 11 levels; and once more at the shape that the product
 chooses itself. A rate is bare seconds over step seconds, the median over rounds. *Memory*: the peak of a process of its
-own that fits 100,000 series of 250 values, a few steps of both stages and all that comes around them.
+own that fits 100,000 series of 250 values: a few steps of both stages, and everything before, between and after.
 
-*Race*, in place of the two: one minute on M4 weekly and six on M4 hourly, OWA on the official test part, beside
+*Race*, instead of the two: one minute on M4 weekly and six on M4 hourly, OWA on the official test part, beside
 neuralforecast's LSTM with the same wall time, horizon and input size and its own default sizes. The peer lives in an
-environment that `make peers` makes; without it its column says so.
+environment that `make peers` makes; without it its column says that it is not installed.
 
 Keys of --json: step_rate (as the product trains, against a bare float32 LSTM), same_precision_rate (against one in the
 product's own precision), float32_rate (both float32), own_rate (at own_shape, bare float32), each with _ms (a training
 step) and _bare_ms in place of _rate; precision; peak_kb, and the peak so far at before_kb (values there, training not
-begun), choose_kb (first stage over) and validation_kb (trust, calibration and validation over). With --race,
+begun), choose_kb (first stage over) and validation_kb (shrinkage, calibration and validation over). With --race,
 for SET weekly and hourly: SET_owa, SET_seconds, SET_steps, SET_peer_owa, SET_peer_seconds, SET_peer_steps,
 peer_version, such as weekly_owa, weekly_seconds, hourly_owa, hourly_seconds.
 """
@@ -38,7 +38,7 @@ MANY = {"series": 100_000, "length": 250, "season": 24, "horizon": 48, "steps": 
 
 
 def step_rates() -> Figures:
-    """A training step against the bare cells: at the shape that the bound speaks of, and at the product's own."""
+    """A training step against the bare cells: at the shape of the bound, and at the product's own."""
     precision = fit_network.precision()
     asked_for, _ = turns.measured(precision, turns.ASKED)
     plain = asked_for if precision == turns.PLAIN else turns.measured(turns.PLAIN, turns.ASKED)[0]
@@ -63,7 +63,7 @@ def middle(values: np.ndarray) -> float:
 
 
 def memory() -> Figures:
-    """The peak of a process of its own."""
+    """Peak memory of a training in its own process."""
     words = [f"--{name}={value}" for name, value in MANY.items()]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.support.memory", *words], stdout=subprocess.PIPE, text=True, check=True
@@ -109,8 +109,8 @@ def race_rows(figures: Figures) -> list[list[str]]:
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("--race", action="store_true", help="accuracy by wall time, beside a peer, and nothing else")
-    options.add_argument("--minutes", type=float, help="of each race, to try it out; else 1 and 6")
+    options.add_argument("--race", action="store_true", help="only accuracy by wall time, beside a peer")
+    options.add_argument("--minutes", type=float, help="of each race; default 1 and 6")
     options.add_argument("--seed", type=int, default=0)
     chosen = options.parse_args()
     figures: Figures = {}

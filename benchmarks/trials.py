@@ -1,13 +1,13 @@
-"""What a setting is worth, found without the test part: networks after so many steps, judged on the end of the rest.
+"""Compares settings without the test part: networks after N steps, scored on the end of the training part.
 
     python -m benchmarks.trials FILE --horizon H --season M --steps N --set mixed=0 --set dropout=0.5,num_layers=2
 
-The part marked test is left away. Of what remains the last `--hold-out` steps of each series (two horizons; where a
-part is marked val, that part) are held out, and networks are trained on what lies before: first one with the usual
-settings, then one for each --set, which may name anything of `Recipe` and `ModelConfig` in `forecasting/`. No
-calibration and no choosing of steps: one network after N steps for each seed, and the mean of them all.
+The part marked test is not read. Of the rest, the last `--hold-out` steps of each series (two horizons by default, or
+the part marked val) are held out, and networks are trained on the values before: first one with the usual settings,
+then one for each --set, which can name any field of `TrainingDefaults` and `ModelConfig` in `forecasting/`. There is no
+calibration and no choice of the number of steps: one network after N steps for each seed, and the mean of them all.
 
-Keys of --json, for `usual` and for each --set under its own words: WORDS_owa, mase, wql, mse_mean (mean squared error
+Keys of --json, for `usual` and for each --set under its own text: TEXT_owa, mase, wql, mse_mean (mean squared error
 of the forecast's mean in units of each series' deviation), coverage_80, coverage_95, each the mean over seeds, with
 _least and _most, and _together for the average of the seeds' quantiles; seconds (of training).
 """
@@ -32,26 +32,26 @@ from benchmarks.support.run import Figures, command, finish, numbers, parser, po
 from data.errors import InvalidInput  # noqa: E402
 from data.sources.resolve import SourceOptions  # noqa: E402
 from forecasting import quantiles  # noqa: E402
-from forecasting.accuracy import Reference, Scores  # noqa: E402
+from forecasting.accuracy import ErrorSums, Reference  # noqa: E402
 from forecasting.config import LEVELS, NETWORKS, ModelConfig  # noqa: E402
 from forecasting.evaluation.backtest import Origins, evaluate, reference, rolling_origins  # noqa: E402
 from forecasting.panel import Panel  # noqa: E402
 from forecasting.rolling.conformal import Calibration  # noqa: E402
 from forecasting.training.auto_config import choose  # noqa: E402
-from forecasting.training.fit_network import TrainingSpec, one  # noqa: E402
-from forecasting.training.training_defaults import RECIPE, Recipe  # noqa: E402
+from forecasting.training.fit_network import TrainingSpec, fit_single  # noqa: E402
+from forecasting.training.training_defaults import DEFAULTS, TrainingDefaults  # noqa: E402
 from pipelines.console import progress, say  # noqa: E402
 from pipelines.history.history import read_history  # noqa: E402
 from pipelines.ingestion.ingest import ingest  # noqa: E402
 from pipelines.training.train import quiet_lightning  # noqa: E402
 
 MEASURES = ("owa", "mase", "wql", "mse_mean", "coverage_80", "coverage_95")
-Forecasts = list[tuple[np.ndarray, np.ndarray]]  # of each origin: quantiles (n, H, L), what came (n, H)
+Forecasts = list[tuple[np.ndarray, np.ndarray]]  # of each origin: quantiles (n, H, L), actual values (n, H)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What every trial is given: the past that may be learned from, the whole, and where it is judged."""
+    """The data of every trial: the past for training, the whole, and the origins and divisors of the scores."""
 
     panel: Panel
     past: Panel
@@ -67,7 +67,7 @@ class Stage:
 
 
 def staged(file: Path, chosen: argparse.Namespace) -> Stage:
-    """Read a file and hold the end of its training part out. Raises InvalidInput where that leaves nothing."""
+    """Reads a file and holds out the end of its training part. Raises InvalidInput if nothing is left of a series."""
     with loop.workspace() as place:
         source = melted(file, chosen.columns, place.settings.home / "columns.parquet") if chosen.columns else file
         options = SourceOptions(freq=chosen.freq, season=chosen.season, horizon=chosen.horizon, tz="UTC")
@@ -86,8 +86,8 @@ def staged(file: Path, chosen: argparse.Namespace) -> Stage:
 
 
 def settings(text: str) -> dict[str, Any]:
-    """The settings of one --set. Raises ArgumentTypeError for a name that no setting has."""
-    known = {field.name for of in (Recipe, ModelConfig) for field in fields(of)}
+    """The settings of one --set. Raises ArgumentTypeError for an unknown setting."""
+    known = {field.name for of in (TrainingDefaults, ModelConfig) for field in fields(of)}
     found = {}
     for pair in text.split(","):
         name, _, value = pair.partition("=")
@@ -99,16 +99,18 @@ def settings(text: str) -> dict[str, Any]:
 
 def tried(stage: Stage, changed: Mapping[str, Any], chosen: argparse.Namespace, name: str) -> Figures:
     """Figures of one group of settings over all seeds."""
-    own = {field.name for field in fields(Recipe)}
-    recipe = replace(RECIPE, **{key: value for key, value in changed.items() if key in own})
+    own = {field.name for field in fields(TrainingDefaults)}
+    defaults = replace(DEFAULTS, **{key: value for key, value in changed.items() if key in own})
     config = choose(stage.past, chosen.model, stage.season, stage.horizon).config
     config = replace(config, **{key: value for key, value in changed.items() if key not in own})
     runs, answers = [], []
     for seed in chosen.seeds:
         began = time.monotonic()
-        spec = TrainingSpec(chosen.model, stage.season, stage.horizon, steps=chosen.steps, seed=seed, recipe=recipe)
+        spec = TrainingSpec(chosen.model, stage.season, stage.horizon, steps=chosen.steps, seed=seed, defaults=defaults)
         with progress(f"{name}, seed {seed}") as moved:
-            bundle = one(stage.past, config, spec, chosen.steps, lambda _, done, total: moved(done, total, "train"))
+            bundle = fit_single(
+                stage.past, config, spec, chosen.steps, lambda _, done, total: moved(done, total, "train")
+            )
         seconds = time.monotonic() - began
         bundle = replace(bundle, calibration=Calibration(Calibration.neutral(config).factors, rate=0.0))
         answers.append(forecasts(stage, bundle))
@@ -119,25 +121,28 @@ def tried(stage: Stage, changed: Mapping[str, Any], chosen: argparse.Namespace, 
 
 
 def forecasts(stage: Stage, bundle: Any) -> Forecasts:
-    """What a network says at every origin, and what came."""
+    """The forecasts of a network at every origin, and the actual values."""
     found: Forecasts = []
-    evaluate(bundle, stage.panel, stage.origins, watch=lambda _, said, came: found.append((said, came)))
+    evaluate(bundle, stage.panel, stage.origins, watch=lambda _, forecast, actual: found.append((forecast, actual)))
     return found
 
 
 def averaged(answers: Sequence[Forecasts]) -> Forecasts:
     """The mean of several networks' quantiles."""
-    return [(np.mean([said for said, _ in at_one], axis=0), at_one[0][1]) for at_one in zip(*answers, strict=True)]
+    return [
+        (np.mean([forecast for forecast, _ in at_origin], axis=0), at_origin[0][1])
+        for at_origin in zip(*answers, strict=True)
+    ]
 
 
 def measured(stage: Stage, answers: Forecasts) -> dict[str, float | None]:
     """Every measure of forecasts at all origins."""
-    scores = Scores.empty(len(stage.panel), stage.horizon, LEVELS)
+    scores = ErrorSums.empty(len(stage.panel), stage.horizon, LEVELS)
     squared = []
-    for said, came in answers:
-        scores.add(said, came)
-        middle = np.stack([quantiles.mean(one_series, LEVELS) for one_series in said])
-        squared.append(((middle - came) / stage.deviation) ** 2)
+    for forecast, actual in answers:
+        scores.add(forecast, actual)
+        mean = np.stack([quantiles.mean(of_series, LEVELS) for of_series in forecast])
+        squared.append(((mean - actual) / stage.deviation) ** 2)
     summary = scores.summary(stage.against)
     return {name: summary[name] for name in MEASURES if name in summary} | {"mse_mean": float(np.nanmean(squared))}
 
@@ -161,15 +166,15 @@ def main() -> None:
     options.add_argument("--columns", type=words, help="comma-separated; forecast these, each as a series")
     options.add_argument("--steps", type=positive, default=300, help="of each training")
     options.add_argument("--set", type=settings, action="append", default=[], help="name=value, several with commas")
-    options.add_argument("--hold-out", type=positive, help="steps of each series to judge on")
-    options.add_argument("--origins", type=positive, default=4, help="at which forecasts are judged")
+    options.add_argument("--hold-out", type=positive, help="steps of each series that are held out")
+    options.add_argument("--origins", type=positive, default=4, help="origins at which forecasts are scored")
     options.add_argument("--seeds", type=numbers, default=(0,), help="comma-separated; one training for each")
     options.add_argument("--model", default="lstm", choices=NETWORKS, help="lstm, gru, rnn, mlp or cnn")
     chosen = options.parse_args()
     quiet_lightning()
     stage = staged(chosen.file, chosen)
     groups: dict[str, Mapping[str, Any]] = {"usual": {}}
-    groups |= {",".join(f"{key}={value}" for key, value in one_set.items()): one_set for one_set in chosen.set}
+    groups |= {",".join(f"{key}={value}" for key, value in changed.items()): changed for changed in chosen.set}
     found = {name: tried(stage, changed, chosen, name) for name, changed in groups.items()}
     figures = {f"{name}_{key}": value for name, own in found.items() for key, value in own.items()}
     finish("trials", figures, rows(found, chosen.seeds), chosen)

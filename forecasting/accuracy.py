@@ -1,4 +1,4 @@
-"""How good forecasts were: the field's measures, as sums that can be added up origin by origin.
+"""Measures of accuracy, as sums that are added up origin by origin.
 
 For series with training values x_1 … x_n, season m, actual y and forecast f (Hyndman and Koehler 2006; the M4
 competition's definitions for OWA, MSIS and Naive2):
@@ -26,7 +26,7 @@ SUMS = tuple("count absolute squared bias smape size pinball inside_80 inside_95
 
 
 def seasonal_error(panel: Panel, season: int) -> np.ndarray:
-    """(n,) MASE divisor: mean |y_t - y_(t-m)| of each series over its known pairs; NaN when there is none."""
+    """(n,) MASE divisor: mean |y_t - y_(t-m)| of each series over its known pairs; NaN without any."""
     return np.concatenate([np.empty(0), *(_seasonal_error(block, season) for block in panel.blocks())])
 
 
@@ -42,21 +42,21 @@ def _seasonal_error(panel: Panel, season: int) -> np.ndarray:
 
 
 @dataclass
-class Scores:
-    """Sums of errors, (n, H) by series and horizon step; by_origin a list of (n,) mean |error|."""
+class ErrorSums:
+    """Sums of errors, (n, H) by series and horizon step; by_origin has the mean |error| (n,) of each origin."""
 
     sums: dict[str, np.ndarray]
     levels: tuple[float, ...]
     by_origin: list[np.ndarray] = field(default_factory=list)
-    warming: int = 0  # forecasts that the fallback gave, because too little had been seen
+    warming: int = 0  # forecasts by the fallback, because too few values were observed
     not_finite: int = 0
 
     @classmethod
-    def empty(cls, series: int, horizon: int, levels: tuple[float, ...]) -> "Scores":
+    def empty(cls, series: int, horizon: int, levels: tuple[float, ...]) -> "ErrorSums":
         return cls({name: np.zeros((series, horizon)) for name in SUMS}, levels)
 
     def add(self, quantiles: np.ndarray, actual: np.ndarray) -> None:
-        """One origin's forecasts: quantiles (n, H, L) at `levels`, actual (n, H) NaN where nothing is to score."""
+        """Adds one origin's forecasts: quantiles (n, H, L) at `levels`, actual (n, H), NaN where nothing is scored."""
         known = ~np.isnan(actual)
         finite = np.isfinite(quantiles).all(-1)
         self.not_finite += int((known & ~finite).sum())
@@ -85,13 +85,13 @@ class Scores:
             self.by_origin.append(np.abs(error).sum(1) / np.where(known.any(1), known.sum(1), np.nan))
 
     def mean(self, name: str, horizon: int | None = None) -> np.ndarray:
-        """(n,) mean over steps 1 … horizon and all origins; NaN where a series had nothing to score."""
+        """(n,) mean over steps 1 … horizon and all origins; NaN for a series without a scored step."""
         count = self.sums["count"][:, :horizon].sum(1)
         total = self.sums[name][:, :horizon].sum(1)
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
     def summary(self, reference: "Reference", horizon: int | None = None) -> dict[str, Any]:
-        """Every measure over the first `horizon` steps, as plain numbers; None where it is not defined."""
+        """Every measure over the first `horizon` steps, as plain numbers; None where undefined."""
         sums = {name: value[:, :horizon] for name, value in self.sums.items()}
         total = max(1.0, sums["count"].sum())
         unit = reference.unit
@@ -154,12 +154,12 @@ class Scores:
 
 @dataclass(frozen=True)
 class Reference:
-    """What scores are divided by: unit (n,) the MASE divisors from the training part; the errors of Naive2 and of the
-    seasonal naive at the very same origins."""
+    """What errors are compared with: the MASE divisors `unit` (n,) from the training part, and the errors of Naive2 and
+    of the seasonal naive at the same origins."""
 
     unit: np.ndarray
-    naive2: Scores
-    seasonal_naive: Scores
+    naive2: ErrorSums
+    seasonal_naive: ErrorSums
 
     def owa(self, smape: float, mase: float, horizon: int | None) -> float:
         """Overall weighted average, relative to Naive2."""
@@ -167,7 +167,7 @@ class Reference:
         return (smape / other[0] + mase / other[1]) / 2 if min(other) > 0 else float("nan")
 
     def skill(self, mase: float, horizon: int | None) -> float:
-        """Share of seasonal naive's MASE that is saved."""
+        """1 - MASE / MASE of seasonal naive."""
         other = _mean(self.seasonal_naive.mean("absolute", horizon) / self.unit)
         return 1 - mase / other if other > 0 else float("nan")
 
@@ -177,8 +177,8 @@ def _pinball(miss: np.ndarray, level: float) -> np.ndarray:
 
 
 def _clustered_error(part: np.ndarray, whole: np.ndarray) -> float:
-    """Standard error of the ratio Σ part / Σ whole, (n, H) each: errors of one series go together, so it is the
-    series that are the independent witnesses (Cochran 1977, §11.8). NaN for fewer than two of them."""
+    """Standard error of the ratio Σ part / Σ whole, (n, H) each. Errors of one series are correlated, so the series are
+    the independent units (Cochran 1977, §11.8). NaN for fewer than two of them."""
     parts, wholes = part.sum(1), whole.sum(1)
     parts, wholes = parts[wholes > 0], wholes[wholes > 0]
     if len(wholes) < 2:
@@ -197,7 +197,7 @@ def _number(value: float | None) -> float | None:
 
 
 def seasonal_indices(x: np.ndarray, season: int) -> np.ndarray:
-    """(m,) multiplicative indices of Naive2 by position modulo m; ones where there is no significant season.
+    """(m,) multiplicative indices of Naive2 by position modulo m; ones without a significant season.
 
     Classical decomposition of x (n,) by a centred moving average, after the competition's 90 % autocorrelation test.
     """
@@ -216,7 +216,7 @@ def seasonal_indices(x: np.ndarray, season: int) -> np.ndarray:
 
 
 def is_seasonal(x: np.ndarray, season: int) -> bool:
-    """|r_m| > 1.645 sqrt((1 + 2 Σ_(i<m) r_i²) / n): is the autocorrelation at lag m more than chance?"""
+    """Whether the autocorrelation at lag m is significant: |r_m| > 1.645 sqrt((1 + 2 Σ_(i<m) r_i²) / n)."""
     centred = x - x.mean()
     power = (centred**2).sum()
     if power == 0:
@@ -226,7 +226,7 @@ def is_seasonal(x: np.ndarray, season: int) -> bool:
 
 
 def naive2_indices(panel: Panel, season: int) -> np.ndarray:
-    """(n, m) Naive2's indices of each series of the training part, gaps held."""
+    """(n, m) Naive2's indices of each series of the training part, gaps filled with the value before."""
     return np.stack([seasonal_indices(fill(panel.series(i)[None])[0], season) for i in range(len(panel))])
 
 

@@ -1,9 +1,9 @@
-"""Naive, seasonal naive and drift as models under the same contract as the networks.
+"""The baselines naive, seasonal naive and drift, with the same interface as the networks.
 
 All three are linear in the window. Their intervals come from their own past errors: the empirical quantiles, by horizon
-step, of the scaled errors that they would have made on the training part. Where a step has too few of them, those of
-all steps count, less what a random walk's error grows up to each; and where these are too few, the normal distribution
-of their deviation.
+step, of the scaled errors that they would have made on the training part. For a step with too few errors, the errors of
+all steps are pooled, each divided by the growth of a random walk's error up to its step; if these are too few as well,
+a normal distribution with their standard deviation is used.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from forecasting.config import ModelConfig, configure
 from forecasting.kernel.scaling import centred, fill, level_and_scale
 from forecasting.panel import Panel
 
-ORIGINS = 4_000  # training origins that the error quantiles are taken from
+ORIGINS = 4_000  # most training origins for the error quantiles
 
 
 def linear_weights(kind: str, window: int, horizon: int, season: int) -> np.ndarray:
     """(H, W) float64: forecast step h is row h times the window, oldest value first.
 
-    drift continues the straight line from the window's first to its last value (the method of Hyndman and
+    The drift baseline continues the straight line from the window's first to its last value (the method of Hyndman and
     Athanasopoulos, with the window as the history).
     """
     weight = np.zeros((horizon, window))
@@ -34,12 +34,12 @@ def linear_weights(kind: str, window: int, horizon: int, season: int) -> np.ndar
 
 
 def _lag(kind: str, window: int, season: int) -> int:
-    """How far back lies what is repeated."""
+    """The lag that is repeated."""
     return min(season, window) if kind == "seasonal_naive" else 1
 
 
 class Baseline:
-    """The part of `kernel.Kernel` that rolling needs, for a linear forecast: no memory, float64 throughout."""
+    """The methods of `kernel.Kernel` that rolling needs, for a linear forecast: no hidden state, float64 throughout."""
 
     def __init__(self, config: ModelConfig, linear: np.ndarray, increments: np.ndarray) -> None:
         """`linear` (H, W); `increments` (2, P, H) in scaled units, non-negative."""
@@ -54,29 +54,31 @@ class Baseline:
         mean: np.ndarray | None = None,
         step: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """window (B, W) -> the scaled window (B, W), level and scale (B, 1); gaps are already filled. The rest says
-        nothing to a baseline."""
+        """window (B, W) -> the scaled window (B, W), level and scale (B, 1); gaps are already filled. A baseline does
+        not use the other arguments."""
         distance, level, scale = centred(window, self.config.level_steps)
         return distance / scale, level, scale
 
     def roll(self, features: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[dict[str, np.ndarray]]:
-        """A baseline remembers its window and nothing else."""
+        """Does nothing: a baseline has no state but the window."""
         return []
 
     def forecast(self, features: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Median (B, H) and increments (B, 2, P, H), scaled units. The sum is taken row by row, in one order."""
+        """Median (B, H) and increments (B, 2, P, H), scaled units. Each row is summed in the same order in any
+        batch."""
         median = np.einsum("bw,wh->bh", features, self._linear)
         return median, np.repeat(self._increments[None], len(features), 0)
 
 
 def growth(kind: str, config: ModelConfig) -> np.ndarray:
-    """(H,) how much larger an error is than that of the first step: the root of how many innovations lie between, of a
-    random walk or a seasonal one (Hyndman and Athanasopoulos 2021, section 5.5; drift as naive)."""
+    """(H,) standard deviation of the error relative to that of the first step: the square root of the number of
+    innovations of a random walk or a seasonal one (Hyndman and Athanasopoulos 2021, section 5.5; drift as naive)."""
     return np.sqrt(1 + np.arange(config.horizon) // _lag(kind, config.window, config.season))
 
 
 def weights(kind: str, panel: Panel, config: ModelConfig) -> dict[str, np.ndarray]:
-    """A baseline's linear map on the ring and scale of `config`, and the intervals of its own past errors."""
+    """The arrays of a baseline with the window and scale of `config`: its linear map, and intervals from its past
+    errors."""
     linear = linear_weights(kind, config.window, config.horizon, config.season)
     return {"linear": linear, "increments": error_increments(panel, config, linear, growth(kind, config))}
 
@@ -84,14 +86,14 @@ def weights(kind: str, panel: Panel, config: ModelConfig) -> dict[str, np.ndarra
 def error_increments(panel: Panel, config: ModelConfig, linear: np.ndarray, grows: np.ndarray) -> np.ndarray:
     """(2, P, H) float64 distances from the forecast to the error quantiles, from the inside out.
 
-    Errors are taken at evenly spread origins of the panel, scaled as at their origin, and known up to its end. A step
-    that has fewer than the outermost level needs takes those of all steps, grown by `grows` (H,).
+    Errors are taken at evenly spread origins of the panel, up to its end, in the scale at their origin. A step with
+    fewer errors than the outermost level needs uses the pooled errors of all steps, multiplied by `grows` (H,).
     """
-    windows, targets = _origins(panel, config)
+    windows, targets = _training_origins(panel, config)
     _, scale = level_and_scale(windows, config.level_steps)
     errors = (targets - windows @ linear.T) / scale
     enough = (~np.isnan(errors)).sum(0) >= 1 / config.levels[0]
-    quantiles = np.outer(_common((errors / grows)[~np.isnan(errors)], config.levels), grows)
+    quantiles = np.outer(_pooled_quantiles((errors / grows)[~np.isnan(errors)], config.levels), grows)
     if enough.any():
         quantiles[:, enough] = np.nanquantile(errors[:, enough], config.levels, axis=0)
     middle = config.median
@@ -101,18 +103,18 @@ def error_increments(panel: Panel, config: ModelConfig, linear: np.ndarray, grow
     return np.diff(distances, axis=1, prepend=0)
 
 
-def _common(errors: np.ndarray, levels: Sequence[float]) -> np.ndarray:
-    """(L,) quantiles of scaled first-step errors (n,), as likely of one sign as of the other: those they were or, where
-    there are few, a normal distribution's; where there is none, an error is thought to be as large as the scale."""
+def _pooled_quantiles(errors: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """(L,) symmetric quantiles of scaled first-step errors (n,): empirical, with few errors those of a normal
+    distribution, without any those of a normal distribution whose standard deviation is the scale."""
     if len(errors) >= 1 / levels[0]:
         return np.quantile(np.concatenate([errors, -errors]), levels)
     deviation = float(np.sqrt(np.mean(errors**2))) if len(errors) else 1.0
     return deviation * np.array([NormalDist().inv_cdf(level) for level in levels])
 
 
-def _origins(panel: Panel, config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Filled windows (n, W) and targets (n, H, NaN where missing) at up to `ORIGINS` origins of the panel: the second
-    half of a short series, and no window that stands still, whose scale would be none."""
+def _training_origins(panel: Panel, config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Filled windows (n, W) and targets (n, H), NaN where missing, at up to `ORIGINS` origins of the panel. Of a short
+    series the origins are in the second half. Constant windows are left out: they have no scale."""
     if len(panel) > ORIGINS:
         panel = panel.select(panel.evenly(ORIGINS))
     per_series = min(max(1, ORIGINS // max(1, len(panel))), int(panel.lengths.max(initial=1)))
@@ -120,7 +122,7 @@ def _origins(panel: Panel, config: ModelConfig) -> tuple[np.ndarray, np.ndarray]
     first = np.clip(lengths // 2, 1, config.window)
     shares = (np.arange(per_series) + 1) / per_series
     stops = first[:, None] + (np.maximum(lengths - 1 - first, 0)[:, None] * shares).astype(np.int64)
-    new = np.diff(stops, axis=1, prepend=0) > 0  # a short series has fewer origins, not the same ones again
+    new = np.diff(stops, axis=1, prepend=0) > 0  # a short series has fewer origins instead of repeated ones
     windows = np.concatenate([fill(panel.window(stop, config.window)) for stop in stops.T])
     targets = np.concatenate([panel.window(stop + config.horizon, config.horizon) for stop in stops.T])
     usable = new.T.ravel() & (np.ptp(windows, axis=1) > 0)
@@ -134,16 +136,17 @@ def fit(kind: str, panel: Panel, season: int, horizon: int) -> tuple[ModelConfig
 
 
 def fallback(config: ModelConfig, panel: Panel) -> dict[str, np.ndarray]:
-    """Weights of the baseline that answers where a network cannot, on that network's own ring and scale."""
+    """Arrays of the baseline that answers where a network cannot, with that network's window and scale."""
     return {f"fallback.{name}": array for name, array in weights(config.fallback, panel, config).items()}
 
 
 def naive_is_better(panel: Panel, season: int, horizon: int) -> bool:
-    """Does repeating the last value beat repeating the last season, at every origin of the training part alike?"""
+    """Whether repeating the last value has a lower total error than repeating the last season, over the training
+    origins."""
     if season == 1:
         return True
     config = configure("seasonal_naive", season, horizon, panel.lengths)
-    windows, targets = _origins(panel, config)
+    windows, targets = _training_origins(panel, config)
     absolute = {}
     for kind in ("naive", "seasonal_naive"):
         errors = np.abs(targets - windows @ linear_weights(kind, config.window, horizon, season).T)

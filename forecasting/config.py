@@ -1,6 +1,6 @@
-"""What a model is made of: sizes, levels and the rule that chooses them from the data."""
+"""The configuration of a model: its sizes and levels, and their choice from the data."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,68 +12,69 @@ RECURRENT = ("rnn", "gru", "lstm")
 NETWORKS = (*RECURRENT, "mlp", "cnn")
 BASELINES = ("naive", "seasonal_naive", "drift")
 KINDS = (*NETWORKS, *BASELINES)
-BUCKETS = 8  # horizon buckets in which trust and intervals are settled apart
-USUAL_WINDOW = 336  # steps, where something repeats
-FRESH_ROUNDS = 5  # of a remembered cycle that a fresh state reads
-LARGEST_SEASON = 1024  # a longer season does not fit into a window; its repetition is left to the last value
+BUCKETS = 8  # horizon buckets, each with its own calibration, scores and shrinkage to the baseline
+USUAL_WINDOW = 336  # steps, for series with a cycle
+CONTEXT_ROUNDS = 5  # rounds of the cycle memory's cycle that the context of a fresh state holds
+UPGRADE = "upgrade rollcast to the version that made it."  # ends the refusal of an artifact that is too new
+LARGEST_SEASON = 1024  # a longer season does not fit a window; the last value is repeated instead
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """One model: everything that, with its weights, fixes its forecasts.
+    """One model: everything that, with its weights, determines its forecasts.
 
     Counts of steps are grid steps of the dataset's frequency. `levels` are increasing and symmetric about 0.5.
     """
 
     kind: str
-    window: int  # values in the ring, the network's direct view of the past
+    window: int  # last values that the network reads
     warmup: int  # steps rolled after the first full window before a fresh state may answer
     horizon: int  # steps ahead that every forecast covers
     season: int  # the user's season m; 1 when there is none
     level_steps: int  # most recent values whose mean is the level that scaling subtracts
     skip_lag: int  # lag that the fallback repeats: 1 (naive) or the season
-    cycles: tuple[int, ...] = ()  # lags, ascending and within the window, at which values repeat: see `experts`
+    cycles: tuple[int, ...] = ()  # lags, ascending and within the window, at which values repeat, see `experts`
     hidden_size: int = 0  # 0 in a baseline
     num_layers: int = 0
     dropout: float = 0.0
     members: int = 1  # networks of this size whose quantiles are averaged
-    memory: int = 0  # cycle whose mean round over the past is remembered, see `memory`; 0: none is
+    memory: int = 0  # steps of the cycle of the cycle memory, see `cycle_memory`; 0 without one
     levels: tuple[float, ...] = LEVELS
 
     @property
     def context(self) -> int:
-        """Values that are read to start a state."""
-        return max(self.window + self.warmup, FRESH_ROUNDS * self.memory)
+        """Number of values that are read to start a state."""
+        return max(self.window + self.warmup, CONTEXT_ROUNDS * self.memory)
 
     @property
     def lags(self) -> tuple[int, ...]:
-        """Lags whose repetition within the window the network is told."""
+        """Lags for which the network reads how well the window repeats."""
         return (1, *self.cycles)
 
     @property
     def features(self) -> int:
-        """Numbers that a layer sees at each step: the scaled window, three words about it, one for each lag. What is
-        remembered stands before them, for the experts alone."""
+        """Number of features that the layers read at each step: the scaled window, three numbers about it, one for each
+        lag. The cycle memory comes before them and is read by the experts alone."""
         return self.window + 3 + len(self.lags)
 
     @property
     def recurrent_layers(self) -> int:
-        """Layers with a memory, those of all members together."""
+        """Number of recurrent layers of all members together."""
         return self.members * self.num_layers if self.kind in RECURRENT else 0
 
     @property
     def median(self) -> int:
-        """Position of the median among the levels."""
+        """Index of the median among the levels."""
         return len(self.levels) // 2
 
     @property
     def minimum(self) -> int:
-        """Observed values below which the network does not answer and the fallback does."""
+        """Number of observed values that the network needs to answer; with fewer the fallback does."""
         return min(self.window, max(2, self.skip_lag + 1, self.window // 4))
 
     @property
     def fallback(self) -> str:
-        """The baseline that answers where the model cannot: whichever did better on the training part."""
+        """The baseline that answers where the model cannot: the better one on the training part."""
         return "naive" if self.skip_lag == 1 else "seasonal_naive"
 
     @property
@@ -85,7 +86,7 @@ class ModelConfig:
         return np.arange(self.horizon) * self.buckets // self.horizon
 
     def over_horizon(self, values: np.ndarray) -> np.ndarray:
-        """(..., buckets) -> (..., horizon): straight lines between the buckets' centres, level beyond the outermost."""
+        """(..., buckets) -> (..., horizon): linear between the buckets' centres, constant beyond the outermost."""
         bucket_of, steps = self.bucket_of_step(), np.arange(self.horizon)
         centres = np.bincount(bucket_of, steps) / np.bincount(bucket_of)
         rows = np.reshape(values, (-1, self.buckets))
@@ -97,20 +98,32 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
-        """The config that `to_dict` wrote. Raises DamagedArtifact for unknown or missing fields."""
-        if set(values) != {field.name for field in fields(cls)} or values["kind"] not in KINDS:
-            raise DamagedArtifact("The model's settings are not those of this version; train and register it again.")
-        return cls(**{**values, "levels": tuple(values["levels"]), "cycles": tuple(values["cycles"])})
+        """The config that `to_dict` wrote; a field that is missing takes its default.
+
+        Raises DamagedArtifact for an unknown field or kind, and where a field without a default is missing.
+        """
+        required = {field.name for field in fields(cls) if field.default is MISSING}
+        if unknown := sorted(set(values) - {field.name for field in fields(cls)}):
+            raise DamagedArtifact(f"The model has settings unknown to this version: {', '.join(unknown)}; {UPGRADE}")
+        if missing := sorted(required - set(values)):
+            raise DamagedArtifact(f"The model's settings lack {', '.join(missing)}; train it again.")
+        if values["kind"] not in KINDS:
+            raise DamagedArtifact(f"The model's kind {values['kind']!r} is unknown to this version; {UPGRADE}")
+        lists: dict[str, Any] = {name: tuple(values[name]) for name in ("cycles", "levels") if name in values}
+        return cls(**{**values, **lists})
 
 
-def choose_window(longest_cycle: int, beside: int, horizon: int, typical_length: int) -> int:
-    """Values in the ring: whole rounds of the longest cycle within `USUAL_WINDOW` steps, but no more than a fifth of
-    the typical series, so that many windows are left to learn from; one round all the same, with `beside` more, the
-    steps of a level, to tell how far the level has moved since. Where nothing (1) repeats, four horizons."""
+def choose_window(longest_cycle: int, level_steps: int, horizon: int, typical_length: int) -> int:
+    """Steps of the window.
+
+    With a longest cycle: whole rounds of it within `USUAL_WINDOW` steps, but no more than a fifth of the typical
+    series, so that many windows remain for training. At least one round; a single round gets `level_steps` more, if
+    there is room, so that the change of the level since then can be measured. Without a cycle (1): four horizons.
+    """
     if longest_cycle > 1:
-        room = min(USUAL_WINDOW, max(typical_length // 5, longest_cycle + beside), typical_length // 2)
+        room = min(USUAL_WINDOW, max(typical_length // 5, longest_cycle + level_steps), typical_length // 2)
         rounds = max(1, room // longest_cycle)
-        return longest_cycle * rounds + (beside if rounds == 1 and longest_cycle + beside <= room else 0)
+        return longest_cycle * rounds + (level_steps if rounds == 1 and longest_cycle + level_steps <= room else 0)
     return max(8, min(max(32, min(128, 4 * horizon)), typical_length // 2))
 
 
@@ -122,12 +135,12 @@ def configure(
     naive_is_better: bool = False,
     longer: int | None = None,
 ) -> ModelConfig:
-    """The settings of a new model, by one rule from what the data are.
+    """The settings of a new model, chosen from the data.
 
-    `lengths` (n,) are the training lengths of the series. `naive_is_better` says that repeating the last value beats
+    `lengths` (n,) are the training lengths of the series. With `naive_is_better`, repeating the last value beats
     repeating the last season on the training part: level and fallback then start from the last value. `longer` is a
-    lag beyond the season after which changes repeat too, if there is one. A network's state remembers the longest cycle
-    where its window holds less than two rounds of it.
+    lag beyond the season after which changes also repeat, if there is one. A network has a cycle memory of the longest
+    cycle if its window holds less than two rounds of it. Raises InvalidInput for an unknown kind, season or horizon.
     """
     if kind not in KINDS:
         raise InvalidInput(f"there is no model named {kind!r}; choose one of {', '.join(KINDS)}")
@@ -142,8 +155,8 @@ def configure(
     config = ModelConfig(kind, window, 128, horizon, season, level_steps=lag, skip_lag=lag)
     if kind in BASELINES:
         return replace(config, warmup=0)
-    width = 64 if lengths.sum() < 2_000 else 128  # too few values cannot feed a wide memory
+    width = 64 if lengths.sum() < 2_000 else 128  # few values do not suffice for a wide hidden state
     layers = 1 if kind in RECURRENT else 2
     longest = cycles[-1] if cycles else 0
-    memory = longest if window < 2 * longest else 0  # two rounds and more tell a network enough
+    memory = longest if window < 2 * longest else 0  # two rounds in the window are enough
     return replace(config, cycles=cycles, hidden_size=width, num_layers=layers, dropout=0.25, memory=memory)

@@ -1,7 +1,7 @@
-"""The mirror in MLflow: runs, versions and aliases for its ecosystem. What the service obeys is the promotion log.
+"""The MLflow mirror: runs, versions and aliases for MLflow's tools. The service follows the promotion log instead.
 
-`mlflow` is imported here alone, and late: it takes a second. Its database is migrated by whoever opens it first, which
-two processes must not do at once; a lock file sees to that.
+`mlflow` is imported only here, and only when a mirror is opened: the import takes a second. The first process that
+opens its database migrates it; a lock file keeps two processes from doing that at once.
 """
 
 import fcntl
@@ -19,11 +19,11 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
-class Registry:
+class MlflowMirror:
     """Registered models under one folder: `mlflow.db` and `artifacts/`. The model's name is the dataset's."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is made when missing; the first use of a new one takes some seconds."""
+        """`folder` is created if it is missing; the first use of a new one takes some seconds."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.uri = folder, f"sqlite:///{folder / 'mlflow.db'}"
         with self._lock():
@@ -47,9 +47,10 @@ class Registry:
         return str(self._client.create_experiment("rollcast", artifact_location=(self.folder / "artifacts").as_uri()))
 
     def register(self, name: str, version: int, bundle: Bundle, metrics: dict[str, float]) -> str:
-        """Log a bundle as a run with its artifact and make it a version of `name`. Returns MLflow's version number.
+        """Logs a bundle as a run with its artifact, and registers it as a version of `name`. Returns MLflow's version
+        number.
 
-        Our own version and digest are tags: they, not MLflow's count, name the model.
+        Our own version and digest are tags: the model is identified by them and not by MLflow's number.
         """
         run = self._client.create_run(self._experiment, run_name=f"{name}-{version}")
         run_id = run.info.run_id
@@ -72,15 +73,15 @@ class Registry:
             self._client.create_registered_model(name)
 
     def alias(self, name: str, alias: str, version: int) -> None:
-        """Point champion, previous or challenger at our `version`; nothing happens when it was never mirrored."""
+        """Points champion, previous or challenger at our `version`; does nothing if that version was never mirrored."""
         for found in self._client.search_model_versions(f"name = '{name}'"):
             if found.tags.get("version") == str(version):
                 self._client.set_registered_model_alias(name, alias, found.version)
 
     def versions(self, name: str) -> list[dict[str, Any]]:
-        """Our version numbers, digests and aliases as MLflow knows them, oldest first."""
+        """Our version numbers, digests and aliases as MLflow has them, oldest first."""
         found = self._client.search_model_versions(f"name = '{name}'")
-        pointed = self._client.get_registered_model(name).aliases if found else {}  # a search leaves them out
+        pointed = self._client.get_registered_model(name).aliases if found else {}  # a search does not return them
         rows: list[dict[str, Any]] = [
             {
                 "version": int(v.tags["version"]),

@@ -1,4 +1,4 @@
-"""Many series of one frequency as one flat array: what training, backtests and rolling read."""
+"""Many series of one frequency as one flat array, for training, backtests and rolling."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-BLOCK = 1_000_000  # values that are worked on at once
+BLOCK = 1_000_000  # values that are processed at once
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Panel:
 
     @property
     def known(self) -> int:
-        """How many values are there and not missing."""
+        """Number of values that are not missing."""
         return int((~np.isnan(self.values)).sum())
 
     @property
@@ -54,36 +54,37 @@ class Panel:
         return self.values[self.offsets[i] : self.offsets[i + 1]]
 
     def blocks(self, most: int = BLOCK) -> Iterator["Panel"]:
-        """Stretches of whole series with about `most` values each, in order: work on them needs little memory."""
+        """Panels of whole series with about `most` values each, in order, so that work on one at a time needs little
+        RAM."""
         cuts = np.unique(np.searchsorted(self.offsets, np.arange(0, len(self.values) + most, most)))
         for a, b in pairwise([*cuts[cuts < len(self)].tolist(), len(self)]):
             begin, end = self.offsets[a], self.offsets[b]
             yield Panel(self.ids[a:b], self.values[begin:end], self.offsets[a : b + 1] - begin, self.first[a:b])
 
     def head(self, lengths: np.ndarray) -> "Panel":
-        """The first `lengths[i]` steps of each series: the past of an origin."""
+        """The first `lengths[i]` steps of each series, such as the past of an origin."""
         keep = np.minimum(lengths, self.lengths)
         chosen = np.repeat(np.tile([True, False], len(self)), np.stack([keep, self.lengths - keep], 1).ravel())
         return Panel(self.ids, self.values[chosen], np.concatenate([[0], np.cumsum(keep)]), self.first)
 
     def select(self, rows: np.ndarray) -> "Panel":
-        """Some of the series, in the order asked for."""
+        """The series in rows, in their order."""
         parts = [self.series(i) for i in rows]
         offsets = np.concatenate([[0], np.cumsum(self.lengths[rows])]).astype(np.int64)
         values = np.concatenate(parts) if parts else np.empty(0)
         return Panel(tuple(self.ids[i] for i in rows), values, offsets, self.first[rows])
 
     def evenly(self, most: int) -> np.ndarray:
-        """(at most `most`,) rows that stand for all: evenly spread, ascending."""
+        """(at most `most`,) rows, evenly spread and ascending."""
         return np.unique(np.linspace(0, len(self) - 1, min(len(self), most)).astype(np.int64))
 
     def window(self, stop: np.ndarray, length: int) -> np.ndarray:
-        """(n, length) values before position `stop[i]` of each series, NaN outside its first to last."""
+        """(n, length) the last values before position `stop[i]` of each series, NaN outside the series."""
         position = np.asarray(stop)[:, None] + np.arange(-length, 0)
         inside = (position >= 0) & (position < self.lengths[:, None])
         index = np.clip(position + self.offsets[:-1, None], 0, max(0, len(self.values) - 1))
         return np.where(inside, self.values[index], np.nan) if len(self.values) else np.full(position.shape, np.nan)
 
     def tail_matrix(self, length: int) -> np.ndarray:
-        """(n, length) last values of each series, NaN before its first."""
+        """(n, length) the last values of each series, NaN before its first."""
         return self.window(self.lengths, length)

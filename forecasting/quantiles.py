@@ -1,4 +1,4 @@
-"""Quantile forecasts: ordered by construction, read at any level between the trained ones.
+"""Quantile forecasts: ordered by construction, and interpolated at any level between the trained ones.
 
 Inside a model the quantiles are a median and non-negative increments (batch, 2, pairs, horizon): side 0 below the
 median and side 1 above it, pairs from the inside out. Their running sums are distances from the median, so that
@@ -31,7 +31,7 @@ def to_data_units(quantiles: np.ndarray, level: np.ndarray, scale: np.ndarray) -
 def interpolate(quantiles: np.ndarray, levels: tuple[float, ...], wanted: tuple[float, ...]) -> np.ndarray:
     """(..., L) at trained `levels` -> (..., len(wanted)), linear between neighbours.
 
-    Raises InvalidInput for a level outside the trained range: a tail that was never trained is not guessed.
+    Raises InvalidInput for a level outside the trained range: tails are not extrapolated.
     """
     for level in wanted:
         if not levels[0] <= level <= levels[-1]:
@@ -43,7 +43,7 @@ def interpolate(quantiles: np.ndarray, levels: tuple[float, ...], wanted: tuple[
 
 
 def mean(quantiles: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
-    """(..., L) -> (...), the integral of the quantile function, tails held flat beyond the outermost levels."""
+    """(..., L) -> (...), the integral of the quantile function, constant beyond the outermost levels."""
     edges = np.concatenate([[0.0], (np.asarray(levels[1:]) + np.asarray(levels[:-1])) / 2, [1.0]])
     return quantiles @ np.diff(edges)
 

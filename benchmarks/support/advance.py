@@ -1,4 +1,4 @@
-"""States advanced in micro-batches, as the writer does it, against the float32 matrix product of the same machine."""
+"""Advances states in micro-batches, as the service does, against the float32 matrix product of the same machine."""
 
 import numpy as np
 

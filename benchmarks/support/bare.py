@@ -1,8 +1,8 @@
-"""What the service's hot routes are measured against: routes that do nothing but their HTTP, and that only parse.
+"""The routes that the service's hot routes are compared with: some do nothing but HTTP, some only parse.
 
-The forecast route gives back the bytes of a real answer. Of the observe route there are three, which store nothing: one
-decodes its body's JSON; `typed` has FastAPI check each row by a strict model; `parsing` is the service's own, which
-stops where its rows are checked and would be stored.
+The forecast route returns the bytes of a real answer. There are three observe routes, which store nothing: one decodes
+the body's JSON; in `typed` FastAPI checks each row by a strict model; `parsing` is the service's own, which stops after
+its rows are checked.
 """
 
 import os
@@ -44,7 +44,7 @@ async def observe(request: Request) -> Response:
 
 
 class Row(BaseModel):
-    """What the service asks of a row, as one would say it with FastAPI alone."""
+    """The service's rules for a row, as a FastAPI model."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -60,7 +60,7 @@ async def observe_typed(_: list[Row]) -> Response:
 
 
 def parsing() -> FastAPI:
-    """The service, whose rows go nowhere."""
+    """The service, without storing rows."""
     service = create_app()
 
     async def nowhere(received: ReceivedRows, _: KeyedRequest | None = None) -> Receipt:

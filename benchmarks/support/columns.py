@@ -1,4 +1,4 @@
-"""A file whose columns are to be forecast side by side, made long: one series for each column."""
+"""Converts a wide file to a long one: one series for each column."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +9,12 @@ from data.errors import InvalidInput
 from data.schema import SERIES, SPLIT, VALUE
 from data.sources.columns import TIME_NAMES
 
-UNUSED = "unused"  # a part that a benchmark's definition leaves out
+UNUSED = "unused"  # a part that a benchmark's definition excludes
 
 
 def melted(file: Path, columns: Sequence[str], out: Path) -> Path:
-    """Write `unique_id, time, y, split` with a series for each column, named after it; where the file has several
-    series already, after both. Rows of the part `unused` stay out.
+    """Writes `unique_id, time, y, split` with a series for each column, named after it, or after series and column if
+    the file has several series. Rows of the part `unused` are left out.
 
     Raises InvalidInput for a file or column that does not exist.
     """

@@ -1,8 +1,8 @@
 """Four small datasets out of the bundled samples, and one day of observations for each.
 
-Three have a period that no baseline repeats laid over the machine's temperature, so that the promotion gate lets a
-network pass after a few steps of training. Of the first one's period a window holds little more than one round, so that
-its model remembers it. The fourth is stocks on business days, which a baseline serves.
+Three are the machine's temperature plus a period that no baseline repeats, so that a network passes the promotion gate
+after a few steps of training. A window holds little more than one round of the first one's period, so that its model
+has a cycle memory. The fourth is stocks on business days, which a baseline serves.
 """
 
 import csv
@@ -19,13 +19,13 @@ Stamp = Callable[[int], str | int]
 SAMPLES = Path(__file__).resolve().parents[2] / "data/samples"
 FIRST = datetime(2014, 1, 1)  # noqa: DTZ001  written with a Z below
 APART = 2_500  # rows of the sample between the beginnings of two series
-SWING = 25.0  # degrees of the period laid over them
+SWING = 25.0  # amplitude of the added period in degrees
 STOCK_DAYS, LIVE_DAYS = 200, 10
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset: what is ingested and what comes later, each a list of steps with a row for every series."""
+    """One dataset: the ingested history and the later values, each a list of steps with a row for every series."""
 
     name: str
     model: str
@@ -48,7 +48,7 @@ def datasets() -> list[Dataset]:
 def waves(
     name: str, model: str, freq: str, *, series: int, known: int, live: int, period: int, stamp: Stamp
 ) -> Dataset:
-    """Stretches of the machine's temperature with a period laid over each."""
+    """Stretches of the machine's temperature, each with an added period."""
     with (SAMPLES / "machine_temperature_system_failure.csv").open() as file:
         values = [float(row["value"]) for row in csv.DictReader(file)]
 
@@ -72,7 +72,7 @@ def stocks() -> Dataset:
 
 
 def clock(minutes: int) -> Stamp:
-    """Stamps in UTC, so many minutes apart."""
+    """Stamps in UTC, `minutes` apart."""
     return lambda step: f"{FIRST + timedelta(minutes=minutes * step):%Y-%m-%dT%H:%M:%SZ}"
 
 

@@ -1,4 +1,4 @@
-"""What only time shows: memory, handles and latency under mixed load, and what is left after kill −9."""
+"""Long runs: memory, handles and latency under mixed load, and the state after kill −9."""
 
 import random
 import time
@@ -17,14 +17,14 @@ from benchmarks.support.server import service
 from benchmarks.support.store import Store
 
 CONNECTIONS = 8
-EVERY = 5.0  # seconds of load between two looks
-SETTLED = 0.2  # of the run: what comes before is warm-up
+EVERY = 5.0  # seconds of load between two measurements
+SETTLED = 0.2  # share of the run that is warm-up
 SQUARE = np.ones((512, 512), np.float32)
 
 
 class Look(NamedTuple):
-    """Some seconds of load; then memory in kB, open handles, and what the same work took that the service has no part
-    in, in seconds: a shared machine grows slower and faster."""
+    """Some seconds of load; then memory in kB, open handles, and the seconds of fixed work outside of the service,
+    because a shared machine becomes slower and faster."""
 
     taken: Taken
     memory_kb: int
@@ -33,7 +33,7 @@ class Look(NamedTuple):
 
 
 def soak(store: Store, minutes: float) -> Figures:
-    """Mixed load for so long: how much the last third differs from the first, after a warm-up."""
+    """Mixed load for this time: ratios of the last third to the first, after a warm-up."""
     looks: list[Look] = []
     with service(store) as server:
         requests = mixed(store)

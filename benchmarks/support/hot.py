@@ -17,13 +17,13 @@ from benchmarks.support.store import Store, stamp
 
 ROWS = 100  # of one observe request
 CONNECTIONS = 16
-PREPARED = 800  # requests made before a round: more than ours can answer
+PREPARED = 800  # requests made before a round: more than the service can answer
 Following = Callable[[], bytes | None]
 Rows = Callable[[Store, np.ndarray, int], list[object]]
 
 
 def in_turns(ours: Server, theirs: Server, make: Callable[[Server], Following], rounds: int, seconds: float) -> Figures:
-    """Both under the same load, in turns: medians over the rounds of rates, 99th percentiles and their ratios."""
+    """Loads both servers in turns: medians over the rounds of rates, 99th percentiles and their ratios."""
     pairs: list[tuple[Taken, Taken]] = []
     for _ in range(rounds + 1):  # the first is a warm-up
         own = run(ours.port, make(ours), CONNECTIONS, seconds)
@@ -42,11 +42,13 @@ def in_turns(ours: Server, theirs: Server, make: Callable[[Server], Following], 
 
 
 def forecasts(store: Store, folder: Path, rounds: int, seconds: float, **settings: str) -> Figures:
-    """GET forecast of a series drawn anew for each request, 48 steps × 9 quantiles; each was asked for once before."""
+    """GET forecast of a random series for each request, 48 steps × 9 quantiles; each was requested once before."""
     query = "quantiles=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"
     with service(store, **settings) as ours:
         answered(ours, folder, f"/v1/series/{store.ids[0]}/forecast?{query}", [])
-        run(ours.port, iter_of([get(f"/v1/series/{one}/forecast?{query}") for one in store.ids]), CONNECTIONS, 600)
+        run(
+            ours.port, iter_of([get(f"/v1/series/{series}/forecast?{query}") for series in store.ids]), CONNECTIONS, 600
+        )
         with bare(folder) as theirs:
             draw = np.random.default_rng(0)
 
@@ -65,7 +67,7 @@ def observations(
     """
     found = {}
     with service(store) as ours:
-        first = np.zeros(len(store.ids), np.int64)  # steps that each series has had
+        first = np.zeros(len(store.ids), np.int64)  # last step of each series
         answered(ours, folder, f"/v1/series/{store.ids[0]}/forecast", distinct(store, first, 0))
         clocks = defaultdict(first.copy, {ours.port: first})
         waiting: dict[tuple[Rows, int], deque[bytes]] = defaultdict(deque)
@@ -78,12 +80,12 @@ def observations(
             number = count(1)
 
             def make(server: Server, rows: Rows = rows, number: Any = number) -> Following:
-                left = waiting[rows, server.port]  # what was not sent yet is sent next: no value is left out
+                left = waiting[rows, server.port]  # unsent requests are sent next, so that no value is left out
                 while len(left) < PREPARED:
                     left.append(post("/v1/observations", orjson.dumps(rows(store, clocks[server.port], next(number)))))
                 if server is ours:
                     return lambda: left.popleft() if left else None
-                again = cycle(left)  # to a server that stores nothing, the same rows are the same work
+                again = cycle(left)  # a server that stores nothing can get the same rows again
                 return lambda: next(again)
 
             with other as theirs:
@@ -97,19 +99,19 @@ def distinct(store: Store, clocks: np.ndarray, number: int) -> list[object]:
     own = np.arange(number * ROWS, (number + 1) * ROWS) % (len(store.ids) // 2)
     clocks[own] += 1
     return [
-        {"unique_id": store.ids[one], "ds": stamp(clocks[one]), "y": round(float(50 + 3 * np.sin(clocks[one] / 4)), 3)}
-        for one in own.tolist()
+        {"unique_id": store.ids[i], "ds": stamp(clocks[i]), "y": round(float(50 + 3 * np.sin(clocks[i] / 4)), 3)}
+        for i in own.tolist()
     ]
 
 
 def single(store: Store, clocks: np.ndarray, number: int) -> list[object]:
     """The next 100 values of one series, of the second half of all."""
     half = len(store.ids) // 2
-    one = half + number % half
-    clocks[one] += ROWS
-    steps = range(int(clocks[one]) - ROWS + 1, int(clocks[one]) + 1)
+    i = half + number % half
+    clocks[i] += ROWS
+    steps = range(int(clocks[i]) - ROWS + 1, int(clocks[i]) + 1)
     return [
-        {"unique_id": store.ids[one], "ds": stamp(step), "y": round(float(50 + 3 * np.sin(step / 4)), 3)}
+        {"unique_id": store.ids[i], "ds": stamp(step), "y": round(float(50 + 3 * np.sin(step / 4)), 3)}
         for step in steps
     ]
 
@@ -121,25 +123,25 @@ def iter_of(made: list[bytes]) -> Following:
 
 
 def answered(server: Server, folder: Path, path: str, rows: list[object]) -> None:
-    """Keep what the service answers, for the bare routes to repeat."""
-    one = Connection(server.port)
-    (folder / "forecast").write_bytes(one.ask(get(path)))
-    (folder / "observed").write_bytes(one.ask(post("/v1/observations", orjson.dumps(rows))) if rows else b"{}")
-    one.close()
+    """Stores answers of the service, for the bare routes to return."""
+    connection = Connection(server.port)
+    (folder / "forecast").write_bytes(connection.ask(get(path)))
+    (folder / "observed").write_bytes(connection.ask(post("/v1/observations", orjson.dumps(rows))) if rows else b"{}")
+    connection.close()
 
 
 def latency(store: Store, requests: int) -> Figures:
-    """One row and then the forecast that knows it, on one connection: milliseconds of the two together."""
+    """One row and then the forecast that includes it, on one connection: milliseconds of the two together."""
     taken = []
     with service(store) as server:
-        one = Connection(server.port)
+        connection = Connection(server.port)
         for number in range(requests + 50):
             unique_id = store.ids[number % len(store.ids)]
             body = orjson.dumps({"ds": stamp(1 + number // len(store.ids)), "y": 50.0})
             began = time.perf_counter()
-            one.ask(post(f"/v1/series/{unique_id}/observations", body))
-            one.ask(get(f"/v1/series/{unique_id}/forecast"))
+            connection.ask(post(f"/v1/series/{unique_id}/observations", body))
+            connection.ask(get(f"/v1/series/{unique_id}/forecast"))
             taken.append(time.perf_counter() - began)
-        one.close()
+        connection.close()
     kept = np.array(taken[50:]) * 1e3
     return {"row_p50_ms": float(np.quantile(kept, 0.5)), "row_p99_ms": float(np.quantile(kept, 0.99))}

@@ -1,7 +1,7 @@
-"""Take one large CSV file into the lake, ours beside bare Polars, each in a process of its own.
+"""Ingests one large CSV file into the lake, with Rollcast and with bare Polars, each in its own process.
 
-Ours finds types and frequency, checks every row, resolves duplicates and commits once; bare Polars parses and writes.
-Both parse the same text, dates too, and end with one commit of a Delta table on the same disk.
+Rollcast finds types and frequency, checks every row, resolves duplicates and commits once; bare Polars parses and
+writes. Both parse the same text and dates, and end with one commit of a Delta table on the same disk.
 """
 
 import argparse
@@ -23,16 +23,16 @@ STEP = "5m"
 
 
 def measure(rows: int = 10_000_000) -> dict[str, float]:
-    """Rows a second of both, their ratio, and the peak of each one's memory; ours has a ceiling, whatever `rows` is.
+    """Rows a second of both, their ratio, and the peak memory of each; that of Rollcast does not grow with `rows`.
 
-    Peaks are of the memory a process cannot give back; the pages of the file itself, which it can, are left out.
+    Peaks are of anonymous memory; the pages of the file, which the system can drop, are not counted.
     """
     with tempfile.TemporaryDirectory(prefix="rollcast-ingest-") as name:
         folder = Path(name)
         source = folder / "plant.csv"
         make(source, rows)
         found = {who: child(who, source, folder / who) for who in ("bare", "ours")}
-    figures = {f"{who}_{what}": value for who, one in found.items() for what, value in one.items()}
+    figures = {f"{who}_{what}": value for who, own in found.items() for what, value in own.items()}
     return {"rows": rows, "ratio": found["ours"]["rows_s"] / found["bare"]["rows_s"], **figures}
 
 
@@ -50,7 +50,7 @@ def make(path: Path, rows: int) -> None:
 
 
 def child(who: str, source: Path, target: Path) -> dict[str, float]:
-    """One of both in a fresh process."""
+    """Runs one of both in a new process."""
     command = [sys.executable, "-m", "benchmarks.support.ingest", who, str(source), str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
@@ -75,7 +75,7 @@ def ours(source: Path, target: Path) -> int:
 
 
 class Peak(threading.Thread):
-    """The most anonymous memory this process held, looked at a hundred times a second."""
+    """The peak anonymous memory of this process, sampled a hundred times a second."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -83,7 +83,7 @@ class Peak(threading.Thread):
         self.over = threading.Event()
 
     def run(self) -> None:
-        """Look until it is over."""
+        """Samples until `over` is set."""
         while not self.over.wait(0.01):
             lines = Path("/proc/self/status").read_text().splitlines()
             self.kb = max(self.kb, *(int(line.split()[1]) for line in lines if line.startswith("RssAnon")))

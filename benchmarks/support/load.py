@@ -1,4 +1,4 @@
-"""A load client that leaves the cores to the server: one thread, sockets kept alive, one request under way on each."""
+"""A load client that needs little processor time: one thread, keep-alive sockets, one open request on each."""
 
 import select
 import socket
@@ -12,7 +12,7 @@ HEAD_END = b"\r\n\r\n"
 
 
 class Taken(NamedTuple):
-    """What a run of load took. `failures` are the answers that were not 2xx."""
+    """The result of a run of load. `failures` is the number of answers that were not 2xx."""
 
     rate: float  # answers a second
     latencies: np.ndarray  # (n,) seconds
@@ -52,7 +52,7 @@ class Connection:
         self.socket.sendall(request)
 
     def receive(self) -> bool:
-        """Take what came. Returns whether the answer is complete."""
+        """Reads what has arrived. Returns whether the answer is complete."""
         data = self.socket.recv(262_144)
         if not data:
             raise ConnectionError("the server closed a connection")
@@ -97,37 +97,37 @@ def _length(head: bytes) -> int:
 
 
 def run(port: int, following: Callable[[], bytes | None], connections: int, seconds: float) -> Taken:
-    """Keep so many requests under way until the time is over or `following` gives no more."""
+    """Keeps `connections` requests open until the time is over or `following` returns Nconnection."""
     poll = select.epoll()
     held = {}
     for _ in range(connections):
-        one = Connection(port)
-        held[one.socket.fileno()] = one
-        poll.register(one.socket.fileno(), select.EPOLLIN)
+        connection = Connection(port)
+        held[connection.socket.fileno()] = connection
+        poll.register(connection.socket.fileno(), select.EPOLLIN)
     latencies, failures, under_way = [], 0, 0
     began = time.perf_counter()
-    for one in held.values():
+    for connection in held.values():
         if (request := following()) is not None:
-            one.send(request)
+            connection.send(request)
             under_way += 1
         else:
-            poll.unregister(one.socket.fileno())
+            poll.unregister(connection.socket.fileno())
     while under_way:
         for number, _ in poll.poll(30):
-            one = held[number]
-            if not one.receive():
+            connection = held[number]
+            if not connection.receive():
                 continue
             now = time.perf_counter()
-            latencies.append(now - one.sent_at)
-            failures += not one.ok
+            latencies.append(now - connection.sent_at)
+            failures += not connection.ok
             request = following() if now - began < seconds else None
             if request is None:
                 under_way -= 1
-                poll.unregister(number)  # while others are waited for, the server may close what is idle
+                poll.unregister(number)  # the server may close idle connections while others are open
             else:
-                one.send(request)
+                connection.send(request)
     took = time.perf_counter() - began
-    for one in held.values():
-        one.close()
+    for connection in held.values():
+        connection.close()
     poll.close()
     return Taken(len(latencies) / took, np.array(latencies), failures)

@@ -1,4 +1,4 @@
-"""Ingest, train and backtest in a home of their own: the product's own verbs, as benchmarks call them."""
+"""Ingest, train and backtest in a temporary home, for the benchmarks."""
 
 import os
 import tempfile
@@ -20,20 +20,20 @@ DATA = Path(os.environ.get("ROLLCAST_DATA", "../shared/data"))
 
 @contextmanager
 def workspace() -> Iterator[Workspace]:
-    """An empty home that is gone afterwards; nothing is mirrored to MLflow."""
+    """An empty home that is deleted afterwards; nothing is mirrored to MLflow."""
     with tempfile.TemporaryDirectory() as folder:
         settings = load_settings(home=Path(folder), database_url=f"sqlite:///{folder}/live.db", mlflow=False)
         yield open_workspace(settings)
 
 
 def trained(place: Workspace, source: str, options: SourceOptions, request: TrainRequest) -> Trained:
-    """Ingest a source and fit a model to it."""
+    """Ingests a source and fits a model to it."""
     ingest(place, source, request.dataset, options)
     return fitted(place, request)
 
 
 def fitted(place: Workspace, request: TrainRequest) -> Trained:
-    """Fit a model to what was ingested."""
+    """Fits a model to an ingested dataset."""
     with progress(f"train {request.dataset}") as moved:
         return train(place, request, moved)
 
@@ -45,7 +45,7 @@ def scored(place: Workspace, request: BacktestRequest) -> dict[str, dict[str, An
 
 
 def long_roll(fitted: Trained) -> dict[str, float | None]:
-    """Error of a state rolled for ten training chunks, relative to a fresh one's, and whether the gate lets it pass."""
+    """Error of a state rolled for ten training chunks, relative to a fresh one's, and whether it passes."""
     found = fitted.long_roll or {}
     ratio = found["mase"]["ratio"] if found.get("mase") else None
     return {"long_roll": ratio, "long_roll_passed": float(found.get("passed", False))}

@@ -1,6 +1,6 @@
-"""Fit a network to many short series and print the peak of this process's memory; `benchmarks.training` runs it.
+"""Fits a network to many short series and prints the peak memory of this process; `benchmarks.training` runs it.
 
-A few steps of both stages, and all that comes around them: chunks, looks at the tail, trust, calibration, validation.
+A few steps of both stages, and everything around them: chunks, evaluations, shrinkage, calibration, validation.
 """
 
 from forecasting.kernel.threads import prepare
@@ -19,7 +19,7 @@ from pipelines.training.train import quiet_lightning  # noqa: E402
 
 
 def panel(series: int, length: int, season: int) -> Panel:
-    """Noisy seasons around levels of their own, as `Panel.of` would lay them out, made at once."""
+    """Noisy seasons, each around its own level, in the layout of `Panel.of`."""
     rng = np.random.default_rng(0)
     values = rng.standard_normal((series, length))
     values += np.sin(2 * np.pi * np.arange(length) / season) * 3 + rng.uniform(10, 100, (series, 1))
@@ -40,7 +40,8 @@ def main() -> None:
         if stage == "choose":
             peaks["choose_kb"] = peak_kb()
         else:
-            peaks.setdefault("validation_kb", peak_kb())  # trust, calibration and validation lie before its first step
+            # Shrinkage, calibration and validation come before the first step of this stage.
+            peaks.setdefault("validation_kb", peak_kb())
 
     fit(made, TrainingSpec("lstm", chosen.season, chosen.horizon, steps=chosen.steps), note)
     print(json.dumps(peaks | {"peak_kb": peak_kb()}))

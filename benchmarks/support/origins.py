@@ -16,7 +16,7 @@ from benchmarks.support.memory import panel as noisy_seasons  # noqa: E402
 from benchmarks.support.peak import peak_kb  # noqa: E402
 from benchmarks.support.run import Figures  # noqa: E402
 from benchmarks.support.store import CONFIG, network  # noqa: E402
-from forecasting.accuracy import Scores  # noqa: E402
+from forecasting.accuracy import ErrorSums  # noqa: E402
 from forecasting.evaluation import backtest  # noqa: E402
 from forecasting.evaluation.backtest import Origins  # noqa: E402
 from forecasting.panel import Panel  # noqa: E402
@@ -25,7 +25,7 @@ from forecasting.rolling.roller import Roller  # noqa: E402
 
 
 def measure(series: int, origins: int, sample: int) -> Figures:
-    """In a process of its own, so that its memory is its own."""
+    """Runs in a new process, so that its memory can be measured."""
     asked = {"series": series, "origins": origins, "sample": sample}
     command = [sys.executable, "-m", "benchmarks.support.origins"]
     command += [word for name, value in asked.items() for word in (f"--{name}", str(value))]
@@ -42,10 +42,10 @@ def roll(bundle: Bundle, panel: Panel, origins: Origins) -> float:
 
 
 def encode_again(bundle: Bundle, panel: Panel, origins: Origins) -> float:
-    """Seconds to score them with states that are started anew at each origin, as a model without memory would."""
+    """Seconds to score them with states that are started from the context at each origin."""
     began = time.perf_counter()
     roller, rows = Roller(bundle), np.arange(len(panel))
-    scores = Scores.empty(len(panel), CONFIG.horizon, CONFIG.levels)
+    scores = ErrorSums.empty(len(panel), CONFIG.horizon, CONFIG.levels)
     for k in range(len(origins)):
         state = backtest.start(roller, panel, origins.stops[:, k])
         scores.add(backtest.answer(roller, state, rows)[0], backtest.actuals(panel, origins, k, CONFIG.horizon))

@@ -1,4 +1,4 @@
-"""One command of `rollcast` in a process of its own: how long it took, and the most memory that it held."""
+"""Runs one command of `rollcast` in its own process: its duration and its peak memory."""
 
 import json
 import os
@@ -10,11 +10,11 @@ from pathlib import Path
 from benchmarks.support.run import Figures
 from pipelines import cli
 
-TOLD = "peak_kb "
+PREFIX = "peak_kb "  # of the line on standard error
 
 
 def peak_kb() -> int:
-    """The most memory this program has held, in kB. A child's ru_maxrss would begin at what its parent held."""
+    """Peak memory of this process in kB. A child's ru_maxrss would start at that of its parent."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1])
 
@@ -27,8 +27,8 @@ def rollcast(home: Path, *arguments: str) -> tuple[Figures, Figures]:
         command, env={**os.environ, "ROLLCAST_HOME": str(home)}, check=True, capture_output=True, text=True
     )
     taken = time.perf_counter() - began
-    peak = next(line for line in done.stderr.splitlines() if line.startswith(TOLD))
-    return {"s": taken, "peak_kb": int(peak.removeprefix(TOLD))}, json.loads(done.stdout)
+    peak = next(line for line in done.stderr.splitlines() if line.startswith(PREFIX))
+    return {"s": taken, "peak_kb": int(peak.removeprefix(PREFIX))}, json.loads(done.stdout)
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
 
     threads.prepare()
     code = cli.run()
-    print(f"{TOLD}{peak_kb()}", file=sys.stderr)
+    print(f"{PREFIX}{peak_kb()}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -1,8 +1,8 @@
-"""neuralforecast's LSTM on one file with a `split` column, for as many seconds as it is given.
+"""neuralforecast's LSTM on one file with a `split` column, for a given number of seconds.
 
 Runs in an environment of its own, which `make peers` makes: it shares no import with Rollcast. Sizes, loss (mean
-absolute error) and scaling are neuralforecast's defaults; nothing marked test is seen. Prints one JSON object: version,
-steps, seconds (of fitting and forecasting), forecasts (values of each series, by its id).
+absolute error) and scaling are neuralforecast's defaults; rows marked test are not read. Prints one JSON object:
+version, steps, seconds (of fitting and forecasting), forecasts (values of each series, by its id).
 """
 
 import argparse
@@ -18,7 +18,7 @@ from neuralforecast import __version__ as version
 from neuralforecast.losses.pytorch import MAE
 from neuralforecast.models import LSTM
 
-ENDLESS = 10_000_000  # steps: it is the clock that ends training
+ENDLESS = 10_000_000  # steps: the time limit ends training
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""One series, one new value, one forecast: our kernel, the same network in torch, and peers where they are."""
+"""One series, one new value, one forecast: our kernel, the same network in torch, and peers if installed."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ OTHERS = {"neuralforecast": "peer_predict.py", "darts": "peer_darts.py"}
 
 
 def one_series(rounds: int, peers: Path = PEERS) -> Figures:
-    """Microseconds of one step and forecast; torch keeps its state too, or reads the context again each time.
+    """Microseconds of one step and forecast; torch with a kept state, and torch reading the context each time.
 
     peers: the Python that has the other libraries.
     """
@@ -35,22 +35,22 @@ def one_series(rounds: int, peers: Path = PEERS) -> Figures:
     single = ModelConfig(**{**CONFIG.to_dict(), "members": 1})
     members = [networks.Network(single).eval() for _ in range(CONFIG.members)]
     window, seen, gap = torch.from_numpy(context[:, -CONFIG.window :].copy()), torch.ones(1, 1), torch.zeros(1, 1)
-    fresh, memory = [member.fresh(1) for member in members], torch.zeros(1, CONFIG.memory)
+    fresh, means = [member.fresh(1) for member in members], torch.zeros(1, CONFIG.memory)
 
     @torch.inference_mode()
     def kept() -> None:
-        x, _, _ = networks.features(window, seen, gap, CONFIG, memory)
+        x, _, _ = networks.features(window, seen, gap, CONFIG, means)
         for member, held in zip(members, fresh, strict=True):
             median, increments, _ = member(x, held)
             networks.assemble(median, increments)
 
     steps = CONFIG.warmup + 1
     whole, all_seen, no_gap = torch.from_numpy(context.copy()), torch.ones(1, steps), torch.zeros(1, steps)
-    told = torch.zeros(1, CONFIG.memory + steps - 1)
+    all_means = torch.zeros(1, CONFIG.memory + steps - 1)
 
     @torch.inference_mode()
     def read_again() -> None:
-        x, _, _ = networks.features(whole, all_seen, no_gap, CONFIG, told)
+        x, _, _ = networks.features(whole, all_seen, no_gap, CONFIG, all_means)
         for member, held in zip(members, fresh, strict=True):
             member(x, held)
 
@@ -60,7 +60,7 @@ def one_series(rounds: int, peers: Path = PEERS) -> Figures:
 
 
 def predict(peers: Path, script: str) -> float | None:
-    """Microseconds that a peer's own `predict` takes for one series; None where it is not installed."""
+    """Microseconds of a peer's own `predict` for one series; None if it is not installed."""
     if not peers.exists():
         return None
     path = Path(__file__).with_name(script)

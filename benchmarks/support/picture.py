@@ -1,6 +1,6 @@
 """Draws docs/rolling-forecast.svg: one sensor, and the forecast at four moments as observations come in.
 
-The model is trained here on the first four fifths (--minutes), registered nowhere, and rolled as the service rolls it.
+The model is trained on the first four fifths for --minutes, is not registered, and is rolled as in the service.
 """
 
 from forecasting.kernel.threads import prepare

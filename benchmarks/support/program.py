@@ -1,4 +1,4 @@
-"""The program as its users meet it: the command line and the service over HTTP. It runs the code of any source tree."""
+"""Runs the command line, and the service over HTTP, with the code of any source tree."""
 
 import json
 import os
@@ -41,7 +41,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Program:
-    """The code of one source tree, working on one home."""
+    """The code of one source tree with one home."""
 
     home: Path
     tree: Path = ROOT

@@ -1,6 +1,6 @@
-"""What others published on the same test parts, for orientation: nobody is held to these figures.
+"""Published figures on the same test parts, for orientation; no figure is compared with them by --check.
 
-Each has been run by its authors or organisers, with their hardware, their training data and their rounding.
+Each comes from its authors or organisers, with their hardware, training data and rounding.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ PATCHTST = "Nie and others, A Time Series is Worth 64 Words, ICLR 2023: multivar
 
 
 class Peer(NamedTuple):
-    """One published figure; `benchmark` as `_thresholds` names it."""
+    """One published figure; `benchmark` as named in `thresholds`."""
 
     benchmark: str
     measure: str
@@ -44,7 +44,7 @@ PEERS = (
 
 
 class Task(NamedTuple):
-    """A known benchmark: the name of its bounds and peers, and what its definition says of the data."""
+    """A known benchmark: the name of its bounds and peers, and the horizon and season of its definition."""
 
     benchmark: str
     horizon: int
@@ -58,6 +58,6 @@ TASKS = {  # by the stem of the file that holds the data
 
 
 def peers(benchmark: str, measure: str) -> str:
-    """The published figures of one measure, as a table says them; empty where there are none."""
+    """The published figures of one measure, for a table; empty without any."""
     found = [peer for peer in PEERS if (peer.benchmark, peer.measure) == (benchmark, measure)]
     return ", ".join(f"{peer.value:.4g} {peer.who}" for peer in found)

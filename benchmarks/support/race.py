@@ -12,7 +12,7 @@ from benchmarks.support.published import TASKS
 from benchmarks.support.run import Figures
 from data.errors import Unavailable
 from data.sources.resolve import SourceOptions
-from forecasting.accuracy import Scores
+from forecasting.accuracy import ErrorSums
 from forecasting.config import LEVELS
 from forecasting.evaluation import backtest as engine
 from pipelines.console import say
@@ -28,7 +28,7 @@ ABSENT = "not installed: make peers"
 
 
 def race(name: str, minutes: float, seed: int) -> Figures:
-    """OWA and seconds of both on one set of M4; of the product alone where the peer is not installed."""
+    """OWA and seconds of both on one set of M4; only of the product if the peer is not installed."""
     dataset, task = f"m4_{name}", TASKS[f"m4_{name}"]
     file = loop.DATA / f"{dataset}.parquet"
     with loop.workspace() as place:
@@ -53,23 +53,23 @@ def race(name: str, minutes: float, seed: int) -> Figures:
 
 
 def neuralforecast(file: Path, horizon: int, window: int, minutes: float, seed: int) -> Figures:
-    """What the peer's script prints. Raises Unavailable with its last words where it fails."""
+    """The output of the peer's script. Raises Unavailable with the last line of its errors if it fails."""
     words = {"horizon": horizon, "input-size": window, "seconds": minutes * 60, "seed": seed}
     script = Path(__file__).with_name("peer_neuralforecast.py")
     asked = [f"--{word}={value}" for word, value in words.items()]
     done = subprocess.run([PEERS, script, file, *asked], capture_output=True, text=True)
     if done.returncode != 0:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise Unavailable(f"neuralforecast failed on {file.name} ({last}); make its environment anew: make peers")
+        raise Unavailable(f"neuralforecast failed on {file.name} ({last}); make its environment again: make peers")
     return Figures(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 def owa_of(forecasts: Mapping[str, list[float]], history: History) -> float:
-    """OWA of point forecasts, by series, on the test part: scored as the product's own are."""
+    """OWA of point forecasts, by series, on the test part, scored as those of the product."""
     season, horizon = history.dataset.season, history.dataset.horizon
     part = choose_part(history, BacktestRequest(history.dataset.name, split="test"))
     origins = choose_origins(part, horizon, 1)
     point = np.array([forecasts[name] for name in part.panel.ids])
-    scores = Scores.empty(len(part.panel), horizon, LEVELS)
+    scores = ErrorSums.empty(len(part.panel), horizon, LEVELS)
     scores.add(np.repeat(point[..., None], len(LEVELS), -1), engine.actuals(part.panel, origins, 0, horizon))
     return float(scores.summary(engine.reference(part.panel, origins, season, horizon))["owa"])

@@ -1,4 +1,4 @@
-"""From starting the service's process to its first ready answer, with a trained network and its states to restore.
+"""The time from the start of the service's process to its first ready answer, with a trained network to restore.
 
 The process cannot import torch, Lightning, Prefect or MLflow: the names are blocked before the service is loaded.
 """
@@ -48,7 +48,7 @@ def ready_after(place: Workspace) -> float:
 
 
 def answered(port: int) -> bool:
-    """Does the service say that it is ready?"""
+    """Whether the service answers that it is ready."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/health/ready")

@@ -1,4 +1,4 @@
-"""What every benchmark's command line shares: a table for people, `--json` for programs, `--check` for CI."""
+"""The command line of every benchmark: a table for people, `--json` for programs, `--check` for CI."""
 
 import argparse
 import json
@@ -22,12 +22,12 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--json", action="store_true", help="print one flat object")
-    made.add_argument("--check", action="store_true", help="exit 1 and name every figure that falls short")
+    made.add_argument("--check", action="store_true", help="exit 1 and name every figure outside its bound")
     return made
 
 
 def add_training(options: argparse.ArgumentParser) -> None:
-    """What the benchmarks that train several times may be told."""
+    """Options of the benchmarks that train several times."""
     options.add_argument("--seeds", type=numbers, default=(0, 1, 2), help="comma-separated; one training for each")
     options.add_argument("--minutes", type=minutes, help="of each training; else the product's default")
     options.add_argument("--model", default="lstm", help="lstm, gru, rnn, mlp or cnn")
@@ -59,7 +59,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def command(main: Callable[[], None]) -> None:
-    """Run a benchmark. What its user can put right is one sentence and exit code 2, never a traceback."""
+    """Runs a benchmark. Prints an error of the user as one sentence, without a traceback, and exits with its code."""
     try:
         main()
     except RollcastError as error:
@@ -74,9 +74,9 @@ def finish(
     options: argparse.Namespace,
     held_to: Mapping[str, Figures] | None = None,
 ) -> None:
-    """Print what was measured; with --check leave with 1 when a figure falls short.
+    """Prints what was measured; with --check exits with 1 if a figure is outside its bound.
 
-    `held_to` names the bounds that figures are held to where they are not simply the benchmark's own.
+    `held_to` has the figures by the name of their bounds, by default the benchmark's name.
     """
     if options.json:
         print(json.dumps(figures))
@@ -86,7 +86,9 @@ def finish(
             table.add_row(*row)
         Console(width=140).print(table)
     held_to = {benchmark: figures} if held_to is None else held_to
-    missed = [(name, said) for name, own in held_to.items() for said in shortfalls(name, own)] if options.check else []
+    missed = []
+    if options.check:
+        missed = [(name, sentence) for name, own in held_to.items() for sentence in shortfalls(name, own)]
     for name, sentence in missed:
         print(f"{name}: {sentence}", file=sys.stderr)
     sys.exit(1 if missed else 0)
@@ -106,8 +108,8 @@ def finish_parts(benchmark: str, measured: Mapping[str, Figures], options: argpa
 
 
 def in_turns(works: Mapping[str, tuple[Callable[[], object], int]], rounds: int) -> dict[str, np.ndarray]:
-    """Mean seconds of one call in each round, (rounds,) by name. Works take turns, so that a noisy moment of the
-    machine touches all of them; each is called `repeats` times in a round."""
+    """Mean seconds of one call in each round, (rounds,) by name. The works take turns, so that a busy moment of the
+    machine affects all of them; each is called `repeats` times in a round."""
     taken: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds + 1):
         for name, (work, repeats) in works.items():

@@ -22,16 +22,16 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     ready_after: float  # seconds from its start
-    worked: float  # seconds of processor time until then: the same on a machine that has other work
+    worked: float  # seconds of processor time until then: the same on a busy machine
 
     def memory_kb(self, name: str = "VmRSS") -> int:
-        """What the process holds (VmRSS), or the most it ever did (VmHWM)."""
+        """Resident memory of the process (VmRSS), or its peak (VmHWM)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line for line in status.splitlines() if line.startswith(name)).split()[1])
 
     @property
     def handles(self) -> int:
-        """Files and sockets that are open."""
+        """Number of open files and sockets."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
 
@@ -44,7 +44,7 @@ def service(store: Store, app: str = APP, **settings: str) -> Iterator[Server]:
 
 @contextmanager
 def bare(answers: Path, app: str = "app") -> Iterator[Server]:
-    """FastAPI routes that give back the bytes in `answers`; see `benchmarks.support.bare`."""
+    """FastAPI routes that return the bytes in `answers`; see `benchmarks.support.bare`."""
     with _running(f"benchmarks.support.bare:{app}", (), {"ROLLCAST_BARE": str(answers)}) as server:
         yield server
 

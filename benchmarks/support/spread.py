@@ -1,4 +1,4 @@
-"""How sure a figure is: its spread over seeds, and the confidence interval of a coverage."""
+"""The uncertainty of a figure: its spread over seeds, and confidence intervals."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from benchmarks.support.run import Figures
 
 SURE = 1.96  # standard errors of a 95 % confidence interval
-MANY = 30  # series from which each is a witness of its own
+MANY = 30  # from this number on, each series is an independent unit
 
 
 def over_seeds(runs: Sequence[Mapping[str, float | None]]) -> Figures:
-    """The mean of each figure over runs, its least and its most; None where a run could not measure it."""
+    """Mean, least and most of each figure over runs; None if a run could not measure it."""
     figures: Figures = {}
     for name in runs[0]:
         values = [value for run in runs if (value := run[name]) is not None]
@@ -21,12 +21,12 @@ def over_seeds(runs: Sequence[Mapping[str, float | None]]) -> Figures:
 
 
 def between(figures: Figures, name: str, ends: tuple[str, str] = ("least", "most")) -> str:
-    """The least and the most of a figure, as a table says them."""
+    """The least and the most of a figure, for a table."""
     return " – ".join(number(figures[f"{name}_{end}"]) for end in ends)
 
 
 def number(value: float | None) -> str:
-    """A figure as a table says it: four digits that count."""
+    """A figure with four significant digits, for a table."""
     if value is None:
         return "n/a"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
@@ -40,10 +40,10 @@ def wilson(share: float, trials: float) -> tuple[float, float]:
 
 
 def sure_of(share: float, error: float | None, series: int, forecasts: int) -> tuple[float, float]:
-    """95 % confidence interval of a coverage: values of one forecast fall in or out together, so they are not counted.
+    """95 % confidence interval of a coverage. The values of one forecast are correlated, so they do not count singly.
 
-    With many series each is one witness, and `error` is the standard error over them; with few it is the `forecasts`
-    that do not overlap which are taken as independent.
+    With many series each is one unit, and `error` is the standard error over them; with few, the `forecasts` that do
+    not overlap are treated as independent.
     """
     if series >= MANY and error is not None:
         return max(0.0, share - SURE * error), min(1.0, share + SURE * error)
@@ -51,12 +51,12 @@ def sure_of(share: float, error: float | None, series: int, forecasts: int) -> t
 
 
 def around(ratio: float | None, error: float | None, series: int) -> tuple[float | None, float | None]:
-    """95 % confidence interval of a ratio of sums over series; none where these are too few to witness it."""
+    """95 % confidence interval of a ratio of sums over series; None with too few series."""
     if ratio is None or error is None or series < MANY:
         return None, None
     return max(0.0, ratio - SURE * error), ratio + SURE * error
 
 
 def held(share: float, low: float, high: float) -> str:
-    """A coverage and its confidence interval, as a table says them."""
+    """A coverage and its confidence interval, for a table."""
     return f"{share:.3f} ({low:.3f} – {high:.3f})"

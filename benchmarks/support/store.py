@@ -1,5 +1,5 @@
-"""A live store as months of operation leave it, made at once: a promoted network of the product's default size with
-random weights, contexts, and snapshots of every series. 256 different series stand for all of them."""
+"""Makes a live store like one after months of operation: a promoted network of the product's default size with random
+weights, contexts, and snapshots of every series. All series are copies of 256 different ones."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class Store:
 
 
 def network() -> Bundle:
-    """Random weights as training begins with them."""
+    """A network with the random weights that training starts from."""
     single = ModelConfig(**{**CONFIG.to_dict(), "members": 1})
     members = stacked([networks.Network(single).export() for _ in range(CONFIG.members)])
     fallback = {"fallback.linear": np.zeros((48, 168)), "fallback.increments": np.ones((2, 5, 48))}
@@ -64,7 +64,7 @@ def make(home: Path, series: int) -> Store:
     ]
     several = _block(numbers[: len(few)], few, bundle.fingerprint)
     first = promotions.decide(engine, dataset.id, version, "promoted", {}, [several], 0)
-    champion, _ = build(engine, dataset, first)  # its first series are started, the others are copies of theirs
+    champion, _ = build(engine, dataset, first)  # starts the first series; the others are copies
     promotions.decide(engine, dataset.id, version, "promoted", {}, blobs, 0)
     promotion = promotions.served(engine, dataset.id)
     assert promotion is not None
@@ -83,7 +83,7 @@ def _block(numbers: np.ndarray, values: np.ndarray, fingerprint: str) -> bytes:
 
 
 def _fill(states: States, numbers: np.ndarray, own: np.ndarray) -> None:
-    """Give every other series the state of the one that stands for it."""
+    """Copies the states of the first series to all others."""
     have = len(states)
     if have == len(numbers):
         return
@@ -92,7 +92,7 @@ def _fill(states: States, numbers: np.ndarray, own: np.ndarray) -> None:
 
 
 def contexts(series: int) -> np.ndarray:
-    """(series, context): days with a shape, around levels of their own."""
+    """(series, context): noisy daily seasons, each around its own level."""
     rng = np.random.default_rng(0)
     steps = np.arange(CONFIG.context)
     days = np.sin(2 * np.pi * (steps + rng.uniform(0, 24, (series, 1))) / 24)

@@ -1,4 +1,4 @@
-"""What a home holds, read without the program's own code, so that it is the same for every version."""
+"""Reads a home without the program's own code, so that the result is comparable between versions."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from safetensors.numpy import load
 
 
 class Block(NamedTuple):
-    """Named arrays, and the words about them."""
+    """Named arrays and their metadata."""
 
     arrays: dict[str, np.ndarray]
     words: dict[str, str]

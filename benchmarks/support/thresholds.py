@@ -1,6 +1,6 @@
-"""Every figure that a benchmark is held to, in one table: the benchmark, the figure, at most or at least, the bound.
+"""The bounds of figures, which --check applies: benchmark, figure, at most or at least, value.
 
-A benchmark of several parts names each with a dot, such as `m4.weekly`; a part that was not run is not asked for.
+The parts of a benchmark are named with a dot, such as `m4.weekly`; a part that was not run is not checked.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 
 class Bound(NamedTuple):
-    """What one figure of one benchmark has to reach; `stretch` is what would be better still."""
+    """The bound of one figure of one benchmark; `stretch` is a better value to aim for."""
 
     benchmark: str
     figure: str
@@ -19,7 +19,7 @@ class Bound(NamedTuple):
 
 
 def around(benchmark: str, figure: str, middle: float, reach: float, why: str, stretch: float) -> tuple[Bound, Bound]:
-    """A figure that has to lie within `reach` of its middle, better still within `stretch`."""
+    """The bounds of a figure that has to be within `reach` of its middle, and preferably within `stretch`."""
     return (
         Bound(benchmark, figure, "at least", middle - reach, why, middle - stretch),
         Bound(benchmark, figure, "at most", middle + reach, why, middle + stretch),
@@ -27,7 +27,7 @@ def around(benchmark: str, figure: str, middle: float, reach: float, why: str, s
 
 
 def coverage(benchmark: str) -> tuple[Bound, ...]:
-    """Both intervals hold their share of the values within two points, better still one."""
+    """Both intervals cover their share of the values within two points, preferably one."""
     return tuple(
         bound
         for percent in (80, 95)
@@ -108,19 +108,19 @@ BOUNDS = (
 
 
 def bounds(benchmark: str, figure: str) -> list[Bound]:
-    """The bounds on one figure; two where it has to lie between them."""
+    """The bounds of one figure: two if it has to be between them."""
     return [bound for bound in BOUNDS if (bound.benchmark, bound.figure) == (benchmark, figure)]
 
 
 def asked(benchmark: str, figure: str) -> tuple[str, str]:
-    """What to reach and what would be better still, as a table says it; empty where nothing is asked."""
+    """Bound and stretch of a figure, for a table; empty without a bound."""
     found = bounds(benchmark, figure)
     reach = " – ".join(f"{bound.value:.4g}" for bound in found)
     return reach, " – ".join(f"{bound.stretch:.4g}" for bound in found if bound.stretch is not None)
 
 
 def shortfalls(benchmark: str, figures: Mapping[str, object]) -> list[str]:
-    """A sentence for each figure that misses its bound, or is missing itself."""
+    """A sentence for each figure that is outside its bound or was not measured."""
     found = []
     for bound in (bound for bound in BOUNDS if bound.benchmark == benchmark):
         value = figures.get(bound.figure)

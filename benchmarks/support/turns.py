@@ -1,4 +1,4 @@
-"""A real training run that lets a bare LSTM take its turn after every few steps, so that both meet the same machine."""
+"""A real training run that alternates with a bare LSTM every few steps, so that both run on an equally busy machine."""
 
 import time
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from forecasting.panel import Panel
 from forecasting.training import fit_network
 from forecasting.training.auto_config import Choice, choose
 from forecasting.training.fit_network import TrainingSpec, fit
-from forecasting.training.training_defaults import RECIPE
+from forecasting.training.training_defaults import DEFAULTS
 from pipelines.training.train import quiet_lightning
 
 Precision = Literal["bf16-mixed", "32-true"]
 PLAIN: Precision = "32-true"
 SEASON, HORIZON = 24, 48
-STEPS, BLOCK, ROUNDS = 100_000, 5, 15  # a schedule without a look in the part that is timed; steps in a turn; turns
+STEPS, BLOCK, ROUNDS = 100_000, 5, 15  # a schedule without an evaluation in the timed part; steps in a turn; turns
 
 
 class Shape(NamedTuple):
-    """What a step works on: lanes × anchors, and the layers of hidden `width` over windows."""
+    """The shape of a step: lanes × anchors, and the layers of hidden `width` over windows."""
 
     lanes: int
     anchors: int
@@ -41,15 +41,14 @@ ASKED = Shape(lanes=48, anchors=192, width=128, layers=2, window=168)  # by the 
 
 
 class Enough(Exception):
-    """What was to be measured has been."""
+    """Ends the training when everything is measured."""
 
 
 @dataclass
 class Turns:
-    """Told of every step by `fit`. `taken` holds seconds a step, (ROUNDS,) by name, each the median of its turn.
+    """A progress callback of `fit`. `taken` holds seconds a step, (ROUNDS,) by name, each the median of its turn.
 
-    A turn of training begins with a step that is not counted: the processor's caches are the others' then. So does
-    everyone else's.
+    The first step of every turn is not counted, because the processor's caches hold the data of the turn before.
     """
 
     works: dict[str, Callable[[], object]]
@@ -72,7 +71,7 @@ class Turns:
         self.taken.setdefault(name, []).append(float(np.median(turn[1:])))
 
     def seconds(self) -> dict[str, np.ndarray]:
-        """(ROUNDS,) by name, without the first round, in which everything warmed up."""
+        """(ROUNDS,) by name, without the first round, a warm-up."""
         return {name: np.array(values[1:]) for name, values in self.taken.items()}
 
 
@@ -83,7 +82,7 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def bare(shape: Shape, precision: Precision) -> Callable[[], object]:
-    """Forward and backward of nothing but the cells, over random input; the loss is the mean of their output."""
+    """Forward and backward of the cells alone, over random input; the loss is the mean of their output."""
     torch.manual_seed(0)
     cells = nn.LSTM(shape.width, shape.width, shape.layers, batch_first=True)
     values = torch.randn(shape.lanes, shape.anchors, shape.width)
@@ -98,15 +97,15 @@ def bare(shape: Shape, precision: Precision) -> Callable[[], object]:
 
 
 def waves() -> Panel:
-    """Series whose last day tells more than their last value, as those of hours do."""
+    """Series with a daily season, for which the last day forecasts better than the last value."""
     rng, hours = np.random.default_rng(0), np.arange(860)
     wave = 10 + 5 * np.sin(2 * np.pi * hours / SEASON)
     return Panel.of([wave + rng.standard_normal(len(hours)) for _ in range(100)])
 
 
 def measured(precision: Precision, shape: Shape | None) -> tuple[dict[str, np.ndarray], Shape]:
-    """Seconds by round of `step` (everything that training does for one, in this precision), and of the bare cells
-    under the name of each precision, this one and float32; and the shape, the product's own where none is asked for."""
+    """Seconds by round of `step` (a whole training step in this precision), and of the bare cells under the name of
+    each precision, this one and float32; and the shape, by default the product's own."""
     quiet_lightning()
     panel = waves()
 
@@ -123,7 +122,7 @@ def measured(precision: Precision, shape: Shape | None) -> tuple[dict[str, np.nd
         held.enter_context(patch.object(fit_network, "precision", lambda *_: precision))
         held.enter_context(patch.object(fit_network, "choose", chosen))
         if shape is not None:
-            held.enter_context(patch.object(fit_network, "RECIPE", replace(RECIPE, lanes=shape.lanes)))
+            held.enter_context(patch.object(fit_network, "DEFAULTS", replace(DEFAULTS, lanes=shape.lanes)))
             held.enter_context(patch.object(fit_network, "chunk_length", lambda _: shape.anchors))
         config = chosen(panel, "lstm", SEASON, HORIZON).config
         lanes, anchors = next(iter(fit_network.lanes(panel, config, seed=0))).seen.shape

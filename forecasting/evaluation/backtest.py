@@ -1,7 +1,7 @@
-"""Backtests over rolling origins, through the very engine that serves.
+"""Backtests over rolling origins, with the same code that serves.
 
-A model's states are started once before the first origin and rolled from origin to origin; at each one its forecast is
-scored against what came after. Every model of a comparison meets the same origins and the same divisors.
+A model's states are started once before the first origin and rolled from origin to origin; at each origin its forecast
+is scored against the values after it. All models of a comparison have the same origins and divisors.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting import baselines
-from forecasting.accuracy import Reference, Scores, naive2, naive2_indices, seasonal_error
+from forecasting.accuracy import ErrorSums, Reference, naive2, naive2_indices, seasonal_error
 from forecasting.config import LEVELS
 from forecasting.kernel.scaling import fill
 from forecasting.panel import Panel
@@ -18,16 +18,16 @@ from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
 from forecasting.rolling.roller import NumericState, Roller
 
-MOST_FORECASTS = 20_000  # of a backtest whose number of origins was not given
-Progress = Callable[[int, int], None]  # origins done, origins in all
-Watch = Callable[[int, np.ndarray, np.ndarray], None]  # origin k, its quantiles (n, H, L), what came after (n, H)
+MOST_FORECASTS = 20_000  # most forecasts of a backtest without a given number of origins
+Progress = Callable[[int, int], None]  # origins done, origins in total
+Watch = Callable[[int, np.ndarray, np.ndarray], None]  # origin k, its quantiles (n, H, L), the actual values (n, H)
 
 
 @dataclass(frozen=True)
 class Origins:
-    """Where forecasts are issued: stops (n, O), ascending; stops[i, k] values of series i are known at origin k.
+    """Origins of forecasts: stops (n, O), ascending; stops[i, k] values of series i are known at origin k.
 
-    chosen (n, O) bool: False where a short series has no further origin of its own.
+    chosen (n, O) bool: False where a short series has no further origin.
     """
 
     stops: np.ndarray
@@ -38,7 +38,7 @@ class Origins:
 
     @classmethod
     def of(cls, stops: np.ndarray) -> "Origins":
-        """Origins at ascending stops (n, O); a stop that repeats the one before is no further origin."""
+        """Origins at ascending stops (n, O); a stop that equals the one before is not chosen."""
         return cls(stops, np.diff(stops, axis=1, prepend=-1) > 0)
 
     def at(self, positions: np.ndarray) -> "Origins":
@@ -46,17 +46,17 @@ class Origins:
         return Origins.of(self.stops[:, positions])
 
     def of_series(self, rows: np.ndarray) -> "Origins":
-        """The origins of some series, in the order asked for."""
+        """The origins of the series in rows, in their order."""
         return Origins(self.stops[rows], self.chosen[rows])
 
 
 def rolling_origins(
     panel: Panel, first: np.ndarray, horizon: int, count: int | None = None, end: np.ndarray | None = None
 ) -> Origins:
-    """Evenly spaced origins from `first` (n,) values on, to the last that still has a full horizon before `end` (n,).
+    """Evenly spaced origins from `first` (n,) values to the last that has a full horizon before `end` (n,).
 
-    A series too short for a full horizon keeps one origin, its last possible. `count` defaults to all of them, as far
-    as that makes no more than 20,000 forecasts.
+    A series too short for a full horizon has one origin, its last possible. `count` defaults to all origins, but to no
+    more than 20,000 forecasts in total.
     """
     end = panel.lengths if end is None else end
     last = np.maximum(1, end - horizon)
@@ -68,32 +68,32 @@ def rolling_origins(
 
 
 def spread(origins: int, count: int) -> np.ndarray:
-    """(at most `count`,) positions among so many origins: evenly spread, the first and the last among them."""
+    """(at most `count`,) positions among `origins` origins, evenly spread, with the first and the last."""
     return np.unique(np.rint(np.linspace(0, origins - 1, min(count, origins))).astype(np.int64))
 
 
 def actuals(panel: Panel, origins: Origins, k: int, horizon: int) -> np.ndarray:
-    """(n, H) what came after origin k; NaN where unknown or not to be scored."""
+    """(n, H) values after origin k; NaN where unknown or not to be scored."""
     after = panel.window(origins.stops[:, k] + horizon, horizon)
     return np.where(origins.chosen[:, k, None], after, np.nan)
 
 
 def evaluate(
     bundle: Bundle, panel: Panel, origins: Origins, progress: Progress | None = None, watch: Watch | None = None
-) -> Scores:
-    """Scores of one model, rolled from its context before the first origin through all of them.
+) -> ErrorSums:
+    """Error sums of one model, rolled from its context before the first origin through all of them.
 
-    `watch` is shown every origin's forecasts, warming series answered by the fallback, as they are scored.
+    `watch` is called with every origin's forecasts as they are scored; for warming series the fallback answers.
     """
     roller = Roller(bundle)
     horizon, rows = bundle.config.horizon, np.arange(len(panel))
-    scores = Scores.empty(len(panel), horizon, bundle.config.levels)
+    scores = ErrorSums.empty(len(panel), horizon, bundle.config.levels)
     state = start(roller, panel, origins.stops[:, 0])
     for k in range(len(origins)):
         if k:
             advance(roller, state, panel, origins.stops[:, k - 1], origins.stops[:, k])
         quantiles, warming = answer(roller, state, rows)
-        actual = actuals(panel, origins, k, horizon)  # only now is the future looked at
+        actual = actuals(panel, origins, k, horizon)  # read only after the forecast
         scores.add(quantiles, actual)
         scores.warming += int((warming & origins.chosen[:, k]).sum())
         if watch:
@@ -104,12 +104,12 @@ def evaluate(
 
 
 def start(roller: Roller, panel: Panel, stops: np.ndarray) -> NumericState:
-    """States that know the first stops[i] values of each series."""
+    """States that have read the first stops[i] values of each series."""
     return roller.start(panel.window(stops, roller.config.context), panel.first + stops - 1)
 
 
 def advance(roller: Roller, state: NumericState, panel: Panel, known: np.ndarray, stops: np.ndarray) -> None:
-    """Fold in what lies between two origins of each series."""
+    """Folds in the values between two origins of each series."""
     counts = stops - known
     rows = np.repeat(np.arange(len(panel)), counts)
     position = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(known, counts)
@@ -118,7 +118,7 @@ def advance(roller: Roller, state: NumericState, panel: Panel, known: np.ndarray
 
 
 def answer(roller: Roller, state: NumericState, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a client would be told: quantiles (n, H, L), by the fallback where `warming` (n,) says so."""
+    """The answers that a client would get: quantiles (n, H, L), by the fallback where `warming` (n,) is True."""
     quantiles, warming = roller.forecast(state, rows), roller.warming(state, rows)
     if warming.any():
         quantiles[warming] = roller.fallback(state, rows[warming])
@@ -126,17 +126,18 @@ def answer(roller: Roller, state: NumericState, rows: np.ndarray) -> tuple[np.nd
 
 
 def baseline(kind: str, panel: Panel, season: int, horizon: int) -> Bundle:
-    """A baseline fitted to a panel: its own past errors give its intervals."""
+    """A baseline fitted to a panel, with intervals from its own past errors."""
     config, weights = baselines.fit(kind, panel, season, horizon)
     return Bundle(config, weights, Calibration.neutral(config))
 
 
 def reference(panel: Panel, origins: Origins, season: int, horizon: int) -> Reference:
-    """MASE divisors and Naive2's indices from what lies before the first origin; both rivals at every origin."""
+    """MASE divisors and Naive2's indices from the values before the first origin; errors of both rivals at every
+    origin."""
     past = panel.head(origins.stops[:, 0])
     unit = seasonal_error(past, season)
     unit = np.where(unit > 0, unit, np.nan)
-    second = Scores.empty(len(panel), horizon, LEVELS)
+    second = ErrorSums.empty(len(panel), horizon, LEVELS)
     indices = naive2_indices(past, season)
     for k in range(len(origins)):
         stop = origins.stops[:, k]
@@ -147,5 +148,5 @@ def reference(panel: Panel, origins: Origins, season: int, horizon: int) -> Refe
 
 
 def past_needed(season: int) -> int:
-    """Values in which the last known one is looked for."""
+    """Number of last values among which the last known one is searched."""
     return max(64, season)

@@ -1,6 +1,7 @@
-"""The validation tail: the last part of the training data, on which steps, trust, calibration and evidence rest.
+"""The validation tail: the last part of the training data. It determines the number of steps, the shrinkage to the
+baseline, the calibration and the evidence.
 
-Nothing here knows what comes after the panel it is given; a test part stays outside.
+Nothing here reads values after the given panel; a test part is not in it.
 """
 
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forecasting.accuracy import Reference, Scores, seasonal_error
+from forecasting.accuracy import ErrorSums, Reference, seasonal_error
 from forecasting.baselines import linear_weights
 from forecasting.config import BASELINES, ModelConfig
 from forecasting.evaluation.backtest import (
@@ -27,20 +28,20 @@ from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration, calibrate
 from forecasting.rolling.roller import Roller
 
-CERTAIN = 1.645  # standard errors: a one-sided test at 5 %, as the gate's
-MANY = 30  # series from which each is a witness of its own
-WITNESSES = 2_000  # series on which contenders are compared
-TAIL_SERIES = 256  # series of the tail on which steps, trust and calibration rest
-SETTLED = 400_000  # values from which trust and calibration are judged, where the tail gives them
+STANDARD_ERRORS = 1.645  # a one-sided test at 5 %, as in the promotion gate
+MANY_SERIES = 30  # from this number on, each series is an independent unit
+MOST_SERIES = 2_000  # most series on which models are compared
+TAIL_SERIES = 256  # most series of the tail for the number of steps, the shrinkage and the calibration
+TAIL_VALUES = 400_000  # values wanted for the shrinkage and the calibration, if the tail has them
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What candidate and baselines scored at the same origins of the tail, by model kind."""
+    """Error sums of candidate and baselines at the same origins of the tail, by model kind."""
 
     origins: Origins
     reference: Reference
-    scores: dict[str, Scores]
+    scores: dict[str, ErrorSums]
 
     def summary(self) -> dict[str, dict[str, float | None]]:
         """Measures by model kind, as plain numbers."""
@@ -53,37 +54,41 @@ def tail_lengths(lengths: np.ndarray, horizon: int) -> np.ndarray:
     return np.minimum(lengths, np.maximum(1, np.minimum(wanted, lengths // 3)))
 
 
-def witnesses(panel: Panel, tail: np.ndarray) -> tuple[Panel, np.ndarray]:
-    """At most `WITNESSES` series, evenly chosen, and their tails: more would say the same and cost memory."""
-    if len(panel) <= WITNESSES:
+def sample_series(panel: Panel, tail: np.ndarray) -> tuple[Panel, np.ndarray]:
+    """At most `MOST_SERIES` series, evenly spread, and their tails: more would change little and need more RAM."""
+    if len(panel) <= MOST_SERIES:
         return panel, tail
-    rows = panel.evenly(WITNESSES)
+    rows = panel.evenly(MOST_SERIES)
     return panel.select(rows), tail[rows]
 
 
 def tail_origins(panel: Panel, tail: np.ndarray, horizon: int) -> Origins:
-    """Some two thousand forecasts over the tail, at no fewer than four origins a series and no more than 200."""
+    """About two thousand forecasts over the tail, at 4 to 200 origins a series."""
     count = int(np.clip(2_000 // max(1, len(panel)), 4, 200))
     return rolling_origins(panel, panel.lengths - tail, horizon, count)
 
 
-def judged_origins(panel: Panel, tail: np.ndarray, horizon: int) -> Origins:
-    """Those of the tail, or more: up to `SETTLED` values, and as many as the shortest tail has. One forecast more costs
-    little, and an interval that held at four moments may have held by luck."""
+def calibration_origins(panel: Panel, tail: np.ndarray, horizon: int) -> Origins:
+    """At least the origins of `tail_origins`; more for up to `TAIL_VALUES` values, as far as the shortest tail has
+    them.
+
+    A further forecast costs little, and coverage at four origins is mostly chance.
+    """
     fewest = len(tail_origins(panel, tail, horizon))
     room = int(tail.min()) - horizon + 1
-    most = SETTLED // max(1, len(panel) * horizon)
+    most = TAIL_VALUES // max(1, len(panel) * horizon)
     return rolling_origins(panel, panel.lengths - tail, horizon, max(fewest, min(room, most, 200)))
 
 
 @dataclass(frozen=True)
 class Tail:
-    """Forecasts by a bundle blind to the tail, and what came: (m, H) each, increments (m, 2, P, H), data units.
+    """Forecasts of the tail by a bundle fitted before it, and the actual values: (m, H) each, increments (m, 2, P, H),
+    in data units.
 
-    base     the naive or seasonal naive that the network's median starts from
-    series   (m,) which series; left (m,) steps from the origin to the end of the panel
+    base     naive or seasonal naive, the baseline that the network's median is shrunk to
+    series   (m,) index of the series; left (m,) steps from the origin to the end of the panel
     divisor  (m, 1) MASE divisor of the forecast's series
-    moves    (m,) whether the window at the origin does
+    moves    (m,) whether the window at the origin is not constant
     """
 
     median: np.ndarray
@@ -96,17 +101,17 @@ class Tail:
     moves: np.ndarray
 
     def units(self, reach: int) -> np.ndarray:
-        """(m,) which forecasts stand and fall together: of one series; where there are few series, which often move
-        together, all those issued in one stretch of `reach` steps."""
-        many = len(np.unique(self.series)) >= MANY
+        """(m,) the unit of each forecast, whose errors are correlated: its series or, with few series, which often move
+        together, the stretch of `reach` steps that contains its origin."""
+        many = len(np.unique(self.series)) >= MANY_SERIES
         return self.series if many else self.left // reach
 
 
-def roll_through(bundle: Bundle, panel: Panel, tail: np.ndarray) -> Tail:
-    """Roll a bundle through the tail of at most `TAIL_SERIES` series, evenly chosen, uncalibrated."""
+def forecast_tail(bundle: Bundle, panel: Panel, tail: np.ndarray) -> Tail:
+    """Forecasts of an uncalibrated bundle through the tail of at most `TAIL_SERIES` series, evenly spread."""
     chosen = panel.evenly(TAIL_SERIES)
     panel, tail, config = panel.select(chosen), tail[chosen], bundle.config
-    origins = judged_origins(panel, tail, config.horizon)
+    origins = calibration_origins(panel, tail, config.horizon)
     roller = Roller(replace(bundle, calibration=Calibration(Calibration.neutral(config).factors, rate=0.0)))
     divisor = seasonal_error(panel.head(panel.lengths - tail), config.season)
     divisor = np.where(divisor > 0, divisor, np.nan)[:, None]
@@ -136,11 +141,11 @@ def roll_through(bundle: Bundle, panel: Panel, tail: np.ndarray) -> Tail:
     return Tail(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
-def trust(tail: Tail, config: ModelConfig) -> np.ndarray:
-    """(H,) share of the network's departure from naive that the tail bears out, judged in each horizon bucket.
+def kept_share(tail: Tail, config: ModelConfig) -> np.ndarray:
+    """(H,) share of the network's departure from the baseline that is kept, chosen in each horizon bucket.
 
-    The best share of a grid; but 0, plain naive, unless it beats 0 by more than `CERTAIN` standard errors of their
-    paired difference: where a gain could as well be luck, the simpler forecast is kept.
+    The best share of a grid; but 0, the baseline itself, unless the share beats 0 by more than `STANDARD_ERRORS`
+    standard errors of their paired difference: where a gain may be chance, the simpler forecast is kept.
     """
     bucket_of, shares = config.bucket_of_step(), np.linspace(0, 1, 5)
     kept = np.zeros(config.buckets)
@@ -150,11 +155,11 @@ def trust(tail: Tail, config: ModelConfig) -> np.ndarray:
         units = tail.units(int(np.flatnonzero(steps)[-1]) + 1)
         errors = [_by_unit(tail, units, np.abs(tail.actual[:, steps] - base - share * departure)) for share in shares]
         if not len(errors[0]):
-            continue  # nothing to judge by: plain naive
+            continue  # no errors to compare: the baseline
         best = int(np.argmin([error.mean() for error in errors]))
         gain = errors[0] - errors[best]
-        certain = gain.mean() > CERTAIN * gain.std() / np.sqrt(len(gain))
-        kept[bucket] = shares[best] if certain else 0.0
+        significant = gain.mean() > STANDARD_ERRORS * gain.std() / np.sqrt(len(gain))
+        kept[bucket] = shares[best] if significant else 0.0
     return config.over_horizon(kept)
 
 
@@ -168,10 +173,11 @@ def _by_unit(tail: Tail, units: np.ndarray, errors: np.ndarray) -> np.ndarray:
     return np.asarray(total[count > 0] / count[count > 0])
 
 
-def tempered(weights: dict[str, np.ndarray], config: ModelConfig, share: np.ndarray) -> dict[str, np.ndarray]:
-    """The same network with only `share` (H,) of its median's departure from naive: a change of its last weights."""
+def shrink_to_baseline(weights: dict[str, np.ndarray], config: ModelConfig, share: np.ndarray) -> dict[str, np.ndarray]:
+    """The weights of the network with only `share` (H,) of its median's departure from the baseline: its last layer
+    changes."""
     repeated = linear_weights(config.fallback, config.window, config.horizon, config.season).astype(np.float32)
-    count = len(weights["head.skip.weight"]) // config.horizon  # of experts; their shares add up to one
+    count = len(weights["head.skip.weight"]) // config.horizon  # of experts, whose shares sum to 1
     base = np.tile(np.pad(repeated, ((0, 0), (config.memory, 0))), (count, 1))
     column = share.astype(np.float32)[:, None]
     return weights | {
@@ -181,16 +187,16 @@ def tempered(weights: dict[str, np.ndarray], config: ModelConfig, share: np.ndar
     }
 
 
-def calibrated(tail: Tail, config: ModelConfig, share: np.ndarray) -> Calibration:
-    """Factors under which the intervals around the tempered median held their share of the tail, from windows that
-    move: one that stands still has no scale that an interval could be wrong by."""
+def calibrate_on_tail(tail: Tail, config: ModelConfig, share: np.ndarray) -> Calibration:
+    """Factors with which the intervals around the shrunk median cover their share of the tail. Constant windows are
+    left out: they have no scale."""
     residuals = tail.actual - tail.base - share * (tail.median - tail.base)
     return calibrate(residuals[tail.moves], tail.increments[tail.moves], config)
 
 
 def validate(bundles: Sequence[Bundle], panel: Panel, tail: np.ndarray, season: int, horizon: int) -> Validation:
-    """Score models that have not seen the tail, and the three baselines fitted to what lies before it."""
-    panel, tail = witnesses(panel, tail)
+    """Scores models that were fitted before the tail, and the three baselines fitted to the values before it."""
+    panel, tail = sample_series(panel, tail)
     origins = tail_origins(panel, tail, horizon)
     past = panel.head(panel.lengths - tail)
     rivals = [baseline(kind, past, season, horizon) for kind in BASELINES]

@@ -1,6 +1,10 @@
-"""The cells: what one step makes of its products, for each row of a batch. M members, B rows, D hidden_size, N layers.
+"""The cells: from the products of one step to gates and the next state, for each row of a batch.
 
-Everything is float32. In a compiled loop that holds for a constant only where it is said: `f32`.
+Everything is float32. In a compiled loop a constant is float32 only where it is written as `f32(…)`. Shapes: M members,
+B rows, D hidden_size, N layers.
+
+A change of this arithmetic bumps FORMAT in `forecasting/kernel/kernel.py` where an artifact's answers differ, and
+LAYOUT in `data/store/snapshot_store.py` where states roll differently.
 """
 
 import numpy as np
@@ -12,11 +16,11 @@ f32 = np.float32
 
 @compiled
 def tanh(x: np.float32) -> np.float32:
-    """x P(x²) / Q(x²) for |x| ≤ 8, and the same beyond; off by 3.5e-7 at most, which is float32's rounding. It ends at
-    0.9999998, so that a gate is never quite open or shut.
+    """x P(x²) / Q(x²) for |x| ≤ 8, and the value at ±8 beyond. The error is at most 3.5e-7, which is float32's
+    rounding. The largest value is 0.9999998, so that a gate never reaches 0 or 1.
 
-    P and Q, of degree 4, have the least largest error on [-8, 8] (6e-9 in exact arithmetic): found by least squares
-    whose weights follow the errors (Lawson 1961). Not a number stays so.
+    P and Q, of degree 4, minimise the largest error on [-8, 8] (6e-9 in exact arithmetic): fitted by least squares with
+    weights that follow the errors (Lawson 1961). NaN gives NaN.
     """
     if x > f32(8):
         x = f32(8)
@@ -49,21 +53,22 @@ def silu(x: np.ndarray, bias: np.ndarray) -> None:
 def lstm_step(gates: np.ndarray, bias: np.ndarray, hidden: np.ndarray, carry: np.ndarray, first: int, by: int) -> None:
     """One LSTM step (Hochreiter and Schmidhuber 1997, with Gers's forget gate).
 
-        i = σ(W_i [x, h] + b_i)     input:  which new possibilities to let in
-        f = σ(W_f [x, h] + b_f)     forget: what to keep in memory
-        g = tanh(W_g [x, h] + b_g)  the new possibilities
-        o = σ(W_o [x, h] + b_o)     output: what of the memory to show
+        i = σ(W_i [x, h] + b_i)     input gate:  share of the candidate that enters the carry
+        f = σ(W_f [x, h] + b_f)     forget gate: share of the carry that is kept
+        g = tanh(W_g [x, h] + b_g)  candidate
+        o = σ(W_o [x, h] + b_o)     output gate: share of the carry that becomes the hidden state
         c' = f c + i g,  h' = o tanh(c')
 
-    gates (M, B, 4D) hold the products W [x, h], columns i, f, o (halved, see `_halved`) and g, and come back as the
-    gates; hidden and carry (B, M N, D) are overwritten in layers first, first + by, …: one for each member.
+    gates (M, B, 4D) hold the products W [x, h] in the columns i, f, o (halved, see `_halved` in `recurrent.py`) and g,
+    and are overwritten with the gates. hidden and carry (B, M N, D) are overwritten in the layers first, first + by, …:
+    one for each member.
     """
     members, batch, _ = gates.shape
     width = hidden.shape[-1]
     for member in range(members):
         for row in range(batch):
             gate, b = gates[member, row], bias[member, 0]
-            new, b_new = gate[3 * width :], b[3 * width :]  # loops that begin at 0 are the ones taken in parallel
+            new, b_new = gate[3 * width :], b[3 * width :]  # only loops that begin at 0 are vectorised
             c, h = carry[row, first + by * member], hidden[row, first + by * member]
             for k in range(3 * width):
                 gate[k] = sigmoid_of_twice(gate[k] + b[k])
@@ -81,8 +86,8 @@ def gru_step(gates: np.ndarray, bias: np.ndarray, hidden: np.ndarray, _: np.ndar
         r = σ(W_r [x, h] + b_r),  u = σ(W_u [x, h] + b_u)
         n = tanh(W_n x + b_n + r (U_n h + d_n)),  h' = (1 - u) n + u h
 
-    gates (M, B, 4D) hold the products, columns r, u (halved), W_n x and U_n h, and come back as r, u and n; the rest
-    is as in `lstm_step`, but that nothing is carried.
+    gates (M, B, 4D) hold the products in the columns r, u (halved), W_n x and U_n h, and are overwritten with r, u and
+    n. The other arguments are those of `lstm_step`; there is no carry.
     """
     members, batch, _ = gates.shape
     width = hidden.shape[-1]
@@ -92,8 +97,8 @@ def gru_step(gates: np.ndarray, bias: np.ndarray, hidden: np.ndarray, _: np.ndar
             for k in range(2 * width):
                 gate[k] = sigmoid_of_twice(gate[k] + b[k])
             for k in range(width):
-                recalled = gate[k] * (gate[3 * width + k] + b[3 * width + k])
-                gate[2 * width + k] = tanh(gate[2 * width + k] + b[2 * width + k] + recalled)
+                recurrent = gate[k] * (gate[3 * width + k] + b[3 * width + k])
+                gate[2 * width + k] = tanh(gate[2 * width + k] + b[2 * width + k] + recurrent)
                 h[k] = gate[2 * width + k] + gate[width + k] * (h[k] - gate[2 * width + k])
 
 

@@ -1,11 +1,12 @@
-"""Loops over the rows of a batch, compiled: as plain Python they say what is done to one series, as machine code they
-need neither the interpreter's lock nor a temporary array.
+"""Compiled loops over the rows of a batch: plain Python for one series, run as machine code without the interpreter's
+lock and without temporary arrays.
 
-Between two of NumPy's functions a thread that rolls states has to win the lock back from whoever reads requests; a
-compiled loop gives it away once. Whatever a row comes to does not depend on the rows beside it.
+Between two NumPy functions a thread that rolls states has to acquire the interpreter's lock again, in competition with
+the threads that read requests; a compiled loop releases it once. The result of a row does not depend on the rows beside
+it.
 
-A compiled function uses compiled functions and constants of its own file alone: what is kept on disk is made anew when
-that file changes, and not when another does.
+A compiled function may use only compiled functions and constants of its own file: the machine code on disk is compiled
+again when that file changes, but not when another one does.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,31 +17,31 @@ import numba
 from numba.core.caching import FunctionCache
 
 F = TypeVar("F", bound=Callable[..., object])
-DIVISION: Final = "numpy"  # by zero is no exception
-RELAXED = ("contract", "reassoc")  # a product and a sum are rounded once, and sums of many are taken in parallel
+DIVISION: Final = "numpy"  # division by zero raises no exception
+RELAXED = ("contract", "reassoc")  # a product and a sum are rounded once, and long sums are vectorised
 
 
-class _OnDisk(FunctionCache):
-    """Machine code beside its source or in `NUMBA_CACHE_DIR`; a file that is torn or cannot be written is as none."""
+class _DiskCache(FunctionCache):
+    """Machine code beside its source or in `NUMBA_CACHE_DIR`. A damaged or unwritable file counts as missing."""
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        """Made anew where it was compiled with other options, too."""
+        """The key includes the options, so that other options compile again."""
         return (*super()._index_key(sig, codegen), DIVISION, RELAXED)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _guard_against_spurious_io_errors(self) -> Iterator[None]:
-        """Around every reading and writing."""
+        """Encloses every read and write of the cache."""
         try:
             yield
-        except Exception:  # pickles break in many ways
+        except Exception:  # a damaged pickle raises many kinds of exception
             with suppress(OSError):
                 self.flush()  # type: ignore[no-untyped-call]
 
 
 def compiled(function: F) -> F:
-    """The function as machine code, made at its first call and kept on disk; where there is no place for that, made
-    anew by each process."""
+    """The function as machine code, compiled at its first call and cached on disk; if there is no place for the cache,
+    each process compiles it again."""
     dispatcher: Any = numba.njit(nogil=True, error_model=DIVISION, fastmath=set(RELAXED))(function)
     with suppress(RuntimeError):
-        dispatcher._cache = _OnDisk(function)  # type: ignore[no-untyped-call]
+        dispatcher._cache = _DiskCache(function)  # type: ignore[no-untyped-call]
     return cast(F, dispatcher)

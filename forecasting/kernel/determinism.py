@@ -1,10 +1,10 @@
-"""Is "bit for bit" promised on this machine? Only where a row's product does not depend on the batch that it is in."""
+"""Whether states are equal bit for bit on this machine: only if a row's product does not depend on its batch."""
 
 from functools import cache
 
 import numpy as np
 
-from forecasting.kernel.kernel import laid_out, matmul
+from forecasting.kernel.products import laid_out, matmul
 
 BATCHES = (1, 2, 3, 5, 8, 17, 32, 63, 128, 400)
 SHAPES = ((27, 8), (128, 33), (171, 128), (300, 600), (256, 512))  # (inputs, outputs): small, odd, and usual
@@ -12,10 +12,10 @@ SHAPES = ((27, 8), (128, 33), (171, 128), (300, 600), (256, 512))  # (inputs, ou
 
 @cache
 def rows_are_independent() -> bool:
-    """Whether products of the same row have the same bits at any place of any batch, on the kernels BLAS chose here.
+    """Whether products of the same row have the same bits at any place of any batch, with the kernels that BLAS chose.
 
-    Where they have, a state that was folded again, in whatever company, equals the rolled one bit for bit; elsewhere
-    the two agree within 1e-5 in scaled units.
+    If so, a state that is folded again, in any batch, equals the rolled one bit for bit; otherwise the two agree within
+    1e-5 in scaled units.
     """
     draw = np.random.default_rng(0)
     for inputs, outputs in SHAPES:

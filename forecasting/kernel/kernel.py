@@ -1,48 +1,28 @@
-"""The network, one step at a time, in NumPy: what serves forecasts, with its gates open to look into.
+"""The network, one step at a time, in NumPy: it serves forecasts and returns its gates for inspection.
 
-The same arithmetic as `networks.py` reads sequences with in torch; one test holds the two together. The products are
-here, the gates that follow on them in `cells.py`. Network values are float32; the window, level and scale arrive as
-float64. A batch of one is multiplied as two rows, because BLAS takes another path for a single row and its last bits
-then differ. Shapes: M members, B series in a batch, C phases remembered, W window, F features beside them, D
-hidden_size, N layers, H horizon, K experts, P pairs of levels around the median.
+    features -> encoder -> z -> recurrent layers -> head
+
+`forecasting/networks/networks.py` is the same arithmetic in torch, over whole sequences; one test holds the two equal.
+The encoder and the head are here, the recurrent layers in `recurrent.py`. Network values are float32; the window, level
+and scale arrive as float64. Shapes: M members, B series in a batch, C phases of the cycle memory, W window, F features
+beside them, D hidden_size, N layers, H horizon, K experts, P pairs of levels around the median.
+
+A change of this arithmetic bumps FORMAT below where an artifact's answers differ, and LAYOUT in
+`data/store/snapshot_store.py` where states roll differently.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from forecasting.config import RECURRENT, ModelConfig
-from forecasting.kernel.cells import GATES, STEPS, silu
+from forecasting.kernel.cells import silu
+from forecasting.kernel.products import Product, Weights
+from forecasting.kernel.recurrent import Gates, RecurrentStack
 from forecasting.kernel.scaling import scaled
 
-LINE = 16  # float32 values in a line of the processor's cache
-FORMAT = 2  # what the weights mean: part of every model's fingerprint
-Weights = dict[str, np.ndarray]
-Gates = dict[str, np.ndarray]
-
-
-def matmul(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(…, B, K) @ (…, K, L), a lone row padded to two."""
-    if x.shape[-2] == 1:
-        return (np.concatenate([x, x], -2) @ weight)[..., :1, :]
-    product: np.ndarray = x @ weight
-    return product
-
-
-def laid_out(weight: np.ndarray) -> np.ndarray:
-    """(…, K, L) with columns of zeros up to a multiple of 16: beside them BLAS goes other ways for larger batches.
-
-    Each row begins at a line of the cache, which makes products of a few rows a third faster, and a line after the end
-    of the row before: rows a power of two apart would push one another out, a tenth of the time of large products.
-    """
-    *outer, inputs, outputs = weight.shape
-    columns = outputs + -outputs % LINE
-    raw = np.zeros(math.prod(outer) * inputs * (columns + LINE) + LINE, np.float32)
-    begin = -raw.ctypes.data % (4 * LINE) // 4
-    rows = raw[begin : len(raw) - LINE + begin].reshape(*outer, inputs, columns + LINE)
-    rows[..., :outputs] = weight
-    return rows[..., :columns]
+FORMAT = 2  # of the artifacts that are written: what the weights mean, part of every model's fingerprint
+OLDEST_FORMAT = 2  # of the artifacts that are read; their answers are the same as when they were written
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
@@ -61,14 +41,6 @@ def softmax(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def _halved(weight: np.ndarray, bias: np.ndarray, sigmoids: int) -> tuple[np.ndarray, np.ndarray]:
-    """Transposed for x @ weight, the first `sigmoids` units halved for `sigmoid_of_twice`: exact in binary."""
-    weight, bias = weight.copy(), bias.copy()
-    weight[:sigmoids] *= 0.5
-    bias[:sigmoids] *= 0.5
-    return np.ascontiguousarray(weight.T), bias[None]
-
-
 def _is_linear(name: str, weight: np.ndarray) -> bool:
     """Is this the weight (M, outputs, inputs) of a dense layer?"""
     return name.endswith(".weight") and weight.ndim == 3
@@ -77,13 +49,14 @@ def _is_linear(name: str, weight: np.ndarray) -> bool:
 class Kernel:
     """Networks of one shape side by side; the forecast is the mean of their quantiles (Lichtendahl et al. 2013).
 
-    Members share the window and its features, and each has layers of its own in the state, one member after the other.
-    They are stepped together, each product and loop in one call: what Python does for a step does not grow with M.
+    Members share the window and its features, and each has its own layers in the state, one member after the other.
+    They are stepped together, each product and loop in one call, so that the time Python takes for a step does not
+    grow with M.
     """
 
     def __init__(self, config: ModelConfig, weights: Weights) -> None:
-        """`weights` are the arrays that `networks.Network` exports, float32, named as its parameters; those of several
-        members along a first axis, see `stacked`."""
+        """`weights` are the float32 arrays that `Network.export` returns, named as its parameters; those of several
+        members are stacked along a first axis, see `stacked`."""
         self.config, self._lags = config, np.array(config.lags, np.int64)
         if config.members == 1:
             weights = {name: w[None] for name, w in weights.items()}
@@ -93,53 +66,30 @@ class Kernel:
         self._convolutions = (
             [weights[f"encoder.convolutions.{i}.weight"] for i in range(2)] if config.kind == "cnn" else []
         )
-        self._layers = config.num_layers if config.kind in RECURRENT else 0
-        alone = [{name: w[member] for name, w in weights.items()} for member in range(config.members)]
-        for layer in range(self._layers):
-            joined = zip(*(self._joined(one, layer) for one in alone), strict=True)
-            linear[f"cells.{layer}"], self._bias[f"cells.{layer}"] = (np.stack(arrays) for arrays in joined)
-        self._dense = {name: laid_out(w) for name, w in linear.items()}
-        self._width = {name: w.shape[-1] for name, w in linear.items()}
-
-    def _joined(self, weights: Weights, layer: int) -> tuple[np.ndarray, np.ndarray]:
-        """One member's layer as one product: input and recurrent weights (2D, …) stacked, and bias (1, …), columns in
-        the order the step function reads."""
-        w, u, b, d = (weights[f"cells.{part}_l{layer}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-        if self.config.kind == "gru":
-            nothing, none = np.zeros_like(w[: len(w) // 3]), 2 * len(w) // 3
-            stacked = np.concatenate([np.concatenate([w, nothing]), np.concatenate([u[:none], nothing, u[none:]])], 1)
-            bias = np.concatenate([b[:none] + d[:none], b[none:], d[none:]])
-            return _halved(stacked, bias, none)
-        stacked, bias = np.concatenate([w, u], 1), b + d
-        if self.config.kind == "rnn":
-            return _halved(stacked, bias, 0)
-        order = np.concatenate([np.split(np.arange(len(bias)), 4)[k] for k in (0, 1, 3, 2)])  # torch keeps i, f, g, o
-        return _halved(stacked[order], bias[order], 3 * len(bias) // 4)
+        self._products = {name: Product(weight) for name, weight in linear.items()}
+        cells = {name.removeprefix("cells."): w for name, w in weights.items() if name.startswith("cells.")}
+        self._stack = RecurrentStack(config.kind, config.num_layers if config.kind in RECURRENT else 0, cells)
 
     def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
-        y = self._product(name, x)
+        y = self._products[name](x)
         y += self._bias[name]
         return y
 
     def _activated(self, name: str, x: np.ndarray) -> np.ndarray:
         """A dense layer and its silu."""
-        y = np.ascontiguousarray(self._product(name, x))
+        y = np.ascontiguousarray(self._products[name](x))
         silu(y, self._bias[name])
         return y
 
-    def _product(self, name: str, x: np.ndarray) -> np.ndarray:
-        """x (…, B, K) by the weight of this name, (M, B, L): a view, without the columns that only fill a line."""
-        return matmul(x, self._dense[name])[..., : self._width[name]]
-
     def encode(self, features: np.ndarray) -> np.ndarray:
-        """features (B, C + F) -> z (M, B, D), what the recurrent layers and the head read."""
+        """features (B, C + F) -> z (M, B, D), which the recurrent layers and the head read."""
         features = features[:, self.config.memory :]
         if self._convolutions:
             features = np.stack([self._convolved(features, member) for member in range(self.config.members)])
         return self._activated("encoder.dense", features)
 
     def _convolved(self, features: np.ndarray, member: int) -> np.ndarray:
-        """Two strided causal convolutions over the window, with the other features beside."""
+        """Two strided causal convolutions over the window; the other features are appended."""
         signal = features[:, None, : self.config.window]
         for i, (weights, stride) in enumerate(zip(self._convolutions, (4, 2), strict=True)):
             weight = weights[member]
@@ -160,20 +110,21 @@ class Kernel:
         mean: np.ndarray | None = None,
         step: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What the network sees of one step.
+        """The features of one step.
 
-        window (B, W) float64 data units; observed (B,) is the last value real; gap (B,) steps since one was, of
-        which the window's length is seen at most; where the model remembers anything, mean (B, C) float32 by phase and
-        step (B,) int64 the last value's grid step.
-        Returns features (B, C + F) float32 and the float64 level and scale (B, 1) that take forecasts back.
+        window (B, W) float64 data units; observed (B,) whether the last value is real; gap (B,) steps since the last
+        real one, cut off at the window's length. A model with a cycle memory also needs mean (B, C) float32 by phase
+        and step (B,) int64, the grid step of the last value.
+        Returns features (B, C + F) float32, and the float64 level and scale (B, 1) that convert forecasts to data
+        units. Raises ValueError for a window or a mean of another length.
         """
         rows, memory = len(window), self.config.memory
         if mean is None or step is None:
             mean, step = np.empty((rows, 0), np.float32), np.empty(rows, np.int64)
-        if window.shape[1] != self.config.window:  # a compiled loop would not notice
+        if window.shape[1] != self.config.window:  # a compiled loop checks no bounds
             raise ValueError(f"the window holds {window.shape[1]} values instead of {self.config.window}")
         if mean.shape[1] != memory:
-            raise ValueError(f"{mean.shape[1]} phases are remembered instead of {memory}")
+            raise ValueError(f"the cycle memory has {mean.shape[1]} phases instead of {memory}")
         x = np.empty((rows, memory + self.config.features), np.float32)
         level, scale = np.empty((rows, 1)), np.empty((rows, 1))
         w, seen, since = np.ascontiguousarray(window), np.ascontiguousarray(observed), np.array(gap, np.float64)
@@ -185,40 +136,24 @@ class Kernel:
         return self.advance(self.encode(features), hidden, carry)
 
     def advance(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
-        """One step of every layer: z (M, B, D); hidden and carry (B, M N, D) are overwritten.
+        """One step of every recurrent layer: z (M, B, D); hidden and carry (B, M N, D) are overwritten.
 
         Returns the gates of each layer, (M, B, D).
         """
-        x, opened = z, []
-        for layer in range(self._layers):
-            h, name = self._of_layer(hidden, layer), f"cells.{layer}"
-            gates = np.ascontiguousarray(self._product(name, np.concatenate([x, h], -1)))
-            STEPS[self.config.kind](gates, self._bias[name], hidden, carry, layer, self._layers)
-            opened.append(self._named(gates, h, carry, layer))
-            x = h
-        return opened
-
-    def _named(self, gates: np.ndarray, hidden: np.ndarray, carry: np.ndarray, layer: int) -> Gates:
-        """Views of one layer's gates, each (M, B, D), of its hidden and of what it carries."""
-        width, kind = self.config.hidden_size, self.config.kind
-        named = {name: gates[..., i * width : (i + 1) * width] for i, name in enumerate(GATES[kind])}
-        return named | ({"carry": self._of_layer(carry, layer)} if kind == "lstm" else {}) | {"hidden": hidden}
-
-    def _of_layer(self, memory: np.ndarray, layer: int) -> np.ndarray:
-        """One layer of every member, (M, B, D): a view of memory (B, M N, D)."""
-        return memory[:, layer :: self._layers].transpose(1, 0, 2)
+        return self._stack.step(z, hidden, carry)
 
     def heads(self, z: np.ndarray, top: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """z and the top layer's hidden (M, B, D), features (B, C + F) -> median (B, H), increments (B, 2, P, H).
+        """z and the top layer's hidden state (M, B, D), features (B, C + F) -> median (B, H), increments (B, 2, P, H).
 
-        Means over the members: they are those of the averaged quantiles.
+        Both are means over the members, which give the mean of the members' quantiles.
         """
         mixed = self._activated("head.mix", np.concatenate([top, z], -1))
         increments = _mean(softplus(self._linear("head.spread", mixed)))
-        return self._middle(mixed, features), increments.reshape(len(features), 2, -1, self.config.horizon)
+        return self._median(mixed, features), increments.reshape(len(features), 2, -1, self.config.horizon)
 
-    def _middle(self, mixed: np.ndarray, features: np.ndarray) -> np.ndarray:
-        plain = self._product("head.skip", features[:, : self.config.memory + self.config.window])
+    def _median(self, mixed: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """(B, H) the network's own median plus the mix of the experts, whose shares of a horizon step sum to 1."""
+        plain = self._products["head.skip"](features[:, : self.config.memory + self.config.window])
         plain = plain.reshape(*mixed.shape[:2], -1, self.config.horizon)
         share = softmax(self._linear("head.gate", mixed).reshape(plain.shape))
         median = self._linear("head.median", mixed)
@@ -226,16 +161,17 @@ class Kernel:
         return _mean(median)
 
     def top(self, z: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-        """(M, B, D) what the head reads beside z: the last layer's hidden, or where none recurs a dense one's."""
-        if self._layers:
-            return self._of_layer(hidden, self._layers - 1)
+        """(M, B, D) what the head reads beside z: the hidden state of the last recurrent layer or, in a network without
+        one, the output of the last dense layer."""
+        if self._stack.layers:
+            return self._stack.top(hidden)
         u = z
         for layer in range(self.config.num_layers):
             u = u + self._activated(f"dense.{layer}", u)
         return u
 
     def forecast(self, features: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Median (B, H) and increments (B, 2, P, H) after the last step, in scaled units. Changes nothing."""
+        """Median (B, H) and increments (B, 2, P, H) after the last step, in scaled units. Changes no state."""
         z = self.encode(features)
         return self.heads(z, self.top(z, hidden), features)
 
@@ -250,7 +186,7 @@ def _mean(x: np.ndarray) -> np.ndarray:
 
 
 def stacked(members: Sequence[Weights]) -> Weights:
-    """One network's weights as they are; those of several along a new first axis."""
+    """The weights of several networks of one shape along a new first axis; those of a single one unchanged."""
     if len(members) == 1:
         return members[0]
     return {name: np.stack([weights[name] for weights in members]) for name in members[0]}

@@ -1,7 +1,7 @@
-"""Named arrays as one checked block of bytes: contexts and state snapshots at rest.
+"""Named arrays as one block of bytes with a checksum: the stored form of contexts and state snapshots.
 
 Layout: 32 bytes of sha256, then safetensors. The hash is verified before anything is parsed, because a flipped bit in
-a safetensors file reads as a different number without an error.
+a safetensors file changes a number without an error.
 """
 
 import hashlib
@@ -15,13 +15,13 @@ from data.errors import DamagedArtifact
 
 
 def pack(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
-    """The arrays and the words about them, hash first."""
+    """The arrays and their metadata as bytes, hash first."""
     body = save({name: np.ascontiguousarray(value) for name, value in arrays.items()}, metadata)
     return hashlib.sha256(body).digest() + body
 
 
 def unpack(blob: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """What `pack` was given. Raises DamagedArtifact when a single bit differs."""
+    """The arrays and the metadata. Raises DamagedArtifact if the bytes do not match their hash."""
     digest, body = blob[:32], blob[32:]
     if hashlib.sha256(body).digest() != digest:
         raise DamagedArtifact("A stored block of arrays does not match its checksum; restore it or promote again.")

@@ -3,22 +3,26 @@
     level = mean of the last `level_steps` values
     scale = mean |window - level| + a ten-thousandth of |level|
 
-Both roll in constant time, and a shift of level needs no refit. A constant window of zeros gets `SMALLEST`.
+A step takes constant time, and a shift of the level needs no refit. A constant window of zeros gets the scale
+`SMALLEST`.
+
+A change of this arithmetic bumps FORMAT in `forecasting/kernel/kernel.py` where an artifact's answers differ, and
+LAYOUT in `data/store/snapshot_store.py` where states roll differently.
 """
 
 import numpy as np
 
 from forecasting.kernel.compiled import compiled
-from forecasting.kernel.cycle_memory import WIDEST
 
 SMALLEST = 1e-12
 RELATIVE = 1e-4
-FAINT = 1e-2  # share of the scale below which a repetition is as good as exact
+WIDEST = 3.0  # largest mean size of the phase means, in scales of the window
+FAINT = 1e-2  # share of the scale below which a repetition counts as exact
 
 
 def centred(window: np.ndarray, level_steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(..., W) float64 windows, oldest value first -> window - level, level and scale (..., 1), in data units."""
-    level = np.add.reduce(window[..., -level_steps:], -1, keepdims=True)  # np.mean, without its overhead for one row
+    level = np.add.reduce(window[..., -level_steps:], -1, keepdims=True)  # np.mean without its overhead for one row
     level /= level_steps
     distance = window - level
     scale = np.add.reduce(np.abs(distance), -1, keepdims=True)
@@ -46,24 +50,24 @@ def scaled(
     level: np.ndarray,
     scale: np.ndarray,
 ) -> None:
-    """Write down what a network sees of windows (B, W) float64, oldest value first.
+    """Computes the features of windows (B, W) float64, oldest value first.
 
-    mean (B, C) float32 is what is remembered of each phase, C = 0 where nothing is; step (B,) int64 the grid step of
-    the last value; observed (B,) bool: is it real; gap (B,) float64 steps since one was, of which at most W are told;
-    lags (K,) int64. Filled are level and scale (B, 1) float64 in data units, and features (B, C + W + 3 + K) float32:
+    mean (B, C) float32 are the phase means of the cycle memory, C = 0 without one; step (B,) int64 the grid step of the
+    last value; observed (B,) bool whether it is real; gap (B,) float64 steps since the last real one, cut off at W;
+    lags (K,) int64. Overwrites level and scale (B, 1) float64 in data units, and features (B, C + W + 3 + K) float32:
 
-        mean / scale                                     of the phases, in the order of the window's last C steps, made
-                                                         smaller together where their mean size exceeds WIDEST
+        mean / scale                                     phase means in the order of the window's last C steps, scaled
+                                                         down together where their mean size exceeds WIDEST
         (w - level) / scale
-        log(scale / (|level| + scale) + RELATIVE)        how noisy a series is for its size
+        log(scale / (|level| + scale) + RELATIVE)        noise relative to the level
         observed, log(1 + gap)
-        log(mean |w_t - w_(t-lag)| / scale + FAINT)      how badly it repeats, for each lag
+        log(mean |w_t - w_(t-lag)| / scale + FAINT)      distance from an exact repetition, for each lag
     """
     (batch, width), cycle = window.shape, mean.shape[1]
     for row in range(batch):
         w, x = window[row], features[row, cycle:]
         recent, total = w[width - level_steps :], 0.0
-        for t in range(level_steps):  # loops that begin at 0 are the ones taken in parallel
+        for t in range(level_steps):  # only loops that begin at 0 are vectorised
             total += recent[t]
         middle = total / level_steps
         total = 0.0
@@ -90,7 +94,8 @@ def scaled(
 
 
 def fill(values: np.ndarray) -> np.ndarray:
-    """(n, T) with NaN -> the last value held through gaps, the first one before it; all-missing rows become 0."""
+    """(n, T) with NaN -> gaps filled with the last value, the start with the first value, rows without a value with
+    0."""
     if not values.size:
         return values
     observed = ~np.isnan(values)
@@ -102,19 +107,19 @@ def fill(values: np.ndarray) -> np.ndarray:
 
 
 def since_silence(values: np.ndarray, window: int) -> np.ndarray:
-    """(n, T) without what lies before a row's last silence of more than `window` steps, if a value has ended it: there
-    the series starts anew."""
+    """(n, T) with NaN before the end of a row's last silence of more than `window` steps, if a value has ended it:
+    there the state of the series restarts."""
     seen, steps = ~np.isnan(values), np.arange(values.shape[1])
     latest = np.maximum.accumulate(np.where(seen, steps, -1), axis=1)
     before = np.pad(latest[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
-    anew = seen & (before >= 0) & (steps - before - 1 > window)
-    if not anew.any():
+    restart = seen & (before >= 0) & (steps - before - 1 > window)
+    if not restart.any():
         return values
-    return np.where(steps < np.where(anew, steps, 0).max(1, keepdims=True), np.nan, values)
+    return np.where(steps < np.where(restart, steps, 0).max(1, keepdims=True), np.nan, values)
 
 
 def elapsed(observed: np.ndarray, window: int) -> np.ndarray:
-    """(n, T) bool -> (n, T) float64 steps since the last observed value, at most `window`, which also means never."""
+    """(n, T) bool -> (n, T) float64 steps since the last observed value; `window` if they are more or there is none."""
     steps = np.arange(observed.shape[1])
     previous = np.maximum.accumulate(np.where(observed, steps, -window), axis=1)
     return np.minimum(steps - previous, window).astype(np.float64)

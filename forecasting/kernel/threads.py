@@ -1,7 +1,7 @@
-"""Threads and processor kernels of the matrix products: set once, before NumPy is loaded.
+"""Threads and processor kernels of the matrix products: chosen once, before NumPy is loaded.
 
-BLAS runs single-threaded: a product of a few rows costs more to hand out than to compute, and its bits then depend on
-nothing but its rows. Large batches are split into blocks of rows instead, one thread each (`each`).
+BLAS runs single-threaded: a product of a few rows costs more to distribute than to compute, and single-threaded its
+bits depend only on its rows. Large batches are split into blocks of rows instead, one thread for each block (`each`).
 """
 
 import os
@@ -19,12 +19,13 @@ R = TypeVar("R")
 def prepare() -> None:
     """Choose BLAS threads and kernels for this process; `ROLLCAST_BLAS=keep` leaves the environment alone.
 
-    With the AVX-512 kernels a row's product has the same bits in every batch of two or more rows, which is what lets a
-    replayed state equal the rolled one bit for bit, and two rows take a fifth of the time. With the AVX2 kernels, which
-    OpenBLAS also takes for processors newer than itself, neither holds. So where the processor can, we ask for them.
+    With the AVX-512 kernels a row's product has the same bits in every batch of two or more rows, so that a replayed
+    state equals the rolled one bit for bit, and two rows take a fifth of the time. With the AVX2 kernels, which
+    OpenBLAS also chooses for processors newer than itself, neither is true. So the AVX-512 kernels are set wherever the
+    processor has the instructions.
     """
     if "numpy" in sys.modules or os.environ.get("ROLLCAST_BLAS") == "keep":
-        return  # once NumPy is loaded, BLAS has read its environment
+        return  # BLAS reads the environment when NumPy is loaded
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= _processor_flags():
         os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"
@@ -44,13 +45,13 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def each(work: Callable[[T], R], blocks: Iterable[T]) -> list[R]:
-    """The results of `work` for each block, in order. This thread, and one more for every other core, takes the next
-    block that is left."""
+    """The results of `work` for each block, in order. This thread, and one more for every other core, repeatedly take
+    the next block. The first exception is raised again; no block is started after it."""
     listed = list(blocks)
     results: dict[int, R] = {}
     left = iter(range(len(listed)))
@@ -60,7 +61,7 @@ def each(work: Callable[[T], R], blocks: Iterable[T]) -> list[R]:
             for i in left:
                 results[i] = work(listed[i])
         finally:
-            for _ in left:  # where one failed, nobody begins another
+            for _ in left:  # empties the iterator, so that after a failure no block is started
                 pass
 
     helpers = [_pool().submit(take) for _ in range(min(cores(), len(listed)) - 1)]

@@ -1,11 +1,12 @@
-"""The networks in torch: whole sequences at once, for training. `kernel.py` is the same arithmetic, a step at a time.
+"""The networks in torch, over whole sequences, for training. `forecasting/kernel/kernel.py` is the same arithmetic, one
+step at a time.
 
-z_t = silu(A x_t)                      x_t: scaled window, relative scale, is it observed, how long since one was,
-                                       and how badly the window repeats itself after each lag
-u_t = recurrent layers over z          (mlp and cnn: dense layers, no memory)
+z_t = silu(A x_t)                      x_t: scaled window, relative scale, whether the value was observed, steps since
+                                       the last observed one, and how well the window repeats after each lag
+u_t = recurrent layers over z          (mlp and cnn: dense layers, no recurrent state)
 m_t = silu(M [u_t, z_t])
 g_t = softmax over experts of G m_t    one mix for each horizon step
-median = B m_t + Σ_k g_t,k S_k w_t     w_t: what is remembered and the window; S_k a plain forecast: see `experts.py`
+median = B m_t + Σ_k g_t,k S_k w_t     w_t: cycle memory and window; S_k a linear forecast, see `experts.py`
 quantiles = median ∓ running sums of softplus(C m_t - 2)
 """
 
@@ -15,11 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from forecasting.config import RECURRENT, ModelConfig
-from forecasting.kernel.cycle_memory import WIDEST
-from forecasting.kernel.scaling import FAINT, RELATIVE, SMALLEST
+from forecasting.kernel.scaling import FAINT, RELATIVE, SMALLEST, WIDEST
 from forecasting.networks.experts import experts
+from forecasting.networks.recurrent import STATE_ARRAYS, State, read, recurrent_layers
 
-State = tuple[Tensor, ...]  # (layers, batch, hidden) each: hidden, and carry for an LSTM
 KERNELS, STRIDES, CHANNELS = (8, 4), (4, 2), 32
 
 
@@ -69,14 +69,16 @@ class Head(nn.Module):
         self.skip = nn.Linear(config.memory + config.window, len(start) * horizon, bias=False)
         self.gate = nn.Linear(width, len(start) * horizon)
         self.dropout = nn.Dropout(config.dropout)
-        learned = not config.memory  # a mean over many rounds is best left as it is
+        learned = not config.memory  # a mean over many rounds is not improved by training
         self.skip.weight = nn.Parameter(start.flatten(0, 1), requires_grad=learned)
         nn.init.normal_(self.median.weight, std=0.01)
         nn.init.zeros_(self.median.bias)
 
     def forward(self, u: Tensor, z: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         mixed = fn.silu(self.mix(self.dropout(torch.cat([u, z], -1))))
-        with torch.autocast(features.device.type, enabled=False):  # half precision would blur what the skip repeats
+        with torch.autocast(
+            features.device.type, enabled=False
+        ):  # half precision would round the values that the skip repeats
             plain = self.skip(features[..., : self.skip.in_features]).unflatten(-1, (-1, self.config.horizon))
         share = self.gate(mixed).float().unflatten(-1, (-1, self.config.horizon)).softmax(-2)
         median = self.median(mixed).float() + (share * plain).sum(-2)
@@ -85,31 +87,28 @@ class Head(nn.Module):
 
 
 class Network(nn.Module):
-    """One network over sequences of windows; at every step it issues a forecast for the whole horizon."""
+    """One network over sequences of windows. It forecasts the whole horizon at every step."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config, width = config, config.hidden_size
         self.encoder = Convolution(config) if config.kind == "cnn" else Dense(config)
         if config.kind in RECURRENT:
-            cell = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[config.kind]
-            between = config.dropout if config.num_layers > 1 else 0.0
-            self.cells = cell(width, width, config.num_layers, batch_first=True, dropout=between)
+            self.cells = recurrent_layers(config.kind, width, width, config.num_layers, config.dropout)
         else:
             self.dense = nn.ModuleList(nn.Linear(width, width) for _ in range(config.num_layers))
         self.dropout = nn.Dropout(config.dropout)
         self.head = Head(config)
 
     def fresh(self, batch: int) -> State:
-        """A state of zeros: nothing has been read."""
-        count = {"lstm": 2, "gru": 1, "rnn": 1}.get(self.config.kind, 0)
+        """The state of zeros, before the first step."""
         zeros = self.head.mix.weight.new_zeros(self.config.num_layers, batch, self.config.hidden_size)
-        return tuple(zeros.clone() for _ in range(count))
+        return tuple(zeros.clone() for _ in range(STATE_ARRAYS.get(self.config.kind, 0)))
 
     def forward(self, features: Tensor, state: State, anchors: Tensor | None = None) -> tuple[Tensor, Tensor, State]:
         """features (B, T, C + F) -> median (B, T, H), increments (B, T, 2, P, H), the state after step T.
 
-        With `anchors` (A,) forecasts are issued at those steps alone, A in place of T; the state reads every step.
+        With `anchors` (A,) it forecasts at those steps only, A in place of T; the state still advances over every step.
         """
         z = self.encoder(features[..., self.config.memory :])
         u, state = self._read(z, state)
@@ -119,28 +118,25 @@ class Network(nn.Module):
         return median, increments, state
 
     def _read(self, z: Tensor, state: State) -> tuple[Tensor, State]:
-        if self.config.kind == "lstm":
-            return self.cells(self.dropout(z), state)
         if self.config.kind in RECURRENT:
-            u, hidden = self.cells(self.dropout(z), state[0])
-            return u, (hidden,)
+            return read(self.cells, self.dropout(z), state)
         u = z
         for layer in self.dense:
             u = u + fn.silu(layer(self.dropout(u)))
         return u, state
 
     def export(self) -> dict[str, np.ndarray]:
-        """The weights as float32 arrays, named as torch names them; what `kernel.Kernel` is given."""
+        """The weights as float32 arrays with torch's names, for `kernel.Kernel`."""
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
 
 
 def features(
-    values: Tensor, observed: Tensor, gap: Tensor, config: ModelConfig, memory: Tensor | None = None
+    values: Tensor, observed: Tensor, gap: Tensor, config: ModelConfig, phase_means: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Every window of a sequence as the network sees it.
+    """The features of every window of a sequence.
 
     values (B, W + T - 1) float64, gaps filled; observed (B, T) and gap (B, T) belong to the last value of each window;
-    memory (B, C + T - 1) float32 as it was told by the values up to each, see `memory`.
+    phase_means (B, C + T - 1) float32, the cycle memory's mean of each value's phase after its update.
     Returns features (B, T, C + F) float32, level and scale (B, T, 1) float64. Windows are views, never copies.
     """
     windows = values.unfold(1, config.window, 1)
@@ -151,14 +147,14 @@ def features(
     repeated = [_repetition(values, lag, scale[..., 0], config.window) for lag in config.lags]
     rest = torch.stack([relative[..., 0], observed, torch.log1p(gap), *repeated], -1)
     seen = [centred / scale, rest]
-    if memory is not None and config.memory:
-        size = fn.avg_pool1d(memory.abs(), config.memory, 1)[..., None].clamp(min=SMALLEST)
-        seen.insert(0, memory.unfold(1, config.memory, 1) * ((WIDEST * scale / size).clamp(max=1) / scale))
+    if phase_means is not None and config.memory:
+        size = fn.avg_pool1d(phase_means.abs(), config.memory, 1)[..., None].clamp(min=SMALLEST)
+        seen.insert(0, phase_means.unfold(1, config.memory, 1) * ((WIDEST * scale / size).clamp(max=1) / scale))
     return torch.cat(seen, -1).float(), level, scale
 
 
 def _repetition(values: Tensor, lag: int, scale: Tensor, window: int) -> Tensor:
-    """The repetition of `scaling.scaled` in every window: values (B, W + T - 1), scale (B, T) -> (B, T)."""
+    """The repetition feature of `scaling.scaled` in every window: values (B, W + T - 1), scale (B, T) -> (B, T)."""
     distance = (values[:, lag:] - values[:, :-lag]).abs()
     return torch.log(fn.avg_pool1d(distance, window - lag, 1) / scale + FAINT)
 

@@ -1,8 +1,10 @@
-"""A model at rest: settings, weights and calibration, with a hash over every byte. No pickle on any path.
+"""The artifact of a model: settings, weights and calibration, with a hash over every byte. Pickle is never used.
 
 A folder (or a zip of it) holds `model.json`, `weights.safetensors`, `calibration.json` and `manifest.json`. The
-*fingerprint* covers what decides a state (weights, settings, arithmetic), the *digest* adds the calibration. Times,
-environment and metrics stand in the manifest and in neither hash, so that equal training gives an equal digest.
+*fingerprint* covers what determines a state (weights, settings, format); the *digest* also covers the calibration.
+Times, environment and metrics are in the manifest and in neither hash, so that equal trainings have equal digests.
+
+Formats from `OLDEST_FORMAT` to `FORMAT` are read, and settings that a file lacks take their defaults.
 """
 
 import hashlib
@@ -20,16 +22,16 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from data.errors import DamagedArtifact
-from forecasting.config import ModelConfig
-from forecasting.kernel.kernel import FORMAT
+from forecasting.config import UPGRADE, ModelConfig
+from forecasting.kernel.kernel import FORMAT, OLDEST_FORMAT
 from forecasting.rolling.conformal import Calibration
 
 HASHED = ("model.json", "weights.safetensors", "calibration.json")
-LARGEST = 256 * 1024 * 1024  # bytes of one file
+LARGEST = 256 * 1024 * 1024  # most bytes of one file
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with one spelling, so that equal values have equal hashes."""
+    """Canonical JSON: equal values have equal bytes, and so equal hashes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -39,7 +41,7 @@ def sha256(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Bundle:
-    """One fitted model. `manifest` is free text for people and programs: data snapshot, steps, environment, metrics."""
+    """One fitted model. `manifest` has what no hash covers: data snapshot, steps, environment, metrics."""
 
     config: ModelConfig
     weights: dict[str, np.ndarray]
@@ -48,7 +50,7 @@ class Bundle:
 
     @cached_property
     def files(self) -> dict[str, bytes]:
-        """The hashed files, byte for byte."""
+        """The hashed files by name: those that were read, in a bundle that was loaded."""
         ordered = {name: np.ascontiguousarray(self.weights[name]) for name in sorted(self.weights)}
         return {
             "model.json": canonical({"kernel_format": FORMAT, "config": self.config.to_dict()}),
@@ -58,12 +60,12 @@ class Bundle:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of weights, settings and arithmetic: states of one fingerprint may be compared and restored."""
+        """sha256 of weights, settings and format: a state can be restored by a model of the same fingerprint."""
         return sha256("".join(sha256(self.files[name]) for name in HASHED[:2]).encode())
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of everything that decides a forecast."""
+        """sha256 of everything that determines a forecast."""
         return digest_of({name: sha256(data) for name, data in self.files.items()})
 
     @property
@@ -92,13 +94,13 @@ def to_bytes(bundle: Bundle) -> bytes:
 
 
 def from_bytes(blob: bytes, digest: str) -> Bundle:
-    """The bundle whose digest was promised. Raises DamagedArtifact before anything unverified is parsed."""
+    """The bundle in a zip, which must have this digest. Raises DamagedArtifact before anything unverified is parsed."""
     try:
         with zipfile.ZipFile(io.BytesIO(blob)) as archive:
             entries = {info.filename: info for info in archive.infolist()}
-            _refuse_strangers(set(entries), {name: info.file_size for name, info in entries.items()})
+            _refuse_unexpected_files(set(entries), {name: info.file_size for name, info in entries.items()})
             if any(info.compress_type != zipfile.ZIP_STORED for info in entries.values()):
-                raise zipfile.BadZipFile("an entry is compressed, which ours never are")
+                raise zipfile.BadZipFile("an entry is compressed; artifacts are written uncompressed")
             files = {name: archive.read(name) for name in entries}
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError) as error:  # RuntimeError: "encrypted"
         raise DamagedArtifact(
@@ -108,7 +110,7 @@ def from_bytes(blob: bytes, digest: str) -> Bundle:
 
 
 def save(bundle: Bundle, folder: Path) -> str:
-    """Write the artifact folder, whole or not at all: temporary folder, fsync, rename. Returns the digest."""
+    """Writes the artifact folder atomically: temporary folder, fsync, rename. Returns the digest."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     temporary.mkdir(parents=True, exist_ok=True)
     for name, data in _all_files(bundle).items():
@@ -121,37 +123,49 @@ def save(bundle: Bundle, folder: Path) -> str:
 
 
 def load(folder: Path, digest: str | None = None) -> Bundle:
-    """Read an artifact folder; `digest` defaults to the one its manifest promises."""
+    """Reads an artifact folder; `digest` defaults to the one in its manifest. Raises DamagedArtifact."""
     try:
         sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
-        _refuse_strangers(set(sizes), sizes)
+        _refuse_unexpected_files(set(sizes), sizes)
         files = {name: (folder / name).read_bytes() for name in sizes}
-        promised = digest or str(json.loads(files["manifest.json"])["digest"])
+        expected = digest or str(json.loads(files["manifest.json"])["digest"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedArtifact(f"{folder.name}: the artifact is not readable; train and register it again.") from error
-    return _verified(files, promised)
+    return _verified(files, expected)
 
 
-def _refuse_strangers(names: set[str], sizes: dict[str, int]) -> None:
+def _refuse_unexpected_files(names: set[str], sizes: dict[str, int]) -> None:
     if names != {*HASHED, "manifest.json"}:
         raise DamagedArtifact("The artifact does not hold exactly the files it should; register the model again.")
     if max(sizes.values()) > LARGEST:
-        raise DamagedArtifact("A file of the artifact is larger than any model of ours; it is refused unread.")
+        raise DamagedArtifact(
+            "A file of the artifact is larger than 256 MiB and was not read; register the model again."
+        )
 
 
 def _verified(files: dict[str, bytes], digest: str) -> Bundle:
     if digest_of({name: sha256(files[name]) for name in HASHED}) != digest:
         raise DamagedArtifact("The artifact does not match its digest; restore it from a backup or train again.")
     model = json.loads(files["model.json"])
-    if model["kernel_format"] != FORMAT:
-        raise DamagedArtifact(
-            f"The model was made for arithmetic {model['kernel_format']}, this is {FORMAT}; retrain it."
-        )
+    _refuse_format(model["kernel_format"])
     manifest = json.loads(files["manifest.json"])
     own = {name: value for name, value in manifest.items() if name not in ("format", "digest", "sha256")}
-    return Bundle(
+    bundle = Bundle(
         ModelConfig.from_dict(model["config"]),
         load_tensors(files["weights.safetensors"]),
         Calibration.from_dict(json.loads(files["calibration.json"])),
         own,
     )
+    # Keeps the bytes that were read: this version may write settings with more fields, which have another digest.
+    vars(bundle)["files"] = {name: files[name] for name in HASHED}
+    return bundle
+
+
+def _refuse_format(found: int) -> None:
+    """Raises DamagedArtifact for an artifact that this version cannot read."""
+    if found > FORMAT:
+        raise DamagedArtifact(f"The model's format {found} is newer than {FORMAT}, the newest known; {UPGRADE}")
+    if found < OLDEST_FORMAT:
+        raise DamagedArtifact(
+            f"The model's format {found} is older than {OLDEST_FORMAT}, the oldest that is still read; train it again."
+        )

@@ -1,13 +1,16 @@
-"""Calibration: intervals that hold what they say, on the validation tail and as the world changes.
+"""Calibration of intervals: on the validation tail, and continuously while a model serves.
 
 Two corrections act on the increments between quantiles, so that quantiles stay ordered:
 
 - `factors` (P, buckets), fixed when a model is fitted: each pair of levels is moved until the interval between them
-  held its nominal share of the validation tail;
-- `widening` (buckets,) in a series' state: the log of a factor for each stretch of the horizon. A settled target moves
-  that of its own stretch by rate · (missed - 0.2) for the 80 % interval (adaptive conformal inference, Gibbs and Candès
-  2021), and all others by a quarter of this: a calmer or a wilder time comes to near and far targets alike. It learns
-  only from forecasts issued before the value arrived, and never from the data that the model was fitted to.
+  covers its nominal share of the validation tail;
+- `widening` (buckets,) in a series' state: the log of a factor for each horizon bucket. A settled target moves that of
+  its own bucket by rate · (missed - 0.2) for the 80 % interval (adaptive conformal inference, Gibbs and Candès 2021),
+  and all others by a quarter of this, because near and far targets become calmer or more volatile together. It is
+  updated only with forecasts issued before the value arrived, and never with data that the model was fitted to.
+
+A change of this arithmetic bumps LAYOUT in `data/store/snapshot_store.py` where states roll differently, and FORMAT in
+`forecasting/kernel/kernel.py` where an artifact's answers differ.
 """
 
 from dataclasses import dataclass
@@ -17,11 +20,11 @@ import numpy as np
 from forecasting.config import ModelConfig
 from forecasting.kernel.compiled import compiled
 
-LIMIT = 1.5  # widening stays within a factor of e^1.5, about 4.5
-PRIOR = 50  # residuals' worth of belief that the network's own intervals are right
-FASTEST = 0.015  # the highest rate
-AT_ONCE = 3.0  # the highest sum of rates over the targets of one forecast, which stand and fall together
-SHARED = 0.25  # of a stretch's move is made by every other one too
+MAX_WIDENING = 1.5  # bound of the log factor: widths change by at most e^1.5, about 4.5
+PRIOR_RESIDUALS = 50  # weight of the prior that the factor is 1, in residuals
+MAX_RATE = 0.015  # highest rate of the adaptive correction
+MAX_RATE_PER_FORECAST = 3.0  # highest sum of rates over the targets of one forecast, whose errors are correlated
+SHARE_OF_OTHERS = 0.25  # share of a bucket's move that every other bucket makes too
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Calibration:
 
     @classmethod
     def neutral(cls, config: ModelConfig) -> "Calibration":
-        """Trust the model's own intervals."""
-        return cls(np.ones((config.median, config.buckets)), pace(config))
+        """Leaves the model's own intervals as they are."""
+        return cls(np.ones((config.median, config.buckets)), adaptive_rate(config))
 
     def to_dict(self) -> dict[str, object]:
         return {"factors": self.factors.tolist(), "rate": self.rate}
@@ -44,23 +47,23 @@ class Calibration:
         return cls(np.array(values["factors"], np.float64), float(str(values["rate"])))
 
 
-def pace(config: ModelConfig) -> float:
-    """The rate of the adaptive correction: slower for a longer horizon, whose targets are more often missed as one."""
-    return min(FASTEST, AT_ONCE / config.horizon)
+def adaptive_rate(config: ModelConfig) -> float:
+    """The rate of the adaptive correction: lower for a longer horizon, whose targets are more often missed together."""
+    return min(MAX_RATE, MAX_RATE_PER_FORECAST / config.horizon)
 
 
 def nominal(config: ModelConfig) -> np.ndarray:
-    """(P,) share that the interval between each pair of levels should hold, from the inside out."""
+    """(P,) nominal share of the interval between each pair of levels, from the inside out."""
     levels = np.array(config.levels)
     return levels[config.median + 1 :] - levels[config.median - 1 :: -1]
 
 
 def calibrate(residuals: np.ndarray, increments: np.ndarray, config: ModelConfig) -> Calibration:
-    """Factors from forecasts of values that the model had not seen.
+    """Factors from forecasts of values that the model was not fitted to.
 
-    residuals (n, H) = y - median, NaN where unknown, and increments (n, 2, P, H) as the model issued them, in one unit.
-    From the inside out, a factor is the quantile, at the interval's nominal share, of the factor that each residual
-    would have needed; it is drawn towards 1 when there are few residuals. An interval without width says nothing.
+    residuals (n, H) = y - median, NaN where unknown, and increments (n, 2, P, H) of the same forecasts, in the same
+    unit. From the inside out, a factor is the quantile, at the interval's nominal share, of the factor that each
+    residual would have needed; with few residuals it is shrunk towards 1. Intervals without width are left out.
     """
     bucket_of = config.bucket_of_step()
     factors = np.ones((config.median, config.buckets))
@@ -75,24 +78,24 @@ def calibrate(residuals: np.ndarray, increments: np.ndarray, config: ModelConfig
             wide = step > 0
             factors[pair, bucket] = _shrunk((size - taken)[wide] / step[wide], share)
             taken = taken + factors[pair, bucket] * step
-    return Calibration(factors, pace(config))
+    return Calibration(factors, adaptive_rate(config))
 
 
 def _shrunk(needed: np.ndarray, share: float) -> float:
     if not len(needed):
         return 1.0
     raw = np.clip(np.quantile(needed, share), 0.05, 20.0)
-    return float(np.exp(np.log(raw) * len(needed) / (len(needed) + PRIOR)))
+    return float(np.exp(np.log(raw) * len(needed) / (len(needed) + PRIOR_RESIDUALS)))
 
 
 @compiled
-def learn(widening: np.ndarray, bucket: int, missed: bool, rate: float) -> None:
-    """Move one series' `widening` (buckets,) in place: a target of `bucket` is settled, which its 80 % interval missed
-    or held."""
+def update_widening(widening: np.ndarray, bucket: int, missed: bool, rate: float) -> None:
+    """Updates one series' `widening` (buckets,) in place after a settled target of `bucket`; `missed` says whether it
+    was outside its 80 % interval."""
     move = rate * ((1.0 if missed else 0.0) - 0.2)
     for k in range(len(widening)):
-        moved = widening[k] + (move if k == bucket else SHARED * move)
-        widening[k] = min(max(moved, -LIMIT), LIMIT)
+        moved = widening[k] + (move if k == bucket else SHARE_OF_OTHERS * move)
+        widening[k] = min(max(moved, -MAX_WIDENING), MAX_WIDENING)
 
 
 @compiled
@@ -105,9 +108,9 @@ def settle(
     bucket: np.ndarray,
     rate: float,
 ) -> None:
-    """Values (B,) meet the 80 % intervals that two forecasts gave for this very step, and their widenings move.
+    """Compares values (B,) with the 80 % intervals that two forecasts gave for this step, and updates the widenings.
 
-    The open vintages (B, L, H) grow older by a step, whether a value came or not.
+    The age of the open vintages (B, L, H) grows by one, with or without a value.
     """
     levels, horizon = vintage.shape[1:]
     for row in range(len(values)):
@@ -117,10 +120,10 @@ def settle(
         age[row] += 1
         if np.isnan(values[row]):
             continue
-        actual = np.float32(values[row])  # rounded as the intervals are
+        actual = np.float32(values[row])  # the intervals are float32 as well
         missed = actual < vintage[row, 1, step] or actual > vintage[row, levels - 2, step]
-        learn(widening[row], bucket[step], missed, rate)
+        update_widening(widening[row], bucket[step], missed, rate)
         later = (step - horizon // 2) % horizon
         low, high = halfway[row, 0, later], halfway[row, 1, later]
-        if np.isfinite(low):  # there was a first one
-            learn(widening[row], bucket[later], actual < low or actual > high, rate)
+        if np.isfinite(low):  # a halfway forecast exists
+            update_widening(widening[row], bucket[later], actual < low or actual > high, rate)

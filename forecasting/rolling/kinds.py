@@ -1,4 +1,4 @@
-"""Which implementation rolls a model, by the kind that its artifact names."""
+"""Chooses the implementation that rolls a model, by the kind in its artifact."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,20 +1,21 @@
-"""Scoring on arrival: each value settles the forecast that aimed at it, and what it settles is added up.
+"""Online scores: each arriving value settles its target in the open vintage, and the errors are added up.
 
-One vintage is open per series: all H steps that its model forecast at one origin. The values after that origin settle
-it step by step, then the next vintage opens; so every value is scored once, every horizon step equally often, at the
-cost of one target per value. A value that came late, or corrects another, settles nothing: its target was passed.
+One vintage is open per series: the H steps that its model forecast at one origin. The values after that origin settle
+it step by step, then the next vintage opens. So every value is scored once and every horizon step equally often, at the
+cost of one target per value. A late value or a correction settles nothing: its target was passed already.
 
-Of each settled target y, with median f and quantiles f_q, `SUMS` add up by horizon bucket:
+For each settled target y, with median f and quantiles f_q, `SUMS` are added up by horizon bucket:
 
     settled 1, absolute |y - f|, naive |y - s|, pinball Σ_q max(q (y - f_q), (q - 1)(y - f_q)) over q = 0.1 … 0.9,
     size |y|, inside_80 and inside_95: whether y lay in the interval
 
-where s is the seasonal naive's forecast from the same origin (or the naive one's: see `rival_lag`). Halfway through a
-vintage the model looks ahead once more, and for the targets that both forecasts aim at
+where s is the seasonal naive's forecast from the same origin (or the naive one's, see `rival_lag`). Halfway through a
+vintage the model forecasts again. For the targets of both forecasts
 
     compared 1, moved |f' - f|
 
-say how far the forecast of one target moved within half a horizon: its stability, filed under the older step.
+are added to the bucket of the older forecast: how far the forecast of one target moved within half a horizon, which is
+its stability.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,31 +30,33 @@ from forecasting.config import ModelConfig
 from forecasting.kernel.compiled import compiled
 
 SUMS = ("settled", "absolute", "naive", "pinball", "size", "inside_80", "inside_95", "compared", "moved")
-TARGETS = SUMS.index("compared")  # sums of settled targets; those of comparisons follow
-STILL = 1e-7  # of a series' size: what moves by less is at rest, and as float32 cannot be told from it
-IN_UNITS = np.array([name in ("absolute", "naive", "pinball", "size", "moved") for name in SUMS])  # the others count
+COMPARISONS = SUMS.index("compared")  # index of the first sum of comparisons, after those of settled targets
+AT_REST = 1e-7  # of a series' size: smaller changes count as none, because float32 cannot represent them
+IN_UNITS = np.array(
+    [name in ("absolute", "naive", "pinball", "size", "moved") for name in SUMS]
+)  # the others are counts
 
 
 def rival_lag(config: ModelConfig) -> int:
-    """The season where the window holds one, else 1: the lag that the naive rival repeats."""
+    """The lag that the naive rival repeats: the season if the window holds one, else 1."""
     return config.season if config.season <= config.window else 1
 
 
 def rival_name(config: ModelConfig) -> str:
-    """What skill is measured against."""
+    """The baseline that skill is measured against."""
     return "naive" if rival_lag(config) == 1 else "seasonal_naive"
 
 
 def unit(ring: np.ndarray, lag: int) -> np.ndarray:
-    """(n,) divisor of MASE from windows (n, W): mean |y_t - y_(t-lag)|; 0 where values do not move to speak of."""
+    """(n,) divisor of MASE from windows (n, W): mean |y_t - y_(t-lag)|; 0 where it is negligible."""
     if lag >= ring.shape[1]:
         return np.zeros(len(ring))
     change = np.abs(ring[:, lag:] - ring[:, :-lag]).mean(1)
-    return np.where(change > STILL * np.abs(ring).mean(1), change, 0.0)
+    return np.where(change > AT_REST * np.abs(ring).mean(1), change, 0.0)
 
 
 class Positions(NamedTuple):
-    """Which bucket each horizon step is in, and where among a model's levels the scored ones are."""
+    """The bucket of each horizon step, and the indices of the scored levels among a model's levels."""
 
     bucket: np.ndarray  # (H,)
     wql: np.ndarray
@@ -79,37 +82,38 @@ positions = cache(Positions.of)
 
 @dataclass(frozen=True)
 class Ledger:
-    """What a fold settles for N rows: sums (N, buckets, len(SUMS)) float64."""
+    """The sums that a fold adds up for N rows: (N, buckets, len(SUMS)) float64."""
 
     sums: np.ndarray
     at: Positions
 
     @classmethod
     def of(cls, config: ModelConfig, rows: int) -> "Ledger":
-        """Nothing settled yet."""
+        """A ledger of zeros."""
         return cls(np.zeros((rows, config.buckets, len(SUMS))), positions(config))
 
     def settle(
-        self, rows: np.ndarray, told: np.ndarray, vintage: np.ndarray, naive: np.ndarray, age: np.ndarray
+        self, rows: np.ndarray, values: np.ndarray, vintage: np.ndarray, naive: np.ndarray, age: np.ndarray
     ) -> None:
-        """Row rows[i] (distinct) learns the value told[i], NaN where there is none, of its open vintage's step age[i].
+        """Scores values[i], NaN where there is none, against step age[i] of the open vintage of row rows[i] (distinct).
 
-        vintage (k, L, H) and naive (k, …), a season of it, float32; age (k,) counts from 0 and is below it where no
-        vintage is open. A forecast that is not finite was never given to anyone and is not scored.
+        vintage (k, L, H) and naive (k, lag), float32; age (k,) counts from 0 and is negative where no vintage is open.
+        A forecast that is not finite was never answered and is not scored.
         """
-        score(self.sums, rows, told, vintage, naive, age, *self.at)
+        score(self.sums, rows, values, vintage, naive, age, *self.at)
 
     def compare(self, rows: np.ndarray, older: np.ndarray, newer: np.ndarray) -> None:
-        """Medians (k, T) float32 of two forecasts of the same T targets, the last T of the older one's horizon."""
+        """Adds the distance of two forecasts' medians (k, T) float32 of the same T targets, the last T of the older
+        horizon."""
         moved = np.abs(newer - older, dtype=np.float64)
         whole = np.isfinite(moved).all(1)
         bucket = self.at.bucket[-moved.shape[1] :]
         own, first, count = np.unique(bucket, return_index=True, return_counts=True)
         added = np.stack(np.broadcast_arrays(count, np.add.reduceat(moved[whole], first, axis=1)), -1)
-        self.sums[rows[whole][:, None], own, TARGETS:] += added
+        self.sums[rows[whole][:, None], own, COMPARISONS:] += added
 
     def take(self, rows: np.ndarray) -> "Ledger":
-        """A ledger of some rows, to be put back with `put`."""
+        """A copy of some rows, to be written back with `put`."""
         return Ledger(self.sums[rows], self.at)
 
     def view(self, rows: slice) -> "Ledger":
@@ -124,7 +128,7 @@ class Ledger:
 def score(
     sums: np.ndarray,
     rows: np.ndarray,
-    told: np.ndarray,
+    values: np.ndarray,
     vintage: np.ndarray,
     naive: np.ndarray,
     age: np.ndarray,
@@ -134,12 +138,13 @@ def score(
     median: int,
     intervals: np.ndarray,
 ) -> None:
-    """The loop of `Ledger.settle`. Values are rounded as forecasts are, so that a perfect one has no error."""
+    """The loop of `Ledger.settle`. Values are rounded to float32 as forecasts are, so that a perfect one has no
+    error."""
     for i, row in enumerate(rows):
         step = age[i]
-        if step < 0 or np.isnan(told[i]):
+        if step < 0 or np.isnan(values[i]):
             continue
-        quantiles, y, found = vintage[i, :, step], np.float32(told[i]), sums[row, bucket[step]]
+        quantiles, y, found = vintage[i, :, step], np.float32(values[i]), sums[row, bucket[step]]
         whole = True
         for k in range(len(quantiles)):
             whole &= np.isfinite(quantiles[k])
@@ -160,7 +165,7 @@ def score(
 class Totals:
     """Sums over series, (buckets, len(SUMS)) each: raw in data units, scaled in those of each series' MASE divisor.
 
-    Series without a divisor, whose values never moved, are in `raw` alone.
+    Series without a divisor, whose values never changed, are only in `raw`.
     """
 
     raw: np.ndarray
@@ -177,7 +182,7 @@ class Totals:
         return Totals(self.raw + other.raw, self.scaled + other.scaled)
 
     def minus(self, earlier: "Totals") -> "Totals":
-        """What was settled since then."""
+        """The sums since `earlier`."""
         return Totals(self.raw - earlier.raw, self.scaled - earlier.scaled)
 
     def to_dict(self) -> dict[str, list[list[float]]]:
@@ -194,11 +199,11 @@ def bucket_steps(config: ModelConfig) -> list[tuple[int, int]]:
     return [(int(own[0]), int(own[-1])) for own in steps]
 
 
-def report(totals: Totals, steps: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    """Every measure over all steps, and `by_horizon` for each bucket of `steps`; None where nothing is known.
+def summarize(totals: Totals, steps: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Every measure over all steps, and `by_horizon` for each bucket of `steps`; None where undefined.
 
     `mae` and `pinball` are in data units; `mase`, `skill` and `stability` are means over targets in MASE units, of the
-    series that have them; `wql` is in shares of the values' own size.
+    series that have them; `wql` is relative to the size of the values.
     """
     lines = [
         {"first_step": first, "last_step": last, **measures(raw, scaled)}
@@ -208,7 +213,7 @@ def report(totals: Totals, steps: Sequence[tuple[int, int]]) -> dict[str, Any]:
 
 
 def measures(raw: np.ndarray, scaled: np.ndarray) -> dict[str, float | int | None]:
-    """The measures of one line of sums (len(SUMS),), raw and scaled."""
+    """The measures from one row of sums (len(SUMS),), raw and scaled."""
     total, in_units = dict(zip(SUMS, raw.tolist(), strict=True)), dict(zip(SUMS, scaled.tolist(), strict=True))
     n, levels = total["settled"], len(WQL_LEVELS)
     relative = _share(in_units["absolute"], in_units["naive"])

@@ -12,8 +12,9 @@ import numpy as np
 from forecasting.baselines import Baseline
 from forecasting.config import BASELINES, ModelConfig
 from forecasting.kernel.compiled import compiled
-from forecasting.kernel.cycle_memory import recall, remember
-from forecasting.kernel.kernel import Gates, Kernel
+from forecasting.kernel.cycle_memory import build_cycle_memory, update_cycle_memory
+from forecasting.kernel.kernel import Kernel
+from forecasting.kernel.recurrent import Gates
 from forecasting.kernel.scaling import elapsed, fill, since_silence
 from forecasting.kernel.threads import cores, each
 from forecasting.quantiles import assemble, to_data_units
@@ -127,7 +128,7 @@ class Roller:
         self.fold(self.empty(1), once, once, np.zeros(1), Ledger.of(self.config, 1))
         if self.config.memory:
             state, one = self.empty(1), np.zeros((1, 1))
-            recall(state.mean, state.met, state.usual, one, one == 0, once)
+            build_cycle_memory(state.mean, state.met, state.usual, one, one == 0, once)
 
     def start(self, context: np.ndarray, origin: np.ndarray) -> NumericState:
         """Read each series' context once.
@@ -145,7 +146,7 @@ class Roller:
         seen = ~np.isnan(context)
         values, gaps = fill(context), elapsed(seen, width + 1)
         if self.config.memory:
-            recall(state.mean, state.met, state.usual, values, seen, origin)
+            build_cycle_memory(state.mean, state.met, state.usual, values, seen, origin)
         for stop in range(context.shape[1] - self.config.warmup + 1, context.shape[1] + 1):
             window, last = values[:, stop - width : stop], stop - 1
             features, _, _ = self._core.features(window, seen[:, last], gaps[:, last], state.mean, origin)
@@ -250,7 +251,7 @@ class Roller:
         state.origin[:] += 1  # now it knows everything up to here
         state.observed[:] += seen
         if self.config.memory:
-            remember(state.mean, state.met, state.usual, state.ring, seen, state.observed, state.origin)
+            update_cycle_memory(state.mean, state.met, state.usual, state.ring, seen, state.observed, state.origin)
         features, _, _ = self._core.features(state.ring, seen, state.gap, state.mean, state.origin)
         gates = self._core.roll(features, state.hidden, state.carry)
         state.gap[seen] = 0

@@ -1,4 +1,4 @@
-"""The state of N series as named arrays: the container of whatever rolls."""
+"""The state of N series as named arrays, for every kind of model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass
 class RollingState:
-    """What N series must remember so that their past is never read again; every array has N rows.
+    """What is kept of N series so that their past is not read again; every array has N rows.
 
     A model adds arrays of its own to these four:
 

@@ -1,9 +1,9 @@
-"""Series that never were: convex mixtures of those in a batch, so that few series teach as many would.
+"""Data augmentation: convex mixtures of the series in a batch, so that a network learns more from few series.
 
     y = λ y_a + (1 - λ) y_b · s_a / s_b,      λ ~ max(B, 1 - B), B ~ Beta(0.4, 0.4),   s = mean |y|
 
-Mixup (Zhang et al. 2018) as Chronos applies it to series (Ansari et al. 2024): what is mixed is past and future alike,
-so that the mixture's forecast is as honest a target as a series' own.
+Mixup (Zhang et al. 2018) as Chronos applies it to series (Ansari et al. 2024). Past and future are mixed alike, so that
+the mixture's future is a valid target for a forecast from its past.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import torch
 if TYPE_CHECKING:
     from forecasting.training.windows import Chunk
 
-CONCENTRATION = 0.4  # of the Beta distribution: most mixtures are nearly one of the two
+CONCENTRATION = 0.4  # of the Beta distribution: most mixtures are close to one of the two series
 
 
-def mixed(chunk: Chunk, rng: np.random.Generator, share_of_lanes: float) -> Chunk:
-    """The chunk with a share of its lanes mixed with others of it; units, gaps and weights stay those of the first."""
+def mix_series(chunk: Chunk, rng: np.random.Generator, share_of_lanes: float) -> Chunk:
+    """The chunk with a share of its lanes mixed with other lanes of it; scale, gaps and weights stay those of the
+    first."""
     lanes = len(chunk.fresh)
     other = torch.from_numpy(rng.permutation(lanes))
     drawn = rng.beta(CONCENTRATION, CONCENTRATION, lanes)
@@ -29,9 +30,10 @@ def mixed(chunk: Chunk, rng: np.random.Generator, share_of_lanes: float) -> Chun
     share = torch.from_numpy(own)[:, None]
     size = chunk.values.abs().mean(1, keepdim=True) + 1e-12
     rest = (1 - share) * size / size[other]
-    alone = share == 1  # a missing target of the other series is no matter then
+    alone = share == 1  # then a missing target of the other series does not count
     targets = torch.where(alone, chunk.targets, share * chunk.targets + rest * chunk.targets[other])
     counts = torch.where(alone, chunk.counts, torch.minimum(chunk.counts, chunk.counts[other]))
     values = share * chunk.values + rest * chunk.values[other]
-    memory = (share * chunk.memory + rest * chunk.memory[other]).float()  # linear in the values, whatever the phase
-    return replace(chunk, values=values, memory=memory, targets=targets, counts=counts)
+    # The phase means are linear in the values, so they are mixed alike.
+    phase_means = (share * chunk.phase_means + rest * chunk.phase_means[other]).float()
+    return replace(chunk, values=values, phase_means=phase_means, targets=targets, counts=counts)

@@ -1,8 +1,8 @@
-"""The one rule that chooses a network's settings from the data, and the reason for each in one line.
+"""Auto config: chooses a network's settings from the data, with the reason for each in one line.
 
-Nothing is tuned per dataset by hand: what counts is the stated season and horizon, and what is measured on the training
-part alone: whether naive or seasonal naive does better, whether changes repeat after a longer cycle, and how much there
-is to learn from.
+Nothing is tuned per dataset by hand. The settings follow from the stated season and horizon and from what is measured
+on the training part alone: whether naive or seasonal naive does better, whether changes repeat after a longer cycle,
+and how many values there are.
 """
 
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from forecasting.training.cycles import longer_cycle
 
 @dataclass(frozen=True)
 class Choice:
-    """Settings and why they are what they are: one sentence each, for people."""
+    """Settings, and the reasons for them in one sentence each."""
 
     config: ModelConfig
     reasons: tuple[str, ...]
 
 
 def choose(past: Panel, kind: str, season: int, horizon: int) -> Choice:
-    """The settings for a network of a kind, from the part of a panel that may be learned from.
+    """The settings for a network of a kind, from the training part of a panel.
 
-    Raises InvalidInput when the panel holds too little for a network.
+    Raises InvalidInput when the panel has too few values for a network.
     """
     known = past.known
     if known < 8 or int(past.lengths.max(initial=0)) < 4:
@@ -61,22 +61,22 @@ def _cycles(config: ModelConfig, longer: int | None) -> str:
         return "no cycle: none was found"
     name = "cycles " if len(config.cycles) > 1 else "cycle "
     name += " and ".join(str(cycle) for cycle in config.cycles)
-    kept = f"; a state remembers the mean round of {config.memory}" if config.memory else ""
+    kept = f"; a state keeps the mean round of {config.memory} steps" if config.memory else ""
     if longer in config.cycles:
         return f"{name}: changes were found to repeat after {longer} steps{kept}"
-    return f"{name}: as stated; no longer one was found{kept}"
+    return f"{name}: as stated; a longer cycle was not found{kept}"
 
 
 def _window(config: ModelConfig) -> str:
     if not config.cycles:
-        return f"what the horizon of {config.horizon} and the typical length allow"
+        return f"from the horizon of {config.horizon} and the typical length"
     rounds, more = divmod(config.window, config.cycles[-1])
-    said = f"{rounds} {'round' if rounds == 1 else 'rounds'} of {config.cycles[-1]} steps"
-    return said + (f", and {more} more that tell how far the level has moved since" if more else "")
+    text = f"{rounds} {'round' if rounds == 1 else 'rounds'} of {config.cycles[-1]} steps"
+    return text + (f", and {more} more for the level before them" if more else "")
 
 
 def _size(config: ModelConfig, series: int, known: int) -> str:
     layers = "1 layer" if config.num_layers == 1 else f"{config.num_layers} layers"
     enough = f"the usual size for {known:,} values in {series:,} series"
-    few = f"{known:,} values cannot feed a wider memory"
+    few = f"{known:,} values are too few for a wider hidden state"
     return f"{config.kind}, {layers} of {config.hidden_size}: {enough if config.hidden_size > 64 else few}"

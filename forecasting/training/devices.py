@@ -1,8 +1,9 @@
-"""One training in several processes: Lightning starts them, on one machine or several, and we keep them in step.
+"""One training in several processes, which Lightning starts on one machine or several.
 
-The first process (rank 0) has the data, measures, calibrates and gives the result; the others only help. Each walks its
-own lanes with its own random numbers, gradients are averaged at every step, and whatever decides the course of a
-training (steps, looks at the tail, the clock) is agreed upon, so that all hold the same weights at every step.
+The first process (rank 0) has the data, evaluates, calibrates and returns the result; the others only train. Each has
+its own lanes and its own random numbers. Gradients are averaged at every step. The processes agree on whatever decides
+the course of a training (number of steps, losses on the tail, the time limit), so that all hold the same weights at
+every step.
 """
 
 import os
@@ -26,12 +27,13 @@ LEFT_BEHIND = (
     "WORLD_SIZE",
     "MASTER_ADDR",
     "MASTER_PORT",
-)  # in the environment, by Lightning
+)  # set in the environment by Lightning
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """What to compute on, in Lightning's words: `devices` are processes on each of `num_nodes` machines."""
+    """What to compute on, with Lightning's names: `devices` is the number of processes on each of `num_nodes`
+    machines."""
 
     accelerator: str = "auto"
     devices: int = 1
@@ -43,7 +45,7 @@ class Hardware:
         return self.devices * self.num_nodes
 
     def trainer(self, **options: Any) -> Trainer:
-        """A trainer on it. Raises InvalidInput for what this machine does not have."""
+        """A trainer on this hardware. Raises InvalidInput if the machine does not have it."""
         try:
             return Trainer(**asdict(self), **options)
         except (MisconfigurationException, ValueError) as error:
@@ -53,7 +55,7 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Team:
-    """This process among those of one training."""
+    """All processes of one training, and which of them this one is."""
 
     rank: int
     size: int
@@ -76,24 +78,24 @@ class Team:
         return int(min(values))
 
     def seed(self, seed: int) -> int:
-        """A seed of this process's own; the first one's is the seed itself."""
+        """The seed of this process; that of the first process is `seed` itself."""
         return seed + (self.rank << 40)
 
     def share_of(self, count: int) -> int:
-        """An equal share of things, rounded up."""
+        """This process's share of `count` items, rounded up."""
         return -(-count // self.size)
 
 
-ALONE = Team(0, 1, SingleDeviceStrategy(torch.device("cpu")))
+ONE_PROCESS = Team(0, 1, SingleDeviceStrategy(torch.device("cpu")))
 
 
 def rank(hardware: Hardware) -> int:
-    """This process's place among all of a training, as Lightning reads it from the environment."""
-    return _silent(hardware).global_rank
+    """The rank of this process, as Lightning reads it from the environment."""
+    return _quiet_trainer(hardware).global_rank
 
 
 def end_with_parent() -> None:
-    """End this process, which another one started, when that one is gone: it would wait half an hour to be met."""
+    """Ends this process when the one that started it has ended; it would otherwise wait half an hour for the others."""
     parent = os.getppid()
 
     def watch() -> None:
@@ -107,15 +109,16 @@ def end_with_parent() -> None:
 
 @contextmanager
 def join(hardware: Hardware) -> Iterator[Team]:
-    """Start the other processes where nobody else does, meet them, and leave no trace in the environment.
+    """Starts the other processes unless somebody else does, waits until all have joined, and restores the environment
+    afterwards.
 
     Lightning starts them by this program's own command line, with their ranks in the environment.
     """
-    strategy, before = _silent(hardware).strategy, {name: os.environ.get(name) for name in LEFT_BEHIND}
+    strategy, before = _quiet_trainer(hardware).strategy, {name: os.environ.get(name) for name in LEFT_BEHIND}
     try:
         if strategy.launcher is not None:
             strategy.launcher.launch(strategy.setup_environment)
-        trainer = _silent(hardware)
+        trainer = _quiet_trainer(hardware)
         yield Team(trainer.global_rank, trainer.world_size, strategy)
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -126,17 +129,18 @@ def join(hardware: Hardware) -> Iterator[Team]:
                 os.environ[name] = value
 
 
-def _silent(hardware: Hardware) -> Trainer:
+def _quiet_trainer(hardware: Hardware) -> Trainer:
     return hardware.trainer(
         logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
     )
 
 
-class Apart(Callback):
-    """Processes draw and remember apart: each its own dropout, and a checkpoint holds the lanes of all of them."""
+class PerRankState(Callback):
+    """Keeps the state of each process separate: its own random numbers for dropout, and in a checkpoint the lanes of
+    every process."""
 
     def __init__(self, seed: int) -> None:
-        self.seed = seed  # of this process
+        self.seed = seed  # the seed of this process
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if trainer.global_rank:
@@ -161,11 +165,11 @@ class Apart(Callback):
             pl_module.on_load_checkpoint(by_rank[trainer.global_rank])
 
 
-def agreed(trainer: Trainer, value: float) -> float:
-    """The mean of all processes' values: the same in each of them, to the bit."""
+def mean_of_processes(trainer: Trainer, value: float) -> float:
+    """The mean of all processes' values, the same to the bit in each of them."""
     return float(trainer.strategy.reduce(torch.tensor(value, dtype=torch.float64, device=trainer.strategy.root_device)))
 
 
-def any_of(trainer: Trainer, decision: bool) -> bool:
-    """Did any process decide so?"""
+def any_process(trainer: Trainer, decision: bool) -> bool:
+    """Whether `decision` is true in any process."""
     return bool(trainer.strategy.reduce_boolean_decision(decision, all=False))

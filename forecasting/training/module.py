@@ -1,4 +1,4 @@
-"""The thin Lightning layer: a network, its loss over forking sequences, and the state carried between chunks."""
+"""The Lightning module: a network, its loss over forking sequences, and the state carried between chunks."""
 
 import math
 from typing import Any
@@ -10,27 +10,28 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from forecasting.config import ModelConfig
-from forecasting.networks.networks import Network, State, assemble, features
-from forecasting.training.training_defaults import RECIPE
+from forecasting.networks.networks import Network, assemble, features
+from forecasting.networks.recurrent import State
+from forecasting.training.training_defaults import DEFAULTS
 from forecasting.training.windows import Chunk, Lanes
 
 LARGEST_WEIGHT = 8.0  # of one anchor's error, so that no series dominates
-COLD_ANCHORS = 24  # anchors of a fresh lane that only warm the state
+COLD_ANCHORS = 24  # first anchors of a fresh lane, which warm up the state and do not count in the loss
 
 
 class ForecastModule(LightningModule):
-    """Trains one network; `steps` fixes the learning-rate schedule."""
+    """Trains one network; `steps` is the length of the learning-rate schedule."""
 
     def __init__(
         self,
         config: ModelConfig,
         steps: int,
-        rate: float = RECIPE.rate,
-        keep: float = RECIPE.keep,
-        decay: float = RECIPE.decay,
+        rate: float = DEFAULTS.rate,
+        keep: float = DEFAULTS.keep,
+        decay: float = DEFAULTS.decay,
     ) -> None:
-        """`rate` is the highest learning rate; `keep` the share of anchors, drawn at each step, that the loss reads;
-        `decay` that of the weights."""
+        """`rate` is the highest learning rate, `keep` the share of the anchors, drawn at each step, that count in the
+        loss, `decay` the weight decay."""
         super().__init__()
         self.config, self.steps, self.rate, self.keep, self.decay = config, steps, rate, keep, decay
         self.network = Network(config)
@@ -41,7 +42,7 @@ class ForecastModule(LightningModule):
         self.lanes: Lanes | None = None
 
     def forward_loss(self, chunk: Chunk) -> Tensor:
-        """Loss of one chunk from the state its lanes carry; the state moves on."""
+        """Loss of one chunk, from the state that its lanes carry; the state advances."""
         anchors = self._sampled(chunk.seen.shape[1])
         loss, state = self._loss(chunk, self._state_for(chunk), anchors, cold=chunk.fresh)
         self._carried = tuple(part.detach() for part in state)
@@ -57,25 +58,25 @@ class ForecastModule(LightningModule):
         self._tail = []
 
     def validation_step(self, chunk: Chunk, _: int) -> None:
-        """Loss over the anchors after the warm-up: targets before them were for training."""
+        """Loss over the anchors after the warm-up: earlier targets belong to the training part."""
         anchors = torch.arange(self.config.warmup, chunk.seen.shape[1], device=self.device)
         loss, _state = self._loss(chunk, self.network.fresh(len(chunk.fresh)), anchors)
         self._tail.append((float(loss), len(chunk.fresh)))
         self.log("val_loss", loss, batch_size=len(chunk.fresh), sync_dist=True)
 
     def tail_loss(self) -> float:
-        """Mean loss of the last look at the validation tail."""
+        """Mean loss of the last evaluation on the validation tail."""
         return sum(loss * size for loss, size in self._tail) / max(1, sum(size for _, size in self._tail))
 
     def transfer_batch_to_device(self, batch: Chunk, device: torch.device, dataloader_idx: int) -> Chunk:
         return batch.to(device)
 
     def _state_for(self, chunk: Chunk) -> State:
-        """What the lanes remember; zeros where a lane starts fresh. Gradients stop at the chunk's edge."""
+        """The carried state of the lanes, zeros where a lane starts fresh. Gradients stop at the chunk's edge."""
         if self._carried is None:
             return self.network.fresh(len(chunk.fresh))
         alive = (~chunk.fresh).float()[None, :, None]
-        return tuple(part.to(alive.device) * alive for part in self._carried)  # a checkpoint's come on the CPU
+        return tuple(part.to(alive.device) * alive for part in self._carried)  # those of a checkpoint are on the CPU
 
     def _sampled(self, anchors: int) -> Tensor:
         count = max(1, round(self.keep * anchors))
@@ -83,7 +84,7 @@ class ForecastModule(LightningModule):
 
     def _loss(self, chunk: Chunk, state: State, anchors: Tensor, cold: Tensor | None = None) -> tuple[Tensor, State]:
         """Mean weighted pinball loss over the sampled anchors whose targets are known."""
-        x, level, scale = features(chunk.values, chunk.seen, chunk.gap, self.config, chunk.memory)
+        x, level, scale = features(chunk.values, chunk.seen, chunk.gap, self.config, chunk.phase_means)
         median, increments, state = self.network(x, state, anchors)
         future = chunk.targets.unfold(1, self.config.horizon, 1)[:, anchors]
         target = ((future - level[:, anchors]) / scale[:, anchors]).float()
@@ -107,13 +108,13 @@ class ForecastModule(LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _share_of_rate(self, step: int) -> float:
-        """A short climb, then half a cosine down to half a per cent."""
+        """Share of the highest learning rate: a short linear warm-up, then half a cosine down to half a per cent."""
         climb = min(1.0, (step + 1) / min(50, max(1, self.steps // 10)))
         return climb * (0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps))) + 0.005)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Lanes, carried state and the random generator: a resumed run goes on as if nothing had happened."""
-        checkpoint["lanes"] = self._position  # of the last chunk trained on; the loader may be ahead
+        """Saves lanes, carried state and random generator: a resumed run equals an uninterrupted one."""
+        checkpoint["lanes"] = self._position  # after the last chunk trained on; the loader may be ahead
         checkpoint["carried"] = self._carried
         checkpoint["torch_rng"] = torch.get_rng_state()
 

@@ -1,8 +1,8 @@
-"""Training batches: lanes that walk along series chunk by chunk, so that a network's state can be carried.
+"""Training batches: lanes that read series chunk by chunk, so that a network's state is carried from one to the next.
 
-Nothing is copied but the stretch of values that a chunk needs; windows are views on it. A lane starts fresh at a random
-place of a random series and walks on for some chunks, so that the network sees states that are new and states that have
-been rolled for long.
+Only the values that a chunk needs are copied; windows are views of them. A lane starts fresh at a random place of a
+random series and continues for some chunks, so that the network is trained on new states and on states that have been
+rolled for long.
 """
 
 from collections.abc import Iterator
@@ -15,26 +15,29 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from forecasting.config import ModelConfig
-from forecasting.kernel.cycle_memory import told
+from forecasting.kernel.cycle_memory import phase_means
 from forecasting.panel import Panel
-from forecasting.training.augmentation import mixed
-from forecasting.training.loss_weights import emphasis
+from forecasting.training.augmentation import mix_series
+from forecasting.training.loss_weights import loss_weights
 
-GO_ON = 0.75  # chance that a lane walks on into its series' next chunk
+CONTINUE = 0.75  # probability that a lane continues with the next chunk of its series
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """T anchors of B series. An anchor is the last step its forecast may know.
+    """T anchors of B series. An anchor is the last step that its forecast knows.
 
-    values (B, W + T - 1) float64, gaps held; memory (B, C + T - 1) float32 what each of them told, see `memory`; seen,
-    gap (B, T) of each anchor's own value; targets (B, T + H - 1) float64, NaN where unknown, step j + 1 + h of the
-    chunk for anchor j; counts (B, T) real values known at the anchor; fixed, relative, floor (B,) what an error counts,
-    see `emphasis`; fresh (B,) bool, the lane's state is zero.
+    values       (B, W + T - 1) float64, gaps filled with the value before
+    phase_means  (B, C + T - 1) float32, the cycle memory's mean of each value's phase, see `cycle_memory`
+    seen, gap    (B, T) of each anchor's own value
+    targets      (B, T + H - 1) float64, NaN where unknown; anchor j is forecast at step j + 1 + h of the chunk
+    counts       (B, T) real values known at the anchor
+    fixed, relative, floor  (B,) weights of an error, see `loss_weights`
+    fresh        (B,) bool, whether the lane's state is zero
     """
 
     values: Tensor
-    memory: Tensor
+    phase_means: Tensor
     seen: Tensor
     gap: Tensor
     targets: Tensor
@@ -46,7 +49,7 @@ class Chunk:
     position: dict[str, Any] = field(default_factory=dict)  # of the stream, just after this chunk
 
     def to(self, device: torch.device) -> "Chunk":
-        """The same chunk with its tensors on a device."""
+        """The chunk with its tensors on a device."""
         tensors: dict[str, Any] = {
             name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
         }
@@ -54,32 +57,32 @@ class Chunk:
 
 
 class ChunkReader:
-    """Cuts chunks out of a panel. Where each value's stand-in lies is found once, here: itself, or in a gap the value
-    before it, or before the first value that one."""
+    """Cuts chunks out of a panel. Precomputes, per position, the index to read: the value itself, in a gap the last
+    value before it, and before the first value that first value."""
 
     def __init__(self, panel: Panel, config: ModelConfig) -> None:
         self.panel, self.config = panel, config
         small = np.int32 if len(panel.values) < 2**31 else np.int64
         self._source, self._counts = (np.empty(len(panel.values), small) for _ in range(2))
-        self._told = np.empty(len(panel.values) if config.memory else 0, np.float32)
+        self._phase_means = np.empty(len(panel.values) if config.memory else 0, np.float32)
         begin = 0
         for block in panel.blocks():
             own = slice(begin, begin + len(block.values))
-            source, self._counts[own] = _stand_ins(block)
+            source, self._counts[own] = _source_positions(block)
             self._source[own] = source + begin
             if config.memory:
                 held, seen = np.nan_to_num(block.values[source]), ~np.isnan(block.values)
-                self._told[own] = told(held, seen, block.offsets, config.memory, config.window)
+                self._phase_means[own] = phase_means(held, seen, block.offsets, config.memory, config.window)
             begin = own.stop
-        self._emphasis = emphasis(panel, config.season)
+        self._weights = loss_weights(panel, config.season)
 
-    def _memory(self, first: np.ndarray, begin: np.ndarray, end: np.ndarray, anchors: int) -> np.ndarray:
-        """(B, C + T - 1) float32 what the steps up to each anchor told, 0 outside of the series; first, begin and end
-        (B, 1) are the places of the first anchor and of the series."""
+    def _means(self, first: np.ndarray, begin: np.ndarray, end: np.ndarray, anchors: int) -> np.ndarray:
+        """(B, C + T - 1) float32 phase means of the steps up to each anchor, 0 outside of the series. first, begin and
+        end (B, 1) are the positions of the first anchor and of the series' bounds."""
         if not self.config.memory:
             return np.empty((len(first), 0), np.float32)
         at = first + np.arange(1 - self.config.memory, anchors)
-        return np.where((at >= begin) & (at < end), self._told[np.clip(at, begin, end - 1)], np.float32(0))
+        return np.where((at >= begin) & (at < end), self._phase_means[np.clip(at, begin, end - 1)], np.float32(0))
 
     def read(self, series: np.ndarray, start: np.ndarray, anchors: int, fresh: np.ndarray) -> Chunk:
         """The chunk of `anchors` anchors from position `start` (B,) of each series; it may reach beyond both ends."""
@@ -97,20 +100,20 @@ class ChunkReader:
         targets = np.where(known, self.panel.values[np.clip(ahead, begin, end - 1)], np.nan)
         return Chunk(
             values=torch.from_numpy(np.nan_to_num(self.panel.values[self._source[held]])),
-            memory=torch.from_numpy(self._memory(first, begin, end, anchors)),
+            phase_means=torch.from_numpy(self._means(first, begin, end, anchors)),
             seen=torch.from_numpy(since == 0),
             gap=torch.from_numpy(since.astype(np.float32)),
             targets=torch.from_numpy(targets),
             counts=torch.from_numpy(np.where(own < begin, 0, self._counts[index]).astype(np.int64)),
-            fixed=torch.from_numpy(self._emphasis.fixed[series]),
-            relative=torch.from_numpy(self._emphasis.relative[series]),
-            floor=torch.from_numpy(self._emphasis.floor[series]),
+            fixed=torch.from_numpy(self._weights.fixed[series]),
+            relative=torch.from_numpy(self._weights.relative[series]),
+            floor=torch.from_numpy(self._weights.floor[series]),
             fresh=torch.from_numpy(fresh),
         )
 
 
-def _stand_ins(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
-    """(T,) position of the value that stands in for each, and how many real ones its series has up to there."""
+def _source_positions(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    """(T,) position of the value to read for each, and the number of real values of its series up to there."""
     index, lengths = np.arange(len(panel.values)), panel.lengths
     owner, end = np.repeat(panel.offsets[:-1], lengths), np.repeat(panel.offsets[1:], lengths)
     seen = ~np.isnan(panel.values)
@@ -122,8 +125,8 @@ def _stand_ins(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Lanes(IterableDataset[Chunk]):
-    """An endless, seeded stream of chunks. Every iteration begins at `position`, which each chunk carries on: plain
-    values, so that a checkpoint can hold them and training resumes with the very next chunk."""
+    """An endless, seeded stream of chunks. An iteration starts at `position`; each chunk has the position after it. It
+    is made of plain values, so that a checkpoint can hold it and training resumes with the next chunk."""
 
     def __init__(
         self,
@@ -135,17 +138,16 @@ class Lanes(IterableDataset[Chunk]):
         mix: float = 0,
         by_length: float = 0,
     ) -> None:
-        """`mix` is the share of lanes that are mixed with another, see `augmentation`; a series is drawn as its length
-        to the power of `by_length`: at 0 a short series is read so often that its noise is learned by heart."""
+        """`mix` is the share of lanes that are mixed with another, see `augmentation`. A series is drawn with its
+        length to the power of `by_length`: with 0 a short series is read so often that the network overfits its
+        noise."""
         self._reader, self._anchors, self._mix = ChunkReader(panel, config), anchors, mix
         self._usable = np.flatnonzero(panel.lengths > 1)
         often = panel.lengths[self._usable].astype(np.float64) ** by_length
         self._chance = often / often.sum()
         rng = np.random.default_rng(seed)
-        series = rng.choice(
-            self._usable, lanes, p=self._chance
-        )  # at their series' end: every lane begins by starting anew
-        self.position = _position(rng, series, panel.lengths[series])
+        series = rng.choice(self._usable, lanes, p=self._chance)
+        self.position = _position(rng, series, panel.lengths[series])  # at the end: every lane starts fresh
 
     def __iter__(self) -> Iterator[Chunk]:
         rng = np.random.default_rng()
@@ -154,17 +156,17 @@ class Lanes(IterableDataset[Chunk]):
         while True:
             series, start, fresh = self._move(rng, series, start)
             chunk = self._reader.read(series, start, self._anchors, fresh)
-            chunk = mixed(chunk, rng, self._mix) if self._mix else chunk
+            chunk = mix_series(chunk, rng, self._mix) if self._mix else chunk
             start = start + self._anchors
             yield replace(chunk, position=_position(rng, series, start))
 
     def _move(
         self, rng: np.random.Generator, series: np.ndarray, start: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Lanes at their series' end, and some others, move to a random place of a random series; these are fresh."""
+        """Moves lanes at their series' end, and some others, to a random place of a random series; these are fresh."""
         lengths = self._reader.panel.lengths
         ended = start > lengths[series] - 1 - self._anchors // 4
-        fresh = ended | (rng.random(len(series)) > GO_ON)
+        fresh = ended | (rng.random(len(series)) > CONTINUE)
         other = rng.choice(self._usable, len(series), p=self._chance)
         place = (rng.random(len(series)) * np.maximum(1, lengths[other] - self._anchors)).astype(np.int64)
         return np.where(fresh, other, series), np.where(fresh, place, start), fresh

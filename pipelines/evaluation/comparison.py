@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from forecasting.accuracy import Reference, Scores
+from forecasting.accuracy import ErrorSums, Reference
 from forecasting.config import NETWORKS
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation import classical
@@ -46,8 +46,8 @@ class ScoredModel:
     kind: str
     made: str
     origin_set: OriginSet
-    scores: Scores
-    few: Scores
+    scores: ErrorSums
+    few: ErrorSums
     bundle: Bundle | None = None
 
 
@@ -85,7 +85,7 @@ class Comparison:
     def add(self, kind: str, made: str, bundle: Bundle, progress: Progress) -> None:
         """Score a model at all origins, and at the few on the same roll."""
         horizon = bundle.config.horizon
-        few = Scores.empty(len(self.panel), horizon, bundle.config.levels)
+        few = ErrorSums.empty(len(self.panel), horizon, bundle.config.levels)
 
         def watch(k: int, quantiles: np.ndarray, _: np.ndarray) -> None:
             for at in np.flatnonzero(self.positions == k):
@@ -123,7 +123,7 @@ class Comparison:
         """Every model's measures at the few origins that all models share."""
         return {kind: self.measures(model.few, self.few) for kind, model in self.models.items()}
 
-    def measures(self, scores: Scores, origin_set: OriginSet) -> dict[str, Any]:
+    def measures(self, scores: ErrorSums, origin_set: OriginSet) -> dict[str, Any]:
         """Measures of one model and the number of origins behind them."""
         return scores.summary(origin_set.reference, self.horizon) | {"origins": len(origin_set.origins)}
 
@@ -164,7 +164,7 @@ class Comparison:
         return mase_to_rank(model.few, self.few, self.horizon)
 
 
-def mase_to_rank(scores: Scores, origin_set: OriginSet, horizon: int) -> float:
+def mase_to_rank(scores: ErrorSums, origin_set: OriginSet, horizon: int) -> float:
     """MASE for ranking: infinite where it is not defined, which ranks last."""
     value = scores.summary(origin_set.reference, horizon)["mase"]
     return np.inf if value is None else float(value)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from data.errors import Conflict
-from forecasting.accuracy import Scores
+from forecasting.accuracy import ErrorSums
 from forecasting.evaluation.backtest import Origins, evaluate, reference
 from forecasting.evaluation.long_roll import LongRoll
-from forecasting.evaluation.validation import MANY, Validation, tail_origins, witnesses
+from forecasting.evaluation.validation import MANY_SERIES, Validation, sample_series, tail_origins
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from pipelines.history.history import History
@@ -85,10 +85,10 @@ def gather_evidence(
     )
 
 
-def unit_errors(scores: Scores, validation: Validation, block: int) -> list[float]:
+def unit_errors(scores: ErrorSums, validation: Validation, block: int) -> list[float]:
     """Mean scaled errors in units that can be paired between two models; NaN where a forecast was not finite.
 
-    With MANY series or more, each series is a unit. With fewer, which are often correlated, a unit is a run of `block`
+    With MANY_SERIES series or more, each series is a unit. With fewer, which are often correlated, a unit is a run of `block`
     successive origins, because errors of overlapping forecasts are correlated too.
     """
     divisor = validation.reference.unit
@@ -96,7 +96,7 @@ def unit_errors(scores: Scores, validation: Validation, block: int) -> list[floa
         divisor = np.ones_like(divisor)
     scaled = np.stack(scores.by_origin) / divisor  # (origins, series)
     known = np.isfinite(scaled)
-    axis = 0 if scaled.shape[1] >= MANY else 1
+    axis = 0 if scaled.shape[1] >= MANY_SERIES else 1
     means = np.where(known, scaled, 0.0).sum(axis)[known.any(axis)] / known.sum(axis)[known.any(axis)]
     units = means if axis == 0 else promotion_gate.block_means(means, block)
     return [float("nan")] * max(1, len(units)) if scores.not_finite else units.tolist()
@@ -113,7 +113,7 @@ def measure_contender(history: History, evidence: Evidence, bundle: Bundle, vers
 
     Raises Conflict when rows were added before the first ones that the candidate was validated on.
     """
-    panel, tail = witnesses(validated_panel(history, evidence), np.array(evidence.tail))
+    panel, tail = sample_series(validated_panel(history, evidence), np.array(evidence.tail))
     origins = tail_origins(panel, tail, evidence.horizon)
     divisors = reference(panel, origins, history.dataset.season, evidence.horizon)
     scores = evaluate(bundle, panel, origins)

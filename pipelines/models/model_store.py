@@ -19,7 +19,7 @@ from pipelines.console import say
 from pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
-    from forecasting.mlflow_mirror import Registry
+    from forecasting.mlflow_mirror import MlflowMirror
 
 
 def register(workspace: Workspace, dataset: Dataset, bundle: Bundle, scores: dict[str, dict[str, Any]]) -> int:
@@ -35,7 +35,7 @@ def register(workspace: Workspace, dataset: Dataset, bundle: Bundle, scores: dic
 def point_aliases(workspace: Workspace, dataset: Dataset, champion: int, previous: int | None) -> None:
     """Set MLflow's aliases `champion` and `previous` to these versions."""
 
-    def write(registry: Registry) -> None:
+    def write(registry: MlflowMirror) -> None:
         registry.alias(dataset.name, "champion", champion)
         if previous is not None and previous != champion:
             registry.alias(dataset.name, "previous", previous)
@@ -43,7 +43,7 @@ def point_aliases(workspace: Workspace, dataset: Dataset, champion: int, previou
     write_mirror(workspace, write)
 
 
-def write_mirror(workspace: Workspace, write: Callable[[Registry], object]) -> None:
+def write_mirror(workspace: Workspace, write: Callable[[MlflowMirror], object]) -> None:
     """Write to MLflow where the setting asks for it; a failure is printed and raises nothing."""
     if not workspace.settings.mlflow:
         return
@@ -59,12 +59,12 @@ def mirrored_versions(workspace: Workspace, dataset: Dataset) -> dict[int, tuple
     return {row["version"]: (row["digest"], row["aliases"]) for row in rows}
 
 
-def open_mirror(workspace: Workspace) -> Registry:
+def open_mirror(workspace: Workspace) -> MlflowMirror:
     """MLflow's registry in the home folder. Opening takes a second, the first time several."""
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    from forecasting.mlflow_mirror import Registry
+    from forecasting.mlflow_mirror import MlflowMirror
 
-    return Registry(workspace.settings.mlflow_path)
+    return MlflowMirror(workspace.settings.mlflow_path)
 
 
 def mirror_uri(workspace: Workspace) -> str | None:

@@ -13,7 +13,7 @@ from data.store import catalogue, promotions, registry
 from data.store.catalogue import Dataset
 from data.store.promotions import Event
 from forecasting.evaluation import backtest as engine
-from forecasting.evaluation.long_roll import NO_MEMORY
+from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import Report
 from pipelines.history.history import History, pack_contexts, read_history
@@ -129,7 +129,7 @@ def build_baseline(history: History, comparison: GateComparison, kind: str) -> B
     panel, part = training_part.choose_training_part(history, None)
     bundle = engine.baseline(kind, panel, history.dataset.season, comparison.evidence.horizon)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": history.dataset.name}
-    return replace(bundle, manifest={**source, **replace(comparison.evidence, long_roll=NO_MEMORY).to_manifest()})
+    return replace(bundle, manifest={**source, **replace(comparison.evidence, long_roll=NO_HIDDEN_STATE).to_manifest()})
 
 
 def registered_version(workspace: Workspace, dataset: Dataset, bundle: Bundle) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data import clock
-from forecasting.accuracy import Scores
+from forecasting.accuracy import ErrorSums
 from pipelines.console import NOT_KNOWN
 from pipelines.evaluation.backtest import Backtested
 from pipelines.evaluation.comparison import Comparison, OriginSet, ScoredModel
@@ -273,7 +273,7 @@ def errors_beside(
     return {f"{entry.kind} {at}": by_id(entry.few, few, comparison) for entry in (leader, rival)}
 
 
-def by_id(scores: Scores, course: OriginSet, comparison: Comparison) -> dict[str, float | None]:
+def by_id(scores: ErrorSums, course: OriginSet, comparison: Comparison) -> dict[str, float | None]:
     """MASE of each series."""
     rows = scores.by_series(comparison.panel.ids, course.reference, comparison.horizon)
     return {row["unique_id"]: row["mase"] for row in rows}

@@ -19,7 +19,7 @@ from data.errors import AlreadyRunning, InvalidInput
 from data.files import file_lock
 from forecasting.config import BASELINES, KINDS
 from forecasting.evaluation import backtest as engine
-from forecasting.evaluation.long_roll import NO_MEMORY
+from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import tail_lengths, validate
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
@@ -178,7 +178,9 @@ def fit(
     season, horizon = history.dataset.season, history.dataset.horizon
     if request.model in BASELINES:
         bundle = engine.baseline(request.model, panel, season, horizon)
-        return bundle, gather_evidence(history, panel, tail, validate([], panel, tail, season, horizon), NO_MEMORY)
+        return bundle, gather_evidence(
+            history, panel, tail, validate([], panel, tail, season, horizon), NO_HIDDEN_STATE
+        )
     from forecasting.training import fit_network
 
     quiet_lightning()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from data.grid.grid import format_ds
-from forecasting.kernel.kernel import Gates
+from forecasting.kernel.recurrent import Gates
 from service.forecast import answers
 from service.forecast.answers import Reading
 from service.forecast.fallback import ONLY

@@ -93,7 +93,7 @@ class Gauges:
         for gauge in (self._coverage, *self._scores.values()):
             gauge.clear()
         for name, champion in champions.items():
-            for line in online_scores.report(last_day(champion), online_scores.bucket_steps(champion.config))[
+            for line in online_scores.summarize(last_day(champion), online_scores.bucket_steps(champion.config))[
                 "by_horizon"
             ]:
                 bucket = f"{line['first_step']}-{line['last_step']}"

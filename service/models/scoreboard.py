@@ -27,7 +27,7 @@ def series_scores(target: Target, champion: Champion) -> dict[str, Any]:
         "unique_id": target.unique_id,
         **_model_fields(champion),
         "sequence": found.sequence if found else 0,
-        **online_scores.report(found.totals if found else zero, online_scores.bucket_steps(champion.config)),
+        **online_scores.summarize(found.totals if found else zero, online_scores.bucket_steps(champion.config)),
     }
 
 
@@ -55,8 +55,8 @@ def _scores_in_memory(served: Served, champion: Champion, status: str) -> dict[s
         "status": status,
         **_model_fields(champion),
         "sequence": champion.seq,
-        **online_scores.report(champion.states.totals, steps),
-        "last_day": online_scores.report(last_day(champion), steps),
+        **online_scores.summarize(champion.states.totals, steps),
+        "last_day": online_scores.summarize(last_day(champion), steps),
     }
 
 
@@ -69,7 +69,7 @@ def _stored_scores(served: Served, tally: Tally, promotion: Promotion, model: Mo
         "since": format_moment(promotion.decided_at),
         "rival": tally.totals["rival"],
         "sequence": tally.seq,
-        **online_scores.report(Totals.from_dict(tally.totals), tally.totals["steps"]),
+        **online_scores.summarize(Totals.from_dict(tally.totals), tally.totals["steps"]),
         "last_day": None,
     }
 

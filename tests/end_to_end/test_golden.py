@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.support.stored import checksum, newest_states, query
 from data.store import promotions, registry
-from forecasting.kernel.kernel import FORMAT
+from forecasting.kernel.kernel import FORMAT, OLDEST_FORMAT
 from forecasting.rolling.bundle import from_bytes
 from pipelines.workspace import open_workspace
 from tests.support.service_kit import World
@@ -45,9 +45,9 @@ class Golden:
         return dict(query(self.store, "SELECT name, id FROM datasets"))
 
     def require_format(self) -> None:
-        """Skips the test for a home whose models have another arithmetic: today's service refuses them."""
-        if self.recorded["format"] != FORMAT:
-            pytest.skip(f"its models have arithmetic {self.recorded['format']}, today's is {FORMAT}")
+        """Skips the test for a home whose models have a format that this version refuses."""
+        if not OLDEST_FORMAT <= self.recorded["format"] <= FORMAT:
+            pytest.skip(f"its models have format {self.recorded['format']}; {OLDEST_FORMAT} to {FORMAT} are read")
 
 
 @pytest.fixture(params=FOLDERS, ids=lambda folder: folder.name)

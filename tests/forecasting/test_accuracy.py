@@ -1,4 +1,4 @@
-"""Measures, checked by hand and against what the M4 competition published."""
+"""Measures, checked by hand and against the figures that the M4 competition published."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from forecasting.accuracy import Reference, Scores, naive2, seasonal_error, seasonal_indices
+from forecasting.accuracy import ErrorSums, Reference, naive2, seasonal_error, seasonal_indices
 from forecasting.config import LEVELS
 from forecasting.evaluation import backtest
 from forecasting.panel import Panel
@@ -16,20 +16,20 @@ DATA = Path(os.environ.get("ROLLCAST_DATA", "../shared/data"))
 
 
 def point(values: list[float]) -> np.ndarray:
-    """(1, H, L) forecast that is sure of itself."""
+    """(1, H, L) forecast whose quantiles are all equal."""
     return np.repeat(np.array(values)[None, :, None], len(LEVELS), 2)
 
 
 def scored(forecast: np.ndarray, actual: list[float], unit: float = 1.0) -> dict[str, float]:
-    scores = Scores.empty(1, len(actual), LEVELS)
+    scores = ErrorSums.empty(1, len(actual), LEVELS)
     scores.add(forecast, np.array([actual]))
-    rival = Scores.empty(1, len(actual), LEVELS)
+    rival = ErrorSums.empty(1, len(actual), LEVELS)
     rival.add(point([0.0] * len(actual)), np.array([actual]))
     return scores.summary(Reference(np.array([unit]), rival, rival))
 
 
 def test_a_perfect_forecaster_scores_zero_at_every_step() -> None:
-    scores = Scores.empty(1, 3, LEVELS)
+    scores = ErrorSums.empty(1, 3, LEVELS)
     scores.add(point([1.0, 2.0, 3.0]), np.array([[1.0, 2.0, 3.0]]))
     reference = Reference(np.ones(1), scores, scores)
     assert [row["mase"] for row in scores.by_step(reference)] == [0.0, 0.0, 0.0]
@@ -48,8 +48,8 @@ def test_measures_of_a_forecast_worked_by_hand() -> None:
     assert found["skill"] == pytest.approx(1 - 2.5 / 4.5, abs=1e-6)  # the rival forecasts zero
 
 
-def test_scores_by_series_name_the_worst_first() -> None:
-    scores = Scores.empty(2, 1, LEVELS)
+def test_scores_by_series_are_sorted_worst_first() -> None:
+    scores = ErrorSums.empty(2, 1, LEVELS)
     scores.add(np.concatenate([point([1.0]), point([1.0])]), np.array([[2.0], [9.0]]))
     rows = scores.by_series(("near", "far"), Reference(np.ones(2), scores, scores))
     assert [(row["unique_id"], row["mase"], row["coverage_80"]) for row in rows] == [
@@ -68,7 +68,7 @@ def test_intervals_are_counted_and_measured() -> None:
 
 def test_the_error_of_a_coverage_counts_series_and_not_values() -> None:
     certain = np.array(LEVELS)[None, None].repeat(4, 0).repeat(5, 1)  # 0.025 … 0.975, four series, five steps
-    scores = Scores.empty(4, 5, LEVELS)
+    scores = ErrorSums.empty(4, 5, LEVELS)
     scores.add(certain, np.repeat([[0.5], [0.5], [0.5], [2.0]], 5, 1))  # three series inside at every step, one never
     summary = scores.summary(Reference(np.ones(4), scores, scores))
     assert summary["coverage_80"] == 0.75
@@ -77,7 +77,7 @@ def test_the_error_of_a_coverage_counts_series_and_not_values() -> None:
 
 
 def test_the_error_of_wql_counts_series_as_well() -> None:
-    scores = Scores.empty(4, 1, LEVELS)
+    scores = ErrorSums.empty(4, 1, LEVELS)
     scores.add(point([0.9, 1.0, 1.0, 1.0]).transpose(1, 0, 2), np.ones((4, 1)))  # a tenth off in one series of four
     summary = scores.summary(Reference(np.ones(4), scores, scores))
     assert (summary["wql"], summary["wql_error"]) == (0.025, 0.025)  # sd of 0.1, 0, 0, 0 over the root of 4
@@ -108,7 +108,7 @@ def test_naive2_repeats_the_last_value_in_its_season() -> None:
     [("weekly", 1, 13, (9.161, 2.777, 1.0), (9.161, 2.777, 1.0), (9.161, 2.777, 1.0)),
      ("hourly", 24, 48, (43.003, 11.608, 3.593), (13.912, 1.193, 0.627), (18.383, 2.395, 1.0))],
 )  # fmt: skip
-def test_baselines_reach_the_figures_that_the_competition_published(name, season, horizon, naive, seasonal, second):
+def test_baselines_reach_the_published_figures_of_the_competition(name, season, horizon, naive, seasonal, second):
     path = DATA / f"m4_{name}.parquet"
     if not path.exists():
         pytest.skip(f"needs {path.name}: set ROLLCAST_DATA to the folder that holds it")

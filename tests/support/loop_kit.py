@@ -9,7 +9,7 @@ import numpy as np
 from data.settings import load_settings
 from data.sources.resolve import SourceOptions
 from forecasting.evaluation import long_roll
-from forecasting.evaluation.long_roll import NO_MEMORY
+from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import validate
 from forecasting.rolling.bundle import Bundle
 from pipelines.history.history import read_history
@@ -80,7 +80,7 @@ def register_model(workspace: Workspace, name: str, bundle: Bundle, better: floa
     panel = history.panel
     tail = validation_tail(history, panel)
     validation = validate([bundle], panel, tail, SEASON, HORIZON)
-    found = gather_evidence(history, panel, tail, validation, NO_MEMORY)
+    found = gather_evidence(history, panel, tail, validation, NO_HIDDEN_STATE)
     kind = bundle.config.kind
     errors, scores = found.errors, found.scores
     if better is not None:

@@ -1,4 +1,4 @@
-"""Backtests: the engine that serves, rolled over the past, and no look at the future."""
+"""Backtests: the code that serves, rolled over the past, without reading the future."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_the_naive_forecaster_errs_by_the_slope_of_a_ramp() -> None:
     np.testing.assert_allclose(scores.sums["absolute"] / 8, [[1.0, 2.0, 3.0]])
 
 
-def test_drift_continues_a_ramp_without_error() -> None:
+def test_the_drift_baseline_continues_a_ramp_without_error() -> None:
     panel = Panel.of([np.arange(60.0) * 2 + 5])
     origins = backtest.rolling_origins(panel, np.array([50]), horizon=3)
     scores = backtest.evaluate(backtest.baseline("drift", panel.head(np.array([50])), 1, 3), panel, origins)
@@ -53,7 +53,7 @@ def test_shuffling_the_future_changes_no_forecast_of_the_past(kind: str) -> None
     np.testing.assert_array_equal(results[0], results[1])
 
 
-def test_a_series_too_short_keeps_one_origin_and_is_answered_by_the_fallback() -> None:
+def test_a_series_too_short_has_one_origin_and_the_fallback_answers() -> None:
     panel = Panel.of([np.arange(100.0), np.array([1.0, 2.0, 3.0])])
     origins = backtest.rolling_origins(panel, np.array([80, 2]), horizon=5)
     assert origins.chosen.sum(1).tolist() == [16, 1]
@@ -83,12 +83,12 @@ def test_a_few_origins_are_spread_from_the_first_to_the_last() -> None:
     assert origins.of_series(np.array([1])).stops.tolist() == [[5, 5, 6, 6, 7]]
 
 
-def test_a_watcher_sees_what_is_scored() -> None:
+def test_watch_gets_every_forecast_that_is_scored() -> None:
     panel = Panel.of([np.arange(60.0)])
     origins = backtest.rolling_origins(panel, np.array([50]), horizon=3, count=2)
     seen = []
     bundle = backtest.baseline("naive", panel.head(np.array([50])), 1, 3)
-    backtest.evaluate(bundle, panel, origins, watch=lambda *what: seen.append(what))
+    backtest.evaluate(bundle, panel, origins, watch=lambda *forecast: seen.append(forecast))
     assert [k for k, _, _ in seen] == [0, 1]
     assert [quantiles[0, 0, 5] for _, quantiles, _ in seen] == [49, 56]
     assert [actual.tolist() for _, _, actual in seen] == [[[50, 51, 52]], [[57, 58, 59]]]

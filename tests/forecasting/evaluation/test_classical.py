@@ -1,9 +1,9 @@
-"""ETS and Theta: fitted to the past of each origin, on the same contract as every other model."""
+"""ETS and Theta: fitted to the past of each origin, and scored as every other model."""
 
 import numpy as np
 import pytest
 
-from forecasting.accuracy import Scores
+from forecasting.accuracy import ErrorSums
 from forecasting.config import LEVELS
 from forecasting.evaluation import backtest, classical
 from forecasting.evaluation.classical import CLASSICAL
@@ -22,14 +22,14 @@ def always(done: int, total: int) -> bool:
     return True
 
 
-def scores_of(kind: str, panel: Panel, origins: backtest.Origins) -> Scores:
+def scores_of(kind: str, panel: Panel, origins: backtest.Origins) -> ErrorSums:
     scores = classical.evaluate(kind, panel, origins, SEASON, HORIZON, always)
     assert scores is not None
     return scores
 
 
 @pytest.mark.parametrize("kind", CLASSICAL)
-def test_on_a_weekly_pattern_it_beats_naive_and_its_intervals_hold_about_their_share(kind):
+def test_on_a_weekly_pattern_it_beats_naive_and_its_intervals_cover_about_their_share(kind):
     panel = Panel.of([week(seed=seed) for seed in range(4)])
     origins = backtest.rolling_origins(panel, np.full(4, 90), HORIZON, 3)
     reference = backtest.reference(panel, origins, SEASON, HORIZON)
@@ -53,18 +53,20 @@ def test_quantiles_are_ordered_and_widen_about_the_point_forecast(kind):
 
 
 @pytest.mark.parametrize("kind", CLASSICAL)
-def test_what_comes_after_an_origin_changes_no_forecast_at_it(kind):
+def test_values_after_an_origin_change_no_forecast_at_it(kind):
     panel, other = Panel.of([week()]), week()
     other[100:] = np.random.default_rng(5).permutation(other[100:]) * 7
     seen = []
-    for one in (panel, Panel.of([other])):
+    for past in (panel, Panel.of([other])):
         origins = backtest.Origins.of(np.array([[90, 100]]))
-        classical.evaluate(kind, one, origins, SEASON, HORIZON, always, lambda _, quantiles, __: seen.append(quantiles))
+        classical.evaluate(
+            kind, past, origins, SEASON, HORIZON, always, lambda _, quantiles, __: seen.append(quantiles)
+        )
     np.testing.assert_array_equal(seen[:2], seen[2:])
 
 
 @pytest.mark.parametrize("kind", CLASSICAL)
-def test_a_gap_is_held_and_a_series_too_short_is_answered_by_naive(kind):
+def test_a_gap_is_filled_and_for_a_series_too_short_naive_answers(kind):
     gap = week()
     gap[60:70] = np.nan
     panel = Panel.of([gap, np.array([1.0, 5.0, 3.0])])
@@ -101,7 +103,7 @@ def test_only_the_last_thousand_values_are_read():
     )
 
 
-def test_it_stops_where_it_is_told_to():
+def test_it_stops_as_soon_as_no_time_is_left():
     asked = []
 
     def twice(done: int, total: int) -> bool:

@@ -1,4 +1,4 @@
-"""The long roll: a memory that drifts is found, one that does not passes, and every step counted was taken."""
+"""The long roll: a hidden state that drifts away fails, one that does not passes, and steps are counted exactly."""
 
 import json
 from dataclasses import replace
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from forecasting.evaluation.backtest import start
-from forecasting.evaluation.long_roll import NO_MEMORY, TOO_SHORT, LongRoll, Measure, check, rolled
+from forecasting.evaluation.long_roll import NO_HIDDEN_STATE, TOO_SHORT, LongRoll, Measure, check, rolled
 from forecasting.networks.networks import Network
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
@@ -18,7 +18,7 @@ TAIL = np.full(40, 20)
 
 
 @pytest.mark.parametrize("series", [40, 1])
-def test_a_memory_that_grows_with_every_step_is_found_whether_series_are_many_or_one(series: int) -> None:
+def test_a_hidden_state_that_grows_with_every_step_fails_with_many_series_or_one(series: int) -> None:
     panel = Panel.of(wave(series, 400))
     found = check(drifting(tiny_bundle("lstm", panel)), panel, np.full(series, 60), chunk=32)
     assert not found.passed
@@ -34,8 +34,8 @@ def test_the_same_network_without_the_drift_passes() -> None:
     assert (found.steps, found.series) == (320, 40)
 
 
-def test_a_remembered_round_gives_neither_state_a_head_start() -> None:
-    """Layers that remember nothing: only means over many rounds and over five could tell the states apart."""
+def test_the_cycle_memory_is_the_same_for_both_states() -> None:
+    """Layers without weights: only means over many rounds and over five could make the states differ."""
     panel = Panel.of(wave(40, 400))
     tiny = tiny_bundle("lstm", panel)
     config = replace(tiny.config, memory=12)
@@ -46,24 +46,24 @@ def test_a_remembered_round_gives_neither_state_a_head_start() -> None:
 
 
 @pytest.mark.parametrize("kind", ["naive", "mlp"])
-def test_a_model_without_memory_passes_and_says_why(kind: str) -> None:
+def test_a_model_without_hidden_state_passes_and_says_why(kind: str) -> None:
     panel = Panel.of(wave(3))
-    assert check(tiny_bundle(kind, panel), panel, TAIL[:3], chunk=32) is NO_MEMORY
-    assert NO_MEMORY.passed and "no memory" in NO_MEMORY.note
+    assert check(tiny_bundle(kind, panel), panel, TAIL[:3], chunk=32) is NO_HIDDEN_STATE
+    assert NO_HIDDEN_STATE.passed and "no hidden state" in NO_HIDDEN_STATE.note
 
 
-def test_a_short_past_is_rolled_through_again_until_the_memory_has_gone_far_enough() -> None:
+def test_a_short_past_is_rolled_through_repeatedly_until_there_are_enough_steps() -> None:
     """24 values of a window begin each pass: 76 steps of 100 values, 5 times, are the first multiple beyond 320."""
     panel = Panel.of([*wave(1, 100), *wave(1, 800)])
     roller = Roller(tiny_bundle("lstm", panel))
     state, taken = rolled(roller, panel, np.array([100, 800]), 320)
     assert taken.tolist() == [5 * 76, 320]
     once = start(roller, panel, np.array([100, 800]))
-    np.testing.assert_array_equal(state.ring, once.ring)  # the window is that of the origin, not of a seam
+    np.testing.assert_array_equal(state.ring, once.ring)  # the window is that of the origin
     assert state.origin.tolist() == [99, 799]
 
 
-def test_each_pass_goes_on_with_the_memory_that_the_last_one_left() -> None:
+def test_each_pass_continues_with_the_hidden_state_of_the_last_one() -> None:
     panel = Panel.of(wave(2, 60))
     roller = Roller(drifting(tiny_bundle("lstm", panel)))
     stops = np.array([60, 60])
@@ -76,7 +76,7 @@ def test_series_too_short_for_the_network_to_answer_leave_nothing_to_compare() -
     assert check(tiny_bundle("lstm", Panel.of(wave(2))), panel, np.array([1, 1]), chunk=32) is TOO_SHORT
 
 
-def test_a_memory_whose_forecasts_are_no_numbers_is_found() -> None:
+def test_forecasts_that_are_not_finite_fail() -> None:
     panel = Panel.of(wave(3, 200))
     bundle = tiny_bundle("gru", panel)
     broken = {**bundle.weights, "head.median.bias": np.full(5, np.nan, np.float32)}
@@ -84,27 +84,27 @@ def test_a_memory_whose_forecasts_are_no_numbers_is_found() -> None:
     assert not found.passed and found.mase.rolled is None
 
 
-def test_an_excess_within_one_per_cent_is_let_pass_and_a_certain_one_beyond_it_is_not() -> None:
+def test_an_excess_within_one_per_cent_passes_and_a_significant_one_beyond_it_fails() -> None:
     fresh = np.ones(10)
     assert not Measure.of(1.009 * fresh, fresh).worse
     assert Measure.of(1.02 * fresh, fresh).worse
 
 
-def test_an_excess_that_could_be_luck_is_let_pass() -> None:
+def test_an_excess_that_is_not_significant_passes() -> None:
     fresh, lucky = np.ones(10), np.tile([1.5, 0.6], 5)
     assert lucky.mean() > 1.04
     assert not Measure.of(lucky, fresh).worse
 
 
-def test_where_no_test_can_convince_only_a_large_excess_in_every_unit_fails() -> None:
+def test_with_too_few_units_for_a_test_only_a_large_excess_in_every_unit_fails() -> None:
     fresh = np.ones(3)
     assert not Measure.of(np.full(3, 1.05), fresh).worse
     assert not Measure.of(np.array([1.5, 1.5, 1.0]), fresh).worse
     assert Measure.of(np.full(3, 1.2), fresh).worse
 
 
-def test_what_comes_after_an_origin_changes_nothing_there() -> None:
-    """The last value is the last target alone: a wild one changes errors, and no state."""
+def test_values_after_an_origin_change_no_state_there() -> None:
+    """The last value is only the last target: a wild one changes errors and no state."""
     calm, wild = wave(1, 300)[0], wave(1, 300)[0]
     wild[-1] = 1e6
     states = []
@@ -117,14 +117,14 @@ def test_what_comes_after_an_origin_changes_nothing_there() -> None:
 
 def test_the_result_survives_json() -> None:
     panel = Panel.of(wave(3, 200))
-    for found in (check(tiny_bundle("gru", panel), panel, TAIL[:3], chunk=32), NO_MEMORY):
+    for found in (check(tiny_bundle("gru", panel), panel, TAIL[:3], chunk=32), NO_HIDDEN_STATE):
         assert LongRoll.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
-def test_a_bundle_is_judged_on_its_own_calibration() -> None:
+def test_a_bundle_is_checked_with_its_own_calibration() -> None:
     panel = Panel.of(wave(3, 200))
     bundle: Bundle = tiny_bundle("rnn", panel)
     wide = replace(bundle, calibration=replace(bundle.calibration, factors=3 * bundle.calibration.factors))
-    plain, widened = (check(one, panel, TAIL[:3], chunk=32) for one in (bundle, wide))
+    plain, widened = (check(either, panel, TAIL[:3], chunk=32) for either in (bundle, wide))
     assert plain.mase == widened.mase
     assert plain.pinball.fresh != widened.pinball.fresh

@@ -1,5 +1,7 @@
-"""Compiled loops do to each row what NumPy would, and nothing to the rows beside it."""
+"""Compiled loops give each row the result that NumPy would, whatever rows are beside it."""
 
+import ast
+import inspect
 import os
 import subprocess
 import sys
@@ -10,18 +12,18 @@ import numpy as np
 import pytest
 from numba.core.registry import CPUDispatcher
 
-from forecasting.kernel import cells, compiled, scaling
+from forecasting.kernel import cells, compiled, cycle_memory, scaling
 from forecasting.rolling import conformal, online_scores, roller
 
 
 def tanh(x: np.ndarray) -> np.ndarray:
-    """What a cell without a memory makes of its products."""
+    """The compiled tanh, by one step of the plain cell."""
     hidden, nothing = np.empty((1, 1, len(x)), np.float32), np.zeros((1, 1, len(x)), np.float32)
     cells.rnn_step(x[None, None], nothing, hidden, nothing, 0, 1)
     return hidden[0, 0]
 
 
-def test_tanh_is_off_by_float32s_rounding_alone() -> None:
+def test_the_error_of_tanh_is_the_rounding_of_float32() -> None:
     x = np.linspace(-12, 12, 1_000_001).astype(np.float32)
     assert np.abs(tanh(x) - np.tanh(x.astype(np.float64))).max() < 4e-7
     np.testing.assert_array_equal(tanh(-x), -tanh(x))
@@ -55,7 +57,7 @@ print(add(1, 2), sum(add.stats.cache_hits.values()))
 
 
 def added(folder: Path, **environment: str) -> list[str]:
-    """What a process prints that adds in compiled code: the sum, and how often it found that code on disk."""
+    """The output of a process that adds in compiled code: the sum, and the number of cache hits."""
     if not (folder / "adds.py").exists():
         (folder / "adds.py").write_text(ADD)
     done = subprocess.run(
@@ -68,21 +70,21 @@ def added(folder: Path, **environment: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_machine_code_is_kept_for_the_next_process(tmp_path: Path) -> None:
+def test_machine_code_is_cached_for_the_next_process(tmp_path: Path) -> None:
     assert [added(tmp_path), added(tmp_path)] == [["3", "0"], ["3", "1"]]
     assert added(tmp_path, RELAXED="reassoc") == ["3", "0"]  # compiled with other options
 
 
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])
 @pytest.mark.parametrize("left", [0, 40])
-def test_a_torn_file_of_it_is_made_anew(kind: str, left: int, tmp_path: Path) -> None:
+def test_a_damaged_cache_file_is_compiled_again(kind: str, left: int, tmp_path: Path) -> None:
     added(tmp_path)
     (torn,) = tmp_path.glob(f"kept/**/*.{kind}")
     torn.write_bytes(torn.read_bytes()[:left])
     assert [added(tmp_path), added(tmp_path)] == [["3", "0"], ["3", "1"]]
 
 
-def test_a_disk_that_takes_no_more_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_function_uncached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
 
     def full(*_: object) -> None:
@@ -92,21 +94,22 @@ def test_a_disk_that_takes_no_more_is_done_without(tmp_path: Path, monkeypatch: 
     assert compiled.compiled(lambda x: x + 1)(2) == 3
 
 
-def test_where_there_is_no_place_for_it_it_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_place_for_the_cache_the_function_is_uncached(monkeypatch: pytest.MonkeyPatch) -> None:
     def nowhere(_: object) -> None:
         raise RuntimeError("cannot cache function: no locator available")
 
-    monkeypatch.setattr(compiled, "_OnDisk", nowhere)
+    monkeypatch.setattr(compiled, "_DiskCache", nowhere)
     assert compiled.compiled(lambda x: x + 1)(2) == 3
 
 
 @pytest.mark.parametrize(
-    "module", [cells, conformal, roller, scaling, online_scores], ids=lambda module: module.__name__
+    "module", [cells, cycle_memory, conformal, roller, scaling, online_scores], ids=lambda module: module.__name__
 )
-def test_a_compiled_function_uses_compiled_ones_of_its_own_file_alone(module: Any) -> None:
+def test_a_compiled_function_uses_compiled_functions_and_constants_of_its_own_file_only(module: Any) -> None:
     """Numba keeps the machine code until the function's own file changes."""
-    own = [one for one in vars(module).values() if isinstance(one, CPUDispatcher) and one.__module__ == module.__name__]
+    own = [f for f in vars(module).values() if isinstance(f, CPUDispatcher) and f.__module__ == module.__name__]
+    imports = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.ImportFrom)]
+    imported = {alias.asname or alias.name for node in imports for alias in node.names}
     assert own
-    for one in own:
-        used = [vars(module).get(name) for name in one.py_func.__code__.co_names]
-        assert all(other in own for other in used if isinstance(other, CPUDispatcher))
+    for function in own:
+        assert imported.isdisjoint(function.py_func.__code__.co_names)

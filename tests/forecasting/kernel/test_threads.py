@@ -15,8 +15,8 @@ from forecasting.kernel.threads import cores, each
 def environment_after(code: str, **given: str) -> str:
     """OPENBLAS_NUM_THREADS of a new process that ran `code`."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OPENBLAS", "ROLLCAST"))}
-    tell = f"import os; {code}; print(os.environ.get('OPENBLAS_NUM_THREADS'))"
-    done = subprocess.run([sys.executable, "-c", tell], env=clean | given, capture_output=True, text=True, check=True)
+    code = f"import os; {code}; print(os.environ.get('OPENBLAS_NUM_THREADS'))"
+    done = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
@@ -28,17 +28,17 @@ def environment_after(code: str, **given: str) -> str:
         ("import numpy; from forecasting.kernel.threads import prepare; prepare()", {}, "None"),
     ],
 )
-def test_the_environment_is_set_unless_it_is_to_be_kept_or_too_late(code, given, expected) -> None:
+def test_the_environment_is_set_unless_it_is_kept_or_numpy_is_loaded(code, given, expected) -> None:
     assert environment_after(code, **given) == expected
 
 
-def test_blocks_are_worked_on_in_order_and_errors_come_through() -> None:
+def test_results_are_in_the_order_of_the_blocks_and_errors_are_raised() -> None:
     assert each(lambda x: x * x, range(5)) == [0, 1, 4, 9, 16]
     with pytest.raises(ZeroDivisionError):
         each(lambda x: 1 // x, [1, 0])
 
 
-def test_where_one_block_fails_the_others_are_not_begun() -> None:
+def test_after_a_failed_block_no_other_is_started() -> None:
     begun = []
 
     def work(block: int) -> None:
@@ -53,7 +53,7 @@ def test_where_one_block_fails_the_others_are_not_begun() -> None:
 
 
 @pytest.mark.parametrize("products", ["exact", "shared"])
-def test_bit_for_bit_is_promised_only_where_rows_do_not_depend_on_their_batch(products, monkeypatch) -> None:
+def test_rows_are_independent_only_if_their_products_do_not_depend_on_the_batch(products, monkeypatch) -> None:
     def matmul(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         y = np.stack([(row[:, None] * weight).sum(0) for row in x])
         return y if products == "exact" or len(x) < 8 else y * np.float32(1 + 1e-6)  # as some kernels do

@@ -1,4 +1,4 @@
-"""Scoring on arrival: every value settles the one forecast that aimed at it, once."""
+"""Online scores: every value settles its target in the open vintage, once."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from forecasting.config import NETWORKS
 from forecasting.evaluation.backtest import baseline
 from forecasting.panel import Panel
-from forecasting.rolling.online_scores import SUMS, Ledger, Totals, bucket_steps, measures, report, rival_name, unit
+from forecasting.rolling.online_scores import SUMS, Ledger, Totals, bucket_steps, measures, rival_name, summarize, unit
 from forecasting.rolling.roller import NumericState, Roller
 from tests.support.forecasting_kit import roller_of, wave
 
@@ -16,14 +16,14 @@ ONE = np.zeros(1, int)
 
 
 def rolled(kind: str, values: list[float], season: int, horizon: int) -> tuple[Roller, NumericState]:
-    """A baseline, and the state of one series that it has read; the next step is number len(values)."""
+    """A baseline, and the state of one series after these values; the next step is len(values)."""
     panel = Panel.of([np.array(values, float)])
     roller = Roller(baseline(kind, panel, season, horizon))
     return roller, roller.start(panel.tail_matrix(roller.config.context), panel.last)
 
 
 def fold(roller: Roller, state: NumericState, first: int, values: list[float]) -> Ledger:
-    """Take in consecutive values of one series, and what they settled."""
+    """Folds consecutive values of one series; returns the ledger of what they settled."""
     ledger = Ledger.of(roller.config, 1)
     steps = first + np.arange(len(values))
     roller.fold(state, np.zeros(len(values), int), steps, np.array(values, float), ledger)
@@ -38,7 +38,7 @@ def column(ledger: Ledger, name: str) -> list[float]:
 def test_a_perfect_forecaster_scores_zero_at_every_step() -> None:
     season = [0.1, 20.3, -7.7]
     roller, state = rolled("seasonal_naive", season * 20, 3, 6)
-    found = report(
+    found = summarize(
         Totals.of(fold(roller, state, 60, season * 20).sums, unit(state.ring, 3)), bucket_steps(roller.config)
     )
     assert [line["n"] for line in found["by_horizon"]] == [10] * 6
@@ -56,7 +56,7 @@ def test_a_naive_forecast_of_a_ramp_errs_by_its_horizon_and_moves_by_half_of_it(
     assert column(ledger, "size") == [40 + 44, 41 + 45, 42 + 46, 43 + 47]
     assert column(ledger, "compared") == [0, 0, 2, 2]  # issued again at 41 and at 45, with two steps still ahead
     assert column(ledger, "moved") == [0, 0, 4, 4]
-    found = report(Totals.of(ledger.sums, np.array([2.0])), bucket_steps(roller.config))
+    found = summarize(Totals.of(ledger.sums, np.array([2.0])), bucket_steps(roller.config))
     assert [line["mae"] for line in found["by_horizon"]] == [1, 2, 3, 4]
     assert [line["mase"] for line in found["by_horizon"]] == [0.5, 1, 1.5, 2]
     assert [line["stability"] for line in found["by_horizon"]] == [None, None, 1, 1]
@@ -66,12 +66,12 @@ def test_a_naive_forecast_of_a_ramp_errs_by_its_horizon_and_moves_by_half_of_it(
 @pytest.mark.parametrize(
     ("value", "in_80", "in_95"), [(-10, 0, 0), (-9, 0, 1), (0, 0, 1), (1, 1, 1), (9, 1, 1), (20, 0, 0)]
 )
-def test_an_interval_is_missed_on_either_side_and_holds_its_ends(value: float, in_80: int, in_95: int) -> None:
+def test_an_interval_contains_its_bounds_and_is_missed_on_either_side(value: float, in_80: int, in_95: int) -> None:
     roller, _ = rolled("naive", list(range(40)), 1, 1)
     ledger = Ledger.of(roller.config, 1)
     quantiles = np.array([[-9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 19]], np.float32)  # of 0.025, 0.1 … 0.9, 0.975
-    told = np.array([value], np.float64)
-    ledger.settle(ONE, told, quantiles[:, :, None], np.array([[7]], np.float32), np.zeros(1, np.int32))
+    values = np.array([value], np.float64)
+    ledger.settle(ONE, values, quantiles[:, :, None], np.array([[7]], np.float32), np.zeros(1, np.int32))
     assert (column(ledger, "inside_80"), column(ledger, "inside_95")) == ([in_80], [in_95])
 
 
@@ -90,40 +90,40 @@ def test_pinball_and_coverage_of_one_target_by_hand() -> None:
     assert found["skill"] == pytest.approx(1 - 5 / 3)
 
 
-def test_the_rival_repeats_the_season_before_the_vintage_s_origin() -> None:
+def test_the_naive_rival_repeats_the_season_before_the_vintages_origin() -> None:
     roller, state = rolled("naive", [1, 2, 3] * 20, 3, 4)
     assert rival_name(roller.config) == "seasonal_naive"
     ledger = fold(roller, state, 60, [1, 2, 3, 1])
     assert column(ledger, "naive") == [0, 0, 0, 0]
     assert column(ledger, "absolute") == [2, 1, 0, 2]  # the naive one stays at 3
     assert (
-        report(Totals.of(ledger.sums, np.ones(1)), bucket_steps(roller.config))["skill"] is None
-    )  # nothing to be better than
+        summarize(Totals.of(ledger.sums, np.ones(1)), bucket_steps(roller.config))["skill"] is None
+    )  # the rival has no error
 
 
-def test_a_season_beyond_the_window_leaves_the_naive_as_rival() -> None:
+def test_with_a_season_beyond_the_window_the_rival_is_naive() -> None:
     roller, state = rolled("naive", list(range(40)), 1000, 4)
     assert rival_name(roller.config) == "naive"
     assert column(fold(roller, state, 40, [41, 41]), "naive") == [2, 2, 0, 0]
 
 
-def test_forecasts_are_scored_on_the_values_as_they_first_came() -> None:
+def test_forecasts_are_scored_on_the_first_values() -> None:
     roller, state = rolled("naive", list(range(40)), 1, 4)
     ledger = Ledger.of(roller.config, 1)
-    revised, told = np.array([40.0, 99.0, np.nan]), np.array([40.0, np.nan, 43.0])
-    roller.fold(state, np.zeros(3, int), np.arange(40, 43), revised, ledger, told)
+    revised, first = np.array([40.0, 99.0, np.nan]), np.array([40.0, np.nan, 43.0])
+    roller.fold(state, np.zeros(3, int), np.arange(40, 43), revised, ledger, first)
     assert column(ledger, "settled") == [1, 0, 1, 0]
     assert column(ledger, "absolute") == [1, 0, 4, 0]
     assert state.ring[0, -3:].tolist() == [40, 99, 99]
 
 
-def test_a_missing_value_settles_nothing_and_its_step_is_passed() -> None:
+def test_a_missing_value_settles_nothing_and_the_vintage_moves_on() -> None:
     roller, state = rolled("naive", list(range(40)), 1, 4)
     ledger = fold(roller, state, 40, [40.0, np.nan, 42.0])
     assert column(ledger, "settled") == [1, 0, 1, 0]
 
 
-def test_the_baseline_s_answers_while_warming_are_not_scored() -> None:
+def test_the_fallbacks_answers_while_warming_are_not_scored() -> None:
     roller, _ = roller_of("lstm", wave(1))
     state, values = roller.empty(1), [10.0] * (roller.config.minimum + 3)
     ledger = fold(roller, state, 0, values)
@@ -158,7 +158,7 @@ def test_values_folded_in_any_batches_settle_the_same(kind: str, seed: int) -> N
     assert once.sums[..., 0].sum() == (~np.isnan(values)).sum()
 
 
-def test_keeping_a_ledger_changes_no_state() -> None:
+def test_a_ledger_changes_no_state() -> None:
     roller, scored = roller_of("lstm", wave(2))
     plain = scored.take(np.arange(2))
     rows, steps = np.repeat(np.arange(2), 20), np.tile(np.arange(100, 120), 2)
@@ -167,7 +167,7 @@ def test_keeping_a_ledger_changes_no_state() -> None:
     assert all(np.array_equal(plain.arrays[name], scored.arrays[name]) for name in plain.arrays)
 
 
-def test_totals_count_series_whose_values_never_moved_apart() -> None:
+def test_totals_count_constant_series_only_in_raw() -> None:
     sums = np.zeros((2, 1, len(SUMS)))
     sums[:, 0, :3] = [[1, 6, 12], [1, 100, 50]]  # settled, absolute, naive
     totals = Totals.of(sums, np.array([3.0, 0.0]))

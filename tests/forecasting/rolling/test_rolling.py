@@ -1,4 +1,4 @@
-"""Rolling: the state is the fold of a series' values, whatever way they come in."""
+"""Rolling: the state is the fold of a series' values, in whatever batches they arrive."""
 
 import numpy as np
 import pytest
@@ -55,10 +55,10 @@ def test_values_folded_in_any_batches_give_the_state_of_one_fold(kind: str, seed
 
 @given(seed=st.integers(0, 1_000))
 @settings(max_examples=100, deadline=None)
-def test_what_was_folded_on_is_put_back_as_it_is_whether_a_vintage_opened_on_the_way_or_not(seed: int) -> None:
+def test_folded_rows_are_written_back_whole_with_or_without_a_new_vintage(seed: int) -> None:
     rng = np.random.default_rng(seed)
     roller, warm = roller_of("seasonal_naive", wave(3))
-    states = warm.append(roller.empty(2))  # two that have no value yet, and soon open their first vintage
+    states = warm.append(roller.empty(2))  # two without a value so far, which soon open their first vintage
     rows = rng.permutation(5)
     for _ in range(6):
         later, own = states.take(rows), np.repeat(np.arange(5), 3)
@@ -82,7 +82,7 @@ def test_steps_left_out_are_rolled_as_missing_values() -> None:
     assert (gapped.imputed[0], gapped.reanchored[0], gapped.origin[0]) == (3, 0, 103)
 
 
-def test_a_silence_longer_than_the_window_starts_the_series_anew_and_counts_it() -> None:
+def test_a_silence_longer_than_the_window_restarts_the_series_and_is_counted() -> None:
     roller, state = roller_of("lstm", wave(1))
     late = 100 + roller.config.window + 5
     roller.fold(state, np.zeros(1, int), np.array([late]), np.array([7.0]))
@@ -91,7 +91,7 @@ def test_a_silence_longer_than_the_window_starts_the_series_anew_and_counts_it()
     assert np.array_equal(roller.fallback(state, np.zeros(1, int))[0, :, 5], np.full(roller.config.horizon, 7.0))
 
 
-def test_a_missing_value_ends_no_silence_and_the_first_real_one_starts_the_series_anew() -> None:
+def test_a_missing_value_ends_no_silence_and_the_first_real_one_restarts_the_series() -> None:
     roller, state = roller_of("lstm", wave(1))
     one, last, late = np.zeros(1, int), state.ring[0, -1], 100 + 10 * roller.config.window
     roller.fold(state, one, np.array([late]), np.array([np.nan]))
@@ -102,16 +102,16 @@ def test_a_missing_value_ends_no_silence_and_the_first_real_one_starts_the_serie
     assert (state.reanchored[0], state.observed[0], state.ring[0, -1]) == (1, 1, 7.0)
 
 
-def test_a_silence_is_as_long_whether_it_is_told_or_left_out() -> None:
-    roller, told = roller_of("lstm", wave(1))
-    left_out, until = told.take(np.arange(1)), 100 + roller.config.window + 1
+def test_a_silence_of_missing_values_equals_one_of_left_out_steps() -> None:
+    roller, spelled_out = roller_of("lstm", wave(1))
+    left_out, until = spelled_out.take(np.arange(1)), 100 + roller.config.window + 1
     steps = np.arange(100, until + 1)
     values = np.where(steps < until, np.nan, 7.0)
-    roller.fold(told, np.zeros(len(steps), int), steps, values)
+    roller.fold(spelled_out, np.zeros(len(steps), int), steps, values)
     roller.fold(left_out, np.zeros(1, int), np.array([until]), np.array([7.0]))
-    same = [name for name in told.arrays if name != "imputed"]  # who was told counts them
-    assert all(np.array_equal(told.arrays[name], left_out.arrays[name]) for name in same)
-    assert told.reanchored[0] == 1
+    same = [name for name in spelled_out.arrays if name != "imputed"]  # missing values are counted
+    assert all(np.array_equal(spelled_out.arrays[name], left_out.arrays[name]) for name in same)
+    assert spelled_out.reanchored[0] == 1
 
 
 def test_a_series_without_context_begins_with_its_first_value() -> None:
@@ -152,12 +152,12 @@ def test_intervals_widen_after_misses_and_narrow_after_hits() -> None:
     assert (state.widening == 0).all()
 
 
-def test_a_value_settles_the_vintage_and_the_forecast_made_halfway_through_it() -> None:
+def test_a_value_settles_the_vintage_and_the_halfway_forecast() -> None:
     panel = Panel.of([wave(1)[0]])
     roller = Roller(baseline("naive", panel, 1, 4))  # a bucket for each of the four steps
     state = roller.start(panel.tail_matrix(roller.config.context), panel.last)
     moved = []
-    for step in range(100, 105):  # every value is the last one again: no interval misses it
+    for step in range(100, 105):  # every value repeats the last one: no interval misses it
         before = state.widening.copy()
         roller.fold(state, np.zeros(1, int), np.array([step]), panel.values[-1:])
         moved.append(((state.widening - before)[0] / -0.003).round(2).tolist())  # of a hit's own move
@@ -167,13 +167,13 @@ def test_a_value_settles_the_vintage_and_the_forecast_made_halfway_through_it() 
     assert moved[4] == [1.25, 0.5, 1.25, 0.5]  # step 1 of the next vintage, 3 of the other
 
 
-def test_the_interval_kept_halfway_is_the_80_per_cent_one_of_that_moment() -> None:
+def test_the_halfway_interval_is_the_80_per_cent_one_at_that_step() -> None:
     roller, state = roller_of("lstm", wave(1, noise=1.0))
     half, levels = roller.config.horizon // 2, roller.config.levels
     roller.fold(state, np.zeros(half, int), np.arange(100, 100 + half), np.ones(half))
-    said = roller.forecast(state, np.zeros(1, int))[0]
+    forecast = roller.forecast(state, np.zeros(1, int))[0]
     for kept, level in zip(state.halfway[0], (0.1, 0.9), strict=True):
-        np.testing.assert_array_equal(kept, said[:, levels.index(level)].astype(np.float32))
+        np.testing.assert_array_equal(kept, forecast[:, levels.index(level)].astype(np.float32))
 
 
 def test_the_size_of_a_state_does_not_grow() -> None:

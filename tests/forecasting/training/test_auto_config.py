@@ -1,4 +1,4 @@
-"""The rule that chooses settings, the cycles it finds, and the plain forecasts that a network starts from."""
+"""Auto config: the settings, the cycles that it finds, and the experts that a network starts from."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from forecasting.networks.networks import Network, features
 from forecasting.panel import Panel
 from forecasting.training.auto_config import choose
 from forecasting.training.cycles import longer_cycle
-from forecasting.training.training_defaults import RECIPE
+from forecasting.training.training_defaults import DEFAULTS
 from forecasting.training.windows import ChunkReader
 
 RNG = np.random.default_rng(0)
@@ -34,7 +34,7 @@ def test_a_longer_cycle_is_found_through_a_slope_and_in_half_of_the_series() -> 
 
 
 @pytest.mark.parametrize("noise", [0, 0.3, 1])
-def test_a_smooth_week_is_found_at_its_own_length_and_not_at_the_edge_of_what_is_nearly_one(noise: float) -> None:
+def test_a_smooth_week_is_found_at_its_own_length_and_not_at_a_lag_nearby(noise: float) -> None:
     steps = np.arange(1680)
     smooth = 10 + 2 * np.sin(steps * 2 * np.pi / 24) + 3 * np.sin(steps * 2 * np.pi / 168)
     series = [smooth + noise * np.random.default_rng(i).normal(size=1680) for i in range(3)]
@@ -71,38 +71,38 @@ def test_an_untrained_network_forecasts_within_the_range_of_its_experts() -> Non
     torch.manual_seed(0)
     net = Network(config).eval()
     chunk = ChunkReader(panel, config).read(np.zeros(1, int), np.array([300]), 60, np.ones(1, bool))
-    x, _, _ = features(chunk.values, chunk.seen, chunk.gap, config, chunk.memory)
+    x, _, _ = features(chunk.values, chunk.seen, chunk.gap, config, chunk.phase_means)
     with torch.no_grad():
         median, _, _ = net(x, net.fresh(1))
     plain = np.einsum("khw,tw->tkh", experts(config), x[0, :, : config.memory + config.window].numpy())
     assert (median[0].numpy() < plain.max(1) + 0.2).all() and (median[0].numpy() > plain.min(1) - 0.2).all()
 
 
-def test_the_rule_says_what_it_picked_and_why() -> None:
+def test_auto_config_gives_its_reasons() -> None:
     choice = choose(Panel.of([rhythm() for _ in range(5)]), "lstm", DAY, 6)
     assert (choice.config.cycles, choice.config.window) == ((DAY, WEEK), 2 * WEEK)
-    said = "\n".join(choice.reasons)
+    text = "\n".join(choice.reasons)
     for words in ("last season of 6", "repeat after 42 steps", "window 84: 2 rounds of 42", "1 layer of 128"):
-        assert words in said
+        assert words in text
 
 
-def test_where_series_are_short_the_window_is_a_round_and_a_season() -> None:
+def test_with_short_series_the_window_is_a_round_and_a_season() -> None:
     choice = choose(Panel.of([rhythm(300) for _ in range(5)]), "lstm", DAY, 6)
     assert (choice.config.cycles, choice.config.window) == ((DAY, WEEK), WEEK + DAY)
-    assert "a state remembers the mean round of 42" in choice.reasons[1]
-    assert "window 48: 1 round of 42 steps, and 6 more that tell how far the level has moved" in choice.reasons[2]
+    assert "a state keeps the mean round of 42 steps" in choice.reasons[1]
+    assert "window 48: 1 round of 42 steps, and 6 more for the level before them" in choice.reasons[2]
     day, week = 4, 3  # as it was, moved, and the means of its rounds; as it was and moved, by a value and by a day
     remembered = 2  # the week's mean round, beside the last value and beside the last day
     assert len(experts(choice.config)) == 2 + day + week + remembered
 
 
-def test_the_rule_refuses_what_no_network_can_learn_from() -> None:
+def test_auto_config_refuses_too_few_values() -> None:
     with pytest.raises(InvalidInput, match="too few values"):
         choose(Panel.of([np.array([1.0, np.nan, 3.0])]), "lstm", 1, 2)
 
 
-def test_half_of_the_lanes_are_mixed_and_a_quarter_where_seasons_lead() -> None:
+def test_half_of_the_lanes_are_mixed_and_a_quarter_with_a_season() -> None:
     wander = Panel.of([np.cumsum(RNG.normal(size=200)) for _ in range(4)])
     seasons = Panel.of([rhythm() for _ in range(5)])
-    shares = [RECIPE.mixed_for(choose(panel, "lstm", DAY, horizon=6).config) for panel in (wander, seasons)]
+    shares = [DEFAULTS.mixed_for(choose(panel, "lstm", DAY, horizon=6).config) for panel in (wander, seasons)]
     assert shares == [0.5, 0.25]

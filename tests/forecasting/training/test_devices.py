@@ -1,4 +1,4 @@
-"""Several processes train one network: in step, on lanes of their own, and able to go on after a kill."""
+"""Several processes train one network: with the same weights, their own lanes, and a resume after a kill."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from data.errors import InvalidInput
 from forecasting.config import ModelConfig
 from forecasting.networks import networks
 from forecasting.panel import Panel
-from forecasting.training.devices import Apart, Hardware, join
+from forecasting.training.devices import Hardware, PerRankState, join
 from forecasting.training.fit_network import TrainingSpec, fit
 from forecasting.training.module import ForecastModule
 from forecasting.training.windows import Lanes
@@ -23,7 +23,7 @@ from tests.support.team_kit import STEPS
 
 
 def run(folder: Path, root: Path, *words: str, code: int = 0) -> Path:
-    """The program of tests/support/team_kit.py in two processes; what they told is in `folder`."""
+    """Runs tests/support/team_kit.py in two processes; what they wrote is in `folder`."""
     command = [sys.executable, "-m", "tests.support.team_kit", str(folder), "2", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=170)
@@ -31,7 +31,7 @@ def run(folder: Path, root: Path, *words: str, code: int = 0) -> Path:
     return folder
 
 
-def told(folder: Path, name: str) -> dict:
+def written(folder: Path, name: str) -> dict:
     return json.loads((folder / f"{name}.json").read_text())
 
 
@@ -43,40 +43,40 @@ def together(tmp_path_factory, root) -> Path:
 
 @pytest.mark.parametrize("stage", ["choose", "refit"])
 def test_both_processes_end_a_stage_with_the_same_weights_after_the_same_steps(together, stage):
-    first, second = told(together, f"{stage}-0"), told(together, f"{stage}-1")
+    first, second = written(together, f"{stage}-0"), written(together, f"{stage}-1")
     assert (first["weights"], first["steps"]) == (second["weights"], second["steps"])
-    assert first["steps"] == (STEPS if stage == "choose" else told(together, "fitted")["chosen"])
+    assert first["steps"] == (STEPS if stage == "choose" else written(together, "fitted")["chosen"])
 
 
-def test_each_process_walks_half_of_the_lanes_and_not_the_others(together):
-    first, second = told(together, "choose-0")["lanes"], told(together, "choose-1")["lanes"]
+def test_each_process_has_its_own_half_of_the_lanes(together):
+    first, second = written(together, "choose-0")["lanes"], written(together, "choose-1")["lanes"]
     assert len(first) == len(second) == 3
     assert first != second
-    fitted = told(together, "fitted")
+    fitted = written(together, "fitted")
     assert (fitted["processes"], fitted["lanes"]) == (2, 6)
 
 
 @pytest.mark.slow
-def test_a_killed_pair_that_resumes_ends_as_if_nothing_had_happened(together, tmp_path, root):
+def test_a_killed_pair_that_resumes_equals_an_uninterrupted_one(together, tmp_path, root):
     run(tmp_path, root, "kill", code=9)
     assert not (tmp_path / "choose-1.json").exists()  # the other one did not outlive it
     run(tmp_path, root, "resume")
-    assert told(tmp_path, "fitted")["digest"] == told(together, "fitted")["digest"]
+    assert written(tmp_path, "fitted")["digest"] == written(together, "fitted")["digest"]
 
 
-def test_the_only_process_keeps_the_seed_and_all_lanes():
+def test_a_single_process_has_the_seed_and_all_lanes():
     with join(Hardware()) as team:
         assert (team.rank, team.size, team.seed(7), team.share_of(48), team.least(5)) == (0, 1, 7, 48, 5)
-        assert team.share("what it had") == "what it had"
+        assert team.share("value") == "value"
 
 
 def test_a_training_of_two_processes_is_not_resumed_by_one(tmp_path):
     with pytest.raises(InvalidInput, match="ran in 2 processes, not 1"):
-        Apart(0).on_load_checkpoint(Hardware("cpu").trainer(logger=False), None, {"by_rank": [{}, {}]})
+        PerRankState(0).on_load_checkpoint(Hardware("cpu").trainer(logger=False), None, {"by_rank": [{}, {}]})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_said_in_one_sentence():
+def test_a_missing_gpu_is_refused_in_one_sentence():
     with pytest.raises(InvalidInput, match="cannot train on 1 × gpu"):
         fit(Panel.of(wave(6, 90)), TrainingSpec("gru", 4, 5, steps=2, hardware=Hardware("gpu")))
 

@@ -1,4 +1,4 @@
-"""Training: repeatable to the bit, resumable, blind to what lies after its data, and able to learn."""
+"""Training: repeatable to the bit, resumable, and better than naive."""
 
 import signal
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ from forecasting.training.windows import ChunkReader, Lanes
 from tests.support.forecasting_kit import wave
 
 PANEL = Panel.of(wave(6, 90))
-SMALL = replace(fit_network.RECIPE, lanes=6, few=1)
-SPEC = TrainingSpec("lstm", season=4, horizon=5, steps=12, recipe=SMALL)
+SMALL = replace(fit_network.DEFAULTS, lanes=6, few=1)
+SPEC = TrainingSpec("lstm", season=4, horizon=5, steps=12, defaults=SMALL)
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Few lanes and one thread: these tests are about order and bits, not about accuracy."""
-    monkeypatch.setattr(fit_network, "RECIPE", SMALL)
+    monkeypatch.setattr(fit_network, "DEFAULTS", SMALL)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -39,7 +39,7 @@ def test_the_same_seed_steps_and_data_give_the_same_digest() -> None:
     assert fit(PANEL, TrainingSpec("lstm", 4, 5, steps=12, seed=1)).bundle.digest != first.bundle.digest
 
 
-def test_long_series_are_read_more_often_but_not_as_much_as_they_are_longer() -> None:
+def test_series_are_drawn_by_a_power_of_their_length() -> None:
     panel = Panel.of([np.arange(100.0), np.arange(10_000.0)])
     config = ModelConfig("lstm", 8, 4, 2, 1, 1, 1, hidden_size=4, num_layers=1)
     for power, share in ((0.0, 1 / 2), (0.5, 10 / 11), (1.0, 100 / 101)):
@@ -48,14 +48,14 @@ def test_long_series_are_read_more_often_but_not_as_much_as_they_are_longer() ->
 
 
 def test_a_timed_run_can_be_repeated_by_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_network, "GRACE", 600.0)  # a busy machine must not end it early: that is another test's
+    monkeypatch.setattr(fit_network, "GRACE", 600.0)  # a busy machine must not end it early here
     timed = fit(PANEL, TrainingSpec("gru", 4, 5, max_minutes=0.02))
     again = fit(PANEL, TrainingSpec("gru", 4, 5, steps=timed.planned))
     assert (again.bundle.digest, again.chosen) == (timed.bundle.digest, timed.chosen)
 
 
-def test_a_run_whose_machine_turns_slow_is_ended_by_the_clock_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_network, "_steps_that_fit", lambda *_: 5_000)  # a pace measured in a calmer moment
+def test_a_run_that_becomes_slow_is_ended_by_the_time_limit_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_network, "_steps_that_fit", lambda *_: 5_000)  # as if measured on an idle machine
     monkeypatch.setattr(fit_network, "GRACE", 0.0)
     cut = fit(PANEL, TrainingSpec("gru", 4, 5, max_minutes=0.04))
     assert cut.bundle.manifest["cut_by_clock"]
@@ -64,7 +64,7 @@ def test_a_run_whose_machine_turns_slow_is_ended_by_the_clock_and_says_so(monkey
 
 
 @pytest.mark.parametrize("patience", [4, 1])
-def test_a_killed_run_that_resumes_ends_as_if_nothing_had_happened(tmp_path: Path, monkeypatch, patience: int) -> None:
+def test_a_killed_run_that_resumes_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch, patience: int) -> None:
     monkeypatch.setattr(fit_network, "PATIENCE", patience)
     whole = fit(PANEL, SPEC)
     with pytest.raises(Killed):
@@ -72,15 +72,15 @@ def test_a_killed_run_that_resumes_ends_as_if_nothing_had_happened(tmp_path: Pat
     assert (tmp_path / "choose" / "last.ckpt").exists()
     resumed = Watcher()
     assert fit(PANEL, SPEC, resumed, run_dir=tmp_path, resume=True).bundle.digest == whole.bundle.digest
-    assert resumed.seen[0] > ("choose", 1)  # it went on, it did not begin again
+    assert resumed.seen[0] > ("choose", 1)  # it continued
 
 
 class Killed(Exception):
-    """The process ends here, as far as training can tell."""
+    """Ends the training as a killed process would."""
 
 
 class Watcher:
-    """A progress callback that remembers what it was told, and may end it all."""
+    """A progress callback that records its calls, and may raise an exception."""
 
     def __init__(self, kill_after: int | None = None, end: type[BaseException] = Killed) -> None:
         self.kill_after, self.end, self.seen = kill_after, end, list[tuple[str, int]]()
@@ -91,8 +91,8 @@ class Watcher:
             raise self.end
 
 
-def test_ctrl_c_ends_a_training_as_it_ends_any_other_work(tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGINT)  # Lightning turns a deaf ear to a second one
+def test_ctrl_c_raises_keyboard_interrupt(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)  # Lightning ignores a second one
     try:
         with pytest.raises(KeyboardInterrupt):
             fit(PANEL, SPEC, Watcher(8, KeyboardInterrupt), run_dir=tmp_path)
@@ -121,7 +121,7 @@ def test_a_trained_network_still_forecasts_well_when_rolled_for_ten_chunks(kind:
     assert found.steps >= 10 * fit_network.chunk_length(PANEL.head(PANEL.lengths - 10))
 
 
-def test_too_little_data_is_said_in_one_sentence() -> None:
+def test_too_little_data_is_refused_in_one_sentence() -> None:
     with pytest.raises(InvalidInput, match="too few"):
         fit(Panel.of([np.array([1.0, 2.0, 3.0])]), SPEC)
 
@@ -133,11 +133,11 @@ def test_a_chunk_ends_where_its_series_ends_and_never_reads_the_next_one() -> No
     assert chunk.values[0].max() == 39 and chunk.values[1].min() == 1000
     assert chunk.targets[0, :9].tolist() == [31, 32, 33, 34, 35, 36, 37, 38, 39] and chunk.targets[0, 9:].isnan().all()
     assert chunk.counts[1].tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]
-    x, level, _ = features(chunk.values, chunk.seen, chunk.gap, config, chunk.memory)
+    x, level, _ = features(chunk.values, chunk.seen, chunk.gap, config, chunk.phase_means)
     assert x.shape == (2, 12, 12) and level[0, 0, 0] == 30
 
 
-def test_lanes_walk_on_and_start_anew_at_the_end_of_their_series() -> None:
+def test_lanes_continue_and_start_fresh_at_the_end_of_their_series() -> None:
     panel = Panel.of([np.arange(100.0)])
     config = ModelConfig("lstm", 8, 4, 3, 1, 1, 1, hidden_size=4, num_layers=1)
     lanes = iter(Lanes(panel, config, lanes=1, anchors=16, seed=0))
@@ -163,16 +163,16 @@ def test_the_stream_of_chunks_resumes_from_its_position() -> None:
     assert torch.equal(found.values, expected.values) and torch.equal(found.fresh, expected.fresh)
 
 
-def test_members_are_trained_apart_and_can_be_trained_again() -> None:
+def test_members_have_seeds_of_their_own_and_a_refit_repeats_them() -> None:
     bundle = fit(PANEL, SPEC).bundle
     assert bundle.config.members == 3
-    one, two, three = bundle.weights["head.median.weight"]
-    assert not np.array_equal(one, two) and not np.array_equal(two, three)
+    first, two, three = bundle.weights["head.median.weight"]
+    assert not np.array_equal(first, two) and not np.array_equal(two, three)
     assert fit_network.refit(PANEL, bundle).digest == bundle.digest
     assert fit(PANEL, TrainingSpec("mlp", 4, 5, steps=12)).bundle.config.members == 1
 
 
-def test_gaps_are_held_first_values_reach_back_and_a_series_without_any_never_reads_the_next_one() -> None:
+def test_gaps_are_filled_and_a_series_without_values_never_reads_the_next_one() -> None:
     nothing, late = np.full(20, np.nan), np.array([np.nan, np.nan, 7.0, np.nan, 9.0, *np.full(15, np.nan)])
     panel = Panel.of([nothing, late, np.full(20, 1000.0)])
     config = ModelConfig("lstm", 8, 4, 3, 1, 1, 1, hidden_size=4, num_layers=1)

@@ -54,7 +54,7 @@ def workspace(home: Path) -> Workspace:
 @pytest.fixture
 def few_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes a training step a tenth of the work; these tests need no accuracy."""
-    monkeypatch.setattr(fit_network, "RECIPE", replace(fit_network.RECIPE, lanes=6, few=1))
+    monkeypatch.setattr(fit_network, "DEFAULTS", replace(fit_network.DEFAULTS, lanes=6, few=1))
 
 
 @pytest.mark.usefixtures("few_lanes")
