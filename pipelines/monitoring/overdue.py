@@ -35,7 +35,7 @@ def check(workspace: Workspace) -> Check:
     if not late:
         return Check("schedules", "ok", f"{len(planned)} of datasets, none overdue")
     named = "; ".join(f"{one.name} ({one.timetable}) last succeeded {moment(last)}" for one, last in late)
-    return Check("schedules", "warning", f"{named}: see `rollcast pipelines runs`, and whether `pipelines serve` runs")
+    return Check("schedules", "warning", f"{named}: see `rollcast runs list`, and whether `pipelines serve` runs")
 
 
 def moment(last: int | None) -> str:

@@ -158,6 +158,6 @@ def test_jobs_on_the_command_line(workspace, capsys):
     assert told("jobs", "show", str(number))["detail"] == "asked for by hand"
     assert told("jobs", "cancel", str(number))["state"] == "cancelled"
     assert [job["state"] for job in told("jobs", "list", "week")] == ["cancelled"]
-    assert told("jobs", "work") == {"done": []}
+    assert told("jobs", "run") == {"done": []}
     assert told("jobs", "cancel", str(number))["state"] == "cancelled"  # twice is once
     assert cli.run(["jobs", "show", "99"]) == 2

@@ -177,7 +177,7 @@ def test_runs_are_told_newest_first(workspace, rollcast):
         run.detail["version"] = 3
     with pytest.raises(OSError, match="gone"), runs.recorded(workspace.engine, "ingest", "pumps", slot=clock.now()):
         raise OSError("gone")
-    code, out, _ = rollcast("pipelines", "runs", "--json")
+    code, out, _ = rollcast("runs", "list", "--json")
     told = [(run["flow"], run["scheduled"], run["outcome"], run["detail"]) for run in json.loads(out)]
     assert code == 0
     assert told == [

@@ -1,0 +1,62 @@
+"""API keys from the command line. A key's text is in the answer that made it, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Engine
+
+from data import clock
+from data.grid.grid import format_moment
+from data.settings import load_settings
+from data.store import keys
+from data.store.database import open_store
+from data.store.keys import Key, Made
+
+
+def create(name: str, scopes: Sequence[str], series: Sequence[str], days: float | None) -> dict[str, Any]:
+    """A new key, with its text."""
+    return _shown_once(keys.create(_store(), name, scopes, series, days))
+
+
+def rotate(key_id: str, overlap_hours: float) -> dict[str, Any]:
+    """A key's successor, with its text."""
+    return _shown_once(keys.rotate(_store(), key_id, overlap_hours))
+
+
+def revoke(key_id: str) -> dict[str, Any]:
+    """The key, ended."""
+    return _about(keys.revoke(_store(), key_id))
+
+
+def listed() -> list[dict[str, Any]]:
+    """Every key, oldest first."""
+    return [_about(key) for key in keys.keys(_store())]
+
+
+def _store() -> Engine:
+    """The live store alone: the serving image has no lake."""
+    return open_store(load_settings().database_url)
+
+
+def _shown_once(made: Made) -> dict[str, Any]:
+    return {"key": made.text, **_about(made.key)}
+
+
+def _about(key: Key) -> dict[str, Any]:
+    state = "valid" if key.valid(clock.now()) else "expired" if key.revoked_at is None else "revoked"
+    return {
+        "id": key.id,
+        "name": key.name,
+        "state": state,
+        "scopes": sorted(key.scopes),
+        "series": list(key.series.texts),
+        "created": _time(key.created_at),
+        "expires": _time(key.expires_at),
+        "last_used": _time(key.last_used_at),
+    }
+
+
+def _time(microseconds: int | None) -> str | None:
+    return None if microseconds is None else format_moment(microseconds)
