@@ -6,7 +6,6 @@ for too long: Prefect can look alive while it runs nothing. Whatever they are do
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
@@ -28,6 +27,7 @@ from pipelines.console import say
 from pipelines.file_lock import alone
 from pipelines.flows import prefect_settings
 from pipelines.flows.uvicorn_process import check_free, free_port
+from pipelines.parent_death import signal_at_parent_death
 from pipelines.workspace import Workspace, open_workspace
 
 HOST = "127.0.0.1"
@@ -39,7 +39,6 @@ DEAF_AFTER = 6  # questions in a row without an answer
 LONG_ENOUGH_S, SLOWEST_RESTART_S = 600.0, 60.0  # of life, after which a restart need not wait; else its longest pause
 SPARE_US = 300_000_000  # that the canary may be overdue, microseconds
 LARGEST_LOG = 10_000_000  # bytes
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -58,7 +57,7 @@ class Child:
         with self.log.open("ab") as said:
             self.process = subprocess.Popen(  # noqa: S603
                 self.command, env=dict(self.environment), stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-                start_new_session=True, preexec_fn=end_with_parent,
+                start_new_session=True, preexec_fn=signal_at_parent_death(signal.SIGTERM),
             )  # fmt: skip
 
     @property
@@ -250,11 +249,6 @@ def ended() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def end_with_parent() -> None:
-    """In a child, before it becomes another program: be told to end when the parent is gone, even by a kill."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def signal_group(leader: int, number: int) -> None:
