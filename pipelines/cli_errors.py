@@ -45,11 +45,11 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, RollcastError):
         return str(error)
     if isinstance(error, TyperException):
-        return usage(error)
-    return f"unexpected {type(error).__name__}: {first_line(error)} (details in {keep(error)})"
+        return usage_sentence(error)
+    return f"unexpected {type(error).__name__}: {first_line(error)} (details in {log_traceback(error)})"
 
 
-def usage(error: TyperException) -> str:
+def usage_sentence(error: TyperException) -> str:
     """A wrong word on the command line; nothing where the help itself was the answer."""
     message = error.format_message().rstrip(".").replace("\n", " ")
     command = getattr(getattr(error, "ctx", None), "command_path", "rollcast")
@@ -61,7 +61,7 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or "no message").splitlines()[0][:300]
 
 
-def keep(error: BaseException) -> str:
+def log_traceback(error: BaseException) -> str:
     """Append the traceback to errors.log in the home folder and return the file's name."""
     try:
         from data.settings import load_settings

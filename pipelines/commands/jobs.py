@@ -23,7 +23,7 @@ def jobs_list(
     from pipelines.upkeep import job_listing
     from pipelines.workspace import open_workspace
 
-    rows = job_listing.listed(open_workspace(), name)
+    rows = job_listing.list_jobs(open_workspace(), name)
     terminal.listing(rows, json, "no job yet; `rollcast retrain NAME` asks for one")
 
 
@@ -34,7 +34,7 @@ def jobs_show(job: JobNumber, json: Json = False) -> None:
     from pipelines.upkeep import job_listing
     from pipelines.workspace import open_workspace
 
-    terminal.facts(job_listing.shown(open_workspace(), job), json)
+    terminal.facts(job_listing.show_job(open_workspace(), job), json)
 
 
 @jobs.command("cancel")
@@ -44,7 +44,7 @@ def jobs_cancel(job: JobNumber, json: Json = False) -> None:
     from pipelines.upkeep import job_listing
     from pipelines.workspace import open_workspace
 
-    terminal.facts(job_listing.cancelled(open_workspace(), job), json)
+    terminal.facts(job_listing.cancel_job(open_workspace(), job), json)
 
 
 @jobs.command("run")

@@ -41,7 +41,7 @@ def keys_list(json: Json = False) -> None:
     from pipelines.reports import terminal
     from pipelines.upkeep import api_keys
 
-    terminal.listing(api_keys.listed(), json, "no key yet; `rollcast keys create` makes one")
+    terminal.listing(api_keys.list_keys(), json, "no key yet; `rollcast keys create` makes one")
 
 
 @keys.command("revoke")

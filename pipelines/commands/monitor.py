@@ -21,5 +21,5 @@ def monitor(
     from pipelines.workspace import open_workspace
 
     workspace = open_workspace()
-    results = [monitoring.monitor(workspace, name)] if name is not None else monitoring.every(workspace)
+    results = [monitoring.monitor(workspace, name)] if name is not None else monitoring.monitor_all(workspace)
     terminal.monitored(results, json)

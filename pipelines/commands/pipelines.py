@@ -31,9 +31,9 @@ def pipelines_run(
     from pipelines.flows import flows
 
     if flow is None:
-        terminal.listing(flows.described(), json, "no flows")
+        terminal.listing(flows.describe_flows(), json, "no flows")
         return
-    prefect_settings.end_in_order()
+    prefect_settings.exit_on_sigterm()
     record = flows.run_here(flow, parameter or [])
     terminal.ran(record, json)
     if record.get("refused"):
@@ -61,7 +61,7 @@ def pipelines_list(
     from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
-    rows = flow_history.listed(open_workspace())
+    rows = flow_history.list_schedules(open_workspace())
     terminal.listing(rows, json, "nothing is scheduled; `rollcast schedule set` does it")
     if check and any(row["overdue"] for row in rows):
         raise typer.Exit(1)

@@ -22,4 +22,4 @@ def runs_list(flow: FlowFilter = None, dataset: DatasetFilter = None, limit: Lim
     from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
-    terminal.listing(flow_history.history(open_workspace(), flow, dataset, limit), json, "nothing ran yet")
+    terminal.listing(flow_history.list_runs(open_workspace(), flow, dataset, limit), json, "nothing ran yet")

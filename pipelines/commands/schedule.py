@@ -35,9 +35,9 @@ def schedule_set(
     from pipelines.flows import flows, set_schedule
     from pipelines.workspace import open_workspace
 
-    when = set_schedule.timetable(cron, tz, every)
-    given = dict(flows.pair(text) for text in parameter or [])
-    terminal.facts(set_schedule.put(open_workspace(), Schedule(flow, when, name, given)), json)
+    when = set_schedule.parse_timetable(cron, tz, every)
+    given = dict(flows.parse_parameter(text) for text in parameter or [])
+    terminal.facts(set_schedule.store_schedule(open_workspace(), Schedule(flow, when, name, given)), json)
 
 
 @schedule.command("list")

@@ -33,4 +33,4 @@ def series_show(
     from pipelines.upkeep import inspection
     from pipelines.workspace import open_workspace
 
-    terminal.facts(inspection.one_series(open_workspace(), name, unique_id, last), json)
+    terminal.facts(inspection.latest_values(open_workspace(), name, unique_id, last), json)

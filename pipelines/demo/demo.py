@@ -33,7 +33,7 @@ HELD_BACK = 24  # last rows of the sensor, sent over HTTP afterwards: two hours
 
 
 @dataclass(frozen=True)
-class Act:
+class DemoDataset:
     """One dataset of the demonstration."""
 
     name: str
@@ -43,15 +43,15 @@ class Act:
     held_back: int = 0
 
 
-ACTS = (
-    Act(
+DATASETS = (
+    DemoDataset(
         "machine_temperature",
         "machine_temperature_system_failure.csv",
         SourceOptions(freq="5m", tz="UTC", season=288, horizon=12, series="machine_temperature"),
         train_minutes=40 / 60,
         held_back=HELD_BACK,
     ),
-    Act(
+    DemoDataset(
         "stocks",
         "stocks.csv",
         SourceOptions(id_col="Ticker", time_col="Date", target_col="Adj Close", freq="XNYS"),
@@ -61,7 +61,7 @@ ACTS = (
 
 
 @dataclass(frozen=True)
-class Standing:
+class DemoScores:
     """How a dataset's promoted model did over the held-out fifth."""
 
     dataset: str
@@ -80,22 +80,22 @@ def demo(once: bool, json: bool) -> None:
         check_free(HOST, PORT)
     settings = demo_settings()
     with alone(settings.home.with_suffix(".lock"), "a demo in this home folder"):
-        perform_all(settings, once, json, began)
+        run_demo(settings, once, json, began)
 
 
-def perform_all(settings: Settings, once: bool, json: bool, began: float) -> None:
+def run_demo(settings: Settings, once: bool, json: bool, began: float) -> None:
     """Every act, from an empty folder on."""
     shutil.rmtree(settings.home, ignore_errors=True)
     workspace = open_workspace(settings)
-    standings = [perform(workspace, act) for act in ACTS]
+    standings = [run_dataset(workspace, act) for act in DATASETS]
     port = free_port() if once else PORT
     address = f"http://{HOST}:{port}"
-    with service(settings, port) as process:
-        rolled = live_demo.roll(address, ACTS[0].name, read_held_back(ACTS[0]))
+    with running_service(settings, port) as process:
+        rolled = live_demo.roll_forecast(address, DATASETS[0].name, read_held_back(DATASETS[0]))
         show(standings, rolled, address, round(time.monotonic() - began, 1), json)
         if not once:
             say(f"\nserving on {address} until Ctrl-C; {address}/docs describes every endpoint")
-            wait(process)
+            wait_for_ctrl_c(process)
 
 
 def demo_settings() -> Settings:
@@ -104,7 +104,7 @@ def demo_settings() -> Settings:
     return load_settings(home=home, database_url=f"sqlite:///{home / 'live.db'}")
 
 
-def perform(workspace: Workspace, act: Act) -> Standing:
+def run_dataset(workspace: Workspace, act: DemoDataset) -> DemoScores:
     """Ingest, train, backtest and promote one dataset."""
     result = ingest(workspace, str(raw_file(workspace, act)), act.name, act.options)
     say(f"{act.name}: {result.added} rows ingested")
@@ -117,12 +117,12 @@ def perform(workspace: Workspace, act: Act) -> Standing:
         promoted = promote(workspace, act.name, None, moved)
     say(f"{act.name}: {promoted.sentence}")
     figures = scored.metrics[promoted.model]
-    return Standing(
+    return DemoScores(
         act.name, promoted.model, promoted.version, figures["mase"], figures["skill"], figures["coverage_80"]
     )
 
 
-def raw_file(workspace: Workspace, act: Act) -> Path:
+def raw_file(workspace: Workspace, act: DemoDataset) -> Path:
     """The bundled file, without the rows that will arrive live."""
     lines = (SAMPLES / act.file).read_text(encoding="utf-8").splitlines(keepends=True)
     path = workspace.settings.home / "raw" / act.file
@@ -131,7 +131,7 @@ def raw_file(workspace: Workspace, act: Act) -> Path:
     return path
 
 
-def read_held_back(act: Act) -> list[live_demo.Arrival]:
+def read_held_back(act: DemoDataset) -> list[live_demo.Arrival]:
     """The last rows of the bundled file, as a sensor would send them."""
     lines = (SAMPLES / act.file).read_text(encoding="utf-8").splitlines()[-act.held_back :]
     rows = (line.split(",") for line in lines)
@@ -139,7 +139,7 @@ def read_held_back(act: Act) -> list[live_demo.Arrival]:
 
 
 @contextmanager
-def service(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def running_service(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """The real service in a process of its own while the block runs."""
     process = start_service(settings, HOST, port)
     try:
@@ -148,7 +148,7 @@ def service(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
         stop_service(process)
 
 
-def show(standings: list[Standing], rolled: live_demo.Rolled, address: str, seconds: float, json: bool) -> None:
+def show(standings: list[DemoScores], rolled: live_demo.DemoRoll, address: str, seconds: float, json: bool) -> None:
     """The table, one forecast, and how to go on by hand."""
     curls = live_demo.curl_lines(address, rolled)
     if json:
@@ -158,7 +158,7 @@ def show(standings: list[Standing], rolled: live_demo.Rolled, address: str, seco
         return
     print_table(
         ["dataset", "model", "mase", "skill", "coverage_80"],
-        [standing_row(row) for row in standings],
+        [score_row(row) for row in standings],
         "last fifth of each dataset",
     )
     print_table(
@@ -170,12 +170,12 @@ def show(standings: list[Standing], rolled: live_demo.Rolled, address: str, seco
     say(f"everything above took {seconds:.0f} s")
 
 
-def standing_row(row: Standing) -> list[Any]:
+def score_row(row: DemoScores) -> list[Any]:
     """A row of the table."""
     return [row.dataset, row.model, row.mase, row.skill, row.coverage_80]
 
 
-def wait(process: subprocess.Popen[bytes]) -> None:
+def wait_for_ctrl_c(process: subprocess.Popen[bytes]) -> None:
     """Until Ctrl-C, which is how one leaves. Raises Unavailable when the service ends by itself."""
     try:
         code = process.wait()

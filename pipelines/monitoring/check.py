@@ -20,7 +20,7 @@ class Check:
     detail: str
 
 
-def attempt(name: str, look: Callable[[], str]) -> Check:
+def run_check(name: str, look: Callable[[], str]) -> Check:
     """A check that fails with the words of the error it meets."""
     try:
         return Check(name, "ok", look())
@@ -28,7 +28,7 @@ def attempt(name: str, look: Callable[[], str]) -> Check:
         return Check(name, "failed", str(error))
 
 
-def verdict(name: str, damages: Iterator[str], words: Callable[[], str]) -> Check:
+def check_damages(name: str, damages: Iterator[str], words: Callable[[], str]) -> Check:
     """Failed with the first damage, if there is any; one that keeps us from looking on is the last."""
     found: list[str] = []
     try:
@@ -36,6 +36,6 @@ def verdict(name: str, damages: Iterator[str], words: Callable[[], str]) -> Chec
     except RollcastError as error:
         found.append(str(error))
     if not found:
-        return attempt(name, words)
+        return run_check(name, words)
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return Check(name, "failed", found[0] + more)

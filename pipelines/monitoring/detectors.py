@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 MARGIN = 1.5  # beyond the worst of the usual windows
-FEWEST, MOST = 5, 20  # usual windows
+FEWEST_WINDOWS, MOST_WINDOWS = 5, 20  # usual windows
 BINS = 10  # of PSI: deciles of the usual values
 SAMPLE = 2_000  # values of one window that are looked at; more tell nothing new
 SLACK, ALARM = 0.5, 15.0  # of Page-Hinkley, in standard deviations: what a step forgives, and what adds up to an alarm
-SETTLING, SETTLED = 24, 168  # values that say what is usual, at least and at most
-STUCK = 24  # values: a shorter run of equal ones is no sign
+SHORTEST_REFERENCE, LONGEST_REFERENCE = 24, 168  # values that say what is usual, at least and at most
+SHORTEST_STUCK_RUN = 24  # values: a shorter run of equal ones is no sign
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ STATISTICS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], float], float]] =
 # with the least that is worth a word, however quiet the past was
 
 
-def moved(windows: Sequence[np.ndarray], recent: np.ndarray, feature: str) -> list[Finding]:
+def compare_windows(windows: Sequence[np.ndarray], recent: np.ndarray, feature: str) -> list[Finding]:
     """KS and PSI of a recent window against earlier ones, oldest first; NaN is left out."""
-    usual = [thinned(window) for window in windows[-MOST:]]
+    usual = [thin_out(window) for window in windows[-MOST_WINDOWS:]]
     usual = [window for window in usual if len(window)]
-    latest = thinned(recent)
-    if len(usual) < FEWEST or not len(latest):
+    latest = thin_out(recent)
+    if len(usual) < FEWEST_WINDOWS or not len(latest):
         words = f"{len(usual)} windows before and {len(latest)} recent values: too few to compare"
         return [Finding(name, feature, None, None, False, words) for name in STATISTICS]
-    return [against(name, usual, latest, feature) for name in STATISTICS]
+    return [compare_statistic(name, usual, latest, feature) for name in STATISTICS]
 
 
-def against(name: str, usual: Sequence[np.ndarray], latest: np.ndarray, feature: str) -> Finding:
+def compare_statistic(name: str, usual: Sequence[np.ndarray], latest: np.ndarray, feature: str) -> Finding:
     """One statistic, and the worst that it ever was between a usual window and the others."""
     statistic, least = STATISTICS[name]
     whole = np.concatenate(usual)
@@ -73,7 +73,7 @@ def against(name: str, usual: Sequence[np.ndarray], latest: np.ndarray, feature:
     return Finding(name, feature, found, threshold, found > threshold, words)
 
 
-def thinned(window: np.ndarray) -> np.ndarray:
+def thin_out(window: np.ndarray) -> np.ndarray:
     """The known values of a window, evenly thinned to `SAMPLE`."""
     known = window[np.isfinite(window)]
     return known[np.linspace(0, len(known) - 1, SAMPLE).astype(int)] if len(known) > SAMPLE else known
@@ -84,11 +84,11 @@ def page_hinkley(values: np.ndarray, feature: str, recent: int) -> Finding:
     from river.drift import PageHinkley
 
     name = "page_hinkley"
-    settling = min(max(SETTLING, len(values) // 3), SETTLED)
+    settling = min(max(SHORTEST_REFERENCE, len(values) // 3), LONGEST_REFERENCE)
     spread = float(values[:settling].std()) if len(values) > settling else 0.0
     if spread == 0:
         return Finding(name, feature, None, 0.0, False, f"{len(values)} values: too few to say what is usual")
-    detector = PageHinkley(min_instances=SETTLING, delta=SLACK, threshold=ALARM, mode="up")
+    detector = PageHinkley(min_instances=SHORTEST_REFERENCE, delta=SLACK, threshold=ALARM, mode="up")
     alarms = []
     for place, value in enumerate((values - values[:settling].mean()) / spread):
         detector.update(float(value))
@@ -117,7 +117,7 @@ def longest_run(values: np.ndarray) -> int:
 
 def stuck(before: np.ndarray, after: np.ndarray) -> bool:
     """Does a sensor repeat itself as it never did before?"""
-    return run_at_end(after) >= max(STUCK, 3 * longest_run(before))
+    return run_at_end(after) >= max(SHORTEST_STUCK_RUN, 3 * longest_run(before))
 
 
 def coverage(inside: np.ndarray, n: np.ndarray, level: int, band: tuple[float, float]) -> Finding:
@@ -128,7 +128,7 @@ def coverage(inside: np.ndarray, n: np.ndarray, level: int, band: tuple[float, f
     """
     name, feature = "coverage", f"interval_{level}"
     inside, n = inside[n > 0], n[n > 0]
-    if len(n) < SETTLING:
+    if len(n) < SHORTEST_REFERENCE:
         return Finding(name, feature, None, None, False, f"{len(n)} hours with values: too few")
     share = float(inside.sum() / n.sum())
     hours = len(n)

@@ -15,48 +15,48 @@ from pipelines.workspace import Workspace
 Row = dict[str, Any]
 
 
-def listed(workspace: Workspace) -> list[Row]:
+def list_schedules(workspace: Workspace) -> list[Row]:
     """Every schedule, and every flow that ever ran without one: last success, next slot, and whether it is overdue."""
     at, succeeded = clock.now(), runs.last_success(workspace.engine)
     planned = schedules.everything(workspace.engine, workspace.settings)
-    rows = [row(one, succeeded, at) for one in planned]
+    rows = [schedule_row(one, succeeded, at) for one in planned]
     scheduled = {(one.flow, one.dataset) for one in planned}
     unscheduled = sorted(set(succeeded) - scheduled, key=str)
     return rows + [
-        {"flow": flow, "dataset": dataset, "schedule": None, **ages(succeeded[flow, dataset], at)}
+        {"flow": flow, "dataset": dataset, "schedule": None, **last_success(succeeded[flow, dataset], at)}
         | {"next": None, "overdue": False, "parameters": {}}
         for flow, dataset in unscheduled
     ]
 
 
-def row(schedule: Schedule, succeeded: Mapping[tuple[str, str | None], int], at: int) -> Row:
+def schedule_row(schedule: Schedule, succeeded: Mapping[tuple[str, str | None], int], at: int) -> Row:
     """One schedule, with what became of it."""
     last = succeeded.get((schedule.flow, schedule.dataset))
     return {
         "flow": schedule.flow,
         "dataset": schedule.dataset,
         "schedule": str(schedule.timetable),
-        **ages(last, at),
+        **last_success(last, at),
         "next": format_moment(schedule.timetable.after(at)),
         "overdue": schedule.overdue(last, at),
-        "parameters": public(schedule.parameters),
+        "parameters": without_secrets(schedule.parameters),
     }
 
 
-def public(parameters: Mapping[str, Any]) -> Row:
+def without_secrets(parameters: Mapping[str, Any]) -> Row:
     """The same without what may be a secret of their source."""
     source = parameters.get("source")
     return {**parameters, "source": resolve.shown(source)} if isinstance(source, str) else dict(parameters)
 
 
-def ages(last: int | None, at: int) -> Row:
+def last_success(last: int | None, at: int) -> Row:
     """When it last succeeded, and how long ago that is in seconds."""
     if last is None:
         return {"last_success": None, "age_s": None}
     return {"last_success": format_moment(last), "age_s": round((at - last) / 1e6, 1)}
 
 
-def history(workspace: Workspace, flow: str | None, dataset: str | None, limit: int) -> list[Row]:
+def list_runs(workspace: Workspace, flow: str | None, dataset: str | None, limit: int) -> list[Row]:
     """The latest runs, newest first."""
     found = runs.runs(workspace.engine, flow, dataset, limit)
     return [

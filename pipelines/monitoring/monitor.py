@@ -26,7 +26,7 @@ from data.store.catalogue import Dataset
 from data.store.promotions import Promotion
 from data.store.registry import ModelRow
 from forecasting.rolling.online_scores import SUMS
-from pipelines import run_reports
+from pipelines import run_pages
 from pipelines.history.history import History, read_history
 from pipelines.models import model_store
 from pipelines.models.promotion_gate import GateRules
@@ -35,7 +35,7 @@ from pipelines.monitoring.detectors import Finding
 from pipelines.workspace import Workspace
 
 ERROR_WINDOW = 24  # settled hours
-RECENT = 72  # settled hours in which a rise is news
+RECENT_HOURS = 72  # settled hours in which a rise is news
 WEEK = 7 * DAY
 DRIFT = ("ks", "psi", "page_hinkley")  # what a training may help against; a stuck sensor is to be mended
 
@@ -71,27 +71,27 @@ def monitor(workspace: Workspace, name: str) -> Monitored:
     history = read_history(workspace, name)
     newest = registry.models(workspace.engine, dataset.id)[-1]
     trained = model_store.load(workspace, dataset, newest.version).manifest.get("evidence") or {}
-    scaled = drift_windows.scaled(
+    scaled = drift_windows.build_windows(
         history, trained
     )  # since the last training, whether or not the gate took what it made
-    findings = [*drift_windows.findings(scaled), *of_scores(workspace, dataset, served)]
-    cause, why = cause_of(history, findings, scaled)
+    findings = [*drift_windows.findings(scaled), *score_findings(workspace, dataset, served)]
+    cause, why = cause_in_findings(history, findings, scaled)
     if cause is None and not why:
-        cause, why = overdue(workspace.settings, history, newest, trained)
-    asked = ask(workspace, dataset, cause, why)
+        cause, why = volume_or_age(workspace.settings, history, newest, trained)
+    asked = queue_training(workspace, dataset, cause, why)
     path = workspace.settings.runs_path / "reports" / f"drift-{name}.md"
     found = Monitored(
         name, served.version, format_moment(clock.now()), tuple(findings), scaled.stuck, cause, asked, str(path)
     )
-    drift.put(workspace.engine, dataset.id, [row(dataset, one) for one in findings])
+    drift.put(workspace.engine, dataset.id, [drift_row(dataset, one) for one in findings])
     record = found.to_dict()
     path.parent.mkdir(parents=True, exist_ok=True)
-    run_reports.write(path, run_reports.monitor(record))
-    run_reports.write(path.with_suffix(".json"), json.dumps(record, indent=1, ensure_ascii=False))
+    run_pages.write_atomically(path, run_pages.monitor(record))
+    run_pages.write_atomically(path.with_suffix(".json"), json.dumps(record, indent=1, ensure_ascii=False))
     return found
 
 
-def every(workspace: Workspace) -> list[Monitored]:
+def monitor_all(workspace: Workspace) -> list[Monitored]:
     """Each dataset that is served; one that cannot be looked at keeps nobody from the others.
 
     Raises the first error, once all were looked at.
@@ -109,21 +109,24 @@ def every(workspace: Workspace) -> list[Monitored]:
     return found
 
 
-def row(dataset: Dataset, found: Finding) -> Drift:
+def drift_row(dataset: Dataset, found: Finding) -> Drift:
     """A finding as the store keeps it."""
     words = (found.statistic, found.threshold, found.fired, found.words)
     return Drift(dataset.id, found.detector, found.feature, *words)
 
 
-def of_scores(workspace: Workspace, dataset: Dataset, served: Promotion) -> list[Finding]:
+def score_findings(workspace: Workspace, dataset: Dataset, served: Promotion) -> list[Finding]:
     """Residuals and coverage of the version that serves, since it was first promoted."""
     hours = settled_hours(workspace, dataset, served.version)
     error = hours[:, 2] / np.maximum(hours[:, 1], 1e-12)
     known, recent = error[hours[:, 1] > 0], hours[hours[:, 0] >= clock.now() - WEEK]
     count = len(known) // ERROR_WINDOW
     windows = np.split(known[len(known) - count * ERROR_WINDOW :], count) if count else [known]
-    found = [detectors.page_hinkley(known, "error", RECENT), *detectors.moved(windows[:-1], windows[-1], "error")]
-    return [*found, detectors.coverage(recent[:, 4], recent[:, 3], 80, GateRules().coverage_80)]
+    found = [
+        detectors.page_hinkley(known, "error", RECENT_HOURS),
+        *detectors.compare_windows(windows[:-1], windows[-1], "error"),
+    ]
+    return [*found, detectors.coverage(recent[:, 4], recent[:, 3], 80, Rules().coverage_80)]
 
 
 def settled_hours(workspace: Workspace, dataset: Dataset, version: int) -> np.ndarray:
@@ -133,19 +136,21 @@ def settled_hours(workspace: Workspace, dataset: Dataset, version: int) -> np.nd
     for promotion in promotions.decisions(workspace.engine, dataset.id):
         if promotion.version == version and promotion.serves:
             tallies = scores.history(workspace.engine, dataset.id, promotion.id)
-            raw, scaled = (sums_of(tallies, name) for name in ("raw", "scaled"))
+            raw, scaled = (sum_buckets(tallies, name) for name in ("raw", "scaled"))
             sums = np.stack([scaled[:, settled], scaled[:, absolute], raw[:, settled], raw[:, inside]], 1)
             hours = np.diff(sums, axis=0, prepend=np.zeros((1, 4)))
             parts.append(np.column_stack([[one.at for one in tallies], hours])[hours[:, 2] > 0])
     return np.concatenate(parts)
 
 
-def sums_of(tallies: Sequence[Tally], name: str) -> np.ndarray:
+def sum_buckets(tallies: Sequence[Tally], name: str) -> np.ndarray:
     """(tallies, sums) running sums over all horizon buckets."""
     return np.array([np.sum(one.totals[name], 0) for one in tallies]).reshape(len(tallies), len(SUMS))
 
 
-def cause_of(history: History, findings: list[Finding], scaled: drift_windows.Scaled) -> tuple[Cause | None, str]:
+def cause_in_findings(
+    history: History, findings: list[Finding], scaled: drift_windows.DriftWindows
+) -> tuple[Cause | None, str]:
     """Why a training would help, and the figures that say so; why not, where most sensors are stuck."""
     if 2 * len(scaled.stuck) > len(history.panel):
         return None, f"{len(scaled.stuck)} of {len(history.panel)} series are stuck, and a training would learn that"
@@ -157,7 +162,7 @@ def cause_of(history: History, findings: list[Finding], scaled: drift_windows.Sc
     return None, ""
 
 
-def overdue(
+def volume_or_age(
     settings: Settings, history: History, newest: ModelRow, trained: Mapping[str, Any]
 ) -> tuple[Cause | None, str]:
     """Has the history outgrown the newest version, or has that grown old?"""
@@ -171,7 +176,7 @@ def overdue(
     return None, "nothing calls for a training"
 
 
-def ask(workspace: Workspace, dataset: Dataset, cause: Cause | None, why: str) -> str:
+def queue_training(workspace: Workspace, dataset: Dataset, cause: Cause | None, why: str) -> str:
     """Queue a training within the allowance; what became of that, in words."""
     if cause is None:
         return why

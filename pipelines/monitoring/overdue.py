@@ -11,7 +11,7 @@ from pipelines.monitoring.check import Check
 from pipelines.workspace import Workspace
 
 
-def overdue(workspace: Workspace) -> list[tuple[Schedule, int | None]]:
+def overdue_schedules(workspace: Workspace) -> list[tuple[Schedule, int | None]]:
     """Schedules whose last success is older than it should be, with when that was, in microseconds since 1970 UTC."""
     at, succeeded = clock.now(), runs.last_success(workspace.engine)
     planned = schedules.everything(workspace.engine, workspace.settings)
@@ -19,25 +19,25 @@ def overdue(workspace: Workspace) -> list[tuple[Schedule, int | None]]:
     return [(one, last) for one, last in with_ages if one.overdue(last, at)]
 
 
-def missed(workspace: Workspace) -> list[tuple[Schedule, int]]:
+def missed_slots(workspace: Workspace) -> list[tuple[Schedule, int]]:
     """Schedules that are overdue, each with the slot that nothing has answered."""
     at = clock.now()
-    return [(one, slot) for one, last in overdue(workspace) if (slot := one.missed(last, at)) is not None]
+    return [(one, slot) for one, last in overdue_schedules(workspace) if (slot := one.missed(last, at)) is not None]
 
 
 def check(workspace: Workspace) -> Check:
     """A line of `rollcast doctor`: a warning, because what is served goes on while pipelines rest."""
     try:
-        late = overdue(workspace)
+        late = overdue_schedules(workspace)
         planned = schedules.asked_for(workspace.engine)
     except RollcastError as error:
         return Check("schedules", "failed", str(error))
     if not late:
         return Check("schedules", "ok", f"{len(planned)} of datasets, none overdue")
-    named = "; ".join(f"{one.name} ({one.timetable}) last succeeded {moment(last)}" for one, last in late)
+    named = "; ".join(f"{one.name} ({one.timetable}) last succeeded {when(last)}" for one, last in late)
     return Check("schedules", "warning", f"{named}: see `rollcast runs list`, and whether `pipelines serve` runs")
 
 
-def moment(last: int | None) -> str:
+def when(last: int | None) -> str:
     """When, for a sentence."""
     return "never" if last is None else f"at {format_moment(last)}"

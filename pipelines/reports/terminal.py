@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 METRICS = ("mase", "smape", "owa", "wql", "msis", "coverage_80", "coverage_95", "skill")
 STATUS = ("name", "freq", "season", "horizon", "series", "rows", "last")
-AGES = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))  # unit and its seconds
+AGE_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))  # unit and its seconds
 SHOWN_STEPS = 12  # of a forecast printed for people; files and JSON hold all of them
 
 
@@ -198,24 +198,24 @@ def status(result: Status, json: bool) -> None:
         print_table(
             [*columns, "last success", "overdue"],
             [
-                [*map(row.get, columns), since(row["age_s"]), "overdue" if row["overdue"] else ""]
+                [*map(row.get, columns), age_text(row["age_s"]), "overdue" if row["overdue"] else ""]
                 for row in result.flows
             ],
         )
 
 
-def since(age_s: float | None) -> str | None:
+def age_text(age_s: float | None) -> str | None:
     """An age in the largest unit that it fills."""
     if age_s is None:
         return None
-    return next(f"{age_s / size:.0f} {unit} ago" for unit, size in AGES if age_s >= size or unit == "s")
+    return next(f"{age_s / size:.0f} {unit} ago" for unit, size in AGE_UNITS if age_s >= size or unit == "s")
 
 
 def champion(dataset: DatasetStatus) -> str | None:
     """Who serves, and for how long."""
     if dataset.age_s is None:
         return None
-    age = next(f"{dataset.age_s / size:.0f} {unit}" for unit, size in AGES if dataset.age_s >= size or unit == "s")
+    age = next(f"{dataset.age_s / size:.0f} {unit}" for unit, size in AGE_UNITS if dataset.age_s >= size or unit == "s")
     return f"{dataset.champion} {dataset.version}, {age}"
 
 
@@ -294,7 +294,7 @@ def listing(rows: list[dict[str, Any]], json: bool, empty: str) -> None:
     if json:
         print_json(rows)
     elif rows:
-        print_table(list(rows[0]), [[brief(value) for value in row.values()] for row in rows])
+        print_table(list(rows[0]), [[cell_value(value) for value in row.values()] for row in rows])
     else:
         say(empty)
 
@@ -304,7 +304,7 @@ def facts(values: dict[str, Any], json: bool, title: str | None = None) -> None:
     if json:
         print_json(values)
         return
-    print_table(["", ""], [[name, brief(value)] for name, value in values.items()], title)
+    print_table(["", ""], [[name, cell_value(value)] for name, value in values.items()], title)
 
 
 def ran(record: dict[str, Any], json: bool) -> None:
@@ -316,10 +316,10 @@ def ran(record: dict[str, Any], json: bool) -> None:
         listing(values[0], json, "nothing was to be done")
 
 
-def brief(value: Any) -> Any:
+def cell_value(value: Any) -> Any:
     """A value in one table cell."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {cell(brief(item))}" for name, item in value.items())
+        return ", ".join(f"{name} {cell(cell_value(item))}" for name, item in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(brief(item)) for item in value) or "none"
+        return ", ".join(str(cell_value(item)) for item in value) or "none"
     return value

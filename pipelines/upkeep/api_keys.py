@@ -17,22 +17,22 @@ from data.store.keys import Key, Made
 
 def create(name: str, scopes: Sequence[str], series: Sequence[str], days: float | None) -> dict[str, Any]:
     """A new key, with its text."""
-    return _shown_once(keys.create(_store(), name, scopes, series, days))
+    return _with_text(keys.create(_store(), name, scopes, series, days))
 
 
 def rotate(key_id: str, overlap_hours: float) -> dict[str, Any]:
     """A key's successor, with its text."""
-    return _shown_once(keys.rotate(_store(), key_id, overlap_hours))
+    return _with_text(keys.rotate(_store(), key_id, overlap_hours))
 
 
 def revoke(key_id: str) -> dict[str, Any]:
     """The key, ended."""
-    return _about(keys.revoke(_store(), key_id))
+    return _record(keys.revoke(_store(), key_id))
 
 
-def listed() -> list[dict[str, Any]]:
+def list_keys() -> list[dict[str, Any]]:
     """Every key, oldest first."""
-    return [_about(key) for key in keys.keys(_store())]
+    return [_record(key) for key in keys.keys(_store())]
 
 
 def _store() -> Engine:
@@ -40,11 +40,11 @@ def _store() -> Engine:
     return open_store(load_settings().database_url)
 
 
-def _shown_once(made: Made) -> dict[str, Any]:
-    return {"key": made.text, **_about(made.key)}
+def _with_text(made: Made) -> dict[str, Any]:
+    return {"key": made.text, **_record(made.key)}
 
 
-def _about(key: Key) -> dict[str, Any]:
+def _record(key: Key) -> dict[str, Any]:
     state = "valid" if key.valid(clock.now()) else "expired" if key.revoked_at is None else "revoked"
     return {
         "id": key.id,

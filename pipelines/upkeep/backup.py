@@ -29,8 +29,8 @@ from pipelines.upkeep.compact import LEASE
 from pipelines.workspace import Workspace
 
 STORE, LAKE = "live.db", "lake"
-NAMED = "rollcast-%Y%m%dT%H%M%S.%fZ"
-OURS = "rollcast-*Z"
+NAME_FORMAT = "rollcast-%Y%m%dT%H%M%S.%fZ"
+NAME_PATTERN = "rollcast-*Z"
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run:
         raise InvalidInput(f"{folder} is inside the home, and would be lost with it; name another disk's folder")
     if keep is not None and keep < 1:
         raise InvalidInput(f"--keep is {keep}; keep at least one backup")
-    path = folder / datetime.fromtimestamp(clock.now() / 1e6, UTC).strftime(NAMED)
+    path = folder / datetime.fromtimestamp(clock.now() / 1e6, UTC).strftime(NAME_FORMAT)
     if dry_run:
-        return foresee(workspace, path, keep)
+        return preview(workspace, path, keep)
     partial = folder / f".{path.name}.partial"
     with leases.held(workspace.engine, LEASE) as lease:  # nothing is vacuumed meanwhile
         try:
@@ -74,15 +74,15 @@ def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run:
         except OSError as error:
             raise InvalidInput(f"{folder} cannot be written ({error.strerror}); name another folder") from None
         try:
-            manifest = fill(workspace, partial, moved)
+            manifest = copy_stores(workspace, partial, moved)
             lease.require()
-            on_disk(partial)
+            sync_to_disk(partial)
             partial.rename(path)
             deltalog.put_on_disk([folder])
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        removed = old(folder, keep)
+        removed = surplus_backups(folder, keep)
         for one in removed:
             shutil.rmtree(one)
     size = sum(file["bytes"] for file in manifest["files"].values())
@@ -90,7 +90,7 @@ def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run:
     return BackedUp(str(path), False, size, len(manifest["files"]), manifest["snapshots"], names)
 
 
-def fill(workspace: Workspace, partial: Path, moved: Report) -> dict[str, Any]:
+def copy_stores(workspace: Workspace, partial: Path, moved: Report) -> dict[str, Any]:
     """Store, lake, manifest; the manifest."""
     backups.copy_store(workspace.engine, partial / STORE, lambda done, total: moved(done, total, "live store"))
     copied = connect(f"sqlite:///{partial / STORE}")
@@ -99,7 +99,7 @@ def fill(workspace: Workspace, partial: Path, moved: Report) -> dict[str, Any]:
         newest = commits.last(copied, dataset.id)
         if newest is not None:
             snapshots[dataset.name] = newest
-            known = sums(commits.commits(copied, dataset.id))
+            known = recorded_checksums(commits.commits(copied, dataset.id))
             copy_table(workspace.lake.path(dataset.id), newest, partial / LAKE / str(dataset.id), known, moved)
         issued = Forecasts(workspace.lake.root, dataset.id).path
         if deltalog.versions(issued):  # those that the copied store knows are whole in any later version
@@ -130,7 +130,7 @@ def copy_table(source: Path, snapshot: int, target: Path, known: dict[str, str],
         moved(done + 1, len(files), f"files of {source.name}")
 
 
-def sums(recorded: list[Commit]) -> dict[str, str]:
+def recorded_checksums(recorded: list[Commit]) -> dict[str, str]:
     """The recorded sha256 of data files and log entries, by their names within the table."""
     folder = Path(deltalog.FOLDER)
     entries = {str(folder / deltalog.entry_path(Path(), one.version).name): one.sha256 for one in recorded}
@@ -145,21 +145,21 @@ def log_files(table: Path, snapshot: int) -> Iterator[Path]:
             yield path
 
 
-def on_disk(folder: Path) -> None:
+def sync_to_disk(folder: Path) -> None:
     """Every file, then every folder, from the inside out."""
     inside = sorted(folder.rglob("*"), key=lambda path: (path.is_dir(), -len(path.parts)))
     deltalog.put_on_disk([*inside, folder])
 
 
-def old(folder: Path, keep: int | None) -> list[Path]:
+def surplus_backups(folder: Path, keep: int | None) -> list[Path]:
     """Backups that go when the newest `keep` stay: whole ones of ours, and nothing else."""
     if keep is None or not folder.is_dir():
         return []
-    whole = sorted(path for path in folder.glob(OURS) if (path / backups.MANIFEST).is_file())
+    whole = sorted(path for path in folder.glob(NAME_PATTERN) if (path / backups.MANIFEST).is_file())
     return whole[: max(0, len(whole) - keep)]
 
 
-def foresee(workspace: Workspace, path: Path, keep: int | None) -> BackedUp:
+def preview(workspace: Workspace, path: Path, keep: int | None) -> BackedUp:
     """What a run would make and remove now."""
     size, files, snapshots = 0, 0, {}
     store = workspace.engine.url.database
@@ -171,5 +171,5 @@ def foresee(workspace: Workspace, path: Path, keep: int | None) -> BackedUp:
             held = workspace.lake.active(dataset.id, newest)
             snapshots[dataset.name] = newest
             size, files = size + sum(held.values()), files + len(held)
-    going = old(path.parent, None if keep is None else keep - 1)
+    going = surplus_backups(path.parent, None if keep is None else keep - 1)
     return BackedUp(str(path), True, size, files, snapshots, [one.name for one in going])

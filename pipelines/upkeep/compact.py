@@ -44,26 +44,26 @@ def compact(workspace: Workspace, name: str | None, dry_run: bool, moved: Report
     known = catalogue.datasets(workspace.engine)
     chosen = known if name is None else [catalogue.dataset(workspace.engine, name)]
     if dry_run:
-        return [foresee(workspace, dataset) for dataset in chosen]
+        return [preview(workspace, dataset) for dataset in chosen]
     with leases.held(workspace.engine, LEASE) as lease:
-        return [compact_one(workspace, lease, dataset, moved) for dataset in chosen]
+        return [compact_dataset(workspace, lease, dataset, moved) for dataset in chosen]
 
 
-def foresee(workspace: Workspace, dataset: Dataset) -> Compacted:
+def preview(workspace: Workspace, dataset: Dataset) -> Compacted:
     """What a run would do now."""
-    reach = handoff.reach(workspace.engine, dataset.id, workspace.settings.log_most_rows)
+    reach = handoff.hand_off_range(workspace.engine, dataset.id, workspace.settings.log_most_rows)
     files, small = workspace.lake.files(dataset.id)
     after = files - small + min(small, 1)
-    going = handoff.going(workspace.engine, dataset.id, reach.upto)
+    going = handoff.rows_to_move(workspace.engine, dataset.id, reach.upto)
     snapshot = workspace.lake.snapshot(dataset.id)
     return Compacted(dataset.name, True, going, reach.waits, files, after, snapshot)
 
 
-def compact_one(workspace: Workspace, lease: Lease, dataset: Dataset, moved: Report) -> Compacted:
+def compact_dataset(workspace: Workspace, lease: Lease, dataset: Dataset, moved: Report) -> Compacted:
     """Log first, so that what it brings is compacted with the rest."""
-    reach = handoff.reach(workspace.engine, dataset.id, workspace.settings.log_most_rows)
+    reach = handoff.hand_off_range(workspace.engine, dataset.id, workspace.settings.log_most_rows)
     before, _ = workspace.lake.files(dataset.id)
-    rows = handoff.sweep(workspace, lease, dataset, reach.upto, moved)
+    rows = handoff.move_rows(workspace, lease, dataset, reach.upto, moved)
     log_checksums.seal(workspace.engine, dataset.id)
     lease.require()
     snapshot = workspace.lake.optimize(dataset.id)

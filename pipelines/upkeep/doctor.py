@@ -17,12 +17,12 @@ from data.store import catalogue, keys, promotions, registry
 from pipelines.console import Report
 from pipelines.models import model_store
 from pipelines.monitoring import overdue
-from pipelines.monitoring.check import Check, attempt
+from pipelines.monitoring.check import Check, run_check
 from pipelines.upkeep import scrub
 from pipelines.workspace import Workspace, open_workspace
 
 SAFE_SQLITE = (3, 51, 3)  # earlier ones can, rarely, lose a commit while the WAL is reset
-ENDS_SOON = 14  # days before a key's end from which on it is pointed at
+EXPIRES_SOON_DAYS = 14  # days before a key's end from which on it is pointed at
 
 
 def examine(thorough: bool = False, moved: Report = lambda done, total, words: None) -> list[Check]:
@@ -92,7 +92,9 @@ def libraries() -> Iterator[Check]:
         yield Check("packages", "warning", "rollcast runs from a folder, not installed; run `make setup`")
         return
     wrong = [
-        message for requirement in wanted if (message := mismatch(requirement.name, requirement.specifier.contains))
+        message
+        for requirement in wanted
+        if (message := version_mismatch(requirement.name, requirement.specifier.contains))
     ]
     yield Check(
         "packages",
@@ -101,7 +103,7 @@ def libraries() -> Iterator[Check]:
     )
 
 
-def mismatch(name: str, accepts: Callable[..., bool]) -> str | None:
+def version_mismatch(name: str, accepts: Callable[..., bool]) -> str | None:
     """What is wrong with an installed package, if anything."""
     try:
         found = metadata.version(name)
@@ -141,12 +143,14 @@ def api_keys(workspace: Workspace) -> Check:
     """Whether somebody could ask the service where it asks for keys, and whose key is about to end."""
     at, settings = clock.now(), workspace.settings
     valid = [key for key in keys.keys(workspace.engine) if key.valid(at)]
-    ending = [key for key in valid if key.expires_at is not None and key.expires_at < at + ENDS_SOON * keys.DAY]
+    ending = [key for key in valid if key.expires_at is not None and key.expires_at < at + EXPIRES_SOON_DAYS * keys.DAY]
     if settings.auth != "off" and settings.asks_for_keys and not valid:
         return Check("keys", "warning", "requests need a key and there is none; `rollcast keys create` makes one")
     if ending:
         named = ", ".join(f"{key.id} ({key.name})" for key in ending)
-        return Check("keys", "warning", f"{named}: ends within {ENDS_SOON} days; `rollcast keys rotate` makes the next")
+        return Check(
+            "keys", "warning", f"{named}: ends within {EXPIRES_SOON_DAYS} days; `rollcast keys rotate` makes the next"
+        )
     return Check("keys", "ok", f"{len(valid)} valid")
 
 
@@ -154,8 +158,8 @@ def dataset_checks(workspace: Workspace, dataset: catalogue.Dataset) -> Iterator
     """The lake, the promotion chain and the artifacts of one dataset."""
     yield scrub.lake(workspace, dataset)
     yield from scrub.issued(workspace, dataset)
-    yield attempt(f"{dataset.name}: promotions", lambda: chain(workspace, dataset))
-    yield attempt(f"{dataset.name}: artifacts", lambda: artifacts(workspace, dataset))
+    yield run_check(f"{dataset.name}: promotions", lambda: chain(workspace, dataset))
+    yield run_check(f"{dataset.name}: artifacts", lambda: artifacts(workspace, dataset))
     if workspace.settings.mlflow and (workspace.settings.mlflow_path / "mlflow.db").exists():
         yield mirror(workspace, dataset)
 
@@ -175,7 +179,7 @@ def ports(settings: Settings) -> Check:
     wanted = {settings.port: settings.host, 4200: os.environ.get("PREFECT_SERVER_API_HOST", "127.0.0.1")}
     if settings.prefect_port:
         wanted[settings.prefect_port] = "127.0.0.1"
-    found = [port for port, host in wanted.items() if is_loopback(host) and open_ports.beyond_loopback(port)]
+    found = [port for port, host in wanted.items() if is_loopback(host) and open_ports.open_beyond_loopback(port)]
     if found:
         named = ", ".join(map(str, found))
         return Check("ports", "failed", f"something on port {named} listens beyond 127.0.0.1: stop it, or set its host")

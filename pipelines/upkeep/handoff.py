@@ -30,11 +30,11 @@ from pipelines.history.history import KEY, logged_rows
 from pipelines.history.quarantine import quarantine_live_values
 from pipelines.workspace import Workspace
 
-SETTLED_US = 3600 * 1_000_000  # a service takes over what was decided within that time
+TAKE_OVER_US = 3600 * 1_000_000  # a service takes over what was decided within that time
 
 
 @dataclass(frozen=True)
-class Reach:
+class HandOffRange:
     """How far a dataset's log may be handed off.
 
     upto  the last row that may go
@@ -47,20 +47,20 @@ class Reach:
     reanchor: bool = False
 
 
-def reach(engine: Engine, dataset_id: int, most: int) -> Reach:
+def hand_off_range(engine: Engine, dataset_id: int, most: int) -> HandOffRange:
     """The last row that nothing will ever fold again; `most` bounds what stays behind it."""
     decisions = promotions.decisions(engine, dataset_id)
     if not any(one.serves for one in decisions):  # the log alone tells which rows are repeated
-        return Reach(0, observation_log.count(engine, dataset_id))
-    for kept in (in_use(engine, dataset_id, decisions), recent(decisions)):
+        return HandOffRange(0, observation_log.count(engine, dataset_id))
+    for kept in (in_use(engine, dataset_id, decisions), served_recently(decisions)):
         upto = min(one.log_seq for one in kept)
         waits = observation_log.count(engine, dataset_id, after=upto)
         if waits <= most:
-            return Reach(upto, waits)
+            return HandOffRange(upto, waits)
     new_enough = (
-        observation_log.count(engine, dataset_id, after=recent(decisions)[-1].log_seq) <= most
+        observation_log.count(engine, dataset_id, after=served_recently(decisions)[-1].log_seq) <= most
     )  # and yet to settle
-    return Reach(upto, waits, reanchor=not new_enough)
+    return HandOffRange(upto, waits, reanchor=not new_enough)
 
 
 def in_use(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:
@@ -72,17 +72,17 @@ def in_use(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[
 def wanted(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:
     """What is served, the version before, and the shadow."""
     others = (promotions.before(engine, dataset_id), promotions.shadow(engine, dataset_id))
-    return [*recent(decisions), *filter(None, others)]
+    return [*served_recently(decisions), *filter(None, others)]
 
 
-def recent(decisions: list[Promotion]) -> list[Promotion]:
+def served_recently(decisions: list[Promotion]) -> list[Promotion]:
     """What is served, and what a running service may still be answering from."""
-    serving, since = [one for one in decisions if one.serves], clock.now() - SETTLED_US
+    serving, since = [one for one in decisions if one.serves], clock.now() - TAKE_OVER_US
     young = [place for place, one in enumerate(serving) if one.decided_at > since]
     return serving[max(0, min(young, default=len(serving)) - 1) :]
 
 
-def going(engine: Engine, dataset_id: int, upto: int) -> int:
+def rows_to_move(engine: Engine, dataset_id: int, upto: int) -> int:
     """Rows up to row `upto`; the newest of all stays."""
     last = observation_log.last_seq(engine, dataset_id)
     return observation_log.count(engine, dataset_id) - observation_log.count(
@@ -90,7 +90,7 @@ def going(engine: Engine, dataset_id: int, upto: int) -> int:
     )
 
 
-def sweep(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, moved: Report) -> int:
+def move_rows(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, moved: Report) -> int:
     """Move everything up to row `upto`, batch by batch, beginning with one that was left unfinished. Returns rows.
 
     Raises DamagedArtifact where a row of the log is not what it was.
@@ -100,17 +100,17 @@ def sweep(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, moved
     )
     for damage in log_checksums.broken(workspace.engine, dataset.id, upto):
         raise DamagedArtifact(damage)  # the lake would call it sound
-    quarantine_live_values(workspace, dataset)  # before it leaves the log
-    done, todo = 0, going(workspace.engine, dataset.id, upto)
+    judge_live(workspace, dataset)  # before it leaves the log
+    done, todo = 0, rows_to_move(workspace.engine, dataset.id, upto)
     while (batch := handoffs.begin(lease, dataset.id, upto)) is not None:
         failpoints.hit("handoff.begun")
-        hand_over(workspace, lease, batch, names)
+        move_batch(workspace, lease, batch, names)
         done += batch.rows
         moved(done, max(done, todo), "rows")
     return done
 
 
-def hand_over(workspace: Workspace, lease: Lease, batch: Batch, names: pl.DataFrame) -> None:
+def move_batch(workspace: Workspace, lease: Lease, batch: Batch, names: pl.DataFrame) -> None:
     """One batch: into the lake and onto the disk, then out of the log."""
     log = logged_rows(handoffs.rows(workspace.engine, batch)).drop(SPLIT)
     rows = log.join(names, on=KEY, how="left", maintain_order="left").select(SERIES, TIME, VALUE, AVAILABLE_AT)

@@ -65,7 +65,7 @@ def series(workspace: Workspace, name: str) -> list[dict[str, Any]]:
     return [{"unique_id": i, "steps": n, "missing": gaps, "first": a, "last": z} for i, n, gaps, a, z in columns]
 
 
-def one_series(workspace: Workspace, name: str, unique_id: str, last: int) -> dict[str, Any]:
+def latest_values(workspace: Workspace, name: str, unique_id: str, last: int) -> dict[str, Any]:
     """The latest values of one series, oldest first; a missing one is null."""
     if last < 1:
         raise InvalidInput(f"--last is {last}; ask for one value or more")
@@ -87,12 +87,12 @@ def settings() -> list[dict[str, Any]]:
     """Each setting with where its value comes from: environment, file or default."""
     current = load_settings()
     return [
-        {"setting": f"ROLLCAST_{name.upper()}", "value": shown(current, name), "source": source(current, name)}
+        {"setting": f"ROLLCAST_{name.upper()}", "value": printable(current, name), "source": source(current, name)}
         for name in Settings.model_fields
     ]
 
 
-def shown(current: Settings, name: str) -> str | int | float | bool | None:
+def printable(current: Settings, name: str) -> str | int | float | bool | None:
     """A value fit for a terminal: passwords in URLs are masked."""
     from sqlalchemy import make_url
 

@@ -13,19 +13,19 @@ from pipelines.workspace import Workspace
 TIMES = ("asked_at", "started_at", "ended_at")
 
 
-def listed(workspace: Workspace, name: str | None = None) -> list[dict[str, Any]]:
+def list_jobs(workspace: Workspace, name: str | None = None) -> list[dict[str, Any]]:
     """The latest jobs, newest first; of one dataset where named. Raises UnknownDataset."""
     only = catalogue.dataset(workspace.engine, name).id if name is not None else None
     names = dataset_names(workspace)
     return [record(job, names) for job in jobs.jobs(workspace.engine, only)]
 
 
-def shown(workspace: Workspace, number: int) -> dict[str, Any]:
+def show_job(workspace: Workspace, number: int) -> dict[str, Any]:
     """One job. Raises NotFound."""
     return record(jobs.job(workspace.engine, number), dataset_names(workspace))
 
 
-def cancelled(workspace: Workspace, number: int) -> dict[str, Any]:
+def cancel_job(workspace: Workspace, number: int) -> dict[str, Any]:
     """A job that is out of the queue now. Raises NotFound, Conflict."""
     return record(jobs.cancel(workspace.engine, number), dataset_names(workspace))
 

@@ -10,9 +10,9 @@ LISTENING = "0A"
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
-def beyond_loopback(port: int) -> bool:
+def open_beyond_loopback(port: int) -> bool:
     """Does anything listen on this port for other machines?"""
-    return any(number == port and not reached_from_here_alone(host) for host, number in listeners())
+    return any(number == port and not is_loopback(host) for host, number in listeners())
 
 
 def listeners() -> Iterator[tuple[IPv4Address | IPv6Address, int]]:
@@ -33,7 +33,7 @@ def address(text: str) -> IPv4Address | IPv6Address:
     return ip_address(b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4)))
 
 
-def reached_from_here_alone(host: IPv4Address | IPv6Address) -> bool:
+def is_loopback(host: IPv4Address | IPv6Address) -> bool:
     """Loopback, also where an IPv4 address is written as one of IPv6."""
     mapped = host.ipv4_mapped if isinstance(host, IPv6Address) else None
     return (mapped or host).is_loopback

@@ -44,18 +44,18 @@ def prune(workspace: Workspace, dry_run: bool, moved: Report) -> list[Pruned]:
         Unavailable: a store is damaged or does not answer; nothing half deleted stands in the way of the next run.
     """
     if dry_run:
-        return list(everything(workspace, True, moved))
+        return list(prune_all(workspace, True, moved))
     with leases.held(workspace.engine, LEASE):
-        return list(everything(workspace, False, moved))
+        return list(prune_all(workspace, False, moved))
 
 
-def everything(workspace: Workspace, dry_run: bool, moved: Report) -> Iterator[Pruned]:
+def prune_all(workspace: Workspace, dry_run: bool, moved: Report) -> Iterator[Pruned]:
     """Dataset by dataset, then what belongs to none."""
     engine, settings = workspace.engine, workspace.settings
     datasets = catalogue.datasets(engine)
     for done, dataset in enumerate(datasets):
         moved(done, len(datasets), dataset.name)
-        yield from of_dataset(workspace, dataset, dry_run)
+        yield from prune_dataset(workspace, dataset, dry_run)
     lapsed = idempotency.prune(engine, clock.now() - int(settings.idempotency_keep_s * 1e6), dry_run)
     yield Pruned(None, "lapsed idempotency keys", lapsed, None, dry_run)
     yield Pruned(
@@ -63,7 +63,7 @@ def everything(workspace: Workspace, dry_run: bool, moved: Report) -> Iterator[P
     )
 
 
-def of_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iterator[Pruned]:
+def prune_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iterator[Pruned]:
     """Contexts before snapshots: those of an anchor that still has snapshots may be in use until the next run."""
 
     def pruned(what: str, count: int, size: int | None = None) -> Pruned:
@@ -71,8 +71,8 @@ def of_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iterato
 
     engine = workspace.engine
     decisions = promotions.decisions(engine, dataset.id)
-    anchors = context_store.unused(engine, dataset.id, ids(handoff.in_use(engine, dataset.id, decisions)))
-    wanted = ids(handoff.wanted(engine, dataset.id, decisions))
+    anchors = context_store.unused(engine, dataset.id, anchor_ids(handoff.in_use(engine, dataset.id, decisions)))
+    wanted = anchor_ids(handoff.wanted(engine, dataset.id, decisions))
     if dry_run:
         snapshots = snapshot_store.count_others(engine, dataset.id, wanted)
     else:
@@ -80,7 +80,7 @@ def of_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iterato
         snapshots = snapshot_store.keep_only(engine, dataset.id, wanted)
     yield pruned("contexts of models in use no more", len(anchors))
     yield pruned("snapshots of models in use no more", snapshots)
-    yield pruned("old issues of forecasts", old_issues(workspace, dataset, dry_run))
+    yield pruned("old issues of forecasts", prune_issues(workspace, dataset, dry_run))
     table = Forecasts(workspace.lake.root, dataset.id)
     files: dict[Path, int] = {**workspace.lake.vacuum(dataset.id, dry_run), **table.vacuum(dry_run)}
     if not dry_run:
@@ -88,12 +88,12 @@ def of_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iterato
     yield pruned("files of the lake that no version of the last week needs", len(files), sum(files.values()))
 
 
-def ids(decisions: Iterable[promotions.Promotion]) -> set[int]:
+def anchor_ids(decisions: Iterable[promotions.Promotion]) -> set[int]:
     """Their anchors."""
     return {one.id for one in decisions}
 
 
-def old_issues(workspace: Workspace, dataset: Dataset, dry_run: bool) -> int:
+def prune_issues(workspace: Workspace, dataset: Dataset, dry_run: bool) -> int:
     """Forecasts that were issued too long ago; the newest stays, however old it is."""
     before = clock.now() - workspace.settings.forecasts_keep_days * DAY
     old = [one for one in forecasts.issues(workspace.engine, dataset.id)[1:] if one.issued_at < before]

@@ -17,14 +17,14 @@ from data.settings import Settings
 from data.store import catalogue, leases, observation_log
 from data.store.database import MIGRATION_LOCK, open_store, writing
 from pipelines.console import Report
-from pipelines.upkeep.backup import LAKE, OURS, STORE, on_disk
+from pipelines.upkeep.backup import LAKE, NAME_PATTERN, STORE, sync_to_disk
 from pipelines.workspace import open_workspace
 
-HARMLESS = {"errors.log"}  # in a home that is empty otherwise
+IGNORED = {"errors.log"}  # in a home that is empty otherwise
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredBackup:
     """What a home holds again, or would."""
 
     source: str
@@ -39,7 +39,7 @@ class Restored:
         return {**asdict(self), "created_at": format_moment(self.created_at)}
 
 
-def restore(settings: Settings, source: Path, dry_run: bool, moved: Report) -> Restored:
+def restore(settings: Settings, source: Path, dry_run: bool, moved: Report) -> RestoredBackup:
     """Restore one backup, or the newest of a folder of them; a dry run checks it and stops.
 
     Raises:
@@ -47,31 +47,31 @@ def restore(settings: Settings, source: Path, dry_run: bool, moved: Report) -> R
         DamagedArtifact: a byte of it is not what was written; nothing was touched.
         Conflict: the home, or the PostgreSQL database, is not empty.
     """
-    folder = newest(source.expanduser().absolute())
+    folder = newest_backup(source.expanduser().absolute())
     manifest = backups.read_manifest(folder)
     require_empty(settings)
     backups.verify(folder, manifest, lambda done, total: moved(done, total, "checking"))
     size = sum(file["bytes"] for file in manifest["files"].values())
     about = (str(folder), str(settings.home), dry_run, manifest["created_at"], size, manifest["snapshots"])
     if dry_run:
-        return Restored(*about)
+        return RestoredBackup(*about)
     if settings.database_url.startswith("sqlite"):
-        put_files(settings, folder, moved)
+        restore_files(settings, folder, moved)
     else:
-        put_rows(settings, folder, moved)
-    return Restored(*about, observations=checked(settings))
+        restore_rows(settings, folder, moved)
+    return RestoredBackup(*about, observations=check_restored(settings))
 
 
-def newest(source: Path) -> Path:
+def newest_backup(source: Path) -> Path:
     """The backup itself, or the newest one in a folder of backups."""
-    inside = sorted(path for path in source.glob(OURS) if (path / backups.MANIFEST).is_file())
+    inside = sorted(path for path in source.glob(NAME_PATTERN) if (path / backups.MANIFEST).is_file())
     return inside[-1] if inside and not (source / backups.MANIFEST).exists() else source
 
 
 def require_empty(settings: Settings) -> None:
     """Raises Conflict where something would be overwritten."""
     home = settings.home
-    held = sorted(path.name for path in home.iterdir() if path.name not in HARMLESS) if home.is_dir() else []
+    held = sorted(path.name for path in home.iterdir() if path.name not in IGNORED) if home.is_dir() else []
     if held:
         raise Conflict(f"{home} is not empty (it has {held[0]}); restore into another ROLLCAST_HOME, or move it away")
     if settings.database_url.startswith("sqlite"):
@@ -84,9 +84,9 @@ def require_empty(settings: Settings) -> None:
     engine.dispose()
 
 
-def put_files(settings: Settings, folder: Path, moved: Report) -> None:
+def restore_files(settings: Settings, folder: Path, moved: Report) -> None:
     """Lake, then store: what a kill leaves between the two is an unfinished home without a store."""
-    put_lake(settings, folder, moved)
+    restore_lake(settings, folder, moved)
     target = store_path(settings)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
@@ -96,13 +96,13 @@ def put_files(settings: Settings, folder: Path, moved: Report) -> None:
     deltalog.put_on_disk([target.parent])
 
 
-def put_rows(settings: Settings, folder: Path, moved: Report) -> None:
+def restore_rows(settings: Settings, folder: Path, moved: Report) -> None:
     """The same for PostgreSQL: every row in one transaction, which ends after the lake is in its place."""
     engine = open_store(settings.database_url)
     with TemporaryDirectory() as private, writing(engine, MIGRATION_LOCK) as connection:
         copy = shutil.copy(folder / STORE, private)  # an older one is brought up to date; the backup stays as it is
         backups.load_store(Path(copy), connection, lambda done, total: moved(done, total, "live store"))
-        put_lake(settings, folder, moved)
+        restore_lake(settings, folder, moved)
     engine.dispose()
 
 
@@ -111,19 +111,19 @@ def store_path(settings: Settings) -> Path:
     return Path(str(make_url(settings.database_url).database))
 
 
-def put_lake(settings: Settings, folder: Path, moved: Report) -> None:
+def restore_lake(settings: Settings, folder: Path, moved: Report) -> None:
     """Every table, under a name that means nothing until all of it is on the disk."""
     settings.home.mkdir(parents=True, exist_ok=True)
     partial = settings.home / f".{LAKE}.partial"
     moved(0, 1, "lake")
     if (folder / LAKE).is_dir():
         shutil.copytree(folder / LAKE, partial)
-        on_disk(partial)
+        sync_to_disk(partial)
         partial.rename(settings.lake_path)
     deltalog.put_on_disk([settings.home])
 
 
-def checked(settings: Settings) -> dict[str, int]:
+def check_restored(settings: Settings) -> dict[str, int]:
     """Rows of each dataset's log, once the lake was found to be what the store says it is."""
     workspace = open_workspace(settings)
     leases.forget(workspace.engine)  # the backup was made under one

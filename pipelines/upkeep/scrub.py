@@ -13,7 +13,7 @@ from data.store import context_store, promotions, snapshot_store
 from data.store.catalogue import Dataset
 from forecasting.kernel.packing import unpack
 from pipelines.console import Report
-from pipelines.monitoring.check import Check, verdict
+from pipelines.monitoring.check import Check, check_damages
 from pipelines.workspace import Workspace
 
 
@@ -24,28 +24,32 @@ def lake(workspace: Workspace, dataset: Dataset) -> Check:
         rows, files = workspace.lake.count(dataset.id), len(workspace.lake.active(dataset.id))
         return f"{rows} rows in {files} files, version {workspace.lake.snapshot(dataset.id)}"
 
-    return verdict(f"{dataset.name}: lake", stored.look(workspace.engine, workspace.lake, dataset.id), words)
+    return check_damages(f"{dataset.name}: lake", stored.look(workspace.engine, workspace.lake, dataset.id), words)
 
 
 def issued(workspace: Workspace, dataset: Dataset) -> Iterator[Check]:
     """The table of issued forecasts, if there is one."""
     table = Forecasts(workspace.lake.root, dataset.id).path
     if deltalog.versions(table):
-        yield verdict(f"{dataset.name}: forecasts", damages(table), lambda: f"version {deltalog.versions(table)[-1]}")
+        yield check_damages(
+            f"{dataset.name}: forecasts", damages(table), lambda: f"version {deltalog.versions(table)[-1]}"
+        )
 
 
 def database(workspace: Workspace, thorough: bool) -> Check:
     """The live store's own file."""
-    return verdict("database", stored.database(workspace.engine, thorough), lambda: "sound")
+    return check_damages("database", stored.database(workspace.engine, thorough), lambda: "sound")
 
 
 def checksums(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[Check]:
     """Every byte that has a checksum: data files, rows of the log, and the blobs that the service starts from."""
-    yield verdict(f"{dataset.name}: checksums", files(workspace, dataset, moved), lambda: "every file is as written")
-    yield verdict(
+    yield check_damages(
+        f"{dataset.name}: checksums", files(workspace, dataset, moved), lambda: "every file is as written"
+    )
+    yield check_damages(
         f"{dataset.name}: live log", log_checksums.broken(workspace.engine, dataset.id), lambda: "as when it was young"
     )
-    yield verdict(f"{dataset.name}: blobs", blobs(workspace, dataset), lambda: "contexts and snapshots are whole")
+    yield check_damages(f"{dataset.name}: blobs", blobs(workspace, dataset), lambda: "contexts and snapshots are whole")
 
 
 def files(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[str]:

@@ -50,12 +50,12 @@ class Status:
 
 def status(workspace: Workspace) -> Status:
     """Read the catalogue, the lake and the promotion log; what came live since the last look is judged by the rules."""
-    found = tuple(describe(workspace, dataset) for dataset in catalogue.datasets(workspace.engine))
-    flows = tuple(row for row in flow_history.listed(workspace) if row["last_success"] or row["dataset"])
+    found = tuple(dataset_status(workspace, dataset) for dataset in catalogue.datasets(workspace.engine))
+    flows = tuple(row for row in flow_history.list_schedules(workspace) if row["last_success"] or row["dataset"])
     return Status(str(workspace.settings.home), workspace.engine.url.render_as_string(hide_password=True), found, flows)
 
 
-def describe(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
+def dataset_status(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
     """One dataset's figures."""
     quarantine_live_values(workspace, dataset)
     lake = workspace.lake.read(dataset.id)

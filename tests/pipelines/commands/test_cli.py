@@ -226,7 +226,7 @@ def test_a_demo_that_is_told_to_end_stops_as_by_ctrl_c(monkeypatch, tmp_path):
 
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setenv("ROLLCAST_HOME", str(tmp_path))
-    monkeypatch.setattr(demo, "perform_all", told_to_end)
+    monkeypatch.setattr(demo, "run_demo", told_to_end)
     try:
         with pytest.raises(KeyboardInterrupt):
             demo.demo(once=True, json=False)

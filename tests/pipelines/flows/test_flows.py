@@ -123,6 +123,6 @@ def test_a_queue_of_trainings_keeps_nothing_but_trainings_waiting(monkeypatch, t
     from pipelines.flows import flows, prefect_runner
 
     kinds = {name: prefect_runner.kind_of(name) for name in flows.FLOWS}
-    assert set(kinds.values()) == set(prefect_runner.AT_ONCE)
+    assert set(kinds.values()) == set(prefect_runner.CONCURRENT_RUNS)
     assert [name for name, kind in kinds.items() if kind == "canary"] == ["canary"]
     assert {name for name, kind in kinds.items() if kind == "heavy"} == {"train", "backtest", "jobs"}

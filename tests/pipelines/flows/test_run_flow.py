@@ -20,7 +20,7 @@ from data.records import runs, schedules
 from data.records.schedules import Schedule
 from data.records.timetable import by_interval
 from data.store import leases
-from pipelines import run_reports
+from pipelines import run_pages
 from pipelines.flows import retrying, run_flow
 from pipelines.workspace import open_workspace
 
@@ -44,10 +44,10 @@ def outcomes(engine):
 
 def test_a_run_is_recorded_with_what_it_did_in_short(engine):
     result = {"added": 3, "source": "x" * 1_000, "report": {"rows": 3}}
-    assert run_flow.perform("ingest", "pumps", lambda workspace: result) == result
+    assert run_flow.run_flow("ingest", "pumps", lambda workspace: result) == result
     (run,) = runs.runs(engine)
     assert (run.flow, run.dataset, run.outcome) == ("ingest", "pumps", "succeeded")
-    assert run.detail == {"added": 3, "source": "x" * run_flow.LONGEST_WORD}
+    assert run.detail == {"added": 3, "source": "x" * run_flow.LONGEST_TEXT}
 
 
 class Failing:
@@ -93,14 +93,14 @@ LASTING = [
 
 @pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
 def test_what_may_pass_is_tried_again_within_one_run(engine, error):
-    assert run_flow.perform("ingest", "pumps", Failing(error, 3)) == {"tries": 4}
+    assert run_flow.run_flow("ingest", "pumps", Failing(error, 3)) == {"tries": 4}
     assert outcomes(engine) == ["succeeded"]
 
 
 def test_the_fourth_failure_is_the_last(engine):
     work = Failing(Unavailable("the source does not answer"), 9)
     with pytest.raises(Unavailable):
-        run_flow.perform("ingest", "pumps", work)
+        run_flow.run_flow("ingest", "pumps", work)
     assert work.tries == 4
     assert runs.runs(engine)[0].detail == {"error": "the source does not answer"}
 
@@ -109,7 +109,7 @@ def test_the_fourth_failure_is_the_last(engine):
 def test_what_will_not_pass_is_not_tried_again(engine, error):
     work = Failing(error, 1)
     with pytest.raises(type(error)):
-        run_flow.perform("train", "pumps", work)
+        run_flow.run_flow("train", "pumps", work)
     assert work.tries == 1
     assert outcomes(engine) == ["failed"]
 
@@ -117,31 +117,33 @@ def test_what_will_not_pass_is_not_tried_again(engine, error):
 def test_a_flow_of_a_dataset_runs_once_at_a_time(engine):
     with leases.held(engine, "train of pumps"):
         with pytest.raises(Busy):
-            run_flow.perform("train", "pumps", lambda workspace: {})
-        assert "train of pumps" in run_flow.perform("train", "pumps", lambda workspace: {}, slot=clock.now())["skipped"]
-        assert run_flow.perform("train", "shares", lambda workspace: {}) == {}
+            run_flow.run_flow("train", "pumps", lambda workspace: {})
+        assert (
+            "train of pumps" in run_flow.run_flow("train", "pumps", lambda workspace: {}, slot=clock.now())["skipped"]
+        )
+        assert run_flow.run_flow("train", "shares", lambda workspace: {}) == {}
     assert [run.dataset for run in runs.runs(engine)] == ["shares"]  # what did not begin is no run
 
 
 def test_a_slot_that_was_answered_is_skipped(engine):
     due = clock.now()
-    assert run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=due) == {}
-    assert "skipped" in run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=due)
-    assert run_flow.perform("ingest", "pumps", lambda workspace: {}) == {}  # somebody asks for it
+    assert run_flow.run_flow("ingest", "pumps", lambda workspace: {}, slot=due) == {}
+    assert "skipped" in run_flow.run_flow("ingest", "pumps", lambda workspace: {}, slot=due)
+    assert run_flow.run_flow("ingest", "pumps", lambda workspace: {}) == {}  # somebody asks for it
     assert outcomes(engine) == ["succeeded", "succeeded"]
 
 
 def test_what_is_not_scheduled_any_more_is_skipped(engine):
     schedules.remove(engine, "pumps", "ingest")
-    assert "not scheduled" in run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=clock.now())["skipped"]
-    assert run_flow.perform("canary", None, lambda workspace: {}, slot=clock.now()) == {}
+    assert "not scheduled" in run_flow.run_flow("ingest", "pumps", lambda workspace: {}, slot=clock.now())["skipped"]
+    assert run_flow.run_flow("canary", None, lambda workspace: {}, slot=clock.now()) == {}
     assert outcomes(engine) == ["succeeded"]
 
 
 def test_another_lease_that_stays_taken_inside_the_work_is_a_failure_and_no_skip(engine):
     work = Failing(Busy("upkeep of the lake", "somebody"), 9)
     with pytest.raises(Busy):
-        run_flow.perform("compact", None, work, slot=clock.now())
+        run_flow.run_flow("compact", None, work, slot=clock.now())
     assert work.tries == 4
     assert outcomes(engine) == ["failed"]
 
@@ -155,7 +157,7 @@ REFUSED = {
 
 
 def test_the_gates_decision_is_a_page_on_disk(engine, home):
-    run_flow.perform("promote", "pumps", lambda workspace: REFUSED)
+    run_flow.run_flow("promote", "pumps", lambda workspace: REFUSED)
     (run,) = runs.runs(engine)
     page = home / "runs" / "promote" / f"{run.id}-pumps.md"
     assert run.detail["report"] == str(page)
@@ -171,7 +173,7 @@ def test_a_backtest_is_a_page_with_the_best_model_first():
         "metrics": {"naive": {"mase": 1.0, "origins": 7}, "lstm": {"mase": 0.5, "origins": 7}, "mlp": {"mase": None}},
         "notes": ["ets is n/a"],
     }
-    lines = run_reports.page_of("backtest", record).splitlines()
+    lines = run_pages.page_of("backtest", record).splitlines()
     assert [line.split(" | ")[0] for line in lines if line.startswith("| ")][2:] == ["| lstm", "| naive", "| mlp"]
     assert lines[-1] == "- ets is n/a"
 
@@ -179,15 +181,15 @@ def test_a_backtest_is_a_page_with_the_best_model_first():
 def test_a_page_that_cannot_be_written_does_not_undo_the_work(engine, home):
     (home / "runs").mkdir()
     (home / "runs" / "promote").write_text("in the way")
-    run_flow.perform("promote", "pumps", lambda workspace: REFUSED)
+    run_flow.run_flow("promote", "pumps", lambda workspace: REFUSED)
     (run,) = runs.runs(engine)
     assert run.outcome == "succeeded"
     assert "not written" in run.detail["report"]
 
 
 def test_only_the_newest_pages_are_kept(engine, home, monkeypatch):
-    monkeypatch.setattr(run_reports, "KEPT", 2)
+    monkeypatch.setattr(run_pages, "PAGES_KEPT", 2)
     for _ in range(12):
-        run_flow.perform("promote", "pumps", lambda workspace: REFUSED)
+        run_flow.run_flow("promote", "pumps", lambda workspace: REFUSED)
     kept = sorted(path.name for path in (home / "runs" / "promote").iterdir())
     assert kept == ["11-pumps.json", "11-pumps.md", "12-pumps.json", "12-pumps.md"]

@@ -72,9 +72,9 @@ def test_a_password_of_a_source_is_kept_and_never_shown(workspace, rollcast):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("pumps", "train"), "say when"),
-        (("pumps", "train", "--every", "1h", "--cron", "0 1 * * *"), "say when"),
-        (("pumps", "train", "--every", "1h", "--tz", "UTC"), "--tz goes with --cron"),
+        (("pumps", "train"), "give exactly one time"),
+        (("pumps", "train", "--every", "1h", "--cron", "0 1 * * *"), "give exactly one time"),
+        (("pumps", "train", "--every", "1h", "--tz", "UTC"), "--tz works only with --cron"),
         (("pumps", "train", "--every", "hourly"), "no interval"),
         (("pumps", "train", "--cron", "0 25 * * *"), "Bad hour"),
         (("pumps", "train", "--cron", "0 1 * * *", "--tz", "Nowhere"), "no time zone"),
@@ -105,7 +105,7 @@ def test_the_list_tells_the_age_of_the_last_success_and_when_it_is_due_next(work
         pass
     at = clock.now() // HOUR * HOUR + 10 * HOUR
     monkeypatch.setattr(clock, "now", lambda: at)
-    train, *_, by_hand = flow_history.listed(workspace)
+    train, *_, by_hand = flow_history.list_schedules(workspace)
     assert 9 * 3_600 < train["age_s"] <= 10 * 3_600
     assert train["overdue"]
     assert train["next"] == flow_history.format_moment(at + HOUR)
@@ -128,13 +128,13 @@ def test_the_doctor_warns_of_what_should_have_succeeded_and_did_not(workspace, m
 def test_a_slot_that_was_missed_is_told_until_it_is_answered(workspace, monkeypatch):
     schedules.put(workspace.engine, Schedule("train", by_interval("1d"), "pumps"))
     midnight = by_interval("1d").after(clock.now())
-    assert overdue.missed(workspace) == []
+    assert overdue.missed_slots(workspace) == []
     monkeypatch.setattr(clock, "now", lambda: midnight + 3 * HOUR)
-    assert [(one.name, slot) for one, slot in overdue.missed(workspace)] == [("train/pumps", midnight)]
+    assert [(one.name, slot) for one, slot in overdue.missed_slots(workspace)] == [("train/pumps", midnight)]
     monkeypatch.setattr(clock, "now", lambda: midnight + HOUR)
     with runs.recorded(workspace.engine, "train", "pumps", slot=midnight):
         pass
-    assert overdue.missed(workspace) == []
+    assert overdue.missed_slots(workspace) == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from pipelines.monitoring.detectors import coverage, ks, longest_run, moved, page_hinkley, psi, run_at_end, stuck
+from pipelines.monitoring.detectors import (
+    compare_windows,
+    coverage,
+    ks,
+    longest_run,
+    page_hinkley,
+    psi,
+    run_at_end,
+    stuck,
+)
 
 WINDOW, WINDOWS = 256, 13
 
@@ -23,7 +32,7 @@ def seasonal(draw: np.random.Generator, _: float) -> np.ndarray:
 def findings(values: np.ndarray) -> list:
     """KS and PSI of levels and of changes, the last window against the twelve before."""
     windows = [list(x.reshape(WINDOWS, WINDOW)) for x in (values, np.diff(values, prepend=values[0]))]
-    return [one for own in windows for one in moved(own[:-1], own[-1], "feature")]
+    return [one for own in windows for one in compare_windows(own[:-1], own[-1], "feature")]
 
 
 def test_alike_and_apart():
@@ -52,7 +61,7 @@ def test_a_shift_a_variance_or_a_stuck_sensor_is_noticed(make, memory, change):
 
 
 def test_too_little_to_look_at_is_said_and_no_alarm():
-    for found in moved([np.arange(5.0)] * 4, np.arange(5.0) + 100, "level"):
+    for found in compare_windows([np.arange(5.0)] * 4, np.arange(5.0) + 100, "level"):
         assert (found.statistic, found.fired) == (None, False)
         assert "4 windows before" in found.words
 

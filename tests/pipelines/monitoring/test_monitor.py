@@ -161,7 +161,7 @@ def test_a_dataset_that_cannot_be_looked_at_keeps_nobody_from_the_others(workspa
     looked = []
     monkeypatch.setattr(monitor, "monitor", lambda _, name: looked.append(name) or (fails() if name == "noise" else 1))
     with pytest.raises(Unavailable, match="the history is gone"):
-        monitor.every(workspace)
+        monitor.monitor_all(workspace)
     assert looked == ["noise", "other"]
 
 

@@ -82,17 +82,19 @@ def test_what_no_context_knows_stays(world):
     dataset = world.ingest("plant", "a", "b")
     workspace = workspace_of(world)
     observe(world, dataset, ("a", 0, 1.0), ("a", 1, 1.0))
-    assert handoff.reach(world.engine, dataset.id, 100) == handoff.Reach(0, 2)  # no model: the log knows repeats alone
+    assert handoff.hand_off_range(world.engine, dataset.id, 100) == handoff.HandOffRange(
+        0, 2
+    )  # no model: the log knows repeats alone
     world.promote(dataset, NAIVE, PANEL)
     observe(world, dataset, ("a", 2, 1.0), ("a", 3, 1.0))
     world.promote(dataset, NAIVE, PANEL)
     execute(world, "UPDATE promotions SET decided_at = 0")
     observe(world, dataset, ("a", 4, 1.0))
-    assert handoff.reach(world.engine, dataset.id, 100) == handoff.Reach(
+    assert handoff.hand_off_range(world.engine, dataset.id, 100) == handoff.HandOffRange(
         2, 3
     )  # a roll-back may need the version before
-    assert handoff.reach(world.engine, dataset.id, 2) == handoff.Reach(4, 1)  # too long: it is given up
-    assert handoff.reach(world.engine, dataset.id, 0) == handoff.Reach(4, 1, reanchor=True)
+    assert handoff.hand_off_range(world.engine, dataset.id, 2) == handoff.HandOffRange(4, 1)  # too long: it is given up
+    assert handoff.hand_off_range(world.engine, dataset.id, 0) == handoff.HandOffRange(4, 1, reanchor=True)
     (dry,) = compact(workspace, "plant", True, quiet)
     assert (dry.handed_off, dry.waiting) == (2, 3)
     assert observation_log.count(world.engine, dataset.id) == 5
@@ -105,7 +107,7 @@ def test_what_was_decided_just_now_does_not_take_the_log_from_a_service_that_sti
     served = promotions.served(world.engine, dataset.id)
     for event in ("reanchored", "reanchored"):
         promotions.decide(world.engine, dataset.id, served.version, event, {}, (), log_seq=2)
-    assert handoff.reach(world.engine, dataset.id, 0).upto == 0
+    assert handoff.hand_off_range(world.engine, dataset.id, 0).upto == 0
 
 
 def test_a_log_that_is_too_long_gets_new_contexts_and_is_cut_the_next_time(world, monkeypatch):
@@ -119,7 +121,7 @@ def test_a_log_that_is_too_long_gets_new_contexts_and_is_cut_the_next_time(world
     assert (first.handed_off, first.waiting, first.reanchored) == (0, 10, 2)
     (soon,) = compact(workspace, None, False, quiet)
     assert (soon.handed_off, soon.waiting, soon.reanchored) == (0, 10, None)  # one change of contexts is enough
-    monkeypatch.setattr(handoff, "SETTLED_US", 0)
+    monkeypatch.setattr(handoff, "TAKE_OVER_US", 0)
     (second,) = compact(workspace, None, False, quiet)
     assert (second.handed_off, second.waiting, second.reanchored) == (9, 0, None)
 

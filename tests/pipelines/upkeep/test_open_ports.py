@@ -18,7 +18,7 @@ from pipelines.upkeep import doctor, open_ports
 )
 def test_a_port_is_open_to_others_where_something_listens_beyond_loopback(family, host, open):
     with socket.create_server((host, 0), family=family) as server:
-        assert open_ports.beyond_loopback(server.getsockname()[1]) is open
+        assert open_ports.open_beyond_loopback(server.getsockname()[1]) is open
 
 
 def test_the_doctor_fails_on_a_port_of_ours_that_others_can_reach(monkeypatch):

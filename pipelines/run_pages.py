@@ -13,13 +13,13 @@ from pipelines.console import cell
 
 Record = dict[str, Any]
 
-KEPT = 500  # pages of each flow
+PAGES_KEPT = 500  # pages of each flow
 SCORES = ("origins", "mase", "smape", "wql", "coverage_80", "coverage_95", "skill")
 CONTENDERS = ("model", "version", "mase", "wql", "coverage_80", "gain", "p_value")
 FINDINGS = ("detector", "feature", "fired", "statistic", "threshold", "words")
 
 
-def keep(folder: Path, flow: str, dataset: str | None, run_id: int, record: Record) -> Record:
+def write_page(folder: Path, flow: str, dataset: str | None, run_id: int, record: Record) -> Record:
     """Write the page of a flow that has one. Returns where it is, for the run's own record.
 
     The work is done by now: a disk that cannot take the page is no reason to call it failed.
@@ -30,18 +30,18 @@ def keep(folder: Path, flow: str, dataset: str | None, run_id: int, record: Reco
     path = folder / flow / f"{run_id}{f'-{dataset}' if dataset else ''}.md"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, page)
-        write(path.with_suffix(".json"), json.dumps(record, indent=1, ensure_ascii=False))
-        forget(path.parent)
+        write_atomically(path, page)
+        write_atomically(path.with_suffix(".json"), json.dumps(record, indent=1, ensure_ascii=False))
+        delete_old_pages(path.parent)
     except OSError as error:
         return {"report": f"not written ({error.strerror})"}
     return {"report": str(path)}
 
 
-def forget(folder: Path) -> None:
+def delete_old_pages(folder: Path) -> None:
     """Let all but the newest pages of a flow go."""
     numbers = {path: int(found[0]) for path in folder.iterdir() if (found := re.match(r"\d+", path.name))}
-    for path in sorted(numbers, key=numbers.__getitem__)[: -2 * KEPT]:  # each is Markdown and JSON
+    for path in sorted(numbers, key=numbers.__getitem__)[: -2 * PAGES_KEPT]:  # each is Markdown and JSON
         path.unlink(missing_ok=True)
 
 
@@ -92,7 +92,7 @@ def table(columns: Sequence[str], rows: Sequence[Record]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def write(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """The whole file or none of it."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_text(text, encoding="utf-8")
