@@ -1,4 +1,4 @@
-"""API keys from the command line. A key's text is in the answer that made it, and nowhere else."""
+"""API keys from the command line. The text of a key is returned only when it is created."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from data.store.keys import Key, Made
 
 
 def create(name: str, scopes: Sequence[str], series: Sequence[str], days: float | None) -> dict[str, Any]:
-    """A new key, with its text."""
+    """Create a key; returns it with its text. days: until it expires, None for never."""
     return _with_text(keys.create(_store(), name, scopes, series, days))
 
 
 def rotate(key_id: str, overlap_hours: float) -> dict[str, Any]:
-    """A key's successor, with its text."""
+    """Create a successor of a key; returns it with its text. The old key expires after the overlap."""
     return _with_text(keys.rotate(_store(), key_id, overlap_hours))
 
 
 def revoke(key_id: str) -> dict[str, Any]:
-    """The key, ended."""
+    """Revoke a key; returns it without its text."""
     return _record(keys.revoke(_store(), key_id))
 
 
 def list_keys() -> list[dict[str, Any]]:
-    """Every key, oldest first."""
+    """Every key without its text, oldest first."""
     return [_record(key) for key in keys.keys(_store())]
 
 
 def _store() -> Engine:
-    """The live store alone: the serving image has no lake."""
+    """Only the live store: the serving image has no lake."""
     return open_store(load_settings().database_url)
 
 

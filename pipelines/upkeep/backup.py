@@ -1,8 +1,8 @@
-"""Everything that cannot be made again, copied as it was at one moment: the live store with the registry, and the lake.
+"""Backups: a copy of the live store with its models, and of the lake, as of one moment.
 
-The store is copied first; of each dataset's table then exactly the version that this copy knows, so that the two fit:
-a batch that was on its way between them is finished after a restore as after a kill. A backup is a folder of its own,
-whole or not there at all, and each of its files has a sha256 in its manifest. MLflow's mirror is not part of it.
+The store is copied first, then of each dataset's table exactly the version that this copy names, so that the two
+match. A hand-off that was under way is finished after a restore, as after a kill. A backup is a folder that is complete
+or does not exist, and its manifest has the SHA-256 of each of its files. The MLflow mirror is not part of it.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ NAME_PATTERN = "rollcast-*Z"
 
 @dataclass(frozen=True)
 class BackedUp:
-    """A backup that was made, or would be."""
+    """A backup that was made, or that a dry run describes."""
 
     path: str
     dry_run: bool
     bytes: int
     files: int
     snapshots: dict[str, int]  # version of each dataset's table
-    removed: list[str]  # older backups that went
+    removed: list[str]  # names of older backups that were deleted
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run: bool, moved: Report) -> BackedUp:
-    """Make a backup in a folder of backups, by default the configured one, and let all but the newest `keep` go.
+def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run: bool, on_progress: Report) -> BackedUp:
+    """Make a backup in a folder of backups, by default the configured one, and delete all but the newest `keep`.
 
     Raises:
-        InvalidInput: no folder is given or configured, it lies in the home, or nothing can be written there.
+        InvalidInput: no folder is given or configured, it is inside the home, or it cannot be written.
         Busy: compact, prune or another backup runs.
-        DamagedArtifact: a file of the lake is not what was written; `rollcast doctor --scrub` tells more.
+        DamagedArtifact: a file of the lake differs from what was written; `rollcast doctor --scrub` lists all.
     """
     folder = folder or workspace.settings.backup_path
     if folder is None:
@@ -68,13 +68,13 @@ def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run:
     if dry_run:
         return preview(workspace, path, keep)
     partial = folder / f".{path.name}.partial"
-    with leases.held(workspace.engine, LEASE) as lease:  # nothing is vacuumed meanwhile
+    with leases.held(workspace.engine, LEASE) as lease:  # no file of the lake is deleted meanwhile
         try:
             partial.mkdir(parents=True)
         except OSError as error:
             raise InvalidInput(f"{folder} cannot be written ({error.strerror}); name another folder") from None
         try:
-            manifest = copy_stores(workspace, partial, moved)
+            manifest = copy_stores(workspace, partial, on_progress)
             lease.require()
             sync_to_disk(partial)
             partial.rename(path)
@@ -83,16 +83,16 @@ def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         removed = surplus_backups(folder, keep)
-        for one in removed:
-            shutil.rmtree(one)
+        for backup_folder in removed:
+            shutil.rmtree(backup_folder)
     size = sum(file["bytes"] for file in manifest["files"].values())
-    names = [one.name for one in removed]
+    names = [backup_folder.name for backup_folder in removed]
     return BackedUp(str(path), False, size, len(manifest["files"]), manifest["snapshots"], names)
 
 
-def copy_stores(workspace: Workspace, partial: Path, moved: Report) -> dict[str, Any]:
-    """Store, lake, manifest; the manifest."""
-    backups.copy_store(workspace.engine, partial / STORE, lambda done, total: moved(done, total, "live store"))
+def copy_stores(workspace: Workspace, partial: Path, on_progress: Report) -> dict[str, Any]:
+    """Copy the store and the lake, and write the manifest; returns the manifest."""
+    backups.copy_store(workspace.engine, partial / STORE, lambda done, total: on_progress(done, total, "live store"))
     copied = connect(f"sqlite:///{partial / STORE}")
     snapshots = {}
     for dataset in catalogue.datasets(copied):
@@ -100,14 +100,14 @@ def copy_stores(workspace: Workspace, partial: Path, moved: Report) -> dict[str,
         if newest is not None:
             snapshots[dataset.name] = newest
             known = recorded_checksums(commits.commits(copied, dataset.id))
-            copy_table(workspace.lake.path(dataset.id), newest, partial / LAKE / str(dataset.id), known, moved)
+            copy_table(workspace.lake.path(dataset.id), newest, partial / LAKE / str(dataset.id), known, on_progress)
         issued = Forecasts(workspace.lake.root, dataset.id).path
-        if deltalog.versions(issued):  # those that the copied store knows are whole in any later version
+        if deltalog.versions(issued):  # a later version still has every issue that the copied store names
             target = partial / LAKE / issued.relative_to(workspace.lake.root)
-            copy_table(issued, deltalog.versions(issued)[-1], target, {}, moved)
+            copy_table(issued, deltalog.versions(issued)[-1], target, {}, on_progress)
     copied.dispose()
     for left in partial.glob(f"{STORE}-*"):
-        left.unlink()  # SQLite's own files beside a store that nobody has open
+        left.unlink()  # SQLite leaves such files beside a closed database
     about = {
         "created_at": clock.now(),
         "rollcast": version("rollcast"),
@@ -118,27 +118,30 @@ def copy_stores(workspace: Workspace, partial: Path, moved: Report) -> dict[str,
     return backups.write_manifest(partial, about)
 
 
-def copy_table(source: Path, snapshot: int, target: Path, known: dict[str, str], moved: Report) -> None:
-    """One version of a table: its data files, and the log up to it."""
+def copy_table(source: Path, snapshot: int, target: Path, known: dict[str, str], on_progress: Report) -> None:
+    """Copy one version of a table: its data files, and the log up to it. known: SHA-256 by name within the table.
+
+    Raises DamagedArtifact where a copied file has another SHA-256.
+    """
     files = [*active(source, snapshot), *log_files(source, snapshot)]
     for done, path in enumerate(files):
         name = path.relative_to(source)
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / name)
         if str(name) in known and commits.digest(target / name) != known[str(name)]:
-            raise DamagedArtifact(f"{path} is not what was written; `rollcast doctor --scrub` tells more")
-        moved(done + 1, len(files), f"files of {source.name}")
+            raise DamagedArtifact(f"{path} differs from what was written; `rollcast doctor --scrub` lists all damage")
+        on_progress(done + 1, len(files), f"files of {source.name}")
 
 
 def recorded_checksums(recorded: list[Commit]) -> dict[str, str]:
-    """The recorded sha256 of data files and log entries, by their names within the table."""
+    """The recorded SHA-256 of data files and log entries, by their names within the table."""
     folder = Path(deltalog.FOLDER)
-    entries = {str(folder / deltalog.entry_path(Path(), one.version).name): one.sha256 for one in recorded}
-    return entries | {file.path: file.sha256 for one in recorded for file in one.files}
+    entries = {str(folder / deltalog.entry_path(Path(), commit.version).name): commit.sha256 for commit in recorded}
+    return entries | {file.path: file.sha256 for commit in recorded for file in commit.files}
 
 
 def log_files(table: Path, snapshot: int) -> Iterator[Path]:
-    """Entries and checkpoints up to a version; the hint which checkpoint is the last may be of a later one."""
+    """Log entries and Delta checkpoints up to a version; without Delta's hint file, which may name a later one."""
     for path in (table / deltalog.FOLDER).iterdir():
         number = path.name.split(".")[0]
         if number.isdecimal() and int(number) <= snapshot and path.suffix in (".json", ".parquet"):
@@ -146,21 +149,21 @@ def log_files(table: Path, snapshot: int) -> Iterator[Path]:
 
 
 def sync_to_disk(folder: Path) -> None:
-    """Every file, then every folder, from the inside out."""
+    """Flush every file, then every folder, inner folders first."""
     inside = sorted(folder.rglob("*"), key=lambda path: (path.is_dir(), -len(path.parts)))
     deltalog.put_on_disk([*inside, folder])
 
 
 def surplus_backups(folder: Path, keep: int | None) -> list[Path]:
-    """Backups that go when the newest `keep` stay: whole ones of ours, and nothing else."""
+    """Complete backups other than the newest `keep`; other files and folders are never named."""
     if keep is None or not folder.is_dir():
         return []
-    whole = sorted(path for path in folder.glob(NAME_PATTERN) if (path / backups.MANIFEST).is_file())
-    return whole[: max(0, len(whole) - keep)]
+    complete = sorted(path for path in folder.glob(NAME_PATTERN) if (path / backups.MANIFEST).is_file())
+    return complete[: max(0, len(complete) - keep)]
 
 
 def preview(workspace: Workspace, path: Path, keep: int | None) -> BackedUp:
-    """What a run would make and remove now."""
+    """What a backup would copy and delete now."""
     size, files, snapshots = 0, 0, {}
     store = workspace.engine.url.database
     if workspace.engine.dialect.name == "sqlite" and store:
@@ -171,5 +174,5 @@ def preview(workspace: Workspace, path: Path, keep: int | None) -> BackedUp:
             held = workspace.lake.active(dataset.id, newest)
             snapshots[dataset.name] = newest
             size, files = size + sum(held.values()), files + len(held)
-    going = surplus_backups(path.parent, None if keep is None else keep - 1)
-    return BackedUp(str(path), True, size, files, snapshots, [one.name for one in going])
+    deleted = surplus_backups(path.parent, None if keep is None else keep - 1)
+    return BackedUp(str(path), True, size, files, snapshots, [backup_folder.name for backup_folder in deleted])

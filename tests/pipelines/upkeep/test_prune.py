@@ -50,11 +50,11 @@ def test_old_contexts_snapshots_keys_and_runs_go_and_what_is_in_use_stays(world)
     would = prune(workspace, True, quiet)
     did = prune(workspace, False, quiet)
     assert counts(would) == counts(did) == {
-        "snapshots of models in use no more": 2,
+        "snapshots of models no longer in use": 2,
         "lapsed idempotency keys": 1,
         "old runs": 1,
     }  # fmt: skip
-    assert counts(prune(workspace, False, quiet)) == {"contexts of models in use no more": 2}  # they had snapshots
+    assert counts(prune(workspace, False, quiet)) == {"contexts of models no longer in use": 2}  # they had snapshots
     assert context_store.unused(world.engine, dataset.id, ()) == [third, fourth]
     assert snapshot_store.anchors(world.engine, dataset.id) == [fourth]
     decisions = promotions.decisions(world.engine, dataset.id)
