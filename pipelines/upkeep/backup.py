@@ -129,7 +129,7 @@ def copy_table(source: Path, snapshot: int, target: Path, known: dict[str, str],
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / name)
         if str(name) in known and commits.digest(target / name) != known[str(name)]:
-            raise DamagedArtifact(f"{path} differs from what was written; `rollcast doctor --scrub` lists all damage")
+            raise DamagedArtifact(f"{path} is not what was written; `rollcast doctor --scrub` lists all damage")
         on_progress(done + 1, len(files), f"files of {source.name}")
 
 

@@ -235,7 +235,7 @@ def test_a_demo_that_is_told_to_end_stops_as_by_ctrl_c(monkeypatch, tmp_path):
 
 
 def test_a_run_that_is_told_to_end_unwinds_so_that_nothing_it_started_stays_behind():
-    code = "import atexit, os; from pipelines.flows import prefect_settings; prefect_settings.end_in_order(); "
+    code = "import atexit, os; from pipelines.flows import prefect_settings; prefect_settings.exit_on_sigterm(); "
     code += "atexit.register(print, 'in order'); os.kill(os.getpid(), 15)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (143, "in order\n")
