@@ -1,4 +1,4 @@
-"""One run of a flow: recorded, alone, tried again where that helps, and skipped where it was done."""
+"""One run of a flow: recorded, under a lease, retried after errors that may pass, and skipped when not needed."""
 
 import json
 
@@ -42,7 +42,7 @@ def outcomes(engine):
     return [run.outcome for run in runs.runs(engine)]
 
 
-def test_a_run_is_recorded_with_what_it_did_in_short(engine):
+def test_a_run_is_recorded_with_the_short_values_of_its_result(engine):
     result = {"added": 3, "source": "x" * 1_000, "report": {"rows": 3}}
     assert run_flow.run_flow("ingest", "pumps", lambda workspace: result) == result
     (run,) = runs.runs(engine)
@@ -51,7 +51,7 @@ def test_a_run_is_recorded_with_what_it_did_in_short(engine):
 
 
 class Failing:
-    """Work that fails a number of times before it is done."""
+    """Work that fails `times` times before it succeeds."""
 
     def __init__(self, error: Exception, times: int):
         self.error, self.left, self.tries = error, times, 0
@@ -76,7 +76,7 @@ PASSING = [
 
 
 class FlowTimedOut(TimeoutError):
-    """What Prefect raises when a flow's time is over derives from TimeoutError."""
+    """Prefect raises a subclass of TimeoutError when a flow takes too long."""
 
 
 LASTING = [
@@ -92,12 +92,12 @@ LASTING = [
 
 
 @pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
-def test_what_may_pass_is_tried_again_within_one_run(engine, error):
+def test_an_error_that_may_pass_is_retried_within_one_run(engine, error):
     assert run_flow.run_flow("ingest", "pumps", Failing(error, 3)) == {"tries": 4}
     assert outcomes(engine) == ["succeeded"]
 
 
-def test_the_fourth_failure_is_the_last(engine):
+def test_after_four_failures_the_run_fails(engine):
     work = Failing(Unavailable("the source does not answer"), 9)
     with pytest.raises(Unavailable):
         run_flow.run_flow("ingest", "pumps", work)
@@ -106,7 +106,7 @@ def test_the_fourth_failure_is_the_last(engine):
 
 
 @pytest.mark.parametrize("error", LASTING, ids=lambda error: type(error).__name__)
-def test_what_will_not_pass_is_not_tried_again(engine, error):
+def test_a_permanent_error_is_not_retried(engine, error):
     work = Failing(error, 1)
     with pytest.raises(type(error)):
         run_flow.run_flow("train", "pumps", work)
@@ -122,25 +122,25 @@ def test_a_flow_of_a_dataset_runs_once_at_a_time(engine):
             "train of pumps" in run_flow.run_flow("train", "pumps", lambda workspace: {}, slot=clock.now())["skipped"]
         )
         assert run_flow.run_flow("train", "shares", lambda workspace: {}) == {}
-    assert [run.dataset for run in runs.runs(engine)] == ["shares"]  # what did not begin is no run
+    assert [run.dataset for run in runs.runs(engine)] == ["shares"]  # a run that did not begin is not recorded
 
 
-def test_a_slot_that_was_answered_is_skipped(engine):
+def test_a_slot_that_a_later_run_covered_is_skipped(engine):
     due = clock.now()
     assert run_flow.run_flow("ingest", "pumps", lambda workspace: {}, slot=due) == {}
     assert "skipped" in run_flow.run_flow("ingest", "pumps", lambda workspace: {}, slot=due)
-    assert run_flow.run_flow("ingest", "pumps", lambda workspace: {}) == {}  # somebody asks for it
+    assert run_flow.run_flow("ingest", "pumps", lambda workspace: {}) == {}  # not a scheduled run
     assert outcomes(engine) == ["succeeded", "succeeded"]
 
 
-def test_what_is_not_scheduled_any_more_is_skipped(engine):
+def test_a_run_whose_schedule_was_removed_is_skipped(engine):
     schedules.remove(engine, "pumps", "ingest")
     assert "not scheduled" in run_flow.run_flow("ingest", "pumps", lambda workspace: {}, slot=clock.now())["skipped"]
     assert run_flow.run_flow("canary", None, lambda workspace: {}, slot=clock.now()) == {}
     assert outcomes(engine) == ["succeeded"]
 
 
-def test_another_lease_that_stays_taken_inside_the_work_is_a_failure_and_no_skip(engine):
+def test_another_lease_that_stays_taken_inside_the_work_is_a_failure_and_not_a_skip(engine):
     work = Failing(Busy("upkeep of the lake", "somebody"), 9)
     with pytest.raises(Busy):
         run_flow.run_flow("compact", None, work, slot=clock.now())
@@ -156,7 +156,7 @@ REFUSED = {
 }
 
 
-def test_the_gates_decision_is_a_page_on_disk(engine, home):
+def test_the_decision_of_the_promotion_gate_is_a_page_on_disk(engine, home):
     run_flow.run_flow("promote", "pumps", lambda workspace: REFUSED)
     (run,) = runs.runs(engine)
     page = home / "runs" / "promote" / f"{run.id}-pumps.md"
@@ -178,7 +178,7 @@ def test_a_backtest_is_a_page_with_the_best_model_first():
     assert lines[-1] == "- ets is n/a"
 
 
-def test_a_page_that_cannot_be_written_does_not_undo_the_work(engine, home):
+def test_a_page_that_cannot_be_written_does_not_fail_the_run(engine, home):
     (home / "runs").mkdir()
     (home / "runs" / "promote").write_text("in the way")
     run_flow.run_flow("promote", "pumps", lambda workspace: REFUSED)
