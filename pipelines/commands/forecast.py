@@ -47,7 +47,7 @@ def forecast(
         with progress(f"forecast {name}") as on_progress:
             issued = issue.issue(open_workspace(), name, horizon, on_progress, restart)
         return terminal.issued(issued, json)
-    request = batch_forecast.ForecastRequest(name, series, horizon, tuple(level or (80,)))
+    request = batch_forecast.BatchRequest(name, series, horizon, tuple(level or (80,)))
     if out is not None:
         batch_forecast.check_suffix(out)
     with progress(f"forecast {name}") as on_progress:

@@ -56,7 +56,7 @@ def jobs_run(json: Json = False) -> None:
     from pipelines.workspace import open_workspace
 
     with progress("jobs run") as on_progress:
-        result = retraining.work(open_workspace(), on_progress)
+        result = retraining.run_jobs(open_workspace(), on_progress)
     terminal.worked(result, json)
     raise typer.Exit(int(result.failed))
 

@@ -42,7 +42,7 @@ def model_history(name: Name, json: Json = False) -> None:
     from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
-    terminal.history(promotion_history.history(open_workspace(), name), json)
+    terminal.history(promotion_history.list_decisions(open_workspace(), name), json)
 
 
 @model.command("verify")

@@ -22,7 +22,7 @@ def quarantine_list(
     from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
-    rows = quarantined.listed(open_workspace(), name, released)
+    rows = quarantined.list_values(open_workspace(), name, released)
     terminal.listing(rows, json, f"nothing of {name} is in quarantine")
 
 

@@ -31,7 +31,7 @@ def shadow(
         warn_old_spelling("shadow NAME --stop", "shadow stop NAME")
     workspace = open_workspace()
     stops = old_stop or second is not None
-    result = shadowing.stop(workspace, name) if stops else shadowing.shadow(workspace, name, version)
+    result = shadowing.stop_shadow(workspace, name) if stops else shadowing.shadow(workspace, name, version)
     terminal.shadowed(result, json)
 
 

@@ -43,7 +43,7 @@ def train(
     request = training.TrainRequest(
         name, model, max_minutes, steps, seed, holdout, resume, accelerator, devices, num_nodes, strategy
     )
-    if training.assist(request):
+    if training.run_as_helper(request):
         return  # the first process of this training registers and prints the result
     with progress(f"train {name} {model}") as on_progress:
         result = training.train(open_workspace(), request, on_progress)

@@ -119,7 +119,7 @@ def batch_forecast(dataset: str, out: str | None = None, horizon: int | None = N
                 lambda workspace: as_record(issuing.issue(workspace, dataset, horizon, on_progress)),
             )
         forecasting.check_suffix(Path(out))
-        request = forecasting.ForecastRequest(dataset, None, horizon, (level,))
+        request = forecasting.BatchRequest(dataset, None, horizon, (level,))
         return run(
             "batch-forecast", dataset, lambda workspace: forecast_to_file(workspace, request, Path(out), on_progress)
         )
@@ -129,7 +129,7 @@ def batch_forecast(dataset: str, out: str | None = None, horizon: int | None = N
 def jobs() -> Record:
     """Run the queued trainings, and decide about challengers that were scored on enough values."""
     with show_progress("jobs") as on_progress:
-        return run("jobs", None, lambda workspace: as_record(retraining.work(workspace, on_progress)))
+        return run("jobs", None, lambda workspace: as_record(retraining.run_jobs(workspace, on_progress)))
 
 
 @flow(name="monitor", timeout_seconds=TIMEOUT_S)
@@ -187,7 +187,7 @@ def promote_candidate(workspace: Workspace, dataset: str, version: int | None, o
         return {"dataset": dataset, "promoted": False, "reason": str(error)}
 
 
-def forecast_to_file(workspace: Workspace, request: ForecastRequest, out: Path, on_progress: Report) -> Record:
+def forecast_to_file(workspace: Workspace, request: BatchRequest, out: Path, on_progress: Report) -> Record:
     """Write forecasts into a file; returns its name and number of rows."""
     result = forecasting.forecast(workspace, request, on_progress)
     forecasting.write(result, out)

@@ -125,7 +125,7 @@ def score_findings(workspace: Workspace, dataset: Dataset, served: Promotion) ->
         detectors.page_hinkley(known, "error", RECENT_HOURS),
         *detectors.compare_windows(windows[:-1], windows[-1], "error"),
     ]
-    return [*found, detectors.coverage(recent[:, 4], recent[:, 3], 80, Rules().coverage_80)]
+    return [*found, detectors.coverage(recent[:, 4], recent[:, 3], 80, GateRules().coverage_80)]
 
 
 def settled_hours(workspace: Workspace, dataset: Dataset, version: int) -> np.ndarray:

@@ -46,9 +46,9 @@ class ShownSeries:
     fans: list[Fan]
 
 
-def fans(comparison: Comparison, dataset: Dataset, leader: Entry, rival: Entry | None) -> list[ShownSeries]:
+def fans(comparison: Comparison, dataset: Dataset, leader: ScoredModel, rival: ScoredModel | None) -> list[ShownSeries]:
     """Series from the leader's lowest to its highest error, each at origins spread over its own origins."""
-    error = leader.scores.mean("absolute", comparison.horizon) / leader.course.reference.unit
+    error = leader.scores.mean("absolute", comparison.horizon) / leader.origin_set.reference.unit
     chosen = choose_series(error, len(comparison.full.origins))
     rows = np.array(list(chosen))
     count = ORIGINS if len(rows) > 1 else 2 * ORIGINS
@@ -87,7 +87,7 @@ def positions_of(comparison: Comparison, row: int, count: int) -> np.ndarray:
     return np.asarray(own[engine.spread(len(own), count)])
 
 
-def replayed(comparison: Comparison, entry: Entry, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
+def replayed(comparison: Comparison, entry: ScoredModel, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """(positions, rows, H, L) forecasts of a model at these positions of the origins."""
     seen: list[np.ndarray] = []
     comparison.replay(entry, rows, positions, lambda _, quantiles, __: seen.append(quantiles[:, : comparison.horizon]))

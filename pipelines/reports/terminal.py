@@ -142,7 +142,7 @@ def by_mase(mase: float | None) -> tuple[bool, float]:
     return mase is None, mase or 0.0
 
 
-def forecasted(result: Forecasts, out: Path | None, json: bool) -> None:
+def forecasted(result: BatchForecasts, out: Path | None, json: bool) -> None:
     """Print the forecast, or where it was written."""
     if out is not None:
         say(f"{result.frame.height} rows of {len(result.origins)} series written to {out}")
@@ -154,7 +154,7 @@ def forecasted(result: Forecasts, out: Path | None, json: bool) -> None:
         show_forecast(result)
 
 
-def show_forecast(result: Forecasts) -> None:
+def show_forecast(result: BatchForecasts) -> None:
     """Print the first steps of the first series, and how to get the rest."""
     if not result.origins:
         say(f"no series of {result.dataset.name} has a value yet")
@@ -240,7 +240,7 @@ def shadowed(result: Shadowed, json: bool) -> None:
         say(result.sentence)
 
 
-def worked(result: Worked, json: bool) -> None:
+def worked(result: WorkerRun, json: bool) -> None:
     """Print what the worker did."""
     if json:
         print_json(result.to_dict())

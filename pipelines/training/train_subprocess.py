@@ -14,8 +14,8 @@ from data.settings import Settings
 from pipelines.parent_death import signal_at_parent_death
 from pipelines.workspace import Workspace
 
-GRACE = 3.0  # times the minutes of a training, and LEAST more, after which it hangs
-LEAST = 600.0  # seconds
+GRACE = 3.0  # a training is stopped after GRACE times its minutes and LEAST seconds more
+LEAST = 600.0
 
 
 def train(workspace: Workspace, name: str, kind: str, minutes: float, patience_s: float | None = None) -> int:

@@ -204,7 +204,7 @@ def mirror(workspace: Workspace, dataset: catalogue.Dataset) -> Check:
     own = {row.version: row.digest for row in registry.models(workspace.engine, dataset.id)}
     served = promotions.served(workspace.engine, dataset.id)
     try:
-        mirrored = model_store.mirrored(workspace, dataset)
+        mirrored = model_store.mirrored_versions(workspace, dataset)
     except Exception as error:
         return Check(name, "warning", f"MLflow cannot be read ({str(error).splitlines()[0][:120]})")
     missing = sorted(version for version, digest in own.items() if mirrored.get(version, ("",))[0] != digest)

@@ -101,7 +101,7 @@ def move_rows(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, o
     )
     for damage in log_checksums.broken(workspace.engine, dataset.id, upto):
         raise DamagedArtifact(damage)  # else the damage would be stored in the lake with a valid checksum
-    judge_live(workspace, dataset)  # the rules judge rows only while they are in the log
+    quarantine_live_values(workspace, dataset)  # the rules judge rows only while they are in the log
     done, total = 0, rows_to_move(workspace.engine, dataset.id, upto)
     while (batch := handoffs.begin(lease, dataset.id, upto)) is not None:
         failpoints.hit("handoff.begun")

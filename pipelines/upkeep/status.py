@@ -42,9 +42,7 @@ class Status:
     home: str
     database: str
     datasets: tuple[DatasetStatus, ...]
-    flows: tuple[
-        dict[str, Any], ...
-    ]  # those that succeeded or have a schedule of a dataset, as `pipelines list` shows them
+    flows: tuple[dict[str, Any], ...]  # rows of `pipelines list` that succeeded or belong to a dataset
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

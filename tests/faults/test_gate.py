@@ -48,26 +48,26 @@ def test_fault_32_a_new_model_that_is_worse_constant_or_not_finite_is_refused_an
         promote(workspace, "week", version, no_progress)
     assert promotions.served(workspace.engine, 1).id == promotion_id
     assert promotions.decisions(workspace.engine, 1)[-1].event == "refused"
-    judged(workspace, "week", mlp(workspace, weights))
+    register_model(workspace, "week", mlp_bundle(workspace, weights))
     with pytest.raises(GateRefused, match=reason):  # also refused without --version
-        promote(workspace, "week", None, still)
+        promote(workspace, "week", None, no_progress)
     assert promotions.served(workspace.engine, 1).id == promotion_id
 
 
 def test_the_previous_version_is_compared_at_the_same_origins_unless_an_operator_rolled_it_back(workspace):
-    second = judged(workspace, "week", mlp(workspace, 1.1), 0.25)
-    promote(workspace, "week", second, still)
-    third = promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.2), 0.1), still)
+    second = register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.25)
+    promote(workspace, "week", second, no_progress)
+    third = promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace, 1.2), 0.1), no_progress)
     rows = {row["role"]: row for row in third.evidence["contenders"]}
     assert (rows["champion"]["version"], rows["previous"]["version"]) == (second, 1)
     assert rows["previous"]["gain"] == pytest.approx(1 - 0.1 / 0.5)
     rollback(workspace, "week")
-    fourth = promote(workspace, "week", judged(workspace, "week", mlp(workspace, 1.3), 0.2), still)
+    fourth = promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace, 1.3), 0.2), no_progress)
     assert "previous" not in {row["role"] for row in fourth.evidence["contenders"]}  # version 3 was rolled back
 
 
 def test_a_candidate_worse_than_the_previous_version_is_refused_though_it_beats_the_champion(workspace):
-    worse = judged(workspace, "week", mlp(workspace, 1.1), 0.9)
+    worse = register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.9)
     promotions.decide(workspace.engine, 1, worse, "promoted", {})
     with pytest.raises(GateRefused, match=r"against mlp \(previous\); \+0.0% or lower"):
         promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace, 1.2), 0.7), no_progress)

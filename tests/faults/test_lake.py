@@ -19,7 +19,7 @@ from data.lake.table import Lake
 from data.settings import load_settings
 from data.store import catalogue, observation_log
 from data.store.database import connect, open_store
-from data.store.observation_log import Observation
+from data.store.observation_log import LoggedValue
 from pipelines.monitoring.check import check_damages
 from pipelines.upkeep import doctor
 from pipelines.workspace import Workspace, open_workspace

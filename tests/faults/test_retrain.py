@@ -37,7 +37,7 @@ def workspace(made, home) -> Workspace:
 
 def trains(scale: float, better: float | None):
     """A training that takes no time. better: the network's error, as a share of that of seasonal naive."""
-    return lambda workspace, name, kind, minutes: judged(workspace, name, mlp(workspace, scale), better)
+    return lambda workspace, name, kind, minutes: register_model(workspace, name, mlp_bundle(workspace, scale), better)
 
 
 def refuses_to_train(*_):
@@ -54,7 +54,7 @@ def job_states(workspace):
     ids=["better", "worse", "failed"],
 )
 def test_a_job_trains_and_the_promotion_gate_decides(workspace, train, state, version):
-    assert retrain.work(workspace, still, train).done == ()
+    assert retrain.run_jobs(workspace, no_progress, train).done == ()
     asked = retrain.retrain(workspace, "week")
     assert retrain.retrain(workspace, "week").words == f"job {asked.job} is queued already"
     (done,) = retrain.run_jobs(workspace, no_progress, train).done
@@ -71,7 +71,7 @@ def test_with_retrain_into_shadow_a_new_version_rolls_in_shadow(workspace):
     assert (done.state, done.version) == ("succeeded", 2)
     assert promotions.served(workspace.engine, 1).version == 1
     assert promotions.shadow(workspace.engine, 1).version == 2
-    assert retrain.work(workspace, still, trains(1.1, 0.2)).done == ()  # it was scored on no live value yet
+    assert retrain.run_jobs(workspace, no_progress, trains(1.1, 0.2)).done == ()  # it was scored on no live value yet
 
 
 WORKER = """

@@ -190,7 +190,7 @@ def test_a_refused_baseline_that_serves_as_the_best_available_says_both(rollcast
     rollcast("train", "two", "--model", "naive")
     result = rollcast("promote", "two")
     assert result.code == 0
-    assert "naive version 1 serves 'two', a baseline and the best there is: it was refused as a candidate" in result.err
+    assert "naive version 1 serves 'two': it is the best baseline; as a candidate it was refused: " in result.err
 
 
 def test_promoting_without_a_trained_version_says_so(rollcast, ingested):

@@ -55,7 +55,7 @@ def test_pipelines_runs_is_runs_list(rollcast):
 
 def test_shadow_with_the_option_stop_is_shadow_stop(rollcast, served):
     code, out, printed = rollcast("shadow stop d")
-    assert (code, out) == (2, "") and "nothing rolls in shadow" in printed[0]
+    assert (code, out) == (2, "") and "rolls in shadow" in printed[0]
     assert rollcast("shadow d --stop") == (code, out, [warning("shadow NAME --stop", "shadow stop NAME"), *printed])
 
 
