@@ -15,7 +15,7 @@ from typing import Any
 
 NOT_KNOWN = "n/a"  # shown for a figure that could not be computed
 
-Report = Callable[[float, float, str], None]  # progress callback: done, total, a few words; may be called often
+ProgressCallback = Callable[[float, float, str], None]  # done, total, a few words; may be called often
 
 
 def say(message: str) -> None:
@@ -71,8 +71,8 @@ def cell(value: Any) -> str:
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Report]:
-    """A progress bar, moved by calls of what this yields; without a terminal nothing is shown."""
+def progress(label: str) -> Iterator[ProgressCallback]:
+    """Show a progress bar, which calls of the yielded callback move; without a terminal nothing is shown."""
     if not sys.stderr.isatty():
         yield lambda done, total, words: None
         return

@@ -23,7 +23,7 @@ from data.errors import Busy, Conflict, GateRefused, InvalidInput, LeaseLost
 from data.settings import load_settings
 from data.sources.resolve import SourceOptions
 from pipelines import run_pages
-from pipelines.console import Report, finite, progress, say
+from pipelines.console import ProgressCallback, finite, progress, say
 from pipelines.evaluation import backtest as backtesting
 from pipelines.flows.run_flow import SKIPPED, run_flow
 from pipelines.forecasts import batch_forecast as forecasting
@@ -172,7 +172,7 @@ FLOWS = {
 }
 
 
-def promote_candidate(workspace: Workspace, dataset: str, version: int | None, on_progress: Report) -> Record:
+def promote_candidate(workspace: Workspace, dataset: str, version: int | None, on_progress: ProgressCallback) -> Record:
     """The decision of the promotion gate, or the reason why there is nothing to decide."""
     try:
         return {"promoted": True, **as_record(promotion.promote(workspace, dataset, version, on_progress))}
@@ -187,7 +187,7 @@ def promote_candidate(workspace: Workspace, dataset: str, version: int | None, o
         return {"dataset": dataset, "promoted": False, "reason": str(error)}
 
 
-def forecast_to_file(workspace: Workspace, request: BatchRequest, out: Path, on_progress: Report) -> Record:
+def forecast_to_file(workspace: Workspace, request: BatchRequest, out: Path, on_progress: ProgressCallback) -> Record:
     """Write forecasts into a file; returns its name and number of rows."""
     result = forecasting.forecast(workspace, request, on_progress)
     forecasting.write(result, out)
@@ -248,7 +248,7 @@ def show_in_prefect(name: str, record: Record) -> None:
 
 
 @contextmanager
-def show_progress(label: str) -> Iterator[Report]:
+def show_progress(label: str) -> Iterator[ProgressCallback]:
     """A progress bar on the terminal, and every PROGRESS_EVERY_S the same progress in Prefect."""
     artifact: Any = None
     shown = time.monotonic()

@@ -24,7 +24,7 @@ from data.lake.table import active
 from data.store import catalogue, leases
 from data.store.database import connect
 from data.store.tables import SCHEMA_VERSION
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.upkeep.compact import LEASE
 from pipelines.workspace import Workspace
 
@@ -48,7 +48,9 @@ class BackedUp:
         return asdict(self)
 
 
-def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run: bool, on_progress: Report) -> BackedUp:
+def backup(
+    workspace: Workspace, folder: Path | None, keep: int | None, dry_run: bool, progress: ProgressCallback
+) -> BackedUp:
     """Make a backup in a folder of backups, by default the configured one, and delete all but the newest `keep`.
 
     Raises:
@@ -74,7 +76,7 @@ def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run:
         except OSError as error:
             raise InvalidInput(f"{folder} cannot be written ({error.strerror}); name another folder") from None
         try:
-            manifest = copy_stores(workspace, partial, on_progress)
+            manifest = copy_stores(workspace, partial, progress)
             lease.require()
             sync_to_disk(partial)
             partial.rename(path)
@@ -90,9 +92,9 @@ def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run:
     return BackedUp(str(path), False, size, len(manifest["files"]), manifest["snapshots"], names)
 
 
-def copy_stores(workspace: Workspace, partial: Path, on_progress: Report) -> dict[str, Any]:
+def copy_stores(workspace: Workspace, partial: Path, progress: ProgressCallback) -> dict[str, Any]:
     """Copy the store and the lake, and write the manifest; returns the manifest."""
-    backups.copy_store(workspace.engine, partial / STORE, lambda done, total: on_progress(done, total, "live store"))
+    backups.copy_store(workspace.engine, partial / STORE, lambda done, total: progress(done, total, "live store"))
     copied = connect(f"sqlite:///{partial / STORE}")
     snapshots = {}
     for dataset in catalogue.datasets(copied):
@@ -100,11 +102,11 @@ def copy_stores(workspace: Workspace, partial: Path, on_progress: Report) -> dic
         if newest is not None:
             snapshots[dataset.name] = newest
             known = recorded_checksums(commits.commits(copied, dataset.id))
-            copy_table(workspace.lake.path(dataset.id), newest, partial / LAKE / str(dataset.id), known, on_progress)
+            copy_table(workspace.lake.path(dataset.id), newest, partial / LAKE / str(dataset.id), known, progress)
         issued = Forecasts(workspace.lake.root, dataset.id).path
         if deltalog.versions(issued):  # a later version still has every issue that the copied store names
             target = partial / LAKE / issued.relative_to(workspace.lake.root)
-            copy_table(issued, deltalog.versions(issued)[-1], target, {}, on_progress)
+            copy_table(issued, deltalog.versions(issued)[-1], target, {}, progress)
     copied.dispose()
     for left in partial.glob(f"{STORE}-*"):
         left.unlink()  # SQLite leaves such files beside a closed database
@@ -118,7 +120,7 @@ def copy_stores(workspace: Workspace, partial: Path, on_progress: Report) -> dic
     return backups.write_manifest(partial, about)
 
 
-def copy_table(source: Path, snapshot: int, target: Path, known: dict[str, str], on_progress: Report) -> None:
+def copy_table(source: Path, snapshot: int, target: Path, known: dict[str, str], progress: ProgressCallback) -> None:
     """Copy one version of a table: its data files, and the log up to it. known: SHA-256 by name within the table.
 
     Raises DamagedArtifact where a copied file has another SHA-256.
@@ -130,7 +132,7 @@ def copy_table(source: Path, snapshot: int, target: Path, known: dict[str, str],
         shutil.copyfile(path, target / name)
         if str(name) in known and commits.digest(target / name) != known[str(name)]:
             raise DamagedArtifact(f"{path} is not what was written; `rollcast doctor --scrub` lists all damage")
-        on_progress(done + 1, len(files), f"files of {source.name}")
+        progress(done + 1, len(files), f"files of {source.name}")
 
 
 def recorded_checksums(recorded: list[Commit]) -> dict[str, str]:

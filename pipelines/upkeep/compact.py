@@ -8,7 +8,7 @@ from data.lake import commits, log_checksums
 from data.store import catalogue, leases
 from data.store.catalogue import Dataset
 from data.store.leases import Lease
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.ingestion.reanchor import reanchor
 from pipelines.upkeep import handoff
 from pipelines.workspace import Workspace
@@ -22,7 +22,7 @@ class Compacted:
 
     dataset: str
     dry_run: bool
-    handed_off: int  # rows that on_progress from the live log into the lake
+    handed_off: int  # rows that progress from the live log into the lake
     waiting: int  # rows that stay in the log because the models' contexts do not have them yet
     files_before: int
     files: int
@@ -33,7 +33,7 @@ class Compacted:
         return asdict(self)
 
 
-def compact(workspace: Workspace, name: str | None, dry_run: bool, on_progress: Report) -> list[Compacted]:
+def compact(workspace: Workspace, name: str | None, dry_run: bool, progress: ProgressCallback) -> list[Compacted]:
     """Hand off rows of the log and compact the lake, for one dataset or all; a dry run only counts.
 
     Raises:
@@ -46,7 +46,7 @@ def compact(workspace: Workspace, name: str | None, dry_run: bool, on_progress: 
     if dry_run:
         return [preview(workspace, dataset) for dataset in chosen]
     with leases.held(workspace.engine, LEASE) as lease:
-        return [compact_dataset(workspace, lease, dataset, on_progress) for dataset in chosen]
+        return [compact_dataset(workspace, lease, dataset, progress) for dataset in chosen]
 
 
 def preview(workspace: Workspace, dataset: Dataset) -> Compacted:
@@ -59,11 +59,11 @@ def preview(workspace: Workspace, dataset: Dataset) -> Compacted:
     return Compacted(dataset.name, True, rows, movable.waits, files, after, snapshot)
 
 
-def compact_dataset(workspace: Workspace, lease: Lease, dataset: Dataset, on_progress: Report) -> Compacted:
+def compact_dataset(workspace: Workspace, lease: Lease, dataset: Dataset, progress: ProgressCallback) -> Compacted:
     """Hand off first, so that the files which it adds are merged too."""
     movable = handoff.hand_off_range(workspace.engine, dataset.id, workspace.settings.log_most_rows)
     before, _ = workspace.lake.files(dataset.id)
-    rows = handoff.move_rows(workspace, lease, dataset, movable.upto, on_progress)
+    rows = handoff.move_rows(workspace, lease, dataset, movable.upto, progress)
     log_checksums.seal(workspace.engine, dataset.id)
     lease.require()
     snapshot = workspace.lake.optimize(dataset.id)

@@ -14,7 +14,7 @@ from data.errors import InvalidInput, RollcastError
 from data.records.runs import sentence
 from data.settings import Settings, is_loopback, load_settings
 from data.store import catalogue, keys, promotions, registry
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.models import model_store
 from pipelines.monitoring import overdue
 from pipelines.monitoring.check import Check, run_check
@@ -25,7 +25,7 @@ SAFE_SQLITE = (3, 51, 3)  # earlier versions can, rarely, lose a commit while th
 EXPIRES_SOON_DAYS = 14  # a key that expires within these days is a warning
 
 
-def examine(thorough: bool = False, on_progress: Report = lambda done, total, words: None) -> list[Check]:
+def examine(thorough: bool = False, progress: ProgressCallback = lambda done, total, words: None) -> list[Check]:
     """Every check, in the order of repair. Nothing is changed, except that a missing store is created.
 
     `thorough` also reads every byte that has a checksum.
@@ -43,7 +43,7 @@ def examine(thorough: bool = False, on_progress: Report = lambda done, total, wo
         checks += [api_keys(workspace), overdue.check(workspace)]
         for dataset in catalogue.datasets(workspace.engine):
             checks += dataset_checks(workspace, dataset)
-            checks += scrub.checksums(workspace, dataset, on_progress) if thorough else []
+            checks += scrub.checksums(workspace, dataset, progress) if thorough else []
     except Exception as error:  # a flipped bit in the store can raise any error
         checks.append(Check("stored", "failed", sentence(error)))
     return checks

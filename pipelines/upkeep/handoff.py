@@ -26,7 +26,7 @@ from data.store import catalogue, observation_log, promotions, snapshot_store
 from data.store.catalogue import Dataset
 from data.store.leases import Lease
 from data.store.promotions import Promotion
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.history.history import KEY, logged_rows
 from pipelines.history.quarantine import quarantine_live_values
 from pipelines.workspace import Workspace
@@ -91,7 +91,7 @@ def rows_to_move(engine: Engine, dataset_id: int, upto: int) -> int:
     )
 
 
-def move_rows(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, on_progress: Report) -> int:
+def move_rows(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, progress: ProgressCallback) -> int:
     """Move all rows up to `upto` in batches, first finishing a batch that was interrupted. Returns how many.
 
     Raises DamagedArtifact where a row of the log differs from what was written.
@@ -107,7 +107,7 @@ def move_rows(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, o
         failpoints.hit("handoff.begun")
         move_batch(workspace, lease, batch, names)
         done += batch.rows
-        on_progress(done, max(done, total), "rows")
+        progress(done, max(done, total), "rows")
     return done
 
 

@@ -13,7 +13,7 @@ from data.lake.forecasts import Forecasts
 from data.records import runs
 from data.store import catalogue, context_store, idempotency, leases, promotions, snapshot_store
 from data.store.catalogue import Dataset
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.upkeep import handoff
 from pipelines.upkeep.compact import LEASE
 from pipelines.workspace import Workspace
@@ -35,7 +35,7 @@ class Pruned:
         return asdict(self)
 
 
-def prune(workspace: Workspace, dry_run: bool, on_progress: Report) -> list[Pruned]:
+def prune(workspace: Workspace, dry_run: bool, progress: ProgressCallback) -> list[Pruned]:
     """Delete, or count in a dry run: unreferenced files of the lake, old forecasts, contexts and snapshots of models
     that are no longer in use, lapsed idempotency keys, and old runs.
 
@@ -44,17 +44,17 @@ def prune(workspace: Workspace, dry_run: bool, on_progress: Report) -> list[Prun
         Unavailable: a store is damaged or does not answer; the next run continues.
     """
     if dry_run:
-        return list(prune_all(workspace, True, on_progress))
+        return list(prune_all(workspace, True, progress))
     with leases.held(workspace.engine, LEASE):
-        return list(prune_all(workspace, False, on_progress))
+        return list(prune_all(workspace, False, progress))
 
 
-def prune_all(workspace: Workspace, dry_run: bool, on_progress: Report) -> Iterator[Pruned]:
+def prune_all(workspace: Workspace, dry_run: bool, progress: ProgressCallback) -> Iterator[Pruned]:
     """Prune each dataset, then what belongs to none."""
     engine, settings = workspace.engine, workspace.settings
     datasets = catalogue.datasets(engine)
     for done, dataset in enumerate(datasets):
-        on_progress(done, len(datasets), dataset.name)
+        progress(done, len(datasets), dataset.name)
         yield from prune_dataset(workspace, dataset, dry_run)
     lapsed = idempotency.prune(engine, clock.now() - int(settings.idempotency_keep_s * 1e6), dry_run)
     yield Pruned(None, "lapsed idempotency keys", lapsed, None, dry_run)

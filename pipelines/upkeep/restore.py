@@ -16,7 +16,7 @@ from data.lake import backups, deltalog, scrub
 from data.settings import Settings
 from data.store import catalogue, leases, observation_log
 from data.store.database import MIGRATION_LOCK, open_store, writing
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.upkeep.backup import LAKE, NAME_PATTERN, STORE, sync_to_disk
 from pipelines.workspace import open_workspace
 
@@ -39,7 +39,7 @@ class RestoredBackup:
         return {**asdict(self), "created_at": format_moment(self.created_at)}
 
 
-def restore(settings: Settings, source: Path, dry_run: bool, on_progress: Report) -> RestoredBackup:
+def restore(settings: Settings, source: Path, dry_run: bool, progress: ProgressCallback) -> RestoredBackup:
     """Restore one backup, or the newest of a folder of backups; a dry run only checks it.
 
     Raises:
@@ -50,15 +50,15 @@ def restore(settings: Settings, source: Path, dry_run: bool, on_progress: Report
     folder = newest_backup(source.expanduser().absolute())
     manifest = backups.read_manifest(folder)
     require_empty(settings)
-    backups.verify(folder, manifest, lambda done, total: on_progress(done, total, "checking"))
+    backups.verify(folder, manifest, lambda done, total: progress(done, total, "checking"))
     size = sum(file["bytes"] for file in manifest["files"].values())
     about = (str(folder), str(settings.home), dry_run, manifest["created_at"], size, manifest["snapshots"])
     if dry_run:
         return RestoredBackup(*about)
     if settings.database_url.startswith("sqlite"):
-        restore_files(settings, folder, on_progress)
+        restore_files(settings, folder, progress)
     else:
-        restore_rows(settings, folder, on_progress)
+        restore_rows(settings, folder, progress)
     return RestoredBackup(*about, observations=check_restored(settings))
 
 
@@ -84,9 +84,9 @@ def require_empty(settings: Settings) -> None:
     engine.dispose()
 
 
-def restore_files(settings: Settings, folder: Path, on_progress: Report) -> None:
+def restore_files(settings: Settings, folder: Path, progress: ProgressCallback) -> None:
     """Restore the lake, then a SQLite store: a kill between the two leaves a home without a store."""
-    restore_lake(settings, folder, on_progress)
+    restore_lake(settings, folder, progress)
     target = store_path(settings)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
@@ -96,13 +96,13 @@ def restore_files(settings: Settings, folder: Path, on_progress: Report) -> None
     deltalog.put_on_disk([target.parent])
 
 
-def restore_rows(settings: Settings, folder: Path, on_progress: Report) -> None:
+def restore_rows(settings: Settings, folder: Path, progress: ProgressCallback) -> None:
     """Restore into PostgreSQL: every row in one transaction, which is committed after the lake is in place."""
     engine = open_store(settings.database_url)
     with TemporaryDirectory() as private, writing(engine, MIGRATION_LOCK) as connection:
         copy = shutil.copy(folder / STORE, private)  # the copy is migrated if it is older; the backup is not changed
-        backups.load_store(Path(copy), connection, lambda done, total: on_progress(done, total, "live store"))
-        restore_lake(settings, folder, on_progress)
+        backups.load_store(Path(copy), connection, lambda done, total: progress(done, total, "live store"))
+        restore_lake(settings, folder, progress)
     engine.dispose()
 
 
@@ -111,11 +111,11 @@ def store_path(settings: Settings) -> Path:
     return Path(str(make_url(settings.database_url).database))
 
 
-def restore_lake(settings: Settings, folder: Path, on_progress: Report) -> None:
+def restore_lake(settings: Settings, folder: Path, progress: ProgressCallback) -> None:
     """Copy every table to a temporary name, flush it to disk, then rename it."""
     settings.home.mkdir(parents=True, exist_ok=True)
     partial = settings.home / f".{LAKE}.partial"
-    on_progress(0, 1, "lake")
+    progress(0, 1, "lake")
     if (folder / LAKE).is_dir():
         shutil.copytree(folder / LAKE, partial)
         sync_to_disk(partial)

@@ -12,7 +12,7 @@ from data.lake.table import damages
 from data.store import context_store, promotions, snapshot_store
 from data.store.catalogue import Dataset
 from forecasting.kernel.packing import unpack
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.monitoring.check import Check, check_damages
 from pipelines.workspace import Workspace
 
@@ -41,10 +41,10 @@ def database(workspace: Workspace, thorough: bool) -> Check:
     return check_damages("database", stored.database(workspace.engine, thorough), lambda: "sound")
 
 
-def checksums(workspace: Workspace, dataset: Dataset, on_progress: Report) -> Iterator[Check]:
+def checksums(workspace: Workspace, dataset: Dataset, progress: ProgressCallback) -> Iterator[Check]:
     """Check every byte that has a checksum: data files, rows of the log, contexts and snapshots."""
     yield check_damages(
-        f"{dataset.name}: checksums", files(workspace, dataset, on_progress), lambda: "every file is as written"
+        f"{dataset.name}: checksums", files(workspace, dataset, progress), lambda: "every file is as written"
     )
     yield check_damages(
         f"{dataset.name}: live log",
@@ -54,14 +54,14 @@ def checksums(workspace: Workspace, dataset: Dataset, on_progress: Report) -> It
     yield check_damages(f"{dataset.name}: blobs", blobs(workspace, dataset), lambda: "contexts and snapshots are whole")
 
 
-def files(workspace: Workspace, dataset: Dataset, on_progress: Report) -> Iterator[str]:
+def files(workspace: Workspace, dataset: Dataset, progress: ProgressCallback) -> Iterator[str]:
     """A sentence for each data file whose SHA-256 differs from the recorded one."""
     done = 0
 
     def read(size: int) -> None:
         nonlocal done
         done += size
-        on_progress(done, total, f"reading {dataset.name}")
+        progress(done, total, f"reading {dataset.name}")
 
     total = sum(workspace.lake.active(dataset.id).values())
     yield from stored.checksums(workspace.engine, workspace.lake, dataset.id, read)
