@@ -1,4 +1,4 @@
-"""How a failed command ends: one sentence, an exit code, and a traceback in a file for whoever repairs it."""
+"""How a failed command ends: one sentence, an exit code, and for unexpected errors a traceback in a file."""
 
 from __future__ import annotations
 
@@ -16,49 +16,53 @@ FAILED, INTERRUPTED = 1, 130
 
 
 def report(error: BaseException) -> int:
-    """Say what went wrong and return the exit code it stands for."""
+    """Print the error as one sentence on standard error and return its exit code."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else FAILED
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return interrupted()
     if isinstance(error, BrokenPipeError):
-        sys.stderr.close()  # whoever read our output has left: nothing to say, and nobody to say it to
+        sys.stderr.close()  # the reader of our output has ended: nothing can be printed
         return FAILED
-    if said := sentence(error):
-        say(f"rollcast: {said}")
+    if message := sentence(error):
+        say(f"rollcast: {message}")
     return exit_code(error)
 
 
 def interrupted() -> int:
-    """Ctrl-C: stores are written in transactions, so there is nothing to clean up."""
+    """Print that Ctrl-C ended the command. Stores are written in transactions, so nothing must be cleaned up."""
     say("rollcast: interrupted; what was finished is stored")
     return INTERRUPTED
 
 
 def exit_code(error: BaseException) -> int:
-    """0 done, 1 failed, 2 wrong usage or input, 3 the gate refused; every planned error knows its own."""
+    """0 done, 1 failed, 2 wrong usage or input, 3 the promotion gate refused; errors of the tree carry their code."""
     return error.exit_code if isinstance(error, (RollcastError, TyperException)) else FAILED
 
 
 def sentence(error: BaseException) -> str:
-    """What a person can act on: our own words, or the kind of surprise and where its details are."""
+    """The message of an error of the tree; for any other its class and the file with its traceback."""
     if isinstance(error, RollcastError):
         return str(error)
     if isinstance(error, TyperException):
-        return usage(error)
-    line = first_line(error, longest=300, empty="no message")
-    return f"unexpected {type(error).__name__}: {line} (details in {keep(error)})"
+        return usage_sentence(error)
+    return f"unexpected {type(error).__name__}: {first_line(error)} (details in {log_traceback(error)})"
 
 
-def usage(error: TyperException) -> str:
-    """A wrong word on the command line; nothing where the help itself was the answer."""
+def usage_sentence(error: TyperException) -> str:
+    """The message of a wrong command line; empty where the help was printed instead."""
     message = error.format_message().rstrip(".").replace("\n", " ")
     command = getattr(getattr(error, "ctx", None), "command_path", "rollcast")
     return f"{message[:1].lower()}{message[1:]}; see `{command} --help`" if message else ""
 
 
-def keep(error: BaseException) -> str:
-    """Append the traceback to errors.log in the home folder and return the file's name."""
+def first_line(error: BaseException) -> str:
+    """The first line of a message, at most 300 characters."""
+    return (str(error).strip() or "no message").splitlines()[0][:300]
+
+
+def log_traceback(error: BaseException) -> str:
+    """Append the traceback to errors.log in the home folder; returns the name of the file."""
     try:
         from data.settings import load_settings
 

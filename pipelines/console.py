@@ -1,7 +1,7 @@
-"""What a person or a program reads: results on standard output, everything else on standard error.
+"""Output of the command line: results on standard output, everything else on standard error.
 
 A result is printed once, either as JSON for programs or as a small table for people. Progress bars appear only on a
-terminal, so a log file never fills with half-drawn lines.
+terminal, so that a log file does not fill with partial lines.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-NOT_KNOWN = "n/a"  # a figure that was asked for and could not be had
+NOT_KNOWN = "n/a"  # shown for a figure that could not be computed
 
-Report = Callable[[float, float, str], None]  # done, total, a few words; called as often as one likes
+ProgressCallback = Callable[[float, float, str], None]  # done, total, a few words; may be called often
 
 
 def say(message: str) -> None:
-    """Tell the person at the terminal one thing; a program reading standard output never sees it."""
+    """Print a line on standard error, which a program that reads standard output does not see."""
     print(message, file=sys.stderr, flush=True)  # noqa: T201
 
 
@@ -43,7 +43,7 @@ def finite(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    """A table on standard output; numbers to the right, words to the left, a dash for what is not known."""
+    """Print a table on standard output: numbers right-aligned, text left-aligned, a dash for a missing value."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -71,8 +71,8 @@ def cell(value: Any) -> str:
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Report]:
-    """A bar for long work, moved by `report(done, total, words)`; silent without a terminal."""
+def progress(label: str) -> Iterator[ProgressCallback]:
+    """Show a progress bar, which calls of the yielded callback move; without a terminal nothing is shown."""
     if not sys.stderr.isatty():
         yield lambda done, total, words: None
         return

@@ -1,4 +1,4 @@
-"""The stores of one ROLLCAST_HOME, opened together: what every pipeline is given to work on."""
+"""The stores of one ROLLCAST_HOME, opened together; every pipeline gets them as its first argument."""
 
 from __future__ import annotations
 

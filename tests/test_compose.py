@@ -1,4 +1,4 @@
-"""The compose file, the images and the deployments say only what exists: commands, settings, flows, targets."""
+"""The compose file, the images and the deployments name only what exists: commands, settings, flows, targets."""
 
 import importlib
 import os
@@ -15,7 +15,7 @@ import yaml
 from data.records.schedules import HOUSEKEEPING, OF_DATASETS
 from data.settings import Settings
 
-ONE_SHOT = {"migrate", "deploy"}  # they end, so they are waited for rather than watched
+ONE_SHOT = {"migrate", "deploy"}  # they end, so others wait for them, and they have no health check
 PASSWORDS = {"POSTGRES_PASSWORD": "first", "PREFECT_PASSWORD": "second"}
 
 
@@ -47,7 +47,7 @@ def stages(dockerfile: str) -> dict[str, str]:
 
 
 def compose_config(program, root: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """What compose itself makes of the file; that needs the client alone, no engine."""
+    """The result of `docker compose config`, which needs only the client."""
     plugin = (
         shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
     )
@@ -121,7 +121,7 @@ def prefect_settings() -> set[str]:
     return names(PrefectSettings)
 
 
-def test_nothing_is_sent_home(services, dockerfile):
+def test_telemetry_is_off(services, dockerfile):
     assert re.search(r"^ENV .*DO_NOT_TRACK=1", dockerfile, flags=re.MULTILINE)
     for name in ("prefect", "deploy", "worker"):
         assert services[name]["environment"]["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
@@ -154,7 +154,7 @@ def check_rollcast(bin_folder: Path, words: list[str]) -> None:
 
 
 def check_prefect(bin_folder: Path, words: list[str]) -> None:
-    """Its commands are one or two words; what follows them are names of ours and options."""
+    """Prefect's commands are one or two words; names of ours and options follow."""
     known = {"server", "worker", "work-pool", "start", "create", "deploy"}
     shown = help_of(bin_folder / "prefect", *(word for word in words[1:4] if word in known))
     assert [option for option in words if option.startswith("--") and option not in shown] == [], words
@@ -174,7 +174,7 @@ def test_every_image_is_pinned(services, dockerfile):
     assert [image for image in images if not re.search(r":\d+\.\d+(\.\d+)?(-[a-z]+)*$|@sha256:", image)] == []
 
 
-def test_every_port_is_published_on_loopback_alone(services):
+def test_every_port_is_published_only_on_loopback(services):
     ports = [port for service in services.values() for port in service.get("ports", [])]
     assert sorted(ports) == ["127.0.0.1:4200:4200", "127.0.0.1:8000:8000"]
 
@@ -187,7 +187,7 @@ def test_every_lasting_container_has_a_health_check_and_waits_for_what_it_needs(
             assert how["condition"] == wanted, (name, needed)
 
 
-def test_the_schema_is_brought_up_to_date_before_anyone_uses_it(services):
+def test_the_schema_is_migrated_before_other_containers_use_it(services):
     assert list(services["migrate"]["depends_on"]) == ["postgres"]
     users = {name for name, service in services.items() if "ROLLCAST_DATABASE_URL" in service["environment"]}
     assert {name for name, service in services.items() if "migrate" in service.get("depends_on", {})} == users - {
@@ -245,11 +245,11 @@ def test_every_deployment_names_a_flow(root):
         assert deployment["work_pool"]["name"] == "rollcast"
         assert deployment["description"]
         assert deployment["tags"] == ["house-keeping" if flow.name in HOUSEKEEPING else "dataset"]
-        assert "concurrency_limit" not in deployment  # one that a killed run holds starves its schedule
+        assert "concurrency_limit" not in deployment  # a killed run would hold it, and its schedule would starve
     assert sorted(deployment["name"] for deployment in deployments) == sorted(FLOWS)
 
 
-def test_every_alert_names_a_metric_and_flows_that_there_are(root):
+def test_every_alert_names_a_metric_and_flows_that_exist(root):
     groups = yaml.safe_load((root / "ops/prometheus/flows.yml").read_text())["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     assert len(rules) >= 4

@@ -1,4 +1,4 @@
-"""The manual is tested: what README, CONTRIBUTING and docs tell a reader to type, to open or to set exists."""
+"""The manual is tested: commands, files and settings that README, CONTRIBUTING and docs name exist."""
 
 import ast
 import importlib
@@ -64,7 +64,7 @@ def text_of(path: Path) -> str | None:
     try:
         return path.read_text()
     except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
-        return None  # a picture, or a file that is being removed
+        return None  # a picture, or a file that was deleted
 
 
 def test_every_rollcast_command_shown_exists_with_its_options(lines):
@@ -123,8 +123,8 @@ def check_names(page: str, module: str, names: list[str]) -> None:
         assert hasattr(home, name) or importlib.util.find_spec(f"{module}.{name}"), (page, module, name)
 
 
-def test_every_local_link_leads_somewhere(root, pages):
-    """A link is relative to its page; after # stands a heading of the page that it leads to."""
+def test_every_local_link_exists(root, pages):
+    """A link is relative to its page; the part after # is a heading of the page that it leads to."""
     for page, text in pages.items():
         for target, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)\)", text):
             path = (root / page).parent / target if target else root / page
@@ -133,17 +133,17 @@ def test_every_local_link_leads_somewhere(root, pages):
 
 
 def anchors(text: str) -> set[str]:
-    """What a link may name in a page: its headings as GitHub writes them in an address."""
+    """The anchors of a page: its headings as GitHub writes them in an address."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_path_shown_exists(root, pages):
-    """Every path in backticks that begins with a folder of ours; one that a reader is to write is called NAME.py."""
+    """Every path in backticks that begins with a folder of ours; capitals, as in NAME.py, stand for any name."""
     folders = "|".join([*MAPPED, "docs", "ops", r"\.ci"])
     for page, text in pages.items():
         for path in re.findall(rf"`((?:{folders})/[\w./-]*)`", FENCE.sub("", text)):
-            assert path.endswith("/NAME.py") or (root / path).exists(), (page, path)
+            assert re.search(r"/(NAME|NOUN)\w*\.py$", path) or (root / path).exists(), (page, path)
 
 
 def test_the_map_has_every_folder_and_no_other(pages, folders):
@@ -177,7 +177,7 @@ def test_every_command_of_the_changelog_exists(root):
         assert name in program.commands
 
 
-# Paths of one machine and its package mirrors, which mean nothing anywhere else. Joined so as not to find themselves.
+# Paths of one machine and its package mirrors, which do not exist elsewhere. Joined so that this file does not match.
 PRIVATE = re.compile("|".join(["/" + "root/", "/" + "work/", r"/home/\w+/", "/opt/" + "(pypi|wheels)"]))
 PUBLIC_HOSTS = {"pypi.org", "files.pythonhosted.org", "download.pytorch.org"}
 

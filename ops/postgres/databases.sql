@@ -1,2 +1,2 @@
--- Run once by the PostgreSQL image on an empty volume. Rollcast's own database is made from POSTGRES_DB.
+-- Run once by the PostgreSQL image on an empty volume. POSTGRES_DB creates Rollcast's own database.
 CREATE DATABASE prefect;

@@ -1,62 +1,66 @@
-"""API keys from the command line. A key's text is in the answer that made it, and nowhere else."""
+"""`rollcast keys`: API keys."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated
 
-from sqlalchemy import Engine
+import typer
 
-from data import clock
-from data.grid.grid import format_moment
-from data.settings import load_settings
-from data.store import keys
-from data.store.database import open_store
-from data.store.keys import ApiKey, NewKey
+from pipelines.commands.options import Json
 
+KeyId = Annotated[
+    str, typer.Argument(help="The eight characters that name the key, from `rollcast keys list`.", metavar="ID")
+]
 
-def create(name: str, scopes: Sequence[str], series: Sequence[str], days: float | None) -> dict[str, Any]:
-    """A new key, with its text."""
-    return _shown_once(keys.create(_store(), name, scopes, series, days))
+keys = typer.Typer(name="keys", help="API keys: create, list, revoke, rotate.", no_args_is_help=True)
 
 
-def rotate(key_id: str, overlap_hours: float) -> dict[str, Any]:
-    """A key's successor, with its text."""
-    return _shown_once(keys.rotate(_store(), key_id, overlap_hours))
+@keys.command("create")
+def keys_create(
+    name: Annotated[str, typer.Option(help="Who or what will use the key.")],
+    scope: Annotated[
+        list[str], typer.Option(help="read, observe, forecast, or admin for all of them; may be repeated.")
+    ],
+    series: Annotated[
+        list[str] | None,
+        typer.Option(help="DATASET/ID, in which * stands for any characters; may be repeated. Default */*."),
+    ] = None,
+    days: Annotated[float | None, typer.Option(help="Days until the key expires. Default: never.")] = None,
+    json: Json = False,
+) -> None:
+    """Create a key and print it. It is shown only this once: the store keeps only its digest."""
+    from pipelines.reports import terminal
+    from pipelines.upkeep import api_keys
+
+    terminal.key(api_keys.create(name, scope, series or ["*/*"], days), json)
 
 
-def revoke(key_id: str) -> dict[str, Any]:
-    """The key, ended."""
-    return _about(keys.revoke(_store(), key_id))
+@keys.command("list")
+def keys_list(json: Json = False) -> None:
+    """List every key without its secret: scopes, series, expiry and last use."""
+    from pipelines.reports import terminal
+    from pipelines.upkeep import api_keys
+
+    terminal.listing(api_keys.list_keys(), json, "no key yet; `rollcast keys create` makes one")
 
 
-def listed() -> list[dict[str, Any]]:
-    """Every key, oldest first."""
-    return [_about(key) for key in keys.keys(_store())]
+@keys.command("revoke")
+def keys_revoke(key_id: KeyId, json: Json = False) -> None:
+    """Revoke a key for good; a running service refuses it within about a second."""
+    from pipelines.reports import terminal
+    from pipelines.upkeep import api_keys
+
+    terminal.facts(api_keys.revoke(key_id), json)
 
 
-def _store() -> Engine:
-    """The live store alone: the serving image has no lake."""
-    return open_store(load_settings().database_url)
+@keys.command("rotate")
+def keys_rotate(
+    key_id: KeyId,
+    overlap_hours: Annotated[float, typer.Option(help="Hours for which the old key remains valid.")] = 24.0,
+    json: Json = False,
+) -> None:
+    """Create a successor of a key, with the same scopes and lifetime; the old key expires after the overlap."""
+    from pipelines.reports import terminal
+    from pipelines.upkeep import api_keys
 
-
-def _shown_once(made: NewKey) -> dict[str, Any]:
-    return {"key": made.text, **_about(made.key)}
-
-
-def _about(key: ApiKey) -> dict[str, Any]:
-    state = "valid" if key.valid(clock.now()) else "expired" if key.revoked_at is None else "revoked"
-    return {
-        "id": key.id,
-        "name": key.name,
-        "state": state,
-        "scopes": sorted(key.scopes),
-        "series": list(key.series.texts),
-        "created": _time(key.created_at),
-        "expires": _time(key.expires_at),
-        "last_used": _time(key.last_used_at),
-    }
-
-
-def _time(microseconds: int | None) -> str | None:
-    return None if microseconds is None else format_moment(microseconds)
+    terminal.key(api_keys.rotate(key_id, overlap_hours), json)

@@ -1,4 +1,4 @@
-"""The whole loop in two minutes, from two raw files to a rolling forecast, in a home folder that is reset each time."""
+"""`rollcast demo`: from two raw files to a rolling forecast in two minutes, in a home that is emptied first."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from pipelines.workspace import Workspace, open_workspace
 HOST, PORT = "127.0.0.1", 8000
 SAMPLES = resources.files("data") / "samples"
 ORIGINS = 200  # of each backtest
-HELD_BACK = 24  # last rows of the sensor, sent over HTTP afterwards: two hours
+HELD_BACK = 24  # last rows of the sensor, two hours, which are sent over HTTP at the end
 
 
 @dataclass(frozen=True)
-class Act:
-    """One dataset of the demonstration."""
+class DemoDataset:
+    """One dataset of the demo. held_back: last rows that are not ingested, but sent over HTTP."""
 
     name: str
     file: str
@@ -43,15 +43,15 @@ class Act:
     held_back: int = 0
 
 
-ACTS = (
-    Act(
+DATASETS = (
+    DemoDataset(
         "machine_temperature",
         "machine_temperature_system_failure.csv",
         SourceOptions(freq="5m", tz="UTC", season=288, horizon=12, series="machine_temperature"),
         train_minutes=40 / 60,
         held_back=HELD_BACK,
     ),
-    Act(
+    DemoDataset(
         "stocks",
         "stocks.csv",
         SourceOptions(id_col="Ticker", time_col="Date", target_col="Adj Close", freq="XNYS"),
@@ -61,8 +61,8 @@ ACTS = (
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How a dataset's promoted model did over the held-out fifth."""
+class DemoScores:
+    """Scores of a dataset's promoted model over the held-out fifth."""
 
     dataset: str
     model: str
@@ -73,74 +73,78 @@ class Standing:
 
 
 def demo(once: bool, json: bool) -> None:
-    """Show everything; then go on serving, unless `once`. Raises Unavailable when the port is taken."""
+    """Run the demo, then serve until Ctrl-C unless `once`. Raises Unavailable when the port is taken."""
     began = time.monotonic()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as by Ctrl-C: the service is stopped with it
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # SIGTERM acts as Ctrl-C, so that the service is stopped too
     if not once:
         check_free(HOST, PORT)
     settings = demo_settings()
-    with file_lock(settings.home.with_suffix(".lock"), AlreadyRunning("a demo in this home folder")):
-        perform_all(settings, once, json, began)
+    with alone(settings.home.with_suffix(".lock"), "a demo in this home folder"):
+        run_demo(settings, once, json, began)
 
 
-def perform_all(settings: Settings, once: bool, json: bool, began: float) -> None:
-    """Every act, from an empty folder on."""
+def run_demo(settings: Settings, once: bool, json: bool, began: float) -> None:
+    """Empty the home, run every dataset, start the service and send it observations. began: of time.monotonic()."""
     shutil.rmtree(settings.home, ignore_errors=True)
     workspace = open_workspace(settings)
-    standings = [perform(workspace, act) for act in ACTS]
+    scores = [run_dataset(workspace, dataset) for dataset in DATASETS]
     port = free_port() if once else PORT
     address = f"http://{HOST}:{port}"
-    with service(settings, port) as process:
-        rolled = live_demo.roll(address, ACTS[0].name, read_held_back(ACTS[0]))
-        show(standings, rolled, address, round(time.monotonic() - began, 1), json)
+    with running_service(settings, port) as process:
+        rolled = live_demo.roll_forecast(address, DATASETS[0].name, read_held_back(DATASETS[0]))
+        show(scores, rolled, address, round(time.monotonic() - began, 1), json)
         if not once:
             say(f"\nserving on {address} until Ctrl-C; {address}/docs describes every endpoint")
-            wait(process)
+            wait_for_ctrl_c(process)
 
 
 def demo_settings() -> Settings:
-    """The user's settings, but for a home and a database that the demonstration may wipe."""
+    """The user's settings with a home and a database of the demo, which it may delete."""
     home = load_settings().home / "demo"
     return load_settings(home=home, database_url=f"sqlite:///{home / 'live.db'}")
 
 
-def perform(workspace: Workspace, act: Act) -> Standing:
+def run_dataset(workspace: Workspace, dataset: DemoDataset) -> DemoScores:
     """Ingest, train, backtest and promote one dataset."""
-    result = ingest(workspace, str(raw_file(workspace, act)), act.name, act.options)
-    say(f"{act.name}: {result.added} rows ingested")
-    with progress(f"{act.name}: train lstm") as moved:
-        trained = train(workspace, TrainRequest(act.name, "lstm", max_minutes=act.train_minutes, holdout=0.2), moved)
-    say(f"{act.name}: lstm version {trained.version} trained, {trained.steps} steps in {trained.seconds:.0f} s")
-    with progress(f"{act.name}: backtest") as moved:
-        scored = backtest(workspace, BacktestRequest(act.name, last=0.2, origins=ORIGINS), moved, say)
-    with progress(f"{act.name}: promote") as moved:
-        promoted = promote(workspace, act.name, None, moved)
-    say(f"{act.name}: {promoted.sentence}")
+    result = ingest(workspace, str(raw_file(workspace, dataset)), dataset.name, dataset.options)
+    say(f"{dataset.name}: {result.added} rows ingested")
+    with progress(f"{dataset.name}: train lstm") as on_progress:
+        trained = train(
+            workspace, TrainRequest(dataset.name, "lstm", max_minutes=dataset.train_minutes, holdout=0.2), on_progress
+        )
+    say(f"{dataset.name}: lstm version {trained.version} trained, {trained.steps} steps in {trained.seconds:.0f} s")
+    with progress(f"{dataset.name}: backtest") as on_progress:
+        scored = backtest(workspace, BacktestRequest(dataset.name, last=0.2, origins=ORIGINS), on_progress, say)
+    with progress(f"{dataset.name}: promote") as on_progress:
+        promoted = promote(workspace, dataset.name, None, on_progress)
+    say(f"{dataset.name}: {promoted.sentence}")
     figures = scored.metrics[promoted.model]
-    return Standing(
-        act.name, promoted.model, promoted.version, figures["mase"], figures["skill"], figures["coverage_80"]
+    return DemoScores(
+        dataset.name, promoted.model, promoted.version, figures["mase"], figures["skill"], figures["coverage_80"]
     )
 
 
-def raw_file(workspace: Workspace, act: Act) -> Path:
-    """The bundled file, without the rows that will arrive live."""
-    lines = (SAMPLES / act.file).read_text(encoding="utf-8").splitlines(keepends=True)
-    path = workspace.settings.home / "raw" / act.file
+def raw_file(workspace: Workspace, dataset: DemoDataset) -> Path:
+    """Write the bundled file without the held-back rows; returns its path."""
+    lines = (SAMPLES / dataset.file).read_text(encoding="utf-8").splitlines(keepends=True)
+    path = workspace.settings.home / "raw" / dataset.file
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(lines[: len(lines) - act.held_back]), encoding="utf-8")
+    path.write_text("".join(lines[: len(lines) - dataset.held_back]), encoding="utf-8")
     return path
 
 
-def read_held_back(act: Act) -> list[live_demo.Arrival]:
-    """The last rows of the bundled file, as a sensor would send them."""
-    lines = (SAMPLES / act.file).read_text(encoding="utf-8").splitlines()[-act.held_back :]
+def read_held_back(dataset: DemoDataset) -> list[live_demo.Arrival]:
+    """The held-back rows, as a sensor would send them."""
+    lines = (SAMPLES / dataset.file).read_text(encoding="utf-8").splitlines()[-dataset.held_back :]
     rows = (line.split(",") for line in lines)
     return [live_demo.Arrival(f"{stamp.replace(' ', 'T')}Z", float(value)) for stamp, value in rows]
 
 
 @contextmanager
-def service(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The real service in a process of its own while the block runs."""
+def running_service(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The service in a process of its own while the block runs."""
     process = start_service(settings, HOST, port)
     try:
         yield process
@@ -148,17 +152,17 @@ def service(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
         stop_service(process)
 
 
-def show(standings: list[Standing], rolled: live_demo.Rolled, address: str, seconds: float, json: bool) -> None:
-    """The table, one forecast, and how to go on by hand."""
+def show(scores: list[DemoScores], rolled: live_demo.DemoRoll, address: str, seconds: float, json: bool) -> None:
+    """Print the scores, one forecast, and commands to continue by hand."""
     curls = live_demo.curl_lines(address, rolled)
     if json:
         print_json(
-            {"datasets": [asdict(row) for row in standings], "live": asdict(rolled), "curl": curls, "seconds": seconds}
+            {"datasets": [asdict(row) for row in scores], "live": asdict(rolled), "curl": curls, "seconds": seconds}
         )
         return
     print_table(
         ["dataset", "model", "mase", "skill", "coverage_80"],
-        [standing_row(row) for row in standings],
+        [score_row(row) for row in scores],
         "last fifth of each dataset",
     )
     print_table(
@@ -170,16 +174,16 @@ def show(standings: list[Standing], rolled: live_demo.Rolled, address: str, seco
     say(f"everything above took {seconds:.0f} s")
 
 
-def standing_row(row: Standing) -> list[Any]:
+def score_row(row: DemoScores) -> list[Any]:
     """A row of the table."""
     return [row.dataset, row.model, row.mase, row.skill, row.coverage_80]
 
 
-def wait(process: subprocess.Popen[bytes]) -> None:
-    """Until Ctrl-C, which is how one leaves. Raises Unavailable when the service ends by itself."""
+def wait_for_ctrl_c(process: subprocess.Popen[bytes]) -> None:
+    """Wait until Ctrl-C. Raises Unavailable when the service ends by itself."""
     try:
         code = process.wait()
     except KeyboardInterrupt:
         say("stopped")
         return
-    raise Unavailable(f"the service ended by itself (code {code}); run `rollcast serve` to see what it says")
+    raise Unavailable(f"the service ended by itself (code {code}); run `rollcast serve` to see its messages")

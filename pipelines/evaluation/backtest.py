@@ -17,7 +17,7 @@ from forecasting.evaluation.backtest import Origins
 from forecasting.evaluation.classical import CLASSICAL
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.evaluation import backtest_models, comparison_notes
 from pipelines.evaluation.comparison import Comparison
 from pipelines.history.history import History, read_history
@@ -102,7 +102,7 @@ class ScoredPart:
     label: str
 
 
-def backtest(workspace: Workspace, request: BacktestRequest, progress: Report, say: Say) -> Backtested:
+def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressCallback, say: Say) -> Backtested:
     """Forecast with every model at every origin and score the forecasts.
 
     Raises:
@@ -254,6 +254,8 @@ def check_horizon(bundle: Bundle, horizon: int) -> None:
         )
 
 
-def model_progress(progress: Report, number: int, models_in_all: int, kind: str) -> Callable[[int, int], None]:
+def model_progress(
+    progress: ProgressCallback, number: int, models_in_all: int, kind: str
+) -> Callable[[int, int], None]:
     """Reports progress of model `number` as a part of the progress of all models."""
     return lambda done, total: progress(number + done / total, models_in_all, kind)

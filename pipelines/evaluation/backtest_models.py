@@ -13,7 +13,7 @@ from forecasting.evaluation import classical
 from forecasting.evaluation.classical import CLASSICAL
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.history.history import History
 from pipelines.models import model_store, training_part
 from pipelines.training.train import TrainRequest, fit_unregistered, refit
@@ -52,7 +52,12 @@ def check_available(workspace: Workspace, history: History, kinds: tuple[str, ..
 
 
 def choose_model(
-    workspace: Workspace, history: History, past: Panel, seen: str | float, training: TrainRequest, progress: Report
+    workspace: Workspace,
+    history: History,
+    past: Panel,
+    seen: str | float,
+    training: TrainRequest,
+    progress: ProgressCallback,
 ) -> BacktestModel:
     """A baseline or network of the kind `training.model` that was fitted to `past` or a part of it.
 
@@ -73,7 +78,7 @@ def choose_model(
 
 
 def train_unregistered(
-    history: History, past: Panel, seen: str | float, training: TrainRequest, progress: Report
+    history: History, past: Panel, seen: str | float, training: TrainRequest, progress: ProgressCallback
 ) -> BacktestModel:
     """A network trained on the past only; with a split column, the val part is its validation tail."""
     before = history if seen == "split" else replace(history, splits=None)

@@ -1,8 +1,8 @@
-"""The work as Prefect flows: each is one call into the plain function of the same name.
+"""The work as Prefect flows: each is one call of the plain function of the same name.
 
-Parameters are names, numbers and paths, results are small records: no frame ever passes through the orchestrator.
-A flow may run twice or die half way; what it calls stores everything in transactions of our own, and `perform` records
-the run in a table of ours, which is what to believe about it.
+Parameters are names, numbers and paths, and results are small records: no frame passes through Prefect. A flow may run
+twice or be killed half way: the function that it calls writes in transactions. `run_flow` records the run in our table
+`runs`, which counts, whatever Prefect says about the run.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from prefect.states import Completed
 from data.errors import Busy, Conflict, GateRefused, InvalidInput, LeaseLost
 from data.settings import load_settings
 from data.sources.resolve import SourceOptions
-from pipelines import run_reports
-from pipelines.console import Report, finite, progress, say
+from pipelines import run_pages
+from pipelines.console import ProgressCallback, finite, progress, say
 from pipelines.evaluation import backtest as backtesting
-from pipelines.flows.run_flow import SKIPPED, perform
+from pipelines.flows.run_flow import SKIPPED, run_flow
 from pipelines.forecasts import batch_forecast as forecasting
 from pipelines.forecasts import issue as issuing
 from pipelines.forecasts.batch_forecast import BatchRequest
@@ -40,24 +40,24 @@ from pipelines.upkeep import prune as pruning
 from pipelines.workspace import Workspace
 
 Record = dict[str, Any]
-TIMEOUT_S = load_settings().flow_timeout_s  # whatever hangs is ended then, and recorded as failed
-REPORTS = {"backtest": "backtest-report", "monitor": "drift-report"}  # what their pages are called in Prefect
-SCHEDULED = "auto-scheduled"  # Prefect's tag of runs that nobody asked for
-SHOWN_EVERY_S = 10.0  # between two looks at the progress in Prefect
+TIMEOUT_S = load_settings().flow_timeout_s  # after which a run is ended and recorded as failed
+ARTIFACT_KEYS = {"backtest": "backtest-report", "monitor": "drift-report"}  # names of their pages in Prefect
+SCHEDULED = "auto-scheduled"  # Prefect's tag of scheduled runs
+PROGRESS_EVERY_S = 10.0  # between two updates of the progress in Prefect
 log = logging.getLogger(__name__)
 
 
 @flow(name="canary", timeout_seconds=TIMEOUT_S)
 def canary() -> Record:
-    """Do nothing but leave a row in `runs`: the proof that schedules run."""
+    """Do nothing but add a row to `runs`, which shows that schedules run."""
     return run("canary", None, lambda workspace: {})
 
 
 @flow(name="ingest", timeout_seconds=TIMEOUT_S)
 def ingest(source: str, dataset: str, options: dict[str, Any] | None = None) -> Record:
-    """Read what is new in a source into the lake; `options` are the words of `rollcast ingest`, such as tz."""
+    """Read the new rows of a source into the lake; `options` are those of `rollcast ingest`, such as tz."""
     chosen = source_options(options)
-    return run("ingest", dataset, lambda workspace: plain(ingestion.ingest(workspace, source, dataset, chosen)))
+    return run("ingest", dataset, lambda workspace: as_record(ingestion.ingest(workspace, source, dataset, chosen)))
 
 
 @flow(name="train", timeout_seconds=TIMEOUT_S)
@@ -69,10 +69,10 @@ def train(
     seed: int = 0,
     holdout: float | None = None,
 ) -> Record:
-    """Fit one model to a dataset's history and register it as a candidate."""
+    """Train one model on a dataset's history and register it as a candidate."""
     request = training.TrainRequest(dataset, model, max_minutes, steps, seed, holdout)
-    with moving(f"train {dataset}") as moved:
-        return run("train", dataset, lambda workspace: plain(training.train(workspace, request, moved)))
+    with show_progress(f"train {dataset}") as on_progress:
+        return run("train", dataset, lambda workspace: as_record(training.train(workspace, request, on_progress)))
 
 
 @flow(name="backtest", timeout_seconds=TIMEOUT_S)
@@ -84,179 +84,198 @@ def backtest(
     origins: int | None = None,
     horizon: int | None = None,
 ) -> Record:
-    """Score models over past origins; the report is a page of Markdown."""
+    """Score models over past origins; the page of the run has the comparison."""
     request = backtesting.BacktestRequest(dataset, tuple(models) if models else None, split, last, origins, horizon)
-    with moving(f"backtest {dataset}") as moved:
-        return run("backtest", dataset, lambda workspace: plain(backtesting.backtest(workspace, request, moved, say)))
+    with show_progress(f"backtest {dataset}") as on_progress:
+        return run(
+            "backtest", dataset, lambda workspace: as_record(backtesting.backtest(workspace, request, on_progress, say))
+        )
 
 
 @flow(name="promote", timeout_seconds=TIMEOUT_S)
 def promote(dataset: str, version: int | None = None) -> Record:
-    """Put the newest candidate through the gate and, if it passes, serve it. A refusal is a decision like another."""
-    with moving(f"promote {dataset}") as moved:
-        return run("promote", dataset, lambda workspace: decide(workspace, dataset, version, moved))
+    """Put the newest candidate through the promotion gate and, if it passes, serve it. A refusal is not a failure."""
+    with show_progress(f"promote {dataset}") as on_progress:
+        return run("promote", dataset, lambda workspace: promote_candidate(workspace, dataset, version, on_progress))
 
 
 @flow(name="retrain", timeout_seconds=TIMEOUT_S)
 def retrain(dataset: str) -> Record:
-    """Ask for a training, whose result goes through gate and shadow; the flow `jobs` carries it out."""
-    asked = "asked for by its schedule"
-    return run("retrain", dataset, lambda workspace: plain(retraining.retrain(workspace, dataset, "schedule", asked)))
+    """Queue a training, whose version goes through promotion gate and shadow; the flow `jobs` runs it."""
+    reason = "asked for by its schedule"
+    return run(
+        "retrain", dataset, lambda workspace: as_record(retraining.retrain(workspace, dataset, "schedule", reason))
+    )
 
 
 @flow(name="batch-forecast", timeout_seconds=TIMEOUT_S)
 def batch_forecast(dataset: str, out: str | None = None, horizon: int | None = None, level: int = 80) -> Record:
-    """Issue forecasts of every series into the lake, or write them into a .parquet or .csv file."""
-    with moving(f"forecast {dataset}") as moved:
+    """Write forecasts of every series into the lake, or into a .parquet or .csv file."""
+    with show_progress(f"forecast {dataset}") as on_progress:
         if out is None:
             return run(
-                "batch-forecast", dataset, lambda workspace: plain(issuing.issue(workspace, dataset, horizon, moved))
+                "batch-forecast",
+                dataset,
+                lambda workspace: as_record(issuing.issue(workspace, dataset, horizon, on_progress)),
             )
         forecasting.check_suffix(Path(out))
         request = forecasting.BatchRequest(dataset, None, horizon, (level,))
-        return run("batch-forecast", dataset, lambda workspace: to_file(workspace, request, Path(out), moved))
+        return run(
+            "batch-forecast", dataset, lambda workspace: forecast_to_file(workspace, request, Path(out), on_progress)
+        )
 
 
 @flow(name="jobs", timeout_seconds=TIMEOUT_S)
 def jobs() -> Record:
-    """Carry out the trainings that were asked for, and decide about challengers whose time has come."""
-    with moving("jobs") as moved:
-        return run("jobs", None, lambda workspace: plain(retraining.run_jobs(workspace, moved)))
+    """Run the queued trainings, and decide about challengers that were scored on enough values."""
+    with show_progress("jobs") as on_progress:
+        return run("jobs", None, lambda workspace: as_record(retraining.run_jobs(workspace, on_progress)))
 
 
 @flow(name="monitor", timeout_seconds=TIMEOUT_S)
 def monitor() -> Record:
-    """Look at every served dataset for drift, missed intervals and stuck sensors; ask for trainings that would help."""
-    return run("monitor", None, lambda workspace: listed("datasets", monitoring.every(workspace)))
+    """Check every dataset with a champion for drift, missed intervals and stuck sensors; queue trainings that help."""
+    return run("monitor", None, lambda workspace: as_records("datasets", monitoring.monitor_all(workspace)))
 
 
 @flow(name="compact", timeout_seconds=TIMEOUT_S)
 def compact() -> Record:
-    """Move the live log's old rows into the lake, and make few files there of many."""
-    with moving("compact") as moved:
-        return run("compact", None, lambda workspace: listed("done", compaction.compact(workspace, None, False, moved)))
+    """Move the old rows of the live log into the lake, then merge the lake's small files."""
+    with show_progress("compact") as on_progress:
+        return run(
+            "compact",
+            None,
+            lambda workspace: as_records("done", compaction.compact(workspace, None, False, on_progress)),
+        )
 
 
 @flow(name="backup", timeout_seconds=TIMEOUT_S)
 def backup() -> Record:
-    """Copy the live store and the lake into the configured folder, and let the oldest copies go."""
+    """Copy the live store and the lake into the configured folder, and delete the oldest copies."""
     keep = load_settings().backup_keep
-    with moving("backup") as moved:
-        return run("backup", None, lambda workspace: plain(copying.backup(workspace, None, keep, False, moved)))
+    with show_progress("backup") as on_progress:
+        return run(
+            "backup", None, lambda workspace: as_record(copying.backup(workspace, None, keep, False, on_progress))
+        )
 
 
 @flow(name="prune", timeout_seconds=TIMEOUT_S)
 def prune() -> Record:
-    """Delete what nothing needs any more."""
-    with moving("prune") as moved:
-        return run("prune", None, lambda workspace: listed("done", pruning.prune(workspace, False, moved)))
+    """Delete what is no longer needed."""
+    with show_progress("prune") as on_progress:
+        return run("prune", None, lambda workspace: as_records("done", pruning.prune(workspace, False, on_progress)))
 
 
-HOUSE = (canary, jobs, monitor, compact, backup, prune)
-FLOWS = {entry.name: entry for entry in (ingest, train, backtest, promote, retrain, batch_forecast, *HOUSE)}
+HOUSEKEEPING_FLOWS = (canary, jobs, monitor, compact, backup, prune)
+FLOWS = {
+    entry.name: entry for entry in (ingest, train, backtest, promote, retrain, batch_forecast, *HOUSEKEEPING_FLOWS)
+}
 
 
-def decide(workspace: Workspace, dataset: str, version: int | None, moved: Report) -> Record:
-    """The gate's decision, or that there is nothing to decide."""
+def promote_candidate(workspace: Workspace, dataset: str, version: int | None, on_progress: ProgressCallback) -> Record:
+    """The decision of the promotion gate, or the reason why there is nothing to decide."""
     try:
-        return {"promoted": True, **plain(promotion.promote(workspace, dataset, version, moved))}
+        return {"promoted": True, **as_record(promotion.promote(workspace, dataset, version, on_progress))}
     except GateRefused as refusal:
         evidence = finite(refusal.evidence)
         return {"dataset": dataset, "promoted": False, "refused": True, "reason": str(refusal), "evidence": evidence}
     except (Busy, LeaseLost):
         raise
-    except Conflict as nothing:
+    except Conflict as error:
         if version is not None:
             raise
-        return {"dataset": dataset, "promoted": False, "reason": str(nothing)}
+        return {"dataset": dataset, "promoted": False, "reason": str(error)}
 
 
-def to_file(workspace: Workspace, request: BatchRequest, out: Path, moved: Report) -> Record:
-    """Forecasts as a file."""
-    result = forecasting.forecast(workspace, request, moved)
+def forecast_to_file(workspace: Workspace, request: BatchRequest, out: Path, on_progress: ProgressCallback) -> Record:
+    """Write forecasts into a file; returns its name and number of rows."""
+    result = forecasting.forecast(workspace, request, on_progress)
     forecasting.write(result, out)
     return {"dataset": request.dataset, "out": str(out), "rows": result.frame.height}
 
 
 def source_options(given: Record | None) -> SourceOptions:
-    """What is said about a source. Raises InvalidInput for a word that `rollcast ingest` does not have."""
+    """Options of a source. Raises InvalidInput for one that `rollcast ingest` does not have."""
     known = [field.name for field in fields(SourceOptions)]
-    for word in given or {}:
-        if word not in known:
-            raise InvalidInput(f"options has no {word!r}; it takes {', '.join(known)}")
+    for name in given or {}:
+        if name not in known:
+            raise InvalidInput(f"options has no {name!r}; it takes {', '.join(known)}")
     return SourceOptions(**(given or {}))
 
 
-def listed(word: str, results: Sequence[Any]) -> Record:
-    """Several results under one word."""
-    return {word: [plain(one) for one in results]}
+def as_records(key: str, results: Sequence[Any]) -> Record:
+    """Several results as one JSON object, under one key."""
+    return {key: [as_record(result) for result in results]}
 
 
-def plain(result: Any) -> Record:
-    """A result as JSON can hold it."""
+def as_record(result: Any) -> Record:
+    """A result as a JSON object."""
     record: Record = finite(result.to_dict())
     return record
 
 
-# --- what Prefect sees ------------------------------------------------------------------------------------------------
+# --- what Prefect shows -----------------------------------------------------------------------------------------------
 
 
 def run(name: str, dataset: str | None, work: Callable[[Workspace], Record]) -> Any:
-    """One run, with its page shown in Prefect; a slot that asks for nothing ends as Skipped."""
-    record = perform(name, dataset, work, slot())
+    """One recorded run, whose page is shown in Prefect; a skipped run ends there in the state Skipped."""
+    record = run_flow(name, dataset, work, scheduled_slot())
     if SKIPPED in record:
         return Completed(name="Skipped", message=record[SKIPPED], data=record)
-    show(name, record)
+    show_in_prefect(name, record)
     return record
 
 
-def slot() -> int | None:
-    """When this run was due, in microseconds since 1970 UTC; None where somebody asked for it."""
+def scheduled_slot() -> int | None:
+    """When this run was due, in microseconds since 1970 UTC; None where it is not a scheduled run."""
     if SCHEDULED not in (runtime.flow_run.tags or []):
         return None
     return int(runtime.flow_run.scheduled_start_time.timestamp() * 1e6)
 
 
-def show(name: str, record: Record) -> None:
-    """The result's page among Prefect's artifacts; the gate's decision as a table."""
+def show_in_prefect(name: str, record: Record) -> None:
+    """Put the page of the run among Prefect's artifacts; a decision of the promotion gate as a table."""
     if name == "promote":
-        told = record.get("sentence") or record["reason"]
-        tried(
-            artifacts.create_table_artifact, table=run_reports.contenders(record), key="gate-decision", description=told
+        sentence = record.get("sentence") or record["reason"]
+        call_prefect(
+            artifacts.create_table_artifact,
+            table=run_pages.contenders(record),
+            key="gate-decision",
+            description=sentence,
         )
-    elif page := run_reports.page_of(name, record):
-        tried(artifacts.create_markdown_artifact, markdown=page, key=REPORTS[name])
+    elif page := run_pages.page_of(name, record):
+        call_prefect(artifacts.create_markdown_artifact, markdown=page, key=ARTIFACT_KEYS[name])
 
 
 @contextmanager
-def moving(label: str) -> Iterator[Report]:
-    """The bar on a terminal and, when it takes long, every few seconds the same in Prefect."""
-    bar: Any = None
+def show_progress(label: str) -> Iterator[ProgressCallback]:
+    """A progress bar on the terminal, and every PROGRESS_EVERY_S the same progress in Prefect."""
+    artifact: Any = None
     shown = time.monotonic()
-    with progress(label) as moved:
+    with progress(label) as on_progress:
 
-        def both(done: float, total: float, words: str) -> None:
-            nonlocal bar, shown
-            moved(done, total, words)
-            if not total or time.monotonic() - shown < SHOWN_EVERY_S:
+        def report_both(done: float, total: float, words: str) -> None:
+            nonlocal artifact, shown
+            on_progress(done, total, words)
+            if not total or time.monotonic() - shown < PROGRESS_EVERY_S:
                 return
             share, shown = min(100.0, 100.0 * done / total), time.monotonic()
-            if bar is None:
-                bar = tried(artifacts.create_progress_artifact, progress=share, description=label)
+            if artifact is None:
+                artifact = call_prefect(artifacts.create_progress_artifact, progress=share, description=label)
             else:
-                tried(artifacts.update_progress_artifact, bar, progress=share)
+                call_prefect(artifacts.update_progress_artifact, artifact, progress=share)
 
-        yield both
+        yield report_both
 
 
-def tried(tell: Callable[..., Any], *values: Any, **words: Any) -> Any:
-    """Tell Prefect, if a run of its own is under way; it may be down or wrong, which is no reason to stop the work."""
+def call_prefect(function: Callable[..., Any], *values: Any, **options: Any) -> Any:
+    """Call Prefect if this runs inside a flow; None otherwise, or if it fails. Prefect may be down without harm."""
     if FlowRunContext.get() is None:
         return None
     try:
-        return tell(*values, **words)
+        return function(*values, **options)
     except Exception as error:
-        log.warning("Prefect was not told: %s", error)
+        log.warning("Prefect could not be called: %s", error)
         return None
 
 
@@ -264,28 +283,28 @@ def tried(tell: Callable[..., Any], *values: Any, **words: Any) -> Any:
 
 
 def run_here(name: str, parameters: list[str]) -> Record:
-    """Run a flow in this process, its parameters written NAME=VALUE. Raises InvalidInput for what does not fit."""
-    checked = check(name, dict(pair(text) for text in parameters))
+    """Run a flow in this process with parameters written NAME=VALUE. Raises InvalidInput where they do not fit."""
+    checked = check_parameters(name, dict(parse_parameter(text) for text in parameters))
     flow: Any = FLOWS[name]
     record: Record = flow(**checked)
     return record
 
 
-def described() -> list[Record]:
-    """Every flow, what it takes and what it does."""
+def describe_flows() -> list[Record]:
+    """Every flow with its parameters and what it does."""
     return [{"flow": name, "parameters": signature(name), "what": entry.description} for name, entry in FLOWS.items()]
 
 
-def check(name: str, given: Record) -> Record:
-    """Parameters as the flow takes them. Raises InvalidInput, which names those that it has."""
+def check_parameters(name: str, given: Record) -> Record:
+    """Parameters converted to the types of the flow. Raises InvalidInput, which names the flow's parameters."""
     if name not in FLOWS:
         raise InvalidInput(f"there is no flow {name!r}; choose one of {', '.join(FLOWS)}")
     source_options(given.get("options"))
     try:
         checked: Record = FLOWS[name].validate_parameters(given)
-    except Exception as error:  # Prefect has several classes for it
-        words = ", ".join(f"{key}={value}" for key, value in given.items()) or "no parameters"
-        raise InvalidInput(f"flow {name} cannot run with {words}; it takes {signature(name)}") from error
+    except Exception as error:  # Prefect raises several classes
+        listed = ", ".join(f"{key}={value}" for key, value in given.items()) or "no parameters"
+        raise InvalidInput(f"flow {name} cannot run with {listed}; it takes {signature(name)}") from error
     if name == "train":
         training.check_request(training.TrainRequest(**checked))
     if (out := checked.get("out")) is not None:
@@ -294,14 +313,14 @@ def check(name: str, given: Record) -> Record:
 
 
 def signature(name: str) -> str:
-    """A flow's parameters, those that need no value in brackets."""
+    """A flow's parameters, the optional ones in brackets."""
     schema = FLOWS[name].parameters
     needed = set(schema.required or ())
     return ", ".join(key if key in needed else f"[{key}]" for key in schema.properties) or "no parameters"
 
 
-def pair(text: str) -> tuple[str, Any]:
-    """NAME=VALUE, the value as JSON where it is."""
+def parse_parameter(text: str) -> tuple[str, Any]:
+    """Name and value of NAME=VALUE. A value that is not JSON is a text. Raises InvalidInput without =."""
     import json
 
     name, found, value = text.partition("=")

@@ -1,8 +1,7 @@
-"""The process that starts flows when they are due: Prefect's runners, told by our table of schedules.
+"""The process that starts flows when they are due: Prefect's runners, with the schedules of our own table.
 
 `rollcast pipelines serve` runs it as `python -m pipelines.flows.prefect_runner`, with Prefect's address in the
-environment.
-There is one for each kind of flow, so that no queue of ingests or trainings keeps the canary from flying.
+environment. It has one runner for each kind of flow, so that waiting ingests or trainings do not delay the canary.
 """
 
 from __future__ import annotations
@@ -34,65 +33,73 @@ from pipelines.flows.flows import FLOWS, SCHEDULED
 from pipelines.monitoring import overdue
 from pipelines.workspace import open_workspace
 
-LOOK_EVERY_S = 5.0  # between looks for changed schedules
-HEAVY = ("train", "backtest", "jobs")  # flows that take every core there is, for minutes
-AT_ONCE = {"canary": 1, "house-keeping": 2, "light": 4, "heavy": 1}  # runs of each kind; what is due beyond waits
-FAREWELL_S = 2.0  # for flows that are told to end
+CHECK_EVERY_S = 5.0  # between two reads of the table of schedules
+HEAVY_FLOWS = ("train", "backtest", "jobs")  # flows that use every core for minutes
+CONCURRENT_RUNS = {
+    "canary": 1,
+    "house-keeping": 2,
+    "light": 4,
+    "heavy": 1,
+}  # of each kind; others wait
+GRACE_S = 2.0  # between SIGTERM and SIGKILL
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Starter(Runner):
-    """Prefect's runner, which ends when it is told to.
+class FlowRunner(Runner):
+    """Prefect's runner, but SIGTERM ends it and its flows within GRACE_S.
 
-    Its own answer to SIGTERM waits for flows that in turn wait for a server that may be gone. Flows bear to be killed:
-    what they store is stored in transactions, and the next run does what is left.
+    Prefect's own handler waits for flows, which in turn wait for a server that may have ended. Flows may be killed:
+    they write in transactions, and the next run does what is left.
     """
 
     def handle_sigterm(self, *_: Any) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.killpg(0, signal.SIGTERM)  # this process leads a group of its own: see `supervising`
-        time.sleep(FAREWELL_S)
+        os.killpg(0, signal.SIGTERM)  # this process leads its group: see `ChildProcess`
+        time.sleep(GRACE_S)
         os.killpg(0, signal.SIGKILL)
 
 
 async def serve() -> None:
-    """Start what is due until told to end."""
-    runners = {kind: Starter(name=kind, pause_on_shutdown=False, limit=limit) for kind, limit in AT_ONCE.items()}
+    """Start flows when they are due, until SIGTERM."""
+    runners = {
+        kind: FlowRunner(name=kind, pause_on_shutdown=False, limit=limit) for kind, limit in CONCURRENT_RUNS.items()
+    }
     ids = {name: await deploy(runners[kind_of(name)], name) for name in FLOWS}
     async with asyncio.TaskGroup() as group:
-        group.create_task(follow(ids))
+        group.create_task(follow_schedules(ids))
         for runner in runners.values():
             group.create_task(runner.start())
 
 
 def kind_of(name: str) -> str:
-    """Which runner starts a flow: one of those in AT_ONCE."""
+    """The runner of a flow, a key of CONCURRENT_RUNS."""
     if name == "canary":
         return "canary"
-    return "heavy" if name in HEAVY else "house-keeping" if name in HOUSEKEEPING else "light"
+    return "heavy" if name in HEAVY_FLOWS else "house-keeping" if name in HOUSEKEEPING else "light"
 
 
-async def tell_elsewhere() -> None:
-    """Tell the server at PREFECT_API_URL, to which `prefect deploy` gave the flows; workers of its own run them.
+async def follow_schedules_elsewhere() -> None:
+    """Send the schedules to the server at PREFECT_API_URL. `prefect deploy` made the flows known to it, and its own
+    workers run them.
 
-    Raises Unavailable when it cannot be told.
+    Raises Unavailable when it does not answer or lacks the flows.
     """
     try:
         async with get_client() as client:
             found = {name: await client.read_deployment_by_name(f"{name}/{name}") for name in FLOWS}
-        await follow({name: deployment.id for name, deployment in found.items()})
+        await follow_schedules({name: deployment.id for name, deployment in found.items()})
     except ObjectNotFound as error:
-        raise Unavailable("Prefect lacks flows of ours; run `prefect deploy --all` with prefect.yaml first") from error
-    except (HTTPError, PrefectException) as error:
         raise Unavailable(
-            f"Prefect cannot be told of the schedules ({sentence(error)}); see whether it runs"
+            "Prefect does not know our flows; run `prefect deploy --all` with prefect.yaml first"
         ) from error
+    except (HTTPError, PrefectException) as error:
+        raise Unavailable(f"the schedules cannot be sent to Prefect ({sentence(error)}); check that it runs") from error
 
 
 async def deploy(runner: Runner, name: str) -> UUID:
     """Make a flow known to Prefect; `runner` starts its runs.
 
-    No concurrency limit of Prefect's: a run that is killed keeps its place there for minutes. Our leases lapse sooner.
+    Prefect's concurrency limits are not used: a killed run keeps its place in one for minutes. Our leases lapse sooner.
     """
     entry = FLOWS[name]
     kind = "house-keeping" if name in HOUSEKEEPING else "dataset"
@@ -101,45 +108,48 @@ async def deploy(runner: Runner, name: str) -> UUID:
     )
 
 
-async def follow(ids: Mapping[str, UUID]) -> None:
-    """Tell Prefect of the schedules, again whenever they changed, and of what it should have run and did not."""
+async def follow_schedules(ids: Mapping[str, UUID]) -> None:
+    """Send the schedules to Prefect whenever they change, and start each missed run once. Does not return."""
     workspace = open_workspace()
-    told: dict[str, list[Schedule]] = {}
-    asked: set[tuple[str, int]] = set()
+    sent: dict[str, list[Schedule]] = {}
+    started: set[tuple[str, int]] = set()
     while True:
         try:
-            wanted = schedules.all_schedules(workspace.engine, workspace.settings)
-            missed = overdue.missed(workspace)
+            wanted = schedules.everything(workspace.engine, workspace.settings)
+            missed = overdue.missed_slots(workspace)
         except Unavailable as error:
             say(f"schedules cannot be read: {error}")
         else:
             for name in ids:
-                own = [one for one in wanted if one.flow == name]
-                if told.get(name) != own:
-                    await tell(ids[name], own)
-                    told[name] = own
+                own = [schedule for schedule in wanted if schedule.flow == name]
+                if sent.get(name) != own:
+                    await replace_schedules(ids[name], own)
+                    sent[name] = own
             for schedule, slot in missed:
-                if schedule.flow in ids and (schedule.name, slot) not in asked:
-                    await ask(ids[schedule.flow], schedule, slot)
-                    asked.add((schedule.name, slot))
-        await asyncio.sleep(LOOK_EVERY_S)
+                if schedule.flow in ids and (schedule.name, slot) not in started:
+                    await start_missed_run(ids[schedule.flow], schedule, slot)
+                    started.add((schedule.name, slot))
+        await asyncio.sleep(CHECK_EVERY_S)
 
 
-async def tell(deployment: UUID, wanted: Sequence[Schedule]) -> None:
-    """Replace a deployment's schedules. (An empty list is given too: Prefect's own `serve` would keep the old ones.)"""
+async def replace_schedules(deployment: UUID, wanted: Sequence[Schedule]) -> None:
+    """Replace a deployment's schedules. An empty list is sent too: Prefect's own `serve` would keep the old ones."""
     rows = [
         DeploymentScheduleUpdate(
-            schedule=as_prefect(one.timetable), active=True, slug=one.name, parameters=parameters(one)
+            schedule=as_prefect(schedule.timetable), active=True, slug=schedule.name, parameters=parameters(schedule)
         )
-        for one in wanted
+        for schedule in wanted
     ]
     async with get_client() as client:
         await client.update_deployment(deployment, deployment=DeploymentUpdate(schedules=rows))
 
 
-async def ask(deployment: UUID, schedule: Schedule, slot: int) -> None:
-    """Have a slot run that was missed, once: its run was killed, failed for good, or never began."""
-    say(f"{schedule.name} is overdue; asking for it once more")
+async def start_missed_run(deployment: UUID, schedule: Schedule, slot: int) -> None:
+    """Start a run for a missed slot: its own run was killed, failed after its retries, or never began.
+
+    The idempotency key makes a second call for the slot start nothing.
+    """
+    say(f"{schedule.name} is overdue; starting it once more")
     async with get_client() as client:
         await client.create_flow_run_from_deployment(
             deployment, parameters=parameters(schedule), tags=[SCHEDULED], idempotency_key=f"{schedule.name} {slot}"
@@ -147,12 +157,12 @@ async def ask(deployment: UUID, schedule: Schedule, slot: int) -> None:
 
 
 def parameters(schedule: Schedule) -> dict[str, Any]:
-    """What the flow is called with."""
+    """The arguments that the flow is called with."""
     return {**schedule.parameters, **({"dataset": schedule.dataset} if schedule.dataset else {})}
 
 
 def as_prefect(timetable: Timetable) -> CronSchedule | IntervalSchedule:
-    """The same slots in Prefect's words; intervals are anchored, so that a restart does not move them."""
+    """The same times as a schedule of Prefect. Intervals count from 1970, so that a restart does not move them."""
     if timetable.every_s is not None:
         return IntervalSchedule(interval=timedelta(seconds=timetable.every_s), anchor_date=EPOCH, timezone="UTC")
     return CronSchedule(cron=timetable.cron, timezone=timetable.zone)

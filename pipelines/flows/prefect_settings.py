@@ -1,4 +1,4 @@
-"""Prefect's own settings, made before it is imported: its home inside ours, its telemetry off, its doors shut."""
+"""Settings of Prefect, made before it is imported: its files in our home, no telemetry, a password for its server."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 from data.files import whole_file
 from data.settings import Settings, load_settings
 
-KEPT_S = 30 * 86_400  # how long Prefect keeps its own records of runs, seconds; ours are in `runs`
+RECORDS_KEPT_S = 30 * 86_400  # seconds that Prefect keeps its own records of runs; ours are in the table `runs`
 
 
 def configure() -> None:
-    """Set what nobody has set. Without an API address Prefect starts a temporary server, which takes seconds."""
+    """Set the environment variables that are not set. Without PREFECT_API_URL, Prefect starts a temporary server, which
+    takes seconds."""
     settings = load_settings()
     settings.prefect_path.mkdir(parents=True, exist_ok=True)
     for name, value in common(settings).items():
@@ -23,18 +24,18 @@ def configure() -> None:
 
 
 def common(settings: Settings) -> dict[str, str]:
-    """What holds for everything of Prefect's that we start."""
+    """Environment of every Prefect process that we start."""
     return {
         "PREFECT_HOME": str(settings.prefect_path),
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # our own errors are one sentence
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # errors are printed by us, as one sentence
     }
 
 
 def server(settings: Settings, auth: str, port: int) -> dict[str, str]:
-    """For a server of our own: asks for a password, answers its own page alone, forgets what is old."""
+    """Environment of our own server: it asks for a password, answers only its own page, and deletes old records."""
     return {
         **common(settings),
         "PREFECT_SERVER_API_AUTH_STRING": auth,
@@ -43,12 +44,12 @@ def server(settings: Settings, auth: str, port: int) -> dict[str, str]:
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(KEPT_S),
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(RECORDS_KEPT_S),
     }
 
 
 def client(settings: Settings, auth: str, port: int) -> dict[str, str]:
-    """For whoever speaks to that server: the process that starts the flows, and the flows themselves."""
+    """Environment of that server's clients: the process that starts flows, and the flows themselves."""
     return {
         **common(settings),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
@@ -58,12 +59,15 @@ def client(settings: Settings, auth: str, port: int) -> dict[str, str]:
 
 
 def auth_path(settings: Settings) -> Path:
-    """Where the user name and password of our own server are kept."""
+    """File with the user name and password of our own server."""
     return settings.prefect_path / "auth"
 
 
 def auth(settings: Settings) -> str:
-    """`user:password` of our own server: PREFECT_SERVER_API_AUTH_STRING, or one made once for this user alone."""
+    """`user:password` of our own server: PREFECT_SERVER_API_AUTH_STRING, or one that is made once.
+
+    Only the user who runs this program can read its file.
+    """
     if given := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
         return given
     path = auth_path(settings)
@@ -77,6 +81,6 @@ def auth(settings: Settings) -> str:
     return path.read_text().strip()
 
 
-def end_in_order() -> None:
-    """Let SIGTERM unwind this process, so that what Prefect started for one run ends with it."""
+def exit_on_sigterm() -> None:
+    """Exit on SIGTERM through SystemExit, so that the server that Prefect started for one run ends too."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

@@ -1,4 +1,4 @@
-"""Schedules from the command line, and what became of them: when each flow last succeeded, and when it is due next."""
+"""Stores a schedule that the command line describes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from data.records import schedules
 from data.records.schedules import Schedule
 from data.records.timetable import Timetable, by_cron, by_interval
 from data.store import catalogue
-from pipelines.monitoring.flow_history import Row, row
+from pipelines.monitoring.flow_history import Row, schedule_row
 from pipelines.workspace import Workspace
 
 
-def put(workspace: Workspace, schedule: Schedule) -> Row:
-    """Store a schedule; whoever serves the pipelines takes it up within seconds.
+def store_schedule(workspace: Workspace, schedule: Schedule) -> Row:
+    """Store a schedule; `rollcast pipelines serve` takes it over within seconds. Returns its row as listed.
 
     Raises:
-        InvalidInput: a flow that does not exist, or parameters that it does not take.
-        UnknownDataset: nothing was ever ingested under this name, and the flow is not the one to do so.
+        InvalidInput: there is no such flow, or it does not take these parameters.
+        UnknownDataset: there is no such dataset, and the flow is not `ingest`, which would create it.
     """
     from pipelines.flows import flows
 
@@ -30,24 +30,24 @@ def put(workspace: Workspace, schedule: Schedule) -> Row:
     catalogue.check_name(dataset)
     if schedule.flow != "ingest":
         catalogue.dataset(workspace.engine, dataset)
-    if schedule.flow in schedules.OF_DATASETS:  # the store refuses the others in words of its own
-        schedule = replace(schedule, parameters=anywhere(schedule.parameters))
-        flows.check(schedule.flow, {**schedule.parameters, "dataset": dataset})
-    return row(schedules.put(workspace.engine, schedule), {}, clock.now())
+    if schedule.flow in schedules.OF_DATASETS:  # the store refuses the others with its own message
+        schedule = replace(schedule, parameters=with_absolute_paths(schedule.parameters))
+        flows.check_parameters(schedule.flow, {**schedule.parameters, "dataset": dataset})
+    return schedule_row(schedules.put(workspace.engine, schedule), {}, clock.now())
 
 
-def anywhere(parameters: Mapping[str, Any]) -> Row:
-    """The same, with files named from the root: whoever runs the flow stands in another folder."""
+def with_absolute_paths(parameters: Mapping[str, Any]) -> Row:
+    """The same parameters with absolute paths: the process that runs the flow has another working folder."""
     paths = {name: parameters[name] for name in ("source", "out") if isinstance(parameters.get(name), str)}
     return {**parameters, **{name: str(Path(path).absolute()) for name, path in paths.items() if "://" not in path}}
 
 
-def timetable(cron: str | None, zone: str | None, every: str | None) -> Timetable:
-    """What the options say. Raises InvalidInput unless they say one thing."""
+def parse_timetable(cron: str | None, zone: str | None, every: str | None) -> Timetable:
+    """The timetable of these options. Raises InvalidInput unless exactly one of cron and every is given."""
     if (cron is None) == (every is None):
-        raise InvalidInput("say when: either --cron '0 18 * * 1-5' with --tz America/New_York, or --every 15m")
+        raise InvalidInput("give exactly one time: --cron '0 18 * * 1-5' with --tz America/New_York, or --every 15m")
     if every is not None:
         if zone is not None:
-            raise InvalidInput("--tz goes with --cron alone; an interval passes alike in every zone")
+            raise InvalidInput("--tz works only with --cron; an interval is the same in every time zone")
         return by_interval(every)
     return by_cron(str(cron), zone or "UTC")

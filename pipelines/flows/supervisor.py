@@ -1,12 +1,11 @@
-"""`rollcast pipelines serve`: Prefect's server and the process that starts flows, kept alive and believed in nothing.
+"""`rollcast pipelines serve`: keeps Prefect's server and the process that starts flows running.
 
-Both are restarted when they end, the server also when it stops answering, and both when the canary has not succeeded
-for too long: Prefect can look alive while it runs nothing. Whatever they are doing, they end with this process.
+A process that ends is restarted with the other one. So are both when the server stops answering, and when the canary
+flow has not succeeded for too long: Prefect can seem to work while it runs nothing. Both end with this process.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
@@ -28,23 +27,24 @@ from data.settings import Settings
 from pipelines.console import say
 from pipelines.flows import prefect_settings
 from pipelines.flows.uvicorn_process import check_free, free_port
+from pipelines.parent_death import signal_at_parent_death
 from pipelines.workspace import Workspace, open_workspace
 
 HOST = "127.0.0.1"
 READY_WITHIN_S = 180.0  # a new database takes ten seconds on an idle machine
-GRACE_S = 15.0  # for a process that was asked to end
-LOOK_EVERY_S = 1.0
-ASK_EVERY, CANARY_EVERY = 10, 60  # looks from one question to the server, or to our own table, to the next
-DEAF_AFTER = 6  # questions in a row without an answer
-LONG_ENOUGH_S, SLOWEST_RESTART_S = 600.0, 60.0  # of life, after which a restart need not wait; else its longest pause
-SPARE_US = 300_000_000  # that the canary may be overdue, microseconds
+GRACE_S = 15.0  # between SIGTERM and SIGKILL
+CHECK_EVERY_S = 1.0
+HEALTH_EVERY, CANARY_EVERY = 10, 60  # in checks: how often the server is asked, and the table `runs` is read
+MOST_UNANSWERED = 6  # health requests in a row without an answer, after which the server is restarted
+STABLE_AFTER_S = 600.0  # of life, after which the pause before a restart is one second again
+LONGEST_PAUSE_S = 60.0  # before a restart
+CANARY_MARGIN_US = 300_000_000  # how long the canary may be overdue, microseconds
 LARGEST_LOG = 10_000_000  # bytes
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass
-class Child:
-    """A process that shall be running, with all that it starts in a group of its own."""
+class ChildProcess:
+    """A process that is kept running, in a process group of its own with all that it starts."""
 
     name: str
     command: Sequence[str]
@@ -53,12 +53,12 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Begin anew; what it says goes into its log."""
+        """Start the process; its output is appended to its log."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as said:
+        with self.log.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603
-                self.command, env=dict(self.environment), stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-                start_new_session=True, preexec_fn=end_with_parent,
+                self.command, env=dict(self.environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                start_new_session=True, preexec_fn=signal_at_parent_death(signal.SIGTERM),
             )  # fmt: skip
 
     @property
@@ -66,169 +66,175 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def stop(self) -> None:
-        """End it and its whole group: asked first, then made to."""
+        """End its whole group: SIGTERM first, SIGKILL after GRACE_S."""
         if self.process is None:
             return
         signal_group(self.process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(GRACE_S)
-        signal_group(self.process.pid, signal.SIGKILL)  # and whatever of the group outlived its leader
+        signal_group(self.process.pid, signal.SIGKILL)  # also processes of the group that outlived its leader
         self.process.wait()
 
     def shorten_log(self) -> None:
-        """Keep its last words and, aside, as many before them; whoever writes goes on at the new end."""
+        """Copy a log that is over LARGEST_LOG aside (.old) and empty it; the process writes on at the new end."""
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
             shutil.copyfile(self.log, self.log.with_suffix(".old"))
             os.truncate(self.log, 0)
 
 
 def serve(settings: Settings, port: int | None = None) -> None:
-    """Serve every flow with its schedules until told to end.
+    """Run every flow on its schedule until SIGTERM or Ctrl-C.
 
-    Where PREFECT_API_URL names a server of somebody's own, it is told of the schedules, and nothing is started here.
+    Where PREFECT_API_URL names another Prefect server, that server gets the schedules, and nothing is started here.
 
     Raises:
-        InvalidInput: a house-keeping setting says no time.
+        InvalidInput: a schedule of house-keeping in the settings cannot be read.
         Conflict: another process serves the pipelines of this home.
-        Unavailable: the port is taken, or Prefect's server does not come up.
+        Unavailable: the port is taken, or Prefect's server does not start.
     """
     workspace = open_workspace(settings)
     schedules.housekeeping(settings)
     if address := os.environ.get("PREFECT_API_URL"):
-        tell(address)
+        follow_schedules(address)
         return
     number = (settings.prefect_port if port is None else port) or free_port()
     check_free(HOST, number)
-    with (
-        file_lock(settings.prefect_path / "serving.lock", AlreadyRunning("`rollcast pipelines serve` of this home")),
-        ended() as told,
-    ):
-        watch = Watch(workspace, *children(settings, number), number, told)
+    lock = alone(settings.prefect_path / "serving.lock", "`rollcast pipelines serve` of this home")
+    with lock, stop_signals() as stopping:
+        supervisor = Supervisor(workspace, *child_processes(settings, number), number, stopping)
         try:
-            watch.begin()
-            if not told.is_set():
+            supervisor.start()
+            if not stopping.is_set():
                 say(f"pipelines are served; Prefect's page is http://{HOST}:{number}, {password_hint(settings)}")
-            watch.last()
+            supervisor.watch()
         finally:
-            watch.end()
+            supervisor.stop()
     say("pipelines ended")
 
 
-def tell(address: str) -> None:
-    """Keep another server informed, until told to end. Raises Unavailable when it cannot be."""
+def follow_schedules(address: str) -> None:
+    """Keep the schedules of another server up to date, until stopped. Raises Unavailable when it does not answer."""
     prefect_settings.configure()
     import asyncio
 
     from pipelines.flows import prefect_runner
 
-    say(f"{address} is told of the schedules; workers of its own run the flows")
-    asyncio.run(prefect_runner.tell_elsewhere())
+    say(f"schedules are sent to {address}, whose own workers run the flows")
+    asyncio.run(prefect_runner.follow_schedules_elsewhere())
 
 
-def children(settings: Settings, port: int) -> tuple[Child, Child]:
-    """The server, and the process that starts flows."""
+def child_processes(settings: Settings, port: int) -> tuple[ChildProcess, ChildProcess]:
+    """Prefect's server, and the process that starts flows."""
     auth, folder = prefect_settings.auth(settings), settings.prefect_path
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     inherited["ROLLCAST_HOME"] = str(settings.home)
     serving = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
     starting = [sys.executable, "-m", "pipelines.flows.prefect_runner"]
     return (
-        Child(
+        ChildProcess(
             "Prefect's server",
             serving,
             inherited | prefect_settings.server(settings, auth, port),
             folder / "server.log",
         ),
-        Child("the runner", starting, inherited | prefect_settings.client(settings, auth, port), folder / "runner.log"),
+        ChildProcess(
+            "the runner", starting, inherited | prefect_settings.client(settings, auth, port), folder / "runner.log"
+        ),
     )
 
 
 @dataclass
-class Watch:
-    """Both processes, and when to start them again."""
+class Supervisor:
+    """Both processes: starts them, and restarts them when one fails."""
 
     workspace: Workspace
-    server: Child
-    runner: Child
+    server: ChildProcess
+    runner: ChildProcess
     port: int
-    told: threading.Event  # set when everything shall end
+    stopping: threading.Event  # set when everything shall end
     pause: float = 1.0  # before the next restart, seconds
-    deaf: int = 0  # questions in a row that the server left unanswered
+    unanswered: int = 0  # health requests in a row without an answer
     since: int = 0  # when both were last started, microseconds since 1970 UTC
 
-    def begin(self) -> None:
-        """The server first; the runner when it answers. Raises Unavailable when it does not."""
-        self.deaf, self.since = 0, clock.now()
+    def start(self) -> None:
+        """Start the server, and the runner once the server answers. Raises Unavailable when it does not answer."""
+        self.unanswered, self.since = 0, clock.now()
         self.server.start()
         self.wait_for_server()
-        if not self.told.is_set():
+        if not self.stopping.is_set():
             self.runner.start()
 
-    def last(self) -> None:
-        """Look after them until told to end."""
-        looks = 0
-        while not self.told.wait(LOOK_EVERY_S):
-            looks += 1
-            trouble = self.trouble(looks)
-            if trouble:
-                self.restart(trouble)
-            if looks % 60 == 0:
+    def watch(self) -> None:
+        """Check both every CHECK_EVERY_S and restart them on a failure, until `stopping` is set."""
+        checks = 0
+        while not self.stopping.wait(CHECK_EVERY_S):
+            checks += 1
+            failure = self.failure(checks)
+            if failure:
+                self.restart(failure)
+            if checks % 60 == 0:
                 self.server.shorten_log()
                 self.runner.shorten_log()
 
-    def trouble(self, looks: int) -> str | None:
-        """What is wrong, if anything."""
+    def failure(self, checks: int) -> str | None:
+        """What has failed, in words, or None. checks: how many checks there were, which decides what is checked."""
         if not self.server.alive:
             return "Prefect's server ended"
         if not self.runner.alive:
             return "the runner ended"
-        if looks % ASK_EVERY == 0:
-            self.deaf = 0 if healthy(self.port) else self.deaf + 1
-            if self.deaf >= DEAF_AFTER:
+        if checks % HEALTH_EVERY == 0:
+            self.unanswered = 0 if is_healthy(self.port) else self.unanswered + 1
+            if self.unanswered >= MOST_UNANSWERED:
                 return "Prefect's server does not answer"
-        if looks % CANARY_EVERY == 0 and self.silent():
-            return "no canary has flown for too long"
+        if checks % CANARY_EVERY == 0 and (minutes := self.minutes_without_canary()) is not None:
+            return f"the canary flow has not succeeded for {minutes} minutes; nothing is being scheduled"
         return None
 
-    def silent(self) -> bool:
-        """Has the canary's last success grown too old? Then nothing runs, whatever else seems to."""
+    def minutes_without_canary(self) -> int | None:
+        """Minutes since the canary last succeeded, or since both were started; None while it is not overdue.
+
+        When it is overdue, nothing runs, even if both processes seem to work.
+        """
         try:
             succeeded = runs.last_success(self.workspace.engine).get(("canary", None), 0)
         except Unavailable:
-            return False
-        canary = [one for one in schedules.housekeeping(self.workspace.settings) if one.flow == "canary"]
-        since = max(succeeded, self.since)
-        return any(one.timetable.overdue(since, clock.now() - SPARE_US) for one in canary)
+            return None
+        housekeeping = schedules.housekeeping(self.workspace.settings)
+        timetables = [schedule.timetable for schedule in housekeeping if schedule.flow == "canary"]
+        since, now = max(succeeded, self.since), clock.now()
+        if any(timetable.overdue(since, now - CANARY_MARGIN_US) for timetable in timetables):
+            return round((now - since) / 60e6)
+        return None
 
-    def restart(self, trouble: str) -> None:
-        """Both again, after a pause that grows while it does not help. Runs under way lapse and are done again."""
+    def restart(self, failure: str) -> None:
+        """Restart both after a pause, which doubles until they are stable. Runs under way lapse and are run again."""
         lived = (clock.now() - self.since) / 1e6
-        self.pause = 1.0 if lived > LONG_ENOUGH_S else min(2 * self.pause, SLOWEST_RESTART_S)
-        say(f"{trouble}; starting both again (their words are in {self.server.log.parent})")
-        self.end()
-        if self.told.wait(self.pause):
+        self.pause = 1.0 if lived > STABLE_AFTER_S else min(2 * self.pause, LONGEST_PAUSE_S)
+        say(f"{failure}; restarting both (their logs are in {self.server.log.parent})")
+        self.stop()
+        if self.stopping.wait(self.pause):
             return
         try:
-            self.begin()
+            self.start()
         except Unavailable as error:
-            say(str(error))  # the next look finds it dead and tries again
+            say(str(error))  # the next check finds it ended and tries again
 
-    def end(self) -> None:
-        """The runner first, so that it can say farewell to the server."""
+    def stop(self) -> None:
+        """Stop the runner first, so that it can still report to the server."""
         self.runner.stop()
         self.server.stop()
 
     def wait_for_server(self) -> None:
-        """Return when it answers, or when everything shall end. Raises Unavailable when it ended or takes too long."""
+        """Return when the server answers or `stopping` is set. Raises Unavailable when it ended or takes too long."""
         deadline = time.monotonic() + READY_WITHIN_S
         while self.server.alive and time.monotonic() < deadline:
-            if healthy(self.port) or self.told.wait(0.2):
+            if is_healthy(self.port) or self.stopping.wait(0.2):
                 return
-        raise Unavailable(f"Prefect's server did not come up; its words are in {self.server.log}")
+        raise Unavailable(f"Prefect's server did not start; its log is {self.server.log}")
 
 
-def healthy(port: int) -> bool:
-    """Does the server answer?"""
+def is_healthy(port: int) -> bool:
+    """Whether the server answers."""
     try:
         with urllib.request.urlopen(f"http://{HOST}:{port}/api/health", timeout=5) as answer:
             return answer.status == 200
@@ -237,30 +243,25 @@ def healthy(port: int) -> bool:
 
 
 def password_hint(settings: Settings) -> str:
-    """Where to find what its page asks for; never the password itself."""
+    """Where to find the password that Prefect's page asks for; never the password itself."""
     if os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
         return "which asks for PREFECT_SERVER_API_AUTH_STRING"
     return f"which asks for the line in {prefect_settings.auth_path(settings)}"
 
 
 @contextmanager
-def ended() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set while the block lasts."""
-    told = threading.Event()
-    before = {number: signal.signal(number, lambda *_: told.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set while the block runs."""
+    stopping = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield told
+        yield stopping
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def end_with_parent() -> None:
-    """In a child, before it becomes another program: be told to end when the parent is gone, even by a kill."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 def signal_group(leader: int, number: int) -> None:
-    """Signal a process and all that it started."""
+    """Send a signal to a process and all processes of its group."""
     with suppress(ProcessLookupError):
         os.killpg(leader, number)

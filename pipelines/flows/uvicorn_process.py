@@ -1,4 +1,4 @@
-"""Starting the service: uvicorn by name, so that the command line imports none of it."""
+"""Starts the service with uvicorn, given as a name so that the command line does not import the service."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PROTOCOL = "service.http.protocol:DeadlineProtocol"  # deadlines for heads and b
 
 
 def serve(host: str | None, port: int | None) -> None:
-    """Serve until stopped; flags win over settings.
+    """Serve until stopped; host and port override the settings.
 
     Raises:
-        InvalidInput: requests without keys could come from other machines.
+        InvalidInput: other machines could send requests, and keys are switched off.
         Unavailable: the address is taken.
     """
     settings = load_settings()
@@ -30,24 +30,29 @@ def serve(host: str | None, port: int | None) -> None:
     if settings.model_copy(update={"host": address}).asks_for_keys:
         say(f"every request to {address} needs a key; `rollcast keys create` makes one")
     check_free(address, number)
-    hand_over(settings, address, number)
+    export_settings(settings, address, number)
     import uvicorn
 
     uvicorn.run(
         APP, factory=True, host=address, port=number, workers=1, log_level="info",
         http=PROTOCOL, ws="none", server_header=False, limit_concurrency=settings.max_connections,
-        access_log=False,  # it would write down queries, and with them a key that somebody put there
+        access_log=False,  # its lines would contain queries, and with them a key that somebody put there
         proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=settings.trusted_proxies or None,
     )  # fmt: skip
 
 
-def hand_over(settings: Settings, host: str, port: int) -> None:
-    """The factory reads settings of its own: tell it what the flags decided."""
+def export_settings(settings: Settings, host: str, port: int) -> None:
+    """Put home, host and port into the environment, from which the app's factory reads its settings."""
     os.environ.update(ROLLCAST_HOME=str(settings.home), ROLLCAST_HOST=host, ROLLCAST_PORT=str(port))
 
 
 def check_free(host: str, port: int) -> None:
-    """Raises Unavailable, before anything is loaded, when nobody can listen there."""
+    """Check, before anything is loaded, that a process can listen there.
+
+    Raises:
+        InvalidInput: there is no such port.
+        Unavailable: the address is taken or belongs to another machine.
+    """
     if not 0 <= port <= 65535:
         raise InvalidInput(f"port {port} does not exist; choose one from 1 to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -63,14 +68,14 @@ def check_free(host: str, port: int) -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
+    """A port of the loopback on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def start_service(settings: Settings, host: str, port: int) -> subprocess.Popen[bytes]:
-    """The service in a process of its own, ready when this returns. Raises Unavailable when it does not come up."""
+    """Start the service in a new process and wait until it is ready. Raises Unavailable when it does not start."""
     check_free(host, port)
     environment = {**os.environ, "ROLLCAST_HOME": str(settings.home), "ROLLCAST_DATABASE_URL": settings.database_url}
     command = server_command(APP, host, port, "--factory", "--http", PROTOCOL)
@@ -84,13 +89,13 @@ def start_service(settings: Settings, host: str, port: int) -> subprocess.Popen[
 
 
 def server_command(app: str, host: str, port: int, *options: str) -> list[str]:
-    """uvicorn in a process of its own: HTTP alone, and nothing said but warnings."""
+    """Command line of uvicorn in a new process: only HTTP, and only warnings in its log."""
     flags = ("--ws", "none", "--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level", "warning")
     return [sys.executable, "-m", "uvicorn", app, "--host", host, "--port", str(port), *options, *flags]
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
-    """Ask until the service says it is ready."""
+    """Poll until the service answers that it is ready. Raises Unavailable after READY_WITHIN seconds."""
     deadline = time.monotonic() + READY_WITHIN
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -98,11 +103,11 @@ def wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
                 return
         except OSError:
             time.sleep(0.05)
-    raise Unavailable(f"the service was not ready within {READY_WITHIN} s; run `rollcast serve` to see what it says")
+    raise Unavailable(f"the service was not ready within {READY_WITHIN} s; run `rollcast serve` to see its messages")
 
 
 def stop_service(process: subprocess.Popen[bytes]) -> None:
-    """Ask it to finish, and insist when it does not."""
+    """End the process: SIGTERM, and SIGKILL after ten seconds."""
     process.terminate()
     try:
         process.wait(timeout=10)

@@ -18,7 +18,8 @@ from data.store.catalogue import Dataset
 from forecasting import quantiles
 from forecasting.config import ModelConfig
 from forecasting.rolling.state import RollingState
-from pipelines.console import Report
+from pipelines.atomic_file import check_folder, whole
+from pipelines.console import ProgressCallback
 from pipelines.forecasts.served import ServedModel, check_horizon, groups, promoted
 from pipelines.workspace import Workspace
 
@@ -75,7 +76,7 @@ class BatchForecasts:
         }
 
 
-def forecast(workspace: Workspace, request: BatchRequest, moved: Report) -> BatchForecasts:
+def forecast(workspace: Workspace, request: BatchRequest, progress: ProgressCallback) -> BatchForecasts:
     """Forecast with the served model, up to the last stored observation.
 
     Raises:
@@ -96,7 +97,7 @@ def forecast(workspace: Workspace, request: BatchRequest, moved: Report) -> Batc
         ids = [names[i] for i in known.tolist()]
         origins.update(zip(ids, dataset.grid.stamps(state.origin).tolist(), strict=True))
         frames.append(wide(served, state, ids, horizon, wanted, columns))
-        moved(len(origins), len(names), "series")
+        progress(len(origins), len(names), "series")
     if request.series is not None and not origins:
         raise NothingObserved(request.series)
     return BatchForecasts(

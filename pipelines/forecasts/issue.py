@@ -18,7 +18,7 @@ from data.schema import SERIES, TIME
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from data.store.promotions import Promotion
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.forecasts.batch_forecast import readable
 from pipelines.forecasts.served import ServedModel, check_horizon, groups, promoted
 from pipelines.workspace import Workspace
@@ -46,7 +46,9 @@ class Issued:
         return asdict(self)
 
 
-def issue(workspace: Workspace, name: str, horizon: int | None, moved: Report, anew: bool = False) -> Issued:
+def issue(
+    workspace: Workspace, name: str, horizon: int | None, progress: ProgressCallback, anew: bool = False
+) -> Issued:
     """Forecast every series with the served model, up to the last stored observation, into the lake.
 
     An issue that was killed within the last hour is ended first, as of its own moment, unless `anew`, another horizon
@@ -68,7 +70,7 @@ def issue(workspace: Workspace, name: str, horizon: int | None, moved: Report, a
         for given_up in forecasts.issues(workspace.engine, dataset.id)[1:]:
             if given_up.ended_at is None:
                 table.drop(given_up)
-        resumed = write(workspace, table, current, replace(served, seq=current.log_seq), moved)
+        resumed = write(workspace, table, current, replace(served, seq=current.log_seq), progress)
         forecasts.end(workspace.engine, current)
     rows = table.count(current)
     return Issued(
@@ -98,7 +100,9 @@ def begin(workspace: Workspace, dataset: Dataset, promotion: Promotion, horizon:
     return forecasts.begin(workspace.engine, dataset.id, promotion.id, promotion.version, horizon, seq)
 
 
-def write(workspace: Workspace, table: IssuedForecasts, current: Issue, served: ServedModel, moved: Report) -> int:
+def write(
+    workspace: Workspace, table: Forecasts, current: Issue, served: ServedModel, progress: ProgressCallback
+) -> int:
     """Add every shard that is not there yet. Returns how many were."""
     names = dict(catalogue.series(workspace.engine, current.dataset_id))
     shards, reached, done = groups(np.array(list(names), np.int64)), table.newest_shard(current), 0
@@ -108,7 +112,7 @@ def write(workspace: Workspace, table: IssuedForecasts, current: Issue, served: 
             if not rows.is_empty():
                 table.append(current, shard, rows)
         done += len(series)
-        moved(done, len(names), "series")
+        progress(done, len(names), "series")
     return sum(shard <= reached for shard in shards)
 
 

@@ -15,7 +15,7 @@ from data.sources.pieces import Source
 from data.sources.resolve import SourceOptions, open_source
 from data.store import catalogue
 from data.store.catalogue import Dataset
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.history.quarantine import quarantine_filter
 from pipelines.ingestion.dataset_entry import (
     check_agrees,
@@ -36,7 +36,7 @@ def ingest(
     source: str,
     name: str,
     options: SourceOptions,
-    progress: Report = lambda done, total, words: None,
+    progress: ProgressCallback = lambda done, total, words: None,
 ) -> Ingested:
     """Store a source's rows under a dataset's name; what was ingested before is skipped.
 

@@ -15,7 +15,7 @@ from data.sources.resolve import SourceOptions, stem_of
 from data.sources.watermark_overlap import move_back
 from data.store import catalogue
 from data.store.catalogue import Dataset
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.workspace import Workspace
 
 
@@ -34,7 +34,12 @@ class ReadPieces:
 
 
 def read_new_pieces(
-    workspace: Workspace, known: Dataset | None, opened: Source, intake: Intake, scratch: Path, progress: Report
+    workspace: Workspace,
+    known: Dataset | None,
+    opened: Source,
+    intake: Intake,
+    scratch: Path,
+    progress: ProgressCallback,
 ) -> ReadPieces:
     """Fetch each piece and add its rows to `intake`, one piece after the other, unless they were ingested before."""
     stored = {mark.source: mark.value for mark in watermarks.watermarks(workspace.engine, known.id)} if known else {}
@@ -67,7 +72,7 @@ def was_ingested(workspace: Workspace, known: Dataset, table: SourceTable, optio
     return options.series is None and stem_of(record.source) == stem_of(table.name)
 
 
-def report_rows(progress: Report, done: int, pieces: int, rows: int) -> None:
+def report_rows(progress: ProgressCallback, done: int, pieces: int, rows: int) -> None:
     """Report progress in pieces, and the number of rows read so far; the total is not known."""
     progress(done, pieces, f"{rows:,} rows read")
 

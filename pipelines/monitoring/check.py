@@ -1,4 +1,4 @@
-"""What a look at one thing found: a line of `rollcast doctor`."""
+"""A check and its verdict: a line of `rollcast doctor`."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ Verdict = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at."""
+    """One check: what was checked, the verdict, and what was found or is to be done."""
 
     name: str
     verdict: Verdict
     detail: str
 
 
-def attempt(name: str, look: Callable[[], str]) -> Check:
-    """A check that fails with the words of the error it meets."""
+def run_check(name: str, describe: Callable[[], str]) -> Check:
+    """Ok with what `describe` returns, or failed with the message of the error that it raises."""
     try:
-        return Check(name, "ok", look())
+        return Check(name, "ok", describe())
     except RollcastError as error:
         return Check(name, "failed", str(error))
 
 
-def verdict(name: str, damages: Iterator[str], words: Callable[[], str]) -> Check:
-    """Failed with the first damage, if there is any; one that keeps us from looking on is the last."""
+def check_damages(name: str, damages: Iterator[str], describe: Callable[[], str]) -> Check:
+    """Failed with the first of the damages and their number; without any, as `run_check`.
+
+    An error while they are searched counts as the last damage.
+    """
     found: list[str] = []
     try:
         found.extend(damages)
     except RollcastError as error:
         found.append(str(error))
     if not found:
-        return attempt(name, words)
+        return run_check(name, describe)
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return Check(name, "failed", found[0] + more)

@@ -1,8 +1,8 @@
-"""Has something moved? Statistics of scipy and river, each against what was usual while nothing had.
+"""Detectors of drift: statistics of SciPy and River, each with a threshold taken from the training part.
 
-A window of the latest values is compared with the training part; so is each earlier window of the same length, with the
-rest of that part. Drift is what lies well beyond the worst of these. So a series that wanders or has a season is held
-against its own past, and no p-value is read that supposes independent values.
+A window of the latest values is compared with the training part. So is each earlier window of the same length, with the
+rest of that part. A detector fires when the latest statistic is well above the largest of these. A series that wanders
+or has a season is thus compared with its own past, and no p-value is used, which would assume independent values.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MARGIN = 1.5  # beyond the worst of the usual windows
-FEWEST, MOST = 5, 20  # usual windows
-BINS = 10  # of PSI: deciles of the usual values
-SAMPLE = 2_000  # values of one window that are looked at; more tell nothing new
-SLACK, ALARM = 0.5, 15.0  # of Page-Hinkley, in standard deviations: what a step forgives, and what adds up to an alarm
-SETTLING, SETTLED = 24, 168  # values that say what is usual, at least and at most
-STUCK = 24  # values: a shorter run of equal ones is no sign
+MARGIN = 1.5  # the threshold is this many times the largest statistic of the earlier windows
+FEWEST_WINDOWS, MOST_WINDOWS = 5, 20  # earlier windows that are compared
+BINS = 10  # of PSI: deciles of the reference
+SAMPLE = 2_000  # values of one window that are used; more do not change the result
+SLACK, ALARM = 0.5, 15.0  # of Page-Hinkley, in standard deviations: tolerance at each step, and sum that is an alarm
+SHORTEST_REFERENCE, LONGEST_REFERENCE = 24, 168  # first values that give mean and deviation, at least and at most
+SHORTEST_STUCK_RUN = 24  # a shorter run of equal values does not make a sensor stuck
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one detector says of one feature; `statistic` is None where there is too little to look at."""
+    """The result of one detector for one feature; `statistic` is None where there are too few values."""
 
     detector: str
     feature: str
@@ -34,7 +34,7 @@ class Finding:
 
 
 def ks(reference: np.ndarray, sample: np.ndarray) -> float:
-    """Kolmogorov-Smirnov: the largest distance of the two distribution functions."""
+    """Kolmogorov-Smirnov statistic: the largest distance of the two distribution functions."""
     from scipy.stats import ks_2samp
 
     return float(ks_2samp(reference, sample, method="asymp").statistic)
@@ -49,65 +49,70 @@ def psi(reference: np.ndarray, sample: np.ndarray) -> float:
 
 
 STATISTICS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], float], float]] = {"ks": (ks, 0.1), "psi": (psi, 0.25)}
-# with the least that is worth a word, however quiet the past was
+# each with its smallest threshold, which holds however small the earlier statistics were
 
 
-def moved(windows: Sequence[np.ndarray], recent: np.ndarray, feature: str) -> list[Finding]:
-    """KS and PSI of a recent window against earlier ones, oldest first; NaN is left out."""
-    usual = [thinned(window) for window in windows[-MOST:]]
-    usual = [window for window in usual if len(window)]
-    latest = thinned(recent)
-    if len(usual) < FEWEST or not len(latest):
-        words = f"{len(usual)} windows before and {len(latest)} recent values: too few to compare"
+def compare_windows(windows: Sequence[np.ndarray], recent: np.ndarray, feature: str) -> list[Finding]:
+    """KS and PSI of a recent window against earlier windows, oldest first; NaN is left out."""
+    earlier = [thin_out(window) for window in windows[-MOST_WINDOWS:]]
+    earlier = [window for window in earlier if len(window)]
+    latest = thin_out(recent)
+    if len(earlier) < FEWEST_WINDOWS or not len(latest):
+        words = f"{len(earlier)} windows before and {len(latest)} recent values: too few to compare"
         return [Finding(name, feature, None, None, False, words) for name in STATISTICS]
-    return [against(name, usual, latest, feature) for name in STATISTICS]
+    return [compare_statistic(name, earlier, latest, feature) for name in STATISTICS]
 
 
-def against(name: str, usual: Sequence[np.ndarray], latest: np.ndarray, feature: str) -> Finding:
-    """One statistic, and the worst that it ever was between a usual window and the others."""
+def compare_statistic(name: str, earlier: Sequence[np.ndarray], latest: np.ndarray, feature: str) -> Finding:
+    """One statistic of the latest window, against its largest value between an earlier window and the others."""
     statistic, least = STATISTICS[name]
-    whole = np.concatenate(usual)
-    worst = max(statistic(np.concatenate([*usual[:i], *usual[i + 1 :]]), window) for i, window in enumerate(usual))
-    found, threshold = statistic(whole, latest), max(least, MARGIN * worst)
-    words = f"{found:.3f}; in {len(usual)} earlier windows it was {worst:.3f} at most"
+    whole = np.concatenate(earlier)
+    largest = max(
+        statistic(np.concatenate([*earlier[:i], *earlier[i + 1 :]]), window) for i, window in enumerate(earlier)
+    )
+    found, threshold = statistic(whole, latest), max(least, MARGIN * largest)
+    words = f"{found:.3f}; in {len(earlier)} earlier windows it was {largest:.3f} at most"
     return Finding(name, feature, found, threshold, found > threshold, words)
 
 
-def thinned(window: np.ndarray) -> np.ndarray:
-    """The known values of a window, evenly thinned to `SAMPLE`."""
+def thin_out(window: np.ndarray) -> np.ndarray:
+    """At most `SAMPLE` known values of a window, evenly spaced."""
     known = window[np.isfinite(window)]
     return known[np.linspace(0, len(known) - 1, SAMPLE).astype(int)] if len(known) > SAMPLE else known
 
 
 def page_hinkley(values: np.ndarray, feature: str, recent: int) -> Finding:
-    """Did the mean rise, within the last `recent` values (oldest first)? The statistic counts the rises in all."""
+    """Page-Hinkley: fires when the mean rose within the last `recent` values. values: oldest first.
+
+    The statistic is the number of all rises.
+    """
     from river.drift import PageHinkley
 
     name = "page_hinkley"
-    settling = min(max(SETTLING, len(values) // 3), SETTLED)
-    spread = float(values[:settling].std()) if len(values) > settling else 0.0
+    reference = min(max(SHORTEST_REFERENCE, len(values) // 3), LONGEST_REFERENCE)
+    spread = float(values[:reference].std()) if len(values) > reference else 0.0
     if spread == 0:
-        return Finding(name, feature, None, 0.0, False, f"{len(values)} values: too few to say what is usual")
-    detector = PageHinkley(min_instances=SETTLING, delta=SLACK, threshold=ALARM, mode="up")
+        return Finding(name, feature, None, 0.0, False, f"{len(values)} values: too few for a reference")
+    detector = PageHinkley(min_instances=SHORTEST_REFERENCE, delta=SLACK, threshold=ALARM, mode="up")
     alarms = []
-    for place, value in enumerate((values - values[:settling].mean()) / spread):
+    for position, value in enumerate((values - values[:reference].mean()) / spread):
         detector.update(float(value))
         if detector.drift_detected:
-            alarms.append(place)
+            alarms.append(position)
     latest = len(values) - 1 - alarms[-1] if alarms else None
-    words = "no rise that adds up" if latest is None else f"a rise added up {latest} values ago"
+    words = "no rise of the mean" if latest is None else f"the mean rose {latest} values ago"
     return Finding(name, feature, float(len(alarms)), 0.0, latest is not None and latest < recent, words)
 
 
 def run_at_end(values: np.ndarray) -> int:
-    """How many of the last known values are equal to the very last one."""
+    """Length of the run of equal known values at the end."""
     known = values[np.isfinite(values)]
     other = np.flatnonzero(known != known[-1]) if len(known) else known
     return len(known) if not len(other) else int(len(known) - 1 - other[-1])
 
 
 def longest_run(values: np.ndarray) -> int:
-    """The most equal known values in a row."""
+    """Length of the longest run of equal known values."""
     known = values[np.isfinite(values)]
     if not len(known):
         return 0
@@ -116,19 +121,22 @@ def longest_run(values: np.ndarray) -> int:
 
 
 def stuck(before: np.ndarray, after: np.ndarray) -> bool:
-    """Does a sensor repeat itself as it never did before?"""
-    return run_at_end(after) >= max(STUCK, 3 * longest_run(before))
+    """Whether the run of equal values at the end of `after` is long, and far longer than any in `before`."""
+    return run_at_end(after) >= max(SHORTEST_STUCK_RUN, 3 * longest_run(before))
 
 
 def coverage(inside: np.ndarray, n: np.ndarray, level: int, band: tuple[float, float]) -> Finding:
-    """Did the interval hold what it should? inside, n: values inside it and in all, by hour.
+    """Whether the interval of `level` per cent contained too few or too many values.
 
-    Hours are drawn together, so that values which err together do not count as many witnesses: the band must lie wholly
-    outside of share ± 1.96 standard errors.
+    inside, n  (hours,) values inside the interval, and all values
+    band       lowest and highest coverage that is accepted
+
+    The standard error is that of a ratio over hours, because values of one hour miss together and are not independent
+    evidence. The detector fires when the band lies wholly outside of coverage ± 1.96 standard errors.
     """
     name, feature = "coverage", f"interval_{level}"
     inside, n = inside[n > 0], n[n > 0]
-    if len(n) < SETTLING:
+    if len(n) < SHORTEST_REFERENCE:
         return Finding(name, feature, None, None, False, f"{len(n)} hours with values: too few")
     share = float(inside.sum() / n.sum())
     hours = len(n)

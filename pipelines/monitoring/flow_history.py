@@ -1,4 +1,4 @@
-"""When each flow last succeeded and when it is due next."""
+"""Schedules and runs as they are listed: when each flow last succeeded and when it is due next."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ from pipelines.workspace import Workspace
 Row = dict[str, Any]
 
 
-def listed(workspace: Workspace) -> list[Row]:
-    """Every schedule, and every flow that ever ran without one: last success, next slot, and whether it is overdue."""
+def list_schedules(workspace: Workspace) -> list[Row]:
+    """Every schedule, and every flow that succeeded without one: last success, next slot, and whether it is overdue."""
     at, succeeded = clock.now(), runs.last_success(workspace.engine)
-    planned = schedules.all_schedules(workspace.engine, workspace.settings)
-    rows = [row(one, succeeded, at) for one in planned]
-    scheduled = {(one.flow, one.dataset) for one in planned}
+    planned = schedules.everything(workspace.engine, workspace.settings)
+    rows = [schedule_row(schedule, succeeded, at) for schedule in planned]
+    scheduled = {(schedule.flow, schedule.dataset) for schedule in planned}
     unscheduled = sorted(set(succeeded) - scheduled, key=str)
     return rows + [
-        {"flow": flow, "dataset": dataset, "schedule": None, **ages(succeeded[flow, dataset], at)}
+        {"flow": flow, "dataset": dataset, "schedule": None, **last_success(succeeded[flow, dataset], at)}
         | {"next": None, "overdue": False, "parameters": {}}
         for flow, dataset in unscheduled
     ]
 
 
-def row(schedule: Schedule, succeeded: Mapping[tuple[str, str | None], int], at: int) -> Row:
-    """One schedule, with what became of it."""
+def schedule_row(schedule: Schedule, succeeded: Mapping[tuple[str, str | None], int], at: int) -> Row:
+    """One schedule with its last success. succeeded: times by flow and dataset; `at` and they in µs since 1970 UTC."""
     last = succeeded.get((schedule.flow, schedule.dataset))
     return {
         "flow": schedule.flow,
         "dataset": schedule.dataset,
         "schedule": str(schedule.timetable),
-        **ages(last, at),
+        **last_success(last, at),
         "next": format_moment(schedule.timetable.after(at)),
         "overdue": schedule.overdue(last, at),
-        "parameters": public(schedule.parameters),
+        "parameters": without_secrets(schedule.parameters),
     }
 
 
-def public(parameters: Mapping[str, Any]) -> Row:
-    """The same without what may be a secret of their source."""
+def without_secrets(parameters: Mapping[str, Any]) -> Row:
+    """The same parameters, with the secrets of their source masked."""
     source = parameters.get("source")
     return {**parameters, "source": resolve.without_secrets(source)} if isinstance(source, str) else dict(parameters)
 
 
-def ages(last: int | None, at: int) -> Row:
-    """When it last succeeded, and how long ago that is in seconds."""
+def last_success(last: int | None, at: int) -> Row:
+    """When a flow last succeeded, and how many seconds ago. last, at: microseconds since 1970 UTC."""
     if last is None:
         return {"last_success": None, "age_s": None}
     return {"last_success": format_moment(last), "age_s": round((at - last) / 1e6, 1)}
 
 
-def history(workspace: Workspace, flow: str | None, dataset: str | None, limit: int) -> list[Row]:
-    """The latest runs, newest first."""
+def list_runs(workspace: Workspace, flow: str | None, dataset: str | None, limit: int) -> list[Row]:
+    """The latest runs of flows, newest first; only of a flow or a dataset where given."""
     found = runs.runs(workspace.engine, flow, dataset, limit)
     return [
         {

@@ -1,7 +1,7 @@
-"""Is the served model still right about the world? What arrives, and what forecasts were worth, against what was usual.
+"""The monitor: looks for drift of the data and of the champion's errors, for missed intervals and for stuck sensors.
 
-It reads the scores that the service settled, hour by hour, and the latest values of the history; it writes down what it
-found, and asks for a training where that would help. It changes nothing that serves.
+It reads the scores that the service stored, hour by hour, and the latest values of the history. It stores what it found
+and queues a training where one would help. It does not change what serves.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from data.store.catalogue import Dataset
 from data.store.promotions import Promotion
 from data.store.registry import ModelRow
 from forecasting.rolling.online_scores import SUMS
-from pipelines import run_reports
+from pipelines import run_pages
 from pipelines.history.history import History, read_history
 from pipelines.models import model_store
 from pipelines.models.promotion_gate import GateRules
@@ -35,22 +35,23 @@ from pipelines.monitoring import detectors, drift_windows
 from pipelines.monitoring.detectors import Finding
 from pipelines.workspace import Workspace
 
-ERROR_WINDOW = 24  # settled hours
-RECENT = 72  # settled hours in which a rise is news
-DRIFT = ("ks", "psi", "page_hinkley")  # what a training may help against; a stuck sensor is to be mended
+ERROR_WINDOW = 24  # hours with scores
+RECENT_HOURS = 72  # with scores, in which a rise of the error counts
+WEEK = 7 * DAY
+DRIFT = ("ks", "psi", "page_hinkley")  # detectors that a training may help against; a stuck sensor needs repair
 
 
 @dataclass(frozen=True)
 class Monitored:
-    """What was found about one dataset, what was asked for on its account, and where it can be read."""
+    """What was found about one dataset, whether a training was queued, and the file of the page."""
 
     dataset: str
     version: int
     at: str
     findings: tuple[Finding, ...]
-    stuck: tuple[str, ...]  # series whose sensor repeats itself
+    stuck: tuple[str, ...]  # series whose sensor repeats its last value
     cause: Cause | None  # why a training would help
-    asked: str  # what became of the wish
+    asked: str  # whether a training was queued, in words
     report: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,11 +59,11 @@ class Monitored:
 
 
 def monitor(workspace: Workspace, name: str) -> Monitored:
-    """Look at one dataset, write down what was found, and ask for a training if there is a cause.
+    """Check one dataset, store what was found, and queue a training if there is a cause.
 
     Raises:
         UnknownDataset: there is no such dataset.
-        NotTrained: nothing is served.
+        NotTrained: the dataset has no champion.
     """
     dataset = catalogue.dataset(workspace.engine, name)
     served = promotions.served(workspace.engine, dataset.id)
@@ -71,30 +72,29 @@ def monitor(workspace: Workspace, name: str) -> Monitored:
     history = read_history(workspace, name)
     newest = registry.models(workspace.engine, dataset.id)[-1]
     trained = model_store.load(workspace, dataset, newest.version).manifest.get("evidence") or {}
-    scaled = drift_windows.scaled(
-        history, trained
-    )  # since the last training, whether or not the gate took what it made
-    findings = [*drift_windows.findings(scaled), *of_scores(workspace, dataset, served)]
-    cause, why = cause_of(history, findings, scaled)
-    if cause is None and not why:
-        cause, why = overdue(workspace.settings, history, newest, trained)
-    asked = ask(workspace, dataset, cause, why)
+    # Values since the last training, whether or not the promotion gate passed its version.
+    windows = drift_windows.build_windows(history, trained)
+    findings = [*drift_windows.findings(windows), *score_findings(workspace, dataset, served)]
+    cause, reason = cause_in_findings(history, findings, windows)
+    if cause is None and not reason:
+        cause, reason = volume_or_age(workspace.settings, history, newest, trained)
+    asked = queue_training(workspace, dataset, cause, reason)
     path = workspace.settings.runs_path / "reports" / f"drift-{name}.md"
     found = Monitored(
-        name, served.version, format_moment(clock.now()), tuple(findings), scaled.stuck, cause, asked, str(path)
+        name, served.version, format_moment(clock.now()), tuple(findings), windows.stuck, cause, asked, str(path)
     )
-    drift.put(workspace.engine, dataset.id, [row(dataset, one) for one in findings])
+    drift.put(workspace.engine, dataset.id, [drift_row(dataset, finding) for finding in findings])
     record = found.to_dict()
     path.parent.mkdir(parents=True, exist_ok=True)
-    run_reports.write(path, run_reports.monitor(record))
-    run_reports.write(path.with_suffix(".json"), json.dumps(record, indent=1, ensure_ascii=False))
+    run_pages.write_atomically(path, run_pages.monitor(record))
+    run_pages.write_atomically(path.with_suffix(".json"), json.dumps(record, indent=1, ensure_ascii=False))
     return found
 
 
-def every(workspace: Workspace) -> list[Monitored]:
-    """Each dataset that is served; one that cannot be looked at keeps nobody from the others.
+def monitor_all(workspace: Workspace) -> list[Monitored]:
+    """Check each dataset that has a champion. An error in one does not stop the others.
 
-    Raises the first error, once all were looked at.
+    Raises the first error after all were checked.
     """
     found: list[Monitored] = []
     errors: list[Exception] = []
@@ -109,58 +109,64 @@ def every(workspace: Workspace) -> list[Monitored]:
     return found
 
 
-def row(dataset: Dataset, found: Finding) -> Drift:
-    """A finding as the store keeps it."""
-    words = (found.statistic, found.threshold, found.fired, found.words)
-    return Drift(dataset.id, found.detector, found.feature, *words)
+def drift_row(dataset: Dataset, finding: Finding) -> Drift:
+    """A finding as a row of the store."""
+    values = (finding.statistic, finding.threshold, finding.fired, finding.words)
+    return Drift(dataset.id, finding.detector, finding.feature, *values)
 
 
-def of_scores(workspace: Workspace, dataset: Dataset, served: Promotion) -> list[Finding]:
-    """Residuals and coverage of the version that serves, since it was first promoted."""
+def score_findings(workspace: Workspace, dataset: Dataset, served: Promotion) -> list[Finding]:
+    """Findings on errors and coverage of the version that serves, since it was first promoted."""
     hours = settled_hours(workspace, dataset, served.version)
     error = hours[:, 2] / np.maximum(hours[:, 1], 1e-12)
     known, recent = error[hours[:, 1] > 0], hours[hours[:, 0] >= clock.now() - WEEK]
     count = len(known) // ERROR_WINDOW
     windows = np.split(known[len(known) - count * ERROR_WINDOW :], count) if count else [known]
-    found = [detectors.page_hinkley(known, "error", RECENT), *detectors.moved(windows[:-1], windows[-1], "error")]
+    found = [
+        detectors.page_hinkley(known, "error", RECENT_HOURS),
+        *detectors.compare_windows(windows[:-1], windows[-1], "error"),
+    ]
     return [*found, detectors.coverage(recent[:, 4], recent[:, 3], 80, GateRules().coverage_80)]
 
 
 def settled_hours(workspace: Workspace, dataset: Dataset, version: int) -> np.ndarray:
-    """(hours, 5), oldest first: moment in µs; scaled targets and scaled |error|; targets and those inside 80 %."""
+    """(hours, 5), oldest first: time in µs; scaled targets and scaled |error|; targets, and those inside 80 %."""
     settled, absolute, inside = (SUMS.index(name) for name in ("settled", "absolute", "inside_80"))
     parts = [np.empty((0, 5))]
     for promotion in promotions.decisions(workspace.engine, dataset.id):
         if promotion.version == version and promotion.serves:
             tallies = scores.history(workspace.engine, dataset.id, promotion.id)
-            raw, scaled = (sums_of(tallies, name) for name in ("raw", "scaled"))
+            raw, scaled = (sum_buckets(tallies, name) for name in ("raw", "scaled"))
             sums = np.stack([scaled[:, settled], scaled[:, absolute], raw[:, settled], raw[:, inside]], 1)
             hours = np.diff(sums, axis=0, prepend=np.zeros((1, 4)))
-            parts.append(np.column_stack([[one.at for one in tallies], hours])[hours[:, 2] > 0])
+            parts.append(np.column_stack([[tally.at for tally in tallies], hours])[hours[:, 2] > 0])
     return np.concatenate(parts)
 
 
-def sums_of(tallies: Sequence[Tally], name: str) -> np.ndarray:
+def sum_buckets(tallies: Sequence[Tally], name: str) -> np.ndarray:
     """(tallies, sums) running sums over all horizon buckets."""
-    return np.array([np.sum(one.totals[name], 0) for one in tallies]).reshape(len(tallies), len(SUMS))
+    return np.array([np.sum(tally.totals[name], 0) for tally in tallies]).reshape(len(tallies), len(SUMS))
 
 
-def cause_of(history: History, findings: list[Finding], scaled: drift_windows.Scaled) -> tuple[Cause | None, str]:
-    """Why a training would help, and the figures that say so; why not, where most sensors are stuck."""
-    if 2 * len(scaled.stuck) > len(history.panel):
-        return None, f"{len(scaled.stuck)} of {len(history.panel)} series are stuck, and a training would learn that"
-    fired = [one for one in findings if one.fired]
-    missed, drifted = ([one for one in fired if one.detector in kinds] for kinds in (("coverage",), DRIFT))
+def cause_in_findings(
+    history: History, findings: list[Finding], windows: drift_windows.DriftWindows
+) -> tuple[Cause | None, str]:
+    """The cause for a training and the findings that show it; else None and why a training would not help, or ""."""
+    if 2 * len(windows.stuck) > len(history.panel):
+        return None, f"{len(windows.stuck)} of {len(history.panel)} series are stuck, and a training would learn that"
+    fired = [finding for finding in findings if finding.fired]
+    missed = [finding for finding in fired if finding.detector == "coverage"]
+    drifted = [finding for finding in fired if finding.detector in DRIFT]
     if missed or drifted:
-        words = "; ".join(f"{one.detector} of {one.feature}: {one.words}" for one in missed + drifted)
+        words = "; ".join(f"{finding.detector} of {finding.feature}: {finding.words}" for finding in missed + drifted)
         return "coverage" if missed else "drift", words
     return None, ""
 
 
-def overdue(
+def volume_or_age(
     settings: Settings, history: History, newest: ModelRow, trained: Mapping[str, Any]
 ) -> tuple[Cause | None, str]:
-    """Has the history outgrown the newest version, or has that grown old?"""
+    """The cause volume or schedule: the history grew, or the newest version is old; and the figures in words."""
     known = np.sum(trained["last"]) - np.sum(trained["first"]) + len(trained["last"]) if trained else 0
     share = history.panel.lengths.sum() / known - 1 if known else 0.0
     if 0 < settings.retrain_growth < share:
@@ -171,10 +177,10 @@ def overdue(
     return None, "nothing calls for a training"
 
 
-def ask(workspace: Workspace, dataset: Dataset, cause: Cause | None, why: str) -> str:
-    """Queue a training within the allowance; what became of that, in words."""
+def queue_training(workspace: Workspace, dataset: Dataset, cause: Cause | None, reason: str) -> str:
+    """Queue a training if there is a cause and the allowance permits; returns what was done, in words."""
     if cause is None:
-        return why
+        return reason
     settings = workspace.settings
-    allowance = TrainingBudget(settings.retrain_cooldown_h, settings.retrain_daily)
-    return jobs.ask(workspace.engine, dataset.id, cause, why, allowance).message
+    allowance = Allowance(settings.retrain_cooldown_h, settings.retrain_daily)
+    return jobs.ask(workspace.engine, dataset.id, cause, reason, allowance).words

@@ -1,4 +1,4 @@
-"""Whether what is scheduled really ran: the age of each last success against its timetable."""
+"""Which schedules are overdue: the age of each last success, compared with its timetable."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from pipelines.monitoring.check import Check
 from pipelines.workspace import Workspace
 
 
-def overdue(workspace: Workspace) -> list[tuple[Schedule, int | None]]:
-    """Schedules whose last success is older than it should be, with when that was, in microseconds since 1970 UTC."""
+def overdue_schedules(workspace: Workspace) -> list[tuple[Schedule, int | None]]:
+    """Overdue schedules, each with its last success in microseconds since 1970 UTC, or None."""
     at, succeeded = clock.now(), runs.last_success(workspace.engine)
-    planned = schedules.all_schedules(workspace.engine, workspace.settings)
-    with_ages = [(one, succeeded.get((one.flow, one.dataset))) for one in planned]
-    return [(one, last) for one, last in with_ages if one.overdue(last, at)]
+    planned = schedules.everything(workspace.engine, workspace.settings)
+    found = [(schedule, succeeded.get((schedule.flow, schedule.dataset))) for schedule in planned]
+    return [(schedule, last) for schedule, last in found if schedule.overdue(last, at)]
 
 
-def missed(workspace: Workspace) -> list[tuple[Schedule, int]]:
-    """Schedules that are overdue, each with the slot that nothing has answered."""
+def missed_slots(workspace: Workspace) -> list[tuple[Schedule, int]]:
+    """Overdue schedules, each with the slot that no run has covered, in microseconds since 1970 UTC."""
     at = clock.now()
-    return [(one, slot) for one, last in overdue(workspace) if (slot := one.missed_slot(last, at)) is not None]
+    overdue = overdue_schedules(workspace)
+    return [(schedule, slot) for schedule, last in overdue if (slot := schedule.missed(last, at)) is not None]
 
 
 def check(workspace: Workspace) -> Check:
-    """A line of `rollcast doctor`: a warning, because what is served goes on while pipelines rest."""
+    """The line of `rollcast doctor`. Overdue is a warning, because the service works without pipelines."""
     try:
-        late = overdue(workspace)
-        planned = schedules.of_datasets(workspace.engine)
+        late = overdue_schedules(workspace)
+        planned = schedules.asked_for(workspace.engine)
     except RollcastError as error:
         return Check("schedules", "failed", str(error))
     if not late:
         return Check("schedules", "ok", f"{len(planned)} of datasets, none overdue")
-    named = "; ".join(f"{one.name} ({one.timetable}) last succeeded {moment(last)}" for one, last in late)
-    return Check("schedules", "warning", f"{named}: see `rollcast pipelines runs`, and whether `pipelines serve` runs")
+    named = "; ".join(f"{schedule.name} ({schedule.timetable}) last succeeded {when(last)}" for schedule, last in late)
+    return Check("schedules", "warning", f"{named}: see `rollcast runs list`, and whether `pipelines serve` runs")
 
 
-def moment(last: int | None) -> str:
-    """When, for a sentence."""
+def when(last: int | None) -> str:
+    """A moment as the end of a sentence."""
     return "never" if last is None else f"at {format_moment(last)}"

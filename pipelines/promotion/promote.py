@@ -15,7 +15,7 @@ from data.store.promotions import Event
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.rolling.bundle import Bundle
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.history.history import History, pack_contexts, read_history
 from pipelines.models import model_store, training_part
 from pipelines.promotion.gate_comparison import (
@@ -45,7 +45,7 @@ class Promoted:
         return {"epoch" if name == "promotion_id" else name: value for name, value in fields.items()}
 
 
-def promote(workspace: Workspace, name: str, version: int | None, progress: Report) -> Promoted:
+def promote(workspace: Workspace, name: str, version: int | None, progress: ProgressCallback) -> Promoted:
     """Let the promotion gate decide about a version, and serve it if it passes.
 
     Without a version the newest candidate is taken. If that is refused and a baseline is better than the champion, the

@@ -13,7 +13,7 @@ from data.records.runs import sentence
 from data.store import catalogue, leases, promotions
 from data.store.catalogue import Dataset
 from forecasting.config import NETWORKS
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.models import model_store
 from pipelines.promotion.promote import promote
 from pipelines.promotion.shadow import shadow, shadow_result
@@ -76,7 +76,7 @@ def retrain(workspace: Workspace, name: str, cause: Cause = "hand", detail: str 
 
 
 def run_jobs(
-    workspace: Workspace, progress: Report, train: Train = train_subprocess.train, lease_s: float = LEASE_S
+    workspace: Workspace, progress: ProgressCallback, train: Train = train_subprocess.train, lease_s: float = LEASE_S
 ) -> WorkerRun:
     """Decide about every challenger that has forecast enough live values, then run the oldest job.
 
@@ -92,7 +92,7 @@ def run_jobs(
         return WorkerRun((*done, *([run_job(workspace, job, progress, train)] if job else [])))
 
 
-def run_job(workspace: Workspace, job: Job, progress: Report, train: Train) -> JobOutcome:
+def run_job(workspace: Workspace, job: Job, progress: ProgressCallback, train: Train) -> JobOutcome:
     """Train, then decide about the new version. Any error is recorded as the job's end, and what serves stays."""
     dataset = dataset_by_id(workspace, job.dataset_id)
     version, detail = None, ""
@@ -143,7 +143,7 @@ def decide_new_version(workspace: Workspace, dataset: Dataset, version: int) -> 
     return promote(workspace, dataset.name, version if served else None, no_progress).sentence
 
 
-def decide_due_shadow(workspace: Workspace, dataset: Dataset, progress: Report) -> JobOutcome | None:
+def decide_due_shadow(workspace: Workspace, dataset: Dataset, progress: ProgressCallback) -> JobOutcome | None:
     """Put a challenger that the worker started before the promotion gate once it has forecast enough live values.
 
     None where there is no such challenger yet.

@@ -1,4 +1,4 @@
-"""Forecasts worth looking at: a few series from best to worst, at a few origins, beside what then came."""
+"""Forecasts for the report: a few series from best to worst, at a few origins, beside the actual values."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from forecasting.config import LEVELS
 from forecasting.evaluation import backtest as engine
 from pipelines.evaluation.comparison import Comparison, ScoredModel
 
-PLACES = {0: "best", 50: "typical", 100: "worst"}  # per cent of the series that are forecast better
+PLACES = {0: "best", 50: "typical", 100: "worst"}  # by per cent of the series that have a lower error
 MORE_PLACES = {0: "best", **{share: f"{share} % are better" for share in (20, 40, 60, 80)}, 100: "worst"}
-ORIGINS = 3  # shown of each series; of a single one twice as many
-CONTEXT = 2  # horizons of the past before an origin
+ORIGINS = 3  # of each series; twice as many where there is only one series
+CONTEXT = 2  # length of the past before an origin, in horizons
 
 
 @dataclass(frozen=True)
 class Fan:
-    """One forecast. Times are as they are written on the wire; values in data units, NaN where missing.
+    """One forecast. Times as they are written on the wire; values in data units, NaN where missing.
 
-    before, past      (C,) times and values known at the origin, which is the last of them
-    after, actual     (H,) times and values that came then
+    before, past      (C,) times and values up to the origin, which is the last of them
+    after, actual     (H,) times and values after the origin
     quantiles, other  (H, L) of the leading model at LEVELS; (H,) median of the model shown beside it, if any
     """
 
@@ -38,7 +38,7 @@ class Fan:
 
 @dataclass(frozen=True)
 class ShownSeries:
-    """A series and its forecasts, oldest origin first; `place` says how well it is forecast among all."""
+    """A series and its forecasts, oldest origin first; `place` is its rank among all series, in words."""
 
     unique_id: str
     place: str
@@ -47,7 +47,7 @@ class ShownSeries:
 
 
 def fans(comparison: Comparison, dataset: Dataset, leader: ScoredModel, rival: ScoredModel | None) -> list[ShownSeries]:
-    """Series from the leader's best to its worst, each at origins spread over its own."""
+    """Series from the leader's lowest to its highest error, each at origins spread over its own origins."""
     error = leader.scores.mean("absolute", comparison.horizon) / leader.origin_set.reference.unit
     chosen = choose_series(error, len(comparison.full.origins))
     rows = np.array(list(chosen))
@@ -68,13 +68,15 @@ def fans(comparison: Comparison, dataset: Dataset, leader: ScoredModel, rival: S
 
 
 def choose_series(error: np.ndarray, origins: int) -> dict[int, str]:
-    """Rows of the panel by their errors (n,), and the place of each; more of them where each has a single origin."""
-    order = np.argsort(error)  # those without an error come last
+    """Rows of the panel to show, with the place of each. error: (n,). More rows where each has only one origin."""
+    order = np.argsort(error)  # series without an error come last
     order = order[: int(np.isfinite(error).sum()) or len(order)]
     places = PLACES if origins > 1 else MORE_PLACES
     at = {share: int(order[round(share / 100 * (len(order) - 1))]) for share in places}
     ends_first = sorted(places, key=lambda share: share not in (0, 100))
-    names = {at[share]: places[share] for share in reversed(ends_first)}  # of two names for a row the end's counts
+    names = {
+        at[share]: places[share] for share in reversed(ends_first)
+    }  # a row with two names gets that of best or worst
     rows = dict.fromkeys(at.values())
     return {row: names[row] if len(rows) > 1 else "" for row in rows}
 
@@ -86,7 +88,7 @@ def positions_of(comparison: Comparison, row: int, count: int) -> np.ndarray:
 
 
 def replayed(comparison: Comparison, entry: ScoredModel, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """(positions, rows, H, L) what a model forecast there."""
+    """(positions, rows, H, L) forecasts of a model at these positions of the origins."""
     seen: list[np.ndarray] = []
     comparison.replay(entry, rows, positions, lambda _, quantiles, __: seen.append(quantiles[:, : comparison.horizon]))
     return np.stack(seen)
@@ -95,7 +97,7 @@ def replayed(comparison: Comparison, entry: ScoredModel, rows: np.ndarray, posit
 def draw(
     comparison: Comparison, dataset: Dataset, row: int, k: int, quantiles: np.ndarray, other: np.ndarray | None
 ) -> Fan:
-    """One forecast with its surroundings."""
+    """One forecast with the values before and after its origin. k: position of the origin."""
     stop, horizon = int(comparison.full.origins.stops[row, k]), comparison.horizon
     begin = max(0, stop - max(CONTEXT * horizon, 24))
     values = comparison.panel.series(row)

@@ -1,4 +1,4 @@
-"""How each result is shown: a table for people, one JSON value for programs."""
+"""Prints each result: as a table for people, or as one JSON value for programs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 METRICS = ("mase", "smape", "owa", "wql", "msis", "coverage_80", "coverage_95", "skill")
 STATUS = ("name", "freq", "season", "horizon", "series", "rows", "last")
-AGES = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))  # unit and its seconds
+AGE_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))  # unit and its seconds
 SHOWN_STEPS = 12  # of a forecast printed for people; files and JSON hold all of them
 
 
 def ingested(result: Ingested, json: bool) -> None:
-    """What an ingest stored, and the source's quality."""
+    """Print what an ingest stored, and the quality of the source."""
     if json:
         print_json(result.to_dict())
         return
@@ -47,11 +47,11 @@ def ingested(result: Ingested, json: bool) -> None:
         broken = ", ".join(f"{rule} {count}" for rule, count in result.quarantined.items())
         say(f"values in quarantine: {broken}; `rollcast quarantine list {result.dataset}` shows them")
     if result.reanchored is not None:
-        say(f"the served model starts anew from them (promotion event {result.reanchored})")
+        say(f"the served model gets new contexts from these rows (promotion event {result.reanchored})")
 
 
 def trained(result: Trained, json: bool) -> None:
-    """A new candidate and how it did on the validation tail."""
+    """Print a new candidate and its scores on the validation tail."""
     if json:
         print_json(result.to_dict())
         return
@@ -68,7 +68,7 @@ def trained(result: Trained, json: bool) -> None:
 
 
 def backtested(result: Backtested, json: bool) -> None:
-    """Scores over past origins, best first; where some models met fewer origins, all of them on those as well."""
+    """Print scores over past origins, best first; if some models have fewer origins, also all models on those."""
     if json:
         print_json(result.to_dict())
         return
@@ -78,7 +78,7 @@ def backtested(result: Backtested, json: bool) -> None:
 
 
 def scores(metrics: dict[str, dict[str, Any]], title: str) -> None:
-    """Models as rows; those scored on fewer origins stand below, because their figures do not compare."""
+    """Print models as rows; those with fewer origins below, because their figures are not comparable."""
     columns = ("origins", *METRICS)
     print_table(["model", *columns], [[name, *score_cells(row, columns)] for name, row in ranked(metrics)], title)
 
@@ -89,12 +89,12 @@ def ranked(metrics: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]
 
 
 def score_cells(row: dict[str, Any], columns: Sequence[str]) -> list[Any]:
-    """One model's figures; n/a for all of them where its time ran out."""
+    """The figures of one model; n/a for all of them where its time ran out."""
     return [row.get(column) if row["origins"] else NOT_KNOWN for column in columns]
 
 
 def promoted(result: Promoted, json: bool) -> None:
-    """Who serves now, and why."""
+    """Print which version serves now, and why."""
     if json:
         print_json(result.to_dict())
         return
@@ -104,7 +104,7 @@ def promoted(result: Promoted, json: bool) -> None:
 
 
 def refused(refusal: GateRefused, json: bool) -> None:
-    """The evidence of a refusal; the sentence follows on standard error."""
+    """Print the evidence of a refusal; its sentence follows on standard error."""
     if json:
         print_json({"promoted": False, "reason": str(refusal), "evidence": refusal.evidence})
     else:
@@ -112,11 +112,13 @@ def refused(refusal: GateRefused, json: bool) -> None:
 
 
 def contenders(evidence: dict[str, Any]) -> None:
-    """Everyone the gate compared, best first."""
+    """Print the models that the promotion gate compared, best first."""
     columns = ("model", "role", "version", "mase", "wql", "coverage_80", "gain", "p_value")
     ranked = sorted(evidence["contenders"], key=lambda row: by_mase(row["mase"]))
     print_table(
-        columns, [[row.get(column) for column in columns] for row in ranked], f"gate over {evidence['origins']} origins"
+        columns,
+        [[row.get(column) for column in columns] for row in ranked],
+        f"promotion gate over {evidence['origins']} origins",
     )
     if evidence.get("long_roll"):
         long_roll(evidence["long_roll"])
@@ -126,7 +128,7 @@ def contenders(evidence: dict[str, Any]) -> None:
 
 
 def long_roll(found: dict[str, Any]) -> None:
-    """What a memory rolled for long costs against one that was freshly started."""
+    """Print the error of states rolled for long beside that of freshly started states."""
     columns = ("rolled", "fresh", "ratio", "p_value")
     rows = [[name, *map(found[name].get, columns)] for name in ("mase", "pinball") if found[name]]
     if rows:
@@ -136,12 +138,12 @@ def long_roll(found: dict[str, Any]) -> None:
 
 
 def by_mase(mase: float | None) -> tuple[bool, float]:
-    """Sort key; a series that repeats its season exactly has no MASE, and stands last."""
+    """Sort key. A series that repeats its season exactly has no MASE, and comes last."""
     return mase is None, mase or 0.0
 
 
 def forecasted(result: BatchForecasts, out: Path | None, json: bool) -> None:
-    """The forecast itself, or where it was written."""
+    """Print the forecast, or where it was written."""
     if out is not None:
         say(f"{result.frame.height} rows of {len(result.origins)} series written to {out}")
     if json:
@@ -153,7 +155,7 @@ def forecasted(result: BatchForecasts, out: Path | None, json: bool) -> None:
 
 
 def show_forecast(result: BatchForecasts) -> None:
-    """The first series' first steps; a pointer to the rest."""
+    """Print the first steps of the first series, and how to get the rest."""
     if not result.origins:
         say(f"no series of {result.dataset.name} has a value yet")
         return
@@ -162,35 +164,36 @@ def show_forecast(result: BatchForecasts) -> None:
     rows = list(zip(*(entry[name][:SHOWN_STEPS] for name in columns), strict=True))
     print_table(columns, rows, f"{entry['unique_id']} after {entry['origin']}, {result.model} version {result.version}")
     if entry["warming"]:
-        say("too few values for the model yet: its seasonal naive answered (warming)")
+        say("too few values for the network yet: seasonal naive forecasts instead (warming)")
     if len(result.origins) > 1 or len(entry["ds"]) > SHOWN_STEPS:
         say(f"{len(result.origins)} series × {len(entry['ds'])} steps in all; --json or --out FILE.parquet gives them")
 
 
 def issued(result: Issued, json: bool) -> None:
-    """What was issued into the lake, and where."""
+    """Print what was issued into the lake, and where."""
     if result.resumed:
-        say(f"{result.resumed} shards were there already")
+        say(f"{result.resumed} shards of a killed issue were kept")
     facts(result.to_dict(), json)
 
 
 def issues(rows: list[dict[str, Any]], json: bool) -> None:
-    """Issues of forecasts in the lake."""
+    """Print the issues of forecasts in the lake."""
     listing(rows, json, "nothing was issued yet; `rollcast forecast NAME --lake` does it")
 
 
 def status(result: Status, json: bool) -> None:
-    """Home and datasets."""
+    """Print the home, its datasets and its flows."""
     if json:
         print_json(result.to_dict())
         return
     say(f"home {result.home}")
-    rows = [[*(getattr(one, column) for column in STATUS), champion(one)] for one in result.datasets]
+    rows = [[*(getattr(dataset, column) for column in STATUS), champion(dataset)] for dataset in result.datasets]
     if rows:
         print_table([*STATUS, "champion"], rows)
-        for one in result.datasets:
-            if one.quarantined:
-                say(f"{one.name}: {one.quarantined} in quarantine; see `rollcast quarantine list {one.name}`")
+        for dataset in result.datasets:
+            if dataset.quarantined:
+                count, name = dataset.quarantined, dataset.name
+                say(f"{name}: {count} in quarantine; see `rollcast quarantine list {name}`")
     else:
         say("no dataset yet; `rollcast ingest FILE --dataset NAME` makes one")
     if result.flows:
@@ -198,29 +201,29 @@ def status(result: Status, json: bool) -> None:
         print_table(
             [*columns, "last success", "overdue"],
             [
-                [*map(row.get, columns), since(row["age_s"]), "overdue" if row["overdue"] else ""]
+                [*map(row.get, columns), age_text(row["age_s"]), "overdue" if row["overdue"] else ""]
                 for row in result.flows
             ],
         )
 
 
-def since(age_s: float | None) -> str | None:
-    """An age in the largest unit that it fills."""
+def age_text(age_s: float | None) -> str | None:
+    """An age in its largest whole unit."""
     if age_s is None:
         return None
-    return next(f"{age_s / size:.0f} {unit} ago" for unit, size in AGES if age_s >= size or unit == "s")
+    return next(f"{age_s / size:.0f} {unit} ago" for unit, size in AGE_UNITS if age_s >= size or unit == "s")
 
 
 def champion(dataset: DatasetStatus) -> str | None:
-    """Who serves, and for how long."""
+    """The champion of a dataset, and for how long it has served."""
     if dataset.age_s is None:
         return None
-    age = next(f"{dataset.age_s / size:.0f} {unit}" for unit, size in AGES if dataset.age_s >= size or unit == "s")
+    age = next(f"{dataset.age_s / size:.0f} {unit}" for unit, size in AGE_UNITS if dataset.age_s >= size or unit == "s")
     return f"{dataset.champion} {dataset.version}, {age}"
 
 
 def doctor(checks: list[Check], json: bool) -> None:
-    """Every check; the failed ones are named by the exit code as well."""
+    """Print every check."""
     if json:
         print_json(
             {"ok": all(check.verdict != "failed" for check in checks), "checks": [asdict(check) for check in checks]}
@@ -230,7 +233,7 @@ def doctor(checks: list[Check], json: bool) -> None:
 
 
 def shadowed(result: Shadowed, json: bool) -> None:
-    """Which version rolls in shadow."""
+    """Print which version rolls in shadow."""
     if json:
         print_json(result.to_dict())
     else:
@@ -238,7 +241,7 @@ def shadowed(result: Shadowed, json: bool) -> None:
 
 
 def worked(result: WorkerRun, json: bool) -> None:
-    """What the worker did."""
+    """Print what the worker did."""
     if json:
         print_json(result.to_dict())
     else:
@@ -246,26 +249,26 @@ def worked(result: WorkerRun, json: bool) -> None:
 
 
 def monitored(results: list[Monitored], json: bool) -> None:
-    """What the detectors say of each dataset."""
+    """Print the findings of the monitor for each dataset."""
     if json:
         print_json([result.to_dict() for result in results])
         return
     columns = ("detector", "feature", "fired", "statistic", "threshold", "words")
     for result in results:
-        rows = [[getattr(one, column) for column in columns] for one in result.findings]
+        rows = [[getattr(finding, column) for column in columns] for finding in result.findings]
         print_table(columns, rows, f"{result.dataset}, version {result.version}")
-        say(f"{result.cause or 'no cause for a training'}: {result.asked}; report written to {result.report}")
+        say(f"{result.cause or 'no cause for a training'}: {result.asked}; page written to {result.report}")
     if not results:
-        say("nothing is served yet; `rollcast promote NAME` lets something serve")
+        say("no dataset has a champion yet; `rollcast promote NAME` decides which version serves")
 
 
 def versions(rows: list[dict[str, Any]], json: bool) -> None:
-    """Registered versions."""
+    """Print registered versions."""
     listing(rows, json, "no version yet; `rollcast train` registers one")
 
 
 def history(rows: list[dict[str, Any]], json: bool) -> None:
-    """The promotion log; people read the evidence as a sentence, programs get it whole."""
+    """Print the promotion log: the evidence as a sentence, or all of it as JSON."""
     if json:
         print_json(rows)
         return
@@ -274,41 +277,41 @@ def history(rows: list[dict[str, Any]], json: bool) -> None:
 
 
 def series(rows: list[dict[str, Any]], json: bool) -> None:
-    """Series of a dataset."""
+    """Print series."""
     listing(rows, json, "no series yet")
 
 
 def settings(rows: list[dict[str, Any]], json: bool) -> None:
-    """Settings with their sources."""
+    """Print settings with their sources."""
     listing(rows, json, "no settings")
 
 
 def key(made: dict[str, Any], json: bool) -> None:
-    """A new key, whole."""
+    """Print a new key with its text."""
     facts(made, json)
     say("keep the key now: only its digest is stored, and nobody can show it again")
 
 
 def listing(rows: list[dict[str, Any]], json: bool, empty: str) -> None:
-    """Equal records as a table."""
+    """Print records with the same keys as a table; `empty` where there are none."""
     if json:
         print_json(rows)
     elif rows:
-        print_table(list(rows[0]), [[brief(value) for value in row.values()] for row in rows])
+        print_table(list(rows[0]), [[cell_value(value) for value in row.values()] for row in rows])
     else:
         say(empty)
 
 
 def facts(values: dict[str, Any], json: bool, title: str | None = None) -> None:
-    """One record, a line for each of its words; nothing nested is shown to people."""
+    """Print one record, a line for each value."""
     if json:
         print_json(values)
         return
-    print_table(["", ""], [[name, brief(value)] for name, value in values.items()], title)
+    print_table(["", ""], [[name, cell_value(value)] for name, value in values.items()], title)
 
 
 def ran(record: dict[str, Any], json: bool) -> None:
-    """What a flow did: one record, or a table of one for each dataset."""
+    """Print what a flow did: one record, or a table with a record for each dataset."""
     values = list(record.values())
     if json or len(values) != 1 or not isinstance(values[0], list):
         facts(record, json)
@@ -316,10 +319,10 @@ def ran(record: dict[str, Any], json: bool) -> None:
         listing(values[0], json, "nothing was to be done")
 
 
-def brief(value: Any) -> Any:
-    """A value in one table cell."""
+def cell_value(value: Any) -> Any:
+    """A value for one table cell; a nested one becomes text."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {cell(brief(item))}" for name, item in value.items())
+        return ", ".join(f"{name} {cell(cell_value(item))}" for name, item in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(brief(item)) for item in value) or "none"
+        return ", ".join(str(cell_value(item)) for item in value) or "none"
     return value

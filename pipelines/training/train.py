@@ -23,7 +23,8 @@ from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import tail_lengths, validate
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
-from pipelines.console import Report, say
+from pipelines.console import ProgressCallback, say
+from pipelines.file_lock import alone
 from pipelines.history.history import History, read_history
 from pipelines.models import model_store, training_part
 from pipelines.models.evidence import Evidence, gather_evidence
@@ -79,7 +80,7 @@ class Trained:
         return asdict(self)
 
 
-def train(workspace: Workspace, request: TrainRequest, progress: Report) -> Trained:
+def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallback) -> Trained:
     """Fit a model, compute the evidence that the promotion gate needs, and register both.
 
     With a split column no value of the test part is read, neither for fitting nor for choosing.
@@ -172,7 +173,12 @@ def validation_tail(history: History, panel: Panel) -> np.ndarray:
 
 
 def fit(
-    workspace: Workspace, history: History, panel: Panel, tail: np.ndarray, request: TrainRequest, progress: Report
+    workspace: Workspace,
+    history: History,
+    panel: Panel,
+    tail: np.ndarray,
+    request: TrainRequest,
+    progress: ProgressCallback,
 ) -> tuple[Bundle, Evidence]:
     """The model, and the evidence from a copy that was not fitted to the validation tail `tail` (n,)."""
     season, horizon = history.dataset.season, history.dataset.horizon
@@ -248,7 +254,7 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", module="pytorch_lightning")
 
 
-def refit(panel: Panel, bundle: Bundle, progress: Report) -> Bundle:
+def refit(panel: Panel, bundle: Bundle, progress: ProgressCallback) -> Bundle:
     """The same model fitted to an earlier part of its history, with the number of steps in its manifest."""
     from forecasting.training import fit_network
 
@@ -258,7 +264,7 @@ def refit(panel: Panel, bundle: Bundle, progress: Report) -> Bundle:
     )
 
 
-def fit_unregistered(history: History, past: Panel, request: TrainRequest, progress: Report) -> Bundle:
+def fit_unregistered(history: History, past: Panel, request: TrainRequest, progress: ProgressCallback) -> Bundle:
     """A network fitted to an earlier part of a history for a comparison, without checkpoints, logs or a version."""
     from forecasting.training import fit_network
 

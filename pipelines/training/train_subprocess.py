@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 from data.errors import Unavailable
 from data.settings import Settings
+from pipelines.parent_death import signal_at_parent_death
 from pipelines.workspace import Workspace
 
 GRACE = 3.0  # a training is stopped after GRACE times its minutes and LEAST seconds more
 LEAST = 600.0
-DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
-
-_libc = ctypes.CDLL(None)
 
 
 def train(workspace: Workspace, name: str, kind: str, minutes: float, patience_s: float | None = None) -> int:
@@ -38,7 +34,7 @@ def train(workspace: Workspace, name: str, kind: str, minutes: float, patience_s
             capture_output=True,
             text=True,
             timeout=limit,
-            preexec_fn=partial(_die_with, os.getpid()),  # system calls, looked up beforehand
+            preexec_fn=signal_at_parent_death(signal.SIGKILL),  # else it would register a model nobody waits for
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -65,10 +61,3 @@ def environment(settings: Settings) -> dict[str, str]:
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     ours = {"HOME": str(settings.home), "DATABASE_URL": settings.database_url, "MLFLOW": str(settings.mlflow)}
     return {**os.environ, "PYTHONPATH": path, **{f"ROLLCAST_{name}": value for name, value in ours.items()}}
-
-
-def _die_with(parent: int) -> None:
-    """Make the kernel kill this process when its parent dies: otherwise it would register a model for no job."""
-    _libc.prctl(DIES_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != parent:  # the parent died before the call
-        os._exit(1)

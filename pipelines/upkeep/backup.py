@@ -1,8 +1,8 @@
-"""Everything that cannot be made again, copied as it was at one moment: the live store with the registry, and the lake.
+"""Backups: a copy of the live store with its models, and of the lake, as of one moment.
 
-The store is copied first; of each dataset's table then exactly the version that this copy knows, so that the two fit:
-a batch that was on its way between them is finished after a restore as after a kill. A backup is a folder of its own,
-whole or not there at all, and each of its files has a sha256 in its manifest. MLflow's mirror is not part of it.
+The store is copied first, then of each dataset's table exactly the version that this copy names, so that the two
+match. A hand-off that was under way is finished after a restore, as after a kill. A backup is a folder that is complete
+or does not exist, and its manifest has the SHA-256 of each of its files. The MLflow mirror is not part of it.
 """
 
 from __future__ import annotations
@@ -25,37 +25,39 @@ from data.lake.table import active
 from data.store import catalogue, leases
 from data.store.database import connect
 from data.store.tables import SCHEMA_VERSION
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.upkeep.compact import LEASE
 from pipelines.workspace import Workspace
 
 STORE, LAKE = "live.db", "lake"
-NAMED = "rollcast-%Y%m%dT%H%M%S.%fZ"
-OURS = "rollcast-*Z"
+NAME_FORMAT = "rollcast-%Y%m%dT%H%M%S.%fZ"
+NAME_PATTERN = "rollcast-*Z"
 
 
 @dataclass(frozen=True)
 class BackedUp:
-    """A backup that was made, or would be."""
+    """A backup that was made, or that a dry run describes."""
 
     path: str
     dry_run: bool
     bytes: int
     files: int
     snapshots: dict[str, int]  # version of each dataset's table
-    removed: list[str]  # older backups that went
+    removed: list[str]  # names of older backups that were deleted
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run: bool, moved: Report) -> BackedUp:
-    """Make a backup in a folder of backups, by default the configured one, and let all but the newest `keep` go.
+def backup(
+    workspace: Workspace, folder: Path | None, keep: int | None, dry_run: bool, progress: ProgressCallback
+) -> BackedUp:
+    """Make a backup in a folder of backups, by default the configured one, and delete all but the newest `keep`.
 
     Raises:
-        InvalidInput: no folder is given or configured, it lies in the home, or nothing can be written there.
+        InvalidInput: no folder is given or configured, it is inside the home, or it cannot be written.
         Busy: compact, prune or another backup runs.
-        DamagedArtifact: a file of the lake is not what was written; `rollcast doctor --scrub` tells more.
+        DamagedArtifact: a file of the lake differs from what was written; `rollcast doctor --scrub` lists all.
     """
     folder = folder or workspace.settings.backup_path
     if folder is None:
@@ -65,48 +67,50 @@ def backup(workspace: Workspace, folder: Path | None, keep: int | None, dry_run:
         raise InvalidInput(f"{folder} is inside the home, and would be lost with it; name another disk's folder")
     if keep is not None and keep < 1:
         raise InvalidInput(f"--keep is {keep}; keep at least one backup")
-    path = folder / datetime.fromtimestamp(clock.now() / 1e6, UTC).strftime(NAMED)
+    path = folder / datetime.fromtimestamp(clock.now() / 1e6, UTC).strftime(NAME_FORMAT)
     if dry_run:
-        return foresee(workspace, path, keep)
+        return preview(workspace, path, keep)
     partial = folder / f".{path.name}.partial"
-    with leases.held(workspace.engine, LEASE) as lease:  # nothing is vacuumed meanwhile
+    with leases.held(workspace.engine, LEASE) as lease:  # no file of the lake is deleted meanwhile
         try:
             partial.mkdir(parents=True)
         except OSError as error:
             raise InvalidInput(f"{folder} cannot be written ({error.strerror}); name another folder") from None
         try:
-            manifest = fill(workspace, partial, moved)
+            manifest = copy_stores(workspace, partial, progress)
             lease.require()
-            move_into_place(partial, path)
+            sync_to_disk(partial)
+            partial.rename(path)
+            deltalog.put_on_disk([folder])
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        removed = old(folder, keep)
-        for one in removed:
-            shutil.rmtree(one)
+        removed = surplus_backups(folder, keep)
+        for backup_folder in removed:
+            shutil.rmtree(backup_folder)
     size = sum(file["bytes"] for file in manifest["files"].values())
-    names = [one.name for one in removed]
+    names = [backup_folder.name for backup_folder in removed]
     return BackedUp(str(path), False, size, len(manifest["files"]), manifest["snapshots"], names)
 
 
-def fill(workspace: Workspace, partial: Path, moved: Report) -> dict[str, Any]:
-    """Store, lake, manifest; the manifest."""
-    backups.copy_store(workspace.engine, partial / STORE, lambda done, total: moved(done, total, "live store"))
+def copy_stores(workspace: Workspace, partial: Path, progress: ProgressCallback) -> dict[str, Any]:
+    """Copy the store and the lake, and write the manifest; returns the manifest."""
+    backups.copy_store(workspace.engine, partial / STORE, lambda done, total: progress(done, total, "live store"))
     copied = connect(f"sqlite:///{partial / STORE}")
     snapshots = {}
     for dataset in catalogue.datasets(copied):
         newest = commits.last(copied, dataset.id)
         if newest is not None:
             snapshots[dataset.name] = newest
-            known = sums(commits.commits(copied, dataset.id))
-            copy_table(workspace.lake.path(dataset.id), newest, partial / LAKE / str(dataset.id), known, moved)
-        issued = IssuedForecasts(workspace.lake.root, dataset.id).path
-        if deltalog.versions(issued):  # those that the copied store knows are whole in any later version
+            known = recorded_checksums(commits.commits(copied, dataset.id))
+            copy_table(workspace.lake.path(dataset.id), newest, partial / LAKE / str(dataset.id), known, progress)
+        issued = Forecasts(workspace.lake.root, dataset.id).path
+        if deltalog.versions(issued):  # a later version still has every issue that the copied store names
             target = partial / LAKE / issued.relative_to(workspace.lake.root)
-            copy_table(issued, deltalog.versions(issued)[-1], target, {}, moved)
+            copy_table(issued, deltalog.versions(issued)[-1], target, {}, progress)
     copied.dispose()
     for left in partial.glob(f"{STORE}-*"):
-        left.unlink()  # SQLite's own files beside a store that nobody has open
+        left.unlink()  # SQLite leaves such files beside a closed database
     about = {
         "created_at": clock.now(),
         "rollcast": version("rollcast"),
@@ -117,43 +121,52 @@ def fill(workspace: Workspace, partial: Path, moved: Report) -> dict[str, Any]:
     return backups.write_manifest(partial, about)
 
 
-def copy_table(source: Path, snapshot: int, target: Path, known: dict[str, str], moved: Report) -> None:
-    """One version of a table: its data files, and the log up to it."""
+def copy_table(source: Path, snapshot: int, target: Path, known: dict[str, str], progress: ProgressCallback) -> None:
+    """Copy one version of a table: its data files, and the log up to it. known: SHA-256 by name within the table.
+
+    Raises DamagedArtifact where a copied file has another SHA-256.
+    """
     files = [*active(source, snapshot), *log_files(source, snapshot)]
     for done, path in enumerate(files):
         name = path.relative_to(source)
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / name)
         if str(name) in known and commits.digest(target / name) != known[str(name)]:
-            raise DamagedArtifact(f"{path} is not what was written; `rollcast doctor --scrub` tells more")
-        moved(done + 1, len(files), f"files of {source.name}")
+            raise DamagedArtifact(f"{path} is not what was written; `rollcast doctor --scrub` lists all damage")
+        progress(done + 1, len(files), f"files of {source.name}")
 
 
-def sums(recorded: list[Commit]) -> dict[str, str]:
-    """The recorded sha256 of data files and log entries, by their names within the table."""
+def recorded_checksums(recorded: list[Commit]) -> dict[str, str]:
+    """The recorded SHA-256 of data files and log entries, by their names within the table."""
     folder = Path(deltalog.FOLDER)
-    entries = {str(folder / deltalog.entry_path(Path(), one.version).name): one.sha256 for one in recorded}
-    return entries | {file.path: file.sha256 for one in recorded for file in one.files}
+    entries = {str(folder / deltalog.entry_path(Path(), commit.version).name): commit.sha256 for commit in recorded}
+    return entries | {file.path: file.sha256 for commit in recorded for file in commit.files}
 
 
 def log_files(table: Path, snapshot: int) -> Iterator[Path]:
-    """Entries and checkpoints up to a version; the hint which checkpoint is the last may be of a later one."""
+    """Log entries and Delta checkpoints up to a version; without Delta's hint file, which may name a later one."""
     for path in (table / deltalog.FOLDER).iterdir():
         number = path.name.split(".")[0]
         if number.isdecimal() and int(number) <= snapshot and path.suffix in (".json", ".parquet"):
             yield path
 
 
-def old(folder: Path, keep: int | None) -> list[Path]:
-    """Backups that go when the newest `keep` stay: whole ones of ours, and nothing else."""
+def sync_to_disk(folder: Path) -> None:
+    """Flush every file, then every folder, inner folders first."""
+    inside = sorted(folder.rglob("*"), key=lambda path: (path.is_dir(), -len(path.parts)))
+    deltalog.put_on_disk([*inside, folder])
+
+
+def surplus_backups(folder: Path, keep: int | None) -> list[Path]:
+    """Complete backups other than the newest `keep`; other files and folders are never named."""
     if keep is None or not folder.is_dir():
         return []
-    whole = sorted(path for path in folder.glob(OURS) if (path / backups.MANIFEST).is_file())
-    return whole[: max(0, len(whole) - keep)]
+    complete = sorted(path for path in folder.glob(NAME_PATTERN) if (path / backups.MANIFEST).is_file())
+    return complete[: max(0, len(complete) - keep)]
 
 
-def foresee(workspace: Workspace, path: Path, keep: int | None) -> BackedUp:
-    """What a run would make and remove now."""
+def preview(workspace: Workspace, path: Path, keep: int | None) -> BackedUp:
+    """What a backup would copy and delete now."""
     size, files, snapshots = 0, 0, {}
     store = workspace.engine.url.database
     if workspace.engine.dialect.name == "sqlite" and store:
@@ -164,5 +177,5 @@ def foresee(workspace: Workspace, path: Path, keep: int | None) -> BackedUp:
             held = workspace.lake.active(dataset.id, newest)
             snapshots[dataset.name] = newest
             size, files = size + sum(held.values()), files + len(held)
-    going = old(path.parent, None if keep is None else keep - 1)
-    return BackedUp(str(path), True, size, files, snapshots, [one.name for one in going])
+    deleted = surplus_backups(path.parent, None if keep is None else keep - 1)
+    return BackedUp(str(path), True, size, files, snapshots, [backup_folder.name for backup_folder in deleted])

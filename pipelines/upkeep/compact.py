@@ -1,4 +1,4 @@
-"""Keeping the stores compact: the log's old rows move into the lake, whose many small files become few."""
+"""Moves the old rows of the live log into the lake, then merges the lake's small files."""
 
 from __future__ import annotations
 
@@ -8,66 +8,66 @@ from data.lake import commits, log_checksums
 from data.store import catalogue, leases
 from data.store.catalogue import Dataset
 from data.store.leases import Lease
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.ingestion.reanchor import reanchor
 from pipelines.upkeep import handoff
 from pipelines.workspace import Workspace
 
-LEASE = "upkeep of the lake"  # compact, prune and backup: one of them at a time
+LEASE = "upkeep of the lake"  # held by compact, prune and backup, so that one of them runs at a time
 
 
 @dataclass(frozen=True)
 class Compacted:
-    """What was done for one dataset, or would be."""
+    """What was done for one dataset, or what a dry run describes."""
 
     dataset: str
     dry_run: bool
-    handed_off: int  # rows that moved from the live log into the lake
-    waiting: int  # rows that stay in the log: the models' contexts do not have them yet
+    handed_off: int  # rows that progress from the live log into the lake
+    waiting: int  # rows that stay in the log because the models' contexts do not have them yet
     files_before: int
     files: int
     snapshot: int | None  # version of the lake's table afterwards
-    reanchored: int | None = None  # the promotion event that lets the log be cut the next time
+    reanchored: int | None = None  # the promotion event whose new contexts let the next run shorten the log
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
 
-def compact(workspace: Workspace, name: str | None, dry_run: bool, moved: Report) -> list[Compacted]:
-    """Hand off what may go and compact the lake, for one dataset or all; a dry run only counts.
+def compact(workspace: Workspace, name: str | None, dry_run: bool, progress: ProgressCallback) -> list[Compacted]:
+    """Hand off rows of the log and compact the lake, for one dataset or all; a dry run only counts.
 
     Raises:
-        UnknownDataset: there is none of this name.
-        Busy: another process does it.
-        Unavailable: a store is damaged or does not answer; what was begun is finished by the next run.
+        UnknownDataset: there is no dataset of this name.
+        Busy: another process compacts, prunes or makes a backup.
+        Unavailable: a store is damaged or does not answer; the next run finishes what was begun.
     """
-    known = catalogue.datasets(workspace.engine)
-    chosen = known if name is None else [catalogue.dataset(workspace.engine, name)]
+    everything = catalogue.datasets(workspace.engine)
+    chosen = everything if name is None else [catalogue.dataset(workspace.engine, name)]
     if dry_run:
-        return [foresee(workspace, dataset) for dataset in chosen]
+        return [preview(workspace, dataset) for dataset in chosen]
     with leases.held(workspace.engine, LEASE) as lease:
-        return [compact_one(workspace, lease, dataset, moved) for dataset in chosen]
+        return [compact_dataset(workspace, lease, dataset, progress) for dataset in chosen]
 
 
-def foresee(workspace: Workspace, dataset: Dataset) -> Compacted:
-    """What a run would do now."""
-    reach = handoff.reach(workspace.engine, dataset.id, workspace.settings.log_most_rows)
+def preview(workspace: Workspace, dataset: Dataset) -> Compacted:
+    """What a run would do now for one dataset."""
+    movable = handoff.hand_off_range(workspace.engine, dataset.id, workspace.settings.log_most_rows)
     files, small = workspace.lake.files(dataset.id)
     after = files - small + min(small, 1)
-    going = handoff.going(workspace.engine, dataset.id, reach.upto)
+    rows = handoff.rows_to_move(workspace.engine, dataset.id, movable.upto)
     snapshot = workspace.lake.snapshot(dataset.id)
-    return Compacted(dataset.name, True, going, reach.waits, files, after, snapshot)
+    return Compacted(dataset.name, True, rows, movable.waits, files, after, snapshot)
 
 
-def compact_one(workspace: Workspace, lease: Lease, dataset: Dataset, moved: Report) -> Compacted:
-    """Log first, so that what it brings is compacted with the rest."""
-    reach = handoff.reach(workspace.engine, dataset.id, workspace.settings.log_most_rows)
+def compact_dataset(workspace: Workspace, lease: Lease, dataset: Dataset, progress: ProgressCallback) -> Compacted:
+    """Hand off first, so that the files which it adds are merged too."""
+    movable = handoff.hand_off_range(workspace.engine, dataset.id, workspace.settings.log_most_rows)
     before, _ = workspace.lake.files(dataset.id)
-    rows = handoff.sweep(workspace, lease, dataset, reach.upto, moved)
-    log_checksums.record_checksums(workspace.engine, dataset.id)
+    rows = handoff.move_rows(workspace, lease, dataset, movable.upto, progress)
+    log_checksums.seal(workspace.engine, dataset.id)
     lease.require()
     snapshot = workspace.lake.optimize(dataset.id)
     commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
-    event = reanchor(workspace, dataset, snapshot, "compact") if reach.reanchor and snapshot is not None else None
+    event = reanchor(workspace, dataset, snapshot, "compact") if movable.reanchor and snapshot is not None else None
     files, _ = workspace.lake.files(dataset.id)
-    return Compacted(dataset.name, False, rows, reach.waits, before, files, snapshot, event)
+    return Compacted(dataset.name, False, rows, movable.waits, before, files, snapshot, event)

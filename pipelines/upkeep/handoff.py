@@ -1,12 +1,13 @@
-"""Moving the live log's old rows into the lake.
+"""Hand-off: moves the old rows of the live log into the lake.
 
-The rule: the rows that every anchor knows may go. A state is its context, fixed at a promotion or re-anchoring, with
-the log laid over it from there on; so nothing folds rows up to the oldest anchor that a model in use starts from,
-whatever is corrected, restarted or rolled back. Within its context the service knows a repeated row by the context's
-value; a row that repeats something older still is stored in the log once more, and goes no further than here.
+Rows that every anchor in use contains may move. A state is the fold of the log over its context, which is fixed at a
+promotion or re-anchoring. So no fold reads rows up to the oldest anchor of a model in use, whatever is corrected,
+restarted or rolled back. Within its context the service recognises a repeated row by the context's value. A row that
+repeats an older one is stored in the log once more, and is dropped here.
 
-A log that grows beyond a bound because no promotion came is cut regardless: the version before is given up, which a
-roll-back then starts from new contexts, and at last the served model is anchored anew, as after an ingest.
+A log that grows beyond a bound because no promotion came is shortened nevertheless: first the previous version's
+context is given up, so that a rollback starts from new contexts; then the champion gets a new anchor, as after an
+ingest.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ from data.store import catalogue, observation_log, promotions, snapshot_store
 from data.store.catalogue import Dataset
 from data.store.leases import Lease
 from data.store.promotions import Promotion
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.history.history import KEY, logged_rows
 from pipelines.history.quarantine import quarantine_live_values
 from pipelines.workspace import Workspace
 
-SETTLED_US = HOUR  # a service takes over what was decided within that time
+TAKE_OVER_US = 3600 * 1_000_000  # within this time a service has taken over a decision
 
 
 @dataclass(frozen=True)
-class Reach:
-    """How far a dataset's log may be handed off.
+class HandOffRange:
+    """Which rows of a dataset's log may be handed off.
 
-    upto  the last row that may go
-    waits  rows beyond it
-    reanchor  the log is longer than it should be, and only new contexts can shorten it
+    upto      `seq` of the last row that may move
+    waits     number of rows after it
+    reanchor  the log is too long, and only new contexts can shorten it
     """
 
     upto: int
@@ -48,71 +49,71 @@ class Reach:
     reanchor: bool = False
 
 
-def reach(engine: Engine, dataset_id: int, most: int) -> Reach:
-    """The last row that nothing will ever fold again; `most` bounds what stays behind it."""
+def hand_off_range(engine: Engine, dataset_id: int, most: int) -> HandOffRange:
+    """The rows that no state will fold again. most: how many rows may stay in the log before contexts are given up."""
     decisions = promotions.decisions(engine, dataset_id)
-    if not any(one.serves for one in decisions):  # the log alone tells which rows are repeated
-        return Reach(0, observation_log.count(engine, dataset_id))
-    for kept in (in_use(engine, dataset_id, decisions), recent(decisions)):
-        upto = min(one.log_seq for one in kept)
+    if not any(decision.serves for decision in decisions):  # only the log shows which rows are repeated
+        return HandOffRange(0, observation_log.count(engine, dataset_id))
+    for kept in (in_use(engine, dataset_id, decisions), served_recently(decisions)):
+        upto = min(decision.log_seq for decision in kept)
         waits = observation_log.count(engine, dataset_id, after=upto)
         if waits <= most:
-            return Reach(upto, waits)
+            return HandOffRange(upto, waits)
     new_enough = (
-        observation_log.count(engine, dataset_id, after=recent(decisions)[-1].log_seq) <= most
-    )  # and yet to settle
-    return Reach(upto, waits, reanchor=not new_enough)
+        observation_log.count(engine, dataset_id, after=served_recently(decisions)[-1].log_seq) <= most
+    )  # services have not taken it over yet
+    return HandOffRange(upto, waits, reanchor=not new_enough)
 
 
 def in_use(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:
-    """Whatever a service may fold: what it should, and what it keeps snapshots of."""
+    """Every decision from whose anchor a service may fold: the wanted ones, and those that have snapshots."""
     anchors = set(snapshot_store.anchors(engine, dataset_id))
-    return [*wanted(engine, dataset_id, decisions), *(one for one in decisions if one.id in anchors)]
+    return [*wanted(engine, dataset_id, decisions), *(decision for decision in decisions if decision.id in anchors)]
 
 
 def wanted(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:
-    """What is served, the version before, and the shadow."""
-    others = (promotions.previous(engine, dataset_id), promotions.shadow(engine, dataset_id))
-    return [*recent(decisions), *filter(None, others)]
+    """The decisions by which champion, previous version and challenger run."""
+    others = (promotions.before(engine, dataset_id), promotions.shadow(engine, dataset_id))
+    return [*served_recently(decisions), *filter(None, others)]
 
 
-def recent(decisions: list[Promotion]) -> list[Promotion]:
-    """What is served, and what a running service may still be answering from."""
-    serving, since = [one for one in decisions if one.serves], clock.now() - SETTLED_US
-    young = [place for place, one in enumerate(serving) if one.decided_at > since]
+def served_recently(decisions: list[Promotion]) -> list[Promotion]:
+    """The decision by which the champion serves, and those before it that a running service may still answer from."""
+    serving, since = [decision for decision in decisions if decision.serves], clock.now() - TAKE_OVER_US
+    young = [position for position, decision in enumerate(serving) if decision.decided_at > since]
     return serving[max(0, min(young, default=len(serving)) - 1) :]
 
 
-def going(engine: Engine, dataset_id: int, upto: int) -> int:
-    """Rows up to row `upto`; the newest of all stays."""
+def rows_to_move(engine: Engine, dataset_id: int, upto: int) -> int:
+    """Number of rows up to `upto`. The newest row of the log always stays."""
     last = observation_log.last_seq(engine, dataset_id)
     return observation_log.count(engine, dataset_id) - observation_log.count(
         engine, dataset_id, after=min(upto, last - 1)
     )
 
 
-def sweep(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, moved: Report) -> int:
-    """Move everything up to row `upto`, batch by batch, beginning with one that was left unfinished. Returns rows.
+def move_rows(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, progress: ProgressCallback) -> int:
+    """Move all rows up to `upto` in batches, first finishing a batch that was interrupted. Returns how many.
 
-    Raises DamagedArtifact where a row of the log is not what it was.
+    Raises DamagedArtifact where a row of the log differs from what was written.
     """
     names = pl.DataFrame(
         catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
     )
-    for damage in log_checksums.find_changes(workspace.engine, dataset.id, upto):
-        raise DamagedArtifact(damage)  # the lake would call it sound
-    quarantine_live_values(workspace, dataset)  # before it leaves the log
-    done, todo = 0, going(workspace.engine, dataset.id, upto)
+    for damage in log_checksums.broken(workspace.engine, dataset.id, upto):
+        raise DamagedArtifact(damage)  # else the damage would be stored in the lake with a valid checksum
+    quarantine_live_values(workspace, dataset)  # the rules judge rows only while they are in the log
+    done, total = 0, rows_to_move(workspace.engine, dataset.id, upto)
     while (batch := handoffs.begin(lease, dataset.id, upto)) is not None:
         failpoints.hit("handoff.begun")
-        hand_over(workspace, lease, batch, names)
+        move_batch(workspace, lease, batch, names)
         done += batch.rows
-        moved(done, max(done, todo), "rows")
+        progress(done, max(done, total), "rows")
     return done
 
 
-def hand_over(workspace: Workspace, lease: Lease, batch: HandoffBatch, names: pl.DataFrame) -> None:
-    """One batch: into the lake and onto the disk, then out of the log."""
+def move_batch(workspace: Workspace, lease: Lease, batch: Batch, names: pl.DataFrame) -> None:
+    """Move one batch: write it into the lake and to disk, then delete it from the log."""
     log = logged_rows(handoffs.rows(workspace.engine, batch)).drop(SPLIT)
     rows = log.join(names, on=KEY, how="left", maintain_order="left").select(SERIES, TIME, VALUE, AVAILABLE_AT)
     lease.require()

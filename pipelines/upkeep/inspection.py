@@ -1,4 +1,4 @@
-"""Looking at what is stored: versions, artifacts, series and settings. Nothing is changed."""
+"""Reads what is stored: versions, artifacts, series and settings. Changes nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipelines.workspace import Workspace
 
 
 def versions(workspace: Workspace, name: str) -> list[dict[str, Any]]:
-    """Each version, newest first, and the last decision about it."""
+    """Each version, newest first, with the last decision about it."""
     dataset = catalogue.dataset(workspace.engine, name)
     decided = {row.version: row.event for row in promotions.decisions(workspace.engine, dataset.id)}
     served = promotions.served(workspace.engine, dataset.id)
@@ -30,14 +30,14 @@ def versions(workspace: Workspace, name: str) -> list[dict[str, Any]]:
 
 
 def model(workspace: Workspace, name: str, version: int | None) -> dict[str, Any]:
-    """Settings, origin and recorded scores of one version, the served one by default."""
+    """Settings, origin and recorded scores of one version; without a number, of the champion. Raises NotTrained."""
     dataset = catalogue.dataset(workspace.engine, name)
     served = promotions.served(workspace.engine, dataset.id)
     if version is None and served is None:
         raise NotTrained(name)
     wanted = version if version is not None else served.version  # type: ignore[union-attr]
     row, bundle = model_store.find(workspace, dataset, wanted), model_store.load(workspace, dataset, wanted)
-    manifest = {word: value for word, value in bundle.manifest.items() if word != "evidence"}
+    manifest = {key: value for key, value in bundle.manifest.items() if key != "evidence"}
     about = {"dataset": name, "version": row.version, "model": row.kind, "digest": row.digest, "bytes": bundle.size}
     rolled = bundle.manifest.get("evidence", {}).get("long_roll")
     return {**about, "config": bundle.config.to_dict(), "manifest": manifest, "metrics": row.metrics,
@@ -45,7 +45,7 @@ def model(workspace: Workspace, name: str, version: int | None) -> dict[str, Any
 
 
 def verify(workspace: Workspace, name: str) -> dict[str, Any]:
-    """Raises DamagedArtifact for the first artifact or promotion row that is not what was written."""
+    """Check every artifact and the promotion log. Raises DamagedArtifact for the first that is not as written."""
     dataset = catalogue.dataset(workspace.engine, name)
     promotions.verify_chain(workspace.engine, dataset.id)
     rows = registry.models(workspace.engine, dataset.id)
@@ -56,7 +56,7 @@ def verify(workspace: Workspace, name: str) -> dict[str, Any]:
 
 
 def series(workspace: Workspace, name: str) -> list[dict[str, Any]]:
-    """Each series that has values, with its span on the grid."""
+    """Each series that has values: number of steps, missing steps, first and last time."""
     history = read_history(workspace, name)
     grid, panel = history.dataset.grid, history.panel
     missing = np.add.reduceat(np.isnan(panel.values), panel.offsets[:-1])
@@ -65,8 +65,8 @@ def series(workspace: Workspace, name: str) -> list[dict[str, Any]]:
     return [{"unique_id": i, "steps": n, "missing": gaps, "first": a, "last": z} for i, n, gaps, a, z in columns]
 
 
-def one_series(workspace: Workspace, name: str, unique_id: str, last: int) -> dict[str, Any]:
-    """The latest values of one series, oldest first; a missing one is null."""
+def latest_values(workspace: Workspace, name: str, unique_id: str, last: int) -> dict[str, Any]:
+    """The latest `last` values of one series, oldest first; a missing value is null. Raises UnknownSeries."""
     if last < 1:
         raise InvalidInput(f"--last is {last}; ask for one value or more")
     history = read_history(workspace, name)
@@ -87,13 +87,13 @@ def settings() -> list[dict[str, Any]]:
     """Each setting with where its value comes from: environment, file or default."""
     current = load_settings()
     return [
-        {"setting": f"ROLLCAST_{name.upper()}", "value": shown(current, name), "source": source(current, name)}
+        {"setting": f"ROLLCAST_{name.upper()}", "value": printable(current, name), "source": source(current, name)}
         for name in Settings.model_fields
     ]
 
 
-def shown(current: Settings, name: str) -> str | int | float | bool | None:
-    """A value fit for a terminal: passwords in URLs are masked."""
+def printable(current: Settings, name: str) -> str | int | float | bool | None:
+    """A value that may be printed: the password of a URL is masked."""
     from sqlalchemy import make_url
 
     value = getattr(current, name)
@@ -103,7 +103,7 @@ def shown(current: Settings, name: str) -> str | int | float | bool | None:
 
 
 def source(current: Settings, name: str) -> str:
-    """environment, file (.env or rollcast.toml) or default."""
+    """Where a value comes from: environment, file (.env or rollcast.toml) or default."""
     if os.environ.get(f"ROLLCAST_{name.upper()}"):
         return "environment"
     return "file" if name in current.model_fields_set else "default"

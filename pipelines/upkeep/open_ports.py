@@ -1,4 +1,4 @@
-"""Who can reach a port of this machine, as the kernel tells it."""
+"""Which ports of this machine other machines can reach, from the kernel's tables of sockets."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ LISTENING = "0A"
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
-def beyond_loopback(port: int) -> bool:
-    """Does anything listen on this port for other machines?"""
-    return any(number == port and not reached_from_here_alone(host) for host, number in listeners())
+def open_beyond_loopback(port: int) -> bool:
+    """Whether a process listens on this port for other machines."""
+    return any(number == port and not is_loopback(host) for host, number in listeners())
 
 
 def listeners() -> Iterator[tuple[IPv4Address | IPv6Address, int]]:
-    """Address and port of every listening socket; none where the kernel does not tell."""
+    """Address and port of every listening socket; none where the kernel has no such table."""
     for table in TABLES:
         if not table.exists():
             continue
@@ -28,12 +28,12 @@ def listeners() -> Iterator[tuple[IPv4Address | IPv6Address, int]]:
 
 
 def address(text: str) -> IPv4Address | IPv6Address:
-    """Hexadecimal words of 32 bits, each in the byte order of the machine."""
+    """An address from hexadecimal words of 32 bits, each in the byte order of the machine."""
     raw = bytes.fromhex(text)
     return ip_address(b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4)))
 
 
-def reached_from_here_alone(host: IPv4Address | IPv6Address) -> bool:
-    """Loopback, also where an IPv4 address is written as one of IPv6."""
+def is_loopback(host: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is of the loopback; an IPv4 address may be mapped to IPv6."""
     mapped = host.ipv4_mapped if isinstance(host, IPv6Address) else None
     return (mapped or host).is_loopback

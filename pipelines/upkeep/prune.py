@@ -1,4 +1,4 @@
-"""Deleting what nothing needs any more. All of it can be made again or has lapsed; no observation is ever deleted."""
+"""Deletes what is no longer needed. It can be made again or has lapsed; observations are never deleted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from data.lake.forecasts import IssuedForecasts
 from data.records import runs
 from data.store import catalogue, context_store, idempotency, leases, promotions, snapshot_store
 from data.store.catalogue import Dataset
-from pipelines.console import Report
+from pipelines.console import ProgressCallback
 from pipelines.upkeep import handoff
 from pipelines.upkeep.compact import LEASE
 from pipelines.workspace import Workspace
@@ -22,7 +22,7 @@ from pipelines.workspace import Workspace
 
 @dataclass(frozen=True)
 class Pruned:
-    """One kind of thing that went, or would."""
+    """How much of one kind was deleted, or would be by a run without --dry-run."""
 
     dataset: str | None
     what: str
@@ -34,27 +34,27 @@ class Pruned:
         return asdict(self)
 
 
-def prune(workspace: Workspace, dry_run: bool, moved: Report) -> list[Pruned]:
-    """Delete, or with a dry run count: unreferenced files of the lake, old forecasts, contexts and snapshots of models
-    that are in use no more, answers that may be asked for again no more, and old runs.
+def prune(workspace: Workspace, dry_run: bool, progress: ProgressCallback) -> list[Pruned]:
+    """Delete, or count in a dry run: unreferenced files of the lake, old forecasts, contexts and snapshots of models
+    that are no longer in use, lapsed idempotency keys, and old runs.
 
     Raises:
         Busy: compact, backup or another prune runs.
-        Unavailable: a store is damaged or does not answer; nothing half deleted stands in the way of the next run.
+        Unavailable: a store is damaged or does not answer; the next run continues.
     """
     if dry_run:
-        return list(everything(workspace, True, moved))
+        return list(prune_all(workspace, True, progress))
     with leases.held(workspace.engine, LEASE):
-        return list(everything(workspace, False, moved))
+        return list(prune_all(workspace, False, progress))
 
 
-def everything(workspace: Workspace, dry_run: bool, moved: Report) -> Iterator[Pruned]:
-    """Dataset by dataset, then what belongs to none."""
+def prune_all(workspace: Workspace, dry_run: bool, progress: ProgressCallback) -> Iterator[Pruned]:
+    """Prune each dataset, then what belongs to none."""
     engine, settings = workspace.engine, workspace.settings
     datasets = catalogue.datasets(engine)
     for done, dataset in enumerate(datasets):
-        moved(done, len(datasets), dataset.name)
-        yield from of_dataset(workspace, dataset, dry_run)
+        progress(done, len(datasets), dataset.name)
+        yield from prune_dataset(workspace, dataset, dry_run)
     lapsed = idempotency.prune(engine, clock.now() - int(settings.idempotency_keep_s * 1e6), dry_run)
     yield Pruned(None, "lapsed idempotency keys", lapsed, None, dry_run)
     yield Pruned(
@@ -62,41 +62,41 @@ def everything(workspace: Workspace, dry_run: bool, moved: Report) -> Iterator[P
     )
 
 
-def of_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iterator[Pruned]:
-    """Contexts before snapshots: those of an anchor that still has snapshots may be in use until the next run."""
+def prune_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iterator[Pruned]:
+    """Prune one dataset, contexts before snapshots: an anchor with snapshots counts as in use until the next run."""
 
     def pruned(what: str, count: int, size: int | None = None) -> Pruned:
         return Pruned(dataset.name, what, count, size, dry_run)
 
     engine = workspace.engine
     decisions = promotions.decisions(engine, dataset.id)
-    anchors = context_store.unused(engine, dataset.id, ids(handoff.in_use(engine, dataset.id, decisions)))
-    wanted = ids(handoff.wanted(engine, dataset.id, decisions))
+    anchors = context_store.unused(engine, dataset.id, anchor_ids(handoff.in_use(engine, dataset.id, decisions)))
+    wanted = anchor_ids(handoff.wanted(engine, dataset.id, decisions))
     if dry_run:
         snapshots = snapshot_store.count_others(engine, dataset.id, wanted)
     else:
         context_store.drop(engine, anchors)
         snapshots = snapshot_store.keep_only(engine, dataset.id, wanted)
-    yield pruned("contexts of models in use no more", len(anchors))
-    yield pruned("snapshots of models in use no more", snapshots)
-    yield pruned("old issues of forecasts", old_issues(workspace, dataset, dry_run))
-    table = IssuedForecasts(workspace.lake.root, dataset.id)
+    yield pruned("contexts of models no longer in use", len(anchors))
+    yield pruned("snapshots of models no longer in use", snapshots)
+    yield pruned("old issues of forecasts", prune_issues(workspace, dataset, dry_run))
+    table = Forecasts(workspace.lake.root, dataset.id)
     files: dict[Path, int] = {**workspace.lake.vacuum(dataset.id, dry_run), **table.vacuum(dry_run)}
     if not dry_run:
         commits.record(engine, dataset.id, workspace.lake.path(dataset.id))
     yield pruned("files of the lake that no version of the last week needs", len(files), sum(files.values()))
 
 
-def ids(decisions: Iterable[promotions.Promotion]) -> set[int]:
-    """Their anchors."""
-    return {one.id for one in decisions}
+def anchor_ids(decisions: Iterable[promotions.Promotion]) -> set[int]:
+    """Ids of the anchors of these decisions."""
+    return {decision.id for decision in decisions}
 
 
-def old_issues(workspace: Workspace, dataset: Dataset, dry_run: bool) -> int:
-    """Forecasts that were issued too long ago; the newest stays, however old it is."""
+def prune_issues(workspace: Workspace, dataset: Dataset, dry_run: bool) -> int:
+    """Delete issues older than `forecasts_keep_days`; the newest issue stays, however old it is. Returns how many."""
     before = clock.now() - workspace.settings.forecasts_keep_days * DAY
-    old = [one for one in forecasts.issues(workspace.engine, dataset.id)[1:] if one.issued_at < before]
-    table = IssuedForecasts(workspace.lake.root, dataset.id)
+    old = [issue for issue in forecasts.issues(workspace.engine, dataset.id)[1:] if issue.issued_at < before]
+    table = Forecasts(workspace.lake.root, dataset.id)
     if not dry_run and old:
         with table.write_lock():
             for issue in old:

@@ -1,4 +1,4 @@
-"""The slow part of `rollcast doctor`: stored bytes against their checksums."""
+"""The slow part of `rollcast doctor`: compares stored bytes with their checksums."""
 
 from __future__ import annotations
 
@@ -12,59 +12,63 @@ from data.lake.table import damages
 from data.store import context_store, promotions, snapshot_store
 from data.store.catalogue import Dataset
 from forecasting.kernel.packing import unpack
-from pipelines.console import Report
-from pipelines.monitoring.check import Check, verdict
+from pipelines.console import ProgressCallback
+from pipelines.monitoring.check import Check, check_damages
 from pipelines.workspace import Workspace
 
 
 def lake(workspace: Workspace, dataset: Dataset) -> Check:
-    """The table's log and files as far as they show without reading the data."""
+    """Check the table's log and the sizes of its files, without reading the data."""
 
-    def words() -> str:
+    def describe() -> str:
         rows, files = workspace.lake.count(dataset.id), len(workspace.lake.active(dataset.id))
         return f"{rows} rows in {files} files, version {workspace.lake.snapshot(dataset.id)}"
 
-    return verdict(f"{dataset.name}: lake", stored.find_damage(workspace.engine, workspace.lake, dataset.id), words)
+    return check_damages(f"{dataset.name}: lake", stored.look(workspace.engine, workspace.lake, dataset.id), describe)
 
 
 def issued(workspace: Workspace, dataset: Dataset) -> Iterator[Check]:
-    """The table of issued forecasts, if there is one."""
-    table = IssuedForecasts(workspace.lake.root, dataset.id).path
+    """Check the table of issued forecasts, if there is one."""
+    table = Forecasts(workspace.lake.root, dataset.id).path
     if deltalog.versions(table):
-        yield verdict(f"{dataset.name}: forecasts", damages(table), lambda: f"version {deltalog.versions(table)[-1]}")
+        yield check_damages(
+            f"{dataset.name}: forecasts", damages(table), lambda: f"version {deltalog.versions(table)[-1]}"
+        )
 
 
 def database(workspace: Workspace, thorough: bool) -> Check:
-    """The live store's own file."""
-    return verdict("database", stored.check_database(workspace.engine, thorough), lambda: "sound")
+    """Check the live store itself."""
+    return check_damages("database", stored.database(workspace.engine, thorough), lambda: "sound")
 
 
-def checksums(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[Check]:
-    """Every byte that has a checksum: data files, rows of the log, and the blobs that the service starts from."""
-    yield verdict(f"{dataset.name}: checksums", files(workspace, dataset, moved), lambda: "every file is as written")
-    yield verdict(
-        f"{dataset.name}: live log",
-        log_checksums.find_changes(workspace.engine, dataset.id),
-        lambda: "as when it was young",
+def checksums(workspace: Workspace, dataset: Dataset, progress: ProgressCallback) -> Iterator[Check]:
+    """Check every byte that has a checksum: data files, rows of the log, contexts and snapshots."""
+    yield check_damages(
+        f"{dataset.name}: checksums", files(workspace, dataset, progress), lambda: "every file is as written"
     )
-    yield verdict(f"{dataset.name}: blobs", blobs(workspace, dataset), lambda: "contexts and snapshots are whole")
+    yield check_damages(
+        f"{dataset.name}: live log",
+        log_checksums.broken(workspace.engine, dataset.id),
+        lambda: "every row is as written",
+    )
+    yield check_damages(f"{dataset.name}: blobs", blobs(workspace, dataset), lambda: "contexts and snapshots are whole")
 
 
-def files(workspace: Workspace, dataset: Dataset, moved: Report) -> Iterator[str]:
-    """Data files whose sha256 is not the recorded one."""
+def files(workspace: Workspace, dataset: Dataset, progress: ProgressCallback) -> Iterator[str]:
+    """A sentence for each data file whose SHA-256 differs from the recorded one."""
     done = 0
 
     def read(size: int) -> None:
         nonlocal done
         done += size
-        moved(done, total, f"reading {dataset.name}")
+        progress(done, total, f"reading {dataset.name}")
 
     total = sum(workspace.lake.active(dataset.id).values())
     yield from stored.find_changed_files(workspace.engine, workspace.lake, dataset.id, read)
 
 
 def blobs(workspace: Workspace, dataset: Dataset) -> Iterator[str]:
-    """Contexts and snapshots whose checksum does not fit."""
+    """A sentence for each context or snapshot whose checksum differs."""
     served = promotions.served(workspace.engine, dataset.id)
     anchors = snapshot_store.anchors(workspace.engine, dataset.id)
     for anchor_id in {*anchors, *([served.id] if served else [])}:

@@ -1,4 +1,4 @@
-"""What a home folder holds, at a glance."""
+"""`rollcast status`: the datasets of a home, and when their flows last succeeded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipelines.workspace import Workspace
 
 @dataclass(frozen=True)
 class DatasetStatus:
-    """One dataset. `rows` are the lake's; `observed` rows of the live log came after. `age_s` is since the decision."""
+    """One dataset. `rows` are in the lake, `observed` in the live log; `age_s` is the seconds since the promotion."""
 
     name: str
     freq: str
@@ -32,30 +32,30 @@ class DatasetStatus:
     champion: str | None
     version: int | None
     age_s: float | None
-    quarantined: int = 0  # values that broke a rule and wait for somebody to look
+    quarantined: int = 0  # values that broke a rule and were not released
 
 
 @dataclass(frozen=True)
 class Status:
-    """The home folder and its datasets."""
+    """The home folder, its datasets and its flows."""
 
     home: str
     database: str
     datasets: tuple[DatasetStatus, ...]
-    flows: tuple[dict[str, Any], ...]  # those that succeeded or should have, as `pipelines list` has them
+    flows: tuple[dict[str, Any], ...]  # rows of `pipelines list` that succeeded or belong to a dataset
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def status(workspace: Workspace) -> Status:
-    """Read the catalogue, the lake and the promotion log; what came live since the last look is judged by the rules."""
-    found = tuple(describe(workspace, dataset) for dataset in catalogue.datasets(workspace.engine))
-    flows = tuple(row for row in flow_history.listed(workspace) if row["last_success"] or row["dataset"])
+    """Read the catalogue, the lake and the promotion log. New rows of the live log are first judged by the rules."""
+    found = tuple(dataset_status(workspace, dataset) for dataset in catalogue.datasets(workspace.engine))
+    flows = tuple(row for row in flow_history.list_schedules(workspace) if row["last_success"] or row["dataset"])
     return Status(str(workspace.settings.home), workspace.engine.url.render_as_string(hide_password=True), found, flows)
 
 
-def describe(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
+def dataset_status(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
     """One dataset's figures."""
     quarantine_live_values(workspace, dataset)
     lake = workspace.lake.read(dataset.id)
@@ -76,5 +76,5 @@ def describe(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
 
 
 def age_s(microseconds: int) -> float:
-    """Seconds since a moment of the live store."""
+    """Seconds since a time in microseconds since 1970 UTC."""
     return round((clock.now() - microseconds) / 1e6, 1)

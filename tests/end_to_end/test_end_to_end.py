@@ -1,4 +1,4 @@
-"""The whole loop as a user runs it, command by command, on both stores; then a kill in the middle of it."""
+"""The whole loop, command by command, on both stores; then the service is killed in the middle."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ LIVE = 6
 
 
 def wave(step: int) -> float:
-    """A period of 17 hours, which neither the last value nor the last day repeats, and some noise."""
+    """A period of 17 hours, which no naive baseline can repeat, and some noise."""
     return round(100 + 20 * math.sin(2 * math.pi * step / 17) + random.Random(step).gauss(0, 2), 4)
 
 
@@ -34,7 +34,7 @@ def stamp(step: int) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """A home folder of its own, and a store of each kind."""
+    """Environment with a new home folder, for each kind of store."""
     settings = {"ROLLCAST_HOME": str(tmp_path / "home"), "ROLLCAST_MLFLOW": "false"}
     if request.param == "postgresql":
         settings["ROLLCAST_DATABASE_URL"] = request.getfixturevalue("postgres_url")
@@ -57,7 +57,7 @@ def rollcast(environment: dict[str, str]) -> Callable[..., dict]:
 
 @contextmanager
 def serving(environment: dict[str, str], how: int = signal.SIGTERM) -> Iterator[httpx.Client]:
-    """A client of `rollcast serve`, which at the end is sent the signal `how`."""
+    """A client of `rollcast serve`; at the end the service gets the signal `how`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

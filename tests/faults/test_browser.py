@@ -1,4 +1,4 @@
-"""Fault 48: a series whose name is a script is shown as text, by a real browser, on every page that could show it."""
+"""Fault 48: a browser shows a series whose name is a script as text, on every page that shows names."""
 
 import math
 import os
@@ -20,15 +20,15 @@ from tests.support.service_kit import World, baseline, panel_of
 
 MARK = "document.documentElement.dataset.ran=1"
 NAME = f"</script></pre></title><script>{MARK}</script><img src=x onerror={MARK}><svg onload={MARK}>"
-RAN, SHOWN = 'data-ran="1"', "&lt;script&gt;document.documentElement"  # in what the browser made of a page
+RAN, SHOWN = 'data-ran="1"', "&lt;script&gt;document.documentElement"  # in the document after its scripts ran
 
 
 @pytest.fixture
 def browse(program, tmp_path) -> Callable[[str], str]:
-    """The document that a browser makes of an address, after its scripts have run."""
+    """The document that a browser makes of a page, after its scripts have run."""
     chromium = program("chromium", package="chromium")
     options = ["--headless", "--disable-gpu", "--virtual-time-budget=2000", f"--user-data-dir={tmp_path / 'browser'}"]
-    options += ["--no-sandbox"] if os.geteuid() == 0 else []  # it refuses to be root's with one
+    options += ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium does not start its sandbox as root
 
     def browse(url: str) -> str:
         done = subprocess.run([chromium, *options, "--dump-dom", url], capture_output=True, timeout=60, check=True)
@@ -37,7 +37,7 @@ def browse(program, tmp_path) -> Callable[[str], str]:
     return browse
 
 
-def test_fault_48_the_browser_would_run_such_a_name_where_it_is_markup(browse, tmp_path):
+def test_fault_48_the_browser_runs_such_a_name_where_it_is_markup(browse, tmp_path):
     (tmp_path / "careless.html").write_text(f"<!doctype html><p>{NAME}")
     assert RAN in browse(f"file://{tmp_path / 'careless.html'}")
 
@@ -49,7 +49,7 @@ def test_fault_48_the_service_shows_a_name_as_text_and_runs_none(browse, tmp_pat
         listed = browse(f"{server.url}/v1/series")
         assert SHOWN in listed and RAN not in listed
         manual = browse(f"{server.url}/docs?search={quote(NAME)}")
-        assert "/v1/observations" in manual and RAN not in manual  # its own script did run
+        assert "/v1/observations" in manual and RAN not in manual  # the page's own script ran
         assert RAN not in browse(f"{server.url}/v1/series/{quote(NAME, safe='')}")
 
 

@@ -1,4 +1,4 @@
-"""What the gate keeps from serving, and what an operator reads of it afterwards."""
+"""Which versions the promotion gate refuses, and what an operator reads about it."""
 
 import json
 import shutil
@@ -49,12 +49,12 @@ def test_fault_32_a_new_model_that_is_worse_constant_or_not_finite_is_refused_an
     assert promotions.served(workspace.engine, 1).id == promotion_id
     assert promotions.decisions(workspace.engine, 1)[-1].event == "refused"
     register_model(workspace, "week", mlp_bundle(workspace, weights))
-    with pytest.raises(GateRefused, match=reason):  # nor does it serve where no version is named
+    with pytest.raises(GateRefused, match=reason):  # also refused without --version
         promote(workspace, "week", None, no_progress)
     assert promotions.served(workspace.engine, 1).id == promotion_id
 
 
-def test_the_version_before_is_met_at_the_same_origins_unless_an_operator_left_it(workspace):
+def test_the_previous_version_is_compared_at_the_same_origins_unless_an_operator_rolled_it_back(workspace):
     second = register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.25)
     promote(workspace, "week", second, no_progress)
     third = promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace, 1.2), 0.1), no_progress)
@@ -63,10 +63,10 @@ def test_the_version_before_is_met_at_the_same_origins_unless_an_operator_left_i
     assert rows["previous"]["gain"] == pytest.approx(1 - 0.1 / 0.5)
     rollback(workspace, "week")
     fourth = promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace, 1.3), 0.2), no_progress)
-    assert "previous" not in {row["role"] for row in fourth.evidence["contenders"]}  # 0.1 of version 3 was left
+    assert "previous" not in {row["role"] for row in fourth.evidence["contenders"]}  # version 3 was rolled back
 
 
-def test_a_candidate_worse_than_the_version_before_is_refused_though_it_beats_the_champion(workspace):
+def test_a_candidate_worse_than_the_previous_version_is_refused_though_it_beats_the_champion(workspace):
     worse = register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.9)
     promotions.decide(workspace.engine, 1, worse, "promoted", {})
     with pytest.raises(GateRefused, match=r"against mlp \(previous\); \+0.0% or lower"):
@@ -84,7 +84,7 @@ def test_a_model_too_large_or_too_slow_is_refused(workspace):
     assert promote(workspace, "week", version, no_progress).version == version
 
 
-def test_a_damaged_champion_is_no_rival_so_that_another_version_can_take_its_place(workspace):
+def test_a_damaged_champion_is_not_compared_so_that_another_version_can_replace_it(workspace):
     from sqlalchemy import update
 
     from data.store import tables
@@ -99,7 +99,7 @@ def test_a_damaged_champion_is_no_rival_so_that_another_version_can_take_its_pla
     )
 
 
-def test_the_history_tells_every_decision_in_words_and_an_altered_one_not_at_all(workspace, capsys):
+def test_the_history_describes_every_decision_and_refuses_an_altered_log(workspace, capsys):
     with pytest.raises(GateRefused):
         promote(workspace, "week", register_model(workspace, "week", naive(workspace)), no_progress)
     promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace, 1.1), 0.1), no_progress)
@@ -127,7 +127,7 @@ def test_the_history_tells_every_decision_in_words_and_an_altered_one_not_at_all
         promotion_history.list_decisions(workspace, "week")
 
 
-def test_nothing_is_decided_on_top_of_an_altered_log(workspace):
+def test_no_decision_is_added_to_an_altered_log(workspace):
     from sqlalchemy import update
 
     from data.store import tables

@@ -20,7 +20,7 @@ from data.settings import load_settings
 from data.store import catalogue, observation_log
 from data.store.database import connect, open_store
 from data.store.observation_log import LoggedValue
-from pipelines.monitoring.check import verdict
+from pipelines.monitoring.check import check_damages
 from pipelines.upkeep import doctor
 from pipelines.workspace import Workspace, open_workspace
 
@@ -175,8 +175,8 @@ def test_fault_08_every_flipped_bit_in_an_observation_of_the_database_is_found(p
         flipped[whole.index(stored) + draw.randrange(8)] ^= 1 << draw.randrange(8)
         path.write_bytes(flipped)
         engine = connect(f"sqlite:///{path}")
-        assert verdict("file", scrub.check_database(engine, True), lambda: "").verdict == "ok"
-        assert verdict("rows", log_checksums.find_changes(engine, 1), lambda: "").verdict == "failed"
+        assert check_damages("file", scrub.database(engine, True), lambda: "").verdict == "ok"
+        assert check_damages("rows", log_checksums.broken(engine, 1), lambda: "").verdict == "failed"
         engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""Retraining with nobody watching: jobs end whatever happens to their worker, and only the gate lets anything serve."""
+"""Unattended retraining: a job ends whatever happens to its worker, and only the promotion gate decides."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def workspace(made, home) -> Workspace:
 
 
 def trains(scale: float, better: float | None):
-    """A training that takes no time: a network that claims this share of the seasonal naive's error."""
+    """A training that takes no time. better: the network's error, as a share of that of seasonal naive."""
     return lambda workspace, name, kind, minutes: register_model(workspace, name, mlp_bundle(workspace, scale), better)
 
 
@@ -53,7 +53,7 @@ def job_states(workspace):
     [(trains(1.1, 0.2), "succeeded", 2), (trains(1.1, 0.9), "refused", 1), (refuses_to_train, "failed", 1)],
     ids=["better", "worse", "failed"],
 )
-def test_a_job_trains_and_the_gate_decides(workspace, train, state, version):
+def test_a_job_trains_and_the_promotion_gate_decides(workspace, train, state, version):
     assert retrain.run_jobs(workspace, no_progress, train).done == ()
     asked = retrain.retrain(workspace, "week")
     assert retrain.retrain(workspace, "week").words == f"job {asked.job} is queued already"
@@ -64,14 +64,14 @@ def test_a_job_trains_and_the_gate_decides(workspace, train, state, version):
     assert retrain.run_jobs(workspace, no_progress, train).done == ()
 
 
-def test_set_so_a_new_version_goes_into_shadow(workspace):
+def test_with_retrain_into_shadow_a_new_version_rolls_in_shadow(workspace):
     settings = load_settings(home=workspace.settings.home, mlflow=False, retrain_into="shadow")
     retrain.retrain(workspace, "week")
     (done,) = retrain.run_jobs(replace(workspace, settings=settings), no_progress, trains(1.1, 0.2)).done
     assert (done.state, done.version) == ("succeeded", 2)
     assert promotions.served(workspace.engine, 1).version == 1
     assert promotions.shadow(workspace.engine, 1).version == 2
-    assert retrain.run_jobs(workspace, no_progress, trains(1.1, 0.2)).done == ()  # it has met no live value yet
+    assert retrain.run_jobs(workspace, no_progress, trains(1.1, 0.2)).done == ()  # it was scored on no live value yet
 
 
 WORKER = """
@@ -83,7 +83,7 @@ retrain.run_jobs(open_workspace(), lambda *_: None)
 
 
 def a_minute_later(workspace) -> None:
-    """Without a sign of life for so long the worker is dead."""
+    """Age the heartbeats by a minute, after which the worker counts as dead."""
     with workspace.engine.begin() as connection:
         for sign in (tables.leases.c.renewed_at, tables.runs.c.heartbeat_at):
             connection.execute(update(sign.table).values({sign.name: sign - 61_000_000}))
@@ -93,7 +93,7 @@ def children(process: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
-def test_fault_31_after_a_retraining_is_killed_the_model_serves_on_and_the_next_run_is_clean(workspace, root):
+def test_fault_31_after_a_killed_retraining_the_champion_serves_and_the_next_run_succeeds(workspace, root):
     promotion_id = promotions.served(workspace.engine, 1).id
     retrain.retrain(workspace, "week")
     worker = subprocess.Popen([sys.executable, "-c", WORKER], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
@@ -118,7 +118,7 @@ def test_fault_31_after_a_retraining_is_killed_the_model_serves_on_and_the_next_
     ]
 
 
-def test_fault_31_a_training_that_hangs_or_runs_out_of_memory_fails_and_its_worker_goes_on(workspace, monkeypatch):
+def test_fault_31_a_training_that_hangs_or_runs_out_of_memory_fails_and_its_worker_continues(workspace, monkeypatch):
     with pytest.raises(Unavailable, match="did not end within 0 seconds and was stopped"):
         train_subprocess.train(workspace, "week", "lstm", 1.0, patience_s=0.2)
     killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
@@ -138,7 +138,7 @@ def test_a_training_in_a_process_of_its_own_registers_its_version(workspace):
     assert registry.models(workspace.engine, 1)[-1].kind == "drift"
 
 
-def test_why_a_training_ended_is_the_last_that_it_said():
+def test_the_reason_of_a_failed_training_is_its_last_line():
     assert (
         train_subprocess.reason(2, "reading\nrollcast: there is no dataset 'nothing'\n")
         == "there is no dataset 'nothing'"
@@ -148,16 +148,16 @@ def test_why_a_training_ended_is_the_last_that_it_said():
 
 
 def test_jobs_on_the_command_line(workspace, capsys):
-    def told(*words):
+    def result(*words):
         capsys.readouterr()
         assert cli.run([*words, "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
-    assert told("jobs", "list") == []
-    number = told("retrain", "week")["job"]
-    assert told("jobs", "show", str(number))["detail"] == "asked for by hand"
-    assert told("jobs", "cancel", str(number))["state"] == "cancelled"
-    assert [job["state"] for job in told("jobs", "list", "week")] == ["cancelled"]
-    assert told("jobs", "work") == {"done": []}
-    assert told("jobs", "cancel", str(number))["state"] == "cancelled"  # twice is once
+    assert result("jobs", "list") == []
+    number = result("retrain", "week")["job"]
+    assert result("jobs", "show", str(number))["detail"] == "asked for by hand"
+    assert result("jobs", "cancel", str(number))["state"] == "cancelled"
+    assert [job["state"] for job in result("jobs", "list", "week")] == ["cancelled"]
+    assert result("jobs", "run") == {"done": []}
+    assert result("jobs", "cancel", str(number))["state"] == "cancelled"  # cancelling twice changes nothing
     assert cli.run(["jobs", "show", "99"]) == 2

@@ -1,4 +1,4 @@
-"""The command line as scripts meet it: results on standard output, one sentence for every error, four exit codes."""
+"""The command line as scripts use it: results on standard output, one sentence for every error, four exit codes."""
 
 import json
 import os
@@ -21,7 +21,7 @@ GOOD = "unique_id,ds,y\n" + "".join(f"a,{step},{step % 5}\n" for step in range(1
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left behind."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -48,7 +48,7 @@ def write(path: Path, text: str) -> str:
 
 
 def assert_one_sentence(result: Result, code: int, *words: str) -> None:
-    """The error is one line on standard error that names what a reader needs, and nothing is on standard output."""
+    """The error is one line on standard error with these words, and standard output is empty."""
     assert result.code == code, result
     assert result.out == ""
     lines = result.err.strip().splitlines()
@@ -95,7 +95,7 @@ def test_an_unknown_dataset_is_one_sentence(rollcast, command):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["train"], "NAME"),
         (["train", "d", "--steps", "many"], "--steps"),
@@ -104,8 +104,8 @@ def test_an_unknown_dataset_is_one_sentence(rollcast, command):
         (["ingest", "file.csv"], "--dataset"),
     ],
 )
-def test_wrong_usage_is_one_sentence(rollcast, words, said):
-    assert_one_sentence(rollcast(*words), 2, said)
+def test_wrong_usage_is_one_sentence(rollcast, words, message):
+    assert_one_sentence(rollcast(*words), 2, message)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def ingested(rollcast, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["train", "d", "--model", "transformer"], "transformer"),
         (["train", "d", "--steps", "0"], "--steps"),
@@ -136,8 +136,8 @@ def ingested(rollcast, tmp_path):
         (["forecast", "d", "--out", "forecast.xlsx"], "forecast.xlsx"),
     ],
 )
-def test_a_wrong_request_for_a_known_dataset_is_one_sentence(rollcast, ingested, words, said):
-    assert_one_sentence(rollcast(*words), 2, said)
+def test_a_wrong_request_for_a_known_dataset_is_one_sentence(rollcast, ingested, words, message):
+    assert_one_sentence(rollcast(*words), 2, message)
 
 
 def test_a_report_that_cannot_be_written_is_one_sentence(rollcast, ingested):
@@ -158,7 +158,7 @@ def test_the_same_file_under_another_frequency_is_refused(rollcast, ingested, tm
     assert_one_sentence(again, 2, "frequency 1, not 2")
 
 
-def test_rows_that_a_coarse_frequency_drops_are_spoken_of(rollcast, tmp_path):
+def test_rows_that_a_coarse_frequency_drops_are_reported(rollcast, tmp_path):
     hours = write(tmp_path / "hours.csv", "ds,y\n" + "".join(f"2024-01-01T0{h}:00:00Z,{h}\n" for h in range(8)))
     assert "closer together" not in rollcast("ingest", hours, "--dataset", "fine", "--freq", "1h", "--series", "a").err
     coarse = rollcast("ingest", hours, "--dataset", "coarse", "--freq", "1d", "--series", "a")
@@ -168,38 +168,38 @@ def test_rows_that_a_coarse_frequency_drops_are_spoken_of(rollcast, tmp_path):
 def test_a_later_file_far_from_what_is_stored_is_refused(rollcast, tmp_path):
     for name, day in (("near", "2024-01-01"), ("far", "1700-01-01")):
         (tmp_path / f"{name}.csv").write_text(f"unique_id,ds,y\na,{day},1\n")
-    said = ("--dataset", "d", "--freq", "1d")
-    assert rollcast("ingest", str(tmp_path / "near.csv"), *said).code == 0
-    refused = rollcast("ingest", str(tmp_path / "far.csv"), *said)
+    options = ("--dataset", "d", "--freq", "1d")
+    assert rollcast("ingest", str(tmp_path / "near.csv"), *options).code == 0
+    refused = rollcast("ingest", str(tmp_path / "far.csv"), *options)
     assert refused.code == 2
     assert "missing in a row; correct the stamp" in refused.err
-    assert json.loads(rollcast("ingest", str(tmp_path / "near.csv"), *said, "--json").out)["repeated"]
+    assert json.loads(rollcast("ingest", str(tmp_path / "near.csv"), *options, "--json").out)["repeated"]
 
 
 @pytest.mark.parametrize(
     ("value", "shown"),
     [(0.0, "0.000"), (21.25, "21.250"), (1.2345678e-9, "1.23457e-09"), (1.5e12, "1500000000000.000"), (None, "–")],
 )
-def test_a_table_shows_small_and_large_numbers_as_what_they_are(value, shown):
+def test_a_table_shows_small_and_large_numbers_readably(value, shown):
     assert cell(value) == shown
 
 
-def test_a_baseline_that_was_refused_and_serves_as_the_best_there_is_says_both(rollcast, tmp_path):
+def test_a_refused_baseline_that_serves_as_the_best_available_says_both(rollcast, tmp_path):
     (tmp_path / "two.csv").write_text("ds,y\n1,9.76\n2,11.19\n")
     rollcast("ingest", str(tmp_path / "two.csv"), "--dataset", "two", "--freq", "1", "--horizon", "3")
     rollcast("train", "two", "--model", "naive")
-    said = rollcast("promote", "two")
-    assert said.code == 0
-    assert "naive version 1 serves 'two': it is the best baseline; as a candidate it was refused: " in said.err
+    result = rollcast("promote", "two")
+    assert result.code == 0
+    assert "naive version 1 serves 'two': it is the best baseline; as a candidate it was refused: " in result.err
 
 
-def test_promoting_what_was_never_trained_says_so(rollcast, ingested):
+def test_promoting_without_a_trained_version_says_so(rollcast, ingested):
     refused = rollcast("promote", "d")
     assert refused.code == 2
     assert "no trained version yet; run `rollcast train d`" in refused.err
 
 
-def test_help_answers_at_once_for_it_loads_nothing_heavy():
+def test_help_is_fast_because_it_loads_no_heavy_module():
     heavy = "torch,pytorch_lightning,mlflow,prefect,polars,deltalake,sqlalchemy,pydantic,numpy"
     code = (
         "import sys; from pipelines import cli; cli.run(['--help']); "
@@ -209,7 +209,7 @@ def test_help_answers_at_once_for_it_loads_nothing_heavy():
     assert done.stdout.strip().endswith("[]")
 
 
-def test_an_unforeseen_error_is_one_sentence_and_its_traceback_is_kept(rollcast, home, monkeypatch):
+def test_an_unexpected_error_is_one_sentence_and_its_traceback_is_logged(rollcast, home, monkeypatch):
     from pipelines.upkeep import status
 
     monkeypatch.setattr(status, "status", lambda workspace: 1 / 0)
@@ -217,16 +217,16 @@ def test_an_unforeseen_error_is_one_sentence_and_its_traceback_is_kept(rollcast,
     assert "Traceback" in (home / "errors.log").read_text()
 
 
-def test_a_demo_that_is_told_to_end_stops_as_by_ctrl_c(monkeypatch, tmp_path):
-    """So that the service it started ends with it."""
+def test_sigterm_stops_the_demo_like_ctrl_c(monkeypatch, tmp_path):
+    """So the service that it started is stopped too."""
 
-    def told_to_end(*_):
+    def send_sigterm(*_):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(10)
 
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setenv("ROLLCAST_HOME", str(tmp_path))
-    monkeypatch.setattr(demo, "perform_all", told_to_end)
+    monkeypatch.setattr(demo, "run_demo", send_sigterm)
     try:
         with pytest.raises(KeyboardInterrupt):
             demo.demo(once=True, json=False)
@@ -234,8 +234,8 @@ def test_a_demo_that_is_told_to_end_stops_as_by_ctrl_c(monkeypatch, tmp_path):
         signal.signal(signal.SIGTERM, before)
 
 
-def test_a_run_that_is_told_to_end_unwinds_so_that_nothing_it_started_stays_behind():
-    code = "import atexit, os; from pipelines.flows import prefect_settings; prefect_settings.end_in_order(); "
+def test_sigterm_ends_a_run_through_its_exit_handlers():
+    code = "import atexit, os; from pipelines.flows import prefect_settings; prefect_settings.exit_on_sigterm(); "
     code += "atexit.register(print, 'in order'); os.kill(os.getpid(), 15)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (143, "in order\n")

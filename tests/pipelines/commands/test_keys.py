@@ -1,4 +1,4 @@
-"""`rollcast keys`: a key is shown to whoever makes it, once, and never again."""
+"""`rollcast keys`: a key is shown once, when it is created."""
 
 import json
 import subprocess
@@ -51,7 +51,7 @@ def test_no_command_shows_a_key_again(rollcast, home):
     assert all(secret.encode() not in path.read_bytes() for path in home.rglob("*") if path.is_file())
 
 
-def test_a_person_sees_the_whole_key_and_is_told_to_keep_it(rollcast):
+def test_create_prints_the_whole_key_and_says_to_keep_it(rollcast):
     code, out, err = rollcast("keys", "create", "--name", "a", "--scope", "read", "--scope", "forecast")
     assert code == 0 and "forecast, read" in out and "*/*" in out
     assert "rlc_" in out and "nobody can show it again" in err
@@ -72,14 +72,14 @@ def test_a_wrong_word_is_one_sentence_and_exit_2(rollcast, words, says):
     assert (code, out) == (2, "") and says in err and err.count("\n") == 1
 
 
-def test_serving_others_without_keys_is_refused_before_anything_is_opened(rollcast, home, monkeypatch):
+def test_serving_other_machines_without_keys_is_refused_before_anything_is_opened(rollcast, home, monkeypatch):
     monkeypatch.setenv("ROLLCAST_AUTH", "off")
     code, out, err = rollcast("serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104
     assert (code, out) == (2, "") and "ROLLCAST_AUTH" in err and err.count("\n") == 1
     assert not home.exists()
 
 
-def test_keys_are_made_in_the_serving_image_where_nothing_heavy_is_installed(root):
+def test_keys_are_created_in_the_serving_image_which_has_no_heavy_package(root):
     heavy = ["torch", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake", "httpx", "plotly"]
     code = f"import sys; sys.modules.update(dict.fromkeys({heavy})); from pipelines.cli import main; main()"
     words = ["keys", "create", "--name", "a", "--scope", "admin", "--json"]
@@ -88,22 +88,22 @@ def test_keys_are_made_in_the_serving_image_where_nothing_heavy_is_installed(roo
     assert json.loads(outcome.stdout)["scopes"] == ["admin"]
 
 
-def test_the_doctor_points_at_keys_that_are_missing_or_about_to_end(rollcast, monkeypatch):
-    def said() -> tuple[str, str]:
+def test_the_doctor_warns_of_missing_or_expiring_keys(rollcast, monkeypatch):
+    def verdict() -> tuple[str, str]:
         checks = json.loads(rollcast("doctor", "--json")[1])["checks"]
         return next((check["verdict"], check["detail"]) for check in checks if check["name"] == "keys")
 
-    assert said() == ("ok", "0 valid")
+    assert verdict() == ("ok", "0 valid")
     monkeypatch.setenv("ROLLCAST_AUTH", "on")
-    assert said()[0] == "warning" and "there is none" in said()[1]
+    assert verdict()[0] == "warning" and "there is none" in verdict()[1]
     made = result(rollcast("keys", "create", "--name", "a", "--scope", "read", "--days", "13", "--json"))
-    assert said()[0] == "warning" and made["id"] in said()[1]
+    assert verdict()[0] == "warning" and made["id"] in verdict()[1]
     rollcast("keys", "revoke", made["id"])
     result(rollcast("keys", "create", "--name", "b", "--scope", "read", "--days", "15", "--json"))
-    assert said() == ("ok", "1 valid")
+    assert verdict() == ("ok", "1 valid")
 
 
-def test_the_doctor_refuses_an_open_address_without_keys(rollcast, monkeypatch):
+def test_the_doctor_fails_on_an_open_address_without_keys(rollcast, monkeypatch):
     monkeypatch.setenv("ROLLCAST_AUTH", "off")
     monkeypatch.setenv("ROLLCAST_HOST", "0.0.0.0")  # noqa: S104
     code, out, _ = rollcast("doctor", "--json")

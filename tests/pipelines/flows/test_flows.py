@@ -1,4 +1,4 @@
-"""The same functions as Prefect flows: run for real, in a process of their own, with no server anywhere."""
+"""The Prefect flows: run in a process of their own, without a server."""
 
 import json
 import subprocess
@@ -47,7 +47,7 @@ print(json.dumps([ingested, trained, promoted, forecast, refused, again]))
 
 
 @pytest.mark.prefect
-def test_flows_run_for_real_without_a_server_and_fault_31_one_that_hangs_is_failed(tmp_path: Path, home: Path) -> None:
+def test_flows_run_without_a_server_and_fault_31_a_hanging_one_fails(tmp_path: Path, home: Path) -> None:
     source = tmp_path / "raw.csv"
     source.write_text("unique_id,t,y\n" + "".join(f"a,{step},{step % 5 + step % 3 / 10}\n" for step in range(1, 90)))
     command = [sys.executable, "-c", SCRIPT, str(source)]
@@ -62,7 +62,10 @@ def test_flows_run_for_real_without_a_server_and_fault_31_one_that_hangs_is_fail
     assert Path(forecast["out"]).exists()
     assert "nothing" in refused
     assert (home / "prefect").is_dir()
-    assert (again["promoted"], "decided already" in again["reason"]) == (False, True)  # nothing to do is no failure
+    assert (again["promoted"], "decided already" in again["reason"]) == (
+        False,
+        True,
+    )  # nothing to decide is not a failure
     kept = runs.runs(open_workspace().engine)
     assert [(run.flow, run.dataset, run.outcome) for run in reversed(kept)] == [
         ("ingest", "d", "succeeded"),
@@ -78,7 +81,7 @@ def test_flows_run_for_real_without_a_server_and_fault_31_one_that_hangs_is_fail
 
 
 def test_an_unknown_flow_or_parameter_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))  # read on import, which makes the folder
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))  # read on import, which creates the folder
     from pipelines.flows import flows
 
     with pytest.raises(InvalidInput, match="batch-forecast"):
@@ -104,7 +107,7 @@ def test_every_flow_that_can_be_scheduled_exists(monkeypatch, tmp_path) -> None:
     assert set(flows.FLOWS) == {*schedules.OF_DATASETS, *schedules.HOUSEKEEPING}
 
 
-def test_a_refusal_of_the_gate_is_the_result_of_its_flow(monkeypatch, tmp_path) -> None:
+def test_a_refusal_of_the_promotion_gate_is_the_result_of_its_flow(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     from pipelines.flows import flows
 
@@ -118,11 +121,11 @@ def test_a_refusal_of_the_gate_is_the_result_of_its_flow(monkeypatch, tmp_path) 
     assert (run.outcome, run.detail["reason"]) == ("succeeded", "lstm version 2 was refused: coverage")
 
 
-def test_a_queue_of_trainings_keeps_nothing_but_trainings_waiting(monkeypatch, tmp_path) -> None:
+def test_waiting_trainings_delay_only_other_heavy_flows(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     from pipelines.flows import flows, prefect_runner
 
     kinds = {name: prefect_runner.kind_of(name) for name in flows.FLOWS}
-    assert set(kinds.values()) == set(prefect_runner.AT_ONCE)
+    assert set(kinds.values()) == set(prefect_runner.CONCURRENT_RUNS)
     assert [name for name, kind in kinds.items() if kind == "canary"] == ["canary"]
     assert {name for name, kind in kinds.items() if kind == "heavy"} == {"train", "backtest", "jobs"}

@@ -1,4 +1,4 @@
-"""One run of a flow: recorded, alone, tried again where that helps, and skipped where it was done."""
+"""One run of a flow: recorded, under a lease, retried after errors that may pass, and skipped when not needed."""
 
 import json
 
@@ -20,7 +20,7 @@ from data.records import runs, schedules
 from data.records.schedules import Schedule
 from data.records.timetable import by_interval
 from data.store import leases
-from pipelines import run_reports
+from pipelines import run_pages
 from pipelines.flows import retrying, run_flow
 from pipelines.workspace import open_workspace
 
@@ -42,16 +42,16 @@ def outcomes(engine):
     return [run.outcome for run in runs.runs(engine)]
 
 
-def test_a_run_is_recorded_with_what_it_did_in_short(engine):
+def test_a_run_is_recorded_with_the_short_values_of_its_result(engine):
     result = {"added": 3, "source": "x" * 1_000, "report": {"rows": 3}}
-    assert run_flow.perform("ingest", "pumps", lambda workspace: result) == result
+    assert run_flow.run_flow("ingest", "pumps", lambda workspace: result) == result
     (run,) = runs.runs(engine)
     assert (run.flow, run.dataset, run.outcome) == ("ingest", "pumps", "succeeded")
-    assert run.detail == {"added": 3, "source": "x" * run_flow.LONGEST_WORD}
+    assert run.detail == {"added": 3, "source": "x" * run_flow.LONGEST_TEXT}
 
 
 class Failing:
-    """Work that fails a number of times before it is done."""
+    """Work that fails `times` times before it succeeds."""
 
     def __init__(self, error: Exception, times: int):
         self.error, self.left, self.tries = error, times, 0
@@ -76,7 +76,7 @@ PASSING = [
 
 
 class FlowTimedOut(TimeoutError):
-    """What Prefect raises when a flow's time is over derives from TimeoutError."""
+    """Prefect raises a subclass of TimeoutError when a flow takes too long."""
 
 
 LASTING = [
@@ -92,24 +92,24 @@ LASTING = [
 
 
 @pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
-def test_what_may_pass_is_tried_again_within_one_run(engine, error):
-    assert run_flow.perform("ingest", "pumps", Failing(error, 3)) == {"tries": 4}
+def test_an_error_that_may_pass_is_retried_within_one_run(engine, error):
+    assert run_flow.run_flow("ingest", "pumps", Failing(error, 3)) == {"tries": 4}
     assert outcomes(engine) == ["succeeded"]
 
 
-def test_the_fourth_failure_is_the_last(engine):
+def test_after_four_failures_the_run_fails(engine):
     work = Failing(Unavailable("the source does not answer"), 9)
     with pytest.raises(Unavailable):
-        run_flow.perform("ingest", "pumps", work)
+        run_flow.run_flow("ingest", "pumps", work)
     assert work.tries == 4
     assert runs.runs(engine)[0].detail == {"error": "the source does not answer"}
 
 
 @pytest.mark.parametrize("error", LASTING, ids=lambda error: type(error).__name__)
-def test_what_will_not_pass_is_not_tried_again(engine, error):
+def test_a_permanent_error_is_not_retried(engine, error):
     work = Failing(error, 1)
     with pytest.raises(type(error)):
-        run_flow.perform("train", "pumps", work)
+        run_flow.run_flow("train", "pumps", work)
     assert work.tries == 1
     assert outcomes(engine) == ["failed"]
 
@@ -117,31 +117,33 @@ def test_what_will_not_pass_is_not_tried_again(engine, error):
 def test_a_flow_of_a_dataset_runs_once_at_a_time(engine):
     with leases.held(engine, "train of pumps"):
         with pytest.raises(Busy):
-            run_flow.perform("train", "pumps", lambda workspace: {})
-        assert "train of pumps" in run_flow.perform("train", "pumps", lambda workspace: {}, slot=clock.now())["skipped"]
-        assert run_flow.perform("train", "shares", lambda workspace: {}) == {}
-    assert [run.dataset for run in runs.runs(engine)] == ["shares"]  # what did not begin is no run
+            run_flow.run_flow("train", "pumps", lambda workspace: {})
+        assert (
+            "train of pumps" in run_flow.run_flow("train", "pumps", lambda workspace: {}, slot=clock.now())["skipped"]
+        )
+        assert run_flow.run_flow("train", "shares", lambda workspace: {}) == {}
+    assert [run.dataset for run in runs.runs(engine)] == ["shares"]  # a run that did not begin is not recorded
 
 
-def test_a_slot_that_was_answered_is_skipped(engine):
+def test_a_slot_that_a_later_run_covered_is_skipped(engine):
     due = clock.now()
-    assert run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=due) == {}
-    assert "skipped" in run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=due)
-    assert run_flow.perform("ingest", "pumps", lambda workspace: {}) == {}  # somebody asks for it
+    assert run_flow.run_flow("ingest", "pumps", lambda workspace: {}, slot=due) == {}
+    assert "skipped" in run_flow.run_flow("ingest", "pumps", lambda workspace: {}, slot=due)
+    assert run_flow.run_flow("ingest", "pumps", lambda workspace: {}) == {}  # not a scheduled run
     assert outcomes(engine) == ["succeeded", "succeeded"]
 
 
-def test_what_is_not_scheduled_any_more_is_skipped(engine):
+def test_a_run_whose_schedule_was_removed_is_skipped(engine):
     schedules.remove(engine, "pumps", "ingest")
-    assert "not scheduled" in run_flow.perform("ingest", "pumps", lambda workspace: {}, slot=clock.now())["skipped"]
-    assert run_flow.perform("canary", None, lambda workspace: {}, slot=clock.now()) == {}
+    assert "not scheduled" in run_flow.run_flow("ingest", "pumps", lambda workspace: {}, slot=clock.now())["skipped"]
+    assert run_flow.run_flow("canary", None, lambda workspace: {}, slot=clock.now()) == {}
     assert outcomes(engine) == ["succeeded"]
 
 
-def test_another_lease_that_stays_taken_inside_the_work_is_a_failure_and_no_skip(engine):
+def test_another_lease_that_stays_taken_inside_the_work_is_a_failure_and_not_a_skip(engine):
     work = Failing(Busy("upkeep of the lake", "somebody"), 9)
     with pytest.raises(Busy):
-        run_flow.perform("compact", None, work, slot=clock.now())
+        run_flow.run_flow("compact", None, work, slot=clock.now())
     assert work.tries == 4
     assert outcomes(engine) == ["failed"]
 
@@ -154,8 +156,8 @@ REFUSED = {
 }
 
 
-def test_the_gates_decision_is_a_page_on_disk(engine, home):
-    run_flow.perform("promote", "pumps", lambda workspace: REFUSED)
+def test_the_decision_of_the_promotion_gate_is_a_page_on_disk(engine, home):
+    run_flow.run_flow("promote", "pumps", lambda workspace: REFUSED)
     (run,) = runs.runs(engine)
     page = home / "runs" / "promote" / f"{run.id}-pumps.md"
     assert run.detail["report"] == str(page)
@@ -171,23 +173,23 @@ def test_a_backtest_is_a_page_with_the_best_model_first():
         "metrics": {"naive": {"mase": 1.0, "origins": 7}, "lstm": {"mase": 0.5, "origins": 7}, "mlp": {"mase": None}},
         "notes": ["ets is n/a"],
     }
-    lines = run_reports.page_of("backtest", record).splitlines()
+    lines = run_pages.page_of("backtest", record).splitlines()
     assert [line.split(" | ")[0] for line in lines if line.startswith("| ")][2:] == ["| lstm", "| naive", "| mlp"]
     assert lines[-1] == "- ets is n/a"
 
 
-def test_a_page_that_cannot_be_written_does_not_undo_the_work(engine, home):
+def test_a_page_that_cannot_be_written_does_not_fail_the_run(engine, home):
     (home / "runs").mkdir()
     (home / "runs" / "promote").write_text("in the way")
-    run_flow.perform("promote", "pumps", lambda workspace: REFUSED)
+    run_flow.run_flow("promote", "pumps", lambda workspace: REFUSED)
     (run,) = runs.runs(engine)
     assert run.outcome == "succeeded"
     assert "not written" in run.detail["report"]
 
 
 def test_only_the_newest_pages_are_kept(engine, home, monkeypatch):
-    monkeypatch.setattr(run_reports, "KEPT", 2)
+    monkeypatch.setattr(run_pages, "PAGES_KEPT", 2)
     for _ in range(12):
-        run_flow.perform("promote", "pumps", lambda workspace: REFUSED)
+        run_flow.run_flow("promote", "pumps", lambda workspace: REFUSED)
     kept = sorted(path.name for path in (home / "runs" / "promote").iterdir())
     assert kept == ["11-pumps.json", "11-pumps.md", "12-pumps.json", "12-pumps.md"]

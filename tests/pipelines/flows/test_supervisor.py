@@ -1,4 +1,4 @@
-"""`rollcast pipelines serve`: schedules that really run, whatever becomes of the servers behind them."""
+"""`rollcast pipelines serve`: schedules run even when the processes behind them fail."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ from data.records.schedules import Schedule
 from data.records.timetable import by_interval
 from data.settings import load_settings
 from pipelines.flows import prefect_settings, supervisor
-from pipelines.flows.supervisor import Child, Watch
+from pipelines.flows.supervisor import ChildProcess, Supervisor
 from pipelines.flows.uvicorn_process import free_port
 from pipelines.workspace import open_workspace
 
@@ -31,7 +31,7 @@ HOUR = 3_600 * SECOND
 
 
 def wait_for(what: Callable[[], object], seconds: float) -> object:
-    """The first true answer; fails when there is none in time."""
+    """The first true result of `what`; the test fails when there is none within `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := what():
@@ -41,11 +41,11 @@ def wait_for(what: Callable[[], object], seconds: float) -> object:
 
 
 def gone(processes: list[psutil.Process]) -> bool:
-    """None of them runs; one that nobody waited for is as good as gone."""
+    """Whether none of them runs; a zombie, which nobody waited for, counts as ended."""
     return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
 
 
-# --- the watch, over two small programs -------------------------------------------------------------------------------
+# --- the supervisor, with two small programs as its processes ---------------------------------------------------------
 
 ANSWER = """
 import http.server, sys
@@ -58,82 +58,87 @@ STUBBORN = "import signal, subprocess, time; signal.signal(15, signal.SIG_IGN); 
 
 
 @pytest.fixture
-def watch(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(supervisor, "LOOK_EVERY_S", 0.05)
+def supervised(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "CHECK_EVERY_S", 0.05)
     monkeypatch.setattr(supervisor, "GRACE_S", 1.0)
     port = free_port()
-    server = Child("server", [sys.executable, "-c", ANSWER, str(port)], os.environ, tmp_path / "server.log")
-    runner = Child("runner", [sys.executable, "-c", STUBBORN], os.environ, tmp_path / "runner.log")
-    watch = Watch(open_workspace(), server, runner, port, threading.Event(), pause=0.05)
-    yield watch
-    watch.told.set()
-    watch.end()
+    server = ChildProcess("server", [sys.executable, "-c", ANSWER, str(port)], os.environ, tmp_path / "server.log")
+    runner = ChildProcess("runner", [sys.executable, "-c", STUBBORN], os.environ, tmp_path / "runner.log")
+    supervised = Supervisor(open_workspace(), server, runner, port, threading.Event(), pause=0.05)
+    yield supervised
+    supervised.stopping.set()
+    supervised.stop()
 
 
 @contextlib.contextmanager
-def watching(watch: Watch):
-    watch.begin()
-    thread = threading.Thread(target=watch.last)
+def watching(supervised: Supervisor):
+    supervised.start()
+    thread = threading.Thread(target=supervised.watch)
     thread.start()
     try:
         yield
     finally:
-        watch.told.set()
+        supervised.stopping.set()
         thread.join()
 
 
 @pytest.mark.parametrize("which", ["server", "runner"])
-def test_a_process_that_dies_is_started_again(watch, which):
-    with watching(watch):
-        before = getattr(watch, which).process.pid
+def test_a_process_that_is_killed_is_restarted(supervised, which):
+    with watching(supervised):
+        before = getattr(supervised, which).process.pid
         os.kill(before, signal.SIGKILL)
-        wait_for(lambda: getattr(watch, which).process.pid != before and watch.server.alive and watch.runner.alive, 20)
+        wait_for(
+            lambda: (
+                getattr(supervised, which).process.pid != before and supervised.server.alive and supervised.runner.alive
+            ),
+            20,
+        )
 
 
-def test_the_end_leaves_no_process_not_even_one_that_will_not_end(watch):
-    with watching(watch):
-        runner = psutil.Process(watch.runner.process.pid)
-        started = [psutil.Process(watch.server.process.pid), runner]
+def test_stopping_ends_every_process_even_one_that_ignores_sigterm(supervised):
+    with watching(supervised):
+        runner = psutil.Process(supervised.runner.process.pid)
+        started = [psutil.Process(supervised.server.process.pid), runner]
         started += wait_for(lambda: runner.children(recursive=True), 10)
-    watch.end()
+    supervised.stop()
     assert len(started) == 3
     wait_for(lambda: gone(started), 5)
 
 
-def test_a_server_that_does_not_answer_any_more_is_trouble(watch, monkeypatch):
-    monkeypatch.setattr(supervisor, "ASK_EVERY", 1)
-    watch.begin()
-    assert watch.trouble(1) is None
-    monkeypatch.setattr(supervisor, "healthy", lambda port: False)
-    assert [watch.trouble(look) for look in range(1, 7)][-2:] == [None, "Prefect's server does not answer"]
+def test_a_server_that_stops_answering_is_a_failure(supervised, monkeypatch):
+    monkeypatch.setattr(supervisor, "HEALTH_EVERY", 1)
+    supervised.start()
+    assert supervised.failure(1) is None
+    monkeypatch.setattr(supervisor, "is_healthy", lambda port: False)
+    assert [supervised.failure(check) for check in range(1, 7)][-2:] == [None, "Prefect's server does not answer"]
 
 
-def test_fault_52_servers_that_live_while_no_canary_flies_are_started_again(watch, monkeypatch):
-    watch.begin()
-    watch.since = clock.now() - HOUR
-    assert watch.trouble(60) == "no canary has flown for too long"
-    with runs.recorded(watch.workspace.engine, "canary"):
+def test_fault_52_a_canary_that_does_not_succeed_is_a_failure_though_both_processes_run(supervised, monkeypatch):
+    supervised.start()
+    supervised.since = clock.now() - HOUR
+    assert supervised.failure(60) == "the canary flow has not succeeded for 60 minutes; nothing is being scheduled"
+    with runs.recorded(supervised.workspace.engine, "canary"):
         pass
-    assert watch.trouble(60) is None
+    assert supervised.failure(60) is None
     monkeypatch.setattr(clock, "now", lambda: time.time_ns() // 1000 + 3_600 * SECOND)
-    assert watch.trouble(60) == "no canary has flown for too long"
+    assert supervised.failure(60) == "the canary flow has not succeeded for 60 minutes; nothing is being scheduled"
 
 
-def test_a_server_that_does_not_come_up_is_told_with_its_log(watch):
-    watch.server.command = [sys.executable, "-c", "raise SystemExit('no')"]
+def test_a_server_that_does_not_start_is_an_error_that_names_its_log(supervised):
+    supervised.server.command = [sys.executable, "-c", "raise SystemExit('no')"]
     with pytest.raises(supervisor.Unavailable, match=r"server\.log"):
-        watch.begin()
+        supervised.start()
 
 
 def test_a_log_stays_small(tmp_path, monkeypatch):
     monkeypatch.setattr(supervisor, "LARGEST_LOG", 10)
-    child = Child("server", ["true"], {}, tmp_path / "server.log")
+    child = ChildProcess("server", ["true"], {}, tmp_path / "server.log")
     child.log.write_text("a long story")
     child.shorten_log()
     assert (child.log.read_text(), child.log.with_suffix(".old").read_text()) == ("", "a long story")
 
 
-def test_the_password_is_made_once_for_this_user_alone(home, monkeypatch):
+def test_the_password_is_made_once_and_only_its_owner_can_read_it(home, monkeypatch):
     settings = load_settings()
     made = prefect_settings.auth(settings)
     user, _, password = made.partition(":")
@@ -144,7 +149,7 @@ def test_the_password_is_made_once_for_this_user_alone(home, monkeypatch):
 
 
 def test_no_password_is_on_a_command_line(home):
-    server, runner = supervisor.children(load_settings(), 4200)
+    server, runner = supervisor.child_processes(load_settings(), 4200)
     secret = prefect_settings.auth(load_settings())
     assert secret not in " ".join([*server.command, *runner.command])
     assert (
@@ -152,11 +157,11 @@ def test_no_password_is_on_a_command_line(home):
     )
 
 
-# --- for real ---------------------------------------------------------------------------------------------------------
+# --- with Prefect -----------------------------------------------------------------------------------------------------
 
 
 def succeeded(flow: str, since: int = 0) -> list[runs.Run]:
-    """Scheduled runs of a flow that began after a moment."""
+    """Successful scheduled runs of a flow that began after `since`, microseconds since 1970 UTC."""
     found = runs.runs(open_workspace().engine, flow)
     return [run for run in found if run.outcome == "succeeded" and run.slot is not None and run.started_at > since]
 
@@ -177,9 +182,9 @@ def status_without_password(port: int) -> int:
 @pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.timeout(600)
-def test_fault_52_schedules_really_run_follow_changes_and_survive_the_death_of_the_server(tmp_path, home, monkeypatch):
+def test_fault_52_schedules_run_and_follow_changes_and_survive_a_killed_server(tmp_path, home, monkeypatch):
     monkeypatch.setenv("ROLLCAST_CANARY_SCHEDULE", "every 20s")
-    monkeypatch.setenv("ROLLCAST_JOBS_SCHEDULE", "off")  # the training that is asked for here would be a real one
+    monkeypatch.setenv("ROLLCAST_JOBS_SCHEDULE", "off")  # else the training that is queued here would run
     source = tmp_path / "raw.csv"
     source.write_text("unique_id,t,y\n" + "".join(f"a,{step},{step % 5}\n" for step in range(1, 90)))
     port = free_port()
@@ -194,7 +199,7 @@ def test_fault_52_schedules_really_run_follow_changes_and_survive_the_death_of_t
         (run, *_) = wait_for(lambda: succeeded("ingest"), 120)
         assert (run.dataset, run.detail["dataset"]) == ("pumps", "pumps")
 
-        with monkeypatch.context() as long_ago:  # a slot that was missed while nothing ran
+        with monkeypatch.context() as long_ago:  # a slot that was missed because nothing ran
             long_ago.setattr(clock, "now", lambda: time.time_ns() // 1000 - 50 * HOUR)
             schedules.put(engine, Schedule("retrain", by_interval("1d"), "pumps"))
         wait_for(lambda: succeeded("retrain"), 120)
@@ -207,8 +212,8 @@ def test_fault_52_schedules_really_run_follow_changes_and_survive_the_death_of_t
         server.kill()
         killed = clock.now()
         wait_for(lambda: succeeded("canary", since=killed), 180)
-        told = clock.now()
-        wait_for(lambda: len(succeeded("canary", since=told)) > 1, 240)
+        restarted = clock.now()
+        wait_for(lambda: len(succeeded("canary", since=restarted)) > 1, 240)
         assert not succeeded("ingest", since=removed + 3 * SECOND)
 
         family = psutil.Process(serving.pid).children(recursive=True)

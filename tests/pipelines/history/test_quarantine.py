@@ -19,7 +19,7 @@ from pipelines.history import quarantine as quarantining
 from pipelines.history.history import read_history
 from pipelines.ingestion.ingest import ingest
 from pipelines.upkeep.compact import LEASE
-from pipelines.upkeep.handoff import sweep
+from pipelines.upkeep.handoff import move_rows
 from pipelines.upkeep.status import status
 from pipelines.workspace import open_workspace
 from tests.support.service_kit import FIVE, START, World, baseline, median, panel_of, rows, until, wave
@@ -209,7 +209,7 @@ def test_fault_27_a_thousandfold_spike_is_accepted_live_kept_out_of_training_and
     # Training does not read it, from the log or from the lake.
     assert read_history(workspace, "plant").panel.values[-2:].tolist() == pytest.approx([math.nan, 12.0], nan_ok=True)
     with leases.held(workspace.engine, LEASE) as lease:
-        assert sweep(workspace, lease, dataset, 2, lambda *_: None) == 1  # the spike; the newest row stays
+        assert move_rows(workspace, lease, dataset, 2, lambda *_: None) == 1  # the spike; the newest row stays
     assert workspace.lake.read(dataset.id)["y"][-1] == 12_000.0
     assert read_history(workspace, "plant").panel.values[-2:].tolist() == pytest.approx([math.nan, 12.0], nan_ok=True)
     # Released by hand, it is read.

@@ -1,4 +1,4 @@
-"""The monitor on real stores: what it finds is written down, and it asks for a training within its allowance."""
+"""The monitor on real stores: it stores what it finds, and queues a training within its allowance."""
 
 import json
 import re
@@ -66,28 +66,28 @@ def settle(workspace, errors, inside: float) -> None:
         totals = json.dumps({"raw": [row], "scaled": [row], "rival": "naive", "steps": [[1, 4]]})
         at = begin + hour * HOUR
         rows.append({"dataset_id": 1, "promotion_id": 1, "hour": at // HOUR, "at": at, "seq": hour, "totals": totals})
-    with workspace.engine.begin() as connection:  # as `scores.put` would have written them, hour by hour
+    with workspace.engine.begin() as connection:  # as `scores.put` writes them, hour by hour
         connection.execute(tables.scores.delete())
         connection.execute(tables.scores.insert(), rows)
 
 
 def fired(found) -> set[tuple[str, str]]:
-    return {(one.detector, one.feature) for one in found.findings if one.fired}
+    return {(finding.detector, finding.feature) for finding in found.findings if finding.fired}
 
 
-def test_with_nothing_new_and_with_more_of_the_same_nothing_is_asked_for(workspace):
+def test_without_new_values_or_with_similar_ones_no_training_is_queued(workspace):
     found = monitor.monitor(workspace, "noise")
     assert fired(found) == set()
     arrive(workspace, noise())
     settle(workspace, np.random.default_rng(2).uniform(0.8, 1.2, 200), 0.8)
     found = monitor.monitor(workspace, "noise")
     assert fired(found) == set()
-    assert [one.detector for one in found.findings if one.statistic is None] == []
+    assert [finding.detector for finding in found.findings if finding.statistic is None] == []
     assert (found.cause, found.asked) == (None, "nothing calls for a training")
     assert jobs.jobs(workspace.engine) == []
 
 
-def test_a_level_that_shifted_asks_for_one_training_and_then_cools_down(workspace):
+def test_a_shifted_level_queues_one_training_and_then_the_cooldown_holds(workspace):
     arrive(workspace, noise() + 6)
     found = monitor.monitor(workspace, "noise")
     assert {("ks", "level"), ("psi", "level")} <= fired(found)
@@ -98,7 +98,7 @@ def test_a_level_that_shifted_asks_for_one_training_and_then_cools_down(workspac
     assert monitor.monitor(workspace, "noise").asked.startswith("the cool-down is not over")
 
 
-def test_a_stuck_sensor_is_told_and_not_learnt(workspace):
+def test_a_stuck_sensor_is_found_and_queues_no_training(workspace):
     arrive(workspace, np.full(WINDOW, 20.5))
     found = monitor.monitor(workspace, "noise")
     assert fired(found) == {("stuck", "sensor")}
@@ -106,7 +106,7 @@ def test_a_stuck_sensor_is_told_and_not_learnt(workspace):
     assert found.asked == "1 of 1 series are stuck, and a training would learn that"
 
 
-def test_intervals_that_miss_and_errors_that_rise_ask_too(workspace):
+def test_missed_intervals_and_rising_errors_queue_a_training(workspace):
     usual = np.random.default_rng(3).uniform(0.8, 1.2, 200)
     settle(workspace, usual, 0.5)
     found = monitor.monitor(workspace, "noise")
@@ -126,13 +126,13 @@ def test_intervals_that_miss_and_errors_that_rise_ask_too(workspace):
         ({"retrain_after_days": 1e-9}, 0, "schedule"),
     ],
 )
-def test_a_history_that_grew_and_a_version_that_aged_ask_for_a_training(workspace, settings, rows, cause):
+def test_a_history_that_grew_or_an_old_version_queues_a_training(workspace, settings, rows, cause):
     arrive(workspace, noise(rows))
     settings = load_settings(home=workspace.settings.home, mlflow=False, **settings)
     assert monitor.monitor(replace(workspace, settings=settings), "noise").cause == cause
 
 
-def test_what_was_found_is_on_disk_in_the_store_and_on_the_command_line(workspace, capsys):
+def test_findings_are_in_a_file_in_the_store_and_on_the_command_line(workspace, capsys):
     arrive(workspace, noise() + 6)
     assert cli.run(["monitor", "--json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)
@@ -141,7 +141,7 @@ def test_what_was_found_is_on_disk_in_the_store_and_on_the_command_line(workspac
     assert "a training would help (drift); job 1 is queued" in page
     with open(record["report"].replace(".md", ".json")) as file:
         assert json.load(file)["findings"] == record["findings"]
-    kept = {(one.detector, one.feature): one for one in drift.latest(workspace.engine)}
+    kept = {(row.detector, row.feature): row for row in drift.latest(workspace.engine)}
     assert kept["ks", "level"].fired
     assert kept["ks", "level"].statistic > kept["ks", "level"].threshold
     assert cli.run(["monitor", "noise"]) == 0
@@ -149,7 +149,7 @@ def test_what_was_found_is_on_disk_in_the_store_and_on_the_command_line(workspac
     assert cli.run(["monitor", "nothing"]) == 2
 
 
-def test_a_dataset_that_cannot_be_looked_at_keeps_nobody_from_the_others(workspace, monkeypatch):
+def test_an_error_in_one_dataset_does_not_stop_the_others(workspace, monkeypatch):
     def fails(*_):
         raise Unavailable("the history is gone")
 
@@ -158,14 +158,16 @@ def test_a_dataset_that_cannot_be_looked_at_keeps_nobody_from_the_others(workspa
     digest = registry.models(workspace.engine, 1)[0].digest
     registry.add_model(workspace.engine, other.id, "naive", digest, {}, artifact)
     promotions.decide(workspace.engine, other.id, 1, "promoted", {})
-    looked = []
-    monkeypatch.setattr(monitor, "monitor", lambda _, name: looked.append(name) or (fails() if name == "noise" else 1))
+    monitored = []
+    monkeypatch.setattr(
+        monitor, "monitor", lambda _, name: monitored.append(name) or (fails() if name == "noise" else 1)
+    )
     with pytest.raises(Unavailable, match="the history is gone"):
-        monitor.every(workspace)
-    assert looked == ["noise", "other"]
+        monitor.monitor_all(workspace)
+    assert monitored == ["noise", "other"]
 
 
-def test_metrics_tell_what_the_monitor_found(workspace):
+def test_metrics_show_what_the_monitor_found(workspace):
     from fastapi.testclient import TestClient
 
     from service.app import create_app
@@ -180,7 +182,7 @@ def test_metrics_tell_what_the_monitor_found(workspace):
         )
 
 
-def test_every_alert_on_models_names_a_metric_that_there_is(root):
+def test_every_alert_on_models_names_a_metric_that_exists(root):
     groups = yaml.safe_load((root / "ops/prometheus/models.yml").read_text())["groups"]
     defined = "".join((root / path).read_text() for path in ("service/models/gauges.py", "service/base/metrics.py"))
     for rule in (rule for group in groups for rule in group["rules"]):

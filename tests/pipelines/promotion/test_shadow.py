@@ -130,7 +130,7 @@ def test_new_rows_give_the_challenger_new_contexts_too(workspace, tmp_path, caps
     assert (after.version, after.evidence["reanchored"]) == (version, "ingest")
     assert after.id > before.id
     assert context_store.read_all(workspace.engine, after.id)[1]
-    assert cli.run(["shadow", "week", "--stop", "--json"]) == 0
+    assert cli.run(["shadow", "stop", "week", "--json"]) == 0
     assert promotions.shadow(workspace.engine, 1) is None
     assert cli.run(["model", "history", "week"]) == 0
     assert "rolls in shadow beside version 1, until 500 live values were forecast" in capsys.readouterr().out

@@ -50,25 +50,25 @@ def elsewhere(tmp_path, url="") -> Settings:
 
 def forecasts(settings):
     with World(settings, open_workspace(settings).engine).serving() as client:
-        return [client.get(f"/v1/series/{one}/forecast").content for one in ("a", "b")]
+        return [client.get(f"/v1/series/{series}/forecast").content for series in ("a", "b")]
 
 
 def files(folder: Path):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
 
 
-def test_what_was_backed_up_is_restored_to_the_last_bit(world, tmp_path):
+def test_a_backup_is_restored_bit_for_bit(world, tmp_path):
     done = backup(open_workspace(world.settings), tmp_path / "backups", None, False, quiet)
     assert done.snapshots == {"plant": 1}
     found = restore(elsewhere(tmp_path), tmp_path / "backups", False, quiet)
     assert found.observations == {"plant": 4}
-    one, other = open_workspace(world.settings), open_workspace(elsewhere(tmp_path))
-    assert files(one.lake.root / "1") == files(other.lake.root / "1")
-    assert observation_log.log(one.engine, 1).seq.tolist() == observation_log.log(other.engine, 1).seq.tolist()
-    before, after = read_history(one, "plant"), read_history(other, "plant")
+    original, restored = open_workspace(world.settings), open_workspace(elsewhere(tmp_path))
+    assert files(original.lake.root / "1") == files(restored.lake.root / "1")
+    assert observation_log.log(original.engine, 1).seq.tolist() == observation_log.log(restored.engine, 1).seq.tolist()
+    before, after = read_history(original, "plant"), read_history(restored, "plant")
     assert np.array_equal(before.panel.values, after.panel.values, equal_nan=True)
     assert forecasts(world.settings) == forecasts(elsewhere(tmp_path))
-    assert compact(other, None, False, quiet)[0].handed_off == 3  # nobody holds a lease there
+    assert compact(restored, None, False, quiet)[0].handed_off == 3  # no lease was restored
 
 
 @pytest.mark.parametrize("into", ["sqlite", "postgres"])
@@ -80,7 +80,7 @@ def test_a_backup_of_either_store_restores_into_either(store, tmp_path, into, re
     restore(target, tmp_path / "backups", False, quiet)
     assert forecasts(home.settings) == forecasts(target)
     again = open_workspace(target).engine
-    assert catalogue.ensure_series(again, 1, ["c"])["c"] == 3  # numbers go on where they were
+    assert catalogue.ensure_series(again, 1, ["c"])["c"] == 3  # numbering continues
     with pytest.raises(Conflict, match="not empty"):
         restore(target, tmp_path / "backups", False, quiet)
 
@@ -113,7 +113,7 @@ def test_fault_22_a_backup_under_write_load_restores_to_one_moment(world, tmp_pa
         found = open_workspace(target)
         seqs = observation_log.log(found.engine, dataset.id).seq.tolist()
         gone = handoffs.handed_off(found.engine, dataset.id)
-        assert seqs == list(range(gone + 1, gone + 1 + len(seqs)))  # no hole: everything up to one moment
+        assert seqs == list(range(gone + 1, gone + 1 + len(seqs)))  # no gap: everything up to one moment
         assert first <= seqs[-1] <= last + 2
         assert len(lake_rows(found, dataset)) == 2 + gone
         assert not [
@@ -122,7 +122,7 @@ def test_fault_22_a_backup_under_write_load_restores_to_one_moment(world, tmp_pa
         ]
 
 
-def test_a_batch_on_its_way_to_the_lake_arrives_once_after_a_restore(world, tmp_path, monkeypatch):
+def test_a_hand_off_under_way_is_finished_once_after_a_restore(world, tmp_path, monkeypatch):
     workspace = open_workspace(world.settings)
     monkeypatch.setitem(failpoints.ARMED, "handoff.recorded", "error")
     with pytest.raises(OSError, match="Input/output error"):
@@ -137,7 +137,7 @@ def test_a_batch_on_its_way_to_the_lake_arrives_once_after_a_restore(world, tmp_
     ]  # fmt: skip
 
 
-def test_a_damaged_backup_is_refused_before_anything_is_touched(world, tmp_path):
+def test_a_damaged_backup_is_refused_before_anything_changes(world, tmp_path):
     done = backup(open_workspace(world.settings), tmp_path / "backups", None, False, quiet)
     folder = Path(done.path)
     manifest = json.loads((folder / backups.MANIFEST).read_bytes())
@@ -157,7 +157,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_touched(world, tmp_path)
     assert not (tmp_path / "other").exists()
 
 
-def test_a_home_that_has_something_is_never_written_over(world, tmp_path):
+def test_a_home_that_is_not_empty_is_never_overwritten(world, tmp_path):
     backup(open_workspace(world.settings), tmp_path / "backups", None, False, quiet)
     before = files(world.settings.home)
     with pytest.raises(Conflict, match="is not empty"):
@@ -165,7 +165,7 @@ def test_a_home_that_has_something_is_never_written_over(world, tmp_path):
     assert files(world.settings.home) == before
 
 
-def test_a_backup_is_whole_or_not_there_and_damage_is_not_backed_up(world, tmp_path):
+def test_a_damaged_lake_leaves_no_backup(world, tmp_path):
     workspace = open_workspace(world.settings)
     path = next(iter(workspace.lake.active(1)))
     raw = bytearray(path.read_bytes())
@@ -176,7 +176,7 @@ def test_a_backup_is_whole_or_not_there_and_damage_is_not_backed_up(world, tmp_p
     assert not list((tmp_path / "backups").iterdir())
 
 
-def test_all_but_the_newest_go_and_a_dry_run_says_which(world, tmp_path):
+def test_all_but_the_newest_are_deleted_and_a_dry_run_names_them(world, tmp_path):
     workspace, folder = open_workspace(world.settings), tmp_path / "backups"
     names = [Path(backup(workspace, folder, 2, False, quiet).path).name for _ in range(3)]
     assert sorted(path.name for path in folder.iterdir()) == names[1:]
@@ -194,7 +194,7 @@ def test_a_folder_inside_the_home_is_refused(world):
         backup(open_workspace(world.settings), world.settings.home / "backups", None, False, quiet)
 
 
-def test_a_service_goes_on_while_it_is_backed_up(world, tmp_path):
+def test_a_service_works_during_a_backup(world, tmp_path):
     with world.serving() as client:
         backup(open_workspace(world.settings), tmp_path / "backups", None, False, quiet)
         assert client.post("/v1/observations", json=rows("a", [4.0], 3)).status_code == 200

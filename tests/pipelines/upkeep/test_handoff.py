@@ -1,4 +1,4 @@
-"""The live log's old rows move into the lake: nothing is lost, nothing doubled, and no forecast changes by a bit."""
+"""Hand-off: old rows of the live log move into the lake without loss or doubles, and no forecast changes by a bit."""
 
 import numpy as np
 import polars as pl
@@ -23,7 +23,7 @@ def world(tmp_path) -> World:
     return World.at(tmp_path)
 
 
-def test_rows_move_with_the_moment_they_were_learnt_and_the_newest_stays(world):
+def test_rows_move_with_their_arrival_time_and_the_newest_stays(world):
     dataset = world.ingest("plant", "a", "b")
     observe(world, dataset, ("a", 0, 1.0), ("b", 0, None), at=100)
     observe(world, dataset, ("a", 0, 2.0), ("a", 1, 3.0), at=200)
@@ -33,7 +33,7 @@ def test_rows_move_with_the_moment_they_were_learnt_and_the_newest_stays(world):
     assert (done.handed_off, done.waiting, done.snapshot) == (3, 0, 0)
     assert lake_rows(workspace, dataset) == [("a", 0, 1.0, 100), ("a", 0, 2.0, 200), ("b", 0, None, 100)]
     assert world.logged(dataset, "a") == [(1, 3.0)]
-    assert observe(world, dataset, ("b", 1, 4.0)) == [5]  # numbers go on where they were
+    assert observe(world, dataset, ("b", 1, 4.0)) == [5]  # numbering continues
     assert next(iter(commits.commits(world.engine, dataset.id))).rows == 3
 
 
@@ -49,22 +49,22 @@ def test_the_history_is_the_same_before_and_after(world):
     after = read_history(workspace, "plant")
     assert np.array_equal(before.panel.values, after.panel.values, equal_nan=True)
     assert before.log_seq == after.log_seq == 7
-    assert ("a", 0, 9.0, 101) in lake_rows(workspace, dataset)  # told after 1.0, in the same microsecond
+    assert ("a", 0, 9.0, 101) in lake_rows(workspace, dataset)  # arrived after 1.0, in the same microsecond
 
 
-def test_what_the_log_does_not_tell_stays_as_the_source_told_it(world):
+def test_columns_that_the_log_lacks_stay_as_the_source_gave_them(world):
     dataset = world.ingest("plant", "a", "b")
     workspace = workspace_of(world)
-    told = pl.DataFrame({"unique_id": ["a"], "ds": [START], "y": [0.5], "split": ["train"], "heat": [21.0]})
-    workspace.lake.append(dataset.id, told)
-    far = 2**60  # learnt after the file
+    ingested = pl.DataFrame({"unique_id": ["a"], "ds": [START], "y": [0.5], "split": ["train"], "heat": [21.0]})
+    workspace.lake.append(dataset.id, ingested)
+    far = 2**60  # arrived after the file
     observe(world, dataset, ("a", 0, 1.0), ("b", 0, 2.0), ("b", 1, 2.0), at=far)
     settled(world, dataset)
     compact(workspace, "plant", False, quiet)
     assert workspace.lake.read(dataset.id).rows() == [("a", START, 1.0, "train", 21.0), ("b", START, 2.0, None, None)]
 
 
-def test_a_row_that_only_repeats_the_lake_goes_no_further(world):
+def test_a_row_that_repeats_the_lake_is_dropped(world):
     dataset = world.ingest("plant", "a", "b")
     observe(world, dataset, ("a", 0, 1.0), ("a", 1, 2.0), ("b", 0, 0.0))
     settled(world, dataset)
@@ -73,42 +73,46 @@ def test_a_row_that_only_repeats_the_lake_goes_no_further(world):
     observe(world, dataset, ("a", 0, 1.0), ("a", 1, 2.0), ("b", 0, 0.0), at=9)
     settled(world, dataset)
     (done,) = compact(workspace, "plant", False, quiet)
-    assert done.handed_off == 3  # the last of before, and two repeats
+    assert done.handed_off == 3  # the last one from before, and two repeats
     assert lake_rows(workspace, dataset) == [("a", 0, 1.0, 1), ("a", 1, 2.0, 1), ("b", 0, 0.0, 1)]
     assert handoffs.handed_off(world.engine, dataset.id) == 5
 
 
-def test_what_no_context_knows_stays(world):
+def test_rows_that_no_context_has_stay(world):
     dataset = world.ingest("plant", "a", "b")
     workspace = workspace_of(world)
     observe(world, dataset, ("a", 0, 1.0), ("a", 1, 1.0))
-    assert handoff.reach(world.engine, dataset.id, 100) == handoff.Reach(0, 2)  # no model: the log knows repeats alone
+    assert handoff.hand_off_range(world.engine, dataset.id, 100) == handoff.HandOffRange(
+        0, 2
+    )  # without a model only the log shows repeats
     world.promote(dataset, NAIVE, PANEL)
     observe(world, dataset, ("a", 2, 1.0), ("a", 3, 1.0))
     world.promote(dataset, NAIVE, PANEL)
     execute(world, "UPDATE promotions SET decided_at = 0")
     observe(world, dataset, ("a", 4, 1.0))
-    assert handoff.reach(world.engine, dataset.id, 100) == handoff.Reach(
+    assert handoff.hand_off_range(world.engine, dataset.id, 100) == handoff.HandOffRange(
         2, 3
-    )  # a roll-back may need the version before
-    assert handoff.reach(world.engine, dataset.id, 2) == handoff.Reach(4, 1)  # too long: it is given up
-    assert handoff.reach(world.engine, dataset.id, 0) == handoff.Reach(4, 1, reanchor=True)
+    )  # a rollback may need the previous version
+    assert handoff.hand_off_range(world.engine, dataset.id, 2) == handoff.HandOffRange(
+        4, 1
+    )  # too long: its context is given up
+    assert handoff.hand_off_range(world.engine, dataset.id, 0) == handoff.HandOffRange(4, 1, reanchor=True)
     (dry,) = compact(workspace, "plant", True, quiet)
     assert (dry.handed_off, dry.waiting) == (2, 3)
     assert observation_log.count(world.engine, dataset.id) == 5
 
 
-def test_what_was_decided_just_now_does_not_take_the_log_from_a_service_that_still_runs_the_old(world):
+def test_a_fresh_decision_keeps_the_log_for_services_that_still_run_the_old_version(world):
     dataset = world.ingest("plant", "a", "b")
     settled(world, dataset)
     observe(world, dataset, ("a", 0, 1.0), ("a", 1, 1.0))
     served = promotions.served(world.engine, dataset.id)
     for event in ("reanchored", "reanchored"):
         promotions.decide(world.engine, dataset.id, served.version, event, {}, (), log_seq=2)
-    assert handoff.reach(world.engine, dataset.id, 0).upto == 0
+    assert handoff.hand_off_range(world.engine, dataset.id, 0).upto == 0
 
 
-def test_a_log_that_is_too_long_gets_new_contexts_and_is_cut_the_next_time(world, monkeypatch):
+def test_a_log_that_is_too_long_gets_new_contexts_and_the_next_run_shortens_it(world, monkeypatch):
     dataset = world.ingest("plant", "a", "b")
     settled(world, dataset)
     observe(world, dataset, *(("a", step, 1.0 + step) for step in range(10)))
@@ -119,49 +123,49 @@ def test_a_log_that_is_too_long_gets_new_contexts_and_is_cut_the_next_time(world
     assert (first.handed_off, first.waiting, first.reanchored) == (0, 10, 2)
     (soon,) = compact(workspace, None, False, quiet)
     assert (soon.handed_off, soon.waiting, soon.reanchored) == (0, 10, None)  # one change of contexts is enough
-    monkeypatch.setattr(handoff, "SETTLED_US", 0)
+    monkeypatch.setattr(handoff, "TAKE_OVER_US", 0)
     (second,) = compact(workspace, None, False, quiet)
     assert (second.handed_off, second.waiting, second.reanchored) == (9, 0, None)
 
 
-def test_a_value_that_flipped_in_the_log_is_told_and_never_reaches_the_lake(world):
+def test_a_flipped_value_in_the_log_is_an_error_and_never_reaches_the_lake(world):
     dataset, workspace = world.ingest("plant", "a", "b"), workspace_of(world)
     observe(world, dataset, *(("a", step, 1.0 + step) for step in range(6)))
-    compact(workspace, None, False, quiet)  # nothing moves yet, but all of it is sealed
+    compact(workspace, None, False, quiet)  # nothing moves yet, but every row gets a checksum
     observe(world, dataset, ("b", 0, 1.0))
     settled(world, dataset)
     execute(world, "UPDATE observations SET y = 7.5 WHERE seq = 2")
-    said = "rows 1 to 6 of the live log of dataset 1 are not what was written: restore a backup"
-    assert list(log_checksums.find_changes(world.engine, dataset.id)) == [said]
-    with pytest.raises(DamagedArtifact, match=said):
+    damage = "rows 1 to 6 of the live log of dataset 1 are not what was written: restore a backup"
+    assert list(log_checksums.broken(world.engine, dataset.id)) == [damage]
+    with pytest.raises(DamagedArtifact, match=damage):
         compact(workspace, None, False, quiet)
     execute(world, "UPDATE observations SET y = 2.0 WHERE seq = 2")
     assert compact(workspace, None, False, quiet)[0].handed_off == 6
     assert list(log_checksums._recorded(world.engine, dataset.id)) == [(7, 7)]
 
 
-def test_every_row_of_the_log_is_under_one_seal_however_it_was_cut(world, monkeypatch):
+def test_every_row_of_the_log_is_under_one_checksum_however_it_was_cut(world, monkeypatch):
     dataset, workspace = world.ingest("plant", "a", "b"), workspace_of(world)
     monkeypatch.setattr(log_checksums, "BLOCK", 4)
     observe(world, dataset, *(("a", step, 1.0) for step in range(6)))
     settled(world, dataset)
     observe(world, dataset, *(("b", step, 1.0) for step in range(5)))
-    log_checksums.record_checksums(world.engine, dataset.id)
-    assert list(log_checksums._recorded(world.engine, dataset.id)) == [(1, 4), (5, 8), (9, 11)]
-    compact(workspace, None, False, quiet)  # rows 1 to 6 go
-    assert list(log_checksums._recorded(world.engine, dataset.id)) == [(7, 8), (9, 11)]
-    assert list(log_checksums.find_changes(world.engine, dataset.id)) == []
+    log_checksums.seal(world.engine, dataset.id)
+    assert list(log_checksums._seals(world.engine, dataset.id)) == [(1, 4), (5, 8), (9, 11)]
+    compact(workspace, None, False, quiet)  # rows 1 to 6 move
+    assert list(log_checksums._seals(world.engine, dataset.id)) == [(7, 8), (9, 11)]
+    assert list(log_checksums.broken(world.engine, dataset.id)) == []
 
 
 # --- forecasts ----------------------------------------------------------------------------------------------------
 
 
 def forecasts(client):
-    return [client.get(f"/v1/series/{one}/forecast").content for one in ("a", "b")]
+    return [client.get(f"/v1/series/{series}/forecast").content for series in ("a", "b")]
 
 
 def values(answers):
-    """What they say of times to come, without the sequence, which counts corrections."""
+    """The forecasts without the field `sequence`, which counts corrections."""
     return [answer.split(b'"ds"')[1] for answer in answers]
 
 
@@ -182,14 +186,14 @@ def test_forecasts_are_the_same_bits_before_and_after_and_after_a_restart(world)
         assert forecasts(client) == before
     with world.serving() as client:
         assert forecasts(client) == before
-        for step in (35, 25):  # in the log; in the lake, and known by the context
+        for step in (35, 25):  # in the log; in the lake, and in the context
             assert client.post("/v1/observations", json=rows("a", up[step : step + 1], step)).json()["outcomes"] == [
                 "duplicate"
             ]
         assert forecasts(client) == before
         client.post("/v1/observations", json=rows("a", [1.0], 25))
         assert values(forecasts(client)) != values(before)
-        client.post("/v1/observations", json=rows("a", up[25:26], 25))  # and back to what went to the lake
+        client.post("/v1/observations", json=rows("a", up[25:26], 25))  # and back to the value in the lake
         assert values(forecasts(client)) == values(before)
 
 

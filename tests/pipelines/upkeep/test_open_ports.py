@@ -1,4 +1,4 @@
-"""Who can reach a port: asked of the kernel."""
+"""Which ports other machines can reach, read from the kernel."""
 
 import socket
 
@@ -16,13 +16,13 @@ from pipelines.upkeep import doctor, open_ports
         (socket.AF_INET6, "::", True),
     ],
 )
-def test_a_port_is_open_to_others_where_something_listens_beyond_loopback(family, host, open):
+def test_a_port_is_open_to_other_machines_where_a_process_listens_beyond_loopback(family, host, open):
     with socket.create_server((host, 0), family=family) as server:
-        assert open_ports.beyond_loopback(server.getsockname()[1]) is open
+        assert open_ports.open_beyond_loopback(server.getsockname()[1]) is open
 
 
-def test_the_doctor_fails_on_a_port_of_ours_that_others_can_reach(monkeypatch):
+def test_the_doctor_fails_on_a_port_of_ours_that_other_machines_reach(monkeypatch):
     with socket.create_server(("0.0.0.0", 0)) as server:  # noqa: S104
         monkeypatch.setenv("ROLLCAST_PORT", str(server.getsockname()[1]))
-        check = next(one for one in doctor.examine() if one.name == "ports")
+        check = next(check for check in doctor.examine() if check.name == "ports")
     assert check.verdict == "failed" and "listens beyond 127.0.0.1" in check.detail

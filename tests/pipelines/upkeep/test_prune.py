@@ -1,4 +1,4 @@
-"""What nothing needs any more is deleted, nothing else, and a dry run says so before."""
+"""Prune deletes only what is no longer needed, and a dry run counts it."""
 
 import os
 import time
@@ -30,10 +30,10 @@ def world(tmp_path) -> World:
 
 
 def counts(pruned):
-    return {one.what: one.count for one in pruned if one.count}
+    return {row.what: row.count for row in pruned if row.count}
 
 
-def test_old_contexts_snapshots_keys_and_runs_go_and_what_is_in_use_stays(world):
+def test_old_contexts_snapshots_keys_and_runs_are_deleted_and_those_in_use_stay(world):
     dataset, workspace = world.ingest("plant", "a", "b"), open_workspace(world.settings)
     first = world.promote(dataset, NAIVE, PANEL)  # version 1
     blobs = world.contexts(dataset, NAIVE, PANEL)
@@ -51,11 +51,11 @@ def test_old_contexts_snapshots_keys_and_runs_go_and_what_is_in_use_stays(world)
     would = prune(workspace, True, quiet)
     did = prune(workspace, False, quiet)
     assert counts(would) == counts(did) == {
-        "snapshots of models in use no more": 2,
+        "snapshots of models no longer in use": 2,
         "lapsed idempotency keys": 1,
         "old runs": 1,
     }  # fmt: skip
-    assert counts(prune(workspace, False, quiet)) == {"contexts of models in use no more": 2}  # they had snapshots
+    assert counts(prune(workspace, False, quiet)) == {"contexts of models no longer in use": 2}  # they had snapshots
     assert context_store.unused(world.engine, dataset.id, ()) == [third, fourth]
     assert snapshot_store.anchors(world.engine, dataset.id) == [fourth]
     decisions = promotions.decisions(world.engine, dataset.id)
@@ -65,7 +65,7 @@ def test_old_contexts_snapshots_keys_and_runs_go_and_what_is_in_use_stays(world)
         build_champion.build(world.engine, dataset, kept)
 
 
-def test_files_go_after_a_week_and_what_the_newest_version_needs_stays(world):
+def test_files_are_deleted_after_a_week_unless_the_newest_version_needs_them(world):
     dataset, workspace = world.ingest("plant", "a"), open_workspace(world.settings)
     for step in range(3):
         frame = pl.DataFrame({"unique_id": ["a"], "ds": [START + step], "y": [1.0]})
@@ -76,14 +76,14 @@ def test_files_go_after_a_week_and_what_the_newest_version_needs_stays(world):
     orphan.write_bytes(b"PAR1")
     assert counts(prune(workspace, False, quiet)) == {}  # all of it is of this week
     os.utime(orphan, (time.time() - 8 * 86_400,) * 2)
-    assert [(one.count, one.bytes) for one in prune(workspace, True, quiet) if one.count] == [(1, 4)]
+    assert [(row.count, row.bytes) for row in prune(workspace, True, quiet) if row.count] == [(1, 4)]
     assert orphan.exists()
     prune(workspace, False, quiet)
     assert not orphan.exists() and workspace.lake.read(dataset.id).height == 3
     assert list(scrub.find_damage(world.engine, workspace.lake, dataset.id)) == []
 
 
-def test_old_forecasts_go_but_the_newest(world):
+def test_old_forecasts_are_deleted_except_the_newest(world):
     dataset, workspace = world.ingest("plant", "a"), open_workspace(world.settings)
     table = IssuedForecasts(workspace.lake.root, dataset.id)
     for _ in range(2):
@@ -92,11 +92,11 @@ def test_old_forecasts_go_but_the_newest(world):
         forecasts.end(world.engine, issue)
     execute(world, "UPDATE issues SET issued_at = 1")
     assert counts(prune(workspace, False, quiet)) == {"old issues of forecasts": 1}
-    assert [one.id for one in forecasts.issues(world.engine, dataset.id)] == [2]
-    assert [table.count(one) for one in (issue, issue._replace(id=1))] == [1, 0]
+    assert [issued.id for issued in forecasts.issues(world.engine, dataset.id)] == [2]
+    assert [table.count(issued) for issued in (issue, issue._replace(id=1))] == [1, 0]
 
 
-def test_prune_waits_for_nobody_who_works_on_the_lake(world):
+def test_prune_is_refused_while_another_process_works_on_the_lake(world):
     workspace = open_workspace(world.settings)
     with held(world.engine, LEASE), pytest.raises(Busy):
         prune(workspace, False, quiet)

@@ -1,0 +1,18 @@
+"""`rollcast config`: settings."""
+
+from __future__ import annotations
+
+import typer
+
+from pipelines.commands.options import Json
+
+config = typer.Typer(name="config", help="Settings and where they come from: show.", no_args_is_help=True)
+
+
+@config.command("show")
+def config_show(json: Json = False) -> None:
+    """Show every setting, its value and its source; secrets are masked."""
+    from pipelines.reports import terminal
+    from pipelines.upkeep import inspection
+
+    terminal.settings(inspection.settings(), json)

@@ -1,0 +1,60 @@
+"""`rollcast ingest`: read a source into the lake."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.options import Json
+
+
+def ingest(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="CSV, Parquet or NDJSON (each may end in .gz) as a file, folder or 'pattern*'; s3://bucket/prefix/, "
+            "gs:// or az://; an http(s) URL of a file or of JSON pages; or an SQL address with ?query=.",
+            metavar="SOURCE",
+        ),
+    ],
+    dataset: Annotated[str, typer.Option(help="Name of the dataset; created if new.")],
+    freq: Annotated[
+        str | None,
+        typer.Option(
+            help="Frequency: 5m, 1h, 1d, 1b, 1mo, 1 for integer steps, or a calendar such as XNYS. Default: inferred."
+        ),
+    ] = None,
+    tz: Annotated[str | None, typer.Option(help="Time zone of times without one, such as UTC or Europe/Paris.")] = None,
+    id_col: Annotated[str | None, typer.Option(help="Column that names the series.")] = None,
+    time_col: Annotated[str | None, typer.Option(help="Column of times.")] = None,
+    target_col: Annotated[str | None, typer.Option(help="Column to forecast.")] = None,
+    date_format: Annotated[str | None, typer.Option(help="Format of dates, such as %d-%m-%y.")] = None,
+    series: Annotated[
+        str | None, typer.Option(help="Name of the series in a file that holds only one. Default: the file's stem.")
+    ] = None,
+    season: Annotated[int | None, typer.Option(help="Steps in a season, such as 288 for 5-minute data.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Steps to forecast.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="First value of :watermark or {watermark}, written as the source writes times."),
+    ] = None,
+    overlap: Annotated[
+        int | None, typer.Option(help="Steps before the watermark to read again for late rows. Default 1.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Read the new rows of a source into the lake and print a summary of their quality."""
+    from data.sources.resolve import SourceOptions
+    from pipelines.console import progress
+    from pipelines.ingestion import ingest as ingestion
+    from pipelines.reports import terminal
+    from pipelines.workspace import open_workspace
+
+    options = SourceOptions(
+        id_col=id_col, time_col=time_col, target_col=target_col, date_format=date_format, tz=tz, freq=freq,
+        series=series, season=season, horizon=horizon, since=since, overlap=overlap,
+    )  # fmt: skip
+    with progress(f"ingest {dataset}") as on_progress:
+        result = ingestion.ingest(open_workspace(), source, dataset, options, on_progress)
+    terminal.ingested(result, json)

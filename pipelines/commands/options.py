@@ -1,0 +1,22 @@
+"""Arguments and options that several commands share, and the warning about an old spelling."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Name = Annotated[str, typer.Argument(help="Name of the dataset.", metavar="NAME")]
+OneDataset = Annotated[str | None, typer.Argument(help="Only this dataset. Default: all.", metavar="NAME")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done and change nothing.")]
+FlowParameters = Annotated[
+    list[str] | None, typer.Option("--param", "-p", help="A parameter of the flow, as NAME=VALUE; may be repeated.")
+]
+
+
+def warn_old_spelling(old: str, new: str) -> None:
+    """One line on standard error: the command did what it always did, and is called differently now."""
+    from pipelines.console import say
+
+    say(f"rollcast: `{old}` is called `{new}` now; the old spelling goes with the next release")

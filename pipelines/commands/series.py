@@ -1,0 +1,36 @@
+"""`rollcast series`: the series of a dataset."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.options import Json, Name
+
+series = typer.Typer(name="series", help="Series of a dataset: list, show.", no_args_is_help=True)
+
+
+@series.command("list")
+def series_list(name: Name, json: Json = False) -> None:
+    """List every series of a dataset: rows, missing steps, first and last time."""
+    from pipelines.reports import terminal
+    from pipelines.upkeep import inspection
+    from pipelines.workspace import open_workspace
+
+    terminal.series(inspection.series(open_workspace(), name), json)
+
+
+@series.command("show")
+def series_show(
+    name: Name,
+    unique_id: Annotated[str, typer.Argument(help="Id of the series.", metavar="ID")],
+    last: Annotated[int, typer.Option(help="Number of latest steps to show.")] = 10,
+    json: Json = False,
+) -> None:
+    """Show the latest values of one series, including those of the live log."""
+    from pipelines.reports import terminal
+    from pipelines.upkeep import inspection
+    from pipelines.workspace import open_workspace
+
+    terminal.facts(inspection.latest_values(open_workspace(), name, unique_id, last), json)
