@@ -46,7 +46,8 @@ def sentence(error: BaseException) -> str:
         return str(error)
     if isinstance(error, TyperException):
         return usage_sentence(error)
-    return f"unexpected {type(error).__name__}: {first_line(error)} (details in {log_traceback(error)})"
+    line = first_line(error, longest=300, empty="no message")
+    return f"unexpected {type(error).__name__}: {line} (details in {log_traceback(error)})"
 
 
 def usage_sentence(error: TyperException) -> str:
@@ -54,11 +55,6 @@ def usage_sentence(error: TyperException) -> str:
     message = error.format_message().rstrip(".").replace("\n", " ")
     command = getattr(getattr(error, "ctx", None), "command_path", "rollcast")
     return f"{message[:1].lower()}{message[1:]}; see `{command} --help`" if message else ""
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of a message, at most 300 characters."""
-    return (str(error).strip() or "no message").splitlines()[0][:300]
 
 
 def log_traceback(error: BaseException) -> str:

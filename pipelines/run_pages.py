@@ -93,7 +93,6 @@ def table(columns: Sequence[str], rows: Sequence[Record]) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file under another name, then rename it, so that it is complete or does not exist."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    """Write a file so that it is complete or does not exist."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -70,7 +70,7 @@ def change_and_show(name: str, changes: dict[str, Any] | None, json: bool) -> No
     terminal.facts(by_option(quality_rules.rules(engine, dataset.id)), json, f"{name}: rules")
 
 
-def by_option(rules: Rules) -> dict[str, Any]:
+def by_option(rules: QualityRules) -> dict[str, Any]:
     """The value of each rule, by the name of its option."""
     return {
         "min": rules.low, "max": rules.high, "max_jump": rules.max_jump, "max_stale": rules.max_stale,

@@ -81,7 +81,7 @@ def demo(once: bool, json: bool) -> None:
     if not once:
         check_free(HOST, PORT)
     settings = demo_settings()
-    with alone(settings.home.with_suffix(".lock"), "a demo in this home folder"):
+    with file_lock(settings.home.with_suffix(".lock"), AlreadyRunning("a demo in this home folder")):
         run_demo(settings, once, json, began)
 
 

@@ -115,7 +115,7 @@ async def follow_schedules(ids: Mapping[str, UUID]) -> None:
     started: set[tuple[str, int]] = set()
     while True:
         try:
-            wanted = schedules.everything(workspace.engine, workspace.settings)
+            wanted = schedules.all_schedules(workspace.engine, workspace.settings)
             missed = overdue.missed_slots(workspace)
         except Unavailable as error:
             say(f"schedules cannot be read: {error}")

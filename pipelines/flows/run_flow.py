@@ -71,9 +71,9 @@ def record_cancellation(run: Recording) -> Iterator[None]:
 
 def reason_to_skip(workspace: Workspace, flow: str, dataset: str | None, slot: int) -> str | None:
     """Why a scheduled run has nothing to do, or None. Prefect may start a slot twice, late, or without a schedule."""
-    if runs.answered(workspace.engine, flow, dataset, slot):
+    if runs.is_slot_done(workspace.engine, flow, dataset, slot):
         return "a later run has done what was due then"
-    planned = schedules.everything(workspace.engine, workspace.settings)
+    planned = schedules.all_schedules(workspace.engine, workspace.settings)
     if (flow, dataset) not in {(schedule.flow, schedule.dataset) for schedule in planned}:
         return "it is not scheduled any more"
     return None

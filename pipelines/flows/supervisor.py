@@ -99,7 +99,8 @@ def serve(settings: Settings, port: int | None = None) -> None:
         return
     number = (settings.prefect_port if port is None else port) or free_port()
     check_free(HOST, number)
-    lock = alone(settings.prefect_path / "serving.lock", "`rollcast pipelines serve` of this home")
+    running = AlreadyRunning("`rollcast pipelines serve` of this home")
+    lock = file_lock(settings.prefect_path / "serving.lock", running)
     with lock, stop_signals() as stopping:
         supervisor = Supervisor(workspace, *child_processes(settings, number), number, stopping)
         try:

@@ -18,7 +18,6 @@ from data.store.catalogue import Dataset
 from forecasting import quantiles
 from forecasting.config import ModelConfig
 from forecasting.rolling.state import RollingState
-from pipelines.atomic_file import check_folder, whole
 from pipelines.console import ProgressCallback
 from pipelines.forecasts.served import ServedModel, check_horizon, groups, promoted
 from pipelines.workspace import Workspace

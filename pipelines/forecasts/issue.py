@@ -101,7 +101,7 @@ def begin(workspace: Workspace, dataset: Dataset, promotion: Promotion, horizon:
 
 
 def write(
-    workspace: Workspace, table: Forecasts, current: Issue, served: ServedModel, progress: ProgressCallback
+    workspace: Workspace, table: IssuedForecasts, current: Issue, served: ServedModel, progress: ProgressCallback
 ) -> int:
     """Add every shard that is not there yet. Returns how many were."""
     names = dict(catalogue.series(workspace.engine, current.dataset_id))

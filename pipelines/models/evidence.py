@@ -88,8 +88,8 @@ def gather_evidence(
 def unit_errors(scores: ErrorSums, validation: Validation, block: int) -> list[float]:
     """Mean scaled errors in units that can be paired between two models; NaN where a forecast was not finite.
 
-    With MANY_SERIES series or more, each series is a unit. With fewer, which are often correlated, a unit is a run of `block`
-    successive origins, because errors of overlapping forecasts are correlated too.
+    With MANY_SERIES series or more, each series is a unit. With fewer, which are often correlated, a unit is a run of
+    `block` successive origins, because errors of overlapping forecasts are correlated too.
     """
     divisor = validation.reference.unit
     if not np.isfinite(divisor).any():  # every series repeats its season exactly: no MASE, but errors still differ

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 def list_schedules(workspace: Workspace) -> list[Row]:
     """Every schedule, and every flow that succeeded without one: last success, next slot, and whether it is overdue."""
     at, succeeded = clock.now(), runs.last_success(workspace.engine)
-    planned = schedules.everything(workspace.engine, workspace.settings)
+    planned = schedules.all_schedules(workspace.engine, workspace.settings)
     rows = [schedule_row(schedule, succeeded, at) for schedule in planned]
     scheduled = {(schedule.flow, schedule.dataset) for schedule in planned}
     unscheduled = sorted(set(succeeded) - scheduled, key=str)

@@ -37,7 +37,6 @@ from pipelines.workspace import Workspace
 
 ERROR_WINDOW = 24  # hours with scores
 RECENT_HOURS = 72  # with scores, in which a rise of the error counts
-WEEK = 7 * DAY
 DRIFT = ("ks", "psi", "page_hinkley")  # detectors that a training may help against; a stuck sensor needs repair
 
 
@@ -182,5 +181,5 @@ def queue_training(workspace: Workspace, dataset: Dataset, cause: Cause | None, 
     if cause is None:
         return reason
     settings = workspace.settings
-    allowance = Allowance(settings.retrain_cooldown_h, settings.retrain_daily)
-    return jobs.ask(workspace.engine, dataset.id, cause, reason, allowance).words
+    budget = TrainingBudget(settings.retrain_cooldown_h, settings.retrain_daily)
+    return jobs.ask(workspace.engine, dataset.id, cause, reason, budget).message

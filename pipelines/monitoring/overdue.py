@@ -14,7 +14,7 @@ from pipelines.workspace import Workspace
 def overdue_schedules(workspace: Workspace) -> list[tuple[Schedule, int | None]]:
     """Overdue schedules, each with its last success in microseconds since 1970 UTC, or None."""
     at, succeeded = clock.now(), runs.last_success(workspace.engine)
-    planned = schedules.everything(workspace.engine, workspace.settings)
+    planned = schedules.all_schedules(workspace.engine, workspace.settings)
     found = [(schedule, succeeded.get((schedule.flow, schedule.dataset))) for schedule in planned]
     return [(schedule, last) for schedule, last in found if schedule.overdue(last, at)]
 
@@ -23,14 +23,14 @@ def missed_slots(workspace: Workspace) -> list[tuple[Schedule, int]]:
     """Overdue schedules, each with the slot that no run has covered, in microseconds since 1970 UTC."""
     at = clock.now()
     overdue = overdue_schedules(workspace)
-    return [(schedule, slot) for schedule, last in overdue if (slot := schedule.missed(last, at)) is not None]
+    return [(schedule, slot) for schedule, last in overdue if (slot := schedule.missed_slot(last, at)) is not None]
 
 
 def check(workspace: Workspace) -> Check:
     """The line of `rollcast doctor`. Overdue is a warning, because the service works without pipelines."""
     try:
         late = overdue_schedules(workspace)
-        planned = schedules.asked_for(workspace.engine)
+        planned = schedules.of_datasets(workspace.engine)
     except RollcastError as error:
         return Check("schedules", "failed", str(error))
     if not late:

@@ -24,7 +24,6 @@ from forecasting.evaluation.validation import tail_lengths, validate
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback, say
-from pipelines.file_lock import alone
 from pipelines.history.history import History, read_history
 from pipelines.models import model_store, training_part
 from pipelines.models.evidence import Evidence, gather_evidence

@@ -12,7 +12,7 @@ from data.grid.grid import format_moment
 from data.settings import load_settings
 from data.store import keys
 from data.store.database import open_store
-from data.store.keys import Key, Made
+from data.store.keys import ApiKey, NewKey
 
 
 def create(name: str, scopes: Sequence[str], series: Sequence[str], days: float | None) -> dict[str, Any]:
@@ -40,11 +40,11 @@ def _store() -> Engine:
     return open_store(load_settings().database_url)
 
 
-def _with_text(made: Made) -> dict[str, Any]:
+def _with_text(made: NewKey) -> dict[str, Any]:
     return {"key": made.text, **_record(made.key)}
 
 
-def _record(key: Key) -> dict[str, Any]:
+def _record(key: ApiKey) -> dict[str, Any]:
     state = "valid" if key.valid(clock.now()) else "expired" if key.revoked_at is None else "revoked"
     return {
         "id": key.id,

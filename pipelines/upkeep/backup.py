@@ -79,9 +79,7 @@ def backup(
         try:
             manifest = copy_stores(workspace, partial, progress)
             lease.require()
-            sync_to_disk(partial)
-            partial.rename(path)
-            deltalog.put_on_disk([folder])
+            move_into_place(partial, path)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -104,7 +102,7 @@ def copy_stores(workspace: Workspace, partial: Path, progress: ProgressCallback)
             snapshots[dataset.name] = newest
             known = recorded_checksums(commits.commits(copied, dataset.id))
             copy_table(workspace.lake.path(dataset.id), newest, partial / LAKE / str(dataset.id), known, progress)
-        issued = Forecasts(workspace.lake.root, dataset.id).path
+        issued = IssuedForecasts(workspace.lake.root, dataset.id).path
         if deltalog.versions(issued):  # a later version still has every issue that the copied store names
             target = partial / LAKE / issued.relative_to(workspace.lake.root)
             copy_table(issued, deltalog.versions(issued)[-1], target, {}, progress)
@@ -149,12 +147,6 @@ def log_files(table: Path, snapshot: int) -> Iterator[Path]:
         number = path.name.split(".")[0]
         if number.isdecimal() and int(number) <= snapshot and path.suffix in (".json", ".parquet"):
             yield path
-
-
-def sync_to_disk(folder: Path) -> None:
-    """Flush every file, then every folder, inner folders first."""
-    inside = sorted(folder.rglob("*"), key=lambda path: (path.is_dir(), -len(path.parts)))
-    deltalog.put_on_disk([*inside, folder])
 
 
 def surplus_backups(folder: Path, keep: int | None) -> list[Path]:

@@ -64,7 +64,7 @@ def compact_dataset(workspace: Workspace, lease: Lease, dataset: Dataset, progre
     movable = handoff.hand_off_range(workspace.engine, dataset.id, workspace.settings.log_most_rows)
     before, _ = workspace.lake.files(dataset.id)
     rows = handoff.move_rows(workspace, lease, dataset, movable.upto, progress)
-    log_checksums.seal(workspace.engine, dataset.id)
+    log_checksums.record_checksums(workspace.engine, dataset.id)
     lease.require()
     snapshot = workspace.lake.optimize(dataset.id)
     commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))

@@ -146,9 +146,7 @@ def api_keys(workspace: Workspace) -> Check:
     """Whether there is a valid key where the service needs one, and which keys expire soon."""
     at, settings = clock.now(), workspace.settings
     valid = [key for key in keys.keys(workspace.engine) if key.valid(at)]
-    expiring = [
-        key for key in valid if key.expires_at is not None and key.expires_at < at + EXPIRES_SOON_DAYS * keys.DAY
-    ]
+    expiring = [key for key in valid if key.expires_at is not None and key.expires_at < at + EXPIRES_SOON_DAYS * DAY]
     if settings.auth != "off" and settings.asks_for_keys and not valid:
         return Check("keys", "warning", "requests need a key and there is none; `rollcast keys create` makes one")
     if expiring:
@@ -207,7 +205,7 @@ def mirror(workspace: Workspace, dataset: catalogue.Dataset) -> Check:
     try:
         mirrored = model_store.mirrored_versions(workspace, dataset)
     except Exception as error:
-        return Check(name, "warning", f"MLflow cannot be read ({str(error).splitlines()[0][:120]})")
+        return Check(name, "warning", f"MLflow cannot be read ({first_line(error, longest=120)})")
     missing = sorted(version for version, digest in own.items() if mirrored.get(version, ("",))[0] != digest)
     champion = [version for version, (_, aliases) in mirrored.items() if "champion" in aliases]
     if missing:

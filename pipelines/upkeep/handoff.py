@@ -19,7 +19,6 @@ from sqlalchemy import Engine
 
 from data import clock, failpoints
 from data.errors import DamagedArtifact
-from data.grid.durations import HOUR
 from data.lake import commits, handoffs, log_checksums
 from data.lake.handoffs import HandoffBatch
 from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
@@ -73,7 +72,7 @@ def in_use(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[
 
 def wanted(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:
     """The decisions by which champion, previous version and challenger run."""
-    others = (promotions.before(engine, dataset_id), promotions.shadow(engine, dataset_id))
+    others = (promotions.previous(engine, dataset_id), promotions.shadow(engine, dataset_id))
     return [*served_recently(decisions), *filter(None, others)]
 
 
@@ -100,7 +99,7 @@ def move_rows(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, p
     names = pl.DataFrame(
         catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
     )
-    for damage in log_checksums.broken(workspace.engine, dataset.id, upto):
+    for damage in log_checksums.find_changes(workspace.engine, dataset.id, upto):
         raise DamagedArtifact(damage)  # else the damage would be stored in the lake with a valid checksum
     quarantine_live_values(workspace, dataset)  # the rules judge rows only while they are in the log
     done, total = 0, rows_to_move(workspace.engine, dataset.id, upto)
@@ -112,7 +111,7 @@ def move_rows(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, p
     return done
 
 
-def move_batch(workspace: Workspace, lease: Lease, batch: Batch, names: pl.DataFrame) -> None:
+def move_batch(workspace: Workspace, lease: Lease, batch: HandoffBatch, names: pl.DataFrame) -> None:
     """Move one batch: write it into the lake and to disk, then delete it from the log."""
     log = logged_rows(handoffs.rows(workspace.engine, batch)).drop(SPLIT)
     rows = log.join(names, on=KEY, how="left", maintain_order="left").select(SERIES, TIME, VALUE, AVAILABLE_AT)

@@ -80,7 +80,7 @@ def prune_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iter
     yield pruned("contexts of models no longer in use", len(anchors))
     yield pruned("snapshots of models no longer in use", snapshots)
     yield pruned("old issues of forecasts", prune_issues(workspace, dataset, dry_run))
-    table = Forecasts(workspace.lake.root, dataset.id)
+    table = IssuedForecasts(workspace.lake.root, dataset.id)
     files: dict[Path, int] = {**workspace.lake.vacuum(dataset.id, dry_run), **table.vacuum(dry_run)}
     if not dry_run:
         commits.record(engine, dataset.id, workspace.lake.path(dataset.id))
@@ -96,7 +96,7 @@ def prune_issues(workspace: Workspace, dataset: Dataset, dry_run: bool) -> int:
     """Delete issues older than `forecasts_keep_days`; the newest issue stays, however old it is. Returns how many."""
     before = clock.now() - workspace.settings.forecasts_keep_days * DAY
     old = [issue for issue in forecasts.issues(workspace.engine, dataset.id)[1:] if issue.issued_at < before]
-    table = Forecasts(workspace.lake.root, dataset.id)
+    table = IssuedForecasts(workspace.lake.root, dataset.id)
     if not dry_run and old:
         with table.write_lock():
             for issue in old:

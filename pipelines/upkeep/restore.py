@@ -18,7 +18,7 @@ from data.settings import Settings
 from data.store import catalogue, leases, observation_log
 from data.store.database import MIGRATION_LOCK, open_store, writing
 from pipelines.console import ProgressCallback
-from pipelines.upkeep.backup import LAKE, NAME_PATTERN, STORE, sync_to_disk
+from pipelines.upkeep.backup import LAKE, NAME_PATTERN, STORE
 from pipelines.workspace import open_workspace
 
 IGNORED = {"errors.log"}  # files that an empty home may hold
@@ -117,9 +117,9 @@ def restore_lake(settings: Settings, folder: Path, progress: ProgressCallback) -
     progress(0, 1, "lake")
     if (folder / LAKE).is_dir():
         shutil.copytree(folder / LAKE, partial)
-        sync_to_disk(partial)
-        partial.rename(settings.lake_path)
-    deltalog.put_on_disk([settings.home])
+        move_into_place(partial, settings.lake_path)
+    else:
+        fsync([settings.home])
 
 
 def check_restored(settings: Settings) -> dict[str, int]:
@@ -128,10 +128,10 @@ def check_restored(settings: Settings) -> dict[str, int]:
     Raises DamagedArtifact where they differ.
     """
     workspace = open_workspace(settings)
-    leases.forget(workspace.engine)  # the backup was made under a lease, which it contains
+    leases.end_all(workspace.engine)  # the backup was made under a lease, which it contains
     rows = {}
     for dataset in catalogue.datasets(workspace.engine):
-        for damage in scrub.look(workspace.engine, workspace.lake, dataset.id):
+        for damage in scrub.find_damage(workspace.engine, workspace.lake, dataset.id):
             raise DamagedArtifact(f"the restored stores are damaged: {damage}")
         rows[dataset.name] = observation_log.count(workspace.engine, dataset.id)
     return rows

@@ -24,12 +24,14 @@ def lake(workspace: Workspace, dataset: Dataset) -> Check:
         rows, files = workspace.lake.count(dataset.id), len(workspace.lake.active(dataset.id))
         return f"{rows} rows in {files} files, version {workspace.lake.snapshot(dataset.id)}"
 
-    return check_damages(f"{dataset.name}: lake", stored.look(workspace.engine, workspace.lake, dataset.id), describe)
+    return check_damages(
+        f"{dataset.name}: lake", stored.find_damage(workspace.engine, workspace.lake, dataset.id), describe
+    )
 
 
 def issued(workspace: Workspace, dataset: Dataset) -> Iterator[Check]:
     """Check the table of issued forecasts, if there is one."""
-    table = Forecasts(workspace.lake.root, dataset.id).path
+    table = IssuedForecasts(workspace.lake.root, dataset.id).path
     if deltalog.versions(table):
         yield check_damages(
             f"{dataset.name}: forecasts", damages(table), lambda: f"version {deltalog.versions(table)[-1]}"
@@ -38,7 +40,7 @@ def issued(workspace: Workspace, dataset: Dataset) -> Iterator[Check]:
 
 def database(workspace: Workspace, thorough: bool) -> Check:
     """Check the live store itself."""
-    return check_damages("database", stored.database(workspace.engine, thorough), lambda: "sound")
+    return check_damages("database", stored.check_database(workspace.engine, thorough), lambda: "sound")
 
 
 def checksums(workspace: Workspace, dataset: Dataset, progress: ProgressCallback) -> Iterator[Check]:
@@ -48,7 +50,7 @@ def checksums(workspace: Workspace, dataset: Dataset, progress: ProgressCallback
     )
     yield check_damages(
         f"{dataset.name}: live log",
-        log_checksums.broken(workspace.engine, dataset.id),
+        log_checksums.find_changes(workspace.engine, dataset.id),
         lambda: "every row is as written",
     )
     yield check_damages(f"{dataset.name}: blobs", blobs(workspace, dataset), lambda: "contexts and snapshots are whole")

@@ -175,8 +175,8 @@ def test_fault_08_every_flipped_bit_in_an_observation_of_the_database_is_found(p
         flipped[whole.index(stored) + draw.randrange(8)] ^= 1 << draw.randrange(8)
         path.write_bytes(flipped)
         engine = connect(f"sqlite:///{path}")
-        assert check_damages("file", scrub.database(engine, True), lambda: "").verdict == "ok"
-        assert check_damages("rows", log_checksums.broken(engine, 1), lambda: "").verdict == "failed"
+        assert check_damages("file", scrub.check_database(engine, True), lambda: "").verdict == "ok"
+        assert check_damages("rows", log_checksums.find_changes(engine, 1), lambda: "").verdict == "failed"
         engine.dispose()
 
 

@@ -66,7 +66,7 @@ def test_a_password_of_a_source_is_stored_and_never_shown(workspace, rollcast):
     results = [rollcast(*words), rollcast("schedule", "list", "--json")]
     assert [code for code, *_ in results] == [0, 0]
     assert all("postgresql://reader:***@db/plant" in out and "secret" not in out + err for _, out, err in results)
-    assert schedules.asked_for(workspace.engine)[0].parameters["source"] == address
+    assert schedules.of_datasets(workspace.engine)[0].parameters["source"] == address
 
 
 @pytest.mark.parametrize(

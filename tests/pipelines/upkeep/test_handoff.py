@@ -136,7 +136,7 @@ def test_a_flipped_value_in_the_log_is_an_error_and_never_reaches_the_lake(world
     settled(world, dataset)
     execute(world, "UPDATE observations SET y = 7.5 WHERE seq = 2")
     damage = "rows 1 to 6 of the live log of dataset 1 are not what was written: restore a backup"
-    assert list(log_checksums.broken(world.engine, dataset.id)) == [damage]
+    assert list(log_checksums.find_changes(world.engine, dataset.id)) == [damage]
     with pytest.raises(DamagedArtifact, match=damage):
         compact(workspace, None, False, quiet)
     execute(world, "UPDATE observations SET y = 2.0 WHERE seq = 2")
@@ -150,11 +150,11 @@ def test_every_row_of_the_log_is_under_one_checksum_however_it_was_cut(world, mo
     observe(world, dataset, *(("a", step, 1.0) for step in range(6)))
     settled(world, dataset)
     observe(world, dataset, *(("b", step, 1.0) for step in range(5)))
-    log_checksums.seal(world.engine, dataset.id)
+    log_checksums.record_checksums(world.engine, dataset.id)
     assert list(log_checksums._seals(world.engine, dataset.id)) == [(1, 4), (5, 8), (9, 11)]
     compact(workspace, None, False, quiet)  # rows 1 to 6 move
     assert list(log_checksums._seals(world.engine, dataset.id)) == [(7, 8), (9, 11)]
-    assert list(log_checksums.broken(world.engine, dataset.id)) == []
+    assert list(log_checksums.find_changes(world.engine, dataset.id)) == []
 
 
 # --- forecasts ----------------------------------------------------------------------------------------------------
