@@ -51,7 +51,7 @@ class SeriesStates:
 
 
 @dataclass(frozen=True)
-class SeriesScores:
+class SettledScores:
     """The scores of one series' forecasts, up to row `sequence` of the log."""
 
     totals: Totals
@@ -124,12 +124,12 @@ class States:
 
         return self._read(series, copy)
 
-    def scores(self, series: int) -> SeriesScores | None:
+    def scores(self, series: int) -> SettledScores | None:
         """A consistent copy of the scores of one series; None where it has no state."""
 
-        def copy(arrays: _Arrays, row: int) -> SeriesScores:
+        def copy(arrays: _Arrays, row: int) -> SettledScores:
             only = slice(row, row + 1)
-            return SeriesScores(Totals.of(arrays.settled[only], arrays.unit[only]), int(arrays.sequence[row]))
+            return SettledScores(Totals.of(arrays.settled[only], arrays.unit[only]), int(arrays.sequence[row]))
 
         return self._read(series, copy)
 

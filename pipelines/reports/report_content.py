@@ -101,7 +101,7 @@ class FanCard:
 
 
 @dataclass(frozen=True)
-class Forecasts:
+class ShownForecasts:
     """Cards of one series or of several, from best to worst."""
 
     several: bool
@@ -218,7 +218,7 @@ def model_key(entry: ScoredModel, comparison: Comparison) -> Key:
     return Key(f"{entry.kind}{fewer}", charts.colour_of(entry.kind), f"line {dash}")
 
 
-def forecasts(shown: list[ShownSeries], leader: ScoredModel, rival: ScoredModel | None) -> Forecasts:
+def forecasts(shown: list[ShownSeries], leader: ScoredModel, rival: ScoredModel | None) -> ShownForecasts:
     """Fan charts, a row for each series."""
     other = rival.kind if rival else None
     cards = [
@@ -232,7 +232,7 @@ def forecasts(shown: list[ShownSeries], leader: ScoredModel, rival: ScoredModel 
         for i, series in enumerate(shown)
         for k, fan in enumerate(series.fans)
     ]
-    return Forecasts(len(shown) > 1, forecast_keys(leader.kind, other), cards)
+    return ShownForecasts(len(shown) > 1, forecast_keys(leader.kind, other), cards)
 
 
 def forecast_keys(leader: str, rival: str | None) -> list[Key]:
