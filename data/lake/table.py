@@ -21,6 +21,7 @@ from data import clock, failpoints
 from data.errors import Unavailable, first_line
 from data.files import file_lock
 from data.lake import deltalog
+from data.lake.current import current_rows
 from data.lake.handoffs import HandoffBatch
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.spill import Spill, side_by_side
@@ -88,7 +89,7 @@ class Lake:
                 known = self._rows_within(table, span, scratch and scratch / "known")
                 fresh = Spill(scratch and scratch / "fresh")
                 for frame, stored in side_by_side(rows, known):
-                    fresh.add(frame if stored.is_empty() else _changed_rows(frame, _current_rows(stored)))
+                    fresh.add(frame if stored.is_empty() else _changed_rows(frame, current_rows(stored)))
                 if fresh.rows == 0:
                     return int(table.version()), 0
                 moment = max(moment, pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect().item() + 1)
@@ -127,7 +128,7 @@ class Lake:
             table = self._checked_table(dataset_id, snapshot)
             if table is None:
                 raise Unavailable(f"{self.path(dataset_id)} has no history yet; ingest it first")
-            current = _current_rows(_all_rows(table))
+            current = current_rows(_all_rows(table))
             return current if with_available_at else current.drop(AVAILABLE_AT)
 
     def optimize(self, dataset_id: int) -> int | None:
@@ -241,7 +242,7 @@ def _current_within(table: DeltaTable | None, rows: pl.DataFrame) -> pl.DataFram
     if table is None:
         return rows.clear()
     inside = pl.col(TIME).is_between(rows[TIME].min(), rows[TIME].max())
-    return _current_rows(pl.scan_delta(table).filter(inside).collect())
+    return current_rows(pl.scan_delta(table).filter(inside).collect())
 
 
 def _revisions(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -264,19 +265,6 @@ def _revisions(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
 
 def _all_rows(table: DeltaTable) -> pl.DataFrame:
     return pl.scan_delta(table).collect()
-
-
-def _current_rows(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row for each series and time: the one with the latest `available_at`."""
-    if rows[AVAILABLE_AT].n_unique() > 1:
-        rows = rows.sort(*KEY, AVAILABLE_AT).unique(KEY, keep="last", maintain_order=True)
-    return rows if _is_sorted(rows) else rows.sort(KEY)
-
-
-def _is_sorted(rows: pl.DataFrame) -> bool:
-    series, time = pl.col(SERIES), pl.col(TIME)
-    later = (series > series.shift(1)) | ((series == series.shift(1)) & (time > time.shift(1)))
-    return bool(rows.select(later.fill_null(True).all()).item())
 
 
 def _changed_rows(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from data.errors import Conflict
+from data.lake.current import current_rows
 from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
@@ -60,7 +61,7 @@ def read_history(workspace: Workspace, name: str) -> History:
         catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
     )
     lake = workspace.lake.read(dataset.id, with_available_at=True)
-    rows = mask_quarantined(workspace, dataset, newest(stored_rows(lake, ids), logged_rows(log)), KEY)
+    rows = mask_quarantined(workspace, dataset, current_values(stored_rows(lake, ids), logged_rows(log)), KEY)
     if rows.is_empty():
         raise Conflict(f"dataset {name!r} holds no values yet; run `rollcast ingest` first")
     panel, series = to_panel(dataset, rows, ids)
@@ -93,17 +94,14 @@ def logged_rows(log: observation_log.Log) -> pl.DataFrame:
     return pl.DataFrame(columns).with_columns(pl.col(VALUE).fill_nan(None))
 
 
-def newest(lake: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
-    """One row per series and time: the one we learnt last; of two learnt in the same microsecond the later of the log.
+def current_values(lake: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
+    """The current value of each series and time, in lake and log together, sorted.
 
     A corrected row stays in the split that the source gave it.
     """
     if log.is_empty():
         return lake.sort(KEY, TIME)
-    rows = pl.concat([lake.select(log.columns), log]).sort(KEY, TIME, AVAILABLE_AT, maintain_order=True)
-    return rows.group_by(KEY, TIME, maintain_order=True).agg(
-        pl.col(VALUE).last(), pl.col(AVAILABLE_AT).last(), pl.col(SPLIT).drop_nulls().last()
-    )
+    return current_rows(pl.concat([lake.select(log.columns), log]), KEY, filled=(SPLIT,))
 
 
 def to_panel(dataset: Dataset, rows: pl.DataFrame, ids: pl.DataFrame) -> tuple[Panel, np.ndarray]:

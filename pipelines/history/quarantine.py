@@ -18,6 +18,7 @@ from data.errors import InvalidInput
 from data.grid.durations import DAY
 from data.grid.grid import format_ds
 from data.lake import commits
+from data.lake.current import current_rows
 from data.quality import quality_rules
 from data.quality.quality_rules import FOREIGN, FRESH, RULE, QualityRules
 from data.records import quarantine, watermarks
@@ -52,7 +53,7 @@ class QuarantineFilter:
 
     def hold_back(self, where: Where, frame: pl.DataFrame) -> pl.DataFrame:
         """The same rows in the same order; a value that breaks a rule is null, and added to `breaches`."""
-        known = newest(mask_values(self.stored.matching(where), self.held))
+        known = current_rows(mask_values(self.stored.matching(where), self.held))
         checked = apply_rules(flag_foreign_units(frame, self.rules), known, self.rules, self.released, self.held)
         bad = checked.filter(pl.col(RULE).is_not_null())
         if bad.is_empty():
@@ -99,14 +100,14 @@ def quarantine_live_values(workspace: Workspace, dataset: Dataset) -> int:
     numbers = {unique_id: number for number, unique_id in catalogue.series(workspace.engine, dataset.id)}
     log = observation_log.log(workspace.engine, dataset.id)
     rows, new = log_rows(log, numbers), log.seq > after
-    fresh, earlier = newest(rows.filter(new)), rows.filter(~new)
+    fresh, earlier = current_rows(rows.filter(new)), rows.filter(~new)
     span = reference_span(dataset, int(fresh[TIME].min()), int(fresh[TIME].max()))  # type: ignore[arg-type]
     stored = workspace.lake.window(dataset.id, span, None).matching(())
     known = pl.concat([stored, earlier.filter(pl.col(TIME).is_between(*span))], how="diagonal")
     held = to_keys(quarantine.values(workspace.engine, dataset.id))
     released = to_keys(quarantine.values(workspace.engine, dataset.id, released=True))
     rules = quality_rules.rules(workspace.engine, dataset.id)
-    checked = apply_rules(fresh.select(KEY), newest(mask_values(known, held)), rules, released, held)
+    checked = apply_rules(fresh.select(KEY), current_rows(mask_values(known, held)), rules, released, held)
     found = to_breaches(checked.filter(pl.col(RULE).is_not_null()))
     count = quarantine.put(workspace.engine, dataset.id, found, numbers, LIVE)
     watermarks.set_watermarks(workspace.engine, dataset.id, {LOG: str(int(log.seq[-1]))})
@@ -184,7 +185,9 @@ def missing_in_lake(workspace: Workspace, dataset: Dataset, held: list[Quarantin
     if rows.is_empty():
         return rows
     ends = rows.select(pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")).row(0)
-    valued = newest(workspace.lake.window(dataset.id, ends, None).matching(())).filter(pl.col(VALUE).is_not_null())
+    valued = current_rows(workspace.lake.window(dataset.id, ends, None).matching(())).filter(
+        pl.col(VALUE).is_not_null()
+    )
     absent = rows.join(valued, on=[SERIES, TIME], how="anti") if len(valued) else rows
     return absent.unique([SERIES, TIME], keep="last", maintain_order=True)
 
@@ -227,14 +230,6 @@ def log_rows(log: observation_log.Log, numbers: dict[str, int]) -> pl.DataFrame:
     )
     rows = pl.DataFrame({"number": log.series_id, TIME: log.ds, VALUE: log.y, AVAILABLE_AT: log.available_at})
     return rows.with_columns(pl.col(VALUE).fill_nan(None)).join(names, on="number", how="left", maintain_order="left")
-
-
-def newest(rows: pl.DataFrame) -> pl.DataFrame:
-    """For each series and time the row with the latest `available_at`, sorted by series and time."""
-    if rows.is_empty():
-        return rows
-    ordered = rows.sort(SERIES, TIME, AVAILABLE_AT, maintain_order=True)
-    return ordered.unique([SERIES, TIME], keep="last", maintain_order=True)
 
 
 def mask_values(rows: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Values of the lake and of the live log become one panel; of two for the same time, the newest counts."""
+"""Values of the lake and of the live log become one panel; of two for the same time, the current_values counts."""
 
 import numpy as np
 import polars as pl
@@ -6,7 +6,7 @@ import polars as pl
 from data.grid.grid import Grid
 from data.store.catalogue import Dataset
 from data.store.observation_log import Log
-from pipelines.history.history import KEY, logged_rows, newest, split_lengths, to_panel
+from pipelines.history.history import KEY, current_values, logged_rows, split_lengths, to_panel
 
 IDS = pl.DataFrame({KEY: [1, 2], "unique_id": ["a", "b"]})
 
@@ -44,27 +44,27 @@ def test_a_null_is_a_missing_value():
 
 
 def test_a_live_value_learnt_later_replaces_the_stored_one():
-    rows = newest(stored((1, 1, 1.0, 10), (1, 2, 2.0, 10)), logged((1, 2, 9.0, 20)))
+    rows = current_values(stored((1, 1, 1.0, 10), (1, 2, 2.0, 10)), logged((1, 2, 9.0, 20)))
     assert rows["y"].to_list() == [1.0, 9.0]
 
 
 def test_a_stored_value_learnt_later_replaces_the_live_one():
-    rows = newest(stored((1, 1, 1.0, 10), (1, 2, 2.0, 30)), logged((1, 2, 9.0, 20)))
+    rows = current_values(stored((1, 1, 1.0, 10), (1, 2, 2.0, 30)), logged((1, 2, 9.0, 20)))
     assert rows["y"].to_list() == [1.0, 2.0]
 
 
 def test_of_two_live_values_for_one_time_the_later_of_the_log_counts():
-    rows = newest(stored((1, 1, 1.0, 10)), logged((1, 2, 8.0, 20), (1, 2, 9.0, 20)))
+    rows = current_values(stored((1, 1, 1.0, 10)), logged((1, 2, 8.0, 20), (1, 2, 9.0, 20)))
     assert rows["y"].to_list() == [1.0, 9.0]
 
 
 def test_a_withdrawn_value_is_missing():
-    rows = newest(stored((1, 1, 1.0, 10)), logged((1, 1, np.nan, 20)))
+    rows = current_values(stored((1, 1, 1.0, 10)), logged((1, 1, np.nan, 20)))
     assert rows["y"].to_list() == [None]
 
 
 def test_a_correction_stays_in_its_split():
-    frame = newest(stored((1, 1, 1.0, 10), split=["train"]), logged((1, 1, 9.0, 20)))
+    frame = current_values(stored((1, 1, 1.0, 10), split=["train"]), logged((1, 1, 9.0, 20)))
     assert frame["split"].to_list() == ["train"]
 
 
