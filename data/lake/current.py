@@ -14,7 +14,7 @@ def current_rows(rows: pl.DataFrame, series: str = SERIES, filled: Sequence[str]
     in `filled` keeps its latest value that is not null: a correction may not repeat what an earlier row says there.
     """
     key = [series, TIME]
-    if rows[AVAILABLE_AT].n_unique() <= 1 and _ascends(rows, series):
+    if rows.is_empty() or (rows[AVAILABLE_AT].n_unique() <= 1 and _ascends(rows, series)):
         return rows
     rows = rows.sort(*key, AVAILABLE_AT, maintain_order=True)
     if filled:

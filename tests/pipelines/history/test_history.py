@@ -1,4 +1,4 @@
-"""Values of the lake and of the live log become one panel; of two for the same time, the current_values counts."""
+"""Values of the lake and of the live log become one panel; of two for the same time, the one learnt last counts."""
 
 import numpy as np
 import polars as pl
