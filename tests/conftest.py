@@ -1,21 +1,14 @@
 """What every test may ask for."""
 
 import os
-import pwd
 import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-import time
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.postgres_kit import Postgres, empty_database, running
 
 # Examples share a small machine with other tests: judge what they find, not how long they took.
 settings.register_profile("rollcast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -98,42 +91,6 @@ def program() -> Callable[..., Path]:
     return find
 
 
-class Postgres:
-    """A PostgreSQL server of our own on 127.0.0.1, which trusts everyone; stopped until it is told to start."""
-
-    def __init__(self, initdb: Path, server: Path) -> None:
-        self._user = unprivileged()  # it refuses to run as root, and another user cannot enter pytest's own folders
-        self._server, self.folder = server, Path(tempfile.mkdtemp(prefix="rollcast-postgres-"))
-        if self._user:
-            shutil.chown(self.folder, self._user)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        asked = ["--username", "rollcast", "--auth", "trust", "--no-locale", "--encoding", "UTF8", "--no-sync"]
-        command = [initdb, "--pgdata", self.folder / "data", *asked]
-        subprocess.run(command, user=self._user, cwd=self.folder, check=True, capture_output=True)
-
-    def start(self) -> None:
-        """Returns once it answers."""
-        options = [
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            f"unix_socket_directories={self.folder}",
-            "-c",
-            "fsync=off",
-        ]
-        command = [self._server, "-D", self.folder / "data", "-p", str(self.port), *options]
-        with (self.folder / "log").open("ab") as log:
-            self._running = subprocess.Popen(command, user=self._user, cwd=self.folder, stdout=log, stderr=log)
-        wait_for(self.port, self._running, self.folder / "log")
-
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT disconnects whoever is left; SIGQUIT stops at once, and the next start recovers from the log."""
-        self._running.send_signal(how)
-        self._running.wait(timeout=30)
-
-
 @pytest.fixture(scope="session")
 def postgres_program(program) -> Callable[[], Postgres]:
     """Makes servers; each is thrown away by whoever made it."""
@@ -148,17 +105,6 @@ def postgres(postgres_program) -> Iterator[int]:
         yield server.port
 
 
-@contextmanager
-def running(server: Postgres) -> Iterator[Postgres]:
-    """Started here, stopped and thrown away at the end."""
-    try:
-        server.start()
-        yield server
-        server.stop()
-    finally:
-        shutil.rmtree(server.folder, ignore_errors=True)
-
-
 @pytest.fixture
 def postgres_url(postgres) -> Iterator[str]:
     """URL of an empty PostgreSQL database of this test's own."""
@@ -171,37 +117,3 @@ def another_postgres_url(postgres) -> Iterator[str]:
     """URL of a second one."""
     with empty_database(postgres) as url:
         yield url
-
-
-@contextmanager
-def empty_database(port: int) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex}"
-    statement(port, f"CREATE DATABASE {name}")
-    yield f"postgresql+psycopg://rollcast@127.0.0.1:{port}/{name}"
-    statement(port, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def unprivileged() -> str | None:
-    """A user that servers will run as when we are root."""
-    if os.geteuid() != 0:
-        return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return next(name for name in ("postgres", "nobody") if name in known)
-
-
-def statement(port: int, sql: str) -> None:
-    with psycopg.connect(
-        host="127.0.0.1", port=port, user="rollcast", dbname="postgres", autocommit=True
-    ) as connection:
-        connection.execute(sql)
-
-
-def wait_for(port: int, running: subprocess.Popen[bytes], log: Path) -> None:
-    """Return once the server answers; fail with its log when it ended or took too long."""
-    give_up = time.monotonic() + 60
-    while running.poll() is None and time.monotonic() < give_up:
-        try:
-            return statement(port, "SELECT 1")
-        except psycopg.OperationalError:
-            time.sleep(0.05)
-    pytest.fail(f"PostgreSQL did not start:\n{log.read_text()}")

@@ -29,7 +29,7 @@ def modules_of(root: Path, package: str) -> list[str]:
 
 
 def run(root: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600)
 
 
 def test_the_import_contracts_hold(root):

@@ -55,7 +55,7 @@ def compose_config(program, root: Path, variables: dict[str, str]) -> subprocess
     clean = {name: value for name, value in os.environ.items() if name not in PASSWORDS}
     return subprocess.run(
         [*client, "--file", root / "docker-compose.yml", "config"],
-        cwd=root, env=clean | variables, capture_output=True, text=True, timeout=60,
+        cwd=root, env=clean | variables, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
 
@@ -162,7 +162,7 @@ def check_prefect(bin_folder: Path, words: list[str]) -> None:
 
 @cache
 def help_of(*command: str | Path) -> str:
-    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=60)
+    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=300)
     assert shown.returncode == 0, command
     return shown.stdout
 

@@ -81,7 +81,7 @@ def mixed(store: Store) -> Iterator[bytes]:
 
 def kills(rounds: int, folder: Path) -> Figures:
     """Rounds of kill −9 under load, as `tests/faults/test_kill.py` runs and checks them."""
-    from tests.faults.test_kill import kill_in_a_loop
+    from tests.support.kill_kit import kill_in_a_loop
     from tests.support.service_kit import World
 
     try:

@@ -10,7 +10,7 @@ from data.files import check_folder, file_lock, fsync_tree, move_into_place, out
 def hold(path, held, released):
     with file_lock(path):
         held.set()
-        released.wait(10)
+        released.wait(50)
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def other(tmp_path):
     held, released = context.Event(), context.Event()
     process = context.Process(target=hold, args=(tmp_path / "home" / "lock", held, released))
     process.start()
-    assert held.wait(30)
+    assert held.wait(150)
     yield released
     released.set()
     process.join()

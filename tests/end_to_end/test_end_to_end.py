@@ -47,7 +47,7 @@ def rollcast(environment: dict[str, str]) -> Callable[..., dict]:
 
     def run(*words: str) -> dict:
         command = [sys.executable, "-m", "pipelines.cli", *words, "--json"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=150)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=750)
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
         return json.loads(done.stdout)
@@ -68,11 +68,11 @@ def serving(environment: dict[str, str], how: int = signal.SIGTERM) -> Iterator[
             yield client
     finally:
         process.send_signal(how)
-        process.wait(timeout=20)
+        process.wait(timeout=500)
 
 
 def wait_until_ready(client: httpx.Client, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 150
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if client.get("/health/ready").status_code == 200:

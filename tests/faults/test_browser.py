@@ -31,7 +31,7 @@ def browse(program, tmp_path) -> Callable[[str], str]:
     options += ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium does not start its sandbox as root
 
     def browse(url: str) -> str:
-        done = subprocess.run([chromium, *options, "--dump-dom", url], capture_output=True, timeout=60, check=True)
+        done = subprocess.run([chromium, *options, "--dump-dom", url], capture_output=True, timeout=300, check=True)
         return done.stdout.decode()
 
     return browse

@@ -12,7 +12,7 @@ import pytest
 
 from data.errors import Unavailable
 from data.lake.table import Lake
-from tests.faults.test_kill import free_port, start
+from tests.support.kill_kit import free_port, start
 from tests.support.service_kit import World, network, panel_of, rows, until
 
 PANEL = panel_of("a", "b")
@@ -75,7 +75,7 @@ def test_fault_09_on_a_full_disk_no_row_is_acknowledged_that_is_not_stored(disk)
             assert send().json()["outcomes"] == ["applied"] and acknowledged == before + 1
     finally:
         process.terminate()
-        assert process.wait(timeout=30) in (0, -signal.SIGTERM)
+        assert process.wait(timeout=750) in (0, -signal.SIGTERM)
     assert [step for step, _ in world.logged(dataset, "a")] == list(range(acknowledged))
 
 

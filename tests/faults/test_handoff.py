@@ -77,7 +77,7 @@ def test_fault_02_a_kill_at_any_step_of_the_hand_off_loses_no_row_and_stores_non
     for point in POINTS:
         child = children.Process(target=compact_and_fail, args=(world.settings, point))
         child.start()
-        child.join(60)
+        child.join(300)
         assert child.exitcode == -signal.SIGKILL, point
         execute(world, "UPDATE leases SET renewed_at = 0")  # a minute later
         assert set(map(sortable, all_rows(world, dataset))) >= set(map(sortable, stored)), point

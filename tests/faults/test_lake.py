@@ -220,7 +220,7 @@ def test_fault_13_four_processes_append_and_every_row_is_there_and_every_commit_
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(300)
     rows = plant.lake.read(1)
     assert [rows.filter(pl.col("unique_id") == f"w{number}").height for number in range(4)] == [5] * 4
     assert [commit.version for commit in commits.commits(plant.engine, 1)] == list(range(24))

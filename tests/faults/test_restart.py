@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from forecasting.rolling.roller import Roller
-from tests.conftest import running, statement
-from tests.faults.test_kill import free_port, start
+from tests.support.kill_kit import free_port, start
+from tests.support.postgres_kit import running, statement
 from tests.support.service_kit import World, network, panel_of, rows, until
 
 IDS = ("a", "b", "c")
@@ -63,7 +63,7 @@ def test_fault_19_a_restart_of_postgres_under_load_is_503_for_a_while_and_nothin
             until(lambda: httpx.get(f"{url}/health/ready").status_code == 200)
             for feeder in feeders:
                 feeder.stopping.set()
-                feeder.join(60)
+                feeder.join(300)
                 assert not feeder.is_alive() and feeder.statuses.keys() == {200, 503}
                 answer = httpx.get(f"{url}/v1/series/{feeder.unique_id}/forecast").json()
                 known = world.logged(dataset, feeder.unique_id)
@@ -73,4 +73,4 @@ def test_fault_19_a_restart_of_postgres_under_load_is_503_for_a_while_and_nothin
                 np.testing.assert_allclose(answer["quantiles"]["0.5"], expected, rtol=1e-5)
         finally:
             process.terminate()
-            assert process.wait(timeout=30) in (0, -signal.SIGTERM)
+            assert process.wait(timeout=750) in (0, -signal.SIGTERM)

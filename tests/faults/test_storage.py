@@ -23,7 +23,7 @@ from data.store.database import open_store
 from data.store.observation_log import LoggedValue
 from pipelines import cli
 from service.app import create_app
-from tests.faults.test_kill import free_port, start
+from tests.support.kill_kit import free_port, start
 from tests.support.service_kit import LOCAL, START, World, baseline, median, network, panel_of, rows, until
 
 PANEL = panel_of("a", "b")
@@ -100,7 +100,7 @@ def test_fault_11_a_real_process_stops_writing_after_the_system_refuses_a_write(
             assert client.get("/health/ready").status_code == 503
     finally:
         process.terminate()
-        assert process.wait(timeout=30) in (0, -signal.SIGTERM)
+        assert process.wait(timeout=750) in (0, -signal.SIGTERM)
     steps = [step for step, _ in world.logged(dataset, "a")]
     assert steps[:sent] == list(range(sent)) and len(steps) <= sent + 1  # every acknowledged row, once
 
@@ -147,11 +147,11 @@ def hold_the_lock(world, release):
     def hold():
         with database.writing(engine, database.LOG_LOCK):
             locked.set()
-            release.wait(60)
+            release.wait(300)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert locked.wait(30)
+    assert locked.wait(150)
     return thread
 
 
@@ -199,7 +199,7 @@ def test_fault_18_four_processes_append_and_no_row_is_lost(store_url):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(120)
+        worker.join(600)
     assert [worker.exitcode for worker in workers] == [0] * 4
     log = observation_log.log(open_store(store_url), 1)
     assert log.seq.tolist() == list(range(1, 101))
@@ -210,7 +210,7 @@ def test_fault_18_four_processes_append_and_no_row_is_lost(store_url):
 
 def open_together(urls, barrier):
     for url in urls:
-        barrier.wait(60)
+        barrier.wait(300)
         open_store(url).dispose()
 
 
@@ -220,7 +220,7 @@ def test_fault_20_of_three_processes_one_creates_a_new_store_and_the_others_wait
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(120)
+        worker.join(600)
     assert [worker.exitcode for worker in workers] == [0] * 3
     for url in urls:
         engine = open_store(url)
@@ -235,7 +235,7 @@ def test_fault_20_three_open_one_new_postgres_store_at_once(postgres_url):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(120)
+        worker.join(600)
     assert [worker.exitcode for worker in workers] == [0] * 3
 
 

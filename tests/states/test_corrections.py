@@ -63,7 +63,7 @@ def snapshot(client):
             while one.step(writer._engine):
                 pass
 
-    writer.ask(write).result(timeout=60)
+    writer.ask(write).result(timeout=1500)
 
 
 def replayed(client, reason="correction") -> float:
@@ -263,7 +263,7 @@ def test_a_correction_beyond_the_bound_is_flagged_until_it_is_folded_in_the_back
 
     def held(*arguments):
         if threading.current_thread().name == "rollcast-rebuilder":
-            assert released.wait(60)
+            assert released.wait(300)
         return replay(*arguments)
 
     monkeypatch.setattr(folding, "replay", held)

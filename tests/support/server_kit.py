@@ -14,7 +14,7 @@ import psutil
 from pipelines.flows.uvicorn_process import free_port, stop_service, wait_until_ready
 from tests.support.service_kit import World
 
-SECONDS = 20
+SECONDS = 100
 
 
 @dataclass

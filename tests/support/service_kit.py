@@ -168,7 +168,7 @@ class World:
             yield client
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     """Wait until a condition holds that another thread brings about."""
     deadline = time.monotonic() + seconds
     while not condition():

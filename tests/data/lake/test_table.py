@@ -100,7 +100,7 @@ def test_several_processes_lose_and_double_nothing(tmp_path, lake):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(300)
     rows = pl.concat(pl.read_parquet(path) for path in (tmp_path / "lake" / "1").glob("*.parquet"))
     assert len(rows) == len(rows.unique(["unique_id", "ds"])) == 15
 

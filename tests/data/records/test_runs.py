@@ -95,7 +95,7 @@ def test_fault_31_a_killed_run_is_listed_as_lapsed_and_the_next_one_succeeds(sto
     begun = context.Event()
     process = context.Process(target=train_for_ever, args=(store_url, begun))
     process.start()
-    assert begun.wait(60)
+    assert begun.wait(300)
     process.kill()
     process.join()
     assert runs.runs(store)[0].outcome == "running"  # nobody can know yet

@@ -85,7 +85,7 @@ def test_several_processes_open_a_new_store_at_once_and_lose_no_update(store_url
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(300)
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
     with reading(connect(store_url)) as connection:
         assert connection.scalar(select(func.max(tables.snapshots.c.seq))) == 60

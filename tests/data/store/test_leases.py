@@ -68,7 +68,7 @@ def test_a_lease_expires_after_a_kill(tmp_path):
     ready = context.Event()
     holder = context.Process(target=hold_until_killed, args=(url, ready))
     holder.start()
-    assert ready.wait(30)
+    assert ready.wait(150)
     os.kill(holder.pid, signal.SIGKILL)
     holder.join()
     with pytest.raises(Busy), leases.held(engine, "compact"):

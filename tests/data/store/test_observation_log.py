@@ -130,7 +130,7 @@ def test_rows_of_several_writers_are_numbered_without_a_hole(store_url):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(300)
     assert observation_log.log(open_store(store_url), 1).seq.tolist() == list(range(1, 81))
 
 

@@ -26,7 +26,7 @@ def run(folder: Path, root: Path, *words: str, code: int = 0) -> Path:
     """Runs tests/support/team_kit.py in two processes; what they wrote is in `folder`."""
     command = [sys.executable, "-m", "tests.support.team_kit", str(folder), "2", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=170)
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=850)
     assert done.returncode == code, done.stderr
     return folder
 

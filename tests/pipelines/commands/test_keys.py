@@ -83,7 +83,9 @@ def test_keys_are_created_in_the_serving_image_which_has_no_heavy_package(root):
     heavy = ["torch", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake", "httpx", "plotly"]
     code = f"import sys; sys.modules.update(dict.fromkeys({heavy})); from pipelines.cli import main; main()"
     words = ["keys", "create", "--name", "a", "--scope", "admin", "--json"]
-    outcome = subprocess.run([sys.executable, "-c", code, *words], cwd=root, capture_output=True, text=True, timeout=60)
+    outcome = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=root, capture_output=True, text=True, timeout=300
+    )
     assert outcome.returncode == 0, outcome.stderr
     assert json.loads(outcome.stdout)["scopes"] == ["admin"]
 

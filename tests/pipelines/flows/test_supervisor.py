@@ -99,10 +99,10 @@ def test_stopping_ends_every_process_even_one_that_ignores_sigterm(supervised):
     with watching(supervised):
         runner = psutil.Process(supervised.runner.process.pid)
         started = [psutil.Process(supervised.server.process.pid), runner]
-        started += wait_for(lambda: runner.children(recursive=True), 10)
+        started += wait_for(lambda: runner.children(recursive=True), 50)
     supervised.stop()
     assert len(started) == 3
-    wait_for(lambda: gone(started), 5)
+    wait_for(lambda: gone(started), 25)
 
 
 def test_a_server_that_stops_answering_is_a_failure(supervised, monkeypatch):
@@ -175,13 +175,13 @@ def serve(port: int) -> subprocess.Popen[bytes]:
 
 def status_without_password(port: int) -> int:
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/api/admin/settings", timeout=10)
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/api/admin/settings", timeout=50)
     return refused.value.code
 
 
 @pytest.mark.slow
 @pytest.mark.prefect
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(2400)
 def test_fault_52_schedules_run_and_follow_changes_and_survive_a_killed_server(tmp_path, home, monkeypatch):
     monkeypatch.setenv("ROLLCAST_CANARY_SCHEDULE", "every 20s")
     monkeypatch.setenv("ROLLCAST_JOBS_SCHEDULE", "off")  # else the training that is queued here would run
@@ -190,19 +190,19 @@ def test_fault_52_schedules_run_and_follow_changes_and_survive_a_killed_server(t
     port = free_port()
     serving = serve(port)
     try:
-        wait_for(lambda: succeeded("canary"), 180)
+        wait_for(lambda: succeeded("canary"), 900)
         assert status_without_password(port) == 401
 
         engine = open_workspace().engine
         wanted = {"source": str(source), "options": {"season": 5, "horizon": 5}}
         schedules.put(engine, Schedule("ingest", by_interval("10s"), "pumps", wanted))
-        (run, *_) = wait_for(lambda: succeeded("ingest"), 120)
+        (run, *_) = wait_for(lambda: succeeded("ingest"), 600)
         assert (run.dataset, run.detail["dataset"]) == ("pumps", "pumps")
 
         with monkeypatch.context() as long_ago:  # a slot that was missed because nothing ran
             long_ago.setattr(clock, "now", lambda: time.time_ns() // 1000 - 50 * HOUR)
             schedules.put(engine, Schedule("retrain", by_interval("1d"), "pumps"))
-        wait_for(lambda: succeeded("retrain"), 120)
+        wait_for(lambda: succeeded("retrain"), 600)
         assert max(run.started_at - run.slot for run in succeeded("canary")) < 60 * SECOND
         schedules.remove(engine, "pumps", "ingest")
         removed = clock.now()
@@ -211,15 +211,15 @@ def test_fault_52_schedules_run_and_follow_changes_and_survive_a_killed_server(t
         (server,) = [process for process in family if "server" in process.cmdline()]
         server.kill()
         killed = clock.now()
-        wait_for(lambda: succeeded("canary", since=killed), 180)
+        wait_for(lambda: succeeded("canary", since=killed), 900)
         restarted = clock.now()
-        wait_for(lambda: len(succeeded("canary", since=restarted)) > 1, 240)
+        wait_for(lambda: len(succeeded("canary", since=restarted)) > 1, 1200)
         assert not succeeded("ingest", since=removed + 3 * SECOND)
 
         family = psutil.Process(serving.pid).children(recursive=True)
         serving.send_signal(signal.SIGTERM)
-        assert serving.wait(60) == 0
-        wait_for(lambda: gone(family), 5)
+        assert serving.wait(300) == 0
+        wait_for(lambda: gone(family), 25)
     finally:
         serving.kill()
     slots = [run.slot for run in runs.runs(open_workspace().engine, "canary", limit=1000)]
@@ -228,13 +228,13 @@ def test_fault_52_schedules_run_and_follow_changes_and_survive_a_killed_server(t
 
 @pytest.mark.slow
 @pytest.mark.prefect
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1600)
 def test_servers_end_with_a_supervisor_that_is_killed(home, monkeypatch):
     monkeypatch.setenv("ROLLCAST_CANARY_SCHEDULE", "every 20s")
     serving = serve(free_port())
     try:
-        wait_for(lambda: succeeded("canary"), 180)
+        wait_for(lambda: succeeded("canary"), 900)
         family = psutil.Process(serving.pid).children(recursive=True)
     finally:
         serving.kill()
-    wait_for(lambda: gone(family), 60)
+    wait_for(lambda: gone(family), 300)

@@ -39,7 +39,7 @@ def waves(rollcast, tmp_path) -> None:
 
 def ended(process: subprocess.Popen) -> str:
     """Wait for a command that must succeed; its standard output."""
-    out, err = process.communicate(timeout=170)
+    out, err = process.communicate(timeout=850)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     return out

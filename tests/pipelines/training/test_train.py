@@ -106,7 +106,7 @@ def trained_elsewhere(home: Path) -> dict:
     words = ["train", "waves", "--steps", "10", "--seed", "3", "--json"]
     environment = {**os.environ, "ROLLCAST_DATABASE_URL": f"sqlite:///{home / 'live.db'}"}
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", *words], env=environment, capture_output=True, text=True, timeout=150
+        [sys.executable, "-m", "pipelines.cli", *words], env=environment, capture_output=True, text=True, timeout=750
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -122,7 +122,7 @@ def test_a_promoted_shadow_answers_before_anything_is_built(world, monkeypatch):
     dataset, building, build = world.ingest("sensors"), threading.Event(), build_champion.build
 
     def held(*arguments):
-        assert building.wait(60)
+        assert building.wait(300)
         return build(*arguments)
 
     with world.serving() as client:

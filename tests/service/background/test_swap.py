@@ -96,7 +96,7 @@ def test_a_rollback_answers_from_the_states_that_were_kept_before_anything_is_bu
     build = build_champion.build
 
     def held(*arguments):
-        assert building.wait(60)
+        assert building.wait(300)
         return build(*arguments)
 
     with world.serving() as client:

@@ -42,7 +42,7 @@ class Held:
         if not len(read):  # a look into the log that finds nothing
             return 0
         self.entered.set()
-        assert self.go_on.wait(20)
+        assert self.go_on.wait(100)
         if self.fails:
             self.fails = False
             raise ValueError("no arithmetic can take it")
@@ -65,7 +65,7 @@ def follows(world, client, unique_id):
 def begun(pool, client, held, unique_id) -> "Future[list[str]]":
     """A request whose rows are stored and do not advance yet."""
     answer = pool.submit(post, client, rows(unique_id, [1.0]))
-    assert held.entered.wait(20)
+    assert held.entered.wait(100)
     return answer
 
 

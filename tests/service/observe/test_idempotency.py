@@ -74,7 +74,7 @@ def test_of_two_at_once_one_is_stored_and_the_other_told_to_ask_again(world, mon
     stored, store = threading.Event(), observation_log.append
 
     def slow(*args):
-        assert stored.wait(20)
+        assert stored.wait(100)
         return store(*args)
 
     with world.serving() as client, ThreadPoolExecutor(1) as pool:
