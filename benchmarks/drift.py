@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.support.run import Figures, command, finish, parser
 from pipelines.monitoring import detectors
 
-FIRST = 1_000  # seed; the thresholds were chosen while looking at series of smaller ones
+FIRST = 1_000  # first seed; the thresholds were chosen on series of smaller seeds
 WINDOW, WINDOWS = 256, detectors.MOST_WINDOWS + 1
 SEASON = 24
 Make = Callable[[np.random.Generator], np.ndarray]
@@ -58,7 +58,7 @@ CHANGES: dict[str, Change] = {
 
 def look(values: np.ndarray) -> list[bool]:
     """Which of the four statistics fire."""
-    both = (list(one.reshape(WINDOWS, WINDOW)) for one in (values, np.diff(values, prepend=values[0])))
+    both = (list(signal.reshape(WINDOWS, WINDOW)) for signal in (values, np.diff(values, prepend=values[0])))
     return [found.fired for own in both for found in detectors.compare_windows(own[:-1], own[-1], "")]
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 
 from data import clock, failpoints
 from data.errors import DamagedArtifact
+from data.grid.durations import HOUR
 from data.lake import commits, handoffs, log_checksums
 from data.lake.handoffs import HandoffBatch
 from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
@@ -31,7 +32,7 @@ from pipelines.history.history import KEY, logged_rows
 from pipelines.history.quarantine import quarantine_live_values
 from pipelines.workspace import Workspace
 
-TAKE_OVER_US = 3600 * 1_000_000  # within this time a service has taken over a decision
+TAKE_OVER_US = HOUR  # within this time a service has taken over a decision
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def test_a_password_of_a_source_is_stored_and_never_shown(workspace, rollcast):
         (("pumps", "train"), "give exactly one time"),
         (("pumps", "train", "--every", "1h", "--cron", "0 1 * * *"), "give exactly one time"),
         (("pumps", "train", "--every", "1h", "--tz", "UTC"), "--tz works only with --cron"),
-        (("pumps", "train", "--every", "hourly"), "no interval"),
+        (("pumps", "train", "--every", "hourly"), "is not an interval"),
         (("pumps", "train", "--cron", "0 25 * * *"), "Bad hour"),
         (("pumps", "train", "--cron", "0 1 * * *", "--tz", "Nowhere"), "no time zone"),
         (("pumps", "retrained", "--every", "1h"), "no flow 'retrained'"),

@@ -151,9 +151,9 @@ def test_every_row_of_the_log_is_under_one_checksum_however_it_was_cut(world, mo
     settled(world, dataset)
     observe(world, dataset, *(("b", step, 1.0) for step in range(5)))
     log_checksums.record_checksums(world.engine, dataset.id)
-    assert list(log_checksums._seals(world.engine, dataset.id)) == [(1, 4), (5, 8), (9, 11)]
+    assert list(log_checksums._recorded(world.engine, dataset.id)) == [(1, 4), (5, 8), (9, 11)]
     compact(workspace, None, False, quiet)  # rows 1 to 6 move
-    assert list(log_checksums._seals(world.engine, dataset.id)) == [(7, 8), (9, 11)]
+    assert list(log_checksums._recorded(world.engine, dataset.id)) == [(7, 8), (9, 11)]
     assert list(log_checksums.find_changes(world.engine, dataset.id)) == []
 
 
