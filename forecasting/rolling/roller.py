@@ -1,8 +1,8 @@
-"""Rolling: read a series once, then advance a small state with every value and roll the whole forecast forward.
+"""Rolling: reads a series once, then advances a small state with every value and rolls the whole forecast forward.
 
 A state is *defined* as the fold of a series' values from its anchor under one model: `start` reads the context, `fold`
-takes every later value, oldest first, one step of the grid at a time. Its size is constant and so is a step's cost.
-No clock, lock or disk here.
+takes every later value, oldest first, one step of the grid at a time. The size of a state is constant, and so is the
+cost of a step. A change of this arithmetic bumps `LAYOUT` in data/store/snapshot_store.py.
 """
 
 from typing import NamedTuple
@@ -23,23 +23,24 @@ from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.online_scores import Ledger, rival_lag
 from forecasting.rolling.state import RollingState
 
-READ = ("ring", "gap", "mean", "origin", "hidden", "widening")  # what a forecast is a function of
+READ = ("ring", "gap", "mean", "origin", "hidden", "widening")  # the arrays that a forecast is a function of
 OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
-BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more outgrow its cache
+BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more do not fit into its cache
 
 
 class NumericState(RollingState):
     """The state of N series of numbers, under a network or a baseline. Beside the arrays of every state it has
 
-    ring      (N, W) float64, last values in data units, gaps held at the value before
-    mean      (N, C) float32, what each phase of a long cycle is beside its level; met (N, C) uint8, and usual (N, 2)
-              float64, how far values usually lie from it, and where it is: see `cycle_memory`
+    ring      (N, W) float64, the last values in data units; a gap repeats the value before it
+    mean      (N, C) float32, the mean distance of each phase of a long cycle from the level of its time; met (N, C)
+              uint8 and usual (N, 2) float64 belong to it: see `cycle_memory`
     hidden    (N, layers, D) float32; carry the same for an LSTM, else (N, 0, D)
     gap       (N,) int32, steps since the last observed value, at most W + 1
     vintage   (N, L, H) float32, the open scored forecast in data units; age (N,) int32 its settled steps, -1 none open
     halfway   (N, 2, H) float32, 80 % interval of the forecast last made halfway through a vintage; ∞ before the first
-    naive     (N, min(lag, H)) float32, what the naive rival repeats from the vintage's origin on: see `rival_lag`
-    widening  (N, buckets) float32, log factor on the intervals: learns from vintages and from halfway forecasts
+    naive     (N, min(lag, H)) float32, the values that the naive rival repeats from the vintage's origin on: see
+              `rival_lag`
+    widening  (N, buckets) float32, log factor on the intervals; vintages and halfway forecasts move it
     """
 
     def read(self, rows: np.ndarray) -> "NumericState":
@@ -47,7 +48,7 @@ class NumericState(RollingState):
         return NumericState({name: self.arrays[name][rows] for name in READ})
 
     def put_folded(self, rows: np.ndarray, later: RollingState) -> None:
-        """Write folded rows back. A vintage that only grew older is left out, which spares a third of the bytes."""
+        """Write folded rows back, without the arrays of a vintage that is still open: a third fewer bytes."""
         same = (self.age[rows] >= 0) & (later.age - self.age[rows] == later.origin - self.origin[rows])
         opened = np.flatnonzero(~same)
         for name, value in self.arrays.items():
@@ -56,17 +57,17 @@ class NumericState(RollingState):
 
 
 class Scoring(NamedTuple):
-    """What a step of some rows settles, and where that is written down."""
+    """The values that a step settles, and the ledger that takes them down."""
 
     ledger: Ledger
     rows: np.ndarray  # (k,) of the ledger
-    first_values: np.ndarray  # (k,) as they first came; NaN where there is none
+    first_values: np.ndarray  # (k,) float64, as they first arrived; NaN where there is none
 
 
 class Roller:
     """One fitted network or baseline, ready to roll any number of series.
 
-    `carried` names the arrays that outlive an anchor: how wide intervals have to be, and the remembered rounds.
+    `carried` names the arrays that outlive an anchor: the widening of intervals, and the cycle memory.
     """
 
     carried = ("widening", "mean", "met", "usual")
@@ -81,7 +82,7 @@ class Roller:
         self._lag = rival_lag(self.config)
 
     def empty(self, rows: int) -> NumericState:
-        """States before any value; the first one folded in becomes their anchor, and gives them an origin."""
+        """States before any value. The first value folded in becomes the anchor of its row and gives it an origin."""
         c = self.config
         layers, carried = c.recurrent_layers, c.recurrent_layers if c.kind == "lstm" else 0
         zeros = np.zeros
@@ -111,19 +112,19 @@ class Roller:
         return NumericState(arrays)
 
     def ledger(self, rows: int) -> Ledger:
-        """Takes down what a fold settles for so many rows; nothing settled yet."""
+        """An empty ledger for so many rows."""
         return Ledger.of(self.config, rows)
 
     def measure(self, state: NumericState, rows: np.ndarray) -> np.ndarray:
-        """(k,) the unit of MASE of rows (k,): the mean |y_t - y_(t-lag)| in the window; 0 where none can be said yet.
+        """(k,) the unit of MASE of rows (k,): the mean |y_t - y_(t-lag)| in the window.
 
-        It is measured when the first scored forecast opens.
+        0 before the first scored forecast is open, and where the values do not move.
         """
         unit = online_scores.unit(state.ring[rows], self._lag)
         return np.where(state.age[rows] >= 0, unit, 0.0)
 
     def warm_up(self) -> None:
-        """Have compiled what the first value would else wait for: seconds, on a machine where it never was."""
+        """Compile the loops that the first value would otherwise wait for: some seconds on a new machine."""
         once = np.zeros(1, np.int64)
         self.fold(self.empty(1), once, once, np.zeros(1), Ledger.of(self.config, 1))
         if self.config.memory:
@@ -134,7 +135,7 @@ class Roller:
         """Read each series' context once.
 
         context (N, `config.context`) float64, NaN where missing or before the first value; its last column is grid step
-        `origin` (N,). The intervals do not learn here: a model may have been fitted to these very values.
+        `origin` (N,). Intervals do not adapt here: the model may have been fitted to these very values.
         """
         states = each(lambda rows: self._start(context[rows], np.asarray(origin)[rows]), _blocks(len(context)))
         arrays = [state.arrays for state in states] or [self.empty(0).arrays]
@@ -150,7 +151,7 @@ class Roller:
         for stop in range(context.shape[1] - self.config.warmup + 1, context.shape[1] + 1):
             window, last = values[:, stop - width : stop], stop - 1
             features, _, _ = self._core.features(window, seen[:, last], gaps[:, last], state.mean, origin)
-            self._core.roll(features, state.hidden, state.carry)  # no layer reads what is remembered
+            self._core.roll(features, state.hidden, state.carry)  # no layer reads the cycle memory
         state.ring[:] = values[:, -width:]
         state.gap[:] = gaps[:, -1]
         state.origin[:] = origin
@@ -169,13 +170,13 @@ class Roller:
     ) -> None:
         """Take in values, in place.
 
-        rows, steps, values (k,): value (NaN = missing) of grid step for a row; any number per row, each row's steps
-        ascending and after its origin. Steps between are rolled as missing; after a silence longer than the window
-        the row starts anew from the value that ends it. A missing value ends none: until a real one comes the row
-        holds its last, and of the steps left out no more are rolled than change anything.
-        ledger: takes down what the values settle, a row for each of `state`.
-        first_values (k,): the values as they first came, on which forecasts are scored, where later revisions have
-        replaced them in `values`; NaN is not scored.
+        rows, steps, values (k,): a value (NaN = missing) and its grid step for a row; any number per row, each row's
+        steps ascending and after its origin. Steps between are rolled as missing. After a silence longer than the
+        window the row restarts from the value that ends it. A missing value does not end a silence: the row holds its
+        last value until a real one arrives, and of the steps left out only as many are rolled as change the state.
+        ledger: takes down what the values settle, one row for each row of `state`.
+        first_values (k,): the values as they first arrived, on which forecasts are scored; later corrections may have
+        replaced them in `values`. NaN is not scored.
         """
         order = np.lexsort((steps, rows))
         rows, steps, values = np.asarray(rows)[order], np.asarray(steps)[order], np.asarray(values, np.float64)[order]
@@ -207,7 +208,7 @@ class Roller:
         first_values: np.ndarray,
         page: Ledger | None,
     ) -> None:
-        """Rounds of one grid step for every row that has values left; `at` walks through each row's own values."""
+        """Roll one grid step at a time for every row with values left; `at` is each row's position in its values."""
         while (active := np.flatnonzero(at < stop)).size:
             due, value = steps[at[active]], values[at[active]]
             part = block if len(active) == len(block) else block.take(active)
@@ -222,7 +223,7 @@ class Roller:
                 block.put(active, part)
 
     def _anchor(self, state: NumericState, due: np.ndarray, value: np.ndarray) -> None:
-        """Rows with no value yet, or silent for longer than the window, start anew just before `due`."""
+        """Restart rows just before step `due`: those without a value, and those silent for longer than the window."""
         window, began = self.config.window, state.observed > 0
         left_out = due - state.origin - 1
         silent = state.gap + left_out
@@ -242,13 +243,13 @@ class Roller:
         state.put(rows, fresh)
 
     def _step(self, state: NumericState, values: np.ndarray, arrivals: Scoring | None = None) -> list[Gates]:
-        """One grid step for every row: settle what aimed at it, then learn of it, then look ahead again."""
-        if arrivals is not None:  # earlier forecasts meet their truth; `settle` makes them older
+        """One grid step for every row: settle the forecasts of this step, take in the value, forecast again if due."""
+        if arrivals is not None:  # score the open forecasts first; `conformal.settle` makes them one step older
             arrivals.ledger.settle(arrivals.rows, arrivals.first_values, state.vintage, state.naive, state.age)
         conformal.settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
         seen = ~np.isnan(values)
         hold(values, state.ring, state.gap, state.observed)
-        state.origin[:] += 1  # now it knows everything up to here
+        state.origin[:] += 1  # the state now includes this step
         state.observed[:] += seen
         if self.config.memory:
             update_cycle_memory(state.mean, state.met, state.usual, state.ring, seen, state.observed, state.origin)
@@ -261,8 +262,8 @@ class Roller:
         return gates
 
     def _look_again(self, state: NumericState, arrivals: Scoring | None) -> None:
-        """Halfway through a vintage the model forecasts once more: how far have the targets still ahead moved, and what
-        interval is said now for those that are to come?"""
+        """Forecast once more halfway through a vintage: for the stability of the targets still ahead, and for the
+        interval of the coming ones."""
         half, median = self._half, self.config.median
         rows = np.flatnonzero(state.age == half)
         if not half or not rows.size:  # a horizon of one step has no half
@@ -274,7 +275,7 @@ class Roller:
             arrivals.ledger.compare(arrivals.rows[rows], state.vintage[rows, median, half:], ahead)
 
     def _issue(self, state: NumericState, due: np.ndarray) -> None:
-        """Open a new vintage in those of the rows `due` (k,) that the model itself answers for."""
+        """Open a new vintage in those of the rows `due` (k,) for which the model itself answers."""
         state.age[due] = -1
         rows = due[~self.warming(state, due)]
         if rows.size:
@@ -286,16 +287,16 @@ class Roller:
     def forecast(self, state: NumericState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
         """(k, h, L) float64 quantiles at `config.levels` for the h steps after each row's origin, in data units.
 
-        Known up to the origin, and pure: the state does not change.
+        The state does not change.
         """
         return self._answer(self._core, state, rows, horizon)
 
     def fallback(self, state: NumericState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
-        """The same shape from `config.fallback`, with its own error quantiles: the answer of last resort."""
+        """The same shape from the baseline `config.fallback`, with its own error quantiles."""
         return self._answer(self._fallback, state, rows, horizon)
 
     def warming(self, state: NumericState, rows: np.ndarray) -> np.ndarray:
-        """(k,) bool: too few real values since the anchor for the model to answer; the fallback does."""
+        """(k,) bool: are there too few real values since the anchor for the model to answer? The fallback does."""
         return np.asarray(state.observed[rows] < self.config.minimum)
 
     def gates(self, state: NumericState, row: int, value: float) -> list[Gates]:
@@ -324,19 +325,19 @@ class Roller:
 
 @compiled
 def hold(values: np.ndarray, ring: np.ndarray, gap: np.ndarray, observed: np.ndarray) -> None:
-    """Every row's next value (B,), or where that is missing its last one again, moves into its ring (B, W)."""
+    """Move the next value (B,) of every row into its ring (B, W); a missing value repeats the last one."""
     batch, window = ring.shape
     for row in range(batch):
         seen, held = not np.isnan(values[row]), ring[row, window - 1]
         for t in range(window - 1):
             ring[row, t] = ring[row, t + 1]
         ring[row, window - 1] = values[row] if seen else held
-        # the step that ends a silence is told how long nothing came
+        # the step that ends a silence still has the length of the gap as its input
         gap[row] = 0 if seen and observed[row] > 0 else min(gap[row] + 1, window + 1)
 
 
 def _blocks(rows: int) -> list[slice]:
-    """Slices of at most BLOCK rows and much the same size, as many for every core once there are rows to share."""
+    """Slices of at most BLOCK rows, about equal in size and the same number for every core."""
     rounds = max(1, -(-rows // (BLOCK * cores())))
     size = max(32, -(-rows // (rounds * cores())))
     return [slice(i, min(i + size, rows)) for i in range(0, rows, size)]
