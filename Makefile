@@ -8,7 +8,7 @@ PEERS_STAMP := $(PEERS)/.rollcast-installed
 EXTRAS := train,pipelines,classical,postgres,dev
 PIP_ARGS ?=
 TEST_ARGS ?=
-BENCHMARKS := $(filter-out __init__ competition trials golden digests,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHMARKS := $(filter-out __init__ competition trials golden digests revisions,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check format test test-all demo serve openapi bench peers clean

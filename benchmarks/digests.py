@@ -28,20 +28,19 @@ import argparse  # noqa: E402  the processor's kernels are chosen before NumPy l
 import hashlib  # noqa: E402
 import io  # noqa: E402
 import json  # noqa: E402
-import subprocess  # noqa: E402
 import sys  # noqa: E402
 import zipfile  # noqa: E402
 from collections.abc import Iterable, Iterator, Mapping  # noqa: E402
-from contextlib import contextmanager  # noqa: E402
 from pathlib import Path  # noqa: E402
 from tempfile import TemporaryDirectory  # noqa: E402
 from typing import Any  # noqa: E402
 from urllib.parse import quote  # noqa: E402
 
 from benchmarks.support.day import Dataset, datasets, requests, write  # noqa: E402
-from benchmarks.support.program import ROOT, Client, Program, refuse  # noqa: E402
+from benchmarks.support.program import ROOT, Client, Program  # noqa: E402
 from benchmarks.support.run import positive  # noqa: E402
 from benchmarks.support.stored import blobs, blocks  # noqa: E402
+from benchmarks.support.worktree import worktree  # noqa: E402
 from forecasting.kernel.determinism import rows_are_independent  # noqa: E402
 
 HORIZON = 12
@@ -151,22 +150,6 @@ def differing(own: Parts, other: Parts) -> dict[str, list[str]]:
     """By part, the items that are not the same on both sides."""
     apart = {part: sorted({name for name, _ in own[part].items() ^ other[part].items()}) for part in own}
     return {part: names for part, names in apart.items() if names}
-
-
-@contextmanager
-def worktree(revision: str) -> Iterator[Path]:
-    """The code of another revision in a folder of its own."""
-    with TemporaryDirectory(prefix="rollcast-tree-") as name:
-        tree = Path(name) / "tree"
-        words = ["git", "worktree", "add", "--detach", f"{tree}", revision]
-        made = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
-        if made.returncode:
-            refuse(made.stderr.strip())
-        try:
-            yield tree
-        finally:
-            words = ["git", "worktree", "remove", "--force", f"{tree}"]
-            subprocess.run(words, cwd=ROOT, check=True)
 
 
 def machine() -> str:

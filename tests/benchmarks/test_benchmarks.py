@@ -14,12 +14,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import competition, digests, etth1, training, trials
+from benchmarks import competition, digests, etth1, revisions, training, trials
 from benchmarks.support import day, load, loop, peers, published, race, spread
 from benchmarks.support.columns import melted
 from benchmarks.support.published import PEERS, TASKS
 from benchmarks.support.run import command
 from benchmarks.support.thresholds import BOUNDS, asked, shortfalls
+from benchmarks.support.worktree import worktree
 from data.errors import InvalidInput
 from forecasting.config import LEVELS
 from forecasting.evaluation import backtest
@@ -309,6 +310,15 @@ def test_digests_leave_the_clock_out_and_name_what_differs() -> None:
 
 
 def test_a_revision_that_does_not_exist_is_refused_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left, digests.worktree("no-such-revision"):
+    with pytest.raises(SystemExit) as left, worktree("no-such-revision"):
         pass
     assert left.value.code == 2 and "no-such-revision" in capsys.readouterr().err
+
+
+# --- revisions --------------------------------------------------------------------------------------------------------
+
+
+def test_a_ratio_of_two_revisions_is_above_one_where_this_tree_is_better() -> None:
+    assert revisions.ratio("distinct_rows_per_second", here=200.0, there=100.0) == 2.0
+    assert revisions.ratio("restart_100k_s", here=4.0, there=5.0) == 1.25
+    assert revisions.is_measured("batch_step_us", 90.0) and not revisions.is_measured("rows_independent", True)
