@@ -39,7 +39,7 @@ class Champion:
     upto: int | None = None  # rows of the log after this one do not count; None: all count
     day_ago: Totals | None = None  # the scores of a day ago; None where the promotion is younger
     pending: set[int] = field(default_factory=set)  # series to be folded again in the background, stale until then
-    standing_in: bool = False  # it answers because what was promoted after it cannot be served
+    replaces_damaged: bool = False  # it answers because the version promoted after it cannot be served
     stamps: Callable[[int, int], Sequence[str] | Sequence[int]] = field(init=False)
 
     def __post_init__(self) -> None:

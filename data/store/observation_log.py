@@ -1,8 +1,8 @@
-"""The log of fresh observations, and the snapshots of states that spare reading it from the start.
+"""The log of observations that arrived live.
 
 The log is append-only. A row that repeats a (series, ds) is a correction: the newest row is the current value. `seq`
-counts rows in the order in which they were committed, over all datasets, without a hole: a reader who has seen `seq`
-has seen everything before it. A dataset's oldest rows move into the lake (`data.lake.handoffs`); `whole_after` says
+numbers rows in the order in which they were committed, over all datasets, without a gap: a reader who has seen `seq`
+has seen every row before it. A dataset's oldest rows move into the lake (`data.lake.handoffs`); `whole_after` says
 which.
 """
 
@@ -28,16 +28,16 @@ CHUNK = 100_000  # rows read at once
 
 
 class LoggedValue(NamedTuple):
-    """One value of one series, as the log keeps it."""
+    """One value of one series, as the log stores it."""
 
     dataset_id: int
     series_id: int
     ds: int
     y: float | None  # None: known to be missing
-    available_at: int  # microseconds since 1970 UTC: when we learnt it
+    available_at: int  # microseconds since 1970 UTC: when it was stored
 
 
-Row = tuple[int, int, int, float | None, int]  # an observation, or the same five as a plain tuple, which is made sooner
+Row = tuple[int, int, int, float | None, int]  # a LoggedValue, or a plain tuple of the same five, which is made faster
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class Log:
 
 
 def append(engine: Engine, rows: Sequence[Row], along: Callable[[Connection, int], None] | None = None) -> list[int]:
-    """Store rows in one transaction; when this returns they are durable. Gives each row's `seq`.
+    """Store rows in one transaction; they are durable when this returns. Returns each row's `seq`.
 
-    `along(connection, seq)` stores something else in the same transaction, given the log's newest `seq`.
+    `along(connection, seq)` stores more in the same transaction; it gets the log's newest `seq`.
     """
     if not rows and along is None:
         return []
@@ -79,9 +79,9 @@ def append(engine: Engine, rows: Sequence[Row], along: Callable[[Connection, int
     return seqs
 
 
-# Plain tuples to the driver: SQLAlchemy's own insert takes five times as long over a row as SQLite does.
+# Plain tuples for the driver: SQLAlchemy's own insert takes five times as long for a row as SQLite.
 _INTO = "INSERT INTO observations (seq, dataset_id, series_id, ds, y, available_at) VALUES "
-_TOGETHER = 128  # rows of one statement on SQLite at most: each gives Python's lock away and waits for it again
+_TOGETHER = 128  # most rows of one statement on SQLite: each statement releases Python's lock and waits for it again
 
 
 def _insert(connection: Connection, rows: list[tuple[float | None, ...]]) -> None:
@@ -90,27 +90,29 @@ def _insert(connection: Connection, rows: list[tuple[float | None, ...]]) -> Non
         return
     at = 0
     while left := len(rows) - at:
-        several = min(_TOGETHER, 1 << (left.bit_length() - 1))  # few lengths, so that few statements are prepared
+        several = min(
+            _TOGETHER, 1 << (left.bit_length() - 1)
+        )  # few different lengths, so that few statements are prepared
         places = ", ".join(["(?, ?, ?, ?, ?, ?)"] * several)
         connection.exec_driver_sql(_INTO + places, tuple(chain.from_iterable(rows[at : at + several])))
         at += several
 
 
 def current(engine: Engine, dataset_id: int, keys: Iterable[Key]) -> dict[Key, float | None]:
-    """The newest value of each (series_id, ds) the log knows; a key it does not know is not in the answer."""
+    """The newest value of each (series_id, ds); keys that the log does not have are left out."""
     wanted = list(dict.fromkeys(keys))
     rows = _asked(engine, "current", dataset_id, wanted)
-    return {(series_id, ds): y for _, series_id, ds, y in sorted(rows, key=itemgetter(0))}  # the newest stays
+    return {(series_id, ds): y for _, series_id, ds, y in sorted(rows, key=itemgetter(0))}  # the newest counts
 
 
 def tail_sizes(engine: Engine, dataset_id: int, keys: Sequence[Key], most: int) -> list[int]:
-    """For each (series_id, ds): how many rows the log has for later stamps of the series, counted up to `most`."""
+    """For each (series_id, ds): the number of rows with later stamps of the series, counted up to `most`."""
     found = {(series_id, ds): int(count) for series_id, ds, count in _asked(engine, "sizes", dataset_id, keys, most)}
     return [found[key] for key in keys]
 
 
 def tail(engine: Engine, dataset_id: int, keys: Sequence[Key]) -> Log:
-    """The rows that the log has for stamps after `ds`, for each (series_id, ds); in no order. The rest is not read."""
+    """For each (series_id, ds): the rows with later stamps of the series, in no order. Other rows are not read."""
     rows = _asked(engine, "tail", dataset_id, keys)
     *columns, y = zip(*rows, strict=True) if rows else ((),) * 5
     seq, series_id, ds, available_at = np.array(columns, np.int64)
@@ -192,7 +194,7 @@ def last_seq(engine: Engine, dataset_id: int) -> int:
 
 
 def whole_after(engine: Engine, dataset_id: int) -> int:
-    """The newest row that went to the lake: of what comes after it, the log has everything. 0 where nothing went."""
+    """The newest row that moved to the lake: the log has every row after it. 0 where none has moved."""
     table = tables.handoffs.c
     query = select(func.max(table.last_seq)).where(table.dataset_id == dataset_id, table.done_at.is_not(None))
     with reading(engine) as connection:
@@ -210,7 +212,7 @@ def nth(engine: Engine, dataset_id: int, after: int, upto: int, number: int) -> 
 
 
 def digest(log: Log) -> str:
-    """sha256 of what rows say: every column as little-endian int64 or float64, rows in the order of the log."""
+    """sha256 of rows: every column as little-endian int64 or float64, in the order of the log."""
     columns = (log.seq, log.series_id, log.ds, log.available_at)
     said = [column.astype("<i8").tobytes() for column in columns] + [log.y.astype("<f8").tobytes()]
     return hashlib.sha256(b"".join(said)).hexdigest()

@@ -33,16 +33,16 @@ def readable(words: Mapping[str, str], fingerprint: str) -> bool:
 
 
 def anchors(engine: Engine, dataset_id: int) -> list[int]:
-    """The anchors that a dataset's snapshots are kept of: those that the service runs, or ran last."""
+    """The anchors of which a dataset has snapshots: those that the service runs, or ran last."""
     table = tables.snapshots.c
     with reading(engine) as connection:
         return list(connection.scalars(select(table.anchor_id).where(table.dataset_id == dataset_id).distinct()))
 
 
 def put(engine: Engine, dataset_id: int, anchor_id: int, shard: int, seq: int, blob: bytes) -> list[int]:
-    """Keep a shard's states after row `seq`, beside some older ones that corrections start from.
+    """Store a shard's states after row `seq`, and delete older ones that corrections no longer need.
 
-    Gives the rows after which the shard's states are kept now, ascending.
+    Returns the rows after which the shard's states are stored now, ascending.
     """
     table = tables.snapshots
     here = (table.c.dataset_id == dataset_id, table.c.anchor_id == anchor_id, table.c.shard == shard)
@@ -58,7 +58,7 @@ def put(engine: Engine, dataset_id: int, anchor_id: int, shard: int, seq: int, b
 
 
 def thinned(seqs: Sequence[int]) -> list[int]:
-    """Which of a shard's snapshots (ascending) stay: the newest two, and some of every age, about ten in all.
+    """The snapshots of a shard (ascending) that are kept: the newest two, and some of every age, about ten in all.
 
     Ages are counted in distances between the newest two. Where snapshots come evenly, a correction finds a start at
     most `GROWTH` times older than itself, back to thousands of snapshots; the very first one always stays.
@@ -84,7 +84,7 @@ def keep_only(engine: Engine, dataset_id: int, kept_anchors: Collection[int]) ->
 
 
 def count_others(engine: Engine, dataset_id: int, kept_anchors: Collection[int]) -> int:
-    """How many snapshots `keep_epochs` would let go."""
+    """The number of snapshots that `keep_only` would delete."""
     table = tables.snapshots.c
     query = select(func.count()).select_from(tables.snapshots)
     with reading(engine) as connection:
@@ -93,7 +93,7 @@ def count_others(engine: Engine, dataset_id: int, kept_anchors: Collection[int])
 
 
 def positions(engine: Engine, dataset_id: int, anchor_id: int) -> dict[int, list[int]]:
-    """For each shard, the rows after which its states are kept, ascending."""
+    """For each shard, the rows after which its states are stored, ascending."""
     table = tables.snapshots.c
     query = select(table.shard, table.seq).where(table.dataset_id == dataset_id, table.anchor_id == anchor_id)
     kept: dict[int, list[int]] = {}
@@ -104,7 +104,7 @@ def positions(engine: Engine, dataset_id: int, anchor_id: int) -> dict[int, list
 
 
 def read(engine: Engine, dataset_id: int, anchor_id: int, shard: int, seq: int) -> bytes | None:
-    """A shard's packed states after row `seq`, or None when they were let go."""
+    """A shard's packed states after row `seq`, or None where they were deleted."""
     table = tables.snapshots.c
     here = (table.dataset_id == dataset_id, table.anchor_id == anchor_id, table.shard == shard, table.seq == seq)
     with reading(engine) as connection:
@@ -112,13 +112,9 @@ def read(engine: Engine, dataset_id: int, anchor_id: int, shard: int, seq: int) 
     return None if blob is None else bytes(blob)
 
 
-def newest(engine: Engine, dataset_id: int, anchor_id: int, upto: int | None = None) -> Iterator[Snapshot]:
-    """The newest snapshot of each shard, by shard, one at a time: together they may be a gigabyte.
-
-    upto: of those after a later row of the log none counts.
-    """
+def newest(engine: Engine, dataset_id: int, anchor_id: int) -> Iterator[Snapshot]:
+    """The newest snapshot of each shard, one at a time: together they may be a gigabyte."""
     for shard, seqs in positions(engine, dataset_id, anchor_id).items():
-        known = [seq for seq in seqs if upto is None or seq <= upto]
-        blob = read(engine, dataset_id, anchor_id, shard, known[-1]) if known else None
+        blob = read(engine, dataset_id, anchor_id, shard, seqs[-1])
         if blob is not None:
-            yield Snapshot(shard, known[-1], blob)
+            yield Snapshot(shard, seqs[-1], blob)

@@ -1,4 +1,4 @@
-"""Forecasts of every series of a dataset, rolled by the engine that serves: the very numbers that the service gives."""
+"""Forecasts of every series of a dataset, from the engine that serves: the same numbers as the service's."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class BatchRequest:
 class BatchForecasts:
     """One row per series and step ahead, oldest first.
 
-    Columns: unique_id, ds, {model} (the median), {model}-lo-80 and {model}-hi-80 for each level asked, and warming,
-    which says that a series is too short for the model and its seasonal naive answered.
+    Columns: unique_id, ds, {model} (the median), {model}-lo-80 and {model}-hi-80 for each level asked, and warming:
+    true where a series is too short for the model and its fallback answered.
     """
 
     dataset: Dataset
     model: str
     version: int
     levels: tuple[int, ...]
-    origins: dict[str, int]  # unique_id -> ds of the last step known
+    origins: dict[str, int]  # ds of the last known step, by unique_id
     frame: pl.DataFrame
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Issue forecasts of every series of a dataset into the lake, shard by shard; a killed issue goes on where it ended."""
+"""Issues forecasts of every series of a dataset into the lake, shard by shard; a killed issue is continued."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Issued:
 
 
 def issue(
-    workspace: Workspace, name: str, horizon: int | None, progress: ProgressCallback, anew: bool = False
+    workspace: Workspace, name: str, horizon: int | None, progress: ProgressCallback, restart: bool = False
 ) -> Issued:
     """Forecast every series with the served model, up to the last stored observation, into the lake.
 
-    An issue that was killed within the last hour is ended first, as of its own moment, unless `anew`, another horizon
-    or another promotion make it a different one; its rows are then dropped.
+    An issue that was killed within the last hour is finished first, as of its own moment, unless `restart`, another
+    horizon or another promotion makes it a different one; its rows are deleted then.
 
     Raises:
         NotFound: no such dataset.
@@ -66,7 +66,9 @@ def issue(
     steps = check_horizon(horizon, served.config)
     table = IssuedForecasts(workspace.settings.lake_path, dataset.id)
     with table.write_lock():
-        current = to_end(workspace, dataset, promotion, steps, anew) or begin(workspace, dataset, promotion, steps)
+        current = unfinished(workspace, dataset, promotion, steps, restart) or begin(
+            workspace, dataset, promotion, steps
+        )
         for given_up in forecasts.issues(workspace.engine, dataset.id)[1:]:
             if given_up.ended_at is None:
                 table.drop(given_up)
@@ -85,10 +87,12 @@ def check_options(series: str | None, levels: list[int] | None, out: Path | None
             raise InvalidInput(f"--lake takes every series and fixed quantiles; leave {option} out")
 
 
-def to_end(workspace: Workspace, dataset: Dataset, promotion: Promotion, horizon: int, anew: bool) -> Issue | None:
+def unfinished(
+    workspace: Workspace, dataset: Dataset, promotion: Promotion, horizon: int, restart: bool
+) -> Issue | None:
     """The newest issue, where it was killed not long ago and would have been the same."""
     newest = next(iter(forecasts.issues(workspace.engine, dataset.id)), None)
-    if newest is None or newest.ended_at is not None or anew:
+    if newest is None or newest.ended_at is not None or restart:
         return None
     same = (newest.promotion_id, newest.horizon) == (promotion.id, horizon)
     return newest if same and clock.now() - newest.issued_at < RESUMED_WITHIN else None

@@ -21,18 +21,18 @@ def issues(workspace: Workspace, name: str) -> list[dict[str, Any]]:
     dataset = catalogue.dataset(workspace.engine, name)
     table = IssuedForecasts(workspace.settings.lake_path, dataset.id)
     return [
-        {"issue": one.id, "issued_at": format_moment(one.issued_at), "version": one.version, "horizon": one.horizon,
-         "rows": table.count(one), "whole": one.ended_at is not None, "path": str(table.path)}
-        for one in forecasts.issues(workspace.engine, dataset.id)
+        {"issue": issue.id, "issued_at": format_moment(issue.issued_at), "version": issue.version, "horizon": issue.horizon,
+         "rows": table.count(issue), "whole": issue.ended_at is not None, "path": str(table.path)}
+        for issue in forecasts.issues(workspace.engine, dataset.id)
     ]  # fmt: skip
 
 
 def newest(workspace: Workspace, name: str) -> tuple[Issue, pl.LazyFrame]:
     """The newest issue that is whole, and its rows; see `pipelines.forecasts.issue.frame`. Raises NotIssued."""
     dataset = catalogue.dataset(workspace.engine, name)
-    for one in forecasts.issues(workspace.engine, dataset.id):
-        if one.ended_at is not None:
-            return one, IssuedForecasts(workspace.settings.lake_path, dataset.id).read(one)
+    for issue in forecasts.issues(workspace.engine, dataset.id):
+        if issue.ended_at is not None:
+            return issue, IssuedForecasts(workspace.settings.lake_path, dataset.id).read(issue)
     raise NotIssued(name)
 
 

@@ -90,7 +90,7 @@ class Watcher(threading.Thread):
             self.ready.set()
         self._read_alerts(engine)
         for served in self._served.values():
-            if served.champion is not None and not served.champion.standing_in:
+            if served.champion is not None and not served.champion.replaces_damaged:
                 self._follow(engine, served)
         if any(
             c and observation_log.last_seq(engine, c.dataset_id) > c.seq
@@ -164,7 +164,7 @@ class Watcher(threading.Thread):
     def _hand_over(self, engine: Engine, served: Served, champion: Champion) -> None:
         """Let the champion answer. It is brought near the log's end here, so that the writer has little left to do."""
         folding.catch_up(engine, champion)
-        champion.standing_in = False
+        champion.replaces_damaged = False
         self._writer.install(served, champion).result(timeout=INSTALLED_WITHIN)
         served.shadow = None if served.shadow is champion else served.shadow
         kept = {champion.anchor_id for champion in (served.champion, served.previous) if champion is not None}
@@ -186,7 +186,7 @@ class Watcher(threading.Thread):
                 self._writer.install(served, champion).result(timeout=INSTALLED_WITHIN)
         after = "promote another one"
         if served.champion is not None:
-            served.champion.standing_in = True
+            served.champion.replaces_damaged = True
             after = f"version {served.champion.version} answers; promote another one"
         served.problem = f"Version {promotion.version} was promoted but cannot be served; {after}."
 

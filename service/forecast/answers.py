@@ -71,7 +71,7 @@ def etag(reading: Reading, query: ForecastQuery, found: ForecastAnswer | None = 
     marks = ""
     if found is not None and found.champion is not champion:
         marks = f"p{found.champion.anchor_id}.{found.row.sequence}"
-    elif found is not None and found.stand_in and not champion.standing_in:
+    elif found is not None and found.substitute and not champion.replaces_damaged:
         marks = "f"
     return _etag(champion, row.sequence, row.stale, query, marks)
 
@@ -84,7 +84,7 @@ def champion_etag(target: Target, query: ForecastQuery) -> str | None:
 
 
 def _etag(champion: Champion, sequence: int, stale: bool, query: ForecastQuery, marks: str = "") -> str:
-    marks = "s" * stale + "d" * champion.standing_in + marks
+    marks = "s" * stale + "d" * champion.replaces_damaged + marks
     return f'"{champion.digest[:12]}-{champion.anchor_id}-{sequence}{marks}-{query.digest}"'
 
 
@@ -140,7 +140,7 @@ def _body(target: Target, query: ForecastQuery, found: ForecastAnswer) -> dict[s
             )
             for level in _interval_levels(query)
         },
-        **_reliability(row, found.status, found.stand_in),
+        **_reliability(row, found.status, found.substitute),
     }
 
 

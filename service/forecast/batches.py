@@ -68,7 +68,7 @@ class ForecastBatch:
                     continue
                 body, answer = found
                 took, began = time.perf_counter() - began, time.perf_counter()
-                self._metrics.forecast_took(answer.champion.config.kind, took, answer.stand_in)
+                self._metrics.forecast_took(answer.champion.config.kind, took, answer.substitute)
                 yield body
 
 

@@ -22,7 +22,7 @@ class ForecastAnswer:
     """A forecast, with the model and the state that gave it.
 
     values (h, L) quantiles at that model's levels; status: ok, warming or degraded; by: `champion`, `previous`, or the
-    name of the baseline that stood in.
+    name of the baseline that answered instead.
     """
 
     champion: Champion
@@ -32,7 +32,7 @@ class ForecastAnswer:
     by: str
 
     @property
-    def stand_in(self) -> str | None:
+    def substitute(self) -> str | None:
         """What answered in the model's place, if anything did."""
         return None if self.by == CHAMPION else self.by
 
@@ -40,20 +40,20 @@ class ForecastAnswer:
 def answer_with_fallback(
     target: Target, champion: Champion, row: SeriesState, horizon: int, tried: np.ndarray | None = None
 ) -> ForecastAnswer:
-    """The first rung that has a finite forecast: champion, previous version, baseline.
+    """The first finite forecast of champion, previous version and baseline, in this order.
 
     `tried` is what the champion's model said already, where many series were asked at once.
 
     Raises:
-        ProblemError: 503, no rung has one.
+        ProblemError: 503, none of them has one.
     """
     warming = bool(champion.roller.warming(row.state, ONLY)[0])
     own = None
     if not warming:
         own = _finite_or_none(lambda: champion.roller.forecast(row.state, ONLY, horizon)[0] if tried is None else tried)
-    name = PREVIOUS if champion.standing_in else CHAMPION
+    name = PREVIOUS if champion.replaces_damaged else CHAMPION
     if own is not None and not row.stale:
-        return ForecastAnswer(champion, row, own, "degraded" if champion.standing_in else "ok", name)
+        return ForecastAnswer(champion, row, own, "degraded" if champion.replaces_damaged else "ok", name)
     before = _previous(target, champion, row, horizon)
     if before is not None:
         return before
@@ -84,6 +84,6 @@ def _finite_or_none(forecast: Callable[[], np.ndarray]) -> np.ndarray | None:
     try:
         values = forecast()
     except Exception as error:
-        log.warning("a forecast could not be computed (%s: %s); the next rung answers", type(error).__name__, error)
+        log.warning("a forecast could not be computed (%s: %s); the next model answers", type(error).__name__, error)
         return None
     return values if np.isfinite(values).all() else None

@@ -46,9 +46,9 @@ async def forecast(request: Request) -> Response:
         return _response_or_304(b"", current, known_etags)
     began = time.perf_counter()
     content, found = answers.forecast(reading, query)
-    runtime.metrics.forecast_took(found.champion.config.kind, time.perf_counter() - began, found.stand_in)
+    runtime.metrics.forecast_took(found.champion.config.kind, time.perf_counter() - began, found.substitute)
     etag, body = answers.etag(reading, query, found), encode_json(content)
-    if found.stand_in is None:
+    if found.substitute is None:
         runtime.forecast_cache.keep(key, etag, body)
     return _response_or_304(body, etag, known_etags)
 
