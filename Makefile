@@ -8,6 +8,7 @@ PEERS_STAMP := $(PEERS)/.rollcast-installed
 EXTRAS := train,pipelines,classical,postgres,dev
 PIP_ARGS ?=
 TEST_ARGS ?=
+TEST_WORKERS ?= 2
 BENCHMARKS := $(filter-out __init__ competition trials golden digests revisions,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
@@ -48,7 +49,7 @@ format: setup ## put the code into the project's format
 	$(BIN)/ruff format .
 
 test: setup ## every test but the slow ones
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
 
 test-all: setup ## every test, the slow and soaking ones too
 	$(BIN)/python -m pytest -m "" $(TEST_ARGS)

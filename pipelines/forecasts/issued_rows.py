@@ -21,8 +21,9 @@ def issues(workspace: Workspace, name: str) -> list[dict[str, Any]]:
     dataset = catalogue.dataset(workspace.engine, name)
     table = IssuedForecasts(workspace.settings.lake_path, dataset.id)
     return [
-        {"issue": issue.id, "issued_at": format_moment(issue.issued_at), "version": issue.version, "horizon": issue.horizon,
-         "rows": table.count(issue), "whole": issue.ended_at is not None, "path": str(table.path)}
+        {"issue": issue.id, "issued_at": format_moment(issue.issued_at), "version": issue.version,
+         "horizon": issue.horizon, "rows": table.count(issue), "whole": issue.ended_at is not None,
+         "path": str(table.path)}
         for issue in forecasts.issues(workspace.engine, dataset.id)
     ]  # fmt: skip
 
