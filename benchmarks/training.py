@@ -2,7 +2,7 @@
 
 *Step*: everything that a training step does (chunk, features, network, loss, backward, clipping, optimiser, averaging,
 progress) in a real run of `fit`, against forward and backward of a bare nn.LSTM of the same shape, in turns: 48 lanes
-of 192 anchors, hidden 128, 2 layers, window 168, 48 steps × 11 levels; and once more at the shape that the product
+of 192 origins, hidden 128, 2 layers, window 168, 48 steps × 11 levels; and once more at the shape that the product
 chooses itself. A rate is bare seconds over step seconds, the median over rounds. *Memory*: the peak of a process of its
 own that fits 100,000 series of 250 values: a few steps of both stages, and everything before, between and after.
 

@@ -25,19 +25,19 @@ STEPS, BLOCK, ROUNDS = 100_000, 5, 15  # a schedule without an evaluation in the
 
 
 class Shape(NamedTuple):
-    """The shape of a step: lanes × anchors, and the layers of hidden `width` over windows."""
+    """The shape of a step: lanes × origins, and the layers of hidden `width` over windows."""
 
     lanes: int
-    anchors: int
+    origins: int
     width: int
     layers: int
     window: int
 
     def __str__(self) -> str:
-        return f"{self.lanes} × {self.anchors}, hidden {self.width} × {self.layers}"
+        return f"{self.lanes} × {self.origins}, hidden {self.width} × {self.layers}"
 
 
-ASKED = Shape(lanes=48, anchors=192, width=128, layers=2, window=168)  # by the bound
+ASKED = Shape(lanes=48, origins=192, width=128, layers=2, window=168)  # by the bound
 
 
 class Enough(Exception):
@@ -85,7 +85,7 @@ def bare(shape: Shape, precision: Precision) -> Callable[[], object]:
     """Forward and backward of the cells alone, over random input; the loss is the mean of their output."""
     torch.manual_seed(0)
     cells = nn.LSTM(shape.width, shape.width, shape.layers, batch_first=True)
-    values = torch.randn(shape.lanes, shape.anchors, shape.width)
+    values = torch.randn(shape.lanes, shape.origins, shape.width)
 
     def work() -> None:
         cells.zero_grad()
@@ -123,10 +123,10 @@ def measured(precision: Precision, shape: Shape | None) -> tuple[dict[str, np.nd
         held.enter_context(patch.object(fit_network, "choose", chosen))
         if shape is not None:
             held.enter_context(patch.object(fit_network, "DEFAULTS", replace(DEFAULTS, lanes=shape.lanes)))
-            held.enter_context(patch.object(fit_network, "chunk_length", lambda _: shape.anchors))
+            held.enter_context(patch.object(fit_network, "chunk_length", lambda _: shape.origins))
         config = chosen(panel, "lstm", SEASON, HORIZON).config
-        lanes, anchors = next(iter(fit_network.lanes(panel, config, seed=0))).seen.shape
-        found = Shape(int(lanes), int(anchors), config.hidden_size, config.num_layers, config.window)
+        lanes, origins = next(iter(fit_network.lanes(panel, config, seed=0))).seen.shape
+        found = Shape(int(lanes), int(origins), config.hidden_size, config.num_layers, config.window)
         turns = Turns({name: bare(found, name) for name in dict.fromkeys((precision, PLAIN))})
         try:
             fit(panel, TrainingSpec("lstm", SEASON, HORIZON, steps=STEPS), turns)

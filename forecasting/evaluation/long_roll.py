@@ -1,11 +1,14 @@
 """The long roll: checks whether a state that was rolled for very long forecasts as well as a fresh one.
 
-A network is trained on stretches of some chunks; in service its hidden state is never reset. So a bundle that was
-fitted without the validation tail forecasts twice from the same origins of that tail: *rolled*, with a hidden state
-that was advanced over every value of ten training chunks before the first origin and from origin to origin, and
-*fresh*, started from the context before each origin alone. The check fails when rolled is worse than fresh by more than
-`MARGIN` and the excess is significant in a paired one-sided test at 5 %. The margin tolerates a negligible loss; the
-test guards against chance.
+In training a network reads a few chunks of a series before its hidden state is reset. In service the state is never
+reset. So a bundle that was fitted without the validation tail forecasts twice from the same origins of that tail:
+
+- *rolled*: the hidden state has read at least the steps of ten training chunks before the first origin, and is then
+  advanced from origin to origin;
+- *fresh*: the state is started at each origin from the context before it.
+
+The check fails where the error of *rolled* is higher by more than `MARGIN` and the excess is significant in a paired
+one-sided test at 5 %. The margin tolerates a negligible loss; the test excludes chance.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +27,7 @@ from forecasting.rolling.roller import NumericState, Roller
 
 CHUNKS = 10  # training chunks that the rolled state has read before the first origin
 MARGIN = 0.01  # tolerated relative excess of the error
-UNTESTED_MARGIN = 0.1  # the same with too few units for a test: then all of them have to exceed it
+UNTESTED_MARGIN = 0.1  # the same where there are too few units for a test; the check then fails only if all exceed it
 ROLLED_STEPS = 200_000  # most steps of all series before their first origins: a few seconds
 FORECASTS = 1_000  # forecasts of each state, at 4 to 64 origins a series
 
@@ -85,7 +88,7 @@ TOO_SHORT = LongRoll(note="no series is long enough for the network to answer in
 def check(bundle: Bundle, panel: Panel, tail: np.ndarray, chunk: int) -> LongRoll:
     """Compares both states over the last `tail` (n,) steps of each series, on which the bundle was not fitted.
 
-    `chunk` is the number of anchors that training reads at a time. A model without recurrent layers passes.
+    `chunk` is the number of origins that training reads at a time. A model without recurrent layers passes.
     """
     config, steps = bundle.config, CHUNKS * chunk
     if not config.recurrent_layers:

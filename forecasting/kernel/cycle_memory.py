@@ -9,10 +9,11 @@ level. An observed value y_t updates its own phase, t mod C:
     d   = y_t - l,                   s   ← s + (min(|d|, V s) - s) / min(values since the anchor, C)
     n_p ← min(n_p + 1, ROUNDS),      m_p ← m_p + (clip(d, min(m_p, 0) - V s, max(m_p, 0) + V s) - m_p) / n_p
 
-with V = VALUE_LIMIT and L = LEVEL_LIMIT. All rounds have equal weight until there are ROUNDS of them; then the oldest
-fade. No value moves its phase or the level by more than a few usual distances (Huber 1964): a single spike would
-otherwise stay in the mean for a hundred rounds. A peak that comes back is learned in some rounds, and nothing is
-forgotten more slowly than in a plain mean. While s is 0 nothing is clipped, and a value at its level does not change s.
+with V = VALUE_LIMIT and L = LEVEL_LIMIT. All rounds have equal weight until there are ROUNDS of them; from then on the
+weight of an older round becomes smaller with each new one. No value moves its phase or the level by more than a few
+usual distances (Huber 1964): otherwise a single spike would stay in the mean for a hundred rounds. A peak that repeats
+is in the mean after some rounds. Old values lose their weight at least as fast as in a plain mean. While s is 0 nothing
+is clipped, and a value at its level does not change s.
 A phase without a value so far is 0, which is the level. Where the window moves far less than the phase means, they are
 scaled down before a network reads them (`scaling.scaled`).
 
@@ -27,10 +28,10 @@ import numpy as np
 
 from forecasting.kernel.compiled import compiled
 
-ROUNDS = 100  # rounds in the mean; with more, the oldest fade
+ROUNDS = 100  # largest divisor of the mean: beyond it, older rounds lose weight
 VALUE_LIMIT = 5.0  # usual distances by which a value may move its phase away from the level
 LEVEL_LIMIT = 2.0  # usual distances by which a value may move the level
-AT_REST = 1e-9  # of the level: a value no further from it than this does not change s
+AT_REST = 1e-9  # share of the level: a value that is at most so far from the level does not change s
 
 
 @compiled

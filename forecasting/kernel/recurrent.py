@@ -11,6 +11,7 @@ LAYOUT in `data/store/snapshot_store.py` where states roll differently.
 
 import numpy as np
 
+from forecasting.config import STATE_ARRAYS
 from forecasting.kernel.cells import GATES, STEPS
 from forecasting.kernel.products import Product, Weights
 
@@ -40,7 +41,7 @@ class RecurrentStack:
     def step(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
         """One step of every layer: z (M, B, inputs); hidden and carry (B, M N, D) are overwritten.
 
-        `carry` is read and written by an LSTM alone. Returns the gates of each layer, (M, B, D).
+        `carry` is used by cells with two arrays in `STATE_ARRAYS`. Returns the gates of each layer, (M, B, D).
         """
         x, opened = z, []
         for layer in range(self.layers):
@@ -63,14 +64,16 @@ class RecurrentStack:
         """Views of one layer's gates, each (M, B, D), of its hidden state and of its carry."""
         width = hidden.shape[-1]
         named = {name: gates[..., i * width : (i + 1) * width] for i, name in enumerate(GATES[self.cell])}
-        return named | ({"carry": self.of_layer(carry, layer)} if self.cell == "lstm" else {}) | {"hidden": hidden}
+        if STATE_ARRAYS[self.cell] > 1:
+            named["carry"] = self.of_layer(carry, layer)
+        return named | {"hidden": hidden}
 
 
 def _joined(
     cell: str, weight_ih: np.ndarray, weight_hh: np.ndarray, bias_ih: np.ndarray, bias_hh: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """One layer of one member as one product: input and recurrent weights (inputs + D, …) stacked, and bias (1, …),
-    columns in the order that the cell's step function reads."""
+    columns in the order that the cell's step function reads. Raises ValueError for another cell."""
     if cell == "gru":
         two = 2 * len(weight_ih) // 3  # the reset and the update gate
         inputs = np.concatenate([weight_ih, np.zeros_like(weight_ih[two:])])
@@ -81,8 +84,10 @@ def _joined(
     weight, bias = np.concatenate([weight_ih, weight_hh], 1), bias_ih + bias_hh
     if cell == "rnn":
         return _halved(weight, bias, 0)
-    order = np.concatenate([np.split(np.arange(len(bias)), 4)[k] for k in (0, 1, 3, 2)])  # torch keeps i, f, g, o
-    return _halved(weight[order], bias[order], 3 * len(bias) // 4)
+    if cell == "lstm":
+        order = np.concatenate([np.split(np.arange(len(bias)), 4)[k] for k in (0, 1, 3, 2)])  # torch keeps i, f, g, o
+        return _halved(weight[order], bias[order], 3 * len(bias) // 4)
+    raise ValueError(f"the cell {cell!r} is not known to `_joined`; name the order of its columns there")
 
 
 def _halved(weight: np.ndarray, bias: np.ndarray, sigmoids: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from forecasting.config import RECURRENT, ModelConfig
+from forecasting.config import RECURRENT, STATE_ARRAYS, ModelConfig
 from forecasting.kernel.scaling import FAINT, RELATIVE, SMALLEST, WIDEST
 from forecasting.networks.experts import experts
-from forecasting.networks.recurrent import STATE_ARRAYS, State, read, recurrent_layers
+from forecasting.networks.recurrent import State, read, recurrent_layers
 
 KERNELS, STRIDES, CHANNELS = (8, 4), (4, 2), 32
 
@@ -105,15 +105,15 @@ class Network(nn.Module):
         zeros = self.head.mix.weight.new_zeros(self.config.num_layers, batch, self.config.hidden_size)
         return tuple(zeros.clone() for _ in range(STATE_ARRAYS.get(self.config.kind, 0)))
 
-    def forward(self, features: Tensor, state: State, anchors: Tensor | None = None) -> tuple[Tensor, Tensor, State]:
+    def forward(self, features: Tensor, state: State, origins: Tensor | None = None) -> tuple[Tensor, Tensor, State]:
         """features (B, T, C + F) -> median (B, T, H), increments (B, T, 2, P, H), the state after step T.
 
-        With `anchors` (A,) it forecasts at those steps only, A in place of T; the state still advances over every step.
+        With `origins` (A,) it forecasts at those steps only, A in place of T; the state still advances over every step.
         """
         z = self.encoder(features[..., self.config.memory :])
         u, state = self._read(z, state)
-        if anchors is not None:
-            u, z, features = u[:, anchors], z[:, anchors], features[:, anchors]
+        if origins is not None:
+            u, z, features = u[:, origins], z[:, origins], features[:, origins]
         median, increments = self.head(u, z, features)
         return median, increments, state
 

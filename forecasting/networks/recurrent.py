@@ -8,9 +8,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-State = tuple[Tensor, ...]  # (layers, batch, hidden) each: hidden, and carry for an LSTM
+State = tuple[Tensor, ...]  # (layers, batch, hidden) each: hidden, and carry where `STATE_ARRAYS` says 2
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-STATE_ARRAYS = {"lstm": 2, "gru": 1, "rnn": 1}  # of each cell; any other kind of network has none
 
 
 def recurrent_layers(cell: str, inputs: int, hidden: int, layers: int, dropout: float) -> nn.RNNBase:
@@ -21,7 +20,7 @@ def recurrent_layers(cell: str, inputs: int, hidden: int, layers: int, dropout: 
 
 def read(cells: nn.RNNBase, x: Tensor, state: State) -> tuple[Tensor, State]:
     """x (B, T, inputs) and the state before it -> the top layer's hidden states (B, T, hidden), the state after it."""
-    if isinstance(cells, nn.LSTM):
+    if len(state) > 1:
         u, after = cells(x, state)
         return u, after
     u, hidden = cells(x, state[0])

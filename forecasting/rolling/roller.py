@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from forecasting.baselines import Baseline
-from forecasting.config import BASELINES, ModelConfig
+from forecasting.config import BASELINES, STATE_ARRAYS, ModelConfig
 from forecasting.kernel.compiled import compiled
 from forecasting.kernel.cycle_memory import build_cycle_memory, update_cycle_memory
 from forecasting.kernel.kernel import Kernel
@@ -34,7 +34,7 @@ class NumericState(RollingState):
     ring      (N, W) float64, the last values in data units; a gap repeats the value before it
     mean      (N, C) float32, the mean distance of each phase of a long cycle from the level of its time; met (N, C)
               uint8 and usual (N, 2) float64 belong to it: see `cycle_memory`
-    hidden    (N, layers, D) float32; carry the same for an LSTM, else (N, 0, D)
+    hidden    (N, layers, D) float32; carry the same for an LSTM (`STATE_ARRAYS`), else (N, 0, D)
     gap       (N,) int32, steps since the last observed value, at most W + 1
     vintage   (N, L, H) float32, the open scored forecast in data units; age (N,) int32 its settled steps, -1 none open
     halfway   (N, 2, H) float32, 80 % interval of the forecast last made halfway through a vintage; ∞ before the first
@@ -84,7 +84,7 @@ class Roller:
     def empty(self, rows: int) -> NumericState:
         """States before any value. The first value folded in becomes the anchor of its row and gives it an origin."""
         c = self.config
-        layers, carried = c.recurrent_layers, c.recurrent_layers if c.kind == "lstm" else 0
+        layers, carried = c.recurrent_layers, c.recurrent_layers if STATE_ARRAYS.get(c.kind, 0) > 1 else 0
         zeros = np.zeros
         return NumericState(
             {
@@ -156,7 +156,7 @@ class Roller:
         state.gap[:] = gaps[:, -1]
         state.origin[:] = origin
         state.observed[:] = seen.sum(1)
-        self._issue(state, np.arange(len(state)))
+        self._open_vintages(state, np.arange(len(state)))
         return state
 
     def fold(
@@ -257,29 +257,29 @@ class Roller:
         gates = self._core.roll(features, state.hidden, state.carry)
         state.gap[seen] = 0
         state.imputed[:] += ~seen
-        self._look_again(state, arrivals)
-        self._issue(state, np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0)))
+        self._forecast_halfway(state, arrivals)
+        self._open_vintages(state, np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0)))
         return gates
 
-    def _look_again(self, state: NumericState, arrivals: Scoring | None) -> None:
+    def _forecast_halfway(self, state: NumericState, arrivals: Scoring | None) -> None:
         """Forecast once more halfway through a vintage: for the stability of the targets still ahead, and for the
         interval of the coming ones."""
         half, median = self._half, self.config.median
         rows = np.flatnonzero(state.age == half)
         if not half or not rows.size:  # a horizon of one step has no half
             return
-        newer = self._levels_first(self._core, state.read(rows))
+        newer = self._quantiles_by_level(self._core, state.read(rows))
         state.halfway[rows] = newer[:, (1, -2)]
         if arrivals is not None:
             ahead = newer[:, median, : self.config.horizon - half].astype(np.float32)
             arrivals.ledger.compare(arrivals.rows[rows], state.vintage[rows, median, half:], ahead)
 
-    def _issue(self, state: NumericState, due: np.ndarray) -> None:
+    def _open_vintages(self, state: NumericState, due: np.ndarray) -> None:
         """Open a new vintage in those of the rows `due` (k,) for which the model itself answers."""
         state.age[due] = -1
         rows = due[~self.warming(state, due)]
         if rows.size:
-            state.vintage[rows] = self._levels_first(self._core, state.read(rows))
+            state.vintage[rows] = self._quantiles_by_level(self._core, state.read(rows))
             state.age[rows] = 0
             first = self.config.window - self._lag
             state.naive[rows] = state.ring[rows, first : first + state.naive.shape[1]]
@@ -309,12 +309,12 @@ class Roller:
     def _answer(
         self, core: Kernel | Baseline, state: NumericState, rows: np.ndarray, horizon: int | None
     ) -> np.ndarray:
-        parts = each(lambda part: self._levels_first(core, state.read(rows[part])), _blocks(len(rows)))
+        parts = each(lambda part: self._quantiles_by_level(core, state.read(rows[part])), _blocks(len(rows)))
         quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
         return quantiles.transpose(0, 2, 1)[:, :horizon]
 
-    def _levels_first(self, core: Kernel | Baseline, state: NumericState) -> np.ndarray:
-        """(n, L, H) float64 calibrated quantiles in data units."""
+    def _quantiles_by_level(self, core: Kernel | Baseline, state: NumericState) -> np.ndarray:
+        """Calibrated quantiles in data units, (n, L, H) float64: the levels before the horizon steps."""
         features, level, scale = core.features(state.ring, state.gap == 0, state.gap, state.mean, state.origin)
         median, increments = core.forecast(features, state.hidden)
         widths = np.exp(state.widening)[:, self._bucket]

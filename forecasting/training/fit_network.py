@@ -249,7 +249,7 @@ def members_of(config: ModelConfig, defaults: TrainingDefaults) -> int:
 
 
 def chunk_length(panel: Panel) -> int:
-    """Anchors that a lane reads at a time: the median length of the series, within 32 and 96."""
+    """Origins that a lane reads at a time: the median length of the series, within 32 and 96."""
     return int(np.clip(np.median(panel.lengths), 32, 96))
 
 
@@ -368,11 +368,11 @@ def _tail_chunks(panel: Panel, tail: np.ndarray, config: ModelConfig) -> list[Ch
     """Sequences that start with a warm-up before the tail and are evaluated in it: at most `TAIL_SERIES` series, evenly
     spread."""
     chosen = panel.evenly(TAIL_SERIES)
-    anchors = config.warmup + int(min(1024, np.median(tail[chosen])))
+    origins = config.warmup + int(min(1024, np.median(tail[chosen])))
     start = panel.lengths[chosen] - tail[chosen] - 1 - config.warmup
     reader = ChunkReader(panel, config)
     parts = [slice(i, i + 64) for i in range(0, len(chosen), 64)]
-    return [reader.read(chosen[p], start[p], anchors, np.ones(len(chosen[p]), bool)) for p in parts]
+    return [reader.read(chosen[p], start[p], origins, np.ones(len(chosen[p]), bool)) for p in parts]
 
 
 def _agreed_steps(team: Team, past: Panel, config: ModelConfig, spec: TrainingSpec) -> int:

@@ -15,8 +15,8 @@ from forecasting.networks.recurrent import State
 from forecasting.training.training_defaults import DEFAULTS
 from forecasting.training.windows import Chunk, Lanes
 
-LARGEST_WEIGHT = 8.0  # of one anchor's error, so that no series dominates
-COLD_ANCHORS = 24  # first anchors of a fresh lane, which warm up the state and do not count in the loss
+LARGEST_WEIGHT = 8.0  # of one origin's error, so that no series dominates
+COLD_ORIGINS = 24  # first origins of a fresh lane, which warm up the state and do not count in the loss
 
 
 class ForecastModule(LightningModule):
@@ -30,7 +30,7 @@ class ForecastModule(LightningModule):
         keep: float = DEFAULTS.keep,
         decay: float = DEFAULTS.decay,
     ) -> None:
-        """`rate` is the highest learning rate, `keep` the share of the anchors, drawn at each step, that count in the
+        """`rate` is the highest learning rate, `keep` the share of the origins, drawn at each step, that count in the
         loss, `decay` the weight decay."""
         super().__init__()
         self.config, self.steps, self.rate, self.keep, self.decay = config, steps, rate, keep, decay
@@ -43,8 +43,8 @@ class ForecastModule(LightningModule):
 
     def forward_loss(self, chunk: Chunk) -> Tensor:
         """Loss of one chunk, from the state that its lanes carry; the state advances."""
-        anchors = self._sampled(chunk.seen.shape[1])
-        loss, state = self._loss(chunk, self._state_for(chunk), anchors, cold=chunk.fresh)
+        origins = self._sampled(chunk.seen.shape[1])
+        loss, state = self._loss(chunk, self._state_for(chunk), origins, cold=chunk.fresh)
         self._carried = tuple(part.detach() for part in state)
         return loss
 
@@ -58,9 +58,9 @@ class ForecastModule(LightningModule):
         self._tail = []
 
     def validation_step(self, chunk: Chunk, _: int) -> None:
-        """Loss over the anchors after the warm-up: earlier targets belong to the training part."""
-        anchors = torch.arange(self.config.warmup, chunk.seen.shape[1], device=self.device)
-        loss, _state = self._loss(chunk, self.network.fresh(len(chunk.fresh)), anchors)
+        """Loss over the origins after the warm-up: earlier targets belong to the training part."""
+        origins = torch.arange(self.config.warmup, chunk.seen.shape[1], device=self.device)
+        loss, _state = self._loss(chunk, self.network.fresh(len(chunk.fresh)), origins)
         self._tail.append((float(loss), len(chunk.fresh)))
         self.log("val_loss", loss, batch_size=len(chunk.fresh), sync_dist=True)
 
@@ -78,22 +78,22 @@ class ForecastModule(LightningModule):
         alive = (~chunk.fresh).float()[None, :, None]
         return tuple(part.to(alive.device) * alive for part in self._carried)  # those of a checkpoint are on the CPU
 
-    def _sampled(self, anchors: int) -> Tensor:
-        count = max(1, round(self.keep * anchors))
-        return torch.randperm(anchors)[:count].sort().values.to(self.device)
+    def _sampled(self, origins: int) -> Tensor:
+        count = max(1, round(self.keep * origins))
+        return torch.randperm(origins)[:count].sort().values.to(self.device)
 
-    def _loss(self, chunk: Chunk, state: State, anchors: Tensor, cold: Tensor | None = None) -> tuple[Tensor, State]:
-        """Mean weighted pinball loss over the sampled anchors whose targets are known."""
+    def _loss(self, chunk: Chunk, state: State, origins: Tensor, cold: Tensor | None = None) -> tuple[Tensor, State]:
+        """Mean weighted pinball loss over the sampled origins whose targets are known."""
         x, level, scale = features(chunk.values, chunk.seen, chunk.gap, self.config, chunk.phase_means)
-        median, increments, state = self.network(x, state, anchors)
-        future = chunk.targets.unfold(1, self.config.horizon, 1)[:, anchors]
-        target = ((future - level[:, anchors]) / scale[:, anchors]).float()
-        size = torch.maximum(level[:, anchors, 0].abs(), chunk.floor[:, None])
-        weight = scale[:, anchors, 0] * (chunk.fixed[:, None] + chunk.relative[:, None] / size)
+        median, increments, state = self.network(x, state, origins)
+        future = chunk.targets.unfold(1, self.config.horizon, 1)[:, origins]
+        target = ((future - level[:, origins]) / scale[:, origins]).float()
+        size = torch.maximum(level[:, origins, 0].abs(), chunk.floor[:, None])
+        weight = scale[:, origins, 0] * (chunk.fixed[:, None] + chunk.relative[:, None] / size)
         weight = weight.clamp(max=LARGEST_WEIGHT).float()
-        weight = weight * (chunk.counts[:, anchors] >= self.config.minimum)
+        weight = weight * (chunk.counts[:, origins] >= self.config.minimum)
         if cold is not None:
-            weight = weight * ~(cold[:, None] & (anchors < min(COLD_ANCHORS, chunk.seen.shape[1] // 4)))
+            weight = weight * ~(cold[:, None] & (origins < min(COLD_ORIGINS, chunk.seen.shape[1] // 4)))
         known = ~torch.isnan(target)
         error = torch.where(known, target, 0.0).unsqueeze(-2) - assemble(median, increments)
         levels = self._levels.to(error.device)

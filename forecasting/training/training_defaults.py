@@ -18,7 +18,7 @@ class TrainingDefaults:
     mixed: float = 0.5  # share of the lanes that are mixed with another series, see `augmentation`
     mixed_seasons: float = 0.25  # the same where forecasts start from the last season: 0.5 is worse for hourly data
     by_length: float = 1.0  # a series is drawn with its length to this power: with 1 all windows are equally likely
-    keep: float = 0.25  # share of the anchors, drawn at each step, that count in the loss
+    keep: float = 0.25  # share of the origins, drawn at each step, that count in the loss
     rate: float = 4e-3  # the highest learning rate
     careful: float = 1e-3  # the same for few series, which a network soon overfits
     decay: float = 0.3  # AdamW's weight decay

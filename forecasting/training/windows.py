@@ -25,13 +25,13 @@ CONTINUE = 0.75  # probability that a lane continues with the next chunk of its 
 
 @dataclass(frozen=True)
 class Chunk:
-    """T anchors of B series. An anchor is the last step that its forecast knows.
+    """T origins of B series. An origin is the last step that its forecast knows.
 
     values       (B, W + T - 1) float64, gaps filled with the value before
     phase_means  (B, C + T - 1) float32, the cycle memory's mean of each value's phase, see `cycle_memory`
-    seen, gap    (B, T) of each anchor's own value
-    targets      (B, T + H - 1) float64, NaN where unknown; anchor j is forecast at step j + 1 + h of the chunk
-    counts       (B, T) real values known at the anchor
+    seen, gap    (B, T) of each origin's own value
+    targets      (B, T + H - 1) float64, NaN where unknown; origin j is forecast at step j + 1 + h of the chunk
+    counts       (B, T) real values known at the origin
     fixed, relative, floor  (B,) weights of an error, see `loss_weights`
     fresh        (B,) bool, whether the lane's state is zero
     """
@@ -76,31 +76,31 @@ class ChunkReader:
             begin = own.stop
         self._weights = loss_weights(panel, config.season)
 
-    def _means(self, first: np.ndarray, begin: np.ndarray, end: np.ndarray, anchors: int) -> np.ndarray:
-        """(B, C + T - 1) float32 phase means of the steps up to each anchor, 0 outside of the series. first, begin and
-        end (B, 1) are the positions of the first anchor and of the series' bounds."""
+    def _means(self, first: np.ndarray, begin: np.ndarray, end: np.ndarray, origins: int) -> np.ndarray:
+        """(B, C + T - 1) float32 phase means of the steps up to each origin, 0 outside of the series. first, begin and
+        end (B, 1) are the positions of the first origin and of the series' bounds."""
         if not self.config.memory:
             return np.empty((len(first), 0), np.float32)
-        at = first + np.arange(1 - self.config.memory, anchors)
+        at = first + np.arange(1 - self.config.memory, origins)
         return np.where((at >= begin) & (at < end), self._phase_means[np.clip(at, begin, end - 1)], np.float32(0))
 
-    def read(self, series: np.ndarray, start: np.ndarray, anchors: int, fresh: np.ndarray) -> Chunk:
-        """The chunk of `anchors` anchors from position `start` (B,) of each series; it may reach beyond both ends."""
+    def read(self, series: np.ndarray, start: np.ndarray, origins: int, fresh: np.ndarray) -> Chunk:
+        """The chunk of `origins` origins from position `start` (B,) of each series; it may reach beyond both ends."""
         c = self.config
         begin, end = self.panel.offsets[series][:, None], self.panel.offsets[series + 1][:, None]
         first = begin + start[:, None]
-        held = np.clip(first + np.arange(1 - c.window, anchors), begin, end - 1)
-        own = first + np.arange(anchors)
+        held = np.clip(first + np.arange(1 - c.window, origins), begin, end - 1)
+        own = first + np.arange(origins)
         inside, index = (own >= begin) & (own < end), np.clip(own, begin, end - 1)
         source = self._source[index].astype(np.int64)
         value = self.panel.values[source]
         since = np.where(inside & (source <= index) & ~np.isnan(value), np.minimum(index - source, c.window), c.window)
-        ahead = first + 1 + np.arange(anchors + c.horizon - 1)
+        ahead = first + 1 + np.arange(origins + c.horizon - 1)
         known = (ahead >= begin) & (ahead < end)
         targets = np.where(known, self.panel.values[np.clip(ahead, begin, end - 1)], np.nan)
         return Chunk(
             values=torch.from_numpy(np.nan_to_num(self.panel.values[self._source[held]])),
-            phase_means=torch.from_numpy(self._means(first, begin, end, anchors)),
+            phase_means=torch.from_numpy(self._means(first, begin, end, origins)),
             seen=torch.from_numpy(since == 0),
             gap=torch.from_numpy(since.astype(np.float32)),
             targets=torch.from_numpy(targets),
@@ -133,7 +133,7 @@ class Lanes(IterableDataset[Chunk]):
         panel: Panel,
         config: ModelConfig,
         lanes: int,
-        anchors: int,
+        origins: int,
         seed: int,
         mix: float = 0,
         by_length: float = 0,
@@ -141,7 +141,7 @@ class Lanes(IterableDataset[Chunk]):
         """`mix` is the share of lanes that are mixed with another, see `augmentation`. A series is drawn with its
         length to the power of `by_length`: with 0 a short series is read so often that the network overfits its
         noise."""
-        self._reader, self._anchors, self._mix = ChunkReader(panel, config), anchors, mix
+        self._reader, self._origins, self._mix = ChunkReader(panel, config), origins, mix
         self._usable = np.flatnonzero(panel.lengths > 1)
         often = panel.lengths[self._usable].astype(np.float64) ** by_length
         self._chance = often / often.sum()
@@ -155,9 +155,9 @@ class Lanes(IterableDataset[Chunk]):
         series, start = np.array(self.position["series"]), np.array(self.position["next"])
         while True:
             series, start, fresh = self._move(rng, series, start)
-            chunk = self._reader.read(series, start, self._anchors, fresh)
+            chunk = self._reader.read(series, start, self._origins, fresh)
             chunk = mix_series(chunk, rng, self._mix) if self._mix else chunk
-            start = start + self._anchors
+            start = start + self._origins
             yield replace(chunk, position=_position(rng, series, start))
 
     def _move(
@@ -165,10 +165,10 @@ class Lanes(IterableDataset[Chunk]):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Moves lanes at their series' end, and some others, to a random place of a random series; these are fresh."""
         lengths = self._reader.panel.lengths
-        ended = start > lengths[series] - 1 - self._anchors // 4
+        ended = start > lengths[series] - 1 - self._origins // 4
         fresh = ended | (rng.random(len(series)) > CONTINUE)
         other = rng.choice(self._usable, len(series), p=self._chance)
-        place = (rng.random(len(series)) * np.maximum(1, lengths[other] - self._anchors)).astype(np.int64)
+        place = (rng.random(len(series)) * np.maximum(1, lengths[other] - self._origins)).astype(np.int64)
         return np.where(fresh, other, series), np.where(fresh, place, start), fresh
 
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting import baselines
-from forecasting.config import NETWORKS, RECURRENT, ModelConfig
+from forecasting.config import NETWORKS, RECURRENT, STATE_ARRAYS, ModelConfig
 from forecasting.kernel.determinism import rows_are_independent
 from forecasting.kernel.kernel import Kernel, stacked
 from forecasting.kernel.products import laid_out
 from forecasting.kernel.recurrent import RecurrentStack
 from forecasting.networks import networks
-from forecasting.networks.recurrent import STATE_ARRAYS, read, recurrent_layers
+from forecasting.networks.recurrent import read, recurrent_layers
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
@@ -68,11 +68,11 @@ def bundle(config: ModelConfig, nets: list[networks.Network], panel: Panel) -> B
     return Bundle(config, stacked([net.export() for net in nets]) | baselines.fallback(config, panel), neutral)
 
 
-def read_at_once(nets: list[networks.Network], panel: Panel, start: int, anchors: int) -> tuple[np.ndarray, np.ndarray]:
-    """(n, L, H) data-unit quantiles at the last of `anchors` anchors from `start`, and the scale (n, 1): the mean over
+def read_at_once(nets: list[networks.Network], panel: Panel, start: int, origins: int) -> tuple[np.ndarray, np.ndarray]:
+    """(n, L, H) data-unit quantiles at the last of `origins` origins from `start`, and the scale (n, 1): the mean over
     the networks, by torch."""
     config, everyone = nets[0].config, np.arange(len(panel))
-    chunk = ChunkReader(panel, config).read(everyone, np.full(len(panel), start), anchors, everyone >= 0)
+    chunk = ChunkReader(panel, config).read(everyone, np.full(len(panel), start), origins, everyone >= 0)
     x, level, scale = networks.features(chunk.values, chunk.seen, chunk.gap, config, chunk.phase_means)
     answers = []
     with torch.no_grad():
@@ -167,6 +167,13 @@ def test_the_recurrent_layers_can_be_used_without_encoder_and_head(cell: str) ->
         stack.step(x[None, :, step].numpy(), hidden, carry)
         np.testing.assert_allclose(stack.top(hidden)[0], u[:, step].numpy(), atol=1e-5)
     np.testing.assert_allclose(hidden.transpose(1, 0, 2), after[0].numpy(), atol=1e-5)
+
+
+def test_a_cell_without_an_order_of_its_columns_is_refused() -> None:
+    weights = {f"{part}_l0": np.zeros((1, 8, 2), np.float32) for part in ("weight_ih", "weight_hh")}
+    weights |= {f"{part}_l0": np.zeros((1, 8), np.float32) for part in ("bias_ih", "bias_hh")}
+    with pytest.raises(ValueError, match="'mgu' is not known to `_joined`"):
+        RecurrentStack("mgu", 1, weights)
 
 
 @pytest.mark.parametrize("shape", [(27, 8), (171, 128), (3, 256, 512)])

@@ -88,6 +88,6 @@ def test_a_step_never_mixes_tensors_of_two_devices(kind, monkeypatch):
     panel, meta = Panel.of(wave(2, 60)), torch.device("meta")
     config = ModelConfig(kind, 8, 4, 3, 1, 1, 1, hidden_size=4, num_layers=2)
     module = ForecastModule(config, 10).to(meta)
-    chunks = iter(Lanes(panel, config, lanes=2, anchors=8, seed=0))
+    chunks = iter(Lanes(panel, config, lanes=2, origins=8, seed=0))
     for _ in range(2):  # the second one reads the state that the first one left
         module.forward_loss(next(chunks).to(meta)).backward()

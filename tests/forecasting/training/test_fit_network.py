@@ -140,7 +140,7 @@ def test_a_chunk_ends_where_its_series_ends_and_never_reads_the_next_one() -> No
 def test_lanes_continue_and_start_fresh_at_the_end_of_their_series() -> None:
     panel = Panel.of([np.arange(100.0)])
     config = ModelConfig("lstm", 8, 4, 3, 1, 1, 1, hidden_size=4, num_layers=1)
-    lanes = iter(Lanes(panel, config, lanes=1, anchors=16, seed=0))
+    lanes = iter(Lanes(panel, config, lanes=1, origins=16, seed=0))
     previous = next(lanes)
     assert previous.fresh.item()
     for _ in range(40):
@@ -152,12 +152,12 @@ def test_lanes_continue_and_start_fresh_at_the_end_of_their_series() -> None:
 
 def test_the_stream_of_chunks_resumes_from_its_position() -> None:
     config = ModelConfig("lstm", 8, 4, 3, 1, 1, 1, hidden_size=4, num_layers=1)
-    stream = Lanes(PANEL, config, lanes=3, anchors=16, seed=0)
+    stream = Lanes(PANEL, config, lanes=3, origins=16, seed=0)
     chunks = iter(stream)
     for _ in range(5):
         position = next(chunks).position
     expected = next(chunks)
-    other = Lanes(PANEL, config, lanes=3, anchors=16, seed=9)
+    other = Lanes(PANEL, config, lanes=3, origins=16, seed=9)
     other.position = position
     found = next(iter(other))
     assert torch.equal(found.values, expected.values) and torch.equal(found.fresh, expected.fresh)
