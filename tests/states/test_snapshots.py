@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from data.store import observation_log, promotions, snapshot_store, tables
 from data.store.observation_log import Log, LoggedValue
+from data.store.snapshot_store import LAYOUT
 from forecasting.kernel.packing import pack, unpack
 from states import build_champion, checkpoints, folding
 from states.rows import Rows
@@ -95,17 +96,18 @@ def rewrite(world, layout: str, without: str = "") -> None:
 
 def test_a_snapshot_of_an_unknown_layout_is_rebuilt_from_the_log_and_that_is_said(world, caplog):
     before = busy(world)
-    rewrite(world, "4")
+    rewrite(world, "other")
     with world.serving() as client:
         assert alike(forecasts(client), before)
         assert replayed(client) == 9
-    assert "another model or layout (4, this program writes 5); its states are rebuilt from the log" in caplog.text
+    message = f"another model or layout (other, this program writes {LAYOUT}); its states are rebuilt from the log"
+    assert message in caplog.text
 
 
 def test_a_snapshot_of_the_layout_before_is_read_and_an_array_that_it_lacks_starts_empty(world, monkeypatch):
     before = busy(world)
-    rewrite(world, "5", without="halfway")
-    monkeypatch.setattr(snapshot_store, "READABLE", ("5", "6"))
+    rewrite(world, "before", without="halfway")
+    monkeypatch.setattr(snapshot_store, "READABLE", (LAYOUT, "before"))
     with world.serving() as client:
         assert alike(forecasts(client), before)
         assert replayed(client) == 0
