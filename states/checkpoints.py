@@ -45,7 +45,7 @@ class Block:
 
 
 class Checkpoints:
-    """The snapshots of one anchor, as starting points. Writer only."""
+    """The snapshots of one anchor, as starting points. Used by the writer thread only."""
 
     def __init__(self, dataset_id: int, anchor_id: int, roller: RollingModel) -> None:
         self.dataset_id, self.anchor_id, self._roller = dataset_id, anchor_id, roller

@@ -1,12 +1,11 @@
 """Keeps states equal to the fold of the log: new values advance them, corrections and late rows rebuild them.
 
-The rule, whatever the order of arrival: the state of a series is its context, overlaid with the log's current values,
-then folded with the log's current values after it, oldest first. Every function here reaches that state by a shorter
-way where there is one.
+The rule for the state of a series, in whatever order rows arrive: take its context, replace context values by current
+log values, then fold the later ones, oldest first. The functions give the same result with less work.
 
-Scores follow a rule of their own: a forecast is settled by the first row of its step, when that row comes, if it is
-newer than every earlier row of its series. So corrections, late rows and rebuilt states settle nothing, and a row
-settles once however often it is read.
+Scores have a rule of their own. A forecast for a step is scored once, by the first row of that step, provided the row
+is not late: it is newer than every earlier row of its series. So corrections, late rows and rebuilt states score
+nothing, and a row scores once however often it is read.
 """
 
 import logging
@@ -238,7 +237,10 @@ class Folded:
 
 
 def merge(engine: Engine, champion: Champion, folded: Folded) -> None:
-    """Bring them to the log's end and answer from them; a series corrected meanwhile stays deferred. Writer only."""
+    """Bring them to the log's end and answer from them; a series corrected meanwhile stays deferred.
+
+    Used by the writer thread only.
+    """
     origins, out_of_order = folded.state.origin, champion.checkpoints.out_of_order
     holds = [
         out_of_order.holds(series, folded.seq, origin)

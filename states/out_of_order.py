@@ -7,10 +7,10 @@ MOST = 32  # rows noted for one series
 
 
 class OutOfOrder:
-    """For each series, the rows of the log that came out of order: position in the log, and grid step.
+    """For each series, its rows of the log that came out of order, as (position in the log, grid step).
 
-    A row is left out where a later one has an earlier step, so the list of a series ascends in both and stays short.
-    Writer only.
+    A row is removed when a later one has the same or an earlier step. So the list of a series ascends in both numbers
+    and stays short. Used by the writer thread only.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class OutOfOrder:
             while noted and noted[-1][1] >= step:
                 noted.pop()
             noted.append((seq, step))
-            if len(noted) > MOST:  # the second takes the place of the first: more states count as changed, never fewer
+            if len(noted) > MOST:  # joined: the later position, the earlier step; so more states count as changed
                 noted[:2] = [(noted[1][0], noted[0][1])]
 
     def forget(self, series: np.ndarray, seq: int) -> None:

@@ -12,7 +12,7 @@ from states.champion import Champion
 
 
 def write_down(engine: Engine, champion: Champion) -> None:
-    """Store the current sums, and look up those of a day ago. Writer only."""
+    """Store the current sums, and look up those of a day ago. Used by the writer thread only."""
     at, totals = clock.now(), champion.states.totals
     words = {"rival": online_scores.rival_name(champion.config), "steps": online_scores.bucket_steps(champion.config)}
     tally = Tally(champion.dataset_id, champion.promotion_id, at, champion.seq, {**words, **totals.to_dict()})

@@ -28,7 +28,7 @@ ROOM = 1 << 18  # rows that a restart makes room for at first
 
 
 class SnapshotPass:
-    """One round over the shards that moved since they were last written. Writer only."""
+    """One round over the shards that moved since they were last written. Used by the writer thread only."""
 
     def __init__(self, champion: Champion) -> None:
         self.champion = champion

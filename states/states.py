@@ -179,13 +179,16 @@ class States:
         return np.where((rows < 0) | state.blank(rows), BEGINNING, state.origin[rows])
 
     def ensure(self, series: np.ndarray) -> None:
-        """Give every unknown series an empty state. Writer only."""
+        """Give every unknown series an empty state. Used by the writer thread only."""
         missing = np.unique(series[self._arrays.index.find(series) < 0])
         if missing.size:
             self.add(missing, self.roller.empty(len(missing)), np.zeros(len(missing), np.int64))
 
     def add(self, series: np.ndarray, state: RollingState, sequence: np.ndarray) -> None:
-        """States (n rows) of series (n,) that have none yet, and the log position that each knows. Writer only."""
+        """Add states (n rows) of series (n,) that have none yet, and the log position that each knows.
+
+        Used by the writer thread only.
+        """
         self._append(series, state, sequence)
 
     def rows_of(self, series: np.ndarray) -> np.ndarray:
@@ -193,7 +196,7 @@ class States:
         return self._arrays.index.require(series)
 
     def copy(self, rows: np.ndarray) -> tuple[RollingState, np.ndarray]:
-        """Copies of rows and their sequences. Writer only."""
+        """Copies of rows and their sequences. Used by the writer thread only."""
         return self._arrays.state.take(rows), self._arrays.sequence[rows]
 
     def publish(
@@ -204,7 +207,7 @@ class States:
         ledger: Ledger | None = None,
         whole: bool = False,
     ) -> None:
-        """Put rows (distinct) back; a reader sees each either as before or as after. Writer only.
+        """Put rows (distinct) back; a reader sees each either as before or as after. Used by the writer thread only.
 
         ledger: what was settled on the way, to be added. The rows were folded on from copies of what is here, or with
         `whole` from their beginnings, so that none of them is stale any more.
@@ -223,12 +226,12 @@ class States:
         self.dirty.update(rows.tolist())
 
     def advance_sequence(self, rows: np.ndarray, sequence: np.ndarray) -> None:
-        """Note log rows that leave the states of these series (distinct) as they are. Writer only."""
+        """Note log rows that leave the states of these series (distinct) unchanged. Used by the writer thread only."""
         self._arrays.sequence[rows] = np.maximum(self._arrays.sequence[rows], sequence)
         self.dirty.update(rows.tolist())
 
     def mark_stale(self, rows: np.ndarray) -> None:
-        """These rows did not follow the log; their answers say so until they do. Writer only."""
+        """These rows did not follow the log; their answers say so until they do. Used by the writer thread only."""
         self._arrays.stale[rows] = True
         self.dirty.update(rows.tolist())
 
@@ -243,7 +246,7 @@ class States:
         return int(self._arrays.stale.sum())
 
     def settled(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Copies of the sums and the MASE divisors of rows. Writer only."""
+        """Copies of the sums and the MASE divisors of rows. Used by the writer thread only."""
         return self._arrays.settled[rows], self._arrays.unit[rows]
 
     def _measure(self, rows: np.ndarray) -> None:

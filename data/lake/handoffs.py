@@ -18,7 +18,7 @@ from data.store.leases import Lease
 from data.store.observation_log import Log
 
 HANDOFFS_LOCK = 7_305_014
-BATCH = 20_000  # rows; to delete them from the log blocks its writers for a tenth of a second
+BATCH = 20_000  # rows; deleting them from the log blocks its writers for a tenth of a second
 
 TABLE, ROWS = tables.handoffs, tables.observations
 
@@ -36,9 +36,10 @@ class HandoffBatch:
 
 
 def begin(lease: Lease, dataset_id: int, upto: int) -> HandoffBatch | None:
-    """The unfinished batch, or else a new one of the log's oldest rows up to row `upto`; None without rows.
+    """The unfinished batch if there is one, else a new one: the log's oldest rows up to row `upto`, at most `BATCH`.
 
-    The newest row of a dataset always stays in the log: the numbers of later rows count on from it.
+    Returns None where no row may move. The newest row of a dataset always stays in the log, because the next row gets
+    the number after it.
     """
     found = unfinished(lease.engine, dataset_id)
     if found is not None:

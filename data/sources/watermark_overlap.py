@@ -6,13 +6,14 @@ from data.errors import InvalidInput
 from data.grid.grid import Grid
 from data.sources.columns import UNIX_UNITS
 
-DEFAULT_STEPS = 1  # reads rows that came for the newest stamp after it was read
+DEFAULT_STEPS = 1  # the newest time is read again: more rows of it may have come since
 
 
 def move_back(mark: str, steps: int | None, grid: Grid, date_format: str | None) -> str:
-    """The time `steps` (None: one) before `mark`, written in the same form.
+    """The time that is `steps` grid steps before `mark`, written as `mark` is; without `steps`, one step before.
 
-    A time that is not in ISO 8601 stays as it is; with `steps`, InvalidInput is raised for it.
+    A mark may be a step number, a Unix time or a time in ISO 8601. Any other is returned unchanged without `steps`, and
+    raises InvalidInput with them.
     """
     back = DEFAULT_STEPS if steps is None else steps
     first, later = (int(stamp) for stamp in grid.stamps([0, back]))

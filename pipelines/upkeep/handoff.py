@@ -1,13 +1,14 @@
 """Hand-off: moves the old rows of the live log into the lake.
 
-Rows that every anchor in use contains may move. A state is the fold of the log over its context, which is fixed at a
-promotion or re-anchoring. So no fold reads rows up to the oldest anchor of a model in use, whatever is corrected,
-restarted or rolled back. Within its context the service recognises a repeated row by the context's value. A row that
-repeats an older one is stored in the log once more, and is dropped here.
+A row may move when every anchor in use contains it. The contexts of an anchor are fixed at a promotion or
+re-anchoring, and a state is its context, folded with the later rows of the log. So no fold reads a row up to the oldest
+anchor in use, whatever is corrected, restarted or rolled back. Inside a context the service recognises a repeated row
+by the context's value. A repeated row that is older than the context is stored in the log once more, and the hand-off
+drops it.
 
-A log that grows beyond a bound because no promotion came is shortened nevertheless: first the previous version's
-context is given up, so that a rollback starts from new contexts; then the champion gets a new anchor, as after an
-ingest.
+Without a promotion the log would grow without a bound. Beyond a bound it is shortened nevertheless. First the contexts
+of the previous version are given up; a rollback then starts from new contexts. After that the champion gets a new
+anchor, as after an ingest.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from pipelines.history.history import KEY, logged_rows
 from pipelines.history.quarantine import quarantine_live_values
 from pipelines.workspace import Workspace
 
-TAKE_OVER_US = HOUR  # within this time a service has taken over a decision
+TAKE_OVER_US = HOUR  # longest time until a running service has taken over a decision
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class HandOffRange:
     """Which rows of a dataset's log may be handed off.
 
     upto      `seq` of the last row that may move
-    waits     number of rows after it
+    waits     number of rows after it, which stay in the log
     reanchor  the log is too long, and only new contexts can shorten it
     """
 
@@ -50,7 +51,7 @@ class HandOffRange:
 
 
 def hand_off_range(engine: Engine, dataset_id: int, most: int) -> HandOffRange:
-    """The rows that no state will fold again. most: how many rows may stay in the log before contexts are given up."""
+    """The rows that no state will read again. With more than `most` rows left in the log, contexts are given up."""
     decisions = promotions.decisions(engine, dataset_id)
     if not any(decision.serves for decision in decisions):  # only the log shows which rows are repeated
         return HandOffRange(0, observation_log.count(engine, dataset_id))

@@ -1,4 +1,4 @@
-"""Rebuilds the states of series whose correction reaches too far back to be folded before the answer."""
+"""Rebuilds states in the background whose correction needs more rows than can be folded before the answer."""
 
 import logging
 import threading
@@ -17,7 +17,7 @@ from states.champion import Champion
 log = logging.getLogger("rollcast.service")
 
 GROUP = 64  # series folded together
-MERGED_WITHIN = 120  # seconds until the writer has merged a group
+MERGED_WITHIN = 120  # seconds that the thread waits at most until the writer has merged a group
 
 
 class Rebuilder(threading.Thread):

@@ -1,8 +1,9 @@
 """Gives the writer requests that arrive together as one group, once the event loop has read them all.
 
-If the writer began with the first of several while the loop still reads the others, both would wait for Python's lock
-more than they work, and one commit would become several. There is no timer: a request that arrives alone waits for two
-turns of the loop, which take microseconds when nothing else is to be read.
+Without this the writer would begin with the first request while the loop still reads the others. Both threads would
+spend more time on waiting for Python's lock than on work, and there would be several commits in place of one. There is
+no timer: a request that arrives alone waits for two turns of the loop, which take microseconds when there is nothing
+else to read.
 """
 
 from asyncio import AbstractEventLoop
@@ -11,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from service.observe.write_batch import ObserveRequest
 
-TURNS = 8  # of the loop, for which the first request waits at most
+TURNS = 8  # turns of the loop that the first request waits at most
 
 
 class RequestCoalescer:
@@ -28,7 +29,8 @@ class RequestCoalescer:
             request.loop.call_soon(self._turn, request.loop, 0, TURNS - 1)
 
     def _turn(self, loop: AbstractEventLoop, before: int, left: int) -> None:
-        """Run once in a turn of the loop. Waits for another turn while each one adds to the `before` requests."""
+        """Called in every turn of the loop. Waits one more turn if requests were added to the `before` of the last turn
+        and turns are left; otherwise gives the writer all that wait."""
         waiting = self._waiting[loop]
         if left and len(waiting) > before:
             loop.call_soon(self._turn, loop, len(waiting), left - 1)
