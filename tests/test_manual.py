@@ -146,6 +146,53 @@ def test_every_path_shown_exists(root, pages):
             assert re.search(r"/(NAME|NOUN)\w*\.py$", path) or (root / path).exists(), (page, path)
 
 
+# `name` in `path.py`, also several names, "of" for "in", and the name of a method with its class
+NAMED = re.compile(r"((?:`[A-Za-z_][\w.]*`(?:, and |, | and )?)+) (?:in|of) `([\w./]+\.py)`")
+
+
+def test_every_name_in_a_file_shown_is_defined_there(root, pages):
+    shown = [(page, *pair) for page, text in pages.items() for pair in named_in_files(text)]
+    assert len(shown) > 50
+    for page, name, path in shown:
+        assert set(name.split(".")) <= defined_in((root / path).read_text()), (page, name, path)
+
+
+def test_the_check_of_names_finds_what_is_not_defined():
+    assert named_in_files("`a`, `B.c` and `d` in\n  `x/y.py`; `e` of `z.py`") == [
+        ("a", "x/y.py"), ("B.c", "x/y.py"), ("d", "x/y.py"), ("e", "z.py"),
+    ]  # fmt: skip
+    text = "from x import y\nK: int = 1\nclass A:\n    f: int\n    def g(self): ...\ndef h(): z = u.used()"
+    assert defined_in(text) == {"K", "A", "f", "g", "h", "z"}
+
+
+def named_in_files(text: str) -> list[tuple[str, str]]:
+    """Every name that a page places in a file, with the path of the file; NAME, as in NAME_step, is any name."""
+    plain = re.sub(r"\s+", " ", FENCE.sub("", text))
+    pairs = [(name, path) for names, path in NAMED.findall(plain) for name in re.findall(r"`([\w.]+)`", names)]
+    return [(name, path) for name, path in pairs if "NAME" not in f"{name} {path}"]
+
+
+def defined_in(code: str) -> set[str]:
+    """The functions, classes, methods, fields, constants and variables that a file defines; not what it imports."""
+    nodes = list(ast.walk(ast.parse(code)))
+    defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    return defined | {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def test_every_numbered_fault_is_listed_with_the_files_of_its_tests(tracked):
+    named = {
+        (int(number), path)
+        for path, text in tracked.items()
+        if path.startswith("tests/") and path != "tests/test_manual.py"
+        for number in re.findall(r"def test_\w*fault_(\d+)", text)
+    }
+    rows = re.findall(r"^\| (\d+) \|.*\| ([^|]+) \|$", tracked["docs/faults.md"], flags=re.MULTILINE)
+    listed = {(int(number), path) for number, paths in rows for path in re.findall(r"`([^`]+)`", paths)}
+    assert named <= listed
+    assert {number for number, _ in listed - named} <= {40, 46}  # tests that name their fault in the docstring only
+    assert [number for number, _ in rows] == sorted((number for number, _ in rows), key=int)
+
+
 def test_the_map_has_every_folder_and_no_other(pages, folders):
     mapped = set(re.findall(r"^\| `([\w./]+)/` \|", pages["CONTRIBUTING.md"], flags=re.MULTILINE))
     mirrors = {f"tests/{package}" for package in PACKAGES - {"benchmarks"}}

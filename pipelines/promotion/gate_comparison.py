@@ -37,7 +37,7 @@ class GateComparison:
 
     @property
     def rivals(self) -> tuple[Contender, ...]:
-        """Champion, previous version and baselines. A baseline of the candidate's, champion's or previous version's kind is
+        """Champion, previous version and baselines. A baseline that is the candidate or one of the served versions is
         left out, so that none is compared twice."""
         served = tuple(rival for rival in (self.champion, self.previous) if rival is not None)
         known = {self.candidate.model, *(rival.model for rival in served)}
