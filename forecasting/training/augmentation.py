@@ -9,13 +9,11 @@ the mixture's future is a valid target for a forecast from its past.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-if TYPE_CHECKING:
-    from forecasting.training.windows import Chunk
+from forecasting.training.chunk import Chunk
 
 CONCENTRATION = 0.4  # of the Beta distribution: most mixtures are close to one of the two series
 

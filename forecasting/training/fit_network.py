@@ -46,10 +46,11 @@ from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
 from forecasting.training.auto_config import Choice, choose
 from forecasting.training.callbacks import Averaging, BestWeights, Progress, ProgressReport, Stopping, TimeLimit
+from forecasting.training.chunk import Chunk
 from forecasting.training.devices import ONE_PROCESS, Hardware, PerRankState, Team, end_with_parent, join, rank
 from forecasting.training.module import ForecastModule
 from forecasting.training.training_defaults import DEFAULTS, TrainingDefaults
-from forecasting.training.windows import Chunk, ChunkReader, Lanes
+from forecasting.training.windows import ChunkReader, Lanes
 
 for _name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # hides its greetings and tips

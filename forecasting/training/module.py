@@ -12,8 +12,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from forecasting.config import ModelConfig
 from forecasting.networks.networks import Network, assemble, features
 from forecasting.networks.recurrent import State
+from forecasting.training.chunk import Chunk
 from forecasting.training.training_defaults import DEFAULTS
-from forecasting.training.windows import Chunk, Lanes
+from forecasting.training.windows import Lanes
 
 LARGEST_WEIGHT = 8.0  # of one origin's error, so that no series dominates
 COLD_ORIGINS = 24  # first origins of a fresh lane, which warm up the state and do not count in the loss

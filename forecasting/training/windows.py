@@ -6,54 +6,21 @@ rolled for long.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from forecasting.config import ModelConfig
 from forecasting.kernel.cycle_memory import phase_means
 from forecasting.panel import Panel
 from forecasting.training.augmentation import mix_series
+from forecasting.training.chunk import Chunk
 from forecasting.training.loss_weights import loss_weights
 
 CONTINUE = 0.75  # probability that a lane continues with the next chunk of its series
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """T origins of B series. An origin is the last step that its forecast knows.
-
-    values       (B, W + T - 1) float64, gaps filled with the value before
-    phase_means  (B, C + T - 1) float32, the cycle memory's mean of each value's phase, see `cycle_memory`
-    seen, gap    (B, T) of each origin's own value
-    targets      (B, T + H - 1) float64, NaN where unknown; origin j is forecast at step j + 1 + h of the chunk
-    counts       (B, T) real values known at the origin
-    fixed, relative, floor  (B,) weights of an error, see `loss_weights`
-    fresh        (B,) bool, whether the lane's state is zero
-    """
-
-    values: Tensor
-    phase_means: Tensor
-    seen: Tensor
-    gap: Tensor
-    targets: Tensor
-    counts: Tensor
-    fixed: Tensor
-    relative: Tensor
-    floor: Tensor
-    fresh: Tensor
-    position: dict[str, Any] = field(default_factory=dict)  # of the stream, just after this chunk
-
-    def to(self, device: torch.device) -> "Chunk":
-        """The chunk with its tensors on a device."""
-        tensors: dict[str, Any] = {
-            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
-        }
-        return replace(self, **tensors)
 
 
 class ChunkReader:
