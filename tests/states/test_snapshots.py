@@ -140,12 +140,12 @@ def test_snapshots_are_written_while_the_service_runs(tmp_path):
     world.promote(dataset, BUNDLE, PANEL)
     with world.serving() as client:
         client.post("/v1/observations", json=rows("a", [1.0]))
-        until(
-            lambda: (
-                (snapshot_store.MARKER, 1)
-                in [(kept.shard, kept.seq) for kept in snapshot_store.newest(world.engine, dataset.id, 1)]
-            )
-        )
+        until(lambda: newest_position(world, dataset.id, shard=0) == 1)
+
+
+def newest_position(world, dataset_id: int, shard: int) -> int | None:
+    """The row of the log after which a shard's newest snapshot was written."""
+    return next((kept.seq for kept in snapshot_store.newest(world.engine, dataset_id, 1) if kept.shard == shard), None)
 
 
 actions = st.lists(
