@@ -85,8 +85,11 @@ class UnknownModel(NotFound):
 
     def __init__(self, dataset: str, version: int | None = None):
         self.dataset, self.version = dataset, version
-        which = "any model" if version is None else f"a model version {version}"
-        super().__init__(f"dataset {dataset!r} does not have {which}; `rollcast train {dataset}` registers one")
+        if version is None:
+            message = f"dataset {dataset!r} does not have any model; `rollcast train {dataset}` registers one"
+        else:
+            message = f"dataset {dataset!r} has no model version {version}; `rollcast model list {dataset}` names them"
+        super().__init__(message)
 
 
 class UnknownKey(NotFound):

@@ -52,7 +52,7 @@ def sentence(error: BaseException) -> str:
 
 def usage_sentence(error: TyperException) -> str:
     """The message of a wrong command line; empty where the help was printed instead."""
-    message = error.format_message().rstrip(".").replace("\n", " ")
+    message = error.format_message().rstrip(".?").replace("\n", " ")
     command = getattr(getattr(error, "ctx", None), "command_path", "rollcast")
     return f"{message[:1].lower()}{message[1:]}; see `{command} --help`" if message else ""
 

@@ -72,16 +72,22 @@ def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tupl
     numbers = {name: values for name in rest if (values := _numbers(raw[name])) is not None}
     if target is None:
         if len(numbers) != 1:
-            found = (
-                f"it could be {', '.join(numbers)}" if numbers else f"none of {', '.join(rest) or 'none'} holds numbers"
-            )
-            raise InvalidInput(f"which column is the value? {found}; name it with --target-col", source=source)
+            raise InvalidInput(_no_single_value(rest, list(numbers)), source=source)
         target = next(iter(numbers))
     if target not in numbers:
         raise _not_a_number(raw, target, source)
     covariates = tuple(name for name in numbers if name != target and name not in RESERVED)
     ignored = tuple(name for name in rest if name != target and name not in covariates)
     return Roles(identity, time, target, split, covariates, ignored), numbers
+
+
+def _no_single_value(rest: list[str], numbers: list[str]) -> str:
+    """Why no column of `rest`, those that are neither series, time nor split, is taken as the value."""
+    if numbers:
+        return f"which column is the value? It could be {', '.join(numbers)}; name it with --target-col"
+    if rest:
+        return f"which column is the value? None of {', '.join(rest)} holds numbers; name it with --target-col"
+    return "there is no column for the values beside those of series and time; add one"
 
 
 def _first(wanted: tuple[str, ...], names: list[str]) -> str | None:

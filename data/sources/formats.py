@@ -19,6 +19,7 @@ from data.errors import InvalidInput
 from data.translate_errors import translate_errors
 
 ROW = "__row"  # line number of a row in its file, or number of a query's row from 1
+NOT_UTF8 = "this is not text in UTF-8; convert it first, or name a text file"
 CELLS = 1_000_000  # of a batch
 ENDINGS = {
     ".csv": "csv",
@@ -114,9 +115,10 @@ def _csv(path: Path, name: str) -> Iterator[pl.DataFrame]:
     try:
         header = start.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InvalidInput("the text is not UTF-8; convert it first", source=name, row=1) from None
+        raise InvalidInput(NOT_UTF8, source=name, row=1) from None
     if not header.strip():
-        raise InvalidInput("the first line is empty; it must name the columns", source=name)
+        what = "the first line is empty" if start else "the file is empty"
+        raise InvalidInput(f"{what}; the first line must name the columns", source=name)
     separator = max(",;\t|", key=header.count)
     names = next(csv.reader([header], delimiter=separator), [])
     if repeated := next((column for i, column in enumerate(names) if column and column in names[:i]), None):
@@ -146,9 +148,7 @@ def _explain_csv(path: Path, name: str, separator: str) -> None:
                         row=reader.line_num,
                     )
         except UnicodeDecodeError:
-            raise InvalidInput(
-                "the text is not UTF-8; convert it first", source=name, row=reader.line_num + 1
-            ) from None
+            raise InvalidInput(NOT_UTF8, source=name, row=reader.line_num + 1) from None
 
 
 # --- Parquet and Arrow ------------------------------------------------------------------------------------------------

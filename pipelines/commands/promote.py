@@ -16,7 +16,10 @@ def promote(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Let the promotion gate decide which version serves; without --version, the best of candidate and baselines."""
+    """Let the promotion gate decide which version serves.
+
+    Without --version: the newest candidate, or where it is refused, a baseline that beats what serves now.
+    """
     from data.errors import GateRefused
     from pipelines.console import progress
     from pipelines.promotion import promote as promotion

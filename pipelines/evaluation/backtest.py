@@ -157,7 +157,7 @@ def check_request(request: BacktestRequest) -> None:
         raise InvalidInput("--steps and --max-minutes say how long to train a missing network; add --train-missing")
     train.check_request(request.training("lstm"))
     if not 0 < request.classical_minutes <= 10_000:
-        raise InvalidInput(f"--classical-minutes is {request.classical_minutes:g}; ask for a time between 0 and 10000")
+        raise InvalidInput(f"--classical-minutes is {request.classical_minutes:g}; give minutes between 0 and 10000")
 
 
 def metrics_on_same_origins(comparison: Comparison) -> dict[str, Any] | None:

@@ -120,5 +120,5 @@ def check_horizon(asked: int | None, config: ModelConfig) -> int:
     """Steps ahead to forecast. Raises InvalidInput beyond what the model was trained for."""
     most = config.horizon
     if asked is not None and not 1 <= asked <= most:
-        raise InvalidInput(f"the horizon is {asked} and this model forecasts 1 to {most} steps; ask for fewer")
+        raise InvalidInput(f"the horizon is {asked} and this model forecasts 1 to {most} steps; give one of these")
     return asked or most

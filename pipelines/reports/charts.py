@@ -110,7 +110,7 @@ def by_step(comparison: Comparison, measure: str, nominal: float | None = None) 
         figure.add_hline(y=nominal, line={"color": INK, "width": 1})
     dress(figure, 300, showlegend=False, hoverlabel={"namelength": -1})
     figure.update_xaxes(title={"text": "steps ahead", "standoff": 8})
-    figure.update_yaxes(tickformat=".0%" if percents else None, hoverformat=".1%" if percents else ".3f")
+    figure.update_yaxes(tickformat=".1%" if percents else None, hoverformat=".1%" if percents else ".3f")
     return figure
 
 

@@ -143,7 +143,7 @@ def check_request(request: TrainRequest) -> None:
     if request.steps is not None and request.steps < 1:
         raise InvalidInput(f"--steps is {request.steps}; ask for one or more")
     if request.max_minutes is not None and not 0 < request.max_minutes <= 10_000:
-        raise InvalidInput(f"--max-minutes is {request.max_minutes:g}; ask for a time between 0 and 10000")
+        raise InvalidInput(f"--max-minutes is {request.max_minutes:g}; give minutes between 0 and 10000")
     if not 0 <= request.seed < 2**32:
         raise InvalidInput(f"--seed is {request.seed}; give a number from 0 to {2**32 - 1}")
     check_hardware(request)

@@ -70,7 +70,8 @@ def test_parquet_keeps_its_types(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("plant.csv", b"", "the first line is empty"),
+        ("plant.csv", b"", "the file is empty; the first line must name the columns"),
+        ("plant.csv", b"\n1;2\n", "the first line is empty"),
         ("plant.csv", b"ds,y\n", "there are no rows"),
         ("plant.csv", b"ds,y\n2024-01-01,1\n2024-01-02,2,3\n", "row 3: 3 fields where the header has 2"),
         ("plant.csv", b"ds,y\n2024-01-01,1\n\xff\xfe,2\n", "row 3: the text is not UTF-8"),

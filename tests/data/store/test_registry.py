@@ -29,7 +29,7 @@ def test_a_model_is_listed_without_its_bytes_and_given_with_them(store, plant, c
 
 
 def test_an_unknown_version_is_not_found(store, plant):
-    with pytest.raises(UnknownModel, match="'plant' does not have a model version 7"):
+    with pytest.raises(UnknownModel, match="'plant' has no model version 7"):
         registry.artifact(store, plant, 7)
     with pytest.raises(UnknownModel):
         promotions.decide(store, plant, 7, "promoted", {})
