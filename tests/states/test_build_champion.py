@@ -131,6 +131,13 @@ def test_of_a_moment_that_has_passed_nothing_later_is_known(plant):
     assert plant.states("a").ring[0, -1] == 50.0
 
 
+def test_a_correction_that_is_replayed_at_a_passed_moment_reads_no_later_row(plant):
+    plant.tell("a", 1, 99.0)
+    then = plant.seq
+    plant.tell("a", 3, 50.0)
+    assert plant.states("a", seq=then).ring[0, -3:].tolist() == [9.0, 99.0, 7.0]
+
+
 told = st.tuples(st.sampled_from(IDS), st.integers(-20, 10), st.sampled_from([1.0, 2.0, float("nan")]))
 
 
