@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from data.errors import InvalidInput, StoreBroken, StoreTooNew, StoreUnavailable, first_line
 from data.files import file_lock
-from data.store.tables import SCHEMA_VERSION, metadata, observations, schema_version
+from data.store.migrations import migrate_tables
+from data.store.tables import SCHEMA_VERSION, schema_version
 
 MIGRATION_LOCK = 7_305_001  # fixed numbers, as names of PostgreSQL's advisory locks
 LOG_LOCK = 7_305_002
@@ -29,15 +30,6 @@ WAL_PAGES = (
 )
 SQLITE_DISK_ERRORS = (10, 11)  # IOERR and CORRUPT: a retry may succeed with the first write lost
 POSTGRES_DISK_ERRORS = "58"  # class of SQLSTATE: io_error and the like
-
-RENAMED = (  # table, name up to schema 4, name since
-    ("snapshots", "epoch", "anchor_id"),
-    ("contexts", "epoch", "anchor_id"),
-    ("scores", "epoch", "promotion_id"),
-    ("trials", "shadow_epoch", "shadow_promotion_id"),
-    ("trials", "champion_epoch", "champion_promotion_id"),
-    ("issues", "epoch", "promotion_id"),
-)
 
 _broken: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()  # stores whose disk failed a write, and the message
 
@@ -202,25 +194,9 @@ def migrate(engine: Engine) -> None:
                 f"the live store has schema {found}, this program knows {SCHEMA_VERSION}; upgrade rollcast"
             )
         if found is None or found < SCHEMA_VERSION:
-            metadata.create_all(connection)  # creates missing tables
-            _order_by_time(connection)
-            _rename_columns(connection)
+            migrate_tables(connection)
             connection.execute(schema_version.delete())
             connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
-
-
-def _order_by_time(connection: Connection) -> None:
-    """Version 4: an index by time replaces the one by series, with which each row of a batch rewrote its own page."""
-    connection.execute(text("DROP INDEX IF EXISTS observations_by_key"))
-    for index in observations.indexes:
-        index.create(connection, checkfirst=True)
-
-
-def _rename_columns(connection: Connection) -> None:
-    """Version 5: columns `epoch` are called `anchor_id` or `promotion_id`."""
-    for table, old, new in RENAMED:
-        if old in {column["name"] for column in inspect(connection).get_columns(table)}:
-            connection.execute(text(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}"))
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
-SCHEMA_VERSION = 5  # what each version changed is in `database.migrate`
+SCHEMA_VERSION = 6  # what each version changed is in `migrations`
 
 metadata = MetaData()
 Long = BigInteger().with_variant(Integer, "sqlite")  # in SQLite INTEGER has 64 bits, and as a key it is the row id
@@ -35,6 +36,8 @@ datasets = Table(
     Column("has_split", Boolean, nullable=False),
     Column("snapshot", BigInteger),  # version of the Delta table; null before the first ingest is complete
     Column("created_at", BigInteger, nullable=False),
+    Column("auto_create", Boolean, nullable=False, server_default=false()),  # rows of unknown series create them
+    Column("max_series", Integer),  # beyond so many no row creates a series; null: the default
 )
 
 series = Table(
@@ -43,6 +46,8 @@ series = Table(
     Column("id", Integer, primary_key=True),
     Column("dataset_id", ForeignKey("datasets.id"), nullable=False),
     Column("unique_id", Text, nullable=False),
+    Column("first_ds", BigInteger),  # of its rows in the lake; null where it has none there
+    Column("last_ds", BigInteger),
     UniqueConstraint("dataset_id", "unique_id"),
 )
 
@@ -65,7 +70,8 @@ observations = Table(  # append-only; the current value of (series, ds) is its n
     Column("series_id", Integer, nullable=False),
     Column("ds", BigInteger, nullable=False),
     Column("y", Double),
-    Column("available_at", BigInteger, nullable=False),
+    Column("available_at", BigInteger, nullable=False),  # never falls as seq grows
+    Column("verdict", Text),  # the rule that y broke when it was stored: states take it as missing; null: it counts
     # Time first: rows that arrive together are stored together. By series first, each would rewrite its own page.
     Index("observations_by_time", "dataset_id", "ds", "series_id", "seq"),
     Index("observations_by_dataset", "dataset_id", "seq"),
@@ -107,10 +113,21 @@ promotions = Table(  # append-only, each row hashed with the one before it
     Column("hash", Text, nullable=False),
 )
 
+anchors = Table(  # where the states of a promoted version start: at contexts that hold the log up to row log_seq
+    "anchors",
+    metadata,
+    Column("anchor_id", Long, primary_key=True, autoincrement=False),
+    Column("dataset_id", ForeignKey("datasets.id"), nullable=False, index=True),
+    Column("promotion_id", ForeignKey("promotions.id"), nullable=False, index=True),
+    Column("log_seq", BigInteger, nullable=False),
+    Column("contexts", BigInteger, nullable=False),  # the anchor under whose id its contexts are stored
+    Column("made_at", BigInteger, nullable=False),
+)
+
 contexts = Table(
     "contexts",
     metadata,
-    Column("anchor_id", ForeignKey("promotions.id"), primary_key=True),
+    Column("anchor_id", BigInteger, primary_key=True, autoincrement=False),
     Column("shard", Integer, primary_key=True, autoincrement=False),
     Column("blob", LargeBinary, nullable=False),
 )
