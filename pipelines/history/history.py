@@ -83,10 +83,10 @@ def stored_rows(lake: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
 
 
 def logged_rows(log: observation_log.Log) -> pl.DataFrame:
-    """The live log's rows, oldest first; they belong to no split."""
+    """The live log's rows, oldest first; they belong to no split. A held value is missing."""
     columns = {
         TIME: log.ds,
-        VALUE: log.y,
+        VALUE: log.counted,
         AVAILABLE_AT: log.available_at,
         SPLIT: pl.Series([None] * len(log.seq), dtype=pl.String),
         KEY: log.series_id,

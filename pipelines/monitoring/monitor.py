@@ -29,6 +29,7 @@ from data.store.registry import ModelRow
 from forecasting.rolling.online_scores import SUMS
 from pipelines import run_pages
 from pipelines.history.history import History, read_history
+from pipelines.history.limits import make_limits
 from pipelines.models import model_store
 from pipelines.models.promotion_gate import GateRules
 from pipelines.monitoring import detectors, drift_windows
@@ -69,6 +70,7 @@ def monitor(workspace: Workspace, name: str) -> Monitored:
     if served is None:
         raise NotTrained(name)
     history = read_history(workspace, name)
+    make_limits(workspace, history)  # a series that was too short may have limits by now, and levels move
     newest = registry.models(workspace.engine, dataset.id)[-1]
     trained = model_store.load(workspace, dataset, newest.version).manifest.get("evidence") or {}
     # Values since the last training, whether or not the promotion gate passed its version.

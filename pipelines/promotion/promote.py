@@ -17,6 +17,7 @@ from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback
 from pipelines.history.history import History, pack_contexts, read_history
+from pipelines.history.limits import make_limits
 from pipelines.models import model_store, training_part
 from pipelines.promotion.gate_comparison import (
     GateComparison,
@@ -99,8 +100,12 @@ def serve(
     evidence: dict[str, Any],
     why: str = "",
 ) -> Promoted:
-    """Write the decision and its contexts to the store, then update MLflow's aliases. `why` ends the sentence."""
+    """Write the limits of live values, the decision and its contexts to the store, then update MLflow's aliases.
+
+    `why` ends the sentence.
+    """
     dataset = history.dataset
+    make_limits(workspace, history)
     before = promotions.served(workspace.engine, dataset.id)
     blobs = pack_contexts(history, bundle)
     decision = promotions.decide(workspace.engine, dataset.id, version, event, evidence, blobs, history.log_seq)

@@ -10,7 +10,8 @@ from functools import partial
 from sqlalchemy import Engine
 
 from data.errors import RollcastError, StoreTooNew, StoreUnavailable
-from data.records import drift, quarantine
+from data.records import dataset_rules, drift, quarantine, series_limits
+from data.records.dataset_rules import QualityRules
 from data.store import catalogue, database, observation_log, promotions, snapshot_store
 from data.store.promotions import Promotion
 from service.background import shadow_pair
@@ -21,6 +22,7 @@ from service.observe.writer import Writer
 from states import build_champion, folding, scores
 from states.champion import Champion
 from states.snapshots import SnapshotPass
+from states.verdicts import Judge
 
 INSTALLED_WITHIN = 120  # seconds that the writer may need to come to it
 
@@ -89,6 +91,7 @@ class Watcher(threading.Thread):
             gc_tuning.freeze()
             self.ready.set()
         self._read_alerts(engine)
+        self._read_rules(engine)
         for served in self._served.values():
             if served.champion is not None and not served.champion.replaces_damaged:
                 self._follow(engine, served)
@@ -111,7 +114,7 @@ class Watcher(threading.Thread):
                 continue
             series = {unique_id: number for number, unique_id in catalogue.series(engine, dataset.id)}
             if served is None:
-                self._served[dataset.id] = Served(dataset, series)
+                self._served[dataset.id] = Served(dataset, series, judge=Judge.load(engine, dataset))
                 new.add(dataset.id)
             else:
                 served.dataset, served.series = dataset, series
@@ -126,6 +129,15 @@ class Watcher(threading.Thread):
         for served in self._served.values():
             served.quarantined = held.get(served.name, 0)
             served.drift = [row for row in found if row.dataset_id == served.dataset.id]
+
+    def _read_rules(self, engine: Engine) -> None:
+        """Let live values be judged by the rules and limits that are stored now."""
+        rules = dataset_rules.all_rules(engine)
+        for number, served in self._served.items():
+            version = series_limits.version(engine, number)
+            if not served.judge.up_to_date(rules.get(number, QualityRules()), version):
+                judge = Judge.load(engine, served.dataset)
+                self._writer.judge(served, judge).result(timeout=INSTALLED_WITHIN)
 
     def _take_over(self, engine: Engine, served: Served) -> None:
         """Let the promoted version answer, unless it does already."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from itertools import repeat
+from itertools import pairwise, repeat
 
 import numpy as np
 from sqlalchemy import Engine
@@ -23,15 +23,15 @@ from data.errors import RollcastError, StoreBroken, StoreUnavailable
 from data.store import database, idempotency, observation_log
 from data.store.observation_log import Row
 from service.base.metrics import Metrics
-from service.base.outcomes import Outcome
 from service.models.datasets import Served
 from service.observe import write_batch
 from service.observe.background_advance import BackgroundAdvance
-from service.observe.write_batch import Along, ObserveRequest, WriteBatch
+from service.observe.write_batch import Along, JudgedBatch, ObserveRequest
 from states import folding, scores
 from states.champion import Champion
 from states.folding import Folded
 from states.snapshots import SnapshotPass
+from states.verdicts import Judge
 
 log = logging.getLogger("rollcast.service")
 
@@ -87,6 +87,15 @@ class Writer(threading.Thread):
         def action() -> None:
             if served.champion is champion:
                 folding.merge(self._engine, champion, folded)
+
+        return self.ask(action)
+
+    def judge(self, served: Served, judge: Judge) -> "Future[None]":
+        """Queue other rules or limits, by which the next rows are judged. From any thread."""
+
+        def action() -> None:
+            judge.replaces(self._engine, served.dataset, served.judge)
+            served.judge = judge
 
         return self.ask(action)
 
@@ -214,48 +223,51 @@ class Writer(threading.Thread):
         batches = write_batch.batches_of(requests)
         if any(self._advancing.changes(batch.rows.series) for batch in batches):
             self._advancing.wait()  # the outcome of a row depends on the rows before it
-        verdicts = [write_batch.judged(self._engine, batch) for batch in batches]
-        new = [np.array([outcome is not Outcome.DUPLICATE for outcome in outcomes], bool) for outcomes in verdicts]
+        judged = [write_batch.judge(self._engine, batch) for batch in batches]
         stamp = clock.now()
-        receipts = write_batch.receipts_of(requests, batches, verdicts)
-        seqs = self._store(batches, new, stamp, write_batch.kept(requests, receipts, stamp))
+        receipts = write_batch.receipts_of(requests, batches, judged)
+        seqs = self._store(judged, stamp, write_batch.kept(requests, receipts, stamp))
         sequence = max((int(seq[-1]) for seq in seqs if len(seq)), default=self._last or 0)
         answers = [replace(receipt, sequence=sequence) for receipt in receipts]
 
         def advance() -> None:
-            for batch, chosen, seq in zip(batches, new, seqs, strict=True):
-                self._advance(batch, chosen, seq, stamp)
+            for result, seq in zip(judged, seqs, strict=True):
+                self._advance(result, seq, stamp)
             self._metrics.observed([outcome for receipt in answers for outcome in receipt.outcomes])
+            self._metrics.shifted(sum(receipt.shifts for receipt in answers))
             write_batch.answer(requests, answers)
 
         self._advancing.begin(advance, np.concatenate([batch.rows.series for batch in batches]))
 
-    def _store(
-        self, batches: Sequence[WriteBatch], new: Sequence[np.ndarray], stamp: int, along: Along | None
-    ) -> list[np.ndarray]:
-        """Append the rows in order of arrival. Returns the log position of each batch's new rows."""
+    def _store(self, judged: Sequence[JudgedBatch], stamp: int, answers: Along | None) -> list[np.ndarray]:
+        """Append the rows in order of arrival, with their verdicts. Returns the log position of each batch's rows."""
         rows: list[Row] = []
-        order: list[int] = []
-        for number, (batch, chosen) in enumerate(zip(batches, new, strict=True)):
-            values = [None if value != value else value for value in batch.rows.values[chosen].tolist()]
-            dataset = batch.served.dataset.id
-            columns = (batch.rows.series[chosen].tolist(), batch.ds[chosen].tolist(), values)
-            rows.extend(zip(repeat(dataset), *columns, repeat(stamp), strict=False))
-            order.extend([number] * len(values))
-        seqs = np.array(observation_log.append(self._engine, rows, along), np.int64)
+        ends = [0]
+        verdicts: dict[int, str] = {}
+        for result in judged:
+            found = result.judged
+            verdicts |= {len(rows) + place: rule for place, rule in found.verdicts.items()}
+            values = [None if value != value else value for value in found.values.tolist()]
+            columns = (found.rows.series.tolist(), found.ds.tolist(), values)
+            rows.extend(zip(repeat(result.dataset_id), *columns, repeat(stamp), strict=False))
+            ends.append(len(rows))
+        along = write_batch.along(answers, judged, stamp)
+        seqs = np.array(observation_log.append(self._engine, rows, along, verdicts), np.int64)
         if not len(seqs):
-            return [np.empty(0, np.int64) for _ in batches]
+            return [np.empty(0, np.int64) for _ in judged]
         if self._last is None or seqs[0] != self._last + 1:
             self._resynchronise(upto=int(seqs[0]) - 1)  # another process wrote to the log meanwhile
         self._last = int(seqs[-1])
-        return [seqs[np.array(order) == number] for number in range(len(batches))]
+        for result in judged:
+            result.served.judge.settle(result.judged, self._last)
+        return [seqs[begin:end] for begin, end in pairwise(ends)]
 
-    def _advance(self, batch: WriteBatch, chosen: np.ndarray, seqs: np.ndarray, stamp: int) -> None:
+    def _advance(self, result: JudgedBatch, seqs: np.ndarray, stamp: int) -> None:
         """Advance the states. The rows are stored: whatever fails here does not fail the request."""
-        champion = batch.served.champion
+        champion = result.served.champion
         if champion is None or not len(seqs):
             return
-        rows = batch.rows.select(chosen).stored(seqs, stamp)
+        rows = result.judged.rows.stored(seqs, stamp)
         try:
             if self._behind:
                 folding.catch_up(self._engine, champion, int(seqs[-1]))
@@ -263,7 +275,7 @@ class Writer(threading.Thread):
                 self._metrics.replayed("correction", folding.take_in(self._engine, champion, rows))
         except Exception:
             log.exception(
-                "dataset %s could not advance; its log is read again before the next batch", batch.served.name
+                "dataset %s could not advance; its log is read again before the next batch", result.served.name
             )
             known = [series for series in np.unique(rows.series).tolist() if series in champion.states]
             folding.defer(champion, np.array(known, np.int64))
@@ -273,12 +285,20 @@ class Writer(threading.Thread):
         """Bring every champion to the log's end, after a failure or where another process wrote."""
         self._advancing.wait()
         self._behind = False
-        last = 0
+        unsure, last = self._last is None, 0
         for served in self._datasets():
+            self._follow_log(served, unsure, upto)  # first: an answer with the newer sequence has the newer flags
             if served.champion:
                 self._metrics.replayed("resync", folding.catch_up(self._engine, served.champion, upto))
                 last = max(last, served.champion.seq)
         self._last = upto if upto is not None else last
+
+    def _follow_log(self, served: Served, unsure: bool, upto: int | None) -> None:
+        """Let the judge of a dataset know of rows that another process wrote, or that may have been stored."""
+        if unsure:
+            served.judge = Judge.load(self._engine, served.dataset)
+        else:
+            served.judge.catch_up(self._engine, served.dataset, upto)
 
 
 def _nothing() -> None:

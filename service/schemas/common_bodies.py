@@ -41,7 +41,13 @@ class Reliability(StrictBody):
             "seasonal naive or naive"
         ),
     ]
-    flags: list[Literal["warming", "previous", "fallback", "stale", "reanchored", "imputed"]]
+    flags: Annotated[
+        list[Literal["warming", "previous", "fallback", "stale", "reanchored", "imputed", "quarantined", "shifted"]],
+        Field(
+            description="quarantined: the last value broke a quality rule, and the state has it as missing; shifted: "
+            "values that broke a rule were let in because they agree with each other, and the limits follow them"
+        ),
+    ]
     observed: Annotated[
         int, Field(description="values that the state has read since it last started, those of its context included")
     ] = 0

@@ -25,7 +25,9 @@ def stored(*rows: tuple[int, int, float | None, int], split: list[str] | None = 
 def logged(*rows: tuple[int, int, float, int]) -> pl.DataFrame:
     """Rows (series, ds, y, available_at) as the log gives them, oldest first."""
     series, ds, y, available = (np.array(column) for column in zip(*rows, strict=True))
-    return logged_rows(Log(np.arange(1, len(rows) + 1), series, ds, y.astype(float), available))
+    return logged_rows(
+        Log(np.arange(1, len(rows) + 1), series, ds, y.astype(float), available, np.full(len(rows), None))
+    )
 
 
 def test_gaps_become_missing_values_on_the_grid():
