@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine
 
 from data.records import dataset_rules, quarantine, series_limits
 from data.records.dataset_rules import QualityRules
-from data.records.quarantine import LIVE, Held
+from data.records.quarantine import LIVE, Held, QuarantinedValue
 from data.records.recent_rows import RecentRows
 from data.records.series_limits import SeriesLimits, quantiles, reach_of
 from data.store import observation_log
@@ -32,7 +32,7 @@ from states.rows import Rows
 RULES = (None, "range", "spike", "jump", "stale")  # by their number below
 RANGE, SPIKE, JUMP, STALE = range(1, 5)
 SHIFTING = ("spike", "jump")
-NONE = np.zeros(0, np.int64)
+LONG = 1_000  # rows of one series that are read to find its held values
 
 
 class HeldValue(NamedTuple):
@@ -108,17 +108,22 @@ class Judge:
         held = quarantine.values(engine, dataset.id)
         judge._quarantined = bool(held)
         judge.seq = observation_log.last_seq(engine, dataset.id)
-        first: dict[int, int] = {}  # by series: ds of the oldest of its newest held values
-        for series in {value.series_id for value in held if value.source == LIVE}:
-            stamps = sorted(value.ds for value in held if value.series_id == series)
-            first[series] = stamps[-judge.most_waiting :][0]
-        if first:
-            keys = [(series, ds - 1) for series, ds in first.items()]
-            judge._follow_waiting(observation_log.tail(engine, dataset.id, keys), dataset)
+        judge._find_waiting(engine, dataset, [value for value in held if value.source == LIVE])
         if judge._recent is not None:
             begin = min((one.log_seq for one in judge._limits.values()), default=judge.seq)
             judge._follow_recent(observation_log.log(engine, dataset.id, begin, judge.seq), dataset)
         return judge
+
+    def _find_waiting(self, engine: Engine, dataset: Dataset, held: Iterable[QuarantinedValue]) -> None:
+        """Find the values in quarantine after which none has counted yet: what the log says since the first of them."""
+        stamps: dict[int, list[int]] = {}
+        for value in held:
+            stamps.setdefault(value.series_id, []).append(value.ds)
+        keys = [(series, sorted(own)[-self.most_waiting :][0] - 1) for series, own in stamps.items()]
+        sizes = observation_log.tail_sizes(engine, dataset.id, keys, LONG) if keys else []
+        keys = [key for key, size in zip(keys, sizes, strict=True) if size < LONG]  # after so many rows one has counted
+        if keys:
+            self._follow_waiting(observation_log.tail(engine, dataset.id, keys), dataset)
 
     def up_to_date(self, rules: QualityRules, version: int) -> bool:
         """Are these the rules and the version of the limits by which it judges?"""

@@ -103,7 +103,8 @@ def _note_unjudged(connection: Connection) -> None:
     log, marks = tables.observations.c, tables.watermarks
     if connection.execute(select(marks.c.value).where(marks.c.source == UNJUDGED).limit(1)).first() is not None:
         return
-    newest = connection.execute(select(log.dataset_id, func.max(log.seq)).group_by(log.dataset_id)).all()
+    known = log.dataset_id.in_(select(tables.datasets.c.id))
+    newest = connection.execute(select(log.dataset_id, func.max(log.seq)).where(known).group_by(log.dataset_id)).all()
     rows = [
         {"dataset_id": dataset_id, "source": UNJUDGED, "value": str(seq), "updated_at": clock.now()}
         for dataset_id, seq in newest
