@@ -10,7 +10,7 @@ others follow as new rows without a verdict, and the series gets new limits. Onl
 value outside of the dataset's range, or one that repeats for too long, stays held however often it comes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -99,6 +99,7 @@ class Judge:
         self._quarantined = False  # may the dataset have values in quarantine?
         self._limits: dict[int, SeriesLimits] = {}
         self._recent: RecentRows | None = None
+        self._index, self._lowest, self._highest = RowIndex(np.zeros(0, np.int64)), np.zeros(0), np.zeros(0)
         self._take(limits)
 
     @classmethod
@@ -142,10 +143,15 @@ class Judge:
         """
         values = rows.values
         at = self._index.find(rows.series)
-        broken = self._broken(at, values)
+        outside = (values < self._lowest[at]) | (values > self._highest[at])
+        again = self._quarantined and bool((rows.steps <= newest).any())
+        if self._recent is None and not (again or self.waiting or outside.any()):  # the usual batch
+            return Judged(rows, ds, values)
+        low, high = self.range
+        broken = np.select([(values < low) | (values > high), outside], [RANGE, SPIKE], 0)
         if self._recent is not None:
-            also = self._recent.judge(at, rows.steps, values, broken > 0, self.rules.max_jump, self.rules.max_stale)
-            broken = np.where(broken > 0, broken, np.select([also == 1, also == 2], [JUMP, STALE], 0))
+            also = self._recent.judge(at, rows.steps, values, outside, self.rules.max_jump, self.rules.max_stale)
+            broken = np.where(outside, broken, np.select([also == 1, also == 2], [JUMP, STALE], 0))
         asked = (broken > 0) | ((rows.steps <= newest) & self._quarantined)
         known = self._known(engine, rows.series, ds, asked) if asked.any() else {}
         affected = broken > 0
@@ -157,12 +163,6 @@ class Judge:
             return Judged(rows, ds, values)
         places = np.flatnonzero(np.isin(rows.series, rows.series[affected]))
         return _Run(self, rows, ds, newest, broken, known).judge(places.tolist())
-
-    def _broken(self, at: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """(k,) the number of the rule that each value breaks of those that look at the value alone; 0 for none."""
-        low, high = self.range
-        spike = (values < self._floor[at]) | (values > self._ceiling[at])
-        return np.select([(values < low) | (values > high), spike], [RANGE, SPIKE], 0)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -245,24 +245,29 @@ class Judge:
 
     def _take(self, limits: Iterable[SeriesLimits]) -> None:
         """Judge by these limits too, in place of earlier ones of their series."""
-        known = self._limits.keys()
         fresh = {one.series_id: one for one in limits}
-        grown, same = not fresh.keys() <= known, self._limits
-        self._limits = same | fresh
+        added = [number for number in fresh if number not in self._limits]
+        self._limits |= fresh
         self.version = max((one.version for one in fresh.values()), default=self.version)
-        self.shifted = {one.series_id for one in self._limits.values() if one.shifted_ds is not None}
-        self._index = RowIndex(np.array(list(self._limits), np.int64))
-        low, high = (np.array([getattr(one, name) for one in self._limits.values()]) for name in ("low", "high"))
-        reach = reach_of(low, high) * (self.rules.spike or 0.0)
-        none = (reach == 0) | (self.rules.spike is None)
-        self._floor = np.append(np.where(none, -np.inf, low - reach), -np.inf)  # the last one: of series without limits
-        self._ceiling = np.append(np.where(none, np.inf, high + reach), np.inf)
-        if self.rules.max_jump is None and self.rules.max_stale is None:
-            return
-        if self._recent is None:
-            self._recent = RecentRows.of([one.recent for one in self._limits.values()])
-        elif grown:
-            self._recent.append([one.recent for number, one in fresh.items() if number not in same])
+        self.shifted -= fresh.keys()
+        self.shifted |= {number for number, one in fresh.items() if one.shifted_ds is not None}
+        if added or not len(self._lowest):
+            self._index = RowIndex(np.array(list(self._limits), np.int64))
+            room = np.full(len(self._limits) + 1 - len(self._lowest), np.nan)
+            self._lowest, self._highest = np.append(self._lowest, room), np.append(self._highest, room)
+            self._lowest[-1], self._highest[-1] = self.range  # of series without limits
+        at = self._index.find(np.array(list(fresh), np.int64))
+        self._lowest[at], self._highest[at] = self.bounds(list(fresh.values()))
+        if self.rules.max_jump is not None or self.rules.max_stale is not None:
+            self._recent = self._recent or RecentRows.of([])
+            self._recent.append([fresh[number].recent for number in added])
+
+    def bounds(self, limits: Sequence[SeriesLimits]) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) smallest and (n,) largest value of series that break neither `range` nor `spike`."""
+        low, high = (np.array([getattr(one, name) for one in limits], np.float64) for name in ("low", "high"))
+        reach = reach_of(low, high)
+        room = np.where(reach > 0, reach * (np.inf if self.rules.spike is None else self.rules.spike), np.inf)
+        return np.maximum(low - room, self.range[0]), np.minimum(high + room, self.range[1])
 
 
 class _Run:
@@ -311,8 +316,8 @@ class _Run:
         return None if released else rule or "held"
 
     def _spike(self, limits: SeriesLimits, y: float) -> str | None:
-        reach = float(reach_of(np.array(limits.low), np.array(limits.high))) * (self._judge.rules.spike or 0.0)
-        return "spike" if not limits.low - reach <= y <= limits.high + reach else None
+        (lowest,), (highest,) = self._judge.bounds([limits])
+        return None if lowest <= y <= highest else "spike"
 
     def _shift(self, series: int, place: int, value: HeldValue) -> bool:
         """Do the last held values of a series, this one among them, make a shift?"""
