@@ -221,14 +221,17 @@ class Judge:
 
     def _follow_waiting(self, log: Log, dataset: Dataset) -> None:
         """Keep `waiting` as rows of the log, in any order, change it."""
-        mine = log.held | np.isin(log.series_id, list(self.waiting))
-        log = log.select(mine)
+        log = log.select(np.isin(log.series_id, [*self.waiting, *np.unique(log.series_id[log.held]).tolist()]))
         order = np.argsort(log.seq)
         steps = dataset.grid.steps(log.ds)
         columns = (log.series_id, steps, log.ds, log.y, log.verdict)
         ends: dict[int, _End] = {}
         for series, step, ds, y, rule in zip(*(column[order].tolist() for column in columns), strict=True):
-            end = ends.setdefault(series, _End(dict(self.waiting.get(series, {})), BEGINNING))
+            if series not in ends:
+                limits = self._limits.get(series)
+                counted = series_limits.last_counted(limits.recent) if limits else None
+                ends[series] = _End(dict(self.waiting.get(series, {})), BEGINNING if counted is None else counted)
+            end = ends[series]
             end.follow(HeldValue(step, ds, y, rule) if rule else None, step, y, self.most_waiting)
         for series, end in ends.items():
             self._wait(series, end.waiting)

@@ -100,6 +100,12 @@ def recent_of(values: np.ndarray, last: int) -> str:
     return json.dumps([list(range(last - len(near) + 1, last + 1)), found, found[-1], equal])
 
 
+def last_counted(recent: str) -> int | None:
+    """The newest step with a value in what `recent_of` returned; None where the last rows have none."""
+    steps, values, _, _ = json.loads(recent)
+    return max((step for step, value in zip(steps, values, strict=True) if value is not None), default=None)
+
+
 def put(engine: Engine, dataset_id: int, limits: Sequence[SeriesLimits]) -> None:
     """Store limits. They replace earlier ones of their series, except those that were read further on in the log."""
     for start in range(0, len(limits), CHUNK):

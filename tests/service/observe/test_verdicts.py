@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data.records import dataset_rules, quarantine
 from data.records.dataset_rules import QualityRules
-from tests.support.service_kit import World, network, panel_of, rows, same_states, until, wave
+from data.store import observation_log
+from pipelines.history import quarantine as quarantining
+from pipelines.workspace import open_workspace
+from tests.support.service_kit import World, baseline, network, panel_of, rows, same_states, stamp, until, wave
 
 PANEL = panel_of("a", "b")
 BUNDLE = network(PANEL)
@@ -194,3 +199,130 @@ def test_accept_after_says_how_many_make_a_shift(world):
         dataset_rules.put(world.engine, world.dataset.id, QualityRules(accept_after=0))
         until(lambda: served(client).judge.rules.accept_after == 0)
         assert post(client, SHIFTED[:20] * 1e4, first=4)["counts"]["quarantined"] == 20
+
+
+# --- any order --------------------------------------------------------------------------------------------------------
+
+SENT = st.lists(
+    st.tuples(st.sampled_from("ab"), st.integers(-20, 12), st.sampled_from([9.0, 12.0, 1e5, 1.01e5, 3e9, None])),
+    min_size=1,
+    max_size=12,
+)
+ACTIONS = st.lists(st.one_of(SENT, st.sampled_from(["restart", "snapshot", "release", "rules"])), max_size=8)
+
+
+@settings(max_examples=10)
+@given(ACTIONS)
+def test_in_any_order_with_spikes_releases_and_other_rules_a_state_is_the_fold_of_the_log(tmp_path_factory, actions):
+    """Two held values that agree make a shift here, so that there are many."""
+    world = World.at(tmp_path_factory.mktemp("order"))
+    world.dataset = world.ingest("plant", "a", "b")
+    world.limit(world.dataset, PANEL)
+    dataset_rules.put(world.engine, world.dataset.id, QualityRules(accept_after=2))
+    world.promote(world.dataset, BUNDLE, PANEL)
+    verdicts: dict[int, str | None] = {}
+    waiting = None  # held values that the service knew when it was stopped
+    parts = [[]]
+    for action in actions:
+        parts.append([]) if action == "restart" else parts[-1].append(action)
+    for part in parts:
+        with world.serving() as client:
+            assert waiting in (None, served(client).judge.waiting)
+            for action in part:
+                act(client, world, action)
+                assert is_the_fold(client, world, "a") and is_the_fold(client, world, "b")
+                log = observation_log.log(world.engine, world.dataset.id)
+                now = dict(zip(log.seq.tolist(), log.verdict.tolist(), strict=True))
+                assert verdicts.items() <= now.items()  # a verdict never changes
+                verdicts = now
+            waiting = served(client).judge.waiting
+    world.engine.dispose()
+
+
+def act(client, world, action):
+    if action == "snapshot":
+        snapshot(client)
+    elif action == "release":
+        release(world)
+        until(lambda: last_seq(world) == served(client).champion.seq)
+    elif action == "rules":
+        high = 11.0 if served(client).judge.rules.high is None else None
+        dataset_rules.put(world.engine, world.dataset.id, QualityRules(accept_after=2, high=high))
+        until(lambda: served(client).judge.rules.high == high)
+    else:
+        sent = [{"unique_id": one, "ds": stamp(step), "y": y} for one, step, y in action]
+        assert client.post("/v1/observations", json=sent).status_code == 200
+
+
+def last_seq(world):
+    return observation_log.last_seq(world.engine, world.dataset.id)
+
+
+def snapshot(client):
+    writer = client.app.state.runtime._writer
+
+    def write():
+        for one in writer._begin_passes():
+            while one.step(writer._engine):
+                pass
+
+    writer.ask(write).result(timeout=1500)
+
+
+def release(world):
+    """Release every value, as `rollcast quarantine release --all` does while the service runs."""
+    workspace = open_workspace(world.settings)
+    quarantining.release(workspace, "plant", None, None, None)
+    workspace.engine.dispose()
+
+
+def test_a_released_value_reaches_the_state_and_ends_the_flag(world):
+    with world.serving() as client:
+        post(client, [10.0, 12_000.0])
+        release(world)
+        until(lambda: flags(client) == [])
+        assert is_the_fold(client, world)
+        assert state_of(client, world).ring[0, -1] == 12_000.0
+        assert post(client, [12_000.0], first=1)["outcomes"] == ["duplicate"]
+        assert post(client, [11.0], first=1)["outcomes"] == ["corrected"]
+        assert post(client, [12_000.0], first=1)["outcomes"] == ["corrected"]  # once released, it passes
+        assert post(client, [13_000.0], first=2)["outcomes"] == ["quarantined"]
+    assert world.logged(world.dataset, "a")[:3] == [(0, 10.0), (1, 12_000.0), (1, 12_000.0)]
+
+
+def test_champion_and_shadow_meet_the_same_targets(world):
+    world.shadow(world.dataset, network(PANEL, seed=1), PANEL)
+    with world.serving() as client:
+        until(lambda: served(client).shadow is not None)
+        post(client, [*NEXT[:3], 12_000.0, *NEXT[4:8]])
+        until(lambda: served(client).shadow.seq == served(client).champion.seq)
+        totals = [one.states.totals.raw[:, 0].sum() for one in (served(client).champion, served(client).shadow)]
+        assert totals == [7, 7]
+
+
+# --- the scores of a dataset ------------------------------------------------------------------------------------------
+
+
+def test_a_thousandfold_spike_in_one_of_a_thousand_series_leaves_the_mase_where_it_was(tmp_path):
+    ids = [f"s{i}" for i in range(1000)]
+    panel = panel_of(*ids)
+    draw = np.random.default_rng(0)
+    values = np.stack([wave(212, 3.0 * i)[200:212] for i in range(1000)]) + draw.normal(0, 0.3, (1000, 12))
+    found = []
+    for name, factor in (("twin", 1.0), ("spiked", 1000.0)):
+        world = World.at(tmp_path / name)
+        dataset = world.ingest("plant", *ids)
+        world.limit(dataset, panel)
+        world.promote(dataset, baseline(panel), panel)
+        sent = values.copy()
+        sent[0, 5] *= factor
+        with world.serving() as client:
+            for step in range(12):
+                body = [
+                    {"unique_id": one, "ds": stamp(step), "y": y} for one, y in zip(ids, sent[:, step], strict=True)
+                ]
+                assert client.post("/v1/observations", json=body).status_code == 200
+            found.append(client.get("/v1/scores").json()["scores"][0])
+    twin, spiked = found
+    assert (twin["n"], spiked["n"]) == (12_000, 11_999)
+    assert spiked["mase"] == pytest.approx(twin["mase"], rel=0.01)
