@@ -44,6 +44,33 @@ class HeldValue(NamedTuple):
     rule: str
 
 
+@dataclass
+class SeriesEnd:
+    """The end of a series: its held values, by step, that are not older than `newest`, its newest step before them."""
+
+    waiting: dict[int, HeldValue]
+    newest: int
+
+    def copy(self) -> "SeriesEnd":
+        return SeriesEnd(dict(self.waiting), self.newest)
+
+    def follow(self, held: HeldValue | None, step: int, y: float | None, most: int) -> None:
+        """Go on with the next row. A held value waits, of at most `most`; one that counts ends what waits up to its
+        step; a missing one takes back what was held for its step."""
+        if held is not None:
+            if step >= self.newest:
+                self.waiting[step] = held
+                self.waiting = {known: self.waiting[known] for known in sorted(self.waiting)[-most:]}
+            return
+        if y is None or y != y:
+            self.waiting.pop(step, None)
+        else:
+            self.waiting = {known: value for known, value in self.waiting.items() if known > step}
+            self.newest = max(self.newest, step)
+        if not self.waiting:
+            self.newest = max(self.newest, step)
+
+
 @dataclass(frozen=True)
 class Shift:
     """A series whose held values are let in: the rows to be stored once more, and its limits from now on."""
@@ -62,7 +89,7 @@ class Judged:
     ds        (k,) stamp of each row
     values    (k,) as they came, NaN where missing
     verdicts  the rule that a value broke, by its place in the rows
-    waiting   by series: its held values from now on, by step; only for series whose held values may have changed
+    ends      by series: its end from now on, where it holds a value or held one before
     shifts    the series that shifted
     """
 
@@ -70,7 +97,7 @@ class Judged:
     ds: np.ndarray
     values: np.ndarray
     verdicts: Mapping[int, str] = field(default_factory=dict)
-    waiting: Mapping[int, Mapping[int, HeldValue]] = field(default_factory=dict)
+    ends: Mapping[int, SeriesEnd] = field(default_factory=dict)
     shifts: tuple[Shift, ...] = ()
 
     def store(self, connection: Connection, dataset_id: int, seq: int, at: int) -> None:
@@ -93,9 +120,9 @@ class Judge:
 
     def __init__(self, dataset_id: int = 0, rules: QualityRules | None = None, limits: Iterable[SeriesLimits] = ()):
         self.dataset_id, self.rules, self.version = dataset_id, rules or QualityRules(), 0
-        self.waiting: dict[int, Mapping[int, HeldValue]] = {}  # by series: values held since the last one that counted
+        self._ends: dict[int, SeriesEnd] = {}  # by series: where a held value waits
         self.shifted: set[int] = set()  # series whose limits were made by a shift
-        self.seq = 0  # row of the log up to which `waiting` and the recent rows are known
+        self.seq = 0  # row of the log up to which the ends and the recent rows are known
         self._quarantined = False  # may the dataset have values in quarantine?
         self._limits: dict[int, SeriesLimits] = {}
         self._recent: RecentRows | None = None
@@ -109,13 +136,13 @@ class Judge:
         held = quarantine.values(engine, dataset.id)
         judge._quarantined = bool(held)
         judge.seq = observation_log.last_seq(engine, dataset.id)
-        judge._find_waiting(engine, dataset, [value for value in held if value.source == LIVE])
+        judge._find_ends(engine, dataset, [value for value in held if value.source == LIVE])
         if judge._recent is not None:
             begin = min((one.log_seq for one in judge._limits.values()), default=judge.seq)
             judge._follow_recent(observation_log.log(engine, dataset.id, begin, judge.seq), dataset)
         return judge
 
-    def _find_waiting(self, engine: Engine, dataset: Dataset, held: Iterable[QuarantinedValue]) -> None:
+    def _find_ends(self, engine: Engine, dataset: Dataset, held: Iterable[QuarantinedValue]) -> None:
         """Find the values in quarantine after which none has counted yet: what the log says since the first of them."""
         stamps: dict[int, list[int]] = {}
         for value in held:
@@ -124,7 +151,7 @@ class Judge:
         sizes = observation_log.tail_sizes(engine, dataset.id, keys, LONG) if keys else []
         keys = [key for key, size in zip(keys, sizes, strict=True) if size < LONG]  # after so many rows one has counted
         if keys:
-            self._follow_waiting(observation_log.tail(engine, dataset.id, keys), dataset)
+            self._follow_ends(observation_log.tail(engine, dataset.id, keys), dataset)
 
     def up_to_date(self, rules: QualityRules, version: int) -> bool:
         """Are these the rules and the version of the limits by which it judges?"""
@@ -132,7 +159,12 @@ class Judge:
 
     def flags(self, series: int) -> dict[str, bool]:
         """What a forecast of a series says: whether its last value is held, and whether it shifted."""
-        return {"quarantined": series in self.waiting, "shifted": series in self.shifted}
+        return {"quarantined": series in self._ends, "shifted": series in self.shifted}
+
+    @property
+    def waiting(self) -> dict[int, dict[int, HeldValue]]:
+        """By series and step: the held values after which no value has counted yet."""
+        return {series: end.waiting for series, end in self._ends.items()}
 
     # --- judging ----------------------------------------------------------------------------------------------------
 
@@ -145,7 +177,7 @@ class Judge:
         at = self._index.find(rows.series)
         outside = (values < self._lowest[at]) | (values > self._highest[at])
         again = self._quarantined and bool((rows.steps <= newest).any())
-        if self._recent is None and not (again or self.waiting or outside.any()):  # the usual batch
+        if self._recent is None and not (again or self._ends or outside.any()):  # the usual batch
             return Judged(rows, ds, values)
         low, high = self.range
         broken = np.select([(values < low) | (values > high), outside], [RANGE, SPIKE], 0)
@@ -157,8 +189,8 @@ class Judge:
         affected = broken > 0
         if known:
             affected |= asked
-        if self.waiting:
-            affected |= np.isin(rows.series, list(self.waiting))
+        if self._ends:
+            affected |= np.isin(rows.series, list(self._ends))
         if not affected.any():
             return Judged(rows, ds, values)
         places = np.flatnonzero(np.isin(rows.series, rows.series[affected]))
@@ -186,8 +218,7 @@ class Judge:
 
     def settle(self, judged: Judged, seq: int) -> None:
         """Take over the verdicts of rows that are stored now; they end at row `seq` of the log."""
-        for series, waiting in judged.waiting.items():
-            self._wait(series, waiting)
+        self._end_with(judged.ends)
         if judged.verdicts:
             self._quarantined = True
         if self._recent is not None:
@@ -200,41 +231,46 @@ class Judge:
     def catch_up(self, engine: Engine, dataset: Dataset, upto: int | None = None) -> None:
         """Take in what another process wrote to the log."""
         end = observation_log.last_seq(engine, dataset.id) if upto is None else upto
-        if end > self.seq and (self.waiting or self._recent is not None):
+        if end > self.seq and (self._ends or self._recent is not None):
             log = observation_log.log(engine, dataset.id, self.seq, end)
-            self._follow_waiting(log, dataset)
+            self._follow_ends(log, dataset)
             self._follow_recent(log, dataset)
         self.seq = max(self.seq, end)
 
     def replaces(self, engine: Engine, dataset: Dataset, before: "Judge") -> None:
         """Take over what `before` knows of the log's end, and the limits that it changed meanwhile."""
-        self.waiting = before.waiting
+        before.catch_up(engine, dataset)
+        if self._recent is not None:
+            self._follow_recent(observation_log.log(engine, dataset.id, self.seq, before.seq), dataset)
+        self._ends, self.seq = before._ends, before.seq
         self._quarantined |= before._quarantined
-        self.catch_up(engine, dataset)
         self._take(series_limits.read(engine, self.dataset_id, after=self.version))
 
-    def _wait(self, series: int, waiting: Mapping[int, HeldValue]) -> None:
-        if waiting:
-            self.waiting[series] = waiting
-        else:
-            self.waiting.pop(series, None)
+    def end_of(self, series: int, newest: int) -> SeriesEnd:
+        """A copy of a series' end; where nothing waits there, `newest` is its newest step."""
+        end = self._ends.get(series)
+        return end.copy() if end else SeriesEnd({}, newest)
 
-    def _follow_waiting(self, log: Log, dataset: Dataset) -> None:
-        """Keep `waiting` as rows of the log, in any order, change it."""
-        log = log.select(np.isin(log.series_id, [*self.waiting, *np.unique(log.series_id[log.held]).tolist()]))
+    def _end_with(self, ends: Mapping[int, SeriesEnd]) -> None:
+        for series, end in ends.items():
+            if end.waiting:
+                self._ends[series] = end
+            else:
+                self._ends.pop(series, None)
+
+    def _follow_ends(self, log: Log, dataset: Dataset) -> None:
+        """Change the ends as rows of the log, in any order, do."""
+        log = log.select(np.isin(log.series_id, [*self._ends, *np.unique(log.series_id[log.held]).tolist()]))
         order = np.argsort(log.seq)
         steps = dataset.grid.steps(log.ds)
         columns = (log.series_id, steps, log.ds, log.y, log.verdict)
-        ends: dict[int, _End] = {}
+        ends: dict[int, SeriesEnd] = {}
         for series, step, ds, y, rule in zip(*(column[order].tolist() for column in columns), strict=True):
             if series not in ends:
                 limits = self._limits.get(series)
-                counted = series_limits.last_counted(limits.recent) if limits else None
-                ends[series] = _End(dict(self.waiting.get(series, {})), BEGINNING if counted is None else counted)
-            end = ends[series]
-            end.follow(HeldValue(step, ds, y, rule) if rule else None, step, y, self.most_waiting)
-        for series, end in ends.items():
-            self._wait(series, end.waiting)
+                ends[series] = self.end_of(series, series_limits.last_step(limits.recent) if limits else BEGINNING)
+            ends[series].follow(HeldValue(step, ds, y, rule) if rule else None, step, y, self.most_waiting)
+        self._end_with(ends)
 
     def _follow_recent(self, log: Log, dataset: Dataset) -> None:
         if self._recent is None:
@@ -269,7 +305,7 @@ class Judge:
         """(n,) smallest and (n,) largest value of series that break neither `range` nor `spike`."""
         low, high = (np.array([getattr(one, name) for one in limits], np.float64) for name in ("low", "high"))
         reach = reach_of(low, high)
-        room = np.where(reach > 0, reach * (np.inf if self.rules.spike is None else self.rules.spike), np.inf)
+        room = np.where(reach > 0, reach, np.inf) * (np.inf if self.rules.spike is None else self.rules.spike)
         return np.maximum(low - room, self.range[0]), np.minimum(high + room, self.range[1])
 
 
@@ -287,7 +323,7 @@ class _Run:
     ) -> None:
         self._judge, self._rows, self._ds, self._known = judge, rows, ds, known
         self._newest, self._broken = newest, broken
-        self._ends: dict[int, _End] = {}
+        self._ends: dict[int, SeriesEnd] = {}
         self._verdicts: dict[int, str] = {}
         self._shifts: list[Shift] = []
         self._limits: dict[int, SeriesLimits] = {}  # of series that shifted in these rows
@@ -297,8 +333,7 @@ class _Run:
         lists = (column[places].tolist() for column in columns)
         for place, series, step, ds, y, number, newest in zip(places, *lists, strict=True):
             if series not in self._ends:
-                waiting = self._judge.waiting.get(series, {})
-                self._ends[series] = _End(dict(waiting), min(waiting, default=newest + 1) - 1)
+                self._ends[series] = self._judge.end_of(series, newest)
             rule = self._rule(series, ds, y, number)
             value = HeldValue(step, ds, y, rule) if rule else None
             self._ends[series].follow(value, step, y, self._judge.most_waiting)
@@ -340,7 +375,7 @@ class _Run:
         after = SeriesLimits(series, float(low), float(high), usual, recent, 0, value.ds)
         self._limits[series] = after
         self._shifts.append(Shift(series, place, tuple(held for held in last if held is not value), after))
-        self._ends[series] = _End({}, last[-1].step)
+        self._ends[series] = SeriesEnd({}, last[-1].step)
         return True
 
     def _judged(self) -> Judged:
@@ -356,29 +391,7 @@ class _Run:
         joined = Rows.joined([rows, late]) if again else rows
         values = np.concatenate([self._rows.values, late.values])
         stamps = np.concatenate([self._ds, ds])
-        waiting = {number: end.waiting for number, end in self._ends.items()}
-        return Judged(joined, stamps, values, self._verdicts, waiting, tuple(self._shifts))
-
-
-@dataclass
-class _End:
-    """The end of a series: the values, by step, that are held since `counted`, the newest step with one that counts."""
-
-    waiting: dict[int, HeldValue]
-    counted: int
-
-    def follow(self, held: HeldValue | None, step: int, y: float | None, most: int) -> None:
-        """Go on with the next row: a held value waits, of at most `most`; one that counts ends what waits up to its
-        step; a missing one takes back what was held for its step."""
-        if held is not None:
-            if step >= self.counted:
-                self.waiting[step] = held
-                self.waiting = {known: self.waiting[known] for known in sorted(self.waiting)[-most:]}
-        elif y is None or y != y:
-            self.waiting.pop(step, None)
-        else:
-            self.counted = max(self.counted, step)
-            self.waiting = {known: value for known, value in self.waiting.items() if known > step}
+        return Judged(joined, stamps, values, self._verdicts, self._ends, tuple(self._shifts))
 
 
 def _usual_after(limits: SeriesLimits, values: Iterable[HeldValue]) -> float:

@@ -100,10 +100,9 @@ def recent_of(values: np.ndarray, last: int) -> str:
     return json.dumps([list(range(last - len(near) + 1, last + 1)), found, found[-1], equal])
 
 
-def last_counted(recent: str) -> int | None:
-    """The newest step with a value in what `recent_of` returned; None where the last rows have none."""
-    steps, values, _, _ = json.loads(recent)
-    return max((step for step, value in zip(steps, values, strict=True) if value is not None), default=None)
+def last_step(recent: str) -> int:
+    """The last step of what `recent_of` returned."""
+    return int(json.loads(recent)[0][-1])
 
 
 def put(engine: Engine, dataset_id: int, limits: Sequence[SeriesLimits]) -> None:

@@ -57,6 +57,7 @@ class Writer(threading.Thread):
         self._last: int | None = None  # position of the log that every champion has reached; None: not known
         self._advancing = BackgroundAdvance()
         self._behind = False  # a batch did not advance; those after it read the log
+        self._unsure = False  # rows may have been stored that no judge knows of
         self.store_works = True
 
     @property
@@ -159,7 +160,7 @@ class Writer(threading.Thread):
             return True
         except Exception:
             log.exception("an action of the writer between two batches failed")
-            self._last = None
+            self._last, self._unsure = None, True
             return False
 
     def _begin_passes(self) -> list[SnapshotPass]:
@@ -191,7 +192,7 @@ class Writer(threading.Thread):
             self.store_works = True
         except Exception as error:
             self.store_works = not isinstance(error, StoreUnavailable)
-            self._last = None  # the commit may have happened: read the log before the next one
+            self._last, self._unsure = None, True  # the commit may have happened: read the log before the next one
             if not isinstance(error, RollcastError):
                 log.exception("a batch of observations failed")
             write_batch.answer(requests, repeat(error))
@@ -285,17 +286,17 @@ class Writer(threading.Thread):
         """Bring every champion to the log's end, after a failure or where another process wrote."""
         self._advancing.wait()
         self._behind = False
-        unsure, last = self._last is None, 0
+        last = 0
         for served in self._datasets():
-            self._follow_log(served, unsure, upto)  # first: an answer with the newer sequence has the newer flags
+            self._follow_log(served, upto)  # first: an answer with the newer sequence has the newer flags
             if served.champion:
                 self._metrics.replayed("resync", folding.catch_up(self._engine, served.champion, upto))
                 last = max(last, served.champion.seq)
-        self._last = upto if upto is not None else last
+        self._last, self._unsure = upto if upto is not None else last, False
 
-    def _follow_log(self, served: Served, unsure: bool, upto: int | None) -> None:
+    def _follow_log(self, served: Served, upto: int | None) -> None:
         """Let the judge of a dataset know of rows that another process wrote, or that may have been stored."""
-        if unsure:
+        if self._unsure:
             served.judge = Judge.load(self._engine, served.dataset)
         else:
             served.judge.catch_up(self._engine, served.dataset, upto)

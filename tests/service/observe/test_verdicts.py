@@ -303,7 +303,7 @@ def test_champion_and_shadow_meet_the_same_targets(world):
 # --- the scores of a dataset ------------------------------------------------------------------------------------------
 
 
-def test_a_thousandfold_spike_in_one_of_a_thousand_series_leaves_the_mase_where_it_was(tmp_path):
+def test_fault_27_a_thousandfold_spike_in_one_of_a_thousand_series_leaves_the_mase_where_it_was(tmp_path):
     ids = [f"s{i}" for i in range(1000)]
     panel = panel_of(*ids)
     draw = np.random.default_rng(0)
