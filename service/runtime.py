@@ -24,7 +24,9 @@ from service.http.keyring import Keyring
 from service.models.datasets import Directory, Served
 from service.models.flow_successes import FlowSuccesses
 from service.models.gauges import Gauges
+from service.models.live_directory import LiveDirectory
 from service.observe.arrivals import ReceivedRows
+from service.observe.births import Birth, Births, Newborn
 from service.observe.coalescing import RequestCoalescer
 from service.observe.idempotency import KeyedRequest, KeysInProgress, check
 from service.observe.receipts import Receipt
@@ -50,7 +52,7 @@ class Runtime:
     def __init__(self, settings: Settings, clock: Callable[[], int] = clock.now) -> None:
         """clock: microseconds since 1970 UTC."""
         self.settings, self.clock = settings, clock
-        self.directory = Directory()
+        self._directory = LiveDirectory()
         self.metrics = Metrics()
         self.gauges = Gauges(self.metrics.registry)
         self.keyring = Keyring(clock)
@@ -59,6 +61,7 @@ class Runtime:
         self._writer = Writer(
             self._engine, self.metrics, settings.snapshot_every_s, self.served, settings.idempotency_keep_s
         )
+        self._births = Births(self._engine, self._directory, self.metrics, self._writer.ask)
         self._coalescer = RequestCoalescer(self._writer.observe)
         self.flow_successes = FlowSuccesses(self.engine)
         self.in_progress = KeysInProgress()
@@ -68,7 +71,7 @@ class Runtime:
             self.engine,
             self._writer,
             self.metrics,
-            self._publish,
+            self._directory,
             self.keyring.refresh,
             settings.poll_every_s,
             settings.snapshot_every_s,
@@ -94,6 +97,11 @@ class Runtime:
             database.migrate(self._engine)
             self._migrated.set()
         return self._engine
+
+    @property
+    def directory(self) -> Directory:
+        """The datasets and series as they are known now."""
+        return self._directory.current
 
     def served(self) -> Sequence[Served]:
         return list(self.directory.datasets.values())
@@ -124,15 +132,28 @@ class Runtime:
             ProblemError: 503, nothing was accepted.
             StoreUnavailable: nothing was acknowledged; the rows may be sent again.
         """
-        database.require_sound(self._engine)
-        if not self._writer.is_alive() or self._writer.backlog > MAX_BACKLOG:
-            raise not_available("busy", "Too many observations wait to be stored; send these again in a moment.")
+        self._require_writer()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
         self._coalescer.add(
             ObserveRequest(received.parts, received.rows, error_list(received.faults), keyed, future, loop)
         )
         return await future
+
+    async def create(self, newborn: Sequence[Newborn]) -> list[Birth | None]:
+        """Create series. Returns the durable id of each; None beyond its dataset's quota.
+
+        Raises:
+            ProblemError: 503, nothing was accepted.
+            StoreUnavailable: none was created.
+        """
+        self._require_writer()
+        return await self._births.create(newborn)
+
+    def _require_writer(self) -> None:
+        database.require_sound(self._engine)
+        if not self._writer.is_alive() or self._writer.backlog > MAX_BACKLOG:
+            raise not_available("busy", "Too many observations wait to be stored; send these again in a moment.")
 
     async def answered(self, keyed: KeyedRequest) -> Receipt | None:
         """The kept answer to an earlier request of this key. Raises ProblemError (422) where that one was different."""
@@ -148,6 +169,3 @@ class Runtime:
             self.keyring.write_uses(self.engine())
         except StoreUnavailable as error:
             log.warning("the last uses of keys were not written: %s", error)
-
-    def _publish(self, directory: Directory) -> None:
-        self.directory = directory

@@ -16,9 +16,11 @@ from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from data.grid.durations import DAY, SECOND
 from data.grid.grid import Grid, parse_ds
 from data.schema import LARGEST_VALUE
+from data.store.catalogue import check_unique_id
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
+from service.observe.births import Birth, Newborn
 from service.observe.observe_body import BrokenLine, ObserveBody
 from states.out_of_order import BEGINNING
 from states.rows import Rows
@@ -26,7 +28,9 @@ from states.rows import Rows
 FURTHEST_STEPS = 1_000_000  # from a series' origin, back and, for integer time, which has no clock, ahead
 NEAR_STEPS, NEAR_TIME = 100_000, 366 * DAY  # back by clock time: a year, or so many steps where that is more
 FIELDS = {"unique_id", "ds", "y", "dataset"}
-MISSING = object()
+UNBORN = -1  # in place of the id of a series that is yet to be created
+BEYOND_QUOTA = 0  # in place of the id of a series that was not created; ids begin at 1
+QUOTA_RETRY_S = 60  # a person has to raise a quota
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,19 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class ReceivedRows:
-    """A request's rows: those to be stored, by dataset, and the first faults of the rejected ones."""
+    """A request's rows: those to be stored, by dataset, and the first faults of the rejected ones, by their place.
+
+    newborn: series that are yet to be created; until `born` the rows of the i-th have the series id -1 - i.
+    """
 
     rows: int
     parts: list[Arrivals]
-    faults: list[FieldFault]
+    refused: list[tuple[int, FieldFault]]
+    newborn: list[Newborn]
+
+    @property
+    def faults(self) -> list[FieldFault]:
+        return [fault for _, fault in self.refused]
 
 
 class _Refused(Exception):
@@ -69,6 +81,11 @@ def ambiguous_series(faults: Sequence[FieldFault], candidates: Sequence[str]) ->
     return ProblemError(409, "ambiguous_series", detail, faults, candidates=list(candidates)[:MAX_ERRORS])
 
 
+def too_many_series(faults: Sequence[FieldFault]) -> ProblemError:
+    detail = "The dataset has as many series as its quota allows; `rollcast dataset set NAME --max-series N` raises it."
+    return ProblemError(429, "too_many_series", detail, faults, headers={"Retry-After": str(QUOTA_RETRY_S)})
+
+
 def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only: Target | None = None) -> ReceivedRows:
     """Check every row of a body.
 
@@ -80,6 +97,7 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
     """
     reader = _Reader(directory, now + tolerance, only)
     kept: dict[str, list[tuple[int, int, int, float]]] = {}
+    newborn: dict[Newborn, int] = {}
     refused: list[tuple[int, FieldFault]] = []
     misshapen: list[FieldFault] = []
     for place, row in enumerate(body.rows):
@@ -94,7 +112,8 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
             elif len(refused) < MAX_ERRORS:
                 refused.append((place, fault))
         else:
-            kept.setdefault(target.served.name, []).append((place, target.series, ds, value))
+            series = target.series if target.series != UNBORN else _number(newborn, target)
+            kept.setdefault(target.served.name, []).append((place, series, ds, value))
     if misshapen:
         raise unprocessable("invalid_observation", misshapen)
     parts = []
@@ -102,10 +121,65 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
         part, strayed = _not_too_far(_columns(directory.datasets[name], rows))
         refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in strayed]
         parts += [part] if len(part.place) else []
-    faults = [fault for _, fault in sorted(refused)[:MAX_ERRORS]]
+    received = ReceivedRows(len(body.rows), parts, sorted(refused)[:MAX_ERRORS], list(newborn))
     if not parts:
-        raise unprocessable("every_row_rejected", faults)
-    return ReceivedRows(len(body.rows), parts, faults)
+        raise unprocessable("every_row_rejected", received.faults)
+    return received
+
+
+def born(received: ReceivedRows, body: ObserveBody, births: Sequence[Birth | None]) -> ReceivedRows:
+    """The same rows under the ids of their series, one for each of `received.newborn`; rows of a series that was not
+    created (None) are rejected.
+
+    Raises ProblemError (429) where no row is left.
+    """
+    numbers = np.array([BEYOND_QUOTA if birth is None else birth.series for birth in births])
+    parts, refused = [], list(received.refused)
+    for part in received.parts:
+        series = part.rows.series.copy()
+        new = series < 0
+        series[new] = numbers[-1 - series[new]]
+        kept = series != BEYOND_QUOTA
+        refused += [(int(place), beyond_quota(body, int(place))) for place in part.place[~kept][:MAX_ERRORS]]
+        if kept.any():
+            rows = replace(part.rows, series=series).select(kept)
+            parts.append(replace(part, place=part.place[kept], rows=rows))
+    refused = sorted(refused)[:MAX_ERRORS]
+    if not parts:
+        raise too_many_series([fault for _, fault in refused])
+    return replace(received, parts=parts, refused=refused, newborn=[])
+
+
+def _number(newborn: dict[Newborn, int], target: Target) -> int:
+    """The number of a series that is yet to be created: -1 for the first."""
+    return newborn.setdefault(Newborn(target.served, target.unique_id), -1 - len(newborn))
+
+
+def beyond_quota(body: ObserveBody, place: int) -> FieldFault:
+    return FieldFault(f"{body.pointer(place)}/unique_id", "is not a series, and its dataset's quota is used up")
+
+
+def require_unique_id(unique_id: str) -> None:
+    """Raises InvalidInput for an id that no series can have; its message goes with a pointer."""
+    try:
+        check_unique_id(unique_id)
+    except InvalidInput as error:
+        raise InvalidInput(str(error).removeprefix("a series id ")) from None
+
+
+def unborn(directory: Directory, unique_id: str, dataset: str | None) -> Target | None:
+    """An unknown series, as the dataset that it would be created in has it; None where no dataset creates it.
+
+    Raises InvalidInput: the id cannot be one, or several datasets would create it.
+    """
+    candidates = directory.creating(unique_id, dataset)
+    if not candidates:
+        return None
+    require_unique_id(unique_id)
+    if len(candidates) > 1:
+        names = ", ".join(served.name for served in candidates[:MAX_ERRORS])
+        raise InvalidInput(f"is not a series, and several datasets create series ({names}); say which with `dataset`")
+    return Target(candidates[0], unique_id, UNBORN)
 
 
 class _Reader:
@@ -156,12 +230,21 @@ class _Reader:
         try:
             return self._directory.find(unique_id, dataset)
         except NotFound:
+            if (target := self._unborn(unique_id, dataset)) is not None:
+                return target
             if not self._directory.reach.could_reach(dataset, unique_id):
                 raise _Refused("/unique_id", "is not a series that this key may write") from None
             place = "is not a series of the dataset" if dataset else "is not a series"
             raise _Refused("/unique_id", place) from None
         except AmbiguousSeries:
             raise _Refused("/unique_id", "is a series of several datasets; say which with `dataset`") from None
+
+    def _unborn(self, unique_id: str, dataset: str | None) -> Target | None:
+        """A series that this row may create; None where it may not."""
+        try:
+            return unborn(self._directory, unique_id, dataset)
+        except InvalidInput as error:
+            raise _Refused("/unique_id", str(error)) from None
 
     @staticmethod
     def _same(only: Target, row: dict[str, Any]) -> Target:
