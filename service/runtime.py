@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 
-from data import clock
+from data import clock, service_lock
 from data.errors import StoreUnavailable
+from data.service_lock import ServiceLock
 from data.settings import Settings
 from data.store import database
 from data.store.idempotency import find
@@ -57,6 +58,7 @@ class Runtime:
         self.gauges = Gauges(self.metrics.registry)
         self.keyring = Keyring(clock)
         self._engine = database.connect(settings.database_url, checkpoints=True)
+        self._lock = ServiceLock(self._engine)
         self._migrated = threading.Event()
         self._writer = Writer(
             self._engine, self.metrics, settings.snapshot_every_s, self.served, settings.idempotency_keep_s
@@ -68,7 +70,7 @@ class Runtime:
         self.forecast_cache = ForecastCache(settings.forecast_cache_bytes)
         self._rebuilder = Rebuilder(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(
-            self.engine,
+            self._engine_of_ours,
             self._writer,
             self.metrics,
             self._directory,
@@ -78,6 +80,11 @@ class Runtime:
         )
 
     def start(self) -> None:
+        """Start the threads. Raises AlreadyRunning where another service has the store; nothing is started then."""
+        try:
+            self._lock.take(service_lock.PATIENCE_S)
+        except StoreUnavailable as error:
+            log.warning("the service waits for the live store: %s", error)  # the watcher tries again
         self._writer.start()
         self._watcher.start()
         self._rebuilder.start()
@@ -88,6 +95,7 @@ class Runtime:
         self._rebuilder.stop()
         self._writer.stop()
         self._write_key_uses()
+        self._lock.release()
         self._engine.dispose()
         gc_tuning.thaw()
 
@@ -97,6 +105,11 @@ class Runtime:
             database.migrate(self._engine)
             self._migrated.set()
         return self._engine
+
+    def _engine_of_ours(self) -> Engine:
+        """The same, while no other service has it. Raises AlreadyRunning too."""
+        self._lock.take()
+        return self.engine()
 
     @property
     def directory(self) -> Directory:
@@ -108,6 +121,8 @@ class Runtime:
 
     @property
     def readiness(self) -> Readiness:
+        if self._lock.elsewhere:
+            return Readiness(False, DETAILS["another_service"])
         if not self._watcher.ready.is_set():
             return Readiness(False, self._watcher.problem or "The states are being restored.")
         if not self._writer.is_alive():
@@ -119,8 +134,8 @@ class Runtime:
         return Readiness(self._watcher.problem is None, self._watcher.problem)
 
     def require_restored(self) -> None:
-        """Raises ProblemError (503) while the states are being restored."""
-        if not self._watcher.ready.is_set():
+        """Raises ProblemError (503) while the states are being restored, and while another service has the store."""
+        if self._lock.elsewhere or not self._watcher.ready.is_set():
             raise not_available("not_ready", self.readiness.reason or "The service is starting.")
 
     async def observe(self, received: ReceivedRows, keyed: KeyedRequest | None = None) -> Receipt:
