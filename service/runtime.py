@@ -27,10 +27,10 @@ from service.models.flow_successes import FlowSuccesses
 from service.models.gauges import Gauges
 from service.models.live_directory import LiveDirectory
 from service.observe.arrivals import ReceivedRows
-from service.observe.births import Birth, Births, Newborn
 from service.observe.coalescing import RequestCoalescer
 from service.observe.idempotency import KeyedRequest, KeysInProgress, check
 from service.observe.receipts import Receipt
+from service.observe.series_creation import CreatedSeries, NewSeries, SeriesCreator
 from service.observe.write_batch import ObserveRequest
 from service.observe.writer import Writer
 
@@ -63,7 +63,7 @@ class Runtime:
         self._writer = Writer(
             self._engine, self.metrics, settings.snapshot_every_s, self.served, settings.idempotency_keep_s
         )
-        self._births = Births(self._engine, self._directory, self.metrics, self._writer.ask)
+        self._creator = SeriesCreator(self._engine, self._directory, self.metrics, self._writer.ask)
         self._coalescer = RequestCoalescer(self._writer.observe)
         self.flow_successes = FlowSuccesses(self.engine)
         self.in_progress = KeysInProgress()
@@ -155,7 +155,7 @@ class Runtime:
         )
         return await future
 
-    async def create(self, newborn: Sequence[Newborn]) -> list[Birth | None]:
+    async def create(self, new_series: Sequence[NewSeries]) -> list[CreatedSeries | None]:
         """Create series. Returns the durable id of each; None beyond its dataset's quota.
 
         Raises:
@@ -163,7 +163,7 @@ class Runtime:
             StoreUnavailable: none was created.
         """
         self._require_writer()
-        return await self._births.create(newborn)
+        return await self._creator.create(new_series)
 
     def _require_writer(self) -> None:
         database.require_sound(self._engine)

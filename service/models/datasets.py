@@ -12,7 +12,7 @@ from data.store.series_patterns import ALL, Patterns
 from service.models.listing import Listing, ListingKey
 from states.champion import Champion
 
-MAX_NEWBORN = 1024  # series listed apart, so that a new one does not cost the sorting of all
+MAX_RECENT = 1024  # series listed apart, so that a new one does not cost the sorting of all
 
 
 @dataclass(eq=False)
@@ -48,7 +48,7 @@ class Directory:
 
     datasets: Mapping[str, Served] = field(default_factory=dict)
     listing: Listing = field(default_factory=lambda: Listing(()), repr=False, compare=False)
-    newborn: Listing = field(default_factory=lambda: Listing(()), repr=False, compare=False)  # and those not in it yet
+    recent: Listing = field(default_factory=lambda: Listing(()), repr=False, compare=False)  # and those not in it yet
     reach: Patterns = ALL  # series outside it are not found or listed
 
     @classmethod
@@ -58,10 +58,10 @@ class Directory:
 
     def plus(self, datasets: Mapping[str, Served], keys: Sequence[ListingKey]) -> "Directory":
         """The same with further datasets and series."""
-        newborn = self.newborn.plus(keys)
-        if len(newborn) <= MAX_NEWBORN:
-            return replace(self, datasets={**self.datasets, **datasets}, newborn=newborn)
-        return Directory({**self.datasets, **datasets}, self.listing.plus(newborn.keys))
+        recent = self.recent.plus(keys)
+        if len(recent) <= MAX_RECENT:
+            return replace(self, datasets={**self.datasets, **datasets}, recent=recent)
+        return Directory({**self.datasets, **datasets}, self.listing.plus(recent.keys))
 
     def seen_by(self, reach: Patterns) -> "Directory":
         """The same directory, restricted to a part of the series."""
@@ -101,7 +101,7 @@ class Directory:
         self, limit: int, after: ListingKey | None = None, search: str = "", dataset: str | None = None
     ) -> tuple[list[Target], int, bool]:
         """Up to `limit` series after `after` whose id contains `search`; how many match in all; whether more follow."""
-        listings = [_selected(part.within(self.reach), search, dataset) for part in (self.listing, self.newborn)]
+        listings = [_selected(part.within(self.reach), search, dataset) for part in (self.listing, self.recent)]
         pages = [listing.page(limit, after) for listing in listings]
         keys = list(merge(*(keys for keys, _ in pages)))
         more = len(keys) > limit or any(more for _, more in pages)

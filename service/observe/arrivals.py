@@ -20,16 +20,17 @@ from data.store.catalogue import check_unique_id
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
-from service.observe.births import Birth, Newborn
 from service.observe.observe_body import BrokenLine, ObserveBody
+from service.observe.series_creation import CreatedSeries, NewSeries
 from states.out_of_order import BEGINNING
 from states.rows import Rows
 
 FURTHEST_STEPS = 1_000_000  # from a series' origin, back and, for integer time, which has no clock, ahead
 NEAR_STEPS, NEAR_TIME = 100_000, 366 * DAY  # back by clock time: a year, or so many steps where that is more
 FIELDS = {"unique_id", "ds", "y", "dataset"}
-UNBORN = -1  # in place of the id of a series that is yet to be created
+NEW = -1  # in place of the id of a series that is yet to be created
 BEYOND_QUOTA = 0  # in place of the id of a series that was not created; ids begin at 1
+OVER_QUOTA = "is not a series, and its dataset's quota is used up"
 QUOTA_RETRY_S = 60  # a person has to raise a quota
 
 
@@ -51,13 +52,13 @@ class Arrivals:
 class ReceivedRows:
     """A request's rows: those to be stored, by dataset, and the first faults of the rejected ones, by their place.
 
-    newborn: series that are yet to be created; until `born` the rows of the i-th have the series id -1 - i.
+    new_series: series that are yet to be created; until `with_ids` the rows of the i-th have the series id -1 - i.
     """
 
     rows: int
     parts: list[Arrivals]
     refused: list[tuple[int, FieldFault]]
-    newborn: list[Newborn]
+    new_series: list[NewSeries]
 
     @property
     def faults(self) -> list[FieldFault]:
@@ -97,7 +98,7 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
     """
     reader = _Reader(directory, now + tolerance, only)
     kept: dict[str, list[tuple[int, int, int, float]]] = {}
-    newborn: dict[Newborn, int] = {}
+    new_series: dict[NewSeries, int] = {}
     refused: list[tuple[int, FieldFault]] = []
     misshapen: list[FieldFault] = []
     for place, row in enumerate(body.rows):
@@ -112,7 +113,7 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
             elif len(refused) < MAX_ERRORS:
                 refused.append((place, fault))
         else:
-            series = target.series if target.series != UNBORN else _number(newborn, target)
+            series = target.series if target.series != NEW else _number(new_series, target)
             kept.setdefault(target.served.name, []).append((place, series, ds, value))
     if misshapen:
         raise unprocessable("invalid_observation", misshapen)
@@ -121,24 +122,29 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
         part, strayed = _not_too_far(_columns(directory.datasets[name], rows))
         refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in strayed]
         parts += [part] if len(part.place) else []
-    received = ReceivedRows(len(body.rows), parts, sorted(refused)[:MAX_ERRORS], list(newborn))
+    received = ReceivedRows(len(body.rows), parts, sorted(refused)[:MAX_ERRORS], list(new_series))
     if not parts:
         raise unprocessable("every_row_rejected", received.faults)
     return received
 
 
-def born(received: ReceivedRows, body: ObserveBody, births: Sequence[Birth | None]) -> ReceivedRows:
-    """The same rows under the ids of their series, one for each of `received.newborn`; rows of a series that was not
-    created (None) are rejected.
+def with_ids(
+    received: ReceivedRows, body: ObserveBody, created: Sequence[CreatedSeries | None], only: Target | None = None
+) -> ReceivedRows:
+    """The same rows under the ids of their series; rows of a series beyond the quota are rejected.
+
+    created: one for each of `received.new_series`, None beyond the quota; only: the one series that the path named.
 
     Raises ProblemError (429) where no row is left.
     """
-    numbers = np.array([BEYOND_QUOTA if birth is None else birth.series for birth in births])
+    if only is not None and created == [None]:
+        raise too_many_series([FieldFault("/path/unique_id", OVER_QUOTA)])
+    ids = np.array([BEYOND_QUOTA if series is None else series.series for series in created])
     parts, refused = [], list(received.refused)
     for part in received.parts:
         series = part.rows.series.copy()
         new = series < 0
-        series[new] = numbers[-1 - series[new]]
+        series[new] = ids[-1 - series[new]]
         kept = series != BEYOND_QUOTA
         refused += [(int(place), beyond_quota(body, int(place))) for place in part.place[~kept][:MAX_ERRORS]]
         if kept.any():
@@ -147,16 +153,16 @@ def born(received: ReceivedRows, body: ObserveBody, births: Sequence[Birth | Non
     refused = sorted(refused)[:MAX_ERRORS]
     if not parts:
         raise too_many_series([fault for _, fault in refused])
-    return replace(received, parts=parts, refused=refused, newborn=[])
+    return replace(received, parts=parts, refused=refused, new_series=[])
 
 
-def _number(newborn: dict[Newborn, int], target: Target) -> int:
+def _number(new_series: dict[NewSeries, int], target: Target) -> int:
     """The number of a series that is yet to be created: -1 for the first."""
-    return newborn.setdefault(Newborn(target.served, target.unique_id), -1 - len(newborn))
+    return new_series.setdefault(NewSeries(target.served, target.unique_id), -1 - len(new_series))
 
 
 def beyond_quota(body: ObserveBody, place: int) -> FieldFault:
-    return FieldFault(f"{body.pointer(place)}/unique_id", "is not a series, and its dataset's quota is used up")
+    return FieldFault(f"{body.pointer(place)}/unique_id", OVER_QUOTA)
 
 
 def require_unique_id(unique_id: str) -> None:
@@ -167,7 +173,7 @@ def require_unique_id(unique_id: str) -> None:
         raise InvalidInput(str(error).removeprefix("a series id ")) from None
 
 
-def unborn(directory: Directory, unique_id: str, dataset: str | None) -> Target | None:
+def new_target(directory: Directory, unique_id: str, dataset: str | None) -> Target | None:
     """An unknown series, as the dataset that it would be created in has it; None where no dataset creates it.
 
     Raises InvalidInput: the id cannot be one, or several datasets would create it.
@@ -179,7 +185,7 @@ def unborn(directory: Directory, unique_id: str, dataset: str | None) -> Target 
     if len(candidates) > 1:
         names = ", ".join(served.name for served in candidates[:MAX_ERRORS])
         raise InvalidInput(f"is not a series, and several datasets create series ({names}); say which with `dataset`")
-    return Target(candidates[0], unique_id, UNBORN)
+    return Target(candidates[0], unique_id, NEW)
 
 
 class _Reader:
@@ -230,7 +236,7 @@ class _Reader:
         try:
             return self._directory.find(unique_id, dataset)
         except NotFound:
-            if (target := self._unborn(unique_id, dataset)) is not None:
+            if (target := self._new_target(unique_id, dataset)) is not None:
                 return target
             if not self._directory.reach.could_reach(dataset, unique_id):
                 raise _Refused("/unique_id", "is not a series that this key may write") from None
@@ -239,10 +245,10 @@ class _Reader:
         except AmbiguousSeries:
             raise _Refused("/unique_id", "is a series of several datasets; say which with `dataset`") from None
 
-    def _unborn(self, unique_id: str, dataset: str | None) -> Target | None:
+    def _new_target(self, unique_id: str, dataset: str | None) -> Target | None:
         """A series that this row may create; None where it may not."""
         try:
-            return unborn(self._directory, unique_id, dataset)
+            return new_target(self._directory, unique_id, dataset)
         except InvalidInput as error:
             raise _Refused("/unique_id", str(error)) from None
 

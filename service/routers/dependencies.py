@@ -10,7 +10,7 @@ from service.http.auth import seen_by
 from service.http.errors import FieldFault, ProblemError, unknown_dataset, unprocessable
 from service.http.parsing import JSON_OPTIONS, decode
 from service.models.datasets import Served, Target
-from service.observe.arrivals import ambiguous_series, unborn, unknown_series
+from service.observe.arrivals import ambiguous_series, new_target, unknown_series
 from service.observe.observe_body import JSON, media_type
 from service.runtime import Runtime
 
@@ -45,7 +45,7 @@ def writable_target_of(request: Request, runtime: Runtime, dataset: str | None) 
         if problem.code != "unknown_series":
             raise
         try:
-            target = unborn(seen_by(request, runtime), unique_id, dataset)
+            target = new_target(seen_by(request, runtime), unique_id, dataset)
         except InvalidInput as error:
             raise unprocessable("invalid_series", [FieldFault("/path/unique_id", str(error))]) from None
         if target is None:

@@ -72,8 +72,8 @@ async def _store(
     tolerance = arrivals.tolerance_us(runtime.settings.future_tolerance_s)
     try:
         received = arrivals.read(body, seen_by(request, runtime), runtime.clock(), tolerance, only)
-        if received.newborn:
-            received = arrivals.born(received, body, await runtime.create(received.newborn))
+        if received.new_series:
+            received = arrivals.with_ids(received, body, await runtime.create(received.new_series), only)
     except ProblemError:
         runtime.metrics.rejected(len(body.rows))
         raise

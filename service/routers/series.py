@@ -6,7 +6,7 @@ from service.forecast import answers, inspect_state
 from service.forecast.query_params import dataset_query, encode_cursor, page_query
 from service.http.auth import needs, seen_by
 from service.http.errors import unknown_dataset
-from service.observe import creation
+from service.observe import creation_body
 from service.routers.dependencies import json_response, read_json, refuse_query_string, runtime_of, target_of
 from service.schemas import openapi, series_bodies
 
@@ -50,9 +50,9 @@ async def create_series(request: Request) -> Response:
     """Create series, whether or not their dataset creates series by itself. One that exists stays as it is."""
     runtime = runtime_of(request)
     refuse_query_string(request)
-    asked = creation.read(await read_json(request), seen_by(request, runtime))
-    births = await runtime.create(list(asked.newborn.values())) if asked.newborn else []
-    body = creation.answer(asked, births)
+    asked = creation_body.read(await read_json(request), seen_by(request, runtime))
+    created = await runtime.create(list(asked.new_series.values())) if asked.new_series else []
+    body = creation_body.answer(asked, created)
     return json_response(body, 201 if body["counts"]["created"] else 200)
 
 

@@ -1,4 +1,4 @@
-"""Series are born on arrival where their dataset allows it, and by request; the id is stored before the rows."""
+"""Series are created on arrival where their dataset allows it, and by request; the id is stored before the rows."""
 
 import threading
 
@@ -127,7 +127,8 @@ def test_beyond_the_quota_rows_are_rejected_and_a_request_of_nothing_else_is_a_4
         assert refused.headers["content-type"] == "application/problem+json"
         assert "--max-series" in refused.json()["detail"]
         assert [error["pointer"] for error in refused.json()["errors"]] == ["/0/unique_id", "/1/unique_id"]
-        assert client.post("/v1/series/d/observations", json={"ds": stamp(0), "y": 1.0}).status_code == 429
+        by_path = client.post("/v1/series/d/observations", json={"ds": stamp(0), "y": 1.0})
+        assert (by_path.status_code, by_path.json()["errors"][0]["pointer"]) == (429, "/path/unique_id")
         assert client.post("/v1/series", json={"unique_id": "d", "dataset": "sensors"}).status_code == 429
         assert names(world, dataset) == ["a", "b", "c"]
         catalogue.set_creation(world.engine, dataset.id, max_series=4)
@@ -235,7 +236,7 @@ def test_fault_28_ten_thousand_new_series_in_a_burst_end_at_the_quota(world):
             thread.start()
         for thread in threads:
             thread.join()
-        assert [answer.status_code for answer in answers].count(429) >= 18  # 99 of 10,000 were born
+        assert [answer.status_code for answer in answers].count(429) >= 18  # 99 of 10,000 were created
         assert all(len(answer.content) <= 4_000 for answer in answers if answer.status_code == 429)
         assert len(names(world, dataset)) == 100
         served = client.app.state.runtime.directory.datasets["sensors"]

@@ -14,13 +14,13 @@ from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, error_list, unprocessable
 from service.models.datasets import Directory
 from service.observe import arrivals
-from service.observe.births import Birth, Newborn
 from service.observe.observe_body import ObserveBody, rows_in
+from service.observe.series_creation import CreatedSeries, NewSeries
 
 FIELDS = {"unique_id", "dataset"}
 
 
-class Creation(StrEnum):
+class CreationOutcome(StrEnum):
     """What became of one series that a client asked for."""
 
     CREATED = "created"
@@ -30,10 +30,10 @@ class Creation(StrEnum):
 
 @dataclass(frozen=True)
 class AskedSeries:
-    """The series of one request: `newborn` by place in the body, those that exist, and why the others are refused."""
+    """The series of one request, by place in the body: to be created, existing, and refused with the reason."""
 
     body: ObserveBody
-    newborn: dict[int, Newborn]
+    new_series: dict[int, NewSeries]
     existing: list[int]
     refused: list[tuple[int, FieldFault]]
 
@@ -50,37 +50,37 @@ def read(document: Any, directory: Directory) -> AskedSeries:
     asked = AskedSeries(body, {}, [], [])
     for place, row in enumerate(body.rows):
         try:
-            newborn = _newborn(directory, row["unique_id"], row.get("dataset"))
+            series = _new_series(directory, row["unique_id"], row.get("dataset"))
         except InvalidInput as error:
             asked.refused.append((place, FieldFault(body.pointer(place) + (error.pointer or "/unique_id"), str(error))))
         else:
-            if newborn is None:
+            if series is None:
                 asked.existing.append(place)
             else:
-                asked.newborn[place] = newborn
+                asked.new_series[place] = series
     if len(asked.refused) == len(body.rows):
         raise unprocessable("every_row_rejected", [fault for _, fault in asked.refused[:MAX_ERRORS]])
     return asked
 
 
-def answer(asked: AskedSeries, births: Sequence[Birth | None]) -> dict[str, Any]:
-    """The answer's body; births: of `asked.newborn`, None beyond the quota.
+def answer(asked: AskedSeries, created: Sequence[CreatedSeries | None]) -> dict[str, Any]:
+    """The answer's body; created: of `asked.new_series`, None beyond the quota.
 
     Raises ProblemError (429) where the quota let none of the series be created and none exists.
     """
-    outcomes = [Creation.REJECTED] * len(asked.body.rows)
+    outcomes = [CreationOutcome.REJECTED] * len(asked.body.rows)
     refused = list(asked.refused)
     for place in asked.existing:
-        outcomes[place] = Creation.EXISTS
-    for place, birth in zip(asked.newborn, births, strict=True):
-        if birth is None:
+        outcomes[place] = CreationOutcome.EXISTS
+    for place, series in zip(asked.new_series, created, strict=True):
+        if series is None:
             refused.append((place, arrivals.beyond_quota(asked.body, place)))
         else:
-            outcomes[place] = Creation.CREATED if birth.created else Creation.EXISTS
+            outcomes[place] = CreationOutcome.CREATED if series.created else CreationOutcome.EXISTS
     faults = [fault for _, fault in sorted(refused)]
     if len(faults) == len(outcomes):
         raise arrivals.too_many_series(faults)
-    counts = {outcome.value: outcomes.count(outcome) for outcome in Creation}
+    counts = {outcome.value: outcomes.count(outcome) for outcome in CreationOutcome}
     return {"received": len(outcomes), "counts": counts, "outcomes": outcomes, "errors": error_list(faults)}
 
 
@@ -96,7 +96,7 @@ def _shape_fault(pointer: str, row: Any) -> FieldFault | None:
     return None
 
 
-def _newborn(directory: Directory, unique_id: str, dataset: str | None) -> Newborn | None:
+def _new_series(directory: Directory, unique_id: str, dataset: str | None) -> NewSeries | None:
     """The series to be created; None where it exists. Raises InvalidInput, where it cannot be, with a pointer."""
     try:
         directory.find(unique_id, dataset)
@@ -107,12 +107,12 @@ def _newborn(directory: Directory, unique_id: str, dataset: str | None) -> Newbo
         pass
     arrivals.require_unique_id(unique_id)
     if dataset is None:
-        target = arrivals.unborn(directory, unique_id, None)
+        target = arrivals.new_target(directory, unique_id, None)
         if target is None:
             raise InvalidInput("is missing, and no dataset creates series by itself", pointer="/dataset")
-        return Newborn(target.served, unique_id)
+        return NewSeries(target.served, unique_id)
     if dataset not in directory.datasets:
         raise InvalidInput("is not a dataset", pointer="/dataset")
     if not directory.reach.reaches(dataset, unique_id):
         raise InvalidInput("is not a series that this key may write")
-    return Newborn(directory.datasets[dataset], unique_id)
+    return NewSeries(directory.datasets[dataset], unique_id)

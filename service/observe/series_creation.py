@@ -21,15 +21,17 @@ from service.models.live_directory import LiveDirectory
 
 log = logging.getLogger("rollcast.service")
 
+SeriesKey = tuple[int, str]  # (dataset_id, unique_id)
 
-class Newborn(NamedTuple):
+
+class NewSeries(NamedTuple):
     """A series that is to be created."""
 
     served: Served
     unique_id: str
 
 
-class Birth(NamedTuple):
+class CreatedSeries(NamedTuple):
     """The integer id of a series, and whether this request created it."""
 
     series: int
@@ -37,15 +39,15 @@ class Birth(NamedTuple):
 
 
 @dataclass
-class BirthRequest:
+class CreationRequest:
     """The series that one request asks for; `done` is given one answer for each, None beyond the quota."""
 
-    newborn: Sequence[Newborn]
-    done: "Future[list[Birth | None]]" = field(default_factory=Future)
+    new_series: Sequence[NewSeries]
+    done: "Future[list[CreatedSeries | None]]" = field(default_factory=Future)
 
 
-class Births:
-    """The requests that wait for the next transaction."""
+class SeriesCreator:
+    """Collects the requests that wait for the next transaction."""
 
     def __init__(
         self,
@@ -56,15 +58,15 @@ class Births:
     ) -> None:
         """ask: queues an action of the writer's thread."""
         self._engine, self._directory, self._metrics, self._ask = engine, directory, metrics, ask
-        self._waiting: list[BirthRequest] = []
+        self._waiting: list[CreationRequest] = []
         self._lock = threading.Lock()
 
-    async def create(self, newborn: Sequence[Newborn]) -> list[Birth | None]:
+    async def create(self, new_series: Sequence[NewSeries]) -> list[CreatedSeries | None]:
         """Create series. Returns the id of each, also of those that exist by then; None beyond its dataset's quota.
 
         Raises StoreUnavailable: none was created.
         """
-        request = BirthRequest(newborn)
+        request = CreationRequest(new_series)
         with self._lock:
             self._waiting.append(request)
             first = len(self._waiting) == 1
@@ -74,36 +76,37 @@ class Births:
 
     def _create_waiting(self) -> None:
         with self._lock:
-            requests, self._waiting = self._waiting, []
+            waiting, self._waiting = self._waiting, []
+        requests = [request for request in waiting if request.done.set_running_or_notify_cancel()]
         try:
-            wanted = self._store([newborn for request in requests for newborn in request.newborn])
+            stored = self._store([series for request in requests for series in request.new_series])
         except Exception as error:
             for request in requests:
                 request.done.set_exception(error)
             raise
         for request in requests:
-            request.done.set_result([_take(wanted, newborn) for newborn in request.newborn])
+            request.done.set_result([_take(stored, series) for series in request.new_series])
 
-    def _store(self, newborn: Sequence[Newborn]) -> dict[tuple[int, str], Birth]:
-        """One transaction for each dataset. Returns the births by dataset and name; none beyond a quota."""
-        births: dict[tuple[int, str], Birth] = {}
-        for served in {one.served.dataset.id: one.served for one in newborn}.values():
+    def _store(self, new_series: Sequence[NewSeries]) -> dict[SeriesKey, CreatedSeries]:
+        """One transaction for each dataset. Those beyond its quota are left out."""
+        stored: dict[SeriesKey, CreatedSeries] = {}
+        for served in {series.served.dataset.id: series.served for series in new_series}.values():
             dataset = served.dataset
-            names = [one.unique_id for one in newborn if one.served.dataset.id == dataset.id]
-            numbers = catalogue.ensure_series(self._engine, dataset.id, names, most=dataset.max_series)
-            new = self._directory.add(SeriesRow(number, dataset.id, name) for name, number in numbers.items())
+            names = [series.unique_id for series in new_series if series.served is served]
+            ids = catalogue.ensure_series(self._engine, dataset.id, names, most=dataset.max_series)
+            new = self._directory.add(SeriesRow(number, dataset.id, name) for name, number in ids.items())
             created = {row.id for row in new}
-            births |= {(dataset.id, name): Birth(number, number in created) for name, number in numbers.items()}
+            stored |= {(dataset.id, name): CreatedSeries(number, number in created) for name, number in ids.items()}
             if created:
                 log.info("dataset %s: %d series created", served.name, len(created))
                 self._metrics.created(served.name, len(created))
-        return births
+        return stored
 
 
-def _take(births: dict[tuple[int, str], Birth], newborn: Newborn) -> Birth | None:
-    """The birth of one series; whoever asks for it again is told that it exists."""
-    key = newborn.served.dataset.id, newborn.unique_id
-    birth = births.get(key)
-    if birth is not None:
-        births[key] = Birth(birth.series, False)
-    return birth
+def _take(stored: dict[SeriesKey, CreatedSeries], series: NewSeries) -> CreatedSeries | None:
+    """The answer for one series; whoever asks for it again is told that it exists."""
+    key = series.served.dataset.id, series.unique_id
+    found = stored.get(key)
+    if found is not None:
+        stored[key] = CreatedSeries(found.series, created=False)
+    return found
