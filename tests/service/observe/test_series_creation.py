@@ -1,10 +1,16 @@
 """Series are created on arrival where their dataset allows it, and by request; the id is stored before the rows."""
 
+import asyncio
 import threading
 
 import pytest
 
-from data.store import catalogue, keys
+from data.errors import StoreUnavailable
+from data.store import catalogue, keys, observation_log
+from service.base.metrics import Metrics
+from service.models.datasets import Served
+from service.models.live_directory import LiveDirectory
+from service.observe.series_creation import NewSeries, SeriesCreator
 from service.schemas import series_bodies
 from tests.support.service_kit import World, baseline, panel_of, rows, stamp, until
 
@@ -186,8 +192,10 @@ def test_series_are_created_by_request_where_their_rows_would_not(tmp_path):
         assert names(world, dataset) == ["a", "b", "c"]
 
 
-def test_requests_at_once_create_a_series_once(world):
-    dataset = world.ingest("sensors")
+def test_requests_and_another_process_at_once_create_a_series_once(tmp_path, store_url):
+    world = World.at(tmp_path, store_url)
+    dataset = creating(world, "sensors", "a")
+    world.promote(dataset, baseline(PANEL), PANEL)
     with world.serving() as client:
         start = threading.Barrier(9)
         answers = []
@@ -210,6 +218,44 @@ def test_requests_at_once_create_a_series_once(world):
         assert sorted(names(world, dataset)) == ["a", "new", "other"]
         assert sorted(step for step, _ in world.logged(dataset, "new")) == list(range(8))
         until(lambda: client.get("/v1/series").json()["total"] == 3)
+
+
+def test_where_the_rows_cannot_be_stored_the_series_has_no_value_and_takes_them_later(world, monkeypatch):
+    dataset = world.ingest("sensors")
+    append = observation_log.append
+    with world.serving() as client:
+
+        def away(*_):
+            raise StoreUnavailable("the store is away for a moment")
+
+        monkeypatch.setattr(observation_log, "append", away)
+        assert client.post("/v1/observations", json=rows("new", [5.0])).status_code == 503
+        assert names(world, dataset) == ["a", "new"]
+        assert client.get("/v1/series/new").json()["status"] == "empty"
+        monkeypatch.setattr(observation_log, "append", append)
+        assert client.post("/v1/observations", json=rows("new", [5.0])).json()["counts"]["applied"] == 1
+        assert client.get("/v1/series/new").json()["observed"] == 1
+
+
+def test_a_request_that_was_given_up_does_not_disturb_those_beside_it(world):
+    served = Served(catalogue.dataset(world.engine, "sensors"), {})
+    directory, actions = LiveDirectory(), []
+    directory.add([], [served])
+    creator = SeriesCreator(world.engine, directory, Metrics(), actions.append)
+
+    async def both():
+        first = asyncio.create_task(creator.create([NewSeries(served, "b")]))
+        second = asyncio.create_task(creator.create([NewSeries(served, "c"), NewSeries(served, "c")]))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.sleep(0)
+        assert len(actions) == 1  # one transaction for both
+        actions[0]()
+        return await second
+
+    created = asyncio.run(both())
+    assert [series.created for series in created] == [True, False]
+    assert names(world, served.dataset) == ["a", "c"]
 
 
 def test_a_repeat_under_the_same_idempotency_key_creates_nothing_again(world):
