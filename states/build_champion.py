@@ -147,7 +147,8 @@ def _lay_over(champion: Champion, restored: RestoredStates | None, series: np.nd
         champion.states.mark_stale(champion.states.rows_of(kept[restored.stale]))
     if unknown.size:
         values, origin = contexts.take(unknown)
-        champion.states.add(unknown, roller.start(values, origin), np.full(len(unknown), champion.anchor_seq))
+        started = roller.start(values, origin, contexts.rivals(unknown))
+        champion.states.add(unknown, started, np.full(len(unknown), champion.anchor_seq))
     if restored is None or restored.complete is None or unknown.size:
         return champion.anchor_seq
     return restored.complete

@@ -15,22 +15,25 @@ WRONG = "A stored context belongs to another model than the one promoted; promot
 
 
 def pack_contexts(
-    series: np.ndarray, values: np.ndarray, origin: np.ndarray, fingerprint: str, snapshot: str
+    series: np.ndarray, values: np.ndarray, origin: np.ndarray, rival: np.ndarray, fingerprint: str, snapshot: str
 ) -> list[bytes]:
     """Contexts as a promotion stores them, in shards.
 
     series (n,) int64 surrogate ids; values (n, C) float64, NaN = missing, the last at grid step origin (n,) int64;
-    fingerprint: of the model that reads them; snapshot: names the history that they were cut from.
+    rival (n,) int32 lag of each series' rival; fingerprint: of the model that reads them; snapshot: names the history
+    that they were cut from.
     """
     words = {"fingerprint": fingerprint, "snapshot": snapshot}
     parts = [slice(start, start + SERIES) for start in range(0, len(series), SERIES)]
-    return [pack({"series": series[part], "values": values[part], "origin": origin[part]}, words) for part in parts]
+    arrays = {"series": series, "values": values, "origin": origin, "rival": rival}
+    return [pack({name: array[part] for name, array in arrays.items()}, words) for part in parts]
 
 
 class Contexts:
     """The contexts of one anchor, by surrogate series id. A series without a value has none.
 
-    The series and the ends of their contexts are held here; the values stay in the store until they are needed.
+    The series, the ends of their contexts and their rivals are held here; the values stay in the store until they are
+    needed.
     """
 
     def __init__(self, blobs: Iterable[bytes], fetch: Callable[[int], bytes], fingerprint: str, length: int) -> None:
@@ -44,12 +47,12 @@ class Contexts:
         self._length = length
         self._shard = lru_cache(maxsize=OPEN)(lambda number: _unpacked(fetch(number), fingerprint, length)[1])
         none = np.empty(0, np.int64)
-        parts = [(none, none, none, none)]
+        parts = [(none, none, none, none, none)]
         for number, blob in enumerate(blobs):
-            series, values, origin = _unpacked(blob, fingerprint, length)
+            series, values, origin, rival = _unpacked(blob, fingerprint, length)
             seen = np.flatnonzero(~np.isnan(values).all(1))
-            parts.append((series[seen], origin[seen], np.full(len(seen), number), seen))
-        self.series, self._origin, self._number, self._place = (
+            parts.append((series[seen], origin[seen], rival[seen], np.full(len(seen), number), seen))
+        self.series, self._origin, self._rival, self._number, self._place = (
             np.concatenate(columns) for columns in zip(*parts, strict=True)
         )
         self._index = RowIndex(self.series)
@@ -73,6 +76,10 @@ class Contexts:
         rows = self._index.require(series)
         return self._origin[rows] - self._length
 
+    def rivals(self, series: np.ndarray) -> np.ndarray:
+        """(k,) lag of the rival of series that have a context; 0 where the contexts name none: the usual one."""
+        return np.asarray(self._rival[self._index.require(series)])
+
     def take(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values (k, C) and origin (k,) of series that have one. Raises StoreUnavailable, DamagedArtifact."""
         rows = self._index.require(series)
@@ -93,9 +100,10 @@ class Contexts:
         return float(self._shard(int(self._number[row]))[self._place[row], column])
 
 
-def _unpacked(blob: bytes, fingerprint: str, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Series, values and origins of one shard. Raises DamagedArtifact."""
+def _unpacked(blob: bytes, fingerprint: str, length: int) -> tuple[np.ndarray, ...]:
+    """Series, values, origins and rivals of one shard. Raises DamagedArtifact."""
     arrays, words = unpack(blob)
     if words.get("fingerprint") != fingerprint or arrays["values"].shape[1:] != (length,):
         raise DamagedArtifact(WRONG)
-    return arrays["series"], arrays["values"], arrays["origin"]
+    rival = arrays.get("rival", np.zeros(len(arrays["series"]), np.int32))  # of before there were any: the usual one
+    return arrays["series"], arrays["values"], arrays["origin"], rival

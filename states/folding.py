@@ -271,5 +271,6 @@ def start(champion: Champion, series: np.ndarray, rows: Rows) -> tuple[RollingSt
     column[mine] = context.shape[1] - 1 - (origin[own[mine]] - rows.steps[mine])
     inside = (column >= 0) & (column < context.shape[1])
     context[place[own[inside]], column[inside]] = rows.values[inside]
-    state.put(known, champion.roller.start(context, origin[known]))
+    rival = champion.contexts.rivals(series[known])
+    state.put(known, champion.roller.start(context, origin[known], rival))
     return state, origin

@@ -33,8 +33,11 @@ class RollingModel(Protocol):
     def restore(self, arrays: dict[str, np.ndarray]) -> Any:
         """The state whose arrays a snapshot holds."""
 
-    def start(self, context: np.ndarray, origin: np.ndarray) -> Any:
-        """States that read each series' context (n, `config.context`), whose last column is step `origin` (n,)."""
+    def start(self, context: np.ndarray, origin: np.ndarray, rival: np.ndarray | None = None) -> Any:
+        """States that read each series' context (n, `config.context`), whose last column is step `origin` (n,).
+
+        rival (n,) is the lag of each series' rival; 0, or None for all: the one that most series have.
+        """
 
     def fold(
         self,
@@ -51,6 +54,9 @@ class RollingModel(Protocol):
 
     def ledger(self, rows: int) -> Ledger:
         """Takes down what a fold settles for so many rows; nothing settled yet."""
+
+    def rivals(self, state: Any) -> np.ndarray:
+        """(n,) the lag of each row's rival: the baseline against which its skill is measured; 1 is naive."""
 
     def measure(self, state: Any, rows: np.ndarray) -> np.ndarray:
         """(k,) the unit of MASE of each row; 0 where none can be said yet."""

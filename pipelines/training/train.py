@@ -22,6 +22,7 @@ from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import tail_lengths, validate
 from forecasting.panel import Panel
+from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback, say
 from pipelines.history.history import History, read_history
@@ -95,7 +96,8 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
     started = time.monotonic()
     bundle, evidence = fit(workspace, history, panel, tail, request, progress)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
-    bundle = replace(bundle, manifest={**bundle.manifest, **source, **evidence.to_manifest()})
+    rivals = Rivals.choose(panel, bundle.config).to_manifest()
+    bundle = replace(bundle, manifest={**bundle.manifest, **source, **rivals, **evidence.to_manifest()})
     version = model_store.register(workspace, history.dataset, bundle, evidence.scores)
     return Trained(
         dataset=request.dataset,

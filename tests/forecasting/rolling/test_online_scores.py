@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from forecasting.config import NETWORKS
 from forecasting.evaluation.backtest import baseline
 from forecasting.panel import Panel
-from forecasting.rolling.online_scores import SUMS, Ledger, Totals, bucket_steps, measures, rival_name, summarize, unit
+from forecasting.rolling.online_scores import SUMS, Ledger, Totals, bucket_steps, measures, summarize, unit
 from forecasting.rolling.roller import NumericState, Roller
 from tests.support.forecasting_kit import roller_of, wave
 
@@ -71,7 +71,9 @@ def test_an_interval_contains_its_bounds_and_is_missed_on_either_side(value: flo
     ledger = Ledger.of(roller.config, 1)
     quantiles = np.array([[-9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 19]], np.float32)  # of 0.025, 0.1 … 0.9, 0.975
     values = np.array([value], np.float64)
-    ledger.settle(ONE, values, quantiles[:, :, None], np.array([[7]], np.float32), np.zeros(1, np.int32))
+    ledger.settle(
+        ONE, values, quantiles[:, :, None], np.array([[7]], np.float32), np.ones(1, int), np.zeros(1, np.int32)
+    )
     assert (column(ledger, "inside_80"), column(ledger, "inside_95")) == ([in_80], [in_95])
 
 
@@ -79,7 +81,14 @@ def test_pinball_and_coverage_of_one_target_by_hand() -> None:
     roller, _ = rolled("naive", list(range(40)), 1, 1)
     ledger = Ledger.of(roller.config, 1)
     quantiles = np.array([[-9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 19]], np.float32)  # of 0.025, 0.1 … 0.9, 0.975
-    ledger.settle(ONE, np.array([10.0]), quantiles[:, :, None], np.array([[7]], np.float32), np.zeros(1, np.int32))
+    ledger.settle(
+        ONE,
+        np.array([10.0]),
+        quantiles[:, :, None],
+        np.array([[7]], np.float32),
+        np.ones(1, int),
+        np.zeros(1, np.int32),
+    )
     # Σ q (10 - f_q) = 0.1·9 + 0.2·8 + 0.3·7 + 0.4·6 + 0.5·5 + 0.6·4 + 0.7·3 + 0.8·2 + 0.9·1
     assert column(ledger, "pinball") == pytest.approx([16.5])
     assert (column(ledger, "absolute"), column(ledger, "naive")) == ([5], [3])
@@ -92,7 +101,7 @@ def test_pinball_and_coverage_of_one_target_by_hand() -> None:
 
 def test_the_naive_rival_repeats_the_season_before_the_vintages_origin() -> None:
     roller, state = rolled("naive", [1, 2, 3] * 20, 3, 4)
-    assert rival_name(roller.config) == "seasonal_naive"
+    assert roller.rivals(state).tolist() == [3]
     ledger = fold(roller, state, 60, [1, 2, 3, 1])
     assert column(ledger, "naive") == [0, 0, 0, 0]
     assert column(ledger, "absolute") == [2, 1, 0, 2]  # the naive one stays at 3
@@ -103,7 +112,7 @@ def test_the_naive_rival_repeats_the_season_before_the_vintages_origin() -> None
 
 def test_with_a_season_beyond_the_window_the_rival_is_naive() -> None:
     roller, state = rolled("naive", list(range(40)), 1000, 4)
-    assert rival_name(roller.config) == "naive"
+    assert roller.rivals(state).tolist() == [1]
     assert column(fold(roller, state, 40, [41, 41]), "naive") == [2, 2, 0, 0]
 
 
