@@ -1,8 +1,9 @@
 """The rival of a series: the one of naive and seasonal naive that forecasts its training part best.
 
-Skill is measured against it. Candidates are naive, which repeats the last value, and seasonal naive at the stated season and at the longer cycle that
-`cycles.longer_cycle` finds. A rival is named by its lag, 1 for naive. It is chosen by the training part alone and kept
-in the manifest of the model, which no hash covers. A series born later has the rival that most series have.
+Skill is measured against it. Candidates are naive, which repeats the last value, and seasonal naive at the stated
+season and at the longer cycle that `cycles.longer_cycle` finds. A rival is named by its lag, 1 for naive. It is chosen
+on the training part alone and kept in the manifest of the model, which no hash covers. A series born later has the
+rival that most series have.
 
 A state can repeat only what its window holds, so the rivals of a model are chosen among the lags within its window;
 backtests and the promotion gate read the whole past and choose among all lags.
