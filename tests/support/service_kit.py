@@ -20,6 +20,7 @@ from forecasting import baselines
 from forecasting.config import ModelConfig
 from forecasting.kernel.packing import pack
 from forecasting.panel import Panel
+from forecasting.rivals import Rivals
 from forecasting.rolling import bundle as bundles
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
@@ -134,6 +135,7 @@ class World:
             "series": np.array([self.number(dataset, unique_id) for unique_id in panel.ids], np.int64),
             "values": panel.tail_matrix(bundle.config.context),
             "origin": panel.last,
+            "rival": Rivals.of(bundle.manifest, bundle.config).lags(panel.ids),
         }
         return [pack(arrays, {"fingerprint": bundle.fingerprint})]
 

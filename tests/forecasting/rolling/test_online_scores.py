@@ -1,5 +1,7 @@
 """Online scores: every value settles its target in the open vintage, once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from forecasting.config import NETWORKS
 from forecasting.evaluation.backtest import baseline
 from forecasting.panel import Panel
+from forecasting.rivals import Rivals
 from forecasting.rolling.online_scores import SUMS, Ledger, Totals, bucket_steps, measures, summarize, unit
 from forecasting.rolling.roller import NumericState, Roller
 from tests.support.forecasting_kit import roller_of, wave
@@ -114,6 +117,42 @@ def test_with_a_season_beyond_the_window_the_rival_is_naive() -> None:
     roller, state = rolled("naive", list(range(40)), 1000, 4)
     assert roller.rivals(state).tolist() == [1]
     assert column(fold(roller, state, 40, [41, 41]), "naive") == [2, 2, 0, 0]
+
+
+def test_every_series_is_compared_with_its_own_rival() -> None:
+    values = np.tile([1.0, 2, 3, 4, 5, 6], 10)
+    panel = Panel.of([values] * 4, ["a", "b", "c", "d"])
+    made = baseline("naive", panel, 3, 4)
+    rivals = Rivals(6, {"b": 1, "c": 3})
+    roller = Roller(replace(made, manifest=rivals.to_manifest()))
+    state = roller.start(panel.tail_matrix(roller.config.context), panel.last, rivals.lags([*panel.ids[:3], "born"]))
+    ledger = Ledger.of(roller.config, 4)
+    roller.fold(state, np.repeat(np.arange(4), 4), np.tile(np.arange(60, 64), 4), np.tile([1.0, 2, 3, 4], 4), ledger)
+    repeated = {"a": [1, 2, 3, 4], "b": [6, 6, 6, 6], "c": [4, 5, 6, 4], "born": [1, 2, 3, 4]}
+    for row, forecast in enumerate(repeated.values()):
+        assert ledger.sums[row, :, SUMS.index("naive")].tolist() == np.abs(np.subtract(forecast, [1, 2, 3, 4])).tolist()
+    assert measures(*2 * [ledger.sums[1].sum(0)])["skill"] == 0  # naive against naive
+
+
+def test_a_new_series_has_the_usual_rival_and_keeps_it_over_a_silence() -> None:
+    panel = Panel.of([np.tile([1.0, 2, 3], 20)])
+    made = baseline("naive", panel, 3, 4)
+    roller = Roller(replace(made, manifest=Rivals(3, {"s0": 2}).to_manifest()))
+    state = roller.start(panel.tail_matrix(roller.config.context), panel.last, np.array([2], np.int32))
+    fold(roller, state, 1_000, [5.0])
+    assert (state.reanchored.tolist(), roller.rivals(state).tolist()) == ([1], [2])
+    assert roller.rivals(roller.empty(1)).tolist() == [3]
+    assert "rival" in roller.carried  # and over a new anchor
+
+
+def test_the_divisor_of_mase_does_not_depend_on_the_rival() -> None:
+    panel = Panel.of([np.tile([1.0, 2, 4], 20) + np.arange(60)])
+    made = baseline("naive", panel, 3, 4)
+    units = []
+    for lag in (1, 3, 6):
+        roller = Roller(replace(made, manifest=Rivals(lag, {}).to_manifest()))
+        units += roller.measure(roller.start(panel.tail_matrix(roller.config.context), panel.last), ONE).tolist()
+    assert units == [3, 3, 3]  # over a season of three steps the slope adds 3
 
 
 def test_forecasts_are_scored_on_the_first_values() -> None:
