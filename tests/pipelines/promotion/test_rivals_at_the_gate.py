@@ -8,7 +8,7 @@ import pytest
 
 from data.errors import GateRefused
 from data.sources.resolve import SourceOptions
-from data.store import context_store, promotions
+from data.store import catalogue, context_store, promotions
 from forecasting.kernel.packing import unpack
 from pipelines.evaluation.backtest import BacktestRequest, backtest
 from pipelines.ingestion.ingest import ingest
@@ -22,18 +22,17 @@ from tests.support.loop_kit import HORIZON, SEASON, mlp_bundle, no_progress, reg
 from tests.support.service_kit import World
 
 ROUND, STEPS = 28, 280  # four seasons after which values repeat, and ten rounds of them
-RNG = np.random.default_rng(3)
-PATTERN = 10 * RNG.standard_normal(ROUND)
+PATTERN = 10 * np.random.default_rng(3).standard_normal(ROUND)
 LONG = "seasonal_naive(28)"
 
 
-def repeating() -> np.ndarray:
-    """Values that repeat after 28 steps, with noise of a tenth of their size; a season ago they were others."""
-    return 100 + np.resize(PATTERN, STEPS) + RNG.standard_normal(STEPS)
+def repeating(seed: int) -> np.ndarray:
+    """Values that repeat after 28 steps, with a little noise; a season ago they were others."""
+    return 100 + np.resize(PATTERN, STEPS) + 0.3 * np.random.default_rng(seed).standard_normal(STEPS)
 
 
 def walk() -> np.ndarray:
-    return 100 + np.cumsum(RNG.standard_normal(STEPS))
+    return 100 + np.cumsum(np.random.default_rng(0).standard_normal(STEPS))
 
 
 def home_with(home: Path, series: dict[str, np.ndarray]) -> Workspace:
@@ -48,17 +47,17 @@ def home_with(home: Path, series: dict[str, np.ndarray]) -> Workspace:
 
 @pytest.fixture
 def long_cycle(home) -> Workspace:
-    return home_with(home, {name: repeating() for name in "abcd"})
+    return home_with(home, {name: repeating(ord(name)) for name in "abcd"})
 
 
 @pytest.fixture
 def mixed(home) -> Workspace:
-    return home_with(home, {name: walk() if name == "walk" else repeating() for name in ("a", "b", "c", "walk")})
+    return home_with(home, {**{name: repeating(ord(name)) for name in "abc"}, "walk": walk()})
 
 
 def test_a_network_that_loses_to_repeating_the_longer_cycle_is_refused_and_that_baseline_serves(long_cycle):
     version = register_model(long_cycle, "week", mlp_bundle(long_cycle), 0.5)  # half the error of the stated season
-    with pytest.raises(GateRefused, match=r"against seasonal_naive\(28\); -1.0% or lower is required"):
+    with pytest.raises(GateRefused, match=r"against seasonal_naive\(28\);"):
         promote(long_cycle, "week", version, no_progress)
     register_model(long_cycle, "week", mlp_bundle(long_cycle), 0.5)
     served = promote(long_cycle, "week", None, no_progress)
@@ -71,27 +70,14 @@ def test_a_network_that_loses_to_repeating_the_longer_cycle_is_refused_and_that_
 def test_the_baseline_at_the_longer_cycle_repeats_it_over_http(long_cycle, home):
     register_model(long_cycle, "week", mlp_bundle(long_cycle), 0.5)
     served = promote(long_cycle, "week", None, no_progress)
-    bundle = model_store.load(long_cycle, promoted_dataset(long_cycle), served.version)
+    bundle = model_store.load(long_cycle, catalogue.dataset(long_cycle.engine, "week"), served.version)
     assert bundle.manifest["rivals"] == {"usual": ROUND, "other": {}}
-    last = repeating_tail(long_cycle, "a")
+    last = repeating(ord("a"))
     with World.at(home).serving() as client:
         answer = client.get("/v1/series/a/forecast", params={"quantiles": "0.5"}).json()
         assert answer["quantiles"]["0.5"] == pytest.approx(last[-ROUND:][:HORIZON].tolist(), rel=1e-5)
         client.post("/v1/series/a/observations", json={"t": STEPS + 1, "y": 100.0})
         assert client.get("/v1/series/a/scores").json()["rival"] == LONG
-
-
-def promoted_dataset(workspace: Workspace):
-    from data.store import catalogue
-
-    return catalogue.dataset(workspace.engine, "week")
-
-
-def repeating_tail(workspace: Workspace, name: str) -> np.ndarray:
-    from pipelines.history.history import read_history
-
-    panel = read_history(workspace, "week").panel
-    return panel.series(panel.ids.index(name))
 
 
 def test_a_champion_at_the_longer_cycle_is_what_the_next_candidate_has_to_beat(long_cycle):
@@ -142,7 +128,7 @@ def test_a_network_has_to_beat_each_series_own_rival(mixed):
 def test_the_rivals_go_from_the_training_part_into_artifact_and_contexts(mixed):
     trained = train(mixed, TrainRequest("week", LONG), no_progress)
     assert (trained.model, trained.version) == (LONG, 1)
-    bundle = model_store.load(mixed, promoted_dataset(mixed), 1)
+    bundle = model_store.load(mixed, catalogue.dataset(mixed.engine, "week"), 1)
     assert bundle.manifest["rivals"] == {"usual": ROUND, "other": {"walk": 1}}
     served = promote(mixed, "week", 1, no_progress)
     _, blobs = context_store.read_all(mixed.engine, served.promotion_id)
