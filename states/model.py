@@ -1,6 +1,6 @@
 """The contract of whatever rolls: the only words in which `states` speaks to a model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,10 +33,11 @@ class RollingModel(Protocol):
     def restore(self, arrays: dict[str, np.ndarray]) -> Any:
         """The state whose arrays a snapshot holds."""
 
-    def start(self, context: np.ndarray, origin: np.ndarray, rival: np.ndarray | None = None) -> Any:
+    def start(self, context: np.ndarray, origin: np.ndarray, carried: Mapping[str, np.ndarray] | None = None) -> Any:
         """States that read each series' context (n, `config.context`), whose last column is step `origin` (n,).
 
-        rival (n,) is the lag of each series' rival; 0, or None for all: the one that most series have.
+        carried: arrays (n, …) of the anchor before that go on, some of those that `carried` names; of a promotion
+        the lags of the rivals, `rival`, which a model may leave unused.
         """
 
     def fold(

@@ -71,6 +71,11 @@ def read_history(workspace: Workspace, name: str) -> History:
     return History(dataset, panel, series, split_lengths(dataset, rows, panel), snapshot, log_seq)
 
 
+def lake_version(snapshot: str) -> int:
+    """The version of the lake's table in the name of a moment."""
+    return int(snapshot.removeprefix("lake:").partition("+")[0])
+
+
 def pack_contexts(history: History, bundle: Bundle) -> list[bytes]:
     """The last values of every series, as the store keeps them for a model to start from."""
     values = history.panel.tail_matrix(bundle.config.context)

@@ -125,7 +125,8 @@ def test_every_series_is_compared_with_its_own_rival() -> None:
     made = baseline("naive", panel, 3, 4)
     rivals = Rivals(6, {"b": 1, "c": 3})
     roller = Roller(replace(made, manifest=rivals.to_manifest()))
-    state = roller.start(panel.tail_matrix(roller.config.context), panel.last, rivals.lags([*panel.ids[:3], "born"]))
+    own = {"rival": rivals.lags([*panel.ids[:3], "born"])}
+    state = roller.start(panel.tail_matrix(roller.config.context), panel.last, own)
     ledger = Ledger.of(roller.config, 4)
     roller.fold(state, np.repeat(np.arange(4), 4), np.tile(np.arange(60, 64), 4), np.tile([1.0, 2, 3, 4], 4), ledger)
     repeated = {"a": [1, 2, 3, 4], "b": [6, 6, 6, 6], "c": [4, 5, 6, 4], "born": [1, 2, 3, 4]}
@@ -138,7 +139,7 @@ def test_a_new_series_has_the_usual_rival_and_keeps_it_over_a_silence() -> None:
     panel = Panel.of([np.tile([1.0, 2, 3], 20)])
     made = baseline("naive", panel, 3, 4)
     roller = Roller(replace(made, manifest=Rivals(3, {"s0": 2}).to_manifest()))
-    state = roller.start(panel.tail_matrix(roller.config.context), panel.last, np.array([2], np.int32))
+    state = roller.start(panel.tail_matrix(roller.config.context), panel.last, {"rival": np.array([2], np.int32)})
     fold(roller, state, 1_000, [5.0])
     assert (state.reanchored.tolist(), roller.rivals(state).tolist()) == ([1], [2])
     assert roller.rivals(roller.empty(1)).tolist() == [3]

@@ -8,7 +8,7 @@ import pytest
 
 from data.errors import GateRefused
 from data.sources.resolve import SourceOptions
-from data.store import catalogue, context_store, promotions
+from data.store import anchors, catalogue, promotions
 from forecasting.kernel.packing import unpack
 from pipelines.evaluation.backtest import BacktestRequest, backtest
 from pipelines.ingestion.ingest import ingest
@@ -131,5 +131,5 @@ def test_the_rivals_go_from_the_training_part_into_artifact_and_contexts(mixed):
     bundle = model_store.load(mixed, catalogue.dataset(mixed.engine, "week"), 1)
     assert bundle.manifest["rivals"] == {"usual": ROUND, "other": {"walk": 1}}
     served = promote(mixed, "week", 1, no_progress)
-    _, blobs = context_store.read_all(mixed.engine, served.promotion_id)
-    assert unpack(blobs[0])[0]["rival"].tolist() == [ROUND, ROUND, ROUND, 1]
+    blob = anchors.read(mixed.engine, anchors.newest(mixed.engine, served.promotion_id), 0)
+    assert unpack(blob)[0]["carried.rival"].tolist() == [ROUND, ROUND, ROUND, 1]

@@ -17,6 +17,7 @@ from forecasting.kernel.packing import pack, unpack
 from forecasting.rivals import Rivals
 from forecasting.rolling.online_scores import SUMS
 from states import build_champion, checkpoints, folding
+from states.reanchor import reanchor
 from states.rows import Rows
 from states.snapshots import SnapshotPass
 from tests.support.service_kit import FIVE, START, World, baseline, network, panel_of, rows, until
@@ -134,6 +135,10 @@ def test_skill_names_the_rival_of_a_series_and_counts_those_of_a_dataset(tmp_pat
         connection.execute(tables.snapshots.delete())
     with world.serving() as client:  # contexts and log alone give the same
         assert dataset_scores(client)[0]["rivals"] == line["rivals"]
+    dataset = world.ingest("sensors")
+    assert reanchor(world.engine, dataset, promotions.served(world.engine, dataset.id)) is not None
+    champion, _ = build_champion.build(world.engine, dataset, promotions.served(world.engine, dataset.id))
+    assert sorted(champion.states.rivals().tolist()) == [1, 24, 24, 24]  # a new anchor carries them over
 
 
 def test_contexts_of_before_there_were_rivals_give_each_series_the_usual_one(world):
@@ -143,7 +148,7 @@ def test_contexts_of_before_there_were_rivals_give_each_series_the_usual_one(wor
         table = tables.contexts
         for number, blob in connection.execute(select(table.c.shard, table.c.blob)).all():
             arrays, words = unpack(blob)
-            del arrays["rival"]
+            del arrays["carried.rival"]
             connection.execute(table.update().where(table.c.shard == number).values(blob=pack(arrays, words)))
     champion, _ = build_champion.build(world.engine, dataset, promotion)
     assert champion.states.rivals().tolist() == [12, 12]
