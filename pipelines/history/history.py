@@ -13,6 +13,7 @@ from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from forecasting.panel import Panel
+from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.history.quarantine import mask_quarantined, quarantine_live_values
 from pipelines.workspace import Workspace
@@ -70,10 +71,18 @@ def read_history(workspace: Workspace, name: str) -> History:
     return History(dataset, panel, series, split_lengths(dataset, rows, panel), snapshot, log_seq)
 
 
+def lake_version(snapshot: str) -> int:
+    """The version of the lake's table in the name of a moment."""
+    return int(snapshot.removeprefix("lake:").partition("+")[0])
+
+
 def pack_contexts(history: History, bundle: Bundle) -> list[bytes]:
     """The last values of every series, as the store keeps them for a model to start from."""
     values = history.panel.tail_matrix(bundle.config.context)
-    return contexts.pack_contexts(history.series, values, history.panel.last, bundle.fingerprint, history.snapshot)
+    rival = Rivals.of(bundle.manifest, bundle.config).lags(history.panel.ids)
+    return contexts.pack_contexts(
+        history.series, values, history.panel.last, rival, bundle.fingerprint, history.snapshot
+    )
 
 
 def stored_rows(lake: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:

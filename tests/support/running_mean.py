@@ -5,6 +5,7 @@ tests.support.running_mean ARGUMENTS` starts uvicorn with it.
 """
 
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -40,7 +41,9 @@ class RunningMean:
     def restore(self, arrays: dict[str, np.ndarray]) -> RollingState:
         return RollingState(arrays)
 
-    def start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
+    def start(
+        self, context: np.ndarray, origin: np.ndarray, carried: Mapping[str, np.ndarray] | None = None
+    ) -> RollingState:
         state = self.empty(len(context))
         for column in range(context.shape[1]):
             for row in np.flatnonzero(~np.isnan(context[:, column])).tolist():
@@ -87,6 +90,9 @@ class RunningMean:
 
     def ledger(self, rows: int) -> Ledger:
         return Ledger.of(self.config, rows)
+
+    def rivals(self, state: RollingState) -> np.ndarray:
+        return np.ones(len(state), np.int64)
 
     def measure(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
         return (state.observed[rows] > 0).astype(np.float64)
