@@ -2,8 +2,8 @@
 
 There are two kinds of errors. A row of the wrong *shape* (not an object, a field too many or too few, a value of
 another type) means that the client's program is wrong: a JSON body with such a row is refused as a whole. A row of the
-right shape may still be *rejected*: an unknown series, an impossible stamp, a value out of range. Such rows are counted
-and reported with pointers, and the others are stored.
+right shape may still be *rejected*: an unknown series that no dataset creates, an impossible stamp, a value out of
+range. Such rows are counted and reported with pointers, and the others are stored.
 """
 
 from collections.abc import Sequence
