@@ -5,7 +5,7 @@ is scored against the values after it. All models of a comparison have the same 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from forecasting.kernel.scaling import fill
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
+from forecasting.rolling.fit_scale_prior import fit_scale_prior
 from forecasting.rolling.roller import NumericState, Roller
 
 MOST_FORECASTS = 20_000  # most forecasts of a backtest without a given number of origins
@@ -128,7 +129,8 @@ def answer(roller: Roller, state: NumericState, rows: np.ndarray) -> tuple[np.nd
 def baseline(kind: str, panel: Panel, season: int, horizon: int) -> Bundle:
     """A baseline fitted to a panel, with intervals from its own past errors."""
     config, weights = baselines.fit(kind, panel, season, horizon)
-    return Bundle(config, weights, Calibration.neutral(config))
+    prior = fit_scale_prior(panel, config, weights["linear"])
+    return Bundle(config, weights, replace(Calibration.neutral(config), scale_prior=prior))
 
 
 def reference(panel: Panel, origins: Origins, season: int, horizon: int) -> Reference:

@@ -22,9 +22,19 @@ from forecasting.quantiles import assemble, to_data_units
 from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.online_scores import Ledger, rival_lag
+from forecasting.rolling.scale_prior import ScalePrior
 from forecasting.rolling.state import RollingState
 
-READ = ("ring", "gap", "mean", "origin", "hidden", "widening")  # the arrays that a forecast is a function of
+READ = (
+    "ring",
+    "gap",
+    "mean",
+    "origin",
+    "observed",
+    "imputed",
+    "hidden",
+    "widening",
+)  # the arrays that a forecast is a function of
 OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
 BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more do not fit into its cache
 
@@ -79,6 +89,7 @@ class Roller:
         self._fallback = _fallback(bundle)
         self._bucket = self.config.bucket_of_step()
         self._factors = self.config.over_horizon(bundle.calibration.factors).astype(np.float32)
+        self._scale_prior = bundle.calibration.scale_prior
         self._rate, self._half = bundle.calibration.rate, self.config.horizon // 2
         self._lag = rival_lag(self.config)
 
@@ -330,8 +341,23 @@ class Roller:
         median, increments = core.forecast(features, state.hidden)
         widths = np.exp(state.widening)[:, self._bucket]
         factors = self._factors if core is self._core else np.ones_like(self._factors)
-        increments *= factors[None, None] * widths[:, None, None]
+        increments *= factors[None, None]
+        if self._scale_prior is not None and isinstance(core, Baseline):
+            self._widen_early(self._scale_prior, state, increments, level, scale)
+        increments *= widths[:, None, None]
         return to_data_units(assemble(median, increments), level, scale)
+
+    def _widen_early(
+        self, prior: ScalePrior, state: NumericState, increments: np.ndarray, level: np.ndarray, scale: np.ndarray
+    ) -> None:
+        """Replaces a baseline's increments (n, 2, P, H), scaled units, where less than a window of values was seen."""
+        early = np.flatnonzero(state.observed < self.config.window)
+        if not early.size:
+            return
+        observed, passed = state.observed[early], state.observed[early] + state.imputed[early]
+        seen = observed * np.minimum(1, self.config.window / np.maximum(passed, 1))  # the others have left the ring
+        unit = prior.scale(state.ring[early], level[early, 0], seen) / scale[early, 0]
+        increments[early] = prior.distances(observed) * unit[:, None, None, None]
 
 
 @compiled
