@@ -129,8 +129,7 @@ def answer(roller: Roller, state: NumericState, rows: np.ndarray) -> tuple[np.nd
 def baseline(kind: str, panel: Panel, season: int, horizon: int) -> Bundle:
     """A baseline fitted to a panel, with intervals from its own past errors."""
     config, weights = baselines.fit(kind, panel, season, horizon)
-    prior = fit_scale_prior(panel, config, weights["linear"])
-    return Bundle(config, weights, replace(Calibration.neutral(config), scale_prior=prior))
+    return Bundle(config, weights, replace(Calibration.neutral(config), scale_prior=fit_scale_prior(panel, config)))
 
 
 def reference(panel: Panel, origins: Origins, season: int, horizon: int) -> Reference:

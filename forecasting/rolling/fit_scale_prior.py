@@ -11,17 +11,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forecasting.baselines import outwards
-from forecasting.config import ModelConfig
+from forecasting.baselines import growth, linear_weights, outwards
+from forecasting.config import BASELINES, ModelConfig
 from forecasting.kernel.scaling import fill
 from forecasting.panel import Panel
-from forecasting.rolling.scale_prior import ScalePrior, sum_of_changes
+from forecasting.rolling.scale_prior import ScalePrior, repeat_last, sum_of_changes
 
 MOST_SERIES = 500  # training series that are looked at, evenly spread
 PLACES = 4_000  # places of all series together at which they are treated as new
 MOST_PLACES = 256  # places of one series
 HALF = 30  # with so many series, their own beginnings have a quarter of the weight; with many more, half
-UNSEEN = 2.0  # two more series are assumed, whose changes are so many times larger and smaller than the usual ones
+UNSEEN = 3.0  # two more series are assumed, whose changes are so many times larger and smaller than the usual ones
 MOST_WEIGHT = 50.0  # pseudo-observations
 GOLDEN = 0.618033988749895  # places of different series are at different shares of their length
 
@@ -34,10 +34,11 @@ class _New(NamedTuple):
     weight: np.ndarray  # (k,), those of one series sum to 1
     series: np.ndarray  # (k,) row of the panel
     last: np.ndarray  # (k,) position of the newest known value
+    passed: np.ndarray  # (k,) steps since the first known value, that one's included
 
 
-def fit_scale_prior(panel: Panel, config: ModelConfig, linear: np.ndarray) -> ScalePrior | None:
-    """The prior for the baseline whose forecast is `linear` (H, W) times the window. None where no series moves."""
+def fit_scale_prior(panel: Panel, config: ModelConfig) -> ScalePrior | None:
+    """The prior for a baseline, or for the fallback of a network. None where no training series moves."""
     panel = panel.select(panel.evenly(MOST_SERIES))
     real = [np.flatnonzero(~np.isnan(panel.series(row))) for row in range(len(panel))]
     stretches = [_stretches(panel.series(row)[own], row, len(panel), config.window) for row, own in enumerate(real)]
@@ -51,7 +52,7 @@ def fit_scale_prior(panel: Panel, config: ModelConfig, linear: np.ndarray) -> Sc
     prior = ScalePrior(
         _rounded(intercept), _rounded(slope), _rounded(floor), _rounded(pseudo), seen, ahead, np.empty(0)
     )
-    table = [_increments(panel, prior, config, linear, _cut(panel, real, count, config)) for count in seen.tolist()]
+    table = [_increments(panel, prior, config, _cut(panel, real, count, config)) for count in seen.tolist()]
     return replace(prior, increments=np.vectorize(_rounded)(np.stack(table)))
 
 
@@ -119,14 +120,17 @@ def _cut(panel: Panel, real: Sequence[np.ndarray], seen: int, config: ModelConfi
     position = newest[:, None] + np.arange(1 - config.window, 1)
     known = panel.values[panel.offsets[rows][:, None] + np.maximum(position, 0)]
     ring = fill(np.where(position >= begun[:, None], known, np.nan))
-    return _New(seen, ring, np.concatenate(weight), rows, newest)
+    return _New(seen, ring, np.concatenate(weight), rows, newest, newest - begun + 1)
 
 
-def _increments(panel: Panel, prior: ScalePrior, config: ModelConfig, linear: np.ndarray, new: _New) -> np.ndarray:
+def _increments(panel: Panel, prior: ScalePrior, config: ModelConfig, new: _New) -> np.ndarray:
     """(2, P, A) distances between the quantiles of the errors at these places, in units of the scale."""
-    forecast = new.ring @ linear[prior.ahead - 1].T
+    kind = config.kind if config.kind in BASELINES else config.fallback
+    window = repeat_last(new.ring, new.passed) if config.skip_lag > 1 else new.ring
+    linear = linear_weights(kind, config.window, config.horizon, config.season)
+    forecast = window @ linear[prior.ahead - 1].T
     target = np.stack([_value_ahead(panel, new, step) for step in prior.ahead.tolist()], 1)
-    expected = prior.weight * prior.expected(new.ring[:, -config.level_steps :].mean(1))
+    expected = prior.weight * prior.expected(window[:, -config.level_steps :].mean(1))
     own, count = sum_of_changes(new.ring), prior.weight + new.seen - 1
     parts = [
         times * (target - forecast) * (count / (expected + times * own))[:, None] for times in (1, UNSEEN, 1 / UNSEEN)
@@ -134,12 +138,14 @@ def _increments(panel: Panel, prior: ScalePrior, config: ModelConfig, linear: np
     errors = np.concatenate(parts)
     unseen = new.weight / new.weight.sum()
     weight = np.concatenate([new.weight, unseen, unseen])
+    grows = growth(kind, config)[prior.ahead - 1]
     quantiles = np.zeros((len(config.levels), len(prior.ahead)))
     for k in range(len(prior.ahead)):
         known = np.isfinite(errors[:, k])
-        quantiles[:, k] = (
-            _quantiles(errors[known, k], weight[known], config.levels) if known.any() else quantiles[:, k - 1]
-        )
+        if known.any():
+            quantiles[:, k] = _quantiles(errors[known, k], weight[known], config.levels)
+        elif k:
+            quantiles[:, k] = quantiles[:, k - 1] * grows[k] / grows[k - 1]
     return outwards(quantiles, config.median)
 
 

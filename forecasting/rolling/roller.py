@@ -22,19 +22,11 @@ from forecasting.quantiles import assemble, to_data_units
 from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.online_scores import Ledger, rival_lag
-from forecasting.rolling.scale_prior import ScalePrior
+from forecasting.rolling.scale_prior import repeat_last
 from forecasting.rolling.state import RollingState
 
-READ = (
-    "ring",
-    "gap",
-    "mean",
-    "origin",
-    "observed",
-    "imputed",
-    "hidden",
-    "widening",
-)  # the arrays that a forecast is a function of
+# The arrays that a forecast is a function of.
+READ = ("ring", "gap", "mean", "origin", "observed", "imputed", "hidden", "widening")
 OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
 BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more do not fit into its cache
 
@@ -337,27 +329,21 @@ class Roller:
 
     def _quantiles_by_level(self, core: Kernel | Baseline, state: NumericState) -> np.ndarray:
         """Calibrated quantiles in data units, (n, L, H) float64: the levels before the horizon steps."""
-        features, level, scale = core.features(state.ring, state.gap == 0, state.gap, state.mean, state.origin)
+        prior = self._scale_prior if isinstance(core, Baseline) else None
+        ring, passed = state.ring, state.observed + state.imputed
+        if prior is not None and self.config.skip_lag > 1:
+            ring = repeat_last(ring, passed)
+        features, level, scale = core.features(ring, state.gap == 0, state.gap, state.mean, state.origin)
         median, increments = core.forecast(features, state.hidden)
+        early = np.flatnonzero(state.observed < self.config.window)
+        if prior is not None and early.size:
+            seen = state.observed * np.minimum(1, self.config.window / np.maximum(passed, 1))  # others left the ring
+            unit = prior.scale(state.ring[early], level[early, 0], seen[early]) / scale[early, 0]
+            increments[early] = prior.distances(state.observed[early]) * unit[:, None, None, None]
         widths = np.exp(state.widening)[:, self._bucket]
         factors = self._factors if core is self._core else np.ones_like(self._factors)
-        increments *= factors[None, None]
-        if self._scale_prior is not None and isinstance(core, Baseline):
-            self._widen_early(self._scale_prior, state, increments, level, scale)
-        increments *= widths[:, None, None]
+        increments *= factors[None, None] * widths[:, None, None]
         return to_data_units(assemble(median, increments), level, scale)
-
-    def _widen_early(
-        self, prior: ScalePrior, state: NumericState, increments: np.ndarray, level: np.ndarray, scale: np.ndarray
-    ) -> None:
-        """Replaces a baseline's increments (n, 2, P, H), scaled units, where less than a window of values was seen."""
-        early = np.flatnonzero(state.observed < self.config.window)
-        if not early.size:
-            return
-        observed, passed = state.observed[early], state.observed[early] + state.imputed[early]
-        seen = observed * np.minimum(1, self.config.window / np.maximum(passed, 1))  # the others have left the ring
-        unit = prior.scale(state.ring[early], level[early, 0], seen) / scale[early, 0]
-        increments[early] = prior.distances(observed) * unit[:, None, None, None]
 
 
 @compiled

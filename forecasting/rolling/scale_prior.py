@@ -42,9 +42,9 @@ class ScalePrior:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ScalePrior":
-        numbers = {name: float(values[name]) for name in NUMBERS}
-        counts = {name: np.array(values[name], np.int64) for name in ("seen", "ahead")}
-        return cls(**numbers, **counts, increments=np.array(values["increments"], np.float64))
+        intercept, slope, floor, weight = (float(values[name]) for name in NUMBERS)
+        seen, ahead = (np.array(values[name], np.int64) for name in ("seen", "ahead"))
+        return cls(intercept, slope, floor, weight, seen, ahead, np.array(values["increments"], np.float64))
 
     def expected(self, level: np.ndarray) -> np.ndarray:
         """(n,) the scale of a series at `level` (n,), before its own changes are known; both in data units."""
@@ -78,3 +78,12 @@ class ScalePrior:
 def sum_of_changes(ring: np.ndarray) -> np.ndarray:
     """(n,) sum of the absolute changes from each value of a ring (n, W) to the next."""
     return np.asarray(np.add.reduce(np.abs(np.diff(ring, axis=-1)), -1))
+
+
+def repeat_last(ring: np.ndarray, passed: np.ndarray) -> np.ndarray:
+    """A copy of rings (n, W) in which places before the first value, `passed` (n,) steps ago, hold the last value.
+
+    A state holds the first value there. A seasonal baseline would repeat it until a season has been seen.
+    """
+    width = ring.shape[1]
+    return np.where(np.arange(width) < width - passed[:, None], ring[:, -1:], ring)

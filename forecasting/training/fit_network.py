@@ -208,9 +208,8 @@ def _calibration(calibrated: Bundle, refitted: Bundle) -> Calibration:
 
 
 def _bundle(config: ModelConfig, weights: dict[str, np.ndarray], panel: Panel) -> Bundle:
-    fallback = baselines.fallback(config, panel)
-    prior = fit_scale_prior(panel, config, fallback["fallback.linear"])
-    return Bundle(config, weights | fallback, replace(Calibration.neutral(config), scale_prior=prior))
+    calibration = replace(Calibration.neutral(config), scale_prior=fit_scale_prior(panel, config))
+    return Bundle(config, weights | baselines.fallback(config, panel), calibration)
 
 
 class _ChunkList(Dataset[Chunk]):
