@@ -313,6 +313,10 @@ class Roller:
         """(k,) bool: are there too few real values since the anchor for the model to answer? The fallback does."""
         return np.asarray(state.observed[rows] < self.config.minimum)
 
+    def silence(self, state: NumericState, rows: np.ndarray) -> np.ndarray:
+        """(k,) steps from each row's last real value to its origin, at most the window + 1."""
+        return np.asarray(state.gap[rows], np.int64)
+
     def gates(self, state: NumericState, row: int, value: float) -> list[Gates]:
         """The gate activations (1, D) of the step that `value` would cause, layer by layer of each member; the state
         does not change."""

@@ -97,6 +97,33 @@ def test_a_series_silent_for_longer_than_its_window_restarts_and_says_so(client)
     assert "reanchored" in body["flags"]
 
 
+def test_a_series_without_a_value_for_longer_than_the_window_is_silent(client):
+    tag = client.get("/v1/series/a/forecast").headers["etag"]
+    client.post("/v1/observations", json=rows("b", [5.0] * 24))
+    assert forecast(client)["flags"] == []  # the window is 24
+    client.post("/v1/observations", json=rows("b", [5.0], first=24))
+    answer = client.get("/v1/series/a/forecast", headers={"if-none-match": tag})
+    assert (answer.status_code, answer.json()["status"], answer.json()["flags"]) == (200, "ok", ["silent"])
+    assert answer.json()["origin"] == stamp(-1)
+    assert forecast(client, "b")["flags"] == []
+    assert client.get("/v1/series/a").json()["flags"] == ["silent"]
+    listed = {line["unique_id"]: line["flags"] for line in client.get("/v1/series").json()["series"]}
+    assert listed == {"a": ["silent"], "b": [], "empty": []}
+    lines = client.post("/v1/forecasts", json={"ids": ["a", "b"]}).json()["forecasts"]
+    assert [line["flags"] for line in lines] == [["silent"], []]
+    client.post("/v1/observations", json=rows("a", [5.0], first=24))
+    assert "silent" not in forecast(client)["flags"]
+
+
+def test_a_series_that_was_sent_missing_steps_for_longer_than_the_window_is_silent_and_answers(client):
+    client.post("/v1/observations", json=rows("a", [None] * 24))
+    assert forecast(client)["flags"] == ["imputed"]
+    client.post("/v1/observations", json=rows("a", [None], first=24))
+    body = forecast(client)
+    assert (body["origin"], body["status"], body["flags"]) == (stamp(24), "ok", ["silent", "imputed"])
+    assert forecast(client, "b")["flags"] == ["silent"]  # a's newest step is the dataset's, missing as it is
+
+
 def test_a_dataset_without_a_model_stores_rows_and_answers_409_to_forecasts(world):
     dataset = world.ingest("sensors", "a")
     with world.serving() as client:
