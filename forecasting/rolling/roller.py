@@ -27,6 +27,7 @@ from forecasting.rolling.state import RollingState
 
 # The arrays that a forecast is a function of.
 READ = ("ring", "gap", "mean", "origin", "observed", "imputed", "hidden", "widening")
+_NO_ROW = np.zeros(0, np.int64)
 OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
 BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more do not fit into its cache
 
@@ -334,12 +335,12 @@ class Roller:
     def _quantiles_by_level(self, core: Kernel | Baseline, state: NumericState) -> np.ndarray:
         """Calibrated quantiles in data units, (n, L, H) float64: the levels before the horizon steps."""
         prior = self._scale_prior if isinstance(core, Baseline) else None
+        early = np.flatnonzero(state.observed < self.config.window) if prior is not None else _NO_ROW
         ring, passed = state.ring, state.observed + state.imputed
-        if prior is not None and self.config.skip_lag > 1:
+        if early.size and self.config.skip_lag > 1:
             ring = repeat_last(ring, passed)
         features, level, scale = core.features(ring, state.gap == 0, state.gap, state.mean, state.origin)
         median, increments = core.forecast(features, state.hidden)
-        early = np.flatnonzero(state.observed < self.config.window)
         if prior is not None and early.size:
             seen = state.observed * np.minimum(1, self.config.window / np.maximum(passed, 1))  # others left the ring
             unit = prior.scale(state.ring[early], level[early, 0], seen[early]) / scale[early, 0]

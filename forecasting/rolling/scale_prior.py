@@ -7,6 +7,8 @@ A series with n values has the scale
 `weight` counts pseudo-observations: few where the training series differ, many where they are alike. Around the
 forecast of a baseline lie quantiles of the errors that it made on training series of which n values were known, in
 units of this scale. They include the doubt about the scale, so that they are widest for one value.
+
+`Roller` uses it for baselines, the fallback of a network among them, until a window of values has been seen.
 """
 
 from dataclasses import dataclass
@@ -83,7 +85,10 @@ def sum_of_changes(ring: np.ndarray) -> np.ndarray:
 def repeat_last(ring: np.ndarray, passed: np.ndarray) -> np.ndarray:
     """A copy of rings (n, W) in which places before the first value, `passed` (n,) steps ago, hold the last value.
 
-    A state holds the first value there. A seasonal baseline would repeat it until a season has been seen.
+    A state holds the first value there. A seasonal baseline would repeat it until a season has been seen. `passed` is
+    too low where a context had gaps, so no place is taken for one before the first value unless it equals the next.
     """
     width = ring.shape[1]
-    return np.where(np.arange(width) < width - passed[:, None], ring[:, -1:], ring)
+    moves = np.diff(ring, axis=1, append=np.inf) != 0
+    places = np.minimum(width - passed, moves.argmax(1))
+    return np.where(np.arange(width) < places[:, None], ring[:, -1:], ring)

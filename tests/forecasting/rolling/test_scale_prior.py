@@ -140,6 +140,15 @@ def test_until_a_season_was_seen_the_last_value_is_repeated() -> None:
     np.testing.assert_allclose(medians[2], season)
 
 
+def test_a_context_with_gaps_still_repeats_the_season_that_it_holds() -> None:
+    season = [10.0, 20.0, 30.0, 40.0]
+    bundle = baseline("seasonal_naive", Panel.of([np.tile(season, 20) + noise for noise in wave(5, 80)]), 4, 4)
+    roller, context = Roller(bundle), np.tile(season, bundle.config.context)[: bundle.config.context]
+    context[1::2] = np.nan  # half of the steps are missing, and each repeats the value before it
+    state = roller.start(context[None], np.array([len(context) - 1]))
+    np.testing.assert_allclose(roller.fallback(state, ONE)[0, :, MIDDLE], [10, 10, 30, 30])
+
+
 def test_missing_steps_are_no_changes_and_no_values() -> None:
     bundle = baseline("naive", Panel.of(sensors(20)), 1, 4)
     ends = [interval(bundle, values) for values in ([20.0, 24.0], [20.0, np.nan, np.nan, 24.0])]
