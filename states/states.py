@@ -94,7 +94,7 @@ class States:
     ) -> None:
         """`state` has one row for each of `series` (n,); `sequence` (n,) is the log position each of them knows;
         `settled` and `unit` are the scores up to there, none unless given."""
-        self.roller = roller
+        self.roller, self._window = roller, roller.config.window
         self._rows: dict[int, int] = {}
         none = np.zeros(0, np.int64)
         nothing = roller.ledger(0).sums
@@ -159,12 +159,12 @@ class States:
             time.sleep(0)  # lets the writer finish
 
     def silent(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
-        """(k,) bool: has a row (k,) of `state` had no value for longer than the window?
+        """(k,) bool: has a row (k,) of `state`, which has a value, had none since for longer than the window?
 
         Counted to the newest origin of all series here, whether the steps since its last value are missing or absent.
         """
         since = self.newest - state.origin[rows] + self.roller.silence(state, rows)
-        return np.asarray(since > self.roller.config.window)
+        return np.asarray(since > self._window)
 
     def at(self, series: int) -> tuple[int, bool, bool] | None:
         """Sequence, staleness and silence of one series: what of it an ETag names. None where it has no state."""
@@ -172,7 +172,8 @@ class States:
         if row is None:
             return None
         arrays = self._arrays
-        silent = bool(self.silent(arrays.state, np.array([row]))[0])
+        since = self.newest - int(arrays.state.origin[row]) + int(self.roller.silence(arrays.state, np.array([row]))[0])
+        silent = since > self._window  # as `silent` says it, without its overhead for one row
         return int(arrays.sequence[row]), bool(arrays.stale[row]), silent
 
     def read_all(self, series: Sequence[int]) -> SeriesStates:
@@ -287,8 +288,9 @@ class States:
 
     def _note_newest(self, state: RollingState) -> None:
         """Take note of the newest origin of a state's rows that have one."""
-        begun = ~state.blank(np.arange(len(state)))
-        self.newest = max(self.newest, int(state.origin.max(initial=BEGINNING, where=begun)))
+        if int(state.origin.max(initial=BEGINNING)) > self.newest:
+            begun = ~state.blank(np.arange(len(state)))
+            self.newest = max(self.newest, int(state.origin.max(initial=BEGINNING, where=begun)))
 
     def _measure(self, rows: np.ndarray) -> None:
         """Give rows their unit as soon as the model can say it; from then on it stays."""

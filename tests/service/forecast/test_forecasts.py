@@ -1,9 +1,12 @@
 """The answer of a forecast: its content, the model that made it, and how reliable it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from forecasting.panel import Panel
+from forecasting.rolling.fit_scale_prior import fit_scale_prior
 from service.schemas import forecast_bodies
 from tests.support.service_kit import World, baseline, median, network, panel_of, rows, stamp, until
 
@@ -88,6 +91,19 @@ def test_a_warming_series_is_answered_by_the_fallback_and_says_so(client):
     assert body["quantiles"]["0.5"] == pytest.approx([5.0] * 6)
     client.post("/v1/observations", json=rows("empty", [5.0, 6.0] * 12, first=2))
     assert forecast(client, "empty")["status"] == "ok"
+
+
+def test_the_first_value_of_a_series_has_the_interval_that_others_needed(world):
+    bundle = network(PANEL)
+    prior = fit_scale_prior(PANEL, bundle.config)
+    bundle = replace(bundle, calibration=replace(bundle.calibration, scale_prior=prior))
+    world.promote(world.ingest("sensors", "a", "b", "empty"), bundle, PANEL)
+    with world.serving() as client:
+        client.post("/v1/observations", json=rows("empty", [10.0]))
+        body = forecast(client, "empty", level="80", horizon="1")
+    lower, upper = body["intervals"]["80"]["lower"][0], body["intervals"]["80"]["upper"][0]
+    assert body["status"] == "warming"
+    assert 9.0 < lower < 9.7 and 10.3 < upper < 11.0  # a wave of amplitude 1 and period 12 moves by 0.52 at most
 
 
 def test_a_series_silent_for_longer_than_its_window_restarts_and_says_so(client):
