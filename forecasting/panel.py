@@ -49,6 +49,13 @@ class Panel:
         """(n,) grid step of each series' last value."""
         return self.first + self.lengths - 1
 
+    @property
+    def valued(self) -> np.ndarray:
+        """(n,) grid steps of each series up to its last value that is not missing; 0 where it has none."""
+        seen = np.append(-1, np.flatnonzero(~np.isnan(self.values)))
+        last = seen[np.searchsorted(seen, self.offsets[1:]) - 1]  # of this series, or of one before
+        return np.maximum(last - self.offsets[:-1] + 1, 0)
+
     def series(self, i: int) -> np.ndarray:
         """A view of one series, oldest value first."""
         return self.values[self.offsets[i] : self.offsets[i + 1]]

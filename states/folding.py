@@ -26,25 +26,61 @@ log = logging.getLogger("rollcast.service")
 CHUNK = 1024  # series folded on one copy
 REPLAY = 2_000  # rows of one series that a correction may fold again before it is answered
 REPLAYS = 50_000  # the same for all series of one batch
+LOOKED_UP = 1_000  # rows of the log that are read as fast as one series is looked up, stamp by stamp
+AT_ONCE = 16  # series that rows of another process may fold again before requests that wait have their turn
 
 
-def catch_up(engine: Engine, champion: Champion, upto: int | None = None) -> int:
-    """Take in what the log holds beyond the champion's position. Returns the number of rows."""
+def catch_up(engine: Engine, champion: Champion, upto: int | None = None, at_once: int | None = None) -> int:
+    """Take in what the log holds beyond the champion's position; see `take_in`. Returns the number of rows."""
     found = observation_log.log(engine, champion.dataset_id, after=champion.seq, upto=upto)
-    take_in(engine, champion, Rows.of_log(found, champion.grid))
+    take_in(engine, champion, Rows.of_log(found, champion.grid), at_once)
     if upto is not None:
         champion.seq = max(champion.seq, upto)
     return len(found)
 
 
-def take_in(engine: Engine, champion: Champion, logged: Rows) -> int:
+def catch_up_some(engine: Engine, champion: Champion, upto: int, most: int) -> int:
+    """Take in at most `most` rows beyond the champion's position, up to row `upto`. Returns the number of rows."""
+    last = observation_log.nth(engine, champion.dataset_id, champion.seq, upto, most)
+    return 0 if last is None else catch_up(engine, champion, last, AT_ONCE)
+
+
+def catch_up_only(engine: Engine, champion: Champion, series: np.ndarray, upto: int | None = None) -> None:
+    """Take in what the log holds of some series (k,) beyond the champion's position, which stays where it is."""
+    seq, wanted = champion.seq, np.unique(series)
+    end = observation_log.end(engine) if upto is None else upto
+    if len(wanted) * LOOKED_UP < end - seq:
+        champion.states.ensure(wanted)
+        found = observation_log.tail(engine, champion.dataset_id, _floors(champion, wanted))
+        found = found.select((found.seq > seq) & (found.seq <= end))
+    else:
+        found = observation_log.log(engine, champion.dataset_id, after=seq, upto=end, series=wanted.tolist())
+    take_in(engine, champion, Rows.of_log(found, champion.grid))
+    champion.seq = seq
+
+
+def _floors(champion: Champion, series: np.ndarray) -> list[tuple[int, int]]:
+    """(series, ds) of series (n,), ascending: later rows may matter to their states."""
+    stamps = np.full(len(series), BEGINNING)
+    known = champion.contexts.has(series)
+    stamps[known] = champion.grid.stamps(champion.contexts.floors(series[known]))
+    return list(zip(series.tolist(), stamps.tolist(), strict=True))
+
+
+def take_in(engine: Engine, champion: Champion, logged: Rows, at_once: int | None = None) -> int:
     """Advance the states by rows of the log in its order, and move the champion's position.
 
-    Returns how many rows were read again because of corrections and late rows.
+    Rows that a series' state knows already are left out. Where corrections and late rows concern more than `at_once`
+    series, these are folded again in the background. Returns how many rows were read again because of them.
     """
     if not len(logged):
         return 0
     champion.states.ensure(logged.series)
+    seq = max(champion.seq, int(logged.sequence[-1]))
+    logged = logged.select(logged.sequence > champion.states.sequences(logged.series))
+    if not len(logged):
+        champion.seq = seq
+        return 0
     rows = logged.current()
     before = champion.contexts.before(rows.series, rows.steps)
     if before.any():  # older than anything a state has ever read
@@ -52,21 +88,26 @@ def take_in(engine: Engine, champion: Champion, logged: Rows) -> int:
         rows = rows.select(~before)
     behind = rows.steps <= champion.states.origins(rows.series)
     if behind.any():
-        replayed = _take_in_late(engine, champion, rows, behind)
+        replayed = _take_in_late(engine, champion, rows, behind, at_once)
     else:
         advance(champion, rows)
         replayed = 0
-    champion.seq = max(champion.seq, int(logged.sequence[-1]))
+    champion.seq = seq
     return replayed
 
 
-def _take_in_late(engine: Engine, champion: Champion, rows: Rows, behind: np.ndarray) -> int:
+def _take_in_late(engine: Engine, champion: Champion, rows: Rows, behind: np.ndarray, at_once: int | None) -> int:
     """`take_in` where some rows, `behind` (k,) bool, are not newer than their series' origin."""
     late = rows.select(behind)
     champion.checkpoints.out_of_order.note(late.series, late.steps, late.sequence)
     changed = np.unique(late.series)
+    waiting = np.isin(changed, np.fromiter(champion.pending, np.int64, len(champion.pending)))
     champion.states.mark_stale(champion.states.rows_of(changed))  # until they are rebuilt, a moment later
     advance(champion, rows.select(~behind))  # scored on what was known before the corrections
+    changed = changed[~waiting]  # the others are folded again later anyway
+    if at_once is not None and len(changed) > at_once:
+        defer(champion, changed)
+        return 0
     return rebuild(engine, champion, changed)
 
 
@@ -262,7 +303,7 @@ def start(champion: Champion, series: np.ndarray, rows: Rows) -> tuple[RollingSt
     known = np.flatnonzero(champion.contexts.has(series))
     if not known.size:
         return state, origin
-    context, origin[known] = champion.contexts.take(series[known])
+    context, origin[known], carried = champion.contexts.take(series[known])
     own = np.searchsorted(series, rows.series)
     place = np.full(len(series), -1)
     place[known] = np.arange(len(known))
@@ -271,5 +312,6 @@ def start(champion: Champion, series: np.ndarray, rows: Rows) -> tuple[RollingSt
     column[mine] = context.shape[1] - 1 - (origin[own[mine]] - rows.steps[mine])
     inside = (column >= 0) & (column < context.shape[1])
     context[place[own[inside]], column[inside]] = rows.values[inside]
-    state.put(known, champion.roller.start(context, origin[known]))
+    carried = {name: carried[name] for name in champion.roller.carried if name in carried}  # scores are no part of it
+    state.put(known, champion.roller.start(context, origin[known], carried))
     return state, origin

@@ -1,6 +1,6 @@
 """The contract of whatever rolls: the only words in which `states` speaks to a model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,8 +33,12 @@ class RollingModel(Protocol):
     def restore(self, arrays: dict[str, np.ndarray]) -> Any:
         """The state whose arrays a snapshot holds."""
 
-    def start(self, context: np.ndarray, origin: np.ndarray) -> Any:
-        """States that read each series' context (n, `config.context`), whose last column is step `origin` (n,)."""
+    def start(self, context: np.ndarray, origin: np.ndarray, carried: Mapping[str, np.ndarray] | None = None) -> Any:
+        """States that read each series' context (n, `config.context`), whose last column is step `origin` (n,).
+
+        carried: arrays (n, …) of the anchor before that go on, some of those that `carried` names; of a promotion
+        the lags of the rivals, `rival`, which a model may leave unused.
+        """
 
     def fold(
         self,
@@ -52,6 +56,9 @@ class RollingModel(Protocol):
     def ledger(self, rows: int) -> Ledger:
         """Takes down what a fold settles for so many rows; nothing settled yet."""
 
+    def rivals(self, state: Any) -> np.ndarray:
+        """(n,) the lag of each row's rival: the baseline against which its skill is measured; 1 is naive."""
+
     def measure(self, state: Any, rows: np.ndarray) -> np.ndarray:
         """(k,) the unit of MASE of each row; 0 where none can be said yet."""
 
@@ -63,6 +70,9 @@ class RollingModel(Protocol):
 
     def warming(self, state: Any, rows: np.ndarray) -> np.ndarray:
         """(k,) bool: are there too few values yet for the model to answer? The fallback does."""
+
+    def silence(self, state: Any, rows: np.ndarray) -> np.ndarray:
+        """(k,) steps from each row's last real value to its origin; any count above the window stands for longer."""
 
     def gates(self, state: Any, row: int, value: float) -> Sequence[dict[str, np.ndarray]]:
         """The gate activations of the step that `value` would cause, layer by layer; none where a model has none."""

@@ -18,6 +18,7 @@ from states.out_of_order import BEGINNING
 from states.row_index import RowIndex
 
 R = TypeVar("R")
+FIRST = np.array([0])
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class SeriesState:
     state: RollingState  # of one row
     sequence: int  # log position of the last row that this series' state knows
     stale: bool  # the state could not follow the log; answers say so
+    silent: bool  # no value for longer than the window, counted to the newest step of the dataset
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,12 @@ class SeriesStates:
     state: RollingState  # of n rows
     sequence: np.ndarray  # (n,)
     stale: np.ndarray  # (n,) bool
+    silent: np.ndarray  # (n,) bool
 
     def row(self, i: int) -> SeriesState:
         """The i-th of them, as a view."""
-        return SeriesState(self.state.view(slice(i, i + 1)), int(self.sequence[i]), bool(self.stale[i]))
+        state, sequence = self.state.view(slice(i, i + 1)), int(self.sequence[i])
+        return SeriesState(state, sequence, bool(self.stale[i]), bool(self.silent[i]))
 
     def rows(self, asked: int) -> list[SeriesState | None]:
         """One for each of the `asked` series, None where it has no state."""
@@ -60,7 +64,10 @@ class SettledScores:
 
 @dataclass(frozen=True)
 class _Arrays:
-    """The arrays that grow together; replaced as a whole."""
+    """The arrays that grow together; replaced as a whole.
+
+    They are the first rows of longer ones, with room for series to come, so that a series more does not copy all.
+    """
 
     state: RollingState
     series: np.ndarray  # (n,) int64, surrogate ids
@@ -70,6 +77,34 @@ class _Arrays:
     settled: np.ndarray  # (n, buckets, sums) float64: see `forecasting.rolling.online_scores`
     unit: np.ndarray  # (n,) float64, MASE's divisor as of the first scored forecast; 0 where there is none
     index: RowIndex  # of the series
+
+    def first(self, rows: int, index: RowIndex) -> "_Arrays":
+        """The first rows, not a copy."""
+        columns = {name: getattr(self, name)[:rows] for name in COLUMNS}
+        return _Arrays(self.state.view(slice(rows)), **columns, index=index)
+
+    def with_room(self, room: int) -> "_Arrays":
+        """A copy with room for so many rows; room that is never written to takes no memory."""
+        columns = {name: _with_room(getattr(self, name), room) for name in COLUMNS}
+        state = {name: _with_room(array, room) for name, array in self.state.arrays.items()}
+        return _Arrays(type(self.state)(state), **columns, index=self.index)
+
+    def write(self, first: int, more: "_Arrays") -> None:
+        """Write rows from row `first` on."""
+        rows = slice(first, first + len(more.series))
+        for name in COLUMNS:
+            getattr(self, name)[rows] = getattr(more, name)
+        for name, array in self.state.arrays.items():
+            array[rows] = more.state.arrays[name]
+
+
+COLUMNS = ("series", "sequence", "counter", "stale", "settled", "unit")  # of `_Arrays`, beside state and index
+
+
+def _with_room(array: np.ndarray, room: int) -> np.ndarray:
+    longer = np.empty((room, *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 class States:
@@ -90,14 +125,15 @@ class States:
     ) -> None:
         """`state` has one row for each of `series` (n,); `sequence` (n,) is the log position each of them knows;
         `settled` and `unit` are the scores up to there, none unless given."""
-        self.roller = roller
+        self.roller, self._window = roller, roller.config.window
         self._rows: dict[int, int] = {}
         none = np.zeros(0, np.int64)
         nothing = roller.ledger(0).sums
-        self._arrays = _Arrays(
+        self._room = self._arrays = _Arrays(
             roller.empty(0), none, none, none, none.astype(bool), nothing, np.zeros(0), RowIndex(none)
         )
         self.totals = Totals.of(nothing, np.zeros(0))
+        self.newest = BEGINNING  # newest origin of all series; it never falls
         self.dirty: set[int] = set()  # rows written since they were last put into a snapshot
         self._append(series, state, sequence, settled, unit)
 
@@ -112,6 +148,12 @@ class States:
         """(n,) surrogate ids, in row order."""
         return self._arrays.series
 
+    def begin_scores(self) -> None:
+        """Set every score to zero; the units stay. Used by the writer thread only."""
+        self._arrays.settled[:] = 0
+        self.totals = Totals.of(self._arrays.settled, self._arrays.unit)
+        self.dirty.update(range(len(self)))
+
     @property
     def nbytes(self) -> int:
         return sum(array.nbytes for array in self._arrays.state.arrays.values()) + self._arrays.settled.nbytes
@@ -120,7 +162,9 @@ class States:
         """A consistent copy of one series, or None where it has no state."""
 
         def copy(arrays: _Arrays, row: int) -> SeriesState:
-            return SeriesState(arrays.state.take(np.array([row])), int(arrays.sequence[row]), bool(arrays.stale[row]))
+            state = arrays.state.take(np.array([row]))
+            silent = bool(self.silent(state, FIRST)[0])
+            return SeriesState(state, int(arrays.sequence[row]), bool(arrays.stale[row]), silent)
 
         return self._read(series, copy)
 
@@ -145,13 +189,33 @@ class States:
                 return found
             time.sleep(0)  # lets the writer finish
 
-    def at(self, series: int) -> tuple[int, bool] | None:
-        """Sequence and staleness of one series: what of it an ETag names. None where it has no state."""
+    def silent(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
+        """(k,) bool: has a row (k,) of `state`, which has a value, had none since for longer than the window?
+
+        Counted to the newest origin of all series here, whether the steps since its last value are missing or absent.
+        """
+        since = self.newest - state.origin[rows] + self.roller.silence(state, rows)
+        return np.asarray(since > self._window)
+
+    def at(self, series: int) -> tuple[int, bool, bool] | None:
+        """Sequence, staleness and silence of one series: what of it an ETag names. None where it has no state."""
         row = self._rows.get(series)
         if row is None:
             return None
         arrays = self._arrays
-        return int(arrays.sequence[row]), bool(arrays.stale[row])
+        since = self.newest - int(arrays.state.origin[row]) + int(self.roller.silence(arrays.state, np.array([row]))[0])
+        silent = since > self._window  # as `silent` says it, without its overhead for one row
+        return int(arrays.sequence[row]), bool(arrays.stale[row]), silent
+
+    def rivals(self) -> np.ndarray:
+        """(n,) the lag of each series' rival, in row order."""
+        return self.roller.rivals(self._arrays.state)
+
+    def rival(self, series: int) -> int:
+        """The lag of one series' rival; the usual one where it has no state."""
+        row, arrays = self._rows.get(series), self._arrays
+        state = self.roller.empty(1) if row is None else arrays.state.view(slice(row, row + 1))
+        return int(self.roller.rivals(state)[0])
 
     def read_all(self, series: Sequence[int]) -> SeriesStates:
         """Consistent copies of several series at once."""
@@ -159,12 +223,14 @@ class States:
         found = np.flatnonzero(rows >= 0)
         rows, arrays = rows[found], self._arrays
         before = arrays.counter[rows]
-        copies = SeriesStates(found, arrays.state.take(rows), arrays.sequence[rows], arrays.stale[rows])
+        state = arrays.state.take(rows)
+        silent = self.silent(state, np.arange(len(rows)))
+        copies = SeriesStates(found, state, arrays.sequence[rows], arrays.stale[rows], silent)
         for i in np.flatnonzero((before % 2 == 1) | (before != arrays.counter[rows])).tolist():
             again = self.read(series[found[i]])  # the writer was at this one
             if again is not None:
                 copies.state.put(np.array([i]), again.state)
-                copies.sequence[i], copies.stale[i] = again.sequence, again.stale
+                copies.sequence[i], copies.stale[i], copies.silent[i] = again.sequence, again.stale, again.silent
         return copies
 
     def origins(self, series: np.ndarray) -> np.ndarray:
@@ -178,18 +244,29 @@ class States:
             return np.full(len(rows), BEGINNING)
         return np.where((rows < 0) | state.blank(rows), BEGINNING, state.origin[rows])
 
+    def sequences(self, series: np.ndarray) -> np.ndarray:
+        """(k,) the log position that the state of each of these series knows. Used by the writer thread only."""
+        return self._arrays.sequence[self.rows_of(series)]
+
     def ensure(self, series: np.ndarray) -> None:
         """Give every unknown series an empty state. Used by the writer thread only."""
         missing = np.unique(series[self._arrays.index.find(series) < 0])
         if missing.size:
             self.add(missing, self.roller.empty(len(missing)), np.zeros(len(missing), np.int64))
 
-    def add(self, series: np.ndarray, state: RollingState, sequence: np.ndarray) -> None:
-        """Add states (n rows) of series (n,) that have none yet, and the log position that each knows.
+    def add(
+        self,
+        series: np.ndarray,
+        state: RollingState,
+        sequence: np.ndarray,
+        settled: np.ndarray | None = None,
+        unit: np.ndarray | None = None,
+    ) -> None:
+        """Add states (n rows) of series (n,) that have none yet, the log position that each knows, and their scores.
 
         Used by the writer thread only.
         """
-        self._append(series, state, sequence)
+        self._append(series, state, sequence, settled, unit)
 
     def rows_of(self, series: np.ndarray) -> np.ndarray:
         """(k,) rows of series. Raises KeyError where one has none."""
@@ -215,6 +292,7 @@ class States:
         arrays = self._arrays
         arrays.counter[rows] += 1
         (arrays.state.put if whole else arrays.state.put_folded)(rows, state)
+        self._note_newest(state)
         arrays.sequence[rows] = np.maximum(arrays.sequence[rows], sequence)
         if whole:
             arrays.stale[rows] = False
@@ -249,6 +327,12 @@ class States:
         """Copies of the sums and the MASE divisors of rows. Used by the writer thread only."""
         return self._arrays.settled[rows], self._arrays.unit[rows]
 
+    def _note_newest(self, state: RollingState) -> None:
+        """Take note of the newest origin of a state's rows that have one."""
+        if int(state.origin.max(initial=BEGINNING)) > self.newest:
+            begun = ~state.blank(np.arange(len(state)))
+            self.newest = max(self.newest, int(state.origin.max(initial=BEGINNING, where=begun)))
+
     def _measure(self, rows: np.ndarray) -> None:
         """Give rows their unit as soon as the model can say it; from then on it stays."""
         arrays = self._arrays
@@ -270,19 +354,19 @@ class States:
         settled: np.ndarray | None = None,
         unit: np.ndarray | None = None,
     ) -> None:
-        old, first = self._arrays, len(self)
-        more, known = len(series), np.concatenate([old.series, series])
+        first, more = len(self), len(series)
+        last, index = first + more, self._arrays.index.plus(series)
         sums = self.roller.ledger(more).sums if settled is None else settled
-        self._arrays = _Arrays(
-            old.state.append(state) if first else state,
-            known,
-            np.concatenate([old.sequence, sequence]),
-            np.concatenate([old.counter, np.zeros(more, np.int64)]),
-            np.concatenate([old.stale, np.zeros(more, bool)]),
-            np.concatenate([old.settled, sums]),
-            np.concatenate([old.unit, np.zeros(more) if unit is None else unit]),
-            RowIndex(known),
-        )
+        zeros, fresh = np.zeros(more, np.int64), np.zeros(more) if unit is None else unit
+        added = _Arrays(state, series, sequence, zeros, zeros.astype(bool), sums, fresh, index)
+        if not first:
+            self._room = added
+        else:
+            if last > len(self._room.series):
+                self._room = self._arrays.with_room(2 * last)
+            self._room.write(first, added)
+        self._arrays = self._room.first(last, index)
+        self._note_newest(state)
         self.totals = self.totals.plus(Totals.of(sums, self._arrays.unit[first:]))
         self._measure(np.arange(first, first + more))
         self._rows.update(zip(series.tolist(), range(first, first + more), strict=True))

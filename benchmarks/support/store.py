@@ -9,7 +9,7 @@ import numpy as np
 from data.grid.durations import HOUR
 from data.grid.grid import Grid, format_ds
 from data.settings import Settings
-from data.store import catalogue, database, promotions, registry
+from data.store import anchors, catalogue, database, promotions, registry
 from forecasting.config import ModelConfig
 from forecasting.kernel.kernel import stacked
 from forecasting.kernel.packing import pack
@@ -18,6 +18,7 @@ from forecasting.rolling import bundle as bundles
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
 from states.build_champion import build
+from states.contexts import pack_index
 from states.snapshots import SnapshotPass
 from states.states import States
 
@@ -62,13 +63,18 @@ def make(home: Path, series: int) -> Store:
         _block(numbers[at : at + SHARD], few[own[at : at + SHARD]], bundle.fingerprint)
         for at in range(0, series, SHARD)
     ]
+    words = {"fingerprint": bundle.fingerprint}
+    blobs.append(pack_index(numbers, np.full(series, ORIGIN), np.arange(series), words))
     several = _block(numbers[: len(few)], few, bundle.fingerprint)
     first = promotions.decide(engine, dataset.id, version, "promoted", {}, [several], 0)
     champion, _ = build(engine, dataset, first)  # starts the first series; the others are copies
     promotions.decide(engine, dataset.id, version, "promoted", {}, blobs, 0)
     promotion = promotions.served(engine, dataset.id)
     assert promotion is not None
-    champion.promotion_id = champion.anchor_id = champion.checkpoints.anchor_id = promotion.id
+    anchor = anchors.newest(engine, promotion.id)
+    assert anchor is not None
+    champion.promotion_id = promotion.id
+    champion.anchor_id = champion.checkpoints.anchor_id = anchor.anchor_id
     _fill(champion.states, numbers, own)
     step = SnapshotPass(champion)
     while step.step(engine):

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import polars as pl
@@ -33,6 +34,14 @@ SMALL = 100 * 1024 * 1024  # bytes below which Delta merges data files
 APPLICATION = "rollcast-handoff"  # the name of batch numbers, and of their digests, in Delta's log
 
 
+class Extended(NamedTuple):
+    """What was added to a table."""
+
+    version: int  # of the table
+    added: int  # rows
+    available_at: int  # when they became known, microseconds since 1970 UTC
+
+
 class Lake:
     """A folder of Delta tables, named by the datasets' integer ids, on a local disk of one machine."""
 
@@ -48,7 +57,7 @@ class Lake:
         rows = Spill(None)
         rows.add(frame)
         ends = frame.select(pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")).row(0)
-        return self.extend(dataset_id, rows, ends, None)[0]
+        return self.extend(dataset_id, rows, ends, None).version
 
     def append_batch(self, dataset_id: int, rows: pl.DataFrame, batch: HandoffBatch) -> int | None:
         """Append a batch of the live log once, however often this is called. Returns the table version that has it.
@@ -76,8 +85,8 @@ class Lake:
             failpoints.hit("handoff.synced")
             return version
 
-    def extend(self, dataset_id: int, rows: Spill, span: tuple[int, int], scratch: Path | None) -> tuple[int, int]:
-        """Add any number of rows, within `span` of `ds`, in one commit. Returns (table version, rows added).
+    def extend(self, dataset_id: int, rows: Spill, span: tuple[int, int], scratch: Path | None) -> "Extended":
+        """Add any number of rows, within `span` of `ds`, in one commit.
 
         As with `append`, only rows that are new or have another value are added. Memory holds some series at a time;
         the rest is in the folder `scratch`, which the caller removes. When this returns, the rows are on the disk.
@@ -91,11 +100,11 @@ class Lake:
                 for frame, stored in side_by_side(rows, known):
                     fresh.add(frame if stored.is_empty() else _changed_rows(frame, current_rows(stored)))
                 if fresh.rows == 0:
-                    return int(table.version()), 0
+                    return Extended(int(table.version()), 0, moment)
                 moment = max(moment, pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect().item() + 1)
             version = _append_rows(path, fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)))
             deltalog.sync(path, version)
-            return version, fresh.rows
+            return Extended(version, fresh.rows, moment)
 
     def window(self, dataset_id: int, span: tuple[int, int], folder: Path | None) -> Spill:
         """Every stored row within `span` of `ds`, replaced ones too, with `available_at`; spilled into `folder`."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, func, insert, select, text
 
 from data import clock
 from data.store import tables
-from data.store.database import reading, writing
+from data.store.database import joining, reading
 
 QUARANTINE_LOCK = 7_305_022
 LIVE = "live"  # the source of values that came over HTTP
@@ -44,16 +44,23 @@ class Breach:
     rule: str
 
 
-def put(engine: Engine, dataset_id: int, breaches: Iterable[Breach], numbers: dict[str, int], source: str) -> int:
+def put(
+    engine: Engine,
+    dataset_id: int,
+    breaches: Iterable[Breach],
+    numbers: dict[str, int],
+    source: str,
+    connection: Connection | None = None,
+) -> int:
     """Quarantine values, except those that are or were quarantined already. Returns how many were new.
 
-    `numbers`: the integer id of each series.
+    numbers: the integer id of each series; connection: of a transaction that this becomes a part of.
     """
     rows = {(numbers[breach.unique_id], breach.ds, breach.y): breach.rule for breach in breaches}
     if not rows:
         return 0
     series = sorted({series_id for series_id, _, _ in rows})
-    with writing(engine, QUARANTINE_LOCK) as connection:
+    with joining(engine, QUARANTINE_LOCK, connection) as connection:
         stored: set[Held] = set()
         for start in range(0, len(series), CHUNK):
             chosen = TABLE.c.series_id.in_(series[start : start + CHUNK])

@@ -5,6 +5,7 @@ takes every later value, oldest first, one step of the grid at a time. The size 
 cost of a step. A change of this arithmetic bumps `LAYOUT` in data/store/snapshot_store.py.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +19,16 @@ from forecasting.kernel.recurrent import Gates
 from forecasting.kernel.scaling import elapsed, fill, since_silence
 from forecasting.kernel.threads import cores, each
 from forecasting.quantiles import assemble, to_data_units
+from forecasting.rivals import Rivals
 from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
-from forecasting.rolling.online_scores import Ledger, rival_lag
+from forecasting.rolling.online_scores import Ledger
+from forecasting.rolling.scale_prior import repeat_last
 from forecasting.rolling.state import RollingState
 
-READ = ("ring", "gap", "mean", "origin", "hidden", "widening")  # the arrays that a forecast is a function of
+# The arrays that a forecast is a function of.
+READ = ("ring", "gap", "mean", "origin", "observed", "imputed", "hidden", "widening")
+_NO_ROW = np.zeros(0, np.int64)
 OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
 BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more do not fit into its cache
 
@@ -38,8 +43,8 @@ class NumericState(RollingState):
     gap       (N,) int32, steps since the last observed value, at most W + 1
     vintage   (N, L, H) float32, the open scored forecast in data units; age (N,) int32 its settled steps, -1 none open
     halfway   (N, 2, H) float32, 80 % interval of the forecast last made halfway through a vintage; ∞ before the first
-    naive     (N, min(lag, H)) float32, the values that the naive rival repeats from the vintage's origin on: see
-              `rival_lag`
+    rival     (N,) int32, the lag that the rival of the series repeats: see `forecasting.rivals`
+    naive     (N, min(longest rival, H)) float32, the rival's forecast from the vintage's origin on
     widening  (N, buckets) float32, log factor on the intervals; vintages and halfway forecasts move it
     """
 
@@ -67,10 +72,10 @@ class Scoring(NamedTuple):
 class Roller:
     """One fitted network or baseline, ready to roll any number of series.
 
-    `carried` names the arrays that outlive an anchor: the widening of intervals, and the cycle memory.
+    `carried` names the arrays that outlive an anchor: the widening of intervals, the cycle memory, and the rival.
     """
 
-    carried = ("widening", "mean", "met", "usual")
+    carried = ("widening", "mean", "met", "usual", "rival")
 
     def __init__(self, bundle: Bundle) -> None:
         self.config, self.fingerprint = bundle.config, bundle.fingerprint
@@ -78,8 +83,10 @@ class Roller:
         self._fallback = _fallback(bundle)
         self._bucket = self.config.bucket_of_step()
         self._factors = self.config.over_horizon(bundle.calibration.factors).astype(np.float32)
+        self._scale_prior = bundle.calibration.scale_prior
         self._rate, self._half = bundle.calibration.rate, self.config.horizon // 2
-        self._lag = rival_lag(self.config)
+        rivals = Rivals.of(bundle.manifest, self.config)
+        self._usual_rival, self._longest_rival = rivals.usual, rivals.longest
 
     def empty(self, rows: int) -> NumericState:
         """States before any value. The first value folded in becomes the anchor of its row and gives it an origin."""
@@ -102,7 +109,8 @@ class Roller:
                 "vintage": zeros((rows, len(c.levels), c.horizon), np.float32),
                 "age": np.full(rows, -1, np.int32),
                 "halfway": np.full((rows, 2, c.horizon), np.inf, np.float32),
-                "naive": zeros((rows, min(self._lag, c.horizon)), np.float32),
+                "rival": np.full(rows, self._usual_rival, np.int32),
+                "naive": zeros((rows, min(self._longest_rival, c.horizon)), np.float32),
                 "widening": zeros((rows, c.buckets), np.float32),
             }
         )
@@ -115,12 +123,16 @@ class Roller:
         """An empty ledger for so many rows."""
         return Ledger.of(self.config, rows)
 
+    def rivals(self, state: NumericState) -> np.ndarray:
+        """(N,) the lag that the rival of each series repeats."""
+        return np.asarray(state.rival)
+
     def measure(self, state: NumericState, rows: np.ndarray) -> np.ndarray:
-        """(k,) the unit of MASE of rows (k,): the mean |y_t - y_(t-lag)| in the window.
+        """(k,) the unit of MASE of rows (k,): the mean |y_t - y_(t-lag)| in the window, with `config.unit_lag`.
 
         0 before the first scored forecast is open, and where the values do not move.
         """
-        unit = online_scores.unit(state.ring[rows], self._lag)
+        unit = online_scores.unit(state.ring[rows], self.config.unit_lag)
         return np.where(state.age[rows] >= 0, unit, 0.0)
 
     def warm_up(self) -> None:
@@ -131,17 +143,25 @@ class Roller:
             state, one = self.empty(1), np.zeros((1, 1))
             build_cycle_memory(state.mean, state.met, state.usual, one, one == 0, once)
 
-    def start(self, context: np.ndarray, origin: np.ndarray) -> NumericState:
+    def start(
+        self, context: np.ndarray, origin: np.ndarray, carried: Mapping[str, np.ndarray] | None = None
+    ) -> NumericState:
         """Read each series' context once.
 
         context (N, `config.context`) float64, NaN where missing or before the first value; its last column is grid step
-        `origin` (N,). Intervals do not adapt here: the model may have been fitted to these very values.
+        `origin` (N,). Intervals do not adapt here: the model may have been fitted to these very values. carried: arrays
+        (N, …) that do not start empty, by name: those of the anchor before that go on, and the rivals.
         """
-        states = each(lambda rows: self._start(context[rows], np.asarray(origin)[rows]), _blocks(len(context)))
+        own, origin = carried or {}, np.asarray(origin)
+
+        def read(rows: slice) -> NumericState:
+            return self._start(context[rows], origin[rows], {name: array[rows] for name, array in own.items()})
+
+        states = each(read, _blocks(len(context)))
         arrays = [state.arrays for state in states] or [self.empty(0).arrays]
         return NumericState({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]})
 
-    def _start(self, context: np.ndarray, origin: np.ndarray) -> NumericState:
+    def _start(self, context: np.ndarray, origin: np.ndarray, carried: Mapping[str, np.ndarray]) -> NumericState:
         state, width = self.empty(len(context)), self.config.window
         context = since_silence(context, width)
         seen = ~np.isnan(context)
@@ -156,6 +176,8 @@ class Roller:
         state.gap[:] = gaps[:, -1]
         state.origin[:] = origin
         state.observed[:] = seen.sum(1)
+        for name, array in carried.items():
+            state.arrays[name][:] = array
         self._open_vintages(state, np.arange(len(state)))
         return state
 
@@ -239,13 +261,15 @@ class Roller:
         fresh.origin[:] = due[rows] - 1
         fresh.reanchored[:] = state.reanchored[rows] + (state.observed[rows] > 0)
         fresh.imputed[:] = state.imputed[rows]
-        fresh.widening[:] = state.widening[rows]
+        fresh.widening[:], fresh.rival[:] = state.widening[rows], state.rival[rows]
         state.put(rows, fresh)
 
     def _step(self, state: NumericState, values: np.ndarray, arrivals: Scoring | None = None) -> list[Gates]:
         """One grid step for every row: settle the forecasts of this step, take in the value, forecast again if due."""
         if arrivals is not None:  # score the open forecasts first; `conformal.settle` makes them one step older
-            arrivals.ledger.settle(arrivals.rows, arrivals.first_values, state.vintage, state.naive, state.age)
+            arrivals.ledger.settle(
+                arrivals.rows, arrivals.first_values, state.vintage, state.naive, state.rival, state.age
+            )
         conformal.settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
         seen = ~np.isnan(values)
         hold(values, state.ring, state.gap, state.observed)
@@ -281,8 +305,8 @@ class Roller:
         if rows.size:
             state.vintage[rows] = self._quantiles_by_level(self._core, state.read(rows))
             state.age[rows] = 0
-            first = self.config.window - self._lag
-            state.naive[rows] = state.ring[rows, first : first + state.naive.shape[1]]
+            lag, steps = state.rival[rows, None], np.arange(state.naive.shape[1])
+            state.naive[rows] = state.ring[rows[:, None], self.config.window - lag + steps % lag]
 
     def forecast(self, state: NumericState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
         """(k, h, L) float64 quantiles at `config.levels` for the h steps after each row's origin, in data units.
@@ -298,6 +322,10 @@ class Roller:
     def warming(self, state: NumericState, rows: np.ndarray) -> np.ndarray:
         """(k,) bool: are there too few real values since the anchor for the model to answer? The fallback does."""
         return np.asarray(state.observed[rows] < self.config.minimum)
+
+    def silence(self, state: NumericState, rows: np.ndarray) -> np.ndarray:
+        """(k,) steps from each row's last real value to its origin, at most the window + 1."""
+        return np.asarray(state.gap[rows], np.int64)
 
     def gates(self, state: NumericState, row: int, value: float) -> list[Gates]:
         """The gate activations (1, D) of the step that `value` would cause, layer by layer of each member; the state
@@ -315,8 +343,17 @@ class Roller:
 
     def _quantiles_by_level(self, core: Kernel | Baseline, state: NumericState) -> np.ndarray:
         """Calibrated quantiles in data units, (n, L, H) float64: the levels before the horizon steps."""
-        features, level, scale = core.features(state.ring, state.gap == 0, state.gap, state.mean, state.origin)
+        prior = self._scale_prior if isinstance(core, Baseline) else None
+        early = np.flatnonzero(state.observed < self.config.window) if prior is not None else _NO_ROW
+        ring, passed = state.ring, state.observed + state.imputed
+        if early.size and self.config.skip_lag > 1:
+            ring = repeat_last(ring, passed)
+        features, level, scale = core.features(ring, state.gap == 0, state.gap, state.mean, state.origin)
         median, increments = core.forecast(features, state.hidden)
+        if prior is not None and early.size:
+            seen = state.observed * np.minimum(1, self.config.window / np.maximum(passed, 1))  # others left the ring
+            unit = prior.scale(state.ring[early], level[early, 0], seen[early]) / scale[early, 0]
+            increments[early] = prior.distances(state.observed[early]) * unit[:, None, None, None]
         widths = np.exp(state.widening)[:, self._bucket]
         factors = self._factors if core is self._core else np.ones_like(self._factors)
         increments *= factors[None, None] * widths[:, None, None]

@@ -13,6 +13,7 @@ from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from forecasting.panel import Panel
+from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.history.quarantine import mask_quarantined, quarantine_live_values
 from pipelines.workspace import Workspace
@@ -57,11 +58,13 @@ def read_history(workspace: Workspace, name: str) -> History:
     quarantine_live_values(workspace, dataset)
     # The log first: a row that is handed off meanwhile is read twice, and none is missed.
     log = observation_log.log(workspace.engine, dataset.id)
+    live = logged_rows(log)
     ids = pl.DataFrame(
         catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
     )
     lake = workspace.lake.read(dataset.id, with_available_at=True)
-    rows = mask_quarantined(workspace, dataset, current_values(stored_rows(lake, ids), logged_rows(log)), KEY)
+    rows = mask_quarantined(workspace, dataset, current_values(stored_rows(lake, ids), live), KEY)
+    rows = drop_empty_ends(rows, live)
     if rows.is_empty():
         raise Conflict(f"dataset {name!r} holds no values yet; run `rollcast ingest` first")
     panel, series = to_panel(dataset, rows, ids)
@@ -70,10 +73,21 @@ def read_history(workspace: Workspace, name: str) -> History:
     return History(dataset, panel, series, split_lengths(dataset, rows, panel), snapshot, log_seq)
 
 
+def lake_version(snapshot: str) -> int:
+    """The version of the lake's table in the name of a moment."""
+    return int(snapshot.removeprefix("lake:").partition("+")[0])
+
+
 def pack_contexts(history: History, bundle: Bundle) -> list[bytes]:
-    """The last values of every series, as the store keeps them for a model to start from."""
-    values = history.panel.tail_matrix(bundle.config.context)
-    return contexts.pack_contexts(history.series, values, history.panel.last, bundle.fingerprint, history.snapshot)
+    """The last values of every series, as the store keeps them for a model to start from.
+
+    Each context reaches back to a value: that of a series which was sent missing steps for longer ends before them.
+    """
+    panel, length = history.panel, bundle.config.context
+    stops = np.minimum(panel.lengths, panel.valued + length - 1)
+    values, origin = panel.window(stops, length), panel.first + stops - 1
+    rival = Rivals.of(bundle.manifest, bundle.config).lags(panel.ids)
+    return contexts.pack_contexts(history.series, values, origin, rival, bundle.fingerprint, history.snapshot)
 
 
 def stored_rows(lake: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
@@ -102,6 +116,20 @@ def current_values(lake: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
     if log.is_empty():
         return lake.sort(KEY, TIME)
     return current_rows(pl.concat([lake.select(log.columns), log]), KEY, filled=(SPLIT,))
+
+
+def drop_empty_ends(rows: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
+    """Rows without those before a series' first value and after its last one; a series without a value has none left.
+
+    A missing step that arrived live, `live` rows, is known and stays: an origin that it moved does not go back.
+    """
+    valued = rows.filter(pl.col(VALUE).is_not_null()).group_by(KEY)
+    ends = valued.agg(pl.col(TIME).min().alias("__first"), pl.col(TIME).max().alias("__last"))
+    known = live.group_by(KEY).agg(pl.col(TIME).max().alias("__live"))
+    ends = ends.join(known, on=KEY, how="left").with_columns(pl.max_horizontal("__last", "__live").alias("__last"))
+    inside = pl.col(TIME).is_between("__first", "__last")
+    bounded = rows.join(ends, on=KEY, how="inner", maintain_order="left").filter(inside)
+    return bounded.select(rows.columns)
 
 
 def to_panel(dataset: Dataset, rows: pl.DataFrame, ids: pl.DataFrame) -> tuple[Panel, np.ndarray]:

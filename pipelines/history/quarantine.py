@@ -1,7 +1,7 @@
 """Keeps values that break a dataset's quality rules out of training, whether they come from a source or live.
 
 A source's value is checked before it is stored: its row enters the lake with `y` missing. A live value is checked by
-the service when it is stored (`states/verdicts.py`): its row of the log carries the verdict. Both are kept in the table
+the service when it is stored (`service/models/verdicts.py`): its row of the log carries the verdict. Both are kept in the table
 `quarantine` until they are released. A release is a new row: of the log where the dataset is served, so that states
 follow it, else of the lake.
 """
@@ -59,7 +59,10 @@ class QuarantineFilter:
 
     def hold_back(self, where: Where, frame: pl.DataFrame) -> pl.DataFrame:
         """The same rows in the same order; a value that breaks a rule is null, and added to `breaches`."""
-        known = current_rows(mask_values(self.stored.matching(where), self.held))
+        stored = self.stored.matching(where)
+        if len(stored):
+            stored = stored.join(frame.select(SERIES).unique(), on=SERIES, how="semi", maintain_order="left")
+        known = current_rows(mask_values(stored, self.held))
         checked = apply_rules(flag_foreign_units(frame, self.rules), known, self.rules, self.released, self.held)
         bad = checked.filter(pl.col(RULE).is_not_null())
         if bad.is_empty():

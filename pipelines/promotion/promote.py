@@ -9,16 +9,20 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from data.errors import Conflict, GateRefused, NotTrained
-from data.store import catalogue, promotions, registry
+from data.store import anchors, catalogue, observation_log, promotions, registry
+from data.store.anchors import Anchor
 from data.store.catalogue import Dataset
-from data.store.promotions import Event
+from data.store.promotions import Event, Promotion
+from forecasting.baselines import name_of
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
+from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback
-from pipelines.history.history import History, pack_contexts, read_history
+from pipelines.history.history import History, read_history
 from pipelines.history.limits import make_limits
 from pipelines.models import model_store, training_part
+from pipelines.promotion.anchoring import decide_with_anchor
 from pipelines.promotion.gate_comparison import (
     GateComparison,
     compare_candidate,
@@ -107,19 +111,25 @@ def serve(
     dataset = history.dataset
     make_limits(workspace, history)
     before = promotions.served(workspace.engine, dataset.id)
-    blobs = pack_contexts(history, bundle)
-    decision = promotions.decide(workspace.engine, dataset.id, version, event, evidence, blobs, history.log_seq)
-    model_store.point_aliases(workspace, dataset, version, before.version if before else None)
-    kind = bundle.config.kind
-    sentence = f"{kind} version {version} serves {dataset.name!r}{why}"
-    return Promoted(dataset.name, kind, version, decision.id, sentence, evidence)
+    decision = decide_with_anchor(workspace, history, version, bundle, event, evidence)
+    return announce(workspace, dataset, decision, name_of(bundle.config), before.version if before else None, why)
+
+
+def announce(
+    workspace: Workspace, dataset: Dataset, decision: Promotion, kind: str, before: int | None, why: str
+) -> Promoted:
+    """Update MLflow's aliases after a decision. `before` is the version that served until then, `why` ends the
+    sentence."""
+    model_store.point_aliases(workspace, dataset, decision.version, before)
+    sentence = f"{kind} version {decision.version} serves {dataset.name!r}{why}"
+    return Promoted(dataset.name, kind, decision.version, decision.id, sentence, decision.evidence)
 
 
 def serve_baseline(
-    workspace: Workspace, history: History, comparison: GateComparison, kind: str, reasons: list[str], candidate: int
+    workspace: Workspace, history: History, comparison: GateComparison, name: str, reasons: list[str], candidate: int
 ) -> Promoted:
     """Register the best baseline as a version, unless the same one is registered already, and serve it."""
-    bundle = build_baseline(history, comparison, kind)
+    bundle = build_baseline(history, comparison, name)
     version = registered_version(workspace, history.dataset, bundle)
     if version is None:
         version = model_store.register(workspace, history.dataset, bundle, comparison.evidence.scores)
@@ -129,12 +139,13 @@ def serve_baseline(
     return serve(workspace, history, version, bundle, "promoted", evidence, why)
 
 
-def build_baseline(history: History, comparison: GateComparison, kind: str) -> Bundle:
-    """A baseline, with intervals from its errors over all that training may read, and with the candidate's evidence."""
+def build_baseline(history: History, comparison: GateComparison, name: str) -> Bundle:
+    """The baseline of this name, fitted to all that training may read, with the candidate's evidence."""
     panel, part = training_part.choose_training_part(history, None)
-    bundle = engine.baseline(kind, panel, history.dataset.season, comparison.evidence.horizon)
+    bundle = engine.baseline(name, panel, history.dataset.season, comparison.evidence.horizon)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": history.dataset.name}
-    return replace(bundle, manifest={**source, **replace(comparison.evidence, long_roll=NO_HIDDEN_STATE).to_manifest()})
+    evidence = replace(comparison.evidence, long_roll=NO_HIDDEN_STATE).to_manifest()
+    return replace(bundle, manifest={**source, **Rivals.choose(panel, bundle.config).to_manifest(), **evidence})
 
 
 def registered_version(workspace: Workspace, dataset: Dataset, bundle: Bundle) -> int | None:
@@ -144,7 +155,7 @@ def registered_version(workspace: Workspace, dataset: Dataset, bundle: Bundle) -
 
 
 def rollback(workspace: Workspace, name: str) -> Promoted:
-    """Serve the previous version again, with new contexts.
+    """Serve the previous version again: from the states that it kept, or from new contexts where its log was cut short.
 
     Raises NotTrained where nothing serves, and Conflict where only one version ever served.
     """
@@ -157,13 +168,21 @@ def rollback(workspace: Workspace, name: str) -> Promoted:
         raise Conflict(f"only version {served[-1].version} of {name!r} ever served; there is nothing to roll back to")
     bundle = model_store.load(workspace, dataset, before[-1])
     evidence = {"from": served[-1].version, "to": before[-1]}
-    history = read_history(workspace, name)
-    return serve(
-        workspace,
-        history,
-        before[-1],
-        bundle,
-        "rolled_back",
-        evidence,
-        f", rolled back from version {served[-1].version}",
+    why = f", rolled back from version {served[-1].version}"
+    kept = kept_anchor(workspace, dataset)
+    if kept is None:
+        why += ", and starts anew from the history: the log that its states followed was cut short"
+        return serve(workspace, read_history(workspace, name), before[-1], bundle, "rolled_back", evidence, why)
+    decision = promotions.decide(
+        workspace.engine, dataset.id, before[-1], "rolled_back", evidence, log_seq=kept.log_seq, shared=kept
     )
+    return announce(workspace, dataset, decision, name_of(bundle.config), served[-1].version, why)
+
+
+def kept_anchor(workspace: Workspace, dataset: Dataset) -> Anchor | None:
+    """The anchor from which the previous version's states still roll; None where its log or contexts are not whole."""
+    previous = promotions.previous(workspace.engine, dataset.id)
+    anchor = anchors.newest(workspace.engine, previous.id) if previous is not None else None
+    if anchor is None or not anchors.shards(workspace.engine, anchor):
+        return None
+    return anchor if observation_log.whole_after(workspace.engine, dataset.id) <= anchor.log_seq else None

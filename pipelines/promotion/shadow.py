@@ -13,9 +13,10 @@ from data.records import shadow_pairs
 from data.store import catalogue, promotions
 from data.store.catalogue import Dataset
 from forecasting.rolling.online_scores import SUMS, Totals
-from pipelines.history.history import History, pack_contexts, read_history
+from pipelines.history.history import read_history
 from pipelines.models import model_store
 from pipelines.models.promotion_gate import ShadowResult
+from pipelines.promotion.anchoring import decide_with_anchor
 from pipelines.workspace import Workspace
 
 SETTLED, ABSOLUTE = SUMS.index("settled"), SUMS.index("absolute")
@@ -54,9 +55,9 @@ def shadow(workspace: Workspace, name: str, version: int | None = None, cause: s
     if row.digest == model_store.find(workspace, dataset, served.version).digest:
         raise Conflict(f"{row.kind} version {chosen} of {name!r} is the model that serves; choose another version")
     history = read_history(workspace, name)
-    blobs = pack_contexts(history, model_store.load(workspace, dataset, chosen))
+    bundle = model_store.load(workspace, dataset, chosen)
     evidence = {"cause": cause, "champion": served.version, "targets": workspace.settings.shadow_targets}
-    event = promotions.decide(workspace.engine, dataset.id, chosen, "shadowed", evidence, blobs, history.log_seq)
+    event = decide_with_anchor(workspace, history, chosen, bundle, "shadowed", evidence)
     sentence = (
         f"{row.kind} version {chosen} rolls in shadow beside version {served.version}; after "
         f"{workspace.settings.shadow_targets} live values `rollcast promote {name} --version {chosen}` compares the two"
@@ -74,18 +75,6 @@ def stop_shadow(workspace: Workspace, name: str) -> Shadowed:
     event = promotions.decide(workspace.engine, dataset.id, challenger.version, "shadow_stopped", {"cause": "by hand"})
     sentence = f"{kind} version {challenger.version} of {name!r} no longer rolls in shadow"
     return Shadowed(name, kind, challenger.version, event.id, sentence)
-
-
-def reanchor_challenger(workspace: Workspace, history: History, cause: str) -> None:
-    """Write new contexts for the challenger, where there is one, so that it starts again at the same values as the
-    champion."""
-    dataset = history.dataset
-    challenger = promotions.shadow(workspace.engine, dataset.id)
-    if challenger is None:
-        return
-    blobs = pack_contexts(history, model_store.load(workspace, dataset, challenger.version))
-    evidence = {**challenger.evidence, "reanchored": cause}
-    promotions.decide(workspace.engine, dataset.id, challenger.version, "shadowed", evidence, blobs, history.log_seq)
 
 
 def final_shadow_result(workspace: Workspace, dataset: Dataset, version: int) -> ShadowResult | None:

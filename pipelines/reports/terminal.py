@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,8 +46,8 @@ def ingested(result: Ingested, json: bool) -> None:
     if result.quarantined:
         broken = ", ".join(f"{rule} {count}" for rule, count in result.quarantined.items())
         say(f"values in quarantine: {broken}; `rollcast quarantine list {result.dataset}` shows them")
-    if result.reanchored is not None:
-        say(f"the served model gets new contexts from these rows (promotion event {result.reanchored})")
+    if result.logged:
+        say(f"states take in {result.logged:,} of these rows")
 
 
 def trained(result: Trained, json: bool) -> None:
@@ -75,6 +75,15 @@ def backtested(result: Backtested, json: bool) -> None:
     scores(result.metrics, f"{result.dataset}: {result.origins} origins, horizon {result.horizon}")
     if result.same_origins:
         scores(result.same_origins["metrics"], f"every model on the same {result.same_origins['origins']} origins")
+    say(f"skill is against {rivals_text(result.rivals)}")
+
+
+def rivals_text(rivals: Mapping[str, int]) -> str:
+    """The rivals that skill is against, in words; each series has one of them."""
+    if len(rivals) == 1:
+        return next(iter(rivals))
+    each = ", ".join(f"{name} ({series} series)" for name, series in rivals.items())
+    return f"each series' own rival: {each}"
 
 
 def scores(metrics: dict[str, dict[str, Any]], title: str) -> None:
@@ -165,6 +174,8 @@ def show_forecast(result: BatchForecasts) -> None:
     print_table(columns, rows, f"{entry['unique_id']} after {entry['origin']}, {result.model} version {result.version}")
     if entry["warming"]:
         say("too few values for the network yet: seasonal naive forecasts instead (warming)")
+    if entry["silent"]:
+        say("no value for longer than the model's window: the forecast starts from the last one (silent)")
     if len(result.origins) > 1 or len(entry["ds"]) > SHOWN_STEPS:
         say(f"{len(result.origins)} series × {len(entry['ds'])} steps in all; --json or --out FILE.parquet gives them")
 

@@ -12,17 +12,18 @@ from sqlalchemy import Engine
 from data.errors import RollcastError, StoreTooNew, StoreUnavailable
 from data.records import dataset_rules, drift, quarantine, series_limits
 from data.records.dataset_rules import QualityRules
-from data.store import catalogue, database, observation_log, promotions, snapshot_store
+from data.store import anchors, catalogue, database, observation_log, promotions, snapshot_store
 from data.store.promotions import Promotion
 from service.background import shadow_pair
 from service.base import gc_tuning
 from service.base.metrics import Metrics
-from service.models.datasets import Directory, Served
+from service.models.datasets import Served
+from service.models.live_directory import LiveDirectory
+from service.models.verdicts import Judge
 from service.observe.writer import Writer
 from states import build_champion, folding, scores
 from states.champion import Champion
 from states.snapshots import SnapshotPass
-from states.verdicts import Judge
 
 INSTALLED_WITHIN = 120  # seconds that the writer may need to come to it
 
@@ -37,20 +38,21 @@ class Watcher(threading.Thread):
         connect: Callable[[], Engine],
         writer: Writer,
         metrics: Metrics,
-        publish: Callable[[Directory], None],
+        directory: LiveDirectory,
         refresh_keys: Callable[[Engine], None],
         every_s: float,
         snapshot_every_s: float,
     ) -> None:
         super().__init__(name="rollcast-watcher", daemon=True)
         self._connect, self._writer, self._metrics = connect, writer, metrics
-        self._publish, self._refresh_keys, self._every = publish, refresh_keys, every_s
+        self._directory, self._refresh_keys, self._every = directory, refresh_keys, every_s
         self._snapshot_every = snapshot_every_s
         self._stopping = threading.Event()
         self._served: dict[int, Served] = {}
-        self._counts: dict[int, int] = {}
-        self._built: dict[int, int] = {}  # by dataset: the promotion that was built, or found to be damaged
+        self._newest = 0  # id of the last series read
+        self._built: dict[int, tuple[int, int]] = {}  # by dataset: promotion and anchor built, or found to be damaged
         self._decided = 0  # id of the last decision seen
+        self._anchored = 0  # id of the last anchor seen
         self._followed: set[int] = set()  # datasets whose shadow or previous version was built since the last decision
         self._written: dict[int, float] = {}  # by anchor of such a version: when its states were last written
         self._fresh: set[int] = set()  # datasets whose promoted model was not looked up yet
@@ -81,12 +83,15 @@ class Watcher(threading.Thread):
         """One round. Raises StoreUnavailable when the store does not answer; the next round tries again."""
         self._refresh_keys(engine)
         self._fresh |= self._read_catalogue(engine)
-        decided = promotions.decisions(engine, after=self._decided)
-        for number in self._fresh | ({decision.dataset_id for decision in decided} & self._served.keys()):
+        decided, anchored = promotions.decisions(engine, after=self._decided), anchors.last_id(engine)
+        changed = {decision.dataset_id for decision in decided}
+        if anchored > self._anchored:
+            changed |= {anchor.dataset_id for anchor in anchors.after(engine, self._anchored)}
+        for number in self._fresh | (changed & self._served.keys()):
             self._take_over(engine, self._served[number])
             self._followed.discard(number)
         self._fresh.clear()
-        self._decided = decided[-1].id if decided else self._decided
+        self._decided, self._anchored = decided[-1].id if decided else self._decided, anchored
         if not self.ready.is_set():
             gc_tuning.freeze()
             self.ready.set()
@@ -106,22 +111,18 @@ class Watcher(threading.Thread):
 
     def _read_catalogue(self, engine: Engine) -> set[int]:
         """Publish what is new. Returns the ids of datasets never seen before."""
-        new, changed = set(), False
+        series = catalogue.series_after(engine, self._newest)  # before the datasets, so that each of theirs is known
+        new = []
         for dataset in catalogue.datasets(engine):
-            count = catalogue.count_series(engine, dataset.id)
             served = self._served.get(dataset.id)
-            if served is not None and served.dataset == dataset and self._counts[dataset.id] == count:
-                continue
-            series = {unique_id: number for number, unique_id in catalogue.series(engine, dataset.id)}
             if served is None:
-                self._served[dataset.id] = Served(dataset, series, judge=Judge.load(engine, dataset))
-                new.add(dataset.id)
-            else:
-                served.dataset, served.series = dataset, series
-            self._counts[dataset.id], changed = len(series), True
-        if changed:
-            self._publish(Directory.of({served.name: served for served in self._served.values()}))
-        return new
+                new.append(Served(dataset, {}, judge=Judge.load(engine, dataset)))
+            elif served.dataset != dataset:
+                served.dataset = dataset
+        self._directory.add(series, new)
+        self._served |= {served.dataset.id: served for served in new}
+        self._newest = series[-1].id if series else self._newest
+        return {served.dataset.id for served in new}
 
     def _read_alerts(self, engine: Engine) -> None:
         """Read what pipelines stored for the metrics: drift, and values in quarantine."""
@@ -142,7 +143,11 @@ class Watcher(threading.Thread):
     def _take_over(self, engine: Engine, served: Served) -> None:
         """Let the promoted version answer, unless it does already."""
         promotion = promotions.served(engine, served.dataset.id)
-        if promotion is None or self._built.get(served.dataset.id) == promotion.id:
+        if promotion is None:
+            return
+        anchor = anchors.newest(engine, promotion.id)
+        wanted = promotion.id, anchor.anchor_id if anchor else 0
+        if self._built.get(served.dataset.id) == wanted:
             return
         try:
             digest = build_champion.digest_of(engine, promotion)
@@ -150,7 +155,14 @@ class Watcher(threading.Thread):
                 other for other in (served.shadow, served.previous) if other is not None and other.digest == digest
             ]
             if beside:
-                self._hand_over(engine, served, beside[0])  # at once; its new anchor follows below
+                same = anchor is not None and beside[0].contexts_id == anchor.contexts
+                if same and anchor is not None:
+                    folding.catch_up(engine, beside[0])
+                    beside[0].continues_as(promotion, anchor)
+                self._hand_over(engine, served, beside[0])  # at once; a new anchor follows below
+                if same:
+                    self._built[served.dataset.id] = wanted
+                    return
             elif served.champion is not None and served.champion.digest != digest:
                 self._drop_others(engine, served)  # memory has room for two sets of states
             champion, replayed = build_champion.build(engine, served.dataset, promotion)
@@ -160,7 +172,7 @@ class Watcher(threading.Thread):
             self._refuse(engine, served, promotion, error)
             return
         self._hand_over(engine, served, champion)
-        self._built[served.dataset.id] = promotion.id
+        self._built[served.dataset.id] = wanted
         reason = "promotion" if self.ready.is_set() else "restart"
         self._metrics.restored(reason)
         self._metrics.replayed(reason, replayed)
@@ -184,14 +196,16 @@ class Watcher(threading.Thread):
             promotions.shadow(engine, served.dataset.id),
             promotions.previous(engine, served.dataset.id),
         )  # yet to be built
+        own = [anchors.newest(engine, decision.id) for decision in later if decision is not None]
         snapshot_store.keep_only(
-            engine, served.dataset.id, kept | {decision.id for decision in later if decision is not None}
+            engine, served.dataset.id, kept | {anchor.anchor_id for anchor in own if anchor is not None}
         )
 
     def _refuse(self, engine: Engine, served: Served, promotion: Promotion, error: Exception) -> None:
         """A damaged version is not tried again; an earlier version answers until another one is promoted."""
         log.error("version %d of dataset %s cannot be served", promotion.version, served.name, exc_info=error)
-        self._built[served.dataset.id] = promotion.id
+        anchor = anchors.newest(engine, promotion.id)
+        self._built[served.dataset.id] = promotion.id, anchor.anchor_id if anchor else 0
         if served.champion is None:
             champion = self._earlier(engine, served, promotion)
             if champion is not None:
@@ -254,6 +268,10 @@ class Watcher(threading.Thread):
         if served.shadow is not None and (wanted is None or wanted.id != served.shadow.promotion_id):
             self._drop_others(engine, served)
         served.shadow_problem = None
+        if served.shadow is not None and self._has_new_anchor(engine, served.shadow):
+            served.shadow = None
+        if served.previous is not None and self._has_new_anchor(engine, served.previous):
+            served.previous = None
         if wanted is not None and served.shadow is None:
             self._drop_others(engine, served)  # memory has room for two sets of states
             self._build_shadow(engine, served, wanted)
@@ -261,6 +279,12 @@ class Watcher(threading.Thread):
         if wanted is None and served.previous is None and promotion is not None:
             earlier = self._earlier(engine, served, promotion)
             served.previous = earlier if earlier is not served.champion else None
+
+    @staticmethod
+    def _has_new_anchor(engine: Engine, champion: Champion) -> bool:
+        """Was an anchor made for its promotion after the one from which it rolls?"""
+        anchor = anchors.newest(engine, champion.promotion_id)
+        return anchor is not None and anchor.anchor_id != champion.anchor_id
 
     def _build_shadow(self, engine: Engine, served: Served, wanted: Promotion) -> None:
         """Build the challenger's states."""

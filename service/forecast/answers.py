@@ -73,19 +73,27 @@ def etag(reading: Reading, query: ForecastQuery, found: ForecastAnswer | None = 
         marks = f"p{found.champion.anchor_id}.{found.row.sequence}"
     elif found is not None and found.substitute and not champion.replaces_damaged:
         marks = "f"
-    return _etag(reading.target, champion, row.sequence, row.stale, query, marks)
+    return _etag(reading.target, champion, row.sequence, row.stale, row.silent, query, marks)
 
 
 def champion_etag(target: Target, query: ForecastQuery) -> str | None:
     """The ETag of the champion's own forecast at this moment, without reading the state; None where it has no state."""
     champion = target.served.champion
-    position = champion.states.at(target.series) if champion else None  # (sequence, stale)
+    position = champion.states.at(target.series) if champion else None  # (sequence, stale, silent)
     return None if champion is None or position is None else _etag(target, champion, *position, query)
 
 
-def _etag(target: Target, champion: Champion, sequence: int, stale: bool, query: ForecastQuery, marks: str = "") -> str:
+def _etag(
+    target: Target,
+    champion: Champion,
+    sequence: int,
+    stale: bool,
+    silent: bool,
+    query: ForecastQuery,
+    marks: str = "",
+) -> str:
     shifted = target.served.judge.flags(target.series)["shifted"]  # it ends without a new row
-    marks = "s" * stale + "d" * champion.replaces_damaged + "h" * shifted + marks
+    marks = "s" * stale + "q" * silent + "d" * champion.replaces_damaged + "h" * shifted + marks
     return f'"{champion.digest[:12]}-{champion.anchor_id}-{sequence}{marks}-{query.digest}"'
 
 
@@ -207,6 +215,7 @@ def _reliability(target: Target, row: SeriesState, status: str, fallback: str | 
         "previous": fallback == PREVIOUS,
         "fallback": fallback not in (None, PREVIOUS),
         "stale": row.stale,
+        "silent": row.silent,
         "reanchored": counts["reanchored"] > 0,
         "imputed": counts["imputed"] > 0,
         **target.served.judge.flags(target.series),

@@ -16,7 +16,7 @@ OUTCOMES = {letter: outcome for outcome, letter in LETTERS.items()}
 class Receipt:
     """An outcome for each row, the reasons of the first rejected ones, and the position of the log after them.
 
-    shifts: series whose held values were let in with one of the rows; see `states/verdicts.py`.
+    shifts: series whose held values were let in with one of the rows; see `service/models/verdicts.py`.
     """
 
     outcomes: list[Outcome]

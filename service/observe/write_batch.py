@@ -12,13 +12,13 @@ from data.store import idempotency, observation_log
 from data.store.idempotency import StoredAnswer
 from service.base.outcomes import Outcome, SeriesStep, decide_outcomes
 from service.models.datasets import Served
+from service.models.verdicts import Judged
 from service.observe.arrivals import Arrivals
 from service.observe.idempotency import KeyedRequest
 from service.observe.receipts import Receipt
 from states.champion import Champion
 from states.out_of_order import BEGINNING
 from states.rows import Rows
-from states.verdicts import Judged
 
 log = logging.getLogger("rollcast.service")
 

@@ -5,6 +5,7 @@ tests.support.running_mean ARGUMENTS` starts uvicorn with it.
 """
 
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -40,7 +41,9 @@ class RunningMean:
     def restore(self, arrays: dict[str, np.ndarray]) -> RollingState:
         return RollingState(arrays)
 
-    def start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
+    def start(
+        self, context: np.ndarray, origin: np.ndarray, carried: Mapping[str, np.ndarray] | None = None
+    ) -> RollingState:
         state = self.empty(len(context))
         for column in range(context.shape[1]):
             for row in np.flatnonzero(~np.isnan(context[:, column])).tolist():
@@ -88,6 +91,9 @@ class RunningMean:
     def ledger(self, rows: int) -> Ledger:
         return Ledger.of(self.config, rows)
 
+    def rivals(self, state: RollingState) -> np.ndarray:
+        return np.ones(len(state), np.int64)
+
     def measure(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
         return (state.observed[rows] > 0).astype(np.float64)
 
@@ -102,6 +108,9 @@ class RunningMean:
 
     def warming(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
         return np.asarray(state.observed[rows] < WARM)
+
+    def silence(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
+        return np.zeros(len(rows), np.int64)  # it does not know where among its steps the last value was
 
     def gates(self, state: RollingState, row: int, value: float) -> list[dict[str, np.ndarray]]:
         return []

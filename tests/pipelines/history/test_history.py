@@ -6,7 +6,7 @@ import polars as pl
 from data.grid.grid import Grid
 from data.store.catalogue import Dataset
 from data.store.observation_log import Log
-from pipelines.history.history import KEY, current_values, logged_rows, split_lengths, to_panel
+from pipelines.history.history import KEY, current_values, drop_empty_ends, logged_rows, split_lengths, to_panel
 
 IDS = pl.DataFrame({KEY: [1, 2], "unique_id": ["a", "b"]})
 
@@ -43,6 +43,23 @@ def test_gaps_become_missing_values_on_the_grid():
 def test_a_null_is_a_missing_value():
     panel, _ = to_panel(dataset(), stored((1, 1, 1.0, 0), (1, 2, None, 0)), IDS)
     np.testing.assert_array_equal(panel.series(0), [1.0, np.nan])
+
+
+NOTHING_LIVE = logged_rows(Log(*(np.empty(0, np.int64) for _ in range(3)), np.empty(0), np.empty(0, np.int64)))
+
+
+def test_empty_rows_before_the_first_and_after_the_last_value_are_left_out():
+    rows = stored((1, 1, None, 0), (1, 2, 5.0, 0), (1, 3, None, 0), (1, 4, 6.0, 0), (1, 5, None, 0), (2, 9, None, 0))
+    panel, series = to_panel(dataset(), drop_empty_ends(rows, NOTHING_LIVE), IDS)
+    np.testing.assert_array_equal(panel.series(0), [5.0, np.nan, 6.0])
+    assert (series.tolist(), panel.first.tolist(), panel.last.tolist()) == ([1], [2], [4])
+
+
+def test_a_missing_step_that_arrived_live_is_known_and_stays():
+    lake = stored((1, 1, 5.0, 0), (1, 2, None, 0), (1, 4, None, 0), (2, 1, 7.0, 0), (2, 2, None, 0))
+    live = logged((1, 3, np.nan, 20))
+    panel, _ = to_panel(dataset(), drop_empty_ends(current_values(lake, live), live), IDS)
+    assert panel.last.tolist() == [3, 1]
 
 
 def test_a_live_value_learnt_later_replaces_the_stored_one():

@@ -12,8 +12,8 @@ from data.records import dataset_rules, quarantine, series_limits
 from data.records.dataset_rules import QualityRules
 from data.records.series_limits import limits_of
 from data.store import catalogue, database, observation_log
+from service.models.verdicts import Judge
 from states.rows import Rows
-from states.verdicts import Judge
 
 USUAL = np.array([20.0 + step % 5 for step in range(40)])
 VALUES = st.sampled_from([20.0, 21.0, 24.0, 24.0, 29.0, 60.0, -1.0, 90.0, 20_000.0, -50_000.0, float("nan")])

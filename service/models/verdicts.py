@@ -216,8 +216,9 @@ class Judge:
 
     # --- what is stored now -----------------------------------------------------------------------------------------
 
-    def settle(self, judged: Judged, seq: int) -> None:
-        """Take over the verdicts of rows that are stored now; they end at row `seq` of the log."""
+    def settle(self, judged: Judged, seq: int, whole: bool = True) -> None:
+        """Take over the verdicts of rows that are stored now; they end at row `seq` of the log. whole: no row before
+        them is still to be read."""
         self._end_with(judged.ends)
         if judged.verdicts:
             self._quarantined = True
@@ -226,12 +227,15 @@ class Judge:
             self._recent.push(self._index.find(judged.rows.series), judged.rows.steps, judged.values, hidden)
         if judged.shifts:
             self._take([shift.limits._replace(log_seq=seq, version=self.version) for shift in judged.shifts])
-        self.seq = max(self.seq, seq)
+        if whole:
+            self.seq = max(self.seq, seq)
 
-    def catch_up(self, engine: Engine, dataset: Dataset, upto: int | None = None) -> None:
-        """Take in what another process wrote to the log."""
+    def catch_up(self, engine: Engine, dataset: Dataset, upto: int | None = None, most: int | None = None) -> None:
+        """Take in what another process wrote to the log, up to row `upto`, and at most so many rows of it."""
         end = observation_log.last_seq(engine, dataset.id) if upto is None else upto
         if end > self.seq and (self._ends or self._recent is not None):
+            if most is not None:
+                end = observation_log.nth(engine, dataset.id, self.seq, end, most) or end
             log = observation_log.log(engine, dataset.id, self.seq, end)
             self._follow_ends(log, dataset)
             self._follow_recent(log, dataset)
