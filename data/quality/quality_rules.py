@@ -13,8 +13,8 @@ one, whether a series comes at once or in parts. The quantiles are those of the 
 two seasons before; where these are fewer than 20, the new values count too. With fewer than 20 of both, or in a series
 of zeros, no value is a spike. Spikes change neither quantile as long as they are fewer than one value in twenty.
 
-This module checks the values of a source. `service/models/verdicts.py` checks live values by the same rules; a test holds the
-two together.
+This module checks the values of a source. `service/models/verdicts.py` checks live values by the same rules; a test
+holds the two together.
 """
 
 import polars as pl

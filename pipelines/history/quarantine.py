@@ -1,9 +1,9 @@
 """Keeps values that break a dataset's quality rules out of training, whether they come from a source or live.
 
 A source's value is checked before it is stored: its row enters the lake with `y` missing. A live value is checked by
-the service when it is stored (`service/models/verdicts.py`): its row of the log carries the verdict. Both are kept in the table
-`quarantine` until they are released. A release is a new row: of the log where the dataset is served, so that states
-follow it, else of the lake.
+the service when it is stored (`service/models/verdicts.py`): its row of the log carries the verdict. Both are kept in
+the table `quarantine` until they are released. A release is a new row: of the log where the dataset is served, so that
+states follow it, else of the lake.
 """
 
 from __future__ import annotations

@@ -45,7 +45,9 @@ def test_a_null_is_a_missing_value():
     np.testing.assert_array_equal(panel.series(0), [1.0, np.nan])
 
 
-NOTHING_LIVE = logged_rows(Log(*(np.empty(0, np.int64) for _ in range(3)), np.empty(0), np.empty(0, np.int64)))
+NOTHING_LIVE = logged_rows(
+    Log(*(np.empty(0, np.int64) for _ in range(3)), np.empty(0), np.empty(0, np.int64), np.empty(0, object))
+)
 
 
 def test_empty_rows_before_the_first_and_after_the_last_value_are_left_out():
