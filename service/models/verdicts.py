@@ -144,14 +144,18 @@ class Judge:
 
     def _find_ends(self, engine: Engine, dataset: Dataset, held: Iterable[QuarantinedValue]) -> None:
         """Find the values in quarantine after which none has counted yet: what the log says since the first of them."""
-        stamps: dict[int, list[int]] = {}
+        stamps: dict[int, set[int]] = {}
         for value in held:
-            stamps.setdefault(value.series_id, []).append(value.ds)
-        keys = [(series, sorted(own)[-self.most_waiting :][0] - 1) for series, own in stamps.items()]
-        sizes = observation_log.tail_sizes(engine, dataset.id, keys, LONG) if keys else []
-        keys = [key for key, size in zip(keys, sizes, strict=True) if size < LONG]  # after so many rows one has counted
-        if keys:
-            self._follow_ends(observation_log.tail(engine, dataset.id, keys), dataset)
+            stamps.setdefault(value.series_id, set()).add(value.ds)
+        for most in (LONG, self.most_waiting):
+            first = {series: sorted(own)[-most:][0] - 1 for series, own in stamps.items()}
+            keys = list(first.items())
+            sizes = observation_log.tail_sizes(engine, dataset.id, keys, LONG) if keys else []
+            near = [key for key, size in zip(keys, sizes, strict=True) if size < LONG]
+            if near:
+                self._follow_ends(observation_log.tail(engine, dataset.id, near), dataset)
+            stamps = {series: own for series, own in stamps.items() if (series, first[series]) not in set(near)}
+        # After so many rows of the others a value has counted.
 
     def up_to_date(self, rules: QualityRules, version: int) -> bool:
         """Are these the rules and the version of the limits by which it judges?"""
