@@ -30,7 +30,7 @@ from service.observe.arrivals import ReceivedRows
 from service.observe.coalescing import RequestCoalescer
 from service.observe.idempotency import KeyedRequest, KeysInProgress, check
 from service.observe.receipts import Receipt
-from service.observe.series_creation import CreatedSeries, UnbornSeries, SeriesCreator
+from service.observe.series_creation import CreatedSeries, SeriesCreator, UnbornSeries
 from service.observe.write_batch import ObserveRequest
 from service.observe.writer import Writer
 

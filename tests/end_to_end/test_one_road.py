@@ -11,6 +11,8 @@ import pytest
 
 from data.store import anchors, observation_log, promotions, snapshot_store
 from forecasting.kernel.determinism import rows_are_independent
+from pipelines.forecasts import roll_forward
+from pipelines.forecasts.batch_forecast import BatchRequest, forecast
 from pipelines.promotion.promote import rollback
 from pipelines.upkeep.compact import compact
 from pipelines.workspace import Workspace
@@ -248,3 +250,20 @@ def test_an_http_request_does_not_wait_for_a_backlog_of_another_process(tmp_path
         take_in(client, workspace)
         assert scored(client) == 5 * 40
         require_equal(states_of(client)[1], folded(workspace, champion(client)))
+
+
+def test_while_nobody_serves_forecasts_store_the_states_that_they_roll(tmp_path):
+    workspace = promoted(tmp_path / "home", IDS)
+    for day in range(4):
+        add_file(workspace, tmp_path / f"{day}.csv", rows_of(IDS, range(24 * day, 24 * day + 24)))
+        answer = forecast(workspace, BatchRequest(NAME), no_progress)
+        promotion = promotions.served(workspace.engine, 1)
+        assert roll_forward.stored_position(workspace.engine, 1, promotion) == 5 * 24 * (day + 1)
+    with serving(workspace) as client:
+        assert scored(client) == 5 * 24 * 4
+        require_equal(states_of(client)[1], folded(workspace, champion(client)))
+        own = client.get("/v1/series/s0004/forecast", params={"quantiles": "0.5"}).json()["quantiles"]["0.5"]
+        rows = answer.frame.filter(answer.frame["unique_id"] == "s0004")
+        np.testing.assert_allclose(rows["lstm"].to_numpy(), own, rtol=1e-6)
+        add_file(workspace, tmp_path / "next.csv", rows_of(IDS, range(96, 120)))
+        assert roll_forward.roll_forward(workspace.engine, answer.dataset, promotion) == 0  # the service does it

@@ -10,7 +10,7 @@ from data.store import catalogue, keys, observation_log
 from service.base.metrics import Metrics
 from service.models.datasets import Served
 from service.models.live_directory import LiveDirectory
-from service.observe.series_creation import UnbornSeries, SeriesCreator
+from service.observe.series_creation import SeriesCreator, UnbornSeries
 from service.schemas import series_bodies
 from tests.support.service_kit import World, baseline, panel_of, rows, stamp, until
 
