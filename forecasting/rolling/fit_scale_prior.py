@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forecasting.baselines import growth, linear_weights, outwards
+from forecasting.baselines import growth, outwards
 from forecasting.config import BASELINES, ModelConfig
 from forecasting.kernel.scaling import fill
 from forecasting.panel import Panel
@@ -37,8 +37,9 @@ class _New(NamedTuple):
     passed: np.ndarray  # (k,) steps since the first known value, that one's included
 
 
-def fit_scale_prior(panel: Panel, config: ModelConfig) -> ScalePrior | None:
-    """The prior for a baseline, or for the fallback of a network. None where no training series moves."""
+def fit_scale_prior(panel: Panel, config: ModelConfig, linear: np.ndarray) -> ScalePrior | None:
+    """The prior for the baseline whose forecast is `linear` (H, W) times the window: the model itself, or the fallback
+    of a network. None where no training series moves."""
     panel = panel.select(panel.evenly(MOST_SERIES))
     real = [np.flatnonzero(~np.isnan(panel.series(row))) for row in range(len(panel))]
     stretches = [_stretches(panel.series(row)[own], row, len(panel), config.window) for row, own in enumerate(real)]
@@ -52,7 +53,7 @@ def fit_scale_prior(panel: Panel, config: ModelConfig) -> ScalePrior | None:
     prior = ScalePrior(
         _rounded(intercept), _rounded(slope), _rounded(floor), _rounded(pseudo), seen, ahead, np.empty(0)
     )
-    table = [_increments(panel, prior, config, _cut(panel, real, count, config)) for count in seen.tolist()]
+    table = [_increments(panel, prior, config, linear, _cut(panel, real, count, config)) for count in seen.tolist()]
     return replace(prior, increments=np.vectorize(_rounded)(np.stack(table)))
 
 
@@ -123,11 +124,9 @@ def _cut(panel: Panel, real: Sequence[np.ndarray], seen: int, config: ModelConfi
     return _New(seen, ring, np.concatenate(weight), rows, newest, newest - begun + 1)
 
 
-def _increments(panel: Panel, prior: ScalePrior, config: ModelConfig, new: _New) -> np.ndarray:
+def _increments(panel: Panel, prior: ScalePrior, config: ModelConfig, linear: np.ndarray, new: _New) -> np.ndarray:
     """(2, P, A) distances between the quantiles of the errors at these places, in units of the scale."""
-    kind = config.kind if config.kind in BASELINES else config.fallback
     window = repeat_last(new.ring, new.passed) if config.skip_lag > 1 else new.ring
-    linear = linear_weights(kind, config.window, config.horizon, config.season)
     forecast = window @ linear[prior.ahead - 1].T
     target = np.stack([_value_ahead(panel, new, step) for step in prior.ahead.tolist()], 1)
     expected = prior.weight * prior.expected(window[:, -config.level_steps :].mean(1))
@@ -138,7 +137,7 @@ def _increments(panel: Panel, prior: ScalePrior, config: ModelConfig, new: _New)
     errors = np.concatenate(parts)
     unseen = new.weight / new.weight.sum()
     weight = np.concatenate([new.weight, unseen, unseen])
-    grows = growth(kind, config)[prior.ahead - 1]
+    grows = growth(config.kind if config.kind in BASELINES else config.fallback, config)[prior.ahead - 1]
     quantiles = np.zeros((len(config.levels), len(prior.ahead)))
     for k in range(len(prior.ahead)):
         known = np.isfinite(errors[:, k])

@@ -13,6 +13,7 @@ from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from forecasting.panel import Panel
+from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.history.quarantine import mask_quarantined, quarantine_live_values
 from pipelines.workspace import Workspace
@@ -85,7 +86,8 @@ def pack_contexts(history: History, bundle: Bundle) -> list[bytes]:
     panel, length = history.panel, bundle.config.context
     stops = np.minimum(panel.lengths, panel.valued + length - 1)
     values, origin = panel.window(stops, length), panel.first + stops - 1
-    return contexts.pack_contexts(history.series, values, origin, bundle.fingerprint, history.snapshot)
+    rival = Rivals.of(bundle.manifest, bundle.config).lags(panel.ids)
+    return contexts.pack_contexts(history.series, values, origin, rival, bundle.fingerprint, history.snapshot)
 
 
 def stored_rows(lake: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
