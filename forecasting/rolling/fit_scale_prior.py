@@ -22,6 +22,7 @@ PLACES = 4_000  # places of all series together at which they are treated as new
 MOST_PLACES = 256  # places of one series
 HALF = 30  # with so many series, their own beginnings have a quarter of the weight; with many more, half
 UNSEEN = 3.0  # two more series are assumed, whose changes are so many times larger and smaller than the usual ones
+GROUPS = 5  # groups of neighbouring series, each of which is left out once
 MOST_WEIGHT = 50.0  # pseudo-observations
 GOLDEN = 0.618033988749895  # places of different series are at different shares of their length
 
@@ -137,12 +138,13 @@ def _increments(panel: Panel, prior: ScalePrior, config: ModelConfig, linear: np
     errors = np.concatenate(parts)
     unseen = new.weight / new.weight.sum()
     weight = np.concatenate([new.weight, unseen, unseen])
+    group = np.tile(new.series * GROUPS // max(GROUPS, len(panel)), 3)
     grows = growth(config.kind if config.kind in BASELINES else config.fallback, config)[prior.ahead - 1]
     quantiles = np.zeros((len(config.levels), len(prior.ahead)))
     for k in range(len(prior.ahead)):
         known = np.isfinite(errors[:, k])
         if known.any():
-            quantiles[:, k] = _quantiles(errors[known, k], weight[known], config.levels)
+            quantiles[:, k] = _widest(errors[known, k], weight[known], group[known], config.levels)
         elif k:
             quantiles[:, k] = quantiles[:, k - 1] * grows[k] / grows[k - 1]
     return outwards(quantiles, config.median)
@@ -153,6 +155,17 @@ def _value_ahead(panel: Panel, new: _New, step: int) -> np.ndarray:
     position = new.last + step
     inside = position < panel.lengths[new.series]
     return np.where(inside, panel.values[panel.offsets[new.series] + np.where(inside, position, 0)], np.nan)
+
+
+def _widest(errors: np.ndarray, weight: np.ndarray, group: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """(L,) the outermost of the quantiles of errors (k,) that remain when one group of series is left out.
+
+    Neighbours in a panel are often alike, and a new series may be like none of them.
+    """
+    groups = np.unique(group)
+    kept = [group != one for one in groups] if len(groups) > 1 else [group == groups[0]]
+    found = np.stack([_quantiles(errors[own], weight[own], levels) for own in kept])
+    return np.where(np.array(levels) < 0.5, found.min(0), found.max(0))
 
 
 def _quantiles(errors: np.ndarray, weight: np.ndarray, levels: Sequence[float]) -> np.ndarray:

@@ -78,7 +78,7 @@ def test_the_interval_holds_its_share_of_series_that_were_left_out(values: list[
     for series in panel[200:]:
         low, _, high = interval(bundle, series[:count].tolist())
         held.append(low <= series[count] <= high)
-    assert 0.73 < np.mean(held) < 0.87
+    assert 0.75 < np.mean(held) < 0.9
 
 
 def test_the_scale_counts_the_prior_as_so_many_changes() -> None:
