@@ -26,6 +26,7 @@ log = logging.getLogger("rollcast.service")
 CHUNK = 1024  # series folded on one copy
 REPLAY = 2_000  # rows of one series that a correction may fold again before it is answered
 REPLAYS = 50_000  # the same for all series of one batch
+LOOKED_UP = 1_000  # rows of the log that are read as fast as one series is looked up, stamp by stamp
 AT_ONCE = 16  # series that rows of another process may fold again before requests that wait have their turn
 
 
@@ -45,11 +46,25 @@ def catch_up_some(engine: Engine, champion: Champion, upto: int, most: int) -> i
 
 
 def catch_up_only(engine: Engine, champion: Champion, series: np.ndarray, upto: int | None = None) -> None:
-    """Take in what the log holds of some series (n,) beyond the champion's position, which stays where it is."""
-    seq = champion.seq
-    found = observation_log.log(engine, champion.dataset_id, after=seq, upto=upto, series=np.unique(series).tolist())
+    """Take in what the log holds of some series (k,) beyond the champion's position, which stays where it is."""
+    seq, wanted = champion.seq, np.unique(series)
+    end = observation_log.end(engine) if upto is None else upto
+    if len(wanted) * LOOKED_UP < end - seq:
+        champion.states.ensure(wanted)
+        found = observation_log.tail(engine, champion.dataset_id, _floors(champion, wanted))
+        found = found.select((found.seq > seq) & (found.seq <= end))
+    else:
+        found = observation_log.log(engine, champion.dataset_id, after=seq, upto=end, series=wanted.tolist())
     take_in(engine, champion, Rows.of_log(found, champion.grid))
     champion.seq = seq
+
+
+def _floors(champion: Champion, series: np.ndarray) -> list[tuple[int, int]]:
+    """(series, ds) of series (n,), ascending: later rows may matter to their states."""
+    stamps = np.full(len(series), BEGINNING)
+    known = champion.contexts.has(series)
+    stamps[known] = champion.grid.stamps(champion.contexts.floors(series[known]))
+    return list(zip(series.tolist(), stamps.tolist(), strict=True))
 
 
 def take_in(engine: Engine, champion: Champion, logged: Rows, at_once: int | None = None) -> int:
