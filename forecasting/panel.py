@@ -9,6 +9,11 @@ import numpy as np
 BLOCK = 1_000_000  # values that are processed at once
 
 
+def evenly(series: int, most: int) -> np.ndarray:
+    """(at most `most`,) rows of so many series, evenly spread and ascending."""
+    return np.unique(np.linspace(0, series - 1, min(series, most)).astype(np.int64))
+
+
 @dataclass(frozen=True)
 class Panel:
     """Series laid end to end on the grid, gaps as NaN.
@@ -76,7 +81,7 @@ class Panel:
 
     def evenly(self, most: int) -> np.ndarray:
         """(at most `most`,) rows, evenly spread and ascending."""
-        return np.unique(np.linspace(0, len(self) - 1, min(len(self), most)).astype(np.int64))
+        return evenly(len(self), most)
 
     def window(self, stop: np.ndarray, length: int) -> np.ndarray:
         """(n, length) the last values before position `stop[i]` of each series, NaN outside the series."""

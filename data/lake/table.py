@@ -9,13 +9,17 @@ both are done here. There is one writer at a time: those that write hold a lock 
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties
 
 from data import clock, failpoints
 from data.errors import Unavailable, first_line
@@ -29,16 +33,26 @@ from data.translate_errors import translate_errors
 
 KEY = [SERIES, TIME]
 BATCH = 500_000  # rows read at once where a table is read in batches
+ROW_GROUP = 131_072  # rows of a Parquet row group: few enough that those of one spell of time are read alone
+MOST_SPANS = 8  # disjoint spans of `ds` of one read; a row group outside of all of them is skipped
+ROW, LOW, HIGH = "row", "low", "high"  # columns of the windows to read
 SMALL = 100 * 1024 * 1024  # bytes below which Delta merges data files
 APPLICATION = "rollcast-handoff"  # the name of batch numbers, and of their digests, in Delta's log
+WRITER = WriterProperties(max_row_group_size=ROW_GROUP)
 
 
 class Lake:
     """A folder of Delta tables, named by the datasets' integer ids, on a local disk of one machine."""
 
-    def __init__(self, root: Path, recorded: Callable[[int], int | None] = lambda dataset_id: None):
-        """`recorded(dataset_id)` gives the newest recorded version, so that a table that lost it is noticed."""
-        self.root, self._recorded = root, recorded
+    def __init__(
+        self,
+        root: Path,
+        recorded: Callable[[int], int | None] = lambda dataset_id: None,
+        logged_at: Callable[[int], int | None] = lambda dataset_id: None,
+    ):
+        """`recorded(dataset_id)` gives the newest recorded version, so that a table that lost it is noticed;
+        `logged_at(dataset_id)` the newest `available_at` of the live log, so that rows added here come after it."""
+        self.root, self._recorded, self._logged_at = root, recorded, logged_at
 
     def append(self, dataset_id: int, frame: pl.DataFrame) -> int:
         """Add the rows of a conformed frame that are new or have another value. Returns the table version.
@@ -84,7 +98,8 @@ class Lake:
         """
         path = self.path(dataset_id)
         with self._translating_errors(dataset_id), self._write_lock(dataset_id):
-            table, fresh, moment = self._checked_table(dataset_id), rows, clock.now()
+            table, fresh = self._checked_table(dataset_id), rows
+            moment = max(clock.now(), (self._logged_at(dataset_id) or 0) + 1)
             if table is not None:
                 known = self._rows_within(table, span, scratch and scratch / "known")
                 fresh = Spill(scratch and scratch / "fresh")
@@ -92,7 +107,7 @@ class Lake:
                     fresh.add(frame if stored.is_empty() else _changed_rows(frame, current_rows(stored)))
                 if fresh.rows == 0:
                     return int(table.version()), 0
-                moment = max(moment, pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect().item() + 1)
+                moment = max(moment, newest_stamp(table) + 1)
             version = _append_rows(path, fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)))
             deltalog.sync(path, version)
             return version, fresh.rows
@@ -103,14 +118,63 @@ class Lake:
             table = self._checked_table(dataset_id)
             return Spill(folder) if table is None else self._rows_within(table, span, folder)
 
-    def spans(self, dataset_id: int) -> pl.DataFrame:
-        """A frame with `first` and `last` `ds` of every series; without rows where nothing is stored."""
+    def spans(self, dataset_id: int, after: int | None = None) -> tuple[pl.DataFrame, int | None]:
+        """`first` and `last` `ds` of every series with rows that came after version `after`, and the newest version.
+
+        Reads the data files of later versions alone, as long as the log entries of all of them are there.
+        """
         with self._translating_errors(dataset_id):
             table = self._checked_table(dataset_id)
+            empty = pl.DataFrame(schema={SERIES: pl.String, "first": pl.Int64, "last": pl.Int64})
             if table is None:
-                return pl.DataFrame(schema={SERIES: pl.String, "first": pl.Int64, "last": pl.Int64})
+                return empty, None
+            version, files = int(table.version()), self._files_after(dataset_id, after, int(table.version()))
+            if files == []:
+                return empty, version
+            rows = pl.scan_delta(table) if files is None else pl.scan_parquet(files, missing_columns="insert")
             ends = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
-            return pl.scan_delta(table).group_by(SERIES).agg(ends).collect(engine="streaming")
+            return rows.select(KEY).group_by(SERIES).agg(ends).collect(engine="streaming"), version
+
+    def _files_after(self, dataset_id: int, after: int | None, version: int) -> list[Path] | None:
+        """Data files with rows that came after version `after`; None where the log does not say which they are."""
+        path = self.path(dataset_id)
+        if after is None or after > version:
+            return None
+        later = range(after + 1, version + 1)
+        if not set(later) <= set(deltalog.versions(path)):
+            return None
+        found = [deltalog.added_files(path, deltalog.entry(path, number)) for number in later]
+        files = [file for added in found for file, add in added.items() if add["dataChange"]]
+        return files if all(file.exists() for file in files) else None
+
+    def stamp(self, dataset_id: int, snapshot: int | None = None) -> int | None:
+        """The newest `available_at` of a table version (None: the newest); None before the first append."""
+        with self._translating_errors(dataset_id):
+            table = self._checked_table(dataset_id, snapshot)
+            return None if table is None else newest_stamp(table)
+
+    def windows(
+        self, dataset_id: int, wanted: pl.DataFrame, columns: Sequence[str], until: int
+    ) -> Iterator[pl.DataFrame]:
+        """Stored rows of some series between some times, replaced ones too, in batches and in no order.
+
+        wanted   unique_id, ROW, LOW, HIGH: a number that is given back, and the first and the last `ds` to read
+        columns  to read beside ROW, `ds` and `available_at`; one that the table does not have is null
+        until    rows with a later `available_at` are left out
+        """
+        with self._translating_errors(dataset_id):
+            table = self._checked_table(dataset_id)
+            if table is None or wanted.is_empty():
+                return
+            rows = pl.scan_delta(table)
+            known = rows.collect_schema().names()
+            inside = reduce(or_, (pl.col(TIME).is_between(*span) for span in spans_of(wanted[LOW], wanted[HIGH])))
+            there = [pl.col(name) if name in known else pl.lit(None).alias(name) for name in columns]
+            rows = rows.filter(inside & (pl.col(AVAILABLE_AT) <= until))
+            rows = rows.select(*KEY, *there, AVAILABLE_AT).join(wanted.lazy(), on=SERIES)
+            rows = rows.filter(pl.col(TIME).is_between(pl.col(LOW), pl.col(HIGH)))
+            rows = rows.select(ROW, TIME, *columns, AVAILABLE_AT)
+            yield from rows.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming")
 
     def _rows_within(self, table: DeltaTable, span: tuple[int, int], folder: Path | None) -> Spill:
         found = Spill(folder)
@@ -141,7 +205,7 @@ class Lake:
             table = self._open_table(dataset_id)
             if table is None:
                 return None
-            table.optimize.compact()
+            table.optimize.compact(writer_properties=WRITER)
             version = int(table.version())
             deltalog.sync(path, version)
             table.create_checkpoint()
@@ -218,7 +282,12 @@ class Lake:
 
 def _append_rows(path: Path, rows: pl.LazyFrame, properties: CommitProperties | None = None) -> int:
     """Append to the table, or create it. Returns the version that has the rows. Only under the lock."""
-    options = {"schema_mode": "merge", "configuration": {"delta.appendOnly": "true"}, "commit_properties": properties}
+    options = {
+        "schema_mode": "merge",
+        "configuration": {"delta.appendOnly": "true"},
+        "commit_properties": properties,
+        "writer_properties": WRITER,
+    }
     rows.sink_delta(path, mode="append", delta_write_options=options)
     return int(DeltaTable(path).version())
 
@@ -261,6 +330,26 @@ def _revisions(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     joined = rows.join(old, on=KEY, how="left", maintain_order="left")
     marked = joined.with_columns(at.alias(AVAILABLE_AT), (repeats & has_before).alias("repeats"))
     return marked.filter(~pl.col("repeats")).drop("repeats", "old", "old y", "old at")
+
+
+def newest_stamp(table: DeltaTable) -> int:
+    """The newest `available_at` of a table, from the statistics of its data files where all of them have it."""
+    adds = pl.DataFrame(table.get_add_actions(flatten=True))
+    name = f"max.{AVAILABLE_AT}"
+    if name in adds.columns and not adds[name].has_nulls():
+        return int(adds[name].max())  # type: ignore[arg-type]
+    return int(pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect(engine="streaming").item())
+
+
+def spans_of(low: npt.ArrayLike, high: npt.ArrayLike) -> list[tuple[int, int]]:
+    """At most MOST_SPANS disjoint spans, ascending, that hold each low[i] to high[i]; the smallest gaps are closed."""
+    order = np.argsort(np.asarray(low))
+    low, reach = np.asarray(low)[order], np.maximum.accumulate(np.asarray(high)[order])
+    gaps = low[1:] - reach[:-1]
+    cuts = np.flatnonzero(gaps > 1)
+    cuts = np.sort(cuts[np.argsort(gaps[cuts])[::-1][: MOST_SPANS - 1]])
+    begins, stops = np.append(0, cuts + 1), np.append(cuts, len(low) - 1)
+    return [(int(low[a]), int(reach[b])) for a, b in zip(begins, stops, strict=True)]
 
 
 def _all_rows(table: DeltaTable) -> pl.DataFrame:

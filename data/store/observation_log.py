@@ -8,7 +8,7 @@ which.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -184,6 +184,39 @@ def log(
             values.append(np.array(y, np.float64))  # None becomes NaN
     seq, series_id, ds, available_at = np.concatenate(integers, axis=1)
     return Log(seq, series_id, ds, np.concatenate(values), available_at)
+
+
+def within(engine: Engine, dataset_id: int, first: int, last: int, upto: int) -> Iterator[Log]:
+    """Rows with first <= ds <= last and seq <= upto in parts, by ascending `ds`; of one key the newest comes last."""
+    table = tables.observations.c
+    query = select(table.seq, table.series_id, table.ds, table.available_at, table.y)
+    query = query.where(table.dataset_id == dataset_id, table.ds.between(first, last), table.seq <= upto)
+    query = query.order_by(table.ds, table.series_id, table.seq)
+    with reading(engine) as connection:
+        for chunk in connection.execution_options(yield_per=CHUNK).execute(query).partitions():
+            *columns, y = zip(*chunk, strict=True)
+            seq, series_id, ds, available_at = np.array(columns, np.int64)
+            yield Log(seq, series_id, ds, np.array(y, np.float64), available_at)
+
+
+def ends(engine: Engine, dataset_id: int, upto: int) -> tuple[Ints, Ints, Ints]:
+    """(n,) ids of the series with rows up to `upto`, ascending, and the first and last `ds` of each."""
+    table = tables.observations.c
+    query = select(table.series_id, func.min(table.ds), func.max(table.ds))
+    query = query.where(table.dataset_id == dataset_id, table.seq <= upto).group_by(table.series_id)
+    with reading(engine) as connection:
+        rows = connection.execute(query.order_by(table.series_id)).all()
+    series, first, last = np.array(rows, np.int64).reshape(-1, 3).T
+    return series, first, last
+
+
+def stamp(engine: Engine, dataset_id: int, upto: int | None = None) -> int | None:
+    """`available_at` of a dataset's newest row, or of the newest up to `upto`; None where the log has none."""
+    table = tables.observations.c
+    query = select(table.available_at).where(table.dataset_id == dataset_id)
+    query = query if upto is None else query.where(table.seq <= upto)
+    with reading(engine) as connection:
+        return connection.scalar(query.order_by(table.seq.desc()).limit(1))
 
 
 def last_seq(engine: Engine, dataset_id: int) -> int:

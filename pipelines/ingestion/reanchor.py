@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data.store import promotions
 from data.store.catalogue import Dataset
-from pipelines.history.history import pack_contexts, read_history
+from pipelines.history.history import pack_contexts, read_tails
 from pipelines.models import model_store
 from pipelines.promotion import shadow
 from pipelines.workspace import Workspace
@@ -18,12 +18,12 @@ def reanchor(workspace: Workspace, dataset: Dataset, snapshot: int, cause: str =
     served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         return None
-    history = read_history(workspace, dataset.name)
     bundle = model_store.load(workspace, dataset, served.version)
+    tails = read_tails(workspace, dataset.name, bundle.config.context)
     evidence = {"cause": cause, "snapshot": snapshot}
-    contexts = pack_contexts(history, bundle)
+    contexts = pack_contexts(tails, bundle)
     event = promotions.decide(
-        workspace.engine, dataset.id, served.version, "reanchored", evidence, contexts, history.log_seq
+        workspace.engine, dataset.id, served.version, "reanchored", evidence, contexts, tails.log_seq
     )
-    shadow.reanchor_challenger(workspace, history, cause)
+    shadow.reanchor_challenger(workspace, dataset, cause)
     return event.id

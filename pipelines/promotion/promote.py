@@ -16,7 +16,7 @@ from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback
-from pipelines.history.history import History, pack_contexts, read_history
+from pipelines.history.history import pack_contexts, read_history, read_tails
 from pipelines.models import model_store, training_part
 from pipelines.promotion.gate_comparison import (
     GateComparison,
@@ -57,21 +57,21 @@ def promote(workspace: Workspace, name: str, version: int | None, progress: Prog
         GateRefused: the version is not clearly better; what serves stays. The refusal is in the promotion log.
         DamagedArtifact: the promotion log was altered; no decision is added to it.
     """
-    history = read_history(workspace, name)
-    promotions.verify_chain(workspace.engine, history.dataset.id)
-    candidate = version if version is not None else model_store.newest_candidate(workspace, history.dataset)
-    bundle = model_store.load(workspace, history.dataset, candidate)
+    dataset = catalogue.dataset(workspace.engine, name)
+    promotions.verify_chain(workspace.engine, dataset.id)
+    candidate = version if version is not None else model_store.newest_candidate(workspace, dataset)
+    bundle = model_store.load(workspace, dataset, candidate)
     progress(0, 2, "comparing")
-    comparison = compare_candidate(workspace, history, bundle, candidate)
+    comparison = compare_candidate(workspace, dataset, bundle, candidate)
     reasons = objections(comparison, gate_rules(workspace))
     progress(1, 2, "writing contexts")
     if not reasons:
-        return serve(workspace, history, candidate, bundle, "promoted", decision_evidence(comparison, candidate, []))
-    record_refusal(workspace, history.dataset, candidate, decision_evidence(comparison, candidate, reasons))
+        return serve(workspace, dataset, candidate, bundle, "promoted", decision_evidence(comparison, candidate, []))
+    record_refusal(workspace, dataset, candidate, decision_evidence(comparison, candidate, reasons))
     winner = comparison.best()
     if version is not None or (comparison.champion is not None and winner is comparison.champion):
         raise refusal_error(name, comparison, candidate, reasons)
-    return serve_baseline(workspace, history, comparison, winner.model, reasons, candidate)
+    return serve_baseline(workspace, dataset, comparison, winner.model, reasons, candidate)
 
 
 def record_refusal(workspace: Workspace, dataset: Dataset, version: int, evidence: dict[str, Any]) -> None:
@@ -92,7 +92,7 @@ def refusal_error(name: str, comparison: GateComparison, version: int, reasons: 
 
 def serve(
     workspace: Workspace,
-    history: History,
+    dataset: Dataset,
     version: int,
     bundle: Bundle,
     event: Event,
@@ -100,10 +100,10 @@ def serve(
     why: str = "",
 ) -> Promoted:
     """Write the decision and its contexts to the store, then update MLflow's aliases. `why` ends the sentence."""
-    dataset = history.dataset
     before = promotions.served(workspace.engine, dataset.id)
-    blobs = pack_contexts(history, bundle)
-    decision = promotions.decide(workspace.engine, dataset.id, version, event, evidence, blobs, history.log_seq)
+    tails = read_tails(workspace, dataset.name, bundle.config.context)
+    blobs = pack_contexts(tails, bundle)
+    decision = promotions.decide(workspace.engine, dataset.id, version, event, evidence, blobs, tails.log_seq)
     model_store.point_aliases(workspace, dataset, version, before.version if before else None)
     kind = bundle.config.kind
     sentence = f"{kind} version {version} serves {dataset.name!r}{why}"
@@ -111,21 +111,22 @@ def serve(
 
 
 def serve_baseline(
-    workspace: Workspace, history: History, comparison: GateComparison, kind: str, reasons: list[str], candidate: int
+    workspace: Workspace, dataset: Dataset, comparison: GateComparison, kind: str, reasons: list[str], candidate: int
 ) -> Promoted:
     """Register the best baseline as a version, unless the same one is registered already, and serve it."""
-    bundle = build_baseline(history, comparison, kind)
-    version = registered_version(workspace, history.dataset, bundle)
+    bundle = build_baseline(workspace, dataset, comparison, kind)
+    version = registered_version(workspace, dataset, bundle)
     if version is None:
-        version = model_store.register(workspace, history.dataset, bundle, comparison.evidence.scores)
+        version = model_store.register(workspace, dataset, bundle, comparison.evidence.scores)
     evidence = decision_evidence(comparison, candidate, reasons)
     refused = "as a candidate it" if version == candidate else f"{comparison.candidate.model} version {candidate}"
     why = f": it is the best baseline; {refused} was refused: {'; '.join(reasons)}"
-    return serve(workspace, history, version, bundle, "promoted", evidence, why)
+    return serve(workspace, dataset, version, bundle, "promoted", evidence, why)
 
 
-def build_baseline(history: History, comparison: GateComparison, kind: str) -> Bundle:
+def build_baseline(workspace: Workspace, dataset: Dataset, comparison: GateComparison, kind: str) -> Bundle:
     """A baseline, with intervals from its errors over all that training may read, and with the candidate's evidence."""
+    history = read_history(workspace, dataset.name)
     panel, part = training_part.choose_training_part(history, None)
     bundle = engine.baseline(kind, panel, history.dataset.season, comparison.evidence.horizon)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": history.dataset.name}
@@ -152,10 +153,9 @@ def rollback(workspace: Workspace, name: str) -> Promoted:
         raise Conflict(f"only version {served[-1].version} of {name!r} ever served; there is nothing to roll back to")
     bundle = model_store.load(workspace, dataset, before[-1])
     evidence = {"from": served[-1].version, "to": before[-1]}
-    history = read_history(workspace, name)
     return serve(
         workspace,
-        history,
+        dataset,
         before[-1],
         bundle,
         "rolled_back",

@@ -13,7 +13,7 @@ from data.records import shadow_pairs
 from data.store import catalogue, promotions
 from data.store.catalogue import Dataset
 from forecasting.rolling.online_scores import SUMS, Totals
-from pipelines.history.history import History, pack_contexts, read_history
+from pipelines.history.history import pack_contexts, read_tails
 from pipelines.models import model_store
 from pipelines.models.promotion_gate import ShadowResult
 from pipelines.workspace import Workspace
@@ -53,10 +53,11 @@ def shadow(workspace: Workspace, name: str, version: int | None = None, cause: s
     row = model_store.find(workspace, dataset, chosen)
     if row.digest == model_store.find(workspace, dataset, served.version).digest:
         raise Conflict(f"{row.kind} version {chosen} of {name!r} is the model that serves; choose another version")
-    history = read_history(workspace, name)
-    blobs = pack_contexts(history, model_store.load(workspace, dataset, chosen))
+    bundle = model_store.load(workspace, dataset, chosen)
+    tails = read_tails(workspace, name, bundle.config.context)
+    blobs = pack_contexts(tails, bundle)
     evidence = {"cause": cause, "champion": served.version, "targets": workspace.settings.shadow_targets}
-    event = promotions.decide(workspace.engine, dataset.id, chosen, "shadowed", evidence, blobs, history.log_seq)
+    event = promotions.decide(workspace.engine, dataset.id, chosen, "shadowed", evidence, blobs, tails.log_seq)
     sentence = (
         f"{row.kind} version {chosen} rolls in shadow beside version {served.version}; after "
         f"{workspace.settings.shadow_targets} live values `rollcast promote {name} --version {chosen}` compares the two"
@@ -76,16 +77,17 @@ def stop_shadow(workspace: Workspace, name: str) -> Shadowed:
     return Shadowed(name, kind, challenger.version, event.id, sentence)
 
 
-def reanchor_challenger(workspace: Workspace, history: History, cause: str) -> None:
+def reanchor_challenger(workspace: Workspace, dataset: Dataset, cause: str) -> None:
     """Write new contexts for the challenger, where there is one, so that it starts again at the same values as the
     champion."""
-    dataset = history.dataset
     challenger = promotions.shadow(workspace.engine, dataset.id)
     if challenger is None:
         return
-    blobs = pack_contexts(history, model_store.load(workspace, dataset, challenger.version))
+    bundle = model_store.load(workspace, dataset, challenger.version)
+    tails = read_tails(workspace, dataset.name, bundle.config.context)
+    blobs = pack_contexts(tails, bundle)
     evidence = {**challenger.evidence, "reanchored": cause}
-    promotions.decide(workspace.engine, dataset.id, challenger.version, "shadowed", evidence, blobs, history.log_seq)
+    promotions.decide(workspace.engine, dataset.id, challenger.version, "shadowed", evidence, blobs, tails.log_seq)
 
 
 def final_shadow_result(workspace: Workspace, dataset: Dataset, version: int) -> ShadowResult | None:
