@@ -88,8 +88,7 @@ def make_lake(workspace: Workspace, series: int, rows: int) -> Figures:
         spill = Spill(Path(name) / "rows")
         for start in range(0, series, TOGETHER):
             spill.add(frame_of(range(start, min(start + TOGETHER, series)), 0, rows))
-        span = (FIRST * HOUR, (FIRST + rows) * HOUR)
-        workspace.lake.extend(dataset.id, spill, span, Path(name) / "scratch")
+        workspace.lake.extend(dataset.id, spill, Path(name) / "scratch")
     commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
     read_ends(workspace, dataset)
     files = workspace.lake.active(dataset.id)

@@ -61,14 +61,13 @@ class Lake:
         """
         rows = Spill(None)
         rows.add(frame)
-        ends = frame.select(pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")).row(0)
-        return self.extend(dataset_id, rows, ends, None)[0]
+        return self.extend(dataset_id, rows, None)[0]
 
     def append_batch(self, dataset_id: int, rows: pl.DataFrame, batch: HandoffBatch) -> int | None:
         """Append a batch of the live log once, however often this is called. Returns the table version that has it.
 
-        rows: unique_id, ds, y, available_at, in the order of the log. A row that only repeats the lake's value is not
-        written; where no row is left, the result is None. Delta does not enforce that a batch is written once: its
+        rows: unique_id, ds, y, available_at, in the order of the log. A row that only repeats the value before it is
+        not written; where no row is left, the result is None. Delta does not enforce that a batch is written once: its
         number is checked here, under the lock. When this returns, the rows are on the disk.
         """
         path = self.path(dataset_id)
@@ -76,7 +75,7 @@ class Lake:
             table = self._checked_table(dataset_id)
             version = None if table is None else _version_of(path, table, batch)
             if version is None:
-                fresh = _revisions(rows, _current_within(table, rows))
+                fresh = _revisions(rows, _stored_for(table, rows))
                 if fresh.is_empty():
                     return None
                 transaction = Transaction(APPLICATION, batch.number)
@@ -90,8 +89,8 @@ class Lake:
             failpoints.hit("handoff.synced")
             return version
 
-    def extend(self, dataset_id: int, rows: Spill, span: tuple[int, int], scratch: Path | None) -> tuple[int, int]:
-        """Add any number of rows, within `span` of `ds`, in one commit. Returns (table version, rows added).
+    def extend(self, dataset_id: int, rows: Spill, scratch: Path | None) -> tuple[int, int]:
+        """Add any number of rows in one commit. Returns (table version, rows added).
 
         As with `append`, only rows that are new or have another value are added. Memory holds some series at a time;
         the rest is in the folder `scratch`, which the caller removes. When this returns, the rows are on the disk.
@@ -101,7 +100,8 @@ class Lake:
             table, fresh = self._checked_table(dataset_id), rows
             moment = max(clock.now(), (self._logged_at(dataset_id) or 0) + 1)
             if table is not None:
-                known = self._rows_within(table, span, scratch and scratch / "known")
+                stamps = np.unique(np.concatenate([frame[TIME].unique().to_numpy() for _, frame in rows.parts()]))
+                known = self._rows_within(table, spans_of(stamps, stamps), scratch and scratch / "known")
                 fresh = Spill(scratch and scratch / "fresh")
                 for frame, stored in side_by_side(rows, known):
                     fresh.add(frame if stored.is_empty() else _changed_rows(frame, current_rows(stored)))
@@ -116,7 +116,7 @@ class Lake:
         """Every stored row within `span` of `ds`, replaced ones too, with `available_at`; spilled into `folder`."""
         with self._translating_errors(dataset_id):
             table = self._checked_table(dataset_id)
-            return Spill(folder) if table is None else self._rows_within(table, span, folder)
+            return Spill(folder) if table is None else self._rows_within(table, [span], folder)
 
     def spans(self, dataset_id: int, after: int | None = None) -> tuple[pl.DataFrame, int | None]:
         """`first` and `last` `ds` of every series with rows that came after version `after`, and the newest version.
@@ -168,7 +168,7 @@ class Lake:
                 return
             rows = pl.scan_delta(table)
             known = rows.collect_schema().names()
-            inside = reduce(or_, (pl.col(TIME).is_between(*span) for span in spans_of(wanted[LOW], wanted[HIGH])))
+            inside = _inside(spans_of(wanted[LOW], wanted[HIGH]))
             there = [pl.col(name) if name in known else pl.lit(None).alias(name) for name in columns]
             rows = rows.filter(inside & (pl.col(AVAILABLE_AT) <= until))
             rows = rows.select(*KEY, *there, AVAILABLE_AT).join(wanted.lazy(), on=SERIES)
@@ -176,9 +176,9 @@ class Lake:
             rows = rows.select(ROW, TIME, *columns, AVAILABLE_AT)
             yield from rows.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming")
 
-    def _rows_within(self, table: DeltaTable, span: tuple[int, int], folder: Path | None) -> Spill:
+    def _rows_within(self, table: DeltaTable, spans: Sequence[tuple[int, int]], folder: Path | None) -> Spill:
         found = Spill(folder)
-        rows = pl.scan_delta(table).filter(pl.col(TIME).is_between(*span))
+        rows = pl.scan_delta(table).filter(_inside(spans))
         for batch in rows.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming"):
             found.add(batch)
         return found
@@ -306,30 +306,35 @@ def _version_of(path: Path, table: DeltaTable, batch: HandoffBatch) -> int | Non
     )
 
 
-def _current_within(table: DeltaTable | None, rows: pl.DataFrame) -> pl.DataFrame:
-    """The lake's current rows between the first and the last stamp of `rows`."""
+def _stored_for(table: DeltaTable | None, rows: pl.DataFrame) -> pl.DataFrame:
+    """The lake's rows, replaced ones too, about the series and times of `rows`."""
     if table is None:
         return rows.clear()
-    inside = pl.col(TIME).is_between(rows[TIME].min(), rows[TIME].max())
-    return current_rows(pl.scan_delta(table).filter(inside).collect())
+    stored = pl.scan_delta(table).filter(_inside(spans_of(rows[TIME], rows[TIME])))
+    return stored.join(rows.lazy(), on=KEY, how="semi").collect(engine="streaming")
 
 
 def _revisions(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Rows of the live log as the lake stores them.
 
-    A row that repeats the value before it is dropped. Of two rows with the same `available_at` the later one gets a
-    time a microsecond later. Rows of the lake that the log does not mention stay as they are.
+    A row is dropped where its value was the current one already when it arrived; whether a later row of the lake has
+    the same value does not matter, so that every earlier moment can be read again. Columns that the log does not have
+    stay as they are in the lake. Of two rows with the same
+    `available_at` the later one gets a time a microsecond later, and so does one with that of a row of the lake.
     """
-    old = known.rename({VALUE: "old y", AVAILABLE_AT: "old at"}).with_columns(pl.lit(True).alias("old"))
+    logged, order, tied = pl.lit(True).alias("logged"), pl.int_range(pl.len()).alias("order"), pl.lit(1).alias("tied")
+    stamps = known.select(*KEY, AVAILABLE_AT, tied).unique()
     place = pl.int_range(pl.len()).over(KEY)  # among the rows of one key
-    tied = (pl.col(AVAILABLE_AT) == pl.col("old at")).fill_null(False).cast(pl.Int64)
-    at = (pl.col(AVAILABLE_AT) + tied - place).cum_max().over(KEY) + place
-    first, before = place == 0, pl.col(VALUE).shift(1).over(KEY)
-    repeats = pl.when(first).then(pl.col("old y")).otherwise(before).eq_missing(pl.col(VALUE))
-    has_before = ~first | pl.col("old").fill_null(False)
-    joined = rows.join(old, on=KEY, how="left", maintain_order="left")
-    marked = joined.with_columns(at.alias(AVAILABLE_AT), (repeats & has_before).alias("repeats"))
-    return marked.filter(~pl.col("repeats")).drop("repeats", "old", "old y", "old at")
+    at = (pl.col(AVAILABLE_AT) + pl.col("tied").fill_null(0) - place).cum_max().over(KEY) + place
+    ours = rows.join(stamps, on=[*KEY, AVAILABLE_AT], how="left", maintain_order="left")
+    ours = ours.with_columns(at.alias(AVAILABLE_AT), logged, order).drop("tied")
+    theirs = known.with_columns(~logged, pl.lit(None, pl.Int64).alias("order")).select(ours.columns)
+    both = pl.concat([theirs, ours]).sort(*KEY, AVAILABLE_AT, "logged", "order", maintain_order=True)
+    before, first = pl.col(VALUE).shift(1).over(KEY), place == 0
+    fresh = both.filter(pl.col("logged") & (first | ~before.eq_missing(pl.col(VALUE)))).sort("order")
+    others = [name for name in known.columns if name not in rows.columns]
+    kept = current_rows(known).select(*KEY, *others)
+    return fresh.select(rows.columns).join(kept, on=KEY, how="left", maintain_order="left")
 
 
 def newest_stamp(table: DeltaTable) -> int:
@@ -350,6 +355,11 @@ def spans_of(low: npt.ArrayLike, high: npt.ArrayLike) -> list[tuple[int, int]]:
     cuts = np.sort(cuts[np.argsort(gaps[cuts])[::-1][: MOST_SPANS - 1]])
     begins, stops = np.append(0, cuts + 1), np.append(cuts, len(low) - 1)
     return [(int(low[a]), int(reach[b])) for a, b in zip(begins, stops, strict=True)]
+
+
+def _inside(spans: Sequence[tuple[int, int]]) -> pl.Expr:
+    """Whether a row's time is in one of the spans."""
+    return reduce(or_, (pl.col(TIME).is_between(*span) for span in spans))
 
 
 def _all_rows(table: DeltaTable) -> pl.DataFrame:

@@ -72,13 +72,10 @@ class Newest:
         self._windows, self._offsets = windows, windows.offsets
         self.values = np.full(self._offsets[-1], missing, dtype)
         self.known_at = np.full(self._offsets[-1], NEVER)
-        self.first, self.last = windows.stop.copy(), windows.start - 1  # (n,) steps of the first and last row
 
     def put(self, row: np.ndarray, step: np.ndarray, value: np.ndarray, at: np.ndarray, logged: bool) -> None:
         """Add values (k,) of series `row` at grid steps within the windows. Of equal `at` those of the log count, and
         of these the later ones. All rows of the log must come first."""
-        np.minimum.at(self.first, row, step)
-        np.maximum.at(self.last, row, step)
         cell = self._offsets[row] + step - self._windows.start[row]
         later = at >= self.known_at[cell] if logged else at > self.known_at[cell]
         cell, value, at = cell[later], value[later], at[later]
@@ -89,22 +86,19 @@ class Newest:
 
 @dataclass(frozen=True)
 class Cells:
-    """Values of windows, NaN where missing or in quarantine. first, last (n,): steps of the first and the last row of
-    each series within its window; last < first where it has none."""
+    """Values of windows, laid end to end; NaN where missing or in quarantine."""
 
     windows: Windows
     values: np.ndarray
-    first: Ints
-    last: Ints
 
     def series(self) -> list[np.ndarray]:
         """The values of each window, views."""
         return np.split(self.values, self.windows.offsets[1:-1])
 
-    def matrix(self) -> np.ndarray:
-        """(n, longest window) the same values, those of shorter windows at the right, NaN before them."""
+    def matrix(self, least: int) -> np.ndarray:
+        """(n, longest window, but `least`) the same values, those of shorter windows at the right, NaN before them."""
         lengths = np.diff(self.windows.offsets)
-        most = int(lengths.max(initial=0))
+        most = int(lengths.max(initial=least))
         out = np.full((len(lengths), most), np.nan)
         out[np.arange(most) >= most - lengths[:, None]] = self.values
         return out
@@ -125,7 +119,7 @@ def read_values(
     for row, step, y, at in _stored_rows(workspace, dataset, windows, moment, VALUE):
         found.put(row, step, y.to_numpy(), at, logged=False)
     _mask_quarantined(workspace, dataset, windows, found.values, moment.at if released_later else None)
-    return Cells(windows, found.values, found.first, found.last)
+    return Cells(windows, found.values)
 
 
 def read_parts(workspace: Workspace, dataset: Dataset, windows: Windows, moment: Moment) -> np.ndarray:

@@ -14,6 +14,7 @@ from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from pipelines.workspace import Workspace
 
+NEVER = np.iinfo(np.int64).min  # a step before all others
 NUMBER = "number"  # column of surrogate ids
 
 
@@ -24,12 +25,14 @@ class Ends:
     series       (n,) surrogate ids, ascending
     unique_ids   their names
     first, last  (n,) grid steps of their first and last row
+    live         (n,) grid step of their last row in the live log; NEVER where they have none there
     """
 
     series: Ints
     unique_ids: tuple[str, ...]
     first: Ints
     last: Ints
+    live: Ints
 
     def __len__(self) -> int:
         return len(self.series)
@@ -42,7 +45,7 @@ class Ends:
     def select(self, rows: np.ndarray) -> Ends:
         """The series in rows (k,), ascending."""
         names = tuple(self.unique_ids[row] for row in rows.tolist())
-        return Ends(self.series[rows], names, self.first[rows], self.last[rows])
+        return Ends(self.series[rows], names, self.first[rows], self.last[rows], self.live[rows])
 
 
 def read_ends(workspace: Workspace, dataset: Dataset, upto: int | None = None) -> Ends:
@@ -52,7 +55,9 @@ def read_ends(workspace: Workspace, dataset: Dataset, upto: int | None = None) -
     newest = observation_log.last_seq(workspace.engine, dataset.id) if upto is None else upto
     logged, begins, stops = observation_log.ends(workspace.engine, dataset.id, newest)
     series = np.union1d(stored.series, logged)
-    first, last = np.full(len(series), np.iinfo(np.int64).max), np.full(len(series), np.iinfo(np.int64).min)
+    first, last = np.full(len(series), np.iinfo(np.int64).max), np.full(len(series), NEVER)
+    live = np.full(len(series), NEVER)
+    live[np.searchsorted(series, logged)] = dataset.grid.steps(stops)
     for ids, low, high in ((stored.series, stored.first, stored.last), (logged, begins, stops)):
         place = np.searchsorted(series, ids)
         first[place], last[place] = np.minimum(first[place], low), np.maximum(last[place], high)
@@ -60,7 +65,7 @@ def read_ends(workspace: Workspace, dataset: Dataset, upto: int | None = None) -
     if len(names) < len(series):
         names = dict(catalogue.series(workspace.engine, dataset.id))
     unique_ids = tuple(names[number] for number in series.tolist())
-    return Ends(series, unique_ids, dataset.grid.steps(first), dataset.grid.steps(last))
+    return Ends(series, unique_ids, dataset.grid.steps(first), dataset.grid.steps(last), live)
 
 
 def refresh_ends(workspace: Workspace, dataset: Dataset) -> None:

@@ -14,8 +14,8 @@ from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
-from pipelines.history.cells import PARTS, Cells, Windows, read_parts, read_values
-from pipelines.history.ends import Ends, read_ends
+from pipelines.history.cells import BLOCK, PARTS, Cells, Windows, read_parts, read_values
+from pipelines.history.ends import NEVER, Ends, read_ends
 from pipelines.history.moment import Moment, newest_moment, parse_moment
 from pipelines.history.quarantine import quarantine_live_values
 from pipelines.workspace import Workspace
@@ -51,11 +51,15 @@ class History:
 class Tails:
     """The last values of every series at one moment, without the history before them.
 
-    series  (n,) int64 surrogate ids, ascending
+    They end at the last value. A missing step that arrived live after it is known, and moves the end; but C steps of a
+    series always contain a value. A series without a value is left out.
+
+    ids     (n,) names, series (n,) int64 surrogate ids, ascending
     values  (n, C) float64, the last at grid step last (n,); NaN where missing or before the first
     """
 
     dataset: Dataset
+    ids: tuple[str, ...]
     series: np.ndarray
     values: np.ndarray
     last: np.ndarray
@@ -89,17 +93,43 @@ def read_history_as_of(workspace: Workspace, name: str, snapshot: str) -> Histor
 
 
 def read_tails(workspace: Workspace, name: str, steps: int) -> Tails:
-    """The last `steps` steps of every series, which end where those of `read_history` do. Memory holds no more.
+    """The last `steps` steps of every series. Nothing before them is read.
 
     Raises as `read_history` does.
     """
     dataset = catalogue.dataset(workspace.engine, name)
     quarantine_live_values(workspace, dataset)
     moment = newest_moment(workspace, dataset)
-    ends = require_values(dataset, read_ends(workspace, dataset, moment.log_seq))
-    values = read_values(workspace, dataset, Windows.of(ends, ends.last - steps + 1), moment).matrix()
-    values = np.pad(values, ((0, 0), (steps - values.shape[1], 0)), constant_values=np.nan)
-    return Tails(dataset, ends.series, values, ends.last, str(moment), moment.log_seq)
+    ends = read_ends(workspace, dataset, moment.log_seq)
+    values, last = _find_tails(workspace, dataset, moment, ends, steps)
+    valued = np.flatnonzero(last != NEVER)
+    ends = require_values(dataset, ends.select(valued))
+    return Tails(dataset, ends.unique_ids, ends.series, values[valued], last[valued], str(moment), moment.log_seq)
+
+
+def _find_tails(
+    workspace: Workspace, dataset: Dataset, moment: Moment, ends: Ends, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values (n, steps) of each series and the grid step (n,) at which they end; NEVER for a series without a value.
+
+    Most series end at their last row. Where that has no value, the last one is looked for further back, in parts that
+    grow, all such series together.
+    """
+    values, last = np.full((len(ends), steps), np.nan), np.full(len(ends), NEVER)
+    rows, stop, width = np.arange(len(ends)), ends.last + 1, np.full(len(ends), steps)
+    while len(rows):
+        part = ends.select(rows)
+        found = read_values(workspace, dataset, Windows.of(part, stop - width, stop), moment).matrix(steps)
+        seen = ~np.isnan(found)
+        valued = stop - 1 - seen[:, ::-1].argmax(1)
+        end = np.where(seen.any(1), np.clip(part.live, valued, valued + steps - 1), stop - width - 1)
+        done = seen.any(1) & (end == stop - 1)
+        values[rows[done]], last[rows[done]] = found[done, -steps:], end[done]
+        more = ~done & (seen.any(1) | (end >= part.first))
+        grown = np.minimum(2 * width, max(steps, BLOCK // len(rows)))
+        width = np.where(seen.any(1), steps, grown)[more]
+        rows, stop = rows[more], end[more] + 1
+    return values, last
 
 
 def require_values(dataset: Dataset, ends: Ends) -> Ends:
@@ -127,18 +157,23 @@ def _history_at(workspace: Workspace, dataset: Dataset, moment: Moment, released
 
 
 def to_panel(cells: Cells) -> tuple[Panel, np.ndarray]:
-    """A panel from the first to the last row of each series, and the rows (k,) of the windows that it has. The values
-    of `cells` are moved, not copied."""
+    """A panel from the first to the last value of each series, and the rows (k,) of the windows that have a value. The
+    array of `cells` is used, not copied."""
     windows, values = cells.windows, cells.values
-    kept = np.flatnonzero(cells.last >= cells.first)
-    lengths = (cells.last - cells.first + 1)[kept]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    begins = windows.offsets[kept] + (cells.first - windows.start)[kept]
-    for begin, start, stop in zip(begins.tolist(), offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        if begin != start:
-            values[start:stop] = values[begin : begin + stop - start]
-    ids = tuple(windows.unique_ids[row] for row in kept.tolist())
-    return Panel(ids, values[: offsets[-1]], offsets, cells.first[kept]), kept
+    kept, first, offsets = [], [], [0]
+    for row, (begin, stop) in enumerate(pairwise(windows.offsets.tolist())):
+        known = ~np.isnan(values[begin:stop])
+        if not known.any():
+            continue
+        low, high = begin + int(known.argmax()), begin + last_position(known) + 1
+        kept.append(row)
+        first.append(int(windows.start[row]) + low - begin)
+        offsets.append(offsets[-1] + high - low)
+        if offsets[-2] != low:
+            values[offsets[-2] : offsets[-1]] = values[low:high]
+    ids = tuple(windows.unique_ids[row] for row in kept)
+    panel = Panel(ids, values[: offsets[-1]], np.array(offsets, np.int64), np.array(first, np.int64))
+    return panel, np.array(kept, np.int64)
 
 
 def logged_rows(log: observation_log.Log) -> pl.DataFrame:

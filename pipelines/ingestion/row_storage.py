@@ -51,7 +51,7 @@ def store_rows(
     report = conformed.report.to_dict() | {"quarantined": len(quarantined.breaches)}
     numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
     quarantine.put(workspace.engine, dataset.id, quarantined.breaches, numbers, opened.name)
-    snapshot, added = workspace.lake.extend(dataset.id, conformed.parts, conformed.span, scratch)
+    snapshot, added = workspace.lake.extend(dataset.id, conformed.parts, scratch)
     failpoints.hit("ingest.stored")
     commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
     refresh_ends(workspace, dataset)

@@ -124,7 +124,7 @@ def measure_contender(
     Raises Conflict when rows were added before the first ones that the candidate was validated on.
     """
     moment = newest_moment(workspace, dataset)
-    ends, tail = validated_series(read_ends(workspace, dataset, moment.log_seq), evidence)
+    ends, tail = validated_series(workspace, dataset, moment, evidence)
     origins = tail_origins(outline(ends), tail, evidence.horizon)
     windows = Windows.of(ends, ends.first + origins.stops[:, 0] - bundle.config.context)
     cells = read_values(workspace, dataset, windows, moment)
@@ -138,21 +138,35 @@ def measure_contender(
     return Contender(bundle.config.kind, version, np.array(paired), scores.summary(divisors), role)
 
 
-def validated_series(ends: Ends, evidence: Evidence) -> tuple[Ends, np.ndarray]:
+def validated_series(
+    workspace: Workspace, dataset: Dataset, moment: Moment, evidence: Evidence
+) -> tuple[Ends, np.ndarray]:
     """The series that models were compared on, with the steps known at that time, and the steps of their tails.
 
     Raises Conflict when a series is gone or starts earlier now.
     """
+    ends = read_ends(workspace, dataset, moment.log_seq)
     series, first, last = (np.array(column, np.int64) for column in (evidence.series, evidence.first, evidence.last))
     rows = np.minimum(np.searchsorted(ends.series, series), len(ends) - 1)
-    if not len(ends) or (ends.series[rows] != series).any() or (ends.first[rows] != first).any():
+    gone = not len(ends) or (ends.series[rows] != series).any()
+    if gone or has_values_before(workspace, dataset, moment, ends.select(rows), first):
         raise Conflict(
             "rows were added before the candidate's first ones, so no other model can be scored at its origins; "
             "train again"
         )
-    then = replace(ends.select(rows), last=last)
+    then = replace(ends.select(rows), first=first, last=last)
     chosen = sampled(len(then))
     return then.select(chosen), np.array(evidence.tail, np.int64)[chosen]
+
+
+def has_values_before(workspace: Workspace, dataset: Dataset, moment: Moment, ends: Ends, first: np.ndarray) -> bool:
+    """Whether a series has a value before step `first` (n,)."""
+    earlier = np.flatnonzero(ends.first < first)
+    for rows in (earlier[block] for block in blocks((first - ends.first)[earlier])):
+        cells = read_values(workspace, dataset, Windows.of(ends.select(rows), stop=first[rows]), moment)
+        if not np.isnan(cells.values).all():
+            return True
+    return False
 
 
 def outline(ends: Ends) -> Panel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy as np
 from data.store.catalogue import Dataset
 from forecasting.panel import evenly
 from pipelines.history.cells import Windows, blocks, read_values
-from pipelines.history.ends import Ends
+from pipelines.history.ends import NEVER, Ends
+from pipelines.history.history import last_position
 from pipelines.history.moment import Moment
 from pipelines.monitoring import detectors
 from pipelines.monitoring.detectors import Finding
@@ -31,11 +32,13 @@ class DriftWindows:
              training part; NaN where missing
     changes  (windows, values) differences of successive levels; NaN where missing
     stuck    ids of the series whose sensor is stuck
+    steps    of all series together, up to their last value
     """
 
     levels: np.ndarray
     changes: np.ndarray
     stuck: tuple[str, ...]
+    steps: int
 
 
 def build_windows(
@@ -47,22 +50,33 @@ def build_windows(
     """
     compared = set(evenly(len(ends), MOST_SERIES).tolist())
     steps = window_length(len(ends), dataset.season)
+    ends = since_first_value(ends, trained)
     known = trained_steps(ends, trained)
     reference = np.minimum(known // steps, detectors.MOST_WINDOWS) * steps
-    levels, changes, stuck = [], [], []
+    levels, changes, stuck, reached = [], [], [], known.copy()
     for rows in blocks(reference + np.minimum(ends.lengths - known, LATEST_WINDOWS * steps)):
         own, stop = ends.select(rows), ends.first[rows] + known[rows]
         before = read_values(workspace, dataset, Windows.of(own, stop - reference[rows], stop), moment).series()
         latest = np.maximum(stop, own.last + 1 - LATEST_WINDOWS * steps)
         after = read_values(workspace, dataset, Windows.of(own, latest), moment).series()
-        for i, past, values in zip(rows.tolist(), before, after, strict=True):
+        for i, past, newest in zip(rows.tolist(), before, after, strict=True):
+            values = newest[: last_position(~np.isnan(newest)) + 1]
+            if len(values):
+                reached[i] = ends.last[i] - ends.first[i] + 1 - len(newest) + len(values)
             if len(past) and detectors.stuck(past, values):
                 stuck.append(ends.unique_ids[i])
             elif len(past) and len(values) >= steps and i in compared:
                 scaled = robust_scale(np.concatenate([past, values[-steps:]]), past)
                 levels.append(into_windows(scaled, steps))
                 changes.append(into_windows(np.diff(scaled, prepend=np.nan), steps))
-    return DriftWindows(join_series(levels), join_series(changes), tuple(stuck))
+    return DriftWindows(join_series(levels), join_series(changes), tuple(stuck), int(reached.sum()))
+
+
+def since_first_value(ends: Ends, trained: Mapping[str, Any]) -> Ends:
+    """The ends without the steps before the first value that the training knew: rows there have none."""
+    first = dict(zip(trained.get("series", ()), trained.get("first", ()), strict=True))
+    known = np.array([first.get(number, NEVER) for number in ends.series.tolist()], np.int64)
+    return replace(ends, first=np.clip(known, ends.first, ends.last))
 
 
 def trained_steps(ends: Ends, trained: Mapping[str, Any]) -> np.ndarray:

@@ -80,7 +80,7 @@ def monitor(workspace: Workspace, name: str) -> Monitored:
     findings = [*drift_windows.findings(windows), *score_findings(workspace, dataset, served)]
     cause, reason = cause_in_findings(ends, findings, windows)
     if cause is None and not reason:
-        cause, reason = volume_or_age(workspace.settings, ends, newest, trained)
+        cause, reason = volume_or_age(workspace.settings, windows.steps, newest, trained)
     asked = queue_training(workspace, dataset, cause, reason)
     path = workspace.settings.runs_path / "reports" / f"drift-{name}.md"
     found = Monitored(
@@ -167,11 +167,11 @@ def cause_in_findings(
 
 
 def volume_or_age(
-    settings: Settings, ends: Ends, newest: ModelRow, trained: Mapping[str, Any]
+    settings: Settings, steps: int, newest: ModelRow, trained: Mapping[str, Any]
 ) -> tuple[Cause | None, str]:
     """The cause volume or schedule: the history grew, or the newest version is old; and the figures in words."""
     known = np.sum(trained["last"]) - np.sum(trained["first"]) + len(trained["last"]) if trained else 0
-    share = ends.lengths.sum() / known - 1 if known else 0.0
+    share = steps / known - 1 if known else 0.0
     if 0 < settings.retrain_growth < share:
         return "volume", f"{share:.0%} more steps than version {newest.version} was trained on"
     days = (clock.now() - newest.created_at) / DAY
