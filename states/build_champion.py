@@ -5,13 +5,15 @@ The service builds all series as of now. A batch forecast builds some series at 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from sqlalchemy import Engine
 
 from data import clock
 from data.errors import DamagedArtifact
-from data.store import context_store, observation_log, registry, snapshot_store
+from data.store import anchors, observation_log, registry, snapshot_store
+from data.store.anchors import Anchor
 from data.store.catalogue import Dataset
 from data.store.observation_log import Log
 from data.store.promotions import Promotion
@@ -33,14 +35,14 @@ ReadLog = Callable[[int, np.ndarray | None], Log]  # (after, series): rows of th
 
 @dataclass(frozen=True)
 class Anchored:
-    """A promoted version with its contexts, before any state."""
+    """A promoted version with the anchor of its states, before any state."""
 
     dataset: Dataset
     promotion: Promotion
     digest: str
     roller: RollingModel
+    anchor: Anchor
     contexts: Contexts
-    anchor_seq: int  # position of the log that the contexts already hold
 
 
 def build(engine: Engine, dataset: Dataset, promotion: Promotion) -> tuple[Champion, int]:
@@ -61,15 +63,12 @@ def load(engine: Engine, dataset: Dataset, promotion: Promotion) -> Anchored:
     digest = digest_of(engine, promotion)
     roller = model_of(bundle.from_bytes(registry.artifact(engine, dataset.id, promotion.version), digest))
     roller.warm_up()
-    anchor_seq, shards = context_store.shards(engine, promotion.id)
-    if not shards:
+    anchor = anchors.newest(engine, promotion.id)
+    if anchor is None or not (shards := anchors.shards(engine, anchor)):
         raise DamagedArtifact(f"The contexts of promotion {promotion.id} are stored no more; promote again.")
-
-    def fetch(number: int) -> bytes:
-        return context_store.read(engine, promotion.id, shards[number])
-
-    contexts = Contexts(map(fetch, range(len(shards))), fetch, roller.fingerprint, roller.config.context)
-    return Anchored(dataset, promotion, digest, roller, contexts, anchor_seq)
+    fetch = partial(anchors.read, engine, anchor)
+    contexts = Contexts(shards, fetch, roller.fingerprint, roller.config.context)
+    return Anchored(dataset, promotion, digest, roller, anchor, contexts)
 
 
 def restore(
@@ -87,7 +86,7 @@ def restore(
     found = read_log(after, series)
     folding.require_whole(engine, champion)
     unread = found.select(found.seq > _positions(restored, found.series_id, after))
-    folding.take_in(engine, champion, Rows.of_log(unread, champion.grid))
+    folding.take_in(engine, champion, Rows.of_log(unread, champion.grid))  # leaves out what a state knows already
     _trust_only(champion, restored)
     if restored is not None and restored.stale.any():
         folding.rebuild(engine, champion, np.sort(restored.series[restored.stale]))
@@ -107,23 +106,25 @@ def digest_of(engine: Engine, promotion: Promotion) -> str:
 def _empty(engine: Engine, anchored: Anchored, upto: int | None) -> Champion:
     """The champion without a single state."""
     dataset, promotion, roller = anchored.dataset, anchored.promotion, anchored.roller
-    checkpoints = Checkpoints(dataset.id, promotion.id, roller)
+    anchor_id, anchor_seq = anchored.anchor.anchor_id, anchored.anchor.log_seq
+    checkpoints = Checkpoints(dataset.id, anchor_id, roller)
     checkpoints.kept = {
         shard: [seq for seq in positions if upto is None or seq <= upto]
-        for shard, positions in snapshot_store.positions(engine, dataset.id, promotion.id).items()
+        for shard, positions in snapshot_store.positions(engine, dataset.id, anchor_id).items()
     }
     return Champion(
         dataset.id,
         dataset.grid,
         promotion.id,
-        promotion.id,
+        anchor_id,
         promotion.version,
         anchored.digest,
         roller,
         anchored.contexts,
-        anchored.anchor_seq,
+        anchored.anchor.contexts,
+        anchor_seq,
         States(roller, NONE, roller.empty(0), NONE),
-        anchored.anchor_seq,
+        anchor_seq,
         checkpoints,
         promotion.decided_at,
         upto,
@@ -146,8 +147,10 @@ def _lay_over(champion: Champion, restored: RestoredStates | None, series: np.nd
         champion.states.dirty.clear()  # the store has them as they are
         champion.states.mark_stale(champion.states.rows_of(kept[restored.stale]))
     if unknown.size:
-        values, origin = contexts.take(unknown)
-        champion.states.add(unknown, roller.start(values, origin), np.full(len(unknown), champion.anchor_seq))
+        values, origin, carried = contexts.take(unknown)
+        sums = carried.pop("settled", None), carried.pop("unit", None)
+        sequence = np.full(len(unknown), champion.anchor_seq)
+        champion.states.add(unknown, roller.start(values, origin, carried), sequence, *sums)
     if restored is None or restored.complete is None or unknown.size:
         return champion.anchor_seq
     return restored.complete

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from data.grid.grid import Grid, format_all
+from data.store.anchors import Anchor
+from data.store.promotions import Promotion
 from forecasting.config import ModelConfig
 from forecasting.rolling.online_scores import Totals
 from states.checkpoints import Checkpoints
@@ -31,6 +33,7 @@ class Champion:
     digest: str
     roller: RollingModel
     contexts: Contexts
+    contexts_id: int  # which stored contexts these are; anchors may share them
     anchor_seq: int  # position of the log that the contexts already hold
     states: States
     seq: int
@@ -52,6 +55,16 @@ class Champion:
             return format_all(grid.stamps(origin + 1 + np.arange(horizon)), grid.kind)
 
         self.stamps = stamps
+
+    def continues_as(self, promotion: Promotion, anchor: Anchor) -> None:
+        """The same states serve by another decision, whose anchor shares their contexts; their scores begin at zero.
+
+        Used by the thread that rolls it, while it does not serve.
+        """
+        self.promotion_id, self.anchor_id, self.decided_at = promotion.id, anchor.anchor_id, promotion.decided_at
+        self.checkpoints = self.checkpoints.of_anchor(anchor.anchor_id)
+        self.states.begin_scores()
+        self.day_ago = None
 
     @property
     def config(self) -> ModelConfig:

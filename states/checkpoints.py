@@ -53,6 +53,12 @@ class Checkpoints:
         self.kept: dict[int, list[int]] = {}  # by shard: the log positions of its snapshots, ascending
         self._open: OrderedDict[tuple[int, int], Block | None] = OrderedDict()
 
+    def of_anchor(self, anchor_id: int) -> "Checkpoints":
+        """The same for another anchor with the same states, of which no snapshot was written yet."""
+        other = Checkpoints(self.dataset_id, anchor_id, self._roller)
+        other.out_of_order = self.out_of_order
+        return other
+
     def replaced(self, shard: int, kept: list[int]) -> None:
         """A snapshot of the shard was written; these (ascending) are in the store now."""
         self.kept[shard] = kept

@@ -37,14 +37,34 @@ def catch_up(engine: Engine, champion: Champion, upto: int | None = None) -> int
     return len(found)
 
 
+def catch_up_some(engine: Engine, champion: Champion, upto: int, most: int) -> int:
+    """Take in at most `most` rows beyond the champion's position, up to row `upto`. Returns the number of rows."""
+    last = observation_log.nth(engine, champion.dataset_id, champion.seq, upto, most)
+    return 0 if last is None else catch_up(engine, champion, last)
+
+
+def catch_up_only(engine: Engine, champion: Champion, series: np.ndarray, upto: int | None = None) -> None:
+    """Take in what the log holds of some series (n,) beyond the champion's position, which stays where it is."""
+    seq = champion.seq
+    found = observation_log.log(engine, champion.dataset_id, after=seq, upto=upto, series=np.unique(series).tolist())
+    take_in(engine, champion, Rows.of_log(found, champion.grid))
+    champion.seq = seq
+
+
 def take_in(engine: Engine, champion: Champion, logged: Rows) -> int:
     """Advance the states by rows of the log in its order, and move the champion's position.
 
-    Returns how many rows were read again because of corrections and late rows.
+    Rows that a series' state knows already are left out. Returns how many rows were read again because of corrections
+    and late rows.
     """
     if not len(logged):
         return 0
     champion.states.ensure(logged.series)
+    seq = max(champion.seq, int(logged.sequence[-1]))
+    logged = logged.select(logged.sequence > champion.states.sequences(logged.series))
+    if not len(logged):
+        champion.seq = seq
+        return 0
     rows = logged.current()
     before = champion.contexts.before(rows.series, rows.steps)
     if before.any():  # older than anything a state has ever read
@@ -56,7 +76,7 @@ def take_in(engine: Engine, champion: Champion, logged: Rows) -> int:
     else:
         advance(champion, rows)
         replayed = 0
-    champion.seq = max(champion.seq, int(logged.sequence[-1]))
+    champion.seq = seq
     return replayed
 
 
@@ -65,9 +85,10 @@ def _take_in_late(engine: Engine, champion: Champion, rows: Rows, behind: np.nda
     late = rows.select(behind)
     champion.checkpoints.out_of_order.note(late.series, late.steps, late.sequence)
     changed = np.unique(late.series)
+    waiting = np.isin(changed, np.fromiter(champion.pending, np.int64, len(champion.pending)))
     champion.states.mark_stale(champion.states.rows_of(changed))  # until they are rebuilt, a moment later
     advance(champion, rows.select(~behind))  # scored on what was known before the corrections
-    return rebuild(engine, champion, changed)
+    return rebuild(engine, champion, changed[~waiting])  # the others are folded again later anyway
 
 
 def _note_position(champion: Champion, rows: Rows) -> None:
@@ -262,7 +283,7 @@ def start(champion: Champion, series: np.ndarray, rows: Rows) -> tuple[RollingSt
     known = np.flatnonzero(champion.contexts.has(series))
     if not known.size:
         return state, origin
-    context, origin[known] = champion.contexts.take(series[known])
+    context, origin[known], carried = champion.contexts.take(series[known])
     own = np.searchsorted(series, rows.series)
     place = np.full(len(series), -1)
     place[known] = np.arange(len(known))
@@ -271,5 +292,6 @@ def start(champion: Champion, series: np.ndarray, rows: Rows) -> tuple[RollingSt
     column[mine] = context.shape[1] - 1 - (origin[own[mine]] - rows.steps[mine])
     inside = (column >= 0) & (column < context.shape[1])
     context[place[own[inside]], column[inside]] = rows.values[inside]
-    state.put(known, champion.roller.start(context, origin[known]))
+    carried = {name: carried[name] for name in champion.roller.carried if name in carried}  # scores are no part of it
+    state.put(known, champion.roller.start(context, origin[known], carried))
     return state, origin

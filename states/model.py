@@ -1,6 +1,6 @@
 """The contract of whatever rolls: the only words in which `states` speaks to a model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,8 +33,11 @@ class RollingModel(Protocol):
     def restore(self, arrays: dict[str, np.ndarray]) -> Any:
         """The state whose arrays a snapshot holds."""
 
-    def start(self, context: np.ndarray, origin: np.ndarray) -> Any:
-        """States that read each series' context (n, `config.context`), whose last column is step `origin` (n,)."""
+    def start(self, context: np.ndarray, origin: np.ndarray, carried: Mapping[str, np.ndarray] | None = None) -> Any:
+        """States that read each series' context (n, `config.context`), whose last column is step `origin` (n,).
+
+        carried: arrays (n, …) of the anchor before that go on, some of those that `carried` names.
+        """
 
     def fold(
         self,

@@ -112,6 +112,12 @@ class States:
         """(n,) surrogate ids, in row order."""
         return self._arrays.series
 
+    def begin_scores(self) -> None:
+        """Set every score to zero; the units stay. Used by the writer thread only."""
+        self._arrays.settled[:] = 0
+        self.totals = Totals.of(self._arrays.settled, self._arrays.unit)
+        self.dirty.update(range(len(self)))
+
     @property
     def nbytes(self) -> int:
         return sum(array.nbytes for array in self._arrays.state.arrays.values()) + self._arrays.settled.nbytes
@@ -178,18 +184,29 @@ class States:
             return np.full(len(rows), BEGINNING)
         return np.where((rows < 0) | state.blank(rows), BEGINNING, state.origin[rows])
 
+    def sequences(self, series: np.ndarray) -> np.ndarray:
+        """(k,) the log position that the state of each of these series knows. Used by the writer thread only."""
+        return self._arrays.sequence[self.rows_of(series)]
+
     def ensure(self, series: np.ndarray) -> None:
         """Give every unknown series an empty state. Used by the writer thread only."""
         missing = np.unique(series[self._arrays.index.find(series) < 0])
         if missing.size:
             self.add(missing, self.roller.empty(len(missing)), np.zeros(len(missing), np.int64))
 
-    def add(self, series: np.ndarray, state: RollingState, sequence: np.ndarray) -> None:
-        """Add states (n rows) of series (n,) that have none yet, and the log position that each knows.
+    def add(
+        self,
+        series: np.ndarray,
+        state: RollingState,
+        sequence: np.ndarray,
+        settled: np.ndarray | None = None,
+        unit: np.ndarray | None = None,
+    ) -> None:
+        """Add states (n rows) of series (n,) that have none yet, the log position that each knows, and their scores.
 
         Used by the writer thread only.
         """
-        self._append(series, state, sequence)
+        self._append(series, state, sequence, settled, unit)
 
     def rows_of(self, series: np.ndarray) -> np.ndarray:
         """(k,) rows of series. Raises KeyError where one has none."""

@@ -1,5 +1,6 @@
 """What every test may ask for."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +17,10 @@ settings.load_profile("rollcast")
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# `make test` runs as many tests at a time as it is given cores. With a thread of torch for each core as well, in this
+# process and in those that it starts, threads wait for one another, and a training takes five times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
@@ -28,6 +33,16 @@ def home(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def short_collections() -> Iterator[None]:
+    """For modules that train: garbage collection passes over what exists already. A training starts it for each of its
+    networks, and going through all that pytest has imported takes longer than the training."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -9,7 +9,7 @@ import numpy as np
 from data.grid.durations import HOUR
 from data.grid.grid import Grid, format_ds
 from data.settings import Settings
-from data.store import catalogue, database, promotions, registry
+from data.store import anchors, catalogue, database, promotions, registry
 from forecasting.config import ModelConfig
 from forecasting.kernel.kernel import stacked
 from forecasting.kernel.packing import pack
@@ -68,7 +68,10 @@ def make(home: Path, series: int) -> Store:
     promotions.decide(engine, dataset.id, version, "promoted", {}, blobs, 0)
     promotion = promotions.served(engine, dataset.id)
     assert promotion is not None
-    champion.promotion_id = champion.anchor_id = champion.checkpoints.anchor_id = promotion.id
+    anchor = anchors.newest(engine, promotion.id)
+    assert anchor is not None
+    champion.promotion_id = promotion.id
+    champion.anchor_id = champion.checkpoints.anchor_id = anchor.anchor_id
     _fill(champion.states, numbers, own)
     step = SnapshotPass(champion)
     while step.step(engine):

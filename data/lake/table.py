@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from functools import reduce
 from operator import or_
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -41,6 +42,14 @@ APPLICATION = "rollcast-handoff"  # the name of batch numbers, and of their dige
 WRITER = WriterProperties(max_row_group_size=ROW_GROUP)
 
 
+class Extended(NamedTuple):
+    """What was added to a table."""
+
+    version: int  # of the table
+    added: int  # rows
+    available_at: int  # when they became known, microseconds since 1970 UTC
+
+
 class Lake:
     """A folder of Delta tables, named by the datasets' integer ids, on a local disk of one machine."""
 
@@ -61,7 +70,7 @@ class Lake:
         """
         rows = Spill(None)
         rows.add(frame)
-        return self.extend(dataset_id, rows, None)[0]
+        return self.extend(dataset_id, rows, None).version
 
     def append_batch(self, dataset_id: int, rows: pl.DataFrame, batch: HandoffBatch) -> int | None:
         """Append a batch of the live log once, however often this is called. Returns the table version that has it.
@@ -89,8 +98,8 @@ class Lake:
             failpoints.hit("handoff.synced")
             return version
 
-    def extend(self, dataset_id: int, rows: Spill, scratch: Path | None) -> tuple[int, int]:
-        """Add any number of rows in one commit. Returns (table version, rows added).
+    def extend(self, dataset_id: int, rows: Spill, scratch: Path | None) -> Extended:
+        """Add any number of rows in one commit.
 
         As with `append`, only rows that are new or have another value are added. Memory holds some series at a time;
         the rest is in the folder `scratch`, which the caller removes. When this returns, the rows are on the disk.
@@ -106,11 +115,11 @@ class Lake:
                 for frame, stored in side_by_side(rows, known):
                     fresh.add(frame if stored.is_empty() else _changed_rows(frame, current_rows(stored)))
                 if fresh.rows == 0:
-                    return int(table.version()), 0
+                    return Extended(int(table.version()), 0, moment)
                 moment = max(moment, newest_stamp(table) + 1)
             version = _append_rows(path, fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)))
             deltalog.sync(path, version)
-            return version, fresh.rows
+            return Extended(version, fresh.rows, moment)
 
     def window(self, dataset_id: int, span: tuple[int, int], folder: Path | None) -> Spill:
         """Every stored row within `span` of `ds`, replaced ones too, with `available_at`; spilled into `folder`."""
@@ -147,6 +156,14 @@ class Lake:
         files = [file for added in found for file, add in added.items() if add["dataChange"]]
         return files if all(file.exists() for file in files) else None
 
+    def _ingested_after(self, dataset_id: int, version: int | None) -> list[int]:
+        """`available_at` of each ingest after a version; an ingest has one stamp, taken before it writes its rows."""
+        path, after = self.path(dataset_id), -1 if version is None else version
+        entries = (deltalog.entry(path, number) for number in deltalog.versions(path) if number > after)
+        own = [entry for entry in entries if not any(APPLICATION in action.get("commitInfo", {}) for action in entry)]
+        adds = (add for entry in own for add in deltalog.added_files(path, entry).values() if add["dataChange"])
+        return sorted({stamp for add in adds if (stamp := deltalog.newest(add, AVAILABLE_AT)) is not None})
+
     def stamp(self, dataset_id: int, snapshot: int | None = None) -> int | None:
         """The newest `available_at` of a table version (None: the newest); None before the first append."""
         with self._translating_errors(dataset_id):
@@ -154,13 +171,17 @@ class Lake:
             return None if table is None else newest_stamp(table)
 
     def windows(
-        self, dataset_id: int, wanted: pl.DataFrame, columns: Sequence[str], until: int
+        self, dataset_id: int, wanted: pl.DataFrame, columns: Sequence[str], version: int | None, until: int
     ) -> Iterator[pl.DataFrame]:
         """Stored rows of some series between some times, replaced ones too, in batches and in no order.
 
+        Rows that were known at a moment are read: those of a version of the table, and what has moved there from the
+        live log since, up to a time.
+
         wanted   unique_id, ROW, LOW, HIGH: a number that is given back, and the first and the last `ds` to read
         columns  to read beside ROW, `ds` and `available_at`; one that the table does not have is null
-        until    rows with a later `available_at` are left out
+        version  rows of a later ingest are left out; None: the table had none
+        until    and so are rows with a later `available_at`
         """
         with self._translating_errors(dataset_id):
             table = self._checked_table(dataset_id)
@@ -170,7 +191,8 @@ class Lake:
             known = rows.collect_schema().names()
             inside = _inside(spans_of(wanted[LOW], wanted[HIGH]))
             there = [pl.col(name) if name in known else pl.lit(None).alias(name) for name in columns]
-            rows = rows.filter(inside & (pl.col(AVAILABLE_AT) <= until))
+            later = pl.col(AVAILABLE_AT).is_in(self._ingested_after(dataset_id, version))
+            rows = rows.filter(inside & (pl.col(AVAILABLE_AT) <= until) & ~later)
             rows = rows.select(*KEY, *there, AVAILABLE_AT).join(wanted.lazy(), on=SERIES)
             rows = rows.filter(pl.col(TIME).is_between(pl.col(LOW), pl.col(HIGH)))
             rows = rows.select(ROW, TIME, *columns, AVAILABLE_AT)

@@ -6,11 +6,11 @@ A quarantined value is missing in the history that models are trained on, also w
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from data import clock
 from data.store import tables
-from data.store.database import reading, writing
+from data.store.database import joining, reading, writing
 
 QUARANTINE_LOCK = 7_305_022
 LIVE = "live"  # the source of values that came over HTTP
@@ -43,16 +43,23 @@ class Breach:
     rule: str
 
 
-def put(engine: Engine, dataset_id: int, breaches: Iterable[Breach], numbers: dict[str, int], source: str) -> int:
+def put(
+    engine: Engine,
+    dataset_id: int,
+    breaches: Iterable[Breach],
+    numbers: dict[str, int],
+    source: str,
+    connection: Connection | None = None,
+) -> int:
     """Quarantine values, except those that are or were quarantined already. Returns how many were new.
 
-    `numbers`: the integer id of each series.
+    numbers: the integer id of each series; connection: of a transaction that this becomes a part of.
     """
     rows = {(numbers[breach.unique_id], breach.ds, breach.y): breach.rule for breach in breaches}
     if not rows:
         return 0
     series = sorted({series_id for series_id, _, _ in rows})
-    with writing(engine, QUARANTINE_LOCK) as connection:
+    with joining(engine, QUARANTINE_LOCK, connection) as connection:
         known: set[tuple[int, int, float]] = set()
         for start in range(0, len(series), CHUNK):
             chosen = TABLE.c.series_id.in_(series[start : start + CHUNK])

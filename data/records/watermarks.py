@@ -7,11 +7,11 @@ stored rows again adds nothing.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 
 from data import clock
 from data.store import tables
-from data.store.database import reading, writing
+from data.store.database import joining, reading
 
 WATERMARK_LOCK = 7_305_020
 
@@ -33,15 +33,20 @@ def watermarks(engine: Engine, dataset_id: int) -> list[Watermark]:
         return [Watermark(*row) for row in connection.execute(query.order_by(table.source))]
 
 
-def set_watermarks(engine: Engine, dataset_id: int, values: Mapping[str, str]) -> None:
-    """Set the watermarks of some pieces in one transaction. Their rows must be on the disk before."""
+def set_watermarks(
+    engine: Engine, dataset_id: int, values: Mapping[str, str], connection: Connection | None = None
+) -> None:
+    """Set the watermarks of some pieces in one transaction. Their rows must be on the disk before.
+
+    connection: of a transaction that this becomes a part of.
+    """
     if not values:
         return
     table, at = tables.watermarks, clock.now()
     rows = [
         {"dataset_id": dataset_id, "source": key, "value": value, "updated_at": at} for key, value in values.items()
     ]
-    with writing(engine, WATERMARK_LOCK) as connection:
+    with joining(engine, WATERMARK_LOCK, connection) as connection:
         for row in rows:
             connection.execute(delete(table).where(table.c.dataset_id == dataset_id, table.c.source == row["source"]))
         connection.execute(insert(table), rows)

@@ -13,7 +13,7 @@ from data.errors import InvalidInput, UnknownDataset
 from data.grid.grid import Grid
 from data.schema import LONGEST_UNIQUE_ID, TimeKind
 from data.store import tables
-from data.store.database import reading, writing
+from data.store.database import joining, reading, writing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
 UNIQUE_ID = rf"[^\x00-\x1f\x7f]{{1,{LONGEST_UNIQUE_ID}}}"  # no control characters; Polars uses this pattern too
@@ -187,10 +187,19 @@ def _file(row: Row[Any]) -> FileRecord:
 
 
 def record_file(
-    engine: Engine, dataset_id: int, sha256: str, source: str, report: Mapping[str, Any], snapshot: int
+    engine: Engine,
+    dataset_id: int,
+    sha256: str,
+    source: str,
+    report: Mapping[str, Any],
+    snapshot: int,
+    connection: Connection | None = None,
 ) -> None:
-    """Record an ingested source and make `snapshot` the dataset's current table version, in one transaction."""
-    with writing(engine, CATALOGUE_LOCK) as connection:
+    """Record an ingested source and make `snapshot` the dataset's current table version, in one transaction.
+
+    connection: of a transaction that this becomes a part of.
+    """
+    with joining(engine, CATALOGUE_LOCK, connection) as connection:
         connection.execute(update(tables.datasets).where(tables.datasets.c.id == dataset_id).values(snapshot=snapshot))
         table = tables.files.c
         connection.execute(tables.files.delete().where(table.dataset_id == dataset_id, table.sha256 == sha256))

@@ -139,12 +139,28 @@ def writing(engine: Engine, lock: int | None = None) -> Iterator[Connection]:
     require_sound(engine)
     try:
         with _translate_errors(engine), engine.begin() as connection:
-            if lock is not None and engine.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+            hold(connection, lock)
             yield connection
     except StoreBroken as error:
         _broken[engine] = str(error)
         raise
+
+
+@contextmanager
+def joining(engine: Engine, lock: int, connection: Connection | None) -> Iterator[Connection]:
+    """`writing`, or where there is a `connection` a part of its transaction, which then holds `lock` too."""
+    if connection is None:
+        with writing(engine, lock) as own:
+            yield own
+    else:
+        hold(connection, lock)
+        yield connection
+
+
+def hold(connection: Connection, lock: int | None) -> None:
+    """Let a transaction on PostgreSQL hold `lock` until it ends. On SQLite a writing transaction is alone anyway."""
+    if lock is not None and connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
 
 
 def require_sound(engine: Engine) -> None:

@@ -10,13 +10,13 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, TextClause, func, select, text
+from sqlalchemy import Connection, Engine, Select, TextClause, func, select, text
 
 from data.grid.grid import Ints
 from data.store import tables
@@ -63,22 +63,38 @@ class Log:
 def append(engine: Engine, rows: Sequence[Row], along: Callable[[Connection, int], None] | None = None) -> list[int]:
     """Store rows in one transaction; they are durable when this returns. Returns each row's `seq`.
 
-    `along(connection, seq)` stores more in the same transaction; it gets the log's newest `seq`.
+    `available_at` never falls as `seq` grows, and rises from one transaction to the next and between two rows of one
+    key, so that the rows known at one time are those up to one row: an earlier time becomes a microsecond more than
+    that of the newest row. `along(connection, seq)` stores more in the same transaction; it gets the log's
+    newest `seq`.
     """
     if not rows and along is None:
         return []
-    table = tables.observations
     with writing(engine, LOG_LOCK) as connection:
         # Numbered under the lock, not by the store: a sequence of PostgreSQL commits out of order and leaves holes.
-        first = (connection.scalar(select(func.max(table.c.seq))) or 0) + 1
+        newest = connection.execute(_NEWEST).first()
+        first, latest = (newest.seq + 1, newest.available_at) if newest else (1, 0)
         seqs = list(range(first, first + len(rows)))
         if rows:
-            _insert(connection, [(n, *row) for n, row in zip(seqs, rows, strict=True)])
+            stamps = _rising([row[4] for row in rows], latest, len({row[:3] for row in rows}) < len(rows))
+            _insert(connection, [(n, *row[:4], at) for n, row, at in zip(seqs, rows, stamps, strict=True)])
         if along is not None:
             along(connection, first + len(rows) - 1)
     return seqs
 
 
+def _rising(stamps: list[int], before: int, strictly: bool) -> list[int]:
+    """The same stamps, each at least that of the one ahead, and all later than `before`."""
+    if strictly:
+        return [
+            at + place
+            for place, at in enumerate(_rising([at - place for place, at in enumerate(stamps)], before, False))
+        ]
+    return list(accumulate(stamps, max, initial=before + 1))[1:]
+
+
+_NEWEST = select(tables.observations.c.seq, tables.observations.c.available_at)
+_NEWEST = _NEWEST.order_by(tables.observations.c.seq.desc()).limit(1)
 # Plain tuples for the driver: SQLAlchemy's own insert takes five times as long for a row as SQLite.
 _INTO = "INSERT INTO observations (seq, dataset_id, series_id, ds, y, available_at) VALUES "
 _TOGETHER = 128  # most rows of one statement on SQLite: each statement releases Python's lock and waits for it again
@@ -102,7 +118,12 @@ def current(engine: Engine, dataset_id: int, keys: Iterable[Key]) -> dict[Key, f
     """The newest value of each (series_id, ds); keys that the log does not have are left out."""
     wanted = list(dict.fromkeys(keys))
     rows = _asked(engine, "current", dataset_id, wanted)
-    return {(series_id, ds): y for _, series_id, ds, y in sorted(rows, key=itemgetter(0))}  # the newest counts
+    return {(series_id, ds): y for _, series_id, ds, _, y in sorted(rows, key=itemgetter(0))}  # the newest counts
+
+
+def at(engine: Engine, dataset_id: int, keys: Sequence[Key]) -> Log:
+    """Every row for these (series_id, ds), in no order."""
+    return _log_of(_asked(engine, "current", dataset_id, keys))
 
 
 def tail_sizes(engine: Engine, dataset_id: int, keys: Sequence[Key], most: int) -> list[int]:
@@ -113,7 +134,11 @@ def tail_sizes(engine: Engine, dataset_id: int, keys: Sequence[Key], most: int) 
 
 def tail(engine: Engine, dataset_id: int, keys: Sequence[Key]) -> Log:
     """For each (series_id, ds): the rows with later stamps of the series, in no order. Other rows are not read."""
-    rows = _asked(engine, "tail", dataset_id, keys)
+    return _log_of(_asked(engine, "tail", dataset_id, keys))
+
+
+def _log_of(rows: Sequence[Any]) -> Log:
+    """Rows of seq, series_id, ds, available_at and y."""
     *columns, y = zip(*rows, strict=True) if rows else ((),) * 5
     seq, series_id, ds, available_at = np.array(columns, np.int64)
     return Log(seq, series_id, ds, np.array(y, np.float64), available_at)
@@ -156,7 +181,7 @@ def _queries(dialect: str) -> tuple[TextClause, TextClause, TextClause]:
     columns = "o.seq, o.series_id, o.ds, o.available_at, o.y"
     counted = f"(SELECT count(*) FROM (SELECT 1 FROM {later} LIMIT :most) later)"  # noqa: S608
     return (
-        text(f"WITH {keys} SELECT o.seq, o.series_id, o.ds, o.y FROM {one}"),  # noqa: S608
+        text(f"WITH {keys} SELECT {columns} FROM {one}"),  # noqa: S608
         text(f"WITH RECURSIVE {keys}, {_STAMPS} SELECT s, d, {counted} FROM key"),  # noqa: S608
         text(f"WITH RECURSIVE {keys}, {_STAMPS} SELECT {columns} FROM key CROSS JOIN {later}"),  # noqa: S608
     )
@@ -176,6 +201,11 @@ def log(
         query = query.where(table.seq <= upto)
     if series is not None:
         query = query.where(table.series_id.in_(series))
+    return _read(engine, query)
+
+
+def _read(engine: Engine, query: Select[Any]) -> Log:
+    """The rows of a query for the columns of `Log`."""
     integers, values = [np.empty((4, 0), np.int64)], [np.empty(0)]
     with reading(engine) as connection:
         for chunk in connection.execution_options(yield_per=CHUNK).execute(query).partitions():
@@ -217,6 +247,30 @@ def stamp(engine: Engine, dataset_id: int, upto: int | None = None) -> int | Non
     query = query if upto is None else query.where(table.seq <= upto)
     with reading(engine) as connection:
         return connection.scalar(query.order_by(table.seq.desc()).limit(1))
+
+
+def between(engine: Engine, dataset_id: int, first: int, last: int) -> Log:
+    """A dataset's rows with first <= ds <= last, oldest first."""
+    table = tables.observations.c
+    query = select(table.seq, table.series_id, table.ds, table.available_at, table.y)
+    query = query.where(table.dataset_id == dataset_id, table.ds.between(first, last)).order_by(table.seq)
+    return _read(engine, query)
+
+
+def newest_stamps(engine: Engine, dataset_id: int, series: Collection[int], first: int) -> dict[int, int]:
+    """The latest `ds` that the log has of each of some series; those without a row at `first` or later are left out."""
+    table = tables.observations.c
+    query = select(table.series_id, func.max(table.ds)).where(table.dataset_id == dataset_id, table.ds >= first)
+    with reading(engine) as connection:
+        rows = connection.execute(query.group_by(table.series_id))
+        wanted = set(series)
+        return {number: ds for number, ds in rows if number in wanted}
+
+
+def end(engine: Engine) -> int:
+    """The newest row's `seq` in the whole log; 0 if it is empty."""
+    with reading(engine) as connection:
+        return int(connection.scalar(select(func.max(tables.observations.c.seq))) or 0)
 
 
 def last_seq(engine: Engine, dataset_id: int) -> int:

@@ -1,7 +1,8 @@
 """The promotion log: which version serves, which rolls in shadow, and why. The service follows its newest rows.
 
 The log is append-only. Every row has the hash of the row before it, so that an altered or removed decision is noticed.
-A version in shadow rolls beside the one that serves until a later decision ends that.
+A version in shadow rolls beside the one that serves until a later decision ends that. Rows `reanchored`, which earlier
+versions wrote at each ingest, say only that the states began anew; none is written any more.
 """
 
 import hashlib
@@ -10,17 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Engine, Row, func, insert, select
+from sqlalchemy import Connection, Engine, Row, func, insert, select
 
 from data import clock
-from data.errors import DamagedArtifact, InvalidInput
-from data.store import tables
+from data.errors import Conflict, DamagedArtifact, InvalidInput
+from data.store import anchors, tables
+from data.store.anchors import Anchor
 from data.store.database import reading, writing
 from data.store.registry import MODELS_LOCK, canonical, require
 
 Event = Literal["promoted", "refused", "rolled_back", "reanchored", "shadowed", "shadow_stopped"]
 EVENTS: tuple[Event, ...] = get_args(Event)
-SERVING: tuple[Event, ...] = ("promoted", "rolled_back", "reanchored")  # after these the version serves
+SERVING: tuple[Event, ...] = ("promoted", "rolled_back")  # after these the version serves
 SHADOW_EVENTS: tuple[Event, ...] = (
     "promoted",
     "rolled_back",
@@ -35,16 +37,20 @@ NO_LONGER_CANDIDATE: tuple[Event, ...] = (
 GENESIS = "0" * 64
 
 
+class HistoryMoved(Conflict):
+    """Contexts lack rows that were stored since they were cut."""
+
+
 @dataclass(frozen=True)
 class Promotion:
     """A decision about a version."""
 
-    id: int  # counts over all datasets; a promotion_id, and with contexts an anchor_id
+    id: int  # counts over all datasets; a promotion_id
     dataset_id: int
     version: int
     event: Event
     evidence: dict[str, Any]
-    log_seq: int  # the last row of the log that the contexts contain
+    log_seq: int  # the last row of the log that its first anchor contains
     decided_at: int  # microseconds since 1970 UTC
     prev_hash: str
     hash: str
@@ -63,13 +69,23 @@ def decide(
     evidence: Mapping[str, Any],
     contexts: Sequence[bytes] = (),
     log_seq: int = 0,
+    shared: Anchor | None = None,
+    lake: int | None = None,
 ) -> Promotion:
-    """Add a decision, with the contexts from which its states start, in one transaction. Raises UnknownModel."""
+    """Add a decision in one transaction, with the first anchor of its states where there are `contexts` of it.
+
+    shared: the contexts of an anchor that is there already, in place of `contexts`; lake: the version of the lake's
+    table that the contexts were cut from.
+
+    Raises UnknownModel, and HistoryMoved where an ingest was completed after that version.
+    """
     if event not in EVENTS:
         raise InvalidInput(f"event {event!r} is none of {', '.join(EVENTS)}")
     table = tables.promotions
     with writing(engine, MODELS_LOCK) as connection:
         require(connection, dataset_id, version)
+        if lake is not None:
+            _require_newest(connection, dataset_id, lake)
         chain = select(table.c.hash).where(table.c.dataset_id == dataset_id).order_by(table.c.id.desc()).limit(1)
         values: dict[str, Any] = {
             "id": (connection.scalar(select(func.max(table.c.id))) or 0) + 1,
@@ -82,10 +98,16 @@ def decide(
             "prev_hash": connection.scalar(chain) or GENESIS,
         }
         row = connection.execute(insert(table).values(**values, hash=_row_hash(values)).returning(table)).one()
-        if contexts:
-            blobs = [{"anchor_id": row.id, "shard": shard, "blob": blob} for shard, blob in enumerate(contexts)]
-            connection.execute(insert(tables.contexts), blobs)
+        if contexts or shared:
+            anchors.add(connection, dataset_id, row.id, log_seq, contexts, shared.contexts if shared else None)
         return _promotion(row)
+
+
+def _require_newest(connection: Connection, dataset_id: int, lake: int) -> None:
+    """Raises HistoryMoved. An ingest checks in turn that no anchor was made while it wrote to the log."""
+    stored = connection.scalar(select(tables.datasets.c.snapshot).where(tables.datasets.c.id == dataset_id))
+    if stored is not None and stored > lake:
+        raise HistoryMoved(f"version {stored} of the history was stored meanwhile; the contexts are of version {lake}")
 
 
 def decisions(engine: Engine, dataset_id: int | None = None, after: int = 0) -> list[Promotion]:

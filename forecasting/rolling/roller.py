@@ -5,6 +5,7 @@ takes every later value, oldest first, one step of the grid at a time. The size 
 cost of a step. A change of this arithmetic bumps `LAYOUT` in data/store/snapshot_store.py.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -131,17 +132,25 @@ class Roller:
             state, one = self.empty(1), np.zeros((1, 1))
             build_cycle_memory(state.mean, state.met, state.usual, one, one == 0, once)
 
-    def start(self, context: np.ndarray, origin: np.ndarray) -> NumericState:
+    def start(
+        self, context: np.ndarray, origin: np.ndarray, carried: Mapping[str, np.ndarray] | None = None
+    ) -> NumericState:
         """Read each series' context once.
 
         context (N, `config.context`) float64, NaN where missing or before the first value; its last column is grid step
-        `origin` (N,). Intervals do not adapt here: the model may have been fitted to these very values.
+        `origin` (N,). Intervals do not adapt here: the model may have been fitted to these very values. carried: arrays
+        (N, …) of the anchor before that go on, by name.
         """
-        states = each(lambda rows: self._start(context[rows], np.asarray(origin)[rows]), _blocks(len(context)))
+        own, origin = carried or {}, np.asarray(origin)
+
+        def read(rows: slice) -> NumericState:
+            return self._start(context[rows], origin[rows], {name: array[rows] for name, array in own.items()})
+
+        states = each(read, _blocks(len(context)))
         arrays = [state.arrays for state in states] or [self.empty(0).arrays]
         return NumericState({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]})
 
-    def _start(self, context: np.ndarray, origin: np.ndarray) -> NumericState:
+    def _start(self, context: np.ndarray, origin: np.ndarray, carried: Mapping[str, np.ndarray]) -> NumericState:
         state, width = self.empty(len(context)), self.config.window
         context = since_silence(context, width)
         seen = ~np.isnan(context)
@@ -156,6 +165,8 @@ class Roller:
         state.gap[:] = gaps[:, -1]
         state.origin[:] = origin
         state.observed[:] = seen.sum(1)
+        for name, array in carried.items():
+            state.arrays[name][:] = array
         self._open_vintages(state, np.arange(len(state)))
         return state
 

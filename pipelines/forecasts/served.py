@@ -91,8 +91,8 @@ class ServedModel:
     @cached_property
     def _read_from(self) -> int:
         """The position of the log that the newest snapshots know."""
-        kept = snapshot_store.positions(self.engine, self.dataset.id, self.anchored.promotion.id)
-        return kept.get(snapshot_store.MARKER, [self.anchored.anchor_seq])[-1]
+        kept = snapshot_store.positions(self.engine, self.dataset.id, self.anchored.anchor.anchor_id)
+        return kept.get(snapshot_store.MARKER, [self.anchored.anchor.log_seq])[-1]
 
     @cached_property
     def _end(self) -> Log | None:

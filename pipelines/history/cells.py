@@ -146,7 +146,7 @@ def _stored_rows(
         LOW: dataset.grid.stamps(windows.start[read]),
         HIGH: dataset.grid.stamps(windows.stop[read]) - 1,
     })  # fmt: skip
-    for batch in workspace.lake.windows(dataset.id, wanted, [column], moment.at):
+    for batch in workspace.lake.windows(dataset.id, wanted, [column], moment.lake, moment.at):
         row, ds, at = (batch[name].to_numpy() for name in (ROW, TIME, AVAILABLE_AT))
         yield row, dataset.grid.steps(ds), batch[column], at
 

@@ -63,8 +63,7 @@ class Tails:
     series: np.ndarray
     values: np.ndarray
     last: np.ndarray
-    snapshot: str
-    log_seq: int
+    moment: Moment
 
 
 def read_history(workspace: Workspace, name: str) -> History:
@@ -104,7 +103,7 @@ def read_tails(workspace: Workspace, name: str, steps: int) -> Tails:
     values, last = _find_tails(workspace, dataset, moment, ends, steps)
     valued = np.flatnonzero(last != NEVER)
     ends = require_values(dataset, ends.select(valued))
-    return Tails(dataset, ends.unique_ids, ends.series, values[valued], last[valued], str(moment), moment.log_seq)
+    return Tails(dataset, ends.unique_ids, ends.series, values[valued], last[valued], moment)
 
 
 def _find_tails(
@@ -141,7 +140,7 @@ def require_values(dataset: Dataset, ends: Ends) -> Ends:
 
 def pack_contexts(tails: Tails, bundle: Bundle) -> list[bytes]:
     """The last values of every series, as the store keeps them for a model to start from."""
-    return contexts.pack_contexts(tails.series, tails.values, tails.last, bundle.fingerprint, tails.snapshot)
+    return contexts.pack_contexts(tails.series, tails.values, tails.last, bundle.fingerprint, str(tails.moment))
 
 
 def _history_at(workspace: Workspace, dataset: Dataset, moment: Moment, released_later: bool = False) -> History:

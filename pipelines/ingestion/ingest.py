@@ -26,7 +26,7 @@ from pipelines.ingestion.dataset_entry import (
     update_season_and_horizon,
 )
 from pipelines.ingestion.ingest_result import Ingested
-from pipelines.ingestion.row_storage import check_gap, store_rows
+from pipelines.ingestion.row_storage import Conforming, check_gap, store_rows
 from pipelines.ingestion.source_pieces import ReadPieces, read_new_pieces
 from pipelines.workspace import Workspace
 
@@ -65,7 +65,7 @@ def ingest(
         if known:
             check_gap(workspace, known, conformed)
         dataset = put_dataset(workspace, known, name, conformed)
-        return store_rows(workspace, dataset, opened, conformed, read, quarantine, scratch)
+        return store_rows(workspace, Conforming(dataset, opened, conformed, read, quarantine), scratch)
 
 
 def report_unchanged(

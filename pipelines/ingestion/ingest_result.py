@@ -16,7 +16,7 @@ class Ingested:
     repeated: bool  # the source had nothing new since it was ingested before
     snapshot: int  # version of the lake's table afterwards
     report: dict[str, Any]
-    reanchored: int | None = None  # id of the promotion log's event by which the served model starts from these rows
+    logged: int = 0  # of the rows: those that the live log got too, so that states take them in
     pieces: int = 1  # files, objects, addresses or queries of the source
     unchanged: int = 0  # pieces that had nothing new
     quarantined: dict[str, int] = field(default_factory=dict)  # values kept out of training, by the rule they broke

@@ -1,26 +1,55 @@
-"""Writes conformed rows to the lake, and their records to the store."""
+"""Writes conformed rows to the lake and to the live log, and their records to the store.
+
+The order is: series, lake, record of the commit, live log. The last transaction of the log also has the quarantine, the
+record of each table and the watermarks. After a kill in between, ingesting the source again adds the rest.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from sqlalchemy import Connection
 
 from data import failpoints
+from data.files import file_lock
 from data.lake import commits
+from data.lake.table import Extended
 from data.quality.quality import Conformed, refuse_gap
 from data.records import quarantine, series_ends, watermarks
 from data.schema import SERIES
 from data.sources.pieces import Source
-from data.store import catalogue
+from data.store import anchors, catalogue, database, observation_log
 from data.store.catalogue import Dataset
+from data.store.registry import MODELS_LOCK
 from pipelines.history.ends import refresh_ends
 from pipelines.history.quarantine import QuarantineFilter
+from pipelines.ingestion import live_rows
 from pipelines.ingestion.ingest_result import Ingested
-from pipelines.ingestion.reanchor import reanchor
+from pipelines.ingestion.live_rows import NewRows
 from pipelines.ingestion.source_pieces import ReadPieces
 from pipelines.workspace import Workspace
+
+SLICE = 2_000  # rows of the log in one transaction: other writers wait for a few milliseconds
+
+
+class _Anchored(Exception):
+    """A version was promoted meanwhile, whose contexts may lack these rows."""
+
+
+@dataclass(frozen=True)
+class Conforming:
+    """An ingest whose rows were checked, ready to be stored."""
+
+    dataset: Dataset
+    source: Source
+    conformed: Conformed
+    read: ReadPieces
+    quarantined: QuarantineFilter
 
 
 def check_gap(workspace: Workspace, known: Dataset, conformed: Conformed) -> None:
@@ -35,40 +64,90 @@ def check_gap(workspace: Workspace, known: Dataset, conformed: Conformed) -> Non
     refuse_gap(int(apart.max(initial=0)) - 1, known.grid, conformed.report.source, conformed.report.time_column)
 
 
-def store_rows(
-    workspace: Workspace,
-    dataset: Dataset,
-    opened: Source,
-    conformed: Conformed,
-    read: ReadPieces,
-    quarantined: QuarantineFilter,
-    scratch: Path,
-) -> Ingested:
-    """Write in this order: series, quarantine, lake, record of the commit, record of each table, watermarks.
-
-    After a kill in between, ingesting the source again adds the rest. New rows give the served model new contexts.
-    """
-    report = conformed.report.to_dict() | {"quarantined": len(quarantined.breaches)}
+def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested:
+    """Store what is new. When this returns, all of it is on the disk, and running services take it in."""
+    dataset, conformed = new.dataset, new.conformed
+    report = conformed.report.to_dict() | {"quarantined": len(new.quarantined.breaches)}
     numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
-    quarantine.put(workspace.engine, dataset.id, quarantined.breaches, numbers, opened.name)
-    snapshot, added = workspace.lake.extend(dataset.id, conformed.parts, scratch)
-    failpoints.hit("ingest.stored")
-    commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
-    refresh_ends(workspace, dataset)
-    for sha256, name in read.tables.items():
-        catalogue.record_file(workspace.engine, dataset.id, sha256, name, report, snapshot)
-    failpoints.hit("ingest.recorded")
-    watermarks.set_watermarks(workspace.engine, dataset.id, read.marks)
-    event = reanchor(workspace, dataset, snapshot) if added else None
+    with file_lock(workspace.lake.root / f"{dataset.id}.ingest.lock"):
+        stored = workspace.lake.extend(dataset.id, conformed.parts, scratch)
+        failpoints.hit("ingest.stored")
+        commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
+        failpoints.hit("ingest.committed")
+        refresh_ends(workspace, dataset)
+        logged = write_log(workspace, new, numbers, stored, report)
     return Ingested(
         dataset.name,
-        opened.name,
-        added,
+        new.source.name,
+        stored.added,
         False,
-        snapshot,
+        stored.version,
         report,
-        event,
-        len(opened.pieces),
-        read.unchanged,
-        quarantined.counts,
+        logged,
+        len(new.source.pieces),
+        new.read.unchanged,
+        new.quarantined.counts,
     )
+
+
+def write_log(
+    workspace: Workspace, new: Conforming, numbers: dict[str, int], stored: Extended, report: dict[str, object]
+) -> int:
+    """Write the rows that states need into the live log, then the ingest's records. Returns how many rows."""
+    written = 0
+    while True:
+        newest = anchors.last_id(workspace.engine)
+        begins = live_rows.starts(workspace.engine, new.dataset)
+        rows = live_rows.new_rows(workspace.engine, new.dataset, new.conformed.parts, numbers, begins)
+        *slices, last = [*rows.slices(SLICE)] or [rows]
+        for part in slices:
+            written += append(workspace, new.dataset, part, stored.available_at)
+            failpoints.hit("ingest.logged")
+
+        def along(connection: Connection, _: int, newest: int = newest) -> None:
+            require_same_anchors(connection, newest)
+            record(workspace, new, numbers, stored.version, report, connection)
+
+        try:
+            written += append(workspace, new.dataset, last, stored.available_at, along)
+        except _Anchored:
+            continue
+        failpoints.hit("ingest.recorded")
+        return written
+
+
+def append(
+    workspace: Workspace,
+    dataset: Dataset,
+    rows: NewRows,
+    available_at: int,
+    along: Callable[[Connection, int], None] | None = None,
+) -> int:
+    """Append rows to the log in one transaction. Returns how many."""
+    values = [None if value != value else value for value in rows.values.tolist()]
+    columns = (rows.series.tolist(), rows.ds.tolist(), values)
+    stored = list(zip(repeat(dataset.id), *columns, repeat(available_at), strict=False))
+    return len(observation_log.append(workspace.engine, stored, along))
+
+
+def require_same_anchors(connection: Connection, newest: int) -> None:
+    """Raises _Anchored where an anchor was made after `newest`. From now to the transaction's end none can be."""
+    database.hold(connection, MODELS_LOCK)
+    if anchors.newest_id(connection) != newest:
+        raise _Anchored
+
+
+def record(
+    workspace: Workspace,
+    new: Conforming,
+    numbers: dict[str, int],
+    version: int,
+    report: dict[str, object],
+    connection: Connection,
+) -> None:
+    """Write quarantine, the record of each table and the watermarks in a running transaction."""
+    engine, dataset = workspace.engine, new.dataset
+    quarantine.put(engine, dataset.id, new.quarantined.breaches, numbers, new.source.name, connection)
+    for sha256, name in new.read.tables.items():
+        catalogue.record_file(engine, dataset.id, sha256, name, report, version, connection)
+    watermarks.set_watermarks(engine, dataset.id, new.read.marks, connection)

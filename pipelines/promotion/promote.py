@@ -9,15 +9,17 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from data.errors import Conflict, GateRefused, NotTrained
-from data.store import catalogue, promotions, registry
+from data.store import anchors, catalogue, observation_log, promotions, registry
+from data.store.anchors import Anchor
 from data.store.catalogue import Dataset
-from data.store.promotions import Event
+from data.store.promotions import Event, Promotion
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback
-from pipelines.history.history import pack_contexts, read_history, read_tails
+from pipelines.history.history import read_history
 from pipelines.models import model_store, training_part
+from pipelines.promotion.anchoring import decide_with_anchor
 from pipelines.promotion.gate_comparison import (
     GateComparison,
     compare_candidate,
@@ -101,13 +103,18 @@ def serve(
 ) -> Promoted:
     """Write the decision and its contexts to the store, then update MLflow's aliases. `why` ends the sentence."""
     before = promotions.served(workspace.engine, dataset.id)
-    tails = read_tails(workspace, dataset.name, bundle.config.context)
-    blobs = pack_contexts(tails, bundle)
-    decision = promotions.decide(workspace.engine, dataset.id, version, event, evidence, blobs, tails.log_seq)
-    model_store.point_aliases(workspace, dataset, version, before.version if before else None)
-    kind = bundle.config.kind
-    sentence = f"{kind} version {version} serves {dataset.name!r}{why}"
-    return Promoted(dataset.name, kind, version, decision.id, sentence, evidence)
+    decision = decide_with_anchor(workspace, dataset, version, bundle, event, evidence)
+    return announce(workspace, dataset, decision, bundle.config.kind, before.version if before else None, why)
+
+
+def announce(
+    workspace: Workspace, dataset: Dataset, decision: Promotion, kind: str, before: int | None, why: str
+) -> Promoted:
+    """Update MLflow's aliases after a decision. `before` is the version that served until then, `why` ends the
+    sentence."""
+    model_store.point_aliases(workspace, dataset, decision.version, before)
+    sentence = f"{kind} version {decision.version} serves {dataset.name!r}{why}"
+    return Promoted(dataset.name, kind, decision.version, decision.id, sentence, decision.evidence)
 
 
 def serve_baseline(
@@ -140,7 +147,7 @@ def registered_version(workspace: Workspace, dataset: Dataset, bundle: Bundle) -
 
 
 def rollback(workspace: Workspace, name: str) -> Promoted:
-    """Serve the previous version again, with new contexts.
+    """Serve the previous version again: from the states that it kept, or from new contexts where its log was cut short.
 
     Raises NotTrained where nothing serves, and Conflict where only one version ever served.
     """
@@ -153,12 +160,21 @@ def rollback(workspace: Workspace, name: str) -> Promoted:
         raise Conflict(f"only version {served[-1].version} of {name!r} ever served; there is nothing to roll back to")
     bundle = model_store.load(workspace, dataset, before[-1])
     evidence = {"from": served[-1].version, "to": before[-1]}
-    return serve(
-        workspace,
-        dataset,
-        before[-1],
-        bundle,
-        "rolled_back",
-        evidence,
-        f", rolled back from version {served[-1].version}",
+    why = f", rolled back from version {served[-1].version}"
+    kept = kept_anchor(workspace, dataset)
+    if kept is None:
+        why += ", and starts anew from the history: the log that its states followed was cut short"
+        return serve(workspace, dataset, before[-1], bundle, "rolled_back", evidence, why)
+    decision = promotions.decide(
+        workspace.engine, dataset.id, before[-1], "rolled_back", evidence, log_seq=kept.log_seq, shared=kept
     )
+    return announce(workspace, dataset, decision, bundle.config.kind, served[-1].version, why)
+
+
+def kept_anchor(workspace: Workspace, dataset: Dataset) -> Anchor | None:
+    """The anchor from which the previous version's states still roll; None where its log or contexts are not whole."""
+    previous = promotions.previous(workspace.engine, dataset.id)
+    anchor = anchors.newest(workspace.engine, previous.id) if previous is not None else None
+    if anchor is None or not anchors.shards(workspace.engine, anchor):
+        return None
+    return anchor if observation_log.whole_after(workspace.engine, dataset.id) <= anchor.log_seq else None

@@ -13,9 +13,9 @@ from data.records import shadow_pairs
 from data.store import catalogue, promotions
 from data.store.catalogue import Dataset
 from forecasting.rolling.online_scores import SUMS, Totals
-from pipelines.history.history import pack_contexts, read_tails
 from pipelines.models import model_store
 from pipelines.models.promotion_gate import ShadowResult
+from pipelines.promotion.anchoring import decide_with_anchor
 from pipelines.workspace import Workspace
 
 SETTLED, ABSOLUTE = SUMS.index("settled"), SUMS.index("absolute")
@@ -54,10 +54,8 @@ def shadow(workspace: Workspace, name: str, version: int | None = None, cause: s
     if row.digest == model_store.find(workspace, dataset, served.version).digest:
         raise Conflict(f"{row.kind} version {chosen} of {name!r} is the model that serves; choose another version")
     bundle = model_store.load(workspace, dataset, chosen)
-    tails = read_tails(workspace, name, bundle.config.context)
-    blobs = pack_contexts(tails, bundle)
     evidence = {"cause": cause, "champion": served.version, "targets": workspace.settings.shadow_targets}
-    event = promotions.decide(workspace.engine, dataset.id, chosen, "shadowed", evidence, blobs, tails.log_seq)
+    event = decide_with_anchor(workspace, dataset, chosen, bundle, "shadowed", evidence)
     sentence = (
         f"{row.kind} version {chosen} rolls in shadow beside version {served.version}; after "
         f"{workspace.settings.shadow_targets} live values `rollcast promote {name} --version {chosen}` compares the two"
@@ -75,19 +73,6 @@ def stop_shadow(workspace: Workspace, name: str) -> Shadowed:
     event = promotions.decide(workspace.engine, dataset.id, challenger.version, "shadow_stopped", {"cause": "by hand"})
     sentence = f"{kind} version {challenger.version} of {name!r} no longer rolls in shadow"
     return Shadowed(name, kind, challenger.version, event.id, sentence)
-
-
-def reanchor_challenger(workspace: Workspace, dataset: Dataset, cause: str) -> None:
-    """Write new contexts for the challenger, where there is one, so that it starts again at the same values as the
-    champion."""
-    challenger = promotions.shadow(workspace.engine, dataset.id)
-    if challenger is None:
-        return
-    bundle = model_store.load(workspace, dataset, challenger.version)
-    tails = read_tails(workspace, dataset.name, bundle.config.context)
-    blobs = pack_contexts(tails, bundle)
-    evidence = {**challenger.evidence, "reanchored": cause}
-    promotions.decide(workspace.engine, dataset.id, challenger.version, "shadowed", evidence, blobs, tails.log_seq)
 
 
 def final_shadow_result(workspace: Workspace, dataset: Dataset, version: int) -> ShadowResult | None:

@@ -46,8 +46,8 @@ def ingested(result: Ingested, json: bool) -> None:
     if result.quarantined:
         broken = ", ".join(f"{rule} {count}" for rule, count in result.quarantined.items())
         say(f"values in quarantine: {broken}; `rollcast quarantine list {result.dataset}` shows them")
-    if result.reanchored is not None:
-        say(f"the served model gets new contexts from these rows (promotion event {result.reanchored})")
+    if result.logged:
+        say(f"states take in {result.logged:,} of these rows")
 
 
 def trained(result: Trained, json: bool) -> None:

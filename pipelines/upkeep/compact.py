@@ -9,8 +9,7 @@ from data.store import catalogue, leases
 from data.store.catalogue import Dataset
 from data.store.leases import Lease
 from pipelines.console import ProgressCallback
-from pipelines.ingestion.reanchor import reanchor
-from pipelines.upkeep import handoff
+from pipelines.upkeep import handoff, new_anchors
 from pipelines.workspace import Workspace
 
 LEASE = "upkeep of the lake"  # held by compact, prune and backup, so that one of them runs at a time
@@ -23,11 +22,11 @@ class Compacted:
     dataset: str
     dry_run: bool
     handed_off: int  # rows that progress from the live log into the lake
-    waiting: int  # rows that stay in the log because the models' contexts do not have them yet
+    waiting: int  # rows that stay in the log because the anchors in use do not contain them yet
     files_before: int
     files: int
     snapshot: int | None  # version of the lake's table afterwards
-    reanchored: int | None = None  # the promotion event whose new contexts let the next run shorten the log
+    reanchored: int | None = None  # the served version's new anchor, which lets the next run shorten the log
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -68,6 +67,6 @@ def compact_dataset(workspace: Workspace, lease: Lease, dataset: Dataset, progre
     lease.require()
     snapshot = workspace.lake.optimize(dataset.id)
     commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
-    event = reanchor(workspace, dataset, snapshot, "compact") if movable.reanchor and snapshot is not None else None
+    anchor = new_anchors.make(workspace.engine, dataset) if movable.reanchor else None
     files, _ = workspace.lake.files(dataset.id)
-    return Compacted(dataset.name, False, rows, movable.waits, before, files, snapshot, event)
+    return Compacted(dataset.name, False, rows, movable.waits, before, files, snapshot, anchor)

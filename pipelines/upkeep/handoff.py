@@ -1,14 +1,12 @@
 """Hand-off: moves the old rows of the live log into the lake.
 
-A row may move when every anchor in use contains it. The contexts of an anchor are fixed at a promotion or
-re-anchoring, and a state is its context, folded with the later rows of the log. So no fold reads a row up to the oldest
-anchor in use, whatever is corrected, restarted or rolled back. Inside a context the service recognises a repeated row
-by the context's value. A repeated row that is older than the context is stored in the log once more, and the hand-off
-drops it.
+A row may move when every anchor in use contains it. A state is the context of its anchor, folded with the later rows of
+the log. So no fold reads a row up to the oldest anchor in use, whatever is corrected, restarted or rolled back. Inside
+a context the service recognises a repeated row by the context's value. A repeated row that is older than the context is
+stored in the log once more, and the hand-off drops it. It also drops what an ingest has written to the lake already.
 
-Without a promotion the log would grow without a bound. Beyond a bound it is shortened nevertheless. First the contexts
-of the previous version are given up; a rollback then starts from new contexts. After that the champion gets a new
-anchor, as after an ingest.
+Without a promotion the log would grow without a bound. Beyond a bound every version in use gets a new anchor at the
+log's end; once services have taken that over, the rows before it may move.
 """
 
 from __future__ import annotations
@@ -18,22 +16,19 @@ from dataclasses import dataclass
 import polars as pl
 from sqlalchemy import Engine
 
-from data import clock, failpoints
+from data import failpoints
 from data.errors import DamagedArtifact
-from data.grid.durations import HOUR
 from data.lake import commits, handoffs, log_checksums
 from data.lake.handoffs import HandoffBatch
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
-from data.store import catalogue, observation_log, promotions, snapshot_store
+from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from data.store.leases import Lease
-from data.store.promotions import Promotion
 from pipelines.console import ProgressCallback
 from pipelines.history.history import KEY, logged_rows
 from pipelines.history.quarantine import quarantine_live_values
 from pipelines.workspace import Workspace
-
-TAKE_OVER_US = HOUR  # longest time until a running service has taken over a decision
+from states import anchors_in_use
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class HandOffRange:
 
     upto      `seq` of the last row that may move
     waits     number of rows after it, which stay in the log
-    reanchor  the log is too long, and only new contexts can shorten it
+    reanchor  the log is too long, and only new anchors can shorten it
     """
 
     upto: int
@@ -51,38 +46,19 @@ class HandOffRange:
 
 
 def hand_off_range(engine: Engine, dataset_id: int, most: int) -> HandOffRange:
-    """The rows that no state will read again. With more than `most` rows left in the log, contexts are given up."""
-    decisions = promotions.decisions(engine, dataset_id)
-    if not any(decision.serves for decision in decisions):  # only the log shows which rows are repeated
+    """The rows that no state will read again. With more than `most` rows left in the log, anchors are given up that
+    only old snapshots belong to; beyond that new ones are needed."""
+    wanted = anchors_in_use.wanted(engine, dataset_id)
+    if not wanted:  # only the log shows which rows are repeated
         return HandOffRange(0, observation_log.count(engine, dataset_id))
-    for kept in (in_use(engine, dataset_id, decisions), served_recently(decisions)):
-        upto = min(decision.log_seq for decision in kept)
+    for kept in (anchors_in_use.in_use(engine, dataset_id), wanted):
+        upto = min(anchor.log_seq for anchor in kept)
         waits = observation_log.count(engine, dataset_id, after=upto)
         if waits <= most:
             return HandOffRange(upto, waits)
-    new_enough = (
-        observation_log.count(engine, dataset_id, after=served_recently(decisions)[-1].log_seq) <= most
-    )  # services have not taken it over yet
+    newest = min(anchor.log_seq for anchor in anchors_in_use.newest(engine, dataset_id))
+    new_enough = observation_log.count(engine, dataset_id, after=newest) <= most  # services have yet to take it over
     return HandOffRange(upto, waits, reanchor=not new_enough)
-
-
-def in_use(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:
-    """Every decision from whose anchor a service may fold: the wanted ones, and those that have snapshots."""
-    anchors = set(snapshot_store.anchors(engine, dataset_id))
-    return [*wanted(engine, dataset_id, decisions), *(decision for decision in decisions if decision.id in anchors)]
-
-
-def wanted(engine: Engine, dataset_id: int, decisions: list[Promotion]) -> list[Promotion]:
-    """The decisions by which champion, previous version and challenger run."""
-    others = (promotions.previous(engine, dataset_id), promotions.shadow(engine, dataset_id))
-    return [*served_recently(decisions), *filter(None, others)]
-
-
-def served_recently(decisions: list[Promotion]) -> list[Promotion]:
-    """The decision by which the champion serves, and those before it that a running service may still answer from."""
-    serving, since = [decision for decision in decisions if decision.serves], clock.now() - TAKE_OVER_US
-    young = [position for position, decision in enumerate(serving) if decision.decided_at > since]
-    return serving[max(0, min(young, default=len(serving)) - 1) :]
 
 
 def rows_to_move(engine: Engine, dataset_id: int, upto: int) -> int:

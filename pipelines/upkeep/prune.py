@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from data.grid.durations import DAY
 from data.lake import commits, forecasts
 from data.lake.forecasts import IssuedForecasts
 from data.records import runs
-from data.store import catalogue, context_store, idempotency, leases, promotions, snapshot_store
+from data.store import anchors, catalogue, idempotency, leases, snapshot_store
 from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback
-from pipelines.upkeep import handoff
 from pipelines.upkeep.compact import LEASE
 from pipelines.workspace import Workspace
+from states import anchors_in_use
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,14 @@ def prune_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iter
         return Pruned(dataset.name, what, count, size, dry_run)
 
     engine = workspace.engine
-    decisions = promotions.decisions(engine, dataset.id)
-    anchors = context_store.unused(engine, dataset.id, anchor_ids(handoff.in_use(engine, dataset.id, decisions)))
-    wanted = anchor_ids(handoff.wanted(engine, dataset.id, decisions))
+    unused = anchors.unused_contexts(engine, dataset.id, anchors_in_use.in_use(engine, dataset.id))
+    wanted = {anchor.anchor_id for anchor in anchors_in_use.wanted(engine, dataset.id)}
     if dry_run:
         snapshots = snapshot_store.count_others(engine, dataset.id, wanted)
     else:
-        context_store.drop(engine, anchors)
+        anchors.drop_contexts(engine, unused)
         snapshots = snapshot_store.keep_only(engine, dataset.id, wanted)
-    yield pruned("contexts of models no longer in use", len(anchors))
+    yield pruned("contexts of models no longer in use", len(unused))
     yield pruned("snapshots of models no longer in use", snapshots)
     yield pruned("old issues of forecasts", prune_issues(workspace, dataset, dry_run))
     table = IssuedForecasts(workspace.lake.root, dataset.id)
@@ -85,11 +84,6 @@ def prune_dataset(workspace: Workspace, dataset: Dataset, dry_run: bool) -> Iter
     if not dry_run:
         commits.record(engine, dataset.id, workspace.lake.path(dataset.id))
     yield pruned("files of the lake that no version of the last week needs", len(files), sum(files.values()))
-
-
-def anchor_ids(decisions: Iterable[promotions.Promotion]) -> set[int]:
-    """Ids of the anchors of these decisions."""
-    return {decision.id for decision in decisions}
 
 
 def prune_issues(workspace: Workspace, dataset: Dataset, dry_run: bool) -> int:

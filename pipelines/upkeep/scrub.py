@@ -9,12 +9,13 @@ from data.lake import deltalog, log_checksums
 from data.lake import scrub as stored
 from data.lake.forecasts import IssuedForecasts
 from data.lake.table import damages
-from data.store import context_store, promotions, snapshot_store
+from data.store import anchors, snapshot_store
 from data.store.catalogue import Dataset
 from forecasting.kernel.packing import unpack
 from pipelines.console import ProgressCallback
 from pipelines.monitoring.check import Check, check_damages
 from pipelines.workspace import Workspace
+from states import anchors_in_use
 
 
 def lake(workspace: Workspace, dataset: Dataset) -> Check:
@@ -71,15 +72,13 @@ def files(workspace: Workspace, dataset: Dataset, progress: ProgressCallback) ->
 
 def blobs(workspace: Workspace, dataset: Dataset) -> Iterator[str]:
     """A sentence for each context or snapshot whose checksum differs."""
-    served = promotions.served(workspace.engine, dataset.id)
-    anchors = snapshot_store.anchors(workspace.engine, dataset.id)
-    for anchor_id in {*anchors, *([served.id] if served else [])}:
-        for shard in context_store.shards(workspace.engine, anchor_id)[1]:
+    for anchor in anchors_in_use.in_use(workspace.engine, dataset.id):
+        for shard in anchors.shards(workspace.engine, anchor):
             try:
-                unpack(context_store.read(workspace.engine, anchor_id, shard))
+                unpack(anchors.read(workspace.engine, anchor, shard))
             except RollcastError:
-                yield f"context {shard} of anchor {anchor_id} is damaged; promote again"
-    for anchor_id in anchors:
+                yield f"context {shard} of anchor {anchor.anchor_id} is damaged; promote again"
+    for anchor_id in snapshot_store.anchors(workspace.engine, dataset.id):
         for kept in snapshot_store.newest(workspace.engine, dataset.id, anchor_id):
             try:
                 unpack(kept.blob)

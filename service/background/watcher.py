@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from data.errors import RollcastError, StoreTooNew, StoreUnavailable
 from data.records import drift, quarantine
-from data.store import catalogue, database, observation_log, promotions, snapshot_store
+from data.store import anchors, catalogue, database, observation_log, promotions, snapshot_store
 from data.store.promotions import Promotion
 from service.background import shadow_pair
 from service.base import gc_tuning
@@ -47,8 +47,9 @@ class Watcher(threading.Thread):
         self._stopping = threading.Event()
         self._served: dict[int, Served] = {}
         self._counts: dict[int, int] = {}
-        self._built: dict[int, int] = {}  # by dataset: the promotion that was built, or found to be damaged
+        self._built: dict[int, tuple[int, int]] = {}  # by dataset: promotion and anchor built, or found to be damaged
         self._decided = 0  # id of the last decision seen
+        self._anchored = 0  # id of the last anchor seen
         self._followed: set[int] = set()  # datasets whose shadow or previous version was built since the last decision
         self._written: dict[int, float] = {}  # by anchor of such a version: when its states were last written
         self._fresh: set[int] = set()  # datasets whose promoted model was not looked up yet
@@ -79,12 +80,15 @@ class Watcher(threading.Thread):
         """One round. Raises StoreUnavailable when the store does not answer; the next round tries again."""
         self._refresh_keys(engine)
         self._fresh |= self._read_catalogue(engine)
-        decided = promotions.decisions(engine, after=self._decided)
-        for number in self._fresh | ({decision.dataset_id for decision in decided} & self._served.keys()):
+        decided, anchored = promotions.decisions(engine, after=self._decided), anchors.last_id(engine)
+        changed = {decision.dataset_id for decision in decided}
+        if anchored > self._anchored:
+            changed |= {anchor.dataset_id for anchor in anchors.after(engine, self._anchored)}
+        for number in self._fresh | (changed & self._served.keys()):
             self._take_over(engine, self._served[number])
             self._followed.discard(number)
         self._fresh.clear()
-        self._decided = decided[-1].id if decided else self._decided
+        self._decided, self._anchored = decided[-1].id if decided else self._decided, anchored
         if not self.ready.is_set():
             gc_tuning.freeze()
             self.ready.set()
@@ -130,7 +134,11 @@ class Watcher(threading.Thread):
     def _take_over(self, engine: Engine, served: Served) -> None:
         """Let the promoted version answer, unless it does already."""
         promotion = promotions.served(engine, served.dataset.id)
-        if promotion is None or self._built.get(served.dataset.id) == promotion.id:
+        if promotion is None:
+            return
+        anchor = anchors.newest(engine, promotion.id)
+        wanted = promotion.id, anchor.anchor_id if anchor else 0
+        if self._built.get(served.dataset.id) == wanted:
             return
         try:
             digest = build_champion.digest_of(engine, promotion)
@@ -138,7 +146,14 @@ class Watcher(threading.Thread):
                 other for other in (served.shadow, served.previous) if other is not None and other.digest == digest
             ]
             if beside:
-                self._hand_over(engine, served, beside[0])  # at once; its new anchor follows below
+                same = anchor is not None and beside[0].contexts_id == anchor.contexts
+                if same and anchor is not None:
+                    folding.catch_up(engine, beside[0])
+                    beside[0].continues_as(promotion, anchor)
+                self._hand_over(engine, served, beside[0])  # at once; a new anchor follows below
+                if same:
+                    self._built[served.dataset.id] = wanted
+                    return
             elif served.champion is not None and served.champion.digest != digest:
                 self._drop_others(engine, served)  # memory has room for two sets of states
             champion, replayed = build_champion.build(engine, served.dataset, promotion)
@@ -148,7 +163,7 @@ class Watcher(threading.Thread):
             self._refuse(engine, served, promotion, error)
             return
         self._hand_over(engine, served, champion)
-        self._built[served.dataset.id] = promotion.id
+        self._built[served.dataset.id] = wanted
         reason = "promotion" if self.ready.is_set() else "restart"
         self._metrics.restored(reason)
         self._metrics.replayed(reason, replayed)
@@ -172,14 +187,16 @@ class Watcher(threading.Thread):
             promotions.shadow(engine, served.dataset.id),
             promotions.previous(engine, served.dataset.id),
         )  # yet to be built
+        own = [anchors.newest(engine, decision.id) for decision in later if decision is not None]
         snapshot_store.keep_only(
-            engine, served.dataset.id, kept | {decision.id for decision in later if decision is not None}
+            engine, served.dataset.id, kept | {anchor.anchor_id for anchor in own if anchor is not None}
         )
 
     def _refuse(self, engine: Engine, served: Served, promotion: Promotion, error: Exception) -> None:
         """A damaged version is not tried again; an earlier version answers until another one is promoted."""
         log.error("version %d of dataset %s cannot be served", promotion.version, served.name, exc_info=error)
-        self._built[served.dataset.id] = promotion.id
+        anchor = anchors.newest(engine, promotion.id)
+        self._built[served.dataset.id] = promotion.id, anchor.anchor_id if anchor else 0
         if served.champion is None:
             champion = self._earlier(engine, served, promotion)
             if champion is not None:
@@ -242,6 +259,10 @@ class Watcher(threading.Thread):
         if served.shadow is not None and (wanted is None or wanted.id != served.shadow.promotion_id):
             self._drop_others(engine, served)
         served.shadow_problem = None
+        if served.shadow is not None and self._has_new_anchor(engine, served.shadow):
+            served.shadow = None
+        if served.previous is not None and self._has_new_anchor(engine, served.previous):
+            served.previous = None
         if wanted is not None and served.shadow is None:
             self._drop_others(engine, served)  # memory has room for two sets of states
             self._build_shadow(engine, served, wanted)
@@ -249,6 +270,12 @@ class Watcher(threading.Thread):
         if wanted is None and served.previous is None and promotion is not None:
             earlier = self._earlier(engine, served, promotion)
             served.previous = earlier if earlier is not served.champion else None
+
+    @staticmethod
+    def _has_new_anchor(engine: Engine, champion: Champion) -> bool:
+        """Was an anchor made for its promotion after the one from which it rolls?"""
+        anchor = anchors.newest(engine, champion.promotion_id)
+        return anchor is not None and anchor.anchor_id != champion.anchor_id
 
     def _build_shadow(self, engine: Engine, served: Served, wanted: Promotion) -> None:
         """Build the challenger's states."""

@@ -1,6 +1,7 @@
 """Scores of forecasts as answers show them: of states in memory, and of promotions that are over, from the store."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from sqlalchemy import Engine
@@ -36,15 +37,29 @@ def dataset_scores(engine: Engine, served: Served) -> list[dict[str, Any]]:
     by_status = {"champion": served.champion, "shadow": served.shadow, "previous": served.previous}
     in_memory = {status: version for status, version in by_status.items() if version is not None}
     lines = [_scores_in_memory(served, version, status) for status, version in in_memory.items()]
-    stored = {tally.promotion_id: tally for tally in scores.latest(engine, served.dataset.id)}
-    for version in in_memory.values():
-        stored.pop(version.promotion_id, None)
-    decisions = {promotion.id: promotion for promotion in promotions.decisions(engine, served.dataset.id)}
+    decisions = promotions.decisions(engine, served.dataset.id)
     models = {row.version: row for row in registry.models(engine, served.dataset.id)}
+    stored = _by_promotion(scores.latest(engine, served.dataset.id), decisions)
+    known = {version.promotion_id for version in in_memory.values()}
     return lines + [
-        _stored_scores(served, tally, decisions[tally.promotion_id], models[decisions[tally.promotion_id].version])
-        for tally in stored.values()
+        _stored_scores(served, tallies, promotion, models[promotion.version])
+        for promotion, tallies in stored
+        if promotion.id not in known
     ]
+
+
+def _by_promotion(tallies: Sequence[Tally], decisions: Sequence[Promotion]) -> list[tuple[Promotion, list[Tally]]]:
+    """The last scores of each promotion, in the order given. Earlier versions began a new sum at each `reanchored`."""
+    owner: dict[int, Promotion] = {}
+    serving: Promotion | None = None
+    for decision in decisions:
+        serving = decision if decision.serves else serving
+        owner[decision.id] = serving if decision.event == "reanchored" and serving else decision
+    found: dict[int, tuple[Promotion, list[Tally]]] = {}
+    for tally in tallies:
+        promotion = owner[tally.promotion_id]
+        found.setdefault(promotion.id, (promotion, []))[1].append(tally)
+    return list(found.values())
 
 
 def _scores_in_memory(served: Served, champion: Champion, status: str) -> dict[str, Any]:
@@ -60,16 +75,18 @@ def _scores_in_memory(served: Served, champion: Champion, status: str) -> dict[s
     }
 
 
-def _stored_scores(served: Served, tally: Tally, promotion: Promotion, model: ModelRow) -> dict[str, Any]:
+def _stored_scores(served: Served, tallies: Sequence[Tally], promotion: Promotion, model: ModelRow) -> dict[str, Any]:
     """The last scores of a promotion, or of a time in shadow, that is over."""
+    newest = max(tallies, key=lambda tally: tally.seq)
+    totals = reduce(Totals.plus, (Totals.from_dict(tally.totals) for tally in tallies))
     return {
         "dataset": served.name,
         "status": "previous" if promotion.serves else "shadow",
         "model": {"kind": model.kind, "version": model.version, "digest": model.digest},
         "since": format_moment(promotion.decided_at),
-        "rival": tally.totals["rival"],
-        "sequence": tally.seq,
-        **online_scores.summarize(Totals.from_dict(tally.totals), tally.totals["steps"]),
+        "rival": newest.totals["rival"],
+        "sequence": newest.seq,
+        **online_scores.summarize(totals, newest.totals["steps"]),
         "last_day": None,
     }
 

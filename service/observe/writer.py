@@ -36,6 +36,7 @@ from states.snapshots import SnapshotPass
 log = logging.getLogger("rollcast.service")
 
 LARGEST_BATCH = 20_000  # rows in one commit
+SLICE = 2_000  # rows of another process that are taken in at once; requests that wait come in between
 
 
 class Writer(threading.Thread):
@@ -57,6 +58,8 @@ class Writer(threading.Thread):
         self._last: int | None = None  # position of the log that every champion has reached; None: not known
         self._advancing = BackgroundAdvance()
         self._behind = False  # a batch did not advance; those after it read the log
+        self._backlog = False  # rows of another process wait for their slice
+        self._looking = False  # a read of the log is queued
         self.store_works = True
 
     @property
@@ -107,7 +110,9 @@ class Writer(threading.Thread):
 
     def look(self) -> None:
         """Queue a read of the log, for rows that another process wrote; from any thread."""
-        self._queue.put(self._resynchronise)
+        if not self._looking:
+            self._looking = True
+            self._queue.put(self._take_slice)
 
     def stop(self) -> None:
         """Finish what is queued, write the snapshots and end; waits."""
@@ -212,6 +217,8 @@ class Writer(threading.Thread):
         if self._last is None or self._behind:
             self._resynchronise()
         batches = write_batch.batches_of(requests)
+        if self._backlog:
+            self._catch_up_only(batches)
         if any(self._advancing.changes(batch.rows.series) for batch in batches):
             self._advancing.wait()  # the outcome of a row depends on the rows before it
         verdicts = [write_batch.judged(self._engine, batch) for batch in batches]
@@ -245,9 +252,14 @@ class Writer(threading.Thread):
         seqs = np.array(observation_log.append(self._engine, rows, along), np.int64)
         if not len(seqs):
             return [np.empty(0, np.int64) for _ in batches]
-        if self._last is None or seqs[0] != self._last + 1:
-            self._resynchronise(upto=int(seqs[0]) - 1)  # another process wrote to the log meanwhile
-        self._last = int(seqs[-1])
+        missed = int(seqs[0]) - 1 - (self._last or 0)  # another process wrote to the log meanwhile
+        if self._backlog or missed > SLICE:
+            self._backlog = True
+            self.look()
+        else:
+            if self._last is None or missed:
+                self._resynchronise(upto=int(seqs[0]) - 1)
+            self._last = int(seqs[-1])
         return [seqs[np.array(order) == number] for number in range(len(batches))]
 
     def _advance(self, batch: WriteBatch, chosen: np.ndarray, seqs: np.ndarray, stamp: int) -> None:
@@ -257,7 +269,9 @@ class Writer(threading.Thread):
             return
         rows = batch.rows.select(chosen).stored(seqs, stamp)
         try:
-            if self._behind:
+            if self._backlog:
+                folding.catch_up_only(self._engine, champion, rows.series, int(seqs[-1]))
+            elif self._behind:
                 folding.catch_up(self._engine, champion, int(seqs[-1]))
             else:
                 self._metrics.replayed("correction", folding.take_in(self._engine, champion, rows))
@@ -269,16 +283,34 @@ class Writer(threading.Thread):
             folding.defer(champion, np.array(known, np.int64))
             self._behind = True
 
+    def _take_slice(self) -> None:
+        """Take in rows that another process wrote, at most `SLICE` of each dataset, and queue for the rest."""
+        self._looking, end = False, observation_log.end(self._engine)
+        champions = [served.champion for served in self._datasets() if served.champion]
+        taken = [folding.catch_up_some(self._engine, champion, end, SLICE) for champion in champions]
+        self._metrics.replayed("resync", sum(taken))
+        if max(taken, default=0) < SLICE:
+            self._backlog, self._last = False, end
+        else:
+            self._backlog = True
+            self.look()
+
+    def _catch_up_only(self, batches: Sequence[WriteBatch]) -> None:
+        """Bring the series of some batches to the log's end, before the rows of others that wait."""
+        self._advancing.wait()
+        for batch in batches:
+            if batch.served.champion:
+                folding.catch_up_only(self._engine, batch.served.champion, batch.rows.series)
+
     def _resynchronise(self, upto: int | None = None) -> None:
         """Bring every champion to the log's end, after a failure or where another process wrote."""
         self._advancing.wait()
-        self._behind = False
-        last = 0
+        self._behind = self._backlog = False
+        end = observation_log.end(self._engine) if upto is None else upto
         for served in self._datasets():
             if served.champion:
-                self._metrics.replayed("resync", folding.catch_up(self._engine, served.champion, upto))
-                last = max(last, served.champion.seq)
-        self._last = upto if upto is not None else last
+                self._metrics.replayed("resync", folding.catch_up(self._engine, served.champion, end))
+        self._last = end
 
 
 def _nothing() -> None:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from data.store import observation_log, promotions
+from data.store import anchors, observation_log, promotions
 from data.store.observation_log import LoggedValue
 from pipelines.workspace import Workspace, open_workspace
 from tests.support.service_kit import FIVE, START, baseline, panel_of
@@ -42,8 +42,8 @@ def settled(world, dataset):
         world.promote(dataset, NAIVE, PANEL)
     else:
         newest, blobs = observation_log.last_seq(world.engine, dataset.id), world.contexts(dataset, NAIVE, PANEL)
-        promotions.decide(world.engine, dataset.id, served.version, "reanchored", {}, blobs, newest)
-    execute(world, "UPDATE promotions SET decided_at = 0")
+        anchors.replace(world.engine, anchors.newest(world.engine, served.id), newest, blobs)
+    execute(world, "UPDATE anchors SET made_at = 0")
 
 
 def execute(world, statement):

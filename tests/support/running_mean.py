@@ -5,6 +5,7 @@ tests.support.running_mean ARGUMENTS` starts uvicorn with it.
 """
 
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -40,7 +41,9 @@ class RunningMean:
     def restore(self, arrays: dict[str, np.ndarray]) -> RollingState:
         return RollingState(arrays)
 
-    def start(self, context: np.ndarray, origin: np.ndarray) -> RollingState:
+    def start(
+        self, context: np.ndarray, origin: np.ndarray, carried: Mapping[str, np.ndarray] | None = None
+    ) -> RollingState:
         state = self.empty(len(context))
         for column in range(context.shape[1]):
             for row in np.flatnonzero(~np.isnan(context[:, column])).tolist():

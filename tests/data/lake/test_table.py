@@ -207,10 +207,10 @@ def test_windows_give_each_series_its_own_span_and_leave_later_rows_out(lake, mo
     monkeypatch.setattr(clock, "now", lambda: 20)
     lake.append(1, frame([("a", 3, -3.0)]))
     wanted = pl.DataFrame({"unique_id": ["a", "c"], "row": [0, 1], "low": [2, 8], "high": [3, 99]})
-    found = {until: sorted(pl.concat(lake.windows(1, wanted, ["y"], until)).rows()) for until in (10, 20)}
+    found = {until: sorted(pl.concat(lake.windows(1, wanted, ["y"], 1, until)).rows()) for until in (10, 20)}
     assert found[10] == [(0, 2, 2.0, 10), (0, 3, 3.0, 10), (1, 8, 8.0, 10), (1, 9, 9.0, 10)]
     assert found[20] == sorted([*found[10], (0, 3, -3.0, 20)])
-    assert pl.concat(lake.windows(1, wanted, ["split"], 10))["split"].null_count() == 4
+    assert pl.concat(lake.windows(1, wanted, ["split"], 1, 10))["split"].null_count() == 4
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 
 from data.errors import DamagedArtifact, InvalidInput, UnknownModel
 from data.grid.grid import make_grid
-from data.store import context_store, promotions, registry
+from data.store import anchors, promotions, registry
 from data.store.catalogue import put_dataset
 
 
@@ -47,9 +47,36 @@ def test_the_newest_decision_that_is_not_a_refusal_serves(store, plant, candidat
     assert promotions.decisions(store, after=promoted.id)[0].event == "refused"
 
 
-def test_a_promotion_stores_its_contexts(store, plant, candidate):
+def contexts_of(store, anchor):
+    return [anchors.read(store, anchor, shard) for shard in anchors.shards(store, anchor)]
+
+
+def test_a_promotion_makes_the_first_anchor_of_its_states(store, plant, candidate):
     promotion_id = promotions.decide(store, plant, candidate, "promoted", {}, [b"shard 0", b"shard 1"], log_seq=42).id
-    assert context_store.read_all(store, promotion_id) == (42, [b"shard 0", b"shard 1"])
+    anchor = anchors.newest(store, promotion_id)
+    assert (anchor.promotion_id, anchor.log_seq) == (promotion_id, 42)
+    assert contexts_of(store, anchor) == [b"shard 0", b"shard 1"]
+
+
+def test_a_later_anchor_is_no_decision_and_is_made_from_the_newest_alone(store, plant, candidate):
+    promotion_id = promotions.decide(store, plant, candidate, "promoted", {}, [b"old"], log_seq=42).id
+    first = anchors.newest(store, promotion_id)
+    second = anchors.replace(store, first, 50, [b"new"])
+    assert anchors.replace(store, first, 60, [b"late"]) is None
+    assert anchors.newest(store, promotion_id) == second
+    assert (contexts_of(store, second), second.log_seq) == ([b"new"], 50)
+    assert [p.event for p in promotions.decisions(store, plant)] == ["promoted"]
+    later = promotions.decide(store, plant, candidate, "promoted", {}, [b"next"], log_seq=60)
+    assert anchors.newest(store, later.id).anchor_id > second.anchor_id  # no id is given out twice
+
+
+def test_two_anchors_may_share_their_contexts(store, plant, candidate):
+    first = anchors.newest(store, promotions.decide(store, plant, candidate, "promoted", {}, [b"both"], log_seq=4).id)
+    back = promotions.decide(store, plant, candidate, "rolled_back", {}, log_seq=4, shared=first)
+    second = anchors.newest(store, back.id)
+    assert contexts_of(store, second) == [b"both"]
+    assert anchors.unused_contexts(store, plant, [second]) == []
+    assert anchors.unused_contexts(store, plant, []) == [first.anchor_id]
 
 
 def test_an_unknown_event_is_refused(store, plant, candidate):

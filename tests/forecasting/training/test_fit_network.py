@@ -18,6 +18,8 @@ from forecasting.training.fit_network import TrainingSpec, fit
 from forecasting.training.windows import ChunkReader, Lanes
 from tests.support.forecasting_kit import wave
 
+pytestmark = pytest.mark.usefixtures("short_collections")
+
 PANEL = Panel.of(wave(6, 90))
 SMALL = replace(fit_network.DEFAULTS, lanes=6, few=1)
 SPEC = TrainingSpec("lstm", season=4, horizon=5, steps=12, defaults=SMALL)

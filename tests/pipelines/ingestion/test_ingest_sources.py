@@ -314,7 +314,7 @@ class TestEveryConnector:
         assert "marker" not in json.dumps([result.to_dict(), kept])
 
 
-@pytest.mark.parametrize("point", ["stored", "recorded"])
+@pytest.mark.parametrize("point", ["stored", "committed"])
 def test_after_a_kill_after_the_commit_no_row_is_lost_or_stored_twice(tmp_path, home, point):
     files = Folder(tmp_path / "files", ".csv")
     files.put(FIRST)

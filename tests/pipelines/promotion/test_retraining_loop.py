@@ -8,9 +8,8 @@ import pytest
 
 from data.errors import Conflict, GateRefused, InvalidInput, NothingObserved, UnknownSeries
 from data.sources.resolve import SourceOptions
-from data.store import context_store, observation_log, promotions
+from data.store import observation_log, promotions
 from data.store.observation_log import LoggedValue
-from forecasting.kernel.packing import unpack
 from pipelines.evaluation.backtest import BacktestRequest, backtest
 from pipelines.forecasts.batch_forecast import BatchRequest, forecast, write
 from pipelines.history.history import read_history
@@ -94,11 +93,15 @@ def test_a_horizon_given_later_replaces_the_stored_one(dataset, workspace, tmp_p
     assert read_history(workspace, dataset).dataset.horizon == 3
 
 
-def test_new_rows_give_the_served_model_new_contexts(served, workspace, tmp_path):
+def test_new_rows_of_a_served_dataset_go_into_the_live_log_and_nothing_is_decided(served, workspace, tmp_path):
+    before = promotions.decisions(workspace.engine)
     result = ingest(workspace, write_csv(tmp_path / "longer.csv", range(1, STEPS + 4)), served, SourceOptions())
-    _, blobs = context_store.read_all(workspace.engine, result.reanchored)
-    assert unpack(blobs[0])[0]["origin"].tolist() == [STEPS + 3, STEPS + 3]
-    assert promotions.decisions(workspace.engine)[-1].event == "reanchored"
+    log = observation_log.log(workspace.engine, 1)
+    assert (result.logged, len(log)) == (6, 6)
+    assert log.ds.tolist() == [STEPS + 1, STEPS + 1, STEPS + 2, STEPS + 2, STEPS + 3, STEPS + 3]  # in order of time
+    assert promotions.decisions(workspace.engine) == before
+    again = ingest(workspace, write_csv(tmp_path / "more.csv", range(2, STEPS + 4)), served, SourceOptions())
+    assert (again.added, again.logged) == (0, 0)
 
 
 # --- train and backtest ---------------------------------------------------------------------------------------------

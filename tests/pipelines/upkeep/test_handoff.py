@@ -6,12 +6,13 @@ import pytest
 
 from data.errors import DamagedArtifact
 from data.lake import commits, handoffs, log_checksums
-from data.store import observation_log, promotions
+from data.store import anchors, observation_log, promotions
 from forecasting.panel import Panel
 from pipelines.history.history import read_history
 from pipelines.upkeep import handoff
 from pipelines.upkeep.compact import compact
 from pipelines.workspace import Workspace
+from states import anchors_in_use
 from tests.support.handoff_kit import NAIVE, PANEL, execute, lake_rows, observe, quiet, settled, workspace_of
 from tests.support.service_kit import FIVE, START, World, network, rows, wave
 
@@ -88,15 +89,12 @@ def test_rows_that_no_context_has_stay(world):
     world.promote(dataset, NAIVE, PANEL)
     observe(world, dataset, ("a", 2, 1.0), ("a", 3, 1.0))
     world.promote(dataset, NAIVE, PANEL)
-    execute(world, "UPDATE promotions SET decided_at = 0")
+    execute(world, "UPDATE anchors SET made_at = 0")
     observe(world, dataset, ("a", 4, 1.0))
     assert handoff.hand_off_range(world.engine, dataset.id, 100) == handoff.HandOffRange(
         2, 3
     )  # a rollback may need the previous version
-    assert handoff.hand_off_range(world.engine, dataset.id, 2) == handoff.HandOffRange(
-        4, 1
-    )  # too long: its context is given up
-    assert handoff.hand_off_range(world.engine, dataset.id, 0) == handoff.HandOffRange(4, 1, reanchor=True)
+    assert handoff.hand_off_range(world.engine, dataset.id, 2) == handoff.HandOffRange(2, 3, reanchor=True)
     (dry,) = compact(workspace, "plant", True, quiet)
     assert (dry.handed_off, dry.waiting) == (2, 3)
     assert observation_log.count(world.engine, dataset.id) == 5
@@ -107,12 +105,11 @@ def test_a_fresh_decision_keeps_the_log_for_services_that_still_run_the_old_vers
     settled(world, dataset)
     observe(world, dataset, ("a", 0, 1.0), ("a", 1, 1.0))
     served = promotions.served(world.engine, dataset.id)
-    for event in ("reanchored", "reanchored"):
-        promotions.decide(world.engine, dataset.id, served.version, event, {}, (), log_seq=2)
+    anchors.replace(world.engine, anchors.newest(world.engine, served.id), 2, world.contexts(dataset, NAIVE, PANEL))
     assert handoff.hand_off_range(world.engine, dataset.id, 0).upto == 0
 
 
-def test_a_log_that_is_too_long_gets_new_contexts_and_the_next_run_shortens_it(world, monkeypatch):
+def test_a_log_that_is_too_long_gets_a_new_anchor_and_the_next_run_shortens_it(world, monkeypatch):
     dataset = world.ingest("plant", "a", "b")
     settled(world, dataset)
     observe(world, dataset, *(("a", step, 1.0 + step) for step in range(10)))
@@ -122,8 +119,8 @@ def test_a_log_that_is_too_long_gets_new_contexts_and_the_next_run_shortens_it(w
     (first,) = compact(workspace, None, False, quiet)
     assert (first.handed_off, first.waiting, first.reanchored) == (0, 10, 2)
     (soon,) = compact(workspace, None, False, quiet)
-    assert (soon.handed_off, soon.waiting, soon.reanchored) == (0, 10, None)  # one change of contexts is enough
-    monkeypatch.setattr(handoff, "TAKE_OVER_US", 0)
+    assert (soon.handed_off, soon.waiting, soon.reanchored) == (0, 10, None)  # one new anchor is enough
+    monkeypatch.setattr(anchors_in_use, "TAKE_OVER_US", 0)
     (second,) = compact(workspace, None, False, quiet)
     assert (second.handed_off, second.waiting, second.reanchored) == (9, 0, None)
 
@@ -204,7 +201,9 @@ def test_a_model_whose_contexts_are_older_than_the_log_is_never_folded(world):
     world.promote(dataset, NAIVE, PANEL)
     (old,) = promotions.decisions(world.engine, dataset.id)
     observe(world, dataset, *(("a", step, 1.0) for step in range(5)))
-    settled(world, dataset)
+    for _ in range(2):  # the first version is neither served nor the previous one any more
+        world.promote(dataset, NAIVE, PANEL)
+    execute(world, "UPDATE anchors SET made_at = 0")
     workspace = Workspace(
         world.settings.model_copy(update={"log_most_rows": 0}), world.engine, workspace_of(world).lake
     )

@@ -11,7 +11,7 @@ from data.grid.durations import DAY
 from data.lake import commits, forecasts, scrub
 from data.lake.forecasts import IssuedForecasts
 from data.records import runs
-from data.store import context_store, promotions, snapshot_store
+from data.store import anchors, promotions, snapshot_store
 from data.store.leases import held
 from pipelines.upkeep.compact import LEASE
 from pipelines.upkeep.prune import prune
@@ -35,18 +35,20 @@ def counts(pruned):
 
 def test_old_contexts_snapshots_keys_and_runs_are_deleted_and_those_in_use_stay(world):
     dataset, workspace = world.ingest("plant", "a", "b"), open_workspace(world.settings)
-    first = world.promote(dataset, NAIVE, PANEL)  # version 1
+    promoted = world.promote(dataset, NAIVE, PANEL)  # version 1
     blobs = world.contexts(dataset, NAIVE, PANEL)
-    second, third = (promotions.decide(world.engine, dataset.id, 1, "reanchored", {}, blobs).id for _ in range(2))
-    fourth = world.promote(dataset, NAIVE, PANEL)  # version 2
-    for anchor_id in (first, second, fourth):
-        snapshot_store.put(world.engine, dataset.id, anchor_id, 0, 1, b"")
+    first = anchors.newest(world.engine, promoted)
+    second = anchors.replace(world.engine, first, 0, blobs)
+    third = anchors.replace(world.engine, second, 0, blobs)
+    fourth = anchors.newest(world.engine, world.promote(dataset, NAIVE, PANEL))  # version 2
+    for anchor in (first, second, fourth):
+        snapshot_store.put(world.engine, dataset.id, anchor.anchor_id, 0, 1, b"")
     with runs.recorded(world.engine, "compact"), runs.recorded(world.engine, "ingest"):
         pass
     with pytest.raises(OSError, match="no disk"), runs.recorded(world.engine, "compact"):
         raise OSError("no disk")
     execute(world, "INSERT INTO idempotency VALUES ('k', 'f', 'a', 1, 1)")
-    execute(world, "UPDATE promotions SET decided_at = 0")
+    execute(world, "UPDATE anchors SET made_at = 0")
     execute(world, f"UPDATE runs SET ended_at = ended_at - {91 * DAY}")
     would = prune(workspace, True, quiet)
     did = prune(workspace, False, quiet)
@@ -56,13 +58,14 @@ def test_old_contexts_snapshots_keys_and_runs_are_deleted_and_those_in_use_stay(
         "old runs": 1,
     }  # fmt: skip
     assert counts(prune(workspace, False, quiet)) == {"contexts of models no longer in use": 2}  # they had snapshots
-    assert context_store.unused(world.engine, dataset.id, ()) == [third, fourth]
-    assert snapshot_store.anchors(world.engine, dataset.id) == [fourth]
-    decisions = promotions.decisions(world.engine, dataset.id)
-    with pytest.raises(DamagedArtifact, match=f"contexts of promotion {first} are stored no more; promote again"):
-        build_champion.build(world.engine, dataset, decisions[0])
-    for kept in decisions[2:]:
+    assert anchors.unused_contexts(world.engine, dataset.id, ()) == [third.contexts, fourth.contexts]
+    assert snapshot_store.anchors(world.engine, dataset.id) == [fourth.anchor_id]
+    old, new = promotions.decisions(world.engine, dataset.id)
+    for kept in (old, new):
         build_champion.build(world.engine, dataset, kept)
+    anchors.drop_contexts(world.engine, [third.contexts])
+    with pytest.raises(DamagedArtifact, match=f"contexts of promotion {old.id} are stored no more; promote again"):
+        build_champion.build(world.engine, dataset, old)
 
 
 def test_files_are_deleted_after_a_week_unless_the_newest_version_needs_them(world):

@@ -1,0 +1,32 @@
+"""Decides about a version, and makes the anchor of its states from a history to which nothing was added since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from data.errors import Conflict
+from data.store import promotions
+from data.store.catalogue import Dataset
+from data.store.promotions import Event, HistoryMoved, Promotion
+from forecasting.rolling.bundle import Bundle
+from pipelines.history.history import pack_contexts, read_tails
+from pipelines.workspace import Workspace
+
+TRIES = 5  # each reads the history again, since an ingest was completed meanwhile
+
+
+def decide_with_anchor(
+    workspace: Workspace, dataset: Dataset, version: int, bundle: Bundle, event: Event, evidence: Mapping[str, Any]
+) -> Promotion:
+    """Write the decision, and contexts with every value that is stored by then. Raises Conflict where ingests go on."""
+    for _ in range(TRIES):
+        tails = read_tails(workspace, dataset.name, bundle.config.context)
+        blobs, moment = pack_contexts(tails, bundle), tails.moment
+        try:
+            return promotions.decide(
+                workspace.engine, dataset.id, version, event, evidence, blobs, moment.log_seq, lake=moment.lake
+            )
+        except HistoryMoved:
+            continue
+    raise Conflict(f"{dataset.name!r} is being ingested all the time; promote again when that is done")

@@ -1,0 +1,53 @@
+"""Which anchors states may still be folded from: no row of the log after the oldest of them can be given up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+
+from data import clock
+from data.grid.durations import HOUR
+from data.store import anchors, promotions, snapshot_store
+from data.store.anchors import Anchor
+
+TAKE_OVER_US = HOUR  # longest time until a running service has taken over a decision or an anchor
+
+
+def in_use(engine: Engine, dataset_id: int) -> list[Anchor]:
+    """Every anchor from which a service may fold: the wanted ones, and those that have snapshots."""
+    stored = set(snapshot_store.anchors(engine, dataset_id))
+    known = [anchor for anchor in anchors.anchors(engine, dataset_id) if anchor.anchor_id in stored]
+    return _distinct([*wanted(engine, dataset_id), *known])
+
+
+def wanted(engine: Engine, dataset_id: int) -> list[Anchor]:
+    """The anchors from which champion, previous version and challenger roll."""
+    return _distinct([*served_recently(engine, dataset_id), *newest(engine, dataset_id)])
+
+
+def versions(engine: Engine, dataset_id: int) -> list[tuple[int, Anchor]]:
+    """Every anchor in use, with the version of the model that rolls from it."""
+    version = {decision.id: decision.version for decision in promotions.decisions(engine, dataset_id)}
+    return [(version[anchor.promotion_id], anchor) for anchor in in_use(engine, dataset_id)]
+
+
+def newest(engine: Engine, dataset_id: int) -> list[Anchor]:
+    """The newest anchor of each version in use: champion, previous version and challenger."""
+    decisions = (promotions.served, promotions.previous, promotions.shadow)
+    found = [decision(engine, dataset_id) for decision in decisions]
+    own = [anchors.newest(engine, decision.id) for decision in found if decision is not None]
+    return [anchor for anchor in own if anchor is not None]
+
+
+def served_recently(engine: Engine, dataset_id: int) -> list[Anchor]:
+    """The champion's newest anchor, and those before it that a running service may still answer from."""
+    serving = {decision.id for decision in promotions.decisions(engine, dataset_id) if decision.serves}
+    known = [anchor for anchor in anchors.anchors(engine, dataset_id) if anchor.promotion_id in serving]
+    since = clock.now() - TAKE_OVER_US
+    young = [place for place, anchor in enumerate(known) if anchor.made_at > since]
+    return known[max(0, min(young, default=len(known)) - 1) :]
+
+
+def _distinct(found: Sequence[Anchor]) -> list[Anchor]:
+    return list(dict.fromkeys(found))
