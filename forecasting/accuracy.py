@@ -7,11 +7,12 @@ competition's definitions for OWA, MSIS and Naive2):
     OWA   = (sMAPE / sMAPE of Naive2 + MASE / MASE of Naive2) / 2
     WQL   = mean over levels q = 0.1 … 0.9 of 2 Σ ρ_q(y - f_q) / Σ |y|
     MSIS  = mean of (u - l) + 2/a (l - y)[y < l] + 2/a (y - u)[y > u], a = 0.05, divided by d
-    skill = 1 - MASE / MASE of seasonal naive
+    skill = 1 - MASE / MASE of each series' rival (`forecasting.rivals`)
 
 A measure is averaged over steps and origins of a series, then over the series; WQL and coverage are over everything.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +85,14 @@ class ErrorSums:
         with np.errstate(invalid="ignore"):
             self.by_origin.append(np.abs(error).sum(1) / np.where(known.any(1), known.sum(1), np.nan))
 
+    @classmethod
+    def chosen(cls, parts: Sequence["ErrorSums"], choice: np.ndarray) -> "ErrorSums":
+        """Of each series i the sums of parts[choice[i]], models scored at the same origins; choice (n,)."""
+        rows = np.arange(len(choice))
+        sums = {name: np.stack([part.sums[name] for part in parts])[choice, rows] for name in SUMS}
+        by_origin = [np.stack(errors)[choice, rows] for errors in zip(*(part.by_origin for part in parts), strict=True)]
+        return cls(sums, parts[0].levels, by_origin, not_finite=max(part.not_finite for part in parts))
+
     def mean(self, name: str, horizon: int | None = None) -> np.ndarray:
         """(n,) mean over steps 1 … horizon and all origins; NaN for a series without a scored step."""
         count = self.sums["count"][:, :horizon].sum(1)
@@ -155,11 +164,13 @@ class ErrorSums:
 @dataclass(frozen=True)
 class Reference:
     """What errors are compared with: the MASE divisors `unit` (n,) from the training part, and the errors of Naive2 and
-    of the seasonal naive at the same origins."""
+    of each series' rival at the same origins. `rivals` is the number of series by the name of their rival, the most
+    frequent first."""
 
     unit: np.ndarray
     naive2: ErrorSums
-    seasonal_naive: ErrorSums
+    rival: ErrorSums
+    rivals: Mapping[str, int] = field(default_factory=dict)
 
     def owa(self, smape: float, mase: float, horizon: int | None) -> float:
         """Overall weighted average, relative to Naive2."""
@@ -167,8 +178,8 @@ class Reference:
         return (smape / other[0] + mase / other[1]) / 2 if min(other) > 0 else float("nan")
 
     def skill(self, mase: float, horizon: int | None) -> float:
-        """1 - MASE / MASE of seasonal naive."""
-        other = _mean(self.seasonal_naive.mean("absolute", horizon) / self.unit)
+        """1 - MASE / MASE of the rivals."""
+        other = _mean(self.rival.mean("absolute", horizon) / self.unit)
         return 1 - mase / other if other > 0 else float("nan")
 
 

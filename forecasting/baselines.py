@@ -1,31 +1,55 @@
 """The baselines naive, seasonal naive and drift, with the same interface as the networks.
 
+Seasonal naive repeats the last season, or another number of steps: `seasonal_naive(168)` repeats the last 168.
+
 All three are linear in the window. Their intervals come from their own past errors: the empirical quantiles, by horizon
 step, of the scaled errors that they would have made on the training part. For a step with too few errors, the errors of
 all steps are pooled, each divided by the growth of a random walk's error up to its step; if these are too few as well,
 a normal distribution with their standard deviation is used.
 """
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
 
-from forecasting.config import ModelConfig, configure
+from forecasting.config import BASELINES, ModelConfig, configure
 from forecasting.kernel.scaling import centred, fill, level_and_scale
 from forecasting.panel import Panel
 
 ORIGINS = 4_000  # most training origins for the error quantiles
+OTHER_LAG = re.compile(r"seasonal_naive\(([2-9]|[1-9][0-9]{1,3})\)")
+
+
+def is_baseline(name: str) -> bool:
+    """Whether a model of this name is a baseline."""
+    return name in BASELINES or OTHER_LAG.fullmatch(name) is not None
+
+
+def lag_name(lag: int, season: int) -> str:
+    """The name of the baseline that repeats `lag` steps, for a dataset with this season."""
+    if lag == 1:
+        return "naive"
+    return "seasonal_naive" if lag == season else f"seasonal_naive({lag})"
+
+
+def name_of(config: ModelConfig) -> str:
+    """The name of a model in comparisons: its kind, with the lag where a seasonal naive does not repeat the season."""
+    lag = _lag(config.kind, config)
+    return config.kind if lag in (1, config.season) else lag_name(lag, config.season)
 
 
 def linear_weights(kind: str, window: int, horizon: int, season: int) -> np.ndarray:
-    """(H, W) float64: forecast step h is row h times the window, oldest value first.
+    """(H, W) float64: forecast step h is row h times the window, oldest value first; seasonal naive repeats `season`
+    steps.
 
     The drift baseline continues the straight line from the window's first to its last value (the method of Hyndman and
     Athanasopoulos, with the window as the history).
     """
     weight = np.zeros((horizon, window))
-    steps, lag = np.arange(horizon), _lag(kind, window, season)
+    steps, lag = np.arange(horizon), min(season, window) if kind == "seasonal_naive" else 1
     weight[steps, window - lag + steps % lag] = 1
     if kind == "drift" and window > 1:
         weight[:, -1] += (steps + 1) / (window - 1)
@@ -33,9 +57,11 @@ def linear_weights(kind: str, window: int, horizon: int, season: int) -> np.ndar
     return weight
 
 
-def _lag(kind: str, window: int, season: int) -> int:
-    """The lag that is repeated."""
-    return min(season, window) if kind == "seasonal_naive" else 1
+def _lag(kind: str, config: ModelConfig) -> int:
+    """The lag that a baseline of this kind repeats."""
+    if kind != "seasonal_naive":
+        return 1
+    return min(config.window, config.skip_lag if config.skip_lag > 1 else config.season)
 
 
 class Baseline:
@@ -73,13 +99,13 @@ class Baseline:
 def growth(kind: str, config: ModelConfig) -> np.ndarray:
     """(H,) standard deviation of the error relative to that of the first step: the square root of the number of
     innovations of a random walk or a seasonal one (Hyndman and Athanasopoulos 2021, section 5.5; drift as naive)."""
-    return np.sqrt(1 + np.arange(config.horizon) // _lag(kind, config.window, config.season))
+    return np.sqrt(1 + np.arange(config.horizon) // _lag(kind, config))
 
 
 def weights(kind: str, panel: Panel, config: ModelConfig) -> dict[str, np.ndarray]:
     """The arrays of a baseline with the window and scale of `config`: its linear map, and intervals from its past
     errors."""
-    linear = linear_weights(kind, config.window, config.horizon, config.season)
+    linear = linear_weights(kind, config.window, config.horizon, _lag(kind, config))
     return {"linear": linear, "increments": error_increments(panel, config, linear, growth(kind, config))}
 
 
@@ -129,9 +155,13 @@ def _training_origins(panel: Panel, config: ModelConfig) -> tuple[np.ndarray, np
     return windows[usable], targets[usable]
 
 
-def fit(kind: str, panel: Panel, season: int, horizon: int) -> tuple[ModelConfig, dict[str, np.ndarray]]:
-    """A baseline's settings and weights from the training part."""
-    config = configure(kind, season, horizon, panel.lengths, naive_is_better=kind != "seasonal_naive")
+def fit(name: str, panel: Panel, season: int, horizon: int) -> tuple[ModelConfig, dict[str, np.ndarray]]:
+    """Settings and weights of the baseline of this name, from the training part."""
+    found = OTHER_LAG.fullmatch(name)
+    kind, lag = ("seasonal_naive", int(found[1])) if found else (name, season)
+    config = configure(kind, lag, horizon, panel.lengths, naive_is_better=kind != "seasonal_naive")
+    if found:
+        config = replace(config, season=season, skip_lag=lag)
     return config, weights(kind, panel, config)
 
 

@@ -79,6 +79,11 @@ class ModelConfig:
         return "naive" if self.skip_lag == 1 else "seasonal_naive"
 
     @property
+    def unit_lag(self) -> int:
+        """Lag of the MASE divisor of a state: the season if the window holds one, else 1."""
+        return self.season if self.season <= self.window else 1
+
+    @property
     def buckets(self) -> int:
         return min(BUCKETS, self.horizon)
 

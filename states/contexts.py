@@ -45,15 +45,21 @@ class PackedContexts:
         parts = [slice(start, start + SERIES) for start in range(0, len(self.series), SERIES)]
         shards = [pack({name: array[part] for name, array in arrays.items()}, words) for part in parts]
         seen = np.flatnonzero(~np.isnan(self.values).all(1))
-        index = (self.series[seen], self.origin[seen], seen // SERIES, seen % SERIES)
-        return [*shards, pack(dict(zip(COLUMNS, index, strict=True)), words)]
+        return [*shards, pack_index(self.series, self.origin, seen, words)]
+
+
+def pack_index(series: np.ndarray, origin: np.ndarray, seen: np.ndarray, words: dict[str, str]) -> bytes:
+    """The last shard: in which shard each series is, for those with a value, whose places among `series` are `seen`."""
+    index = (series[seen], origin[seen], seen // SERIES, seen % SERIES)
+    return pack(dict(zip(COLUMNS, index, strict=True)), words)
 
 
 def pack_contexts(
-    series: np.ndarray, values: np.ndarray, origin: np.ndarray, fingerprint: str, snapshot: str
+    series: np.ndarray, values: np.ndarray, origin: np.ndarray, rival: np.ndarray, fingerprint: str, snapshot: str
 ) -> list[bytes]:
-    """Contexts as a promotion stores them: nothing is carried over; see `PackedContexts`."""
-    return PackedContexts(series, values, origin, {}).pack(fingerprint, snapshot)
+    """Contexts as a promotion stores them: nothing is carried but the lag of each series' rival (n,) int32; see
+    `PackedContexts`."""
+    return PackedContexts(series, values, origin, {"rival": rival}).pack(fingerprint, snapshot)
 
 
 class Contexts:

@@ -36,7 +36,8 @@ class RollingModel(Protocol):
     def start(self, context: np.ndarray, origin: np.ndarray, carried: Mapping[str, np.ndarray] | None = None) -> Any:
         """States that read each series' context (n, `config.context`), whose last column is step `origin` (n,).
 
-        carried: arrays (n, …) of the anchor before that go on, some of those that `carried` names.
+        carried: arrays (n, …) of the anchor before that go on, some of those that `carried` names; of a promotion
+        the lags of the rivals, `rival`, which a model may leave unused.
         """
 
     def fold(
@@ -54,6 +55,9 @@ class RollingModel(Protocol):
 
     def ledger(self, rows: int) -> Ledger:
         """Takes down what a fold settles for so many rows; nothing settled yet."""
+
+    def rivals(self, state: Any) -> np.ndarray:
+        """(n,) the lag of each row's rival: the baseline against which its skill is measured; 1 is naive."""
 
     def measure(self, state: Any, rows: np.ndarray) -> np.ndarray:
         """(k,) the unit of MASE of each row; 0 where none can be said yet."""

@@ -1,11 +1,15 @@
 """The sums of settled forecasts, written to the store and read back from it."""
 
+from typing import Any
+
 from sqlalchemy import Engine
 
 from data import clock
 from data.grid.durations import DAY
 from data.records import scores
 from data.records.scores import Tally
+from forecasting import rivals
+from forecasting.baselines import lag_name
 from forecasting.rolling import online_scores
 from forecasting.rolling.online_scores import Totals
 from states.champion import Champion
@@ -14,10 +18,22 @@ from states.champion import Champion
 def write_down(engine: Engine, champion: Champion) -> None:
     """Store the current sums, and look up those of a day ago. Used by the writer thread only."""
     at, totals = clock.now(), champion.states.totals
-    words = {"rival": online_scores.rival_name(champion.config), "steps": online_scores.bucket_steps(champion.config)}
+    words = {**rivals_of(champion), "steps": online_scores.bucket_steps(champion.config)}
     tally = Tally(champion.dataset_id, champion.promotion_id, at, champion.seq, {**words, **totals.to_dict()})
     scores.put(engine, tally)
     look_back(engine, champion, at)
+
+
+def rivals_of(champion: Champion) -> dict[str, Any]:
+    """The name of the `rival` that most series have, and the number of series of each name as `rivals`.
+
+    Without a series it is the one that a new series would get.
+    """
+    lags, season = champion.states.rivals(), champion.config.season
+    if not len(lags):
+        lags = champion.roller.rivals(champion.roller.empty(1))
+        return {"rival": lag_name(int(lags[0]), season), "rivals": {}}
+    return {"rival": lag_name(rivals.most_common(lags), season), "rivals": rivals.counts(lags, season)}
 
 
 def look_back(engine: Engine, champion: Champion, at: int) -> None:

@@ -159,6 +159,16 @@ class States:
         arrays = self._arrays
         return int(arrays.sequence[row]), bool(arrays.stale[row])
 
+    def rivals(self) -> np.ndarray:
+        """(n,) the lag of each series' rival, in row order."""
+        return self.roller.rivals(self._arrays.state)
+
+    def rival(self, series: int) -> int:
+        """The lag of one series' rival; the usual one where it has no state."""
+        row, arrays = self._rows.get(series), self._arrays
+        state = self.roller.empty(1) if row is None else arrays.state.view(slice(row, row + 1))
+        return int(self.roller.rivals(state)[0])
+
     def read_all(self, series: Sequence[int]) -> SeriesStates:
         """Consistent copies of several series at once."""
         rows = self._arrays.index.find(np.array(series, np.int64))

@@ -18,6 +18,7 @@ from forecasting.rolling import bundle as bundles
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
 from states.build_champion import build
+from states.contexts import pack_index
 from states.snapshots import SnapshotPass
 from states.states import States
 
@@ -62,6 +63,8 @@ def make(home: Path, series: int) -> Store:
         _block(numbers[at : at + SHARD], few[own[at : at + SHARD]], bundle.fingerprint)
         for at in range(0, series, SHARD)
     ]
+    words = {"fingerprint": bundle.fingerprint}
+    blobs.append(pack_index(numbers, np.full(series, ORIGIN), np.arange(series), words))
     several = _block(numbers[: len(few)], few, bundle.fingerprint)
     first = promotions.decide(engine, dataset.id, version, "promoted", {}, [several], 0)
     champion, _ = build(engine, dataset, first)  # starts the first series; the others are copies

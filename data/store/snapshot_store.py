@@ -14,10 +14,10 @@ GROWTH = 8  # a class reaches so many times further back than the one before; th
 SNAPSHOT_LOCK = 7_305_005
 SHARD = 256  # series ids in one snapshot
 OWN = ("series", "sequence", "stale", "amendments", "settled", "unit")
-LAYOUT = "5"  # which arrays there are, and to the last bit how they are rolled
-# {"6": "5"}: layout 6 only adds arrays to 5, which start empty, and rolls the old ones alike to the last bit. Only then
-# are snapshots of the layout before read; of all others the states are rebuilt from the log.
-EXTENDS: dict[str, str] = {}
+LAYOUT = "6"  # which arrays there are, and to the last bit how they are rolled
+# {"6": "5"}: layout 6 only adds arrays to 5, which start as in an empty state, and rolls the old ones alike to the last
+# bit. Only then are snapshots of the layout before read; of all others the states are rebuilt from the log.
+EXTENDS: dict[str, str] = {"6": "5"}
 READABLE = (LAYOUT, *(before for after, before in EXTENDS.items() if after == LAYOUT))
 MARKER = -1  # the shard number of the marker: every shard's snapshots are complete up to its seq
 

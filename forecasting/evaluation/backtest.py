@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forecasting import baselines
+from forecasting import baselines, rivals
 from forecasting.accuracy import ErrorSums, Reference, naive2, naive2_indices, seasonal_error
 from forecasting.config import LEVELS
 from forecasting.kernel.scaling import fill
@@ -125,15 +125,45 @@ def answer(roller: Roller, state: NumericState, rows: np.ndarray) -> tuple[np.nd
     return quantiles, warming
 
 
-def baseline(kind: str, panel: Panel, season: int, horizon: int) -> Bundle:
-    """A baseline fitted to a panel, with intervals from its own past errors."""
-    config, weights = baselines.fit(kind, panel, season, horizon)
+def baseline(name: str, panel: Panel, season: int, horizon: int) -> Bundle:
+    """The baseline of this name fitted to a panel, with intervals from its own past errors."""
+    config, weights = baselines.fit(name, panel, season, horizon)
     return Bundle(config, weights, Calibration.neutral(config))
 
 
-def reference(panel: Panel, origins: Origins, season: int, horizon: int) -> Reference:
-    """MASE divisors and Naive2's indices from the values before the first origin; errors of both rivals at every
-    origin."""
+@dataclass(frozen=True)
+class RivalScores:
+    """Scores of every baseline that is a rival of some series, or might be.
+
+    by_name  naive, seasonal naive, and seasonal naive at the longer cycle if there is one, at the same origins
+    lags     (n,) of each series' rival, chosen on the values before the first origin
+    own      each series' scores by its own rival
+    counts   number of series by the name of their rival, the most frequent first
+    """
+
+    by_name: dict[str, ErrorSums]
+    lags: np.ndarray
+    own: ErrorSums
+    counts: dict[str, int]
+
+
+def score_rivals(panel: Panel, origins: Origins, season: int, horizon: int) -> RivalScores:
+    """Choose each series' rival on the values before the first origin, and score naive and seasonal naive."""
+    past = panel.head(origins.stops[:, 0])
+    every = rivals.candidates(past, season, horizon)
+    lags = rivals.choose_lags(past, horizon, every)
+    names = dict.fromkeys(["naive", "seasonal_naive", *(baselines.lag_name(lag, season) for lag in every)])
+    by_name = {name: evaluate(baseline(name, past, season, horizon), panel, origins) for name in names}
+    parts = [by_name[baselines.lag_name(lag, season)] for lag in every]
+    own = ErrorSums.chosen(parts, np.searchsorted(every, lags))
+    return RivalScores(by_name, lags, own, rivals.counts(lags, season))
+
+
+def reference(
+    panel: Panel, origins: Origins, season: int, horizon: int, scored: RivalScores | None = None
+) -> Reference:
+    """MASE divisors and Naive2's indices from the values before the first origin; errors of Naive2 and of the rivals,
+    unless those are given, at every origin."""
     past = panel.head(origins.stops[:, 0])
     unit = seasonal_error(past, season)
     unit = np.where(unit > 0, unit, np.nan)
@@ -144,7 +174,8 @@ def reference(panel: Panel, origins: Origins, season: int, horizon: int) -> Refe
         last = fill(panel.window(stop, past_needed(season)))[:, -1]
         point = naive2(last, stop, indices, horizon)
         second.add(np.repeat(point[..., None], len(LEVELS), -1), actuals(panel, origins, k, horizon))
-    return Reference(unit, second, evaluate(baseline("seasonal_naive", past, season, horizon), panel, origins))
+    scored = scored or score_rivals(panel, origins, season, horizon)
+    return Reference(unit, second, scored.own, scored.counts)
 
 
 def past_needed(season: int) -> int:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from forecasting.accuracy import ErrorSums, Reference, seasonal_error
-from forecasting.baselines import linear_weights
-from forecasting.config import BASELINES, ModelConfig
+from forecasting.baselines import linear_weights, name_of
+from forecasting.config import ModelConfig
 from forecasting.evaluation.backtest import (
     Origins,
     actuals,
@@ -21,6 +21,7 @@ from forecasting.evaluation.backtest import (
     evaluate,
     reference,
     rolling_origins,
+    score_rivals,
     start,
 )
 from forecasting.panel import Panel, evenly
@@ -32,19 +33,21 @@ STANDARD_ERRORS = 1.645  # a one-sided test at 5 %, as in the promotion gate
 MANY_SERIES = 30  # from this number on, each series is an independent unit
 MOST_SERIES = 2_000  # most series on which models are compared
 TAIL_SERIES = 256  # most series of the tail for the number of steps, the shrinkage and the calibration
+RIVAL = "rival"  # the name under which each series is scored by its own rival
 TAIL_VALUES = 400_000  # values wanted for the shrinkage and the calibration, if the tail has them
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Error sums of candidate and baselines at the same origins of the tail, by model kind."""
+    """Error sums of candidate and baselines at the same origins of the tail, by the model's name; those of the rivals
+    under `RIVAL`, where not all series have the same one."""
 
     origins: Origins
     reference: Reference
     scores: dict[str, ErrorSums]
 
     def summary(self) -> dict[str, dict[str, float | None]]:
-        """Measures by model kind, as plain numbers."""
+        """Measures by the model's name, as plain numbers."""
         return {kind: scores.summary(self.reference) for kind, scores in self.scores.items()}
 
 
@@ -198,10 +201,14 @@ def calibrate_on_tail(tail: Tail, config: ModelConfig, share: np.ndarray) -> Cal
 
 
 def validate(bundles: Sequence[Bundle], panel: Panel, tail: np.ndarray, season: int, horizon: int) -> Validation:
-    """Scores models that were fitted before the tail, and the three baselines fitted to the values before it."""
+    """Scores models that were fitted before the tail, the baselines fitted to the values before it, and the rivals
+    chosen on those values."""
     panel, tail = sample_series(panel, tail)
     origins = tail_origins(panel, tail, horizon)
     past = panel.head(panel.lengths - tail)
-    rivals = [baseline(kind, past, season, horizon) for kind in BASELINES]
-    scores = {bundle.config.kind: evaluate(bundle, panel, origins) for bundle in (*bundles, *rivals)}
-    return Validation(origins, reference(panel, origins, season, horizon), scores)
+    rivals = score_rivals(panel, origins, season, horizon)
+    scores = {name_of(bundle.config): evaluate(bundle, panel, origins) for bundle in bundles} | rivals.by_name
+    scores["drift"] = evaluate(baseline("drift", past, season, horizon), panel, origins)
+    if len(rivals.counts) > 1:
+        scores[RIVAL] = rivals.own
+    return Validation(origins, reference(panel, origins, season, horizon, rivals), scores)

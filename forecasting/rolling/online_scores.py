@@ -9,8 +9,8 @@ For each settled target y, with median f and quantiles f_q, `SUMS` are added up 
     settled 1, absolute |y - f|, naive |y - s|, pinball Σ_q max(q (y - f_q), (q - 1)(y - f_q)) over q = 0.1 … 0.9,
     size |y|, inside_80 and inside_95: whether y lay in the interval
 
-where s is the seasonal naive's forecast from the same origin (or the naive one's, see `rival_lag`). Halfway through a
-vintage the model forecasts again. For the targets of both forecasts
+where s is the forecast of the series' rival from the same origin, see `forecasting.rivals`. Halfway through a vintage
+the model forecasts again. For the targets of both forecasts
 
     compared 1, moved |f' - f|
 
@@ -35,16 +35,6 @@ AT_REST = 1e-7  # of a series' size: smaller changes count as none, because floa
 IN_UNITS = np.array(
     [name in ("absolute", "naive", "pinball", "size", "moved") for name in SUMS]
 )  # the others are counts
-
-
-def rival_lag(config: ModelConfig) -> int:
-    """The lag that the naive rival repeats: the season if the window holds one, else 1."""
-    return config.season if config.season <= config.window else 1
-
-
-def rival_name(config: ModelConfig) -> str:
-    """The baseline that skill is measured against."""
-    return "naive" if rival_lag(config) == 1 else "seasonal_naive"
 
 
 def unit(ring: np.ndarray, lag: int) -> np.ndarray:
@@ -93,14 +83,21 @@ class Ledger:
         return cls(np.zeros((rows, config.buckets, len(SUMS))), positions(config))
 
     def settle(
-        self, rows: np.ndarray, values: np.ndarray, vintage: np.ndarray, naive: np.ndarray, age: np.ndarray
+        self,
+        rows: np.ndarray,
+        values: np.ndarray,
+        vintage: np.ndarray,
+        naive: np.ndarray,
+        rival: np.ndarray,
+        age: np.ndarray,
     ) -> None:
         """Scores values[i], NaN where there is none, against step age[i] of the open vintage of row rows[i] (distinct).
 
-        vintage (k, L, H) and naive (k, lag), float32; age (k,) counts from 0 and is negative where no vintage is open.
+        vintage (k, L, H) and naive (k, M), float32; rival (k,) lags; age (k,) counts from 0 and is negative where no
+        vintage is open.
         A forecast that is not finite was never answered and is not scored.
         """
-        score(self.sums, rows, values, vintage, naive, age, *self.at)
+        score(self.sums, rows, values, vintage, naive, rival, age, *self.at)
 
     def compare(self, rows: np.ndarray, older: np.ndarray, newer: np.ndarray) -> None:
         """Adds the distance of two forecasts' medians (k, T) float32 of the same T targets, the last T of the older
@@ -131,6 +128,7 @@ def score(
     values: np.ndarray,
     vintage: np.ndarray,
     naive: np.ndarray,
+    rival: np.ndarray,
     age: np.ndarray,
     bucket: np.ndarray,
     wql: np.ndarray,
@@ -152,7 +150,7 @@ def score(
             continue
         found[0] += 1
         found[1] += abs(y - quantiles[median])
-        found[2] += abs(y - naive[i, step % naive.shape[1]])
+        found[2] += abs(y - naive[i, step % rival[i]])
         for k, level in enumerate(shares):
             miss = np.float64(y) - quantiles[wql[k]]
             found[3] += max(level * miss, (level - 1) * miss)

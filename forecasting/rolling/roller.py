@@ -19,9 +19,10 @@ from forecasting.kernel.recurrent import Gates
 from forecasting.kernel.scaling import elapsed, fill, since_silence
 from forecasting.kernel.threads import cores, each
 from forecasting.quantiles import assemble, to_data_units
+from forecasting.rivals import Rivals
 from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
-from forecasting.rolling.online_scores import Ledger, rival_lag
+from forecasting.rolling.online_scores import Ledger
 from forecasting.rolling.state import RollingState
 
 READ = ("ring", "gap", "mean", "origin", "hidden", "widening")  # the arrays that a forecast is a function of
@@ -39,8 +40,8 @@ class NumericState(RollingState):
     gap       (N,) int32, steps since the last observed value, at most W + 1
     vintage   (N, L, H) float32, the open scored forecast in data units; age (N,) int32 its settled steps, -1 none open
     halfway   (N, 2, H) float32, 80 % interval of the forecast last made halfway through a vintage; ∞ before the first
-    naive     (N, min(lag, H)) float32, the values that the naive rival repeats from the vintage's origin on: see
-              `rival_lag`
+    rival     (N,) int32, the lag that the rival of the series repeats: see `forecasting.rivals`
+    naive     (N, min(longest rival, H)) float32, the rival's forecast from the vintage's origin on
     widening  (N, buckets) float32, log factor on the intervals; vintages and halfway forecasts move it
     """
 
@@ -68,10 +69,10 @@ class Scoring(NamedTuple):
 class Roller:
     """One fitted network or baseline, ready to roll any number of series.
 
-    `carried` names the arrays that outlive an anchor: the widening of intervals, and the cycle memory.
+    `carried` names the arrays that outlive an anchor: the widening of intervals, the cycle memory, and the rival.
     """
 
-    carried = ("widening", "mean", "met", "usual")
+    carried = ("widening", "mean", "met", "usual", "rival")
 
     def __init__(self, bundle: Bundle) -> None:
         self.config, self.fingerprint = bundle.config, bundle.fingerprint
@@ -80,7 +81,8 @@ class Roller:
         self._bucket = self.config.bucket_of_step()
         self._factors = self.config.over_horizon(bundle.calibration.factors).astype(np.float32)
         self._rate, self._half = bundle.calibration.rate, self.config.horizon // 2
-        self._lag = rival_lag(self.config)
+        rivals = Rivals.of(bundle.manifest, self.config)
+        self._usual_rival, self._longest_rival = rivals.usual, rivals.longest
 
     def empty(self, rows: int) -> NumericState:
         """States before any value. The first value folded in becomes the anchor of its row and gives it an origin."""
@@ -103,7 +105,8 @@ class Roller:
                 "vintage": zeros((rows, len(c.levels), c.horizon), np.float32),
                 "age": np.full(rows, -1, np.int32),
                 "halfway": np.full((rows, 2, c.horizon), np.inf, np.float32),
-                "naive": zeros((rows, min(self._lag, c.horizon)), np.float32),
+                "rival": np.full(rows, self._usual_rival, np.int32),
+                "naive": zeros((rows, min(self._longest_rival, c.horizon)), np.float32),
                 "widening": zeros((rows, c.buckets), np.float32),
             }
         )
@@ -116,12 +119,16 @@ class Roller:
         """An empty ledger for so many rows."""
         return Ledger.of(self.config, rows)
 
+    def rivals(self, state: NumericState) -> np.ndarray:
+        """(N,) the lag that the rival of each series repeats."""
+        return np.asarray(state.rival)
+
     def measure(self, state: NumericState, rows: np.ndarray) -> np.ndarray:
-        """(k,) the unit of MASE of rows (k,): the mean |y_t - y_(t-lag)| in the window.
+        """(k,) the unit of MASE of rows (k,): the mean |y_t - y_(t-lag)| in the window, with `config.unit_lag`.
 
         0 before the first scored forecast is open, and where the values do not move.
         """
-        unit = online_scores.unit(state.ring[rows], self._lag)
+        unit = online_scores.unit(state.ring[rows], self.config.unit_lag)
         return np.where(state.age[rows] >= 0, unit, 0.0)
 
     def warm_up(self) -> None:
@@ -139,7 +146,7 @@ class Roller:
 
         context (N, `config.context`) float64, NaN where missing or before the first value; its last column is grid step
         `origin` (N,). Intervals do not adapt here: the model may have been fitted to these very values. carried: arrays
-        (N, …) of the anchor before that go on, by name.
+        (N, …) that do not start empty, by name: those of the anchor before that go on, and the rivals.
         """
         own, origin = carried or {}, np.asarray(origin)
 
@@ -250,13 +257,15 @@ class Roller:
         fresh.origin[:] = due[rows] - 1
         fresh.reanchored[:] = state.reanchored[rows] + (state.observed[rows] > 0)
         fresh.imputed[:] = state.imputed[rows]
-        fresh.widening[:] = state.widening[rows]
+        fresh.widening[:], fresh.rival[:] = state.widening[rows], state.rival[rows]
         state.put(rows, fresh)
 
     def _step(self, state: NumericState, values: np.ndarray, arrivals: Scoring | None = None) -> list[Gates]:
         """One grid step for every row: settle the forecasts of this step, take in the value, forecast again if due."""
         if arrivals is not None:  # score the open forecasts first; `conformal.settle` makes them one step older
-            arrivals.ledger.settle(arrivals.rows, arrivals.first_values, state.vintage, state.naive, state.age)
+            arrivals.ledger.settle(
+                arrivals.rows, arrivals.first_values, state.vintage, state.naive, state.rival, state.age
+            )
         conformal.settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
         seen = ~np.isnan(values)
         hold(values, state.ring, state.gap, state.observed)
@@ -292,8 +301,8 @@ class Roller:
         if rows.size:
             state.vintage[rows] = self._quantiles_by_level(self._core, state.read(rows))
             state.age[rows] = 0
-            first = self.config.window - self._lag
-            state.naive[rows] = state.ring[rows, first : first + state.naive.shape[1]]
+            lag, steps = state.rival[rows, None], np.arange(state.naive.shape[1])
+            state.naive[rows] = state.ring[rows[:, None], self.config.window - lag + steps % lag]
 
     def forecast(self, state: NumericState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:
         """(k, h, L) float64 quantiles at `config.levels` for the h steps after each row's origin, in data units.

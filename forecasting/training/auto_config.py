@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from data.errors import InvalidInput
 from forecasting.baselines import naive_is_better
 from forecasting.config import ModelConfig, configure
+from forecasting.cycles import longer_cycle
 from forecasting.panel import Panel
-from forecasting.training.cycles import longer_cycle
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ import numpy as np
 
 from data.errors import InvalidInput
 from data.store import registry
+from forecasting import rivals
+from forecasting.baselines import is_baseline, lag_name
 from forecasting.config import KINDS, NETWORKS
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.backtest import Origins
@@ -29,7 +31,7 @@ from pipelines.workspace import Workspace
 
 DEFAULT_LAST = 0.2
 DEFAULT_CLASSICAL_MINUTES = 5.0
-DEFAULT_BASELINES = ("naive", "seasonal_naive")  # scored without --models
+DEFAULT_BASELINES = ("naive", "seasonal_naive")  # scored without --models, with seasonal naive at a longer cycle
 COMPARABLE = (*KINDS, *CLASSICAL)
 Say = Callable[[str], None]
 
@@ -62,7 +64,8 @@ class BacktestRequest:
 class Backtested:
     """Scores by model kind at the same origins, except for ets and theta, which are scored at three of them at most.
 
-    metrics              by kind; `origins` is their number, 0 where a model's time ran out
+    metrics              by name; `origins` is their number, 0 where a model's time ran out
+    rivals               number of series by the name of the rival that skill is against, the most frequent first
     same_origins         where some models have fewer origins: every model at just those; else None
     notes                which models were fitted again, trained now or left out, and why
     command              the command line that repeats the comparison
@@ -74,6 +77,7 @@ class Backtested:
     origins: int
     horizon: int
     metrics: dict[str, dict[str, Any]]
+    rivals: dict[str, int]
     same_origins: dict[str, Any] | None
     notes: tuple[str, ...]
     command: str
@@ -82,7 +86,13 @@ class Backtested:
 
     def to_dict(self) -> dict[str, Any]:
         """The output of --json."""
-        about = {"dataset": self.dataset, "part": self.part, "origins": self.origins, "horizon": self.horizon}
+        about: dict[str, Any] = {
+            "dataset": self.dataset,
+            "part": self.part,
+            "origins": self.origins,
+            "horizon": self.horizon,
+        }
+        about |= {"rival": next(iter(self.rivals)), "rivals": self.rivals}
         return {**about, "metrics": self.metrics, "same_origins": self.same_origins, "notes": list(self.notes)}
 
 
@@ -113,14 +123,14 @@ def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressC
     check_request(request)
     history = read_history(workspace, request.dataset)
     scored = choose_part(history, request)
-    kinds = choose_models(workspace, history, request.models)
     horizon = choose_horizon(history, scored, request.horizon)
+    past = scored.panel.head(scored.first)
+    kinds = choose_models(workspace, history, request.models, past)
     origins = choose_origins(scored, horizon, request.origins)
     backtest_models.check_available(workspace, history, kinds, request.train_missing)
     comparison = Comparison.of(scored.panel, origins, history.dataset.season, horizon, kinds)
     notes: list[str] = []
     trained: dict[str, int] = {}
-    past = scored.panel.head(scored.first)
     for number, kind in enumerate(kinds):
         model_done = model_progress(progress, number, len(kinds), kind)
         if kind in CLASSICAL:
@@ -143,6 +153,7 @@ def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressC
         origins=len(comparison.full.origins),
         horizon=horizon,
         metrics=comparison.metrics(),
+        rivals=dict(comparison.full.reference.rivals),
         same_origins=metrics_on_same_origins(comparison),
         notes=tuple(notes),
         command=repeat_command(request, kinds, scored, len(origins), horizon),
@@ -205,16 +216,21 @@ def last_part(history: History, last: float) -> ScoredPart:
     return ScoredPart(history.panel, first, round(1 - last, 6), f"last {last:g}")
 
 
-def choose_models(workspace: Workspace, history: History, given: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Kinds to score: the given ones, else every registered network and two baselines.
+def choose_models(
+    workspace: Workspace, history: History, given: tuple[str, ...] | None, past: Panel
+) -> tuple[str, ...]:
+    """Models to score: the given ones, else every registered network, naive, and seasonal naive at the season and at
+    the longer cycle of the past, if it has one.
 
     Raises InvalidInput for an unknown kind, or none.
     """
     if given is None:
         kinds = {row.kind for row in registry.models(workspace.engine, history.dataset.id)}
-        return (*(kind for kind in NETWORKS if kind in kinds), *DEFAULT_BASELINES)
+        lags = rivals.candidates(past, history.dataset.season, history.dataset.horizon)
+        names = (lag_name(lag, history.dataset.season) for lag in lags)
+        return tuple(dict.fromkeys([*(kind for kind in NETWORKS if kind in kinds), *DEFAULT_BASELINES, *names]))
     for kind in given:
-        if kind not in COMPARABLE:
+        if kind not in COMPARABLE and not is_baseline(kind):
             raise InvalidInput(f"there is no model named {kind!r}; choose from {', '.join(COMPARABLE)}")
     if not given:
         raise InvalidInput(f"--models names no model; choose from {', '.join(COMPARABLE)}")

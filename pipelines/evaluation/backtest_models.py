@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from data.errors import Conflict
 from data.store import registry
 from data.store.registry import ModelRow
-from forecasting.config import BASELINES
+from forecasting.baselines import is_baseline
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation import classical
 from forecasting.evaluation.classical import CLASSICAL
@@ -41,7 +41,8 @@ def check_available(workspace: Workspace, history: History, kinds: tuple[str, ..
     for kind in kinds:
         if (
             not train_missing
-            and kind not in (*BASELINES, *CLASSICAL)
+            and not is_baseline(kind)
+            and kind not in CLASSICAL
             and newest_version(workspace, history, kind) is None
         ):
             name = history.dataset.name
@@ -65,7 +66,7 @@ def choose_model(
     otherwise a copy of it fitted to the past. Where no version exists, a network is trained now and not registered.
     """
     kind = training.model
-    if kind in BASELINES:
+    if is_baseline(kind):
         return BacktestModel(engine.baseline(kind, past, history.dataset.season, history.dataset.horizon), "baseline")
     row = newest_version(workspace, history, kind)
     if row is None:

@@ -13,6 +13,7 @@ from forecasting.evaluation import backtest as engine
 from forecasting.evaluation import classical
 from forecasting.evaluation.backtest import Origins, Progress, Watch
 from forecasting.evaluation.classical import CLASSICAL
+from forecasting.evaluation.validation import RIVAL
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from pipelines.models.time_budget import TimeBudget
@@ -114,10 +115,14 @@ class Comparison:
         return any(model.origin_set is not self.full for model in self.models.values())
 
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """Every model's measures and the number of its origins; None and 0 for kinds left out."""
+        """Every model's measures and the number of its origins; None and 0 for kinds left out.
+
+        Where not all series have the same rival, `RIVAL` is each series' own.
+        """
         found = {kind: self.measures(model.scores, model.origin_set) for kind, model in self.models.items()}
-        names = self.full.reference.seasonal_naive.summary(self.full.reference, self.horizon)
-        return found | {kind: dict.fromkeys(names) | {"origins": 0} for kind in self.left_out}
+        own = self.measures(self.full.reference.rival, self.full)
+        found |= {RIVAL: own} if len(self.full.reference.rivals) > 1 else {}
+        return found | {kind: dict.fromkeys(own) | {"origins": 0} for kind in self.left_out}
 
     def metrics_on_few(self) -> dict[str, dict[str, Any]]:
         """Every model's measures at the few origins that all models share."""

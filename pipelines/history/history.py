@@ -13,6 +13,7 @@ from data.schema import AVAILABLE_AT, TIME, VALUE
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from forecasting.panel import Panel
+from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.history.cells import BLOCK, PARTS, Cells, Windows, read_parts, read_values
 from pipelines.history.ends import NEVER, Ends, read_ends
@@ -140,7 +141,8 @@ def require_values(dataset: Dataset, ends: Ends) -> Ends:
 
 def pack_contexts(tails: Tails, bundle: Bundle) -> list[bytes]:
     """The last values of every series, as the store keeps them for a model to start from."""
-    return contexts.pack_contexts(tails.series, tails.values, tails.last, bundle.fingerprint, str(tails.moment))
+    rival = Rivals.of(bundle.manifest, bundle.config).lags(tails.ids)
+    return contexts.pack_contexts(tails.series, tails.values, tails.last, rival, bundle.fingerprint, str(tails.moment))
 
 
 def _history_at(workspace: Workspace, dataset: Dataset, moment: Moment, released_later: bool = False) -> History:

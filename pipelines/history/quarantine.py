@@ -53,7 +53,10 @@ class QuarantineFilter:
 
     def hold_back(self, where: Where, frame: pl.DataFrame) -> pl.DataFrame:
         """The same rows in the same order; a value that breaks a rule is null, and added to `breaches`."""
-        known = current_rows(mask_values(self.stored.matching(where), self.held))
+        stored = self.stored.matching(where)
+        if len(stored):
+            stored = stored.join(frame.select(SERIES).unique(), on=SERIES, how="semi", maintain_order="left")
+        known = current_rows(mask_values(stored, self.held))
         checked = apply_rules(flag_foreign_units(frame, self.rules), known, self.rules, self.released, self.held)
         bad = checked.filter(pl.col(RULE).is_not_null())
         if bad.is_empty():

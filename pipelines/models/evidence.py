@@ -10,6 +10,7 @@ import numpy as np
 from data.errors import Conflict
 from data.store.catalogue import Dataset
 from forecasting.accuracy import ErrorSums, Reference, seasonal_error
+from forecasting.baselines import name_of
 from forecasting.evaluation.backtest import Origins, evaluate
 from forecasting.evaluation.long_roll import LongRoll
 from forecasting.evaluation.validation import MANY_SERIES, Validation, sampled, tail_origins
@@ -26,11 +27,11 @@ from pipelines.workspace import Workspace
 
 @dataclass(frozen=True)
 class Evidence:
-    """Scores and paired errors by model kind, and what is needed to score another model at the same origins.
+    """Scores and paired errors by the model's name, and what is needed to score another model at the same origins.
 
     series, first, last, tail  by series: integer id, grid steps of the first and last value known, steps of the tail
     horizon, origins           steps of each forecast; number of origins
-    scores, errors             by kind: measures of accuracy; mean scaled errors, one for each unit
+    scores, errors             by name: measures of accuracy; mean scaled errors, one for each unit
     long_roll                  of the model itself; None for models registered before there was that check
     """
 
@@ -60,10 +61,10 @@ class Evidence:
         long_roll = fields.pop("long_roll", None)
         return cls(**fields, long_roll=LongRoll.from_dict(long_roll) if long_roll else None)
 
-    def contender(self, kind: str, version: int | None, role: Role = "") -> Contender:
-        """The errors and scores of one kind that the evidence holds."""
-        errors = [np.nan if error is None else error for error in self.errors[kind]]
-        return Contender(kind, version, np.array(errors), self.scores[kind], role)
+    def contender(self, name: str, version: int | None, role: Role = "") -> Contender:
+        """The errors and scores of one model that the evidence holds."""
+        errors = [np.nan if error is None else error for error in self.errors[name]]
+        return Contender(name, version, np.array(errors), self.scores[name], role)
 
     def same_origins(self, other: Evidence) -> bool:
         """Whether both were computed at the same origins."""
@@ -133,9 +134,10 @@ def measure_contender(
     unit = read_divisors(workspace, dataset, moment, ends, origins.stops[:, 0])
     nothing = ErrorSums.empty(len(panel), evidence.horizon, bundle.config.levels)
     divisors = Reference(unit, nothing, nothing)  # the decision records no measure relative to another model
-    validation = Validation(origins, divisors, {bundle.config.kind: scores})
+    name = name_of(bundle.config)
+    validation = Validation(origins, divisors, {name: scores})
     paired = unit_errors(scores, validation, overlapping_origins(origins, evidence.horizon))
-    return Contender(bundle.config.kind, version, np.array(paired), scores.summary(divisors), role)
+    return Contender(name, version, np.array(paired), scores.summary(divisors), role)
 
 
 def validated_series(

@@ -14,6 +14,7 @@ from data.errors import Conflict, UnknownModel, first_line
 from data.store import promotions, registry
 from data.store.catalogue import Dataset
 from data.store.registry import ModelRow
+from forecasting.baselines import name_of
 from forecasting.rolling.bundle import Bundle, from_bytes, to_bytes
 from pipelines.console import say
 from pipelines.workspace import Workspace
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
 
 def register(workspace: Workspace, dataset: Dataset, bundle: Bundle, scores: dict[str, dict[str, Any]]) -> int:
-    """Store a model; returns its version. `scores`: measures of it and of its rivals, by kind."""
+    """Store a model; returns its version. `scores`: measures of it and of its rivals, by name."""
     kind = bundle.config.kind
     metrics = {"validation": scores}
     version = registry.add_model(workspace.engine, dataset.id, kind, bundle.digest, metrics, to_bytes(bundle))
-    own = {name: float(value) for name, value in scores.get(kind, {}).items() if value is not None}
+    own = {name: float(value) for name, value in scores.get(name_of(bundle.config), {}).items() if value is not None}
     write_mirror(workspace, lambda registry: registry.register(dataset.name, version, bundle, own))
     return version
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from forecasting.evaluation.long_roll import LongRoll, Measure
 from forecasting.evaluation.permutation_test import SIGNIFICANCE, sign_flip_test
+from forecasting.evaluation.validation import RIVAL
 
 Role = Literal["", "champion", "previous"]
 
@@ -60,7 +61,9 @@ class Contender:
 
     @property
     def name(self) -> str:
-        """The name in messages: model kind, and role if it has one."""
+        """The name in messages: the model, and its role if it has one."""
+        if self.model == RIVAL:
+            return "each series' own rival"
         return f"{self.model} ({self.role})" if self.role else self.model
 
 

@@ -11,7 +11,9 @@ from data.errors import DamagedArtifact
 from data.store import promotions
 from data.store.catalogue import Dataset
 from data.store.promotions import Promotion
-from forecasting.config import BASELINES, RECURRENT
+from forecasting.baselines import is_baseline, name_of
+from forecasting.config import RECURRENT
+from forecasting.evaluation.validation import RIVAL
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import say
 from pipelines.models import model_store, promotion_gate, serving_cost
@@ -20,28 +22,37 @@ from pipelines.models.promotion_gate import Contender, GateRules, ServingCost, S
 from pipelines.promotion.shadow import final_shadow_result
 from pipelines.workspace import Workspace
 
-RIVAL_BASELINES = ("naive", "seasonal_naive")  # baselines that every candidate has to beat
+
+def repeating_baselines(evidence: Evidence) -> list[str]:
+    """Names of the baselines that a candidate has to beat: naive, and seasonal naive at every lag that was scored."""
+    return [name for name in evidence.errors if is_baseline(name) and name != "drift"]
 
 
 @dataclass(frozen=True)
 class GateComparison:
-    """What the promotion gate decides by: a candidate, its rivals, its cost, and its shadow result if it has one."""
+    """What the promotion gate decides by: a candidate, its rivals, its cost, and its shadow result if it has one.
+
+    own_rivals  each series forecast by its own rival, where the series have different ones; cannot serve
+    """
 
     candidate: Contender
     evidence: Evidence
     champion: Contender | None
     previous: Contender | None
     baselines: tuple[Contender, ...]
+    own_rivals: Contender | None
     cost: ServingCost
     shadow_result: ShadowResult | None
 
     @property
     def rivals(self) -> tuple[Contender, ...]:
-        """Champion, previous version and baselines. A baseline that is the candidate or one of the served versions is
-        left out, so that none is compared twice."""
+        """Champion, previous version, baselines and, for a network, each series' own rival. A baseline that is the
+        candidate or one of the served versions is left out, so that none is compared twice."""
         served = tuple(rival for rival in (self.champion, self.previous) if rival is not None)
         known = {self.candidate.model, *(rival.model for rival in served)}
-        return *served, *(rival for rival in self.baselines if rival.model not in known)
+        others = tuple(rival for rival in self.baselines if rival.model not in known)
+        own = () if self.own_rivals is None or is_baseline(self.candidate.model) else (self.own_rivals,)
+        return *served, *others, *own
 
     def best(self) -> Contender:
         """The champion or baseline with the lowest error; the champion where errors are equal."""
@@ -56,8 +67,9 @@ def compare_candidate(workspace: Workspace, dataset: Dataset, bundle: Bundle, ve
     and has too few live values.
     """
     evidence = Evidence.from_bundle(bundle)
-    candidate = evidence.contender(bundle.config.kind, version)
-    baselines = tuple(evidence.contender(kind, None) for kind in RIVAL_BASELINES)
+    candidate = evidence.contender(name_of(bundle.config), version)
+    baselines = tuple(evidence.contender(name, None) for name in repeating_baselines(evidence))
+    own_rivals = evidence.contender(RIVAL, None) if RIVAL in evidence.errors else None
     served = promotions.served(workspace.engine, dataset.id)
     champion = served_contender(workspace, dataset, evidence, served, version, "champion")
     previous = served_contender(
@@ -65,7 +77,7 @@ def compare_candidate(workspace: Workspace, dataset: Dataset, bundle: Bundle, ve
     )
     in_shadow = final_shadow_result(workspace, dataset, version)
     cost = serving_cost.measure_serving_cost(bundle)
-    return GateComparison(candidate, evidence, champion, previous, baselines, cost, in_shadow)
+    return GateComparison(candidate, evidence, champion, previous, baselines, own_rivals, cost, in_shadow)
 
 
 def previous_promotion(workspace: Workspace, dataset: Dataset) -> Promotion | None:
@@ -101,7 +113,7 @@ def served_contender(
     if bundle.config.horizon != evidence.horizon:
         return None
     if "evidence" in bundle.manifest and (own := Evidence.from_bundle(bundle)).same_origins(evidence):
-        return own.contender(bundle.config.kind, served.version, role)
+        return own.contender(name_of(bundle.config), served.version, role)
     return measure_contender(workspace, dataset, evidence, bundle, served.version, role)
 
 
@@ -115,7 +127,7 @@ def gate_rules(workspace: Workspace) -> GateRules:
 
 def objections(comparison: GateComparison, rules: GateRules) -> list[str]:
     """Why the candidate may not serve, one clause each; empty when it may. A baseline only must not be worse."""
-    baseline = comparison.candidate.model in BASELINES
+    baseline = is_baseline(comparison.candidate.model)
     found = promotion_gate.accuracy_objections(
         comparison.candidate, comparison.rivals, rules.without_gain() if baseline else rules
     )

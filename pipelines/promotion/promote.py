@@ -13,8 +13,10 @@ from data.store import anchors, catalogue, observation_log, promotions, registry
 from data.store.anchors import Anchor
 from data.store.catalogue import Dataset
 from data.store.promotions import Event, Promotion
+from forecasting.baselines import name_of
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
+from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback
 from pipelines.history.history import read_history
@@ -104,7 +106,7 @@ def serve(
     """Write the decision and its contexts to the store, then update MLflow's aliases. `why` ends the sentence."""
     before = promotions.served(workspace.engine, dataset.id)
     decision = decide_with_anchor(workspace, dataset, version, bundle, event, evidence)
-    return announce(workspace, dataset, decision, bundle.config.kind, before.version if before else None, why)
+    return announce(workspace, dataset, decision, name_of(bundle.config), before.version if before else None, why)
 
 
 def announce(
@@ -118,10 +120,10 @@ def announce(
 
 
 def serve_baseline(
-    workspace: Workspace, dataset: Dataset, comparison: GateComparison, kind: str, reasons: list[str], candidate: int
+    workspace: Workspace, dataset: Dataset, comparison: GateComparison, name: str, reasons: list[str], candidate: int
 ) -> Promoted:
     """Register the best baseline as a version, unless the same one is registered already, and serve it."""
-    bundle = build_baseline(workspace, dataset, comparison, kind)
+    bundle = build_baseline(workspace, dataset, comparison, name)
     version = registered_version(workspace, dataset, bundle)
     if version is None:
         version = model_store.register(workspace, dataset, bundle, comparison.evidence.scores)
@@ -131,13 +133,14 @@ def serve_baseline(
     return serve(workspace, dataset, version, bundle, "promoted", evidence, why)
 
 
-def build_baseline(workspace: Workspace, dataset: Dataset, comparison: GateComparison, kind: str) -> Bundle:
-    """A baseline, with intervals from its errors over all that training may read, and with the candidate's evidence."""
+def build_baseline(workspace: Workspace, dataset: Dataset, comparison: GateComparison, name: str) -> Bundle:
+    """The baseline of this name, fitted to all that training may read, with the candidate's evidence."""
     history = read_history(workspace, dataset.name)
     panel, part = training_part.choose_training_part(history, None)
-    bundle = engine.baseline(kind, panel, history.dataset.season, comparison.evidence.horizon)
+    bundle = engine.baseline(name, panel, history.dataset.season, comparison.evidence.horizon)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": history.dataset.name}
-    return replace(bundle, manifest={**source, **replace(comparison.evidence, long_roll=NO_HIDDEN_STATE).to_manifest()})
+    evidence = replace(comparison.evidence, long_roll=NO_HIDDEN_STATE).to_manifest()
+    return replace(bundle, manifest={**source, **Rivals.choose(panel, bundle.config).to_manifest(), **evidence})
 
 
 def registered_version(workspace: Workspace, dataset: Dataset, bundle: Bundle) -> int | None:
@@ -168,7 +171,7 @@ def rollback(workspace: Workspace, name: str) -> Promoted:
     decision = promotions.decide(
         workspace.engine, dataset.id, before[-1], "rolled_back", evidence, log_seq=kept.log_seq, shared=kept
     )
-    return announce(workspace, dataset, decision, bundle.config.kind, served[-1].version, why)
+    return announce(workspace, dataset, decision, name_of(bundle.config), served[-1].version, why)
 
 
 def kept_anchor(workspace: Workspace, dataset: Dataset) -> Anchor | None:

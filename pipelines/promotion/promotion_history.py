@@ -62,7 +62,8 @@ def describe_comparison(decision: Promotion) -> str:
 
 def describe_rival(row: Mapping[str, Any]) -> str:
     """The candidate's error against one rival's."""
-    rival = f"{row.get('role') or ''} {row['model']} {row['version'] or ''}".strip()
+    named = f"{row.get('role') or ''} {row['model']} {row['version'] or ''}".strip()
+    rival = "each series' own rival" if row["model"] == "rival" else named
     return f"error {-row['gain']:+.1%} against {rival} (p = {row['p_value']:.3f})"
 
 

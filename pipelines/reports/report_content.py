@@ -12,7 +12,7 @@ from pipelines.evaluation.backtest import Backtested
 from pipelines.evaluation.comparison import Comparison, OriginSet, ScoredModel
 from pipelines.reports import charts
 from pipelines.reports.example_forecasts import ShownSeries
-from pipelines.reports.terminal import ranked
+from pipelines.reports.terminal import ranked, rivals_text
 
 MEASURES = {
     "mase": ("MASE", "mean absolute error over that of the seasonal naive on the training part"),
@@ -22,7 +22,7 @@ MEASURES = {
     "msis": ("MSIS", "mean scaled interval score of the 95 % interval"),
     "coverage_80": ("80 %", "share of values inside the 80 % interval"),
     "coverage_95": ("95 %", "share of values inside the 95 % interval"),
-    "skill": ("skill", "share of the seasonal naive's MASE that is saved"),
+    "skill": ("skill", "share of the rivals' MASE that is saved"),
     "mae": ("MAE", "mean absolute error, in the data's unit"),
     "rmse": ("RMSE", "root mean squared error, in the data's unit"),
     "bias": ("bias", "mean of forecast minus actual, in the data's unit"),
@@ -140,6 +140,7 @@ def facts(result: Backtested) -> dict[str, Any]:
         "horizon": f"{result.horizon} steps",
         "frequency": dataset.freq,
         "season": f"{dataset.season} steps" if dataset.season > 1 else "none",
+        "skill against": rivals_text(result.rivals),
         "made": clock.utc().strftime("%Y-%m-%d %H:%M UTC"),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +75,15 @@ def backtested(result: Backtested, json: bool) -> None:
     scores(result.metrics, f"{result.dataset}: {result.origins} origins, horizon {result.horizon}")
     if result.same_origins:
         scores(result.same_origins["metrics"], f"every model on the same {result.same_origins['origins']} origins")
+    say(f"skill is against {rivals_text(result.rivals)}")
+
+
+def rivals_text(rivals: Mapping[str, int]) -> str:
+    """The rivals that skill is against, in words; each series has one of them."""
+    if len(rivals) == 1:
+        return next(iter(rivals))
+    each = ", ".join(f"{name} ({series} series)" for name, series in rivals.items())
+    return f"each series' own rival: {each}"
 
 
 def scores(metrics: dict[str, dict[str, Any]], title: str) -> None:

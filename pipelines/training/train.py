@@ -17,11 +17,13 @@ import numpy as np
 from data import clock
 from data.errors import AlreadyRunning, InvalidInput
 from data.files import file_lock
-from forecasting.config import BASELINES, KINDS
+from forecasting.baselines import is_baseline
+from forecasting.config import KINDS
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import tail_lengths, validate
 from forecasting.panel import Panel
+from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback, say
 from pipelines.history.history import History, read_history
@@ -95,7 +97,8 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
     started = time.monotonic()
     bundle, evidence = fit(workspace, history, panel, tail, request, progress)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
-    bundle = replace(bundle, manifest={**bundle.manifest, **source, **evidence.to_manifest()})
+    rivals = Rivals.choose(panel, bundle.config).to_manifest()
+    bundle = replace(bundle, manifest={**bundle.manifest, **source, **rivals, **evidence.to_manifest()})
     version = model_store.register(workspace, history.dataset, bundle, evidence.scores)
     return Trained(
         dataset=request.dataset,
@@ -136,7 +139,7 @@ def hardware(request: TrainRequest) -> Hardware:
 
 def check_request(request: TrainRequest) -> None:
     """Raises InvalidInput for invalid options."""
-    if request.model not in KINDS:
+    if request.model not in KINDS and not is_baseline(request.model):
         raise InvalidInput(f"there is no model named {request.model!r}; choose one of {', '.join(KINDS)}")
     if request.steps is not None and request.max_minutes is not None:
         raise InvalidInput("--steps and --max-minutes both limit the training; give one of them")
@@ -157,7 +160,7 @@ def check_hardware(request: TrainRequest) -> None:
         raise InvalidInput(f"--strategy is {request.strategy!r}; choose one of {', '.join(STRATEGIES)}")
     if min(request.devices, request.num_nodes) < 1:
         raise InvalidInput("--devices and --num-nodes count processes and machines; ask for one or more of each")
-    if request.model in BASELINES and request.devices * request.num_nodes > 1:
+    if is_baseline(request.model) and request.devices * request.num_nodes > 1:
         raise InvalidInput(
             f"{request.model} is a baseline, which one process fits; leave out --devices and --num-nodes"
         )
@@ -181,7 +184,7 @@ def fit(
 ) -> tuple[Bundle, Evidence]:
     """The model, and the evidence from a copy that was not fitted to the validation tail `tail` (n,)."""
     season, horizon = history.dataset.season, history.dataset.horizon
-    if request.model in BASELINES:
+    if is_baseline(request.model):
         bundle = engine.baseline(request.model, panel, season, horizon)
         return bundle, gather_evidence(
             history, panel, tail, validate([], panel, tail, season, horizon), NO_HIDDEN_STATE

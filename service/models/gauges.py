@@ -12,7 +12,7 @@ from states.scores import last_day
 
 SCORES = (
     ("mase", "error_mase", "Mean |error| of the last day in MASE units."),
-    ("skill", "skill_ratio", "1 - MASE / MASE of the naive rival, over the last day."),
+    ("skill", "skill_ratio", "1 - MASE / MASE of each series' rival, over the last day."),
     ("stability", "stability_ratio", "Mean change of one target's forecast within half a horizon, in MASE units."),
 )
 

@@ -12,11 +12,12 @@ from data.records.scores import Tally
 from data.store import promotions, registry
 from data.store.promotions import Promotion
 from data.store.registry import ModelRow
+from forecasting.baselines import lag_name
 from forecasting.rolling import online_scores
 from forecasting.rolling.online_scores import Totals
 from service.models.datasets import Served, Target
 from states.champion import Champion
-from states.scores import last_day
+from states.scores import last_day, rivals_of
 
 
 def series_scores(target: Target, champion: Champion) -> dict[str, Any]:
@@ -27,6 +28,7 @@ def series_scores(target: Target, champion: Champion) -> dict[str, Any]:
         "dataset": target.served.name,
         "unique_id": target.unique_id,
         **_model_fields(champion),
+        "rival": lag_name(champion.states.rival(target.series), champion.config.season),
         "sequence": found.sequence if found else 0,
         **online_scores.summarize(found.totals if found else zero, online_scores.bucket_steps(champion.config)),
     }
@@ -69,6 +71,7 @@ def _scores_in_memory(served: Served, champion: Champion, status: str) -> dict[s
         "dataset": served.name,
         "status": status,
         **_model_fields(champion),
+        **rivals_of(champion),
         "sequence": champion.seq,
         **online_scores.summarize(champion.states.totals, steps),
         "last_day": online_scores.summarize(last_day(champion), steps),
@@ -85,6 +88,7 @@ def _stored_scores(served: Served, tallies: Sequence[Tally], promotion: Promotio
         "model": {"kind": model.kind, "version": model.version, "digest": model.digest},
         "since": format_moment(promotion.decided_at),
         "rival": newest.totals["rival"],
+        "rivals": newest.totals.get("rivals"),
         "sequence": newest.seq,
         **online_scores.summarize(totals, newest.totals["steps"]),
         "last_day": None,
@@ -92,5 +96,4 @@ def _stored_scores(served: Served, tallies: Sequence[Tally], promotion: Promotio
 
 
 def _model_fields(champion: Champion) -> Mapping[str, Any]:
-    rival = online_scores.rival_name(champion.config)
-    return {"model": champion.model, "since": format_moment(champion.decided_at), "rival": rival}
+    return {"model": champion.model, "since": format_moment(champion.decided_at)}

@@ -98,7 +98,15 @@ BODIES: dict[str, Any] = {  # by the name of their schema
     },
     "SeriesPage": {"series": [{**SERIES, **POSITION, **RELIABILITY}], "total": 1, "next": None},
     "Scores": {
-        "scores": [{"dataset": "machine_temperature", "status": "champion", **SCORES, "last_day": HORIZONS}],
+        "scores": [
+            {
+                "dataset": "machine_temperature",
+                "status": "champion",
+                **SCORES,
+                "rivals": {"naive": 1},
+                "last_day": HORIZONS,
+            }
+        ],
     },
     "SeriesScores": {**SERIES, **SCORES},
     "Models": {

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from service.schemas.common_bodies import Model, StrictBody, UniqueId
 
+RIVAL = "naive, seasonal_naive (repeats the season) or seasonal_naive(LAG) (repeats the last LAG steps)"
+
 
 class Measures(StrictBody):
     """Scores of forecasts; null where there are too few values to compute one."""
@@ -17,7 +19,7 @@ class Measures(StrictBody):
     wql: Annotated[float | None, Field(description="weighted quantile loss: twice the pinball, over mean |value|")]
     coverage_80: Annotated[float | None, Field(description="share of values inside the 80 % interval")]
     coverage_95: float | None
-    skill: Annotated[float | None, Field(description="1 - MASE / MASE of `rival` from the same origins")]
+    skill: Annotated[float | None, Field(description="1 - MASE / MASE of each series' rival from the same origins")]
     stability: Annotated[
         float | None,
         Field(
@@ -46,7 +48,7 @@ class SeriesScores(HorizonMeasures):
     unique_id: UniqueId
     model: Model
     since: Annotated[str, Field(description="the promotion; values after it count")]
-    rival: Literal["seasonal_naive", "naive"]
+    rival: Annotated[str, Field(description=RIVAL)]
     sequence: Annotated[int, Field(description="position of the log up to which values are scored")]
 
 
@@ -57,7 +59,11 @@ class DatasetScores(HorizonMeasures):
     model: Model
     status: Literal["champion", "previous", "shadow"]
     since: str
-    rival: Literal["seasonal_naive", "naive"]
+    rival: Annotated[str, Field(description=f"that of most series: {RIVAL}")]
+    rivals: Annotated[
+        dict[str, int] | None,
+        Field(description="number of series by rival; null where it was not stored yet"),
+    ]
     sequence: int
     last_day: Annotated[
         HorizonMeasures | None,

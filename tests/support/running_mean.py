@@ -91,6 +91,9 @@ class RunningMean:
     def ledger(self, rows: int) -> Ledger:
         return Ledger.of(self.config, rows)
 
+    def rivals(self, state: RollingState) -> np.ndarray:
+        return np.ones(len(state), np.int64)
+
     def measure(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
         return (state.observed[rows] > 0).astype(np.float64)
 

@@ -20,12 +20,14 @@ from forecasting import baselines
 from forecasting.config import ModelConfig
 from forecasting.kernel.packing import pack
 from forecasting.panel import Panel
+from forecasting.rivals import Rivals
 from forecasting.rolling import bundle as bundles
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
 from forecasting.rolling.kinds import model_of
 from forecasting.rolling.state import RollingState
 from service.app import create_app
+from states.contexts import CARRIED
 
 FIVE = 300_000_000  # microseconds of five minutes
 START = 1_700_000_100_000_000  # 2023-11-14T22:15:00Z
@@ -134,6 +136,7 @@ class World:
             "series": np.array([self.number(dataset, unique_id) for unique_id in panel.ids], np.int64),
             "values": panel.tail_matrix(bundle.config.context),
             "origin": panel.last,
+            CARRIED + "rival": Rivals.of(bundle.manifest, bundle.config).lags(panel.ids),
         }
         return [pack(arrays, {"fingerprint": bundle.fingerprint})]
 

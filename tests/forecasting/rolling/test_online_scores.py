@@ -1,5 +1,7 @@
 """Online scores: every value settles its target in the open vintage, once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,8 @@ from hypothesis import strategies as st
 from forecasting.config import NETWORKS
 from forecasting.evaluation.backtest import baseline
 from forecasting.panel import Panel
-from forecasting.rolling.online_scores import SUMS, Ledger, Totals, bucket_steps, measures, rival_name, summarize, unit
+from forecasting.rivals import Rivals
+from forecasting.rolling.online_scores import SUMS, Ledger, Totals, bucket_steps, measures, summarize, unit
 from forecasting.rolling.roller import NumericState, Roller
 from tests.support.forecasting_kit import roller_of, wave
 
@@ -71,7 +74,9 @@ def test_an_interval_contains_its_bounds_and_is_missed_on_either_side(value: flo
     ledger = Ledger.of(roller.config, 1)
     quantiles = np.array([[-9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 19]], np.float32)  # of 0.025, 0.1 … 0.9, 0.975
     values = np.array([value], np.float64)
-    ledger.settle(ONE, values, quantiles[:, :, None], np.array([[7]], np.float32), np.zeros(1, np.int32))
+    ledger.settle(
+        ONE, values, quantiles[:, :, None], np.array([[7]], np.float32), np.ones(1, int), np.zeros(1, np.int32)
+    )
     assert (column(ledger, "inside_80"), column(ledger, "inside_95")) == ([in_80], [in_95])
 
 
@@ -79,7 +84,14 @@ def test_pinball_and_coverage_of_one_target_by_hand() -> None:
     roller, _ = rolled("naive", list(range(40)), 1, 1)
     ledger = Ledger.of(roller.config, 1)
     quantiles = np.array([[-9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 19]], np.float32)  # of 0.025, 0.1 … 0.9, 0.975
-    ledger.settle(ONE, np.array([10.0]), quantiles[:, :, None], np.array([[7]], np.float32), np.zeros(1, np.int32))
+    ledger.settle(
+        ONE,
+        np.array([10.0]),
+        quantiles[:, :, None],
+        np.array([[7]], np.float32),
+        np.ones(1, int),
+        np.zeros(1, np.int32),
+    )
     # Σ q (10 - f_q) = 0.1·9 + 0.2·8 + 0.3·7 + 0.4·6 + 0.5·5 + 0.6·4 + 0.7·3 + 0.8·2 + 0.9·1
     assert column(ledger, "pinball") == pytest.approx([16.5])
     assert (column(ledger, "absolute"), column(ledger, "naive")) == ([5], [3])
@@ -92,7 +104,7 @@ def test_pinball_and_coverage_of_one_target_by_hand() -> None:
 
 def test_the_naive_rival_repeats_the_season_before_the_vintages_origin() -> None:
     roller, state = rolled("naive", [1, 2, 3] * 20, 3, 4)
-    assert rival_name(roller.config) == "seasonal_naive"
+    assert roller.rivals(state).tolist() == [3]
     ledger = fold(roller, state, 60, [1, 2, 3, 1])
     assert column(ledger, "naive") == [0, 0, 0, 0]
     assert column(ledger, "absolute") == [2, 1, 0, 2]  # the naive one stays at 3
@@ -103,8 +115,45 @@ def test_the_naive_rival_repeats_the_season_before_the_vintages_origin() -> None
 
 def test_with_a_season_beyond_the_window_the_rival_is_naive() -> None:
     roller, state = rolled("naive", list(range(40)), 1000, 4)
-    assert rival_name(roller.config) == "naive"
+    assert roller.rivals(state).tolist() == [1]
     assert column(fold(roller, state, 40, [41, 41]), "naive") == [2, 2, 0, 0]
+
+
+def test_every_series_is_compared_with_its_own_rival() -> None:
+    values = np.tile([1.0, 2, 3, 4, 5, 6], 10)
+    panel = Panel.of([values] * 4, ["a", "b", "c", "d"])
+    made = baseline("naive", panel, 3, 4)
+    rivals = Rivals(6, {"b": 1, "c": 3})
+    roller = Roller(replace(made, manifest=rivals.to_manifest()))
+    own = {"rival": rivals.lags([*panel.ids[:3], "born"])}
+    state = roller.start(panel.tail_matrix(roller.config.context), panel.last, own)
+    ledger = Ledger.of(roller.config, 4)
+    roller.fold(state, np.repeat(np.arange(4), 4), np.tile(np.arange(60, 64), 4), np.tile([1.0, 2, 3, 4], 4), ledger)
+    repeated = {"a": [1, 2, 3, 4], "b": [6, 6, 6, 6], "c": [4, 5, 6, 4], "born": [1, 2, 3, 4]}
+    for row, forecast in enumerate(repeated.values()):
+        assert ledger.sums[row, :, SUMS.index("naive")].tolist() == np.abs(np.subtract(forecast, [1, 2, 3, 4])).tolist()
+    assert measures(*2 * [ledger.sums[1].sum(0)])["skill"] == 0  # naive against naive
+
+
+def test_a_new_series_has_the_usual_rival_and_keeps_it_over_a_silence() -> None:
+    panel = Panel.of([np.tile([1.0, 2, 3], 20)])
+    made = baseline("naive", panel, 3, 4)
+    roller = Roller(replace(made, manifest=Rivals(3, {"s0": 2}).to_manifest()))
+    state = roller.start(panel.tail_matrix(roller.config.context), panel.last, {"rival": np.array([2], np.int32)})
+    fold(roller, state, 1_000, [5.0])
+    assert (state.reanchored.tolist(), roller.rivals(state).tolist()) == ([1], [2])
+    assert roller.rivals(roller.empty(1)).tolist() == [3]
+    assert "rival" in roller.carried  # and over a new anchor
+
+
+def test_the_divisor_of_mase_does_not_depend_on_the_rival() -> None:
+    panel = Panel.of([np.tile([1.0, 2, 4], 20) + np.arange(60)])
+    made = baseline("naive", panel, 3, 4)
+    units = []
+    for lag in (1, 3, 6):
+        roller = Roller(replace(made, manifest=Rivals(lag, {}).to_manifest()))
+        units += roller.measure(roller.start(panel.tail_matrix(roller.config.context), panel.last), ONE).tolist()
+    assert units == [3, 3, 3]  # over a season of three steps the slope adds 3
 
 
 def test_forecasts_are_scored_on_the_first_values() -> None:

@@ -6,11 +6,11 @@ import torch
 
 from data.errors import InvalidInput
 from forecasting.config import ModelConfig
+from forecasting.cycles import longer_cycle
 from forecasting.networks.experts import experts
 from forecasting.networks.networks import Network, features
 from forecasting.panel import Panel
 from forecasting.training.auto_config import choose
-from forecasting.training.cycles import longer_cycle
 from forecasting.training.training_defaults import DEFAULTS
 from forecasting.training.windows import ChunkReader
 

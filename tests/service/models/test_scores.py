@@ -1,18 +1,23 @@
 """Forecasts are scored as their values arrive: each target once, with sums beside the states, and scores over HTTP."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from data.grid.durations import HOUR
 from data.records import scores
 from data.store import observation_log, promotions, tables
 from data.store.observation_log import Log, LoggedValue
+from forecasting.kernel.packing import pack, unpack
+from forecasting.rivals import Rivals
 from forecasting.rolling.online_scores import SUMS
 from states import build_champion, checkpoints, folding
+from states.reanchor import reanchor
 from states.rows import Rows
 from states.snapshots import SnapshotPass
 from tests.support.service_kit import FIVE, START, World, baseline, network, panel_of, rows, until
@@ -109,6 +114,44 @@ def test_scores_of_a_series_over_http(world):
         untouched = client.get("/v1/series/b/scores").json()
         assert (untouched["n"], untouched["mae"], untouched["skill"]) == (0, None, None)
         assert client.get("/v1/series/nobody/scores").status_code == 404
+
+
+def test_skill_names_the_rival_of_a_series_and_counts_those_of_a_dataset(tmp_path):
+    world, panel = World.at(tmp_path), panel_of("a", "b", "c")
+    rivals = Rivals(24, {"a": 1}).to_manifest()  # two seasons; "a" has naive
+    world.promote(world.ingest("sensors", *panel.ids, "new"), replace(baseline(panel, "naive"), manifest=rivals), panel)
+    with world.serving() as client:
+        client.post("/v1/observations", json=[*rows("a", [1, 2]), *rows("b", [1, 2]), *rows("new", [1] * 30)])
+        for unique_id, name in {"a": "naive", "b": "seasonal_naive(24)", "new": "seasonal_naive(24)"}.items():
+            assert client.get(f"/v1/series/{unique_id}/scores").json()["rival"] == name
+        (line,) = dataset_scores(client)
+        assert line["rival"] == "seasonal_naive(24)"
+        assert line["rivals"] == {"seasonal_naive(24)": 3, "naive": 1}
+        assert client.get("/v1/series/a/scores").json()["skill"] == 0  # naive against naive
+        two_seasons_ago = panel.series(1)[-24:][:2]
+        naive = sum(sums(served(client, "b"))["naive"])
+        assert naive == pytest.approx(np.abs(two_seasons_ago - [1, 2]).sum(), abs=1e-4)
+    with world.engine.begin() as connection:
+        connection.execute(tables.snapshots.delete())
+    with world.serving() as client:  # contexts and log alone give the same
+        assert dataset_scores(client)[0]["rivals"] == line["rivals"]
+    dataset = world.ingest("sensors")
+    assert reanchor(world.engine, dataset, promotions.served(world.engine, dataset.id)) is not None
+    champion, _ = build_champion.build(world.engine, dataset, promotions.served(world.engine, dataset.id))
+    assert sorted(champion.states.rivals().tolist()) == [1, 24, 24, 24]  # a new anchor carries them over
+
+
+def test_contexts_of_before_there_were_rivals_give_each_series_the_usual_one(world):
+    dataset = world.ingest("sensors")
+    promotion = promotions.served(world.engine, dataset.id)
+    with world.engine.begin() as connection:
+        table = tables.contexts
+        for number, blob in connection.execute(select(table.c.shard, table.c.blob)).all():
+            arrays, words = unpack(blob)
+            del arrays["carried.rival"]
+            connection.execute(table.update().where(table.c.shard == number).values(blob=pack(arrays, words)))
+    champion, _ = build_champion.build(world.engine, dataset, promotion)
+    assert champion.states.rivals().tolist() == [12, 12]
 
 
 def test_scores_of_a_dataset_list_each_version_that_served(world):

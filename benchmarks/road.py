@@ -1,0 +1,48 @@
+"""Rows that flows ingest, on their way into the states of a running service; stores are made by the benchmark itself.
+
+The model is a network of the product's default size with random weights. A client sends a GET and a POST of one row in
+turn, every 20 ms, before and while rows are ingested, over series that the file does not have. Parts, for --only:
+
+few        1,000 new rows, one for each of as many series, where 100,000 are served
+round      six new hours of 5,000 series
+corrected  168 hours of 5,000 series again, each with another value
+
+Keys of --json, for each part: PART_ingest_s, seconds inside the process that ingests, its imports left out;
+PART_taken_in_s, from its beginning until every series answers with the new rows and none is stale; PART_logged rows;
+PART_get_p99_ratio, of GET meanwhile against before; PART_post_p99_ms meanwhile; PART_stale, the most stale series seen.
+"""
+
+from forecasting.kernel.threads import prepare
+
+prepare()
+
+import argparse  # noqa: E402  the processor's kernels are chosen before NumPy loads
+from pathlib import Path  # noqa: E402
+from tempfile import TemporaryDirectory  # noqa: E402
+
+from benchmarks.support import road  # noqa: E402
+from benchmarks.support.run import Figures, finish_parts, parser, words  # noqa: E402
+
+PARTS = {"few": (100_000, 1_000, range(1)), "round": (5_000, 5_000, range(6)), "corrected": (5_000, 5_000, range(168))}
+
+
+def measure(part: str, share: float) -> Figures:
+    served, rows, hours = PARTS[part]
+    with TemporaryDirectory(prefix="rollcast-road-") as folder:
+        found = road.measure(Path(folder), int(served * share), int(rows * share), hours, part == "corrected")
+    return {f"{part}_{name}": value for name, value in found.items()}
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--only", type=words, help="comma-separated parts")
+    options.add_argument("--share", type=float, default=1.0, help="of the series, for a quick look")
+    chosen: argparse.Namespace = options.parse_args()
+    asked_for = dict.fromkeys(chosen.only or PARTS)
+    if unknown := [part for part in asked_for if part not in PARTS]:
+        options.error(f"there is no part {unknown[0]}; there are {', '.join(PARTS)}")
+    finish_parts("road", {part: measure(part, chosen.share) for part in asked_for}, chosen)
+
+
+if __name__ == "__main__":
+    main()
