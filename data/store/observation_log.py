@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -76,21 +76,21 @@ def append(engine: Engine, rows: Sequence[Row], along: Callable[[Connection, int
         first, latest = (newest.seq + 1, newest.available_at) if newest else (1, 0)
         seqs = list(range(first, first + len(rows)))
         if rows:
-            stamps = _rising([row[4] for row in rows], latest, len({row[:3] for row in rows}) < len(rows))
+            stamps = _rising(rows, latest)
             _insert(connection, [(n, *row[:4], at) for n, row, at in zip(seqs, rows, stamps, strict=True)])
         if along is not None:
             along(connection, first + len(rows) - 1)
     return seqs
 
 
-def _rising(stamps: list[int], before: int, strictly: bool) -> list[int]:
-    """The same stamps, each at least that of the one ahead, and all later than `before`."""
-    if strictly:
-        return [
-            at + place
-            for place, at in enumerate(_rising([at - place for place, at in enumerate(stamps)], before, False))
-        ]
-    return list(accumulate(stamps, max, initial=before + 1))[1:]
+def _rising(rows: Sequence[Row], before: int) -> Iterator[int]:
+    """The stamp of each row: not before that of the row ahead, after `before`, and after that of a row of its key."""
+    newest, seen = before + 1, dict[tuple[Any, ...], int]()
+    for row in rows:
+        key = row[:3]
+        newest = max(newest, row[4], seen[key] + 1 if key in seen else 0)
+        seen[key] = newest
+        yield newest
 
 
 _NEWEST = select(tables.observations.c.seq, tables.observations.c.available_at)
