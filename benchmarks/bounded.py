@@ -6,9 +6,9 @@ in a process of its own: `promote` of the second, `monitor`, `ingest` of six new
 
     python -m benchmarks.bounded --series 5000 --rows 20000
 
---json prints for each command NAME: NAME_s, the whole process, and NAME_peak_kb, its peak memory (with mapped files);
-and lake_rows, lake_bytes, lake_s (writing the lake). --check compares them with their bounds, which are those of the
-sizes above.
+--json prints the seconds of each whole process, promote_s, monitor_s, ingest_s and rollback_s; its peak memory with
+mapped files, promote_peak_kb, monitor_peak_kb, ingest_peak_kb and rollback_peak_kb; and lake_rows, lake_bytes,
+lake_files, lake_s (writing the lake). --check compares them with their bounds, which are those of the sizes above.
 """
 
 from forecasting.kernel.threads import prepare

@@ -122,11 +122,15 @@ def error_increments(panel: Panel, config: ModelConfig, linear: np.ndarray, grow
     quantiles = np.outer(_pooled_quantiles((errors / grows)[~np.isnan(errors)], config.levels), grows)
     if enough.any():
         quantiles[:, enough] = np.nanquantile(errors[:, enough], config.levels, axis=0)
-    middle = config.median
+    return outwards(quantiles, config.median)
+
+
+def outwards(quantiles: np.ndarray, middle: int) -> np.ndarray:
+    """Quantiles of errors (L, …), the median at `middle` -> (2, P, …) non-negative distances from one to the next,
+    below and above 0, from the inside out."""
     below = np.maximum.accumulate(np.maximum(-quantiles[middle - 1 :: -1], 0), 0)
     above = np.maximum.accumulate(np.maximum(quantiles[middle + 1 :], 0), 0)
-    distances = np.stack([below, above])
-    return np.diff(distances, axis=1, prepend=0)
+    return np.diff(np.stack([below, above]), axis=1, prepend=0)
 
 
 def _pooled_quantiles(errors: np.ndarray, levels: Sequence[float]) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from data.errors import DamagedArtifact
 from forecasting.kernel.packing import pack, unpack
+from states.out_of_order import BEGINNING
 from states.row_index import RowIndex
 
 OPEN = 4  # shards of values held in memory; read where a correction reaches behind every snapshot
@@ -83,6 +84,11 @@ class Contexts:
 
     def __len__(self) -> int:
         return len(self.series)
+
+    @property
+    def newest(self) -> int:
+        """The newest step of any context; `BEGINNING` where there is none."""
+        return int(self._origin.max(initial=BEGINNING))
 
     def has(self, series: np.ndarray) -> np.ndarray:
         """(k,) bool: does each of these series have a context?"""

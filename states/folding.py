@@ -26,12 +26,14 @@ log = logging.getLogger("rollcast.service")
 CHUNK = 1024  # series folded on one copy
 REPLAY = 2_000  # rows of one series that a correction may fold again before it is answered
 REPLAYS = 50_000  # the same for all series of one batch
+LOOKED_UP = 1_000  # rows of the log that are read as fast as one series is looked up, stamp by stamp
+AT_ONCE = 16  # series that rows of another process may fold again before requests that wait have their turn
 
 
-def catch_up(engine: Engine, champion: Champion, upto: int | None = None) -> int:
-    """Take in what the log holds beyond the champion's position. Returns the number of rows."""
+def catch_up(engine: Engine, champion: Champion, upto: int | None = None, at_once: int | None = None) -> int:
+    """Take in what the log holds beyond the champion's position; see `take_in`. Returns the number of rows."""
     found = observation_log.log(engine, champion.dataset_id, after=champion.seq, upto=upto)
-    take_in(engine, champion, Rows.of_log(found, champion.grid))
+    take_in(engine, champion, Rows.of_log(found, champion.grid), at_once)
     if upto is not None:
         champion.seq = max(champion.seq, upto)
     return len(found)
@@ -40,22 +42,36 @@ def catch_up(engine: Engine, champion: Champion, upto: int | None = None) -> int
 def catch_up_some(engine: Engine, champion: Champion, upto: int, most: int) -> int:
     """Take in at most `most` rows beyond the champion's position, up to row `upto`. Returns the number of rows."""
     last = observation_log.nth(engine, champion.dataset_id, champion.seq, upto, most)
-    return 0 if last is None else catch_up(engine, champion, last)
+    return 0 if last is None else catch_up(engine, champion, last, AT_ONCE)
 
 
 def catch_up_only(engine: Engine, champion: Champion, series: np.ndarray, upto: int | None = None) -> None:
-    """Take in what the log holds of some series (n,) beyond the champion's position, which stays where it is."""
-    seq = champion.seq
-    found = observation_log.log(engine, champion.dataset_id, after=seq, upto=upto, series=np.unique(series).tolist())
+    """Take in what the log holds of some series (k,) beyond the champion's position, which stays where it is."""
+    seq, wanted = champion.seq, np.unique(series)
+    end = observation_log.end(engine) if upto is None else upto
+    if len(wanted) * LOOKED_UP < end - seq:
+        champion.states.ensure(wanted)
+        found = observation_log.tail(engine, champion.dataset_id, _floors(champion, wanted))
+        found = found.select((found.seq > seq) & (found.seq <= end))
+    else:
+        found = observation_log.log(engine, champion.dataset_id, after=seq, upto=end, series=wanted.tolist())
     take_in(engine, champion, Rows.of_log(found, champion.grid))
     champion.seq = seq
 
 
-def take_in(engine: Engine, champion: Champion, logged: Rows) -> int:
+def _floors(champion: Champion, series: np.ndarray) -> list[tuple[int, int]]:
+    """(series, ds) of series (n,), ascending: later rows may matter to their states."""
+    stamps = np.full(len(series), BEGINNING)
+    known = champion.contexts.has(series)
+    stamps[known] = champion.grid.stamps(champion.contexts.floors(series[known]))
+    return list(zip(series.tolist(), stamps.tolist(), strict=True))
+
+
+def take_in(engine: Engine, champion: Champion, logged: Rows, at_once: int | None = None) -> int:
     """Advance the states by rows of the log in its order, and move the champion's position.
 
-    Rows that a series' state knows already are left out. Returns how many rows were read again because of corrections
-    and late rows.
+    Rows that a series' state knows already are left out. Where corrections and late rows concern more than `at_once`
+    series, these are folded again in the background. Returns how many rows were read again because of them.
     """
     if not len(logged):
         return 0
@@ -72,7 +88,7 @@ def take_in(engine: Engine, champion: Champion, logged: Rows) -> int:
         rows = rows.select(~before)
     behind = rows.steps <= champion.states.origins(rows.series)
     if behind.any():
-        replayed = _take_in_late(engine, champion, rows, behind)
+        replayed = _take_in_late(engine, champion, rows, behind, at_once)
     else:
         advance(champion, rows)
         replayed = 0
@@ -80,7 +96,7 @@ def take_in(engine: Engine, champion: Champion, logged: Rows) -> int:
     return replayed
 
 
-def _take_in_late(engine: Engine, champion: Champion, rows: Rows, behind: np.ndarray) -> int:
+def _take_in_late(engine: Engine, champion: Champion, rows: Rows, behind: np.ndarray, at_once: int | None) -> int:
     """`take_in` where some rows, `behind` (k,) bool, are not newer than their series' origin."""
     late = rows.select(behind)
     champion.checkpoints.out_of_order.note(late.series, late.steps, late.sequence)
@@ -88,7 +104,11 @@ def _take_in_late(engine: Engine, champion: Champion, rows: Rows, behind: np.nda
     waiting = np.isin(changed, np.fromiter(champion.pending, np.int64, len(champion.pending)))
     champion.states.mark_stale(champion.states.rows_of(changed))  # until they are rebuilt, a moment later
     advance(champion, rows.select(~behind))  # scored on what was known before the corrections
-    return rebuild(engine, champion, changed[~waiting])  # the others are folded again later anyway
+    changed = changed[~waiting]  # the others are folded again later anyway
+    if at_once is not None and len(changed) > at_once:
+        defer(champion, changed)
+        return 0
+    return rebuild(engine, champion, changed)
 
 
 def _note_position(champion: Champion, rows: Rows) -> None:

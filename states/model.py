@@ -71,6 +71,9 @@ class RollingModel(Protocol):
     def warming(self, state: Any, rows: np.ndarray) -> np.ndarray:
         """(k,) bool: are there too few values yet for the model to answer? The fallback does."""
 
+    def silence(self, state: Any, rows: np.ndarray) -> np.ndarray:
+        """(k,) steps from each row's last real value to its origin; any count above the window stands for longer."""
+
     def gates(self, state: Any, row: int, value: float) -> Sequence[dict[str, np.ndarray]]:
         """The gate activations of the step that `value` would cause, layer by layer; none where a model has none."""
 

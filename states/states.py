@@ -18,6 +18,7 @@ from states.out_of_order import BEGINNING
 from states.row_index import RowIndex
 
 R = TypeVar("R")
+FIRST = np.array([0])
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class SeriesState:
     state: RollingState  # of one row
     sequence: int  # log position of the last row that this series' state knows
     stale: bool  # the state could not follow the log; answers say so
+    silent: bool  # no value for longer than the window, counted to the newest step of the dataset
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,12 @@ class SeriesStates:
     state: RollingState  # of n rows
     sequence: np.ndarray  # (n,)
     stale: np.ndarray  # (n,) bool
+    silent: np.ndarray  # (n,) bool
 
     def row(self, i: int) -> SeriesState:
         """The i-th of them, as a view."""
-        return SeriesState(self.state.view(slice(i, i + 1)), int(self.sequence[i]), bool(self.stale[i]))
+        state, sequence = self.state.view(slice(i, i + 1)), int(self.sequence[i])
+        return SeriesState(state, sequence, bool(self.stale[i]), bool(self.silent[i]))
 
     def rows(self, asked: int) -> list[SeriesState | None]:
         """One for each of the `asked` series, None where it has no state."""
@@ -90,7 +94,7 @@ class States:
     ) -> None:
         """`state` has one row for each of `series` (n,); `sequence` (n,) is the log position each of them knows;
         `settled` and `unit` are the scores up to there, none unless given."""
-        self.roller = roller
+        self.roller, self._window = roller, roller.config.window
         self._rows: dict[int, int] = {}
         none = np.zeros(0, np.int64)
         nothing = roller.ledger(0).sums
@@ -98,6 +102,7 @@ class States:
             roller.empty(0), none, none, none, none.astype(bool), nothing, np.zeros(0), RowIndex(none)
         )
         self.totals = Totals.of(nothing, np.zeros(0))
+        self.newest = BEGINNING  # newest origin of all series; it never falls
         self.dirty: set[int] = set()  # rows written since they were last put into a snapshot
         self._append(series, state, sequence, settled, unit)
 
@@ -126,7 +131,9 @@ class States:
         """A consistent copy of one series, or None where it has no state."""
 
         def copy(arrays: _Arrays, row: int) -> SeriesState:
-            return SeriesState(arrays.state.take(np.array([row])), int(arrays.sequence[row]), bool(arrays.stale[row]))
+            state = arrays.state.take(np.array([row]))
+            silent = bool(self.silent(state, FIRST)[0])
+            return SeriesState(state, int(arrays.sequence[row]), bool(arrays.stale[row]), silent)
 
         return self._read(series, copy)
 
@@ -151,13 +158,23 @@ class States:
                 return found
             time.sleep(0)  # lets the writer finish
 
-    def at(self, series: int) -> tuple[int, bool] | None:
-        """Sequence and staleness of one series: what of it an ETag names. None where it has no state."""
+    def silent(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
+        """(k,) bool: has a row (k,) of `state`, which has a value, had none since for longer than the window?
+
+        Counted to the newest origin of all series here, whether the steps since its last value are missing or absent.
+        """
+        since = self.newest - state.origin[rows] + self.roller.silence(state, rows)
+        return np.asarray(since > self._window)
+
+    def at(self, series: int) -> tuple[int, bool, bool] | None:
+        """Sequence, staleness and silence of one series: what of it an ETag names. None where it has no state."""
         row = self._rows.get(series)
         if row is None:
             return None
         arrays = self._arrays
-        return int(arrays.sequence[row]), bool(arrays.stale[row])
+        since = self.newest - int(arrays.state.origin[row]) + int(self.roller.silence(arrays.state, np.array([row]))[0])
+        silent = since > self._window  # as `silent` says it, without its overhead for one row
+        return int(arrays.sequence[row]), bool(arrays.stale[row]), silent
 
     def rivals(self) -> np.ndarray:
         """(n,) the lag of each series' rival, in row order."""
@@ -175,12 +192,14 @@ class States:
         found = np.flatnonzero(rows >= 0)
         rows, arrays = rows[found], self._arrays
         before = arrays.counter[rows]
-        copies = SeriesStates(found, arrays.state.take(rows), arrays.sequence[rows], arrays.stale[rows])
+        state = arrays.state.take(rows)
+        silent = self.silent(state, np.arange(len(rows)))
+        copies = SeriesStates(found, state, arrays.sequence[rows], arrays.stale[rows], silent)
         for i in np.flatnonzero((before % 2 == 1) | (before != arrays.counter[rows])).tolist():
             again = self.read(series[found[i]])  # the writer was at this one
             if again is not None:
                 copies.state.put(np.array([i]), again.state)
-                copies.sequence[i], copies.stale[i] = again.sequence, again.stale
+                copies.sequence[i], copies.stale[i], copies.silent[i] = again.sequence, again.stale, again.silent
         return copies
 
     def origins(self, series: np.ndarray) -> np.ndarray:
@@ -242,6 +261,7 @@ class States:
         arrays = self._arrays
         arrays.counter[rows] += 1
         (arrays.state.put if whole else arrays.state.put_folded)(rows, state)
+        self._note_newest(state)
         arrays.sequence[rows] = np.maximum(arrays.sequence[rows], sequence)
         if whole:
             arrays.stale[rows] = False
@@ -275,6 +295,12 @@ class States:
     def settled(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Copies of the sums and the MASE divisors of rows. Used by the writer thread only."""
         return self._arrays.settled[rows], self._arrays.unit[rows]
+
+    def _note_newest(self, state: RollingState) -> None:
+        """Take note of the newest origin of a state's rows that have one."""
+        if int(state.origin.max(initial=BEGINNING)) > self.newest:
+            begun = ~state.blank(np.arange(len(state)))
+            self.newest = max(self.newest, int(state.origin.max(initial=BEGINNING, where=begun)))
 
     def _measure(self, rows: np.ndarray) -> None:
         """Give rows their unit as soon as the model can say it; from then on it stays."""
@@ -310,6 +336,7 @@ class States:
             np.concatenate([old.unit, np.zeros(more) if unit is None else unit]),
             RowIndex(known),
         )
+        self._note_newest(state)
         self.totals = self.totals.plus(Totals.of(sums, self._arrays.unit[first:]))
         self._measure(np.arange(first, first + more))
         self._rows.update(zip(series.tolist(), range(first, first + more), strict=True))

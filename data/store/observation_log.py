@@ -280,6 +280,15 @@ def last_seq(engine: Engine, dataset_id: int) -> int:
         return int(connection.scalar(select(func.max(table.seq)).where(table.dataset_id == dataset_id)) or 0)
 
 
+def newest_ds(engine: Engine, dataset_id: int, upto: int) -> int | None:
+    """The newest stamp of a dataset's log up to row `upto`; None where there is no row."""
+    table = tables.observations.c
+    query = select(table.ds).where(table.dataset_id == dataset_id, table.seq <= upto)
+    with reading(engine) as connection:
+        found = connection.scalar(query.order_by(table.ds.desc()).limit(1))
+    return None if found is None else int(found)
+
+
 def whole_after(engine: Engine, dataset_id: int) -> int:
     """The newest row that moved to the lake: the log has every row after it. 0 where none has moved."""
     table = tables.handoffs.c

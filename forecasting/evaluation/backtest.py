@@ -5,7 +5,7 @@ is scored against the values after it. All models of a comparison have the same 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from forecasting.kernel.scaling import fill
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
+from forecasting.rolling.fit_scale_prior import fit_scale_prior
 from forecasting.rolling.roller import NumericState, Roller
 
 MOST_FORECASTS = 20_000  # most forecasts of a backtest without a given number of origins
@@ -128,7 +129,7 @@ def answer(roller: Roller, state: NumericState, rows: np.ndarray) -> tuple[np.nd
 def baseline(name: str, panel: Panel, season: int, horizon: int) -> Bundle:
     """The baseline of this name fitted to a panel, with intervals from its own past errors."""
     config, weights = baselines.fit(name, panel, season, horizon)
-    return Bundle(config, weights, Calibration.neutral(config))
+    return Bundle(config, weights, replace(Calibration.neutral(config), scale_prior=fit_scale_prior(panel, config)))
 
 
 @dataclass(frozen=True)

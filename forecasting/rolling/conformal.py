@@ -14,11 +14,13 @@ A change of this arithmetic bumps LAYOUT in `data/store/snapshot_store.py` where
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from forecasting.config import ModelConfig
 from forecasting.kernel.compiled import compiled
+from forecasting.rolling.scale_prior import ScalePrior
 
 MAX_WIDENING = 1.5  # bound of the log factor: widths change by at most e^1.5, about 4.5
 PRIOR_RESIDUALS = 50  # weight of the prior that the factor is 1, in residuals
@@ -29,10 +31,14 @@ SHARE_OF_OTHERS = 0.25  # share of a bucket's move that every other bucket makes
 
 @dataclass(frozen=True)
 class Calibration:
-    """factors (P, buckets), pairs of levels from the inside out; rate of the adaptive correction."""
+    """factors (P, buckets), pairs of levels from the inside out; rate of the adaptive correction.
+
+    scale_prior: for series of which little has been seen; None in models of older versions, and where none was fitted.
+    """
 
     factors: np.ndarray
     rate: float
+    scale_prior: ScalePrior | None = None
 
     @classmethod
     def neutral(cls, config: ModelConfig) -> "Calibration":
@@ -40,11 +46,17 @@ class Calibration:
         return cls(np.ones((config.median, config.buckets)), adaptive_rate(config))
 
     def to_dict(self) -> dict[str, object]:
-        return {"factors": self.factors.tolist(), "rate": self.rate}
+        prior = {} if self.scale_prior is None else {"scale_prior": self.scale_prior.to_dict()}
+        return {"factors": self.factors.tolist(), "rate": self.rate, **prior}
 
     @classmethod
-    def from_dict(cls, values: dict[str, object]) -> "Calibration":
-        return cls(np.array(values["factors"], np.float64), float(str(values["rate"])))
+    def from_dict(cls, values: dict[str, Any]) -> "Calibration":
+        prior = values.get("scale_prior")
+        return cls(
+            np.array(values["factors"], np.float64),
+            float(values["rate"]),
+            None if prior is None else ScalePrior.from_dict(prior),
+        )
 
 
 def adaptive_rate(config: ModelConfig) -> float:

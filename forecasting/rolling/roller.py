@@ -23,9 +23,12 @@ from forecasting.rivals import Rivals
 from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.online_scores import Ledger
+from forecasting.rolling.scale_prior import repeat_last
 from forecasting.rolling.state import RollingState
 
-READ = ("ring", "gap", "mean", "origin", "hidden", "widening")  # the arrays that a forecast is a function of
+# The arrays that a forecast is a function of.
+READ = ("ring", "gap", "mean", "origin", "observed", "imputed", "hidden", "widening")
+_NO_ROW = np.zeros(0, np.int64)
 OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
 BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more do not fit into its cache
 
@@ -80,6 +83,7 @@ class Roller:
         self._fallback = _fallback(bundle)
         self._bucket = self.config.bucket_of_step()
         self._factors = self.config.over_horizon(bundle.calibration.factors).astype(np.float32)
+        self._scale_prior = bundle.calibration.scale_prior
         self._rate, self._half = bundle.calibration.rate, self.config.horizon // 2
         rivals = Rivals.of(bundle.manifest, self.config)
         self._usual_rival, self._longest_rival = rivals.usual, rivals.longest
@@ -319,6 +323,10 @@ class Roller:
         """(k,) bool: are there too few real values since the anchor for the model to answer? The fallback does."""
         return np.asarray(state.observed[rows] < self.config.minimum)
 
+    def silence(self, state: NumericState, rows: np.ndarray) -> np.ndarray:
+        """(k,) steps from each row's last real value to its origin, at most the window + 1."""
+        return np.asarray(state.gap[rows], np.int64)
+
     def gates(self, state: NumericState, row: int, value: float) -> list[Gates]:
         """The gate activations (1, D) of the step that `value` would cause, layer by layer of each member; the state
         does not change."""
@@ -335,8 +343,17 @@ class Roller:
 
     def _quantiles_by_level(self, core: Kernel | Baseline, state: NumericState) -> np.ndarray:
         """Calibrated quantiles in data units, (n, L, H) float64: the levels before the horizon steps."""
-        features, level, scale = core.features(state.ring, state.gap == 0, state.gap, state.mean, state.origin)
+        prior = self._scale_prior if isinstance(core, Baseline) else None
+        early = np.flatnonzero(state.observed < self.config.window) if prior is not None else _NO_ROW
+        ring, passed = state.ring, state.observed + state.imputed
+        if early.size and self.config.skip_lag > 1:
+            ring = repeat_last(ring, passed)
+        features, level, scale = core.features(ring, state.gap == 0, state.gap, state.mean, state.origin)
         median, increments = core.forecast(features, state.hidden)
+        if prior is not None and early.size:
+            seen = state.observed * np.minimum(1, self.config.window / np.maximum(passed, 1))  # others left the ring
+            unit = prior.scale(state.ring[early], level[early, 0], seen[early]) / scale[early, 0]
+            increments[early] = prior.distances(state.observed[early]) * unit[:, None, None, None]
         widths = np.exp(state.widening)[:, self._bucket]
         factors = self._factors if core is self._core else np.ones_like(self._factors)
         increments *= factors[None, None] * widths[:, None, None]

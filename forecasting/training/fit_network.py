@@ -44,6 +44,7 @@ from forecasting.kernel.kernel import stacked
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
+from forecasting.rolling.fit_scale_prior import fit_scale_prior
 from forecasting.training.auto_config import Choice, choose
 from forecasting.training.callbacks import Averaging, BestWeights, Progress, ProgressReport, Stopping, TimeLimit
 from forecasting.training.chunk import Chunk
@@ -168,7 +169,7 @@ def _fit_first(run: "_Run", panel: Panel, past: Panel, tail: np.ndarray, choice:
         "processes": run.team.size,
         "lanes": run.team.size * lanes_of_each,
     }
-    bundle = replace(bundle, calibration=chooser.calibration, manifest=manifest)
+    bundle = replace(bundle, calibration=_calibration(chooser, bundle), manifest=manifest)
     return Fitted(bundle, steps, best.step, validation, rolled, seconds)
 
 
@@ -188,7 +189,7 @@ def refit(panel: Panel, bundle: Bundle, progress: Progress | None = None) -> Bun
     with join(spec.hardware) as team:
         run = _Run(team, spec, replace(bundle.config, members=1), made["steps"], progress, None, False, ())
         again = run.refit(panel, bundle.config.members, made["chosen_steps"], np.array(made["trust"]))
-    return replace(again, calibration=bundle.calibration, manifest=made)
+    return replace(again, calibration=_calibration(bundle, again), manifest=made)
 
 
 def fit_single(
@@ -201,8 +202,14 @@ def fit_single(
         return run.refit(panel, 1, steps, np.ones(config.horizon))
 
 
+def _calibration(calibrated: Bundle, refitted: Bundle) -> Calibration:
+    """What the tail said of the intervals of one, and the scale prior from all that the other was fitted to."""
+    return replace(calibrated.calibration, scale_prior=refitted.calibration.scale_prior)
+
+
 def _bundle(config: ModelConfig, weights: dict[str, np.ndarray], panel: Panel) -> Bundle:
-    return Bundle(config, weights | baselines.fallback(config, panel), Calibration.neutral(config))
+    calibration = replace(Calibration.neutral(config), scale_prior=fit_scale_prior(panel, config))
+    return Bundle(config, weights | baselines.fallback(config, panel), calibration)
 
 
 class _ChunkList(Dataset[Chunk]):

@@ -22,7 +22,7 @@ from pipelines.console import ProgressCallback
 from pipelines.forecasts.served import ServedModel, check_horizon, groups, promoted
 from pipelines.workspace import Workspace
 
-WARMING = "warming"
+WARMING, SILENT = "warming", "silent"
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,9 @@ class BatchRequest:
 class BatchForecasts:
     """One row per series and step ahead, oldest first.
 
-    Columns: unique_id, ds, {model} (the median), {model}-lo-80 and {model}-hi-80 for each level asked, and warming:
-    true where a series is too short for the model and its fallback answered.
+    Columns: unique_id, ds, {model} (the median), {model}-lo-80 and {model}-hi-80 for each level asked; warming: true
+    where a series is too short for the model and its fallback answered; silent: true where it has had no value for
+    longer than the model's window, counted to the newest step of the dataset.
     """
 
     dataset: Dataset
@@ -70,6 +71,7 @@ class BatchForecasts:
             SERIES: name,
             "origin": format_ds(self.origins[name], kind),
             WARMING: rows[WARMING][0],
+            SILENT: rows[SILENT][0],
             TIME: stamps,
             **columns,
         }
@@ -145,8 +147,9 @@ def wide(
     stamps = served.dataset.grid.stamps(steps.ravel())
     keys = {SERIES: np.repeat(np.array(ids, object), horizon), TIME: stamps}
     quantile = {column: values[..., i].ravel() for i, column in enumerate(columns)}
-    flags = np.repeat(served.warming(state), horizon)
-    return pl.DataFrame({**keys, **quantile, WARMING: flags}, schema_overrides={SERIES: pl.String})
+    flags = {WARMING: served.warming(state), SILENT: served.silent(state)}
+    repeated = {name: np.repeat(flag, horizon) for name, flag in flags.items()}
+    return pl.DataFrame({**keys, **quantile, **repeated}, schema_overrides={SERIES: pl.String})
 
 
 def check_suffix(path: Path) -> None:

@@ -80,6 +80,18 @@ class ServedModel:
         """(n,) bool: has a series too few values for the model? Its fallback answers."""
         return self.anchored.roller.warming(state, np.arange(len(state)))
 
+    def silent(self, state: RollingState) -> np.ndarray:
+        """(n,) bool: has a series had no value for longer than the window, counted to the dataset's newest step?"""
+        silence = self.anchored.roller.silence(state, np.arange(len(state)))
+        return np.asarray(self._newest_step - state.origin + silence > self.config.window)
+
+    @cached_property
+    def _newest_step(self) -> int:
+        """The newest step of any series, in its context or in the log."""
+        logged = observation_log.newest_ds(self.engine, self.dataset.id, self.seq)
+        newest = self.anchored.contexts.newest
+        return newest if logged is None else max(newest, int(self.dataset.grid.steps(np.array([logged]))[0]))
+
     def _read_log(self, after: int, series: np.ndarray | None) -> Log:
         """Rows of some series beyond row `after`; out of memory where the log's end is short enough."""
         if self._end is None or after < self._read_from:

@@ -174,6 +174,8 @@ def show_forecast(result: BatchForecasts) -> None:
     print_table(columns, rows, f"{entry['unique_id']} after {entry['origin']}, {result.model} version {result.version}")
     if entry["warming"]:
         say("too few values for the network yet: seasonal naive forecasts instead (warming)")
+    if entry["silent"]:
+        say("no value for longer than the model's window: the forecast starts from the last one (silent)")
     if len(result.origins) > 1 or len(entry["ds"]) > SHOWN_STEPS:
         say(f"{len(result.origins)} series × {len(entry['ds'])} steps in all; --json or --out FILE.parquet gives them")
 

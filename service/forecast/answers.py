@@ -73,18 +73,18 @@ def etag(reading: Reading, query: ForecastQuery, found: ForecastAnswer | None = 
         marks = f"p{found.champion.anchor_id}.{found.row.sequence}"
     elif found is not None and found.substitute and not champion.replaces_damaged:
         marks = "f"
-    return _etag(champion, row.sequence, row.stale, query, marks)
+    return _etag(champion, row.sequence, row.stale, row.silent, query, marks)
 
 
 def champion_etag(target: Target, query: ForecastQuery) -> str | None:
     """The ETag of the champion's own forecast at this moment, without reading the state; None where it has no state."""
     champion = target.served.champion
-    position = champion.states.at(target.series) if champion else None  # (sequence, stale)
+    position = champion.states.at(target.series) if champion else None  # (sequence, stale, silent)
     return None if champion is None or position is None else _etag(champion, *position, query)
 
 
-def _etag(champion: Champion, sequence: int, stale: bool, query: ForecastQuery, marks: str = "") -> str:
-    marks = "s" * stale + "d" * champion.replaces_damaged + marks
+def _etag(champion: Champion, sequence: int, stale: bool, silent: bool, query: ForecastQuery, marks: str = "") -> str:
+    marks = "s" * stale + "q" * silent + "d" * champion.replaces_damaged + marks
     return f'"{champion.digest[:12]}-{champion.anchor_id}-{sequence}{marks}-{query.digest}"'
 
 
@@ -205,6 +205,7 @@ def _reliability(row: SeriesState, status: str, fallback: str | None) -> dict[st
         "previous": fallback == PREVIOUS,
         "fallback": fallback not in (None, PREVIOUS),
         "stale": row.stale,
+        "silent": row.silent,
         "reanchored": counts["reanchored"] > 0,
         "imputed": counts["imputed"] > 0,
     }

@@ -41,7 +41,13 @@ class Reliability(StrictBody):
             "seasonal naive or naive"
         ),
     ]
-    flags: list[Literal["warming", "previous", "fallback", "stale", "reanchored", "imputed"]]
+    flags: Annotated[
+        list[Literal["warming", "previous", "fallback", "stale", "silent", "reanchored", "imputed"]],
+        Field(
+            description="silent: no value for longer than the model's window, counted to the newest step of the "
+            "dataset; the forecast starts from the last one"
+        ),
+    ]
     observed: Annotated[
         int, Field(description="values that the state has read since it last started, those of its context included")
     ] = 0

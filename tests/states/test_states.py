@@ -62,3 +62,21 @@ def test_a_sequence_never_goes_back():
     states.publish(np.array([0]), copy, np.array([9]))
     states.publish(np.array([0]), copy, np.array([4]))
     assert states.read(0).sequence == 9
+
+
+def test_silence_is_counted_from_the_last_value_to_the_newest_origin_of_all_series():
+    states = states_of(4)
+    rows, window = np.arange(3), states.roller.config.window  # the fourth series never sends anything
+    copy, _ = states.copy(rows)
+    states.roller.fold(copy, rows, np.array([-5, -5, -5]), np.array([1.0, 2.0, 3.0]))
+    states.publish(rows, copy, np.full(3, 1))
+    assert states.newest == -5  # and not the 0 of the state that has no origin yet
+
+    states.roller.fold(copy, np.array([0]), np.array([window - 5]), np.array([1.0]))
+    states.roller.fold(copy, np.array([1]), np.array([window - 4]), np.array([np.nan]))
+    states.publish(rows, copy, np.full(3, 2))
+    assert states.newest == window - 4
+    flags = [False, True, True]  # the second was sent missing steps, the third nothing
+    assert [states.read(row).silent for row in range(3)] == flags
+    assert [states.at(row)[2] for row in range(3)] == flags
+    assert states.read_all([0, 1, 2]).silent.tolist() == flags

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from data.errors import Conflict, GateRefused, InvalidInput, NothingObserved, UnknownSeries
@@ -12,7 +13,7 @@ from data.store import observation_log, promotions
 from data.store.observation_log import LoggedValue
 from pipelines.evaluation.backtest import BacktestRequest, backtest
 from pipelines.forecasts.batch_forecast import BatchRequest, forecast, write
-from pipelines.history.history import read_history
+from pipelines.history.history import read_history, read_tails
 from pipelines.ingestion.ingest import ingest
 from pipelines.promotion.promote import promote, rollback
 from pipelines.reports import terminal
@@ -269,7 +270,7 @@ def test_a_forecast_starts_after_the_last_value_and_has_wide_columns(served, wor
     assert frame["ds"].to_list() == [STEPS + 1, STEPS + 2, STEPS + 3]
     model = "seasonal_naive"
     columns = [model, *(f"{model}-{side}-{level}" for level in (80, 95) for side in ("lo", "hi"))]
-    assert frame.columns == ["unique_id", "ds", *columns, "warming"]
+    assert frame.columns == ["unique_id", "ds", *columns, "warming", "silent"]
     assert frame[model].to_list() == pytest.approx([weekly(STEPS - 6 + step) for step in range(3)])
     assert (frame[f"{model}-lo-95"] <= frame[f"{model}-lo-80"]).all()
     assert (frame[f"{model}-lo-80"] <= frame[model]).all()
@@ -290,6 +291,52 @@ def test_a_correction_replaces_the_value_in_the_context(served, workspace):
     observe(workspace, 1, STEPS - 6, 55.5)
     result = forecast(workspace, BatchRequest(served, "a"), no_progress)
     assert result.frame["seasonal_naive"][0] == pytest.approx(55.5)
+
+
+def with_promotions(path: Path, steps: dict[str, int], empty: dict[str, int]) -> str:
+    """Write series with so many values, and then so many rows in which only the covariate `promotion` is known."""
+    rows = [
+        f"{name},{step},{weekly(step) if step <= steps[name] else ''},{step % 5 == 0:d}"
+        for name in steps
+        for step in range(1, steps[name] + empty[name] + 1)
+    ]
+    path.write_text("\n".join(["unique_id,t,y,promotion", *rows]) + "\n")
+    return str(path)
+
+
+def test_rows_with_nothing_but_covariates_are_stored_and_move_no_origin(served, workspace, tmp_path):
+    before = forecast(workspace, BatchRequest(served), no_progress)
+    file = with_promotions(tmp_path / "planned.csv", {"a": STEPS, "b": STEPS}, {"a": 14, "b": 0})
+    ingest(workspace, file, served, SourceOptions())
+    planned = workspace.lake.read(1).filter(pl.col("unique_id") == "a", pl.col("ds") > STEPS)
+    assert (planned["promotion"].to_list(), planned["y"].null_count()) == ([0, 0, 0, 0, 1] * 2 + [0, 0, 0, 0], 14)
+    after = forecast(workspace, BatchRequest(served), no_progress)
+    assert after.origins == before.origins == {"a": STEPS, "b": STEPS}
+    assert not after.frame["silent"].any()
+
+
+def test_a_series_that_ends_in_empty_rows_is_forecast_from_its_last_value_and_is_silent(workspace, tmp_path):
+    file = with_promotions(tmp_path / "half.csv", {"a": 440, "b": STEPS, "c": STEPS}, {"a": 0, "b": 300, "c": 0})
+    ingest(workspace, file, "week", SourceOptions(season=SEASON, horizon=HORIZON))
+    train(workspace, TrainRequest("week", "seasonal_naive"), no_progress)
+    promote(workspace, "week", None, no_progress)
+    result = forecast(workspace, BatchRequest("week"), no_progress)
+    assert result.origins == {"a": 440, "b": STEPS, "c": STEPS}  # rows of b are empty, those of c absent
+    entries = result.to_dict()["forecasts"]
+    assert [(entry["silent"], entry["warming"]) for entry in entries] == [(False, False), (True, False), (True, False)]
+    assert entries[1]["seasonal_naive"] == pytest.approx([weekly(STEPS - 6 + step) for step in range(HORIZON)])
+    alone = forecast(workspace, BatchRequest("week", "b"), no_progress)
+    assert alone.to_dict()["forecasts"] == [entries[1]]
+
+
+def test_steps_that_were_sent_as_missing_stay_known_when_a_model_is_promoted(served, workspace):
+    for step in range(STEPS + 1, STEPS + 61):
+        observe(workspace, 1, step, None)
+    before = forecast(workspace, BatchRequest(served), no_progress)
+    assert before.origins == {"a": STEPS + 60, "b": STEPS}
+    assert read_tails(workspace, served, 100).last.tolist() == [STEPS + 60, STEPS]
+    assert read_history(workspace, served).panel.last.tolist() == [STEPS, STEPS]
+    assert before.frame.filter(pl.col("unique_id") == "a")["silent"].all()
 
 
 def test_forecasting_twice_is_the_same(served, workspace):
@@ -323,10 +370,8 @@ def test_an_unknown_series_is_named(served, workspace):
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_a_forecast_is_written_as_a_complete_file(served, workspace, tmp_path, ending):
-    import polars as pl
-
     result = forecast(workspace, BatchRequest(served), no_progress)
     write(result, tmp_path / f"out{ending}")
     read = pl.read_csv if ending == ".csv" else pl.read_parquet
-    assert read(tmp_path / f"out{ending}").shape == (2 * HORIZON, 6)
+    assert read(tmp_path / f"out{ending}").shape == (2 * HORIZON, 7)
     assert [path.name for path in tmp_path.glob(".out*")] == []

@@ -1,9 +1,12 @@
 """The answer of a forecast: its content, the model that made it, and how reliable it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from forecasting.panel import Panel
+from forecasting.rolling.fit_scale_prior import fit_scale_prior
 from service.schemas import forecast_bodies
 from tests.support.service_kit import World, baseline, median, network, panel_of, rows, stamp, until
 
@@ -90,11 +93,51 @@ def test_a_warming_series_is_answered_by_the_fallback_and_says_so(client):
     assert forecast(client, "empty")["status"] == "ok"
 
 
+def test_the_first_value_of_a_series_has_the_interval_that_others_needed(world):
+    bundle = network(PANEL)
+    prior = fit_scale_prior(PANEL, bundle.config)
+    bundle = replace(bundle, calibration=replace(bundle.calibration, scale_prior=prior))
+    world.promote(world.ingest("sensors", "a", "b", "empty"), bundle, PANEL)
+    with world.serving() as client:
+        client.post("/v1/observations", json=rows("empty", [10.0]))
+        body = forecast(client, "empty", level="80", horizon="1")
+    lower, upper = body["intervals"]["80"]["lower"][0], body["intervals"]["80"]["upper"][0]
+    assert body["status"] == "warming"
+    assert 9.0 < lower < 9.7 and 10.3 < upper < 11.0  # a wave of amplitude 1 and period 12 moves by 0.52 at most
+
+
 def test_a_series_silent_for_longer_than_its_window_restarts_and_says_so(client):
     client.post("/v1/observations", json=rows("a", [5.0], first=1000))
     body = forecast(client)
     assert (body["reanchored"], body["status"], body["observed"]) == (1, "warming", 1)
     assert "reanchored" in body["flags"]
+
+
+def test_a_series_without_a_value_for_longer_than_the_window_is_silent(client):
+    tag = client.get("/v1/series/a/forecast").headers["etag"]
+    client.post("/v1/observations", json=rows("b", [5.0] * 24))
+    assert forecast(client)["flags"] == []  # the window is 24
+    client.post("/v1/observations", json=rows("b", [5.0], first=24))
+    answer = client.get("/v1/series/a/forecast", headers={"if-none-match": tag})
+    assert (answer.status_code, answer.json()["status"], answer.json()["flags"]) == (200, "ok", ["silent"])
+    assert answer.json()["origin"] == stamp(-1)
+    assert forecast(client, "b")["flags"] == []
+    assert client.get("/v1/series/a").json()["flags"] == ["silent"]
+    listed = {line["unique_id"]: line["flags"] for line in client.get("/v1/series").json()["series"]}
+    assert listed == {"a": ["silent"], "b": [], "empty": []}
+    lines = client.post("/v1/forecasts", json={"ids": ["a", "b"]}).json()["forecasts"]
+    assert [line["flags"] for line in lines] == [["silent"], []]
+    client.post("/v1/observations", json=rows("a", [5.0], first=24))
+    assert "silent" not in forecast(client)["flags"]
+
+
+def test_a_series_that_was_sent_missing_steps_for_longer_than_the_window_is_silent_and_answers(client):
+    client.post("/v1/observations", json=rows("a", [None] * 24))
+    assert forecast(client)["flags"] == ["imputed"]
+    client.post("/v1/observations", json=rows("a", [None], first=24))
+    body = forecast(client)
+    assert (body["origin"], body["status"], body["flags"]) == (stamp(24), "ok", ["silent", "imputed"])
+    assert forecast(client, "b")["flags"] == ["silent"]  # a's newest step is the dataset's, missing as it is
 
 
 def test_a_dataset_without_a_model_stores_rows_and_answers_409_to_forecasts(world):
