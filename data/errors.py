@@ -131,7 +131,7 @@ class NotTrained(Conflict):
 
 
 class AlreadyRunning(Conflict):
-    """Another process on this machine holds the lock file of work that only one may do at a time."""
+    """Another process holds the lock of work that only one may do at a time; the lock ends with that process."""
 
     def __init__(self, what: str):
         self.what = what

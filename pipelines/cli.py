@@ -18,6 +18,7 @@ from pipelines.commands import (
     backup,
     compact,
     config,
+    dataset,
     demo,
     doctor,
     forecast,
@@ -68,6 +69,7 @@ COMMANDS = (
 GROUPS = (
     jobs.jobs,
     model.model,
+    dataset.dataset,
     series.series,
     keys.keys,
     config.config,

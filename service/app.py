@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], int] = cloc
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        runtime.start()
+        await run_in_threadpool(runtime.start)
         yield {BODY_SECONDS: runtime.settings.body_deadline_s}
         await run_in_threadpool(runtime.stop)
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 
-from data import clock
+from data import clock, service_lock
 from data.errors import StoreUnavailable
+from data.service_lock import ServiceLock
 from data.settings import Settings
 from data.store import database
 from data.store.idempotency import find
@@ -24,10 +25,12 @@ from service.http.keyring import Keyring
 from service.models.datasets import Directory, Served
 from service.models.flow_successes import FlowSuccesses
 from service.models.gauges import Gauges
+from service.models.live_directory import LiveDirectory
 from service.observe.arrivals import ReceivedRows
 from service.observe.coalescing import RequestCoalescer
 from service.observe.idempotency import KeyedRequest, KeysInProgress, check
 from service.observe.receipts import Receipt
+from service.observe.series_creation import CreatedSeries, NewSeries, SeriesCreator
 from service.observe.write_batch import ObserveRequest
 from service.observe.writer import Writer
 
@@ -50,31 +53,38 @@ class Runtime:
     def __init__(self, settings: Settings, clock: Callable[[], int] = clock.now) -> None:
         """clock: microseconds since 1970 UTC."""
         self.settings, self.clock = settings, clock
-        self.directory = Directory()
+        self._directory = LiveDirectory()
         self.metrics = Metrics()
         self.gauges = Gauges(self.metrics.registry)
         self.keyring = Keyring(clock)
         self._engine = database.connect(settings.database_url, checkpoints=True)
+        self._lock = ServiceLock(self._engine)
         self._migrated = threading.Event()
         self._writer = Writer(
             self._engine, self.metrics, settings.snapshot_every_s, self.served, settings.idempotency_keep_s
         )
+        self._creator = SeriesCreator(self._engine, self._directory, self.metrics, self._writer.ask)
         self._coalescer = RequestCoalescer(self._writer.observe)
         self.flow_successes = FlowSuccesses(self.engine)
         self.in_progress = KeysInProgress()
         self.forecast_cache = ForecastCache(settings.forecast_cache_bytes)
         self._rebuilder = Rebuilder(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(
-            self.engine,
+            self._engine_of_ours,
             self._writer,
             self.metrics,
-            self._publish,
+            self._directory,
             self.keyring.refresh,
             settings.poll_every_s,
             settings.snapshot_every_s,
         )
 
     def start(self) -> None:
+        """Start the threads. Raises AlreadyRunning where another service has the store; nothing is started then."""
+        try:
+            self._lock.take(service_lock.PATIENCE_S)
+        except StoreUnavailable as error:
+            log.warning("the service waits for the live store: %s", error)  # the watcher tries again
         self._writer.start()
         self._watcher.start()
         self._rebuilder.start()
@@ -85,6 +95,7 @@ class Runtime:
         self._rebuilder.stop()
         self._writer.stop()
         self._write_key_uses()
+        self._lock.release()
         self._engine.dispose()
         gc_tuning.thaw()
 
@@ -95,11 +106,23 @@ class Runtime:
             self._migrated.set()
         return self._engine
 
+    def _engine_of_ours(self) -> Engine:
+        """The same, while no other service has it. Raises AlreadyRunning too."""
+        self._lock.take()
+        return self.engine()
+
+    @property
+    def directory(self) -> Directory:
+        """The datasets and series as they are known now."""
+        return self._directory.current
+
     def served(self) -> Sequence[Served]:
         return list(self.directory.datasets.values())
 
     @property
     def readiness(self) -> Readiness:
+        if self._lock.elsewhere:
+            return Readiness(False, DETAILS["another_service"])
         if not self._watcher.ready.is_set():
             return Readiness(False, self._watcher.problem or "The states are being restored.")
         if not self._writer.is_alive():
@@ -111,8 +134,8 @@ class Runtime:
         return Readiness(self._watcher.problem is None, self._watcher.problem)
 
     def require_restored(self) -> None:
-        """Raises ProblemError (503) while the states are being restored."""
-        if not self._watcher.ready.is_set():
+        """Raises ProblemError (503) while the states are being restored, and while another service has the store."""
+        if self._lock.elsewhere or not self._watcher.ready.is_set():
             raise not_available("not_ready", self.readiness.reason or "The service is starting.")
 
     async def observe(self, received: ReceivedRows, keyed: KeyedRequest | None = None) -> Receipt:
@@ -124,15 +147,28 @@ class Runtime:
             ProblemError: 503, nothing was accepted.
             StoreUnavailable: nothing was acknowledged; the rows may be sent again.
         """
-        database.require_sound(self._engine)
-        if not self._writer.is_alive() or self._writer.backlog > MAX_BACKLOG:
-            raise not_available("busy", "Too many observations wait to be stored; send these again in a moment.")
+        self._require_writer()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
         self._coalescer.add(
             ObserveRequest(received.parts, received.rows, error_list(received.faults), keyed, future, loop)
         )
         return await future
+
+    async def create(self, new_series: Sequence[NewSeries]) -> list[CreatedSeries | None]:
+        """Create series. Returns the durable id of each; None beyond its dataset's quota.
+
+        Raises:
+            ProblemError: 503, nothing was accepted.
+            StoreUnavailable: none was created.
+        """
+        self._require_writer()
+        return await self._creator.create(new_series)
+
+    def _require_writer(self) -> None:
+        database.require_sound(self._engine)
+        if not self._writer.is_alive() or self._writer.backlog > MAX_BACKLOG:
+            raise not_available("busy", "Too many observations wait to be stored; send these again in a moment.")
 
     async def answered(self, keyed: KeyedRequest) -> Receipt | None:
         """The kept answer to an earlier request of this key. Raises ProblemError (422) where that one was different."""
@@ -148,6 +184,3 @@ class Runtime:
             self.keyring.write_uses(self.engine())
         except StoreUnavailable as error:
             log.warning("the last uses of keys were not written: %s", error)
-
-    def _publish(self, directory: Directory) -> None:
-        self.directory = directory

@@ -10,6 +10,15 @@ class RowIndex:
         self._row = np.argsort(series, kind="stable")
         self._series = series[self._row]
 
+    def plus(self, series: np.ndarray) -> "RowIndex":
+        """These rows, then further ones of series (k,) that have none yet. Cheaper than to sort them all again."""
+        row = np.argsort(series, kind="stable")
+        place = np.searchsorted(self._series, series[row])
+        index = RowIndex(series[:0])
+        index._series = np.insert(self._series, place, series[row])
+        index._row = np.insert(self._row, place, row + len(self._row))
+        return index
+
     def find(self, series: np.ndarray) -> np.ndarray:
         """(k,) the row of each of these series (k,); -1 where it has none."""
         if not len(self._series):

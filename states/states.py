@@ -64,7 +64,10 @@ class SettledScores:
 
 @dataclass(frozen=True)
 class _Arrays:
-    """The arrays that grow together; replaced as a whole."""
+    """The arrays that grow together; replaced as a whole.
+
+    They are the first rows of longer ones, with room for series to come, so that a series more does not copy all.
+    """
 
     state: RollingState
     series: np.ndarray  # (n,) int64, surrogate ids
@@ -74,6 +77,34 @@ class _Arrays:
     settled: np.ndarray  # (n, buckets, sums) float64: see `forecasting.rolling.online_scores`
     unit: np.ndarray  # (n,) float64, MASE's divisor as of the first scored forecast; 0 where there is none
     index: RowIndex  # of the series
+
+    def first(self, rows: int, index: RowIndex) -> "_Arrays":
+        """The first rows, not a copy."""
+        columns = {name: getattr(self, name)[:rows] for name in COLUMNS}
+        return _Arrays(self.state.view(slice(rows)), **columns, index=index)
+
+    def with_room(self, room: int) -> "_Arrays":
+        """A copy with room for so many rows; room that is never written to takes no memory."""
+        columns = {name: _with_room(getattr(self, name), room) for name in COLUMNS}
+        state = {name: _with_room(array, room) for name, array in self.state.arrays.items()}
+        return _Arrays(type(self.state)(state), **columns, index=self.index)
+
+    def write(self, first: int, more: "_Arrays") -> None:
+        """Write rows from row `first` on."""
+        rows = slice(first, first + len(more.series))
+        for name in COLUMNS:
+            getattr(self, name)[rows] = getattr(more, name)
+        for name, array in self.state.arrays.items():
+            array[rows] = more.state.arrays[name]
+
+
+COLUMNS = ("series", "sequence", "counter", "stale", "settled", "unit")  # of `_Arrays`, beside state and index
+
+
+def _with_room(array: np.ndarray, room: int) -> np.ndarray:
+    longer = np.empty((room, *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 class States:
@@ -98,7 +129,7 @@ class States:
         self._rows: dict[int, int] = {}
         none = np.zeros(0, np.int64)
         nothing = roller.ledger(0).sums
-        self._arrays = _Arrays(
+        self._room = self._arrays = _Arrays(
             roller.empty(0), none, none, none, none.astype(bool), nothing, np.zeros(0), RowIndex(none)
         )
         self.totals = Totals.of(nothing, np.zeros(0))
@@ -323,19 +354,18 @@ class States:
         settled: np.ndarray | None = None,
         unit: np.ndarray | None = None,
     ) -> None:
-        old, first = self._arrays, len(self)
-        more, known = len(series), np.concatenate([old.series, series])
+        first, more = len(self), len(series)
+        last, index = first + more, self._arrays.index.plus(series)
         sums = self.roller.ledger(more).sums if settled is None else settled
-        self._arrays = _Arrays(
-            old.state.append(state) if first else state,
-            known,
-            np.concatenate([old.sequence, sequence]),
-            np.concatenate([old.counter, np.zeros(more, np.int64)]),
-            np.concatenate([old.stale, np.zeros(more, bool)]),
-            np.concatenate([old.settled, sums]),
-            np.concatenate([old.unit, np.zeros(more) if unit is None else unit]),
-            RowIndex(known),
-        )
+        zeros, fresh = np.zeros(more, np.int64), np.zeros(more) if unit is None else unit
+        added = _Arrays(state, series, sequence, zeros, zeros.astype(bool), sums, fresh, index)
+        if not first:
+            self._room = added
+        else:
+            if last > len(self._room.series):
+                self._room = self._arrays.with_room(2 * last)
+            self._room.write(first, added)
+        self._arrays = self._room.first(last, index)
         self._note_newest(state)
         self.totals = self.totals.plus(Totals.of(sums, self._arrays.unit[first:]))
         self._measure(np.arange(first, first + more))

@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
@@ -18,6 +18,8 @@ from data.store.database import joining, reading, writing
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
 UNIQUE_ID = rf"[^\x00-\x1f\x7f]{{1,{LONGEST_UNIQUE_ID}}}"  # no control characters; Polars uses this pattern too
 UNIQUE_ID_RULE = f"a series id must have 1 to {LONGEST_UNIQUE_ID} characters, none of them a control character"
+MAX_SERIES = 100_000  # of a dataset, unless it is told otherwise: beyond it no request creates a series
+NAMES_AT_ONCE = 500  # in one query; SQLite takes 32,766 parameters
 CATALOGUE_LOCK = 7_305_003
 
 
@@ -34,6 +36,8 @@ class Dataset:
     target: str  # the name of `y` in the source
     has_split: bool
     snapshot: int | None  # version of its Delta table; None before the first ingest is complete
+    auto_create: bool = False  # over HTTP, rows of unknown series create them
+    max_series: int = MAX_SERIES  # with so many series, no request creates one
 
     @property
     def kind(self) -> TimeKind:
@@ -128,39 +132,106 @@ def _dataset(row: Row[Any]) -> Dataset:
         target=row.target,
         has_split=row.has_split,
         snapshot=row.snapshot,
+        auto_create=row.auto_create,
+        max_series=MAX_SERIES if row.max_series is None else row.max_series,
     )
 
 
-def ensure_series(engine: Engine, dataset_id: int, unique_ids: Iterable[str]) -> dict[str, int]:
-    """Create the series that are new. Returns the integer id of each id in `unique_ids`."""
-    wanted = list(dict.fromkeys(unique_ids))
+def set_creation(
+    engine: Engine, dataset_id: int, auto_create: bool | None = None, max_series: int | None = None
+) -> None:
+    """Set whether rows of unknown series create them over HTTP, and the quota; None leaves a setting as it is.
+
+    Raises InvalidInput for a quota below 1.
+    """
+    if max_series is not None and not 1 <= max_series < 2**31:
+        raise InvalidInput(f"--max-series is {max_series}; it must be a whole number from 1 to {2**31 - 1}")
+    given = {"auto_create": auto_create, "max_series": max_series}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if changes:
+        with writing(engine, CATALOGUE_LOCK) as connection:
+            connection.execute(update(tables.datasets).where(tables.datasets.c.id == dataset_id).values(**changes))
+
+
+# --- series -----------------------------------------------------------------------------------------------------------
+
+
+class SeriesRow(NamedTuple):
+    """One series of the catalogue; `id` is its integer id."""
+
+    id: int
+    dataset_id: int
+    unique_id: str
+
+
+def ensure_series(
+    engine: Engine, dataset_id: int, unique_ids: Iterable[str], most: int | None = None
+) -> dict[str, int]:
+    """Create the series that are new. Returns the integer id of each id in `unique_ids`.
+
+    most: with so many series in the dataset no further one is created; those beyond it are left out of the answer.
+    """
+    wanted = [check_unique_id(unique_id) for unique_id in dict.fromkeys(unique_ids)]
     with writing(engine, CATALOGUE_LOCK) as connection:
-        known = _series(connection, dataset_id)
+        known = _numbers(connection, dataset_id, wanted)
         new = [unique_id for unique_id in wanted if unique_id not in known]
+        if new and most is not None:
+            new = new[: _room(connection, dataset_id, most, len(new))]
         if new:
-            rows = [{"dataset_id": dataset_id, "unique_id": check_unique_id(unique_id)} for unique_id in new]
-            connection.execute(insert(tables.series), rows)
-            known = _series(connection, dataset_id)
-    return {unique_id: known[unique_id] for unique_id in wanted}
+            connection.execute(
+                insert(tables.series), [{"dataset_id": dataset_id, "unique_id": unique_id} for unique_id in new]
+            )
+            known |= _numbers(connection, dataset_id, new)
+    return {unique_id: known[unique_id] for unique_id in wanted if unique_id in known}
+
+
+def _numbers(connection: Connection, dataset_id: int, unique_ids: Sequence[str]) -> dict[str, int]:
+    """The integer ids of those that exist."""
+    table = tables.series.c
+    found: dict[str, int] = {}
+    for i in range(0, len(unique_ids), NAMES_AT_ONCE):
+        names = unique_ids[i : i + NAMES_AT_ONCE]
+        query = select(table.unique_id, table.id).where(table.dataset_id == dataset_id, table.unique_id.in_(names))
+        found |= {row.unique_id: row.id for row in connection.execute(query)}
+    return found
+
+
+def _room(connection: Connection, dataset_id: int, most: int, wanted: int) -> int:
+    """How many of `wanted` new series a dataset may still get."""
+    newest = connection.scalar(select(func.max(tables.series.c.id))) or 0
+    if newest + wanted <= most:  # ids ascend from 1 over all datasets, so that none has more series than this
+        return wanted  # without counting, which takes longer with every series
+    return max(0, min(wanted, most - _count(connection, dataset_id)))
 
 
 def series(engine: Engine, dataset_id: int) -> list[tuple[int, str]]:
     """(id, unique_id) of a dataset's series, oldest first."""
-    with reading(engine) as connection:
-        return [(number, unique_id) for unique_id, number in _series(connection, dataset_id).items()]
-
-
-def _series(connection: Connection, dataset_id: int) -> dict[str, int]:
     table = tables.series.c
-    query = select(table.unique_id, table.id).where(table.dataset_id == dataset_id).order_by(table.id)
-    return {row.unique_id: row.id for row in connection.execute(query)}
+    with reading(engine) as connection:
+        query = select(table.id, table.unique_id).where(table.dataset_id == dataset_id).order_by(table.id)
+        return [(row.id, row.unique_id) for row in connection.execute(query)]
+
+
+def series_after(engine: Engine, last: int) -> list[SeriesRow]:
+    """The series of every dataset whose integer id is above `last`, oldest first. Ids ascend as series are created."""
+    table = tables.series.c
+    with reading(engine) as connection:
+        query = select(table.id, table.dataset_id, table.unique_id).where(table.id > last).order_by(table.id)
+        return [SeriesRow(*row) for row in connection.execute(query)]
 
 
 def count_series(engine: Engine, dataset_id: int) -> int:
     """How many series a dataset has."""
     with reading(engine) as connection:
-        query = select(func.count()).select_from(tables.series).where(tables.series.c.dataset_id == dataset_id)
-        return int(connection.scalar(query) or 0)
+        return _count(connection, dataset_id)
+
+
+def _count(connection: Connection, dataset_id: int) -> int:
+    query = select(func.count()).select_from(tables.series).where(tables.series.c.dataset_id == dataset_id)
+    return int(connection.scalar(query) or 0)
+
+
+# --- sources ----------------------------------------------------------------------------------------------------------
 
 
 def seen_file(engine: Engine, dataset_id: int, sha256: str) -> FileRecord | None:

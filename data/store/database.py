@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, select, t
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool
 
 from data.errors import InvalidInput, StoreBroken, StoreTooNew, StoreUnavailable, first_line
 from data.files import file_lock
@@ -30,6 +31,9 @@ WAL_PAGES = (
 )
 SQLITE_DISK_ERRORS = (10, 11)  # IOERR and CORRUPT: a retry may succeed with the first write lost
 POSTGRES_DISK_ERRORS = "58"  # class of SQLSTATE: io_error and the like
+# A session whose other end is gone ends within about ten seconds, on the server as on the client.
+KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}  # seconds, seconds, probes
+KEEPALIVE_MS = 10_000
 
 _broken: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()  # stores whose disk failed a write, and the message
 
@@ -102,7 +106,7 @@ def _sqlite(url: URL, checkpoints: bool) -> Engine:
 def _require_writable(path: Path) -> None:
     """Raises StoreUnavailable for a folder or a file that this user may not write."""
     by_effective_user = os.access in os.supports_effective_ids
-    files = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
+    files = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", ".lock", ".service.lock")]
     wrong = [
         file
         for file in files
@@ -119,6 +123,28 @@ def _postgres(url: URL) -> Engine:
     return create_engine(
         url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 5, "options": limits}
     )
+
+
+def open_session(engine: Engine) -> Connection:
+    """A connection to PostgreSQL beside the pool, for a lock that ends with it. Raises StoreUnavailable."""
+    server = [f"-c tcp_{name}={value}" for name, value in KEEPALIVE.items()]
+    options = " ".join([*server, f"-c tcp_user_timeout={KEEPALIVE_MS}", f"-c statement_timeout={KEEPALIVE_MS}"])
+    client = {"connect_timeout": 5, "keepalives": 1, **KEEPALIVE, "tcp_user_timeout": KEEPALIVE_MS}
+    own = create_engine(
+        engine.url,
+        hide_parameters=True,
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={**client, "options": options},
+    )
+    with _translate_errors(engine):
+        return own.connect()
+
+
+def ask(session: Connection, statement: str, **parameters: int) -> Any:
+    """The one value that a session of `open_session` answers. Raises StoreUnavailable."""
+    with _translate_errors(session.engine):
+        return session.scalar(text(statement), parameters)
 
 
 @contextmanager

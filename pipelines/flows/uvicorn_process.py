@@ -8,9 +8,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 
-from data.errors import InvalidInput, Unavailable
+from data.errors import InvalidInput, StoreUnavailable, Unavailable
+from data.service_lock import PATIENCE_S, ServiceLock
 from data.settings import Settings, load_settings
+from data.store import database
 from pipelines.console import say
 
 APP = "service.app:create_app"
@@ -23,6 +26,7 @@ def serve(host: str | None, port: int | None) -> None:
 
     Raises:
         InvalidInput: other machines could send requests, and keys are switched off.
+        AlreadyRunning: another service has this live store.
         Unavailable: the address is taken.
     """
     settings = load_settings()
@@ -30,6 +34,7 @@ def serve(host: str | None, port: int | None) -> None:
     if settings.model_copy(update={"host": address}).asks_for_keys:
         say(f"every request to {address} needs a key; `rollcast keys create` makes one")
     check_free(address, number)
+    check_alone(settings)
     export_settings(settings, address, number)
     import uvicorn
 
@@ -65,6 +70,16 @@ def check_free(host: str, port: int) -> None:
             raise Unavailable(
                 f"cannot listen on {host}:{port} ({reason.lower()}); choose another --host or --port"
             ) from error
+
+
+def check_alone(settings: Settings) -> None:
+    """Check, before anything is loaded, that no other service has the live store. Raises AlreadyRunning."""
+    engine = database.connect(settings.database_url)
+    lock = ServiceLock(engine)
+    with suppress(StoreUnavailable):  # the service starts, and says so
+        lock.take(PATIENCE_S)
+    lock.release()
+    engine.dispose()
 
 
 def free_port() -> int:

@@ -16,7 +16,8 @@ from data.store.promotions import Promotion
 from service.background import shadow_pair
 from service.base import gc_tuning
 from service.base.metrics import Metrics
-from service.models.datasets import Directory, Served
+from service.models.datasets import Served
+from service.models.live_directory import LiveDirectory
 from service.observe.writer import Writer
 from states import build_champion, folding, scores
 from states.champion import Champion
@@ -35,18 +36,18 @@ class Watcher(threading.Thread):
         connect: Callable[[], Engine],
         writer: Writer,
         metrics: Metrics,
-        publish: Callable[[Directory], None],
+        directory: LiveDirectory,
         refresh_keys: Callable[[Engine], None],
         every_s: float,
         snapshot_every_s: float,
     ) -> None:
         super().__init__(name="rollcast-watcher", daemon=True)
         self._connect, self._writer, self._metrics = connect, writer, metrics
-        self._publish, self._refresh_keys, self._every = publish, refresh_keys, every_s
+        self._directory, self._refresh_keys, self._every = directory, refresh_keys, every_s
         self._snapshot_every = snapshot_every_s
         self._stopping = threading.Event()
         self._served: dict[int, Served] = {}
-        self._counts: dict[int, int] = {}
+        self._newest = 0  # id of the last series read
         self._built: dict[int, tuple[int, int]] = {}  # by dataset: promotion and anchor built, or found to be damaged
         self._decided = 0  # id of the last decision seen
         self._anchored = 0  # id of the last anchor seen
@@ -107,22 +108,18 @@ class Watcher(threading.Thread):
 
     def _read_catalogue(self, engine: Engine) -> set[int]:
         """Publish what is new. Returns the ids of datasets never seen before."""
-        new, changed = set(), False
+        series = catalogue.series_after(engine, self._newest)  # before the datasets, so that each of theirs is known
+        new = []
         for dataset in catalogue.datasets(engine):
-            count = catalogue.count_series(engine, dataset.id)
             served = self._served.get(dataset.id)
-            if served is not None and served.dataset == dataset and self._counts[dataset.id] == count:
-                continue
-            series = {unique_id: number for number, unique_id in catalogue.series(engine, dataset.id)}
             if served is None:
-                self._served[dataset.id] = Served(dataset, series)
-                new.add(dataset.id)
-            else:
-                served.dataset, served.series = dataset, series
-            self._counts[dataset.id], changed = len(series), True
-        if changed:
-            self._publish(Directory.of({served.name: served for served in self._served.values()}))
-        return new
+                new.append(Served(dataset, {}))
+            elif served.dataset != dataset:
+                served.dataset = dataset
+        self._directory.add(series, new)
+        self._served |= {served.dataset.id: served for served in new}
+        self._newest = series[-1].id if series else self._newest
+        return {served.dataset.id for served in new}
 
     def _read_alerts(self, engine: Engine) -> None:
         """Read what pipelines stored for the metrics: drift, and values in quarantine."""

@@ -54,6 +54,9 @@ class Metrics:
             ("fallback",),
             registry=registry,
         )
+        self._created = Counter(
+            "rollcast_series_created_total", "Series that requests created.", ("dataset",), registry=registry
+        )
         for outcome in Outcome:
             self._observations.labels(outcome)
 
@@ -78,6 +81,9 @@ class Metrics:
 
     def rejected(self, rows: int) -> None:
         self._observations.labels(Outcome.REJECTED).inc(rows)
+
+    def created(self, dataset: str, series: int) -> None:
+        self._created.labels(dataset).inc(series)
 
     def replayed(self, reason: str, rows: int) -> None:
         if rows:

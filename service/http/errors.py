@@ -56,6 +56,7 @@ DETAILS = {  # replace the messages of Starlette and of the floors below, which 
     "unavailable": "The service cannot reach a part that this answer needs; try again shortly.",
     "store_broken": "A write to the disk failed; no observations are accepted until the disk is checked and the "
     "service restarted.",
+    "another_service": "Another service answers from this live store, so this one does not; stop one of the two.",
     "internal_error": "The service failed; its log has the traceback under this request id.",
 }
 CODES = {404: "not_found", 405: "method_not_allowed"}

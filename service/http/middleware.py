@@ -16,6 +16,7 @@ from service.http import request_head
 from service.http.auth import Authenticator
 from service.http.errors import DETAILS, ProblemError, problem_response
 from service.http.request_head import AddressCheck, Headers
+from service.http.startup import told_in_a_sentence
 
 log = logging.getLogger("rollcast.service")
 
@@ -39,7 +40,7 @@ class RequestMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, told_in_a_sentence(send))
             return
         began = time.perf_counter()
         state = scope.setdefault("state", {})

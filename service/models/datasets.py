@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import merge
 from typing import NamedTuple
 
 from data.errors import AmbiguousSeries, UnknownDataset, UnknownSeries
@@ -11,15 +12,15 @@ from data.store.series_patterns import ALL, Patterns
 from service.models.listing import Listing, ListingKey
 from states.champion import Champion
 
-CACHED_LISTINGS = 64  # listings for keys that reach only a part of the series
+MAX_RECENT = 1024  # series listed apart, so that a new one does not cost the sorting of all
 
 
-@dataclass
+@dataclass(eq=False)
 class Served:
     """One dataset. `champion` is replaced as one reference, so that an answer never mixes two versions."""
 
     dataset: Dataset
-    series: Mapping[str, int]  # series_id by unique_id
+    series: dict[str, int]  # series_id by unique_id; it only grows, see `live_directory`
     champion: Champion | None = None
     previous: Champion | None = None  # the version before; follows the log; written by the watcher only
     shadow: Champion | None = None  # the challenger; follows the log instead of `previous`; written by the watcher only
@@ -47,13 +48,20 @@ class Directory:
 
     datasets: Mapping[str, Served] = field(default_factory=dict)
     listing: Listing = field(default_factory=lambda: Listing(()), repr=False, compare=False)
+    recent: Listing = field(default_factory=lambda: Listing(()), repr=False, compare=False)  # and those not in it yet
     reach: Patterns = ALL  # series outside it are not found or listed
-    _listings: dict[Patterns, Listing] = field(default_factory=dict, repr=False, compare=False)  # by reach
 
     @classmethod
     def of(cls, datasets: Mapping[str, Served]) -> "Directory":
         keys = sorted((unique_id, name) for name, served in datasets.items() for unique_id in served.series)
         return cls(dict(datasets), Listing(keys))
+
+    def plus(self, datasets: Mapping[str, Served], keys: Sequence[ListingKey]) -> "Directory":
+        """The same with further datasets and series."""
+        recent = self.recent.plus(keys)
+        if len(recent) <= MAX_RECENT:
+            return replace(self, datasets={**self.datasets, **datasets}, recent=recent)
+        return Directory({**self.datasets, **datasets}, self.listing.plus(recent.keys))
 
     def seen_by(self, reach: Patterns) -> "Directory":
         """The same directory, restricted to a part of the series."""
@@ -82,25 +90,27 @@ class Directory:
             raise AmbiguousSeries(unique_id, [target.served.name for target in found])
         return found[0]
 
+    def creating(self, unique_id: str, dataset: str | None = None) -> list[Served]:
+        """The datasets, or the named one, in which rows of this unknown id may create its series."""
+        candidates = [served for served in self.datasets.values() if dataset in (None, served.name)]
+        return [
+            served for served in candidates if served.dataset.auto_create and self.reach.reaches(served.name, unique_id)
+        ]
+
     def page(
         self, limit: int, after: ListingKey | None = None, search: str = "", dataset: str | None = None
     ) -> tuple[list[Target], int, bool]:
         """Up to `limit` series after `after` whose id contains `search`; how many match in all; whether more follow."""
-        listing = self._reached_listing() if dataset is None else self._reached_listing().of(dataset)
-        listing = listing.search(search) if search else listing
-        keys, more = listing.page(limit, after)
-        found = [(self.datasets[name], unique_id) for unique_id, name in keys]
+        listings = [_selected(part.within(self.reach), search, dataset) for part in (self.listing, self.recent)]
+        pages = [listing.page(limit, after) for listing in listings]
+        keys = list(merge(*(keys for keys, _ in pages)))
+        more = len(keys) > limit or any(more for _, more in pages)
+        found = [(self.datasets[name], unique_id) for unique_id, name in keys[:limit]]
         targets = [Target(served, unique_id, served.series[unique_id]) for served, unique_id in found]
-        return targets, len(listing), more
+        return targets, sum(map(len, listings)), more
 
-    def _reached_listing(self) -> Listing:
-        """The series within reach. Computed once for each reach, not for each page."""
-        if self.reach.unlimited:
-            return self.listing
-        found = self._listings.get(self.reach)
-        if found is None:
-            if len(self._listings) >= CACHED_LISTINGS:
-                self._listings.clear()
-            found = Listing([key for key in self.listing.keys if self.reach.reaches(key[1], key[0])])
-            self._listings[self.reach] = found
-        return found
+
+def _selected(listing: Listing, search: str, dataset: str | None) -> Listing:
+    """The series of one dataset, where one is named, whose id contains a text."""
+    listing = listing if dataset is None else listing.of(dataset)
+    return listing.search(search) if search else listing

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 
+from data.store.series_patterns import Patterns
+
 ListingKey = tuple[str, str]  # (unique_id, dataset)
 SEPARATOR = "\n"  # no id contains it
 CACHED_SEARCHES = 16  # searches whose matches are kept: a client that pages repeats the same search
+CACHED_REACHES = 64  # listings for keys that reach only a part of the series
 
 
 class Listing:
@@ -18,6 +21,7 @@ class Listing:
         self.keys = keys
         self._searches: OrderedDict[str, Listing] = OrderedDict()
         self._datasets: dict[str, Listing] = {}
+        self._reaches: dict[Patterns, Listing] = {}
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -32,6 +36,22 @@ class Listing:
         if dataset not in self._datasets:
             self._datasets[dataset] = Listing([key for key in self.keys if key[1] == dataset])
         return self._datasets[dataset]
+
+    def within(self, reach: Patterns) -> "Listing":
+        """The series that a key reaches. Computed once for each reach, not for each page."""
+        if reach.unlimited:
+            return self
+        found = self._reaches.get(reach)
+        if found is None:
+            if len(self._reaches) >= CACHED_REACHES:
+                self._reaches.clear()
+            found = Listing([key for key in self.keys if reach.reaches(key[1], key[0])])
+            self._reaches[reach] = found
+        return found
+
+    def plus(self, keys: Sequence[ListingKey]) -> "Listing":
+        """These and further series."""
+        return Listing(sorted([*self.keys, *keys]))
 
     def search(self, text: str) -> "Listing":
         """The series whose id contains a text, in any case."""

@@ -2,8 +2,8 @@
 
 There are two kinds of errors. A row of the wrong *shape* (not an object, a field too many or too few, a value of
 another type) means that the client's program is wrong: a JSON body with such a row is refused as a whole. A row of the
-right shape may still be *rejected*: an unknown series, an impossible stamp, a value out of range. Such rows are counted
-and reported with pointers, and the others are stored.
+right shape may still be *rejected*: an unknown series that no dataset creates, an impossible stamp, a value out of
+range. Such rows are counted and reported with pointers, and the others are stored.
 """
 
 from collections.abc import Sequence
@@ -16,17 +16,22 @@ from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from data.grid.durations import DAY, SECOND
 from data.grid.grid import Grid, parse_ds
 from data.schema import LARGEST_VALUE
+from data.store.catalogue import check_unique_id
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
 from service.observe.observe_body import BrokenLine, ObserveBody
+from service.observe.series_creation import CreatedSeries, NewSeries
 from states.out_of_order import BEGINNING
 from states.rows import Rows
 
 FURTHEST_STEPS = 1_000_000  # from a series' origin, back and, for integer time, which has no clock, ahead
 NEAR_STEPS, NEAR_TIME = 100_000, 366 * DAY  # back by clock time: a year, or so many steps where that is more
 FIELDS = {"unique_id", "ds", "y", "dataset"}
-MISSING = object()
+NEW = -1  # in place of the id of a series that is yet to be created
+BEYOND_QUOTA = 0  # in place of the id of a series that was not created; ids begin at 1
+OVER_QUOTA = "is not a series, and its dataset's quota is used up"
+QUOTA_RETRY_S = 60  # a person has to raise a quota
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,19 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class ReceivedRows:
-    """A request's rows: those to be stored, by dataset, and the first faults of the rejected ones."""
+    """A request's rows: those to be stored, by dataset, and the first faults of the rejected ones, by their place.
+
+    new_series: series that are yet to be created; until `with_ids` the rows of the i-th have the series id -1 - i.
+    """
 
     rows: int
     parts: list[Arrivals]
-    faults: list[FieldFault]
+    refused: list[tuple[int, FieldFault]]
+    new_series: list[NewSeries]
+
+    @property
+    def faults(self) -> list[FieldFault]:
+        return [fault for _, fault in self.refused]
 
 
 class _Refused(Exception):
@@ -69,6 +82,11 @@ def ambiguous_series(faults: Sequence[FieldFault], candidates: Sequence[str]) ->
     return ProblemError(409, "ambiguous_series", detail, faults, candidates=list(candidates)[:MAX_ERRORS])
 
 
+def too_many_series(faults: Sequence[FieldFault]) -> ProblemError:
+    detail = "The dataset has as many series as its quota allows; `rollcast dataset set NAME --max-series N` raises it."
+    return ProblemError(429, "too_many_series", detail, faults, headers={"Retry-After": str(QUOTA_RETRY_S)})
+
+
 def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only: Target | None = None) -> ReceivedRows:
     """Check every row of a body.
 
@@ -80,6 +98,7 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
     """
     reader = _Reader(directory, now + tolerance, only)
     kept: dict[str, list[tuple[int, int, int, float]]] = {}
+    new_series: dict[NewSeries, int] = {}
     refused: list[tuple[int, FieldFault]] = []
     misshapen: list[FieldFault] = []
     for place, row in enumerate(body.rows):
@@ -94,7 +113,8 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
             elif len(refused) < MAX_ERRORS:
                 refused.append((place, fault))
         else:
-            kept.setdefault(target.served.name, []).append((place, target.series, ds, value))
+            series = target.series if target.series != NEW else _number(new_series, target)
+            kept.setdefault(target.served.name, []).append((place, series, ds, value))
     if misshapen:
         raise unprocessable("invalid_observation", misshapen)
     parts = []
@@ -102,10 +122,70 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
         part, strayed = _not_too_far(_columns(directory.datasets[name], rows))
         refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in strayed]
         parts += [part] if len(part.place) else []
-    faults = [fault for _, fault in sorted(refused)[:MAX_ERRORS]]
+    received = ReceivedRows(len(body.rows), parts, sorted(refused)[:MAX_ERRORS], list(new_series))
     if not parts:
-        raise unprocessable("every_row_rejected", faults)
-    return ReceivedRows(len(body.rows), parts, faults)
+        raise unprocessable("every_row_rejected", received.faults)
+    return received
+
+
+def with_ids(
+    received: ReceivedRows, body: ObserveBody, created: Sequence[CreatedSeries | None], only: Target | None = None
+) -> ReceivedRows:
+    """The same rows under the ids of their series; rows of a series beyond the quota are rejected.
+
+    created: one for each of `received.new_series`, None beyond the quota; only: the one series that the path named.
+
+    Raises ProblemError (429) where no row is left.
+    """
+    if only is not None and created == [None]:
+        raise too_many_series([FieldFault("/path/unique_id", OVER_QUOTA)])
+    ids = np.array([BEYOND_QUOTA if series is None else series.series for series in created])
+    parts, refused = [], list(received.refused)
+    for part in received.parts:
+        series = part.rows.series.copy()
+        new = series < 0
+        series[new] = ids[-1 - series[new]]
+        kept = series != BEYOND_QUOTA
+        refused += [(int(place), beyond_quota(body, int(place))) for place in part.place[~kept][:MAX_ERRORS]]
+        if kept.any():
+            rows = replace(part.rows, series=series).select(kept)
+            parts.append(replace(part, place=part.place[kept], rows=rows))
+    refused = sorted(refused)[:MAX_ERRORS]
+    if not parts:
+        raise too_many_series([fault for _, fault in refused])
+    return replace(received, parts=parts, refused=refused, new_series=[])
+
+
+def _number(new_series: dict[NewSeries, int], target: Target) -> int:
+    """The number of a series that is yet to be created: -1 for the first."""
+    return new_series.setdefault(NewSeries(target.served, target.unique_id), -1 - len(new_series))
+
+
+def beyond_quota(body: ObserveBody, place: int) -> FieldFault:
+    return FieldFault(f"{body.pointer(place)}/unique_id", OVER_QUOTA)
+
+
+def require_unique_id(unique_id: str) -> None:
+    """Raises InvalidInput for an id that no series can have; its message goes with a pointer."""
+    try:
+        check_unique_id(unique_id)
+    except InvalidInput as error:
+        raise InvalidInput(str(error).removeprefix("a series id ")) from None
+
+
+def new_target(directory: Directory, unique_id: str, dataset: str | None) -> Target | None:
+    """An unknown series, as the dataset that it would be created in has it; None where no dataset creates it.
+
+    Raises InvalidInput: the id cannot be one, or several datasets would create it.
+    """
+    candidates = directory.creating(unique_id, dataset)
+    if not candidates:
+        return None
+    require_unique_id(unique_id)
+    if len(candidates) > 1:
+        names = ", ".join(served.name for served in candidates[:MAX_ERRORS])
+        raise InvalidInput(f"is not a series, and several datasets create series ({names}); say which with `dataset`")
+    return Target(candidates[0], unique_id, NEW)
 
 
 class _Reader:
@@ -156,12 +236,21 @@ class _Reader:
         try:
             return self._directory.find(unique_id, dataset)
         except NotFound:
+            if (target := self._new_target(unique_id, dataset)) is not None:
+                return target
             if not self._directory.reach.could_reach(dataset, unique_id):
                 raise _Refused("/unique_id", "is not a series that this key may write") from None
             place = "is not a series of the dataset" if dataset else "is not a series"
             raise _Refused("/unique_id", place) from None
         except AmbiguousSeries:
             raise _Refused("/unique_id", "is a series of several datasets; say which with `dataset`") from None
+
+    def _new_target(self, unique_id: str, dataset: str | None) -> Target | None:
+        """A series that this row may create; None where it may not."""
+        try:
+            return new_target(self._directory, unique_id, dataset)
+        except InvalidInput as error:
+            raise _Refused("/unique_id", str(error)) from None
 
     @staticmethod
     def _same(only: Target, row: dict[str, Any]) -> Target:

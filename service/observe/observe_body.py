@@ -51,19 +51,19 @@ async def body_of(request: Request) -> tuple[ObserveBody, bytes]:
     return (lines_in(content) if given == NDJSON else rows_in(decode(content))), content
 
 
-def rows_in(document: Any) -> ObserveBody:
-    """The rows of a document: a row, a list, or {"observations": list}."""
+def rows_in(document: Any, name: str = "observations") -> ObserveBody:
+    """The rows of a document: a row, a list, or {name: list}."""
     prefix = ""
-    if isinstance(document, dict) and "observations" in document:
+    if isinstance(document, dict) and name in document:
         if len(document) > 1:
-            raise unprocessable("invalid_body", [FieldFault("", "has fields beside `observations`")])
-        prefix, document = "/observations", document["observations"]
+            raise unprocessable("invalid_body", [FieldFault("", f"has fields beside `{name}`")])
+        prefix, document = f"/{name}", document[name]
     elif isinstance(document, dict):
         return ObserveBody([document], [""])
     if not isinstance(document, list):
-        raise unprocessable("invalid_body", [FieldFault(prefix, "must be a list of observations")])
+        raise unprocessable("invalid_body", [FieldFault(prefix, f"must be a list of {name}")])
     if not document:
-        raise unprocessable("invalid_body", [FieldFault(prefix, "must hold at least one observation")])
+        raise unprocessable("invalid_body", [FieldFault(prefix, "must not be empty")])
     return ObserveBody(document, prefix)
 
 

@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 from fastapi import Request, Response
 
-from data.errors import AmbiguousSeries, NotFound, UnknownDataset
+from data.errors import AmbiguousSeries, InvalidInput, NotFound, UnknownDataset
 from service.http.auth import seen_by
-from service.http.errors import FieldFault, unknown_dataset
+from service.http.errors import FieldFault, ProblemError, unknown_dataset, unprocessable
 from service.http.parsing import JSON_OPTIONS, decode
 from service.models.datasets import Served, Target
-from service.observe.arrivals import ambiguous_series, unknown_series
+from service.observe.arrivals import ambiguous_series, new_target, unknown_series
 from service.observe.observe_body import JSON, media_type
 from service.runtime import Runtime
 
@@ -36,12 +36,35 @@ def target_of(request: Request, runtime: Runtime, dataset: str | None) -> Target
         ) from None
 
 
+def writable_target_of(request: Request, runtime: Runtime, dataset: str | None) -> Target:
+    """The same, or a series that is yet to be created, where a dataset creates it. Raises ProblemError, 422 too."""
+    unique_id = request.path_params["unique_id"]
+    try:
+        return target_of(request, runtime, dataset)
+    except ProblemError as problem:
+        if problem.code != "unknown_series":
+            raise
+        try:
+            target = new_target(seen_by(request, runtime), unique_id, dataset)
+        except InvalidInput as error:
+            raise unprocessable("invalid_series", [FieldFault("/path/unique_id", str(error))]) from None
+        if target is None:
+            raise
+        return target
+
+
 def datasets_of(request: Request, runtime: Runtime, wanted: str | None) -> list[Served]:
     """The dataset of this name, or all that the caller's key reaches. Raises ProblemError (404) for an unknown name."""
     found = [served for served in seen_by(request, runtime).datasets.values() if wanted in (None, served.name)]
     if wanted is not None and not found:
         raise unknown_dataset()
     return found
+
+
+def refuse_query_string(request: Request) -> None:
+    """Raises ProblemError (422) for any parameter: the dataset is named in the rows, and only there."""
+    if request.scope["query_string"]:
+        raise ProblemError(422, "invalid_query", "This path has no parameters; name the dataset in the rows.")
 
 
 async def read_json(request: Request) -> Any:

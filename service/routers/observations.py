@@ -11,7 +11,7 @@ from service.models.datasets import Target
 from service.observe import arrivals, idempotency
 from service.observe.observe_body import ObserveBody, body_of
 from service.observe.receipts import Receipt
-from service.routers.dependencies import json_response, runtime_of, target_of
+from service.routers.dependencies import json_response, refuse_query_string, runtime_of, writable_target_of
 from service.runtime import Runtime
 from service.schemas import observation_bodies, openapi
 
@@ -50,7 +50,7 @@ async def observe_series(request: Request) -> Response:
     runtime = runtime_of(request)
     dataset = dataset_query(request.scope["query_string"])
     caller_of(request).require_series(request.path_params["unique_id"], dataset)
-    target = target_of(request, runtime, dataset)
+    target = writable_target_of(request, runtime, dataset)
     return await _observe(request, runtime, target)
 
 
@@ -72,6 +72,8 @@ async def _store(
     tolerance = arrivals.tolerance_us(runtime.settings.future_tolerance_s)
     try:
         received = arrivals.read(body, seen_by(request, runtime), runtime.clock(), tolerance, only)
+        if received.new_series:
+            received = arrivals.with_ids(received, body, await runtime.create(received.new_series), only)
     except ProblemError:
         runtime.metrics.rejected(len(body.rows))
         raise
@@ -79,9 +81,3 @@ async def _store(
     models = [part.served.champion.config.kind if part.served.champion else "none" for part in received.parts]
     runtime.metrics.observe_took(models, time.perf_counter() - began)
     return receipt
-
-
-def refuse_query_string(request: Request) -> None:
-    """Raises ProblemError (422) for any parameter: the dataset is named in the rows, and only there."""
-    if request.scope["query_string"]:
-        raise ProblemError(422, "invalid_query", "This path has no parameters; name the dataset in the rows.")

@@ -6,7 +6,8 @@ from service.forecast import answers, inspect_state
 from service.forecast.query_params import dataset_query, encode_cursor, page_query
 from service.http.auth import needs, seen_by
 from service.http.errors import unknown_dataset
-from service.routers.dependencies import json_response, runtime_of, target_of
+from service.observe import creation_body
+from service.routers.dependencies import json_response, read_json, refuse_query_string, runtime_of, target_of
 from service.schemas import openapi, series_bodies
 
 router = APIRouter(tags=["series"])
@@ -32,6 +33,27 @@ async def list_series(request: Request) -> Response:
     ]
     next_page = encode_cursor(found[-1].unique_id, found[-1].served.name) if more else None
     return json_response({"series": lines, "total": total, "next": next_page})
+
+
+@router.post(
+    "/v1/series",
+    status_code=201,
+    response_model=series_bodies.Created,
+    responses={
+        200: {"model": series_bodies.Created, "description": "Each of them exists already"},
+        **openapi.problem_responses(413, 415, 422, 503),
+    },
+    openapi_extra={"requestBody": openapi.list_body(series_bodies.NewSeriesList, series_bodies.NewSeries, "series")},
+)
+@needs("admin")
+async def create_series(request: Request) -> Response:
+    """Create series, whether or not their dataset creates series by itself. One that exists stays as it is."""
+    runtime = runtime_of(request)
+    refuse_query_string(request)
+    asked = creation_body.read(await read_json(request), seen_by(request, runtime))
+    created = await runtime.create(list(asked.new_series.values())) if asked.new_series else []
+    body = creation_body.answer(asked, created)
+    return json_response(body, 201 if body["counts"]["created"] else 200)
 
 
 @router.get(

@@ -96,6 +96,12 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         **POSITION,
         **RELIABILITY,
     },
+    "Created": {
+        "received": 3,
+        "counts": {"created": 1, "exists": 1, "rejected": 1},
+        "outcomes": ["exists", "created", "rejected"],
+        "errors": [{"pointer": "/series/2/dataset", "message": "is not a dataset"}],
+    },
     "SeriesPage": {"series": [{**SERIES, **POSITION, **RELIABILITY}], "total": 1, "next": None},
     "Scores": {
         "scores": [

@@ -9,7 +9,7 @@ from service.base.request_limits import DEFAULT_PAGE_SERIES, MAX_IDEMPOTENCY_KEY
 from service.http.auth import PUBLIC
 from service.http.errors import MEDIA_TYPE
 from service.observe.observe_body import JSON, NDJSON
-from service.schemas import common_bodies, examples, forecast_bodies, observation_bodies
+from service.schemas import common_bodies, examples, forecast_bodies, observation_bodies, series_bodies
 
 PROBLEMS = {
     401: "No valid key, where one is needed",
@@ -19,7 +19,8 @@ PROBLEMS = {
     413: "The body is too large",
     415: "The body is neither JSON nor NDJSON, or it is compressed",
     422: "The request has faults; `errors` points at them",
-    429: "Requests come faster than the limit; Retry-After says how many seconds to wait",
+    429: "Requests come faster than the limit, Retry-After says how many seconds to wait; or a dataset's quota of "
+    "series is used up, `code` says which",
     503: "Not available now; Retry-After says how many seconds to wait",
 }
 
@@ -67,7 +68,15 @@ IDEMPOTENCY_KEY = parameter(
 
 
 def rows_body(document: type[BaseModel], row: type[BaseModel]) -> dict[str, Any]:
-    """A request body of rows: under `observations`, as a bare list, or a single row; or NDJSON."""
+    """A request body of observations: under `observations`, as a bare list, or a single row; or NDJSON."""
+    body = list_body(document, row, "observations")
+    rows = row.model_config["json_schema_extra"]["examples"]  # type: ignore[index]
+    body["content"][NDJSON] = {"schema": {"type": "string", "description": "One row a line"}, "example": _ndjson(rows)}
+    return body
+
+
+def list_body(document: type[BaseModel], row: type[BaseModel], name: str) -> dict[str, Any]:
+    """A JSON request body of rows: under a name, as a bare list, or a single row."""
     row_schema = {"$ref": f"#/components/schemas/{row.__name__}"}
     schemas = [
         {"$ref": f"#/components/schemas/{document.__name__}"},
@@ -75,11 +84,7 @@ def rows_body(document: type[BaseModel], row: type[BaseModel]) -> dict[str, Any]
         row_schema,
     ]
     rows = row.model_config["json_schema_extra"]["examples"]  # type: ignore[index]
-    content = {
-        JSON: {"schema": {"anyOf": schemas}, "example": {"observations": rows}},
-        NDJSON: {"schema": {"type": "string", "description": "One row a line"}, "example": _ndjson(rows)},
-    }
-    return {"required": True, "content": content}
+    return {"required": True, "content": {JSON: {"schema": {"anyOf": schemas}, "example": {name: rows}}}}
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
@@ -111,6 +116,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         observation_bodies.Observations,
         observation_bodies.SeriesObservations,
         forecast_bodies.ForecastRequest,
+        series_bodies.NewSeriesList,
     ):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))

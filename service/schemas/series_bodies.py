@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from service.schemas.common_bodies import Ds, Model, Reliability, StrictBody, UniqueId
+from service.base.request_limits import MAX_ERRORS
+from service.schemas.common_bodies import Ds, Fault, Model, Reliability, StrictBody, UniqueId
 
 
 class Layer(StrictBody):
@@ -74,3 +75,41 @@ class SeriesPage(StrictBody):
     series: list[SeriesSummary]
     total: Annotated[int, Field(description="number of series on all pages")]
     next: Annotated[str | None, Field(description="`cursor` of the next page; null on the last one")]
+
+
+class NewSeries(StrictBody):
+    """A series to create."""
+
+    unique_id: UniqueId
+    dataset: Annotated[
+        str | None, Field(description="needed unless the series exists or exactly one dataset creates series")
+    ] = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"unique_id": "machine_temperature_2", "dataset": "machine_temperature"}]}
+    )
+
+
+class NewSeriesList(StrictBody):
+    """Series to create; a bare list or a single series is accepted too."""
+
+    series: Annotated[list[NewSeries], Field(min_length=1)]
+
+
+class CreationCounts(StrictBody):
+    """The number of series by outcome; they add up to `received`."""
+
+    created: int
+    exists: int
+    rejected: int
+
+
+class Created(StrictBody):
+    """The outcome of each series. Those that were created are durable."""
+
+    received: int
+    counts: CreationCounts
+    outcomes: Annotated[
+        list[Literal["created", "exists", "rejected"]], Field(description="one for each series, in the order sent")
+    ]
+    errors: Annotated[list[Fault], Field(description=f"why series were rejected: the first {MAX_ERRORS} of them")]

@@ -21,3 +21,8 @@ def test_a_series_that_must_be_there_is_asked_for_by_name() -> None:
     assert index.require(np.array([7, 40])).tolist() == [1, 0]
     with pytest.raises(KeyError, match="8"):
         index.require(np.array([7, 8]))
+
+
+def test_series_that_are_added_get_the_rows_after_the_others() -> None:
+    index = RowIndex(np.array([40, 7])).plus(np.array([99, 20])).plus(np.array([1]))
+    assert index.find(np.array([40, 7, 99, 20, 1, 8])).tolist() == [0, 1, 2, 3, 4, -1]

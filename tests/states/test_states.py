@@ -52,6 +52,23 @@ def test_a_series_that_appears_gets_an_empty_state():
     assert states.origins(np.array([7, 99])).tolist() == [BEGINNING, BEGINNING]
 
 
+def test_series_that_appear_one_by_one_seldom_copy_the_others():
+    states, copies = states_of(2), set()
+    states.publish(np.array([0, 1]), all_ones_times(states.copy(np.array([0, 1]))[0], 3), np.array([5, 6]))
+    for series in range(100, 1_100):
+        states.ensure(np.array([series]))
+        row = states.rows_of(np.array([series]))
+        states.publish(row, all_ones_times(states.copy(row)[0], series % 100), np.array([series]))
+        copies.add(states._arrays.sequence.base.ctypes.data)  # where the arrays lie
+    assert len(states) == 1_002
+    assert len(copies) <= 10  # they double: 2, 6, 14, 30, …, 2042
+    assert (states.read(0).sequence, states.read(1).sequence) == (5, 6)
+    assert states.origins(np.array([0, 1])).tolist() == [3, 3]
+    for series in (101, 555, 1_099):
+        assert states.read(series).sequence == series
+        assert states.origins(np.array([series])).tolist() == [series % 100]
+
+
 def test_an_unknown_series_has_no_state():
     assert states_of(1).read(5) is None
 

@@ -52,6 +52,43 @@ def test_series_get_integers_once(store):
     assert catalogue.count_series(store, plant.id) == 3
 
 
+def test_requests_create_no_series_until_the_dataset_is_set_so(store):
+    plant = put(store)
+    assert (plant.auto_create, plant.max_series) == (False, 100_000)
+    catalogue.set_creation(store, plant.id, auto_create=True)
+    catalogue.set_creation(store, plant.id, max_series=2)
+    put(store)  # a later ingest leaves the settings alone
+    assert (catalogue.dataset(store, "plant").auto_create, catalogue.dataset(store, "plant").max_series) == (True, 2)
+    with pytest.raises(InvalidInput, match="--max-series is 0"):
+        catalogue.set_creation(store, plant.id, max_series=0)
+
+
+def test_beyond_the_quota_no_series_is_created(store):
+    plant, other = put(store), put(store, "other")
+    catalogue.ensure_series(store, other.id, ["x", "y", "z"])  # of another dataset: they do not count
+    assert list(catalogue.ensure_series(store, plant.id, ["a", "b", "c"], most=2)) == ["a", "b"]
+    assert list(catalogue.ensure_series(store, plant.id, ["c", "b"], most=2)) == ["b"]
+    assert list(catalogue.ensure_series(store, plant.id, ["c"])) == ["c"]  # an ingest has no quota
+    assert catalogue.ensure_series(store, plant.id, ["d"], most=2) == {}
+    assert catalogue.count_series(store, plant.id) == 3
+
+
+def test_series_created_since_are_read_without_the_others(store):
+    plant, other = put(store), put(store, "other")
+    first = catalogue.ensure_series(store, plant.id, ["a"])["a"]
+    b = catalogue.ensure_series(store, other.id, ["b"])["b"]
+    c = catalogue.ensure_series(store, plant.id, ["c"])["c"]
+    assert catalogue.series_after(store, first) == [(b, other.id, "b"), (c, plant.id, "c")]
+    assert catalogue.series_after(store, c) == []
+
+
+def test_more_names_than_one_query_takes(store):
+    plant = put(store)
+    ids = [f"sensor {i}" for i in range(1_201)]
+    first = catalogue.ensure_series(store, plant.id, ids)
+    assert (len(first), catalogue.ensure_series(store, plant.id, ids)) == (1_201, first)
+
+
 @pytest.mark.parametrize("unique_id", ["", "x" * 201, "nul\0", "line\n", "\ud800"])
 def test_a_series_id_that_cannot_be_stored_or_shown_is_refused_and_none_is_made(store, unique_id):
     plant = put(store)

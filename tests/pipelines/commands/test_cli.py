@@ -153,6 +153,18 @@ def test_the_same_file_twice_adds_nothing_and_says_so(rollcast, ingested, tmp_pa
     assert "nothing was added" in rollcast("ingest", str(tmp_path / "raw.csv"), "--dataset", "d").err
 
 
+def test_a_dataset_is_shown_and_told_to_create_series(rollcast, ingested):
+    shown = json.loads(rollcast("dataset", "show", "d", "--json").out)
+    assert (shown["series"], shown["auto_create"], shown["max_series"]) == (1, False, 100_000)
+    changed = rollcast("dataset", "set", "d", "--auto-create", "--max-series", "50", "--json")
+    assert json.loads(changed.out) == shown | {"auto_create": True, "max_series": 50}
+    changed = rollcast("dataset", "set", "d", "--no-auto-create", "--json")
+    assert json.loads(changed.out) == shown | {"auto_create": False, "max_series": 50}
+    assert json.loads(rollcast("dataset", "list", "--json").out) == [json.loads(changed.out)]
+    assert_one_sentence(rollcast("dataset", "set", "d", "--max-series", "0"), 2, "--max-series is 0", "from 1")
+    assert_one_sentence(rollcast("dataset", "set", "no", "--auto-create"), 2, "no dataset 'no'", "known: d")
+
+
 def test_the_same_file_under_another_frequency_is_refused(rollcast, ingested, tmp_path):
     again = rollcast("ingest", str(tmp_path / "raw.csv"), "--dataset", "d", "--freq", "2")
     assert_one_sentence(again, 2, "frequency 1, not 2")

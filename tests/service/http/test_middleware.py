@@ -24,22 +24,23 @@ JSON = {"content-type": "application/json"}
 ROW = json.dumps({"unique_id": "a", "ds": stamp(0), "y": 1.0}).encode()
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    world = World.at(tmp_path_factory.mktemp("middleware"))
+def served(folder):
+    """A world with one series; each service has its own."""
+    world = World.at(folder)
     world.promote(world.ingest("sensors", "a"), baseline(panel_of("a")), panel_of("a"))
     return world
 
 
 @pytest.fixture(scope="module")
-def server(world, tmp_path_factory):
+def server(tmp_path_factory):
+    world = served(tmp_path_factory.mktemp("server"))
     with running(world, tmp_path_factory.mktemp("log") / "log", body_deadline_s="0.5") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def client(world):
-    with world.serving() as client:
+def client(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("client")).serving() as client:
         yield client
 
 
@@ -116,8 +117,8 @@ def test_fault_39_an_incomplete_body_is_408_at_the_deadline_and_the_connection_i
         assert closed(connection)
 
 
-def test_fault_39_the_deadline_is_for_the_whole_body_not_for_each_piece(world):
-    sent = []
+def test_fault_39_the_deadline_is_for_the_whole_body_not_for_each_piece(tmp_path):
+    world, sent = served(tmp_path), []
 
     async def trickle():
         for _ in range(50):
@@ -197,8 +198,8 @@ def test_fault_38_a_pause_of_the_process_does_not_count_towards_the_deadline_of_
     assert asyncio.run(ask()).startswith(b"HTTP/1.1 204 ")
 
 
-def test_a_connection_beyond_the_limit_is_answered_503_with_retry_after(world, tmp_path):
-    with running(world, tmp_path / "log", max_connections="4") as server, contextlib.ExitStack() as opened:
+def test_a_connection_beyond_the_limit_is_answered_503_with_retry_after(tmp_path):
+    with running(served(tmp_path), tmp_path / "log", max_connections="4") as server, contextlib.ExitStack() as opened:
         for _ in range(3):
             opened.enter_context(server.connect())
         received = server.send(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -376,16 +377,16 @@ def test_fault_50_upgrades_to_other_protocols_are_not_followed(server, protocol)
     assert status(received) in (200, 400) and b"101" not in received.split(b"\r\n")[0]
 
 
-def test_forwarded_headers_of_an_untrusted_client_are_ignored(world, tmp_path):
-    with running(world, tmp_path / "log", auth="on", address_rate="1") as server, httpx.Client() as client:
+def test_forwarded_headers_of_an_untrusted_client_are_ignored(tmp_path):
+    with running(served(tmp_path), tmp_path / "log", auth="on", address_rate="1") as server, httpx.Client() as client:
         sent = [{"X-Forwarded-For": f"192.0.2.{n}", "Forwarded": f"for=192.0.2.{n}"} for n in range(40)]
         statuses = [client.get(f"{server.url}/health/live", headers=headers).status_code for headers in sent]
     assert 429 in statuses  # unless each request took a second
 
 
-def test_behind_a_trusted_proxy_each_client_is_limited_on_its_own(world, tmp_path):
+def test_behind_a_trusted_proxy_each_client_is_limited_on_its_own(tmp_path):
     settings = {"auth": "on", "address_rate": "1", "trusted_proxies": "127.0.0.1"}
-    with running(world, tmp_path / "log", **settings) as server, httpx.Client() as client:
+    with running(served(tmp_path), tmp_path / "log", **settings) as server, httpx.Client() as client:
         sent = [{"X-Forwarded-For": f"192.0.2.{n}"} for n in range(40)]
         statuses = {client.get(f"{server.url}/health/live", headers=headers).status_code for headers in sent}
     assert statuses == {200}

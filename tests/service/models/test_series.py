@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from data.grid.grid import Grid
-from data.store.catalogue import Dataset
+from data.store.catalogue import Dataset, SeriesRow
+from data.store.series_patterns import Patterns
 from service.models.datasets import Directory, Served
+from service.models.live_directory import LiveDirectory
 from service.schemas import series_bodies
 from tests.support.service_kit import SEASON, World, baseline, network, panel_of, rows
 
@@ -85,6 +87,35 @@ def test_a_page_of_a_large_catalogue_begins_where_the_previous_one_ended():
     found, total, more = directory.page(2, ("Sensor 00999", "many"), search="SENSOR 0099")
     assert (found, total, more) == ([], 10, False)
     assert [target.unique_id for target in directory.page(2, None, "r 1999", "many")[0]] == names[19_990:19_992]
+
+
+def test_series_that_appear_one_by_one_are_listed_in_order_and_seldom_sort_the_others():
+    many, few = (
+        Served(Dataset(number, name, Grid("5m"), 12, 6, None, "y", False, 0), {})
+        for number, name in ((1, "m"), (2, "f"))
+    )
+    live, listings = LiveDirectory(), []
+    live.add([SeriesRow(number, 1, f"{number:04}") for number in range(0, 5_000, 2)], [many, few])
+    for number in range(1, 5_000, 2):
+        new = live.add([SeriesRow(10_000 + number, 2, f"{number:04}"), SeriesRow(0, 1, "0000")])  # the second is known
+        assert [row.unique_id for row in new] == [f"{number:04}"]
+        if not listings or live.current.listing is not listings[-1]:
+            listings.append(live.current.listing)
+    directory = live.current
+    assert len(listings) <= 4  # 2,500 series came, 1,024 at most lie beside the listing
+    found, total, more = directory.page(4, ("4321", "f"))
+    assert ([target.unique_id for target in found], total, more) == (["4322", "4323", "4324", "4325"], 5_000, True)
+    assert [target.served.name for target in found] == ["m", "f", "m", "f"]
+    found, total, more = directory.page(3, ("4996", "m"))
+    assert ([target.unique_id for target in found], more) == (["4997", "4998", "4999"], False)
+    found, total, more = directory.page(2, None, search="499", dataset="f")
+    assert ([target.unique_id for target in found], total, more) == (["0499", "1499"], 10, True)
+    limited = directory.seen_by(Patterns(("f/499*",)))
+    assert ([target.unique_id for target in limited.page(9)[0]], limited.page(9)[1]) == (
+        ["4991", "4993", "4995", "4997", "4999"],
+        5,
+    )
+    assert directory.find("4321").series == 14_321
 
 
 def test_a_state_is_shown_as_counters_norms_and_mean_gates(tmp_path):

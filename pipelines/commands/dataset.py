@@ -1,0 +1,55 @@
+"""`rollcast dataset`: what a dataset is, and whether requests create its series."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.options import Json, Name
+
+dataset = typer.Typer(name="dataset", help="Datasets: list, show, set.", no_args_is_help=True)
+
+
+@dataset.command("list")
+def dataset_list(json: Json = False) -> None:
+    """List every dataset: frequency, season, horizon, number of series."""
+    from pipelines.reports import terminal
+    from pipelines.upkeep import datasets
+    from pipelines.workspace import open_workspace
+
+    terminal.listing(datasets.describe_all(open_workspace()), json, "no datasets; `rollcast ingest` makes one")
+
+
+@dataset.command("show")
+def dataset_show(name: Name, json: Json = False) -> None:
+    """Show one dataset and its settings."""
+    from pipelines.reports import terminal
+    from pipelines.upkeep import datasets
+    from pipelines.workspace import open_workspace
+
+    terminal.facts(datasets.describe(open_workspace(), name), json, f"{name}: settings")
+
+
+@dataset.command("set")
+def dataset_set(
+    name: Name,
+    auto_create: Annotated[
+        bool | None,
+        typer.Option(
+            "--auto-create/--no-auto-create",
+            help="Whether rows of an unknown series that come over HTTP create it. Off unless set.",
+            show_default=False,
+        ),
+    ] = None,
+    max_series: Annotated[
+        int | None, typer.Option(help="Number of series from which on no request creates one. Default 100000.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Set whether requests create series, and up to how many; a running service follows within a second."""
+    from pipelines.reports import terminal
+    from pipelines.upkeep import datasets
+    from pipelines.workspace import open_workspace
+
+    terminal.facts(datasets.set_creation(open_workspace(), name, auto_create, max_series), json, f"{name}: settings")
