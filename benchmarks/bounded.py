@@ -1,7 +1,7 @@
 """Memory and time of the commands that work on a large lake: none of them holds the lake, however long it is.
 
 A lake of hourly series is written directly, and two networks with random weights are registered: the first as if it was
-trained a month ago, so that the promotion gate has to roll it through the second one's origins. Then each command runs
+trained a month ago, so that the promotion gate has to roll it through the second one's origins. MLflow's mirror is off. Then each command runs
 in a process of its own: `promote` of the second, `monitor`, `ingest` of six new hours of every series, `rollback`.
 
     python -m benchmarks.bounded --series 5000 --rows 20000
@@ -16,6 +16,7 @@ from forecasting.kernel.threads import prepare
 prepare()
 
 import argparse  # noqa: E402  the processor's kernels are chosen before NumPy loads
+import os  # noqa: E402
 import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 from tempfile import TemporaryDirectory  # noqa: E402
@@ -59,7 +60,8 @@ def main() -> None:
 
 def measure(home: Path, chosen: argparse.Namespace) -> dict[str, Figures]:
     """The figures of each command."""
-    workspace = open_workspace(load_settings(home=home, mlflow=False))
+    os.environ["ROLLCAST_MLFLOW"] = "false"  # of this process and of the commands
+    workspace = open_workspace(load_settings(home=home))
     figures = {"lake": make_lake(workspace, chosen.series, chosen.rows)}
     dataset = catalogue.dataset(workspace.engine, "plant")
     old, new = (register(workspace, dataset, ago) for ago in (MONTH, 0))

@@ -167,7 +167,7 @@ class Lake:
     def stamp(self, dataset_id: int, snapshot: int | None = None) -> int | None:
         """The newest `available_at` of a table version (None: the newest); None before the first append."""
         with self._translating_errors(dataset_id):
-            table = self._checked_table(dataset_id, snapshot)
+            table = self._open_table(dataset_id, snapshot)
             return None if table is None else newest_stamp(table)
 
     def windows(
