@@ -38,7 +38,7 @@ class Held:
         self.entered, self.go_on, self.fails, self._real = threading.Event(), threading.Event(), False, folding.take_in
         monkeypatch.setattr(folding, "take_in", self)
 
-    def __call__(self, engine, champion, read):
+    def __call__(self, engine, champion, read, at_once=None):
         if not len(read):  # a look into the log that finds nothing
             return 0
         self.entered.set()
@@ -46,7 +46,7 @@ class Held:
         if self.fails:
             self.fails = False
             raise ValueError("no arithmetic can take it")
-        return self._real(engine, champion, read)
+        return self._real(engine, champion, read, at_once)
 
 
 def post(client, sent):
