@@ -1,8 +1,9 @@
 """Memory and time of the commands that work on a large lake: none of them holds the lake, however long it is.
 
 A lake of hourly series is written directly, and two networks with random weights are registered: the first as if it was
-trained a month ago, so that the promotion gate has to roll it through the second one's origins. MLflow's mirror is off. Then each command runs
+trained a month ago, so that the promotion gate has to roll it through the second one's origins. Then each command runs
 in a process of its own: `promote` of the second, `monitor`, `ingest` of six new hours of every series, `rollback`.
+MLflow's mirror is off.
 
     python -m benchmarks.bounded --series 5000 --rows 20000
 
