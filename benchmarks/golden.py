@@ -114,7 +114,7 @@ def serve_network(place: Workspace) -> None:
     unfitted = Bundle(CONFIG, {}, Calibration.neutral(CONFIG), manifest)
     bundle = train.refit(history.panel, unfitted, lambda done, total, words: None)
     version = model_store.register(place, history.dataset, bundle, {})
-    promote.serve(place, history, version, bundle, "promoted", {"cause": "golden"})
+    promote.serve(place, history.dataset, version, bundle, "promoted", {"cause": "golden"})
 
 
 def first_run(client: Client, hours: list[Row], days: list[Row]) -> None:

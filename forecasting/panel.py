@@ -9,6 +9,11 @@ import numpy as np
 BLOCK = 1_000_000  # values that are processed at once
 
 
+def evenly(series: int, most: int) -> np.ndarray:
+    """(at most `most`,) rows of so many series, evenly spread and ascending."""
+    return np.unique(np.linspace(0, series - 1, min(series, most)).astype(np.int64))
+
+
 @dataclass(frozen=True)
 class Panel:
     """Series laid end to end on the grid, gaps as NaN.
@@ -49,13 +54,6 @@ class Panel:
         """(n,) grid step of each series' last value."""
         return self.first + self.lengths - 1
 
-    @property
-    def valued(self) -> np.ndarray:
-        """(n,) grid steps of each series up to its last value that is not missing; 0 where it has none."""
-        seen = np.append(-1, np.flatnonzero(~np.isnan(self.values)))
-        last = seen[np.searchsorted(seen, self.offsets[1:]) - 1]  # of this series, or of one before
-        return np.maximum(last - self.offsets[:-1] + 1, 0)
-
     def series(self, i: int) -> np.ndarray:
         """A view of one series, oldest value first."""
         return self.values[self.offsets[i] : self.offsets[i + 1]]
@@ -83,7 +81,7 @@ class Panel:
 
     def evenly(self, most: int) -> np.ndarray:
         """(at most `most`,) rows, evenly spread and ascending."""
-        return np.unique(np.linspace(0, len(self) - 1, min(len(self), most)).astype(np.int64))
+        return evenly(len(self), most)
 
     def window(self, stop: np.ndarray, length: int) -> np.ndarray:
         """(n, length) the last values before position `stop[i]` of each series, NaN outside the series."""

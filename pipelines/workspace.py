@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from data.lake import commits
 from data.lake.table import Lake
 from data.settings import Settings, load_settings
+from data.store import observation_log
 from data.store.database import open_store
 
 
@@ -30,4 +31,5 @@ def open_workspace(settings: Settings | None = None) -> Workspace:
     """
     settings = settings or load_settings()
     engine = open_store(settings.database_url)
-    return Workspace(settings, engine, Lake(settings.lake_path, partial(commits.last, engine)))
+    lake = Lake(settings.lake_path, partial(commits.last, engine), partial(observation_log.stamp, engine))
+    return Workspace(settings, engine, lake)

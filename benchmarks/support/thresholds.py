@@ -101,6 +101,14 @@ BOUNDS = (
     ),
     Bound("pipelines.forecast", "forecast_warm_s", "at most", 60, "issue 5: 100,000 series × 48 × 9 into the lake"),
     Bound("pipelines.forecast", "forecast_warm_peak_kb", "at most", 2_000_000, "issue 5: the same"),
+    *(
+        bound
+        for name in ("promote", "monitor", "ingest", "rollback")
+        for bound in (
+            Bound(f"bounded.{name}", f"{name}_s", "at most", 60, "issue 20: on 5,000 series of 20,000 rows"),
+            Bound(f"bounded.{name}", f"{name}_peak_kb", "at most", 2_000_000, "issue 20: the same"),
+        )
+    ),
     Bound("training.step", "step_rate", "at least", 0.6, "issue 3: a step against a bare float32 nn.LSTM"),
     Bound("training.memory", "peak_kb", "at most", 3_000_000, "issue 3: 100,000 series of 250 values"),
     Bound("training.race", "weekly_owa", "at most", 0.739, "issue 3: as good as the best entry of the competition"),

@@ -65,6 +65,12 @@ def rows_of(add: dict[str, Any]) -> int:
     return int(json.loads(add.get("stats") or "{}").get("numRecords", 0))
 
 
+def newest(add: dict[str, Any], column: str) -> int | None:
+    """The largest integer of a column of a data file, from the statistics of its `add` action; None without them."""
+    found = json.loads(add.get("stats") or "{}").get("maxValues", {}).get(column)
+    return None if found is None else int(found)
+
+
 def sync(table: Path, version: int) -> None:
     """fsync one version: the data files that it adds, its log entry, then the folders that contain them."""
     log = entry_path(table, version)

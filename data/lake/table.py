@@ -9,14 +9,18 @@ both are done here. There is one writer at a time: those that write hold a lock 
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties
 
 from data import clock, failpoints
 from data.errors import Unavailable, first_line
@@ -30,8 +34,12 @@ from data.translate_errors import translate_errors
 
 KEY = [SERIES, TIME]
 BATCH = 500_000  # rows read at once where a table is read in batches
+ROW_GROUP = 131_072  # rows of a Parquet row group: few enough that those of one spell of time are read alone
+MOST_SPANS = 8  # disjoint spans of `ds` of one read; a row group outside of all of them is skipped
+ROW, LOW, HIGH = "row", "low", "high"  # columns of the windows to read
 SMALL = 100 * 1024 * 1024  # bytes below which Delta merges data files
 APPLICATION = "rollcast-handoff"  # the name of batch numbers, and of their digests, in Delta's log
+WRITER = WriterProperties(max_row_group_size=ROW_GROUP)
 
 
 class Extended(NamedTuple):
@@ -45,9 +53,15 @@ class Extended(NamedTuple):
 class Lake:
     """A folder of Delta tables, named by the datasets' integer ids, on a local disk of one machine."""
 
-    def __init__(self, root: Path, recorded: Callable[[int], int | None] = lambda dataset_id: None):
-        """`recorded(dataset_id)` gives the newest recorded version, so that a table that lost it is noticed."""
-        self.root, self._recorded = root, recorded
+    def __init__(
+        self,
+        root: Path,
+        recorded: Callable[[int], int | None] = lambda dataset_id: None,
+        logged_at: Callable[[int], int | None] = lambda dataset_id: None,
+    ):
+        """`recorded(dataset_id)` gives the newest recorded version, so that a table that lost it is noticed;
+        `logged_at(dataset_id)` the newest `available_at` of the live log, so that rows added here come after it."""
+        self.root, self._recorded, self._logged_at = root, recorded, logged_at
 
     def append(self, dataset_id: int, frame: pl.DataFrame) -> int:
         """Add the rows of a conformed frame that are new or have another value. Returns the table version.
@@ -56,14 +70,13 @@ class Lake:
         """
         rows = Spill(None)
         rows.add(frame)
-        ends = frame.select(pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")).row(0)
-        return self.extend(dataset_id, rows, ends, None).version
+        return self.extend(dataset_id, rows, None).version
 
     def append_batch(self, dataset_id: int, rows: pl.DataFrame, batch: HandoffBatch) -> int | None:
         """Append a batch of the live log once, however often this is called. Returns the table version that has it.
 
-        rows: unique_id, ds, y, available_at, in the order of the log. A row that only repeats the lake's value is not
-        written; where no row is left, the result is None. Delta does not enforce that a batch is written once: its
+        rows: unique_id, ds, y, available_at, in the order of the log. A row that only repeats the value before it is
+        not written; where no row is left, the result is None. Delta does not enforce that a batch is written once: its
         number is checked here, under the lock. When this returns, the rows are on the disk.
         """
         path = self.path(dataset_id)
@@ -71,7 +84,7 @@ class Lake:
             table = self._checked_table(dataset_id)
             version = None if table is None else _version_of(path, table, batch)
             if version is None:
-                fresh = _revisions(rows, _current_within(table, rows))
+                fresh = _revisions(rows, _stored_for(table, rows))
                 if fresh.is_empty():
                     return None
                 transaction = Transaction(APPLICATION, batch.number)
@@ -85,45 +98,120 @@ class Lake:
             failpoints.hit("handoff.synced")
             return version
 
-    def extend(self, dataset_id: int, rows: Spill, span: tuple[int, int], scratch: Path | None) -> "Extended":
-        """Add any number of rows, within `span` of `ds`, in one commit.
+    def extend(self, dataset_id: int, rows: Spill, scratch: Path | None) -> Extended:
+        """Add any number of rows in one commit.
 
         As with `append`, only rows that are new or have another value are added. Memory holds some series at a time;
         the rest is in the folder `scratch`, which the caller removes. When this returns, the rows are on the disk.
         """
         path = self.path(dataset_id)
         with self._translating_errors(dataset_id), self._write_lock(dataset_id):
-            table, fresh, moment = self._checked_table(dataset_id), rows, clock.now()
+            table, fresh = self._checked_table(dataset_id), rows
+            moment = max(clock.now(), (self._logged_at(dataset_id) or 0) + 1)
             if table is not None:
-                known = self._rows_within(table, span, scratch and scratch / "known")
-                fresh = Spill(scratch and scratch / "fresh")
-                for frame, stored in side_by_side(rows, known):
-                    fresh.add(frame if stored.is_empty() else _changed_rows(frame, current_rows(stored)))
+                fresh = self._fresh_rows(table, rows, scratch)
                 if fresh.rows == 0:
                     return Extended(int(table.version()), 0, moment)
-                moment = max(moment, pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect().item() + 1)
+                moment = max(moment, newest_stamp(table) + 1)
             version = _append_rows(path, fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)))
             deltalog.sync(path, version)
             return Extended(version, fresh.rows, moment)
+
+    def count_new(self, dataset_id: int, rows: Spill, scratch: Path | None) -> int:
+        """How many rows `extend` would add."""
+        with self._translating_errors(dataset_id):
+            table = self._checked_table(dataset_id)
+            return rows.rows if table is None else self._fresh_rows(table, rows, scratch).rows
+
+    def _fresh_rows(self, table: DeltaTable, rows: Spill, scratch: Path | None) -> Spill:
+        """Those of the rows that the table does not have, or has with another value."""
+        stamps = np.unique(np.concatenate([frame[TIME].unique().to_numpy() for _, frame in rows.parts()]))
+        known = self._rows_within(table, spans_of(stamps, stamps), scratch and scratch / "known")
+        fresh = Spill(scratch and scratch / "fresh")
+        for frame, stored in side_by_side(rows, known):
+            fresh.add(frame if stored.is_empty() else _changed_rows(frame, current_rows(stored)))
+        return fresh
 
     def window(self, dataset_id: int, span: tuple[int, int], folder: Path | None) -> Spill:
         """Every stored row within `span` of `ds`, replaced ones too, with `available_at`; spilled into `folder`."""
         with self._translating_errors(dataset_id):
             table = self._checked_table(dataset_id)
-            return Spill(folder) if table is None else self._rows_within(table, span, folder)
+            return Spill(folder) if table is None else self._rows_within(table, [span], folder)
 
-    def spans(self, dataset_id: int) -> pl.DataFrame:
-        """A frame with `first` and `last` `ds` of every series; without rows where nothing is stored."""
+    def spans(self, dataset_id: int, after: int | None = None) -> tuple[pl.DataFrame, int | None]:
+        """`first` and `last` `ds` of every series with rows that came after version `after`, and the newest version.
+
+        Reads the data files of later versions alone, as long as the log entries of all of them are there.
+        """
         with self._translating_errors(dataset_id):
             table = self._checked_table(dataset_id)
+            empty = pl.DataFrame(schema={SERIES: pl.String, "first": pl.Int64, "last": pl.Int64})
             if table is None:
-                return pl.DataFrame(schema={SERIES: pl.String, "first": pl.Int64, "last": pl.Int64})
+                return empty, None
+            version, files = int(table.version()), self._files_after(dataset_id, after, int(table.version()))
+            if files == []:
+                return empty, version
+            rows = pl.scan_delta(table) if files is None else pl.scan_parquet(files, missing_columns="insert")
             ends = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
-            return pl.scan_delta(table).group_by(SERIES).agg(ends).collect(engine="streaming")
+            return rows.select(KEY).group_by(SERIES).agg(ends).collect(engine="streaming"), version
 
-    def _rows_within(self, table: DeltaTable, span: tuple[int, int], folder: Path | None) -> Spill:
+    def _files_after(self, dataset_id: int, after: int | None, version: int) -> list[Path] | None:
+        """Data files with rows that came after version `after`; None where the log does not say which they are."""
+        path = self.path(dataset_id)
+        if after is None or after > version:
+            return None
+        later = range(after + 1, version + 1)
+        if not set(later) <= set(deltalog.versions(path)):
+            return None
+        found = [deltalog.added_files(path, deltalog.entry(path, number)) for number in later]
+        files = [file for added in found for file, add in added.items() if add["dataChange"]]
+        return files if all(file.exists() for file in files) else None
+
+    def _ingested_after(self, dataset_id: int, version: int | None) -> list[int]:
+        """`available_at` of each ingest after a version; an ingest has one stamp, taken before it writes its rows."""
+        path, after = self.path(dataset_id), -1 if version is None else version
+        entries = (deltalog.entry(path, number) for number in deltalog.versions(path) if number > after)
+        own = [entry for entry in entries if not any(APPLICATION in action.get("commitInfo", {}) for action in entry)]
+        adds = (add for entry in own for add in deltalog.added_files(path, entry).values() if add["dataChange"])
+        return sorted({stamp for add in adds if (stamp := deltalog.newest(add, AVAILABLE_AT)) is not None})
+
+    def stamp(self, dataset_id: int, snapshot: int | None = None) -> int | None:
+        """The newest `available_at` of a table version (None: the newest); None before the first append."""
+        with self._translating_errors(dataset_id):
+            table = self._open_table(dataset_id, snapshot)
+            return None if table is None else newest_stamp(table)
+
+    def windows(
+        self, dataset_id: int, wanted: pl.DataFrame, columns: Sequence[str], version: int | None, until: int
+    ) -> Iterator[pl.DataFrame]:
+        """Stored rows of some series between some times, replaced ones too, in batches and in no order.
+
+        Rows that were known at a moment are read: those of a version of the table, and what has moved there from the
+        live log since, up to a time.
+
+        wanted   unique_id, ROW, LOW, HIGH: a number that is given back, and the first and the last `ds` to read
+        columns  to read beside ROW, `ds` and `available_at`; one that the table does not have is null
+        version  rows of a later ingest are left out; None: the table had none
+        until    and so are rows with a later `available_at`
+        """
+        with self._translating_errors(dataset_id):
+            table = self._checked_table(dataset_id)
+            if table is None or wanted.is_empty():
+                return
+            rows = pl.scan_delta(table)
+            known = rows.collect_schema().names()
+            inside = _inside(spans_of(wanted[LOW], wanted[HIGH]))
+            there = [pl.col(name) if name in known else pl.lit(None).alias(name) for name in columns]
+            later = pl.col(AVAILABLE_AT).is_in(self._ingested_after(dataset_id, version))
+            rows = rows.filter(inside & (pl.col(AVAILABLE_AT) <= until) & ~later)
+            rows = rows.select(*KEY, *there, AVAILABLE_AT).join(wanted.lazy(), on=SERIES)
+            rows = rows.filter(pl.col(TIME).is_between(pl.col(LOW), pl.col(HIGH)))
+            rows = rows.select(ROW, TIME, *columns, AVAILABLE_AT)
+            yield from rows.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming")
+
+    def _rows_within(self, table: DeltaTable, spans: Sequence[tuple[int, int]], folder: Path | None) -> Spill:
         found = Spill(folder)
-        rows = pl.scan_delta(table).filter(pl.col(TIME).is_between(*span))
+        rows = pl.scan_delta(table).filter(_inside(spans))
         for batch in rows.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming"):
             found.add(batch)
         return found
@@ -150,7 +238,7 @@ class Lake:
             table = self._open_table(dataset_id)
             if table is None:
                 return None
-            table.optimize.compact()
+            table.optimize.compact(writer_properties=WRITER)
             version = int(table.version())
             deltalog.sync(path, version)
             table.create_checkpoint()
@@ -227,7 +315,12 @@ class Lake:
 
 def _append_rows(path: Path, rows: pl.LazyFrame, properties: CommitProperties | None = None) -> int:
     """Append to the table, or create it. Returns the version that has the rows. Only under the lock."""
-    options = {"schema_mode": "merge", "configuration": {"delta.appendOnly": "true"}, "commit_properties": properties}
+    options = {
+        "schema_mode": "merge",
+        "configuration": {"delta.appendOnly": "true"},
+        "commit_properties": properties,
+        "writer_properties": WRITER,
+    }
     rows.sink_delta(path, mode="append", delta_write_options=options)
     return int(DeltaTable(path).version())
 
@@ -246,30 +339,60 @@ def _version_of(path: Path, table: DeltaTable, batch: HandoffBatch) -> int | Non
     )
 
 
-def _current_within(table: DeltaTable | None, rows: pl.DataFrame) -> pl.DataFrame:
-    """The lake's current rows between the first and the last stamp of `rows`."""
+def _stored_for(table: DeltaTable | None, rows: pl.DataFrame) -> pl.DataFrame:
+    """The lake's rows, replaced ones too, about the series and times of `rows`."""
     if table is None:
         return rows.clear()
-    inside = pl.col(TIME).is_between(rows[TIME].min(), rows[TIME].max())
-    return current_rows(pl.scan_delta(table).filter(inside).collect())
+    stored = pl.scan_delta(table).filter(_inside(spans_of(rows[TIME], rows[TIME])))
+    return stored.join(rows.lazy(), on=KEY, how="semi").collect(engine="streaming")
 
 
 def _revisions(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Rows of the live log as the lake stores them.
 
-    A row that repeats the value before it is dropped. Of two rows with the same `available_at` the later one gets a
-    time a microsecond later. Rows of the lake that the log does not mention stay as they are.
+    A row is dropped where its value was the current one already when it arrived; whether a later row of the lake has
+    the same value does not matter, so that every earlier moment can be read again. Columns that the log does not have
+    stay as they are in the lake. Of two rows with the same
+    `available_at` the later one gets a time a microsecond later, and so does one with that of a row of the lake.
     """
-    old = known.rename({VALUE: "old y", AVAILABLE_AT: "old at"}).with_columns(pl.lit(True).alias("old"))
+    logged, order, tied = pl.lit(True).alias("logged"), pl.int_range(pl.len()).alias("order"), pl.lit(1).alias("tied")
+    stamps = known.select(*KEY, AVAILABLE_AT, tied).unique()
     place = pl.int_range(pl.len()).over(KEY)  # among the rows of one key
-    tied = (pl.col(AVAILABLE_AT) == pl.col("old at")).fill_null(False).cast(pl.Int64)
-    at = (pl.col(AVAILABLE_AT) + tied - place).cum_max().over(KEY) + place
-    first, before = place == 0, pl.col(VALUE).shift(1).over(KEY)
-    repeats = pl.when(first).then(pl.col("old y")).otherwise(before).eq_missing(pl.col(VALUE))
-    has_before = ~first | pl.col("old").fill_null(False)
-    joined = rows.join(old, on=KEY, how="left", maintain_order="left")
-    marked = joined.with_columns(at.alias(AVAILABLE_AT), (repeats & has_before).alias("repeats"))
-    return marked.filter(~pl.col("repeats")).drop("repeats", "old", "old y", "old at")
+    at = (pl.col(AVAILABLE_AT) + pl.col("tied").fill_null(0) - place).cum_max().over(KEY) + place
+    ours = rows.join(stamps, on=[*KEY, AVAILABLE_AT], how="left", maintain_order="left")
+    ours = ours.with_columns(at.alias(AVAILABLE_AT), logged, order).drop("tied")
+    theirs = known.with_columns(~logged, pl.lit(None, pl.Int64).alias("order")).select(ours.columns)
+    both = pl.concat([theirs, ours]).sort(*KEY, AVAILABLE_AT, "logged", "order", maintain_order=True)
+    before, first = pl.col(VALUE).shift(1).over(KEY), place == 0
+    fresh = both.filter(pl.col("logged") & (first | ~before.eq_missing(pl.col(VALUE)))).sort("order")
+    others = [name for name in known.columns if name not in rows.columns]
+    kept = current_rows(known).select(*KEY, *others)
+    return fresh.select(rows.columns).join(kept, on=KEY, how="left", maintain_order="left")
+
+
+def newest_stamp(table: DeltaTable) -> int:
+    """The newest `available_at` of a table, from the statistics of its data files where all of them have it."""
+    adds = pl.DataFrame(table.get_add_actions(flatten=True))
+    name = f"max.{AVAILABLE_AT}"
+    if name in adds.columns and not adds[name].has_nulls():
+        return int(adds[name].max())  # type: ignore[arg-type]
+    return int(pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect(engine="streaming").item())
+
+
+def spans_of(low: npt.ArrayLike, high: npt.ArrayLike) -> list[tuple[int, int]]:
+    """At most MOST_SPANS disjoint spans, ascending, that hold each low[i] to high[i]; the smallest gaps are closed."""
+    order = np.argsort(np.asarray(low))
+    low, reach = np.asarray(low)[order], np.maximum.accumulate(np.asarray(high)[order])
+    gaps = low[1:] - reach[:-1]
+    cuts = np.flatnonzero(gaps > 1)
+    cuts = np.sort(cuts[np.argsort(gaps[cuts])[::-1][: MOST_SPANS - 1]])
+    begins, stops = np.append(0, cuts + 1), np.append(cuts, len(low) - 1)
+    return [(int(low[a]), int(reach[b])) for a, b in zip(begins, stops, strict=True)]
+
+
+def _inside(spans: Sequence[tuple[int, int]]) -> pl.Expr:
+    """Whether a row's time is in one of the spans."""
+    return reduce(or_, (pl.col(TIME).is_between(*span) for span in spans))
 
 
 def _all_rows(table: DeltaTable) -> pl.DataFrame:

@@ -10,7 +10,7 @@ which.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -81,8 +81,9 @@ def append(
 ) -> list[int]:
     """Store rows in one transaction; they are durable when this returns. Returns each row's `seq`.
 
-    `available_at` never falls as `seq` grows, so that the rows known at one time are those up to one row: an earlier
-    time becomes that of the newest row. `along(connection, seq)` stores more in the same transaction; it gets the log's
+    `available_at` never falls as `seq` grows, and rises from one transaction to the next and between two rows of one
+    key, so that the rows known at one time are those up to one row: an earlier time becomes a microsecond more than
+    that of the newest row. `along(connection, seq)` stores more in the same transaction; it gets the log's
     newest `seq`. `verdicts` has the rule that a row's value broke, by its place in `rows`.
     """
     if not rows and along is None:
@@ -93,13 +94,24 @@ def append(
         first, latest = (newest.seq + 1, newest.available_at) if newest else (1, 0)
         seqs = list(range(first, first + len(rows)))
         if rows:
-            _insert(connection, [(n, *row[:4], max(row[4], latest)) for n, row in zip(seqs, rows, strict=True)])
+            stamps = _rising(rows, latest)
+            _insert(connection, [(n, *row[:4], at) for n, row, at in zip(seqs, rows, stamps, strict=True)])
         if verdicts:  # few rows have one; with a column more each insert would be slower
             found = [{"at": seqs[place], "rule": rule} for place, rule in verdicts.items()]
             connection.execute(_JUDGED, found)
         if along is not None:
             along(connection, first + len(rows) - 1)
     return seqs
+
+
+def _rising(rows: Sequence[Row], before: int) -> Iterator[int]:
+    """The stamp of each row: not before that of the row ahead, after `before`, and after that of a row of its key."""
+    newest, seen = before + 1, dict[tuple[Any, ...], int]()
+    for row in rows:
+        key = row[:3]
+        newest = max(newest, row[4], seen[key] + 1 if key in seen else 0)
+        seen[key] = newest
+        yield newest
 
 
 _NEWEST = select(tables.observations.c.seq, tables.observations.c.available_at)
@@ -226,6 +238,37 @@ def _read(engine: Engine, query: Select[Any]) -> Log:
             verdicts.append(np.array(verdict, object))
     seq, series_id, ds, available_at = np.concatenate(integers, axis=1)
     return Log(seq, series_id, ds, np.concatenate(values), available_at, np.concatenate(verdicts))
+
+
+def within(engine: Engine, dataset_id: int, first: int, last: int, upto: int) -> Iterator[Log]:
+    """Rows with first <= ds <= last and seq <= upto in parts, by ascending `ds`; of one key the newest comes last."""
+    table = tables.observations.c
+    query = select(table.seq, table.series_id, table.ds, table.available_at, table.y, table.verdict)
+    query = query.where(table.dataset_id == dataset_id, table.ds.between(first, last), table.seq <= upto)
+    query = query.order_by(table.ds, table.series_id, table.seq)
+    with reading(engine) as connection:
+        for chunk in connection.execution_options(yield_per=CHUNK).execute(query).partitions():
+            yield _log_of(chunk)
+
+
+def ends(engine: Engine, dataset_id: int, upto: int) -> tuple[Ints, Ints, Ints]:
+    """(n,) ids of the series with rows up to `upto`, ascending, and the first and last `ds` of each."""
+    table = tables.observations.c
+    query = select(table.series_id, func.min(table.ds), func.max(table.ds))
+    query = query.where(table.dataset_id == dataset_id, table.seq <= upto).group_by(table.series_id)
+    with reading(engine) as connection:
+        rows = connection.execute(query.order_by(table.series_id)).all()
+    series, first, last = np.array(rows, np.int64).reshape(-1, 3).T
+    return series, first, last
+
+
+def stamp(engine: Engine, dataset_id: int, upto: int | None = None) -> int | None:
+    """`available_at` of a dataset's newest row, or of the newest up to `upto`; None where the log has none."""
+    table = tables.observations.c
+    query = select(table.available_at).where(table.dataset_id == dataset_id)
+    query = query if upto is None else query.where(table.seq <= upto)
+    with reading(engine) as connection:
+        return connection.scalar(query.order_by(table.seq.desc()).limit(1))
 
 
 def between(engine: Engine, dataset_id: int, first: int, last: int) -> Log:

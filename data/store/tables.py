@@ -51,6 +51,13 @@ series = Table(
     UniqueConstraint("dataset_id", "unique_id"),
 )
 
+lake_ends = Table(  # up to which version of the lake `first_ds` and `last_ds` of a dataset's series are known
+    "lake_ends",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+
 files = Table(
     "files",
     metadata,

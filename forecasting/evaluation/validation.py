@@ -24,7 +24,7 @@ from forecasting.evaluation.backtest import (
     score_rivals,
     start,
 )
-from forecasting.panel import Panel
+from forecasting.panel import Panel, evenly
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration, calibrate
 from forecasting.rolling.roller import Roller
@@ -59,10 +59,13 @@ def tail_lengths(lengths: np.ndarray, horizon: int) -> np.ndarray:
 
 def sample_series(panel: Panel, tail: np.ndarray) -> tuple[Panel, np.ndarray]:
     """At most `MOST_SERIES` series, evenly spread, and their tails: more would change little and need more RAM."""
-    if len(panel) <= MOST_SERIES:
-        return panel, tail
-    rows = panel.evenly(MOST_SERIES)
-    return panel.select(rows), tail[rows]
+    rows = sampled(len(panel))
+    return (panel, tail) if len(rows) == len(panel) else (panel.select(rows), tail[rows])
+
+
+def sampled(series: int) -> np.ndarray:
+    """(at most `MOST_SERIES`,) the rows that `sample_series` takes of so many series."""
+    return evenly(series, MOST_SERIES)
 
 
 def tail_origins(panel: Panel, tail: np.ndarray, horizon: int) -> Origins:

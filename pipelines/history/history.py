@@ -1,27 +1,28 @@
-"""A dataset's whole past as one panel: the current values of lake and live log together."""
+"""A dataset's past: the current values of lake and live log together, whole as one panel, or only their ends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 
 from data.errors import Conflict
-from data.lake.current import current_rows
-from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
+from data.schema import AVAILABLE_AT, TIME, VALUE
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from forecasting.panel import Panel
 from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
-from pipelines.history.quarantine import mask_quarantined, quarantine_live_values
+from pipelines.history.cells import BLOCK, PARTS, Cells, Windows, read_parts, read_values
+from pipelines.history.ends import NEVER, Ends, read_ends
+from pipelines.history.moment import Moment, newest_moment, parse_moment
+from pipelines.history.quarantine import quarantine_live_values
 from pipelines.workspace import Workspace
 from states import contexts
 
-PARTS = ("train", "val", "test")
 KEY = "series"  # column of surrogate ids
-STEP = "step"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class History:
 
     series  (n,) int64, surrogate id of each of the panel's series, ascending
     splits  for each of train, val and test the (n,) grid steps that belong to it, where the source has a split column
-    snapshot  names that moment: the lake's version and the last row of the log
+    snapshot  names that moment, see `moment`
     """
 
     dataset: Dataset
@@ -47,6 +48,25 @@ class History:
         return lengths
 
 
+@dataclass(frozen=True)
+class Tails:
+    """The last values of every series at one moment, without the history before them.
+
+    They end at the last value. A missing step that arrived live after it is known, and moves the end; but C steps of a
+    series always contain a value. A series without a value is left out.
+
+    ids     (n,) names, series (n,) int64 surrogate ids, ascending
+    values  (n, C) float64, the last at grid step last (n,); NaN where missing or before the first
+    """
+
+    dataset: Dataset
+    ids: tuple[str, ...]
+    series: np.ndarray
+    values: np.ndarray
+    last: np.ndarray
+    moment: Moment
+
+
 def read_history(workspace: Workspace, name: str) -> History:
     """Everything stored about a dataset; a value in quarantine is missing.
 
@@ -56,108 +76,126 @@ def read_history(workspace: Workspace, name: str) -> History:
     """
     dataset = catalogue.dataset(workspace.engine, name)
     quarantine_live_values(workspace, dataset)
-    # The log first: a row that is handed off meanwhile is read twice, and none is missed.
-    log = observation_log.log(workspace.engine, dataset.id)
-    live = logged_rows(log)
-    ids = pl.DataFrame(
-        catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
-    )
-    lake = workspace.lake.read(dataset.id, with_available_at=True)
-    rows = mask_quarantined(workspace, dataset, current_values(stored_rows(lake, ids), live), KEY)
-    rows = drop_empty_ends(rows, live)
-    if rows.is_empty():
-        raise Conflict(f"dataset {name!r} holds no values yet; run `rollcast ingest` first")
-    panel, series = to_panel(dataset, rows, ids)
-    log_seq = int(log.seq[-1]) if len(log.seq) else 0
-    snapshot = f"lake:{workspace.lake.snapshot(dataset.id)}+log:{log_seq}"
-    return History(dataset, panel, series, split_lengths(dataset, rows, panel), snapshot, log_seq)
+    return _history_at(workspace, dataset, newest_moment(workspace, dataset))
 
 
-def lake_version(snapshot: str) -> int:
-    """The version of the lake's table in the name of a moment."""
-    return int(snapshot.removeprefix("lake:").partition("+")[0])
+def read_history_as_of(workspace: Workspace, name: str, snapshot: str) -> History:
+    """The history that an earlier `History.snapshot` names, whatever was handed off, added or corrected since.
 
-
-def pack_contexts(history: History, bundle: Bundle) -> list[bytes]:
-    """The last values of every series, as the store keeps them for a model to start from.
-
-    Each context reaches back to a value: that of a series which was sent missing steps for longer ends before them.
+    Raises:
+        NotFound: there is no such dataset.
+        InvalidInput: the text names no snapshot.
+        Conflict: it held no value.
+        Unavailable: an earlier version of Rollcast named it, and it cannot be told any more.
     """
-    panel, length = history.panel, bundle.config.context
-    stops = np.minimum(panel.lengths, panel.valued + length - 1)
-    values, origin = panel.window(stops, length), panel.first + stops - 1
-    rival = Rivals.of(bundle.manifest, bundle.config).lags(panel.ids)
-    return contexts.pack_contexts(history.series, values, origin, rival, bundle.fingerprint, history.snapshot)
+    dataset = catalogue.dataset(workspace.engine, name)
+    return _history_at(workspace, dataset, parse_moment(workspace, dataset, snapshot), released_later=True)
 
 
-def stored_rows(lake: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
-    """The lake's rows under their surrogate ids."""
-    split = pl.col(SPLIT) if SPLIT in lake.columns else pl.lit(None, pl.String).alias(SPLIT)
-    return lake.select(SERIES, TIME, VALUE, AVAILABLE_AT, split).join(ids, on=SERIES).drop(SERIES)
+def read_tails(workspace: Workspace, name: str, steps: int) -> Tails:
+    """The last `steps` steps of every series. Nothing before them is read.
+
+    Raises as `read_history` does.
+    """
+    dataset = catalogue.dataset(workspace.engine, name)
+    quarantine_live_values(workspace, dataset)
+    moment = newest_moment(workspace, dataset)
+    ends = read_ends(workspace, dataset, moment.log_seq)
+    values, last = _find_tails(workspace, dataset, moment, ends, steps)
+    valued = np.flatnonzero(last != NEVER)
+    ends = require_values(dataset, ends.select(valued))
+    return Tails(dataset, ends.unique_ids, ends.series, values[valued], last[valued], moment)
+
+
+def _find_tails(
+    workspace: Workspace, dataset: Dataset, moment: Moment, ends: Ends, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values (n, steps) of each series and the grid step (n,) at which they end; NEVER for a series without a value.
+
+    Most series end at their last row. Where that has no value, the last one is looked for further back, in parts that
+    grow, all such series together.
+    """
+    values, last = np.full((len(ends), steps), np.nan), np.full(len(ends), NEVER)
+    rows, stop, width = np.arange(len(ends)), ends.last + 1, np.full(len(ends), steps)
+    while len(rows):
+        part = ends.select(rows)
+        found = read_values(workspace, dataset, Windows.of(part, stop - width, stop), moment).matrix(steps)
+        seen = ~np.isnan(found)
+        valued = stop - 1 - seen[:, ::-1].argmax(1)
+        end = np.where(seen.any(1), np.clip(part.live, valued, valued + steps - 1), stop - width - 1)
+        done = seen.any(1) & (end == stop - 1)
+        values[rows[done]], last[rows[done]] = found[done, -steps:], end[done]
+        more = ~done & (seen.any(1) | (end >= part.first))
+        grown = np.minimum(2 * width, max(steps, BLOCK // len(rows)))
+        width = np.where(seen.any(1), steps, grown)[more]
+        rows, stop = rows[more], end[more] + 1
+    return values, last
+
+
+def require_values(dataset: Dataset, ends: Ends) -> Ends:
+    """The same ends. Raises Conflict where there is no series."""
+    if not len(ends):
+        raise Conflict(f"dataset {dataset.name!r} holds no values yet; run `rollcast ingest` first")
+    return ends
+
+
+def pack_contexts(tails: Tails, bundle: Bundle) -> list[bytes]:
+    """The last values of every series, as the store keeps them for a model to start from."""
+    rival = Rivals.of(bundle.manifest, bundle.config).lags(tails.ids)
+    return contexts.pack_contexts(tails.series, tails.values, tails.last, rival, bundle.fingerprint, str(tails.moment))
+
+
+def _history_at(workspace: Workspace, dataset: Dataset, moment: Moment, released_later: bool = False) -> History:
+    ends = require_values(dataset, read_ends(workspace, dataset, moment.log_seq))
+    cells = read_values(workspace, dataset, Windows.of(ends), moment, released_later)
+    panel, kept = to_panel(cells)
+    require_values(dataset, ends.select(kept))
+    splits = None
+    if dataset.has_split:
+        windows = Windows.of(ends.select(kept), panel.first, panel.last + 1)
+        splits = split_lengths(panel, read_parts(workspace, dataset, windows, moment))
+    return History(dataset, panel, ends.series[kept], splits, str(moment), moment.log_seq)
+
+
+def to_panel(cells: Cells) -> tuple[Panel, np.ndarray]:
+    """A panel from the first to the last value of each series, and the rows (k,) of the windows that have a value. The
+    array of `cells` is used, not copied."""
+    windows, values = cells.windows, cells.values
+    kept, first, offsets = [], [], [0]
+    for row, (begin, stop) in enumerate(pairwise(windows.offsets.tolist())):
+        known = ~np.isnan(values[begin:stop])
+        if not known.any():
+            continue
+        low, high = begin + int(known.argmax()), begin + last_position(known) + 1
+        kept.append(row)
+        first.append(int(windows.start[row]) + low - begin)
+        offsets.append(offsets[-1] + high - low)
+        if offsets[-2] != low:
+            values[offsets[-2] : offsets[-1]] = values[low:high]
+    ids = tuple(windows.unique_ids[row] for row in kept)
+    panel = Panel(ids, values[: offsets[-1]], np.array(offsets, np.int64), np.array(first, np.int64))
+    return panel, np.array(kept, np.int64)
 
 
 def logged_rows(log: observation_log.Log) -> pl.DataFrame:
-    """The live log's rows, oldest first; they belong to no split. A held value is missing."""
-    columns = {
-        TIME: log.ds,
-        VALUE: log.counted,
-        AVAILABLE_AT: log.available_at,
-        SPLIT: pl.Series([None] * len(log.seq), dtype=pl.String),
-        KEY: log.series_id,
-    }
+    """The live log's rows, oldest first. A held value is missing."""
+    columns = {TIME: log.ds, VALUE: log.counted, AVAILABLE_AT: log.available_at, KEY: log.series_id}
     return pl.DataFrame(columns).with_columns(pl.col(VALUE).fill_nan(None))
 
 
-def current_values(lake: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
-    """The current value of each series and time, in lake and log together, sorted.
+def split_lengths(panel: Panel, parts: np.ndarray) -> dict[str, np.ndarray]:
+    """Grid steps of each part per series; parts follow each other in time, and what comes after the last is in none.
 
-    A corrected row stays in the split that the source gave it.
+    parts (total,) int8: the number of each step's part, from PARTS.
     """
-    if log.is_empty():
-        return lake.sort(KEY, TIME)
-    return current_rows(pl.concat([lake.select(log.columns), log]), KEY, filled=(SPLIT,))
+    lengths, reached = {}, np.zeros(len(panel), np.int64)
+    for number, part in enumerate(PARTS):
+        last = [last_position(parts[a:b] == number) for a, b in pairwise(panel.offsets.tolist())]
+        end = np.maximum(reached, np.array(last, np.int64) + 1)
+        lengths[part], reached = end - reached, end
+    return lengths
 
 
-def drop_empty_ends(rows: pl.DataFrame, live: pl.DataFrame) -> pl.DataFrame:
-    """Rows without those before a series' first value and after its last one; a series without a value has none left.
-
-    A missing step that arrived live, `live` rows, is known and stays: an origin that it moved does not go back.
-    """
-    valued = rows.filter(pl.col(VALUE).is_not_null()).group_by(KEY)
-    ends = valued.agg(pl.col(TIME).min().alias("__first"), pl.col(TIME).max().alias("__last"))
-    known = live.group_by(KEY).agg(pl.col(TIME).max().alias("__live"))
-    ends = ends.join(known, on=KEY, how="left").with_columns(pl.max_horizontal("__last", "__live").alias("__last"))
-    inside = pl.col(TIME).is_between("__first", "__last")
-    bounded = rows.join(ends, on=KEY, how="inner", maintain_order="left").filter(inside)
-    return bounded.select(rows.columns)
-
-
-def to_panel(dataset: Dataset, rows: pl.DataFrame, ids: pl.DataFrame) -> tuple[Panel, np.ndarray]:
-    """Rows ordered by series and time -> the panel on the dataset's grid, and its series' surrogate ids."""
-    steps = dataset.grid.steps(rows[TIME].to_numpy())
-    keys = rows[KEY].to_numpy()
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    stops = np.append(starts[1:], len(keys))
-    first = steps[starts]
-    offsets = np.concatenate([[0], np.cumsum(steps[stops - 1] - first + 1)]).astype(np.int64)
-    values = np.full(offsets[-1], np.nan)
-    values[np.repeat(offsets[:-1] - first, stops - starts) + steps] = rows[VALUE].to_numpy()
-    series = keys[starts].astype(np.int64)
-    names = pl.DataFrame({KEY: series}).join(ids, on=KEY, how="left", maintain_order="left")[SERIES]
-    return Panel(tuple(names.to_list()), values, offsets, first.astype(np.int64)), series
-
-
-def split_lengths(dataset: Dataset, rows: pl.DataFrame, panel: Panel) -> dict[str, np.ndarray] | None:
-    """Grid steps of each part per series; parts follow each other in time, and what comes after the last is in none."""
-    if not dataset.has_split:
-        return None
-    steps = pl.Series(STEP, dataset.grid.steps(rows[TIME].to_numpy()))
-    last = rows.with_columns(steps).group_by(KEY, maintain_order=True).agg(
-        *(pl.col(STEP).filter(pl.col(SPLIT) == part).max().alias(part) for part in PARTS)
-    )  # fmt: skip
-    ends, reached = {}, np.zeros(len(panel), np.int64)
-    for part in PARTS:
-        end = last[part].cast(pl.Float64).to_numpy() - panel.first + 1  # NaN where a series has nothing in this part
-        end = np.where(np.isnan(end), reached, np.maximum(reached, end)).astype(np.int64)
-        ends[part], reached = end - reached, end
-    return ends
+def last_position(found: np.ndarray) -> int:
+    """Position of the last True in (k,) bool; -1 where there is none."""
+    return len(found) - 1 - int(found[::-1].argmax()) if found.any() else -1

@@ -123,13 +123,6 @@ def quarantine_live_values(workspace: Workspace, dataset: Dataset) -> int:
     return count
 
 
-def mask_quarantined(workspace: Workspace, dataset: Dataset, rows: pl.DataFrame, number: str) -> pl.DataFrame:
-    """The same rows, with null for values in quarantine. The column `number` holds the integer ids of series."""
-    held = [(value.series_id, value.ds, value.y) for value in quarantine.values(workspace.engine, dataset.id)]
-    schema = {number: pl.Int64, TIME: pl.Int64, VALUE: pl.Float64}
-    return mask_values(rows, pl.DataFrame(held, schema=schema, orient="row").unique())
-
-
 # --- listing and releasing --------------------------------------------------------------------------------------------
 
 

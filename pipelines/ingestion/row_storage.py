@@ -12,6 +12,7 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from sqlalchemy import Connection
 
 from data import failpoints
@@ -19,12 +20,13 @@ from data.files import file_lock
 from data.lake import commits
 from data.lake.table import Extended
 from data.quality.quality import Conformed, refuse_gap
-from data.records import quarantine, watermarks
+from data.records import quarantine, series_ends, watermarks
 from data.schema import SERIES
 from data.sources.pieces import Source
 from data.store import anchors, catalogue, database, observation_log
 from data.store.catalogue import Dataset
 from data.store.registry import MODELS_LOCK
+from pipelines.history.ends import refresh_ends
 from pipelines.history.quarantine import QuarantineFilter
 from pipelines.ingestion import live_rows
 from pipelines.ingestion.ingest_result import Ingested
@@ -52,8 +54,12 @@ class Conforming:
 
 def check_gap(workspace: Workspace, known: Dataset, conformed: Conformed) -> None:
     """Raises InvalidInput where the gap between a series' new rows and its stored ones is longer than any allowed."""
-    ends = conformed.spans().join(workspace.lake.spans(known.id), on=SERIES, suffix="_stored")
-    steps = {name: known.grid.steps(ends[name].to_numpy()) for name in ends.columns if name != SERIES}
+    refresh_ends(workspace, known)
+    stored = series_ends.ends(workspace.engine, known.id)
+    names = pl.Series(SERIES, stored.unique_ids, pl.String)
+    ends = pl.DataFrame([names, pl.Series("first_stored", stored.first), pl.Series("last_stored", stored.last)])
+    both = conformed.spans().join(ends, on=SERIES)
+    steps = {name: known.grid.steps(both[name].to_numpy()) for name in both.columns if name != SERIES}
     apart = np.maximum(steps["first"] - steps["last_stored"], steps["first_stored"] - steps["last"])
     refuse_gap(int(apart.max(initial=0)) - 1, known.grid, conformed.report.source, conformed.report.time_column)
 
@@ -64,10 +70,11 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
     report = conformed.report.to_dict() | {"quarantined": len(new.quarantined.breaches)}
     numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
     with file_lock(workspace.lake.root / f"{dataset.id}.ingest.lock"):
-        stored = workspace.lake.extend(dataset.id, conformed.parts, conformed.span, scratch)
+        stored = workspace.lake.extend(dataset.id, conformed.parts, scratch)
         failpoints.hit("ingest.stored")
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
         failpoints.hit("ingest.committed")
+        refresh_ends(workspace, dataset)
         logged = write_log(workspace, new, numbers, stored, report)
     return Ingested(
         dataset.name,

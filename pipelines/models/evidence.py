@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from data.errors import Conflict
-from forecasting.accuracy import ErrorSums
+from data.store.catalogue import Dataset
+from forecasting.accuracy import ErrorSums, Reference, seasonal_error
 from forecasting.baselines import name_of
-from forecasting.evaluation.backtest import Origins, evaluate, reference
+from forecasting.evaluation.backtest import Origins, evaluate
 from forecasting.evaluation.long_roll import LongRoll
-from forecasting.evaluation.validation import MANY_SERIES, Validation, sample_series, tail_origins
+from forecasting.evaluation.validation import MANY_SERIES, Validation, sampled, tail_origins
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
+from pipelines.history.cells import Windows, blocks, read_values
+from pipelines.history.ends import Ends, read_ends
 from pipelines.history.history import History
+from pipelines.history.moment import Moment, newest_moment
 from pipelines.models import promotion_gate
 from pipelines.models.promotion_gate import Contender, Role
+from pipelines.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -109,33 +114,75 @@ def overlapping_origins(origins: Origins, horizon: int) -> int:
     return int(np.ceil(horizon / spacing)) if spacing > 0 else 1
 
 
-def measure_contender(history: History, evidence: Evidence, bundle: Bundle, version: int, role: Role = "") -> Contender:
-    """Errors and scores of another model at the same origins.
+def measure_contender(
+    workspace: Workspace, dataset: Dataset, evidence: Evidence, bundle: Bundle, version: int, role: Role = ""
+) -> Contender:
+    """Errors and scores of another model at the same origins, with the corrections made since.
+
+    Reads the contexts and the tails of the series that were validated on, and for their MASE divisors the values before
+    them, some series at a time.
 
     Raises Conflict when rows were added before the first ones that the candidate was validated on.
     """
-    panel, tail = sample_series(validated_panel(history, evidence), np.array(evidence.tail))
-    origins = tail_origins(panel, tail, evidence.horizon)
-    divisors = reference(panel, origins, history.dataset.season, evidence.horizon)
-    scores = evaluate(bundle, panel, origins)
+    moment = newest_moment(workspace, dataset)
+    ends, tail = validated_series(workspace, dataset, moment, evidence)
+    origins = tail_origins(outline(ends), tail, evidence.horizon)
+    windows = Windows.of(ends, ends.first + origins.stops[:, 0] - bundle.config.context)
+    cells = read_values(workspace, dataset, windows, moment)
+    panel = Panel(ends.unique_ids, cells.values, windows.offsets, windows.start)
+    scores = evaluate(bundle, panel, replace(origins, stops=origins.stops - (windows.start - ends.first)[:, None]))
+    unit = read_divisors(workspace, dataset, moment, ends, origins.stops[:, 0])
+    nothing = ErrorSums.empty(len(panel), evidence.horizon, bundle.config.levels)
+    divisors = Reference(unit, nothing, nothing)  # the decision records no measure relative to another model
     name = name_of(bundle.config)
     validation = Validation(origins, divisors, {name: scores})
     paired = unit_errors(scores, validation, overlapping_origins(origins, evidence.horizon))
     return Contender(name, version, np.array(paired), scores.summary(divisors), role)
 
 
-def validated_panel(history: History, evidence: Evidence) -> Panel:
-    """The panel of the evidence: the series and steps known at that time, with the corrections made since.
+def validated_series(
+    workspace: Workspace, dataset: Dataset, moment: Moment, evidence: Evidence
+) -> tuple[Ends, np.ndarray]:
+    """The series that models were compared on, with the steps known at that time, and the steps of their tails.
 
     Raises Conflict when a series is gone or starts earlier now.
     """
-    rows = np.searchsorted(history.series, evidence.series)
-    rows = np.minimum(rows, len(history.series) - 1)
-    same = (history.series[rows] == evidence.series).all() and (history.panel.first[rows] == evidence.first).all()
-    if not same:
+    ends = read_ends(workspace, dataset, moment.log_seq)
+    series, first, last = (np.array(column, np.int64) for column in (evidence.series, evidence.first, evidence.last))
+    rows = np.minimum(np.searchsorted(ends.series, series), len(ends) - 1)
+    gone = not len(ends) or (ends.series[rows] != series).any()
+    if gone or has_values_before(workspace, dataset, moment, ends.select(rows), first):
         raise Conflict(
             "rows were added before the candidate's first ones, so no other model can be scored at its origins; "
             "train again"
         )
-    chosen = history.panel.select(rows) if len(rows) < len(history.panel) else history.panel
-    return chosen.head(np.array(evidence.last) - np.array(evidence.first) + 1)
+    then = replace(ends.select(rows), first=first, last=last)
+    chosen = sampled(len(then))
+    return then.select(chosen), np.array(evidence.tail, np.int64)[chosen]
+
+
+def has_values_before(workspace: Workspace, dataset: Dataset, moment: Moment, ends: Ends, first: np.ndarray) -> bool:
+    """Whether a series has a value before step `first` (n,)."""
+    earlier = np.flatnonzero(ends.first < first)
+    for rows in (earlier[block] for block in blocks((first - ends.first)[earlier])):
+        cells = read_values(workspace, dataset, Windows.of(ends.select(rows), stop=first[rows]), moment)
+        if not np.isnan(cells.values).all():
+            return True
+    return False
+
+
+def outline(ends: Ends) -> Panel:
+    """A panel without values: origins depend on the lengths of the series alone."""
+    return Panel(ends.unique_ids, np.empty(0), np.concatenate([[0], np.cumsum(ends.lengths)]), ends.first)
+
+
+def read_divisors(workspace: Workspace, dataset: Dataset, moment: Moment, ends: Ends, stops: np.ndarray) -> np.ndarray:
+    """(n,) MASE divisors from the first `stops` (n,) steps of each series; NaN where all seasons are equal."""
+    unit = []
+    for rows in blocks(stops):
+        own = ends.select(rows)
+        windows = Windows.of(own, stop=own.first + stops[rows])
+        cells = read_values(workspace, dataset, windows, moment)
+        unit.append(seasonal_error(Panel(own.unique_ids, cells.values, windows.offsets, own.first), dataset.season))
+    found = np.concatenate(unit)
+    return np.where(found > 0, found, np.nan)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from pipelines.history.history import History
+from data.store.catalogue import Dataset
+from forecasting.panel import evenly
+from pipelines.history.cells import Windows, blocks, read_values
+from pipelines.history.ends import NEVER, Ends
+from pipelines.history.history import last_position
+from pipelines.history.moment import Moment
 from pipelines.monitoring import detectors
 from pipelines.monitoring.detectors import Finding
+from pipelines.workspace import Workspace
 
 VALUES_PER_WINDOW = 256  # in a window, of all series together
 SHORTEST_WINDOW = 24  # steps of a window
+LATEST_WINDOWS = 3 * detectors.MOST_WINDOWS  # most of which are searched for a stuck sensor: its run has to be so long
 MOST_SERIES = 1_000  # whose values are compared; all series are checked for a stuck sensor
 
 
@@ -25,33 +32,58 @@ class DriftWindows:
              training part; NaN where missing
     changes  (windows, values) differences of successive levels; NaN where missing
     stuck    ids of the series whose sensor is stuck
+    steps    of all series together, up to their last value
     """
 
     levels: np.ndarray
     changes: np.ndarray
     stuck: tuple[str, ...]
+    steps: int
 
 
-def build_windows(history: History, trained: Mapping[str, Any]) -> DriftWindows:
-    """The training part and the newest steps in windows. trained: `series` and their `last` steps in the training."""
-    panel, last = history.panel, dict(zip(trained.get("series", ()), trained.get("last", ()), strict=True))
-    compared = set(np.linspace(0, len(panel) - 1, MOST_SERIES).astype(int).tolist())
-    steps = window_length(len(panel), history.dataset.season)
-    levels, changes, stuck = [], [], []
-    for i, number in enumerate(history.series.tolist()):
-        values, known = panel.series(i), int(last.get(number, -1) - panel.first[i]) + 1
-        past = (
-            values[known - min(known // steps, detectors.MOST_WINDOWS) * steps : known]
-            if known >= steps
-            else values[:0]
-        )
-        if len(past) and detectors.stuck(past, values[known:]):
-            stuck.append(panel.ids[i])
-        elif len(past) and len(values) - known >= steps and i in compared:
-            scaled = robust_scale(np.concatenate([past, values[-steps:]]), past)
-            levels.append(into_windows(scaled, steps))
-            changes.append(into_windows(np.diff(scaled, prepend=np.nan), steps))
-    return DriftWindows(join_series(levels), join_series(changes), tuple(stuck))
+def build_windows(
+    workspace: Workspace, dataset: Dataset, moment: Moment, ends: Ends, trained: Mapping[str, Any]
+) -> DriftWindows:
+    """The end of the training part and the newest steps in windows; nothing else is read.
+
+    trained: `series` and their `last` steps in the training.
+    """
+    compared = set(evenly(len(ends), MOST_SERIES).tolist())
+    steps = window_length(len(ends), dataset.season)
+    ends = since_first_value(ends, trained)
+    known = trained_steps(ends, trained)
+    reference = np.minimum(known // steps, detectors.MOST_WINDOWS) * steps
+    levels, changes, stuck, reached = [], [], [], known.copy()
+    for rows in blocks(reference + np.minimum(ends.lengths - known, LATEST_WINDOWS * steps)):
+        own, stop = ends.select(rows), ends.first[rows] + known[rows]
+        before = read_values(workspace, dataset, Windows.of(own, stop - reference[rows], stop), moment).series()
+        latest = np.maximum(stop, own.last + 1 - LATEST_WINDOWS * steps)
+        after = read_values(workspace, dataset, Windows.of(own, latest), moment).series()
+        for i, past, newest in zip(rows.tolist(), before, after, strict=True):
+            values = newest[: last_position(~np.isnan(newest)) + 1]
+            if len(values):
+                reached[i] = ends.last[i] - ends.first[i] + 1 - len(newest) + len(values)
+            if len(past) and detectors.stuck(past, values):
+                stuck.append(ends.unique_ids[i])
+            elif len(past) and len(values) >= steps and i in compared:
+                scaled = robust_scale(np.concatenate([past, values[-steps:]]), past)
+                levels.append(into_windows(scaled, steps))
+                changes.append(into_windows(np.diff(scaled, prepend=np.nan), steps))
+    return DriftWindows(join_series(levels), join_series(changes), tuple(stuck), int(reached.sum()))
+
+
+def since_first_value(ends: Ends, trained: Mapping[str, Any]) -> Ends:
+    """The ends without the steps before the first value that the training knew: rows there have none."""
+    first = dict(zip(trained.get("series", ()), trained.get("first", ()), strict=True))
+    known = np.array([first.get(number, NEVER) for number in ends.series.tolist()], np.int64)
+    return replace(ends, first=np.clip(known, ends.first, ends.last))
+
+
+def trained_steps(ends: Ends, trained: Mapping[str, Any]) -> np.ndarray:
+    """(n,) steps of each series from its first to the last one of the training; 0 where that did not have it."""
+    last = dict(zip(trained.get("series", ()), trained.get("last", ()), strict=True))
+    steps = np.array([last.get(number, -1) for number in ends.series.tolist()], np.int64) - ends.first + 1
+    return np.clip(steps, 0, ends.lengths)
 
 
 def window_length(series: int, season: int) -> int:

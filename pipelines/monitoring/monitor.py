@@ -28,8 +28,10 @@ from data.store.promotions import Promotion
 from data.store.registry import ModelRow
 from forecasting.rolling.online_scores import SUMS
 from pipelines import run_pages
-from pipelines.history.history import History, read_history
+from pipelines.history.ends import Ends, read_ends
 from pipelines.history.limits import make_limits
+from pipelines.history.moment import newest_moment
+from pipelines.history.quarantine import quarantine_live_values
 from pipelines.models import model_store
 from pipelines.models.promotion_gate import GateRules
 from pipelines.monitoring import detectors, drift_windows
@@ -69,16 +71,18 @@ def monitor(workspace: Workspace, name: str) -> Monitored:
     served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         raise NotTrained(name)
-    history = read_history(workspace, name)
-    make_limits(workspace, history)  # a series that was too short may have limits by now, and levels move
+    quarantine_live_values(workspace, dataset)
+    moment = newest_moment(workspace, dataset)
+    ends = read_ends(workspace, dataset, moment.log_seq)
+    make_limits(workspace, dataset, moment, ends)  # a series that was too short may have some by now, and levels move
     newest = registry.models(workspace.engine, dataset.id)[-1]
     trained = model_store.load(workspace, dataset, newest.version).manifest.get("evidence") or {}
     # Values since the last training, whether or not the promotion gate passed its version.
-    windows = drift_windows.build_windows(history, trained)
+    windows = drift_windows.build_windows(workspace, dataset, moment, ends, trained)
     findings = [*drift_windows.findings(windows), *score_findings(workspace, dataset, served)]
-    cause, reason = cause_in_findings(history, findings, windows)
+    cause, reason = cause_in_findings(ends, findings, windows)
     if cause is None and not reason:
-        cause, reason = volume_or_age(workspace.settings, history, newest, trained)
+        cause, reason = volume_or_age(workspace.settings, windows.steps, newest, trained)
     asked = queue_training(workspace, dataset, cause, reason)
     path = workspace.settings.runs_path / "reports" / f"drift-{name}.md"
     found = Monitored(
@@ -150,11 +154,11 @@ def sum_buckets(tallies: Sequence[Tally], name: str) -> np.ndarray:
 
 
 def cause_in_findings(
-    history: History, findings: list[Finding], windows: drift_windows.DriftWindows
+    ends: Ends, findings: list[Finding], windows: drift_windows.DriftWindows
 ) -> tuple[Cause | None, str]:
     """The cause for a training and the findings that show it; else None and why a training would not help, or ""."""
-    if 2 * len(windows.stuck) > len(history.panel):
-        return None, f"{len(windows.stuck)} of {len(history.panel)} series are stuck, and a training would learn that"
+    if 2 * len(windows.stuck) > len(ends):
+        return None, f"{len(windows.stuck)} of {len(ends)} series are stuck, and a training would learn that"
     fired = [finding for finding in findings if finding.fired]
     missed = [finding for finding in fired if finding.detector == "coverage"]
     drifted = [finding for finding in fired if finding.detector in DRIFT]
@@ -165,11 +169,11 @@ def cause_in_findings(
 
 
 def volume_or_age(
-    settings: Settings, history: History, newest: ModelRow, trained: Mapping[str, Any]
+    settings: Settings, steps: int, newest: ModelRow, trained: Mapping[str, Any]
 ) -> tuple[Cause | None, str]:
     """The cause volume or schedule: the history grew, or the newest version is old; and the figures in words."""
     known = np.sum(trained["last"]) - np.sum(trained["first"]) + len(trained["last"]) if trained else 0
-    share = history.panel.lengths.sum() / known - 1 if known else 0.0
+    share = steps / known - 1 if known else 0.0
     if 0 < settings.retrain_growth < share:
         return "volume", f"{share:.0%} more steps than version {newest.version} was trained on"
     days = (clock.now() - newest.created_at) / DAY

@@ -7,30 +7,26 @@ from typing import Any
 
 from data.errors import Conflict
 from data.store import promotions
+from data.store.catalogue import Dataset
 from data.store.promotions import Event, HistoryMoved, Promotion
 from forecasting.rolling.bundle import Bundle
-from pipelines.history.history import History, lake_version, pack_contexts, read_history
+from pipelines.history.history import pack_contexts, read_tails
 from pipelines.workspace import Workspace
 
 TRIES = 5  # each reads the history again, since an ingest was completed meanwhile
 
 
 def decide_with_anchor(
-    workspace: Workspace, history: History, version: int, bundle: Bundle, event: Event, evidence: Mapping[str, Any]
+    workspace: Workspace, dataset: Dataset, version: int, bundle: Bundle, event: Event, evidence: Mapping[str, Any]
 ) -> Promotion:
     """Write the decision, and contexts with every value that is stored by then. Raises Conflict where ingests go on."""
     for _ in range(TRIES):
+        tails = read_tails(workspace, dataset.name, bundle.config.context)
+        blobs, moment = pack_contexts(tails, bundle), tails.moment
         try:
             return promotions.decide(
-                workspace.engine,
-                history.dataset.id,
-                version,
-                event,
-                evidence,
-                pack_contexts(history, bundle),
-                history.log_seq,
-                lake=lake_version(history.snapshot),
+                workspace.engine, dataset.id, version, event, evidence, blobs, moment.log_seq, lake=moment.lake
             )
         except HistoryMoved:
-            history = read_history(workspace, history.dataset.name)
-    raise Conflict(f"{history.dataset.name!r} is being ingested all the time; promote again when that is done")
+            continue
+    raise Conflict(f"{dataset.name!r} is being ingested all the time; promote again when that is done")

@@ -9,13 +9,13 @@ import numpy as np
 
 from data.errors import DamagedArtifact
 from data.store import promotions
+from data.store.catalogue import Dataset
 from data.store.promotions import Promotion
 from forecasting.baselines import is_baseline, name_of
 from forecasting.config import RECURRENT
 from forecasting.evaluation.validation import RIVAL
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import say
-from pipelines.history.history import History
 from pipelines.models import model_store, promotion_gate, serving_cost
 from pipelines.models.evidence import Evidence, measure_contender
 from pipelines.models.promotion_gate import Contender, GateRules, ServingCost, ShadowResult
@@ -60,7 +60,7 @@ class GateComparison:
         return models[int(np.argmin(np.nan_to_num([model.error for model in models], nan=np.inf)))]
 
 
-def compare_candidate(workspace: Workspace, history: History, bundle: Bundle, version: int) -> GateComparison:
+def compare_candidate(workspace: Workspace, dataset: Dataset, bundle: Bundle, version: int) -> GateComparison:
     """Score every rival at the origins that the candidate was validated on.
 
     Raises Conflict where the candidate has no evidence, its origins cannot be scored any more, or it rolls in shadow
@@ -70,27 +70,27 @@ def compare_candidate(workspace: Workspace, history: History, bundle: Bundle, ve
     candidate = evidence.contender(name_of(bundle.config), version)
     baselines = tuple(evidence.contender(name, None) for name in repeating_baselines(evidence))
     own_rivals = evidence.contender(RIVAL, None) if RIVAL in evidence.errors else None
-    served = promotions.served(workspace.engine, history.dataset.id)
-    champion = served_contender(workspace, history, evidence, served, version, "champion")
+    served = promotions.served(workspace.engine, dataset.id)
+    champion = served_contender(workspace, dataset, evidence, served, version, "champion")
     previous = served_contender(
-        workspace, history, evidence, previous_promotion(workspace, history), version, "previous"
+        workspace, dataset, evidence, previous_promotion(workspace, dataset), version, "previous"
     )
-    in_shadow = final_shadow_result(workspace, history.dataset, version)
+    in_shadow = final_shadow_result(workspace, dataset, version)
     cost = serving_cost.measure_serving_cost(bundle)
     return GateComparison(candidate, evidence, champion, previous, baselines, own_rivals, cost, in_shadow)
 
 
-def previous_promotion(workspace: Workspace, history: History) -> Promotion | None:
+def previous_promotion(workspace: Workspace, dataset: Dataset) -> Promotion | None:
     """The decision of the version that served before the champion; None where an operator rolled back from it."""
-    events = promotions.decisions(workspace.engine, history.dataset.id)
+    events = promotions.decisions(workspace.engine, dataset.id)
     rolled_back = {row.evidence.get("from") for row in events if row.event == "rolled_back"}
-    previous = promotions.previous(workspace.engine, history.dataset.id)
+    previous = promotions.previous(workspace.engine, dataset.id)
     return previous if previous is not None and previous.version not in rolled_back else None
 
 
 def served_contender(
     workspace: Workspace,
-    history: History,
+    dataset: Dataset,
     evidence: Evidence,
     served: Promotion | None,
     candidate: int,
@@ -106,7 +106,7 @@ def served_contender(
     if served is None or served.version == candidate:
         return None
     try:
-        bundle = model_store.load(workspace, history.dataset, served.version)
+        bundle = model_store.load(workspace, dataset, served.version)
     except DamagedArtifact as error:
         say(f"version {served.version}, the {role}, is left out of the comparison: {error}")
         return None
@@ -114,7 +114,7 @@ def served_contender(
         return None
     if "evidence" in bundle.manifest and (own := Evidence.from_bundle(bundle)).same_origins(evidence):
         return own.contender(name_of(bundle.config), served.version, role)
-    return measure_contender(history, evidence, bundle, served.version, role)
+    return measure_contender(workspace, dataset, evidence, bundle, served.version, role)
 
 
 def gate_rules(workspace: Workspace) -> GateRules:

@@ -19,7 +19,7 @@ from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback
-from pipelines.history.history import History, read_history
+from pipelines.history.history import read_history
 from pipelines.history.limits import make_limits
 from pipelines.models import model_store, training_part
 from pipelines.promotion.anchoring import decide_with_anchor
@@ -62,21 +62,21 @@ def promote(workspace: Workspace, name: str, version: int | None, progress: Prog
         GateRefused: the version is not clearly better; what serves stays. The refusal is in the promotion log.
         DamagedArtifact: the promotion log was altered; no decision is added to it.
     """
-    history = read_history(workspace, name)
-    promotions.verify_chain(workspace.engine, history.dataset.id)
-    candidate = version if version is not None else model_store.newest_candidate(workspace, history.dataset)
-    bundle = model_store.load(workspace, history.dataset, candidate)
+    dataset = catalogue.dataset(workspace.engine, name)
+    promotions.verify_chain(workspace.engine, dataset.id)
+    candidate = version if version is not None else model_store.newest_candidate(workspace, dataset)
+    bundle = model_store.load(workspace, dataset, candidate)
     progress(0, 2, "comparing")
-    comparison = compare_candidate(workspace, history, bundle, candidate)
+    comparison = compare_candidate(workspace, dataset, bundle, candidate)
     reasons = objections(comparison, gate_rules(workspace))
     progress(1, 2, "writing contexts")
     if not reasons:
-        return serve(workspace, history, candidate, bundle, "promoted", decision_evidence(comparison, candidate, []))
-    record_refusal(workspace, history.dataset, candidate, decision_evidence(comparison, candidate, reasons))
+        return serve(workspace, dataset, candidate, bundle, "promoted", decision_evidence(comparison, candidate, []))
+    record_refusal(workspace, dataset, candidate, decision_evidence(comparison, candidate, reasons))
     winner = comparison.best()
     if version is not None or (comparison.champion is not None and winner is comparison.champion):
         raise refusal_error(name, comparison, candidate, reasons)
-    return serve_baseline(workspace, history, comparison, winner.model, reasons, candidate)
+    return serve_baseline(workspace, dataset, comparison, winner.model, reasons, candidate)
 
 
 def record_refusal(workspace: Workspace, dataset: Dataset, version: int, evidence: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ def refusal_error(name: str, comparison: GateComparison, version: int, reasons: 
 
 def serve(
     workspace: Workspace,
-    history: History,
+    dataset: Dataset,
     version: int,
     bundle: Bundle,
     event: Event,
@@ -108,10 +108,9 @@ def serve(
 
     `why` ends the sentence.
     """
-    dataset = history.dataset
-    make_limits(workspace, history)
+    make_limits(workspace, dataset)
     before = promotions.served(workspace.engine, dataset.id)
-    decision = decide_with_anchor(workspace, history, version, bundle, event, evidence)
+    decision = decide_with_anchor(workspace, dataset, version, bundle, event, evidence)
     return announce(workspace, dataset, decision, name_of(bundle.config), before.version if before else None, why)
 
 
@@ -126,21 +125,22 @@ def announce(
 
 
 def serve_baseline(
-    workspace: Workspace, history: History, comparison: GateComparison, name: str, reasons: list[str], candidate: int
+    workspace: Workspace, dataset: Dataset, comparison: GateComparison, name: str, reasons: list[str], candidate: int
 ) -> Promoted:
     """Register the best baseline as a version, unless the same one is registered already, and serve it."""
-    bundle = build_baseline(history, comparison, name)
-    version = registered_version(workspace, history.dataset, bundle)
+    bundle = build_baseline(workspace, dataset, comparison, name)
+    version = registered_version(workspace, dataset, bundle)
     if version is None:
-        version = model_store.register(workspace, history.dataset, bundle, comparison.evidence.scores)
+        version = model_store.register(workspace, dataset, bundle, comparison.evidence.scores)
     evidence = decision_evidence(comparison, candidate, reasons)
     refused = "as a candidate it" if version == candidate else f"{comparison.candidate.model} version {candidate}"
     why = f": it is the best baseline; {refused} was refused: {'; '.join(reasons)}"
-    return serve(workspace, history, version, bundle, "promoted", evidence, why)
+    return serve(workspace, dataset, version, bundle, "promoted", evidence, why)
 
 
-def build_baseline(history: History, comparison: GateComparison, name: str) -> Bundle:
+def build_baseline(workspace: Workspace, dataset: Dataset, comparison: GateComparison, name: str) -> Bundle:
     """The baseline of this name, fitted to all that training may read, with the candidate's evidence."""
+    history = read_history(workspace, dataset.name)
     panel, part = training_part.choose_training_part(history, None)
     bundle = engine.baseline(name, panel, history.dataset.season, comparison.evidence.horizon)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": history.dataset.name}
@@ -172,7 +172,7 @@ def rollback(workspace: Workspace, name: str) -> Promoted:
     kept = kept_anchor(workspace, dataset)
     if kept is None:
         why += ", and starts anew from the history: the log that its states followed was cut short"
-        return serve(workspace, read_history(workspace, name), before[-1], bundle, "rolled_back", evidence, why)
+        return serve(workspace, dataset, before[-1], bundle, "rolled_back", evidence, why)
     decision = promotions.decide(
         workspace.engine, dataset.id, before[-1], "rolled_back", evidence, log_seq=kept.log_seq, shared=kept
     )

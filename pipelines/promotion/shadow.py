@@ -13,7 +13,6 @@ from data.records import shadow_pairs
 from data.store import catalogue, promotions
 from data.store.catalogue import Dataset
 from forecasting.rolling.online_scores import SUMS, Totals
-from pipelines.history.history import read_history
 from pipelines.models import model_store
 from pipelines.models.promotion_gate import ShadowResult
 from pipelines.promotion.anchoring import decide_with_anchor
@@ -54,10 +53,9 @@ def shadow(workspace: Workspace, name: str, version: int | None = None, cause: s
     row = model_store.find(workspace, dataset, chosen)
     if row.digest == model_store.find(workspace, dataset, served.version).digest:
         raise Conflict(f"{row.kind} version {chosen} of {name!r} is the model that serves; choose another version")
-    history = read_history(workspace, name)
     bundle = model_store.load(workspace, dataset, chosen)
     evidence = {"cause": cause, "champion": served.version, "targets": workspace.settings.shadow_targets}
-    event = decide_with_anchor(workspace, history, chosen, bundle, "shadowed", evidence)
+    event = decide_with_anchor(workspace, dataset, chosen, bundle, "shadowed", evidence)
     sentence = (
         f"{row.kind} version {chosen} rolls in shadow beside version {served.version}; after "
         f"{workspace.settings.shadow_targets} live values `rollcast promote {name} --version {chosen}` compares the two"

@@ -20,7 +20,7 @@ from data import failpoints
 from data.errors import DamagedArtifact
 from data.lake import commits, handoffs, log_checksums
 from data.lake.handoffs import HandoffBatch
-from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
+from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from data.store.leases import Lease
@@ -91,7 +91,7 @@ def move_rows(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, p
 
 def move_batch(workspace: Workspace, lease: Lease, batch: HandoffBatch, names: pl.DataFrame) -> None:
     """Move one batch: write it into the lake and to disk, then delete it from the log."""
-    log = logged_rows(handoffs.rows(workspace.engine, batch)).drop(SPLIT)
+    log = logged_rows(handoffs.rows(workspace.engine, batch))
     rows = log.join(names, on=KEY, how="left", maintain_order="left").select(SERIES, TIME, VALUE, AVAILABLE_AT)
     lease.require()
     snapshot = workspace.lake.append_batch(batch.dataset_id, rows, batch)

@@ -21,12 +21,6 @@ def test_the_head_of_a_panel_is_the_past_of_each_series() -> None:
     assert (past.lengths.tolist(), past.values.tolist()) == ([2, 5, 0], [0, 1, 0, 1, 2, 3, 4])
 
 
-def test_a_series_reaches_to_its_last_value() -> None:
-    nothing = np.full(2, np.nan)
-    panel = Panel.of([np.array([1.0, np.nan]), nothing, np.empty(0), np.array([np.nan, 2.0]), np.append(3.0, nothing)])
-    assert panel.valued.tolist() == [1, 0, 0, 2, 1]
-
-
 def test_divisors_are_the_same_whatever_the_blocks(monkeypatch) -> None:
     series = [np.array([1.0, 3.0, 2.0, 6.0]), np.array([5.0, np.nan, 5.0]), np.array([2.0])]
     whole = seasonal_error(Panel.of(series), 1)

@@ -4,13 +4,16 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data import clock
 from data.errors import Unavailable
-from data.lake.table import Lake
+from data.lake.table import Lake, newest_stamp, spans_of
 
 
 def frame(rows, **covariates):
@@ -158,3 +161,79 @@ def test_a_dataset_or_snapshot_that_is_not_there_is_unavailable(lake):
     lake.append(1, frame(HISTORY))
     with pytest.raises(Unavailable):
         lake.read(1, 99)
+
+
+# --- reading only what is needed --------------------------------------------------------------------------------------
+
+
+def test_the_first_and_last_time_of_rows_that_came_after_a_version(lake):
+    lake.append(1, frame([("a", 1, 1.0), ("a", 5, 1.0)]))
+    lake.append(1, frame([("a", 3, 1.0), ("b", 9, None)]))
+    assert lake.spans(1)[0].sort("unique_id").rows() == [("a", 1, 5), ("b", 9, 9)]
+    after, version = lake.spans(1, 0)
+    assert (sorted(after.rows()), version) == ([("a", 3, 3), ("b", 9, 9)], 1)
+    lake.optimize(1)
+    assert (lake.spans(1, 1)[0].rows(), lake.snapshot(1)) == ([], 2)
+    assert lake.spans(2)[1] is None
+
+
+def test_spans_are_read_from_all_rows_where_the_log_lacks_a_version(lake, tmp_path):
+    for step in (1, 2, 3):
+        lake.append(1, frame([("a", step, 1.0)]))
+    lake.optimize(1)
+    (tmp_path / "lake" / "1" / "_delta_log" / f"{1:020}.json").unlink()
+    assert lake.spans(1, 0)[0].rows() == [("a", 1, 3)]
+
+
+def test_the_newest_stamp_is_known_from_statistics_and_of_a_table_without_them_from_its_rows(lake, monkeypatch):
+    assert lake.stamp(1) is None
+    for at in (100, 50):
+        monkeypatch.setattr(clock, "now", lambda at=at: at)
+        lake.append(1, frame([("a", at, 1.0)]))
+    assert (lake.stamp(1), lake.stamp(1, 0)) == (101, 100)  # the clock went back, and no stamp repeats
+    monkeypatch.setattr(DeltaTable, "get_add_actions", lambda self, flatten: pl.DataFrame({"path": ["x"]}))
+    assert newest_stamp(DeltaTable(lake.path(1))) == 101
+
+
+def test_rows_that_are_added_come_after_those_of_the_live_log(tmp_path):
+    lake = Lake(tmp_path / "lake", logged_at=lambda dataset_id: 2**60)
+    lake.append(1, frame(HISTORY))
+    assert lake.read(1, with_available_at=True)["available_at"].unique().to_list() == [2**60 + 1]
+
+
+def test_windows_give_each_series_its_own_span_and_leave_later_rows_out(lake, monkeypatch):
+    monkeypatch.setattr(clock, "now", lambda: 10)
+    lake.append(1, frame([(name, step, float(step)) for name in "abc" for step in range(10)]))
+    monkeypatch.setattr(clock, "now", lambda: 20)
+    lake.append(1, frame([("a", 3, -3.0)]))
+    wanted = pl.DataFrame({"unique_id": ["a", "c"], "row": [0, 1], "low": [2, 8], "high": [3, 99]})
+    found = {until: sorted(pl.concat(lake.windows(1, wanted, ["y"], 1, until)).rows()) for until in (10, 20)}
+    assert found[10] == [(0, 2, 2.0, 10), (0, 3, 3.0, 10), (1, 8, 8.0, 10), (1, 9, 9.0, 10)]
+    assert found[20] == sorted([*found[10], (0, 3, -3.0, 20)])
+    assert pl.concat(lake.windows(1, wanted, ["split"], 1, 10))["split"].null_count() == 4
+
+
+@pytest.mark.parametrize(
+    ("windows", "spans"),
+    [
+        ([(1, 4)], [(1, 4)]),
+        ([(5, 9), (1, 4)], [(1, 9)]),  # they touch
+        ([(1, 9), (3, 4), (20, 30)], [(1, 9), (20, 30)]),
+        (
+            [(k**2, k**2) for k in range(10)],
+            [(0, 4), (9, 9), (16, 16), (25, 25), (36, 36), (49, 49), (64, 64), (81, 81)],
+        ),
+    ],
+)
+def test_windows_are_read_as_few_spans(windows, spans):
+    low, high = zip(*windows, strict=True)
+    assert spans_of(low, high) == spans
+
+
+def test_merged_files_keep_rows_of_one_time_together_so_that_others_can_be_skipped(lake):
+    for hour in range(12):
+        lake.append(1, frame([(f"s{k}", hour * 10 + k % 10, 1.0) for k in range(50)]))
+    lake.optimize(1)
+    (merged,) = lake.active(1)
+    stamps = pl.read_parquet(merged)["ds"].to_numpy().reshape(-1, 50)  # as row groups of 50 rows would have them
+    assert (np.ptp(stamps, axis=1) < 10).all()

@@ -38,14 +38,38 @@ def test_a_correction_is_a_newer_row_and_becomes_the_current_value(store):
 
 
 def test_the_log_is_arrays_by_seq_with_nan_for_a_missing_value(store):
-    observation_log.append(store, [row(0, 1.5, available_at=7), row(300, None)])
+    observation_log.append(store, [row(0, 1.5, available_at=7), row(300, None, available_at=9)])
     log = observation_log.log(store, 1)
     assert len(log) == 2
     assert (log.seq.tolist(), log.series_id.tolist(), log.ds.tolist()) == ([1, 2], [1, 1], [0, 300])
     assert log.y[0] == 1.5
     assert np.isnan(log.y[1])
-    assert log.available_at.tolist() == [7, 0]
+    assert log.available_at.tolist() == [7, 9]
     assert [log.seq.dtype, log.ds.dtype, log.y.dtype] == [np.int64, np.int64, np.float64]
+
+
+def test_stamps_rise_from_one_transaction_to_the_next_and_between_two_rows_of_one_key(store):
+    observation_log.append(store, [row(0, 1.0, available_at=10), row(1, 1.0, available_at=8)])
+    observation_log.append(store, [row(2, 1.0, available_at=5), row(3, 1.0, available_at=20)])  # the clock went back
+    observation_log.append(store, [row(4, 1.0, available_at=30), row(4, 2.0, available_at=30)])
+    assert observation_log.log(store, 1).available_at.tolist() == [10, 10, 11, 20, 30, 31]
+    assert (observation_log.stamp(store, 1), observation_log.stamp(store, 1, 4)) == (31, 20)
+
+
+def test_rows_of_a_span_come_by_time_and_of_one_key_in_the_order_of_the_log(store, monkeypatch):
+    monkeypatch.setattr(observation_log, "CHUNK", 2)
+    told = [(5, 1.0, 1), (2, 2.0, 2), (2, 3.0, 1), (5, 4.0, 1), (9, 5.0, 1), (2, 6.0, 1)]
+    observation_log.append(store, [row(ds, y, series_id) for ds, y, series_id in told])
+    parts = list(observation_log.within(store, 1, 2, 5, upto=5))
+    assert [part.y.tolist() for part in parts] == [[3.0, 2.0], [1.0, 4.0]]
+
+
+def test_the_ends_of_series_in_the_log(store):
+    observation_log.append(store, [row(5, 1.0), row(2, 1.0), row(9, 1.0, series_id=3), row(1, 1.0, dataset_id=2)])
+    observation_log.append(store, [row(7, 1.0)])
+    series, first, last = (column.tolist() for column in observation_log.ends(store, 1, upto=4))
+    assert (series, first, last) == ([1, 3], [2, 9], [5, 9])
+    assert [len(column) for column in observation_log.ends(store, 5, upto=4)] == [0, 0, 0]
 
 
 def test_the_log_is_cut_after_and_up_to_a_row_and_by_dataset(store):

@@ -199,7 +199,7 @@ def test_fault_27_a_thousandfold_spike_is_stored_and_folded_as_missing_and_alert
     ingest(workspace, str(tmp_path / "plant.csv"), "plant", SourceOptions(date_format="s", season=12, horizon=6))
     dataset, panel = catalogue.dataset(workspace.engine, "plant"), panel_of("a")
     world.promote(dataset, baseline(panel, "naive"), panel)
-    make_limits(workspace, read_history(workspace, "plant"))
+    make_limits(workspace, dataset)
     with world.serving() as client:
         until(lambda: client.app.state.runtime.directory.datasets["plant"].judge.version == 1)
         answer = client.post("/v1/observations", json={"observations": rows("a", [12_000.0])})

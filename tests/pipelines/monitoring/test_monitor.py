@@ -97,7 +97,7 @@ def test_the_monitor_and_a_promotion_make_the_limits_of_live_values(workspace):
     assert limits.high == pytest.approx(20 + 1.64, abs=0.5)
     arrive(workspace, [25.0] * WINDOW)
     history = read_history(workspace, "noise")
-    promote.serve(workspace, history, 1, baseline("naive", history.panel, 1, 4), "promoted", {})
+    promote.serve(workspace, history.dataset, 1, baseline("naive", history.panel, 1, 4), "promoted", {})
     (limits,) = series_limits.read(workspace.engine, 1)
     assert (limits.low, limits.high, limits.log_seq, limits.version) == (25.0, 25.0, 2 * WINDOW, 2)
 
