@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from data.store import anchors, catalogue, observation_log, promotions, snapshot_store
-from forecasting.kernel.determinism import rows_are_independent
 from pipelines.forecasts import roll_forward
 from pipelines.forecasts.batch_forecast import BatchRequest, forecast
 from pipelines.ingestion.ingest import ingest
@@ -29,35 +28,20 @@ from tests.support.road_kit import (
     post,
     promote_network,
     promoted,
+    require_equal,
     rows_of,
     scored,
     sensors,
     serving,
     states_of,
     take_in,
+    twin_of,
     value,
     write_file,
 )
 from tests.support.service_kit import until
 
 IDS = sensors(5)
-
-
-def require_equal(ours, theirs, exact=None):
-    """To the bit where this machine promises it, else within 1e-5."""
-    exact = rows_are_independent() if exact is None else exact
-    for name, array in ours.arrays.items():
-        if exact:
-            np.testing.assert_array_equal(array, theirs.arrays[name], err_msg=name)
-        else:
-            np.testing.assert_allclose(array, theirs.arrays[name], rtol=1e-5, atol=1e-5, err_msg=name)
-
-
-def twin_of(workspace, home):
-    """A copy of a home."""
-    workspace.engine.dispose()
-    shutil.copytree(workspace.settings.home, home)
-    return workspace_at(home)
 
 
 def test_files_roll_states_scores_and_intervals_as_http_does(tmp_path):

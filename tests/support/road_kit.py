@@ -1,6 +1,7 @@
 """A plant of hourly sensors whose values come from files, over HTTP, or both; and what its service holds afterwards."""
 
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import numpy as np
 from fastapi.testclient import TestClient
 
+from data import clock
 from data.sources.resolve import SourceOptions
+from forecasting.kernel.determinism import rows_are_independent
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.state import RollingState
 from pipelines.history.history import read_history
@@ -84,10 +87,10 @@ def promote_network(workspace: Workspace, seed: int = 0) -> Bundle:
 
 
 @contextmanager
-def serving(workspace: Workspace, **settings: Any) -> Iterator[TestClient]:
-    """The service of this home in this process, ready."""
-    own = workspace.settings.model_copy(update={"poll_every_s": 0.02, "snapshot_every_s": 3600.0, **settings})
-    with World(own, workspace.engine).serving() as client:
+def serving(workspace: Workspace, clock: Callable[[], int] = clock.now) -> Iterator[TestClient]:
+    """The service of this home in this process, ready. It polls often and takes snapshots only when it stops."""
+    own = workspace.settings.model_copy(update={"poll_every_s": 0.02, "snapshot_every_s": 1e6})
+    with World(own, workspace.engine).serving(clock) as client:
         yield client
 
 
@@ -133,3 +136,20 @@ def folded(workspace: Workspace, served: Champion) -> RollingState:
     after = rows.steps > origin[own]
     served.roller.fold(state, own[after], rows.steps[after], rows.values[after])
     return state
+
+
+def require_equal(ours, theirs, exact=None):
+    """To the bit where this machine promises it, else within 1e-5."""
+    exact = rows_are_independent() if exact is None else exact
+    for name, array in ours.arrays.items():
+        if exact:
+            np.testing.assert_array_equal(array, theirs.arrays[name], err_msg=name)
+        else:
+            np.testing.assert_allclose(array, theirs.arrays[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def twin_of(workspace, home):
+    """A copy of a home."""
+    workspace.engine.dispose()
+    shutil.copytree(workspace.settings.home, home)
+    return workspace_at(home)
