@@ -1,8 +1,9 @@
 """First forecasts of new series: M4 weekly in five folds, each forecast by a baseline that was fitted to the others.
 
 1, 2, 4, 8 and 16 values of every series left out are shown, from its beginning (or with --place random from any place);
-the 80 % interval one step ahead is compared with the value that follows. The first fold is left out once more with the
-model fitted to one other series, and to five.
+the 80 % interval one step ahead is compared with the value that follows. With --folds neighbours a fold holds series
+that stand together in the file, which are alike. The first fold is left out once more with the model fitted to one
+other series, and to five.
 
 Needs m4_weekly.parquet in the folder ROLLCAST_DATA (default ../shared/data). Trains no network.
 
@@ -62,9 +63,10 @@ def first_steps(bundle: Bundle, series: list[np.ndarray], seen: int) -> np.ndarr
     return np.stack([(low <= actual) & (actual <= high), (high - low) / np.abs(last)], 1)
 
 
-def split(count: int) -> list[np.ndarray]:
-    """The rows of each fold, mixed."""
-    return np.array_split(np.random.default_rng(0).permutation(count), FOLDS)
+def split(count: int, folds: str) -> list[np.ndarray]:
+    """The rows of each fold."""
+    rows = np.arange(count) if folds == "neighbours" else np.random.default_rng(0).permutation(count)
+    return np.array_split(rows, FOLDS)
 
 
 def shown(series: list[np.ndarray], place: str) -> list[np.ndarray]:
@@ -75,11 +77,11 @@ def shown(series: list[np.ndarray], place: str) -> list[np.ndarray]:
     return [own[draw.integers(0, len(own) - max(SEEN)) :] for own in series]
 
 
-def across_folds(series: list[np.ndarray], place: str) -> Figures:
+def across_folds(series: list[np.ndarray], folds: str, place: str) -> Figures:
     """Coverage and width by values seen, of every series while it was left out."""
     found: dict[int, list[np.ndarray]] = {seen: [] for seen in SEEN}
     began = time.perf_counter()
-    for fold in split(len(series)):
+    for fold in split(len(series), folds):
         bundle = fitted([own for row, own in enumerate(series) if row not in fold])
         for seen in SEEN:
             found[seen].append(first_steps(bundle, shown([series[row] for row in fold], place), seen))
@@ -99,7 +101,7 @@ def across_folds(series: list[np.ndarray], place: str) -> Figures:
 
 def from_few(series: list[np.ndarray], name: str, training: int) -> Figures:
     """Coverage of the first fold, where only so many of the other series were there: a mean of twenty draws of them."""
-    fold, draw = split(len(series))[0], np.random.default_rng(2)
+    fold, draw = split(len(series), "mixed")[0], np.random.default_rng(2)
     others = np.setdiff1d(np.arange(len(series)), fold)
     found: dict[int, list[float]] = {1: [], 16: []}
     for _ in range(20):
@@ -112,9 +114,10 @@ def from_few(series: list[np.ndarray], name: str, training: int) -> Figures:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--place", choices=("first", "random"), default="first", help="where a series is shown from")
+    options.add_argument("--folds", choices=("mixed", "neighbours"), default="mixed", help="how series are left out")
     chosen = options.parse_args()
     series = read()
-    figures = across_folds(series, chosen.place) | from_few(series, "few", 5) | from_few(series, "one", 1)
+    figures = across_folds(series, chosen.folds, chosen.place) | from_few(series, "few", 5) | from_few(series, "one", 1)
     table = [["values seen", "80 % interval holds", "width over last value"]]
     table += [[str(seen), f"{figures[f'coverage_{seen}']:.1%}", f"{figures[f'width_{seen}']:.2%}"] for seen in SEEN]
     finish("cold_start", figures, table, chosen)

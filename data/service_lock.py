@@ -23,6 +23,18 @@ PATIENCE_S = 5.0  # that a start waits for the lock: the session of a killed cli
 PAUSE_S = 0.1
 
 
+def is_served(engine: Engine) -> bool:
+    """Does a service run on this store now? A store that does not answer counts as served."""
+    lock = ServiceLock(engine)
+    try:
+        lock.take()
+    except (AlreadyRunning, StoreUnavailable):
+        return True
+    finally:
+        lock.release()
+    return False
+
+
 class ServiceLock:
     """The lock of one store. Not shared between threads that call at the same time."""
 

@@ -30,7 +30,7 @@ from service.observe.arrivals import ReceivedRows
 from service.observe.coalescing import RequestCoalescer
 from service.observe.idempotency import KeyedRequest, KeysInProgress, check
 from service.observe.receipts import Receipt
-from service.observe.series_creation import CreatedSeries, NewSeries, SeriesCreator
+from service.observe.series_creation import CreatedSeries, SeriesCreator, UnbornSeries
 from service.observe.write_batch import ObserveRequest
 from service.observe.writer import Writer
 
@@ -155,7 +155,7 @@ class Runtime:
         )
         return await future
 
-    async def create(self, new_series: Sequence[NewSeries]) -> list[CreatedSeries | None]:
+    async def create(self, new_series: Sequence[UnbornSeries]) -> list[CreatedSeries | None]:
         """Create series. Returns the durable id of each; None beyond its dataset's quota.
 
         Raises:

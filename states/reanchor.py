@@ -15,6 +15,7 @@ from data.store.promotions import Promotion
 from states import build_champion, folding
 from states.champion import Champion
 from states.contexts import PackedContexts
+from states.out_of_order import BEGINNING
 from states.rows import Rows
 
 
@@ -44,10 +45,26 @@ def contexts_at(champion: Champion, logged: Rows) -> PackedContexts:
     state, _ = champion.states.copy(rows)
     seen = ~state.blank(np.arange(len(series)))
     series, rows, state = series[seen], rows[seen], state.take(np.flatnonzero(seen))
-    values = last_values(champion, series, state.origin, logged.current())
+    current = logged.current()
+    valued = last_valued(champion, series, current)
+    reach = np.minimum(state.origin, valued + champion.config.context - 1)
+    origin = np.where(valued == BEGINNING, state.origin, reach)
+    values = last_values(champion, series, origin, current)
     settled, unit = champion.states.settled(rows)
     carried = {name: state.arrays[name] for name in champion.roller.carried}
-    return PackedContexts(series, values, state.origin, {**carried, "settled": settled, "unit": unit})
+    return PackedContexts(series, values, origin, {**carried, "settled": settled, "unit": unit})
+
+
+def last_valued(champion: Champion, series: np.ndarray, current: Rows) -> np.ndarray:
+    """(n,) the newest step with a value of series (n,), ascending: each context reaches back to it."""
+    found = np.full(len(series), BEGINNING)
+    known = np.flatnonzero(champion.contexts.has(series))
+    if known.size:
+        old, last, _ = champion.contexts.take(series[known])
+        found[known] = last - (~np.isnan(old))[:, ::-1].argmax(1)
+    valued = current.select(~np.isnan(current.values) & np.isin(current.series, series))
+    np.maximum.at(found, np.searchsorted(series, valued.series), valued.steps)
+    return found
 
 
 def last_values(champion: Champion, series: np.ndarray, origin: np.ndarray, current: Rows) -> np.ndarray:

@@ -109,17 +109,28 @@ class Lake:
             table, fresh = self._checked_table(dataset_id), rows
             moment = max(clock.now(), (self._logged_at(dataset_id) or 0) + 1)
             if table is not None:
-                stamps = np.unique(np.concatenate([frame[TIME].unique().to_numpy() for _, frame in rows.parts()]))
-                known = self._rows_within(table, spans_of(stamps, stamps), scratch and scratch / "known")
-                fresh = Spill(scratch and scratch / "fresh")
-                for frame, stored in side_by_side(rows, known):
-                    fresh.add(frame if stored.is_empty() else _changed_rows(frame, current_rows(stored)))
+                fresh = self._fresh_rows(table, rows, scratch)
                 if fresh.rows == 0:
                     return Extended(int(table.version()), 0, moment)
                 moment = max(moment, newest_stamp(table) + 1)
             version = _append_rows(path, fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)))
             deltalog.sync(path, version)
             return Extended(version, fresh.rows, moment)
+
+    def count_new(self, dataset_id: int, rows: Spill, scratch: Path | None) -> int:
+        """How many rows `extend` would add."""
+        with self._translating_errors(dataset_id):
+            table = self._checked_table(dataset_id)
+            return rows.rows if table is None else self._fresh_rows(table, rows, scratch).rows
+
+    def _fresh_rows(self, table: DeltaTable, rows: Spill, scratch: Path | None) -> Spill:
+        """Those of the rows that the table does not have, or has with another value."""
+        stamps = np.unique(np.concatenate([frame[TIME].unique().to_numpy() for _, frame in rows.parts()]))
+        known = self._rows_within(table, spans_of(stamps, stamps), scratch and scratch / "known")
+        fresh = Spill(scratch and scratch / "fresh")
+        for frame, stored in side_by_side(rows, known):
+            fresh.add(frame if stored.is_empty() else _changed_rows(frame, current_rows(stored)))
+        return fresh
 
     def window(self, dataset_id: int, span: tuple[int, int], folder: Path | None) -> Spill:
         """Every stored row within `span` of `ds`, replaced ones too, with `available_at`; spilled into `folder`."""

@@ -129,7 +129,8 @@ def answer(roller: Roller, state: NumericState, rows: np.ndarray) -> tuple[np.nd
 def baseline(name: str, panel: Panel, season: int, horizon: int) -> Bundle:
     """The baseline of this name fitted to a panel, with intervals from its own past errors."""
     config, weights = baselines.fit(name, panel, season, horizon)
-    return Bundle(config, weights, replace(Calibration.neutral(config), scale_prior=fit_scale_prior(panel, config)))
+    prior = fit_scale_prior(panel, config, weights["linear"])
+    return Bundle(config, weights, replace(Calibration.neutral(config), scale_prior=prior))
 
 
 @dataclass(frozen=True)

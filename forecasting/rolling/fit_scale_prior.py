@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forecasting.baselines import growth, linear_weights, outwards
+from forecasting.baselines import growth, outwards
 from forecasting.config import BASELINES, ModelConfig
 from forecasting.kernel.scaling import fill
 from forecasting.panel import Panel
@@ -22,6 +22,7 @@ PLACES = 4_000  # places of all series together at which they are treated as new
 MOST_PLACES = 256  # places of one series
 HALF = 30  # with so many series, their own beginnings have a quarter of the weight; with many more, half
 UNSEEN = 3.0  # two more series are assumed, whose changes are so many times larger and smaller than the usual ones
+GROUPS = 5  # groups of neighbouring series, each of which is left out once
 MOST_WEIGHT = 50.0  # pseudo-observations
 GOLDEN = 0.618033988749895  # places of different series are at different shares of their length
 
@@ -37,8 +38,9 @@ class _New(NamedTuple):
     passed: np.ndarray  # (k,) steps since the first known value, that one's included
 
 
-def fit_scale_prior(panel: Panel, config: ModelConfig) -> ScalePrior | None:
-    """The prior for a baseline, or for the fallback of a network. None where no training series moves."""
+def fit_scale_prior(panel: Panel, config: ModelConfig, linear: np.ndarray) -> ScalePrior | None:
+    """The prior for the baseline whose forecast is `linear` (H, W) times the window: the model itself, or the fallback
+    of a network. None where no training series moves."""
     panel = panel.select(panel.evenly(MOST_SERIES))
     real = [np.flatnonzero(~np.isnan(panel.series(row))) for row in range(len(panel))]
     stretches = [_stretches(panel.series(row)[own], row, len(panel), config.window) for row, own in enumerate(real)]
@@ -52,7 +54,7 @@ def fit_scale_prior(panel: Panel, config: ModelConfig) -> ScalePrior | None:
     prior = ScalePrior(
         _rounded(intercept), _rounded(slope), _rounded(floor), _rounded(pseudo), seen, ahead, np.empty(0)
     )
-    table = [_increments(panel, prior, config, _cut(panel, real, count, config)) for count in seen.tolist()]
+    table = [_increments(panel, prior, config, linear, _cut(panel, real, count, config)) for count in seen.tolist()]
     return replace(prior, increments=np.vectorize(_rounded)(np.stack(table)))
 
 
@@ -123,11 +125,9 @@ def _cut(panel: Panel, real: Sequence[np.ndarray], seen: int, config: ModelConfi
     return _New(seen, ring, np.concatenate(weight), rows, newest, newest - begun + 1)
 
 
-def _increments(panel: Panel, prior: ScalePrior, config: ModelConfig, new: _New) -> np.ndarray:
+def _increments(panel: Panel, prior: ScalePrior, config: ModelConfig, linear: np.ndarray, new: _New) -> np.ndarray:
     """(2, P, A) distances between the quantiles of the errors at these places, in units of the scale."""
-    kind = config.kind if config.kind in BASELINES else config.fallback
     window = repeat_last(new.ring, new.passed) if config.skip_lag > 1 else new.ring
-    linear = linear_weights(kind, config.window, config.horizon, config.season)
     forecast = window @ linear[prior.ahead - 1].T
     target = np.stack([_value_ahead(panel, new, step) for step in prior.ahead.tolist()], 1)
     expected = prior.weight * prior.expected(window[:, -config.level_steps :].mean(1))
@@ -138,12 +138,13 @@ def _increments(panel: Panel, prior: ScalePrior, config: ModelConfig, new: _New)
     errors = np.concatenate(parts)
     unseen = new.weight / new.weight.sum()
     weight = np.concatenate([new.weight, unseen, unseen])
-    grows = growth(kind, config)[prior.ahead - 1]
+    group = np.tile(new.series * GROUPS // max(GROUPS, len(panel)), 3)
+    grows = growth(config.kind if config.kind in BASELINES else config.fallback, config)[prior.ahead - 1]
     quantiles = np.zeros((len(config.levels), len(prior.ahead)))
     for k in range(len(prior.ahead)):
         known = np.isfinite(errors[:, k])
         if known.any():
-            quantiles[:, k] = _quantiles(errors[known, k], weight[known], config.levels)
+            quantiles[:, k] = _widest(errors[known, k], weight[known], group[known], config.levels)
         elif k:
             quantiles[:, k] = quantiles[:, k - 1] * grows[k] / grows[k - 1]
     return outwards(quantiles, config.median)
@@ -154,6 +155,17 @@ def _value_ahead(panel: Panel, new: _New, step: int) -> np.ndarray:
     position = new.last + step
     inside = position < panel.lengths[new.series]
     return np.where(inside, panel.values[panel.offsets[new.series] + np.where(inside, position, 0)], np.nan)
+
+
+def _widest(errors: np.ndarray, weight: np.ndarray, group: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """(L,) the outermost of the quantiles of errors (k,) that remain when one group of series is left out.
+
+    Neighbours in a panel are often alike, and a new series may be like none of them.
+    """
+    groups = np.unique(group)
+    kept = [group != one for one in groups] if len(groups) > 1 else [group == groups[0]]
+    found = np.stack([_quantiles(errors[own], weight[own], levels) for own in kept])
+    return np.where(np.array(levels) < 0.5, found.min(0), found.max(0))
 
 
 def _quantiles(errors: np.ndarray, weight: np.ndarray, levels: Sequence[float]) -> np.ndarray:

@@ -6,7 +6,7 @@ A series with n values has the scale
 
 `weight` counts pseudo-observations: few where the training series differ, many where they are alike. Around the
 forecast of a baseline lie quantiles of the errors that it made on training series of which n values were known, in
-units of this scale. They include the doubt about the scale, so that they are widest for one value.
+units of this scale. They include the doubt about the scale, so that they are widest where one value was seen.
 
 `Roller` uses it for baselines, the fallback of a network among them, until a window of values has been seen.
 """

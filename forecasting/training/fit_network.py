@@ -208,8 +208,9 @@ def _calibration(calibrated: Bundle, refitted: Bundle) -> Calibration:
 
 
 def _bundle(config: ModelConfig, weights: dict[str, np.ndarray], panel: Panel) -> Bundle:
-    calibration = replace(Calibration.neutral(config), scale_prior=fit_scale_prior(panel, config))
-    return Bundle(config, weights | baselines.fallback(config, panel), calibration)
+    fallback = baselines.fallback(config, panel)
+    prior = fit_scale_prior(panel, config, fallback["fallback.linear"])
+    return Bundle(config, weights | fallback, replace(Calibration.neutral(config), scale_prior=prior))
 
 
 class _ChunkList(Dataset[Chunk]):

@@ -42,6 +42,7 @@ def ingest(
     overlap: Annotated[
         int | None, typer.Option(help="Steps before the watermark to read again for late rows. Default 1.")
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing; report what would be stored.")] = False,
     json: Json = False,
 ) -> None:
     """Read the new rows of a source into the lake and print a summary of their quality."""
@@ -56,5 +57,5 @@ def ingest(
         series=series, season=season, horizon=horizon, since=since, overlap=overlap,
     )  # fmt: skip
     with progress(f"ingest {dataset}") as on_progress:
-        result = ingestion.ingest(open_workspace(), source, dataset, options, on_progress)
+        result = ingestion.ingest(open_workspace(), source, dataset, options, on_progress, dry_run)
     terminal.ingested(result, json)

@@ -19,6 +19,7 @@ from forecasting import quantiles
 from forecasting.config import ModelConfig
 from forecasting.rolling.state import RollingState
 from pipelines.console import ProgressCallback
+from pipelines.forecasts.roll_forward import roll_forward
 from pipelines.forecasts.served import ServedModel, check_horizon, groups, promoted
 from pipelines.workspace import Workspace
 
@@ -86,7 +87,10 @@ def forecast(workspace: Workspace, request: BatchRequest, progress: ProgressCall
         InvalidInput: a horizon or level beyond what the model was trained for.
     """
     dataset = catalogue.dataset(workspace.engine, request.dataset)
-    served = ServedModel.at(workspace.engine, dataset, promoted(workspace, dataset))
+    promotion = promoted(workspace, dataset)
+    if request.series is None:
+        roll_forward(workspace.engine, dataset, promotion)
+    served = ServedModel.at(workspace.engine, dataset, promotion)
     horizon = check_horizon(request.horizon, served.config)
     wanted = check_levels(request.levels, served.config)
     columns = column_names(served.config, request.levels)

@@ -20,6 +20,7 @@ from data.store.catalogue import Dataset
 from data.store.promotions import Promotion
 from pipelines.console import ProgressCallback
 from pipelines.forecasts.batch_forecast import readable
+from pipelines.forecasts.roll_forward import roll_forward
 from pipelines.forecasts.served import ServedModel, check_horizon, groups, promoted
 from pipelines.workspace import Workspace
 
@@ -62,6 +63,7 @@ def issue(
     """
     dataset = catalogue.dataset(workspace.engine, name)
     promotion = promoted(workspace, dataset)
+    roll_forward(workspace.engine, dataset, promotion)
     served = ServedModel.at(workspace.engine, dataset, promotion)
     steps = check_horizon(horizon, served.config)
     table = IssuedForecasts(workspace.settings.lake_path, dataset.id)

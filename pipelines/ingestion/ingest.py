@@ -26,6 +26,7 @@ from pipelines.ingestion.dataset_entry import (
     update_season_and_horizon,
 )
 from pipelines.ingestion.ingest_result import Ingested
+from pipelines.ingestion.preview import preview
 from pipelines.ingestion.row_storage import Conforming, check_gap, store_rows
 from pipelines.ingestion.source_pieces import ReadPieces, read_new_pieces
 from pipelines.workspace import Workspace
@@ -37,10 +38,12 @@ def ingest(
     name: str,
     options: SourceOptions,
     progress: ProgressCallback = lambda done, total, words: None,
+    dry_run: bool = False,
 ) -> Ingested:
     """Store a source's rows under a dataset's name; what was ingested before is skipped.
 
-    Nothing is stored unless the whole source is valid. Watermarks move after the rows are on the disk.
+    Nothing is stored unless the whole source is valid, and nothing at all in a dry run, whose result says what would
+    be. Watermarks move after the rows are on the disk.
 
     Raises:
         InvalidInput: the source cannot be read, breaks the frame contract, or has another frequency than its dataset.
@@ -56,7 +59,7 @@ def ingest(
         intake = Intake(complete_options(known, options), scratch / "typed", known.target if known else None)
         read = read_new_pieces(workspace, known, opened, intake, scratch, progress)
         if not read.tables:
-            return report_unchanged(workspace, known, opened, options, read)
+            return report_unchanged(workspace, known, opened, options, read, dry_run)
         progress(1, 1, f"checking {intake.read:,} rows")
         quarantine = quarantine_filter(workspace, known, (intake.low, intake.high), scratch / "around")
         conformed = conform_all(
@@ -64,25 +67,33 @@ def ingest(
         )
         if known:
             check_gap(workspace, known, conformed)
+        if dry_run:
+            return preview(workspace, name, known, opened, conformed, read, quarantine, scratch)
         dataset = put_dataset(workspace, known, name, conformed)
         return store_rows(workspace, Conforming(dataset, opened, conformed, read, quarantine), scratch)
 
 
 def report_unchanged(
-    workspace: Workspace, known: Dataset | None, opened: Source, options: SourceOptions, read: ReadPieces
+    workspace: Workspace,
+    known: Dataset | None,
+    opened: Source,
+    options: SourceOptions,
+    read: ReadPieces,
+    dry_run: bool,
 ) -> Ingested:
     """The result where no piece has anything new: the newest ingest's snapshot and report.
 
-    A new season or horizon is stored, and watermarks move.
+    A new season or horizon is stored, and watermarks move, unless it is a dry run.
 
     Raises InvalidInput where the source was never ingested, so that `--since` excluded all of it.
     """
     record = catalogue.newest_file(workspace.engine, known.id, opened.name) if known else None
     if known is None or record is None:
         raise InvalidInput("it has nothing after --since", source=opened.name)
-    update_season_and_horizon(workspace, known, options)
-    watermarks.set_watermarks(workspace.engine, known.id, read.marks)
+    if not dry_run:
+        update_season_and_horizon(workspace, known, options)
+        watermarks.set_watermarks(workspace.engine, known.id, read.marks)
     return Ingested(
         known.name, opened.name, 0, True, known.snapshot or record.snapshot, record.report,
-        pieces=len(opened.pieces), unchanged=read.unchanged,
+        pieces=len(opened.pieces), unchanged=read.unchanged, dry_run=dry_run,
     )  # fmt: skip

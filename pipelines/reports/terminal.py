@@ -38,6 +38,8 @@ def ingested(result: Ingested, json: bool) -> None:
     facts(result.report, False, f"{result.dataset}: {result.source}")
     if result.repeated:
         say(f"this source was ingested before: nothing was added to {result.dataset}")
+    elif result.dry_run:
+        say(f"a dry run: nothing was stored; {result.added:,} rows would be added to {result.dataset}")
     else:
         say(f"{result.added} rows added to {result.dataset}, snapshot {result.snapshot}")
     rows, lost, freq = (result.report[name] for name in ("rows", "duplicates", "frequency"))
@@ -45,9 +47,12 @@ def ingested(result: Ingested, json: bool) -> None:
         say(f"{lost} of {rows} rows lie closer together than {freq}, and of each step the last is kept; is that meant?")
     if result.quarantined:
         broken = ", ".join(f"{rule} {count}" for rule, count in result.quarantined.items())
-        say(f"values in quarantine: {broken}; `rollcast quarantine list {result.dataset}` shows them")
+        shown = (
+            "they would be held back" if result.dry_run else f"`rollcast quarantine list {result.dataset}` shows them"
+        )
+        say(f"values in quarantine: {broken}; {shown}")
     if result.logged:
-        say(f"states take in {result.logged:,} of these rows")
+        say(f"states {'would take' if result.dry_run else 'take'} in {result.logged:,} of these rows")
 
 
 def trained(result: Trained, json: bool) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from data.lake import commits, log_checksums
-from data.store import catalogue, leases
+from data.store import catalogue, leases, promotions
 from data.store.catalogue import Dataset
 from data.store.leases import Lease
 from pipelines.console import ProgressCallback
+from pipelines.forecasts.roll_forward import roll_forward
 from pipelines.upkeep import handoff, new_anchors
 from pipelines.workspace import Workspace
 
@@ -60,6 +61,9 @@ def preview(workspace: Workspace, dataset: Dataset) -> Compacted:
 
 def compact_dataset(workspace: Workspace, lease: Lease, dataset: Dataset, progress: ProgressCallback) -> Compacted:
     """Hand off first, so that the files which it adds are merged too."""
+    promotion = promotions.served(workspace.engine, dataset.id)
+    if promotion is not None:
+        roll_forward(workspace.engine, dataset, promotion)
     movable = handoff.hand_off_range(workspace.engine, dataset.id, workspace.settings.log_most_rows)
     before, _ = workspace.lake.files(dataset.id)
     rows = handoff.move_rows(workspace, lease, dataset, movable.upto, progress)

@@ -21,7 +21,7 @@ from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
 from service.observe.observe_body import BrokenLine, ObserveBody
-from service.observe.series_creation import CreatedSeries, NewSeries
+from service.observe.series_creation import CreatedSeries, UnbornSeries
 from states.out_of_order import BEGINNING
 from states.rows import Rows
 
@@ -58,7 +58,7 @@ class ReceivedRows:
     rows: int
     parts: list[Arrivals]
     refused: list[tuple[int, FieldFault]]
-    new_series: list[NewSeries]
+    new_series: list[UnbornSeries]
 
     @property
     def faults(self) -> list[FieldFault]:
@@ -98,7 +98,7 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
     """
     reader = _Reader(directory, now + tolerance, only)
     kept: dict[str, list[tuple[int, int, int, float]]] = {}
-    new_series: dict[NewSeries, int] = {}
+    new_series: dict[UnbornSeries, int] = {}
     refused: list[tuple[int, FieldFault]] = []
     misshapen: list[FieldFault] = []
     for place, row in enumerate(body.rows):
@@ -156,9 +156,9 @@ def with_ids(
     return replace(received, parts=parts, refused=refused, new_series=[])
 
 
-def _number(new_series: dict[NewSeries, int], target: Target) -> int:
+def _number(new_series: dict[UnbornSeries, int], target: Target) -> int:
     """The number of a series that is yet to be created: -1 for the first."""
-    return new_series.setdefault(NewSeries(target.served, target.unique_id), -1 - len(new_series))
+    return new_series.setdefault(UnbornSeries(target.served, target.unique_id), -1 - len(new_series))
 
 
 def beyond_quota(body: ObserveBody, place: int) -> FieldFault:

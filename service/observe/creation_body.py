@@ -15,7 +15,7 @@ from service.http.errors import FieldFault, error_list, unprocessable
 from service.models.datasets import Directory
 from service.observe import arrivals
 from service.observe.observe_body import ObserveBody, rows_in
-from service.observe.series_creation import CreatedSeries, NewSeries
+from service.observe.series_creation import CreatedSeries, UnbornSeries
 
 FIELDS = {"unique_id", "dataset"}
 
@@ -33,7 +33,7 @@ class AskedSeries:
     """The series of one request, by place in the body: to be created, existing, and refused with the reason."""
 
     body: ObserveBody
-    new_series: dict[int, NewSeries]
+    new_series: dict[int, UnbornSeries]
     existing: list[int]
     refused: list[tuple[int, FieldFault]]
 
@@ -96,7 +96,7 @@ def _shape_fault(pointer: str, row: Any) -> FieldFault | None:
     return None
 
 
-def _new_series(directory: Directory, unique_id: str, dataset: str | None) -> NewSeries | None:
+def _new_series(directory: Directory, unique_id: str, dataset: str | None) -> UnbornSeries | None:
     """The series to be created; None where it exists. Raises InvalidInput, where it cannot be, with a pointer."""
     try:
         directory.find(unique_id, dataset)
@@ -110,9 +110,9 @@ def _new_series(directory: Directory, unique_id: str, dataset: str | None) -> Ne
         target = arrivals.new_target(directory, unique_id, None)
         if target is None:
             raise InvalidInput("is missing, and no dataset creates series by itself", pointer="/dataset")
-        return NewSeries(target.served, unique_id)
+        return UnbornSeries(target.served, unique_id)
     if dataset not in directory.datasets:
         raise InvalidInput("is not a dataset", pointer="/dataset")
     if not directory.reach.reaches(dataset, unique_id):
         raise InvalidInput("is not a series that this key may write")
-    return NewSeries(directory.datasets[dataset], unique_id)
+    return UnbornSeries(directory.datasets[dataset], unique_id)

@@ -24,7 +24,7 @@ log = logging.getLogger("rollcast.service")
 SeriesKey = tuple[int, str]  # (dataset_id, unique_id)
 
 
-class NewSeries(NamedTuple):
+class UnbornSeries(NamedTuple):
     """A series that is to be created."""
 
     served: Served
@@ -42,7 +42,7 @@ class CreatedSeries(NamedTuple):
 class CreationRequest:
     """The series that one request asks for; `done` is given one answer for each, None beyond the quota."""
 
-    new_series: Sequence[NewSeries]
+    new_series: Sequence[UnbornSeries]
     done: "Future[list[CreatedSeries | None]]" = field(default_factory=Future)
 
 
@@ -61,7 +61,7 @@ class SeriesCreator:
         self._waiting: list[CreationRequest] = []
         self._lock = threading.Lock()
 
-    async def create(self, new_series: Sequence[NewSeries]) -> list[CreatedSeries | None]:
+    async def create(self, new_series: Sequence[UnbornSeries]) -> list[CreatedSeries | None]:
         """Create series. Returns the id of each, also of those that exist by then; None beyond its dataset's quota.
 
         Raises StoreUnavailable: none was created.
@@ -87,7 +87,7 @@ class SeriesCreator:
         for request in requests:
             request.done.set_result([_take(stored, series) for series in request.new_series])
 
-    def _store(self, new_series: Sequence[NewSeries]) -> dict[SeriesKey, CreatedSeries]:
+    def _store(self, new_series: Sequence[UnbornSeries]) -> dict[SeriesKey, CreatedSeries]:
         """One transaction for each dataset. Those beyond its quota are left out."""
         stored: dict[SeriesKey, CreatedSeries] = {}
         for served in {series.served.dataset.id: series.served for series in new_series}.values():
@@ -103,7 +103,7 @@ class SeriesCreator:
         return stored
 
 
-def _take(stored: dict[SeriesKey, CreatedSeries], series: NewSeries) -> CreatedSeries | None:
+def _take(stored: dict[SeriesKey, CreatedSeries], series: UnbornSeries) -> CreatedSeries | None:
     """The answer for one series; whoever asks for it again is told that it exists."""
     key = series.served.dataset.id, series.unique_id
     found = stored.get(key)

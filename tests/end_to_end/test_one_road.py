@@ -9,8 +9,11 @@ import sys
 import numpy as np
 import pytest
 
-from data.store import anchors, observation_log, promotions, snapshot_store
+from data.store import anchors, catalogue, observation_log, promotions, snapshot_store
 from forecasting.kernel.determinism import rows_are_independent
+from pipelines.forecasts import roll_forward
+from pipelines.forecasts.batch_forecast import BatchRequest, forecast
+from pipelines.ingestion.ingest import ingest
 from pipelines.promotion.promote import rollback
 from pipelines.upkeep.compact import compact
 from pipelines.workspace import Workspace
@@ -19,6 +22,7 @@ from tests.support.loop_kit import no_progress, workspace_at
 from tests.support.road_kit import (
     HISTORY,
     NAME,
+    OPTIONS,
     add_file,
     champion,
     folded,
@@ -169,18 +173,22 @@ def test_a_promotion_while_rows_are_written_misses_none(tmp_path, monkeypatch):
         assert states_of(client)[1].ring[:, -1].tolist() == [value(sensor, 1) for sensor in IDS]
 
 
-def test_contexts_cut_before_an_ingest_was_completed_are_cut_again(tmp_path):
-    from pipelines.history.history import read_history
-    from pipelines.models import model_store
-    from pipelines.promotion.anchoring import decide_with_anchor
-    from tests.support.service_kit import network
+def test_contexts_cut_before_an_ingest_was_completed_are_cut_again(tmp_path, monkeypatch):
+    from pipelines.promotion import anchoring
 
     workspace = promoted(tmp_path / "home", IDS)
-    early = read_history(workspace, NAME)
-    add_file(workspace, tmp_path / "new.csv", rows_of(IDS, range(2)))
-    bundle = network(early.panel, seed=2)
-    version = model_store.register(workspace, early.dataset, bundle, {})
-    decide_with_anchor(workspace, early, version, bundle, "promoted", {})
+    original, cuts = anchoring.read_tails, []
+
+    def ingest_meanwhile(*arguments):
+        found = original(*arguments)
+        cuts.append(found.moment.lake)
+        if len(cuts) == 1:
+            add_file(workspace, tmp_path / "new.csv", rows_of(IDS, range(2)))
+        return found
+
+    monkeypatch.setattr(anchoring, "read_tails", ingest_meanwhile)
+    promote_network(workspace, seed=2)
+    assert len(cuts) == 2
     with serving(workspace) as client:
         assert states_of(client)[1].ring[:, -1].tolist() == [value(sensor, 1) for sensor in IDS]
 
@@ -248,3 +256,39 @@ def test_an_http_request_does_not_wait_for_a_backlog_of_another_process(tmp_path
         take_in(client, workspace)
         assert scored(client) == 5 * 40
         require_equal(states_of(client)[1], folded(workspace, champion(client)))
+
+
+def test_while_nobody_serves_forecasts_store_the_states_that_they_roll(tmp_path):
+    workspace = promoted(tmp_path / "home", IDS)
+    for day in range(4):
+        add_file(workspace, tmp_path / f"{day}.csv", rows_of(IDS, range(24 * day, 24 * day + 24)))
+        answer = forecast(workspace, BatchRequest(NAME), no_progress)
+        promotion = promotions.served(workspace.engine, 1)
+        assert roll_forward.stored_position(workspace.engine, 1, promotion) == 5 * 24 * (day + 1)
+    with serving(workspace) as client:
+        assert scored(client) == 5 * 24 * 4
+        require_equal(states_of(client)[1], folded(workspace, champion(client)))
+        own = client.get("/v1/series/s0004/forecast", params={"quantiles": "0.5"}).json()["quantiles"]["0.5"]
+        rows = answer.frame.filter(answer.frame["unique_id"] == "s0004")
+        np.testing.assert_allclose(rows["lstm"].to_numpy(), own, rtol=1e-6)
+        add_file(workspace, tmp_path / "next.csv", rows_of(IDS, range(96, 120)))
+        assert roll_forward.roll_forward(workspace.engine, answer.dataset, promotion) == 0  # the service does it
+
+
+def test_a_dry_run_reports_what_an_ingest_then_does_and_stores_nothing(tmp_path):
+    workspace = promoted(tmp_path / "home", IDS)
+    path = write_file(tmp_path / "new.csv", rows_of([*IDS, "s0007"], range(-2, 3)))
+    would = ingest(workspace, path, NAME, OPTIONS, no_progress, dry_run=True)
+    assert (would.added, would.logged, would.dry_run) == (5 * 3 + 5, 5 * 3 + 5, True)
+    assert (workspace.lake.count(1), observation_log.count(workspace.engine, 1)) == (5 * HISTORY, 0)
+    assert [name for _, name in catalogue.series(workspace.engine, 1)] == IDS
+    did = ingest(workspace, path, NAME, OPTIONS, no_progress)
+    assert (did.added, did.logged, did.report) == (would.added, would.logged, would.report)
+
+
+def test_a_dry_run_of_a_new_dataset_creates_none(tmp_path):
+    workspace = workspace_at(tmp_path / "home")
+    path = write_file(tmp_path / "new.csv", rows_of(IDS, range(30)))
+    would = ingest(workspace, path, NAME, OPTIONS, no_progress, dry_run=True)
+    assert (would.added, would.logged, would.snapshot) == (150, 0, None)
+    assert catalogue.datasets(workspace.engine) == []

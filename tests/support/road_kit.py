@@ -79,7 +79,7 @@ def promote_network(workspace: Workspace, seed: int = 0) -> Bundle:
     history = read_history(workspace, NAME)
     bundle = network(history.panel, seed)
     version = model_store.register(workspace, history.dataset, bundle, {})
-    decide_with_anchor(workspace, history, version, bundle, "promoted", {})
+    decide_with_anchor(workspace, history.dataset, version, bundle, "promoted", {})
     return bundle
 
 

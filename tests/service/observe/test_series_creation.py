@@ -10,7 +10,7 @@ from data.store import catalogue, keys, observation_log
 from service.base.metrics import Metrics
 from service.models.datasets import Served
 from service.models.live_directory import LiveDirectory
-from service.observe.series_creation import NewSeries, SeriesCreator
+from service.observe.series_creation import SeriesCreator, UnbornSeries
 from service.schemas import series_bodies
 from tests.support.service_kit import World, baseline, panel_of, rows, stamp, until
 
@@ -244,8 +244,8 @@ def test_a_request_that_was_given_up_does_not_disturb_those_beside_it(world):
     creator = SeriesCreator(world.engine, directory, Metrics(), actions.append)
 
     async def both():
-        first = asyncio.create_task(creator.create([NewSeries(served, "b")]))
-        second = asyncio.create_task(creator.create([NewSeries(served, "c"), NewSeries(served, "c")]))
+        first = asyncio.create_task(creator.create([UnbornSeries(served, "b")]))
+        second = asyncio.create_task(creator.create([UnbornSeries(served, "c"), UnbornSeries(served, "c")]))
         await asyncio.sleep(0)
         first.cancel()
         await asyncio.sleep(0)
