@@ -15,10 +15,10 @@ class Rows:
 
     series        int64, surrogate ids
     steps         int64, of the dataset's grid
-    values        float64, NaN where missing
+    values        float64, NaN where missing, and where the value broke a rule and is held
     sequence      int64, position in the log; 0 before it is stored
     first_values  float64, the value that the forecast of this step is scored on: of the first row that the log had for
-                  it, NaN where a later step of its series had come before
+                  it, NaN where that was held or a later step of its series had come before
     available_at  int64, microseconds since 1970 UTC: when the value was learnt
     """
 
@@ -43,8 +43,9 @@ class Rows:
 
     @classmethod
     def of_log(cls, log: Log, grid: Grid) -> "Rows":
-        """Rows of the log, in its order."""
-        return cls(log.series_id, grid.steps(log.ds), log.y, log.seq, log.y, log.available_at)
+        """Rows of the log, in its order; a held value is missing."""
+        values = log.counted
+        return cls(log.series_id, grid.steps(log.ds), values, log.seq, values, log.available_at)
 
     @classmethod
     def joined(cls, parts: Sequence["Rows"]) -> "Rows":

@@ -12,71 +12,23 @@ thousand times the usual one is always a spike; no value of M4 hourly and weekly
 one, whether a series comes at once or in parts. The quantiles are those of the stored values of the series within the
 two seasons before; where these are fewer than 20, the new values count too. With fewer than 20 of both, or in a series
 of zeros, no value is a spike. Spikes change neither quantile as long as they are fewer than one value in twenty.
+
+This module checks the values of a source. `service/models/verdicts.py` checks live values by the same rules; a test
+holds the two together.
 """
 
-import json
-import math
-from dataclasses import asdict, dataclass
-
 import polars as pl
-from sqlalchemy import Engine, delete, insert, select
 
-from data import clock
-from data.errors import InvalidInput
+from data.records.dataset_rules import QualityRules
+from data.records.series_limits import FEWEST, MIDDLE, NEIGHBOURS
 from data.schema import SERIES, TIME, VALUE
-from data.store import tables
-from data.store.database import reading, writing
 
-RULES_LOCK = 7_305_021
-SPIKE = 100.0  # times the reach of the series
-FEWEST = 20  # least values for the quantiles
-MIDDLE = (0.05, 0.95)
-NEIGHBOURS = 5
 FRESH, RULE, FOREIGN = (
     "__fresh",
     "__rule",
     "__foreign",
 )  # columns: whether a row is new; the rule it breaks; whether it has another unit
 FLOOR, CEILING = "__floor", "__ceiling"
-
-
-@dataclass(frozen=True)
-class QualityRules:
-    """The limits of a dataset, in its unit; None is no limit."""
-
-    low: float | None = None
-    high: float | None = None
-    max_jump: float | None = None
-    max_stale: int | None = None  # equal values in a row
-    unit: str | None = None
-    spike: float | None = SPIKE
-
-    def __post_init__(self) -> None:
-        numbers = [value for value in (self.low, self.high, self.max_jump, self.spike) if value is not None]
-        if not all(map(math.isfinite, numbers)):
-            raise InvalidInput("a limit of a quality rule must be a finite number")
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise InvalidInput(f"--min {self.low} is above --max {self.high}; no value can meet both")
-        for word, value in (("--max-jump", self.max_jump), ("--max-stale", self.max_stale), ("--spike", self.spike)):
-            if value is not None and value <= 0:
-                raise InvalidInput(f"{word} is {value}; give a number above 0")
-
-
-def rules(engine: Engine, dataset_id: int) -> QualityRules:
-    """The rules of a dataset; the default ones where it has none of its own."""
-    with reading(engine) as connection:
-        query = select(tables.rules.c.rules).where(tables.rules.c.dataset_id == dataset_id)
-        text = connection.scalar(query)
-    return QualityRules(**json.loads(text)) if text else QualityRules()
-
-
-def put(engine: Engine, dataset_id: int, chosen: QualityRules | None) -> None:
-    """Set the rules of a dataset, or with None delete them. They apply to later values only."""
-    with writing(engine, RULES_LOCK) as connection:
-        connection.execute(delete(tables.rules).where(tables.rules.c.dataset_id == dataset_id))
-        if chosen is not None:
-            row = {"dataset_id": dataset_id, "rules": json.dumps(asdict(chosen)), "updated_at": clock.now()}
-            connection.execute(insert(tables.rules).values(row))
 
 
 def judge(rows: pl.DataFrame, chosen: QualityRules) -> pl.DataFrame:

@@ -1,16 +1,17 @@
 """The quarantine: values that broke a quality rule, with the rule, and whether they were released.
 
-A quarantined value is missing in the history that models are trained on, also where the lake or the log stores it.
+A quarantined value is missing in states and in the history that models are trained on, also where the log stores it.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, text
 
 from data import clock
 from data.store import tables
-from data.store.database import joining, reading, writing
+from data.store.database import joining, reading
 
 QUARANTINE_LOCK = 7_305_022
 LIVE = "live"  # the source of values that came over HTTP
@@ -60,11 +61,11 @@ def put(
         return 0
     series = sorted({series_id for series_id, _, _ in rows})
     with joining(engine, QUARANTINE_LOCK, connection) as connection:
-        known: set[tuple[int, int, float]] = set()
+        stored: set[Held] = set()
         for start in range(0, len(series), CHUNK):
             chosen = TABLE.c.series_id.in_(series[start : start + CHUNK])
             query = select(TABLE.c.series_id, TABLE.c.ds, TABLE.c.y).where(TABLE.c.dataset_id == dataset_id, chosen)
-            known.update((row.series_id, row.ds, row.y) for row in connection.execute(query))
+            stored.update((row.series_id, row.ds, row.y) for row in connection.execute(query))
         new = [
             {
                 "dataset_id": dataset_id,
@@ -76,11 +77,64 @@ def put(
                 "at": clock.now(),
             }
             for (s, ds, y), rule in rows.items()
-            if (s, ds, y) not in known
+            if (s, ds, y) not in stored
         ]
         if new:
             connection.execute(insert(TABLE), new)
     return len(new)
+
+
+Held = tuple[int, int, float]  # series_id, ds, y
+
+
+def put_live(connection: Connection, dataset_id: int, held: Iterable[tuple[Held, str]], at: int) -> None:
+    """Quarantine live values, each with the rule that it broke, in the transaction of their rows of the log.
+
+    Values that are quarantined already stay as they are.
+    """
+    rows = [
+        {"dataset": dataset_id, "series": series, "ds": ds, "y": y, "rule": rule, "source": LIVE, "at": at}
+        for (series, ds, y), rule in held
+    ]
+    if rows:
+        connection.execute(_HOLD, rows)
+
+
+def release_live(connection: Connection, dataset_id: int, held: Iterable[Held], at: int) -> None:
+    """Mark values as released, in the transaction of their new rows of the log."""
+    rows = [{"dataset": dataset_id, "series": series, "day": ds, "value": y, "at": at} for series, ds, y in held]
+    if rows:
+        connection.execute(_RELEASE, rows)
+
+
+def known(engine: Engine, dataset_id: int, keys: Sequence[tuple[int, int]]) -> dict[Held, bool]:
+    """The values that are or were quarantined at any of these (series_id, ds), each with whether it was released."""
+    with reading(engine) as connection:
+        words = {"dataset": dataset_id, "keys": json.dumps(keys)}
+        rows = connection.execute(_KNOWN[engine.dialect.name], words)
+        return {(row.series_id, row.ds, row.y): row.released is not None for row in rows}
+
+
+_HOLD = text(
+    "INSERT INTO quarantine (dataset_id, series_id, ds, y, rule, source, at) "
+    "VALUES (:dataset, :series, :ds, :y, :rule, :source, :at) ON CONFLICT (dataset_id, series_id, ds, y) DO NOTHING"
+)
+_RELEASE = text(
+    "UPDATE quarantine SET released = :at WHERE dataset_id = :dataset AND series_id = :series AND ds = :day "
+    "AND y = :value AND released IS NULL"
+)
+_KEYS = {
+    "sqlite": "SELECT json_extract(value, '$[0]') AS s, json_extract(value, '$[1]') AS d FROM json_each(:keys)",
+    "postgresql": "SELECT (value ->> 0)::integer AS s, (value ->> 1)::bigint AS d "
+    "FROM json_array_elements(CAST(:keys AS json))",
+}
+_KNOWN = {
+    dialect: text(
+        f"SELECT q.series_id, q.ds, q.y, q.released FROM (SELECT DISTINCT s, d FROM ({keys}) asked) one "  # noqa: S608
+        "JOIN quarantine q ON q.dataset_id = :dataset AND q.series_id = one.s AND q.ds = one.d"
+    )
+    for dialect, keys in _KEYS.items()
+}
 
 
 def values(engine: Engine, dataset_id: int, released: bool | None = False) -> list[QuarantinedValue]:
@@ -111,11 +165,3 @@ def counts(engine: Engine) -> dict[str, int]:
     query = query.where(TABLE.c.released.is_(None)).group_by(names.name).order_by(names.name)
     with reading(engine) as connection:
         return {name: int(count) for name, count in connection.execute(query)}
-
-
-def release(engine: Engine, ids: Sequence[int]) -> None:
-    """Mark values as released. The caller has stored them in the lake before."""
-    with writing(engine, QUARANTINE_LOCK) as connection:
-        for start in range(0, len(ids), CHUNK):
-            chosen = TABLE.c.id.in_(ids[start : start + CHUNK])
-            connection.execute(update(TABLE).where(chosen, TABLE.c.released.is_(None)).values(released=clock.now()))

@@ -1,10 +1,12 @@
 """Changes of the live store's tables from one schema version to the next, in one transaction of `database.migrate`."""
 
-from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy import Connection, func, insert, inspect, select, text
 from sqlalchemy.schema import CreateColumn
 
+from data import clock
 from data.store import tables
 
+UNJUDGED = "live log of before"  # watermark: rows of a dataset's log up to which values have no verdict yet
 RENAMED = (  # version 5: table, name before, name since
     ("snapshots", "epoch", "anchor_id"),
     ("contexts", "epoch", "anchor_id"),
@@ -30,6 +32,7 @@ def migrate_tables(connection: Connection) -> None:
     _add_columns(connection)
     _free_contexts(connection)
     _make_anchors(connection)
+    _note_unjudged(connection)
 
 
 def _order_by_time(connection: Connection) -> None:
@@ -93,6 +96,21 @@ def _make_anchors(connection: Connection) -> None:
         )
     if found:
         connection.execute(insert(anchors), found)
+
+
+def _note_unjudged(connection: Connection) -> None:
+    """Version 6: live values get their verdict when they are stored. Up to which row of the log they have none."""
+    log, marks = tables.observations.c, tables.watermarks
+    if connection.execute(select(marks.c.value).where(marks.c.source == UNJUDGED).limit(1)).first() is not None:
+        return
+    known = log.dataset_id.in_(select(tables.datasets.c.id))
+    newest = connection.execute(select(log.dataset_id, func.max(log.seq)).where(known).group_by(log.dataset_id)).all()
+    rows = [
+        {"dataset_id": dataset_id, "source": UNJUDGED, "value": str(seq), "updated_at": clock.now()}
+        for dataset_id, seq in newest
+    ]
+    if rows:
+        connection.execute(insert(marks), rows)
 
 
 def _columns(connection: Connection, table: str) -> set[str]:

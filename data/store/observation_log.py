@@ -1,6 +1,8 @@
 """The log of observations that arrived live.
 
-The log is append-only. A row that repeats a (series, ds) is a correction: the newest row is the current value. `seq`
+The log is append-only. A row that repeats a (series, ds) is a correction: the newest row is the current value. A row
+may carry a verdict: the quality rule that its value broke when it was stored. Such a value is *held*: states and
+history take it as missing. A release is a new row of the same value without a verdict. `seq`
 numbers rows in the order in which they were committed, over all datasets, without a gap: a reader who has seen `seq`
 has seen every row before it. A dataset's oldest rows move into the lake (`data.lake.handoffs`); `whole_after` says
 which.
@@ -8,7 +10,7 @@ which.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -47,8 +49,9 @@ class Log:
     seq: Ints
     series_id: Ints
     ds: Ints
-    y: npt.NDArray[np.float64]  # NaN where the value is missing
+    y: npt.NDArray[np.float64]  # NaN where the value is missing; a held value is here as it came
     available_at: Ints
+    verdict: npt.NDArray[np.object_]  # the rule that y broke when it was stored; None where it counts
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -57,16 +60,31 @@ class Log:
         """The rows where `wanted` (n,) holds."""
         integers = (self.seq, self.series_id, self.ds, self.available_at)
         seq, series_id, ds, available_at = (column[wanted] for column in integers)
-        return Log(seq, series_id, ds, self.y[wanted], available_at)
+        return Log(seq, series_id, ds, self.y[wanted], available_at, self.verdict[wanted])
+
+    @property
+    def held(self) -> npt.NDArray[np.bool_]:
+        """(n,) bool: did the value break a rule? Then states and history take it as missing."""
+        return np.asarray(self.verdict != None)  # noqa: E711 element by element
+
+    @property
+    def counted(self) -> npt.NDArray[np.float64]:
+        """(n,) the values as states and history take them: NaN where the value is missing or held."""
+        return np.where(self.held, np.nan, self.y)
 
 
-def append(engine: Engine, rows: Sequence[Row], along: Callable[[Connection, int], None] | None = None) -> list[int]:
+def append(
+    engine: Engine,
+    rows: Sequence[Row],
+    along: Callable[[Connection, int], None] | None = None,
+    verdicts: Mapping[int, str] | None = None,
+) -> list[int]:
     """Store rows in one transaction; they are durable when this returns. Returns each row's `seq`.
 
     `available_at` never falls as `seq` grows, and rises from one transaction to the next and between two rows of one
     key, so that the rows known at one time are those up to one row: an earlier time becomes a microsecond more than
     that of the newest row. `along(connection, seq)` stores more in the same transaction; it gets the log's
-    newest `seq`.
+    newest `seq`. `verdicts` has the rule that a row's value broke, by its place in `rows`.
     """
     if not rows and along is None:
         return []
@@ -78,6 +96,9 @@ def append(engine: Engine, rows: Sequence[Row], along: Callable[[Connection, int
         if rows:
             stamps = _rising(rows, latest)
             _insert(connection, [(n, *row[:4], at) for n, row, at in zip(seqs, rows, stamps, strict=True)])
+        if verdicts:  # few rows have one; with a column more each insert would be slower
+            found = [{"at": seqs[place], "rule": rule} for place, rule in verdicts.items()]
+            connection.execute(_JUDGED, found)
         if along is not None:
             along(connection, first + len(rows) - 1)
     return seqs
@@ -97,6 +118,7 @@ _NEWEST = select(tables.observations.c.seq, tables.observations.c.available_at)
 _NEWEST = _NEWEST.order_by(tables.observations.c.seq.desc()).limit(1)
 # Plain tuples for the driver: SQLAlchemy's own insert takes five times as long for a row as SQLite.
 _INTO = "INSERT INTO observations (seq, dataset_id, series_id, ds, y, available_at) VALUES "
+_JUDGED = text("UPDATE observations SET verdict = :rule WHERE seq = :at")
 _TOGETHER = 128  # most rows of one statement on SQLite: each statement releases Python's lock and waits for it again
 
 
@@ -115,10 +137,11 @@ def _insert(connection: Connection, rows: list[tuple[float | None, ...]]) -> Non
 
 
 def current(engine: Engine, dataset_id: int, keys: Iterable[Key]) -> dict[Key, float | None]:
-    """The newest value of each (series_id, ds); keys that the log does not have are left out."""
+    """The newest value of each (series_id, ds), as it came, also where it is held; keys that the log does not have are
+    left out."""
     wanted = list(dict.fromkeys(keys))
     rows = _asked(engine, "current", dataset_id, wanted)
-    return {(series_id, ds): y for _, series_id, ds, _, y in sorted(rows, key=itemgetter(0))}  # the newest counts
+    return {(series_id, ds): y for _, series_id, ds, _, y, _ in sorted(rows, key=itemgetter(0))}  # the newest counts
 
 
 def at(engine: Engine, dataset_id: int, keys: Sequence[Key]) -> Log:
@@ -138,10 +161,10 @@ def tail(engine: Engine, dataset_id: int, keys: Sequence[Key]) -> Log:
 
 
 def _log_of(rows: Sequence[Any]) -> Log:
-    """Rows of seq, series_id, ds, available_at and y."""
-    *columns, y = zip(*rows, strict=True) if rows else ((),) * 5
+    """Rows of seq, series_id, ds, available_at, y and verdict."""
+    *columns, y, verdict = zip(*rows, strict=True) if rows else ((),) * 6
     seq, series_id, ds, available_at = np.array(columns, np.int64)
-    return Log(seq, series_id, ds, np.array(y, np.float64), available_at)
+    return Log(seq, series_id, ds, np.array(y, np.float64), available_at, np.array(verdict, object))
 
 
 def _asked(engine: Engine, query: str, dataset_id: int, keys: Sequence[Key], most: int = 0) -> Sequence[Any]:
@@ -178,7 +201,7 @@ def _queries(dialect: str) -> tuple[TextClause, TextClause, TextClause]:
     keys, rows = _KEYS[dialect], _LOOKED_UP[dialect]
     one = f"key CROSS JOIN {rows.format(at='key.d')}"
     later = f"stamp CROSS JOIN {rows.format(at='stamp.t')} AND stamp.t > key.d"
-    columns = "o.seq, o.series_id, o.ds, o.available_at, o.y"
+    columns = "o.seq, o.series_id, o.ds, o.available_at, o.y, o.verdict"
     counted = f"(SELECT count(*) FROM (SELECT 1 FROM {later} LIMIT :most) later)"  # noqa: S608
     return (
         text(f"WITH {keys} SELECT {columns} FROM {one}"),  # noqa: S608
@@ -195,7 +218,7 @@ def log(
 ) -> Log:
     """A dataset's rows with after < seq <= upto, oldest first; `upto` None reads to the end, `series` only those."""
     table = tables.observations.c
-    query = select(table.seq, table.series_id, table.ds, table.available_at, table.y)
+    query = select(table.seq, table.series_id, table.ds, table.available_at, table.y, table.verdict)
     query = query.where(table.dataset_id == dataset_id, table.seq > after).order_by(table.seq)
     if upto is not None:
         query = query.where(table.seq <= upto)
@@ -206,27 +229,26 @@ def log(
 
 def _read(engine: Engine, query: Select[Any]) -> Log:
     """The rows of a query for the columns of `Log`."""
-    integers, values = [np.empty((4, 0), np.int64)], [np.empty(0)]
+    integers, values, verdicts = [np.empty((4, 0), np.int64)], [np.empty(0)], [np.empty(0, object)]
     with reading(engine) as connection:
         for chunk in connection.execution_options(yield_per=CHUNK).execute(query).partitions():
-            *columns, y = zip(*chunk, strict=True)
+            *columns, y, verdict = zip(*chunk, strict=True)
             integers.append(np.array(columns, np.int64))
             values.append(np.array(y, np.float64))  # None becomes NaN
+            verdicts.append(np.array(verdict, object))
     seq, series_id, ds, available_at = np.concatenate(integers, axis=1)
-    return Log(seq, series_id, ds, np.concatenate(values), available_at)
+    return Log(seq, series_id, ds, np.concatenate(values), available_at, np.concatenate(verdicts))
 
 
 def within(engine: Engine, dataset_id: int, first: int, last: int, upto: int) -> Iterator[Log]:
     """Rows with first <= ds <= last and seq <= upto in parts, by ascending `ds`; of one key the newest comes last."""
     table = tables.observations.c
-    query = select(table.seq, table.series_id, table.ds, table.available_at, table.y)
+    query = select(table.seq, table.series_id, table.ds, table.available_at, table.y, table.verdict)
     query = query.where(table.dataset_id == dataset_id, table.ds.between(first, last), table.seq <= upto)
     query = query.order_by(table.ds, table.series_id, table.seq)
     with reading(engine) as connection:
         for chunk in connection.execution_options(yield_per=CHUNK).execute(query).partitions():
-            *columns, y = zip(*chunk, strict=True)
-            seq, series_id, ds, available_at = np.array(columns, np.int64)
-            yield Log(seq, series_id, ds, np.array(y, np.float64), available_at)
+            yield _log_of(chunk)
 
 
 def ends(engine: Engine, dataset_id: int, upto: int) -> tuple[Ints, Ints, Ints]:
@@ -252,7 +274,7 @@ def stamp(engine: Engine, dataset_id: int, upto: int | None = None) -> int | Non
 def between(engine: Engine, dataset_id: int, first: int, last: int) -> Log:
     """A dataset's rows with first <= ds <= last, oldest first."""
     table = tables.observations.c
-    query = select(table.seq, table.series_id, table.ds, table.available_at, table.y)
+    query = select(table.seq, table.series_id, table.ds, table.available_at, table.y, table.verdict)
     query = query.where(table.dataset_id == dataset_id, table.ds.between(first, last)).order_by(table.seq)
     return _read(engine, query)
 
@@ -308,9 +330,16 @@ def nth(engine: Engine, dataset_id: int, after: int, upto: int, number: int) -> 
 
 
 def digest(log: Log) -> str:
-    """sha256 of rows: every column as little-endian int64 or float64, in the order of the log."""
+    """sha256 of rows: every column as little-endian int64 or float64, in the order of the log.
+
+    The rules that held values broke follow, with their `seq`. So rows that all count have the digest that they had
+    before there were verdicts.
+    """
     columns = (log.seq, log.series_id, log.ds, log.available_at)
     said = [column.astype("<i8").tobytes() for column in columns] + [log.y.astype("<f8").tobytes()]
+    held = log.held
+    if held.any():
+        said.append(json.dumps([log.seq[held].tolist(), log.verdict[held].tolist()]).encode())
     return hashlib.sha256(b"".join(said)).hexdigest()
 
 

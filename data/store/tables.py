@@ -330,3 +330,18 @@ seals = Table(  # sha256 of ranges of a dataset's log rows
     Column("sha256", Text, nullable=False),
     Column("sealed_at", BigInteger, nullable=False),
 )
+
+limits = Table(  # the usual values of each series, by which live values are judged
+    "limits",
+    metadata,
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("low", Double, nullable=False),  # 5 % and 95 % quantile
+    Column("high", Double, nullable=False),
+    Column("usual", Double, nullable=False),  # values of the series lie within so much of each other
+    Column("recent", Text, nullable=False),  # JSON: the last values that count, and how often the last one repeats
+    Column("log_seq", BigInteger, nullable=False),  # row of the log up to which these values were read
+    Column("shifted_ds", BigInteger),  # the value with which a shift was accepted; null where none made these limits
+    Column("version", BigInteger, nullable=False),  # counts the changes of a dataset's limits
+    Index("limits_by_version", "dataset_id", "version"),
+)

@@ -9,7 +9,7 @@ import typer
 from pipelines.commands.options import Json, Name
 
 if TYPE_CHECKING:
-    from data.quality.quality_rules import QualityRules
+    from data.records.dataset_rules import QualityRules
 
 quality = typer.Typer(name="quality", help="Rules that values must keep: set, show, clear.", no_args_is_help=True)
 
@@ -29,12 +29,19 @@ def quality_set(
     spike: Annotated[
         float | None, typer.Option(help="Spike threshold, in multiples of the series' range. Default 100.")
     ] = None,
+    accept_after: Annotated[
+        int | None,
+        typer.Option(
+            help="Live spikes or jumps in a row that count once they agree with each other. Default 8; 0: never."
+        ),
+    ] = None,
     no_spike: Annotated[bool, typer.Option("--no-spike", help="Switch the spike rule off.")] = False,
     json: Json = False,
 ) -> None:
     """Set some rules of a dataset; its other rules stay. They apply to values that arrive from now on."""
     given: dict[str, Any] = {
         "low": low, "high": high, "max_jump": max_jump, "max_stale": max_stale, "unit": unit, "spike": spike,
+        "accept_after": accept_after,
     }  # fmt: skip
     changes = {rule: value for rule, value in given.items() if value is not None}
     change_and_show(name, changes | ({"spike": None} if no_spike else {}), json)
@@ -56,7 +63,7 @@ def change_and_show(name: str, changes: dict[str, Any] | None, json: bool) -> No
     """Store changed rules of a dataset and print all of them; None removes all that are its own."""
     from dataclasses import replace
 
-    from data.quality import quality_rules
+    from data.records import dataset_rules
     from data.store import catalogue
     from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
@@ -64,10 +71,10 @@ def change_and_show(name: str, changes: dict[str, Any] | None, json: bool) -> No
     engine = open_workspace().engine
     dataset = catalogue.dataset(engine, name)
     if changes is None:
-        quality_rules.put(engine, dataset.id, None)
+        dataset_rules.put(engine, dataset.id, None)
     elif changes:
-        quality_rules.put(engine, dataset.id, replace(quality_rules.rules(engine, dataset.id), **changes))
-    terminal.facts(by_option(quality_rules.rules(engine, dataset.id)), json, f"{name}: rules")
+        dataset_rules.put(engine, dataset.id, replace(dataset_rules.rules(engine, dataset.id), **changes))
+    terminal.facts(by_option(dataset_rules.rules(engine, dataset.id)), json, f"{name}: rules")
 
 
 def by_option(rules: QualityRules) -> dict[str, Any]:
@@ -75,4 +82,5 @@ def by_option(rules: QualityRules) -> dict[str, Any]:
     return {
         "min": rules.low, "max": rules.high, "max_jump": rules.max_jump, "max_stale": rules.max_stale,
         "unit": rules.unit, "spike": rules.spike,
+        "accept_after": rules.accept_after,
     }  # fmt: skip

@@ -115,7 +115,7 @@ def read_values(
         row, there = windows.rows_of(log.series_id)
         step = dataset.grid.steps(log.ds)
         there &= (step >= windows.start[row]) & (step < windows.stop[row])
-        found.put(row[there], step[there], log.y[there], log.available_at[there], logged=True)
+        found.put(row[there], step[there], log.counted[there], log.available_at[there], logged=True)
     for row, step, y, at in _stored_rows(workspace, dataset, windows, moment, VALUE):
         found.put(row, step, y.to_numpy(), at, logged=False)
     _mask_quarantined(workspace, dataset, windows, found.values, moment.at if released_later else None)

@@ -178,8 +178,8 @@ def to_panel(cells: Cells) -> tuple[Panel, np.ndarray]:
 
 
 def logged_rows(log: observation_log.Log) -> pl.DataFrame:
-    """The live log's rows, oldest first."""
-    columns = {TIME: log.ds, VALUE: log.y, AVAILABLE_AT: log.available_at, KEY: log.series_id}
+    """The live log's rows, oldest first. A held value is missing."""
+    columns = {TIME: log.ds, VALUE: log.counted, AVAILABLE_AT: log.available_at, KEY: log.series_id}
     return pl.DataFrame(columns).with_columns(pl.col(VALUE).fill_nan(None))
 
 

@@ -1,8 +1,9 @@
 """Keeps values that break a dataset's quality rules out of training, whether they come from a source or live.
 
-A source's value is checked before it is stored: its row enters the lake with `y` missing. A live value is acknowledged,
-logged and folded into the state like any other. It is checked once, when history is read or the log is handed off to
-the lake, and is missing in history from then on. Both are kept in the table `quarantine` until they are released.
+A source's value is checked before it is stored: its row enters the lake with `y` missing. A live value is checked by
+the service when it is stored (`service/models/verdicts.py`): its row of the log carries the verdict. Both are kept in
+the table `quarantine` until they are released. A release is a new row: of the log where the dataset is served, so that
+states follow it, else of the lake.
 """
 
 from __future__ import annotations
@@ -13,26 +14,31 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from sqlalchemy import Connection
 
+from data import clock
 from data.errors import InvalidInput
 from data.grid.durations import DAY
 from data.grid.grid import format_ds
 from data.lake import commits
 from data.lake.current import current_rows
 from data.quality import quality_rules
-from data.quality.quality_rules import FOREIGN, FRESH, RULE, QualityRules
-from data.records import quarantine, watermarks
+from data.quality.quality_rules import FOREIGN, FRESH, RULE
+from data.records import dataset_rules, quarantine, watermarks
+from data.records.dataset_rules import QualityRules
 from data.records.quarantine import LIVE, Breach, QuarantinedValue
+from data.records.series_limits import reference_steps
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.sources.intake import UNIT
 from data.spill import Spill, Where
-from data.store import catalogue, observation_log
+from data.store import catalogue, observation_log, promotions
 from data.store.catalogue import Dataset
+from data.store.migrations import UNJUDGED
+from data.store.observation_log import LoggedValue
 from pipelines.workspace import Workspace
 
-LOG = "live log"  # name of the watermark: rows up to this `seq` were checked
+LOG = "live log"  # watermark of versions that checked live values here: rows up to this `seq` were checked
 KEY = [SERIES, TIME, VALUE]
-REFERENCE, MOST_REFERENCE = 100, 2_000  # limits on the steps before new rows that are read to check them: two seasons
 SLACK = 2 * DAY  # microseconds that conforming may move a time: from local time to UTC, and onto a step
 
 
@@ -72,7 +78,7 @@ def quarantine_filter(
     """The filter for one ingest, whose first and last time are `ends`. A new dataset has the default rules."""
     if known is None:
         return QuarantineFilter(QualityRules(), Spill(None), empty_keys(), empty_keys())
-    rules = quality_rules.rules(workspace.engine, known.id)
+    rules = dataset_rules.rules(workspace.engine, known.id)
     stored = workspace.lake.window(known.id, reference_span(known, *ends), folder)
     held = quarantine.values(workspace.engine, known.id)
     return QuarantineFilter(
@@ -86,22 +92,22 @@ def reference_span(dataset: Dataset, first: int, last: int) -> tuple[int, int]:
     Covers the rows before them that rules compare with, and the rows that they may replace.
     """
     slack = SLACK if dataset.kind != "step" else 0
-    steps = min(MOST_REFERENCE, max(REFERENCE, 2 * dataset.season))
-    start, stop = (int(stamp) for stamp in dataset.grid.stamps([0, steps]))
+    start, stop = (int(stamp) for stamp in dataset.grid.stamps([0, reference_steps(dataset.season)]))
     return first - slack - (stop - start), last + slack
 
 
 def quarantine_live_values(workspace: Workspace, dataset: Dataset) -> int:
-    """Check the live values that came since the last check, and quarantine those that break a rule.
+    """Check live values that an earlier version logged without a verdict, and quarantine those that break a rule.
 
-    Returns how many values were added to quarantine. Checking the same values twice adds nothing.
+    Later values are judged when they are stored. Returns how many values were added to quarantine. Checking the same
+    values twice adds nothing.
     """
     marks = {mark.source: mark.value for mark in watermarks.watermarks(workspace.engine, dataset.id)}
-    after = int(marks.get(LOG, 0))
-    if observation_log.last_seq(workspace.engine, dataset.id) <= after:
+    after, upto = int(marks.get(LOG, 0)), int(marks.get(UNJUDGED, 0))
+    log = observation_log.log(workspace.engine, dataset.id, upto=upto) if upto > after else None
+    if log is None or not len(log) or log.seq[-1] <= after:
         return 0
     numbers = {unique_id: number for number, unique_id in catalogue.series(workspace.engine, dataset.id)}
-    log = observation_log.log(workspace.engine, dataset.id)
     rows, new = log_rows(log, numbers), log.seq > after
     fresh, earlier = current_rows(rows.filter(new)), rows.filter(~new)
     span = reference_span(dataset, int(fresh[TIME].min()), int(fresh[TIME].max()))  # type: ignore[arg-type]
@@ -109,19 +115,12 @@ def quarantine_live_values(workspace: Workspace, dataset: Dataset) -> int:
     known = pl.concat([stored, earlier.filter(pl.col(TIME).is_between(*span))], how="diagonal")
     held = to_keys(quarantine.values(workspace.engine, dataset.id))
     released = to_keys(quarantine.values(workspace.engine, dataset.id, released=True))
-    rules = quality_rules.rules(workspace.engine, dataset.id)
+    rules = dataset_rules.rules(workspace.engine, dataset.id)
     checked = apply_rules(fresh.select(KEY), current_rows(mask_values(known, held)), rules, released, held)
     found = to_breaches(checked.filter(pl.col(RULE).is_not_null()))
     count = quarantine.put(workspace.engine, dataset.id, found, numbers, LIVE)
-    watermarks.set_watermarks(workspace.engine, dataset.id, {LOG: str(int(log.seq[-1]))})
+    watermarks.set_watermarks(workspace.engine, dataset.id, {LOG: str(upto)})
     return count
-
-
-def mask_quarantined(workspace: Workspace, dataset: Dataset, rows: pl.DataFrame, number: str) -> pl.DataFrame:
-    """The same rows, with null for values in quarantine. The column `number` holds the integer ids of series."""
-    held = [(value.series_id, value.ds, value.y) for value in quarantine.values(workspace.engine, dataset.id)]
-    schema = {number: pl.Int64, TIME: pl.Int64, VALUE: pl.Float64}
-    return mask_values(rows, pl.DataFrame(held, schema=schema, orient="row").unique())
 
 
 # --- listing and releasing --------------------------------------------------------------------------------------------
@@ -133,7 +132,7 @@ class ReleaseResult:
 
     dataset: str
     released: int
-    added: int  # rows that were added to the lake; live values are in the log or the lake already
+    added: int  # rows that were added to the live log, or to the lake where the dataset is not served
     superseded: int  # values whose time has another value by now, which stays
     snapshot: int | None
 
@@ -158,7 +157,7 @@ def value_to_dict(value: QuarantinedValue, dataset: Dataset) -> dict[str, Any]:
 def release(
     workspace: Workspace, name: str, ids: list[int] | None, series: str | None, rule: str | None
 ) -> ReleaseResult:
-    """Release values by id, series or rule: they are added to the lake where it has none, and training reads them.
+    """Release values by id, series or rule: states and training read them, unless their time has another value.
 
     Raises InvalidInput for an id that is not in quarantine.
     """
@@ -173,13 +172,42 @@ def release(
         raise InvalidInput(
             f"dataset {name!r} has no value {min(missing)} in quarantine; `rollcast quarantine list {name}` shows them"
         )
-    stored = [value for value in chosen if value.source != LIVE]
-    absent = missing_in_lake(workspace, dataset, stored)
-    snapshot = workspace.lake.append(dataset.id, absent) if len(absent) else workspace.lake.snapshot(dataset.id)
-    if len(absent):
+    logged, elsewhere = held_in_log(workspace, dataset, chosen)
+    absent = missing_in_lake(workspace, dataset, elsewhere)
+    added = len(logged) + len(absent)
+    if promotions.served(workspace.engine, dataset.id) is not None:
+        keys = set(absent.rows())
+        logged += [value for value in elsewhere if (value.unique_id, value.ds, value.y) in keys]
+    elif len(absent):
+        workspace.lake.append(dataset.id, absent)
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
-    quarantine.release(workspace.engine, [value.id for value in chosen])
-    return ReleaseResult(name, len(chosen), len(absent), len(stored) - len(absent), snapshot)
+    store_released(workspace, dataset, chosen, logged)
+    snapshot = workspace.lake.snapshot(dataset.id)
+    return ReleaseResult(name, len(chosen), added, len(chosen) - added, snapshot)
+
+
+def held_in_log(
+    workspace: Workspace, dataset: Dataset, held: list[QuarantinedValue]
+) -> tuple[list[QuarantinedValue], list[QuarantinedValue]]:
+    """Those whose time has no other value in the log, and those whose time is not in the log."""
+    keys = [(value.series_id, value.ds) for value in held]
+    current = observation_log.current(workspace.engine, dataset.id, keys)
+    own = [value for key, value in zip(keys, held, strict=True) if key in current and current[key] in (None, value.y)]
+    return own, [value for key, value in zip(keys, held, strict=True) if key not in current]
+
+
+def store_released(
+    workspace: Workspace, dataset: Dataset, chosen: list[QuarantinedValue], logged: list[QuarantinedValue]
+) -> None:
+    """Add rows of the log without a verdict, and mark the chosen values as released, in one transaction."""
+    at = clock.now()
+    rows = [LoggedValue(dataset.id, value.series_id, value.ds, value.y, at) for value in logged]
+
+    def mark(connection: Connection, _seq: int) -> None:
+        released = [(value.series_id, value.ds, value.y) for value in chosen]
+        quarantine.release_live(connection, dataset.id, released, at)
+
+    observation_log.append(workspace.engine, rows, mark)
 
 
 def missing_in_lake(workspace: Workspace, dataset: Dataset, held: list[QuarantinedValue]) -> pl.DataFrame:

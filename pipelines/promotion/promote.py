@@ -20,6 +20,7 @@ from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback
 from pipelines.history.history import read_history
+from pipelines.history.limits import make_limits
 from pipelines.models import model_store, training_part
 from pipelines.promotion.anchoring import decide_with_anchor
 from pipelines.promotion.gate_comparison import (
@@ -103,7 +104,11 @@ def serve(
     evidence: dict[str, Any],
     why: str = "",
 ) -> Promoted:
-    """Write the decision and its contexts to the store, then update MLflow's aliases. `why` ends the sentence."""
+    """Write the limits of live values, the decision and its contexts to the store, then update MLflow's aliases.
+
+    `why` ends the sentence.
+    """
+    make_limits(workspace, dataset)
     before = promotions.served(workspace.engine, dataset.id)
     decision = decide_with_anchor(workspace, dataset, version, bundle, event, evidence)
     return announce(workspace, dataset, decision, name_of(bundle.config), before.version if before else None, why)

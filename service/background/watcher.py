@@ -10,7 +10,8 @@ from functools import partial
 from sqlalchemy import Engine
 
 from data.errors import RollcastError, StoreTooNew, StoreUnavailable
-from data.records import drift, quarantine
+from data.records import dataset_rules, drift, quarantine, series_limits
+from data.records.dataset_rules import QualityRules
 from data.store import anchors, catalogue, database, observation_log, promotions, snapshot_store
 from data.store.promotions import Promotion
 from service.background import shadow_pair
@@ -18,6 +19,7 @@ from service.base import gc_tuning
 from service.base.metrics import Metrics
 from service.models.datasets import Served
 from service.models.live_directory import LiveDirectory
+from service.models.verdicts import Judge
 from service.observe.writer import Writer
 from states import build_champion, folding, scores
 from states.champion import Champion
@@ -94,6 +96,7 @@ class Watcher(threading.Thread):
             gc_tuning.freeze()
             self.ready.set()
         self._read_alerts(engine)
+        self._read_rules(engine)
         for served in self._served.values():
             if served.champion is not None and not served.champion.replaces_damaged:
                 self._follow(engine, served)
@@ -113,7 +116,7 @@ class Watcher(threading.Thread):
         for dataset in catalogue.datasets(engine):
             served = self._served.get(dataset.id)
             if served is None:
-                new.append(Served(dataset, {}))
+                new.append(Served(dataset, {}, judge=Judge.load(engine, dataset)))
             elif served.dataset != dataset:
                 served.dataset = dataset
         self._directory.add(series, new)
@@ -127,6 +130,15 @@ class Watcher(threading.Thread):
         for served in self._served.values():
             served.quarantined = held.get(served.name, 0)
             served.drift = [row for row in found if row.dataset_id == served.dataset.id]
+
+    def _read_rules(self, engine: Engine) -> None:
+        """Let live values be judged by the rules and limits that are stored now."""
+        rules = dataset_rules.all_rules(engine)
+        for number, served in self._served.items():
+            version = series_limits.version(engine, number)
+            if not served.judge.up_to_date(rules.get(number, QualityRules()), version):
+                judge = Judge.load(engine, served.dataset)
+                self._writer.judge(served, judge).result(timeout=INSTALLED_WITHIN)
 
     def _take_over(self, engine: Engine, served: Served) -> None:
         """Let the promoted version answer, unless it does already."""

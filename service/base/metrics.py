@@ -54,6 +54,11 @@ class Metrics:
             ("fallback",),
             registry=registry,
         )
+        self._shifts = Counter(
+            "rollcast_shifts_total",
+            "Series whose held values were let in, because they agree with each other.",
+            registry=registry,
+        )
         self._created = Counter(
             "rollcast_series_created_total", "Series that requests created.", ("dataset",), registry=registry
         )
@@ -78,6 +83,9 @@ class Metrics:
     def observed(self, outcomes: Sequence[Outcome]) -> None:
         for outcome, count in Tally(outcomes).items():
             self._observations.labels(outcome).inc(count)
+
+    def shifted(self, series: int) -> None:
+        self._shifts.inc(series)
 
     def rejected(self, rows: int) -> None:
         self._observations.labels(Outcome.REJECTED).inc(rows)

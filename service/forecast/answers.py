@@ -73,18 +73,27 @@ def etag(reading: Reading, query: ForecastQuery, found: ForecastAnswer | None = 
         marks = f"p{found.champion.anchor_id}.{found.row.sequence}"
     elif found is not None and found.substitute and not champion.replaces_damaged:
         marks = "f"
-    return _etag(champion, row.sequence, row.stale, row.silent, query, marks)
+    return _etag(reading.target, champion, row.sequence, row.stale, row.silent, query, marks)
 
 
 def champion_etag(target: Target, query: ForecastQuery) -> str | None:
     """The ETag of the champion's own forecast at this moment, without reading the state; None where it has no state."""
     champion = target.served.champion
     position = champion.states.at(target.series) if champion else None  # (sequence, stale, silent)
-    return None if champion is None or position is None else _etag(champion, *position, query)
+    return None if champion is None or position is None else _etag(target, champion, *position, query)
 
 
-def _etag(champion: Champion, sequence: int, stale: bool, silent: bool, query: ForecastQuery, marks: str = "") -> str:
-    marks = "s" * stale + "q" * silent + "d" * champion.replaces_damaged + marks
+def _etag(
+    target: Target,
+    champion: Champion,
+    sequence: int,
+    stale: bool,
+    silent: bool,
+    query: ForecastQuery,
+    marks: str = "",
+) -> str:
+    shifted = target.served.judge.flags(target.series)["shifted"]  # it ends without a new row
+    marks = "s" * stale + "q" * silent + "d" * champion.replaces_damaged + "h" * shifted + marks
     return f'"{champion.digest[:12]}-{champion.anchor_id}-{sequence}{marks}-{query.digest}"'
 
 
@@ -140,7 +149,7 @@ def _body(target: Target, query: ForecastQuery, found: ForecastAnswer) -> dict[s
             )
             for level in _interval_levels(query)
         },
-        **_reliability(row, found.status, found.substitute),
+        **_reliability(target, row, found.status, found.substitute),
     }
 
 
@@ -164,7 +173,7 @@ def describe_series(target: Target) -> dict[str, Any]:
 def summary(target: Target) -> dict[str, Any]:
     """The state of one series, as listings show it."""
     champion = target.served.champion
-    return summary_of(champion, champion.states.read(target.series) if champion else None)
+    return summary_of(target, champion, champion.states.read(target.series) if champion else None)
 
 
 def summaries(targets: Sequence[Target]) -> list[dict[str, Any]]:
@@ -176,11 +185,11 @@ def summaries(targets: Sequence[Target]) -> list[dict[str, Any]]:
         rows: Sequence[SeriesState | None] = [None] * len(places)
         if champion is not None:
             rows = champion.states.read_all([targets[place].series for place in places]).rows(len(places))
-        found |= {place: summary_of(champion, row) for place, row in zip(places, rows, strict=True)}
+        found |= {place: summary_of(targets[place], champion, row) for place, row in zip(places, rows, strict=True)}
     return [found[place] for place in range(len(targets))]
 
 
-def summary_of(champion: Champion | None, row: SeriesState | None) -> dict[str, Any]:
+def summary_of(target: Target, champion: Champion | None, row: SeriesState | None) -> dict[str, Any]:
     """The state of one series, as listings show it, read from this champion."""
     if champion is None or row is None or not row.state.observed[0]:
         status = "no_model" if champion is None else "empty"
@@ -190,6 +199,7 @@ def summary_of(champion: Champion | None, row: SeriesState | None) -> dict[str, 
         "origin": _origin_ds(champion, row),
         "sequence": row.sequence,
         **_reliability(
+            target,
             row,
             "degraded" if row.stale else "warming" if warming else "ok",
             champion.config.fallback if warming else None,
@@ -197,7 +207,7 @@ def summary_of(champion: Champion | None, row: SeriesState | None) -> dict[str, 
     }
 
 
-def _reliability(row: SeriesState, status: str, fallback: str | None) -> dict[str, Any]:
+def _reliability(target: Target, row: SeriesState, status: str, fallback: str | None) -> dict[str, Any]:
     """How reliable an answer is: a status, the flags that explain it, and the counts behind them."""
     counts = {name: int(getattr(row.state, name)[0]) for name in ("observed", "imputed", "reanchored")}
     flags = {
@@ -208,6 +218,7 @@ def _reliability(row: SeriesState, status: str, fallback: str | None) -> dict[st
         "silent": row.silent,
         "reanchored": counts["reanchored"] > 0,
         "imputed": counts["imputed"] > 0,
+        **target.served.judge.flags(target.series),
     }
     return {"status": status, "flags": [name for name, is_set in flags.items() if is_set], **counts}
 

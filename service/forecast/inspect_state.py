@@ -26,7 +26,7 @@ def state(reading: Reading) -> dict[str, Any]:
         "dataset": target.served.name,
         "unique_id": target.unique_id,
         "model": champion.model,
-        **answers.summary_of(champion, row),
+        **answers.summary_of(target, champion, row),
         "last": float(kept.ring[0, -1]),
         "gap": int(kept.gap[0]),
         "expected": float(expected) if np.isfinite(expected) else None,

@@ -10,6 +10,7 @@ from data.records.drift import Drift
 from data.store.catalogue import Dataset
 from data.store.series_patterns import ALL, Patterns
 from service.models.listing import Listing, ListingKey
+from service.models.verdicts import Judge
 from states.champion import Champion
 
 MAX_RECENT = 1024  # series listed apart, so that a new one does not cost the sorting of all
@@ -26,6 +27,7 @@ class Served:
     shadow: Champion | None = None  # the challenger; follows the log instead of `previous`; written by the watcher only
     shadow_problem: str | None = None  # why the challenger could not be built, in one sentence
     drift: Sequence[Drift] = ()  # what the monitor last found
+    judge: Judge = field(default_factory=Judge)  # gives live values their verdicts; replaced by the writer only
     quarantined: int = 0  # values in quarantine that were not released
     problem: str | None = None  # why the promoted model cannot be served, in one sentence
 

@@ -12,10 +12,12 @@ from data.store import idempotency, observation_log
 from data.store.idempotency import StoredAnswer
 from service.base.outcomes import Outcome, SeriesStep, decide_outcomes
 from service.models.datasets import Served
+from service.models.verdicts import Judged
 from service.observe.arrivals import Arrivals
 from service.observe.idempotency import KeyedRequest
 from service.observe.receipts import Receipt
 from states.champion import Champion
+from states.out_of_order import BEGINNING
 from states.rows import Rows
 
 log = logging.getLogger("rollcast.service")
@@ -65,8 +67,11 @@ def batches_of(requests: Sequence[ObserveRequest]) -> list[WriteBatch]:
     return [WriteBatch.of(part) for part in parts.values()]
 
 
-def judged(engine: Engine, batch: WriteBatch) -> list[Outcome]:
-    """The outcome of each row. The states of the batch's series must have reached the log's end."""
+def outcomes_of(engine: Engine, batch: WriteBatch) -> tuple[list[Outcome], np.ndarray]:
+    """The outcome of each row (k,) without its verdict, and the newest step of its series.
+
+    The states of the batch's series must have reached the log's end.
+    """
     champion, rows = batch.served.champion, batch.rows
     if champion is None:  # no model yet: only the log says whether a row is known
         keys = zip(rows.series.tolist(), batch.ds.tolist(), strict=True)
@@ -74,10 +79,11 @@ def judged(engine: Engine, batch: WriteBatch) -> list[Outcome]:
             key: _float(value) for key, value in observation_log.current(engine, batch.served.dataset.id, keys).items()
         }
         never = np.full(len(rows), np.iinfo(np.int64).max)
-        return decide_outcomes(rows.series, batch.ds, rows.values, never, stored, unknown=Outcome.APPLIED)
+        outcomes = decide_outcomes(rows.series, batch.ds, rows.values, never, stored, unknown=Outcome.APPLIED)
+        return outcomes, np.full(len(rows), BEGINNING)
     origins = champion.states.origins(rows.series)
     known = _known(engine, champion, rows.select(rows.steps <= origins))
-    return decide_outcomes(rows.series, rows.steps, rows.values, origins, known)
+    return decide_outcomes(rows.series, rows.steps, rows.values, origins, known), origins
 
 
 def _known(engine: Engine, champion: Champion, rows: Rows) -> dict[SeriesStep, float]:
@@ -95,17 +101,67 @@ def _known(engine: Engine, champion: Champion, rows: Rows) -> dict[SeriesStep, f
     return known
 
 
+@dataclass(frozen=True)
+class JudgedBatch:
+    """A batch whose rows have an outcome and a verdict.
+
+    chosen    (k,) places, in the batch, of the rows that are stored: all but duplicates
+    outcomes  of all rows of the batch
+    """
+
+    served: Served
+    chosen: np.ndarray
+    judged: Judged
+    outcomes: list[Outcome]
+
+    @property
+    def dataset_id(self) -> int:
+        return self.served.dataset.id
+
+
+def judge(engine: Engine, batch: WriteBatch) -> JudgedBatch:
+    """The outcome and the verdict of each row. The states of the batch's series must have reached the log's end."""
+    outcomes, newest = outcomes_of(engine, batch)
+    chosen = np.flatnonzero([outcome is not Outcome.DUPLICATE for outcome in outcomes])
+    judged = batch.served.judge.judge(engine, batch.rows.select(chosen), batch.ds[chosen], newest[chosen])
+    for place in judged.verdicts:
+        outcomes[chosen[place]] = Outcome.QUARANTINED
+    return JudgedBatch(batch.served, chosen, judged, outcomes)
+
+
 def receipts_of(
-    requests: Sequence[ObserveRequest], batches: Sequence[WriteBatch], verdicts: Sequence[list[Outcome]]
+    requests: Sequence[ObserveRequest], batches: Sequence[WriteBatch], judged: Sequence[JudgedBatch]
 ) -> list[Receipt]:
     """The receipt of each request, without its sequence."""
     outcomes = [[Outcome.REJECTED] * request.rows for request in requests]
-    for batch, results in zip(batches, verdicts, strict=True):
-        for number, place, outcome in zip(batch.request.tolist(), batch.place.tolist(), results, strict=True):
+    shifts = [0] * len(requests)
+    for batch, result in zip(batches, judged, strict=True):
+        columns = (batch.request.tolist(), batch.place.tolist(), result.outcomes)
+        for number, place, outcome in zip(*columns, strict=True):
             outcomes[number][place] = outcome
+        for shift in result.judged.shifts:
+            shifts[batch.request[result.chosen[shift.place]]] += 1
     snapped = [sum(part.snapped for part in request.arrivals) for request in requests]
     errors = [request.errors for request in requests]
-    return [Receipt(*columns, 0) for columns in zip(outcomes, errors, snapped, strict=True)]
+    return [
+        Receipt(own, faults, off, 0, shifted)
+        for own, faults, off, shifted in zip(outcomes, errors, snapped, shifts, strict=True)
+    ]
+
+
+def along(answers: Along | None, judged: Sequence[JudgedBatch], stamp: int) -> Along | None:
+    """Stores the answers of requests that have a key, and what was held and released, in the rows' own transaction."""
+    results = [result for result in judged if result.judged.verdicts or result.judged.shifts]
+    if not results:
+        return answers
+
+    def store(connection: Connection, seq: int) -> None:
+        for result in results:
+            result.judged.store(connection, result.dataset_id, seq, stamp)
+        if answers is not None:
+            answers(connection, seq)
+
+    return store
 
 
 def kept(requests: Sequence[ObserveRequest], receipts: Sequence[Receipt], stamp: int) -> Along | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from itertools import repeat
+from itertools import pairwise, repeat
 
 import numpy as np
 from sqlalchemy import Engine
@@ -23,11 +23,11 @@ from data.errors import RollcastError, StoreBroken, StoreUnavailable
 from data.store import database, idempotency, observation_log
 from data.store.observation_log import Row
 from service.base.metrics import Metrics
-from service.base.outcomes import Outcome
 from service.models.datasets import Served
+from service.models.verdicts import Judge
 from service.observe import write_batch
 from service.observe.background_advance import BackgroundAdvance
-from service.observe.write_batch import Along, ObserveRequest, WriteBatch
+from service.observe.write_batch import Along, JudgedBatch, ObserveRequest, WriteBatch
 from states import folding, scores
 from states.champion import Champion
 from states.folding import Folded
@@ -58,6 +58,7 @@ class Writer(threading.Thread):
         self._last: int | None = None  # position of the log that every champion has reached; None: not known
         self._advancing = BackgroundAdvance()
         self._behind = False  # a batch did not advance; those after it read the log
+        self._unsure = False  # rows may have been stored that no judge knows of
         self._backlog = False  # rows of another process wait for their slice
         self._looking = False  # a read of the log is queued
         self.store_works = True
@@ -90,6 +91,15 @@ class Writer(threading.Thread):
         def action() -> None:
             if served.champion is champion:
                 folding.merge(self._engine, champion, folded)
+
+        return self.ask(action)
+
+    def judge(self, served: Served, judge: Judge) -> "Future[None]":
+        """Queue other rules or limits, by which the next rows are judged. From any thread."""
+
+        def action() -> None:
+            judge.replaces(self._engine, served.dataset, served.judge)
+            served.judge = judge
 
         return self.ask(action)
 
@@ -155,7 +165,7 @@ class Writer(threading.Thread):
             return True
         except Exception:
             log.exception("an action of the writer between two batches failed")
-            self._last = None
+            self._last, self._unsure = None, True
             return False
 
     def _begin_passes(self) -> list[SnapshotPass]:
@@ -187,7 +197,7 @@ class Writer(threading.Thread):
             self.store_works = True
         except Exception as error:
             self.store_works = not isinstance(error, StoreUnavailable)
-            self._last = None  # the commit may have happened: read the log before the next one
+            self._last, self._unsure = None, True  # the commit may have happened: read the log before the next one
             if not isinstance(error, RollcastError):
                 log.exception("a batch of observations failed")
             write_batch.answer(requests, repeat(error))
@@ -216,42 +226,45 @@ class Writer(threading.Thread):
         database.require_sound(self._engine)
         if self._last is None or self._behind:
             self._resynchronise()
+        if self._unsure:
+            self._reload_judges()
         batches = write_batch.batches_of(requests)
         if self._backlog:
             self._catch_up_only(batches)
         if any(self._advancing.changes(batch.rows.series) for batch in batches):
             self._advancing.wait()  # the outcome of a row depends on the rows before it
-        verdicts = [write_batch.judged(self._engine, batch) for batch in batches]
-        new = [np.array([outcome is not Outcome.DUPLICATE for outcome in outcomes], bool) for outcomes in verdicts]
+        judged = [write_batch.judge(self._engine, batch) for batch in batches]
         stamp = clock.now()
-        receipts = write_batch.receipts_of(requests, batches, verdicts)
-        seqs = self._store(batches, new, stamp, write_batch.kept(requests, receipts, stamp))
+        receipts = write_batch.receipts_of(requests, batches, judged)
+        seqs = self._store(judged, stamp, write_batch.kept(requests, receipts, stamp))
         sequence = max((int(seq[-1]) for seq in seqs if len(seq)), default=self._last or 0)
         answers = [replace(receipt, sequence=sequence) for receipt in receipts]
 
         def advance() -> None:
-            for batch, chosen, seq in zip(batches, new, seqs, strict=True):
-                self._advance(batch, chosen, seq, stamp)
+            for result, seq in zip(judged, seqs, strict=True):
+                self._advance(result, seq, stamp)
             self._metrics.observed([outcome for receipt in answers for outcome in receipt.outcomes])
+            self._metrics.shifted(sum(receipt.shifts for receipt in answers))
             write_batch.answer(requests, answers)
 
         self._advancing.begin(advance, np.concatenate([batch.rows.series for batch in batches]))
 
-    def _store(
-        self, batches: Sequence[WriteBatch], new: Sequence[np.ndarray], stamp: int, along: Along | None
-    ) -> list[np.ndarray]:
-        """Append the rows in order of arrival. Returns the log position of each batch's new rows."""
+    def _store(self, judged: Sequence[JudgedBatch], stamp: int, answers: Along | None) -> list[np.ndarray]:
+        """Append the rows in order of arrival, with their verdicts. Returns the log position of each batch's rows."""
         rows: list[Row] = []
-        order: list[int] = []
-        for number, (batch, chosen) in enumerate(zip(batches, new, strict=True)):
-            values = [None if value != value else value for value in batch.rows.values[chosen].tolist()]
-            dataset = batch.served.dataset.id
-            columns = (batch.rows.series[chosen].tolist(), batch.ds[chosen].tolist(), values)
-            rows.extend(zip(repeat(dataset), *columns, repeat(stamp), strict=False))
-            order.extend([number] * len(values))
-        seqs = np.array(observation_log.append(self._engine, rows, along), np.int64)
+        ends = [0]
+        verdicts: dict[int, str] = {}
+        for result in judged:
+            found = result.judged
+            verdicts |= {len(rows) + place: rule for place, rule in found.verdicts.items()}
+            values = [None if value != value else value for value in found.values.tolist()]
+            columns = (found.rows.series.tolist(), found.ds.tolist(), values)
+            rows.extend(zip(repeat(result.dataset_id), *columns, repeat(stamp), strict=False))
+            ends.append(len(rows))
+        along = write_batch.along(answers, judged, stamp)
+        seqs = np.array(observation_log.append(self._engine, rows, along, verdicts), np.int64)
         if not len(seqs):
-            return [np.empty(0, np.int64) for _ in batches]
+            return [np.empty(0, np.int64) for _ in judged]
         missed = int(seqs[0]) - 1 - (self._last or 0)  # another process wrote to the log meanwhile
         if self._backlog or missed > SLICE:
             self._backlog = True
@@ -260,14 +273,16 @@ class Writer(threading.Thread):
             if self._last is None or missed:
                 self._resynchronise(upto=int(seqs[0]) - 1)
             self._last = int(seqs[-1])
-        return [seqs[np.array(order) == number] for number in range(len(batches))]
+        for result in judged:
+            result.served.judge.settle(result.judged, int(seqs[-1]), whole=not self._backlog)
+        return [seqs[begin:end] for begin, end in pairwise(ends)]
 
-    def _advance(self, batch: WriteBatch, chosen: np.ndarray, seqs: np.ndarray, stamp: int) -> None:
+    def _advance(self, result: JudgedBatch, seqs: np.ndarray, stamp: int) -> None:
         """Advance the states. The rows are stored: whatever fails here does not fail the request."""
-        champion = batch.served.champion
+        champion = result.served.champion
         if champion is None or not len(seqs):
             return
-        rows = batch.rows.select(chosen).stored(seqs, stamp)
+        rows = result.judged.rows.stored(seqs, stamp)
         try:
             if self._backlog:
                 folding.catch_up_only(self._engine, champion, rows.series, int(seqs[-1]))
@@ -277,7 +292,7 @@ class Writer(threading.Thread):
                 self._metrics.replayed("correction", folding.take_in(self._engine, champion, rows))
         except Exception:
             log.exception(
-                "dataset %s could not advance; its log is read again before the next batch", batch.served.name
+                "dataset %s could not advance; its log is read again before the next batch", result.served.name
             )
             known = [series for series in np.unique(rows.series).tolist() if series in champion.states]
             folding.defer(champion, np.array(known, np.int64))
@@ -286,6 +301,8 @@ class Writer(threading.Thread):
     def _take_slice(self) -> None:
         """Take in rows that another process wrote, at most `SLICE` of each dataset, and queue for the rest."""
         self._looking, end = False, observation_log.end(self._engine)
+        for served in self._datasets():
+            served.judge.catch_up(self._engine, served.dataset, end, SLICE)
         champions = [served.champion for served in self._datasets() if served.champion]
         taken = [folding.catch_up_some(self._engine, champion, end, SLICE) for champion in champions]
         self._metrics.replayed("resync", sum(taken))
@@ -308,9 +325,16 @@ class Writer(threading.Thread):
         self._behind = self._backlog = False
         end = observation_log.end(self._engine) if upto is None else upto
         for served in self._datasets():
+            served.judge.catch_up(self._engine, served.dataset, end)  # first, so that a newer answer has newer flags
             if served.champion:
                 self._metrics.replayed("resync", folding.catch_up(self._engine, served.champion, end))
         self._last = end
+
+    def _reload_judges(self) -> None:
+        """Read again what each judge must know, after a commit that may or may not have happened."""
+        for served in self._datasets():
+            served.judge = Judge.load(self._engine, served.dataset)
+        self._unsure = False
 
 
 def _nothing() -> None:

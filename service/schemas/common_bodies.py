@@ -42,10 +42,16 @@ class Reliability(StrictBody):
         ),
     ]
     flags: Annotated[
-        list[Literal["warming", "previous", "fallback", "stale", "silent", "reanchored", "imputed"]],
+        list[
+            Literal[
+                "warming", "previous", "fallback", "stale", "silent", "reanchored", "imputed", "quarantined", "shifted"
+            ]
+        ],
         Field(
             description="silent: no value for longer than the model's window, counted to the newest step of the "
-            "dataset; the forecast starts from the last one"
+            "dataset; the forecast starts from the last one. quarantined: the last value broke a quality rule, and the "
+            "state has it as missing. shifted: values that broke a rule were let in because they agree with each "
+            "other, and the limits follow them"
         ),
     ]
     observed: Annotated[

@@ -48,6 +48,7 @@ class Counts(StrictBody):
     duplicate: int
     corrected: int
     late: int
+    quarantined: int
     rejected: int
 
 
@@ -57,9 +58,15 @@ class Observed(StrictBody):
     received: int
     counts: Counts
     outcomes: Annotated[
-        list[Literal["applied", "duplicate", "corrected", "late", "rejected"]],
-        Field(description="one for each row, in the order sent"),
+        list[Literal["applied", "duplicate", "corrected", "late", "quarantined", "rejected"]],
+        Field(
+            description="one for each row, in the order sent; quarantined: the value broke a quality rule; it is "
+            "stored, and forecasts take it as missing until it is released"
+        ),
     ]
     errors: Annotated[list[Fault], Field(description=f"why rows were rejected: the first {MAX_ERRORS} of them")]
     snapped: Annotated[int, Field(description="stamps between two steps of the grid, moved down to the earlier one")]
+    shifts: Annotated[
+        int, Field(description="series whose quarantined values were let in with this request, as they agree")
+    ]
     sequence: Annotated[int, Field(description="position of the log that forecasts now know")]

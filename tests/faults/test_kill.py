@@ -5,13 +5,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kill_kit import PANEL, kill_in_a_loop
+from data.records import dataset_rules
+from data.records.dataset_rules import QualityRules
+from tests.support.kill_kit import PANEL, kill_in_a_loop, quarantined
 from tests.support.running_mean import running_mean
 from tests.support.service_kit import World
 
 
 def test_fault_01_killed_in_a_loop_no_acknowledged_row_is_lost_or_duplicated(tmp_path: Path) -> None:
     kill_in_a_loop(World.at(tmp_path), rounds=5, seed=random.randrange(10**6))
+
+
+def test_fault_27_killed_in_a_loop_values_are_held_and_released_with_their_rows(tmp_path: Path) -> None:
+    world = World.at(tmp_path)
+    dataset_rules.put(world.engine, world.ingest("sensors").id, QualityRules(accept_after=2))
+    kill_in_a_loop(world, rounds=4, seed=random.randrange(10**6), spikes=0.3)
+    kept = quarantined(world)
+    assert any(value.released for value in kept) and any(value.released is None for value in kept)
+
+
+def test_fault_27_killed_on_postgres_values_are_held_and_released_with_their_rows(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    world = World.at(tmp_path, postgres_url)
+    dataset_rules.put(world.engine, world.ingest("sensors").id, QualityRules(accept_after=2))
+    kill_in_a_loop(world, rounds=2, seed=random.randrange(10**6), spikes=0.3)
 
 
 @pytest.mark.usefixtures("second_model")

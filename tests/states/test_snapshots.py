@@ -151,7 +151,11 @@ def newest_position(world, dataset_id: int, shard: int) -> int | None:
 actions = st.lists(
     st.one_of(
         st.tuples(
-            st.just("row"), st.sampled_from(IDS), st.integers(-20, 10), st.sampled_from([1.0, 2.0, float("nan")])
+            st.just("row"),
+            st.sampled_from(IDS),
+            st.integers(-20, 10),
+            st.sampled_from([1.0, 2.0, float("nan")]),
+            st.sampled_from([None, None, "spike"]),
         ),
         st.tuples(st.just("snapshot"), st.integers(1, 4)),
         st.just(("restart",)),
@@ -163,7 +167,7 @@ actions = st.lists(
 @settings(max_examples=25)
 @given(actions)
 def test_killed_at_any_point_the_states_are_the_fold_of_the_log(tmp_path_factory, actions):
-    """Snapshots of two rows each, passes cut short anywhere, restarts that remember nothing else."""
+    """Snapshots of two rows each, passes cut short anywhere, restarts that remember nothing else; values are held."""
     world = World.at(tmp_path_factory.mktemp("killed"))
     dataset = world.ingest("sensors", *IDS)
     world.promote(dataset, BUNDLE, PANEL)
@@ -173,10 +177,12 @@ def test_killed_at_any_point_the_states_are_the_fold_of_the_log(tmp_path_factory
         patch.setattr(checkpoints, "SHARD", 2)
         for action in [*actions, ("restart",)]:
             if action[0] == "row":
-                _, unique_id, step, value = action
+                _, unique_id, step, value, verdict = action
                 row = LoggedValue(dataset.id, world.number(dataset, unique_id), START + step * FIVE, value, START)
-                (seq,) = observation_log.append(world.engine, [row._replace(y=None if value != value else value)])
-                columns = (np.array([one]) for one in (seq, row.series_id, row.ds, value, START))
+                verdicts = {0: verdict} if verdict else None
+                row_as_stored = row._replace(y=None if value != value else value)
+                (seq,) = observation_log.append(world.engine, [row_as_stored], verdicts=verdicts)
+                columns = (np.array([one]) for one in (seq, row.series_id, row.ds, value, START, verdict))
                 folding.take_in(world.engine, champion, Rows.of_log(Log(*columns), champion.grid))
             elif action[0] == "snapshot":
                 one_pass = SnapshotPass(champion)

@@ -14,9 +14,12 @@ from typing import Any
 import httpx
 import numpy as np
 
+from data.records import quarantine
+from data.records.quarantine import QuarantinedValue
+from data.store import observation_log
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.kinds import model_of
-from tests.support.service_kit import World, network, panel_of, stamp, until
+from tests.support.service_kit import FIVE, START, World, network, panel_of, stamp, until
 
 IDS = ("a", "b", "c")
 PANEL = panel_of(*IDS)
@@ -32,6 +35,7 @@ class ClientRecord:
     tried: dict[int, set[float]] = field(default_factory=dict)
     step: int = 0
     rows: int = 0  # acknowledged rows, with duplicates and corrections
+    spikes: float = 0.0  # share of values that are a million times too large
     unexpected: list[str] = field(default_factory=list)  # answers that are neither 200 nor a broken connection
 
     def feed(self, client: httpx.Client, stop: threading.Event, seed: int) -> None:
@@ -41,7 +45,8 @@ class ClientRecord:
             (new,) = draw.choices((1, 2, 3, 300), (6, 6, 6, 1))
             steps = [self.step + i for i in range(new)]
             steps += draw.sample(range(self.step), min(self.step, draw.randint(0, 2)))
-            values = {step: float(draw.randint(0, 9)) for step in steps}
+            sizes = (1e6 if draw.random() < self.spikes else 1.0 for _ in steps)
+            values = {step: draw.randint(0, 9) * size for step, size in zip(steps, sizes, strict=True)}
             for step, value in values.items():
                 self.tried.setdefault(step, set()).add(value)
             body = [{"unique_id": self.unique_id, "ds": stamp(step), "y": value} for step, value in values.items()]
@@ -86,11 +91,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def kill_in_a_loop(world: World, rounds: int, seed: int, bundle: Bundle = BUNDLE, program: str = "uvicorn") -> int:
+def kill_in_a_loop(
+    world: World, rounds: int, seed: int, bundle: Bundle = BUNDLE, program: str = "uvicorn", spikes: float = 0.0
+) -> int:
     """Start, kill and check, `rounds` times. Returns how many rows were acknowledged."""
     print(f"seed {seed}")  # noqa: T201
-    draw, records = random.Random(seed), [ClientRecord(unique_id) for unique_id in IDS]
+    draw, records = random.Random(seed), [ClientRecord(unique_id, spikes=spikes) for unique_id in IDS]
     dataset = world.ingest("sensors", *IDS)
+    world.limit(dataset, PANEL)
     world.promote(dataset, bundle, PANEL)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -126,16 +134,31 @@ def kill_in_a_loop(world: World, rounds: int, seed: int, bundle: Bundle = BUNDLE
 
 
 def check_log(world: World, records: list[ClientRecord]) -> None:
-    """Each step's current value was sent since its last acknowledgement, and no row repeats the one before."""
+    """Each step's current value was sent since its last acknowledgement, and no row repeats the one before, unless it
+    releases it. What is held and what was released is in quarantine."""
     dataset = world.ingest("sensors")
+    known = {(value.series_id, value.ds, value.y): value.released is not None for value in quarantined(world)}
     for record in records:
+        number = world.number(dataset, record.unique_id)
         current: dict[int, float] = {}
-        for step, value in world.logged(dataset, record.unique_id):
-            assert current.get(step) != value, f"{record.unique_id}: step {step} is stored twice"
-            current[step] = value
+        held: dict[int, str | None] = {}
+        broken: dict[tuple[int, int, float], bool] = {}
+        log = observation_log.log(world.engine, dataset.id, series=[number])
+        for ds, value, verdict in zip(log.ds.tolist(), log.y.tolist(), log.verdict.tolist(), strict=True):
+            step, key = (ds - START) // FIVE, (number, ds, value)
+            released = verdict is None and current.get(step) == value and held[step] is not None
+            assert released or current.get(step) != value, f"{record.unique_id}: step {step} is stored twice"
+            if released or verdict is not None:
+                broken[key] = released
+            current[step], held[step] = value, verdict
+        assert broken == {key: released for key, released in known.items() if key[0] == number}
         lost = record.acknowledged.keys() - current.keys()
         assert not lost, f"{record.unique_id}: {sorted(lost)} were acknowledged and are lost"
         assert all(value in record.tried[step] for step, value in current.items())
+
+
+def quarantined(world: World) -> list[QuarantinedValue]:
+    return quarantine.values(world.engine, world.ingest("sensors").id, released=None)
 
 
 def forecast_once_current(url: str) -> dict[str, Any]:
@@ -155,9 +178,9 @@ def check_forecast(world: World, bundle: Bundle, record: ClientRecord, body: dic
 
 
 def check_scores(world: World, record: ClientRecord, body: dict[str, Any]) -> None:
-    """Every value that was newer than all before it settled one target, and no other value did."""
-    reached, settled = -1, 0
-    for step, _ in world.logged(world.ingest("sensors"), record.unique_id):
-        settled += step > reached
-        reached = max(reached, step)
+    """Every value that was newer than all before it and not held settled one target, and no other value did."""
+    dataset = world.ingest("sensors")
+    log = observation_log.log(world.engine, dataset.id, series=[world.number(dataset, record.unique_id)])
+    newer = np.diff(np.maximum.accumulate(log.ds), prepend=-1) > 0
+    settled = int((newer & ~log.held).sum())
     assert body["n"] == settled > 0

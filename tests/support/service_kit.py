@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from data import clock
 from data.grid.grid import Grid
+from data.records import series_limits
 from data.settings import Settings
 from data.store import catalogue, database, observation_log, promotions, registry
 from data.store.catalogue import Dataset
@@ -140,6 +141,15 @@ class World:
         }
         return [pack(arrays, {"fingerprint": bundle.fingerprint})]
 
+    def limit(self, dataset: Dataset, panel: Panel) -> None:
+        """Store the limits of live values, as a promotion does."""
+        series = np.array([self.number(dataset, unique_id) for unique_id in panel.ids], np.int64)
+        steps = series_limits.reference_steps(dataset.season)
+        made = series_limits.limits_of(
+            series, panel.tail_matrix(steps), panel.last, observation_log.last_seq(self.engine, dataset.id)
+        )
+        series_limits.put(self.engine, dataset.id, made)
+
     @staticmethod
     def step(after_start: int) -> int:
         """The grid step `after_start` steps after START."""
@@ -154,7 +164,8 @@ class World:
         """The state of a series, computed the plain way: its context, then all rows of the log in order of time."""
         roller, i = model_of(bundle), panel.ids.index(unique_id)
         context, origin = panel.tail_matrix(bundle.config.context)[i].copy(), int(panel.last[i])
-        current = {step + START // FIVE: value for step, value in self.logged(dataset, unique_id)}
+        log = observation_log.log(self.engine, dataset.id, series=[self.number(dataset, unique_id)])
+        current = dict(zip(dataset.grid.steps(log.ds).tolist(), log.counted.tolist(), strict=True))
         for step, value in current.items():
             if origin - len(context) < step <= origin:
                 context[step - origin - 1] = value

@@ -1,7 +1,9 @@
+import hashlib
 import itertools
 import multiprocessing
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,6 +81,28 @@ def test_the_log_is_cut_after_and_up_to_a_row_and_by_dataset(store):
         observation_log.last_seq(store, 3),
         len(observation_log.log(store, 3)),
     ) == (2, 0, 0)
+
+
+def test_a_verdict_is_stored_with_its_row_and_its_value_counts_as_missing(store):
+    sent = [row(0, 1.0), row(5, 900.0), row(10, None), row(5, 900.0)]
+    observation_log.append(store, sent, verdicts={1: "spike"})
+    for log in (observation_log.log(store, 1), observation_log.tail(store, 1, [(1, -1)])):
+        log = log.select(np.argsort(log.seq))
+        assert log.verdict.tolist() == [None, "spike", None, None]
+        assert log.held.tolist() == [False, True, False, False]
+        assert np.array_equal(log.counted, [1.0, np.nan, np.nan, 900.0], equal_nan=True)
+        assert np.array_equal(log.y, [1.0, 900.0, np.nan, 900.0], equal_nan=True)
+    assert observation_log.current(store, 1, [(1, 5)]) == {(1, 5): 900.0}  # a repeat of it is a duplicate
+
+
+def test_rows_that_all_count_have_the_digest_that_they_had_before_there_were_verdicts(store):
+    observation_log.append(store, [row(0, 1.0), row(5, 900.0)], verdicts={1: "spike"})
+    log = observation_log.log(store, 1)
+    columns = [log.seq, log.series_id, log.ds, log.available_at, log.y]
+    before = hashlib.sha256(b"".join(column.tobytes() for column in columns)).hexdigest()
+    assert observation_log.digest(replace(log, verdict=np.full(2, None))) == before
+    assert observation_log.digest(log) != before
+    assert observation_log.digest(replace(log, verdict=np.array([None, "jump"]))) != observation_log.digest(log)
 
 
 def test_a_log_longer_than_a_chunk_is_read_whole(store, monkeypatch):

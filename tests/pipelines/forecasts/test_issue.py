@@ -11,6 +11,8 @@ import pytest
 from data.errors import Busy, InvalidInput, NotIssued, Unavailable
 from data.lake import forecasts
 from data.lake.forecasts import IssuedForecasts
+from data.records import dataset_rules
+from data.records.dataset_rules import QualityRules
 from data.store import observation_log, tables
 from data.store.observation_log import LoggedValue
 from forecasting.kernel.determinism import rows_are_independent
@@ -25,11 +27,13 @@ PANEL = panel_of("a", "b", "c")
 
 
 def world_of(folder: Path, bundle) -> World:
-    """A service took in rows of "a" and of "new", which is warming; "silent" never had a value."""
+    """A service took in rows of "a", whose last value is held, and of "new", which is warming; "silent" never had a
+    value."""
     world = World.at(folder)
     world.promote(world.ingest("plant", *IDS), bundle, PANEL)
+    dataset_rules.put(world.engine, world.ingest("plant").id, QualityRules(high=1000.0))
     with world.serving() as client:
-        sent = rows("a", [9, 8, 7]) + rows("new", [5, 6])
+        sent = rows("a", [9, 8, 7, 9000]) + rows("new", [5, 6])
         assert client.post("/v1/observations", json={"observations": sent}).status_code == 200
     return world
 
@@ -154,7 +158,7 @@ def test_the_command_line_issues_and_reads_back(world, capsys):
     assert run(["forecast", "plant", "--lake", "--json"]) == 0
     assert run(["forecasts", "plant"]) == 0
     assert run(["forecasts", "plant", "--series", "a", "--json"]) == 0
-    assert '"horizon_step": 1, "origin": "2023-11-14T22:25:00Z", "q10"' in capsys.readouterr().out
+    assert '"horizon_step": 1, "origin": "2023-11-14T22:30:00Z", "q10"' in capsys.readouterr().out
     assert run(["forecasts", "plant", "--series", "silent"]) == 2
     assert run(["forecasts", "plant", "--series", "nobody"]) == 2
     assert "there is no series 'nobody' in dataset 'plant'" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from data import clock
 from data.errors import Unavailable
 from data.grid.durations import HOUR
 from data.grid.grid import Grid
-from data.records import drift, jobs
+from data.records import drift, jobs, series_limits
 from data.settings import load_settings
 from data.sources.resolve import SourceOptions
 from data.store import catalogue, observation_log, promotions, registry, tables
@@ -26,6 +26,7 @@ from pipelines.history.history import read_history
 from pipelines.history.moment import newest_moment
 from pipelines.ingestion.ingest import ingest
 from pipelines.monitoring import drift_windows, monitor
+from pipelines.promotion import promote
 from tests.support.loop_kit import workspace_at
 from tests.support.service_kit import until
 
@@ -87,6 +88,20 @@ def test_without_new_values_or_with_similar_ones_no_training_is_queued(workspace
     assert [finding.detector for finding in found.findings if finding.statistic is None] == []
     assert (found.cause, found.asked) == (None, "nothing calls for a training")
     assert jobs.jobs(workspace.engine) == []
+
+
+def test_the_monitor_and_a_promotion_make_the_limits_of_live_values(workspace):
+    arrive(workspace, noise())
+    monitor.monitor(workspace, "noise")
+    (limits,) = series_limits.read(workspace.engine, 1)
+    assert (limits.series_id, limits.log_seq, limits.version) == (1, WINDOW, 1)
+    assert limits.low == pytest.approx(20 - 1.64, abs=0.5)
+    assert limits.high == pytest.approx(20 + 1.64, abs=0.5)
+    arrive(workspace, [25.0] * WINDOW)
+    history = read_history(workspace, "noise")
+    promote.serve(workspace, history.dataset, 1, baseline("naive", history.panel, 1, 4), "promoted", {})
+    (limits,) = series_limits.read(workspace.engine, 1)
+    assert (limits.low, limits.high, limits.log_seq, limits.version) == (25.0, 25.0, 2 * WINDOW, 2)
 
 
 def test_a_shifted_level_queues_one_training_and_then_the_cooldown_holds(workspace):
