@@ -10,6 +10,7 @@ import pytest
 
 from data.errors import Conflict, InvalidInput, Unavailable
 from data.store import observation_log
+from data.store.database import writing
 from forecasting.panel import Panel
 from pipelines.history.cells import Windows, read_values
 from pipelines.history.ends import NEVER, read_ends
@@ -351,15 +352,33 @@ def test_every_snapshot_of_an_irregular_history_is_read_again_at_its_end(tmp_pat
     assert all(again(plant, history) for history in seen)
 
 
-def test_a_value_released_after_a_snapshot_is_missing_in_it(plant, monkeypatch):
+def test_a_value_released_after_a_snapshot_is_missing_in_it(plant):
     from data.records import quarantine
 
     plant.store(10, ("a", 1, 1.0), ("a", 2, 2000.0), ("a", 3, 3.0))
     plant.hold("a", 2, 2000.0)
     before = read_history(plant.workspace, "plant")
-    monkeypatch.setattr("data.clock.now", lambda: 20)
     (held,) = quarantine.values(plant.workspace.engine, plant.dataset.id)
-    quarantine.release(plant.workspace.engine, [held.id])
+    with writing(plant.workspace.engine) as connection:
+        quarantine.release_live(connection, plant.dataset.id, [(held.series_id, held.ds, held.y)], at=20)
+    assert series(plant) == {"a": [1.0, 2000.0, 3.0]}
+    assert again(plant, before)
+
+
+def test_a_live_value_that_is_held_is_missing_in_each_snapshot_before_its_release(plant):
+    engine, number = plant.workspace.engine, 1
+    plant.store(10, ("a", 1, 1.0))
+    (ds,) = plant.dataset.grid.stamps([2]).tolist()
+    row = observation_log.LoggedValue(plant.dataset.id, number, ds, 2000.0, 20)
+    observation_log.append(
+        engine, [row, row._replace(ds=plant.dataset.grid.stamps([3])[0].item(), y=3.0)], None, {0: "spike"}
+    )
+    before = read_history(plant.workspace, "plant")
+    assert np.array_equal(before.panel.values, [1.0, NAN, 3.0], equal_nan=True)
+    observation_log.append(engine, [row])  # released
+    assert series(plant) == {"a": [1.0, 2000.0, 3.0]}
+    assert again(plant, before)
+    plant.hand_off()
     assert series(plant) == {"a": [1.0, 2000.0, 3.0]}
     assert again(plant, before)
 
