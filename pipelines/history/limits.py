@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from data.records import series_limits
 from data.store.catalogue import Dataset
-from pipelines.history.cells import Windows, blocks, read_values
-from pipelines.history.ends import Ends, read_ends
-from pipelines.history.moment import Moment, newest_moment
+from pipelines.history.history import read_tails
 from pipelines.workspace import Workspace
 
+CHUNK = 1024  # series whose last values are sorted at once
 
-def make_limits(workspace: Workspace, dataset: Dataset, moment: Moment | None = None, ends: Ends | None = None) -> None:
-    """Store the limits of every series with enough values, as known at a moment; now, unless given with its `ends`.
 
-    Limits that the service made since then stay.
-    """
-    moment = moment or newest_moment(workspace, dataset)
-    ends = ends or read_ends(workspace, dataset, moment.log_seq)
-    steps = series_limits.reference_steps(dataset.season)
-    for rows in blocks(np.full(len(ends), steps)):
-        part = ends.select(rows)
-        windows = Windows.of(part, part.last + 1 - steps)
-        values = read_values(workspace, dataset, windows, moment).matrix(steps)
-        limits = series_limits.limits_of(part.series, values, part.last, moment.log_seq)
+def make_limits(workspace: Workspace, dataset: Dataset) -> None:
+    """Store the limits of every series with enough values. Limits that the service made meanwhile stay."""
+    tails = read_tails(workspace, dataset.name, series_limits.reference_steps(dataset.season))
+    for start in range(0, len(tails.series), CHUNK):
+        part = slice(start, start + CHUNK)
+        limits = series_limits.limits_of(tails.series[part], tails.values[part], tails.last[part], tails.moment.log_seq)
         series_limits.put(workspace.engine, dataset.id, limits)

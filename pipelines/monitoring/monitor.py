@@ -31,7 +31,6 @@ from pipelines import run_pages
 from pipelines.history.ends import Ends, read_ends
 from pipelines.history.limits import make_limits
 from pipelines.history.moment import newest_moment
-from pipelines.history.quarantine import quarantine_live_values
 from pipelines.models import model_store
 from pipelines.models.promotion_gate import GateRules
 from pipelines.monitoring import detectors, drift_windows
@@ -71,10 +70,9 @@ def monitor(workspace: Workspace, name: str) -> Monitored:
     served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         raise NotTrained(name)
-    quarantine_live_values(workspace, dataset)
+    make_limits(workspace, dataset)  # a series that was too short may have some by now, and levels move
     moment = newest_moment(workspace, dataset)
     ends = read_ends(workspace, dataset, moment.log_seq)
-    make_limits(workspace, dataset, moment, ends)  # a series that was too short may have some by now, and levels move
     newest = registry.models(workspace.engine, dataset.id)[-1]
     trained = model_store.load(workspace, dataset, newest.version).manifest.get("evidence") or {}
     # Values since the last training, whether or not the promotion gate passed its version.

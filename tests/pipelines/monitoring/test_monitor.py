@@ -21,9 +21,11 @@ from forecasting.evaluation.backtest import baseline
 from forecasting.rolling.bundle import to_bytes
 from forecasting.rolling.online_scores import SUMS
 from pipelines import cli
+from pipelines.history.ends import read_ends
 from pipelines.history.history import read_history
+from pipelines.history.moment import newest_moment
 from pipelines.ingestion.ingest import ingest
-from pipelines.monitoring import monitor
+from pipelines.monitoring import drift_windows, monitor
 from pipelines.promotion import promote
 from tests.support.loop_kit import workspace_at
 from tests.support.service_kit import until
@@ -131,6 +133,38 @@ def test_missed_intervals_and_rising_errors_queue_a_training(workspace):
     found = monitor.monitor(workspace, "noise")
     assert ("page_hinkley", "error") in fired(found)
     assert found.cause == "drift"
+
+
+def windows_of(workspace) -> drift_windows.DriftWindows:
+    dataset = catalogue.dataset(workspace.engine, "noise")
+    moment = newest_moment(workspace, dataset)
+    trained = {"series": [1], "first": [1], "last": [STEPS]}
+    return drift_windows.build_windows(workspace, dataset, moment, read_ends(workspace, dataset), trained)
+
+
+def test_only_the_end_of_the_training_part_and_the_latest_windows_are_compared(workspace, monkeypatch):
+    arrive(workspace, noise(2 * WINDOW))
+    values = read_history(workspace, "noise").panel.values
+    windows = windows_of(workspace)
+    past = values[STEPS - 11 * WINDOW : STEPS]  # as many whole windows as it has
+    low, median, high = np.quantile(past, (0.25, 0.5, 0.75))
+    latest = (values[-WINDOW:] - median) / (high - low)
+    np.testing.assert_allclose(windows.levels[-1], latest)
+    np.testing.assert_allclose(windows.levels[-12:-1].ravel(), (past - median) / (high - low))
+    assert windows.steps == STEPS + 2 * WINDOW
+    monkeypatch.setattr(drift_windows, "LATEST_WINDOWS", 1)  # what came before them does not matter
+    np.testing.assert_array_equal(windows_of(workspace).levels, windows.levels)
+
+
+def test_rows_without_a_value_at_the_end_are_no_growth_and_no_drift(workspace, tmp_path):
+    arrive(workspace, noise())
+    before = windows_of(workspace)
+    empty = "".join(f"a,{step},\n" for step in range(STEPS + WINDOW + 1, STEPS + 900))
+    (tmp_path / "planned.csv").write_text(f"unique_id,t,y\na,{STEPS},20\n{empty}")
+    ingest(workspace, str(tmp_path / "planned.csv"), "noise", SourceOptions())
+    after = windows_of(workspace)
+    assert after.steps == before.steps == STEPS + WINDOW
+    np.testing.assert_array_equal(after.levels[-1], before.levels[-1])
 
 
 @pytest.mark.parametrize(
