@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from data.errors import DamagedArtifact, StoreUnavailable
 from data.store import observation_log
-from forecasting.rolling.state import RollingState
+from forecasting.rolling.state import STATE_ANEW, RollingState
 from states.champion import Champion
 from states.out_of_order import BEGINNING
 from states.rows import Rows
@@ -86,6 +86,9 @@ def take_in(engine: Engine, champion: Champion, logged: Rows, at_once: int | Non
     if before.any():  # older than anything a state has ever read
         _note_position(champion, rows.select(before))
         rows = rows.select(~before)
+    shifted = np.unique(rows.series[rows.anew == STATE_ANEW])
+    if shifted.size:
+        champion.states.measure_anew(champion.states.rows_of(shifted))
     behind = rows.steps <= champion.states.origins(rows.series)
     if behind.any():
         replayed = _take_in_late(engine, champion, rows, behind, at_once)
@@ -139,7 +142,7 @@ def _advance(champion: Champion, series: np.ndarray, rows: Rows) -> None:
     place = np.searchsorted(series, rows.series)
     np.maximum.at(reached, place, rows.sequence)
     try:
-        model.fold(state, place, rows.steps, rows.values, ledger, rows.first_values)
+        model.fold(state, place, rows.steps, rows.values, ledger, rows.first_values, rows.anew)
     except Exception:
         _one_by_one(champion, series, rows)
         return
@@ -247,7 +250,7 @@ def replay(engine: Engine, champion: Champion, begun: Begun) -> tuple[RollingSta
     reached = np.full(len(begun.series), champion.anchor_seq)
     np.maximum.at(reached, own, rows.sequence)
     after = rows.steps > origin[own]
-    champion.roller.fold(state, own[after], rows.steps[after], rows.values[after])
+    champion.roller.fold(state, own[after], rows.steps[after], rows.values[after], anew=rows.anew[after])
     return state, reached
 
 

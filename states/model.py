@@ -48,9 +48,11 @@ class RollingModel(Protocol):
         values: np.ndarray,
         ledger: Ledger | None = None,
         first_values: np.ndarray | None = None,
+        anew: np.ndarray | None = None,
     ) -> None:
         """Take in values (k,) at `steps` (k,) of `rows` (k,), in place; any number for a row, ascending and after its
         origin. `ledger` takes down what `first_values` (k,) settle: the values as they first came, NaN is not scored.
+        `anew` (k,) int8 says what begins anew with a value: see `forecasting.rolling.state`.
         """
 
     def ledger(self, rows: int) -> Ledger:

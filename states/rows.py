@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from data.grid.grid import Grid
-from data.store.observation_log import Log
+from data.store.observation_log import RELEASED, SHIFTED, Log
+from forecasting.rolling.state import FORECASTS_ANEW, GOES_ON, STATE_ANEW
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,10 @@ class Rows:
     values        float64, NaN where missing, and where the value broke a rule and is held
     sequence      int64, position in the log; 0 before it is stored
     first_values  float64, the value that the forecast of this step is scored on: of the first row that the log had for
-                  it, NaN where that was held or a later step of its series had come before
+                  it, NaN where that was held or released, or a later step of its series had come before
     available_at  int64, microseconds since 1970 UTC: when the value was learnt
+    anew          int8, what begins anew with the value: see `forecasting.rolling.state`; not 0 where it was held before
+                  and is let in
     """
 
     series: np.ndarray
@@ -28,6 +31,7 @@ class Rows:
     sequence: np.ndarray
     first_values: np.ndarray
     available_at: np.ndarray
+    anew: np.ndarray
 
     def __len__(self) -> int:
         return len(self.series)
@@ -35,7 +39,8 @@ class Rows:
     @classmethod
     def arrived(cls, series: np.ndarray, steps: np.ndarray, values: np.ndarray) -> "Rows":
         """Rows that are not stored yet."""
-        return cls(series, steps, values, np.zeros(len(series), np.int64), values, np.zeros(len(series), np.int64))
+        none = np.zeros(len(series), np.int64)
+        return cls(series, steps, values, none, values, none, none.astype(np.int8))
 
     def stored(self, sequence: np.ndarray, available_at: int) -> "Rows":
         """The same rows, with their positions (k,) in the log and the time at which they were stored."""
@@ -45,7 +50,9 @@ class Rows:
     def of_log(cls, log: Log, grid: Grid) -> "Rows":
         """Rows of the log, in its order; a held value is missing."""
         values = log.counted
-        return cls(log.series_id, grid.steps(log.ds), values, log.seq, values, log.available_at)
+        anew = np.select([log.verdict == RELEASED, log.verdict == SHIFTED], [FORECASTS_ANEW, STATE_ANEW], GOES_ON)
+        first = np.where(anew > GOES_ON, np.nan, values)
+        return cls(log.series_id, grid.steps(log.ds), values, log.seq, first, log.available_at, anew.astype(np.int8))
 
     @classmethod
     def joined(cls, parts: Sequence["Rows"]) -> "Rows":
@@ -59,16 +66,17 @@ class Rows:
     def current(self) -> "Rows":
         """The current value of each (series, step): one row each, ordered by series, then step.
 
-        `values`, `sequence` and `available_at` are those of the latest row of the log, `first_values` of the first.
+        `first_values` is that of the first row of the log, everything else that of the latest.
         """
         order = np.lexsort((self.sequence, self.steps, self.series))
         series, steps = self.series[order], self.steps[order]
         last = np.append((np.diff(series) != 0) | (np.diff(steps) != 0), True)[: len(series)]
         first = np.append(True, last[:-1])[: len(series)]
         sequence, values = self.sequence[order], self.values[order]
-        scored = np.where(_in_turn(series[first], sequence[first]), values[first], np.nan)
+        scored = np.where(_in_turn(series[first], sequence[first]), self.first_values[order[first]], np.nan)
         newest = order[last]
-        return Rows(series[last], steps[last], values[last], sequence[last], scored, self.available_at[newest])
+        others = self.available_at[newest], self.anew[newest]
+        return Rows(series[last], steps[last], values[last], sequence[last], scored, *others)
 
 
 COLUMNS = tuple(field.name for field in fields(Rows))

@@ -333,8 +333,19 @@ class States:
             begun = ~state.blank(np.arange(len(state)))
             self.newest = max(self.newest, int(state.origin.max(initial=BEGINNING, where=begun)))
 
+    def measure_anew(self, rows: np.ndarray) -> None:
+        """Forget the units of rows (distinct), whose series are at another level now: each is measured again.
+
+        Used by the writer thread only.
+        """
+        arrays = self._arrays
+        before = Totals.of(arrays.settled[rows], arrays.unit[rows])
+        self.totals = Totals(self.totals.raw, self.totals.scaled - before.scaled)
+        arrays.unit[rows] = 0
+        self.dirty.update(rows.tolist())
+
     def _measure(self, rows: np.ndarray) -> None:
-        """Give rows their unit as soon as the model can say it; from then on it stays."""
+        """Give rows their unit as soon as the model can say it; it stays until the series shifts."""
         arrays = self._arrays
         unmeasured = rows[arrays.unit[rows] == 0]
         if not unmeasured.size:

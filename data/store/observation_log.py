@@ -2,7 +2,7 @@
 
 The log is append-only. A row that repeats a (series, ds) is a correction: the newest row is the current value. A row
 may carry a verdict: the quality rule that its value broke when it was stored. Such a value is *held*: states and
-history take it as missing. A release is a new row of the same value without a verdict. `seq`
+history take it as missing. A release is a new row of the same value, whose verdict says so: it counts. `seq`
 numbers rows in the order in which they were committed, over all datasets, without a gap: a reader who has seen `seq`
 has seen every row before it. A dataset's oldest rows move into the lake (`data.lake.handoffs`); `whole_after` says
 which.
@@ -27,6 +27,9 @@ from data.store.database import LOG_LOCK, reading, writing
 Key = tuple[int, int]  # (series_id, ds)
 
 CHUNK = 100_000  # rows read at once
+RELEASED = "released"  # the verdict of a value that was held and is let in: forecasts begin anew with it
+SHIFTED = "shifted"  # the same of the first value at a level that is new to its series: its state begins anew with it
+LET_IN = (RELEASED, SHIFTED)
 
 
 class LoggedValue(NamedTuple):
@@ -51,7 +54,7 @@ class Log:
     ds: Ints
     y: npt.NDArray[np.float64]  # NaN where the value is missing; a held value is here as it came
     available_at: Ints
-    verdict: npt.NDArray[np.object_]  # the rule that y broke when it was stored; None where it counts
+    verdict: npt.NDArray[np.object_]  # the rule that y broke when it was stored; None or one of `LET_IN`: it counts
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -65,7 +68,12 @@ class Log:
     @property
     def held(self) -> npt.NDArray[np.bool_]:
         """(n,) bool: did the value break a rule? Then states and history take it as missing."""
-        return np.asarray(self.verdict != None)  # noqa: E711 element by element
+        return np.asarray((self.verdict != None) & ~np.isin(self.verdict, LET_IN))  # noqa: E711 element by element
+
+    @property
+    def rule(self) -> npt.NDArray[np.object_]:
+        """(n,) the rule that each held value broke; None where the value counts."""
+        return np.array([rule if held else None for rule, held in zip(self.verdict, self.held, strict=True)], object)
 
     @property
     def counted(self) -> npt.NDArray[np.float64]:
@@ -84,7 +92,7 @@ def append(
     `available_at` never falls as `seq` grows, and rises from one transaction to the next and between two rows of one
     key, so that the rows known at one time are those up to one row: an earlier time becomes a microsecond more than
     that of the newest row. `along(connection, seq)` stores more in the same transaction; it gets the log's
-    newest `seq`. `verdicts` has the rule that a row's value broke, by its place in `rows`.
+    newest `seq`. `verdicts` has the rule that a row's value broke, or one of `LET_IN`, by its place in `rows`.
     """
     if not rows and along is None:
         return []
@@ -332,14 +340,13 @@ def nth(engine: Engine, dataset_id: int, after: int, upto: int, number: int) -> 
 def digest(log: Log) -> str:
     """sha256 of rows: every column as little-endian int64 or float64, in the order of the log.
 
-    The rules that held values broke follow, with their `seq`. So rows that all count have the digest that they had
-    before there were verdicts.
+    Verdicts follow, with their `seq`. So rows without one have the digest that they had before there were verdicts.
     """
     columns = (log.seq, log.series_id, log.ds, log.available_at)
     said = [column.astype("<i8").tobytes() for column in columns] + [log.y.astype("<f8").tobytes()]
-    held = log.held
-    if held.any():
-        said.append(json.dumps([log.seq[held].tolist(), log.verdict[held].tolist()]).encode())
+    judged = np.asarray(log.verdict != None)  # noqa: E711 element by element
+    if judged.any():
+        said.append(json.dumps([log.seq[judged].tolist(), log.verdict[judged].tolist()]).encode())
     return hashlib.sha256(b"".join(said)).hexdigest()
 
 

@@ -24,7 +24,7 @@ from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.online_scores import Ledger
 from forecasting.rolling.scale_prior import repeat_last
-from forecasting.rolling.state import RollingState
+from forecasting.rolling.state import FORECASTS_ANEW, GOES_ON, STATE_ANEW, RollingState
 
 # The arrays that a forecast is a function of.
 READ = ("ring", "gap", "mean", "origin", "observed", "imputed", "hidden", "widening")
@@ -189,6 +189,7 @@ class Roller:
         values: np.ndarray,
         ledger: Ledger | None = None,
         first_values: np.ndarray | None = None,
+        anew: np.ndarray | None = None,
     ) -> None:
         """Take in values, in place.
 
@@ -199,10 +200,13 @@ class Roller:
         ledger: takes down what the values settle, one row for each row of `state`.
         first_values (k,): the values as they first arrived, on which forecasts are scored; later corrections may have
         replaced them in `values`. NaN is not scored.
+        anew (k,) int8: `FORECASTS_ANEW` drops the open forecast and makes the next one; with `STATE_ANEW` the row
+        restarts too, as after a silence.
         """
         order = np.lexsort((steps, rows))
         rows, steps, values = np.asarray(rows)[order], np.asarray(steps)[order], np.asarray(values, np.float64)[order]
         first_values = values if first_values is None else np.asarray(first_values, np.float64)[order]
+        anew = None if anew is None or not anew.any() else np.asarray(anew)[order]
         unique, begin = np.unique(rows, return_index=True)
         stop = np.append(begin[1:], len(rows))
 
@@ -212,7 +216,7 @@ class Roller:
             near = slice(own[0], own[-1] + 1)  # rows that lie together are worked on in place, without a copy
             block = state.take(own) if apart else state.view(near)
             page = ledger and (ledger.take(own) if apart else ledger.view(near))
-            self._fold(block, begin[part].copy(), stop[part], steps, values, first_values, page)
+            self._fold(block, begin[part].copy(), stop[part], steps, values, first_values, page, anew)
             if apart:
                 state.put(own, block)
                 if ledger is not None and page is not None:
@@ -229,6 +233,7 @@ class Roller:
         values: np.ndarray,
         first_values: np.ndarray,
         page: Ledger | None,
+        anew: np.ndarray | None,
     ) -> None:
         """Roll one grid step at a time for every row with values left; `at` is each row's position in its values."""
         while (active := np.flatnonzero(at < stop)).size:
@@ -236,6 +241,8 @@ class Roller:
             part = block if len(active) == len(block) else block.take(active)
             self._anchor(part, due, value)
             arrived = part.origin + 1 == due
+            if anew is not None:
+                self._begin_anew(part, np.where(arrived, anew[at[active]], GOES_ON), value)
             settled = (
                 None if page is None else Scoring(page, active, np.where(arrived, first_values[at[active]], np.nan))
             )
@@ -253,7 +260,16 @@ class Roller:
             return
         nothing = began & np.isnan(value) & (left_out > window)
         state.origin[nothing] = due[nothing] - 1 - window
-        rows = np.flatnonzero(~began | (~np.isnan(value) & (silent > window)))
+        self._restart(state, np.flatnonzero(~began | (~np.isnan(value) & (silent > window))), due, value)
+
+    def _begin_anew(self, state: NumericState, anew: np.ndarray, value: np.ndarray) -> None:
+        """Drop open forecasts, or the whole state, of the rows where `anew` (k,) says so, before their step."""
+        dropped = anew >= FORECASTS_ANEW
+        state.age[dropped], state.halfway[dropped] = -1, np.inf
+        self._restart(state, np.flatnonzero(anew == STATE_ANEW), state.origin + 1, value)
+
+    def _restart(self, state: NumericState, rows: np.ndarray, due: np.ndarray, value: np.ndarray) -> None:
+        """Let rows (k,) begin with their value (n,) at step `due` (n,)."""
         if not rows.size:
             return
         fresh = self.empty(len(rows))

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+# What a value changes beside the values: nothing; forecasts made before it are compared no further; or the state begins
+# with it, because the series is at another level from then on.
+GOES_ON, FORECASTS_ANEW, STATE_ANEW = 0, 1, 2
+
 
 @dataclass
 class RollingState:

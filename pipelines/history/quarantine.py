@@ -34,7 +34,7 @@ from data.spill import Spill, Where
 from data.store import catalogue, observation_log, promotions
 from data.store.catalogue import Dataset
 from data.store.migrations import UNJUDGED
-from data.store.observation_log import LoggedValue
+from data.store.observation_log import RELEASED, LoggedValue
 from pipelines.workspace import Workspace
 
 LOG = "live log"  # watermark of versions that checked live values here: rows up to this `seq` were checked
@@ -199,7 +199,7 @@ def held_in_log(
 def store_released(
     workspace: Workspace, dataset: Dataset, chosen: list[QuarantinedValue], logged: list[QuarantinedValue]
 ) -> None:
-    """Add rows of the log without a verdict, and mark the chosen values as released, in one transaction."""
+    """Add rows of the log that count, and mark the chosen values as released, in one transaction."""
     at = clock.now()
     rows = [LoggedValue(dataset.id, value.series_id, value.ds, value.y, at) for value in logged]
 
@@ -207,7 +207,7 @@ def store_released(
         released = [(value.series_id, value.ds, value.y) for value in chosen]
         quarantine.release_live(connection, dataset.id, released, at)
 
-    observation_log.append(workspace.engine, rows, mark)
+    observation_log.append(workspace.engine, rows, mark, dict.fromkeys(range(len(rows)), RELEASED))
 
 
 def missing_in_lake(workspace: Workspace, dataset: Dataset, held: list[QuarantinedValue]) -> pl.DataFrame:

@@ -6,8 +6,9 @@ series without limits is judged by the dataset's range alone. The verdict is sto
 state stays a function of the log.
 
 Several held values in a row that agree with each other are a shift, such as another unit: the last of them counts, the
-others follow as new rows without a verdict, and the series gets new limits. Only spikes and jumps can be a shift. A
-value outside of the dataset's range, or one that repeats for too long, stays held however often it comes.
+others follow as new rows, and the series gets new limits. No forecast that was made before them is scored on them or on
+later values, and after a spike, a level far from all that was known, the state begins anew. Only spikes and jumps can
+be a shift. A value outside of the dataset's range, or one that repeats for too long, stays held however often it comes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,8 @@ from data.records.recent_rows import RecentRows
 from data.records.series_limits import SeriesLimits, quantiles, reach_of
 from data.store import observation_log
 from data.store.catalogue import Dataset
-from data.store.observation_log import Log
+from data.store.observation_log import RELEASED, SHIFTED, Log
+from forecasting.rolling.state import FORECASTS_ANEW, GOES_ON, STATE_ANEW
 from states.out_of_order import BEGINNING
 from states.row_index import RowIndex
 from states.rows import Rows
@@ -79,6 +81,11 @@ class Shift:
     place: int  # among the rows: of the value that made the shift
     released: tuple[HeldValue, ...]
     limits: SeriesLimits
+    begins: int | None  # step of the first value, where the level is new to the series
+
+    def anew(self, step: int) -> int:
+        """What begins anew with its value of a step."""
+        return STATE_ANEW if step == self.begins else FORECASTS_ANEW
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,13 @@ class Judged:
     verdicts: Mapping[int, str] = field(default_factory=dict)
     ends: Mapping[int, SeriesEnd] = field(default_factory=dict)
     shifts: tuple[Shift, ...] = ()
+
+    @property
+    def marks(self) -> dict[int, str]:
+        """What the log notes of the rows, by place: the rules that were broken, and which values are let in."""
+        names = {FORECASTS_ANEW: RELEASED, STATE_ANEW: SHIFTED}
+        let_in = np.flatnonzero(self.rows.anew > GOES_ON)
+        return {**self.verdicts, **{place: names[int(self.rows.anew[place])] for place in let_in.tolist()}}
 
     def store(self, connection: Connection, dataset_id: int, seq: int, at: int) -> None:
         """Store in the transaction of the rows, which end at row `seq` of the log, what was held and released.
@@ -271,7 +285,7 @@ class Judge:
         log = log.select(np.isin(log.series_id, [*self._ends, *np.unique(log.series_id[log.held]).tolist()]))
         order = np.argsort(log.seq)
         steps = dataset.grid.steps(log.ds)
-        columns = (log.series_id, steps, log.ds, log.y, log.verdict)
+        columns = (log.series_id, steps, log.ds, log.y, log.rule)
         ends: dict[int, SeriesEnd] = {}
         for series, step, ds, y, rule in zip(*(column[order].tolist() for column in columns), strict=True):
             if series not in ends:
@@ -382,20 +396,26 @@ class _Run:
         recent = series_limits.recent_of(found, last[-1].step)
         after = SeriesLimits(series, float(low), float(high), usual, recent, 0, value.ds)
         self._limits[series] = after
-        self._shifts.append(Shift(series, place, tuple(held for held in last if held is not value), after))
+        begins = last[0].step if any(held.rule == "spike" for held in last) else None
+        self._shifts.append(Shift(series, place, tuple(held for held in last if held is not value), after, begins))
         self._ends[series] = SeriesEnd({}, last[-1].step)
         return True
 
     def _judged(self) -> Judged:
         """The rows, those that a shift releases behind them."""
-        again = [(shift.series, value) for shift in self._shifts for value in shift.released]
-        series = np.array([number for number, _ in again], np.int64)
+        again = [(shift, value) for shift in self._shifts for value in shift.released]
+        series = np.array([shift.series for shift, _ in again], np.int64)
         steps, ds = (np.array([getattr(value, name) for _, value in again], np.int64) for name in ("step", "ds"))
         late = Rows.arrived(series, steps, np.array([value.y for _, value in again]))
+        late = replace(late, anew=np.array([shift.anew(value.step) for shift, value in again], np.int8))
         held = np.fromiter(self._verdicts, np.int64, len(self._verdicts))
         counted = self._rows.values.copy()
         counted[held] = np.nan
-        rows = replace(self._rows, values=counted, first_values=counted)
+        anew = np.zeros(len(counted), np.int8)
+        for shift in self._shifts:
+            anew[shift.place] = shift.anew(int(self._rows.steps[shift.place]))
+        first = np.where(anew > GOES_ON, np.nan, counted)  # no forecast knew of the shift
+        rows = replace(self._rows, values=counted, first_values=first, anew=anew)
         joined = Rows.joined([rows, late]) if again else rows
         values = np.concatenate([self._rows.values, late.values])
         stamps = np.concatenate([self._ds, ds])

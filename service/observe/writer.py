@@ -256,7 +256,7 @@ class Writer(threading.Thread):
         verdicts: dict[int, str] = {}
         for result in judged:
             found = result.judged
-            verdicts |= {len(rows) + place: rule for place, rule in found.verdicts.items()}
+            verdicts |= {len(rows) + place: mark for place, mark in found.marks.items()}
             values = [None if value != value else value for value in found.values.tolist()]
             columns = (found.rows.series.tolist(), found.ds.tolist(), values)
             rows.extend(zip(repeat(result.dataset_id), *columns, repeat(stamp), strict=False))

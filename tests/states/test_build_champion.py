@@ -50,7 +50,7 @@ class Plant:
             self.dataset.id, self.world.number(self.dataset, unique_id), START + step * FIVE, value, START
         )
         (seq,) = observation_log.append(self.world.engine, [row._replace(y=None if value != value else value)])
-        rows = Rows(*(np.array([item]) for item in (row.series_id, World.step(step), value, seq, value, START)))
+        rows = Rows(*(np.array([item]) for item in (row.series_id, World.step(step), value, seq, value, START, 0)))
         folding.take_in(self.world.engine, self.champion, rows)
 
     def snapshot(self, blocks: int = 9) -> None:

@@ -306,10 +306,10 @@ def test_a_series_that_was_stale_when_the_service_stopped_is_folded_after_the_re
 def test_later_values_do_not_hide_that_one_could_not_be_folded(world, monkeypatch):
     fold = Roller.fold
 
-    def refuses(self, state, own, steps, values, *more):
+    def refuses(self, state, own, steps, values, *more, **named):
         if (values == 13.0).any():
             raise FloatingPointError("no arithmetic can take this")
-        return fold(self, state, own, steps, values, *more)
+        return fold(self, state, own, steps, values, *more, **named)
 
     monkeypatch.setattr(Roller, "fold", refuses)
     with world.serving() as client:

@@ -134,7 +134,7 @@ def folded(workspace: Workspace, served: Champion) -> RollingState:
     state, origin = folding.start(served, series, rows)
     own = np.searchsorted(series, rows.series)
     after = rows.steps > origin[own]
-    served.roller.fold(state, own[after], rows.steps[after], rows.values[after])
+    served.roller.fold(state, own[after], rows.steps[after], rows.values[after], anew=rows.anew[after])
     return state
 
 

@@ -59,6 +59,7 @@ class RunningMean:
         values: np.ndarray,
         ledger: Ledger | None = None,
         first_values: np.ndarray | None = None,
+        anew: np.ndarray | None = None,
     ) -> None:
         scored = values if first_values is None else first_values
         for i in np.lexsort((steps, rows)).tolist():

@@ -29,6 +29,7 @@ from forecasting.rolling.kinds import model_of
 from forecasting.rolling.state import RollingState
 from service.app import create_app
 from states.contexts import CARRIED
+from states.rows import Rows
 
 FIVE = 300_000_000  # microseconds of five minutes
 START = 1_700_000_100_000_000  # 2023-11-14T22:15:00Z
@@ -165,13 +166,16 @@ class World:
         roller, i = model_of(bundle), panel.ids.index(unique_id)
         context, origin = panel.tail_matrix(bundle.config.context)[i].copy(), int(panel.last[i])
         log = observation_log.log(self.engine, dataset.id, series=[self.number(dataset, unique_id)])
-        current = dict(zip(dataset.grid.steps(log.ds).tolist(), log.counted.tolist(), strict=True))
-        for step, value in current.items():
+        columns = (log.counted.tolist(), Rows.of_log(log, dataset.grid).anew.tolist())
+        current = dict(zip(dataset.grid.steps(log.ds).tolist(), zip(*columns, strict=True), strict=True))
+        for step, (value, _) in current.items():
             if origin - len(context) < step <= origin:
                 context[step - origin - 1] = value
         state = roller.start(context[None], np.array([origin]))
         for step in sorted(step for step in current if step > origin):
-            roller.fold(state, np.array([0]), np.array([step]), np.array([current[step]]))
+            value, anew = current[step]
+            only = np.array([0]), np.array([step]), np.array([value])
+            roller.fold(state, *only, anew=np.array([anew], np.int8))
         return state
 
     @contextmanager

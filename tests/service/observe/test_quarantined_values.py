@@ -135,7 +135,7 @@ def test_eight_held_values_that_agree_are_let_in_together_and_the_limits_follow(
         assert flags(client) == ["imputed", "quarantined"]
         answer = post(client, SHIFTED[7:8], first=7)
         assert (answer["outcomes"], answer["shifts"]) == (["applied"], 1)
-        assert flags(client) == ["shifted"]  # none of its steps is missing
+        assert flags(client) == ["warming", "fallback", "reanchored", "shifted"]  # it begins anew at this level
         assert is_the_fold(client, world)
         assert held(world) == []
         assert len(quarantine.values(world.engine, world.dataset.id, released=True)) == 7
@@ -145,7 +145,7 @@ def test_eight_held_values_that_agree_are_let_in_together_and_the_limits_follow(
         assert is_the_fold(client, world) and is_the_fold(client, world, "b")
     with world.serving() as client:
         assert is_the_fold(client, world)
-        assert flags(client) == ["imputed", "quarantined", "shifted"]
+        assert flags(client) == ["reanchored", "imputed", "quarantined", "shifted"]
         assert post(client, SHIFTED[21:30], first=21)["counts"]["applied"] == 9
 
 
@@ -303,26 +303,35 @@ def test_champion_and_shadow_meet_the_same_targets(world):
 # --- the scores of a dataset ------------------------------------------------------------------------------------------
 
 
-def test_fault_27_a_thousandfold_spike_in_one_of_a_thousand_series_leaves_the_mase_where_it_was(tmp_path):
+@pytest.mark.parametrize(
+    ("steps", "bad", "scored"),
+    [(12, slice(5, 6), 11_999), (36, slice(5, None), 35_987)],  # a shift: warming until it has 13 values
+    ids=["spike", "shift"],
+)
+def test_fault_27_a_thousandfold_value_in_one_of_a_thousand_series_leaves_the_mase_where_it_was(
+    tmp_path, steps, bad, scored
+):
     ids = [f"s{i}" for i in range(1000)]
     panel = panel_of(*ids)
     draw = np.random.default_rng(0)
-    values = np.stack([wave(212, 3.0 * i)[200:212] for i in range(1000)]) + draw.normal(0, 0.3, (1000, 12))
+    values = np.stack([wave(236, 3.0 * i)[200:236] for i in range(1000)]) + draw.normal(0, 0.3, (1000, 36))
     found = []
-    for name, factor in (("twin", 1.0), ("spiked", 1000.0)):
+    for name, factor in (("twin", 1.0), ("other", 1000.0)):
         world = World.at(tmp_path / name)
         dataset = world.ingest("plant", *ids)
         world.limit(dataset, panel)
         world.promote(dataset, baseline(panel), panel)
         sent = values.copy()
-        sent[0, 5] *= factor
+        sent[0, bad] *= factor
         with world.serving() as client:
-            for step in range(12):
+            for step in range(steps):
                 body = [
                     {"unique_id": one, "ds": stamp(step), "y": y} for one, y in zip(ids, sent[:, step], strict=True)
                 ]
                 assert client.post("/v1/observations", json=body).status_code == 200
             found.append(client.get("/v1/scores").json()["scores"][0])
-    twin, spiked = found
-    assert (twin["n"], spiked["n"]) == (12_000, 11_999)
-    assert spiked["mase"] == pytest.approx(twin["mase"], rel=0.01)
+            last = client.get("/v1/series/s0/forecast", params={"quantiles": "0.5"}).json()["quantiles"]["0.5"]
+            assert max(last) < 20 if bad.stop or factor == 1 else min(last) > 5_000
+    twin, other = found
+    assert (twin["n"], other["n"]) == (1_000 * steps, scored)
+    assert other["mase"] == pytest.approx(twin["mase"], rel=0.01)
