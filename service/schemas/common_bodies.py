@@ -58,7 +58,10 @@ class Reliability(StrictBody):
         int, Field(description="values that the state has read since it last started, those of its context included")
     ] = 0
     imputed: Annotated[int, Field(description="missing steps since the promotion")] = 0
-    reanchored: Annotated[int, Field(description="restarts after a silence longer than the window, or at a shift to a level far from all before")] = 0
+    reanchored: Annotated[
+        int,
+        Field(description="restarts after a silence longer than the window, or at a shift"),
+    ] = 0
 
 
 class Fault(StrictBody):

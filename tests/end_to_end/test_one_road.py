@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -39,7 +40,8 @@ from tests.support.road_kit import (
     value,
     write_file,
 )
-from tests.support.service_kit import until
+from tests.support.server_kit import running
+from tests.support.service_kit import World, until
 
 IDS = sensors(5)
 
@@ -119,13 +121,14 @@ def test_rows_without_a_value_are_not_logged_unless_they_take_one_back(tmp_path)
 
 
 @pytest.mark.parametrize("point", ["stored", "committed", "logged", "recorded"])
-def test_killed_at_any_step_the_next_run_adds_what_is_missing_and_doubles_nothing(tmp_path, point):
-    workspace = promoted(tmp_path / "home", IDS)
+def test_killed_at_any_step_the_next_run_adds_what_is_missing_and_doubles_nothing(tmp_path, store_url, point):
+    workspace = promoted(tmp_path / "home", IDS, database_url=store_url)
     rows = rows_of(IDS, range(3))
     path = write_file(tmp_path / "new.csv", rows)
     words = ["ingest", path, "--dataset", NAME]
     code = "from pipelines.ingestion import row_storage; row_storage.SLICE = 4; from pipelines.cli import run; "
-    armed = {**os.environ, "ROLLCAST_HOME": str(workspace.settings.home), "ROLLCAST_FAILPOINTS": f"ingest.{point}=exit"}
+    own = {"HOME": str(workspace.settings.home), "DATABASE_URL": store_url, "FAILPOINTS": f"ingest.{point}=exit"}
+    armed = os.environ | {f"ROLLCAST_{name}": value for name, value in own.items()}
     done = subprocess.run([sys.executable, "-c", code + f"run({words!r})"], env=armed, capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     add_file(workspace, tmp_path / "new.csv", rows)
@@ -134,6 +137,22 @@ def test_killed_at_any_step_the_next_run_adds_what_is_missing_and_doubles_nothin
     assert workspace.lake.count(1) == 5 * (HISTORY + 3)
     with serving(workspace) as client:
         assert scored(client) == 15
+        require_equal(states_of(client)[1], folded(workspace, champion(client)))
+
+
+def test_a_service_killed_while_rows_are_written_takes_in_all_of_them_when_it_is_back(tmp_path, store_url):
+    workspace = promoted(tmp_path / "home", IDS, database_url=store_url)
+    for round_ in range(3):
+        with running(World(workspace.settings, workspace.engine), tmp_path / "serve.log") as server:
+            hours = range(20 * round_, 20 * round_ + 20)
+            writes = threading.Thread(target=add_file, args=(workspace, tmp_path / "new.csv", rows_of(IDS, hours)))
+            writes.start()
+            until(lambda first=hours[0]: observation_log.count(workspace.engine, 1) > 5 * first)
+            server.process.kill()
+            server.process.wait()
+            writes.join()
+    with serving(workspace) as client:
+        assert scored(client) == 5 * 60
         require_equal(states_of(client)[1], folded(workspace, champion(client)))
 
 
@@ -227,9 +246,12 @@ def test_a_rollback_goes_on_from_the_states_of_the_previous_version_without_the_
     assert snapshot_store.anchors(workspace.engine, 1)
 
 
-def test_an_http_request_does_not_wait_for_a_backlog_of_another_process(tmp_path, monkeypatch):
+@pytest.mark.parametrize("looked_up", [0, 1_000])  # the log's later rows of some series: looked up, or all read
+def test_an_http_request_does_not_wait_for_a_backlog_of_another_process(tmp_path, monkeypatch, looked_up):
     from service.observe import writer
+    from states import folding
 
+    monkeypatch.setattr(folding, "LOOKED_UP", looked_up)
     monkeypatch.setattr(writer, "SLICE", 3)
     workspace = promoted(tmp_path / "home", IDS)
     with serving(workspace) as client:

@@ -46,8 +46,9 @@ def write_csv(path: Path, steps: range, split: bool = False) -> str:
     return str(path)
 
 
-def workspace_at(home: Path) -> Workspace:
-    return open_workspace(load_settings(home=home, mlflow=False, database_url=f"sqlite:///{home / 'live.db'}"))
+def workspace_at(home: Path, database_url: str = "") -> Workspace:
+    url = database_url or f"sqlite:///{home / 'live.db'}"
+    return open_workspace(load_settings(home=home, mlflow=False, database_url=url))
 
 
 def register_network(workspace: Workspace, name: str, worsens: bool, checked: bool = True) -> int:

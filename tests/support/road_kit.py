@@ -69,9 +69,10 @@ def post(client: TestClient, rows: Sequence[Row]) -> dict[str, Any]:
     return answer.json()["counts"]
 
 
-def promoted(home: Path, ids: Sequence[str], seed: int = 0) -> Workspace:
+def promoted(home: Path, ids: Sequence[str], seed: int = 0, database_url: str = "") -> Workspace:
     """A home with `HISTORY` hours of these sensors, and a small LSTM with random weights that serves them."""
-    workspace = workspace_at(home)
+    home.mkdir(exist_ok=True)
+    workspace = workspace_at(home, database_url)
     add_file(workspace, home / "history.csv", rows_of(ids, range(-HISTORY, 0)))
     promote_network(workspace, seed)
     return workspace
