@@ -109,6 +109,12 @@ BOUNDS = (
             Bound(f"bounded.{name}", f"{name}_peak_kb", "at most", 2_000_000, "issue 20: the same"),
         )
     ),
+    *(Bound(f"road.{part}", f"{part}_ingest_s", "at most", 3, "issue 20: in the process") for part in ("few", "round")),
+    *(Bound(f"road.{part}", f"{part}_get_p99_ratio", "at most", 2, "issue 20") for part in ("few", "round")),
+    *(Bound(f"road.{part}", f"{part}_post_p99_ms", "at most", 50, "issue 20") for part in ("few", "round")),
+    Bound("road.corrected", "corrected_taken_in_s", "at most", 120, "issue 20: 5,000 × 168 corrections"),
+    Bound("road.alone", "alone_ratio", "at most", 1.2, "issue 20: a run's cost does not grow with the log"),
+    Bound("road.alone", "alone_differs", "at most", 1e-5, "issue 20: a service answers the same"),
     Bound("training.step", "step_rate", "at least", 0.6, "issue 3: a step against a bare float32 nn.LSTM"),
     Bound("training.memory", "peak_kb", "at most", 3_000_000, "issue 3: 100,000 series of 250 values"),
     Bound("training.race", "weekly_owa", "at most", 0.739, "issue 3: as good as the best entry of the competition"),
