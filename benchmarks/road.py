@@ -8,10 +8,11 @@ round      six new hours of 5,000 series
 corrected  168 hours of 5,000 series again, each with another value
 alone      30 days of hours of 1,000 series while no service runs: an ingest and a forecast of all series each day
 
-Keys of --json: few_ingest_s, round_ingest_s and corrected_ingest_s, seconds inside the process that ingests, without its
-imports; few_taken_in_s, round_taken_in_s and corrected_taken_in_s, from its beginning until every series answers with
-the new rows and none is stale; few_get_p99_ratio and so on, of GET meanwhile against before (round_get_p99_ratio,
-corrected_get_p99_ratio); few_post_p99_ms, round_post_p99_ms and corrected_post_p99_ms, meanwhile; PART_logged rows, and
+Keys of --json: few_ingest_s, round_ingest_s and corrected_ingest_s, seconds inside the process that ingests, without
+its imports; few_taken_in_s, round_taken_in_s and corrected_taken_in_s, from its beginning until every series answers
+with the new rows and none is stale; few_get_p99_ratio and so on, of GET meanwhile against before (round_get_p99_ratio,
+corrected_get_p99_ratio); few_post_p99_ms, round_post_p99_ms and corrected_post_p99_ms, meanwhile; PART_get_p99_ms,
+meanwhile; PART_post_p99_before_ms; PART_logged rows, and
 PART_stale, the most stale series seen, for each. alone_first_s and alone_last_s, of a forecast; alone_ratio of last to
 first, each the median of three days; alone_differs, the largest relative difference between the last forecast and what
 a service started then answers.

@@ -6,6 +6,7 @@ record of each table and the watermarks. After a kill in between, ingesting the 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
@@ -34,7 +35,8 @@ from pipelines.ingestion.live_rows import NewRows
 from pipelines.ingestion.source_pieces import ReadPieces
 from pipelines.workspace import Workspace
 
-SLICE = 2_000  # rows of the log in one transaction: other writers wait for a few milliseconds
+SLICE = 2_000  # rows of the log in one transaction: other writers wait for some milliseconds
+PAUSE_S = 0.02  # between two transactions: SQLite lets those who wait look for the lock only every so often
 
 
 class _Anchored(Exception):
@@ -103,6 +105,7 @@ def write_log(
         for part in slices:
             written += append(workspace, new.dataset, part, stored.available_at)
             failpoints.hit("ingest.logged")
+            time.sleep(PAUSE_S)
 
         def along(connection: Connection, _: int, newest: int = newest) -> None:
             require_same_anchors(connection, newest)

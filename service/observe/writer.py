@@ -36,7 +36,7 @@ from states.snapshots import SnapshotPass
 log = logging.getLogger("rollcast.service")
 
 LARGEST_BATCH = 20_000  # rows in one commit
-SLICE = 2_000  # rows of another process that are taken in at once; requests that wait come in between
+SLICE = 250  # rows of another process that are taken in at once; requests that wait come in between
 
 
 class Writer(threading.Thread):
