@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from data.grid.grid import Grid
-from data.store.observation_log import RELEASED, SHIFTED, Log
+from data.store.observation_log import HISTORY, RELEASED, SHIFTED, Log
 from forecasting.rolling.state import FORECASTS_ANEW, GOES_ON, STATE_ANEW
 
 
@@ -19,7 +19,8 @@ class Rows:
     values        float64, NaN where missing, and where the value broke a rule and is held
     sequence      int64, position in the log; 0 before it is stored
     first_values  float64, the value that the forecast of this step is scored on: of the first row that the log had for
-                  it, NaN where that was held or released, or a later step of its series had come before
+                  it, NaN where that was held or released, came before its series was known, or a later step of its
+                  series had come before
     available_at  int64, microseconds since 1970 UTC: when the value was learnt
     anew          int8, what begins anew with the value: see `forecasting.rolling.state`; not 0 where it was held before
                   and is let in
@@ -51,7 +52,7 @@ class Rows:
         """Rows of the log, in its order; a held value is missing."""
         values = log.counted
         anew = np.select([log.verdict == RELEASED, log.verdict == SHIFTED], [FORECASTS_ANEW, STATE_ANEW], GOES_ON)
-        first = np.where(anew > GOES_ON, np.nan, values)
+        first = np.where((anew > GOES_ON) | (log.verdict == HISTORY), np.nan, values)
         return cls(log.series_id, grid.steps(log.ds), values, log.seq, first, log.available_at, anew.astype(np.int8))
 
     @classmethod

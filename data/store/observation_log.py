@@ -29,7 +29,8 @@ Key = tuple[int, int]  # (series_id, ds)
 CHUNK = 100_000  # rows read at once
 RELEASED = "released"  # the verdict of a value that was held and is let in: forecasts begin anew with it
 SHIFTED = "shifted"  # the same of the first value at a level that is new to its series: its state begins anew with it
-LET_IN = (RELEASED, SHIFTED)
+HISTORY = "history"  # the verdict of a value from before its series was known: no forecast is scored on it
+LET_IN = (RELEASED, SHIFTED, HISTORY)
 
 
 class LoggedValue(NamedTuple):

@@ -78,7 +78,7 @@ observations = Table(  # append-only; the current value of (series, ds) is its n
     Column("ds", BigInteger, nullable=False),
     Column("y", Double),
     Column("available_at", BigInteger, nullable=False),  # never falls as seq grows
-    Column("verdict", Text),  # the rule that y broke: states take it as missing; "released", "shifted", null: it counts
+    Column("verdict", Text),  # the rule that y broke: states take it as missing; other words and null: it counts
     # Time first: rows that arrive together are stored together. By series first, each would rewrite its own page.
     Index("observations_by_time", "dataset_id", "ds", "series_id", "seq"),
     Index("observations_by_dataset", "dataset_id", "seq"),

@@ -16,7 +16,7 @@ from forecasting.kernel.compiled import compiled
 from forecasting.kernel.cycle_memory import build_cycle_memory, update_cycle_memory
 from forecasting.kernel.kernel import Kernel
 from forecasting.kernel.recurrent import Gates
-from forecasting.kernel.scaling import elapsed, fill, since_silence
+from forecasting.kernel.scaling import elapsed, fill, level_and_scale, since_silence
 from forecasting.kernel.threads import cores, each
 from forecasting.quantiles import assemble, to_data_units
 from forecasting.rivals import Rivals
@@ -27,9 +27,10 @@ from forecasting.rolling.scale_prior import repeat_last
 from forecasting.rolling.state import FORECASTS_ANEW, GOES_ON, STATE_ANEW, RollingState
 
 # The arrays that a forecast is a function of.
-READ = ("ring", "gap", "mean", "origin", "observed", "imputed", "hidden", "widening")
+READ = ("ring", "gap", "spread", "mean", "origin", "observed", "imputed", "hidden", "widening")
 _NO_ROW = np.zeros(0, np.int64)
 OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
+QUIET = 8  # a gap is long from this part of the window on: intervals are then as wide as before it
 BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more do not fit into its cache
 
 
@@ -41,6 +42,7 @@ class NumericState(RollingState):
               uint8 and usual (N, 2) float64 belong to it: see `cycle_memory`
     hidden    (N, layers, D) float32; carry the same for an LSTM (`STATE_ARRAYS`), else (N, 0, D)
     gap       (N,) int32, steps since the last observed value, at most W + 1
+    spread    (N,) float64, the scale of the window as of the last observed value; 0 where none was taken down
     vintage   (N, L, H) float32, the open scored forecast in data units; age (N,) int32 its settled steps, -1 none open
     halfway   (N, 2, H) float32, 80 % interval of the forecast last made halfway through a vintage; ∞ before the first
     rival     (N,) int32, the lag that the rival of the series repeats: see `forecasting.rivals`
@@ -102,6 +104,7 @@ class Roller:
                 "hidden": zeros((rows, layers, c.hidden_size), np.float32),
                 "carry": zeros((rows, carried, c.hidden_size), np.float32),
                 "gap": np.full(rows, c.window, np.int32),
+                "spread": zeros(rows),
                 "origin": zeros(rows, np.int64),
                 "observed": zeros(rows, np.int64),
                 "imputed": zeros(rows, np.int64),
@@ -172,6 +175,7 @@ class Roller:
             window, last = values[:, stop - width : stop], stop - 1
             features, _, _ = self._core.features(window, seen[:, last], gaps[:, last], state.mean, origin)
             self._core.roll(features, state.hidden, state.carry)  # no layer reads the cycle memory
+        state.spread[:] = last_scale(values, seen, width, self.config.level_steps)
         state.ring[:] = values[:, -width:]
         state.gap[:] = gaps[:, -1]
         state.origin[:] = origin
@@ -293,7 +297,8 @@ class Roller:
         state.observed[:] += seen
         if self.config.memory:
             update_cycle_memory(state.mean, state.met, state.usual, state.ring, seen, state.observed, state.origin)
-        features, _, _ = self._core.features(state.ring, seen, state.gap, state.mean, state.origin)
+        features, _, scale = self._core.features(state.ring, seen, state.gap, state.mean, state.origin)
+        state.spread[seen] = scale[seen, 0]
         gates = self._core.roll(features, state.hidden, state.carry)
         state.gap[seen] = 0
         state.imputed[:] += ~seen
@@ -370,10 +375,20 @@ class Roller:
             seen = state.observed * np.minimum(1, self.config.window / np.maximum(passed, 1))  # others left the ring
             unit = prior.scale(state.ring[early], level[early, 0], seen[early]) / scale[early, 0]
             increments[early] = prior.distances(state.observed[early]) * unit[:, None, None, None]
+        held = np.flatnonzero((state.gap * QUIET > self.config.window) & (state.observed >= self.config.window))
+        if held.size:  # the repeated value narrows the window, not what is known of the series
+            increments[held] *= np.maximum(1, state.spread[held] / scale[held, 0])[:, None, None, None]
         widths = np.exp(state.widening)[:, self._bucket]
         factors = self._factors if core is self._core else np.ones_like(self._factors)
         increments *= factors[None, None] * widths[:, None, None]
         return to_data_units(assemble(median, increments), level, scale)
+
+
+def last_scale(values: np.ndarray, seen: np.ndarray, width: int, level_steps: int) -> np.ndarray:
+    """(N,) the scale of the window that ends at the last observed value; values (N, T) filled, seen (N, T) bool."""
+    last = values.shape[1] - 1 - seen[:, ::-1].argmax(1)
+    columns = np.maximum(last[:, None] - width + 1 + np.arange(width), 0)
+    return level_and_scale(np.take_along_axis(values, columns, 1), level_steps)[1][:, 0]
 
 
 @compiled

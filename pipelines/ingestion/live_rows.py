@@ -5,7 +5,7 @@ than the first step of its series' context. It is new when neither the log nor t
 decided against log and contexts, not against the lake: the next run mends a kill between the two.
 
 A series without a context, such as one that this ingest brings, has its last values in the log, as many as a context
-holds. Older ones are in the lake alone.
+holds. Older ones are in the lake alone. What comes with a new series is its history: no forecast is scored on it.
 """
 
 from __future__ import annotations
@@ -44,11 +44,13 @@ class Start:
 
 @dataclass(frozen=True)
 class NewRows:
-    """Rows that the log does not have, in the order of time; every array is (k,). `values` are NaN where missing."""
+    """Rows that the log does not have, in the order of time; every array is (k,). `values` are NaN where missing, and
+    `history` says which came with a series that was not known before."""
 
     series: np.ndarray
     ds: np.ndarray
     values: np.ndarray
+    history: np.ndarray
 
     def __len__(self) -> int:
         return len(self.series)
@@ -57,7 +59,7 @@ class NewRows:
         """The rows in parts of at most `size`."""
         for at in range(0, len(self), size):
             part = slice(at, at + size)
-            yield NewRows(self.series[part], self.ds[part], self.values[part])
+            yield NewRows(self.series[part], self.ds[part], self.values[part], self.history[part])
 
 
 def starts(engine: Engine, dataset: Dataset) -> list[Start]:
@@ -76,11 +78,16 @@ def starts(engine: Engine, dataset: Dataset) -> list[Start]:
 
 
 def new_rows(
-    engine: Engine, dataset: Dataset, parts: Spill, numbers: dict[str, int], begins: Sequence[Start]
+    engine: Engine,
+    dataset: Dataset,
+    parts: Spill,
+    numbers: dict[str, int],
+    begins: Sequence[Start],
+    born: Sequence[int] = (),
 ) -> NewRows:
     """The rows of an ingest that the states of `begins` need and do not know.
 
-    parts: conformed rows; numbers: surrogate id of each series.
+    parts: conformed rows; numbers: surrogate id of each series; born: of those that were not known before.
     """
     ids = pl.DataFrame({SERIES: list(numbers), "number": list(numbers.values())}, schema_overrides={"number": pl.Int64})
     found = []
@@ -89,7 +96,7 @@ def new_rows(
         found.append(_unknown(engine, dataset, rows, begins))
     rows = Rows.joined(found) if found else _rows(pl.DataFrame(), dataset)
     rows = rows.select(np.lexsort((rows.series, rows.steps)))
-    return NewRows(rows.series, dataset.grid.stamps(rows.steps), rows.values)
+    return NewRows(rows.series, dataset.grid.stamps(rows.steps), rows.values, np.isin(rows.series, born))
 
 
 def _rows(frame: pl.DataFrame, dataset: Dataset) -> Rows:

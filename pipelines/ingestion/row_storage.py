@@ -26,6 +26,7 @@ from data.schema import SERIES
 from data.sources.pieces import Source
 from data.store import anchors, catalogue, database, observation_log
 from data.store.catalogue import Dataset
+from data.store.observation_log import HISTORY
 from data.store.registry import MODELS_LOCK
 from pipelines.history.ends import refresh_ends
 from pipelines.history.quarantine import QuarantineFilter
@@ -71,13 +72,15 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
     dataset, conformed = new.dataset, new.conformed
     report = conformed.report.to_dict() | {"quarantined": len(new.quarantined.breaches)}
     numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
+    known = set(series_ends.ends(workspace.engine, dataset.id).unique_ids)
+    born = [number for name, number in numbers.items() if name not in known]
     with file_lock(workspace.lake.root / f"{dataset.id}.ingest.lock"):
         stored = workspace.lake.extend(dataset.id, conformed.parts, scratch)
         failpoints.hit("ingest.stored")
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
         failpoints.hit("ingest.committed")
         refresh_ends(workspace, dataset)
-        logged = write_log(workspace, new, numbers, stored, report)
+        logged = write_log(workspace, new, numbers, born, stored, report)
     return Ingested(
         dataset.name,
         new.source.name,
@@ -93,14 +96,22 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
 
 
 def write_log(
-    workspace: Workspace, new: Conforming, numbers: dict[str, int], stored: Extended, report: dict[str, object]
+    workspace: Workspace,
+    new: Conforming,
+    numbers: dict[str, int],
+    born: list[int],
+    stored: Extended,
+    report: dict[str, object],
 ) -> int:
-    """Write the rows that states need into the live log, then the ingest's records. Returns how many rows."""
+    """Write the rows that states need into the live log, then the ingest's records. Returns how many rows.
+
+    numbers: the surrogate id of each series; born: of those of which nothing was stored before.
+    """
     written = 0
     while True:
         newest = anchors.last_id(workspace.engine)
         begins = live_rows.starts(workspace.engine, new.dataset)
-        rows = live_rows.new_rows(workspace.engine, new.dataset, new.conformed.parts, numbers, begins)
+        rows = live_rows.new_rows(workspace.engine, new.dataset, new.conformed.parts, numbers, begins, born)
         *slices, last = [*rows.slices(SLICE)] or [rows]
         for part in slices:
             written += append(workspace, new.dataset, part, stored.available_at)
@@ -130,7 +141,8 @@ def append(
     values = [None if value != value else value for value in rows.values.tolist()]
     columns = (rows.series.tolist(), rows.ds.tolist(), values)
     stored = list(zip(repeat(dataset.id), *columns, repeat(available_at), strict=False))
-    return len(observation_log.append(workspace.engine, stored, along))
+    marks = dict.fromkeys(np.flatnonzero(rows.history).tolist(), HISTORY)
+    return len(observation_log.append(workspace.engine, stored, along, marks))
 
 
 def require_same_anchors(connection: Connection, newest: int) -> None:

@@ -105,9 +105,11 @@ def test_a_series_born_in_a_file_has_one_context_in_the_log_and_the_rest_in_the_
         assert (born.added, born.logged) == (HISTORY + 2, context)
         take_in(client, workspace)
         assert client.get("/v1/series/s0009/forecast").json()["status"] == "ok"
+        assert scored(client) == 0  # its history was no forecast's target
         again = add_file(workspace, tmp_path / "again.csv", rows_of(["s0009"], range(-HISTORY, 3)))
         assert (again.added, again.logged) == (1, 1)
         take_in(client, workspace)
+        assert scored(client) == 1
         _, state, _ = states_of(client)
         require_equal(state, folded(workspace, champion(client)))
 

@@ -183,3 +183,18 @@ def test_the_size_of_a_state_does_not_grow() -> None:
     roller.fold(state, np.zeros(500, int), steps, np.sin(steps / 5.0))
     assert sum(value.nbytes for value in state.arrays.values()) == before
     assert state.observed[0] == 32 + 500
+
+
+@pytest.mark.parametrize("kind", ["lstm", "naive", "seasonal_naive"])
+def test_a_long_run_of_missing_steps_does_not_narrow_the_interval(kind: str) -> None:
+    roller, state = roller_of(kind, wave(1))
+
+    def width() -> float:
+        quantiles = roller.forecast(state, np.array([0]))[0, 0]
+        return float(quantiles[-2] - quantiles[1])
+
+    before, window = width(), roller.config.window
+    for missing in range(1, 2 * window):
+        roller.fold(state, np.array([0]), state.origin[:1] + 1, np.array([np.nan]))
+        if 8 * missing > window:
+            assert width() > 0.5 * before
