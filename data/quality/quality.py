@@ -22,19 +22,19 @@ import polars as pl
 
 from data import clock
 from data.errors import InvalidInput
-from data.grid.durations import YEAR, default_horizon, default_season
+from data.grid.durations import DAY, YEAR, default_horizon, default_season
 from data.grid.grid import Grid, format_ds, make_grid
 from data.schema import SERIES, SPLIT, TIME, VALUE
 from data.sources.columns import CODE, ORDER, STEP
 from data.sources.formats import ROW
 from data.sources.infer_frequency import facts_of, find_frequency, to_stored_times
-from data.sources.intake import TEXT, Intake
+from data.sources.intake import TEXT, Intake, RowPlace
 from data.sources.resolve import SourceOptions
 from data.spill import Spill, Where
 
 CONSTANT = 10  # equal values in a row that are reported; a season of them if that is longer
 SAMPLE = 100_000  # stamps from which the phase of the grid is inferred
-LONGEST_YEARS = 100  # longest gap within a series, and furthest stamp ahead of the clock
+LONGEST_YEARS = 100  # longest gap within a series
 LONGEST_GAP = 1_000_000  # steps: ten years of five minutes; a longer gap means a wrong stamp, and would fill the memory
 LONGEST_TEST = 168  # steps: a longer `test` part is not taken as the horizon
 FIRST, LAST = -(2**63), 2**63 - 1  # of int64
@@ -110,7 +110,7 @@ class Findings:
     series: int = 0
     stamps: list[int] = field(default_factory=list)  # first and last of each part, before they move to their step
     span: tuple[int, int] = (LAST, FIRST)  # of `ds`, after stamps moved to their steps
-    latest: int = 0  # `ds` of the last value
+    latest: int = FIRST  # time of the last value: of its stamp, or of its step where that begins earlier
     has_split: bool = False
     duplicates: int = 0
     steps_back: int = 0
@@ -144,17 +144,25 @@ def conform(raw: pl.DataFrame, options: SourceOptions, source: str, grid: Grid |
 
 
 def conform_all(
-    intake: Intake, source: str, folder: Path | None, grid: Grid | None = None, row_filter: RowFilter | None = None
+    intake: Intake,
+    source: str,
+    folder: Path | None,
+    grid: Grid | None = None,
+    row_filter: RowFilter | None = None,
+    tolerance: int = 0,
 ) -> Conformed:
     """Conform all rows of an intake; the result is collected in `folder`.
 
-    `grid` is that of an existing dataset: it stays, and a source of another frequency is refused. `row_filter` gets
-    each conformed part, with the columns `STEP` and, where the source has one, `UNIT`. Raises InvalidInput, which names
-    the source, the column and, where one row is wrong, that row.
+    `grid` is that of an existing dataset: it stays, a source of another frequency is refused, and one without any value
+    is taken. `row_filter` gets each conformed part, with the columns `STEP` and, where the source has one, `UNIT`.
+    `tolerance`: µs that a row with a value may be ahead of the clock, and for dates a day more.
+
+    Raises InvalidInput, which names the source, the column and, where one row is wrong, that row.
     """
     roles, options = intake.roles, intake.options
     assert roles is not None  # noqa: S101 the intake has at least one row
-    if intake.nulls + intake.non_finite == intake.read:
+    only_missing = intake.missing == intake.read  # planned covariates, or values taken back
+    if intake.nulls + intake.non_finite == intake.read and not (grid is not None and only_missing):
         raise InvalidInput("no value in it is a number; choose another column", source=source, column=roles.target)
     grid = _grid(intake, source, roles.time, grid)
     season = options.season or default_season(grid.freq)
@@ -171,8 +179,8 @@ def conform_all(
     horizon = options.horizon or _common_test_length(found) or default_horizon(grid.freq, season)
     if min(season, horizon) < 1:
         raise InvalidInput("season and horizon count steps; give 1 or more", source=source)
+    _refuse_future(found.latest, intake.latest_value, grid, tolerance)
     refuse_gap(found.longest_gap, grid, source, roles.time)
-    _refuse_future(found.latest, grid, source, roles.time)
     report = QualityReport(
         source=source,
         id_column=roles.id,
@@ -233,6 +241,7 @@ def _conform(
     stamps = frame[TIME].to_numpy()
     steps = grid.steps(stamps)
     placed = frame.with_columns(pl.Series(TIME, grid.stamps(steps)), pl.Series(STEP, steps))
+    times = np.minimum(stamps, placed[TIME].to_numpy())
     final, steps_back = _last_row_of_each_step(placed)
     gaps, longest_gap = _gaps(final)
     stretches, longest_constant = _constant_stretches(final, max(season, CONSTANT))
@@ -242,7 +251,7 @@ def _conform(
         stamps=[int(stamps.min()), int(stamps.max())],
         span=(int(final[TIME].min()), int(final[TIME].max())),  # type: ignore[arg-type]
         has_split=SPLIT in final.columns,
-        latest=int(final.filter(pl.col(VALUE).is_not_null())[TIME].max() or 0),  # type: ignore[arg-type]
+        latest=int(times[placed[VALUE].is_not_null().to_numpy()].max(initial=FIRST)),
         duplicates=len(placed) - len(final),
         steps_back=steps_back,
         snapped=int(((placed[TIME].to_numpy() != stamps) | shortened).sum()),
@@ -315,13 +324,19 @@ def refuse_gap(steps: int, grid: Grid, source: str, column: str) -> None:
         )
 
 
-def _refuse_future(latest: int, grid: Grid, source: str, column: str) -> None:
-    """Raises InvalidInput for a stamp more than LONGEST_YEARS ahead of the clock."""
-    if grid.kind != "step" and latest > clock.now() + LONGEST_YEARS * YEAR:
+def _refuse_future(latest: int, place: RowPlace | None, grid: Grid, tolerance: int) -> None:
+    """Raises InvalidInput, which names the row, where the latest value is ahead of the clock by more than `tolerance`.
+
+    Its series' origin would lie there, and every later value would be a correction. Integer steps have no clock.
+    """
+    tolerated = tolerance + (DAY if grid.kind == "date" else 0)  # it may be tomorrow
+    if place is not None and grid.kind != "step" and latest > clock.now() + tolerated:
         raise InvalidInput(
-            f"{format_ds(latest, grid.kind)} is over a century ahead of the clock; correct the stamp or --date-format",
-            source=source,
-            column=column,
+            f"{format_ds(latest, grid.kind)} is ahead of the clock, and the row has a value; correct the stamp, "
+            "--date-format or --tz, or leave the value empty if only covariates are planned",
+            source=place.source,
+            column=place.column,
+            row=place.row,
         )
 
 

@@ -1,7 +1,7 @@
 """Turns batches of a source's columns into typed rows, collected by series: `unique_id, ds, y`, covariates, `split`."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +19,16 @@ UNIT = "__unit"  # the unit that a row states
 UNIT_NAME = "unit"  # the source's column of units, in any case
 
 
+@dataclass(frozen=True)
+class RowPlace:
+    """Where a row is in its source, and its time as an integer, in whatever zone."""
+
+    time: int
+    source: str
+    column: str  # of times
+    row: int
+
+
 class Intake:
     """The rows read so far. Times are as in the source: with a zone, without one, or integers."""
 
@@ -28,6 +38,8 @@ class Intake:
         self.rows = Spill(folder)
         self.on_rows: Callable[[int], None] = lambda rows: None  # called after each batch with the rows read so far
         self.read = self.nulls = self.non_finite = 0  # rows; missing values; values that are NaN, infinite or too large
+        self.missing = 0  # values that are empty or NaN
+        self.latest_value: RowPlace | None = None  # the row with the latest value
         self.roles: Roles | None = None  # of the first table
         self.dtype: pl.DataType | None = None  # type of the times
         self.low = self.high = 0  # first and last time as integers, in whatever zone
@@ -105,6 +117,8 @@ class Intake:
         self.read += len(raw)
         self.nulls += values.null_count()
         self.non_finite += finite.null_count() - values.null_count()
+        self.missing += values.null_count() + int(values.is_nan().sum())
+        self._find_latest_value(raw, roles, finite, times, name)
         yield _ids_of(raw, roles, self.options, name).alias(SERIES)
         yield times.alias(TIME)
         yield finite.alias(VALUE)
@@ -121,6 +135,14 @@ class Intake:
                 yield raw[column].alias(UNIT)
             if roles.id is None:
                 yield raw[column].alias(TEXT + column)
+
+    def _find_latest_value(
+        self, raw: pl.DataFrame, roles: Roles, values: pl.Series, times: pl.Series, name: str
+    ) -> None:
+        micros = times.to_physical().set(values.is_null(), None)
+        index = micros.arg_max()
+        if index is not None and (self.latest_value is None or micros[index] > self.latest_value.time):
+            self.latest_value = RowPlace(micros[index], name, roles.time, raw[ROW][index])
 
 
 def _newer_of(newest: tuple[int, str] | None, times: pl.Series, written: pl.Series) -> tuple[int, str]:

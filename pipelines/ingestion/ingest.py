@@ -7,6 +7,7 @@ series at a time, and added to the lake in one commit after all of them were che
 from __future__ import annotations
 
 from data.errors import InvalidInput
+from data.grid.durations import SECOND
 from data.quality.quality import conform_all
 from data.records import watermarks
 from data.scratch import scratch_folder
@@ -46,7 +47,8 @@ def ingest(
     be. Watermarks move after the rows are on the disk.
 
     Raises:
-        InvalidInput: the source cannot be read, breaks the frame contract, or has another frequency than its dataset.
+        InvalidInput: the source cannot be read, breaks the frame contract, has a value ahead of the clock, or has
+            another frequency than its dataset.
         Conflict: the dataset exists with another zone or target.
         Unavailable: a server or database does not answer after several tries.
     """
@@ -63,7 +65,12 @@ def ingest(
         progress(1, 1, f"checking {intake.read:,} rows")
         quarantine = quarantine_filter(workspace, known, (intake.low, intake.high), scratch / "around")
         conformed = conform_all(
-            intake, opened.name, scratch / "long", known.grid if known else None, quarantine.hold_back
+            intake,
+            opened.name,
+            scratch / "long",
+            known.grid if known else None,
+            quarantine.hold_back,
+            workspace.settings.future_tolerance_s * SECOND,
         )
         if known:
             check_gap(workspace, known, conformed)

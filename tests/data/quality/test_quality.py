@@ -1,15 +1,18 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data import clock
 from data.errors import InvalidInput
-from data.grid.durations import DAY
+from data.grid.durations import DAY, MINUTE
 from data.grid.grid import format_all, make_grid, parse_ds
 from data.quality.quality import conform, conform_all
+from data.sources.formats import ROW
 from data.sources.intake import Intake
 from data.sources.resolve import SourceOptions, open_source
 
@@ -152,6 +155,22 @@ def test_a_target_without_a_single_number_is_refused():
         table("2024-01-01 NA\n2024-01-02 nan")
 
 
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_source_without_a_value_is_taken_by_a_known_dataset_alone(missing):
+    raw = pl.DataFrame({"ds": ["2024-01-01", "2024-01-02"], "y": pl.Series([missing] * 2, dtype=pl.Float64)})
+    grid = make_grid("1d", np.array([0]))
+    assert conform(raw, SourceOptions(), "plant.parquet", grid).frame["y"].to_list() == [None, None]
+    with pytest.raises(InvalidInput, match="no value in it is a number"):
+        conform(raw, SourceOptions(), "plant.parquet")
+
+
+@pytest.mark.parametrize(("y", "message"), [("sold", "'sold' is not a number"), ("1e31", "no value in it is a number")])
+def test_a_source_whose_values_cannot_be_stored_is_refused_by_a_known_dataset_too(y, message):
+    raw = pl.DataFrame({"ds": ["2024-01-01", "2024-01-02"], "y": [y, y]})
+    with pytest.raises(InvalidInput, match=message):
+        conform(raw, SourceOptions(), "plant.csv", make_grid("1d", np.array([0])))
+
+
 @pytest.mark.parametrize("bad", ["", "x" * 201, "a\nb", None])
 def test_a_series_id_that_cannot_be_stored_is_refused_with_its_row(bad):
     raw = pl.DataFrame({"unique_id": ["a", bad], "ds": ["2024-01-01"] * 2, "y": [1.0, 2.0]})
@@ -249,7 +268,7 @@ def stamped(freq, count, unique_id="a", start="2024-01-01"):
 
 @pytest.mark.parametrize("freq", ["30s", "5m", "15m", "1h", "6h", "1d", "1b", "1w", "1mo", "1q", "1y"])
 def test_a_frequency_is_inferred_from_the_stamps(freq):
-    assert conform(stamped(freq, 20), UTC, "x").report.frequency == freq
+    assert conform(stamped(freq, 20, start="2000-01-01"), UTC, "x").report.frequency == freq
 
 
 @given(st.lists(st.integers(0, 199), min_size=20, max_size=199, unique=True))
@@ -365,8 +384,67 @@ def test_a_season_or_horizon_below_one_is_refused(option, value):
         table("2024-01-01 1\n2024-01-02 2", **{option: value})
 
 
-def test_a_century_without_a_value_and_a_value_from_the_next_one_are_wrong_stamps():
+def test_a_century_without_a_value_is_a_wrong_stamp():
     with pytest.raises(InvalidInput, match="are missing in a row; correct the stamp"):
         table("1500-01-01 1\n2020-01-02 2\n2020-01-03 3", freq="1d")
-    with pytest.raises(InvalidInput, match="2920-01-02 is over a century ahead of the clock"):
-        table("2920-01-01 1\n2920-01-02 2", freq="1d")
+
+
+# --- the clock --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def set_clock(monkeypatch):
+    return lambda at: monkeypatch.setattr(clock, "now", lambda: parse_ds(at, "instant"))
+
+
+def test_a_value_ahead_of_the_clock_is_refused_with_its_row(set_clock):
+    set_clock("2026-02-10T12:00:00Z")
+    with pytest.raises(InvalidInput) as caught:
+        table("2026-02-09 1\n2062-02-10 2\n2026-02-10 3", freq="1d")
+    assert str(caught.value) == (
+        "plant.csv, column 'ds', row 2: 2062-02-10 is ahead of the clock, and the row has a value; correct the stamp, "
+        "--date-format or --tz, or leave the value empty if only covariates are planned"
+    )
+
+
+def test_the_row_is_named_in_whichever_batch_it_is(set_clock):
+    set_clock("2026-02-10T12:00:00Z")
+    raw = pl.DataFrame({"ds": ["2026-02-09", "2026-03-01", "2026-02-10"], "y": [1, 2, 3]}).with_row_index(ROW, offset=1)
+    for order in ([0, 1, 2], [1, 0, 2]):
+        intake = Intake(SourceOptions(freq="1d"), None)
+        intake.add_batches((raw[index] for index in order), "plant.csv")
+        with pytest.raises(InvalidInput) as caught:
+            conform_all(intake, "plant", None)
+        assert (caught.value.source, caught.value.column, caught.value.row) == ("plant.csv", "ds", 2)
+
+
+def test_rows_without_a_value_may_lie_ahead_of_the_clock(set_clock):
+    set_clock("2026-02-10T12:00:00Z")
+    assert table("2026-02-09 1\n2026-02-10 2\n2026-02-24 NA", freq="1d").report.last == "2026-02-24"
+
+
+@pytest.mark.parametrize(
+    ("freq", "at", "latest", "first_refused"),
+    [
+        ("1h", "2026-02-10T12:00:00Z", "2026-02-10T12:05:00Z", "2026-02-10T12:05:01Z"),
+        ("1d", "2026-02-10T12:00:00Z", "2026-02-11", "2026-02-12"),  # it may be tomorrow elsewhere
+        ("1mo", "2026-02-10T12:00:00Z", "2026-02-28", "2026-03-01"),  # the month has begun
+    ],
+)
+def test_a_value_may_be_ahead_by_the_tolerance_or_in_the_period_that_has_begun(
+    set_clock, freq, at, latest, first_refused
+):
+    set_clock(at)
+
+    def kept(stamp: str) -> int:
+        intake = Intake(SourceOptions(freq=freq), None)
+        intake.add_batches(iter([pl.DataFrame({ROW: [1], "ds": [stamp], "y": [1.0]})]), "plant.csv")
+        return conform_all(intake, "plant.csv", None, tolerance=5 * MINUTE).report.kept
+
+    assert kept(latest) == 1
+    with pytest.raises(InvalidInput, match=r"row 1: .* is ahead of the clock"):
+        kept(first_refused)
+
+
+def test_integer_steps_have_no_clock():
+    assert table("1 1\n900000 2", freq="1").report.last == 900_000

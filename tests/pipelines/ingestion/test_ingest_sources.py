@@ -20,8 +20,11 @@ import polars as pl
 import psycopg
 import pytest
 
+from data import clock
 from data.errors import InvalidInput
+from data.grid.grid import parse_ds
 from data.records import watermarks
+from data.settings import load_settings
 from data.sources.resolve import SourceOptions
 from pipelines.ingestion.ingest import ingest
 from pipelines.workspace import open_workspace
@@ -388,3 +391,52 @@ def test_pages_that_lead_to_another_server_or_in_a_circle_are_refused(interface)
     body["next"] = "/x.json"
     with pytest.raises(InvalidInput, match="in a circle"):
         ingest(open_workspace(), f"{address}/x.json", "plant", SourceOptions())
+
+
+# --- rows that lie ahead, rows without a value ------------------------------------------------------------------------
+
+
+def put_daily(path: Path, *rows: str) -> str:
+    path.write_text("\n".join(["unique_id,ds,y,promo", *rows]) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+def test_of_a_file_with_a_value_ahead_of_the_clock_nothing_is_stored(tmp_path, dry_run, known):
+    workspace, options = open_workspace(), SourceOptions(freq="1d", target_col="y")
+    if known:
+        ingest(workspace, put_daily(tmp_path / "first.csv", "a,2024-01-01,1,0"), "plant", options)
+    source = put_daily(tmp_path / "typo.csv", "a,2024-01-02,2,0", "a,2062-01-03,3,0")
+    with pytest.raises(InvalidInput, match=r"typo.csv, column 'ds', row 3: 2062-01-03 is ahead of the clock"):
+        ingest(workspace, source, "plant", options, dry_run=dry_run)
+    assert workspace.lake.count(1) == (1 if known else 0)
+    put_daily(tmp_path / "typo.csv", "a,2024-01-02,2,0", "a,2062-01-03,,1")  # a planned covariate
+    assert ingest(workspace, source, "plant", options, dry_run=dry_run).added == 2
+
+
+def test_the_tolerance_is_the_setting_of_the_service(tmp_path, home, monkeypatch):
+    monkeypatch.setattr(clock, "now", lambda: parse_ds("2024-01-01T12:00:00Z", "instant"))
+    (tmp_path / "early.csv").write_text("unique_id,ds,y\na,2024-01-01T11:00:00Z,1\na,2024-01-01T13:00:00Z,2\n")
+    with pytest.raises(InvalidInput, match="row 3: 2024-01-01T13:00:00Z is ahead of the clock"):
+        ingest(open_workspace(), str(tmp_path / "early.csv"), "plant", UTC)
+    tolerant = open_workspace(load_settings(home=home, mlflow=False, future_tolerance_s=3_600))
+    assert ingest(tolerant, str(tmp_path / "early.csv"), "plant", UTC).added == 2
+
+
+def test_a_file_of_planned_covariates_alone_is_taken_by_a_known_dataset(tmp_path):
+    workspace, options = open_workspace(), SourceOptions(freq="1d", target_col="y")
+    planned = put_daily(tmp_path / "planned.csv", "a,2062-01-02,,1", "a,2062-01-03,,0")
+    with pytest.raises(InvalidInput, match="column 'y': no value in it is a number"):
+        ingest(workspace, planned, "plant", options)
+    ingest(workspace, put_daily(tmp_path / "first.csv", "a,2062-01-01,,0", "a,2024-01-01,1,0"), "plant", options)
+    assert ingest(workspace, planned, "plant", SourceOptions(), dry_run=True).added == 2
+    assert ingest(workspace, planned, "plant", SourceOptions()).added == 2
+    assert workspace.lake.read(1).sort("ds")["promo"].to_list() == [0.0, 0.0, 1.0, 0.0]
+
+
+def test_a_file_without_a_value_takes_one_back(tmp_path):
+    workspace, options = open_workspace(), SourceOptions(freq="1d", target_col="y")
+    ingest(workspace, put_daily(tmp_path / "first.csv", "a,2024-01-01,1,0", "a,2024-01-02,2,0"), "plant", options)
+    assert ingest(workspace, put_daily(tmp_path / "back.csv", "a,2024-01-02,,0"), "plant", SourceOptions()).added == 1
+    assert workspace.lake.read(1).sort("ds")["y"].to_list() == [1.0, None]
