@@ -144,7 +144,7 @@ def check_log(world: World, records: list[ClientRecord]) -> None:
         held: dict[int, str | None] = {}
         broken: dict[tuple[int, int, float], bool] = {}
         log = observation_log.log(world.engine, dataset.id, series=[number])
-        for ds, value, verdict in zip(log.ds.tolist(), log.y.tolist(), log.verdict.tolist(), strict=True):
+        for ds, value, verdict in zip(log.ds.tolist(), log.y.tolist(), log.rule.tolist(), strict=True):
             step, key = (ds - START) // FIVE, (number, ds, value)
             released = verdict is None and current.get(step) == value and held[step] is not None
             assert released or current.get(step) != value, f"{record.unique_id}: step {step} is stored twice"

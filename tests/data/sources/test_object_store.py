@@ -254,6 +254,17 @@ def test_without_boto3_a_profile_is_refused_in_one_sentence(monkeypatch):
 # --- Ctrl-C -----------------------------------------------------------------------------------------------------------
 
 
+def interrupted(process: "subprocess.Popen[str]") -> str:
+    """Press Ctrl-C, again after ten seconds if need be, until the process ends. Returns what it wrote."""
+    for _ in range(10):
+        process.send_signal(signal.SIGINT)
+        try:
+            return process.communicate(timeout=10)[1]
+        except subprocess.TimeoutExpired:
+            continue
+    raise AssertionError("it goes on after ten times Ctrl-C")
+
+
 def test_ctrl_c_ends_an_ingest_whose_server_does_not_answer(home):
     asked = threading.Event()
 
@@ -269,8 +280,7 @@ def test_ctrl_c_ends_an_ingest_whose_server_does_not_answer(home):
         environment = {**os.environ, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
         process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
         assert asked.wait(300)
-        process.send_signal(signal.SIGINT)
-        _, output = process.communicate(timeout=100)
+        output = interrupted(process)
         server.shutdown()
     assert process.returncode == 130
     assert "interrupted" in output
