@@ -39,7 +39,7 @@ def measure(folder: Path, served: int, rows: int, hours: range, corrected: bool)
         run(store, write(folder / "first.csv", store, rows, hours, 0.0))
     source = write(folder / "new.csv", store, rows, hours, 1.0)
     with service(store) as server:
-        client = Client(server, store.ids[rows:] or store.ids[-1:])
+        client = Client(server, store.ids[rows:])
         client.start()
         time.sleep(USUAL)
         client.mark()

@@ -18,7 +18,7 @@ def test_fault_01_killed_in_a_loop_no_acknowledged_row_is_lost_or_duplicated(tmp
 
 def test_fault_27_killed_in_a_loop_values_are_held_and_released_with_their_rows(tmp_path: Path) -> None:
     world = World.at(tmp_path)
-    dataset_rules.put(world.engine, world.ingest("sensors").id, QualityRules(accept_after=2))
+    dataset_rules.put(world.engine, world.ingest("sensors").id, QualityRules(spike=None, max_jump=1e3, accept_after=2))
     kill_in_a_loop(world, rounds=4, seed=random.randrange(10**6), spikes=0.3)
     kept = quarantined(world)
     assert any(value.released for value in kept) and any(value.released is None for value in kept)
@@ -28,7 +28,7 @@ def test_fault_27_killed_on_postgres_values_are_held_and_released_with_their_row
     tmp_path: Path, postgres_url: str
 ) -> None:
     world = World.at(tmp_path, postgres_url)
-    dataset_rules.put(world.engine, world.ingest("sensors").id, QualityRules(accept_after=2))
+    dataset_rules.put(world.engine, world.ingest("sensors").id, QualityRules(spike=None, max_jump=1e3, accept_after=2))
     kill_in_a_loop(world, rounds=2, seed=random.randrange(10**6), spikes=0.3)
 
 
