@@ -141,16 +141,14 @@ def check_log(world: World, records: list[ClientRecord]) -> None:
     for record in records:
         number = world.number(dataset, record.unique_id)
         current: dict[int, float] = {}
-        held: dict[int, str | None] = {}
         broken: dict[tuple[int, int, float], bool] = {}
         log = observation_log.log(world.engine, dataset.id, series=[number])
-        for ds, value, verdict in zip(log.ds.tolist(), log.y.tolist(), log.rule.tolist(), strict=True):
-            step, key = (ds - START) // FIVE, (number, ds, value)
-            released = verdict is None and current.get(step) == value and held[step] is not None
-            assert released or current.get(step) != value, f"{record.unique_id}: step {step} is stored twice"
-            if released or verdict is not None:
-                broken[key] = released
-            current[step], held[step] = value, verdict
+        for ds, value, verdict in zip(log.ds.tolist(), log.y.tolist(), log.verdict.tolist(), strict=True):
+            step, key, let_in = (ds - START) // FIVE, (number, ds, value), verdict in observation_log.LET_IN
+            assert let_in or current.get(step) != value, f"{record.unique_id}: step {step} is stored twice"
+            if verdict is not None and (not let_in or key in broken):
+                broken[key] = let_in
+            current[step] = value
         assert broken == {key: released for key, released in known.items() if key[0] == number}
         lost = record.acknowledged.keys() - current.keys()
         assert not lost, f"{record.unique_id}: {sorted(lost)} were acknowledged and are lost"
