@@ -300,7 +300,8 @@ class Writer(threading.Thread):
 
     def _take_slice(self) -> None:
         """Take in rows that another process wrote, at most `SLICE` of each dataset, and queue for the rest."""
-        self._looking, end = False, observation_log.end(self._engine)
+        self._looking = False  # first: a store that does not answer now is looked at again
+        end = observation_log.end(self._engine)
         for served in self._datasets():
             served.judge.catch_up(self._engine, served.dataset, end, SLICE)
         champions = [served.champion for served in self._datasets() if served.champion]

@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 
+from data.errors import StoreUnavailable
 from data.store import anchors, catalogue, observation_log, promotions, snapshot_store
 from pipelines.forecasts import roll_forward
 from pipelines.forecasts.batch_forecast import BatchRequest, forecast
@@ -264,6 +265,23 @@ def test_an_http_request_does_not_wait_for_a_backlog_of_another_process(tmp_path
         take_in(client, workspace)
         assert scored(client) == 5 * 40
         require_equal(states_of(client)[1], folded(workspace, champion(client)))
+
+
+def test_rows_are_taken_in_after_the_store_did_not_answer_once(tmp_path, monkeypatch):
+    workspace = promoted(tmp_path / "home", IDS)
+    with serving(workspace) as client:
+        original, failed = observation_log.end, []
+
+        def fails_once(engine):
+            if not failed and threading.current_thread().name == "rollcast-writer":
+                failed.append(True)
+                raise StoreUnavailable("it does not answer")
+            return original(engine)
+
+        monkeypatch.setattr(observation_log, "end", fails_once)
+        add_file(workspace, tmp_path / "one.csv", rows_of(IDS, range(1)))
+        until(lambda: failed)
+        until(lambda: scored(client) == 5)
 
 
 def test_while_nobody_serves_forecasts_store_the_states_that_they_roll(tmp_path):
