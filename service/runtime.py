@@ -11,10 +11,10 @@ from sqlalchemy import Engine
 
 from data import clock, service_lock
 from data.errors import StoreUnavailable
+from data.records.idempotency import find
 from data.service_lock import ServiceLock
 from data.settings import Settings
 from data.store import database
-from data.store.idempotency import find
 from service.background.rebuilder import Rebuilder
 from service.background.watcher import Watcher
 from service.base import gc_tuning

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from data.errors import InvalidInput
+from data.reading.columns import TIME_NAMES
 from data.schema import SERIES, SPLIT, VALUE
-from data.sources.columns import TIME_NAMES
 
 UNUSED = "unused"  # a part that a benchmark's definition excludes
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from data.reading.options import SourceOptions
 from data.settings import load_settings
-from data.sources.resolve import SourceOptions
 from pipelines.console import progress, say
 from pipelines.evaluation.backtest import BacktestRequest, backtest
 from pipelines.ingestion.ingest import ingest

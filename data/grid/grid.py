@@ -30,6 +30,20 @@ LARGEST_STEP = 2**53  # a JSON number holds every integer up to here exactly
 
 
 @dataclass(frozen=True)
+class Placed:
+    """Where stamps of a source or a request belong; every array is (n,).
+
+    steps    number of the step
+    refused  no step takes the stamp, such as one of a closed day; its number is that of the step before it
+    moved    the stamp is not the one that the source's own steps have
+    """
+
+    steps: Ints
+    refused: npt.NDArray[np.bool_]
+    moved: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class Grid:
     """The steps of a dataset.
 
@@ -56,6 +70,12 @@ class Grid:
     def steps(self, ds: npt.ArrayLike) -> Ints:
         """(n,) stamps to the (n,) numbers of the steps at or before them."""
         return (self._index(np.asarray(ds, np.int64)) - self.phase) // self.every
+
+    def place(self, ds: npt.ArrayLike) -> Placed:
+        """(n,) stamps as a source or a request writes them to the steps that they belong to."""
+        stamps = np.asarray(ds, np.int64)
+        steps = self.steps(stamps)
+        return Placed(steps, np.zeros(len(stamps), np.bool_), self.stamps(steps) != stamps)
 
     def stamps(self, steps: npt.ArrayLike) -> Ints:
         """(n,) numbers of steps to the (n,) stamps at which they begin; the inverse of `steps`."""

@@ -4,7 +4,7 @@ import glob
 from pathlib import Path
 
 from data.errors import InvalidInput
-from data.sources.formats import SourceTable, is_table, kind_of_name, table_of
+from data.formats.source_table import SourceTable, is_table, kind_of_name, table_of
 from data.sources.pieces import Piece, Source
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from obstore.store import ObjectStore
 
 from data.errors import InvalidInput
-from data.sources.formats import SourceTable, is_table, kind_of_name, table_of
+from data.formats.source_table import SourceTable, is_table, kind_of_name, table_of
 from data.sources.object_clients import no_such_object, open_bucket, run_interruptible, translated_errors
 from data.sources.pieces import Piece, Source
 from data.sources.retries import LARGEST_DOWNLOAD

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.sources.formats import SourceTable
+from data.formats.source_table import SourceTable
 
 Fetch = Callable[[Path, str | None], SourceTable | None]
 

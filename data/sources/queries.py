@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from data.errors import InvalidInput, Unavailable, first_line
-from data.sources.formats import ACCEPTED, SourceTable
+from data.formats.source_table import ACCEPTED, SourceTable
 from data.sources.pieces import Piece, Source
 from data.store.database import connect
 

@@ -11,34 +11,12 @@
 Each is a list of pieces with watermarks of their own (`data.sources.pieces`), so that a second run reads what is new.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
-
 from data.errors import InvalidInput
-from data.sources.formats import ENDINGS
 from data.sources.local_files import open_files
 from data.sources.object_store import SCHEMES, open_objects
 from data.sources.pieces import Source
 from data.sources.queries import open_query
 from data.sources.web import open_web
-
-
-@dataclass(frozen=True)
-class SourceOptions:
-    """What a user says about a source. What is None is inferred, and the quality report shows it."""
-
-    id_col: str | None = None
-    time_col: str | None = None
-    target_col: str | None = None
-    date_format: str | None = None  # strftime's letters, or s, ms, us for integers since 1970
-    tz: str | None = None  # IANA zone of stamps without an offset
-    freq: str | None = None
-    series: str | None = None  # the id, for a source of one series
-    season: int | None = None  # steps
-    horizon: int | None = None  # steps
-    since: str | None = None  # watermark of the first run, as the source writes times
-    overlap: int | None = None  # steps before the watermark that are read again, for late rows; default 1
 
 
 def open_source(source: str) -> Source:
@@ -60,11 +38,3 @@ def without_secrets(source: str) -> str:
         return open_source(source).name
     except InvalidInput:
         return f"{scheme}://…"
-
-
-def stem_of(name: str) -> str:
-    """The series id of a source without an id column: the name of the file or database, without its endings."""
-    stem = Path(urlsplit(name).path if "://" in name else name).name
-    for ending in (".gz", *ENDINGS, ".db", ".sqlite"):
-        stem = stem.removesuffix(ending)
-    return stem or "series"

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from data.errors import InvalidInput
 from data.grid.grid import Grid
-from data.sources.columns import UNIX_UNITS
+from data.reading.times import UNIX_UNITS
 
 DEFAULT_STEPS = 1  # the newest time is read again: more rows of it may have come since
 

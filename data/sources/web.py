@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from data.errors import InvalidInput
+from data.formats.source_table import ENDINGS, SourceTable, kind_of_name, table_of
 from data.sources import pages
-from data.sources.formats import ENDINGS, SourceTable, kind_of_name, table_of
 from data.sources.pieces import Piece, Source
 from data.sources.retries import TIMEOUT, download, without_secrets
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
@@ -38,6 +38,7 @@ class Dataset:
     snapshot: int | None  # version of its Delta table; None before the first ingest is complete
     auto_create: bool = False  # over HTTP, rows of unknown series create them
     max_series: int = MAX_SERIES  # with so many series, no request creates one
+    memory: Mapping[str, Any] = field(default_factory=dict)  # how its source is read (`data.reading.memory`)
 
     @property
     def kind(self) -> TimeKind:
@@ -134,6 +135,7 @@ def _dataset(row: Row[Any]) -> Dataset:
         snapshot=row.snapshot,
         auto_create=row.auto_create,
         max_series=MAX_SERIES if row.max_series is None else row.max_series,
+        memory=json.loads(row.memory) if row.memory else {},
     )
 
 

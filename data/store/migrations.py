@@ -15,12 +15,15 @@ RENAMED = (  # version 5: table, name before, name since
     ("trials", "champion_epoch", "champion_promotion_id"),
     ("issues", "epoch", "promotion_id"),
 )
-ADDED = (  # version 6
+ADDED = (  # versions 6 and 7
     tables.datasets.c.auto_create,
     tables.datasets.c.max_series,
     tables.series.c.first_ds,
     tables.series.c.last_ds,
     tables.observations.c.verdict,
+    tables.datasets.c.memory,
+    tables.datasets.c.deleted_at,
+    tables.series.c.label,
 )
 
 
@@ -50,7 +53,7 @@ def _rename_columns(connection: Connection) -> None:
 
 
 def _add_columns(connection: Connection) -> None:
-    """Version 6: columns that older tables do not have; existing rows get the default, or null."""
+    """Versions 6 and 7: columns that older tables do not have; existing rows get the default, or null."""
     for column in ADDED:
         if column.name not in _columns(connection, column.table.name):
             described = CreateColumn(column).compile(connection)

@@ -16,7 +16,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 6  # what each version changed is in `migrations`
+SCHEMA_VERSION = 7  # what each version changed is in `migrations`
 
 metadata = MetaData()
 Long = BigInteger().with_variant(Integer, "sqlite")  # in SQLite INTEGER has 64 bits, and as a key it is the row id
@@ -38,6 +38,8 @@ datasets = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("auto_create", Boolean, nullable=False, server_default=false()),  # rows of unknown series create them
     Column("max_series", Integer),  # beyond so many no row creates a series; null: the default
+    Column("memory", Text),  # how its source is read, as JSON; null for datasets of before version 7
+    Column("deleted_at", BigInteger),  # the row stays, so that its id is not given out again
 )
 
 series = Table(
@@ -48,6 +50,7 @@ series = Table(
     Column("unique_id", Text, nullable=False),
     Column("first_ds", BigInteger),  # of its rows in the lake; null where it has none there
     Column("last_ds", BigInteger),
+    Column("label", Integer),  # days from a step's start to the stamp that its source writes; -1: the last day
     UniqueConstraint("dataset_id", "unique_id"),
 )
 
@@ -344,4 +347,40 @@ limits = Table(  # the usual values of each series, by which live values are jud
     Column("shifted_ds", BigInteger),  # the value with which a shift was accepted; null where none made these limits
     Column("version", BigInteger, nullable=False),  # counts the changes of a dataset's limits
     Index("limits_by_version", "dataset_id", "version"),
+)
+
+identities = Table(  # the largest ids that were given out, of rows that may be deleted by now
+    "identities",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+
+ingests = Table(  # one row for each ingest that stored something: what to take back when it is undone
+    "ingests",
+    metadata,
+    Column("id", Long, primary_key=True, autoincrement=False),
+    Column("dataset_id", ForeignKey("datasets.id"), nullable=False, index=True),
+    Column("source", Text, nullable=False),
+    Column("version", BigInteger),  # of the Delta table, which has its rows; null where it added none
+    Column("available_at", BigInteger),  # of its rows in the lake
+    Column("log_ranges", Text, nullable=False),  # JSON: first and last seq of each transaction of the live log
+    Column("before", Text, nullable=False),  # JSON: what it changed in the store, as that was before
+    Column("begun_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("undone_at", BigInteger),
+)
+
+deletions = Table(  # rows, series, datasets and ingests that are taken back: asked, running, done or failed
+    "deletions",
+    metadata,
+    Column("id", Long, primary_key=True, autoincrement=False),
+    Column("dataset_id", ForeignKey("datasets.id"), nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("asked", Text, nullable=False),  # JSON: series, times or the ingest
+    Column("state", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON: what was deleted, and what stays where
+    Column("asked_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
 )

@@ -26,15 +26,52 @@ def ingest(
         ),
     ] = None,
     tz: Annotated[str | None, typer.Option(help="Time zone of times without one, such as UTC or Europe/Paris.")] = None,
-    id_col: Annotated[str | None, typer.Option(help="Column that names the series.")] = None,
-    time_col: Annotated[str | None, typer.Option(help="Column of times.")] = None,
+    id_col: Annotated[
+        str | None, typer.Option(help="Column that names the series; several with commas: store,item.")
+    ] = None,
+    time_col: Annotated[
+        str | None, typer.Option(help="Column of times; date and time in two columns: Date,Time.")
+    ] = None,
     target_col: Annotated[str | None, typer.Option(help="Column to forecast.")] = None,
+    rename: Annotated[
+        str | None,
+        typer.Option("--as", help="The dataset's name of the target, where this source names it otherwise."),
+    ] = None,
     date_format: Annotated[str | None, typer.Option(help="Format of dates, such as %d-%m-%y.")] = None,
     series: Annotated[
         str | None, typer.Option(help="Name of the series in a file that holds only one. Default: the file's stem.")
     ] = None,
     season: Annotated[int | None, typer.Option(help="Steps in a season, such as 288 for 5-minute data.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Steps to forecast.")] = None,
+    snap: Annotated[
+        str | None,
+        typer.Option(help="Which step a time between two belongs to: nearest (default), floor, or no: refuse it."),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(help="Which of several values of one step counts: last, first, mean, sum, max, min or count."),
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="Aggregate to this coarser frequency, such as 1h, by the rule of --keep.")
+    ] = None,
+    skip_lines: Annotated[str | None, typer.Option(help="Lines of the file to leave out, such as 2-3.")] = None,
+    separator: Annotated[str | None, typer.Option(help="Separator of columns. Default: found.")] = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal sign, , or . Default: found.")] = None,
+    na: Annotated[
+        list[str] | None, typer.Option(help="A word for a missing value, beside the usual ones; may be repeated.")
+    ] = None,
+    wide: Annotated[
+        str | None,
+        typer.Option(help="Columns that are series of their own, such as s1,s2; '*' for all but the time."),
+    ] = None,
+    low: Annotated[float | None, typer.Option("--min", help="Smallest value that is not quarantined.")] = None,
+    high: Annotated[float | None, typer.Option("--max", help="Largest value that is not quarantined.")] = None,
+    max_jump: Annotated[
+        float | None, typer.Option(help="Largest distance from the values before that is not quarantined.")
+    ] = None,
+    max_stale: Annotated[
+        int | None, typer.Option(help="Equal values in a row, beyond which further ones are quarantined.")
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(help="First value of :watermark or {watermark}, written as the source writes times."),
@@ -46,7 +83,7 @@ def ingest(
     json: Json = False,
 ) -> None:
     """Read the new rows of a source into the lake and print a summary of their quality."""
-    from data.sources.resolve import SourceOptions
+    from data.reading.options import SourceOptions
     from pipelines.console import progress
     from pipelines.ingestion import ingest as ingestion
     from pipelines.reports import terminal
@@ -54,7 +91,9 @@ def ingest(
 
     options = SourceOptions(
         id_col=id_col, time_col=time_col, target_col=target_col, date_format=date_format, tz=tz, freq=freq,
-        series=series, season=season, horizon=horizon, since=since, overlap=overlap,
+        series=series, season=season, horizon=horizon, since=since, overlap=overlap, rename=rename, snap=snap,
+        keep=keep, every=every, skip_lines=skip_lines, separator=separator, decimal=decimal, na=tuple(na or ()),
+        wide=wide, low=low, high=high, max_jump=max_jump, max_stale=max_stale,
     )  # fmt: skip
     with progress(f"ingest {dataset}") as on_progress:
         result = ingestion.ingest(open_workspace(), source, dataset, options, on_progress, dry_run)

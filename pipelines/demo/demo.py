@@ -15,8 +15,8 @@ from typing import Any
 
 from data.errors import AlreadyRunning, Unavailable
 from data.files import file_lock
+from data.reading.options import SourceOptions
 from data.settings import Settings, load_settings
-from data.sources.resolve import SourceOptions
 from pipelines.console import print_json, print_table, progress, say
 from pipelines.demo import live_demo
 from pipelines.evaluation.backtest import BacktestRequest, backtest

@@ -20,8 +20,8 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed
 
 from data.errors import Busy, Conflict, GateRefused, InvalidInput, LeaseLost
+from data.reading.options import SourceOptions
 from data.settings import load_settings
-from data.sources.resolve import SourceOptions
 from pipelines import run_pages
 from pipelines.console import ProgressCallback, finite, progress, say
 from pipelines.evaluation import backtest as backtesting

@@ -24,12 +24,12 @@ from data.lake import commits
 from data.lake.current import current_rows
 from data.quality import quality_rules
 from data.quality.quality_rules import FOREIGN, FRESH, RULE
+from data.reading.intake import UNIT
 from data.records import dataset_rules, quarantine, watermarks
 from data.records.dataset_rules import QualityRules
 from data.records.quarantine import LIVE, Breach, QuarantinedValue
 from data.records.series_limits import reference_steps
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
-from data.sources.intake import UNIT
 from data.spill import Spill, Where
 from data.store import catalogue, observation_log, promotions
 from data.store.catalogue import Dataset

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from data.errors import Conflict, InvalidInput, UnknownDataset
 from data.grid.durations import parse_frequency
-from data.quality.quality import Conformed
-from data.sources.resolve import SourceOptions
+from data.quality.conform import Conformed
+from data.reading.options import SourceOptions
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.workspace import Workspace

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from data.errors import InvalidInput
 from data.grid.durations import SECOND
-from data.quality.quality import conform_all
+from data.quality.conform import conform_all
+from data.reading.intake import Intake
+from data.reading.options import SourceOptions
 from data.records import watermarks
 from data.scratch import scratch_folder
-from data.sources.intake import Intake
 from data.sources.pieces import Source
-from data.sources.resolve import SourceOptions, open_source
+from data.sources.resolve import open_source
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.quality.quality import Conformed
+from data.quality.conform import Conformed
 from data.schema import SERIES
 from data.sources.pieces import Source
 from data.store import catalogue

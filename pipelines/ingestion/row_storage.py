@@ -20,7 +20,7 @@ from data import failpoints
 from data.files import file_lock
 from data.lake import commits
 from data.lake.table import Extended
-from data.quality.quality import Conformed, refuse_gap
+from data.quality.conform import Conformed, refuse_gap
 from data.records import quarantine, series_ends, watermarks
 from data.schema import SERIES
 from data.sources.pieces import Source

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from data.formats.source_table import SourceTable, stem_of
+from data.reading.intake import Intake
+from data.reading.options import SourceOptions
 from data.records import watermarks
-from data.sources.formats import SourceTable
-from data.sources.intake import Intake
 from data.sources.pieces import Piece, Source
-from data.sources.resolve import SourceOptions, stem_of
 from data.sources.watermark_overlap import move_back
 from data.store import catalogue
 from data.store.catalogue import Dataset

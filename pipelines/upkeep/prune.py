@@ -11,8 +11,8 @@ from data import clock
 from data.grid.durations import DAY
 from data.lake import commits, forecasts
 from data.lake.forecasts import IssuedForecasts
-from data.records import runs
-from data.store import anchors, catalogue, idempotency, leases, snapshot_store
+from data.records import idempotency, runs
+from data.store import anchors, catalogue, leases, snapshot_store
 from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback
 from pipelines.upkeep.compact import LEASE

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, Engine
 
-from data.store import idempotency, observation_log
-from data.store.idempotency import StoredAnswer
+from data.records import idempotency
+from data.records.idempotency import StoredAnswer
+from data.store import observation_log
 from service.base.outcomes import Outcome, SeriesStep, decide_outcomes
 from service.models.datasets import Served
 from service.models.verdicts import Judged

@@ -20,7 +20,8 @@ from sqlalchemy import Engine
 
 from data import clock
 from data.errors import RollcastError, StoreBroken, StoreUnavailable
-from data.store import database, idempotency, observation_log
+from data.records import idempotency
+from data.store import database, observation_log
 from data.store.observation_log import Row
 from service.base.metrics import Metrics
 from service.models.datasets import Served

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from data import spill
 from data.errors import InvalidInput
-from data.sources.resolve import SourceOptions
+from data.reading.options import SourceOptions
 from data.spill import Spill, side_by_side
 from pipelines.ingestion.ingest import ingest
 from pipelines.workspace import open_workspace
@@ -23,7 +23,7 @@ def crowded(monkeypatch):
     """Almost no memory, so that few rows are spilled to the disk as many are."""
     monkeypatch.setattr(spill, "MEMORY_BYTES", 500)
     monkeypatch.setattr(spill, "LARGEST", 40)
-    monkeypatch.setattr("data.sources.formats.CELLS", 400)
+    monkeypatch.setattr("data.formats.batches.CELLS", 400)
 
 
 def test_every_row_comes_back_once_in_order_and_each_series_in_one_part(crowded, tmp_path):
@@ -79,7 +79,7 @@ def test_a_source_too_large_for_memory_gives_the_same_rows_as_a_small_one(tmp_pa
     small = [ingest(workspace, str(tmp_path / name), "small", options) for name in ("plant.csv.gz", "more.csv")]
     monkeypatch.setattr(spill, "MEMORY_BYTES", 20_000)
     monkeypatch.setattr(spill, "LARGEST", 60)
-    monkeypatch.setattr("data.sources.formats.CELLS", 400)
+    monkeypatch.setattr("data.formats.batches.CELLS", 400)
     large = [ingest(workspace, str(tmp_path / name), "large", options) for name in ("plant.csv.gz", "more.csv")]
     assert [result.report for result in large] == [result.report for result in small]
     assert [result.added for result in large] == [result.added for result in small]

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
+from data.reading.options import SourceOptions
 from data.settings import load_settings
-from data.sources.resolve import SourceOptions
 from pipelines.evaluation.backtest import BacktestRequest, backtest
 from pipelines.ingestion.ingest import ingest
 from pipelines.reports import html_report

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data.reading.options import SourceOptions
 from data.settings import load_settings
-from data.sources.resolve import SourceOptions
 from forecasting.evaluation import long_roll
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import validate

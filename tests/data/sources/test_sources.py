@@ -12,8 +12,9 @@ import psycopg
 import pytest
 
 from data.errors import InvalidInput, Unavailable
-from data.sources.formats import ROW
-from data.sources.resolve import open_source, stem_of
+from data.formats.batches import ROW
+from data.formats.source_table import stem_of
+from data.sources.resolve import open_source
 
 PLANT = "ds,y\n2024-01-01,1\n2024-01-02,2.5\n"
 TABLE = pl.DataFrame({"ds": ["2024-01-01", "2024-01-02"], "y": [1.0, 2.5]})

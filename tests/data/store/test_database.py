@@ -27,8 +27,8 @@ def test_opening_twice_changes_nothing(store_url):
 
 def test_a_store_newer_than_the_program_is_refused_with_both_versions(store):
     with writing(store) as connection:
-        connection.execute(update(schema_version).values(version=7))
-    with pytest.raises(StoreUnavailable, match=f"schema 7, this program knows {SCHEMA_VERSION}"):
+        connection.execute(update(schema_version).values(version=SCHEMA_VERSION + 1))
+    with pytest.raises(StoreUnavailable, match=f"schema {SCHEMA_VERSION + 1}, this program knows {SCHEMA_VERSION}"):
         migrate(store)
 
 

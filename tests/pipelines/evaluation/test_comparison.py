@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.reading.options import SourceOptions
 from data.settings import load_settings
-from data.sources.resolve import SourceOptions
 from data.store import registry
 from pipelines import cli
 from pipelines.evaluation.backtest import Backtested, BacktestRequest, backtest

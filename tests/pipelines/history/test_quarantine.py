@@ -10,10 +10,10 @@ from sqlalchemy import text
 
 from data.errors import InvalidInput
 from data.quality.quality_rules import RULE, judge, with_stored
+from data.reading.options import SourceOptions
 from data.records import dataset_rules, quarantine, watermarks
 from data.records.dataset_rules import QualityRules
 from data.records.quarantine import Breach
-from data.sources.resolve import SourceOptions
 from data.store import catalogue, database, leases, observation_log
 from data.store.observation_log import LoggedValue
 from pipelines.cli import run

@@ -23,9 +23,9 @@ import pytest
 from data import clock
 from data.errors import InvalidInput
 from data.grid.grid import parse_ds
+from data.reading.options import SourceOptions
 from data.records import watermarks
 from data.settings import load_settings
-from data.sources.resolve import SourceOptions
 from pipelines.ingestion.ingest import ingest
 from pipelines.workspace import open_workspace
 

@@ -12,9 +12,9 @@ from data import clock
 from data.errors import Unavailable
 from data.grid.durations import HOUR
 from data.grid.grid import Grid
+from data.reading.options import SourceOptions
 from data.records import drift, jobs, series_limits
 from data.settings import load_settings
-from data.sources.resolve import SourceOptions
 from data.store import catalogue, observation_log, promotions, registry, tables
 from data.store.observation_log import LoggedValue
 from forecasting.evaluation.backtest import baseline

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from data.errors import Conflict, GateRefused, NotTrained
+from data.reading.options import SourceOptions
 from data.records import shadow_pairs
 from data.records.shadow_pairs import ShadowPair
 from data.settings import load_settings
-from data.sources.resolve import SourceOptions
 from data.store import catalogue, promotions
 from forecasting.rolling.online_scores import SUMS, Totals
 from pipelines import cli

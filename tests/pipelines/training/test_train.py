@@ -14,8 +14,8 @@ import torch
 
 from data import clock
 from data.errors import InvalidInput
+from data.reading.options import SourceOptions
 from data.settings import load_settings
-from data.sources.resolve import SourceOptions
 from data.store import catalogue, observation_log
 from data.store.observation_log import LoggedValue
 from forecasting.training import fit_network

@@ -8,7 +8,8 @@ from fastapi import Request
 from sqlalchemy import func, select
 
 from data.errors import StoreUnavailable
-from data.store import idempotency, observation_log, tables
+from data.records import idempotency
+from data.store import observation_log, tables
 from data.store.database import reading
 from service.observe.idempotency import keyed_of
 from tests.support.service_kit import World, baseline, median, panel_of, rows, until

@@ -13,9 +13,10 @@ import polars as pl
 from data.errors import InvalidInput
 from data.grid.durations import DAY, FIXED, HOUR, LARGER, MINUTE, SECOND, kind_of, parse_frequency
 from data.grid.grid import Grid
+from data.reading.columns import CODE
+from data.reading.options import SourceOptions
+from data.reading.times import check_zone
 from data.schema import SERIES, TIME, TimeKind
-from data.sources.columns import CODE, check_zone
-from data.sources.resolve import SourceOptions
 
 VOTES = 6  # rows that a series needs to count: six days in a row include a weekend day
 USUAL = tuple(unit * count for unit in (SECOND, MINUTE) for count in (1, 2, 5, 10, 15, 20, 30))

@@ -1,7 +1,7 @@
 import pytest
 
 from data.grid.durations import DAY, SECOND
-from data.sources.infer_frequency import frequency_of_distance
+from data.reading.infer_frequency import frequency_of_distance
 
 
 @pytest.mark.parametrize(

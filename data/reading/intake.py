@@ -7,10 +7,12 @@ from pathlib import Path
 import polars as pl
 
 from data.errors import InvalidInput
+from data.formats.batches import ROW
+from data.formats.source_table import SourceTable, stem_of
+from data.reading.columns import Roles, check_split, choose_roles, numbers_of
+from data.reading.options import SourceOptions
+from data.reading.times import first_stamp, read_times
 from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE
-from data.sources.columns import Roles, check_split, choose_roles, first_stamp, numbers_of, read_times
-from data.sources.formats import ROW, SourceTable
-from data.sources.resolve import SourceOptions, stem_of
 from data.spill import Spill
 from data.store.catalogue import UNIQUE_ID, UNIQUE_ID_RULE
 

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from data import clock
 from data.errors import InvalidInput
+from data.formats.batches import ROW
 from data.grid.durations import DAY, MINUTE
 from data.grid.grid import format_all, make_grid, parse_ds
-from data.quality.quality import conform, conform_all
-from data.sources.formats import ROW
-from data.sources.intake import Intake
-from data.sources.resolve import SourceOptions, open_source
+from data.quality.conform import conform, conform_all
+from data.reading.intake import Intake
+from data.reading.options import SourceOptions
+from data.sources.resolve import open_source
 
 UTC = SourceOptions(tz="UTC")
 

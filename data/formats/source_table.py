@@ -1,0 +1,107 @@
+"""A table on this machine: a CSV, Parquet or NDJSON file, or the rows of a query, read in batches.
+
+A batch has the file's own columns and `ROW`, the place of each row. Text stays text: `data.reading.columns` reads it.
+"""
+
+import gzip
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import polars as pl
+
+from data.errors import InvalidInput
+from data.formats.csv_file import read_csv
+from data.formats.ndjson_file import read_ndjson
+from data.formats.parquet_file import read_arrow, read_parquet
+from data.translate_errors import translate_errors
+
+ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+}
+ACCEPTED = (
+    ".csv, .tsv, .parquet, .ndjson (each may end in .gz), a folder, s3://, gs://, az://, http(s):// "
+    "or an SQL address with ?query="
+)
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """Rows on this machine, ready to be read. `name` holds no secret."""
+
+    name: str
+    kind: str  # csv, parquet, ndjson; arrow for a folder with the rows of a query
+    path: Path
+    sha256: str
+    mark: str | None = None  # changes when the piece changes
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """The rows in their order, in batches of about CELLS cells. Raises InvalidInput if they cannot be read."""
+        readers: dict[str, Callable[[Path, str], Iterator[pl.DataFrame]]] = {
+            "csv": read_csv, "parquet": read_parquet, "ndjson": read_ndjson, "arrow": read_arrow,
+        }  # fmt: skip
+        found = False
+        for batch in with_plain_errors(self.name, readers[self.kind](self.path, self.name)):
+            found = found or not batch.is_empty()
+            yield batch
+        if not found:
+            raise InvalidInput("there are no rows in it; give a header and at least one row", source=self.name)
+
+
+def kind_of_name(name: str, source: str) -> str:
+    """The kind of a file by its ending. Raises InvalidInput for an unknown ending."""
+    kind = ENDINGS.get(Path(name.lower().removesuffix(".gz")).suffix)
+    if kind is None:
+        raise InvalidInput(f"its ending is not known; use {ACCEPTED}", source=source)
+    return kind
+
+
+def is_table(name: str) -> bool:
+    """Whether a file of a folder is a table: its ending is known and it is not hidden."""
+    return not name.startswith((".", "_")) and Path(name.lower().removesuffix(".gz")).suffix in ENDINGS
+
+
+def table_of(path: Path, kind: str, name: str, folder: Path, mark: str | None = None) -> SourceTable:
+    """A file as a table, with its sha256. A zipped one is unzipped into `folder`, whatever its name."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            zipped = file.read(2) == b"\x1f\x8b"
+    except OSError as error:
+        raise InvalidInput(f"the file cannot be read ({error.strerror})", source=name) from None
+    return SourceTable(name, kind, _unzipped(path, folder, name) if zipped else path, digest, mark)
+
+
+def _unzipped(path: Path, folder: Path, name: str) -> Path:
+    target = folder / "unzipped"
+    try:
+        with gzip.open(path) as packed, target.open("wb") as file:
+            shutil.copyfileobj(packed, file, 1 << 20)
+    except (OSError, EOFError) as error:
+        raise InvalidInput(f"the content cannot be read ({error}); is it zipped to its end?", source=name) from None
+    return target
+
+
+def with_plain_errors(name: str, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Batches; an exception or panic of a library is raised as InvalidInput with its first line."""
+    words = "the content cannot be read ({}); is it what its ending says?"
+    with translate_errors(lambda cause: InvalidInput(words.format(cause), source=name)):
+        yield from batches
+
+
+def stem_of(name: str) -> str:
+    """The series id of a source without an id column: the name of the file or database, without its endings."""
+    stem = Path(urlsplit(name).path if "://" in name else name).name
+    for ending in (".gz", *ENDINGS, ".db", ".sqlite"):
+        stem = stem.removesuffix(ending)
+    return stem or "series"

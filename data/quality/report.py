@@ -1,0 +1,42 @@
+"""The quality report of an ingest."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """What an ingest found, for the user and for the catalogue."""
+
+    source: str
+    id_column: str | None
+    time_column: str
+    target_column: str
+    rows: int  # in the source
+    kept: int  # in the frame
+    series: int
+    first: str | int
+    last: str | int
+    frequency: str
+    frequency_inferred: bool
+    season: int
+    season_inferred: bool
+    horizon: int
+    horizon_inferred: bool
+    zone: str | None
+    duplicates: int  # rows replaced by a later row of the same series and step
+    steps_back: int  # rows older than the row before them in their series
+    snapped: int  # stamps moved down to their step
+    rejected: int  # rows whose local time does not exist, or exists twice
+    gaps: int  # steps without a row between the first and the last of their series
+    longest_gap: int  # steps
+    nulls: int
+    non_finite: int  # NaN, infinite, or beyond ±LARGEST_VALUE: stored as missing
+    constant_stretches: int
+    longest_constant: int  # steps
+    covariates: tuple[str, ...]
+    columns_ignored: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}

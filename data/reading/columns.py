@@ -1,0 +1,108 @@
+"""Finds the columns of a raw frame that name the series, the time and the value.
+
+Conventional names are recognised (`unique_id, ds, y`; `item_id, timestamp, target`; the usual words for a time). For
+other names the user says the column.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from data.errors import InvalidInput
+from data.formats.batches import ROW
+from data.reading.numbers import not_a_number, quoted, to_numbers
+from data.reading.options import SourceOptions
+from data.schema import RESERVED, SPLIT, SPLITS
+
+ID_NAMES = ("unique_id", "item_id")
+TIME_NAMES = ("ds", "timestamp", "datetime", "date_time", "date", "time", "t")  # in this order, in any case
+VALUE_NAMES = ("y", "target")
+CODE, STEP, ORDER = "__code", "__step", "__order"  # temporary columns: series and step as integers, order of rows
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The roles of the columns, by their names in the source."""
+
+    id: str | None  # None: the source is one series
+    time: str
+    target: str
+    split: str | None
+    covariates: tuple[str, ...]  # numbers
+    ignored: tuple[str, ...]  # neither numbers nor a known column
+
+
+def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tuple[Roles, dict[str, pl.Series]]:
+    """The roles, and every column of numbers as float64. Raises InvalidInput for a missing or ambiguous column.
+
+    Of a source read in batches the first batch decides. A covariate that is not numbers in a later batch is dropped.
+    """
+    names = [name for name in raw.columns if name != ROW]
+    for given in (options.id_col, options.time_col, options.target_col):
+        if given is not None and given not in names:
+            raise InvalidInput(f"there is no such column; it has {', '.join(names)}", source=source, column=given)
+    identity = options.id_col or _first(ID_NAMES, names)
+    time = options.time_col or _time(raw, names, source)
+    split = SPLIT if SPLIT in names and _is_split(raw[SPLIT]) else None
+    if identity == time:
+        raise InvalidInput("one column cannot name the series and be the time", source=source, column=time)
+    rest = [name for name in names if name not in (identity, time, split)]
+    target = options.target_col or _first(VALUE_NAMES, rest)
+    if target is not None and target not in rest:
+        raise InvalidInput("one column cannot be both the value and something else", source=source, column=target)
+    numbers = {name: values for name in rest if (values := to_numbers(raw[name])) is not None}
+    if target is None:
+        if len(numbers) != 1:
+            raise InvalidInput(_no_single_value(rest, list(numbers)), source=source)
+        target = next(iter(numbers))
+    if target not in numbers:
+        raise not_a_number(raw, target, source)
+    covariates = tuple(name for name in numbers if name != target and name not in RESERVED)
+    ignored = tuple(name for name in rest if name != target and name not in covariates)
+    return Roles(identity, time, target, split, covariates, ignored), numbers
+
+
+def _no_single_value(rest: list[str], numbers: list[str]) -> str:
+    """Why no column of `rest`, those that are neither series, time nor split, is taken as the value."""
+    if numbers:
+        return f"which column is the value? It could be {', '.join(numbers)}; name it with --target-col"
+    if rest:
+        return f"which column is the value? None of {', '.join(rest)} holds numbers; name it with --target-col"
+    return "there is no column for the values beside those of series and time; add one"
+
+
+def _first(wanted: tuple[str, ...], names: list[str]) -> str | None:
+    return next((name for name in wanted if name in names), None)
+
+
+def _time(raw: pl.DataFrame, names: list[str], source: str) -> str:
+    folded = {name.lower(): name for name in reversed(names)}
+    known = _first(TIME_NAMES, list(folded))
+    if known is not None:
+        return folded[known]
+    dated = [name for name in names if raw.schema[name].is_temporal()]
+    if len(dated) == 1:
+        return dated[0]
+    raise InvalidInput(f"which column is the time? It has {', '.join(names)}; name it with --time-col", source=source)
+
+
+def _is_split(values: pl.Series) -> bool:
+    return values.dtype == pl.String and bool(values.is_in([*SPLITS, None], nulls_equal=True).all())
+
+
+def numbers_of(raw: pl.DataFrame, roles: Roles, source: str) -> dict[str, pl.Series]:
+    """Target and covariates of a later batch as float64, without covariates that are not numbers there."""
+    named = {name: to_numbers(raw[name]) for name in (roles.target, *roles.covariates) if name in raw.columns}
+    if named.get(roles.target) is None:
+        raise not_a_number(raw, roles.target, source)
+    return {name: values for name, values in named.items() if values is not None}
+
+
+def check_split(raw: pl.DataFrame, source: str) -> None:
+    """Raises InvalidInput for the first row of a later batch whose split is not one of the four."""
+    if _is_split(raw[SPLIT]):
+        return
+    first = int((~raw[SPLIT].cast(pl.String).is_in([*SPLITS, None], nulls_equal=True)).arg_max() or 0)
+    raise InvalidInput(
+        f"{quoted(raw[SPLIT][first])} is none of {', '.join(SPLITS)}", source=source, column=SPLIT, row=raw[ROW][first]
+    )
