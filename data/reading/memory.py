@@ -30,8 +30,11 @@ class SourceMemory:
     def of(cls, stored: Mapping[str, Any]) -> "SourceMemory":
         """From a catalogue's JSON; unknown fields are left out, missing ones get their default."""
         known = {field.name for field in fields(cls)}
-        values: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        found: dict[str, Any] = {}
+        for name, value in stored.items():
+            if name in known:
+                found[name] = tuple(value) if isinstance(value, list) else value
+        return cls(**found)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
