@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from data.grid.sessions import session_days, session_number, session_of, weekday
 from data.schema import TimeKind
 
 Ints = npt.NDArray[np.int64]
+Snap = Literal["nearest", "floor", "no"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LARGEST_STEP = 2**53  # a JSON number holds every integer up to here exactly
@@ -55,6 +56,8 @@ class Grid:
     freq: str
     phase: int = 0
     sessions: tuple[int, ...] = ()  # days since 1970, ascending; only for an exchange
+    snap: Snap = "floor"  # which step takes a stamp between two; datasets of before version 7 have "floor"
+    civil: bool = False  # a day is the civil date that was written; before version 7 it was the date in UTC
 
     @cached_property
     def kind(self) -> TimeKind:
@@ -89,14 +92,16 @@ class Grid:
         """Everything needed to build the same grid without the calendar library."""
         gaps = np.diff(self.sessions).tolist()  # differences are shorter to write
         first = list(self.sessions[:1])
-        return json.dumps({"freq": self.freq, "phase": self.phase, "sessions": first + gaps}, separators=(",", ":"))
+        fields = {"freq": self.freq, "phase": self.phase, "sessions": first + gaps}
+        return json.dumps(fields | {"snap": self.snap, "civil": self.civil}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "Grid":
         """The grid that `to_json` wrote."""
         fields = json.loads(text)
         sessions = tuple(np.cumsum(np.asarray(fields["sessions"], np.int64)).tolist())
-        return cls(fields["freq"], fields["phase"], sessions)
+        since = fields.get("snap", "floor"), fields.get("civil", False)
+        return cls(fields["freq"], fields["phase"], sessions, *since)
 
     @cached_property
     def _days(self) -> Ints:
