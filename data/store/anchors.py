@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 
 from data import clock
 from data.errors import DamagedArtifact
-from data.store import tables
+from data.store import identities, tables
 from data.store.database import reading, writing
 from data.store.registry import MODELS_LOCK
 
@@ -95,8 +95,8 @@ def last_id(engine: Engine) -> int:
 
 
 def newest_id(connection: Connection) -> int:
-    """`last_id` within a transaction."""
-    return int(connection.scalar(select(func.max(TABLE.c.anchor_id))) or 0)
+    """`last_id` within a transaction; the id of an anchor that was deleted since counts too."""
+    return identities.next_id(connection, TABLE.c.anchor_id) - 1
 
 
 def shards(engine: Engine, anchor: Anchor) -> list[int]:
