@@ -1,7 +1,8 @@
 """Anchors: where the states of a promoted version start. An anchor is a position of the log, and the values before it.
 
 A promotion makes the first anchor. `compact` makes a later one where the log grows too long: that is no promotion, and
-the scores go on. The values are kept as packed contexts, which two anchors may share.
+the scores go on. A deletion makes one that says `refold`: its states come from its contexts and the log alone, and
+nothing goes on from the anchors before it. The values are kept as packed contexts, which two anchors may share.
 """
 
 from collections.abc import Collection, Sequence
@@ -29,6 +30,7 @@ class Anchor:
     log_seq: int  # the last row of the log that the contexts contain
     contexts: int  # the anchor under whose id they are stored
     made_at: int  # microseconds since 1970 UTC
+    refold: bool = False  # rows of the anchors before it were deleted: none of their states or snapshots goes on
 
 
 def add(
@@ -38,6 +40,7 @@ def add(
     log_seq: int,
     blobs: Sequence[bytes] = (),
     contexts: int | None = None,
+    refold: bool = False,
 ) -> Anchor:
     """Add an anchor in a running transaction under `MODELS_LOCK`; its contexts are `blobs`, or those of another one.
 
@@ -55,6 +58,7 @@ def add(
         "log_seq": log_seq,
         "contexts": anchor_id if contexts is None else contexts,
         "made_at": clock.now(),
+        "refold": refold,
     }
     return _anchor(connection.execute(insert(TABLE).values(**values).returning(TABLE)).one())
 
