@@ -42,6 +42,7 @@ class Deletion:
     detail: dict[str, Any]
     asked_at: int
     started_at: int | None
+    applied: int | None  # counts the deletions that the live store is without; see `data.changes.applied`
     ended_at: int | None
 
     @property
