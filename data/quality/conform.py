@@ -23,7 +23,8 @@ from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.grid.durations import DAY, YEAR, default_horizon, default_season
-from data.grid.grid import Grid, format_ds, make_grid
+from data.grid.grid import Grid, make_grid
+from data.grid.stamps import format_ds
 from data.quality.clashes import last_row_of_each_step
 from data.quality.findings import FIRST, Findings, common_test_length, constant_stretches, gaps_of, test_lengths
 from data.quality.key_check import refuse_mixed_series

@@ -8,7 +8,7 @@ import polars as pl
 from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.grid.durations import DAY, SECOND
-from data.grid.grid import LARGEST_STEP, parse_ds
+from data.grid.stamps import LARGEST_STEP, parse_ds
 from data.reading.numbers import quoted
 
 CALENDAR = (parse_ds("0001-01-01", "date"), parse_ds("9999-12-31", "date") + DAY - 1)  # the range of ISO 8601

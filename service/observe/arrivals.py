@@ -14,7 +14,8 @@ import numpy as np
 
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from data.grid.durations import DAY, SECOND
-from data.grid.grid import Grid, parse_ds
+from data.grid.grid import Grid
+from data.grid.stamps import parse_ds
 from data.schema import LARGEST_VALUE
 from data.store.catalogue import check_unique_id
 from service.base.request_limits import MAX_ERRORS

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from data.errors import InvalidInput
 from data.grid.durations import DAY, MINUTE, SECOND, kind_of
-from data.grid.grid import Grid, format_all, format_ds, make_grid, parse_ds
+from data.grid.grid import Grid, make_grid
+from data.grid.stamps import format_all, format_ds, parse_ds
 
 FREQUENCIES = ["30s", "5m", "1h", "24h", "1d", "1b", "2b", "1w", "1mo", "1q", "1y", "1", "3", "XNYS"]
 
