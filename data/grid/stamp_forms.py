@@ -64,6 +64,11 @@ class Moment:
         return self.local.replace(tzinfo=timezone(self.offset or timedelta()))
 
 
+def is_order(date_format: str | None) -> bool:
+    """Whether a format is that of a date alone, in one of the forms: any time of day may follow it."""
+    return date_format in ORDERS
+
+
 def split_stamp(text: str) -> Stamp | None:
     """The parts of a time; None where the text is in none of the forms."""
     found = _STAMP.fullmatch(text)
@@ -88,7 +93,7 @@ def read_stamp(text: str, order: str | None = None) -> Moment:
         raise InvalidInput("may be a number as well as a date; write it as 2024-01-31")
     try:
         day = datetime.strptime(stamp.date, orders[0]).replace(tzinfo=UTC).date()
-        return Moment(datetime.combine(day, _clock(stamp.clock)), _offset(stamp.offset))
+        return Moment(datetime.combine(day, _clock(stamp.clock)), parse_offset(stamp.offset))
     except ValueError:  # 30 February, hour 24, second 60
         raise InvalidInput("is no time of the calendar") from None
 
@@ -99,12 +104,15 @@ def _clock(text: str) -> time:
     return time.fromisoformat(f"0{text}" if text[1] == ":" else text)
 
 
-def _offset(text: str) -> timedelta | None:
+def parse_offset(text: str) -> timedelta | None:
+    """What an offset means: how far its clocks are ahead of UTC; None for no text. Raises ValueError for another."""
     if not text:
         return None
     digits = text.strip().replace(":", "")
     if digits in ("Z", "UTC"):
         return timedelta()
+    if re.fullmatch(r"[+-](\d\d){1,2}", digits) is None:
+        raise ValueError(text)
     minutes = int(digits[1:3]) * 60 + int(digits[3:] or 0)
     if minutes >= 24 * 60 or int(digits[3:] or 0) >= 60:
         raise ValueError(text)
