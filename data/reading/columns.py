@@ -12,7 +12,7 @@ from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.reading.numbers import not_a_number, quoted, to_numbers
 from data.reading.options import SourceOptions
-from data.reading.time_columns import split_columns
+from data.reading.time_columns import joining_hint, second_time_column, split_columns
 from data.schema import RESERVED, SPLIT, SPLITS
 
 ID_NAMES = ("unique_id", "item_id")
@@ -60,7 +60,9 @@ def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tupl
     numbers = {name: values for name in rest if (values := to_numbers(raw[name])) is not None}
     if target is None:
         if len(numbers) != 1:
-            raise InvalidInput(_no_single_value(rest, list(numbers)), source=source)
+            clock = second_time_column(raw, times[0]) if len(times) == 1 else None
+            hint = f"; {joining_hint(times[0], clock)}" if clock else ""
+            raise InvalidInput(_no_single_value(rest, list(numbers)) + hint, source=source)
         target = next(iter(numbers))
     if target not in numbers:
         raise not_a_number(raw, target, source)

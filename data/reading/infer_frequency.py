@@ -109,6 +109,7 @@ def frequency_of_distance(step: int, kind: TimeKind, weekdays_only: bool = False
     """
     if kind == "step":
         return str(max(step, 1))
+    step = _without_drift(step)
     if step < DAY:
         unit = next(u for u in ("h", "m", "s", "ms", "us") if step % FIXED[u] == 0)
         return f"{step // FIXED[unit]}{unit}"
@@ -120,6 +121,12 @@ def frequency_of_distance(step: int, kind: TimeKind, weekdays_only: bool = False
         freq = f"{months}mo"
         return f"{months // 12}y" if months % 12 == 0 else LARGER.get(freq, freq)
     return f"{days // 7}w" if days % 7 == 0 else f"{days}d"
+
+
+def _without_drift(step: int) -> int:
+    """The usual step that a distance misses by less than a ten-thousandth, as that of a clock which drifts; else it."""
+    usual = min(USUAL, key=lambda usual: abs(usual - step))
+    return usual if abs(usual - step) * 10_000 < usual else step
 
 
 def _nearest_usual(step: float) -> int:

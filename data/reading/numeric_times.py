@@ -10,7 +10,7 @@ import polars as pl
 from data.errors import InvalidInput
 from data.grid.durations import DAY, SECOND
 
-UNIX_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # how many of them are a second
+UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # how many of them are a second
 SPREADSHEET = "excel"  # days since 1899-12-30, the time of day as their fraction
 BASIC_DATE = "%Y%m%d"
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
@@ -23,7 +23,7 @@ LARGEST = 2**62  # µs; beyond it products would not fit into 64 bits
 
 
 def numeric_format(values: pl.Series, column: str, source: str) -> str | None:
-    """What numbers mean, as a date format: a unit of `UNIX_UNITS`, BASIC_DATE, or None for integer steps.
+    """What numbers mean, as a date format: a unit of `UNITS_PER_SECOND`, BASIC_DATE, or None for integer steps.
 
     `values` are those of a table's first batch, as text or numbers. Raises InvalidInput where they may also be the days
     of a spreadsheet.
@@ -50,7 +50,7 @@ def numeric_format(values: pl.Series, column: str, source: str) -> str | None:
 
 def unit_of_number(number: float) -> str | None:
     """The unit in which a number counts from 1970 to a time of 1973 to 2103; None where there is none."""
-    units = (unit for unit, factor in UNIX_UNITS.items() if FIRST_SECOND <= number / factor <= LAST_SECOND)
+    units = (unit for unit, factor in UNITS_PER_SECOND.items() if FIRST_SECOND <= number / factor <= LAST_SECOND)
     return next(units, None)
 
 
@@ -83,7 +83,7 @@ def read_steps(values: pl.Series) -> pl.Series:
 
 def read_unix(values: pl.Series, unit: str) -> pl.Series:
     """Times counted from 1970 in a unit, in UTC and cut to microseconds; null for what is no number."""
-    per_second = UNIX_UNITS[unit]
+    per_second = UNITS_PER_SECOND[unit]
     whole = read_steps(values)
     if per_second > SECOND:
         micros = whole // (per_second // SECOND)

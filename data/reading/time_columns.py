@@ -121,6 +121,11 @@ def _is_clock(values: pl.Series) -> bool:
     return named and (values.dtype == pl.String or values.dtype.is_numeric()) and not _count(values, 24).has_nulls()
 
 
+def joining_hint(time: str, second: str) -> str:
+    """How to read a column of dates together with one that seems to hold times of day."""
+    return f"{second!r} seems to hold the time of day: give --time-col '{time},{second}'"
+
+
 def ask_for_time_columns(time: str, second: str) -> str:
     """What to say where most dates of the column `time` repeat and `second` seems to hold their times of day."""
-    return f"most dates repeat, and {second!r} seems to hold the time of day: give --time-col '{time},{second}'"
+    return f"most dates repeat, and {joining_hint(time, second)}"

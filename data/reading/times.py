@@ -17,7 +17,7 @@ from data.reading.numbers import quoted
 from data.reading.numeric_times import (
     BASIC_DATE,
     SPREADSHEET,
-    UNIX_UNITS,
+    UNITS_PER_SECOND,
     is_number,
     numeric_format,
     read_spreadsheet,
@@ -115,7 +115,7 @@ class TimeReader:
 
     def _read(self, values: pl.Series, source: str, column: str) -> tuple[pl.Series, pl.Series | None]:
         form = self._table_format
-        if form in UNIX_UNITS:
+        if form in UNITS_PER_SECOND:
             return read_unix(values, form), None
         if form == SPREADSHEET:
             return read_spreadsheet(values), None
@@ -212,7 +212,7 @@ class TimeReader:
         """What was recognised, for the report."""
         column, form = self._column, self.date_format
         notes = []
-        if self._given is None and form in UNIX_UNITS:
+        if self._given is None and form in UNITS_PER_SECOND:
             notes.append(f"{column}: {UNIT_NAMES[form]} since 1970 (--date-format {form})")
         elif self._given is None and (form is not None or self._dotted):
             notes.append(f"{column}: dates written as {form or '%d.%m.%Y'}")

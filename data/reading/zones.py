@@ -96,7 +96,7 @@ def offsets_of_zone(times: pl.Series) -> pl.Series | None:
     """The offsets of a column whose type names a zone; None where that is UTC."""
     local = times.dt.replace_time_zone(None)
     seconds = (local.to_physical() - times.to_physical()) // SECOND
-    return seconds.cast(pl.Int32).alias(OFFSET) if seconds.any() else None
+    return seconds.cast(pl.Int32).alias(OFFSET) if (seconds != 0).any() else None
 
 
 def offsets_of_text(values: pl.Series) -> pl.Series | None:
@@ -116,7 +116,7 @@ def offsets_of_text(values: pl.Series) -> pl.Series | None:
     for ending, seconds in known.items():
         chosen = pl.when(pl.col("ending") == ending).then(pl.lit(seconds, pl.Int32)).otherwise(chosen)
     found = endings.alias("ending").to_frame().select(chosen.alias(OFFSET)).to_series()
-    return found if found.any() else None
+    return found if (found != 0).any() else None
 
 
 def _known_offsets(endings: Iterable[str]) -> dict[str, int] | None:

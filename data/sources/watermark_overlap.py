@@ -7,7 +7,7 @@ from data.errors import InvalidInput
 from data.grid.durations import SECOND
 from data.grid.grid import Grid
 from data.grid.stamp_forms import is_order, shift_stamp
-from data.reading.numeric_times import BASIC_DATE, UNIX_UNITS, unit_of_number
+from data.reading.numeric_times import BASIC_DATE, UNITS_PER_SECOND, unit_of_number
 
 DEFAULT_STEPS = 1  # the newest time is read again: more rows of it may have come since
 
@@ -33,11 +33,11 @@ def _moved(mark: str, steps: int, micros: int, grid: Grid, date_format: str | No
     number = _number(mark)
     if grid.kind == "step":
         return str(int(number) - steps) if number is not None and number == int(number) else None
-    unit = date_format if date_format in UNIX_UNITS else None
+    unit = date_format if date_format in UNITS_PER_SECOND else None
     if number is not None and unit is None and date_format is None:
         unit = unit_of_number(float(number))
     if unit is not None:
-        return None if number is None else f"{number - Decimal(micros) * UNIX_UNITS[unit] / SECOND:f}"
+        return None if number is None else f"{number - Decimal(micros) * UNITS_PER_SECOND[unit] / SECOND:f}"
     order = date_format if is_order(date_format) else BASIC_DATE if number is not None else None
     return shift_stamp(mark, timedelta(microseconds=-micros), order)
 
