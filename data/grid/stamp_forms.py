@@ -23,7 +23,7 @@ ORDERS = tuple(order for orders in DATES.values() for order in orders)
 _DATE = re.compile("|".join(f"({pattern})" for pattern in DATES), re.ASCII)
 _STAMP = re.compile(
     r"(?P<date>[\d./-]{8,10})"
-    r"(?:(?P<between>[T ])(?P<clock>\d\d?:\d\d(?::\d\d(?:\.\d{1,9})?)?|(?<=\d{8}T)\d{4}(?:\d\d)?)"
+    r"(?:(?P<between>[T ])(?P<clock>\d\d?:\d\d(?::\d\d(?:\.\d{1,9})?)?|(?<=\d{8}T)\d{4}(?:\d\d(?:\.\d{1,9})?)?)"
     r"(?P<offset> ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?",
     re.ASCII,
 )
@@ -47,9 +47,9 @@ class Stamp:
     @property
     def clock_format(self) -> str:
         """The format of the time of day; empty for a date alone."""
-        colon = ":" if ":" in self.clock else ""
-        parts = ["%H", "%M", "%S"][: self.clock.count(":") + 1 if colon else len(self.clock) // 2]
-        return colon.join(parts) if self.clock else ""
+        whole, colon = self.clock.partition(".")[0], ":" if ":" in self.clock else ""
+        parts = whole.count(":") + 1 if colon else len(whole) // 2
+        return colon.join(("%H", "%M", "%S")[:parts])
 
 
 @dataclass(frozen=True)

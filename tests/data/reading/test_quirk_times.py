@@ -12,6 +12,7 @@ from data.reading.options import SourceOptions
 from data.sources.resolve import open_source
 
 FILES = Path(__file__).parent.parent / "quirks_files"
+DATE_TIME, DATE_HOUR = {"time_col": "Date,Time", "tz": "UTC"}, {"time_col": "Date,Hour", "tz": "UTC"}
 
 
 def ingest(name, **options):
@@ -26,8 +27,8 @@ def ingest(name, **options):
     [
         ("daily_paris_midnight.csv", {}, "1b", 300, "2023-01-02", "2024-02-23"),
         ("daily_paris_midnight.csv", {"tz": "Europe/Paris"}, "1b", 300, "2023-01-02", "2024-02-23"),
-        ("date_time.csv", {"time_col": "Date,Time", "tz": "UTC"}, "1h", 960, "2024-01-01T00:00:00Z", "2024-02-09T23:00:00Z"),
-        ("date_hour.csv", {"time_col": "Date,Hour", "tz": "UTC"}, "1h", 960, "2024-01-01T01:00:00Z", "2024-02-10T00:00:00Z"),
+        ("date_time.csv", DATE_TIME, "1h", 960, "2024-01-01T00:00:00Z", "2024-02-09T23:00:00Z"),
+        ("date_hour.csv", DATE_HOUR, "1h", 960, "2024-01-01T01:00:00Z", "2024-02-10T00:00:00Z"),
         ("nanoseconds.csv", {}, "5m", 300, "2026-11-01T00:00:00Z", "2026-11-02T00:55:00Z"),
         ("midnight_without_time.csv", {"tz": "UTC"}, "1h", 480, "2024-01-01T05:00:00Z", "2024-01-21T04:00:00Z"),
         ("yyyymmdd.csv", {"time_col": "DATE"}, "1d", 500, "2023-01-01", "2024-05-14"),
@@ -46,8 +47,8 @@ def test_every_row_is_kept_at_its_time(name, options, frequency, rows, first, la
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("date_hour.csv", {"time_col": "Date,Hour", "tz": "UTC"}, "Date,Hour: date plus hour, hours 1 to 24, 24 is"),
-        ("date_time.csv", {"time_col": "Date,Time", "tz": "UTC"}, "Date,Time: date plus time of day"),
+        ("date_hour.csv", DATE_HOUR, "Date,Hour: date plus hour, hours 1 to 24, 24 is"),
+        ("date_time.csv", DATE_TIME, "Date,Time: date plus time of day"),
         ("nanoseconds.csv", {}, "time: finer than a microsecond, cut to it"),
         ("midnight_without_time.csv", {"tz": "UTC"}, "datetime: 20 dates without a time of day, read as midnight"),
         ("yyyymmdd.csv", {}, "DATE: dates written as %Y%m%d"),
