@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.grid.grid import format_all
+from data.grid.stamps import format_all
 from data.store.catalogue import Dataset
 from forecasting.config import LEVELS
 from forecasting.evaluation import backtest as engine

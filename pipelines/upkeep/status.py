@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data import clock
-from data.grid.grid import format_ds
+from data.grid.stamps import format_ds
 from data.records import quarantine
 from data.schema import SERIES, TIME
 from data.store import catalogue, observation_log, promotions, registry

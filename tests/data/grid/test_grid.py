@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.errors import InvalidInput
-from data.grid.durations import DAY, MINUTE, SECOND, kind_of
-from data.grid.grid import Grid, format_all, format_ds, make_grid, parse_ds
+from data.grid.durations import MINUTE
+from data.grid.grid import Grid, make_grid
+from data.grid.stamps import format_all, parse_ds
 
 FREQUENCIES = ["30s", "5m", "1h", "24h", "1d", "1b", "2b", "1w", "1mo", "1q", "1y", "1", "3", "XNYS"]
 
@@ -68,43 +68,3 @@ def test_hours_at_half_past_begin_at_half_past():
 def test_weeks_begin_on_the_day_most_of_them_begin():
     sundays = np.array(days("2024-03-03", "2024-03-10", "2024-03-17", "2024-03-25"))
     assert make_grid("1w", sundays).on_grid(sundays).tolist() == [True, True, True, False]
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "ds"),
-    [
-        ("1970-01-01T00:00:01Z", "instant", 1_000_000),
-        ("1970-01-01T01:00:00.5+01:00", "instant", 500_000),
-        ("1970-01-02", "date", DAY),
-        (-3, "step", -3),
-    ],
-)
-def test_a_stamp_is_read_by_its_kind(text, kind, ds):
-    assert parse_ds(text, kind) == ds
-
-
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [
-        ("2014-02-19T15:25:00", "instant"), ("2014-02-19 15:25:00Z", "instant"), ("2014-02-19", "instant"),
-        ("2014-02-19T15:25:60Z", "instant"), ("2014-02-30T00:00:00Z", "instant"), ("20140219T152500Z", "instant"),
-        ("0001-01-01T00:00:00+14:00", "instant"), ("2014-02-19T15:25:00Z\n", "instant"), (1392823500, "instant"),
-        ("2014-02-30", "date"), ("0000-01-01", "date"), ("19-02-2014", "date"), ("2014-02-19T00:00:00Z", "date"),
-        ("5", "step"), (5.0, "step"), (True, "step"), (None, "step"), (2**60, "step"), ("2014-02-19", "step"),
-    ],
-)  # fmt: skip
-def test_a_stamp_written_any_other_way_is_refused(value, kind):
-    with pytest.raises(InvalidInput, match="ds must be"):
-        parse_ds(value, kind)
-
-
-@given(st.integers(-60_000_000_000_000_000, 250_000_000_000_000_000))
-def test_an_instant_is_written_as_it_is_read(ds):
-    assert parse_ds(format_ds(ds, "instant"), "instant") == ds
-
-
-@given(st.lists(st.integers(-60_000_000_000, 250_000_000_000), max_size=5), st.sampled_from(["5m", "1d", "1"]))
-def test_many_stamps_are_written_as_each_one_is(seconds, freq):
-    kind = kind_of(freq)
-    stamps = [second // 86_400 * DAY if kind == "date" else second * SECOND for second in seconds]
-    assert list(format_all(stamps, kind)) == [format_ds(stamp, kind) for stamp in stamps]
