@@ -9,6 +9,8 @@ All stamps are int64 µs of midnights. `starts` and `stops` are the first day of
 the period after it.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +20,13 @@ Ints = npt.NDArray[np.int64]
 
 END = -1  # the last day of the period, whatever its length
 NEARLY_ALL = 0.9  # of the stamps of a series have to agree
+
+
+def labels_of(labels: Mapping[int, int], series: Sequence[int]) -> Ints:
+    """(n,) the label of each series, by integer id; 0, the first day, for one that is not among the known `labels`."""
+    if not labels:
+        return np.zeros(len(series), np.int64)
+    return np.array([labels.get(number, 0) for number in series], np.int64)
 
 
 def label_stamps(starts: Ints, stops: Ints, labels: npt.ArrayLike) -> Ints:
