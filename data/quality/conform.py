@@ -71,14 +71,20 @@ class Conformed:
 RowFilter = Callable[[Where, pl.DataFrame], pl.DataFrame]  # gives rows of whole series back without those to leave out
 
 
-def conform(raw: pl.DataFrame, options: SourceOptions, source: str, grid: Grid | None = None) -> Conformed:
+def conform(
+    raw: pl.DataFrame,
+    options: SourceOptions,
+    source: str,
+    grid: Grid | None = None,
+    labels: Mapping[str, int] | None = None,
+) -> Conformed:
     """Conform one raw frame, all in memory. See `conform_all`."""
     raw = raw if ROW in raw.columns else raw.with_row_index(ROW, offset=1)
     if raw.is_empty():
         raise InvalidInput("there are no rows in it; give a header and at least one row", source=source)
     intake = Intake(options, None)
     intake.add_batches(iter([raw]), source)
-    return conform_all(intake, source, None, grid)
+    return conform_all(intake, source, None, grid, labels=labels)
 
 
 def conform_all(
