@@ -110,11 +110,12 @@ class Grid:
 
         labels: (n,), or one for all stamps, of their series; without a meaning unless the grid is `labelled`.
         """
-        stamps, own = np.asarray(ds, np.int64), np.asarray(labels, np.int64)
+        stamps = np.asarray(ds, np.int64)
         if not self.labelled:
             steps = self.steps(stamps + self.rounding)
             moved = self.stamps(steps) != stamps
         else:
+            own = np.asarray(labels, np.int64)
             steps = self.steps(stamps - own * DAY + self.rounding if self.rounding else stamps)
             moved = ~days.fits(stamps, self.stamps(steps), self.stamps(steps + 1), own)
         return Placed(steps, moved if self.snap == "no" else np.zeros(len(stamps), np.bool_), moved)

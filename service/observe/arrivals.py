@@ -310,8 +310,10 @@ def _columns(served: Served, kept: list[tuple[int, int, int, float]]) -> _Column
 
 def _new_labels(columns: _Columns) -> dict[int, int]:
     """The labels that the rows of new series show, by the series' negative number; see `data.grid.labels`."""
+    if not columns.served.dataset.grid.labelled:
+        return {}
     new = columns.series < 0
-    if not columns.served.dataset.grid.labelled or not new.any():
+    if not new.any():
         return {}
     series, groups = np.unique(columns.series[new], return_inverse=True)
     labels = columns.served.dataset.grid.find_labels(groups, columns.ds[new])
@@ -331,12 +333,13 @@ def _on_steps(columns: _Columns, new_labels: Mapping[int, int]) -> tuple[Arrival
     served, place, series, ds, values = columns
     placed = served.dataset.grid.place(ds, _labels(columns, new_labels))
     order = np.lexsort((placed.steps, series))  # stable: of one step sent twice the later row counts
-    refused = placed.refused.any()
-    order = order[~placed.refused[order]] if refused else order
+    faults: list[tuple[int, str]] = []
+    if placed.refused.any():
+        order = order[~placed.refused[order]]
+        faults = [(int(at), "is off the grid") for at in place[placed.refused][:MAX_ERRORS]]
     rows = Rows.arrived(series[order], placed.steps[order], values[order])
-    arrivals = Arrivals(served, place[order], ds[order], rows, int(placed.moved[order].sum()))
-    faults = [(int(at), "is off the grid") for at in place[placed.refused][:MAX_ERRORS]] if refused else []
-    return arrivals, faults
+    snapped = int(np.count_nonzero(placed.moved & ~placed.refused))
+    return Arrivals(served, place[order], ds[order], rows, snapped), faults
 
 
 def _with_stored_labels(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
