@@ -24,6 +24,7 @@ from pipelines.ingestion.dataset_entry import (
     check_counts,
     complete_options,
     find_dataset,
+    labels_by_name,
     put_dataset,
     update_season_and_horizon,
 )
@@ -77,6 +78,7 @@ def ingest(
             known.grid if known else None,
             quarantine.hold_back,
             workspace.settings.future_tolerance_s * SECOND,
+            labels_by_name(workspace, known) if known else None,
         )
         if known:
             check_gap(workspace, known, conformed)
