@@ -53,7 +53,7 @@ class Stamp:
 
 
 @dataclass(frozen=True)
-class Moment:
+class WrittenTime:
     """A time that was read: on the clocks of its place, with the offset of that place where it was written."""
 
     local: datetime  # without a zone
@@ -78,7 +78,7 @@ def split_stamp(text: str) -> Stamp | None:
     return stamp if stamp.orders else None
 
 
-def read_stamp(text: str, order: str | None = None) -> Moment:
+def read_stamp(text: str, order: str | None = None) -> WrittenTime:
     """The time that a text means; `order` is the format of its date, where that must be known.
 
     Raises InvalidInput where the text is in none of the forms, names no day, or needs an order.
@@ -93,7 +93,7 @@ def read_stamp(text: str, order: str | None = None) -> Moment:
         raise InvalidInput("may be a number as well as a date; write it as 2024-01-31")
     try:
         day = datetime.strptime(stamp.date, orders[0]).replace(tzinfo=UTC).date()
-        return Moment(datetime.combine(day, _clock(stamp.clock)), parse_offset(stamp.offset))
+        return WrittenTime(datetime.combine(day, _clock(stamp.clock)), parse_offset(stamp.offset))
     except ValueError:  # 30 February, hour 24, second 60
         raise InvalidInput("is no time of the calendar") from None
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from data.errors import InvalidInput
 from data.grid.durations import DAY, SECOND
-from data.grid.stamp_forms import Moment, read_stamp, split_stamp
+from data.grid.stamp_forms import WrittenTime, read_stamp, split_stamp
 from data.schema import TimeKind
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -95,7 +95,7 @@ class StampReader:
             return f'a time such as "2014-02-19T15:25:00", of {self.zone} where it has no offset'
         return _WANTED[self.kind]
 
-    def _day(self, moment: Moment) -> int:
+    def _day(self, moment: WrittenTime) -> int:
         day = moment.local
         if moment.offset is not None and self.zone is not None:
             day = moment.aware().astimezone(ZoneInfo(self.zone))
@@ -103,18 +103,18 @@ class StampReader:
             raise InvalidInput("is in UTC and not at midnight; send the date alone, or the local time with its offset")
         return (day.toordinal() - EPOCH.toordinal()) * DAY
 
-    def _instant(self, moment: Moment) -> int | None:
+    def _instant(self, moment: WrittenTime) -> int | None:
         if moment.offset is not None:
             return _micros(moment.aware())
         return _micros(local_moment(moment.local, ZoneInfo(self.zone)).aware()) if self.zone else None
 
 
-def local_moment(local: datetime, zone: ZoneInfo) -> Moment:
+def local_moment(local: datetime, zone: ZoneInfo) -> WrittenTime:
     """A time on the clocks of a zone, with its offset. Raises InvalidInput for one that they skip or show twice."""
     first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
     if first != second:
         raise InvalidInput("is a local time that a change of clocks skips or repeats; send it with its offset")
-    return Moment(local, first)
+    return WrittenTime(local, first)
 
 
 def format_ds(ds: int, kind: TimeKind) -> str | int:

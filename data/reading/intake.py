@@ -34,15 +34,16 @@ class Intake:
         folder: Path | None,
         target: str | None = None,
         kind: TimeKind | None = None,
+        date_format: str | None = None,
     ):
         """`target`: the dataset's column of values, used where a table has it and the options name no other.
 
-        `kind`: what the dataset's times are; None where it is new.
+        `kind`: what the dataset's times are; None where it is new. `date_format`: that of its sources so far.
         """
         self.options, self._target = options, target
         self.recognised: list[str] = []  # what was found of the source's form, a sentence each
         self.second_time: str | None = None  # a column of the first table that seems to hold times of day
-        self.times = TimeReader(options, kind)
+        self.times = TimeReader(options, kind, date_format)
         self._rows = Spill(folder)
         self._extent = Extent()
         self._by_month: Extent | None = None  # with the month first, once a date may have it so

@@ -12,7 +12,7 @@ from itertools import product
 import polars as pl
 
 from data.errors import InvalidInput
-from data.grid.stamp_forms import split_stamp
+from data.grid.stamp_forms import is_order, split_stamp
 
 CLOCKS = ("%H:%M:%S", "%H:%M:%S%.f", "%H:%M")
 BASIC_CLOCKS = ("%H%M%S", "%H%M%S%.f", "%H%M")
@@ -85,6 +85,16 @@ def read_format(values: pl.Series, text_format: str, source: str, column: str) -
             f"{text_format!r} is not a date format; use letters such as %Y-%m-%d %H:%M:%S", source=source, column=column
         ) from None
     return times
+
+
+def fits(sample: str, date_format: str) -> bool:
+    """Whether a time is written in a format; that of a date alone may have any time of day after it."""
+    if is_order(date_format):
+        return form_of(sample, date_format) is not None
+    try:
+        return not read_format(pl.Series([sample]), date_format, "", "").has_nulls()
+    except InvalidInput:
+        return False
 
 
 def _parse(values: pl.Series, text_format: str, aware: bool) -> pl.Series:

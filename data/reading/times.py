@@ -26,7 +26,7 @@ from data.reading.numeric_times import (
 )
 from data.reading.options import SourceOptions
 from data.reading.time_columns import date_and_rest, not_a_time_of_day, times_of_day, written_times
-from data.reading.time_forms import TextForm, either_order, first_text, form_of, read_format, read_text
+from data.reading.time_forms import TextForm, either_order, first_text, fits, form_of, read_format, read_text
 from data.reading.zones import has_zone, offsets_of_text, offsets_of_zone
 from data.schema import TimeKind
 
@@ -54,14 +54,15 @@ class TimeReader:
     """Reads the times of one source, and finds their form.
 
     kind: that of the dataset; None where it is new. In a dataset of integer steps numbers are steps.
+    remembered: the date format that the dataset's sources had so far; it counts for tables that may have it.
     """
 
-    def __init__(self, options: SourceOptions, kind: TimeKind | None):
+    def __init__(self, options: SourceOptions, kind: TimeKind | None, remembered: str | None = None):
         kind = kind_of(parse_frequency(options.freq)) if options.freq else kind
         self.date_format = options.date_format  # as given, or as recognised
         self.day_first: bool | None = None  # whether dates such as 05/01/2024 have the day first; None: not known yet
         self.at_midnight = False  # whether a time with an offset is midnight in UTC
-        self._given, self._steps = options.date_format, kind == "step"
+        self._given, self._remembered, self._steps = options.date_format, remembered, kind == "step"
         self._keep_offsets = options.tz is None and kind in (None, "date")
         self._aware = self._elsewhere = False  # whether a time with an offset was read, and one that is not in UTC
         self._column = ""  # of the table that is read
@@ -83,7 +84,10 @@ class TimeReader:
         self._column = ",".join(columns)
         sample, form = first_text(values), self._given
         self._numbers = values.dtype.is_integer() or values.dtype.is_float() or is_number(sample)
-        if form is None and self._numbers:
+        if form is None and self._remembered is not None and self._may_have(self._remembered, sample):
+            form = self._remembered
+            self.date_format = self.date_format or form
+        elif form is None and self._numbers:
             form = BASIC_DATE if len(columns) > 1 else self._meaning_of_numbers(values, columns[0], source)
             self.date_format = self.date_format or form
         self._table_format = form
@@ -92,6 +96,12 @@ class TimeReader:
         self._dotted = self._dotted or (self._form is not None and self._form.orders == ("%d.%m.%Y",))
         stamp = split_stamp(sample)
         self._digits = self._digits or form == "ns" or (stamp is not None and len(stamp.clock.partition(".")[2]) > 6)
+
+    def _may_have(self, date_format: str, sample: str) -> bool:
+        """Whether a table's first time is written in a format."""
+        if self._numbers:
+            return not self._steps and date_format in (*UNITS_PER_SECOND, SPREADSHEET, BASIC_DATE)
+        return date_format not in (*UNITS_PER_SECOND, SPREADSHEET) and fits(sample, date_format)
 
     def _meaning_of_numbers(self, values: pl.Series, column: str, source: str) -> str | None:
         return None if self._steps else numeric_format(values, column, source)
@@ -212,9 +222,9 @@ class TimeReader:
         """What was recognised, for the report."""
         column, form = self._column, self.date_format
         notes = []
-        if self._given is None and form in UNITS_PER_SECOND:
+        if self._given is None and self._remembered is None and form in UNITS_PER_SECOND:
             notes.append(f"{column}: {UNIT_NAMES[form]} since 1970 (--date-format {form})")
-        elif self._given is None and (form is not None or self._dotted):
+        elif self._given is None and self._remembered is None and (form is not None or self._dotted):
             notes.append(f"{column}: dates written as {form or '%d.%m.%Y'}")
         if self._hours is not None:
             last = ", 24 is the midnight after" if self._hours[1] == 24 else ""
@@ -234,10 +244,10 @@ class TimeReader:
         value = values[index]
         if value is None or str(value).strip() == "":
             message = "the row has no time; remove it"
-        elif self._table_format == BASIC_DATE and self._given is None:
+        elif self._table_format == BASIC_DATE and self._given is None and self._remembered is None:
             message = f"{quoted(value)} is no date like those before it; correct it, or give --freq 1 for integer steps"
-        elif self._given is not None:
-            message = f"{quoted(value)} is not of the form {self._given}; correct it or the form"
+        elif self._table_format is not None:
+            message = f"{quoted(value)} is not of the form {self._table_format}; correct it or the form"
         elif index == 0 and first:
             message = f"{quoted(value)} is not an ISO date; give the form with --date-format, such as %d-%m-%y"
         else:

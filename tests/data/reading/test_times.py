@@ -250,3 +250,25 @@ def test_days_of_a_spreadsheet_are_read_where_the_user_says_so():
 def test_a_known_dataset_of_times_takes_no_integer_steps():
     with pytest.raises(InvalidInput, match="frequency 5m does not fit a column of integer steps"):
         conformed([1, 2, 3], grid=Grid("5m"))
+
+
+# --- what a dataset remembers -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("remembered", "written", "date"),
+    [
+        ("%m/%d/%Y", "05/01/2024", "2024-05-01"),
+        ("%d/%m/%Y", "05/01/2024", "2024-01-05"),
+        ("%d/%m/%Y", "2024-01-05", "2024-01-05"),  # a table in another form is read all the same
+        ("%Y%m%d", "20240105", "2024-01-05"),
+        ("%d-%b-%Y", "05-Jan-2024", "2024-01-05"),
+        ("s", "2024-01-05", "2024-01-05"),
+        ("s", 60 * 86_400, "1970-03-02"),  # too early to be recognised
+        ("excel", 45_296, "2024-01-05"),
+    ],
+)
+def test_a_remembered_form_counts_for_tables_that_may_have_it(remembered, written, date):
+    intake = Intake(SourceOptions(freq="1d"), None, date_format=remembered)
+    intake.add_batches(iter([pl.DataFrame({ROW: [1], "ds": [written], "y": [1.0]})]), "plant.csv")
+    assert times(conform_all(intake, "plant", None)) == [date]
