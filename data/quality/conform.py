@@ -147,6 +147,7 @@ def conform_all(
         longest_constant=found.longest_constant,
         covariates=intake.covariates,
         columns_ignored=intake.ignored,
+        recognised=intake.recognised,
     )
     return Conformed(parts, report, grid, season, horizon, found.span, found.has_split)
 

@@ -8,9 +8,12 @@ import polars as pl
 
 from data.errors import InvalidInput
 from data.formats.batches import ROW
+from data.formats.dialect import Recognised
 from data.formats.source_table import SourceTable, stem_of
 from data.reading.columns import Roles, check_split, choose_roles, numbers_of
+from data.reading.numbers import NumberReader
 from data.reading.options import SourceOptions
+from data.reading.prepare import Preparation
 from data.reading.times import first_stamp, read_times
 from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE
 from data.spill import Spill
@@ -37,11 +40,12 @@ class Intake:
 
     def __init__(self, options: SourceOptions, folder: Path | None, target: str | None = None):
         """`target`: the dataset's column of values, used where a table has it and the options name no other."""
-        self.options, self._target = options, target
+        self.options, self._target, self._dialect = options, target, options.dialect
         self.rows = Spill(folder)
         self.on_rows: Callable[[int], None] = lambda rows: None  # called after each batch with the rows read so far
         self.read = self.nulls = self.non_finite = 0  # rows; missing values; values that are NaN, infinite or too large
         self.missing = 0  # values that are empty or NaN
+        self.keeps_float_ids: Callable[[], bool] = lambda: False  # whether the dataset has ids such as 1.0 already
         self.latest_value: RowPlace | None = None  # the row with the latest value
         self.roles: Roles | None = None  # of the first table
         self.dtype: pl.DataType | None = None  # type of the times
@@ -50,6 +54,7 @@ class Intake:
         self._names: dict[str, None] = {}
         self._covariates: dict[str, None] = {}
         self._failed: set[str] = set()
+        self._recognised: dict[str, None] = {}
 
     @property
     def covariates(self) -> tuple[str, ...]:
@@ -61,27 +66,42 @@ class Intake:
         """Columns that are not used."""
         return tuple(name for name in self._names if name not in self.covariates)
 
+    @property
+    def recognised(self) -> tuple[str, ...]:
+        """How the tables are written, where that is not the usual way."""
+        return tuple(self._recognised)
+
     def add(self, table: SourceTable) -> str | None:
         """Read a whole table. Returns its newest time, as it is written there.
 
         Raises InvalidInput, which names the table, the column and the first wrong row.
         """
-        return self.add_batches(table.batches(), table.name)
+        found = Recognised()
+        return self.add_batches(
+            table.batches(self._dialect, found), table.name, found, lambda: table.batches(self._dialect)
+        )
 
-    def add_batches(self, batches: Iterator[pl.DataFrame], name: str) -> str | None:
-        """As `add`, for batches of any origin."""
+    def add_batches(
+        self,
+        batches: Iterator[pl.DataFrame],
+        name: str,
+        found: Recognised | None = None,
+        again: Callable[[], Iterator[pl.DataFrame]] | None = None,
+    ) -> str | None:
+        """As `add`, for batches of any origin. `again` reads them from their start, where that can be done."""
+        found = found or Recognised()
+        reader = NumberReader(self._dialect, found)
         roles: Roles | None = None
         self.pieces.append(name)
         sample: str | None = None
         newest: tuple[int, str] | None = None
-        for raw in batches:
-            if raw.is_empty():
-                continue
+        preparation = Preparation(self.options, self._target, self.keeps_float_ids, again, found, reader, name)
+        for raw in preparation.apply(batches):
             if roles is None:
-                roles, numbers = choose_roles(raw, self._options_for(raw), name)
+                roles, numbers = choose_roles(raw, self._options_for(raw), reader, name)
                 self._add_columns(roles)
             else:
-                numbers = numbers_of(raw, roles, name)
+                numbers = numbers_of(raw, roles, reader, name)
                 self._failed.update(set(roles.covariates) - set(numbers))
             times = read_times(raw, roles.time, self.options.date_format, name, sample)
             sample = first_stamp(raw[roles.time]) if sample is None else sample
@@ -89,6 +109,7 @@ class Intake:
             self.rows.add(pl.DataFrame(list(self._columns(raw, roles, numbers, times, name))))
             newest = _newer_of(newest, times, raw[roles.time])
             self.on_rows(self.read)
+        self._recognised.update(dict.fromkeys((*found.notes, *reader.notes)))
         return newest[1] if newest else None
 
     def _options_for(self, raw: pl.DataFrame) -> SourceOptions:

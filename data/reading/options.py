@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from data.formats.dialect import Dialect, make_dialect
+
 
 @dataclass(frozen=True)
 class SourceOptions:
@@ -31,3 +33,8 @@ class SourceOptions:
     high: float | None = None
     max_jump: float | None = None
     max_stale: int | None = None
+
+    @property
+    def dialect(self) -> Dialect:
+        """How its text is written. Raises InvalidInput for an option that cannot be read."""
+        return make_dialect(self.separator, self.decimal, self.skip_lines, self.na)

@@ -245,6 +245,15 @@ def series_after(engine: Engine, last: int) -> list[SeriesRow]:
         return [SeriesRow(*row) for row in connection.execute(query)]
 
 
+def has_series_like(engine: Engine, dataset_id: int, pattern: str) -> bool:
+    """Whether a dataset has a series whose id fits a pattern of SQL's LIKE."""
+    found = select(tables.series.c.id).where(
+        tables.series.c.dataset_id == dataset_id, tables.series.c.unique_id.like(pattern)
+    )
+    with reading(engine) as connection:
+        return connection.execute(found.limit(1)).first() is not None
+
+
 def count_series(engine: Engine, dataset_id: int) -> int:
     """How many series a dataset has."""
     with reading(engine) as connection:
