@@ -36,7 +36,8 @@ def _read_table(path: Path, name: str, dialect: Dialect, layout: Layout) -> Iter
     try:
         rows = pl.scan_csv(
             path, separator=layout.separator, has_header=False, skip_lines=layout.first_row - 1,
-            schema=dict.fromkeys(places, pl.String), row_index_name=ROW, row_index_offset=layout.first_row,
+            schema=dict.fromkeys(places, pl.String), missing_columns="insert",
+            row_index_name=ROW, row_index_offset=layout.first_row,
         )  # fmt: skip
         for batch in batches_of(rows, len(places)):
             named = _named(batch.filter(filled, *kept), layout)

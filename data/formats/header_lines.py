@@ -18,8 +18,7 @@ from data.errors import InvalidInput
 from data.formats.batches import NOT_UTF8
 from data.formats.dialect import Dialect, Recognised
 
-SEPARATORS = ",;\t|"
-SEPARATOR_NAMES = {";": "separator ;", "\t": "separator tab", "|": "separator |"}  # those that are worth a note
+SEPARATORS = ";\t|,"  # of two that fit, the first: a comma may be a decimal sign
 SAMPLE = 50  # lines from which the separator is found
 LONGEST_LINE = 16_000_000  # bytes
 NOT_UTF16 = "this is text in UTF-16; save it as CSV UTF-8, or convert it to UTF-8 first"
@@ -68,14 +67,14 @@ def _decoded_lines(lines: Iterator[bytes], dialect: Dialect, name: str) -> Itera
 def find_layout(lines: list[Line], dialect: Dialect, name: str, found: Recognised) -> Layout:
     """The layout of a file with these first lines. Raises InvalidInput where no line names the columns."""
     if match := SEP_LINE.fullmatch(lines[0][1].rstrip("\r\n")):
-        found.note(f"the line sep={match[1]}")
+        found.note(f"the line sep={_shown(match[1])}")
         lines, dialect = lines[1:], replace(dialect, separator=dialect.separator or match[1])
     if not lines or not lines[0][1].strip():
         which = f"line {lines[0][0]}" if lines and lines[0][0] > 1 else "the first line"
         raise InvalidInput(f"{which} is empty; the first line must name the columns", source=name)
     separator = dialect.separator or _find_separator(lines)
-    if dialect.separator is None and separator in SEPARATOR_NAMES:
-        found.note(SEPARATOR_NAMES[separator])
+    if dialect.separator is None and separator != ",":
+        found.note(f"separator {_shown(separator)}")
     rows = _fields(lines, separator)
     layout = _three_lines(rows, separator) if _has_three_lines(rows) else _one_line(rows, separator, name)
     if layout.tickers:
@@ -84,8 +83,15 @@ def find_layout(lines: list[Line], dialect: Dialect, name: str, found: Recognise
     return layout
 
 
+def _shown(separator: str) -> str:
+    return "tab" if separator == "\t" else separator
+
+
 def _find_separator(lines: list[Line]) -> str:
-    """The separator by which most lines have as many fields as the header; of several the one with most fields."""
+    """The separator by which most lines have as many fields as the header; of several the one with most fields.
+
+    A comma where no separator divides the header.
+    """
 
     def agreement(separator: str) -> tuple[float, int]:
         rows = [fields for _, fields in _fields(lines, separator)]
@@ -96,7 +102,8 @@ def _find_separator(lines: list[Line]) -> str:
         agreeing = sum(len(row) == width or _is_surplus(row, width) for row in filled)
         return (agreeing / len(filled) if filled else 1, width)
 
-    return max(SEPARATORS, key=agreement)
+    found = max(SEPARATORS, key=agreement)
+    return found if agreement(found)[1] else ","
 
 
 def _fields(lines: list[Line], separator: str) -> list[tuple[int, list[str]]]:

@@ -113,8 +113,8 @@ def _table(block: Block, row: int, lines: list[bytes], found: Recognised) -> pl.
     datatype = block.annotation("#datatype", "_value")
     if datatype in ("", *NUMBERS):
         return table
-    for series in table[SERIES].unique().sort():
-        found.note(f"left out {series}, which holds {datatype}")
+    for field in rows["_field"].unique().sort() if "_field" in rows.columns else [VALUE]:
+        found.note(f"left out the field {field}, which is no number")
     return table.clear()
 
 

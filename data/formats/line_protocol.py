@@ -75,7 +75,7 @@ class _Parser:
                 series = self._series.get((match[1], field)) or self._name_series(match[1], field)
                 self.rows.append((number, int(match[3]), series, float(value.rstrip("iu"))))
             else:
-                self._found.note(f"left out the field {_plain(field)}, which holds {_plain(value)[:20]}")
+                self._found.note(f"left out the field {_plain(field)}, which is no number")
 
     def table(self) -> pl.DataFrame:
         """The rows since the last call."""

@@ -36,8 +36,8 @@ ENDINGS = {
 }
 NOT_OF_FOLDERS = (".json",)  # a folder of tables often has settings beside them
 ACCEPTED = (
-    ".csv, .tsv, .parquet, .ndjson, .lp, .json of Prometheus (each may end in .gz), a folder, s3://, gs://, az://, http(s):// "
-    "or an SQL address with ?query="
+    ".csv, .tsv, .parquet, .ndjson, .lp, .json of Prometheus (each may end in .gz), a folder, s3://, gs://, az://, "
+    "http(s):// or an SQL address with ?query="
 )
 
 

@@ -54,9 +54,10 @@ def choose_roles(
         raise InvalidInput("one column cannot be both the value and something else", source=source, column=target)
     numbers = reader.read(raw, rest, source)
     if target is None:
-        if len(numbers) != 1:
+        candidates = list(numbers) or rest
+        if len(candidates) != 1:
             raise InvalidInput(_no_single_value(rest, list(numbers)), source=source)
-        target = next(iter(numbers))
+        target = candidates[0]
     if target not in numbers:
         raise reader.not_a_number(raw, target, source)
     covariates = tuple(name for name in numbers if name != target and name not in RESERVED)
@@ -67,8 +68,10 @@ def choose_roles(
 def _no_single_value(rest: list[str], numbers: list[str]) -> str:
     """Why no column of `rest`, those that are neither series, time nor split, is taken as the value."""
     if numbers:
-        which = ", ".join(numbers)
-        return f"which column is the value? It could be {which}; name it with --target-col; or --wide: each is a series"
+        return (
+            f"which column is the value? It could be {', '.join(numbers)}; name it with --target-col, or say "
+            "--wide '*' if each column is a series"
+        )
     if rest:
         return f"which column is the value? None of {', '.join(rest)} holds numbers; name it with --target-col"
     return "there is no column for the values beside those of series and time; add one"

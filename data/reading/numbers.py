@@ -122,6 +122,8 @@ class NumberReader:
             if usual is None:
                 raise _asked(raw, name, self._without_missing_words(raw[name]), source)
             self._signs[name] = usual
+        if "," in self._signs.values():
+            self._found.note("decimal comma")
 
     def _usual_sign(self, fit: Fit) -> Decimal | None:
         """The sign where both fit and no other column says which; None where that has to be asked."""
@@ -137,9 +139,7 @@ class NumberReader:
         if values.dtype != pl.String:
             return None
         sign = self._sign(values.name) or "."
-        if sign == ",":
-            return self._parsed(values, sign)
-        numbers = values.cast(pl.Float64, strict=False)
+        numbers = _read_plainly(values, sign)
         odd = _odd(values, numbers)
         if not odd.any():
             return numbers
@@ -155,15 +155,9 @@ class NumberReader:
         numbers = plain.cast(pl.Float64, strict=False)
         if (numbers.is_null() & words.is_not_null()).any():
             return None
-        self._note(words, sign)
-        return numbers
-
-    def _note(self, words: pl.Series, sign: Decimal) -> None:
-        thousands = "comma" if sign == "." else "point"
-        if self._given is None and sign == ",":
-            self._found.note("decimal comma")
         if words.str.contains(THOUSANDS[sign], literal=True).any():
-            self._found.note(f"a {thousands} between thousands")
+            self._found.note(f"a {'comma' if sign == '.' else 'point'} between thousands")
+        return numbers
 
     def _without_missing_words(self, values: pl.Series, seen: bool = True) -> pl.Series:
         """Text without blanks around it; null for a word that means a missing value."""
@@ -175,6 +169,14 @@ class NumberReader:
 
     def _without_missing_numbers(self, numbers: pl.Series) -> pl.Series:
         return numbers.set(numbers.is_in(self._missing_numbers), None) if self._missing_numbers else numbers
+
+
+def _read_plainly(values: pl.Series, sign: Decimal) -> pl.Series:
+    """The numbers of text with nothing between thousands, fast; null for any other text."""
+    if sign == ".":
+        return values.cast(pl.Float64, strict=False)
+    numbers = values.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+    return numbers.set(values.str.contains(".", literal=True).fill_null(False), None)
 
 
 def _odd(values: pl.Series, numbers: pl.Series) -> pl.Series:
@@ -196,7 +198,7 @@ def _joined_thousands(words: pl.Series) -> pl.Series:
     if not spaced.any():
         return words
     spaced &= words.str.contains(SPACED).fill_null(False)
-    return words.scatter(spaced.arg_true(), words.filter(spaced).str.replace_all(f"[{SPACES}]", ""))
+    return words.clone().scatter(spaced.arg_true(), words.filter(spaced).str.replace_all(f"[{SPACES}]", ""))
 
 
 def _plain(words: pl.Series, sign: Decimal) -> pl.Series:
@@ -205,7 +207,7 @@ def _plain(words: pl.Series, sign: Decimal) -> pl.Series:
     if grouped.any():
         found = words.filter(grouped)
         joined = found.str.replace_all(THOUSANDS[sign], "", literal=True)
-        words = words.scatter(grouped.arg_true(), joined.set(~found.str.contains(FORMS[sign]), "no number"))
+        words = words.clone().scatter(grouped.arg_true(), joined.set(~found.str.contains(FORMS[sign]), "no number"))
     return words.str.replace(",", ".", literal=True) if sign == "," else words
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from data.errors import InvalidInput
+from data.formats import batches
 from data.formats.batches import ROW
 from data.formats.dialect import Recognised
 from data.formats.wide import one_row_per_value
@@ -40,19 +41,24 @@ class Preparation:
     numbers: NumberReader
     source: str
 
-    def apply(self, batches: Batches) -> Batches:
+    def apply(self, raws: Batches) -> Batches:
         """The batches that have rows, prepared. Raises InvalidInput for a column of `--wide` that is no series."""
         changes: list[Change] = []
-        for raw in batches:
+        for raw in raws:
             if raw.is_empty():
                 continue
             if not changes:
                 for find_change in (self._name_columns, self._shorten_ids, self._widen):
                     changes.append(find_change(_changed(raw, changes)))
-            yield _changed(raw, changes)
+            for part in self._parts(raw):
+                yield _changed(part, changes)
+
+    def _parts(self, raw: pl.DataFrame) -> Batches:
+        """The batch in parts that are no larger than a batch once columns have become rows."""
+        return iter([raw]) if self.options.wide is None else raw.iter_slices(max(1, batches.CELLS // raw.width))
 
     def _name_columns(self, raw: pl.DataFrame) -> Change:
-        """Names a column of times that has no name, and drops those that count the rows."""
+        """Names a column of times that has no name, and drops those that count the rows beside a time."""
         options = self.options
         given = _columns(options.id_col, options.time_col, options.target_col, options.wide)
         unnamed = [name for name in unnamed_columns(raw.columns, self.found) if name not in given]
@@ -60,7 +66,7 @@ class Preparation:
             name.lower() in TIME_NAMES or raw.schema[name].is_temporal() for name in raw.columns if name not in unnamed
         )
         times = [name for name in unnamed if not has_time and holds_times(raw, name, options.date_format)][:1]
-        counts = [name for name in unnamed if name not in times and numbers_rows(raw[name])]
+        counts = [name for name in unnamed if (has_time or times) and name not in times and numbers_rows(raw[name])]
         if times:
             self.found.note("the column without a name is the time")
         if counts:

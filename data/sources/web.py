@@ -68,7 +68,7 @@ def _kind(url: str, content_type: str, name: str) -> str:
     declared = CONTENT_TYPES.get(content_type.partition(";")[0].strip().lower())
     ending = Path(path.lower().removesuffix(".gz")).suffix
     if ending in ENDINGS or declared is None:
-        return "json" if ending == ".json" else kind_of_name(path, name)
+        return kind_of_name(path, name)
     return declared
 
 
