@@ -27,7 +27,7 @@ ROWS_AT_ONCE = 200_000
 
 
 @dataclass
-class Block:
+class AnnotatedBlock:
     """The head of a block: cells by annotation, and the columns."""
 
     annotations: dict[str, list[str]]
@@ -58,10 +58,10 @@ def read_influx_csv(path: Path, name: str, dialect: Dialect, found: Recognised) 
         raise InvalidInput(NOT_UTF8, source=name) from None
 
 
-def _blocks(path: Path, dialect: Dialect) -> Iterator[tuple[Block, int, list[bytes]]]:
+def _blocks(path: Path, dialect: Dialect) -> Iterator[tuple[AnnotatedBlock, int, list[bytes]]]:
     """Parts of blocks: the head, the number of the first row's line, and at most ROWS_AT_ONCE lines of rows."""
     annotations: dict[str, list[str]] = {}
-    block: Block | None = None
+    block: AnnotatedBlock | None = None
     lines: list[bytes] = []
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -78,7 +78,7 @@ def _blocks(path: Path, dialect: Dialect) -> Iterator[tuple[Block, int, list[byt
             elif ends:
                 block, annotations = None, annotations if block is None else {}
             elif block is None:
-                block = Block(annotations, _cells(line.decode("utf-8-sig")))
+                block = AnnotatedBlock(annotations, _cells(line.decode("utf-8-sig")))
             else:
                 lines.append(line)
         if block is not None and lines:
@@ -89,7 +89,7 @@ def _cells(line: str) -> list[str]:
     return next(csv.reader([line.rstrip("\r\n")]), [""]) or [""]
 
 
-def _check(block: Block, line: int, name: str) -> None:
+def _check(block: AnnotatedBlock, line: int, name: str) -> None:
     """Raises InvalidInput for a block without times or values."""
     missing = next((column for column in ("_time", "_value") if column not in block.columns), None)
     if missing is None and not any(a == b for a, b in pairwise(sorted(block.columns))):
@@ -102,7 +102,7 @@ def _check(block: Block, line: int, name: str) -> None:
     )
 
 
-def _table(block: Block, row: int, lines: list[bytes], found: Recognised) -> pl.DataFrame:
+def _table(block: AnnotatedBlock, row: int, lines: list[bytes], found: Recognised) -> pl.DataFrame:
     rows = pl.read_csv(
         io.BytesIO(b"".join(lines)), has_header=False, schema=dict.fromkeys(block.columns, pl.String),
         row_index_name=ROW, row_index_offset=row,
@@ -118,7 +118,7 @@ def _table(block: Block, row: int, lines: list[bytes], found: Recognised) -> pl.
     return table.clear()
 
 
-def _series_of(block: Block) -> pl.Expr:
+def _series_of(block: AnnotatedBlock) -> pl.Expr:
     tags = sorted(column for column in block.columns if column not in NOT_TAGS)
     parts = [pl.col(column) for column in ("_measurement", "_field") if column in block.columns]
     parts += [pl.lit(f"{tag}=") + pl.col(tag) for tag in tags]
