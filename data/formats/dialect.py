@@ -22,7 +22,7 @@ class Dialect:
 
     def skips(self, line: int) -> bool:
         """Whether the line of this number is left out."""
-        return any(first <= line <= last for first, last in self.skipped)
+        return bool(self.skipped) and any(first <= line <= last for first, last in self.skipped)
 
 
 @dataclass

@@ -65,11 +65,12 @@ def _blocks(path: Path, dialect: Dialect) -> Iterator[tuple[AnnotatedBlock, int,
     lines: list[bytes] = []
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            ends = line[:1] == b"#" or not line.strip() or dialect.skips(number)
+            skipped = dialect.skips(number)
+            ends = skipped or line[:1] == b"#" or not line.strip()
             if block is not None and lines and (ends or len(lines) == ROWS_AT_ONCE):
                 yield block, number - len(lines), lines
                 lines = []
-            if dialect.skips(number):
+            if skipped:
                 continue
             if line[:1] == b"#":
                 cells = _cells(line.decode("utf-8"))

@@ -7,7 +7,9 @@ are seconds, milli-, micro- or nanoseconds since 1970, by the size of the first.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -19,89 +21,114 @@ from data.schema import SERIES
 
 WORD = r"(?:\\.|[^\\ ,=])+"
 TEXT = r'"(?:\\.|[^"\\])*"'
-LINE = re.compile(
-    rf"({WORD}(?:,{WORD}={WORD})*) +({WORD}=(?:{TEXT}|[^ ,\"]+)(?:,{WORD}=(?:{TEXT}|[^ ,\"]+))*)(?: +(-?\d+))? *"
-)
-TAG = re.compile(rf",({WORD})=({WORD})")
-FIELD = re.compile(rf"({WORD})=({TEXT}|[^ ,\"]+)")
-NUMBER = re.compile(r"[+-]?(\d+[iu]|(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)")
-UNITS = ((10**11, "s", 1_000_000, 1), (10**14, "ms", 1_000, 1), (10**17, "us", 1, 1), (10**20, "ns", 1, 1_000))
+TAG = rf",({WORD})=({WORD})"
+FIELD = rf"({WORD})=({TEXT}|[^ ,\"]+)"
+FIELDS = rf"{WORD}=(?:{TEXT}|[^ ,\"]+)"
+LINE = rf"^({WORD}(?:,{WORD}={WORD})*) +({FIELDS}(?:,{FIELDS})*)(?: +(-?\d+))?$"
+NUMBER = r"^[+-]?(\d+[iu]|(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)$"
 FORM = "measurement,tag=value field=1.5 1700000000000000000"
+KEY, NAME, STAMP = "key", "field", "stamp"  # columns: measurement and tags, a field, its time as it is written
+
+
+class StampUnit(NamedTuple):
+    """What the stamps of a file count since 1970."""
+
+    limit: int  # they are below it
+    word: str
+    factor: int  # µs of one
+    divisor: int
+
+
+UNITS = (
+    StampUnit(10**11, "s", 1_000_000, 1),
+    StampUnit(10**14, "ms", 1_000, 1),
+    StampUnit(10**17, "us", 1, 1),
+    StampUnit(2**64, "ns", 1, 1_000),
+)
 
 
 def is_line_protocol(lines: list[str]) -> bool:
     """Whether a file that begins with these lines is line protocol: its first line has series, fields and a stamp."""
     first = next((line.strip() for line in lines if line.strip() and not line.startswith("#")), "")
-    match = LINE.fullmatch(first)
+    match = re.match(LINE, first)
     return bool(match and match[3])
 
 
 def read_line_protocol(path: Path, name: str, dialect: Dialect, found: Recognised) -> Iterator[pl.DataFrame]:
     """The numbers of all lines. Raises InvalidInput, which names the line."""
-    parser = _Parser(name, found)
     found.note("line protocol of InfluxDB")
+    unit: StampUnit | None = None
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not dialect.skips(number):
-                parser.add(number, line)
-            if len(parser.rows) >= ROWS_AT_ONCE:
-                yield parser.table()
-    yield parser.table()
+        numbered = enumerate(file, start=1)
+        while part := list(islice(numbered, ROWS_AT_ONCE)):
+            lines = [(row, _decoded(line, row, name)) for row, line in part if not dialect.skips(row)]
+            fields = _fields(_split(lines, name))
+            if fields.is_empty():
+                continue
+            unit = unit or _unit_of(int(fields[STAMP][0]), found)
+            if (large := fields[STAMP].abs() >= unit.limit).any():
+                row = fields[ROW][int(large.arg_max() or 0)]
+                raise InvalidInput(f"the stamp is not in {unit.word} like those before it", source=name, row=row)
+            yield _numbers(fields, unit, found)
 
 
-class _Parser:
-    """Collects the numbers of lines until `table` is called."""
+def _decoded(line: bytes, row: int, name: str) -> str:
+    try:
+        return line.decode("utf-8-sig" if row == 1 else "utf-8").strip()
+    except UnicodeDecodeError:
+        raise InvalidInput(NOT_UTF8, source=name, row=row) from None
 
-    def __init__(self, name: str, found: Recognised):
-        self._name, self._found = name, found
-        self._unit: tuple[int, int] | None = None  # µs of a stamp, as a factor and a divisor
-        self._series: dict[tuple[str, str], str] = {}  # by series key and field
-        self.rows: list[tuple[int, int, str, float]] = []
 
-    def add(self, number: int, line: bytes) -> None:
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        except UnicodeDecodeError:
-            raise InvalidInput(NOT_UTF8, source=self._name, row=number) from None
-        if not text or text.startswith("#"):
-            return
-        match = LINE.fullmatch(text)
-        if match is None:
-            raise InvalidInput(f"the line is not line protocol; write it as {FORM}", source=self._name, row=number)
-        if match[3] is None:
-            raise InvalidInput("the line has no time; write its stamp at its end", source=self._name, row=number)
-        for field, value in FIELD.findall(match[2]):
-            if NUMBER.fullmatch(value):
-                series = self._series.get((match[1], field)) or self._name_series(match[1], field)
-                self.rows.append((number, int(match[3]), series, float(value.rstrip("iu"))))
-            else:
-                self._found.note(f"left out the field {_plain(field)}, which is no number")
+def _split(lines: list[tuple[int, str]], name: str) -> pl.DataFrame:
+    """Key, fields and stamp of each line that is neither blank nor a comment. Raises InvalidInput for a wrong line."""
+    frame = pl.DataFrame(lines, schema={ROW: pl.UInt32, "line": pl.String}, orient="row")
+    frame = frame.filter((pl.col("line") != "") & ~pl.col("line").str.starts_with("#"))
+    split = frame.select(ROW, pl.col("line").str.extract_groups(LINE).struct.rename_fields([KEY, NAME, "text"]))
+    split = split.unnest("line").with_columns(pl.col("text").cast(pl.Int64, strict=False).alias(STAMP))
+    for wrong, words in (
+        (split[KEY].is_null(), f"the line is not line protocol; write it as {FORM}"),
+        (split["text"].is_null(), "the line has no time; write its stamp at its end"),
+        (split[STAMP].is_null(), "the stamp is too large to be a time"),
+    ):
+        if wrong.any():
+            raise InvalidInput(words, source=name, row=split[ROW][int(wrong.arg_max() or 0)])
+    return split.drop("text")
 
-    def table(self) -> pl.DataFrame:
-        """The rows since the last call."""
-        schema = {ROW: pl.UInt32, TIME: pl.Int64, SERIES: pl.String, VALUE: pl.Float64}
-        rows, self.rows = self.rows, []
-        try:
-            table = pl.DataFrame(rows, schema=schema, orient="row")
-        except (pl.exceptions.PolarsError, OverflowError):
-            raise InvalidInput("a stamp is too large to be a time", source=self._name) from None
-        if rows and self._unit is None:
-            self._unit = self._unit_of(rows[0])
-        factor, divisor = self._unit or (1, 1)
-        return table.with_columns((pl.col(TIME) * factor // divisor).cast(pl.Datetime("us", "UTC")))
 
-    def _unit_of(self, row: tuple[int, int, str, float]) -> tuple[int, int]:
-        for limit, word, factor, divisor in UNITS:
-            if abs(row[1]) < limit:
-                if word != "ns":
-                    self._found.note(f"stamps in {word}")
-                return factor, divisor
-        raise InvalidInput("the stamp is too large to be a time", source=self._name, row=row[0])
+def _fields(lines: pl.DataFrame) -> pl.DataFrame:
+    """A row for each field of the lines, with its value as it is written."""
+    each = lines.with_columns(pl.col(NAME).str.extract_all(FIELD)).explode(NAME)
+    names = pl.col(NAME).str.extract_groups(FIELD).struct.rename_fields(["name", VALUE])
+    return each.with_columns(names.alias(NAME)).unnest(NAME).rename({"name": NAME})
 
-    def _name_series(self, key: str, field: str) -> str:
-        measurement = key[: tags.start()] if (tags := TAG.search(key)) else key
-        parts = [_plain(measurement), _plain(field), *sorted(_plain(f"{k}={v}") for k, v in TAG.findall(key))]
-        return self._series.setdefault((key, field), "/".join(parts))
+
+def _numbers(fields: pl.DataFrame, unit: StampUnit, found: Recognised) -> pl.DataFrame:
+    """The table of the fields that are numbers. The others are noted."""
+    is_number = pl.col(VALUE).str.contains(NUMBER)
+    for field in fields.filter(~is_number)[NAME].unique().sort():
+        found.note(f"left out the field {_plain(field)}, which is no number")
+    numbers = fields.filter(is_number)
+    keys = numbers.select(KEY, NAME).unique()
+    series = pl.Series(SERIES, [_series_of(key, field) for key, field in keys.iter_rows()], pl.String)
+    return numbers.join(keys.with_columns(series), on=[KEY, NAME], how="left", maintain_order="left").select(
+        ROW,
+        (pl.col(STAMP) * unit.factor // unit.divisor).cast(pl.Datetime("us", "UTC")).alias(TIME),
+        SERIES,
+        pl.col(VALUE).str.strip_chars_end("iu").cast(pl.Float64),
+    )
+
+
+def _unit_of(stamp: int, found: Recognised) -> StampUnit:
+    unit = next(unit for unit in UNITS if abs(stamp) < unit.limit)
+    if unit.word != "ns":
+        found.note(f"stamps in {unit.word}")
+    return unit
+
+
+def _series_of(key: str, field: str) -> str:
+    tags = sorted(f"{tag}={value}" for tag, value in re.findall(TAG, key))
+    measurement = key[: match.start()] if (match := re.search(TAG, key)) else key
+    return "/".join(_plain(part) for part in (measurement, field, *tags))
 
 
 def _plain(word: str) -> str:

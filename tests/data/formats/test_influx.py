@@ -148,7 +148,7 @@ def test_escaped_signs_belong_to_the_names(tmp_path):
     [
         ("cpu usage=1", "row 2: the line has no time"),
         ("no fields at all", "row 2: the line is not line protocol; write it as measurement"),
-        ("cpu usage=1 99999999999999999999999", "a stamp is too large to be a time"),
+        ("cpu usage=1 99999999999999999999999", "row 2: the stamp is too large to be a time"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, line, message):
@@ -160,3 +160,8 @@ def test_parts_of_a_file_of_lines_are_read_like_one(tmp_path, monkeypatch):
     expected = rows_of(written(tmp_path, LINES, "export.lp"), freq="1m")
     monkeypatch.setattr("data.formats.line_protocol.ROWS_AT_ONCE", 1)
     assert rows_of(written(tmp_path, LINES, "export.lp"), freq="1m") == expected
+
+
+def test_stamps_of_another_unit_are_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="row 2: the stamp is not in s like those before it"):
+        conformed(written(tmp_path, "cpu usage=1 1704067200\ncpu usage=1 1704067200000000000\n", "export.lp"))
