@@ -43,7 +43,7 @@ UNITS = (
     StampUnit(10**11, "s", 1_000_000, 1),
     StampUnit(10**14, "ms", 1_000, 1),
     StampUnit(10**17, "us", 1, 1),
-    StampUnit(2**64, "ns", 1, 1_000),
+    StampUnit(2**63 - 1, "ns", 1, 1_000),
 )
 
 
@@ -119,7 +119,7 @@ def _numbers(fields: pl.DataFrame, unit: StampUnit, found: Recognised) -> pl.Dat
 
 
 def _unit_of(stamp: int, found: Recognised) -> StampUnit:
-    unit = next(unit for unit in UNITS if abs(stamp) < unit.limit)
+    unit = next((unit for unit in UNITS if abs(stamp) < unit.limit), UNITS[-1])
     if unit.word != "ns":
         found.note(f"stamps in {unit.word}")
     return unit
