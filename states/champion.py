@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from data.grid.grid import Grid, format_all
+from data.grid.grid import Grid
+from data.grid.stamps import format_all
 from data.store.anchors import Anchor
 from data.store.promotions import Promotion
 from forecasting.config import ModelConfig

@@ -23,7 +23,8 @@ from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.grid.durations import YEAR, default_horizon, default_season
-from data.grid.grid import Grid, format_ds, make_grid
+from data.grid.grid import Grid, make_grid
+from data.grid.stamps import format_ds
 from data.quality.clashes import last_row_of_each_step
 from data.quality.findings import FIRST, Findings, common_test_length, constant_stretches, gaps_of, test_lengths
 from data.quality.key_check import refuse_mixed_series
@@ -31,9 +32,11 @@ from data.quality.placing import place_rows
 from data.quality.rejections import NO_LOCAL_TIME, OFF_GRID
 from data.quality.report import QualityReport
 from data.reading.columns import CODE
-from data.reading.infer_frequency import facts_of, find_frequency, to_stored_times
-from data.reading.intake import Intake, RowPlace
+from data.reading.extent import RowPlace
+from data.reading.infer_frequency import facts_of, find_frequency
+from data.reading.intake import Intake
 from data.reading.options import SourceOptions, snap_of
+from data.reading.zones import open_days, to_stored_times
 from data.schema import SERIES, SPLIT, TIME, VALUE
 from data.spill import Spill, Where
 
@@ -82,7 +85,7 @@ def conform(
     raw = raw if ROW in raw.columns else raw.with_row_index(ROW, offset=1)
     if raw.is_empty():
         raise InvalidInput("there are no rows in it; give a header and at least one row", source=source)
-    intake = Intake(options, None)
+    intake = Intake(options, None, kind=grid.kind if grid else None)
     intake.add_batches(iter([raw]), source)
     return conform_all(intake, source, None, grid, labels=labels)
 
@@ -111,10 +114,12 @@ def conform_all(
     if intake.nulls + intake.non_finite == intake.read and not (grid is not None and only_missing):
         raise InvalidInput("no value in it is a number; choose another column", source=source, column=roles.target)
     grid = _grid(intake, source, roles.time, grid)
+    if grid.kind == "date" and grid.civil and intake.times.in_utc and not intake.times.at_midnight:
+        raise open_days(intake.span[0], source, roles.time)
     season = options.season or default_season(grid.freq)
     parts, found = Spill(folder), Findings()
-    for where, part in intake.rows.parts():
-        refuse_mixed_series(part, source)
+    for where, part in intake.parts():
+        refuse_mixed_series(part, source, roles.time, intake.second_time)
         frame, findings = _conform(part, grid, labels or {}, options, season, source, roles.time)
         found += findings
         if row_filter is not None and not frame.is_empty():
@@ -157,6 +162,7 @@ def conform_all(
         longest_constant=found.longest_constant,
         covariates=intake.covariates,
         columns_ignored=intake.ignored,
+        recognised=tuple(intake.recognised),
     )
     return Conformed(parts, report, grid, season, horizon, found.span, found.has_split, found.labels)
 
@@ -173,9 +179,9 @@ def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
     options, every = intake.options, max(1, intake.read // SAMPLE)
     facts, samples = [pl.DataFrame()], []
     if options.freq is None or known is None:
-        for _, part in intake.rows.parts():
+        for _, part in intake.parts():
             if options.freq is None:
-                facts.append(facts_of(_with_codes(part)))
+                facts.append(facts_of(_with_codes(part), options.tz))
             if known is None:
                 samples.append(part.select(TIME).gather_every(every))
     freq = find_frequency(pl.concat(facts, how="diagonal"), intake.dtype == pl.Int64, options, source, known)
@@ -196,7 +202,9 @@ def _conform(
 ) -> tuple[pl.DataFrame, Findings]:
     """A part of the series, conformed and sorted, and what was counted in it."""
     findings = Findings()
-    frame, shortened, without_time = to_stored_times(_with_codes(part), grid.freq, options.tz, source, column)
+    frame, shortened, without_time = to_stored_times(
+        _with_codes(part), grid.freq, options.tz, source, column, grid.civil
+    )
     findings.reject(without_time, NO_LOCAL_TIME)
     on_steps = place_rows(frame, grid, labels)
     findings.reject(frame.filter(~on_steps.taken), OFF_GRID)

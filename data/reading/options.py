@@ -12,10 +12,10 @@ class SourceOptions:
     """What a user says about a source. What is None is inferred, and the quality report shows it."""
 
     id_col: str | None = None
-    time_col: str | None = None
+    time_col: str | None = None  # several with commas: the date first
     target_col: str | None = None
-    date_format: str | None = None  # strftime's letters, or s, ms, us for integers since 1970
-    tz: str | None = None  # IANA zone of stamps without an offset
+    date_format: str | None = None  # strftime's letters; s, ms, us or ns since 1970; excel for days of a spreadsheet
+    tz: str | None = None  # IANA zone of stamps without an offset, and of days
     freq: str | None = None
     series: str | None = None  # the id, for a source of one series
     season: int | None = None  # steps

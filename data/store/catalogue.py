@@ -35,7 +35,7 @@ class Dataset:
     grid: Grid
     season: int  # steps
     horizon: int  # steps
-    zone: str | None  # IANA zone of stamps without an offset
+    zone: str | None  # IANA zone of stamps without an offset, and of days
     target: str  # the name of `y` in the source
     has_split: bool
     snapshot: int | None  # version of its Delta table; None before the first ingest is complete

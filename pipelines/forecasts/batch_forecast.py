@@ -11,8 +11,8 @@ import polars as pl
 
 from data.errors import InvalidInput, NothingObserved, UnknownSeries
 from data.files import check_folder, output_file
-from data.grid.grid import format_ds
 from data.grid.labels import labels_of
+from data.grid.stamps import format_ds
 from data.schema import SERIES, TIME
 from data.store import catalogue
 from data.store.catalogue import Dataset

@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from data.errors import NothingObserved, NotIssued
-from data.grid.grid import Grid, format_all, format_moment
+from data.grid.grid import Grid
+from data.grid.stamps import format_all, format_moment
 from data.lake import forecasts
 from data.lake.forecasts import Issue, IssuedForecasts
 from data.schema import SERIES, TIME, TimeKind

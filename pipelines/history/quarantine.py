@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from data import clock
 from data.errors import InvalidInput
 from data.grid.durations import DAY
-from data.grid.grid import format_ds
+from data.grid.stamps import format_ds
 from data.lake import commits
 from data.lake.current import current_rows
 from data.quality import quality_rules

@@ -50,13 +50,20 @@ def check_agrees(known: Dataset | None, options: SourceOptions) -> None:
         return
     if snap is not None and snap != known.grid.snap:
         raise Conflict(f"dataset {known.name!r} has --snap {known.grid.snap}, not {snap}; ingest under another name")
-    fixed = (("--tz", options.tz, known.zone), ("--target-col", options.target_col, known.target))
+    zone = known.zone if keeps_zone(known) else None
+    fixed = (("--tz", options.tz, zone), ("--target-col", options.target_col, known.target))
     for option, given, stored in fixed:
-        if given is not None and given != stored and not (option == "--tz" and known.kind != "instant"):
+        if given is not None and stored is not None and given != stored:
             raise Conflict(f"dataset {known.name!r} has {option} {stored}, not {given}; ingest under another name")
     frequency = parse_frequency(options.freq) if options.freq else known.freq
     if frequency != known.freq:  # refused even for a file that was ingested before
         raise InvalidInput(f"dataset {known.name!r} has frequency {known.freq}, not {frequency}; use another name")
+
+
+def keeps_zone(known: Dataset) -> bool:
+    """Whether a dataset's zone decides where its rows belong: integer steps have none, and before version 7 every file
+    of days could have its own."""
+    return known.kind == "instant" or (known.kind == "date" and known.grid.civil)
 
 
 def complete_options(known: Dataset | None, options: SourceOptions) -> SourceOptions:
@@ -81,9 +88,10 @@ def put_dataset(workspace: Workspace, known: Dataset | None, name: str, conforme
     """Create or update the dataset's entry in the catalogue."""
     report = conformed.report
     if known is not None:
+        zone = known.zone or (report.zone if keeps_zone(known) else None)
         return put_known_dataset(
             workspace,
-            replace(known, has_split=known.has_split or conformed.has_split),
+            replace(known, has_split=known.has_split or conformed.has_split, zone=zone),
             conformed.season,
             conformed.horizon,
         )

@@ -60,12 +60,17 @@ def ingest(
     check_agrees(known, options)
     opened = open_source(source)
     with scratch_folder(workspace.settings.home) as scratch:
-        intake = Intake(complete_options(known, options), scratch / "typed", known.target if known else None)
+        intake = Intake(
+            complete_options(known, options),
+            scratch / "typed",
+            known.target if known else None,
+            known.kind if known else None,
+        )
         read = read_new_pieces(workspace, known, opened, intake, scratch, progress)
         if not read.tables:
             return report_unchanged(workspace, known, opened, options, read, dry_run)
         progress(1, 1, f"checking {intake.read:,} rows")
-        quarantine = quarantine_filter(workspace, known, (intake.low, intake.high), scratch / "around")
+        quarantine = quarantine_filter(workspace, known, intake.span, scratch / "around")
         conformed = conform_all(
             intake,
             opened.name,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.grid.grid import format_all
+from data.grid.stamps import format_all
 from forecasting.config import LEVELS
 from forecasting.evaluation import backtest as engine
 from pipelines.evaluation.comparison import Comparison, ScoredModel

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import InvalidInput, NotTrained, UnknownSeries
-from data.grid.grid import format_all, format_ds
+from data.grid.stamps import format_all, format_ds
 from data.settings import Settings, load_settings
 from data.store import catalogue, promotions, registry
 from pipelines.history.history import read_history

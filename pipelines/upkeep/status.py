@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from data import clock
-from data.grid.grid import format_ds
 from data.grid.labels import labels_of
+from data.grid.stamps import format_ds
 from data.records import quarantine
 from data.schema import SERIES, TIME
 from data.store import catalogue, observation_log, promotions, registry

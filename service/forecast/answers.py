@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data.errors import NothingObserved, NotTrained
-from data.grid.grid import format_ds
+from data.grid.stamps import format_ds
 from forecasting import quantiles
 from service.forecast.fallback import ONLY, PREVIOUS, ForecastAnswer, answer_with_fallback
 from service.forecast.query_params import ForecastQuery

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from data.grid.grid import format_ds
+from data.grid.stamps import format_ds
 from forecasting.kernel.recurrent import Gates
 from service.forecast import answers
 from service.forecast.answers import Reading

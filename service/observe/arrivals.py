@@ -14,9 +14,10 @@ import numpy as np
 
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from data.grid.durations import DAY, SECOND
-from data.grid.grid import Grid, parse_ds
+from data.grid.grid import Grid
+from data.grid.stamps import StampReader
 from data.schema import LARGEST_VALUE
-from data.store.catalogue import check_unique_id
+from data.store.catalogue import Dataset, check_unique_id
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
@@ -207,6 +208,7 @@ class _Reader:
         self._needed = ("ds", "y") if only else ("unique_id", "ds", "y")
         self._targets: dict[tuple[str | None, str | None], Target] = {}
         self._stamps: dict[tuple[int, Any], int] = {}  # by dataset and text
+        self._stamp_readers: dict[int, StampReader] = {}  # by dataset
 
     def row(self, row: Any) -> tuple[Target, int, float]:
         """Series, stamp and value. Raises _Refused."""
@@ -277,11 +279,13 @@ class _Reader:
         found = self._stamps.get(key)
         if found is not None:
             return found
-        kind = served.dataset.kind
+        dataset = served.dataset
+        kind = dataset.kind
+        reader = self._stamp_readers.get(dataset.id) or self._stamp_readers.setdefault(dataset.id, _reader_of(dataset))
         try:
-            stamp = parse_ds(ds, kind)
+            stamp = reader.read(ds)
         except InvalidInput as error:
-            raise _Refused("/ds", str(error).removeprefix("ds ")) from None
+            raise _Refused("/ds", str(error)) from None
         if kind != "step" and self._is_ahead(stamp, served.dataset.grid):
             raise _Refused("/ds", "is too far in the future")
         self._stamps[key] = stamp
@@ -291,6 +295,10 @@ class _Reader:
         """Has what the stamp stands for not begun, by the clock and its tolerance?"""
         latest = self._latest + grid.leeway
         return stamp > latest and int(grid.begun([stamp])[0]) > latest
+
+
+def _reader_of(dataset: Dataset) -> StampReader:
+    return StampReader(dataset.kind, dataset.zone, dataset.memory.get("date_format"), dataset.grid.civil)
 
 
 class _Columns(NamedTuple):

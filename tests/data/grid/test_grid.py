@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.errors import InvalidInput
-from data.grid.durations import DAY, MINUTE, SECOND, kind_of
-from data.grid.grid import Grid, format_all, format_ds, make_grid, parse_ds
+from data.grid.durations import MINUTE, SECOND
+from data.grid.grid import Grid, make_grid
+from data.grid.stamps import format_all, parse_ds
 
 FREQUENCIES = ["30s", "5m", "1h", "24h", "1d", "1b", "2b", "1w", "1mo", "1q", "1y", "1", "3", "XNYS"]
 
@@ -84,7 +84,7 @@ def test_a_stamp_goes_to_the_nearest_step_and_from_the_middle_to_the_earlier():
 def test_by_floor_a_stamp_goes_to_the_step_before_it_as_in_datasets_of_before():
     before = Grid.from_json('{"freq":"5m","phase":0,"sessions":[]}')
     assert before.place([298 * SECOND, 300 * SECOND]).steps.tolist() == [0, 1]
-    assert make_grid("5m", snap="floor") == before
+    assert replace(make_grid("5m", snap="floor"), civil=False) == before
 
 
 def test_by_no_a_stamp_between_steps_is_refused():
@@ -105,43 +105,3 @@ def test_every_rule_puts_the_stamp_of_a_step_onto_it(freq, snap, new_york):
     placed = grid.place(grid.stamps(np.arange(30)))
     assert placed.steps.tolist() == list(range(30))
     assert not (placed.moved | placed.refused).any()
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "ds"),
-    [
-        ("1970-01-01T00:00:01Z", "instant", 1_000_000),
-        ("1970-01-01T01:00:00.5+01:00", "instant", 500_000),
-        ("1970-01-02", "date", DAY),
-        (-3, "step", -3),
-    ],
-)
-def test_a_stamp_is_read_by_its_kind(text, kind, ds):
-    assert parse_ds(text, kind) == ds
-
-
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [
-        ("2014-02-19T15:25:00", "instant"), ("2014-02-19 15:25:00Z", "instant"), ("2014-02-19", "instant"),
-        ("2014-02-19T15:25:60Z", "instant"), ("2014-02-30T00:00:00Z", "instant"), ("20140219T152500Z", "instant"),
-        ("0001-01-01T00:00:00+14:00", "instant"), ("2014-02-19T15:25:00Z\n", "instant"), (1392823500, "instant"),
-        ("2014-02-30", "date"), ("0000-01-01", "date"), ("19-02-2014", "date"), ("2014-02-19T00:00:00Z", "date"),
-        ("5", "step"), (5.0, "step"), (True, "step"), (None, "step"), (2**60, "step"), ("2014-02-19", "step"),
-    ],
-)  # fmt: skip
-def test_a_stamp_written_any_other_way_is_refused(value, kind):
-    with pytest.raises(InvalidInput, match="ds must be"):
-        parse_ds(value, kind)
-
-
-@given(st.integers(-60_000_000_000_000_000, 250_000_000_000_000_000))
-def test_an_instant_is_written_as_it_is_read(ds):
-    assert parse_ds(format_ds(ds, "instant"), "instant") == ds
-
-
-@given(st.lists(st.integers(-60_000_000_000, 250_000_000_000), max_size=5), st.sampled_from(["5m", "1d", "1"]))
-def test_many_stamps_are_written_as_each_one_is(seconds, freq):
-    kind = kind_of(freq)
-    stamps = [second // 86_400 * DAY if kind == "date" else second * SECOND for second in seconds]
-    assert list(format_all(stamps, kind)) == [format_ds(stamp, kind) for stamp in stamps]

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.grid.durations import DAY
-from data.grid.grid import Grid, format_all, make_grid, parse_ds
+from data.grid.grid import Grid, make_grid
 from data.grid.labels import END
+from data.grid.stamps import format_all, parse_ds
 
 
 def days(*dates):

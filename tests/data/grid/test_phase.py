@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.grid.durations import DAY, HOUR, MINUTE, SECOND
-from data.grid.grid import make_grid, parse_ds
+from data.grid.grid import make_grid
 from data.grid.phase import MONDAY
+from data.grid.stamps import parse_ds
 
 STEPS = np.arange(200)
 

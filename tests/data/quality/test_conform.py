@@ -11,7 +11,8 @@ from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.grid.durations import DAY, MINUTE
-from data.grid.grid import format_all, make_grid, parse_ds
+from data.grid.grid import make_grid
+from data.grid.stamps import format_all, parse_ds
 from data.quality.conform import conform, conform_all
 from data.reading.intake import Intake
 from data.reading.options import SourceOptions

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.grid.durations import DAY
-from data.grid.grid import EPOCH, Grid, format_ds, make_grid
+from data.grid.grid import Grid, make_grid
 from data.grid.labels import END
+from data.grid.stamps import EPOCH, format_ds
 from data.quality.conform import conform
 from data.reading.options import SourceOptions
 from data.schema import TIME
