@@ -126,9 +126,9 @@ def test_in_a_mixed_column_each_spelling_is_an_id(tmp_path, ids):
 def test_an_id_of_another_spelling_counts_wherever_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr("data.formats.batches.CELLS", 1)
     ids = ["1.0"] * 2_500 + ["2"]
-    stamps = [f"{year:04}-01-01" for year in range(1, 2502)]
+    stamps = [f"{year:04}-01-01" for year in range(1000, 3501)]
     path = written(tmp_path, "unique_id,ds,y", ids, stamps, range(2501))
-    assert read_source(path).rows.scan().collect()["unique_id"].unique().sort().to_list() == ["1.0", "2"]
+    assert {name for _, part in read_source(path).parts() for name in part["unique_id"]} == {"1.0", "2"}
 
 
 def test_five_spellings_of_an_id_are_five_series():
@@ -142,4 +142,4 @@ def test_words_of_home_automation_are_missing_values():
     options = {"id_col": "entity_id", "time_col": "last_changed", "target_col": "state"}
     intake = read_source(QUIRKS / "home_automation_history.csv", **options)
     assert (intake.read, intake.nulls) == (500, 10)
-    assert intake.recognised == ("missing values written as 'unavailable', 'unknown'",)
+    assert intake.recognised == ["missing values written as 'unavailable', 'unknown'"]
