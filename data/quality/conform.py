@@ -25,10 +25,12 @@ from data.formats.batches import ROW
 from data.grid.durations import DAY, YEAR, default_horizon, default_season
 from data.grid.grid import Grid, format_ds, make_grid
 from data.quality.clashes import last_row_of_each_step
-from data.quality.findings import FIRST, Findings, common_test_length, constant_stretches, gaps_of, test_lengths
-from data.quality.key_check import refuse_mixed_series
+from data.quality.findings import FIRST, Findings, common_test_length, gaps_of, test_lengths
+from data.quality.key_check import contested_rows, count_clashes, find_keys, most_repeat, refuse_mixed_series
 from data.quality.rejections import NO_LOCAL_TIME
 from data.quality.report import QualityReport
+from data.quality.stretches import find_stretches
+from data.quality.worst_series import find_worst
 from data.reading.columns import CODE, STEP
 from data.reading.infer_frequency import facts_of, find_frequency, to_stored_times
 from data.reading.intake import Intake, RowPlace
@@ -36,7 +38,6 @@ from data.reading.options import SourceOptions
 from data.schema import SERIES, SPLIT, TIME, VALUE
 from data.spill import Spill, Where
 
-CONSTANT = 10  # equal values in a row that are reported; a season of them if that is longer
 SAMPLE = 100_000  # stamps from which the phase of the grid is inferred
 LONGEST_YEARS = 100  # longest gap within a series
 LONGEST_GAP = 1_000_000  # steps: ten years of five minutes; a longer gap means a wrong stamp, and would fill the memory
@@ -67,6 +68,7 @@ class Conformed:
 
 
 RowFilter = Callable[[Where, pl.DataFrame], pl.DataFrame]  # gives rows of whole series back without those to leave out
+Past = Callable[[Where, pl.DataFrame], pl.DataFrame]  # gives the stored rows `unique_id, ds, y` of the same series
 
 
 def conform(raw: pl.DataFrame, options: SourceOptions, source: str, grid: Grid | None = None) -> Conformed:
@@ -86,12 +88,14 @@ def conform_all(
     grid: Grid | None = None,
     row_filter: RowFilter | None = None,
     tolerance: int = 0,
+    past: Past | None = None,
 ) -> Conformed:
     """Conform all rows of an intake; the result is collected in `folder`.
 
     `grid` is that of an existing dataset: it stays, a source of another frequency is refused, and one without any value
     is taken. `row_filter` gets each conformed part, with the columns `STEP` and, where the source has one, `UNIT`.
-    `tolerance`: µs that a row with a value may be ahead of the clock, and for dates a day more.
+    `tolerance`: µs that a row with a value may be ahead of the clock, and for dates a day more. `past`: the rows that
+    the dataset has, with which constant stretches are compared.
 
     Raises InvalidInput, which names the source, the column and, where one row is wrong, that row.
     """
@@ -104,12 +108,12 @@ def conform_all(
     season = options.season or default_season(grid.freq)
     parts, found = Spill(folder), Findings()
     for where, part in intake.rows.parts():
-        refuse_mixed_series(part, source)
-        frame, findings = _conform(part, grid, options, season, source, roles.time)
+        frame, findings = _conform(part, grid, options, season, source, roles.time, past and past(where, part))
         found += findings
         if row_filter is not None and not frame.is_empty():
             frame = row_filter(where, frame)
         parts.add(frame.select(SERIES, TIME, VALUE, *(c for c in (*intake.covariates, SPLIT) if c in frame.columns)))
+    _refuse_collapse(intake, found, grid, source)
     if parts.rows == 0:
         raise InvalidInput("no row has a local time that exists; check --tz", source=source, column=roles.time)
     horizon = options.horizon or common_test_length(found) or default_horizon(grid.freq, season)
@@ -119,7 +123,7 @@ def conform_all(
     refuse_gap(found.longest_gap, grid, source, roles.time)
     report = QualityReport(
         source=source,
-        id_column=roles.id,
+        id_column=",".join(roles.ids) or None,
         time_column=roles.time,
         target_column=roles.target,
         rows=intake.read,
@@ -145,6 +149,7 @@ def conform_all(
         non_finite=intake.non_finite,
         constant_stretches=found.stretches,
         longest_constant=found.longest_constant,
+        worst_series=tuple(one.to_dict(grid.kind) for one in found.worst),
         covariates=intake.covariates,
         columns_ignored=intake.ignored,
     )
@@ -169,7 +174,13 @@ def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
 
 
 def _conform(
-    part: pl.DataFrame, grid: Grid, options: SourceOptions, season: int, source: str, column: str
+    part: pl.DataFrame,
+    grid: Grid,
+    options: SourceOptions,
+    season: int,
+    source: str,
+    column: str,
+    past: pl.DataFrame | None,
 ) -> tuple[pl.DataFrame, Findings]:
     """A part of the series, conformed and sorted, and what was counted in it."""
     findings = Findings()
@@ -182,8 +193,10 @@ def _conform(
     placed = frame.with_columns(pl.Series(TIME, grid.stamps(steps)), pl.Series(STEP, steps))
     times = np.minimum(stamps, placed[TIME].to_numpy())
     final, steps_back = last_row_of_each_step(placed)
+    contested = contested_rows(placed) if len(final) < len(placed) else placed.clear()
+    clashes = count_clashes(contested)
     gaps, longest_gap = gaps_of(final)
-    stretches, longest_constant = constant_stretches(final, max(season, CONSTANT))
+    stretches = find_stretches(final, season, past)
     findings += Findings(
         kept=len(final),
         series=final[CODE].n_unique(),
@@ -196,8 +209,11 @@ def _conform(
         snapped=int(((placed[TIME].to_numpy() != stamps) | shortened).sum()),
         gaps=gaps,
         longest_gap=longest_gap,
-        stretches=stretches,
-        longest_constant=longest_constant,
+        stretches=len(stretches.steps),
+        longest_constant=stretches.longest,
+        clashes=int(clashes["clashes"].sum()),
+        keys=find_keys(placed, contested),
+        worst=find_worst(final, stretches, clashes),
         tested=test_lengths(final),
     )
     return final, findings
@@ -207,6 +223,25 @@ def _with_codes(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with CODE, the series as integers in the order of their ids: ten times faster to sort and compare."""
     ids = frame[SERIES].unique().sort()
     return frame.with_columns(pl.col(SERIES).cast(pl.Enum(ids)).to_physical().alias(CODE))
+
+
+def _refuse_collapse(intake: Intake, found: Findings, grid: Grid, source: str) -> None:
+    """Raises InvalidInput where most rows fall onto steps of other rows and nothing says what is to become of them:
+    they belong to several series, or the step is too long."""
+    roles, options = intake.roles, intake.options
+    if roles is None or options.keep is not None or options.every is not None:
+        return
+    if found.keys and most_repeat(found.clashes, intake.read, found.kept):
+        refuse_mixed_series(
+            found.keys, roles.ids, roles.time, intake.columns, intake.samples, grid.kind == "date", source
+        )
+    if 2 * min(found.duplicates, found.snapped) > intake.read:
+        raise InvalidInput(
+            f"{grid.freq} is too long a step: {intake.read:,} rows fall onto {found.kept:,} steps; give a shorter "
+            f"--freq, or aggregate the rows with --every {grid.freq} --keep mean",
+            source=source,
+            column=roles.time,
+        )
 
 
 def refuse_gap(steps: int, grid: Grid, source: str, column: str) -> None:

@@ -4,6 +4,7 @@ Conventional names are recognised (`unique_id, ds, y`; `item_id, timestamp, targ
 other names the user says the column.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -24,7 +25,7 @@ CODE, STEP, ORDER = "__code", "__step", "__order"  # temporary columns: series a
 class Roles:
     """The roles of the columns, by their names in the source."""
 
-    id: str | None  # None: the source is one series
+    ids: tuple[str, ...]  # (): the source is one series; of several the values are joined by "/"
     time: str
     target: str
     split: str | None
@@ -38,15 +39,15 @@ def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tupl
     Of a source read in batches the first batch decides. A covariate that is not numbers in a later batch is dropped.
     """
     names = [name for name in raw.columns if name != ROW]
-    for given in (options.id_col, options.time_col, options.target_col):
+    for given in (*split_names(options.id_col, names), options.time_col, options.target_col):
         if given is not None and given not in names:
             raise InvalidInput(f"there is no such column; it has {', '.join(names)}", source=source, column=given)
-    identity = options.id_col or _first(ID_NAMES, names)
+    ids = split_names(options.id_col, names) or tuple(name for name in ID_NAMES if name in names)[:1]
     time = options.time_col or _time(raw, names, source)
     split = SPLIT if SPLIT in names and _is_split(raw[SPLIT]) else None
-    if identity == time:
+    if time in ids:
         raise InvalidInput("one column cannot name the series and be the time", source=source, column=time)
-    rest = [name for name in names if name not in (identity, time, split)]
+    rest = [name for name in names if name not in (*ids, time, split)]
     target = options.target_col or _first(VALUE_NAMES, rest)
     if target is not None and target not in rest:
         raise InvalidInput("one column cannot be both the value and something else", source=source, column=target)
@@ -59,7 +60,7 @@ def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tupl
         raise not_a_number(raw, target, source)
     covariates = tuple(name for name in numbers if name != target and name not in RESERVED)
     ignored = tuple(name for name in rest if name != target and name not in covariates)
-    return Roles(identity, time, target, split, covariates, ignored), numbers
+    return Roles(ids, time, target, split, covariates, ignored), numbers
 
 
 def _no_single_value(rest: list[str], numbers: list[str]) -> str:
@@ -69,6 +70,19 @@ def _no_single_value(rest: list[str], numbers: list[str]) -> str:
     if rest:
         return f"which column is the value? None of {', '.join(rest)} holds numbers; name it with --target-col"
     return "there is no column for the values beside those of series and time; add one"
+
+
+def split_names(given: str | None, names: Sequence[str]) -> tuple[str, ...]:
+    """The columns that an option names, with commas between them. A column whose own name has the commas comes first.
+
+    Raises InvalidInput where it names a column twice.
+    """
+    if given is None or given in names:
+        return () if given is None else (given,)
+    found = tuple(part.strip() for part in given.split(","))
+    if repeated := next((name for i, name in enumerate(found) if name in found[:i]), None):
+        raise InvalidInput(f"{given!r} names column {repeated!r} twice; name each once")
+    return found
 
 
 def _first(wanted: tuple[str, ...], names: list[str]) -> str | None:

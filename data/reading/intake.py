@@ -10,13 +10,15 @@ from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.formats.source_table import SourceTable, stem_of
 from data.reading.columns import Roles, check_split, choose_roles, numbers_of
+from data.reading.memory import SourceMemory
 from data.reading.options import SourceOptions
+from data.reading.remembered import recall_columns, recall_format
+from data.reading.series_ids import SeriesIds, checked_id
 from data.reading.times import first_stamp, read_times
 from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE
 from data.spill import Spill
-from data.store.catalogue import UNIQUE_ID, UNIQUE_ID_RULE
 
-TEXT = "__text "  # prefix of a column of text that may name the series
+TEXT = "__text "  # prefix of a column that is not used, as hashes: it may name the series
 PIECE = "__piece"  # the place of a row's piece among `Intake.pieces`
 UNIT = "__unit"  # the unit that a row states
 UNIT_NAME = "unit"  # the source's column of units, in any case
@@ -35,9 +37,17 @@ class RowPlace:
 class Intake:
     """The rows read so far. Times are as in the source: with a zone, without one, or integers."""
 
-    def __init__(self, options: SourceOptions, folder: Path | None, target: str | None = None):
-        """`target`: the dataset's column of values, used where a table has it and the options name no other."""
-        self.options, self._target = options, target
+    def __init__(
+        self,
+        options: SourceOptions,
+        folder: Path | None,
+        target: str | None = None,
+        memory: SourceMemory | None = None,
+    ):
+        """`target`: the dataset's name of its values; `memory`: what it remembers of its sources. Both count where the
+        options name no column."""
+        self.options, self._target, self._memory = options, target, memory or SourceMemory()
+        self._ids = SeriesIds()
         self.rows = Spill(folder)
         self.on_rows: Callable[[int], None] = lambda rows: None  # called after each batch with the rows read so far
         self.read = self.nulls = self.non_finite = 0  # rows; missing values; values that are NaN, infinite or too large
@@ -46,6 +56,9 @@ class Intake:
         self.roles: Roles | None = None  # of the first table
         self.dtype: pl.DataType | None = None  # type of the times
         self.pieces: list[str] = []  # names of the tables read, in their order
+        self.columns: tuple[str, ...] = ()  # of the first table, in its order
+        self.samples: dict[str, str] = {}  # the first value of columns of text that are not used
+        self.units: dict[str, None] = {}  # that the rows state; of many only some
         self.low = self.high = 0  # first and last time as integers, in whatever zone
         self._names: dict[str, None] = {}
         self._covariates: dict[str, None] = {}
@@ -72,18 +85,19 @@ class Intake:
         """As `add`, for batches of any origin."""
         roles: Roles | None = None
         self.pieces.append(name)
-        sample: str | None = None
+        sample = date_format = None
         newest: tuple[int, str] | None = None
         for raw in batches:
             if raw.is_empty():
                 continue
             if roles is None:
-                roles, numbers = choose_roles(raw, self._options_for(raw), name)
-                self._add_columns(roles)
+                roles, numbers = choose_roles(raw, self._options_for(raw, name), name)
+                self._add_columns(roles, raw)
+                date_format = self.options.date_format or recall_format(raw[roles.time], self._memory.date_format)
             else:
                 numbers = numbers_of(raw, roles, name)
                 self._failed.update(set(roles.covariates) - set(numbers))
-            times = read_times(raw, roles.time, self.options.date_format, name, sample)
+            times = read_times(raw, roles.time, date_format, name, sample)
             sample = first_stamp(raw[roles.time]) if sample is None else sample
             self._check_type(times, roles, name)
             self.rows.add(pl.DataFrame(list(self._columns(raw, roles, numbers, times, name))))
@@ -91,12 +105,15 @@ class Intake:
             self.on_rows(self.read)
         return newest[1] if newest else None
 
-    def _options_for(self, raw: pl.DataFrame) -> SourceOptions:
-        usual = self._target if self._target in raw.columns else None
-        return replace(self.options, target_col=self.options.target_col or usual)
+    def _options_for(self, raw: pl.DataFrame, name: str) -> SourceOptions:
+        names = [column for column in raw.columns if column != ROW]
+        return recall_columns(self.options, self._memory, self._target, names, name)
 
-    def _add_columns(self, roles: Roles) -> None:
-        self.roles = self.roles or roles
+    def _add_columns(self, roles: Roles, raw: pl.DataFrame) -> None:
+        """Take over the columns of a table; later ones must have those of the series and the value too."""
+        if self.roles is None:
+            self.roles, self.columns = roles, tuple(raw.columns)
+            self._memory = replace(self._memory, id_columns=roles.ids, target_column=roles.target)
         self._covariates.update(dict.fromkeys(roles.covariates))
         self._names.update(dict.fromkeys((*roles.covariates, *roles.ignored)))
 
@@ -124,7 +141,7 @@ class Intake:
         self.non_finite += finite.null_count() - values.null_count()
         self.missing += values.null_count() + int(values.is_nan().sum())
         self._find_latest_value(raw, roles, finite, times, name)
-        yield _ids_of(raw, roles, self.options, name).alias(SERIES)
+        yield self._series_of(raw, roles, name).alias(SERIES)
         yield times.alias(TIME)
         yield finite.alias(VALUE)
         yield raw[ROW].cast(pl.UInt32).alias(ROW)
@@ -136,12 +153,31 @@ class Intake:
             check_split(raw, name)
             yield raw[SPLIT].alias(SPLIT)
         for column in roles.ignored:
-            if raw.schema[column] != pl.String:
-                continue
-            if column.lower() == UNIT_NAME:
+            if raw.schema[column] == pl.String and column.lower() == UNIT_NAME:
                 yield raw[column].alias(UNIT)
-            if roles.id is None:
-                yield raw[column].alias(TEXT + column)
+                self._note_units(raw[column])
+            if not raw.schema[column].is_nested():
+                yield self._hashed(raw[column]).alias(TEXT + column)
+
+    def _series_of(self, raw: pl.DataFrame, roles: Roles, name: str) -> pl.Series:
+        """The series id of every row. Raises InvalidInput for the first that is empty or cannot be stored."""
+        if not roles.ids:
+            return checked_id(self.options.series or stem_of(name), name, len(raw))
+        if self.options.series is not None:
+            named = ", ".join(roles.ids)
+            raise InvalidInput(f"column {named!r} names the series; leave --series out", source=name)
+        return self._ids.joined(raw, roles.ids, name)
+
+    def _hashed(self, values: pl.Series) -> pl.Series:
+        """Eight bytes for each value, equal for equal ones: enough to tell which column names the series."""
+        texts = values if values.dtype == pl.String else values.cast(pl.String, strict=False)
+        if values.name not in self.samples and (first := first_stamp(texts)):
+            self.samples[values.name] = first
+        return texts.hash()
+
+    def _note_units(self, units: pl.Series) -> None:
+        if len(self.units) < 2:
+            self.units.update(dict.fromkeys(units.drop_nulls().str.strip_chars().unique().head(2).to_list()))
 
     def _find_latest_value(
         self, raw: pl.DataFrame, roles: Roles, values: pl.Series, times: pl.Series, name: str
@@ -157,29 +193,6 @@ def _newer_of(newest: tuple[int, str] | None, times: pl.Series, written: pl.Seri
     index = int(micros.arg_max() or 0)
     found = (int(micros[index]), str(written[index]))
     return found if newest is None or found[0] >= newest[0] else newest
-
-
-def _ids_of(raw: pl.DataFrame, roles: Roles, options: SourceOptions, source: str) -> pl.Series:
-    """The series id of every row. Raises InvalidInput for the first that is empty or cannot be stored."""
-    if roles.id is None:
-        ids, place = pl.repeat(options.series or stem_of(source), len(raw), dtype=pl.String, eager=True), "--series"
-    elif options.series is not None:
-        raise InvalidInput(f"column {roles.id!r} names the series; leave --series out", source=source)
-    else:
-        ids, place = raw[roles.id].cast(pl.String), roles.id
-    distinct = ids.unique()
-    if (_not_an_id(distinct)).any():
-        raise InvalidInput(
-            UNIQUE_ID_RULE,
-            source=source,
-            column=place,
-            row=raw[ROW][int(_not_an_id(ids).arg_max() or 0)] if roles.id else None,
-        )
-    return ids
-
-
-def _not_an_id(ids: pl.Series) -> pl.Series:
-    return (ids.is_null() | ~ids.str.contains(f"^{UNIQUE_ID}$")).fill_null(True)
 
 
 def _finite_values(values: pl.Series) -> pl.Series:

@@ -12,6 +12,7 @@ from data.grid.grid import LARGEST_STEP, parse_ds
 from data.reading.numbers import quoted
 
 CALENDAR = (parse_ds("0001-01-01", "date"), parse_ds("9999-12-31", "date") + DAY - 1)  # the range of ISO 8601
+CLOCK_TIME = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?")  # a time without its date
 UNIX_UNITS = {"s": SECOND, "ms": 1_000, "us": 1}
 ISO = (  # the first stamp chooses the line; its second form is for a column where only some stamps have fractions
     (r"\d{4}-\d\d-\d\d", "%Y-%m-%d", None),

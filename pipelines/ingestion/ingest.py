@@ -10,7 +10,9 @@ from data.errors import InvalidInput
 from data.grid.durations import SECOND
 from data.quality.conform import conform_all
 from data.reading.intake import Intake
+from data.reading.memory import SourceMemory
 from data.reading.options import SourceOptions
+from data.reading.remembered import learn
 from data.records import watermarks
 from data.scratch import scratch_folder
 from data.sources.pieces import Source
@@ -27,6 +29,7 @@ from pipelines.ingestion.dataset_entry import (
     put_dataset,
     update_season_and_horizon,
 )
+from pipelines.ingestion.given_rules import given_rules, refuse_foreign_unit, rules_with, store_rules
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.preview import preview
 from pipelines.ingestion.row_storage import Conforming, check_gap, store_rows
@@ -50,21 +53,25 @@ def ingest(
     Raises:
         InvalidInput: the source cannot be read, breaks the frame contract, has a value ahead of the clock, or has
             another frequency than its dataset.
-        Conflict: the dataset exists with another zone or target.
+        Conflict: the dataset exists with another zone, target or columns of ids.
         Unavailable: a server or database does not answer after several tries.
     """
     catalogue.check_name(name)
     check_counts(options)
     known = find_dataset(workspace, name)
     check_agrees(known, options)
+    memory = SourceMemory.of(known.memory if known else {})
+    rules = rules_with(workspace, known, options, memory)
     opened = open_source(source)
     with scratch_folder(workspace.settings.home) as scratch:
-        intake = Intake(complete_options(known, options), scratch / "typed", known.target if known else None)
+        target = known.target if known else None
+        intake = Intake(complete_options(known, options), scratch / "typed", target, memory)
         read = read_new_pieces(workspace, known, opened, intake, scratch, progress)
         if not read.tables:
             return report_unchanged(workspace, known, opened, options, read, dry_run)
         progress(1, 1, f"checking {intake.read:,} rows")
-        quarantine = quarantine_filter(workspace, known, (intake.low, intake.high), scratch / "around")
+        refuse_foreign_unit(intake, rules, opened.name)
+        quarantine = quarantine_filter(workspace, known, rules, (intake.low, intake.high), scratch / "around")
         conformed = conform_all(
             intake,
             opened.name,
@@ -72,13 +79,18 @@ def ingest(
             known.grid if known else None,
             quarantine.hold_back,
             workspace.settings.future_tolerance_s * SECOND,
+            quarantine.past,
         )
         if known:
             check_gap(workspace, known, conformed)
         if dry_run:
             return preview(workspace, name, known, opened, conformed, read, quarantine, scratch)
-        dataset = put_dataset(workspace, known, name, conformed)
-        return store_rows(workspace, Conforming(dataset, opened, conformed, read, quarantine), scratch)
+        assert intake.roles is not None  # noqa: S101 it has rows
+        memory = learn(memory, options, intake.roles, list(intake.units))
+        dataset = put_dataset(workspace, known, name, conformed, memory, options.rename)
+        return store_rows(
+            workspace, Conforming(dataset, opened, conformed, read, quarantine, given_rules(options)), scratch
+        )
 
 
 def report_unchanged(
@@ -91,7 +103,7 @@ def report_unchanged(
 ) -> Ingested:
     """The result where no piece has anything new: the newest ingest's snapshot and report.
 
-    A new season or horizon is stored, and watermarks move, unless it is a dry run.
+    A new season, horizon or rule is stored, and watermarks move, unless it is a dry run.
 
     Raises InvalidInput where the source was never ingested, so that `--since` excluded all of it.
     """
@@ -100,6 +112,7 @@ def report_unchanged(
         raise InvalidInput("it has nothing after --since", source=opened.name)
     if not dry_run:
         update_season_and_horizon(workspace, known, options)
+        store_rules(workspace.engine, known.id, given_rules(options))
         watermarks.set_watermarks(workspace.engine, known.id, read.marks)
     return Ingested(
         known.name, opened.name, 0, True, known.snapshot or record.snapshot, record.report,
