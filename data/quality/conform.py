@@ -211,7 +211,7 @@ def _conform(
         longest_gap=longest_gap,
         stretches=len(stretches.steps),
         longest_constant=stretches.longest,
-        clashes=int(clashes["clashes"].sum()),
+        contested=int(clashes["clashes"].sum()),
         keys=find_keys(placed, contested),
         worst=find_worst(final, stretches, clashes),
         tested=test_lengths(final),
@@ -231,7 +231,7 @@ def _refuse_collapse(intake: Intake, found: Findings, grid: Grid, source: str) -
     roles, options = intake.roles, intake.options
     if roles is None or options.keep is not None or options.every is not None:
         return
-    if found.keys and most_repeat(found.clashes, intake.read, found.kept):
+    if found.keys and most_repeat(found.contested, intake.read, found.kept):
         refuse_mixed_series(
             found.keys, roles.ids, roles.time, intake.columns, intake.samples, grid.kind == "date", source
         )
