@@ -43,7 +43,7 @@ def count_clashes(contested: pl.DataFrame) -> pl.DataFrame:
 def find_keys(placed: pl.DataFrame, contested: pl.DataFrame) -> tuple[str, ...]:
     """The columns that name the series of these rows, beside those that do already; () where none do."""
     clashes = contested.select(PIECE, CODE, STEP).n_unique()
-    if not most_repeat(clashes, len(placed), placed.select(CODE, STEP).n_unique()):
+    if not clashes or not most_repeat(clashes, len(placed), placed.select(CODE, STEP).n_unique()):
         return ()
     columns = [name for name in placed.columns if name not in OWN and _may_be_a_key(placed[name])]
     for size in (1, 2):

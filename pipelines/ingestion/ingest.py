@@ -79,7 +79,7 @@ def ingest(
             known.grid if known else None,
             quarantine.hold_back,
             workspace.settings.future_tolerance_s * SECOND,
-            quarantine.past,
+            past=quarantine.past,
         )
         if known:
             check_gap(workspace, known, conformed)
