@@ -211,6 +211,7 @@ def _conform(
         longest_gap=longest_gap,
         stretches=len(stretches.steps),
         longest_constant=stretches.longest,
+        moments=part.select(SERIES, TIME).n_unique() if 2 * len(final) < len(placed) else len(final),
         contested=int(clashes["clashes"].sum()),
         keys=find_keys(placed, contested),
         worst=find_worst(final, stretches, clashes),
@@ -235,9 +236,9 @@ def _refuse_collapse(intake: Intake, found: Findings, grid: Grid, source: str) -
         refuse_mixed_series(
             found.keys, roles.ids, roles.time, intake.columns, intake.samples, grid.kind == "date", source
         )
-    if 2 * min(found.duplicates, found.snapped) > intake.read:
+    if found.moments > 2 * found.kept:
         raise InvalidInput(
-            f"{grid.freq} is too long a step: {intake.read:,} rows fall onto {found.kept:,} steps; give a shorter "
+            f"{grid.freq} is too long a step: {found.moments:,} times fall onto {found.kept:,} steps; give a shorter "
             f"--freq, or aggregate the rows with --every {grid.freq} --keep mean",
             source=source,
             column=roles.time,

@@ -32,6 +32,7 @@ class Findings:
     longest_gap: int = 0
     stretches: int = 0
     longest_constant: int = 0
+    moments: int = 0  # different times as they came, of all series
     contested: int = 0  # steps for which one table has several values
     keys: tuple[str, ...] = ()  # columns that would name the series, where most steps repeat with other values
     worst: list[TroubledSeries] = field(default_factory=list)

@@ -36,8 +36,8 @@ def ingested(result: Ingested, json: bool) -> None:
         print_json(result.to_dict())
         return
     tables = ("reasons", "worst_series")
-    shown = {name: value for name, value in result.report.items() if name not in tables}
-    facts(shown, False, f"{result.dataset}: {result.source}")
+    figures = {name: value for name, value in result.report.items() if name not in tables}
+    facts(figures, False, f"{result.dataset}: {result.source}")
     rejections(result.report.get("reasons") or {})  # reports of before have none
     worst_series(result.report.get("worst_series") or [])
     if result.repeated:

@@ -342,6 +342,23 @@ def test_a_time_of_day_is_removed_from_a_date_and_counted():
     assert (times(result), result.report.snapped) == (["2024-01-01", "2024-01-02"], 2)
 
 
+def test_files_that_repeat_each_other_are_no_reason_to_refuse_their_step():
+    closing = pl.DataFrame({"ds": [f"2024-01-{day:02} 16:00" for day in range(1, 21)], "y": range(20)})
+    intake = Intake(SourceOptions(series="a"), None)
+    for name in ("1.csv", "2.csv", "3.csv"):
+        intake.add_batches(iter([closing.with_row_index(ROW)]), name)
+    report = conform_all(intake, "exports", None).report
+    assert (report.kept, report.duplicates, report.snapped) == (20, 40, 60)
+
+
+@pytest.mark.parametrize("freq", ["1y", "5q", "1mo"])
+def test_a_step_that_takes_the_rows_of_many_is_refused_unless_they_are_aggregated(freq):
+    days = stamped("1d", 730, "a")
+    with pytest.raises(InvalidInput, match=f"{freq} is too long a step: 730 times .* --every {freq} --keep mean"):
+        conform(days, SourceOptions(freq=freq), "x")
+    assert conform(days, SourceOptions(freq=freq, keep="last"), "x").report.duplicates > 700
+
+
 def test_gaps_are_steps_without_a_row_inside_a_series():
     raw = pl.concat([stamped("1d", 10, "a").filter(pl.col("ds").dt.day() != 5), stamped("1d", 4, "b", "2025-01-01")])
     report = conform(raw.filter(~pl.col("ds").dt.day().is_in([7, 8])), SourceOptions(freq="1d"), "x").report

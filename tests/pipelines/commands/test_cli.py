@@ -174,7 +174,7 @@ def test_a_frequency_under_which_most_rows_share_a_step_is_refused(rollcast, tmp
     hours = write(tmp_path / "hours.csv", "ds,y\n" + "".join(f"2024-01-01T0{h}:00:00Z,{h}\n" for h in range(8)))
     assert rollcast("ingest", hours, "--dataset", "fine", "--freq", "1h", "--series", "a").code == 0
     coarse = rollcast("ingest", hours, "--dataset", "coarse", "--freq", "1d", "--series", "a")
-    assert_one_sentence(coarse, 2, "1d is too long a step: 8 rows fall onto 1 steps", "--every 1d --keep mean")
+    assert_one_sentence(coarse, 2, "1d is too long a step: 8 times fall onto 1 steps", "--every 1d --keep mean")
     assert_one_sentence(rollcast("dataset", "show", "coarse"), 2, "no dataset 'coarse'")
 
 
