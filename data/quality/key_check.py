@@ -5,9 +5,8 @@ names the series if the values differ no more within each of its keys, and if ea
 a measurement that never repeats is no key, nor is a flag that leaves the values of one step apart.
 """
 
-import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import polars as pl
@@ -16,7 +15,6 @@ from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.reading.columns import CODE, STEP
 from data.reading.intake import PIECE, TEXT, UNIT
-from data.reading.times import CLOCK_TIME
 from data.schema import SERIES, SPLIT, TIME, VALUE
 
 OWN = (SERIES, TIME, VALUE, SPLIT, ROW, PIECE, UNIT, CODE, STEP)  # columns of every part, which name no series
@@ -25,7 +23,6 @@ LEFT = 0.05  # of the contested rows may still be contested within a key
 ROWS = 2  # of a key, on average
 FILLED = 0.1  # of the steps from the first to the last of a key
 MOST_COLUMNS = 12  # that are tried in pairs
-HOURS = ("hour", "hours", "hr", "time", "stunde", "uhrzeit", "heure")  # words in names of columns of times of a day
 
 
 def contested_rows(placed: pl.DataFrame) -> pl.DataFrame:
@@ -83,33 +80,21 @@ def _recurs(placed: pl.DataFrame, names: Sequence[str]) -> bool:
 
 
 def refuse_mixed_series(
-    keys: Sequence[str],
-    ids: Sequence[str],
-    time: str,
-    columns: Sequence[str],
-    samples: Mapping[str, str],
-    dates: bool,
-    source: str,
+    keys: Sequence[str], clock: str | None, ids: Sequence[str], time: str, columns: Sequence[str], source: str
 ) -> None:
-    """Raises InvalidInput, which names the columns `keys` that would name the series of a source.
+    """Raises InvalidInput, which names the columns that tell the rows of a source apart.
 
-    ids: columns that name them already; time: of its times, which are `dates` or not; columns: all, in their order;
-    samples: a value of the columns of text.
+    keys: those that would name its series; clock: a column that seems to hold the time of day of its dates, which is
+    then none of them; ids: columns that name the series already; time: of its times; columns: all, in their order.
     """
-    clock = [name for name in keys if dates and _is_time_of_day(name, samples.get(name))]
-    named = [name for name in columns if name in keys or name in ids]
-    series = ",".join(name for name in named if name not in clock)
-    options = [f"--time-col {shlex.quote(f'{time},{clock[0]}')}"] if clock else []
-    options += [f"--id-col {shlex.quote(series)}"] if series and set(keys) != set(clock) else []
-    question = f"is {clock[0]!r} a part of the time" if clock else "which columns name the series"
+    others = [name for name in keys if name != clock]
+    series = ",".join(name for name in columns if name in others or name in ids) if others else ""
+    options = [f"--time-col {shlex.quote(f'{time},{clock}')}"] if clock else []
+    options += [f"--id-col {shlex.quote(series)}"] if series else []
+    question = f"does {clock!r} hold their time of day" if clock else "which columns name the series"
     raise InvalidInput(
         f"most stamps repeat with other values; {question}? Give {' '.join(options)}; if all of it is one series, say "
         "with --keep which value of a step counts",
         source=source,
-        column=", ".join(keys),
+        column=", ".join(keys) or clock,
     )
-
-
-def _is_time_of_day(name: str, sample: str | None) -> bool:
-    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
-    return any(word.lower() in HOURS for word in words) or bool(sample and CLOCK_TIME.fullmatch(sample))

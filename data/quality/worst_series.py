@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from data.grid.grid import Ints, format_ds
+from data.grid.grid import Ints
+from data.grid.stamps import format_ds
 from data.quality.stretches import Stretches
 from data.reading.columns import CODE, STEP
 from data.schema import SERIES, TimeKind

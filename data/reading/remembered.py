@@ -1,19 +1,18 @@
 """Which columns of a table a dataset's memory names, where the user names none.
 
 Columns that name the series, the time and the value are needed: a table without one is refused. The form of dates is a
-hint: a table in another known form is read all the same.
+hint: `data.reading.times` reads a table in another known form all the same.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-import polars as pl
-
 from data.errors import InvalidInput
 from data.reading.columns import Roles
 from data.reading.memory import SourceMemory
+from data.reading.numeric_times import UNITS_PER_SECOND, is_number
 from data.reading.options import SourceOptions
-from data.reading.times import UNIX_UNITS, first_stamp
+from data.reading.time_forms import fits
 
 
 def recall_columns(
@@ -50,32 +49,28 @@ def _require(wanted: tuple[str, ...], names: Sequence[str], source: str, why: st
             raise InvalidInput(f"there is no such column, and it {why}", source=source, column=name)
 
 
-def recall_format(values: pl.Series, date_format: str | None) -> str | None:
-    """The remembered form of dates where the first of the times `values` has it; else None."""
-    if date_format is None:
-        return None
-    first = first_stamp(values)
-    if date_format in UNIX_UNITS:
-        return date_format if values.dtype.is_numeric() or first.lstrip("+-").isdigit() else None
-    try:
-        fits = pl.Series([first]).str.to_datetime(date_format, strict=False).count() == 1
-    except pl.exceptions.PolarsError:
-        return None
-    return date_format if first and fits else None
+def recall_format(mark: str, memory: SourceMemory) -> str | None:
+    """The remembered form of dates, where a watermark is written in it; else None."""
+    form = memory.date_format
+    if form is None or form in UNITS_PER_SECOND:
+        return form if is_number(mark) else None
+    return form if fits(mark, form) else None
 
 
-def learn(memory: SourceMemory, options: SourceOptions, roles: Roles, units: Sequence[str]) -> SourceMemory:
+def learn(
+    memory: SourceMemory, options: SourceOptions, roles: Roles, unit: str | None, date_format: str | None
+) -> SourceMemory:
     """The memory after an ingest with these options. What was known stays; only `keep` follows the newest option.
 
-    units: those that the source's rows state.
+    unit: the only one that the source's rows state; date_format: of its times, as given or as recognised.
     """
     return replace(
         memory,
         id_columns=roles.ids if memory.id_columns is None else memory.id_columns,
-        time_columns=memory.time_columns or (roles.time,),
+        time_columns=memory.time_columns or roles.times,
         target_column=memory.target_column or roles.target,
-        unit=memory.unit or (units[0] if len(units) == 1 else None),
-        date_format=memory.date_format or options.date_format,
+        unit=memory.unit or unit,
+        date_format=memory.date_format or date_format,
         skip_lines=memory.skip_lines or options.skip_lines,
         separator=memory.separator or options.separator,
         decimal=memory.decimal or options.decimal,

@@ -9,7 +9,7 @@ from data.grid.durations import parse_frequency
 from data.quality.conform import Conformed
 from data.reading.columns import split_names
 from data.reading.memory import SourceMemory
-from data.reading.options import SourceOptions
+from data.reading.options import SourceOptions, snap_of
 from data.reading.remembered import with_dialect
 from data.store import catalogue
 from data.store.catalogue import Dataset
@@ -26,6 +26,14 @@ def find_dataset(workspace: Workspace, name: str) -> Dataset | None:
         return None
 
 
+def labels_by_name(workspace: Workspace, known: Dataset) -> dict[str, int]:
+    """The labels of the series that have one (see `data.grid.labels`), by `unique_id`."""
+    labels = catalogue.labels(workspace.engine, known)
+    if not labels:
+        return {}
+    return {name: labels[number] for number, name in catalogue.series(workspace.engine, known.id) if number in labels}
+
+
 def check_counts(options: SourceOptions) -> None:
     """Raises InvalidInput for a season, horizon or overlap outside the allowed numbers of steps."""
     if options.overlap is not None and not 0 <= options.overlap <= MOST_STEPS:
@@ -38,12 +46,17 @@ def check_counts(options: SourceOptions) -> None:
 def check_agrees(known: Dataset | None, options: SourceOptions) -> None:
     """Raises an error where the options contradict what the dataset's first source fixed.
 
-    Conflict for the zone, the target or the columns of ids, InvalidInput for the frequency.
+    Conflict for the zone, the target, the columns of ids or the rule for stamps between steps, InvalidInput for the
+    frequency.
     """
+    snap = snap_of(options)
     if known is None:
         return
-    if options.tz not in (None, known.zone) and known.kind == "instant":
-        raise Conflict(f"dataset {known.name!r} has --tz {known.zone}, not {options.tz}; ingest under another name")
+    if snap is not None and snap != known.grid.snap:
+        raise Conflict(f"dataset {known.name!r} has --snap {known.grid.snap}, not {snap}; ingest under another name")
+    zone = known.zone if keeps_zone(known) else None
+    if None not in (options.tz, zone) and options.tz != zone:
+        raise Conflict(f"dataset {known.name!r} has --tz {zone}, not {options.tz}; ingest under another name")
     check_target(known, options)
     check_id_columns(known, options)
     frequency = parse_frequency(options.freq) if options.freq else known.freq
@@ -73,6 +86,12 @@ def check_id_columns(known: Dataset, options: SourceOptions) -> None:
             f"another name, or rename the columns; `rollcast dataset set {known.name} --forget-source` forgets which "
             "they are"
         )
+
+
+def keeps_zone(known: Dataset) -> bool:
+    """Whether a dataset's zone decides where its rows belong: integer steps have none, and before version 7 every file
+    of days could have its own."""
+    return known.kind == "instant" or (known.kind == "date" and known.grid.civil)
 
 
 def complete_options(known: Dataset | None, options: SourceOptions) -> SourceOptions:
@@ -110,9 +129,10 @@ def put_dataset(
     """
     report = conformed.report
     if known is not None:
+        zone = known.zone or (report.zone if keeps_zone(known) else None)
         return put_known_dataset(
             workspace,
-            replace(known, has_split=known.has_split or conformed.has_split, memory=memory.to_json()),
+            replace(known, has_split=known.has_split or conformed.has_split, zone=zone, memory=memory.to_json()),
             conformed.season,
             conformed.horizon,
         )

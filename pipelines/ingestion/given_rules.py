@@ -38,10 +38,9 @@ def rules_with(
 
 def refuse_foreign_unit(intake: Intake, rules: QualityRules, source: str) -> None:
     """Raises InvalidInput where every unit that the rows state is another than the dataset's."""
-    stated = list(intake.units)
-    if rules.unit is not None and stated and rules.unit not in stated and len(stated) == 1:
+    if rules.unit is not None and intake.unit not in (None, rules.unit):
         raise InvalidInput(
-            f"its values are in {stated[0]}, those of the dataset in {rules.unit}; convert them, or ingest under "
+            f"its values are in {intake.unit}, those of the dataset in {rules.unit}; convert them, or ingest under "
             "another name",
             source=source,
             column="unit",

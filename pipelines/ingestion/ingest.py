@@ -26,6 +26,7 @@ from pipelines.ingestion.dataset_entry import (
     check_counts,
     complete_options,
     find_dataset,
+    labels_by_name,
     put_dataset,
     update_season_and_horizon,
 )
@@ -64,14 +65,19 @@ def ingest(
     rules = rules_with(workspace, known, options, memory)
     opened = open_source(source)
     with scratch_folder(workspace.settings.home) as scratch:
-        target = known.target if known else None
-        intake = Intake(complete_options(known, options), scratch / "typed", target, memory)
+        intake = Intake(
+            complete_options(known, options),
+            scratch / "typed",
+            known.target if known else None,
+            known.kind if known else None,
+            memory=memory,
+        )
         read = read_new_pieces(workspace, known, opened, intake, scratch, progress)
         if not read.tables:
             return report_unchanged(workspace, known, opened, options, read, dry_run)
         progress(1, 1, f"checking {intake.read:,} rows")
         refuse_foreign_unit(intake, rules, opened.name)
-        quarantine = quarantine_filter(workspace, known, rules, (intake.low, intake.high), scratch / "around")
+        quarantine = quarantine_filter(workspace, known, rules, intake.span, scratch / "around")
         conformed = conform_all(
             intake,
             opened.name,
@@ -79,14 +85,15 @@ def ingest(
             known.grid if known else None,
             quarantine.hold_back,
             workspace.settings.future_tolerance_s * SECOND,
-            past=quarantine.past,
+            labels_by_name(workspace, known) if known else None,
+            quarantine.past,
         )
         if known:
             check_gap(workspace, known, conformed)
         if dry_run:
             return preview(workspace, name, known, opened, conformed, read, quarantine, scratch)
         assert intake.roles is not None  # noqa: S101 it has rows
-        memory = learn(memory, options, intake.roles, list(intake.units))
+        memory = learn(memory, options, intake.roles, intake.unit, intake.times.date_format)
         dataset = put_dataset(workspace, known, name, conformed, memory, options.rename)
         return store_rows(
             workspace, Conforming(dataset, opened, conformed, read, quarantine, given_rules(options)), scratch

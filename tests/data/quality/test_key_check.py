@@ -110,7 +110,7 @@ def test_a_time_of_day_in_a_column_of_its_own_is_no_series(column, first):
     hours = [f"{hour:02}:00" if first is None else hour + first for hour in range(24)]
     rows = pl.concat([series({column: [hour] * 30}, 30) for hour in hours])
     told = refusal(rows)
-    assert f"is '{column}' a part of the time? Give --time-col date,{column};" in told
+    assert f"does '{column}' hold their time of day? Give --time-col date,{column};" in told
     assert "--id-col" not in told
     two = pl.concat([rows.with_columns(pl.lit(site).alias("site"), pl.col("y") + RNG.normal()) for site in "ab"])
     assert f"Give --time-col date,{column} --id-col site;" in refusal(two)

@@ -1,6 +1,5 @@
 """Columns that a dataset remembers, looked for in each table."""
 
-import polars as pl
 import pytest
 
 from data.errors import InvalidInput
@@ -54,27 +53,26 @@ def test_a_dataset_of_before_remembers_its_target_alone():
         recalled(["ds", "price"], memory=SourceMemory())
 
 
-def test_a_remembered_form_of_dates_is_used_where_the_dates_have_it():
-    assert recall_format(pl.Series(["31.12.2024"]), "%d.%m.%Y") == "%d.%m.%Y"
-    assert recall_format(pl.Series(["2024-12-31"]), "%d.%m.%Y") is None
-    assert recall_format(pl.Series([1_700_000_000]), "s") == "s"
-    assert recall_format(pl.Series(["2024-12-31"]), "s") is None
-    assert recall_format(pl.Series(["2024-12-31"]), None) is None
+def test_a_watermark_is_read_in_the_remembered_form_where_it_has_it():
+    dotted, unix = SourceMemory(date_format="%d.%m.%Y"), SourceMemory(date_format="s")
+    assert (recall_format("31.12.2024", dotted), recall_format("2024-12-31", dotted)) == ("%d.%m.%Y", None)
+    assert (recall_format("1700000000", unix), recall_format("2024-12-31", unix)) == ("s", None)
+    assert recall_format("2024-12-31", SourceMemory()) is None
 
 
 def test_an_ingest_adds_to_the_memory_and_changes_only_the_rule_of_clashes():
-    roles = Roles(("id",), "t", "y", None, (), ())
-    first = learn(SourceMemory(), SourceOptions(date_format="%d.%m.%Y", keep="last", na=("?",)), roles, ["degC"])
+    roles = Roles(("id",), ("t",), "y", None, (), ())
+    first = learn(SourceMemory(), SourceOptions(keep="last", na=("?",)), roles, "degC", "%d.%m.%Y")
     assert (first.id_columns, first.time_columns, first.target_column) == (("id",), ("t",), "y")
     assert (first.date_format, first.keep, first.na, first.unit) == ("%d.%m.%Y", "last", ("?",), "degC")
-    other = Roles((), "when", "value", None, (), ())
-    second = learn(first, SourceOptions(time_col="when", date_format="s", keep="mean"), other, ["degC", "K"])
+    other = Roles((), ("when",), "value", None, (), ())
+    second = learn(first, SourceOptions(time_col="when", date_format="s", keep="mean"), other, None, "s")
     assert second == SourceMemory(**{**vars(first), "keep": "mean"})
     assert SourceMemory.of(second.to_json()) == second
 
 
 def test_a_source_without_ids_is_remembered_as_one():
-    memory = learn(SourceMemory(), SourceOptions(), Roles((), "t", "y", None, (), ()), [])
+    memory = learn(SourceMemory(), SourceOptions(), Roles((), ("t",), "y", None, (), ()), None, None)
     assert memory.id_columns == ()
     assert recalled(["unique_id", "t", "y"], "y", memory).id_col is None  # a later source may have them
 

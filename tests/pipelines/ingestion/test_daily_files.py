@@ -2,10 +2,9 @@
 
 import numpy as np
 import polars as pl
-import pytest
 
 from data.grid.durations import DAY, MINUTE, SECOND
-from data.grid.grid import make_grid, parse_ds
+from data.grid.stamps import parse_ds
 from data.reading.options import SourceOptions
 from data.records import quarantine
 from pipelines.ingestion.ingest import ingest
@@ -44,7 +43,6 @@ def write_days(folder):
     return len(readings)
 
 
-@pytest.mark.skipif(make_grid("1m").snap == "floor", reason="a jittered stamp needs the nearest step")
 def test_thirty_daily_files_lose_no_reading_and_the_stuck_stretch_and_the_spike_are_held_back(tmp_path):
     rows = write_days(tmp_path / "days")
     workspace = open_workspace()
