@@ -1,7 +1,7 @@
 """Output of the command line: results on standard output, everything else on standard error.
 
 A result is printed once, either as JSON for programs or as a small table for people. Progress bars appear only on a
-terminal, so that a log file does not fill with partial lines.
+terminal; a log file gets a line of progress every ten seconds.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+LINE_EVERY_S = 10.0  # between two lines of progress
 NOT_KNOWN = "n/a"  # shown for a figure that could not be computed
 
 ProgressCallback = Callable[[float, float, str], None]  # done, total, a few words; may be called often
@@ -70,11 +72,26 @@ def cell(value: Any) -> str:
     return f"{value:.3f}" if value == 0 or abs(value) >= 0.001 else f"{value:.6g}"
 
 
+def lines_of_progress(label: str) -> ProgressCallback:
+    """A callback that prints a line when LINE_EVERY_S have passed since the last one, or since the start."""
+    shown = time.monotonic()
+
+    def report(done: float, total: float, words: str) -> None:
+        nonlocal shown
+        if time.monotonic() - shown < LINE_EVERY_S:
+            return
+        shown = time.monotonic()
+        share = f"{min(1.0, done / total):.0%}, " if total else ""
+        say(f"{label}: {share}{words}")
+
+    return report
+
+
 @contextmanager
 def progress(label: str) -> Iterator[ProgressCallback]:
-    """Show a progress bar, which calls of the yielded callback move; without a terminal nothing is shown."""
+    """Show a progress bar, which calls of the yielded callback move; without a terminal a line every LINE_EVERY_S."""
     if not sys.stderr.isatty():
-        yield lambda done, total, words: None
+        yield lines_of_progress(label)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

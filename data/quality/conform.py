@@ -26,11 +26,13 @@ from data.grid.durations import YEAR, default_horizon, default_season
 from data.grid.grid import Grid, make_grid
 from data.grid.stamps import format_ds
 from data.quality.clashes import last_row_of_each_step
-from data.quality.findings import FIRST, Findings, common_test_length, constant_stretches, gaps_of, test_lengths
-from data.quality.key_check import refuse_mixed_series
+from data.quality.findings import FIRST, Findings, common_test_length, gaps_of, test_lengths
+from data.quality.key_check import contested_rows, count_clashes, find_keys, most_repeat, refuse_mixed_series
 from data.quality.placing import place_rows
 from data.quality.rejections import NO_LOCAL_TIME, OFF_GRID
 from data.quality.report import QualityReport
+from data.quality.stretches import find_stretches
+from data.quality.worst_series import find_worst
 from data.reading.columns import CODE
 from data.reading.extent import RowPlace
 from data.reading.infer_frequency import facts_of, find_frequency
@@ -40,7 +42,6 @@ from data.reading.zones import open_days, to_stored_times
 from data.schema import SERIES, SPLIT, TIME, VALUE
 from data.spill import Spill, Where
 
-CONSTANT = 10  # equal values in a row that are reported; a season of them if that is longer
 SAMPLE = 100_000  # stamps from which the phase of the grid is inferred
 LONGEST_YEARS = 100  # longest gap within a series
 LONGEST_GAP = 1_000_000  # steps: ten years of five minutes; a longer gap means a wrong stamp, and would fill the memory
@@ -72,6 +73,7 @@ class Conformed:
 
 
 RowFilter = Callable[[Where, pl.DataFrame], pl.DataFrame]  # gives rows of whole series back without those to leave out
+Past = Callable[[Where, pl.DataFrame], pl.DataFrame]  # gives the stored rows `unique_id, ds, y` of the same series
 
 
 def conform(
@@ -98,6 +100,7 @@ def conform_all(
     row_filter: RowFilter | None = None,
     tolerance: int = 0,
     labels: Mapping[str, int] | None = None,
+    past: Past | None = None,
 ) -> Conformed:
     """Conform all rows of an intake; the result is collected in `folder`.
 
@@ -105,6 +108,7 @@ def conform_all(
     is taken. `row_filter` gets each conformed part, with the columns `STEP` and, where the source has one, `UNIT`.
     `tolerance`: µs that a row with a value may be ahead of the clock, beside the grid's leeway.
     `labels`: those of the dataset's series; see `data.grid.labels`.
+    `past`: the rows that the dataset has, with which constant stretches are compared.
 
     Raises InvalidInput, which names the source, the column and, where one row is wrong, that row.
     """
@@ -119,12 +123,13 @@ def conform_all(
     season = options.season or default_season(grid.freq)
     parts, found = Spill(folder), Findings()
     for where, part in intake.parts():
-        refuse_mixed_series(part, source, roles.time, intake.second_time)
-        frame, findings = _conform(part, grid, labels or {}, options, season, source, roles.time)
+        stored = past and past(where, part)
+        frame, findings = _conform(part, grid, labels or {}, options, season, source, roles.time, stored)
         found += findings
         if row_filter is not None and not frame.is_empty():
             frame = row_filter(where, frame)
         parts.add(frame.select(SERIES, TIME, VALUE, *(c for c in (*intake.covariates, SPLIT) if c in frame.columns)))
+    _refuse_collapse(intake, found, grid, source)
     if parts.rows == 0:
         raise InvalidInput(_why_none(found, grid), source=source, column=roles.time)
     horizon = options.horizon or common_test_length(found) or default_horizon(grid.freq, season)
@@ -134,7 +139,7 @@ def conform_all(
     refuse_gap(found.longest_gap, grid, source, roles.time)
     report = QualityReport(
         source=source,
-        id_column=roles.id,
+        id_column=",".join(roles.ids) or None,
         time_column=roles.time,
         target_column=roles.target,
         rows=intake.read,
@@ -160,6 +165,7 @@ def conform_all(
         non_finite=intake.non_finite,
         constant_stretches=found.stretches,
         longest_constant=found.longest_constant,
+        worst_series=tuple(one.to_dict(grid.kind) for one in found.worst),
         covariates=intake.covariates,
         columns_ignored=intake.ignored,
         recognised=tuple(intake.recognised),
@@ -199,6 +205,7 @@ def _conform(
     season: int,
     source: str,
     column: str,
+    past: pl.DataFrame | None,
 ) -> tuple[pl.DataFrame, Findings]:
     """A part of the series, conformed and sorted, and what was counted in it."""
     findings = Findings()
@@ -213,8 +220,10 @@ def _conform(
         return placed, findings
     times = grid.begun(stamps)
     final, steps_back = last_row_of_each_step(placed)
+    contested = contested_rows(placed) if len(final) < len(placed) else placed.clear()
+    clashes = count_clashes(contested)
     gaps, longest_gap = gaps_of(final)
-    stretches, longest_constant = constant_stretches(final, max(season, CONSTANT))
+    stretches = find_stretches(final, season, past)
     findings += Findings(
         kept=len(final),
         series=final[CODE].n_unique(),
@@ -227,8 +236,12 @@ def _conform(
         snapped=int((on_steps.moved | shortened[on_steps.taken]).sum()),
         gaps=gaps,
         longest_gap=longest_gap,
-        stretches=stretches,
-        longest_constant=longest_constant,
+        stretches=len(stretches.steps),
+        longest_constant=stretches.longest,
+        moments=part.select(SERIES, TIME).n_unique() if 2 * len(final) < len(placed) else len(final),
+        contested=int(clashes["clashes"].sum()),
+        keys=find_keys(placed, contested),
+        worst=find_worst(final, stretches, clashes),
         tested=test_lengths(final),
         labels=on_steps.labels,
     )
@@ -239,6 +252,25 @@ def _with_codes(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with CODE, the series as integers in the order of their ids: ten times faster to sort and compare."""
     ids = frame[SERIES].unique().sort()
     return frame.with_columns(pl.col(SERIES).cast(pl.Enum(ids)).to_physical().alias(CODE))
+
+
+def _refuse_collapse(intake: Intake, found: Findings, grid: Grid, source: str) -> None:
+    """Raises InvalidInput where most rows fall onto steps of other rows and nothing says what is to become of them:
+    they belong to several series, or the step is too long."""
+    roles, options = intake.roles, intake.options
+    if roles is None or options.keep is not None or options.every is not None:
+        return
+    keys = found.keys if most_repeat(found.contested, intake.read, found.kept) else ()
+    clock = intake.second_time if intake.second_time in keys or 2 * found.kept <= intake.read else None
+    if keys or clock:
+        refuse_mixed_series(keys, clock, roles.ids, roles.time, intake.columns, source)
+    if found.moments > 2 * found.kept:
+        raise InvalidInput(
+            f"{grid.freq} is too long a step: {found.moments:,} times fall onto {found.kept:,} steps; give a shorter "
+            f"--freq, or aggregate the rows with --every {grid.freq} --keep mean",
+            source=source,
+            column=roles.time,
+        )
 
 
 def refuse_gap(steps: int, grid: Grid, source: str, column: str) -> None:

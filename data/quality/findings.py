@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 
 from data.quality.rejections import Rejection, joined, rejection_of
+from data.quality.worst_series import TroubledSeries, worst_of
 from data.reading.columns import CODE, STEP
-from data.schema import SPLIT, VALUE
+from data.schema import SPLIT
 
 FIRST, LAST = -(2**63), 2**63 - 1  # of int64
 LONGEST_TEST = 168  # steps: a longer `test` part is not taken as the horizon
@@ -31,6 +32,10 @@ class Findings:
     longest_gap: int = 0
     stretches: int = 0
     longest_constant: int = 0
+    moments: int = 0  # different times as they came, of all series
+    contested: int = 0  # steps for which one table has several values
+    keys: tuple[str, ...] = ()  # columns that would name the series, where most steps repeat with other values
+    worst: list[TroubledSeries] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)  # that were found, by series
     tested: set[int] = field(default_factory=set)  # lengths of the series' test parts
 
@@ -39,6 +44,8 @@ class Findings:
         largest = {name: max(fields[name]) for name in ("latest", "longest_gap", "longest_constant", "has_split")}
         span = min(self.span[0], other.span[0]), max(self.span[1], other.span[1])
         combined = {"span": span, "tested": self.tested | other.tested, "labels": self.labels | other.labels, **largest}
+        combined["keys"] = self.keys or other.keys
+        combined["worst"] = worst_of([*self.worst, *other.worst])
         combined["rejections"] = joined(self.rejections, other.rejections)
         return Findings(**combined, **{name: a + b for name, (a, b) in fields.items() if name not in combined})
 
@@ -65,12 +72,3 @@ def gaps_of(frame: pl.DataFrame) -> tuple[int, int]:
     code, step = frame[CODE].to_numpy(), frame[STEP].to_numpy()
     missing = np.diff(step)[np.diff(code) == 0] - 1
     return int(missing.sum()), int(missing.max(initial=0))
-
-
-def constant_stretches(frame: pl.DataFrame, length: int) -> tuple[int, int]:
-    """(number of runs of at least `length` equal values, longest of them)."""
-    code, y = frame[CODE].to_numpy(), frame[VALUE].to_numpy()
-    changes = np.flatnonzero((y[1:] != y[:-1]) | (code[1:] != code[:-1])) + 1  # NaN differs from itself
-    runs = np.diff(np.concatenate([[0], changes, [len(y)]]))
-    long = runs[runs >= length]
-    return len(long), int(long.max(initial=0))

@@ -1,25 +1,100 @@
-"""Refuses a source whose rows belong to several series while no column names them."""
+"""Finds the columns that name the series, in a source that was read without them.
+
+Rows of several series are then read as one, and most of its steps repeat with other values. A column, or two together,
+names the series if the values differ no more within each of its keys, and if each key comes again at other steps. So
+a measurement that never repeats is no key, nor is a flag that leaves the values of one step apart.
+"""
+
+import shlex
+from collections.abc import Sequence
+from itertools import combinations
 
 import polars as pl
 
 from data.errors import InvalidInput
-from data.reading.intake import TEXT
-from data.reading.time_columns import ask_for_time_columns
-from data.schema import SERIES, TIME
+from data.formats.batches import ROW
+from data.reading.columns import CODE, STEP
+from data.reading.intake import PIECE, TEXT, UNIT
+from data.schema import SERIES, SPLIT, TIME, VALUE
+
+OWN = (SERIES, TIME, VALUE, SPLIT, ROW, PIECE, UNIT, CODE, STEP)  # columns of every part, which name no series
+FEWEST = 5  # steps with several values; fewer, or fewer than one in a hundred rows, are no sign of several series
+LEFT = 0.05  # of the contested rows may still be contested within a key
+ROWS = 2  # of a key, on average
+FILLED = 0.1  # of the steps from the first to the last of a key
+MOST_COLUMNS = 12  # that are tried in pairs
 
 
-def refuse_mixed_series(frame: pl.DataFrame, source: str, time: str, clock: str | None = None) -> None:
-    """Raises InvalidInput where most stamps repeat and another column tells the rows apart.
+def contested_rows(placed: pl.DataFrame) -> pl.DataFrame:
+    """The rows on steps for which one table of the source has several values. `placed` has CODE, STEP and PIECE."""
+    step = [PIECE, CODE, STEP]
+    differs = pl.col(VALUE).min() != pl.col(VALUE).max()
+    return placed.join(placed.group_by(step).agg(differs.alias("__differs")).filter("__differs"), on=step, how="semi")
 
-    `clock`, a column that seems to hold the times of day for the dates of `time`, belongs to the time; a column of text
-    names the series.
+
+def count_clashes(contested: pl.DataFrame) -> pl.DataFrame:
+    """For each series, by CODE, on how many steps its rows have several values: the column `clashes`."""
+    return contested.select(PIECE, CODE, STEP).unique().group_by(CODE).agg(pl.len().alias("clashes"))
+
+
+def find_keys(placed: pl.DataFrame, contested: pl.DataFrame) -> tuple[str, ...]:
+    """The columns that name the series of these rows, beside those that do already; () where none do."""
+    clashes = contested.select(PIECE, CODE, STEP).n_unique()
+    if not clashes or not most_repeat(clashes, len(placed), placed.select(CODE, STEP).n_unique()):
+        return ()
+    columns = [name for name in placed.columns if name not in OWN and _may_be_a_key(placed[name])]
+    for size in (1, 2):
+        tried = combinations(columns if size == 1 else columns[:MOST_COLUMNS], size)
+        found = [names for names in tried if _tells_apart(contested, names) and _recurs(placed, names)]
+        if found:
+            best = min(found, key=lambda names: placed.select(names).n_unique())
+            return tuple(name.removeprefix(TEXT) for name in best)
+    return ()
+
+
+def most_repeat(clashes: int, rows: int, steps: int) -> bool:
+    """Are so many steps with several values, of `steps` in all, more than some wrong rows?"""
+    return (clashes >= FEWEST and 100 * clashes > rows) or 2 * clashes >= max(steps, 1)
+
+
+def _may_be_a_key(values: pl.Series) -> bool:
+    """Text may name a series, and a number may if it is whole; one value for all rows does not."""
+    if values.n_unique() < 2:
+        return False
+    return not values.dtype.is_float() or bool((values == values.floor()).fill_null(True).all())
+
+
+def _tells_apart(contested: pl.DataFrame, names: Sequence[str]) -> bool:
+    step = [PIECE, CODE, STEP, *names]
+    differs = pl.col(VALUE).min() != pl.col(VALUE).max()
+    left = contested.group_by(step).agg(differs.alias("__differs"), pl.len().alias("__rows")).filter("__differs")
+    return int(left["__rows"].sum()) <= LEFT * len(contested)
+
+
+def _recurs(placed: pl.DataFrame, names: Sequence[str]) -> bool:
+    step = pl.col(STEP)
+    span = step.max() - step.min() + 1
+    keys = placed.group_by(CODE, *names).agg(step.n_unique().alias("steps"), span.alias("span"))
+    steps = int(keys["steps"].sum())
+    return steps >= ROWS * len(keys) and steps >= FILLED * int(keys["span"].sum())
+
+
+def refuse_mixed_series(
+    keys: Sequence[str], clock: str | None, ids: Sequence[str], time: str, columns: Sequence[str], source: str
+) -> None:
+    """Raises InvalidInput, which names the columns that tell the rows of a source apart.
+
+    keys: those that would name its series; clock: a column that seems to hold the time of day of its dates, which is
+    then none of them; ids: columns that name the series already; time: of its times; columns: all, in their order.
     """
-    texts = [name for name in frame.columns if name.startswith(TEXT)]
-    if not (texts or clock) or 2 * frame.select(SERIES, TIME).n_unique() > len(frame):
-        return
-    if clock:
-        raise InvalidInput(ask_for_time_columns(time, clock), source=source, column=clock)
-    for text in texts:
-        if not frame.select(text, SERIES, TIME).is_duplicated().any():
-            name = text.removeprefix(TEXT)
-            raise InvalidInput(f"{name!r} seems to name the series; give --id-col '{name}'", source=source, column=name)
+    others = [name for name in keys if name != clock]
+    series = ",".join(name for name in columns if name in others or name in ids) if others else ""
+    options = [f"--time-col {shlex.quote(f'{time},{clock}')}"] if clock else []
+    options += [f"--id-col {shlex.quote(series)}"] if series else []
+    question = f"does {clock!r} hold their time of day" if clock else "which columns name the series"
+    raise InvalidInput(
+        f"most stamps repeat with other values; {question}? Give {' '.join(options)}; if all of it is one series, say "
+        "with --keep which value of a step counts",
+        source=source,
+        column=", ".join(keys) or clock,
+    )

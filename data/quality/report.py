@@ -33,8 +33,9 @@ class QualityReport:
     longest_gap: int  # steps
     nulls: int
     non_finite: int  # NaN, infinite, or beyond ±LARGEST_VALUE: stored as missing
-    constant_stretches: int
+    constant_stretches: int  # runs of equal values that are unusual; see `data.quality.stretches`
     longest_constant: int  # steps
+    worst_series: tuple[dict[str, Any], ...]  # those with most gaps, constant stretches and clashes
     covariates: tuple[str, ...]
     columns_ignored: tuple[str, ...]
     recognised: tuple[str, ...] = ()  # how the source is written, where that is not the usual way

@@ -4,6 +4,7 @@ Conventional names are recognised (`unique_id, ds, y`; `item_id, timestamp, targ
 other names the user says the column.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -25,7 +26,7 @@ CODE, STEP, ORDER = "__code", "__step", "__order"  # temporary columns: series a
 class Roles:
     """The roles of the columns, by their names in the source."""
 
-    id: str | None  # None: the source is one series
+    ids: tuple[str, ...]  # (): the source is one series; of several the values are joined by "/"
     times: tuple[str, ...]  # one column, or several that are joined: date and time of day
     target: str
     split: str | None
@@ -47,15 +48,16 @@ def choose_roles(
     """
     names = [name for name in raw.columns if name != ROW]
     times = split_columns(options.time_col, names)
-    for given in (options.id_col, *times, options.target_col):
+    ids = split_names(options.id_col, names)
+    for given in (*ids, *times, options.target_col):
         if given is not None and given not in names:
             raise InvalidInput(f"there is no such column; it has {', '.join(names)}", source=source, column=given)
-    identity = options.id_col or _first(ID_NAMES, names)
+    ids = ids or tuple(name for name in ID_NAMES if name in names)[:1]
     times = times or (find_time(raw, names, source),)
     split = SPLIT if SPLIT in names and is_split(raw[SPLIT]) else None
-    if identity in times:
-        raise InvalidInput("one column cannot name the series and be the time", source=source, column=identity)
-    rest = [name for name in names if name not in (identity, *times, split)]
+    if shared := next((name for name in times if name in ids), None):
+        raise InvalidInput("one column cannot name the series and be the time", source=source, column=shared)
+    rest = [name for name in names if name not in (*ids, *times, split)]
     target = options.target_col or _first(VALUE_NAMES, rest)
     if target is not None and target not in rest:
         raise InvalidInput("one column cannot be both the value and something else", source=source, column=target)
@@ -71,7 +73,7 @@ def choose_roles(
         raise reader.not_a_number(raw, target, source)
     covariates = tuple(name for name in numbers if name != target and name not in RESERVED)
     ignored = tuple(name for name in rest if name != target and name not in covariates)
-    return Roles(identity, times, target, split, covariates, ignored), numbers
+    return Roles(ids, times, target, split, covariates, ignored), numbers
 
 
 def _no_single_value(rest: list[str], numbers: list[str]) -> str:
@@ -84,6 +86,14 @@ def _no_single_value(rest: list[str], numbers: list[str]) -> str:
     if rest:
         return f"which column is the value? None of {', '.join(rest)} holds numbers; name it with --target-col"
     return "there is no column for the values beside those of series and time; add one"
+
+
+def split_names(given: str | None, names: Sequence[str]) -> tuple[str, ...]:
+    """The columns of ids that a user named, with commas between them. Raises InvalidInput for one named twice."""
+    found = split_columns(given, names)
+    if repeated := next((name for i, name in enumerate(found) if name in found[:i]), None):
+        raise InvalidInput(f"{given!r} names column {repeated!r} twice; name each once")
+    return found
 
 
 def _first(wanted: tuple[str, ...], names: list[str]) -> str | None:

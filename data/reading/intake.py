@@ -12,16 +12,18 @@ from data.formats.dialect import Recognised
 from data.formats.source_table import SourceTable, stem_of
 from data.reading.columns import Roles, check_split, choose_roles, numbers_of
 from data.reading.extent import Extent, RowPlace
+from data.reading.memory import SourceMemory
 from data.reading.numbers import NumberReader
 from data.reading.options import SourceOptions
 from data.reading.prepare import Preparation
+from data.reading.remembered import recall_columns
+from data.reading.series_ids import SeriesIds, checked_id
 from data.reading.time_columns import second_time_column
 from data.reading.times import ReadTimes, TimeReader
 from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE, TimeKind
 from data.spill import Spill, Where
-from data.store.catalogue import UNIQUE_ID, UNIQUE_ID_RULE
 
-TEXT = "__text "  # prefix of a column of text that may name the series
+TEXT = "__text "  # prefix of a column that is not used, as hashes: it may name the series
 PIECE = "__piece"  # the place of a row's piece among `Intake.pieces`
 UNIT = "__unit"  # the unit that a row states
 UNIT_NAME = "unit"  # the source's column of units, in any case
@@ -37,17 +39,19 @@ class Intake:
         folder: Path | None,
         target: str | None = None,
         kind: TimeKind | None = None,
-        date_format: str | None = None,
+        memory: SourceMemory | None = None,
     ):
-        """`target`: the dataset's column of values, used where a table has it and the options name no other.
+        """`target`: the dataset's name of its values; `memory`: what it remembers of its sources. Both count where the
+        options say nothing.
 
-        `kind`: what the dataset's times are; None where it is new. `date_format`: that of its sources so far.
+        `kind`: what the dataset's times are; None where it is new.
         """
         self.options, self._target, self._dialect = options, target, options.dialect
+        self._memory, self._ids = memory or SourceMemory(), SeriesIds()
         self.recognised: list[str] = []  # how the tables are written, where that is not the usual way
         self.keeps_float_ids: Callable[[], bool] = lambda: False  # whether the dataset has ids such as 1.0 already
         self.second_time: str | None = None  # a column of the first table that seems to hold times of day
-        self.times = TimeReader(options, kind, date_format)
+        self.times = TimeReader(options, kind, self._memory.date_format)
         self._rows = Spill(folder)
         self._extent = Extent()
         self._by_month: Extent | None = None  # with the month first, once a date may have it so
@@ -58,6 +62,8 @@ class Intake:
         self.roles: Roles | None = None  # of the first table
         self.dtype: pl.DataType | None = None  # type of the times
         self.pieces: list[str] = []  # names of the tables read, in their order
+        self.columns: tuple[str, ...] = ()  # of the first table, in its order
+        self.units: dict[str, None] = {}  # that the rows state; of many only some
         self._names: dict[str, None] = {}
         self._covariates: dict[str, None] = {}
         self._failed: set[str] = set()
@@ -72,6 +78,11 @@ class Intake:
     def ignored(self) -> tuple[str, ...]:
         """Columns that are not used."""
         return tuple(name for name in self._names if name not in self.covariates)
+
+    @property
+    def unit(self) -> str | None:
+        """The unit of the values, where the rows state one and no other."""
+        return next(iter(self.units)) if len(self.units) == 1 else None
 
     @property
     def latest_value(self) -> RowPlace | None:
@@ -140,7 +151,7 @@ class Intake:
         for raw in preparation.apply(batches):
             first = roles is None
             if roles is None:
-                roles, numbers = choose_roles(raw, self._options_for(raw), reader, name)
+                roles, numbers = choose_roles(raw, self._options_for(raw, name), reader, name)
                 self._add_columns(raw, roles)
                 self.times.start(raw, roles.times, name)
             else:
@@ -155,13 +166,15 @@ class Intake:
         self.recognised += [note for note in (*found.notes, *reader.notes) if note not in self.recognised]
         return len(self.pieces) - 1
 
-    def _options_for(self, raw: pl.DataFrame) -> SourceOptions:
-        usual = self._target if self._target in raw.columns else None
-        return replace(self.options, target_col=self.options.target_col or usual)
+    def _options_for(self, raw: pl.DataFrame, name: str) -> SourceOptions:
+        names = [column for column in raw.columns if column != ROW]
+        return recall_columns(self.options, self._memory, self._target, names, name)
 
     def _add_columns(self, raw: pl.DataFrame, roles: Roles) -> None:
+        """Take over the columns of a table; later ones must have those of the series and the value too."""
         if self.roles is None:
-            self.roles = roles
+            self.roles, self.columns = roles, tuple(raw.columns)
+            self._memory = replace(self._memory, id_columns=roles.ids, target_column=roles.target)
             self.second_time = second_time_column(raw, roles.time) if len(roles.times) == 1 else None
         self._covariates.update(dict.fromkeys(roles.covariates))
         self._names.update(dict.fromkeys((*roles.covariates, *roles.ignored)))
@@ -200,7 +213,7 @@ class Intake:
         self.nulls += values.null_count()
         self.non_finite += finite.null_count() - values.null_count()
         self.missing += values.null_count() + int(values.is_nan().sum())
-        yield _ids_of(raw, roles, self.options, name).alias(SERIES)
+        yield self._series_of(raw, roles, name).alias(SERIES)
         yield read.times.alias(TIME)
         if read.month_first is not None:
             yield read.month_first.alias(MONTH_FIRST)
@@ -216,35 +229,29 @@ class Intake:
             check_split(raw, name)
             yield raw[SPLIT].alias(SPLIT)
         for column in roles.ignored:
-            if raw.schema[column] != pl.String:
-                continue
-            if column.lower() == UNIT_NAME:
+            if raw.schema[column] == pl.String and column.lower() == UNIT_NAME:
                 yield raw[column].alias(UNIT)
-            if roles.id is None:
-                yield raw[column].alias(TEXT + column)
+                self._note_units(raw[column])
+            if not raw.schema[column].is_nested():
+                yield _hashed(raw[column]).alias(TEXT + column)
+
+    def _series_of(self, raw: pl.DataFrame, roles: Roles, name: str) -> pl.Series:
+        """The series id of every row. Raises InvalidInput for the first that is empty or cannot be stored."""
+        if not roles.ids:
+            return checked_id(self.options.series or stem_of(name), name, len(raw))
+        if self.options.series is not None:
+            named = ", ".join(roles.ids)
+            raise InvalidInput(f"column {named!r} names the series; leave --series out", source=name)
+        return self._ids.joined(raw, roles.ids, name)
+
+    def _note_units(self, units: pl.Series) -> None:
+        if len(self.units) < 2:
+            self.units.update(dict.fromkeys(units.drop_nulls().str.strip_chars().unique().head(2).to_list()))
 
 
-def _ids_of(raw: pl.DataFrame, roles: Roles, options: SourceOptions, source: str) -> pl.Series:
-    """The series id of every row. Raises InvalidInput for the first that is empty or cannot be stored."""
-    if roles.id is None:
-        ids, place = pl.repeat(options.series or stem_of(source), len(raw), dtype=pl.String, eager=True), "--series"
-    elif options.series is not None:
-        raise InvalidInput(f"column {roles.id!r} names the series; leave --series out", source=source)
-    else:
-        ids, place = raw[roles.id].cast(pl.String), roles.id
-    distinct = ids.unique()
-    if (_not_an_id(distinct)).any():
-        raise InvalidInput(
-            UNIQUE_ID_RULE,
-            source=source,
-            column=place,
-            row=raw[ROW][int(_not_an_id(ids).arg_max() or 0)] if roles.id else None,
-        )
-    return ids
-
-
-def _not_an_id(ids: pl.Series) -> pl.Series:
-    return (ids.is_null() | ~ids.str.contains(f"^{UNIQUE_ID}$")).fill_null(True)
+def _hashed(values: pl.Series) -> pl.Series:
+    """Eight bytes for each value, equal for equal ones: enough to tell which column names the series."""
+    return (values if values.dtype == pl.String else values.cast(pl.String, strict=False)).hash()
 
 
 def _finite_values(values: pl.Series) -> pl.Series:

@@ -4,12 +4,12 @@ import json
 import math
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 
 from data import clock
 from data.errors import InvalidInput
 from data.store import tables
-from data.store.database import reading, writing
+from data.store.database import joining, reading
 
 RULES_LOCK = 7_305_021
 SPIKE = 100.0  # times the reach of the series
@@ -49,9 +49,12 @@ def rules(engine: Engine, dataset_id: int) -> QualityRules:
     return QualityRules(**json.loads(text)) if text else QualityRules()
 
 
-def put(engine: Engine, dataset_id: int, chosen: QualityRules | None) -> None:
-    """Set the rules of a dataset, or with None delete them. They apply to later values only."""
-    with writing(engine, RULES_LOCK) as connection:
+def put(engine: Engine, dataset_id: int, chosen: QualityRules | None, connection: Connection | None = None) -> None:
+    """Set the rules of a dataset, or with None delete them. They apply to later values only.
+
+    connection: of a transaction that this becomes a part of.
+    """
+    with joining(engine, RULES_LOCK, connection) as connection:
         connection.execute(delete(tables.rules).where(tables.rules.c.dataset_id == dataset_id))
         if chosen is not None:
             row = {"dataset_id": dataset_id, "rules": json.dumps(asdict(chosen)), "updated_at": clock.now()}

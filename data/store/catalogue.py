@@ -91,10 +91,15 @@ def put_dataset(
     target: str,
     zone: str | None = None,
     has_split: bool = False,
+    memory: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """Create a dataset, or update it. Raises InvalidInput where it exists with another frequency."""
+    """Create a dataset, or update it. Raises InvalidInput where it exists with another frequency.
+
+    memory: how its source is read; None leaves it as it is.
+    """
     check_name(name)
     described = {"season": season, "horizon": horizon, "target": target, "zone": zone, "has_split": has_split}
+    described |= {} if memory is None else {"memory": json.dumps(dict(memory))}
     with writing(engine, CATALOGUE_LOCK) as connection:
         row = connection.execute(select(tables.datasets).where(tables.datasets.c.name == name)).first()
         if row is None:

@@ -1,4 +1,4 @@
-"""`rollcast dataset`: what a dataset is, and whether requests create its series."""
+"""`rollcast dataset`: what a dataset is, whether requests create its series, and what it remembers of its source."""
 
 from __future__ import annotations
 
@@ -45,6 +45,12 @@ def dataset_set(
     max_series: Annotated[
         int | None, typer.Option(help="Number of series from which on no request creates one. Default 100000.")
     ] = None,
+    forget_source: Annotated[
+        bool,
+        typer.Option(
+            "--forget-source", help="Forget the columns and the form of the files; the next ingest learns them anew."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Set whether requests create series, and up to how many; a running service follows within a second."""
@@ -52,4 +58,6 @@ def dataset_set(
     from pipelines.upkeep import datasets
     from pipelines.workspace import open_workspace
 
+    if forget_source:
+        datasets.forget_source(open_workspace(), name)
     terminal.facts(datasets.set_creation(open_workspace(), name, auto_create, max_series), json, f"{name}: settings")

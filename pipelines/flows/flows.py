@@ -18,6 +18,7 @@ from typing import Any
 from prefect import artifacts, flow, runtime
 from prefect.context import FlowRunContext
 from prefect.states import Completed
+from pydantic import TypeAdapter, ValidationError
 
 from data.errors import Busy, Conflict, GateRefused, InvalidInput, LeaseLost
 from data.reading.options import SourceOptions
@@ -42,6 +43,7 @@ from pipelines.workspace import Workspace
 Record = dict[str, Any]
 TIMEOUT_S = load_settings().flow_timeout_s  # after which a run is ended and recorded as failed
 ARTIFACT_KEYS = {"backtest": "backtest-report", "monitor": "drift-report"}  # names of their pages in Prefect
+WORDS = {"as": "rename", "min": "low", "max": "high"}  # of the command line, for fields of `SourceOptions`
 SCHEDULED = "auto-scheduled"  # Prefect's tag of scheduled runs
 PROGRESS_EVERY_S = 10.0  # between two updates of the progress in Prefect
 log = logging.getLogger(__name__)
@@ -195,12 +197,20 @@ def forecast_to_file(workspace: Workspace, request: BatchRequest, out: Path, on_
 
 
 def source_options(given: Record | None) -> SourceOptions:
-    """Options of a source. Raises InvalidInput for one that `rollcast ingest` does not have."""
+    """Options of a source, by the words of `rollcast ingest` or by the fields of `SourceOptions`.
+
+    Raises InvalidInput for one that there is not, or for a value of another type.
+    """
     known = [field.name for field in fields(SourceOptions)]
-    for name in given or {}:
+    named = {WORDS.get(word, word): value for word, value in (given or {}).items()}
+    for name in named:
         if name not in known:
             raise InvalidInput(f"options has no {name!r}; it takes {', '.join(known)}")
-    return SourceOptions(**(given or {}))
+    try:
+        return TypeAdapter(SourceOptions).validate_python(named)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise InvalidInput(f"options has {wrong['loc'][0]} {wrong['input']!r}: {wrong['msg'].lower()}") from None
 
 
 def as_records(key: str, results: Sequence[Any]) -> Record:

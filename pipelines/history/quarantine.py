@@ -51,18 +51,25 @@ class QuarantineFilter:
     released: pl.DataFrame  # KEY of released values, which pass every rule
     held: pl.DataFrame  # KEY of values in quarantine
     breaches: list[Breach] = field(default_factory=list)
+    _known: tuple[Where, pl.DataFrame] | None = None  # of the newest part
 
     @property
     def counts(self) -> dict[str, int]:
         """Number of values held back, by rule."""
         return dict(sorted(Counter(breach.rule for breach in self.breaches).items()))
 
+    def past(self, where: Where, frame: pl.DataFrame) -> pl.DataFrame:
+        """The current stored rows of the series of a part, whose rows are `frame`; values in quarantine are missing."""
+        if self._known is None or self._known[0] != where:
+            stored = self.stored.matching(where)
+            if len(stored):
+                stored = stored.join(frame.select(SERIES).unique(), on=SERIES, how="semi", maintain_order="left")
+            self._known = where, current_rows(mask_values(stored, self.held))
+        return self._known[1]
+
     def hold_back(self, where: Where, frame: pl.DataFrame) -> pl.DataFrame:
         """The same rows in the same order; a value that breaks a rule is null, and added to `breaches`."""
-        stored = self.stored.matching(where)
-        if len(stored):
-            stored = stored.join(frame.select(SERIES).unique(), on=SERIES, how="semi", maintain_order="left")
-        known = current_rows(mask_values(stored, self.held))
+        known = self.past(where, frame)
         checked = apply_rules(flag_foreign_units(frame, self.rules), known, self.rules, self.released, self.held)
         bad = checked.filter(pl.col(RULE).is_not_null())
         if bad.is_empty():
@@ -73,12 +80,11 @@ class QuarantineFilter:
 
 
 def quarantine_filter(
-    workspace: Workspace, known: Dataset | None, ends: tuple[int, int], folder: Path
+    workspace: Workspace, known: Dataset | None, rules: QualityRules, ends: tuple[int, int], folder: Path
 ) -> QuarantineFilter:
-    """The filter for one ingest, whose first and last time are `ends`. A new dataset has the default rules."""
+    """The filter for one ingest by these rules, whose first and last time are `ends`."""
     if known is None:
-        return QuarantineFilter(QualityRules(), Spill(None), empty_keys(), empty_keys())
-    rules = dataset_rules.rules(workspace.engine, known.id)
+        return QuarantineFilter(rules, Spill(None), empty_keys(), empty_keys())
     stored = workspace.lake.window(known.id, reference_span(known, *ends), folder)
     held = quarantine.values(workspace.engine, known.id)
     return QuarantineFilter(

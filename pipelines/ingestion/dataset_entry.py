@@ -7,7 +7,10 @@ from dataclasses import replace
 from data.errors import Conflict, InvalidInput, UnknownDataset
 from data.grid.durations import parse_frequency
 from data.quality.conform import Conformed
+from data.reading.columns import split_names
+from data.reading.memory import SourceMemory
 from data.reading.options import SourceOptions, snap_of
+from data.reading.remembered import with_dialect
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.workspace import Workspace
@@ -43,7 +46,8 @@ def check_counts(options: SourceOptions) -> None:
 def check_agrees(known: Dataset | None, options: SourceOptions) -> None:
     """Raises an error where the options contradict what the dataset's first source fixed.
 
-    Conflict for the zone, the target column or the rule for stamps between steps, InvalidInput for the frequency.
+    Conflict for the zone, the target, the columns of ids or the rule for stamps between steps, InvalidInput for the
+    frequency.
     """
     snap = snap_of(options)
     if known is None:
@@ -51,13 +55,37 @@ def check_agrees(known: Dataset | None, options: SourceOptions) -> None:
     if snap is not None and snap != known.grid.snap:
         raise Conflict(f"dataset {known.name!r} has --snap {known.grid.snap}, not {snap}; ingest under another name")
     zone = known.zone if keeps_zone(known) else None
-    fixed = (("--tz", options.tz, zone), ("--target-col", options.target_col, known.target))
-    for option, given, stored in fixed:
-        if given is not None and stored is not None and given != stored:
-            raise Conflict(f"dataset {known.name!r} has {option} {stored}, not {given}; ingest under another name")
+    if None not in (options.tz, zone) and options.tz != zone:
+        raise Conflict(f"dataset {known.name!r} has --tz {zone}, not {options.tz}; ingest under another name")
+    check_target(known, options)
+    check_id_columns(known, options)
     frequency = parse_frequency(options.freq) if options.freq else known.freq
     if frequency != known.freq:  # refused even for a file that was ingested before
         raise InvalidInput(f"dataset {known.name!r} has frequency {known.freq}, not {frequency}; use another name")
+
+
+def check_target(known: Dataset, options: SourceOptions) -> None:
+    """Raises Conflict for another target than the dataset's, unless `--as` says that it is the same quantity."""
+    same = (None, known.target, SourceMemory.of(known.memory).target_column)
+    if options.rename not in (None, known.target):
+        raise Conflict(f"the target of dataset {known.name!r} is {known.target!r}; give --as {known.target}")
+    if options.rename is None and options.target_col not in same:
+        raise Conflict(
+            f"the target of dataset {known.name!r} is {known.target!r}, not {options.target_col!r}; add --as "
+            f"{known.target} where this source only names it otherwise, else ingest under another name"
+        )
+
+
+def check_id_columns(known: Dataset, options: SourceOptions) -> None:
+    """Raises Conflict for other columns of ids than those by which the dataset's series are named."""
+    stored = SourceMemory.of(known.memory).id_columns
+    if stored and options.id_col is not None and split_names(options.id_col, stored) != stored:
+        named = ",".join(stored)
+        raise Conflict(
+            f"the series of dataset {known.name!r} are named by --id-col {named}, not {options.id_col}; ingest under "
+            f"another name, or rename the columns; `rollcast dataset set {known.name} --forget-source` forgets which "
+            "they are"
+        )
 
 
 def keeps_zone(known: Dataset) -> bool:
@@ -67,11 +95,14 @@ def keeps_zone(known: Dataset) -> bool:
 
 
 def complete_options(known: Dataset | None, options: SourceOptions) -> SourceOptions:
-    """The options, with the known dataset's zone, season and horizon where they were not given."""
+    """The options, with what the known dataset has and remembers where they were not given.
+
+    Columns and the form of dates are not filled in here: `data.reading.remembered` looks for them in each table.
+    """
     if known is None:
         return options
     return replace(
-        options,
+        with_dialect(options, SourceMemory.of(known.memory)),
         tz=options.tz or known.zone,
         season=options.season or known.season,
         horizon=options.horizon or known.horizon,
@@ -84,14 +115,24 @@ def update_season_and_horizon(workspace: Workspace, known: Dataset, options: Sou
         put_known_dataset(workspace, known, options.season or known.season, options.horizon or known.horizon)
 
 
-def put_dataset(workspace: Workspace, known: Dataset | None, name: str, conformed: Conformed) -> Dataset:
-    """Create or update the dataset's entry in the catalogue."""
+def put_dataset(
+    workspace: Workspace,
+    known: Dataset | None,
+    name: str,
+    conformed: Conformed,
+    memory: SourceMemory,
+    rename: str | None,
+) -> Dataset:
+    """Create or update the dataset's entry in the catalogue.
+
+    rename: the dataset's name of the target, where the source has another.
+    """
     report = conformed.report
     if known is not None:
         zone = known.zone or (report.zone if keeps_zone(known) else None)
         return put_known_dataset(
             workspace,
-            replace(known, has_split=known.has_split or conformed.has_split, zone=zone),
+            replace(known, has_split=known.has_split or conformed.has_split, zone=zone, memory=memory.to_json()),
             conformed.season,
             conformed.horizon,
         )
@@ -101,9 +142,10 @@ def put_dataset(workspace: Workspace, known: Dataset | None, name: str, conforme
         grid=conformed.grid,
         season=conformed.season,
         horizon=conformed.horizon,
-        target=report.target_column,
+        target=rename or report.target_column,
         zone=report.zone,
         has_split=conformed.has_split,
+        memory=memory.to_json(),
     )
 
 
@@ -118,4 +160,5 @@ def put_known_dataset(workspace: Workspace, known: Dataset, season: int, horizon
         target=known.target,
         zone=known.zone,
         has_split=known.has_split,
+        memory=known.memory,
     )

@@ -12,7 +12,9 @@ from data.errors import InvalidInput
 from data.grid.durations import SECOND
 from data.quality.conform import conform_all
 from data.reading.intake import Intake
+from data.reading.memory import SourceMemory
 from data.reading.options import SourceOptions
+from data.reading.remembered import learn
 from data.records import watermarks
 from data.scratch import scratch_folder
 from data.sources.pieces import Source
@@ -30,6 +32,7 @@ from pipelines.ingestion.dataset_entry import (
     put_dataset,
     update_season_and_horizon,
 )
+from pipelines.ingestion.given_rules import given_rules, refuse_foreign_unit, rules_with, store_rules
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.preview import preview
 from pipelines.ingestion.row_storage import Conforming, check_gap, store_rows
@@ -53,13 +56,15 @@ def ingest(
     Raises:
         InvalidInput: the source cannot be read, breaks the frame contract, has a value ahead of the clock, or has
             another frequency than its dataset.
-        Conflict: the dataset exists with another zone or target.
+        Conflict: the dataset exists with another zone, target or columns of ids.
         Unavailable: a server or database does not answer after several tries.
     """
     catalogue.check_name(name)
     check_counts(options)
     known = find_dataset(workspace, name)
     check_agrees(known, options)
+    memory = SourceMemory.of(known.memory if known else {})
+    rules = rules_with(workspace, known, options, memory)
     opened = open_source(source)
     with scratch_folder(workspace.settings.home) as scratch:
         intake = Intake(
@@ -67,6 +72,7 @@ def ingest(
             scratch / "typed",
             known.target if known else None,
             known.kind if known else None,
+            memory=memory,
         )
         if known is not None:
             intake.keeps_float_ids = partial(catalogue.has_series_like, workspace.engine, known.id, "%.0")
@@ -74,7 +80,8 @@ def ingest(
         if not read.tables:
             return report_unchanged(workspace, known, opened, options, read, dry_run)
         progress(1, 1, f"checking {intake.read:,} rows")
-        quarantine = quarantine_filter(workspace, known, intake.span, scratch / "around")
+        refuse_foreign_unit(intake, rules, opened.name)
+        quarantine = quarantine_filter(workspace, known, rules, intake.span, scratch / "around")
         conformed = conform_all(
             intake,
             opened.name,
@@ -83,13 +90,18 @@ def ingest(
             quarantine.hold_back,
             workspace.settings.future_tolerance_s * SECOND,
             labels_by_name(workspace, known) if known else None,
+            quarantine.past,
         )
         if known:
             check_gap(workspace, known, conformed)
         if dry_run:
             return preview(workspace, name, known, opened, conformed, read, quarantine, scratch)
-        dataset = put_dataset(workspace, known, name, conformed)
-        return store_rows(workspace, Conforming(dataset, opened, conformed, read, quarantine), scratch)
+        assert intake.roles is not None  # noqa: S101 it has rows
+        memory = learn(memory, options, intake.roles, intake.unit, intake.times.date_format)
+        dataset = put_dataset(workspace, known, name, conformed, memory, options.rename)
+        return store_rows(
+            workspace, Conforming(dataset, opened, conformed, read, quarantine, given_rules(options)), scratch
+        )
 
 
 def report_unchanged(
@@ -102,7 +114,7 @@ def report_unchanged(
 ) -> Ingested:
     """The result where no piece has anything new: the newest ingest's snapshot and report.
 
-    A new season or horizon is stored, and watermarks move, unless it is a dry run.
+    A new season, horizon or rule is stored, and watermarks move, unless it is a dry run.
 
     Raises InvalidInput where the source was never ingested, so that `--since` excluded all of it.
     """
@@ -111,6 +123,7 @@ def report_unchanged(
         raise InvalidInput("it has nothing after --since", source=opened.name)
     if not dry_run:
         update_season_and_horizon(workspace, known, options)
+        store_rules(workspace.engine, known.id, given_rules(options))
         watermarks.set_watermarks(workspace.engine, known.id, read.marks)
     return Ingested(
         known.name, opened.name, 0, True, known.snapshot or record.snapshot, record.report,

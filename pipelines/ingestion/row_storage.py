@@ -1,16 +1,18 @@
 """Writes conformed rows to the lake and to the live log, and their records to the store.
 
 The order is: series, lake, record of the commit, live log. The last transaction of the log also has the quarantine, the
-record of each table and the watermarks. After a kill in between, ingesting the source again adds the rest.
+record of each table, the watermarks and the given quality rules. After a kill in between, ingesting the source again
+adds the rest.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -31,6 +33,7 @@ from data.store.registry import MODELS_LOCK
 from pipelines.history.ends import refresh_ends
 from pipelines.history.quarantine import QuarantineFilter
 from pipelines.ingestion import live_rows
+from pipelines.ingestion.given_rules import store_rules
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.live_rows import NewRows
 from pipelines.ingestion.source_pieces import ReadPieces
@@ -53,6 +56,7 @@ class Conforming:
     conformed: Conformed
     read: ReadPieces
     quarantined: QuarantineFilter
+    rules: Mapping[str, Any]  # quality rules that were given with it
 
 
 def check_gap(workspace: Workspace, known: Dataset, conformed: Conformed) -> None:
@@ -162,9 +166,10 @@ def record(
     report: dict[str, object],
     connection: Connection,
 ) -> None:
-    """Write quarantine, the record of each table and the watermarks in a running transaction."""
+    """Write quarantine, the record of each table, the watermarks and given rules in a running transaction."""
     engine, dataset = workspace.engine, new.dataset
     quarantine.put(engine, dataset.id, new.quarantined.breaches, numbers, new.source.name, connection)
     for sha256, name in new.read.tables.items():
         catalogue.record_file(engine, dataset.id, sha256, name, report, version, connection)
     watermarks.set_watermarks(engine, dataset.id, new.read.marks, connection)
+    store_rules(engine, dataset.id, new.rules, connection)

@@ -9,7 +9,9 @@ from tempfile import TemporaryDirectory
 
 from data.formats.source_table import SourceTable, stem_of
 from data.reading.intake import Intake
+from data.reading.memory import SourceMemory
 from data.reading.options import SourceOptions
+from data.reading.remembered import recall_format
 from data.records import watermarks
 from data.sources.pieces import Piece, Source
 from data.sources.watermark_overlap import move_back
@@ -86,4 +88,5 @@ def mark_to_read_from(piece: Piece, mark: str | None, known: Dataset | None, opt
     """
     if not piece.rolling or mark is None or known is None:
         return options.since if piece.rolling and mark is None else mark
-    return move_back(mark, options.overlap, known.grid, options.date_format)
+    date_format = options.date_format or recall_format(mark, SourceMemory.of(known.memory))
+    return move_back(mark, options.overlap, known.grid, date_format)

@@ -35,16 +35,17 @@ def ingested(result: Ingested, json: bool) -> None:
     if json:
         print_json(result.to_dict())
         return
-    facts(result.report, False, f"{result.dataset}: {result.source}")
+    tables = ("reasons", "worst_series")
+    figures = {name: value for name, value in result.report.items() if name not in tables}
+    facts(figures, False, f"{result.dataset}: {result.source}")
+    rejections(result.report.get("reasons") or {})  # reports of before have none
+    worst_series(result.report.get("worst_series") or [])
     if result.repeated:
         say(f"this source was ingested before: nothing was added to {result.dataset}")
     elif result.dry_run:
         say(f"a dry run: nothing was stored; {result.added:,} rows would be added to {result.dataset}")
     else:
         say(f"{result.added} rows added to {result.dataset}, snapshot {result.snapshot}")
-    rows, lost, freq = (result.report[name] for name in ("rows", "duplicates", "frequency"))
-    if 2 * min(lost, result.report["snapped"]) > rows:
-        say(f"{lost} of {rows} rows lie closer together than {freq}, and of each step the last is kept; is that meant?")
     if result.quarantined:
         broken = ", ".join(f"{rule} {count}" for rule, count in result.quarantined.items())
         shown = (
@@ -53,6 +54,20 @@ def ingested(result: Ingested, json: bool) -> None:
         say(f"values in quarantine: {broken}; {shown}")
     if result.logged:
         say(f"states {'would take' if result.dry_run else 'take'} in {result.logged:,} of these rows")
+
+
+def rejections(reasons: Mapping[str, dict[str, Any]]) -> None:
+    """Print why rows were rejected, with the first row of each reason."""
+    if reasons:
+        rows = [[reason, *(found[name] for name in ("rows", "valued")), *found["first"].values()]
+                for reason, found in reasons.items()]  # fmt: skip
+        print_table(["rejected for", "rows", "with a value", "first in", "row", "series"], rows, "rejected rows")
+
+
+def worst_series(series: Sequence[dict[str, Any]]) -> None:
+    """Print the series with most gaps, constant stretches and clashes."""
+    if series:
+        print_table(list(series[0]), [list(one.values()) for one in series], "series with most gaps or odd values")
 
 
 def trained(result: Trained, json: bool) -> None:

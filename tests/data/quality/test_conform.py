@@ -70,7 +70,7 @@ def test_the_stocks_are_five_series_on_weekdays_or_on_sessions(samples):
 
 
 def test_several_series_in_one_file_ask_for_their_column(samples):
-    with pytest.raises(InvalidInput, match="--id-col 'Ticker'"):
+    with pytest.raises(InvalidInput, match=r"repeat with other values; which columns .*\? Give --id-col Ticker;"):
         ingest(samples / "stocks.csv", target_col="Close")
 
 
@@ -299,7 +299,7 @@ def test_several_frequencies_are_refused_with_a_table_of_them():
     mixed = pl.concat([stamped("1h", 10, "slow"), stamped("5m", 10, "fast"), stamped("5m", 10, "faster")])
     with pytest.raises(InvalidInput, match=r"5m: 2 series \(fast, faster …\); 1h: 1 series \(slow …\)"):
         conform(mixed, UTC, "x")
-    assert conform(mixed, replace(UTC, freq="1h"), "x").report.frequency == "1h"
+    assert conform(mixed, replace(UTC, freq="1h", keep="last"), "x").report.frequency == "1h"
 
 
 def test_a_single_row_shows_no_frequency():
@@ -341,6 +341,23 @@ def test_a_stamp_between_two_steps_moves_down_to_the_step_before_it():
 def test_a_time_of_day_is_removed_from_a_date_and_counted():
     result = table("2024-01-01 16:00:00 1\n2024-01-02 16:00:00 2")
     assert (times(result), result.report.snapped) == (["2024-01-01", "2024-01-02"], 2)
+
+
+def test_files_that_repeat_each_other_are_no_reason_to_refuse_their_step():
+    closing = pl.DataFrame({"ds": [f"2024-01-{day:02} 16:00" for day in range(1, 21)], "y": range(20)})
+    intake = Intake(SourceOptions(series="a"), None)
+    for name in ("1.csv", "2.csv", "3.csv"):
+        intake.add_batches(iter([closing.with_row_index(ROW)]), name)
+    report = conform_all(intake, "exports", None).report
+    assert (report.kept, report.duplicates, report.snapped) == (20, 40, 60)
+
+
+@pytest.mark.parametrize("freq", ["1y", "5q", "1mo"])
+def test_a_step_that_takes_the_rows_of_many_is_refused_unless_they_are_aggregated(freq):
+    days = stamped("1d", 730, "a")
+    with pytest.raises(InvalidInput, match=f"{freq} is too long a step: 730 times .* --every {freq} --keep mean"):
+        conform(days, SourceOptions(freq=freq), "x")
+    assert conform(days, SourceOptions(freq=freq, keep="last"), "x").report.duplicates > 700
 
 
 def test_gaps_are_steps_without_a_row_inside_a_series():

@@ -12,6 +12,7 @@ from data.grid.grid import Grid
 from data.grid.stamps import format_all, parse_ds
 from data.quality.conform import Conformed, conform_all
 from data.reading.intake import Intake
+from data.reading.memory import SourceMemory
 from data.reading.options import SourceOptions
 
 
@@ -269,6 +270,6 @@ def test_a_known_dataset_of_times_takes_no_integer_steps():
     ],
 )
 def test_a_remembered_form_counts_for_tables_that_may_have_it(remembered, written, date):
-    intake = Intake(SourceOptions(freq="1d"), None, date_format=remembered)
+    intake = Intake(SourceOptions(freq="1d"), None, memory=SourceMemory(date_format=remembered))
     intake.add_batches(iter([pl.DataFrame({ROW: [1], "ds": [written], "y": [1.0]})]), "plant.csv")
     assert times(conform_all(intake, "plant", None)) == [date]

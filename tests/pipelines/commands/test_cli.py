@@ -170,11 +170,12 @@ def test_the_same_file_under_another_frequency_is_refused(rollcast, ingested, tm
     assert_one_sentence(again, 2, "frequency 1, not 2")
 
 
-def test_rows_that_a_coarse_frequency_drops_are_reported(rollcast, tmp_path):
+def test_a_frequency_under_which_most_rows_share_a_step_is_refused(rollcast, tmp_path):
     hours = write(tmp_path / "hours.csv", "ds,y\n" + "".join(f"2024-01-01T0{h}:00:00Z,{h}\n" for h in range(8)))
-    assert "closer together" not in rollcast("ingest", hours, "--dataset", "fine", "--freq", "1h", "--series", "a").err
+    assert rollcast("ingest", hours, "--dataset", "fine", "--freq", "1h", "--series", "a").code == 0
     coarse = rollcast("ingest", hours, "--dataset", "coarse", "--freq", "1d", "--series", "a")
-    assert "7 of 8 rows lie closer together than 1d, and of each step the last is kept" in coarse.err
+    assert_one_sentence(coarse, 2, "1d is too long a step: 8 times fall onto 1 steps", "--every 1d --keep mean")
+    assert_one_sentence(rollcast("dataset", "show", "coarse"), 2, "no dataset 'coarse'")
 
 
 def test_a_later_file_far_from_what_is_stored_is_refused(rollcast, tmp_path):

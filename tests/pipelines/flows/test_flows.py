@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import GateRefused, InvalidInput
+from data.reading.options import SourceOptions
 from data.records import runs, schedules
 from pipelines.workspace import open_workspace
 
@@ -98,6 +99,18 @@ def test_an_option_of_a_source_that_does_not_exist_is_refused_before_anything_ru
 
     with pytest.raises(InvalidInput, match="no 'zone'; it takes id_col"):
         flows.run_here("ingest", ["dataset=d", "source=x.csv", 'options={"zone": "UTC"}'])
+
+
+def test_a_flow_takes_every_option_of_ingest_by_its_word_or_its_field(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    from pipelines.flows import flows
+
+    given = {"id_col": "store,item", "as": "sales", "min": 0, "max_stale": 60, "na": ["?"], "every": "1h"}
+    options = SourceOptions(id_col="store,item", rename="sales", low=0.0, max_stale=60, na=("?",), every="1h")
+    assert flows.source_options(given) == options
+    assert flows.source_options({"rename": "sales", "low": 0}) == SourceOptions(rename="sales", low=0.0)
+    with pytest.raises(InvalidInput, match="options has max_stale 'long': input should be a valid integer"):
+        flows.run_here("ingest", ["dataset=d", "source=x.csv", 'options={"max_stale": "long"}'])
 
 
 def test_every_flow_that_can_be_scheduled_exists(monkeypatch, tmp_path) -> None:

@@ -85,7 +85,7 @@ def test_a_source_of_another_frequency_is_refused_and_nothing_changes(dataset, w
 
 
 def test_another_target_under_the_same_name_is_a_conflict(dataset, workspace, tmp_path):
-    with pytest.raises(Conflict, match="--target-col y"):
+    with pytest.raises(Conflict, match="the target of dataset 'week' is 'y', not 't'; add --as y"):
         ingest(workspace, write_csv(tmp_path / "x.csv", range(1, 9)), dataset, SourceOptions(target_col="t"))
 
 

@@ -1,0 +1,59 @@
+"""Quality rules that are given with an ingest: its own rows are judged by them, and they are stored with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from data.errors import InvalidInput
+from data.reading.intake import Intake
+from data.reading.memory import SourceMemory
+from data.reading.options import SourceOptions
+from data.records import dataset_rules
+from data.records.dataset_rules import QualityRules
+from data.store.catalogue import Dataset
+from pipelines.workspace import Workspace
+
+RULES = ("low", "high", "max_jump", "max_stale")
+
+
+def given_rules(options: SourceOptions) -> dict[str, Any]:
+    """The rules that the options set, by their field of `QualityRules`."""
+    return {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
+
+
+def rules_with(
+    workspace: Workspace, known: Dataset | None, options: SourceOptions, memory: SourceMemory
+) -> QualityRules:
+    """The rules that judge an ingest: the dataset's or the default ones, with those that are given.
+
+    Without a rule for it, the unit is the remembered one. Raises InvalidInput for a rule that cannot hold.
+    """
+    rules = dataset_rules.rules(workspace.engine, known.id) if known else QualityRules()
+    return replace(rules, **given_rules(options), unit=rules.unit or memory.unit)
+
+
+def refuse_foreign_unit(intake: Intake, rules: QualityRules, source: str) -> None:
+    """Raises InvalidInput where every unit that the rows state is another than the dataset's."""
+    if rules.unit is not None and intake.unit not in (None, rules.unit):
+        raise InvalidInput(
+            f"its values are in {intake.unit}, those of the dataset in {rules.unit}; convert them, or ingest under "
+            "another name",
+            source=source,
+            column="unit",
+        )
+
+
+def store_rules(
+    engine: Engine, dataset_id: int, given: Mapping[str, Any], connection: Connection | None = None
+) -> None:
+    """Change the given rules of a dataset; its others stay.
+
+    connection: of a transaction that this becomes a part of.
+    """
+    if given:
+        stored = dataset_rules.rules(engine, dataset_id)
+        dataset_rules.put(engine, dataset_id, replace(stored, **given), connection)
