@@ -20,7 +20,7 @@ def write_down(engine: Engine, champion: Champion) -> None:
     at, totals = clock.now(), champion.states.totals
     words = {**rivals_of(champion), "steps": online_scores.bucket_steps(champion.config)}
     tally = Tally(champion.dataset_id, champion.promotion_id, at, champion.seq, {**words, **totals.to_dict()})
-    scores.put(engine, tally)
+    scores.put(engine, tally, champion.anchor_id)
     look_back(engine, champion, at)
 
 
