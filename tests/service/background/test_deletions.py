@@ -9,13 +9,15 @@ import pytest
 from sqlalchemy import func, select
 
 from data.records import scores
-from data.store import anchors, catalogue, observation_log, snapshot_store, tables
+from data.store import anchors, catalogue, observation_log, promotions, snapshot_store, tables
 from data.store.database import reading
 from forecasting.kernel.determinism import rows_are_independent
 from forecasting.panel import Panel
+from forecasting.rivals import Rivals
 from states import build_champion
+from states.contexts import pack_contexts
 from tests.support.deletion_kit import delete_dataset, delete_rows, delete_series
-from tests.support.service_kit import FIVE, START, World, network, panel_of, rows, stamp, until, wave
+from tests.support.service_kit import FIVE, START, World, baseline, network, panel_of, rows, stamp, until, wave
 
 PANEL = panel_of("a", "b")
 ONLY_B = Panel.of([wave(200, 3.0)], ("b",), START // FIVE - 200)
@@ -261,3 +263,117 @@ def test_an_answer_about_a_deleted_dataset_is_not_given_again(tmp_path):
         answer = post(client, body, **key)
         assert (answer.json()["counts"]["applied"], "idempotency-replayed" in answer.headers) == (2, False)
         assert len(world.logged(again, "a")) == 2
+
+
+def test_the_version_before_and_the_challenger_are_folded_anew_too(tmp_path):
+    world = World.at(tmp_path)
+    dataset, first = promoted(world)
+    naive = baseline(PANEL, "naive")
+    second = world.promote(dataset, naive, PANEL)
+    challenger = baseline(PANEL)
+    shadowed = world.shadow(dataset, challenger, PANEL)
+
+    def origins(which):
+        rolling = getattr(served(client), which)
+        return None if rolling is None else rolling.states.origins(np.array([world.number(dataset, "a")])).tolist()
+
+    with world.serving() as client:
+        post(client, values("a", range(6)))
+        until(lambda: origins("shadow") == [world.step(5)])
+        bundles = {first: LSTM, second: naive, shadowed: challenger}
+        contexts = {promotion_id: world.contexts(dataset, bundle, PANEL) for promotion_id, bundle in bundles.items()}
+        delete_rows(world, dataset, "a", START + 4 * FIVE, START + 5 * FIVE, contexts)
+        until(lambda: origins("champion") == origins("shadow") == [world.step(3)])
+        assert served(client).shadow_problem is None
+        promotions.decide(world.engine, dataset.id, 3, "shadow_stopped", {})
+        until(lambda: origins("previous") == [world.step(3)])
+        assert served(client).previous.version == 1
+
+
+def test_a_second_deletion_while_states_are_built_is_followed_as_well(tmp_path, monkeypatch):
+    world = World.at(tmp_path)
+    dataset, promotion_id = promoted(world)
+    begun, go_on, restore = threading.Event(), threading.Event(), build_champion.restore
+
+    def slow(*args, **options):
+        begun.set()
+        assert go_on.wait(100)
+        return restore(*args, **options)
+
+    with world.serving() as client:
+        post(client, values("a", range(10)))
+        monkeypatch.setattr(build_champion, "restore", slow)
+        rival = Rivals.of(LSTM.manifest, LSTM.config).lags(PANEL.ids)
+        own = np.array([world.number(dataset, unique_id) for unique_id in PANEL.ids])
+        blobs = pack_contexts(
+            own, PANEL.tail_matrix(LSTM.config.context), PANEL.last, rival, LSTM.fingerprint, "lake:0"
+        )
+        again = {promotion_id: blobs}  # with an index, so that values are read when states start
+        delete_rows(world, dataset, "a", START + 8 * FIVE, START + 9 * FIVE, again)
+        assert begun.wait(100)
+        delete_rows(world, dataset, "a", START + 6 * FIVE, START + 7 * FIVE, again, bare=True)  # contexts of the first
+        go_on.set()
+        until(lambda: client.get("/v1/series/a").json()["origin"] == stamp(5))
+        assert served(client).problem is None
+        assert not served(client).champion.replaces_damaged
+
+
+def test_deletions_under_load_fail_nothing_and_lose_no_other_row(tmp_path):
+    world = World.at(tmp_path)
+    dataset, promotion_id = promoted(world)
+    stop, surprises, stored = threading.Event(), [], {"a": {}, "b": {}}
+    steps = dict.fromkeys(stored, 0)
+
+    def observe(unique_id):
+        while not stop.is_set():
+            step = steps[unique_id]
+            answer = post(client, [row | {"dataset": "sensors"} for row in rows(unique_id, [float(step % 7)], step)])
+            if answer.status_code != 200:
+                surprises.append(answer.text)
+            stored[unique_id][step] = float(step % 7)
+            steps[unique_id] += 1
+
+    def ask():
+        while not stop.is_set():
+            for path in ("/v1/series/b/forecast?dataset=sensors", "/v1/series?search=b", "/v1/scores", "/metrics"):
+                answer = client.get(path)
+                if answer.status_code != 200:
+                    surprises.append(answer.text)
+
+    def observe_trial():
+        while not stop.is_set():
+            answer = post(client, [row | {"dataset": "trial"} for row in rows("a", [1.0], 0)])
+            if answer.status_code not in (200, 409, 422):  # stored, deleted a moment ago, unknown
+                surprises.append(answer.text)
+
+    with world.serving() as client:
+        threads = [threading.Thread(target=observe, args=(one,)) for one in "ab"]
+        threads += [threading.Thread(target=one) for one in (ask, observe_trial)]
+        for thread in threads:
+            thread.start()
+        gone = -1
+        for _ in range(6):
+            trial = world.ingest("trial", "a")
+            until(lambda gone=gone: steps["a"] > gone + 8)
+            until(lambda trial=trial: "trial" in client.app.state.runtime.directory.datasets)
+            before, gone = served(client).champion, gone + 5
+            again = contexts_of(world, dataset, promotion_id)
+            delete_rows(world, dataset, "a", START, START + gone * FIVE, again, bare=True)
+            delete_dataset(world, trial)
+            until(lambda before=before: served(client).champion is not before)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        until(lambda: "trial" not in client.app.state.runtime.directory.datasets)
+        until(lambda: not served(client).champion.pending)
+        assert surprises == []
+        assert dict(world.logged(dataset, "a")) == {s: y for s, y in stored["a"].items() if s > gone}
+        assert dict(world.logged(dataset, "b")) == stored["b"]
+        assert client.get("/v1/series/a").json()["origin"] == stamp(steps["a"] - 1)
+        for unique_id in "ab":
+            plain = world.folded(dataset, LSTM, PANEL, unique_id)
+            number = np.array([world.number(dataset, unique_id)])
+            states = served(client).champion.states
+            own = states.copy(states.rows_of(number))[0]
+            for name, array in own.arrays.items():
+                np.testing.assert_allclose(array, plain.arrays[name], rtol=1e-4, atol=1e-4, err_msg=name)
