@@ -27,6 +27,7 @@ from pipelines.ingestion.dataset_entry import (
     put_dataset,
     update_season_and_horizon,
 )
+from pipelines.ingestion.ingest_record import facts_before
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.preview import preview
 from pipelines.ingestion.row_storage import Conforming, check_gap, store_rows
@@ -77,8 +78,9 @@ def ingest(
             check_gap(workspace, known, conformed)
         if dry_run:
             return preview(workspace, name, known, opened, conformed, read, quarantine, scratch)
+        before = facts_before(workspace, known, read)
         dataset = put_dataset(workspace, known, name, conformed)
-        return store_rows(workspace, Conforming(dataset, opened, conformed, read, quarantine), scratch)
+        return store_rows(workspace, Conforming(dataset, opened, conformed, read, quarantine, before), scratch)
 
 
 def report_unchanged(

@@ -13,7 +13,7 @@ from pipelines.forecasts.roll_forward import roll_forward
 from pipelines.upkeep import handoff, new_anchors
 from pipelines.workspace import Workspace
 
-LEASE = "upkeep of the lake"  # held by compact, prune and backup, so that one of them runs at a time
+LEASE = leases.UPKEEP
 
 
 @dataclass(frozen=True)
