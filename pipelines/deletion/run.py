@@ -34,12 +34,20 @@ from pipelines.workspace import Workspace
 
 def request(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, Any]) -> Deletion:
     """Store a request, or find the unfinished one that asks for the same. Raises as `make_plan` does."""
-    for open_one in deletions.unfinished(workspace.engine, dataset.id):
-        if (open_one.kind, open_one.asked) == (kind, dict(asked)):
-            return open_one
+    found = unfinished(workspace, dataset, kind, asked)
+    if found is not None:
+        return found
     if kind != "dataset":
         make_plan(workspace, dataset, kind, asked)
     return deletions.ask(workspace.engine, dataset.id, kind, asked)
+
+
+def unfinished(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, Any]) -> Deletion | None:
+    """The deletion that was asked for in the same words and is not finished."""
+    for found in deletions.unfinished(workspace.engine, dataset.id):
+        if (found.kind, found.asked) == (kind, dict(asked)):
+            return found
+    return None
 
 
 def run_asked(workspace: Workspace) -> list[Deletion]:

@@ -18,6 +18,7 @@ from data.sources.resolve import open_source
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback
+from pipelines.deletion.run import finish_begun_deletions
 from pipelines.history.quarantine import quarantine_filter
 from pipelines.ingestion.dataset_entry import (
     check_agrees,
@@ -57,6 +58,9 @@ def ingest(
     catalogue.check_name(name)
     check_counts(options)
     known = find_dataset(workspace, name)
+    if known and not dry_run:
+        finish_begun_deletions(workspace, known)
+        known = find_dataset(workspace, name)
     check_agrees(known, options)
     opened = open_source(source)
     with scratch_folder(workspace.settings.home) as scratch:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from data.changes.deletions import Deletion
 from data.errors import Conflict, GateRefused, UnknownDataset
 from data.records import jobs, runs
 from data.records.jobs import Cause, Job, State
@@ -14,6 +15,7 @@ from data.store import catalogue, leases, promotions
 from data.store.catalogue import Dataset
 from forecasting.config import NETWORKS
 from pipelines.console import ProgressCallback
+from pipelines.deletion.run import run_asked
 from pipelines.models import model_store
 from pipelines.promotion.promote import promote
 from pipelines.promotion.shadow import shadow, shadow_result
@@ -78,18 +80,29 @@ def retrain(workspace: Workspace, name: str, cause: Cause = "hand", detail: str 
 def run_jobs(
     workspace: Workspace, progress: ProgressCallback, train: Train = train_subprocess.train, lease_s: float = LEASE_S
 ) -> WorkerRun:
-    """Decide about every challenger that has forecast enough live values, then run the oldest job.
+    """Run the deletions that were asked for, decide about every challenger that has forecast enough live values, then
+    run the oldest job.
 
-    Raises Busy while another worker runs.
+    Raises Busy while another worker runs, or where a deletion waits for the lake's upkeep.
     """
     with leases.held(workspace.engine, jobs.WORKER, lease_s):
+        removed = [deletion_outcome(workspace, found) for found in run_asked(workspace)]
         done = [
             outcome
             for dataset in catalogue.datasets(workspace.engine)
             if (outcome := decide_due_shadow(workspace, dataset, progress))
         ]
         job = jobs.take(workspace.engine)
-        return WorkerRun((*done, *([run_job(workspace, job, progress, train)] if job else [])))
+        return WorkerRun((*removed, *done, *([run_job(workspace, job, progress, train)] if job else [])))
+
+
+def deletion_outcome(workspace: Workspace, deletion: Deletion) -> JobOutcome:
+    """A deletion as an outcome of the worker."""
+    dataset = catalogue.dataset_of(workspace.engine, deletion.dataset_id)
+    name = deletion.detail.get("name") or (dataset.name if dataset else "?")
+    state: State = "succeeded" if deletion.state == "done" else "failed"
+    words = deletion.detail.get("error") or f"deletion {deletion.id} ({deletion.kind}) is done"
+    return JobOutcome(None, name, state, words, None)
 
 
 def run_job(workspace: Workspace, job: Job, progress: ProgressCallback, train: Train) -> JobOutcome:

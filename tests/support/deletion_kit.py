@@ -1,16 +1,53 @@
 """Two homes that differ in some rows: one that has them deleted, and one that never saw them."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 
+from data import clock
 from data.changes import deletions
 from data.store import anchors, catalogue, observation_log, promotions
+from data.store.observation_log import LoggedValue
 from forecasting.kernel.determinism import rows_are_independent
+from forecasting.rolling.bundle import Bundle
 from pipelines.deletion import run
+from pipelines.models import model_store
+from pipelines.promotion.anchoring import decide_with_anchor
 from pipelines.upkeep import scrub
 from pipelines.workspace import Workspace
 from states import build_champion
-from tests.support.road_kit import NAME, stamp
+from tests.support.loop_kit import workspace_at
+from tests.support.road_kit import NAME, Row, add_file, promote_network, stamp
+
+
+def home_of(folder: Path, history: Sequence[Row], bundle: Bundle | None = None, database_url: str = "") -> Workspace:
+    """A home with this history, served by a small network, or by this model."""
+    folder.mkdir()
+    workspace = workspace_at(folder, database_url)
+    add_file(workspace, folder / "history.csv", history)
+    if bundle is None:
+        promote_network(workspace)
+    else:
+        dataset = catalogue.dataset(workspace.engine, NAME)
+        version = model_store.register(workspace, dataset, bundle, {})
+        decide_with_anchor(workspace, dataset, version, bundle, "promoted", {})
+    return workspace
+
+
+def served_bundle(workspace: Workspace) -> Bundle:
+    """The model that serves, for a twin that must have the same."""
+    dataset = catalogue.dataset(workspace.engine, NAME)
+    return model_store.load(workspace, dataset, promotions.served(workspace.engine, dataset.id).version)
+
+
+def observe(workspace: Workspace, rows: Sequence[Row], verdicts: dict[int, str] | None = None) -> None:
+    """Rows as a service stores them, in one transaction."""
+    dataset = catalogue.dataset(workspace.engine, NAME)
+    numbers = {name: number for number, name in catalogue.series(workspace.engine, dataset.id)}
+    values = [LoggedValue(dataset.id, numbers[name], ds(hour), y, clock.now()) for name, hour, y in rows]
+    observation_log.append(workspace.engine, values, verdicts=verdicts)
 
 
 def delete(workspace: Workspace, kind: str, asked: dict) -> deletions.Deletion:
