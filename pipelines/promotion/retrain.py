@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.changes.deletions import Deletion
-from data.errors import Conflict, GateRefused, UnknownDataset
+from data.errors import Busy, Conflict, GateRefused, UnknownDataset
 from data.records import jobs, runs
 from data.records.jobs import Cause, Job, State
 from data.records.runs import sentence
 from data.store import catalogue, leases, promotions
 from data.store.catalogue import Dataset
 from forecasting.config import NETWORKS
-from pipelines.console import ProgressCallback
+from pipelines.console import ProgressCallback, say
 from pipelines.deletion.run import run_asked
 from pipelines.models import model_store
 from pipelines.promotion.promote import promote
@@ -83,10 +83,10 @@ def run_jobs(
     """Run the deletions that were asked for, decide about every challenger that has forecast enough live values, then
     run the oldest job.
 
-    Raises Busy while another worker runs, or where a deletion waits for the lake's upkeep.
+    Raises Busy while another worker runs.
     """
     with leases.held(workspace.engine, jobs.WORKER, lease_s):
-        removed = [deletion_outcome(workspace, found) for found in run_asked(workspace)]
+        removed = run_deletions(workspace)
         done = [
             outcome
             for dataset in catalogue.datasets(workspace.engine)
@@ -94,6 +94,15 @@ def run_jobs(
         ]
         job = jobs.take(workspace.engine)
         return WorkerRun((*removed, *done, *([run_job(workspace, job, progress, train)] if job else [])))
+
+
+def run_deletions(workspace: Workspace) -> list[JobOutcome]:
+    """Run the deletions that were asked for. While the lake's upkeep or a backup runs they wait for the next time."""
+    try:
+        return [deletion_outcome(workspace, found) for found in run_asked(workspace)]
+    except Busy as busy:
+        say(f"deletions wait: {busy}")
+        return []
 
 
 def deletion_outcome(workspace: Workspace, deletion: Deletion) -> JobOutcome:
