@@ -314,10 +314,12 @@ def end(engine: Engine) -> int:
 
 
 def last_seq(engine: Engine, dataset_id: int) -> int:
-    """The newest row's `seq` in a dataset's log; 0 if it is empty."""
+    """The newest row's `seq` in a dataset's log, or that of the newest row that moved to the lake where no later one is
+    left; 0 before the first row."""
     table = tables.observations.c
     with reading(engine) as connection:
-        return int(connection.scalar(select(func.max(table.seq)).where(table.dataset_id == dataset_id)) or 0)
+        newest = connection.scalar(select(func.max(table.seq)).where(table.dataset_id == dataset_id))
+    return int(newest) if newest is not None else whole_after(engine, dataset_id)
 
 
 def newest_ds(engine: Engine, dataset_id: int, upto: int) -> int | None:

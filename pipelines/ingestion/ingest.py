@@ -18,6 +18,7 @@ from data.sources.resolve import open_source
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback
+from pipelines.deletion.run import finish_begun_deletions
 from pipelines.history.quarantine import quarantine_filter
 from pipelines.ingestion.dataset_entry import (
     check_agrees,
@@ -27,6 +28,7 @@ from pipelines.ingestion.dataset_entry import (
     put_dataset,
     update_season_and_horizon,
 )
+from pipelines.ingestion.ingest_record import facts_before
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.preview import preview
 from pipelines.ingestion.row_storage import Conforming, check_gap, store_rows
@@ -56,6 +58,9 @@ def ingest(
     catalogue.check_name(name)
     check_counts(options)
     known = find_dataset(workspace, name)
+    if known and not dry_run:
+        finish_begun_deletions(workspace, known)
+        known = find_dataset(workspace, name)
     check_agrees(known, options)
     opened = open_source(source)
     with scratch_folder(workspace.settings.home) as scratch:
@@ -77,8 +82,9 @@ def ingest(
             check_gap(workspace, known, conformed)
         if dry_run:
             return preview(workspace, name, known, opened, conformed, read, quarantine, scratch)
+        before = facts_before(workspace, known, read)
         dataset = put_dataset(workspace, known, name, conformed)
-        return store_rows(workspace, Conforming(dataset, opened, conformed, read, quarantine), scratch)
+        return store_rows(workspace, Conforming(dataset, opened, conformed, read, quarantine, before), scratch)
 
 
 def report_unchanged(

@@ -4,7 +4,7 @@ import pytest
 
 from data.changes import deletions
 from data.store import keys, observation_log
-from tests.support.deletion_kit import delete_dataset
+from tests.support.live_deletion_kit import delete_dataset
 from tests.support.service_kit import FIVE, START, World, baseline, panel_of, rows, stamp, until
 
 PANEL = panel_of("a", "b")

@@ -16,7 +16,7 @@ from forecasting.panel import Panel
 from forecasting.rivals import Rivals
 from states import build_champion
 from states.contexts import pack_contexts
-from tests.support.deletion_kit import delete_dataset, delete_rows, delete_series
+from tests.support.live_deletion_kit import delete_dataset, delete_rows, delete_series
 from tests.support.service_kit import FIVE, START, World, baseline, network, panel_of, rows, stamp, until, wave
 
 PANEL = panel_of("a", "b")
