@@ -15,7 +15,6 @@ from data.changes import deletions
 from data.changes.deletions import Deletion, Kind
 from data.errors import InvalidInput, NotFound
 from data.grid.grid import format_ds, format_moment, parse_ds
-from data.schema import TimeKind
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from data.store.series_patterns import Patterns
@@ -90,7 +89,7 @@ async def delete_observations(request: Request) -> Response:
         both = "is needed, or to; DELETE without /observations deletes the whole series"
         raise unprocessable("invalid_query", [FieldFault("/query/from", both)])
     dataset = target.served.dataset
-    first, last = _stamp("from", query.first, dataset.kind), _stamp("to", query.last, dataset.kind)
+    first, last = _time("from", query.first, dataset), _time("to", query.last, dataset)
     if first is not None and last is not None and first > last:
         raise unprocessable("invalid_query", [FieldFault("/query/to", "must not be before from")])
     return await _answer(engine, Wanted(dataset, "rows", target, first, last), query)
@@ -153,16 +152,17 @@ def _own_target(request: Request, dataset: str | None) -> Target:
     return target_of(request, runtime_of(request), dataset)
 
 
-def _stamp(name: str, text: str | None, kind: TimeKind) -> int | None:
-    """A time of the query as `ds`. Raises ProblemError (422)."""
+def _time(name: str, text: str | None, dataset: Dataset) -> int | None:
+    """A time of the query as `ds`; from one day up that of the step which contains it. Raises ProblemError (422)."""
     if text is None:
         return None
     try:
-        number = kind == "step" and text.removeprefix("-").isdecimal() and len(text) < openapi.MAX_DIGITS
-        return parse_ds(int(text) if number else text, kind)
+        number = dataset.kind == "step" and text.removeprefix("-").isdecimal() and len(text) < openapi.MAX_DIGITS
+        ds = parse_ds(int(text) if number else text, dataset.kind)
     except InvalidInput as error:
         wanted = str(error).removeprefix("ds ")
         raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", wanted)]) from None
+    return int(dataset.grid.stamps(dataset.grid.steps([ds]))[0]) if dataset.kind == "date" else ds
 
 
 async def _answer(engine: Engine, wanted: Wanted, query: DeletionQuery) -> Response:
@@ -218,7 +218,9 @@ def _line(dataset: Dataset, deletion: Deletion) -> dict[str, Any]:
         "state": deletion.state,
         "applied": deletion.applied is not None,
         **{name: None if at is None else format_moment(at) for name, at in moments.items()},
-        "detail": deletion.detail,
+        "deleted": deletion.detail.get("deleted", {}),
+        "stays": deletion.detail.get("stays", []),
+        "error": deletion.detail.get("error"),
     }
 
 

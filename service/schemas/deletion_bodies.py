@@ -1,6 +1,6 @@
 """Bodies about deletions."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -35,7 +35,11 @@ class Deletion(Deleted):
     asked_at: str
     started_at: str | None
     ended_at: str | None
-    detail: Annotated[dict[str, Any], Field(description="what was deleted, and what stays where")]
+    deleted: Annotated[dict[str, int], Field(description="how much was deleted, of what; empty until it is counted")]
+    stays: Annotated[
+        list[str], Field(description="what stays in places that a deletion does not reach; once it is done")
+    ]
+    error: Annotated[str | None, Field(description="why it failed")]
 
 
 class Deletions(StrictBody):

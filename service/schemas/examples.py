@@ -62,7 +62,9 @@ DELETION: dict[str, Any] = {
     "asked_at": "2014-02-19T15:31:00Z",
     "started_at": None,
     "ended_at": None,
-    "detail": {},
+    "deleted": {},
+    "stays": [],
+    "error": None,
 }
 BODIES: dict[str, Any] = {  # by the name of their schema
     "Observed": {

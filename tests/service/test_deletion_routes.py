@@ -61,8 +61,8 @@ def test_the_same_request_again_gives_the_same_pending_deletion(client, world):
     for query, number in (({"to": stamp(3)}, 1), ({"to": stamp(3)}, 1), ({"to": stamp(4)}, 2)):
         answer = client.delete("/v1/series/a/observations", params=query)
         assert (answer.status_code, answer.json()["id"]) == (202, number)
-    deletions.end(world.engine, deletions.find(world.engine, 1), "done", {"log_rows": 4})
-    assert client.get("/v1/deletions/1").json()["detail"] == {"log_rows": 4}
+    deletions.end(world.engine, deletions.find(world.engine, 1), "done", {"deleted": {"log_rows": 4}})
+    assert client.get("/v1/deletions/1").json()["deleted"] == {"log_rows": 4}
     assert client.delete("/v1/series/a/observations", params={"to": stamp(3)}).json()["id"] == 3
 
 
