@@ -86,14 +86,15 @@ class Watcher(threading.Thread):
     def _poll(self, engine: Engine) -> None:
         """One round. Raises StoreUnavailable when the store does not answer; the next round tries again."""
         self._refresh_keys(engine)
-        deletions = self._deletions.read(engine)
+        decided, anchored = promotions.decisions(engine, after=self._decided), anchors.last_id(engine)
+        deletions = self._deletions.read(engine)  # after the anchors, so that none of theirs is unknown
         self._fresh |= self._read_catalogue(engine)
         reduced = {one.dataset_id: self._served[one.dataset_id] for one in deletions if one.dataset_id in self._served}
         self._deletions.remove_series(engine, reduced.values())
-        decided, anchored = promotions.decisions(engine, after=self._decided), anchors.last_id(engine)
         changed = {decision.dataset_id for decision in decided}
         if anchored > self._anchored:
-            changed |= {anchor.dataset_id for anchor in anchors.after(engine, self._anchored)}
+            later = anchors.after(engine, self._anchored)
+            changed |= {anchor.dataset_id for anchor in later if anchor.anchor_id <= anchored}
         for number in self._fresh | (changed & self._served.keys()):
             self._take_over(engine, self._served[number])
             self._followed.discard(number)
