@@ -89,7 +89,8 @@ def changed_limits(workspace: Workspace, plan: Plan) -> tuple[list[SeriesLimits]
     of these series. One that has too few values left gets none."""
     old = [own for own in series_limits.read(workspace.engine, plan.dataset.id) if own.series_id in plan.series]
     steps, remaining, made = series_limits.reference_steps(plan.dataset.season), remaining_log(workspace, plan), []
-    kept = [own for own in old if own.series_id not in plan.dropped]
+    dropped = set(plan.dropped)
+    kept = [own for own in old if own.series_id not in dropped]
     for log_seq in sorted({own.log_seq for own in kept}):
         series = np.array(sorted(own.series_id for own in kept if own.log_seq == log_seq), np.int64)
         moment = moment_after(workspace, plan.dataset.id, log_seq)

@@ -14,6 +14,7 @@ import numpy as np
 
 from data.errors import DamagedArtifact, Unavailable
 from data.lake.erase import Erasure
+from data.schema import SERIES
 from data.store import anchors, observation_log, promotions, registry
 from data.store.anchors import Anchor
 from data.store.observation_log import Log
@@ -117,25 +118,25 @@ def ends_at(
     before: the last value and the end of their contexts until now. A missing step that came live after a value moves
     the end; where it has left the log by now, its row in the lake says so.
     """
-    grid, names = plan.dataset.grid, plan.series
+    grid, names, count = plan.dataset.grid, plan.series, len(series)
+    logged = remaining.select((remaining.seq <= moment.log_seq) & np.isin(remaining.series_id, series))
+    first, last, live = np.full(count, NEWEST), np.full(count, NEVER), np.full(count, NEVER)
+    own, steps = np.searchsorted(series, logged.series_id), grid.steps(logged.ds)
+    np.minimum.at(first, own, steps)
+    np.maximum.at(live, own, steps)
     stored = workspace.lake.matching(plan.dataset.id, Erasure(series=tuple(names[n] for n in series.tolist())))
-    spans = {name: (first, last) for name, _, first, last in stored.rows()}
-    logged = remaining.select(remaining.seq <= moment.log_seq)
-    found = []
-    for number in series.tolist():
-        own = grid.steps(logged.ds[logged.series_id == number])
-        ends = [*grid.steps(spans[names[number]]).tolist()] if names[number] in spans else []
-        live = int(own.max()) if len(own) else NEVER
-        valued, origin = before.get(number, (NEVER, NEVER))
-        if valued < origin and ends and ends[1] >= origin and not plan.takes(int(grid.stamps([origin])[0])):
-            live = max(live, origin)
-        steps = [*ends, *own.tolist()]
-        if steps:
-            found.append((number, min(steps), max(steps), live))
-    numbers, first, last, live_ends = (
-        np.array(column, np.int64) for column in (zip(*found, strict=True) if found else [()] * 4)
-    )
-    return Ends(numbers, tuple(names[number] for number in numbers.tolist()), first, last, live_ends)
+    numbers = {names[number]: row for row, number in enumerate(series.tolist())}
+    rows = np.array([numbers[name] for name in stored[SERIES].to_list()], np.int64)
+    last[rows] = grid.steps(stored["last"].to_numpy())
+    first[rows] = np.minimum(first[rows], grid.steps(stored["first"].to_numpy()))
+    for number, (valued, origin) in before.items():
+        row = int(np.searchsorted(series, number))
+        if valued < origin <= last[row] and not plan.takes(int(grid.stamps([origin])[0])):
+            live[row] = max(live[row], origin)
+    last = np.maximum(last, live)
+    found = np.flatnonzero(last != NEVER)
+    kept = series[found]
+    return Ends(kept, tuple(names[n] for n in kept.tolist()), first[found], last[found], live[found])
 
 
 def fresh_arrays(workspace: Workspace, plan: Plan, anchor: Anchor) -> dict[str, np.ndarray]:
