@@ -18,7 +18,7 @@ from states.champion import Champion
 def write_down(engine: Engine, champion: Champion) -> None:
     """Store the current sums, and look up those of a day ago. Used by the writer thread only."""
     tally = tally_of(champion, clock.now())
-    scores.put(engine, tally)
+    scores.put(engine, tally, champion.anchor_id)
     look_back(engine, champion, tally.at)
 
 

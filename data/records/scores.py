@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, tu
 
 from data.grid.durations import HOUR
 from data.store import tables
+from data.store.anchors import is_void
 from data.store.database import reading, writing
 
 SCORES_LOCK = 7_305_009
@@ -26,12 +27,17 @@ class Tally(NamedTuple):
     totals: dict[str, Any]
 
 
-def put(engine: Engine, tally: Tally) -> None:
-    """Store sums; they replace the earlier ones of the same hour."""
+def put(engine: Engine, tally: Tally, anchor_id: int | None = None) -> None:
+    """Store sums; they replace the earlier ones of the same hour.
+
+    anchor_id: of the states that they are of; where a deletion has made it void, they are not stored.
+    """
     table, hour = tables.scores, tally.at // HOUR
     here = (table.c.dataset_id == tally.dataset_id, table.c.promotion_id == tally.promotion_id, table.c.hour == hour)
     values = {**tally._asdict(), "hour": hour, "totals": json.dumps(tally.totals)}
     with writing(engine, SCORES_LOCK) as connection:
+        if anchor_id is not None and is_void(connection, tally.dataset_id, anchor_id):
+            return
         connection.execute(delete(table).where(*here))
         connection.execute(insert(table).values(values))
 
