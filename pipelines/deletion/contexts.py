@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from data.errors import DamagedArtifact, Unavailable
 from data.lake.erase import Erasure
@@ -30,6 +31,7 @@ from states import anchors_in_use, context_changes
 from states.context_changes import ChangedContexts
 
 NEWEST = int(np.iinfo(np.int64).max)  # a row, or a time, that is after all others
+FEW = 200  # series that are looked for in the lake by name; for more of them all are read
 KEPT = ("rival",)  # of the carried arrays: chosen when the model was trained
 
 
@@ -124,7 +126,7 @@ def ends_at(
     own, steps = np.searchsorted(series, logged.series_id), grid.steps(logged.ds)
     np.minimum.at(first, own, steps)
     np.maximum.at(live, own, steps)
-    stored = workspace.lake.matching(plan.dataset.id, Erasure(series=tuple(names[n] for n in series.tolist())))
+    stored = stored_ends(workspace, plan, [names[number] for number in series.tolist()])
     numbers = {names[number]: row for row, number in enumerate(series.tolist())}
     rows = np.array([numbers[name] for name in stored[SERIES].to_list()], np.int64)
     last[rows] = grid.steps(stored["last"].to_numpy())
@@ -137,6 +139,13 @@ def ends_at(
     found = np.flatnonzero(last != NEVER)
     kept = series[found]
     return Ends(kept, tuple(names[n] for n in kept.tolist()), first[found], last[found], live[found])
+
+
+def stored_ends(workspace: Workspace, plan: Plan, names: list[str]) -> pl.DataFrame:
+    """Series, `first` and `last` `ds` of its rows in the lake, of those of `names` that have any."""
+    if len(names) <= FEW:
+        return workspace.lake.matching(plan.dataset.id, Erasure(series=tuple(names))).select(SERIES, "first", "last")
+    return workspace.lake.spans(plan.dataset.id)[0].filter(pl.col(SERIES).is_in(names))
 
 
 def fresh_arrays(workspace: Workspace, plan: Plan, anchor: Anchor) -> dict[str, np.ndarray]:
