@@ -53,21 +53,28 @@ class IngestRecord:
         return sum(rows for _, _, rows in self.commits)
 
 
-def begin(engine: Engine, dataset_id: int, source: str, before: Mapping[str, Any]) -> IngestRecord:
-    """Record a new ingest; or give back the last one of this source, where it was killed before it ended."""
+def begin(engine: Engine, dataset_id: int, source: str, before: Mapping[str, Any]) -> tuple[IngestRecord, bool]:
+    """Record a new ingest; or give back the last one of this source, and True, where it was killed before it ended."""
     with writing(engine, INGESTS_LOCK) as connection:
         newest = select(TABLE).where(TABLE.c.dataset_id == dataset_id).order_by(TABLE.c.id.desc()).limit(1)
         row = connection.execute(newest).first()
         if row is not None and row.source == source and row.ended_at is None and row.undone_at is None:
-            return _record(row)
+            return _record(row), True
         values = {"dataset_id": dataset_id, "source": source, "before": json.dumps(dict(before), allow_nan=False)}
         values |= {"commits": "[]", "log_ranges": "[]", "begun_at": clock.now()}
         number = identities.next_id(connection, TABLE.c.id)
-        return _record(connection.execute(insert(TABLE).values(id=number, **values).returning(TABLE)).one())
+        return _record(connection.execute(insert(TABLE).values(id=number, **values).returning(TABLE)).one()), False
+
+
+def add_commit(engine: Engine, number: int, version: int, available_at: int, rows: int) -> None:
+    """Record a commit of the lake that an ingest has made."""
+    with writing(engine, INGESTS_LOCK) as connection:
+        known = json.loads(connection.scalar(select(TABLE.c.commits).where(TABLE.c.id == number)) or "[]")
+        _change(connection, number, commits=json.dumps([*known, (version, available_at, rows)]))
 
 
 def note_commits(engine: Engine, number: int, commits: Sequence[tuple[int, int, int]]) -> None:
-    """Record version, `available_at` and rows of each commit of an ingest."""
+    """Record version, `available_at` and rows of every commit of an ingest that was killed."""
     with writing(engine, INGESTS_LOCK) as connection:
         _change(connection, number, commits=json.dumps(list(commits)))
 

@@ -16,13 +16,19 @@ from data import failpoints
 from data.changes import applied, deletions, ingests
 from data.changes.deletions import Deletion
 from data.lake import log_checksums
-from data.lake.erase import Erasure
 from data.records import quarantine, scores, series_ends, series_limits
 from data.records.series_limits import SeriesLimits
 from data.store import anchors, catalogue, database, identities, keys, tables
 from data.store.database import LOG_LOCK
 from data.store.registry import MODELS_LOCK
-from pipelines.deletion.contexts import ChangedAnchor, changed_anchors, ends_at, moment_after, remaining_log
+from pipelines.deletion.contexts import (
+    ChangedAnchor,
+    changed_anchors,
+    ends_at,
+    moment_after,
+    remaining_log,
+    stored_ends,
+)
 from pipelines.deletion.ingest_records import restore_records
 from pipelines.deletion.plan import Plan
 from pipelines.history.ends import NEVER
@@ -71,8 +77,7 @@ def apply(workspace: Workspace, deletion: Deletion, plan: Plan, detail: dict[str
 def prepare(workspace: Workspace, plan: Plan) -> Prepared:
     """Read everything that changes. The lake is without the rows by now; of the log they are left out."""
     engine, dataset = workspace.engine, plan.dataset
-    stored = workspace.lake.matching(dataset.id, Erasure(series=plan.names))
-    spans = {name: (first, last) for name, _, first, last in stored.rows()}
+    spans = {name: (first, last) for name, first, last in stored_ends(workspace, plan, list(plan.names)).rows()}
     limits, limited = changed_limits(workspace, plan)
     return Prepared(
         changed_anchors(workspace, plan),
@@ -89,7 +94,8 @@ def changed_limits(workspace: Workspace, plan: Plan) -> tuple[list[SeriesLimits]
     of these series. One that has too few values left gets none."""
     old = [own for own in series_limits.read(workspace.engine, plan.dataset.id) if own.series_id in plan.series]
     steps, remaining, made = series_limits.reference_steps(plan.dataset.season), remaining_log(workspace, plan), []
-    kept = [own for own in old if own.series_id not in plan.dropped]
+    dropped = set(plan.dropped)
+    kept = [own for own in old if own.series_id not in dropped]
     for log_seq in sorted({own.log_seq for own in kept}):
         series = np.array(sorted(own.series_id for own in kept if own.log_seq == log_seq), np.int64)
         moment = moment_after(workspace, plan.dataset.id, log_seq)

@@ -11,9 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from data.errors import DamagedArtifact, Unavailable
 from data.lake.erase import Erasure
+from data.schema import SERIES
 from data.store import anchors, observation_log, promotions, registry
 from data.store.anchors import Anchor
 from data.store.observation_log import Log
@@ -29,6 +31,7 @@ from states import anchors_in_use, context_changes
 from states.context_changes import ChangedContexts
 
 NEWEST = int(np.iinfo(np.int64).max)  # a row, or a time, that is after all others
+FEW = 200  # series that are looked for in the lake by name; for more of them all are read
 KEPT = ("rival",)  # of the carried arrays: chosen when the model was trained
 
 
@@ -117,25 +120,32 @@ def ends_at(
     before: the last value and the end of their contexts until now. A missing step that came live after a value moves
     the end; where it has left the log by now, its row in the lake says so.
     """
-    grid, names = plan.dataset.grid, plan.series
-    stored = workspace.lake.matching(plan.dataset.id, Erasure(series=tuple(names[n] for n in series.tolist())))
-    spans = {name: (first, last) for name, _, first, last in stored.rows()}
-    logged = remaining.select(remaining.seq <= moment.log_seq)
-    found = []
-    for number in series.tolist():
-        own = grid.steps(logged.ds[logged.series_id == number])
-        ends = [*grid.steps(spans[names[number]]).tolist()] if names[number] in spans else []
-        live = int(own.max()) if len(own) else NEVER
-        valued, origin = before.get(number, (NEVER, NEVER))
-        if valued < origin and ends and ends[1] >= origin and not plan.takes(int(grid.stamps([origin])[0])):
-            live = max(live, origin)
-        steps = [*ends, *own.tolist()]
-        if steps:
-            found.append((number, min(steps), max(steps), live))
-    numbers, first, last, live_ends = (
-        np.array(column, np.int64) for column in (zip(*found, strict=True) if found else [()] * 4)
-    )
-    return Ends(numbers, tuple(names[number] for number in numbers.tolist()), first, last, live_ends)
+    grid, names, count = plan.dataset.grid, plan.series, len(series)
+    logged = remaining.select((remaining.seq <= moment.log_seq) & np.isin(remaining.series_id, series))
+    first, last, live = np.full(count, NEWEST), np.full(count, NEVER), np.full(count, NEVER)
+    own, steps = np.searchsorted(series, logged.series_id), grid.steps(logged.ds)
+    np.minimum.at(first, own, steps)
+    np.maximum.at(live, own, steps)
+    stored = stored_ends(workspace, plan, [names[number] for number in series.tolist()])
+    numbers = {names[number]: row for row, number in enumerate(series.tolist())}
+    rows = np.array([numbers[name] for name in stored[SERIES].to_list()], np.int64)
+    last[rows] = grid.steps(stored["last"].to_numpy())
+    first[rows] = np.minimum(first[rows], grid.steps(stored["first"].to_numpy()))
+    for number, (valued, origin) in before.items():
+        row = int(np.searchsorted(series, number))
+        if valued < origin <= last[row] and not plan.takes(int(grid.stamps([origin])[0])):
+            live[row] = max(live[row], origin)
+    last = np.maximum(last, live)
+    found = np.flatnonzero(last != NEVER)
+    kept = series[found]
+    return Ends(kept, tuple(names[n] for n in kept.tolist()), first[found], last[found], live[found])
+
+
+def stored_ends(workspace: Workspace, plan: Plan, names: list[str]) -> pl.DataFrame:
+    """Series, `first` and `last` `ds` of its rows in the lake, of those of `names` that have any."""
+    if len(names) <= FEW:
+        return workspace.lake.matching(plan.dataset.id, Erasure(series=tuple(names))).select(SERIES, "first", "last")
+    return workspace.lake.spans(plan.dataset.id)[0].filter(pl.col(SERIES).is_in(names))
 
 
 def fresh_arrays(workspace: Workspace, plan: Plan, anchor: Anchor) -> dict[str, np.ndarray]:

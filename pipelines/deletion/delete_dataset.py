@@ -1,7 +1,7 @@
 """Deletes a whole dataset. Its row stays as a tombstone, because the hash-chained promotions refer to it.
 
 The order is: live store in one transaction, which frees the name; folders of lake and runs; the MLflow mirror. Each
-step may be repeated.
+step may be repeated. Every table with a column `dataset_id` loses its rows, so that a new table needs no line here.
 """
 
 from __future__ import annotations

@@ -74,8 +74,10 @@ def make_plan(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping
         raise InvalidInput("give --series, --from or --to; `rollcast dataset delete` deletes everything")
     if first is not None and last is not None and first > last:
         raise InvalidInput("--from is after --to; no row can be between")
-    erasure = Erasure(tuple(series.values()), first, last)
-    return Plan(dataset, kind, erasure, LogRows(dataset.id, tuple(series), first, last), erasure, series)
+    some = bool(asked.get("series"))
+    erasure = Erasure(tuple(series.values()) if some else None, first, last)
+    logged = LogRows(dataset.id, tuple(series) if some else None, first, last)
+    return Plan(dataset, kind, erasure, logged, erasure, series)
 
 
 def find_series(workspace: Workspace, dataset: Dataset, wanted: Sequence[str] | None) -> dict[int, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from data import clock
 from data.changes import deletions
 from data.changes.deletions import Deletion, Kind
-from data.errors import InvalidInput
+from data.errors import Conflict, InvalidInput
 from data.grid.grid import format_moment, parse_ds
 from data.store import catalogue
 from data.store.catalogue import Dataset
@@ -80,7 +80,10 @@ def do(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, A
     """Run a deletion now, or say what it would delete."""
     if dry_run:
         return preview(workspace, dataset, kind, asked)
-    return answers.to_dict(run.run(workspace, run.request(workspace, dataset, kind, asked)))
+    done = run.run(workspace, run.request(workspace, dataset, kind, asked))
+    if done.state == "failed":
+        raise Conflict(f"nothing was deleted: {done.detail['error']}")
+    return answers.to_dict(done)
 
 
 def preview(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, Any]) -> Answer:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from data.changes import ingests
+from data.lake.table import Extended
 from data.records import watermarks
 from data.store import identities, tables
 from data.store.catalogue import Dataset
@@ -48,7 +49,12 @@ def settings_of(connection: Connection, dataset_id: int) -> Facts:
 def begin(workspace: Workspace, dataset: Dataset, source: str, before: Facts, read: ReadPieces) -> int:
     """Record the ingest before it stores any row; returns its number."""
     facts = before | {"files": list(read.tables)}
-    return ingests.begin(workspace.engine, dataset.id, source, facts).id
+    record, continued = ingests.begin(workspace.engine, dataset.id, source, facts)
+    if continued:  # it was killed, maybe between its commit and the record of it
+        found = workspace.lake.commits_of(dataset.id, record.id)
+        commits = [(made.version, made.available_at, made.added) for made in found]
+        ingests.note_commits(workspace.engine, record.id, commits)
+    return record.id
 
 
 def note_series(workspace: Workspace, number: int, before: Facts, series: list[int]) -> None:
@@ -58,10 +64,10 @@ def note_series(workspace: Workspace, number: int, before: Facts, series: list[i
         ingests.note(connection, number, {"series": born})
 
 
-def note_commits(workspace: Workspace, dataset_id: int, number: int) -> None:
-    """Record the commits of the lake that have its rows, one unless it was killed and ran again."""
-    found = workspace.lake.commits_of(dataset_id, number)
-    ingests.note_commits(workspace.engine, number, [(made.version, made.available_at, made.added) for made in found])
+def note_commit(workspace: Workspace, number: int, stored: Extended) -> None:
+    """Record the commit of the lake that has its rows, if there were any to add."""
+    if stored.added:
+        ingests.add_commit(workspace.engine, number, stored.version, stored.available_at, stored.added)
 
 
 def end(connection: Connection, dataset_id: int, number: int, read: ReadPieces, quarantined: tuple[int, int]) -> None:

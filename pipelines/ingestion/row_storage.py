@@ -84,7 +84,7 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
         failpoints.hit("ingest.stored")
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
         failpoints.hit("ingest.committed")
-        ingest_record.note_commits(workspace, dataset.id, number)
+        ingest_record.note_commit(workspace, number, stored)
         refresh_ends(workspace, dataset)
         logged = write_log(workspace, new, number, numbers, born, stored, report)
     return Ingested(

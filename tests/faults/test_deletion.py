@@ -10,6 +10,7 @@ from data.changes import deletions
 from data.errors import UnknownDataset
 from data.store import catalogue
 from pipelines.deletion import requests, run, undo
+from pipelines.ingestion import row_storage
 from pipelines.upkeep import doctor
 from pipelines.upkeep.compact import compact
 from pipelines.workspace import open_workspace
@@ -63,12 +64,16 @@ def ds_of(text):
     return parse_ds(text, "instant")
 
 
-def test_fault_53_a_kill_at_any_step_of_deleting_rows_is_finished_by_the_same_command(tmp_path, children):
+FEW = ("erase.rewritten", "deletion.applied")
+
+
+@pytest.mark.parametrize("points", [FEW, pytest.param(ROWS, marks=pytest.mark.slow)], ids=["few", "all"])
+def test_fault_53_a_kill_at_any_step_of_deleting_rows_is_finished_by_the_same_command(tmp_path, children, points):
     ours = home_of(tmp_path / "ours", BEFORE)
     theirs = home_of(tmp_path / "theirs", [row for row in BEFORE if not gone(row)], served_bundle(ours))
     observe(ours, rows_of(IDS, range(0, 6)))
     observe(theirs, [row for row in rows_of(IDS, range(0, 6)) if not gone(row)])
-    for point in ROWS:
+    for point in points:
         home = twin_of(ours, tmp_path / point)
         kill_at(children, home, point, delete_rows)
         ended = point == "deletion.done"
@@ -82,6 +87,7 @@ def test_fault_53_a_kill_at_any_step_of_deleting_rows_is_finished_by_the_same_co
         assert deletions.unfinished(home.engine) == [], point
 
 
+@pytest.mark.slow
 def test_fault_53_a_kill_at_any_step_of_an_undo_is_finished_and_takes_no_other_ingest_back(tmp_path, children):
     ours = home_of(tmp_path / "ours", BEFORE)
     theirs = twin_of(ours, tmp_path / "theirs")
@@ -112,7 +118,7 @@ def test_the_next_work_on_the_dataset_finishes_a_deletion_first(tmp_path, childr
     ours = home_of(tmp_path / "ours", BEFORE)
     kill_at(children, ours, "deletion.erased", delete_rows)
     if following == "ingest":
-        add_file(ours, tmp_path / "more.csv", rows_of(IDS, range(0, 1)))
+        add_file(ours, tmp_path / "more.csv", rows_of(IDS, range(5, 6)))  # not one of the deleted hours
     elif following == "compact":
         compact(ours, NAME, False, quiet)
     else:
@@ -130,9 +136,11 @@ INGEST = ("ingest.stored", "ingest.committed", "ingest.logged", "ingest.recorded
 
 
 def ingest_wrong(workspace, name, folder):
+    row_storage.SLICE = 2  # several transactions of the log
     add_file(workspace, folder / "wrong.csv", [(IDS[0], hour, 900.0 + hour) for hour in range(-4, 3)])
 
 
+@pytest.mark.slow
 def test_an_ingest_that_was_killed_can_be_taken_back_and_one_that_went_on_is_one(tmp_path, children):
     ours = home_of(tmp_path / "ours", BEFORE)
     theirs = twin_of(ours, tmp_path / "theirs")

@@ -25,8 +25,11 @@ IDS = sensors(3)
 BEFORE = rows_of(IDS, range(-HISTORY, 0))
 
 
-def test_the_last_ingest_is_as_if_never_seen_and_its_file_may_come_again(tmp_path):
-    ours, theirs = home_of(tmp_path / "ours", BEFORE), home_of(tmp_path / "theirs", BEFORE)
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_the_last_ingest_is_as_if_never_seen_and_its_file_may_come_again(tmp_path, request, kind):
+    database_url = "" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    ours = home_of(tmp_path / "ours", BEFORE, database_url=database_url)
+    theirs = home_of(tmp_path / "theirs", BEFORE)
     wrong = [(name, hour, 1000.0) for name, hour, _ in rows_of(IDS[:2], range(-3, 4))]
     for home in (ours, theirs):
         add_file(home, home.settings.home / "first.csv", rows_of(IDS, range(0, 2)))
