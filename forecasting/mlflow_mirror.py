@@ -7,6 +7,7 @@ opens its database migrates it; a lock file keeps two processes from doing that 
 import fcntl
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,16 @@ class MlflowMirror:
     def _ensure(self, name: str) -> None:
         if not [model for model in self._client.search_registered_models() if model.name == name]:
             self._client.create_registered_model(name)
+
+    def forget(self, name: str) -> None:
+        """Deletes a registered model with all its versions, and their runs with parameters, metrics and artifacts."""
+        found = self._client.search_model_versions(f"name = '{name}'")
+        runs = {str(version.run_id) for version in found if version.run_id}
+        if [model for model in self._client.search_registered_models() if model.name == name]:
+            self._client.delete_registered_model(name)
+        for run_id in sorted(runs):
+            self._client.delete_run(run_id)
+            shutil.rmtree(self.folder / "artifacts" / run_id, ignore_errors=True)
 
     def alias(self, name: str, alias: str, version: int) -> None:
         """Points champion, previous or challenger at our `version`; does nothing if that version was never mirrored."""

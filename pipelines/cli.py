@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pipelines.commands import (
     backtest,
@@ -36,6 +37,7 @@ from pipelines.commands import (
     restore,
     retrain,
     rollback,
+    rows,
     runs,
     schedule,
     series,
@@ -47,7 +49,6 @@ from pipelines.commands import (
 
 # In the order of --help, which is the order of a model's life.
 COMMANDS = (
-    ingest.ingest,
     train.train,
     backtest.backtest,
     promote.promote,
@@ -71,6 +72,7 @@ GROUPS = (
     model.model,
     dataset.dataset,
     series.series,
+    rows.rows,
     keys.keys,
     config.config,
     pipelines.pipelines,
@@ -80,13 +82,23 @@ GROUPS = (
     quarantine.quarantine,
 )
 
+
+class InOrder(TyperGroup):
+    """Typer lists groups after commands; `ingest`, which is both, comes first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=lambda name: name != "ingest")
+
+
 app = typer.Typer(
     name="rollcast",
+    cls=InOrder,
     help="Forecasts that roll forward with every observation: ingest, train, backtest, promote, serve.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(ingest.commands)
 for command in COMMANDS:
     app.command()(command)
 for group in GROUPS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from sqlalchemy import Engine
 
@@ -21,6 +22,10 @@ class Workspace:
     settings: Settings
     engine: Engine
     lake: Lake
+
+    def ingest_lock(self, dataset_id: int) -> Path:
+        """The file that an ingest of a dataset locks while it stores rows, and a deletion all the time."""
+        return self.lake.root / f"{int(dataset_id)}.ingest.lock"
 
 
 def open_workspace(settings: Settings | None = None) -> Workspace:

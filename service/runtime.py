@@ -75,6 +75,7 @@ class Runtime:
             self.metrics,
             self._directory,
             self.keyring.refresh,
+            self.forecast_cache.expire,
             settings.poll_every_s,
             settings.snapshot_every_s,
         )
@@ -171,10 +172,14 @@ class Runtime:
             raise not_available("busy", "Too many observations wait to be stored; send these again in a moment.")
 
     async def answered(self, keyed: KeyedRequest) -> Receipt | None:
-        """The kept answer to an earlier request of this key. Raises ProblemError (422) where that one was different."""
+        """The kept answer to an earlier request of this key; none where a dataset of its rows was deleted.
+
+        Raises ProblemError (422) where that request was different.
+        """
         since = clock.now() - int(self.settings.idempotency_keep_s * 1e6)
         kept = await run_in_threadpool(find, self._engine, keyed.key, since)
-        if kept is None:
+        present = {served.dataset.id for served in self.served()}
+        if kept is None or not present.issuperset(kept.datasets):
             return None
         check(keyed, kept.fingerprint)
         return Receipt.unpack(kept.answer, kept.seq)

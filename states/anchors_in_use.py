@@ -17,7 +17,7 @@ TAKE_OVER_US = HOUR  # longest time until a running service has taken over a dec
 def in_use(engine: Engine, dataset_id: int) -> list[Anchor]:
     """Every anchor from which a service may fold: the wanted ones, and those that have snapshots."""
     stored = set(snapshot_store.anchors(engine, dataset_id))
-    known = [anchor for anchor in anchors.anchors(engine, dataset_id) if anchor.anchor_id in stored]
+    known = [anchor for anchor in _valid(engine, dataset_id) if anchor.anchor_id in stored]
     return _distinct([*wanted(engine, dataset_id), *known])
 
 
@@ -43,10 +43,17 @@ def newest(engine: Engine, dataset_id: int) -> list[Anchor]:
 def served_recently(engine: Engine, dataset_id: int) -> list[Anchor]:
     """The champion's newest anchor, and those before it that a running service may still answer from."""
     serving = {decision.id for decision in promotions.decisions(engine, dataset_id) if decision.serves}
-    known = [anchor for anchor in anchors.anchors(engine, dataset_id) if anchor.promotion_id in serving]
+    known = [anchor for anchor in _valid(engine, dataset_id) if anchor.promotion_id in serving]
     since = clock.now() - TAKE_OVER_US
     young = [place for place, anchor in enumerate(known) if anchor.made_at > since]
     return known[max(0, min(young, default=len(known)) - 1) :]
+
+
+def _valid(engine: Engine, dataset_id: int) -> list[Anchor]:
+    """A dataset's anchors, oldest first, without those that a deletion has made void: no state goes on from them."""
+    found = anchors.anchors(engine, dataset_id)
+    first = {anchor.promotion_id: anchor.anchor_id for anchor in found if anchor.refold}
+    return [anchor for anchor in found if anchor.anchor_id >= first.get(anchor.promotion_id, 0)]
 
 
 def _distinct(found: Sequence[Anchor]) -> list[Anchor]:

@@ -71,6 +71,13 @@ def load(engine: Engine, dataset: Dataset, promotion: Promotion) -> Anchored:
     return Anchored(dataset, promotion, digest, roller, anchor, contexts)
 
 
+def from_contexts(engine: Engine, anchored: Anchored) -> Champion:
+    """The champion whose states know their contexts alone, no row of the log after them and no snapshot."""
+    champion = _empty(engine, anchored, anchored.anchor.log_seq)
+    _lay_over(champion, None, None)
+    return champion
+
+
 def restore(
     engine: Engine, anchored: Anchored, read_log: ReadLog, series: np.ndarray | None = None, upto: int | None = None
 ) -> tuple[Champion, int]:

@@ -62,7 +62,8 @@ class Checkpoints:
     def replaced(self, shard: int, kept: list[int]) -> None:
         """A snapshot of the shard was written; these (ascending) are in the store now."""
         self.kept[shard] = kept
-        self._open.pop((shard, kept[-1]), None)
+        if kept:
+            self._open.pop((shard, kept[-1]), None)
 
     def find(self, engine: Engine, series: np.ndarray, state: RollingState) -> np.ndarray:
         """Put the newest state that is still valid into `state` (n rows) for each of `series` (n,), ascending.

@@ -17,11 +17,16 @@ from states.champion import Champion
 
 def write_down(engine: Engine, champion: Champion) -> None:
     """Store the current sums, and look up those of a day ago. Used by the writer thread only."""
-    at, totals = clock.now(), champion.states.totals
+    tally = tally_of(champion, clock.now())
+    scores.put(engine, tally, champion.anchor_id)
+    look_back(engine, champion, tally.at)
+
+
+def tally_of(champion: Champion, at: int) -> Tally:
+    """The sums of a champion after the row of the log that it has reached, as they are stored at a time."""
     words = {**rivals_of(champion), "steps": online_scores.bucket_steps(champion.config)}
-    tally = Tally(champion.dataset_id, champion.promotion_id, at, champion.seq, {**words, **totals.to_dict()})
-    scores.put(engine, tally)
-    look_back(engine, champion, at)
+    totals = {**words, **champion.states.totals.to_dict()}
+    return Tally(champion.dataset_id, champion.promotion_id, at, champion.seq, totals)
 
 
 def rivals_of(champion: Champion) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from data.settings import Settings
+from pipelines.commands.default_command import DEFAULT
 
 PACKAGES = {"benchmarks", "data", "forecasting", "pipelines", "service", "states"}
 MAPPED = sorted({*PACKAGES, "tests"})  # every folder of these is in the map of CONTRIBUTING
@@ -77,9 +78,12 @@ def test_every_rollcast_command_shown_exists_with_its_options(lines):
 def unknown_words(command, words: list[str]) -> list[str]:
     """Commands and options in `words` that the program does not have."""
     while words and hasattr(command, "commands") and not words[0].startswith("-"):
-        if words[0] not in command.commands:
+        if words[0] in command.commands:
+            command, words = command.commands[words[0]], words[1:]
+        elif DEFAULT in command.commands:
+            command = command.commands[DEFAULT]
+        else:
             return [words[0]]
-        command, words = command.commands[words[0]], words[1:]
     known = {"--help"} | {option for parameter in command.params for option in parameter.opts}
     given = [word.partition("=")[0] for word in words if word.startswith("--")]
     return [option for option in given if option not in known]
@@ -88,6 +92,8 @@ def unknown_words(command, words: list[str]) -> list[str]:
 def test_the_check_of_commands_finds_what_does_not_exist():
     program = typer.main.get_command(importlib.import_module("pipelines.cli").app)
     assert unknown_words(program, ["ingest", "file.csv", "--dataset", "name"]) == []
+    assert unknown_words(program, ["ingest", "undo", "name", "--number", "3"]) == []
+    assert unknown_words(program, ["ingest", "undo", "name", "--dataset"]) == ["--dataset"]
     assert unknown_words(program, ["digest", "file.csv"]) == ["digest"]
     assert unknown_words(program, ["ingest", "file.csv", "--guess"]) == ["--guess"]
 

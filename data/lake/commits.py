@@ -36,7 +36,7 @@ class Commit:
 
     dataset_id: int
     version: int
-    rows: int  # that it added; 0 where it only wrote existing rows into other files
+    rows: int  # that it added; 0 where it only wrote existing rows into other files, below 0 where it deleted some
     sha256: str  # of the log entry
     files: tuple[File, ...]  # that it added
 
@@ -81,13 +81,14 @@ def digest(path: Path) -> str:
 
 
 def _read_commit(dataset_id: int, table: Path, version: int) -> Commit:
-    adds = deltalog.added_files(table, deltalog.entry(table, version))
+    actions = deltalog.entry(table, version)
+    adds = deltalog.added_files(table, actions)
     files = tuple(
         File(str(path.relative_to(table)), path.stat().st_size, deltalog.rows_of(add), digest(path))
         for path, add in adds.items()
         if path.exists()  # vacuum may have deleted files of an old version that was never recorded
     )
-    rows = sum(deltalog.rows_of(add) for add in adds.values() if add["dataChange"])
+    rows = deltalog.rows_added(actions)
     return Commit(dataset_id, version, rows, digest(deltalog.entry_path(table, version)), files)
 
 

@@ -13,6 +13,7 @@ from data.errors import Unavailable
 from data.files import fsync
 
 FOLDER = "_delta_log"
+ERASED = "rollcast-deletion"  # in the commit of a rewrite without some rows: the number of the deletion
 Actions = list[dict[str, Any]]
 
 
@@ -58,6 +59,19 @@ def added_files(table: Path, actions: Actions) -> dict[Path, dict[str, Any]]:
     """The data files that an entry adds, each with its `add` action."""
     adds = (action["add"] for action in actions if "add" in action)
     return {table / unquote(add["path"]): add for add in adds}
+
+
+def is_erasure(actions: Actions) -> bool:
+    """Whether an entry only took rows away, so that the files which it adds hold no new row."""
+    return any(ERASED in action.get("commitInfo", {}) for action in actions)
+
+
+def rows_added(actions: Actions) -> int:
+    """By how many rows an entry made the table longer: below 0 where it took rows away."""
+    if is_erasure(actions):
+        metrics = next(action["commitInfo"] for action in actions if "commitInfo" in action)["operationMetrics"]
+        return -int(metrics["num_deleted_rows"] or 0)
+    return sum(rows_of(action["add"]) for action in actions if "add" in action and action["add"]["dataChange"])
 
 
 def rows_of(add: dict[str, Any]) -> int:

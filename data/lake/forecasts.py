@@ -6,6 +6,7 @@ shard's number, as Delta's application transaction, so that both exist or neithe
 after the last shard stored.
 """
 
+import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +19,10 @@ from data import clock, failpoints
 from data.errors import Busy, Unavailable
 from data.files import file_lock
 from data.lake import deltalog
+from data.lake.erase import Erasure, erase, vacuum_at_once
 from data.lake.table import damages, vacuum
-from data.store import tables
+from data.schema import TIME, TimeKind
+from data.store import identities, tables
 from data.store.database import reading, writing
 from data.translate_errors import translate_errors
 
@@ -45,7 +48,7 @@ class Issue(NamedTuple):
 
 def begin(engine: Engine, dataset_id: int, promotion_id: int, version: int, horizon: int, log_seq: int) -> Issue:
     """Record a new issue."""
-    values = {
+    values: dict[str, int] = {
         "dataset_id": dataset_id,
         "promotion_id": promotion_id,
         "version": version,
@@ -53,7 +56,8 @@ def begin(engine: Engine, dataset_id: int, promotion_id: int, version: int, hori
         "log_seq": log_seq,
     }
     with writing(engine, ISSUES_LOCK) as connection:
-        row = connection.execute(insert(TABLE).values(**values, issued_at=clock.now()).returning(TABLE)).one()
+        values |= {"id": identities.next_id(connection, TABLE.c.id), "issued_at": clock.now()}
+        row = connection.execute(insert(TABLE).values(**values).returning(TABLE)).one()
     return Issue(**row._mapping)
 
 
@@ -132,11 +136,46 @@ class IssuedForecasts:
             files = pl.DataFrame(DeltaTable(self.path).get_add_actions(flatten=True))
             return int(files.filter(pl.col(f"partition.{ISSUE}") == issue.id)["num_records"].sum())
 
+    def count_all(self) -> int:
+        """Stored rows of all issues."""
+        with self._translating_errors():
+            if not deltalog.versions(self.path):
+                return 0
+            files = pl.DataFrame(DeltaTable(self.path).get_add_actions(flatten=True))
+            return int(files["num_records"].sum()) if len(files) else 0
+
     def drop(self, issue: Issue) -> None:
         """Delete the rows of an issue from the table; `vacuum` deletes the files later."""
         with self._translating_errors():
             if self.count(issue):
                 DeltaTable(self.path).delete(f"{ISSUE} = {issue.id}")
+
+    def count_matching(self, erasure: Erasure) -> int:
+        """Stored rows of every issue that `erase` would delete."""
+        with self._translating_errors():
+            if not deltalog.versions(self.path):
+                return 0
+            rows = pl.scan_delta(self.path)
+            if rows.collect_schema()[TIME] != pl.Int64:
+                rows = rows.with_columns(pl.col(TIME).cast(pl.Datetime("us")).cast(pl.Int64))
+            found = (rows.filter(pl.sql_expr(part)).select(pl.len()) for part in erasure.predicates())
+            return sum(int(part.collect(engine="streaming").item()) for part in found)
+
+    def erase(self, erasure: Erasure, written: TimeKind, number: int) -> int:
+        """Delete rows of every issue for good; returns how many. Only under the lock of the table.
+
+        written: how the table has its times; number: of the deletion."""
+        with self._translating_errors():
+            if not deltalog.versions(self.path):
+                return 0
+            erased = erase(self.path, erasure.predicates(written), number)
+            vacuum_at_once(self.path)
+            return erased
+
+    def remove(self) -> None:
+        """Delete the whole table. Only under its lock."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
 
     def vacuum(self, dry_run: bool) -> dict[Path, int]:
         """Delete the files that no table version of the last week needs. Returns their sizes in bytes."""

@@ -1,14 +1,17 @@
 """SHA-256 of ranges of log rows, to detect later corruption.
 
 A database checks the structure of its pages but not the values in them. Rows of the log never change. So `compact`
-records the sha256 of the rows that came since its last run, and the scrub and the hand-off compare it.
+records the sha256 of the rows that came since its last run, and the scrub and the hand-off compare it. A deletion of
+rows replaces the checksums of their ranges.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from data import clock
+from data.changes.log_rows import LogRows
+from data.errors import DamagedArtifact
 from data.store import observation_log, tables
 from data.store.database import reading, writing
 
@@ -48,6 +51,31 @@ def find_changes(engine: Engine, dataset_id: int, upto: int | None = None) -> It
                 f"rows {first} to {last} of the live log of dataset {dataset_id} are not what was written: "
                 "restore a backup"
             )
+
+
+def checksums_without(engine: Engine, dataset_id: int, gone: LogRows) -> dict[int, str]:
+    """First row -> sha256 of each range from which a deletion takes rows, as it will be without them.
+
+    Raises DamagedArtifact where a range is not what was written: a new checksum would hide that."""
+    found = {}
+    for (first, last), sha256 in _recorded(engine, dataset_id).items():
+        log = observation_log.log(engine, dataset_id, after=first - 1, upto=last)
+        if not gone.mask(log).any():
+            continue
+        if observation_log.digest(log) != sha256:
+            raise DamagedArtifact(
+                f"rows {first} to {last} of the live log of dataset {dataset_id} are not what was written; nothing was "
+                "deleted: restore a backup"
+            )
+        found[first] = observation_log.digest(gone.without(log))
+    return found
+
+
+def replace_checksums(connection: Connection, dataset_id: int, changed: Mapping[int, str]) -> None:
+    """Store the sha256 of ranges, named by their first row, in the transaction that deletes rows of them."""
+    for first, sha256 in changed.items():
+        own = (TABLE.c.dataset_id == dataset_id, TABLE.c.first_seq == first)
+        connection.execute(update(TABLE).where(*own).values(sha256=sha256, sealed_at=clock.now()))
 
 
 def remove_checksums(connection: Connection, dataset_id: int, upto: int) -> None:

@@ -2,13 +2,15 @@
 
 A row is never changed. A correction is a new row with a later `available_at`; the current value of (`unique_id`, `ds`)
 is its newest row. A model records the table version that it was trained on, the *snapshot*. A version can be read
-again, with the same rows, as long as its files exist: `prune` deletes files that only versions older than a week need.
+again, with the same rows, as long as its files exist: `prune` deletes files that only versions older than a week need,
+and a deletion of rows (`data.lake.erase`) those of every version before it.
 
 Delta on a local disk does not fsync its commits, and does not notice a log that is empty or short after a power cut;
 both are done here. There is one writer at a time: those that write hold a lock on the dataset's table.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import reduce
@@ -25,8 +27,9 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from data import clock, failpoints
 from data.errors import Unavailable, first_line
 from data.files import file_lock
-from data.lake import deltalog
+from data.lake import deltalog, erase
 from data.lake.current import current_rows
+from data.lake.erase import Erasure
 from data.lake.handoffs import HandoffBatch
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.spill import Spill, side_by_side
@@ -38,6 +41,7 @@ ROW_GROUP = 131_072  # rows of a Parquet row group: few enough that those of one
 MOST_SPANS = 8  # disjoint spans of `ds` of one read; a row group outside of all of them is skipped
 ROW, LOW, HIGH = "row", "low", "high"  # columns of the windows to read
 SMALL = 100 * 1024 * 1024  # bytes below which Delta merges data files
+INGEST = "rollcast-ingest"  # in Delta's log: the number of an ingest, see `data.changes.ingests`
 APPLICATION = "rollcast-handoff"  # the name of batch numbers, and of their digests, in Delta's log
 WRITER = WriterProperties(max_row_group_size=ROW_GROUP)
 
@@ -98,11 +102,12 @@ class Lake:
             failpoints.hit("handoff.synced")
             return version
 
-    def extend(self, dataset_id: int, rows: Spill, scratch: Path | None) -> Extended:
+    def extend(self, dataset_id: int, rows: Spill, scratch: Path | None, ingest: int | None = None) -> Extended:
         """Add any number of rows in one commit.
 
         As with `append`, only rows that are new or have another value are added. Memory holds some series at a time;
-        the rest is in the folder `scratch`, which the caller removes. When this returns, the rows are on the disk.
+        the rest is in the folder `scratch`, which the caller removes. `ingest`: its number, for `commits_of`. When this
+        returns, the rows are on the disk.
         """
         path = self.path(dataset_id)
         with self._translating_errors(dataset_id), self._write_lock(dataset_id):
@@ -113,9 +118,23 @@ class Lake:
                 if fresh.rows == 0:
                     return Extended(int(table.version()), 0, moment)
                 moment = max(moment, newest_stamp(table) + 1)
-            version = _append_rows(path, fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT)))
+            stamped = fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT))
+            marked = None if ingest is None else CommitProperties(custom_metadata={INGEST: str(ingest)})
+            version = _append_rows(path, stamped, marked)
             deltalog.sync(path, version)
             return Extended(version, fresh.rows, moment)
+
+    def commits_of(self, dataset_id: int, ingest: int) -> list[Extended]:
+        """What an ingest of this number has added, also where the process was killed before it could record it."""
+        with self._translating_errors(dataset_id):
+            path, found = self.path(dataset_id), []
+            for version in deltalog.versions(path):
+                entry = deltalog.entry(path, version)
+                if any(action.get("commitInfo", {}).get(INGEST) == str(ingest) for action in entry):
+                    adds = deltalog.added_files(path, entry).values()
+                    at = max(deltalog.newest(add, AVAILABLE_AT) or 0 for add in adds)
+                    found.append(Extended(version, deltalog.rows_added(entry), at))
+            return found
 
     def count_new(self, dataset_id: int, rows: Spill, scratch: Path | None) -> int:
         """How many rows `extend` would add."""
@@ -163,7 +182,10 @@ class Lake:
         later = range(after + 1, version + 1)
         if not set(later) <= set(deltalog.versions(path)):
             return None
-        found = [deltalog.added_files(path, deltalog.entry(path, number)) for number in later]
+        entries = [deltalog.entry(path, number) for number in later]
+        if any(map(deltalog.is_erasure, entries)):  # files of before are gone
+            return None
+        found = [deltalog.added_files(path, entry) for entry in entries]
         files = [file for added in found for file, add in added.items() if add["dataChange"]]
         return files if all(file.exists() for file in files) else None
 
@@ -171,7 +193,12 @@ class Lake:
         """`available_at` of each ingest after a version; an ingest has one stamp, taken before it writes its rows."""
         path, after = self.path(dataset_id), -1 if version is None else version
         entries = (deltalog.entry(path, number) for number in deltalog.versions(path) if number > after)
-        own = [entry for entry in entries if not any(APPLICATION in action.get("commitInfo", {}) for action in entry)]
+        own = [
+            entry
+            for entry in entries
+            if not deltalog.is_erasure(entry)
+            and not any(APPLICATION in action.get("commitInfo", {}) for action in entry)
+        ]
         adds = (add for entry in own for add in deltalog.added_files(path, entry).values() if add["dataChange"])
         return sorted({stamp for add in adds if (stamp := deltalog.newest(add, AVAILABLE_AT)) is not None})
 
@@ -256,6 +283,43 @@ class Lake:
             table = self._open_table(dataset_id, snapshot)
             return {} if table is None else active(self.path(dataset_id), snapshot)
 
+    def matching(self, dataset_id: int, erasure: Erasure) -> pl.DataFrame:
+        """`rows` of each series, by name, that `erase` would delete, and `first` and `last` of their `ds`."""
+        with self._translating_errors(dataset_id):
+            table = self._checked_table(dataset_id)
+            schema = {SERIES: pl.String, "rows": pl.UInt32, "first": pl.Int64, "last": pl.Int64}
+            found = [] if table is None else [self._ends_of(table, predicate) for predicate in erasure.predicates()]
+            both = pl.concat([pl.DataFrame(schema=schema), *found]).group_by(SERIES)
+            return both.agg(pl.col("rows").sum(), pl.col("first").min(), pl.col("last").max()).sort(SERIES)
+
+    @staticmethod
+    def _ends_of(table: DeltaTable, predicate: str) -> pl.DataFrame:
+        ends = [pl.len().alias("rows"), pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
+        rows = pl.scan_delta(table).select(SERIES, TIME, VALUE, AVAILABLE_AT).filter(pl.sql_expr(predicate))
+        return rows.group_by(SERIES).agg(ends).collect(engine="streaming")
+
+    def erase(self, dataset_id: int, erasure: Erasure, number: int, record: Callable[[], None]) -> int:
+        """Delete rows from the table for good; returns how many. Calling it again deletes what is left.
+
+        number: of the deletion; record: records the commits, before files of earlier versions are deleted and after.
+        """
+        path = self.path(dataset_id)
+        with self._translating_errors(dataset_id), self._write_lock(dataset_id):
+            if self._checked_table(dataset_id) is None:
+                return 0
+            erased = erase.erase(path, erasure.predicates(), number, WRITER)
+            record()
+            erase.vacuum_at_once(path)
+            record()
+            return erased
+
+    def remove(self, dataset_id: int) -> None:
+        """Delete the whole table of a dataset."""
+        with self._write_lock(dataset_id):
+            if self.path(dataset_id).exists():
+                shutil.rmtree(self.path(dataset_id))
+        (self.root / f"{int(dataset_id)}.lock").unlink(missing_ok=True)
+
     def vacuum(self, dataset_id: int, dry_run: bool) -> dict[Path, int]:
         """Delete files that no version of the last week needs, and those of killed writers; their sizes in bytes."""
         with self._translating_errors(dataset_id), self._write_lock(dataset_id):
@@ -266,7 +330,8 @@ class Lake:
         """Stored rows, replaced ones too."""
         with self._translating_errors(dataset_id):
             table = self._open_table(dataset_id)
-            return 0 if table is None else int(pl.DataFrame(table.get_add_actions(flatten=True))["num_records"].sum())
+            files = pl.DataFrame() if table is None else pl.DataFrame(table.get_add_actions(flatten=True))
+            return int(files["num_records"].sum()) if len(files) else 0
 
     def snapshot(self, dataset_id: int) -> int | None:
         """The newest table version; None before the first append."""
@@ -297,7 +362,7 @@ class Lake:
         """The same, after a check that no data file is gone or cut: Polars panics at such files."""
         table = self._open_table(dataset_id, snapshot)
         for damage in _damaged_files(_sizes(table, self.path(dataset_id)) if table else {}):
-            raise Unavailable(damage)
+            raise Unavailable(_why_gone(self.path(dataset_id), snapshot) or damage)
         return table
 
     def _write_lock(self, dataset_id: int) -> AbstractContextManager[None]:
@@ -374,9 +439,10 @@ def newest_stamp(table: DeltaTable) -> int:
     """The newest `available_at` of a table, from the statistics of its data files where all of them have it."""
     adds = pl.DataFrame(table.get_add_actions(flatten=True))
     name = f"max.{AVAILABLE_AT}"
-    if name in adds.columns and not adds[name].has_nulls():
+    if len(adds) and name in adds.columns and not adds[name].has_nulls():
         return int(adds[name].max())  # type: ignore[arg-type]
-    return int(pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect(engine="streaming").item())
+    newest = pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect(engine="streaming").item()
+    return int(newest or 0)  # every row may have been deleted
 
 
 def spans_of(low: npt.ArrayLike, high: npt.ArrayLike) -> list[tuple[int, int]]:
@@ -443,6 +509,17 @@ def damages(table: Path, recorded: int | None = None) -> Iterator[str]:
         yield f"{table} cannot be opened: {first_line(error)}"
         return
     yield from _damaged_files(files)
+
+
+def _why_gone(path: Path, snapshot: int | None) -> str | None:
+    """Why an earlier version cannot be read where a deletion took its files; None where none did."""
+    for version in [] if snapshot is None else [found for found in deltalog.versions(path) if found > snapshot]:
+        if deltalog.is_erasure(deltalog.entry(path, version)):
+            return (
+                f"version {snapshot} of {path} cannot be read again, because rows were deleted for good in version "
+                f"{version}; read a version from {version} on"
+            )
+    return None
 
 
 def _damaged_files(files: dict[Path, int]) -> Iterator[str]:

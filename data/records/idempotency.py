@@ -1,5 +1,6 @@
 """Answers to requests with an Idempotency-Key, stored in the transaction that stores the rows they acknowledge."""
 
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,13 +20,15 @@ class StoredAnswer(NamedTuple):
     answer: str
     seq: int  # the log's newest row when it was answered
     created_at: int  # microseconds since 1970 UTC
+    datasets: Sequence[int] = ()  # those whose rows it acknowledges, as far as known
 
 
 def keep(connection: Connection, answers: Sequence[StoredAnswer]) -> None:
     """Store answers in the transaction of `connection`; an expired answer of the same key is replaced."""
     if answers:
         connection.execute(delete(TABLE).where(TABLE.c.key.in_([answer.key for answer in answers])))
-        connection.execute(insert(TABLE), [answer._asdict() for answer in answers])
+        rows = [answer._asdict() | {"datasets": json.dumps(list(answer.datasets))} for answer in answers]
+        connection.execute(insert(TABLE), rows)
 
 
 def find(engine: Engine, key: str, since: int) -> StoredAnswer | None:
@@ -33,7 +36,10 @@ def find(engine: Engine, key: str, since: int) -> StoredAnswer | None:
     query = select(TABLE).where(TABLE.c.key == key, TABLE.c.created_at >= since)
     with reading(engine) as connection:
         row = connection.execute(query).first()
-    return None if row is None else StoredAnswer(row.key, row.fingerprint, row.answer, row.seq, row.created_at)
+    if row is None:
+        return None
+    datasets = json.loads(row.datasets or "[]")
+    return StoredAnswer(row.key, row.fingerprint, row.answer, row.seq, row.created_at, datasets)
 
 
 def prune(engine: Engine, before: int, dry_run: bool = False) -> int:

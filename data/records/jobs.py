@@ -6,14 +6,14 @@ it is queued again, once. Jobs of the monitor are limited by a cool-down and a d
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from data import clock
 from data.errors import Conflict, NotFound
 from data.grid.durations import DAY, HOUR
-from data.store import tables
+from data.store import identities, tables
 from data.store.database import reading, writing
 
 JOBS_LOCK = 7_305_015
@@ -68,7 +68,14 @@ def ask(engine: Engine, dataset_id: int, cause: Cause, detail: str, budget: Trai
         denied = _refusal(connection, dataset_id, budget, at) if budget else None
         if denied:
             return JobAnswer(None, False, denied)
-        row = {"dataset_id": dataset_id, "cause": cause, "state": "queued", "detail": detail, "asked_at": at}
+        row: dict[str, Any] = {
+            "dataset_id": dataset_id,
+            "cause": cause,
+            "state": "queued",
+            "detail": detail,
+            "asked_at": at,
+        }
+        row["id"] = identities.next_id(connection, TABLE.c.id)
         new = connection.execute(insert(TABLE).values(**row, attempts=0).returning(TABLE)).one()
         return JobAnswer(_job(new), True, f"job {new.id} is queued")
 

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, func, insert, select, text
+from sqlalchemy import Connection, Engine, delete, func, insert, select, text
 
 from data import clock
-from data.store import tables
+from data.store import identities, tables
 from data.store.database import joining, reading
 
 QUARANTINE_LOCK = 7_305_022
@@ -156,6 +156,34 @@ def values(engine: Engine, dataset_id: int, released: bool | None = False) -> li
         query = query.where(TABLE.c.released.is_not(None) if released else TABLE.c.released.is_(None))
     with reading(engine) as connection:
         return [QuarantinedValue(*row) for row in connection.execute(query)]
+
+
+def of_deletion(
+    connection: Connection, dataset_id: int, series: Sequence[int] | None, first: int | None, last: int | None
+) -> list[int]:
+    """Ids of the values of some series, None for all, between two times, both included, released or not."""
+    query = select(TABLE.c.id, TABLE.c.series_id).where(TABLE.c.dataset_id == dataset_id)
+    query = query if first is None else query.where(TABLE.c.ds >= first)
+    query = query if last is None else query.where(TABLE.c.ds <= last)
+    wanted = None if series is None else set(series)
+    return [number for number, own in connection.execute(query) if wanted is None or own in wanted]
+
+
+def of_source(connection: Connection, dataset_id: int, source: str, after: int, upto: int) -> list[int]:
+    """Ids of the values of one source that got an id with after < id <= upto."""
+    query = select(TABLE.c.id).where(TABLE.c.dataset_id == dataset_id, TABLE.c.source == source)
+    return list(connection.scalars(query.where(TABLE.c.id > after, TABLE.c.id <= upto)))
+
+
+def newest_id(connection: Connection) -> int:
+    """The largest id that was given out; 0 before the first."""
+    return identities.next_id(connection, TABLE.c.id) - 1
+
+
+def remove(connection: Connection, ids: Sequence[int]) -> None:
+    """Delete values from quarantine, in the transaction of a deletion."""
+    for start in range(0, len(ids), CHUNK):
+        connection.execute(delete(TABLE).where(TABLE.c.id.in_(ids[start : start + CHUNK])))
 
 
 def counts(engine: Engine) -> dict[str, int]:

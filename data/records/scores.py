@@ -7,10 +7,11 @@ copies: the service restores its own sums from snapshots. One row an hour is kep
 import json
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, Row, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, tuple_
 
 from data.grid.durations import HOUR
 from data.store import tables
+from data.store.anchors import is_void
 from data.store.database import reading, writing
 
 SCORES_LOCK = 7_305_009
@@ -26,14 +27,40 @@ class Tally(NamedTuple):
     totals: dict[str, Any]
 
 
-def put(engine: Engine, tally: Tally) -> None:
-    """Store sums; they replace the earlier ones of the same hour."""
+def put(engine: Engine, tally: Tally, anchor_id: int | None = None) -> None:
+    """Store sums; they replace the earlier ones of the same hour.
+
+    anchor_id: of the states that they are of; where a deletion has made it void, they are not stored.
+    """
     table, hour = tables.scores, tally.at // HOUR
     here = (table.c.dataset_id == tally.dataset_id, table.c.promotion_id == tally.promotion_id, table.c.hour == hour)
     values = {**tally._asdict(), "hour": hour, "totals": json.dumps(tally.totals)}
     with writing(engine, SCORES_LOCK) as connection:
+        if anchor_id is not None and is_void(connection, tally.dataset_id, anchor_id):
+            return
         connection.execute(delete(table).where(*here))
         connection.execute(insert(table).values(values))
+
+
+def put_missing(engine: Engine, tally: Tally) -> None:
+    """Store sums, unless there are some of the same hour."""
+    table, hour = tables.scores, tally.at // HOUR
+    here = (table.c.dataset_id == tally.dataset_id, table.c.promotion_id == tally.promotion_id, table.c.hour == hour)
+    values = {**tally._asdict(), "hour": hour, "totals": json.dumps(tally.totals)}
+    with writing(engine, SCORES_LOCK) as connection:
+        if connection.execute(select(table.c.hour).where(*here)).first() is None:
+            connection.execute(insert(table).values(values))
+
+
+def take_away(connection: Connection, dataset_id: int, promotion_id: int, after: int) -> list[tuple[int, int]]:
+    """Delete a promotion's sums after rows of the log beyond `after`, in a transaction of a deletion.
+
+    Returns when each was stored, and the row, oldest first."""
+    table = tables.scores
+    own = (table.c.dataset_id == dataset_id, table.c.promotion_id == promotion_id, table.c.seq > after)
+    found = connection.execute(select(table.c.at, table.c.seq).where(*own).order_by(table.c.hour)).tuples().all()
+    connection.execute(delete(table).where(*own))
+    return [(int(at), int(seq)) for at, seq in found]
 
 
 def latest(engine: Engine, dataset_id: int) -> list[Tally]:

@@ -4,10 +4,11 @@ They stand in the table `series`. `lake_ends` says up to which version of the la
 process that was killed after its commit, may hold rows beyond them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import BindParameter, Engine, Update, bindparam, case, delete, insert, or_, select, update
+from sqlalchemy import BindParameter, Connection, Engine, Update, bindparam, case, delete, insert, or_, select, update
 
 from data.grid.grid import Ints
 from data.store import tables
@@ -73,6 +74,18 @@ def widen(engine: Engine, dataset_id: int, series: Ints, first: Ints, last: Ints
         if upto > (connection.scalar(select(VERSION.version).where(here)) or -1):
             connection.execute(delete(tables.lake_ends).where(here))
             connection.execute(insert(tables.lake_ends).values(dataset_id=dataset_id, version=upto))
+
+
+def replace(connection: Connection, dataset_id: int, found: Mapping[int, tuple[int, int] | None], upto: int) -> None:
+    """Store the ends of some series as they are after a deletion, in its transaction; None where no row is left.
+
+    upto: the version of the lake that they are of, up to which all other ends are whole."""
+    rows = [{"number": number, "begin": None, "stop": None} for number, ends in found.items() if ends is None]
+    rows += [{"number": number, "begin": ends[0], "stop": ends[1]} for number, ends in found.items() if ends]
+    if rows:
+        moved = update(tables.series).where(SERIES.id == bindparam("number"))
+        connection.execute(moved.values(first_ds=bindparam("begin"), last_ds=bindparam("stop")), rows)
+    connection.execute(update(tables.lake_ends).where(VERSION.dataset_id == dataset_id).values(version=upto))
 
 
 def _widened() -> Update:

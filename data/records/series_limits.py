@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, delete, func, select, text
 
 from data.store import tables
 from data.store.database import reading, writing
@@ -22,6 +22,7 @@ REFERENCE, MOST_REFERENCE = 100, 2_000  # limits on the steps that are read for 
 SLACK = 1.5  # a series' values lie within so many times the width of its middle nine tenths of each other
 TENTH = 0.1  # of the reach: the least that counts as usual, for a series that hardly moves
 CHUNK = 2_000  # series written in one transaction
+TOGETHER = 500  # series of one statement
 
 TABLE = tables.limits
 
@@ -117,6 +118,19 @@ def put_along(connection: Connection, dataset_id: int, limits: Iterable[SeriesLi
     here = TABLE.c.dataset_id == dataset_id
     version = (connection.scalar(select(func.max(TABLE.c.version)).where(here)) or 0) + 1
     rows = [{"dataset_id": dataset_id, **one._asdict(), "version": version} for one in limits]
+    if rows:
+        connection.execute(_PUT, rows)
+
+
+def replace_along(
+    connection: Connection, dataset_id: int, series: Sequence[int], limits: Sequence[SeriesLimits]
+) -> None:
+    """Store the limits of some series as they are after a deletion, in its transaction; those without any have none."""
+    version = (connection.scalar(select(func.max(TABLE.c.version)).where(TABLE.c.dataset_id == dataset_id)) or 0) + 1
+    for start in range(0, len(series), TOGETHER):
+        own = TABLE.c.series_id.in_(series[start : start + TOGETHER])
+        connection.execute(delete(TABLE).where(TABLE.c.dataset_id == dataset_id, own))
+    rows = [{"dataset_id": dataset_id, **found._asdict(), "version": version} for found in limits]
     if rows:
         connection.execute(_PUT, rows)
 

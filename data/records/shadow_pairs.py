@@ -10,6 +10,7 @@ from sqlalchemy import Engine, insert, select, update
 
 from data import clock
 from data.store import tables
+from data.store.anchors import is_void
 from data.store.database import reading, writing
 
 SHADOW_PAIRS_LOCK = 7_305_019
@@ -35,12 +36,23 @@ class ShadowComparison(NamedTuple):
 
 
 def put(
-    engine: Engine, dataset_id: int, versions: tuple[int, int], promotion_ids: tuple[int, int], seq: int, at: ShadowPair
+    engine: Engine,
+    dataset_id: int,
+    versions: tuple[int, int],
+    promotion_ids: tuple[int, int],
+    seq: int,
+    at: ShadowPair,
+    anchor_ids: tuple[int, ...] = (),
 ) -> None:
-    """Store a pair. Versions and promotions are given as (challenger, champion)."""
+    """Store a pair. Versions and promotions are given as (challenger, champion).
+
+    anchor_ids: of the states that were scored; where a deletion has made one of them void, nothing is stored.
+    """
     here = (TABLE.c.shadow_promotion_id == promotion_ids[0], TABLE.c.champion_promotion_id == promotion_ids[1])
     moved = {"last": json.dumps(at), "seq": seq, "at": clock.now()}
     with writing(engine, SHADOW_PAIRS_LOCK) as connection:
+        if any(is_void(connection, dataset_id, anchor_id) for anchor_id in anchor_ids):
+            return
         if connection.execute(update(TABLE).where(*here).values(moved)).rowcount:
             return
         names = (

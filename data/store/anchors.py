@@ -78,6 +78,16 @@ def newest(engine: Engine, promotion_id: int) -> Anchor | None:
     return None if row is None else _anchor(row)
 
 
+def is_void(connection: Connection, dataset_id: int, anchor_id: int) -> bool:
+    """Was something deleted that states of this anchor may contain? Then they, and their scores, are stored no more."""
+    own, later, datasets = TABLE.c, TABLE.alias().c, tables.datasets.c
+    gone = select(datasets.id).where(datasets.id == dataset_id, datasets.deleted_at.is_not(None))
+    refolded = select(later.anchor_id).where(
+        own.anchor_id == anchor_id, later.promotion_id == own.promotion_id, later.anchor_id > anchor_id, later.refold
+    )
+    return connection.execute(gone.union_all(refolded).limit(1)).first() is not None
+
+
 def anchors(engine: Engine, dataset_id: int) -> list[Anchor]:
     """Every anchor of a dataset, oldest first."""
     query = select(TABLE).where(TABLE.c.dataset_id == dataset_id).order_by(TABLE.c.anchor_id)

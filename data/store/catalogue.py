@@ -132,6 +132,14 @@ def datasets(engine: Engine) -> list[Dataset]:
         return [_dataset(row) for row in connection.execute(query)]
 
 
+def deleted(engine: Engine) -> dict[str, int]:
+    """When the newest deleted dataset of each name was deleted, in microseconds since 1970 UTC."""
+    table = tables.datasets.c
+    query = select(table.name, table.deleted_at).where(table.deleted_at.is_not(None)).order_by(table.deleted_at)
+    with reading(engine) as connection:
+        return {name_before(row.name): row.deleted_at for row in connection.execute(query)}
+
+
 def dataset_of(engine: Engine, dataset_id: int) -> Dataset | None:
     """The dataset of that id, deleted or not; None where no dataset ever had it."""
     with reading(engine) as connection:
@@ -148,6 +156,11 @@ def bury(connection: Connection, dataset_id: int) -> None:
     gone = table.c.name + f"{BURIED}{dataset_id}"
     values = {"name": gone, "deleted_at": clock.now(), "snapshot": None, "memory": None}
     connection.execute(update(table).where(table.c.id == dataset_id, PRESENT).values(**values))
+
+
+def name_before(name: str) -> str:
+    """The name that a dataset has, or had before it was deleted."""
+    return name.partition(BURIED)[0]
 
 
 def _dataset(row: Row[Any]) -> Dataset:
@@ -200,9 +213,12 @@ def ensure_series(
     """Create the series that are new. Returns the integer id of each id in `unique_ids`.
 
     most: with so many series in the dataset no further one is created; those beyond it are left out of the answer.
+
+    Raises UnknownDataset where the dataset was deleted.
     """
     wanted = [check_unique_id(unique_id) for unique_id in dict.fromkeys(unique_ids)]
     with writing(engine, CATALOGUE_LOCK) as connection:
+        _require_present(connection, dataset_id)
         known = _numbers(connection, dataset_id, wanted)
         new = [unique_id for unique_id in wanted if unique_id not in known]
         if new and most is not None:
@@ -213,6 +229,14 @@ def ensure_series(
             rows = [{"id": known[name], "dataset_id": dataset_id, "unique_id": name} for name in new]
             connection.execute(insert(tables.series), rows)
     return {unique_id: known[unique_id] for unique_id in wanted if unique_id in known}
+
+
+def _require_present(connection: Connection, dataset_id: int) -> None:
+    """Raises UnknownDataset for a deleted dataset."""
+    table = tables.datasets.c
+    gone = connection.scalar(select(table.name).where(table.id == dataset_id, table.deleted_at.is_not(None)))
+    if gone is not None:
+        raise UnknownDataset(name_before(gone))
 
 
 def _numbers(connection: Connection, dataset_id: int, unique_ids: Sequence[str]) -> dict[str, int]:
@@ -236,10 +260,15 @@ def _room(connection: Connection, dataset_id: int, most: int, wanted: int) -> in
 
 def series(engine: Engine, dataset_id: int) -> list[tuple[int, str]]:
     """(id, unique_id) of a dataset's series, oldest first."""
+    return [(row.id, row.unique_id) for row in series_of(engine, dataset_id)]
+
+
+def series_of(engine: Engine, dataset_id: int) -> list[SeriesRow]:
+    """A dataset's series, oldest first."""
     table = tables.series.c
     with reading(engine) as connection:
-        query = select(table.id, table.unique_id).where(table.dataset_id == dataset_id).order_by(table.id)
-        return [(row.id, row.unique_id) for row in connection.execute(query)]
+        query = select(table.id, table.dataset_id, table.unique_id).where(table.dataset_id == dataset_id)
+        return [SeriesRow(*row) for row in connection.execute(query.order_by(table.id))]
 
 
 def series_after(engine: Engine, last: int) -> list[SeriesRow]:
@@ -248,6 +277,18 @@ def series_after(engine: Engine, last: int) -> list[SeriesRow]:
     with reading(engine) as connection:
         query = select(table.id, table.dataset_id, table.unique_id).where(table.id > last).order_by(table.id)
         return [SeriesRow(*row) for row in connection.execute(query)]
+
+
+def missing(engine: Engine, datasets: Collection[int], series: Collection[int]) -> tuple[set[int], set[int]]:
+    """Which of these ids, of datasets and of series, belong to none, or to one that was deleted."""
+    table, wanted, found = tables.series.c, list(series), set[int]()
+    with reading(engine) as connection:
+        here = (tables.datasets.c.id.in_(datasets), PRESENT)
+        present = set(connection.scalars(select(tables.datasets.c.id).where(*here)))
+        for i in range(0, len(wanted), NAMES_AT_ONCE):
+            part = (table.id.in_(wanted[i : i + NAMES_AT_ONCE]), table.dataset_id.in_(present))
+            found |= set(connection.scalars(select(table.id).where(*part)))
+    return set(datasets) - present, set(wanted) - found
 
 
 def labels(engine: Engine, dataset: Dataset, wanted: Collection[int] | None = None) -> dict[int, int]:

@@ -4,7 +4,7 @@ A new id is one more than the largest: of the rows that are stored, and of those
 first calls `retire` in the same transaction. States, snapshots, folders of the lake and clients know rows by such ids.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, func, insert, select, text, update
 
@@ -16,8 +16,17 @@ _NEWEST = text(  # one statement, because each batch of live rows waits for it
     "SELECT (SELECT seq FROM observations ORDER BY seq DESC LIMIT 1) AS seq, "  # noqa: S608
     "(SELECT available_at FROM observations ORDER BY seq DESC LIMIT 1) AS stamp, "
     f"(SELECT last FROM identities WHERE name = '{LOG_SEQ}') AS retired_seq, "
-    f"(SELECT last FROM identities WHERE name = '{LOG_STAMP}') AS retired_stamp"
+    f"(SELECT last FROM identities WHERE name = '{LOG_STAMP}') AS retired_stamp, "
+    "(SELECT MAX(applied) FROM deletions) AS applied"
 )
+
+
+class NewestRow(NamedTuple):
+    """The largest `seq` and `available_at` that a row of the live log ever had; zeros before the first row."""
+
+    seq: int
+    stamp: int
+    applied: int  # the number of the newest deletion that the live store is without; see `data.changes.applied`
 
 
 def next_id(connection: Connection, column: Column[Any]) -> int:
@@ -31,17 +40,18 @@ def retire(connection: Connection, *columns: Column[Any]) -> None:
         remember(connection, str(column), _largest(connection, column))
 
 
-def newest_row(connection: Connection) -> tuple[int, int]:
-    """The largest `seq` and `available_at` that a row of the live log ever had; zeros before the first row."""
+def newest_row(connection: Connection) -> NewestRow:
+    """The newest row of the live log, be it stored still or not."""
     row = connection.execute(_NEWEST).one()
-    return max(row.seq or 0, row.retired_seq or 0), max(row.stamp or 0, row.retired_stamp or 0)
+    seq, stamp = max(row.seq or 0, row.retired_seq or 0), max(row.stamp or 0, row.retired_stamp or 0)
+    return NewestRow(seq, stamp, row.applied or 0)
 
 
 def retire_log(connection: Connection) -> None:
     """Remember the newest row of the live log, before rows of it are deleted; under `LOG_LOCK`."""
-    seq, stamp = newest_row(connection)
-    remember(connection, LOG_SEQ, seq)
-    remember(connection, LOG_STAMP, stamp)
+    newest = newest_row(connection)
+    remember(connection, LOG_SEQ, newest.seq)
+    remember(connection, LOG_STAMP, newest.stamp)
 
 
 def remember(connection: Connection, name: str, given: int) -> None:

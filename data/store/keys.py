@@ -22,7 +22,7 @@ from data import clock
 from data.errors import InvalidInput, UnknownKey
 from data.grid.durations import DAY, HOUR
 from data.store import tables
-from data.store.database import reading, writing
+from data.store.database import hold, reading, writing
 from data.store.series_patterns import Patterns
 
 Right = Literal["read", "observe", "forecast", "admin"]
@@ -99,12 +99,33 @@ def key(engine: Engine, key_id: str) -> ApiKey:
         return _find(connection, key_id)
 
 
-def count(engine: Engine) -> tuple[int, int]:
-    """How many keys there are, and how many are revoked. Every change of a key's rights changes one of the two."""
+def count(engine: Engine) -> tuple[int, int, int]:
+    """How many keys there are, how many are revoked, and the length of all patterns. Every change of a key's rights
+    changes one of them."""
     table = tables.api_keys.c
+    columns = func.count(), func.count(table.revoked_at), func.coalesce(func.sum(func.length(table.series)), 0)
     with reading(engine) as connection:
-        made, revoked = connection.execute(select(func.count(), func.count(table.revoked_at))).one()
-    return made, revoked
+        made, revoked, letters = connection.execute(select(*columns)).one()
+    return made, revoked, int(letters)
+
+
+def forget(connection: Connection, names: Collection[str], dataset: str | None = None) -> int:
+    """Remove the patterns that name deleted series, each DATASET/ID, or a deleted dataset; returns of how many keys.
+
+    A pattern with * in what it names stays. A key without any other pattern is revoked: else it would reach the next
+    dataset of this name. In the transaction of a deletion.
+    """
+    hold(connection, KEYS_LOCK)
+    table, changed = tables.api_keys, 0
+    wanted = {name for name in names if "*" not in name}
+    for row in connection.execute(select(table.c.id, table.c.series).where(table.c.revoked_at.is_(None))).all():
+        patterns = json.loads(row.series)
+        left = [text for text in patterns if text not in wanted and text.split("/", 1)[0] != dataset]
+        if len(left) < len(patterns):
+            changed += 1
+            values = {"series": json.dumps(left)} if left else {"revoked_at": clock.now()}
+            connection.execute(update(table).where(table.c.id == row.id).values(**values))
+    return changed
 
 
 def revoke(engine: Engine, key_id: str) -> ApiKey:

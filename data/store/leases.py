@@ -21,6 +21,7 @@ from data.store.database import reading, writing
 from data.store.heartbeat import heartbeat
 
 LEASES_LOCK = 7_305_012
+UPKEEP = "upkeep of the lake"  # held by compact, prune, backup and deletions, so that one of them runs at a time
 RENEWALS = 3  # within the time after which a lease expires
 
 TABLE = tables.leases

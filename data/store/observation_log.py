@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Engine, Select, TextClause, func, select, text
 
+from data.errors import Conflict
 from data.grid.grid import Ints
 from data.store import identities, tables
 from data.store.database import LOG_LOCK, reading, writing
@@ -41,6 +42,10 @@ class LoggedValue(NamedTuple):
     ds: int
     y: float | None  # None: known to be missing
     available_at: int  # microseconds since 1970 UTC: when it was stored
+
+
+class DeletedMeanwhile(Conflict):
+    """Rows, series or a dataset were deleted since the caller read the store."""
 
 
 Row = tuple[int, int, int, float | None, int]  # a LoggedValue, or a plain tuple of the same five, which is made faster
@@ -87,6 +92,7 @@ def append(
     rows: Sequence[Row],
     along: Callable[[Connection, int], None] | None = None,
     verdicts: Mapping[int, str] | None = None,
+    applied: int | None = None,
 ) -> list[int]:
     """Store rows in one transaction; they are durable when this returns. Returns each row's `seq`.
 
@@ -94,16 +100,21 @@ def append(
     key, so that the rows known at one time are those up to one row: an earlier time becomes a microsecond more than
     that of the newest row. `along(connection, seq)` stores more in the same transaction; it gets the log's
     newest `seq`. `verdicts` has the rule that a row's value broke, or one of `LET_IN`, by its place in `rows`.
+
+    applied: the newest deletion of which the caller knows. Raises DeletedMeanwhile, and stores nothing, where the live
+    store is without more than that: a series of the rows may be gone.
     """
     if not rows and along is None:
         return []
     with writing(engine, LOG_LOCK) as connection:
         # Numbered under the lock, not by the store: a sequence of PostgreSQL commits out of order and leaves holes.
-        newest, latest = identities.newest_row(connection)
-        first = newest + 1
+        newest = identities.newest_row(connection)
+        if applied is not None and newest.applied > applied:
+            raise DeletedMeanwhile(f"deletion {newest.applied} was applied since {applied}; read the catalogue again")
+        first = newest.seq + 1
         seqs = list(range(first, first + len(rows)))
         if rows:
-            stamps = _rising(rows, latest)
+            stamps = _rising(rows, newest.stamp)
             _insert(connection, [(n, *row[:4], at) for n, row, at in zip(seqs, rows, stamps, strict=True)])
         if verdicts:  # few rows have one; with a column more each insert would be slower
             found = [{"at": seqs[place], "rule": rule} for place, rule in verdicts.items()]
@@ -303,10 +314,12 @@ def end(engine: Engine) -> int:
 
 
 def last_seq(engine: Engine, dataset_id: int) -> int:
-    """The newest row's `seq` in a dataset's log; 0 if it is empty."""
+    """The newest row's `seq` in a dataset's log, or that of the newest row that moved to the lake where no later one is
+    left; 0 before the first row."""
     table = tables.observations.c
     with reading(engine) as connection:
-        return int(connection.scalar(select(func.max(table.seq)).where(table.dataset_id == dataset_id)) or 0)
+        newest = connection.scalar(select(func.max(table.seq)).where(table.dataset_id == dataset_id))
+    return int(newest) if newest is not None else whole_after(engine, dataset_id)
 
 
 def newest_ds(engine: Engine, dataset_id: int, upto: int) -> int | None:
@@ -355,3 +368,19 @@ def count(engine: Engine, dataset_id: int, after: int = 0) -> int:
     query = select(func.count()).select_from(tables.observations)
     with reading(engine) as connection:
         return int(connection.scalar(query.where(table.dataset_id == dataset_id, table.seq > after)) or 0)
+
+
+def count_of(
+    engine: Engine, dataset_id: int, series: int | None = None, first: int | None = None, last: int | None = None
+) -> int:
+    """Rows of a dataset's log: of one series or of all, with first <= ds <= last; None is no end."""
+    table = tables.observations.c
+    query = select(func.count()).select_from(tables.observations).where(table.dataset_id == dataset_id)
+    if series is not None:
+        query = query.where(table.series_id == series)
+    if first is not None:
+        query = query.where(table.ds >= first)
+    if last is not None:
+        query = query.where(table.ds <= last)
+    with reading(engine) as connection:
+        return int(connection.scalar(query) or 0)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, insert, select
 
 from data import clock
-from data.errors import UnknownModel
+from data.errors import UnknownDataset, UnknownModel
 from data.store import tables
 from data.store.database import reading, writing
 
@@ -31,9 +31,12 @@ class ModelRow:
 def add_model(
     engine: Engine, dataset_id: int, kind: str, digest: str, metrics: Mapping[str, Any], artifact: bytes
 ) -> int:
-    """Register a model as a candidate. Returns its version."""
+    """Register a model as a candidate. Returns its version. Raises UnknownDataset where the dataset was deleted."""
     table = tables.models.c
     with writing(engine, MODELS_LOCK) as connection:
+        deleted = select(tables.datasets.c.deleted_at).where(tables.datasets.c.id == dataset_id)
+        if connection.scalar(deleted) is not None:
+            raise UnknownDataset(_dataset_name(connection, dataset_id))
         newest = connection.scalar(select(func.max(table.version)).where(table.dataset_id == dataset_id)) or 0
         connection.execute(
             insert(tables.models).values(

@@ -41,6 +41,11 @@ class Patterns:
         """Whether some series of this dataset may be reached."""
         return any(d(dataset) for d, _ in _compiled(self.texts))
 
+    def covers(self, dataset: str) -> bool:
+        """Whether every series of this dataset is reached, whatever its id."""
+        halves = zip(self.texts, _compiled(self.texts), strict=True)
+        return any(matches(dataset) and not text.partition("/")[2].strip("*") for text, (matches, _) in halves)
+
     def could_reach(self, dataset: str | None, unique_id: str) -> bool:
         """Whether a series of this id may be reached, in this dataset or, without one, in any."""
         return any((dataset is None or d(dataset)) and u(unique_id) for d, u in _compiled(self.texts))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine, delete, func, insert, select
 
 from data.store import tables
+from data.store.anchors import is_void
 from data.store.database import reading, writing
 
 AGES = 5  # classes of age among a shard's older snapshots; of each the oldest and the youngest are kept
@@ -45,11 +46,14 @@ def anchors(engine: Engine, dataset_id: int) -> list[int]:
 def put(engine: Engine, dataset_id: int, anchor_id: int, shard: int, seq: int, blob: bytes) -> list[int]:
     """Store a shard's states after row `seq`, and delete older ones that corrections no longer need.
 
-    Returns the rows after which the shard's states are stored now, ascending.
+    Returns the rows after which the shard's states are stored now, ascending. Where a deletion has made the anchor void
+    there are none, and nothing is stored.
     """
     table = tables.snapshots
     here = (table.c.dataset_id == dataset_id, table.c.anchor_id == anchor_id, table.c.shard == shard)
     with writing(engine, SNAPSHOT_LOCK) as connection:
+        if is_void(connection, dataset_id, anchor_id):
+            return []
         connection.execute(delete(table).where(*here, table.c.seq == seq))
         connection.execute(
             insert(table).values(dataset_id=dataset_id, anchor_id=anchor_id, shard=shard, seq=seq, blob=blob)

@@ -364,8 +364,7 @@ ingests = Table(  # one row for each ingest that stored something: what to take 
     Column("id", Long, primary_key=True, autoincrement=False),
     Column("dataset_id", ForeignKey("datasets.id"), nullable=False, index=True),
     Column("source", Text, nullable=False),
-    Column("version", BigInteger),  # of the Delta table, which has its rows; null where it added none
-    Column("available_at", BigInteger),  # of its rows in the lake
+    Column("commits", Text, nullable=False),  # JSON list of version of the Delta table, available_at and rows
     Column("log_ranges", Text, nullable=False),  # JSON: first and last seq of each transaction of the live log
     Column("before", Text, nullable=False),  # JSON: what it changed in the store, as that was before
     Column("begun_at", BigInteger, nullable=False),

@@ -1,4 +1,4 @@
-"""`rollcast dataset`: what a dataset is, whether requests create its series, and what it remembers of its source."""
+"""`rollcast dataset`: what a dataset is, what it remembers of its source, whether requests create its series; its end."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import Json, Name
+from pipelines.commands.options import DryRun, Json, Name, OneDataset, Yes, confirm
 
-dataset = typer.Typer(name="dataset", help="Datasets: list, show, set.", no_args_is_help=True)
+dataset = typer.Typer(name="dataset", help="Datasets: list, show, set, delete.", no_args_is_help=True)
 
 
 @dataset.command("list")
@@ -61,3 +61,28 @@ def dataset_set(
     if forget_source:
         datasets.forget_source(open_workspace(), name)
     terminal.facts(datasets.set_creation(open_workspace(), name, auto_create, max_series), json, f"{name}: settings")
+
+
+@dataset.command("delete")
+def dataset_delete(name: Name, dry_run: DryRun = False, yes: Yes = False, json: Json = False) -> None:
+    """Delete a dataset with all that is stored about it; its name is free afterwards."""
+    from pipelines.deletion import requests
+    from pipelines.reports import terminal
+    from pipelines.workspace import open_workspace
+
+    workspace = open_workspace()
+    answer = requests.preview_whole(workspace, name)
+    if not dry_run:
+        confirm(answer, yes)
+        answer = requests.delete_whole(workspace, name)
+    terminal.deleted(answer, json)
+
+
+@dataset.command("deletions")
+def dataset_deletions(name: OneDataset = None, json: Json = False) -> None:
+    """List what was deleted, or was asked to be, newest first."""
+    from pipelines.deletion import requests
+    from pipelines.reports import terminal
+    from pipelines.workspace import open_workspace
+
+    terminal.deletions(requests.list_all(open_workspace(), name), json)

@@ -6,9 +6,16 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import Json
+from pipelines.commands import default_command
+from pipelines.commands.options import DryRun, Json, Name
+
+UNDO = "Also: `rollcast ingest list NAME` shows what was ingested, `rollcast ingest undo NAME` takes it back."
+commands = default_command.group(
+    "ingest", "Read the new rows of a source into the lake; list ingests, or take one back."
+)
 
 
+@commands.command(default_command.DEFAULT, hidden=True, epilog=UNDO)
 def ingest(
     source: Annotated[
         str,
@@ -107,3 +114,30 @@ def ingest(
     with progress(f"ingest {dataset}") as on_progress:
         result = ingestion.ingest(open_workspace(), source, dataset, options, on_progress, dry_run)
     terminal.ingested(result, json)
+
+
+@commands.command("list")
+def ingest_list(name: Name, json: Json = False) -> None:
+    """List the ingests of a dataset, newest first: number, source, rows, and whether it was taken back."""
+    from pipelines.deletion import undo
+    from pipelines.reports import terminal
+    from pipelines.workspace import open_workspace
+
+    terminal.listing(undo.list_ingests(open_workspace(), name), json, f"no ingest of {name} is recorded")
+
+
+@commands.command("undo")
+def ingest_undo(
+    name: Name,
+    number: Annotated[
+        int | None, typer.Option(help="Number of the ingest, from `rollcast ingest list`. Default: the last one.")
+    ] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Take an ingest back: its rows are as if never seen, and its file may be ingested again."""
+    from pipelines.deletion import undo
+    from pipelines.reports import terminal
+    from pipelines.workspace import open_workspace
+
+    terminal.deleted(undo.undo(open_workspace(), name, number, dry_run), json)

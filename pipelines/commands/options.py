@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +12,7 @@ Name = Annotated[str, typer.Argument(help="Name of the dataset.", metavar="NAME"
 OneDataset = Annotated[str | None, typer.Argument(help="Only this dataset. Default: all.", metavar="NAME")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 FlowParameters = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="A parameter of the flow, as NAME=VALUE; may be repeated.")
 ]
@@ -20,3 +23,12 @@ def warn_old_spelling(old: str, new: str) -> None:
     from pipelines.console import say
 
     say(f"rollcast: `{old}` is called `{new}` now; the old spelling goes with the next release")
+
+
+def confirm(preview: Mapping[str, Any], yes: bool) -> None:
+    """Ask on a terminal before something is deleted; without one the command is the answer. Exit 1 for a no."""
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    rows = preview["deleted"]["lake_rows"] + preview["deleted"]["log_rows"]
+    whole = "the whole dataset, " if preview["dataset_deleted"] else ""
+    typer.confirm(f"Delete {whole}{rows:,} rows of {preview['dataset']} for good?", abort=True, err=True)

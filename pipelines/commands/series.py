@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import Json, Name
+from pipelines.commands.options import DryRun, Json, Name, Yes, confirm
 
-series = typer.Typer(name="series", help="Series of a dataset: list, show.", no_args_is_help=True)
+series = typer.Typer(name="series", help="Series of a dataset: list, show, delete.", no_args_is_help=True)
 
 
 @series.command("list")
@@ -34,3 +34,24 @@ def series_show(
     from pipelines.workspace import open_workspace
 
     terminal.facts(inspection.latest_values(open_workspace(), name, unique_id, last), json)
+
+
+@series.command("delete")
+def series_delete(
+    name: Name,
+    ids: Annotated[list[str], typer.Argument(help="Ids of the series.", metavar="ID…")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Delete series with all that is stored about them: rows, states, issued forecasts."""
+    from pipelines.deletion import requests
+    from pipelines.reports import terminal
+    from pipelines.workspace import open_workspace
+
+    workspace = open_workspace()
+    answer = requests.delete_series(workspace, name, ids, dry_run=True)
+    if not dry_run:
+        confirm(answer, yes)
+        answer = requests.delete_series(workspace, name, ids, dry_run=False)
+    terminal.deleted(answer, json)

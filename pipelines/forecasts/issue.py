@@ -19,6 +19,7 @@ from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from data.store.promotions import Promotion
 from pipelines.console import ProgressCallback
+from pipelines.deletion.run import finish_begun_deletions
 from pipelines.forecasts.batch_forecast import readable
 from pipelines.forecasts.roll_forward import roll_forward
 from pipelines.forecasts.served import ServedModel, check_horizon, groups, promoted
@@ -62,6 +63,7 @@ def issue(
         Unavailable: the table of forecasts is damaged.
     """
     dataset = catalogue.dataset(workspace.engine, name)
+    finish_begun_deletions(workspace, dataset)
     promotion = promoted(workspace, dataset)
     roll_forward(workspace.engine, dataset, promotion)
     served = ServedModel.at(workspace.engine, dataset, promotion)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from data.changes.log_rows import LogRows
 from data.grid.grid import Ints
 from data.lake.table import HIGH, LOW, ROW, spans_of
 from data.records import quarantine
@@ -105,13 +106,19 @@ class Cells:
 
 
 def read_values(
-    workspace: Workspace, dataset: Dataset, windows: Windows, moment: Moment, released_later: bool = False
+    workspace: Workspace,
+    dataset: Dataset,
+    windows: Windows,
+    moment: Moment,
+    released_later: bool = False,
+    gone: LogRows | None = None,
 ) -> Cells:
     """The values of windows as they were known at a moment. `released_later`: a value that was released from quarantine
-    after the moment is missing too."""
+    after the moment is missing too; `gone`: rows of the log that are about to be deleted."""
     found = Newest(windows, np.nan, np.float64)
     # The log first: a row that is handed off meanwhile is read twice, and none is missed.
     for log in _logged(workspace, dataset, windows, moment):
+        log = log if gone is None else gone.without(log)
         row, there = windows.rows_of(log.series_id)
         step = dataset.grid.steps(log.ds)
         there &= (step >= windows.start[row]) & (step < windows.stop[row])

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
+from data.changes.log_rows import LogRows
 from data.errors import Conflict
 from data.grid.labels import labels_of
 from data.schema import AVAILABLE_AT, TIME, VALUE
@@ -104,25 +105,32 @@ def read_tails(workspace: Workspace, name: str, steps: int) -> Tails:
     quarantine_live_values(workspace, dataset)
     moment = newest_moment(workspace, dataset)
     ends = read_ends(workspace, dataset, moment.log_seq)
-    values, last = _find_tails(workspace, dataset, moment, ends, steps)
+    values, last = find_tails(workspace, dataset, moment, ends, steps)
     valued = np.flatnonzero(last != NEVER)
     ends = require_values(dataset, ends.select(valued))
     return Tails(dataset, ends.unique_ids, ends.series, values[valued], last[valued], moment)
 
 
-def _find_tails(
-    workspace: Workspace, dataset: Dataset, moment: Moment, ends: Ends, steps: int
+def find_tails(
+    workspace: Workspace,
+    dataset: Dataset,
+    moment: Moment,
+    ends: Ends,
+    steps: int,
+    released_later: bool = False,
+    gone: LogRows | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Values (n, steps) of each series and the grid step (n,) at which they end; NEVER for a series without a value.
 
     Most series end at their last row. Where that has no value, the last one is looked for further back, in parts that
-    grow, all such series together.
+    grow, all such series together. `released_later` and `gone` are those of `read_values`.
     """
     values, last = np.full((len(ends), steps), np.nan), np.full(len(ends), NEVER)
     rows, stop, width = np.arange(len(ends)), ends.last + 1, np.full(len(ends), steps)
     while len(rows):
         part = ends.select(rows)
-        found = read_values(workspace, dataset, Windows.of(part, stop - width, stop), moment).matrix(steps)
+        windows = Windows.of(part, stop - width, stop)
+        found = read_values(workspace, dataset, windows, moment, released_later, gone).matrix(steps)
         seen = ~np.isnan(found)
         valued = stop - 1 - seen[:, ::-1].argmax(1)
         end = np.where(seen.any(1), np.clip(part.live, valued, valued + steps - 1), stop - width - 1)

@@ -22,6 +22,7 @@ from data.sources.resolve import open_source
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback
+from pipelines.deletion.run import finish_begun_deletions
 from pipelines.history.quarantine import quarantine_filter
 from pipelines.ingestion.dataset_entry import (
     check_agrees,
@@ -33,6 +34,7 @@ from pipelines.ingestion.dataset_entry import (
     update_season_and_horizon,
 )
 from pipelines.ingestion.given_rules import given_rules, refuse_foreign_unit, rules_with, store_rules
+from pipelines.ingestion.ingest_record import facts_before
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.preview import preview
 from pipelines.ingestion.row_storage import Conforming, check_gap, store_rows
@@ -62,6 +64,9 @@ def ingest(
     catalogue.check_name(name)
     check_counts(options)
     known = find_dataset(workspace, name)
+    if known and not dry_run:
+        finish_begun_deletions(workspace, known)
+        known = find_dataset(workspace, name)
     check_agrees(known, options)
     memory = SourceMemory.of(known.memory if known else {})
     rules = rules_with(workspace, known, options, memory)
@@ -98,10 +103,10 @@ def ingest(
             return preview(workspace, name, known, opened, conformed, read, quarantine, scratch)
         assert intake.roles is not None  # noqa: S101 it has rows
         memory = learn(memory, options, intake.roles, intake.unit, intake.times.date_format)
+        before = facts_before(workspace, known, read)
         dataset = put_dataset(workspace, known, name, conformed, memory, options.rename)
-        return store_rows(
-            workspace, Conforming(dataset, opened, conformed, read, quarantine, given_rules(options)), scratch
-        )
+        new = Conforming(dataset, opened, conformed, read, quarantine, given_rules(options), before)
+        return store_rows(workspace, new, scratch)
 
 
 def report_unchanged(

@@ -19,6 +19,7 @@ import polars as pl
 from sqlalchemy import Connection
 
 from data import failpoints
+from data.changes import ingests
 from data.files import file_lock
 from data.lake import commits
 from data.lake.table import Extended
@@ -32,8 +33,9 @@ from data.store.observation_log import HISTORY
 from data.store.registry import MODELS_LOCK
 from pipelines.history.ends import refresh_ends
 from pipelines.history.quarantine import QuarantineFilter
-from pipelines.ingestion import live_rows
+from pipelines.ingestion import ingest_record, live_rows
 from pipelines.ingestion.given_rules import store_rules
+from pipelines.ingestion.ingest_record import Facts
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.live_rows import NewRows
 from pipelines.ingestion.source_pieces import ReadPieces
@@ -57,6 +59,7 @@ class Conforming:
     read: ReadPieces
     quarantined: QuarantineFilter
     rules: Mapping[str, Any]  # quality rules that were given with it
+    before: Facts
 
 
 def check_gap(workspace: Workspace, known: Dataset, conformed: Conformed) -> None:
@@ -75,18 +78,21 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
     """Store what is new. When this returns, all of it is on the disk, and running services take it in."""
     dataset, conformed = new.dataset, new.conformed
     report = conformed.report.to_dict() | {"quarantined": len(new.quarantined.breaches)}
-    numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
-    found = {numbers[name]: label for name, label in conformed.labels.items() if name in numbers}
-    catalogue.keep_labels(workspace.engine, dataset, found)
-    known = set(series_ends.ends(workspace.engine, dataset.id).unique_ids)
-    born = [number for name, number in numbers.items() if name not in known]
-    with file_lock(workspace.lake.root / f"{dataset.id}.ingest.lock"):
-        stored = workspace.lake.extend(dataset.id, conformed.parts, scratch)
+    with file_lock(workspace.ingest_lock(dataset.id)):
+        number = ingest_record.begin(workspace, dataset, new.source.name, new.before, new.read)
+        numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
+        found = {numbers[name]: label for name, label in conformed.labels.items() if name in numbers}
+        catalogue.keep_labels(workspace.engine, dataset, found)
+        ingest_record.note_series(workspace, number, new.before, list(numbers.values()))
+        known = set(series_ends.ends(workspace.engine, dataset.id).unique_ids)
+        born = [number for name, number in numbers.items() if name not in known]
+        stored = workspace.lake.extend(dataset.id, conformed.parts, scratch, number)
         failpoints.hit("ingest.stored")
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
         failpoints.hit("ingest.committed")
+        ingest_record.note_commit(workspace, number, stored)
         refresh_ends(workspace, dataset)
-        logged = write_log(workspace, new, numbers, born, stored, report)
+        logged = write_log(workspace, new, number, numbers, born, stored, report)
     return Ingested(
         dataset.name,
         new.source.name,
@@ -104,6 +110,7 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
 def write_log(
     workspace: Workspace,
     new: Conforming,
+    ingest: int,
     numbers: dict[str, int],
     born: list[int],
     stored: Extended,
@@ -111,7 +118,7 @@ def write_log(
 ) -> int:
     """Write the rows that states need into the live log, then the ingest's records. Returns how many rows.
 
-    numbers: the surrogate id of each series; born: of those of which nothing was stored before.
+    ingest: its number; numbers: the surrogate id of each series; born: of those of which nothing was stored before.
     """
     written = 0
     while True:
@@ -120,16 +127,16 @@ def write_log(
         rows = live_rows.new_rows(workspace.engine, new.dataset, new.conformed.parts, numbers, begins, born)
         *slices, last = [*rows.slices(SLICE)] or [rows]
         for part in slices:
-            written += append(workspace, new.dataset, part, stored.available_at)
+            written += append(workspace, new.dataset, part, stored.available_at, ingest)
             failpoints.hit("ingest.logged")
             time.sleep(PAUSE_S)
 
         def along(connection: Connection, _: int, newest: int = newest) -> None:
             require_same_anchors(connection, newest)
-            record(workspace, new, numbers, stored.version, report, connection)
+            record(workspace, new, ingest, numbers, stored.version, report, connection)
 
         try:
-            written += append(workspace, new.dataset, last, stored.available_at, along)
+            written += append(workspace, new.dataset, last, stored.available_at, ingest, along)
         except _Anchored:
             continue
         failpoints.hit("ingest.recorded")
@@ -141,14 +148,21 @@ def append(
     dataset: Dataset,
     rows: NewRows,
     available_at: int,
+    ingest: int,
     along: Callable[[Connection, int], None] | None = None,
 ) -> int:
-    """Append rows to the log in one transaction. Returns how many."""
+    """Append rows to the log in one transaction, with their range in the record of the ingest. Returns how many."""
     values = [None if value != value else value for value in rows.values.tolist()]
     columns = (rows.series.tolist(), rows.ds.tolist(), values)
     stored = list(zip(repeat(dataset.id), *columns, repeat(available_at), strict=False))
     marks = dict.fromkeys(np.flatnonzero(rows.history).tolist(), HISTORY)
-    return len(observation_log.append(workspace.engine, stored, along, marks))
+
+    def with_range(connection: Connection, seq: int) -> None:
+        if along is not None:
+            along(connection, seq)
+        ingests.add_range(connection, ingest, (seq - len(stored) + 1, seq))
+
+    return len(observation_log.append(workspace.engine, stored, with_range, marks))
 
 
 def require_same_anchors(connection: Connection, newest: int) -> None:
@@ -161,15 +175,18 @@ def require_same_anchors(connection: Connection, newest: int) -> None:
 def record(
     workspace: Workspace,
     new: Conforming,
+    ingest: int,
     numbers: dict[str, int],
     version: int,
     report: dict[str, object],
     connection: Connection,
 ) -> None:
-    """Write quarantine, the record of each table, the watermarks and given rules in a running transaction."""
+    """Write quarantine, records of tables and of the ingest, watermarks and given rules in a running transaction."""
     engine, dataset = workspace.engine, new.dataset
+    held = quarantine.newest_id(connection)
     quarantine.put(engine, dataset.id, new.quarantined.breaches, numbers, new.source.name, connection)
     for sha256, name in new.read.tables.items():
         catalogue.record_file(engine, dataset.id, sha256, name, report, version, connection)
     watermarks.set_watermarks(engine, dataset.id, new.read.marks, connection)
     store_rules(engine, dataset.id, new.rules, connection)
+    ingest_record.end(connection, dataset.id, ingest, new.read, (held, quarantine.newest_id(connection)))

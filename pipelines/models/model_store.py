@@ -54,6 +54,16 @@ def write_mirror(workspace: Workspace, write: Callable[[MlflowMirror], object]) 
         say(f"writing to MLflow failed ({first_line(error)}); the live store has it")
 
 
+def forget(workspace: Workspace, name: str) -> None:
+    """Delete a dataset's models from MLflow, also where the setting is off by now."""
+    if not (workspace.settings.mlflow_path / "mlflow.db").exists():
+        return
+    try:
+        open_mirror(workspace).forget(name)
+    except Exception as error:
+        say(f"deleting from MLflow failed ({first_line(error)}); delete the model {name!r} there by hand")
+
+
 def mirrored_versions(workspace: Workspace, dataset: Dataset) -> dict[int, tuple[str, list[str]]]:
     """Version -> digest and aliases, as MLflow has them."""
     rows = open_mirror(workspace).versions(dataset.name)

@@ -10,6 +10,7 @@ from data.store import promotions
 from data.store.catalogue import Dataset
 from data.store.promotions import Event, HistoryMoved, Promotion
 from forecasting.rolling.bundle import Bundle
+from pipelines.deletion.run import finish_begun_deletions
 from pipelines.history.history import pack_contexts, read_tails
 from pipelines.workspace import Workspace
 
@@ -20,6 +21,7 @@ def decide_with_anchor(
     workspace: Workspace, dataset: Dataset, version: int, bundle: Bundle, event: Event, evidence: Mapping[str, Any]
 ) -> Promotion:
     """Write the decision, and contexts with every value that is stored by then. Raises Conflict where ingests go on."""
+    finish_begun_deletions(workspace, dataset)
     for _ in range(TRIES):
         tails = read_tails(workspace, dataset.name, bundle.config.context)
         blobs, moment = pack_contexts(tails, bundle), tails.moment

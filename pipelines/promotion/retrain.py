@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from data.errors import Conflict, GateRefused, UnknownDataset
+from data.changes.deletions import Deletion
+from data.errors import Busy, Conflict, GateRefused, UnknownDataset
 from data.records import jobs, runs
 from data.records.jobs import Cause, Job, State
 from data.records.runs import sentence
 from data.store import catalogue, leases, promotions
 from data.store.catalogue import Dataset
 from forecasting.config import NETWORKS
-from pipelines.console import ProgressCallback
+from pipelines.console import ProgressCallback, say
+from pipelines.deletion.run import run_asked
 from pipelines.models import model_store
 from pipelines.promotion.promote import promote
 from pipelines.promotion.shadow import shadow, shadow_result
@@ -78,18 +80,38 @@ def retrain(workspace: Workspace, name: str, cause: Cause = "hand", detail: str 
 def run_jobs(
     workspace: Workspace, progress: ProgressCallback, train: Train = train_subprocess.train, lease_s: float = LEASE_S
 ) -> WorkerRun:
-    """Decide about every challenger that has forecast enough live values, then run the oldest job.
+    """Run the deletions that were asked for, decide about every challenger that has forecast enough live values, then
+    run the oldest job.
 
     Raises Busy while another worker runs.
     """
     with leases.held(workspace.engine, jobs.WORKER, lease_s):
+        removed = run_deletions(workspace)
         done = [
             outcome
             for dataset in catalogue.datasets(workspace.engine)
             if (outcome := decide_due_shadow(workspace, dataset, progress))
         ]
         job = jobs.take(workspace.engine)
-        return WorkerRun((*done, *([run_job(workspace, job, progress, train)] if job else [])))
+        return WorkerRun((*removed, *done, *([run_job(workspace, job, progress, train)] if job else [])))
+
+
+def run_deletions(workspace: Workspace) -> list[JobOutcome]:
+    """Run the deletions that were asked for. While the lake's upkeep or a backup runs they wait for the next time."""
+    try:
+        return [deletion_outcome(workspace, found) for found in run_asked(workspace)]
+    except Busy as busy:
+        say(f"deletions wait: {busy}")
+        return []
+
+
+def deletion_outcome(workspace: Workspace, deletion: Deletion) -> JobOutcome:
+    """A deletion as an outcome of the worker."""
+    dataset = catalogue.dataset_of(workspace.engine, deletion.dataset_id)
+    name = deletion.detail.get("name") or (dataset.name if dataset else "?")
+    state: State = "succeeded" if deletion.state == "done" else "failed"
+    words = deletion.detail.get("error") or f"deletion {deletion.id} ({deletion.kind}) is done"
+    return JobOutcome(None, name, state, words, None)
 
 
 def run_job(workspace: Workspace, job: Job, progress: ProgressCallback, train: Train) -> JobOutcome:

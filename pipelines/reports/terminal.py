@@ -333,6 +333,26 @@ def listing(rows: list[dict[str, Any]], json: bool, empty: str) -> None:
         say(empty)
 
 
+def deleted(answer: dict[str, Any], json: bool) -> None:
+    """Print what a deletion took away, or would, and what stays elsewhere."""
+    if json:
+        print_json(answer)
+        return
+    verb = "would delete" if answer["dry_run"] else "deleted"
+    whole = f"{verb} dataset {answer['dataset']}" if answer["dataset_deleted"] else f"{verb} from {answer['dataset']}"
+    rows = [[name.replace("_", " "), count] for name, count in answer["deleted"].items()]
+    print_table(["", "count"], rows, whole)
+    for sentence in answer["stays"]:
+        say(f"note: {sentence}")
+
+
+def deletions(answers: list[dict[str, Any]], json: bool) -> None:
+    """Print the list of deletions."""
+    shown = ("number", "dataset", "kind", "state", "asked_at", "ended_at", "deleted", "error")
+    rows = answers if json else [{name: answer[name] for name in shown} for answer in answers]
+    listing(rows, json, "nothing was deleted yet")
+
+
 def facts(values: dict[str, Any], json: bool, title: str | None = None) -> None:
     """Print one record, a line for each value."""
     if json:

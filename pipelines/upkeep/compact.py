@@ -9,11 +9,12 @@ from data.store import catalogue, leases, promotions
 from data.store.catalogue import Dataset
 from data.store.leases import Lease
 from pipelines.console import ProgressCallback
+from pipelines.deletion.run import finish_begun_deletions
 from pipelines.forecasts.roll_forward import roll_forward
 from pipelines.upkeep import handoff, new_anchors
 from pipelines.workspace import Workspace
 
-LEASE = "upkeep of the lake"  # held by compact, prune and backup, so that one of them runs at a time
+LEASE = leases.UPKEEP
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ def compact(workspace: Workspace, name: str | None, dry_run: bool, progress: Pro
     chosen = everything if name is None else [catalogue.dataset(workspace.engine, name)]
     if dry_run:
         return [preview(workspace, dataset) for dataset in chosen]
+    for dataset in chosen:
+        finish_begun_deletions(workspace, dataset)
     with leases.held(workspace.engine, LEASE) as lease:
         return [compact_dataset(workspace, lease, dataset, progress) for dataset in chosen]
 

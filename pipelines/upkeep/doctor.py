@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 
 from data import clock
+from data.changes import deletions
 from data.errors import InvalidInput, RollcastError, first_line
 from data.grid.durations import DAY
 from data.records.runs import sentence
@@ -41,7 +42,7 @@ def examine(thorough: bool = False, progress: ProgressCallback = lambda done, to
     checks.append(Check("stores", "ok", f"{workspace.engine.dialect.name} reachable, schema up to date"))
     checks += [scrub.database(workspace, thorough), ports(settings)]
     try:
-        checks += [api_keys(workspace), overdue.check(workspace)]
+        checks += [api_keys(workspace), overdue.check(workspace), unfinished(workspace)]
         for dataset in catalogue.datasets(workspace.engine):
             checks += dataset_checks(workspace, dataset)
             checks += scrub.checksums(workspace, dataset, progress) if thorough else []
@@ -157,6 +158,23 @@ def api_keys(workspace: Workspace) -> Check:
             f"{named}: expires within {EXPIRES_SOON_DAYS} days; `rollcast keys rotate` makes its successor",
         )
     return Check("keys", "ok", f"{len(valid)} valid")
+
+
+def unfinished(workspace: Workspace) -> Check:
+    """Whether a deletion was begun and not finished, or waits to be run; and the promotion log of deleted datasets."""
+    found = deletions.unfinished(workspace.engine)
+    begun = [str(own.id) for own in found if own.state == "running"]
+    if begun:
+        words = f"deletion {', '.join(begun)} was begun and is not finished; `rollcast jobs run` finishes it"
+        return Check("deletions", "warning", words)
+    buried = [own for own in deletions.deletions(workspace.engine, states=("done",)) if own.kind == "dataset"]
+    for own in buried:
+        try:
+            promotions.verify_chain(workspace.engine, own.dataset_id)
+        except RollcastError as error:
+            return Check("deletions", "failed", str(error))
+    waiting = f"{len(found)} wait for `rollcast jobs run`" if found else "none is unfinished"
+    return Check("deletions", "ok", f"{waiting}; {len(buried)} datasets deleted, their promotions verify")
 
 
 def dataset_checks(workspace: Workspace, dataset: catalogue.Dataset) -> Iterator[Check]:

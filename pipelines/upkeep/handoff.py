@@ -13,19 +13,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
 from sqlalchemy import Engine
 
 from data import failpoints
 from data.errors import DamagedArtifact
-from data.lake import commits, handoffs, log_checksums
-from data.lake.handoffs import HandoffBatch
-from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
-from data.store import catalogue, observation_log
+from data.lake import handoffs, log_checksums
+from data.store import observation_log
 from data.store.catalogue import Dataset
 from data.store.leases import Lease
 from pipelines.console import ProgressCallback
-from pipelines.history.history import KEY, logged_rows
+from pipelines.history.batch_move import move_batch, series_names
 from pipelines.history.quarantine import quarantine_live_values
 from pipelines.workspace import Workspace
 from states import anchors_in_use
@@ -74,9 +71,7 @@ def move_rows(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, p
 
     Raises DamagedArtifact where a row of the log differs from what was written.
     """
-    names = pl.DataFrame(
-        catalogue.series(workspace.engine, dataset.id), schema={KEY: pl.Int64, SERIES: pl.String}, orient="row"
-    )
+    names = series_names(workspace, dataset.id)
     for damage in log_checksums.find_changes(workspace.engine, dataset.id, upto):
         raise DamagedArtifact(damage)  # else the damage would be stored in the lake with a valid checksum
     quarantine_live_values(workspace, dataset)  # the rules judge rows only while they are in the log
@@ -87,15 +82,3 @@ def move_rows(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, p
         done += batch.rows
         progress(done, max(done, total), "rows")
     return done
-
-
-def move_batch(workspace: Workspace, lease: Lease, batch: HandoffBatch, names: pl.DataFrame) -> None:
-    """Move one batch: write it into the lake and to disk, then delete it from the log."""
-    log = logged_rows(handoffs.rows(workspace.engine, batch))
-    rows = log.join(names, on=KEY, how="left", maintain_order="left").select(SERIES, TIME, VALUE, AVAILABLE_AT)
-    lease.require()
-    snapshot = workspace.lake.append_batch(batch.dataset_id, rows, batch)
-    commits.record(workspace.engine, batch.dataset_id, workspace.lake.path(batch.dataset_id))
-    failpoints.hit("handoff.recorded")
-    handoffs.finish(lease, batch, snapshot)
-    failpoints.hit("handoff.finished")

@@ -15,6 +15,7 @@ from data.records import idempotency, runs
 from data.store import anchors, catalogue, leases, snapshot_store
 from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback
+from pipelines.deletion.run import finish_begun_deletions
 from pipelines.upkeep.compact import LEASE
 from pipelines.workspace import Workspace
 from states import anchors_in_use
@@ -44,6 +45,7 @@ def prune(workspace: Workspace, dry_run: bool, progress: ProgressCallback) -> li
     """
     if dry_run:
         return list(prune_all(workspace, True, progress))
+    finish_begun_deletions(workspace)
     with leases.held(workspace.engine, LEASE):
         return list(prune_all(workspace, False, progress))
 

@@ -28,7 +28,8 @@ def record_pair(engine: Engine, served: Served) -> None:
     pair = ShadowPair(_sums(shadow), _sums(champion))
     versions = (shadow.version, champion.version)
     promotion_ids = (shadow.promotion_id, champion.promotion_id)
-    shadow_pairs.put(engine, champion.dataset_id, versions, promotion_ids, champion.seq, pair)
+    anchor_ids = (shadow.anchor_id, champion.anchor_id)
+    shadow_pairs.put(engine, champion.dataset_id, versions, promotion_ids, champion.seq, pair, anchor_ids)
 
 
 def _sums(champion: Champion) -> dict[str, object]:

@@ -4,7 +4,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from sqlalchemy import Engine
@@ -13,8 +13,10 @@ from data.errors import RollcastError, StoreTooNew, StoreUnavailable
 from data.records import dataset_rules, drift, quarantine, series_limits
 from data.records.dataset_rules import QualityRules
 from data.store import anchors, catalogue, database, observation_log, promotions, snapshot_store
+from data.store.anchors import Anchor
 from data.store.promotions import Promotion
 from service.background import shadow_pair
+from service.background.deletions import DeletionFollower
 from service.base import gc_tuning
 from service.base.metrics import Metrics
 from service.models.datasets import Served
@@ -40,12 +42,14 @@ class Watcher(threading.Thread):
         metrics: Metrics,
         directory: LiveDirectory,
         refresh_keys: Callable[[Engine], None],
+        expire_answers: Callable[[], None],
         every_s: float,
         snapshot_every_s: float,
     ) -> None:
         super().__init__(name="rollcast-watcher", daemon=True)
         self._connect, self._writer, self._metrics = connect, writer, metrics
         self._directory, self._refresh_keys, self._every = directory, refresh_keys, every_s
+        self._deletions = DeletionFollower(writer, metrics, directory, expire_answers)
         self._snapshot_every = snapshot_every_s
         self._stopping = threading.Event()
         self._served: dict[int, Served] = {}
@@ -82,16 +86,23 @@ class Watcher(threading.Thread):
     def _poll(self, engine: Engine) -> None:
         """One round. Raises StoreUnavailable when the store does not answer; the next round tries again."""
         self._refresh_keys(engine)
-        self._fresh |= self._read_catalogue(engine)
         decided, anchored = promotions.decisions(engine, after=self._decided), anchors.last_id(engine)
+        deletions = self._deletions.read(engine)  # after the anchors, so that none of theirs is unknown
+        self._fresh |= self._read_catalogue(engine)
+        reduced = {one.dataset_id: self._served[one.dataset_id] for one in deletions if one.dataset_id in self._served}
+        self._deletions.remove_series(engine, reduced.values())
         changed = {decision.dataset_id for decision in decided}
         if anchored > self._anchored:
-            changed |= {anchor.dataset_id for anchor in anchors.after(engine, self._anchored)}
+            later = anchors.after(engine, self._anchored)
+            changed |= {anchor.dataset_id for anchor in later if anchor.anchor_id <= anchored}
         for number in self._fresh | (changed & self._served.keys()):
             self._take_over(engine, self._served[number])
             self._followed.discard(number)
         self._fresh.clear()
         self._decided, self._anchored = decided[-1].id if decided else self._decided, anchored
+        if deletions:
+            self._followed -= reduced.keys()
+            self._deletions.settle(engine, deletions, reduced, INSTALLED_WITHIN)
         if not self.ready.is_set():
             gc_tuning.freeze()
             self.ready.set()
@@ -110,10 +121,12 @@ class Watcher(threading.Thread):
                 self._writer.store_works = True
 
     def _read_catalogue(self, engine: Engine) -> set[int]:
-        """Publish what is new. Returns the ids of datasets never seen before."""
+        """Publish what is new, and drop the datasets that were deleted. Returns the ids of those never seen before."""
         series = catalogue.series_after(engine, self._newest)  # before the datasets, so that each of theirs is known
+        present = catalogue.datasets(engine)
+        self._drop(self._served.keys() - {dataset.id for dataset in present})
         new = []
-        for dataset in catalogue.datasets(engine):
+        for dataset in present:
             served = self._served.get(dataset.id)
             if served is None:
                 new.append(Served(dataset, {}, judge=Judge.load(engine, dataset)))
@@ -124,6 +137,15 @@ class Watcher(threading.Thread):
         self._newest = series[-1].id if series else self._newest
         self._read_labels(engine)
         return {served.dataset.id for served in new}
+
+    def _drop(self, numbers: Collection[int]) -> None:
+        """Drop deleted datasets. Their names may be in use again, so this comes before new ones are published."""
+        self._deletions.drop([self._served[number] for number in numbers], INSTALLED_WITHIN)
+        for number in numbers:
+            del self._served[number]
+            self._built.pop(number, None)
+            self._followed.discard(number)
+            self._fresh.discard(number)
 
     def _read_labels(self, engine: Engine) -> None:
         """Read the labels that ingests found since; those of rows that came here are known already."""
@@ -177,7 +199,10 @@ class Watcher(threading.Thread):
         except StoreUnavailable:
             raise
         except Exception as error:
-            self._refuse(engine, served, promotion, error)
+            if _is_outdated(engine, promotion, anchor):
+                log.info("dataset %s changed while its states were built; they are built again", served.name)
+            else:
+                self._refuse(engine, served, promotion, error)
             return
         self._hand_over(engine, served, champion)
         self._built[served.dataset.id] = wanted
@@ -309,3 +334,9 @@ class Watcher(threading.Thread):
         served.shadow_problem = (
             f"Version {version} cannot roll in shadow; choose another one with `rollcast shadow`, or stop it."
         )
+
+
+def _is_outdated(engine: Engine, promotion: Promotion, anchor: Anchor | None) -> bool:
+    """Was another anchor made since, or the dataset deleted? Then the next round builds the states anew."""
+    deleted, _ = catalogue.missing(engine, [promotion.dataset_id], ())
+    return bool(deleted) or anchors.newest(engine, promotion.id) != anchor

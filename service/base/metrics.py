@@ -62,6 +62,9 @@ class Metrics:
         self._created = Counter(
             "rollcast_series_created_total", "Series that requests created.", ("dataset",), registry=registry
         )
+        self._deletions = Counter(
+            "rollcast_deletions_total", "Deletions that this service has followed.", ("kind",), registry=registry
+        )
         for outcome in Outcome:
             self._observations.labels(outcome)
 
@@ -92,6 +95,13 @@ class Metrics:
 
     def created(self, dataset: str, series: int) -> None:
         self._created.labels(dataset).inc(series)
+
+    def deleted(self, kind: str) -> None:
+        self._deletions.labels(kind).inc()
+
+    def forget(self, dataset: str) -> None:
+        """End the counters of a deleted dataset."""
+        self._created.remove(dataset)
 
     def replayed(self, reason: str, rows: int) -> None:
         if rows:

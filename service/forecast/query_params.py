@@ -64,6 +64,25 @@ class PageQuery:
     dataset: str | None = None
 
 
+@dataclass(frozen=True)
+class DeletionQuery:
+    """What of a series to delete: from `first` to `last`, both included, as the client wrote them."""
+
+    dataset: str | None = None
+    first: str | None = None
+    last: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class DeletionsQuery:
+    """One page of the deletions."""
+
+    limit: int = DEFAULT_PAGE_SERIES
+    after: int = 0  # number of the last one on the page before
+    dataset: str | None = None
+
+
 @lru_cache(maxsize=1024)
 def forecast_query(query_string: bytes) -> ForecastQuery:
     """The query of one forecast. Raises ProblemError (422) that points at `/query/…`."""
@@ -86,6 +105,22 @@ def page_query(query_string: bytes) -> PageQuery:
 def dataset_query(query_string: bytes) -> str | None:
     """The `dataset` parameter, for paths without others. Raises ProblemError (422) that points at `/query/…`."""
     return _text(_parameters(query_string, ("dataset",)), "dataset") if query_string else None
+
+
+def deletion_query(query_string: bytes, known: Collection[str]) -> DeletionQuery:
+    """The parameters of a deletion that its path knows. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, known)
+    texts = {name: _text(given, name) for name in ("dataset", "from", "to", "dry_run")}
+    if texts["dry_run"] not in (None, "true", "false"):
+        raise unprocessable("invalid_query", [FieldFault("/query/dry_run", "must be true or false")])
+    return DeletionQuery(texts["dataset"], texts["from"], texts["to"], texts["dry_run"] == "true")
+
+
+def deletions_query(query_string: bytes) -> DeletionsQuery:
+    """The query of a page of deletions. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("limit", "after", "dataset"))
+    limit = _integer(given, "limit", 1, MAX_SERIES) or DeletionsQuery.limit
+    return DeletionsQuery(limit, _integer(given, "after", 0, None) or 0, _text(given, "dataset"))
 
 
 def encode_cursor(unique_id: str, dataset: str) -> str:

@@ -52,7 +52,7 @@ class Keyring:
         """clock: microseconds since 1970 UTC."""
         self._clock = clock
         self._keys: Mapping[str, tuple[ApiKey, Caller]] = {}  # by id; replaced as one
-        self._count: tuple[int, int] | None = None
+        self._count: tuple[int, int, int] | None = None
         self._uses: dict[str, int] = {}  # by id, the time of the last use
         self._uses_written_at = 0
 

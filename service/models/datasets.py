@@ -1,6 +1,6 @@
 """The datasets and series that the service knows, each dataset with its champion: a copy of the store's catalogue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import merge
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Served:
     """One dataset. `champion` is replaced as one reference, so that an answer never mixes two versions."""
 
     dataset: Dataset
-    series: dict[str, int]  # series_id by unique_id; it only grows, see `live_directory`
+    series: dict[str, int]  # series_id by unique_id; it grows, and is replaced at a deletion: see `live_directory`
     labels: dict[int, int] = field(default_factory=dict)  # by series_id, where one is known; see `data.grid.labels`
     champion: Champion | None = None
     previous: Champion | None = None  # the version before; follows the log; written by the watcher only
@@ -56,7 +56,7 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True)
 class Directory:
-    """Every dataset by name, and every series in the order of listing. Replaced as a whole when the catalogue grows."""
+    """Every dataset by name, and every series in the order of listing. Replaced as a whole when they change."""
 
     datasets: Mapping[str, Served] = field(default_factory=dict)
     listing: Listing = field(default_factory=lambda: Listing(()), repr=False, compare=False)
@@ -74,6 +74,12 @@ class Directory:
         if len(recent) <= MAX_RECENT:
             return replace(self, datasets={**self.datasets, **datasets}, recent=recent)
         return Directory({**self.datasets, **datasets}, self.listing.plus(recent.keys))
+
+    def without(self, datasets: Collection[str], keys: Collection[ListingKey]) -> "Directory":
+        """The same without some datasets and some series of others."""
+        left = {name: served for name, served in self.datasets.items() if name not in datasets}
+        parts = (self.listing.without(datasets, keys), self.recent.without(datasets, keys))
+        return Directory(left, *parts)
 
     def seen_by(self, reach: Patterns) -> "Directory":
         """The same directory, restricted to a part of the series."""
@@ -112,13 +118,17 @@ class Directory:
     def page(
         self, limit: int, after: ListingKey | None = None, search: str = "", dataset: str | None = None
     ) -> tuple[list[Target], int, bool]:
-        """Up to `limit` series after `after` whose id contains `search`; how many match in all; whether more follow."""
+        """Up to `limit` series after `after` whose id contains `search`; how many match in all; whether more follow.
+
+        A series that was deleted since this directory was made is left out.
+        """
         listings = [_selected(part.within(self.reach), search, dataset) for part in (self.listing, self.recent)]
         pages = [listing.page(limit, after) for listing in listings]
         keys = list(merge(*(keys for keys, _ in pages)))
         more = len(keys) > limit or any(more for _, more in pages)
         found = [(self.datasets[name], unique_id) for unique_id, name in keys[:limit]]
-        targets = [Target(served, unique_id, served.series[unique_id]) for served, unique_id in found]
+        numbers = [served.series.get(unique_id) for served, unique_id in found]
+        targets = [Target(*key, number) for key, number in zip(found, numbers, strict=True) if number is not None]
         return targets, sum(map(len, listings)), more
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from data.errors import StoreUnavailable
 from data.records import runs
+from data.store import catalogue
 
 CACHE_SECONDS = 5.0
 
@@ -29,5 +30,12 @@ class FlowSuccesses:
             if time.monotonic() - self._read_at > CACHE_SECONDS:
                 self._read_at = time.monotonic()
                 with suppress(StoreUnavailable):
-                    self._times = runs.last_success(self._engine())
+                    self._times = _of_present(self._engine())
             return self._times
+
+
+def _of_present(engine: Engine) -> SuccessTimes:
+    """The times, without those of datasets that were deleted since; another one may have the name by now."""
+    deleted = catalogue.deleted(engine)
+    times = runs.last_success(engine).items()
+    return {(flow, name): at for (flow, name), at in times if name is None or at > deleted.get(name, 0)}

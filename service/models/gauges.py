@@ -60,13 +60,14 @@ class Gauges:
 
     def page(self, datasets: Sequence[Served], successes: SuccessTimes) -> bytes:
         """The exposition text, with all gauges set to their present values."""
+        for gauge in (self._succeeded, self._model, self._quarantined):
+            gauge.clear()
         for (flow, dataset), ended_at in successes.items():
             self._succeeded.labels(flow, dataset or "").set(ended_at / 1e6)
         champions = {served.name: champion for served in datasets if (champion := served.champion)}
         self._active.set(sum(len(champion.states) for champion in champions.values()))
         self._bytes.set(sum(champion.states.nbytes for champion in champions.values()))
         self._stale.set(sum(champion.states.stale for champion in champions.values()))
-        self._model.clear()
         for name, champion in champions.items():
             self._model.labels(name, str(champion.version), "champion").set(1)
         for served in datasets:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 
@@ -15,7 +15,7 @@ CACHED_REACHES = 64  # listings for keys that reach only a part of the series
 
 
 class Listing:
-    """Keys in ascending order. Immutable: a larger catalogue gets a new listing."""
+    """Keys in ascending order. Immutable: another catalogue gets a new listing."""
 
     def __init__(self, keys: Sequence[ListingKey]) -> None:
         self.keys = keys
@@ -52,6 +52,10 @@ class Listing:
     def plus(self, keys: Sequence[ListingKey]) -> "Listing":
         """These and further series."""
         return Listing(sorted([*self.keys, *keys]))
+
+    def without(self, datasets: Collection[str], keys: Collection[ListingKey]) -> "Listing":
+        """These without all series of some datasets, and without some more."""
+        return Listing([key for key in self.keys if key[1] not in datasets and key not in keys])
 
     def search(self, text: str) -> "Listing":
         """The series whose id contains a text, in any case."""

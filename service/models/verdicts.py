@@ -268,6 +268,18 @@ class Judge:
         self._quarantined |= before._quarantined
         self._take(series_limits.read(engine, self.dataset_id, after=self.version))
 
+    def continues(self, engine: Engine, dataset: Dataset) -> None:
+        """Take in what was stored since this judge was loaded. Unlike `replaces`, nothing of an earlier judge goes on:
+        rows by which that one judges may be deleted."""
+        end = observation_log.last_seq(engine, dataset.id)
+        if end > self.seq:
+            log = observation_log.log(engine, dataset.id, self.seq, end)
+            self._quarantined |= bool(log.held.any())
+            self._follow_ends(log, dataset)
+            self._follow_recent(log, dataset)
+            self.seq = end
+        self._take(series_limits.read(engine, self.dataset_id, after=self.version))
+
     def end_of(self, series: int, newest: int) -> SeriesEnd:
         """A copy of a series' end; where nothing waits there, `newest` is its newest step."""
         end = self._ends.get(series)

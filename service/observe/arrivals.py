@@ -281,7 +281,7 @@ class _Reader:
             return found
         dataset = served.dataset
         kind = dataset.kind
-        reader = self._stamp_readers.get(dataset.id) or self._stamp_readers.setdefault(dataset.id, _reader_of(dataset))
+        reader = self._stamp_readers.get(dataset.id) or self._stamp_readers.setdefault(dataset.id, reader_of(dataset))
         try:
             stamp = reader.read(ds)
         except InvalidInput as error:
@@ -297,7 +297,8 @@ class _Reader:
         return stamp > latest and int(grid.begun([stamp])[0]) > latest
 
 
-def _reader_of(dataset: Dataset) -> StampReader:
+def reader_of(dataset: Dataset) -> StampReader:
+    """Reads the stamps of requests for a dataset."""
     return StampReader(dataset.kind, dataset.zone, dataset.memory.get("date_format"), dataset.grid.civil)
 
 

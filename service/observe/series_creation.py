@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from data.errors import UnknownDataset
 from data.store import catalogue
 from data.store.catalogue import SeriesRow
 from service.base.metrics import Metrics
+from service.http.errors import ProblemError
 from service.models.datasets import Served
 from service.models.live_directory import LiveDirectory
 
@@ -68,7 +70,9 @@ class SeriesCreator:
     async def create(self, new_series: Sequence[UnbornSeries]) -> list[CreatedSeries | None]:
         """Create series. Returns the id of each, also of those that exist by then; None beyond its dataset's quota.
 
-        Raises StoreUnavailable: none was created.
+        Raises:
+            StoreUnavailable: none was created.
+            ProblemError: 409, the dataset of one of them was deleted a moment ago.
         """
         request = CreationRequest(new_series)
         with self._lock:
@@ -83,21 +87,32 @@ class SeriesCreator:
             waiting, self._waiting = self._waiting, []
         requests = [request for request in waiting if request.done.set_running_or_notify_cancel()]
         try:
-            stored = self._store([series for request in requests for series in request.new_series])
+            stored, deleted = self._store([series for request in requests for series in request.new_series])
         except Exception as error:
             for request in requests:
                 request.done.set_exception(error)
             raise
         for request in requests:
-            request.done.set_result([_take(stored, series) for series in request.new_series])
+            if any(series.served.dataset.id in deleted for series in request.new_series):
+                request.done.set_exception(deleted_dataset())
+            else:
+                request.done.set_result([_take(stored, series) for series in request.new_series])
 
-    def _store(self, new_series: Sequence[UnbornSeries]) -> dict[SeriesKey, CreatedSeries]:
-        """One transaction for each dataset. Those beyond its quota are left out."""
+    def _store(self, new_series: Sequence[UnbornSeries]) -> tuple[dict[SeriesKey, CreatedSeries], set[int]]:
+        """One transaction for each dataset. Those beyond its quota are left out.
+
+        Returns also the ids of datasets that were deleted.
+        """
         stored: dict[SeriesKey, CreatedSeries] = {}
+        deleted: set[int] = set()
         for served in {series.served.dataset.id: series.served for series in new_series}.values():
             dataset = served.dataset
             names = [series.unique_id for series in new_series if series.served is served]
-            ids = catalogue.ensure_series(self._engine, dataset.id, names, most=dataset.max_series)
+            try:
+                ids = catalogue.ensure_series(self._engine, dataset.id, names, most=dataset.max_series)
+            except UnknownDataset:
+                deleted.add(dataset.id)
+                continue
             served.labels.update(self._keep_labels(served, new_series, ids))
             new = self._directory.add(SeriesRow(number, dataset.id, name) for name, number in ids.items())
             created = {row.id for row in new}
@@ -105,7 +120,7 @@ class SeriesCreator:
             if created:
                 log.info("dataset %s: %d series created", served.name, len(created))
                 self._metrics.created(served.name, len(created))
-        return stored
+        return stored, deleted
 
     def _keep_labels(
         self, served: Served, new_series: Sequence[UnbornSeries], ids: Mapping[str, int]
@@ -116,6 +131,12 @@ class SeriesCreator:
             if series.served is served and series.label is not None and series.unique_id in ids:
                 shown.setdefault(ids[series.unique_id], series.label)
         return catalogue.keep_labels(self._engine, served.dataset, shown)
+
+
+def deleted_dataset() -> ProblemError:
+    """409 for a dataset that was deleted a moment ago."""
+    detail = "The dataset was deleted a moment ago; nothing was stored."
+    return ProblemError(409, "dataset_deleted", detail, headers={"Retry-After": "1"})
 
 
 def _take(stored: dict[SeriesKey, CreatedSeries], series: UnbornSeries) -> CreatedSeries | None:

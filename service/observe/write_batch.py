@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, Engine
 
+from data.errors import DamagedArtifact
 from data.records import idempotency
 from data.records.idempotency import StoredAnswer
-from data.store import observation_log
+from data.store import catalogue, observation_log
 from service.base.outcomes import Outcome, SeriesStep, decide_outcomes
+from service.http.errors import ProblemError
 from service.models.datasets import Served
 from service.models.verdicts import Judged
 from service.observe.arrivals import Arrivals
@@ -68,6 +70,24 @@ def batches_of(requests: Sequence[ObserveRequest]) -> list[WriteBatch]:
     return [WriteBatch.of(part) for part in parts.values()]
 
 
+def deleted_series() -> ProblemError:
+    """409 for rows whose series, or dataset, was deleted a moment ago; nothing of the request is stored."""
+    detail = "A series of this request was deleted a moment ago; nothing was stored. Send the request again."
+    return ProblemError(409, "series_deleted", detail, headers={"Retry-After": "1"})
+
+
+def of_deleted(engine: Engine, requests: Sequence[ObserveRequest]) -> list[bool]:
+    """Of each request: does it have rows of a dataset, or of a series, that the store has no more?"""
+    parts = [part for request in requests for part in request.arrivals]
+    series = np.unique(np.concatenate([part.rows.series for part in parts])).tolist()
+    datasets, gone = catalogue.missing(engine, {part.served.dataset.id for part in parts}, series)
+    dead = np.array(sorted(gone), np.int64)
+    return [
+        any(part.served.dataset.id in datasets or np.isin(part.rows.series, dead).any() for part in request.arrivals)
+        for request in requests
+    ]
+
+
 def outcomes_of(engine: Engine, batch: WriteBatch) -> tuple[list[Outcome], np.ndarray]:
     """The outcome of each row (k,) without its verdict, and the newest step of its series.
 
@@ -96,10 +116,18 @@ def _known(engine: Engine, champion: Champion, rows: Rows) -> dict[SeriesStep, f
     known = {}
     for key, step in zip(keys, rows.steps.tolist(), strict=True):
         series = key[0]
-        value = _float(held[key]) if key in held else champion.contexts.value(series, step)
+        value = _float(held[key]) if key in held else _context_value(champion, series, step)
         if key in held or value == value:
             known[series, step] = value
     return known
+
+
+def _context_value(champion: Champion, series: int, step: int) -> float:
+    """The value of the context; NaN where a deletion has replaced the contexts and their states follow in a moment."""
+    try:
+        return champion.contexts.value(series, step)
+    except DamagedArtifact:
+        return float("nan")
 
 
 @dataclass(frozen=True)
@@ -167,14 +195,24 @@ def along(answers: Along | None, judged: Sequence[JudgedBatch], stamp: int) -> A
 
 def kept(requests: Sequence[ObserveRequest], receipts: Sequence[Receipt], stamp: int) -> Along | None:
     """Stores the answers of requests that have a key, in the rows' own transaction; None where no request has one."""
-    pairs = [
-        (request.keyed, receipt.packed()) for request, receipt in zip(requests, receipts, strict=True) if request.keyed
+    answers = [
+        (request.keyed, receipt.packed(), [part.served.dataset.id for part in request.arrivals])
+        for request, receipt in zip(requests, receipts, strict=True)
+        if request.keyed
     ]
-    if not pairs:
+    if not answers:
         return None
-    return lambda connection, seq: idempotency.keep(
-        connection, [StoredAnswer(keyed.key, keyed.fingerprint, answer, seq, stamp) for keyed, answer in pairs if keyed]
-    )
+
+    def store(connection: Connection, seq: int) -> None:
+        idempotency.keep(
+            connection,
+            [
+                StoredAnswer(keyed.key, keyed.fingerprint, answer, seq, stamp, datasets)
+                for keyed, answer, datasets in answers
+            ],
+        )
+
+    return store
 
 
 def answer(requests: Iterable[ObserveRequest], results: Iterable[Receipt | Exception]) -> None:

@@ -19,10 +19,11 @@ import numpy as np
 from sqlalchemy import Engine
 
 from data import clock
+from data.changes import applied
 from data.errors import RollcastError, StoreBroken, StoreUnavailable
 from data.records import idempotency
 from data.store import database, observation_log
-from data.store.observation_log import Row
+from data.store.observation_log import DeletedMeanwhile, Row
 from service.base.metrics import Metrics
 from service.models.datasets import Served
 from service.models.verdicts import Judge
@@ -62,6 +63,8 @@ class Writer(threading.Thread):
         self._unsure = False  # rows may have been stored that no judge knows of
         self._backlog = False  # rows of another process wait for their slice
         self._looking = False  # a read of the log is queued
+        self._followed = 0  # number of the newest deletion that directory, states and judges have followed
+        self._applied = 0  # number of the newest deletion that the writer knows of
         self.store_works = True
 
     @property
@@ -85,6 +88,31 @@ class Writer(threading.Thread):
     def install(self, served: Served, champion: Champion) -> "Future[None]":
         """Queue a champion: it is brought to the log's end and then answers. From any thread."""
         return self.ask(lambda: self._install(served, champion))
+
+    def reload_judge(self, served: Served, judge: Judge) -> "Future[None]":
+        """Queue a judge that was loaded after a deletion; nothing of the one before goes on. From any thread."""
+
+        def action() -> None:
+            judge.continues(self._engine, served.dataset)
+            served.judge = judge
+
+        return self.ask(action)
+
+    def drop(self, served: Served) -> "Future[None]":
+        """Queue the end of a deleted dataset, whose states are stored no more. From any thread."""
+
+        def action() -> None:
+            self._passes = [current for current in self._passes if current.champion is not served.champion]
+
+        return self.ask(action)
+
+    def follow(self, number: int) -> "Future[None]":
+        """Queue that all deletions up to this number were followed. From any thread."""
+
+        def action() -> None:
+            self._followed, self._applied = number, max(number, self._applied)
+
+        return self.ask(action)
 
     def merge(self, served: Served, champion: Champion, folded: Folded) -> "Future[None]":
         """Queue states that were folded elsewhere; they are dropped where another champion answers by then."""
@@ -186,7 +214,7 @@ class Writer(threading.Thread):
         served.champion, served.problem = champion, None  # from here on it answers
         if before is not None and before.digest != champion.digest:
             served.previous = before
-        if before is not None:
+        if before is not None:  # nothing is written where a deletion has made its anchor void
             self._guarded(partial(scores.write_down, self._engine, before))
 
     # --- one batch --------------------------------------------------------------------------------------------------
@@ -194,7 +222,14 @@ class Writer(threading.Thread):
     def _observe(self, first: ObserveRequest) -> None:
         requests, later = self._drain(first)
         try:
-            self._commit(requests)
+            while requests:
+                if self._applied > self._followed:
+                    requests = self._refuse_deleted(requests)
+                try:
+                    self._commit(requests)
+                    break
+                except DeletedMeanwhile:
+                    self._applied = applied.last(self._engine)
             self.store_works = True
         except Exception as error:
             self.store_works = not isinstance(error, StoreUnavailable)
@@ -221,6 +256,15 @@ class Writer(threading.Thread):
             requests.append(item)
             rows += item.rows
         return requests, []
+
+    def _refuse_deleted(self, requests: list[ObserveRequest]) -> list[ObserveRequest]:
+        """Answer the requests with rows of what was deleted, and give back the others. Until the states have followed
+        a deletion, each batch asks the store whether its series are there."""
+        self._applied = applied.last(self._engine)
+        dead = write_batch.of_deleted(self._engine, requests)
+        refused = [request for request, gone in zip(requests, dead, strict=True) if gone]
+        write_batch.answer(refused, repeat(write_batch.deleted_series()))
+        return [request for request, gone in zip(requests, dead, strict=True) if not gone]
 
     def _commit(self, requests: Sequence[ObserveRequest]) -> None:
         """Store first, then advance, then answer; while a large batch advances the next one is stored."""
@@ -263,7 +307,7 @@ class Writer(threading.Thread):
             rows.extend(zip(repeat(result.dataset_id), *columns, repeat(stamp), strict=False))
             ends.append(len(rows))
         along = write_batch.along(answers, judged, stamp)
-        seqs = np.array(observation_log.append(self._engine, rows, along, verdicts), np.int64)
+        seqs = np.array(observation_log.append(self._engine, rows, along, verdicts, self._applied), np.int64)
         if not len(seqs):
             return [np.empty(0, np.int64) for _ in judged]
         missed = int(seqs[0]) - 1 - (self._last or 0)  # another process wrote to the log meanwhile

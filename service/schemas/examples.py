@@ -46,6 +46,26 @@ HORIZONS = {
     ],
 }
 SCORES = {"model": MODEL, "since": "2014-02-19T13:30:00Z", "rival": "naive", "sequence": 25, **HORIZONS}
+DELETED = {
+    "dataset": "machine_temperature",
+    "kind": "rows",
+    "series": ["machine_temperature"],
+    "first": "2014-02-19T14:00:00Z",
+    "last": "2014-02-19T14:55:00Z",
+}
+DELETION: dict[str, Any] = {
+    "id": 7,
+    **DELETED,
+    "ingest": None,
+    "state": "asked",
+    "applied": False,
+    "asked_at": "2014-02-19T15:31:00Z",
+    "started_at": None,
+    "ended_at": None,
+    "deleted": {},
+    "stays": [],
+    "error": None,
+}
 BODIES: dict[str, Any] = {  # by the name of their schema
     "Observed": {
         "received": 3,
@@ -126,6 +146,13 @@ BODIES: dict[str, Any] = {  # by the name of their schema
                 "created_at": "2014-02-19T12:00:00Z",
             }
         ]
+    },
+    "Deletion": DELETION,
+    "Deletions": {"deletions": [DELETION], "next": None},
+    "DryRun": {
+        **DELETED,
+        "found": {"series": 1, "log_rows": 12},
+        "note": "Rows of the history in the lake are counted when the deletion runs.",
     },
     "Health": {
         "status": "ready",

@@ -57,6 +57,15 @@ LIMIT = parameter(
 SEARCH = parameter("search", "A part of the id, in any case", {"type": "string"})
 CURSOR = parameter("cursor", "`next` of the previous page", {"type": "string"})
 
+NAME = parameter("name", "The dataset's name", {"type": "string"}, "path", "machine_temperature")
+FROM = parameter("from", "The first step, written as `ds` of a row; a + is written %2B", {"type": "string"})
+TO = parameter("to", "The last step, which is deleted too", {"type": "string"})
+DRY_RUN = parameter("dry_run", "Only say what would be deleted", {"type": "boolean", "default": False})
+DELETION_ID = parameter("id", "The deletion's number", {"type": "integer", "minimum": 1}, "path", 7)
+DELETIONS_LIMIT = parameter("limit", "Deletions on a page", LIMIT["schema"])
+AFTER = parameter("after", "`next` of the previous page", {"type": "integer", "minimum": 0})
+MAX_DIGITS = 19  # of a number in a path or a query, so that it is one of 64 bits
+
 IDEMPOTENCY_KEY = parameter(
     "Idempotency-Key",
     "A key that the client chooses for this request. Sent again with the same body, it gets the same answer, with "

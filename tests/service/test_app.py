@@ -13,6 +13,7 @@ from service.app import create_app
 from service.models import flow_successes
 from service.schemas import (
     common_bodies,
+    deletion_bodies,
     forecast_bodies,
     health_bodies,
     model_bodies,
@@ -24,6 +25,7 @@ from tests.support.service_kit import LOCAL, World, baseline, panel_of, rows
 
 BODY_MODULES = (
     common_bodies,
+    deletion_bodies,
     forecast_bodies,
     health_bodies,
     model_bodies,
@@ -139,6 +141,9 @@ def test_every_route_and_parameter_is_in_the_openapi_document(client):
         "/v1/forecasts",
         "/v1/scores",
         "/v1/models",
+        "/v1/datasets/{name}",
+        "/v1/deletions",
+        "/v1/deletions/{id}",
         "/health/live",
         "/health/ready",
         "/metrics",
