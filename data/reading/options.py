@@ -1,6 +1,11 @@
 """What a user says about a source."""
 
 from dataclasses import dataclass
+from typing import get_args
+
+from data.errors import InvalidInput
+from data.formats.dialect import Dialect, make_dialect
+from data.grid.grid import Snap
 
 
 @dataclass(frozen=True)
@@ -31,3 +36,17 @@ class SourceOptions:
     high: float | None = None
     max_jump: float | None = None
     max_stale: int | None = None
+
+    @property
+    def dialect(self) -> Dialect:
+        """How its text is written. Raises InvalidInput for an option that cannot be read."""
+        return make_dialect(self.separator, self.decimal, self.skip_lines, self.na)
+
+
+def snap_of(options: SourceOptions) -> Snap | None:
+    """The rule that the user names for stamps between steps; None for none. Raises InvalidInput for another word."""
+    known: tuple[Snap, ...] = get_args(Snap)
+    found = next((rule for rule in known if rule == options.snap), None)
+    if options.snap is not None and found is None:
+        raise InvalidInput(f"--snap is {options.snap!r}; give one of {', '.join(known)}")
+    return found

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from data.errors import NothingObserved, NotIssued
+from data.grid.grid import Grid
 from data.grid.stamps import format_all, format_moment
 from data.lake import forecasts
 from data.lake.forecasts import Issue, IssuedForecasts
@@ -46,12 +47,21 @@ def of_series(workspace: Workspace, name: str, unique_id: str) -> list[dict[str,
         NothingObserved: the issue has no row of this series.
     """
     dataset = catalogue.dataset(workspace.engine, name)
-    wanted_series(workspace, dataset, unique_id)
-    kind = dataset.kind
+    (number,) = wanted_series(workspace, dataset, unique_id)
+    label = catalogue.labels(workspace.engine, dataset, [number]).get(number, 0)
     rows = newest(workspace, name)[1].filter(pl.col(SERIES) == unique_id).sort(TIME).collect()
     if rows.is_empty():
         raise NothingObserved(unique_id)
-    return rows.with_columns(wire(rows[column], kind) for column in (TIME, "origin")).drop("issued_at").to_dicts()
+    written = (wire(relabel(rows[column], dataset.grid, label), dataset.kind) for column in (TIME, "origin"))
+    return rows.with_columns(written).drop("issued_at").to_dicts()
+
+
+def relabel(times: pl.Series, grid: Grid, label: int) -> pl.Series:
+    """Times of the lake as a series with this label writes them."""
+    if not grid.labelled:
+        return times
+    steps = grid.steps(times.cast(pl.Datetime("us")).cast(pl.Int64).to_numpy())
+    return pl.Series(times.name, grid.label_stamps(steps, label)).cast(pl.Datetime("us"))
 
 
 def wire(times: pl.Series, kind: TimeKind) -> pl.Series:

@@ -39,7 +39,7 @@ from pipelines.workspace import Workspace
 
 LOG = "live log"  # watermark of versions that checked live values here: rows up to this `seq` were checked
 KEY = [SERIES, TIME, VALUE]
-SLACK = 2 * DAY  # microseconds that conforming may move a time: from local time to UTC, and onto a step
+SLACK = 2 * DAY  # microseconds that conforming may move a time from local time to UTC
 
 
 @dataclass
@@ -91,7 +91,7 @@ def reference_span(dataset: Dataset, first: int, last: int) -> tuple[int, int]:
 
     Covers the rows before them that rules compare with, and the rows that they may replace.
     """
-    slack = SLACK if dataset.kind != "step" else 0
+    slack = SLACK + dataset.grid.rounding if dataset.kind != "step" else 0
     start, stop = (int(stamp) for stamp in dataset.grid.stamps([0, reference_steps(dataset.season)]))
     return first - slack - (stop - start), last + slack
 
@@ -144,14 +144,19 @@ def list_values(workspace: Workspace, name: str, released: bool = False) -> list
     """The values of a dataset in quarantine, or the released ones, oldest first. Checks new live values before."""
     dataset = catalogue.dataset(workspace.engine, name)
     quarantine_live_values(workspace, dataset)
-    return [value_to_dict(value, dataset) for value in quarantine.values(workspace.engine, dataset.id, released)]
+    labels = catalogue.labels(workspace.engine, dataset)
+    return [
+        value_to_dict(value, dataset, labels.get(value.series_id, 0))
+        for value in quarantine.values(workspace.engine, dataset.id, released)
+    ]
 
 
-def value_to_dict(value: QuarantinedValue, dataset: Dataset) -> dict[str, Any]:
-    """One value with its times as text, for tables and JSON."""
+def value_to_dict(value: QuarantinedValue, dataset: Dataset, label: int) -> dict[str, Any]:
+    """One value with its times as text, for tables and JSON. label: of its series, see `data.grid.labels`."""
     moments = {name: getattr(value, name) and format_ds(getattr(value, name), "instant") for name in ("at", "released")}
     fields = {name: field for name, field in asdict(value).items() if name != "series_id"}
-    return fields | {"ds": format_ds(value.ds, dataset.kind)} | moments
+    stamp = dataset.grid.label_stamps(dataset.grid.steps([value.ds]), label)
+    return fields | {"ds": format_ds(int(stamp[0]), dataset.kind)} | moments
 
 
 def release(

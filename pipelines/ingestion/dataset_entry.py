@@ -7,7 +7,7 @@ from dataclasses import replace
 from data.errors import Conflict, InvalidInput, UnknownDataset
 from data.grid.durations import parse_frequency
 from data.quality.conform import Conformed
-from data.reading.options import SourceOptions
+from data.reading.options import SourceOptions, snap_of
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.workspace import Workspace
@@ -23,6 +23,14 @@ def find_dataset(workspace: Workspace, name: str) -> Dataset | None:
         return None
 
 
+def labels_by_name(workspace: Workspace, known: Dataset) -> dict[str, int]:
+    """The labels of the series that have one (see `data.grid.labels`), by `unique_id`."""
+    labels = catalogue.labels(workspace.engine, known)
+    if not labels:
+        return {}
+    return {name: labels[number] for number, name in catalogue.series(workspace.engine, known.id) if number in labels}
+
+
 def check_counts(options: SourceOptions) -> None:
     """Raises InvalidInput for a season, horizon or overlap outside the allowed numbers of steps."""
     if options.overlap is not None and not 0 <= options.overlap <= MOST_STEPS:
@@ -35,10 +43,13 @@ def check_counts(options: SourceOptions) -> None:
 def check_agrees(known: Dataset | None, options: SourceOptions) -> None:
     """Raises an error where the options contradict what the dataset's first source fixed.
 
-    Conflict for the zone or the target column, InvalidInput for the frequency.
+    Conflict for the zone, the target column or the rule for stamps between steps, InvalidInput for the frequency.
     """
+    snap = snap_of(options)
     if known is None:
         return
+    if snap is not None and snap != known.grid.snap:
+        raise Conflict(f"dataset {known.name!r} has --snap {known.grid.snap}, not {snap}; ingest under another name")
     zone = known.zone if keeps_zone(known) else None
     fixed = (("--tz", options.tz, zone), ("--target-col", options.target_col, known.target))
     for option, given, stored in fixed:

@@ -6,6 +6,8 @@ series at a time, and added to the lake in one commit after all of them were che
 
 from __future__ import annotations
 
+from functools import partial
+
 from data.errors import InvalidInput
 from data.grid.durations import SECOND
 from data.quality.conform import conform_all
@@ -24,6 +26,7 @@ from pipelines.ingestion.dataset_entry import (
     check_counts,
     complete_options,
     find_dataset,
+    labels_by_name,
     put_dataset,
     update_season_and_horizon,
 )
@@ -65,6 +68,8 @@ def ingest(
             known.target if known else None,
             known.kind if known else None,
         )
+        if known is not None:
+            intake.keeps_float_ids = partial(catalogue.has_series_like, workspace.engine, known.id, "%.0")
         read = read_new_pieces(workspace, known, opened, intake, scratch, progress)
         if not read.tables:
             return report_unchanged(workspace, known, opened, options, read, dry_run)
@@ -77,6 +82,7 @@ def ingest(
             known.grid if known else None,
             quarantine.hold_back,
             workspace.settings.future_tolerance_s * SECOND,
+            labels_by_name(workspace, known) if known else None,
         )
         if known:
             check_gap(workspace, known, conformed)

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.grid.durations import MINUTE
+from data.grid.durations import MINUTE, SECOND
 from data.grid.grid import Grid, make_grid
 from data.grid.stamps import format_all, parse_ds
 
@@ -68,3 +70,38 @@ def test_hours_at_half_past_begin_at_half_past():
 def test_weeks_begin_on_the_day_most_of_them_begin():
     sundays = np.array(days("2024-03-03", "2024-03-10", "2024-03-17", "2024-03-25"))
     assert make_grid("1w", sundays).on_grid(sundays).tolist() == [True, True, True, False]
+
+
+def test_a_stamp_goes_to_the_nearest_step_and_from_the_middle_to_the_earlier():
+    grid = make_grid("5m")
+    seconds = np.array([0, 149, 150, 151, 298, 300, 449]) * SECOND
+    placed = grid.place(seconds)
+    assert placed.steps.tolist() == [0, 0, 0, 1, 1, 1, 1]
+    assert placed.moved.tolist() == [False, True, True, True, True, False, True]
+    assert not placed.refused.any()
+
+
+def test_by_floor_a_stamp_goes_to_the_step_before_it_as_in_datasets_of_before():
+    before = Grid.from_json('{"freq":"5m","phase":0,"sessions":[]}')
+    assert before.place([298 * SECOND, 300 * SECOND]).steps.tolist() == [0, 1]
+    assert replace(make_grid("5m", snap="floor"), civil=False) == before
+
+
+def test_by_no_a_stamp_between_steps_is_refused():
+    placed = make_grid("5m", snap="no").place([0, 298 * SECOND])
+    assert placed.refused.tolist() == [False, True]
+    assert make_grid("1d", snap="no").place(days("2024-03-01")).refused.tolist() == [False]
+
+
+@pytest.mark.parametrize("snap", ["nearest", "floor"])
+def test_integer_steps_go_down_by_every_rule(snap):
+    assert make_grid("3", snap=snap).place([0, 1, 2, 3]).steps.tolist() == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("freq", ["1h", "1d", "1b", "1w", "1mo", "1", "XNYS"])
+@pytest.mark.parametrize("snap", ["nearest", "floor", "no"])
+def test_every_rule_puts_the_stamp_of_a_step_onto_it(freq, snap, new_york):
+    grid = replace(new_york, snap=snap) if freq == "XNYS" else make_grid(freq, snap=snap)
+    placed = grid.place(grid.stamps(np.arange(30)))
+    assert placed.steps.tolist() == list(range(30))
+    assert not (placed.moved | placed.refused).any()
