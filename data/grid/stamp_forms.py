@@ -7,20 +7,22 @@ January or the first of May: such a date needs an order, which is one of the for
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 
 from data.errors import InvalidInput
 
+BASIC_DATE = "%Y%m%d"
 DATES = {  # how a date looks: strftime's formats of it, the day first where there are two
     r"\d{4}-\d\d-\d\d": ("%Y-%m-%d",),
     r"\d{4}/\d\d/\d\d": ("%Y/%m/%d",),
     r"\d{1,2}\.\d{1,2}\.\d{4}": ("%d.%m.%Y",),
     r"\d{1,2}/\d{1,2}/\d{4}": ("%d/%m/%Y", "%m/%d/%Y"),
     r"\d{1,2}-\d{1,2}-\d{4}": ("%d-%m-%Y", "%m-%d-%Y"),
-    r"\d{8}": ("%Y%m%d",),
+    r"\d{8}": (BASIC_DATE,),
 }
 ORDERS = tuple(order for orders in DATES.values() for order in orders)
 _DATE = re.compile("|".join(f"({pattern})" for pattern in DATES), re.ASCII)
+_BETWEEN = re.compile(r"[./-]")
 _STAMP = re.compile(
     r"(?P<date>[\d./-]{8,10})"
     r"(?:(?P<between>[T ])(?P<clock>\d\d?:\d\d(?::\d\d(?:\.\d{1,9})?)?|(?<=\d{8}T)\d{4}(?:\d\d(?:\.\d{1,9})?)?)"
@@ -78,24 +80,29 @@ def split_stamp(text: str) -> Stamp | None:
     return stamp if stamp.orders else None
 
 
-def read_stamp(text: str, order: str | None = None) -> WrittenTime:
-    """The time that a text means; `order` is the format of its date, where that must be known.
+def read_stamp(stamp: Stamp, order: str | None = None) -> WrittenTime:
+    """The time that a stamp means; `order` is the format of its date, where that must be known.
 
-    Raises InvalidInput where the text is in none of the forms, names no day, or needs an order.
+    Raises InvalidInput where it names no time of the calendar, or needs an order.
     """
-    stamp = split_stamp(text)
-    if stamp is None:
-        raise InvalidInput("is not written as a time")
     orders = stamp.orders if order not in stamp.orders else (order,)
     if len(orders) > 1:
         raise InvalidInput("may have day or month first; write it as 2024-01-31")
-    if orders == ("%Y%m%d",) and order is None and not stamp.clock:
+    if orders == (BASIC_DATE,) and order is None and not stamp.clock:
         raise InvalidInput("may be a number as well as a date; write it as 2024-01-31")
     try:
-        day = datetime.strptime(stamp.date, orders[0]).replace(tzinfo=UTC).date()
+        day = _day(stamp.date, orders[0])
         return WrittenTime(datetime.combine(day, _clock(stamp.clock)), parse_offset(stamp.offset))
     except ValueError:  # 30 February, hour 24, second 60
         raise InvalidInput("is no time of the calendar") from None
+
+
+def _day(text: str, order: str) -> date:
+    """The day of a date in one of the formats of `DATES`."""
+    basic = order == BASIC_DATE
+    parts = (text[:4], text[4:6], text[6:]) if basic else _BETWEEN.split(text)
+    numbers = dict(zip(order[1 :: 2 if basic else 3], map(int, parts), strict=True))
+    return date(numbers["Y"], numbers["m"], numbers["d"])
 
 
 def _clock(text: str) -> time:
@@ -122,13 +129,14 @@ def parse_offset(text: str) -> timedelta | None:
 def shift_stamp(text: str, by: timedelta, order: str | None) -> str | None:
     """A time moved by a duration and written as it was; None where it cannot be read."""
     stamp = split_stamp(text)
+    if stamp is None:
+        return None
+    if order not in stamp.orders:
+        order = stamp.orders[0] if len(stamp.orders) == 1 else None
     try:
-        moment = read_stamp(text, order or (stamp.orders[0] if stamp and len(stamp.orders) == 1 else None))
-        local = moment.local + by
+        local = read_stamp(stamp, order).local + by
     except (InvalidInput, OverflowError):
         return None
-    assert stamp is not None  # noqa: S101 it was read
-    date = local.strftime(order if order in stamp.orders else stamp.orders[0])
     digits = len(stamp.clock.partition(".")[2])
     fraction = f".{local.microsecond:06}000"[: digits + 1] if digits else ""
-    return date + stamp.between + local.strftime(stamp.clock_format) + fraction + stamp.offset
+    return local.strftime(str(order)) + stamp.between + local.strftime(stamp.clock_format) + fraction + stamp.offset

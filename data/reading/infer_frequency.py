@@ -27,8 +27,8 @@ def find_frequency(facts: pl.DataFrame, steps: bool, options: SourceOptions, sou
     given = parse_frequency(options.freq) if options.freq else None
     expected = given or (grid.freq if grid else None)
     if expected and steps != (kind_of(expected) == "step"):
-        held = "integer steps" if steps else "times"
-        raise InvalidInput(f"frequency {expected} does not fit a column of {held}; check --time-col", source=source)
+        held, hint = ("integer steps", "--time-col or --date-format") if steps else ("times", "--time-col")
+        raise InvalidInput(f"frequency {expected} does not fit a column of {held}; check {hint}", source=source)
     if grid is not None:
         _refuse_other_frequency(facts, steps, given, grid, source)
         return grid.freq

@@ -9,10 +9,10 @@ import polars as pl
 
 from data.errors import InvalidInput
 from data.grid.durations import DAY, SECOND
+from data.grid.stamp_forms import BASIC_DATE
 
 UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # how many of them are a second
 SPREADSHEET = "excel"  # days since 1899-12-30, the time of day as their fraction
-BASIC_DATE = "%Y%m%d"
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 FIRST_SECOND, LAST_SECOND = 1e8, 4.2e9  # 1973 to 2103: their milli-, micro- and nanoseconds do not overlap
 FIRST_SERIAL, LAST_SERIAL = 36_526, 54_789  # 2000 to 2050, as a spreadsheet counts days

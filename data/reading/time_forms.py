@@ -12,7 +12,7 @@ from itertools import product
 import polars as pl
 
 from data.errors import InvalidInput
-from data.grid.stamp_forms import is_order, split_stamp
+from data.grid.stamp_forms import BASIC_DATE, is_order, split_stamp
 
 CLOCKS = ("%H:%M:%S", "%H:%M:%S%.f", "%H:%M")
 BASIC_CLOCKS = ("%H%M%S", "%H%M%S%.f", "%H%M")
@@ -46,7 +46,7 @@ def form_of(sample: str, order: str | None) -> TextForm | None:
     stamp = split_stamp(sample)
     if stamp is None or (order is not None and order not in stamp.orders):
         return None
-    basic, aware = stamp.orders == ("%Y%m%d",), bool(stamp.offset)
+    basic, aware = stamp.orders == (BASIC_DATE,), bool(stamp.offset)
     offsets = OFFSETS if aware else ("",)
     own = stamp.clock_format + ("%.f" if "." in stamp.clock or (aware and "%S" in stamp.clock_format) else "")
     first = f"{stamp.between}{own}{' UTC' if stamp.offset.strip() == 'UTC' else offsets[0]}" if stamp.clock else ""

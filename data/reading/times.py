@@ -11,11 +11,10 @@ import polars as pl
 from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.grid.durations import DAY, kind_of, parse_frequency
-from data.grid.stamp_forms import is_order, split_stamp
+from data.grid.stamp_forms import BASIC_DATE, is_order, split_stamp
 from data.grid.stamps import LARGEST_STEP, parse_ds
 from data.reading.numbers import quoted
 from data.reading.numeric_times import (
-    BASIC_DATE,
     SPREADSHEET,
     UNITS_PER_SECOND,
     is_number,
