@@ -38,7 +38,7 @@ class QualityReport:
     worst_series: tuple[dict[str, Any], ...]  # those with most gaps, constant stretches and clashes
     covariates: tuple[str, ...]
     columns_ignored: tuple[str, ...]
-    recognised: tuple[str, ...] = ()  # what was found of the source's form, a sentence each
+    recognised: tuple[str, ...] = ()  # how the source is written, where that is not the usual way
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
