@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +17,7 @@ from data.reading.memory import SourceMemory
 from data.reading.numbers import NumberReader
 from data.reading.options import SourceOptions
 from data.reading.prepare import Preparation
-from data.reading.remembered import recall_columns
+from data.reading.remembered import recall_columns, recall_present
 from data.reading.series_ids import SeriesIds, checked_id
 from data.reading.time_columns import second_time_column
 from data.reading.times import ReadTimes, TimeReader
@@ -147,7 +148,9 @@ class Intake:
         reader = NumberReader(self._dialect, found)
         roles: Roles | None = None
         self.pieces.append(name)
-        preparation = Preparation(self.options, self._target, self.keeps_float_ids, again, found, reader, name)
+        names, batches = _peek(batches)
+        options = recall_present(self.options, self._memory, names)
+        preparation = Preparation(options, self._target, self.keeps_float_ids, again, found, reader, name)
         for raw in preparation.apply(batches):
             first = roles is None
             if roles is None:
@@ -247,6 +250,12 @@ class Intake:
     def _note_units(self, units: pl.Series) -> None:
         if len(self.units) < 2:
             self.units.update(dict.fromkeys(units.drop_nulls().str.strip_chars().unique().head(2).to_list()))
+
+
+def _peek(batches: Iterator[pl.DataFrame]) -> tuple[list[str], Iterator[pl.DataFrame]]:
+    """The columns of the first batch, and all batches."""
+    first = next(batches, None)
+    return ([], batches) if first is None else (first.columns, chain([first], batches))
 
 
 def _hashed(values: pl.Series) -> pl.Series:

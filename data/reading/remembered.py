@@ -43,6 +43,17 @@ def recall_columns(
     return options
 
 
+def recall_present(options: SourceOptions, memory: SourceMemory, names: Sequence[str]) -> SourceOptions:
+    """The options with those remembered columns of ids and times that a table has before it is prepared."""
+    ids = memory.id_columns if options.id_col is None and options.series is None else None
+    times = memory.time_columns if options.time_col is None else None
+    if ids and all(name in names for name in ids):
+        options = replace(options, id_col=",".join(ids))
+    if times and all(name in names for name in times):
+        options = replace(options, time_col=",".join(times))
+    return options
+
+
 def _require(wanted: tuple[str, ...], names: Sequence[str], source: str, why: str) -> None:
     for name in wanted:
         if name not in names:

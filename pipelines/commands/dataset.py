@@ -1,4 +1,4 @@
-"""`rollcast dataset`: what a dataset is, what it remembers of its source, whether requests create its series; its end."""
+"""`rollcast dataset`: what a dataset is and remembers of its source, whether requests create series, and its deletion."""
 
 from __future__ import annotations
 
