@@ -2,14 +2,16 @@
 
 The report counts each of these:
 
-- several rows for one (series, step): the last one in the order of the source stays;
+- several rows for one (series, step): the last one in the order of the source stays, or what `keep` makes of them;
 - a step back in time: the rows are sorted;
 - a stamp between two steps: it moves down to the step before it;
 - a local time that a change of clocks skips or repeats: the row is rejected;
-- NaN or infinity: a missing value.
+- NaN or infinity: a missing value;
+- a row of a clock that was not set: it is given back apart.
 
-For anything else that is wrong the whole source is refused, and the error names the row. Several whole series are
-processed at a time, so that memory holds only part of the rows.
+Where more than a few rows would be lost, the whole source is refused (`lost_rows`). It is also refused for anything
+else that is wrong, and the error names the row. Several whole series are processed at a time, so that memory holds only
+part of the rows.
 """
 
 from collections.abc import Callable
@@ -22,22 +24,30 @@ import polars as pl
 from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
-from data.grid.durations import DAY, YEAR, default_horizon, default_season
+from data.grid.durations import YEAR, default_horizon, default_season
 from data.grid.grid import Grid, format_ds, make_grid
-from data.quality.clashes import last_row_of_each_step
-from data.quality.findings import FIRST, Findings, common_test_length, constant_stretches, gaps_of, test_lengths
+from data.grid.unset_clock import latest_stamp
+from data.quality import aggregation
+from data.quality.aggregation import DEFAULT_KEEP, Aggregation
+from data.quality.clashes import STAMP, one_row_for_each_step
+from data.quality.clock_rule import ClockRule, KnownRows, without_value
+from data.quality.findings import Findings, common_test_length, constant_stretches, gaps_of, test_lengths
 from data.quality.key_check import refuse_mixed_series
+from data.quality.lost_rows import first_clash, refuse_clashes, refuse_rejected
 from data.quality.rejections import NO_LOCAL_TIME
 from data.quality.report import QualityReport
 from data.reading.columns import CODE, STEP
 from data.reading.infer_frequency import facts_of, find_frequency, to_stored_times
-from data.reading.intake import Intake, RowPlace
+from data.reading.intake import Intake
+from data.reading.mark_times import step_of_mark
 from data.reading.options import SourceOptions
+from data.records.quarantine import Breach
 from data.schema import SERIES, SPLIT, TIME, VALUE
 from data.spill import Spill, Where
 
 CONSTANT = 10  # equal values in a row that are reported; a season of them if that is longer
 SAMPLE = 100_000  # stamps from which the phase of the grid is inferred
+AT = "__at"  # column of times before they moved to their step
 LONGEST_YEARS = 100  # longest gap within a series
 LONGEST_GAP = 1_000_000  # steps: ten years of five minutes; a longer gap means a wrong stamp, and would fill the memory
 
@@ -54,11 +64,14 @@ class Conformed:
 
     span: tuple[int, int]  # first and last `ds`
     has_split: bool
+    clock: list[Breach]  # rows of a clock that was not set, which are in no part
+    unfinished: frozenset[str]  # the pieces that have rows of a step that is held back
 
     def spans(self) -> pl.DataFrame:
         """A frame with `first` and `last` `ds` of every series, sorted by series."""
         ends = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
-        return pl.concat([part.group_by(SERIES).agg(ends) for _, part in self.parts.parts()]).sort(SERIES)
+        none = pl.DataFrame(schema={SERIES: pl.String, "first": pl.Int64, "last": pl.Int64})
+        return pl.concat([none, *(part.group_by(SERIES).agg(ends) for _, part in self.parts.parts())]).sort(SERIES)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -86,12 +99,14 @@ def conform_all(
     grid: Grid | None = None,
     row_filter: RowFilter | None = None,
     tolerance: int = 0,
+    known: KnownRows | None = None,
 ) -> Conformed:
     """Conform all rows of an intake; the result is collected in `folder`.
 
     `grid` is that of an existing dataset: it stays, a source of another frequency is refused, and one without any value
     is taken. `row_filter` gets each conformed part, with the columns `STEP` and, where the source has one, `UNIT`.
-    `tolerance`: µs that a row with a value may be ahead of the clock, and for dates a day more.
+    `tolerance`: µs that a row with a value may be ahead of the clock, and for dates a day more. `known`: what is stored
+    of the dataset.
 
     Raises InvalidInput, which names the source, the column and, where one row is wrong, that row.
     """
@@ -100,22 +115,32 @@ def conform_all(
     only_missing = intake.missing == intake.read  # planned covariates, or values taken back
     if intake.nulls + intake.non_finite == intake.read and not (grid is not None and only_missing):
         raise InvalidInput("no value in it is a number; choose another column", source=source, column=roles.target)
+    stored = known or KnownRows()
     grid = _grid(intake, source, roles.time, grid)
     season = options.season or default_season(grid.freq)
+    latest = latest_stamp(grid, clock.now(), tolerance)
     parts, found = Spill(folder), Findings()
+    checks = Checks(ClockRule(intake, grid, tolerance, stored), _aggregation(intake, grid, source, stored, latest))
     for where, part in intake.rows.parts():
         refuse_mixed_series(part, source)
-        frame, findings = _conform(part, grid, options, season, source, roles.time)
+        frame, findings = _conform(part, grid, options, season, source, roles.time, checks)
         found += findings
         if row_filter is not None and not frame.is_empty():
             frame = row_filter(where, frame)
         parts.add(frame.select(SERIES, TIME, VALUE, *(c for c in (*intake.covariates, SPLIT) if c in frame.columns)))
-    if parts.rows == 0:
+    refuse_rejected(found.rejections, intake)
+    if options.keep is None:
+        refuse_clashes(found.clashes, grid, intake, options.every is not None)
+    if not found.stamps:
         raise InvalidInput("no row has a local time that exists; check --tz", source=source, column=roles.time)
+    if parts.rows == 0 and known is None:
+        raise InvalidInput(
+            f"all its rows are of one step of {grid.freq} that no later row completes; ingest it with later rows",
+            source=source,
+        )
     horizon = options.horizon or common_test_length(found) or default_horizon(grid.freq, season)
     if min(season, horizon) < 1:
         raise InvalidInput("season and horizon count steps; give 1 or more", source=source)
-    _refuse_future(found.latest, intake.latest_value, grid, tolerance)
     refuse_gap(found.longest_gap, grid, source, roles.time)
     report = QualityReport(
         source=source,
@@ -135,6 +160,11 @@ def conform_all(
         horizon_inferred=options.horizon is None,
         zone=options.tz,
         duplicates=found.duplicates,
+        clashes=found.clashes.rows,
+        first_clash=first_clash(found.clashes, grid, intake),
+        keep=options.keep or (DEFAULT_KEEP if options.every else None),
+        every=grid.freq if options.every else None,
+        held_back=found.held_back,
         steps_back=found.steps_back,
         snapped=found.snapped,
         rejected=sum(rejection.rows for rejection in found.rejections.values()),
@@ -148,12 +178,37 @@ def conform_all(
         covariates=intake.covariates,
         columns_ignored=intake.ignored,
     )
-    return Conformed(parts, report, grid, season, horizon, found.span, found.has_split)
+    unfinished = frozenset(intake.pieces[piece] for piece in found.unfinished)
+    return Conformed(
+        parts, report, grid, season, horizon, found.span, found.has_split, checks.clock.breaches, unfinished
+    )
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What is checked in every part of a source."""
+
+    clock: ClockRule
+    aggregation: Aggregation | None
+
+
+def _aggregation(intake: Intake, grid: Grid, source: str, stored: KnownRows, latest: int) -> Aggregation | None:
+    """What an aggregation leaves out; None where rows stay as fine as they are."""
+    assert intake.roles is not None  # noqa: S101 the intake has at least one row
+    if intake.options.every is None:
+        return None
+    last = aggregation.last_step(intake, grid, source, intake.roles.time, latest)
+    newest = stored.ends["last_stored"].max()
+    completed = last is not None and isinstance(newest, int) and int(grid.steps([newest])[0]) > last
+    begins = {piece: step_of_mark(mark, grid, intake.options) for piece, mark in intake.begins.items()}
+    return Aggregation(None if completed else last, {p: step for p, step in begins.items() if step is not None})
 
 
 def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
     """The dataset's grid, or a new one with the frequency and the phase of the stamps."""
     options, every = intake.options, max(1, intake.read // SAMPLE)
+    if options.every is not None:
+        return _coarse_grid(intake, source, column, known)
     facts, samples = [pl.DataFrame()], []
     if options.freq is None or known is None:
         for _, part in intake.rows.parts():
@@ -168,32 +223,58 @@ def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
     return make_grid(freq, sample[TIME].to_numpy())
 
 
+def _coarse_grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
+    """The dataset's grid, or a new one with the frequency of `--every`."""
+    grid = known or aggregation.grid_of(str(intake.options.every))
+    if (intake.dtype == pl.Int64) != (grid.kind == "step"):
+        held = "times" if grid.kind == "step" else "integer steps"
+        raise InvalidInput(f"--every {grid.freq} does not fit a column of {held}", source=source, column=column)
+    facts = pl.concat([facts_of(_with_codes(part)) for _, part in intake.rows.parts()], how="diagonal")
+    aggregation.refuse_finer(facts, grid, source, column)
+    return grid
+
+
 def _conform(
-    part: pl.DataFrame, grid: Grid, options: SourceOptions, season: int, source: str, column: str
+    part: pl.DataFrame, grid: Grid, options: SourceOptions, season: int, source: str, column: str, checks: Checks
 ) -> tuple[pl.DataFrame, Findings]:
     """A part of the series, conformed and sorted, and what was counted in it."""
-    findings = Findings()
-    frame, shortened, without_time = to_stored_times(_with_codes(part), grid.freq, options.tz, source, column)
+    findings, part = Findings(), _with_codes(part)
+    if options.keep is not None or options.every is not None:
+        part = part.with_columns(pl.col(TIME).to_physical().alias(STAMP))
+    frame, shortened, without_time = to_stored_times(part, grid.freq, options.tz, source, column)
     findings.reject(without_time, NO_LOCAL_TIME)
     if frame.is_empty():
         return frame, findings
     stamps = frame[TIME].to_numpy()
     steps = grid.steps(stamps)
     placed = frame.with_columns(pl.Series(TIME, grid.stamps(steps)), pl.Series(STEP, steps))
-    times = np.minimum(stamps, placed[TIME].to_numpy())
-    final, steps_back = last_row_of_each_step(placed)
+    kept = checks.clock.kept(placed, stamps)
+    if kept is not None:
+        findings.reject(*without_value(placed, kept))
+        placed, stamps, shortened = placed.filter(pl.Series(kept)), stamps[kept], shortened[kept]
+        if placed.is_empty():
+            return placed, findings
+    findings.stamps = [int(stamps.min()), int(stamps.max())]
+    moved = int(((placed[TIME].to_numpy() != stamps) | shortened).sum())
+    if checks.aggregation is not None:
+        placed, moved = checks.aggregation.complete_rows(placed.with_columns(pl.Series(AT, stamps)), findings), 0
+        placed, stamps = placed.drop(AT), placed[AT].to_numpy()
+        if placed.is_empty():
+            return placed, findings
+    keep = options.keep or (DEFAULT_KEEP if options.every else None)
+    one = one_row_for_each_step(placed, stamps, keep, options.every is not None)
+    final = one.rows
     gaps, longest_gap = gaps_of(final)
     stretches, longest_constant = constant_stretches(final, max(season, CONSTANT))
     findings += Findings(
         kept=len(final),
         series=final[CODE].n_unique(),
-        stamps=[int(stamps.min()), int(stamps.max())],
         span=(int(final[TIME].min()), int(final[TIME].max())),  # type: ignore[arg-type]
         has_split=SPLIT in final.columns,
-        latest=int(times[placed[VALUE].is_not_null().to_numpy()].max(initial=FIRST)),
         duplicates=len(placed) - len(final),
-        steps_back=steps_back,
-        snapped=int(((placed[TIME].to_numpy() != stamps) | shortened).sum()),
+        clashes=one.clashes,
+        steps_back=one.steps_back,
+        snapped=moved,
         gaps=gaps,
         longest_gap=longest_gap,
         stretches=stretches,
@@ -218,20 +299,4 @@ def refuse_gap(steps: int, grid: Grid, source: str, column: str) -> None:
             f"{steps:,} steps of {grid.freq} are missing in a row; correct the stamp, or give a longer --freq",
             source=source,
             column=column,
-        )
-
-
-def _refuse_future(latest: int, place: RowPlace | None, grid: Grid, tolerance: int) -> None:
-    """Raises InvalidInput, which names the row, where the latest value is ahead of the clock by more than `tolerance`.
-
-    Its series' origin would lie there, and every later value would be a correction. Integer steps have no clock.
-    """
-    tolerated = tolerance + (DAY if grid.kind == "date" else 0)  # it may be tomorrow
-    if place is not None and grid.kind != "step" and latest > clock.now() + tolerated:
-        raise InvalidInput(
-            f"{format_ds(latest, grid.kind)} is ahead of the clock, and the row has a value; correct the stamp, "
-            "--date-format or --tz, or leave the value empty if only covariates are planned",
-            source=place.source,
-            column=place.column,
-            row=place.row,
         )

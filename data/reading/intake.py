@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.formats.source_table import SourceTable, stem_of
 from data.reading.columns import Roles, check_split, choose_roles, numbers_of
 from data.reading.options import SourceOptions
-from data.reading.times import first_stamp, read_times
+from data.reading.times import check_zone, first_stamp, read_times
 from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE
 from data.spill import Spill
 from data.store.catalogue import UNIQUE_ID, UNIQUE_ID_RULE
@@ -46,6 +49,7 @@ class Intake:
         self.roles: Roles | None = None  # of the first table
         self.dtype: pl.DataType | None = None  # type of the times
         self.pieces: list[str] = []  # names of the tables read, in their order
+        self.begins: dict[int, str] = {}  # by place in `pieces`: the watermark after which a piece was read
         self.low = self.high = 0  # first and last time as integers, in whatever zone
         self._names: dict[str, None] = {}
         self._covariates: dict[str, None] = {}
@@ -62,7 +66,7 @@ class Intake:
         return tuple(name for name in self._names if name not in self.covariates)
 
     def add(self, table: SourceTable) -> str | None:
-        """Read a whole table. Returns its newest time, as it is written there.
+        """Read a whole table. Returns its newest time that is not ahead of the clock, as it is written there.
 
         Raises InvalidInput, which names the table, the column and the first wrong row.
         """
@@ -87,7 +91,7 @@ class Intake:
             sample = first_stamp(raw[roles.time]) if sample is None else sample
             self._check_type(times, roles, name)
             self.rows.add(pl.DataFrame(list(self._columns(raw, roles, numbers, times, name))))
-            newest = _newer_of(newest, times, raw[roles.time])
+            newest = _newer_of(newest, times, raw[roles.time], self.options.tz)
             self.on_rows(self.read)
         return newest[1] if newest else None
 
@@ -152,11 +156,29 @@ class Intake:
             self.latest_value = RowPlace(micros[index], name, roles.time, raw[ROW][index])
 
 
-def _newer_of(newest: tuple[int, str] | None, times: pl.Series, written: pl.Series) -> tuple[int, str]:
-    micros = times.to_physical()
-    index = int(micros.arg_max() or 0)
+def _newer_of(
+    newest: tuple[int, str] | None, times: pl.Series, written: pl.Series, zone: str | None
+) -> tuple[int, str] | None:
+    """The newest time so far that is not ahead of the clock: later rows of a right clock have to be read after it."""
+    micros, now = times.to_physical(), _now_like(times, zone)
+    if now is not None and int(micros.max()) > now:  # type: ignore[arg-type]
+        micros = micros.set(micros > now, None)
+    index = micros.arg_max()
+    if index is None:
+        return newest
     found = (int(micros[index]), str(written[index]))
     return found if newest is None or found[0] >= newest[0] else newest
+
+
+def _now_like(times: pl.Series, zone: str | None) -> int | None:
+    """The time that it is, as the integers of `times`: without an offset, in the zone. None for integer steps."""
+    if times.dtype == pl.Int64:
+        return None
+    now = clock.now()
+    if getattr(times.dtype, "time_zone", None) is not None or zone is None:
+        return now
+    local = clock.utc().astimezone(ZoneInfo(check_zone(zone))).utcoffset()
+    return now + (local // timedelta(microseconds=1) if local else 0)
 
 
 def _ids_of(raw: pl.DataFrame, roles: Roles, options: SourceOptions, source: str) -> pl.Series:

@@ -15,6 +15,7 @@ from data.store.database import joining, reading
 
 QUARANTINE_LOCK = 7_305_022
 LIVE = "live"  # the source of values that came over HTTP
+CLOCK = "clock"  # the rule of values that are in neither lake nor log
 CHUNK = 500  # keys in one statement
 TABLE = tables.quarantine
 

@@ -6,7 +6,10 @@ from dataclasses import replace
 
 from data.errors import Conflict, InvalidInput, UnknownDataset
 from data.grid.durations import parse_frequency
+from data.quality.aggregation import check_every
 from data.quality.conform import Conformed
+from data.quality.keep_rules import check_keep
+from data.reading.memory import SourceMemory
 from data.reading.options import SourceOptions
 from data.store import catalogue
 from data.store.catalogue import Dataset
@@ -24,7 +27,10 @@ def find_dataset(workspace: Workspace, name: str) -> Dataset | None:
 
 
 def check_counts(options: SourceOptions) -> None:
-    """Raises InvalidInput for a season, horizon or overlap outside the allowed numbers of steps."""
+    """Raises InvalidInput for a season, horizon or overlap outside the allowed numbers of steps, and for a rule of
+    `--keep` or a frequency of `--every` that does not exist."""
+    check_keep(options.keep)
+    check_every(options)
     if options.overlap is not None and not 0 <= options.overlap <= MOST_STEPS:
         raise InvalidInput(f"--overlap is {options.overlap}; it counts steps, so give 0 to {MOST_STEPS}")
     for option, given in (("--season", options.season), ("--horizon", options.horizon)):
@@ -43,7 +49,8 @@ def check_agrees(known: Dataset | None, options: SourceOptions) -> None:
     for option, given, stored in fixed:
         if given is not None and given != stored and not (option == "--tz" and known.kind != "instant"):
             raise Conflict(f"dataset {known.name!r} has {option} {stored}, not {given}; ingest under another name")
-    frequency = parse_frequency(options.freq) if options.freq else known.freq
+    given = options.every or (None if SourceMemory.of(known.memory).every else options.freq)
+    frequency = parse_frequency(given) if given else known.freq  # where rows are aggregated, --freq is that of the rows
     if frequency != known.freq:  # refused even for a file that was ingested before
         raise InvalidInput(f"dataset {known.name!r} has frequency {known.freq}, not {frequency}; use another name")
 

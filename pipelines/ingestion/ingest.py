@@ -18,6 +18,7 @@ from data.sources.resolve import open_source
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback
+from pipelines.history.known_rows import known_rows
 from pipelines.history.quarantine import quarantine_filter
 from pipelines.ingestion.dataset_entry import (
     check_agrees,
@@ -48,8 +49,8 @@ def ingest(
     be. Watermarks move after the rows are on the disk.
 
     Raises:
-        InvalidInput: the source cannot be read, breaks the frame contract, has a value ahead of the clock, or has
-            another frequency than its dataset.
+        InvalidInput: the source cannot be read, breaks the frame contract, would lose rows, or has another frequency
+            than its dataset.
         Conflict: the dataset exists with another zone or target.
         Unavailable: a server or database does not answer after several tries.
     """
@@ -65,6 +66,7 @@ def ingest(
             return report_unchanged(workspace, known, opened, options, read, dry_run)
         progress(1, 1, f"checking {intake.read:,} rows")
         quarantine = quarantine_filter(workspace, known, (intake.low, intake.high), scratch / "around")
+        stored = known_rows(workspace, known) if known else None
         conformed = conform_all(
             intake,
             opened.name,
@@ -72,9 +74,12 @@ def ingest(
             known.grid if known else None,
             quarantine.hold_back,
             workspace.settings.future_tolerance_s * SECOND,
+            stored,
         )
-        if known:
-            check_gap(workspace, known, conformed)
+        quarantine.breaches += conformed.clock
+        read = read.with_unfinished(conformed.unfinished)
+        if known and stored:
+            check_gap(known, stored, conformed)
         if dry_run:
             return preview(workspace, name, known, opened, conformed, read, quarantine, scratch)
         dataset = put_dataset(workspace, known, name, conformed)

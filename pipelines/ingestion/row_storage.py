@@ -13,13 +13,13 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from sqlalchemy import Connection
 
 from data import failpoints
 from data.files import file_lock
 from data.lake import commits
 from data.lake.table import Extended
+from data.quality.clock_rule import KnownRows
 from data.quality.conform import Conformed, refuse_gap
 from data.records import quarantine, series_ends, watermarks
 from data.schema import SERIES
@@ -33,7 +33,7 @@ from pipelines.history.quarantine import QuarantineFilter
 from pipelines.ingestion import live_rows
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.live_rows import NewRows
-from pipelines.ingestion.source_pieces import ReadPieces
+from pipelines.ingestion.source_pieces import UNFINISHED, ReadPieces
 from pipelines.workspace import Workspace
 
 SLICE = 2_000  # rows of the log in one transaction: other writers wait for some milliseconds
@@ -55,13 +55,9 @@ class Conforming:
     quarantined: QuarantineFilter
 
 
-def check_gap(workspace: Workspace, known: Dataset, conformed: Conformed) -> None:
+def check_gap(known: Dataset, stored: KnownRows, conformed: Conformed) -> None:
     """Raises InvalidInput where the gap between a series' new rows and its stored ones is longer than any allowed."""
-    refresh_ends(workspace, known)
-    stored = series_ends.ends(workspace.engine, known.id)
-    names = pl.Series(SERIES, stored.unique_ids, pl.String)
-    ends = pl.DataFrame([names, pl.Series("first_stored", stored.first), pl.Series("last_stored", stored.last)])
-    both = conformed.spans().join(ends, on=SERIES)
+    both = conformed.spans().join(stored.ends, on=SERIES)
     steps = {name: known.grid.steps(both[name].to_numpy()) for name in both.columns if name != SERIES}
     apart = np.maximum(steps["first"] - steps["last_stored"], steps["first_stored"] - steps["last"])
     refuse_gap(int(apart.max(initial=0)) - 1, known.grid, conformed.report.source, conformed.report.time_column)
@@ -71,11 +67,13 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
     """Store what is new. When this returns, all of it is on the disk, and running services take it in."""
     dataset, conformed = new.dataset, new.conformed
     report = conformed.report.to_dict() | {"quarantined": len(new.quarantined.breaches)}
-    numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
+    names = [*conformed.spans()[SERIES].to_list(), *(breach.unique_id for breach in conformed.clock)]
+    numbers = catalogue.ensure_series(workspace.engine, dataset.id, names)
     known = set(series_ends.ends(workspace.engine, dataset.id).unique_ids)
     born = [number for name, number in numbers.items() if name not in known]
     with file_lock(workspace.lake.root / f"{dataset.id}.ingest.lock"):
         stored = workspace.lake.extend(dataset.id, conformed.parts, scratch)
+        report["corrected"] = stored.corrected
         failpoints.hit("ingest.stored")
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
         failpoints.hit("ingest.committed")
@@ -164,5 +162,6 @@ def record(
     engine, dataset = workspace.engine, new.dataset
     quarantine.put(engine, dataset.id, new.quarantined.breaches, numbers, new.source.name, connection)
     for sha256, name in new.read.tables.items():
-        catalogue.record_file(engine, dataset.id, sha256, name, report, version, connection)
+        own = report | {UNFINISHED: True} if sha256 in new.read.unfinished else report
+        catalogue.record_file(engine, dataset.id, sha256, name, own, version, connection)
     watermarks.set_watermarks(engine, dataset.id, new.read.marks, connection)
