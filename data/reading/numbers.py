@@ -5,7 +5,18 @@ import polars as pl
 from data.errors import InvalidInput
 from data.formats.batches import ROW
 
-MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "-")  # words for a missing value, in any case
+MISSING = (
+    "",
+    "na",
+    "n/a",
+    "#n/a",
+    "nan",
+    "null",
+    "none",
+    "-",
+    "unavailable",
+    "unknown",
+)  # words for a missing value, in any case
 
 
 def to_numbers(values: pl.Series) -> pl.Series | None:

@@ -1,6 +1,8 @@
 """The quarantine: values that broke a quality rule, with the rule, and whether they were released.
 
 A quarantined value is missing in states and in the history that models are trained on, also where the log stores it.
+Values of a clock that was not set (rule CLOCK) are here alone, in neither lake nor log: the same value counts when it
+comes in its time.
 """
 
 import json
@@ -109,7 +111,10 @@ def release_live(connection: Connection, dataset_id: int, held: Iterable[Held], 
 
 
 def known(engine: Engine, dataset_id: int, keys: Sequence[tuple[int, int]]) -> dict[Held, bool]:
-    """The values that are or were quarantined at any of these (series_id, ds), each with whether it was released."""
+    """The values that are or were quarantined at any of these (series_id, ds), each with whether it was released.
+
+    Those of a clock that was not set count only where they were released.
+    """
     with reading(engine) as connection:
         words = {"dataset": dataset_id, "keys": json.dumps(keys)}
         rows = connection.execute(_KNOWN[engine.dialect.name], words)
@@ -132,7 +137,8 @@ _KEYS = {
 _KNOWN = {
     dialect: text(
         f"SELECT q.series_id, q.ds, q.y, q.released FROM (SELECT DISTINCT s, d FROM ({keys}) asked) one "  # noqa: S608
-        "JOIN quarantine q ON q.dataset_id = :dataset AND q.series_id = one.s AND q.ds = one.d"
+        "JOIN quarantine q ON q.dataset_id = :dataset AND q.series_id = one.s AND q.ds = one.d "
+        f"AND (q.rule <> '{CLOCK}' OR q.released IS NOT NULL)"
     )
     for dialect, keys in _KEYS.items()
 }
@@ -157,6 +163,11 @@ def values(engine: Engine, dataset_id: int, released: bool | None = False) -> li
         query = query.where(TABLE.c.released.is_not(None) if released else TABLE.c.released.is_(None))
     with reading(engine) as connection:
         return [QuarantinedValue(*row) for row in connection.execute(query)]
+
+
+def masked(engine: Engine, dataset_id: int, released: bool | None = False) -> list[QuarantinedValue]:
+    """As `values`, but only those that are missing where lake or log have them."""
+    return [value for value in values(engine, dataset_id, released) if value.rule != CLOCK]
 
 
 def counts(engine: Engine) -> dict[str, int]:

@@ -45,6 +45,7 @@ def ingested(result: Ingested, json: bool) -> None:
     rows, lost, freq = (result.report[name] for name in ("rows", "duplicates", "frequency"))
     if 2 * min(lost, result.report["snapped"]) > rows:
         say(f"{lost} of {rows} rows lie closer together than {freq}, and of each step the last is kept; is that meant?")
+    lost_rows(result)
     if result.quarantined:
         broken = ", ".join(f"{rule} {count}" for rule, count in result.quarantined.items())
         shown = (
@@ -53,6 +54,19 @@ def ingested(result: Ingested, json: bool) -> None:
         say(f"values in quarantine: {broken}; {shown}")
     if result.logged:
         say(f"states {'would take' if result.dry_run else 'take'} in {result.logged:,} of these rows")
+
+
+def lost_rows(result: Ingested) -> None:
+    """Say which rows were not stored as they are, and why."""
+    report, first = result.report, result.report.get("first_clash")
+    if first and not report.get("keep"):
+        one, other = first["values"]
+        say(
+            f"{report['clashes']} rows have another value than a later row of their step, such as {one:g} and "
+            f"{other:g} of {first['series']!r} at {first['ds']}: the last counts, unless --keep says otherwise"
+        )
+    if report.get("held_back"):
+        say(f"{report['held_back']} rows of the last step are held back until a later row completes it")
 
 
 def trained(result: Trained, json: bool) -> None:

@@ -14,12 +14,13 @@ import numpy as np
 
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from data.grid.durations import DAY, SECOND
-from data.grid.grid import Grid, parse_ds
+from data.grid.grid import Grid, format_ds, parse_ds
 from data.schema import LARGEST_VALUE
 from data.store.catalogue import check_unique_id
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
+from service.observe.clock_rows import RIGHT, UNSET, look
 from service.observe.observe_body import BrokenLine, ObserveBody
 from service.observe.series_creation import CreatedSeries, UnbornSeries
 from states.out_of_order import BEGINNING
@@ -30,6 +31,7 @@ NEAR_STEPS, NEAR_TIME = 100_000, 366 * DAY  # back by clock time: a year, or so 
 FIELDS = {"unique_id", "ds", "y", "dataset"}
 NEW = -1  # in place of the id of a series that is yet to be created
 BEYOND_QUOTA = 0  # in place of the id of a series that was not created; ids begin at 1
+AHEAD = "is too far in the future, and has no value"
 OVER_QUOTA = "is not a series, and its dataset's quota is used up"
 QUOTA_RETRY_S = 60  # a person has to raise a quota
 
@@ -38,14 +40,19 @@ QUOTA_RETRY_S = 60  # a person has to raise a quota
 class Arrivals:
     """The rows of one request that belong to one dataset, in ascending order of time within each series.
 
-    place (k,) position of each row in the request; snapped, how many stamps were off the grid: they count for the step
-    that they fall into.
+    place (k,) position of each row in the request; clock (k,) how the clock of each row was (see `clock_rows`);
+    snapped, how many stamps were off the grid: they count for the step that they fall into.
     """
 
     served: Served
     place: np.ndarray
     rows: Rows
+    clock: np.ndarray
     snapped: int
+
+    def select(self, kept: np.ndarray) -> "Arrivals":
+        """The rows where `kept` (k,) bool holds."""
+        return replace(self, place=self.place[kept], rows=self.rows.select(kept), clock=self.clock[kept])
 
 
 @dataclass(frozen=True)
@@ -90,13 +97,14 @@ def too_many_series(faults: Sequence[FieldFault]) -> ProblemError:
 def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only: Target | None = None) -> ReceivedRows:
     """Check every row of a body.
 
-    now: µs since 1970 UTC; tolerance: µs that a stamp may be ahead of it; only: the one series that the path named.
+    now: µs since 1970 UTC; tolerance: µs that a stamp may be ahead of it, which else is of a clock that was not set;
+    only: the one series that the path named.
 
     Raises:
         ProblemError: 422 with the pointers of up to MAX_ERRORS rows at fault, when one has another shape or none can
             be stored.
     """
-    reader = _Reader(directory, now + tolerance, only)
+    reader = _Reader(directory, only)
     kept: dict[str, list[tuple[int, int, int, float]]] = {}
     new_series: dict[UnbornSeries, int] = {}
     refused: list[tuple[int, FieldFault]] = []
@@ -119,7 +127,7 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
         raise unprocessable("invalid_observation", misshapen)
     parts = []
     for name, rows in kept.items():
-        part, strayed = _not_too_far(_columns(directory.datasets[name], rows))
+        part, strayed = _possible(directory.datasets[name], rows, now, tolerance)
         refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in strayed]
         parts += [part] if len(part.place) else []
     received = ReceivedRows(len(body.rows), parts, sorted(refused)[:MAX_ERRORS], list(new_series))
@@ -148,8 +156,7 @@ def with_ids(
         kept = series != BEYOND_QUOTA
         refused += [(int(place), beyond_quota(body, int(place))) for place in part.place[~kept][:MAX_ERRORS]]
         if kept.any():
-            rows = replace(part.rows, series=series).select(kept)
-            parts.append(replace(part, place=part.place[kept], rows=rows))
+            parts.append(replace(part, rows=replace(part.rows, series=series)).select(kept))
     refused = sorted(refused)[:MAX_ERRORS]
     if not parts:
         raise too_many_series([fault for _, fault in refused])
@@ -191,8 +198,8 @@ def new_target(directory: Directory, unique_id: str, dataset: str | None) -> Tar
 class _Reader:
     """Reads the rows of one request; series and stamps that several rows share are looked up once."""
 
-    def __init__(self, directory: Directory, latest: int, only: Target | None) -> None:
-        self._directory, self._latest, self._only = directory, latest, only
+    def __init__(self, directory: Directory, only: Target | None) -> None:
+        self._directory, self._only = directory, only
         self._needed = ("ds", "y") if only else ("unique_id", "ds", "y")
         self._targets: dict[tuple[str | None, str | None], Target] = {}
         self._stamps: dict[tuple[int, Any], int] = {}  # by dataset and text
@@ -264,27 +271,51 @@ class _Reader:
         found = self._stamps.get(key)
         if found is not None:
             return found
-        kind = served.dataset.kind
         try:
-            stamp = parse_ds(ds, kind)
+            stamp = parse_ds(ds, served.dataset.kind)
         except InvalidInput as error:
             raise _Refused("/ds", str(error).removeprefix("ds ")) from None
-        if kind != "step" and stamp > (self._latest if kind == "instant" else self._latest + DAY):  # it may be tomorrow
-            raise _Refused("/ds", "is too far in the future")
         self._stamps[key] = stamp
         return stamp
 
 
-def _columns(served: Served, kept: list[tuple[int, int, int, float]]) -> Arrivals:
+Strayed = list[tuple[int, str]]  # why rows are refused, by their place
+
+
+def _possible(
+    served: Served, kept: list[tuple[int, int, int, float]], now: int, tolerance: int
+) -> tuple[Arrivals, Strayed]:
+    """The rows of one dataset that have a time, with why the others are refused."""
     place, series, ds, values = (np.array(column) for column in zip(*kept, strict=True))
     grid = served.dataset.grid
     steps = grid.steps(ds)
+    begins = grid.stamps(steps)
+    clock = look(grid, ds, begins, now, tolerance)
     order = np.lexsort((steps, series))  # stable: of one step sent twice the later row counts
     rows = Rows.arrived(series[order], steps[order], values[order].astype(np.float64))
-    return Arrivals(served, place[order], rows, int((grid.stamps(steps) != ds).sum()))
+    off = begins != ds
+    part = Arrivals(served, place[order], rows, clock[order], int(off.sum()))
+    strayed: Strayed = []
+    if off.any() and served.dataset.memory.get("every"):
+        part, strayed = _refuse(part, off[order], _off_grid(grid, int(begins[off][0])))
+    if (part.clock == UNSET).any():
+        part, without = _refuse(part, (part.clock == UNSET) & np.isnan(part.rows.values), AHEAD)
+        strayed += without
+    part, too_far = _not_too_far(part)
+    return part, strayed + too_far
 
 
-def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
+def _refuse(part: Arrivals, wrong: np.ndarray, message: str) -> tuple[Arrivals, Strayed]:
+    """The rows that are not `wrong` (k,), and the message for the first of the others."""
+    return part.select(~wrong), [(int(place), message) for place in part.place[wrong][:MAX_ERRORS]]
+
+
+def _off_grid(grid: Grid, begin: int) -> str:
+    """Why a row of a dataset that is aggregated is refused; `begin` is of its step."""
+    return f"must begin a step: the dataset is aggregated to {grid.freq}, such as {format_ds(begin, grid.kind)}"
+
+
+def _not_too_far(part: Arrivals) -> tuple[Arrivals, Strayed]:
     """The rows whose distance from their series a gap can explain, and why the others are refused, by their place.
 
     A stamp such as an unset clock's year 1 would be part of every history from then on. A stamp too far ahead matters
@@ -295,7 +326,7 @@ def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
         return part, []
     reach = champion.states.origins(rows.series)
     known = reach != BEGINNING
-    behind = known & (rows.steps < reach - NEAR_STEPS)
+    behind = known & (rows.steps < reach - NEAR_STEPS) & (part.clock == RIGHT)
     if behind.any():
         behind &= rows.steps < reach - _furthest_back(part.served.dataset.grid, reach)
     ahead = known & (rows.steps > reach + FURTHEST_STEPS) & (part.served.dataset.kind == "step")
@@ -306,8 +337,7 @@ def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
         for side, wrong in (("behind", behind), ("ahead of", ahead))
         for place in part.place[wrong][:MAX_ERRORS]
     ]
-    kept = ~(behind | ahead)
-    return replace(part, place=part.place[kept], rows=rows.select(kept)), strayed
+    return part.select(~(behind | ahead)), strayed
 
 
 def _furthest_back(grid: Grid, reach: np.ndarray) -> np.ndarray | int:
