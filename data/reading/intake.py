@@ -161,9 +161,10 @@ def _newer_of(
 ) -> tuple[int, str] | None:
     """The newest time so far that is not ahead of the clock: later rows of a right clock have to be read after it."""
     micros, now = times.to_physical(), _now_like(times, zone)
-    if now is not None and int(micros.max()) > now:  # type: ignore[arg-type]
-        micros = micros.set(micros > now, None)
     index = micros.arg_max()
+    if now is not None and index is not None and int(micros[index]) > now:
+        micros = micros.set(micros > now, None)
+        index = micros.arg_max()
     if index is None:
         return newest
     found = (int(micros[index]), str(written[index]))

@@ -25,7 +25,7 @@ from data.records import quarantine, series_ends, watermarks
 from data.schema import SERIES
 from data.sources.pieces import Source
 from data.store import anchors, catalogue, database, observation_log
-from data.store.catalogue import Dataset
+from data.store.catalogue import UNFINISHED, Dataset
 from data.store.observation_log import HISTORY
 from data.store.registry import MODELS_LOCK
 from pipelines.history.ends import refresh_ends
@@ -33,7 +33,7 @@ from pipelines.history.quarantine import QuarantineFilter
 from pipelines.ingestion import live_rows
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.live_rows import NewRows
-from pipelines.ingestion.source_pieces import UNFINISHED, ReadPieces
+from pipelines.ingestion.source_pieces import ReadPieces
 from pipelines.workspace import Workspace
 
 SLICE = 2_000  # rows of the log in one transaction: other writers wait for some milliseconds
@@ -90,7 +90,14 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
         len(new.source.pieces),
         new.read.unchanged,
         new.quarantined.counts,
+        waiting=waiting_tables(workspace, new) if report["every"] else [],
     )
+
+
+def waiting_tables(workspace: Workspace, new: Conforming) -> list[str]:
+    """Tables of other sources of the dataset whose last rows are still held back."""
+    unfinished = catalogue.unfinished_sources(workspace.engine, new.dataset.id)
+    return [name for name in unfinished if name not in new.read.tables.values()]
 
 
 def write_log(

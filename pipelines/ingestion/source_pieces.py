@@ -18,11 +18,9 @@ from data.records import watermarks
 from data.sources.pieces import Piece, Source
 from data.sources.watermark_overlap import DEFAULT_STEPS, move_back
 from data.store import catalogue
-from data.store.catalogue import Dataset
+from data.store.catalogue import UNFINISHED, Dataset
 from pipelines.console import ProgressCallback
 from pipelines.workspace import Workspace
-
-UNFINISHED = "unfinished"  # in the report of a table: it has rows of a step that was held back, so it is read again
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,9 @@ def lost_rows(result: Ingested) -> None:
         )
     if report.get("held_back"):
         say(f"{report['held_back']} rows of the last step are held back until a later row completes it")
+    if result.waiting:
+        names = ", ".join(result.waiting[:3]) + (" …" if len(result.waiting) > 3 else "")
+        say(f"the last rows of {names} are still held back; ingest it again, and they are stored")
 
 
 def trained(result: Trained, json: bool) -> None:

@@ -10,6 +10,7 @@ from data.grid.grid import format_all, parse_ds
 from data.reading.options import SourceOptions
 from data.records import watermarks
 from data.store import catalogue
+from pipelines.cli import run
 from pipelines.ingestion.ingest import ingest
 from pipelines.workspace import open_workspace
 
@@ -173,3 +174,14 @@ def test_a_dataset_keeps_its_coarse_frequency(tmp_path):
     raw = SourceOptions(every="1h", freq="5m", target_col="y")  # the frequency of the rows
     more = put(tmp_path / "b.csv", *minutes("11:10", "11:20", "12:00"))
     assert ingest(workspace, more, "plant", raw).added == 1
+
+
+def test_a_file_whose_last_rows_wait_is_named_until_it_is_ingested_again(tmp_path, capsys):
+    days = [put(tmp_path / f"{day}.csv", *minutes("22:30", "23:10", day=f"2024-01-0{day}")) for day in (1, 2)]
+    options = ["--dataset", "plant", "--every", "1h", "--target-col", "y"]
+    assert run(["ingest", days[0], *options]) == 0
+    assert "1 rows of the last step are held back until a later row completes it" in capsys.readouterr().err
+    assert ingest(open_workspace(), days[1], "plant", HOURLY).waiting == [days[0]]
+    again = ingest(open_workspace(), days[0], "plant", HOURLY)
+    assert (again.added, again.waiting) == (1, [days[1]])
+    assert [stamp for _, stamp, _ in stored(open_workspace())] == ["01-01T22:00", "01-01T23:00", "01-02T22:00"]
