@@ -46,6 +46,11 @@ class Aggregation:
         return frame.filter(pl.col(STEP) != self.unfinished) if len(held) else frame
 
 
+def keep_of(options: SourceOptions) -> str | None:
+    """The rule by which several values of one step become one; None: the last one stays."""
+    return options.keep or (DEFAULT_KEEP if options.every is not None else None)
+
+
 def check_every(options: SourceOptions) -> None:
     """Raises InvalidInput for a frequency that does not exist, and for one that `--snap` contradicts."""
     if options.every is None:

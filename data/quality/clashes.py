@@ -69,7 +69,7 @@ def one_row_for_each_step(
     Without a rule the last row with a value of the last table stays. With one, only rows with the same stamp correct
     each other across tables, and rows count in the order of time.
 
-    stamps      (n,) times before they moved to their step; the frame may have more exact ones in STAMP
+    stamps      (n,) times before they moved to their step, used where the frame does not have them as STAMP
     aggregates  steps are coarser than the rows: only rows with one stamp clash
     """
     if _ascends(frame):

@@ -55,7 +55,7 @@ class ClockRule:
         newest = intake.latest_value
         dated = grid.kind != "step"
         # In most sources no row can break the rule, which costs nothing then.
-        self._some_ahead = dated and newest is not None and newest.time > self._latest - DAY
+        self._some_ahead = dated and newest is not None and newest > self._latest - DAY
         self._some_near = dated and may_be_near_start(intake.low, intake.high)
         self.broken: list[pl.DataFrame] = []
 

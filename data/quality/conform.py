@@ -28,7 +28,7 @@ from data.grid.durations import YEAR, default_horizon, default_season
 from data.grid.grid import Grid, format_ds, make_grid
 from data.grid.unset_clock import latest_stamp
 from data.quality import aggregation
-from data.quality.aggregation import DEFAULT_KEEP, Aggregation
+from data.quality.aggregation import Aggregation, keep_of
 from data.quality.clashes import STAMP, one_row_for_each_step
 from data.quality.clock_rule import ClockRule, KnownRows, without_value
 from data.quality.findings import Findings, common_test_length, constant_stretches, gaps_of, test_lengths
@@ -47,7 +47,6 @@ from data.spill import Spill, Where
 
 CONSTANT = 10  # equal values in a row that are reported; a season of them if that is longer
 SAMPLE = 100_000  # stamps from which the phase of the grid is inferred
-AT = "__at"  # column of times before they moved to their step
 LONGEST_YEARS = 100  # longest gap within a series
 LONGEST_GAP = 1_000_000  # steps: ten years of five minutes; a longer gap means a wrong stamp, and would fill the memory
 
@@ -162,7 +161,7 @@ def conform_all(
         duplicates=found.duplicates,
         clashes=found.clashes.rows,
         first_clash=first_clash(found.clashes, grid, intake),
-        keep=options.keep or (DEFAULT_KEEP if options.every else None),
+        keep=keep_of(options),
         every=grid.freq if options.every else None,
         held_back=found.held_back,
         steps_back=found.steps_back,
@@ -257,12 +256,10 @@ def _conform(
     findings.stamps = [int(stamps.min()), int(stamps.max())]
     moved = int(((placed[TIME].to_numpy() != stamps) | shortened).sum())
     if checks.aggregation is not None:
-        placed, moved = checks.aggregation.complete_rows(placed.with_columns(pl.Series(AT, stamps)), findings), 0
-        placed, stamps = placed.drop(AT), placed[AT].to_numpy()
+        placed, moved = checks.aggregation.complete_rows(placed, findings), 0
         if placed.is_empty():
             return placed, findings
-    keep = options.keep or (DEFAULT_KEEP if options.every else None)
-    one = one_row_for_each_step(placed, stamps, keep, options.every is not None)
+    one = one_row_for_each_step(placed, stamps, keep_of(options), options.every is not None)
     final = one.rows
     gaps, longest_gap = gaps_of(final)
     stretches, longest_constant = constant_stretches(final, max(season, CONSTANT))

@@ -1,7 +1,7 @@
 """Turns batches of a source's columns into typed rows, collected by series: `unique_id, ds, y`, covariates, `split`."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -25,16 +25,6 @@ UNIT = "__unit"  # the unit that a row states
 UNIT_NAME = "unit"  # the source's column of units, in any case
 
 
-@dataclass(frozen=True)
-class RowPlace:
-    """Where a row is in its source, and its time as an integer, in whatever zone."""
-
-    time: int
-    source: str
-    column: str  # of times
-    row: int
-
-
 class Intake:
     """The rows read so far. Times are as in the source: with a zone, without one, or integers."""
 
@@ -45,7 +35,7 @@ class Intake:
         self.on_rows: Callable[[int], None] = lambda rows: None  # called after each batch with the rows read so far
         self.read = self.nulls = self.non_finite = 0  # rows; missing values; values that are NaN, infinite or too large
         self.missing = 0  # values that are empty or NaN
-        self.latest_value: RowPlace | None = None  # the row with the latest value
+        self.latest_value: int | None = None  # time of the latest value as an integer, in whatever zone
         self.roles: Roles | None = None  # of the first table
         self.dtype: pl.DataType | None = None  # type of the times
         self.pieces: list[str] = []  # names of the tables read, in their order
@@ -127,7 +117,7 @@ class Intake:
         self.nulls += values.null_count()
         self.non_finite += finite.null_count() - values.null_count()
         self.missing += values.null_count() + int(values.is_nan().sum())
-        self._find_latest_value(raw, roles, finite, times, name)
+        self._find_latest_value(finite, times)
         yield _ids_of(raw, roles, self.options, name).alias(SERIES)
         yield times.alias(TIME)
         yield finite.alias(VALUE)
@@ -147,13 +137,10 @@ class Intake:
             if roles.id is None:
                 yield raw[column].alias(TEXT + column)
 
-    def _find_latest_value(
-        self, raw: pl.DataFrame, roles: Roles, values: pl.Series, times: pl.Series, name: str
-    ) -> None:
-        micros = times.to_physical().set(values.is_null(), None)
-        index = micros.arg_max()
-        if index is not None and (self.latest_value is None or micros[index] > self.latest_value.time):
-            self.latest_value = RowPlace(micros[index], name, roles.time, raw[ROW][index])
+    def _find_latest_value(self, values: pl.Series, times: pl.Series) -> None:
+        latest = times.to_physical().set(values.is_null(), None).max()
+        if isinstance(latest, int) and (self.latest_value is None or latest > self.latest_value):
+            self.latest_value = latest
 
 
 def _newer_of(
