@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data.grid.durations import DAY
-from data.grid.grid import Grid, Ints, parse_ds
+from data.grid.grid import Grid, Ints
+from data.grid.stamps import parse_ds
 
 Mask = npt.NDArray[np.bool_]
 
@@ -15,15 +16,15 @@ TWO_STEPS = 2  # of a yearly series, each value is a year from the others
 
 
 def latest_stamp(grid: Grid, now: int, tolerance: int) -> int:
-    """The last stamp that is not ahead of the clock; `now` and `tolerance` in microseconds. Dates may be tomorrow's."""
-    return now + tolerance + (DAY if grid.kind == "date" else 0)
+    """The last time that is not ahead of the clock; `now` and `tolerance` in microseconds."""
+    return now + tolerance + grid.leeway
 
 
-def is_ahead(grid: Grid, stamps: Ints, begins: Ints, latest: int) -> Mask:
-    """(n,) whether neither the stamp nor the begin of its step has come yet. Integer steps have no clock."""
+def is_ahead(grid: Grid, stamps: Ints, latest: int) -> Mask:
+    """(n,) whether what a stamp stands for has not begun at `latest`. Integer steps have no clock."""
     if grid.kind == "step":
         return np.zeros(len(stamps), np.bool_)
-    return np.minimum(stamps, begins) > latest
+    return np.asarray(grid.begun(stamps) > latest)
 
 
 def is_near_start(grid: Grid, stamps: Ints) -> Mask:

@@ -15,10 +15,12 @@ from data.errors import InvalidInput
 from data.grid.durations import DAY, kind_of, parse_frequency, unit_of
 from data.grid.grid import Grid, make_grid
 from data.quality.findings import Findings
-from data.reading.columns import STEP
-from data.reading.infer_frequency import VOTES, to_stored_times
+from data.reading.columns import STEP, with_codes
+from data.reading.infer_frequency import VOTES, facts_of
 from data.reading.intake import PIECE, Intake
+from data.reading.mark_times import step_of_mark
 from data.reading.options import SourceOptions
+from data.reading.zones import OFFSET, to_stored_times
 from data.schema import SERIES, TIME
 
 FIRST_MONDAY = 4 * DAY  # 1970-01-05
@@ -69,6 +71,38 @@ def grid_of(every: str) -> Grid:
     return Grid(plain.freq, phase, plain.sessions, "floor", civil=True)
 
 
+def grid_for(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
+    """The grid of a source that is aggregated: that of the dataset, or a new one. Raises InvalidInput."""
+    grid = known or grid_of(str(intake.options.every))
+    if (intake.dtype == pl.Int64) != (grid.kind == "step"):
+        held = "times" if grid.kind == "step" else "integer steps"
+        raise InvalidInput(f"--every {grid.freq} does not fit a column of {held}", source=source, column=column)
+    facts = [facts_of(with_codes(part), intake.options.tz) for _, part in intake.parts()]
+    refuse_finer(pl.concat(facts, how="diagonal"), grid, source, column)
+    return grid
+
+
+def of_source(intake: Intake, grid: Grid, source: str, stored: pl.Series, latest: int) -> Aggregation | None:
+    """What the aggregation of a source leaves out; None where rows stay as fine as they are.
+
+    stored: `ds` of the last rows of the dataset's series; latest: the last time that is not ahead of the clock.
+    """
+    if intake.options.every is None or intake.roles is None:
+        return None
+    last, newest = last_step(intake, grid, source, intake.roles.time, latest), stored.max()
+    completed = last is not None and isinstance(newest, int) and int(grid.steps([newest])[0]) > last
+    begins = {piece: step_of_mark(mark, grid, intake.options) for piece, mark in intake.begins.items()}
+    return Aggregation(None if completed else last, {p: step for p, step in begins.items() if step is not None})
+
+
+def nothing_complete(grid: Grid, source: str) -> InvalidInput:
+    """The error for a source of which every row would be held back."""
+    return InvalidInput(
+        f"all its rows are of one step of {grid.freq} that no later row completes; ingest it with later rows",
+        source=source,
+    )
+
+
 def refuse_finer(facts: pl.DataFrame, grid: Grid, source: str, column: str) -> None:
     """Raises InvalidInput where the rows of most series, by their `facts`, are farther apart than a step."""
     first, second = grid.stamps([0, 1])
@@ -85,8 +119,9 @@ def refuse_finer(facts: pl.DataFrame, grid: Grid, source: str, column: str) -> N
 def last_step(intake: Intake, grid: Grid, source: str, column: str, latest: int) -> int | None:
     """The step of the last row that is not ahead of `latest`, in microseconds; None where there is no such row."""
     found: int | None = None
-    for _, part in intake.rows.parts():
-        frame, *_ = to_stored_times(part.select(SERIES, TIME), grid.freq, intake.options.tz, source, column)
+    for _, part in intake.parts():
+        times = part.select(name for name in (SERIES, TIME, OFFSET) if name in part.columns)
+        frame, *_ = to_stored_times(times, grid.freq, intake.options.tz, source, column, grid.civil)
         stamps = frame[TIME].to_numpy()
         stamps = stamps if grid.kind == "step" else stamps[stamps <= latest]
         if len(stamps):

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.grid.durations import DAY
-from data.grid.grid import Grid, format_ds
-from data.grid.unset_clock import Mask, distance, farthest, is_ahead, is_near_start, latest_stamp, may_be_near_start
+from data.grid.grid import Grid
+from data.grid.stamps import format_ds
+from data.grid.unset_clock import Mask, distance, farthest, is_ahead, is_near_start, may_be_near_start
 from data.quality.rejections import UNSET_CLOCK
 from data.reading.columns import CODE
 from data.reading.intake import PIECE, Intake
@@ -48,35 +48,33 @@ class KnownRows:
 class ClockRule:
     """Finds the rows of one source that break the rule. `broken` collects those that have a value."""
 
-    def __init__(self, intake: Intake, grid: Grid, tolerance: int, known: KnownRows):
-        """tolerance: microseconds that a row with a value may be ahead of the clock."""
-        self._intake, self._grid, self._known = intake, grid, known
-        self._latest = latest_stamp(grid, clock.now(), tolerance)
+    def __init__(self, intake: Intake, grid: Grid, latest: int, known: KnownRows):
+        """latest: the last time, in microseconds, that is not ahead of the clock."""
+        self._intake, self._grid, self._latest, self._known = intake, grid, latest, known
         newest = intake.latest_value
         dated = grid.kind != "step"
         # In most sources no row can break the rule, which costs nothing then.
-        self._some_ahead = dated and newest is not None and newest > self._latest - DAY
-        self._some_near = dated and may_be_near_start(intake.low, intake.high)
+        self._some_ahead = dated and newest is not None and newest.time > self._latest - DAY
+        self._some_near = dated and may_be_near_start(*intake.span)
         self.broken: list[pl.DataFrame] = []
 
-    def kept(self, frame: pl.DataFrame, stamps: np.ndarray) -> Mask | None:
-        """(n,) which of the rows of whole series break no rule; None: all of them. `ds` is the begin of their step.
-
-        stamps: (n,) times before they moved to their step.
-        """
+    def right_rows(self, frame: pl.DataFrame) -> Mask | None:
+        """(n,) which of the rows of whole series break no rule; None: all of them. They are not on their steps yet."""
         if not self._some_ahead and not self._some_near:
             return None
-        valued = frame[VALUE].is_not_null().to_numpy()
-        ahead = is_ahead(self._grid, stamps, frame[TIME].to_numpy(), self._latest)
+        stamps, valued = frame[TIME].to_numpy(), frame[VALUE].is_not_null().to_numpy()
+        ahead = is_ahead(self._grid, stamps, self._latest)
         wrong = ahead & valued
         if self._some_near:
             wrong |= self._unset(frame, stamps, ahead)
         if not wrong.any():
             return None
-        wrong &= ~self._released(frame)
-        rows = frame.filter(pl.Series(wrong)).select(*KEY, PIECE, ROW)
-        marks = [pl.Series(STAMP, stamps[wrong]), pl.Series(AHEAD, ahead[wrong])]
-        self.broken.append(rows.with_columns(marks).filter(pl.col(VALUE).is_not_null()))
+        begins = pl.Series(TIME, self._grid.stamps(self._grid.place(stamps[wrong]).steps))
+        marks = begins, pl.Series(STAMP, stamps[wrong]), pl.Series(AHEAD, ahead[wrong])
+        rows = frame.filter(pl.Series(wrong)).select(*KEY, PIECE, ROW).with_columns(marks)
+        released = self._released(rows)
+        wrong[np.flatnonzero(wrong)[released]] = False
+        self.broken.append(rows.filter(pl.Series(~released) & pl.col(VALUE).is_not_null()))
         self._refuse_most()
         return ~wrong
 
@@ -135,6 +133,6 @@ class ClockRule:
         )
 
 
-def without_value(frame: pl.DataFrame, kept: Mask) -> tuple[pl.DataFrame, str]:
+def without_value(frame: pl.DataFrame, right: Mask) -> tuple[pl.DataFrame, str]:
     """The rows that break the rule and have no value to quarantine, and the reason that they are rejected."""
-    return frame.filter(pl.Series(~kept)).filter(pl.col(VALUE).is_null()), UNSET_CLOCK
+    return frame.filter(pl.Series(~right)).filter(pl.col(VALUE).is_null()), UNSET_CLOCK

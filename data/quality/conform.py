@@ -4,7 +4,7 @@ The report counts each of these:
 
 - several rows for one (series, step): the last one in the order of the source stays, or what `keep` makes of them;
 - a step back in time: the rows are sorted;
-- a stamp between two steps: it moves down to the step before it;
+- a stamp between two steps: it moves to the nearest one, or as the grid's rule says, which may be to reject the row;
 - a local time that a change of clocks skips or repeats: the row is rejected;
 - NaN or infinity: a missing value;
 - a row of a clock that was not set: it is given back apart.
@@ -14,8 +14,8 @@ else that is wrong, and the error names the row. Several whole series are proces
 part of the rows.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,8 @@ from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.grid.durations import YEAR, default_horizon, default_season
-from data.grid.grid import Grid, format_ds, make_grid
+from data.grid.grid import Grid, make_grid
+from data.grid.stamps import format_ds
 from data.grid.unset_clock import latest_stamp
 from data.quality import aggregation
 from data.quality.aggregation import Aggregation, keep_of
@@ -34,13 +35,14 @@ from data.quality.clock_rule import ClockRule, KnownRows, without_value
 from data.quality.findings import Findings, common_test_length, constant_stretches, gaps_of, test_lengths
 from data.quality.key_check import refuse_mixed_series
 from data.quality.lost_rows import first_clash, refuse_clashes, refuse_rejected
-from data.quality.rejections import NO_LOCAL_TIME
+from data.quality.placing import place_rows
+from data.quality.rejections import NO_LOCAL_TIME, OFF_GRID
 from data.quality.report import QualityReport
-from data.reading.columns import CODE, STEP
-from data.reading.infer_frequency import facts_of, find_frequency, to_stored_times
+from data.reading.columns import CODE, with_codes
+from data.reading.infer_frequency import facts_of, find_frequency
 from data.reading.intake import Intake
-from data.reading.mark_times import step_of_mark
-from data.reading.options import SourceOptions
+from data.reading.options import SourceOptions, snap_of
+from data.reading.zones import open_days, to_stored_times
 from data.records.quarantine import Breach
 from data.schema import SERIES, SPLIT, TIME, VALUE
 from data.spill import Spill, Where
@@ -63,6 +65,7 @@ class Conformed:
 
     span: tuple[int, int]  # first and last `ds`
     has_split: bool
+    labels: Mapping[str, int]  # of series that had none; see `data.grid.labels`
     clock: list[Breach]  # rows of a clock that was not set, which are in no part
     unfinished: frozenset[str]  # the pieces that have rows of a step that is held back
 
@@ -81,14 +84,20 @@ class Conformed:
 RowFilter = Callable[[Where, pl.DataFrame], pl.DataFrame]  # gives rows of whole series back without those to leave out
 
 
-def conform(raw: pl.DataFrame, options: SourceOptions, source: str, grid: Grid | None = None) -> Conformed:
+def conform(
+    raw: pl.DataFrame,
+    options: SourceOptions,
+    source: str,
+    grid: Grid | None = None,
+    labels: Mapping[str, int] | None = None,
+) -> Conformed:
     """Conform one raw frame, all in memory. See `conform_all`."""
     raw = raw if ROW in raw.columns else raw.with_row_index(ROW, offset=1)
     if raw.is_empty():
         raise InvalidInput("there are no rows in it; give a header and at least one row", source=source)
-    intake = Intake(options, None)
+    intake = Intake(options, None, kind=grid.kind if grid else None)
     intake.add_batches(iter([raw]), source)
-    return conform_all(intake, source, None, grid)
+    return conform_all(intake, source, None, grid, labels=labels)
 
 
 def conform_all(
@@ -98,14 +107,15 @@ def conform_all(
     grid: Grid | None = None,
     row_filter: RowFilter | None = None,
     tolerance: int = 0,
+    labels: Mapping[str, int] | None = None,
     known: KnownRows | None = None,
 ) -> Conformed:
     """Conform all rows of an intake; the result is collected in `folder`.
 
     `grid` is that of an existing dataset: it stays, a source of another frequency is refused, and one without any value
     is taken. `row_filter` gets each conformed part, with the columns `STEP` and, where the source has one, `UNIT`.
-    `tolerance`: µs that a row with a value may be ahead of the clock, and for dates a day more. `known`: what is stored
-    of the dataset.
+    `tolerance`: µs that a row with a value may be ahead of the clock, beside the grid's leeway.
+    `labels`: those of the dataset's series; see `data.grid.labels`. `known`: what is stored of the dataset.
 
     Raises InvalidInput, which names the source, the column and, where one row is wrong, that row.
     """
@@ -114,15 +124,16 @@ def conform_all(
     only_missing = intake.missing == intake.read  # planned covariates, or values taken back
     if intake.nulls + intake.non_finite == intake.read and not (grid is not None and only_missing):
         raise InvalidInput("no value in it is a number; choose another column", source=source, column=roles.target)
-    stored = known or KnownRows()
     grid = _grid(intake, source, roles.time, grid)
+    if grid.kind == "date" and grid.civil and intake.times.in_utc and not intake.times.at_midnight:
+        raise open_days(intake.span[0], source, roles.time)
     season = options.season or default_season(grid.freq)
-    latest = latest_stamp(grid, clock.now(), tolerance)
-    parts, found = Spill(folder), Findings()
-    checks = Checks(ClockRule(intake, grid, tolerance, stored), _aggregation(intake, grid, source, stored, latest))
-    for where, part in intake.rows.parts():
-        refuse_mixed_series(part, source)
-        frame, findings = _conform(part, grid, options, season, source, roles.time, checks)
+    latest, stored = latest_stamp(grid, clock.now(), tolerance), known or KnownRows()
+    held_back = aggregation.of_source(intake, grid, source, stored.ends["last_stored"], latest)
+    parts, found, checks = Spill(folder), Findings(), Checks(ClockRule(intake, grid, latest, stored), held_back)
+    for where, part in intake.parts():
+        refuse_mixed_series(part, source, roles.time, intake.second_time)
+        frame, findings = _conform(part, grid, labels or {}, options, season, source, roles.time, checks)
         found += findings
         if row_filter is not None and not frame.is_empty():
             frame = row_filter(where, frame)
@@ -131,12 +142,9 @@ def conform_all(
     if options.keep is None:
         refuse_clashes(found.clashes, grid, intake, options.every is not None)
     if not found.stamps:
-        raise InvalidInput("no row has a local time that exists; check --tz", source=source, column=roles.time)
+        raise InvalidInput(_why_none(found, grid), source=source, column=roles.time)
     if parts.rows == 0 and known is None:
-        raise InvalidInput(
-            f"all its rows are of one step of {grid.freq} that no later row completes; ingest it with later rows",
-            source=source,
-        )
+        raise aggregation.nothing_complete(grid, source)
     horizon = options.horizon or common_test_length(found) or default_horizon(grid.freq, season)
     if min(season, horizon) < 1:
         raise InvalidInput("season and horizon count steps; give 1 or more", source=source)
@@ -176,11 +184,11 @@ def conform_all(
         longest_constant=found.longest_constant,
         covariates=intake.covariates,
         columns_ignored=intake.ignored,
+        recognised=tuple(intake.recognised),
     )
     unfinished = frozenset(intake.pieces[piece] for piece in found.unfinished)
-    return Conformed(
-        parts, report, grid, season, horizon, found.span, found.has_split, checks.clock.breaches, unfinished
-    )
+    others = found.labels, checks.clock.breaches, unfinished
+    return Conformed(parts, report, grid, season, horizon, found.span, found.has_split, *others)
 
 
 @dataclass(frozen=True)
@@ -191,72 +199,60 @@ class Checks:
     aggregation: Aggregation | None
 
 
-def _aggregation(intake: Intake, grid: Grid, source: str, stored: KnownRows, latest: int) -> Aggregation | None:
-    """What an aggregation leaves out; None where rows stay as fine as they are."""
-    assert intake.roles is not None  # noqa: S101 the intake has at least one row
-    if intake.options.every is None:
-        return None
-    last = aggregation.last_step(intake, grid, source, intake.roles.time, latest)
-    newest = stored.ends["last_stored"].max()
-    completed = last is not None and isinstance(newest, int) and int(grid.steps([newest])[0]) > last
-    begins = {piece: step_of_mark(mark, grid, intake.options) for piece, mark in intake.begins.items()}
-    return Aggregation(None if completed else last, {p: step for p, step in begins.items() if step is not None})
+def _why_none(found: Findings, grid: Grid) -> str:
+    """Why no row is stored."""
+    if OFF_GRID in found.rejections:
+        return f"every row is off the grid of {grid.freq}; check --freq, or leave --snap no out"
+    return "no row has a local time that exists; check --tz"
 
 
 def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
     """The dataset's grid, or a new one with the frequency and the phase of the stamps."""
     options, every = intake.options, max(1, intake.read // SAMPLE)
     if options.every is not None:
-        return _coarse_grid(intake, source, column, known)
+        return aggregation.grid_for(intake, source, column, known)
     facts, samples = [pl.DataFrame()], []
     if options.freq is None or known is None:
-        for _, part in intake.rows.parts():
+        for _, part in intake.parts():
             if options.freq is None:
-                facts.append(facts_of(_with_codes(part)))
+                facts.append(facts_of(with_codes(part), options.tz))
             if known is None:
                 samples.append(part.select(TIME).gather_every(every))
     freq = find_frequency(pl.concat(facts, how="diagonal"), intake.dtype == pl.Int64, options, source, known)
     if known is not None:
         return known
     sample, *_ = to_stored_times(pl.concat(samples), freq, options.tz, source, column)
-    return make_grid(freq, sample[TIME].to_numpy())
-
-
-def _coarse_grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
-    """The dataset's grid, or a new one with the frequency of `--every`."""
-    grid = known or aggregation.grid_of(str(intake.options.every))
-    if (intake.dtype == pl.Int64) != (grid.kind == "step"):
-        held = "times" if grid.kind == "step" else "integer steps"
-        raise InvalidInput(f"--every {grid.freq} does not fit a column of {held}", source=source, column=column)
-    facts = pl.concat([facts_of(_with_codes(part)) for _, part in intake.rows.parts()], how="diagonal")
-    aggregation.refuse_finer(facts, grid, source, column)
-    return grid
+    return make_grid(freq, sample[TIME].to_numpy(), snap_of(options) or "nearest")
 
 
 def _conform(
-    part: pl.DataFrame, grid: Grid, options: SourceOptions, season: int, source: str, column: str, checks: Checks
+    part: pl.DataFrame,
+    grid: Grid,
+    labels: Mapping[str, int],
+    options: SourceOptions,
+    season: int,
+    source: str,
+    column: str,
+    checks: Checks,
 ) -> tuple[pl.DataFrame, Findings]:
     """A part of the series, conformed and sorted, and what was counted in it."""
-    findings, part = Findings(), _with_codes(part)
-    if options.keep is not None or options.every is not None:
+    findings, part = Findings(), with_codes(part)
+    if keep_of(options) is not None:
         part = part.with_columns(pl.col(TIME).to_physical().alias(STAMP))
-    frame, shortened, without_time = to_stored_times(part, grid.freq, options.tz, source, column)
+    frame, shortened, without_time = to_stored_times(part, grid.freq, options.tz, source, column, grid.civil)
     findings.reject(without_time, NO_LOCAL_TIME)
-    if frame.is_empty():
-        return frame, findings
-    stamps = frame[TIME].to_numpy()
-    steps = grid.steps(stamps)
-    placed = frame.with_columns(pl.Series(TIME, grid.stamps(steps)), pl.Series(STEP, steps))
-    kept = checks.clock.kept(placed, stamps)
-    if kept is not None:
-        findings.reject(*without_value(placed, kept))
-        placed, stamps, shortened = placed.filter(pl.Series(kept)), stamps[kept], shortened[kept]
-        if placed.is_empty():
-            return placed, findings
+    right = checks.clock.right_rows(frame)
+    if right is not None:
+        findings.reject(*without_value(frame, right))
+        frame, shortened = frame.filter(pl.Series(right)), shortened[right]
+    on_steps = place_rows(frame, replace(grid, snap="floor") if options.every else grid, labels)
+    findings.reject(frame.filter(~on_steps.taken), OFF_GRID)
+    placed, stamps = on_steps.rows, on_steps.stamps
+    if placed.is_empty():
+        return placed, findings
     findings.stamps = [int(stamps.min()), int(stamps.max())]
-    moved = int(((placed[TIME].to_numpy() != stamps) | shortened).sum())
     if checks.aggregation is not None:
-        placed, moved = checks.aggregation.complete_rows(placed, findings), 0
+        placed = checks.aggregation.complete_rows(placed, findings)
         if placed.is_empty():
             return placed, findings
     one = one_row_for_each_step(placed, stamps, keep_of(options), options.every is not None)
@@ -271,20 +267,15 @@ def _conform(
         duplicates=len(placed) - len(final),
         clashes=one.clashes,
         steps_back=one.steps_back,
-        snapped=moved,
+        snapped=0 if options.every else int((on_steps.moved | shortened[on_steps.taken]).sum()),
         gaps=gaps,
         longest_gap=longest_gap,
         stretches=stretches,
         longest_constant=longest_constant,
         tested=test_lengths(final),
+        labels=on_steps.labels,
     )
     return final, findings
-
-
-def _with_codes(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with CODE, the series as integers in the order of their ids: ten times faster to sort and compare."""
-    ids = frame[SERIES].unique().sort()
-    return frame.with_columns(pl.col(SERIES).cast(pl.Enum(ids)).to_physical().alias(CODE))
 
 
 def refuse_gap(steps: int, grid: Grid, source: str, column: str) -> None:

@@ -34,13 +34,14 @@ class Findings:
     longest_gap: int = 0
     stretches: int = 0
     longest_constant: int = 0
+    labels: dict[str, int] = field(default_factory=dict)  # that were found, by series
     tested: set[int] = field(default_factory=set)  # lengths of the series' test parts
 
     def __add__(self, other: "Findings") -> "Findings":
         fields = {name: (getattr(self, name), getattr(other, name)) for name in vars(self)}
         largest = {name: max(fields[name]) for name in ("longest_gap", "longest_constant", "has_split")}
         span = min(self.span[0], other.span[0]), max(self.span[1], other.span[1])
-        sets = {name: fields[name][0] | fields[name][1] for name in ("tested", "unfinished")}
+        sets = {name: fields[name][0] | fields[name][1] for name in ("tested", "unfinished", "labels")}
         combined = {"span": span, **sets, **largest}
         combined["rejections"] = joined(self.rejections, other.rejections)
         return Findings(**combined, **{name: a + b for name, (a, b) in fields.items() if name not in combined})

@@ -7,7 +7,8 @@ user can say about it.
 from typing import Any
 
 from data.errors import InvalidInput
-from data.grid.grid import Grid, format_ds
+from data.grid.grid import Grid
+from data.grid.stamps import format_ds
 from data.quality.clashes import Clash, Clashes
 from data.quality.rejections import CLOSED, NO_LOCAL_TIME, OFF_GRID, Rejection
 from data.reading.intake import Intake
@@ -48,6 +49,7 @@ def _same(first: Clash, grid: Grid) -> str:
 def _way_out(first: Clash, intake: Intake, aggregated: bool) -> str:
     ways = []
     if not first.one_stamp and not aggregated:
+        ways += ["take --snap nearest"] if intake.options.snap == "floor" else []
         ways.append("give a finer --freq")
     elif intake.roles is not None and intake.roles.id is None:
         ways.append("name the series with --id-col")

@@ -31,7 +31,7 @@ class QualityReport:
     every: str | None  # the frequency to which rows were aggregated
     held_back: int  # rows of the last step, which no later row has completed
     steps_back: int  # rows older than the row before them in their series
-    snapped: int  # stamps moved down to their step
+    snapped: int  # stamps that are not those of the step that took them
     rejected: int  # rows that are not stored
     reasons: dict[str, dict[str, Any]]  # why: rows, those that had a value, and the first of them, by reason
     gaps: int  # steps without a row between the first and the last of their series
@@ -42,6 +42,7 @@ class QualityReport:
     longest_constant: int  # steps
     covariates: tuple[str, ...]
     columns_ignored: tuple[str, ...]
+    recognised: tuple[str, ...] = ()  # what was found of the source's form, a sentence each
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

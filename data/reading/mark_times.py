@@ -4,66 +4,84 @@ A mark is a time as its source writes it. Datasets that are aggregated (`--every
 that a step is read whole or not at all.
 """
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
-import polars as pl
-
 from data.errors import InvalidInput
-from data.formats.batches import ROW
-from data.grid.durations import DAY
-from data.grid.grid import EPOCH, Grid
-from data.reading.infer_frequency import to_stored_times
+from data.grid.durations import DAY, SECOND
+from data.grid.grid import Grid
+from data.grid.stamp_forms import is_order, read_stamp, shift_stamp
+from data.grid.stamps import EPOCH, local_moment
+from data.reading.numeric_times import BASIC_DATE, UNITS_PER_SECOND, unit_of_number
 from data.reading.options import SourceOptions
-from data.reading.times import UNIX_UNITS, read_times
-from data.schema import SERIES, TIME
 
 
 def step_of_mark(mark: str, grid: Grid, options: SourceOptions) -> int | None:
     """The number of the step that holds a mark; None where the mark cannot be read as a time."""
-    raw = pl.DataFrame({ROW: [1], TIME: [mark]})
-    try:
-        times = read_times(raw, TIME, options.date_format, "watermark")
-        frame = pl.DataFrame({SERIES: ["mark"], TIME: times})
-        stored, *_ = to_stored_times(frame, grid.freq, options.tz, "watermark", TIME)
-    except InvalidInput:
+    moment = _moment(mark, grid, options)
+    if moment is None:
         return None
-    return int(grid.steps(stored[TIME].to_numpy())[0]) if len(stored) else None
+    return int(grid.steps([moment // DAY * DAY if grid.kind == "date" else moment])[0])
 
 
 def mark_of_step(step: int, like: str, grid: Grid, options: SourceOptions) -> str | None:
     """The begin of a step, written as the mark `like` is; None where that cannot be done."""
-    stamp = int(grid.stamps([step])[0])
-    zone: tzinfo = ZoneInfo(options.tz) if options.tz else UTC
-    try:
-        if grid.kind == "step":
-            return str(stamp)
-        if options.date_format in UNIX_UNITS:
-            return str(_instant(stamp, grid, zone) // UNIX_UNITS[options.date_format])
-        form = options.date_format
-        written = datetime.strptime(like, form) if form else datetime.fromisoformat(like)  # noqa: DTZ007 see below
-        begin = EPOCH + timedelta(microseconds=_instant(stamp, grid, zone))
-        begin = begin.astimezone(written.tzinfo or zone)  # a mark without an offset is a time in the zone
-        return begin.strftime(form) if form else _write_like(like, begin if written.tzinfo else _naive(begin))
-    except (ValueError, OverflowError):
+    moment = _moment(like, grid, options)
+    if moment is None:
         return None
+    by = int(grid.stamps([step])[0]) - moment
+    number = _number(like)
+    if grid.kind == "step":
+        return str(moment + by)
+    if (unit := _unit(number, options)) is not None and number is not None:
+        return f"{number + Decimal(by) * UNITS_PER_SECOND[unit] / SECOND:f}"
+    return shift_stamp(like, timedelta(microseconds=by), _order(number, options))
 
 
-def _instant(stamp: int, grid: Grid, zone: tzinfo) -> int:
-    """Microseconds since 1970 UTC at which a step begins: of a date, midnight in the zone."""
-    if grid.kind != "date":
-        return stamp
-    day = (EPOCH + timedelta(days=stamp // DAY)).replace(tzinfo=zone)
-    return (day - EPOCH) // timedelta(microseconds=1)
+def _moment(mark: str, grid: Grid, options: SourceOptions) -> int | None:
+    """A mark as a number: of its step, of microseconds since 1970 UTC, or of those on the clocks of days."""
+    number, zone = _number(mark), ZoneInfo(options.tz) if options.tz else None
+    local: datetime | None
+    if grid.kind == "step":
+        return int(number) if number is not None and number == int(number) else None
+    try:
+        if (unit := _unit(number, options)) is not None and number is not None:
+            moment = EPOCH + timedelta(microseconds=int(number * SECOND / UNITS_PER_SECOND[unit]))
+            local = moment.astimezone(zone) if zone and grid.kind == "date" else moment
+        else:
+            written = read_stamp(mark, _order(number, options))
+            if grid.kind == "instant" and written.offset is None:
+                written = local_moment(written.local, zone) if zone else written
+            if grid.kind == "instant":
+                local = written.aware() if written.offset is not None else None
+            else:
+                local = written.aware().astimezone(zone) if zone and written.offset is not None else written.local
+    except (InvalidInput, OverflowError):
+        return None
+    if local is None:
+        return None
+    since = (local.replace(tzinfo=EPOCH.tzinfo) if grid.kind == "date" else local) - EPOCH
+    return since // timedelta(microseconds=1)
 
 
-def _naive(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=None)
+def _unit(number: Decimal | None, options: SourceOptions) -> str | None:
+    """The unit that a number counts since 1970; None where the mark is written otherwise."""
+    if options.date_format is not None or number is None:
+        return options.date_format if options.date_format in UNITS_PER_SECOND else None
+    return unit_of_number(float(number))
 
 
-def _write_like(like: str, moment: datetime) -> str:
-    """A time in ISO 8601 in the form of another one."""
-    if len(like) == len("2024-01-31"):
-        return moment.date().isoformat()
-    text = moment.isoformat(sep="T" if "T" in like else " ")
-    return text.replace("+00:00", "Z") if like.endswith("Z") else text
+def _order(number: Decimal | None, options: SourceOptions) -> str | None:
+    """The format of a mark's date, where that must be known."""
+    if is_order(options.date_format):
+        return options.date_format
+    return BASIC_DATE if number is not None else None
+
+
+def _number(mark: str) -> Decimal | None:
+    try:
+        number = Decimal(mark)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None

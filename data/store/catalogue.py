@@ -2,17 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select, update
 
 from data import clock
 from data.errors import InvalidInput, UnknownDataset
 from data.grid.grid import Grid
 from data.schema import LONGEST_UNIQUE_ID, TimeKind
-from data.store import tables
+from data.store import identities, tables
 from data.store.database import joining, reading, writing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
@@ -21,6 +22,8 @@ UNIQUE_ID_RULE = f"a series id must have 1 to {LONGEST_UNIQUE_ID} characters, no
 MAX_SERIES = 100_000  # of a dataset, unless it is told otherwise: beyond it no request creates a series
 NAMES_AT_ONCE = 500  # in one query; SQLite takes 32,766 parameters
 CATALOGUE_LOCK = 7_305_003
+BURIED = " deleted "  # in the name of a deleted dataset, before its id
+PRESENT = tables.datasets.c.deleted_at.is_(None)  # the row of a deleted dataset stays, because promotions refer to it
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Dataset:
     grid: Grid
     season: int  # steps
     horizon: int  # steps
-    zone: str | None  # IANA zone of stamps without an offset
+    zone: str | None  # IANA zone of stamps without an offset, and of days
     target: str  # the name of `y` in the source
     has_split: bool
     snapshot: int | None  # version of its Delta table; None before the first ingest is complete
@@ -109,17 +112,37 @@ def put_dataset(
 def dataset(engine: Engine, name: str) -> Dataset:
     """The dataset of that name. Raises UnknownDataset, which lists the known names."""
     with reading(engine) as connection:
-        row = connection.execute(select(tables.datasets).where(tables.datasets.c.name == name)).first()
+        row = connection.execute(select(tables.datasets).where(tables.datasets.c.name == name, PRESENT)).first()
         if row is None:
-            known = connection.scalars(select(tables.datasets.c.name).order_by(tables.datasets.c.name)).all()
+            names = select(tables.datasets.c.name).where(PRESENT).order_by(tables.datasets.c.name)
+            known = connection.scalars(names).all()
             raise UnknownDataset(name, known)
         return _dataset(row)
 
 
 def datasets(engine: Engine) -> list[Dataset]:
-    """Every dataset, oldest first."""
+    """Every dataset, oldest first; deleted ones are left out."""
+    query = select(tables.datasets).where(PRESENT).order_by(tables.datasets.c.id)
     with reading(engine) as connection:
-        return [_dataset(row) for row in connection.execute(select(tables.datasets).order_by(tables.datasets.c.id))]
+        return [_dataset(row) for row in connection.execute(query)]
+
+
+def dataset_of(engine: Engine, dataset_id: int) -> Dataset | None:
+    """The dataset of that id, deleted or not; None where no dataset ever had it."""
+    with reading(engine) as connection:
+        row = connection.execute(select(tables.datasets).where(tables.datasets.c.id == dataset_id)).first()
+    return None if row is None else _dataset(row)
+
+
+def bury(connection: Connection, dataset_id: int) -> None:
+    """Mark a dataset as deleted, in a transaction under `CATALOGUE_LOCK`: only its row stays, and its name is free.
+
+    No dataset can have the name that the row gets. A second call changes nothing.
+    """
+    table = tables.datasets
+    gone = table.c.name + f"{BURIED}{dataset_id}"
+    values = {"name": gone, "deleted_at": clock.now(), "snapshot": None, "memory": None}
+    connection.execute(update(table).where(table.c.id == dataset_id, PRESENT).values(**values))
 
 
 def _dataset(row: Row[Any]) -> Dataset:
@@ -180,10 +203,10 @@ def ensure_series(
         if new and most is not None:
             new = new[: _room(connection, dataset_id, most, len(new))]
         if new:
-            connection.execute(
-                insert(tables.series), [{"dataset_id": dataset_id, "unique_id": unique_id} for unique_id in new]
-            )
-            known |= _numbers(connection, dataset_id, new)
+            numbers = count(identities.next_id(connection, tables.series.c.id))
+            known |= dict(zip(new, numbers, strict=False))
+            rows = [{"id": known[name], "dataset_id": dataset_id, "unique_id": name} for name in new]
+            connection.execute(insert(tables.series), rows)
     return {unique_id: known[unique_id] for unique_id in wanted if unique_id in known}
 
 
@@ -220,6 +243,34 @@ def series_after(engine: Engine, last: int) -> list[SeriesRow]:
     with reading(engine) as connection:
         query = select(table.id, table.dataset_id, table.unique_id).where(table.id > last).order_by(table.id)
         return [SeriesRow(*row) for row in connection.execute(query)]
+
+
+def labels(engine: Engine, dataset: Dataset, wanted: Collection[int] | None = None) -> dict[int, int]:
+    """The label of each series of a dataset that has one (see `data.grid.labels`), by integer id.
+
+    wanted: integer ids of the series that are asked for; None for all.
+    """
+    if not dataset.grid.labelled:
+        return {}
+    table = tables.series.c
+    query = select(table.id, table.label).where(table.dataset_id == dataset.id, table.label.is_not(None))
+    if wanted is not None and len(wanted) <= NAMES_AT_ONCE:
+        query = query.where(table.id.in_(list(wanted)))
+    with reading(engine) as connection:
+        found = {row.id: row.label for row in connection.execute(query)}
+    return found if wanted is None else {number: found[number] for number in wanted if number in found}
+
+
+def keep_labels(engine: Engine, dataset: Dataset, found: Mapping[int, int]) -> dict[int, int]:
+    """Store labels of series, by integer id, where a series has none yet. Returns what is stored for each."""
+    if not found:
+        return {}
+    table = tables.series.c
+    change = update(tables.series).where(table.id == bindparam("number"), table.label.is_(None))
+    with writing(engine, CATALOGUE_LOCK) as connection:
+        rows = [{"number": number, "found": label} for number, label in found.items()]
+        connection.execute(change.values(label=bindparam("found")), rows)
+    return labels(engine, dataset, found.keys())
 
 
 def count_series(engine: Engine, dataset_id: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data.errors import InvalidInput
 from data.grid.durations import DAY, HOUR, YEAR
-from data.grid.grid import format_ds
+from data.grid.stamps import format_ds
 from data.quality.conform import refuse_gap
 from data.records.quarantine import CLOCK, QuarantinedValue
 from data.store.catalogue import Dataset

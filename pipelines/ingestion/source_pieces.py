@@ -61,6 +61,7 @@ def read_new_pieces(
     tables: dict[str, str] = {}
     marks: dict[str, str] = {}
     keys: dict[str, str] = {}
+    rolling: dict[str, int] = {}  # key of a piece -> number of its table
     for done, piece in enumerate(opened.pieces):
         intake.on_rows = partial(report_rows, progress, done, len(opened.pieces))
         with TemporaryDirectory(dir=scratch) as folder:
@@ -68,18 +69,17 @@ def read_new_pieces(
             table = piece.fetch(Path(folder), begin)
             if table is None:
                 continue
-            new = not (known and was_ingested(workspace, known, table, intake.options))
-            if new and piece.rolling and begin is not None and piece.key in stored:
-                intake.begins[len(intake.pieces)] = begin
-            mark = intake.add(table) if new else None
-            if new:
+            if not (known and was_ingested(workspace, known, table, intake.options)):
+                if piece.rolling and begin is not None and piece.key in stored:
+                    intake.begins[len(intake.pieces)] = begin
+                number = intake.add(table)
                 tables[table.sha256] = table.name
-            if piece.rolling:
-                mark = begin_of_step(mark, known, intake.options)
-            else:
-                mark, keys[table.name] = table.mark, piece.key
-        if mark is not None:
-            marks[piece.key] = mark
+                rolling.update({piece.key: number} if piece.rolling else {})
+            if not piece.rolling:
+                keys[table.name] = piece.key
+                marks.update({piece.key: table.mark} if table.mark is not None else {})
+    newest = {key: begin_of_step(intake.newest_time(number), known, intake.options) for key, number in rolling.items()}
+    marks.update({key: mark for key, mark in newest.items() if mark is not None})
     return ReadPieces(tables, marks, len(opened.pieces) - len(tables), keys)
 
 

@@ -6,17 +6,18 @@ right shape may still be *rejected*: an unknown series that no dataset creates, 
 range. Such rows are counted and reported with pointers, and the others are stored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from data.grid.durations import DAY, SECOND
-from data.grid.grid import Grid, format_ds, parse_ds
+from data.grid.grid import Grid
+from data.grid.stamps import StampReader
 from data.schema import LARGEST_VALUE
-from data.store.catalogue import check_unique_id
+from data.store.catalogue import Dataset, check_unique_id
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
@@ -29,7 +30,7 @@ from states.rows import Rows
 FURTHEST_STEPS = 1_000_000  # from a series' origin, back and, for integer time, which has no clock, ahead
 NEAR_STEPS, NEAR_TIME = 100_000, 366 * DAY  # back by clock time: a year, or so many steps where that is more
 FIELDS = {"unique_id", "ds", "y", "dataset"}
-NEW = -1  # in place of the id of a series that is yet to be created
+NEW = -1  # in place of the id of a series that is yet to be created, or whose label is yet to be stored
 BEYOND_QUOTA = 0  # in place of the id of a series that was not created; ids begin at 1
 AHEAD = "is too far in the future, and has no value"
 OVER_QUOTA = "is not a series, and its dataset's quota is used up"
@@ -40,26 +41,31 @@ QUOTA_RETRY_S = 60  # a person has to raise a quota
 class Arrivals:
     """The rows of one request that belong to one dataset, in ascending order of time within each series.
 
-    place (k,) position of each row in the request; clock (k,) how the clock of each row was (see `clock_rows`);
-    snapped, how many stamps were off the grid: they count for the step that they fall into.
+    place    (k,) position of each row in the request
+    ds       (k,) the stamps as they were sent
+    clock    (k,) how the clock of each row was, as far as its stamp tells (see `clock_rows`)
+    snapped  how many of them are not those of the step that took them
     """
 
     served: Served
     place: np.ndarray
+    ds: np.ndarray
     rows: Rows
     clock: np.ndarray
     snapped: int
 
     def select(self, kept: np.ndarray) -> "Arrivals":
         """The rows where `kept` (k,) bool holds."""
-        return replace(self, place=self.place[kept], rows=self.rows.select(kept), clock=self.clock[kept])
+        columns = {name: getattr(self, name)[kept] for name in ("place", "ds", "clock")}
+        return replace(self, rows=self.rows.select(kept), **columns)
 
 
 @dataclass(frozen=True)
 class ReceivedRows:
     """A request's rows: those to be stored, by dataset, and the first faults of the rejected ones, by their place.
 
-    new_series: series that are yet to be created; until `with_ids` the rows of the i-th have the series id -1 - i.
+    new_series: series that are yet to be created, or whose label is yet to be stored; until `with_ids` the rows of the
+    i-th have the series id -1 - i.
     """
 
     rows: int
@@ -125,12 +131,20 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
             kept.setdefault(target.served.name, []).append((place, series, ds, value))
     if misshapen:
         raise unprocessable("invalid_observation", misshapen)
-    parts = []
+    parts: list[Arrivals] = []
+    found: dict[int, int] = {}  # labels, by the number of a new series
     for name, rows in kept.items():
-        part, strayed = _possible(directory.datasets[name], rows, now, tolerance)
-        refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in strayed]
+        columns = _columns(directory.datasets[name], rows, now, tolerance)
+        labels = _new_labels(columns)
+        part, off_grid = _on_steps(columns, labels)
+        part, valueless = _with_value_if_unset(part)
+        part, strayed = _not_too_far(part)
+        faults = off_grid + valueless + strayed
+        refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in faults]
         parts += [part] if len(part.place) else []
-    received = ReceivedRows(len(body.rows), parts, sorted(refused)[:MAX_ERRORS], list(new_series))
+        found |= labels
+    unborn = [series._replace(label=found.get(number)) for series, number in new_series.items()]
+    received = ReceivedRows(len(body.rows), parts, sorted(refused)[:MAX_ERRORS], unborn)
     if not parts:
         raise unprocessable("every_row_rejected", received.faults)
     return received
@@ -156,7 +170,10 @@ def with_ids(
         kept = series != BEYOND_QUOTA
         refused += [(int(place), beyond_quota(body, int(place))) for place in part.place[~kept][:MAX_ERRORS]]
         if kept.any():
-            parts.append(replace(part, rows=replace(part.rows, series=series)).select(kept))
+            named = replace(part, rows=replace(part.rows, series=series))
+            part, off_grid = _with_stored_labels(named.select(kept))
+            refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in off_grid]
+            parts += [part] if len(part.place) else []
     refused = sorted(refused)[:MAX_ERRORS]
     if not parts:
         raise too_many_series([fault for _, fault in refused])
@@ -203,6 +220,7 @@ class _Reader:
         self._needed = ("ds", "y") if only else ("unique_id", "ds", "y")
         self._targets: dict[tuple[str | None, str | None], Target] = {}
         self._stamps: dict[tuple[int, Any], int] = {}  # by dataset and text
+        self._stamp_readers: dict[int, StampReader] = {}  # by dataset
 
     def row(self, row: Any) -> tuple[Target, int, float]:
         """Series, stamp and value. Raises _Refused."""
@@ -236,6 +254,8 @@ class _Reader:
         found = self._targets.get((unique_id, dataset))
         if found is None:
             found = self._same(self._only, row) if self._only else self._named(row["unique_id"], dataset)
+            if found.served.lacks_label(found.series):
+                found = found._replace(series=NEW)
             self._targets[unique_id, dataset] = found
         return found
 
@@ -271,51 +291,92 @@ class _Reader:
         found = self._stamps.get(key)
         if found is not None:
             return found
+        dataset = served.dataset
+        reader = self._stamp_readers.get(dataset.id) or self._stamp_readers.setdefault(dataset.id, _reader_of(dataset))
         try:
-            stamp = parse_ds(ds, served.dataset.kind)
+            stamp = reader.read(ds)
         except InvalidInput as error:
-            raise _Refused("/ds", str(error).removeprefix("ds ")) from None
+            raise _Refused("/ds", str(error)) from None
         self._stamps[key] = stamp
         return stamp
 
 
-Strayed = list[tuple[int, str]]  # why rows are refused, by their place
+def _reader_of(dataset: Dataset) -> StampReader:
+    return StampReader(dataset.kind, dataset.zone, dataset.memory.get("date_format"), dataset.grid.civil)
 
 
-def _possible(
-    served: Served, kept: list[tuple[int, int, int, float]], now: int, tolerance: int
-) -> tuple[Arrivals, Strayed]:
-    """The rows of one dataset that have a time, with why the others are refused."""
+class _Columns(NamedTuple):
+    """The rows of one dataset in the order of the request; every array is (k,)."""
+
+    served: Served
+    place: np.ndarray
+    series: np.ndarray
+    ds: np.ndarray
+    values: np.ndarray
+    clock: np.ndarray
+
+
+def _columns(served: Served, kept: list[tuple[int, int, int, float]], now: int, tolerance: int) -> _Columns:
     place, series, ds, values = (np.array(column) for column in zip(*kept, strict=True))
-    grid = served.dataset.grid
-    steps = grid.steps(ds)
-    begins = grid.stamps(steps)
-    clock = look(grid, ds, begins, now, tolerance)
-    order = np.lexsort((steps, series))  # stable: of one step sent twice the later row counts
-    rows = Rows.arrived(series[order], steps[order], values[order].astype(np.float64))
-    off = begins != ds
-    part = Arrivals(served, place[order], rows, clock[order], int(off.sum()))
-    strayed: Strayed = []
-    if off.any() and served.dataset.memory.get("every"):
-        part, strayed = _refuse(part, off[order], _off_grid(grid, int(begins[off][0])))
-    if (part.clock == UNSET).any():
-        part, without = _refuse(part, (part.clock == UNSET) & np.isnan(part.rows.values), AHEAD)
-        strayed += without
-    part, too_far = _not_too_far(part)
-    return part, strayed + too_far
+    clock = look(served.dataset.grid, ds, now, tolerance)
+    return _Columns(served, place, series, ds, values.astype(np.float64), clock)
 
 
-def _refuse(part: Arrivals, wrong: np.ndarray, message: str) -> tuple[Arrivals, Strayed]:
-    """The rows that are not `wrong` (k,), and the message for the first of the others."""
-    return part.select(~wrong), [(int(place), message) for place in part.place[wrong][:MAX_ERRORS]]
+def _new_labels(columns: _Columns) -> dict[int, int]:
+    """The labels that the rows of new series show, by the series' negative number; see `data.grid.labels`."""
+    if not columns.served.dataset.grid.labelled:
+        return {}
+    new = columns.series < 0
+    if not new.any():
+        return {}
+    series, groups = np.unique(columns.series[new], return_inverse=True)
+    labels = columns.served.dataset.grid.find_labels(groups, columns.ds[new])
+    return dict(zip(series.tolist(), labels.tolist(), strict=True))
 
 
-def _off_grid(grid: Grid, begin: int) -> str:
-    """Why a row of a dataset that is aggregated is refused; `begin` is of its step."""
-    return f"must begin a step: the dataset is aggregated to {grid.freq}, such as {format_ds(begin, grid.kind)}"
+def _labels(columns: _Columns, new: Mapping[int, int]) -> np.ndarray | int:
+    """(k,) the label of each row's series; 0 where the dataset has none."""
+    if not columns.served.dataset.grid.labelled:
+        return 0
+    known = columns.served.labels
+    return np.array([new[number] if number < 0 else known.get(number, 0) for number in columns.series.tolist()])
 
 
-def _not_too_far(part: Arrivals) -> tuple[Arrivals, Strayed]:
+def _on_steps(columns: _Columns, new_labels: Mapping[int, int]) -> tuple[Arrivals, list[tuple[int, str]]]:
+    """The rows on the steps that take them, and why the others are refused, by their place."""
+    served, place, series, ds, values, clock = columns
+    placed, off = served.dataset.grid.place(ds, _labels(columns, new_labels)), "is off the grid"
+    if served.dataset.memory.get("every"):  # its rows are values of whole steps
+        placed, off = replace(placed, refused=placed.moved), f"must begin a step of {served.dataset.freq}"
+    order = np.lexsort((placed.steps, series))  # stable: of one step sent twice the later row counts
+    faults: list[tuple[int, str]] = []
+    if placed.refused.any():
+        order = order[~placed.refused[order]]
+        faults = [(int(at), off) for at in place[placed.refused][:MAX_ERRORS]]
+    rows = Rows.arrived(series[order], placed.steps[order], values[order])
+    snapped = int(np.count_nonzero(placed.moved & ~placed.refused))
+    return Arrivals(served, place[order], ds[order], rows, clock[order], snapped), faults
+
+
+def _with_stored_labels(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
+    """The same rows on the steps that they have by the labels that are stored: another request may have been first."""
+    if not part.served.dataset.grid.labelled:
+        return part, []
+    sent = np.argsort(part.place)
+    rows = part.rows.select(sent)
+    columns = part.place[sent], rows.series, part.ds[sent], rows.values, part.clock[sent]
+    return _on_steps(_Columns(part.served, *columns), {})
+
+
+def _with_value_if_unset(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
+    """The rows without those ahead of the clock that have no value to quarantine, and why these are refused."""
+    without = (part.clock == UNSET) & np.isnan(part.rows.values)
+    if not without.any():
+        return part, []
+    return part.select(~without), [(int(place), AHEAD) for place in part.place[without][:MAX_ERRORS]]
+
+
+def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
     """The rows whose distance from their series a gap can explain, and why the others are refused, by their place.
 
     A stamp such as an unset clock's year 1 would be part of every history from then on. A stamp too far ahead matters

@@ -17,12 +17,12 @@ from states.out_of_order import BEGINNING
 RIGHT, SUSPECT, UNSET = range(3)  # how a row's clock was, as far as its stamp alone tells
 
 
-def look(grid: Grid, stamps: np.ndarray, begins: np.ndarray, now: int, tolerance: int) -> np.ndarray:
+def look(grid: Grid, stamps: np.ndarray, now: int, tolerance: int) -> np.ndarray:
     """(k,) int8 of RIGHT, SUSPECT (near the start of a clock) and UNSET (ahead of the clock).
 
-    stamps: (k,) as sent; begins: (k,) of their steps; now, tolerance: microseconds.
+    stamps: (k,) as sent; now, tolerance: microseconds.
     """
-    ahead = is_ahead(grid, stamps, begins, latest_stamp(grid, now, tolerance))
+    ahead = is_ahead(grid, stamps, latest_stamp(grid, now, tolerance))
     return np.select([ahead, is_near_start(grid, stamps)], [UNSET, SUSPECT], RIGHT).astype(np.int8)
 
 

@@ -133,7 +133,7 @@ HOUR = ["2024-01-01 10:40 4", "2024-01-01 10:00 1", "2024-01-01 10:20 NA", "2024
     ("keep", "expected"), [("last", 4), ("first", 1), ("mean", 4), ("sum", 12), ("max", 7), ("min", 1), ("count", 3)]
 )
 def test_keep_decides_in_the_order_of_time_and_leaves_missing_values_out(keep, expected):
-    result = table(*HOUR, freq="1h", tz="UTC", keep=keep)
+    result = table(*HOUR, freq="1h", tz="UTC", snap="floor", keep=keep)
     assert values(result) == [expected, 1 if keep == "count" else 9]
     assert (result.report.keep, result.report.clashes, result.report.kept) == (keep, 2, 2)
 

@@ -4,7 +4,7 @@ import pytest
 
 from data import clock
 from data.errors import InvalidInput
-from data.grid.grid import parse_ds
+from data.grid.stamps import parse_ds
 from data.reading.options import SourceOptions
 from pipelines.cli import run
 from pipelines.history import quarantine as quarantining

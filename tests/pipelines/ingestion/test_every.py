@@ -6,7 +6,7 @@ import pytest
 
 from data import clock
 from data.errors import InvalidInput
-from data.grid.grid import format_all, parse_ds
+from data.grid.stamps import format_all, parse_ds
 from data.reading.options import SourceOptions
 from data.records import watermarks
 from data.store import catalogue

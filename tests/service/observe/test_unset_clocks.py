@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from data import clock
-from data.grid.grid import Grid, format_ds
+from data.grid.grid import Grid
+from data.grid.stamps import format_ds
 from data.quality.clock_rule import KnownRows
 from data.quality.conform import conform_all
 from data.reading.intake import Intake
