@@ -51,6 +51,7 @@ class Extended(NamedTuple):
 
     version: int  # of the table
     added: int  # rows
+    corrected: int  # of them: rows that replace a stored value
     available_at: int  # when they became known, microseconds since 1970 UTC
 
 
@@ -111,18 +112,18 @@ class Lake:
         """
         path = self.path(dataset_id)
         with self._translating_errors(dataset_id), self._write_lock(dataset_id):
-            table, fresh = self._checked_table(dataset_id), rows
+            table, fresh, corrected = self._checked_table(dataset_id), rows, 0
             moment = max(clock.now(), (self._logged_at(dataset_id) or 0) + 1)
             if table is not None:
-                fresh = self._fresh_rows(table, rows, scratch)
+                fresh, corrected = self._fresh_rows(table, rows, scratch)
                 if fresh.rows == 0:
-                    return Extended(int(table.version()), 0, moment)
+                    return Extended(int(table.version()), 0, 0, moment)
                 moment = max(moment, newest_stamp(table) + 1)
             stamped = fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT))
             marked = None if ingest is None else CommitProperties(custom_metadata={INGEST: str(ingest)})
             version = _append_rows(path, stamped, marked)
             deltalog.sync(path, version)
-            return Extended(version, fresh.rows, moment)
+            return Extended(version, fresh.rows, corrected, moment)
 
     def commits_of(self, dataset_id: int, ingest: int) -> list[Extended]:
         """What an ingest of this number has added, also where the process was killed before it could record it."""
@@ -136,20 +137,29 @@ class Lake:
                     found.append(Extended(version, deltalog.rows_added(entry), at))
             return found
 
-    def count_new(self, dataset_id: int, rows: Spill, scratch: Path | None) -> int:
-        """How many rows `extend` would add."""
+    def count_new(self, dataset_id: int, rows: Spill, scratch: Path | None) -> tuple[int, int]:
+        """How many rows `extend` would add, and how many of them would replace a stored value."""
         with self._translating_errors(dataset_id):
             table = self._checked_table(dataset_id)
-            return rows.rows if table is None else self._fresh_rows(table, rows, scratch).rows
+            if table is None:
+                return rows.rows, 0
+            fresh, corrected = self._fresh_rows(table, rows, scratch)
+            return fresh.rows, corrected
 
-    def _fresh_rows(self, table: DeltaTable, rows: Spill, scratch: Path | None) -> Spill:
-        """Those of the rows that the table does not have, or has with another value."""
+    def _fresh_rows(self, table: DeltaTable, rows: Spill, scratch: Path | None) -> tuple[Spill, int]:
+        """Those of the rows that the table does not have, or has with another value; and how many replace a value."""
+        if rows.rows == 0:
+            return Spill(None), 0
         stamps = np.unique(np.concatenate([frame[TIME].unique().to_numpy() for _, frame in rows.parts()]))
         known = self._rows_within(table, spans_of(stamps, stamps), scratch and scratch / "known")
-        fresh = Spill(scratch and scratch / "fresh")
+        fresh, corrected = Spill(scratch and scratch / "fresh"), 0
         for frame, stored in side_by_side(rows, known):
-            fresh.add(frame if stored.is_empty() else _changed_rows(frame, current_rows(stored)))
-        return fresh
+            if not stored.is_empty():
+                stored = current_rows(stored)
+                frame = _changed_rows(frame, stored)
+                corrected += _corrected(frame, stored)
+            fresh.add(frame)
+        return fresh, corrected
 
     def window(self, dataset_id: int, span: tuple[int, int], folder: Path | None) -> Spill:
         """Every stored row within `span` of `ds`, replaced ones too, with `available_at`; spilled into `folder`."""
@@ -480,6 +490,13 @@ def _changed_rows(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     )
     same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"old {name}")) for name in given)
     return joined.filter(pl.col("old").is_null() | ~same).select(*frame.columns, *kept)
+
+
+def _corrected(changed: pl.DataFrame, known: pl.DataFrame) -> int:
+    """How many of some changed rows replace a value that is stored for their time."""
+    before = known.filter(pl.col(VALUE).is_not_null()).select(*KEY, pl.col(VALUE).alias("old"))
+    both = changed.select(*KEY, VALUE).join(before, on=KEY)
+    return int(both.select(pl.col(VALUE).ne_missing(pl.col("old")).sum()).item())
 
 
 def vacuum(table: DeltaTable, path: Path, dry_run: bool) -> dict[Path, int]:

@@ -2,18 +2,20 @@
 
 The report counts each of these:
 
-- several rows for one (series, step): the last one in the order of the source stays;
+- several rows for one (series, step): the last one in the order of the source stays, or what `keep` makes of them;
 - a step back in time: the rows are sorted;
 - a stamp between two steps: it moves to the nearest one, or as the grid's rule says, which may be to reject the row;
 - a local time that a change of clocks skips or repeats: the row is rejected;
-- NaN or infinity: a missing value.
+- NaN or infinity: a missing value;
+- a row of a clock that was not set: it is given back apart.
 
-For anything else that is wrong the whole source is refused, and the error names the row. Several whole series are
-processed at a time, so that memory holds only part of the rows.
+Where more than a few rows would be lost, the whole source is refused (`lost_rows`). It is also refused for anything
+else that is wrong, and the error names the row. Several whole series are processed at a time, so that memory holds only
+part of the rows.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,20 +27,25 @@ from data.formats.batches import ROW
 from data.grid.durations import YEAR, default_horizon, default_season
 from data.grid.grid import Grid, make_grid
 from data.grid.stamps import format_ds
-from data.quality.clashes import last_row_of_each_step
-from data.quality.findings import FIRST, Findings, common_test_length, gaps_of, test_lengths
+from data.grid.unset_clock import latest_stamp
+from data.quality import aggregation
+from data.quality.aggregation import Aggregation, keep_of
+from data.quality.clashes import STAMP, one_row_for_each_step
+from data.quality.clock_rule import ClockRule, KnownRows, without_value
+from data.quality.findings import Findings, common_test_length, gaps_of, test_lengths
 from data.quality.key_check import contested_rows, count_clashes, find_keys, most_repeat, refuse_mixed_series
+from data.quality.lost_rows import first_clash, refuse_clashes, refuse_rejected
 from data.quality.placing import place_rows
 from data.quality.rejections import NO_LOCAL_TIME, OFF_GRID
 from data.quality.report import QualityReport
 from data.quality.stretches import find_stretches
 from data.quality.worst_series import find_worst
-from data.reading.columns import CODE
-from data.reading.extent import RowPlace
+from data.reading.columns import CODE, with_codes
 from data.reading.infer_frequency import facts_of, find_frequency
 from data.reading.intake import Intake
 from data.reading.options import SourceOptions, snap_of
 from data.reading.zones import open_days, to_stored_times
+from data.records.quarantine import Breach
 from data.schema import SERIES, SPLIT, TIME, VALUE
 from data.spill import Spill, Where
 
@@ -60,11 +67,14 @@ class Conformed:
     span: tuple[int, int]  # first and last `ds`
     has_split: bool
     labels: Mapping[str, int]  # of series that had none; see `data.grid.labels`
+    clock: list[Breach]  # rows of a clock that was not set, which are in no part
+    unfinished: frozenset[str]  # the pieces that have rows of a step that is held back
 
     def spans(self) -> pl.DataFrame:
         """A frame with `first` and `last` `ds` of every series, sorted by series."""
         ends = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
-        return pl.concat([part.group_by(SERIES).agg(ends) for _, part in self.parts.parts()]).sort(SERIES)
+        none = pl.DataFrame(schema={SERIES: pl.String, "first": pl.Int64, "last": pl.Int64})
+        return pl.concat([none, *(part.group_by(SERIES).agg(ends) for _, part in self.parts.parts())]).sort(SERIES)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -100,6 +110,7 @@ def conform_all(
     row_filter: RowFilter | None = None,
     tolerance: int = 0,
     labels: Mapping[str, int] | None = None,
+    known: KnownRows | None = None,
     past: Past | None = None,
 ) -> Conformed:
     """Conform all rows of an intake; the result is collected in `folder`.
@@ -107,7 +118,7 @@ def conform_all(
     `grid` is that of an existing dataset: it stays, a source of another frequency is refused, and one without any value
     is taken. `row_filter` gets each conformed part, with the columns `STEP` and, where the source has one, `UNIT`.
     `tolerance`: µs that a row with a value may be ahead of the clock, beside the grid's leeway.
-    `labels`: those of the dataset's series; see `data.grid.labels`.
+    `labels`: those of the dataset's series; see `data.grid.labels`. `known`: what is stored of the dataset.
     `past`: the rows that the dataset has, with which constant stretches are compared.
 
     Raises InvalidInput, which names the source, the column and, where one row is wrong, that row.
@@ -121,21 +132,27 @@ def conform_all(
     if grid.kind == "date" and grid.civil and intake.times.in_utc and not intake.times.at_midnight:
         raise open_days(intake.span[0], source, roles.time)
     season = options.season or default_season(grid.freq)
-    parts, found = Spill(folder), Findings()
+    latest, stored = latest_stamp(grid, clock.now(), tolerance), known or KnownRows()
+    held_back = aggregation.of_source(intake, grid, source, stored.ends["last_stored"], latest)
+    parts, found, checks = Spill(folder), Findings(), Checks(ClockRule(intake, grid, latest, stored), held_back)
     for where, part in intake.parts():
-        stored = past and past(where, part)
-        frame, findings = _conform(part, grid, labels or {}, options, season, source, roles.time, stored)
+        before = past and past(where, part)
+        frame, findings = _conform(part, grid, labels or {}, options, season, source, roles.time, checks, before)
         found += findings
         if row_filter is not None and not frame.is_empty():
             frame = row_filter(where, frame)
         parts.add(frame.select(SERIES, TIME, VALUE, *(c for c in (*intake.covariates, SPLIT) if c in frame.columns)))
     _refuse_collapse(intake, found, grid, source)
-    if parts.rows == 0:
+    refuse_rejected(found.rejections, intake)
+    if options.keep is None:
+        refuse_clashes(found.clashes, grid, intake, options.every is not None)
+    if not found.stamps:
         raise InvalidInput(_why_none(found, grid), source=source, column=roles.time)
+    if parts.rows == 0 and known is None:
+        raise aggregation.nothing_complete(grid, source)
     horizon = options.horizon or common_test_length(found) or default_horizon(grid.freq, season)
     if min(season, horizon) < 1:
         raise InvalidInput("season and horizon count steps; give 1 or more", source=source)
-    _refuse_future(found.latest, intake.latest_value, grid, tolerance)
     refuse_gap(found.longest_gap, grid, source, roles.time)
     report = QualityReport(
         source=source,
@@ -155,6 +172,11 @@ def conform_all(
         horizon_inferred=options.horizon is None,
         zone=options.tz,
         duplicates=found.duplicates,
+        clashes=found.clashes.rows,
+        first_clash=first_clash(found.clashes, grid, intake),
+        keep=keep_of(options),
+        every=grid.freq if options.every else None,
+        held_back=found.held_back,
         steps_back=found.steps_back,
         snapped=found.snapped,
         rejected=sum(rejection.rows for rejection in found.rejections.values()),
@@ -170,7 +192,17 @@ def conform_all(
         columns_ignored=intake.ignored,
         recognised=tuple(intake.recognised),
     )
-    return Conformed(parts, report, grid, season, horizon, found.span, found.has_split, found.labels)
+    unfinished = frozenset(intake.pieces[piece] for piece in found.unfinished)
+    others = found.labels, checks.clock.breaches, unfinished
+    return Conformed(parts, report, grid, season, horizon, found.span, found.has_split, *others)
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What is checked in every part of a source."""
+
+    clock: ClockRule
+    aggregation: Aggregation | None
 
 
 def _why_none(found: Findings, grid: Grid) -> str:
@@ -183,11 +215,13 @@ def _why_none(found: Findings, grid: Grid) -> str:
 def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
     """The dataset's grid, or a new one with the frequency and the phase of the stamps."""
     options, every = intake.options, max(1, intake.read // SAMPLE)
+    if options.every is not None:
+        return aggregation.grid_for(intake, source, column, known)
     facts, samples = [pl.DataFrame()], []
     if options.freq is None or known is None:
         for _, part in intake.parts():
             if options.freq is None:
-                facts.append(facts_of(_with_codes(part), options.tz))
+                facts.append(facts_of(with_codes(part), options.tz))
             if known is None:
                 samples.append(part.select(TIME).gather_every(every))
     freq = find_frequency(pl.concat(facts, how="diagonal"), intake.dtype == pl.Int64, options, source, known)
@@ -205,21 +239,31 @@ def _conform(
     season: int,
     source: str,
     column: str,
+    checks: Checks,
     past: pl.DataFrame | None,
 ) -> tuple[pl.DataFrame, Findings]:
     """A part of the series, conformed and sorted, and what was counted in it."""
-    findings = Findings()
-    frame, shortened, without_time = to_stored_times(
-        _with_codes(part), grid.freq, options.tz, source, column, grid.civil
-    )
+    findings, part = Findings(), with_codes(part)
+    if keep_of(options) is not None:
+        part = part.with_columns(pl.col(TIME).to_physical().alias(STAMP))
+    frame, shortened, without_time = to_stored_times(part, grid.freq, options.tz, source, column, grid.civil)
     findings.reject(without_time, NO_LOCAL_TIME)
-    on_steps = place_rows(frame, grid, labels)
+    right = checks.clock.right_rows(frame)
+    if right is not None:
+        findings.reject(*without_value(frame, right))
+        frame, shortened = frame.filter(pl.Series(right)), shortened[right]
+    on_steps = place_rows(frame, replace(grid, snap="floor") if options.every else grid, labels)
     findings.reject(frame.filter(~on_steps.taken), OFF_GRID)
     placed, stamps = on_steps.rows, on_steps.stamps
     if placed.is_empty():
         return placed, findings
-    times = grid.begun(stamps)
-    final, steps_back = last_row_of_each_step(placed)
+    findings.stamps = [int(stamps.min()), int(stamps.max())]
+    if checks.aggregation is not None:
+        placed = checks.aggregation.complete_rows(placed, findings)
+        if placed.is_empty():
+            return placed, findings
+    one = one_row_for_each_step(placed, stamps, keep_of(options), options.every is not None)
+    final = one.rows
     contested = contested_rows(placed) if len(final) < len(placed) else placed.clear()
     clashes = count_clashes(contested)
     gaps, longest_gap = gaps_of(final)
@@ -227,13 +271,12 @@ def _conform(
     findings += Findings(
         kept=len(final),
         series=final[CODE].n_unique(),
-        stamps=[int(stamps.min()), int(stamps.max())],
         span=(int(final[TIME].min()), int(final[TIME].max())),  # type: ignore[arg-type]
         has_split=SPLIT in final.columns,
-        latest=int(times[placed[VALUE].is_not_null().to_numpy()].max(initial=FIRST)),
         duplicates=len(placed) - len(final),
-        steps_back=steps_back,
-        snapped=int((on_steps.moved | shortened[on_steps.taken]).sum()),
+        clashes=one.clashes,
+        steps_back=one.steps_back,
+        snapped=0 if options.every else int((on_steps.moved | shortened[on_steps.taken]).sum()),
         gaps=gaps,
         longest_gap=longest_gap,
         stretches=len(stretches.steps),
@@ -246,12 +289,6 @@ def _conform(
         labels=on_steps.labels,
     )
     return final, findings
-
-
-def _with_codes(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with CODE, the series as integers in the order of their ids: ten times faster to sort and compare."""
-    ids = frame[SERIES].unique().sort()
-    return frame.with_columns(pl.col(SERIES).cast(pl.Enum(ids)).to_physical().alias(CODE))
 
 
 def _refuse_collapse(intake: Intake, found: Findings, grid: Grid, source: str) -> None:
@@ -282,19 +319,4 @@ def refuse_gap(steps: int, grid: Grid, source: str, column: str) -> None:
             f"{steps:,} steps of {grid.freq} are missing in a row; correct the stamp, or give a longer --freq",
             source=source,
             column=column,
-        )
-
-
-def _refuse_future(latest: int, place: RowPlace | None, grid: Grid, tolerance: int) -> None:
-    """Raises InvalidInput, which names the row, where the latest value is ahead of the clock by more than `tolerance`.
-
-    Its series' origin would lie there, and every later value would be a correction. Integer steps have no clock.
-    """
-    if place is not None and grid.kind != "step" and latest > clock.now() + tolerance + grid.leeway:
-        raise InvalidInput(
-            f"{format_ds(latest, grid.kind)} is ahead of the clock, and the row has a value; correct the stamp, "
-            "--date-format or --tz, or leave the value empty if only covariates are planned",
-            source=place.source,
-            column=place.column,
-            row=place.row,
         )

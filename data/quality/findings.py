@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from data.quality.clashes import Clashes
 from data.quality.rejections import Rejection, joined, rejection_of
 from data.quality.worst_series import TroubledSeries, worst_of
 from data.reading.columns import CODE, STEP
@@ -22,9 +23,11 @@ class Findings:
     series: int = 0
     stamps: list[int] = field(default_factory=list)  # first and last of each part, before they move to their step
     span: tuple[int, int] = (LAST, FIRST)  # of `ds`, after stamps moved to their steps
-    latest: int = FIRST  # time of the last value: when what its stamp stands for has begun
     has_split: bool = False
     duplicates: int = 0
+    clashes: Clashes = field(default_factory=Clashes)
+    held_back: int = 0  # rows of a step that is not complete
+    unfinished: set[int] = field(default_factory=set)  # the pieces that have such rows
     steps_back: int = 0
     snapped: int = 0
     rejections: dict[str, Rejection] = field(default_factory=dict)  # by reason
@@ -41,9 +44,10 @@ class Findings:
 
     def __add__(self, other: "Findings") -> "Findings":
         fields = {name: (getattr(self, name), getattr(other, name)) for name in vars(self)}
-        largest = {name: max(fields[name]) for name in ("latest", "longest_gap", "longest_constant", "has_split")}
+        largest = {name: max(fields[name]) for name in ("longest_gap", "longest_constant", "has_split")}
         span = min(self.span[0], other.span[0]), max(self.span[1], other.span[1])
-        combined = {"span": span, "tested": self.tested | other.tested, "labels": self.labels | other.labels, **largest}
+        sets = {name: fields[name][0] | fields[name][1] for name in ("tested", "unfinished", "labels")}
+        combined = {"span": span, **sets, **largest}
         combined["keys"] = self.keys or other.keys
         combined["worst"] = worst_of([*self.worst, *other.worst])
         combined["rejections"] = joined(self.rejections, other.rejections)

@@ -12,6 +12,7 @@ from data.schema import SERIES, VALUE
 NO_LOCAL_TIME = "a change of clocks skips or repeats its local time"
 CLOSED = "closed day"
 OFF_GRID = "off the grid"
+UNSET_CLOCK = "of a clock that was not set, and without a value"
 
 
 @dataclass(frozen=True)

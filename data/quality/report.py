@@ -24,7 +24,12 @@ class QualityReport:
     horizon: int
     horizon_inferred: bool
     zone: str | None
-    duplicates: int  # rows replaced by a later row of the same series and step
+    duplicates: int  # rows replaced by, or joined with, another row of the same series and step
+    clashes: int  # of them: rows with another value, in the same table
+    first_clash: dict[str, Any] | None  # source, rows, series, ds, values
+    keep: str | None  # how several values of one step became one; None: the last one stays
+    every: str | None  # the frequency to which rows were aggregated
+    held_back: int  # rows of the last step, which no later row has completed
     steps_back: int  # rows older than the row before them in their series
     snapped: int  # stamps that are not those of the step that took them
     rejected: int  # rows that are not stored

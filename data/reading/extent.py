@@ -27,13 +27,22 @@ class Extent:
     def copy(self) -> "Extent":
         return replace(self, newest=dict(self.newest))
 
-    def add(self, times: pl.Series, written: pl.Series, table: int) -> None:
-        """Take a batch of the table with that number in; `written` are its times as the source has them."""
+    def add(self, times: pl.Series, written: pl.Series, table: int, now: int | None = None) -> None:
+        """Take a batch of the table with that number in; `written` are its times as the source has them.
+
+        now: the time that it is, by the same clocks. The newest time is not after it, so that rows of a right clock are
+        read after a row of one that was not set.
+        """
         micros = times.to_physical()
         low, last = int(micros.min()), int(micros.arg_max() or 0)  # type: ignore[arg-type]
         high = int(micros[last])
         self.low = low if self.low is None else min(self.low, low)
         self.high = high if self.high is None else max(self.high, high)
+        if now is not None and high > now:
+            index = micros.set(micros > now, None).arg_max()
+            if index is None:
+                return
+            last, high = index, int(micros[index])
         if table not in self.newest or high >= self.newest[table][0]:
             self.newest[table] = (high, str(written[last]))
 

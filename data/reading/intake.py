@@ -21,6 +21,7 @@ from data.reading.remembered import recall_columns, recall_present
 from data.reading.series_ids import SeriesIds, checked_id
 from data.reading.time_columns import second_time_column
 from data.reading.times import ReadTimes, TimeReader
+from data.reading.zones import now_like
 from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE, TimeKind
 from data.spill import Spill, Where
 
@@ -65,6 +66,7 @@ class Intake:
         self.pieces: list[str] = []  # names of the tables read, in their order
         self.columns: tuple[str, ...] = ()  # of the first table, in its order
         self.units: dict[str, None] = {}  # that the rows state; of many only some
+        self.begins: dict[int, str] = {}  # by place in `pieces`: the watermark after which a piece was read
         self._names: dict[str, None] = {}
         self._covariates: dict[str, None] = {}
         self._failed: set[str] = set()
@@ -97,7 +99,10 @@ class Intake:
         return found.low or 0, found.high or 0
 
     def newest_time(self, table: int) -> str | None:
-        """The newest time of a table, as it is written there; `table` is its number, None where it has no rows."""
+        """The newest time of a table that is not ahead of the clock, as it is written there; None where there is none.
+
+        table: its number.
+        """
         found = self._found_extent().newest.get(table)
         return found[1] if found else None
 
@@ -198,7 +203,7 @@ class Intake:
         for extent, times in ((self._extent, read.times), (self._by_month, read.month_first)):
             if extent is not None:
                 times = times if times is not None else read.times
-                extent.add(times, read.written, len(self.pieces) - 1)
+                extent.add(times, read.written, len(self.pieces) - 1, now_like(times, self.options.tz))
                 extent.add_values(times, values, rows, name, roles.time)
 
     def _columns(

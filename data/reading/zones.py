@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
+from data import clock
 from data.errors import InvalidInput
 from data.grid.durations import DAY, SECOND, kind_of
 from data.grid.stamp_forms import parse_offset, split_stamp
@@ -132,3 +133,14 @@ def _seconds(text: str) -> int:
     if offset is None:
         raise ValueError(text)
     return int(offset.total_seconds())
+
+
+def now_like(times: pl.Series, zone: str | None) -> int | None:
+    """The time that it is, as the integers of `times`: without an offset, in the zone. None for integer steps."""
+    if times.dtype == pl.Int64:
+        return None
+    now = clock.now()
+    if has_zone(times) or zone is None:
+        return now
+    offset = clock.utc().astimezone(ZoneInfo(check_zone(zone))).utcoffset()
+    return now + (offset // timedelta(microseconds=1) if offset else 0)

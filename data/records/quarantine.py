@@ -1,6 +1,8 @@
 """The quarantine: values that broke a quality rule, with the rule, and whether they were released.
 
 A quarantined value is missing in states and in the history that models are trained on, also where the log stores it.
+Values of a clock that was not set (rule CLOCK) are here alone, in neither lake nor log: the same value counts when it
+comes in its time.
 """
 
 import json
@@ -15,6 +17,7 @@ from data.store.database import joining, reading
 
 QUARANTINE_LOCK = 7_305_022
 LIVE = "live"  # the source of values that came over HTTP
+CLOCK = "clock"  # the rule of values that are in neither lake nor log
 CHUNK = 500  # keys in one statement
 TABLE = tables.quarantine
 
@@ -108,7 +111,10 @@ def release_live(connection: Connection, dataset_id: int, held: Iterable[Held], 
 
 
 def known(engine: Engine, dataset_id: int, keys: Sequence[tuple[int, int]]) -> dict[Held, bool]:
-    """The values that are or were quarantined at any of these (series_id, ds), each with whether it was released."""
+    """The values that are or were quarantined at any of these (series_id, ds), each with whether it was released.
+
+    Those of a clock that was not set count only where they were released.
+    """
     with reading(engine) as connection:
         words = {"dataset": dataset_id, "keys": json.dumps(keys)}
         rows = connection.execute(_KNOWN[engine.dialect.name], words)
@@ -131,7 +137,8 @@ _KEYS = {
 _KNOWN = {
     dialect: text(
         f"SELECT q.series_id, q.ds, q.y, q.released FROM (SELECT DISTINCT s, d FROM ({keys}) asked) one "  # noqa: S608
-        "JOIN quarantine q ON q.dataset_id = :dataset AND q.series_id = one.s AND q.ds = one.d"
+        "JOIN quarantine q ON q.dataset_id = :dataset AND q.series_id = one.s AND q.ds = one.d "
+        f"AND (q.rule <> '{CLOCK}' OR q.released IS NOT NULL)"
     )
     for dialect, keys in _KEYS.items()
 }
@@ -184,6 +191,11 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
     """Delete values from quarantine, in the transaction of a deletion."""
     for start in range(0, len(ids), CHUNK):
         connection.execute(delete(TABLE).where(TABLE.c.id.in_(ids[start : start + CHUNK])))
+
+
+def masked(engine: Engine, dataset_id: int, released: bool | None = False) -> list[QuarantinedValue]:
+    """As `values`, but only those that are missing where lake or log have them."""
+    return [value for value in values(engine, dataset_id, released) if value.rule != CLOCK]
 
 
 def counts(engine: Engine) -> dict[str, int]:

@@ -4,7 +4,7 @@ They stand in the table `series`. `lake_ends` says up to which version of the la
 process that was killed after its commit, may hold rows beyond them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,14 @@ def ends(engine: Engine, dataset_id: int) -> SeriesEnds:
     numbers, names, first, last = zip(*rows, strict=True) if rows else ((), (), (), ())
     series, begins, stops = (np.array(column, np.int64) for column in (numbers, first, last))
     return SeriesEnds(series, tuple(names), begins, stops)
+
+
+def ends_of(engine: Engine, series: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """`ds` of the first and the last row in the lake of some series, by surrogate id, where they have any."""
+    query = select(SERIES.id, SERIES.first_ds, SERIES.last_ds).where(SERIES.id.in_(list(series)))
+    with reading(engine) as connection:
+        rows = connection.execute(query.where(SERIES.last_ds.is_not(None)))
+        return {number: (int(first), int(last)) for number, first, last in rows}
 
 
 def version(engine: Engine, dataset_id: int) -> int | None:

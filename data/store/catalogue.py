@@ -361,6 +361,20 @@ def newest_file(engine: Engine, dataset_id: int, source: str) -> FileRecord | No
     return None if row is None else _file(row)
 
 
+UNFINISHED = "unfinished"  # in the report of a table: it has rows of a step that was held back, so it is read again
+
+
+def unfinished_sources(engine: Engine, dataset_id: int) -> list[str]:
+    """The tables whose last rows are held back until a later row completes their step, by the newest record of each."""
+    table = tables.files.c
+    newest = select(table.source, func.max(table.ingested_at).label("at")).where(table.dataset_id == dataset_id)
+    last = newest.group_by(table.source).subquery()
+    query = select(table.source).join(last, (last.c.source == table.source) & (last.c.at == table.ingested_at))
+    marked = table.report.contains(f'"{UNFINISHED}": true')
+    with reading(engine) as connection:
+        return list(connection.scalars(query.where(table.dataset_id == dataset_id, marked).order_by(table.source)))
+
+
 def _file(row: Row[Any]) -> FileRecord:
     return FileRecord(row.sha256, row.source, json.loads(row.report), row.snapshot, row.ingested_at)
 

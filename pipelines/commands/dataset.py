@@ -1,4 +1,4 @@
-"""`rollcast dataset`: what a dataset is and remembers of its source, whether requests create series, and its deletion."""
+"""`rollcast dataset`: what a dataset is and remembers, whether requests create its series, and its deletion."""
 
 from __future__ import annotations
 

@@ -35,6 +35,9 @@ def quarantine_release(
     series: Annotated[str | None, typer.Option(help="Only values of this series.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only values that broke this rule.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every quarantined value.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also values of a clock that was not set, where their stamps say.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Release values: they enter the lake, and models train on them from now on."""
@@ -45,4 +48,4 @@ def quarantine_release(
 
     if not every and identity is None and series is None and rule is None:
         raise InvalidInput("no value is chosen; give --id, --series or --rule, or --all")
-    terminal.facts(quarantined.release(open_workspace(), name, identity, series, rule).to_dict(), json)
+    terminal.facts(quarantined.release(open_workspace(), name, identity, series, rule, force).to_dict(), json)

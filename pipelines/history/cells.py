@@ -172,7 +172,7 @@ def _mask_quarantined(
     workspace: Workspace, dataset: Dataset, windows: Windows, values: np.ndarray, after: int | None
 ) -> None:
     """Set values in quarantine to NaN; with `after` also those that were released later than that microsecond."""
-    every = quarantine.values(workspace.engine, dataset.id, released=False if after is None else None)
+    every = quarantine.masked(workspace.engine, dataset.id, released=False if after is None else None)
     held = [value for value in every if value.released is None or (after is not None and value.released > after)]
     if not held or not len(windows.series):
         return

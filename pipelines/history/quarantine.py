@@ -35,6 +35,7 @@ from data.store import catalogue, observation_log, promotions
 from data.store.catalogue import Dataset
 from data.store.migrations import UNJUDGED
 from data.store.observation_log import RELEASED, LoggedValue
+from pipelines.history.unset_clocks import require_force
 from pipelines.workspace import Workspace
 
 LOG = "live log"  # watermark of versions that checked live values here: rows up to this `seq` were checked
@@ -86,7 +87,7 @@ def quarantine_filter(
     if known is None:
         return QuarantineFilter(rules, Spill(None), empty_keys(), empty_keys())
     stored = workspace.lake.window(known.id, reference_span(known, *ends), folder)
-    held = quarantine.values(workspace.engine, known.id)
+    held = quarantine.masked(workspace.engine, known.id)
     return QuarantineFilter(
         rules, stored, to_keys(quarantine.values(workspace.engine, known.id, released=True)), to_keys(held)
     )
@@ -119,7 +120,7 @@ def quarantine_live_values(workspace: Workspace, dataset: Dataset) -> int:
     span = reference_span(dataset, int(fresh[TIME].min()), int(fresh[TIME].max()))  # type: ignore[arg-type]
     stored = workspace.lake.window(dataset.id, span, None).matching(())
     known = pl.concat([stored, earlier.filter(pl.col(TIME).is_between(*span))], how="diagonal")
-    held = to_keys(quarantine.values(workspace.engine, dataset.id))
+    held = to_keys(quarantine.masked(workspace.engine, dataset.id))
     released = to_keys(quarantine.values(workspace.engine, dataset.id, released=True))
     rules = dataset_rules.rules(workspace.engine, dataset.id)
     checked = apply_rules(fresh.select(KEY), current_rows(mask_values(known, held)), rules, released, held)
@@ -166,11 +167,11 @@ def value_to_dict(value: QuarantinedValue, dataset: Dataset, label: int) -> dict
 
 
 def release(
-    workspace: Workspace, name: str, ids: list[int] | None, series: str | None, rule: str | None
+    workspace: Workspace, name: str, ids: list[int] | None, series: str | None, rule: str | None, force: bool = False
 ) -> ReleaseResult:
     """Release values by id, series or rule: states and training read them, unless their time has another value.
 
-    Raises InvalidInput for an id that is not in quarantine.
+    Raises InvalidInput for an id that is not in quarantine, and without `force` for values of a clock that was not set.
     """
     dataset = catalogue.dataset(workspace.engine, name)
     quarantine_live_values(workspace, dataset)
@@ -183,6 +184,7 @@ def release(
         raise InvalidInput(
             f"dataset {name!r} has no value {min(missing)} in quarantine; `rollcast quarantine list {name}` shows them"
         )
+    require_force(workspace, dataset, chosen, force)
     logged, elsewhere = held_in_log(workspace, dataset, chosen)
     absent = missing_in_lake(workspace, dataset, elsewhere)
     added = len(logged) + len(absent)
@@ -227,10 +229,9 @@ def missing_in_lake(workspace: Workspace, dataset: Dataset, held: list[Quarantin
     if rows.is_empty():
         return rows
     ends = rows.select(pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")).row(0)
-    valued = current_rows(workspace.lake.window(dataset.id, ends, None).matching(())).filter(
-        pl.col(VALUE).is_not_null()
-    )
-    absent = rows.join(valued, on=[SERIES, TIME], how="anti") if len(valued) else rows
+    stored = workspace.lake.window(dataset.id, ends, None).matching(())
+    valued = current_rows(stored).filter(pl.col(VALUE).is_not_null()) if len(stored) else empty_keys()
+    absent = rows.join(valued, on=[SERIES, TIME], how="anti")
     return absent.unique([SERIES, TIME], keep="last", maintain_order=True)
 
 

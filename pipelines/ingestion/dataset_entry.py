@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from data.errors import Conflict, InvalidInput, UnknownDataset
 from data.grid.durations import parse_frequency
+from data.quality.aggregation import check_every
 from data.quality.conform import Conformed
+from data.quality.keep_rules import check_keep
 from data.reading.columns import split_names
 from data.reading.memory import SourceMemory
 from data.reading.options import SourceOptions, snap_of
@@ -35,7 +37,10 @@ def labels_by_name(workspace: Workspace, known: Dataset) -> dict[str, int]:
 
 
 def check_counts(options: SourceOptions) -> None:
-    """Raises InvalidInput for a season, horizon or overlap outside the allowed numbers of steps."""
+    """Raises InvalidInput for a season, horizon or overlap outside the allowed numbers of steps, and for a rule of
+    `--keep` or a frequency of `--every` that does not exist."""
+    check_keep(options.keep)
+    check_every(options)
     if options.overlap is not None and not 0 <= options.overlap <= MOST_STEPS:
         raise InvalidInput(f"--overlap is {options.overlap}; it counts steps, so give 0 to {MOST_STEPS}")
     for option, given in (("--season", options.season), ("--horizon", options.horizon)):
@@ -59,7 +64,8 @@ def check_agrees(known: Dataset | None, options: SourceOptions) -> None:
         raise Conflict(f"dataset {known.name!r} has --tz {zone}, not {options.tz}; ingest under another name")
     check_target(known, options)
     check_id_columns(known, options)
-    frequency = parse_frequency(options.freq) if options.freq else known.freq
+    given = options.every or (None if SourceMemory.of(known.memory).every else options.freq)
+    frequency = parse_frequency(given) if given else known.freq  # where rows are aggregated, --freq is that of the rows
     if frequency != known.freq:  # refused even for a file that was ingested before
         raise InvalidInput(f"dataset {known.name!r} has frequency {known.freq}, not {frequency}; use another name")
 

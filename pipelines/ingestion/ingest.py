@@ -23,6 +23,7 @@ from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback
 from pipelines.deletion.run import finish_begun_deletions
+from pipelines.history.known_rows import known_rows
 from pipelines.history.quarantine import quarantine_filter
 from pipelines.ingestion.dataset_entry import (
     check_agrees,
@@ -56,8 +57,8 @@ def ingest(
     be. Watermarks move after the rows are on the disk.
 
     Raises:
-        InvalidInput: the source cannot be read, breaks the frame contract, has a value ahead of the clock, or has
-            another frequency than its dataset.
+        InvalidInput: the source cannot be read, breaks the frame contract, would lose rows, or has another frequency
+            than its dataset.
         Conflict: the dataset exists with another zone, target or columns of ids.
         Unavailable: a server or database does not answer after several tries.
     """
@@ -87,6 +88,7 @@ def ingest(
         progress(1, 1, f"checking {intake.read:,} rows")
         refuse_foreign_unit(intake, rules, opened.name)
         quarantine = quarantine_filter(workspace, known, rules, intake.span, scratch / "around")
+        stored = known_rows(workspace, known) if known else None
         conformed = conform_all(
             intake,
             opened.name,
@@ -96,9 +98,12 @@ def ingest(
             workspace.settings.future_tolerance_s * SECOND,
             labels_by_name(workspace, known) if known else None,
             quarantine.past,
+            stored,
         )
-        if known:
-            check_gap(workspace, known, conformed)
+        quarantine.breaches += conformed.clock
+        read = read.with_unfinished(conformed.unfinished)
+        if known and stored:
+            check_gap(known, stored, conformed)
         if dry_run:
             return preview(workspace, name, known, opened, conformed, read, quarantine, scratch)
         assert intake.roles is not None  # noqa: S101 it has rows

@@ -27,13 +27,13 @@ def preview(
     scratch: Path,
 ) -> Ingested:
     """The result of `store_rows`, without its effects; `known` is None where the dataset would be created."""
-    added, logged = conformed.parts.rows, 0
+    added, corrected, logged = conformed.parts.rows, 0, 0
     if known is not None:
-        added = workspace.lake.count_new(known.id, conformed.parts, scratch)
+        added, corrected = workspace.lake.count_new(known.id, conformed.parts, scratch)
         numbers = numbers_of(workspace, known, conformed.spans()[SERIES].to_list())
         begins = live_rows.starts(workspace.engine, known)
         logged = len(live_rows.new_rows(workspace.engine, known, conformed.parts, numbers, begins))
-    report = conformed.report.to_dict() | {"quarantined": len(quarantined.breaches)}
+    report = conformed.report.to_dict() | {"quarantined": len(quarantined.breaches), "corrected": corrected}
     return Ingested(
         name, opened.name, added, False, known.snapshot if known else None, report, logged, len(opened.pieces),
         read.unchanged, quarantined.counts, dry_run=True,

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from sqlalchemy import Connection
 
 from data import failpoints
@@ -23,12 +22,13 @@ from data.changes import ingests
 from data.files import file_lock
 from data.lake import commits
 from data.lake.table import Extended
+from data.quality.clock_rule import KnownRows
 from data.quality.conform import Conformed, refuse_gap
 from data.records import quarantine, series_ends, watermarks
 from data.schema import SERIES
 from data.sources.pieces import Source
 from data.store import anchors, catalogue, database, observation_log
-from data.store.catalogue import Dataset
+from data.store.catalogue import UNFINISHED, Dataset
 from data.store.observation_log import HISTORY
 from data.store.registry import MODELS_LOCK
 from pipelines.history.ends import refresh_ends
@@ -62,13 +62,9 @@ class Conforming:
     before: Facts
 
 
-def check_gap(workspace: Workspace, known: Dataset, conformed: Conformed) -> None:
+def check_gap(known: Dataset, stored: KnownRows, conformed: Conformed) -> None:
     """Raises InvalidInput where the gap between a series' new rows and its stored ones is longer than any allowed."""
-    refresh_ends(workspace, known)
-    stored = series_ends.ends(workspace.engine, known.id)
-    names = pl.Series(SERIES, stored.unique_ids, pl.String)
-    ends = pl.DataFrame([names, pl.Series("first_stored", stored.first), pl.Series("last_stored", stored.last)])
-    both = conformed.spans().join(ends, on=SERIES)
+    both = conformed.spans().join(stored.ends, on=SERIES)
     steps = {name: known.grid.steps(both[name].to_numpy()) for name in both.columns if name != SERIES}
     apart = np.maximum(steps["first"] - steps["last_stored"], steps["first_stored"] - steps["last"])
     refuse_gap(int(apart.max(initial=0)) - 1, known.grid, conformed.report.source, conformed.report.time_column)
@@ -78,15 +74,17 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
     """Store what is new. When this returns, all of it is on the disk, and running services take it in."""
     dataset, conformed = new.dataset, new.conformed
     report = conformed.report.to_dict() | {"quarantined": len(new.quarantined.breaches)}
+    names = [*conformed.spans()[SERIES].to_list(), *(breach.unique_id for breach in conformed.clock)]
     with file_lock(workspace.ingest_lock(dataset.id)):
         number = ingest_record.begin(workspace, dataset, new.source.name, new.before, new.read)
-        numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
+        numbers = catalogue.ensure_series(workspace.engine, dataset.id, names)
         found = {numbers[name]: label for name, label in conformed.labels.items() if name in numbers}
         catalogue.keep_labels(workspace.engine, dataset, found)
         ingest_record.note_series(workspace, number, new.before, list(numbers.values()))
         known = set(series_ends.ends(workspace.engine, dataset.id).unique_ids)
         born = [number for name, number in numbers.items() if name not in known]
         stored = workspace.lake.extend(dataset.id, conformed.parts, scratch, number)
+        report["corrected"] = stored.corrected
         failpoints.hit("ingest.stored")
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
         failpoints.hit("ingest.committed")
@@ -104,7 +102,14 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
         len(new.source.pieces),
         new.read.unchanged,
         new.quarantined.counts,
+        waiting=waiting_tables(workspace, new) if report["every"] else [],
     )
+
+
+def waiting_tables(workspace: Workspace, new: Conforming) -> list[str]:
+    """Tables of other sources of the dataset whose last rows are still held back."""
+    unfinished = catalogue.unfinished_sources(workspace.engine, new.dataset.id)
+    return [name for name in unfinished if name not in new.read.tables.values()]
 
 
 def write_log(
@@ -186,7 +191,8 @@ def record(
     held = quarantine.newest_id(connection)
     quarantine.put(engine, dataset.id, new.quarantined.breaches, numbers, new.source.name, connection)
     for sha256, name in new.read.tables.items():
-        catalogue.record_file(engine, dataset.id, sha256, name, report, version, connection)
+        own = report | {UNFINISHED: True} if sha256 in new.read.unfinished else report
+        catalogue.record_file(engine, dataset.id, sha256, name, own, version, connection)
     watermarks.set_watermarks(engine, dataset.id, new.read.marks, connection)
     store_rules(engine, dataset.id, new.rules, connection)
     ingest_record.end(connection, dataset.id, ingest, new.read, (held, quarantine.newest_id(connection)))

@@ -46,6 +46,7 @@ def ingested(result: Ingested, json: bool) -> None:
         say(f"a dry run: nothing was stored; {result.added:,} rows would be added to {result.dataset}")
     else:
         say(f"{result.added} rows added to {result.dataset}, snapshot {result.snapshot}")
+    lost_rows(result)
     if result.quarantined:
         broken = ", ".join(f"{rule} {count}" for rule, count in result.quarantined.items())
         shown = (
@@ -68,6 +69,22 @@ def worst_series(series: Sequence[dict[str, Any]]) -> None:
     """Print the series with most gaps, constant stretches and clashes."""
     if series:
         print_table(list(series[0]), [list(one.values()) for one in series], "series with most gaps or odd values")
+
+
+def lost_rows(result: Ingested) -> None:
+    """Say which rows were not stored as they are, and why."""
+    report, first = result.report, result.report.get("first_clash")
+    if first and not report.get("keep"):
+        one, other = first["values"]
+        say(
+            f"{report['clashes']} rows have another value than a later row of their step, such as {one:g} and "
+            f"{other:g} of {first['series']!r} at {first['ds']}: the last counts, unless --keep says otherwise"
+        )
+    if report.get("held_back"):
+        say(f"{report['held_back']} rows of the last step are held back until a later row completes it")
+    if result.waiting:
+        names = ", ".join(result.waiting[:3]) + (" …" if len(result.waiting) > 3 else "")
+        say(f"the last rows of {names} are still held back; ingest it again, and they are stored")
 
 
 def trained(result: Trained, json: bool) -> None:

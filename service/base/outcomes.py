@@ -13,7 +13,7 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"  # known already with the same value: nothing is stored, no state changes
     CORRECTED = "corrected"  # known with another value: stored as its newer revision, and the state rebuilt on it
     LATE = "late"  # older than the origin and not known: stored, and the state rebuilt if it began before the row
-    QUARANTINED = "quarantined"  # broke a quality rule: stored, and states take it as missing until it is released
+    QUARANTINED = "quarantined"  # broke a quality rule: kept, and states take it as missing until it is released
     REJECTED = "rejected"  # refused when the request was read: not stored, and the answer gives the reason
 
 

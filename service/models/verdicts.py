@@ -147,7 +147,7 @@ class Judge:
     def load(cls, engine: Engine, dataset: Dataset) -> "Judge":
         """As the store has it now."""
         judge = cls(dataset.id, dataset_rules.rules(engine, dataset.id), series_limits.read(engine, dataset.id))
-        held = quarantine.values(engine, dataset.id)
+        held = quarantine.masked(engine, dataset.id)
         judge._quarantined = bool(held)
         judge.seq = observation_log.last_seq(engine, dataset.id)
         judge._find_ends(engine, dataset, [value for value in held if value.source == LIVE])

@@ -21,6 +21,7 @@ from data.store.catalogue import Dataset, check_unique_id
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
+from service.observe.clock_rows import RIGHT, UNSET, look
 from service.observe.observe_body import BrokenLine, ObserveBody
 from service.observe.series_creation import CreatedSeries, UnbornSeries
 from states.out_of_order import BEGINNING
@@ -31,6 +32,7 @@ NEAR_STEPS, NEAR_TIME = 100_000, 366 * DAY  # back by clock time: a year, or so 
 FIELDS = {"unique_id", "ds", "y", "dataset"}
 NEW = -1  # in place of the id of a series that is yet to be created, or whose label is yet to be stored
 BEYOND_QUOTA = 0  # in place of the id of a series that was not created; ids begin at 1
+AHEAD = "is too far in the future, and has no value"
 OVER_QUOTA = "is not a series, and its dataset's quota is used up"
 QUOTA_RETRY_S = 60  # a person has to raise a quota
 
@@ -41,6 +43,7 @@ class Arrivals:
 
     place    (k,) position of each row in the request
     ds       (k,) the stamps as they were sent
+    clock    (k,) how the clock of each row was, as far as its stamp tells (see `clock_rows`)
     snapped  how many of them are not those of the step that took them
     """
 
@@ -48,7 +51,13 @@ class Arrivals:
     place: np.ndarray
     ds: np.ndarray
     rows: Rows
+    clock: np.ndarray
     snapped: int
+
+    def select(self, kept: np.ndarray) -> "Arrivals":
+        """The rows where `kept` (k,) bool holds."""
+        columns = {name: getattr(self, name)[kept] for name in ("place", "ds", "clock")}
+        return replace(self, rows=self.rows.select(kept), **columns)
 
 
 @dataclass(frozen=True)
@@ -94,13 +103,14 @@ def too_many_series(faults: Sequence[FieldFault]) -> ProblemError:
 def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only: Target | None = None) -> ReceivedRows:
     """Check every row of a body.
 
-    now: µs since 1970 UTC; tolerance: µs that a stamp may be ahead of it; only: the one series that the path named.
+    now: µs since 1970 UTC; tolerance: µs that a stamp may be ahead of it, which else is of a clock that was not set;
+    only: the one series that the path named.
 
     Raises:
         ProblemError: 422 with the pointers of up to MAX_ERRORS rows at fault, when one has another shape or none can
             be stored.
     """
-    reader = _Reader(directory, now + tolerance, only)
+    reader = _Reader(directory, only)
     kept: dict[str, list[tuple[int, int, int, float]]] = {}
     new_series: dict[UnbornSeries, int] = {}
     refused: list[tuple[int, FieldFault]] = []
@@ -124,11 +134,13 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
     parts: list[Arrivals] = []
     found: dict[int, int] = {}  # labels, by the number of a new series
     for name, rows in kept.items():
-        columns = _columns(directory.datasets[name], rows)
+        columns = _columns(directory.datasets[name], rows, now, tolerance)
         labels = _new_labels(columns)
         part, off_grid = _on_steps(columns, labels)
+        part, valueless = _with_value_if_unset(part)
         part, strayed = _not_too_far(part)
-        refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in off_grid + strayed]
+        faults = off_grid + valueless + strayed
+        refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in faults]
         parts += [part] if len(part.place) else []
         found |= labels
     unborn = [series._replace(label=found.get(number)) for series, number in new_series.items()]
@@ -158,8 +170,8 @@ def with_ids(
         kept = series != BEYOND_QUOTA
         refused += [(int(place), beyond_quota(body, int(place))) for place in part.place[~kept][:MAX_ERRORS]]
         if kept.any():
-            rows = replace(part.rows, series=series).select(kept)
-            part, off_grid = _with_stored_labels(replace(part, place=part.place[kept], ds=part.ds[kept], rows=rows))
+            named = replace(part, rows=replace(part.rows, series=series))
+            part, off_grid = _with_stored_labels(named.select(kept))
             refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in off_grid]
             parts += [part] if len(part.place) else []
     refused = sorted(refused)[:MAX_ERRORS]
@@ -203,8 +215,8 @@ def new_target(directory: Directory, unique_id: str, dataset: str | None) -> Tar
 class _Reader:
     """Reads the rows of one request; series and stamps that several rows share are looked up once."""
 
-    def __init__(self, directory: Directory, latest: int, only: Target | None) -> None:
-        self._directory, self._latest, self._only = directory, latest, only
+    def __init__(self, directory: Directory, only: Target | None) -> None:
+        self._directory, self._only = directory, only
         self._needed = ("ds", "y") if only else ("unique_id", "ds", "y")
         self._targets: dict[tuple[str | None, str | None], Target] = {}
         self._stamps: dict[tuple[int, Any], int] = {}  # by dataset and text
@@ -280,21 +292,13 @@ class _Reader:
         if found is not None:
             return found
         dataset = served.dataset
-        kind = dataset.kind
         reader = self._stamp_readers.get(dataset.id) or self._stamp_readers.setdefault(dataset.id, reader_of(dataset))
         try:
             stamp = reader.read(ds)
         except InvalidInput as error:
             raise _Refused("/ds", str(error)) from None
-        if kind != "step" and self._is_ahead(stamp, served.dataset.grid):
-            raise _Refused("/ds", "is too far in the future")
         self._stamps[key] = stamp
         return stamp
-
-    def _is_ahead(self, stamp: int, grid: Grid) -> bool:
-        """Has what the stamp stands for not begun, by the clock and its tolerance?"""
-        latest = self._latest + grid.leeway
-        return stamp > latest and int(grid.begun([stamp])[0]) > latest
 
 
 def reader_of(dataset: Dataset) -> StampReader:
@@ -310,11 +314,13 @@ class _Columns(NamedTuple):
     series: np.ndarray
     ds: np.ndarray
     values: np.ndarray
+    clock: np.ndarray
 
 
-def _columns(served: Served, kept: list[tuple[int, int, int, float]]) -> _Columns:
+def _columns(served: Served, kept: list[tuple[int, int, int, float]], now: int, tolerance: int) -> _Columns:
     place, series, ds, values = (np.array(column) for column in zip(*kept, strict=True))
-    return _Columns(served, place, series, ds, values.astype(np.float64))
+    clock = look(served.dataset.grid, ds, now, tolerance)
+    return _Columns(served, place, series, ds, values.astype(np.float64), clock)
 
 
 def _new_labels(columns: _Columns) -> dict[int, int]:
@@ -339,16 +345,18 @@ def _labels(columns: _Columns, new: Mapping[int, int]) -> np.ndarray | int:
 
 def _on_steps(columns: _Columns, new_labels: Mapping[int, int]) -> tuple[Arrivals, list[tuple[int, str]]]:
     """The rows on the steps that take them, and why the others are refused, by their place."""
-    served, place, series, ds, values = columns
-    placed = served.dataset.grid.place(ds, _labels(columns, new_labels))
+    served, place, series, ds, values, clock = columns
+    placed, off = served.dataset.grid.place(ds, _labels(columns, new_labels)), "is off the grid"
+    if served.dataset.memory.get("every"):  # its rows are values of whole steps
+        placed, off = replace(placed, refused=placed.moved), f"must begin a step of {served.dataset.freq}"
     order = np.lexsort((placed.steps, series))  # stable: of one step sent twice the later row counts
     faults: list[tuple[int, str]] = []
     if placed.refused.any():
         order = order[~placed.refused[order]]
-        faults = [(int(at), "is off the grid") for at in place[placed.refused][:MAX_ERRORS]]
+        faults = [(int(at), off) for at in place[placed.refused][:MAX_ERRORS]]
     rows = Rows.arrived(series[order], placed.steps[order], values[order])
     snapped = int(np.count_nonzero(placed.moved & ~placed.refused))
-    return Arrivals(served, place[order], ds[order], rows, snapped), faults
+    return Arrivals(served, place[order], ds[order], rows, clock[order], snapped), faults
 
 
 def _with_stored_labels(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
@@ -357,7 +365,16 @@ def _with_stored_labels(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]
         return part, []
     sent = np.argsort(part.place)
     rows = part.rows.select(sent)
-    return _on_steps(_Columns(part.served, part.place[sent], rows.series, part.ds[sent], rows.values), {})
+    columns = part.place[sent], rows.series, part.ds[sent], rows.values, part.clock[sent]
+    return _on_steps(_Columns(part.served, *columns), {})
+
+
+def _with_value_if_unset(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
+    """The rows without those ahead of the clock that have no value to quarantine, and why these are refused."""
+    without = (part.clock == UNSET) & np.isnan(part.rows.values)
+    if not without.any():
+        return part, []
+    return part.select(~without), [(int(place), AHEAD) for place in part.place[without][:MAX_ERRORS]]
 
 
 def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
@@ -371,7 +388,7 @@ def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
         return part, []
     reach = champion.states.origins(rows.series)
     known = reach != BEGINNING
-    behind = known & (rows.steps < reach - NEAR_STEPS)
+    behind = known & (rows.steps < reach - NEAR_STEPS) & (part.clock == RIGHT)
     if behind.any():
         behind &= rows.steps < reach - _furthest_back(part.served.dataset.grid, reach)
     ahead = known & (rows.steps > reach + FURTHEST_STEPS) & (part.served.dataset.kind == "step")
@@ -382,8 +399,7 @@ def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
         for side, wrong in (("behind", behind), ("ahead of", ahead))
         for place in part.place[wrong][:MAX_ERRORS]
     ]
-    kept = ~(behind | ahead)
-    return replace(part, place=part.place[kept], ds=part.ds[kept], rows=rows.select(kept)), strayed
+    return part.select(~(behind | ahead)), strayed
 
 
 def _furthest_back(grid: Grid, reach: np.ndarray) -> np.ndarray | int:

@@ -3,19 +3,21 @@
 import logging
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import Connection, Engine
 
 from data.errors import DamagedArtifact
-from data.records import idempotency
+from data.records import idempotency, quarantine
 from data.records.idempotency import StoredAnswer
+from data.records.quarantine import CLOCK, Held
 from data.store import catalogue, observation_log
 from service.base.outcomes import Outcome, SeriesStep, decide_outcomes
 from service.http.errors import ProblemError
 from service.models.datasets import Served
 from service.models.verdicts import Judged
+from service.observe import clock_rows
 from service.observe.arrivals import Arrivals
 from service.observe.idempotency import KeyedRequest
 from service.observe.receipts import Receipt
@@ -48,12 +50,19 @@ class WriteBatch:
     request: np.ndarray  # (k,) which request each row came with
     place: np.ndarray  # (k,) the position of each row in its request
     rows: Rows
+    clock: np.ndarray  # (k,) how the clock of each row was, as far as its stamp tells
 
     @classmethod
     def of(cls, parts: Sequence[tuple[int, Arrivals]]) -> "WriteBatch":
         request = np.repeat([number for number, _ in parts], [len(part.place) for _, part in parts])
         place = np.concatenate([part.place for _, part in parts])
-        return cls(parts[0][1].served, request, place, Rows.joined([part.rows for _, part in parts]))
+        clock = np.concatenate([part.clock for _, part in parts])
+        return cls(parts[0][1].served, request, place, Rows.joined([part.rows for _, part in parts]), clock)
+
+    def select(self, kept: np.ndarray) -> "WriteBatch":
+        """The rows that `kept` names by position."""
+        request, place, clock = self.request[kept], self.place[kept], self.clock[kept]
+        return WriteBatch(self.served, request, place, self.rows.select(kept), clock)
 
     @property
     def ds(self) -> np.ndarray:
@@ -134,14 +143,16 @@ def _context_value(champion: Champion, series: int, step: int) -> float:
 class JudgedBatch:
     """A batch whose rows have an outcome and a verdict.
 
-    chosen    (k,) places, in the batch, of the rows that are stored: all but duplicates
+    chosen    (k,) places, in the batch, of the rows that are stored: all but duplicates and rows of unset clocks
     outcomes  of all rows of the batch
+    unset     values of clocks that were not set: series, `ds`, y
     """
 
     served: Served
     chosen: np.ndarray
     judged: Judged
     outcomes: list[Outcome]
+    unset: Sequence[Held] = ()
 
     @property
     def dataset_id(self) -> int:
@@ -150,12 +161,29 @@ class JudgedBatch:
 
 def judge(engine: Engine, batch: WriteBatch) -> JudgedBatch:
     """The outcome and the verdict of each row. The states of the batch's series must have reached the log's end."""
+    if batch.clock.any():
+        return _judge_beside_unset(engine, batch)
     outcomes, newest = outcomes_of(engine, batch)
     chosen = np.flatnonzero([outcome is not Outcome.DUPLICATE for outcome in outcomes])
     judged = batch.served.judge.judge(engine, batch.rows.select(chosen), batch.ds[chosen], newest[chosen])
     for place in judged.verdicts:
         outcomes[chosen[place]] = Outcome.QUARANTINED
     return JudgedBatch(batch.served, chosen, judged, outcomes)
+
+
+def _judge_beside_unset(engine: Engine, batch: WriteBatch) -> JudgedBatch:
+    """As `judge`, for a batch with stamps that may be of a clock that was not set."""
+    served, columns = batch.served, (batch.rows.series, batch.ds, batch.rows.values)
+    origins = served.champion.states.origins(batch.rows.series) if served.champion else None
+    unset = clock_rows.of_unset_clocks(engine, served.dataset.id, served.dataset.grid, columns, batch.clock, origins)
+    right = np.flatnonzero(~unset)
+    rest = batch.select(right)
+    found = judge(engine, replace(rest, clock=np.zeros_like(rest.clock)))
+    outcomes = [Outcome.QUARANTINED] * len(unset)
+    for place, outcome in zip(right.tolist(), found.outcomes, strict=True):
+        outcomes[place] = outcome
+    held = clock_rows.held_of(columns, np.flatnonzero(unset))
+    return replace(found, chosen=right[found.chosen], outcomes=outcomes, unset=held)
 
 
 def receipts_of(
@@ -180,13 +208,14 @@ def receipts_of(
 
 def along(answers: Along | None, judged: Sequence[JudgedBatch], stamp: int) -> Along | None:
     """Stores the answers of requests that have a key, and what was held and released, in the rows' own transaction."""
-    results = [result for result in judged if result.judged.verdicts or result.judged.shifts]
+    results = [result for result in judged if result.judged.verdicts or result.judged.shifts or result.unset]
     if not results:
         return answers
 
     def store(connection: Connection, seq: int) -> None:
         for result in results:
             result.judged.store(connection, result.dataset_id, seq, stamp)
+            quarantine.put_live(connection, result.dataset_id, [(held, CLOCK) for held in result.unset], stamp)
         if answers is not None:
             answers(connection, seq)
 

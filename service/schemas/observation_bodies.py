@@ -60,8 +60,8 @@ class Observed(StrictBody):
     outcomes: Annotated[
         list[Literal["applied", "duplicate", "corrected", "late", "quarantined", "rejected"]],
         Field(
-            description="one for each row, in the order sent; quarantined: the value broke a quality rule; it is "
-            "stored, and forecasts take it as missing until it is released"
+            description="one for each row, in the order sent; quarantined: the value broke a quality rule, or its "
+            "clock was not set; it is kept, and forecasts take it as missing until it is released"
         ),
     ]
     errors: Annotated[list[Fault], Field(description=f"why rows were rejected: the first {MAX_ERRORS} of them")]

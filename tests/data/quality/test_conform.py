@@ -16,6 +16,7 @@ from data.grid.stamps import format_all, parse_ds
 from data.quality.conform import conform, conform_all
 from data.reading.intake import Intake
 from data.reading.options import SourceOptions
+from data.records.quarantine import Breach
 from data.sources.resolve import open_source
 
 UTC = SourceOptions(tz="UTC")
@@ -391,7 +392,7 @@ def test_the_report_is_plain_values_for_json():
 )
 def test_in_any_order_of_rows_each_step_has_the_last_value_given(rows):
     raw = pl.DataFrame(rows, schema=["unique_id", "t", "y"], orient="row")
-    result = conform(raw, SourceOptions(freq="1"), "x")
+    result = conform(raw, SourceOptions(freq="1", keep="last"), "x")
     last = {(unique_id, t): y for unique_id, t, y in rows}
     assert result.frame.rows() == [(unique_id, t, y) for (unique_id, t), y in sorted(last.items())]
     assert result.report.duplicates == len(rows) - len(last)
@@ -416,20 +417,27 @@ def set_clock(monkeypatch):
     return lambda at: monkeypatch.setattr(clock, "now", lambda: parse_ds(at, "instant"))
 
 
-def test_a_value_ahead_of_the_clock_is_refused_with_its_row(set_clock):
+def test_a_value_ahead_of_the_clock_is_given_back_apart(set_clock):
+    set_clock("2026-02-10T12:00:00Z")
+    result = table("2026-02-09 1\n2062-02-10 2\n2026-02-10 3", freq="1d")
+    assert (times(result), result.report.last, result.report.gaps) == (["2026-02-09", "2026-02-10"], "2026-02-10", 0)
+    assert result.clock == [Breach("plant", parse_ds("2062-02-10", "date"), 2.0, "clock")]
+
+
+def test_where_most_values_are_ahead_of_the_clock_the_first_of_their_rows_is_named(set_clock):
     set_clock("2026-02-10T12:00:00Z")
     with pytest.raises(InvalidInput) as caught:
-        table("2026-02-09 1\n2062-02-10 2\n2026-02-10 3", freq="1d")
+        table("2026-02-09 1\n2062-02-10 2\n2062-02-11 3", freq="1d")
     assert str(caught.value) == (
-        "plant.csv, column 'ds', row 2: 2062-02-10 is ahead of the clock, and the row has a value; correct the stamp, "
-        "--date-format or --tz, or leave the value empty if only covariates are planned"
+        "plant.csv, column 'ds', row 2: 2062-02-10 is ahead of the clock, and so are others: 2 of 3 values; correct "
+        "the stamp, --date-format or --tz, or leave the value empty if only covariates are planned"
     )
 
 
 def test_the_row_is_named_in_whichever_batch_it_is(set_clock):
     set_clock("2026-02-10T12:00:00Z")
-    raw = pl.DataFrame({"ds": ["2026-02-09", "2026-03-01", "2026-02-10"], "y": [1, 2, 3]}).with_row_index(ROW, offset=1)
-    for order in ([0, 1, 2], [1, 0, 2]):
+    raw = pl.DataFrame({"ds": ["2026-02-09", "2026-03-01", "2026-03-02"], "y": [1, 2, 3]}).with_row_index(ROW, offset=1)
+    for order in ([0, 1, 2], [1, 2, 0]):
         intake = Intake(SourceOptions(freq="1d"), None)
         intake.add_batches((raw[index] for index in order), "plant.csv")
         with pytest.raises(InvalidInput) as caught:

@@ -40,7 +40,11 @@ def test_each_of_a_thousand_jittered_readings_is_kept():
 
 
 def test_by_floor_the_readings_that_came_early_replace_others():
-    report = quirk("jitter_5m.csv", snap="floor").report
+    with pytest.raises(
+        InvalidInput, match=r"222 of 1,000 rows have another value .*; take --snap nearest, or give a fi"
+    ):
+        quirk("jitter_5m.csv", snap="floor")
+    report = quirk("jitter_5m.csv", snap="floor", keep="last").report
     assert (report.kept, report.duplicates) == (778, 222)
 
 

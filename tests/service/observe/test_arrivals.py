@@ -8,6 +8,7 @@ from data.store.catalogue import Dataset
 from service.http.errors import ProblemError
 from service.models.datasets import Directory, Served
 from service.observe.arrivals import Arrivals, ReceivedRows, read
+from service.observe.clock_rows import RIGHT, SUSPECT, UNSET
 from service.observe.observe_body import lines_in, rows_in
 from tests.support.service_kit import FIVE, START, stamp
 
@@ -91,23 +92,51 @@ def test_a_stamp_is_text_or_an_integer(ds):
         "2023-11-14T24:00:00Z",
         "1700000100",
         1_700_000_100,
-        stamp(102),  # ten minutes ahead of the clock
         "9999-12-31T23:59:59-01:00",
         "0001-01-01T00:00:00+01:00",  # in the year before the first
     ],
     ids=repr,
 )
-def test_an_instant_is_written_with_its_offset_and_not_in_the_future(ds):
+def test_an_instant_is_written_with_its_offset(ds):
     assert refused({**GOOD, "ds": ds}) == ["/0/ds"]
 
 
 @pytest.mark.parametrize(
     "ds",
-    ["2023-11-14T00:00:00Z", "2023-11-14T00:00:00+01:00", 20231114, "20231114", "2023-11-32", "2023-11-18"],
+    ["2023-11-14T00:00:00Z", "2023-11-14T00:00:00+01:00", 20231114, "20231114", "2023-11-32"],
     ids=repr,
 )
-def test_a_date_is_a_date_and_at_most_tomorrow(ds):
+def test_a_date_is_a_date(ds):
     assert refused({"unique_id": "day", "ds": ds, "y": 1}) == ["/0/ds"]
+
+
+@pytest.mark.parametrize(
+    ("unique_id", "right", "ahead"),
+    [
+        ("five", stamp(101), stamp(102)),  # five and ten minutes ahead of the clock
+        ("day", "2023-11-16", "2023-11-17"),  # it may be tomorrow
+    ],
+)
+def test_a_stamp_ahead_of_the_clock_is_of_an_unset_clock_and_needs_a_value(unique_id, right, ahead):
+    rows = [{"unique_id": unique_id, "ds": ds, "y": 1} for ds in (right, ahead)]
+    assert taken(rows).clock.tolist() == [RIGHT, UNSET]
+    assert refused({**rows[1], "y": None}) == ["/0/ds"]
+
+
+@pytest.mark.parametrize("ds", ["1970-01-01T00:10:00Z", "1980-01-07T23:00:00Z", "1999-12-31T10:00:00Z"])
+def test_a_stamp_soon_after_the_start_of_a_clock_is_looked_at(ds):
+    assert taken([{**GOOD, "ds": ds}, GOOD]).clock.tolist() == [SUSPECT, RIGHT]
+    assert taken([{**GOOD, "ds": "1970-01-04T00:00:00Z"}]).clock.tolist() == [RIGHT]
+
+
+def test_a_dataset_that_is_aggregated_takes_begins_of_its_steps_alone():
+    hourly = Grid("1h")
+    dataset = Dataset(9, "hour", hourly, 24, 6, None, "y", False, 0, memory={"every": "1h"})
+    directory = Directory.of({"hour": Served(dataset, {"h": 1})})
+    sent = [{"unique_id": "h", "ds": ds, "y": 1} for ds in ("2023-11-14T22:00:00Z", "2023-11-14T22:40:00Z")]
+    found = read(rows_in(sent), directory, NOW, TOLERANCE)
+    assert [part.place.tolist() for part in found.parts] == [[0]]
+    assert [(fault.pointer, fault.message) for fault in found.faults] == [("/1/ds", "must begin a step of 1h")]
 
 
 @pytest.mark.parametrize("ds", ["7", stamp(0), 10**19], ids=repr)

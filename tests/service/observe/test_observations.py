@@ -169,11 +169,13 @@ def test_one_series_takes_rows_without_its_id(client):
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/0/unique_id")
 
 
-def test_a_stamp_in_the_future_of_the_clock_is_refused(world):
+def test_a_stamp_in_the_future_of_the_clock_is_quarantined_and_without_a_value_refused(world):
     world.promote(world.ingest("sensors", "a", "b"), MODELS["seasonal_naive"], PANEL)
     with world.serving(clock=lambda: START) as client:
         assert post(client, rows("a", [1.0, 2.0]))["received"] == 2  # five minutes ahead, the tolerance
-        assert post(client, rows("a", [3.0], first=2), 422)["errors"][0]["pointer"] == "/0/ds"
+        assert post(client, rows("a", [3.0], first=2))["outcomes"] == ["quarantined"]
+        assert post(client, rows("a", [None], first=2), 422)["errors"][0]["pointer"] == "/0/ds"
+    assert world.logged(world.ingest("sensors"), "a") == [(0, 1.0), (1, 2.0)]
 
 
 def test_a_stamp_that_no_gap_explains_is_refused(client, world):
