@@ -15,7 +15,7 @@ from typing import TypeVar
 from deltalake import CommitProperties, DeltaTable, WriterProperties
 
 from data import failpoints
-from data.grid.grid import format_ds
+from data.grid.stamps import format_ds
 from data.lake import deltalog
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE, TimeKind
 

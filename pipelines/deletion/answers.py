@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data.changes.deletions import Deletion
-from data.grid.grid import format_moment
+from data.grid.stamps import format_moment
 from pipelines.workspace import Workspace
 
 BACKUPS = "backups that were made before still have the rows; they end with ROLLCAST_BACKUP_KEEP newer ones"

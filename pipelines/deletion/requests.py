@@ -9,7 +9,7 @@ from data import clock
 from data.changes import deletions
 from data.changes.deletions import Deletion, Kind
 from data.errors import Conflict, InvalidInput
-from data.grid.grid import format_moment, parse_ds
+from data.grid.stamps import format_moment, parse_ds
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.deletion import answers, delete_dataset, run

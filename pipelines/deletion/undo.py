@@ -7,7 +7,7 @@ from typing import Any
 from data.changes import deletions, ingests
 from data.changes.ingests import IngestRecord
 from data.errors import NotFound
-from data.grid.grid import format_moment
+from data.grid.stamps import format_moment
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.deletion import answers, requests, run

@@ -25,6 +25,7 @@ from pipelines.ingestion.dataset_entry import (
     check_counts,
     complete_options,
     find_dataset,
+    labels_by_name,
     put_dataset,
     update_season_and_horizon,
 )
@@ -64,12 +65,17 @@ def ingest(
     check_agrees(known, options)
     opened = open_source(source)
     with scratch_folder(workspace.settings.home) as scratch:
-        intake = Intake(complete_options(known, options), scratch / "typed", known.target if known else None)
+        intake = Intake(
+            complete_options(known, options),
+            scratch / "typed",
+            known.target if known else None,
+            known.kind if known else None,
+        )
         read = read_new_pieces(workspace, known, opened, intake, scratch, progress)
         if not read.tables:
             return report_unchanged(workspace, known, opened, options, read, dry_run)
         progress(1, 1, f"checking {intake.read:,} rows")
-        quarantine = quarantine_filter(workspace, known, (intake.low, intake.high), scratch / "around")
+        quarantine = quarantine_filter(workspace, known, intake.span, scratch / "around")
         conformed = conform_all(
             intake,
             opened.name,
@@ -77,6 +83,7 @@ def ingest(
             known.grid if known else None,
             quarantine.hold_back,
             workspace.settings.future_tolerance_s * SECOND,
+            labels_by_name(workspace, known) if known else None,
         )
         if known:
             check_gap(workspace, known, conformed)

@@ -77,6 +77,8 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
     with file_lock(workspace.ingest_lock(dataset.id)):
         number = ingest_record.begin(workspace, dataset, new.source.name, new.before, new.read)
         numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
+        found = {numbers[name]: label for name, label in conformed.labels.items() if name in numbers}
+        catalogue.keep_labels(workspace.engine, dataset, found)
         ingest_record.note_series(workspace, number, new.before, list(numbers.values()))
         known = set(series_ends.ends(workspace.engine, dataset.id).unique_ids)
         born = [number for name, number in numbers.items() if name not in known]

@@ -86,14 +86,15 @@ class Watcher(threading.Thread):
     def _poll(self, engine: Engine) -> None:
         """One round. Raises StoreUnavailable when the store does not answer; the next round tries again."""
         self._refresh_keys(engine)
-        deletions = self._deletions.read(engine)
+        decided, anchored = promotions.decisions(engine, after=self._decided), anchors.last_id(engine)
+        deletions = self._deletions.read(engine)  # after the anchors, so that none of theirs is unknown
         self._fresh |= self._read_catalogue(engine)
         reduced = {one.dataset_id: self._served[one.dataset_id] for one in deletions if one.dataset_id in self._served}
         self._deletions.remove_series(engine, reduced.values())
-        decided, anchored = promotions.decisions(engine, after=self._decided), anchors.last_id(engine)
         changed = {decision.dataset_id for decision in decided}
         if anchored > self._anchored:
-            changed |= {anchor.dataset_id for anchor in anchors.after(engine, self._anchored)}
+            later = anchors.after(engine, self._anchored)
+            changed |= {anchor.dataset_id for anchor in later if anchor.anchor_id <= anchored}
         for number in self._fresh | (changed & self._served.keys()):
             self._take_over(engine, self._served[number])
             self._followed.discard(number)
@@ -134,6 +135,7 @@ class Watcher(threading.Thread):
         self._directory.add(series, new)
         self._served |= {served.dataset.id: served for served in new}
         self._newest = series[-1].id if series else self._newest
+        self._read_labels(engine)
         return {served.dataset.id for served in new}
 
     def _drop(self, numbers: Collection[int]) -> None:
@@ -144,6 +146,13 @@ class Watcher(threading.Thread):
             self._built.pop(number, None)
             self._followed.discard(number)
             self._fresh.discard(number)
+
+    def _read_labels(self, engine: Engine) -> None:
+        """Read the labels that ingests found since; those of rows that came here are known already."""
+        for served in self._served.values():
+            if served.dataset.grid.labelled and len(served.labels) < len(served.series):
+                missing = [number for number in list(served.series.values()) if number not in served.labels]
+                served.labels.update(catalogue.labels(engine, served.dataset, missing))
 
     def _read_alerts(self, engine: Engine) -> None:
         """Read what pipelines stored for the metrics: drift, and values in quarantine."""

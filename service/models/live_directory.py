@@ -39,6 +39,8 @@ class LiveDirectory:
             keys = set()
             for served in self.current.datasets.values():
                 if gone := set(series.get(served.dataset.id, ())):
+                    for name in gone & served.series.keys():
+                        served.labels.pop(served.series[name], None)
                     served.series = {name: number for name, number in served.series.items() if name not in gone}
                     keys |= {(unique_id, served.name) for unique_id in gone}
             self.current = self.current.without({served.name for served in datasets}, keys)

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from data.changes import deletions
 from data.changes.deletions import Deletion, Kind
 from data.errors import InvalidInput, NotFound
-from data.grid.grid import format_ds, format_moment, parse_ds
+from data.grid.stamps import format_ds, format_moment
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from data.store.series_patterns import Patterns
@@ -22,6 +22,7 @@ from service.forecast.query_params import DeletionQuery, deletion_query, deletio
 from service.http.auth import caller_of, needs
 from service.http.errors import FieldFault, ProblemError, unknown_dataset, unprocessable
 from service.models.datasets import Served, Target
+from service.observe import arrivals
 from service.routers.dependencies import datasets_of, json_response, runtime_of, target_of
 from service.schemas import deletion_bodies, openapi
 
@@ -158,10 +159,9 @@ def _time(name: str, text: str | None, dataset: Dataset) -> int | None:
         return None
     try:
         number = dataset.kind == "step" and text.removeprefix("-").isdecimal() and len(text) < openapi.MAX_DIGITS
-        ds = parse_ds(int(text) if number else text, dataset.kind)
+        ds = arrivals.reader_of(dataset).read(int(text) if number else text)
     except InvalidInput as error:
-        wanted = str(error).removeprefix("ds ")
-        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", wanted)]) from None
+        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", str(error))]) from None
     return int(dataset.grid.stamps(dataset.grid.steps([ds]))[0]) if dataset.kind == "date" else ds
 
 

@@ -18,7 +18,9 @@ class Deleted(StrictBody):
     dataset: Annotated[str, Field(description="its name, or the one that it had")]
     kind: Kind
     series: Annotated[list[UniqueId] | None, Field(description="of these; null for all series of the dataset")]
-    first: Annotated[Ds | None, Field(description="of rows: the first step; null for no end")]
+    first: Annotated[
+        Ds | None, Field(description="of rows: the first step, by its first day where it has several; null for no end")
+    ]
     last: Annotated[Ds | None, Field(description="of rows: the last step, which is deleted too; null for no end")]
 
 

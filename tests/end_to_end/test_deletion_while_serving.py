@@ -80,7 +80,7 @@ def test_a_series_and_then_its_dataset_are_deleted_under_the_running_service(our
         run.run_asked(ours)
         assert finished(client, asked)["deleted"]["series"] == 1
         until(lambda: champion(client) is not before)
-        assert client.get(f"/v1/series/{IDS[2]}").status_code == 404
+        until(lambda: client.get(f"/v1/series/{IDS[2]}").status_code == 404)
         (series, state, settled), mine = states_of(client), scored(client)
         (numbers, twin, sums), theirs = never_saw(
             tmp_path / "theirs", served_bundle(ours), lambda row: row[0] == IDS[2]

@@ -59,7 +59,7 @@ def gone(row):
 
 
 def ds_of(text):
-    from data.grid.grid import parse_ds
+    from data.grid.stamps import parse_ds
 
     return parse_ds(text, "instant")
 
