@@ -26,7 +26,7 @@ TABLE = tables.deletions
 
 
 @dataclass(frozen=True)
-class Deletion:
+class DeletionRecord:
     """One deletion. Times in microseconds since 1970 UTC.
 
     asked   of rows `series`, a list of unique ids, and `first` and `last`, each an int64 `ds` or null for no end; of
@@ -53,7 +53,7 @@ class Deletion:
 
 def ask(
     engine: Engine, dataset_id: int, kind: Kind, asked: Mapping[str, Any], connection: Connection | None = None
-) -> Deletion:
+) -> DeletionRecord:
     """Store a request, or give back the unfinished one that asks for the same.
 
     The caller has checked that dataset, series and times exist. connection: of a transaction that this becomes a part
@@ -72,7 +72,7 @@ def ask(
     return _deletion(row)
 
 
-def find(engine: Engine, number: int) -> Deletion:
+def find(engine: Engine, number: int) -> DeletionRecord:
     """The deletion of this number. Raises NotFound."""
     with reading(engine) as connection:
         row = connection.execute(select(TABLE).where(TABLE.c.id == number)).first()
@@ -87,7 +87,7 @@ def deletions(
     states: Sequence[State] = (),
     after: int = 0,
     limit: int | None = None,
-) -> list[Deletion]:
+) -> list[DeletionRecord]:
     """Deletions with an id above `after`, oldest first: of one dataset or all, in any of `states` or in all."""
     query = select(TABLE).where(TABLE.c.id > after).order_by(TABLE.c.id).limit(limit)
     if dataset_id is not None:
@@ -98,25 +98,27 @@ def deletions(
         return [_deletion(row) for row in connection.execute(query)]
 
 
-def unfinished(engine: Engine, dataset_id: int | None = None) -> list[Deletion]:
+def unfinished(engine: Engine, dataset_id: int | None = None) -> list[DeletionRecord]:
     """Deletions that were asked for or begun, oldest first."""
     return deletions(engine, dataset_id, UNFINISHED)
 
 
-def start(engine: Engine, deletion: Deletion) -> None:
+def start(engine: Engine, deletion: DeletionRecord) -> None:
     """Record that a deletion runs; one that a killed process began keeps its first start."""
     with writing(engine, DELETIONS_LOCK) as connection:
         own = (TABLE.c.id == deletion.id, TABLE.c.state == "asked")
         connection.execute(update(TABLE).where(*own).values(state="running", started_at=clock.now()))
 
 
-def note(connection: Connection, deletion: Deletion, detail: Mapping[str, Any]) -> None:
+def note(connection: Connection, deletion: DeletionRecord, detail: Mapping[str, Any]) -> None:
     """Store what was deleted so far, in the transaction that deletes it, so that a later run can say it too."""
     text = json.dumps(dict(detail), allow_nan=False)
     connection.execute(update(TABLE).where(TABLE.c.id == deletion.id).values(detail=text))
 
 
-def end(engine: Engine, deletion: Deletion, state: Literal["done", "failed"], detail: Mapping[str, Any]) -> Deletion:
+def end(
+    engine: Engine, deletion: DeletionRecord, state: Literal["done", "failed"], detail: Mapping[str, Any]
+) -> DeletionRecord:
     """Record how a deletion ended."""
     values = {"state": state, "detail": json.dumps(dict(detail), allow_nan=False), "ended_at": clock.now()}
     with writing(engine, DELETIONS_LOCK) as connection:
@@ -124,5 +126,5 @@ def end(engine: Engine, deletion: Deletion, state: Literal["done", "failed"], de
     return _deletion(row)
 
 
-def _deletion(row: Row[Any]) -> Deletion:
-    return Deletion(**{**row._mapping, "asked": json.loads(row.asked), "detail": json.loads(row.detail)})
+def _deletion(row: Row[Any]) -> DeletionRecord:
+    return DeletionRecord(**{**row._mapping, "asked": json.loads(row.asked), "detail": json.loads(row.detail)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from data.changes.deletions import Deletion
+from data.changes.deletions import DeletionRecord
 from data.grid.stamps import format_moment
 from pipelines.workspace import Workspace
 
@@ -37,7 +37,7 @@ def stays(workspace: Workspace, kind: str, detail: Mapping[str, Any]) -> list[st
     return found
 
 
-def to_dict(deletion: Deletion) -> dict[str, Any]:
+def to_dict(deletion: DeletionRecord) -> dict[str, Any]:
     """One deletion as listings and --json show it."""
     detail = deletion.detail
     return {

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from data import failpoints
 from data.changes import applied, deletions, ingests
-from data.changes.deletions import Deletion
+from data.changes.deletions import DeletionRecord
 from data.lake import log_checksums
 from data.records import quarantine, scores, series_ends, series_limits
 from data.records.series_limits import SeriesLimits
@@ -55,7 +55,7 @@ class Prepared:
     version: int
 
 
-def apply(workspace: Workspace, deletion: Deletion, plan: Plan, detail: dict[str, Any]) -> dict[str, Any]:
+def apply(workspace: Workspace, deletion: DeletionRecord, plan: Plan, detail: dict[str, Any]) -> dict[str, Any]:
     """Take the rows out of the live store; returns `detail` with what was done."""
     while True:
         newest = anchors.last_id(workspace.engine)
@@ -107,7 +107,7 @@ def changed_limits(workspace: Workspace, plan: Plan) -> tuple[list[SeriesLimits]
 
 
 def store(
-    connection: Connection, deletion: Deletion, plan: Plan, new: Prepared, detail: dict[str, Any]
+    connection: Connection, deletion: DeletionRecord, plan: Plan, new: Prepared, detail: dict[str, Any]
 ) -> dict[str, Any]:
     """Write all of it in a running transaction."""
     dataset_id = plan.dataset.id

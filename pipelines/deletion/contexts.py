@@ -22,13 +22,14 @@ from data.store.observation_log import Log
 from forecasting.rolling import bundle as bundles
 from forecasting.rolling.kinds import model_of
 from pipelines.console import say
+from pipelines.deletion import context_changes
+from pipelines.deletion.context_changes import ChangedContexts
 from pipelines.deletion.plan import Plan
 from pipelines.history.ends import NEVER, Ends
 from pipelines.history.history import find_tails
 from pipelines.history.moment import WRITTEN, Moment, parse_moment
 from pipelines.workspace import Workspace
-from states import anchors_in_use, context_changes
-from states.context_changes import ChangedContexts
+from states import anchors_in_use
 
 NEWEST = int(np.iinfo(np.int64).max)  # a row, or a time, that is after all others
 FEW = 200  # series that are looked for in the lake by name; for more of them all are read

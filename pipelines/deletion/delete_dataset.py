@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, u
 
 from data import clock, failpoints
 from data.changes import applied, deletions
-from data.changes.deletions import UNFINISHED, Deletion
+from data.changes.deletions import UNFINISHED, DeletionRecord
 from data.lake.forecasts import IssuedForecasts
 from data.records import quarantine
 from data.store import catalogue, database, identities, keys, tables
@@ -36,7 +36,7 @@ RETIRED = (
 LOCKS = (MODELS_LOCK, quarantine.QUARANTINE_LOCK, catalogue.CATALOGUE_LOCK)  # in this order, as an ingest takes them
 
 
-def carry_out(workspace: Workspace, deletion: Deletion, dataset: Dataset) -> dict[str, Any]:
+def carry_out(workspace: Workspace, deletion: DeletionRecord, dataset: Dataset) -> dict[str, Any]:
     """Every step that is not done yet. Returns what was done."""
     detail = deletion.detail
     if deletion.applied is None:
@@ -73,7 +73,7 @@ def belongs(table: Table, dataset: Dataset) -> ColumnElement[bool]:
     return own
 
 
-def apply(workspace: Workspace, deletion: Deletion, dataset: Dataset) -> dict[str, Any]:
+def apply(workspace: Workspace, deletion: DeletionRecord, dataset: Dataset) -> dict[str, Any]:
     """Take the dataset out of the live store, in one transaction."""
     detail: dict[str, Any] = {"name": dataset.name, "deleted": counts(workspace, dataset)}
     with database.writing(workspace.engine, LOG_LOCK) as connection:
@@ -94,7 +94,7 @@ def apply(workspace: Workspace, deletion: Deletion, dataset: Dataset) -> dict[st
     return detail
 
 
-def end_others(connection: Connection, deletion: Deletion) -> None:
+def end_others(connection: Connection, deletion: DeletionRecord) -> None:
     """End the other deletions of the dataset: nothing is left for them."""
     table = tables.deletions
     others = (table.c.dataset_id == deletion.dataset_id, table.c.id != deletion.id, table.c.state.in_(UNFINISHED))
@@ -124,7 +124,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def delete_if_empty(workspace: Workspace, deletion: Deletion, dataset: Dataset) -> dict[str, Any]:
+def delete_if_empty(workspace: Workspace, deletion: DeletionRecord, dataset: Dataset) -> dict[str, Any]:
     """After an undone ingest that made the dataset: delete the dataset too, where nothing else is in it.
 
     Its frequency and zone came from that ingest; without the dataset, another ingest may choose others.
@@ -137,7 +137,7 @@ def delete_if_empty(workspace: Workspace, deletion: Deletion, dataset: Dataset) 
     return {"dataset": True}
 
 
-def created_it(workspace: Workspace, deletion: Deletion) -> bool:
+def created_it(workspace: Workspace, deletion: DeletionRecord) -> bool:
     """Whether the ingest that a deletion takes back made the dataset, and every other one was taken back too."""
     table = tables.ingests
     with reading(workspace.engine) as connection:

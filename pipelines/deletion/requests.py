@@ -7,7 +7,7 @@ from typing import Any
 
 from data import clock
 from data.changes import deletions
-from data.changes.deletions import Deletion, Kind
+from data.changes.deletions import DeletionRecord, Kind
 from data.errors import Conflict, InvalidInput
 from data.grid.stamps import format_moment, parse_ds
 from data.store import catalogue
@@ -68,7 +68,7 @@ def delete_whole(workspace: Workspace, name: str) -> Answer:
     return do(workspace, catalogue.dataset(workspace.engine, name), "dataset", {}, False)
 
 
-def begun_whole(workspace: Workspace, name: str) -> Deletion | None:
+def begun_whole(workspace: Workspace, name: str) -> DeletionRecord | None:
     """The deletion of a dataset of this name that has taken it out of the store and is not finished."""
     for found in deletions.unfinished(workspace.engine):
         if found.kind == "dataset" and found.applied is not None and found.detail.get("name") == name:

@@ -13,7 +13,7 @@ from typing import Any
 
 from data import failpoints
 from data.changes import deletions
-from data.changes.deletions import Deletion, Kind
+from data.changes.deletions import DeletionRecord, Kind
 from data.errors import Conflict, InvalidInput, NotFound
 from data.files import file_lock
 from data.lake import commits
@@ -32,7 +32,7 @@ from pipelines.history.ends import refresh_ends
 from pipelines.workspace import Workspace
 
 
-def request(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, Any]) -> Deletion:
+def request(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, Any]) -> DeletionRecord:
     """Store a request, or find the unfinished one that asks for the same. Raises as `make_plan` does."""
     found = unfinished(workspace, dataset, kind, asked)
     if found is not None:
@@ -42,7 +42,7 @@ def request(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[s
     return deletions.ask(workspace.engine, dataset.id, kind, asked)
 
 
-def unfinished(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, Any]) -> Deletion | None:
+def unfinished(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, Any]) -> DeletionRecord | None:
     """The deletion that was asked for in the same words and is not finished."""
     for found in deletions.unfinished(workspace.engine, dataset.id):
         if (found.kind, found.asked) == (kind, dict(asked)):
@@ -50,7 +50,7 @@ def unfinished(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mappin
     return None
 
 
-def run_asked(workspace: Workspace) -> list[Deletion]:
+def run_asked(workspace: Workspace) -> list[DeletionRecord]:
     """Run every deletion that was asked for or begun, oldest first; returns them as they ended.
 
     One that cannot be done any more, such as of a series that is gone, is `failed` and says why. Raises Busy where the
@@ -65,7 +65,7 @@ def finish_begun_deletions(workspace: Workspace, dataset: Dataset | None = None)
         run(workspace, found)
 
 
-def run(workspace: Workspace, deletion: Deletion) -> Deletion:
+def run(workspace: Workspace, deletion: DeletionRecord) -> DeletionRecord:
     """Do a deletion from where it stands to its end.
 
     Raises:
@@ -85,7 +85,7 @@ def run(workspace: Workspace, deletion: Deletion) -> Deletion:
             return deletions.end(engine, deletion, "failed", {"error": str(error)})
 
 
-def carry_out(workspace: Workspace, lease: Lease, deletion: Deletion) -> Deletion:
+def carry_out(workspace: Workspace, lease: Lease, deletion: DeletionRecord) -> DeletionRecord:
     """Every step of one deletion that is not done yet."""
     engine = workspace.engine
     dataset = catalogue.dataset_of(engine, deletion.dataset_id)
@@ -104,7 +104,7 @@ def carry_out(workspace: Workspace, lease: Lease, deletion: Deletion) -> Deletio
     return done
 
 
-def carry_out_rows(workspace: Workspace, lease: Lease, deletion: Deletion, dataset: Dataset) -> dict[str, Any]:
+def carry_out_rows(workspace: Workspace, lease: Lease, deletion: DeletionRecord, dataset: Dataset) -> dict[str, Any]:
     """Delete rows, series or an ingest. Returns what was done."""
     engine, detail = workspace.engine, deletion.detail
     if deletion.applied is None:
@@ -122,7 +122,7 @@ def carry_out_rows(workspace: Workspace, lease: Lease, deletion: Deletion, datas
     return detail
 
 
-def plan_and_note(workspace: Workspace, deletion: Deletion, dataset: Dataset) -> tuple[Plan, dict[str, Any]]:
+def plan_and_note(workspace: Workspace, deletion: DeletionRecord, dataset: Dataset) -> tuple[Plan, dict[str, Any]]:
     """The plan, and what is known about it before anything is deleted: a run that continues finds it stored."""
     detail = deletion.detail
     plan = make_plan(workspace, dataset, deletion.kind, deletion.asked)
@@ -145,7 +145,7 @@ def counts(workspace: Workspace, plan: Plan) -> dict[str, int]:
     }
 
 
-def erase(workspace: Workspace, deletion: Deletion, plan: Plan) -> None:
+def erase(workspace: Workspace, deletion: DeletionRecord, plan: Plan) -> None:
     """Delete the rows from history and issued forecasts."""
     dataset = plan.dataset
     record = partial(commits.record, workspace.engine, dataset.id, workspace.lake.path(dataset.id))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from data.changes.deletions import Deletion
+from data.changes.deletions import DeletionRecord
 from data.errors import Busy, Conflict, GateRefused, UnknownDataset
 from data.records import jobs, runs
 from data.records.jobs import Cause, Job, State
@@ -105,7 +105,7 @@ def run_deletions(workspace: Workspace) -> list[JobOutcome]:
         return []
 
 
-def deletion_outcome(workspace: Workspace, deletion: Deletion) -> JobOutcome:
+def deletion_outcome(workspace: Workspace, deletion: DeletionRecord) -> JobOutcome:
     """A deletion as an outcome of the worker."""
     dataset = catalogue.dataset_of(workspace.engine, deletion.dataset_id)
     name = deletion.detail.get("name") or (dataset.name if dataset else "?")

@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 
 from data.changes import deletions
-from data.changes.deletions import Deletion, Kind
+from data.changes.deletions import DeletionRecord, Kind
 from data.errors import InvalidInput, NotFound
 from data.grid.stamps import format_ds, format_moment
 from data.store import catalogue, observation_log
@@ -196,19 +196,19 @@ def _find(engine: Engine, reach: Patterns, number: int) -> list[dict[str, Any]]:
         return []
 
 
-def _lines(engine: Engine, reach: Patterns, found: list[Deletion]) -> list[dict[str, Any]]:
+def _lines(engine: Engine, reach: Patterns, found: list[DeletionRecord]) -> list[dict[str, Any]]:
     datasets = {number: catalogue.dataset_of(engine, number) for number in {deletion.dataset_id for deletion in found}}
     pairs = [(dataset, one) for one in found if (dataset := datasets[one.dataset_id]) is not None]
     return [_line(dataset, one) for dataset, one in pairs if _is_reached(reach, dataset, one)]
 
 
-def _is_reached(reach: Patterns, dataset: Dataset, deletion: Deletion) -> bool:
+def _is_reached(reach: Patterns, dataset: Dataset, deletion: DeletionRecord) -> bool:
     """Does a key reach everything that is deleted?"""
     name, series = catalogue.name_before(dataset.name), deletion.asked.get("series")
     return reach.covers(name) or (bool(series) and all(reach.reaches(name, unique_id) for unique_id in series or ()))
 
 
-def _line(dataset: Dataset, deletion: Deletion) -> dict[str, Any]:
+def _line(dataset: Dataset, deletion: DeletionRecord) -> dict[str, Any]:
     """One deletion as answers show it."""
     moments = {name: getattr(deletion, name) for name in ("asked_at", "started_at", "ended_at")}
     return {

@@ -50,7 +50,7 @@ def observe(workspace: Workspace, rows: Sequence[Row], verdicts: dict[int, str] 
     observation_log.append(workspace.engine, values, verdicts=verdicts)
 
 
-def delete(workspace: Workspace, kind: str, asked: dict) -> deletions.Deletion:
+def delete(workspace: Workspace, kind: str, asked: dict) -> deletions.DeletionRecord:
     """Ask for a deletion and run it."""
     dataset = catalogue.dataset(workspace.engine, NAME)
     return run.run(workspace, run.request(workspace, dataset, kind, asked))
