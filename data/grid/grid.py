@@ -7,17 +7,20 @@ one more: five minutes later, the next month, the next session of an exchange.
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from data.errors import InvalidInput
-from data.grid.durations import DAY, FIXED, MONTHS, SECOND, count_of, kind_of, unit_of
-from data.grid.sessions import session_days, session_number, session_of, weekday_number, weekday_of
+from data.grid import durations
+from data.grid.bars import Bars
+from data.grid.durations import DAY, FIXED, MONTHS, SECOND, bar_of, count_of, kind_of, length_of, unit_of
+from data.grid.renewal import sessions_of
+from data.grid.sessions import WEEKDAYS, Sessions
 from data.schema import TimeKind
 
 Ints = npt.NDArray[np.int64]
@@ -48,14 +51,13 @@ class Placed:
 class Grid:
     """The steps of a dataset.
 
-    Every frequency counts units (`_index`): microseconds, months, weekdays, sessions or the integers of the source. A
-    step is `every` units; step 0 begins at unit `phase`. Beyond the announced sessions of an exchange, every weekday
-    counts as a session.
+    Every frequency counts units (`_index`): microseconds, months, weekdays, sessions, bars within sessions, or the
+    integers of the source. A step is `every` units; step 0 begins at unit `phase`.
     """
 
     freq: str
     phase: int = 0
-    sessions: tuple[int, ...] = ()  # days since 1970, ascending; only for an exchange
+    sessions: Sessions | None = None  # only for an exchange
     snap: Snap = "floor"  # which step takes a stamp between two; datasets of before version 7 have "floor"
     civil: bool = False  # a day is the civil date that was written; before version 7 it was the date in UTC
 
@@ -70,6 +72,11 @@ class Grid:
         unit = unit_of(self.freq)
         return count_of(self.freq) * (FIXED.get(unit) or MONTHS.get(unit) or 1)
 
+    @cached_property
+    def default_season(self) -> int:
+        """Steps of the usual cycle: for bars within sessions a session, else as `durations.default_season` says."""
+        return self.bars.usual if self.bars else durations.default_season(self.freq)
+
     def steps(self, ds: npt.ArrayLike) -> Ints:
         """(n,) stamps to the (n,) numbers of the steps at or before them."""
         return (self._index(np.asarray(ds, np.int64)) - self.phase) // self.every
@@ -77,8 +84,14 @@ class Grid:
     def place(self, ds: npt.ArrayLike) -> Placed:
         """(n,) stamps as a source or a request writes them to the steps that they belong to."""
         stamps = np.asarray(ds, np.int64)
-        steps = self.steps(stamps)
-        return Placed(steps, np.zeros(len(stamps), np.bool_), self.stamps(steps) != stamps)
+        steps, refused = self.steps(stamps), np.zeros(len(stamps), np.bool_)
+        if self.bars and self.snap == "nearest":
+            steps, refused = self.bars.nearest(stamps)
+        elif self.bars:
+            refused = ~self.bars.inside(stamps)
+        elif self.open_days:
+            refused = ~self.open_days.open_on(stamps // DAY)
+        return Placed(steps, refused, self.stamps(steps) != stamps)
 
     def stamps(self, steps: npt.ArrayLike) -> Ints:
         """(n,) numbers of steps to the (n,) stamps at which they begin; the inverse of `steps`."""
@@ -88,52 +101,74 @@ class Grid:
         """(n,) whether a step begins exactly at each stamp."""
         return np.asarray(self.stamps(self.steps(ds)) == np.asarray(ds, np.int64))
 
+    def continued(self, newest: int | None, announced: Sessions) -> "Grid":
+        """This grid with its numbers up to the session of the stamp `newest`, and the announced sessions after it.
+
+        newest: of all rows that were ever numbered; None where there are none.
+        """
+        if self.sessions is None:
+            return self
+        day = self.sessions.days[0] if newest is None else self.session_day(newest)
+        return replace(self, sessions=self.sessions.continued(day, announced))
+
+    def session_day(self, ds: int) -> int:
+        """The day, counted from 1970-01-01, whose session holds a stamp or ends before it."""
+        return self.bars.session_day(ds) if self.bars else ds // DAY
+
     def to_json(self) -> str:
         """Everything needed to build the same grid without the calendar library."""
-        gaps = np.diff(self.sessions).tolist()  # differences are shorter to write
-        first = list(self.sessions[:1])
-        fields = {"freq": self.freq, "phase": self.phase, "sessions": first + gaps}
-        return json.dumps(fields | {"snap": self.snap, "civil": self.civil}, separators=(",", ":"))
+        fields = {"freq": self.freq, "phase": self.phase, "snap": self.snap, "civil": self.civil}
+        days = self.sessions.to_json() if self.sessions else {"sessions": []}
+        return json.dumps(fields | days, separators=(",", ":"))
 
-    @classmethod
-    def from_json(cls, text: str) -> "Grid":
-        """The grid that `to_json` wrote."""
+    @staticmethod
+    @lru_cache(maxsize=256)
+    def from_json(text: str) -> "Grid":
+        """The grid that `to_json` wrote; the same one for the same text."""
         fields = json.loads(text)
-        sessions = tuple(np.cumsum(np.asarray(fields["sessions"], np.int64)).tolist())
         since = fields.get("snap", "floor"), fields.get("civil", False)
-        return cls(fields["freq"], fields["phase"], sessions, *since)
+        return Grid(fields["freq"], fields["phase"], Sessions.from_json(fields), *since)
 
     @cached_property
-    def _days(self) -> Ints:
-        return np.asarray(self.sessions, np.int64)
+    def open_days(self) -> Sessions | None:
+        """The days on which there are steps; None where every day has some."""
+        return self.sessions or (WEEKDAYS if unit_of(self.freq) == "b" else None)
+
+    @cached_property
+    def bars(self) -> Bars | None:
+        """The bars within sessions; None where a session is one step, and where there are none."""
+        bar = bar_of(self.freq)
+        return Bars(self.sessions, length_of(bar)) if bar and self.sessions else None
 
     def _index(self, ds: Ints) -> Ints:
         """Number of the counted unit at or before each stamp."""
-        unit = unit_of(self.freq)
-        if self.sessions:
-            return session_number(ds // DAY, self._days)
-        if unit in MONTHS:
+        if self.bars:
+            return self.bars.number(ds)
+        if self.open_days:
+            return self.open_days.number(ds // DAY)
+        if unit_of(self.freq) in MONTHS:
             return ds.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
-        return weekday_number(ds // DAY) if unit == "b" else ds
+        return ds
 
     def _stamp(self, index: Ints) -> Ints:
         """Stamp at which each counted unit begins."""
-        unit = unit_of(self.freq)
-        if self.sessions:
-            return session_of(index, self._days) * DAY
-        if unit in MONTHS:
+        if self.bars:
+            return self.bars.stamp(index)
+        if self.open_days:
+            return self.open_days.day(index) * DAY
+        if unit_of(self.freq) in MONTHS:
             return index.astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
-        return weekday_of(index) * DAY if unit == "b" else index
+        return index
 
 
 def make_grid(freq: str, ds: npt.ArrayLike = ()) -> Grid:
     """The grid of a frequency in its one spelling, with the phase of most of the stamps `ds` (n,).
 
+    The sessions of an exchange are those known now; see `data/grid/renewal.py`.
+
     Hourly values at half past give steps that begin at half past. Where no phase has a majority it is 0.
     """
-    unit = unit_of(freq)
-    known = unit in ("", "b") or unit in FIXED or unit in MONTHS
-    plain = Grid(freq, 0, () if known else session_days(freq))
+    plain = Grid(freq, 0, sessions_of(freq))
     stamps = np.asarray(ds, np.int64)
     if stamps.size == 0 or plain.every == 1:
         return plain
