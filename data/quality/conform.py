@@ -27,6 +27,7 @@ from data.grid.grid import Grid, format_ds, make_grid
 from data.quality.clashes import last_row_of_each_step
 from data.quality.findings import FIRST, Findings, common_test_length, constant_stretches, gaps_of, test_lengths
 from data.quality.key_check import refuse_mixed_series
+from data.quality.rejections import NO_LOCAL_TIME
 from data.quality.report import QualityReport
 from data.reading.columns import CODE, STEP
 from data.reading.infer_frequency import facts_of, find_frequency, to_stored_times
@@ -136,7 +137,8 @@ def conform_all(
         duplicates=found.duplicates,
         steps_back=found.steps_back,
         snapped=found.snapped,
-        rejected=found.rejected,
+        rejected=sum(rejection.rows for rejection in found.rejections.values()),
+        reasons={reason: rejection.to_dict(intake.pieces) for reason, rejection in found.rejections.items()},
         gaps=found.gaps,
         longest_gap=found.longest_gap,
         nulls=intake.nulls,
@@ -162,7 +164,7 @@ def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
     freq = find_frequency(pl.concat(facts, how="diagonal"), intake.dtype == pl.Int64, options, source, known)
     if known is not None:
         return known
-    sample, _ = to_stored_times(pl.concat(samples), freq, options.tz, source, column)
+    sample, *_ = to_stored_times(pl.concat(samples), freq, options.tz, source, column)
     return make_grid(freq, sample[TIME].to_numpy())
 
 
@@ -170,9 +172,11 @@ def _conform(
     part: pl.DataFrame, grid: Grid, options: SourceOptions, season: int, source: str, column: str
 ) -> tuple[pl.DataFrame, Findings]:
     """A part of the series, conformed and sorted, and what was counted in it."""
-    frame, shortened = to_stored_times(_with_codes(part), grid.freq, options.tz, source, column)
+    findings = Findings()
+    frame, shortened, without_time = to_stored_times(_with_codes(part), grid.freq, options.tz, source, column)
+    findings.reject(without_time, NO_LOCAL_TIME)
     if frame.is_empty():
-        return frame, Findings(rejected=len(part))
+        return frame, findings
     stamps = frame[TIME].to_numpy()
     steps = grid.steps(stamps)
     placed = frame.with_columns(pl.Series(TIME, grid.stamps(steps)), pl.Series(STEP, steps))
@@ -180,7 +184,7 @@ def _conform(
     final, steps_back = last_row_of_each_step(placed)
     gaps, longest_gap = gaps_of(final)
     stretches, longest_constant = constant_stretches(final, max(season, CONSTANT))
-    findings = Findings(
+    findings += Findings(
         kept=len(final),
         series=final[CODE].n_unique(),
         stamps=[int(stamps.min()), int(stamps.max())],
@@ -190,7 +194,6 @@ def _conform(
         duplicates=len(placed) - len(final),
         steps_back=steps_back,
         snapped=int(((placed[TIME].to_numpy() != stamps) | shortened).sum()),
-        rejected=len(part) - len(placed),
         gaps=gaps,
         longest_gap=longest_gap,
         stretches=stretches,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from data.quality.rejections import Rejection, joined, rejection_of
 from data.reading.columns import CODE, STEP
 from data.schema import SPLIT, VALUE
 
@@ -25,7 +26,7 @@ class Findings:
     duplicates: int = 0
     steps_back: int = 0
     snapped: int = 0
-    rejected: int = 0
+    rejections: dict[str, Rejection] = field(default_factory=dict)  # by reason
     gaps: int = 0
     longest_gap: int = 0
     stretches: int = 0
@@ -37,7 +38,13 @@ class Findings:
         largest = {name: max(fields[name]) for name in ("latest", "longest_gap", "longest_constant", "has_split")}
         span = min(self.span[0], other.span[0]), max(self.span[1], other.span[1])
         combined = {"span": span, "tested": self.tested | other.tested, **largest}
+        combined["rejections"] = joined(self.rejections, other.rejections)
         return Findings(**combined, **{name: a + b for name, (a, b) in fields.items() if name not in combined})
+
+    def reject(self, rows: pl.DataFrame, reason: str) -> None:
+        """Count rows that are not stored."""
+        if not rows.is_empty():
+            self.rejections = joined(self.rejections, {reason: rejection_of(rows)})
 
 
 def test_lengths(frame: pl.DataFrame) -> set[int]:

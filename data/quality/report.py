@@ -27,7 +27,8 @@ class QualityReport:
     duplicates: int  # rows replaced by a later row of the same series and step
     steps_back: int  # rows older than the row before them in their series
     snapped: int  # stamps moved down to their step
-    rejected: int  # rows whose local time does not exist, or exists twice
+    rejected: int  # rows that are not stored
+    reasons: dict[str, dict[str, Any]]  # why: rows, those that had a value, and the first of them, by reason
     gaps: int  # steps without a row between the first and the last of their series
     longest_gap: int  # steps
     nulls: int

@@ -131,28 +131,28 @@ def _nearest_usual(step: float) -> int:
 
 def to_stored_times(
     frame: pl.DataFrame, freq: str, zone: str | None, source: str, column: str
-) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.bool_]]]:
+) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.bool_]], pl.DataFrame]:
     """The frame with `ds` as stored int64, without rows whose local time does not exist or exists twice.
 
-    The second result says for each remaining row whether a date lost its time of day. Raises InvalidInput for local
-    times without a zone.
+    The second result says for each remaining row whether a date lost its time of day; the third has the rows that were
+    left out. Raises InvalidInput for local times without a zone.
     """
     times, kind = frame[TIME], kind_of(freq)
     zone = check_zone(zone) if zone else None
     unmoved = np.zeros(len(frame), dtype=np.bool_)
     if kind == "step":
-        return frame, unmoved
+        return frame, unmoved, frame.clear()
     aware = getattr(times.dtype, "time_zone", None) is not None
     if kind == "date":  # a civil date: in the zone where there is one, then without a zone
         local = times.dt.convert_time_zone(zone or "UTC").dt.replace_time_zone(None) if aware else times
         micros = local.to_physical()
-        return frame.with_columns((micros // DAY * DAY).alias(TIME)), (micros % DAY != 0).to_numpy()
+        return frame.with_columns((micros // DAY * DAY).alias(TIME)), (micros % DAY != 0).to_numpy(), frame.clear()
     if aware:
-        return frame.with_columns(times.to_physical()), unmoved
+        return frame.with_columns(times.to_physical()), unmoved, frame.clear()
     if zone is None:
         raise InvalidInput(
             "its times have no offset; give their zone with --tz, such as --tz UTC", source=source, column=column
         )
     utc = times.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").to_physical()
     kept = utc.is_not_null()
-    return frame.with_columns(utc.alias(TIME)).filter(kept), unmoved[: int(kept.sum())]
+    return frame.with_columns(utc.alias(TIME)).filter(kept), unmoved[: int(kept.sum())], frame.filter(~kept)

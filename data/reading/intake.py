@@ -17,6 +17,7 @@ from data.spill import Spill
 from data.store.catalogue import UNIQUE_ID, UNIQUE_ID_RULE
 
 TEXT = "__text "  # prefix of a column of text that may name the series
+PIECE = "__piece"  # the place of a row's piece among `Intake.pieces`
 UNIT = "__unit"  # the unit that a row states
 UNIT_NAME = "unit"  # the source's column of units, in any case
 
@@ -44,6 +45,7 @@ class Intake:
         self.latest_value: RowPlace | None = None  # the row with the latest value
         self.roles: Roles | None = None  # of the first table
         self.dtype: pl.DataType | None = None  # type of the times
+        self.pieces: list[str] = []  # names of the tables read, in their order
         self.low = self.high = 0  # first and last time as integers, in whatever zone
         self._names: dict[str, None] = {}
         self._covariates: dict[str, None] = {}
@@ -69,6 +71,7 @@ class Intake:
     def add_batches(self, batches: Iterator[pl.DataFrame], name: str) -> str | None:
         """As `add`, for batches of any origin."""
         roles: Roles | None = None
+        self.pieces.append(name)
         sample: str | None = None
         newest: tuple[int, str] | None = None
         for raw in batches:
@@ -124,6 +127,8 @@ class Intake:
         yield _ids_of(raw, roles, self.options, name).alias(SERIES)
         yield times.alias(TIME)
         yield finite.alias(VALUE)
+        yield raw[ROW].cast(pl.UInt32).alias(ROW)
+        yield pl.repeat(len(self.pieces) - 1, len(raw), dtype=pl.UInt16, eager=True).alias(PIECE)
         for covariate in roles.covariates:
             if covariate in numbers and covariate not in self._failed:
                 yield _finite_values(numbers[covariate]).alias(covariate)

@@ -1,7 +1,8 @@
 """Anchors: where the states of a promoted version start. An anchor is a position of the log, and the values before it.
 
 A promotion makes the first anchor. `compact` makes a later one where the log grows too long: that is no promotion, and
-the scores go on. The values are kept as packed contexts, which two anchors may share.
+the scores go on. A deletion makes one that says `refold`: its states come from its contexts and the log alone, and
+nothing goes on from the anchors before it. The values are kept as packed contexts, which two anchors may share.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 
 from data import clock
 from data.errors import DamagedArtifact
-from data.store import tables
+from data.store import identities, tables
 from data.store.database import reading, writing
 from data.store.registry import MODELS_LOCK
 
@@ -29,6 +30,7 @@ class Anchor:
     log_seq: int  # the last row of the log that the contexts contain
     contexts: int  # the anchor under whose id they are stored
     made_at: int  # microseconds since 1970 UTC
+    refold: bool = False  # rows of the anchors before it were deleted: none of their states or snapshots goes on
 
 
 def add(
@@ -38,6 +40,7 @@ def add(
     log_seq: int,
     blobs: Sequence[bytes] = (),
     contexts: int | None = None,
+    refold: bool = False,
 ) -> Anchor:
     """Add an anchor in a running transaction under `MODELS_LOCK`; its contexts are `blobs`, or those of another one.
 
@@ -55,6 +58,7 @@ def add(
         "log_seq": log_seq,
         "contexts": anchor_id if contexts is None else contexts,
         "made_at": clock.now(),
+        "refold": refold,
     }
     return _anchor(connection.execute(insert(TABLE).values(**values).returning(TABLE)).one())
 
@@ -95,8 +99,8 @@ def last_id(engine: Engine) -> int:
 
 
 def newest_id(connection: Connection) -> int:
-    """`last_id` within a transaction."""
-    return int(connection.scalar(select(func.max(TABLE.c.anchor_id))) or 0)
+    """`last_id` within a transaction; the id of an anchor that was deleted since counts too."""
+    return identities.next_id(connection, TABLE.c.anchor_id) - 1
 
 
 def shards(engine: Engine, anchor: Anchor) -> list[int]:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
@@ -12,7 +13,7 @@ from data import clock
 from data.errors import InvalidInput, UnknownDataset
 from data.grid.grid import Grid
 from data.schema import LONGEST_UNIQUE_ID, TimeKind
-from data.store import tables
+from data.store import identities, tables
 from data.store.database import joining, reading, writing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
@@ -21,6 +22,8 @@ UNIQUE_ID_RULE = f"a series id must have 1 to {LONGEST_UNIQUE_ID} characters, no
 MAX_SERIES = 100_000  # of a dataset, unless it is told otherwise: beyond it no request creates a series
 NAMES_AT_ONCE = 500  # in one query; SQLite takes 32,766 parameters
 CATALOGUE_LOCK = 7_305_003
+BURIED = " deleted "  # in the name of a deleted dataset, before its id
+PRESENT = tables.datasets.c.deleted_at.is_(None)  # the row of a deleted dataset stays, because promotions refer to it
 
 
 @dataclass(frozen=True)
@@ -109,17 +112,37 @@ def put_dataset(
 def dataset(engine: Engine, name: str) -> Dataset:
     """The dataset of that name. Raises UnknownDataset, which lists the known names."""
     with reading(engine) as connection:
-        row = connection.execute(select(tables.datasets).where(tables.datasets.c.name == name)).first()
+        row = connection.execute(select(tables.datasets).where(tables.datasets.c.name == name, PRESENT)).first()
         if row is None:
-            known = connection.scalars(select(tables.datasets.c.name).order_by(tables.datasets.c.name)).all()
+            names = select(tables.datasets.c.name).where(PRESENT).order_by(tables.datasets.c.name)
+            known = connection.scalars(names).all()
             raise UnknownDataset(name, known)
         return _dataset(row)
 
 
 def datasets(engine: Engine) -> list[Dataset]:
-    """Every dataset, oldest first."""
+    """Every dataset, oldest first; deleted ones are left out."""
+    query = select(tables.datasets).where(PRESENT).order_by(tables.datasets.c.id)
     with reading(engine) as connection:
-        return [_dataset(row) for row in connection.execute(select(tables.datasets).order_by(tables.datasets.c.id))]
+        return [_dataset(row) for row in connection.execute(query)]
+
+
+def dataset_of(engine: Engine, dataset_id: int) -> Dataset | None:
+    """The dataset of that id, deleted or not; None where no dataset ever had it."""
+    with reading(engine) as connection:
+        row = connection.execute(select(tables.datasets).where(tables.datasets.c.id == dataset_id)).first()
+    return None if row is None else _dataset(row)
+
+
+def bury(connection: Connection, dataset_id: int) -> None:
+    """Mark a dataset as deleted, in a transaction under `CATALOGUE_LOCK`: only its row stays, and its name is free.
+
+    No dataset can have the name that the row gets. A second call changes nothing.
+    """
+    table = tables.datasets
+    gone = table.c.name + f"{BURIED}{dataset_id}"
+    values = {"name": gone, "deleted_at": clock.now(), "snapshot": None, "memory": None}
+    connection.execute(update(table).where(table.c.id == dataset_id, PRESENT).values(**values))
 
 
 def _dataset(row: Row[Any]) -> Dataset:
@@ -180,10 +203,10 @@ def ensure_series(
         if new and most is not None:
             new = new[: _room(connection, dataset_id, most, len(new))]
         if new:
-            connection.execute(
-                insert(tables.series), [{"dataset_id": dataset_id, "unique_id": unique_id} for unique_id in new]
-            )
-            known |= _numbers(connection, dataset_id, new)
+            numbers = count(identities.next_id(connection, tables.series.c.id))
+            known |= dict(zip(new, numbers, strict=False))
+            rows = [{"id": known[name], "dataset_id": dataset_id, "unique_id": name} for name in new]
+            connection.execute(insert(tables.series), rows)
     return {unique_id: known[unique_id] for unique_id in wanted if unique_id in known}
 
 

@@ -24,6 +24,8 @@ ADDED = (  # versions 6 and 7
     tables.datasets.c.memory,
     tables.datasets.c.deleted_at,
     tables.series.c.label,
+    tables.anchors.c.refold,
+    tables.idempotency.c.datasets,
 )
 
 

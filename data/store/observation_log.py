@@ -21,7 +21,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, Engine, Select, TextClause, func, select, text
 
 from data.grid.grid import Ints
-from data.store import tables
+from data.store import identities, tables
 from data.store.database import LOG_LOCK, reading, writing
 
 Key = tuple[int, int]  # (series_id, ds)
@@ -99,8 +99,8 @@ def append(
         return []
     with writing(engine, LOG_LOCK) as connection:
         # Numbered under the lock, not by the store: a sequence of PostgreSQL commits out of order and leaves holes.
-        newest = connection.execute(_NEWEST).first()
-        first, latest = (newest.seq + 1, newest.available_at) if newest else (1, 0)
+        newest, latest = identities.newest_row(connection)
+        first = newest + 1
         seqs = list(range(first, first + len(rows)))
         if rows:
             stamps = _rising(rows, latest)
@@ -123,8 +123,6 @@ def _rising(rows: Sequence[Row], before: int) -> Iterator[int]:
         yield newest
 
 
-_NEWEST = select(tables.observations.c.seq, tables.observations.c.available_at)
-_NEWEST = _NEWEST.order_by(tables.observations.c.seq.desc()).limit(1)
 # Plain tuples for the driver: SQLAlchemy's own insert takes five times as long for a row as SQLite.
 _INTO = "INSERT INTO observations (seq, dataset_id, series_id, ds, y, available_at) VALUES "
 _JUDGED = text("UPDATE observations SET verdict = :rule WHERE seq = :at")

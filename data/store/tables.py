@@ -132,6 +132,7 @@ anchors = Table(  # where the states of a promoted version start: at contexts th
     Column("log_seq", BigInteger, nullable=False),
     Column("contexts", BigInteger, nullable=False),  # the anchor under whose id its contexts are stored
     Column("made_at", BigInteger, nullable=False),
+    Column("refold", Boolean, nullable=False, server_default=false()),  # made by a deletion: nothing goes on over it
 )
 
 contexts = Table(
@@ -164,6 +165,7 @@ idempotency = Table(  # answers to requests with an Idempotency-Key, until they 
     Column("answer", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False, index=True),
+    Column("datasets", Text),  # JSON list of the ids of those whose rows it acknowledges; null: not known
 )
 
 scores = Table(  # sums of scores of a model's forecasts since its promotion: one row an hour
@@ -382,5 +384,6 @@ deletions = Table(  # rows, series, datasets and ingests that are taken back: as
     Column("detail", Text, nullable=False),  # JSON: what was deleted, and what stays where
     Column("asked_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
+    Column("applied", BigInteger, index=True),  # counts those that the live store is without; see `changes.applied`
     Column("ended_at", BigInteger),
 )
