@@ -22,7 +22,7 @@ class _Session(NamedTuple):
     closes: Ints
     before: Ints  # bars before the session
     early: Ints  # bars before the break
-    count: Ints
+    bars: Ints
 
 
 class Bars:
@@ -85,10 +85,10 @@ class Bars:
         """(n,) the number of the bar at or before each stamp, and whether the stamp lies in it."""
         found = self._session(self._at(ds))
         early = np.minimum((ds - found.opens) // self._step, found.early - 1)
-        late = np.minimum(found.early + (ds - found.resumes) // self._step, found.count - 1)
+        late = np.minimum(found.early + (ds - found.resumes) // self._step, found.bars - 1)
         is_late = ds >= found.resumes
         inside = np.where(is_late, ds < found.closes, ds < found.pauses)
-        return found.before + np.where(is_late & (found.count > found.early), late, early), inside
+        return found.before + np.where(is_late & (found.bars > found.early), late, early), inside
 
     def _at(self, ds: Ints) -> Ints:
         """(n,) the number of the session that opened at or before each stamp."""

@@ -103,7 +103,8 @@ class Sessions:
             return None
         days = tuple(np.cumsum(np.asarray(fields["sessions"], np.int64)).tolist())
         hours = tuple((count, tuple(hours)) for count, *hours in fields.get("hours", ()))
-        return cls(days, *fields.get("weeks", (MONDAY_TO_FRIDAY, MONDAY_TO_FRIDAY)), hours)
+        before, after = fields.get("weeks", (MONDAY_TO_FRIDAY, MONDAY_TO_FRIDAY))
+        return cls(days, before, after, hours)
 
     @cached_property
     def _days(self) -> Ints:

@@ -6,6 +6,7 @@ The report counts each of these:
 - a step back in time: the rows are sorted;
 - a stamp between two steps: it moves down to the step before it;
 - a local time that a change of clocks skips or repeats: the row is rejected;
+- a stamp on a day or at an hour without steps: the row is dropped or rejected, see `data/quality/closed_days.py`;
 - NaN or infinity: a missing value.
 
 For anything else that is wrong the whole source is refused, and the error names the row. Several whole series are
@@ -22,12 +23,14 @@ import polars as pl
 from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
-from data.grid.durations import DAY, YEAR, default_horizon, default_season
+from data.grid.closed import why_closed
+from data.grid.durations import DAY, YEAR, default_horizon
 from data.grid.grid import Grid, format_ds, make_grid
 from data.quality.clashes import last_row_of_each_step
+from data.quality.closed_days import ValuesBefore, leave_out_closed
 from data.quality.findings import FIRST, Findings, common_test_length, constant_stretches, gaps_of, test_lengths
 from data.quality.key_check import refuse_mixed_series
-from data.quality.rejections import NO_LOCAL_TIME
+from data.quality.rejections import CLOSED, NO_LOCAL_TIME
 from data.quality.report import QualityReport
 from data.reading.columns import CODE, STEP
 from data.reading.infer_frequency import facts_of, find_frequency, to_stored_times
@@ -86,12 +89,14 @@ def conform_all(
     grid: Grid | None = None,
     row_filter: RowFilter | None = None,
     tolerance: int = 0,
+    stored: ValuesBefore | None = None,
 ) -> Conformed:
     """Conform all rows of an intake; the result is collected in `folder`.
 
     `grid` is that of an existing dataset: it stays, a source of another frequency is refused, and one without any value
     is taken. `row_filter` gets each conformed part, with the columns `STEP` and, where the source has one, `UNIT`.
-    `tolerance`: µs that a row with a value may be ahead of the clock, and for dates a day more.
+    `tolerance`: µs that a row with a value may be ahead of the clock, and for dates a day more. `stored`: reads values
+    of the dataset, which rows of closed days may repeat. Nothing is kept of a source whose rows all do.
 
     Raises InvalidInput, which names the source, the column and, where one row is wrong, that row.
     """
@@ -100,18 +105,18 @@ def conform_all(
     only_missing = intake.missing == intake.read  # planned covariates, or values taken back
     if intake.nulls + intake.non_finite == intake.read and not (grid is not None and only_missing):
         raise InvalidInput("no value in it is a number; choose another column", source=source, column=roles.target)
-    grid = _grid(intake, source, roles.time, grid)
-    season = options.season or default_season(grid.freq)
+    known, grid = grid, _grid(intake, source, roles.time, grid)
+    season = options.season or grid.default_season
     parts, found = Spill(folder), Findings()
     for where, part in intake.rows.parts():
         refuse_mixed_series(part, source)
-        frame, findings = _conform(part, grid, options, season, source, roles.time)
+        frame, findings = _conform(part, grid, options, season, source, roles.time, stored)
         found += findings
         if row_filter is not None and not frame.is_empty():
             frame = row_filter(where, frame)
         parts.add(frame.select(SERIES, TIME, VALUE, *(c for c in (*intake.covariates, SPLIT) if c in frame.columns)))
-    if parts.rows == 0:
-        raise InvalidInput("no row has a local time that exists; check --tz", source=source, column=roles.time)
+    if parts.rows == 0 and (found.rejections or known is None):
+        raise InvalidInput(_why_none_is_left(found, grid), source=source, column=roles.time)
     horizon = options.horizon or common_test_length(found) or default_horizon(grid.freq, season)
     if min(season, horizon) < 1:
         raise InvalidInput("season and horizon count steps; give 1 or more", source=source)
@@ -125,8 +130,8 @@ def conform_all(
         rows=intake.read,
         kept=found.kept,
         series=found.series,
-        first=format_ds(min(found.stamps), grid.kind),
-        last=format_ds(max(found.stamps), grid.kind),
+        first=format_ds(min(found.stamps, default=intake.low), grid.kind),
+        last=format_ds(max(found.stamps, default=intake.high), grid.kind),
         frequency=grid.freq,
         frequency_inferred=options.freq is None,
         season=season,
@@ -138,6 +143,7 @@ def conform_all(
         steps_back=found.steps_back,
         snapped=found.snapped,
         rejected=sum(rejection.rows for rejection in found.rejections.values()),
+        closed_dropped=found.closed_dropped,
         reasons={reason: rejection.to_dict(intake.pieces) for reason, rejection in found.rejections.items()},
         gaps=found.gaps,
         longest_gap=found.longest_gap,
@@ -169,17 +175,27 @@ def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
 
 
 def _conform(
-    part: pl.DataFrame, grid: Grid, options: SourceOptions, season: int, source: str, column: str
+    part: pl.DataFrame,
+    grid: Grid,
+    options: SourceOptions,
+    season: int,
+    source: str,
+    column: str,
+    stored: ValuesBefore | None,
 ) -> tuple[pl.DataFrame, Findings]:
     """A part of the series, conformed and sorted, and what was counted in it."""
     findings = Findings()
     frame, shortened, without_time = to_stored_times(_with_codes(part), grid.freq, options.tz, source, column)
     findings.reject(without_time, NO_LOCAL_TIME)
+    on_steps = grid.place(frame[TIME].to_numpy())
+    closed = leave_out_closed(frame.with_columns(pl.Series(STEP, on_steps.steps)), on_steps.refused, stored)
+    findings.reject(closed.rejected, CLOSED)
+    findings += Findings(closed_dropped=closed.dropped, closed=closed.rejected[TIME][:1].to_list())
+    frame, shortened = closed.kept, shortened[~on_steps.refused]
     if frame.is_empty():
         return frame, findings
     stamps = frame[TIME].to_numpy()
-    steps = grid.steps(stamps)
-    placed = frame.with_columns(pl.Series(TIME, grid.stamps(steps)), pl.Series(STEP, steps))
+    placed = frame.with_columns(pl.Series(TIME, grid.stamps(frame[STEP].to_numpy())))
     times = np.minimum(stamps, placed[TIME].to_numpy())
     final, steps_back = last_row_of_each_step(placed)
     gaps, longest_gap = gaps_of(final)
@@ -201,6 +217,16 @@ def _conform(
         tested=test_lengths(final),
     )
     return final, findings
+
+
+def _why_none_is_left(found: Findings, grid: Grid) -> str:
+    """Why no row can be stored."""
+    if found.closed:
+        day = format_ds(found.closed[0], grid.kind)
+        return f"every row is on a closed day: {day} {why_closed(grid, found.closed[0])}; check --freq and --tz"
+    if found.closed_dropped:
+        return "no row is on a day with a step, and none has a value of its own; check --freq and --tz"
+    return "no row has a local time that exists; check --tz"
 
 
 def _with_codes(frame: pl.DataFrame) -> pl.DataFrame:

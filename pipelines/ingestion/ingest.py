@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from data.errors import InvalidInput
 from data.grid.durations import SECOND
-from data.quality.conform import conform_all
+from data.quality.conform import Conformed, conform_all
 from data.reading.intake import Intake
 from data.reading.options import SourceOptions
 from data.records import watermarks
@@ -18,7 +18,9 @@ from data.sources.resolve import open_source
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback
+from pipelines.history.calendars import renew_calendar
 from pipelines.history.quarantine import quarantine_filter
+from pipelines.history.values_before import values_before
 from pipelines.ingestion.dataset_entry import (
     check_agrees,
     check_counts,
@@ -57,6 +59,8 @@ def ingest(
     check_counts(options)
     known = find_dataset(workspace, name)
     check_agrees(known, options)
+    if known:
+        known = renew_calendar(workspace, known, dry_run)
     opened = open_source(source)
     with scratch_folder(workspace.settings.home) as scratch:
         intake = Intake(complete_options(known, options), scratch / "typed", known.target if known else None)
@@ -72,13 +76,31 @@ def ingest(
             known.grid if known else None,
             quarantine.hold_back,
             workspace.settings.future_tolerance_s * SECOND,
+            values_before(workspace, known, scratch / "before") if known else None,
         )
+        if known and not conformed.parts.rows:
+            return nothing_kept(workspace, known, opened, conformed, read, dry_run)
         if known:
             check_gap(workspace, known, conformed)
         if dry_run:
             return preview(workspace, name, known, opened, conformed, read, quarantine, scratch)
         dataset = put_dataset(workspace, known, name, conformed)
         return store_rows(workspace, Conforming(dataset, opened, conformed, read, quarantine), scratch)
+
+
+def nothing_kept(
+    workspace: Workspace, known: Dataset, opened: Source, conformed: Conformed, read: ReadPieces, dry_run: bool
+) -> Ingested:
+    """The result where every row is of a closed day and repeats what is stored; the source is recorded as read."""
+    report = conformed.report.to_dict() | {"quarantined": 0}
+    if not dry_run and known.snapshot is not None:
+        for sha256, name in read.tables.items():
+            catalogue.record_file(workspace.engine, known.id, sha256, name, report, known.snapshot)
+        watermarks.set_watermarks(workspace.engine, known.id, read.marks)
+    return Ingested(
+        known.name, opened.name, 0, False, known.snapshot, report,
+        pieces=len(opened.pieces), unchanged=read.unchanged, dry_run=dry_run,
+    )  # fmt: skip
 
 
 def report_unchanged(
