@@ -6,6 +6,7 @@ one more: five minutes later, the next month, the next session of an exchange.
 
 import json
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -128,6 +129,11 @@ class Grid:
         fields = json.loads(text)
         since = fields.get("snap", "floor"), fields.get("civil", False)
         return Grid(fields["freq"], fields["phase"], Sessions.from_json(fields), *since)
+
+    @cached_property
+    def mark(self) -> str:
+        """Eight letters that change with the sessions; empty where there are none."""
+        return f"{zlib.crc32(self.to_json().encode()):08x}" if self.sessions else ""
 
     @cached_property
     def open_days(self) -> Sessions | None:

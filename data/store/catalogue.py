@@ -131,9 +131,14 @@ def replace_calendar(engine: Engine, dataset_id: int, announced: Sessions, newes
     return grid
 
 
-def has_grid(connection: Connection, dataset_id: int, grid: Grid) -> bool:
-    """In a running transaction: is this still the grid of a dataset?"""
-    stored = connection.scalar(select(tables.datasets.c.grid).where(tables.datasets.c.id == dataset_id))
+def is_grid_of(engine: Engine, dataset_id: int, grid: Grid, connection: Connection | None = None) -> bool:
+    """Does the store number the steps of a dataset by this grid? connection: of a transaction that asks."""
+    query = select(tables.datasets.c.grid).where(tables.datasets.c.id == dataset_id)
+    if connection is not None:
+        stored = connection.scalar(query)
+    else:
+        with reading(engine) as own:
+            stored = own.scalar(query)
     return stored is not None and Grid.from_json(stored) == grid
 
 

@@ -93,7 +93,7 @@ def _etag(
     marks: str = "",
 ) -> str:
     shifted = target.served.judge.flags(target.series)["shifted"]  # it ends without a new row
-    marks = "s" * stale + "q" * silent + "d" * champion.replaces_damaged + "h" * shifted + marks
+    marks = champion.grid.mark + "s" * stale + "q" * silent + "d" * champion.replaces_damaged + "h" * shifted + marks
     return f'"{champion.digest[:12]}-{champion.anchor_id}-{sequence}{marks}-{query.digest}"'
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
+from data.grid.closed import why_closed
 from data.grid.durations import DAY, SECOND
 from data.grid.grid import Grid, parse_ds
 from data.schema import LARGEST_VALUE
@@ -20,6 +21,7 @@ from data.store.catalogue import check_unique_id
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
+from service.observe.closed_rows import ClosedRow, ClosedRows, sort_out
 from service.observe.observe_body import BrokenLine, ObserveBody
 from service.observe.series_creation import CreatedSeries, UnbornSeries
 from states.out_of_order import BEGINNING
@@ -39,13 +41,14 @@ class Arrivals:
     """The rows of one request that belong to one dataset, in ascending order of time within each series.
 
     place (k,) position of each row in the request; snapped, how many stamps were off the grid: they count for the step
-    that they fall into.
+    that they fall into. grid: by which the steps are numbered.
     """
 
     served: Served
     place: np.ndarray
     rows: Rows
     snapped: int
+    grid: Grid
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,15 @@ class ReceivedRows:
     """A request's rows: those to be stored, by dataset, and the first faults of the rejected ones, by their place.
 
     new_series: series that are yet to be created; until `with_ids` the rows of the i-th have the series id -1 - i.
+    ignored: places of rows of closed days that say nothing new; closed: other such rows, until `with_values_before`.
     """
 
     rows: int
     parts: list[Arrivals]
     refused: list[tuple[int, FieldFault]]
     new_series: list[UnbornSeries]
+    ignored: list[int]
+    closed: list[ClosedRow]
 
     @property
     def faults(self) -> list[FieldFault]:
@@ -117,15 +123,39 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
             kept.setdefault(target.served.name, []).append((place, series, ds, value))
     if misshapen:
         raise unprocessable("invalid_observation", misshapen)
-    parts = []
+    parts, ignored, closed = [], list[int](), list[ClosedRow]()
     for name, rows in kept.items():
-        part, strayed = _not_too_far(_columns(directory.datasets[name], rows))
+        arrived, off = _columns(directory.datasets[name], rows)
+        ignored, closed = ignored + off.ignored, closed + [row for row in off.valued if not row.decided]
+        refused += [_closed_fault(body, row) for row in off.valued if row.decided]
+        part, strayed = _not_too_far(arrived)
         refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in strayed]
         parts += [part] if len(part.place) else []
-    received = ReceivedRows(len(body.rows), parts, sorted(refused)[:MAX_ERRORS], list(new_series))
-    if not parts:
+    refused = sorted(refused)[:MAX_ERRORS]
+    received = ReceivedRows(len(body.rows), parts, refused, list(new_series), ignored, closed)
+    if not (parts or ignored or closed):
         raise unprocessable("every_row_rejected", received.faults)
     return received
+
+
+def with_values_before(received: ReceivedRows, body: ObserveBody, values: Sequence[float]) -> ReceivedRows:
+    """The same rows, where `values` are those before each of `received.closed`: rows that repeat them are ignored, and
+    the others rejected.
+
+    Raises ProblemError (422) where every row is rejected.
+    """
+    pairs = list(zip(received.closed, values, strict=True))
+    ignored = [*received.ignored, *(row.place for row, before in pairs if row.value == before)]
+    refused = [*received.refused, *(_closed_fault(body, row) for row, before in pairs if row.value != before)]
+    refused = sorted(refused)[:MAX_ERRORS]
+    if not (received.parts or ignored):
+        raise unprocessable("every_row_rejected", [fault for _, fault in refused])
+    return replace(received, refused=refused, ignored=ignored, closed=[])
+
+
+def _closed_fault(body: ObserveBody, row: ClosedRow) -> tuple[int, FieldFault]:
+    """Why a row of a closed day is rejected, by its place."""
+    return row.place, FieldFault(f"{body.pointer(row.place)}/ds", why_closed(row.served.dataset.grid, row.ds))
 
 
 def with_ids(
@@ -151,7 +181,7 @@ def with_ids(
             rows = replace(part.rows, series=series).select(kept)
             parts.append(replace(part, place=part.place[kept], rows=rows))
     refused = sorted(refused)[:MAX_ERRORS]
-    if not parts:
+    if not (parts or received.ignored or received.closed):
         raise too_many_series([fault for _, fault in refused])
     return replace(received, parts=parts, refused=refused, new_series=[])
 
@@ -275,13 +305,20 @@ class _Reader:
         return stamp
 
 
-def _columns(served: Served, kept: list[tuple[int, int, int, float]]) -> Arrivals:
+def _columns(served: Served, kept: list[tuple[int, int, int, float]]) -> tuple[Arrivals, ClosedRows]:
+    """The rows on steps, and those that no step takes."""
     place, series, ds, values = (np.array(column) for column in zip(*kept, strict=True))
     grid = served.dataset.grid
-    steps = grid.steps(ds)
+    placed = grid.place(ds)
+    closed = ClosedRows([], [])
+    steps, moved = placed.steps, placed.moved
+    if placed.refused.any():
+        closed = sort_out(served, place, series, ds, values.astype(np.float64), placed)
+        taken = ~placed.refused
+        place, series, values, steps, moved = place[taken], series[taken], values[taken], steps[taken], moved[taken]
     order = np.lexsort((steps, series))  # stable: of one step sent twice the later row counts
     rows = Rows.arrived(series[order], steps[order], values[order].astype(np.float64))
-    return Arrivals(served, place[order], rows, int((grid.stamps(steps) != ds).sum()))
+    return Arrivals(served, place[order], rows, int(moved.sum()), grid), closed
 
 
 def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
@@ -297,8 +334,8 @@ def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
     known = reach != BEGINNING
     behind = known & (rows.steps < reach - NEAR_STEPS)
     if behind.any():
-        behind &= rows.steps < reach - _furthest_back(part.served.dataset.grid, reach)
-    ahead = known & (rows.steps > reach + FURTHEST_STEPS) & (part.served.dataset.kind == "step")
+        behind &= rows.steps < reach - _furthest_back(part.grid, reach)
+    ahead = known & (rows.steps > reach + FURTHEST_STEPS) & (part.grid.kind == "step")
     if not (behind | ahead).any():
         return part, []
     strayed = [

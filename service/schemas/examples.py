@@ -49,7 +49,15 @@ SCORES = {"model": MODEL, "since": "2014-02-19T13:30:00Z", "rival": "naive", "se
 BODIES: dict[str, Any] = {  # by the name of their schema
     "Observed": {
         "received": 3,
-        "counts": {"applied": 1, "duplicate": 1, "corrected": 0, "late": 0, "quarantined": 0, "rejected": 1},
+        "counts": {
+            "applied": 1,
+            "duplicate": 1,
+            "corrected": 0,
+            "late": 0,
+            "quarantined": 0,
+            "ignored": 0,
+            "rejected": 1,
+        },
         "outcomes": ["duplicate", "applied", "rejected"],
         "errors": [{"pointer": "/observations/2/unique_id", "message": "is not a series"}],
         "snapped": 0,
