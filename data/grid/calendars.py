@@ -48,17 +48,19 @@ def _calendar(code: str, first: int, last: int) -> Any:
     """The library's calendar between two days, as far as it reaches."""
     import exchange_calendars
 
-    lowest, highest = _reach(code)
-    first, last = max(first, lowest), min(last, highest)
-    try:
-        return exchange_calendars.get_calendar(code, start=_date(first), end=_date(max(last, first + 7)))
-    except ValueError:
-        raise InvalidInput(f"the calendar library cannot build the sessions of {code}; use 1b for weekdays") from None
+    for reach in (None, _reach):  # the library is asked how far it reaches only where it does not reach so far
+        lowest, highest = reach(code) if reach else (first, last)
+        try:
+            begin, end = _date(max(first, lowest)), _date(min(last, highest))
+            return exchange_calendars.get_calendar(code, start=begin, end=end)
+        except ValueError:
+            continue
+    raise InvalidInput(f"the calendar library does not know the sessions of {code} in this time; use 1b for weekdays")
 
 
 @lru_cache
 def _reach(code: str) -> tuple[int, int]:
-    """First and last day that the library can tell of an exchange."""
+    """First and last day that the library can tell of an exchange. It has to build a calendar to say so."""
     import exchange_calendars
 
     kind = type(exchange_calendars.get_calendar(code))

@@ -62,4 +62,4 @@ def _values_before(kept: pl.DataFrame, closed: pl.DataFrame, stored: ValuesBefor
     known = known.unique([CODE, STEP], keep="last", maintain_order=True).drop_nulls(VALUE)
     by_step = known.rename({VALUE: BEFORE}).sort(STEP)
     rows = closed.select(CODE, STEP).with_row_index(ORDER).sort(STEP)
-    return rows.join_asof(by_step, on=STEP, by=CODE).sort(ORDER)[BEFORE]
+    return rows.join_asof(by_step, on=STEP, by=CODE, check_sortedness=False).sort(ORDER)[BEFORE]
