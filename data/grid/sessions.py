@@ -73,7 +73,8 @@ class Sessions:
     def continued(self, newest: int, announced: "Sessions") -> "Sessions":
         """These sessions up to the day `newest`, and after it those that an exchange has announced.
 
-        No number of a session up to `newest` changes.
+        No number of a session up to `newest` changes. `announced` should begin before `newest`: where it does not, the
+        days in between are those of its week.
         """
         kept = self.until(newest)
         if not kept.days or not announced.days:

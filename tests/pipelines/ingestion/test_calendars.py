@@ -12,14 +12,17 @@ from data.errors import InvalidInput
 from data.grid.durations import DAY, HOUR
 from data.grid.grid import format_all, parse_ds
 from data.reading.options import SourceOptions
-from data.store import catalogue, promotions
+from data.store import catalogue, promotions, registry
+from forecasting.rivals import Rivals
+from forecasting.rolling.bundle import to_bytes
 from pipelines.history.ends import read_ends
 from pipelines.history.history import read_history
 from pipelines.ingestion.ingest import ingest
 from pipelines.monitoring.monitor import monitor_all
-from pipelines.promotion.promote import promote
 from states import build_champion
-from tests.support.loop_kit import no_progress, workspace_at
+from states.contexts import pack_contexts
+from tests.support.loop_kit import workspace_at
+from tests.support.service_kit import network
 
 
 @pytest.fixture
@@ -165,6 +168,17 @@ def bars(schedule):
     return [np.arange(opens, closes, step).astype("datetime64[s]") for opens, closes in zip(*columns, strict=True)]
 
 
+def serve_network(workspace):
+    """Promote a small network with random weights, whose contexts end with the history."""
+    panel = read_history(workspace, "p").panel
+    bundle = network(panel)
+    version = registry.add_model(workspace.engine, 1, "lstm", bundle.digest, {}, to_bytes(bundle))
+    rival = Rivals.of(bundle.manifest, bundle.config).lags(panel.ids)
+    values = panel.tail_matrix(bundle.config.context)
+    blobs = pack_contexts(np.array([1]), values, panel.last, rival, bundle.fingerprint, "history")
+    promotions.decide(workspace.engine, 1, version, "promoted", {}, blobs, 0)
+
+
 def champion_of(workspace):
     dataset = dataset_of(workspace)
     return build_champion.build(workspace.engine, dataset, promotions.served(workspace.engine, dataset.id))[0]
@@ -179,7 +193,7 @@ def check_bars(workspace, folder, at, first, last, look_every):
     draw = np.random.default_rng(0)
     values = 100 + np.cumsum(draw.standard_normal(len(history)))
     write(zip((f"{stamp}Z" for stamp in history), values, strict=True), freq="XNYS:5m")
-    promote(workspace, "p", None, no_progress)
+    serve_network(workspace)
     step, mondays = last_step(workspace), 0
     schedule = sessions("XNYS", str(first), str(last))
     for day, stamps in zip(schedule.index, bars(schedule), strict=True):
@@ -189,14 +203,12 @@ def check_bars(workspace, folder, at, first, last, look_every):
         assert last_step(workspace) == step
         mondays += day.weekday() == 0
         if day.weekday() == 0 and mondays % look_every == 0:
-            states = champion_of(workspace).states.read_all([1]).rows(1)
-            assert states[0].state.reanchored.tolist() == [0] and states[0].state.imputed.tolist() == [0]
-            assert not champion_of(workspace).roller.warming(states[0].state, np.array([0])).any()
+            champion = champion_of(workspace)
+            (found,) = champion.states.read_all([1]).rows(1)
+            assert (found.state.origin[0], found.state.imputed[0], found.state.reanchored[0]) == (step, 0, 0)
+            assert champion.roller.warming(found.state, np.array([0])).tolist() == [False]
     assert mondays
-    assert (
-        read_history(workspace, "p").panel.values.shape[0]
-        == step - int(read_ends(workspace, dataset_of(workspace)).first[0]) + 1
-    )
+    assert not np.isnan(read_history(workspace, "p").panel.values).any()  # a value for each step
 
 
 def test_two_weeks_of_five_minute_bars_have_no_gap_and_no_warming_monday(workspace, tmp_path, at):
