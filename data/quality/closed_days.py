@@ -19,7 +19,7 @@ ValuesBefore = Callable[[pl.DataFrame], pl.DataFrame]  # rows of SERIES, STEP to
 
 
 @dataclass(frozen=True)
-class ClosedRows:
+class RowsOnSteps:
     """Rows of a source without those that no step takes, which are told apart.
 
     kept      rows on steps
@@ -32,7 +32,7 @@ class ClosedRows:
     rejected: pl.DataFrame
 
 
-def leave_out_closed(frame: pl.DataFrame, refused: np.ndarray, stored: ValuesBefore | None = None) -> ClosedRows:
+def leave_out_closed(frame: pl.DataFrame, refused: np.ndarray, stored: ValuesBefore | None = None) -> RowsOnSteps:
     """Leave out the rows (n,) that are `refused`.
 
     frame: rows with SERIES, CODE, STEP and VALUE in the order of the source; the STEP of a refused row is the one
@@ -40,15 +40,15 @@ def leave_out_closed(frame: pl.DataFrame, refused: np.ndarray, stored: ValuesBef
     at.
     """
     if not refused.any():
-        return ClosedRows(frame, 0, frame.clear())
+        return RowsOnSteps(frame, 0, frame.clear())
     mask = pl.Series(refused)
     kept, closed = frame.filter(~mask), frame.filter(mask)
     missing, valued = closed.filter(pl.col(VALUE).is_null()), closed.filter(pl.col(VALUE).is_not_null())
     if valued.is_empty():
-        return ClosedRows(kept, len(missing), valued)
+        return RowsOnSteps(kept, len(missing), valued)
     compared = valued.with_columns(_values_before(kept, valued, stored))
     rejected = compared.filter(pl.col(VALUE).ne_missing(pl.col(BEFORE))).drop(BEFORE)
-    return ClosedRows(kept, len(closed) - len(rejected), rejected)
+    return RowsOnSteps(kept, len(closed) - len(rejected), rejected)
 
 
 def _values_before(kept: pl.DataFrame, closed: pl.DataFrame, stored: ValuesBefore | None) -> pl.Series:

@@ -22,7 +22,7 @@ def ingest(
     freq: Annotated[
         str | None,
         typer.Option(
-            help="Frequency: 5m, 1h, 1d, 1b, 1mo, 1 for integer steps, a calendar such as XNYS, or its bars: XNYS:5m. Default: inferred."
+            help="5m, 1h, 1d, 1b, 1mo, 1 for integer steps, a calendar (XNYS) or its bars (XNYS:5m). Default: inferred."
         ),
     ] = None,
     tz: Annotated[str | None, typer.Option(help="Time zone of times without one, such as UTC or Europe/Paris.")] = None,
