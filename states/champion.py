@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from data.grid.grid import Grid, format_all
+from data.grid.grid import Grid
+from data.grid.stamps import format_all
 from data.store.anchors import Anchor
 from data.store.promotions import Promotion
 from forecasting.config import ModelConfig
@@ -19,13 +20,13 @@ from states.out_of_order import BEGINNING
 from states.states import States
 
 
-def _stamps_of(grid: Grid) -> Callable[[int, int], Sequence[str] | Sequence[int]]:
+def _stamps_of(grid: Grid) -> Callable[[int, int, int], Sequence[str] | Sequence[int]]:
     """`Champion.stamps`. It does not hold the champion: one that is replaced frees its memory at once, see
     `gc_tuning.freeze`."""
 
     @lru_cache(maxsize=256)
-    def stamps(origin: int, horizon: int) -> Sequence[str] | Sequence[int]:
-        return format_all(grid.stamps(origin + 1 + np.arange(horizon)), grid.kind)
+    def stamps(origin: int, horizon: int, label: int) -> Sequence[str] | Sequence[int]:
+        return format_all(grid.label_stamps(origin + 1 + np.arange(horizon), label), grid.kind)
 
     return stamps
 
@@ -55,10 +56,11 @@ class Champion:
     day_ago: Totals | None = None  # the scores of a day ago; None where the promotion is younger
     pending: set[int] = field(default_factory=set)  # series to be folded again in the background, stale until then
     replaces_damaged: bool = False  # it answers because the version promoted after it cannot be served
-    stamps: Callable[[int, int], Sequence[str] | Sequence[int]] = field(init=False)
+    stamps: Callable[[int, int, int], Sequence[str] | Sequence[int]] = field(init=False)
 
     def __post_init__(self) -> None:
-        """`stamps(origin, horizon)` are the steps after an origin as they are written; many series share an origin."""
+        """`stamps(origin, horizon, label)` are the steps after an origin as a series with this label writes them; many
+        series share origin and label."""
         self.stamps = _stamps_of(self.grid)
 
     def follow_calendar(self, grid: Grid) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from data.grid.durations import HOUR
-from data.grid.grid import Grid, format_ds
+from data.grid.grid import Grid
+from data.grid.stamps import format_ds
 from data.settings import Settings
 from data.store import anchors, catalogue, database, promotions, registry
 from forecasting.config import ModelConfig

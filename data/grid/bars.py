@@ -46,9 +46,10 @@ class Bars:
         """(n,) stamps to the number of the bar at or before each."""
         return self._find(ds)[0]
 
-    def inside(self, ds: Ints) -> Bools:
-        """(n,) whether the exchange is open at each stamp."""
-        return self._find(ds)[1]
+    def latest(self, ds: Ints) -> tuple[Ints, Bools]:
+        """(n,) stamps to the number of the bar at or before each, and at which of them the exchange is closed."""
+        number, inside = self._find(ds)
+        return number, ~inside
 
     def nearest(self, ds: Ints) -> tuple[Ints, Bools]:
         """(n,) stamps to the number of the nearest bar of their session, of two the earlier; and which have none.

@@ -1,7 +1,8 @@
 """Says in one sentence why no step takes a stamp."""
 
 from data.grid.durations import DAY, exchange_of
-from data.grid.grid import Grid, format_ds
+from data.grid.grid import Grid
+from data.grid.stamps import format_ds
 
 NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 

@@ -5,33 +5,27 @@ one more: five minutes later, the next month, the next session of an exchange.
 """
 
 import json
-import re
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from data.errors import InvalidInput
 from data.grid import durations
+from data.grid import labels as days
 from data.grid.bars import Bars
-from data.grid.durations import DAY, FIXED, MONTHS, SECOND, bar_of, count_of, kind_of, length_of, unit_of
+from data.grid.durations import DAY, FIXED, MONTHS, bar_of, count_of, kind_of, length_of, unit_of
+from data.grid.phase import find_phase
 from data.grid.renewal import sessions_of
-from data.grid.sessions import WEEKDAYS, Sessions
+from data.grid.sessions import WEEKDAYS, Bools, Sessions
 from data.schema import TimeKind
 
 Ints = npt.NDArray[np.int64]
 Snap = Literal["nearest", "floor", "no"]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LARGEST_STEP = 2**53  # a JSON number holds every integer up to here exactly
-
-
-# --- the grid ---------------------------------------------------------------------------------------------------------
+NOTHING = np.zeros(1, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -39,13 +33,15 @@ class Placed:
     """Where stamps of a source or a request belong; every array is (n,).
 
     steps    number of the step
-    refused  no step takes the stamp, such as one of a closed day; its number is that of the step before it
+    refused  no step takes the stamp, because of a closed day or by `snap`; its number is that of the step before it
     moved    the stamp is not the one that the source's own steps have
+    closed   it is refused because it lies on a day, or at an hour, without steps
     """
 
     steps: Ints
-    refused: npt.NDArray[np.bool_]
-    moved: npt.NDArray[np.bool_]
+    refused: Bools
+    moved: Bools
+    closed: Bools
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ class Grid:
     phase: int = 0
     sessions: Sessions | None = None  # only for an exchange
     snap: Snap = "floor"  # which step takes a stamp between two; datasets of before version 7 have "floor"
-    civil: bool = False  # a day is the civil date that was written; before version 7 it was the date in UTC
+    civil: bool = False  # a day is the civil date (`data.reading.stored_times`); before version 7 it was the UTC day
 
     @cached_property
     def kind(self) -> TimeKind:
@@ -82,17 +78,75 @@ class Grid:
         """(n,) stamps to the (n,) numbers of the steps at or before them."""
         return (self._index(np.asarray(ds, np.int64)) - self.phase) // self.every
 
-    def place(self, ds: npt.ArrayLike) -> Placed:
-        """(n,) stamps as a source or a request writes them to the steps that they belong to."""
+    @cached_property
+    def labelled(self) -> bool:
+        """Do its series have labels (see `data.grid.labels`)? Only where a step has several days, and never by "floor",
+        so that datasets of before version 7 have none."""
+        several = unit_of(self.freq) in MONTHS or (unit_of(self.freq) in FIXED and self.every > DAY)
+        return self.kind == "date" and several and self.snap != "floor"
+
+    @cached_property
+    def rounding(self) -> int:
+        """µs, or 0: how much later than a stamp its step may begin. Half a step below a day and for weeks."""
+        return (self.every - 1) // 2 if unit_of(self.freq) in FIXED and self.snap != "floor" else 0
+
+    @cached_property
+    def leeway(self) -> int:
+        """µs by which a stamp may be ahead of the clock beside the tolerance: a day for dates, because it may be
+        tomorrow elsewhere, and below a day half a step, because its step may be that much later."""
+        if self.kind == "date":
+            return DAY
+        length = length_of(bar_of(self.freq) or self.freq)
+        return length // 2 if self.kind == "instant" and self.snap != "floor" else 0
+
+    def begun(self, ds: npt.ArrayLike) -> Ints:
+        """(n,) when what each stamp stands for has begun: at the stamp itself, or on the first day of its period."""
         stamps = np.asarray(ds, np.int64)
-        steps, refused = self.steps(stamps), np.zeros(len(stamps), np.bool_)
-        if self.bars and self.snap == "nearest":
-            steps, refused = self.bars.nearest(stamps)
-        elif self.bars:
-            refused = ~self.bars.inside(stamps)
-        elif self.open_days:
-            refused = ~self.open_days.open_on(stamps // DAY)
-        return Placed(steps, refused, self.stamps(steps) != stamps)
+        return self.stamps(self.steps(stamps)) if self.kind == "date" else stamps
+
+    def place(self, ds: npt.ArrayLike, labels: npt.ArrayLike = 0) -> Placed:
+        """(n,) stamps as a source or a request writes them to the steps that they belong to.
+
+        A stamp goes to the nearest step; of two equally near ones to the earlier. In a week the nearest is counted from
+        the day of the series' label. Weekdays, sessions, months, quarters and years take the step that contains the
+        stamp, and none takes a stamp of a closed day. By "floor" it is the step at or before the stamp; by "no" a stamp
+        between steps is refused.
+
+        labels: (n,), or one for all stamps, of their series; without a meaning unless the grid is `labelled`.
+        """
+        stamps = np.asarray(ds, np.int64)
+        if self.labelled:
+            own = np.asarray(labels, np.int64)
+            steps, closed = self.steps(stamps - own * DAY + self.rounding if self.rounding else stamps), NOTHING
+            moved = ~days.fits(stamps, self.stamps(steps), self.stamps(steps + 1), own)
+        else:
+            steps, closed = self._open_steps(stamps)
+            moved = self.stamps(steps) != stamps
+        closed = np.broadcast_to(closed, stamps.shape)
+        return Placed(steps, closed | moved if self.snap == "no" else closed, moved, closed)
+
+    def _open_steps(self, stamps: Ints) -> tuple[Ints, Bools]:
+        """(n,) stamps to their steps without labels, and which lie on closed days, (n,) or one for all."""
+        if self.bars:
+            return self.bars.nearest(stamps) if self.snap != "floor" else self.bars.latest(stamps)
+        steps = self.steps(stamps + self.rounding)
+        return steps, ~self.open_days.open_on(stamps // DAY) if self.open_days else NOTHING
+
+    def label_stamps(self, steps: npt.ArrayLike, labels: npt.ArrayLike) -> Ints:
+        """(n,) numbers of steps to the stamps that series with these labels, (n,) or one for all, write for them."""
+        numbers = np.asarray(steps, np.int64)
+        if not self.labelled:
+            return self.stamps(numbers)
+        return days.label_stamps(self.stamps(numbers), self.stamps(numbers + 1), labels)
+
+    def find_labels(self, series: npt.ArrayLike, ds: npt.ArrayLike) -> Ints:
+        """(g,) the label of each series, from all its stamps `ds` (n,). series: (n,) which of them, 0 to g - 1."""
+        groups, stamps = np.asarray(series, np.int64), np.asarray(ds, np.int64)
+        steps = self.steps(stamps)
+        starts = self.stamps(steps)
+        if unit_of(self.freq) in FIXED:
+            return days.find_week_labels(groups, stamps, starts)
+        return days.find_month_labels(groups, stamps, starts, self.stamps(steps + 1))
 
     def stamps(self, steps: npt.ArrayLike) -> Ints:
         """(n,) numbers of steps to the (n,) stamps at which they begin; the inverse of `steps`."""
@@ -167,74 +221,14 @@ class Grid:
         return index
 
 
-def make_grid(freq: str, ds: npt.ArrayLike = ()) -> Grid:
-    """The grid of a frequency in its one spelling, with the phase of most of the stamps `ds` (n,).
+def make_grid(freq: str, ds: npt.ArrayLike = (), snap: Snap = "nearest") -> Grid:
+    """The grid of a frequency in its one spelling, with the phase of the stamps `ds` (n,); see `data.grid.phase`.
 
-    The sessions of an exchange are those known now; see `data/grid/renewal.py`.
-
-    Hourly values at half past give steps that begin at half past. Where no phase has a majority it is 0.
+    Hourly values at half past give steps that begin at half past. The sessions of an exchange are those known now; see
+    `data/grid/renewal.py`.
     """
-    plain = Grid(freq, 0, sessions_of(freq))
+    plain = Grid(freq, 0, sessions_of(freq), snap, civil=True)
     stamps = np.asarray(ds, np.int64)
     if stamps.size == 0 or plain.every == 1:
         return plain
-    phases, counts = np.unique(plain._index(stamps) % plain.every, return_counts=True)
-    most = int(np.argmax(counts))
-    return Grid(freq, int(phases[most]) if 2 * counts[most] > stamps.size else 0)
-
-
-# --- stamps in requests and answers -----------------------------------------------------------------------------------
-
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_FIRST = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
-_LAST = (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
-_WANTED = {
-    "instant": 'a time with its offset, such as "2014-02-19T15:25:00Z"',
-    "date": 'a date, such as "2014-02-19"',
-    "step": "an integer, such as 42",
-}
-
-
-def parse_ds(value: Any, kind: TimeKind) -> int:
-    """A stamp of a request as `ds`. Raises InvalidInput unless it is written exactly as its kind asks."""
-    try:
-        if kind == "step":
-            if type(value) is int and abs(value) <= LARGEST_STEP:
-                return value
-        elif isinstance(value, str) and (_DATE if kind == "date" else _INSTANT).fullmatch(value):
-            if kind == "date":
-                return (date.fromisoformat(value).toordinal() - EPOCH.toordinal()) * DAY
-            since = datetime.fromisoformat(value) - EPOCH
-            stamp = since.days * DAY + since.seconds * SECOND + since.microseconds
-            if _FIRST <= stamp <= _LAST:  # with its offset it may lie outside the calendar
-                return stamp
-    except (ValueError, OverflowError):  # 30 February, second 60, year 0
-        pass
-    raise InvalidInput(f"ds must be {_WANTED[kind]}")
-
-
-def format_ds(ds: int, kind: TimeKind) -> str | int:
-    """A `ds` as requests and answers write it; the inverse of `parse_ds`."""
-    if kind == "step":
-        return int(ds)
-    if kind == "date":
-        return date.fromordinal(int(ds) // DAY + EPOCH.toordinal()).isoformat()
-    return (EPOCH + timedelta(microseconds=int(ds))).isoformat().replace("+00:00", "Z")
-
-
-def format_moment(microseconds: int) -> str:
-    """A time of `clock`, in microseconds since 1970 UTC, as answers write it: to the second."""
-    return str(format_ds(microseconds - microseconds % SECOND, "instant"))
-
-
-def format_all(ds: npt.ArrayLike, kind: TimeKind) -> Sequence[str] | Sequence[int]:
-    """(n,) `ds` as answers write them, all at once."""
-    stamps = np.asarray(ds, np.int64)
-    if kind == "step":
-        return [int(step) for step in stamps.tolist()]
-    if kind == "instant" and np.any(stamps % SECOND):
-        return [str(format_ds(stamp, kind)) for stamp in stamps.tolist()]
-    unit = "D" if kind == "date" else "s"
-    text = np.datetime_as_string(stamps.astype("datetime64[us]").astype(f"datetime64[{unit}]"))
-    return text.tolist() if kind == "date" else [stamp + "Z" for stamp in text.tolist()]
+    return replace(plain, phase=find_phase(stamps, plain._index(stamps), plain.every, unit_of(freq)))

@@ -5,9 +5,7 @@ and are dropped. A row with another value contradicts the calendar: it is reject
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from data.reading.columns import CODE, STEP
@@ -18,37 +16,21 @@ BEFORE, ORDER = "__before", "__order"
 ValuesBefore = Callable[[pl.DataFrame], pl.DataFrame]  # rows of SERIES, STEP to stored rows of SERIES, STEP, VALUE
 
 
-@dataclass(frozen=True)
-class RowsOnSteps:
-    """Rows of a source without those that no step takes, which are told apart.
+def compare_closed(
+    closed: pl.DataFrame, kept: pl.DataFrame, stored: ValuesBefore | None = None
+) -> tuple[int, pl.DataFrame]:
+    """How many rows of closed days are dropped, and the others, which are rejected.
 
-    kept      rows on steps
-    dropped   number of rows without a value, or with that of the step before
-    rejected  the other rows
+    closed, kept: rows that no step takes and the others, with SERIES, CODE, STEP and VALUE in the order of the source;
+    the STEP of a closed row is the one before it. stored: gives values of the dataset at and shortly before such steps;
+    without it only `kept` is looked at.
     """
-
-    kept: pl.DataFrame
-    dropped: int
-    rejected: pl.DataFrame
-
-
-def leave_out_closed(frame: pl.DataFrame, refused: np.ndarray, stored: ValuesBefore | None = None) -> RowsOnSteps:
-    """Leave out the rows (n,) that are `refused`.
-
-    frame: rows with SERIES, CODE, STEP and VALUE in the order of the source; the STEP of a refused row is the one
-    before it. stored: gives values of the dataset at and shortly before such steps; without it only `frame` is looked
-    at.
-    """
-    if not refused.any():
-        return RowsOnSteps(frame, 0, frame.clear())
-    mask = pl.Series(refused)
-    kept, closed = frame.filter(~mask), frame.filter(mask)
-    missing, valued = closed.filter(pl.col(VALUE).is_null()), closed.filter(pl.col(VALUE).is_not_null())
+    valued = closed.filter(pl.col(VALUE).is_not_null())
     if valued.is_empty():
-        return RowsOnSteps(kept, len(missing), valued)
+        return len(closed), valued
     compared = valued.with_columns(_values_before(kept, valued, stored))
     rejected = compared.filter(pl.col(VALUE).ne_missing(pl.col(BEFORE))).drop(BEFORE)
-    return RowsOnSteps(kept, len(closed) - len(rejected), rejected)
+    return len(closed) - len(rejected), rejected
 
 
 def _values_before(kept: pl.DataFrame, closed: pl.DataFrame, stored: ValuesBefore | None) -> pl.Series:

@@ -4,7 +4,7 @@ The report counts each of these:
 
 - several rows for one (series, step): the last one in the order of the source stays;
 - a step back in time: the rows are sorted;
-- a stamp between two steps: it moves down to the step before it;
+- a stamp between two steps: it moves to the nearest one, or as the grid's rule says, which may be to reject the row;
 - a local time that a change of clocks skips or repeats: the row is rejected;
 - a stamp on a day or at an hour without steps: the row is dropped or rejected, see `data/quality/closed_days.py`;
 - NaN or infinity: a missing value.
@@ -13,7 +13,7 @@ For anything else that is wrong the whole source is refused, and the error names
 processed at a time, so that memory holds only part of the rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,18 +24,22 @@ from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.grid.closed import why_closed
-from data.grid.durations import DAY, YEAR, default_horizon
-from data.grid.grid import Grid, format_ds, make_grid
+from data.grid.durations import YEAR, default_horizon
+from data.grid.grid import Grid, make_grid
+from data.grid.stamps import format_ds
 from data.quality.clashes import last_row_of_each_step
-from data.quality.closed_days import ValuesBefore, leave_out_closed
+from data.quality.closed_days import ValuesBefore, compare_closed
 from data.quality.findings import FIRST, Findings, common_test_length, constant_stretches, gaps_of, test_lengths
 from data.quality.key_check import refuse_mixed_series
-from data.quality.rejections import CLOSED, NO_LOCAL_TIME
+from data.quality.placing import place_rows
+from data.quality.rejections import CLOSED, NO_LOCAL_TIME, OFF_GRID
 from data.quality.report import QualityReport
-from data.reading.columns import CODE, STEP
-from data.reading.infer_frequency import facts_of, find_frequency, to_stored_times
-from data.reading.intake import Intake, RowPlace
-from data.reading.options import SourceOptions
+from data.reading.columns import CODE
+from data.reading.extent import RowPlace
+from data.reading.infer_frequency import facts_of, find_frequency
+from data.reading.intake import Intake
+from data.reading.options import SourceOptions, snap_of
+from data.reading.zones import open_days, to_stored_times
 from data.schema import SERIES, SPLIT, TIME, VALUE
 from data.spill import Spill, Where
 
@@ -57,6 +61,7 @@ class Conformed:
 
     span: tuple[int, int]  # first and last `ds`
     has_split: bool
+    labels: Mapping[str, int]  # of series that had none; see `data.grid.labels`
 
     def spans(self) -> pl.DataFrame:
         """A frame with `first` and `last` `ds` of every series, sorted by series."""
@@ -72,14 +77,20 @@ class Conformed:
 RowFilter = Callable[[Where, pl.DataFrame], pl.DataFrame]  # gives rows of whole series back without those to leave out
 
 
-def conform(raw: pl.DataFrame, options: SourceOptions, source: str, grid: Grid | None = None) -> Conformed:
+def conform(
+    raw: pl.DataFrame,
+    options: SourceOptions,
+    source: str,
+    grid: Grid | None = None,
+    labels: Mapping[str, int] | None = None,
+) -> Conformed:
     """Conform one raw frame, all in memory. See `conform_all`."""
     raw = raw if ROW in raw.columns else raw.with_row_index(ROW, offset=1)
     if raw.is_empty():
         raise InvalidInput("there are no rows in it; give a header and at least one row", source=source)
-    intake = Intake(options, None)
+    intake = Intake(options, None, kind=grid.kind if grid else None)
     intake.add_batches(iter([raw]), source)
-    return conform_all(intake, source, None, grid)
+    return conform_all(intake, source, None, grid, labels=labels)
 
 
 def conform_all(
@@ -89,14 +100,16 @@ def conform_all(
     grid: Grid | None = None,
     row_filter: RowFilter | None = None,
     tolerance: int = 0,
+    labels: Mapping[str, int] | None = None,
     stored: ValuesBefore | None = None,
 ) -> Conformed:
     """Conform all rows of an intake; the result is collected in `folder`.
 
     `grid` is that of an existing dataset: it stays, a source of another frequency is refused, and one without any value
     is taken. `row_filter` gets each conformed part, with the columns `STEP` and, where the source has one, `UNIT`.
-    `tolerance`: µs that a row with a value may be ahead of the clock, and for dates a day more. `stored`: reads values
-    of the dataset, which rows of closed days may repeat. Nothing is kept of a source whose rows all do.
+    `tolerance`: µs that a row with a value may be ahead of the clock, beside the grid's leeway.
+    `labels`: those of the dataset's series; see `data.grid.labels`. `stored`: reads values of the dataset, which rows
+    of closed days may repeat. Nothing is kept of a source whose rows all do.
 
     Raises InvalidInput, which names the source, the column and, where one row is wrong, that row.
     """
@@ -106,17 +119,19 @@ def conform_all(
     if intake.nulls + intake.non_finite == intake.read and not (grid is not None and only_missing):
         raise InvalidInput("no value in it is a number; choose another column", source=source, column=roles.target)
     known, grid = grid, _grid(intake, source, roles.time, grid)
+    if grid.kind == "date" and grid.civil and intake.times.in_utc and not intake.times.at_midnight:
+        raise open_days(intake.span[0], source, roles.time)
     season = options.season or grid.default_season
     parts, found = Spill(folder), Findings()
-    for where, part in intake.rows.parts():
-        refuse_mixed_series(part, source)
-        frame, findings = _conform(part, grid, options, season, source, roles.time, stored)
+    for where, part in intake.parts():
+        refuse_mixed_series(part, source, roles.time, intake.second_time)
+        frame, findings = _conform(part, grid, labels or {}, options, season, source, roles.time, stored)
         found += findings
         if row_filter is not None and not frame.is_empty():
             frame = row_filter(where, frame)
         parts.add(frame.select(SERIES, TIME, VALUE, *(c for c in (*intake.covariates, SPLIT) if c in frame.columns)))
     if parts.rows == 0 and (found.rejections or known is None):
-        raise InvalidInput(_why_none_is_left(found, grid), source=source, column=roles.time)
+        raise InvalidInput(_why_none(found, grid), source=source, column=roles.time)
     horizon = options.horizon or common_test_length(found) or default_horizon(grid.freq, season)
     if min(season, horizon) < 1:
         raise InvalidInput("season and horizon count steps; give 1 or more", source=source)
@@ -130,8 +145,8 @@ def conform_all(
         rows=intake.read,
         kept=found.kept,
         series=found.series,
-        first=format_ds(min(found.stamps, default=intake.low), grid.kind),
-        last=format_ds(max(found.stamps, default=intake.high), grid.kind),
+        first=format_ds(min(found.stamps, default=intake.span[0]), grid.kind),
+        last=format_ds(max(found.stamps, default=intake.span[1]), grid.kind),
         frequency=grid.freq,
         frequency_inferred=options.freq is None,
         season=season,
@@ -153,8 +168,21 @@ def conform_all(
         longest_constant=found.longest_constant,
         covariates=intake.covariates,
         columns_ignored=intake.ignored,
+        recognised=tuple(intake.recognised),
     )
-    return Conformed(parts, report, grid, season, horizon, found.span, found.has_split)
+    return Conformed(parts, report, grid, season, horizon, found.span, found.has_split, found.labels)
+
+
+def _why_none(found: Findings, grid: Grid) -> str:
+    """Why no row is stored."""
+    if found.closed:
+        day = format_ds(found.closed[0], grid.kind)
+        return f"every row is on a closed day: {day} {why_closed(grid, found.closed[0])}; check --freq and --tz"
+    if found.closed_dropped:
+        return "no row is on a day with a step, and none has a value of its own; check --freq and --tz"
+    if OFF_GRID in found.rejections:
+        return f"every row is off the grid of {grid.freq}; check --freq, or leave --snap no out"
+    return "no row has a local time that exists; check --tz"
 
 
 def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
@@ -162,21 +190,22 @@ def _grid(intake: Intake, source: str, column: str, known: Grid | None) -> Grid:
     options, every = intake.options, max(1, intake.read // SAMPLE)
     facts, samples = [pl.DataFrame()], []
     if options.freq is None or known is None:
-        for _, part in intake.rows.parts():
+        for _, part in intake.parts():
             if options.freq is None:
-                facts.append(facts_of(_with_codes(part)))
+                facts.append(facts_of(_with_codes(part), options.tz))
             if known is None:
                 samples.append(part.select(TIME).gather_every(every))
     freq = find_frequency(pl.concat(facts, how="diagonal"), intake.dtype == pl.Int64, options, source, known)
     if known is not None:
         return known
     sample, *_ = to_stored_times(pl.concat(samples), freq, options.tz, source, column)
-    return make_grid(freq, sample[TIME].to_numpy())
+    return make_grid(freq, sample[TIME].to_numpy(), snap_of(options) or "nearest")
 
 
 def _conform(
     part: pl.DataFrame,
     grid: Grid,
+    labels: Mapping[str, int],
     options: SourceOptions,
     season: int,
     source: str,
@@ -185,18 +214,19 @@ def _conform(
 ) -> tuple[pl.DataFrame, Findings]:
     """A part of the series, conformed and sorted, and what was counted in it."""
     findings = Findings()
-    frame, shortened, without_time = to_stored_times(_with_codes(part), grid.freq, options.tz, source, column)
+    frame, shortened, without_time = to_stored_times(
+        _with_codes(part), grid.freq, options.tz, source, column, grid.civil
+    )
     findings.reject(without_time, NO_LOCAL_TIME)
-    on_steps = grid.place(frame[TIME].to_numpy())
-    closed = leave_out_closed(frame.with_columns(pl.Series(STEP, on_steps.steps)), on_steps.refused, stored)
-    findings.reject(closed.rejected, CLOSED)
-    findings += Findings(closed_dropped=closed.dropped, closed=closed.rejected[TIME][:1].to_list())
-    frame, shortened = closed.kept, shortened[~on_steps.refused]
-    if frame.is_empty():
-        return frame, findings
-    stamps = frame[TIME].to_numpy()
-    placed = frame.with_columns(pl.Series(TIME, grid.stamps(frame[STEP].to_numpy())))
-    times = np.minimum(stamps, placed[TIME].to_numpy())
+    on_steps = place_rows(frame, grid, labels)
+    findings.reject(frame.filter(on_steps.off_grid), OFF_GRID)
+    dropped, contradicting = compare_closed(on_steps.closed, on_steps.rows, stored)
+    findings.reject(contradicting, CLOSED)
+    findings += Findings(closed_dropped=dropped, closed=contradicting[TIME][:1].to_list())
+    placed, stamps = on_steps.rows, on_steps.stamps
+    if placed.is_empty():
+        return placed, findings
+    times = grid.begun(stamps)
     final, steps_back = last_row_of_each_step(placed)
     gaps, longest_gap = gaps_of(final)
     stretches, longest_constant = constant_stretches(final, max(season, CONSTANT))
@@ -209,24 +239,15 @@ def _conform(
         latest=int(times[placed[VALUE].is_not_null().to_numpy()].max(initial=FIRST)),
         duplicates=len(placed) - len(final),
         steps_back=steps_back,
-        snapped=int(((placed[TIME].to_numpy() != stamps) | shortened).sum()),
+        snapped=int((on_steps.moved | shortened[on_steps.taken]).sum()),
         gaps=gaps,
         longest_gap=longest_gap,
         stretches=stretches,
         longest_constant=longest_constant,
         tested=test_lengths(final),
+        labels=on_steps.labels,
     )
     return final, findings
-
-
-def _why_none_is_left(found: Findings, grid: Grid) -> str:
-    """Why no row can be stored."""
-    if found.closed:
-        day = format_ds(found.closed[0], grid.kind)
-        return f"every row is on a closed day: {day} {why_closed(grid, found.closed[0])}; check --freq and --tz"
-    if found.closed_dropped:
-        return "no row is on a day with a step, and none has a value of its own; check --freq and --tz"
-    return "no row has a local time that exists; check --tz"
 
 
 def _with_codes(frame: pl.DataFrame) -> pl.DataFrame:
@@ -252,8 +273,7 @@ def _refuse_future(latest: int, place: RowPlace | None, grid: Grid, tolerance: i
 
     Its series' origin would lie there, and every later value would be a correction. Integer steps have no clock.
     """
-    tolerated = tolerance + (DAY if grid.kind == "date" else 0)  # it may be tomorrow
-    if place is not None and grid.kind != "step" and latest > clock.now() + tolerated:
+    if place is not None and grid.kind != "step" and latest > clock.now() + tolerance + grid.leeway:
         raise InvalidInput(
             f"{format_ds(latest, grid.kind)} is ahead of the clock, and the row has a value; correct the stamp, "
             "--date-format or --tz, or leave the value empty if only covariates are planned",

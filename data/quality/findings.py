@@ -21,7 +21,7 @@ class Findings:
     series: int = 0
     stamps: list[int] = field(default_factory=list)  # first and last of each part, before they move to their step
     span: tuple[int, int] = (LAST, FIRST)  # of `ds`, after stamps moved to their steps
-    latest: int = FIRST  # time of the last value: of its stamp, or of its step where that begins earlier
+    latest: int = FIRST  # time of the last value: when what its stamp stands for has begun
     has_split: bool = False
     duplicates: int = 0
     steps_back: int = 0
@@ -33,13 +33,14 @@ class Findings:
     longest_gap: int = 0
     stretches: int = 0
     longest_constant: int = 0
+    labels: dict[str, int] = field(default_factory=dict)  # that were found, by series
     tested: set[int] = field(default_factory=set)  # lengths of the series' test parts
 
     def __add__(self, other: "Findings") -> "Findings":
         fields = {name: (getattr(self, name), getattr(other, name)) for name in vars(self)}
         largest = {name: max(fields[name]) for name in ("latest", "longest_gap", "longest_constant", "has_split")}
         span = min(self.span[0], other.span[0]), max(self.span[1], other.span[1])
-        combined = {"span": span, "tested": self.tested | other.tested, **largest}
+        combined = {"span": span, "tested": self.tested | other.tested, "labels": self.labels | other.labels, **largest}
         combined["rejections"] = joined(self.rejections, other.rejections)
         return Findings(**combined, **{name: a + b for name, (a, b) in fields.items() if name not in combined})
 

@@ -26,7 +26,7 @@ class QualityReport:
     zone: str | None
     duplicates: int  # rows replaced by a later row of the same series and step
     steps_back: int  # rows older than the row before them in their series
-    snapped: int  # stamps moved down to their step
+    snapped: int  # stamps that are not those of the step that took them
     rejected: int  # rows that are not stored
     reasons: dict[str, dict[str, Any]]  # why: rows, those that had a value, and the first of them, by reason
     closed_dropped: int  # rows of closed days without a value, or with that of the step before
@@ -38,6 +38,7 @@ class QualityReport:
     longest_constant: int  # steps
     covariates: tuple[str, ...]
     columns_ignored: tuple[str, ...]
+    recognised: tuple[str, ...] = ()  # what was found of the source's form, a sentence each
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

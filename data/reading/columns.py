@@ -12,6 +12,7 @@ from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.reading.numbers import not_a_number, quoted, to_numbers
 from data.reading.options import SourceOptions
+from data.reading.time_columns import joining_hint, second_time_column, split_columns
 from data.schema import RESERVED, SPLIT, SPLITS
 
 ID_NAMES = ("unique_id", "item_id")
@@ -25,11 +26,16 @@ class Roles:
     """The roles of the columns, by their names in the source."""
 
     id: str | None  # None: the source is one series
-    time: str
+    times: tuple[str, ...]  # one column, or several that are joined: date and time of day
     target: str
     split: str | None
     covariates: tuple[str, ...]  # numbers
     ignored: tuple[str, ...]  # neither numbers nor a known column
+
+    @property
+    def time(self) -> str:
+        """The columns of times as errors and reports name them, and as --time-col takes them."""
+        return ",".join(self.times)
 
 
 def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tuple[Roles, dict[str, pl.Series]]:
@@ -38,28 +44,31 @@ def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tupl
     Of a source read in batches the first batch decides. A covariate that is not numbers in a later batch is dropped.
     """
     names = [name for name in raw.columns if name != ROW]
-    for given in (options.id_col, options.time_col, options.target_col):
+    times = split_columns(options.time_col, names)
+    for given in (options.id_col, *times, options.target_col):
         if given is not None and given not in names:
             raise InvalidInput(f"there is no such column; it has {', '.join(names)}", source=source, column=given)
     identity = options.id_col or _first(ID_NAMES, names)
-    time = options.time_col or _time(raw, names, source)
+    times = times or (_time(raw, names, source),)
     split = SPLIT if SPLIT in names and _is_split(raw[SPLIT]) else None
-    if identity == time:
-        raise InvalidInput("one column cannot name the series and be the time", source=source, column=time)
-    rest = [name for name in names if name not in (identity, time, split)]
+    if identity in times:
+        raise InvalidInput("one column cannot name the series and be the time", source=source, column=identity)
+    rest = [name for name in names if name not in (identity, *times, split)]
     target = options.target_col or _first(VALUE_NAMES, rest)
     if target is not None and target not in rest:
         raise InvalidInput("one column cannot be both the value and something else", source=source, column=target)
     numbers = {name: values for name in rest if (values := to_numbers(raw[name])) is not None}
     if target is None:
         if len(numbers) != 1:
-            raise InvalidInput(_no_single_value(rest, list(numbers)), source=source)
+            clock = second_time_column(raw, times[0]) if len(times) == 1 else None
+            hint = f"; {joining_hint(times[0], clock)}" if clock else ""
+            raise InvalidInput(_no_single_value(rest, list(numbers)) + hint, source=source)
         target = next(iter(numbers))
     if target not in numbers:
         raise not_a_number(raw, target, source)
     covariates = tuple(name for name in numbers if name != target and name not in RESERVED)
     ignored = tuple(name for name in rest if name != target and name not in covariates)
-    return Roles(identity, time, target, split, covariates, ignored), numbers
+    return Roles(identity, times, target, split, covariates, ignored), numbers
 
 
 def _no_single_value(rest: list[str], numbers: list[str]) -> str:

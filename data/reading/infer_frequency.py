@@ -1,11 +1,6 @@
-"""Infers the frequency of a source, and converts its stamps to the stored form.
-
-From a frequency of a day upwards a stamp is a civil date, stored as 00:00 UTC and never converted. Below a day it is an
-instant, and a local time needs its zone. A local time that a change of clocks skips or repeats is rejected.
-"""
+"""Infers the frequency of a source from the distances between its stamps."""
 
 from collections import defaultdict
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,7 +10,7 @@ from data.grid.durations import DAY, FIXED, HOUR, LARGER, MINUTE, SECOND, bar_of
 from data.grid.grid import Grid
 from data.reading.columns import CODE
 from data.reading.options import SourceOptions
-from data.reading.times import check_zone
+from data.reading.zones import OFFSET, has_zone, local_times
 from data.schema import SERIES, TIME, TimeKind
 
 VOTES = 6  # rows that a series needs to count: six days in a row include a weekend day
@@ -66,10 +61,22 @@ def _shown_by(grid: Grid) -> tuple[str, ...]:
     return (grid.freq,)
 
 
-def facts_of(frame: pl.DataFrame) -> pl.DataFrame:
+def facts_of(frame: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
     """A row for each series of a frame with CODE: `unique_id`, `rows`, the `median` distance of stamps, whether all are
     on `weekdays`, the most frequent distance `step`, its count `n`, and `whole`, how many distances are its multiples.
+
+    Where stamps are days apart the dates in `zone`, or those of their own places, are compared: a change of clocks
+    makes no day longer.
     """
+    frame = frame.select(SERIES, CODE, TIME, *(c for c in (OFFSET,) if c in frame.columns))
+    facts = _facts_of(frame)
+    days = facts["median"].max()
+    if has_zone(frame[TIME]) and isinstance(days, float) and days >= DAY - HOUR:
+        return _facts_of(frame.with_columns(local_times(frame, zone).alias(TIME)))
+    return facts
+
+
+def _facts_of(frame: pl.DataFrame) -> pl.DataFrame:
     ordered = frame.select(CODE, pl.col(TIME).to_physical().alias("t")).sort(CODE, "t")
     step = pl.when(pl.col(CODE) == pl.col(CODE).shift(1)).then(pl.col("t").diff())
     between = ordered.with_columns(step.alias("step")).filter(pl.col("step").is_null() | (pl.col("step") > 0))
@@ -111,6 +118,7 @@ def frequency_of_distance(step: int, kind: TimeKind, weekdays_only: bool = False
     """
     if kind == "step":
         return str(max(step, 1))
+    step = _without_drift(step)
     if step < DAY:
         unit = next(u for u in ("h", "m", "s", "ms", "us") if step % FIXED[u] == 0)
         return f"{step // FIXED[unit]}{unit}"
@@ -124,35 +132,12 @@ def frequency_of_distance(step: int, kind: TimeKind, weekdays_only: bool = False
     return f"{days // 7}w" if days % 7 == 0 else f"{days}d"
 
 
+def _without_drift(step: int) -> int:
+    """The usual step that a distance misses by less than a ten-thousandth, as that of a clock which drifts; else it."""
+    usual = min(USUAL, key=lambda usual: abs(usual - step))
+    return usual if abs(usual - step) * 10_000 < usual else step
+
+
 def _nearest_usual(step: float) -> int:
     """For stamps without a fixed distance: the usual step nearest in ratio; from 0.75 days on, whole days."""
     return round(step / DAY) * DAY if step >= 0.75 * DAY else min(USUAL, key=lambda usual: abs(np.log(usual / step)))
-
-
-def to_stored_times(
-    frame: pl.DataFrame, freq: str, zone: str | None, source: str, column: str
-) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.bool_]], pl.DataFrame]:
-    """The frame with `ds` as stored int64, without rows whose local time does not exist or exists twice.
-
-    The second result says for each remaining row whether a date lost its time of day; the third has the rows that were
-    left out. Raises InvalidInput for local times without a zone.
-    """
-    times, kind = frame[TIME], kind_of(freq)
-    zone = check_zone(zone) if zone else None
-    unmoved = np.zeros(len(frame), dtype=np.bool_)
-    if kind == "step":
-        return frame, unmoved, frame.clear()
-    aware = getattr(times.dtype, "time_zone", None) is not None
-    if kind == "date":  # a civil date: in the zone where there is one, then without a zone
-        local = times.dt.convert_time_zone(zone or "UTC").dt.replace_time_zone(None) if aware else times
-        micros = local.to_physical()
-        return frame.with_columns((micros // DAY * DAY).alias(TIME)), (micros % DAY != 0).to_numpy(), frame.clear()
-    if aware:
-        return frame.with_columns(times.to_physical()), unmoved, frame.clear()
-    if zone is None:
-        raise InvalidInput(
-            "its times have no offset; give their zone with --tz, such as --tz UTC", source=source, column=column
-        )
-    utc = times.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").to_physical()
-    kept = utc.is_not_null()
-    return frame.with_columns(utc.alias(TIME)).filter(kept), unmoved[: int(kept.sum())], frame.filter(~kept)

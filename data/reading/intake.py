@@ -1,7 +1,7 @@
 """Turns batches of a source's columns into typed rows, collected by series: `unique_id, ds, y`, covariates, `split`."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -10,43 +10,50 @@ from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.formats.source_table import SourceTable, stem_of
 from data.reading.columns import Roles, check_split, choose_roles, numbers_of
+from data.reading.extent import Extent, RowPlace
 from data.reading.options import SourceOptions
-from data.reading.times import first_stamp, read_times
-from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE
-from data.spill import Spill
+from data.reading.time_columns import second_time_column
+from data.reading.times import ReadTimes, TimeReader
+from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE, TimeKind
+from data.spill import Spill, Where
 from data.store.catalogue import UNIQUE_ID, UNIQUE_ID_RULE
 
 TEXT = "__text "  # prefix of a column of text that may name the series
 PIECE = "__piece"  # the place of a row's piece among `Intake.pieces`
 UNIT = "__unit"  # the unit that a row states
 UNIT_NAME = "unit"  # the source's column of units, in any case
-
-
-@dataclass(frozen=True)
-class RowPlace:
-    """Where a row is in its source, and its time as an integer, in whatever zone."""
-
-    time: int
-    source: str
-    column: str  # of times
-    row: int
+MONTH_FIRST = "__month_first"  # the row's other time, where its date may have the month first; null: the same
 
 
 class Intake:
     """The rows read so far. Times are as in the source: with a zone, without one, or integers."""
 
-    def __init__(self, options: SourceOptions, folder: Path | None, target: str | None = None):
-        """`target`: the dataset's column of values, used where a table has it and the options name no other."""
+    def __init__(
+        self,
+        options: SourceOptions,
+        folder: Path | None,
+        target: str | None = None,
+        kind: TimeKind | None = None,
+        date_format: str | None = None,
+    ):
+        """`target`: the dataset's column of values, used where a table has it and the options name no other.
+
+        `kind`: what the dataset's times are; None where it is new. `date_format`: that of its sources so far.
+        """
         self.options, self._target = options, target
-        self.rows = Spill(folder)
+        self.recognised: list[str] = []  # what was found of the source's form, a sentence each
+        self.second_time: str | None = None  # a column of the first table that seems to hold times of day
+        self.times = TimeReader(options, kind, date_format)
+        self._rows = Spill(folder)
+        self._extent = Extent()
+        self._by_month: Extent | None = None  # with the month first, once a date may have it so
+        self._settled = False
         self.on_rows: Callable[[int], None] = lambda rows: None  # called after each batch with the rows read so far
         self.read = self.nulls = self.non_finite = 0  # rows; missing values; values that are NaN, infinite or too large
         self.missing = 0  # values that are empty or NaN
-        self.latest_value: RowPlace | None = None  # the row with the latest value
         self.roles: Roles | None = None  # of the first table
         self.dtype: pl.DataType | None = None  # type of the times
         self.pieces: list[str] = []  # names of the tables read, in their order
-        self.low = self.high = 0  # first and last time as integers, in whatever zone
         self._names: dict[str, None] = {}
         self._covariates: dict[str, None] = {}
         self._failed: set[str] = set()
@@ -61,42 +68,85 @@ class Intake:
         """Columns that are not used."""
         return tuple(name for name in self._names if name not in self.covariates)
 
-    def add(self, table: SourceTable) -> str | None:
-        """Read a whole table. Returns its newest time, as it is written there.
+    @property
+    def latest_value(self) -> RowPlace | None:
+        """The row with the latest value."""
+        return self._found_extent().latest_value
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First and last time as integers, in whatever zone."""
+        found = self._found_extent()
+        return found.low or 0, found.high or 0
+
+    def newest_time(self, table: int) -> str | None:
+        """The newest time of a table, as it is written there; `table` is its number, None where it has no rows."""
+        found = self._found_extent().newest.get(table)
+        return found[1] if found else None
+
+    def parts(self) -> Iterator[tuple[Where, pl.DataFrame]]:
+        """All rows in parts, each with its bucket; every series is in one part."""
+        self.settle()
+        for where, frame in self._rows.parts():
+            if MONTH_FIRST not in frame.columns:
+                yield where, frame
+            elif self.times.day_first is False:
+                yield where, frame.with_columns(pl.coalesce(MONTH_FIRST, TIME).alias(TIME)).drop(MONTH_FIRST)
+            else:
+                yield where, frame.drop(MONTH_FIRST)
+
+    def settle(self) -> None:
+        """Decide after the last batch what only the whole source shows; later calls do nothing.
+
+        Raises InvalidInput where its dates may have the day or the month first.
+        """
+        if not self._settled:
+            self.times.settle(self.pieces[-1])
+            self.recognised += self.times.notes()
+            self._settled = True
+
+    def _found_extent(self) -> Extent:
+        self.settle()
+        return self._by_month if self._by_month is not None and self.times.day_first is False else self._extent
+
+    def add(self, table: SourceTable) -> int:
+        """Read a whole table. Returns its number among those read.
 
         Raises InvalidInput, which names the table, the column and the first wrong row.
         """
         return self.add_batches(table.batches(), table.name)
 
-    def add_batches(self, batches: Iterator[pl.DataFrame], name: str) -> str | None:
+    def add_batches(self, batches: Iterator[pl.DataFrame], name: str) -> int:
         """As `add`, for batches of any origin."""
         roles: Roles | None = None
         self.pieces.append(name)
-        sample: str | None = None
-        newest: tuple[int, str] | None = None
         for raw in batches:
             if raw.is_empty():
                 continue
+            first = roles is None
             if roles is None:
                 roles, numbers = choose_roles(raw, self._options_for(raw), name)
-                self._add_columns(roles)
+                self._add_columns(raw, roles)
+                self.times.start(raw, roles.times, name)
             else:
                 numbers = numbers_of(raw, roles, name)
                 self._failed.update(set(roles.covariates) - set(numbers))
-            times = read_times(raw, roles.time, self.options.date_format, name, sample)
-            sample = first_stamp(raw[roles.time]) if sample is None else sample
-            self._check_type(times, roles, name)
-            self.rows.add(pl.DataFrame(list(self._columns(raw, roles, numbers, times, name))))
-            newest = _newer_of(newest, times, raw[roles.time])
+            read = self.times.read(raw, roles.times, name, first)
+            self._check_type(read.times, roles, name)
+            values = _finite_values(numbers[roles.target])
+            self._extend(read, values, raw[ROW], roles, name)
+            self._rows.add(pl.DataFrame(list(self._columns(raw, roles, numbers, read, values, name))))
             self.on_rows(self.read)
-        return newest[1] if newest else None
+        return len(self.pieces) - 1
 
     def _options_for(self, raw: pl.DataFrame) -> SourceOptions:
         usual = self._target if self._target in raw.columns else None
         return replace(self.options, target_col=self.options.target_col or usual)
 
-    def _add_columns(self, roles: Roles) -> None:
-        self.roles = self.roles or roles
+    def _add_columns(self, raw: pl.DataFrame, roles: Roles) -> None:
+        if self.roles is None:
+            self.roles = roles
+            self.second_time = second_time_column(raw, roles.time) if len(roles.times) == 1 else None
         self._covariates.update(dict.fromkeys(roles.covariates))
         self._names.update(dict.fromkeys((*roles.covariates, *roles.ignored)))
 
@@ -107,25 +157,39 @@ class Intake:
                 source=name,
                 column=roles.time,
             )
-        micros = times.to_physical()
-        low, high = int(micros.min()), int(micros.max())  # type: ignore[arg-type]
-        first = self.dtype is None
-        self.low, self.high = (low, high) if first else (min(self.low, low), max(self.high, high))
         self.dtype = times.dtype
 
+    def _extend(self, read: ReadTimes, values: pl.Series, rows: pl.Series, roles: Roles, name: str) -> None:
+        """Note first, last and newest times, under both readings while both are possible."""
+        if read.month_first is not None and self._by_month is None:
+            self._by_month = self._extent.copy()
+        for extent, times in ((self._extent, read.times), (self._by_month, read.month_first)):
+            if extent is not None:
+                times = times if times is not None else read.times
+                extent.add(times, read.written, len(self.pieces) - 1)
+                extent.add_values(times, values, rows, name, roles.time)
+
     def _columns(
-        self, raw: pl.DataFrame, roles: Roles, numbers: dict[str, pl.Series], times: pl.Series, name: str
+        self,
+        raw: pl.DataFrame,
+        roles: Roles,
+        numbers: dict[str, pl.Series],
+        read: ReadTimes,
+        finite: pl.Series,
+        name: str,
     ) -> Iterator[pl.Series]:
-        """The typed columns of the long frame, with rows in the order of the source."""
+        """The typed columns of the long frame, with rows in the order of the source; `finite` are the values."""
         values = numbers[roles.target]
-        finite = _finite_values(values)
         self.read += len(raw)
         self.nulls += values.null_count()
         self.non_finite += finite.null_count() - values.null_count()
         self.missing += values.null_count() + int(values.is_nan().sum())
-        self._find_latest_value(raw, roles, finite, times, name)
         yield _ids_of(raw, roles, self.options, name).alias(SERIES)
-        yield times.alias(TIME)
+        yield read.times.alias(TIME)
+        if read.month_first is not None:
+            yield read.month_first.alias(MONTH_FIRST)
+        if read.offsets is not None:
+            yield read.offsets
         yield finite.alias(VALUE)
         yield raw[ROW].cast(pl.UInt32).alias(ROW)
         yield pl.repeat(len(self.pieces) - 1, len(raw), dtype=pl.UInt16, eager=True).alias(PIECE)
@@ -142,21 +206,6 @@ class Intake:
                 yield raw[column].alias(UNIT)
             if roles.id is None:
                 yield raw[column].alias(TEXT + column)
-
-    def _find_latest_value(
-        self, raw: pl.DataFrame, roles: Roles, values: pl.Series, times: pl.Series, name: str
-    ) -> None:
-        micros = times.to_physical().set(values.is_null(), None)
-        index = micros.arg_max()
-        if index is not None and (self.latest_value is None or micros[index] > self.latest_value.time):
-            self.latest_value = RowPlace(micros[index], name, roles.time, raw[ROW][index])
-
-
-def _newer_of(newest: tuple[int, str] | None, times: pl.Series, written: pl.Series) -> tuple[int, str]:
-    micros = times.to_physical()
-    index = int(micros.arg_max() or 0)
-    found = (int(micros[index]), str(written[index]))
-    return found if newest is None or found[0] >= newest[0] else newest
 
 
 def _ids_of(raw: pl.DataFrame, roles: Roles, options: SourceOptions, source: str) -> pl.Series:

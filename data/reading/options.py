@@ -1,6 +1,10 @@
 """What a user says about a source."""
 
 from dataclasses import dataclass
+from typing import get_args
+
+from data.errors import InvalidInput
+from data.grid.grid import Snap
 
 
 @dataclass(frozen=True)
@@ -8,10 +12,10 @@ class SourceOptions:
     """What a user says about a source. What is None is inferred, and the quality report shows it."""
 
     id_col: str | None = None
-    time_col: str | None = None
+    time_col: str | None = None  # several with commas: the date first
     target_col: str | None = None
-    date_format: str | None = None  # strftime's letters, or s, ms, us for integers since 1970
-    tz: str | None = None  # IANA zone of stamps without an offset
+    date_format: str | None = None  # strftime's letters; s, ms, us or ns since 1970; excel for days of a spreadsheet
+    tz: str | None = None  # IANA zone of stamps without an offset, and of days
     freq: str | None = None
     series: str | None = None  # the id, for a source of one series
     season: int | None = None  # steps
@@ -31,3 +35,12 @@ class SourceOptions:
     high: float | None = None
     max_jump: float | None = None
     max_stale: int | None = None
+
+
+def snap_of(options: SourceOptions) -> Snap | None:
+    """The rule that the user names for stamps between steps; None for none. Raises InvalidInput for another word."""
+    known: tuple[Snap, ...] = get_args(Snap)
+    found = next((rule for rule in known if rule == options.snap), None)
+    if options.snap is not None and found is None:
+        raise InvalidInput(f"--snap is {options.snap!r}; give one of {', '.join(known)}")
+    return found

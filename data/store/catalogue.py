@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select, update
 
 from data import clock
 from data.errors import InvalidInput, UnknownDataset
@@ -36,7 +36,7 @@ class Dataset:
     grid: Grid
     season: int  # steps
     horizon: int  # steps
-    zone: str | None  # IANA zone of stamps without an offset
+    zone: str | None  # IANA zone of stamps without an offset, and of days
     target: str  # the name of `y` in the source
     has_split: bool
     snapshot: int | None  # version of its Delta table; None before the first ingest is complete
@@ -276,6 +276,34 @@ def series_after(engine: Engine, last: int) -> list[SeriesRow]:
     with reading(engine) as connection:
         query = select(table.id, table.dataset_id, table.unique_id).where(table.id > last).order_by(table.id)
         return [SeriesRow(*row) for row in connection.execute(query)]
+
+
+def labels(engine: Engine, dataset: Dataset, wanted: Collection[int] | None = None) -> dict[int, int]:
+    """The label of each series of a dataset that has one (see `data.grid.labels`), by integer id.
+
+    wanted: integer ids of the series that are asked for; None for all.
+    """
+    if not dataset.grid.labelled:
+        return {}
+    table = tables.series.c
+    query = select(table.id, table.label).where(table.dataset_id == dataset.id, table.label.is_not(None))
+    if wanted is not None and len(wanted) <= NAMES_AT_ONCE:
+        query = query.where(table.id.in_(list(wanted)))
+    with reading(engine) as connection:
+        found = {row.id: row.label for row in connection.execute(query)}
+    return found if wanted is None else {number: found[number] for number in wanted if number in found}
+
+
+def keep_labels(engine: Engine, dataset: Dataset, found: Mapping[int, int]) -> dict[int, int]:
+    """Store labels of series, by integer id, where a series has none yet. Returns what is stored for each."""
+    if not found:
+        return {}
+    table = tables.series.c
+    change = update(tables.series).where(table.id == bindparam("number"), table.label.is_(None))
+    with writing(engine, CATALOGUE_LOCK) as connection:
+        rows = [{"number": number, "found": label} for number, label in found.items()]
+        connection.execute(change.values(label=bindparam("found")), rows)
+    return labels(engine, dataset, found.keys())
 
 
 def count_series(engine: Engine, dataset_id: int) -> int:

@@ -25,7 +25,9 @@ def ingest(
             help="5m, 1h, 1d, 1b, 1mo, 1 for integer steps, a calendar (XNYS) or its bars (XNYS:5m). Default: inferred."
         ),
     ] = None,
-    tz: Annotated[str | None, typer.Option(help="Time zone of times without one, such as UTC or Europe/Paris.")] = None,
+    tz: Annotated[
+        str | None, typer.Option(help="Time zone of times without one, and of days, such as UTC or Europe/Paris.")
+    ] = None,
     id_col: Annotated[
         str | None, typer.Option(help="Column that names the series; several with commas: store,item.")
     ] = None,
@@ -37,7 +39,13 @@ def ingest(
         str | None,
         typer.Option("--as", help="The dataset's name of the target, where this source names it otherwise."),
     ] = None,
-    date_format: Annotated[str | None, typer.Option(help="Format of dates, such as %d-%m-%y.")] = None,
+    date_format: Annotated[
+        str | None,
+        typer.Option(
+            help="Format of dates, such as %d/%m/%Y; s, ms, us or ns for numbers since 1970; excel for days of a "
+            "spreadsheet. Default: found."
+        ),
+    ] = None,
     series: Annotated[
         str | None, typer.Option(help="Name of the series in a file that holds only one. Default: the file's stem.")
     ] = None,

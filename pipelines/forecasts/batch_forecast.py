@@ -11,7 +11,8 @@ import polars as pl
 
 from data.errors import InvalidInput, NothingObserved, UnknownSeries
 from data.files import check_folder, output_file
-from data.grid.grid import format_ds
+from data.grid.labels import labels_of
+from data.grid.stamps import format_ds
 from data.schema import SERIES, TIME
 from data.store import catalogue
 from data.store.catalogue import Dataset
@@ -49,7 +50,7 @@ class BatchForecasts:
     model: str
     version: int
     levels: tuple[int, ...]
-    origins: dict[str, int]  # ds of the last known step, by unique_id
+    origins: dict[str, int]  # ds of the last known step, as its series writes it, by unique_id
     frame: pl.DataFrame
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,13 +96,15 @@ def forecast(workspace: Workspace, request: BatchRequest, progress: ProgressCall
     wanted = check_levels(request.levels, served.config)
     columns = column_names(served.config, request.levels)
     names = wanted_series(workspace, dataset, request.series)
+    labels = catalogue.labels(workspace.engine, dataset)
     frames: list[pl.DataFrame] = []
     origins: dict[str, int] = {}
     for series in groups(np.array(list(names), np.int64)).values():
         known, state = served.states(series)
         ids = [names[i] for i in known.tolist()]
-        origins.update(zip(ids, dataset.grid.stamps(state.origin).tolist(), strict=True))
-        frames.append(wide(served, state, ids, horizon, wanted, columns))
+        own = labels_of(labels, known.tolist())
+        origins.update(zip(ids, dataset.grid.label_stamps(state.origin, own).tolist(), strict=True))
+        frames.append(wide(served, state, ids, own, horizon, wanted, columns))
         progress(len(origins), len(names), "series")
     if request.series is not None and not origins:
         raise NothingObserved(request.series)
@@ -141,14 +144,16 @@ def wide(
     served: ServedModel,
     state: RollingState,
     ids: list[str],
+    labels: np.ndarray,
     horizon: int,
     levels: tuple[float, ...],
     columns: list[str],
 ) -> pl.DataFrame:
-    """Forecasts of the n series of a state as n times `horizon` rows; times stay as the dataset keeps them."""
+    """Forecasts of the n series of a state as n times `horizon` rows; times are int64, as series with these labels (n,)
+    write them."""
     values, _ = served.answers(state, horizon, levels)
     steps = state.origin[:, None] + 1 + np.arange(horizon)
-    stamps = served.dataset.grid.stamps(steps.ravel())
+    stamps = served.dataset.grid.label_stamps(steps.ravel(), np.repeat(labels, horizon))
     keys = {SERIES: np.repeat(np.array(ids, object), horizon), TIME: stamps}
     quantile = {column: values[..., i].ravel() for i, column in enumerate(columns)}
     flags = {WARMING: served.warming(state), SILENT: served.silent(state)}

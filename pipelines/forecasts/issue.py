@@ -126,8 +126,9 @@ def frame(served: ServedModel, current: Issue, series: np.ndarray, names: dict[i
     """The rows of some series, ascending: one for each of them that has a value, and step ahead.
 
     Columns: unique_id, ds, horizon_step (1 is the first step after the origin), origin, q10 … q90 float32,
-    answered_by, model_version, issued_at. float32 keeps one part in 16 million of a value. A series' scale is at least
-    a ten-thousandth of its level, so that this is at most a thousandth of it, and as a rule a millionth.
+    answered_by, model_version, issued_at. Times are those at which steps begin, as in all of the lake. float32 keeps
+    one part in 16 million of a value. A series' scale is at least a ten-thousandth of its level, so that this is at
+    most a thousandth of it, and as a rule a millionth.
     """
     known, state = served.states(series)
     values, stood_in = served.answers(state, current.horizon, LEVELS)

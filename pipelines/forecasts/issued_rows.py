@@ -7,10 +7,11 @@ from typing import Any
 import polars as pl
 
 from data.errors import NothingObserved, NotIssued
-from data.grid.grid import format_all, format_moment
+from data.grid.grid import Grid
+from data.grid.stamps import format_all, format_moment
 from data.lake import forecasts
 from data.lake.forecasts import Issue, IssuedForecasts
-from data.schema import SERIES, TIME, TimeKind
+from data.schema import SERIES, TIME
 from data.store import catalogue
 from pipelines.forecasts.batch_forecast import wanted_series
 from pipelines.workspace import Workspace
@@ -46,15 +47,19 @@ def of_series(workspace: Workspace, name: str, unique_id: str) -> list[dict[str,
         NothingObserved: the issue has no row of this series.
     """
     dataset = catalogue.dataset(workspace.engine, name)
-    wanted_series(workspace, dataset, unique_id)
-    kind = dataset.kind
+    (number,) = wanted_series(workspace, dataset, unique_id)
+    label = catalogue.labels(workspace.engine, dataset, [number]).get(number, 0)
     rows = newest(workspace, name)[1].filter(pl.col(SERIES) == unique_id).sort(TIME).collect()
     if rows.is_empty():
         raise NothingObserved(unique_id)
-    return rows.with_columns(wire(rows[column], kind) for column in (TIME, "origin")).drop("issued_at").to_dicts()
+    return (
+        rows.with_columns(wire(rows[column], dataset.grid, label) for column in (TIME, "origin"))
+        .drop("issued_at")
+        .to_dicts()
+    )
 
 
-def wire(times: pl.Series, kind: TimeKind) -> pl.Series:
-    """Dates, instants or steps as they are written on the wire."""
-    numbers = times if kind == "step" else times.cast(pl.Datetime("us")).cast(pl.Int64)
-    return pl.Series(times.name, format_all(numbers.to_numpy(), kind))
+def wire(times: pl.Series, grid: Grid, label: int) -> pl.Series:
+    """Dates, instants or steps of the lake as a series with this label writes them."""
+    numbers = times if grid.kind == "step" else times.cast(pl.Datetime("us")).cast(pl.Int64)
+    return pl.Series(times.name, format_all(grid.label_stamps(grid.steps(numbers.to_numpy()), label), grid.kind))

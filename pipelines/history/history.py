@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from data.errors import Conflict
+from data.grid.labels import labels_of
 from data.schema import AVAILABLE_AT, TIME, VALUE
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
@@ -30,6 +31,7 @@ class History:
     """Everything known about a dataset at one moment.
 
     series  (n,) int64, surrogate id of each of the panel's series, ascending
+    labels  (n,) int64, which day of its period each of them writes, see `data.grid.labels`
     splits  for each of train, val and test the (n,) grid steps that belong to it, where the source has a split column
     snapshot  names that moment, see `moment`
     """
@@ -37,6 +39,7 @@ class History:
     dataset: Dataset
     panel: Panel
     series: np.ndarray
+    labels: np.ndarray
     splits: dict[str, np.ndarray] | None
     snapshot: str
     log_seq: int
@@ -154,7 +157,9 @@ def _history_at(workspace: Workspace, dataset: Dataset, moment: Moment, released
     if dataset.has_split:
         windows = Windows.of(ends.select(kept), panel.first, panel.last + 1)
         splits = split_lengths(panel, read_parts(workspace, dataset, windows, moment))
-    return History(dataset, panel, ends.series[kept], splits, str(moment), moment.log_seq)
+    series = ends.series[kept]
+    labels = labels_of(catalogue.labels(workspace.engine, dataset), series.tolist())
+    return History(dataset, panel, series, labels, splits, str(moment), moment.log_seq)
 
 
 def to_panel(cells: Cells) -> tuple[Panel, np.ndarray]:

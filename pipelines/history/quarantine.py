@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from data import clock
 from data.errors import InvalidInput
 from data.grid.durations import DAY
-from data.grid.grid import format_ds
+from data.grid.stamps import format_ds
 from data.lake import commits
 from data.lake.current import current_rows
 from data.quality import quality_rules
@@ -147,14 +147,19 @@ def list_values(workspace: Workspace, name: str, released: bool = False) -> list
     """The values of a dataset in quarantine, or the released ones, oldest first. Checks new live values before."""
     dataset = catalogue.dataset(workspace.engine, name)
     quarantine_live_values(workspace, dataset)
-    return [value_to_dict(value, dataset) for value in quarantine.values(workspace.engine, dataset.id, released)]
+    labels = catalogue.labels(workspace.engine, dataset)
+    return [
+        value_to_dict(value, dataset, labels.get(value.series_id, 0))
+        for value in quarantine.values(workspace.engine, dataset.id, released)
+    ]
 
 
-def value_to_dict(value: QuarantinedValue, dataset: Dataset) -> dict[str, Any]:
-    """One value with its times as text, for tables and JSON."""
+def value_to_dict(value: QuarantinedValue, dataset: Dataset, label: int) -> dict[str, Any]:
+    """One value with its times as text, for tables and JSON. label: of its series, see `data.grid.labels`."""
     moments = {name: getattr(value, name) and format_ds(getattr(value, name), "instant") for name in ("at", "released")}
     fields = {name: field for name, field in asdict(value).items() if name != "series_id"}
-    return fields | {"ds": format_ds(value.ds, dataset.kind)} | moments
+    stamp = dataset.grid.label_stamps(dataset.grid.steps([value.ds]), label)
+    return fields | {"ds": format_ds(int(stamp[0]), dataset.kind)} | moments
 
 
 def release(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from data.errors import Conflict, InvalidInput, UnknownDataset
 from data.grid.durations import parse_frequency
 from data.quality.conform import Conformed
-from data.reading.options import SourceOptions
+from data.reading.options import SourceOptions, snap_of
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.workspace import Workspace
@@ -23,6 +23,14 @@ def find_dataset(workspace: Workspace, name: str) -> Dataset | None:
         return None
 
 
+def labels_by_name(workspace: Workspace, known: Dataset) -> dict[str, int]:
+    """The labels of the series that have one (see `data.grid.labels`), by `unique_id`."""
+    labels = catalogue.labels(workspace.engine, known)
+    if not labels:
+        return {}
+    return {name: labels[number] for number, name in catalogue.series(workspace.engine, known.id) if number in labels}
+
+
 def check_counts(options: SourceOptions) -> None:
     """Raises InvalidInput for a season, horizon or overlap outside the allowed numbers of steps."""
     if options.overlap is not None and not 0 <= options.overlap <= MOST_STEPS:
@@ -35,17 +43,27 @@ def check_counts(options: SourceOptions) -> None:
 def check_agrees(known: Dataset | None, options: SourceOptions) -> None:
     """Raises an error where the options contradict what the dataset's first source fixed.
 
-    Conflict for the zone or the target column, InvalidInput for the frequency.
+    Conflict for the zone, the target column or the rule for stamps between steps, InvalidInput for the frequency.
     """
+    snap = snap_of(options)
     if known is None:
         return
-    fixed = (("--tz", options.tz, known.zone), ("--target-col", options.target_col, known.target))
+    if snap is not None and snap != known.grid.snap:
+        raise Conflict(f"dataset {known.name!r} has --snap {known.grid.snap}, not {snap}; ingest under another name")
+    zone = known.zone if keeps_zone(known) else None
+    fixed = (("--tz", options.tz, zone), ("--target-col", options.target_col, known.target))
     for option, given, stored in fixed:
-        if given is not None and given != stored and not (option == "--tz" and known.kind != "instant"):
+        if given is not None and stored is not None and given != stored:
             raise Conflict(f"dataset {known.name!r} has {option} {stored}, not {given}; ingest under another name")
     frequency = parse_frequency(options.freq) if options.freq else known.freq
     if frequency != known.freq:  # refused even for a file that was ingested before
         raise InvalidInput(f"dataset {known.name!r} has frequency {known.freq}, not {frequency}; use another name")
+
+
+def keeps_zone(known: Dataset) -> bool:
+    """Whether a dataset's zone decides where its rows belong: integer steps have none, and before version 7 every file
+    of days could have its own."""
+    return known.kind == "instant" or (known.kind == "date" and known.grid.civil)
 
 
 def complete_options(known: Dataset | None, options: SourceOptions) -> SourceOptions:
@@ -70,9 +88,10 @@ def put_dataset(workspace: Workspace, known: Dataset | None, name: str, conforme
     """Create or update the dataset's entry in the catalogue."""
     report = conformed.report
     if known is not None:
+        zone = known.zone or (report.zone if keeps_zone(known) else None)
         return put_known_dataset(
             workspace,
-            replace(known, has_split=known.has_split or conformed.has_split),
+            replace(known, has_split=known.has_split or conformed.has_split, zone=zone),
             conformed.season,
             conformed.horizon,
         )

@@ -26,6 +26,7 @@ from pipelines.ingestion.dataset_entry import (
     check_counts,
     complete_options,
     find_dataset,
+    labels_by_name,
     put_dataset,
     update_season_and_horizon,
 )
@@ -63,12 +64,17 @@ def ingest(
         known = renew_calendar(workspace, known, dry_run)
     opened = open_source(source)
     with scratch_folder(workspace.settings.home) as scratch:
-        intake = Intake(complete_options(known, options), scratch / "typed", known.target if known else None)
+        intake = Intake(
+            complete_options(known, options),
+            scratch / "typed",
+            known.target if known else None,
+            known.kind if known else None,
+        )
         read = read_new_pieces(workspace, known, opened, intake, scratch, progress)
         if not read.tables:
             return report_unchanged(workspace, known, opened, options, read, dry_run)
         progress(1, 1, f"checking {intake.read:,} rows")
-        quarantine = quarantine_filter(workspace, known, (intake.low, intake.high), scratch / "around")
+        quarantine = quarantine_filter(workspace, known, intake.span, scratch / "around")
         conformed = conform_all(
             intake,
             opened.name,
@@ -76,6 +82,7 @@ def ingest(
             known.grid if known else None,
             quarantine.hold_back,
             workspace.settings.future_tolerance_s * SECOND,
+            labels_by_name(workspace, known) if known else None,
             values_before(workspace, known, scratch / "before") if known else None,
         )
         if known and not conformed.parts.rows:

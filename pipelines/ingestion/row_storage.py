@@ -72,6 +72,8 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
     dataset, conformed = new.dataset, new.conformed
     report = conformed.report.to_dict() | {"quarantined": len(new.quarantined.breaches)}
     numbers = catalogue.ensure_series(workspace.engine, dataset.id, conformed.spans()[SERIES].to_list())
+    found = {numbers[name]: label for name, label in conformed.labels.items() if name in numbers}
+    catalogue.keep_labels(workspace.engine, dataset, found)
     known = set(series_ends.ends(workspace.engine, dataset.id).unique_ids)
     born = [number for name, number in numbers.items() if name not in known]
     with file_lock(workspace.lake.root / f"{dataset.id}.ingest.lock"):

@@ -45,19 +45,21 @@ def read_new_pieces(
     stored = {mark.source: mark.value for mark in watermarks.watermarks(workspace.engine, known.id)} if known else {}
     tables: dict[str, str] = {}
     marks: dict[str, str] = {}
+    rolling: dict[str, int] = {}  # key of a piece -> number of its table
     for done, piece in enumerate(opened.pieces):
         intake.on_rows = partial(report_rows, progress, done, len(opened.pieces))
         with TemporaryDirectory(dir=scratch) as folder:
             table = piece.fetch(Path(folder), mark_to_read_from(piece, stored.get(piece.key), known, intake.options))
             if table is None:
                 continue
-            new = not (known and was_ingested(workspace, known, table, intake.options))
-            mark = intake.add(table) if new else None
-            if new:
+            if not (known and was_ingested(workspace, known, table, intake.options)):
+                number = intake.add(table)
                 tables[table.sha256] = table.name
-            mark = mark if piece.rolling else table.mark
-        if mark is not None:
-            marks[piece.key] = mark
+                rolling.update({piece.key: number} if piece.rolling else {})
+            if table.mark is not None and not piece.rolling:
+                marks[piece.key] = table.mark
+    newest = {key: intake.newest_time(number) for key, number in rolling.items()}
+    marks.update({key: mark for key, mark in newest.items() if mark is not None})
     return ReadPieces(tables, marks, len(opened.pieces) - len(tables))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data import clock
-from data.grid.grid import format_moment
+from data.grid.stamps import format_moment
 from data.records import runs, schedules
 from data.records.schedules import Schedule
 from data.sources import resolve

@@ -16,7 +16,7 @@ import numpy as np
 from data import clock
 from data.errors import NotTrained
 from data.grid.durations import DAY, WEEK
-from data.grid.grid import format_moment
+from data.grid.stamps import format_moment
 from data.records import drift, jobs, scores
 from data.records.drift import Drift
 from data.records.jobs import Cause, TrainingBudget

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data import clock
 from data.errors import RollcastError
-from data.grid.grid import format_moment
+from data.grid.stamps import format_moment
 from data.records import runs, schedules
 from data.records.schedules import Schedule
 from pipelines.monitoring.check import Check

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from data.grid.grid import format_moment
+from data.grid.stamps import format_moment
 from data.store import catalogue, promotions, registry
 from data.store.promotions import Promotion
 

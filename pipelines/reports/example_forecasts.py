@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.grid.grid import format_all
-from data.store.catalogue import Dataset
+from data.grid.stamps import format_all
 from forecasting.config import LEVELS
 from forecasting.evaluation import backtest as engine
 from pipelines.evaluation.comparison import Comparison, ScoredModel
+from pipelines.history.history import History
 
 PLACES = {0: "best", 50: "typical", 100: "worst"}  # by per cent of the series that have a lower error
 MORE_PLACES = {0: "best", **{share: f"{share} % are better" for share in (20, 40, 60, 80)}, 100: "worst"}
@@ -46,7 +46,7 @@ class ShownSeries:
     fans: list[Fan]
 
 
-def fans(comparison: Comparison, dataset: Dataset, leader: ScoredModel, rival: ScoredModel | None) -> list[ShownSeries]:
+def fans(comparison: Comparison, history: History, leader: ScoredModel, rival: ScoredModel | None) -> list[ShownSeries]:
     """Series from the leader's lowest to its highest error, each at origins spread over its own origins."""
     error = leader.scores.mean("absolute", comparison.horizon) / leader.origin_set.reference.unit
     chosen = choose_series(error, len(comparison.full.origins))
@@ -61,7 +61,7 @@ def fans(comparison: Comparison, dataset: Dataset, leader: ScoredModel, rival: S
         drawn = []
         for k in own[i]:
             at = int(np.searchsorted(every, k))
-            drawn.append(draw(comparison, dataset, row, k, mine[at, i], None if other is None else other[at, i]))
+            drawn.append(draw(comparison, history, row, k, mine[at, i], None if other is None else other[at, i]))
         mase = float(error[row]) if np.isfinite(error[row]) else None
         shown.append(ShownSeries(comparison.panel.ids[row], place, mase, drawn))
     return shown
@@ -95,7 +95,7 @@ def replayed(comparison: Comparison, entry: ScoredModel, rows: np.ndarray, posit
 
 
 def draw(
-    comparison: Comparison, dataset: Dataset, row: int, k: int, quantiles: np.ndarray, other: np.ndarray | None
+    comparison: Comparison, history: History, row: int, k: int, quantiles: np.ndarray, other: np.ndarray | None
 ) -> Fan:
     """One forecast with the values before and after its origin. k: position of the origin."""
     stop, horizon = int(comparison.full.origins.stops[row, k]), comparison.horizon
@@ -105,6 +105,7 @@ def draw(
     came = values[stop : stop + horizon]
     actual[: len(came)] = came
     steps = comparison.panel.first[row] + np.arange(begin, stop + horizon)
-    times = format_all(dataset.grid.stamps(steps), dataset.kind)
+    grid = history.dataset.grid
+    times = format_all(grid.label_stamps(steps, history.labels[row]), grid.kind)
     known = stop - begin
     return Fan(times[:known], values[begin:stop], times[known:], actual, quantiles, other)

@@ -76,7 +76,7 @@ def details(result: Backtested) -> dict[str, Any]:
     if leader is None:
         return {"headline": None}
     rival = comparison.rival(leader)
-    shown = fans(comparison, result.history.dataset, leader, rival)
+    shown = fans(comparison, result.history, leader, rival)
     return {
         "headline": report_content.headline(comparison, leader, rival),
         "by_step": report_content.by_step(comparison),

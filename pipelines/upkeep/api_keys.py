@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from data import clock
-from data.grid.grid import format_moment
+from data.grid.stamps import format_moment
 from data.settings import load_settings
 from data.store import keys
 from data.store.database import open_store

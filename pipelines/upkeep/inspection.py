@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import InvalidInput, NotTrained, UnknownSeries
-from data.grid.grid import format_all, format_ds
+from data.grid.stamps import format_all, format_ds
 from data.settings import Settings, load_settings
 from data.store import catalogue, promotions, registry
 from pipelines.history.history import read_history
@@ -60,7 +60,9 @@ def series(workspace: Workspace, name: str) -> list[dict[str, Any]]:
     history = read_history(workspace, name)
     grid, panel = history.dataset.grid, history.panel
     missing = np.add.reduceat(np.isnan(panel.values), panel.offsets[:-1])
-    first, last = (format_all(grid.stamps(steps), history.dataset.kind) for steps in (panel.first, panel.last))
+    first, last = (
+        format_all(grid.label_stamps(steps, history.labels), grid.kind) for steps in (panel.first, panel.last)
+    )
     columns = zip(panel.ids, panel.lengths.tolist(), missing.tolist(), first, last, strict=True)
     return [{"unique_id": i, "steps": n, "missing": gaps, "first": a, "last": z} for i, n, gaps, a, z in columns]
 
@@ -75,7 +77,7 @@ def latest_values(workspace: Workspace, name: str, unique_id: str, last: int) ->
     i = history.panel.ids.index(unique_id)
     values = history.panel.series(i)
     steps = history.panel.first[i] + np.arange(len(values))
-    stamps = history.dataset.grid.stamps(steps[-last:]).tolist()
+    stamps = history.dataset.grid.label_stamps(steps[-last:], history.labels[i]).tolist()
     rows = [
         {"ds": format_ds(ds, history.dataset.kind), "y": y}
         for ds, y in zip(stamps, values[-last:].tolist(), strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from data.grid.grid import format_moment
+from data.grid.stamps import format_moment
 from data.records import jobs
 from data.records.jobs import Job
 from data.store import catalogue

@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 from data.errors import Conflict, DamagedArtifact
 from data.files import fsync, move_into_place
-from data.grid.grid import format_moment
+from data.grid.stamps import format_moment
 from data.lake import backups, scrub
 from data.settings import Settings
 from data.store import catalogue, leases, observation_log

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import polars as pl
+
 from data import clock
-from data.grid.grid import format_ds
+from data.grid.labels import labels_of
+from data.grid.stamps import format_ds
 from data.records import quarantine
 from data.schema import SERIES, TIME
 from data.store import catalogue, observation_log, promotions, registry
@@ -62,17 +65,29 @@ def dataset_status(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
     rows = registry.models(workspace.engine, dataset.id)
     served = promotions.served(workspace.engine, dataset.id)
     kinds = {row.version: row.kind for row in rows}
-    newest = lake[TIME].max()
+    newest = newest_stamp(workspace, dataset, lake)
     return DatasetStatus(
         dataset.name, dataset.freq, dataset.season, dataset.horizon, lake[SERIES].n_unique(), lake.height,
         len(observation_log.log(workspace.engine, dataset.id)),
-        format_ds(int(newest), dataset.kind) if isinstance(newest, int) else None,
+        format_ds(newest, dataset.kind) if newest is not None else None,
         len(rows),
         kinds[served.version] if served else None,
         served.version if served else None,
         age_s(served.decided_at) if served else None,
         quarantine.counts(workspace.engine).get(dataset.name, 0),
     )  # fmt: skip
+
+
+def newest_stamp(workspace: Workspace, dataset: Dataset, lake: pl.DataFrame) -> int | None:
+    """The newest time in the lake, as its series writes it; None where there is no row."""
+    grid, labels = dataset.grid, catalogue.labels(workspace.engine, dataset)
+    if not labels:
+        newest = lake[TIME].max()
+        return newest if isinstance(newest, int) else None
+    numbers = {name: number for number, name in catalogue.series(workspace.engine, dataset.id)}
+    ends = lake.group_by(SERIES).agg(pl.col(TIME).max())
+    own = labels_of(labels, [numbers[name] for name in ends[SERIES].to_list()])
+    return max(grid.label_stamps(grid.steps(ends[TIME].to_numpy()), own).tolist(), default=None)
 
 
 def age_s(microseconds: int) -> float:

@@ -128,7 +128,15 @@ class Watcher(threading.Thread):
         self._directory.add(series, new)
         self._served |= {served.dataset.id: served for served in new}
         self._newest = series[-1].id if series else self._newest
+        self._read_labels(engine)
         return {served.dataset.id for served in new}
+
+    def _read_labels(self, engine: Engine) -> None:
+        """Read the labels that ingests found since; those of rows that came here are known already."""
+        for served in self._served.values():
+            if served.dataset.grid.labelled and len(served.labels) < len(served.series):
+                missing = [number for number in list(served.series.values()) if number not in served.labels]
+                served.labels.update(catalogue.labels(engine, served.dataset, missing))
 
     def _read_alerts(self, engine: Engine) -> None:
         """Read what pipelines stored for the metrics: drift, and values in quarantine."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data.errors import NothingObserved, NotTrained
-from data.grid.grid import format_ds
+from data.grid.stamps import format_ds
 from forecasting import quantiles
 from service.forecast.fallback import ONLY, PREVIOUS, ForecastAnswer, answer_with_fallback
 from service.forecast.query_params import ForecastQuery
@@ -92,8 +92,17 @@ def _etag(
     query: ForecastQuery,
     marks: str = "",
 ) -> str:
+    label = target.label
     shifted = target.served.judge.flags(target.series)["shifted"]  # it ends without a new row
-    marks = champion.grid.mark + "s" * stale + "q" * silent + "d" * champion.replaces_damaged + "h" * shifted + marks
+    marks = (
+        champion.grid.mark
+        + "s" * stale
+        + "q" * silent
+        + "d" * champion.replaces_damaged
+        + "h" * shifted
+        + marks
+        + (f"l{label}" if label else "")
+    )
     return f'"{champion.digest[:12]}-{champion.anchor_id}-{sequence}{marks}-{query.digest}"'
 
 
@@ -136,11 +145,11 @@ def _body(target: Target, query: ForecastQuery, found: ForecastAnswer) -> dict[s
         "unique_id": target.unique_id,
         "model": champion.model,
         "answered_by": found.by,
-        "origin": _origin_ds(champion, row),
+        "origin": _origin_ds(target, champion, row),
         "sequence": row.sequence,
         "freq": champion.grid.freq,
         "horizon": horizon,
-        "ds": champion.stamps(int(row.state.origin[0]), horizon),
+        "ds": champion.stamps(int(row.state.origin[0]), horizon, target.label),
         "mean": quantiles.mean(values, levels),
         "quantiles": {f"{level:g}": by_level[level] for level in shown},
         "intervals": {
@@ -196,7 +205,7 @@ def summary_of(target: Target, champion: Champion | None, row: SeriesState | Non
         return {"origin": None, "sequence": row.sequence if row else 0, "status": status, "flags": []}
     warming = bool(champion.roller.warming(row.state, ONLY)[0])
     return {
-        "origin": _origin_ds(champion, row),
+        "origin": _origin_ds(target, champion, row),
         "sequence": row.sequence,
         **_reliability(
             target,
@@ -223,8 +232,9 @@ def _reliability(target: Target, row: SeriesState, status: str, fallback: str | 
     return {"status": status, "flags": [name for name, is_set in flags.items() if is_set], **counts}
 
 
-def _origin_ds(champion: Champion, row: SeriesState) -> str | int:
-    return format_ds(int(champion.grid.stamps(row.state.origin)[0]), champion.grid.kind)
+def _origin_ds(target: Target, champion: Champion, row: SeriesState) -> str | int:
+    """The origin of a state, as its series writes stamps."""
+    return format_ds(int(champion.grid.label_stamps(row.state.origin, target.label)[0]), champion.grid.kind)
 
 
 def _interval_levels(query: ForecastQuery) -> tuple[float, ...]:

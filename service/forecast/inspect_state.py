@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from data.grid.grid import format_ds
+from data.grid.stamps import format_ds
 from forecasting.kernel.recurrent import Gates
 from service.forecast import answers
 from service.forecast.answers import Reading
@@ -19,7 +19,7 @@ def state(reading: Reading) -> dict[str, Any]:
     target, champion, row = reading
     config, kept = champion.config, row.state
     age = int(kept.age[0])
-    issued = champion.grid.stamps(kept.origin - age)
+    issued = champion.grid.label_stamps(kept.origin - age, target.label)
     expected = champion.roller.forecast(kept, ONLY, 1)[0, 0, config.median]
     gates = champion.roller.gates(kept, 0, float(expected)) if np.isfinite(expected) else []
     return {

@@ -22,6 +22,7 @@ class Served:
 
     dataset: Dataset
     series: dict[str, int]  # series_id by unique_id; it only grows, see `live_directory`
+    labels: dict[int, int] = field(default_factory=dict)  # by series_id, where one is known; see `data.grid.labels`
     champion: Champion | None = None
     previous: Champion | None = None  # the version before; follows the log; written by the watcher only
     shadow: Champion | None = None  # the challenger; follows the log instead of `previous`; written by the watcher only
@@ -36,6 +37,10 @@ class Served:
     def name(self) -> str:
         return self.dataset.name
 
+    def lacks_label(self, series: int) -> bool:
+        """Is the label of a series not known yet? Its first stamps decide it."""
+        return self.dataset.grid.labelled and series not in self.labels
+
 
 class Target(NamedTuple):
     """One series that a request names."""
@@ -43,6 +48,11 @@ class Target(NamedTuple):
     served: Served
     unique_id: str
     series: int
+
+    @property
+    def label(self) -> int:
+        """Which day of its period the series writes; see `data.grid.labels`."""
+        return self.served.labels.get(self.series, 0)
 
 
 @dataclass(frozen=True)

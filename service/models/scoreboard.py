@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from data.grid.grid import format_moment
+from data.grid.stamps import format_moment
 from data.records import scores
 from data.records.scores import Tally
 from data.store import promotions, registry

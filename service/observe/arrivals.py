@@ -6,18 +6,19 @@ right shape may still be *rejected*: an unknown series that no dataset creates, 
 range. Such rows are counted and reported with pointers, and the others are stored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from data.grid.closed import why_closed
 from data.grid.durations import DAY, SECOND
-from data.grid.grid import Grid, parse_ds
+from data.grid.grid import Grid
+from data.grid.stamps import StampReader
 from data.schema import LARGEST_VALUE
-from data.store.catalogue import check_unique_id
+from data.store.catalogue import Dataset, check_unique_id
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
@@ -30,7 +31,7 @@ from states.rows import Rows
 FURTHEST_STEPS = 1_000_000  # from a series' origin, back and, for integer time, which has no clock, ahead
 NEAR_STEPS, NEAR_TIME = 100_000, 366 * DAY  # back by clock time: a year, or so many steps where that is more
 FIELDS = {"unique_id", "ds", "y", "dataset"}
-NEW = -1  # in place of the id of a series that is yet to be created
+NEW = -1  # in place of the id of a series that is yet to be created, or whose label is yet to be stored
 BEYOND_QUOTA = 0  # in place of the id of a series that was not created; ids begin at 1
 OVER_QUOTA = "is not a series, and its dataset's quota is used up"
 QUOTA_RETRY_S = 60  # a person has to raise a quota
@@ -40,12 +41,15 @@ QUOTA_RETRY_S = 60  # a person has to raise a quota
 class Arrivals:
     """The rows of one request that belong to one dataset, in ascending order of time within each series.
 
-    place (k,) position of each row in the request; snapped, how many stamps were off the grid: they count for the step
-    that they fall into. grid: by which the steps are numbered.
+    place    (k,) position of each row in the request
+    ds       (k,) the stamps as they were sent
+    snapped  how many of them are not those of the step that took them
+    grid     by which the steps are numbered
     """
 
     served: Served
     place: np.ndarray
+    ds: np.ndarray
     rows: Rows
     snapped: int
     grid: Grid
@@ -55,8 +59,9 @@ class Arrivals:
 class ReceivedRows:
     """A request's rows: those to be stored, by dataset, and the first faults of the rejected ones, by their place.
 
-    new_series: series that are yet to be created; until `with_ids` the rows of the i-th have the series id -1 - i.
-    ignored: places of rows of closed days that say nothing new; closed: other such rows, until `with_values_before`.
+    new_series: series that are yet to be created, or whose label is yet to be stored; until `with_ids` the rows of the
+    i-th have the series id -1 - i. ignored: places of rows of closed days that say nothing new; closed: other such
+    rows, until `with_values_before`.
     """
 
     rows: int
@@ -123,16 +128,22 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
             kept.setdefault(target.served.name, []).append((place, series, ds, value))
     if misshapen:
         raise unprocessable("invalid_observation", misshapen)
-    parts, ignored, closed = [], list[int](), list[ClosedRow]()
+    parts: list[Arrivals] = []
+    ignored, closed = list[int](), list[ClosedRow]()
+    found: dict[int, int] = {}  # labels, by the number of a new series
     for name, rows in kept.items():
-        arrived, off = _columns(directory.datasets[name], rows)
+        columns = _columns(directory.datasets[name], rows)
+        labels = _new_labels(columns)
+        part, off_grid, off = _on_steps(columns, labels)
         ignored, closed = ignored + off.ignored, closed + [row for row in off.valued if not row.decided]
         refused += [_closed_fault(body, row) for row in off.valued if row.decided]
-        part, strayed = _not_too_far(arrived)
-        refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in strayed]
+        part, strayed = _not_too_far(part)
+        refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in off_grid + strayed]
         parts += [part] if len(part.place) else []
+        found |= labels
+    unborn = [series._replace(label=found.get(number)) for series, number in new_series.items()]
     refused = sorted(refused)[:MAX_ERRORS]
-    received = ReceivedRows(len(body.rows), parts, refused, list(new_series), ignored, closed)
+    received = ReceivedRows(len(body.rows), parts, refused, unborn, ignored, closed)
     if not (parts or ignored or closed):
         raise unprocessable("every_row_rejected", received.faults)
     return received
@@ -179,7 +190,9 @@ def with_ids(
         refused += [(int(place), beyond_quota(body, int(place))) for place in part.place[~kept][:MAX_ERRORS]]
         if kept.any():
             rows = replace(part.rows, series=series).select(kept)
-            parts.append(replace(part, place=part.place[kept], rows=rows))
+            part, off_grid = _with_stored_labels(replace(part, place=part.place[kept], ds=part.ds[kept], rows=rows))
+            refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in off_grid]
+            parts += [part] if len(part.place) else []
     refused = sorted(refused)[:MAX_ERRORS]
     if not (parts or received.ignored or received.closed):
         raise too_many_series([fault for _, fault in refused])
@@ -226,6 +239,7 @@ class _Reader:
         self._needed = ("ds", "y") if only else ("unique_id", "ds", "y")
         self._targets: dict[tuple[str | None, str | None], Target] = {}
         self._stamps: dict[tuple[int, Any], int] = {}  # by dataset and text
+        self._stamp_readers: dict[int, StampReader] = {}  # by dataset
 
     def row(self, row: Any) -> tuple[Target, int, float]:
         """Series, stamp and value. Raises _Refused."""
@@ -259,6 +273,8 @@ class _Reader:
         found = self._targets.get((unique_id, dataset))
         if found is None:
             found = self._same(self._only, row) if self._only else self._named(row["unique_id"], dataset)
+            if found.served.lacks_label(found.series):
+                found = found._replace(series=NEW)
             self._targets[unique_id, dataset] = found
         return found
 
@@ -294,31 +310,90 @@ class _Reader:
         found = self._stamps.get(key)
         if found is not None:
             return found
-        kind = served.dataset.kind
+        dataset = served.dataset
+        kind = dataset.kind
+        reader = self._stamp_readers.get(dataset.id) or self._stamp_readers.setdefault(dataset.id, _reader_of(dataset))
         try:
-            stamp = parse_ds(ds, kind)
+            stamp = reader.read(ds)
         except InvalidInput as error:
-            raise _Refused("/ds", str(error).removeprefix("ds ")) from None
-        if kind != "step" and stamp > (self._latest if kind == "instant" else self._latest + DAY):  # it may be tomorrow
+            raise _Refused("/ds", str(error)) from None
+        if kind != "step" and self._is_ahead(stamp, served.dataset.grid):
             raise _Refused("/ds", "is too far in the future")
         self._stamps[key] = stamp
         return stamp
 
+    def _is_ahead(self, stamp: int, grid: Grid) -> bool:
+        """Has what the stamp stands for not begun, by the clock and its tolerance?"""
+        latest = self._latest + grid.leeway
+        return stamp > latest and int(grid.begun([stamp])[0]) > latest
 
-def _columns(served: Served, kept: list[tuple[int, int, int, float]]) -> tuple[Arrivals, ClosedRows]:
-    """The rows on steps, and those that no step takes."""
+
+def _reader_of(dataset: Dataset) -> StampReader:
+    return StampReader(dataset.kind, dataset.zone, dataset.memory.get("date_format"), dataset.grid.civil)
+
+
+class _Columns(NamedTuple):
+    """The rows of one dataset in the order of the request; every array is (k,)."""
+
+    served: Served
+    place: np.ndarray
+    series: np.ndarray
+    ds: np.ndarray
+    values: np.ndarray
+
+
+def _columns(served: Served, kept: list[tuple[int, int, int, float]]) -> _Columns:
     place, series, ds, values = (np.array(column) for column in zip(*kept, strict=True))
+    return _Columns(served, place, series, ds, values.astype(np.float64))
+
+
+def _new_labels(columns: _Columns) -> dict[int, int]:
+    """The labels that the rows of new series show, by the series' negative number; see `data.grid.labels`."""
+    if not columns.served.dataset.grid.labelled:
+        return {}
+    new = columns.series < 0
+    if not new.any():
+        return {}
+    series, groups = np.unique(columns.series[new], return_inverse=True)
+    labels = columns.served.dataset.grid.find_labels(groups, columns.ds[new])
+    return dict(zip(series.tolist(), labels.tolist(), strict=True))
+
+
+def _labels(columns: _Columns, new: Mapping[int, int]) -> np.ndarray | int:
+    """(k,) the label of each row's series; 0 where the dataset has none."""
+    if not columns.served.dataset.grid.labelled:
+        return 0
+    known = columns.served.labels
+    return np.array([new[number] if number < 0 else known.get(number, 0) for number in columns.series.tolist()])
+
+
+def _on_steps(columns: _Columns, new_labels: Mapping[int, int]) -> tuple[Arrivals, list[tuple[int, str]], ClosedRows]:
+    """The rows on the steps that take them, why those between steps are refused, by their place, and those of closed
+    days."""
+    served, place, series, ds, values = columns
     grid = served.dataset.grid
-    placed = grid.place(ds)
+    placed = grid.place(ds, _labels(columns, new_labels))
+    order = np.lexsort((placed.steps, series))  # stable: of one step sent twice the later row counts
+    faults: list[tuple[int, str]] = []
     closed = ClosedRows([], [])
-    steps, moved = placed.steps, placed.moved
     if placed.refused.any():
-        closed = sort_out(served, place, series, ds, values.astype(np.float64), placed)
-        taken = ~placed.refused
-        place, series, values, steps, moved = place[taken], series[taken], values[taken], steps[taken], moved[taken]
-    order = np.lexsort((steps, series))  # stable: of one step sent twice the later row counts
-    rows = Rows.arrived(series[order], steps[order], values[order].astype(np.float64))
-    return Arrivals(served, place[order], rows, int(moved.sum()), grid), closed
+        order = order[~placed.refused[order]]
+        faults = [(int(at), "is off the grid") for at in place[placed.refused & ~placed.closed][:MAX_ERRORS]]
+        closed = sort_out(served, place, series, ds, values, placed)
+    rows = Rows.arrived(series[order], placed.steps[order], values[order])
+    snapped = int(np.count_nonzero(placed.moved & ~placed.refused))
+    return Arrivals(served, place[order], ds[order], rows, snapped, grid), faults, closed
+
+
+def _with_stored_labels(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
+    """The same rows on the steps that they have by the labels that are stored: another request may have been first."""
+    if not part.served.dataset.grid.labelled:
+        return part, []
+    sent = np.argsort(part.place)
+    rows = part.rows.select(sent)
+    columns = _Columns(part.served, part.place[sent], rows.series, part.ds[sent], rows.values)
+    placed, off_grid, _ = _on_steps(columns, {})  # where series have labels, no day is closed
+    return placed, off_grid
 
 
 def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
@@ -344,7 +419,7 @@ def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
         for place in part.place[wrong][:MAX_ERRORS]
     ]
     kept = ~(behind | ahead)
-    return replace(part, place=part.place[kept], rows=rows.select(kept)), strayed
+    return replace(part, place=part.place[kept], ds=part.ds[kept], rows=rows.select(kept)), strayed
 
 
 def _furthest_back(grid: Grid, reach: np.ndarray) -> np.ndarray | int:

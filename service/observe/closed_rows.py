@@ -52,12 +52,12 @@ class ClosedRows:
 def sort_out(
     served: Served, place: np.ndarray, series: np.ndarray, ds: np.ndarray, values: np.ndarray, placed: Placed
 ) -> ClosedRows:
-    """The rows of a request (k,) that no step takes. `values` are NaN where missing."""
+    """The rows of a request (k,) that are of closed days. `values` are NaN where missing."""
     is_open = ~placed.refused
     keys = zip(series[is_open].tolist(), placed.steps[is_open].tolist(), strict=True)
     sent = dict(zip(keys, values[is_open].tolist(), strict=True))  # of one step sent twice the later row counts
     found = ClosedRows([], [])
-    for at in np.flatnonzero(placed.refused).tolist():
+    for at in np.flatnonzero(placed.closed).tolist():
         own, step, value = int(series[at]), int(placed.steps[at]), float(values[at])
         before = sent.get((own, step), float("nan"))
         if value != value or value == before:

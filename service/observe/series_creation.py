@@ -6,7 +6,7 @@ The id is durable before a row of the series is stored. After a crash in between
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -25,10 +25,14 @@ SeriesKey = tuple[int, str]  # (dataset_id, unique_id)
 
 
 class UnbornSeries(NamedTuple):
-    """A series that is to be created."""
+    """A series that is to be created, or one whose label is to be stored.
+
+    label: what its first stamps show (see `data.grid.labels`), kept unless one is stored already; None without a stamp.
+    """
 
     served: Served
     unique_id: str
+    label: int | None = None
 
 
 class CreatedSeries(NamedTuple):
@@ -94,6 +98,7 @@ class SeriesCreator:
             dataset = served.dataset
             names = [series.unique_id for series in new_series if series.served is served]
             ids = catalogue.ensure_series(self._engine, dataset.id, names, most=dataset.max_series)
+            served.labels.update(self._keep_labels(served, new_series, ids))
             new = self._directory.add(SeriesRow(number, dataset.id, name) for name, number in ids.items())
             created = {row.id for row in new}
             stored |= {(dataset.id, name): CreatedSeries(number, number in created) for name, number in ids.items()}
@@ -101,6 +106,16 @@ class SeriesCreator:
                 log.info("dataset %s: %d series created", served.name, len(created))
                 self._metrics.created(served.name, len(created))
         return stored
+
+    def _keep_labels(
+        self, served: Served, new_series: Sequence[UnbornSeries], ids: Mapping[str, int]
+    ) -> Mapping[int, int]:
+        """Store the labels that the requests' stamps show, the first of several. Returns what is stored."""
+        shown: dict[int, int] = {}
+        for series in new_series:
+            if series.served is served and series.label is not None and series.unique_id in ids:
+                shown.setdefault(ids[series.unique_id], series.label)
+        return catalogue.keep_labels(self._engine, served.dataset, shown)
 
 
 def _take(stored: dict[SeriesKey, CreatedSeries], series: UnbornSeries) -> CreatedSeries | None:

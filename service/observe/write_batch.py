@@ -78,7 +78,7 @@ def renumbered(part: Arrivals) -> Arrivals:
     placed = grid.place(part.grid.stamps(part.rows.steps))
     kept = ~placed.refused
     rows = replace(part.rows, steps=placed.steps).select(kept)
-    return replace(part, place=part.place[kept], rows=rows, grid=grid)
+    return replace(part, place=part.place[kept], ds=part.ds[kept], rows=rows, grid=grid)
 
 
 def outcomes_of(engine: Engine, batch: WriteBatch) -> tuple[list[Outcome], np.ndarray]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 
-from data.grid.grid import format_moment
+from data.grid.stamps import format_moment
 from data.store import promotions, registry
 from data.store.promotions import Promotion
 from service.forecast.query_params import dataset_query

@@ -13,7 +13,10 @@ from service.base.request_limits import MAX_ERRORS
 
 Ds = Annotated[
     str | int,
-    Field(description="RFC 3339 with offset below a day, a date from a day up, an integer for integer time"),
+    Field(
+        description="RFC 3339 with offset below a day, a date from a day up, an integer for integer time; other usual "
+        "forms of text are read too"
+    ),
 ]
 UniqueId = Annotated[str, Field(min_length=1, max_length=LONGEST_UNIQUE_ID)]
 

@@ -67,7 +67,9 @@ class Observed(StrictBody):
         ),
     ]
     errors: Annotated[list[Fault], Field(description=f"why rows were rejected: the first {MAX_ERRORS} of them")]
-    snapped: Annotated[int, Field(description="stamps between two steps of the grid, moved down to the earlier one")]
+    snapped: Annotated[
+        int, Field(description="stamps between two steps of the grid; the nearest step took each of them")
+    ]
     shifts: Annotated[
         int, Field(description="series whose quarantined values were let in with this request, as they agree")
     ]

@@ -8,14 +8,17 @@ import numpy as np
 
 from data.reading.options import SourceOptions
 from data.settings import load_settings
+from forecasting import baselines
 from forecasting.evaluation import long_roll
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import validate
 from forecasting.rolling.bundle import Bundle
+from forecasting.rolling.conformal import Calibration
 from pipelines.history.history import read_history
 from pipelines.ingestion.ingest import ingest
 from pipelines.models import model_store
 from pipelines.models.evidence import gather_evidence
+from pipelines.promotion.anchoring import decide_with_anchor
 from pipelines.promotion.promote import promote
 from pipelines.training.train import validation_tail
 from pipelines.workspace import Workspace, open_workspace
@@ -110,3 +113,14 @@ def served_home(home: Path) -> Path:
     promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace), 0.5), no_progress)
     workspace.engine.dispose()
     return home
+
+
+def promote_baseline(workspace: Workspace, name: str, kind: str = "naive") -> int:
+    """Let a baseline serve a dataset, without a gate; returns its version."""
+    history = read_history(workspace, name)
+    dataset = history.dataset
+    config, weights = baselines.fit(kind, history.panel, dataset.season, dataset.horizon)
+    bundle = Bundle(config, weights, Calibration.neutral(config))
+    version = model_store.register(workspace, dataset, bundle, {})
+    decide_with_anchor(workspace, dataset, version, bundle, "promoted", {})
+    return version

@@ -9,8 +9,9 @@ from data import clock
 from data.errors import InvalidInput
 from data.grid.closed import why_closed
 from data.grid.durations import MINUTE, SECOND, default_horizon, kind_of, parse_frequency
-from data.grid.grid import Grid, format_all, make_grid, parse_ds
+from data.grid.grid import Grid, make_grid
 from data.grid.renewal import sessions_of
+from data.grid.stamps import format_all, parse_ds
 
 FREQUENCIES = ["XNYS:5m", "XNYS:1h", "XTKS:5m", "XSAU:5m", "XASX:15m", "CMES:1h"]
 

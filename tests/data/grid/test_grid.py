@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.errors import InvalidInput
-from data.grid.durations import DAY, MINUTE, SECOND, kind_of
-from data.grid.grid import Grid, format_all, format_ds, make_grid, parse_ds
+from data.grid.durations import MINUTE, SECOND
+from data.grid.grid import Grid, make_grid
+from data.grid.stamps import format_all, parse_ds
 
 FREQUENCIES = ["30s", "5m", "1h", "24h", "1d", "1b", "2b", "1w", "1mo", "1q", "1y", "1", "3", "XNYS"]
 
@@ -70,41 +72,36 @@ def test_weeks_begin_on_the_day_most_of_them_begin():
     assert make_grid("1w", sundays).on_grid(sundays).tolist() == [True, True, True, False]
 
 
-@pytest.mark.parametrize(
-    ("text", "kind", "ds"),
-    [
-        ("1970-01-01T00:00:01Z", "instant", 1_000_000),
-        ("1970-01-01T01:00:00.5+01:00", "instant", 500_000),
-        ("1970-01-02", "date", DAY),
-        (-3, "step", -3),
-    ],
-)
-def test_a_stamp_is_read_by_its_kind(text, kind, ds):
-    assert parse_ds(text, kind) == ds
+def test_a_stamp_goes_to_the_nearest_step_and_from_the_middle_to_the_earlier():
+    grid = make_grid("5m")
+    seconds = np.array([0, 149, 150, 151, 298, 300, 449]) * SECOND
+    placed = grid.place(seconds)
+    assert placed.steps.tolist() == [0, 0, 0, 1, 1, 1, 1]
+    assert placed.moved.tolist() == [False, True, True, True, True, False, True]
+    assert not placed.refused.any()
 
 
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [
-        ("2014-02-19T15:25:00", "instant"), ("2014-02-19 15:25:00Z", "instant"), ("2014-02-19", "instant"),
-        ("2014-02-19T15:25:60Z", "instant"), ("2014-02-30T00:00:00Z", "instant"), ("20140219T152500Z", "instant"),
-        ("0001-01-01T00:00:00+14:00", "instant"), ("2014-02-19T15:25:00Z\n", "instant"), (1392823500, "instant"),
-        ("2014-02-30", "date"), ("0000-01-01", "date"), ("19-02-2014", "date"), ("2014-02-19T00:00:00Z", "date"),
-        ("5", "step"), (5.0, "step"), (True, "step"), (None, "step"), (2**60, "step"), ("2014-02-19", "step"),
-    ],
-)  # fmt: skip
-def test_a_stamp_written_any_other_way_is_refused(value, kind):
-    with pytest.raises(InvalidInput, match="ds must be"):
-        parse_ds(value, kind)
+def test_by_floor_a_stamp_goes_to_the_step_before_it_as_in_datasets_of_before():
+    before = Grid.from_json('{"freq":"5m","phase":0,"sessions":[]}')
+    assert before.place([298 * SECOND, 300 * SECOND]).steps.tolist() == [0, 1]
+    assert replace(make_grid("5m", snap="floor"), civil=False) == before
 
 
-@given(st.integers(-60_000_000_000_000_000, 250_000_000_000_000_000))
-def test_an_instant_is_written_as_it_is_read(ds):
-    assert parse_ds(format_ds(ds, "instant"), "instant") == ds
+def test_by_no_a_stamp_between_steps_is_refused():
+    placed = make_grid("5m", snap="no").place([0, 298 * SECOND])
+    assert placed.refused.tolist() == [False, True]
+    assert make_grid("1d", snap="no").place(days("2024-03-01")).refused.tolist() == [False]
 
 
-@given(st.lists(st.integers(-60_000_000_000, 250_000_000_000), max_size=5), st.sampled_from(["5m", "1d", "1"]))
-def test_many_stamps_are_written_as_each_one_is(seconds, freq):
-    kind = kind_of(freq)
-    stamps = [second // 86_400 * DAY if kind == "date" else second * SECOND for second in seconds]
-    assert list(format_all(stamps, kind)) == [format_ds(stamp, kind) for stamp in stamps]
+@pytest.mark.parametrize("snap", ["nearest", "floor"])
+def test_integer_steps_go_down_by_every_rule(snap):
+    assert make_grid("3", snap=snap).place([0, 1, 2, 3]).steps.tolist() == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("freq", ["1h", "1d", "1b", "1w", "1mo", "1", "XNYS"])
+@pytest.mark.parametrize("snap", ["nearest", "floor", "no"])
+def test_every_rule_puts_the_stamp_of_a_step_onto_it(freq, snap, new_york):
+    grid = replace(new_york, snap=snap) if freq == "XNYS" else make_grid(freq, snap=snap)
+    placed = grid.place(grid.stamps(np.arange(30)))
+    assert placed.steps.tolist() == list(range(30))
+    assert not (placed.moved | placed.refused).any()

@@ -11,8 +11,9 @@ import pytest
 
 from data import clock
 from data.grid.durations import HOUR, MINUTE, bar_of, exchange_of
-from data.grid.grid import Grid, make_grid, parse_ds
+from data.grid.grid import Grid, make_grid
 from data.grid.renewal import sessions_of
+from data.grid.stamps import parse_ds
 
 
 def stamps_of(freq, first, last):

@@ -9,9 +9,10 @@ from data import clock
 from data.grid.calendars import announced_sessions
 from data.grid.closed import why_closed
 from data.grid.durations import DAY
-from data.grid.grid import Grid, format_all, make_grid, parse_ds
+from data.grid.grid import Grid, make_grid
 from data.grid.renewal import sessions_of
 from data.grid.sessions import MONDAY_TO_FRIDAY, Sessions
+from data.grid.stamps import format_all, parse_ds
 
 SUNDAY_TO_THURSDAY = "1111001"
 

@@ -5,8 +5,8 @@ import pytest
 
 from data.errors import InvalidInput
 from data.grid.durations import DAY
-from data.grid.grid import format_all, parse_ds
-from data.quality.closed_days import leave_out_closed
+from data.grid.stamps import format_all, parse_ds
+from data.quality.closed_days import compare_closed
 from data.quality.conform import conform
 from data.quality.rejections import CLOSED
 from data.reading.columns import CODE, STEP
@@ -89,5 +89,6 @@ def test_a_source_of_closed_days_alone_is_refused_with_the_first_of_them():
 def test_a_stored_value_counts_where_the_source_has_none_for_the_step_before():
     frame = pl.DataFrame({SERIES: ["a", "b", "a"], CODE: [0, 1, 0], STEP: [5, 5, 6], VALUE: [13.0, 13.0, 14.0]})
     before = pl.DataFrame({SERIES: ["a", "a", "b"], STEP: [4, 3, 2], VALUE: [13.0, 12.0, 12.0]})
-    found = leave_out_closed(frame, pl.Series([True, True, False]).to_numpy(), lambda wanted: before)
-    assert (found.kept[VALUE].to_list(), found.dropped, found.rejected[SERIES].to_list()) == ([14.0], 1, ["b"])
+    is_open = pl.Series([False, False, True])
+    dropped, rejected = compare_closed(frame.filter(~is_open), frame.filter(is_open), lambda wanted: before)
+    assert (dropped, rejected[SERIES].to_list()) == (1, ["b"])

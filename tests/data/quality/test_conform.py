@@ -11,7 +11,8 @@ from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.grid.durations import DAY, MINUTE
-from data.grid.grid import format_all, make_grid, parse_ds
+from data.grid.grid import make_grid
+from data.grid.stamps import format_all, parse_ds
 from data.quality.conform import conform, conform_all
 from data.reading.intake import Intake
 from data.reading.options import SourceOptions
@@ -427,7 +428,7 @@ def test_rows_without_a_value_may_lie_ahead_of_the_clock(set_clock):
 @pytest.mark.parametrize(
     ("freq", "at", "latest", "first_refused"),
     [
-        ("1h", "2026-02-10T12:00:00Z", "2026-02-10T12:05:00Z", "2026-02-10T12:05:01Z"),
+        ("1h", "2026-02-10T12:00:00Z", "2026-02-10T12:35:00Z", "2026-02-10T12:35:01Z"),  # and half a step
         ("1d", "2026-02-10T12:00:00Z", "2026-02-11", "2026-02-12"),  # it may be tomorrow elsewhere
         ("1mo", "2026-02-10T12:00:00Z", "2026-02-28", "2026-03-01"),  # the month has begun
     ],

@@ -10,7 +10,7 @@ import pytest
 from data import clock
 from data.errors import InvalidInput
 from data.grid.durations import DAY, HOUR
-from data.grid.grid import format_all, parse_ds
+from data.grid.stamps import format_all, parse_ds
 from data.reading.options import SourceOptions
 from data.store import catalogue, promotions, registry
 from forecasting.rivals import Rivals

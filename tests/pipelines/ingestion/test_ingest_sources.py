@@ -22,7 +22,7 @@ import pytest
 
 from data import clock
 from data.errors import InvalidInput
-from data.grid.grid import parse_ds
+from data.grid.stamps import parse_ds
 from data.reading.options import SourceOptions
 from data.records import watermarks
 from data.settings import load_settings

@@ -5,8 +5,9 @@ import time
 import pytest
 
 from data.grid.durations import DAY
-from data.grid.grid import Grid, parse_ds
+from data.grid.grid import Grid
 from data.grid.sessions import Sessions
+from data.grid.stamps import parse_ds
 from data.store import catalogue, observation_log
 from data.store.observation_log import LoggedValue
 from forecasting.panel import Panel

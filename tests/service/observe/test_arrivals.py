@@ -3,7 +3,7 @@
 import pytest
 
 from data.grid.durations import DAY
-from data.grid.grid import Grid
+from data.grid.grid import Grid, make_grid
 from data.store.catalogue import Dataset
 from service.http.errors import ProblemError
 from service.models.datasets import Directory, Served
@@ -86,7 +86,6 @@ def test_a_stamp_is_text_or_an_integer(ds):
     "ds",
     [
         "2023-11-14T22:15:00",  # naive
-        "2023-11-14 22:15:00Z",
         "2023-11-14",
         "2023-02-30T00:00:00Z",
         "2023-11-14T24:00:00Z",
@@ -102,7 +101,11 @@ def test_an_instant_is_written_with_its_offset_and_not_in_the_future(ds):
     assert refused({**GOOD, "ds": ds}) == ["/0/ds"]
 
 
-@pytest.mark.parametrize("ds", ["2023-11-14T00:00:00Z", 20231114, "20231114", "2023-11-32", "2023-11-18"], ids=repr)
+@pytest.mark.parametrize(
+    "ds",
+    ["2023-11-14T00:00:00Z", "2023-11-14T00:00:00+01:00", 20231114, "20231114", "2023-11-32", "2023-11-18"],
+    ids=repr,
+)
 def test_a_date_is_a_date_and_at_most_tomorrow(ds):
     assert refused({"unique_id": "day", "ds": ds, "y": 1}) == ["/0/ds"]
 
@@ -199,6 +202,48 @@ def test_rows_become_columns_in_the_order_of_time_and_on_the_grid():
 
 def test_an_offset_names_the_same_instant():
     assert stamps(taken([{**GOOD, "ds": "2023-11-15T00:15:00+02:00"}])) == [START]
+
+
+def places(zone: str | None, freq: str, *sent: str, **memory: str) -> list[int]:
+    """Microseconds since 1970 of the steps of stamps that a new dataset of this zone takes."""
+    served = Served(Dataset(9, "new", make_grid(freq), 12, 6, zone, "y", False, 0, memory=memory), {"new": 9})
+    body = rows_in([{"unique_id": "new", "ds": stamp, "y": 1.0} for stamp in sent])
+    found = read(body, Directory.of({"new": served}), NOW, TOLERANCE)
+    assert found.faults == []
+    return stamps(found.parts[0])
+
+
+@pytest.mark.parametrize(
+    "ds",
+    ["2023-11-14T22:15:00.0000001Z", "2023-11-14T22:15:00.000000123Z", "2023-11-14T22:15Z", "2023-11-14 22:15:00+00",
+     "2023-11-14 23:15 +0100", "14.11.2023 22:15 UTC", "20231114T221500Z"],
+)  # fmt: skip
+def test_an_instant_is_read_in_the_forms_that_files_have(ds):
+    assert places(None, "5m", ds) == [START]
+
+
+def test_a_dataset_s_zone_is_that_of_stamps_without_an_offset():
+    assert places("Europe/Paris", "5m", "2023-11-14T23:15:00", "2023-11-14 23:20") == [START, START + FIVE]
+
+
+def test_a_local_time_that_exists_twice_is_refused_alone():
+    served = Served(Dataset(9, "new", make_grid("5m"), 12, 6, "Europe/Paris", "y", False, 0), {"new": 9})
+    rows = [{"unique_id": "new", "ds": f"2023-10-29T0{hour}:30:00", "y": 1.0} for hour in (1, 2, 3)]
+    found = read(rows_in(rows), Directory.of({"new": served}), NOW, TOLERANCE)
+    assert [(fault.pointer, fault.message) for fault in found.faults] == [
+        ("/1/ds", "is a local time that a change of clocks skips or repeats; send it with its offset")
+    ]
+    assert found.parts[0].place.tolist() == [0, 2]
+
+
+def test_a_day_is_the_date_that_was_written_or_that_of_the_dataset_s_zone():
+    midnight = "2023-11-14T00:00:00+01:00"
+    assert places(None, "1d", midnight) == places(None, "1d", "2023-11-14")
+    assert places("America/New_York", "1d", midnight) == places(None, "1d", "2023-11-13")
+
+
+def test_day_and_month_have_the_order_of_the_dataset_s_files():
+    assert places(None, "1d", "05/11/2023", date_format="%d/%m/%Y") == places(None, "1d", "2023-11-05")
 
 
 def test_tomorrow_s_date_is_taken_for_it_has_begun_elsewhere():

@@ -3,8 +3,9 @@
 import pytest
 
 from data.grid.durations import DAY
-from data.grid.grid import Grid, parse_ds
+from data.grid.grid import Grid
 from data.grid.sessions import Sessions
+from data.grid.stamps import parse_ds
 from data.store import catalogue
 from forecasting.panel import Panel
 from tests.support.service_kit import HORIZON, SEASON, World, baseline, wave
