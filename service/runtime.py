@@ -26,7 +26,9 @@ from service.models.datasets import Directory, Served
 from service.models.flow_successes import FlowSuccesses
 from service.models.gauges import Gauges
 from service.models.live_directory import LiveDirectory
+from service.observe import closed_rows
 from service.observe.arrivals import ReceivedRows
+from service.observe.closed_rows import ClosedRow
 from service.observe.coalescing import RequestCoalescer
 from service.observe.idempotency import KeyedRequest, KeysInProgress, check
 from service.observe.receipts import Receipt
@@ -152,9 +154,23 @@ class Runtime:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
         self._coalescer.add(
-            ObserveRequest(received.parts, received.rows, error_list(received.faults), keyed, future, loop)
+            ObserveRequest(
+                received.parts, received.rows, error_list(received.faults), received.ignored, keyed, future, loop
+            )
         )
         return await future
+
+    async def values_before(self, rows: Sequence[ClosedRow]) -> list[float]:
+        """For rows of closed days the newest stored value before each; NaN where there is none.
+
+        Raises:
+            ProblemError: 503, nothing was accepted.
+            StoreUnavailable: the log was not read.
+        """
+        self._require_writer()
+        found: list[float] = []
+        await asyncio.wrap_future(self._writer.ask(lambda: found.extend(closed_rows.values_before(self._engine, rows))))
+        return found
 
     async def create(self, new_series: Sequence[UnbornSeries]) -> list[CreatedSeries | None]:
         """Create series. Returns the durable id of each; None beyond its dataset's quota.

@@ -16,7 +16,19 @@ from forecasting.rolling.online_scores import Totals
 from states.checkpoints import Checkpoints
 from states.contexts import Contexts
 from states.model import RollingModel
+from states.out_of_order import BEGINNING
 from states.states import States
+
+
+def _stamps_of(grid: Grid) -> Callable[[int, int, int], Sequence[str] | Sequence[int]]:
+    """`Champion.stamps`. It does not hold the champion: one that is replaced frees its memory at once, see
+    `gc_tuning.freeze`."""
+
+    @lru_cache(maxsize=256)
+    def stamps(origin: int, horizon: int, label: int) -> Sequence[str] | Sequence[int]:
+        return format_all(grid.label_stamps(origin + 1 + np.arange(horizon), label), grid.kind)
+
+    return stamps
 
 
 @dataclass
@@ -49,14 +61,22 @@ class Champion:
     def __post_init__(self) -> None:
         """`stamps(origin, horizon, label)` are the steps after an origin as a series with this label writes them; many
         series share origin and label."""
+        self.stamps = _stamps_of(self.grid)
 
-        grid = self.grid  # not self: a champion that is replaced frees its memory at once, see `gc_tuning.freeze`
+    def follow_calendar(self, grid: Grid) -> bool:
+        """Number steps by the grid that the dataset has now, which differs after the newest step with a row.
 
-        @lru_cache(maxsize=256)
-        def stamps(origin: int, horizon: int, label: int) -> Sequence[str] | Sequence[int]:
-            return format_all(grid.label_stamps(origin + 1 + np.arange(horizon), label), grid.kind)
-
-        self.stamps = stamps
+        Returns False, and changes nothing, where a state has read a row by its number in the old grid that has another
+        one now: its states have to be built again.
+        """
+        if grid == self.grid:
+            return True
+        origins = np.unique(self.states.origins(self.states.series))
+        origins = origins[origins > BEGINNING]
+        if not np.array_equal(grid.stamps(origins), self.grid.stamps(origins)):
+            return False
+        self.grid, self.stamps = grid, _stamps_of(grid)
+        return True
 
     def continues_as(self, promotion: Promotion, anchor: Anchor) -> None:
         """The same states serve by another decision, whose anchor shares their contexts; their scores begin at zero.

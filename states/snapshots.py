@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy import Engine
 
 from data.errors import DamagedArtifact
-from data.store import snapshot_store
+from data.store import catalogue, snapshot_store
 from data.store.snapshot_store import LAYOUT, MARKER, OWN
 from forecasting.kernel.packing import pack, unpack
 from forecasting.rolling.state import RollingState
@@ -37,7 +37,15 @@ class SnapshotPass:
         self._pending = np.unique(shards_of(moved))[::-1].tolist()
 
     def step(self, engine: Engine) -> bool:
-        """Write one shard, or the marker when none is left. Returns whether there is more to do."""
+        """Write one shard, or the marker when none is left. Returns whether there is more to do.
+
+        Nothing is written while the champion numbers steps by a calendar that was replaced in the store: it may have
+        read rows by it since.
+        """
+        if self.champion.grid.sessions and not catalogue.is_grid_of(
+            engine, self.champion.dataset_id, self.champion.grid
+        ):
+            return False
         if not self._pending:
             _put(engine, self.champion, MARKER, self._complete, {"none": np.zeros(0)})
             scores.write_down(engine, self.champion)

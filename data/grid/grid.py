@@ -5,21 +5,27 @@ one more: five minutes later, the next month, the next session of an exchange.
 """
 
 import json
+import zlib
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from data.grid import durations
 from data.grid import labels as days
-from data.grid.durations import DAY, FIXED, MONTHS, count_of, kind_of, unit_of
+from data.grid.bars import Bars
+from data.grid.durations import DAY, FIXED, MONTHS, bar_of, count_of, kind_of, length_of, unit_of
 from data.grid.phase import find_phase
-from data.grid.sessions import session_days, session_number, session_of, weekday_number, weekday_of
+from data.grid.renewal import sessions_of
+from data.grid.sessions import WEEKDAYS, Bools, Sessions
 from data.schema import TimeKind
 
 Ints = npt.NDArray[np.int64]
 Snap = Literal["nearest", "floor", "no"]
+
+NOTHING = np.zeros(1, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -27,27 +33,28 @@ class Placed:
     """Where stamps of a source or a request belong; every array is (n,).
 
     steps    number of the step
-    refused  no step takes the stamp, such as one of a closed day; its number is that of the step before it
+    refused  no step takes the stamp, because of a closed day or by `snap`; its number is that of the step before it
     moved    the stamp is not the one that the source's own steps have
+    closed   it is refused because it lies on a day, or at an hour, without steps
     """
 
     steps: Ints
-    refused: npt.NDArray[np.bool_]
-    moved: npt.NDArray[np.bool_]
+    refused: Bools
+    moved: Bools
+    closed: Bools
 
 
 @dataclass(frozen=True)
 class Grid:
     """The steps of a dataset.
 
-    Every frequency counts units (`_index`): microseconds, months, weekdays, sessions or the integers of the source. A
-    step is `every` units; step 0 begins at unit `phase`. Beyond the announced sessions of an exchange, every weekday
-    counts as a session.
+    Every frequency counts units (`_index`): microseconds, months, weekdays, sessions, bars within sessions, or the
+    integers of the source. A step is `every` units; step 0 begins at unit `phase`.
     """
 
     freq: str
     phase: int = 0
-    sessions: tuple[int, ...] = ()  # days since 1970, ascending; only for an exchange
+    sessions: Sessions | None = None  # only for an exchange
     snap: Snap = "floor"  # which step takes a stamp between two; datasets of before version 7 have "floor"
     civil: bool = False  # a day is the civil date (`data.reading.stored_times`); before version 7 it was the UTC day
 
@@ -61,6 +68,11 @@ class Grid:
         """Counted units in one step."""
         unit = unit_of(self.freq)
         return count_of(self.freq) * (FIXED.get(unit) or MONTHS.get(unit) or 1)
+
+    @cached_property
+    def default_season(self) -> int:
+        """Steps of the usual cycle: for bars within sessions a session, else as `durations.default_season` says."""
+        return self.bars.usual if self.bars else durations.default_season(self.freq)
 
     def steps(self, ds: npt.ArrayLike) -> Ints:
         """(n,) stamps to the (n,) numbers of the steps at or before them."""
@@ -84,7 +96,8 @@ class Grid:
         tomorrow elsewhere, and below a day half a step, because its step may be that much later."""
         if self.kind == "date":
             return DAY
-        return self.every // 2 if self.kind == "instant" and self.snap != "floor" else 0
+        length = length_of(bar_of(self.freq) or self.freq)
+        return length // 2 if self.kind == "instant" and self.snap != "floor" else 0
 
     def begun(self, ds: npt.ArrayLike) -> Ints:
         """(n,) when what each stamp stands for has begun: at the stamp itself, or on the first day of its period."""
@@ -96,19 +109,28 @@ class Grid:
 
         A stamp goes to the nearest step; of two equally near ones to the earlier. In a week the nearest is counted from
         the day of the series' label. Weekdays, sessions, months, quarters and years take the step that contains the
-        stamp. By "floor" it is the step at or before the stamp; by "no" a stamp between steps is refused.
+        stamp, and none takes a stamp of a closed day. By "floor" it is the step at or before the stamp; by "no" a stamp
+        between steps is refused.
 
         labels: (n,), or one for all stamps, of their series; without a meaning unless the grid is `labelled`.
         """
         stamps = np.asarray(ds, np.int64)
-        if not self.labelled:
-            steps = self.steps(stamps + self.rounding)
-            moved = self.stamps(steps) != stamps
-        else:
+        if self.labelled:
             own = np.asarray(labels, np.int64)
-            steps = self.steps(stamps - own * DAY + self.rounding if self.rounding else stamps)
+            steps, closed = self.steps(stamps - own * DAY + self.rounding if self.rounding else stamps), NOTHING
             moved = ~days.fits(stamps, self.stamps(steps), self.stamps(steps + 1), own)
-        return Placed(steps, moved if self.snap == "no" else np.zeros(len(stamps), np.bool_), moved)
+        else:
+            steps, closed = self._open_steps(stamps)
+            moved = self.stamps(steps) != stamps
+        closed = np.broadcast_to(closed, stamps.shape)
+        return Placed(steps, closed | moved if self.snap == "no" else closed, moved, closed)
+
+    def _open_steps(self, stamps: Ints) -> tuple[Ints, Bools]:
+        """(n,) stamps to their steps without labels, and which lie on closed days, (n,) or one for all."""
+        if self.bars:
+            return self.bars.nearest(stamps) if self.snap != "floor" else self.bars.latest(stamps)
+        steps = self.steps(stamps + self.rounding)
+        return steps, ~self.open_days.open_on(stamps // DAY) if self.open_days else NOTHING
 
     def label_stamps(self, steps: npt.ArrayLike, labels: npt.ArrayLike) -> Ints:
         """(n,) numbers of steps to the stamps that series with these labels, (n,) or one for all, write for them."""
@@ -134,53 +156,79 @@ class Grid:
         """(n,) whether a step begins exactly at each stamp."""
         return np.asarray(self.stamps(self.steps(ds)) == np.asarray(ds, np.int64))
 
+    def continued(self, newest: int | None, announced: Sessions) -> "Grid":
+        """This grid with its numbers up to the session of the stamp `newest`, and the announced sessions after it.
+
+        newest: of all rows that were ever numbered; None where there are none.
+        """
+        if self.sessions is None:
+            return self
+        day = self.sessions.days[0] if newest is None else self.session_day(newest)
+        return replace(self, sessions=self.sessions.continued(day, announced))
+
+    def session_day(self, ds: int) -> int:
+        """The day, counted from 1970-01-01, whose session holds a stamp or ends before it."""
+        return self.bars.session_day(ds) if self.bars else ds // DAY
+
     def to_json(self) -> str:
         """Everything needed to build the same grid without the calendar library."""
-        gaps = np.diff(self.sessions).tolist()  # differences are shorter to write
-        first = list(self.sessions[:1])
-        fields = {"freq": self.freq, "phase": self.phase, "sessions": first + gaps}
-        return json.dumps(fields | {"snap": self.snap, "civil": self.civil}, separators=(",", ":"))
+        fields = {"freq": self.freq, "phase": self.phase, "snap": self.snap, "civil": self.civil}
+        days = self.sessions.to_json() if self.sessions else {"sessions": []}
+        return json.dumps(fields | days, separators=(",", ":"))
 
-    @classmethod
-    def from_json(cls, text: str) -> "Grid":
-        """The grid that `to_json` wrote."""
+    @staticmethod
+    @lru_cache(maxsize=256)
+    def from_json(text: str) -> "Grid":
+        """The grid that `to_json` wrote; the same one for the same text."""
         fields = json.loads(text)
-        sessions = tuple(np.cumsum(np.asarray(fields["sessions"], np.int64)).tolist())
         since = fields.get("snap", "floor"), fields.get("civil", False)
-        return cls(fields["freq"], fields["phase"], sessions, *since)
+        return Grid(fields["freq"], fields["phase"], Sessions.from_json(fields), *since)
 
     @cached_property
-    def _days(self) -> Ints:
-        return np.asarray(self.sessions, np.int64)
+    def mark(self) -> str:
+        """Eight letters that change with the sessions; empty where there are none."""
+        return f"{zlib.crc32(self.to_json().encode()):08x}" if self.sessions else ""
+
+    @cached_property
+    def open_days(self) -> Sessions | None:
+        """The days on which there are steps; None where every day has some."""
+        return self.sessions or (WEEKDAYS if unit_of(self.freq) == "b" else None)
+
+    @cached_property
+    def bars(self) -> Bars | None:
+        """The bars within sessions; None where a session is one step, and where there are none."""
+        bar = bar_of(self.freq)
+        return Bars(self.sessions, length_of(bar)) if bar and self.sessions else None
 
     def _index(self, ds: Ints) -> Ints:
         """Number of the counted unit at or before each stamp."""
-        unit = unit_of(self.freq)
-        if self.sessions:
-            return session_number(ds // DAY, self._days)
-        if unit in MONTHS:
+        if self.bars:
+            return self.bars.number(ds)
+        if self.open_days:
+            return self.open_days.number(ds // DAY)
+        if unit_of(self.freq) in MONTHS:
             return ds.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
-        return weekday_number(ds // DAY) if unit == "b" else ds
+        return ds
 
     def _stamp(self, index: Ints) -> Ints:
         """Stamp at which each counted unit begins."""
-        unit = unit_of(self.freq)
-        if self.sessions:
-            return session_of(index, self._days) * DAY
-        if unit in MONTHS:
+        if self.bars:
+            return self.bars.stamp(index)
+        if self.open_days:
+            return self.open_days.day(index) * DAY
+        if unit_of(self.freq) in MONTHS:
             return index.astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
-        return weekday_of(index) * DAY if unit == "b" else index
+        return index
 
 
 def make_grid(freq: str, ds: npt.ArrayLike = (), snap: Snap = "nearest") -> Grid:
     """The grid of a frequency in its one spelling, with the phase of the stamps `ds` (n,); see `data.grid.phase`.
 
-    Hourly values at half past give steps that begin at half past.
+    Hourly values at half past give steps that begin at half past. The sessions of an exchange are those known now; see
+    `data/grid/renewal.py`.
     """
-    unit = unit_of(freq)
-    known = unit in ("", "b") or unit in FIXED or unit in MONTHS
-    plain = Grid(freq, 0, () if known else session_days(freq), snap, civil=True)
+    plain = Grid(freq, 0, sessions_of(freq), snap, civil=True)
     stamps = np.asarray(ds, np.int64)
     if stamps.size == 0 or plain.every == 1:
         return plain
-    return replace(plain, phase=find_phase(stamps, plain._index(stamps), plain.every, unit))
+    return replace(plain, phase=find_phase(stamps, plain._index(stamps), plain.every, unit_of(freq)))

@@ -134,7 +134,7 @@ class Lake:
                 if any(action.get("commitInfo", {}).get(INGEST) == str(ingest) for action in entry):
                     adds = deltalog.added_files(path, entry).values()
                     at = max(deltalog.newest(add, AVAILABLE_AT) or 0 for add in adds)
-                    found.append(Extended(version, deltalog.rows_added(entry), at))
+                    found.append(Extended(version, deltalog.rows_added(entry), 0, at))
             return found
 
     def count_new(self, dataset_id: int, rows: Spill, scratch: Path | None) -> tuple[int, int]:

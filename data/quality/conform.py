@@ -6,6 +6,7 @@ The report counts each of these:
 - a step back in time: the rows are sorted;
 - a stamp between two steps: it moves to the nearest one, or as the grid's rule says, which may be to reject the row;
 - a local time that a change of clocks skips or repeats: the row is rejected;
+- a stamp on a day or at an hour without steps: the row is dropped or rejected, see `data/quality/closed_days.py`;
 - NaN or infinity: a missing value;
 - a row of a clock that was not set: it is given back apart.
 
@@ -24,7 +25,8 @@ import polars as pl
 from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
-from data.grid.durations import YEAR, default_horizon, default_season
+from data.grid.closed import why_closed
+from data.grid.durations import YEAR, default_horizon
 from data.grid.grid import Grid, make_grid
 from data.grid.stamps import format_ds
 from data.grid.unset_clock import latest_stamp
@@ -32,11 +34,12 @@ from data.quality import aggregation
 from data.quality.aggregation import Aggregation, keep_of
 from data.quality.clashes import STAMP, one_row_for_each_step
 from data.quality.clock_rule import ClockRule, KnownRows, without_value
+from data.quality.closed_days import ValuesBefore, compare_closed
 from data.quality.findings import Findings, common_test_length, gaps_of, test_lengths
 from data.quality.key_check import contested_rows, count_clashes, find_keys, most_repeat, refuse_mixed_series
 from data.quality.lost_rows import first_clash, refuse_clashes, refuse_rejected
 from data.quality.placing import place_rows
-from data.quality.rejections import NO_LOCAL_TIME, OFF_GRID
+from data.quality.rejections import CLOSED, NO_LOCAL_TIME, OFF_GRID
 from data.quality.report import QualityReport
 from data.quality.stretches import find_stretches
 from data.quality.worst_series import find_worst
@@ -112,6 +115,7 @@ def conform_all(
     labels: Mapping[str, int] | None = None,
     known: KnownRows | None = None,
     past: Past | None = None,
+    before: ValuesBefore | None = None,
 ) -> Conformed:
     """Conform all rows of an intake; the result is collected in `folder`.
 
@@ -119,7 +123,8 @@ def conform_all(
     is taken. `row_filter` gets each conformed part, with the columns `STEP` and, where the source has one, `UNIT`.
     `tolerance`: µs that a row with a value may be ahead of the clock, beside the grid's leeway.
     `labels`: those of the dataset's series; see `data.grid.labels`. `known`: what is stored of the dataset.
-    `past`: the rows that the dataset has, with which constant stretches are compared.
+    `past`: the rows that the dataset has, with which constant stretches are compared. `before`: reads values of the
+    dataset, which rows of closed days may repeat. Nothing is kept of a source whose rows all do.
 
     Raises InvalidInput, which names the source, the column and, where one row is wrong, that row.
     """
@@ -128,16 +133,17 @@ def conform_all(
     only_missing = intake.missing == intake.read  # planned covariates, or values taken back
     if intake.nulls + intake.non_finite == intake.read and not (grid is not None and only_missing):
         raise InvalidInput("no value in it is a number; choose another column", source=source, column=roles.target)
-    grid = _grid(intake, source, roles.time, grid)
+    known, grid = grid, _grid(intake, source, roles.time, grid)
     if grid.kind == "date" and grid.civil and intake.times.in_utc and not intake.times.at_midnight:
         raise open_days(intake.span[0], source, roles.time)
-    season = options.season or default_season(grid.freq)
+    season = options.season or grid.default_season
     latest, stored = latest_stamp(grid, clock.now(), tolerance), known or KnownRows()
     held_back = aggregation.of_source(intake, grid, source, stored.ends["last_stored"], latest)
-    parts, found, checks = Spill(folder), Findings(), Checks(ClockRule(intake, grid, latest, stored), held_back)
+    checks = Checks(ClockRule(intake, grid, latest, stored), held_back, before)
+    parts, found = Spill(folder), Findings()
     for where, part in intake.parts():
-        before = past and past(where, part)
-        frame, findings = _conform(part, grid, labels or {}, options, season, source, roles.time, checks, before)
+        rows_before = past and past(where, part)
+        frame, findings = _conform(part, grid, labels or {}, options, season, source, roles.time, checks, rows_before)
         found += findings
         if row_filter is not None and not frame.is_empty():
             frame = row_filter(where, frame)
@@ -146,7 +152,7 @@ def conform_all(
     refuse_rejected(found.rejections, intake)
     if options.keep is None:
         refuse_clashes(found.clashes, grid, intake, options.every is not None)
-    if not found.stamps:
+    if not found.stamps and (found.rejections or known is None):
         raise InvalidInput(_why_none(found, grid), source=source, column=roles.time)
     if parts.rows == 0 and known is None:
         raise aggregation.nothing_complete(grid, source)
@@ -162,8 +168,8 @@ def conform_all(
         rows=intake.read,
         kept=found.kept,
         series=found.series,
-        first=format_ds(min(found.stamps), grid.kind),
-        last=format_ds(max(found.stamps), grid.kind),
+        first=format_ds(min(found.stamps, default=intake.span[0]), grid.kind),
+        last=format_ds(max(found.stamps, default=intake.span[1]), grid.kind),
         frequency=grid.freq,
         frequency_inferred=options.freq is None,
         season=season,
@@ -180,6 +186,7 @@ def conform_all(
         steps_back=found.steps_back,
         snapped=found.snapped,
         rejected=sum(rejection.rows for rejection in found.rejections.values()),
+        closed_dropped=found.closed_dropped,
         reasons={reason: rejection.to_dict(intake.pieces) for reason, rejection in found.rejections.items()},
         gaps=found.gaps,
         longest_gap=found.longest_gap,
@@ -203,10 +210,16 @@ class Checks:
 
     clock: ClockRule
     aggregation: Aggregation | None
+    before: ValuesBefore | None  # of the dataset, for rows of closed days
 
 
 def _why_none(found: Findings, grid: Grid) -> str:
     """Why no row is stored."""
+    if found.closed:
+        day = format_ds(found.closed[0], grid.kind)
+        return f"every row is on a closed day: {day} {why_closed(grid, found.closed[0])}; check --freq and --tz"
+    if found.closed_dropped:
+        return "no row is on a day with a step, and none has a value of its own; check --freq and --tz"
     if OFF_GRID in found.rejections:
         return f"every row is off the grid of {grid.freq}; check --freq, or leave --snap no out"
     return "no row has a local time that exists; check --tz"
@@ -253,7 +266,10 @@ def _conform(
         findings.reject(*without_value(frame, right))
         frame, shortened = frame.filter(pl.Series(right)), shortened[right]
     on_steps = place_rows(frame, replace(grid, snap="floor") if options.every else grid, labels)
-    findings.reject(frame.filter(~on_steps.taken), OFF_GRID)
+    findings.reject(frame.filter(on_steps.off_grid), OFF_GRID)
+    dropped, contradicting = compare_closed(on_steps.closed, on_steps.rows, checks.before)
+    findings.reject(contradicting, CLOSED)
+    findings += Findings(closed_dropped=dropped, closed=contradicting[TIME][:1].to_list())
     placed, stamps = on_steps.rows, on_steps.stamps
     if placed.is_empty():
         return placed, findings

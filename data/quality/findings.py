@@ -31,6 +31,8 @@ class Findings:
     steps_back: int = 0
     snapped: int = 0
     rejections: dict[str, Rejection] = field(default_factory=dict)  # by reason
+    closed_dropped: int = 0
+    closed: list[int] = field(default_factory=list)  # of each part, the first rejected stamp of a closed day
     gaps: int = 0
     longest_gap: int = 0
     stretches: int = 0

@@ -16,6 +16,8 @@ class PlacedRows:
     """Rows (n,) of whole series on their steps.
 
     taken   (n,) whether a step takes the row
+    off_grid  (n,) whether none does, because its stamp lies between two
+    closed  the rows of days and hours without steps; STEP is the one before
     rows    (k,) those that one takes, with STEP, and as TIME the stamp at which the step begins
     stamps  (k,) of these rows, as the source writes them
     moved   (k,) whether a row's stamp is not the one that its series writes for the step
@@ -23,6 +25,8 @@ class PlacedRows:
     """
 
     taken: np.ndarray
+    off_grid: np.ndarray
+    closed: pl.DataFrame
     rows: pl.DataFrame
     stamps: Ints
     moved: np.ndarray
@@ -40,8 +44,10 @@ def place_rows(frame: pl.DataFrame, grid: Grid, known: Mapping[str, int]) -> Pla
     rows = frame.with_columns(pl.Series(TIME, grid.stamps(placed.steps)), pl.Series(STEP, placed.steps))
     taken = ~placed.refused
     if taken.all():
-        return PlacedRows(taken, rows, stamps, placed.moved, found)
-    return PlacedRows(taken, rows.filter(taken), stamps[taken], placed.moved[taken], found)
+        return PlacedRows(taken, ~taken, rows.clear(), rows, stamps, placed.moved, found)
+    closed = frame.with_columns(pl.Series(STEP, placed.steps)).filter(placed.closed)
+    off_grid = placed.refused & ~placed.closed
+    return PlacedRows(taken, off_grid, closed, rows.filter(taken), stamps[taken], placed.moved[taken], found)
 
 
 def _labels(

@@ -34,6 +34,7 @@ class QualityReport:
     snapped: int  # stamps that are not those of the step that took them
     rejected: int  # rows that are not stored
     reasons: dict[str, dict[str, Any]]  # why: rows, those that had a value, and the first of them, by reason
+    closed_dropped: int  # rows of closed days without a value, or with that of the step before
     gaps: int  # steps without a row between the first and the last of their series
     longest_gap: int  # steps
     nulls: int

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from data.errors import InvalidInput
-from data.grid.durations import DAY, FIXED, HOUR, LARGER, MINUTE, SECOND, kind_of, parse_frequency
+from data.grid.durations import DAY, FIXED, HOUR, LARGER, MINUTE, SECOND, bar_of, kind_of, parse_frequency
 from data.grid.grid import Grid
 from data.reading.columns import CODE
 from data.reading.options import SourceOptions
@@ -46,10 +46,19 @@ def find_frequency(facts: pl.DataFrame, steps: bool, options: SourceOptions, sou
 
 def _refuse_other_frequency(facts: pl.DataFrame, steps: bool, given: str | None, grid: Grid, source: str) -> None:
     """Raises InvalidInput for a source of another frequency than its dataset. Short series do not count."""
-    sparse = {"1b": ("1b", "1d"), "1d": ("1d", "1b")}.get(grid.freq, ("1b", "1d") if grid.sessions else (grid.freq,))
-    other = [given] if given else [freq for freq in _votes(facts, steps, fewest=VOTES) if freq not in sparse]
+    other = [given] if given else [freq for freq in _votes(facts, steps, fewest=VOTES) if freq not in _shown_by(grid)]
     if other and other[0] != grid.freq:
         raise InvalidInput(f"it has frequency {other[0]}, its dataset {grid.freq}; use another name", source=source)
+
+
+def _shown_by(grid: Grid) -> tuple[str, ...]:
+    """The frequencies that stamps of a dataset may show. Few bars of a session stand for any distance of hours."""
+    if grid.bars:
+        bar = bar_of(grid.freq) or ""
+        return (bar, *(frequency_of_distance(step, "instant") for step in USUAL)) if grid.bars.usual < 4 else (bar,)
+    if grid.sessions or grid.freq in ("1b", "1d"):
+        return "1b", "1d"
+    return (grid.freq,)
 
 
 def facts_of(frame: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select,
 from data import clock
 from data.errors import InvalidInput, UnknownDataset
 from data.grid.grid import Grid
+from data.grid.sessions import Sessions
 from data.schema import LONGEST_UNIQUE_ID, TimeKind
 from data.store import identities, tables
-from data.store.database import joining, reading, writing
+from data.store.database import LOG_LOCK, hold, joining, reading, writing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
 UNIQUE_ID = rf"[^\x00-\x1f\x7f]{{1,{LONGEST_UNIQUE_ID}}}"  # no control characters; Polars uses this pattern too
@@ -109,9 +110,41 @@ def put_dataset(
             raise InvalidInput(
                 f"dataset {name!r} has frequency {Grid.from_json(row.grid).freq}, not {grid.freq}; use another name"
             )
-        else:  # the grid stays, because stored origins count its steps
+        else:  # the grid stays, because stored origins count its steps; see `replace_calendar`
             connection.execute(update(tables.datasets).where(tables.datasets.c.id == row.id).values(**described))
         return _dataset(connection.execute(select(tables.datasets).where(tables.datasets.c.name == name)).one())
+
+
+def replace_calendar(engine: Engine, dataset_id: int, announced: Sessions, newest: int | None) -> Grid:
+    """Replace the sessions after the newest row of a dataset by the announced ones. Returns the dataset's grid.
+
+    Numbers of steps up to that row stay: states and contexts count by them. newest: the newest `ds` in the lake; rows
+    of the log are looked up here, in the same transaction, so that none is numbered by the old sessions afterwards.
+    """
+    with writing(engine, LOG_LOCK) as connection:
+        hold(connection, CATALOGUE_LOCK)
+        old = connection.scalars(select(tables.datasets.c.grid).where(tables.datasets.c.id == dataset_id)).one()
+        logged = connection.scalar(
+            select(func.max(tables.observations.c.ds)).where(tables.observations.c.dataset_id == dataset_id)
+        )
+        known = [ds for ds in (newest, logged) if ds is not None]
+        grid = Grid.from_json(old).continued(max(known, default=None), announced)
+        text = grid.to_json()
+        if text != old:
+            here = tables.datasets.c.id == dataset_id
+            connection.execute(update(tables.datasets).where(here).values(grid=text))
+    return grid
+
+
+def is_grid_of(engine: Engine, dataset_id: int, grid: Grid, connection: Connection | None = None) -> bool:
+    """Does the store number the steps of a dataset by this grid? connection: of a transaction that asks."""
+    query = select(tables.datasets.c.grid).where(tables.datasets.c.id == dataset_id)
+    if connection is not None:
+        stored = connection.scalar(query)
+    else:
+        with reading(engine) as own:
+            stored = own.scalar(query)
+    return stored is not None and Grid.from_json(stored) == grid
 
 
 def dataset(engine: Engine, name: str) -> Dataset:

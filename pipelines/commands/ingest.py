@@ -30,7 +30,7 @@ def ingest(
     freq: Annotated[
         str | None,
         typer.Option(
-            help="Frequency: 5m, 1h, 1d, 1b, 1mo, 1 for integer steps, or a calendar such as XNYS. Default: inferred."
+            help="5m, 1h, 1d, 1b, 1mo, 1 for integer steps, a calendar (XNYS) or its bars (XNYS:5m). Default: inferred."
         ),
     ] = None,
     tz: Annotated[

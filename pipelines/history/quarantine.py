@@ -99,6 +99,9 @@ def reference_span(dataset: Dataset, first: int, last: int) -> tuple[int, int]:
     Covers the rows before them that rules compare with, and the rows that they may replace.
     """
     slack = SLACK + dataset.grid.rounding if dataset.kind != "step" else 0
+    if dataset.grid.sessions:  # they are not of one length
+        begin = dataset.grid.steps([first - slack]) - reference_steps(dataset.season)
+        return int(dataset.grid.stamps(begin)[0]), last + slack
     start, stop = (int(stamp) for stamp in dataset.grid.stamps([0, reference_steps(dataset.season)]))
     return first - slack - (stop - start), last + slack
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from data.errors import InvalidInput
 from data.grid.durations import SECOND
-from data.quality.conform import conform_all
+from data.quality.conform import Conformed, conform_all
 from data.reading.intake import Intake
 from data.reading.memory import SourceMemory
 from data.reading.options import SourceOptions
@@ -23,8 +23,10 @@ from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback
 from pipelines.deletion.run import finish_begun_deletions
+from pipelines.history.calendars import renew_calendar
 from pipelines.history.known_rows import known_rows
 from pipelines.history.quarantine import quarantine_filter
+from pipelines.history.values_before import values_before
 from pipelines.ingestion.dataset_entry import (
     check_agrees,
     check_counts,
@@ -71,6 +73,8 @@ def ingest(
     check_agrees(known, options)
     memory = SourceMemory.of(known.memory if known else {})
     rules = rules_with(workspace, known, options, memory)
+    if known:
+        known = renew_calendar(workspace, known, dry_run)
     opened = open_source(source)
     with scratch_folder(workspace.settings.home) as scratch:
         intake = Intake(
@@ -97,11 +101,14 @@ def ingest(
             quarantine.hold_back,
             workspace.settings.future_tolerance_s * SECOND,
             labels_by_name(workspace, known) if known else None,
-            quarantine.past,
             stored,
+            quarantine.past,
+            values_before(workspace, known, scratch / "before") if known else None,
         )
         quarantine.breaches += conformed.clock
         read = read.with_unfinished(conformed.unfinished)
+        if known and not (conformed.parts.rows or conformed.clock or conformed.unfinished):
+            return nothing_kept(workspace, known, opened, conformed, read, dry_run)
         if known and stored:
             check_gap(known, stored, conformed)
         if dry_run:
@@ -112,6 +119,21 @@ def ingest(
         dataset = put_dataset(workspace, known, name, conformed, memory, options.rename)
         new = Conforming(dataset, opened, conformed, read, quarantine, given_rules(options), before)
         return store_rows(workspace, new, scratch)
+
+
+def nothing_kept(
+    workspace: Workspace, known: Dataset, opened: Source, conformed: Conformed, read: ReadPieces, dry_run: bool
+) -> Ingested:
+    """The result where every row is of a closed day and repeats what is stored; the source is recorded as read."""
+    report = conformed.report.to_dict() | {"quarantined": 0}
+    if not dry_run and known.snapshot is not None:
+        for sha256, name in read.tables.items():
+            catalogue.record_file(workspace.engine, known.id, sha256, name, report, known.snapshot)
+        watermarks.set_watermarks(workspace.engine, known.id, read.marks)
+    return Ingested(
+        known.name, opened.name, 0, False, known.snapshot, report,
+        pieces=len(opened.pieces), unchanged=read.unchanged, dry_run=dry_run,
+    )  # fmt: skip
 
 
 def report_unchanged(

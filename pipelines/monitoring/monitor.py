@@ -28,6 +28,7 @@ from data.store.promotions import Promotion
 from data.store.registry import ModelRow
 from forecasting.rolling.online_scores import SUMS
 from pipelines import run_pages
+from pipelines.history.calendars import renew_calendar
 from pipelines.history.ends import Ends, read_ends
 from pipelines.history.limits import make_limits
 from pipelines.history.moment import newest_moment
@@ -70,6 +71,7 @@ def monitor(workspace: Workspace, name: str) -> Monitored:
     served = promotions.served(workspace.engine, dataset.id)
     if served is None:
         raise NotTrained(name)
+    dataset = renew_calendar(workspace, dataset)
     make_limits(workspace, dataset)  # a series that was too short may have some by now, and levels move
     moment = newest_moment(workspace, dataset)
     ends = read_ends(workspace, dataset, moment.log_seq)
@@ -102,6 +104,7 @@ def monitor_all(workspace: Workspace) -> list[Monitored]:
     found: list[Monitored] = []
     errors: list[Exception] = []
     for dataset in catalogue.datasets(workspace.engine):
+        renew_calendar(workspace, dataset)  # of those without a champion too
         if promotions.served(workspace.engine, dataset.id):
             try:
                 found.append(monitor(workspace, dataset.name))

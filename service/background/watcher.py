@@ -130,8 +130,14 @@ class Watcher(threading.Thread):
             served = self._served.get(dataset.id)
             if served is None:
                 new.append(Served(dataset, {}, judge=Judge.load(engine, dataset)))
+            elif served.dataset.grid != dataset.grid:
+                self._writer.renew(served, dataset).result(timeout=INSTALLED_WITHIN)
             elif served.dataset != dataset:
                 served.dataset = dataset
+            if served is not None and served.renumbered:
+                served.renumbered = False
+                self._built.pop(dataset.id, None)
+                self._fresh.add(dataset.id)
         self._directory.add(series, new)
         self._served |= {served.dataset.id: served for served in new}
         self._newest = series[-1].id if series else self._newest
@@ -267,6 +273,10 @@ class Watcher(threading.Thread):
     def _follow(self, engine: Engine, served: Served) -> None:
         """Keep a second set of states at the log's end: those of the challenger in shadow, or else of the previous
         version, for a rollback and for answers that the champion cannot give."""
+        for other in (served.previous, served.shadow):
+            if other is not None and not other.follow_calendar(served.dataset.grid):
+                served.previous = served.shadow = None  # one of the two is there
+                self._followed.discard(served.dataset.id)
         if served.dataset.id not in self._followed:
             self._build_other(engine, served)
             self._followed.add(served.dataset.id)

@@ -14,6 +14,7 @@ class Outcome(StrEnum):
     CORRECTED = "corrected"  # known with another value: stored as its newer revision, and the state rebuilt on it
     LATE = "late"  # older than the origin and not known: stored, and the state rebuilt if it began before the row
     QUARANTINED = "quarantined"  # broke a quality rule: kept, and states take it as missing until it is released
+    IGNORED = "ignored"  # of a closed day, without a value or with that of the step before: nothing is stored
     REJECTED = "rejected"  # refused when the request was read: not stored, and the answer gives the reason
 
 

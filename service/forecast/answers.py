@@ -95,7 +95,8 @@ def _etag(
     label = target.label
     shifted = target.served.judge.flags(target.series)["shifted"]  # it ends without a new row
     marks = (
-        "s" * stale
+        champion.grid.mark
+        + "s" * stale
         + "q" * silent
         + "d" * champion.replaces_damaged
         + "h" * shifted

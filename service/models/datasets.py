@@ -30,6 +30,7 @@ class Served:
     drift: Sequence[Drift] = ()  # what the monitor last found
     judge: Judge = field(default_factory=Judge)  # gives live values their verdicts; replaced by the writer only
     quarantined: int = 0  # values in quarantine that were not released
+    renumbered: bool = False  # its states have to be built again, after its calendar was replaced; see `Writer.follow`
     problem: str | None = None  # why the promoted model cannot be served, in one sentence
 
     @property

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
+from data.grid.closed import why_closed
 from data.grid.durations import DAY, SECOND
 from data.grid.grid import Grid
 from data.grid.stamps import StampReader
@@ -22,6 +23,7 @@ from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
 from service.observe.clock_rows import RIGHT, UNSET, look
+from service.observe.closed_rows import ClosedRow, ClosedRows, sort_out
 from service.observe.observe_body import BrokenLine, ObserveBody
 from service.observe.series_creation import CreatedSeries, UnbornSeries
 from states.out_of_order import BEGINNING
@@ -45,6 +47,7 @@ class Arrivals:
     ds       (k,) the stamps as they were sent
     clock    (k,) how the clock of each row was, as far as its stamp tells (see `clock_rows`)
     snapped  how many of them are not those of the step that took them
+    grid     by which the steps are numbered
     """
 
     served: Served
@@ -53,6 +56,7 @@ class Arrivals:
     rows: Rows
     clock: np.ndarray
     snapped: int
+    grid: Grid
 
     def select(self, kept: np.ndarray) -> "Arrivals":
         """The rows where `kept` (k,) bool holds."""
@@ -65,13 +69,16 @@ class ReceivedRows:
     """A request's rows: those to be stored, by dataset, and the first faults of the rejected ones, by their place.
 
     new_series: series that are yet to be created, or whose label is yet to be stored; until `with_ids` the rows of the
-    i-th have the series id -1 - i.
+    i-th have the series id -1 - i. ignored: places of rows of closed days that say nothing new; closed: other such
+    rows, until `with_values_before`.
     """
 
     rows: int
     parts: list[Arrivals]
     refused: list[tuple[int, FieldFault]]
     new_series: list[UnbornSeries]
+    ignored: list[int]
+    closed: list[ClosedRow]
 
     @property
     def faults(self) -> list[FieldFault]:
@@ -132,22 +139,46 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
     if misshapen:
         raise unprocessable("invalid_observation", misshapen)
     parts: list[Arrivals] = []
+    ignored, closed = list[int](), list[ClosedRow]()
     found: dict[int, int] = {}  # labels, by the number of a new series
     for name, rows in kept.items():
         columns = _columns(directory.datasets[name], rows, now, tolerance)
         labels = _new_labels(columns)
-        part, off_grid = _on_steps(columns, labels)
+        part, off_grid, off = _on_steps(columns, labels)
         part, valueless = _with_value_if_unset(part)
+        ignored, closed = ignored + off.ignored, closed + [row for row in off.valued if not row.decided]
+        refused += [_closed_fault(body, row) for row in off.valued if row.decided]
         part, strayed = _not_too_far(part)
         faults = off_grid + valueless + strayed
         refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in faults]
         parts += [part] if len(part.place) else []
         found |= labels
     unborn = [series._replace(label=found.get(number)) for series, number in new_series.items()]
-    received = ReceivedRows(len(body.rows), parts, sorted(refused)[:MAX_ERRORS], unborn)
-    if not parts:
+    refused = sorted(refused)[:MAX_ERRORS]
+    received = ReceivedRows(len(body.rows), parts, refused, unborn, ignored, closed)
+    if not (parts or ignored or closed):
         raise unprocessable("every_row_rejected", received.faults)
     return received
+
+
+def with_values_before(received: ReceivedRows, body: ObserveBody, values: Sequence[float]) -> ReceivedRows:
+    """The same rows, where `values` are those before each of `received.closed`: rows that repeat them are ignored, and
+    the others rejected.
+
+    Raises ProblemError (422) where every row is rejected.
+    """
+    pairs = list(zip(received.closed, values, strict=True))
+    ignored = [*received.ignored, *(row.place for row, before in pairs if row.value == before)]
+    refused = [*received.refused, *(_closed_fault(body, row) for row, before in pairs if row.value != before)]
+    refused = sorted(refused)[:MAX_ERRORS]
+    if not (received.parts or ignored):
+        raise unprocessable("every_row_rejected", [fault for _, fault in refused])
+    return replace(received, refused=refused, ignored=ignored, closed=[])
+
+
+def _closed_fault(body: ObserveBody, row: ClosedRow) -> tuple[int, FieldFault]:
+    """Why a row of a closed day is rejected, by its place."""
+    return row.place, FieldFault(f"{body.pointer(row.place)}/ds", why_closed(row.served.dataset.grid, row.ds))
 
 
 def with_ids(
@@ -175,7 +206,7 @@ def with_ids(
             refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in off_grid]
             parts += [part] if len(part.place) else []
     refused = sorted(refused)[:MAX_ERRORS]
-    if not parts:
+    if not (parts or received.ignored or received.closed):
         raise too_many_series([fault for _, fault in refused])
     return replace(received, parts=parts, refused=refused, new_series=[])
 
@@ -343,20 +374,26 @@ def _labels(columns: _Columns, new: Mapping[int, int]) -> np.ndarray | int:
     return np.array([new[number] if number < 0 else known.get(number, 0) for number in columns.series.tolist()])
 
 
-def _on_steps(columns: _Columns, new_labels: Mapping[int, int]) -> tuple[Arrivals, list[tuple[int, str]]]:
-    """The rows on the steps that take them, and why the others are refused, by their place."""
+def _on_steps(columns: _Columns, new_labels: Mapping[int, int]) -> tuple[Arrivals, list[tuple[int, str]], ClosedRows]:
+    """The rows on the steps that take them, why those between steps are refused, by their place, and those of closed
+    days."""
     served, place, series, ds, values, clock = columns
-    placed, off = served.dataset.grid.place(ds, _labels(columns, new_labels)), "is off the grid"
+    grid, off = served.dataset.grid, "is off the grid"
+    placed = grid.place(ds, _labels(columns, new_labels))
     if served.dataset.memory.get("every"):  # its rows are values of whole steps
-        placed, off = replace(placed, refused=placed.moved), f"must begin a step of {served.dataset.freq}"
+        placed, off = replace(placed, refused=placed.refused | placed.moved), f"must begin a step of {grid.freq}"
+    if (unset := clock == UNSET).any():  # whatever day it is, it goes to the quarantine
+        placed = replace(placed, refused=placed.refused & ~unset, closed=placed.closed & ~unset)
     order = np.lexsort((placed.steps, series))  # stable: of one step sent twice the later row counts
     faults: list[tuple[int, str]] = []
+    closed = ClosedRows([], [])
     if placed.refused.any():
         order = order[~placed.refused[order]]
-        faults = [(int(at), off) for at in place[placed.refused][:MAX_ERRORS]]
+        faults = [(int(at), off) for at in place[placed.refused & ~placed.closed][:MAX_ERRORS]]
+        closed = sort_out(served, place, series, ds, values, placed)
     rows = Rows.arrived(series[order], placed.steps[order], values[order])
     snapped = int(np.count_nonzero(placed.moved & ~placed.refused))
-    return Arrivals(served, place[order], ds[order], rows, clock[order], snapped), faults
+    return Arrivals(served, place[order], ds[order], rows, clock[order], snapped, grid), faults, closed
 
 
 def _with_stored_labels(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
@@ -366,7 +403,8 @@ def _with_stored_labels(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]
     sent = np.argsort(part.place)
     rows = part.rows.select(sent)
     columns = part.place[sent], rows.series, part.ds[sent], rows.values, part.clock[sent]
-    return _on_steps(_Columns(part.served, *columns), {})
+    placed, off_grid, _ = _on_steps(_Columns(part.served, *columns), {})  # where series have labels, no day is closed
+    return placed, off_grid
 
 
 def _with_value_if_unset(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
@@ -390,8 +428,8 @@ def _not_too_far(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:
     known = reach != BEGINNING
     behind = known & (rows.steps < reach - NEAR_STEPS) & (part.clock == RIGHT)
     if behind.any():
-        behind &= rows.steps < reach - _furthest_back(part.served.dataset.grid, reach)
-    ahead = known & (rows.steps > reach + FURTHEST_STEPS) & (part.served.dataset.kind == "step")
+        behind &= rows.steps < reach - _furthest_back(part.grid, reach)
+    ahead = known & (rows.steps > reach + FURTHEST_STEPS) & (part.grid.kind == "step")
     if not (behind | ahead).any():
         return part, []
     strayed = [

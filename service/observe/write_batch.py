@@ -35,8 +35,9 @@ class ObserveRequest:
     """Observations on their way in. `future` belongs to `loop` and is given a Receipt or an exception."""
 
     arrivals: Sequence[Arrivals]
-    rows: int  # all of them; those that are in no part were rejected
+    rows: int  # all of them; those that are in no part were rejected or ignored
     errors: list[dict[str, str]]  # why the first rejected rows were
+    ignored: Sequence[int]  # places of rows of closed days that say nothing new
     keyed: KeyedRequest | None
     future: "Future[Receipt]"
     loop: AbstractEventLoop
@@ -71,11 +72,11 @@ class WriteBatch:
 
 
 def batches_of(requests: Sequence[ObserveRequest]) -> list[WriteBatch]:
-    """The rows of the requests, by dataset."""
+    """The rows of the requests, by dataset; numbered by its grid of now."""
     parts: dict[int, list[tuple[int, Arrivals]]] = {}
     for number, request in enumerate(requests):
         for part in request.arrivals:
-            parts.setdefault(part.served.dataset.id, []).append((number, part))
+            parts.setdefault(part.served.dataset.id, []).append((number, renumbered(part)))
     return [WriteBatch.of(part) for part in parts.values()]
 
 
@@ -95,6 +96,17 @@ def of_deleted(engine: Engine, requests: Sequence[ObserveRequest]) -> list[bool]
         any(part.served.dataset.id in datasets or np.isin(part.rows.series, dead).any() for part in request.arrivals)
         for request in requests
     ]
+
+
+def renumbered(part: Arrivals) -> Arrivals:
+    """The same rows by the grid that their dataset has by now; those of days that it has closed meanwhile are left out,
+    and so count as rejected."""
+    grid = part.served.dataset.grid
+    if part.grid == grid:
+        return part
+    placed = grid.place(part.grid.stamps(part.rows.steps))
+    moved = replace(part, rows=replace(part.rows, steps=placed.steps), grid=grid)
+    return moved.select(~placed.refused)
 
 
 def outcomes_of(engine: Engine, batch: WriteBatch) -> tuple[list[Outcome], np.ndarray]:
@@ -191,6 +203,9 @@ def receipts_of(
 ) -> list[Receipt]:
     """The receipt of each request, without its sequence."""
     outcomes = [[Outcome.REJECTED] * request.rows for request in requests]
+    for own, request in zip(outcomes, requests, strict=True):
+        for place in request.ignored:
+            own[place] = Outcome.IGNORED
     shifts = [0] * len(requests)
     for batch, result in zip(batches, judged, strict=True):
         columns = (batch.request.tolist(), batch.place.tolist(), result.outcomes)
@@ -216,6 +231,34 @@ def along(answers: Along | None, judged: Sequence[JudgedBatch], stamp: int) -> A
         for result in results:
             result.judged.store(connection, result.dataset_id, seq, stamp)
             quarantine.put_live(connection, result.dataset_id, [(held, CLOCK) for held in result.unset], stamp)
+        if answers is not None:
+            answers(connection, seq)
+
+    return store
+
+
+class CalendarReplaced(Exception):
+    """Rows were about to be stored by the numbers of calendars that these datasets have no more."""
+
+    def __init__(self, served: Sequence[Served]):
+        self.served = served
+        super().__init__(", ".join(one.name for one in served))
+
+
+def checked_along(engine: Engine, answers: Along | None, judged: Sequence[JudgedBatch]) -> Along | None:
+    """The same, and for datasets with a calendar a check that it is still theirs. Raises CalendarReplaced there."""
+    dated = [result.served for result in judged if result.served.dataset.grid.sessions and len(result.judged.ds)]
+    if not dated:
+        return answers
+
+    def store(connection: Connection, seq: int) -> None:
+        replaced = [
+            served
+            for served in dated
+            if not catalogue.is_grid_of(engine, served.dataset.id, served.dataset.grid, connection)
+        ]
+        if replaced:
+            raise CalendarReplaced(replaced)
         if answers is not None:
             answers(connection, seq)
 

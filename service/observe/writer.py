@@ -22,14 +22,15 @@ from data import clock
 from data.changes import applied
 from data.errors import RollcastError, StoreBroken, StoreUnavailable
 from data.records import idempotency
-from data.store import database, observation_log
+from data.store import catalogue, database, observation_log
+from data.store.catalogue import Dataset
 from data.store.observation_log import DeletedMeanwhile, Row
 from service.base.metrics import Metrics
 from service.models.datasets import Served
 from service.models.verdicts import Judge
 from service.observe import write_batch
 from service.observe.background_advance import BackgroundAdvance
-from service.observe.write_batch import Along, JudgedBatch, ObserveRequest, WriteBatch
+from service.observe.write_batch import Along, CalendarReplaced, JudgedBatch, ObserveRequest, WriteBatch
 from states import folding, scores
 from states.champion import Champion
 from states.folding import Folded
@@ -37,6 +38,7 @@ from states.snapshots import SnapshotPass
 
 log = logging.getLogger("rollcast.service")
 
+RENUMBERED = "The calendar of the dataset was replaced, and its states are built again."
 LARGEST_BATCH = 20_000  # rows in one commit
 SLICE = 250  # rows of another process that are taken in at once; requests that wait come in between
 
@@ -132,6 +134,13 @@ class Writer(threading.Thread):
 
         return self.ask(action)
 
+    def renew(self, served: Served, dataset: Dataset) -> "Future[None]":
+        """Queue the entry that a dataset has in the catalogue now; from any thread.
+
+        Where its calendar was replaced, steps are numbered by the new one from then on.
+        """
+        return self.ask(lambda: self._renew(served, dataset))
+
     def ask(self, action: Callable[[], None]) -> "Future[None]":
         """Queue an action between two batches; from any thread."""
         done: Future[None] = Future()
@@ -207,7 +216,20 @@ class Writer(threading.Thread):
         if current.step(self._engine):
             self._passes.append(current)
 
+    def _renew(self, served: Served, dataset: Dataset) -> None:
+        self._advancing.wait()
+        replaced, served.dataset = served.dataset.grid != dataset.grid, dataset
+        if not replaced:
+            return
+        if served.champion is not None and not served.champion.follow_calendar(dataset.grid):
+            self._passes = [current for current in self._passes if current.champion is not served.champion]
+            served.champion, served.problem, served.renumbered = None, RENUMBERED, True
+            served.judge = Judge.load(self._engine, dataset)
+
     def _install(self, served: Served, champion: Champion) -> None:
+        if not champion.follow_calendar(served.dataset.grid):  # replaced while it was built
+            served.renumbered = True
+            return
         self._passes = [current for current in self._passes if current.champion is not served.champion]
         self._metrics.replayed("promotion", folding.catch_up(self._engine, champion))
         before = served.champion
@@ -267,6 +289,15 @@ class Writer(threading.Thread):
         return [request for request, gone in zip(requests, dead, strict=True) if not gone]
 
     def _commit(self, requests: Sequence[ObserveRequest]) -> None:
+        """Commit the rows of requests, and once more where a calendar was replaced meanwhile that numbers them."""
+        try:
+            self._commit_once(requests)
+        except CalendarReplaced as replaced:
+            for served in replaced.served:
+                self._renew(served, catalogue.dataset(self._engine, served.name))
+            self._commit_once(requests)
+
+    def _commit_once(self, requests: Sequence[ObserveRequest]) -> None:
         """Store first, then advance, then answer; while a large batch advances the next one is stored."""
         database.require_sound(self._engine)
         if self._last is None or self._behind:
@@ -292,7 +323,7 @@ class Writer(threading.Thread):
             self._metrics.shifted(sum(receipt.shifts for receipt in answers))
             write_batch.answer(requests, answers)
 
-        self._advancing.begin(advance, np.concatenate([batch.rows.series for batch in batches]))
+        self._advancing.begin(advance, np.concatenate([np.empty(0, np.int64), *(b.rows.series for b in batches)]))
 
     def _store(self, judged: Sequence[JudgedBatch], stamp: int, answers: Along | None) -> list[np.ndarray]:
         """Append the rows in order of arrival, with their verdicts. Returns the log position of each batch's rows."""
@@ -306,7 +337,7 @@ class Writer(threading.Thread):
             columns = (found.rows.series.tolist(), found.ds.tolist(), values)
             rows.extend(zip(repeat(result.dataset_id), *columns, repeat(stamp), strict=False))
             ends.append(len(rows))
-        along = write_batch.along(answers, judged, stamp)
+        along = write_batch.checked_along(self._engine, write_batch.along(answers, judged, stamp), judged)
         seqs = np.array(observation_log.append(self._engine, rows, along, verdicts, self._applied), np.int64)
         if not len(seqs):
             return [np.empty(0, np.int64) for _ in judged]

@@ -74,6 +74,8 @@ async def _store(
         received = arrivals.read(body, seen_by(request, runtime), runtime.clock(), tolerance, only)
         if received.new_series:
             received = arrivals.with_ids(received, body, await runtime.create(received.new_series), only)
+        if received.closed:
+            received = arrivals.with_values_before(received, body, await runtime.values_before(received.closed))
     except ProblemError:
         runtime.metrics.rejected(len(body.rows))
         raise

@@ -69,7 +69,15 @@ DELETION: dict[str, Any] = {
 BODIES: dict[str, Any] = {  # by the name of their schema
     "Observed": {
         "received": 3,
-        "counts": {"applied": 1, "duplicate": 1, "corrected": 0, "late": 0, "quarantined": 0, "rejected": 1},
+        "counts": {
+            "applied": 1,
+            "duplicate": 1,
+            "corrected": 0,
+            "late": 0,
+            "quarantined": 0,
+            "ignored": 0,
+            "rejected": 1,
+        },
         "outcomes": ["duplicate", "applied", "rejected"],
         "errors": [{"pointer": "/observations/2/unique_id", "message": "is not a series"}],
         "snapped": 0,

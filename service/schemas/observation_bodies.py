@@ -49,19 +49,22 @@ class Counts(StrictBody):
     corrected: int
     late: int
     quarantined: int
+    ignored: int
     rejected: int
 
 
 class Observed(StrictBody):
-    """The outcome of each row. Rows that were not rejected are durable, and every later forecast takes them in."""
+    """The outcome of each row. Rows that were not rejected or ignored are durable, and later forecasts take them in."""
 
     received: int
     counts: Counts
     outcomes: Annotated[
-        list[Literal["applied", "duplicate", "corrected", "late", "quarantined", "rejected"]],
+        list[Literal["applied", "duplicate", "corrected", "late", "quarantined", "ignored", "rejected"]],
         Field(
             description="one for each row, in the order sent; quarantined: the value broke a quality rule, or its "
-            "clock was not set; it is kept, and forecasts take it as missing until it is released"
+            "clock was not set; it is kept, and forecasts take it as missing until it is released; ignored: the row is "
+            "of a closed day, such as a Saturday in a dataset of weekdays, and has no value or that of the step "
+            "before; it is not stored"
         ),
     ]
     errors: Annotated[list[Fault], Field(description=f"why rows were rejected: the first {MAX_ERRORS} of them")]

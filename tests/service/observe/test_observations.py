@@ -49,7 +49,15 @@ def post(client, sent, status=200):
 
 def counts(answer):
     """Outcomes that any row met; all outcomes add up to the rows received."""
-    assert answer["counts"].keys() == {"applied", "duplicate", "corrected", "late", "quarantined", "rejected"}
+    assert answer["counts"].keys() == {
+        "applied",
+        "duplicate",
+        "corrected",
+        "late",
+        "quarantined",
+        "ignored",
+        "rejected",
+    }
     assert sum(answer["counts"].values()) == answer["received"] == len(answer["outcomes"])
     return {outcome: count for outcome, count in answer["counts"].items() if count}
 

@@ -172,7 +172,7 @@ def test_a_good_value_between_ends_the_run(world):
     values = [*SHIFTED[:7], NEXT[7], *SHIFTED[8:15], NEXT[15], NEXT[16]]
     with world.serving() as client:
         assert post(client, values)["counts"] == {
-            "applied": 3, "duplicate": 0, "corrected": 0, "late": 0, "quarantined": 14, "rejected": 0,
+            "applied": 3, "duplicate": 0, "corrected": 0, "late": 0, "quarantined": 14, "ignored": 0, "rejected": 0,
         }  # fmt: skip
         assert is_the_fold(client, world)
 
