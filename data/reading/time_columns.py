@@ -4,6 +4,7 @@ The time of a row is its date plus its time of day. Hours go from 0 to 24; 24 is
 files which count hours from 1 to 24 need no rule of their own. Year, month and day may be columns too.
 """
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -123,7 +124,7 @@ def _is_clock(values: pl.Series) -> bool:
 
 def joining_hint(time: str, second: str) -> str:
     """How to read a column of dates together with one that seems to hold times of day."""
-    return f"{second!r} seems to hold the time of day: give --time-col '{time},{second}'"
+    return f"{second!r} seems to hold the time of day: give --time-col {shlex.quote(f'{time},{second}')}"
 
 
 def ask_for_time_columns(time: str, second: str) -> str:

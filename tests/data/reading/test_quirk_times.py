@@ -63,9 +63,9 @@ def test_the_report_says_what_was_recognised(name, options, said):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("date_time.csv", {}, "give --time-col 'Date,Time'"),
-        ("date_hour.csv", {}, "give --time-col 'Date,Hour'"),
-        ("date_hour.csv", {"target_col": "Load"}, "give --time-col 'Date,Hour'"),
+        ("date_time.csv", {}, "give --time-col Date,Time"),
+        ("date_hour.csv", {}, "give --time-col Date,Hour"),
+        ("date_hour.csv", {"target_col": "Load"}, "give --time-col Date,Hour"),
         ("date_hour.csv", {"time_col": "Date,Hour"}, "its times have no offset; give their zone with --tz"),
         ("midnight_without_time.csv", {}, "its times have no offset; give their zone with --tz"),
     ],
