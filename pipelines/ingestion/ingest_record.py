@@ -23,7 +23,7 @@ from data.store.database import reading, writing
 from pipelines.ingestion.source_pieces import ReadPieces
 from pipelines.workspace import Workspace
 
-SETTINGS = ("season", "horizon", "has_split", "memory")
+SETTINGS = ("season", "horizon", "has_split", "zone", "memory")
 Facts = dict[str, Any]
 
 
