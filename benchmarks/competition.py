@@ -32,7 +32,7 @@ from benchmarks.support.published import TASKS, peers  # noqa: E402
 from benchmarks.support.run import Figures, add_training, command, finish, parser, words  # noqa: E402
 from benchmarks.support.thresholds import asked  # noqa: E402
 from data.errors import InvalidInput  # noqa: E402
-from data.reading.options import SourceOptions  # noqa: E402
+from data.formats.options import SourceOptions  # noqa: E402
 from pipelines.console import say  # noqa: E402
 from pipelines.evaluation.backtest import BacktestRequest  # noqa: E402
 from pipelines.history.history import read_history  # noqa: E402

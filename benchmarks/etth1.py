@@ -33,7 +33,7 @@ from benchmarks.support.published import peers  # noqa: E402
 from benchmarks.support.run import Figures, add_training, command, finish, numbers, parser  # noqa: E402
 from benchmarks.support.thresholds import asked  # noqa: E402
 from data.errors import InvalidInput  # noqa: E402
-from data.reading.options import SourceOptions  # noqa: E402
+from data.formats.options import SourceOptions  # noqa: E402
 from data.schema import SPLIT  # noqa: E402
 from forecasting import quantiles  # noqa: E402
 from forecasting.evaluation import backtest as engine  # noqa: E402

@@ -15,7 +15,7 @@ from benchmarks.support import loop  # noqa: E402  the processor's kernels are c
 from benchmarks.support.published import TASKS  # noqa: E402
 from benchmarks.support.run import Figures, add_training, command, finish, parser, words  # noqa: E402
 from data.errors import InvalidInput  # noqa: E402
-from data.reading.options import SourceOptions  # noqa: E402
+from data.formats.options import SourceOptions  # noqa: E402
 
 
 def main() -> None:

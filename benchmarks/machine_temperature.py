@@ -13,7 +13,7 @@ prepare()
 
 from benchmarks.support import loop  # noqa: E402  the processor's kernels are chosen before NumPy loads
 from benchmarks.support.run import Figures, finish, parser  # noqa: E402
-from data.reading.options import SourceOptions  # noqa: E402
+from data.formats.options import SourceOptions  # noqa: E402
 from pipelines.evaluation.backtest import BacktestRequest  # noqa: E402
 from pipelines.training.train import TrainRequest  # noqa: E402
 

@@ -30,7 +30,7 @@ from benchmarks.support import loop, spread  # noqa: E402
 from benchmarks.support.columns import melted  # noqa: E402
 from benchmarks.support.run import Figures, command, finish, numbers, parser, positive, words  # noqa: E402
 from data.errors import InvalidInput  # noqa: E402
-from data.reading.options import SourceOptions  # noqa: E402
+from data.formats.options import SourceOptions  # noqa: E402
 from forecasting import quantiles  # noqa: E402
 from forecasting.accuracy import ErrorSums, Reference  # noqa: E402
 from forecasting.config import LEVELS, NETWORKS, ModelConfig  # noqa: E402

@@ -199,3 +199,9 @@ class StoreTooNew(StoreUnavailable):
 def first_line(error: BaseException, longest: int | None = 200, empty: str = "no reason given") -> str:
     """The first line of an error's text, cut to `longest` characters; `empty` where the error says nothing."""
     return (str(error).strip() or empty).splitlines()[0][:longest]
+
+
+def quoted(value: object) -> str:
+    """A value as errors show it, at most 40 characters."""
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "…'"

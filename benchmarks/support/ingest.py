@@ -65,7 +65,7 @@ def bare(source: Path, target: Path) -> int:
 
 def ours(source: Path, target: Path) -> int:
     """The product, as `rollcast ingest` does it."""
-    from data.reading.options import SourceOptions
+    from data.formats.options import SourceOptions
     from data.settings import load_settings
     from pipelines.ingestion.ingest import ingest
     from pipelines.workspace import open_workspace

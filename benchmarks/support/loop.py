@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.settings import load_settings
 from pipelines.console import progress, say
 from pipelines.evaluation.backtest import BacktestRequest, backtest

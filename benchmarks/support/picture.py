@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt  # noqa: E402
 
 from benchmarks.machine_temperature import SOURCE  # noqa: E402
 from benchmarks.support import loop  # noqa: E402
-from data.reading.options import SourceOptions  # noqa: E402
+from data.formats.options import SourceOptions  # noqa: E402
 from forecasting.evaluation.backtest import advance, start  # noqa: E402
 from forecasting.panel import Panel  # noqa: E402
 from forecasting.rolling.roller import Roller  # noqa: E402

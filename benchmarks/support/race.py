@@ -11,7 +11,7 @@ from benchmarks.support import loop
 from benchmarks.support.published import TASKS
 from benchmarks.support.run import Figures
 from data.errors import Unavailable
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from forecasting.accuracy import ErrorSums
 from forecasting.config import LEVELS
 from forecasting.evaluation import backtest as engine

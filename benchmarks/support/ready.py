@@ -14,7 +14,7 @@ import time
 from benchmarks.machine_temperature import SOURCE
 from benchmarks.support import loop
 from benchmarks.support.run import Figures
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from pipelines.flows.uvicorn_process import free_port
 from pipelines.promotion.promote import promote
 from pipelines.training.train import TrainRequest

@@ -145,7 +145,7 @@ def p99(seconds: list[float]) -> float:
 
 
 def main() -> None:
-    from data.reading.options import SourceOptions
+    from data.formats.options import SourceOptions
     from data.store import observation_log
     from pipelines.ingestion.ingest import ingest
 

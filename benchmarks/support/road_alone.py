@@ -11,7 +11,7 @@ from benchmarks.support.road import ask, fill_lake, write
 from benchmarks.support.run import Figures
 from benchmarks.support.server import service
 from benchmarks.support.store import make
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from pipelines.forecasts.batch_forecast import BatchForecasts, BatchRequest, forecast
 from pipelines.ingestion.ingest import ingest
 from pipelines.workspace import Workspace, open_workspace

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.durations import DAY, kind_of, parse_frequency, unit_of
 from data.grid.grid import Grid, make_grid
 from data.quality.findings import Findings
 from data.reading.columns import STEP, with_codes
 from data.reading.infer_frequency import VOTES, facts_of
 from data.reading.intake import PIECE, Intake
-from data.reading.mark_times import step_of_mark
-from data.reading.options import SourceOptions
-from data.reading.zones import OFFSET, to_stored_times
 from data.schema import SERIES, TIME
+from data.times.mark_times import step_of_mark
+from data.times.zones import OFFSET, to_stored_times
 
 FIRST_MONDAY = 4 * DAY  # 1970-01-05
 DEFAULT_KEEP = "mean"

@@ -25,6 +25,7 @@ import polars as pl
 from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
+from data.formats.options import SourceOptions, snap_of
 from data.grid.closed import why_closed
 from data.grid.durations import YEAR, default_horizon
 from data.grid.grid import Grid, make_grid
@@ -38,7 +39,6 @@ from data.quality.closed_days import ValuesBefore, compare_closed
 from data.quality.findings import Findings, common_test_length, gaps_of, test_lengths
 from data.quality.key_check import contested_rows, count_clashes, find_keys, most_repeat, refuse_mixed_series
 from data.quality.lost_rows import first_clash, refuse_clashes, refuse_rejected
-from data.quality.placing import place_rows
 from data.quality.rejections import CLOSED, NO_LOCAL_TIME, OFF_GRID
 from data.quality.report import QualityReport
 from data.quality.stretches import find_stretches
@@ -46,11 +46,11 @@ from data.quality.worst_series import find_worst
 from data.reading.columns import CODE, with_codes
 from data.reading.infer_frequency import facts_of, find_frequency
 from data.reading.intake import Intake
-from data.reading.options import SourceOptions, snap_of
-from data.reading.zones import open_days, to_stored_times
+from data.reading.placing import place_rows
 from data.records.quarantine import Breach
 from data.schema import SERIES, SPLIT, TIME, VALUE
 from data.spill import Spill, Where
+from data.times.zones import open_days, to_stored_times
 
 SAMPLE = 100_000  # stamps from which the phase of the grid is inferred
 LONGEST_YEARS = 100  # longest gap within a series
@@ -133,7 +133,7 @@ def conform_all(
     only_missing = intake.missing == intake.read  # planned covariates, or values taken back
     if intake.nulls + intake.non_finite == intake.read and not (grid is not None and only_missing):
         raise InvalidInput("no value in it is a number; choose another column", source=source, column=roles.target)
-    known, grid = grid, _grid(intake, source, roles.time, grid)
+    grid = _grid(intake, source, roles.time, grid)
     if grid.kind == "date" and grid.civil and intake.times.in_utc and not intake.times.at_midnight:
         raise open_days(intake.span[0], source, roles.time)
     season = options.season or grid.default_season

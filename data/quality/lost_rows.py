@@ -51,7 +51,7 @@ def _way_out(first: Clash, intake: Intake, aggregated: bool) -> str:
     if not first.one_stamp and not aggregated:
         ways += ["take --snap nearest"] if intake.options.snap == "floor" else []
         ways.append("give a finer --freq")
-    elif intake.roles is not None and intake.roles.id is None:
+    elif intake.roles is not None and not intake.roles.ids:
         ways.append("name the series with --id-col")
     ways.append("say with --keep which value counts: last, first, mean, sum, max, min or count")
     return ", or ".join(ways)

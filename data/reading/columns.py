@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from data.errors import InvalidInput
+from data.errors import InvalidInput, quoted
 from data.formats.batches import ROW
-from data.reading.numbers import NumberReader, quoted
-from data.reading.options import SourceOptions
-from data.reading.time_columns import joining_hint, second_time_column, split_columns
+from data.formats.options import SourceOptions
+from data.reading.numbers import NumberReader
 from data.schema import RESERVED, SERIES, SPLIT, SPLITS
+from data.times.time_columns import joining_hint, second_time_column, split_columns
 
 ID_NAMES = ("unique_id", "item_id")
 TIME_NAMES = ("ds", "timestamp", "datetime", "date_time", "date", "time", "t")  # in this order, in any case

@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.durations import DAY, FIXED, HOUR, LARGER, MINUTE, SECOND, bar_of, kind_of, parse_frequency
 from data.grid.grid import Grid
 from data.reading.columns import CODE
-from data.reading.options import SourceOptions
-from data.reading.zones import OFFSET, has_zone, local_times
 from data.schema import SERIES, TIME, TimeKind
+from data.times.zones import OFFSET, has_zone, local_times
 
 VOTES = 6  # rows that a series needs to count: six days in a row include a weekend day
 USUAL = tuple(unit * count for unit in (SECOND, MINUTE) for count in (1, 2, 5, 10, 15, 20, 30))

@@ -10,20 +10,20 @@ import polars as pl
 from data.errors import InvalidInput
 from data.formats.batches import ROW
 from data.formats.dialect import Recognised
+from data.formats.options import SourceOptions
 from data.formats.source_table import SourceTable, stem_of
 from data.reading.columns import Roles, check_split, choose_roles, numbers_of
 from data.reading.extent import Extent, RowPlace
 from data.reading.memory import SourceMemory
 from data.reading.numbers import NumberReader
-from data.reading.options import SourceOptions
 from data.reading.prepare import Preparation
 from data.reading.remembered import recall_columns, recall_present
 from data.reading.series_ids import SeriesIds, checked_id
-from data.reading.time_columns import second_time_column
-from data.reading.times import ReadTimes, TimeReader
-from data.reading.zones import now_like
 from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE, TimeKind
 from data.spill import Spill, Where
+from data.times.time_columns import second_time_column
+from data.times.times import ReadTimes, TimeReader
+from data.times.zones import now_like
 
 TEXT = "__text "  # prefix of a column that is not used, as hashes: it may name the series
 PIECE = "__piece"  # the place of a row's piece among `Intake.pieces`

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from data.errors import InvalidInput
+from data.errors import InvalidInput, quoted
 from data.formats.batches import ROW
 from data.formats.dialect import Decimal, Dialect, Recognised
 
@@ -230,9 +230,3 @@ def _number(word: str) -> float | None:
         return float(word.strip().replace(",", "."))
     except ValueError:
         return None
-
-
-def quoted(value: object) -> str:
-    """A value as errors show it, at most 40 characters."""
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "…'"

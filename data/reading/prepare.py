@@ -15,10 +15,10 @@ from data.errors import InvalidInput
 from data.formats import batches
 from data.formats.batches import ROW
 from data.formats.dialect import Recognised
+from data.formats.options import SourceOptions
 from data.formats.wide import one_row_per_value
 from data.reading.columns import ID_NAMES, TIME_NAMES, find_time, is_split
 from data.reading.numbers import NumberReader
-from data.reading.options import SourceOptions
 from data.reading.unnamed_columns import holds_times, numbers_rows, unnamed_columns
 from data.reading.whole_ids import all_whole, without_point_zero
 from data.schema import SERIES, SPLIT, VALUE

@@ -1,18 +1,18 @@
 """Which columns of a table a dataset's memory names, where the user names none.
 
 Columns that name the series, the time and the value are needed: a table without one is refused. The form of dates is a
-hint: `data.reading.times` reads a table in another known form all the same.
+hint: `data.times.times` reads a table in another known form all the same.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.reading.columns import Roles
 from data.reading.memory import SourceMemory
-from data.reading.numeric_times import UNITS_PER_SECOND, is_number
-from data.reading.options import SourceOptions
-from data.reading.time_forms import fits
+from data.times.numeric_times import UNITS_PER_SECOND, is_number
+from data.times.time_forms import fits
 
 
 def recall_columns(

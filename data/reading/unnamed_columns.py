@@ -6,8 +6,8 @@ import polars as pl
 
 from data.errors import InvalidInput
 from data.formats.dialect import Recognised
-from data.reading.options import SourceOptions
-from data.reading.times import TimeReader
+from data.formats.options import SourceOptions
+from data.times.times import TimeReader
 
 INDEX_NAME = re.compile(r"Unnamed: \d+|__index_level_\d+__")  # what pandas calls a column without a name
 

@@ -7,7 +7,7 @@ from data.errors import InvalidInput
 from data.grid.durations import SECOND
 from data.grid.grid import Grid
 from data.grid.stamp_forms import BASIC_DATE, is_order, shift_stamp
-from data.reading.numeric_times import UNITS_PER_SECOND, unit_of_number
+from data.times.numeric_times import UNITS_PER_SECOND, unit_of_number
 
 DEFAULT_STEPS = 1  # the newest time is read again: more rows of it may have come since
 

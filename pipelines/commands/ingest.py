@@ -99,7 +99,7 @@ def ingest(
     json: Json = False,
 ) -> None:
     """Read the new rows of a source into the lake and print a summary of their quality."""
-    from data.reading.options import SourceOptions
+    from data.formats.options import SourceOptions
     from pipelines.console import progress
     from pipelines.ingestion import ingest as ingestion
     from pipelines.reports import terminal

@@ -15,7 +15,7 @@ from typing import Any
 
 from data.errors import AlreadyRunning, Unavailable
 from data.files import file_lock
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.settings import Settings, load_settings
 from pipelines.console import print_json, print_table, progress, say
 from pipelines.demo import live_demo

@@ -21,7 +21,7 @@ from prefect.states import Completed
 from pydantic import TypeAdapter, ValidationError
 
 from data.errors import Busy, Conflict, GateRefused, InvalidInput, LeaseLost
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.settings import load_settings
 from pipelines import run_pages
 from pipelines.console import ProgressCallback, finite, progress, say

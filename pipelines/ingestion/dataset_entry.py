@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from data.errors import Conflict, InvalidInput, UnknownDataset
+from data.formats.options import SourceOptions, snap_of
 from data.grid.durations import parse_frequency
 from data.quality.aggregation import check_every
 from data.quality.conform import Conformed
 from data.quality.keep_rules import check_keep
 from data.reading.columns import split_names
 from data.reading.memory import SourceMemory
-from data.reading.options import SourceOptions, snap_of
 from data.reading.remembered import with_dialect
 from data.store import catalogue
 from data.store.catalogue import Dataset

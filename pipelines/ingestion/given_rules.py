@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.reading.intake import Intake
 from data.reading.memory import SourceMemory
-from data.reading.options import SourceOptions
 from data.records import dataset_rules
 from data.records.dataset_rules import QualityRules
 from data.store.catalogue import Dataset

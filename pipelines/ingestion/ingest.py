@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import partial
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.durations import SECOND
 from data.quality.conform import Conformed, conform_all
 from data.reading.intake import Intake
 from data.reading.memory import SourceMemory
-from data.reading.options import SourceOptions
 from data.reading.remembered import learn
 from data.records import watermarks
 from data.scratch import scratch_folder

@@ -8,19 +8,19 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from data.formats.options import SourceOptions
 from data.formats.source_table import SourceTable, stem_of
 from data.grid.grid import Grid
 from data.quality.aggregation import grid_of
 from data.reading.intake import Intake
-from data.reading.mark_times import mark_of_step, step_of_mark
 from data.reading.memory import SourceMemory
-from data.reading.options import SourceOptions
 from data.reading.remembered import recall_format
 from data.records import watermarks
 from data.sources.pieces import Piece, Source
 from data.sources.watermark_overlap import DEFAULT_STEPS, move_back
 from data.store import catalogue
 from data.store.catalogue import UNFINISHED, Dataset
+from data.times.mark_times import mark_of_step, step_of_mark
 from pipelines.console import ProgressCallback
 from pipelines.workspace import Workspace
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from data import spill
 from data.errors import InvalidInput
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.spill import Spill, side_by_side
 from pipelines.ingestion.ingest import ingest
 from pipelines.workspace import open_workspace

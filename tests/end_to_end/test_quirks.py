@@ -8,7 +8,7 @@ import pytest
 
 from data import clock
 from data.errors import Conflict, InvalidInput
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.records import quarantine
 from data.store import catalogue
 from pipelines.forecasts.batch_forecast import BatchRequest, forecast

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.settings import load_settings
 from pipelines.evaluation.backtest import BacktestRequest, backtest
 from pipelines.ingestion.ingest import ingest

@@ -5,9 +5,9 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
+from data.formats.options import SourceOptions
 from data.quality.conform import Conformed, conform_all
 from data.reading.intake import Intake
-from data.reading.options import SourceOptions
 from data.schema import SERIES, TIME, VALUE
 from data.sources.resolve import open_source
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.settings import load_settings
 from forecasting import baselines
 from forecasting.evaluation import long_roll

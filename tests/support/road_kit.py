@@ -10,7 +10,7 @@ import numpy as np
 from fastapi.testclient import TestClient
 
 from data import clock
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from forecasting.kernel.determinism import rows_are_independent
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.state import RollingState

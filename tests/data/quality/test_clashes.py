@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.quality.conform import conform, conform_all
 from data.quality.keep_rules import KEEP
 from data.reading.intake import Intake
-from data.reading.options import SourceOptions
 from data.schema import LARGEST_VALUE
 
 DAILY = [

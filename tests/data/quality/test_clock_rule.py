@@ -5,12 +5,12 @@ import pytest
 
 from data import clock
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.grid import Grid
 from data.grid.stamps import parse_ds
 from data.quality.clock_rule import KnownRows
 from data.quality.conform import conform_all
 from data.reading.intake import Intake
-from data.reading.options import SourceOptions
 
 NOW = "2026-11-30T12:00:00Z"
 HOURS = [f"2026-11-0{day}T{hour:02}:00:00Z" for day in (1, 2) for hour in range(24)]

@@ -4,13 +4,13 @@ import polars as pl
 import pytest
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.durations import DAY
 from data.grid.stamps import format_all, parse_ds
 from data.quality.closed_days import compare_closed
 from data.quality.conform import conform
 from data.quality.rejections import CLOSED
 from data.reading.columns import CODE, STEP
-from data.reading.options import SourceOptions
 from data.schema import SERIES, TIME, VALUE
 
 WEEK = ["2024-03-01 13", "2024-03-04 14", "2024-03-05 15"]  # Friday, Monday, Tuesday

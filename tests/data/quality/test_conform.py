@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from data import clock
 from data.errors import InvalidInput
 from data.formats.batches import ROW
+from data.formats.options import SourceOptions
 from data.grid.durations import DAY, MINUTE
 from data.grid.grid import make_grid
 from data.grid.stamps import format_all, parse_ds
 from data.quality.conform import conform, conform_all
 from data.reading.intake import Intake
-from data.reading.options import SourceOptions
 from data.records.quarantine import Breach
 from data.sources.resolve import open_source
 

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.quality.conform import conform, conform_all
 from data.reading.intake import Intake
-from data.reading.options import SourceOptions
 from data.sources.resolve import open_source
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)

@@ -3,10 +3,10 @@
 import numpy as np
 import polars as pl
 
+from data.formats.options import SourceOptions
 from data.quality.conform import conform
 from data.quality.stretches import find_stretches
 from data.quality.worst_series import TroubledSeries, worst_of
-from data.reading.options import SourceOptions
 
 RNG = np.random.default_rng(5)
 

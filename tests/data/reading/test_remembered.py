@@ -3,9 +3,9 @@
 import pytest
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.reading.columns import Roles
 from data.reading.memory import SourceMemory
-from data.reading.options import SourceOptions
 from data.reading.remembered import learn, recall_columns, recall_format, with_dialect
 
 MEMORY = SourceMemory(id_columns=("store", "item"), time_columns=("day",), target_column="value")

@@ -5,8 +5,8 @@ import pytest
 
 from data.errors import InvalidInput
 from data.formats.batches import ROW
+from data.formats.options import SourceOptions
 from data.quality.conform import conform
-from data.reading.options import SourceOptions
 from data.reading.series_ids import SeriesIds
 
 DAYS = ["2024-01-01", "2024-01-02"]

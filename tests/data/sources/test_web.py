@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from data.errors import InvalidInput, Unavailable
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from pipelines.ingestion.ingest import ingest
 from pipelines.workspace import open_workspace
 

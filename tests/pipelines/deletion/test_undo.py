@@ -4,7 +4,7 @@ import pytest
 
 from data.changes import ingests
 from data.errors import Conflict, NotFound, UnknownDataset
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.records import quarantine
 from data.store import catalogue
 from pipelines.deletion import undo

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.settings import load_settings
 from data.store import registry
 from pipelines import cli

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import GateRefused, InvalidInput
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.records import runs, schedules
 from pipelines.workspace import open_workspace
 

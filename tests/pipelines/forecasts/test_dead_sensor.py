@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from pipelines.forecasts.batch_forecast import BatchRequest, forecast
 from pipelines.ingestion.ingest import ingest
 from pipelines.promotion.promote import promote

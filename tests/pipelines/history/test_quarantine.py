@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.quality.quality_rules import RULE, judge, with_stored
-from data.reading.options import SourceOptions
 from data.records import dataset_rules, quarantine, watermarks
 from data.records.dataset_rules import QualityRules
 from data.records.quarantine import Breach

@@ -4,8 +4,8 @@ import pytest
 
 from data import clock
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.stamps import parse_ds
-from data.reading.options import SourceOptions
 from pipelines.cli import run
 from pipelines.history import quarantine as quarantining
 from pipelines.history.history import read_history

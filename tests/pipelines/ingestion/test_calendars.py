@@ -9,9 +9,9 @@ import pytest
 
 from data import clock
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.durations import DAY, HOUR
 from data.grid.stamps import format_all, parse_ds
-from data.reading.options import SourceOptions
 from data.store import catalogue, promotions, registry
 from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import to_bytes

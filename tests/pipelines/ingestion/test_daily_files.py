@@ -3,9 +3,9 @@
 import numpy as np
 import polars as pl
 
+from data.formats.options import SourceOptions
 from data.grid.durations import DAY, MINUTE, SECOND
 from data.grid.stamps import parse_ds
-from data.reading.options import SourceOptions
 from data.records import quarantine
 from pipelines.ingestion.ingest import ingest
 from pipelines.workspace import open_workspace

@@ -6,8 +6,8 @@ import pytest
 
 from data import clock
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.stamps import format_all, parse_ds
-from data.reading.options import SourceOptions
 from data.records import watermarks
 from data.store import catalogue
 from pipelines.cli import run

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from data.errors import InvalidInput
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.records import dataset_rules
 from data.records.dataset_rules import QualityRules
 from pipelines.cli import run

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.schema import SERIES, TIME
 from data.store import catalogue
 from pipelines import cli

@@ -22,8 +22,8 @@ import pytest
 
 from data import clock
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.stamps import parse_ds
-from data.reading.options import SourceOptions
 from data.records import watermarks
 from data.settings import load_settings
 from pipelines.ingestion.ingest import ingest

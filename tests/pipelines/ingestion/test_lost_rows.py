@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.durations import MINUTE
 from data.grid.grid import Grid
-from data.reading.options import SourceOptions
 from pipelines.cli import run
 from pipelines.ingestion.ingest import ingest
 from pipelines.workspace import open_workspace

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from data.errors import Conflict, InvalidInput
+from data.formats.options import SourceOptions
 from data.reading.memory import SourceMemory
-from data.reading.options import SourceOptions
 from data.store import catalogue
 from pipelines.ingestion.ingest import ingest
 from pipelines.upkeep import datasets

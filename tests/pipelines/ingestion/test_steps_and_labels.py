@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import update
 
 from data.errors import Conflict
+from data.formats.options import SourceOptions
 from data.grid.labels import END
 from data.grid.stamps import format_all
-from data.reading.options import SourceOptions
 from data.records import dataset_rules
 from data.store import catalogue, observation_log, tables
 from data.store.database import writing

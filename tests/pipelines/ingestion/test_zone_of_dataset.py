@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from data.errors import Conflict, InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.stamps import format_all
-from data.reading.options import SourceOptions
 from data.records import watermarks
 from data.store import catalogue
 from pipelines.ingestion.ingest import ingest

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.errors import Conflict
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from forecasting.evaluation.backtest import evaluate, reference
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import Validation, tail_origins, validate

@@ -10,9 +10,9 @@ import yaml
 
 from data import clock
 from data.errors import Unavailable
+from data.formats.options import SourceOptions
 from data.grid.durations import HOUR
 from data.grid.grid import Grid
-from data.reading.options import SourceOptions
 from data.records import drift, jobs, series_limits
 from data.settings import load_settings
 from data.store import catalogue, observation_log, promotions, registry, tables

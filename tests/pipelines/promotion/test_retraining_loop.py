@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from data.errors import Conflict, GateRefused, InvalidInput, NothingObserved, UnknownSeries
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.store import observation_log, promotions
 from data.store.observation_log import LoggedValue
 from pipelines.evaluation.backtest import BacktestRequest, backtest

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data.errors import GateRefused
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.store import anchors, catalogue, promotions
 from forecasting.kernel.packing import unpack
 from pipelines.evaluation.backtest import BacktestRequest, backtest

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data.errors import Conflict, GateRefused, NotTrained
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.records import shadow_pairs
 from data.records.shadow_pairs import ShadowPair
 from data.settings import load_settings

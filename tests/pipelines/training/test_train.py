@@ -14,7 +14,7 @@ import torch
 
 from data import clock
 from data.errors import InvalidInput
-from data.reading.options import SourceOptions
+from data.formats.options import SourceOptions
 from data.settings import load_settings
 from data.store import catalogue, observation_log
 from data.store.observation_log import LoggedValue

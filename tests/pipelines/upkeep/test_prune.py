@@ -47,7 +47,7 @@ def test_old_contexts_snapshots_keys_and_runs_are_deleted_and_those_in_use_stay(
         pass
     with pytest.raises(OSError, match="no disk"), runs.recorded(world.engine, "compact"):
         raise OSError("no disk")
-    execute(world, "INSERT INTO idempotency VALUES ('k', 'f', 'a', 1, 1)")
+    execute(world, "INSERT INTO idempotency VALUES ('k', 'f', 'a', 1, 1, NULL)")
     execute(world, "UPDATE anchors SET made_at = 0")
     execute(world, f"UPDATE runs SET ended_at = ended_at - {91 * DAY}")
     would = prune(workspace, True, quiet)

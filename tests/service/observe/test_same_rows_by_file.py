@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from data.errors import InvalidInput
 from data.formats.batches import ROW
+from data.formats.options import SourceOptions
 from data.grid.grid import Grid, make_grid
 from data.grid.stamps import parse_ds
 from data.quality.conform import conform
-from data.reading.options import SourceOptions
 from data.store.catalogue import Dataset
 from service.http.errors import ProblemError
 from service.models.datasets import Directory, Served

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.formats.options import SourceOptions
 from data.grid.durations import DAY
 from data.grid.grid import Grid, make_grid
 from data.grid.labels import END
 from data.grid.stamps import EPOCH, format_ds
 from data.quality.conform import conform
-from data.reading.options import SourceOptions
 from data.schema import TIME
 from data.store import catalogue
 from data.store.catalogue import Dataset

@@ -4,12 +4,12 @@ import polars as pl
 import pytest
 
 from data import clock
+from data.formats.options import SourceOptions
 from data.grid.grid import Grid
 from data.grid.stamps import format_ds
 from data.quality.clock_rule import KnownRows
 from data.quality.conform import conform_all
 from data.reading.intake import Intake
-from data.reading.options import SourceOptions
 from data.records import quarantine
 from data.store import observation_log
 from pipelines.history import quarantine as quarantining

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.grid import Grid, make_grid
 from data.grid.stamps import format_all
 from data.quality.conform import conform
-from data.reading.options import SourceOptions
 
 
 def midnights(zone: str, days: int = 400, hour: int = 0) -> list[datetime]:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from data.errors import InvalidInput
+from data.errors import InvalidInput, quoted
 from data.formats.batches import ROW
 from data.grid.durations import DAY, HOUR, MINUTE, SECOND
 from data.grid.stamp_forms import split_stamp
-from data.reading.numbers import quoted
-from data.reading.numeric_times import read_steps
-from data.reading.time_forms import first_text
+from data.times.numeric_times import read_steps
+from data.times.time_forms import first_text
 
 CLOCK = r"^(\d{1,2}):?(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?$"
 UNITS = (("hour", HOUR, 24), ("minute", MINUTE, 59), ("second", SECOND, 59))  # name, µs, largest number

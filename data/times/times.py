@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from data.errors import InvalidInput
+from data.errors import InvalidInput, quoted
 from data.formats.batches import ROW
+from data.formats.options import SourceOptions
 from data.grid.durations import DAY, kind_of, parse_frequency
 from data.grid.stamp_forms import BASIC_DATE, is_order, split_stamp
 from data.grid.stamps import LARGEST_STEP, parse_ds
-from data.reading.numbers import quoted
-from data.reading.numeric_times import (
+from data.schema import TimeKind
+from data.times.numeric_times import (
     SPREADSHEET,
     UNITS_PER_SECOND,
     is_number,
@@ -23,11 +24,9 @@ from data.reading.numeric_times import (
     read_steps,
     read_unix,
 )
-from data.reading.options import SourceOptions
-from data.reading.time_columns import date_and_rest, not_a_time_of_day, times_of_day, written_times
-from data.reading.time_forms import TextForm, either_order, first_text, fits, form_of, read_format, read_text
-from data.reading.zones import has_zone, offsets_of_text, offsets_of_zone
-from data.schema import TimeKind
+from data.times.time_columns import date_and_rest, not_a_time_of_day, times_of_day, written_times
+from data.times.time_forms import TextForm, either_order, first_text, fits, form_of, read_format, read_text
+from data.times.zones import has_zone, offsets_of_text, offsets_of_zone
 
 CALENDAR = (parse_ds("0001-01-01", "date"), parse_ds("9999-12-31", "date") + DAY - 1)  # the range of ISO 8601
 UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}

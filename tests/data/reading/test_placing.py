@@ -7,12 +7,12 @@ import pytest
 
 from data import clock
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.durations import MINUTE
 from data.grid.grid import make_grid
 from data.grid.labels import END
 from data.grid.stamps import format_all, parse_ds
 from data.quality.conform import Conformed, conform
-from data.reading.options import SourceOptions
 from data.schema import TIME
 
 FILES = Path(__file__).parents[1] / "quirks_files"

@@ -4,10 +4,10 @@ import polars as pl
 import pytest
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.stamps import format_all
 from data.quality.conform import conform
-from data.reading.options import SourceOptions
-from data.reading.time_columns import second_time_column
+from data.times.time_columns import second_time_column
 
 
 def times(columns: dict[str, list], time_col: str, **options) -> list[str]:

@@ -7,13 +7,13 @@ import pytest
 
 from data.errors import InvalidInput
 from data.formats.batches import ROW
+from data.formats.options import SourceOptions
 from data.grid.durations import DAY
 from data.grid.grid import Grid
 from data.grid.stamps import format_all, parse_ds
 from data.quality.conform import Conformed, conform_all
 from data.reading.intake import Intake
 from data.reading.memory import SourceMemory
-from data.reading.options import SourceOptions
 
 
 def read(*tables: Sequence[object], batch: int = 1_000, kind=None, column: str = "ds", **options) -> Intake:

@@ -9,12 +9,12 @@ from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.durations import DAY, SECOND
 from data.grid.grid import Grid
-from data.grid.stamp_forms import is_order, read_stamp, shift_stamp
+from data.grid.stamp_forms import BASIC_DATE, is_order, read_stamp, shift_stamp, split_stamp
 from data.grid.stamps import EPOCH, local_moment
-from data.reading.numeric_times import BASIC_DATE, UNITS_PER_SECOND, unit_of_number
-from data.reading.options import SourceOptions
+from data.times.numeric_times import UNITS_PER_SECOND, unit_of_number
 
 
 def step_of_mark(mark: str, grid: Grid, options: SourceOptions) -> int | None:
@@ -50,7 +50,10 @@ def _moment(mark: str, grid: Grid, options: SourceOptions) -> int | None:
             moment = EPOCH + timedelta(microseconds=int(number * SECOND / UNITS_PER_SECOND[unit]))
             local = moment.astimezone(zone) if zone and grid.kind == "date" else moment
         else:
-            written = read_stamp(mark, _order(number, options))
+            stamp = split_stamp(mark)
+            if stamp is None:
+                return None
+            written = read_stamp(stamp, _order(number, options))
             if grid.kind == "instant" and written.offset is None:
                 written = local_moment(written.local, zone) if zone else written
             if grid.kind == "instant":

@@ -2,10 +2,10 @@
 
 import pytest
 
+from data.formats.options import SourceOptions
 from data.grid.grid import Grid
 from data.quality.aggregation import grid_of
-from data.reading.mark_times import mark_of_step, step_of_mark
-from data.reading.options import SourceOptions
+from data.times.mark_times import mark_of_step, step_of_mark
 
 
 @pytest.mark.parametrize(

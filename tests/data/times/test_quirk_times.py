@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from data.errors import InvalidInput
+from data.formats.options import SourceOptions
 from data.grid.stamps import format_all
 from data.quality.conform import conform_all
 from data.reading.intake import Intake
-from data.reading.options import SourceOptions
 from data.sources.resolve import open_source
 
 FILES = Path(__file__).parent.parent / "quirks_files"
