@@ -9,9 +9,10 @@ import polars as pl
 
 from data.errors import InvalidInput
 from data.formats.batches import ROW, batches_of
+from data.formats.dialect import Dialect, Recognised
 
 
-def read_ndjson(path: Path, name: str) -> Iterator[pl.DataFrame]:
+def read_ndjson(path: Path, name: str, _: Dialect, __: Recognised) -> Iterator[pl.DataFrame]:
     """The rows of the file `path`; `name` is how errors call it. Raises InvalidInput, which names the line."""
     try:
         lines = pl.scan_ndjson(path, infer_schema_length=None)

@@ -1,6 +1,7 @@
-"""A table on this machine: a CSV, Parquet or NDJSON file, or the rows of a query, read in batches.
+"""A table on this machine: a file, or the rows of a query, read in batches.
 
-A batch has the file's own columns and `ROW`, the place of each row. Text stays text: `data.reading.columns` reads it.
+A batch has the file's own columns and `ROW`, the place of each row. Exports of InfluxDB and Prometheus become tables of
+time, unique_id and value. Text stays text: `data.reading.columns` reads it.
 """
 
 import gzip
@@ -15,8 +16,11 @@ import polars as pl
 
 from data.errors import InvalidInput
 from data.formats.csv_file import read_csv
+from data.formats.dialect import Dialect, Recognised
+from data.formats.line_protocol import read_line_protocol
 from data.formats.ndjson_file import read_ndjson
 from data.formats.parquet_file import read_arrow, read_parquet
+from data.formats.prometheus import read_prometheus
 from data.translate_errors import translate_errors
 
 ENDINGS = {
@@ -27,11 +31,26 @@ ENDINGS = {
     ".pq": "parquet",
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
+    ".lp": "lines",
+    ".json": "json",
 }
+NOT_OF_FOLDERS = (".json",)  # a folder of tables often has settings beside them
 ACCEPTED = (
-    ".csv, .tsv, .parquet, .ndjson (each may end in .gz), a folder, s3://, gs://, az://, http(s):// "
-    "or an SQL address with ?query="
+    ".csv, .tsv, .parquet, .ndjson, .lp, .json of Prometheus (each may end in .gz), a folder, s3://, gs://, az://, "
+    "http(s):// or an SQL address with ?query="
 )
+
+
+PLAIN = Dialect()
+Reader = Callable[[Path, str, Dialect, Recognised], Iterator[pl.DataFrame]]
+READERS: dict[str, Reader] = {
+    "csv": read_csv,
+    "parquet": read_parquet,
+    "ndjson": read_ndjson,
+    "arrow": read_arrow,
+    "lines": read_line_protocol,
+    "json": read_prometheus,
+}
 
 
 @dataclass(frozen=True)
@@ -39,21 +58,25 @@ class SourceTable:
     """Rows on this machine, ready to be read. `name` holds no secret."""
 
     name: str
-    kind: str  # csv, parquet, ndjson; arrow for a folder with the rows of a query
+    kind: str  # csv, parquet, ndjson, lines (line protocol), json; arrow for a folder with the rows of a query
     path: Path
     sha256: str
     mark: str | None = None  # changes when the piece changes
+    notes: tuple[str, ...] = ()  # what was recognised when it was fetched
 
-    def batches(self) -> Iterator[pl.DataFrame]:
-        """The rows in their order, in batches of about CELLS cells. Raises InvalidInput if they cannot be read."""
-        readers: dict[str, Callable[[Path, str], Iterator[pl.DataFrame]]] = {
-            "csv": read_csv, "parquet": read_parquet, "ndjson": read_ndjson, "arrow": read_arrow,
-        }  # fmt: skip
-        found = False
-        for batch in with_plain_errors(self.name, readers[self.kind](self.path, self.name)):
-            found = found or not batch.is_empty()
+    def batches(self, dialect: Dialect = PLAIN, found: Recognised | None = None) -> Iterator[pl.DataFrame]:
+        """The rows in their order, in batches of about CELLS cells. What is recognised is added to `found`.
+
+        Raises InvalidInput if they cannot be read.
+        """
+        found = found or Recognised()
+        for note in self.notes:
+            found.note(note)
+        empty = True
+        for batch in with_plain_errors(self.name, READERS[self.kind](self.path, self.name, dialect, found)):
+            empty = empty and batch.is_empty()
             yield batch
-        if not found:
+        if empty:
             raise InvalidInput("there are no rows in it; give a header and at least one row", source=self.name)
 
 
@@ -66,11 +89,14 @@ def kind_of_name(name: str, source: str) -> str:
 
 
 def is_table(name: str) -> bool:
-    """Whether a file of a folder is a table: its ending is known and it is not hidden."""
-    return not name.startswith((".", "_")) and Path(name.lower().removesuffix(".gz")).suffix in ENDINGS
+    """Whether a file of a folder is a table: its ending is known, it is not hidden, and it is no JSON."""
+    ending = Path(name.lower().removesuffix(".gz")).suffix
+    return not name.startswith((".", "_")) and ending in ENDINGS and ending not in NOT_OF_FOLDERS
 
 
-def table_of(path: Path, kind: str, name: str, folder: Path, mark: str | None = None) -> SourceTable:
+def table_of(
+    path: Path, kind: str, name: str, folder: Path, mark: str | None = None, notes: tuple[str, ...] = ()
+) -> SourceTable:
     """A file as a table, with its sha256. A zipped one is unzipped into `folder`, whatever its name."""
     try:
         with path.open("rb") as file:
@@ -79,7 +105,7 @@ def table_of(path: Path, kind: str, name: str, folder: Path, mark: str | None = 
             zipped = file.read(2) == b"\x1f\x8b"
     except OSError as error:
         raise InvalidInput(f"the file cannot be read ({error.strerror})", source=name) from None
-    return SourceTable(name, kind, _unzipped(path, folder, name) if zipped else path, digest, mark)
+    return SourceTable(name, kind, _unzipped(path, folder, name) if zipped else path, digest, mark, notes)
 
 
 def _unzipped(path: Path, folder: Path, name: str) -> Path:

@@ -42,7 +42,7 @@ class QualityReport:
     longest_constant: int  # steps
     covariates: tuple[str, ...]
     columns_ignored: tuple[str, ...]
-    recognised: tuple[str, ...] = ()  # what was found of the source's form, a sentence each
+    recognised: tuple[str, ...] = ()  # how the source is written, where that is not the usual way
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -10,7 +10,7 @@ import polars as pl
 
 from data.errors import InvalidInput
 from data.formats.batches import ROW
-from data.reading.numbers import not_a_number, quoted, to_numbers
+from data.reading.numbers import NumberReader, quoted
 from data.reading.options import SourceOptions
 from data.reading.time_columns import joining_hint, second_time_column, split_columns
 from data.schema import RESERVED, SERIES, SPLIT, SPLITS
@@ -38,7 +38,9 @@ class Roles:
         return ",".join(self.times)
 
 
-def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tuple[Roles, dict[str, pl.Series]]:
+def choose_roles(
+    raw: pl.DataFrame, options: SourceOptions, reader: NumberReader, source: str
+) -> tuple[Roles, dict[str, pl.Series]]:
     """The roles, and every column of numbers as float64. Raises InvalidInput for a missing or ambiguous column.
 
     Of a source read in batches the first batch decides. A covariate that is not numbers in a later batch is dropped.
@@ -49,23 +51,24 @@ def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tupl
         if given is not None and given not in names:
             raise InvalidInput(f"there is no such column; it has {', '.join(names)}", source=source, column=given)
     identity = options.id_col or _first(ID_NAMES, names)
-    times = times or (_time(raw, names, source),)
-    split = SPLIT if SPLIT in names and _is_split(raw[SPLIT]) else None
+    times = times or (find_time(raw, names, source),)
+    split = SPLIT if SPLIT in names and is_split(raw[SPLIT]) else None
     if identity in times:
         raise InvalidInput("one column cannot name the series and be the time", source=source, column=identity)
     rest = [name for name in names if name not in (identity, *times, split)]
     target = options.target_col or _first(VALUE_NAMES, rest)
     if target is not None and target not in rest:
         raise InvalidInput("one column cannot be both the value and something else", source=source, column=target)
-    numbers = {name: values for name in rest if (values := to_numbers(raw[name])) is not None}
+    numbers = reader.read(raw, rest, source)
     if target is None:
-        if len(numbers) != 1:
+        candidates = list(numbers) or rest
+        if len(candidates) != 1:
             clock = second_time_column(raw, times[0]) if len(times) == 1 else None
             hint = f"; {joining_hint(times[0], clock)}" if clock else ""
             raise InvalidInput(_no_single_value(rest, list(numbers)) + hint, source=source)
-        target = next(iter(numbers))
+        target = candidates[0]
     if target not in numbers:
-        raise not_a_number(raw, target, source)
+        raise reader.not_a_number(raw, target, source)
     covariates = tuple(name for name in numbers if name != target and name not in RESERVED)
     ignored = tuple(name for name in rest if name != target and name not in covariates)
     return Roles(identity, times, target, split, covariates, ignored), numbers
@@ -74,7 +77,10 @@ def choose_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> tupl
 def _no_single_value(rest: list[str], numbers: list[str]) -> str:
     """Why no column of `rest`, those that are neither series, time nor split, is taken as the value."""
     if numbers:
-        return f"which column is the value? It could be {', '.join(numbers)}; name it with --target-col"
+        return (
+            f"which column is the value? It could be {', '.join(numbers)}; name it with --target-col, or say "
+            "--wide '*' if each column is a series"
+        )
     if rest:
         return f"which column is the value? None of {', '.join(rest)} holds numbers; name it with --target-col"
     return "there is no column for the values beside those of series and time; add one"
@@ -84,7 +90,8 @@ def _first(wanted: tuple[str, ...], names: list[str]) -> str | None:
     return next((name for name in wanted if name in names), None)
 
 
-def _time(raw: pl.DataFrame, names: list[str], source: str) -> str:
+def find_time(raw: pl.DataFrame, names: list[str], source: str) -> str:
+    """The column of times, by its name or type. Raises InvalidInput where there is not one."""
     folded = {name.lower(): name for name in reversed(names)}
     known = _first(TIME_NAMES, list(folded))
     if known is not None:
@@ -95,21 +102,22 @@ def _time(raw: pl.DataFrame, names: list[str], source: str) -> str:
     raise InvalidInput(f"which column is the time? It has {', '.join(names)}; name it with --time-col", source=source)
 
 
-def _is_split(values: pl.Series) -> bool:
+def is_split(values: pl.Series) -> bool:
+    """Whether a column says which part of a split a row belongs to."""
     return values.dtype == pl.String and bool(values.is_in([*SPLITS, None], nulls_equal=True).all())
 
 
-def numbers_of(raw: pl.DataFrame, roles: Roles, source: str) -> dict[str, pl.Series]:
+def numbers_of(raw: pl.DataFrame, roles: Roles, reader: NumberReader, source: str) -> dict[str, pl.Series]:
     """Target and covariates of a later batch as float64, without covariates that are not numbers there."""
-    named = {name: to_numbers(raw[name]) for name in (roles.target, *roles.covariates) if name in raw.columns}
-    if named.get(roles.target) is None:
-        raise not_a_number(raw, roles.target, source)
-    return {name: values for name, values in named.items() if values is not None}
+    numbers = reader.read(raw, (roles.target, *roles.covariates), source)
+    if roles.target not in numbers:
+        raise reader.not_a_number(raw, roles.target, source)
+    return numbers
 
 
 def check_split(raw: pl.DataFrame, source: str) -> None:
     """Raises InvalidInput for the first row of a later batch whose split is not one of the four."""
-    if _is_split(raw[SPLIT]):
+    if is_split(raw[SPLIT]):
         return
     first = int((~raw[SPLIT].cast(pl.String).is_in([*SPLITS, None], nulls_equal=True)).arg_max() or 0)
     raise InvalidInput(

@@ -8,10 +8,13 @@ import polars as pl
 
 from data.errors import InvalidInput
 from data.formats.batches import ROW
+from data.formats.dialect import Recognised
 from data.formats.source_table import SourceTable, stem_of
 from data.reading.columns import Roles, check_split, choose_roles, numbers_of
 from data.reading.extent import Extent, RowPlace
+from data.reading.numbers import NumberReader
 from data.reading.options import SourceOptions
+from data.reading.prepare import Preparation
 from data.reading.time_columns import second_time_column
 from data.reading.times import ReadTimes, TimeReader
 from data.reading.zones import now_like
@@ -41,8 +44,9 @@ class Intake:
 
         `kind`: what the dataset's times are; None where it is new. `date_format`: that of its sources so far.
         """
-        self.options, self._target = options, target
-        self.recognised: list[str] = []  # what was found of the source's form, a sentence each
+        self.options, self._target, self._dialect = options, target, options.dialect
+        self.recognised: list[str] = []  # how the tables are written, where that is not the usual way
+        self.keeps_float_ids: Callable[[], bool] = lambda: False  # whether the dataset has ids such as 1.0 already
         self.second_time: str | None = None  # a column of the first table that seems to hold times of day
         self.times = TimeReader(options, kind, date_format)
         self._rows = Spill(folder)
@@ -59,6 +63,7 @@ class Intake:
         self._names: dict[str, None] = {}
         self._covariates: dict[str, None] = {}
         self._failed: set[str] = set()
+        self._recognised: dict[str, None] = {}
 
     @property
     def covariates(self) -> tuple[str, ...]:
@@ -119,22 +124,32 @@ class Intake:
 
         Raises InvalidInput, which names the table, the column and the first wrong row.
         """
-        return self.add_batches(table.batches(), table.name)
+        found = Recognised()
+        return self.add_batches(
+            table.batches(self._dialect, found), table.name, found, lambda: table.batches(self._dialect)
+        )
 
-    def add_batches(self, batches: Iterator[pl.DataFrame], name: str) -> int:
-        """As `add`, for batches of any origin."""
+    def add_batches(
+        self,
+        batches: Iterator[pl.DataFrame],
+        name: str,
+        found: Recognised | None = None,
+        again: Callable[[], Iterator[pl.DataFrame]] | None = None,
+    ) -> int:
+        """As `add`, for batches of any origin. `again` reads them from their start, where that can be done."""
+        found = found or Recognised()
+        reader = NumberReader(self._dialect, found)
         roles: Roles | None = None
         self.pieces.append(name)
-        for raw in batches:
-            if raw.is_empty():
-                continue
+        preparation = Preparation(self.options, self._target, self.keeps_float_ids, again, found, reader, name)
+        for raw in preparation.apply(batches):
             first = roles is None
             if roles is None:
-                roles, numbers = choose_roles(raw, self._options_for(raw), name)
+                roles, numbers = choose_roles(raw, self._options_for(raw), reader, name)
                 self._add_columns(raw, roles)
                 self.times.start(raw, roles.times, name)
             else:
-                numbers = numbers_of(raw, roles, name)
+                numbers = numbers_of(raw, roles, reader, name)
                 self._failed.update(set(roles.covariates) - set(numbers))
             read = self.times.read(raw, roles.times, name, first)
             self._check_type(read.times, roles, name)
@@ -142,6 +157,7 @@ class Intake:
             self._extend(read, values, raw[ROW], roles, name)
             self._rows.add(pl.DataFrame(list(self._columns(raw, roles, numbers, read, values, name))))
             self.on_rows(self.read)
+        self.recognised += [note for note in (*found.notes, *reader.notes) if note not in self.recognised]
         return len(self.pieces) - 1
 
     def _options_for(self, raw: pl.DataFrame) -> SourceOptions:

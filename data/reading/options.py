@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from data.errors import InvalidInput
+from data.formats.dialect import Dialect, make_dialect
 from data.grid.grid import Snap
 
 
@@ -35,6 +36,11 @@ class SourceOptions:
     high: float | None = None
     max_jump: float | None = None
     max_stale: int | None = None
+
+    @property
+    def dialect(self) -> Dialect:
+        """How its text is written. Raises InvalidInput for an option that cannot be read."""
+        return make_dialect(self.separator, self.decimal, self.skip_lines, self.na)
 
 
 def snap_of(options: SourceOptions) -> Snap | None:

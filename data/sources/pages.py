@@ -6,6 +6,8 @@ A page is a list of objects, or an object with that list under one of `LISTS`. T
 - `{cursor}` in the address: the value under one of `CURSORS` in the page before, until there is none;
 - otherwise a link in the page (`next`, `links.next`, `@odata.nextLink`) or in the head (`Link: <…>; rel="next"`).
 
+An answer of Prometheus is a page too; its samples are the records.
+
 `{watermark}` in the address is the newest time read so far. A parameter whose value is still empty is left out.
 """
 
@@ -20,6 +22,8 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 import httpx
 
 from data.errors import InvalidInput
+from data.formats import prometheus
+from data.schema import SERIES
 from data.sources.retries import download
 
 WORDS = ("watermark", "page", "cursor")
@@ -33,19 +37,26 @@ def is_template(url: str) -> bool:
     return any(f"{{{word}}}" in url for word in WORDS)
 
 
-def fetch_pages(client: httpx.Client, url: str, name: str, folder: Path, watermark: str | None) -> Path | None:
-    """Write every record of every page as a line of a file in `folder`. Returns the file; None without records."""
-    target, found = folder / "records.ndjson", False
+def fetch_pages(
+    client: httpx.Client, url: str, name: str, folder: Path, watermark: str | None
+) -> tuple[Path, tuple[str, ...]] | None:
+    """Write every record of every page as a line of a file in `folder`.
+
+    Returns the file and what was recognised; None without records.
+    """
+    target, found, notes = folder / "records.ndjson", False, dict[str, None]()
     with target.open("w") as file:
-        for records in _pages(client, url, name, folder / "page", watermark):
+        for body, records in _pages(client, url, name, folder / "page", watermark):
             found = found or bool(records)
+            notes |= {prometheus.RECOGNISED: None} if prometheus.is_prometheus(body) else {}
             file.writelines(json.dumps(record) + "\n" for record in records)
-    return target if found else None
+    return (target, tuple(notes)) if found else None
 
 
 def _pages(
     client: httpx.Client, url: str, name: str, path: Path, watermark: str | None
-) -> Iterator[list[dict[str, Any]]]:
+) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
+    """Each page's body and its records."""
     paged, by_cursor = "{page}" in url, "{cursor}" in url
     template, cursor, visited = url, "", set[str]()
     for number in count(1):
@@ -56,7 +67,7 @@ def _pages(
         response = download(client, partial(client.build_request, "GET", address), path, name)
         body = _read_json(path, name)
         records = _records(body, name)
-        yield records
+        yield body, records
         if paged:
             following: str | None = template if records else None
         elif by_cursor:
@@ -93,6 +104,9 @@ def _refuse_constant(constant: str) -> NoReturn:
 
 
 def _records(body: Any, name: str) -> list[dict[str, Any]]:
+    if prometheus.is_prometheus(body):
+        columns = (prometheus.TIME, SERIES, prometheus.VALUE)
+        return [dict(zip(columns, sample, strict=True)) for sample in prometheus.records_of(body, name)]
     found = body if isinstance(body, list) else next((body[k] for k in LISTS if _is_list(body, k)), None)
     if found is None or not all(isinstance(record, dict) for record in found):
         raise InvalidInput(f"the answer is not a list of objects and has none under {', '.join(LISTS)}", source=name)

@@ -43,10 +43,13 @@ def open_web(url: str) -> Source:
 
 
 def _paged(client: httpx.Client, url: str, name: str, folder: Path, seen: str | None) -> SourceTable | None:
-    path = pages.fetch_pages(client, url, name, folder, seen)
-    if path is None and seen is None:
-        raise InvalidInput("there are no records in it; check the address", source=name)
-    return table_of(path, "ndjson", name, folder) if path else None
+    found = pages.fetch_pages(client, url, name, folder, seen)
+    if found is None:
+        if seen is None:
+            raise InvalidInput("there are no records in it; check the address", source=name)
+        return None
+    path, notes = found
+    return table_of(path, "ndjson", name, folder, notes=notes)
 
 
 def _file(client: httpx.Client, url: str, name: str, folder: Path, seen: str | None) -> SourceTable | None:
@@ -65,7 +68,7 @@ def _kind(url: str, content_type: str, name: str) -> str:
     declared = CONTENT_TYPES.get(content_type.partition(";")[0].strip().lower())
     ending = Path(path.lower().removesuffix(".gz")).suffix
     if ending in ENDINGS or declared is None:
-        return "json" if ending == ".json" else kind_of_name(path, name)
+        return kind_of_name(path, name)
     return declared
 
 

@@ -273,6 +273,15 @@ def keep_labels(engine: Engine, dataset: Dataset, found: Mapping[int, int]) -> d
     return labels(engine, dataset, found.keys())
 
 
+def has_series_like(engine: Engine, dataset_id: int, pattern: str) -> bool:
+    """Whether a dataset has a series whose id fits a pattern of SQL's LIKE."""
+    found = select(tables.series.c.id).where(
+        tables.series.c.dataset_id == dataset_id, tables.series.c.unique_id.like(pattern)
+    )
+    with reading(engine) as connection:
+        return connection.execute(found.limit(1)).first() is not None
+
+
 def count_series(engine: Engine, dataset_id: int) -> int:
     """How many series a dataset has."""
     with reading(engine) as connection:

@@ -13,8 +13,9 @@ def ingest(
     source: Annotated[
         str,
         typer.Argument(
-            help="CSV, Parquet or NDJSON (each may end in .gz) as a file, folder or 'pattern*'; s3://bucket/prefix/, "
-            "gs:// or az://; an http(s) URL of a file or of JSON pages; or an SQL address with ?query=.",
+            help="CSV, Parquet, NDJSON, line protocol or Prometheus' JSON (each may end in .gz) as a file, folder or "
+            "'pattern*'; s3://bucket/prefix/, gs:// or az://; an http(s) URL of a file or of JSON pages; "
+            "or an SQL address with ?query=.",
             metavar="SOURCE",
         ),
     ],

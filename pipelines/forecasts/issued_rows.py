@@ -11,7 +11,7 @@ from data.grid.grid import Grid
 from data.grid.stamps import format_all, format_moment
 from data.lake import forecasts
 from data.lake.forecasts import Issue, IssuedForecasts
-from data.schema import SERIES, TIME
+from data.schema import SERIES, TIME, TimeKind
 from data.store import catalogue
 from pipelines.forecasts.batch_forecast import wanted_series
 from pipelines.workspace import Workspace
@@ -52,14 +52,19 @@ def of_series(workspace: Workspace, name: str, unique_id: str) -> list[dict[str,
     rows = newest(workspace, name)[1].filter(pl.col(SERIES) == unique_id).sort(TIME).collect()
     if rows.is_empty():
         raise NothingObserved(unique_id)
-    return (
-        rows.with_columns(wire(rows[column], dataset.grid, label) for column in (TIME, "origin"))
-        .drop("issued_at")
-        .to_dicts()
-    )
+    written = (wire(relabel(rows[column], dataset.grid, label), dataset.kind) for column in (TIME, "origin"))
+    return rows.with_columns(written).drop("issued_at").to_dicts()
 
 
-def wire(times: pl.Series, grid: Grid, label: int) -> pl.Series:
-    """Dates, instants or steps of the lake as a series with this label writes them."""
-    numbers = times if grid.kind == "step" else times.cast(pl.Datetime("us")).cast(pl.Int64)
-    return pl.Series(times.name, format_all(grid.label_stamps(grid.steps(numbers.to_numpy()), label), grid.kind))
+def relabel(times: pl.Series, grid: Grid, label: int) -> pl.Series:
+    """Times of the lake as a series with this label writes them."""
+    if not grid.labelled:
+        return times
+    steps = grid.steps(times.cast(pl.Datetime("us")).cast(pl.Int64).to_numpy())
+    return pl.Series(times.name, grid.label_stamps(steps, label)).cast(pl.Datetime("us"))
+
+
+def wire(times: pl.Series, kind: TimeKind) -> pl.Series:
+    """Dates, instants or steps as they are written on the wire."""
+    numbers = times if kind == "step" else times.cast(pl.Datetime("us")).cast(pl.Int64)
+    return pl.Series(times.name, format_all(numbers.to_numpy(), kind))

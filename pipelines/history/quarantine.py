@@ -40,7 +40,7 @@ from pipelines.workspace import Workspace
 
 LOG = "live log"  # watermark of versions that checked live values here: rows up to this `seq` were checked
 KEY = [SERIES, TIME, VALUE]
-SLACK = 2 * DAY  # microseconds that conforming may move a time: from local time to UTC, and onto a step
+SLACK = 2 * DAY  # microseconds that conforming may move a time from local time to UTC
 
 
 @dataclass
@@ -92,7 +92,7 @@ def reference_span(dataset: Dataset, first: int, last: int) -> tuple[int, int]:
 
     Covers the rows before them that rules compare with, and the rows that they may replace.
     """
-    slack = SLACK if dataset.kind != "step" else 0
+    slack = SLACK + dataset.grid.rounding if dataset.kind != "step" else 0
     start, stop = (int(stamp) for stamp in dataset.grid.stamps([0, reference_steps(dataset.season)]))
     return first - slack - (stop - start), last + slack
 
