@@ -70,7 +70,6 @@ class Intake:
         self._names: dict[str, None] = {}
         self._covariates: dict[str, None] = {}
         self._failed: set[str] = set()
-        self._recognised: dict[str, None] = {}
 
     @property
     def covariates(self) -> tuple[str, ...]:
