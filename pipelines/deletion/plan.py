@@ -87,7 +87,7 @@ def make_plan(
 def find_series(
     workspace: Workspace, dataset: Dataset, wanted: Sequence[str] | None, upto: int | None = None
 ) -> dict[int, str]:
-    """Surrogate id -> name of these series, or of all of a dataset. Raises UnknownSeries; an id above `upto` is none."""
+    """Surrogate id -> name of these series, with ids up to `upto`, or of the whole dataset. Raises UnknownSeries."""
     known = catalogue.series(workspace.engine, dataset.id)
     if wanted is None:
         return dict(known)
