@@ -46,6 +46,11 @@ class DeletionRecord:
     ended_at: int | None
 
     @property
+    def series_upto(self) -> int | None:
+        """The largest id of a series when this was asked for: a later one of the same name is not meant. None: any."""
+        return self.detail.get("series_upto")
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
         return self.state not in UNFINISHED
@@ -54,7 +59,7 @@ class DeletionRecord:
 def ask(
     engine: Engine, dataset_id: int, kind: Kind, asked: Mapping[str, Any], connection: Connection | None = None
 ) -> DeletionRecord:
-    """Store a request, or give back the unfinished one that asks for the same.
+    """Store a request, or give back the unfinished one that asks for the same. It means the series of this moment.
 
     The caller has checked that dataset, series and times exist. connection: of a transaction that this becomes a part
     of. Raises InvalidInput for another kind.
@@ -65,8 +70,12 @@ def ask(
     with joining(engine, DELETIONS_LOCK, connection) as connection:
         same = (TABLE.c.dataset_id == dataset_id, TABLE.c.kind == kind, TABLE.c.asked == wanted)
         row = connection.execute(select(TABLE).where(*same, TABLE.c.state.in_(UNFINISHED))).first()
+        detail = json.dumps({"series_upto": identities.next_id(connection, tables.series.c.id) - 1})
+        if row is not None and row.state == "asked":
+            again = update(TABLE).where(TABLE.c.id == row.id).values(detail=detail).returning(TABLE)
+            row = connection.execute(again).one()
         if row is None:
-            values = {"dataset_id": dataset_id, "kind": kind, "asked": wanted, "state": "asked", "detail": "{}"}
+            values = {"dataset_id": dataset_id, "kind": kind, "asked": wanted, "state": "asked", "detail": detail}
             values |= {"id": identities.next_id(connection, TABLE.c.id), "asked_at": clock.now()}
             row = connection.execute(insert(TABLE).values(**values).returning(TABLE)).one()
     return _deletion(row)

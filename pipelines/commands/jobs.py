@@ -49,7 +49,10 @@ def jobs_cancel(job: JobNumber, json: Json = False) -> None:
 
 @jobs.command("run")
 def jobs_run(json: Json = False) -> None:
-    """Run the oldest job in this process; exit 1 when it failed, 0 also when the promotion gate refused its model."""
+    """Run what is asked to be deleted, then the oldest job in this process; exit 1 when one failed.
+
+    Exit 0 also when the promotion gate refused the model of the job.
+    """
     from pipelines.console import progress
     from pipelines.promotion import retrain as retraining
     from pipelines.reports import terminal

@@ -23,7 +23,7 @@ def rows_delete(
         list[str] | None, typer.Option(help="Id of a series; may be repeated. Default: every series.")
     ] = None,
     first: Annotated[
-        str | None, typer.Option("--from", help="First time to delete, such as 2024-02-19T15:25:00Z or 2024-02-19.")
+        str | None, typer.Option("--from", help="First time to delete, such as 2024-02-19T15:25:00Z; of days, a date.")
     ] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last time to delete.")] = None,
     dry_run: DryRun = False,

@@ -7,7 +7,6 @@ from typing import Any
 
 from data.changes.deletions import DeletionRecord
 from data.grid.stamps import format_moment
-from pipelines.workspace import Workspace
 
 BACKUPS = "backups that were made before still have the rows; they end with ROLLCAST_BACKUP_KEEP newer ones"
 DELTA_LOG = "the log of the lake's table still has names of files, smallest and largest values and this deletion"
@@ -17,19 +16,16 @@ CARRIED = (
     "intervals and cycle memory of the series start anew, and score sums from before stay: those rows have left the log"
 )
 ISSUED = "issued forecasts stay: they are what was said then"
-REPEATED = "a value that a later file only repeated went too; ingest that file again to have it back"
+REPEATED = "a value that a later file only repeated goes too; ingest that file again to have it back"
 DECISIONS = "the decisions of the promotion log stay, without the models, so that it still verifies"
 LOGS = "logs of the processes may still name it"
 
 
-def stays(workspace: Workspace, kind: str, detail: Mapping[str, Any]) -> list[str]:
+def stays(kind: str, detail: Mapping[str, Any]) -> list[str]:
     """A sentence for each place where something of what was deleted is left."""
-    found = []
-    if workspace.settings.backup_path is not None or kind == "dataset":
-        found.append(BACKUPS)
     if kind == "dataset":
-        return [*found, DECISIONS, LOGS]
-    found += [DELTA_LOG, MODELS, JUDGED]
+        return [BACKUPS, DECISIONS, LOGS]
+    found = [BACKUPS, DELTA_LOG, MODELS, JUDGED]
     if detail.get("carried"):
         found.append(CARRIED)
     if kind == "ingest":

@@ -53,8 +53,12 @@ class Plan:
         return self.kind == "rows" and (first is None or first <= ds) and (last is None or ds <= last)
 
 
-def make_plan(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, Any]) -> Plan:
+def make_plan(
+    workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, Any], upto: int | None = None
+) -> Plan:
     """The plan for a request as `data.changes.deletions` stores it.
+
+    upto: the largest id of a series that the request can mean by a name; None: any.
 
     Raises:
         NotFound: the dataset has no such series or ingest.
@@ -63,7 +67,7 @@ def make_plan(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping
     """
     if kind == "ingest":
         return plan_of_ingest(workspace, dataset, int(asked["ingest"]))
-    series = find_series(workspace, dataset, asked.get("series") or None)
+    series = find_series(workspace, dataset, asked.get("series") or None, upto)
     if kind == "series":
         if not asked.get("series"):
             raise InvalidInput("name the series to delete; `rollcast series list` shows them")
@@ -80,12 +84,14 @@ def make_plan(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping
     return Plan(dataset, kind, erasure, logged, erasure, series)
 
 
-def find_series(workspace: Workspace, dataset: Dataset, wanted: Sequence[str] | None) -> dict[int, str]:
-    """Surrogate id -> name of these series, or of all of a dataset. Raises UnknownSeries."""
+def find_series(
+    workspace: Workspace, dataset: Dataset, wanted: Sequence[str] | None, upto: int | None = None
+) -> dict[int, str]:
+    """Surrogate id -> name of these series, with ids up to `upto`, or of the whole dataset. Raises UnknownSeries."""
     known = catalogue.series(workspace.engine, dataset.id)
     if wanted is None:
         return dict(known)
-    numbers = {name: number for number, name in known}
+    numbers = {name: number for number, name in known if upto is None or number <= upto}
     for name in wanted:
         if name not in numbers:
             raise UnknownSeries(name, dataset.name)

@@ -9,7 +9,7 @@ from data import clock
 from data.changes import deletions
 from data.changes.deletions import DeletionRecord, Kind
 from data.errors import Conflict, InvalidInput
-from data.grid.stamps import format_moment, parse_ds
+from data.grid.stamps import StampReader, format_moment
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.deletion import answers, delete_dataset, run
@@ -35,10 +35,13 @@ def time_of(dataset: Dataset, text: str | None, option: str) -> int | None:
     """A time as a user writes it; from one day up that of the step which contains it. Raises InvalidInput."""
     if text is None:
         return None
+    reader = StampReader(dataset.kind, dataset.zone, dataset.memory.get("date_format"), dataset.grid.civil)
     try:
-        ds = parse_ds(int(text) if dataset.kind == "step" else text, dataset.kind)
+        ds = reader.read(int(text) if dataset.kind == "step" else text)
     except ValueError:
         raise InvalidInput(f"{option} {text!r} is no step; the steps of {dataset.name!r} are integers") from None
+    except InvalidInput as error:
+        raise InvalidInput(f"{option} {text!r} {error}") from None
     return int(dataset.grid.stamps(dataset.grid.steps([ds]))[0]) if dataset.kind == "date" else ds
 
 
@@ -80,7 +83,7 @@ def do(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, A
     """Run a deletion now, or say what it would delete."""
     if dry_run:
         return preview(workspace, dataset, kind, asked)
-    done = run.run(workspace, run.request(workspace, dataset, kind, asked))
+    done = run.run_now(workspace, dataset, kind, asked)
     if done.state == "failed":
         raise Conflict(f"nothing was deleted: {done.detail['error']}")
     return answers.to_dict(done)
@@ -95,7 +98,9 @@ def preview(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[s
         found = delete_dataset.counts(workspace, dataset)
     else:
         plan = make_plan(workspace, dataset, kind, asked)
-        found = run.counts(workspace, plan) | {"series": len(plan.dropped)}
+        found = run.counts(workspace, plan)
+        if kind == "series":
+            found["series"] = len(plan.dropped)
     return {
         "number": None,
         "dataset": dataset.name,
@@ -106,7 +111,7 @@ def preview(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[s
         "dry_run": True,
         "deleted": found,
         "dataset_deleted": kind == "dataset",
-        "stays": answers.stays(workspace, kind, {}),
+        "stays": answers.stays(kind, {}),
         "error": None,
     }
 

@@ -7,7 +7,8 @@ backup runs beside it, and the lock of the dataset's ingests.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -35,7 +36,7 @@ from pipelines.workspace import Workspace
 def request(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, Any]) -> DeletionRecord:
     """Store a request, or find the unfinished one that asks for the same. Raises as `make_plan` does."""
     found = unfinished(workspace, dataset, kind, asked)
-    if found is not None:
+    if found is not None and found.state == "running":
         return found
     if kind != "dataset":
         make_plan(workspace, dataset, kind, asked)
@@ -65,6 +66,15 @@ def finish_begun_deletions(workspace: Workspace, dataset: Dataset | None = None)
         run(workspace, found)
 
 
+def run_now(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[str, Any]) -> DeletionRecord:
+    """Ask for a deletion and do it, or neither: no later work may delete what a command was refused.
+
+    Raises as `request` and `run` do.
+    """
+    with turn(workspace, dataset.id) as lease:
+        return finish(workspace, lease, request(workspace, dataset, kind, asked))
+
+
 def run(workspace: Workspace, deletion: DeletionRecord) -> DeletionRecord:
     """Do a deletion from where it stands to its end.
 
@@ -72,17 +82,29 @@ def run(workspace: Workspace, deletion: DeletionRecord) -> DeletionRecord:
         Busy: compact, prune, a backup or another deletion runs.
         Unavailable: a store is damaged or does not answer; the next run continues.
     """
+    with turn(workspace, deletion.dataset_id) as lease:
+        return finish(workspace, lease, deletion)
+
+
+@contextmanager
+def turn(workspace: Workspace, dataset_id: int) -> Iterator[Lease]:
+    """Holds what a deletion needs for itself: the lake's upkeep, and the ingests of the dataset. Raises Busy."""
+    with leases.held(workspace.engine, leases.UPKEEP) as lease, file_lock(workspace.ingest_lock(dataset_id)):
+        yield lease
+
+
+def finish(workspace: Workspace, lease: Lease, deletion: DeletionRecord) -> DeletionRecord:
+    """Carry a deletion out, unless another process did; one that cannot be done ends as `failed`."""
     engine = workspace.engine
-    with leases.held(engine, leases.UPKEEP) as lease, file_lock(workspace.ingest_lock(deletion.dataset_id)):
-        deletion = deletions.find(engine, deletion.id)  # another process may have done it meanwhile
-        if deletion.finished:
-            return deletion
-        try:
-            return carry_out(workspace, lease, deletion)
-        except (InvalidInput, NotFound, Conflict) as error:
-            if deletion.state == "running" or deletions.find(engine, deletion.id).state == "running":
-                raise
-            return deletions.end(engine, deletion, "failed", {"error": str(error)})
+    deletion = deletions.find(engine, deletion.id)
+    if deletion.finished:
+        return deletion
+    try:
+        return carry_out(workspace, lease, deletion)
+    except (InvalidInput, NotFound, Conflict) as error:
+        if deletion.state == "running" or deletions.find(engine, deletion.id).state == "running":
+            raise
+        return deletions.end(engine, deletion, "failed", {"error": str(error)})
 
 
 def carry_out(workspace: Workspace, lease: Lease, deletion: DeletionRecord) -> DeletionRecord:
@@ -98,7 +120,7 @@ def carry_out(workspace: Workspace, lease: Lease, deletion: DeletionRecord) -> D
     detail = {
         name: fact for name, fact in detail.items() if name in ("name", "deleted", "series", "dataset", "carried")
     }
-    detail["stays"] = stays(workspace, deletion.kind, detail)
+    detail["stays"] = stays(deletion.kind, detail)
     done = deletions.end(engine, deletion, "done", detail)
     failpoints.hit("deletion.done")
     return done
@@ -125,9 +147,9 @@ def carry_out_rows(workspace: Workspace, lease: Lease, deletion: DeletionRecord,
 def plan_and_note(workspace: Workspace, deletion: DeletionRecord, dataset: Dataset) -> tuple[Plan, dict[str, Any]]:
     """The plan, and what is known about it before anything is deleted: a run that continues finds it stored."""
     detail = deletion.detail
-    plan = make_plan(workspace, dataset, deletion.kind, deletion.asked)
+    plan = make_plan(workspace, dataset, deletion.kind, deletion.asked, deletion.series_upto)
     if deletion.state == "asked":
-        detail = {"name": dataset.name, "deleted": counts(workspace, plan), "past": list(plan.series)}
+        detail = detail | {"name": dataset.name, "deleted": counts(workspace, plan), "past": list(plan.series)}
         with writing(workspace.engine, deletions.DELETIONS_LOCK) as connection:
             deletions.note(connection, deletion, detail)
         deletions.start(workspace.engine, deletion)

@@ -58,6 +58,6 @@ def last_ingest(workspace: Workspace, dataset: Dataset) -> int:
         if record.undone_at is None:
             return record.id
     raise NotFound(
-        f"dataset {dataset.name!r} has no recorded ingest: nothing to take back; ingests of earlier versions are not "
-        "recorded, and `rollcast rows delete` deletes their rows"
+        f"dataset {dataset.name!r} has no ingest left to take back: `rollcast ingest list` shows what was taken back; "
+        "ingests of earlier versions are not recorded, and `rollcast rows delete` deletes their rows"
     )

@@ -1,18 +1,23 @@
 """Rows that are deleted are absent: lake, log, states and scores are those of a home that never saw them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sqlalchemy import func, select
 
 from data.changes import deletions
-from data.errors import InvalidInput, Unavailable, UnknownSeries
+from data.errors import Busy, InvalidInput, Unavailable, UnknownSeries
+from data.grid.grid import make_grid
+from data.grid.stamps import format_ds
 from data.lake import commits, log_checksums
 from data.records import quarantine, scores, series_limits
 from data.records.quarantine import Breach
 from data.records.scores import Tally
-from data.store import anchors, catalogue, observation_log, promotions, snapshot_store, tables
+from data.store import anchors, catalogue, leases, observation_log, promotions, snapshot_store, tables
+from data.store.catalogue import Dataset
 from data.store.database import reading
-from pipelines.deletion import run
+from pipelines.deletion import requests, run
 from pipelines.forecasts import issue
 from pipelines.history.limits import make_limits
 from pipelines.upkeep import compact, new_anchors
@@ -34,6 +39,7 @@ from tests.support.road_kit import HISTORY, NAME, add_file, post, rows_of, senso
 
 IDS = sensors(3)
 BEFORE = rows_of(IDS, range(-HISTORY, 0))
+PLANT = Dataset(1, "plant", make_grid("1h"), 24, 24, None, "y", False, None)
 
 
 def live(*hours, but=lambda row: False):
@@ -256,3 +262,25 @@ def test_an_anchor_made_meanwhile_is_not_missed(tmp_path, monkeypatch):
     assert (newest.refold, newest.log_seq, newest.anchor_id > done[0]) == (True, 12, True)
     assert len(log_rows(ours)) == 10
     assert commits.last(ours.engine, 1) == ours.lake.snapshot(1)
+
+
+def test_a_command_that_is_refused_while_the_upkeep_runs_asks_for_nothing(tmp_path):
+    ours = home_of(tmp_path / "ours", BEFORE)
+    rows = lake_rows(ours)
+    with leases.held(ours.engine, leases.UPKEEP), pytest.raises(Busy):
+        requests.delete_whole(ours, NAME)
+    assert deletions.deletions(ours.engine) == []
+    assert run.run_asked(ours) == []
+    assert lake_rows(ours) == rows
+    assert requests.delete_rows(ours, NAME, [IDS[0]], stamp(-1), None, dry_run=False)["deleted"]["lake_rows"] == 1
+
+
+def test_a_time_without_an_offset_is_one_of_the_zone_and_a_wrong_one_names_its_option():
+    berlin = replace(PLANT, zone="Europe/Berlin")
+    for text in ("2024-02-19 15:00", "2024-02-19T15:00:00", "2024-02-19T14:00:00Z"):
+        assert format_ds(requests.time_of(berlin, text, "--from"), "instant") == "2024-02-19T14:00:00Z"
+    assert format_ds(requests.time_of(berlin, "2024-02-19", "--from"), "instant") == "2024-02-18T23:00:00Z"
+    with pytest.raises(InvalidInput, match=r"^--to '2024-02-19 15:00' must be a time with its offset"):
+        requests.time_of(PLANT, "2024-02-19 15:00", "--to")
+    with pytest.raises(InvalidInput, match=r"^--from 'yesterday' must be a time"):
+        requests.time_of(berlin, "yesterday", "--from")

@@ -2,12 +2,12 @@
 
 import pytest
 
-from data.changes import ingests
+from data.changes import deletions, ingests
 from data.errors import Conflict, NotFound, UnknownDataset
 from data.formats.options import SourceOptions
 from data.records import quarantine
 from data.store import catalogue
-from pipelines.deletion import undo
+from pipelines.deletion import run, undo
 from pipelines.history.quarantine import release
 from pipelines.ingestion.ingest import ingest
 from tests.support.deletion_kit import (
@@ -130,7 +130,7 @@ def test_a_dataset_with_a_model_stays_without_rows(tmp_path):
     assert done["dataset_deleted"] is False
     assert lake_rows(ours) == []
     require_sound(ours)
-    with pytest.raises(NotFound, match="nothing to take back"):
+    with pytest.raises(NotFound, match="no ingest left to take back"):
         undo.undo(ours, NAME)
 
 
@@ -142,3 +142,28 @@ def test_a_dry_run_counts_and_changes_nothing(tmp_path):
     assert (preview["dry_run"], preview["deleted"]["lake_rows"], preview["deleted"]["log_rows"]) == (True, 6, 6)
     assert lake_rows(ours) == rows
     assert [own.undone_at for own in ingests.ingests(ours.engine, 1)] == [None, None]
+
+
+def test_a_request_does_not_reach_a_later_series_of_the_same_name(tmp_path):
+    ours = home_of(tmp_path / "ours", BEFORE)
+    new, asked = rows_of(["s0009"], range(-30, 0)), {"series": ["s0009"]}
+    add_file(ours, tmp_path / "new.csv", new)
+    deletions.ask(ours.engine, 1, "series", asked)  # as a service does
+    undo.undo(ours, NAME)
+    add_file(ours, tmp_path / "new.csv", new)
+    assert [(done.kind, done.state) for done in run.run_asked(ours)] == [("series", "failed")]
+    assert len([row for row in lake_rows(ours) if row[0] == "s0009"]) == 30
+    deletions.ask(ours.engine, 1, "series", asked)
+    assert [(done.kind, done.state) for done in run.run_asked(ours)] == [("series", "done")]
+    assert [name for _, name in catalogue.series(ours.engine, 1)] == IDS
+
+
+def test_a_request_that_is_made_again_means_the_series_of_now(tmp_path):
+    ours = home_of(tmp_path / "ours", BEFORE)
+    new, asked = rows_of(["s0009"], range(-30, 0)), {"series": ["s0009"]}
+    add_file(ours, tmp_path / "new.csv", new)
+    first = deletions.ask(ours.engine, 1, "series", asked)
+    undo.undo(ours, NAME)
+    add_file(ours, tmp_path / "new.csv", new)
+    assert deletions.ask(ours.engine, 1, "series", asked).id == first.id
+    assert [(done.id, done.state) for done in run.run_asked(ours)] == [(first.id, "done")]
