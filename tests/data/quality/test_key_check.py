@@ -90,14 +90,14 @@ def test_a_later_file_that_corrects_an_earlier_one_is_no_series():
 
 def test_a_flag_that_does_not_tell_the_rows_apart_is_not_named():
     noisy = pl.concat([series({"flag": RNG.choice(["ok", "warn"], 100)}, 100) for _ in range(2)])
-    assert "flag" not in told(noisy) and "--id-col" not in told(noisy)
+    assert "flag" not in told(noisy) and "Give --id-col" not in told(noisy)
 
 
 def test_a_measurement_that_seldom_repeats_is_not_named():
     wind = pl.concat([series({"wind": RNG.integers(0, 10_000, 100)}, 100) for _ in range(2)])
-    assert "wind" not in told(wind) and "--id-col" not in told(wind)
+    assert "wind" not in told(wind) and "Give --id-col" not in told(wind)
     humid = pl.concat([series({"humidity": RNG.normal(50, 10, 100)}, 100) for _ in range(2)])
-    assert "humidity" not in told(humid) and "--id-col" not in told(humid)
+    assert "humidity" not in told(humid) and "Give --id-col" not in told(humid)
 
 
 def test_some_wrong_rows_among_many_are_no_series():
