@@ -112,14 +112,14 @@ def _regular(rows: pl.DataFrame, series: list[str]) -> float:
     step = pl.col(STAMP).sort().diff().drop_nulls()
     near = ((step - step.median()).abs() <= NEAR * step.median()).sum()
     counts = rows.group_by(series).agg(near.alias("near"), step.len().alias("all"))
-    return float(counts["near"].sum() / max(counts["all"].sum(), FEWEST))
+    return int(counts["near"].sum()) / max(int(counts["all"].sum()), FEWEST)
 
 
 def _take_turns(rows: pl.DataFrame, name: str) -> bool:
     """Do the keys of a column, which recur, come side by side? Keys that follow each other name parts of one series."""
     span = (pl.col(STAMP).max() - pl.col(STAMP).min()).alias("span")
     keys, whole = (rows.group_by(by).agg(span) for by in ([CODE, name], [CODE]))
-    return len(rows) >= FEWEST * len(keys) and keys["span"].sum() >= TURNS * whole["span"].sum()
+    return len(rows) >= FEWEST * len(keys) and int(keys["span"].sum()) >= TURNS * int(whole["span"].sum())
 
 
 def refuse_interleaved(names: Sequence[str], ids: Sequence[str], columns: Sequence[str], source: str) -> None:
