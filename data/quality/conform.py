@@ -37,7 +37,15 @@ from data.quality.clashes import STAMP, one_row_for_each_step
 from data.quality.clock_rule import ClockRule, KnownRows, without_value
 from data.quality.closed_days import ValuesBefore, compare_closed
 from data.quality.findings import Findings, common_test_length, gaps_of, test_lengths
-from data.quality.key_check import contested_rows, count_clashes, find_keys, most_repeat, refuse_mixed_series
+from data.quality.key_check import (
+    contested_rows,
+    count_clashes,
+    find_interleaved,
+    find_keys,
+    most_repeat,
+    refuse_interleaved,
+    refuse_mixed_series,
+)
 from data.quality.lost_rows import first_clash, refuse_clashes, refuse_rejected
 from data.quality.rejections import CLOSED, NO_LOCAL_TIME, OFF_GRID
 from data.quality.report import QualityReport
@@ -300,6 +308,7 @@ def _conform(
         moments=part.select(SERIES, TIME).n_unique() if 2 * len(final) < len(placed) else len(final),
         contested=int(clashes["clashes"].sum()),
         keys=find_keys(placed, contested),
+        interleaved=() if keep_of(options) else find_interleaved(on_steps.rows, stamps),
         worst=find_worst(final, stretches, clashes),
         tested=test_lengths(final),
         labels=on_steps.labels,
@@ -308,8 +317,8 @@ def _conform(
 
 
 def _refuse_collapse(intake: Intake, found: Findings, grid: Grid, source: str) -> None:
-    """Raises InvalidInput where most rows fall onto steps of other rows and nothing says what is to become of them:
-    they belong to several series, or the step is too long."""
+    """Raises InvalidInput where rows of several series are read as one, or most fall onto steps of other rows because
+    the step is too long, and nothing says what is to become of them."""
     roles, options = intake.roles, intake.options
     if roles is None or options.keep is not None or options.every is not None:
         return
@@ -317,6 +326,8 @@ def _refuse_collapse(intake: Intake, found: Findings, grid: Grid, source: str) -
     clock = intake.second_time if intake.second_time in keys or 2 * found.kept <= intake.read else None
     if keys or clock:
         refuse_mixed_series(keys, clock, roles.ids, roles.time, intake.columns, source)
+    if found.interleaved:
+        refuse_interleaved(found.interleaved, roles.ids, intake.columns, source)
     if found.moments > 2 * found.kept:
         raise InvalidInput(
             f"{grid.freq} is too long a step: {found.moments:,} times fall onto {found.kept:,} steps; give a shorter "

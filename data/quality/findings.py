@@ -40,6 +40,7 @@ class Findings:
     moments: int = 0  # different times as they came, of all series
     contested: int = 0  # steps for which one table has several values
     keys: tuple[str, ...] = ()  # columns that would name the series, where most steps repeat with other values
+    interleaved: tuple[str, ...] = ()  # columns within which the times are regular, where they are not as a whole
     worst: list[TroubledSeries] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)  # that were found, by series
     tested: set[int] = field(default_factory=set)  # lengths of the series' test parts
@@ -51,6 +52,7 @@ class Findings:
         sets = {name: fields[name][0] | fields[name][1] for name in ("tested", "unfinished", "labels")}
         combined = {"span": span, **sets, **largest}
         combined["keys"] = self.keys or other.keys
+        combined["interleaved"] = self.interleaved or other.interleaved
         combined["worst"] = worst_of([*self.worst, *other.worst])
         combined["rejections"] = joined(self.rejections, other.rejections)
         return Findings(**combined, **{name: a + b for name, (a, b) in fields.items() if name not in combined})

@@ -3,12 +3,16 @@
 Rows of several series are then read as one, and most of its steps repeat with other values. A column, or two together,
 names the series if the values differ no more within each of its keys, and if each key comes again at other steps. So
 a measurement that never repeats is no key, nor is a flag that leaves the values of one step apart.
+
+Series whose times never meet, such as weekly ones of other weekdays, repeat no step. Their times are irregular as a
+whole, but regular within each key, and the keys take turns.
 """
 
 import shlex
 from collections.abc import Sequence
 from itertools import combinations
 
+import numpy as np
 import polars as pl
 
 from data.errors import InvalidInput
@@ -23,6 +27,10 @@ LEFT = 0.05  # of the contested rows may still be contested within a key
 ROWS = 2  # of a key, on average
 FILLED = 0.1  # of the steps from the first to the last of a key
 MOST_COLUMNS = 12  # that are tried in pairs
+NEAR = 0.25  # of the median distance: other distances this near to it are regular
+IRREGULAR, REGULAR = 0.9, 0.95  # shares of regular distances: at most as a whole, and at least within keys
+TURNS = 1.5  # spans of all keys together, in spans of the whole: keys that follow each other have 1
+STAMP = "__stamp"
 
 
 def contested_rows(placed: pl.DataFrame) -> pl.DataFrame:
@@ -77,6 +85,53 @@ def _recurs(placed: pl.DataFrame, names: Sequence[str]) -> bool:
     keys = placed.group_by(CODE, *names).agg(step.n_unique().alias("steps"), span.alias("span"))
     steps = int(keys["steps"].sum())
     return steps >= ROWS * len(keys) and steps >= FILLED * int(keys["span"].sum())
+
+
+def find_interleaved(placed: pl.DataFrame, stamps: np.ndarray) -> tuple[str, ...]:
+    """The column that names series whose times do not meet; () where none does.
+
+    stamps: (n,) of the rows of `placed`, as they came. Only texts are tried: numbers such as hours divide any times.
+    """
+    rows = placed.with_columns(pl.Series(STAMP, stamps))
+    columns = [name for name in rows.columns if name.startswith(TEXT) and 2 <= rows[name].n_unique()]
+    if not columns or _next_to_each_other(placed) > IRREGULAR or _regular(rows, [CODE]) > IRREGULAR:
+        return ()
+    found = [name for name in columns if _take_turns(rows, name) and _regular(rows, [CODE, name]) >= REGULAR]
+    return (min(found, key=lambda name: rows[name].n_unique()).removeprefix(TEXT),) if found else ()
+
+
+def _next_to_each_other(placed: pl.DataFrame) -> float:
+    """The share of a series' steps that follow the one before: nearly all, of weekdays and sessions too."""
+    code, step = placed.select(CODE, STEP).unique().sort(CODE, STEP).to_numpy().T
+    apart = np.diff(step)[np.diff(code) == 0]
+    return float((apart == 1).mean()) if len(apart) else 1.0
+
+
+def _regular(rows: pl.DataFrame, series: list[str]) -> float:
+    """The share of distances between neighbours that are near to the median of their series."""
+    step = pl.col(STAMP).sort().diff().drop_nulls()
+    near = ((step - step.median()).abs() <= NEAR * step.median()).sum()
+    counts = rows.group_by(series).agg(near.alias("near"), step.len().alias("all"))
+    return int(counts["near"].sum()) / max(int(counts["all"].sum()), FEWEST)
+
+
+def _take_turns(rows: pl.DataFrame, name: str) -> bool:
+    """Do the keys of a column, which recur, come side by side? Keys that follow each other name parts of one series."""
+    span = (pl.col(STAMP).max() - pl.col(STAMP).min()).alias("span")
+    keys, whole = (rows.group_by(by).agg(span) for by in ([CODE, name], [CODE]))
+    return len(rows) >= FEWEST * len(keys) and int(keys["span"].sum()) >= TURNS * int(whole["span"].sum())
+
+
+def refuse_interleaved(names: Sequence[str], ids: Sequence[str], columns: Sequence[str], source: str) -> None:
+    """Raises InvalidInput, which names the column by which the times are regular."""
+    series = ",".join(name for name in columns if name in names or name in ids)
+    raise InvalidInput(
+        "its times are irregular as a whole, but regular within each value of this column; does it name the series? "
+        f"Give --id-col {shlex.quote(series)}; if all of it is one series, say with --keep which value of a step "
+        "counts",
+        source=source,
+        column=", ".join(names),
+    )
 
 
 def refuse_mixed_series(

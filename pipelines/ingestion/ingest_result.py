@@ -21,6 +21,7 @@ class Ingested:
     unchanged: int = 0  # pieces that had nothing new
     quarantined: dict[str, int] = field(default_factory=dict)  # values kept out of training, by the rule they broke
     waiting: list[str] = field(default_factory=list)  # tables of other sources whose last rows are still held back
+    new_series: list[str] = field(default_factory=list)  # that it brought to a dataset which has others: at most ten
     dry_run: bool = False  # nothing was stored: these are the figures of an ingest of the same source now
 
     def to_dict(self) -> dict[str, Any]:

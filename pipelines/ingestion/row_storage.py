@@ -8,7 +8,7 @@ adds the rest.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -42,6 +42,7 @@ from pipelines.ingestion.source_pieces import ReadPieces
 from pipelines.workspace import Workspace
 
 SLICE = 2_000  # rows of the log in one transaction: other writers wait for some milliseconds
+MOST_NAMED = 10  # new series in the result of an ingest
 PAUSE_S = 0.02  # between two transactions: SQLite lets those who wait look for the lock only every so often
 
 
@@ -74,7 +75,8 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
     """Store what is new. When this returns, all of it is on the disk, and running services take it in."""
     dataset, conformed = new.dataset, new.conformed
     report = conformed.report.to_dict() | {"quarantined": len(new.quarantined.breaches)}
-    names = [*conformed.spans()[SERIES].to_list(), *(breach.unique_id for breach in conformed.clock)]
+    valued = conformed.spans()[SERIES].to_list()
+    names = [*valued, *(breach.unique_id for breach in conformed.clock)]
     with file_lock(workspace.ingest_lock(dataset.id)):
         number = ingest_record.begin(workspace, dataset, new.source.name, new.before, new.read)
         numbers = catalogue.ensure_series(workspace.engine, dataset.id, names)
@@ -103,7 +105,13 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
         new.read.unchanged,
         new.quarantined.counts,
         waiting=waiting_tables(workspace, new) if report["every"] else [],
+        new_series=brought(valued, known),
     )
+
+
+def brought(names: Iterable[str], known: Set[str]) -> list[str]:
+    """The first MOST_NAMED series that a dataset of the series `known` did not have; none where it had none."""
+    return sorted(set(names) - known)[:MOST_NAMED] if known else []
 
 
 def waiting_tables(workspace: Workspace, new: Conforming) -> list[str]:

@@ -47,6 +47,7 @@ def ingested(result: Ingested, json: bool) -> None:
     else:
         say(f"{result.added} rows added to {result.dataset}, snapshot {result.snapshot}")
     lost_rows(result)
+    new_series(result)
     if result.quarantined:
         broken = ", ".join(f"{rule} {count}" for rule, count in result.quarantined.items())
         shown = (
@@ -85,6 +86,17 @@ def lost_rows(result: Ingested) -> None:
     if result.waiting:
         names = ", ".join(result.waiting[:3]) + (" …" if len(result.waiting) > 3 else "")
         say(f"the last rows of {names} are still held back; ingest it again, and they are stored")
+
+
+def new_series(result: Ingested) -> None:
+    """Say which series a source without a column of ids brought: a file's name may have made one by mistake."""
+    if result.new_series and not result.report.get("id_column"):
+        names = ", ".join(result.new_series[:3]) + (" …" if len(result.new_series) > 3 else "")
+        undo = "" if result.dry_run else f"take this back with `rollcast ingest undo {result.dataset}`, and "
+        say(
+            f"new in {result.dataset}, and named by its file or --series: {names}; if the rows belong to a series that "
+            f"the dataset has, {undo}name that one with --series"
+        )
 
 
 def trained(result: Trained, json: bool) -> None:

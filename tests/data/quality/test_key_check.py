@@ -90,14 +90,14 @@ def test_a_later_file_that_corrects_an_earlier_one_is_no_series():
 
 def test_a_flag_that_does_not_tell_the_rows_apart_is_not_named():
     noisy = pl.concat([series({"flag": RNG.choice(["ok", "warn"], 100)}, 100) for _ in range(2)])
-    assert "flag" not in told(noisy) and "--id-col" not in told(noisy)
+    assert "flag" not in told(noisy) and "Give --id-col" not in told(noisy)
 
 
 def test_a_measurement_that_seldom_repeats_is_not_named():
     wind = pl.concat([series({"wind": RNG.integers(0, 10_000, 100)}, 100) for _ in range(2)])
-    assert "wind" not in told(wind) and "--id-col" not in told(wind)
+    assert "wind" not in told(wind) and "Give --id-col" not in told(wind)
     humid = pl.concat([series({"humidity": RNG.normal(50, 10, 100)}, 100) for _ in range(2)])
-    assert "humidity" not in told(humid) and "--id-col" not in told(humid)
+    assert "humidity" not in told(humid) and "Give --id-col" not in told(humid)
 
 
 def test_some_wrong_rows_among_many_are_no_series():
@@ -125,3 +125,37 @@ def test_the_check_reaches_rows_on_the_disk(tmp_path, monkeypatch):
     assert len([where for where, _ in intake.parts() if where]) > 1
     with pytest.raises(InvalidInput, match="--id-col store,item"):
         conform_all(intake, "shop.csv", tmp_path / "long")
+
+
+def timed(seconds, **columns):
+    """Rows at these seconds after FIRST."""
+    stamps = [(FIRST + timedelta(seconds=float(second))).isoformat() for second in seconds]
+    return pl.DataFrame({"time": stamps, **columns, "y": RNG.normal(20, 5, len(stamps)).round(3)})
+
+
+def test_series_that_never_meet_are_named_by_the_column_within_which_times_are_regular():
+    days = {"sunday": 0, "wednesday": 3}
+    weekly = [timed(86_400 * (7 * np.arange(60) + day), shop=[name] * 60) for name, day in days.items()]
+    told = refusal(pl.concat(weekly))
+    assert "column 'shop'" in told and "Give --id-col shop; if all of it is one series, say with --keep" in told
+    assert report(pl.concat(weekly), id_col="shop").series == 2
+    assert report(pl.concat(weekly), keep="last", freq="1d").series == 1  # the user said that it is one series
+
+
+def test_jittered_sensors_are_named_though_few_of_their_times_meet():
+    jitter = [timed(60 * np.arange(300) + RNG.uniform(-4, 4, 300), sensor=[name] * 300) for name in "abcde"]
+    assert "Give --id-col sensor;" in refusal(pl.concat(jitter))
+    shifted = [timed(300 * np.arange(300) + 40 * place, device=[f"d{place}"] * 300) for place in range(3)]
+    assert "Give --id-col device;" in refusal(pl.concat(shifted))
+
+
+def test_texts_beside_one_series_name_none():
+    weekdays = np.array([day for day in range(200) if day % 7 < 5])
+    names = [f"{FIRST + timedelta(days=int(day)):%A}" for day in weekdays]
+    assert report(timed(86_400 * weekdays, weekday=names)).frequency == "1b"
+    shifts = np.array([hour for hour in range(600) if hour % 24 < 8])  # the days follow each other, and take no turns
+    assert report(timed(3_600 * shifts, day=[f"day {hour // 24}" for hour in shifts])).kept == 200
+    at = np.cumsum(RNG.exponential(300, 300))
+    assert report(timed(at, state=RNG.choice(["on", "off"], 300)), keep="mean", freq="5m").rows == 300
+    with_gaps = 300 * RNG.choice(1_000, 600, replace=False)
+    assert report(timed(with_gaps, state=RNG.choice(["on", "off"], 600))).kept == 600
