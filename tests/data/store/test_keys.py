@@ -85,7 +85,7 @@ def test_every_change_of_keys_changes_their_count(store):
     seen.append(keys.count(store))
     keys.revoke(store, made.id)
     seen.append(keys.count(store))
-    assert seen == [(0, 0, 0), (1, 0, 5), (2, 0, 10), (2, 1, 10)]  # each key has the patterns ["*"], 5 letters
+    assert seen == [(0, 0, 0), (1, 0, 7), (2, 0, 14), (2, 1, 14)]  # each key has the patterns ["*/*"], 7 letters
 
 
 @pytest.mark.parametrize(
