@@ -47,7 +47,7 @@ class Found:
 def by_file(stamps: list[str], grid: Grid, zone: str | None) -> Found:
     raw = pl.DataFrame({ROW: range(1, len(stamps) + 1), "unique_id": "a", "ds": stamps, "y": 1.0})
     try:
-        result = conform(raw, SourceOptions(tz=zone, freq=grid.freq), "plant.csv", grid)
+        result = conform(raw, SourceOptions(tz=zone, freq=grid.freq, keep="last"), "plant.csv", grid)
     except InvalidInput as refusal:
         if re.search("no row has a local time that exists|none is midnight", str(refusal)) is None:
             raise

@@ -82,8 +82,8 @@ def test_without_leave_an_unknown_series_stays_unknown(tmp_path):
 def test_a_rejected_row_creates_nothing(world):
     dataset = world.ingest("sensors")
     with world.serving() as client:
-        far = {"unique_id": "b", "ds": "2999-01-01T00:00:00Z", "y": 1.0}
-        assert client.post("/v1/observations", json=[far]).status_code == 422
+        nowhen = {"unique_id": "b", "ds": "soon", "y": 1.0}
+        assert client.post("/v1/observations", json=[nowhen]).status_code == 422
         large = {"unique_id": "c", "ds": stamp(0), "y": 1e31}
         assert client.post("/v1/observations", json=[large, *rows("a", [1.0])]).json()["counts"]["rejected"] == 1
         misshapen = {"unique_id": "d", "ds": stamp(0)}
