@@ -87,7 +87,7 @@ def test_both_are_weighed_after_the_same_row_of_the_log_whoever_was_ahead(world,
     world.shadow(dataset, SEASONAL, PANEL)
     decided = promotions.served(world.engine, dataset.id), promotions.shadow(world.engine, dataset.id)
     champion, shadow = (build_champion.build(world.engine, dataset, one)[0] for one in decided)
-    both = Served(dataset, {}, champion, shadow=shadow)
+    both = Served(dataset, {}, champion=champion, shadow=shadow)
     shadow_pair.record_pair(world.engine, both)
     first = [LoggedValue(dataset.id, world.number(dataset, "a"), START + step * FIVE, 1.0, 0) for step in range(3)]
     observation_log.append(world.engine, first)
