@@ -6,8 +6,6 @@ import pytest
 
 from data.errors import InvalidInput
 from data.formats.options import SourceOptions
-from data.grid.durations import MINUTE
-from data.grid.grid import Grid
 from pipelines.cli import run
 from pipelines.ingestion.ingest import ingest
 from pipelines.workspace import open_workspace
@@ -51,7 +49,6 @@ def test_a_value_that_fills_a_missing_one_corrects_nothing_and_one_that_is_taken
 
 
 HOME = SourceOptions(id_col="entity_id", time_col="last_changed", target_col="state", freq="5m")
-NEAREST = Grid("5m", snap="nearest").place([3 * MINUTE]).steps.tolist() == [1]
 
 
 @pytest.fixture
@@ -68,7 +65,6 @@ def test_the_history_of_a_home_asks_for_keep_and_loses_no_row_with_it(home_histo
     assert (report["kept"] + report["duplicates"], report["nulls"], report["keep"]) == (500, 10, "mean")
 
 
-@pytest.mark.skipif(not NEAREST, reason="stamps move down to their step yet")
 def test_on_the_nearest_steps_eleven_rows_of_the_home_clash(home_history):
     with pytest.raises(InvalidInput, match=r"11 of 500 rows have another value"):
         ingest(open_workspace(), home_history, "home", HOME)
