@@ -14,6 +14,8 @@ from data.reading.memory import SourceMemory
 from data.times.numeric_times import UNITS_PER_SECOND, is_number
 from data.times.time_forms import fits
 
+FORM = ("skip_lines", "separator", "decimal", "na", "wide")  # how files are written; fields of options and memory
+
 
 def recall_columns(
     options: SourceOptions, memory: SourceMemory, target: str | None, names: Sequence[str], source: str
@@ -82,25 +84,12 @@ def learn(
         target_column=memory.target_column or roles.target,
         unit=memory.unit or unit,
         date_format=memory.date_format or date_format,
-        skip_lines=memory.skip_lines or options.skip_lines,
-        separator=memory.separator or options.separator,
-        decimal=memory.decimal or options.decimal,
-        na=memory.na or options.na,
-        wide=memory.wide or options.wide,
         keep=options.keep or memory.keep,
-        every=memory.every or options.every,
+        **{name: getattr(memory, name) or getattr(options, name) for name in (*FORM, "every")},
     )
 
 
 def with_dialect(options: SourceOptions, memory: SourceMemory) -> SourceOptions:
     """The options, completed by what is remembered of the form of files and of aggregation."""
-    return replace(
-        options,
-        skip_lines=options.skip_lines or memory.skip_lines,
-        separator=options.separator or memory.separator,
-        decimal=options.decimal or memory.decimal,
-        na=options.na or memory.na,
-        wide=options.wide or memory.wide,
-        keep=options.keep or memory.keep,
-        every=options.every or memory.every,
-    )
+    names = (*FORM, "keep", "every")
+    return replace(options, **{name: getattr(options, name) or getattr(memory, name) for name in names})

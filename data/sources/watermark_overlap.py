@@ -1,13 +1,14 @@
 """Moves a watermark back, so that rows that came late are read as well."""
 
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from data.errors import InvalidInput
 from data.grid.durations import SECOND
 from data.grid.grid import Grid
-from data.grid.stamp_forms import BASIC_DATE, is_order, shift_stamp
-from data.times.numeric_times import UNITS_PER_SECOND, unit_of_number
+from data.grid.stamp_forms import shift_stamp
+from data.times.mark_times import number_of_mark, order_of_mark, unit_of_mark
+from data.times.numeric_times import UNITS_PER_SECOND
 
 DEFAULT_STEPS = 1  # the newest time is read again: more rows of it may have come since
 
@@ -30,21 +31,9 @@ def move_back(mark: str, steps: int | None, grid: Grid, date_format: str | None)
 
 def _moved(mark: str, steps: int, micros: int, grid: Grid, date_format: str | None) -> str | None:
     """The mark moved back by a number of steps, which last `micros`; None where it cannot be read."""
-    number = _number(mark)
+    number = number_of_mark(mark)
     if grid.kind == "step":
         return str(int(number) - steps) if number is not None and number == int(number) else None
-    unit = date_format if date_format in UNITS_PER_SECOND else None
-    if number is not None and unit is None and date_format is None:
-        unit = unit_of_number(float(number))
-    if unit is not None:
+    if (unit := unit_of_mark(number, date_format)) is not None:
         return None if number is None else f"{number - Decimal(micros) * UNITS_PER_SECOND[unit] / SECOND:f}"
-    order = date_format if is_order(date_format) else BASIC_DATE if number is not None else None
-    return shift_stamp(mark, timedelta(microseconds=-micros), order)
-
-
-def _number(mark: str) -> Decimal | None:
-    try:
-        number = Decimal(mark)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    return shift_stamp(mark, timedelta(microseconds=-micros), order_of_mark(number, date_format))

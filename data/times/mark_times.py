@@ -31,29 +31,29 @@ def mark_of_step(step: int, like: str, grid: Grid, options: SourceOptions) -> st
     if moment is None:
         return None
     by = int(grid.stamps([step])[0]) - moment
-    number = _number(like)
+    number = number_of_mark(like)
     if grid.kind == "step":
         return str(moment + by)
-    if (unit := _unit(number, options)) is not None and number is not None:
+    if (unit := unit_of_mark(number, options.date_format)) is not None and number is not None:
         return f"{number + Decimal(by) * UNITS_PER_SECOND[unit] / SECOND:f}"
-    return shift_stamp(like, timedelta(microseconds=by), _order(number, options))
+    return shift_stamp(like, timedelta(microseconds=by), order_of_mark(number, options.date_format))
 
 
 def _moment(mark: str, grid: Grid, options: SourceOptions) -> int | None:
     """A mark as a number: of its step, of microseconds since 1970 UTC, or of those on the clocks of days."""
-    number, zone = _number(mark), ZoneInfo(options.tz) if options.tz else None
+    number, zone = number_of_mark(mark), ZoneInfo(options.tz) if options.tz else None
     local: datetime | None
     if grid.kind == "step":
         return int(number) if number is not None and number == int(number) else None
     try:
-        if (unit := _unit(number, options)) is not None and number is not None:
+        if (unit := unit_of_mark(number, options.date_format)) is not None and number is not None:
             moment = EPOCH + timedelta(microseconds=int(number * SECOND / UNITS_PER_SECOND[unit]))
             local = moment.astimezone(zone) if zone and grid.kind == "date" else moment
         else:
             stamp = split_stamp(mark)
             if stamp is None:
                 return None
-            written = read_stamp(stamp, _order(number, options))
+            written = read_stamp(stamp, order_of_mark(number, options.date_format))
             if grid.kind == "instant" and written.offset is None:
                 written = local_moment(written.local, zone) if zone else written
             if grid.kind == "instant":
@@ -68,23 +68,24 @@ def _moment(mark: str, grid: Grid, options: SourceOptions) -> int | None:
     return since // timedelta(microseconds=1)
 
 
-def _unit(number: Decimal | None, options: SourceOptions) -> str | None:
-    """The unit that a number counts since 1970; None where the mark is written otherwise."""
-    if options.date_format is not None or number is None:
-        return options.date_format if options.date_format in UNITS_PER_SECOND else None
-    return unit_of_number(float(number))
-
-
-def _order(number: Decimal | None, options: SourceOptions) -> str | None:
-    """The format of a mark's date, where that must be known."""
-    if is_order(options.date_format):
-        return options.date_format
-    return BASIC_DATE if number is not None else None
-
-
-def _number(mark: str) -> Decimal | None:
+def number_of_mark(mark: str) -> Decimal | None:
+    """A mark as a number; None where it is written otherwise."""
     try:
         number = Decimal(mark)
     except InvalidOperation:
         return None
     return number if number.is_finite() else None
+
+
+def unit_of_mark(number: Decimal | None, date_format: str | None) -> str | None:
+    """The unit that a number counts since 1970; None where the mark is written otherwise."""
+    if date_format is not None or number is None:
+        return date_format if date_format in UNITS_PER_SECOND else None
+    return unit_of_number(float(number))
+
+
+def order_of_mark(number: Decimal | None, date_format: str | None) -> str | None:
+    """The format of a mark's date, where that must be known."""
+    if is_order(date_format):
+        return date_format
+    return BASIC_DATE if number is not None else None
