@@ -150,12 +150,12 @@ def _lay_over(champion: Champion, restored: RestoredStates | None, series: np.nd
         unknown = np.intersect1d(unknown, series)
     if restored is not None:
         champion.checkpoints.out_of_order.unpack(restored.amendments)
-        champion.states = States(roller, kept, restored.state, restored.sequence, restored.settled, restored.unit)
+        champion.states = States(roller, kept, restored.state, restored.sequence, *restored.scores)
         champion.states.dirty.clear()  # the store has them as they are
         champion.states.mark_stale(champion.states.rows_of(kept[restored.stale]))
     if unknown.size:
         values, origin, carried = contexts.take(unknown)
-        sums = carried.pop("settled", None), carried.pop("unit", None)
+        sums = [carried.pop(name, None) for name in ("settled", "unit", "recent")]
         sequence = np.full(len(unknown), champion.anchor_seq)
         champion.states.add(unknown, roller.start(values, origin, carried), sequence, *sums)
     if restored is None or restored.complete is None or unknown.size:

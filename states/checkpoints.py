@@ -26,7 +26,9 @@ def shards_of(series: np.ndarray) -> np.ndarray:
 
 
 def grown(arrays: dict[str, np.ndarray], roller: RollingModel) -> dict[str, np.ndarray]:
-    """The arrays of a snapshot; those that its layout did not have yet are as in an empty state."""
+    """The arrays of a snapshot; those that its layout did not have yet are as in an empty state, recent sums too."""
+    if "recent" not in arrays:
+        arrays["recent"] = roller.ledger(len(arrays["series"])).recent
     missing = roller.empty(0).arrays.keys() - arrays.keys()
     if missing:
         empty = roller.empty(len(arrays["series"])).arrays

@@ -76,6 +76,9 @@ class RollingModel(Protocol):
     def silence(self, state: Any, rows: np.ndarray) -> np.ndarray:
         """(k,) steps from each row's last real value to its origin; any count above the window stands for longer."""
 
+    def last_values(self, state: Any, rows: np.ndarray) -> np.ndarray:
+        """(k, w) the last values of rows, as many as the state holds; a missing one is the value before it."""
+
     def gates(self, state: Any, row: int, value: float) -> Sequence[dict[str, np.ndarray]]:
         """The gate activations of the step that `value` would cause, layer by layer; none where a model has none."""
 

@@ -51,8 +51,9 @@ def contexts_at(champion: Champion, logged: Rows) -> PackedContexts:
     origin = np.where(valued == BEGINNING, state.origin, reach)
     values = last_values(champion, series, origin, current)
     settled, unit = champion.states.settled(rows)
+    scores = {"settled": settled, "unit": unit, "recent": champion.states.recent(rows)}
     carried = {name: state.arrays[name] for name in champion.roller.carried}
-    return PackedContexts(series, values, origin, {**carried, "settled": settled, "unit": unit})
+    return PackedContexts(series, values, origin, {**carried, **scores})
 
 
 def last_valued(champion: Champion, series: np.ndarray, current: Rows) -> np.ndarray:

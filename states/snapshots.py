@@ -65,6 +65,7 @@ def _put_shard(engine: Engine, champion: Champion, shard: int) -> None:
         states.stale_rows(rows),
         champion.checkpoints.out_of_order.pack(series),
         *states.settled(rows),
+        states.recent(rows),
     )
     states.dirty.difference_update(rows.tolist())
     try:
@@ -100,8 +101,7 @@ class RestoredStates:
     stale: np.ndarray
     position: np.ndarray
     amendments: np.ndarray
-    settled: np.ndarray
-    unit: np.ndarray
+    scores: tuple[np.ndarray, ...]  # settled, unit, recent: see `States`
     complete: int | None
 
 
@@ -129,9 +129,9 @@ def restore(
     if not joined.rows:
         return None
     arrays = joined.arrays()
-    own, sequence, stale, amendments, settled, unit = (arrays.pop(name) for name in OWN)
+    own, sequence, stale, amendments, *scores = (arrays.pop(name) for name in OWN)
     position, state = arrays.pop("position"), roller.restore(arrays)
-    return RestoredStates(own, state, sequence, stale, position, amendments, settled, unit, complete)
+    return RestoredStates(own, state, sequence, stale, position, amendments, tuple(scores), complete)
 
 
 def _newest(

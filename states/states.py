@@ -11,55 +11,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from forecasting.rolling.online_scores import Ledger, Totals
+from forecasting.rolling.online_scores import SUMS, Ledger, Totals
+from forecasting.rolling.recent_scores import continued
 from forecasting.rolling.state import RollingState
 from states.model import RollingModel
 from states.out_of_order import BEGINNING
 from states.row_index import RowIndex
+from states.series_state import RowsNow, SeriesState, SeriesStates, SettledScores
 
 R = TypeVar("R")
 FIRST = np.array([0])
-
-
-@dataclass(frozen=True)
-class SeriesState:
-    """A consistent copy of one series' state."""
-
-    state: RollingState  # of one row
-    sequence: int  # log position of the last row that this series' state knows
-    stale: bool  # the state could not follow the log; answers say so
-    silent: bool  # no value for longer than the window, counted to the newest step of the dataset
-
-
-@dataclass(frozen=True)
-class SeriesStates:
-    """Copies of several series' states. Each is consistent; they need not be of one moment."""
-
-    found: np.ndarray  # (n,) places, among the series asked for, of those that have a state
-    state: RollingState  # of n rows
-    sequence: np.ndarray  # (n,)
-    stale: np.ndarray  # (n,) bool
-    silent: np.ndarray  # (n,) bool
-
-    def row(self, i: int) -> SeriesState:
-        """The i-th of them, as a view."""
-        state, sequence = self.state.view(slice(i, i + 1)), int(self.sequence[i])
-        return SeriesState(state, sequence, bool(self.stale[i]), bool(self.silent[i]))
-
-    def rows(self, asked: int) -> list[SeriesState | None]:
-        """One for each of the `asked` series, None where it has no state."""
-        rows: list[SeriesState | None] = [None] * asked
-        for i, place in enumerate(self.found.tolist()):
-            rows[place] = self.row(i)
-        return rows
-
-
-@dataclass(frozen=True)
-class SettledScores:
-    """The scores of one series' forecasts, up to row `sequence` of the log."""
-
-    totals: Totals
-    sequence: int
 
 
 @dataclass(frozen=True)
@@ -75,6 +36,7 @@ class _Arrays:
     counter: np.ndarray  # (n,) int64, odd while the row is being written
     stale: np.ndarray  # (n,) bool
     settled: np.ndarray  # (n, buckets, sums) float64: see `forecasting.rolling.online_scores`
+    recent: np.ndarray  # (n, sums) float64: see `forecasting.rolling.recent_scores`
     unit: np.ndarray  # (n,) float64, MASE's divisor as of the first scored forecast; 0 where there is none
     index: RowIndex  # of the series
 
@@ -98,7 +60,15 @@ class _Arrays:
             array[rows] = more.state.arrays[name]
 
 
-COLUMNS = ("series", "sequence", "counter", "stale", "settled", "unit")  # of `_Arrays`, beside state and index
+COLUMNS = (
+    "series",
+    "sequence",
+    "counter",
+    "stale",
+    "settled",
+    "recent",
+    "unit",
+)  # of `_Arrays`
 
 
 def _with_room(array: np.ndarray, room: int) -> np.ndarray:
@@ -122,20 +92,22 @@ class States:
         sequence: np.ndarray,
         settled: np.ndarray | None = None,
         unit: np.ndarray | None = None,
+        recent: np.ndarray | None = None,
     ) -> None:
         """`state` has one row for each of `series` (n,); `sequence` (n,) is the log position each of them knows;
-        `settled` and `unit` are the scores up to there, none unless given."""
+        `settled`, `unit` and `recent` are the scores up to there, none unless given."""
         self.roller, self._window = roller, roller.config.window
         self._rows: dict[int, int] = {}
         none = np.zeros(0, np.int64)
-        nothing = roller.ledger(0).sums
+        nothing = roller.ledger(0)
+        scores = nothing.sums, nothing.recent, np.zeros(0)
         self._room = self._arrays = _Arrays(
-            roller.empty(0), none, none, none, none.astype(bool), nothing, np.zeros(0), RowIndex(none)
+            roller.empty(0), none, none, none, none.astype(bool), *scores, index=RowIndex(none)
         )
-        self.totals = Totals.of(nothing, np.zeros(0))
+        self.totals = Totals.of(nothing.sums, np.zeros(0))
         self.newest = BEGINNING  # newest origin of all series; it never falls
         self.dirty: set[int] = set()  # rows written since they were last put into a snapshot
-        self._append(series, state, sequence, settled, unit)
+        self._append(series, state, sequence, settled, unit, recent)
 
     def __len__(self) -> int:
         return len(self._arrays.series)
@@ -151,6 +123,7 @@ class States:
     def begin_scores(self) -> None:
         """Set every score to zero; the units stay. Used by the writer thread only."""
         self._arrays.settled[:] = 0
+        self._arrays.recent[:] = 0
         self.totals = Totals.of(self._arrays.settled, self._arrays.unit)
         self.dirty.update(range(len(self)))
 
@@ -176,6 +149,11 @@ class States:
             return SettledScores(Totals.of(arrays.settled[only], arrays.unit[only]), int(arrays.sequence[row]))
 
         return self._read(series, copy)
+
+    def peek(self) -> RowsNow:
+        """All rows as they are now, not copied: the writer may be in the middle of one."""
+        arrays = self._arrays
+        return RowsNow(arrays.series, arrays.state, arrays.stale, arrays.recent)
 
     def _read(self, series: int, copy: Callable[[_Arrays, int], R]) -> R | None:
         row = self._rows.get(series)
@@ -261,12 +239,13 @@ class States:
         sequence: np.ndarray,
         settled: np.ndarray | None = None,
         unit: np.ndarray | None = None,
+        recent: np.ndarray | None = None,
     ) -> None:
         """Add states (n rows) of series (n,) that have none yet, the log position that each knows, and their scores.
 
         Used by the writer thread only.
         """
-        self._append(series, state, sequence, settled, unit)
+        self._append(series, state, sequence, settled, unit, recent)
 
     def rows_of(self, series: np.ndarray) -> np.ndarray:
         """(k,) rows of series. Raises KeyError where one has none."""
@@ -299,6 +278,8 @@ class States:
         self._measure(rows)
         if ledger is not None:
             arrays.settled[rows] += ledger.sums
+            settled = ledger.sums[..., SUMS.index("settled")].sum(1)
+            arrays.recent[rows] = continued(arrays.recent[rows], settled, ledger.recent)
             self.totals = self.totals.plus(Totals.of(ledger.sums, arrays.unit[rows]))
         arrays.counter[rows] += 1
         self.dirty.update(rows.tolist())
@@ -326,6 +307,10 @@ class States:
     def settled(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Copies of the sums and the MASE divisors of rows. Used by the writer thread only."""
         return self._arrays.settled[rows], self._arrays.unit[rows]
+
+    def recent(self, rows: np.ndarray) -> np.ndarray:
+        """(k, len(RECENT)) copy of the recent sums of rows. Used by the writer thread only."""
+        return np.asarray(self._arrays.recent[rows])
 
     def _note_newest(self, state: RollingState) -> None:
         """Take note of the newest origin of a state's rows that have one."""
@@ -364,12 +349,15 @@ class States:
         sequence: np.ndarray,
         settled: np.ndarray | None = None,
         unit: np.ndarray | None = None,
+        recent: np.ndarray | None = None,
     ) -> None:
         first, more = len(self), len(series)
         last, index = first + more, self._arrays.index.plus(series)
-        sums = self.roller.ledger(more).sums if settled is None else settled
+        ledger = self.roller.ledger(more)
+        sums = ledger.sums if settled is None else settled
+        late = ledger.recent if recent is None else recent
         zeros, fresh = np.zeros(more, np.int64), np.zeros(more) if unit is None else unit
-        added = _Arrays(state, series, sequence, zeros, zeros.astype(bool), sums, fresh, index)
+        added = _Arrays(state, series, sequence, zeros, zeros.astype(bool), sums, late, fresh, index)
         if not first:
             self._room = added
         else:

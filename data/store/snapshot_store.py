@@ -14,11 +14,11 @@ AGES = 5  # classes of age among a shard's older snapshots; of each the oldest a
 GROWTH = 8  # a class reaches so many times further back than the one before; the last one for ever
 SNAPSHOT_LOCK = 7_305_005
 SHARD = 256  # series ids in one snapshot
-OWN = ("series", "sequence", "stale", "amendments", "settled", "unit")
-LAYOUT = "6"  # which arrays there are, and to the last bit how they are rolled
-# {"6": "5"}: layout 6 only adds arrays to 5, which start as in an empty state, and rolls the old ones alike to the last
+OWN = ("series", "sequence", "stale", "amendments", "settled", "unit", "recent")
+LAYOUT = "7"  # which arrays there are, and to the last bit how they are rolled
+# {"7": "6"}: layout 7 only adds arrays to 6, which start as in an empty state, and rolls the old ones alike to the last
 # bit. Only then are snapshots of the layout before read; of all others the states are rebuilt from the log.
-EXTENDS: dict[str, str] = {"6": "5"}
+EXTENDS: dict[str, str] = {"7": "6"}
 READABLE = (LAYOUT, *(before for after, before in EXTENDS.items() if after == LAYOUT))
 MARKER = -1  # the shard number of the marker: every shard's snapshots are complete up to its seq
 

@@ -16,6 +16,9 @@ the model forecasts again. For the targets of both forecasts
 
 are added to the bucket of the older forecast: how far the forecast of one target moved within half a horizon, which is
 its stability.
+
+Beside them stand recent sums of each series, over all horizon steps, in which every settled target makes the earlier
+ones weigh less: see `forecasting.rolling.recent_scores`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +31,7 @@ import numpy as np
 from forecasting.accuracy import INTERVALS, WQL_LEVELS
 from forecasting.config import ModelConfig
 from forecasting.kernel.compiled import compiled
+from forecasting.rolling.recent_scores import DECAY, RECENT
 
 SUMS = ("settled", "absolute", "naive", "pinball", "size", "inside_80", "inside_95", "compared", "moved")
 COMPARISONS = SUMS.index("compared")  # index of the first sum of comparisons, after those of settled targets
@@ -72,15 +76,17 @@ positions = cache(Positions.of)
 
 @dataclass(frozen=True)
 class Ledger:
-    """The sums that a fold adds up for N rows: (N, buckets, len(SUMS)) float64."""
+    """The sums that a fold adds up for N rows: (N, buckets, len(SUMS)) float64, and `recent` (N, len(RECENT))."""
 
     sums: np.ndarray
+    recent: np.ndarray
     at: Positions
 
     @classmethod
     def of(cls, config: ModelConfig, rows: int) -> "Ledger":
         """A ledger of zeros."""
-        return cls(np.zeros((rows, config.buckets, len(SUMS))), positions(config))
+        sums, recent = np.zeros((rows, config.buckets, len(SUMS))), np.zeros((rows, len(RECENT)))
+        return cls(sums, recent, positions(config))
 
     def settle(
         self,
@@ -97,7 +103,7 @@ class Ledger:
         vintage is open.
         A forecast that is not finite was never answered and is not scored.
         """
-        score(self.sums, rows, values, vintage, naive, rival, age, *self.at)
+        score(self.sums, self.recent, rows, values, vintage, naive, rival, age, *self.at)
 
     def compare(self, rows: np.ndarray, older: np.ndarray, newer: np.ndarray) -> None:
         """Adds the distance of two forecasts' medians (k, T) float32 of the same T targets, the last T of the older
@@ -111,19 +117,20 @@ class Ledger:
 
     def take(self, rows: np.ndarray) -> "Ledger":
         """A copy of some rows, to be written back with `put`."""
-        return Ledger(self.sums[rows], self.at)
+        return Ledger(self.sums[rows], self.recent[rows], self.at)
 
     def view(self, rows: slice) -> "Ledger":
         """The same rows, not a copy."""
-        return Ledger(self.sums[rows], self.at)
+        return Ledger(self.sums[rows], self.recent[rows], self.at)
 
     def put(self, rows: np.ndarray, part: "Ledger") -> None:
-        self.sums[rows] = part.sums
+        self.sums[rows], self.recent[rows] = part.sums, part.recent
 
 
 @compiled
 def score(
     sums: np.ndarray,
+    recent: np.ndarray,
     rows: np.ndarray,
     values: np.ndarray,
     vintage: np.ndarray,
@@ -149,14 +156,22 @@ def score(
         if not whole:
             continue
         found[0] += 1
-        found[1] += abs(y - quantiles[median])
-        found[2] += abs(y - naive[i, step % rival[i]])
+        error, rivals_error = abs(y - quantiles[median]), abs(y - naive[i, step % rival[i]])
+        found[1] += error
+        found[2] += rivals_error
         for k, level in enumerate(shares):
             miss = np.float64(y) - quantiles[wql[k]]
             found[3] += max(level * miss, (level - 1) * miss)
         found[4] += abs(y)
         for k in range(len(intervals)):
             found[5 + k] += quantiles[intervals[k, 0]] <= y and y <= quantiles[intervals[k, 1]]
+        inside = quantiles[intervals[0, 0]] <= y and y <= quantiles[intervals[0, 1]]
+        late = recent[row]
+        late[0] = DECAY * late[0] + 1
+        late[1] = DECAY * DECAY * late[1] + 1
+        late[2] = DECAY * late[2] + inside
+        late[3] = DECAY * late[3] + error
+        late[4] = DECAY * late[4] + rivals_error
 
 
 @dataclass(frozen=True)

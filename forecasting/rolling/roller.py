@@ -348,6 +348,10 @@ class Roller:
         """(k,) steps from each row's last real value to its origin, at most the window + 1."""
         return np.asarray(state.gap[rows], np.int64)
 
+    def last_values(self, state: NumericState, rows: np.ndarray) -> np.ndarray:
+        """(k, W) the last values of rows, the newest last; a missing one is the value before it."""
+        return np.asarray(state.ring[rows])
+
     def gates(self, state: NumericState, row: int, value: float) -> list[Gates]:
         """The gate activations (1, D) of the step that `value` would cause, layer by layer of each member; the state
         does not change."""

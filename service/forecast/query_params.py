@@ -2,7 +2,7 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
@@ -13,8 +13,16 @@ import orjson
 from data.errors import InvalidInput
 from forecasting.config import ModelConfig
 from forecasting.quantiles import interval_levels
-from service.base.request_limits import DEFAULT_PAGE_SERIES, MAX_LEVELS, MAX_QUERY_PARAMETERS, MAX_SERIES
+from service.base.request_limits import (
+    DEFAULT_PAGE_SERIES,
+    MAX_LEVELS,
+    MAX_QUERY_PARAMETERS,
+    MAX_SERIES,
+    MAX_SPARKLINE,
+    MAX_SPARKLINES,
+)
 from service.http.errors import FieldFault, unprocessable
+from states.trouble import CLASSES, Place
 
 INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 DECIMAL = re.compile(r"\d{0,3}(\.\d{0,9})?", re.ASCII)
@@ -62,6 +70,10 @@ class PageQuery:
     search: str = ""
     after: tuple[str, str] | None = None  # (unique_id, dataset) of the last series on the page before
     dataset: str | None = None
+    by_trouble: bool = False
+    after_place: Place | None = None  # by trouble: of the last series on the page before, where that one had some
+    kinds: tuple[str, ...] = ()  # only series of these classes of trouble
+    sparkline: int = 0  # last values of each series, with its forecast
 
 
 @dataclass(frozen=True)
@@ -97,9 +109,16 @@ def forecast_query(query_string: bytes) -> ForecastQuery:
 
 def page_query(query_string: bytes) -> PageQuery:
     """The query of a page. Raises ProblemError (422) that points at `/query/…`."""
-    given = _parameters(query_string, ("limit", "search", "cursor", "dataset"))
+    given = _parameters(query_string, ("limit", "search", "cursor", "dataset", "sort", "trouble", "sparkline"))
     limit = _integer(given, "limit", 1, MAX_SERIES) or PageQuery.limit
-    return PageQuery(limit, _text(given, "search") or "", _decode_cursor(given), _text(given, "dataset"))
+    sparkline = _integer(given, "sparkline", 1, MAX_SPARKLINE) or 0
+    if sparkline and limit > MAX_SPARKLINES:
+        raise unprocessable("invalid_query", [FieldFault("/query/limit", f"must be at most {MAX_SPARKLINES} here")])
+    by_trouble = _word(given, "sort", ("id", "trouble")) == "trouble"
+    after = _decode_cursor(given, by_trouble)
+    place, key = (after, None) if isinstance(after, Place) else (None, after)
+    search, dataset = _text(given, "search") or "", _text(given, "dataset")
+    return PageQuery(limit, search, key, dataset, by_trouble, place, _kinds(given, by_trouble), sparkline)
 
 
 def dataset_query(query_string: bytes) -> str | None:
@@ -126,6 +145,30 @@ def deletions_query(query_string: bytes) -> DeletionsQuery:
 def encode_cursor(unique_id: str, dataset: str) -> str:
     """The last series of a page as an opaque cursor; the next page begins after it."""
     return urlsafe_b64encode(orjson.dumps([unique_id, dataset])).rstrip(b"=").decode()
+
+
+def encode_place(place: Place) -> str:
+    """The last series of a page by trouble as an opaque cursor."""
+    return urlsafe_b64encode(orjson.dumps(list(place))).rstrip(b"=").decode()
+
+
+def _kinds(given: dict[str, list[str]], by_trouble: bool) -> tuple[str, ...]:
+    """The classes of trouble that are asked for."""
+    if "trouble" not in given:
+        return ()
+    kinds = tuple(given["trouble"][0].split(","))
+    if not by_trouble or not set(kinds) <= set(CLASSES):
+        words = f"must be some of {', '.join(CLASSES)}, separated by commas, together with sort=trouble"
+        raise unprocessable("invalid_query", [FieldFault("/query/trouble", words)])
+    return kinds
+
+
+def _word(given: dict[str, list[str]], name: str, known: Sequence[str]) -> str | None:
+    """One of a few words."""
+    word = _text(given, name)
+    if word is not None and word not in known:
+        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", f"must be {' or '.join(known)}")])
+    return word
 
 
 def _parameters(query_string: bytes, known: Collection[str]) -> dict[str, list[str]]:
@@ -179,12 +222,16 @@ def _decimals(given: dict[str, list[str]], name: str, below: float) -> tuple[flo
     return tuple(dict.fromkeys(numbers))
 
 
-def _decode_cursor(given: dict[str, list[str]]) -> tuple[str, str] | None:
+def _decode_cursor(given: dict[str, list[str]], by_trouble: bool = False) -> tuple[str, str] | Place | None:
+    """Where a page begins: after a series of the listing, or by trouble after a place."""
     if "cursor" not in given:
         return None
     text = given["cursor"][0]
     try:
-        unique_id, dataset = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        found = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if by_trouble and [type(value) for value in found] == [int, float, int, int]:
+            return Place(*found)
+        unique_id, dataset = found
         if type(unique_id) is str and type(dataset) is str:
             return unique_id, dataset
     except (ValueError, TypeError, InvalidInput):

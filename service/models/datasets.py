@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import merge
+from itertools import chain
 from typing import NamedTuple
 
 from data.errors import AmbiguousSeries, UnknownDataset, UnknownSeries
@@ -32,10 +33,31 @@ class Served:
     quarantined: int = 0  # values in quarantine that were not released
     renumbered: bool = False  # its states have to be built again, after its calendar was replaced; see `Writer.follow`
     problem: str | None = None  # why the promoted model cannot be served, in one sentence
+    _names: tuple[dict[str, int], dict[int, str]] = field(default_factory=lambda: ({}, {}), repr=False)  # `name_of`
 
     @property
     def name(self) -> str:
         return self.dataset.name
+
+    def names_of(self, series: Sequence[int]) -> list[str | None]:
+        """The unique_id of each series; None where it was deleted meanwhile."""
+        known, names = self._names
+        if known is not self.series:  # another dictionary since a deletion
+            known, names = self.series, {}
+        if len(names) < len(known):
+            names |= {number: name for name, number in list(known.items())[len(names) :]}
+        self._names = known, names
+        return [names.get(number) for number in series]
+
+    def name_of(self, number: int) -> str | None:
+        """The unique_id of a series; None where it was deleted."""
+        known, names = self._names
+        if known is not self.series:  # replaced at a deletion
+            known, names = self.series, {}
+        if len(names) < len(known):
+            names = {**names, **{number: name for name, number in list(known.items())[len(names) :]}}
+        self._names = known, names
+        return names.get(number)
 
     def lacks_label(self, series: int) -> bool:
         """Is the label of a series not known yet? Its first stamps decide it."""
@@ -108,6 +130,12 @@ class Directory:
         if len(found) > 1:
             raise AmbiguousSeries(unique_id, [target.served.name for target in found])
         return found[0]
+
+    def numbers(self, dataset: str, search: str = "") -> list[int]:
+        """The ids of the series of one dataset whose name contains a text."""
+        known, parts = self.datasets[dataset].series, (self.listing, self.recent)
+        keys = chain(*(_selected(part.within(self.reach), search, dataset).keys for part in parts))
+        return [number for unique_id, _ in keys if (number := known.get(unique_id)) is not None]
 
     def creating(self, unique_id: str, dataset: str | None = None) -> list[Served]:
         """The datasets, or the named one, in which rows of this unknown id may create its series."""

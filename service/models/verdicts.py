@@ -180,6 +180,11 @@ class Judge:
         return {"quarantined": series in self._ends, "shifted": series in self.shifted}
 
     @property
+    def held(self) -> dict[int, int]:
+        """By series: the number of its last values that are in quarantine. From any thread."""
+        return {series: len(end.waiting) for series, end in list(self._ends.items())}
+
+    @property
     def waiting(self) -> dict[int, dict[int, HeldValue]]:
         """By series and step: the held values after which no value has counted yet."""
         return {series: end.waiting for series, end in self._ends.items()}

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
-from service.forecast import answers, inspect_state
-from service.forecast.query_params import dataset_query, encode_cursor, page_query
+from service.forecast import answers, inspect_state, series_pages
+from service.forecast.query_params import dataset_query, page_query
 from service.http.auth import needs, seen_by
 from service.http.errors import unknown_dataset
 from service.observe import creation_body
@@ -17,22 +17,17 @@ router = APIRouter(tags=["series"])
     "/v1/series",
     response_model=series_bodies.SeriesPage,
     responses=openapi.problem_responses(404, 422, 503),
-    openapi_extra={"parameters": [openapi.LIMIT, openapi.SEARCH, openapi.CURSOR, openapi.DATASET]},
+    openapi_extra={"parameters": openapi.SERIES_PAGE},
 )
 @needs("read")
 async def list_series(request: Request) -> Response:
-    """A page of series, in the order of their ids."""
+    """A page of series: in the order of their ids, or those in trouble first."""
     runtime = runtime_of(request)
     query, directory = page_query(request.scope["query_string"]), seen_by(request, runtime)
     if query.dataset is not None and query.dataset not in directory.datasets:
         raise unknown_dataset()
-    found, total, more = directory.page(query.limit, query.after, query.search, query.dataset)
-    lines = [
-        {"dataset": target.served.name, "unique_id": target.unique_id, **state}
-        for target, state in zip(found, answers.summaries(found), strict=True)
-    ]
-    next_page = encode_cursor(found[-1].unique_id, found[-1].served.name) if more else None
-    return json_response({"series": lines, "total": total, "next": next_page})
+    make_page = series_pages.by_trouble if query.by_trouble else series_pages.by_id
+    return json_response(make_page(directory, query))
 
 
 @router.post(

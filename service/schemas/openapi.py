@@ -5,7 +5,13 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from service.base.request_limits import DEFAULT_PAGE_SERIES, MAX_IDEMPOTENCY_KEY, MAX_SERIES
+from service.base.request_limits import (
+    DEFAULT_PAGE_SERIES,
+    MAX_IDEMPOTENCY_KEY,
+    MAX_SERIES,
+    MAX_SPARKLINE,
+    MAX_SPARKLINES,
+)
 from service.http.auth import PUBLIC
 from service.http.errors import MEDIA_TYPE
 from service.observe.observe_body import JSON, NDJSON
@@ -56,6 +62,24 @@ LIMIT = parameter(
 )
 SEARCH = parameter("search", "A part of the id, in any case", {"type": "string"})
 CURSOR = parameter("cursor", "`next` of the previous page", {"type": "string"})
+
+SERIES_PAGE = [
+    LIMIT,
+    SEARCH,
+    CURSOR,
+    ONE_DATASET,
+    parameter(
+        "sort",
+        "`trouble`: series in trouble first, the worst class first; see docs/operations.md",
+        {"type": "string", "enum": ["id", "trouble"], "default": "id"},
+    ),
+    parameter("trouble", "With sort=trouble: only these classes, such as silent,stale", {"type": "string"}),
+    parameter(
+        "sparkline",
+        f"So many of the last values of each series, and its forecast; of at most {MAX_SPARKLINES} series",
+        {"type": "integer", "minimum": 1, "maximum": MAX_SPARKLINE},
+    ),
+]
 
 NAME = parameter("name", "The dataset's name", {"type": "string"}, "path", "machine_temperature")
 FROM = parameter("from", "The first step, written as `ds` of a row; a + is written %2B", {"type": "string"})

@@ -49,6 +49,24 @@ class State(Reliability):
     bytes: Annotated[int, Field(description="memory of this state")]
 
 
+class Trouble(StrictBody):
+    """What is wrong with a series: its worst class, and within it a size."""
+
+    kind: Annotated[
+        Literal["warming", "worse", "miscalibrated", "quarantined", "degraded", "stale", "silent"], Field(alias="class")
+    ]
+    size: float
+
+
+class Sparkline(StrictBody):
+    """The last values of a series, and median and 80 % interval of its forecast."""
+
+    values: Annotated[list[float], Field(description="a missing one is the value before it")]
+    median: list[float]
+    lower: list[float]
+    upper: list[float]
+
+
 class SeriesSummary(Reliability):
     """One line of the listing."""
 
@@ -56,6 +74,8 @@ class SeriesSummary(Reliability):
     unique_id: UniqueId
     origin: Ds | None
     sequence: int
+    trouble: Annotated[Trouble | None, Field(description="only with sort=trouble; null: none")] = None
+    sparkline: Annotated[Sparkline | None, Field(description="only on request; null without a value")] = None
 
 
 class Series(SeriesSummary):
@@ -74,6 +94,10 @@ class SeriesPage(StrictBody):
 
     series: list[SeriesSummary]
     total: Annotated[int, Field(description="number of series on all pages")]
+    counts: Annotated[
+        dict[str, int] | None,
+        Field(description="only with sort=trouble: series of each class of trouble, whichever classes are asked for"),
+    ] = None
     next: Annotated[str | None, Field(description="`cursor` of the next page; null on the last one")]
 
 

@@ -24,7 +24,11 @@ from tests.support.service_kit import World
 
 FOLDERS = sorted((Path(__file__).parents[1] / "golden").glob("v*"), key=lambda folder: int(folder.name[1:]))
 CLOSE = 1e-5  # units
-SCORES = ("settled", "unit")  # no part of a state: a value that was corrected since was scored as it first came
+SCORES = (
+    "settled",
+    "unit",
+    "recent",
+)  # no part of a state: a value that was corrected since was scored as it first came
 IN_UNITS = ("ring", "mean", "usual", "vintage", "halfway", "naive")  # arrays of a state in data units
 BUMP = (
     "If the change is meant, bump LAYOUT where states or the arrays of a snapshot differ, FORMAT where the artifact's "

@@ -113,6 +113,9 @@ class RunningMean:
     def silence(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
         return np.zeros(len(rows), np.int64)  # it does not know where among its steps the last value was
 
+    def last_values(self, state: RollingState, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(state.last[rows, None])
+
     def gates(self, state: RollingState, row: int, value: float) -> list[dict[str, np.ndarray]]:
         return []
 

@@ -16,6 +16,7 @@ from data.store.observation_log import Log, LoggedValue
 from forecasting.kernel.packing import pack, unpack
 from forecasting.rivals import Rivals
 from forecasting.rolling.online_scores import SUMS
+from forecasting.rolling.recent_scores import RECENT
 from states import build_champion, checkpoints, folding
 from states.reanchor import reanchor
 from states.rows import Rows
@@ -54,6 +55,28 @@ def test_a_correction_a_late_row_and_a_duplicate_settle_nothing_and_rewrite_noth
         assert sums(served(client)) == before
         client.post("/v1/observations", json=rows("a", [5], first=4))
         assert sums(served(client))["settled"] == [1, 1, 0, 1, 1, 0]
+
+
+def recent(target):
+    """The recent sums of one series."""
+    states = target.served.champion.states
+    return states.recent(states.rows_of(np.array([target.series])))[0]
+
+
+def test_recent_sums_let_older_targets_weigh_less_and_outlive_a_restart(world):
+    last = PANEL.values[PANEL.offsets[1] - 1]  # of series a: the naive forecast, with no error of its own
+    with world.serving() as client:
+        for place, error in enumerate((1, 2, 4)):
+            client.post("/v1/observations", json=rows("a", [last + error], first=place))
+        found = dict(zip(RECENT, recent(served(client)).tolist(), strict=True))
+        d = 0.5 ** (1 / 100)
+        assert found["weight"] == pytest.approx(d**2 + d + 1)
+        assert found["squared"] == pytest.approx(d**4 + d**2 + 1)
+        errors = sums(served(client))["absolute"]  # one target each in the first three steps
+        assert found["absolute"] == pytest.approx(d**2 * errors[0] + d * errors[1] + errors[2])
+        before = recent(served(client))
+    with world.serving() as client:
+        np.testing.assert_array_equal(recent(served(client)), before)
 
 
 def test_a_value_revised_within_one_request_is_scored_as_first_sent(world):

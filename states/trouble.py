@@ -1,0 +1,78 @@
+"""What is wrong with each series of a dataset, and how badly: the order in which an operator looks at them.
+
+A series has the worst class that applies, and within its class a size:
+
+    class          applies                                                        size
+    silent         no value for longer than the window                            steps since its last value
+    stale          its state could not follow the log                             1
+    degraded       another model answers because the promoted one is damaged      1
+    quarantined    its last values broke a rule                                   their number
+    miscalibrated  |z| > 3.5 of its 80 % interval over 50 recent targets or more  |z|
+    worse          recent skill below -0.1 over 50 recent targets or more         -skill
+    warming        too few values for the model to answer                         1
+
+Recent targets are those of `forecasting.rolling.recent_scores`. Two standard errors would flag five in a hundred sound
+series; 3.5 flags one in two thousand.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from forecasting.rolling.recent_scores import RecentScores, recent_scores
+from states.champion import Champion
+
+CLASSES = ("warming", "worse", "miscalibrated", "quarantined", "degraded", "stale", "silent")  # mildest first
+SOUND = -1  # the class of a series without trouble
+MIN_TARGETS = 50
+MAX_Z = 3.5
+MIN_SKILL = -0.1
+
+
+class Trouble(NamedTuple):
+    """The trouble of N series, in the order of the champion's rows."""
+
+    series: np.ndarray  # (N,) int64
+    kind: np.ndarray  # (N,) int8, index into `CLASSES`, or `SOUND`
+    size: np.ndarray  # (N,) float64, 0 without trouble
+    recent: RecentScores  # of N series
+
+
+class Place(NamedTuple):
+    """Where a series stands in the ranking; the fields are in the order of comparison."""
+
+    kind: int  # index into `CLASSES`
+    size: float
+    dataset: int
+    series: int
+
+
+def trouble(champion: Champion, held: Mapping[int, int]) -> Trouble:
+    """The trouble of every series now. From any thread; a row in the middle of a step may be half old, half new.
+
+    held: by series, the number of its last values in quarantine.
+    """
+    rows = champion.states.peek()
+    scores = recent_scores(rows.recent)
+    everyone = np.arange(len(rows.series))
+    begun = rows.state.observed > 0
+    silence = champion.states.newest - rows.state.origin + champion.roller.silence(rows.state, everyone)
+    judged = scores.n >= MIN_TARGETS
+    waiting = np.zeros(len(everyone))
+    places = np.flatnonzero(np.isin(rows.series, np.fromiter(held, np.int64, len(held))))
+    waiting[places] = [held[series] for series in rows.series[places].tolist()]
+    sizes = {
+        "warming": champion.roller.warming(rows.state, everyone).astype(float),
+        "worse": np.where(judged & (scores.skill < MIN_SKILL), -scores.skill, 0),
+        "miscalibrated": np.where(judged & (np.abs(scores.z) > MAX_Z), np.abs(scores.z), 0),
+        "quarantined": waiting,
+        "degraded": np.full(len(everyone), float(champion.replaces_damaged)),
+        "stale": rows.stale.astype(float),
+        "silent": np.where(silence > champion.config.window, silence, 0),
+    }
+    kind, size = np.full(len(everyone), SOUND, np.int8), np.zeros(len(everyone))
+    for number, name in enumerate(CLASSES):
+        own = np.flatnonzero(begun & (sizes[name] > 0))
+        kind[own], size[own] = number, sizes[name][own]
+    return Trouble(rows.series, kind, size, scores)
