@@ -25,6 +25,7 @@ from service.http.keyring import Keyring
 from service.models.datasets import Directory, Served
 from service.models.flow_successes import FlowSuccesses
 from service.models.gauges import Gauges
+from service.models.groups import Groups
 from service.models.live_directory import LiveDirectory
 from service.observe import closed_rows
 from service.observe.arrivals import ReceivedRows
@@ -69,6 +70,7 @@ class Runtime:
         self._coalescer = RequestCoalescer(self._writer.observe)
         self.flow_successes = FlowSuccesses(self.engine)
         self.in_progress = KeysInProgress()
+        self.groups = Groups()
         self.forecast_cache = ForecastCache(settings.forecast_cache_bytes)
         self._rebuilder = Rebuilder(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(
