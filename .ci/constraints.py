@@ -23,6 +23,7 @@ REASONS = {
     "pytorch-lightning": "never 2.6.2 or 2.6.3: those two were malicious",
     "sqlalchemy": "under 2.1 Prefect 3.8 serves a deployment and never runs its schedule",
     "torch": "the CPU build is enough; README says how to get it",
+    "youplot": "its uPlot is byte for byte the published 1.6.31; only its files are read",
     "uvicorn": "one minor release at a time: service/http/protocol.py uses internals of its HTTP protocol",
 }
 
