@@ -81,6 +81,9 @@ SERIES_PAGE = [
     ),
 ]
 
+LAST_EVENT_ID = parameter(
+    "Last-Event-ID", "A sequence: values after it are sent first", {"type": "integer", "minimum": 0}, "header"
+)
 PREFIX = parameter("prefix", "Only ids that begin so, such as plant/line3/", {"type": "string", "default": ""})
 NAME = parameter("name", "The dataset's name", {"type": "string"}, "path", "machine_temperature")
 FROM = parameter("from", "The first step, written as `ds` of a row; a + is written %2B", {"type": "string"})

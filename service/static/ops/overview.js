@@ -5,6 +5,7 @@ import { get, getIfAny, url } from "./api.js";
 import { h, show } from "./dom.js";
 import { ago, count, duration, percent, plural, time } from "./format.js";
 import { sparkline, strip } from "./small_charts.js";
+import { watch } from "./watch.js";
 import { chip, CLASSES, meaning, needing } from "./trouble.js";
 
 const PAGE = 50;
@@ -37,6 +38,7 @@ export function open(main, address, signal) {
     show(parts.ranking, all.total ? ranking(page, state, () => { state.limit += PAGE; again(); }) : null);
     if (!parts.groups.childElementCount && all.total > 1) show(parts.groups, groups(datasets.datasets, signal));
   }
+  watch("/v1/events", signal, () => { clearTimeout(state.soon); state.soon = setTimeout(again, 1000); });
   return { update };
 }
 
