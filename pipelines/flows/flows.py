@@ -254,7 +254,8 @@ def show_in_prefect(name: str, record: Record) -> None:
             description=sentence,
         )
     elif page := run_pages.page_of(name, record):
-        call_prefect(artifacts.create_markdown_artifact, markdown=page, key=ARTIFACT_KEYS[name])
+        title = page.partition("\n")[0].lstrip("# ")
+        call_prefect(artifacts.create_markdown_artifact, markdown=page, key=ARTIFACT_KEYS[name], description=title)
 
 
 @contextmanager
