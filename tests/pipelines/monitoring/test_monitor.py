@@ -117,15 +117,15 @@ def test_a_shifted_level_queues_one_training_and_then_the_cooldown_holds(workspa
 
 def test_a_statistic_just_above_its_threshold_queues_a_training_only_when_the_next_window_is_above_it_too(workspace):
     drawn = noise(2 * WINDOW)
-    arrive(workspace, drawn[:WINDOW] + 0.25)  # ks 0.12 of the level, with a threshold of 0.10
+    arrive(workspace, drawn[:WINDOW] + 0.3)  # ks 0.140 of the level, with a threshold of 0.132
     found = monitor.monitor(workspace, "noise")
     (close,) = [finding for finding in found.findings if finding.fired]
     assert (close.detector, close.feature, close.counts) == ("ks", "level", False)
     assert close.threshold < close.statistic < 4 / 3 * close.threshold
     assert (found.cause, jobs.jobs(workspace.engine)) == (None, [])
-    assert found.asked.startswith("nothing calls for a training; ks of level: 0.1")
+    assert found.asked.startswith("nothing calls for a training; ks of level: 0.140")
     assert f"too close to the threshold {close.threshold:.3f}" in found.asked
-    rows = [LoggedValue(1, 1, STEPS + WINDOW + 1 + i, float(y), STEPS) for i, y in enumerate(drawn[WINDOW:] + 0.25)]
+    rows = [LoggedValue(1, 1, STEPS + WINDOW + 1 + i, float(y), STEPS) for i, y in enumerate(drawn[WINDOW:] + 0.3)]
     observation_log.append(workspace.engine, rows)
     found = monitor.monitor(workspace, "noise")
     assert (found.cause, found.asked) == ("drift", "job 1 is queued")
