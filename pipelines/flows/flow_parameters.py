@@ -54,7 +54,7 @@ def join_options(given: Any, words: Mapping[str, list[str]]) -> Record:
     for name in before.keys() & words.keys():
         raise InvalidInput(f"--param {name} is in options as well; give it once")
     texts = {name: values if name == REPEATED else values[0] for name, values in words.items()}
-    with_types = validated(texts, strings=True)
+    with_types = validated(texts)
     read = {name: getattr(with_types, name) for name in words}
     return {"options": before | {name: list(value) if name == REPEATED else value for name, value in read.items()}}
 
@@ -78,14 +78,13 @@ def source_options(given: Any) -> SourceOptions:
     for name in named:
         if name not in FIELDS:
             raise InvalidInput(f"options has no {name!r}; it takes {', '.join(OPTIONS)}")
-    return validated(named, strings=False)
+    return validated(named)
 
 
-def validated(named: Mapping[str, Any], strings: bool) -> SourceOptions:
-    """Options by field; strings: values are texts to convert. Raises InvalidInput for a value of another type."""
-    kind = TypeAdapter(SourceOptions)
+def validated(named: Mapping[str, Any]) -> SourceOptions:
+    """Options by field; a text is converted to a number. Raises InvalidInput for a value of another type."""
     try:
-        return kind.validate_strings(named) if strings else kind.validate_python(named)
+        return TypeAdapter(SourceOptions).validate_python(named)
     except ValidationError as error:
         wrong = error.errors()[0]
         raise InvalidInput(f"options has {wrong['loc'][0]} {wrong['input']!r}: {wrong['msg'].lower()}") from None
