@@ -50,7 +50,7 @@ def option_field(name: str) -> str | None:
 def join_options(given: Any, words: Mapping[str, list[str]]) -> Record:
     """The parameter `options` of options given as words, and of those given as one JSON object."""
     source_options(given)
-    before = {option_field(name): value for name, value in (given or {}).items()}
+    before = {RENAMED.get(name, name): value for name, value in (given or {}).items()}
     for name in before.keys() & words.keys():
         raise InvalidInput(f"--param {name} is in options as well; give it once")
     texts = {name: values if name == REPEATED else values[0] for name, values in words.items()}

@@ -49,12 +49,13 @@ def check_model_flow(workspace: Workspace, flow: str, name: str, parameters: Rec
 
 def check_backtest(dataset: Dataset, parameters: Record) -> None:
     """Raises InvalidInput for models, a part, origins or a horizon that cannot be scored."""
-    models = parameters.get("models")
-    chosen = {name: parameters.get(name) for name in ("split", "last", "origins", "horizon")}
-    backtest.check_request(backtest.BacktestRequest(dataset.name, None if models is None else tuple(models), **chosen))
-    if chosen["split"] is not None and not dataset.has_split:
+    models, split, horizon = (parameters.get(name) for name in ("models", "split", "horizon"))
+    last, origins = parameters.get("last"), parameters.get("origins")
+    kinds = None if models is None else tuple(models)
+    backtest.check_request(backtest.BacktestRequest(dataset.name, kinds, split, last, origins, horizon))
+    if split is not None and not dataset.has_split:
         raise InvalidInput(f"dataset {dataset.name!r} has no split column; use -p last=0.2")
-    backtest.check_asked_horizon(dataset, chosen["horizon"])
+    backtest.check_asked_horizon(dataset, horizon)
 
 
 def check_version(workspace: Workspace, dataset: Dataset, version: int | None) -> None:
