@@ -74,7 +74,7 @@ def source_options(given: Any) -> SourceOptions:
     """
     if not isinstance(given, Mapping | None):
         raise InvalidInput(f"options is {given!r}; write a JSON object, or each option by its name: -p tz=UTC")
-    named = {RENAMED.get(word, word): value for word, value in (given or {}).items()}
+    named = {RENAMED.get(str(word), str(word)): value for word, value in (given or {}).items()}
     for name in named:
         if name not in FIELDS:
             raise InvalidInput(f"options has no {name!r}; it takes {', '.join(OPTIONS)}")

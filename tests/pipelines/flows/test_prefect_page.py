@@ -28,7 +28,7 @@ def test_the_page_shows_flows_runs_and_the_last_backtest_and_asks_nobody_else(pa
     asked = {"models": ["naive", "seasonal_naive"], "origins": 3}
     schedules.put(workspace.engine, Schedule("backtest", by_interval("10s"), "pumps", asked))
     port = free_port()
-    serving, url = serve(port), f"http://127.0.0.1:{port}"
+    serving, url = serve(port), f"http://localhost:{port}"  # not the address that is printed, as through a tunnel
     try:
         wait_for(lambda: succeeded("backtest"), 900)
         elsewhere = requests_elsewhere(page, url)
