@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select
 
@@ -134,6 +134,23 @@ def decisions(engine: Engine, dataset_id: int | None = None, after: int = 0) -> 
         query = query.where(table.c.dataset_id == dataset_id)
     with reading(engine) as connection:
         return [_promotion(row) for row in connection.execute(query)]
+
+
+class Serving(NamedTuple):
+    """A decision by which a version serves, without its evidence."""
+
+    id: int
+    version: int
+    decided_at: int  # microseconds since 1970 UTC
+
+
+def serving(engine: Engine, dataset_id: int) -> list[Serving]:
+    """The decisions by which versions of a dataset served, oldest first; the last one serves now."""
+    table = tables.promotions.c
+    query = select(table.id, table.version, table.decided_at)
+    query = query.where(table.dataset_id == dataset_id, table.event.in_(SERVING)).order_by(table.id)
+    with reading(engine) as connection:
+        return [Serving(*row) for row in connection.execute(query)]
 
 
 def served(engine: Engine, dataset_id: int) -> Promotion | None:
