@@ -179,18 +179,8 @@ def find(engine: Engine, dataset_id: int, ids: Sequence[int]) -> list[Quarantine
 def _values(released: bool | None) -> Select[Any]:
     """The dataset and the fields of values: of those in quarantine, of those released from it, or with None of both."""
     names, own = tables.series.c, TABLE.c
-    query = select(
-        own.dataset_id,
-        own.id,
-        own.series_id,
-        names.unique_id,
-        own.ds,
-        own.y,
-        own.rule,
-        own.source,
-        own.at,
-        own.released,
-    ).join(tables.series, names.id == own.series_id)
+    value = (own.series_id, names.unique_id, own.ds, own.y, own.rule, own.source, own.at, own.released)
+    query = select(own.dataset_id, own.id, *value).join(tables.series, names.id == own.series_id)
     return query if released is None else query.where(own.released.is_not(None) if released else own.released.is_(None))
 
 

@@ -80,7 +80,7 @@ def decide(
     """Add a decision in one transaction, with the first anchor of its states where there are `contexts` of it.
 
     shared: the contexts of an anchor that is there already, in place of `contexts`; lake: the version of the lake's
-    table that the contexts were cut from; seen: the id of the decision by which a version serves, as the caller knows it.
+    table that the contexts were cut from; seen: the id of the decision by which a version serves, as the caller saw it.
 
     Raises UnknownModel, HistoryMoved where an ingest was completed after that version, and PromotionMoved where `seen`
     is not the newest such decision any more.
@@ -191,7 +191,7 @@ def verify_chain(engine: Engine, dataset_id: int) -> None:
 
 
 def first_altered(chain: Sequence[Promotion]) -> int | None:
-    """The id of the first decision of a dataset's whole log, oldest first, whose hash does not match; None if all do."""
+    """The id of the first decision of a dataset's whole log, oldest first, whose hash does not match; else None."""
     previous = GENESIS
     for promotion in chain:
         values = {**vars(promotion), "evidence": canonical(promotion.evidence)}

@@ -211,7 +211,7 @@ next_runs = Table(  # when each schedule is due next: a copy by the worker, for 
     Column("dataset", Text, primary_key=True),  # "" where the flow serves all datasets
     Column("timetable", Text, nullable=False),
     Column("next_at", BigInteger, nullable=False),
-    Column("due_at", BigInteger),  # the first slot after the last success; null where it never succeeded and may not
+    Column("due_at", BigInteger),  # the first slot after the last success
     Column("overdue_at", BigInteger),  # from when on that slot is overdue
     Column("noted_at", BigInteger, nullable=False),
 )

@@ -184,10 +184,8 @@ def runs_query(query_string: bytes) -> RunsQuery:
 def quarantine_query(query_string: bytes) -> QuarantineQuery:
     """The query of a page of quarantined values. Raises ProblemError (422) that points at `/query/…`."""
     given = _parameters(query_string, ("limit", "before", "dataset", "series", "released"))
-    released = {"true": True, "false": False, "all": None}[
-        _word(given, "released", ("true", "false", "all")) or "false"
-    ]
-    return QuarantineQuery(*_newest(given), _text(given, "series"), released)
+    word = _word(given, "released", ("true", "false", "all"))
+    return QuarantineQuery(*_newest(given), _text(given, "series"), None if word == "all" else word == "true")
 
 
 def _newest(given: dict[str, list[str]]) -> tuple[int, int | None, str | None]:

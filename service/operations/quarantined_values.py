@@ -87,10 +87,8 @@ def release(engine: Engine, reach: Patterns, served: Served, ids: Sequence[int],
         raise ProblemError(409, "unset_clock", UNSET_CLOCK)
     logged, elsewhere = releases.held_in_log(engine, served.dataset.id, chosen)
     if elsewhere:
-        asked = {"by": by, "ids": sorted(found)}
-        job = jobs.ask_release(
-            engine, served.dataset.id, f"{len(chosen)} values, asked for over HTTP by {by}", asked
-        ).job
+        words = f"release of {len(chosen)} values, asked for over HTTP by {by}"
+        job = jobs.ask_release(engine, served.dataset.id, words, {"by": by, "ids": sorted(found)}).job
         assert job is not None  # noqa: S101
         return 202, job_line(job, served.name)
     releases.store_released(engine, served.dataset.id, chosen, logged)

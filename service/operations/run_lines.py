@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from data.grid.stamps import format_moment
 from data.records import jobs, runs
 from data.records.jobs import Job
 from data.records.runs import Run, WantedRuns

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from data.grid.durations import MINUTE
+from data.grid.stamps import format_moment
 from data.records import runs, schedules
 from data.records.schedules import NextRun
 from data.store.series_patterns import Patterns
