@@ -62,8 +62,8 @@ def _steps(dataset: Dataset, start: int, end: int) -> int:
 def _sums(engine: Engine, dataset_id: int, serving: Sequence[Serving], first: int, last: int) -> HourlySums:
     """What was settled in each hour from `first` to `last`."""
     found: HourlySums = {}
-    ends = [decision.decided_at // HOUR for decision in serving[1:]] + [last]
-    for decision, end in zip(serving, ends, strict=True):
+    for place, decision in enumerate(serving, 1):
+        end = serving[place].decided_at // HOUR if place < len(serving) else last
         if end < first:
             continue
         for hour, sums in _differences(engine, dataset_id, decision.id, first):
