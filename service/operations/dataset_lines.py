@@ -25,7 +25,7 @@ LAST_DAY = ("n", "mase", "skill", "coverage_80", "coverage_95")
 Successes = Mapping[tuple[str, str | None], int]  # by flow and dataset: when a run last succeeded
 
 
-class Moment(NamedTuple):
+class ReadOnce(NamedTuple):
     """What is read once for all datasets; `at` in microseconds since 1970 UTC."""
 
     at: int
@@ -35,12 +35,12 @@ class Moment(NamedTuple):
 
 def lines(engine: Engine, directory: Directory, at: int) -> list[dict[str, Any]]:
     """A line for each dataset, by name. Figures over all its series are left out where the caller reaches a part."""
-    moment = Moment(at, runs.last_success(engine), schedules.next_runs(engine))
+    once = ReadOnce(at, runs.last_success(engine), schedules.next_runs(engine))
     found = sorted(directory.datasets.values(), key=lambda served: served.name)
-    return [_line(engine, directory, served, moment) for served in found]
+    return [_line(engine, directory, served, once) for served in found]
 
 
-def _line(engine: Engine, directory: Directory, served: Served, moment: Moment) -> dict[str, Any]:
+def _line(engine: Engine, directory: Directory, served: Served, once: ReadOnce) -> dict[str, Any]:
     dataset, champion = served.dataset, served.champion
     serving = promotions.serving(engine, dataset.id)
     whole = directory.reach.covers(served.name)
@@ -59,11 +59,11 @@ def _line(engine: Engine, directory: Directory, served: Served, moment: Moment) 
         "trouble": trouble_ranking.counts(directory, served.name),
         "newest": _newest(engine, directory, served, whole),
         "last_row_at": moment_or_none(observation_log.stamp(engine, dataset.id)) if whole else None,
-        "last_ingest_at": moment_or_none(_last_ingest(engine, served, moment.successes)),
-        "overdue": _overdue(served.name, moment),
+        "last_ingest_at": moment_or_none(_last_ingest(engine, served, once.successes)),
+        "overdue": _overdue(served.name, once),
         "quarantined": served.quarantined if whole else None,
         "last_day": _last_day(champion) if champion and whole else None,
-        "hours": hourly_scores(engine, dataset, serving, series, moment.at) if whole else None,
+        "hours": hourly_scores(engine, dataset, serving, series, once.at) if whole else None,
     }
 
 
@@ -103,10 +103,10 @@ def _last_ingest(engine: Engine, served: Served, successes: Successes) -> int | 
     return max((at for at in found if at is not None), default=None)
 
 
-def _overdue(name: str, moment: Moment) -> list[str]:
+def _overdue(name: str, once: ReadOnce) -> list[str]:
     """The flows of a dataset whose schedule is overdue."""
-    own = [run for run in moment.planned if run.dataset == name]
-    return [run.flow for run in own if run.is_overdue(moment.successes.get((run.flow, name)), moment.at)]
+    own = [run for run in once.planned if run.dataset == name]
+    return [run.flow for run in own if run.is_overdue(once.successes.get((run.flow, name)), once.at)]
 
 
 def _last_day(champion: Champion) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from service.routers.dependencies import (
     refuse_query_string,
     runtime_of,
 )
-from service.schemas import dataset_bodies, openapi, operation_bodies, promotion_bodies
+from service.schemas import dataset_bodies, model_bodies, openapi, operation_bodies
 
 router = APIRouter(tags=["datasets"])
 
@@ -51,7 +51,7 @@ async def list_datasets(request: Request) -> Response:
 
 @router.post(
     "/v1/datasets/{name}/rollback",
-    response_model=promotion_bodies.TakenOver,
+    response_model=model_bodies.TakenOver,
     responses={**AS_A_JOB, **REFUSALS},
     openapi_extra={"parameters": [openapi.NAME, openapi.IF_MATCH]},
 )
@@ -66,11 +66,11 @@ async def roll_back(request: Request) -> Response:
 
 @router.post(
     "/v1/datasets/{name}/promote",
-    response_model=promotion_bodies.TakenOver,
+    response_model=model_bodies.TakenOver,
     responses={**AS_A_JOB, **REFUSALS, **openapi.problem_responses(413, 415)},
     openapi_extra={
         "parameters": [openapi.NAME, openapi.IF_MATCH],
-        "requestBody": openapi.json_body(promotion_bodies.WantedVersion),
+        "requestBody": openapi.json_body(model_bodies.WantedVersion),
     },
 )
 @needs("admin")
@@ -78,7 +78,7 @@ async def promote(request: Request) -> Response:
     """Serve a version: at once where it rolls in shadow or served before this one, else by a job."""
     refuse_query_string(request)
     served, asked = _asked(request)
-    wanted = await read_body(request, promotion_bodies.WantedVersion)
+    wanted = await read_body(request, model_bodies.WantedVersion)
     acted = await run_in_threadpool(acts.promote, runtime_of(request).engine(), served, wanted.version, asked)
     return await _answer(served, acted)
 

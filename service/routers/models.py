@@ -15,7 +15,7 @@ from service.http.auth import needs
 from service.models.datasets import Served
 from service.operations import promotion_lines
 from service.routers.dependencies import datasets_of, json_response, json_with_etag, runtime_of
-from service.schemas import model_bodies, openapi, promotion_bodies
+from service.schemas import model_bodies, openapi
 
 router = APIRouter(tags=["models"])
 
@@ -37,7 +37,7 @@ async def list_models(request: Request) -> Response:
 
 @router.get(
     "/v1/promotions",
-    response_model=promotion_bodies.Promotions,
+    response_model=model_bodies.Promotions,
     responses={**openapi.NOT_MODIFIED, **openapi.problem_responses(404, 422, 503)},
     openapi_extra={"parameters": openapi.NEWEST_PAGE},
 )

@@ -20,9 +20,9 @@ from service.schemas import (
     common_bodies,
     examples,
     forecast_bodies,
+    model_bodies,
     observation_bodies,
     operation_bodies,
-    promotion_bodies,
     series_bodies,
 )
 
@@ -191,7 +191,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         observation_bodies.SeriesObservations,
         forecast_bodies.ForecastRequest,
         series_bodies.NewSeriesList,
-        promotion_bodies.WantedVersion,
+        model_bodies.WantedVersion,
         operation_bodies.WantedRelease,
     ):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -20,7 +20,6 @@ from service.schemas import (
     model_bodies,
     observation_bodies,
     operation_bodies,
-    promotion_bodies,
     score_bodies,
     series_bodies,
 )
@@ -35,7 +34,6 @@ BODY_MODULES = (
     model_bodies,
     observation_bodies,
     operation_bodies,
-    promotion_bodies,
     score_bodies,
     series_bodies,
 )
@@ -130,7 +128,7 @@ def test_every_answer_matches_its_schema(client):
         (health_bodies.Health, client.get("/health/live").json()),
         (health_bodies.Version, client.get("/version").json()),
         (dataset_bodies.Datasets, client.get("/v1/datasets").json()),
-        (promotion_bodies.Promotions, client.get("/v1/promotions").json()),
+        (model_bodies.Promotions, client.get("/v1/promotions").json()),
         (operation_bodies.Runs, client.get("/v1/runs").json()),
         (operation_bodies.Jobs, client.get("/v1/jobs").json()),
         (operation_bodies.Schedules, client.get("/v1/schedules").json()),
