@@ -312,6 +312,14 @@ rules = Table(  # the quality rules of a dataset
     Column("updated_at", BigInteger, nullable=False),
 )
 
+first_rules = Table(  # quality rules of datasets that do not exist yet; the first ingest takes them over
+    "first_rules",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("rules", Text, nullable=False),  # JSON
+    Column("updated_at", BigInteger, nullable=False),
+)
+
 quarantine = Table(  # values that broke a quality rule: kept out of training until they are released
     "quarantine",
     metadata,

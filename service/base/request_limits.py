@@ -19,6 +19,9 @@ MAX_SPARKLINE = 500  # of these values
 MAX_LEVELS = 32  # quantile or interval levels of one forecast
 MAX_HORIZON = 2**31  # in a body, before the trained horizon is known
 
+# events
+MAX_WATCHERS = 200  # streams that are open at once
+
 # problem details
 MAX_ERRORS = 20  # faults that one answer lists
 MAX_PROBLEM_BYTES = 4_000

@@ -153,6 +153,11 @@ def dataset_query(query_string: bytes) -> str | None:
     return _text(_parameters(query_string, ("dataset",)), "dataset") if query_string else None
 
 
+def prefix_query(query_string: bytes) -> str:
+    """The `prefix` parameter. Raises ProblemError (422) that points at `/query/…`."""
+    return _text(_parameters(query_string, ("prefix",)), "prefix") or ""
+
+
 def deletion_query(query_string: bytes, known: Collection[str]) -> DeletionQuery:
     """The parameters of a deletion that its path knows. Raises ProblemError (422) that points at `/query/…`."""
     given = _parameters(query_string, known)

@@ -12,7 +12,7 @@ import numpy as np
 from service.models.datasets import Directory, Target
 from service.models.listing import ListingKey
 from states import trouble
-from states.trouble import CLASSES, SOUND, Place
+from states.trouble import CLASSES, SOUND, Place, words_of
 
 
 class Ranked(NamedTuple):
@@ -24,7 +24,7 @@ class Ranked(NamedTuple):
     @property
     def trouble(self) -> dict[str, Any] | None:
         """Its class and size, as answers show them."""
-        return None if self.place is None else {"class": CLASSES[self.place.kind], "size": self.place.size}
+        return None if self.place is None else words_of(self.place.kind, self.place.size)
 
 
 class RankedPage(NamedTuple):

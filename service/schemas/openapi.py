@@ -92,6 +92,10 @@ SERIES_PAGE = [
     ),
 ]
 
+LAST_EVENT_ID = parameter(
+    "Last-Event-ID", "A sequence: values after it are sent first", {"type": "integer", "minimum": 0}, "header"
+)
+PREFIX = parameter("prefix", "Only ids that begin so, such as plant/line3/", {"type": "string", "default": ""})
 NAME = parameter("name", "The dataset's name", {"type": "string"}, "path", "machine_temperature")
 FROM = parameter("from", "The first step, written as `ds` of a row; a + is written %2B", {"type": "string"})
 TO = parameter("to", "The last step, which is deleted too", {"type": "string"})

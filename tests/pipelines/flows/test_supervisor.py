@@ -4,14 +4,11 @@ import contextlib
 import os
 import signal
 import stat
-import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 import pytest
@@ -25,19 +22,10 @@ from pipelines.flows import prefect_settings, supervisor
 from pipelines.flows.supervisor import ChildProcess, Supervisor
 from pipelines.flows.uvicorn_process import free_port
 from pipelines.workspace import open_workspace
+from tests.support.prefect_kit import serve, succeeded, wait_for
 
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
-
-
-def wait_for(what: Callable[[], object], seconds: float) -> object:
-    """The first true result of `what`; the test fails when there is none within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"nothing within {seconds} s")
 
 
 def gone(processes: list[psutil.Process]) -> bool:
@@ -158,19 +146,6 @@ def test_no_password_is_on_a_command_line(home):
 
 
 # --- with Prefect -----------------------------------------------------------------------------------------------------
-
-
-def succeeded(flow: str, since: int = 0) -> list[runs.Run]:
-    """Successful scheduled runs of a flow that began after `since`, microseconds since 1970 UTC."""
-    found = runs.runs(open_workspace().engine, flow)
-    return [run for run in found if run.outcome == "succeeded" and run.slot is not None and run.started_at > since]
-
-
-def serve(port: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli", "pipelines", "serve", "--port", str(port)],
-        cwd=Path(__file__).parents[3],
-    )
 
 
 def status_without_password(port: int) -> int:
