@@ -19,6 +19,7 @@ from service.http import auth, errors
 from service.http.auth import Authenticator
 from service.http.middleware import BODY_SECONDS, RequestMiddleware
 from service.routers import (
+    datasets,
     deletions,
     docs,
     events,
@@ -27,6 +28,7 @@ from service.routers import (
     health,
     models,
     observations,
+    operations,
     page,
     scores,
     series,
@@ -37,7 +39,21 @@ from service.schemas import openapi, scopes
 DESCRIPTION = "Forecasts that read a series once and then roll forward with every observation."
 API_VERSION = "1"  # of paths and bodies; the version of the build is under /version
 # order counts: `/v1/series/{id}` of `series` matches every path that no earlier route does
-ROUTERS = (forecasts, observations, scores, events, series, deletions, groups, models, health, docs, page)
+ROUTERS = (
+    forecasts,
+    observations,
+    scores,
+    events,
+    series,
+    deletions,
+    datasets,
+    groups,
+    models,
+    operations,
+    health,
+    docs,
+    page,
+)
 
 
 def create_app(settings: Settings | None = None, clock: Callable[[], int] = clock.now) -> FastAPI:

@@ -361,6 +361,13 @@ def has_series_like(engine: Engine, dataset_id: int, pattern: str) -> bool:
         return connection.execute(found.limit(1)).first() is not None
 
 
+def newest_ds(engine: Engine, dataset_id: int) -> int | None:
+    """The newest `ds` of a dataset's rows in the lake, as far as it is known here; None where it has none."""
+    table = tables.series.c
+    with reading(engine) as connection:
+        return connection.scalar(select(func.max(table.last_ds)).where(table.dataset_id == dataset_id))
+
+
 def count_series(engine: Engine, dataset_id: int) -> int:
     """How many series a dataset has."""
     with reading(engine) as connection:

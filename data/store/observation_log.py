@@ -322,10 +322,11 @@ def last_seq(engine: Engine, dataset_id: int) -> int:
     return int(newest) if newest is not None else whole_after(engine, dataset_id)
 
 
-def newest_ds(engine: Engine, dataset_id: int, upto: int) -> int | None:
-    """The newest stamp of a dataset's log up to row `upto`; None where there is no row."""
+def newest_ds(engine: Engine, dataset_id: int, upto: int | None = None) -> int | None:
+    """The newest stamp of a dataset's log, or of its rows up to `upto`; None where there is no row."""
     table = tables.observations.c
-    query = select(table.ds).where(table.dataset_id == dataset_id, table.seq <= upto)
+    query = select(table.ds).where(table.dataset_id == dataset_id)
+    query = query if upto is None else query.where(table.seq <= upto)
     with reading(engine) as connection:
         found = connection.scalar(query.order_by(table.ds.desc()).limit(1))
     return None if found is None else int(found)

@@ -1,4 +1,4 @@
-"""`rollcast jobs`: the queue of trainings."""
+"""`rollcast jobs`: the queue of trainings, promotions and releases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines.commands.options import Json, warn_old_spelling
 
 JobNumber = Annotated[int, typer.Argument(help="Number of the job, from `rollcast jobs list`.", metavar="JOB")]
 
-jobs = typer.Typer(name="jobs", help="Queued trainings: list, show, cancel, run.", no_args_is_help=True)
+jobs = typer.Typer(name="jobs", help="Queued trainings and promotions: list, show, cancel, run.", no_args_is_help=True)
 
 
 @jobs.command("list")
@@ -49,7 +49,7 @@ def jobs_cancel(job: JobNumber, json: Json = False) -> None:
 
 @jobs.command("run")
 def jobs_run(json: Json = False) -> None:
-    """Run what is asked to be deleted, then the oldest job in this process; exit 1 when one failed.
+    """Run what is asked to be deleted, then the next job in this process; exit 1 when one failed.
 
     Exit 0 also when the promotion gate refused the model of the job.
     """

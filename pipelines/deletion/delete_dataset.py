@@ -26,6 +26,7 @@ from pipelines.models import model_store
 from pipelines.workspace import Workspace
 
 STAY = (tables.promotions, tables.deletions)  # tables of which a deleted dataset keeps its rows
+BY_NAME = (tables.runs, tables.schedules, tables.next_runs)  # these have the name of the dataset
 RETIRED = (
     tables.series.c.id,
     tables.anchors.c.anchor_id,
@@ -85,7 +86,7 @@ def apply(workspace: Workspace, deletion: DeletionRecord, dataset: Dataset) -> d
         anchors = select(tables.anchors.c.anchor_id).where(tables.anchors.c.dataset_id == dataset.id)
         connection.execute(delete(tables.contexts).where(tables.contexts.c.anchor_id.in_(anchors)))
         for table in reversed(tables.metadata.sorted_tables):
-            if table not in STAY and ("dataset_id" in table.c or table in (tables.runs, tables.schedules)):
+            if table not in STAY and ("dataset_id" in table.c or table in BY_NAME):
                 connection.execute(delete(table).where(belongs(table, dataset)))
         detail["deleted"]["keys"] = keys.forget(connection, (), dataset.name)
         catalogue.bury(connection, dataset.id)

@@ -29,7 +29,12 @@ def list_decisions(workspace: Workspace, name: str) -> list[dict[str, Any]]:
 
 
 def describe_decision(decision: Promotion) -> str:
-    """One decision in words."""
+    """One decision in words, with who asked for it over HTTP."""
+    words, by = _describe(decision), decision.evidence.get("by")
+    return words if by is None else f"{words}; asked for over HTTP by {by}"
+
+
+def _describe(decision: Promotion) -> str:
     evidence = decision.evidence
     if decision.event == "rolled_back":
         return f"rolled back from version {evidence.get('from')}"
@@ -40,6 +45,8 @@ def describe_decision(decision: Promotion) -> str:
         return f"rolls in shadow beside version {champion}, until {targets} live values were forecast"
     if decision.event == "shadow_stopped":
         return f"no longer rolls in shadow ({evidence.get('cause', 'no cause given')})"
+    if "from" in evidence:
+        return f"promoted in place of version {evidence['from']}"
     return describe_comparison(decision) if evidence.get("contenders") else "no evidence was recorded"
 
 

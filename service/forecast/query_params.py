@@ -6,11 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
+from typing import cast, get_args
 from urllib.parse import parse_qsl
 
 import orjson
 
 from data.errors import InvalidInput
+from data.records.runs import Outcome
 from forecasting.config import ModelConfig
 from forecasting.quantiles import interval_levels
 from service.base.request_limits import (
@@ -95,6 +97,31 @@ class DeletionsQuery:
     dataset: str | None = None
 
 
+@dataclass(frozen=True)
+class NewestQuery:
+    """One page of a listing, newest first."""
+
+    limit: int = DEFAULT_PAGE_SERIES
+    before: int | None = None  # `next` of the page before
+    dataset: str | None = None
+
+
+@dataclass(frozen=True)
+class RunsQuery(NewestQuery):
+    """The same of runs: of one flow, that ended so."""
+
+    flow: str | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class QuarantineQuery(NewestQuery):
+    """The same of values in quarantine, or released from it; None: both."""
+
+    series: str | None = None
+    released: bool | None = False
+
+
 @lru_cache(maxsize=1024)
 def forecast_query(query_string: bytes) -> ForecastQuery:
     """The query of one forecast. Raises ProblemError (422) that points at `/query/…`."""
@@ -145,6 +172,31 @@ def deletions_query(query_string: bytes) -> DeletionsQuery:
     given = _parameters(query_string, ("limit", "after", "dataset"))
     limit = _integer(given, "limit", 1, MAX_SERIES) or DeletionsQuery.limit
     return DeletionsQuery(limit, _integer(given, "after", 0, None) or 0, _text(given, "dataset"))
+
+
+def newest_query(query_string: bytes) -> NewestQuery:
+    """The query of a page, newest first. Raises ProblemError (422) that points at `/query/…`."""
+    return NewestQuery(*_newest(_parameters(query_string, ("limit", "before", "dataset"))))
+
+
+def runs_query(query_string: bytes) -> RunsQuery:
+    """The query of a page of runs. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("limit", "before", "dataset", "flow", "outcome"))
+    outcome = cast(Outcome | None, _word(given, "outcome", get_args(Outcome)))
+    return RunsQuery(*_newest(given), _text(given, "flow"), outcome)
+
+
+def quarantine_query(query_string: bytes) -> QuarantineQuery:
+    """The query of a page of quarantined values. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("limit", "before", "dataset", "series", "released"))
+    word = _word(given, "released", ("true", "false", "all"))
+    return QuarantineQuery(*_newest(given), _text(given, "series"), None if word == "all" else word == "true")
+
+
+def _newest(given: dict[str, list[str]]) -> tuple[int, int | None, str | None]:
+    """Limit, `before` and dataset of a page."""
+    limit = _integer(given, "limit", 1, MAX_SERIES) or NewestQuery.limit
+    return limit, _integer(given, "before", 1, None), _text(given, "dataset")
 
 
 def encode_cursor(unique_id: str, dataset: str) -> str:

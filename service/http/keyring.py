@@ -19,11 +19,12 @@ NO_DIGEST = bytes(32)  # compared with where no key has the id, so that the answ
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request: the id of the key, its scopes and the series that it reaches."""
+    """Who sent a request: id and name of the key, its scopes and the series that it reaches."""
 
     id: str
     rights: frozenset[Right]
     series: Patterns
+    name: str = ""
 
     def require(self, right: Right) -> None:
         """Raises ProblemError (403) without this scope."""
@@ -35,13 +36,18 @@ class Caller:
         if not self.series.could_reach(dataset, unique_id):
             raise ProblemError(403, "forbidden_series", "This key may not write this series.")
 
+    def require_dataset(self, name: str) -> None:
+        """Raises ProblemError (403) for a key that does not reach every series of a dataset."""
+        if not self.series.covers(name):
+            raise ProblemError(403, "limited_key", "This concerns every series of the dataset; the key reaches a part.")
+
     def require_all_series(self) -> None:
         """Raises ProblemError (403) for a key that reaches only a part of the series; for answers about all of them."""
         if not self.series.unlimited:
             raise ProblemError(403, "limited_key", "The answer covers every series, so it needs a key for `*/*`.")
 
 
-ANYONE = Caller("", frozenset(RIGHTS), ALL)  # where the service needs no key
+ANYONE = Caller("", frozenset(RIGHTS), ALL, "loopback")  # where the service needs no key
 NOBODY = Caller("", frozenset(), Patterns(()))  # without a key, on public paths
 
 
@@ -91,4 +97,4 @@ class Keyring:
 
 
 def _caller(key: ApiKey) -> Caller:
-    return Caller(key.id, frozenset(RIGHTS) if "admin" in key.scopes else key.scopes, key.series)
+    return Caller(key.id, frozenset(RIGHTS) if "admin" in key.scopes else key.scopes, key.series, key.name)

@@ -73,6 +73,11 @@ def page(directory: Directory, limit: int, after: Place | ListingKey | None, wan
     return RankedPage(ranked, _counts(matching), total, more)
 
 
+def counts(directory: Directory, dataset: str) -> dict[str, int]:
+    """The number of a dataset's series in each class of trouble, the worst class first."""
+    return _counts(_matching(directory, Wanted(dataset)))
+
+
 def _matching(directory: Directory, wanted: Wanted) -> _Troubled:
     """The troubled series that the caller's key reaches, of this dataset and with this text."""
     parts = [_Troubled(*(np.zeros(0, kind) for kind in (np.int8, np.float64, np.int64, np.int64)))]

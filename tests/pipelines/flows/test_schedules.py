@@ -123,6 +123,16 @@ def test_a_password_of_a_source_is_stored_and_never_shown(workspace, rollcast):
     assert schedules.of_datasets(workspace.engine)[0].parameters["source"] == address
 
 
+def test_the_worker_notes_when_each_schedule_is_due(workspace):
+    schedules.put(workspace.engine, Schedule("train", by_interval("1h"), "pumps"))
+    overdue.note_next_runs(workspace)
+    found = {(run.flow, run.dataset): run for run in schedules.next_runs(workspace.engine)}
+    train = found["train", "pumps"]
+    assert train.due_at == train.next_at == by_interval("1h").after(train.noted_at)
+    assert {"canary", "jobs", "compact"} <= {flow for flow, dataset in found if dataset is None}
+    assert not train.is_overdue(None, train.noted_at) and train.is_overdue(None, train.noted_at + 3 * HOUR)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
