@@ -74,6 +74,12 @@ def last(engine: Engine, dataset_id: int) -> int | None:
     return None if found is None else int(found)
 
 
+def rows(engine: Engine, dataset_id: int) -> int:
+    """Rows of the newest recorded version; a correction is a row of its own."""
+    with reading(engine) as connection:
+        return int(connection.scalar(select(func.sum(TABLE.c.rows)).where(TABLE.c.dataset_id == dataset_id)) or 0)
+
+
 def digest(path: Path) -> str:
     """sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:
