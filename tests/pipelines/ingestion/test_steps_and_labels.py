@@ -18,9 +18,9 @@ from data.store import catalogue, observation_log, tables
 from data.store.database import writing
 from pipelines.forecasts import batch_forecast, issue, issued_rows
 from pipelines.forecasts.batch_forecast import BatchRequest
+from pipelines.history import series_listing
 from pipelines.history.quarantine import list_values
 from pipelines.ingestion.ingest import ingest
-from pipelines.history import series_listing
 from pipelines.upkeep import status
 from tests.support.loop_kit import no_progress, promote_baseline, workspace_at
 from tests.support.road_kit import serving
