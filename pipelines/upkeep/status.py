@@ -84,7 +84,8 @@ def stored_rows(workspace: Workspace, dataset: Dataset, logged: int) -> int:
     """Rows in lake and live log together. logged: those in the log; what an ingest stored there is in the lake too."""
     ranges = [row for record in ingests.ingests(workspace.engine, dataset.id) for row in record.log_ranges]
     both = observation_log.count_between(workspace.engine, dataset.id, ranges)
-    return commits.rows(workspace.engine, dataset.id) + logged - both
+    table = workspace.settings.lake_path / str(dataset.id)
+    return commits.rows(workspace.engine, dataset.id, table) + logged - both
 
 
 def newest_stamp(workspace: Workspace, dataset: Dataset, ends: Ends) -> int | None:

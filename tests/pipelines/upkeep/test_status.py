@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from data import clock
 from data.formats.options import SourceOptions
-from data.store import catalogue, leases, observation_log
+from data.store import catalogue, leases, observation_log, tables
+from data.store.database import writing
 from data.store.observation_log import LoggedValue
 from pipelines.deletion import undo
 from pipelines.ingestion.ingest import ingest
@@ -44,6 +46,12 @@ def test_live_rows_count_and_the_last_time_is_theirs(week):
     assert (seen(week).rows, seen(week).observed, seen(week).series, seen(week).last) == (280, 0, 2, 140)
     add_live(week, 141, 142, 143)
     assert (seen(week).rows, seen(week).observed, seen(week).last) == (283, 3, 143)
+
+
+def test_versions_of_the_lake_that_are_not_recorded_count_too(week):
+    with writing(week.engine) as connection:
+        connection.execute(delete(tables.commits))
+    assert seen(week).rows == 280
 
 
 def test_rows_that_an_ingest_stored_in_lake_and_log_count_once(week, tmp_path: Path):
