@@ -279,7 +279,8 @@ def test_every_package_that_is_asked_for_is_imported_or_has_a_stated_use(root, t
     }
     code = "\n".join(text for name, text in tracked.items() if name.endswith(".py"))
     imported = set(re.findall(r"^\s*(?:from|import) (\w+)", code, flags=re.MULTILINE))
-    providers = {normal(name) for module in imported for name in packages_distributions().get(module, [])}
+    found = packages_distributions()
+    providers = {normal(name) for module in imported for name in found.get(module, [])}
     assert asked - providers - set(USED_WITHOUT_AN_IMPORT) == set()
     assert set(USED_WITHOUT_AN_IMPORT) <= asked - providers
 
