@@ -4,8 +4,8 @@ warm     byte-code and compiled loops are there, as after the first start
 nothing  no byte-code, not even of Python's own library, and no compiled loop: each start makes them and writes them
 image    both were built in, and nothing is written, as in the container images
 
-Each start is a process of its own on one home: a network of ten steps beside the served model, and rows in the live log that
-are folded. On a busy machine look at the processor time.
+Each start is a process of its own on one home: a network of ten steps beside the served model, and rows in the live log
+that are folded. On a busy machine look at the processor time.
 
 Keys of --json: warm_serve, warm_status, warm_series_list, nothing_serve, nothing_status, nothing_series_list,
 image_serve, image_status, image_series_list (median of the seconds); each with _cpu (of the processor time); starts.

@@ -33,7 +33,7 @@ class _BesideSource(InTreeCacheLocator):
 class _Places(CompileResultCacheImpl):
     """Numba's places in their order (`NUMBA_CACHE_DIR`, beside the source, the user's cache), and one to read from."""
 
-    _locator_classes: Final = [*CompileResultCacheImpl._locator_classes, _BesideSource]
+    _locator_classes = [*CompileResultCacheImpl._locator_classes, _BesideSource]  # noqa: RUF012
 
 
 class _DiskCache(FunctionCache):
@@ -79,5 +79,5 @@ def compiled(function: F) -> F:
     each process compiles it again."""
     dispatcher: Any = numba.njit(nogil=True, error_model=DIVISION, fastmath=set(RELAXED))(function)
     with suppress(RuntimeError):
-        dispatcher._cache = _DiskCache(function)  # type: ignore[no-untyped-call]
+        dispatcher._cache = _DiskCache(function)
     return cast(F, dispatcher)
