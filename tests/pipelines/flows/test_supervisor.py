@@ -4,14 +4,11 @@ import contextlib
 import os
 import signal
 import stat
-import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 import pytest
@@ -21,24 +18,14 @@ from data.records import runs, schedules
 from data.records.schedules import Schedule
 from data.records.timetable import by_interval
 from data.settings import load_settings
-from pipelines.child_python import child_environment, python_command
 from pipelines.flows import prefect_settings, supervisor
 from pipelines.flows.supervisor import ChildProcess, Supervisor
 from pipelines.flows.uvicorn_process import free_port
 from pipelines.workspace import open_workspace
+from tests.support.prefect_kit import serve, succeeded, wait_for
 
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
-
-
-def wait_for(what: Callable[[], object], seconds: float) -> object:
-    """The first true result of `what`; the test fails when there is none within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"nothing within {seconds} s")
 
 
 def gone(processes: list[psutil.Process]) -> bool:
@@ -178,20 +165,6 @@ def test_no_password_is_on_a_command_line(home):
 
 
 # --- with Prefect -----------------------------------------------------------------------------------------------------
-
-
-def succeeded(flow: str, since: int = 0) -> list[runs.Run]:
-    """Successful scheduled runs of a flow that began after `since`, microseconds since 1970 UTC."""
-    found = runs.runs(open_workspace().engine, flow)
-    return [run for run in found if run.outcome == "succeeded" and run.slot is not None and run.started_at > since]
-
-
-def serve(port: int, folder: Path) -> subprocess.Popen[bytes]:
-    """`rollcast pipelines serve` in a folder with files that are named like our packages."""
-    for name in ("data", "service"):
-        (folder / f"{name}.py").write_text("raise RuntimeError('a file of the working folder was imported')\n")
-    words = ("-m", "pipelines.cli", "pipelines", "serve", "--port", str(port))
-    return subprocess.Popen(python_command(*words), cwd=folder, env=child_environment())
 
 
 def status_without_password(port: int) -> int:
