@@ -132,7 +132,6 @@ def test_a_dry_run_of_a_deletion_counts_what_the_deletion_counts(rollcast, plant
 
 
 def test_deletions_are_run_alone_while_a_training_waits(rollcast, plant):
-    rollcast("train", "plant", "--steps", "1")
     workspace = open_workspace()
     dataset = catalogue.dataset(workspace.engine, "plant")
     jobs.ask(workspace.engine, dataset.id, "hand", "later")
