@@ -2,7 +2,7 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
@@ -23,7 +23,7 @@ from service.base.request_limits import (
     MAX_SPARKLINE,
     MAX_SPARKLINES,
 )
-from service.http.errors import FieldFault, unprocessable
+from service.http.errors import FieldFault, too_much, unprocessable
 from states.trouble import CLASSES, Place
 
 INTEGER = re.compile(r"\d{1,9}", re.ASCII)
@@ -158,7 +158,7 @@ def prefix_query(query_string: bytes) -> str:
     return _text(_parameters(query_string, ("prefix",)), "prefix") or ""
 
 
-def deletion_query(query_string: bytes, known: Collection[str]) -> DeletionQuery:
+def deletion_query(query_string: bytes, known: Sequence[str]) -> DeletionQuery:
     """The parameters of a deletion that its path knows. Raises ProblemError (422) that points at `/query/…`."""
     given = _parameters(query_string, known)
     texts = {name: _text(given, name) for name in ("dataset", "from", "to", "dry_run")}
@@ -228,7 +228,7 @@ def _word(given: dict[str, list[str]], name: str, known: Sequence[str]) -> str |
     return word
 
 
-def _parameters(query_string: bytes, known: Collection[str]) -> dict[str, list[str]]:
+def _parameters(query_string: bytes, known: Sequence[str]) -> dict[str, list[str]]:
     """The values of each parameter, in their order."""
     try:
         pairs = parse_qsl(
@@ -241,10 +241,8 @@ def _parameters(query_string: bytes, known: Collection[str]) -> dict[str, list[s
         raise unprocessable("invalid_query", [FieldFault("/query", "is not a query string of UTF-8 text")]) from None
     given: dict[str, list[str]] = {}
     for name, value in pairs:
-        if name not in known:
-            raise unprocessable(
-                "invalid_query", [FieldFault("/query", f"has a parameter other than {', '.join(known)}")]
-            )
+        if message := too_much((name,), known, "parameter"):
+            raise unprocessable("invalid_query", [FieldFault("/query", message)])
         given.setdefault(name, []).append(value)
     for name, values in given.items():
         if len(values) > 1 and name not in REPEATABLE:

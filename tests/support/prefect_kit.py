@@ -1,7 +1,6 @@
 """`rollcast pipelines serve` in a process of its own, and waiting for what it does."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.records import runs
+from pipelines.child_python import child_environment, python_command
 from pipelines.workspace import open_workspace
 
 
@@ -28,8 +28,9 @@ def succeeded(flow: str, since: int = 0) -> list[runs.Run]:
     return [run for run in found if run.outcome == "succeeded" and run.slot is not None and run.started_at > since]
 
 
-def serve(port: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli", "pipelines", "serve", "--port", str(port)],
-        cwd=Path(__file__).parents[2],
-    )
+def serve(port: int, folder: Path | None = None) -> subprocess.Popen[bytes]:
+    """`rollcast pipelines serve`; in a folder, beside files there that are named like our packages."""
+    for name in ("data", "service") if folder else ():
+        (folder / f"{name}.py").write_text("raise RuntimeError('a file of the working folder was imported')\n")
+    words = ("-m", "pipelines.cli", "pipelines", "serve", "--port", str(port))
+    return subprocess.Popen(python_command(*words), cwd=folder, env=child_environment())

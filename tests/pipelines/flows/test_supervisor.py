@@ -83,6 +83,25 @@ def test_a_process_that_is_killed_is_restarted(supervised, which):
         )
 
 
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("raise ValueError('no such thing')", "runner ended (exit code 1): ValueError: no such thing"),
+        (
+            "import os; print(1, flush=True); os.kill(os.getpid(), 9)",
+            "runner ended (signal SIGKILL): 1",
+        ),
+        ("raise SystemExit(3)", "runner ended (exit code 3)"),
+    ],
+)
+def test_the_failure_says_how_a_process_ended(supervised, code, why):
+    supervised.runner.log.write_text("ValueError: of an earlier process\n")
+    supervised.runner.command = [sys.executable, "-c", code]
+    supervised.start()
+    supervised.runner.process.wait(60)
+    assert supervised.failure(1) == why
+
+
 def test_stopping_ends_every_process_even_one_that_ignores_sigterm(supervised):
     with watching(supervised):
         runner = psutil.Process(supervised.runner.process.pid)
@@ -163,7 +182,7 @@ def test_fault_52_schedules_run_and_follow_changes_and_survive_a_killed_server(t
     source = tmp_path / "raw.csv"
     source.write_text("unique_id,t,y\n" + "".join(f"a,{step},{step % 5}\n" for step in range(1, 90)))
     port = free_port()
-    serving = serve(port)
+    serving = serve(port, tmp_path)
     try:
         wait_for(lambda: succeeded("canary"), 900)
         assert status_without_password(port) == 401
@@ -204,9 +223,9 @@ def test_fault_52_schedules_run_and_follow_changes_and_survive_a_killed_server(t
 @pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.timeout(1600)
-def test_servers_end_with_a_supervisor_that_is_killed(home, monkeypatch):
+def test_servers_end_with_a_supervisor_that_is_killed(tmp_path, home, monkeypatch):
     monkeypatch.setenv("ROLLCAST_CANARY_SCHEDULE", "every 20s")
-    serving = serve(free_port())
+    serving = serve(free_port(), tmp_path)
     try:
         wait_for(lambda: succeeded("canary"), 900)
         family = psutil.Process(serving.pid).children(recursive=True)
