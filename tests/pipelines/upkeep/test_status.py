@@ -1,5 +1,11 @@
 """`rollcast status` counts what lake and live log hold, each row once."""
 
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +16,7 @@ from data.formats.options import SourceOptions
 from data.store import catalogue, leases, observation_log, tables
 from data.store.database import writing
 from data.store.observation_log import LoggedValue
+from pipelines import cli
 from pipelines.deletion import undo
 from pipelines.ingestion.ingest import ingest
 from pipelines.upkeep.compact import LEASE
@@ -76,3 +83,37 @@ def test_an_ingest_that_is_undone_no_longer_counts(week, tmp_path: Path):
     ingest(week, write_csv(tmp_path / "more.csv", range(142, 152)), "week", SourceOptions())
     undo.undo(week, "week")
     assert (seen(week).rows, seen(week).observed, seen(week).last) == (281, 1, 141)
+
+
+def test_watching_draws_again_until_ctrl_c(week):
+    url = str(week.engine.url)
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "pipelines.cli", "status", "--watch"]
+    environment = {
+        **os.environ,
+        "ROLLCAST_HOME": str(week.settings.home),
+        "ROLLCAST_DATABASE_URL": url,
+        "TERM": "xterm",
+    }
+    process = subprocess.Popen(command, stdout=slave, stderr=slave, stdin=slave, env=environment)
+    os.close(slave)
+    seen = b""
+    while seen.count(b"Ctrl-C ends it") < 2:
+        assert select.select([master], [], [], 120)[0], seen.decode()
+        seen += os.read(master, 65536)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) == 0
+    os.close(master)
+    assert seen.count(b"\x1b[2J") == 2 and seen.count(b"week") >= 2
+    assert b"Traceback" not in seen
+
+
+def test_watching_prints_once_without_a_terminal_and_refuses_json(week, monkeypatch, capsys):
+    monkeypatch.setenv("ROLLCAST_HOME", str(week.settings.home))
+    monkeypatch.setenv("ROLLCAST_DATABASE_URL", str(week.engine.url))
+    assert cli.run(["status", "--watch"]) == 0
+    assert capsys.readouterr().out.count("week") == 1
+    assert cli.run(["status", "--watch", "--json"]) == 2
+    assert capsys.readouterr().err == (
+        "rollcast: --watch redraws a screen and --json prints one value; give one of them\n"
+    )
