@@ -112,7 +112,8 @@ def remove_folders(workspace: Workspace, dataset_id: int, name: str) -> None:
     workspace.lake.remove(dataset_id)
     runs = workspace.settings.runs_path
     found = [*runs.glob(f"{dataset_id}-*"), *runs.glob(f"logs/{dataset_id}-*")]
-    found += [runs / "reports" / f"{name}.html", runs / "reports" / f"drift-{name}.md"]
+    reports = (f"{name}.html", f"drift-{name}.md", f"backtest-{name}.json")
+    found += [runs / "reports" / report for report in reports]
     found += [page for page in runs.glob("*/*") if page.stem.partition("-")[2] == name and page.stem[0].isdigit()]
     for path in found:
         remove(path)

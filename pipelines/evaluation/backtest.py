@@ -21,7 +21,7 @@ from forecasting.evaluation.classical import CLASSICAL
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback
-from pipelines.evaluation import backtest_models, comparison_notes
+from pipelines.evaluation import backtest_models, comparison_notes, stored_backtest
 from pipelines.evaluation.comparison import Comparison
 from pipelines.history.history import History, read_history
 from pipelines.models import training_part
@@ -117,7 +117,7 @@ class ScoredPart:
 
 
 def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressCallback, say: Say) -> Backtested:
-    """Forecast with every model at every origin and score the forecasts.
+    """Forecast with every model at every origin, score the forecasts, and keep the scores for the dataset's report.
 
     Raises:
         NotFound: there is no such dataset.
@@ -152,7 +152,7 @@ def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressC
     notes += comparison_notes.notes_on_zeros(comparison)
     for note in notes:
         say(note)
-    return Backtested(
+    result = Backtested(
         dataset=request.dataset,
         part=scored.label,
         origins=len(comparison.full.origins),
@@ -166,6 +166,8 @@ def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressC
         history=history,
         comparison=comparison,
     )
+    stored_backtest.store(workspace, result)
+    return result
 
 
 def check_request(request: BacktestRequest) -> None:

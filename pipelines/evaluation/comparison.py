@@ -142,6 +142,13 @@ class Comparison:
         """Measures of one model and the number of origins behind them."""
         return scores.summary(origin_set.reference, self.horizon) | {"origins": len(origin_set.origins)}
 
+    def by_step(self) -> dict[str, list[dict[str, Any]]]:
+        """Measures of every model at each step ahead, at its own origins."""
+        return {
+            kind: model.scores.by_step(model.origin_set.reference)[: self.horizon]
+            for kind, model in self.models.items()
+        }
+
     def replay(self, model: ScoredModel, rows: np.ndarray, positions: np.ndarray, watch: Watch) -> None:
         """Compute a model's forecasts again and give them to `watch`.
 

@@ -19,6 +19,7 @@ from forecasting.rolling.state import RollingState
 from pipelines.workspace import Workspace
 from states import build_champion, folding
 from states.build_champion import Anchored
+from states.model import RollingModel
 
 CHUNK = 512  # series answered at once: bounds memory
 GROUP = 32 * snapshot_store.SHARD  # series ids in one group
@@ -61,20 +62,8 @@ class ServedModel:
         return (series, state) if len(known) == len(series) else (series[known], state.take(known))
 
     def answers(self, state: RollingState, horizon: int, levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """(n, horizon, len(levels)) in data units, and (n,) bool: where the fallback answered for the model.
-
-        It does while a series is warming, and where the model's numbers are not finite.
-        """
-        roller = self.anchored.roller
-        out, by_fallback = np.empty((len(state), horizon, len(levels))), np.zeros(len(state), bool)
-        for start in range(0, len(state), CHUNK):
-            rows = np.arange(start, min(start + CHUNK, len(state)))
-            values = roller.forecast(state, rows, horizon)
-            cold = roller.warming(state, rows) | ~np.isfinite(values).all((1, 2))
-            if cold.any():
-                values[cold] = roller.fallback(state, rows[cold], horizon)
-            out[rows], by_fallback[rows] = quantiles.interpolate(values, self.config.levels, levels), cold
-        return out, by_fallback
+        """As the function of this name."""
+        return answers(self.anchored.roller, state, horizon, levels)
 
     def warming(self, state: RollingState) -> np.ndarray:
         """(n,) bool: has a series too few values for the model? Its fallback answers."""
@@ -112,6 +101,24 @@ class ServedModel:
         if self.seq - self._read_from > HELD:
             return None
         return observation_log.log(self.engine, self.dataset.id, self._read_from, self.seq)
+
+
+def answers(
+    roller: RollingModel, state: RollingState, horizon: int, levels: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n, horizon, len(levels)) in data units, and (n,) bool: where the fallback answered for the model.
+
+    It does while a series is warming, and where the model's numbers are not finite.
+    """
+    out, by_fallback = np.empty((len(state), horizon, len(levels))), np.zeros(len(state), bool)
+    for start in range(0, len(state), CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(state)))
+        values = roller.forecast(state, rows, horizon)
+        cold = roller.warming(state, rows) | ~np.isfinite(values).all((1, 2))
+        if cold.any():
+            values[cold] = roller.fallback(state, rows[cold], horizon)
+        out[rows], by_fallback[rows] = quantiles.interpolate(values, roller.config.levels, levels), cold
+    return out, by_fallback
 
 
 def promoted(workspace: Workspace, dataset: Dataset) -> Promotion:

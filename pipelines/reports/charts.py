@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -10,7 +11,6 @@ import plotly.graph_objects as go
 
 from forecasting.accuracy import INTERVALS
 from forecasting.config import LEVELS
-from pipelines.evaluation.comparison import Comparison
 from pipelines.reports.example_forecasts import Fan
 
 COLOURS = {
@@ -27,6 +27,7 @@ COLOURS = {
 }
 OTHERS = ("#0891b2", "#65a30d", "#c026d3", "#854d0e")  # of kinds that have none of their own
 DASHES = {"naive": "dot", "seasonal_naive": "dot", "drift": "dot", "ets": "dash", "theta": "dash"}
+ACCENT = "#2563eb"
 INK, MUTED, GRID = "#1e293b", "#64748b", "#e2e8f0"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 CONFIG = {"displayModeBar": False, "responsive": True, "showTips": False}
@@ -93,15 +94,14 @@ def fan(shown: Fan, leader: str, rival: str | None) -> go.Figure:
     return dress(figure, 230, showlegend=False)
 
 
-def by_step(comparison: Comparison, measure: str, nominal: float | None = None) -> go.Figure:
+def by_step(rows: Mapping[str, Sequence[Mapping[str, Any]]], measure: str, nominal: float | None = None) -> go.Figure:
     """A measure of every model at each step ahead; with `nominal` the share that should have been inside."""
     figure = go.Figure()
-    for kind, entry in comparison.models.items():
-        rows = entry.scores.by_step(entry.origin_set.reference)[: comparison.horizon]
+    for kind, steps in rows.items():
         figure.add_scatter(
-            x=[row["horizon_step"] for row in rows],
-            y=[row[measure] for row in rows],
-            mode="lines" if len(rows) > 1 else "markers",
+            x=[row["horizon_step"] for row in steps],
+            y=[row[measure] for row in steps],
+            mode="lines" if len(steps) > 1 else "markers",
             name=kind,
             line={"color": colour_of(kind), "width": 2, "dash": DASHES.get(kind, "solid")},
         )
@@ -111,6 +111,24 @@ def by_step(comparison: Comparison, measure: str, nominal: float | None = None) 
     dress(figure, 300, showlegend=False, hoverlabel={"namelength": -1})
     figure.update_xaxes(title={"text": "steps ahead", "standoff": 8})
     figure.update_yaxes(tickformat=".1%" if percents else None, hoverformat=".1%" if percents else ".3f")
+    return figure
+
+
+def calibration(buckets: Sequence[str], shares: Mapping[int, Sequence[float | None]]) -> go.Figure:
+    """The share of values inside each interval (per cent: shares), by how many steps ahead; lines are what they
+    should be."""
+    figure = go.Figure()
+    for percent, colour in zip(shares, (ACCENT, COLOURS["rnn"]), strict=False):
+        name, marks = f"{percent} % interval", {"color": colour, "size": 8}
+        line = {"color": colour, "width": 2}
+        figure.add_scatter(
+            x=buckets, y=shares[percent], mode="lines+markers", name=name, marker=marks, line=line, connectgaps=False
+        )
+        figure.add_hline(y=percent / 100, line={"color": colour, "width": 1, "dash": "dot"})
+    known = [share for own in shares.values() for share in own if share is not None]
+    dress(figure, 300, showlegend=False, hoverlabel={"namelength": -1})
+    figure.update_xaxes(title={"text": "steps ahead", "standoff": 8}, type="category")
+    figure.update_yaxes(tickformat=".0%", hoverformat=".1%", range=[min([0.6, *known]) - 0.05, 1.02])
     return figure
 
 

@@ -48,7 +48,12 @@ def write(result: Backtested, path: Path) -> Path:
 
 def page(result: Backtested) -> str:
     """The whole document."""
-    return TEMPLATES.get_template("report.html").render(**overview(result), **details(result), plotly=get_plotlyjs())
+    return render("report.html", **overview(result), **details(result))
+
+
+def render(template: str, **values: Any) -> str:
+    """A document with plotly.js inside it."""
+    return TEMPLATES.get_template(template).render(plotly=get_plotlyjs(), version=version("rollcast"), **values)
 
 
 def overview(result: Backtested) -> dict[str, Any]:
@@ -62,7 +67,6 @@ def overview(result: Backtested) -> dict[str, Any]:
         "scores_on_few": report_content.score_table(few["metrics"], result.misleading) if few else None,
         "notes": result.notes,
         "measures": report_content.MEASURES.values(),
-        "version": version("rollcast"),
         "snapshot": result.history.snapshot,
         "command": result.command,
         "models": report_content.model_table(result.comparison),

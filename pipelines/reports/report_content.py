@@ -51,6 +51,7 @@ class Cell:
     text: str
     colour: str | None = None
     best: bool = False
+    picture: str | None = None  # an SVG of our own, shown instead of the text
 
 
 @dataclass(frozen=True)
@@ -206,13 +207,17 @@ def by_step(comparison: Comparison) -> ByStep:
     """Error and coverage as the horizon grows."""
     measure = "mase" if comparison.has_mase() else "mae"
     keys = [model_key(entry, comparison) for entry in comparison.models.values()]
-    error = charts.html(charts.by_step(comparison, measure), "error-by-step")
-    return ByStep(MEASURES[measure][0], keys, error, {percent: coverage(comparison, percent) for percent in (80, 95)})
+    return charts_by_step(measure, keys, comparison.by_step())
 
 
-def coverage(comparison: Comparison, percent: int) -> str:
-    """The share of values inside an interval at each step, as a chart."""
-    return charts.html(charts.by_step(comparison, f"coverage_{percent}", percent / 100), f"coverage-{percent}")
+def charts_by_step(measure: str, keys: list[Key], rows: dict[str, list[dict[str, Any]]]) -> ByStep:
+    """The charts from the rows of each model, one for each step ahead."""
+    error = charts.html(charts.by_step(rows, measure), "error-by-step")
+    shares = {
+        percent: charts.html(charts.by_step(rows, f"coverage_{percent}", percent / 100), f"coverage-{percent}")
+        for percent in (80, 95)
+    }
+    return ByStep(MEASURES[measure][0], keys, error, shares)
 
 
 def model_key(entry: ScoredModel, comparison: Comparison) -> Key:
