@@ -54,7 +54,7 @@ def check_shown(shown: str, printed: str) -> None:
 
 def is_same(shown: str, printed: str) -> bool:
     """Whether a printed line is what a shown line says."""
-    parts = re.split(rf"({DECIMAL.pattern}|…|\s+)", shown.strip())
+    parts = re.split(rf"({DECIMAL.pattern}|…|[─═]+|\s+)", shown.strip())
     pattern = "".join(pattern_of(part) for part in parts if part)
     found = re.fullmatch(rf"\s*{pattern}\s*", printed)
     if not found:
@@ -71,4 +71,6 @@ def pattern_of(part: str) -> str:
         return ".*"
     if DECIMAL.fullmatch(part):
         return r"(-?\d+\.\d+)"
+    if part[0] in "─═":  # the lines of a table are as wide as its numbers
+        return "[─═]+"
     return r"\s+" if part.isspace() else re.escape(part)
