@@ -25,9 +25,10 @@ class Step:
     shown: tuple[str, ...]
 
 
-def steps_of(page: Path, language: str) -> Iterator[Step]:
-    """The blocks of a language, each with the `text` blocks that follow it."""
-    blocks = FENCE.findall(page.read_text())
+def steps_of(page: Path, language: str, until: str | None = None) -> Iterator[Step]:
+    """The blocks of a language before the heading `until`, each with the `text` blocks that follow it."""
+    text = page.read_text()
+    blocks = FENCE.findall(text if until is None else text[: text.index(f"\n## {until}\n")])
     for at, (name, code) in enumerate(blocks):
         if name == language:
             after = [text for _, text in takewhile_text(blocks[at + 1 :])]
@@ -35,6 +36,7 @@ def steps_of(page: Path, language: str) -> Iterator[Step]:
 
 
 def takewhile_text(blocks: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The `text` blocks before the first of another language."""
     for name, text in blocks:
         if name != "text":
             return
