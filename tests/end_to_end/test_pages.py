@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from pipelines.flows.uvicorn_process import free_port
-
 from tests.support.page_kit import Step, check_shown, is_same, steps_of
 
 
