@@ -45,7 +45,7 @@ def takewhile_text(blocks: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 def check_shown(shown: str, printed: str) -> None:
     """Every shown line is among the printed ones, in order."""
-    left = printed.splitlines()
+    left = printed.replace("\ufeff", "").splitlines()  # a byte-order mark cannot be seen
     for line in filter(None, map(str.strip, shown.splitlines())):
         if line == "…":
             continue
