@@ -16,9 +16,9 @@ from pipelines.console import ProgressCallback
 from pipelines.history.history import History
 from pipelines.ingestion.dataset_entry import check_counts
 from pipelines.library import rolling_backtest
+from pipelines.library.fitted_series import FittedSeries
 from pipelines.library.frame_history import FrameRows, conform_frame, history_of
 from pipelines.library.frames import NAME, FrameKind
-from pipelines.library.series_states import SeriesStates
 from pipelines.models.training_part import choose_training_part
 from pipelines.training import train
 from pipelines.training.train import TrainRequest
@@ -30,7 +30,7 @@ def fit_frame(
     options: SourceOptions,
     arguments: Mapping[str, Any],
     progress: ProgressCallback,
-) -> SeriesStates:
+) -> FittedSeries:
     """A model fitted to every value of a frame, and the states of its series at their last values."""
     request = _request(arguments)
     history, labels = _history(rows, kind, options, None)
@@ -38,10 +38,10 @@ def fit_frame(
     bundle = rolling_backtest.fit_model(history, panel, request, progress)
     about = {"known": part.to_dict(), **Rivals.choose(panel, bundle.config).to_manifest()}
     bundle = replace(bundle, manifest={**bundle.manifest, **about})
-    return SeriesStates.start(bundle, panel, history.dataset.grid, labels)
+    return FittedSeries.start(bundle, panel, history.dataset.grid, labels)
 
 
-def observe_frame(states: SeriesStates, rows: pl.DataFrame, kind: FrameKind, options: SourceOptions) -> None:
+def observe_frame(states: FittedSeries, rows: pl.DataFrame, kind: FrameKind, options: SourceOptions) -> None:
     """Fold the rows of a frame into the states of their series. Raises InvalidInput, and changes nothing."""
     known = replace(options, freq=states.grid.freq)
     conformed = conform_frame(rows, kind, known, states.grid, states.labels)
@@ -53,7 +53,7 @@ def backtest_frame(
     kind: FrameKind,
     options: SourceOptions,
     arguments: Mapping[str, Any],
-    fitted: SeriesStates | None,
+    fitted: FittedSeries | None,
     last: float,
     origins: int | None,
     levels: tuple[float, ...],
@@ -75,7 +75,7 @@ def check_ids(kind: FrameKind, fitted: FrameKind) -> None:
 
 
 def _history(
-    rows: pl.DataFrame, kind: FrameKind, options: SourceOptions, fitted: SeriesStates | None
+    rows: pl.DataFrame, kind: FrameKind, options: SourceOptions, fitted: FittedSeries | None
 ) -> tuple[History, dict[str, int]]:
     """The history of a frame, on the grid of the fitted series where there are some, and the labels of its series."""
     check_counts(options)

@@ -8,10 +8,10 @@ from typing import Any, Self, TypeVar
 
 from data.formats.options import SourceOptions
 from data.grid.durations import parse_frequency
+from pipelines.library.fitted_series import FittedSeries
 from pipelines.library.forecaster_error import ForecasterError, forecaster_errors
 from pipelines.library.frames import FrameKind, read_frame, write_frame
 from pipelines.library.saved_forecaster import SavedForecaster
-from pipelines.library.series_states import SeriesStates
 
 DataFrame = TypeVar("DataFrame")  # polars.DataFrame or pandas.DataFrame
 Progress = Callable[[float, float, str], None]
@@ -79,7 +79,7 @@ class Forecaster:
             "steps": steps,
             "seed": seed,
         }
-        self._states: SeriesStates | None = None
+        self._states: FittedSeries | None = None
         self._kind: FrameKind | None = None
         with forecaster_errors():
             if freq is not None:
@@ -203,7 +203,7 @@ class Forecaster:
         forecaster._states, forecaster._kind = saved.states, saved.kind
         return forecaster
 
-    def _fitted(self) -> SeriesStates:
+    def _fitted(self) -> FittedSeries:
         if self._states is None:
             raise ForecasterError("this forecaster is not fitted yet; call fit(frame) first, or Forecaster.load(path)")
         return self._states
@@ -223,6 +223,6 @@ class Forecaster:
             keep=self._arguments["keep"],
         )
 
-    def _write(self, rows: Any, states: SeriesStates) -> Any:
+    def _write(self, rows: Any, states: FittedSeries) -> Any:
         assert self._kind is not None  # noqa: S101 it is set with the states
         return write_frame(rows, self._kind, states.grid.kind)

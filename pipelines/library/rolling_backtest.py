@@ -26,7 +26,7 @@ from pipelines.evaluation.backtest import (
 )
 from pipelines.forecasts.answers import check_levels, column_names
 from pipelines.history.history import History
-from pipelines.library.series_states import MODEL, SeriesStates
+from pipelines.library.fitted_series import MODEL, FittedSeries
 from pipelines.training.train import TrainRequest, fit_unregistered, refit
 
 
@@ -40,7 +40,7 @@ def check_baselines(names: Sequence[str]) -> None:
 def model_without(
     history: History,
     past: Panel,
-    fitted: SeriesStates | None,
+    fitted: FittedSeries | None,
     request: TrainRequest,
     progress: ProgressCallback,
 ) -> Bundle:
@@ -65,7 +65,7 @@ def fit_model(history: History, past: Panel, request: TrainRequest, progress: Pr
 
 def backtest(
     history: History,
-    fitted: SeriesStates | None,
+    fitted: FittedSeries | None,
     request: TrainRequest,
     last: float,
     origins: int | None,

@@ -22,8 +22,8 @@ from data.grid.grid import Grid
 from forecasting.rolling import bundle as artifacts
 from forecasting.rolling.bundle import canonical, sha256
 from forecasting.rolling.roller import NumericState, Roller
+from pipelines.library.fitted_series import FittedSeries
 from pipelines.library.frames import FrameKind
-from pipelines.library.series_states import SeriesStates
 
 FORMAT = 1
 SETTINGS, MODEL_FILE, STATES = "forecaster.json", "model.zip", "states.safetensors"
@@ -35,7 +35,7 @@ class SavedForecaster:
 
     arguments: dict[str, Any]
     kind: FrameKind
-    states: SeriesStates
+    states: FittedSeries
 
     def write(self, path: Path) -> None:
         """Write the file whole or not at all. Raises InvalidInput where it cannot be written."""
@@ -87,7 +87,7 @@ class SavedForecaster:
         }:
             raise DamagedArtifact("its states do not fit its model; save it again")
         grid = Grid.from_json(settings["grid"])
-        series = SeriesStates(
+        series = FittedSeries(
             bundle, grid, ids, settings["labels"], NumericState(arrays), int(settings["fitted_until"])
         )
         return cls(settings["arguments"], FrameKind(**settings["frame"]), series)

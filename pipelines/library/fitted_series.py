@@ -27,7 +27,7 @@ MODEL = "Rollcast"  # the column of the median
 
 
 @dataclass
-class SeriesStates:
+class FittedSeries:
     """The states of some series under one model; row i is that of the series `ids[i]`.
 
     labels        which day of its period a series writes, see `data.grid.labels`, by its name
@@ -46,7 +46,7 @@ class SeriesStates:
         self.roller = Roller(self.bundle)
 
     @classmethod
-    def start(cls, bundle: Bundle, panel: Panel, grid: Grid, labels: dict[str, int]) -> SeriesStates:
+    def start(cls, bundle: Bundle, panel: Panel, grid: Grid, labels: dict[str, int]) -> FittedSeries:
         """States that have read the whole panel, to which the model was fitted."""
         state = engine.start(Roller(bundle), panel, panel.lengths)
         return cls(bundle, grid, list(panel.ids), labels, state, int(panel.last.max()))
