@@ -16,7 +16,7 @@ Record = dict[str, Any]
 PAGES_KEPT = 500  # of each flow
 SCORES = ("origins", "mase", "smape", "wql", "coverage_80", "coverage_95", "skill")
 CONTENDERS = ("model", "version", "mase", "wql", "coverage_80", "gain", "p_value")
-FINDINGS = ("detector", "feature", "fired", "statistic", "threshold", "words")
+FINDINGS = ("detector", "feature", "fired", "counts", "statistic", "threshold", "words")
 
 
 def write_page(folder: Path, flow: str, dataset: str | None, run_id: int, record: Record) -> Record:

@@ -141,6 +141,7 @@ def conform_all(
     only_missing = intake.missing == intake.read  # planned covariates, or values taken back
     if intake.nulls + intake.non_finite == intake.read and not (grid is not None and only_missing):
         raise InvalidInput("no value in it is a number; choose another column", source=source, column=roles.target)
+    inferred = grid is None and options.freq is None and options.every is None
     grid = _grid(intake, source, roles.time, grid)
     if grid.kind == "date" and grid.civil and intake.times.in_utc and not intake.times.at_midnight:
         raise open_days(intake.span[0], source, roles.time)
@@ -179,7 +180,7 @@ def conform_all(
         first=format_ds(min(found.stamps, default=intake.span[0]), grid.kind),
         last=format_ds(max(found.stamps, default=intake.span[1]), grid.kind),
         frequency=grid.freq,
-        frequency_inferred=options.freq is None,
+        frequency_inferred=inferred,
         season=season,
         season_inferred=options.season is None,
         horizon=horizon,

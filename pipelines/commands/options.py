@@ -14,7 +14,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 FlowParameters = Annotated[
-    list[str] | None, typer.Option("--param", "-p", help="A parameter of the flow, as NAME=VALUE; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--param",
+        "-p",
+        help="A parameter of the flow, as NAME=VALUE; may be repeated. Of ingest any of its options too: tz=UTC.",
+    ),
 ]
 
 

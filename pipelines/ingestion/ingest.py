@@ -72,7 +72,7 @@ def ingest(
         known = find_dataset(workspace, name)
     check_agrees(known, options)
     memory = SourceMemory.of(known.memory if known else {})
-    rules = rules_with(workspace, known, options, memory)
+    rules = rules_with(workspace, name, known, options, memory)
     if known:
         known = renew_calendar(workspace, known, dry_run)
     opened = open_source(source)
@@ -115,7 +115,7 @@ def ingest(
             return preview(workspace, name, known, opened, conformed, read, quarantine, scratch)
         assert intake.roles is not None  # noqa: S101 it has rows
         memory = learn(memory, options, intake.roles, intake.unit, intake.times.date_format)
-        before = facts_before(workspace, known, read)
+        before = facts_before(workspace, name, known, read)
         dataset = put_dataset(workspace, known, name, conformed, memory, options.rename)
         new = Conforming(dataset, opened, conformed, read, quarantine, given_rules(options), before)
         return store_rows(workspace, new, scratch)
@@ -155,7 +155,7 @@ def report_unchanged(
         raise InvalidInput("it has nothing after --since", source=opened.name)
     if not dry_run:
         update_season_and_horizon(workspace, known, options)
-        store_rules(workspace.engine, known.id, given_rules(options))
+        store_rules(workspace.engine, known, given_rules(options))
         watermarks.set_watermarks(workspace.engine, known.id, read.marks)
     return Ingested(
         known.name, opened.name, 0, True, known.snapshot or record.snapshot, record.report,

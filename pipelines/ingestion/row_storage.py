@@ -202,5 +202,5 @@ def record(
         own = report | {UNFINISHED: True} if sha256 in new.read.unfinished else report
         catalogue.record_file(engine, dataset.id, sha256, name, own, version, connection)
     watermarks.set_watermarks(engine, dataset.id, new.read.marks, connection)
-    store_rules(engine, dataset.id, new.rules, connection)
+    store_rules(engine, dataset, new.rules, connection)
     ingest_record.end(connection, dataset.id, ingest, new.read, (held, quarantine.newest_id(connection)))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipelines.library.frame_history import FrameRows
 
 MODEL = "Rollcast"  # the column of the median
+NEVER = np.iinfo(np.int64).min
 
 
 @dataclass
@@ -60,23 +61,15 @@ class FittedSeries:
         born = [name for name in rows.ids if name not in places]
         places |= {name: len(self.ids) + k for k, name in enumerate(born)}
         at = np.array([places[name] for name in rows.ids], np.int64)[rows.row]
-        known = at < len(self.ids)
-        self._refuse_old(rows, at, known)
-        valued = np.zeros(len(at), bool)
-        for row in np.flatnonzero(np.array([name in born for name in rows.ids])):
-            own = np.flatnonzero(rows.row == row)
-            valued[own] = np.logical_or.accumulate(~np.isnan(rows.values[own]))
-        taken = known | valued
-        self.state = self.state.append(self.roller.empty(len(born)))
-        self.ids += born
-        self.labels |= labels
-        self.roller.fold(self.state, at[taken], rows.steps[taken], rows.values[taken])
+        state = self.state.append(self.roller.empty(len(born)))
+        begun = state.observed[at] > 0
+        self._refuse_old(rows, np.where(begun, state.origin[at], NEVER))
+        self.state, self.ids, self.labels = state, [*self.ids, *born], self.labels | labels
+        taken = begun | rows.after_first_value()
+        self.roller.fold(state, at[taken], rows.steps[taken], rows.values[taken])
 
-    def _refuse_old(self, rows: FrameRows, at: np.ndarray, known: np.ndarray) -> None:
-        begun = known.copy()
-        begun[known] = ~self.state.blank(at[known])
-        last = np.full(len(at), np.iinfo(np.int64).min)
-        last[begun] = self.state.origin[at[begun]]
+    def _refuse_old(self, rows: FrameRows, last: np.ndarray) -> None:
+        """Raises InvalidInput for the first row that is not after `last` (k,), the last step of its series."""
         old = np.flatnonzero(rows.steps <= last)
         if not len(old):
             return

@@ -85,6 +85,13 @@ class FrameRows:
         values = frame[VALUE].cast(pl.Float64).fill_null(np.nan).to_numpy()
         return cls(tuple(ids), row, conformed.grid.steps(frame[TIME].to_numpy()), values)
 
+    def after_first_value(self) -> np.ndarray:
+        """(k,) bool: is a row the first one of its series that has a value, or a later one?"""
+        seen = ~np.isnan(self.values)
+        values = np.cumsum(seen)
+        begin = np.searchsorted(self.row, self.row)
+        return np.asarray(values - values[begin] + seen[begin] > 0)
+
 
 def history_of(conformed: Conformed, season: int, horizon: int, labels: Mapping[str, int]) -> History:
     """The same history that an ingest of these rows gives a dataset.

@@ -313,7 +313,7 @@ def monitored(results: list[Monitored], json: bool) -> None:
     if json:
         print_json([result.to_dict() for result in results])
         return
-    columns = ("detector", "feature", "fired", "statistic", "threshold", "words")
+    columns = ("detector", "feature", "fired", "counts", "statistic", "threshold", "words")
     for result in results:
         rows = [[getattr(finding, column) for column in columns] for finding in result.findings]
         print_table(columns, rows, f"{result.dataset}, version {result.version}")

@@ -70,6 +70,15 @@ def test_the_stocks_are_five_series_on_weekdays_or_on_sessions(samples):
     assert sessions.report.frequency_inferred is False
 
 
+@pytest.mark.parametrize("said", [{"freq": "1d"}, {"every": "1d", "keep": "last"}])
+def test_a_frequency_that_was_said_or_is_known_is_not_inferred(said):
+    raw = pl.DataFrame({"ds": [f"2024-01-{day:02}" for day in range(1, 21)], "y": [float(day) for day in range(20)]})
+    inferred = conform(raw, SourceOptions(), "raw")
+    assert (inferred.report.frequency, inferred.report.frequency_inferred) == ("1d", True)
+    assert conform(raw, SourceOptions(**said), "raw").report.frequency_inferred is False
+    assert conform(raw, SourceOptions(), "raw", inferred.grid).report.frequency_inferred is False
+
+
 def test_several_series_in_one_file_ask_for_their_column(samples):
     with pytest.raises(InvalidInput, match=r"repeat with other values; which columns .*\? Give --id-col Ticker;"):
         ingest(samples / "stocks.csv", target_col="Close")
