@@ -20,6 +20,7 @@ from pipelines.evaluation.backtest import (
     BacktestRequest,
     ScoredPart,
     check_horizon,
+    check_request,
     choose_horizon,
     choose_origins,
     choose_part,
@@ -77,8 +78,10 @@ def backtest(
 
     A row for every step of every forecast that lies within its series; `cutoff` is the last time that was known.
     """
+    asked = BacktestRequest(request.dataset, last=last, origins=origins)
+    check_request(asked)
     check_baselines(baselines)
-    scored = choose_part(history, BacktestRequest(request.dataset, last=last))
+    scored = choose_part(history, asked)
     horizon = choose_horizon(history, scored, None)
     chosen = choose_origins(scored, horizon, origins)
     past = scored.panel.head(scored.first)

@@ -259,6 +259,7 @@ def test_a_changed_file_is_refused(tmp_path):
         (lambda f, frame: f.fit(frame).forecast(25), "the horizon is 25"),
         (lambda f, frame: f.fit(frame).forecast(level=[99]), "the widest interval of this model is 95 per cent"),
         (lambda f, frame: f.fit(frame).backtest(frame, last=2), "last is 2"),
+        (lambda f, frame: f.fit(frame).backtest(frame, origins=0), "origins is 0"),
         (lambda f, frame: f.fit(frame).backtest(frame, baselines=["x"]), "there is no baseline 'x'"),
         (lambda f, frame: f.fit(frame).observe(frame.with_columns(unique_id=1)), "column 'unique_id': it holds whole"),
         (lambda f, _: f.forecast(), "not fitted yet"),
