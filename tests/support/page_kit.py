@@ -1,7 +1,8 @@
 """Pages that are run: the fenced blocks of a page in order, and the comparison of what is shown with what was printed.
 
-A shown line is found in what was printed, in order; lines between may be left out. In it `…` stands for anything. Words
-and whole numbers are equal; a number with decimals, which a network may have computed, is near.
+A shown line is found in what was printed, in order; lines between may be left out. In it `…` stands for anything, but
+not before a number with decimals. Words and whole numbers are equal; a number with decimals, which a network may have
+computed, is near.
 """
 
 import re
