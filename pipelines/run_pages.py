@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from data.errors import counted
 from data.files import whole_file
 from pipelines.console import cell
 
@@ -53,7 +54,8 @@ def page_of(flow: str, record: Record) -> str | None:
 def backtest(record: Record) -> str:
     """The page of a backtest: models, lowest MASE first."""
     ranked = sorted(record["metrics"].items(), key=lambda item: (item[1]["mase"] is None, item[1]["mase"] or 0.0))
-    head = f"# Backtest of {record['dataset']}\n\n{record['origins']} origins, {record['horizon']} steps ahead.\n\n"
+    scored = f"{counted(record['origins'], 'origin')}, {counted(record['horizon'], 'step')} ahead"
+    head = f"# Backtest of {record['dataset']}\n\n{scored}.\n\n"
     notes = "".join(f"- {note}\n" for note in record["notes"])
     return head + table(("model", *SCORES), [{"model": name, **row} for name, row in ranked]) + f"\n{notes}"
 

@@ -68,6 +68,7 @@ class Backtested:
     metrics              by name; `origins` is their number, 0 where a model's time ran out
     rivals               number of series by the name of the rival that skill is against, the most frequent first
     same_origins         where some models have fewer origins: every model at just those; else None
+    misleading           names of measures that mislead on these data
     notes                which models were fitted again, trained now or left out, and why
     command              the command line that repeats the comparison
     history, comparison  the data of the report; not in the JSON
@@ -80,6 +81,7 @@ class Backtested:
     metrics: dict[str, dict[str, Any]]
     rivals: dict[str, int]
     same_origins: dict[str, Any] | None
+    misleading: tuple[str, ...]
     notes: tuple[str, ...]
     command: str
     history: History = field(repr=False, compare=False)
@@ -94,7 +96,8 @@ class Backtested:
             "horizon": self.horizon,
         }
         about |= {"rival": next(iter(self.rivals)), "rivals": self.rivals}
-        return {**about, "metrics": self.metrics, "same_origins": self.same_origins, "notes": list(self.notes)}
+        about |= {"metrics": self.metrics, "same_origins": self.same_origins, "misleading": list(self.misleading)}
+        return {**about, "notes": list(self.notes)}
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressC
     notes += comparison_notes.notes_on_trained(trained) + comparison_notes.notes_on_classical(
         comparison, request.classical_minutes
     )
+    notes += comparison_notes.notes_on_zeros(comparison)
     for note in notes:
         say(note)
     return Backtested(
@@ -156,6 +160,7 @@ def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressC
         metrics=comparison.metrics(),
         rivals=dict(comparison.full.reference.rivals),
         same_origins=metrics_on_same_origins(comparison),
+        misleading=comparison_notes.misleading(comparison),
         notes=tuple(notes),
         command=repeat_command(request, kinds, scored, len(origins), horizon),
         history=history,

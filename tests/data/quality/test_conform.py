@@ -159,7 +159,7 @@ def test_the_first_value_that_is_not_a_number_stops_the_ingest_and_is_named():
     with pytest.raises(InvalidInput) as caught:
         table("2024-01-01 1\n2024-01-02 NA\n2024-01-03 abc\n2024-01-04 xyz", target_col="y")
     assert (caught.value.column, caught.value.row) == ("y", 3)
-    assert "'abc' is not a number (nor are 1 others); correct them" in str(caught.value)
+    assert "'abc' is not a number (nor is 1 other); correct them" in str(caught.value)
 
 
 def test_a_target_without_a_single_number_is_refused():

@@ -239,10 +239,10 @@ def test_metrics_show_what_the_monitor_found(workspace):
 
     drift.put(workspace.engine, 1, [drift.Drift(1, "ks", "level", 0.75, 0.1, True, "far")])
     with TestClient(create_app(workspace.settings), "http://127.0.0.1:8000") as client:
-        wanted = 'rollcast_drift_statistic{detector="ks",feature_group="level",model="noise"} 0.75'
+        wanted = 'rollcast_drift_statistic{dataset="noise",detector="ks",feature_group="level"} 0.75'
         until(lambda: wanted in client.get("/metrics").text)
         assert (
-            'rollcast_drift_detected{detector="ks",feature_group="level",model="noise"} 1.0'
+            'rollcast_drift_detected{dataset="noise",detector="ks",feature_group="level"} 1.0'
             in client.get("/metrics").text
         )
 
