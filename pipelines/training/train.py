@@ -190,6 +190,7 @@ def fit(
             history, panel, tail, validate([], panel, tail, season, horizon), NO_HIDDEN_STATE
         )
     from forecasting.training import fit_network
+    from forecasting.training.loggers import run_loggers
 
     quiet_lightning()
     minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
@@ -209,18 +210,26 @@ def fit(
             lambda stage, done, total: progress(done, total, stage),
             folder,
             request.resume,
-            fit_network.run_loggers(
-                folder.parent / "logs", run_name(history, request), model_store.mirror_uri(workspace)
-            ),
+            run_loggers(folder.parent / "logs", run_name(history, request), model_store.mirror_uri(workspace)),
             say,
         )
-        if fitted.bundle.manifest["cut_by_clock"]:
-            say(
-                "the machine became slower, so the time limit ended the choice of the number of steps early; "
-                f"--steps {fitted.planned} may give another model"
-            )
+        for sentence in notes_on_time(fitted.bundle):
+            say(sentence)
         shutil.rmtree(folder, ignore_errors=True)  # the model is complete, so its checkpoints are not needed
     return fitted.bundle, gather_evidence(history, panel, tail, fitted.validation, fitted.long_roll)
+
+
+def notes_on_time(bundle: Bundle) -> list[str]:
+    """What the time limit did to a model."""
+    made, found = bundle.manifest, []
+    if made["cut_by_clock"]:
+        kept = f"{made['refitted']} of the planned networks were fitted to everything"
+        if not made["refitted"]:
+            kept = "the network that was validated is the model, without the values of the validation tail"
+        found.append(f"the time ran out: {kept}; --steps {made['steps']} may give another model")
+    if made["learned_nothing"]:
+        found.append(f"the time was too short to learn anything: the model forecasts as {bundle.config.fallback} does")
+    return found
 
 
 @contextmanager
