@@ -21,8 +21,8 @@ from forecasting.training.windows import ChunkReader
 
 CHECKS = 12  # evaluations on the validation tail in one fit
 SPACING = 8  # fewest steps between two of them
-FEW_STEPS = 300  # steps that a timed training may always take
-VALUES_PER_STEP = 6  # with more values, one step for so many
+FEW_STEPS = 200  # steps that a timed training may always take
+VALUES_PER_STEP = 9  # with more values, one step for so many
 LOOK_VALUES = 1_500_000  # most forecast values in one evaluation of the tail
 BATCH_VALUES = 6_000_000  # most values in the windows of a batch of it
 ONE_THREAD = 200_000  # origins × width of a step that a second thread makes slower

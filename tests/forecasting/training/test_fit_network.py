@@ -92,7 +92,7 @@ def test_a_step_reads_the_panel_once_at_most() -> None:
     defaults = fit_network.TrainingDefaults()
     assert workload.lanes_for(few, 96, defaults) == 12 * 171 // 96
     assert workload.lanes_for(many, 96, defaults) == 96
-    assert workload.most_steps(few) == 342 and workload.most_steps(many) == 66_666
+    assert workload.most_steps(few) == 228 and workload.most_steps(many) == 44_444
 
 
 def test_the_tail_is_evaluated_twelve_times_but_not_every_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
