@@ -17,6 +17,7 @@ import numpy as np
 from data import clock
 from data.errors import AlreadyRunning, InvalidInput
 from data.files import file_lock
+from data.store import catalogue
 from forecasting.baselines import is_baseline
 from forecasting.config import KINDS
 from forecasting.evaluation import backtest as engine
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from forecasting.training.devices import Hardware
 
 DEFAULT_MINUTES = 6.0
+MOST_VALUES = 20_000_000
+LEAST_VALUES = 1_000
 ACCELERATORS = ("auto", "cpu", "gpu")
 STRATEGIES = ("auto", "ddp")  # with others a process holds only a part of the weights, or starts without our callbacks
 
@@ -54,6 +57,7 @@ class TrainRequest:
     devices: int = 1  # processes on each machine
     num_nodes: int = 1  # machines
     strategy: str = "auto"
+    max_values: int = MOST_VALUES  # steps of all series together that are read
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,9 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         InvalidInput: an unknown model, an invalid option, or too little to train on.
     """
     check_request(request)
-    history = read_history(workspace, request.dataset)
+    history = read_history(workspace, request.dataset, request.max_values, held_out_of(workspace, request))
+    if history.cut:
+        say(history.cut)
     panel, part = training_part.choose_training_part(history, request.holdout)
     tail = validation_tail(history, panel)
     started = time.monotonic()
@@ -114,6 +120,12 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         validation=evidence.scores,
         long_roll=evidence.long_roll.to_dict() if evidence.long_roll else None,
     )
+
+
+def held_out_of(workspace: Workspace, request: TrainRequest) -> float:
+    """The last share of each series that need not be read: none where the source's own split decides."""
+    split = catalogue.dataset(workspace.engine, request.dataset).has_split
+    return 0.0 if request.holdout is None or split else request.holdout
 
 
 def run_as_helper(request: TrainRequest) -> bool:
@@ -147,8 +159,12 @@ def check_request(request: TrainRequest) -> None:
         raise InvalidInput(f"--steps is {request.steps}; ask for one or more")
     if request.max_minutes is not None and not 0 < request.max_minutes <= 10_000:
         raise InvalidInput(f"--max-minutes is {request.max_minutes:g}; give minutes between 0 and 10000")
+    if request.max_values < LEAST_VALUES:
+        raise InvalidInput(f"--max-values is {request.max_values}; ask for {LEAST_VALUES:,} or more")
     if not 0 <= request.seed < 2**32:
         raise InvalidInput(f"--seed is {request.seed}; give a number from 0 to {2**32 - 1}")
+    if request.holdout is not None and not 0 < request.holdout <= 0.9:
+        raise InvalidInput(f"--holdout is {request.holdout}; give the share to keep out of training, such as 0.2")
     check_hardware(request)
 
 
