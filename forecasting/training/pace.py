@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SHARE_FOR_STEPS = 0.84  # of the given minutes, for steps; the rest is for evaluations and scores
-START_UP = 10.0  # seconds before the first step and after the last, subtracted from a short training
+START_UP = 5.0  # seconds before the first step and after the last, subtracted from a short training
 SHARE_TO_END = 0.03  # of the given minutes, kept for what comes after the last step
 LEAST_TO_END = 2.0  # seconds of it
 FEWEST_STEPS = 30  # with fewer a network learns next to nothing

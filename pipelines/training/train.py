@@ -74,6 +74,7 @@ class Trained:
     digest: str
     steps: int  # of the schedule; the same number given as `--steps` gives the same digest
     chosen_steps: int
+    networks: int  # that were trained and are averaged; 0 in a baseline
     seconds: float
     snapshot: str
     rule: list[str]  # the settings chosen from the data, and why
@@ -100,7 +101,7 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         say(history.cut)
     panel, part = training_part.choose_training_part(history, request.holdout)
     tail = validation_tail(history, panel)
-    started = time.monotonic()
+    started = time.monotonic()  # the data are read: the minutes begin
     bundle, evidence = fit(workspace, history, panel, tail, request, progress)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
     rivals = Rivals.choose(panel, bundle.config).to_manifest()
@@ -113,6 +114,7 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         digest=bundle.digest,
         steps=bundle.manifest.get("steps", 0),
         chosen_steps=bundle.manifest.get("chosen_steps", 0),
+        networks=0 if is_baseline(request.model) else bundle.config.members,
         seconds=round(time.monotonic() - started, 1),
         snapshot=history.snapshot,
         rule=bundle.manifest.get("rule", []),
