@@ -137,7 +137,7 @@ def fit(
             notify(reason)
     with join(spec.hardware) as team:
         team.share((panel, tail, spec, config, run_dir, resume))
-        with threads_for(config, lanes_for(past, chunk_length(past), spec.defaults) * chunk_length(past)):
+        with threads_for(config, lanes_for(past, spec.horizon, spec.defaults) * chunk_length(past)):
             plan = _plan(team, past, config, spec, spec.max_minutes)
             for sentence in plan.sentences() if notify else ():
                 notify(sentence)
@@ -174,7 +174,7 @@ def _fit_first(run: "_Run", panel: Panel, past: Panel, tail: np.ndarray, choice:
     chooser = replace(chooser, weights=weights, calibration=calibrate_on_tail(forecasts, config, share))
     validation = validate([chooser], panel, tail, spec.season, spec.horizon)
     rolled = long_roll.check(chooser, panel, tail, chunk_length(past))
-    wanted, lanes_of_all = members_of(config, spec.defaults), lanes_for(past, chunk_length(past), spec.defaults)
+    wanted, lanes_of_all = members_of(config, spec.defaults), lanes_for(past, spec.horizon, spec.defaults)
     del past  # frees its memory for the last stage
     bundle, trained = run.refit(panel, wanted, best.step, share, best.weights)
     seconds = run.clock.spent()
@@ -233,7 +233,7 @@ def lanes(
     """The stream of chunks that a stage trains on: this process's share of the lanes, with its own random numbers."""
     defaults = defaults or DEFAULTS
     origins = chunk_length(panel)
-    own = team.share_of(lanes_for(panel, origins, defaults))
+    own = team.share_of(lanes_for(panel, config.horizon, defaults))
     mix = defaults.mixed_for(config)
     return Lanes(panel, config, own, origins, team.seed(seed), mix, defaults.by_length)
 

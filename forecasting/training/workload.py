@@ -23,6 +23,7 @@ CHECKS = 12  # evaluations on the validation tail in one fit
 SPACING = 8  # fewest steps between two of them
 FEW_STEPS = 200  # steps that a timed training may always take
 VALUES_PER_STEP = 9  # with more values, one step for so many
+STEP_VALUES = 200_000  # forecast values of a step, which decide its memory
 LOOK_VALUES = 1_500_000  # most forecast values in one evaluation of the tail
 BATCH_VALUES = 6_000_000  # most values in the windows of a batch of it
 ONE_THREAD = 200_000  # origins × width of a step that a second thread makes slower
@@ -33,9 +34,13 @@ def chunk_length(panel: Panel) -> int:
     return int(np.clip(np.median(panel.lengths), 32, 96))
 
 
-def lanes_for(panel: Panel, origins: int, defaults: TrainingDefaults) -> int:
-    """Lanes of all processes together, each of `origins` origins: a step reads the panel once at most."""
-    return max(1, min(defaults.lanes_for(len(panel)), len(panel.values) // origins))
+def lanes_for(panel: Panel, horizon: int, defaults: TrainingDefaults) -> int:
+    """Lanes of all processes together: a step reads the panel once at most, and has more lanes than for few series only
+    while it forecasts no more than `STEP_VALUES` values."""
+    origins = chunk_length(panel)
+    room = int(STEP_VALUES / (defaults.keep * origins * horizon))
+    wanted = min(defaults.lanes_for(len(panel)), max(defaults.lanes // 3, room))
+    return max(1, min(wanted, len(panel.values) // origins))
 
 
 def most_steps(panel: Panel) -> int:

@@ -90,8 +90,10 @@ def test_the_plan_follows_the_minutes_and_says_when_they_are_too_short() -> None
 def test_a_step_reads_the_panel_once_at_most() -> None:
     few, many = Panel.of([np.zeros(171)] * 12), Panel.of([np.zeros(1000)] * 400)
     defaults = fit_network.TrainingDefaults()
-    assert workload.lanes_for(few, 96, defaults) == 12 * 171 // 96
-    assert workload.lanes_for(many, 96, defaults) == 96
+    assert workload.lanes_for(few, 14, defaults) == 12 * 171 // 96
+    assert workload.lanes_for(many, 48, defaults) == 96
+    assert workload.lanes_for(many, 168, defaults) == 200_000 // (24 * 168)
+    assert workload.lanes_for(many, 1_000, defaults) == 32
     assert workload.most_steps(few) == 228 and workload.most_steps(many) == 44_444
 
 
