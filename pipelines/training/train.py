@@ -96,6 +96,8 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         InvalidInput: an unknown model, an invalid option, or too little to train on.
     """
     check_request(request)
+    if not is_baseline(request.model):
+        from forecasting.training import fit_network  # noqa: F401  seconds, which are none of the training's minutes
     history = read_history(workspace, request.dataset, request.max_values, held_out_of(workspace, request))
     if history.cut:
         say(history.cut)
