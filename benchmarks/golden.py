@@ -1,6 +1,6 @@
 """Makes golden files: a small home as this version writes it, and the forecasts that it answered.
 
-    python -m benchmarks.golden tests/golden/v2
+    python -m benchmarks.golden tests/golden/v3
 
 The folder gets `home/` (SQLite store, lake) and `forecasts.json`, about 430 kB together. Files of an older version are
 never replaced: a new version of the stores gets a new folder. `tests/end_to_end/test_golden.py` reads every
@@ -9,7 +9,8 @@ folder.
 The home holds two datasets of the bundled samples. `temperature`: the four quarters of each hour as four series, an
 LSTM of two members with the cycle memory of a week, and a seasonal naive model in its shadow. `stocks`: two tickers on
 business days, and the baseline that the promotion gate chose. Both took in observations over HTTP in two runs of the
-service, with a missing value, late rows, a correction and a duplicate.
+service, with a missing value, late rows, a correction and a duplicate. Between the two runs one ingest of `temperature`
+was taken back and six hours of one of its series were deleted.
 """
 
 import argparse
@@ -102,6 +103,7 @@ def make(program: Program, place: Workspace) -> list[Row]:
     program.run("promote", "stocks")
     with program.serving() as client:
         first_run(client, hours[4 * LATER : -32], days[cut:-4])
+    take_back(program, hours)
     with program.serving() as client:
         second_run(client, hours[4 * LATER :], days[-4:])
         return answers(client)
@@ -123,6 +125,16 @@ def first_run(client: Client, hours: list[Row], days: list[Row]) -> None:
         rows = [row for row in hours[at : at + 4] if row["unique_id"] != "quarter-3" or not 20 <= at < 32]
         client.observe([{**row, "y": None} if at == 40 and row["unique_id"] == "quarter-2" else row for row in rows])
     client.observe(days)
+
+
+def take_back(program: Program, hours: list[Row]) -> None:
+    """Undoes an ingest that changed two old values, and deletes the hours 550 to 555 of one series."""
+    wrong = [{**row, "y": 0.0} for row in hours[4 * KNOWN - 16 : 4 * KNOWN - 8 : 4]]
+    program.run("ingest", write(program.folder / "wrong.csv", wrong), "--dataset", "temperature")
+    program.run("ingest", "undo", "temperature")
+    first, last = (hours[4 * hour]["ds"] for hour in (550, 555))
+    words = ("--series", "quarter-4", "--from", first, "--to", last, "--yes")
+    program.run("rows", "delete", "temperature", *words)
 
 
 def second_run(client: Client, hours: list[Row], days: list[Row]) -> None:
@@ -182,6 +194,7 @@ def keep(place: Workspace, folder: Path) -> None:
     with closing(sqlite3.connect(home / "live.db")) as store:
         store.execute("DELETE FROM leases")
         store.execute("UPDATE watermarks SET source = replace(source, ?, '')", (f"{home.parent}/",))
+        store.execute("UPDATE ingests SET before = replace(before, ?, '')", (f"{home.parent}/",))
         store.commit()
         store.execute("PRAGMA page_size = 1024")  # most tables are empty, and each takes a page
         store.execute("VACUUM INTO ?", (str(folder / "live.db"),))
@@ -195,7 +208,7 @@ def private(folder: Path, *words: str) -> list[str]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("folder", type=Path, help="a new folder, such as tests/golden/v2")
+    options.add_argument("folder", type=Path, help="a new folder, such as tests/golden/v3")
     folder = options.parse_args().folder
     (folder / "home").mkdir(parents=True)
     with TemporaryDirectory(prefix="rollcast-golden-") as name:

@@ -370,6 +370,19 @@ def count(engine: Engine, dataset_id: int, after: int = 0) -> int:
         return int(connection.scalar(query.where(table.dataset_id == dataset_id, table.seq > after)) or 0)
 
 
+def count_between(engine: Engine, dataset_id: int, ranges: Iterable[tuple[int, int]]) -> int:
+    """Rows of a dataset's log within ranges of `seq`, each from its first to its last row."""
+    table = tables.observations.c
+    query = select(func.count()).select_from(tables.observations).where(table.dataset_id == dataset_id)
+    with reading(engine) as connection:
+        oldest = connection.scalar(select(func.min(table.seq)).where(table.dataset_id == dataset_id))
+        return sum(
+            int(connection.scalar(query.where(table.seq.between(first, last))) or 0)
+            for first, last in ranges
+            if oldest is not None and last >= oldest  # what is older has moved into the lake
+        )
+
+
 def count_of(
     engine: Engine, dataset_id: int, series: int | None = None, first: int | None = None, last: int | None = None
 ) -> int:

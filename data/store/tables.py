@@ -16,7 +16,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 7  # what each version changed is in `migrations`
+SCHEMA_VERSION = 8  # what each version changed is in `migrations`
 
 metadata = MetaData()
 Long = BigInteger().with_variant(Integer, "sqlite")  # in SQLite INTEGER has 64 bits, and as a key it is the row id
@@ -294,6 +294,14 @@ rules = Table(  # the quality rules of a dataset
     "rules",
     metadata,
     Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("rules", Text, nullable=False),  # JSON
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+first_rules = Table(  # quality rules of datasets that do not exist yet; the first ingest takes them over
+    "first_rules",
+    metadata,
+    Column("name", Text, primary_key=True),
     Column("rules", Text, nullable=False),  # JSON
     Column("updated_at", BigInteger, nullable=False),
 )

@@ -6,6 +6,7 @@ step may be repeated. Every table with a column `dataset_id` loses its rows, so 
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, update
 
 from data import clock, failpoints
-from data.changes import applied, deletions
+from data.changes import applied, deletions, ingests
 from data.changes.deletions import UNFINISHED, DeletionRecord
 from data.lake.forecasts import IssuedForecasts
-from data.records import quarantine
+from data.records import dataset_rules, quarantine
 from data.store import catalogue, database, identities, keys, tables
 from data.store.catalogue import Dataset
 from data.store.database import LOG_LOCK, reading
@@ -132,9 +133,18 @@ def delete_if_empty(workspace: Workspace, deletion: DeletionRecord, dataset: Dat
     found = counts(workspace, dataset)
     if not created_it(workspace, deletion) or any(number for name, number in found.items() if name != "ingests"):
         return {"dataset": False}
+    restore_first_rules(workspace, dataset)
     own = deletions.ask(workspace.engine, dataset.id, "dataset", {})
     deletions.end(workspace.engine, own, "done", carry_out(workspace, own, dataset) | {"stays": []})
     return {"dataset": True}
+
+
+def restore_first_rules(workspace: Workspace, dataset: Dataset) -> None:
+    """Let the quality rules that the first ingest took over wait for a first ingest again."""
+    for record in ingests.ingests(workspace.engine, dataset.id):
+        if text := record.before.get("first_rules"):
+            rules = dataset_rules.QualityRules(**json.loads(text))
+            dataset_rules.put_first_rules(workspace.engine, dataset.name, rules)
 
 
 def created_it(workspace: Workspace, deletion: DeletionRecord) -> bool:

@@ -33,12 +33,11 @@ from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.spill import Spill, Where
 from data.store import catalogue, observation_log, promotions
 from data.store.catalogue import Dataset
-from data.store.migrations import UNJUDGED
 from data.store.observation_log import RELEASED, LoggedValue
+from pipelines.history.unjudged import LOG, unjudged_rows
 from pipelines.history.unset_clocks import require_force
 from pipelines.workspace import Workspace
 
-LOG = "live log"  # watermark of versions that checked live values here: rows up to this `seq` were checked
 KEY = [SERIES, TIME, VALUE]
 SLACK = 2 * DAY  # microseconds that conforming may move a time from local time to UTC
 
@@ -112,8 +111,7 @@ def quarantine_live_values(workspace: Workspace, dataset: Dataset) -> int:
     Later values are judged when they are stored. Returns how many values were added to quarantine. Checking the same
     values twice adds nothing.
     """
-    marks = {mark.source: mark.value for mark in watermarks.watermarks(workspace.engine, dataset.id)}
-    after, upto = int(marks.get(LOG, 0)), int(marks.get(UNJUDGED, 0))
+    after, upto = unjudged_rows(workspace, dataset)
     log = observation_log.log(workspace.engine, dataset.id, upto=upto) if upto > after else None
     if log is None or not len(log) or log.seq[-1] <= after:
         return 0

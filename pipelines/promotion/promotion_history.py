@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from data.errors import counted
 from data.grid.stamps import format_moment
 from data.store import catalogue, promotions, registry
 from data.store.promotions import Promotion
@@ -52,7 +53,7 @@ def describe_comparison(decision: Promotion) -> str:
         parts = [
             f"serves instead of version {evidence['candidate']}, which was refused: {'; '.join(evidence['reasons'])}"
         ]
-    parts += [f"{', '.join(rivals)} at {evidence['origins']} origins"] if rivals else []
+    parts += [f"{', '.join(rivals)} at {counted(evidence['origins'], 'origin')}"] if rivals else []
     coverage = evidence["contenders"][0].get("coverage_80")
     parts += [f"its 80 % interval held {coverage:.0%}"] if coverage is not None else []
     parts += [describe_cost(evidence["cost"])] if evidence.get("cost") else []

@@ -96,6 +96,12 @@ def run_jobs(
         return WorkerRun((*removed, *done, *([run_job(workspace, job, progress, train)] if job else [])))
 
 
+def run_deletions_alone(workspace: Workspace, progress: ProgressCallback) -> WorkerRun:
+    """Run the deletions that were asked for, and nothing else: a worker may run beside it."""
+    progress(0, 1, "deleting")
+    return WorkerRun(tuple(run_deletions(workspace)))
+
+
 def run_deletions(workspace: Workspace) -> list[JobOutcome]:
     """Run the deletions that were asked for. While the lake's upkeep or a backup runs they wait for the next time."""
     try:

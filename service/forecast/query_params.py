@@ -2,7 +2,7 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
@@ -14,7 +14,7 @@ from data.errors import InvalidInput
 from forecasting.config import ModelConfig
 from forecasting.quantiles import interval_levels
 from service.base.request_limits import DEFAULT_PAGE_SERIES, MAX_LEVELS, MAX_QUERY_PARAMETERS, MAX_SERIES
-from service.http.errors import FieldFault, unprocessable
+from service.http.errors import FieldFault, too_much, unprocessable
 
 INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 DECIMAL = re.compile(r"\d{0,3}(\.\d{0,9})?", re.ASCII)
@@ -107,7 +107,7 @@ def dataset_query(query_string: bytes) -> str | None:
     return _text(_parameters(query_string, ("dataset",)), "dataset") if query_string else None
 
 
-def deletion_query(query_string: bytes, known: Collection[str]) -> DeletionQuery:
+def deletion_query(query_string: bytes, known: Sequence[str]) -> DeletionQuery:
     """The parameters of a deletion that its path knows. Raises ProblemError (422) that points at `/query/…`."""
     given = _parameters(query_string, known)
     texts = {name: _text(given, name) for name in ("dataset", "from", "to", "dry_run")}
@@ -128,7 +128,7 @@ def encode_cursor(unique_id: str, dataset: str) -> str:
     return urlsafe_b64encode(orjson.dumps([unique_id, dataset])).rstrip(b"=").decode()
 
 
-def _parameters(query_string: bytes, known: Collection[str]) -> dict[str, list[str]]:
+def _parameters(query_string: bytes, known: Sequence[str]) -> dict[str, list[str]]:
     """The values of each parameter, in their order."""
     try:
         pairs = parse_qsl(
@@ -141,10 +141,8 @@ def _parameters(query_string: bytes, known: Collection[str]) -> dict[str, list[s
         raise unprocessable("invalid_query", [FieldFault("/query", "is not a query string of UTF-8 text")]) from None
     given: dict[str, list[str]] = {}
     for name, value in pairs:
-        if name not in known:
-            raise unprocessable(
-                "invalid_query", [FieldFault("/query", f"has a parameter other than {', '.join(known)}")]
-            )
+        if message := too_much((name,), known, "parameter"):
+            raise unprocessable("invalid_query", [FieldFault("/query", message)])
         given.setdefault(name, []).append(value)
     for name, values in given.items():
         if len(values) > 1 and name not in REPEATABLE:

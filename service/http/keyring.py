@@ -1,7 +1,7 @@
 """The keys of the live store, in memory: checking a request needs no query, and recording its use needs no write."""
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -12,7 +12,7 @@ from data.store.keys import RIGHTS, ApiKey, Right
 from data.store.series_patterns import ALL, Patterns
 from service.http.errors import ProblemError
 
-USES_WRITTEN_EVERY = 60_000_000  # microseconds between writes of when keys were last used
+USES_WRITTEN_EVERY = 60_000_000  # microseconds between two writes of when one key was last used
 ID = slice(len(keys.PREFIX) + 1, len(keys.PREFIX) + 1 + keys.ID_LENGTH)
 NO_DIGEST = bytes(32)  # compared with where no key has the id, so that the answer takes as long as for a known id
 
@@ -53,8 +53,8 @@ class Keyring:
         self._clock = clock
         self._keys: Mapping[str, tuple[ApiKey, Caller]] = {}  # by id; replaced as one
         self._count: tuple[int, int, int] | None = None
-        self._uses: dict[str, int] = {}  # by id, the time of the last use
-        self._uses_written_at = 0
+        self._uses: dict[str, int] = {}  # by id, the time of the last use that is not written yet
+        self._written: dict[str, int] = {}  # by id, when its last use was written
 
     @property
     def known(self) -> bool:
@@ -62,7 +62,7 @@ class Keyring:
         return self._count is not None
 
     def refresh(self, engine: Engine) -> None:
-        """Read the keys again where they changed; once a minute write when keys were last used.
+        """Read the keys again where they changed, and write when keys were last used: each at once, then once a minute.
 
         Raises StoreUnavailable; the keys then stay as last read.
         """
@@ -70,12 +70,16 @@ class Keyring:
         if count != self._count:
             self._keys = {key.id: (key, _caller(key)) for key in keys.keys(engine)}
             self._count = count
-        if self._clock() - self._uses_written_at >= USES_WRITTEN_EVERY:
-            self.write_uses(engine)
+        due = self._clock() - USES_WRITTEN_EVERY
+        self._write(engine, [key_id for key_id in list(self._uses) if self._written.get(key_id, due) <= due])
 
     def write_uses(self, engine: Engine) -> None:
         """Write when keys were last used."""
-        uses, self._uses, self._uses_written_at = self._uses, {}, self._clock()
+        self._write(engine, list(self._uses))
+
+    def _write(self, engine: Engine, ids: Sequence[str]) -> None:
+        uses = {key_id: self._uses.pop(key_id) for key_id in ids}
+        self._written |= dict.fromkeys(uses, self._clock())
         keys.record_uses(engine, uses)
 
     def caller(self, authorization: bytes) -> Caller | None:

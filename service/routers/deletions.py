@@ -22,7 +22,7 @@ from service.forecast.query_params import DeletionQuery, deletion_query, deletio
 from service.http.auth import caller_of, needs
 from service.http.errors import FieldFault, ProblemError, unknown_dataset, unprocessable
 from service.models.datasets import Served, Target
-from service.observe import arrivals
+from service.observe.row_reader import reader_of
 from service.routers.dependencies import datasets_of, json_response, runtime_of, target_of
 from service.schemas import deletion_bodies, openapi
 
@@ -159,7 +159,7 @@ def _time(name: str, text: str | None, dataset: Dataset) -> int | None:
         return None
     try:
         number = dataset.kind == "step" and text.removeprefix("-").isdecimal() and len(text) < openapi.MAX_DIGITS
-        ds = arrivals.reader_of(dataset).read(int(text) if number else text)
+        ds = reader_of(dataset).read(int(text) if number else text)
     except InvalidInput as error:
         raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", str(error))]) from None
     return int(dataset.grid.stamps(dataset.grid.steps([ds]))[0]) if dataset.kind == "date" else ds

@@ -10,9 +10,14 @@ from service.http.auth import seen_by
 from service.http.errors import FieldFault, ProblemError, unknown_dataset, unprocessable
 from service.http.parsing import JSON_OPTIONS, decode
 from service.models.datasets import Served, Target
-from service.observe.arrivals import ambiguous_series, new_target, unknown_series
-from service.observe.observe_body import JSON, media_type
+from service.observe.arrivals import ambiguous_series, unknown_series
+from service.observe.observe_body import JSON, ObserveBody, media_type
+from service.observe.row_reader import new_target
 from service.runtime import Runtime
+
+NO_ROUTE = (
+    "Nothing has this path: it is neither a route, which /docs lists, nor a series; an id's / may be sent as %2F."
+)
 
 
 def runtime_of(request: Request) -> Runtime:
@@ -29,11 +34,19 @@ def target_of(request: Request, runtime: Runtime, dataset: str | None) -> Target
     except UnknownDataset:
         raise unknown_dataset() from None
     except NotFound:
+        if _has_further_segment(request):
+            raise ProblemError(404, "not_found", NO_ROUTE) from None
         raise unknown_series([FieldFault("/path/unique_id", "is not a series")]) from None
     except AmbiguousSeries as error:
         raise ambiguous_series(
             [FieldFault("/path/unique_id", "is a series of several datasets")], error.datasets
         ) from None
+
+
+def _has_further_segment(request: Request) -> bool:
+    """Whether an id that ends the path was sent with a plain `/`: it may be meant as a route below a series."""
+    sent = request.scope.get("raw_path", b"").partition(b"?")[0].partition(b"/v1/series/")[2]
+    return b"/" in sent and request.scope["path"].endswith(request.path_params["unique_id"])
 
 
 def writable_target_of(request: Request, runtime: Runtime, dataset: str | None) -> Target:
@@ -51,6 +64,15 @@ def writable_target_of(request: Request, runtime: Runtime, dataset: str | None) 
         if target is None:
             raise
         return target
+
+
+def dataset_of_rows(request: Request, runtime: Runtime, body: ObserveBody) -> str | None:
+    """The dataset that rows name for the series in the path; None where it neither has the series nor creates it."""
+    directory, unique_id, dataset = seen_by(request, runtime), request.path_params["unique_id"], body.dataset
+    served = directory.datasets.get(dataset or "")
+    if served is None or not directory.reach.reaches(served.name, unique_id):
+        return None
+    return dataset if unique_id in served.series or directory.creating(unique_id, dataset) else None
 
 
 def datasets_of(request: Request, runtime: Runtime, wanted: str | None) -> list[Served]:

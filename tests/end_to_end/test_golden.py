@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks.support.stored import checksum, newest_states, query
+from data.changes import deletions, ingests
 from data.store import promotions, registry
 from forecasting.kernel.kernel import FORMAT, OLDEST_FORMAT
 from forecasting.rolling.bundle import from_bytes
@@ -68,6 +69,14 @@ def test_an_old_lake_has_the_recorded_rows(golden: Golden) -> None:
     for name, number in golden.datasets().items():
         rows = lake.read(number)
         assert {"rows": len(rows), "sha256": checksum(rows)} == golden.recorded["lake"][name], name
+
+
+def test_a_store_remembers_its_ingests_and_what_was_deleted(home: Path) -> None:
+    world = Golden(FOLDERS[0].with_name("v3"), home).world
+    listed = [(record.source, record.undone_at is not None) for record in ingests.ingests(world.engine, 1)]
+    assert listed == [("wrong.csv", True), ("later.csv", False), ("temperature.csv", False)]  # newest first
+    deleted = [(record.kind, record.state) for record in deletions.deletions(world.engine)]
+    assert deleted == [("ingest", "done"), ("rows", "done")]
 
 
 def test_an_old_artifact_loads_with_its_digest(golden: Golden) -> None:

@@ -207,10 +207,21 @@ def test_metrics_have_conventional_names_and_no_series_ids(client):
         'rollcast_state_restores_total{reason="restart"}',
         "rollcast_series_active 1.0",
         "rollcast_state_bytes",
-        'rollcast_model_info{alias="champion",name="sensors",version="1"} 1.0',
+        "process_resident_memory_bytes",
+        "process_cpu_seconds_total",
+        'rollcast_model_info{alias="champion",dataset="sensors",model="seasonal_naive",version="1"} 1.0',
     ):
         assert line in text
     assert "unique_id=" not in text
+
+
+def test_the_label_model_is_the_kind_of_a_model_and_dataset_a_dataset(client):
+    client.post("/v1/observations", json=rows("a", [1.0]))
+    client.get("/v1/series/a/forecast")
+    text = client.get("/metrics").text
+    assert set(re.findall(r'[{,]model="([^"]*)"', text)) == {"seasonal_naive"}
+    assert set(re.findall(r'[{,]dataset="([^"]+)"', text)) == {"sensors"}
+    assert "name=" not in text
 
 
 def test_metrics_show_when_each_flow_last_succeeded(client, world, monkeypatch):
