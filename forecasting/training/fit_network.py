@@ -56,7 +56,7 @@ from forecasting.training.devices import (
     rank,
 )
 from forecasting.training.module import ForecastModule
-from forecasting.training.pace import Clock, Plan
+from forecasting.training.pace import Clock, TrainingPlan
 from forecasting.training.training_defaults import DEFAULTS, TrainingDefaults
 from forecasting.training.windows import Lanes
 from forecasting.training.workload import (
@@ -250,7 +250,7 @@ class _Run:
     team: Team
     spec: TrainingSpec
     config: ModelConfig
-    plan: Plan
+    plan: TrainingPlan
     clock: Clock
     progress: Progress | None
     run_dir: Path | None = None
@@ -264,7 +264,7 @@ class _Run:
         cls, team: Team, spec: TrainingSpec, config: ModelConfig, steps: int, progress: Progress | None
     ) -> "_Run":
         """A run of so many steps, however long they take."""
-        return cls(team, spec, config, Plan(steps, 0.0, 1, np.inf), Clock(np.inf), progress)
+        return cls(team, spec, config, TrainingPlan(steps, 0.0, 1, np.inf), Clock(np.inf), progress)
 
     def choose(self, panel: Panel, past: Panel, tail: np.ndarray) -> tuple[BestWeights, TimeLimit]:
         """The stage that trains on `past`, the values before the tail; returns the callbacks that observed it."""
@@ -376,12 +376,12 @@ class _Run:
         return callbacks
 
 
-def _plan(team: Team, past: Panel, config: ModelConfig, spec: TrainingSpec, minutes: float) -> Plan:
+def _plan(team: Team, past: Panel, config: ModelConfig, spec: TrainingSpec, minutes: float) -> TrainingPlan:
     """The steps of the spec, or the number that the slowest process has time for."""
     seconds, trainings = _seconds_of_a_step(past, config, spec, team), 1 + members_of(config, spec.defaults)
     if spec.steps:
-        return Plan(spec.steps, seconds, trainings, np.inf)
-    plan = Plan.within(minutes, seconds, trainings, most_steps(past))
+        return TrainingPlan(spec.steps, seconds, trainings, np.inf)
+    plan = TrainingPlan.within(minutes, seconds, trainings, most_steps(past))
     return replace(plan, steps=team.least(plan.steps))
 
 

@@ -39,7 +39,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """The steps of each training, the seconds that one takes, and the number of trainings."""
 
     steps: int
@@ -48,7 +48,7 @@ class Plan:
     minutes: float  # infinite where the steps were given
 
     @classmethod
-    def within(cls, minutes: float, seconds: float, trainings: int, most: int) -> Plan:
+    def within(cls, minutes: float, seconds: float, trainings: int, most: int) -> TrainingPlan:
         """As many steps as fit into the minutes, but `most`."""
         given = 60 * minutes * SHARE_FOR_STEPS
         fitting = int(max(given - START_UP, given / 2) / trainings / seconds)

@@ -16,8 +16,7 @@ from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from forecasting.panel import Panel
 from pipelines.history.cells import BLOCK, PARTS, Cells, Windows, read_parts, read_values
-from pipelines.history.ends import NEVER, Ends, read_ends
-from pipelines.history.latest import longest_read, sentence
+from pipelines.history.ends import NEVER, Ends, longest_read, read_ends, reading_sentence
 from pipelines.history.moment import Moment, newest_moment, parse_moment
 from pipelines.history.unjudged import check_unjudged
 from pipelines.workspace import Workspace
@@ -81,7 +80,7 @@ class Tails:
 def read_history(workspace: Workspace, name: str, most: int | None = None, before_last: float = 0.0) -> History:
     """Everything stored about a dataset; a value in quarantine is missing.
 
-    With `most` at most so many steps are read, see `latest`: the last ones of each series or, where that leaves some
+    With `most` at most so many steps are read, see `longest_read`: the last ones of each series or, where that leaves some
     out, the last ones before its share `before_last`.
 
     Raises:
@@ -181,7 +180,7 @@ def _history_at(
     labels = labels_of(catalogue.labels(workspace.engine, dataset), series.tolist())
     skipped = np.where(windows.start > ends.first, windows.start - ends.first, 0)[kept]
     skipped = np.where(skipped > 0, panel.first - ends.first[kept], 0)
-    cut = sentence(windows.stop - ends.first, most) if most is not None else None
+    cut = reading_sentence(windows.stop - ends.first, most) if most is not None else None
     early = cut is not None and before_last > 0
     return History(dataset, panel, series, labels, splits, str(moment), moment.log_seq, skipped, cut, early)
 

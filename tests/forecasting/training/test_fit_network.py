@@ -15,7 +15,7 @@ from forecasting.networks.networks import features
 from forecasting.panel import Panel
 from forecasting.training import fit_network, workload
 from forecasting.training.fit_network import TrainingSpec, fit
-from forecasting.training.pace import Clock, Plan
+from forecasting.training.pace import Clock, TrainingPlan
 from forecasting.training.windows import ChunkReader, Lanes
 from tests.support.forecasting_kit import wave
 
@@ -76,15 +76,15 @@ def test_without_time_for_a_refit_the_validated_network_is_the_model(monkeypatch
 
 
 def test_the_plan_follows_the_minutes_and_says_when_they_are_too_short() -> None:
-    hour = Plan.within(60, seconds=0.1, trainings=4, most=10_000)
+    hour = TrainingPlan.within(60, seconds=0.1, trainings=4, most=10_000)
     assert hour.steps == int((3600 * 0.84 - 5) / 4 / 0.1) and not hour.too_short
-    assert Plan.within(60, 0.1, 4, most=300).sentences() == [
+    assert TrainingPlan.within(60, 0.1, 4, most=300).sentences() == [
         "expects 2 minutes at most: 300 steps of each of 4 networks, 100 ms each; the first often ends earlier"
     ]
-    short = Plan.within(0.5, 0.5, 4, most=300)
+    short = TrainingPlan.within(0.5, 0.5, 4, most=300)
     assert short.steps == 10 and "too short" in short.sentences()[1]
     assert "give --max-minutes 1.3 or more" in short.sentences()[1]
-    assert Plan.within(1.3, 0.5, 4, most=300).steps >= 30
+    assert TrainingPlan.within(1.3, 0.5, 4, most=300).steps >= 30
 
 
 def test_a_step_reads_the_panel_once_at_most() -> None:

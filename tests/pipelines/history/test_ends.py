@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.history.latest import longest_read, sentence
+from pipelines.history.ends import longest_read, reading_sentence
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,8 @@ def test_longer_series_are_cut_to_what_is_left(lengths: list[int], most: int, lo
 
 def test_the_sentence_says_what_is_read_and_nothing_where_it_is_everything() -> None:
     lengths = np.array([10, 20, 4_000, 8_000])
-    assert sentence(lengths, 20_000) is None
-    assert sentence(lengths, 2_030) == (
+    assert reading_sentence(lengths, 20_000) is None
+    assert reading_sentence(lengths, 2_030) == (
         "reads 2,030 of 12,030 steps: 2 series whole, and of 2 longer ones the last 1,000 steps; "
         "--max-values reads more"
     )
