@@ -175,14 +175,12 @@ def _fit_first(run: "_Run", panel: Panel, past: Panel, tail: np.ndarray, choice:
     validation = validate([chooser], panel, tail, spec.season, spec.horizon)
     rolled = long_roll.check(chooser, panel, tail, chunk_length(past))
     wanted, lanes_of_all = members_of(config, spec.defaults), lanes_for(past, spec.horizon, spec.defaults)
-    del past  # frees its memory for the last stage
     bundle, trained = run.refit(panel, wanted, best.step, share, best.weights)
-    seconds = run.clock.spent()
     manifest = {
         "steps": steps,
         "chosen_steps": best.step,
         "seed": spec.seed,
-        "seconds": seconds,
+        "seconds": run.clock.spent(),
         "trust": share.tolist(),
         "rule": list(choice.reasons),
         "cut_by_clock": limit.expired or trained < wanted,
@@ -192,7 +190,7 @@ def _fit_first(run: "_Run", panel: Panel, past: Panel, tail: np.ndarray, choice:
         "lanes": run.team.size * run.team.share_of(lanes_of_all),
     }
     bundle = replace(bundle, calibration=_calibration(chooser, bundle), manifest=manifest)
-    return Fitted(bundle, steps, best.step, validation, rolled, seconds)
+    return Fitted(bundle, steps, best.step, validation, rolled, manifest["seconds"])
 
 
 def refit(panel: Panel, bundle: Bundle, progress: Progress | None = None) -> Bundle:
@@ -268,10 +266,9 @@ class _Run:
 
     def choose(self, panel: Panel, past: Panel, tail: np.ndarray) -> tuple[BestWeights, TimeLimit]:
         """The stage that trains on `past`, the values before the tail; returns the callbacks that observed it."""
-        trainings = self.plan.trainings
-        limit = TimeLimit(self.clock.share(CHOOSE_SHARE / trainings))
+        limit = TimeLimit(self.clock.share(CHOOSE_SHARE / self.plan.trainings))
         best, (chunks, stride) = BestWeights(), tail_chunks(panel, tail, self.config)
-        self.stage("choose", past, self.plan.steps, [best, limit], chunks, left=trainings, stride=stride)
+        self.stage("choose", past, self.plan.steps, [best, limit], chunks, left=self.plan.trainings, stride=stride)
         return best, limit
 
     def refit(

@@ -80,8 +80,8 @@ class Tails:
 def read_history(workspace: Workspace, name: str, most: int | None = None, before_last: float = 0.0) -> History:
     """Everything stored about a dataset; a value in quarantine is missing.
 
-    With `most` at most so many steps are read, see `longest_read`: the last ones of each series or, where that leaves some
-    out, the last ones before its share `before_last`.
+    With `most` at most so many steps are read, see `longest_read`: the last ones of each series or, where that leaves
+    some out, the last ones before its share `before_last`.
 
     Raises:
         NotFound: there is no such dataset.
