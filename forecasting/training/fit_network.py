@@ -132,15 +132,13 @@ def fit(
     past = panel.head(panel.lengths - tail)
     choice = choose(past, spec.kind, spec.season, spec.horizon)
     config = choice.config
-    if notify:
-        for reason in choice.reasons:
-            notify(reason)
     with join(spec.hardware) as team:
         team.share((panel, tail, spec, config, run_dir, resume))
         with threads_for(config, lanes_for(past, spec.horizon, spec.defaults) * chunk_length(past)):
             plan = _plan(team, past, config, spec, spec.max_minutes)
-            for sentence in plan.sentences() if notify else ():
-                notify(sentence)
+            tell = notify or (lambda _: None)
+            for sentence in (*choice.reasons, *plan.sentences()):
+                tell(sentence)
             run = _Run(team, spec, config, plan, clock, progress, run_dir, resume, tuple(loggers))
             return _fit_first(run, panel, past, tail, choice)
 
@@ -387,7 +385,8 @@ def _seconds_of_a_step(panel: Panel, config: ModelConfig, spec: TrainingSpec, te
     torch.manual_seed(spec.seed)
     module = ForecastModule(config, 100, spec.defaults.rate, spec.defaults.keep).to(team.device)
     optimiser = torch.optim.AdamW(module.parameters())
-    stream, taken, (least, most, enough) = iter(lanes(panel, config, spec.seed, team, spec.defaults)), [], MEASURED
+    stream, (least, most, enough) = iter(lanes(panel, config, spec.seed, team, spec.defaults)), MEASURED
+    taken: list[float] = []
     while len(taken) < least or (len(taken) < most and sum(taken) < enough):
         begun = time.perf_counter()
         with torch.autocast(team.device.type, torch.bfloat16, enabled=precision(team.device) == "bf16-mixed"):
