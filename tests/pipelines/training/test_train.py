@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,11 +19,13 @@ from data.formats.options import SourceOptions
 from data.settings import load_settings
 from data.store import catalogue, observation_log
 from data.store.observation_log import LoggedValue
+from forecasting.evaluation.backtest import baseline
+from forecasting.panel import Panel
 from forecasting.training import fit_network
 from pipelines.ingestion.ingest import ingest
 from pipelines.models import model_store
 from pipelines.promotion.promote import promote
-from pipelines.training.train import TrainRequest, hint_on_interrupt, train
+from pipelines.training.train import TrainRequest, hint_on_interrupt, notes_on_time, train
 from pipelines.workspace import Workspace, open_workspace
 
 pytestmark = pytest.mark.usefixtures("short_collections")
@@ -147,6 +150,19 @@ def test_at_most_a_number_of_values_is_read_and_never_the_held_out_ones(workspac
     assert evidence["first"] == [last - cut + 1, 1] and evidence["begin"] == [1, 1]
     assert made.known["start"] == 1
     assert promote(workspace, "long", None, lambda *_: None).version
+
+
+def test_what_the_time_limit_did_to_a_model_is_said():
+    bundle = baseline("naive", Panel.of([np.arange(20.0)]), 1, 2)
+    made = {"steps": 8, "cut_by_clock": False, "refitted": 3, "learned_nothing": False}
+    assert notes_on_time(replace(bundle, manifest=made)) == []
+    (note,) = notes_on_time(replace(bundle, manifest=made | {"cut_by_clock": True, "refitted": 2}))
+    assert note.startswith("the time ran out: 2 of the planned networks") and "--steps 8" in note
+    both = notes_on_time(
+        replace(bundle, manifest=made | {"cut_by_clock": True, "refitted": 0, "learned_nothing": True})
+    )
+    assert "the network that was validated is the model" in both[0]
+    assert both[1] == "the time was too short to learn anything: the model forecasts as naive does"
 
 
 def test_too_few_values_to_read_are_refused(workspace):
