@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,6 +37,8 @@ def fit_frame(
     history, labels = _history(rows, kind, options, None)
     panel, part = choose_training_part(history, None)
     bundle = rolling_backtest.fit_model(history, panel, request, progress)
+    for sentence in train.notes_on_time(bundle) if bundle.config.hidden_size else ():
+        warnings.warn(sentence, stacklevel=4)
     about = {"known": part.to_dict(), **Rivals.choose(panel, bundle.config).to_manifest()}
     bundle = replace(bundle, manifest={**bundle.manifest, **about})
     return FittedSeries.start(bundle, panel, history.dataset.grid, labels)

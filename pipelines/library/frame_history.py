@@ -109,4 +109,5 @@ def history_of(conformed: Conformed, season: int, horizon: int, labels: Mapping[
         raise InvalidInput("no row has a value", source=NAME, column=VALUE)
     numbers = {number: labels[name] for number, name in enumerate(rows.ids) if name in labels}
     dataset = Dataset(0, "frame", conformed.grid, season, horizon, conformed.report.zone, VALUE, False, None)
-    return History(dataset, panel, kept, labels_of(numbers, kept.tolist()), None, "", 0)
+    nothing_skipped = np.zeros(len(kept), np.int64)
+    return History(dataset, panel, kept, labels_of(numbers, kept.tolist()), None, "", 0, nothing_skipped)
