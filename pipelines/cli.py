@@ -46,6 +46,7 @@ from pipelines.commands import (
     shadow,
     status,
     train,
+    tutorial,
 )
 
 # In the order of --help, which is the order of a model's life.
@@ -58,6 +59,7 @@ COMMANDS = (
     forecasts.forecasts,
     serve.serve,
     demo.demo,
+    tutorial.tutorial,
     status.status,
     report.report,
     doctor.doctor,

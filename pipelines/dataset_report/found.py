@@ -18,9 +18,10 @@ from pipelines.evaluation import stored_backtest
 from pipelines.history.ends import Ends, read_ends
 from pipelines.history.unjudged import check_unjudged
 from pipelines.workspace import Workspace
-from states import build_champion, folding, trouble
+from states import build_champion, folding
 from states.champion import Champion
-from states.trouble import Trouble
+from states.views import trouble
+from states.views.trouble import Trouble
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from data.store import catalogue
 from forecasting import quantiles
 from pipelines.dataset_report.found import Found
 from pipelines.forecasts.pictured import LEAST_PAST, Picture, past_values
-from pipelines.forecasts.served import answers
+from pipelines.forecasts.answers import answer
 from pipelines.reports import svg_plot
 from pipelines.reports.report_content import Cell, Table, number
 from states.champion import Champion
-from states.trouble import CLASSES, MIN_TARGETS, SOUND, Trouble
+from states.views.trouble import CLASSES, MIN_TARGETS, SOUND, Trouble
 
 SHOWN = 8  # series in each table
 BANDS = (95, 80)
@@ -106,7 +106,7 @@ def pictures(found: Found, champion: Champion, rows: np.ndarray) -> dict[int, Pi
     state, _ = champion.states.copy(rows)
     horizon, grid = champion.config.horizon, champion.grid
     levels = (0.5, *(level for percent in BANDS for level in quantiles.interval_levels(percent)))
-    values, _ = answers(champion.roller, state, horizon, levels)
+    values, _ = answer(champion.roller, state, horizon, levels)
     ends = found.ends.select(np.searchsorted(found.ends.series, numbers))
     steps = max(LEAST_PAST, 2 * horizon)
     past = past_values(found.workspace, found.dataset, ends, state.origin, steps)

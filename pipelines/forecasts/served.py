@@ -8,20 +8,18 @@ from functools import cached_property
 import numpy as np
 from sqlalchemy import Engine
 
-from data.errors import InvalidInput, NotTrained
+from data.errors import NotTrained
 from data.store import observation_log, promotions, snapshot_store
 from data.store.catalogue import Dataset
 from data.store.observation_log import Log
 from data.store.promotions import Promotion
-from forecasting import quantiles
 from forecasting.config import ModelConfig
 from forecasting.rolling.state import RollingState
+from pipelines.forecasts.answers import answer
 from pipelines.workspace import Workspace
 from states import build_champion, folding
 from states.build_champion import Anchored
-from states.model import RollingModel
 
-CHUNK = 512  # series answered at once: bounds memory
 GROUP = 32 * snapshot_store.SHARD  # series ids in one group
 HELD = 2_000_000  # rows of the log held in memory for all series; beyond them they are read for some at a time
 
@@ -62,8 +60,11 @@ class ServedModel:
         return (series, state) if len(known) == len(series) else (series[known], state.take(known))
 
     def answers(self, state: RollingState, horizon: int, levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """As the function of this name."""
-        return answers(self.anchored.roller, state, horizon, levels)
+        """(n, horizon, len(levels)) in data units, and (n,) bool: where the fallback answered for the model.
+
+        It does while a series is warming, and where the model's numbers are not finite.
+        """
+        return answer(self.anchored.roller, state, horizon, levels)
 
     def warming(self, state: RollingState) -> np.ndarray:
         """(n,) bool: has a series too few values for the model? Its fallback answers."""
@@ -103,24 +104,6 @@ class ServedModel:
         return observation_log.log(self.engine, self.dataset.id, self._read_from, self.seq)
 
 
-def answers(
-    roller: RollingModel, state: RollingState, horizon: int, levels: tuple[float, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """(n, horizon, len(levels)) in data units, and (n,) bool: where the fallback answered for the model.
-
-    It does while a series is warming, and where the model's numbers are not finite.
-    """
-    out, by_fallback = np.empty((len(state), horizon, len(levels))), np.zeros(len(state), bool)
-    for start in range(0, len(state), CHUNK):
-        rows = np.arange(start, min(start + CHUNK, len(state)))
-        values = roller.forecast(state, rows, horizon)
-        cold = roller.warming(state, rows) | ~np.isfinite(values).all((1, 2))
-        if cold.any():
-            values[cold] = roller.fallback(state, rows[cold], horizon)
-        out[rows], by_fallback[rows] = quantiles.interpolate(values, roller.config.levels, levels), cold
-    return out, by_fallback
-
-
 def promoted(workspace: Workspace, dataset: Dataset) -> Promotion:
     """The promotion that is served now. Raises NotTrained where nothing is served."""
     promotion = promotions.served(workspace.engine, dataset.id)
@@ -133,11 +116,3 @@ def groups(series: np.ndarray) -> dict[int, np.ndarray]:
     """Surrogate ids (n,), ascending, by the number of the group that each belongs to for ever, ascending."""
     parts = np.split(series, np.flatnonzero(np.diff(series // GROUP)) + 1) if len(series) else []
     return {int(part[0]) // GROUP: part for part in parts}
-
-
-def check_horizon(asked: int | None, config: ModelConfig) -> int:
-    """Steps ahead to forecast. Raises InvalidInput beyond what the model was trained for."""
-    most = config.horizon
-    if asked is not None and not 1 <= asked <= most:
-        raise InvalidInput(f"the horizon is {asked} and this model forecasts 1 to {most} steps; give one of these")
-    return asked or most
