@@ -10,7 +10,6 @@ from pipelines.dataset_report.found import Found
 from pipelines.reports import charts
 from pipelines.reports.report_content import Cell, Key, Table, number
 from states import scores
-from states.champion import Champion
 
 MEASURES = {"n": "n", "mase": "MASE", "skill": "skill", "coverage_80": "80 %", "coverage_95": "95 %", "wql": "WQL",
             "stability": "stability"}  # fmt: skip
@@ -30,7 +29,7 @@ def content(found: Found) -> dict[str, Any] | None:
         "rival": scores.rivals_of(champion)["rival"],
         "table": score_table(whole, day),
         "chart": chart(whole) if whole["n"] else None,
-        "keys": [Key("80 % interval", charts.ACCENT), Key("95 % interval", charts.COLOURS["rnn"]),
+        "legend": [Key("80 % interval", charts.ACCENT), Key("95 % interval", charts.COLOURS["rnn"]),
                  Key("what they should hold", charts.MUTED, "line dot")],
     }  # fmt: skip
 
@@ -47,15 +46,10 @@ def chart(whole: dict[str, Any]) -> str:
     """Coverage of both intervals by part of the horizon."""
     lines = whole["by_horizon"]
     shares = {percent: [line[f"coverage_{percent}"] for line in lines] for percent in (80, 95)}
-    return charts.html(charts.calibration([steps_of(line) for line in lines], shares), "calibration")
+    return charts.html(charts.calibration([steps_of(line) for line in lines], shares), "calibration-chart")
 
 
 def steps_of(line: dict[str, Any]) -> str:
     """The part of the horizon that a line is about."""
     first, last = line["first_step"], line["last_step"]
     return f"{first}" if first == last else f"{first} to {last}"
-
-
-def judged(champion: Champion) -> int:
-    """How many values were forecast and came since the promotion."""
-    return int(online_scores.summarize(champion.states.totals, online_scores.bucket_steps(champion.config))["n"])

@@ -21,7 +21,7 @@ from pipelines.workspace import Workspace
 from states import build_champion, folding
 from states.champion import Champion
 from states.views import trouble
-from states.views.trouble import Trouble
+from states.views.trouble import Troubles
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Found:
         return dict(catalogue.series(self.workspace.engine, self.dataset.id))
 
     @cached_property
-    def trouble(self) -> Trouble | None:
+    def trouble(self) -> Troubles | None:
         """What is wrong with each series; None where no model serves."""
         return None if self.champion is None else trouble.trouble(self.champion, waiting(self.champion, self.held))
 

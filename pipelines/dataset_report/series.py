@@ -11,14 +11,14 @@ from data.grid.labels import labels_of
 from data.store import catalogue
 from forecasting import quantiles
 from pipelines.dataset_report.found import Found
-from pipelines.forecasts.pictured import LEAST_PAST, Picture, past_values
 from pipelines.forecasts.answers import answer
+from pipelines.forecasts.pictured import LEAST_PAST, Picture, past_values
 from pipelines.reports import svg_plot
 from pipelines.reports.report_content import Cell, Table, number
 from states.champion import Champion
-from states.views.trouble import CLASSES, MIN_TARGETS, SOUND, Trouble
+from states.views.trouble import CLASSES, MIN_TARGETS, SOUND, Troubles
 
-SHOWN = 8  # series in each table
+SHOWN = 6  # series in each table
 BANDS = (95, 80)
 SIZES = {
     "silent": "{:,.0f} steps without a value",
@@ -33,56 +33,53 @@ def content(found: Found) -> dict[str, Any] | None:
     trouble = found.trouble
     if trouble is None or found.champion is None:
         return None
-    chosen = {
-        "trouble": by_trouble(trouble),
-        "worst": by_skill(trouble)[:SHOWN],
-        "best": by_skill(trouble)[::-1][:SHOWN],
-    }
+    ranked = by_skill(trouble)
+    half = min(SHOWN, (len(ranked) + 1) // 2)  # of few series none is both among the worst and among the best
+    best = ranked[::-1][: min(half, len(ranked) - half)]
+    chosen = {"trouble": by_trouble(trouble), "worst": ranked[:half], "best": best}
     drawn = pictures(found, found.champion, np.unique(np.concatenate(list(chosen.values()))))
     judged = int((trouble.recent.n >= MIN_TARGETS).sum())
     tables = {name: table(found, trouble, rows, drawn) for name, rows in chosen.items()}
     return {"judged": judged, "least": MIN_TARGETS, "counts": counts(trouble), **tables}
 
 
-def counts(trouble: Trouble) -> dict[str, int]:
+def counts(trouble: Troubles) -> dict[str, int]:
     """The number of series in each class of trouble, the worst class first."""
     each = Counter(trouble.kind[trouble.kind != SOUND].tolist())
     return {CLASSES[kind]: each[kind] for kind in sorted(each, reverse=True)}
 
 
-def by_trouble(trouble: Trouble) -> np.ndarray:
+def by_trouble(trouble: Troubles) -> np.ndarray:
     """Rows of the SHOWN series in the worst trouble, the worst first."""
     order = np.lexsort((trouble.series, -trouble.size, -trouble.kind.astype(np.int64)))
     return np.asarray(order[trouble.kind[order] != SOUND][:SHOWN])
 
 
-def by_skill(trouble: Trouble) -> np.ndarray:
+def by_skill(trouble: Troubles) -> np.ndarray:
     """Rows of all series with enough recent targets to be judged, lowest skill first."""
     judged = np.flatnonzero((trouble.recent.n >= MIN_TARGETS) & np.isfinite(trouble.recent.skill))
     return judged[np.argsort(trouble.recent.skill[judged], kind="stable")]
 
 
-def table(found: Found, trouble: Trouble, rows: np.ndarray, drawn: dict[int, Picture]) -> Table | None:
+def table(found: Found, trouble: Troubles, rows: np.ndarray, drawn: dict[int, Picture]) -> Table | None:
     """Series with their trouble, recent scores and picture."""
     recent = trouble.recent
     lines = [
         [
             Cell(found.names.get(int(trouble.series[row]), "deleted meanwhile")),
-            Cell(words(trouble, row)),
-            *(
-                Cell(number(value if np.isfinite(value) else None))
-                for value in (recent.skill[row], recent.coverage_80[row])
-            ),
-            Cell(number(round(float(recent.n[row])))),
             picture_cell(drawn.get(int(row))),
+            Cell(words(trouble, row)),
+            Cell(number(recent.skill[row] if np.isfinite(recent.skill[row]) else None)),
+            Cell(f"{recent.coverage_80[row]:.0%}" if recent.n[row] else "–"),
+            Cell(number(round(float(recent.n[row])))),
         ]
         for row in rows.tolist()
     ]
-    heads = ["series", "trouble", "skill", "80 % holds", "targets", "last values and forecast"]
+    heads = ["series", "last values and forecast", "trouble", "skill", "in 80 %", "values"]
     return Table(heads, lines) if lines else None
 
 
-def words(trouble: Trouble, row: int) -> str:
+def words(trouble: Troubles, row: int) -> str:
     """A series' trouble with its size."""
     if trouble.kind[row] == SOUND:
         return "none"
