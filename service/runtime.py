@@ -28,6 +28,7 @@ from service.models.flow_successes import FlowSuccesses
 from service.models.gauges import Gauges
 from service.models.groups import Groups
 from service.models.live_directory import LiveDirectory
+from service.models.scrape_facts import FactsReader
 from service.models.series_feed import SeriesFeed
 from service.observe import closed_rows
 from service.observe.arrivals import ReceivedRows
@@ -77,6 +78,7 @@ class Runtime:
         self._creator = SeriesCreator(self._engine, self._directory, self.metrics, self._writer.ask)
         self._coalescer = RequestCoalescer(self._writer.observe)
         self.flow_successes = FlowSuccesses(self.engine)
+        self.scrape_facts = FactsReader(self.engine, settings.home)
         self.in_progress = KeysInProgress()
         self.groups = Groups()
         self.series_feed = SeriesFeed()
@@ -132,6 +134,11 @@ class Runtime:
 
     def served(self) -> Sequence[Served]:
         return list(self.directory.datasets.values())
+
+    @property
+    def backlog(self) -> int:
+        """Number of requests that wait for the writer."""
+        return self._writer.backlog
 
     @property
     def readiness(self) -> Readiness:

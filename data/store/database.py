@@ -147,6 +147,16 @@ def ask(session: Connection, statement: str, **parameters: int) -> Any:
         return session.scalar(text(statement), parameters)
 
 
+def log_bytes(engine: Engine) -> int:
+    """Bytes of the live log; in SQLite those of the whole live store, whose files cannot be told apart."""
+    if engine.dialect.name == "sqlite":
+        path = Path(str(engine.url.database))
+        files = [path, path.with_name(f"{path.name}-wal")]
+        return sum(file.stat().st_size for file in files if file.exists())
+    with reading(engine) as connection:
+        return int(connection.exec_driver_sql("SELECT pg_total_relation_size('observations')").scalar_one())
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that sees the store as it is at one moment, and only reads."""

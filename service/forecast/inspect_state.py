@@ -10,8 +10,7 @@ from forecasting.kernel.recurrent import Gates
 from service.forecast import answers
 from service.forecast.answers import Reading
 from service.forecast.fallback import ONLY
-
-OPENED = ("input", "forget", "output", "reset", "update")  # gates proper, between shut (0) and open (1)
+from service.models.scrape_facts import OPENED
 
 
 def state(reading: Reading) -> dict[str, Any]:

@@ -4,12 +4,14 @@ The label `dataset` is a dataset's name, and `model` the kind of a model, such a
 """
 
 from collections.abc import Mapping, Sequence
+from math import nan
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from forecasting.rolling import online_scores
 from service.models.datasets import Served
 from service.models.flow_successes import SuccessTimes
+from service.models.scrape_facts import ScrapeFacts
 from states.champion import Champion
 from states.scores import last_day
 
@@ -59,15 +61,47 @@ class Gauges:
             ("dataset",),
             registry=registry,
         )
+        self._log = Gauge(
+            "rollcast_log_bytes", "Bytes of the live log; in SQLite of the whole live store.", registry=registry
+        )
+        self._backlog = Gauge(
+            "rollcast_observe_backlog_requests",
+            "Requests with observations that wait for the writer.",
+            registry=registry,
+        )
+        self._disk = {
+            name: Gauge(f"rollcast_disk_{name}bytes", text, registry=registry)
+            for name, text in (("free_", "Free bytes of the disk of the home."), ("", "Bytes of the disk of the home."))
+        }
+        self._trained = Gauge(
+            "rollcast_model_trained_timestamp_seconds",
+            "When the version of this alias was trained and registered.",
+            ("dataset", "model", "version", "alias"),
+            registry=registry,
+        )
+        self._ingested = Gauge(
+            "rollcast_last_ingest_timestamp_seconds",
+            "When a row of the dataset was last stored, by an ingest or over HTTP; alert on its age.",
+            ("dataset",),
+            registry=registry,
+        )
+        self._gates = Gauge(
+            "rollcast_gate_activation_ratio",
+            "Mean opening of a gate at the step to come, over units and up to 100 series: 0 shut, 1 open.",
+            ("dataset", "model", "layer", "gate"),
+            registry=registry,
+        )
         self._scores = {
             measure: Gauge(f"rollcast_forecast_{name}", text, ("dataset", "horizon_bucket"), registry=registry)
             for measure, name, text in SCORES
         }
 
-    def page(self, datasets: Sequence[Served], successes: SuccessTimes) -> bytes:
-        """The exposition text, with all gauges set to their present values."""
+    def page(self, datasets: Sequence[Served], successes: SuccessTimes, facts: ScrapeFacts, backlog: int) -> bytes:
+        """The exposition text, with all gauges set to their present values. backlog: requests that wait."""
         for gauge in (self._succeeded, self._model, self._quarantined):
             gauge.clear()
+        self._backlog.set(backlog)
+        self._set_facts(datasets, facts)
         for (flow, dataset), ended_at in successes.items():
             self._succeeded.labels(flow, dataset or "").set(ended_at / 1e6)
         champions = {served.name: champion for served in datasets if (champion := served.champion)}
@@ -82,6 +116,31 @@ class Gauges:
         self._set_drift(datasets)
         self._set_scores(champions)
         return generate_latest(self._registry)
+
+    def _set_facts(self, datasets: Sequence[Served], facts: ScrapeFacts) -> None:
+        """What was read for scrapes; no gauge of what could not be read."""
+        for gauge in (self._trained, self._ingested, self._gates):
+            gauge.clear()
+        sizes = (
+            (self._log, facts.log_bytes),
+            (self._disk[""], facts.disk_bytes),
+            (self._disk["free_"], facts.disk_free),
+        )
+        for gauge, size in sizes:
+            gauge.set(nan if size is None else size)
+        for served in datasets:
+            own = facts.datasets.get(served.name)
+            if own is None:
+                continue
+            if own.ingested is not None:
+                self._ingested.labels(served.name).set(own.ingested / 1e6)
+            for alias, one in (("champion", served.champion), ("shadow", served.shadow)):
+                if one is not None and one.version in own.trained:
+                    labels = (served.name, one.config.kind, str(one.version), alias)
+                    self._trained.labels(*labels).set(own.trained[one.version] / 1e6)
+            if served.champion is not None:
+                for (layer, gate), opened in own.gates.items():
+                    self._gates.labels(served.name, served.champion.config.kind, str(layer), gate).set(opened)
 
     def _set_drift(self, datasets: Sequence[Served]) -> None:
         """The monitor's last findings; no gauge where it has not run or had too few values."""

@@ -72,7 +72,10 @@ async def metrics(request: Request) -> Response:
     """Metrics in the Prometheus exposition format. They count all series, so they need a key for all series."""
     caller_of(request).require_all_series()
     runtime: Runtime = request.app.state.runtime
-    page = runtime.gauges.page(runtime.served(), await run_in_threadpool(runtime.flow_successes.read))
+    datasets = runtime.served()
+    successes = await run_in_threadpool(runtime.flow_successes.read)
+    facts = await run_in_threadpool(runtime.scrape_facts.read, datasets)
+    page = runtime.gauges.page(datasets, successes, facts, runtime.backlog)
     return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
