@@ -11,12 +11,12 @@ both are done here. There is one writer at a time: those that write hold a lock 
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -184,8 +184,31 @@ class Lake:
             ends = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
             return rows.select(KEY).group_by(SERIES).agg(ends).collect(engine="streaming"), version
 
-    def _files_after(self, dataset_id: int, after: int | None, version: int) -> list[Path] | None:
-        """Data files with rows that came after version `after`; None where the log does not say which they are."""
+    def rows_after(self, dataset_id: int, after: int) -> tuple[Iterator[pl.DataFrame] | None, int | None]:
+        """KEY and `available_at` of the rows that came after version `after`, in batches, and the newest version.
+
+        Rows that moved here from the live log are left out. None in place of the rows: which they are is not known any
+        more, because the log of the table was cut, or because rows were deleted.
+        """
+        with self._translating_errors(dataset_id):
+            table = self._checked_table(dataset_id)
+            if table is None:
+                return iter(()), None
+            version = int(table.version())
+            files = self._files_after(dataset_id, after, version, moved=False)
+        return None if files is None else self._keys_of(dataset_id, files), version
+
+    def _keys_of(self, dataset_id: int, files: Sequence[Path]) -> Iterator[pl.DataFrame]:
+        with self._translating_errors(dataset_id):
+            if files:
+                rows = pl.scan_parquet(files, missing_columns="insert").select(*KEY, AVAILABLE_AT)
+                yield from rows.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming")
+
+    def _files_after(self, dataset_id: int, after: int | None, version: int, moved: bool = True) -> list[Path] | None:
+        """Data files with rows that came after version `after`; None where the log does not say which they are.
+
+        moved: also those of rows that moved here from the live log.
+        """
         path = self.path(dataset_id)
         if after is None or after > version:
             return None
@@ -195,6 +218,8 @@ class Lake:
         entries = [deltalog.entry(path, number) for number in later]
         if any(map(deltalog.is_erasure, entries)):  # files of before are gone
             return None
+        if not moved:
+            entries = [entry for entry in entries if not _is_moved(entry)]
         found = [deltalog.added_files(path, entry) for entry in entries]
         files = [file for added in found for file, add in added.items() if add["dataChange"]]
         return files if all(file.exists() for file in files) else None
@@ -203,12 +228,7 @@ class Lake:
         """`available_at` of each ingest after a version; an ingest has one stamp, taken before it writes its rows."""
         path, after = self.path(dataset_id), -1 if version is None else version
         entries = (deltalog.entry(path, number) for number in deltalog.versions(path) if number > after)
-        own = [
-            entry
-            for entry in entries
-            if not deltalog.is_erasure(entry)
-            and not any(APPLICATION in action.get("commitInfo", {}) for action in entry)
-        ]
+        own = [entry for entry in entries if not deltalog.is_erasure(entry) and not _is_moved(entry)]
         adds = (add for entry in own for add in deltalog.added_files(path, entry).values() if add["dataChange"])
         return sorted({stamp for add in adds if (stamp := deltalog.newest(add, AVAILABLE_AT)) is not None})
 
@@ -386,6 +406,11 @@ class Lake:
     def _describe_fault(self, dataset_id: int, cause: str) -> str:
         found = next(damages(self.path(dataset_id), self._recorded(dataset_id)), None)
         return found or f"the history in {self.path(dataset_id)} cannot be used ({cause}); `rollcast doctor` looks"
+
+
+def _is_moved(entry: Sequence[Mapping[str, Any]]) -> bool:
+    """Is a log entry a batch that moved here from the live log?"""
+    return any(APPLICATION in action.get("commitInfo", {}) for action in entry)
 
 
 def _append_rows(path: Path, rows: pl.LazyFrame, properties: CommitProperties | None = None) -> int:

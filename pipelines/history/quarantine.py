@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from data import clock
 from data.errors import InvalidInput
+from data.files import file_lock
 from data.grid.durations import DAY
 from data.grid.stamps import format_ds
 from data.lake import commits
@@ -35,6 +36,7 @@ from data.store import catalogue, observation_log, promotions
 from data.store.catalogue import Dataset
 from data.store.migrations import UNJUDGED
 from data.store.observation_log import RELEASED, LoggedValue
+from pipelines.history.pages import refresh_pages
 from pipelines.history.unset_clocks import require_force
 from pipelines.workspace import Workspace
 
@@ -198,6 +200,8 @@ def release(
         workspace.lake.append(dataset.id, absent)
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
     store_released(workspace, dataset, chosen, logged)
+    with file_lock(workspace.ingest_lock(dataset.id)):
+        refresh_pages(workspace, dataset)
     snapshot = workspace.lake.snapshot(dataset.id)
     return ReleaseResult(name, len(chosen), added, len(chosen) - added, snapshot)
 
