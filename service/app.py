@@ -18,14 +18,14 @@ from service.base import gc_tuning
 from service.http import auth, errors
 from service.http.auth import Authenticator
 from service.http.middleware import BODY_SECONDS, RequestMiddleware
-from service.routers import deletions, docs, forecasts, health, models, observations, scores, series
+from service.routers import deletions, docs, forecasts, health, history, models, observations, scores, series
 from service.runtime import Runtime
 from service.schemas import openapi, scopes
 
 DESCRIPTION = "Forecasts that read a series once and then roll forward with every observation."
 API_VERSION = "1"  # of paths and bodies; the version of the build is under /version
 # order counts: `/v1/series/{id}` of `series` matches every path that no earlier route does
-ROUTERS = (forecasts, observations, scores, series, deletions, models, health, docs)
+ROUTERS = (forecasts, observations, history, scores, series, deletions, models, health, docs)
 
 
 def create_app(settings: Settings | None = None, clock: Callable[[], int] = clock.now) -> FastAPI:

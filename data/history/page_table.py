@@ -57,10 +57,11 @@ class HistoryMark:
 
 
 class Kept(NamedTuple):
-    """The first page of a series, and the first whose rows are kept; None where there is none."""
+    """The first page of a series, the first whose rows are kept, and the last; None where there is none."""
 
     first: int | None
     kept: int | None
+    last: int | None
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -76,10 +77,11 @@ def mark(engine: Engine, dataset_id: int) -> HistoryMark | None:
 
 def kept(engine: Engine, series: int) -> Kept:
     """Where the pages of a series begin."""
-    own = TABLE.c.series_id == series
+    own, page = TABLE.c.series_id == series, TABLE.c.page
     with reading(engine) as connection:
-        first = connection.scalar(select(func.min(TABLE.c.page)).where(own))
-        return Kept(first, connection.scalar(select(func.min(TABLE.c.page)).where(own, TABLE.c.bytes > 0)))
+        kept = connection.scalar(select(func.min(page)).where(own, TABLE.c.bytes > 0))
+        first = connection.scalar(select(func.min(page)).where(own))
+        return Kept(first, kept, connection.scalar(select(func.max(page)).where(own)))
 
 
 def pages(

@@ -132,6 +132,18 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         "errors": [{"pointer": "/series/2/dataset", "message": "is not a dataset"}],
     },
     "SeriesPage": {"series": [{**SERIES, **POSITION, **RELIABILITY}], "total": 1, "next": None},
+    "SeriesPast": {
+        **SERIES,
+        "freq": "5m",
+        "kind": "instant",
+        "ds": ["2014-02-19T15:20:00Z", "2014-02-19T15:25:00Z", "2014-02-19T15:30:00Z"],
+        "y": [97.2, None, 97.4],
+        "imputed": [],
+        "corrected": [2],
+        "quarantined": [{"index": 1, "y": 970.0, "rule": "spike"}],
+        "available_from": "2013-12-02T21:15:00Z",
+        "next": None,
+    },
     "Scores": {
         "scores": [
             {
@@ -186,6 +198,11 @@ PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail
         ("/path/unique_id", "is not a series"),
     ),
     "409": ("no_model", NO_MODEL, None),
+    "410": (
+        "not_kept",
+        "Values this old are in the lake alone; `available_from` is the first that is kept.",
+        ("/query/from", "is older than what the service keeps"),
+    ),
     "413": ("body_too_large", "A body may have 2000000 bytes; send the rest in another request.", None),
     "415": ("unsupported_media_type", "Send the body as application/json or application/x-ndjson.", None),
     "422": (

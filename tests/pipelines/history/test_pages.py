@@ -6,11 +6,14 @@ import pytest
 from data import failpoints
 from data.changes import deletions
 from data.history import page_table
+from data.history.overviews import bins_of, decode_bins, joined
 from data.history.page_codec import NO_ROWS, decode
 from pipelines.deletion import run
 from pipelines.history.ends import refresh_ends
 from pipelines.history.pages import refresh_pages
 from tests.support.history_kit import Plant
+
+COLUMNS = ("steps", "values", "corrected")
 
 
 @pytest.fixture
@@ -22,17 +25,16 @@ def kept(plant, name="a"):
     """Step, value and mark `corrected` of each row that the pages of a series have."""
     found = page_table.pages(plant.workspace.engine, plant.numbers[name], -10, 10)
     rows = [decode(page.rows, page.page) if page.rows else NO_ROWS for page in found]
-    triples = [t for part in rows for t in zip(part.steps.tolist(), part.values.tolist(), part.corrected.tolist())]
-    return [(step, None if y != y else y, corrected) for step, y, corrected in triples]
+    columns = [np.concatenate([getattr(part, name) for part in (NO_ROWS, *rows)]).tolist() for name in COLUMNS]
+    return [(step, None if y != y else y, corrected) for step, y, corrected in zip(*columns, strict=True)]
 
 
 def overview(plant, name="a"):
     """Number, least, largest and last of each bin of 64 steps."""
-    from data.history.overviews import decode_bins
-
     found = page_table.overviews(plant.workspace.engine, plant.numbers[name], -10, 10)
-    bins = [decode_bins(page.overview, page.page) for page in found]
-    return [row for part in bins for row in zip(*(c.tolist() for c in (part.numbers, part.low, part.high, part.last)))]
+    bins = joined([bins_of(NO_ROWS), *(decode_bins(page.overview, page.page) for page in found)])
+    columns = (bins.numbers.tolist(), bins.low.tolist(), bins.high.tolist(), bins.last.tolist())
+    return list(zip(*columns, strict=True))
 
 
 def delete(plant, kind, asked):
@@ -141,7 +143,7 @@ def test_deleted_rows_and_series_leave_the_pages(plant):
     assert len(kept(plant, "b")) == 2000
     assert page_table.mark(plant.workspace.engine, plant.dataset.id).version > version
     delete(plant, "series", {"series": ["b"]})
-    assert page_table.kept(plant.workspace.engine, plant.numbers["b"]) == (None, None)
+    assert page_table.kept(plant.workspace.engine, plant.numbers["b"]) == (None, None, None)
     assert len(kept(plant)) == 1030
     delete(plant, "dataset", {})
     assert page_table.sizes(plant.workspace.engine) == {}
