@@ -18,6 +18,7 @@ STEPS = 1024  # of one page
 FORMAT = 1
 PLACES = 6  # decimal places at most
 AS_IS = 255  # instead of a number of places
+PROBES = 8  # numbers whose places are looked at first
 LARGEST = 2.0**52  # of a whole number
 LEVEL = 3  # of zlib: smaller pages take longer
 
@@ -120,14 +121,20 @@ def _by_weight(words: npt.NDArray[np.uint64]) -> bytes:
     return words.astype("<u8").view(np.uint8).reshape(-1, 8).T.tobytes()
 
 
+def _places_of(value: float) -> int:
+    """How many decimal places a number has at least."""
+    written = repr(value)
+    return 0 if "e" in written or written.endswith(".0") else len(written.partition(".")[2])
+
+
 def _whole_numbers(values: Floats) -> tuple[int, Ints | None]:
     """The fewest decimal places with which numbers are whole, and these; None where they have more."""
-    for places in range(PLACES + 1):
+    for places in range(max(map(_places_of, values[:PROBES].tolist()), default=0), PLACES + 1):
         with np.errstate(over="ignore"):
             whole = np.rint(values * 10.0**places)
         if not (np.abs(whole) < LARGEST).all():
             break
-        if np.array_equal((whole / 10.0**places).view(np.uint64), values.view(np.uint64)):
-            found: Ints = whole.astype(np.int64)
+        found: Ints = whole.astype(np.int64)
+        if np.array_equal((found / 10.0**places).view(np.uint64), values.view(np.uint64)):  # -0.0 is not 0.0
             return places, found
     return AS_IS, None

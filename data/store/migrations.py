@@ -31,7 +31,7 @@ ADDED = (  # versions 6 and 7
 
 def migrate_tables(connection: Connection) -> None:
     """Bring the tables of any earlier version to the present one."""
-    tables.metadata.create_all(connection)  # creates missing tables
+    tables.metadata.create_all(connection)  # missing tables: version 8 has `history` and `history_marks`
     _order_by_time(connection)
     _rename_columns(connection)
     _add_columns(connection)

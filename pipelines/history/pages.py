@@ -110,7 +110,7 @@ def _touched(workspace: Workspace, dataset: Dataset, came: Iterable[pl.DataFrame
 def _in_log(workspace: Workspace, dataset: Dataset, series: Ints, ds: Ints, at: Ints) -> np.ndarray:
     """(k,) bool: does the live log have a row for each series and time that became known then or later?"""
     engine = workspace.engine
-    if not len(series) or not observation_log.count(engine, dataset.id):
+    if not len(series) or observation_log.stamp(engine, dataset.id) is None:
         return np.zeros(len(series), bool)
     if len(series) <= FEW:
         log = observation_log.at(engine, dataset.id, list(zip(series.tolist(), ds.tolist(), strict=True)))
