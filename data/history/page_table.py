@@ -72,7 +72,9 @@ def mark(engine: Engine, dataset_id: int) -> HistoryMark | None:
     query = select(MARKS.c.version, MARKS.c.lake_version, MARKS.c.kept_from, MARKS.c.pending)
     with reading(engine) as connection:
         row = connection.execute(query.where(MARKS.c.dataset_id == dataset_id)).first()
-    return None if row is None else HistoryMark(*row[:3], _pending(row.pending))
+    if row is None:
+        return None
+    return HistoryMark(row.version, row.lake_version, row.kept_from, _pending(row.pending))
 
 
 def kept(engine: Engine, series: int) -> Kept:
@@ -99,7 +101,9 @@ def overviews(engine: Engine, series: int, first: int, last: int) -> list[Stored
     query = select(TABLE.c.series_id, TABLE.c.page, TABLE.c.log_seq, TABLE.c.overview)
     query = query.where(TABLE.c.series_id == series, TABLE.c.page.between(first, last)).order_by(TABLE.c.page)
     with reading(engine) as connection:
-        return [StoredPage(*row, None) for row in connection.execute(query)]
+        return [
+            StoredPage(row.series_id, row.page, row.log_seq, row.overview, None) for row in connection.execute(query)
+        ]
 
 
 def of_page(engine: Engine, series: Sequence[int], page: int) -> dict[int, StoredPage]:

@@ -67,9 +67,9 @@ def _settled(workspace: Workspace, dataset: Dataset, windows: Windows, moment: M
         cells.append(offsets[row] + step - windows.start[row])
         values.append(y.to_numpy())
         stamps.append(at)
-    for cell, y, at in logged:
+    for cell, counted, at in logged:
         cells.append(cell)
-        values.append(y)
+        values.append(counted)
         stamps.append(at)
     order = np.argsort(np.concatenate(stamps), kind="stable")
     return settle(np.concatenate(cells)[order], np.concatenate(values)[order])

@@ -174,8 +174,7 @@ def add_logged_rows(workspace: Workspace, dataset: Dataset, upto: int) -> None:
 
 def _by_page(workspace: Workspace, dataset: Dataset, upto: int) -> Iterator[tuple[int, Log]]:
     """The log's rows up to `upto`, by the number of their page."""
-    parts: list[Log] = []
-    number = None
+    parts, number = list[Log](), 0
     for log in observation_log.within(workspace.engine, dataset.id, FIRST, LAST, upto):
         pages = dataset.grid.steps(log.ds) // STEPS
         for page in np.unique(pages).tolist():

@@ -3,7 +3,7 @@
 Before the pages of a dataset were first made there are the values of the series' context in their place.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,9 +67,7 @@ class Past:
             count += len(part)
             if most is not None and count >= most:
                 break
-        parts = parts[::-1] if backwards else parts
-        columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("steps", "values", "corrected")]
-        return PastRows(*columns)
+        return _joined(parts[::-1] if backwards else parts)
 
     def _parts(self, backwards: bool) -> Iterator[PastRows]:
         """Rows in parts that follow one another."""
@@ -169,9 +167,11 @@ def _context(target: Target) -> tuple[PastRows, int]:
     return PastRows(steps[there], values[0, there], np.zeros(int(there.sum()), bool)), champion.anchor_seq
 
 
-def _joined(parts: list[PastRows]) -> PastRows:
-    columns = [np.concatenate([getattr(part, name) for part in (NO_ROWS, *parts)]) for name in ("steps", "values")]
-    return PastRows(*columns, np.concatenate([part.corrected for part in (NO_ROWS, *parts)]))
+def _joined(parts: Sequence[PastRows]) -> PastRows:
+    """Rows of parts that follow one another."""
+    every = (NO_ROWS, *parts)
+    steps, values = (np.concatenate([getattr(part, name) for part in every]) for name in ("steps", "values"))
+    return PastRows(steps, values, np.concatenate([part.corrected for part in every]))
 
 
 def _known(steps: Ints, known: dict[int, int]) -> Ints:

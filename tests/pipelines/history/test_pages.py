@@ -1,16 +1,24 @@
 """Pages of history: what they hold after ingests, corrections, hand-offs, deletions and kills."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from data import failpoints
 from data.changes import deletions
+from data.formats.options import SourceOptions
 from data.history import page_table
 from data.history.overviews import bins_of, decode_bins, joined
 from data.history.page_codec import NO_ROWS, decode
 from pipelines.deletion import run
 from pipelines.history.ends import refresh_ends
 from pipelines.history.pages import refresh_pages
+from pipelines.ingestion.ingest import ingest
+from pipelines.workspace import open_workspace
 from tests.support.history_kit import Plant
 
 COLUMNS = ("steps", "values", "corrected")
@@ -172,3 +180,26 @@ def test_without_a_limit_in_bytes_there_are_no_pages(plant):
     refresh_pages(plant.workspace.__class__(settings, plant.workspace.engine, plant.workspace.lake), plant.dataset)
     assert kept(plant) == []
     assert page_table.mark(plant.workspace.engine, plant.dataset.id) is None
+
+
+@pytest.mark.parametrize("point", ["ingest.committed", "ingest.recorded", "history.written", "history.made"])
+@pytest.mark.parametrize("first", [True, False], ids=["the first ingest", "a later ingest"])
+def test_a_kill_at_any_step_of_an_ingest_is_mended_by_the_next(tmp_path, point, first):
+    file = tmp_path / "plant.csv"
+    lines = [f"a,2024-01-01T{hour:02}:00:00Z,{hour}" for hour in range(12)]
+    workspace = open_workspace()
+    if not first:
+        file.write_text("\n".join(["unique_id,ds,y", *lines[:8]]) + "\n")
+        ingest(workspace, str(file), "plant", SourceOptions(freq="1h"))
+        lines[2] = "a,2024-01-01T02:00:00Z,-2"
+    file.write_text("\n".join(["unique_id,ds,y", *lines]) + "\n")
+    code = f"from pipelines.cli import run; run({['ingest', str(file), '--dataset', 'plant', '--freq', '1h']!r})"
+    armed = {**os.environ, "ROLLCAST_FAILPOINTS": f"{point}=exit"}
+    assert subprocess.run([sys.executable, "-c", code], env=armed, capture_output=True).returncode == -signal.SIGKILL
+    ingest(workspace, str(file), "plant", SourceOptions(freq="1h"))
+    found = page_table.pages(workspace.engine, 1, 0, 10**6)
+    rows = [decode(page.rows, page.page) for page in found]
+    assert sum(map(len, rows)) == 12
+    values = [0, 1, 2 if first else -2, *range(3, 12)]
+    assert np.concatenate([part.values for part in rows]).tolist() == values
+    assert page_table.mark(workspace.engine, 1).lake_version == workspace.lake.snapshot(1)
