@@ -18,11 +18,13 @@ REASONS = {
     "fastapi": "the newest that Prefect 3.8's server can be imported with",
     "mlflow-skinny": "the last 3.17; `mlflow` itself is five times larger and not needed",
     "pandas": "below 3, as statsforecast asks",
+    "playwright": "drives Debian's Chromium in tests; the browsers that it could download are not needed",
     "polars": "moves with deltalake",
     "prefect": "3.9 asks for newer certificates than are published, and caps FastAPI just as low",
     "pytorch-lightning": "never 2.6.2 or 2.6.3: those two were malicious",
     "sqlalchemy": "under 2.1 Prefect 3.8 serves a deployment and never runs its schedule",
     "torch": "the CPU build is enough; README says how to get it",
+    "youplot": "its uPlot is byte for byte the published 1.6.31; only its files are read",
     "uvicorn": "one minor release at a time: service/http/protocol.py uses internals of its HTTP protocol",
 }
 

@@ -22,10 +22,13 @@ from service.base.metrics import Metrics
 from service.forecast.forecast_cache import ForecastCache
 from service.http.errors import DETAILS, error_list, not_available
 from service.http.keyring import Keyring
+from service.models.changes import Changes
 from service.models.datasets import Directory, Served
 from service.models.flow_successes import FlowSuccesses
 from service.models.gauges import Gauges
+from service.models.groups import Groups
 from service.models.live_directory import LiveDirectory
+from service.models.new_rows import NewRows
 from service.observe import closed_rows
 from service.observe.arrivals import ReceivedRows
 from service.observe.closed_rows import ClosedRow
@@ -56,6 +59,7 @@ class Runtime:
         """clock: microseconds since 1970 UTC."""
         self.settings, self.clock = settings, clock
         self._directory = LiveDirectory()
+        self.changes = Changes()
         self.metrics = Metrics()
         self.gauges = Gauges(self.metrics.registry)
         self.keyring = Keyring(clock)
@@ -63,12 +67,19 @@ class Runtime:
         self._lock = ServiceLock(self._engine)
         self._migrated = threading.Event()
         self._writer = Writer(
-            self._engine, self.metrics, settings.snapshot_every_s, self.served, settings.idempotency_keep_s
+            self._engine,
+            self.metrics,
+            settings.snapshot_every_s,
+            self.served,
+            settings.idempotency_keep_s,
+            self.changes,
         )
         self._creator = SeriesCreator(self._engine, self._directory, self.metrics, self._writer.ask)
         self._coalescer = RequestCoalescer(self._writer.observe)
         self.flow_successes = FlowSuccesses(self.engine)
         self.in_progress = KeysInProgress()
+        self.groups = Groups()
+        self.new_rows = NewRows()
         self.forecast_cache = ForecastCache(settings.forecast_cache_bytes)
         self._rebuilder = Rebuilder(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(

@@ -71,6 +71,10 @@ COLUMNS = (
 )  # of `_Arrays`
 
 
+def _nobody(series: np.ndarray) -> None:
+    """Nobody is told."""
+
+
 def _with_room(array: np.ndarray, room: int) -> np.ndarray:
     longer = np.empty((room, *array.shape[1:]), array.dtype)
     longer[: len(array)] = array
@@ -106,6 +110,7 @@ class States:
         )
         self.totals = Totals.of(nothing.sums, np.zeros(0))
         self.newest = BEGINNING  # newest origin of all series; it never falls
+        self.changed: Callable[[np.ndarray], None] = _nobody  # is told the ids of series whose rows were written
         self.dirty: set[int] = set()  # rows written since they were last put into a snapshot
         self._append(series, state, sequence, settled, unit, recent)
 
@@ -283,16 +288,19 @@ class States:
             self.totals = self.totals.plus(Totals.of(ledger.sums, arrays.unit[rows]))
         arrays.counter[rows] += 1
         self.dirty.update(rows.tolist())
+        self.changed(arrays.series[rows])
 
     def advance_sequence(self, rows: np.ndarray, sequence: np.ndarray) -> None:
         """Note log rows that leave the states of these series (distinct) unchanged. Used by the writer thread only."""
         self._arrays.sequence[rows] = np.maximum(self._arrays.sequence[rows], sequence)
         self.dirty.update(rows.tolist())
+        self.changed(self._arrays.series[rows])
 
     def mark_stale(self, rows: np.ndarray) -> None:
         """These rows did not follow the log; their answers say so until they do. Used by the writer thread only."""
         self._arrays.stale[rows] = True
         self.dirty.update(rows.tolist())
+        self.changed(self._arrays.series[rows])
 
     def stale_rows(self, rows: np.ndarray) -> np.ndarray:
         """(k,) bool copy: which of these rows did not follow the log."""

@@ -16,7 +16,7 @@ series; 3.5 flags one in two thousand.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,11 @@ class Place(NamedTuple):
     size: float
     dataset: int
     series: int
+
+
+def words_of(kind: int, size: float) -> dict[str, Any] | None:
+    """A trouble as answers show it; None where there is none."""
+    return None if kind == SOUND else {"class": CLASSES[kind], "size": size}
 
 
 def trouble(champion: Champion, held: Mapping[int, int]) -> Trouble:

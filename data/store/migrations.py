@@ -15,7 +15,7 @@ RENAMED = (  # version 5: table, name before, name since
     ("trials", "champion_epoch", "champion_promotion_id"),
     ("issues", "epoch", "promotion_id"),
 )
-ADDED = (  # versions 6 and 7
+ADDED = (  # versions 6 to 8
     tables.datasets.c.auto_create,
     tables.datasets.c.max_series,
     tables.series.c.first_ds,
@@ -26,12 +26,14 @@ ADDED = (  # versions 6 and 7
     tables.series.c.label,
     tables.anchors.c.refold,
     tables.idempotency.c.datasets,
+    tables.jobs.c.kind,
+    tables.jobs.c.asked,
 )
 
 
 def migrate_tables(connection: Connection) -> None:
     """Bring the tables of any earlier version to the present one."""
-    tables.metadata.create_all(connection)  # missing tables: version 8 has `history` and `history_marks`
+    tables.metadata.create_all(connection)  # missing tables: `first_rules`, `history`, `history_marks` in version 8
     _order_by_time(connection)
     _rename_columns(connection)
     _add_columns(connection)
@@ -55,7 +57,7 @@ def _rename_columns(connection: Connection) -> None:
 
 
 def _add_columns(connection: Connection) -> None:
-    """Versions 6 and 7: columns that older tables do not have; existing rows get the default, or null."""
+    """Versions 6 to 8: columns that older tables do not have; existing rows get the default, or null."""
     for column in ADDED:
         if column.name not in _columns(connection, column.table.name):
             described = CreateColumn(column).compile(connection)

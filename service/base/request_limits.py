@@ -22,6 +22,9 @@ MAX_POINTS = 5_000  # bins of the past of a series
 MAX_LEVELS = 32  # quantile or interval levels of one forecast
 MAX_HORIZON = 2**31  # in a body, before the trained horizon is known
 
+# events
+MAX_WATCHERS = 200  # streams that are open at once
+
 # problem details
 MAX_ERRORS = 20  # faults that one answer lists
 MAX_PROBLEM_BYTES = 4_000

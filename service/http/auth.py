@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from service.runtime import Runtime
 
 PUBLIC = frozenset(
-    ("/health/live", "/health/ready", "/docs", "/docs/docs.js", "/docs/docs.css", "/openapi.json")
+    ("/health/live", "/health/ready", "/docs", "/docs/docs.js", "/docs/docs.css", "/openapi.json", "/")
 )  # paths that answer nothing from the store
+PAGE_FILES = "/ops/"  # script and style of the page
 BURST_SECONDS = 2  # a burst may hold the requests of this many seconds
 WRONG_KEY_RATE, WRONG_KEY_BURST = 1.0, 20  # wrong keys from one address, or for one key id: per second, and at once
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="rollcast"'}
@@ -56,7 +57,7 @@ class Authenticator:
         address = _address(scope)
         if wait := self._by_address.take(address, now):
             raise too_many_requests(wait)
-        if authorization is None and scope["path"] in PUBLIC:
+        if authorization is None and (scope["path"] in PUBLIC or scope["path"].startswith(PAGE_FILES)):
             return NOBODY
         if not self._keyring.known:
             raise not_available("not_ready", "The service is starting: the keys are not read yet.")
@@ -105,7 +106,7 @@ def check_routes(routes: Iterable[BaseRoute]) -> None:
     """Raises RuntimeError for a route that names no scope and is not public."""
     for route in leaves(routes):
         path = getattr(route, "path", None)
-        if right_of(route) is None and path not in PUBLIC:
+        if right_of(route) is None and path not in PUBLIC and not str(path).startswith(PAGE_FILES):
             raise RuntimeError(f"route {path} names no scope and is not public (service/http/auth.py)")
 
 

@@ -27,6 +27,7 @@ COMMON_HEADERS = (  # of every answer; HTML pages have more (service/http/html_p
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 CLOSE_CONNECTION = {"Connection": "close"}
+STREAM = "stream"  # name of the mark, in the state of a request, of an answer that has no end of its own
 BODY_SECONDS = "body_seconds"  # name of the deadline in the lifespan state, for service/http/protocol.py
 
 
@@ -77,7 +78,8 @@ class RequestMiddleware:
         finally:
             route = getattr(inner_scope.get("route"), "path_format", "none")
             method = scope["method"] if scope["method"] in METHODS else "other"
-            self._metrics.requested(method, route, status, time.perf_counter() - began)
+            if STREAM not in state:
+                self._metrics.requested(method, route, status, time.perf_counter() - began)
 
     def _check_body_headers(self, headers: Headers) -> None:
         """Raises ProblemError: 400 for a Content-Length that is no number, 413, 415 for a compressed body."""

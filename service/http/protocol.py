@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.base.request_limits import MAX_HEAD_BYTES
 from service.http.errors import MEDIA_TYPE, ProblemError, problem_body, problem_response
-from service.http.middleware import BODY_SECONDS
+from service.http.middleware import BODY_SECONDS, STREAM
 
 TICK = 1.0  # seconds
 HEAD_SECONDS = 10.0
@@ -51,6 +51,12 @@ class DeadlineProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._start_timer(HEAD_SECONDS)
+
+    def shutdown(self) -> None:
+        """As uvicorn stops. A stream of events has no end that could be waited for."""
+        super().shutdown()
+        if self.cycle and not self.cycle.response_complete and self.scope.get("state", {}).get(STREAM):
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

@@ -12,7 +12,7 @@ import numpy as np
 from service.models.datasets import Directory, Target
 from service.models.listing import ListingKey
 from states import trouble
-from states.trouble import CLASSES, SOUND, Place
+from states.trouble import CLASSES, SOUND, Place, words_of
 
 
 class Ranked(NamedTuple):
@@ -24,7 +24,7 @@ class Ranked(NamedTuple):
     @property
     def trouble(self) -> dict[str, Any] | None:
         """Its class and size, as answers show them."""
-        return None if self.place is None else {"class": CLASSES[self.place.kind], "size": self.place.size}
+        return None if self.place is None else words_of(self.place.kind, self.place.size)
 
 
 class RankedPage(NamedTuple):
@@ -71,6 +71,11 @@ def page(directory: Directory, limit: int, after: Place | ListingKey | None, wan
             sound, more = _sound(directory, matching, limit - len(ranked), after if sound_only else None, wanted)
             ranked += sound
     return RankedPage(ranked, _counts(matching), total, more)
+
+
+def counts(directory: Directory, dataset: str) -> dict[str, int]:
+    """The number of a dataset's series in each class of trouble, the worst class first."""
+    return _counts(_matching(directory, Wanted(dataset)))
 
 
 def _matching(directory: Directory, wanted: Wanted) -> _Troubled:

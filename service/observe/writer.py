@@ -26,6 +26,7 @@ from data.store import catalogue, database, observation_log
 from data.store.catalogue import Dataset
 from data.store.observation_log import DeletedMeanwhile, Row
 from service.base.metrics import Metrics
+from service.models.changes import Changes
 from service.models.datasets import Served
 from service.models.verdicts import Judge
 from service.observe import write_batch
@@ -53,10 +54,11 @@ class Writer(threading.Thread):
         snapshot_every_s: float,
         datasets: Callable[[], Sequence[Served]],
         keep_answers_s: float,
+        changes: Changes,
     ):
         super().__init__(name="rollcast-writer", daemon=True)
         self._engine, self._metrics, self._every, self._datasets = engine, metrics, snapshot_every_s, datasets
-        self._keep_us = int(keep_answers_s * 1e6)
+        self._keep_us, self._changes = int(keep_answers_s * 1e6), changes
         self._queue: queue.SimpleQueue[ObserveRequest | Callable[[], None] | None] = queue.SimpleQueue()
         self._passes: list[SnapshotPass] = []
         self._last: int | None = None  # position of the log that every champion has reached; None: not known
@@ -233,7 +235,9 @@ class Writer(threading.Thread):
         self._passes = [current for current in self._passes if current.champion is not served.champion]
         self._metrics.replayed("promotion", folding.catch_up(self._engine, champion))
         before = served.champion
+        champion.states.changed = partial(self._changes.note, served.dataset.id)
         served.champion, served.problem = champion, None  # from here on it answers
+        self._changes.note(served.dataset.id, np.empty(0, np.int64))
         if before is not None and before.digest != champion.digest:
             served.previous = before
         if before is not None:  # nothing is written where a deletion has made its anchor void
@@ -356,6 +360,8 @@ class Writer(threading.Thread):
     def _advance(self, result: JudgedBatch, seqs: np.ndarray, stamp: int) -> None:
         """Advance the states. The rows are stored: whatever fails here does not fail the request."""
         champion = result.served.champion
+        if champion is None:
+            self._changes.note(result.served.dataset.id, result.judged.rows.series)
         if champion is None or not len(seqs):
             return
         rows = result.judged.rows.stored(seqs, stamp)

@@ -12,6 +12,7 @@ from service.forecast.forecast_request import parse_forecast_request
 from service.forecast.query_params import forecast_query
 from service.http.auth import needs, seen_by
 from service.http.errors import unknown_dataset
+from service.http.etags import json_or_304
 from service.observe.observe_body import JSON, NDJSON
 from service.routers.dependencies import encode_json, read_json, runtime_of, target_of
 from service.schemas import forecast_bodies, openapi
@@ -39,26 +40,18 @@ async def forecast(request: Request) -> Response:
     current, known_etags = answers.champion_etag(target, query), request.headers.get("if-none-match", "")
     key = (target.served.dataset.id, target.series, query)
     if current is not None and (cached := runtime.forecast_cache.find(key, current)) is not None:
-        return _response_or_304(cached, current, known_etags)
+        return json_or_304(request, cached, current)
     reading = answers.reading_of(target)
     if current is not None and current in known_etags:
         query.check(reading.champion.config)
-        return _response_or_304(b"", current, known_etags)
+        return json_or_304(request, b"", current)
     began = time.perf_counter()
     content, found = answers.forecast(reading, query)
     runtime.metrics.forecast_took(found.champion.config.kind, time.perf_counter() - began, found.substitute)
     etag, body = answers.etag(reading, query, found), encode_json(content)
     if found.substitute is None:
         runtime.forecast_cache.keep(key, etag, body)
-    return _response_or_304(body, etag, known_etags)
-
-
-def _response_or_304(body: bytes, etag: str, known_etags: str) -> Response:
-    """A forecast, or 304 where the client's If-None-Match contains its ETag."""
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if etag in known_etags:
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type=JSON)
+    return json_or_304(request, body, etag)
 
 
 @router.post(

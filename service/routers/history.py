@@ -8,6 +8,7 @@ from service.history import observed
 from service.history.past import BEGIN, END, Span
 from service.http.auth import needs
 from service.http.errors import FieldFault, unprocessable
+from service.http.etags import json_or_304
 from service.routers.dependencies import encode_json, runtime_of, target_of, time_of
 from service.schemas import history_bodies, openapi
 
@@ -35,10 +36,7 @@ async def read_observations(request: Request) -> Response:
     if first is not None and last is not None and first > last:
         raise unprocessable("invalid_query", [FieldFault("/query/to", "must not be before from")])
     span = Span(BEGIN if first is None else first, END if last is None else last)
-    known = request.headers.get("if-none-match", "")
+    known = ",".join(request.headers.getlist("if-none-match"))
     etag, body = await run_in_threadpool(observed.answer, runtime.engine(), target, query, span, known)
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if body is None:
-        return Response(status_code=304, headers=headers)
-    content = await run_in_threadpool(encode_json, body)
-    return Response(content, headers=headers, media_type="application/json")
+    content = b"" if body is None else await run_in_threadpool(encode_json, body)
+    return json_or_304(request, content, etag)

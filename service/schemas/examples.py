@@ -5,13 +5,10 @@ from typing import Any
 from service.forecast.answers import NO_MODEL
 from service.http.auth import NO_KEY, too_many_requests
 from service.http.errors import TITLES, FieldFault
+from service.schemas import operation_examples
+from service.schemas.operation_examples import MODEL
 
 SERIES = {"dataset": "machine_temperature", "unique_id": "machine_temperature"}
-MODEL = {
-    "kind": "lstm",
-    "version": 1,
-    "digest": "aa896a85dfbb632a9f1912ff43f6a1cf783690bc34c1e37252452a86dda64f2b",
-}
 RELIABILITY = {"status": "ok", "flags": [], "observed": 201, "imputed": 0, "reanchored": 0}
 POSITION = {"origin": "2014-02-19T15:30:00Z", "sequence": 25}
 FORECAST = {
@@ -185,6 +182,7 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         "python": "3.11.2",
         "models": {"machine_temperature": MODEL},
     },
+    **operation_examples.BODIES,
 }
 TEXTS = {
     "text/plain": '# TYPE rollcast_observations_total counter\nrollcast_observations_total{outcome="applied"} 25.0\n',
@@ -203,12 +201,22 @@ PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail
         "Values this old are in the lake alone; `available_from` is the first that is kept.",
         ("/query/from", "is older than what the service keeps"),
     ),
+    "412": (
+        "promotion_moved",
+        "Promotion 8 serves by now; look at it, then ask again with its id in If-Match.",
+        None,
+    ),
     "413": ("body_too_large", "A body may have 2000000 bytes; send the rest in another request.", None),
     "415": ("unsupported_media_type", "Send the body as application/json or application/x-ndjson.", None),
     "422": (
         "invalid_observation",
         "/0/y must be a number, or null where it is missing.",
         ("/0/y", "must be a number, or null where it is missing"),
+    ),
+    "428": (
+        "precondition_required",
+        'Send If-Match with the `promotion_id` of GET /v1/datasets that you saw, such as If-Match: "7".',
+        None,
     ),
     "429": ("too_many_requests", too_many_requests(1).detail, None),
     "503": ("not_ready", "The states are being restored.", None),

@@ -101,6 +101,30 @@ class SeriesPage(StrictBody):
     next: Annotated[str | None, Field(description="`cursor` of the next page; null on the last one")]
 
 
+class Worst(StrictBody):
+    """The member of a group with the worst trouble; without trouble any."""
+
+    unique_id: UniqueId | None
+    trouble: Trouble | None
+
+
+class SeriesGroup(StrictBody):
+    """Series whose ids begin alike."""
+
+    prefix: Annotated[str, Field(description="of their ids; empty for the series whose ids have no further part")]
+    series: Annotated[int, Field(description="their number")]
+    counts: Annotated[dict[str, int], Field(description="how many have each class of trouble")]
+    worst: Worst
+
+
+class SeriesGroups(StrictBody):
+    """The groups of a dataset, at most 1,000."""
+
+    dataset: str
+    prefix: str
+    groups: list[SeriesGroup]
+
+
 class NewSeries(StrictBody):
     """A series to create."""
 
