@@ -213,7 +213,7 @@ class Lake:
             files = files_after(self.path(dataset_id), after, version, moved=False)
         return None if files is None else self._keys_of(dataset_id, files), version
 
-    def _keys_of(self, dataset_id: int, files: Sequence[Path]) -> Iterator[pl.DataFrame]:
+    def _keys_of(self, dataset_id: int, files: list[Path]) -> Iterator[pl.DataFrame]:
         with self._translating_errors(dataset_id):
             if files:
                 rows = pl.scan_parquet(files, missing_columns="insert").select(*KEY, AVAILABLE_AT)

@@ -25,10 +25,9 @@ from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback
 from pipelines.deletion.run import finish_begun_deletions
 from pipelines.history.calendars import renew_calendar
-from pipelines.history.known_rows import known_rows
+from pipelines.history.known_rows import known_rows, values_before
 from pipelines.history.pages import refresh_pages
 from pipelines.history.quarantine import quarantine_filter
-from pipelines.history.values_before import values_before
 from pipelines.ingestion.dataset_entry import (
     check_agrees,
     check_counts,
