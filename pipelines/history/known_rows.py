@@ -30,7 +30,8 @@ def known_rows(workspace: Workspace, known: Dataset) -> KnownRows:
 
 
 def values_before(workspace: Workspace, dataset: Dataset, folder: Path) -> ValuesBefore:
-    """A function for `leave_out_closed` that reads values at and shortly before some steps from lake and live log; what it reads is spilled into `folder`."""
+    """A function for `leave_out_closed` that reads values at and shortly before some steps from lake and live log; what
+    it reads is spilled into `folder`."""
 
     def read(wanted: pl.DataFrame) -> pl.DataFrame:
         steps = wanted[STEP].to_numpy()

@@ -10,14 +10,14 @@ from service.http.auth import needs
 from service.http.errors import FieldFault, unprocessable
 from service.http.etags import json_or_304
 from service.routers.dependencies import encode_json, runtime_of, target_of, time_of
-from service.schemas import history_bodies, openapi
+from service.schemas import observation_bodies, openapi
 
 router = APIRouter(tags=["observations"])
 
 
 @router.get(
     "/v1/series/{unique_id:path}/observations",
-    response_model=history_bodies.SeriesPast,
+    response_model=observation_bodies.SeriesPast,
     responses={
         304: {"description": "What this ETag stands for is still current"},
         **openapi.problem_responses(404, 409, 410, 422, 503),
