@@ -267,6 +267,7 @@ USED_WITHOUT_AN_IMPORT = {
     "pytest-xdist": "an option of pytest",
     "ruff": "`make check`",
     "types-pyyaml": "types for mypy",
+    "youplot": "the files of uPlot, which the page loads; its Python is never imported",
     "tzdata": "zones for Python's zoneinfo",
 }
 

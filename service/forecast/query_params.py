@@ -27,7 +27,7 @@ from service.base.request_limits import (
     MAX_SPARKLINES,
 )
 from service.http.errors import FieldFault, too_much, unprocessable
-from states.trouble import CLASSES, Place
+from states.views.trouble import CLASSES, Place
 
 INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 DECIMAL = re.compile(r"\d{0,3}(\.\d{0,9})?", re.ASCII)

@@ -128,6 +128,18 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         "outcomes": ["exists", "created", "rejected"],
         "errors": [{"pointer": "/series/2/dataset", "message": "is not a dataset"}],
     },
+    "SeriesGroups": {
+        "dataset": "machine_temperature",
+        "prefix": "",
+        "groups": [
+            {
+                "prefix": "plant/",
+                "series": 40,
+                "counts": {"silent": 1},
+                "worst": {"unique_id": "plant/line3/pump", "trouble": {"class": "silent", "size": 310}},
+            }
+        ],
+    },
     "SeriesPage": {"series": [{**SERIES, **POSITION, **RELIABILITY}], "total": 1, "next": None},
     "SeriesPast": {
         **SERIES,
@@ -185,6 +197,7 @@ BODIES: dict[str, Any] = {  # by the name of their schema
     **operation_examples.BODIES,
 }
 TEXTS = {
+    "text/event-stream": 'id: 2824\ndata: {"dataset":"machine_temperature","sequence":2824,"changed":1}\n\n',
     "text/plain": '# TYPE rollcast_observations_total counter\nrollcast_observations_total{outcome="applied"} 25.0\n',
 }
 PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail and error, by status
