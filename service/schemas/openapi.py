@@ -107,8 +107,8 @@ OBSERVATIONS = [
     ),
     parameter(
         "points",
-        "At most so many bins for a screen in place of rows, each with its least, largest and last value; from 64 "
-        "steps on, bins are whole multiples of 64 steps, also at both ends",
+        "For a screen: where there are more rows, at most so many bins in their place, each with its least, largest "
+        "and last value; from 64 steps on, bins are whole multiples of 64 steps, also at both ends",
         {"type": "integer", "minimum": 1, "maximum": MAX_POINTS},
     ),
 ]
