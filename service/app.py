@@ -30,6 +30,7 @@ from service.routers import (
     page,
     scores,
     series,
+    vintages,
 )
 from service.runtime import Runtime
 from service.schemas import openapi, scopes
@@ -37,7 +38,7 @@ from service.schemas import openapi, scopes
 DESCRIPTION = "Forecasts that read a series once and then roll forward with every observation."
 API_VERSION = "1"  # of paths and bodies; the version of the build is under /version
 # order counts: `/v1/series/{id}` of `series` matches every path that no earlier route does
-ROUTERS = (forecasts, observations, scores, events, series, deletions, groups, models, health, docs, page)
+ROUTERS = (forecasts, observations, scores, events, vintages, series, deletions, groups, models, health, docs, page)
 
 
 def create_app(settings: Settings | None = None, clock: Callable[[], int] = clock.now) -> FastAPI:

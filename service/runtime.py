@@ -73,6 +73,7 @@ class Runtime:
             self.served,
             settings.idempotency_keep_s,
             self.changes,
+            settings.vintages_bytes,
         )
         self._creator = SeriesCreator(self._engine, self._directory, self.metrics, self._writer.ask)
         self._coalescer = RequestCoalescer(self._writer.observe)

@@ -98,6 +98,8 @@ def restore(
     if restored is not None and restored.stale.any():
         folding.rebuild(engine, champion, np.sort(restored.series[restored.stale]))
     champion.seq = int(found.seq[-1]) if len(found) else after
+    if anchored.anchor.refold and restored is None:
+        champion.states.forget_vintages()  # folded again without deleted rows: so they were never answered
     return champion, len(unread)
 
 

@@ -13,7 +13,7 @@ from data.store.snapshot_store import OWN, SHARD
 from forecasting.kernel.packing import unpack
 from forecasting.rolling.state import RollingState
 from states.model import RollingModel
-from states.out_of_order import OutOfOrder
+from states.out_of_order import BEGINNING, OutOfOrder
 
 log = logging.getLogger("rollcast.service")
 
@@ -26,9 +26,11 @@ def shards_of(series: np.ndarray) -> np.ndarray:
 
 
 def grown(arrays: dict[str, np.ndarray], roller: RollingModel) -> dict[str, np.ndarray]:
-    """The arrays of a snapshot; those that its layout did not have yet are as in an empty state, recent sums too."""
+    """The arrays of a snapshot; those that it does not have yet are as in an empty state."""
     if "recent" not in arrays:
         arrays["recent"] = roller.ledger(len(arrays["series"])).recent
+    if "handed" not in arrays:
+        arrays["handed"] = np.full(len(arrays["series"]), BEGINNING)
     missing = roller.empty(0).arrays.keys() - arrays.keys()
     if missing:
         empty = roller.empty(len(arrays["series"])).arrays

@@ -1,6 +1,7 @@
 """The live store's tables: one schema for SQLite (the default) and PostgreSQL (by URL); `database` opens it."""
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
     Column,
@@ -15,8 +16,9 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
-SCHEMA_VERSION = 7  # what each version changed is in `migrations`
+SCHEMA_VERSION = 8  # what each version changed is in `migrations`
 
 metadata = MetaData()
 Long = BigInteger().with_variant(Integer, "sqlite")  # in SQLite INTEGER has 64 bits, and as a key it is the row id
@@ -385,4 +387,31 @@ deletions = Table(  # rows, series, datasets and ingests that are taken back: as
     Column("started_at", BigInteger),
     Column("applied", BigInteger, index=True),  # counts those that the live store is without; see `changes.applied`
     Column("ended_at", BigInteger),
+)
+
+Stamps = Text().with_variant(ARRAY(BigInteger), "postgresql")  # on SQLite a JSON list, which SQL can read too
+Quantiles = Text().with_variant(ARRAY(REAL), "postgresql")  # the same
+QUANTILES = ("q10", "q20", "q30", "q40", "q50", "q60", "q70", "q80", "q90")
+
+vintages = Table(  # scored forecasts as they were made, see `data.history.vintage_table`
+    "vintages",
+    metadata,
+    Column("id", Long, primary_key=True),  # in the order in which they were stored: the oldest leave first
+    Column("dataset_id", Integer, nullable=False),
+    Column("promotion_id", BigInteger, nullable=False),
+    Column("series_id", Integer, nullable=False),
+    Column("origin", BigInteger, nullable=False),  # `ds` of the step after which it was made
+    Column("seq", BigInteger),  # row of the log with which it was made; null: with a step of which the log has no row
+    Column("opened_at", BigInteger, nullable=False),
+    Column("ds", Stamps, nullable=False),  # of its steps
+    *(Column(name, Quantiles, nullable=False) for name in QUANTILES),
+    Column("bytes", Integer, nullable=False),  # about, of this row
+    Index("vintages_by_series", "series_id", "origin", "promotion_id", unique=True),
+)
+
+vintage_sizes = Table(
+    "vintage_sizes",
+    metadata,
+    Column("dataset_id", Integer, primary_key=True, autoincrement=False),
+    Column("bytes", BigInteger, nullable=False),  # the sum over its vintages
 )

@@ -16,6 +16,8 @@ MAX_SERIES = 1000  # of one page, and of one request for many forecasts
 DEFAULT_PAGE_SERIES = 100
 MAX_SPARKLINES = 200  # series of a page with the last values of each
 MAX_SPARKLINE = 500  # of these values
+MAX_VINTAGES = 500  # earlier forecasts on a page
+DEFAULT_PAGE_VINTAGES = 50
 MAX_LEVELS = 32  # quantile or interval levels of one forecast
 MAX_HORIZON = 2**31  # in a body, before the trained horizon is known
 

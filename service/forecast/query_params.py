@@ -15,11 +15,13 @@ from forecasting.config import ModelConfig
 from forecasting.quantiles import interval_levels
 from service.base.request_limits import (
     DEFAULT_PAGE_SERIES,
+    DEFAULT_PAGE_VINTAGES,
     MAX_LEVELS,
     MAX_QUERY_PARAMETERS,
     MAX_SERIES,
     MAX_SPARKLINE,
     MAX_SPARKLINES,
+    MAX_VINTAGES,
 )
 from service.http.errors import FieldFault, unprocessable
 from states.trouble import CLASSES, Place
@@ -77,6 +79,16 @@ class PageQuery:
 
 
 @dataclass(frozen=True)
+class VintagesQuery:
+    """Earlier forecasts of a series with an origin from `first` to `last`, both included, as the client wrote them."""
+
+    dataset: str | None = None
+    first: str | None = None
+    last: str | None = None
+    limit: int = DEFAULT_PAGE_VINTAGES
+
+
+@dataclass(frozen=True)
 class DeletionQuery:
     """What of a series to delete: from `first` to `last`, both included, as the client wrote them."""
 
@@ -129,6 +141,13 @@ def dataset_query(query_string: bytes) -> str | None:
 def prefix_query(query_string: bytes) -> str:
     """The `prefix` parameter. Raises ProblemError (422) that points at `/query/…`."""
     return _text(_parameters(query_string, ("prefix",)), "prefix") or ""
+
+
+def vintages_query(query_string: bytes) -> VintagesQuery:
+    """The query of earlier forecasts. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("dataset", "from", "to", "limit"))
+    limit = _integer(given, "limit", 1, MAX_VINTAGES) or VintagesQuery.limit
+    return VintagesQuery(*(_text(given, name) for name in ("dataset", "from", "to")), limit)
 
 
 def deletion_query(query_string: bytes, known: Collection[str]) -> DeletionQuery:

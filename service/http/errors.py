@@ -29,6 +29,7 @@ TITLES = {
     406: "Not acceptable",
     408: "Too slow",
     409: "Conflict",
+    410: "Not kept",
     413: "Body too large",
     414: "Path or query too long",
     415: "Unsupported media type",

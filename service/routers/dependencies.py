@@ -6,13 +6,15 @@ import orjson
 from fastapi import Request, Response
 
 from data.errors import AmbiguousSeries, InvalidInput, NotFound, UnknownDataset
+from data.store.catalogue import Dataset
 from service.http.auth import seen_by
 from service.http.errors import FieldFault, ProblemError, unknown_dataset, unprocessable
 from service.http.parsing import JSON_OPTIONS, decode
 from service.models.datasets import Served, Target
-from service.observe.arrivals import ambiguous_series, new_target, unknown_series
+from service.observe.arrivals import ambiguous_series, new_target, reader_of, unknown_series
 from service.observe.observe_body import JSON, media_type
 from service.runtime import Runtime
+from service.schemas.openapi import MAX_DIGITS
 
 
 def runtime_of(request: Request) -> Runtime:
@@ -59,6 +61,18 @@ def datasets_of(request: Request, runtime: Runtime, wanted: str | None) -> list[
     if wanted is not None and not found:
         raise unknown_dataset()
     return found
+
+
+def time_of(name: str, text: str | None, dataset: Dataset) -> int | None:
+    """A time of the query as `ds`; from one day up that of the step which contains it. Raises ProblemError (422)."""
+    if text is None:
+        return None
+    try:
+        number = dataset.kind == "step" and text.removeprefix("-").isdecimal() and len(text) < MAX_DIGITS
+        ds = reader_of(dataset).read(int(text) if number else text)
+    except InvalidInput as error:
+        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", str(error))]) from None
+    return int(dataset.grid.stamps(dataset.grid.steps([ds]))[0]) if dataset.kind == "date" else ds
 
 
 def refuse_query_string(request: Request) -> None:

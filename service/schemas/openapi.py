@@ -7,10 +7,12 @@ from pydantic import BaseModel
 
 from service.base.request_limits import (
     DEFAULT_PAGE_SERIES,
+    DEFAULT_PAGE_VINTAGES,
     MAX_IDEMPOTENCY_KEY,
     MAX_SERIES,
     MAX_SPARKLINE,
     MAX_SPARKLINES,
+    MAX_VINTAGES,
 )
 from service.http.auth import PUBLIC
 from service.http.errors import MEDIA_TYPE
@@ -85,6 +87,15 @@ LAST_EVENT_ID = parameter(
     "Last-Event-ID", "A sequence: values after it are sent first", {"type": "integer", "minimum": 0}, "header"
 )
 PREFIX = parameter("prefix", "Only ids that begin so, such as plant/line3/", {"type": "string", "default": ""})
+VINTAGES = [
+    parameter("from", "The first origin, written as `ds` of a row; a + is written %2B", {"type": "string"}),
+    parameter("to", "The last origin; `next` of the previous page", {"type": "string"}),
+    parameter(
+        "limit",
+        "Forecasts on a page",
+        {"type": "integer", "minimum": 1, "maximum": MAX_VINTAGES, "default": DEFAULT_PAGE_VINTAGES},
+    ),
+]
 NAME = parameter("name", "The dataset's name", {"type": "string"}, "path", "machine_temperature")
 FROM = parameter("from", "The first step, written as `ds` of a row; a + is written %2B", {"type": "string"})
 TO = parameter("to", "The last step, which is deleted too", {"type": "string"})
