@@ -4,6 +4,7 @@ from sqlalchemy import Connection, func, insert, inspect, select, text
 from sqlalchemy.schema import CreateColumn
 
 from data import clock
+from data.sql_views import create_views, drop_views
 from data.store import tables
 
 UNJUDGED = "live log of before"  # watermark: rows of a dataset's log up to which values have no verdict yet
@@ -31,6 +32,7 @@ ADDED = (  # versions 6 and 7
 
 def migrate_tables(connection: Connection) -> None:
     """Bring the tables of any earlier version to the present one."""
+    drop_views(connection)
     tables.metadata.create_all(connection)  # creates missing tables
     _order_by_time(connection)
     _rename_columns(connection)
@@ -38,6 +40,7 @@ def migrate_tables(connection: Connection) -> None:
     _free_contexts(connection)
     _make_anchors(connection)
     _note_unjudged(connection)
+    create_views(connection)
 
 
 def _order_by_time(connection: Connection) -> None:
