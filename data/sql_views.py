@@ -75,9 +75,10 @@ class _Sqlite:
         """Every step of every stored vintage."""
         levels = ", ".join(f"{self.quantile(level)} AS q{level}" for level in LEVELS)
         return (
-            f"CREATE VIEW rollcast_vintages AS SELECT d.name AS dataset, n.unique_id, {self.time('v.origin')} AS origin, "
-            f"{self.time(self.ds)} AS time, {self.step} AS step, {levels}, p.version, v.promotion_id, v.seq, "
-            f"{self.moment('v.opened_at')} AS opened_at, v.origin AS origin_ds, {self.ds} AS ds FROM vintages v "
+            f"CREATE VIEW rollcast_vintages AS SELECT d.name AS dataset, n.unique_id, "
+            f"{self.time('v.origin')} AS origin, {self.time(self.ds)} AS time, {self.step} AS step, {levels}, "
+            f"p.version, v.promotion_id, v.seq, {self.moment('v.opened_at')} AS opened_at, "
+            f"v.origin AS origin_ds, {self.ds} AS ds FROM vintages v "
             f"JOIN datasets d ON d.id = v.dataset_id JOIN series n ON n.id = v.series_id "
             f"LEFT JOIN promotions p ON p.id = v.promotion_id CROSS JOIN {self.steps()} WHERE d.deleted_at IS NULL"
         )

@@ -45,7 +45,15 @@ class Block:
     seq: int
     series: np.ndarray
     stale: np.ndarray
+    sequence: np.ndarray  # the position of the log that each state knows
     state: RollingState
+
+    def row(self, series: int) -> int | None:
+        """The row of a series whose state was the fold of the log; None where there is no such state."""
+        row = int(np.searchsorted(self.series, series))
+        if row == len(self.series) or self.series[row] != series or self.stale[row]:
+            return None
+        return None if self.state.blank(np.array([row]))[0] else row
 
 
 class Checkpoints:
@@ -80,7 +88,7 @@ class Checkpoints:
             wanted = np.flatnonzero(shards == shard)
             for seq in reversed(self.kept.get(shard, ())):
                 wanted = wanted[~found[wanted]]
-                block = self._block(engine, shard, seq) if wanted.size else None
+                block = self.block(engine, shard, seq) if wanted.size else None
                 if block is not None:
                     self._fill(block, series, wanted, state, found)
         return found
@@ -99,7 +107,7 @@ class Checkpoints:
         state.put(wanted[chosen], block.state.take(place[chosen]))
         found[wanted[chosen]] = True
 
-    def _block(self, engine: Engine, shard: int, seq: int) -> Block | None:
+    def block(self, engine: Engine, shard: int, seq: int) -> Block | None:
         """A block from the store, or from memory; None where it is gone, damaged or of another model."""
         key = shard, seq
         if key not in self._open:
@@ -121,4 +129,5 @@ class Checkpoints:
         arrays = grown(arrays, self._roller)
         order = np.argsort(arrays["series"])
         state = self._roller.restore({name: array[order] for name, array in arrays.items() if name not in OWN})
-        return Block(int(words["seq"]), arrays["series"][order], arrays["stale"][order], state)
+        own = (arrays[name][order] for name in ("series", "stale", "sequence"))
+        return Block(int(words["seq"]), *own, state)

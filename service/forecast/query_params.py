@@ -39,6 +39,7 @@ class ForecastQuery:
     levels: tuple[float, ...] | None = None  # per cent of central intervals
     quantiles: tuple[float, ...] | None = None
     dataset: str | None = None
+    as_of: str | None = None  # a sequence or a time, as the client wrote it; None: now
 
     @property
     def key(self) -> str:
@@ -110,13 +111,13 @@ class DeletionsQuery:
 @lru_cache(maxsize=1024)
 def forecast_query(query_string: bytes) -> ForecastQuery:
     """The query of one forecast. Raises ProblemError (422) that points at `/query/…`."""
-    given = _parameters(query_string, ("horizon", "level", "quantiles", "dataset"))
+    given = _parameters(query_string, ("horizon", "level", "quantiles", "dataset", "as_of"))
     if "level" in given and "quantiles" in given:
         raise unprocessable("invalid_query", [FieldFault("/query/level", "cannot be used together with quantiles")])
     horizon = _integer(given, "horizon", 1, None)
     levels = _decimals(given, "level", 100)
     quantiles = _decimals(given, "quantiles", 1)
-    return ForecastQuery(horizon, levels, quantiles, _text(given, "dataset"))
+    return ForecastQuery(horizon, levels, quantiles, _text(given, "dataset"), _text(given, "as_of"))
 
 
 def page_query(query_string: bytes) -> PageQuery:

@@ -201,6 +201,11 @@ PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail
         ("/path/unique_id", "is not a series"),
     ),
     "409": ("no_model", NO_MODEL, None),
+    "410": (
+        "not_kept",
+        "The states of this moment cannot be computed again; `available_from` is the next of which they can.",
+        ("/query/as_of", "is out of reach"),
+    ),
     "413": ("body_too_large", "A body may have 2000000 bytes; send the rest in another request.", None),
     "415": ("unsupported_media_type", "Send the body as application/json or application/x-ndjson.", None),
     "422": (

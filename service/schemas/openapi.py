@@ -24,6 +24,7 @@ PROBLEMS = {
     403: "The key does not have the scope, or does not reach the series",
     404: "Nothing has this name",
     409: "Not possible in the present state; `code` says why",
+    410: "What is asked for is older than what the service keeps; `available_from` says from when on it can answer",
     413: "The body is too large",
     415: "The body is neither JSON nor NDJSON, or it is compressed",
     422: "The request has faults; `errors` points at them",
@@ -57,6 +58,11 @@ LEVEL = parameter(
     "level", "Central intervals in per cent, such as 80,95; not together with quantiles", {"type": "string"}
 )
 QUANTILES = parameter("quantiles", "Quantile levels, such as 0.1,0.5,0.9; not together with level", {"type": "string"})
+AS_OF = parameter(
+    "as_of",
+    "What was answered at an earlier moment: a time with its offset, or the `sequence` of an answer; a + is %2B",
+    {"type": "string"},
+)
 LIMIT = parameter(
     "limit",
     "Series on a page",
