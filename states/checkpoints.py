@@ -129,5 +129,5 @@ class Checkpoints:
         arrays = grown(arrays, self._roller)
         order = np.argsort(arrays["series"])
         state = self._roller.restore({name: array[order] for name, array in arrays.items() if name not in OWN})
-        own = (arrays[name][order] for name in ("series", "stale", "sequence"))
-        return Block(int(words["seq"]), *own, state)
+        series, stale, sequence = (arrays[name][order] for name in ("series", "stale", "sequence"))
+        return Block(int(words["seq"]), series, stale, sequence, state)

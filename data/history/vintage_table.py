@@ -165,9 +165,9 @@ def page(
 
 
 def _vintage(row: Any) -> StoredVintage:
-    *words, ds = row[:6]
-    arrays = [_list(value) for value in row[6:]]
-    return StoredVintage(*words, np.array(_list(ds), np.int64), np.array(arrays, np.float32))
+    promotion_id, series_id, origin, seq, opened_at, ds, *lines = row
+    quantiles = np.array([_list(line) for line in lines], np.float32)
+    return StoredVintage(promotion_id, series_id, origin, seq, opened_at, np.array(_list(ds), np.int64), quantiles)
 
 
 def _list(value: Any) -> Any:
