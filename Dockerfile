@@ -17,15 +17,21 @@ COPY states states
 
 FROM source AS service-build
 RUN /opt/rollcast/bin/pip install --constraint constraints.txt '.[postgres]'
+# pip has compiled byte-code; here come the compiled loops, for the processor of the machine that builds.
+RUN /opt/rollcast/bin/python -P -m forecasting.rolling.precompile
 
 FROM source AS worker-build
 # The CPU build of torch is a tenth of the size of the default one; give an empty value to get the default.
 ARG TORCH_INDEX="--extra-index-url https://download.pytorch.org/whl/cpu"
 RUN /opt/rollcast/bin/pip install ${TORCH_INDEX} --constraint constraints.txt '.[postgres,pipelines,train]'
+RUN /opt/rollcast/bin/python -P -m forecasting.rolling.precompile
 
 FROM ${PYTHON} AS base
 RUN useradd --uid 10001 --create-home rollcast && install -d -o rollcast -g rollcast /var/lib/rollcast
-ENV PATH=/opt/rollcast/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DO_NOT_TRACK=1 \
+# The image of Python comes without byte-code of its own library.
+RUN python -m compileall -q -x '/(site-packages|test|idlelib|lib2to3)/' "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
+# On another processor than that of the build, the loops are compiled at the first start and kept in NUMBA_CACHE_DIR.
+ENV PATH=/opt/rollcast/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1 DO_NOT_TRACK=1 \
     ROLLCAST_HOME=/var/lib/rollcast NUMBA_CACHE_DIR=/tmp/compiled
 WORKDIR /var/lib/rollcast
 

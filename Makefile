@@ -35,7 +35,9 @@ $(STAMP): pyproject.toml constraints.txt
 	        echo "$$found cannot make a virtual environment: on Debian and Ubuntu install the package python3-venv" >&2; exit 1; }; \
 	fi
 	@echo "installing Rollcast and the versions it was tested with into $(VENV); the first time takes a minute or two"
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@began=$$(date +%s); \
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[$(EXTRAS)]' && \
+	echo "installed in $$(($$(date +%s) - began)) s; $(VENV) has $$(du -sm $(VENV) | cut -f1) MB"
 	@touch $@
 
 check: setup ## format, lint, types and import contracts, changing nothing

@@ -18,6 +18,7 @@ REASONS = {
     "fastapi": "the newest that Prefect 3.8's server can be imported with",
     "mlflow-skinny": "the last 3.17; `mlflow` itself is five times larger and not needed",
     "pandas": "below 3, as statsforecast asks",
+    "playwright": "drives Debian's Chromium in tests; the browsers that it could download are not needed",
     "polars": "moves with deltalake",
     "prefect": "3.9 asks for newer certificates than are published, and caps FastAPI just as low",
     "pytorch-lightning": "never 2.6.2 or 2.6.3: those two were malicious",

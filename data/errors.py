@@ -29,6 +29,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: 1 row, 2,000 rows."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 class RollcastError(Exception):
     """The root of the family: an error that a user can act on."""
 

@@ -93,6 +93,10 @@ class ErrorSums:
         by_origin = [np.stack(errors)[choice, rows] for errors in zip(*(part.by_origin for part in parts), strict=True)]
         return cls(sums, parts[0].levels, by_origin, not_finite=max(part.not_finite for part in parts))
 
+    def counts(self, horizon: int | None = None) -> np.ndarray:
+        """(n,) number of scored values over steps 1 … horizon and all origins."""
+        return np.asarray(self.sums["count"][:, :horizon].sum(1), np.int64)
+
     def mean(self, name: str, horizon: int | None = None) -> np.ndarray:
         """(n,) mean over steps 1 … horizon and all origins; NaN for a series without a scored step."""
         count = self.sums["count"][:, :horizon].sum(1)

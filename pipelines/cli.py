@@ -139,8 +139,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def main() -> None:
     """Entry point of the `rollcast` script."""
     from forecasting.kernel import threads
+    from pipelines import child_python
 
     threads.prepare()
+    child_python.use_safe_path()
     sys.exit(run())
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+PIPED_WIDTH = 140  # columns of a table where there is no terminal; more where a word needs them
+WIDEST, READABLE = 100_000, 40  # columns that a word may need there, and that text of several words has at least
 LINE_EVERY_S = 10.0  # between two lines of progress
 NOT_KNOWN = "n/a"  # shown for a figure that could not be computed
 
@@ -45,19 +47,28 @@ def finite(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    """Print a table on standard output: numbers right-aligned, text left-aligned, a dash for a missing value."""
+    """Print a table on standard output: numbers right-aligned, text left-aligned, a dash for a missing value.
+
+    Without a terminal only text of several words is broken over lines: a table is as wide as its other cells need.
+    """
     from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
 
+    piped = not sys.stdout.isatty()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_header=any(columns))
+    needed = 0
     for index, name in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float)) or row[index] in (None, NOT_KNOWN) for row in rows) and rows
         heading = name.replace("_", " ") if numeric else name  # may then break over two lines of a narrow terminal
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=index == 0, overflow="fold")
+        texts = [heading, *(cell(row[index]) for row in rows)]
+        whole = index == 0 or (piped and all(len(text.split()) < 2 for text in texts[1:]))  # a terminal would cut it
+        needed += min(max(map(cell_len, texts)), WIDEST if whole else READABLE) + 2
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=whole, overflow="fold")
     for row in rows:
         table.add_row(*(cell(value) for value in row))
-    console = Console(width=None if sys.stdout.isatty() else 140, markup=False, highlight=False)
+    console = Console(width=max(PIPED_WIDTH, needed) if piped else None, markup=False, highlight=False)
     if title:
         console.print(f"\n{title}")
     console.print(table)

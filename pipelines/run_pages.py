@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from data.errors import counted
 from data.files import whole_file
 from pipelines.console import cell
 
@@ -16,7 +17,7 @@ Record = dict[str, Any]
 PAGES_KEPT = 500  # of each flow
 SCORES = ("origins", "mase", "smape", "wql", "coverage_80", "coverage_95", "skill")
 CONTENDERS = ("model", "version", "mase", "wql", "coverage_80", "gain", "p_value")
-FINDINGS = ("detector", "feature", "fired", "statistic", "threshold", "words")
+FINDINGS = ("detector", "feature", "fired", "counts", "statistic", "threshold", "words")
 
 
 def write_page(folder: Path, flow: str, dataset: str | None, run_id: int, record: Record) -> Record:
@@ -53,7 +54,8 @@ def page_of(flow: str, record: Record) -> str | None:
 def backtest(record: Record) -> str:
     """The page of a backtest: models, lowest MASE first."""
     ranked = sorted(record["metrics"].items(), key=lambda item: (item[1]["mase"] is None, item[1]["mase"] or 0.0))
-    head = f"# Backtest of {record['dataset']}\n\n{record['origins']} origins, {record['horizon']} steps ahead.\n\n"
+    scored = f"{counted(record['origins'], 'origin')}, {counted(record['horizon'], 'step')} ahead"
+    head = f"# Backtest of {record['dataset']}\n\n{scored}.\n\n"
     notes = "".join(f"- {note}\n" for note in record["notes"])
     return head + table(("model", *SCORES), [{"model": name, **row} for name, row in ranked]) + f"\n{notes}"
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from data.lake import commits
-from data.lake.table import Lake
 from data.settings import Settings, load_settings
-from data.store import observation_log
 from data.store.database import open_store
+
+if TYPE_CHECKING:
+    from data.lake.table import Lake
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,19 @@ class Workspace:
 
     settings: Settings
     engine: Engine
-    lake: Lake
+    opened: Lake | None = None  # a lake that is open already; else the one of the settings
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The history. Polars and Delta are loaded at its first use: many commands need the live store alone."""
+        if self.opened is not None:
+            return self.opened
+        from data.lake import commits
+        from data.lake.table import Lake
+        from data.store import observation_log
+
+        recorded, logged_at = partial(commits.last, self.engine), partial(observation_log.stamp, self.engine)
+        return Lake(self.settings.lake_path, recorded, logged_at)
 
     def ingest_lock(self, dataset_id: int) -> Path:
         """The file that an ingest of a dataset locks while it stores rows, and a deletion all the time."""
@@ -35,6 +48,4 @@ def open_workspace(settings: Settings | None = None) -> Workspace:
         StoreUnavailable: the database cannot be reached, or a newer version of the program wrote it.
     """
     settings = settings or load_settings()
-    engine = open_store(settings.database_url)
-    lake = Lake(settings.lake_path, partial(commits.last, engine), partial(observation_log.stamp, engine))
-    return Workspace(settings, engine, lake)
+    return Workspace(settings, open_store(settings.database_url))

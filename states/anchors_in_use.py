@@ -8,8 +8,9 @@ from sqlalchemy import Engine
 
 from data import clock
 from data.grid.durations import HOUR
-from data.store import anchors, promotions, snapshot_store
+from data.store import anchors, observation_log, promotions, snapshot_store
 from data.store.anchors import Anchor
+from data.store.promotions import Promotion
 
 TAKE_OVER_US = HOUR  # longest time until a running service has taken over a decision or an anchor
 
@@ -38,6 +39,15 @@ def newest(engine: Engine, dataset_id: int) -> list[Anchor]:
     found = [decision(engine, dataset_id) for decision in decisions]
     own = [anchors.newest(engine, decision.id) for decision in found if decision is not None]
     return [anchor for anchor in own if anchor is not None]
+
+
+def kept_by(engine: Engine, promotion: Promotion) -> Anchor | None:
+    """The anchor from which a version's states still roll, so that it can serve at once; None where its log or contexts
+    are not whole."""
+    anchor = anchors.newest(engine, promotion.id)
+    if anchor is None or not anchors.shards(engine, anchor):
+        return None
+    return anchor if observation_log.whole_after(engine, promotion.dataset_id) <= anchor.log_seq else None
 
 
 def served_recently(engine: Engine, dataset_id: int) -> list[Anchor]:

@@ -19,7 +19,7 @@ from states.model import RollingModel
 from states.out_of_order import BEGINNING
 from states.past.closed_vintages import ClosedVintages
 from states.row_index import RowIndex
-from states.series_state import RowsNow, SeriesState, SeriesStates, SettledScores
+from states.views.series_state import RowsNow, SeriesState, SeriesStates, SettledScores
 
 R = TypeVar("R")
 FIRST = np.array([0])

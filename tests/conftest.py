@@ -106,6 +106,15 @@ def program() -> Callable[..., Path]:
     return find
 
 
+@pytest.fixture
+def page(program):
+    """An empty page of Debian's Chromium, as Playwright's `Page`."""
+    from tests.support.browser_kit import opened_page
+
+    with opened_page(program("chromium", package="chromium")) as page:
+        yield page
+
+
 @pytest.fixture(scope="session")
 def postgres_program(program) -> Callable[[], Postgres]:
     """Makes servers; each is thrown away by whoever made it."""

@@ -121,6 +121,16 @@ def prefect_settings() -> set[str]:
     return names(PrefectSettings)
 
 
+def test_images_hold_byte_code_and_compiled_loops_and_their_processes_have_a_safe_path(dockerfile):
+    found = stages(dockerfile)
+    for name in ("service-build", "worker-build"):
+        _, *after = re.findall(r"^RUN .*$", found[name], flags=re.MULTILINE)
+        assert [command.rpartition(" -m ")[2] for command in after] == ["forecasting.rolling.precompile"]
+        assert "PYTHONDONTWRITEBYTECODE" not in found[name]  # pip would write none either
+    assert re.search(r"^RUN python -m compileall ", found["base"], flags=re.MULTILINE)
+    assert re.search(r"^ENV .*PYTHONSAFEPATH=1", found["base"], flags=re.MULTILINE)
+
+
 def test_telemetry_is_off(services, dockerfile):
     assert re.search(r"^ENV .*DO_NOT_TRACK=1", dockerfile, flags=re.MULTILINE)
     for name in ("prefect", "deploy", "worker"):

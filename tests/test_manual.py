@@ -8,10 +8,13 @@ import re
 import shlex
 import subprocess
 import tomllib
+from importlib.metadata import distribution, packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import typer
+from packaging.requirements import Requirement
 
 from data.settings import Settings
 from pipelines.commands.default_command import DEFAULT
@@ -253,6 +256,56 @@ def test_constraints_pin_every_installed_version_and_nothing_else(root):
     names = {re.split(r"[^\w.-]", line)[0].lower() for line in asked}
     assert names <= {line.partition("==")[0] for line in lines}
     assert "torch==2.13.0" in lines
+
+
+# What nothing imports, and why it is installed all the same.
+USED_WITHOUT_AN_IMPORT = {
+    "alembic": "MLflow migrates its tables with it",
+    "import-linter": "`make check`",
+    "mypy": "`make check`",
+    "pytest-timeout": "an option of pytest",
+    "pytest-xdist": "an option of pytest",
+    "ruff": "`make check`",
+    "types-pyyaml": "types for mypy",
+    "youplot": "the files of uPlot, which the page loads; its Python is never imported",
+    "tzdata": "zones for Python's zoneinfo",
+}
+
+
+def test_every_package_that_is_asked_for_is_imported_or_has_a_stated_use(root, tracked):
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    asked = {
+        normal(re.split(r"[^\w.-]", line)[0])
+        for line in [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    }
+    code = "\n".join(text for name, text in tracked.items() if name.endswith(".py"))
+    imported = set(re.findall(r"^\s*(?:from|import) (\w+)", code, flags=re.MULTILINE))
+    found = packages_distributions()
+    providers = {normal(name) for module in imported for name in found.get(module, [])}
+    assert asked - providers - set(USED_WITHOUT_AN_IMPORT) == set()
+    assert set(USED_WITHOUT_AN_IMPORT) <= asked - providers
+
+
+def test_every_pinned_package_is_asked_for_by_ours_or_by_one_of_its_own(root):
+    pins = {line.partition("==")[0] for line in (root / "constraints.txt").read_text().splitlines() if "==" in line}
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    waiting = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    reached: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        asked = Requirement(waiting.pop())
+        found = normal(asked.name), frozenset(asked.extras)
+        if found in reached:
+            continue
+        reached.add(found)
+        extras = [{"extra": extra} for extra in asked.extras] or [{"extra": ""}]
+        needed = map(Requirement, distribution(asked.name).requires or [])
+        waiting += [str(own) for own in needed if own.marker is None or any(map(own.marker.evaluate, extras))]
+    assert pins - {name for name, _ in reached} == set()
+
+
+def normal(name: str) -> str:
+    """A package's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_ci_installs_every_package_whose_absence_would_skip_a_test(root, tracked):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.support.store import Store
+from pipelines.child_python import child_environment
 from pipelines.flows.uvicorn_process import APP, PROTOCOL, free_port, server_command
 
 PATIENCE = 180  # seconds that a start may take on a busy machine
@@ -53,7 +54,7 @@ def bare(answers: Path, app: str = "app") -> Iterator[Server]:
 def _running(app: str, options: tuple[str, ...], environment: Mapping[str, str]) -> Iterator[Server]:
     port, began = free_port(), time.perf_counter()
     command = server_command(app, "127.0.0.1", port, *options)
-    process = subprocess.Popen(command, env={**os.environ, **environment, "ROLLCAST_PORT": str(port)})
+    process = subprocess.Popen(command, env={**child_environment(), **environment, "ROLLCAST_PORT": str(port)})
     try:
         _wait(process, f"http://127.0.0.1:{port}/health/ready")
         yield Server(process, port, time.perf_counter() - began, _worked(process.pid))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from data import clock
 from data.errors import NotFound
@@ -114,6 +114,13 @@ def ingests(engine: Engine, dataset_id: int) -> list[IngestRecord]:
     query = select(TABLE).where(TABLE.c.dataset_id == dataset_id).order_by(TABLE.c.id.desc())
     with reading(engine) as connection:
         return [_record(row) for row in connection.execute(query)]
+
+
+def last_end(engine: Engine, dataset_id: int) -> int | None:
+    """When the last ingest ended that stored something and was not undone, in microseconds since 1970 UTC."""
+    query = select(func.max(TABLE.c.ended_at)).where(TABLE.c.dataset_id == dataset_id, TABLE.c.undone_at.is_(None))
+    with reading(engine) as connection:
+        return connection.scalar(query)
 
 
 def find(engine: Engine, dataset_id: int, number: int) -> IngestRecord:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from data.errors import InvalidInput
+from data.errors import InvalidInput, counted
 from data.formats.batches import NOT_UTF8, ROW, batches_of
 from data.formats.dialect import Dialect, Recognised
 from data.formats.header_lines import Layout, find_layout, first_lines
@@ -80,7 +80,7 @@ def _explain_csv(path: Path, name: str, layout: Layout) -> None:
             for row in reader:
                 if len(row) > width:
                     raise InvalidInput(
-                        f"{len(row)} fields where the header has {width}; quote or remove the surplus",
+                        f"{counted(len(row), 'field')} where the header has {width}; quote or remove the surplus",
                         source=name,
                         row=before + reader.line_num,
                     )

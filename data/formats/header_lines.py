@@ -24,6 +24,7 @@ LONGEST_LINE = 16_000_000  # bytes
 NOT_UTF16 = "this is text in UTF-16; save it as CSV UTF-8, or convert it to UTF-8 first"
 SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 TICKER_NAMES = ("ticker", "tickers", "symbol", "symbols")
+NUMBER_FIELD = re.compile(r"\s*[+-]?\d[\d.,]*\s*")
 PRICE_NAMES = ("price", "attributes")
 
 Line = tuple[int, str]  # its number in the file, from 1, and its text
@@ -71,16 +72,50 @@ def find_layout(lines: list[Line], dialect: Dialect, name: str, found: Recognise
         lines, dialect = lines[1:], replace(dialect, separator=dialect.separator or match[1])
     if not lines or not lines[0][1].strip():
         which = f"line {lines[0][0]}" if lines and lines[0][0] > 1 else "the first line"
-        raise InvalidInput(f"{which} is empty; the first line must name the columns", source=name)
+        empty = lines[0][0] if lines else 1
+        raise InvalidInput(
+            f"{which} is empty; the first line must name the columns; where it is no part of the table, give "
+            f"--skip-lines {empty}",
+            source=name,
+        )
     separator = dialect.separator or _find_separator(lines)
     if dialect.separator is None and separator != ",":
         found.note(f"separator {_shown(separator)}")
     rows = _fields(lines, separator)
+    _refuse_preamble(lines, rows, name)
     layout = _three_lines(rows, separator) if _has_three_lines(rows) else _one_line(rows, separator, name)
     if layout.tickers:
         found.note("three header lines (columns, tickers, name of the time)")
     found.separator, found.unnamed = separator, layout.unnamed
     return layout
+
+
+def _refuse_preamble(lines: list[Line], rows: list[tuple[int, list[str]]], name: str) -> None:
+    """Raises InvalidInput where a table seems to begin below other lines: most rows do not fit the first line, and from
+    some line on, whose fields are words, all have as many fields."""
+    if not rows or _fits(rows, len(rows[0][1])):
+        return
+    for separator in SEPARATORS:
+        found = [(line, row) for line, row in _fields(lines, separator) if any(row)]
+        width = len(found[-1][1]) if found else 0
+        begin = next((i for i in range(len(found)) if all(len(row) == width for _, row in found[i:])), 0)
+        header = found[begin] if begin else (0, [])
+        if width > 1 and 0 < begin <= len(found) - 2 and not any(NUMBER_FIELD.fullmatch(cell) for cell in header[1]):
+            last = header[0] - 1
+            skipped = "1" if last == 1 else f"1-{last}"
+            raise InvalidInput(
+                f"line 1 has no names for the {width} columns of the rows, and line {header[0]} seems to have them; "
+                f"where the lines before are no part of the table, give --skip-lines {skipped}",
+                source=name,
+                row=1,
+            )
+
+
+def _fits(rows: list[tuple[int, list[str]]], width: int) -> bool:
+    """Whether most rows have as many fields as the first line."""
+    filled = [row for _, row in rows[1:] if any(row)]
+    fitting = sum(len(row) == width or _is_surplus(row, width) for row in filled)
+    return not filled or 2 * fitting > len(filled)
 
 
 def _shown(separator: str) -> str:

@@ -74,6 +74,18 @@ def last(engine: Engine, dataset_id: int) -> int | None:
     return None if found is None else int(found)
 
 
+def rows(engine: Engine, dataset_id: int, table: Path) -> int:
+    """Rows of the newest version; a correction is a row of its own. Raises Unavailable where a log entry is damaged.
+
+    Versions that are not recorded yet, such as all of a home of before there were records, are read from the log.
+    """
+    with reading(engine) as connection:
+        query = select(func.sum(TABLE.c.rows), func.max(TABLE.c.version)).where(TABLE.c.dataset_id == dataset_id)
+        recorded, newest = connection.execute(query).one()
+    fresh = [number for number in deltalog.versions(table) if newest is None or number > newest]
+    return int(recorded or 0) + sum(deltalog.rows_added(deltalog.entry(table, number)) for number in fresh)
+
+
 def digest(path: Path) -> str:
     """sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:

@@ -19,8 +19,8 @@ from data import clock, failpoints
 from data.errors import Busy, Unavailable
 from data.files import file_lock
 from data.lake import deltalog
+from data.lake.data_files import damages, vacuum
 from data.lake.erase import Erasure, erase, vacuum_at_once
-from data.lake.table import damages, vacuum
 from data.schema import TIME, TimeKind
 from data.store import identities, tables
 from data.store.database import reading, writing

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, text
 from data.errors import RollcastError, Unavailable
 from data.lake import commits, deltalog
 from data.lake.commits import Commit, File
-from data.lake.table import Lake, damages
+from data.lake.data_files import damages
+from data.lake.table import Lake
 from data.store.database import reading
 
 BytesRead = Callable[[int], None]  # called with the number of bytes read

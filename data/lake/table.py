@@ -9,41 +9,35 @@ Delta on a local disk does not fsync its commits, and does not notice a log that
 both are done here. There is one writer at a time: those that write hold a lock on the dataset's table.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import reduce
-from operator import or_
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties
+from deltalake import CommitProperties, DeltaTable, Transaction
 
 from data import clock, failpoints
-from data.errors import Unavailable, first_line
+from data.errors import Unavailable
 from data.files import file_lock
 from data.lake import deltalog, erase
+from data.lake.append import APPLICATION, WRITER, append_rows, version_of
+from data.lake.changed_rows import KEY, changed_rows, count_corrected, revisions
 from data.lake.current import current_rows
+from data.lake.data_files import active, damaged_files, damages, newest_stamp, sizes_of, vacuum, why_gone
 from data.lake.erase import Erasure
 from data.lake.handoffs import HandoffBatch
+from data.lake.row_spans import inside, spans_of, stored_for
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.spill import Spill, side_by_side
 from data.translate_errors import translate_errors
 
-KEY = [SERIES, TIME]
 BATCH = 500_000  # rows read at once where a table is read in batches
-ROW_GROUP = 131_072  # rows of a Parquet row group: few enough that those of one spell of time are read alone
-MOST_SPANS = 8  # disjoint spans of `ds` of one read; a row group outside of all of them is skipped
 ROW, LOW, HIGH = "row", "low", "high"  # columns of the windows to read
 SMALL = 100 * 1024 * 1024  # bytes below which Delta merges data files
 INGEST = "rollcast-ingest"  # in Delta's log: the number of an ingest, see `data.changes.ingests`
-APPLICATION = "rollcast-handoff"  # the name of batch numbers, and of their digests, in Delta's log
-WRITER = WriterProperties(max_row_group_size=ROW_GROUP)
 
 
 class Extended(NamedTuple):
@@ -87,9 +81,9 @@ class Lake:
         path = self.path(dataset_id)
         with self._translating_errors(dataset_id), self._write_lock(dataset_id):
             table = self._checked_table(dataset_id)
-            version = None if table is None else _version_of(path, table, batch)
+            version = None if table is None else version_of(path, table, batch)
             if version is None:
-                fresh = _revisions(rows, _stored_for(table, rows))
+                fresh = revisions(rows, stored_for(table, rows))
                 if fresh.is_empty():
                     return None
                 transaction = Transaction(APPLICATION, batch.number)
@@ -97,31 +91,38 @@ class Lake:
                     app_transactions=[transaction], custom_metadata={APPLICATION: batch.sha256}
                 )
                 failpoints.hit("handoff.append")
-                version = _append_rows(path, fresh.lazy(), properties)
+                version = append_rows(path, fresh.lazy(), properties)
                 failpoints.hit("handoff.appended")
             deltalog.sync(path, version)
             failpoints.hit("handoff.synced")
             return version
 
-    def extend(self, dataset_id: int, rows: Spill, scratch: Path | None, ingest: int | None = None) -> Extended:
+    def extend(
+        self,
+        dataset_id: int,
+        rows: Spill,
+        scratch: Path | None,
+        ingest: int | None = None,
+        live: pl.DataFrame | None = None,
+    ) -> Extended:
         """Add any number of rows in one commit.
 
         As with `append`, only rows that are new or have another value are added. Memory holds some series at a time;
-        the rest is in the folder `scratch`, which the caller removes. `ingest`: its number, for `commits_of`. When this
-        returns, the rows are on the disk.
+        the rest is in the folder `scratch`, which the caller removes. `ingest`: its number, for `commits_of`. `live`:
+        KEY and VALUE of the live log, which rows correct too. When this returns, the rows are on the disk.
         """
         path = self.path(dataset_id)
         with self._translating_errors(dataset_id), self._write_lock(dataset_id):
             table, fresh, corrected = self._checked_table(dataset_id), rows, 0
             moment = max(clock.now(), (self._logged_at(dataset_id) or 0) + 1)
             if table is not None:
-                fresh, corrected = self._fresh_rows(table, rows, scratch)
+                fresh, corrected = self._fresh_rows(table, rows, scratch, live)
                 if fresh.rows == 0:
                     return Extended(int(table.version()), 0, 0, moment)
                 moment = max(moment, newest_stamp(table) + 1)
             stamped = fresh.scan().with_columns(pl.lit(moment, pl.Int64).alias(AVAILABLE_AT))
             marked = None if ingest is None else CommitProperties(custom_metadata={INGEST: str(ingest)})
-            version = _append_rows(path, stamped, marked)
+            version = append_rows(path, stamped, marked)
             deltalog.sync(path, version)
             return Extended(version, fresh.rows, corrected, moment)
 
@@ -137,16 +138,20 @@ class Lake:
                     found.append(Extended(version, deltalog.rows_added(entry), 0, at))
             return found
 
-    def count_new(self, dataset_id: int, rows: Spill, scratch: Path | None) -> tuple[int, int]:
+    def count_new(
+        self, dataset_id: int, rows: Spill, scratch: Path | None, live: pl.DataFrame | None = None
+    ) -> tuple[int, int]:
         """How many rows `extend` would add, and how many of them would replace a stored value."""
         with self._translating_errors(dataset_id):
             table = self._checked_table(dataset_id)
             if table is None:
                 return rows.rows, 0
-            fresh, corrected = self._fresh_rows(table, rows, scratch)
+            fresh, corrected = self._fresh_rows(table, rows, scratch, live)
             return fresh.rows, corrected
 
-    def _fresh_rows(self, table: DeltaTable, rows: Spill, scratch: Path | None) -> tuple[Spill, int]:
+    def _fresh_rows(
+        self, table: DeltaTable, rows: Spill, scratch: Path | None, live: pl.DataFrame | None = None
+    ) -> tuple[Spill, int]:
         """Those of the rows that the table does not have, or has with another value; and how many replace a value."""
         if rows.rows == 0:
             return Spill(None), 0
@@ -156,8 +161,8 @@ class Lake:
         for frame, stored in side_by_side(rows, known):
             if not stored.is_empty():
                 stored = current_rows(stored)
-                frame = _changed_rows(frame, stored)
-                corrected += _corrected(frame, stored)
+                frame = changed_rows(frame, stored)
+            corrected += count_corrected(frame, stored, live)
             fresh.add(frame)
         return fresh, corrected
 
@@ -237,10 +242,10 @@ class Lake:
                 return
             rows = pl.scan_delta(table)
             known = rows.collect_schema().names()
-            inside = _inside(spans_of(wanted[LOW], wanted[HIGH]))
+            within = inside(spans_of(wanted[LOW], wanted[HIGH]))
             there = [pl.col(name) if name in known else pl.lit(None).alias(name) for name in columns]
             later = pl.col(AVAILABLE_AT).is_in(self._ingested_after(dataset_id, version))
-            rows = rows.filter(inside & (pl.col(AVAILABLE_AT) <= until) & ~later)
+            rows = rows.filter(within & (pl.col(AVAILABLE_AT) <= until) & ~later)
             rows = rows.select(*KEY, *there, AVAILABLE_AT).join(wanted.lazy(), on=SERIES)
             rows = rows.filter(pl.col(TIME).is_between(pl.col(LOW), pl.col(HIGH)))
             rows = rows.select(ROW, TIME, *columns, AVAILABLE_AT)
@@ -248,7 +253,7 @@ class Lake:
 
     def _rows_within(self, table: DeltaTable, spans: Sequence[tuple[int, int]], folder: Path | None) -> Spill:
         found = Spill(folder)
-        rows = pl.scan_delta(table).filter(_inside(spans))
+        rows = pl.scan_delta(table).filter(inside(spans))
         for batch in rows.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming"):
             found.add(batch)
         return found
@@ -371,8 +376,8 @@ class Lake:
     def _checked_table(self, dataset_id: int, snapshot: int | None = None) -> DeltaTable | None:
         """The same, after a check that no data file is gone or cut: Polars panics at such files."""
         table = self._open_table(dataset_id, snapshot)
-        for damage in _damaged_files(_sizes(table, self.path(dataset_id)) if table else {}):
-            raise Unavailable(_why_gone(self.path(dataset_id), snapshot) or damage)
+        for damage in damaged_files(sizes_of(table, self.path(dataset_id)) if table else {}):
+            raise Unavailable(why_gone(self.path(dataset_id), snapshot) or damage)
         return table
 
     def _write_lock(self, dataset_id: int) -> AbstractContextManager[None]:
@@ -388,179 +393,5 @@ class Lake:
         return found or f"the history in {self.path(dataset_id)} cannot be used ({cause}); `rollcast doctor` looks"
 
 
-def _append_rows(path: Path, rows: pl.LazyFrame, properties: CommitProperties | None = None) -> int:
-    """Append to the table, or create it. Returns the version that has the rows. Only under the lock."""
-    options = {
-        "schema_mode": "merge",
-        "configuration": {"delta.appendOnly": "true"},
-        "commit_properties": properties,
-        "writer_properties": WRITER,
-    }
-    rows.sink_delta(path, mode="append", delta_write_options=options)
-    return int(DeltaTable(path).version())
-
-
-def _version_of(path: Path, table: DeltaTable, batch: HandoffBatch) -> int | None:
-    """The version in which a batch was appended, if it was."""
-    if (table.transaction_version(APPLICATION) or 0) < batch.number:
-        return None
-    for version in reversed(deltalog.versions(path)):
-        for action in deltalog.entry(path, version):
-            if action.get("commitInfo", {}).get(APPLICATION) == batch.sha256:
-                return version
-    raise Unavailable(
-        f"the lake has another batch {batch.number} than the live store: they are from different times; restore both "
-        "from one backup"
-    )
-
-
-def _stored_for(table: DeltaTable | None, rows: pl.DataFrame) -> pl.DataFrame:
-    """The lake's rows, replaced ones too, about the series and times of `rows`."""
-    if table is None:
-        return rows.clear()
-    stored = pl.scan_delta(table).filter(_inside(spans_of(rows[TIME], rows[TIME])))
-    return stored.join(rows.lazy(), on=KEY, how="semi").collect(engine="streaming")
-
-
-def _revisions(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Rows of the live log as the lake stores them.
-
-    A row is dropped where its value was the current one already when it arrived; whether a later row of the lake has
-    the same value does not matter, so that every earlier moment can be read again. Columns that the log does not have
-    stay as they are in the lake. Of two rows with the same
-    `available_at` the later one gets a time a microsecond later, and so does one with that of a row of the lake.
-    """
-    logged, order, tied = pl.lit(True).alias("logged"), pl.int_range(pl.len()).alias("order"), pl.lit(1).alias("tied")
-    stamps = known.select(*KEY, AVAILABLE_AT, tied).unique()
-    place = pl.int_range(pl.len()).over(KEY)  # among the rows of one key
-    at = (pl.col(AVAILABLE_AT) + pl.col("tied").fill_null(0) - place).cum_max().over(KEY) + place
-    ours = rows.join(stamps, on=[*KEY, AVAILABLE_AT], how="left", maintain_order="left")
-    ours = ours.with_columns(at.alias(AVAILABLE_AT), logged, order).drop("tied")
-    theirs = known.with_columns(~logged, pl.lit(None, pl.Int64).alias("order")).select(ours.columns)
-    both = pl.concat([theirs, ours]).sort(*KEY, AVAILABLE_AT, "logged", "order", maintain_order=True)
-    before, first = pl.col(VALUE).shift(1).over(KEY), place == 0
-    fresh = both.filter(pl.col("logged") & (first | ~before.eq_missing(pl.col(VALUE)))).sort("order")
-    others = [name for name in known.columns if name not in rows.columns]
-    kept = current_rows(known).select(*KEY, *others)
-    return fresh.select(rows.columns).join(kept, on=KEY, how="left", maintain_order="left")
-
-
-def newest_stamp(table: DeltaTable) -> int:
-    """The newest `available_at` of a table, from the statistics of its data files where all of them have it."""
-    adds = pl.DataFrame(table.get_add_actions(flatten=True))
-    name = f"max.{AVAILABLE_AT}"
-    if len(adds) and name in adds.columns and not adds[name].has_nulls():
-        return int(adds[name].max())  # type: ignore[arg-type]
-    newest = pl.scan_delta(table).select(pl.col(AVAILABLE_AT).max()).collect(engine="streaming").item()
-    return int(newest or 0)  # every row may have been deleted
-
-
-def spans_of(low: npt.ArrayLike, high: npt.ArrayLike) -> list[tuple[int, int]]:
-    """At most MOST_SPANS disjoint spans, ascending, that hold each low[i] to high[i]; the smallest gaps are closed."""
-    order = np.argsort(np.asarray(low))
-    low, reach = np.asarray(low)[order], np.maximum.accumulate(np.asarray(high)[order])
-    gaps = low[1:] - reach[:-1]
-    cuts = np.flatnonzero(gaps > 1)
-    cuts = np.sort(cuts[np.argsort(gaps[cuts])[::-1][: MOST_SPANS - 1]])
-    begins, stops = np.append(0, cuts + 1), np.append(cuts, len(low) - 1)
-    return [(int(low[a]), int(reach[b])) for a, b in zip(begins, stops, strict=True)]
-
-
-def _inside(spans: Sequence[tuple[int, int]]) -> pl.Expr:
-    """Whether a row's time is in one of the spans."""
-    return reduce(or_, (pl.col(TIME).is_between(*span) for span in spans))
-
-
 def _all_rows(table: DeltaTable) -> pl.DataFrame:
     return pl.scan_delta(table).collect()
-
-
-def _changed_rows(frame: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `frame` that `known` does not have or has with another value. Columns that `frame` lacks are kept."""
-    given = [name for name in frame.columns if name not in KEY]
-    old = known.with_columns(
-        pl.lit(None, frame.schema[name]).alias(name) for name in given if name not in known.columns
-    )
-    kept = [name for name in old.columns if name not in (*frame.columns, AVAILABLE_AT)]
-    joined = frame.join(
-        old.select(*KEY, *kept, *(pl.col(name).alias(f"old {name}") for name in given), pl.lit(True).alias("old")),
-        on=KEY,
-        how="left",
-        maintain_order="left",
-    )
-    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"old {name}")) for name in given)
-    return joined.filter(pl.col("old").is_null() | ~same).select(*frame.columns, *kept)
-
-
-def _corrected(changed: pl.DataFrame, known: pl.DataFrame) -> int:
-    """How many of some changed rows replace a value that is stored for their time."""
-    before = known.filter(pl.col(VALUE).is_not_null()).select(*KEY, pl.col(VALUE).alias("old"))
-    both = changed.select(*KEY, VALUE).join(before, on=KEY)
-    return int(both.select(pl.col(VALUE).ne_missing(pl.col("old")).sum()).item())
-
-
-def vacuum(table: DeltaTable, path: Path, dry_run: bool) -> dict[Path, int]:
-    """Delete unneeded data files, or only list them; their sizes in bytes. Files of the last week always stay."""
-    unneeded = {path / unquote(name): 0 for name in table.vacuum(dry_run=True, full=True)}
-    sizes = {file: file.stat().st_size for file in unneeded if file.exists()}
-    if sizes and not dry_run:
-        table.vacuum(dry_run=False, full=True)
-        deltalog.sync(path, deltalog.versions(path)[-1])
-    return sizes
-
-
-def damages(table: Path, recorded: int | None = None) -> Iterator[str]:
-    """Damage of a table that shows without reading its data: log entries that are not whole, and data files that are
-    gone, cut or not Parquet. Each is a sentence that names the file."""
-    for version in deltalog.versions(table):
-        try:
-            deltalog.entry(table, version, recorded)
-        except Unavailable as error:
-            yield str(error)
-            return
-    if not deltalog.versions(table):
-        return
-    try:
-        files = active(table)
-    except Exception as error:  # such as a damaged Delta checkpoint
-        yield f"{table} cannot be opened: {first_line(error)}"
-        return
-    yield from _damaged_files(files)
-
-
-def _why_gone(path: Path, snapshot: int | None) -> str | None:
-    """Why an earlier version cannot be read where a deletion took its files; None where none did."""
-    for version in [] if snapshot is None else [found for found in deltalog.versions(path) if found > snapshot]:
-        if deltalog.is_erasure(deltalog.entry(path, version)):
-            return (
-                f"version {snapshot} of {path} cannot be read again, because rows were deleted for good in version "
-                f"{version}; read a version from {version} on"
-            )
-    return None
-
-
-def _damaged_files(files: dict[Path, int]) -> Iterator[str]:
-    for path, size in files.items():
-        if not path.exists():
-            yield f"{path} is gone; restore a backup"
-        elif path.stat().st_size != size:
-            yield f"{path} has {path.stat().st_size} of {size} bytes; restore a backup"
-        elif not _ends_as_parquet(path):
-            yield f"{path} is not a Parquet file any more; restore a backup"
-
-
-def active(table: Path, snapshot: int | None = None) -> dict[Path, int]:
-    """The data files of a version (None: the newest), and the size that each should have, in bytes."""
-    return _sizes(DeltaTable(table, version=snapshot), table)
-
-
-def _sizes(table: DeltaTable, path: Path) -> dict[Path, int]:
-    adds = pl.DataFrame(table.get_add_actions(flatten=True))
-    return {path / unquote(name): size for name, size in adds.select("path", "size_bytes").rows()}
-
-
-def _ends_as_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(4)
-        file.seek(-4, os.SEEK_END)
-        return head == file.read() == b"PAR1"

@@ -13,7 +13,18 @@ import polars as pl
 
 from data.errors import InvalidInput
 from data.formats.options import SourceOptions
-from data.grid.durations import DAY, kind_of, parse_frequency, unit_of
+from data.grid.durations import (
+    DAY,
+    FIXED,
+    MONTHS,
+    YEAR,
+    bar_of,
+    count_of,
+    kind_of,
+    length_of,
+    parse_frequency,
+    unit_of,
+)
 from data.grid.grid import Grid, make_grid
 from data.quality.findings import Findings
 from data.reading.columns import STEP, with_codes
@@ -60,8 +71,26 @@ def check_every(options: SourceOptions) -> None:
     every = parse_frequency(options.every)
     if options.snap not in (None, "floor"):
         raise InvalidInput(f"--every {every} puts a row into the step that holds its time; leave --snap out")
-    if options.freq is not None and kind_of(parse_frequency(options.freq)) == "date" and kind_of(every) == "instant":
-        raise InvalidInput(f"--every {every} is finer than --freq {options.freq}; give a coarser step")
+    if options.freq is not None and _is_finer(every, parse_frequency(options.freq)):
+        raise InvalidInput(
+            f"--every {every} is finer than --freq {options.freq}, the frequency of the rows; give a coarser --every, "
+            "or leave --freq out"
+        )
+
+
+def _is_finer(freq: str, other: str) -> bool:
+    """Whether the steps of a frequency are shorter than those of another."""
+    if (kind_of(freq) == "step") != (kind_of(other) == "step"):
+        return False  # refused with the times, which are integers or not
+    return _usual_length(freq) < _usual_length(other)
+
+
+def _usual_length(freq: str) -> int:
+    """Microseconds of a usual step; of integer steps their number."""
+    if bar := bar_of(freq):
+        return length_of(bar)
+    unit = unit_of(freq)
+    return count_of(freq) * (FIXED.get(unit) or MONTHS.get(unit, 0) * YEAR // 12 or (DAY if unit else 1))
 
 
 def grid_of(every: str) -> Grid:

@@ -42,9 +42,11 @@ from data.quality.key_check import (
     count_clashes,
     find_interleaved,
     find_keys,
+    find_named,
     most_repeat,
     refuse_interleaved,
     refuse_mixed_series,
+    refuse_named,
 )
 from data.quality.lost_rows import first_clash, refuse_clashes, refuse_rejected
 from data.quality.rejections import CLOSED, NO_LOCAL_TIME, OFF_GRID
@@ -141,13 +143,15 @@ def conform_all(
     only_missing = intake.missing == intake.read  # planned covariates, or values taken back
     if intake.nulls + intake.non_finite == intake.read and not (grid is not None and only_missing):
         raise InvalidInput("no value in it is a number; choose another column", source=source, column=roles.target)
+    may_be_several = grid is None and not roles.ids and options.series is None
+    inferred = grid is None and options.freq is None and options.every is None
     grid = _grid(intake, source, roles.time, grid)
     if grid.kind == "date" and grid.civil and intake.times.in_utc and not intake.times.at_midnight:
         raise open_days(intake.span[0], source, roles.time)
     season = options.season or grid.default_season
     latest, stored = latest_stamp(grid, clock.now(), tolerance), known or KnownRows()
     held_back = aggregation.of_source(intake, grid, source, stored.ends["last_stored"], latest)
-    checks = Checks(ClockRule(intake, grid, latest, stored), held_back, before)
+    checks = Checks(ClockRule(intake, grid, latest, stored), held_back, before, may_be_several)
     parts, found = Spill(folder), Findings()
     for where, part in intake.parts():
         rows_before = past and past(where, part)
@@ -179,7 +183,7 @@ def conform_all(
         first=format_ds(min(found.stamps, default=intake.span[0]), grid.kind),
         last=format_ds(max(found.stamps, default=intake.span[1]), grid.kind),
         frequency=grid.freq,
-        frequency_inferred=options.freq is None,
+        frequency_inferred=inferred,
         season=season,
         season_inferred=options.season is None,
         horizon=horizon,
@@ -219,6 +223,7 @@ class Checks:
     clock: ClockRule
     aggregation: Aggregation | None
     before: ValuesBefore | None  # of the dataset, for rows of closed days
+    may_be_several: bool = False  # whether the source is new and nothing says that it is one series
 
 
 def _why_none(found: Findings, grid: Grid) -> str:
@@ -309,6 +314,7 @@ def _conform(
         contested=int(clashes["clashes"].sum()),
         keys=find_keys(placed, contested),
         interleaved=() if keep_of(options) else find_interleaved(on_steps.rows, stamps),
+        named=find_named(on_steps.rows, stamps) if checks.may_be_several and not keep_of(options) else (),
         worst=find_worst(final, stretches, clashes),
         tested=test_lengths(final),
         labels=on_steps.labels,
@@ -328,6 +334,8 @@ def _refuse_collapse(intake: Intake, found: Findings, grid: Grid, source: str) -
         refuse_mixed_series(keys, clock, roles.ids, roles.time, intake.columns, source)
     if found.interleaved:
         refuse_interleaved(found.interleaved, roles.ids, intake.columns, source)
+    if found.named:
+        refuse_named(found.named, source)
     if found.moments > 2 * found.kept:
         raise InvalidInput(
             f"{grid.freq} is too long a step: {found.moments:,} times fall onto {found.kept:,} steps; give a shorter "

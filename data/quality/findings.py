@@ -41,6 +41,7 @@ class Findings:
     contested: int = 0  # steps for which one table has several values
     keys: tuple[str, ...] = ()  # columns that would name the series, where most steps repeat with other values
     interleaved: tuple[str, ...] = ()  # columns within which the times are regular, where they are not as a whole
+    named: tuple[str, ...] = ()  # a column that seems to name series, which take turns or follow each other
     worst: list[TroubledSeries] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)  # that were found, by series
     tested: set[int] = field(default_factory=set)  # lengths of the series' test parts
@@ -53,6 +54,7 @@ class Findings:
         combined = {"span": span, **sets, **largest}
         combined["keys"] = self.keys or other.keys
         combined["interleaved"] = self.interleaved or other.interleaved
+        combined["named"] = self.named or other.named
         combined["worst"] = worst_of([*self.worst, *other.worst])
         combined["rejections"] = joined(self.rejections, other.rejections)
         return Findings(**combined, **{name: a + b for name, (a, b) in fields.items() if name not in combined})

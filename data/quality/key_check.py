@@ -6,8 +6,12 @@ a measurement that never repeats is no key, nor is a flag that leaves the values
 
 Series whose times never meet, such as weekly ones of other weekdays, repeat no step. Their times are irregular as a
 whole, but regular within each key, and the keys take turns.
+
+Series that take turns evenly, or that follow each other, are one regular series to look at, and weekdays and months
+take turns and follow each other too. So the column's name decides: `sensor`, `ph_num` or `store_id`, not `weekday`.
 """
 
+import re
 import shlex
 from collections.abc import Sequence
 from itertools import combinations
@@ -31,6 +35,13 @@ NEAR = 0.25  # of the median distance: other distances this near to it are regul
 IRREGULAR, REGULAR = 0.9, 0.95  # shares of regular distances: at most as a whole, and at least within keys
 TURNS = 1.5  # spans of all keys together, in spans of the whole: keys that follow each other have 1
 STAMP = "__stamp"
+NAMING = frozenset(  # words of a column that names what has series
+    (
+        "id ids uid key num nr nbr number name label tag series sensor station device meter machine pump probe channel "
+        "site location place city region country store shop item sku product article customer ticker symbol well "
+        "turbine plant asset equipment room"
+    ).split()
+)
 
 
 def contested_rows(placed: pl.DataFrame) -> pl.DataFrame:
@@ -122,6 +133,38 @@ def _take_turns(rows: pl.DataFrame, name: str) -> bool:
     return len(rows) >= FEWEST * len(keys) and int(keys["span"].sum()) >= TURNS * int(whole["span"].sum())
 
 
+def names_things(column: str) -> bool:
+    """Whether a word of a column's name is one for what has series."""
+    return not NAMING.isdisjoint(re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", column).lower()))
+
+
+def find_named(placed: pl.DataFrame, stamps: np.ndarray) -> tuple[str, ...]:
+    """The column that names series which take turns evenly or follow each other; () where none does.
+
+    stamps: (n,) of the rows of `placed`, as they came.
+    """
+    rows = placed.with_columns(pl.Series(STAMP, stamps))
+    named = [name for name in rows.columns if name not in OWN and names_things(name.removeprefix(TEXT))]
+    found = [name for name in named if _is_regular_key(rows, name) and (_take_turns(rows, name) or _follow(rows, name))]
+    return (min(found, key=lambda name: rows[name].n_unique()).removeprefix(TEXT),) if found else ()
+
+
+def _is_regular_key(rows: pl.DataFrame, name: str) -> bool:
+    """Whether each row has one of a few texts or whole numbers, and the times of each of them are regular."""
+    values, keys = rows[name], rows.select(CODE, name).n_unique()
+    if values.has_nulls() or keys == rows[CODE].n_unique() or len(rows) < FEWEST * keys:
+        return False
+    whole = not values.dtype.is_float() or bool((values == values.floor()).all())
+    return whole and _regular(rows, [CODE, name]) >= REGULAR
+
+
+def _follow(rows: pl.DataFrame, name: str) -> bool:
+    """Does each key come once, from its first row to its last without another in between?"""
+    ordered = rows.select(CODE, name, STAMP).sort(CODE, STAMP)
+    begins = ordered.select((pl.col(name) != pl.col(name).shift(1)).over(CODE).fill_null(True).sum()).item()
+    return int(begins) == rows.select(CODE, name).n_unique()
+
+
 def refuse_interleaved(names: Sequence[str], ids: Sequence[str], columns: Sequence[str], source: str) -> None:
     """Raises InvalidInput, which names the column by which the times are regular."""
     series = ",".join(name for name in columns if name in names or name in ids)
@@ -152,4 +195,14 @@ def refuse_mixed_series(
         "with --keep which value of a step counts",
         source=source,
         column=", ".join(keys) or clock,
+    )
+
+
+def refuse_named(names: Sequence[str], source: str) -> None:
+    """Raises InvalidInput, which names the column."""
+    raise InvalidInput(
+        "its values, each at regular times, take turns or follow each other; do they name several series? Give "
+        f"--id-col {shlex.quote(','.join(names))}; if all of it is one series, name it with --series",
+        source=source,
+        column=", ".join(names),
     )

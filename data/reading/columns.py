@@ -1,9 +1,10 @@
 """Finds the columns of a raw frame that name the series, the time and the value.
 
-Conventional names are recognised (`unique_id, ds, y`; `item_id, timestamp, target`; the usual words for a time). For
-other names the user says the column.
+Conventional names are recognised (`unique_id, ds, y`; `item_id, timestamp, target`; the usual words for a time), and so
+is the one column whose values are times, whatever its name. Else the user says the column.
 """
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,9 @@ from data.errors import InvalidInput, quoted
 from data.formats.batches import ROW
 from data.formats.options import SourceOptions
 from data.reading.numbers import NumberReader
+from data.reading.unnamed_columns import holds_times
 from data.schema import RESERVED, SERIES, SPLIT, SPLITS
+from data.times.periods import MONTH_COLUMNS, YEAR_NAMES
 from data.times.time_columns import joining_hint, second_time_column, split_columns
 
 ID_NAMES = ("unique_id", "item_id")
@@ -53,7 +56,7 @@ def choose_roles(
         if given is not None and given not in names:
             raise InvalidInput(f"there is no such column; it has {', '.join(names)}", source=source, column=given)
     ids = ids or tuple(name for name in ID_NAMES if name in names)[:1]
-    times = times or (find_time(raw, names, source),)
+    times = times or (find_time(raw, names, source, (*ids, options.target_col)),)
     split = SPLIT if SPLIT in names and is_split(raw[SPLIT]) else None
     if shared := next((name for name in times if name in ids), None):
         raise InvalidInput("one column cannot name the series and be the time", source=source, column=shared)
@@ -100,16 +103,36 @@ def _first(wanted: tuple[str, ...], names: list[str]) -> str | None:
     return next((name for name in wanted if name in names), None)
 
 
-def find_time(raw: pl.DataFrame, names: list[str], source: str) -> str:
-    """The column of times, by its name or type. Raises InvalidInput where there is not one."""
+def find_time(raw: pl.DataFrame, names: list[str], source: str, taken: Sequence[str | None] = ()) -> str:
+    """The column of times, by its name, its type, or, but for the columns `taken`, its values.
+
+    Raises InvalidInput where there is not one.
+    """
     folded = {name.lower(): name for name in reversed(names)}
     known = _first(TIME_NAMES, list(folded))
     if known is not None:
         return folded[known]
     dated = [name for name in names if raw.schema[name].is_temporal()]
+    if not dated:
+        dated = [name for name in names if name not in taken and holds_times(raw, name)]
+        exact = [name for name in dated if name.strip().lower() not in YEAR_NAMES]
+        dated = exact or dated
     if len(dated) == 1:
+        _refuse_year_beside_month(dated[0], names, source)
         return dated[0]
-    raise InvalidInput(f"which column is the time? It has {', '.join(names)}; name it with --time-col", source=source)
+    held = f"{', '.join(dated)} hold times" if dated else f"It has {', '.join(names)}"
+    raise InvalidInput(f"which column is the time? {held}; name it with --time-col", source=source)
+
+
+def _refuse_year_beside_month(time: str, names: list[str], source: str) -> None:
+    """Raises InvalidInput where a column of months belongs to the one of years."""
+    month = next((name for name in names if name.strip().lower() in MONTH_COLUMNS), None)
+    if time.strip().lower() in YEAR_NAMES and month is not None:
+        raise InvalidInput(
+            f"column {month!r} seems to hold the months of the years in {time!r}; give --time-col "
+            f"{shlex.quote(f'{time},{month}')} (and the day, where there is one)",
+            source=source,
+        )
 
 
 def is_split(values: pl.Series) -> bool:

@@ -31,6 +31,10 @@ WORDS_SHOWN = 8
 SAMPLE = 100  # values by which a column of words is told from one of numbers
 
 
+CURRENCIES = "$€£¥₹"
+WITH_CURRENCY = rf"^([+-]?)\s*([{CURRENCIES}])\s*([+-]?.*\d.*)$|^(.*\d.*?)\s*([{CURRENCIES}])$"
+
+
 class Fit(NamedTuple):
     """Whether every value of a column is a number with either sign, and which signs it has."""
 
@@ -79,7 +83,11 @@ class NumberReader:
         signs: tuple[Decimal, ...] = (".", ",") if sign is None else (sign,)
         wrong = min((_wrong(words, sign).arg_true() for sign in signs), key=len)
         first, others = int(wrong[0]), len(wrong) - 1
-        also = f" (nor are {others} others); correct them" if others else "; correct it"
+        also = (
+            f" (nor {'is 1 other' if others == 1 else f'are {others} others'}); correct them"
+            if others
+            else "; correct it"
+        )
         return InvalidInput(
             f"{quoted(values[first])} is not a number{also} or choose another --target-col",
             source=source,
@@ -192,8 +200,21 @@ def _wrong(words: pl.Series, sign: Decimal) -> pl.Series:
     return _plain(words, sign).cast(pl.Float64, strict=False).is_null() & words.is_not_null()
 
 
+def _without_currency(words: pl.Series) -> pl.Series:
+    """Amounts without their currency, if all that have one have the same; amounts of two currencies are no numbers."""
+    priced = words.str.contains_any(list(CURRENCIES)).fill_null(False)
+    if not priced.any():
+        return words
+    signs = words.filter(priced).str.extract_all(f"[{CURRENCIES}]").explode().unique()
+    if len(signs) > 1:
+        return words
+    plain = words.filter(priced).str.replace(WITH_CURRENCY, "${1}${3}${4}")
+    return words.clone().scatter(priced.arg_true(), plain)
+
+
 def _joined_thousands(words: pl.Series) -> pl.Series:
-    """Words without the spaces or apostrophes between their thousands."""
+    """Words without a currency, and without the spaces or apostrophes between their thousands."""
+    words = _without_currency(words)
     spaced = words.str.contains_any(list(SPACES)).fill_null(False)
     if not spaced.any():
         return words

@@ -62,9 +62,11 @@ class Preparation:
         options = self.options
         given = _columns(options.id_col, options.time_col, options.target_col, options.wide)
         unnamed = [name for name in unnamed_columns(raw.columns, self.found) if name not in given]
+        named = [name for name in raw.columns if name not in (*unnamed, ROW)]
         has_time = options.time_col is not None or any(
-            name.lower() in TIME_NAMES or raw.schema[name].is_temporal() for name in raw.columns if name not in unnamed
+            name.lower() in TIME_NAMES or raw.schema[name].is_temporal() for name in named
         )
+        has_time = has_time or (bool(unnamed) and any(holds_times(raw, name) for name in named if name not in given))
         times = [name for name in unnamed if not has_time and holds_times(raw, name, options)][:1]
         counts = [name for name in unnamed if (has_time or times) and name not in times and numbers_rows(raw[name])]
         if times:

@@ -17,9 +17,9 @@ def unnamed_columns(names: list[str], found: Recognised) -> list[str]:
     return [name for name in names if name in found.unnamed or INDEX_NAME.fullmatch(name)]
 
 
-def holds_times(raw: pl.DataFrame, column: str, options: SourceOptions) -> bool:
-    """Whether every value is a time; numbers are none."""
-    reader = TimeReader(options, None)
+def holds_times(raw: pl.DataFrame, column: str, options: SourceOptions | None = None) -> bool:
+    """Whether every value is a time; numbers are none, unless the column's name says so."""
+    reader = TimeReader(options or SourceOptions(), None)
     try:
         reader.start(raw, (column,), "")
         return reader.read(raw, (column,), "", True).times.dtype != pl.Int64

@@ -4,7 +4,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, Select, delete, insert, select
 
 from data import clock
 from data.errors import InvalidInput
@@ -43,10 +43,23 @@ class QualityRules:
 
 def rules(engine: Engine, dataset_id: int) -> QualityRules:
     """The rules of a dataset; the default ones where it has none of its own."""
+    return own_rules(engine, dataset_id) or QualityRules()
+
+
+def own_rules(engine: Engine, dataset_id: int) -> QualityRules | None:
+    """The rules that were set for a dataset; None without any."""
+    return _read(engine, select(tables.rules.c.rules).where(tables.rules.c.dataset_id == dataset_id))
+
+
+def first_rules(engine: Engine, name: str) -> QualityRules | None:
+    """The rules that wait for the first ingest of a dataset; None without any."""
+    return _read(engine, select(tables.first_rules.c.rules).where(tables.first_rules.c.name == name))
+
+
+def _read(engine: Engine, query: Select[tuple[str]]) -> QualityRules | None:
     with reading(engine) as connection:
-        query = select(tables.rules.c.rules).where(tables.rules.c.dataset_id == dataset_id)
         text = connection.scalar(query)
-    return QualityRules(**json.loads(text)) if text else QualityRules()
+    return QualityRules(**json.loads(text)) if text else None
 
 
 def put(engine: Engine, dataset_id: int, chosen: QualityRules | None, connection: Connection | None = None) -> None:
@@ -59,6 +72,20 @@ def put(engine: Engine, dataset_id: int, chosen: QualityRules | None, connection
         if chosen is not None:
             row = {"dataset_id": dataset_id, "rules": json.dumps(asdict(chosen)), "updated_at": clock.now()}
             connection.execute(insert(tables.rules).values(row))
+
+
+def put_first_rules(
+    engine: Engine, name: str, chosen: QualityRules | None, connection: Connection | None = None
+) -> None:
+    """Set the rules that wait for the first ingest of a dataset, or with None delete them.
+
+    connection: of a transaction that this becomes a part of.
+    """
+    with joining(engine, RULES_LOCK, connection) as connection:
+        connection.execute(delete(tables.first_rules).where(tables.first_rules.c.name == name))
+        if chosen is not None:
+            row = {"name": name, "rules": json.dumps(asdict(chosen)), "updated_at": clock.now()}
+            connection.execute(insert(tables.first_rules).values(row))
 
 
 def all_rules(engine: Engine) -> dict[int, QualityRules]:

@@ -6,10 +6,11 @@ comes in its time.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, text
+from sqlalchemy import Connection, Engine, Select, delete, func, insert, select, text
 
 from data import clock
 from data.store import identities, tables
@@ -146,23 +147,41 @@ _KNOWN = {
 
 def values(engine: Engine, dataset_id: int, released: bool | None = False) -> list[QuarantinedValue]:
     """The quarantined values of a dataset, oldest first; with `released` those that were released, with None both."""
-    names = tables.series.c
-    columns = (
-        TABLE.c.id,
-        TABLE.c.series_id,
-        names.unique_id,
-        TABLE.c.ds,
-        TABLE.c.y,
-        TABLE.c.rule,
-        TABLE.c.source,
-        TABLE.c.at,
-    )
-    query = select(*columns, TABLE.c.released).join(tables.series, names.id == TABLE.c.series_id)
-    query = query.where(TABLE.c.dataset_id == dataset_id).order_by(TABLE.c.id)
-    if released is not None:
-        query = query.where(TABLE.c.released.is_not(None) if released else TABLE.c.released.is_(None))
+    query = _values(released).where(TABLE.c.dataset_id == dataset_id).order_by(TABLE.c.id)
     with reading(engine) as connection:
-        return [QuarantinedValue(*row) for row in connection.execute(query)]
+        return [QuarantinedValue(*row[1:]) for row in connection.execute(query)]
+
+
+def page(
+    engine: Engine,
+    datasets: Collection[int],
+    series: int | None,
+    released: bool | None,
+    limit: int,
+    before: int | None,
+) -> list[tuple[int, QuarantinedValue]]:
+    """Values of some datasets, or of one series of them, with an id below `before`, newest first, each with its
+    dataset."""
+    query = _values(released).where(TABLE.c.dataset_id.in_(datasets)).order_by(TABLE.c.id.desc()).limit(limit)
+    query = query if series is None else query.where(TABLE.c.series_id == series)
+    query = query if before is None else query.where(TABLE.c.id < before)
+    with reading(engine) as connection:
+        return [(row.dataset_id, QuarantinedValue(*row[1:])) for row in connection.execute(query)]
+
+
+def find(engine: Engine, dataset_id: int, ids: Sequence[int]) -> list[QuarantinedValue]:
+    """Those of a dataset's values with these ids that are in quarantine, oldest first."""
+    query = _values(released=False).where(TABLE.c.dataset_id == dataset_id, TABLE.c.id.in_(ids)).order_by(TABLE.c.id)
+    with reading(engine) as connection:
+        return [QuarantinedValue(*row[1:]) for row in connection.execute(query)]
+
+
+def _values(released: bool | None) -> Select[Any]:
+    """The dataset and the fields of values: of those in quarantine, of those released from it, or with None of both."""
+    names, own = tables.series.c, TABLE.c
+    value = (own.series_id, names.unique_id, own.ds, own.y, own.rule, own.source, own.at, own.released)
+    query = select(own.dataset_id, own.id, *value).join(tables.series, names.id == own.series_id)
+    return query if released is None else query.where(own.released.is_not(None) if released else own.released.is_(None))
 
 
 def of_deletion(

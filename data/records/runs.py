@@ -6,12 +6,12 @@ listed as lapsed; no process has to notice that when it happens. Alerts should w
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Engine, Row, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
 from data import clock
 from data.errors import RollcastError, Unavailable, first_line
@@ -67,13 +67,49 @@ def recorded(engine: Engine, flow: str, dataset: str | None = None, slot: int | 
         _end(engine, recording.id, "succeeded", recording.detail)
 
 
+class WantedRuns(NamedTuple):
+    """Which runs: of one flow, of some datasets (None among them: of all datasets), that ended so; None: all."""
+
+    flow: str | None = None
+    datasets: Collection[str | None] | None = None
+    outcome: Outcome | None = None
+
+
 def runs(engine: Engine, flow: str | None = None, dataset: str | None = None, limit: int = 50) -> list[Run]:
     """The latest runs, newest first; only of one flow or dataset where given."""
+    return find(engine, WantedRuns(flow, None if dataset is None else (dataset,)), limit)
+
+
+def find(engine: Engine, wanted: WantedRuns, limit: int, before: int | None = None) -> list[Run]:
+    """The latest of these runs with an id below `before`, newest first."""
     query = select(TABLE).order_by(TABLE.c.id.desc()).limit(limit)
-    for column, wanted in ((TABLE.c.flow, flow), (TABLE.c.dataset, dataset)):
-        query = query if wanted is None else query.where(column == wanted)
+    query = query if before is None else query.where(TABLE.c.id < before)
+    query = query if wanted.flow is None else query.where(TABLE.c.flow == wanted.flow)
+    query = query if wanted.datasets is None else query.where(_is_one_of(wanted.datasets))
+    query = query if wanted.outcome is None else query.where(*_ended_so(wanted.outcome))
     with reading(engine) as connection:
         return [_run(row) for row in connection.execute(query)]
+
+
+def dataset_names(engine: Engine) -> list[str]:
+    """The datasets of all runs; one that an ingest could not create is among them."""
+    with reading(engine) as connection:
+        return list(connection.scalars(select(TABLE.c.dataset).where(TABLE.c.dataset.is_not(None)).distinct()))
+
+
+def newest(engine: Engine) -> dict[tuple[str, str | None], Run]:
+    """The latest run of each flow and dataset."""
+    ids = select(func.max(TABLE.c.id)).group_by(TABLE.c.flow, TABLE.c.dataset)
+    with reading(engine) as connection:
+        found = (_run(row) for row in connection.execute(select(TABLE).where(TABLE.c.id.in_(ids))))
+        return {(run.flow, run.dataset): run for run in found}
+
+
+def newest_successes(engine: Engine) -> dict[tuple[str, str | None], int]:
+    """The id of the last successful run of each flow and dataset: failures before it are made up for."""
+    query = select(TABLE.c.flow, TABLE.c.dataset, TABLE.c.id).where(TABLE.c.id.in_(_newest_successes()))
+    with reading(engine) as connection:
+        return {(row.flow, row.dataset): row.id for row in connection.execute(query)}
 
 
 def last_success(engine: Engine) -> dict[tuple[str, str | None], int]:
@@ -112,6 +148,20 @@ def sentence(error: BaseException) -> str:
     """An error in one line; for an exception that is not ours with its class."""
     line = first_line(error, longest=500, empty="no message")
     return line if isinstance(error, RollcastError) else f"{type(error).__name__}: {line}"
+
+
+def _is_one_of(datasets: Collection[str | None]) -> ColumnElement[bool]:
+    named = TABLE.c.dataset.in_([name for name in datasets if name is not None])
+    return or_(named, TABLE.c.dataset.is_(None)) if None in datasets else named
+
+
+def _ended_so(outcome: Outcome) -> tuple[ColumnElement[bool], ...]:
+    """A run that has lapsed is stored as running, see `_run`."""
+    stored = TABLE.c.outcome == ("running" if outcome == "lapsed" else outcome)
+    if outcome not in ("running", "lapsed"):
+        return (stored,)
+    silent = func.abs(clock.now() - TABLE.c.heartbeat_at) > int(LEASE_S * 1e6)
+    return stored, silent if outcome == "lapsed" else ~silent
 
 
 def _newest_successes() -> Select[tuple[int]]:

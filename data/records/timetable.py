@@ -1,15 +1,14 @@
 """Timetables: a cron line in a time zone, or an interval.
 
 Slots are times in microseconds since 1970 UTC. Those of an interval are its multiples since 1970, so that they do not
-depend on when a program starts. Those of a cron line follow the clocks of its zone, also through summer time.
+depend on when a program starts. Those of a cron line follow the clocks of its zone, also through summer time. CronSim
+is imported where a cron line is read: the service, which is installed without it, reads no timetable.
 """
 
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, available_timezones
-
-from cronsim import CronSim, CronSimError
 
 from data import clock
 from data.errors import InvalidInput
@@ -33,19 +32,20 @@ class Timetable:
         if self.every_s is not None:
             step = self.every_s * SECOND
             return (moment // step + 1) * step
+        from cronsim import CronSim
+
         assert self.cron is not None  # noqa: S101
         begin = datetime.fromtimestamp(moment // SECOND, UTC).astimezone(ZoneInfo(self.zone))
         return int(next(CronSim(self.cron, begin)).timestamp()) * SECOND
 
     def overdue(self, since: int, at: int) -> bool:
-        """Whether the first slot after `since`, the end of the last success, is overdue at the time `at`.
+        """Whether the first slot after `since`, the end of the last success, is overdue at the time `at`."""
+        return self.overdue_at(self.after(since)) < at
 
-        A slot is overdue when it is late by the distance to the next slot, but at least five minutes and at most two
-        hours.
-        """
-        due = self.after(since)
-        late = min(max(self.after(due) - due, LATE[0]), LATE[1])
-        return due + late < at
+    def overdue_at(self, slot: int) -> int:
+        """After which time a slot is overdue: when it is late by the distance to the next slot, but at least five
+        minutes and at most two hours."""
+        return slot + min(max(self.after(slot) - slot, LATE[0]), LATE[1])
 
     def __str__(self) -> str:
         """The text of it, such as `every 15m`."""
@@ -57,6 +57,8 @@ class Timetable:
 
 def by_cron(line: str, zone: str = "UTC") -> Timetable:
     """Five fields of cron in an IANA time zone. Raises InvalidInput where one of them is wrong."""
+    from cronsim import CronSim, CronSimError
+
     words = " ".join(line.split())
     try:
         if zone not in available_timezones():

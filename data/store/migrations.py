@@ -16,7 +16,7 @@ RENAMED = (  # version 5: table, name before, name since
     ("trials", "champion_epoch", "champion_promotion_id"),
     ("issues", "epoch", "promotion_id"),
 )
-ADDED = (  # versions 6 and 7
+ADDED = (  # versions 6 to 8
     tables.datasets.c.auto_create,
     tables.datasets.c.max_series,
     tables.series.c.first_ds,
@@ -27,13 +27,15 @@ ADDED = (  # versions 6 and 7
     tables.series.c.label,
     tables.anchors.c.refold,
     tables.idempotency.c.datasets,
+    tables.jobs.c.kind,
+    tables.jobs.c.asked,
 )
 
 
 def migrate_tables(connection: Connection) -> None:
     """Bring the tables of any earlier version to the present one."""
     drop_views(connection)
-    tables.metadata.create_all(connection)  # creates missing tables
+    tables.metadata.create_all(connection)  # creates missing tables, such as `first_rules` of version 8
     _order_by_time(connection)
     _rename_columns(connection)
     _add_columns(connection)
@@ -58,7 +60,7 @@ def _rename_columns(connection: Connection) -> None:
 
 
 def _add_columns(connection: Connection) -> None:
-    """Versions 6 and 7: columns that older tables do not have; existing rows get the default, or null."""
+    """Versions 6 to 8: columns that older tables do not have; existing rows get the default, or null."""
     for column in ADDED:
         if column.name not in _columns(connection, column.table.name):
             described = CreateColumn(column).compile(connection)

@@ -322,10 +322,11 @@ def last_seq(engine: Engine, dataset_id: int) -> int:
     return int(newest) if newest is not None else whole_after(engine, dataset_id)
 
 
-def newest_ds(engine: Engine, dataset_id: int, upto: int) -> int | None:
-    """The newest stamp of a dataset's log up to row `upto`; None where there is no row."""
+def newest_ds(engine: Engine, dataset_id: int, upto: int | None = None) -> int | None:
+    """The newest stamp of a dataset's log, or of its rows up to `upto`; None where there is no row."""
     table = tables.observations.c
-    query = select(table.ds).where(table.dataset_id == dataset_id, table.seq <= upto)
+    query = select(table.ds).where(table.dataset_id == dataset_id)
+    query = query if upto is None else query.where(table.seq <= upto)
     with reading(engine) as connection:
         found = connection.scalar(query.order_by(table.ds.desc()).limit(1))
     return None if found is None else int(found)
@@ -368,6 +369,19 @@ def count(engine: Engine, dataset_id: int, after: int = 0) -> int:
     query = select(func.count()).select_from(tables.observations)
     with reading(engine) as connection:
         return int(connection.scalar(query.where(table.dataset_id == dataset_id, table.seq > after)) or 0)
+
+
+def count_between(engine: Engine, dataset_id: int, ranges: Iterable[tuple[int, int]]) -> int:
+    """Rows of a dataset's log within ranges of `seq`, each from its first to its last row."""
+    table = tables.observations.c
+    query = select(func.count()).select_from(tables.observations).where(table.dataset_id == dataset_id)
+    with reading(engine) as connection:
+        oldest = connection.scalar(select(func.min(table.seq)).where(table.dataset_id == dataset_id))
+        return sum(
+            int(connection.scalar(query.where(table.seq.between(first, last))) or 0)
+            for first, last in ranges
+            if oldest is not None and last >= oldest  # what is older has moved into the lake
+        )
 
 
 def count_of(

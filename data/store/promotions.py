@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select
 
@@ -35,6 +35,10 @@ NO_LONGER_CANDIDATE: tuple[Event, ...] = (
     "rolled_back",
 )  # after these a version is decided
 GENESIS = "0" * 64
+
+
+class PromotionMoved(Conflict):
+    """Another version serves than the one that was seen before the decision."""
 
 
 class HistoryMoved(Conflict):
@@ -71,13 +75,15 @@ def decide(
     log_seq: int = 0,
     shared: Anchor | None = None,
     lake: int | None = None,
+    seen: int | None = None,
 ) -> Promotion:
     """Add a decision in one transaction, with the first anchor of its states where there are `contexts` of it.
 
     shared: the contexts of an anchor that is there already, in place of `contexts`; lake: the version of the lake's
-    table that the contexts were cut from.
+    table that the contexts were cut from; seen: the id of the decision by which a version serves, as the caller saw it.
 
-    Raises UnknownModel, and HistoryMoved where an ingest was completed after that version.
+    Raises UnknownModel, HistoryMoved where an ingest was completed after that version, and PromotionMoved where `seen`
+    is not the newest such decision any more.
     """
     if event not in EVENTS:
         raise InvalidInput(f"event {event!r} is none of {', '.join(EVENTS)}")
@@ -86,6 +92,8 @@ def decide(
         require(connection, dataset_id, version)
         if lake is not None:
             _require_newest(connection, dataset_id, lake)
+        if seen is not None:
+            _require_seen(connection, dataset_id, seen)
         chain = select(table.c.hash).where(table.c.dataset_id == dataset_id).order_by(table.c.id.desc()).limit(1)
         values: dict[str, Any] = {
             "id": (connection.scalar(select(func.max(table.c.id))) or 0) + 1,
@@ -110,6 +118,14 @@ def _require_newest(connection: Connection, dataset_id: int, lake: int) -> None:
         raise HistoryMoved(f"version {stored} of the history was stored meanwhile; the contexts are of version {lake}")
 
 
+def _require_seen(connection: Connection, dataset_id: int, seen: int) -> None:
+    table = tables.promotions.c
+    newest = select(func.max(table.id)).where(table.dataset_id == dataset_id, table.event.in_(SERVING))
+    serving = connection.scalar(newest) or 0
+    if serving != seen:
+        raise PromotionMoved(f"promotion {serving} serves by now, no longer promotion {seen}")
+
+
 def decisions(engine: Engine, dataset_id: int | None = None, after: int = 0) -> list[Promotion]:
     """Decisions with an id above `after`, oldest first; of one dataset or of all."""
     table = tables.promotions
@@ -118,6 +134,23 @@ def decisions(engine: Engine, dataset_id: int | None = None, after: int = 0) -> 
         query = query.where(table.c.dataset_id == dataset_id)
     with reading(engine) as connection:
         return [_promotion(row) for row in connection.execute(query)]
+
+
+class Serving(NamedTuple):
+    """A decision by which a version serves, without its evidence."""
+
+    id: int
+    version: int
+    decided_at: int  # microseconds since 1970 UTC
+
+
+def serving(engine: Engine, dataset_id: int) -> list[Serving]:
+    """The decisions by which versions of a dataset served, oldest first; the last one serves now."""
+    table = tables.promotions.c
+    query = select(table.id, table.version, table.decided_at)
+    query = query.where(table.dataset_id == dataset_id, table.event.in_(SERVING)).order_by(table.id)
+    with reading(engine) as connection:
+        return [Serving(*row) for row in connection.execute(query)]
 
 
 def served(engine: Engine, dataset_id: int) -> Promotion | None:
@@ -150,14 +183,22 @@ def _newest(engine: Engine, dataset_id: int, events: Sequence[Event], but: int |
 
 def verify_chain(engine: Engine, dataset_id: int) -> None:
     """Recompute every hash of a dataset's log. Raises DamagedArtifact for the first decision that does not match."""
+    altered = first_altered(decisions(engine, dataset_id))
+    if altered is not None:
+        raise DamagedArtifact(
+            f"promotion {altered} does not fit the one before it: the log was altered; restore a backup"
+        )
+
+
+def first_altered(chain: Sequence[Promotion]) -> int | None:
+    """The id of the first decision of a dataset's whole log, oldest first, whose hash does not match; else None."""
     previous = GENESIS
-    for promotion in decisions(engine, dataset_id):
+    for promotion in chain:
         values = {**vars(promotion), "evidence": canonical(promotion.evidence)}
         if promotion.prev_hash != previous or promotion.hash != _row_hash(values):
-            raise DamagedArtifact(
-                f"promotion {promotion.id} does not fit the one before it: the log was altered; restore a backup"
-            )
+            return promotion.id
         previous = promotion.hash
+    return None
 
 
 def _row_hash(values: Mapping[str, Any]) -> str:

@@ -206,6 +206,18 @@ schedules = Table(  # flows that run on schedule for a dataset; those for all da
     Column("set_at", BigInteger, nullable=False),
 )
 
+next_runs = Table(  # when each schedule is due next: a copy by the worker, for readers that cannot read a timetable
+    "next_runs",
+    metadata,
+    Column("flow", Text, primary_key=True),
+    Column("dataset", Text, primary_key=True),  # "" where the flow serves all datasets
+    Column("timetable", Text, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),  # the first slot after the last success
+    Column("overdue_at", BigInteger),  # from when on that slot is overdue
+    Column("noted_at", BigInteger, nullable=False),
+)
+
 leases = Table(  # names that one process at a time may hold
     "leases",
     metadata,
@@ -255,7 +267,7 @@ trials = Table(  # shadow pairs: score sums of challenger and champion, the firs
     Column("at", BigInteger, nullable=False),
 )
 
-jobs = Table(  # queued trainings, and how they ended
+jobs = Table(  # queued trainings, promotions and releases, and how they ended
     "jobs",
     metadata,
     Column("id", Long, primary_key=True),
@@ -267,7 +279,9 @@ jobs = Table(  # queued trainings, and how they ended
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("attempts", Integer, nullable=False),
-    Column("version", Integer),  # the version that it registered
+    Column("version", Integer),  # the version that it registered, or is to promote
+    Column("kind", Text, nullable=False, server_default="train"),
+    Column("asked", Text),  # JSON: who asked for it, and of what; null for a training
 )
 
 drift = Table(  # the latest results of the monitor, one row for each detector and feature
@@ -296,6 +310,14 @@ rules = Table(  # the quality rules of a dataset
     "rules",
     metadata,
     Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("rules", Text, nullable=False),  # JSON
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+first_rules = Table(  # quality rules of datasets that do not exist yet; the first ingest takes them over
+    "first_rules",
+    metadata,
+    Column("name", Text, primary_key=True),
     Column("rules", Text, nullable=False),  # JSON
     Column("updated_at", BigInteger, nullable=False),
 )

@@ -49,12 +49,13 @@ def written_times(raw: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
 
 
 def date_and_rest(raw: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.Series, tuple[str, ...]]:
-    """The dates, and the columns of the time of day. Columns of year, month and day are joined to one date."""
+    """The dates, and the columns of the time of day. Columns of year and month, and of day, are joined to one date."""
     first = raw[columns[0]]
-    if len(columns) < 3 or len(first_text(first)) != 4 or not first_text(first).isdigit():
+    if len(columns) < 2 or len(first_text(first)) != 4 or not first_text(first).isdigit():
         return (first.cast(pl.String) if first.dtype == pl.Date else first), tuple(columns[1:])
     parts = [pl.col(name).cast(pl.String).str.strip_chars().str.zfill(2) for name in columns[:3]]
-    return raw.select(pl.concat_str(parts, separator="-")).to_series().alias(columns[0]), tuple(columns[3:])
+    day = [pl.lit("01")] if len(columns) == 2 else []
+    return raw.select(pl.concat_str([*parts, *day], separator="-")).to_series().alias(columns[0]), tuple(columns[3:])
 
 
 def times_of_day(raw: pl.DataFrame, columns: Sequence[str]) -> TimesOfDay:

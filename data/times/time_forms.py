@@ -5,6 +5,7 @@ may be written in other ways further down: with a fraction of a second or withou
 which is midnight.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -76,13 +77,17 @@ def read_text(values: pl.Series, form: TextForm) -> TextTimes:
 
 def read_format(values: pl.Series, text_format: str, source: str, column: str) -> pl.Series:
     """The times of a column of text in the format that the user gave. Raises InvalidInput where it is none."""
+    given = text_format
+    if re.search(r"%[-_0]?[djeDFxcvsuwGaA+]", text_format) is None:  # a format of months or years: their first day
+        first = "1 1 " if re.search(r"%[-_0]?[mbBh]", text_format) is None else "1 "
+        values, text_format = first + values.str.strip_chars(), f"{'%d %m ' if len(first) > 2 else '%d '}{text_format}"
     try:
         times = values.str.to_datetime(text_format, strict=False, time_unit="us")
         if times.null_count() > values.null_count():  # blanks around it
             times = values.str.strip_chars().str.to_datetime(text_format, strict=False, time_unit="us")
     except pl.exceptions.PolarsError:
         raise InvalidInput(
-            f"{text_format!r} is not a date format; use letters such as %Y-%m-%d %H:%M:%S", source=source, column=column
+            f"{given!r} is not a date format; use letters such as %Y-%m-%d %H:%M:%S", source=source, column=column
         ) from None
     return times
 

@@ -24,6 +24,7 @@ from data.times.numeric_times import (
     read_steps,
     read_unix,
 )
+from data.times.periods import YEARS, holds_years, period_of, read_periods
 from data.times.time_columns import date_and_rest, not_a_time_of_day, times_of_day, written_times
 from data.times.time_forms import TextForm, either_order, first_text, fits, form_of, read_format, read_text
 from data.times.zones import has_zone, offsets_of_text, offsets_of_zone
@@ -64,9 +65,12 @@ class TimeReader:
         self._keep_offsets = options.tz is None and kind in (None, "date")
         self._aware = self._elsewhere = False  # whether a time with an offset was read, and one that is not in UTC
         self._column = ""  # of the table that is read
+        self._joined = False  # whether its columns are joined to dates without a time of day
         self._numbers = False  # whether the table's times are numbers
         self._table_format = options.date_format  # of the table that is read
         self._form: TextForm | None = None  # of the table that is read
+        self._period: str | None = None  # what the times of the table that is read name, where they are no dates
+        self._periods: dict[str, str] = {}  # the first of each that was read
         self._open_date: str | None = None  # the first date that means two days
         self._bare = self._timed = 0  # times without and with a time of day
         self._hours: tuple[int, int] | None = None  # smallest and largest hour, where a column has them as numbers
@@ -78,11 +82,14 @@ class TimeReader:
 
         Raises InvalidInput where they are numbers that may be days of a spreadsheet.
         """
-        values, _ = date_and_rest(raw, columns)
-        self._column = ",".join(columns)
+        values, rest = date_and_rest(raw, columns)
+        self._column, self._joined = ",".join(columns), len(columns) > 1 and not rest
         sample, form = first_text(values), self._given
         self._numbers = values.dtype.is_integer() or values.dtype.is_float() or is_number(sample)
-        if form is None and self._remembered is not None and self._may_have(self._remembered, sample):
+        self._period = self._find_period(values, sample, columns) if form is None else None
+        if self._period is not None:
+            self._periods.setdefault(self._period, sample)
+        elif form is None and self._remembered is not None and self._may_have(self._remembered, sample):
             form = self._remembered
             self.date_format = self.date_format or form
         elif form is None and self._numbers:
@@ -90,10 +97,18 @@ class TimeReader:
             self.date_format = self.date_format or form
         self._table_format = form
         order = form if is_order(form) else None
-        self._form = form_of(sample, order) if form is None or order else None
+        self._form = form_of(sample, order) if (form is None or order) and self._period is None else None
         self._dotted = self._dotted or (self._form is not None and self._form.orders == ("%d.%m.%Y",))
         stamp = split_stamp(sample)
         self._digits = self._digits or form == "ns" or (stamp is not None and len(stamp.clock.partition(".")[2]) > 6)
+
+    def _find_period(self, values: pl.Series, sample: str, columns: tuple[str, ...]) -> str | None:
+        """What the times of a table name, where they are no dates."""
+        if len(columns) > 1 or self._steps:
+            return None
+        if self._numbers:
+            return YEARS if holds_years(values, columns[0]) else None
+        return period_of(sample)
 
     def _may_have(self, date_format: str, sample: str) -> bool:
         """Whether a table's first time is written in a format."""
@@ -123,6 +138,8 @@ class TimeReader:
 
     def _read(self, values: pl.Series, source: str, column: str) -> tuple[pl.Series, pl.Series | None]:
         form = self._table_format
+        if self._period is not None:
+            return read_periods(values, self._period), None
         if form in UNITS_PER_SECOND:
             return read_unix(values, form), None
         if form == SPREADSHEET:
@@ -224,9 +241,12 @@ class TimeReader:
             notes.append(f"{column}: {UNIT_NAMES[form]} since 1970 (--date-format {form})")
         elif self._given is None and self._remembered is None and (form is not None or self._dotted):
             notes.append(f"{column}: dates written as {form or '%d.%m.%Y'}")
+        notes += [f"{column}: {period} such as {first}, as their first days" for period, first in self._periods.items()]
         if self._hours is not None:
             last = ", 24 is the midnight after" if self._hours[1] == 24 else ""
             notes.append(f"{column}: date plus hour, hours {self._hours[0]} to {self._hours[1]}{last}")
+        elif self._joined:
+            notes.append(f"{column}: joined to one date")
         elif "," in column:
             notes.append(f"{column}: date plus time of day")
         if self._bare and self._timed:

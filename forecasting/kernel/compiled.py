@@ -9,20 +9,56 @@ A compiled function may use only compiled functions and constants of its own fil
 again when that file changes, but not when another one does.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, InTreeCacheLocator
 
 F = TypeVar("F", bound=Callable[..., object])
 DIVISION: Final = "numpy"  # division by zero raises no exception
 RELAXED = ("contract", "reassoc")  # a product and a sum are rounded once, and long sums are vectorised
 
 
+class _BesideSource(InTreeCacheLocator):
+    """The last place to look in: beside the source, where nothing can be written but code may have been built in."""
+
+    def ensure_cache_path(self) -> None:
+        """It need not be writable; what cannot be saved is compiled again by the next process."""
+
+
+class _Places(CompileResultCacheImpl):
+    """Numba's places in their order (`NUMBA_CACHE_DIR`, beside the source, the user's cache), and one to read from."""
+
+    _locator_classes = [*CompileResultCacheImpl._locator_classes, _BesideSource]  # noqa: RUF012
+
+
 class _DiskCache(FunctionCache):
-    """Machine code beside its source or in `NUMBA_CACHE_DIR`. A damaged or unwritable file counts as missing."""
+    """Machine code in the first place that can be written, else what was built in beside the source, as in an image.
+
+    A damaged or unwritable file counts as missing. Code for another processor is not taken: its name and its features
+    are in the key.
+    """
+
+    _impl_class = _Places
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        beside = str(Path(inspect.getfile(function)).parent / "__pycache__")
+        stamp = self._impl.locator.get_source_stamp()
+        self._built_in = IndexDataCacheFile(beside, self._impl.filename_base, stamp)  # type: ignore[no-untyped-call]
+
+    def _load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The machine code for a signature; None where it must be compiled."""
+        found = super()._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        if found is None:
+            key = self._index_key(sig, target_context.codegen())
+            built = self._built_in.load(key)  # type: ignore[no-untyped-call]
+            found = None if built is None else self._impl.rebuild(target_context, built)
+        return found
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         """The key includes the options, so that other options compile again."""
@@ -43,5 +79,5 @@ def compiled(function: F) -> F:
     each process compiles it again."""
     dispatcher: Any = numba.njit(nogil=True, error_model=DIVISION, fastmath=set(RELAXED))(function)
     with suppress(RuntimeError):
-        dispatcher._cache = _DiskCache(function)  # type: ignore[no-untyped-call]
+        dispatcher._cache = _DiskCache(function)
     return cast(F, dispatcher)

@@ -16,7 +16,7 @@ from forecasting.kernel.compiled import compiled
 from forecasting.kernel.cycle_memory import build_cycle_memory, update_cycle_memory
 from forecasting.kernel.kernel import Kernel
 from forecasting.kernel.recurrent import Gates
-from forecasting.kernel.scaling import elapsed, fill, level_and_scale, since_silence
+from forecasting.kernel.scaling import SMALLEST, elapsed, fill, level_and_scale, since_silence
 from forecasting.kernel.threads import cores, each
 from forecasting.quantiles import assemble, to_data_units
 from forecasting.rivals import Rivals
@@ -31,6 +31,7 @@ from forecasting.rolling.vintages import Vintages
 READ = ("ring", "gap", "spread", "mean", "origin", "observed", "imputed", "hidden", "widening")
 _NO_ROW, _NO_VALUES = np.zeros(0, np.int64), np.zeros(0)
 OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
+NO_SCALE = 1e3 * SMALLEST  # of a window of zeros a forecast below this is answered as 0
 QUIET = 8  # a gap is long from this part of the window on: intervals are then as wide as before it
 UNKNOWN = -(2**62)  # origin of a vintage that a state of an earlier version does not have
 BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more do not fit into its cache
@@ -391,6 +392,9 @@ class Roller:
     ) -> np.ndarray:
         parts = each(lambda part: self._quantiles_by_level(core, state.read(rows[part])), _blocks(len(rows)))
         quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
+        zero = np.flatnonzero(~state.ring[rows].any(1))
+        if zero.size:  # their scale is `SMALLEST`: what lies within NO_SCALE of them has no meaning
+            quantiles[zero] = np.where(np.abs(quantiles[zero]) < NO_SCALE, 0.0, quantiles[zero])
         return quantiles.transpose(0, 2, 1)[:, :horizon]
 
     def _quantiles_by_level(self, core: Kernel | Baseline, state: NumericState) -> np.ndarray:

@@ -12,7 +12,7 @@ config = typer.Typer(name="config", help="Settings and where they come from: sho
 @config.command("show")
 def config_show(json: Json = False) -> None:
     """Show every setting, its value and its source; secrets are masked."""
+    from pipelines import settings_listing
     from pipelines.reports import terminal
-    from pipelines.upkeep import inspection
 
-    terminal.settings(inspection.settings(), json)
+    terminal.settings(settings_listing.list_settings(), json)

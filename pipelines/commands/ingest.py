@@ -102,7 +102,7 @@ def ingest(
     from data.formats.options import SourceOptions
     from pipelines.console import progress
     from pipelines.ingestion import ingest as ingestion
-    from pipelines.reports import terminal
+    from pipelines.reports.ingest_report import ingested
     from pipelines.workspace import open_workspace
 
     options = SourceOptions(
@@ -113,7 +113,7 @@ def ingest(
     )  # fmt: skip
     with progress(f"ingest {dataset}") as on_progress:
         result = ingestion.ingest(open_workspace(), source, dataset, options, on_progress, dry_run)
-    terminal.ingested(result, json)
+    ingested(result, json)
 
 
 @commands.command("list")

@@ -1,4 +1,4 @@
-"""`rollcast jobs`: the queue of trainings."""
+"""`rollcast jobs`: the queue of trainings, promotions and releases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines.commands.options import Json, warn_old_spelling
 
 JobNumber = Annotated[int, typer.Argument(help="Number of the job, from `rollcast jobs list`.", metavar="JOB")]
 
-jobs = typer.Typer(name="jobs", help="Queued trainings: list, show, cancel, run.", no_args_is_help=True)
+jobs = typer.Typer(name="jobs", help="Queued trainings and promotions: list, show, cancel, run.", no_args_is_help=True)
 
 
 @jobs.command("list")
@@ -48,8 +48,13 @@ def jobs_cancel(job: JobNumber, json: Json = False) -> None:
 
 
 @jobs.command("run")
-def jobs_run(json: Json = False) -> None:
-    """Run what is asked to be deleted, then the oldest job in this process; exit 1 when one failed.
+def jobs_run(
+    deletions: Annotated[
+        bool, typer.Option("--deletions", help="Only delete what is asked to be deleted, also while a training runs.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run what is asked to be deleted, then the next job in this process; exit 1 when one failed.
 
     Exit 0 also when the promotion gate refused the model of the job.
     """
@@ -59,7 +64,9 @@ def jobs_run(json: Json = False) -> None:
     from pipelines.workspace import open_workspace
 
     with progress("jobs run") as on_progress:
-        result = retraining.run_jobs(open_workspace(), on_progress)
+        workspace = open_workspace()
+        run = retraining.run_deletions_alone if deletions else retraining.run_jobs
+        result = run(workspace, on_progress)
     terminal.worked(result, json)
     raise typer.Exit(int(result.failed))
 
@@ -68,4 +75,4 @@ def jobs_run(json: Json = False) -> None:
 def jobs_work(json: Json = False) -> None:
     """The old spelling of `rollcast jobs run`."""
     warn_old_spelling("jobs work", "jobs run")
-    jobs_run(json)
+    jobs_run(json=json)

@@ -27,12 +27,12 @@ def model_show(
     version: Annotated[int | None, typer.Option(help="Version to show. Default: the champion.")] = None,
     json: Json = False,
 ) -> None:
-    """Show one version: its settings, its origin and its scores."""
-    from pipelines.reports import terminal
+    """Show one version: its settings, its origin and its scores; --json has all of them."""
+    from pipelines.reports.model_facts import model_facts
     from pipelines.upkeep import inspection
     from pipelines.workspace import open_workspace
 
-    terminal.facts(inspection.model(open_workspace(), name, version), json)
+    model_facts(inspection.model(open_workspace(), name, version), json)
 
 
 @model.command("history")

@@ -38,7 +38,10 @@ def quality_set(
     no_spike: Annotated[bool, typer.Option("--no-spike", help="Switch the spike rule off.")] = False,
     json: Json = False,
 ) -> None:
-    """Set some rules of a dataset; its other rules stay. They apply to values that arrive from now on."""
+    """Set some rules of a dataset; its other rules stay. They apply to values that arrive from now on.
+
+    Rules of a dataset that does not exist yet wait for its first ingest.
+    """
     given: dict[str, Any] = {
         "low": low, "high": high, "max_jump": max_jump, "max_stale": max_stale, "unit": unit, "spike": spike,
         "accept_after": accept_after,
@@ -61,20 +64,12 @@ def quality_clear(name: Name, json: Json = False) -> None:
 
 def change_and_show(name: str, changes: dict[str, Any] | None, json: bool) -> None:
     """Store changed rules of a dataset and print all of them; None removes all that are its own."""
-    from dataclasses import replace
-
-    from data.records import dataset_rules
-    from data.store import catalogue
+    from pipelines.ingestion import set_rules
     from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
-    engine = open_workspace().engine
-    dataset = catalogue.dataset(engine, name)
-    if changes is None:
-        dataset_rules.put(engine, dataset.id, None)
-    elif changes:
-        dataset_rules.put(engine, dataset.id, replace(dataset_rules.rules(engine, dataset.id), **changes))
-    terminal.facts(by_option(dataset_rules.rules(engine, dataset.id)), json, f"{name}: rules")
+    rules = set_rules.change(open_workspace(), name, changes)
+    terminal.facts(by_option(rules), json, f"{name}: rules")
 
 
 def by_option(rules: QualityRules) -> dict[str, Any]:

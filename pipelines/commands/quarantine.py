@@ -17,13 +17,13 @@ def quarantine_list(
     released: Annotated[bool, typer.Option("--released", help="List the released values instead.")] = False,
     json: Json = False,
 ) -> None:
-    """List the quarantined values of a dataset, each with its series, time, rule and source."""
+    """Count the quarantined values of a dataset by rule, then list them with series, time, rule and source."""
     from pipelines.history import quarantine as quarantined
-    from pipelines.reports import terminal
+    from pipelines.reports.quarantine_list import quarantine_list as print_list
     from pipelines.workspace import open_workspace
 
     rows = quarantined.list_values(open_workspace(), name, released)
-    terminal.listing(rows, json, f"nothing of {name} is in quarantine")
+    print_list(rows, json, name, released)
 
 
 @quarantine.command("release")

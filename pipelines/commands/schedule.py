@@ -24,20 +24,29 @@ def schedule_set(
     tz: Annotated[str | None, typer.Option(help="Time zone of --cron, such as America/New_York. Default UTC.")] = None,
     every: Annotated[str | None, typer.Option(help="An interval: a number and s, m, h or d, such as 15m.")] = None,
     parameter: FlowParameters = None,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Of ingest: store the schedule without a dry run of the source.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Schedule a flow for a dataset, in place of its schedule so far; `rollcast pipelines serve` takes it over."""
+    """Schedule a flow for a dataset, in place of its schedule so far; `rollcast pipelines serve` takes it over.
+
+    It is tried first, an ingest by a dry run, and refused where it cannot work.
+    """
     from pipelines.flows import prefect_settings
     from pipelines.reports import terminal
 
     prefect_settings.configure()
     from data.records.schedules import Schedule
-    from pipelines.flows import flows, set_schedule
+    from pipelines.console import progress
+    from pipelines.flows import flow_parameters, set_schedule
     from pipelines.workspace import open_workspace
 
     when = set_schedule.parse_timetable(cron, tz, every)
-    given = dict(flows.parse_parameter(text) for text in parameter or [])
-    terminal.facts(set_schedule.store_schedule(open_workspace(), Schedule(flow, when, name, given)), json)
+    wanted = Schedule(flow, when, name, flow_parameters.parse_parameters(flow, parameter or []))
+    with progress(f"check {flow} of {name}") as on_progress:
+        stored = set_schedule.store_schedule(open_workspace(), wanted, on_progress, not no_check)
+    terminal.facts(stored, json)
 
 
 @schedule.command("list")

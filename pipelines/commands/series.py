@@ -14,11 +14,11 @@ series = typer.Typer(name="series", help="Series of a dataset: list, show, delet
 @series.command("list")
 def series_list(name: Name, json: Json = False) -> None:
     """List every series of a dataset: rows, missing steps, first and last time."""
+    from pipelines.history import series_listing
     from pipelines.reports import terminal
-    from pipelines.upkeep import inspection
     from pipelines.workspace import open_workspace
 
-    terminal.series(inspection.series(open_workspace(), name), json)
+    terminal.series(series_listing.list_series(open_workspace(), name), json)
 
 
 @series.command("show")
@@ -29,11 +29,11 @@ def series_show(
     json: Json = False,
 ) -> None:
     """Show the latest values of one series, including those of the live log."""
+    from pipelines.history import series_listing
     from pipelines.reports import terminal
-    from pipelines.upkeep import inspection
     from pipelines.workspace import open_workspace
 
-    terminal.facts(inspection.latest_values(open_workspace(), name, unique_id, last), json)
+    terminal.facts(series_listing.latest_values(open_workspace(), name, unique_id, last), json)
 
 
 @series.command("delete")

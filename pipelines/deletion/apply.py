@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Engine, delete, select, update
 
 from data import failpoints
 from data.changes import applied, deletions, ingests
@@ -153,6 +153,14 @@ def quarantined(connection: Connection, plan: Plan) -> list[int]:
         return quarantine.of_source(connection, plan.dataset.id, plan.ingest.source, after, upto)
     erasure = plan.erasure
     return quarantine.of_deletion(connection, plan.dataset.id, tuple(plan.series), erasure.first, erasure.last)
+
+
+def with_quarantine(engine: Engine, dataset_id: int, series: list[int], without: list[int]) -> set[int]:
+    """Those of some series that have a value in quarantine beside the values `without`."""
+    table, gone = tables.quarantine.c, set(without)
+    query = select(table.id, table.series_id).where(table.dataset_id == dataset_id)
+    with database.reading(engine) as connection:
+        return {number for value, number in connection.execute(query) if value not in gone} & set(series)
 
 
 def replace_anchors(

@@ -6,6 +6,7 @@ step may be repeated. Every table with a column `dataset_id` loses its rows, so 
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, update
 
 from data import clock, failpoints
-from data.changes import applied, deletions
+from data.changes import applied, deletions, ingests
 from data.changes.deletions import UNFINISHED, DeletionRecord
 from data.history import vintage_table
 from data.lake.forecasts import IssuedForecasts
-from data.records import quarantine
+from data.records import dataset_rules, quarantine
 from data.store import catalogue, database, identities, keys, tables
 from data.store.catalogue import Dataset
 from data.store.database import LOG_LOCK, reading
@@ -26,6 +27,7 @@ from pipelines.models import model_store
 from pipelines.workspace import Workspace
 
 STAY = (tables.promotions, tables.deletions)  # tables of which a deleted dataset keeps its rows
+BY_NAME = (tables.runs, tables.schedules, tables.next_runs)  # these have the name of the dataset
 RETIRED = (
     tables.series.c.id,
     tables.anchors.c.anchor_id,
@@ -90,7 +92,7 @@ def apply(workspace: Workspace, deletion: DeletionRecord, dataset: Dataset) -> d
         anchors = select(tables.anchors.c.anchor_id).where(tables.anchors.c.dataset_id == dataset.id)
         connection.execute(delete(tables.contexts).where(tables.contexts.c.anchor_id.in_(anchors)))
         for table in reversed(tables.metadata.sorted_tables):
-            if table not in STAY and ("dataset_id" in table.c or table in (tables.runs, tables.schedules)):
+            if table not in STAY and ("dataset_id" in table.c or table in BY_NAME):
                 connection.execute(delete(table).where(belongs(table, dataset)))
         detail["deleted"]["keys"] = keys.forget(connection, (), dataset.name)
         catalogue.bury(connection, dataset.id)
@@ -138,9 +140,18 @@ def delete_if_empty(workspace: Workspace, deletion: DeletionRecord, dataset: Dat
     found = counts(workspace, dataset)
     if not created_it(workspace, deletion) or any(number for name, number in found.items() if name != "ingests"):
         return {"dataset": False}
+    restore_first_rules(workspace, dataset)
     own = deletions.ask(workspace.engine, dataset.id, "dataset", {})
     deletions.end(workspace.engine, own, "done", carry_out(workspace, own, dataset) | {"stays": []})
     return {"dataset": True}
+
+
+def restore_first_rules(workspace: Workspace, dataset: Dataset) -> None:
+    """Let the quality rules that the first ingest took over wait for a first ingest again."""
+    for record in ingests.ingests(workspace.engine, dataset.id):
+        if text := record.before.get("first_rules"):
+            rules = dataset_rules.QualityRules(**json.loads(text))
+            dataset_rules.put_first_rules(workspace.engine, dataset.name, rules)
 
 
 def created_it(workspace: Workspace, deletion: DeletionRecord) -> bool:

@@ -13,6 +13,7 @@ from data.grid.stamps import StampReader, format_moment
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from pipelines.deletion import answers, delete_dataset, run
+from pipelines.deletion.dry_run import empties, preview_counts
 from pipelines.deletion.plan import make_plan
 from pipelines.workspace import Workspace
 
@@ -95,12 +96,11 @@ def preview(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[s
     if begun is not None and begun.applied is not None:
         return answers.to_dict(begun)
     if kind == "dataset":
-        found = delete_dataset.counts(workspace, dataset)
+        found, whole = delete_dataset.counts(workspace, dataset), True
     else:
         plan = make_plan(workspace, dataset, kind, asked)
-        found = run.counts(workspace, plan)
-        if kind == "series":
-            found["series"] = len(plan.dropped)
+        found = preview_counts(workspace, plan)
+        whole = kind == "ingest" and empties(workspace, plan, found)
     return {
         "number": None,
         "dataset": dataset.name,
@@ -110,7 +110,7 @@ def preview(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[s
         "ended_at": None,
         "dry_run": True,
         "deleted": found,
-        "dataset_deleted": kind == "dataset",
+        "dataset_deleted": whole,
         "stays": answers.stays(kind, {}),
         "error": None,
     }

@@ -11,6 +11,7 @@ import numpy as np
 
 from data.errors import InvalidInput
 from data.store import registry
+from data.store.catalogue import Dataset
 from forecasting import rivals
 from forecasting.baselines import is_baseline, lag_name
 from forecasting.config import KINDS, NETWORKS
@@ -67,6 +68,7 @@ class Backtested:
     metrics              by name; `origins` is their number, 0 where a model's time ran out
     rivals               number of series by the name of the rival that skill is against, the most frequent first
     same_origins         where some models have fewer origins: every model at just those; else None
+    misleading           names of measures that mislead on these data
     notes                which models were fitted again, trained now or left out, and why
     command              the command line that repeats the comparison
     history, comparison  the data of the report; not in the JSON
@@ -79,6 +81,7 @@ class Backtested:
     metrics: dict[str, dict[str, Any]]
     rivals: dict[str, int]
     same_origins: dict[str, Any] | None
+    misleading: tuple[str, ...]
     notes: tuple[str, ...]
     command: str
     history: History = field(repr=False, compare=False)
@@ -93,7 +96,8 @@ class Backtested:
             "horizon": self.horizon,
         }
         about |= {"rival": next(iter(self.rivals)), "rivals": self.rivals}
-        return {**about, "metrics": self.metrics, "same_origins": self.same_origins, "notes": list(self.notes)}
+        about |= {"metrics": self.metrics, "same_origins": self.same_origins, "misleading": list(self.misleading)}
+        return {**about, "notes": list(self.notes)}
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressC
     notes += comparison_notes.notes_on_trained(trained) + comparison_notes.notes_on_classical(
         comparison, request.classical_minutes
     )
+    notes += comparison_notes.notes_on_zeros(comparison)
     for note in notes:
         say(note)
     return Backtested(
@@ -155,6 +160,7 @@ def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressC
         metrics=comparison.metrics(),
         rivals=dict(comparison.full.reference.rivals),
         same_origins=metrics_on_same_origins(comparison),
+        misleading=comparison_notes.misleading(comparison),
         notes=tuple(notes),
         command=repeat_command(request, kinds, scored, len(origins), horizon),
         history=history,
@@ -169,6 +175,24 @@ def check_request(request: BacktestRequest) -> None:
     train.check_request(request.training("lstm"))
     if not 0 < request.classical_minutes <= 10_000:
         raise InvalidInput(f"--classical-minutes is {request.classical_minutes:g}; give minutes between 0 and 10000")
+    if request.split is not None and request.last is not None:
+        raise InvalidInput("--split and --last both say what to score; give one of them")
+    if request.split not in (None, "test"):
+        raise InvalidInput(f"--split {request.split} cannot be scored; the part to score is called test")
+    if request.last is not None and not 0 < request.last <= 0.9:
+        raise InvalidInput(f"--last is {request.last}; give a share between 0 and 0.9, such as 0.2")
+    if request.origins is not None and request.origins < 1:
+        raise InvalidInput(f"--origins is {request.origins}; ask for one or more")
+    check_models(request.models)
+
+
+def check_models(given: tuple[str, ...] | None) -> None:
+    """Raises InvalidInput for an unknown kind, or none."""
+    for kind in given or ():
+        if kind not in COMPARABLE and not is_baseline(kind):
+            raise InvalidInput(f"there is no model named {kind!r}; choose from {', '.join(COMPARABLE)}")
+    if given is not None and not given:
+        raise InvalidInput(f"--models names no model; choose from {', '.join(COMPARABLE)}")
 
 
 def metrics_on_same_origins(comparison: Comparison) -> dict[str, Any] | None:
@@ -194,10 +218,6 @@ def repeat_command(
 
 def choose_part(history: History, request: BacktestRequest) -> ScoredPart:
     """The part to score. Raises InvalidInput for a part that the dataset does not have."""
-    if request.split is not None and request.last is not None:
-        raise InvalidInput("--split and --last both say what to score; give one of them")
-    if request.split not in (None, "test"):
-        raise InvalidInput(f"--split {request.split} cannot be scored; the part to score is called test")
     if request.last is not None or history.splits is None:
         if request.split is not None:
             raise InvalidInput(f"dataset {request.dataset!r} has no split column; use --last 0.2")
@@ -209,9 +229,7 @@ def choose_part(history: History, request: BacktestRequest) -> ScoredPart:
 
 
 def last_part(history: History, last: float) -> ScoredPart:
-    """The last share of each series as the part to score. Raises InvalidInput for a share outside 0 to 0.9."""
-    if not 0 < last <= 0.9:
-        raise InvalidInput(f"--last is {last}; give a share between 0 and 0.9, such as 0.2")
+    """The last share of each series as the part to score."""
     first = training_part.lengths_before(history.panel.lengths, last)
     return ScoredPart(history.panel, first, round(1 - last, 6), f"last {last:g}")
 
@@ -220,20 +238,12 @@ def choose_models(
     workspace: Workspace, history: History, given: tuple[str, ...] | None, past: Panel
 ) -> tuple[str, ...]:
     """Models to score: the given ones, else every registered network, naive, and seasonal naive at the season and at
-    the longer cycle of the past, if it has one.
-
-    Raises InvalidInput for an unknown kind, or none.
-    """
+    the longer cycle of the past, if it has one."""
     if given is None:
         kinds = {row.kind for row in registry.models(workspace.engine, history.dataset.id)}
         lags = rivals.candidates(past, history.dataset.season, history.dataset.horizon)
         names = (lag_name(lag, history.dataset.season) for lag in lags)
         return tuple(dict.fromkeys([*(kind for kind in NETWORKS if kind in kinds), *DEFAULT_BASELINES, *names]))
-    for kind in given:
-        if kind not in COMPARABLE and not is_baseline(kind):
-            raise InvalidInput(f"there is no model named {kind!r}; choose from {', '.join(COMPARABLE)}")
-    if not given:
-        raise InvalidInput(f"--models names no model; choose from {', '.join(COMPARABLE)}")
     return tuple(dict.fromkeys(given))
 
 
@@ -242,21 +252,23 @@ def choose_horizon(history: History, scored: ScoredPart, given: int | None) -> i
 
     Raises InvalidInput for a horizon that the dataset does not have, or where the part has no value.
     """
-    most = history.dataset.horizon
-    if given is not None and not 1 <= given <= most:
-        raise InvalidInput(f"the horizon is {given}, and dataset {history.dataset.name!r} has 1 to {most} steps")
+    check_asked_horizon(history.dataset, given)
     room = int((scored.panel.lengths - scored.first).max(initial=0))
     if room < 1:
         raise InvalidInput(
             f"no series of {history.dataset.name!r} has a value in the part to score; choose a larger one"
         )
-    return min(given or most, room)
+    return min(given or history.dataset.horizon, room)
+
+
+def check_asked_horizon(dataset: Dataset, given: int | None) -> None:
+    """Raises InvalidInput for a horizon that the dataset does not have."""
+    if given is not None and not 1 <= given <= dataset.horizon:
+        raise InvalidInput(f"the horizon is {given}, and dataset {dataset.name!r} has 1 to {dataset.horizon} steps")
 
 
 def choose_origins(scored: ScoredPart, horizon: int, count: int | None) -> Origins:
     """Evenly spaced origins in the scored part; one at its start where it is shorter than the horizon."""
-    if count is not None and count < 1:
-        raise InvalidInput(f"--origins is {count}; ask for one or more")
     end = np.maximum(scored.panel.lengths, scored.first + horizon)
     return engine.rolling_origins(scored.panel, scored.first, horizon, count, end)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from data.errors import Conflict
+from data.errors import Conflict, counted
 from data.store import registry
 from data.store.registry import ModelRow
 from forecasting.baselines import is_baseline
@@ -84,7 +84,7 @@ def train_unregistered(
     """A network trained on the past only; with a split column, the val part is its validation tail."""
     before = history if seen == "split" else replace(history, splits=None)
     bundle = fit_unregistered(before, past, training, progress)
-    return BacktestModel(bundle, f"trained now, {bundle.manifest['steps']} steps", unregistered=True)
+    return BacktestModel(bundle, f"trained now, {counted(bundle.manifest['steps'], 'step')}", unregistered=True)
 
 
 def newest_version(workspace: Workspace, history: History, kind: str) -> ModelRow | None:

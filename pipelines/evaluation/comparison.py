@@ -114,6 +114,16 @@ class Comparison:
         """Whether some models were scored at fewer origins than others."""
         return any(model.origin_set is not self.full for model in self.models.values())
 
+    @property
+    def share_of_zeros(self) -> float:
+        """Share of the scored values, each counted once for every origin that scores it, that are 0."""
+        known = zero = 0
+        for k in range(len(self.full.origins)):
+            actual = engine.actuals(self.panel, self.full.origins, k, self.horizon)
+            known += int(np.count_nonzero(~np.isnan(actual)))
+            zero += int(np.count_nonzero(actual == 0))
+        return zero / max(1, known)
+
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Every model's measures and the number of its origins; None and 0 for kinds left out.
 

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from data.errors import counted
 from forecasting.evaluation.classical import LONGEST_SEASON, MOST_VALUES, usable_season
 from pipelines.evaluation.comparison import Comparison
+
+MISLED_BY_ZEROS = ("smape", "owa")
+MANY_ZEROS = 0.1  # share of zeros from which these measures are marked
+
+
+def misleading(comparison: Comparison) -> tuple[str, ...]:
+    """The measures that mislead on these data: where many values are 0, any other forecast counts as 200 % wrong."""
+    return MISLED_BY_ZEROS if comparison.share_of_zeros >= MANY_ZEROS else ()
+
+
+def notes_on_zeros(comparison: Comparison) -> list[str]:
+    """A note where sMAPE and OWA mislead."""
+    if not misleading(comparison):
+        return []
+    share = f"{comparison.share_of_zeros:.0%}"
+    return [
+        f"sMAPE and OWA (marked *) mislead here: {share} of the values are 0, where sMAPE counts any other forecast as "
+        "200 % wrong, however near; compare by MASE, WQL and skill"
+    ]
 
 
 def notes_on_trained(steps: dict[str, int]) -> list[str]:
@@ -13,7 +33,7 @@ def notes_on_trained(steps: dict[str, int]) -> list[str]:
     """
     if not steps:
         return []
-    each = ", ".join(f"{kind} by {count} steps" for kind, count in steps.items())
+    each = ", ".join(f"{kind} by {counted(count, 'step')}" for kind, count in steps.items())
     return [f"trained for this comparison on the values before the scored part, and not registered: {each}"]
 
 
@@ -37,7 +57,8 @@ def notes_on_classical(comparison: Comparison, minutes: float) -> list[str]:
     if int(comparison.few.origins.stops.max()) > MOST_VALUES:
         notes.append(f"{names}: fitted to the last {MOST_VALUES} values before each origin")
     return notes + [
-        f"{model.kind}: naive answered {model.scores.warming} times, for series too short or that could not be fitted"
+        f"{model.kind}: naive answered {counted(model.scores.warming, 'time')}, for series too short or that could not "
+        "be fitted"
         for model in fitted
         if model.scores.warming
     ]

@@ -11,21 +11,19 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from prefect import artifacts, flow, runtime
 from prefect.context import FlowRunContext
 from prefect.states import Completed
-from pydantic import TypeAdapter, ValidationError
 
 from data.errors import Busy, Conflict, GateRefused, InvalidInput, LeaseLost
-from data.formats.options import SourceOptions
 from data.settings import load_settings
 from pipelines import run_pages
 from pipelines.console import ProgressCallback, finite, progress, say
 from pipelines.evaluation import backtest as backtesting
+from pipelines.flows.flow_parameters import OPTIONS, parse_parameters, source_options
 from pipelines.flows.run_flow import SKIPPED, run_flow
 from pipelines.forecasts import batch_forecast as forecasting
 from pipelines.forecasts import issue as issuing
@@ -43,7 +41,6 @@ from pipelines.workspace import Workspace
 Record = dict[str, Any]
 TIMEOUT_S = load_settings().flow_timeout_s  # after which a run is ended and recorded as failed
 ARTIFACT_KEYS = {"backtest": "backtest-report", "monitor": "drift-report"}  # names of their pages in Prefect
-WORDS = {"as": "rename", "min": "low", "max": "high"}  # of the command line, for fields of `SourceOptions`
 SCHEDULED = "auto-scheduled"  # Prefect's tag of scheduled runs
 PROGRESS_EVERY_S = 10.0  # between two updates of the progress in Prefect
 log = logging.getLogger(__name__)
@@ -196,23 +193,6 @@ def forecast_to_file(workspace: Workspace, request: BatchRequest, out: Path, on_
     return {"dataset": request.dataset, "out": str(out), "rows": result.frame.height}
 
 
-def source_options(given: Record | None) -> SourceOptions:
-    """Options of a source, by the words of `rollcast ingest` or by the fields of `SourceOptions`.
-
-    Raises InvalidInput for one that there is not, or for a value of another type.
-    """
-    known = [field.name for field in fields(SourceOptions)]
-    named = {WORDS.get(word, word): value for word, value in (given or {}).items()}
-    for name in named:
-        if name not in known:
-            raise InvalidInput(f"options has no {name!r}; it takes {', '.join(known)}")
-    try:
-        return TypeAdapter(SourceOptions).validate_python(named)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        raise InvalidInput(f"options has {wrong['loc'][0]} {wrong['input']!r}: {wrong['msg'].lower()}") from None
-
-
 def as_records(key: str, results: Sequence[Any]) -> Record:
     """Several results as one JSON object, under one key."""
     return {key: [as_record(result) for result in results]}
@@ -254,7 +234,8 @@ def show_in_prefect(name: str, record: Record) -> None:
             description=sentence,
         )
     elif page := run_pages.page_of(name, record):
-        call_prefect(artifacts.create_markdown_artifact, markdown=page, key=ARTIFACT_KEYS[name])
+        title = page.partition("\n")[0].lstrip("# ")
+        call_prefect(artifacts.create_markdown_artifact, markdown=page, key=ARTIFACT_KEYS[name], description=title)
 
 
 @contextmanager
@@ -294,7 +275,7 @@ def call_prefect(function: Callable[..., Any], *values: Any, **options: Any) -> 
 
 def run_here(name: str, parameters: list[str]) -> Record:
     """Run a flow in this process with parameters written NAME=VALUE. Raises InvalidInput where they do not fit."""
-    checked = check_parameters(name, dict(parse_parameter(text) for text in parameters))
+    checked = check_parameters(name, parse_parameters(name, parameters))
     flow: Any = FLOWS[name]
     record: Record = flow(**checked)
     return record
@@ -323,20 +304,9 @@ def check_parameters(name: str, given: Record) -> Record:
 
 
 def signature(name: str) -> str:
-    """A flow's parameters, the optional ones in brackets."""
+    """A flow's parameters, the optional ones in brackets; those of `ingest` with the options of its source."""
     schema = FLOWS[name].parameters
-    needed = set(schema.required or ())
-    return ", ".join(key if key in needed else f"[{key}]" for key in schema.properties) or "no parameters"
-
-
-def parse_parameter(text: str) -> tuple[str, Any]:
-    """Name and value of NAME=VALUE. A value that is not JSON is a text. Raises InvalidInput without =."""
-    import json
-
-    name, found, value = text.partition("=")
-    if not found:
-        raise InvalidInput(f"--param {text!r} has no =; write NAME=VALUE")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+    needed, words = set(schema.required or ()), list(schema.properties)
+    if name == "ingest":
+        words = [*(word for word in words if word != "options"), *OPTIONS]
+    return ", ".join(word if word in needed else f"[{word}]" for word in words) or "no parameters"

@@ -117,6 +117,7 @@ async def follow_schedules(ids: Mapping[str, UUID]) -> None:
         try:
             wanted = schedules.all_schedules(workspace.engine, workspace.settings)
             missed = overdue.missed_slots(workspace)
+            overdue.note_next_runs(workspace)
         except Unavailable as error:
             say(f"schedules cannot be read: {error}")
         else:

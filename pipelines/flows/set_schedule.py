@@ -13,27 +13,40 @@ from data.records import schedules
 from data.records.schedules import Schedule
 from data.records.timetable import Timetable, by_cron, by_interval
 from data.store import catalogue
+from pipelines.console import ProgressCallback
 from pipelines.monitoring.flow_history import Row, schedule_row
 from pipelines.workspace import Workspace
 
 
-def store_schedule(workspace: Workspace, schedule: Schedule) -> Row:
-    """Store a schedule; `rollcast pipelines serve` takes it over within seconds. Returns its row as listed.
+def store_schedule(
+    workspace: Workspace,
+    schedule: Schedule,
+    on_progress: ProgressCallback = lambda done, total, words: None,
+    try_source: bool = True,
+) -> Row:
+    """Store a schedule that can work; `rollcast pipelines serve` takes it over within seconds. Returns its row as
+    listed, and for an ingest what a dry run of its source found.
 
     Raises:
-        InvalidInput: there is no such flow, or it does not take these parameters.
+        InvalidInput: there is no such flow, or it cannot run with these parameters.
         UnknownDataset: there is no such dataset, and the flow is not `ingest`, which would create it.
+        Whatever an ingest of the source raises, where `try_source`.
     """
-    from pipelines.flows import flows
+    from pipelines.flows import flows, schedule_checks
 
     dataset = str(schedule.dataset)
     catalogue.check_name(dataset)
     if schedule.flow != "ingest":
         catalogue.dataset(workspace.engine, dataset)
+    tried: Row = {}
     if schedule.flow in schedules.OF_DATASETS:  # the store refuses the others with its own message
         schedule = replace(schedule, parameters=with_absolute_paths(schedule.parameters))
-        flows.check_parameters(schedule.flow, {**schedule.parameters, "dataset": dataset})
-    return schedule_row(schedules.put(workspace.engine, schedule), {}, clock.now())
+        checked = flows.check_parameters(schedule.flow, {**schedule.parameters, "dataset": dataset})
+        if schedule.flow != "ingest":
+            schedule_checks.check_model_flow(workspace, schedule.flow, dataset, checked)
+        elif try_source:
+            tried = {"checked": schedule_checks.check_source(workspace, dataset, checked, on_progress)}
+    return schedule_row(schedules.put(workspace.engine, schedule), {}, clock.now()) | tried
 
 
 def with_absolute_paths(parameters: Mapping[str, Any]) -> Row:

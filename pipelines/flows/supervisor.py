@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -24,6 +23,7 @@ from data.errors import AlreadyRunning, Unavailable
 from data.files import file_lock
 from data.records import runs, schedules
 from data.settings import Settings
+from pipelines.child_python import child_environment, python_command
 from pipelines.console import say
 from pipelines.flows import prefect_settings
 from pipelines.flows.uvicorn_process import check_free, free_port
@@ -40,6 +40,7 @@ STABLE_AFTER_S = 600.0  # of life, after which the pause before a restart is one
 LONGEST_PAUSE_S = 60.0  # before a restart
 CANARY_MARGIN_US = 300_000_000  # how long the canary may be overdue, microseconds
 LARGEST_LOG = 10_000_000  # bytes
+LONGEST_REASON = 300  # characters of a log's last line that are shown
 
 
 @dataclass
@@ -51,11 +52,13 @@ class ChildProcess:
     environment: Mapping[str, str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    log_start: int = 0  # where the log of the present process begins, bytes
 
     def start(self) -> None:
         """Start the process; its output is appended to its log."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
+            self.log_start = output.tell()
             self.process = subprocess.Popen(  # noqa: S603
                 self.command, env=dict(self.environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True, preexec_fn=signal_at_parent_death(signal.SIGTERM),
@@ -64,6 +67,15 @@ class ChildProcess:
     @property
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    def end(self) -> str:
+        """How it ended, in words: its exit code or signal, and the last line that it wrote, an exception as a rule."""
+        code = self.process.poll() if self.process is not None else None
+        if code is None:
+            return f"{self.name} ended"
+        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        last = last_line(self.log, self.log_start)
+        return f"{self.name} ended ({cause})" + (f": {last}" if last else "")
 
     def stop(self) -> None:
         """End its whole group: SIGTERM first, SIGKILL after GRACE_S."""
@@ -80,6 +92,7 @@ class ChildProcess:
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
             shutil.copyfile(self.log, self.log.with_suffix(".old"))
             os.truncate(self.log, 0)
+            self.log_start = 0
 
 
 def serve(settings: Settings, port: int | None = None) -> None:
@@ -127,10 +140,10 @@ def follow_schedules(address: str) -> None:
 def child_processes(settings: Settings, port: int) -> tuple[ChildProcess, ChildProcess]:
     """Prefect's server, and the process that starts flows."""
     auth, folder = prefect_settings.auth(settings), settings.prefect_path
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    inherited = {name: value for name, value in child_environment().items() if not name.startswith("PREFECT_")}
     inherited["ROLLCAST_HOME"] = str(settings.home)
-    serving = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-    starting = [sys.executable, "-m", "pipelines.flows.prefect_runner"]
+    serving = python_command("-m", "prefect", "server", "start", "--host", HOST, "--port", str(port))
+    starting = python_command("-m", "pipelines.flows.prefect_runner")
     return (
         ChildProcess(
             "Prefect's server",
@@ -180,9 +193,9 @@ class Supervisor:
     def failure(self, checks: int) -> str | None:
         """What has failed, in words, or None. checks: how many checks there were, which decides what is checked."""
         if not self.server.alive:
-            return "Prefect's server ended"
+            return self.server.end()
         if not self.runner.alive:
-            return "the runner ended"
+            return self.runner.end()
         if checks % HEALTH_EVERY == 0:
             self.unanswered = 0 if is_healthy(self.port) else self.unanswered + 1
             if self.unanswered >= MOST_UNANSWERED:
@@ -231,7 +244,17 @@ class Supervisor:
         while self.server.alive and time.monotonic() < deadline:
             if is_healthy(self.port) or self.stopping.wait(0.2):
                 return
-        raise Unavailable(f"Prefect's server did not start; its log is {self.server.log}")
+        ended = "" if self.server.alive else f": {self.server.end()}"
+        raise Unavailable(f"Prefect's server did not start{ended}; its log is {self.server.log}")
+
+
+def last_line(log: Path, start: int) -> str:
+    """The last line with words in a log from byte `start` on, shortened; empty where there is none."""
+    with log.open("rb") as file:
+        file.seek(max(start, file.seek(0, os.SEEK_END) - 10_000))
+        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
+    said = [line for line in lines if any(letter.isalnum() for letter in line)]
+    return said[-1][:LONGEST_REASON] if said else ""
 
 
 def is_healthy(port: int) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from contextlib import suppress
@@ -14,6 +13,7 @@ from data.errors import InvalidInput, StoreUnavailable, Unavailable
 from data.service_lock import PATIENCE_S, ServiceLock
 from data.settings import Settings, load_settings
 from data.store import database
+from pipelines.child_python import child_environment, python_command
 from pipelines.console import say
 
 APP = "service.app:create_app"
@@ -92,7 +92,11 @@ def free_port() -> int:
 def start_service(settings: Settings, host: str, port: int) -> subprocess.Popen[bytes]:
     """Start the service in a new process and wait until it is ready. Raises Unavailable when it does not start."""
     check_free(host, port)
-    environment = {**os.environ, "ROLLCAST_HOME": str(settings.home), "ROLLCAST_DATABASE_URL": settings.database_url}
+    environment = {
+        **child_environment(),
+        "ROLLCAST_HOME": str(settings.home),
+        "ROLLCAST_DATABASE_URL": settings.database_url,
+    }
     command = server_command(APP, host, port, "--factory", "--http", PROTOCOL)
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
     try:
@@ -104,9 +108,22 @@ def start_service(settings: Settings, host: str, port: int) -> subprocess.Popen[
 
 
 def server_command(app: str, host: str, port: int, *options: str) -> list[str]:
-    """Command line of uvicorn in a new process: only HTTP, and only warnings in its log."""
-    flags = ("--ws", "none", "--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level", "warning")
-    return [sys.executable, "-m", "uvicorn", app, "--host", host, "--port", str(port), *options, *flags]
+    """Command line of uvicorn in a new process: only HTTP, and only warnings in its log.
+
+    Where no --app-dir is given, uvicorn imports from the working folder first.
+    """
+    flags = (
+        "--app-dir",
+        os.devnull,
+        "--ws",
+        "none",
+        "--no-proxy-headers",
+        "--no-server-header",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+    )
+    return python_command("-m", "uvicorn", app, "--host", host, "--port", str(port), *options, *flags)
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:

@@ -14,7 +14,8 @@ import polars as pl
 
 from data.changes.log_rows import LogRows
 from data.grid.grid import Ints
-from data.lake.table import HIGH, LOW, ROW, spans_of
+from data.lake.row_spans import spans_of
+from data.lake.table import HIGH, LOW, ROW
 from data.records import quarantine
 from data.schema import AVAILABLE_AT, SERIES, SPLIT, TIME, VALUE
 from data.store import observation_log

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from data.grid.grid import Ints
+from data.lake import deltalog
 from data.records import series_ends
-from data.schema import SERIES
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from pipelines.workspace import Workspace
 
 NEVER = np.iinfo(np.int64).min  # a step before all others
-NUMBER = "number"  # column of surrogate ids
 
 
 @dataclass(frozen=True)
@@ -72,16 +70,11 @@ def refresh_ends(workspace: Workspace, dataset: Dataset) -> None:
     """Record the ends of the rows that came into the lake since the last time.
 
     To be called after a commit of the lake, which then reads the rows of that commit alone. Where a process was killed
-    before it, the next reader catches up.
+    before it, the next reader catches up. The libraries of the lake are loaded only where there is something to read.
     """
     known = series_ends.version(workspace.engine, dataset.id)
-    if known is not None and known == workspace.lake.snapshot(dataset.id):
-        return
-    spans, version = workspace.lake.spans(dataset.id, known)
-    if version is None:
-        return
-    names = catalogue.series(workspace.engine, dataset.id)
-    ids = pl.DataFrame(names, schema={NUMBER: pl.Int64, SERIES: pl.String}, orient="row")
-    found = spans.join(ids, on=SERIES).sort(NUMBER)
-    series, first, last = (found[name].to_numpy() for name in (NUMBER, "first", "last"))
-    series_ends.widen(workspace.engine, dataset.id, series, first, last, version)
+    written = deltalog.versions(workspace.settings.lake_path / str(dataset.id))
+    if (written[-1] if written else None) != known:
+        from pipelines.history.new_ends import read_new_ends
+
+        read_new_ends(workspace, dataset, known)

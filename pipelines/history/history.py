@@ -15,14 +15,11 @@ from data.schema import AVAILABLE_AT, TIME, VALUE
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from forecasting.panel import Panel
-from forecasting.rivals import Rivals
-from forecasting.rolling.bundle import Bundle
 from pipelines.history.cells import BLOCK, PARTS, Cells, Windows, read_parts, read_values
 from pipelines.history.ends import NEVER, Ends, read_ends
 from pipelines.history.moment import Moment, newest_moment, parse_moment
-from pipelines.history.quarantine import quarantine_live_values
+from pipelines.history.unjudged import check_unjudged
 from pipelines.workspace import Workspace
-from states import contexts
 
 KEY = "series"  # column of surrogate ids
 
@@ -79,7 +76,7 @@ def read_history(workspace: Workspace, name: str) -> History:
         Conflict: it holds no value.
     """
     dataset = catalogue.dataset(workspace.engine, name)
-    quarantine_live_values(workspace, dataset)
+    check_unjudged(workspace, dataset)
     return _history_at(workspace, dataset, newest_moment(workspace, dataset))
 
 
@@ -102,7 +99,7 @@ def read_tails(workspace: Workspace, name: str, steps: int) -> Tails:
     Raises as `read_history` does.
     """
     dataset = catalogue.dataset(workspace.engine, name)
-    quarantine_live_values(workspace, dataset)
+    check_unjudged(workspace, dataset)
     moment = newest_moment(workspace, dataset)
     ends = read_ends(workspace, dataset, moment.log_seq)
     values, last = find_tails(workspace, dataset, moment, ends, steps)
@@ -148,12 +145,6 @@ def require_values(dataset: Dataset, ends: Ends) -> Ends:
     if not len(ends):
         raise Conflict(f"dataset {dataset.name!r} holds no values yet; run `rollcast ingest` first")
     return ends
-
-
-def pack_contexts(tails: Tails, bundle: Bundle) -> list[bytes]:
-    """The last values of every series, as the store keeps them for a model to start from."""
-    rival = Rivals.of(bundle.manifest, bundle.config).lags(tails.ids)
-    return contexts.pack_contexts(tails.series, tails.values, tails.last, rival, bundle.fingerprint, str(tails.moment))
 
 
 def _history_at(workspace: Workspace, dataset: Dataset, moment: Moment, released_later: bool = False) -> History:

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection
 
-from data import clock
+from data.changes import releases
 from data.errors import InvalidInput
 from data.grid.durations import DAY
 from data.grid.stamps import format_ds
@@ -33,12 +32,10 @@ from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.spill import Spill, Where
 from data.store import catalogue, observation_log, promotions
 from data.store.catalogue import Dataset
-from data.store.migrations import UNJUDGED
-from data.store.observation_log import RELEASED, LoggedValue
+from pipelines.history.unjudged import LOG, unjudged_rows
 from pipelines.history.unset_clocks import require_force
 from pipelines.workspace import Workspace
 
-LOG = "live log"  # watermark of versions that checked live values here: rows up to this `seq` were checked
 KEY = [SERIES, TIME, VALUE]
 SLACK = 2 * DAY  # microseconds that conforming may move a time from local time to UTC
 
@@ -112,8 +109,7 @@ def quarantine_live_values(workspace: Workspace, dataset: Dataset) -> int:
     Later values are judged when they are stored. Returns how many values were added to quarantine. Checking the same
     values twice adds nothing.
     """
-    marks = {mark.source: mark.value for mark in watermarks.watermarks(workspace.engine, dataset.id)}
-    after, upto = int(marks.get(LOG, 0)), int(marks.get(UNJUDGED, 0))
+    after, upto = unjudged_rows(workspace, dataset)
     log = observation_log.log(workspace.engine, dataset.id, upto=upto) if upto > after else None
     if log is None or not len(log) or log.seq[-1] <= after:
         return 0
@@ -188,7 +184,7 @@ def release(
             f"dataset {name!r} has no value {min(missing)} in quarantine; `rollcast quarantine list {name}` shows them"
         )
     require_force(workspace, dataset, chosen, force)
-    logged, elsewhere = held_in_log(workspace, dataset, chosen)
+    logged, elsewhere = releases.held_in_log(workspace.engine, dataset.id, chosen)
     absent = missing_in_lake(workspace, dataset, elsewhere)
     added = len(logged) + len(absent)
     if promotions.served(workspace.engine, dataset.id) is not None:
@@ -197,33 +193,9 @@ def release(
     elif len(absent):
         workspace.lake.append(dataset.id, absent)
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
-    store_released(workspace, dataset, chosen, logged)
+    releases.store_released(workspace.engine, dataset.id, chosen, logged)
     snapshot = workspace.lake.snapshot(dataset.id)
     return ReleaseResult(name, len(chosen), added, len(chosen) - added, snapshot)
-
-
-def held_in_log(
-    workspace: Workspace, dataset: Dataset, held: list[QuarantinedValue]
-) -> tuple[list[QuarantinedValue], list[QuarantinedValue]]:
-    """Those whose time has no other value in the log, and those whose time is not in the log."""
-    keys = [(value.series_id, value.ds) for value in held]
-    current = observation_log.current(workspace.engine, dataset.id, keys)
-    own = [value for key, value in zip(keys, held, strict=True) if key in current and current[key] in (None, value.y)]
-    return own, [value for key, value in zip(keys, held, strict=True) if key not in current]
-
-
-def store_released(
-    workspace: Workspace, dataset: Dataset, chosen: list[QuarantinedValue], logged: list[QuarantinedValue]
-) -> None:
-    """Add rows of the log that count, and mark the chosen values as released, in one transaction."""
-    at = clock.now()
-    rows = [LoggedValue(dataset.id, value.series_id, value.ds, value.y, at) for value in logged]
-
-    def mark(connection: Connection, _seq: int) -> None:
-        released = [(value.series_id, value.ds, value.y) for value in chosen]
-        quarantine.release_live(connection, dataset.id, released, at)
-
-    observation_log.append(workspace.engine, rows, mark, dict.fromkeys(range(len(rows)), RELEASED))
 
 
 def missing_in_lake(workspace: Workspace, dataset: Dataset, held: list[QuarantinedValue]) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data.errors import InvalidInput
+from data.errors import InvalidInput, counted
 from data.grid.durations import DAY, HOUR, YEAR
 from data.grid.stamps import format_ds
 from data.quality.conform import refuse_gap
@@ -25,7 +25,7 @@ def require_force(workspace: Workspace, dataset: Dataset, chosen: list[Quarantin
         _, apart = _place(dataset, ends, value)
         refuse_gap(apart - 1, dataset.grid, f"value {value.id} of {dataset.name!r}", "ds")
     if not force:
-        others = f", and {len(unset) - 1} others likewise" if len(unset) > 1 else ""
+        others = f", and so would {counted(len(unset) - 1, 'other', 'others')} like it" if len(unset) > 1 else ""
         raise InvalidInput(
             f"value {unset[0].id} of {dataset.name!r} was stamped by a clock that was not set: it would go to "
             f"{_words(dataset, ends, unset[0])}{others}; give --force to store it there"
@@ -37,7 +37,7 @@ def _words(dataset: Dataset, ends: Ends, value: QuarantinedValue) -> str:
     ds, (side, apart) = format_ds(value.ds, dataset.kind), _place(dataset, ends, value)
     if not side:
         return f"{ds}" if apart else f"{ds}, between other rows of series {value.unique_id!r}"
-    return f"{ds}, {apart:,} steps{_time(dataset, apart)} {side} of series {value.unique_id!r}"
+    return f"{ds}, {counted(apart, 'step')}{_time(dataset, apart)} {side} of series {value.unique_id!r}"
 
 
 def _place(dataset: Dataset, ends: Ends, value: QuarantinedValue) -> tuple[str, int]:

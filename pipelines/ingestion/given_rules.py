@@ -1,4 +1,8 @@
-"""Quality rules that are given with an ingest: its own rows are judged by them, and they are stored with it."""
+"""Quality rules that are given with an ingest: its own rows are judged by them, and they are stored with it.
+
+Rules that were set before a dataset existed wait under its name. The first ingest judges by them and takes them over in
+its last transaction, so that an ingest that is killed leaves them waiting.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +29,20 @@ def given_rules(options: SourceOptions) -> dict[str, Any]:
     return {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
 
 
+def rules_before(engine: Engine, name: str, known: Dataset | None) -> QualityRules:
+    """The rules that were set for a dataset, or wait for its first ingest; else the default ones."""
+    own = dataset_rules.own_rules(engine, known.id) if known else None
+    return own or dataset_rules.first_rules(engine, name) or QualityRules()
+
+
 def rules_with(
-    workspace: Workspace, known: Dataset | None, options: SourceOptions, memory: SourceMemory
+    workspace: Workspace, name: str, known: Dataset | None, options: SourceOptions, memory: SourceMemory
 ) -> QualityRules:
     """The rules that judge an ingest: the dataset's or the default ones, with those that are given.
 
     Without a rule for it, the unit is the remembered one. Raises InvalidInput for a rule that cannot hold.
     """
-    rules = dataset_rules.rules(workspace.engine, known.id) if known else QualityRules()
+    rules = rules_before(workspace.engine, name, known)
     return replace(rules, **given_rules(options), unit=rules.unit or memory.unit)
 
 
@@ -48,12 +58,13 @@ def refuse_foreign_unit(intake: Intake, rules: QualityRules, source: str) -> Non
 
 
 def store_rules(
-    engine: Engine, dataset_id: int, given: Mapping[str, Any], connection: Connection | None = None
+    engine: Engine, dataset: Dataset, given: Mapping[str, Any], connection: Connection | None = None
 ) -> None:
-    """Change the given rules of a dataset; its others stay.
+    """Change the given rules of a dataset; its others stay. Rules that waited for its first ingest become its own.
 
     connection: of a transaction that this becomes a part of.
     """
-    if given:
-        stored = dataset_rules.rules(engine, dataset_id)
-        dataset_rules.put(engine, dataset_id, replace(stored, **given), connection)
+    if given or dataset_rules.first_rules(engine, dataset.name):
+        stored = rules_before(engine, dataset.name, dataset)
+        dataset_rules.put(engine, dataset.id, replace(stored, **given), connection)
+        dataset_rules.put_first_rules(engine, dataset.name, None, connection)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from data.changes import ingested_files
 from data.errors import InvalidInput
 from data.formats.options import SourceOptions
 from data.grid.durations import SECOND
@@ -40,6 +41,7 @@ from pipelines.ingestion.given_rules import given_rules, refuse_foreign_unit, ru
 from pipelines.ingestion.ingest_record import facts_before
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.preview import preview
+from pipelines.ingestion.repeated_options import OPTIONS, given_options, refuse_other_options
 from pipelines.ingestion.row_storage import Conforming, check_gap, store_rows
 from pipelines.ingestion.source_pieces import ReadPieces, read_new_pieces
 from pipelines.workspace import Workspace
@@ -72,7 +74,7 @@ def ingest(
         known = find_dataset(workspace, name)
     check_agrees(known, options)
     memory = SourceMemory.of(known.memory if known else {})
-    rules = rules_with(workspace, known, options, memory)
+    rules = rules_with(workspace, name, known, options, memory)
     if known:
         known = renew_calendar(workspace, known, dry_run)
     opened = open_source(source)
@@ -115,9 +117,11 @@ def ingest(
             return preview(workspace, name, known, opened, conformed, read, quarantine, scratch)
         assert intake.roles is not None  # noqa: S101 it has rows
         memory = learn(memory, options, intake.roles, intake.unit, intake.times.date_format)
-        before = facts_before(workspace, known, read)
+        before = facts_before(workspace, name, known, read)
         dataset = put_dataset(workspace, known, name, conformed, memory, options.rename)
-        new = Conforming(dataset, opened, conformed, read, quarantine, given_rules(options), before)
+        new = Conforming(
+            dataset, opened, conformed, read, quarantine, given_rules(options), before, given_options(options)
+        )
         return store_rows(workspace, new, scratch)
 
 
@@ -128,7 +132,7 @@ def nothing_kept(
     report = conformed.report.to_dict() | {"quarantined": 0}
     if not dry_run and known.snapshot is not None:
         for sha256, name in read.tables.items():
-            catalogue.record_file(workspace.engine, known.id, sha256, name, report, known.snapshot)
+            ingested_files.record_file(workspace.engine, known.id, sha256, name, report, known.snapshot)
         watermarks.set_watermarks(workspace.engine, known.id, read.marks)
     return Ingested(
         known.name, opened.name, 0, False, known.snapshot, report,
@@ -148,16 +152,20 @@ def report_unchanged(
 
     A new season, horizon or rule is stored, and watermarks move, unless it is a dry run.
 
-    Raises InvalidInput where the source was never ingested, so that `--since` excluded all of it.
+    Raises InvalidInput where the source was never ingested, so that `--since` excluded all of it, and where it was with
+    other options.
     """
-    record = catalogue.newest_file(workspace.engine, known.id, opened.name) if known else None
+    record = ingested_files.newest_file(workspace.engine, known.id, opened.name) if known else None
     if known is None or record is None:
         raise InvalidInput("it has nothing after --since", source=opened.name)
+    if len(opened.pieces) == 1 and not opened.pieces[0].rolling:  # of others, later pieces may be read differently
+        refuse_other_options(workspace, known.id, known.name, record.report, options, opened.name)
     if not dry_run:
         update_season_and_horizon(workspace, known, options)
-        store_rules(workspace.engine, known.id, given_rules(options))
+        store_rules(workspace.engine, known, given_rules(options))
         watermarks.set_watermarks(workspace.engine, known.id, read.marks)
     return Ingested(
-        known.name, opened.name, 0, True, known.snapshot or record.snapshot, record.report,
+        known.name, opened.name, 0, True, known.snapshot or record.snapshot,
+        {name: fact for name, fact in record.report.items() if name != OPTIONS},
         pieces=len(opened.pieces), unchanged=read.unchanged, dry_run=dry_run,
     )  # fmt: skip

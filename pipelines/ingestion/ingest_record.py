@@ -1,6 +1,7 @@
 """What an ingest changes in the store, as that was before; `pipelines.deletion` puts it back when the ingest is undone.
 
 created        the ingest made the dataset
+first_rules    quality rules that waited for it, as JSON; null without any
 settings       of the dataset before; `settings_after` at the end: what somebody changes later is not put back
 newest_series  the largest id of a series; `series` are those that the ingest brought
 watermarks     of each piece of the source, null where there was none
@@ -27,15 +28,17 @@ SETTINGS = ("season", "horizon", "has_split", "zone", "memory")
 Facts = dict[str, Any]
 
 
-def facts_before(workspace: Workspace, known: Dataset | None, read: ReadPieces) -> Facts:
+def facts_before(workspace: Workspace, name: str, known: Dataset | None, read: ReadPieces) -> Facts:
     """The facts that an ingest is about to change."""
     with reading(workspace.engine) as connection:
         newest = identities.next_id(connection, tables.series.c.id) - 1
         settings = None if known is None else settings_of(connection, known.id)
+        waiting = connection.scalar(select(tables.first_rules.c.rules).where(tables.first_rules.c.name == name))
     created = known is None or known.snapshot is None
     marks = {} if known is None else {m.source: m.value for m in watermarks.watermarks(workspace.engine, known.id)}
     own = {key: marks.get(key) for key in read.marks}
-    return {"created": created, "settings": settings, "newest_series": newest, "watermarks": own}
+    facts = {"created": created, "settings": settings, "newest_series": newest, "watermarks": own}
+    return facts | {"first_rules": waiting}
 
 
 def settings_of(connection: Connection, dataset_id: int) -> Facts:

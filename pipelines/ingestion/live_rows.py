@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 from data.errors import DamagedArtifact
 from data.schema import SERIES, TIME, VALUE
 from data.spill import Spill
-from data.store import anchors, observation_log, registry
+from data.store import anchors, catalogue, observation_log, registry
 from data.store.anchors import Anchor
 from data.store.catalogue import Dataset
 from forecasting.rolling import bundle as bundles
@@ -97,6 +97,15 @@ def new_rows(
     rows = Rows.joined(found) if found else _rows(pl.DataFrame(), dataset)
     rows = rows.select(np.lexsort((rows.series, rows.steps)))
     return NewRows(rows.series, dataset.grid.stamps(rows.steps), rows.values, np.isin(rows.series, born))
+
+
+def live_values(engine: Engine, dataset: Dataset, span: tuple[int, int]) -> pl.DataFrame:
+    """`unique_id, ds, y` of the current values of the live log between two times; the lake may not have them yet."""
+    current = Rows.of_log(observation_log.between(engine, dataset.id, *span), dataset.grid).current()
+    names = dict(catalogue.series(engine, dataset.id)) if len(current) else {}
+    ids = pl.Series(SERIES, [names.get(number) for number in current.series.tolist()], pl.String)
+    values = pl.Series(VALUE, current.values).fill_nan(None)
+    return pl.DataFrame([ids, pl.Series(TIME, dataset.grid.stamps(current.steps)), values]).drop_nulls()
 
 
 def _rows(frame: pl.DataFrame, dataset: Dataset) -> Rows:

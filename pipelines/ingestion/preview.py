@@ -31,7 +31,8 @@ def preview(
     """The result of `store_rows`, without its effects; `known` is None where the dataset would be created."""
     added, corrected, logged, new = conformed.parts.rows, 0, 0, list[str]()
     if known is not None:
-        added, corrected = workspace.lake.count_new(known.id, conformed.parts, scratch)
+        live = live_rows.live_values(workspace.engine, known, conformed.span)
+        added, corrected = workspace.lake.count_new(known.id, conformed.parts, scratch, live)
         numbers = numbers_of(workspace, known, conformed.spans()[SERIES].to_list())
         new = brought(numbers, set(series_ends.ends(workspace.engine, known.id).unique_ids))
         begins = live_rows.starts(workspace.engine, known)

@@ -18,7 +18,8 @@ import numpy as np
 from sqlalchemy import Connection
 
 from data import failpoints
-from data.changes import ingests
+from data.changes import ingested_files, ingests
+from data.changes.ingested_files import UNFINISHED
 from data.files import file_lock
 from data.lake import commits
 from data.lake.table import Extended
@@ -28,7 +29,7 @@ from data.records import quarantine, series_ends, watermarks
 from data.schema import SERIES
 from data.sources.pieces import Source
 from data.store import anchors, catalogue, database, observation_log
-from data.store.catalogue import UNFINISHED, Dataset
+from data.store.catalogue import Dataset
 from data.store.observation_log import HISTORY
 from data.store.registry import MODELS_LOCK
 from pipelines.history.ends import refresh_ends
@@ -38,6 +39,7 @@ from pipelines.ingestion.given_rules import store_rules
 from pipelines.ingestion.ingest_record import Facts
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.live_rows import NewRows
+from pipelines.ingestion.repeated_options import OPTIONS
 from pipelines.ingestion.source_pieces import ReadPieces
 from pipelines.workspace import Workspace
 
@@ -61,6 +63,7 @@ class Conforming:
     quarantined: QuarantineFilter
     rules: Mapping[str, Any]  # quality rules that were given with it
     before: Facts
+    options: Mapping[str, Any]  # by which the source was read, where they were given
 
 
 def check_gap(known: Dataset, stored: KnownRows, conformed: Conformed) -> None:
@@ -85,7 +88,8 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
         ingest_record.note_series(workspace, number, new.before, list(numbers.values()))
         known = set(series_ends.ends(workspace.engine, dataset.id).unique_ids)
         born = [number for name, number in numbers.items() if name not in known]
-        stored = workspace.lake.extend(dataset.id, conformed.parts, scratch, number)
+        live = live_rows.live_values(workspace.engine, dataset, conformed.span)
+        stored = workspace.lake.extend(dataset.id, conformed.parts, scratch, number, live)
         report["corrected"] = stored.corrected
         failpoints.hit("ingest.stored")
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
@@ -116,7 +120,7 @@ def brought(names: Iterable[str], known: Set[str]) -> list[str]:
 
 def waiting_tables(workspace: Workspace, new: Conforming) -> list[str]:
     """Tables of other sources of the dataset whose last rows are still held back."""
-    unfinished = catalogue.unfinished_sources(workspace.engine, new.dataset.id)
+    unfinished = ingested_files.unfinished_sources(workspace.engine, new.dataset.id)
     return [name for name in unfinished if name not in new.read.tables.values()]
 
 
@@ -199,8 +203,8 @@ def record(
     held = quarantine.newest_id(connection)
     quarantine.put(engine, dataset.id, new.quarantined.breaches, numbers, new.source.name, connection)
     for sha256, name in new.read.tables.items():
-        own = report | {UNFINISHED: True} if sha256 in new.read.unfinished else report
-        catalogue.record_file(engine, dataset.id, sha256, name, own, version, connection)
+        own = report | {OPTIONS: new.options} | ({UNFINISHED: True} if sha256 in new.read.unfinished else {})
+        ingested_files.record_file(engine, dataset.id, sha256, name, own, version, connection)
     watermarks.set_watermarks(engine, dataset.id, new.read.marks, connection)
-    store_rules(engine, dataset.id, new.rules, connection)
+    store_rules(engine, dataset, new.rules, connection)
     ingest_record.end(connection, dataset.id, ingest, new.read, (held, quarantine.newest_id(connection)))

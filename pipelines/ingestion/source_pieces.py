@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from data.changes import ingested_files
+from data.changes.ingested_files import UNFINISHED
 from data.formats.options import SourceOptions
 from data.formats.source_table import SourceTable, stem_of
 from data.grid.grid import Grid
@@ -18,8 +20,7 @@ from data.reading.remembered import recall_format
 from data.records import watermarks
 from data.sources.pieces import Piece, Source
 from data.sources.watermark_overlap import DEFAULT_STEPS, move_back
-from data.store import catalogue
-from data.store.catalogue import UNFINISHED, Dataset
+from data.store.catalogue import Dataset
 from data.times.mark_times import mark_of_step, step_of_mark
 from pipelines.console import ProgressCallback
 from pipelines.workspace import Workspace
@@ -91,7 +92,7 @@ def was_ingested(workspace: Workspace, known: Dataset, table: SourceTable, optio
     A file without a column of series ids must also have the same stem, because the stem names its series. Rows that
     were held back were not ingested.
     """
-    record = catalogue.seen_file(workspace.engine, known.id, table.sha256)
+    record = ingested_files.seen_file(workspace.engine, known.id, table.sha256)
     if record is not None and record.report.get(UNFINISHED):
         return False
     if record is None or record.report["id_column"] is not None:

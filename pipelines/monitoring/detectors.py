@@ -3,6 +3,10 @@
 A window of the latest values is compared with the training part. So is each earlier window of the same length, with the
 rest of that part. A detector fires when the latest statistic is well above the largest of these. A series that wanders
 or has a season is thus compared with its own past, and no p-value is used, which would assume independent values.
+
+A look takes six such statistics, and there is one every hour, so that some are above their threshold by chance. One
+window therefore calls for a training only where a statistic is clearly above it. Otherwise two windows in a row, which
+share no value, must both be above it.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MARGIN = 1.5  # the threshold is this many times the largest statistic of the earlier windows
+CLEAR = 4 / 3  # a statistic above so many times its threshold calls for a training without the window before
 FEWEST_WINDOWS, MOST_WINDOWS = 5, 20  # earlier windows that are compared
 BINS = 10  # of PSI: deciles of the reference
 SAMPLE = 2_000  # values of one window that are used; more do not change the result
@@ -23,7 +28,11 @@ SHORTEST_STUCK_RUN = 24  # a shorter run of equal values does not make a sensor 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one detector for one feature; `statistic` is None where there are too few values."""
+    """The result of one detector for one feature; `statistic` is None where there are too few values.
+
+    fired   it is beyond its threshold
+    counts  it calls for a training: clearly beyond, or for two windows in a row
+    """
 
     detector: str
     feature: str
@@ -31,6 +40,7 @@ class Finding:
     threshold: float | None
     fired: bool
     words: str
+    counts: bool = False
 
 
 def ks(reference: np.ndarray, sample: np.ndarray) -> float:
@@ -52,19 +62,29 @@ STATISTICS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], float], float]] =
 # each with its smallest threshold, which holds however small the earlier statistics were
 
 
-def compare_windows(windows: Sequence[np.ndarray], recent: np.ndarray, feature: str) -> list[Finding]:
-    """KS and PSI of a recent window against earlier windows, oldest first; NaN is left out."""
+def compare_windows(
+    windows: Sequence[np.ndarray], recent: np.ndarray, feature: str, before: np.ndarray | None = None
+) -> list[Finding]:
+    """KS and PSI of a recent window against earlier windows, oldest first; NaN is left out.
+
+    before: the window just before the recent one, which confirms a statistic that is not clearly above its threshold.
+    """
     earlier = [thin_out(window) for window in windows[-MOST_WINDOWS:]]
     earlier = [window for window in earlier if len(window)]
-    latest = thin_out(recent)
+    latest, previous = thin_out(recent), thin_out(np.empty(0) if before is None else before)
     if len(earlier) < FEWEST_WINDOWS or not len(latest):
         words = f"{len(earlier)} windows before and {len(latest)} recent values: too few to compare"
         return [Finding(name, feature, None, None, False, words) for name in STATISTICS]
-    return [compare_statistic(name, earlier, latest, feature) for name in STATISTICS]
+    return [compare_statistic(name, earlier, latest, previous, feature) for name in STATISTICS]
 
 
-def compare_statistic(name: str, earlier: Sequence[np.ndarray], latest: np.ndarray, feature: str) -> Finding:
-    """One statistic of the latest window, against its largest value between an earlier window and the others."""
+def compare_statistic(
+    name: str, earlier: Sequence[np.ndarray], latest: np.ndarray, previous: np.ndarray, feature: str
+) -> Finding:
+    """One statistic of the latest window, against its largest value between an earlier window and the others.
+
+    previous: known values of the window before the latest one, maybe none.
+    """
     statistic, least = STATISTICS[name]
     whole = np.concatenate(earlier)
     largest = max(
@@ -72,7 +92,14 @@ def compare_statistic(name: str, earlier: Sequence[np.ndarray], latest: np.ndarr
     )
     found, threshold = statistic(whole, latest), max(least, MARGIN * largest)
     words = f"{found:.3f}; in {len(earlier)} earlier windows it was {largest:.3f} at most"
-    return Finding(name, feature, found, threshold, found > threshold, words)
+    fired = found > threshold
+    again = len(previous) > 0 and statistic(whole, previous) > threshold
+    counts = fired and (again or found > CLEAR * threshold)
+    if fired and not counts:
+        words += (
+            f"; too close to the threshold {threshold:.3f} to call for a training unless the next window is above it"
+        )
+    return Finding(name, feature, found, threshold, fired, words, counts)
 
 
 def thin_out(window: np.ndarray) -> np.ndarray:
@@ -101,7 +128,8 @@ def page_hinkley(values: np.ndarray, feature: str, recent: int) -> Finding:
             alarms.append(position)
     latest = len(values) - 1 - alarms[-1] if alarms else None
     words = "no rise of the mean" if latest is None else f"the mean rose {latest} values ago"
-    return Finding(name, feature, float(len(alarms)), 0.0, latest is not None and latest < recent, words)
+    fired = latest is not None and latest < recent
+    return Finding(name, feature, float(len(alarms)), 0.0, fired, words, counts=fired)
 
 
 def run_at_end(values: np.ndarray) -> int:
@@ -145,6 +173,5 @@ def coverage(inside: np.ndarray, n: np.ndarray, level: int, band: tuple[float, f
     words = (
         f"the {level} % interval held {share:.1%} of {int(n.sum())} values (95 % confidence {low:.1%} to {high:.1%})"
     )
-    return Finding(
-        name, feature, share, band[0] if share < sum(band) / 2 else band[1], high < band[0] or low > band[1], words
-    )
+    fired = high < band[0] or low > band[1]
+    return Finding(name, feature, share, band[0] if share < sum(band) / 2 else band[1], fired, words, counts=fired)

@@ -26,7 +26,10 @@ MOST_SERIES = 1_000  # whose values are compared; all series are checked for a s
 
 @dataclass(frozen=True)
 class DriftWindows:
-    """Windows of equal length, oldest first, the last one recent, with the values of all series that are not stuck.
+    """Windows of equal length, oldest first, with the values of all series that are not stuck.
+
+    The last window is the newest one, and the one before it, where that is known, came since the training too; the
+    others are the end of the training part.
 
     levels   (windows, values) each value minus its series' median, divided by its interquartile range, both of the
              training part; NaN where missing
@@ -66,7 +69,7 @@ def build_windows(
             if len(past) and detectors.stuck(past, values):
                 stuck.append(ends.unique_ids[i])
             elif len(past) and len(values) >= steps and i in compared:
-                scaled = robust_scale(np.concatenate([past, values[-steps:]]), past)
+                scaled = robust_scale(np.concatenate([past, latest_two(values, steps)]), past)
                 levels.append(into_windows(scaled, steps))
                 changes.append(into_windows(np.diff(scaled, prepend=np.nan), steps))
     return DriftWindows(join_series(levels), join_series(changes), tuple(stuck), int(reached.sum()))
@@ -98,22 +101,28 @@ def robust_scale(values: np.ndarray, past: np.ndarray) -> np.ndarray:
     return (values - median) / (high - low if high > low else 1.0)
 
 
+def latest_two(values: np.ndarray, steps: int) -> np.ndarray:
+    """(2 * steps,) the newest window, and the one before it: NaN where that is not complete."""
+    return values[-2 * steps :] if len(values) >= 2 * steps else np.append(np.full(steps, np.nan), values[-steps:])
+
+
 def into_windows(values: np.ndarray, steps: int) -> np.ndarray:
-    """(MOST_WINDOWS + 1, steps): the newest windows, the last one recent; NaN before the first value of a series."""
-    padded = np.full((detectors.MOST_WINDOWS + 1) * steps, np.nan)
+    """(MOST_WINDOWS + 2, steps): the newest windows; NaN before the first value of a series."""
+    padded = np.full((detectors.MOST_WINDOWS + 2) * steps, np.nan)
     padded[len(padded) - len(values) :] = values
     return padded.reshape(-1, steps)
 
 
 def join_series(windows: list[np.ndarray]) -> np.ndarray:
     """(windows, values): each window with the values of all series. windows: (windows, steps) of each series."""
-    return np.concatenate(windows, axis=1) if windows else np.empty((1, 0))
+    return np.concatenate(windows, axis=1) if windows else np.empty((2, 0))
 
 
 def findings(windows: DriftWindows) -> list[Finding]:
     """KS and PSI of levels and of changes, and whether a sensor is stuck."""
-    found = [*detectors.compare_windows(list(windows.levels[:-1]), windows.levels[-1], "level")]
-    found += detectors.compare_windows(list(windows.changes[:-1]), windows.changes[-1], "change")
+    found: list[Finding] = []
+    for feature, (*trained, before, latest) in (("level", windows.levels), ("change", windows.changes)):
+        found += detectors.compare_windows(trained, latest, feature, before)
     n = len(windows.stuck)
     words = f"{', '.join(windows.stuck[:5])}{' …' if n > 5 else ''}: the same value again and again" if n else "none"
     return [*found, Finding("stuck", "sensor", float(n), 0.0, n > 0, words)]

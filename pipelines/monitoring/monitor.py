@@ -40,7 +40,6 @@ from pipelines.workspace import Workspace
 
 ERROR_WINDOW = 24  # hours with scores
 RECENT_HOURS = 72  # with scores, in which a rise of the error counts
-DRIFT = ("ks", "psi", "page_hinkley")  # detectors that a training may help against; a stuck sensor needs repair
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,7 @@ def monitor(workspace: Workspace, name: str) -> Monitored:
     cause, reason = cause_in_findings(ends, findings, windows)
     if cause is None and not reason:
         cause, reason = volume_or_age(workspace.settings, windows.steps, newest, trained)
+        reason = reason or nothing_to_do(findings)
     asked = queue_training(workspace, dataset, cause, reason)
     path = workspace.settings.runs_path / "reports" / f"drift-{name}.md"
     found = Monitored(
@@ -128,9 +128,11 @@ def score_findings(workspace: Workspace, dataset: Dataset, served: Promotion) ->
     known, recent = error[hours[:, 1] > 0], hours[hours[:, 0] >= clock.now() - WEEK]
     count = len(known) // ERROR_WINDOW
     windows = np.split(known[len(known) - count * ERROR_WINDOW :], count) if count else [known]
+    *earlier, latest = windows
+    before = earlier.pop() if len(earlier) > detectors.FEWEST_WINDOWS else None
     found = [
         detectors.page_hinkley(known, "error", RECENT_HOURS),
-        *detectors.compare_windows(windows[:-1], windows[-1], "error"),
+        *detectors.compare_windows(earlier, latest, "error", before),
     ]
     return [*found, detectors.coverage(recent[:, 4], recent[:, 3], 80, GateRules().coverage_80)]
 
@@ -160,19 +162,32 @@ def cause_in_findings(
     """The cause for a training and the findings that show it; else None and why a training would not help, or ""."""
     if 2 * len(windows.stuck) > len(ends):
         return None, f"{len(windows.stuck)} of {len(ends)} series are stuck, and a training would learn that"
-    fired = [finding for finding in findings if finding.fired]
-    missed = [finding for finding in fired if finding.detector == "coverage"]
-    drifted = [finding for finding in fired if finding.detector in DRIFT]
-    if missed or drifted:
-        words = "; ".join(f"{finding.detector} of {finding.feature}: {finding.words}" for finding in missed + drifted)
-        return "coverage" if missed else "drift", words
+    counted = sorted(
+        (finding for finding in findings if finding.counts), key=lambda found: found.detector != "coverage"
+    )
+    if counted:
+        return "coverage" if counted[0].detector == "coverage" else "drift", "; ".join(map(describe, counted))
     return None, ""
+
+
+def describe(finding: Finding) -> str:
+    """A finding in words."""
+    return f"{finding.detector} of {finding.feature}: {finding.words}"
+
+
+def nothing_to_do(findings: list[Finding]) -> str:
+    """The decision where there is no cause; a statistic that is just above its threshold is named."""
+    close = [finding for finding in findings if finding.fired and not finding.counts and finding.detector != "stuck"]
+    return "; ".join(["nothing calls for a training", *map(describe, close)])
 
 
 def volume_or_age(
     settings: Settings, steps: int, newest: ModelRow, trained: Mapping[str, Any]
 ) -> tuple[Cause | None, str]:
-    """The cause volume or schedule: the history grew, or the newest version is old; and the figures in words."""
+    """The cause volume or schedule: the history grew, or the newest version is old; and the figures in words.
+
+    Without a cause, the words are "".
+    """
     known = np.sum(trained["last"]) - np.sum(trained["first"]) + len(trained["last"]) if trained else 0
     share = steps / known - 1 if known else 0.0
     if 0 < settings.retrain_growth < share:
@@ -180,7 +195,7 @@ def volume_or_age(
     days = (clock.now() - newest.created_at) / DAY
     if 0 < settings.retrain_after_days < days:
         return "schedule", f"version {newest.version}, the newest, is {days:.1f} days old"
-    return None, "nothing calls for a training"
+    return None, ""
 
 
 def queue_training(workspace: Workspace, dataset: Dataset, cause: Cause | None, reason: str) -> str:

@@ -26,6 +26,14 @@ def missed_slots(workspace: Workspace) -> list[tuple[Schedule, int]]:
     return [(schedule, slot) for schedule, last in overdue if (slot := schedule.missed_slot(last, at)) is not None]
 
 
+def note_next_runs(workspace: Workspace) -> None:
+    """Store when each schedule is due next, and since when it is overdue, for the service to read."""
+    at, succeeded = clock.now(), runs.last_success(workspace.engine)
+    planned = schedules.all_schedules(workspace.engine, workspace.settings)
+    found = [schedule.next_run(succeeded.get((schedule.flow, schedule.dataset)), at) for schedule in planned]
+    schedules.note_next_runs(workspace.engine, found)
+
+
 def check(workspace: Workspace) -> Check:
     """The line of `rollcast doctor`. Overdue is a warning, because the service works without pipelines."""
     try:

@@ -9,10 +9,12 @@ from data.errors import Conflict
 from data.store import promotions
 from data.store.catalogue import Dataset
 from data.store.promotions import Event, HistoryMoved, Promotion
+from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.deletion.run import finish_begun_deletions
-from pipelines.history.history import pack_contexts, read_tails
+from pipelines.history.history import Tails, read_tails
 from pipelines.workspace import Workspace
+from states import contexts
 
 TRIES = 5  # each reads the history again, since an ingest was completed meanwhile
 
@@ -32,3 +34,9 @@ def decide_with_anchor(
         except HistoryMoved:
             continue
     raise Conflict(f"{dataset.name!r} is being ingested all the time; promote again when that is done")
+
+
+def pack_contexts(tails: Tails, bundle: Bundle) -> list[bytes]:
+    """The last values of every series, as the store keeps them for a model to start from."""
+    rival = Rivals.of(bundle.manifest, bundle.config).lags(tails.ids)
+    return contexts.pack_contexts(tails.series, tails.values, tails.last, rival, bundle.fingerprint, str(tails.moment))

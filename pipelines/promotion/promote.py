@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from data.errors import Conflict, GateRefused, NotTrained
-from data.store import anchors, catalogue, observation_log, promotions, registry
-from data.store.anchors import Anchor
+from data.store import catalogue, promotions, registry
 from data.store.catalogue import Dataset
 from data.store.promotions import Event, Promotion
 from forecasting.baselines import name_of
@@ -31,6 +30,7 @@ from pipelines.promotion.gate_comparison import (
     objections,
 )
 from pipelines.workspace import Workspace
+from states import anchors_in_use
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,13 @@ class Promoted:
         return {"epoch" if name == "promotion_id" else name: value for name, value in fields.items()}
 
 
-def promote(workspace: Workspace, name: str, version: int | None, progress: ProgressCallback) -> Promoted:
+def promote(
+    workspace: Workspace, name: str, version: int | None, progress: ProgressCallback, by: str | None = None
+) -> Promoted:
     """Let the promotion gate decide about a version, and serve it if it passes.
 
     Without a version the newest candidate is taken. If that is refused and a baseline is better than the champion, the
-    baseline serves.
+    baseline serves. by: who asked for it over HTTP; written beside the evidence.
 
     Raises:
         NotFound: there is no such dataset or version.
@@ -69,10 +71,11 @@ def promote(workspace: Workspace, name: str, version: int | None, progress: Prog
     progress(0, 2, "comparing")
     comparison = compare_candidate(workspace, dataset, bundle, candidate)
     reasons = objections(comparison, gate_rules(workspace))
+    evidence = decision_evidence(comparison, candidate, reasons) | ({} if by is None else {"by": by})
     progress(1, 2, "writing contexts")
     if not reasons:
-        return serve(workspace, dataset, candidate, bundle, "promoted", decision_evidence(comparison, candidate, []))
-    record_refusal(workspace, dataset, candidate, decision_evidence(comparison, candidate, reasons))
+        return serve(workspace, dataset, candidate, bundle, "promoted", evidence)
+    record_refusal(workspace, dataset, candidate, evidence)
     winner = comparison.best()
     if version is not None or (comparison.champion is not None and winner is comparison.champion):
         raise refusal_error(name, comparison, candidate, reasons)
@@ -169,7 +172,8 @@ def rollback(workspace: Workspace, name: str) -> Promoted:
     bundle = model_store.load(workspace, dataset, before[-1])
     evidence = {"from": served[-1].version, "to": before[-1]}
     why = f", rolled back from version {served[-1].version}"
-    kept = kept_anchor(workspace, dataset)
+    previous = promotions.previous(workspace.engine, dataset.id)
+    kept = anchors_in_use.kept_by(workspace.engine, previous) if previous is not None else None
     if kept is None:
         why += ", and starts anew from the history: the log that its states followed was cut short"
         return serve(workspace, dataset, before[-1], bundle, "rolled_back", evidence, why)
@@ -177,12 +181,3 @@ def rollback(workspace: Workspace, name: str) -> Promoted:
         workspace.engine, dataset.id, before[-1], "rolled_back", evidence, log_seq=kept.log_seq, shared=kept
     )
     return announce(workspace, dataset, decision, name_of(bundle.config), served[-1].version, why)
-
-
-def kept_anchor(workspace: Workspace, dataset: Dataset) -> Anchor | None:
-    """The anchor from which the previous version's states still roll; None where its log or contexts are not whole."""
-    previous = promotions.previous(workspace.engine, dataset.id)
-    anchor = anchors.newest(workspace.engine, previous.id) if previous is not None else None
-    if anchor is None or not anchors.shards(workspace.engine, anchor):
-        return None
-    return anchor if observation_log.whole_after(workspace.engine, dataset.id) <= anchor.log_seq else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from data.errors import counted
 from data.grid.stamps import format_moment
 from data.store import catalogue, promotions, registry
 from data.store.promotions import Promotion
@@ -29,7 +30,12 @@ def list_decisions(workspace: Workspace, name: str) -> list[dict[str, Any]]:
 
 
 def describe_decision(decision: Promotion) -> str:
-    """One decision in words."""
+    """One decision in words, with who asked for it over HTTP."""
+    words, by = _describe(decision), decision.evidence.get("by")
+    return words if by is None else f"{words}; asked for over HTTP by {by}"
+
+
+def _describe(decision: Promotion) -> str:
     evidence = decision.evidence
     if decision.event == "rolled_back":
         return f"rolled back from version {evidence.get('from')}"
@@ -40,6 +46,8 @@ def describe_decision(decision: Promotion) -> str:
         return f"rolls in shadow beside version {champion}, until {targets} live values were forecast"
     if decision.event == "shadow_stopped":
         return f"no longer rolls in shadow ({evidence.get('cause', 'no cause given')})"
+    if "from" in evidence:
+        return f"promoted in place of version {evidence['from']}"
     return describe_comparison(decision) if evidence.get("contenders") else "no evidence was recorded"
 
 
@@ -52,7 +60,7 @@ def describe_comparison(decision: Promotion) -> str:
         parts = [
             f"serves instead of version {evidence['candidate']}, which was refused: {'; '.join(evidence['reasons'])}"
         ]
-    parts += [f"{', '.join(rivals)} at {evidence['origins']} origins"] if rivals else []
+    parts += [f"{', '.join(rivals)} at {counted(evidence['origins'], 'origin')}"] if rivals else []
     coverage = evidence["contenders"][0].get("coverage_80")
     parts += [f"its 80 % interval held {coverage:.0%}"] if coverage is not None else []
     parts += [describe_cost(evidence["cost"])] if evidence.get("cost") else []

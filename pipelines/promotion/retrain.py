@@ -1,4 +1,7 @@
-"""Retraining: one worker takes the oldest job, trains a model, and puts it before the promotion gate or into shadow."""
+"""Retraining: one worker takes the next job, trains a model, and puts it before the promotion gate or into shadow.
+
+Promotions and releases that were asked for over HTTP are jobs as well.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from forecasting.config import NETWORKS
 from pipelines.console import ProgressCallback, say
 from pipelines.deletion.run import run_asked
 from pipelines.models import model_store
+from pipelines.promotion import asked_jobs
 from pipelines.promotion.promote import promote
 from pipelines.promotion.shadow import shadow, shadow_result
 from pipelines.training import train_subprocess
@@ -81,7 +85,7 @@ def run_jobs(
     workspace: Workspace, progress: ProgressCallback, train: Train = train_subprocess.train, lease_s: float = LEASE_S
 ) -> WorkerRun:
     """Run the deletions that were asked for, decide about every challenger that has forecast enough live values, then
-    run the oldest job.
+    run the next job.
 
     Raises Busy while another worker runs.
     """
@@ -94,6 +98,12 @@ def run_jobs(
         ]
         job = jobs.take(workspace.engine)
         return WorkerRun((*removed, *done, *([run_job(workspace, job, progress, train)] if job else [])))
+
+
+def run_deletions_alone(workspace: Workspace, progress: ProgressCallback) -> WorkerRun:
+    """Run the deletions that were asked for, and nothing else: a worker may run beside it."""
+    progress(0, 1, "deleting")
+    return WorkerRun(tuple(run_deletions(workspace)))
 
 
 def run_deletions(workspace: Workspace) -> list[JobOutcome]:
@@ -115,11 +125,15 @@ def deletion_outcome(workspace: Workspace, deletion: DeletionRecord) -> JobOutco
 
 
 def run_job(workspace: Workspace, job: Job, progress: ProgressCallback, train: Train) -> JobOutcome:
-    """Train, then decide about the new version. Any error is recorded as the job's end, and what serves stays."""
+    """Train, then decide about the new version; or do what was asked for over HTTP. Any error is recorded as the job's
+    end, and what serves stays."""
     dataset = dataset_by_id(workspace, job.dataset_id)
-    version, detail = None, ""
+    version, detail = job.version, ""
     state: State = "failed"
     try:
+        if job.kind != "train":
+            detail, state = asked_jobs.run(workspace, dataset, job), "succeeded"
+            return JobOutcome(job.id, dataset.name, state, detail, version)
         progress(0, 2, f"training {dataset.name}")
         with runs.recorded(workspace.engine, "train", dataset.name) as run:  # the monitor reads its last success
             version = train(

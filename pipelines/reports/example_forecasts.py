@@ -16,6 +16,7 @@ from pipelines.history.history import History
 PLACES = {0: "best", 50: "typical", 100: "worst"}  # by per cent of the series that have a lower error
 MORE_PLACES = {0: "best", **{share: f"{share} % are better" for share in (20, 40, 60, 80)}, 100: "worst"}
 ORIGINS = 3  # of each series; twice as many where there is only one series
+LEAST_SHARE = 0.5  # of the scored values of the series that has most: one with fewer may be best by chance
 CONTEXT = 2  # length of the past before an origin, in horizons
 
 
@@ -49,7 +50,7 @@ class ShownSeries:
 def fans(comparison: Comparison, history: History, leader: ScoredModel, rival: ScoredModel | None) -> list[ShownSeries]:
     """Series from the leader's lowest to its highest error, each at origins spread over its own origins."""
     error = leader.scores.mean("absolute", comparison.horizon) / leader.origin_set.reference.unit
-    chosen = choose_series(error, len(comparison.full.origins))
+    chosen = choose_series(comparable(error, leader.scores.counts(comparison.horizon)), len(comparison.full.origins))
     rows = np.array(list(chosen))
     count = ORIGINS if len(rows) > 1 else 2 * ORIGINS
     own = [positions_of(comparison, row, count) for row in rows]
@@ -65,6 +66,11 @@ def fans(comparison: Comparison, history: History, leader: ScoredModel, rival: S
         mase = float(error[row]) if np.isfinite(error[row]) else None
         shown.append(ShownSeries(comparison.panel.ids[row], place, mase, drawn))
     return shown
+
+
+def comparable(error: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(n,) the errors of the series with enough scored values (n,) to be best or worst; NaN for the others."""
+    return np.where(counts >= LEAST_SHARE * counts.max(initial=0), error, np.nan)
 
 
 def choose_series(error: np.ndarray, origins: int) -> dict[int, str]:

@@ -57,9 +57,9 @@ def overview(result: Backtested) -> dict[str, Any]:
     return {
         "dataset": result.dataset,
         "facts": report_content.facts(result),
-        "scores": report_content.score_table(result.metrics),
+        "scores": report_content.score_table(result.metrics, result.misleading),
         "few": few["origins"] if few else None,
-        "scores_on_few": report_content.score_table(few["metrics"]) if few else None,
+        "scores_on_few": report_content.score_table(few["metrics"], result.misleading) if few else None,
         "notes": result.notes,
         "measures": report_content.MEASURES.values(),
         "version": version("rollcast"),
@@ -81,5 +81,5 @@ def details(result: Backtested) -> dict[str, Any]:
         "headline": report_content.headline(comparison, leader, rival),
         "by_step": report_content.by_step(comparison),
         "forecasts": report_content.forecasts(shown, leader, rival),
-        "worst": report_content.worst(comparison, leader, rival),
+        "worst": report_content.worst(comparison, leader, rival, result.misleading),
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from data import clock
+from data.errors import counted
 from forecasting.accuracy import ErrorSums
 from pipelines.console import NOT_KNOWN
 from pipelines.evaluation.backtest import Backtested
@@ -137,7 +139,7 @@ def facts(result: Backtested) -> dict[str, Any]:
         "part": result.part,
         "series": len(comparison.panel),
         "origins": result.origins,
-        "horizon": f"{result.horizon} steps",
+        "horizon": counted(result.horizon, "step"),
         "frequency": dataset.freq,
         "season": f"{dataset.season} steps" if dataset.season > 1 else "none",
         "skill against": rivals_text(result.rivals),
@@ -148,19 +150,20 @@ def facts(result: Backtested) -> dict[str, Any]:
 # --- scores -----------------------------------------------------------------------------------------------------------
 
 
-def score_table(metrics: dict[str, dict[str, Any]]) -> Table:
-    """Models as rows, measures as columns."""
+def score_table(metrics: dict[str, dict[str, Any]], misleading: Sequence[str] = ()) -> Table:
+    """Models as rows, measures as columns; a star marks those that mislead on these data, and none is their best."""
     rows = ranked(metrics)
     most = max(row["origins"] for _, row in rows)
     comparable = [row for _, row in rows if row["origins"] == most]
     measures = [name for name in MEASURES if name not in COUNTS or any(row[name] for _, row in rows)]
-    best = {measure: best_of(measure, comparable) for measure in measures}
+    best = {measure: best_of(measure, comparable) for measure in measures if measure not in misleading}
     lines = []
     for kind, row in rows:
-        chosen = best if row["origins"] == most else {}
+        chosen: dict[str, float | None] = best if row["origins"] == most else {}
         cells = [score_cell(row, measure, chosen.get(measure)) for measure in measures]
         lines.append([model_cell(kind), figure_cell(row["origins"] or None), *cells])
-    return Table(["model", "origins", *(MEASURES[measure][0] for measure in measures)], lines)
+    heads = [MEASURES[measure][0] + "*" * (measure in misleading) for measure in measures]
+    return Table(["model", "origins", *heads], lines)
 
 
 def score_cell(row: dict[str, Any], measure: str, best: float | None) -> Cell:
@@ -214,7 +217,7 @@ def coverage(comparison: Comparison, percent: int) -> str:
 
 def model_key(entry: ScoredModel, comparison: Comparison) -> Key:
     """A model's line in a legend; with the number of its origins where others met more."""
-    fewer = "" if entry.origin_set is comparison.full else f" ({len(entry.origin_set.origins)} origins)"
+    fewer = "" if entry.origin_set is comparison.full else f" ({counted(len(entry.origin_set.origins), 'origin')})"
     dash = charts.DASHES.get(entry.kind, "solid")
     return Key(f"{entry.kind}{fewer}", charts.colour_of(entry.kind), f"line {dash}")
 
@@ -248,7 +251,9 @@ def forecast_keys(leader: str, rival: str | None) -> list[Key]:
 # --- series and models ------------------------------------------------------------------------------------------------
 
 
-def worst(comparison: Comparison, leader: ScoredModel, rival: ScoredModel | None) -> Worst:
+def worst(
+    comparison: Comparison, leader: ScoredModel, rival: ScoredModel | None, misleading: Sequence[str] = ()
+) -> Worst:
     """The series that the leader forecasts worst, with the other model's error beside, always at the same origins."""
     ids, full = comparison.panel.ids, comparison.full
     rows = leader.scores.by_series(ids, full.reference, comparison.horizon)[:WORST]
@@ -259,7 +264,7 @@ def worst(comparison: Comparison, leader: ScoredModel, rival: ScoredModel | None
         + [figure_cell(row[name]) for name in ("smape", "coverage_80", "coverage_95")]
         for row in rows
     ]
-    heads = ["series", f"MASE of {leader.kind}", *beside, "sMAPE", "80 %", "95 %"]
+    heads = ["series", f"MASE of {leader.kind}", *beside, "sMAPE" + "*" * ("smape" in misleading), "80 %", "95 %"]
     return Worst(Table(heads, lines), len(ids))
 
 
@@ -270,7 +275,7 @@ def errors_beside(
     if rival.origin_set is comparison.full:
         return {f"MASE of {rival.kind}": by_id(rival.scores, comparison.full, comparison)}
     few = comparison.few
-    at = f"at {len(few.origins)} origins"
+    at = f"at {counted(len(few.origins), 'origin')}"
     return {f"{entry.kind} {at}": by_id(entry.few, few, comparison) for entry in (leader, rival)}
 
 

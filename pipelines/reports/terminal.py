@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.errors import counted
 from pipelines.console import NOT_KNOWN, cell, print_json, print_table, say
 from pipelines.promotion import promotion_history
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from pipelines.evaluation.backtest import Backtested
     from pipelines.forecasts.batch_forecast import BatchForecasts
     from pipelines.forecasts.issue import Issued
-    from pipelines.ingestion.ingest_result import Ingested
     from pipelines.monitoring.check import Check
     from pipelines.monitoring.monitor import Monitored
     from pipelines.promotion.promote import Promoted
@@ -28,75 +28,6 @@ METRICS = ("mase", "smape", "owa", "wql", "msis", "coverage_80", "coverage_95", 
 STATUS = ("name", "freq", "season", "horizon", "series", "rows", "last")
 AGE_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))  # unit and its seconds
 SHOWN_STEPS = 12  # of a forecast printed for people; files and JSON hold all of them
-
-
-def ingested(result: Ingested, json: bool) -> None:
-    """Print what an ingest stored, and the quality of the source."""
-    if json:
-        print_json(result.to_dict())
-        return
-    tables = ("reasons", "worst_series")
-    figures = {name: value for name, value in result.report.items() if name not in tables}
-    facts(figures, False, f"{result.dataset}: {result.source}")
-    rejections(result.report.get("reasons") or {})  # reports of before have none
-    worst_series(result.report.get("worst_series") or [])
-    if result.repeated:
-        say(f"this source was ingested before: nothing was added to {result.dataset}")
-    elif result.dry_run:
-        say(f"a dry run: nothing was stored; {result.added:,} rows would be added to {result.dataset}")
-    else:
-        say(f"{result.added} rows added to {result.dataset}, snapshot {result.snapshot}")
-    lost_rows(result)
-    new_series(result)
-    if result.quarantined:
-        broken = ", ".join(f"{rule} {count}" for rule, count in result.quarantined.items())
-        shown = (
-            "they would be held back" if result.dry_run else f"`rollcast quarantine list {result.dataset}` shows them"
-        )
-        say(f"values in quarantine: {broken}; {shown}")
-    if result.logged:
-        say(f"states {'would take' if result.dry_run else 'take'} in {result.logged:,} of these rows")
-
-
-def rejections(reasons: Mapping[str, dict[str, Any]]) -> None:
-    """Print why rows were rejected, with the first row of each reason."""
-    if reasons:
-        rows = [[reason, *(found[name] for name in ("rows", "valued")), *found["first"].values()]
-                for reason, found in reasons.items()]  # fmt: skip
-        print_table(["rejected for", "rows", "with a value", "first in", "row", "series"], rows, "rejected rows")
-
-
-def worst_series(series: Sequence[dict[str, Any]]) -> None:
-    """Print the series with most gaps, constant stretches and clashes."""
-    if series:
-        print_table(list(series[0]), [list(one.values()) for one in series], "series with most gaps or odd values")
-
-
-def lost_rows(result: Ingested) -> None:
-    """Say which rows were not stored as they are, and why."""
-    report, first = result.report, result.report.get("first_clash")
-    if first and not report.get("keep"):
-        one, other = first["values"]
-        say(
-            f"{report['clashes']} rows have another value than a later row of their step, such as {one:g} and "
-            f"{other:g} of {first['series']!r} at {first['ds']}: the last counts, unless --keep says otherwise"
-        )
-    if report.get("held_back"):
-        say(f"{report['held_back']} rows of the last step are held back until a later row completes it")
-    if result.waiting:
-        names = ", ".join(result.waiting[:3]) + (" …" if len(result.waiting) > 3 else "")
-        say(f"the last rows of {names} are still held back; ingest it again, and they are stored")
-
-
-def new_series(result: Ingested) -> None:
-    """Say which series a source without a column of ids brought: a file's name may have made one by mistake."""
-    if result.new_series and not result.report.get("id_column"):
-        names = ", ".join(result.new_series[:3]) + (" …" if len(result.new_series) > 3 else "")
-        undo = "" if result.dry_run else f"take this back with `rollcast ingest undo {result.dataset}`, and "
-        say(
-            f"new in {result.dataset}, and named by its file or --series: {names}; if the rows belong to a series that "
-            f"the dataset has, {undo}name that one with --series"
-        )
 
 
 def trained(result: Trained, json: bool) -> None:
@@ -121,9 +52,10 @@ def backtested(result: Backtested, json: bool) -> None:
     if json:
         print_json(result.to_dict())
         return
-    scores(result.metrics, f"{result.dataset}: {result.origins} origins, horizon {result.horizon}")
-    if result.same_origins:
-        scores(result.same_origins["metrics"], f"every model on the same {result.same_origins['origins']} origins")
+    marked, few = result.misleading, result.same_origins
+    scores(result.metrics, f"{result.dataset}: {counted(result.origins, 'origin')}, horizon {result.horizon}", marked)
+    if few:
+        scores(few["metrics"], f"every model on the same {counted(few['origins'], 'origin')}", marked)
     say(f"skill is against {rivals_text(result.rivals)}")
 
 
@@ -135,10 +67,11 @@ def rivals_text(rivals: Mapping[str, int]) -> str:
     return f"each series' own rival: {each}"
 
 
-def scores(metrics: dict[str, dict[str, Any]], title: str) -> None:
+def scores(metrics: dict[str, dict[str, Any]], title: str, misleading: Sequence[str] = ()) -> None:
     """Print models as rows; those with fewer origins below, because their figures are not comparable."""
     columns = ("origins", *METRICS)
-    print_table(["model", *columns], [[name, *score_cells(row, columns)] for name, row in ranked(metrics)], title)
+    heads = [f"{name}*" if name in misleading else name for name in columns]
+    print_table(["model", *heads], [[name, *score_cells(row, columns)] for name, row in ranked(metrics)], title)
 
 
 def ranked(metrics: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
@@ -176,7 +109,7 @@ def contenders(evidence: dict[str, Any]) -> None:
     print_table(
         columns,
         [[row.get(column) for column in columns] for row in ranked],
-        f"promotion gate over {evidence['origins']} origins",
+        f"promotion gate over {counted(evidence['origins'], 'origin')}",
     )
     if evidence.get("long_roll"):
         long_roll(evidence["long_roll"])
@@ -190,7 +123,9 @@ def long_roll(found: dict[str, Any]) -> None:
     columns = ("rolled", "fresh", "ratio", "p_value")
     rows = [[name, *map(found[name].get, columns)] for name in ("mase", "pinball") if found[name]]
     if rows:
-        print_table(["measure", *columns], rows, f"rolled for {found['steps']} steps, {found['series']} series")
+        print_table(
+            ["measure", *columns], rows, f"rolled for {counted(found['steps'], 'step')}, {found['series']} series"
+        )
     else:
         say(f"no long roll: {found['note']}")
 
@@ -203,7 +138,7 @@ def by_mase(mase: float | None) -> tuple[bool, float]:
 def forecasted(result: BatchForecasts, out: Path | None, json: bool) -> None:
     """Print the forecast, or where it was written."""
     if out is not None:
-        say(f"{result.frame.height} rows of {len(result.origins)} series written to {out}")
+        say(f"{counted(result.frame.height, 'row')} of {len(result.origins)} series written to {out}")
     if json:
         print_json(
             {"dataset": result.dataset.name, "rows": result.frame.height, "out": str(out)} if out else result.to_dict()
@@ -226,13 +161,14 @@ def show_forecast(result: BatchForecasts) -> None:
     if entry["silent"]:
         say("no value for longer than the model's window: the forecast starts from the last one (silent)")
     if len(result.origins) > 1 or len(entry["ds"]) > SHOWN_STEPS:
-        say(f"{len(result.origins)} series × {len(entry['ds'])} steps in all; --json or --out FILE.parquet gives them")
+        steps = counted(len(entry["ds"]), "step")
+        say(f"{len(result.origins)} series × {steps} in all; --json or --out FILE.parquet gives them")
 
 
 def issued(result: Issued, json: bool) -> None:
     """Print what was issued into the lake, and where."""
     if result.resumed:
-        say(f"{result.resumed} shards of a killed issue were kept")
+        say(f"{counted(result.resumed, 'shard')} of a killed issue kept")
     facts(result.to_dict(), json)
 
 
@@ -313,7 +249,7 @@ def monitored(results: list[Monitored], json: bool) -> None:
     if json:
         print_json([result.to_dict() for result in results])
         return
-    columns = ("detector", "feature", "fired", "statistic", "threshold", "words")
+    columns = ("detector", "feature", "fired", "counts", "statistic", "threshold", "words")
     for result in results:
         rows = [[getattr(finding, column) for column in columns] for finding in result.findings]
         print_table(columns, rows, f"{result.dataset}, version {result.version}")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 from data.errors import Unavailable
 from data.settings import Settings
+from pipelines.child_python import child_environment, python_command
 from pipelines.parent_death import signal_at_parent_death
 from pipelines.workspace import Workspace
 
@@ -23,7 +21,7 @@ def train(workspace: Workspace, name: str, kind: str, minutes: float, patience_s
 
     Raises Unavailable when the process failed, was killed, or took longer than `patience_s`. What serves stays.
     """
-    command = [sys.executable, "-m", "pipelines.cli", "train", name, "--model", kind, "--json"]
+    command = python_command("-m", "pipelines.cli", "train", name, "--model", kind, "--json")
     command += ["--max-minutes", str(minutes)]
     limit = GRACE * 60 * minutes + LEAST if patience_s is None else patience_s
     try:
@@ -57,7 +55,5 @@ def reason(code: int, words: str) -> str:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The environment of the process: the same stores and the same program."""
-    root = str(Path(__file__).parent.parent.parent)
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     ours = {"HOME": str(settings.home), "DATABASE_URL": settings.database_url, "MLFLOW": str(settings.mlflow)}
-    return {**os.environ, "PYTHONPATH": path, **{f"ROLLCAST_{name}": value for name, value in ours.items()}}
+    return {**child_environment(), **{f"ROLLCAST_{name}": value for name, value in ours.items()}}

@@ -20,8 +20,8 @@ from data.errors import DamagedArtifact, InvalidInput
 from data.files import move_into_place
 from data.lake import backups, commits, deltalog
 from data.lake.commits import Commit
+from data.lake.data_files import active
 from data.lake.forecasts import IssuedForecasts
-from data.lake.table import active
 from data.store import catalogue, leases
 from data.store.database import connect
 from data.store.tables import SCHEMA_VERSION

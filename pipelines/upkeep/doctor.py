@@ -11,7 +11,7 @@ from importlib import metadata
 
 from data import clock
 from data.changes import deletions
-from data.errors import InvalidInput, RollcastError, first_line
+from data.errors import InvalidInput, RollcastError, counted, first_line
 from data.grid.durations import DAY
 from data.records.runs import sentence
 from data.settings import Settings, is_loopback, load_settings
@@ -174,7 +174,7 @@ def unfinished(workspace: Workspace) -> Check:
         except RollcastError as error:
             return Check("deletions", "failed", str(error))
     waiting = f"{len(found)} wait for `rollcast jobs run`" if found else "none is unfinished"
-    return Check("deletions", "ok", f"{waiting}; {len(buried)} datasets deleted, their promotions verify")
+    return Check("deletions", "ok", f"{waiting}; {counted(len(buried), 'dataset')} deleted, their promotions verify")
 
 
 def dataset_checks(workspace: Workspace, dataset: catalogue.Dataset) -> Iterator[Check]:
@@ -204,7 +204,7 @@ def ports(settings: Settings) -> Check:
 def chain(workspace: Workspace, dataset: catalogue.Dataset) -> str:
     """Check the hash chain of the promotion log."""
     promotions.verify_chain(workspace.engine, dataset.id)
-    return f"{len(promotions.decisions(workspace.engine, dataset.id))} decisions, chain whole"
+    return f"{counted(len(promotions.decisions(workspace.engine, dataset.id)), 'decision')}, chain whole"
 
 
 def artifacts(workspace: Workspace, dataset: catalogue.Dataset) -> str:
@@ -230,4 +230,4 @@ def mirror(workspace: Workspace, dataset: catalogue.Dataset) -> Check:
         return Check(name, "warning", f"MLflow lacks version {', '.join(map(str, missing))}; the registry has it")
     if champion != ([served.version] if served else []):
         return Check(name, "warning", f"MLflow's champion is {champion or 'none'}; promote or roll back to set it")
-    return Check(name, "ok", f"MLflow agrees on {len(own)} versions")
+    return Check(name, "ok", f"MLflow agrees on {counted(len(own), 'version')}")

@@ -1,17 +1,11 @@
-"""Reads what is stored: versions, artifacts, series and settings. Changes nothing."""
+"""Reads what is stored of models: versions and artifacts. Changes nothing."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-import numpy as np
-
-from data.errors import InvalidInput, NotTrained, UnknownSeries
-from data.grid.stamps import format_all, format_ds
-from data.settings import Settings, load_settings
+from data.errors import NotTrained
 from data.store import catalogue, promotions, registry
-from pipelines.history.history import read_history
 from pipelines.models import model_store
 from pipelines.workspace import Workspace
 
@@ -53,59 +47,3 @@ def verify(workspace: Workspace, name: str) -> dict[str, Any]:
         model_store.load(workspace, dataset, row.version)
     decisions = len(promotions.decisions(workspace.engine, dataset.id))
     return {"dataset": name, "versions_verified": len(rows), "decisions_verified": decisions}
-
-
-def series(workspace: Workspace, name: str) -> list[dict[str, Any]]:
-    """Each series that has values: number of steps, missing steps, first and last time."""
-    history = read_history(workspace, name)
-    grid, panel = history.dataset.grid, history.panel
-    missing = np.add.reduceat(np.isnan(panel.values), panel.offsets[:-1])
-    first, last = (
-        format_all(grid.label_stamps(steps, history.labels), grid.kind) for steps in (panel.first, panel.last)
-    )
-    columns = zip(panel.ids, panel.lengths.tolist(), missing.tolist(), first, last, strict=True)
-    return [{"unique_id": i, "steps": n, "missing": gaps, "first": a, "last": z} for i, n, gaps, a, z in columns]
-
-
-def latest_values(workspace: Workspace, name: str, unique_id: str, last: int) -> dict[str, Any]:
-    """The latest `last` values of one series, oldest first; a missing value is null. Raises UnknownSeries."""
-    if last < 1:
-        raise InvalidInput(f"--last is {last}; ask for one value or more")
-    history = read_history(workspace, name)
-    if unique_id not in history.panel.ids:
-        raise UnknownSeries(unique_id, name)
-    i = history.panel.ids.index(unique_id)
-    values = history.panel.series(i)
-    steps = history.panel.first[i] + np.arange(len(values))
-    stamps = history.dataset.grid.label_stamps(steps[-last:], history.labels[i]).tolist()
-    rows = [
-        {"ds": format_ds(ds, history.dataset.kind), "y": y}
-        for ds, y in zip(stamps, values[-last:].tolist(), strict=True)
-    ]
-    return {"dataset": name, "unique_id": unique_id, "steps": len(values), "values": rows}
-
-
-def settings() -> list[dict[str, Any]]:
-    """Each setting with where its value comes from: environment, file or default."""
-    current = load_settings()
-    return [
-        {"setting": f"ROLLCAST_{name.upper()}", "value": printable(current, name), "source": source(current, name)}
-        for name in Settings.model_fields
-    ]
-
-
-def printable(current: Settings, name: str) -> str | int | float | bool | None:
-    """A value that may be printed: the password of a URL is masked."""
-    from sqlalchemy import make_url
-
-    value = getattr(current, name)
-    if name == "database_url":
-        return make_url(value).render_as_string(hide_password=True)
-    return value if isinstance(value, (int, float, bool)) or value is None else str(value)
-
-
-def source(current: Settings, name: str) -> str:
-    """Where a value comes from: environment, file (.env or rollcast.toml) or default."""
-    if os.environ.get(f"ROLLCAST_{name.upper()}"):
-        return "environment"
-    return "file" if name in current.model_fields_set else "default"

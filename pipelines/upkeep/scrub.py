@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data.errors import RollcastError
+from data.errors import RollcastError, counted
 from data.lake import deltalog, log_checksums
 from data.lake import scrub as stored
+from data.lake.data_files import damages
 from data.lake.forecasts import IssuedForecasts
-from data.lake.table import damages
 from data.store import anchors, snapshot_store
 from data.store.catalogue import Dataset
 from forecasting.kernel.packing import unpack
@@ -23,7 +23,7 @@ def lake(workspace: Workspace, dataset: Dataset) -> Check:
 
     def describe() -> str:
         rows, files = workspace.lake.count(dataset.id), len(workspace.lake.active(dataset.id))
-        return f"{rows} rows in {files} files, version {workspace.lake.snapshot(dataset.id)}"
+        return f"{counted(rows, 'row')} in {counted(files, 'file')}, version {workspace.lake.snapshot(dataset.id)}"
 
     return check_damages(
         f"{dataset.name}: lake", stored.find_damage(workspace.engine, workspace.lake, dataset.id), describe

@@ -1,27 +1,28 @@
-"""`rollcast status`: the datasets of a home, and when their flows last succeeded."""
+"""`rollcast status`: the datasets of a home, and when their flows last succeeded. The live store says it all."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import polars as pl
-
 from data import clock
+from data.changes import ingests
 from data.grid.labels import labels_of
 from data.grid.stamps import format_ds
+from data.lake import commits
 from data.records import quarantine
-from data.schema import SERIES, TIME
 from data.store import catalogue, observation_log, promotions, registry
 from data.store.catalogue import Dataset
-from pipelines.history.quarantine import quarantine_live_values
+from pipelines.history.ends import Ends, read_ends
+from pipelines.history.unjudged import check_unjudged
 from pipelines.monitoring import flow_history
 from pipelines.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class DatasetStatus:
-    """One dataset. `rows` are in the lake, `observed` in the live log; `age_s` is the seconds since the promotion."""
+    """One dataset. `rows` are stored in the lake or in the live log, corrections among them; `observed` are those in
+    the live log, some of which an ingest stored in both; `age_s` is the seconds since the promotion."""
 
     name: str
     freq: str
@@ -52,7 +53,7 @@ class Status:
 
 
 def status(workspace: Workspace) -> Status:
-    """Read the catalogue, the lake and the promotion log. New rows of the live log are first judged by the rules."""
+    """Read the live store. Rows of the log without a verdict are first judged by the rules."""
     found = tuple(dataset_status(workspace, dataset) for dataset in catalogue.datasets(workspace.engine))
     flows = tuple(row for row in flow_history.list_schedules(workspace) if row["last_success"] or row["dataset"])
     return Status(str(workspace.settings.home), workspace.engine.url.render_as_string(hide_password=True), found, flows)
@@ -60,17 +61,18 @@ def status(workspace: Workspace) -> Status:
 
 def dataset_status(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
     """One dataset's figures."""
-    quarantine_live_values(workspace, dataset)
-    lake = workspace.lake.read(dataset.id)
-    rows = registry.models(workspace.engine, dataset.id)
+    check_unjudged(workspace, dataset)
+    ends = read_ends(workspace, dataset)
+    logged = observation_log.count(workspace.engine, dataset.id)
+    models = registry.models(workspace.engine, dataset.id)
     served = promotions.served(workspace.engine, dataset.id)
-    kinds = {row.version: row.kind for row in rows}
-    newest = newest_stamp(workspace, dataset, lake)
+    kinds = {row.version: row.kind for row in models}
+    newest = newest_stamp(workspace, dataset, ends)
     return DatasetStatus(
-        dataset.name, dataset.freq, dataset.season, dataset.horizon, lake[SERIES].n_unique(), lake.height,
-        len(observation_log.log(workspace.engine, dataset.id)),
+        dataset.name, dataset.freq, dataset.season, dataset.horizon, len(ends),
+        stored_rows(workspace, dataset, logged), logged,
         format_ds(newest, dataset.kind) if newest is not None else None,
-        len(rows),
+        len(models),
         kinds[served.version] if served else None,
         served.version if served else None,
         age_s(served.decided_at) if served else None,
@@ -78,16 +80,18 @@ def dataset_status(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
     )  # fmt: skip
 
 
-def newest_stamp(workspace: Workspace, dataset: Dataset, lake: pl.DataFrame) -> int | None:
-    """The newest time in the lake, as its series writes it; None where there is no row."""
-    grid, labels = dataset.grid, catalogue.labels(workspace.engine, dataset)
-    if not labels:
-        newest = lake[TIME].max()
-        return newest if isinstance(newest, int) else None
-    numbers = {name: number for number, name in catalogue.series(workspace.engine, dataset.id)}
-    ends = lake.group_by(SERIES).agg(pl.col(TIME).max())
-    own = labels_of(labels, [numbers[name] for name in ends[SERIES].to_list()])
-    return max(grid.label_stamps(grid.steps(ends[TIME].to_numpy()), own).tolist(), default=None)
+def stored_rows(workspace: Workspace, dataset: Dataset, logged: int) -> int:
+    """Rows in lake and live log together. logged: those in the log; what an ingest stored there is in the lake too."""
+    ranges = [row for record in ingests.ingests(workspace.engine, dataset.id) for row in record.log_ranges]
+    both = observation_log.count_between(workspace.engine, dataset.id, ranges)
+    table = workspace.settings.lake_path / str(dataset.id)
+    return commits.rows(workspace.engine, dataset.id, table) + logged - both
+
+
+def newest_stamp(workspace: Workspace, dataset: Dataset, ends: Ends) -> int | None:
+    """The newest time in lake and live log, as its series writes it; None where there is no row."""
+    labels = labels_of(catalogue.labels(workspace.engine, dataset), ends.series.tolist())
+    return max(dataset.grid.label_stamps(ends.last, labels).tolist(), default=None)
 
 
 def age_s(microseconds: int) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 
 from service.base.request_limits import MAX_HORIZON, MAX_LEVELS, MAX_SERIES
 from service.forecast.query_params import ForecastQuery
-from service.http.errors import FieldFault, ProblemError, unprocessable
+from service.http.errors import FieldFault, ProblemError, too_much, unprocessable
 
 FIELDS = ("ids", "query", "dataset", "horizon", "level", "quantiles")
 QUERY_FIELDS = ("dataset", "search", "limit")
@@ -45,8 +45,8 @@ def _fields_of(value: Any, pointer: str, known: tuple[str, ...]) -> dict[str, An
     """The fields of an object that are not null."""
     if type(value) is not dict:
         raise _invalid_body(pointer, "must be an object")
-    if not value.keys() <= set(known):
-        raise _invalid_body(pointer, f"has a field other than {', '.join(known)}")
+    if message := too_much(value, known):
+        raise _invalid_body(pointer, message)
     return {name: field for name, field in value.items() if field is not None}
 
 

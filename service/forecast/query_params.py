@@ -2,15 +2,17 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
+from typing import cast, get_args
 from urllib.parse import parse_qsl
 
 import orjson
 
 from data.errors import InvalidInput
+from data.records.runs import Outcome
 from forecasting.config import ModelConfig
 from forecasting.quantiles import interval_levels
 from service.base.request_limits import (
@@ -23,8 +25,8 @@ from service.base.request_limits import (
     MAX_SPARKLINES,
     MAX_VINTAGES,
 )
-from service.http.errors import FieldFault, unprocessable
-from states.trouble import CLASSES, Place
+from service.http.errors import FieldFault, too_much, unprocessable
+from states.views.trouble import CLASSES, Place
 
 INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 DECIMAL = re.compile(r"\d{0,3}(\.\d{0,9})?", re.ASCII)
@@ -108,6 +110,31 @@ class DeletionsQuery:
     dataset: str | None = None
 
 
+@dataclass(frozen=True)
+class NewestQuery:
+    """One page of a listing, newest first."""
+
+    limit: int = DEFAULT_PAGE_SERIES
+    before: int | None = None  # `next` of the page before
+    dataset: str | None = None
+
+
+@dataclass(frozen=True)
+class RunsQuery(NewestQuery):
+    """The same of runs: of one flow, that ended so."""
+
+    flow: str | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class QuarantineQuery(NewestQuery):
+    """The same of values in quarantine, or released from it; None: both."""
+
+    series: str | None = None
+    released: bool | None = False
+
+
 @lru_cache(maxsize=1024)
 def forecast_query(query_string: bytes) -> ForecastQuery:
     """The query of one forecast. Raises ProblemError (422) that points at `/query/…`."""
@@ -151,7 +178,7 @@ def vintages_query(query_string: bytes) -> VintagesQuery:
     return VintagesQuery(*(_text(given, name) for name in ("dataset", "from", "to")), limit)
 
 
-def deletion_query(query_string: bytes, known: Collection[str]) -> DeletionQuery:
+def deletion_query(query_string: bytes, known: Sequence[str]) -> DeletionQuery:
     """The parameters of a deletion that its path knows. Raises ProblemError (422) that points at `/query/…`."""
     given = _parameters(query_string, known)
     texts = {name: _text(given, name) for name in ("dataset", "from", "to", "dry_run")}
@@ -165,6 +192,31 @@ def deletions_query(query_string: bytes) -> DeletionsQuery:
     given = _parameters(query_string, ("limit", "after", "dataset"))
     limit = _integer(given, "limit", 1, MAX_SERIES) or DeletionsQuery.limit
     return DeletionsQuery(limit, _integer(given, "after", 0, None) or 0, _text(given, "dataset"))
+
+
+def newest_query(query_string: bytes) -> NewestQuery:
+    """The query of a page, newest first. Raises ProblemError (422) that points at `/query/…`."""
+    return NewestQuery(*_newest(_parameters(query_string, ("limit", "before", "dataset"))))
+
+
+def runs_query(query_string: bytes) -> RunsQuery:
+    """The query of a page of runs. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("limit", "before", "dataset", "flow", "outcome"))
+    outcome = cast(Outcome | None, _word(given, "outcome", get_args(Outcome)))
+    return RunsQuery(*_newest(given), _text(given, "flow"), outcome)
+
+
+def quarantine_query(query_string: bytes) -> QuarantineQuery:
+    """The query of a page of quarantined values. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("limit", "before", "dataset", "series", "released"))
+    word = _word(given, "released", ("true", "false", "all"))
+    return QuarantineQuery(*_newest(given), _text(given, "series"), None if word == "all" else word == "true")
+
+
+def _newest(given: dict[str, list[str]]) -> tuple[int, int | None, str | None]:
+    """Limit, `before` and dataset of a page."""
+    limit = _integer(given, "limit", 1, MAX_SERIES) or NewestQuery.limit
+    return limit, _integer(given, "before", 1, None), _text(given, "dataset")
 
 
 def encode_cursor(unique_id: str, dataset: str) -> str:
@@ -196,7 +248,7 @@ def _word(given: dict[str, list[str]], name: str, known: Sequence[str]) -> str |
     return word
 
 
-def _parameters(query_string: bytes, known: Collection[str]) -> dict[str, list[str]]:
+def _parameters(query_string: bytes, known: Sequence[str]) -> dict[str, list[str]]:
     """The values of each parameter, in their order."""
     try:
         pairs = parse_qsl(
@@ -209,10 +261,8 @@ def _parameters(query_string: bytes, known: Collection[str]) -> dict[str, list[s
         raise unprocessable("invalid_query", [FieldFault("/query", "is not a query string of UTF-8 text")]) from None
     given: dict[str, list[str]] = {}
     for name, value in pairs:
-        if name not in known:
-            raise unprocessable(
-                "invalid_query", [FieldFault("/query", f"has a parameter other than {', '.join(known)}")]
-            )
+        if message := too_much((name,), known, "parameter"):
+            raise unprocessable("invalid_query", [FieldFault("/query", message)])
         given.setdefault(name, []).append(value)
     for name, values in given.items():
         if len(values) > 1 and name not in REPEATABLE:

@@ -6,7 +6,8 @@ any other exception          500 with the request id; the traceback is in the lo
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -30,11 +31,13 @@ TITLES = {
     408: "Too slow",
     409: "Conflict",
     410: "Not kept",
+    412: "Moved meanwhile",
     413: "Body too large",
     414: "Path or query too long",
     415: "Unsupported media type",
     421: "Sent to the wrong host",
     422: "Invalid request",
+    428: "Precondition needed",
     429: "Too many requests",
     431: "Headers too large",
     500: "Internal error",
@@ -60,6 +63,7 @@ DETAILS = {  # replace the messages of Starlette and of the floors below, which 
     "another_service": "Another service answers from this live store, so this one does not; stop one of the two.",
     "internal_error": "The service failed; its log has the traceback under this request id.",
 }
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)  # of a field or parameter: no other is repeated in an answer
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -93,6 +97,16 @@ class ProblemError(Exception):
 def unprocessable(code: str, errors: Sequence[FieldFault]) -> ProblemError:
     """422; its detail is the first of the faults as a sentence."""
     return ProblemError(422, code, f"{errors[0].pointer or 'The body'} {errors[0].message}.", errors)
+
+
+def too_much(given: Collection[str], known: Sequence[str], kind: str = "field") -> str | None:
+    """Names the first field of `given` that is not one of `known`, and says which are; None where there is none."""
+    others = [name for name in given if name not in known]
+    if not others:
+        return None
+    named = f"the {kind} {others[0]}" if PLAIN_NAME.fullmatch(others[0]) else f"an unknown {kind}"
+    listed = " and ".join(filter(None, (", ".join(known[:-1]), known[-1])))
+    return f"has {named}; the {kind}s are {listed}" if len(known) > 1 else f"has {named} beside {listed}"
 
 
 def unknown_dataset(pointer: str = "/query/dataset") -> ProblemError:

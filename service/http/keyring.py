@@ -1,7 +1,7 @@
 """The keys of the live store, in memory: checking a request needs no query, and recording its use needs no write."""
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -12,18 +12,19 @@ from data.store.keys import RIGHTS, ApiKey, Right
 from data.store.series_patterns import ALL, Patterns
 from service.http.errors import ProblemError
 
-USES_WRITTEN_EVERY = 60_000_000  # microseconds between writes of when keys were last used
+USES_WRITTEN_EVERY = 60_000_000  # microseconds between two writes of when one key was last used
 ID = slice(len(keys.PREFIX) + 1, len(keys.PREFIX) + 1 + keys.ID_LENGTH)
 NO_DIGEST = bytes(32)  # compared with where no key has the id, so that the answer takes as long as for a known id
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request: the id of the key, its scopes and the series that it reaches."""
+    """Who sent a request: id and name of the key, its scopes and the series that it reaches."""
 
     id: str
     rights: frozenset[Right]
     series: Patterns
+    name: str = ""
 
     def require(self, right: Right) -> None:
         """Raises ProblemError (403) without this scope."""
@@ -35,13 +36,18 @@ class Caller:
         if not self.series.could_reach(dataset, unique_id):
             raise ProblemError(403, "forbidden_series", "This key may not write this series.")
 
+    def require_dataset(self, name: str) -> None:
+        """Raises ProblemError (403) for a key that does not reach every series of a dataset."""
+        if not self.series.covers(name):
+            raise ProblemError(403, "limited_key", "This concerns every series of the dataset; the key reaches a part.")
+
     def require_all_series(self) -> None:
         """Raises ProblemError (403) for a key that reaches only a part of the series; for answers about all of them."""
         if not self.series.unlimited:
             raise ProblemError(403, "limited_key", "The answer covers every series, so it needs a key for `*/*`.")
 
 
-ANYONE = Caller("", frozenset(RIGHTS), ALL)  # where the service needs no key
+ANYONE = Caller("", frozenset(RIGHTS), ALL, "loopback")  # where the service needs no key
 NOBODY = Caller("", frozenset(), Patterns(()))  # without a key, on public paths
 
 
@@ -53,8 +59,8 @@ class Keyring:
         self._clock = clock
         self._keys: Mapping[str, tuple[ApiKey, Caller]] = {}  # by id; replaced as one
         self._count: tuple[int, int, int] | None = None
-        self._uses: dict[str, int] = {}  # by id, the time of the last use
-        self._uses_written_at = 0
+        self._uses: dict[str, int] = {}  # by id, the time of the last use that is not written yet
+        self._written: dict[str, int] = {}  # by id, when its last use was written
 
     @property
     def known(self) -> bool:
@@ -62,7 +68,7 @@ class Keyring:
         return self._count is not None
 
     def refresh(self, engine: Engine) -> None:
-        """Read the keys again where they changed; once a minute write when keys were last used.
+        """Read the keys again where they changed, and write when keys were last used: each at once, then once a minute.
 
         Raises StoreUnavailable; the keys then stay as last read.
         """
@@ -70,12 +76,16 @@ class Keyring:
         if count != self._count:
             self._keys = {key.id: (key, _caller(key)) for key in keys.keys(engine)}
             self._count = count
-        if self._clock() - self._uses_written_at >= USES_WRITTEN_EVERY:
-            self.write_uses(engine)
+        due = self._clock() - USES_WRITTEN_EVERY
+        self._write(engine, [key_id for key_id in list(self._uses) if self._written.get(key_id, due) <= due])
 
     def write_uses(self, engine: Engine) -> None:
         """Write when keys were last used."""
-        uses, self._uses, self._uses_written_at = self._uses, {}, self._clock()
+        self._write(engine, list(self._uses))
+
+    def _write(self, engine: Engine, ids: Sequence[str]) -> None:
+        uses = {key_id: self._uses.pop(key_id) for key_id in ids}
+        self._written |= dict.fromkeys(uses, self._clock())
         keys.record_uses(engine, uses)
 
     def caller(self, authorization: bytes) -> Caller | None:
@@ -91,4 +101,4 @@ class Keyring:
 
 
 def _caller(key: ApiKey) -> Caller:
-    return Caller(key.id, frozenset(RIGHTS) if "admin" in key.scopes else key.scopes, key.series)
+    return Caller(key.id, frozenset(RIGHTS) if "admin" in key.scopes else key.scopes, key.series, key.name)

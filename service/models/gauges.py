@@ -1,4 +1,7 @@
-"""Gauges for Prometheus: datasets and models as they are at the moment of the scrape."""
+"""Gauges for Prometheus: datasets and models as they are at the moment of the scrape.
+
+The label `dataset` is a dataset's name, and `model` the kind of a model, such as `lstm`, here as in `Metrics`.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,12 +29,15 @@ class Gauges:
         self._bytes = Gauge("rollcast_state_bytes", "Memory of all states.", registry=registry)
         self._stale = Gauge("rollcast_series_stale", "Series whose state could not follow the log.", registry=registry)
         self._model = Gauge(
-            "rollcast_model_info", "1 for the model of this alias.", ("name", "version", "alias"), registry=registry
+            "rollcast_model_info",
+            "1 for the model of this alias.",
+            ("dataset", "model", "version", "alias"),
+            registry=registry,
         )
         self._coverage = Gauge(
             "rollcast_interval_coverage_ratio",
             "Share of the last day's values inside the interval that was forecast for them.",
-            ("model", "level", "horizon_bucket"),
+            ("dataset", "level", "horizon_bucket"),
             registry=registry,
         )
         self._succeeded = Gauge(
@@ -40,7 +46,7 @@ class Gauges:
             ("flow", "dataset"),
             registry=registry,
         )
-        labels = ("model", "detector", "feature_group")
+        labels = ("dataset", "detector", "feature_group")
         self._drift = Gauge(
             "rollcast_drift_statistic", "What a detector of the monitor last found.", labels, registry=registry
         )
@@ -54,7 +60,7 @@ class Gauges:
             registry=registry,
         )
         self._scores = {
-            measure: Gauge(f"rollcast_forecast_{name}", text, ("model", "horizon_bucket"), registry=registry)
+            measure: Gauge(f"rollcast_forecast_{name}", text, ("dataset", "horizon_bucket"), registry=registry)
             for measure, name, text in SCORES
         }
 
@@ -68,11 +74,10 @@ class Gauges:
         self._active.set(sum(len(champion.states) for champion in champions.values()))
         self._bytes.set(sum(champion.states.nbytes for champion in champions.values()))
         self._stale.set(sum(champion.states.stale for champion in champions.values()))
-        for name, champion in champions.items():
-            self._model.labels(name, str(champion.version), "champion").set(1)
         for served in datasets:
-            if shadow := served.shadow:
-                self._model.labels(served.name, str(shadow.version), "shadow").set(1)
+            for alias, one in (("champion", served.champion), ("shadow", served.shadow)):
+                if one is not None:
+                    self._model.labels(served.name, one.config.kind, str(one.version), alias).set(1)
             self._quarantined.labels(served.name).set(served.quarantined)
         self._set_drift(datasets)
         self._set_scores(champions)

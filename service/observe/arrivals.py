@@ -8,31 +8,26 @@ range. Such rows are counted and reported with pointers, and the others are stor
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from data.grid.closed import why_closed
 from data.grid.durations import DAY, SECOND
 from data.grid.grid import Grid
-from data.grid.stamps import StampReader
-from data.schema import LARGEST_VALUE
-from data.store.catalogue import Dataset, check_unique_id
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Directory, Served, Target
 from service.observe.clock_rows import RIGHT, UNSET, look
 from service.observe.closed_rows import ClosedRow, ClosedRows, sort_out
-from service.observe.observe_body import BrokenLine, ObserveBody
+from service.observe.observe_body import ObserveBody
+from service.observe.row_reader import NEW, RefusedRow, RowReader
 from service.observe.series_creation import CreatedSeries, UnbornSeries
 from states.out_of_order import BEGINNING
 from states.rows import Rows
 
 FURTHEST_STEPS = 1_000_000  # from a series' origin, back and, for integer time, which has no clock, ahead
 NEAR_STEPS, NEAR_TIME = 100_000, 366 * DAY  # back by clock time: a year, or so many steps where that is more
-FIELDS = {"unique_id", "ds", "y", "dataset"}
-NEW = -1  # in place of the id of a series that is yet to be created, or whose label is yet to be stored
 BEYOND_QUOTA = 0  # in place of the id of a series that was not created; ids begin at 1
 AHEAD = "is too far in the future, and has no value"
 OVER_QUOTA = "is not a series, and its dataset's quota is used up"
@@ -85,14 +80,6 @@ class ReceivedRows:
         return [fault for _, fault in self.refused]
 
 
-class _Refused(Exception):
-    """One row is rejected; `shape`: it has the wrong shape, so that no series could take it."""
-
-    def __init__(self, member: str, message: str, shape: bool = False):
-        self.member, self.message, self.shape = member, message, shape
-        super().__init__(message)
-
-
 def unknown_series(faults: Sequence[FieldFault]) -> ProblemError:
     return ProblemError(404, "unknown_series", "There is no such series; GET /v1/series lists what there is.", faults)
 
@@ -117,7 +104,7 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
         ProblemError: 422 with the pointers of up to MAX_ERRORS rows at fault, when one has another shape or none can
             be stored.
     """
-    reader = _Reader(directory, only)
+    reader = RowReader(directory, only)
     kept: dict[str, list[tuple[int, int, int, float]]] = {}
     new_series: dict[UnbornSeries, int] = {}
     refused: list[tuple[int, FieldFault]] = []
@@ -125,7 +112,7 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
     for place, row in enumerate(body.rows):
         try:
             target, ds, value = reader.row(row)
-        except _Refused as refusal:
+        except RefusedRow as refusal:
             fault = FieldFault(body.pointer(place) + refusal.member, refusal.message)
             if refusal.shape and not body.by_line:
                 misshapen.append(fault)
@@ -218,123 +205,6 @@ def _number(new_series: dict[UnbornSeries, int], target: Target) -> int:
 
 def beyond_quota(body: ObserveBody, place: int) -> FieldFault:
     return FieldFault(f"{body.pointer(place)}/unique_id", OVER_QUOTA)
-
-
-def require_unique_id(unique_id: str) -> None:
-    """Raises InvalidInput for an id that no series can have; its message goes with a pointer."""
-    try:
-        check_unique_id(unique_id)
-    except InvalidInput as error:
-        raise InvalidInput(str(error).removeprefix("a series id ")) from None
-
-
-def new_target(directory: Directory, unique_id: str, dataset: str | None) -> Target | None:
-    """An unknown series, as the dataset that it would be created in has it; None where no dataset creates it.
-
-    Raises InvalidInput: the id cannot be one, or several datasets would create it.
-    """
-    candidates = directory.creating(unique_id, dataset)
-    if not candidates:
-        return None
-    require_unique_id(unique_id)
-    if len(candidates) > 1:
-        names = ", ".join(served.name for served in candidates[:MAX_ERRORS])
-        raise InvalidInput(f"is not a series, and several datasets create series ({names}); say which with `dataset`")
-    return Target(candidates[0], unique_id, NEW)
-
-
-class _Reader:
-    """Reads the rows of one request; series and stamps that several rows share are looked up once."""
-
-    def __init__(self, directory: Directory, only: Target | None) -> None:
-        self._directory, self._only = directory, only
-        self._needed = ("ds", "y") if only else ("unique_id", "ds", "y")
-        self._targets: dict[tuple[str | None, str | None], Target] = {}
-        self._stamps: dict[tuple[int, Any], int] = {}  # by dataset and text
-        self._stamp_readers: dict[int, StampReader] = {}  # by dataset
-
-    def row(self, row: Any) -> tuple[Target, int, float]:
-        """Series, stamp and value. Raises _Refused."""
-        if type(row) is not dict:
-            raise (
-                _Refused(*row, shape=True) if type(row) is BrokenLine else _Refused("", "must be an object", shape=True)
-            )
-        if not row.keys() <= FIELDS:
-            raise _Refused("", "has a field beside unique_id, ds, y and dataset", shape=True)
-        for name in self._needed:
-            if name not in row:
-                raise _Refused(f"/{name}", "is missing", shape=True)
-        value, ds = row["y"], row["ds"]
-        if type(value) is not float and type(value) is not int and value is not None:
-            raise _Refused("/y", "must be a number, or null where it is missing", shape=True)
-        if type(ds) is not str and type(ds) is not int:
-            raise _Refused("/ds", "must be a string, or an integer for integer time", shape=True)
-        target = self._target(row)
-        if value is None:
-            value = float("nan")
-        elif not -LARGEST_VALUE <= value <= LARGEST_VALUE:
-            raise _Refused("/y", f"must lie within ±{LARGEST_VALUE:g}")
-        return target, self._stamp(ds, target.served), float(value)
-
-    def _target(self, row: dict[str, Any]) -> Target:
-        unique_id, dataset = row.get("unique_id"), row.get("dataset")
-        if type(unique_id) is not str and "unique_id" in row:
-            raise _Refused("/unique_id", "must be a string", shape=True)
-        if type(dataset) is not str and dataset is not None:
-            raise _Refused("/dataset", "must be a string", shape=True)
-        found = self._targets.get((unique_id, dataset))
-        if found is None:
-            found = self._same(self._only, row) if self._only else self._named(row["unique_id"], dataset)
-            if found.served.lacks_label(found.series):
-                found = found._replace(series=NEW)
-            self._targets[unique_id, dataset] = found
-        return found
-
-    def _named(self, unique_id: str, dataset: str | None) -> Target:
-        try:
-            return self._directory.find(unique_id, dataset)
-        except NotFound:
-            if (target := self._new_target(unique_id, dataset)) is not None:
-                return target
-            if not self._directory.reach.could_reach(dataset, unique_id):
-                raise _Refused("/unique_id", "is not a series that this key may write") from None
-            place = "is not a series of the dataset" if dataset else "is not a series"
-            raise _Refused("/unique_id", place) from None
-        except AmbiguousSeries:
-            raise _Refused("/unique_id", "is a series of several datasets; say which with `dataset`") from None
-
-    def _new_target(self, unique_id: str, dataset: str | None) -> Target | None:
-        """A series that this row may create; None where it may not."""
-        try:
-            return new_target(self._directory, unique_id, dataset)
-        except InvalidInput as error:
-            raise _Refused("/unique_id", str(error)) from None
-
-    @staticmethod
-    def _same(only: Target, row: dict[str, Any]) -> Target:
-        for name, own in (("unique_id", only.unique_id), ("dataset", only.served.name)):
-            if row.get(name) not in (None, own):
-                raise _Refused(f"/{name}", "is not the series of the path")
-        return only
-
-    def _stamp(self, ds: Any, served: Served) -> int:
-        key = (served.dataset.id, ds)
-        found = self._stamps.get(key)
-        if found is not None:
-            return found
-        dataset = served.dataset
-        reader = self._stamp_readers.get(dataset.id) or self._stamp_readers.setdefault(dataset.id, reader_of(dataset))
-        try:
-            stamp = reader.read(ds)
-        except InvalidInput as error:
-            raise _Refused("/ds", str(error)) from None
-        self._stamps[key] = stamp
-        return stamp
-
-
-def reader_of(dataset: Dataset) -> StampReader:
-    """Reads the stamps of requests for a dataset."""
-    return StampReader(dataset.kind, dataset.zone, dataset.memory.get("date_format"), dataset.grid.civil)
 
 
 class _Columns(NamedTuple):

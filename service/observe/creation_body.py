@@ -11,13 +11,13 @@ from typing import Any
 
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from service.base.request_limits import MAX_ERRORS
-from service.http.errors import FieldFault, error_list, unprocessable
+from service.http.errors import FieldFault, error_list, too_much, unprocessable
 from service.models.datasets import Directory
-from service.observe import arrivals
+from service.observe import arrivals, row_reader
 from service.observe.observe_body import ObserveBody, rows_in
 from service.observe.series_creation import CreatedSeries, UnbornSeries
 
-FIELDS = {"unique_id", "dataset"}
+FIELDS = ("unique_id", "dataset")
 
 
 class CreationOutcome(StrEnum):
@@ -87,8 +87,8 @@ def answer(asked: AskedSeries, created: Sequence[CreatedSeries | None]) -> dict[
 def _shape_fault(pointer: str, row: Any) -> FieldFault | None:
     if type(row) is not dict:
         return FieldFault(pointer, "must be an object")
-    if not row.keys() <= FIELDS:
-        return FieldFault(pointer, "has a field beside unique_id and dataset")
+    if message := too_much(row, FIELDS):
+        return FieldFault(pointer, message)
     if type(row.get("unique_id")) is not str:
         return FieldFault(f"{pointer}/unique_id", "must be a string" if "unique_id" in row else "is missing")
     if type(row.get("dataset")) not in (str, type(None)):
@@ -105,9 +105,9 @@ def _new_series(directory: Directory, unique_id: str, dataset: str | None) -> Un
         raise InvalidInput("is a series of several datasets; say which with `dataset`") from None
     except NotFound:
         pass
-    arrivals.require_unique_id(unique_id)
+    row_reader.require_unique_id(unique_id)
     if dataset is None:
-        target = arrivals.new_target(directory, unique_id, None)
+        target = row_reader.new_target(directory, unique_id, None)
         if target is None:
             raise InvalidInput("is missing, and no dataset creates series by itself", pointer="/dataset")
         return UnbornSeries(target.served, unique_id)

@@ -10,7 +10,7 @@ import orjson
 from fastapi import Request
 
 from service.base.request_limits import MAX_ERRORS
-from service.http.errors import FieldFault, ProblemError, unprocessable
+from service.http.errors import FieldFault, ProblemError, too_much, unprocessable
 from service.http.parsing import decode
 
 JSON = "application/json"
@@ -31,6 +31,12 @@ class ObserveBody:
     rows: list[Any]
     pointers: list[str] | str  # of each row; or the prefix of the row's position in a list
     by_line: bool = False  # every row is a document of its own
+
+    @property
+    def dataset(self) -> str | None:
+        """The first dataset that a row names."""
+        named = (row.get("dataset") for row in self.rows if type(row) is dict)
+        return next((name for name in named if type(name) is str), None)
 
     def pointer(self, place: int) -> str:
         return f"{self.pointers}/{place}" if isinstance(self.pointers, str) else self.pointers[place]
@@ -55,8 +61,8 @@ def rows_in(document: Any, name: str = "observations") -> ObserveBody:
     """The rows of a document: a row, a list, or {name: list}."""
     prefix = ""
     if isinstance(document, dict) and name in document:
-        if len(document) > 1:
-            raise unprocessable("invalid_body", [FieldFault("", f"has fields beside `{name}`")])
+        if message := too_much(document, (name,)):
+            raise unprocessable("invalid_body", [FieldFault("", message)])
         prefix, document = f"/{name}", document[name]
     elif isinstance(document, dict):
         return ObserveBody([document], [""])

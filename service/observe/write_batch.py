@@ -16,7 +16,7 @@ from data.store import catalogue, observation_log
 from service.base.outcomes import Outcome, SeriesStep, decide_outcomes
 from service.http.errors import ProblemError
 from service.models.datasets import Served
-from service.models.verdicts import Judged
+from service.models.judged_rows import Judged
 from service.observe import clock_rows
 from service.observe.arrivals import Arrivals
 from service.observe.idempotency import KeyedRequest

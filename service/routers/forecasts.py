@@ -12,6 +12,7 @@ from service.forecast.forecast_request import parse_forecast_request
 from service.forecast.query_params import ForecastQuery, forecast_query
 from service.http.auth import needs, seen_by
 from service.http.errors import unknown_dataset
+from service.http.etags import json_or_304
 from service.models.datasets import Target
 from service.observe.observe_body import JSON, NDJSON
 from service.routers.dependencies import encode_json, read_json, runtime_of, target_of
@@ -49,33 +50,25 @@ async def forecast(request: Request) -> Response:
     current, known_etags = answers.champion_etag(target, query), request.headers.get("if-none-match", "")
     key = (target.served.dataset.id, target.series, query)
     if current is not None and (cached := runtime.forecast_cache.find(key, current)) is not None:
-        return _response_or_304(cached, current, known_etags)
+        return json_or_304(request, cached, current)
     reading = answers.reading_of(target)
     if current is not None and current in known_etags:
         query.check(reading.champion.config)
-        return _response_or_304(b"", current, known_etags)
+        return json_or_304(request, b"", current)
     began = time.perf_counter()
     content, found = answers.forecast(reading, query)
     runtime.metrics.forecast_took(found.champion.config.kind, time.perf_counter() - began, found.substitute)
     etag, body = answers.etag(reading, query, found), encode_json(content)
     if found.substitute is None:
         runtime.forecast_cache.keep(key, etag, body)
-    return _response_or_304(body, etag, known_etags)
+    return json_or_304(request, body, etag)
 
 
 async def _forecast_as_of(request: Request, target: Target, query: ForecastQuery, as_of: str) -> Response:
     """What was answered at an earlier moment, computed again."""
     runtime = runtime_of(request)
     etag, content = await runtime.recomputer.forecast(runtime.engine(), target, query, as_of)
-    return _response_or_304(encode_json(content), etag, request.headers.get("if-none-match", ""))
-
-
-def _response_or_304(body: bytes, etag: str, known_etags: str) -> Response:
-    """A forecast, or 304 where the client's If-None-Match contains its ETag."""
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if etag in known_etags:
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type=JSON)
+    return json_or_304(request, encode_json(content), etag)
 
 
 @router.post(

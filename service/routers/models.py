@@ -1,4 +1,4 @@
-"""Registered models and their status."""
+"""Registered models and their status, and the decisions about them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +10,11 @@ from sqlalchemy import Engine
 from data.grid.stamps import format_moment
 from data.store import promotions, registry
 from data.store.promotions import Promotion
-from service.forecast.query_params import dataset_query
+from service.forecast.query_params import dataset_query, newest_query
 from service.http.auth import needs
 from service.models.datasets import Served
-from service.routers.dependencies import datasets_of, json_response, runtime_of
+from service.operations import promotion_lines
+from service.routers.dependencies import datasets_of, json_response, json_with_etag, runtime_of
 from service.schemas import model_bodies, openapi
 
 router = APIRouter(tags=["models"])
@@ -32,6 +33,20 @@ async def list_models(request: Request) -> Response:
     wanted = dataset_query(request.scope["query_string"])
     datasets = datasets_of(request, runtime, wanted)
     return json_response({"models": await run_in_threadpool(_registered_versions, runtime.engine(), datasets)})
+
+
+@router.get(
+    "/v1/promotions",
+    response_model=model_bodies.Promotions,
+    responses={**openapi.NOT_MODIFIED, **openapi.problem_responses(404, 422, 503)},
+    openapi_extra={"parameters": openapi.NEWEST_PAGE},
+)
+@needs("read")
+async def list_promotions(request: Request) -> Response:
+    """A page of the decisions about versions, newest first, with their evidence."""
+    query, runtime = newest_query(request.scope["query_string"]), runtime_of(request)
+    datasets = datasets_of(request, runtime, query.dataset)
+    return json_with_etag(request, await run_in_threadpool(promotion_lines.page, runtime.engine(), datasets, query))
 
 
 def _registered_versions(engine: Engine, datasets: Sequence[Served]) -> list[dict[str, Any]]:

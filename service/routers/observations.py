@@ -11,7 +11,13 @@ from service.models.datasets import Target
 from service.observe import arrivals, idempotency
 from service.observe.observe_body import ObserveBody, body_of
 from service.observe.receipts import Receipt
-from service.routers.dependencies import json_response, refuse_query_string, runtime_of, writable_target_of
+from service.routers.dependencies import (
+    dataset_of_rows,
+    json_response,
+    refuse_query_string,
+    runtime_of,
+    writable_target_of,
+)
 from service.runtime import Runtime
 from service.schemas import observation_bodies, openapi
 
@@ -32,7 +38,7 @@ async def observe(request: Request) -> Response:
     """Store values of any number of series and advance their states. The answer points at rows that are not stored."""
     runtime = runtime_of(request)
     refuse_query_string(request)
-    return await _observe(request, runtime, None)
+    return await _observe(request, runtime, *await body_of(request), None)
 
 
 @router.post(
@@ -50,12 +56,14 @@ async def observe_series(request: Request) -> Response:
     runtime = runtime_of(request)
     dataset = dataset_query(request.scope["query_string"])
     caller_of(request).require_series(request.path_params["unique_id"], dataset)
-    target = writable_target_of(request, runtime, dataset)
-    return await _observe(request, runtime, target)
-
-
-async def _observe(request: Request, runtime: Runtime, only: Target | None) -> Response:
     body, content = await body_of(request)
+    target = writable_target_of(request, runtime, dataset or dataset_of_rows(request, runtime, body))
+    return await _observe(request, runtime, body, content, target)
+
+
+async def _observe(
+    request: Request, runtime: Runtime, body: ObserveBody, content: bytes, only: Target | None
+) -> Response:
     keyed = idempotency.keyed_of(request, caller_of(request).id, content)
     if keyed is None:
         return json_response((await _store(request, runtime, body, only, None)).body)

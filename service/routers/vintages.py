@@ -1,14 +1,12 @@
 """Earlier forecasts of a series, beside which its values can be laid."""
 
-from hashlib import blake2b
-
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from service.forecast.query_params import vintages_query
 from service.history import vintages
 from service.http.auth import needs
-from service.routers.dependencies import encode_json, runtime_of, target_of, time_of
+from service.routers.dependencies import json_with_etag, runtime_of, target_of, time_of
 from service.schemas import forecast_bodies, openapi
 
 router = APIRouter(tags=["forecasts"])
@@ -31,9 +29,4 @@ async def list_vintages(request: Request) -> Response:
     target = target_of(request, runtime, query.dataset)
     first, last = (time_of(*end, target.served.dataset) for end in (("from", query.first), ("to", query.last)))
     content = await run_in_threadpool(vintages.answer, runtime.engine(), target, first, last, query.limit)
-    body = encode_json(content)
-    etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
+    return json_with_etag(request, content)

@@ -5,13 +5,10 @@ from typing import Any
 from service.forecast.answers import NO_MODEL
 from service.http.auth import NO_KEY, too_many_requests
 from service.http.errors import TITLES, FieldFault
+from service.schemas import operation_examples
+from service.schemas.operation_examples import MODEL
 
 SERIES = {"dataset": "machine_temperature", "unique_id": "machine_temperature"}
-MODEL = {
-    "kind": "lstm",
-    "version": 1,
-    "digest": "aa896a85dfbb632a9f1912ff43f6a1cf783690bc34c1e37252452a86dda64f2b",
-}
 RELIABILITY = {"status": "ok", "flags": [], "observed": 201, "imputed": 0, "reanchored": 0}
 POSITION = {"origin": "2014-02-19T15:30:00Z", "sequence": 25}
 FORECAST = {
@@ -146,6 +143,18 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         "outcomes": ["exists", "created", "rejected"],
         "errors": [{"pointer": "/series/2/dataset", "message": "is not a dataset"}],
     },
+    "SeriesGroups": {
+        "dataset": "machine_temperature",
+        "prefix": "",
+        "groups": [
+            {
+                "prefix": "plant/",
+                "series": 40,
+                "counts": {"silent": 1},
+                "worst": {"unique_id": "plant/line3/pump", "trouble": {"class": "silent", "size": 310}},
+            }
+        ],
+    },
     "SeriesPage": {"series": [{**SERIES, **POSITION, **RELIABILITY}], "total": 1, "next": None},
     "Scores": {
         "scores": [
@@ -188,8 +197,10 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         "python": "3.11.2",
         "models": {"machine_temperature": MODEL},
     },
+    **operation_examples.BODIES,
 }
 TEXTS = {
+    "text/event-stream": 'id: 2824\ndata: {"dataset":"machine_temperature","sequence":2824,"changed":1}\n\n',
     "text/plain": '# TYPE rollcast_observations_total counter\nrollcast_observations_total{outcome="applied"} 25.0\n',
 }
 PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail and error, by status
@@ -206,12 +217,22 @@ PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail
         "The states of this moment cannot be computed again; `available_from` is the next of which they can.",
         ("/query/as_of", "is out of reach"),
     ),
+    "412": (
+        "promotion_moved",
+        "Promotion 8 serves by now; look at it, then ask again with its id in If-Match.",
+        None,
+    ),
     "413": ("body_too_large", "A body may have 2000000 bytes; send the rest in another request.", None),
     "415": ("unsupported_media_type", "Send the body as application/json or application/x-ndjson.", None),
     "422": (
         "invalid_observation",
         "/0/y must be a number, or null where it is missing.",
         ("/0/y", "must be a number, or null where it is missing"),
+    ),
+    "428": (
+        "precondition_required",
+        'Send If-Match with the `promotion_id` of GET /v1/datasets that you saw, such as If-Match: "7".',
+        None,
     ),
     "429": ("too_many_requests", too_many_requests(1).detail, None),
     "503": ("not_ready", "The states are being restored.", None),

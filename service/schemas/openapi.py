@@ -1,10 +1,11 @@
 """Parts of the OpenAPI document that FastAPI cannot generate, because the routes read their requests themselves."""
 
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 from pydantic import BaseModel
 
+from data.records.runs import Outcome
 from service.base.request_limits import (
     DEFAULT_PAGE_SERIES,
     DEFAULT_PAGE_VINTAGES,
@@ -17,7 +18,15 @@ from service.base.request_limits import (
 from service.http.auth import PUBLIC
 from service.http.errors import MEDIA_TYPE
 from service.observe.observe_body import JSON, NDJSON
-from service.schemas import common_bodies, examples, forecast_bodies, observation_bodies, series_bodies
+from service.schemas import (
+    common_bodies,
+    examples,
+    forecast_bodies,
+    model_bodies,
+    observation_bodies,
+    operation_bodies,
+    series_bodies,
+)
 
 PROBLEMS = {
     401: "No valid key, where one is needed",
@@ -25,9 +34,11 @@ PROBLEMS = {
     404: "Nothing has this name",
     409: "Not possible in the present state; `code` says why",
     410: "What is asked for is older than what the service keeps; `available_from` says from when on it can answer",
+    412: "Another promotion serves than the one in If-Match; the ETag names it",
     413: "The body is too large",
     415: "The body is neither JSON nor NDJSON, or it is compressed",
     422: "The request has faults; `errors` points at them",
+    428: "If-Match is missing or names no promotion",
     429: "Requests come faster than the limit, Retry-After says how many seconds to wait; or a dataset's quota of "
     "series is used up, `code` says which",
     503: "Not available now; Retry-After says how many seconds to wait",
@@ -109,6 +120,36 @@ DRY_RUN = parameter("dry_run", "Only say what would be deleted", {"type": "boole
 DELETION_ID = parameter("id", "The deletion's number", {"type": "integer", "minimum": 1}, "path", 7)
 DELETIONS_LIMIT = parameter("limit", "Deletions on a page", LIMIT["schema"])
 AFTER = parameter("after", "`next` of the previous page", {"type": "integer", "minimum": 0})
+BEFORE = parameter("before", "`next` of the previous page", {"type": "integer", "minimum": 1})
+ROWS_LIMIT = parameter("limit", "Lines on a page", LIMIT["schema"])
+NEWEST_PAGE = [ONE_DATASET, ROWS_LIMIT, BEFORE]
+RUNS_PAGE = [
+    parameter("flow", "Only this flow", {"type": "string"}),
+    ONE_DATASET,
+    parameter("outcome", "Only runs that ended so", {"type": "string", "enum": list(get_args(Outcome))}),
+    ROWS_LIMIT,
+    BEFORE,
+]
+QUARANTINE_PAGE = [
+    ONE_DATASET,
+    parameter("series", "Only values of this series", {"type": "string"}),
+    parameter(
+        "released",
+        "`true`: values that were released; `all`: both",
+        {"type": "string", "enum": ["true", "false", "all"], "default": "false"},
+    ),
+    ROWS_LIMIT,
+    BEFORE,
+]
+JOB_ID = parameter("id", "The job's number", {"type": "integer", "minimum": 1}, "path", 4)
+IF_MATCH = parameter(
+    "If-Match",
+    "The `promotion_id` that was seen serving, in quotes; 0 where none had served",
+    {"type": "string"},
+    "header",
+    '"7"',
+)
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The answer of this ETag is still current"}}
 MAX_DIGITS = 19  # of a number in a path or a query, so that it is one of 64 bits
 
 IDEMPOTENCY_KEY = parameter(
@@ -171,6 +212,8 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         observation_bodies.SeriesObservations,
         forecast_bodies.ForecastRequest,
         series_bodies.NewSeriesList,
+        model_bodies.WantedVersion,
+        operation_bodies.WantedRelease,
     ):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))

@@ -25,7 +25,7 @@ from states.champion import Champion
 from states.checkpoints import shards_of
 from states.out_of_order import BEGINNING
 from states.rows import Rows
-from states.series_state import SeriesState
+from states.views.series_state import SeriesState
 
 MOST = 2_000  # rows of the series that are folded
 ONLY = np.array([0])

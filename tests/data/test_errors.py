@@ -1,7 +1,7 @@
 import pytest
 
 from data import errors
-from data.errors import InvalidInput, RollcastError, UnknownDataset, first_line
+from data.errors import InvalidInput, RollcastError, UnknownDataset, counted, first_line
 
 
 def test_a_wrong_input_says_where_it_is_before_it_says_what_it_is():
@@ -41,3 +41,9 @@ def test_a_reason_is_cut_where_it_is_long():
     error = ValueError("x" * 300)
     assert len(first_line(error)) == 200
     assert len(first_line(error, longest=None)) == 300
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1200, "1,200 rows")])
+def test_a_number_has_its_noun_in_the_right_form(count, words):
+    assert counted(count, "row") == words
+    assert counted(count, "series", "series") == f"{count:,} series"

@@ -318,3 +318,14 @@ def test_a_dry_run_of_a_new_dataset_creates_none(tmp_path):
     would = ingest(workspace, path, NAME, OPTIONS, no_progress, dry_run=True)
     assert (would.added, would.logged, would.snapshot) == (150, 0, None)
     assert catalogue.datasets(workspace.engine) == []
+
+
+def test_rows_of_a_file_over_values_that_came_over_http_are_corrections(tmp_path):
+    ours = promoted(tmp_path / "ours", IDS)
+    with serving(ours) as client:
+        assert post(client, rows_of(IDS, range(3)))["applied"] == 15
+    rows = [(sensor, hour, y + (hour == 2)) for sensor, hour, y in rows_of(IDS, range(4))]
+    dry = ingest(ours, write_file(tmp_path / "dry.csv", rows), NAME, OPTIONS, dry_run=True)
+    result = add_file(ours, tmp_path / "some.csv", rows)
+    assert result.report["corrected"] == dry.report["corrected"] == 5
+    assert (result.added, result.logged) == (20, 10)

@@ -1,8 +1,6 @@
 """Fault 48: a browser shows a series whose name is a script as text, on every page that shows names."""
 
 import math
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -24,15 +22,13 @@ RAN, SHOWN = 'data-ran="1"', "&lt;script&gt;document.documentElement"  # in the 
 
 
 @pytest.fixture
-def browse(program, tmp_path) -> Callable[[str], str]:
+def browse(page) -> Callable[[str], str]:
     """The document that a browser makes of a page, after its scripts have run."""
-    chromium = program("chromium", package="chromium")
-    options = ["--headless", "--disable-gpu", "--virtual-time-budget=2000", f"--user-data-dir={tmp_path / 'browser'}"]
-    options += ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium does not start its sandbox as root
 
     def browse(url: str) -> str:
-        done = subprocess.run([chromium, *options, "--dump-dom", url], capture_output=True, timeout=300, check=True)
-        return done.stdout.decode()
+        page.goto(url)
+        page.wait_for_load_state("networkidle")  # only after the document: of a file it comes before the end
+        return page.content()
 
     return browse
 

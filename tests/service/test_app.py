@@ -13,11 +13,13 @@ from service.app import create_app
 from service.models import flow_successes
 from service.schemas import (
     common_bodies,
+    dataset_bodies,
     deletion_bodies,
     forecast_bodies,
     health_bodies,
     model_bodies,
     observation_bodies,
+    operation_bodies,
     score_bodies,
     series_bodies,
 )
@@ -25,11 +27,13 @@ from tests.support.service_kit import LOCAL, World, baseline, panel_of, rows
 
 BODY_MODULES = (
     common_bodies,
+    dataset_bodies,
     deletion_bodies,
     forecast_bodies,
     health_bodies,
     model_bodies,
     observation_bodies,
+    operation_bodies,
     score_bodies,
     series_bodies,
 )
@@ -123,6 +127,13 @@ def test_every_answer_matches_its_schema(client):
         (health_bodies.Health, client.get("/health/ready").json()),
         (health_bodies.Health, client.get("/health/live").json()),
         (health_bodies.Version, client.get("/version").json()),
+        (dataset_bodies.Datasets, client.get("/v1/datasets").json()),
+        (model_bodies.Promotions, client.get("/v1/promotions").json()),
+        (operation_bodies.Runs, client.get("/v1/runs").json()),
+        (operation_bodies.Jobs, client.get("/v1/jobs").json()),
+        (operation_bodies.Schedules, client.get("/v1/schedules").json()),
+        (operation_bodies.QuarantinePage, client.get("/v1/quarantine").json()),
+        (operation_bodies.DriftLines, client.get("/v1/drift").json()),
         (common_bodies.Problem, client.get("/v1/series/nobody").json()),
     ):
         model.model_validate(body)
@@ -141,7 +152,22 @@ def test_every_route_and_parameter_is_in_the_openapi_document(client):
         "/v1/forecasts",
         "/v1/scores",
         "/v1/models",
+        "/v1/datasets",
         "/v1/datasets/{name}",
+        "/v1/datasets/{name}/groups",
+        "/v1/datasets/{name}/promote",
+        "/v1/datasets/{name}/retrain",
+        "/v1/datasets/{name}/rollback",
+        "/v1/drift",
+        "/v1/jobs",
+        "/v1/jobs/{id}",
+        "/v1/promotions",
+        "/v1/quarantine",
+        "/v1/quarantine/release",
+        "/v1/runs",
+        "/v1/schedules",
+        "/v1/events",
+        "/v1/series/{unique_id}/events",
         "/v1/deletions",
         "/v1/deletions/{id}",
         "/health/live",
@@ -207,10 +233,21 @@ def test_metrics_have_conventional_names_and_no_series_ids(client):
         'rollcast_state_restores_total{reason="restart"}',
         "rollcast_series_active 1.0",
         "rollcast_state_bytes",
-        'rollcast_model_info{alias="champion",name="sensors",version="1"} 1.0',
+        "process_resident_memory_bytes",
+        "process_cpu_seconds_total",
+        'rollcast_model_info{alias="champion",dataset="sensors",model="seasonal_naive",version="1"} 1.0',
     ):
         assert line in text
     assert "unique_id=" not in text
+
+
+def test_the_label_model_is_the_kind_of_a_model_and_dataset_a_dataset(client):
+    client.post("/v1/observations", json=rows("a", [1.0]))
+    client.get("/v1/series/a/forecast")
+    text = client.get("/metrics").text
+    assert set(re.findall(r'[{,]model="([^"]*)"', text)) == {"seasonal_naive"}
+    assert set(re.findall(r'[{,]dataset="([^"]+)"', text)) == {"sensors"}
+    assert "name=" not in text
 
 
 def test_metrics_show_when_each_flow_last_succeeded(client, world, monkeypatch):

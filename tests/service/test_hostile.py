@@ -9,6 +9,7 @@ from sqlalchemy import inspect
 
 from data.errors import InvalidInput
 from data.store import catalogue
+from service.http.errors import PLAIN_NAME
 from tests.support.service_kit import HORIZON, World, baseline, panel_of, rows, stamp
 
 JSON, NDJSON = ({"content-type": kind} for kind in ("application/json", "application/x-ndjson"))
@@ -160,7 +161,7 @@ def test_fault_41_a_hundred_thousand_bad_rows_give_at_most_twenty_errors_in_4_kb
     lines = client.post("/v1/observations", content=b"\n".join([row] * 100_000), headers=NDJSON)
     for answer in (whole, lines):
         assert 1 <= len(refused(answer, 422)["errors"]) <= 20
-        assert "m4rk3r" not in answer.text
+        assert ("has the field m4rk3r;" in answer.text) == (b"m4rk3r" in row)  # only a field too many is named
 
 
 # --- fault 42: numbers out of range, and text that looks like an expression -----------------------------------------
@@ -209,6 +210,8 @@ def test_fault_47_a_hostile_name_in_any_field_is_only_looked_up(client, name):
     for field, answer in asked.items():
         if not (field == "path" and name in (".", "..", "a/../b")):  # clients resolve these before they send
             body = refused(answer, 404, 422)
+            if field == "query" and PLAIN_NAME.fullmatch(name):  # a parameter too many is named
+                continue
             assert len(name) < 4 or name not in json.dumps(body, ensure_ascii=False), field
         assert not {"set-cookie", "x-injected"} & set(answer.headers), field
     assert client.get("/v1/series", params={"search": name}).status_code == 200

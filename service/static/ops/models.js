@@ -21,7 +21,7 @@ export function open(main, address, signal) {
 
   async function update({ parts: [wanted] }) {
     const { datasets } = await get("/v1/datasets", signal);
-    const shown = datasets.filter((dataset) => !wanted || dataset.name === wanted);
+    const shown = datasets.filter((dataset) => !wanted || dataset.dataset === wanted);
     if (!shown.length) {
       show(body, h("p", { class: "empty" }, wanted ? `There is no dataset ${wanted}. ` : "There is no dataset yet. ", h("code", {}, "rollcast ingest FILE"), " stores one."));
       return;
@@ -33,7 +33,7 @@ export function open(main, address, signal) {
 }
 
 async function card(dataset, signal, again) {
-  const query = { dataset: dataset.name };
+  const query = { dataset: dataset.dataset };
   const [models, scores, log] = await Promise.all([
     get(url("/v1/models", query), signal), getIfAny(url("/v1/scores", query), signal), getIfAny(url("/v1/promotions", { ...query, limit: 30 }), signal),
   ]);
@@ -42,10 +42,10 @@ async function card(dataset, signal, again) {
   const versions = [...models.models].sort((a, b) => order[a.status] - order[b.status] || b.version - a.version);
   const champion = versions.find((line) => line.status === "champion");
   return h("section", { class: "card" },
-    h("h2", { style: { marginTop: 0 } }, dataset.name),
+    h("h2", { style: { marginTop: 0 } }, dataset.dataset),
     dataset.problem ? h("p", { class: "problem" }, dataset.problem) : null,
     champion ? serving(champion, live.get(champion.version), dataset)
-      : h("p", { class: "empty" }, "No model serves. ", h("code", {}, `rollcast train ${dataset.name}`), ", then ", h("code", {}, `rollcast promote ${dataset.name}`), "."),
+      : h("p", { class: "empty" }, "No model serves. ", h("code", {}, `rollcast train ${dataset.dataset}`), ", then ", h("code", {}, `rollcast promote ${dataset.dataset}`), "."),
     versions.length > (champion ? 1 : 0) ? others(versions.filter((line) => line !== champion), champion, live) : null,
     log?.promotions.length ? history(log.promotions) : null,
     acts(dataset, versions, log, again));
@@ -89,7 +89,7 @@ function evidence(found) {
 
 function acts(dataset, versions, log, again) {
   const previous = versions.find((line) => line.status === "previous"), shadow = versions.find((line) => line.status === "shadow");
-  const seen = log?.promotions[0]?.id;
+  const seen = dataset.promotion_id;
   const act = (label, effect, path, body) => h("button", { type: "button", onclick: (event) => confirm(event.target, dataset, label, effect, path, body, seen, again) }, label);
   return h("p", { class: "row" },
     previous ? act("Roll back", `Version ${previous.version} answers from the next request on; its states followed the log, so nothing is lost.`, "rollback", {}) : null,
@@ -102,12 +102,12 @@ function confirm(button, dataset, label, effect, path, body, seen, again) {
   const input = h("input", { "aria-label": "Name of the dataset", autocomplete: "off" });
   const said = h("p", { role: "status" });
   const go = h("button", { type: "submit", disabled: true }, label);
-  input.addEventListener("input", () => { go.disabled = input.value !== dataset.name; });
+  input.addEventListener("input", () => { go.disabled = input.value !== dataset.dataset; });
   const send = async (event) => {
     event.preventDefault();
     try {
-      const answer = await post(`/v1/datasets/${encodeURIComponent(dataset.name)}/${path}`, body, { "If-Match": `"${seen ?? 0}"` });
-      said.textContent = answer?.job ? `Job ${answer.job.id ?? answer.job} is queued.` : "Done.";
+      const answer = await post(`/v1/datasets/${encodeURIComponent(dataset.dataset)}/${path}`, body, { "If-Match": `"${seen}"` });
+      said.textContent = answer?.state ? `Job ${answer.id} is ${answer.state}.` : answer?.serving === false ? "Decided; it serves in a moment." : "Done.";
       setTimeout(() => { dialog.close(); again(); }, 700);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -115,8 +115,8 @@ function confirm(button, dataset, label, effect, path, body, seen, again) {
     }
   };
   const dialog = h("dialog", { "aria-label": label, onclose: () => { dialog.remove(); button.focus(); } },
-    h("form", { onsubmit: send }, h("h2", { style: { marginTop: 0 } }, `${label}: ${dataset.name}`), h("p", {}, effect),
-      h("label", {}, `Type ${dataset.name} to confirm `, input), said, h("p", { class: "row" }, go, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"))));
+    h("form", { onsubmit: send }, h("h2", { style: { marginTop: 0 } }, `${label}: ${dataset.dataset}`), h("p", {}, effect),
+      h("label", {}, `Type ${dataset.dataset} to confirm `, input), said, h("p", { class: "row" }, go, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"))));
   button.closest("section").append(dialog);
   dialog.showModal();
 }

@@ -57,15 +57,15 @@ function verdict(all, datasets, state) {
     h("a", { class: `chip ${kind}`, href: link("overview", [], { ...wanted(state), trouble: state.trouble === kind ? null : kind }), "aria-current": state.trouble === kind || null, title: meaning(kind), "data-keep": kind }, `${count(n)} ${kind}`),
   ]);
   const unserved = datasets.filter((dataset) => !dataset.model);
-  const ingests = datasets.map((dataset) => dataset.last_ingest).filter(Boolean).sort();
+  const ingests = datasets.map((dataset) => dataset.last_ingest_at).filter(Boolean).sort();
   const problems = datasets.filter((dataset) => dataset.problem);
   return [
     h("p", { class: "verdict" },
       bad === 0 ? `All ${plural(all.total, "series", "series")} are sound` : `${count(bad)} of ${plural(all.total, "series", "series")} ${bad === 1 ? "needs" : "need"} attention`,
       chips.length ? [":", chips] : null,
       ingests.length ? ["; last ingest ", ago(ingests.at(-1))] : null,
-      unserved.length ? `; no model serves ${unserved.map((dataset) => dataset.name).join(", ")}` : null, "."),
-    problems.map((dataset) => h("p", { class: "problem" }, `${dataset.name}: ${dataset.problem}`)),
+      unserved.length ? `; no model serves ${unserved.map((dataset) => dataset.dataset).join(", ")}` : null, "."),
+    problems.map((dataset) => h("p", { class: "problem" }, `${dataset.dataset}: ${dataset.problem}`)),
   ];
 }
 
@@ -80,7 +80,7 @@ function datasetTable(datasets) {
     h("tbody", {}, datasets.map((dataset) => {
       const day = dataset.last_day ?? {};
       return h("tr", {},
-        h("td", { class: "id" }, h("a", { href: link("models", [dataset.name]) }, dataset.name), " ", h("span", { class: "grey" }, dataset.freq),
+        h("td", { class: "id" }, h("a", { href: link("models", [dataset.dataset]) }, dataset.dataset), " ", h("span", { class: "grey" }, dataset.freq),
           dataset.overdue?.length ? [" ", h("span", { class: "chip overdue", title: dataset.overdue.join(", ") }, "overdue")] : null),
         h("td", { class: "n" }, count(dataset.series)),
         h("td", {}, dataset.model ? `${dataset.model.kind} ${dataset.model.version}` : h("span", { class: "grey" }, "none")),
@@ -93,7 +93,7 @@ function datasetTable(datasets) {
 
 // Coverage and skill hour by hour; an hour in which no forecast was settled is a thin grey cell.
 function hours(dataset) {
-  const known = new Map((dataset.hours ?? []).map((hour) => [Math.floor(Date.parse(hour.hour) / 3600000), hour]));
+  const known = new Map((dataset.hours ?? []).map((hour) => [Math.floor(Date.parse(hour.at) / 3600000), hour]));
   const now = Math.floor(Date.now() / 3600000);
   const cells = Array.from({ length: 72 }, (_, place) => {
     const hour = known.get(now - 71 + place);
@@ -112,7 +112,7 @@ function filters(state, datasets, change) {
   const search = h("input", { type: "search", value: state.search ?? "", placeholder: "part of an id", "aria-label": "Search series", "data-keep": "search",
     oninput: (event) => { clearTimeout(timer); timer = setTimeout(() => change({ search: event.target.value || null }), 250); } });
   const choice = h("select", { "aria-label": "Dataset", "data-keep": "dataset", onchange: (event) => change({ dataset: event.target.value || null }) },
-    h("option", { value: "" }, "all datasets"), datasets.map((dataset) => h("option", { value: dataset.name, selected: dataset.name === state.dataset || null }, dataset.name)));
+    h("option", { value: "" }, "all datasets"), datasets.map((dataset) => h("option", { value: dataset.dataset, selected: dataset.dataset === state.dataset || null }, dataset.dataset)));
   const kinds = h("select", { "aria-label": "Trouble", "data-keep": "kind", onchange: (event) => change({ trouble: event.target.value || null }) },
     h("option", { value: "" }, "any trouble, or none"), CLASSES.map((kind) => h("option", { value: kind, selected: kind === state.trouble || null }, kind)));
   const focused = document.activeElement?.dataset.keep === "search" ? document.activeElement : null;
@@ -143,7 +143,7 @@ function line(series, several) {
 }
 
 function groups(datasets, signal) {
-  return [h("h2", {}, "All series, by the parts of their ids"), datasets.filter((dataset) => dataset.series).map((dataset) => group(dataset.name, dataset, "", dataset.name, dataset.series, signal))];
+  return [h("h2", {}, "All series, by the parts of their ids"), datasets.filter((dataset) => dataset.series).map((dataset) => group(dataset.dataset, dataset, "", dataset.dataset, dataset.series, signal))];
 }
 
 // A group that loads what is inside when it is opened.

@@ -14,10 +14,10 @@ export function open(main, address, signal) {
       getIfAny("/v1/schedules", signal), getIfAny(url("/v1/runs", { limit: 100 }), signal), getIfAny(url("/v1/jobs", { limit: 20 }), signal),
       getIfAny(url("/v1/quarantine", { released: "false", limit: 50 }), signal), getIfAny("/v1/drift", signal),
     ]);
-    show(parts.schedules, h("h2", {}, "Next"), scheduleTable(schedules?.schedules ?? []));
+    show(parts.schedules, h("h2", {}, "Next"), worker(schedules), scheduleTable(schedules?.schedules ?? []));
     show(parts.runs, h("h2", {}, "Runs"), timeline(runs?.runs ?? []), runTable(runs?.runs ?? []));
     show(parts.jobs, jobs?.jobs.length ? [h("h2", {}, "Trainings"), jobTable(jobs.jobs)] : null);
-    if (!parts.quarantine.contains(document.activeElement)) show(parts.quarantine, h("h2", {}, "Quarantine"), quarantineTable(quarantine?.quarantine ?? [], update));
+    if (!parts.quarantine.contains(document.activeElement)) show(parts.quarantine, h("h2", {}, "Quarantine"), quarantineTable(quarantine?.values ?? [], update));
     show(parts.drift, drift?.drift.length ? [h("h2", {}, "Drift"), driftTable(drift.drift)] : null);
   }
   return { update };
@@ -25,6 +25,11 @@ export function open(main, address, signal) {
 
 function table(heads, rows) {
   return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", {}, head)))), h("tbody", {}, rows)));
+}
+
+function worker(found) {
+  if (!found?.schedules.length || found.worker.alive) return null;
+  return h("p", { class: "problem" }, found.worker.seen_at ? ["No worker has been seen since ", time(found.worker.seen_at), "."] : "No worker has ever run here.", " Nothing is started before ", h("code", {}, "rollcast pipelines serve"), " runs.");
 }
 
 function scheduleTable(schedules) {
@@ -74,7 +79,7 @@ function quarantineTable(values, again) {
   const said = h("p", { role: "status", class: "note" });
   const release = (line) => async () => {
     try {
-      await post("/v1/quarantine/release", { ids: [line.id] });
+      await post("/v1/quarantine/release", { dataset: line.dataset, ids: [line.id] });
       said.textContent = `Value ${line.id} is released.`;
       again();
     } catch (error) {
@@ -84,7 +89,7 @@ function quarantineTable(values, again) {
   };
   return [h("p", { class: "note" }, `${count(values.length)} shown. A value in quarantine counts as missing until it is released.`), said,
     table(["Series", "Time", "Value", "Rule", "Source", ""], values.map((line) => h("tr", {},
-      h("td", { class: "id" }, h("a", { href: link("series", [line.dataset, line.unique_id]) }, line.unique_id)), h("td", {}, time(line.ds)), h("td", { class: "n" }, number(line.y, 6)), h("td", {}, line.rule), h("td", { class: "id" }, line.source),
+      h("td", { class: "id" }, h("a", { href: link("series", [line.dataset, line.unique_id]) }, line.unique_id)), h("td", {}, time(line.ds)), h("td", { class: "n" }, number(line.y, 6)), h("td", {}, line.rule), h("td", {}, line.live ? "HTTP" : "a file"),
       h("td", {}, h("button", { type: "button", onclick: release(line) }, "Release")))))];
 }
 

@@ -200,3 +200,27 @@ def test_a_file_in_many_batches_is_read_like_one(tmp_path, monkeypatch):
     assert sum(1 for _ in csv_file.read_csv(path, "plant.csv", Dialect(), Recognised())) > 1
     assert rows_of(path, freq="1d") == whole
     assert whole[0] == ("plant", "2024-01-01T00:00:00", 1000.01)
+
+
+@pytest.mark.parametrize(
+    ("lines", "skipped"),
+    [
+        (["Station 12", "ds,y"], "1"),
+        (["Station 12; north", "Made on 2024-02-01", "", "ds;y;z"], "1-3"),
+        (["# a comment, with, commas", "# x", "ds,y"], "1-2"),
+    ],
+)
+def test_lines_before_the_table_are_named_with_the_option_that_leaves_them_out(tmp_path, lines, skipped):
+    separator = ";" if ";" in lines[-1] else ","
+    rows = [separator.join([f"2024-01-0{day}", *["1"] * lines[-1].count(separator)]) for day in range(1, 6)]
+    path = written(tmp_path, "\n".join([*lines, *rows]) + "\n")
+    with pytest.raises(InvalidInput, match=f"give --skip-lines {skipped}$"):
+        read(path)
+    assert read(path, skip_lines=skipped)[0].height == 5
+
+
+def test_an_empty_first_line_is_named_with_the_option_that_leaves_it_out(tmp_path):
+    path = written(tmp_path, "\nds,y\n2024-01-01,1\n")
+    with pytest.raises(InvalidInput, match=r"the first line is empty.*give --skip-lines 1$"):
+        read(path)
+    assert read(path, skip_lines="1")[0].height == 1

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from data import clock
 from data.errors import Unavailable
-from data.lake.table import Lake, newest_stamp, spans_of
+from data.lake.data_files import newest_stamp
+from data.lake.row_spans import spans_of
+from data.lake.table import Lake
 
 
 def frame(rows, **covariates):

@@ -70,6 +70,15 @@ def test_the_stocks_are_five_series_on_weekdays_or_on_sessions(samples):
     assert sessions.report.frequency_inferred is False
 
 
+@pytest.mark.parametrize("said", [{"freq": "1d"}, {"every": "1d", "keep": "last"}])
+def test_a_frequency_that_was_said_or_is_known_is_not_inferred(said):
+    raw = pl.DataFrame({"ds": [f"2024-01-{day:02}" for day in range(1, 21)], "y": [float(day) for day in range(20)]})
+    inferred = conform(raw, SourceOptions(), "raw")
+    assert (inferred.report.frequency, inferred.report.frequency_inferred) == ("1d", True)
+    assert conform(raw, SourceOptions(**said), "raw").report.frequency_inferred is False
+    assert conform(raw, SourceOptions(), "raw", inferred.grid).report.frequency_inferred is False
+
+
 def test_several_series_in_one_file_ask_for_their_column(samples):
     with pytest.raises(InvalidInput, match=r"repeat with other values; which columns .*\? Give --id-col Ticker;"):
         ingest(samples / "stocks.csv", target_col="Close")
@@ -150,7 +159,7 @@ def test_the_first_value_that_is_not_a_number_stops_the_ingest_and_is_named():
     with pytest.raises(InvalidInput) as caught:
         table("2024-01-01 1\n2024-01-02 NA\n2024-01-03 abc\n2024-01-04 xyz", target_col="y")
     assert (caught.value.column, caught.value.row) == ("y", 3)
-    assert "'abc' is not a number (nor are 1 others); correct them" in str(caught.value)
+    assert "'abc' is not a number (nor is 1 other); correct them" in str(caught.value)
 
 
 def test_a_target_without_a_single_number_is_refused():

@@ -134,3 +134,23 @@ def test_the_words_that_were_read_as_missing_are_noted():
 
 def test_a_column_of_words_is_not_a_column_of_missing_numbers():
     assert read(["unknown", "hall", "unknown"]) is None
+
+
+# --- amounts ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        (["$1,140.50", "$7", "-$2.5", "$-3", "8"], [1140.5, 7, -2.5, -3, 8]),
+        (["1.140,50 €", "7,25 €", None], [1140.5, 7.25, None]),
+        (["£ 3.5", "n/a"], [3.5, None]),
+    ],
+)
+def test_amounts_of_one_currency_are_numbers(words, numbers):
+    assert read(words, ";") == numbers
+
+
+@pytest.mark.parametrize("words", [["$1", "€2"], ["$", "$1"], ["$1$", "$2"], ["US$ 3", "$4"]])
+def test_amounts_that_mean_several_things_are_none(words):
+    assert read(words) is None

@@ -87,3 +87,33 @@ def test_a_job_of_a_killed_worker_is_tried_once_more_and_then_fails(store, datas
     (failed,) = jobs.jobs(store)
     assert failed.state == "failed"
     assert "its worker was killed 2 times" in failed.detail
+
+
+def test_a_training_and_a_promotion_may_be_open_at_once_but_not_two_promotions(store, datasets):
+    asked = {"by": "ops", "seen": 1, "event": "promoted"}
+    training = jobs.ask(store, datasets[0], "hand", "asked")
+    first = jobs.ask_promotion(store, datasets[0], 4, "asked", asked)
+    again = jobs.ask_promotion(store, datasets[0], 5, "asked", asked)
+    assert (training.new, first.new, again.new) == (True, True, False)
+    assert (again.job.version, again.job.asked) == (4, asked)
+    jobs.end(store, jobs.take(store).id, "refused", "no better")
+    assert jobs.job(store, first.job.id).version == 4
+    assert jobs.ask_promotion(store, datasets[0], 5, "asked", asked).new
+
+
+def test_the_same_release_is_queued_once(store, datasets):
+    found = [jobs.ask_release(store, datasets[0], "asked", {"by": "ops", "ids": ids}).job.id for ids in ([1], [1], [2])]
+    assert found == [1, 1, 2]
+
+
+def test_promotions_use_up_no_budget_of_trainings(store, datasets):
+    jobs.ask_promotion(store, datasets[0], 4, "asked", {"by": "ops", "seen": 1, "event": "promoted"})
+    assert jobs.ask(store, datasets[0], "drift", "moved", TrainingBudget(6, 1)).new
+
+
+def test_jobs_come_in_pages_of_some_datasets(store, datasets):
+    for dataset in datasets:
+        jobs.ask(store, dataset, "hand", "asked")
+    assert [job.id for job in jobs.jobs_of(store, datasets[:2], 9)] == [2, 1]
+    assert [job.id for job in jobs.jobs_of(store, None, 1, before=3)] == [2]
+    assert jobs.jobs_of(store, [], 9) == []

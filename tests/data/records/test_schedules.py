@@ -132,3 +132,30 @@ def test_a_setting_that_is_no_timetable_is_refused_by_name(monkeypatch):
 def test_only_flows_of_datasets_can_be_scheduled_for_one(store, flow, message):
     with pytest.raises(InvalidInput, match=message):
         schedules.put(store, Schedule(flow, by_interval("1h"), "pumps"))
+
+
+def test_what_is_due_next_is_noted_when_it_changes_and_at_least_every_minute(store):
+    hourly = Schedule("train", by_interval("1h"), "pumps", set_at=1)
+
+    def noted(at, success=None):
+        schedules.note_next_runs(store, [hourly.next_run(success, at)])
+        return schedules.next_runs(store)[0].noted_at
+
+    assert noted(HOUR + 1) == HOUR + 1
+    assert noted(HOUR + 30 * SECOND) == HOUR + 1  # nothing changed
+    assert noted(HOUR + 2 * MINUTE) == HOUR + 2 * MINUTE  # a sign of life
+    assert noted(HOUR + 2 * MINUTE + 1, HOUR + 2 * MINUTE) == HOUR + 2 * MINUTE + 1
+    (run,) = schedules.next_runs(store)
+    assert (run.flow, run.dataset, run.timetable) == ("train", "pumps", "every 1h")
+    assert (run.next_at, run.due_at, run.overdue_at) == (2 * HOUR, 2 * HOUR, 3 * HOUR)
+    schedules.note_next_runs(store, [])
+    assert schedules.next_runs(store) == []
+
+
+def test_a_note_is_overdue_until_a_run_succeeds_after_its_slot():
+    run = Schedule("train", by_interval("1h"), "pumps", set_at=1).next_run(None, HOUR)
+    assert (run.due_at, run.overdue_at) == (HOUR, 2 * HOUR)
+    assert [run.is_overdue(None, at) for at in (2 * HOUR, 2 * HOUR + 1)] == [False, True]
+    assert [run.is_overdue(success, 3 * HOUR) for success in (HOUR - 1, HOUR)] == [True, False]
+    backup = Schedule("backup", by_interval("1h")).next_run(None, 9 * HOUR)
+    assert backup.due_at is None and not backup.is_overdue(None, 99 * HOUR)

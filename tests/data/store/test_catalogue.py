@@ -1,5 +1,6 @@
 import pytest
 
+from data.changes import ingested_files
 from data.errors import InvalidInput, UnknownDataset
 from data.grid.grid import make_grid
 from data.store import catalogue
@@ -106,8 +107,8 @@ def test_any_other_series_id_is_kept_as_it_is(store, unique_id):
 
 def test_a_file_is_known_by_its_digest_and_moves_the_dataset_to_its_snapshot(store):
     plant = put(store)
-    assert catalogue.seen_file(store, plant.id, "abc") is None
-    catalogue.record_file(store, plant.id, "abc", "plant.csv", {"rows": 3}, snapshot=4)
-    seen = catalogue.seen_file(store, plant.id, "abc")
+    assert ingested_files.seen_file(store, plant.id, "abc") is None
+    ingested_files.record_file(store, plant.id, "abc", "plant.csv", {"rows": 3}, snapshot=4)
+    seen = ingested_files.seen_file(store, plant.id, "abc")
     assert (seen.source, seen.report, seen.snapshot) == ("plant.csv", {"rows": 3}, 4)
     assert catalogue.dataset(store, "plant").snapshot == 4

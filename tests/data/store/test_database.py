@@ -12,6 +12,7 @@ from sqlalchemy import func, insert, inspect, select, update
 
 import data
 from data.errors import InvalidInput, StoreUnavailable
+from data.records import jobs, schedules
 from data.store import tables
 from data.store.database import connect, migrate, open_store, reading, writing
 from data.store.tables import SCHEMA_VERSION, schema_version, series
@@ -57,6 +58,24 @@ def test_a_log_indexed_by_series_gets_an_index_by_time(store):
     assert indexes() == {"observations_by_key", "observations_by_dataset"}
     migrate(store)
     assert indexes() == {"observations_by_time", "observations_by_dataset"}
+
+
+def test_jobs_of_before_version_8_are_trainings(store):
+    with writing(store) as connection:
+        dataset = {"id": 1, "name": "pumps", "season": 1, "horizon": 1, "grid": "{}", "target": "y", "has_split": False}
+        connection.execute(insert(tables.datasets).values(**dataset, created_at=0))
+        for column in ("kind", "asked"):
+            connection.exec_driver_sql(f"ALTER TABLE jobs DROP COLUMN {column}")
+        connection.exec_driver_sql(
+            "INSERT INTO jobs (id, dataset_id, cause, state, detail, asked_at, attempts) "
+            "VALUES (1, 1, 'hand', 'queued', 'why', 0, 0)"
+        )
+        tables.next_runs.drop(connection)
+        connection.execute(update(schema_version).values(version=7))
+    migrate(store)
+    (job,) = jobs.jobs(store)
+    assert (job.kind, job.asked, job.state) == ("train", {}, "queued")
+    assert schedules.next_runs(store) == []
 
 
 def test_a_transaction_that_raises_leaves_nothing(store):

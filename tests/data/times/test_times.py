@@ -273,3 +273,64 @@ def test_a_remembered_form_counts_for_tables_that_may_have_it(remembered, writte
     intake = Intake(SourceOptions(freq="1d"), None, memory=SourceMemory(date_format=remembered))
     intake.add_batches(iter([pl.DataFrame({ROW: [1], "ds": [written], "y": [1.0]})]), "plant.csv")
     assert times(conform_all(intake, "plant", None)) == [date]
+
+
+# --- periods ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("column", "written", "first", "freq"),
+    [
+        ("quarter", [f"{2014 + i // 4}Q{i % 4 + 1}" for i in range(12)], "2014-01-01", "1q"),
+        ("quarter", [f"Q{i % 4 + 1} {2014 + i // 4}" for i in range(12)], "2014-01-01", "1q"),
+        ("month", ["Jan 2015", "February 2015", "Mar 2015", "sept 2015", "Apr 2015", "May 2015"], "2015-01-01", "1mo"),
+        ("month", [f"2015-{i + 1:02}" for i in range(12)], "2015-01-01", "1mo"),
+        ("month", [f"{i + 1}/2015" for i in range(12)], "2015-01-01", "1mo"),
+        ("week", [f"2015-W{i + 1:02}" for i in range(12)], "2014-12-29", "1w"),
+        ("year", list(range(1990, 2002)), "1990-01-01", "1y"),
+        ("Jahr", [str(year) for year in range(1990, 2002)], "1990-01-01", "1y"),
+    ],
+)
+def test_a_period_is_its_first_day_and_its_column_needs_no_option(column, written, first, freq):
+    result = conformed(written, column=column)
+    assert (times(result)[0], result.grid.freq) == (first, freq)
+    assert f"such as {written[0]}, as their first days" in result.report.recognised[0]
+
+
+def test_years_are_steps_where_that_is_said_and_in_a_column_of_another_name():
+    years = list(range(1990, 2002))
+    assert times(conformed(years, column="year", freq="1"))[0] == 1990
+    assert times(conformed(years, column="edition", time_col="edition"))[0] == 1990
+
+
+def test_a_month_that_may_be_a_day_needs_its_form():
+    written = [f"Jan-{day}" for day in range(10, 22)]
+    with pytest.raises(InvalidInput, match="give the form with --date-format"):
+        conformed(written)
+    assert times(conformed(written, date_format="%b-%y", freq="1y"))[:2] == ["2010-01-01", "2011-01-01"]
+
+
+def test_columns_of_years_and_months_are_joined():
+    raw = pl.DataFrame({ROW: range(24), "Year": [2014] * 12 + [2015] * 12, "Month": [*range(1, 13)] * 2, "y": 1.5})
+    intake = Intake(SourceOptions(series="a", target_col="y"), None)
+    with pytest.raises(InvalidInput, match="give --time-col Year,Month"):
+        intake.add_batches(iter([raw]), "plant")
+    intake = Intake(SourceOptions(series="a", target_col="y", time_col="Year,Month"), None)
+    intake.add_batches(iter([raw]), "plant")
+    result = conform_all(intake, "plant", None)
+    assert (times(result)[0], times(result)[-1], result.grid.freq) == ("2014-01-01", "2015-12-01", "1mo")
+
+
+# --- the column of times ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ts", "week", "month", "Zeitstempel", "datum", "fecha", "x"])
+def test_the_one_column_of_times_is_found_whatever_its_name(name):
+    assert times(conformed([f"2024-01-{day:02}" for day in range(1, 20)], column=name))[-1] == "2024-01-19"
+
+
+def test_of_two_columns_of_times_none_is_taken():
+    days = [f"2024-01-{day:02}" for day in range(1, 20)]
+    raw = pl.DataFrame({ROW: range(19), "begun": days, "ended": days, "y": 1.5})
+    with pytest.raises(InvalidInput, match=r"which column is the time[?] begun, ended hold times; name it with"):
+        Intake(SourceOptions(), None).add_batches(iter([raw]), "plant")

@@ -45,6 +45,14 @@ ADD = """
 import os
 from forecasting.kernel import compiled
 
+if "READ_ONLY" in os.environ:
+    from numba.core import caching
+
+    def full(*_):
+        raise OSError(30, "Read-only file system")
+
+    caching._CacheLocator.ensure_cache_path = caching.IndexDataCacheFile.save = caching.IndexDataCacheFile.flush = full
+
 if "RELAXED" in os.environ:
     compiled.RELAXED = (os.environ["RELAXED"],)
 
@@ -73,6 +81,23 @@ def added(folder: Path, **environment: str) -> list[str]:
 def test_machine_code_is_cached_for_the_next_process(tmp_path: Path) -> None:
     assert [added(tmp_path), added(tmp_path)] == [["3", "0"], ["3", "1"]]
     assert added(tmp_path, RELAXED="reassoc") == ["3", "0"]  # compiled with other options
+
+
+def test_machine_code_beside_the_source_is_read_where_another_folder_is_written(tmp_path: Path) -> None:
+    (tmp_path / "adds.py").write_text(ADD)
+    assert added(tmp_path, NUMBA_CACHE_DIR="") == ["3", "0"]  # is saved beside the source
+    assert list((tmp_path / "__pycache__").glob("*.nbc"))
+    assert added(tmp_path) == ["3", "1"]
+    assert not list((tmp_path / "kept").rglob("*.nbc"))
+
+
+def test_machine_code_beside_the_source_is_read_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "adds.py").write_text(ADD)
+    added(tmp_path, NUMBA_CACHE_DIR="")
+    nowhere = {"NUMBA_CACHE_DIR": "", "READ_ONLY": "1"}
+    assert added(tmp_path, **nowhere) == ["3", "1"]
+    (tmp_path / "adds.py").write_text(ADD + "\n# another version\n")
+    assert [added(tmp_path, **nowhere), added(tmp_path, **nowhere)] == [["3", "0"], ["3", "0"]]
 
 
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])

@@ -198,3 +198,27 @@ def test_a_long_run_of_missing_steps_does_not_narrow_the_interval(kind: str) -> 
         roller.fold(state, np.array([0]), state.origin[:1] + 1, np.array([np.nan]))
         if 8 * missing > window:
             assert width() > 0.5 * before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_series_of_zeros_is_forecast_as_exactly_zero(kind: str) -> None:
+    length = 100
+    roller, state = roller_of(kind, [np.zeros(length), *wave(2)])
+    forecast = roller.forecast(state, np.arange(3))
+    assert np.array_equal(forecast[0], np.zeros_like(forecast[0]))
+    assert (np.abs(forecast[1:]) > 1).all()
+    once = np.zeros(3, np.int64)
+    roller.fold(state, once, np.arange(length, length + 3), np.array([0.0, np.nan, 0.0]))
+    assert not roller.forecast(state, once[:1]).any()
+    roller.fold(state, once[:1], np.array([length + 3]), np.array([1e-6]))
+    assert roller.forecast(state, once[:1]).any()  # a small value is no zero
+
+
+def test_while_a_zero_is_repeated_for_long_the_interval_stays_as_wide_as_the_series_was() -> None:
+    values = np.append(wave(1)[0], 0.0)
+    roller, state = roller_of("naive", [values])
+    silent = np.arange(len(values), len(values) + roller.config.window)
+    roller.fold(state, np.zeros(len(silent), np.int64), silent, np.full(len(silent), np.nan))
+    assert not state.ring.any()
+    low, high = roller.forecast(state, np.array([0]))[0, 0, [0, -1]]
+    assert low < -0.1 and high > 0.1

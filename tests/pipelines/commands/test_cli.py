@@ -15,6 +15,7 @@ import pytest
 from pipelines import cli
 from pipelines.console import cell
 from pipelines.demo import demo
+from pipelines.reports.model_facts import model_facts
 
 GOOD = "unique_id,ds,y\n" + "".join(f"a,{step},{step % 5}\n" for step in range(1, 60))
 
@@ -252,3 +253,20 @@ def test_sigterm_ends_a_run_through_its_exit_handlers():
     code += "atexit.register(print, 'in order'); os.kill(os.getpid(), 15)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (143, "in order\n")
+
+
+def test_a_version_is_shown_on_one_screen(capsys):
+    config = {"kind": "lstm", "window": 48, "horizon": 12, "season": 288, "levels": [0.1, 0.5, 0.9], "members": 3}
+    scores = {name: {"mase": mase, "n": 9} for name, mase in (("naive", 0.5), ("lstm", 0.25))}
+    rivals = {"other": {f"series-{i}": 24 for i in range(5_000)}, "usual": 1}
+    about = {"dataset": "plant", "version": 7, "model": "lstm", "digest": "d" * 64, "bytes": 9, "config": config,
+             "manifest": {"steps": 10, "seed": 0, "rivals": rivals, "rule": ["a window of 48"]},
+             "metrics": {"validation": scores}, "long_roll": None}  # fmt: skip
+    model_facts(about, json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24 and max(map(len, lines)) <= 100
+    assert any(line.split()[:2] == ["settings", "window"] for line in lines)
+    names = [line.split()[0] for line in lines if line.strip()]
+    assert names.index("lstm") < names.index("naive")
+    model_facts(about, json=True)
+    assert len(json.loads(capsys.readouterr().out)["manifest"]["rivals"]["other"]) == 5_000

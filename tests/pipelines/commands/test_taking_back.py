@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from data.changes import deletions
+from data.records import jobs
+from data.store import catalogue
 from pipelines import cli
+from pipelines.workspace import open_workspace
 from tests.pipelines.commands.test_cli import Result, assert_one_sentence, write
 
 
@@ -59,14 +63,14 @@ def test_the_last_ingest_is_listed_and_taken_back(rollcast, plant):
 def test_rows_go_between_two_days_both_included(rollcast, plant):
     words = ("rows", "delete", "plant", "--series", "a", "--from", "2024-01-03", "--to", "2024-01-05")
     assert answer(rollcast(*words, "--dry-run", "--json"))["deleted"]["lake_rows"] == 3
-    assert answer(rollcast(*words, "--json"))["deleted"]["lake_rows"] == 3
+    assert answer(rollcast(*words, "--yes", "--json"))["deleted"]["lake_rows"] == 3
     shown = answer(rollcast("series", "show", "plant", "a", "--last", "20", "--json"))
     assert len([value for value in json.dumps(shown).split("2024-01-0") if value[:1] in "345"]) <= 3
     assert answer(rollcast("dataset", "deletions", "--json"))[0]["kind"] == "rows"
 
 
 def test_series_and_datasets_go_and_the_name_is_free(rollcast, plant, tmp_path):
-    assert answer(rollcast("series", "delete", "plant", "b", "--json"))["deleted"]["series"] == 1
+    assert answer(rollcast("series", "delete", "plant", "b", "-y", "--json"))["deleted"]["series"] == 1
     assert rows_of(rollcast) == {"a": 12}
     done = answer(rollcast("dataset", "delete", "plant", "--yes", "--json"))
     assert (done["dataset_deleted"], done["deleted"]["lake_rows"]) == (True, 12)
@@ -88,6 +92,55 @@ def test_series_and_datasets_go_and_the_name_is_free(rollcast, plant, tmp_path):
 )
 def test_what_is_not_there_is_one_sentence(rollcast, plant, words, said):
     assert_one_sentence(rollcast(*words), 2, said)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("dataset", "delete", "plant"), ("series", "delete", "plant", "b"), ("rows", "delete", "plant", "--series", "b")],
+)
+def test_without_a_terminal_nothing_is_deleted_unless_yes_is_said(rollcast, plant, words):
+    assert_one_sentence(rollcast(*words), 2, "give --yes")
+    assert rows_of(rollcast) == {"a": 12, "b": 10}
+    assert rollcast(*words, "--dry-run").code == 0
+    assert rollcast(*words, "--yes").code == 0
+    assert "b" not in (rows_of(rollcast) if words[0] != "dataset" else {})
+
+
+def test_a_dry_run_of_an_undo_counts_what_the_undo_counts(rollcast, tmp_path):
+    days(tmp_path / "one.csv", "ab", 1, 10)
+    rollcast("ingest", str(tmp_path / "one.csv"), "--dataset", "plant")
+    spike = write(tmp_path / "two.csv", "unique_id,ds,y\na,2024-01-11,1e6\nc,2024-01-10,3\nc,2024-01-11,4\n")
+    assert rollcast("ingest", spike, "--dataset", "plant", "--max", "1000").code == 0
+    preview = answer(rollcast("ingest", "undo", "plant", "--dry-run", "--json"))
+    done = answer(rollcast("ingest", "undo", "plant", "--json"))
+    assert preview["deleted"] == done["deleted"]
+    assert (done["deleted"]["lake_rows"], done["deleted"]["quarantined"], done["deleted"]["series"]) == (3, 1, 1)
+    preview = answer(rollcast("ingest", "undo", "plant", "--dry-run", "--json"))
+    done = answer(rollcast("ingest", "undo", "plant", "--json"))
+    assert (preview["deleted"], preview["dataset_deleted"]) == (done["deleted"], True) == (
+        done["deleted"], done["dataset_deleted"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("rows", "delete", "plant", "--from", "2024-01-10"), ("series", "delete", "plant", "a")],
+)
+def test_a_dry_run_of_a_deletion_counts_what_the_deletion_counts(rollcast, plant, words):
+    preview = answer(rollcast(*words, "--dry-run", "--json"))
+    assert answer(rollcast(*words, "--yes", "--json"))["deleted"] == preview["deleted"]
+
+
+def test_deletions_are_run_alone_while_a_training_waits(rollcast, plant):
+    workspace = open_workspace()
+    dataset = catalogue.dataset(workspace.engine, "plant")
+    jobs.ask(workspace.engine, dataset.id, "hand", "later")
+    deletions.ask(workspace.engine, dataset.id, "series", {"series": ["b"]})
+    done = answer(rollcast("jobs", "run", "--deletions", "--json"))["done"]
+    assert [(outcome["state"], outcome["job"]) for outcome in done] == [("succeeded", None)]
+    assert list(rows_of(rollcast)) == ["a"]
+    assert [job.state for job in jobs.jobs(workspace.engine)] == ["queued"]
+    assert answer(rollcast("jobs", "run", "--deletions", "--json"))["done"] == []
 
 
 def test_a_source_that_is_called_like_a_command_is_written_with_its_folder(rollcast, tmp_path):

@@ -22,7 +22,7 @@ from pipelines.ingestion.ingest import ingest
 from pipelines.models import time_budget
 from pipelines.models.time_budget import TimeBudget
 from pipelines.reports import charts, html_report, report_content
-from pipelines.reports.example_forecasts import choose_series
+from pipelines.reports.example_forecasts import choose_series, comparable
 from pipelines.training.train import TrainRequest, train
 from pipelines.workspace import Workspace, open_workspace
 
@@ -329,3 +329,24 @@ def test_series_are_shown_from_best_to_worst():
     assert choose_series(error[:1], origins=5) == {0: ""}
     assert choose_series(error[:2], origins=5) == {0: ""}
     assert list(choose_series(np.arange(11.0), origins=1)) == [0, 2, 4, 6, 8, 10]
+
+
+def test_a_series_with_few_scored_values_is_neither_best_nor_worst():
+    error, counts = np.array([0.0, 0.5, 0.9, 0.7, 9.0]), np.array([1, 40, 20, 30, 19])
+    assert choose_series(comparable(error, counts), origins=5) == {1: "best", 3: "typical", 2: "worst"}
+
+
+def test_smape_and_owa_are_marked_where_many_values_are_zero(workspace, rollcast, tmp_path):
+    spare = [0, 0, 3, 0, 5, 0, 0]
+    lines = [f"{step},{spare[step % 7]}" for step in range(70)]
+    (tmp_path / "spare.csv").write_text("t,y\n" + "\n".join(lines) + "\n")
+    ingest(workspace, str(tmp_path / "spare.csv"), "spare", SourceOptions(season=SEASON, horizon=HORIZON))
+    report = tmp_path / "spare.html"
+    code, out, err = rollcast("backtest", "spare", "--last", "0.2", "--report", str(report))
+    assert code == 0
+    assert "smape*" in out and "owa*" in out and "mase*" not in out
+    assert "sMAPE and OWA (marked *) mislead here: 71% of the values are 0" in err
+    assert "sMAPE*" in report.read_text()
+    found = json.loads(rollcast("backtest", "spare", "--last", "0.2", "--json")[1])
+    assert found["misleading"] == ["smape", "owa"]
+    assert json.loads(rollcast("backtest", "week", "--models", "naive", "--json")[1])["misleading"] == []

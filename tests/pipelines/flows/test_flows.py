@@ -10,6 +10,7 @@ import pytest
 from data.errors import GateRefused, InvalidInput
 from data.formats.options import SourceOptions
 from data.records import runs, schedules
+from pipelines.flows import flow_parameters
 from pipelines.workspace import open_workspace
 
 SCRIPT = """
@@ -111,6 +112,14 @@ def test_a_flow_takes_every_option_of_ingest_by_its_word_or_its_field(monkeypatc
     assert flows.source_options({"rename": "sales", "low": 0}) == SourceOptions(rename="sales", low=0.0)
     with pytest.raises(InvalidInput, match="options has max_stale 'long': input should be a valid integer"):
         flows.run_here("ingest", ["dataset=d", "source=x.csv", 'options={"max_stale": "long"}'])
+
+
+def test_an_option_of_a_source_given_as_a_word_keeps_its_text() -> None:
+    read = flow_parameters.parse_parameters("ingest", ["source=1.csv", "dataset=2", "series=007", "date_format=s"])
+    assert read == {"source": "1.csv", "dataset": 2, "options": {"series": "007", "date_format": "s"}}
+    assert flow_parameters.parse_parameters("train", ["season=007"]) == {"season": "007"}  # no option of this flow
+    both = flow_parameters.parse_parameters("ingest", ['options={"as": "sales"}', "max=9"])
+    assert both == {"options": {"rename": "sales", "high": 9.0}}
 
 
 def test_every_flow_that_can_be_scheduled_exists(monkeypatch, tmp_path) -> None:

@@ -42,11 +42,21 @@ def rollcast(capsys, monkeypatch, tmp_path):
     return run
 
 
+def write_readings(tmp_path) -> None:
+    """Four rows of five minutes, in a file that the pattern new/*.csv finds."""
+    (tmp_path / "new").mkdir()
+    rows = "".join(f"a,2026-01-01 00:{5 * step:02},{step}\n" for step in range(4))
+    (tmp_path / "new" / "1.csv").write_text("sensor,time,y\n" + rows)
+
+
 def test_a_schedule_is_set_listed_and_removed(workspace, rollcast, tmp_path):
+    write_readings(tmp_path)
     close = ("--cron", "0 18 * * 1-5", "--tz", "America/New_York")
     words = ("schedule", "set", "pumps", "ingest", *close, "-p", "source=new/*.csv", "-p", 'options={"tz": "UTC"}')
     code, out, _ = rollcast(*words, "--json")
-    assert (code, json.loads(out)["schedule"]) == (0, "0 18 * * 1-5 America/New_York")
+    shown = json.loads(out)
+    assert (code, shown["schedule"]) == (0, "0 18 * * 1-5 America/New_York")
+    assert shown["checked"] == "a dry run read the source and would add 4 rows"
     code, out, _ = rollcast("schedule", "list", "--json")
     first = json.loads(out)[0]
     assert (first["flow"], first["dataset"], first["last_success"], first["overdue"]) == (
@@ -60,13 +70,67 @@ def test_a_schedule_is_set_listed_and_removed(workspace, rollcast, tmp_path):
     assert schedules.of_datasets(workspace.engine) == []
 
 
+def test_options_of_ingest_are_parameters_by_their_own_names(workspace, rollcast, tmp_path):
+    write_readings(tmp_path)
+    words = ("id_col=sensor", "time-col=time", "tz=UTC", "season=12", "min=-1.5", "na=off", "na=?")
+    given = [part for word in ("source=new/1.csv", *words) for part in ("-p", word)]
+    code, out, _ = rollcast("schedule", "set", "pumps", "ingest", "--every", "1h", *given, "--json")
+    assert (code, json.loads(out)["checked"]) == (0, "a dry run read the source and would add 4 rows")
+    assert schedules.of_datasets(workspace.engine)[0].parameters["options"] == {
+        "id_col": "sensor", "time_col": "time", "tz": "UTC", "season": 12, "low": -1.5, "na": ["off", "?"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("id_col=pump",), "pump"),  # the file has no such column
+        (("season=long",), "options has season 'long': input should be a valid integer"),
+        (("tz=UTC", "tz=Asia/Tokyo"), "tz is given twice"),
+        (("tz=UTC", 'options={"tz": "UTC"}'), "tz is in options as well"),
+        (("options=3",), "options is 3; write a JSON object"),
+        (("zone=UTC",), "it takes source, dataset, [id_col], [time_col]"),
+        (("source=new/2.csv",), "given twice"),
+        (("tz=Europe/Paris",), "has --tz UTC, not Europe/Paris"),
+    ],
+)
+def test_an_ingest_that_cannot_work_is_not_scheduled(workspace, rollcast, tmp_path, words, message):
+    write_readings(tmp_path)
+    given = [part for word in ("source=new/1.csv", *words) for part in ("-p", word)]
+    code, out, err = rollcast("schedule", "set", "pumps", "ingest", "--every", "1h", *given)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert schedules.of_datasets(workspace.engine) == []
+
+
+def test_a_source_that_is_not_there_yet_is_scheduled_only_without_a_check(workspace, rollcast):
+    words = ("schedule", "set", "pumps", "ingest", "--every", "1h", "-p", "source=new/*.csv")
+    code, _, err = rollcast(*words)
+    assert code == 2
+    assert "--no-check schedules it without one" in err
+    assert schedules.of_datasets(workspace.engine) == []
+    code, out, _ = rollcast(*words, "--no-check", "--json")
+    assert (code, "checked" in json.loads(out)) == (0, False)
+    assert len(schedules.of_datasets(workspace.engine)) == 1
+
+
 def test_a_password_of_a_source_is_stored_and_never_shown(workspace, rollcast):
     address = "postgresql://reader:secret@db/plant?query=SELECT 1"
-    words = ("schedule", "set", "pumps", "ingest", "--every", "1h", "-p", f"source={address}", "--json")
+    words = ("schedule", "set", "pumps", "ingest", "--every", "1h", "-p", f"source={address}", "--no-check", "--json")
     results = [rollcast(*words), rollcast("schedule", "list", "--json")]
     assert [code for code, *_ in results] == [0, 0]
     assert all("postgresql://reader:***@db/plant" in out and "secret" not in out + err for _, out, err in results)
     assert schedules.of_datasets(workspace.engine)[0].parameters["source"] == address
+
+
+def test_the_worker_notes_when_each_schedule_is_due(workspace):
+    schedules.put(workspace.engine, Schedule("train", by_interval("1h"), "pumps"))
+    overdue.note_next_runs(workspace)
+    found = {(run.flow, run.dataset): run for run in schedules.next_runs(workspace.engine)}
+    train = found["train", "pumps"]
+    assert train.due_at == train.next_at == by_interval("1h").after(train.noted_at)
+    assert {"canary", "jobs", "compact"} <= {flow for flow, dataset in found if dataset is None}
+    assert not train.is_overdue(None, train.noted_at) and train.is_overdue(None, train.noted_at + 3 * HOUR)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +149,12 @@ def test_a_password_of_a_source_is_stored_and_never_shown(workspace, rollcast):
         (("pumps", "train", "--every", "1h", "-p", "steps=-4"), "ask for one or more"),
         (("pumps", "ingest", "--every", "1h"), "it takes source, dataset"),
         (("pumps", "batch-forecast", "--every", "1h", "-p", "out=x.txt"), "neither .parquet nor .csv"),
+        (("pumps", "backtest", "--every", "1h", "-p", 'models=["lstmm"]'), "no model named 'lstmm'"),
+        (("pumps", "backtest", "--every", "1h", "-p", "last=2"), "--last is 2.0"),
+        (("pumps", "backtest", "--every", "1h", "-p", "split=test"), "has no split column"),
+        (("pumps", "backtest", "--every", "1h", "-p", "horizon=7"), "has 1 to 6 steps"),
+        (("pumps", "backtest", "--every", "1h", "-p", "origins=0"), "--origins is 0"),
+        (("pumps", "promote", "--every", "1h", "-p", "version=9"), "no model version 9"),
         (("shares", "train", "--every", "1h"), "no dataset 'shares'"),
         (("no/name", "ingest", "--every", "1h", "-p", "source=x.csv"), "name"),
     ],

@@ -4,14 +4,11 @@ import contextlib
 import os
 import signal
 import stat
-import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 import pytest
@@ -25,19 +22,10 @@ from pipelines.flows import prefect_settings, supervisor
 from pipelines.flows.supervisor import ChildProcess, Supervisor
 from pipelines.flows.uvicorn_process import free_port
 from pipelines.workspace import open_workspace
+from tests.support.prefect_kit import serve, succeeded, wait_for
 
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
-
-
-def wait_for(what: Callable[[], object], seconds: float) -> object:
-    """The first true result of `what`; the test fails when there is none within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"nothing within {seconds} s")
 
 
 def gone(processes: list[psutil.Process]) -> bool:
@@ -93,6 +81,25 @@ def test_a_process_that_is_killed_is_restarted(supervised, which):
             ),
             20,
         )
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("raise ValueError('no such thing')", "runner ended (exit code 1): ValueError: no such thing"),
+        (
+            "import os; print(1, flush=True); os.kill(os.getpid(), 9)",
+            "runner ended (signal SIGKILL): 1",
+        ),
+        ("raise SystemExit(3)", "runner ended (exit code 3)"),
+    ],
+)
+def test_the_failure_says_how_a_process_ended(supervised, code, why):
+    supervised.runner.log.write_text("ValueError: of an earlier process\n")
+    supervised.runner.command = [sys.executable, "-c", code]
+    supervised.start()
+    supervised.runner.process.wait(60)
+    assert supervised.failure(1) == why
 
 
 def test_stopping_ends_every_process_even_one_that_ignores_sigterm(supervised):
@@ -160,19 +167,6 @@ def test_no_password_is_on_a_command_line(home):
 # --- with Prefect -----------------------------------------------------------------------------------------------------
 
 
-def succeeded(flow: str, since: int = 0) -> list[runs.Run]:
-    """Successful scheduled runs of a flow that began after `since`, microseconds since 1970 UTC."""
-    found = runs.runs(open_workspace().engine, flow)
-    return [run for run in found if run.outcome == "succeeded" and run.slot is not None and run.started_at > since]
-
-
-def serve(port: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli", "pipelines", "serve", "--port", str(port)],
-        cwd=Path(__file__).parents[3],
-    )
-
-
 def status_without_password(port: int) -> int:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/api/admin/settings", timeout=50)
@@ -188,7 +182,7 @@ def test_fault_52_schedules_run_and_follow_changes_and_survive_a_killed_server(t
     source = tmp_path / "raw.csv"
     source.write_text("unique_id,t,y\n" + "".join(f"a,{step},{step % 5}\n" for step in range(1, 90)))
     port = free_port()
-    serving = serve(port)
+    serving = serve(port, tmp_path)
     try:
         wait_for(lambda: succeeded("canary"), 900)
         assert status_without_password(port) == 401
@@ -229,9 +223,9 @@ def test_fault_52_schedules_run_and_follow_changes_and_survive_a_killed_server(t
 @pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.timeout(1600)
-def test_servers_end_with_a_supervisor_that_is_killed(home, monkeypatch):
+def test_servers_end_with_a_supervisor_that_is_killed(tmp_path, home, monkeypatch):
     monkeypatch.setenv("ROLLCAST_CANARY_SCHEDULE", "every 20s")
-    serving = serve(free_port())
+    serving = serve(free_port(), tmp_path)
     try:
         wait_for(lambda: succeeded("canary"), 900)
         family = psutil.Process(serving.pid).children(recursive=True)

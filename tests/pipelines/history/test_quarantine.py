@@ -21,6 +21,7 @@ from pipelines.history import quarantine as quarantining
 from pipelines.history.history import read_history
 from pipelines.history.limits import make_limits
 from pipelines.ingestion.ingest import ingest
+from pipelines.reports.quarantine_list import SHOWN, quarantine_list
 from pipelines.upkeep.compact import LEASE
 from pipelines.upkeep.handoff import move_rows
 from pipelines.upkeep.status import status
@@ -279,3 +280,18 @@ def test_rules_and_quarantine_have_commands(rollcast, tmp_path):
     assert json.loads(rollcast("quarantine", "release", "plant", "--id", str(held["id"]), "--json")[1])["added"] == 1
     cleared = json.loads(rollcast("quality", "clear", "plant", "--json")[1])
     assert (cleared["max"], cleared["spike"]) == (None, 100.0)
+
+
+def test_the_list_begins_with_a_count_for_each_rule_and_shows_the_first_values(capsys):
+    row = {"id": 1, "unique_id": "a", "ds": "2024-01-02", "y": 9.0, "rule": "spike"}
+    rows = [{**row, "id": i, "ds": f"2024-01-{2 + i % 20:02}", "unique_id": "ab"[i % 2]} for i in range(60)]
+    quarantine_list([*rows, {**row, "ds": "2023-12-31", "rule": "range"}], False, "plant", False)
+    printed = capsys.readouterr()
+    lines = [line.split() for line in printed.out.splitlines() if line.strip()]
+    assert lines[0] == "plant: 61 in quarantine".split()
+    assert lines[3] == ["spike", "60", "2", "2024-01-02", "2024-01-21"]
+    assert lines[4] == ["range", "1", "1", "2023-12-31", "2023-12-31"]
+    assert printed.out.count("spike") == 1 + SHOWN
+    assert "11 more; --json lists all of them" in printed.err
+    quarantine_list(rows, True, "plant", False)
+    assert len(json.loads(capsys.readouterr().out)) == 60

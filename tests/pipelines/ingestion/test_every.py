@@ -8,6 +8,7 @@ from data import clock
 from data.errors import InvalidInput
 from data.formats.options import SourceOptions
 from data.grid.stamps import format_all, parse_ds
+from data.quality.aggregation import check_every
 from data.records import watermarks
 from data.store import catalogue
 from pipelines.cli import run
@@ -180,8 +181,16 @@ def test_a_file_whose_last_rows_wait_is_named_until_it_is_ingested_again(tmp_pat
     days = [put(tmp_path / f"{day}.csv", *minutes("22:30", "23:10", day=f"2024-01-0{day}")) for day in (1, 2)]
     options = ["--dataset", "plant", "--every", "1h", "--target-col", "y"]
     assert run(["ingest", days[0], *options]) == 0
-    assert "1 rows of the last step are held back until a later row completes it" in capsys.readouterr().err
+    assert "1 row of the last step held back until a later row completes it" in capsys.readouterr().err
     assert ingest(open_workspace(), days[1], "plant", HOURLY).waiting == [days[0]]
     again = ingest(open_workspace(), days[0], "plant", HOURLY)
     assert (again.added, again.waiting) == (1, [days[1]])
     assert [stamp for _, stamp, _ in stored(open_workspace())] == ["01-01T22:00", "01-01T23:00", "01-02T22:00"]
+
+
+@pytest.mark.parametrize(("every", "freq"), [("1h", "2h"), ("1d", "1w"), ("1mo", "1q"), ("1h", "1d")])
+def test_a_step_finer_than_the_rows_is_refused(every, freq):
+    with pytest.raises(InvalidInput, match=f"--every {every} is finer than --freq {freq}"):
+        check_every(SourceOptions(every=every, freq=freq))
+    check_every(SourceOptions(every=freq, freq=every))
+    check_every(SourceOptions(every=every, freq=every))

@@ -10,6 +10,8 @@ from data.formats.options import SourceOptions
 from data.records import dataset_rules
 from data.records.dataset_rules import QualityRules
 from pipelines.cli import run
+from pipelines.deletion import undo
+from pipelines.ingestion import row_storage
 from pipelines.ingestion.ingest import ingest
 from pipelines.upkeep import datasets
 from pipelines.workspace import open_workspace
@@ -95,3 +97,60 @@ def test_the_command_line_shows_reasons_worst_series_and_rules(tmp_path, capsys)
     shown = capsys.readouterr()
     assert reason in shown.out and "series with most gaps" in shown.out
     assert "stale 4" in shown.err
+
+
+def test_rules_set_before_the_first_ingest_judge_it_and_become_the_datasets_own(tmp_path, capsys):
+    assert run(["quality", "set", "plant", "--max", "50", "--no-spike"]) == 0
+    assert "there is no dataset 'plant' (known: none yet): these rules wait for its first ingest" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert run(["quality", "set", "plant", "--min", "0"]) == 0  # the other rules stay
+    capsys.readouterr()
+    workspace, file = open_workspace(), write(tmp_path / "1.csv", [*usual(30), 99.0, -5.0])
+    assert ingest(workspace, file, "plant", OPTIONS, dry_run=True).quarantined == {"range": 2}
+    assert dataset_rules.first_rules(workspace.engine, "plant") == QualityRules(low=0, high=50, spike=None)
+    assert ingest(workspace, file, "plant", replace(OPTIONS, max_stale=9)).quarantined == {"range": 2}
+    stored = QualityRules(low=0, high=50, spike=None, max_stale=9)
+    assert dataset_rules.rules(workspace.engine, 1) == stored
+    assert dataset_rules.first_rules(workspace.engine, "plant") is None
+    assert run(["quality", "show", "plant", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["max"] == 50
+
+
+def test_undoing_the_first_ingest_lets_the_rules_wait_again(tmp_path, capsys):
+    assert run(["quality", "set", "plant", "--max", "50"]) == 0
+    workspace = open_workspace()
+    ingest(workspace, write(tmp_path / "1.csv", usual(30)), "plant", replace(OPTIONS, low=1))
+    undo.undo(workspace, "plant")
+    assert datasets.describe_all(workspace) == []
+    assert dataset_rules.first_rules(workspace.engine, "plant") == QualityRules(high=50)
+    second = ingest(workspace, write(tmp_path / "2.csv", [*usual(30), 60.0]), "plant", OPTIONS)
+    assert second.quarantined == {"range": 1}
+
+
+def test_a_killed_first_ingest_leaves_the_rules_waiting(tmp_path, monkeypatch):
+    assert run(["quality", "set", "plant", "--max", "50"]) == 0
+    workspace, file = open_workspace(), write(tmp_path / "1.csv", [*usual(30), 99.0])
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as before_its_last_transaction:
+        before_its_last_transaction.setattr(row_storage, "write_log", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(workspace, file, "plant", OPTIONS)
+    assert dataset_rules.own_rules(workspace.engine, 1) is None
+    assert ingest(workspace, file, "plant", OPTIONS).quarantined == {"range": 1}
+    assert dataset_rules.own_rules(workspace.engine, 1) == QualityRules(high=50)
+
+
+def test_waiting_rules_are_shown_and_cleared_and_without_any_the_dataset_is_unknown(tmp_path, capsys):
+    for words in (["show", "plant"], ["clear", "plant"], ["set", "no/name", "--max", "5"]):
+        assert run(["quality", *words]) == 2
+    assert run(["quality", "set", "plant", "--max", "5", "--min", "9"]) == 2  # no value can meet both
+    assert run(["quality", "set", "plant", "--max", "5"]) == 0
+    capsys.readouterr()
+    assert run(["quality", "show", "plant", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["max"] == 5
+    assert run(["quality", "clear", "plant"]) == 0
+    assert dataset_rules.first_rules(open_workspace().engine, "plant") is None

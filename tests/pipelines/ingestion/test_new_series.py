@@ -4,7 +4,7 @@ import pytest
 
 from data.formats.options import SourceOptions
 from pipelines.ingestion.ingest import ingest
-from pipelines.reports import terminal
+from pipelines.reports.ingest_report import ingested
 from tests.support.loop_kit import workspace_at
 
 
@@ -23,7 +23,7 @@ def days(folder, name, first, count=10, **columns):
 
 
 def printed(result, capsys):
-    terminal.ingested(result, json=False)
+    ingested(result, json=False)
     return " ".join("".join(capsys.readouterr()).split())
 
 

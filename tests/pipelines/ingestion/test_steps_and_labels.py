@@ -18,9 +18,10 @@ from data.store import catalogue, observation_log, tables
 from data.store.database import writing
 from pipelines.forecasts import batch_forecast, issue, issued_rows
 from pipelines.forecasts.batch_forecast import BatchRequest
+from pipelines.history import series_listing
 from pipelines.history.quarantine import list_values
 from pipelines.ingestion.ingest import ingest
-from pipelines.upkeep import inspection, status
+from pipelines.upkeep import status
 from tests.support.loop_kit import no_progress, promote_baseline, workspace_at
 from tests.support.road_kit import serving
 from tests.support.service_kit import until
@@ -83,9 +84,9 @@ def test_each_weekly_series_keeps_its_weekday_in_every_answer(weeks):
     for name, weekday in WEEKDAYS.items():
         assert entries[name]["origin"] == ends[name]
         assert [date.fromisoformat(ds).weekday() for ds in entries[name]["ds"]] == [weekday, weekday]
-    assert {row["unique_id"]: row["last"] for row in inspection.series(weeks, "weeks")} == ends
+    assert {row["unique_id"]: row["last"] for row in series_listing.list_series(weeks, "weeks")} == ends
     for name, last in ends.items():
-        assert inspection.latest_values(weeks, "weeks", name, 1)["values"][0]["ds"] == last
+        assert series_listing.latest_values(weeks, "weeks", name, 1)["values"][0]["ds"] == last
     assert status.status(weeks).datasets[0].last == "2024-07-14"
 
 
@@ -191,4 +192,4 @@ def test_a_label_is_kept_when_later_rows_lie_elsewhere(months, tmp_path):
     assert report["snapped"] == 3
     dataset = catalogue.dataset(months.engine, "months")
     assert catalogue.labels(months.engine, dataset) == {1: END}
-    assert inspection.series(months, "months")[0]["last"] == "2024-03-31"
+    assert series_listing.list_series(months, "months")[0]["last"] == "2024-03-31"

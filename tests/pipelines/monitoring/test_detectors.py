@@ -64,6 +64,21 @@ def test_a_shift_a_larger_variance_or_a_stuck_sensor_fires(make, coefficient, ch
         assert any(finding.fired for finding in findings(values)), (seed, change)
 
 
+def test_a_window_counts_when_it_is_clearly_above_the_threshold_or_the_window_before_it_is_above_too():
+    quiet = [np.arange(100.0)] * 5  # its statistics are 0, so that KS has the threshold 0.1
+    steady, close, far = np.arange(100.0), np.arange(100.0) + 12, np.arange(100.0) + 14
+    for latest, before, verdict in (
+        (close, None, (True, False)),
+        (close, steady, (True, False)),
+        (close, close, (True, True)),
+        (steady, close, (False, False)),
+        (far, steady, (True, True)),
+    ):
+        found = compare_windows(quiet, latest, "level", before)[0]
+        assert (found.fired, found.counts) == verdict
+        assert ("0.100" in found.words and "next window" in found.words) == (verdict == (True, False))
+
+
 def test_with_too_few_windows_the_finding_says_so_and_does_not_fire():
     for found in compare_windows([np.arange(5.0)] * 4, np.arange(5.0) + 100, "level"):
         assert (found.statistic, found.fired) == (None, False)

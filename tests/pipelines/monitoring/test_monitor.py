@@ -115,6 +115,22 @@ def test_a_shifted_level_queues_one_training_and_then_the_cooldown_holds(workspa
     assert monitor.monitor(workspace, "noise").asked.startswith("the cool-down is not over")
 
 
+def test_a_statistic_just_above_its_threshold_queues_a_training_only_when_the_next_window_is_above_it_too(workspace):
+    drawn = noise(2 * WINDOW)
+    arrive(workspace, drawn[:WINDOW] + 0.3)  # ks 0.140 of the level, with a threshold of 0.132
+    found = monitor.monitor(workspace, "noise")
+    (close,) = [finding for finding in found.findings if finding.fired]
+    assert (close.detector, close.feature, close.counts) == ("ks", "level", False)
+    assert close.threshold < close.statistic < 4 / 3 * close.threshold
+    assert (found.cause, jobs.jobs(workspace.engine)) == (None, [])
+    assert found.asked.startswith("nothing calls for a training; ks of level: 0.140")
+    assert f"too close to the threshold {close.threshold:.3f}" in found.asked
+    rows = [LoggedValue(1, 1, STEPS + WINDOW + 1 + i, float(y), STEPS) for i, y in enumerate(drawn[WINDOW:] + 0.3)]
+    observation_log.append(workspace.engine, rows)
+    found = monitor.monitor(workspace, "noise")
+    assert (found.cause, found.asked) == ("drift", "job 1 is queued")
+
+
 def test_a_stuck_sensor_is_found_and_queues_no_training(workspace):
     arrive(workspace, np.full(WINDOW, 20.5))
     found = monitor.monitor(workspace, "noise")
@@ -148,11 +164,11 @@ def test_only_the_end_of_the_training_part_and_the_latest_windows_are_compared(w
     windows = windows_of(workspace)
     past = values[STEPS - 11 * WINDOW : STEPS]  # as many whole windows as it has
     low, median, high = np.quantile(past, (0.25, 0.5, 0.75))
-    latest = (values[-WINDOW:] - median) / (high - low)
-    np.testing.assert_allclose(windows.levels[-1], latest)
-    np.testing.assert_allclose(windows.levels[-12:-1].ravel(), (past - median) / (high - low))
+    latest = (values[-2 * WINDOW :] - median) / (high - low)
+    np.testing.assert_allclose(windows.levels[-2:].ravel(), latest)
+    np.testing.assert_allclose(windows.levels[-13:-2].ravel(), (past - median) / (high - low))
     assert windows.steps == STEPS + 2 * WINDOW
-    monkeypatch.setattr(drift_windows, "LATEST_WINDOWS", 1)  # what came before them does not matter
+    monkeypatch.setattr(drift_windows, "LATEST_WINDOWS", 2)  # what came before them does not matter
     np.testing.assert_array_equal(windows_of(workspace).levels, windows.levels)
 
 
@@ -223,10 +239,10 @@ def test_metrics_show_what_the_monitor_found(workspace):
 
     drift.put(workspace.engine, 1, [drift.Drift(1, "ks", "level", 0.75, 0.1, True, "far")])
     with TestClient(create_app(workspace.settings), "http://127.0.0.1:8000") as client:
-        wanted = 'rollcast_drift_statistic{detector="ks",feature_group="level",model="noise"} 0.75'
+        wanted = 'rollcast_drift_statistic{dataset="noise",detector="ks",feature_group="level"} 0.75'
         until(lambda: wanted in client.get("/metrics").text)
         assert (
-            'rollcast_drift_detected{detector="ks",feature_group="level",model="noise"} 1.0'
+            'rollcast_drift_detected{dataset="noise",detector="ks",feature_group="level"} 1.0'
             in client.get("/metrics").text
         )
 

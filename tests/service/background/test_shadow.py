@@ -70,7 +70,10 @@ def test_a_challenger_is_scored_on_the_very_same_values_and_answers_nobody(eithe
         assert [line["status"] for line in client.get("/v1/models").json()["models"]] == ["champion", "shadow"]
         health = client.get("/health/ready").json()["datasets"][0]
         assert (health["model"]["version"], health["shadow"]["version"], health["problem"]) == (1, 2, None)
-        assert 'rollcast_model_info{alias="shadow",name="sensors",version="2"} 1.0' in client.get("/metrics").text
+        assert (
+            'rollcast_model_info{alias="shadow",dataset="sensors",model="seasonal_naive",version="2"} 1.0'
+            in client.get("/metrics").text
+        )
         assert median(client, "a") == pytest.approx([season[-1]] * 6)  # the naive one's
 
         def fails(*_):

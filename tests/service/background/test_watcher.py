@@ -35,7 +35,10 @@ def test_a_promotion_is_taken_over(world):
         assert client.get("/v1/series/a/forecast").json()["model"]["kind"] == "lstm"
         statuses = {line["version"]: line["status"] for line in client.get("/v1/models").json()["models"]}
         assert statuses == {1: "previous", 2: "champion"}
-        assert 'rollcast_model_info{alias="champion",name="sensors",version="2"} 1.0' in client.get("/metrics").text
+        assert (
+            'rollcast_model_info{alias="champion",dataset="sensors",model="lstm",version="2"} 1.0'
+            in client.get("/metrics").text
+        )
 
 
 def test_observations_of_before_and_during_the_swap_are_in_the_new_states(world):

@@ -1,4 +1,4 @@
-"""Every error is a problem of at most 4 kB that repeats nothing of the request."""
+"""Every error is a problem of at most 4 kB that repeats nothing of the request but a plain name that is too much."""
 
 import json
 from urllib.parse import quote
@@ -52,7 +52,37 @@ def test_an_unknown_series_is_a_problem_that_points_at_the_path(client):
     for path in (f"/v1/series/{MARKER}", f"/v1/series/{MARKER}/forecast"):
         body = problem(client.get(path), 404, "unknown_series")
         assert body["errors"] == [{"pointer": "/path/unique_id", "message": "is not a series"}]
-    problem(client.post(f"/v1/series/{MARKER}/observations", json=[]), 404, "unknown_series")
+    problem(client.post(f"/v1/series/{MARKER}/observations", json=rows(MARKER, [1.0])), 404, "unknown_series")
+
+
+def test_a_path_below_a_series_that_is_no_route_is_a_missing_route(client):
+    for path in ("/v1/series/a/nothing", f"/v1/series/{MARKER}/nothing", "/v1/series/a/forecast/daily"):
+        body = problem(client.get(path), 404, "not_found")
+        assert "errors" not in body and "/docs" in body["detail"]
+        problem(client.delete(path), 404, "not_found")
+    problem(client.get(f"/v1/series/{MARKER}%2Fnothing"), 404, "unknown_series")
+    problem(client.get(f"/v1/series/{MARKER}/nothing/forecast"), 404, "unknown_series")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "pointer", "message"),
+    [
+        ("POST", "/v1/observations", [{"unique_id": "a", "ds": 1, "y": 1, "unit": "C"}], "/0",
+         "has the field unit; the fields are unique_id, ds, y and dataset"),
+        ("POST", "/v1/observations", {"observations": [], "source": "x"}, "",
+         "has the field source beside observations"),
+        ("POST", "/v1/series", [{"unique_id": "a", "horizon": 3}], "/0",
+         "has the field horizon; the fields are unique_id and dataset"),
+        ("POST", "/v1/forecasts", {"ids": ["a"], "steps": 3}, "",
+         "has the field steps; the fields are ids, query, dataset, horizon, level and quantiles"),
+        ("GET", "/v1/series/a?horizon=3", None, "/query", "has the parameter horizon beside dataset"),
+        ("POST", "/v1/observations", [{"unique_id": "a", "ds": 1, "y": 1, "a b": 1}], "/0",
+         "has an unknown field; the fields are unique_id, ds, y and dataset"),
+    ],
+)  # fmt: skip
+def test_a_field_that_is_too_much_is_named(client, method, path, body, pointer, message):
+    answer = client.request(method, path, json=body)
+    assert (answer.status_code, answer.json()["errors"][0]) == (422, {"pointer": pointer, "message": message})
 
 
 def test_an_unknown_dataset_is_a_problem_that_points_at_the_query(client):

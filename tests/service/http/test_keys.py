@@ -241,6 +241,23 @@ def test_the_last_use_is_written_by_the_watcher_and_at_the_end(tmp_path):
     assert keys.key(world.engine, made.key.id).last_used_at >= made.key.created_at
 
 
+def test_the_first_use_of_a_key_is_written_at_once_and_later_ones_once_a_minute(tmp_path):
+    world = World.at(tmp_path, auth="on")
+    made, other = (keys.create(world.engine, name, ["read"]) for name in ("used", "later"))
+    at = made.key.created_at
+    clock = [at]
+    with world.serving(lambda: clock[0]) as client:
+        known(client, bearer(made.text))
+        until(lambda: keys.key(world.engine, made.key.id).last_used_at == at)
+        clock[0] = at + 59_000_000
+        client.get("/v1/series", headers=bearer(made.text))
+        client.get("/v1/series", headers=bearer(other.text))
+        until(lambda: keys.key(world.engine, other.key.id).last_used_at == clock[0])
+        assert keys.key(world.engine, made.key.id).last_used_at == at
+        clock[0] = at + 60_000_000
+        until(lambda: keys.key(world.engine, made.key.id).last_used_at == at + 59_000_000)
+
+
 def test_a_request_with_a_key_runs_no_statement(world, client, header_of):
     from sqlalchemy import event
 

@@ -224,12 +224,14 @@ def test_metrics_show_the_last_day_by_horizon_and_not_by_series(world):
     with world.serving() as client:
         flat(client, 6)
         page = client.get("/metrics").text
-    assert 'rollcast_interval_coverage_ratio{horizon_bucket="1-1",level="80",model="sensors"} 1.0' in page
-    assert 'rollcast_interval_coverage_ratio{horizon_bucket="6-6",level="95",model="sensors"} 1.0' in page
-    assert 'rollcast_forecast_error_mase{horizon_bucket="2-2",model="sensors"} 0.0' in page
-    assert 'rollcast_forecast_skill_ratio{horizon_bucket="3-3",model="sensors"} 1.0' in page
-    assert 'rollcast_forecast_stability_ratio{horizon_bucket="4-4",model="sensors"} 0.0' in page
-    assert 'stability_ratio{horizon_bucket="1-1"' not in page  # only one forecast had a target that near
+    assert 'rollcast_interval_coverage_ratio{dataset="sensors",horizon_bucket="1-1",level="80"} 1.0' in page
+    assert 'rollcast_interval_coverage_ratio{dataset="sensors",horizon_bucket="6-6",level="95"} 1.0' in page
+    assert 'rollcast_forecast_error_mase{dataset="sensors",horizon_bucket="2-2"} 0.0' in page
+    assert 'rollcast_forecast_skill_ratio{dataset="sensors",horizon_bucket="3-3"} 1.0' in page
+    assert 'rollcast_forecast_stability_ratio{dataset="sensors",horizon_bucket="4-4"} 0.0' in page
+    assert (
+        'stability_ratio{dataset="sensors",horizon_bucket="1-1"' not in page
+    )  # only one forecast had a target that near
     assert '"a"' not in page
 
 

@@ -247,3 +247,21 @@ def test_any_order_of_arrival_gives_the_fold_of_the_log(kind, tmp_path_factory, 
         target = client.app.state.runtime.directory.find("a")
         rolled = target.served.champion.states.read(target.series).state
         assert same_states(rolled, world.folded(dataset, MODELS[kind], PANEL, "a"))
+
+
+def test_the_dataset_of_a_row_counts_where_the_path_names_a_series_of_several(tmp_path):
+    world = World.at(tmp_path)
+    first, second = world.ingest("mill", "a"), world.ingest("plant", "a")
+    with world.serving() as client:
+        path = "/v1/series/a/observations"
+        row = rows("a", [1.5])[0]
+        assert client.post(path, json=row).json()["code"] == "ambiguous_series"
+        assert client.post(path, json={**row, "dataset": "plant"}).json()["counts"]["applied"] == 1
+        assert (world.logged(first, "a"), world.logged(second, "a")) == ([], [(0, 1.5)])
+        lines = [{"ds": stamp(1), "y": 2.5, "dataset": "mill"}, {"ds": stamp(2), "y": 3.5, "dataset": "plant"}]
+        answer = client.post(path, json=lines).json()
+        assert answer["errors"] == [{"pointer": "/1/dataset", "message": "is not the series of the path"}]
+        assert world.logged(first, "a") == [(1, 2.5)]
+        against = client.post(path, params={"dataset": "mill"}, json={**row, "dataset": "plant"})
+        assert against.json()["errors"][0]["pointer"] == "/dataset"
+        assert client.post(path, json={**row, "dataset": "nowhere"}).json()["code"] == "ambiguous_series"

@@ -289,3 +289,14 @@ def test_fault_28_ten_thousand_new_series_in_a_burst_end_at_the_quota(world):
         assert (len(served.series), len(served.champion.states)) == (100, 100)
         assert client.get("/v1/series").json()["total"] == 100
         assert client.post("/v1/observations", json=rows("a", [1.0])).json()["counts"]["applied"] == 1
+
+
+def test_the_dataset_of_a_row_says_where_the_series_of_the_path_is_created(world):
+    mill, plant = creating(world, "mill"), creating(world, "plant", "a")
+    with world.serving() as client:
+        for row in rows("b", [1.0]):
+            assert client.post("/v1/series/b/observations", json=row).json()["code"] == "invalid_series"
+            assert client.post("/v1/series/b/observations", json={**row, "dataset": "mill"}).status_code == 200
+        (row,) = rows("a", [2.0])
+        assert client.post("/v1/series/a/observations", json={**row, "dataset": "mill"}).status_code == 200
+        assert (names(world, mill), names(world, plant)) == (["b", "a"], ["a"])

@@ -1,0 +1,56 @@
+"""`python -m forecasting.rolling.precompile` compiles every loop of the rolling states beforehand, for an image.
+
+The machine code is for the processor of this machine; on another one the loops are compiled at their first call.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from numba.core import sigutils
+
+from forecasting.kernel import cells, cycle_memory, scaling
+from forecasting.rolling import conformal, online_scores, roller
+
+# The types with which the loops are called; `::1` is an array without gaps.
+STEP = "(float32[:,:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,:,::1], int64, int64)"
+SCORE = (
+    "(float64[:,:,::1], int64[::1], float64[::1], float32[:,:,::1], float32[:,::1], {rows}[::1], int32[::1],"
+    " int64[::1], int64[::1], float64[::1], int64, int64[:,::1])"
+)
+SIGNATURES: Final[tuple[tuple[Callable[..., object], str], ...]] = (
+    (cells.silu, "(float32[:,:,::1], float32[:,:,::1])"),
+    (cells.lstm_step, STEP),
+    (cells.gru_step, STEP),
+    (cells.rnn_step, STEP),
+    (
+        scaling.scaled,
+        "(float32[:,::1], int64[::1], float64[:,::1], boolean[::1], float64[::1], int64, int64[::1], float32[:,::1],"
+        " float64[:,::1], float64[:,::1])",
+    ),
+    (
+        cycle_memory.update_cycle_memory,
+        "(float32[:,::1], uint8[:,::1], float64[:,::1], float64[:,::1], boolean[::1], int64[::1], int64[::1])",
+    ),
+    (
+        cycle_memory.build_cycle_memory,
+        "(float32[:,::1], uint8[:,::1], float64[:,::1], float64[:,::1], boolean[:,::1], int64[::1])",
+    ),
+    (
+        conformal.settle,
+        "(float64[::1], float32[:,:,::1], float32[:,:,::1], int32[::1], float32[:,::1], int64[::1], float64)",
+    ),
+    (online_scores.score, SCORE.format(rows="int32")),
+    (online_scores.score, SCORE.format(rows="int64")),
+    (roller.hold, "(float64[::1], float64[:,::1], int32[::1], int64[::1])"),
+)
+
+
+def main() -> None:
+    """Compile each function for its types; the machine code is saved in the first place that can be written."""
+    for function, types in SIGNATURES:
+        arguments, _ = sigutils.normalize_signature(types)  # type: ignore[no-untyped-call]
+        cast(Any, function).compile(arguments)
+
+
+if __name__ == "__main__":
+    main()
