@@ -5,7 +5,7 @@ a shard is always the fold of the log up to one position and its scores are of t
 neither loses nor doubles a settled target. After a pass over all shards that had moved, a marker says up to which
 position the snapshots are complete; after a crash in the middle of a pass the older marker holds.
 
-Beside each shard those scored forecasts of its series are stored that were not stored yet: `states.past.vintages`.
+Beside each shard those scored forecasts of its series are stored that were not stored yet: `states.views.vintages`.
 """
 
 import logging
@@ -24,7 +24,7 @@ from states import scores
 from states.champion import Champion
 from states.checkpoints import grown, shards_of
 from states.model import RollingModel
-from states.past import vintages
+from states.views import vintages
 
 log = logging.getLogger("rollcast.service")
 

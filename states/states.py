@@ -17,8 +17,8 @@ from forecasting.rolling.state import RollingState
 from forecasting.rolling.vintages import Vintages
 from states.model import RollingModel
 from states.out_of_order import BEGINNING
-from states.past.closed_vintages import ClosedVintages
 from states.row_index import RowIndex
+from states.views.closed_vintages import ClosedVintages
 from states.views.series_state import RowsNow, SeriesState, SeriesStates, SettledScores
 
 R = TypeVar("R")

@@ -20,8 +20,8 @@ from service.http.errors import FieldFault, ProblemError, unprocessable
 from service.models.datasets import Served, Target
 from service.models.verdicts import Judge
 from states.build_champion import Anchored
-from states.past import as_of
-from states.past.as_of import Moment, Origin, OutOfReach
+from states.views import as_of
+from states.views.as_of import Origin, OutOfReach, PastMoment
 
 AT_ONCE = 2  # moments that are computed together: each reads models, contexts and rows of the log
 KEPT = 2  # models that do not serve any more, held in memory
@@ -62,7 +62,7 @@ class Recomputer:
         content, found = answers.forecast(reading, query)
         return answers.etag(reading, query, found), content
 
-    def _moment(self, engine: Engine, served: Served, text: str) -> Moment:
+    def _moment(self, engine: Engine, served: Served, text: str) -> PastMoment:
         """A sequence or a time. Raises ProblemError (422)."""
         if text.isdecimal() and text.isascii() and len(text) <= LONGEST_SEQUENCE:
             if int(text) > observation_log.end(engine):

@@ -12,7 +12,7 @@ from data.store import promotions
 from forecasting.rolling.vintages import LEVELS
 from service.models.datasets import Target
 from states.champion import Champion
-from states.past import vintages
+from states.views import vintages
 
 ONLY = np.array([0])
 

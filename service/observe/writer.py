@@ -35,8 +35,8 @@ from service.observe.write_batch import Along, CalendarReplaced, JudgedBatch, Ob
 from states import folding, scores
 from states.champion import Champion
 from states.folding import Folded
-from states.past import vintages
 from states.snapshots import SnapshotPass
+from states.views import vintages
 
 log = logging.getLogger("rollcast.service")
 

@@ -10,8 +10,8 @@ from data.store.observation_log import LoggedValue
 from forecasting.rolling.kinds import model_of
 from forecasting.rolling.vintages import LEVELS
 from states import build_champion, folding
-from states.past import vintages
 from states.snapshots import SnapshotPass
+from states.views import vintages
 from tests.support.service_kit import FIVE, HORIZON, START, World, network, panel_of
 
 IDS = ("a", "b")

@@ -7,8 +7,8 @@ from data.grid.stamps import format_ds
 from data.store import anchors, promotions, tables
 from data.store.database import writing
 from forecasting.kernel.determinism import rows_are_independent
-from states.past import as_of
 from states.reanchor import reanchor
+from states.views import as_of
 from tests.support.service_kit import HORIZON, World, network, panel_of, rows, stamp, until
 
 PANEL = panel_of("a", "b")

@@ -32,7 +32,7 @@ ONLY = np.array([0])
 
 
 @dataclass(frozen=True)
-class Moment:
+class PastMoment:
     """After row `seq` of the log and before the next one of the dataset, at a time in microseconds since 1970 UTC."""
 
     seq: int
@@ -47,15 +47,15 @@ class OutOfReach(Exception):
         super().__init__(f"reachable from {first}")
 
 
-def after_row(engine: Engine, dataset_id: int, seq: int) -> Moment:
+def after_row(engine: Engine, dataset_id: int, seq: int) -> PastMoment:
     """The last moment before the next row after row `seq`."""
     following = log_moments.stamp_after(engine, dataset_id, seq)
-    return Moment(seq, clock.now() if following is None else following - 1)
+    return PastMoment(seq, clock.now() if following is None else following - 1)
 
 
-def at_time(engine: Engine, dataset_id: int, at: int) -> Moment:
+def at_time(engine: Engine, dataset_id: int, at: int) -> PastMoment:
     """A time of the clock."""
-    return Moment(log_moments.seq_at(engine, dataset_id, at), at)
+    return PastMoment(log_moments.seq_at(engine, dataset_id, at), at)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Origin:
     anchor: Anchor
 
 
-def find_origin(engine: Engine, dataset_id: int, moment: Moment) -> Origin:
+def find_origin(engine: Engine, dataset_id: int, moment: PastMoment) -> Origin:
     """Where the states of a moment start. Raises OutOfReach where no context is kept that is old enough."""
     known = _origins(engine, dataset_id)
     served = [d for d in promotions.decisions(engine, dataset_id) if d.serves and d.decided_at <= moment.at]
@@ -104,8 +104,10 @@ def _begin(origin: Origin) -> int:
     return origin.promotion.decided_at if again else origin.anchor.made_at
 
 
-def recompute(engine: Engine, anchored: Anchored, series: int, moment: Moment) -> tuple[Champion, SeriesState | None]:
-    """The model that served, without the states of other series, and the state of one series; None where it had none.
+def recompute(
+    engine: Engine, anchored: Anchored, series: int, moment: PastMoment
+) -> tuple[Champion, SeriesState | None]:
+    """The model that served, and the state of one series; None where it had none.
 
     Raises:
         OutOfReach: more than `MOST` rows of the series lie between the nearest start and the moment.
@@ -123,7 +125,7 @@ def recompute(engine: Engine, anchored: Anchored, series: int, moment: Moment) -
     return champion, SeriesState(state, sequence, False, bool(champion.states.silent(state, ONLY)[0]))
 
 
-def _fold(engine: Engine, champion: Champion, series: int, moment: Moment) -> tuple[RollingState, int] | None:
+def _fold(engine: Engine, champion: Champion, series: int, moment: PastMoment) -> tuple[RollingState, int] | None:
     """The state, and the position of the log that it knows."""
     only, floor = np.array([series]), _floor(champion, series)
     for start, state, sequence in _starts(engine, champion, series):
@@ -166,7 +168,7 @@ def _starts(engine: Engine, champion: Champion, series: int) -> Iterator[tuple[i
     yield champion.anchor_seq, None, champion.anchor_seq
 
 
-def _next_start(engine: Engine, champion: Champion, series: int, moment: Moment) -> int | None:
+def _next_start(engine: Engine, champion: Champion, series: int, moment: PastMoment) -> int | None:
     """The time of the first snapshot of the series after a moment."""
     (shard,) = shards_of(np.array([series])).tolist()
     kept = snapshot_store.positions(engine, champion.dataset_id, champion.anchor_id).get(shard, [])
