@@ -1,10 +1,10 @@
 """Vintages: the scored forecast of each series as it was when it was made, with its nine levels.
 
 A vintage is written once: the first one of its promotion, series and origin stays. Its arrays are columns that SQL can
-read: JSON text on SQLite, arrays on PostgreSQL.
+read: JSON text on SQLite, with seven digits, and arrays of float32 on PostgreSQL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -24,6 +24,9 @@ TOGETHER = 64  # most rows of one statement
 AT_ONCE = 2_000  # vintages that leave in one transaction
 OVERHEAD = 64  # bytes of a row beside its arrays: numbers, header, and its place in the indexes
 ARRAY_HEADER = 24  # bytes of an array on PostgreSQL
+STAMP = 17  # bytes of a stamp in a text
+DIGITS = 7  # of a quantile in a text
+SMALLEST = 1e-37  # what is nearer to 0 has fewer digits, as float32 has
 
 
 class StoredVintage(NamedTuple):
@@ -35,7 +38,7 @@ class StoredVintage(NamedTuple):
     seq: int | None  # row of the log with which it was made; None: the log has no row of that step
     opened_at: int  # microseconds since 1970 UTC
     ds: np.ndarray  # (H,) int64
-    quantiles: np.ndarray  # (levels, H) float32
+    quantiles: np.ndarray  # (levels, H)
 
 
 def put(
@@ -59,25 +62,40 @@ def put(
 
 def _packed(dialect: str, dataset_id: int, vintages: Sequence[StoredVintage]) -> list[tuple[Any, ...]]:
     """The values of COLUMNS of each vintage. Vintages of one origin share their stamps."""
-    texts: dict[bytes, Any] = {}
+    pack = _arrays if dialect == "postgresql" else _texts
+    stamps: dict[bytes, Any] = {}
     rows = []
-    for own in vintages:
+    for own, (lines, size) in zip(vintages, pack(vintages), strict=True):
         key = own.ds.tobytes()
-        if key not in texts:
-            texts[key] = own.ds.tolist() if dialect == "postgresql" else _text(own.ds)
-        ds = texts[key]
-        if dialect == "postgresql":
-            arrays = own.quantiles.tolist()
-            size = 10 * ARRAY_HEADER + own.ds.nbytes + own.quantiles.nbytes
-        else:
-            arrays = [_text(line) for line in own.quantiles]
-            size = len(ds) + sum(map(len, arrays))
-        rows.append((dataset_id, *own[:5], ds, *arrays, size + OVERHEAD))
+        if key not in stamps:
+            stamps[key] = own.ds.tolist() if dialect == "postgresql" else _text(own.ds)
+        rows.append((dataset_id, *own[:5], stamps[key], *lines, size + OVERHEAD))
     return rows
 
 
+def _arrays(vintages: Sequence[StoredVintage]) -> Iterator[tuple[list[Any], int]]:
+    """Quantiles for PostgreSQL, and the bytes of all arrays of a row."""
+    for own in vintages:
+        yield own.quantiles.tolist(), (1 + len(own.quantiles)) * ARRAY_HEADER + own.ds.nbytes + own.quantiles.nbytes
+
+
+def _texts(vintages: Sequence[StoredVintage]) -> Iterator[tuple[list[str], int]]:
+    """Quantiles for SQLite, and the bytes of all arrays of a row."""
+    for own, rounded in zip(vintages, rounded(np.array([own.quantiles for own in vintages])), strict=True):
+        lines = [_text(line) for line in rounded]
+        yield lines, sum(map(len, lines)) + STAMP * len(own.ds)
+
+
+def rounded(quantiles: np.ndarray) -> np.ndarray:
+    """The same as float64 with so few digits that their text is short: about as many as float32 has."""
+    values = quantiles.astype(np.float64)
+    size = np.floor(np.log10(np.maximum(np.abs(values), SMALLEST)))
+    scale = 10.0 ** (DIGITS - 1 - size)
+    return np.where(values == 0, 0, np.rint(values * scale) / scale)
+
+
 def _text(array: np.ndarray) -> str:
-    return orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    return orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 _INTO = f"INSERT INTO vintages ({', '.join(COLUMNS)}) VALUES "  # noqa: S608
@@ -166,7 +184,7 @@ def page(
 
 def _vintage(row: Any) -> StoredVintage:
     promotion_id, series_id, origin, seq, opened_at, ds, *lines = row
-    quantiles = np.array([_list(line) for line in lines], np.float32)
+    quantiles = np.array([_list(line) for line in lines])
     return StoredVintage(promotion_id, series_id, origin, seq, opened_at, np.array(_list(ds), np.int64), quantiles)
 
 

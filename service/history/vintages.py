@@ -56,7 +56,7 @@ def _line(target: Target, own: StoredVintage, version: int, is_open: bool) -> di
         "opened_at": format_moment(own.opened_at),
         "open": is_open,
         "ds": _stamps(target, own.ds),
-        "quantiles": dict(zip([f"{level:g}" for level in LEVELS], own.quantiles, strict=True)),
+        "quantiles": dict(zip([f"{level:g}" for level in LEVELS], vintage_table.rounded(own.quantiles), strict=True)),
     }
 
 

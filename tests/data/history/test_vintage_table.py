@@ -32,12 +32,19 @@ def counted(engine) -> int:
         return sum(connection.scalars(select(tables.vintages.c.bytes)))
 
 
-def test_what_is_read_is_what_was_put_to_the_last_bit(store):
+def test_what_is_read_is_what_was_put_with_seven_digits(store):
     assert put(store, vintage(0)) == 1
     (found,) = vintage_table.page(store, SERIES, [PROMOTION], None, None, 10)
     assert found[:5] == vintage(0)[:5]
     assert np.array_equal(found.ds, vintage(0).ds)
-    assert np.array_equal(found.quantiles, vintage(0).quantiles)
+    np.testing.assert_allclose(found.quantiles, vintage(0).quantiles, rtol=1e-6)
+
+
+def test_numbers_of_any_size_are_kept(store):
+    sizes = np.array([[0.0, -1e-38, 3.4e38, -2.5], [1e-30, 99999.99, 1 / 3, -1e9]] * 4 + [[7.0, 8.0, 9.0, 10.0]])
+    put(store, vintage(0)._replace(quantiles=sizes.astype(np.float32)))
+    (found,) = vintage_table.page(store, SERIES, [PROMOTION], None, None, 10)
+    np.testing.assert_allclose(found.quantiles, sizes, rtol=1e-6, atol=1e-38)
 
 
 def test_the_first_of_an_origin_stays(store):
