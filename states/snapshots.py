@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Engine
 
-from data.errors import DamagedArtifact
+from data.errors import DamagedArtifact, StoreUnavailable
 from data.history import vintage_table
 from data.store import catalogue, snapshot_store
 from data.store.snapshot_store import LAYOUT, MARKER, OWN
@@ -61,9 +61,18 @@ class SnapshotPass:
             scores.write_down(engine, self.champion)
             return False
         if self._vintages:
-            vintages.write_shard(engine, self.champion, self._pending[-1])
+            self._write_vintages(engine, self._pending[-1])
         _put_shard(engine, self.champion, self._pending.pop())
         return True
+
+    def _write_vintages(self, engine: Engine, shard: int) -> None:
+        """Store the vintages of a shard; no fault of theirs keeps its states from being stored."""
+        try:
+            vintages.write_shard(engine, self.champion, shard)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("vintages of shard %d of dataset %d were not stored", shard, self.champion.dataset_id)
 
 
 def _put_shard(engine: Engine, champion: Champion, shard: int) -> None:

@@ -81,8 +81,9 @@ def _arrays(vintages: Sequence[StoredVintage]) -> Iterator[tuple[list[Any], int]
 
 def _texts(vintages: Sequence[StoredVintage]) -> Iterator[tuple[list[str], int]]:
     """Quantiles for SQLite, and the bytes of all arrays of a row."""
-    for own, rounded in zip(vintages, rounded(np.array([own.quantiles for own in vintages])), strict=True):
-        lines = [_text(line) for line in rounded]
+    short = rounded(np.array([own.quantiles for own in vintages]))
+    for own, quantiles in zip(vintages, short, strict=True):
+        lines = [_text(line) for line in quantiles]
         yield lines, sum(map(len, lines)) + STAMP * len(own.ds)
 
 
