@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     vintages_bytes: int = Field(
         default=1_000_000_000,
         ge=0,
-        description="Earlier forecasts that the live store keeps, bytes; the oldest leave first",
+        description="Earlier forecasts that the live store keeps, bytes; the oldest leave first; 0 = none",
     )
     snapshot_every_s: float = Field(default=60.0, gt=0, description="Time between state snapshots, seconds")
     prefect_port: int = Field(

@@ -38,6 +38,7 @@ class SnapshotPass:
         """vintages: whether its forecasts are stored, which are those of a model that serves; most_bytes: how much the
         forecasts of all datasets may take in the store, None: no limit."""
         self.champion, self._vintages, self._most_bytes = champion, vintages, most_bytes
+        self._written: int | None = None  # the shard whose vintages were written last
         if not vintages:
             champion.states.closed.clear()
         self._complete = champion.seq
@@ -45,7 +46,7 @@ class SnapshotPass:
         self._pending = np.unique(shards_of(moved))[::-1].tolist()
 
     def step(self, engine: Engine) -> bool:
-        """Write one shard, or the marker when none is left. Returns whether there is more to do.
+        """Write the vintages of one shard, its states, or in the end the marker. Returns whether there is more to do.
 
         Nothing is written while the champion numbers steps by a calendar that was replaced in the store: it may have
         read rows by it since.
@@ -60,19 +61,24 @@ class SnapshotPass:
             _put(engine, self.champion, MARKER, self._complete, {"none": np.zeros(0)})
             scores.write_down(engine, self.champion)
             return False
-        if self._vintages:
-            self._write_vintages(engine, self._pending[-1])
+        if self._vintages and self._write_vintages(engine, self._pending[-1]):
+            return True  # requests that wait have their turn; what closes meanwhile is written before the states
         _put_shard(engine, self.champion, self._pending.pop())
         return True
 
-    def _write_vintages(self, engine: Engine, shard: int) -> None:
-        """Store the vintages of a shard; no fault of theirs keeps its states from being stored."""
+    def _write_vintages(self, engine: Engine, shard: int) -> bool:
+        """Store the vintages of a shard; no fault of theirs keeps its states from being stored.
+
+        Returns whether it was the first time for this shard, and there were some.
+        """
+        first, self._written = self._written != shard, shard
         try:
-            vintages.write_shard(engine, self.champion, shard)
+            return vintages.write_shard(engine, self.champion, shard) > 0 and first
         except StoreUnavailable:
             raise
         except Exception:
             log.exception("vintages of shard %d of dataset %d were not stored", shard, self.champion.dataset_id)
+            return False
 
 
 def _put_shard(engine: Engine, champion: Champion, shard: int) -> None:

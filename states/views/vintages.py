@@ -14,8 +14,8 @@ from states.champion import Champion
 from states.checkpoints import shards_of
 
 
-def write_shard(engine: Engine, champion: Champion, shard: int) -> None:
-    """Store the vintages of one shard that are not stored yet. Used by the writer thread only.
+def write_shard(engine: Engine, champion: Champion, shard: int) -> int:
+    """Store the vintages of one shard that are not stored yet, and return how many. Used by the writer thread only.
 
     What the process loses before, it hands out again when it reads the log on from the newest snapshot.
     """
@@ -27,6 +27,7 @@ def write_shard(engine: Engine, champion: Champion, shard: int) -> None:
         vintage_table.put(engine, champion.dataset_id, champion.anchor_id, stored)
     states.closed.drop(shard)
     states.hand_out(still_open)
+    return len(stored)
 
 
 def write_all(engine: Engine, champion: Champion) -> None:
