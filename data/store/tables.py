@@ -417,17 +417,17 @@ QUANTILES = ("q10", "q20", "q30", "q40", "q50", "q60", "q70", "q80", "q90")
 
 vintages = Table(  # scored forecasts as they were made, see `data.history.vintage_table`
     "vintages",
-    metadata,
+    metadata,  # long numbers first, so that PostgreSQL fills no gaps between them
     Column("id", Long, primary_key=True),  # in the order in which they were stored: the oldest leave first
-    Column("dataset_id", Integer, nullable=False),
     Column("promotion_id", BigInteger, nullable=False),
-    Column("series_id", Integer, nullable=False),
     Column("origin", BigInteger, nullable=False),  # `ds` of the step after which it was made
     Column("seq", BigInteger),  # row of the log with which it was made; null: with a step of which the log has no row
     Column("opened_at", BigInteger, nullable=False),
+    Column("dataset_id", Integer, nullable=False),
+    Column("series_id", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),  # about, of this row
     Column("ds", Stamps, nullable=False),  # of its steps
     *(Column(name, Quantiles, nullable=False) for name in QUANTILES),
-    Column("bytes", Integer, nullable=False),  # about, of this row
     Index("vintages_by_series", "series_id", "origin", "promotion_id", unique=True),
 )
 
