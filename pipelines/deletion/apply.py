@@ -15,7 +15,9 @@ from sqlalchemy import Connection, Engine, delete, select, update
 from data import failpoints
 from data.changes import applied, deletions, ingests
 from data.changes.deletions import DeletionRecord
-from data.history import vintage_table
+from data.history import page_table, vintage_table
+from data.history.page_codec import STEPS
+from data.history.page_table import PendingPages
 from data.lake import log_checksums
 from data.records import quarantine, scores, series_ends, series_limits
 from data.records.series_limits import SeriesLimits
@@ -40,6 +42,7 @@ LOCKS = (
     MODELS_LOCK,
     quarantine.QUARANTINE_LOCK,
     catalogue.CATALOGUE_LOCK,
+    page_table.HISTORY_LOCK,
     vintage_table.VINTAGE_LOCK,
 )  # in this order, as an ingest takes them
 CHUNK = 500
@@ -126,6 +129,7 @@ def store(
     held = quarantined(connection, plan)
     quarantine.remove(connection, held)
     marks = replace_anchors(connection, plan, new.anchors)
+    page_table.take_away(connection, dataset_id, pages_of(plan), new.version)
     delete_vintages(connection, plan)
     dropped = drop_series(connection, plan)
     restore_records(connection, plan)
@@ -144,6 +148,13 @@ def store(
     applied.number(connection, deletion.id)
     deletions.note(connection, deletion, detail)
     return detail
+
+
+def pages_of(plan: Plan) -> PendingPages:
+    """The pages of history that have the rows, or may have them."""
+    ends = (plan.erasure.first, plan.erasure.last) if plan.kind == "rows" else (None, None)
+    first, last = (None if ds is None else int(plan.dataset.grid.steps([ds])[0]) // STEPS for ds in ends)
+    return PendingPages(tuple(plan.series), first, last)
 
 
 def quarantined(connection: Connection, plan: Plan) -> list[int]:

@@ -156,6 +156,18 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         ],
     },
     "SeriesPage": {"series": [{**SERIES, **POSITION, **RELIABILITY}], "total": 1, "next": None},
+    "SeriesPast": {
+        **SERIES,
+        "freq": "5m",
+        "kind": "instant",
+        "ds": ["2014-02-19T15:20:00Z", "2014-02-19T15:25:00Z", "2014-02-19T15:30:00Z"],
+        "y": [97.2, None, 97.4],
+        "imputed": [],
+        "corrected": [2],
+        "quarantined": [{"index": 1, "y": 970.0, "rule": "spike"}],
+        "available_from": "2013-12-02T21:15:00Z",
+        "next": None,
+    },
     "Scores": {
         "scores": [
             {
@@ -214,8 +226,8 @@ PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail
     "409": ("no_model", NO_MODEL, None),
     "410": (
         "not_kept",
-        "The states of this moment cannot be computed again; `available_from` is the next of which they can.",
-        ("/query/as_of", "is out of reach"),
+        "Values this old are in the lake alone; `available_from` is the first that is kept.",
+        ("/query/from", "is older than what the service keeps"),
     ),
     "412": (
         "promotion_moved",

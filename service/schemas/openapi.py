@@ -7,9 +7,12 @@ from pydantic import BaseModel
 
 from data.records.runs import Outcome
 from service.base.request_limits import (
+    DEFAULT_PAGE_ROWS,
     DEFAULT_PAGE_SERIES,
     DEFAULT_PAGE_VINTAGES,
     MAX_IDEMPOTENCY_KEY,
+    MAX_POINTS,
+    MAX_ROWS,
     MAX_SERIES,
     MAX_SPARKLINE,
     MAX_SPARKLINES,
@@ -97,6 +100,23 @@ SERIES_PAGE = [
         "sparkline",
         f"So many of the last values of each series, and its forecast; of at most {MAX_SPARKLINES} series",
         {"type": "integer", "minimum": 1, "maximum": MAX_SPARKLINE},
+    ),
+]
+
+OBSERVATIONS = [
+    parameter("from", "The first time, written as `ds` of a row; a + is written %2B", {"type": "string"}),
+    parameter("to", "The last time", {"type": "string"}),
+    parameter("order", "`desc`: the newest rows first", {"type": "string", "enum": ["asc", "desc"], "default": "asc"}),
+    parameter(
+        "limit",
+        "Rows on a page",
+        {"type": "integer", "minimum": 1, "maximum": MAX_ROWS, "default": DEFAULT_PAGE_ROWS},
+    ),
+    parameter(
+        "points",
+        "At most so many bins for a screen in place of rows, each with its least, largest and last value; from 64 "
+        "steps on, bins are whole multiples of 64 steps, also at both ends",
+        {"type": "integer", "minimum": 1, "maximum": MAX_POINTS},
     ),
 ]
 
