@@ -122,6 +122,11 @@ class Settings(BaseSettings):
         ge=0,
         description="Rows of a dataset's live log above which compact makes new contexts, so that it can be cut",
     )
+    vintages_bytes: int = Field(
+        default=1_000_000_000,
+        ge=0,
+        description="Earlier forecasts that the live store keeps, bytes; the oldest leave first; 0 = none",
+    )
     snapshot_every_s: float = Field(default=60.0, gt=0, description="Time between state snapshots, seconds")
     prefect_port: int = Field(
         default=0, ge=0, le=65535, description="Port of `rollcast pipelines serve` on loopback; 0 takes a free one"

@@ -36,6 +36,7 @@ from service.routers import (
     page,
     scores,
     series,
+    vintages,
 )
 from service.runtime import Runtime
 from service.schemas import openapi, scopes
@@ -51,6 +52,7 @@ ROUTERS = (
     history,
     scores,
     events,
+    vintages,
     series,
     deletions,
     datasets,

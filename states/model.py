@@ -7,6 +7,7 @@ import numpy as np
 
 from forecasting.config import ModelConfig
 from forecasting.rolling.online_scores import Ledger
+from forecasting.rolling.vintages import Vintages
 
 
 class RollingModel(Protocol):
@@ -54,6 +55,9 @@ class RollingModel(Protocol):
         origin. `ledger` takes down what `first_values` (k,) settle: the values as they first came, NaN is not scored.
         `anew` (k,) int8 says what begins anew with a value: see `forecasting.rolling.state`.
         """
+
+    def open_vintages(self, state: Any, rows: np.ndarray) -> Vintages:
+        """The scored forecasts that are open in rows (k,), copied; none of a model that makes none."""
 
     def ledger(self, rows: int) -> Ledger:
         """Takes down what a fold settles for so many rows; nothing settled yet."""

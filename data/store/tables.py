@@ -1,6 +1,7 @@
 """The live store's tables: one schema for SQLite (the default) and PostgreSQL (by URL); `database` opens it."""
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
     Column,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 SCHEMA_VERSION = 8  # what each version changed is in `migrations`
 
@@ -407,6 +409,33 @@ deletions = Table(  # rows, series, datasets and ingests that are taken back: as
     Column("started_at", BigInteger),
     Column("applied", BigInteger, index=True),  # counts those that the live store is without; see `changes.applied`
     Column("ended_at", BigInteger),
+)
+
+Stamps = Text().with_variant(ARRAY(BigInteger), "postgresql")  # on SQLite a JSON list, which SQL can read too
+Quantiles = Text().with_variant(ARRAY(REAL), "postgresql")  # the same
+QUANTILES = ("q10", "q20", "q30", "q40", "q50", "q60", "q70", "q80", "q90")
+
+vintages = Table(  # scored forecasts as they were made, see `data.history.vintage_table`
+    "vintages",
+    metadata,  # long numbers first, so that PostgreSQL fills no gaps between them
+    Column("id", Long, primary_key=True),  # in the order in which they were stored: the oldest leave first
+    Column("promotion_id", BigInteger, nullable=False),
+    Column("origin", BigInteger, nullable=False),  # `ds` of the step after which it was made
+    Column("seq", BigInteger),  # row of the log with which it was made; null: with a step of which the log has no row
+    Column("opened_at", BigInteger, nullable=False),
+    Column("dataset_id", Integer, nullable=False),
+    Column("series_id", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),  # about, of this row
+    Column("ds", Stamps, nullable=False),  # of its steps
+    *(Column(name, Quantiles, nullable=False) for name in QUANTILES),
+    Index("vintages_by_series", "series_id", "origin", "promotion_id", unique=True),
+)
+
+vintage_sizes = Table(
+    "vintage_sizes",
+    metadata,
+    Column("dataset_id", Integer, primary_key=True, autoincrement=False),
+    Column("bytes", BigInteger, nullable=False),  # the sum over its vintages
 )
 
 history = Table(  # pages of 1,024 steps of one series, see `data.history`

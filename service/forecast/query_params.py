@@ -18,6 +18,7 @@ from forecasting.quantiles import interval_levels
 from service.base.request_limits import (
     DEFAULT_PAGE_ROWS,
     DEFAULT_PAGE_SERIES,
+    DEFAULT_PAGE_VINTAGES,
     MAX_LEVELS,
     MAX_POINTS,
     MAX_QUERY_PARAMETERS,
@@ -25,6 +26,7 @@ from service.base.request_limits import (
     MAX_SERIES,
     MAX_SPARKLINE,
     MAX_SPARKLINES,
+    MAX_VINTAGES,
 )
 from service.http.errors import FieldFault, too_much, unprocessable
 from states.views.trouble import CLASSES, Place
@@ -42,6 +44,7 @@ class ForecastQuery:
     levels: tuple[float, ...] | None = None  # per cent of central intervals
     quantiles: tuple[float, ...] | None = None
     dataset: str | None = None
+    as_of: str | None = None  # a sequence or a time, as the client wrote it; None: now
 
     @property
     def key(self) -> str:
@@ -94,6 +97,16 @@ class ObservationsQuery:
 
 
 @dataclass(frozen=True)
+class VintagesQuery:
+    """Earlier forecasts of a series with an origin from `first` to `last`, both included, as the client wrote them."""
+
+    dataset: str | None = None
+    first: str | None = None
+    last: str | None = None
+    limit: int = DEFAULT_PAGE_VINTAGES
+
+
+@dataclass(frozen=True)
 class DeletionQuery:
     """What of a series to delete: from `first` to `last`, both included, as the client wrote them."""
 
@@ -140,13 +153,13 @@ class QuarantineQuery(NewestQuery):
 @lru_cache(maxsize=1024)
 def forecast_query(query_string: bytes) -> ForecastQuery:
     """The query of one forecast. Raises ProblemError (422) that points at `/query/…`."""
-    given = _parameters(query_string, ("horizon", "level", "quantiles", "dataset"))
+    given = _parameters(query_string, ("horizon", "level", "quantiles", "dataset", "as_of"))
     if "level" in given and "quantiles" in given:
         raise unprocessable("invalid_query", [FieldFault("/query/level", "cannot be used together with quantiles")])
     horizon = _integer(given, "horizon", 1, None)
     levels = _decimals(given, "level", 100)
     quantiles = _decimals(given, "quantiles", 1)
-    return ForecastQuery(horizon, levels, quantiles, _text(given, "dataset"))
+    return ForecastQuery(horizon, levels, quantiles, _text(given, "dataset"), _text(given, "as_of"))
 
 
 def page_query(query_string: bytes) -> PageQuery:
@@ -184,6 +197,13 @@ def observations_query(query_string: bytes) -> ObservationsQuery:
 def prefix_query(query_string: bytes) -> str:
     """The `prefix` parameter. Raises ProblemError (422) that points at `/query/…`."""
     return _text(_parameters(query_string, ("prefix",)), "prefix") or ""
+
+
+def vintages_query(query_string: bytes) -> VintagesQuery:
+    """The query of earlier forecasts. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("dataset", "from", "to", "limit"))
+    limit = _integer(given, "limit", 1, MAX_VINTAGES) or VintagesQuery.limit
+    return VintagesQuery(*(_text(given, name) for name in ("dataset", "from", "to")), limit)
 
 
 def deletion_query(query_string: bytes, known: Sequence[str]) -> DeletionQuery:

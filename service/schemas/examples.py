@@ -91,6 +91,21 @@ BODIES: dict[str, Any] = {  # by the name of their schema
             },
         ]
     },
+    "EarlierForecasts": {
+        **SERIES,
+        "vintages": [
+            {
+                "origin": "2014-02-19T15:20:00Z",
+                "version": 1,
+                "sequence": 23,
+                "opened_at": "2014-02-19T15:20:02Z",
+                "open": True,
+                "ds": ["2014-02-19T15:25:00Z", "2014-02-19T15:30:00Z"],
+                "quantiles": {"0.1": [96.41, 96.32], "0.5": [97.51, 97.53], "0.9": [98.6, 98.67]},
+            }
+        ],
+        "next": "2014-02-19T15:10:00Z",
+    },
     "State": {
         **SERIES,
         "model": MODEL,
