@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from forecasting.config import ModelConfig
+from forecasting.rolling.inspection import Inspection
 from forecasting.rolling.online_scores import Ledger
 
 
@@ -81,6 +82,9 @@ class RollingModel(Protocol):
 
     def gates(self, state: Any, row: int, value: float) -> Sequence[dict[str, np.ndarray]]:
         """The gate activations of the step that `value` would cause, layer by layer; none where a model has none."""
+
+    def inspection(self) -> Inspection:
+        """Looks inside the model."""
 
     def warm_up(self) -> None:
         """Compile what the first value would otherwise wait for."""
