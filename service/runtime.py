@@ -38,6 +38,7 @@ from service.observe.receipts import Receipt
 from service.observe.series_creation import CreatedSeries, SeriesCreator, UnbornSeries
 from service.observe.write_batch import ObserveRequest
 from service.observe.writer import Writer
+from states.past.effective_memories import EffectiveMemories
 
 log = logging.getLogger("rollcast.service")
 
@@ -80,6 +81,7 @@ class Runtime:
         self.in_progress = KeysInProgress()
         self.groups = Groups()
         self.new_rows = NewRows()
+        self.effective_memories = EffectiveMemories()
         self.forecast_cache = ForecastCache(settings.forecast_cache_bytes)
         self._rebuilder = Rebuilder(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(

@@ -200,7 +200,7 @@ class Begun:
 
 
 def begin(engine: Engine, champion: Champion, series: np.ndarray, latest: int | None = None) -> Begun:
-    """Where the fold of each series (distinct, ascending) can be taken up again; up to step `latest`, if one is given."""
+    """Where the fold of each series (distinct, ascending) can be taken up again; if given, up to step `latest`."""
     state = champion.roller.empty(len(series))
     kept = champion.checkpoints.find(engine, series, state, latest)
     floor = np.full(len(series), BEGINNING)

@@ -83,8 +83,8 @@ class RollingModel(Protocol):
     def gates(self, state: Any, row: int, value: float) -> Sequence[dict[str, np.ndarray]]:
         """The gate activations of the step that `value` would cause, layer by layer; none where a model has none."""
 
-    def inspection(self) -> Inspection:
-        """Looks inside the model."""
+    def inspection(self) -> Inspection | None:
+        """Looks inside the model; None for a kind that shows nothing."""
 
     def warm_up(self) -> None:
         """Compile what the first value would otherwise wait for."""

@@ -64,7 +64,7 @@ def _norms(
 
 
 def _push(members: int, rows: int, width: int) -> np.ndarray:
-    """(M, B, D) float32: a random direction for every second row, and its opposite for the next one. Always the same."""
+    """(M, B, D) float32: the same random directions each time, one for every second row, its opposite for the next."""
     push = (PUSH * np.random.default_rng(0).choice((-1.0, 1.0), (members, rows // 2, width))).astype(np.float32)
     return np.stack([push, -push], 2).reshape(members, rows, width)
 

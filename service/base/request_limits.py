@@ -17,6 +17,7 @@ DEFAULT_PAGE_SERIES = 100
 MAX_SPARKLINES = 200  # series of a page with the last values of each
 MAX_SPARKLINE = 500  # of these values
 MAX_LEVELS = 32  # quantile or interval levels of one forecast
+MAX_NETWORK_STEPS = 1000  # of the gates of one series
 MAX_HORIZON = 2**31  # in a body, before the trained horizon is known
 
 # events

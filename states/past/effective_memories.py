@@ -29,12 +29,13 @@ class EffectiveMemories:
         Raises StoreUnavailable, DamagedArtifact.
         """
         fingerprint, contexts = champion.roller.fingerprint, champion.contexts
+        inspection = champion.roller.inspection()
+        if inspection is None or not len(contexts):
+            return None
         with self._lock:
             if fingerprint not in self._kept:
-                if not len(contexts):
-                    return None
                 values, origin, _ = contexts.take(np.sort(contexts.series)[:CONTEXTS])
-                self._kept[fingerprint] = champion.roller.inspection().effective_memory(values, origin)
+                self._kept[fingerprint] = inspection.effective_memory(values, origin)
                 while len(self._kept) > KEPT:
                     self._kept.popitem(last=False)
             return self._kept[fingerprint]

@@ -29,7 +29,8 @@ def gate_history(engine: Engine, champion: Champion, series: int, row: SeriesSta
         DamagedArtifact: the log begins after the contexts, or a context is of another model.
         StoreUnavailable: the live store does not answer.
     """
-    recording = champion.roller.inspection().record(steps)
+    inspection = champion.roller.inspection()
+    recording = inspection.record(steps) if inspection else None
     if recording is None:
         return None
     recorded = replace(champion, roller=recording.roller, upto=row.sequence)
