@@ -34,8 +34,8 @@ export class Network {
   }
 
   // Open or closed as the address says, and asked for again where it is open.
-  async update(query) {
-    const open = query.network === "1";
+  async update() {
+    const open = this.view.address().query.network === "1"; // by now: it may have been closed while the page asked
     if (open !== this.details.open) this.details.open = open;
     if (!open) return;
     const found = await get(seriesUrl(this.view.id, "/network", { dataset: this.view.dataset, steps: STEPS }), this.view.signal).catch((error) => {

@@ -53,7 +53,7 @@ class View {
     this.prepare();
     this.draw();
     this.words();
-    await this.network.update(query);
+    await this.network.update();
   }
 
   address() {

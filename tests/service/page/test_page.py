@@ -117,7 +117,7 @@ def test_the_inside_of_the_network_opens_with_gates_lean_memory_and_a_cell(serve
     looked.check("network")
     looked.open(f"#/series/sensors/{name}?network=1", "What the forecast leans on")
     page.get_by_text("Inside the network").click()
-    assert "network" not in page.url
+    page.wait_for_function("!location.hash.includes('network')")
 
 
 def test_a_rollback_by_clicking_asks_for_the_name(served, server, looked):
