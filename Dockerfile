@@ -12,6 +12,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY data data
 COPY forecasting forecasting
 COPY pipelines pipelines
+COPY rollcast rollcast
 COPY service service
 COPY states states
 

@@ -31,7 +31,7 @@ import numpy as np  # noqa: E402
 from benchmarks.support import race, turns  # noqa: E402
 from benchmarks.support.run import Figures, command, finish, parser  # noqa: E402
 from benchmarks.support.thresholds import asked, bounds  # noqa: E402
-from forecasting.training import fit_network  # noqa: E402
+from forecasting.training import devices  # noqa: E402
 
 MINUTES = {"weekly": 1.0, "hourly": 6.0}
 MANY = {"series": 100_000, "length": 250, "season": 24, "horizon": 48, "steps": 4}
@@ -39,7 +39,7 @@ MANY = {"series": 100_000, "length": 250, "season": 24, "horizon": 48, "steps": 
 
 def step_rates() -> Figures:
     """A training step against the bare cells: at the shape of the bound, and at the product's own."""
-    precision = fit_network.precision()
+    precision = devices.precision()
     asked_for, _ = turns.measured(precision, turns.ASKED)
     plain = asked_for if precision == turns.PLAIN else turns.measured(turns.PLAIN, turns.ASKED)[0]
     own, shape = turns.measured(precision, None)

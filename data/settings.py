@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         ge=0,
         description="Memory for forecasts that were sent and whose state has not changed, bytes",
     )
+    history_bytes: int = Field(
+        default=2_000_000_000,
+        ge=0,
+        description="Values of the past that the live store keeps for the service, bytes; 0 = none",
+    )
     idempotency_keep_s: float = Field(
         default=86_400.0, gt=0, description="How long the answer to an Idempotency-Key is kept, seconds"
     )

@@ -45,6 +45,7 @@ from pipelines.commands import (
     shadow,
     status,
     train,
+    tutorial,
 )
 
 # In the order of --help, which is the order of a model's life.
@@ -57,6 +58,7 @@ COMMANDS = (
     forecasts.forecasts,
     serve.serve,
     demo.demo,
+    tutorial.tutorial,
     status.status,
     doctor.doctor,
     retrain.retrain,

@@ -29,6 +29,7 @@ from service.routers import (
     forecasts,
     groups,
     health,
+    history,
     models,
     observations,
     operations,
@@ -47,6 +48,7 @@ API_VERSION = "1"  # of paths and bodies; the version of the build is under /ver
 ROUTERS = (
     forecasts,
     observations,
+    history,
     scores,
     events,
     series,

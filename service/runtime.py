@@ -28,7 +28,7 @@ from service.models.flow_successes import FlowSuccesses
 from service.models.gauges import Gauges
 from service.models.groups import Groups
 from service.models.live_directory import LiveDirectory
-from service.models.new_rows import NewRows
+from service.models.series_feed import SeriesFeed
 from service.observe import closed_rows
 from service.observe.arrivals import ReceivedRows
 from service.observe.closed_rows import ClosedRow
@@ -80,7 +80,7 @@ class Runtime:
         self.flow_successes = FlowSuccesses(self.engine)
         self.in_progress = KeysInProgress()
         self.groups = Groups()
-        self.new_rows = NewRows()
+        self.series_feed = SeriesFeed()
         self.effective_memories = EffectiveMemories()
         self.forecast_cache = ForecastCache(settings.forecast_cache_bytes)
         self._rebuilder = Rebuilder(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)

@@ -17,7 +17,7 @@ from forecasting.rolling.state import RollingState
 from states.model import RollingModel
 from states.out_of_order import BEGINNING
 from states.row_index import RowIndex
-from states.series_state import RowsNow, SeriesState, SeriesStates, SettledScores
+from states.views.series_state import RowsNow, SeriesState, SeriesStates, SettledScores
 
 R = TypeVar("R")
 FIRST = np.array([0])

@@ -5,12 +5,14 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 PACKAGES = ["data", "forecasting", "pipelines", "service", "states"]
+SHIPPED = [*PACKAGES, "rollcast"]  # which only names what they define
 UNBOUNDED = ["commands", "routers"]
 HEAVY = ["torch", "lightning", "pytorch_lightning", "prefect", "mlflow", "polars", "deltalake", "statsforecast"]
 HEAVY += ["jinja2", "obstore", "plotly"]
@@ -64,7 +66,7 @@ def test_a_package_says_nothing_in_its_init(root, package):
     assert [path for path in (root / package).rglob("__init__.py") if path.read_text().strip()] == []
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", SHIPPED)
 def test_a_package_is_tracked_by_git_and_no_file_of_it_is_ignored(root, package):
     tracked = run(root, "git", "ls-files", package).stdout.split()
     assert f"{package}/__init__.py" in tracked
@@ -72,7 +74,7 @@ def test_a_package_is_tracked_by_git_and_no_file_of_it_is_ignored(root, package)
     assert run(root, "git", "check-ignore", *files).stdout == ""
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", SHIPPED)
 def test_a_folder_has_at_most_fourteen_modules(root, package):
     """Commands and routers have a file for each word, so their number is not bounded."""
     folders = [root / package, *(path for path in (root / package).iterdir() if path.is_dir())]
@@ -84,7 +86,7 @@ def test_a_folder_has_at_most_fourteen_modules(root, package):
 
 def test_a_public_class_name_means_one_thing(root):
     places = defaultdict(list)
-    for path in (path for package in PACKAGES for path in (root / package).rglob("*.py")):
+    for path in (path for package in SHIPPED for path in (root / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(str(path.relative_to(root)))
@@ -102,7 +104,7 @@ def test_the_current_time_is_read_from_the_one_clock(root):
     reads = re.compile(
         r"\b(datetime\.(utc)?now|date\.today|time\.time(_ns)?)\(|from data\.clock import|from time import"
     )
-    files = [path for package in PACKAGES for path in (root / package).rglob("*.py") if path != root / "data/clock.py"]
+    files = [path for package in SHIPPED for path in (root / package).rglob("*.py") if path != root / "data/clock.py"]
     assert [str(path) for path in files if reads.search(path.read_text())] == []
 
 
@@ -115,5 +117,17 @@ def test_the_image_is_given_every_package(root):
     ignored = {
         line.strip("/") for line in (root / ".dockerignore").read_text().split("\n") if line[:1] not in ("", "#")
     }
-    assert ignored.isdisjoint({*PACKAGES, "*", "**"})
+    assert ignored.isdisjoint({*SHIPPED, "*", "**"})
     assert [line for line in ignored if line.endswith("data") or line.startswith("data")] == []
+
+
+def test_the_wheel_and_the_image_hold_every_package(root):
+    wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["packages"] == sorted(SHIPPED)
+    copied = re.findall(r"^COPY (\w+) \1$", (root / "Dockerfile").read_text(), flags=re.MULTILINE)
+    assert copied == sorted(SHIPPED)
+
+
+def test_rollcast_holds_names_and_one_check(root):
+    """The implementation lies in pipelines/library."""
+    assert sorted(path.name for path in (root / "rollcast").glob("*.py")) == ["__init__.py", "_shadowed.py"]

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from data.settings import Settings
 from pipelines.commands.default_command import DEFAULT
 
-PACKAGES = {"benchmarks", "data", "forecasting", "pipelines", "service", "states"}
+PACKAGES = {"benchmarks", "data", "forecasting", "pipelines", "rollcast", "service", "states"}
 MAPPED = sorted({*PACKAGES, "tests"})  # every folder of these is in the map of CONTRIBUTING
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
@@ -204,7 +204,7 @@ def test_every_numbered_fault_is_listed_with_the_files_of_its_tests(tracked):
 
 def test_the_map_has_every_folder_and_no_other(pages, folders):
     mapped = set(re.findall(r"^\| `([\w./]+)/` \|", pages["CONTRIBUTING.md"], flags=re.MULTILINE))
-    mirrors = {f"tests/{package}" for package in PACKAGES - {"benchmarks"}}
+    mirrors = {f"tests/{package}" for package in PACKAGES - {"benchmarks", "rollcast"}}
     rooms = {name for name in folders if name.partition("/")[0] in MAPPED and name.count("/") < 2}
     assert rooms - mirrors <= mapped <= folders
 
@@ -267,6 +267,7 @@ USED_WITHOUT_AN_IMPORT = {
     "pytest-xdist": "an option of pytest",
     "ruff": "`make check`",
     "types-pyyaml": "types for mypy",
+    "youplot": "the files of uPlot, which the page loads; its Python is never imported",
     "tzdata": "zones for Python's zoneinfo",
 }
 

@@ -33,7 +33,7 @@ ADDED = (  # versions 6 to 8
 
 def migrate_tables(connection: Connection) -> None:
     """Bring the tables of any earlier version to the present one."""
-    tables.metadata.create_all(connection)  # creates missing tables, such as `first_rules` of version 8
+    tables.metadata.create_all(connection)  # missing tables: `first_rules`, `history`, `history_marks` in version 8
     _order_by_time(connection)
     _rename_columns(connection)
     _add_columns(connection)

@@ -408,3 +408,26 @@ deletions = Table(  # rows, series, datasets and ingests that are taken back: as
     Column("applied", BigInteger, index=True),  # counts those that the live store is without; see `changes.applied`
     Column("ended_at", BigInteger),
 )
+
+history = Table(  # pages of 1,024 steps of one series, see `data.history`
+    "history",
+    metadata,
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("page", BigInteger, primary_key=True, autoincrement=False),
+    Column("dataset_id", Integer, nullable=False),
+    Column("log_seq", BigInteger, nullable=False),  # row of the live log up to which the page has them
+    Column("bytes", Integer, nullable=False),  # of `rows`; 0 where the page was let go and only the overview is left
+    Column("overview", LargeBinary, nullable=False),
+    Column("rows", LargeBinary),
+    Index("history_by_page", "dataset_id", "page", "bytes"),
+)
+
+history_marks = Table(  # how far the pages of a dataset go; without a mark they are not whole yet
+    "history_marks",
+    metadata,
+    Column("dataset_id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),  # counts the changes of the pages
+    Column("lake_version", BigInteger, nullable=False),  # of the lake, up to which the pages have its rows
+    Column("kept_from", BigInteger),  # pages before this one were let go; null: none were
+    Column("pending", Text, nullable=False),  # JSON: pages that a deletion took away, to be made again
+)

@@ -2,6 +2,8 @@
 
 BLAS runs single-threaded: a product of a few rows costs more to distribute than to compute, and single-threaded its
 bits depend only on its rows. Large batches are split into blocks of rows instead, one thread for each block (`each`).
+torch's threads sleep while they wait for each other: its default, to spin, costs ten times the processor time of the
+work itself as soon as another process needs a core.
 """
 
 import os
@@ -24,6 +26,7 @@ def prepare() -> None:
     OpenBLAS also chooses for processors newer than itself, neither is true. So the AVX-512 kernels are set wherever the
     processor has the instructions.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
     if "numpy" in sys.modules or os.environ.get("ROLLCAST_BLAS") == "keep":
         return  # BLAS reads the environment when NumPy is loaded
     os.environ["OPENBLAS_NUM_THREADS"] = "1"

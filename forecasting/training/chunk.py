@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 
 @dataclass(frozen=True)
@@ -38,3 +39,25 @@ class Chunk:
             name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
         }
         return replace(self, **tensors)
+
+
+class _ChunkList(Dataset[Chunk]):
+    """A list of chunks as a data set."""
+
+    def __init__(self, chunks: list[Chunk]) -> None:
+        self._chunks = chunks
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    def __getitem__(self, index: int) -> Chunk:
+        return self._chunks[index]
+
+
+def _unchanged(chunk: Any) -> Any:
+    return chunk
+
+
+def chunk_loader(chunks: list[Chunk]) -> DataLoader[Chunk]:
+    """A loader of the chunks, one after another, as they are."""
+    return DataLoader(_ChunkList(chunks), batch_size=None, collate_fn=_unchanged)

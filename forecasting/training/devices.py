@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -87,6 +87,18 @@ class Team:
 
 
 ONE_PROCESS = Team(0, 1, SingleDeviceStrategy(torch.device("cpu")))
+
+
+def precision(device: torch.device = ONE_PROCESS.device) -> Literal["bf16-mixed", "32-true"]:
+    """bfloat16 where the processor multiplies it natively, else float32.
+
+    With bfloat16 a step takes little more than half the time. Weights, loss, states and the skip stay in float32, and
+    so does all serving.
+    """
+    if device.type == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    native = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bf16-mixed" if native else "32-true"
 
 
 def rank(hardware: Hardware) -> int:

@@ -41,6 +41,7 @@ class ForecastModule(LightningModule):
         self._position: dict[str, Any] = {}
         self._tail: list[tuple[float, int]] = []
         self.lanes: Lanes | None = None
+        self.stride = 1  # from one origin of the tail that is evaluated to the next
 
     def forward_loss(self, chunk: Chunk) -> Tensor:
         """Loss of one chunk, from the state that its lanes carry; the state advances."""
@@ -60,7 +61,7 @@ class ForecastModule(LightningModule):
 
     def validation_step(self, chunk: Chunk, _: int) -> None:
         """Loss over the origins after the warm-up: earlier targets belong to the training part."""
-        origins = torch.arange(self.config.warmup, chunk.seen.shape[1], device=self.device)
+        origins = torch.arange(self.config.warmup, chunk.seen.shape[1], self.stride, device=self.device)
         loss, _state = self._loss(chunk, self.network.fresh(len(chunk.fresh)), origins)
         self._tail.append((float(loss), len(chunk.fresh)))
         self.log("val_loss", loss, batch_size=len(chunk.fresh), sync_dist=True)

@@ -22,6 +22,9 @@ def train(
     holdout: Annotated[
         float | None, typer.Option(help="Keep this last share of each series out of training, such as 0.2.")
     ] = None,
+    max_values: Annotated[
+        int, typer.Option(help="Read at most this many values: of longer series the latest.")
+    ] = 20_000_000,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the last checkpoint of an interrupted run.")
     ] = False,
@@ -41,7 +44,18 @@ def train(
     from pipelines.workspace import open_workspace
 
     request = training.TrainRequest(
-        name, model, max_minutes, steps, seed, holdout, resume, accelerator, devices, num_nodes, strategy
+        name,
+        model,
+        max_minutes,
+        steps,
+        seed,
+        holdout,
+        resume,
+        accelerator,
+        devices,
+        num_nodes,
+        strategy,
+        max_values,
     )
     if training.run_as_helper(request):
         return  # the first process of this training registers and prints the result

@@ -11,7 +11,7 @@ from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback, say
 from pipelines.evaluation import backtest
 from pipelines.flows.flow_parameters import source_options
-from pipelines.forecasts import batch_forecast, served
+from pipelines.forecasts import answers, batch_forecast
 from pipelines.ingestion import ingest as ingestion
 from pipelines.models import model_store
 from pipelines.workspace import Workspace
@@ -71,5 +71,5 @@ def check_forecast(workspace: Workspace, dataset: Dataset, parameters: Record) -
     champion = promotions.served(workspace.engine, dataset.id)
     if champion is not None:
         config = model_store.load(workspace, dataset, champion.version).config
-        served.check_horizon(parameters.get("horizon"), config)
-        batch_forecast.check_levels((parameters.get("level", 80),), config)
+        answers.check_horizon(parameters.get("horizon"), config)
+        answers.check_levels((parameters.get("level", 80),), config)

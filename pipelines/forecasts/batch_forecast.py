@@ -16,12 +16,11 @@ from data.grid.stamps import format_ds
 from data.schema import SERIES, TIME
 from data.store import catalogue
 from data.store.catalogue import Dataset
-from forecasting import quantiles
-from forecasting.config import ModelConfig
 from forecasting.rolling.state import RollingState
 from pipelines.console import ProgressCallback
+from pipelines.forecasts.answers import check_horizon, check_levels, column_names
 from pipelines.forecasts.roll_forward import roll_forward
-from pipelines.forecasts.served import ServedModel, check_horizon, groups, promoted
+from pipelines.forecasts.served import ServedModel, groups, promoted
 from pipelines.workspace import Workspace
 
 WARMING, SILENT = "warming", "silent"
@@ -94,7 +93,7 @@ def forecast(workspace: Workspace, request: BatchRequest, progress: ProgressCall
     served = ServedModel.at(workspace.engine, dataset, promotion)
     horizon = check_horizon(request.horizon, served.config)
     wanted = check_levels(request.levels, served.config)
-    columns = column_names(served.config, request.levels)
+    columns = column_names(served.config.kind, request.levels)
     names = wanted_series(workspace, dataset, request.series)
     labels = catalogue.labels(workspace.engine, dataset)
     frames: list[pl.DataFrame] = []
@@ -122,22 +121,6 @@ def wanted_series(workspace: Workspace, dataset: Dataset, asked: str | None) -> 
     if not found:
         raise UnknownSeries(asked, dataset.name)
     return found
-
-
-def check_levels(levels: tuple[int, ...], config: ModelConfig) -> tuple[float, ...]:
-    """Quantile levels to read: the median, then low and high of each interval."""
-    pairs = [pair for level in levels for pair in quantiles.interval_levels(level)]
-    lowest, highest = config.levels[0], config.levels[-1]
-    if any(not lowest <= q <= highest for q in pairs):
-        widest = round((highest - lowest) * 100)
-        raise InvalidInput(f"the widest interval of this model is {widest} per cent; ask for --level 1 to {widest}")
-    return (0.5, *pairs)
-
-
-def column_names(config: ModelConfig, levels: tuple[int, ...]) -> list[str]:
-    """Columns of a wide frame, in the order of `check_levels`."""
-    model = config.kind
-    return [model, *(f"{model}-{side}-{level}" for level in levels for side in ("lo", "hi"))]
 
 
 def wide(

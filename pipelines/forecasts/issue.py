@@ -20,9 +20,10 @@ from data.store.catalogue import Dataset
 from data.store.promotions import Promotion
 from pipelines.console import ProgressCallback
 from pipelines.deletion.run import finish_begun_deletions
+from pipelines.forecasts.answers import check_horizon
 from pipelines.forecasts.batch_forecast import readable
 from pipelines.forecasts.roll_forward import roll_forward
-from pipelines.forecasts.served import ServedModel, check_horizon, groups, promoted
+from pipelines.forecasts.served import ServedModel, groups, promoted
 from pipelines.workspace import Workspace
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

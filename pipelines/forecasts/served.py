@@ -8,19 +8,18 @@ from functools import cached_property
 import numpy as np
 from sqlalchemy import Engine
 
-from data.errors import InvalidInput, NotTrained
+from data.errors import NotTrained
 from data.store import observation_log, promotions, snapshot_store
 from data.store.catalogue import Dataset
 from data.store.observation_log import Log
 from data.store.promotions import Promotion
-from forecasting import quantiles
 from forecasting.config import ModelConfig
 from forecasting.rolling.state import RollingState
+from pipelines.forecasts.answers import answer
 from pipelines.workspace import Workspace
 from states import build_champion, folding
 from states.build_champion import Anchored
 
-CHUNK = 512  # series answered at once: bounds memory
 GROUP = 32 * snapshot_store.SHARD  # series ids in one group
 HELD = 2_000_000  # rows of the log held in memory for all series; beyond them they are read for some at a time
 
@@ -65,16 +64,7 @@ class ServedModel:
 
         It does while a series is warming, and where the model's numbers are not finite.
         """
-        roller = self.anchored.roller
-        out, by_fallback = np.empty((len(state), horizon, len(levels))), np.zeros(len(state), bool)
-        for start in range(0, len(state), CHUNK):
-            rows = np.arange(start, min(start + CHUNK, len(state)))
-            values = roller.forecast(state, rows, horizon)
-            cold = roller.warming(state, rows) | ~np.isfinite(values).all((1, 2))
-            if cold.any():
-                values[cold] = roller.fallback(state, rows[cold], horizon)
-            out[rows], by_fallback[rows] = quantiles.interpolate(values, self.config.levels, levels), cold
-        return out, by_fallback
+        return answer(self.anchored.roller, state, horizon, levels)
 
     def warming(self, state: RollingState) -> np.ndarray:
         """(n,) bool: has a series too few values for the model? Its fallback answers."""
@@ -126,11 +116,3 @@ def groups(series: np.ndarray) -> dict[int, np.ndarray]:
     """Surrogate ids (n,), ascending, by the number of the group that each belongs to for ever, ascending."""
     parts = np.split(series, np.flatnonzero(np.diff(series // GROUP)) + 1) if len(series) else []
     return {int(part[0]) // GROUP: part for part in parts}
-
-
-def check_horizon(asked: int | None, config: ModelConfig) -> int:
-    """Steps ahead to forecast. Raises InvalidInput beyond what the model was trained for."""
-    most = config.horizon
-    if asked is not None and not 1 <= asked <= most:
-        raise InvalidInput(f"the horizon is {asked} and this model forecasts 1 to {most} steps; give one of these")
-    return asked or most

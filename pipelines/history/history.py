@@ -16,7 +16,7 @@ from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
 from forecasting.panel import Panel
 from pipelines.history.cells import BLOCK, PARTS, Cells, Windows, read_parts, read_values
-from pipelines.history.ends import NEVER, Ends, read_ends
+from pipelines.history.ends import NEVER, Ends, longest_read, read_ends, reading_sentence
 from pipelines.history.moment import Moment, newest_moment, parse_moment
 from pipelines.history.unjudged import check_unjudged
 from pipelines.workspace import Workspace
@@ -32,6 +32,7 @@ class History:
     labels  (n,) int64, which day of its period each of them writes, see `data.grid.labels`
     splits  for each of train, val and test the (n,) grid steps that belong to it, where the source has a split column
     snapshot  names that moment, see `moment`
+    skipped   (n,) steps of each series before its part in the panel that were not read; none unless asked for
     """
 
     dataset: Dataset
@@ -41,6 +42,14 @@ class History:
     splits: dict[str, np.ndarray] | None
     snapshot: str
     log_seq: int
+    skipped: np.ndarray
+    cut: str | None = None  # what was not read, for people
+    ends_early: bool = False  # the panel ends where the share that was to be left out begins
+
+    @property
+    def start(self) -> int:
+        """Grid step of the earliest value, read or not."""
+        return int((self.panel.first - self.skipped).min())
 
     @property
     def fitted_lengths(self) -> np.ndarray:
@@ -68,8 +77,11 @@ class Tails:
     moment: Moment
 
 
-def read_history(workspace: Workspace, name: str) -> History:
+def read_history(workspace: Workspace, name: str, most: int | None = None, before_last: float = 0.0) -> History:
     """Everything stored about a dataset; a value in quarantine is missing.
+
+    With `most` at most so many steps are read, see `longest_read`: the last ones of each series or, where that leaves
+    some out, the last ones before its share `before_last`.
 
     Raises:
         NotFound: there is no such dataset.
@@ -77,7 +89,7 @@ def read_history(workspace: Workspace, name: str) -> History:
     """
     dataset = catalogue.dataset(workspace.engine, name)
     check_unjudged(workspace, dataset)
-    return _history_at(workspace, dataset, newest_moment(workspace, dataset))
+    return _history_at(workspace, dataset, newest_moment(workspace, dataset), most=most, before_last=before_last)
 
 
 def read_history_as_of(workspace: Workspace, name: str, snapshot: str) -> History:
@@ -147,18 +159,42 @@ def require_values(dataset: Dataset, ends: Ends) -> Ends:
     return ends
 
 
-def _history_at(workspace: Workspace, dataset: Dataset, moment: Moment, released_later: bool = False) -> History:
+def _history_at(
+    workspace: Workspace,
+    dataset: Dataset,
+    moment: Moment,
+    released_later: bool = False,
+    most: int | None = None,
+    before_last: float = 0.0,
+) -> History:
     ends = require_values(dataset, read_ends(workspace, dataset, moment.log_seq))
-    cells = read_values(workspace, dataset, Windows.of(ends), moment, released_later)
+    windows = Windows.of(ends) if most is None else _latest(workspace, dataset, moment, ends, most, before_last)
+    cells = read_values(workspace, dataset, windows, moment, released_later)
     panel, kept = to_panel(cells)
     require_values(dataset, ends.select(kept))
     splits = None
     if dataset.has_split:
-        windows = Windows.of(ends.select(kept), panel.first, panel.last + 1)
-        splits = split_lengths(panel, read_parts(workspace, dataset, windows, moment))
+        own = Windows.of(ends.select(kept), panel.first, panel.last + 1)
+        splits = split_lengths(panel, read_parts(workspace, dataset, own, moment))
     series = ends.series[kept]
     labels = labels_of(catalogue.labels(workspace.engine, dataset), series.tolist())
-    return History(dataset, panel, series, labels, splits, str(moment), moment.log_seq)
+    skipped = np.where(windows.start > ends.first, windows.start - ends.first, 0)[kept]
+    skipped = np.where(skipped > 0, panel.first - ends.first[kept], 0)
+    cut = reading_sentence(windows.stop - ends.first, most) if most is not None else None
+    early = cut is not None and before_last > 0
+    return History(dataset, panel, series, labels, splits, str(moment), moment.log_seq, skipped, cut, early)
+
+
+def _latest(
+    workspace: Workspace, dataset: Dataset, moment: Moment, ends: Ends, most: int, before_last: float
+) -> Windows:
+    """The steps to read where at most `most` may be read; all of them where that is enough."""
+    if ends.lengths.sum() <= most:
+        return Windows.of(ends)
+    last = find_tails(workspace, dataset, moment, ends, 1)[1] if before_last else ends.last
+    known = np.maximum(last + 1 - ends.first, 0)
+    stop = ends.first + np.floor(known * (1 - before_last) + 1e-9).astype(np.int64)
+    return Windows.of(ends, stop - longest_read(stop - ends.first, most), stop)
 
 
 def to_panel(cells: Cells) -> tuple[Panel, np.ndarray]:

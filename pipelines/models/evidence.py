@@ -29,7 +29,8 @@ from pipelines.workspace import Workspace
 class Evidence:
     """Scores and paired errors by the model's name, and what is needed to score another model at the same origins.
 
-    series, first, last, tail  by series: integer id, grid steps of the first and last value known, steps of the tail
+    series, first, last, tail  by series: integer id, grid steps of the first and last value read, steps of the tail
+    begin                      grid steps of the first value known, where not all of them were read
     horizon, origins           steps of each forecast; number of origins
     scores, errors             by name: measures of accuracy; mean scaled errors, one for each unit
     long_roll                  of the model itself; None for models registered before there was that check
@@ -44,6 +45,7 @@ class Evidence:
     scores: dict[str, dict[str, Any]]
     errors: dict[str, list[float]]  # unit i is the same series, or the same run of origins, for every kind
     long_roll: LongRoll | None = None
+    begin: list[int] | None = None
 
     def to_manifest(self) -> dict[str, Any]:
         """The entry `evidence` of the model's manifest."""
@@ -88,6 +90,7 @@ def gather_evidence(
         scores=validation.summary(),
         errors={kind: unit_errors(scores, validation, block) for kind, scores in validation.scores.items()},
         long_roll=long_roll,
+        begin=(panel.first - history.skipped).tolist() if history.skipped.any() else None,
     )
 
 
@@ -151,7 +154,8 @@ def validated_series(
     series, first, last = (np.array(column, np.int64) for column in (evidence.series, evidence.first, evidence.last))
     rows = np.minimum(np.searchsorted(ends.series, series), len(ends) - 1)
     gone = not len(ends) or (ends.series[rows] != series).any()
-    if gone or has_values_before(workspace, dataset, moment, ends.select(rows), first):
+    begin = first if evidence.begin is None else np.array(evidence.begin, np.int64)
+    if gone or has_values_before(workspace, dataset, moment, ends.select(rows), begin):
         raise Conflict(
             "rows were added before the candidate's first ones, so no other model can be scored at its origins; "
             "train again"

@@ -33,7 +33,7 @@ def choose_training_part(history: History, holdout: float | None) -> tuple[Panel
     Raises InvalidInput for a holdout outside 0 to 0.9, for a holdout of a source with its own split, and for a split
     without a row marked train or val.
     """
-    start = int(history.panel.first.min())
+    start = history.start
     if holdout is not None and not 0 < holdout <= 0.9:
         raise InvalidInput(f"--holdout is {holdout}; give the share to keep out of training, such as 0.2")
     if history.splits is not None:
@@ -44,9 +44,8 @@ def choose_training_part(history: History, holdout: float | None) -> tuple[Panel
         return history.panel.head(history.fitted_lengths), TrainingPart("split", start)
     if holdout is None:
         return history.panel, TrainingPart(1.0, start)
-    return history.panel.head(lengths_before(history.panel.lengths, holdout)), TrainingPart(
-        round(1 - holdout, 6), start
-    )
+    kept = history.panel.lengths if history.ends_early else lengths_before(history.panel.lengths, holdout)
+    return history.panel.head(kept), TrainingPart(round(1 - holdout, 6), start)
 
 
 def lengths_before(lengths: np.ndarray, last: float) -> np.ndarray:
@@ -60,7 +59,7 @@ def saw_nothing_after(manifest: dict[str, Any], history: History, part: str | fl
     A series grows at its end only, so the share that a model was fitted to shrinks with time.
     """
     known = manifest.get("known")
-    if not isinstance(known, dict) or known.get("start") != int(history.panel.first.min()):
+    if not isinstance(known, dict) or known.get("start") != history.start:
         return False
     if "split" in (part, known["part"]):
         return bool(known["part"] == part)

@@ -17,6 +17,7 @@ import numpy as np
 from data import clock
 from data.errors import AlreadyRunning, InvalidInput
 from data.files import file_lock
+from data.store import catalogue
 from forecasting.baselines import is_baseline
 from forecasting.config import KINDS
 from forecasting.evaluation import backtest as engine
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from forecasting.training.devices import Hardware
 
 DEFAULT_MINUTES = 6.0
+MOST_VALUES = 20_000_000
+LEAST_VALUES = 1_000
 ACCELERATORS = ("auto", "cpu", "gpu")
 STRATEGIES = ("auto", "ddp")  # with others a process holds only a part of the weights, or starts without our callbacks
 
@@ -54,6 +57,7 @@ class TrainRequest:
     devices: int = 1  # processes on each machine
     num_nodes: int = 1  # machines
     strategy: str = "auto"
+    max_values: int = MOST_VALUES  # steps of all series together that are read
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Trained:
     digest: str
     steps: int  # of the schedule; the same number given as `--steps` gives the same digest
     chosen_steps: int
+    networks: int  # that were trained and are averaged; 0 in a baseline
     seconds: float
     snapshot: str
     rule: list[str]  # the settings chosen from the data, and why
@@ -91,10 +96,14 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         InvalidInput: an unknown model, an invalid option, or too little to train on.
     """
     check_request(request)
-    history = read_history(workspace, request.dataset)
+    if not is_baseline(request.model):
+        from forecasting.training import fit_network  # noqa: F401  seconds, which are none of the training's minutes
+    history = read_history(workspace, request.dataset, request.max_values, held_out_of(workspace, request))
+    if history.cut:
+        say(history.cut)
     panel, part = training_part.choose_training_part(history, request.holdout)
     tail = validation_tail(history, panel)
-    started = time.monotonic()
+    started = time.monotonic()  # the data are read: the minutes begin
     bundle, evidence = fit(workspace, history, panel, tail, request, progress)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
     rivals = Rivals.choose(panel, bundle.config).to_manifest()
@@ -107,6 +116,7 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         digest=bundle.digest,
         steps=bundle.manifest.get("steps", 0),
         chosen_steps=bundle.manifest.get("chosen_steps", 0),
+        networks=0 if is_baseline(request.model) else bundle.config.members,
         seconds=round(time.monotonic() - started, 1),
         snapshot=history.snapshot,
         rule=bundle.manifest.get("rule", []),
@@ -114,6 +124,12 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         validation=evidence.scores,
         long_roll=evidence.long_roll.to_dict() if evidence.long_roll else None,
     )
+
+
+def held_out_of(workspace: Workspace, request: TrainRequest) -> float:
+    """The last share of each series that need not be read: none where the source's own split decides."""
+    split = catalogue.dataset(workspace.engine, request.dataset).has_split
+    return 0.0 if request.holdout is None or split else request.holdout
 
 
 def run_as_helper(request: TrainRequest) -> bool:
@@ -147,8 +163,12 @@ def check_request(request: TrainRequest) -> None:
         raise InvalidInput(f"--steps is {request.steps}; ask for one or more")
     if request.max_minutes is not None and not 0 < request.max_minutes <= 10_000:
         raise InvalidInput(f"--max-minutes is {request.max_minutes:g}; give minutes between 0 and 10000")
+    if request.max_values < LEAST_VALUES:
+        raise InvalidInput(f"--max-values is {request.max_values}; ask for {LEAST_VALUES:,} or more")
     if not 0 <= request.seed < 2**32:
         raise InvalidInput(f"--seed is {request.seed}; give a number from 0 to {2**32 - 1}")
+    if request.holdout is not None and not 0 < request.holdout <= 0.9:
+        raise InvalidInput(f"--holdout is {request.holdout}; give the share to keep out of training, such as 0.2")
     check_hardware(request)
 
 
@@ -190,6 +210,7 @@ def fit(
             history, panel, tail, validate([], panel, tail, season, horizon), NO_HIDDEN_STATE
         )
     from forecasting.training import fit_network
+    from forecasting.training.loggers import run_loggers
 
     quiet_lightning()
     minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
@@ -209,18 +230,26 @@ def fit(
             lambda stage, done, total: progress(done, total, stage),
             folder,
             request.resume,
-            fit_network.run_loggers(
-                folder.parent / "logs", run_name(history, request), model_store.mirror_uri(workspace)
-            ),
+            run_loggers(folder.parent / "logs", run_name(history, request), model_store.mirror_uri(workspace)),
             say,
         )
-        if fitted.bundle.manifest["cut_by_clock"]:
-            say(
-                "the machine became slower, so the time limit ended the choice of the number of steps early; "
-                f"--steps {fitted.planned} may give another model"
-            )
+        for sentence in notes_on_time(fitted.bundle):
+            say(sentence)
         shutil.rmtree(folder, ignore_errors=True)  # the model is complete, so its checkpoints are not needed
     return fitted.bundle, gather_evidence(history, panel, tail, fitted.validation, fitted.long_roll)
+
+
+def notes_on_time(bundle: Bundle) -> list[str]:
+    """What the time limit did to a model."""
+    made, found = bundle.manifest, []
+    if made["cut_by_clock"]:
+        kept = f"{made['refitted']} of the planned networks were fitted to everything"
+        if not made["refitted"]:
+            kept = "the network that was validated is the model, without the values of the validation tail"
+        found.append(f"the time ran out: {kept}; --steps {made['steps']} may give another model")
+    if made["learned_nothing"]:
+        found.append(f"the time was too short to learn anything: the model forecasts as {bundle.config.fallback} does")
+    return found
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from service.forecast.query_params import ForecastQuery, NetworkQuery
 from service.http.errors import ProblemError, not_available
 from service.models.datasets import Served, Target
 from states.champion import Champion
-from states.series_state import SeriesState
+from states.views.series_state import SeriesState
 
 DEFAULT_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # unless the client asks for others
 DEFAULT_LEVELS = (80.0, 95.0)

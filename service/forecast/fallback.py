@@ -9,7 +9,7 @@ import numpy as np
 from service.http.errors import not_available
 from service.models.datasets import Target
 from states.champion import Champion
-from states.series_state import SeriesState
+from states.views.series_state import SeriesState
 
 log = logging.getLogger("rollcast.service")
 

@@ -16,16 +16,19 @@ from data.records.runs import Outcome
 from forecasting.config import ModelConfig
 from forecasting.quantiles import interval_levels
 from service.base.request_limits import (
+    DEFAULT_PAGE_ROWS,
     DEFAULT_PAGE_SERIES,
     MAX_LEVELS,
     MAX_NETWORK_STEPS,
+    MAX_POINTS,
     MAX_QUERY_PARAMETERS,
+    MAX_ROWS,
     MAX_SERIES,
     MAX_SPARKLINE,
     MAX_SPARKLINES,
 )
 from service.http.errors import FieldFault, too_much, unprocessable
-from states.trouble import CLASSES, Place
+from states.views.trouble import CLASSES, Place
 
 INTEGER = re.compile(r"\d{1,9}", re.ASCII)
 DECIMAL = re.compile(r"\d{0,3}(\.\d{0,9})?", re.ASCII)
@@ -90,6 +93,18 @@ class PageQuery:
     after_place: Place | None = None  # by trouble: of the last series on the page before, where that one had some
     kinds: tuple[str, ...] = ()  # only series of these classes of trouble
     sparkline: int = 0  # last values of each series, with its forecast
+
+
+@dataclass(frozen=True)
+class ObservationsQuery:
+    """A part of the past of a series: from `first` to `last`, both included, as the client wrote them."""
+
+    dataset: str | None = None
+    first: str | None = None
+    last: str | None = None
+    backwards: bool = False  # the newest rows first
+    limit: int = DEFAULT_PAGE_ROWS
+    points: int = 0  # so many bins in place of rows
 
 
 @dataclass(frozen=True)
@@ -172,6 +187,19 @@ def page_query(query_string: bytes) -> PageQuery:
 def dataset_query(query_string: bytes) -> str | None:
     """The `dataset` parameter, for paths without others. Raises ProblemError (422) that points at `/query/…`."""
     return _text(_parameters(query_string, ("dataset",)), "dataset") if query_string else None
+
+
+def observations_query(query_string: bytes) -> ObservationsQuery:
+    """The query of the past of a series. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("dataset", "from", "to", "order", "limit", "points"))
+    points = _integer(given, "points", 1, MAX_POINTS) or 0
+    for name in ("order", "limit") if points else ():
+        if name in given:
+            raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", "cannot be used together with points")])
+    limit = _integer(given, "limit", 1, MAX_ROWS) or ObservationsQuery.limit
+    backwards = _word(given, "order", ("asc", "desc")) == "desc"
+    texts = [_text(given, name) for name in ("dataset", "from", "to")]
+    return ObservationsQuery(*texts, backwards, limit, points)
 
 
 def prefix_query(query_string: bytes) -> str:

@@ -9,7 +9,7 @@ from service.forecast import answers
 from service.forecast.query_params import ForecastQuery, PageQuery, encode_cursor, encode_place
 from service.models import trouble_ranking
 from service.models.datasets import Directory, Target
-from service.models.trouble_ranking import Wanted
+from service.models.trouble_ranking import SeriesFilter
 from states.champion import Champion
 
 FAN = ForecastQuery(levels=(80.0,))  # of a sparkline
@@ -24,7 +24,7 @@ def by_id(directory: Directory, query: PageQuery) -> dict[str, Any]:
 
 def by_trouble(directory: Directory, query: PageQuery) -> dict[str, Any]:
     """A page of the ranking by trouble, with the number of series in each class."""
-    wanted = Wanted(query.dataset, query.search, query.kinds)
+    wanted = SeriesFilter(query.dataset, query.search, query.kinds)
     page = trouble_ranking.page(directory, query.limit, query.after_place or query.after, wanted)
     lines = _lines([ranked.target for ranked in page.series], query)
     for line, ranked in zip(lines, page.series, strict=True):

@@ -14,7 +14,7 @@ import numpy as np
 PAUSE_S = 0.25  # between two notices of one dataset
 
 
-class Watcher:
+class Listener:
     """One listener. `series` None: every series of its datasets."""
 
     def __init__(self, datasets: frozenset[int] | None, series: int | None) -> None:
@@ -49,18 +49,18 @@ class Changes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._noted: dict[int, list[np.ndarray]] = {}
-        self._watchers: list[Watcher] = []
+        self._listeners: list[Listener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._last: dict[int, float] = {}
 
     def __len__(self) -> int:
         """The number of watchers."""
-        return len(self._watchers)
+        return len(self._listeners)
 
     def note(self, dataset_id: int, series: np.ndarray) -> None:
         """Series (k,) of a dataset changed, or with none of them its model. From any thread."""
         loop = self._loop
-        if not self._watchers or loop is None:
+        if not self._listeners or loop is None:
             return
         with self._lock:
             parts = self._noted.setdefault(dataset_id, [])
@@ -72,15 +72,15 @@ class Changes:
                 self._loop = None
 
     @contextmanager
-    def watching(self, datasets: frozenset[int] | None = None, series: int | None = None) -> Iterator[Watcher]:
+    def watching(self, datasets: frozenset[int] | None = None, series: int | None = None) -> Iterator[Listener]:
         """A watcher of some datasets, None for all, and of one series or all. Used in the event loop."""
-        watcher = Watcher(datasets, series)
+        watcher = Listener(datasets, series)
         self._loop = asyncio.get_running_loop()
-        self._watchers.append(watcher)
+        self._listeners.append(watcher)
         try:
             yield watcher
         finally:
-            self._watchers.remove(watcher)
+            self._listeners.remove(watcher)
 
     def _schedule(self, dataset_id: int) -> None:
         loop = asyncio.get_running_loop()
@@ -92,5 +92,5 @@ class Changes:
         with self._lock:
             parts = self._noted.pop(dataset_id, [])
         series = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
-        for watcher in self._watchers:
+        for watcher in self._listeners:
             watcher.notice(dataset_id, series)

@@ -9,8 +9,8 @@ import numpy as np
 from data.store.series_patterns import Patterns
 from service.models.datasets import Directory, Served
 from service.models.listing import Listing
-from states import trouble
-from states.trouble import CLASSES, SOUND, words_of
+from states.views import trouble
+from states.views.trouble import CLASSES, SOUND, words_of
 
 SEPARATOR = "/"
 CACHED = 64  # groupings

@@ -11,8 +11,8 @@ import numpy as np
 
 from service.models.datasets import Directory, Target
 from service.models.listing import ListingKey
-from states import trouble
-from states.trouble import CLASSES, SOUND, Place, words_of
+from states.views import trouble
+from states.views.trouble import CLASSES, SOUND, Place, words_of
 
 
 class Ranked(NamedTuple):
@@ -48,7 +48,7 @@ class _Troubled(NamedTuple):
         return _Troubled(*(column[chosen] for column in self))
 
 
-class Wanted(NamedTuple):
+class SeriesFilter(NamedTuple):
     """Which series: those of one dataset, whose id contains a text, of some classes of trouble; None or empty: all."""
 
     dataset: str | None = None
@@ -56,29 +56,29 @@ class Wanted(NamedTuple):
     kinds: Sequence[str] = ()
 
 
-def page(directory: Directory, limit: int, after: Place | ListingKey | None, wanted: Wanted) -> RankedPage:
+def page(directory: Directory, limit: int, after: Place | ListingKey | None, wanted: SeriesFilter) -> RankedPage:
     """Up to `limit` series after a place, or after a listing key where the page before ended without trouble."""
     matching = _matching(directory, wanted)
     kinds = [CLASSES.index(kind) for kind in wanted.kinds or CLASSES]
     found = matching.only(np.isin(matching.kind, kinds))
-    sound_only = after is not None and not isinstance(after, Place)
-    places = [] if sound_only else _first(found, limit + 1, after if isinstance(after, Place) else None)
+    place, key = (after, None) if after is None or isinstance(after, Place) else (None, after)
+    places = [] if key is not None else _first(found, limit + 1, place)
     ranked, more = _named(directory, places)[:limit], len(places) > limit
     total = len(found.kind)
     if not wanted.kinds:
         total = directory.page(1, None, wanted.search, wanted.dataset)[1]
         if not more:
-            sound, more = _sound(directory, matching, limit - len(ranked), after if sound_only else None, wanted)
+            sound, more = _sound(directory, matching, limit - len(ranked), key, wanted)
             ranked += sound
     return RankedPage(ranked, _counts(matching), total, more)
 
 
 def counts(directory: Directory, dataset: str) -> dict[str, int]:
     """The number of a dataset's series in each class of trouble, the worst class first."""
-    return _counts(_matching(directory, Wanted(dataset)))
+    return _counts(_matching(directory, SeriesFilter(dataset)))
 
 
-def _matching(directory: Directory, wanted: Wanted) -> _Troubled:
+def _matching(directory: Directory, wanted: SeriesFilter) -> _Troubled:
     """The troubled series that the caller's key reaches, of this dataset and with this text."""
     parts = [_Troubled(*(np.zeros(0, kind) for kind in (np.int8, np.float64, np.int64, np.int64)))]
     for served in directory.datasets.values():
@@ -128,7 +128,7 @@ def _named(directory: Directory, places: Sequence[Place]) -> list[Ranked]:
 
 
 def _sound(
-    directory: Directory, troubled: _Troubled, limit: int, after: ListingKey | None, wanted: Wanted
+    directory: Directory, troubled: _Troubled, limit: int, after: ListingKey | None, wanted: SeriesFilter
 ) -> tuple[list[Ranked], bool]:
     """Up to `limit` series without trouble, in the order of the listing, and whether more follow."""
     known = set(zip(troubled.dataset.tolist(), troubled.series.tolist(), strict=True))

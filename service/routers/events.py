@@ -128,7 +128,7 @@ async def _values(runtime: Runtime, target: Target, sequence: int) -> AsyncItera
                 continue
             first = False
             try:
-                events = await runtime.new_rows.after(runtime.engine(), target, sequence)
+                events = await runtime.series_feed.after(runtime.engine(), target, sequence)
             except StoreUnavailable:
                 yield b": the store does not answer\n\n"
                 continue

@@ -165,7 +165,31 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         "outcomes": ["exists", "created", "rejected"],
         "errors": [{"pointer": "/series/2/dataset", "message": "is not a dataset"}],
     },
+    "SeriesGroups": {
+        "dataset": "machine_temperature",
+        "prefix": "",
+        "groups": [
+            {
+                "prefix": "plant/",
+                "series": 40,
+                "counts": {"silent": 1},
+                "worst": {"unique_id": "plant/line3/pump", "trouble": {"class": "silent", "size": 310}},
+            }
+        ],
+    },
     "SeriesPage": {"series": [{**SERIES, **POSITION, **RELIABILITY}], "total": 1, "next": None},
+    "SeriesPast": {
+        **SERIES,
+        "freq": "5m",
+        "kind": "instant",
+        "ds": ["2014-02-19T15:20:00Z", "2014-02-19T15:25:00Z", "2014-02-19T15:30:00Z"],
+        "y": [97.2, None, 97.4],
+        "imputed": [],
+        "corrected": [2],
+        "quarantined": [{"index": 1, "y": 970.0, "rule": "spike"}],
+        "available_from": "2013-12-02T21:15:00Z",
+        "next": None,
+    },
     "Scores": {
         "scores": [
             {
@@ -210,6 +234,7 @@ BODIES: dict[str, Any] = {  # by the name of their schema
     **operation_examples.BODIES,
 }
 TEXTS = {
+    "text/event-stream": 'id: 2824\ndata: {"dataset":"machine_temperature","sequence":2824,"changed":1}\n\n',
     "text/plain": '# TYPE rollcast_observations_total counter\nrollcast_observations_total{outcome="applied"} 25.0\n',
 }
 PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail and error, by status
@@ -221,6 +246,11 @@ PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail
         ("/path/unique_id", "is not a series"),
     ),
     "409": ("no_model", NO_MODEL, None),
+    "410": (
+        "not_kept",
+        "Values this old are in the lake alone; `available_from` is the first that is kept.",
+        ("/query/from", "is older than what the service keeps"),
+    ),
     "412": (
         "promotion_moved",
         "Promotion 8 serves by now; look at it, then ask again with its id in If-Match.",

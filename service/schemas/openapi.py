@@ -7,9 +7,12 @@ from pydantic import BaseModel
 
 from data.records.runs import Outcome
 from service.base.request_limits import (
+    DEFAULT_PAGE_ROWS,
     DEFAULT_PAGE_SERIES,
     MAX_IDEMPOTENCY_KEY,
     MAX_NETWORK_STEPS,
+    MAX_POINTS,
+    MAX_ROWS,
     MAX_SERIES,
     MAX_SPARKLINE,
     MAX_SPARKLINES,
@@ -32,6 +35,7 @@ PROBLEMS = {
     403: "The key does not have the scope, or does not reach the series",
     404: "Nothing has this name",
     409: "Not possible in the present state; `code` says why",
+    410: "Rows this old are not kept by the service; `available_from` is the first that is",
     412: "Another promotion serves than the one in If-Match; the ETag names it",
     413: "The body is too large",
     415: "The body is neither JSON nor NDJSON, or it is compressed",
@@ -93,6 +97,23 @@ SERIES_PAGE = [
         "sparkline",
         f"So many of the last values of each series, and its forecast; of at most {MAX_SPARKLINES} series",
         {"type": "integer", "minimum": 1, "maximum": MAX_SPARKLINE},
+    ),
+]
+
+OBSERVATIONS = [
+    parameter("from", "The first time, written as `ds` of a row; a + is written %2B", {"type": "string"}),
+    parameter("to", "The last time", {"type": "string"}),
+    parameter("order", "`desc`: the newest rows first", {"type": "string", "enum": ["asc", "desc"], "default": "asc"}),
+    parameter(
+        "limit",
+        "Rows on a page",
+        {"type": "integer", "minimum": 1, "maximum": MAX_ROWS, "default": DEFAULT_PAGE_ROWS},
+    ),
+    parameter(
+        "points",
+        "At most so many bins for a screen in place of rows, each with its least, largest and last value; from 64 "
+        "steps on, bins are whole multiples of 64 steps, also at both ends",
+        {"type": "integer", "minimum": 1, "maximum": MAX_POINTS},
     ),
 ]
 

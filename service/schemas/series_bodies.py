@@ -172,7 +172,7 @@ class SeriesPage(StrictBody):
     next: Annotated[str | None, Field(description="`cursor` of the next page; null on the last one")]
 
 
-class Worst(StrictBody):
+class WorstSeries(StrictBody):
     """The member of a group with the worst trouble; without trouble any."""
 
     unique_id: UniqueId | None
@@ -185,7 +185,7 @@ class SeriesGroup(StrictBody):
     prefix: Annotated[str, Field(description="of their ids; empty for the series whose ids have no further part")]
     series: Annotated[int, Field(description="their number")]
     counts: Annotated[dict[str, int], Field(description="how many have each class of trouble")]
-    worst: Worst
+    worst: WorstSeries
 
 
 class SeriesGroups(StrictBody):

@@ -15,7 +15,7 @@ from states import folding
 from states.champion import Champion
 from states.checkpoints import Checkpoints, shards_of
 from states.folding import REPLAY, Begun
-from states.series_state import SeriesState
+from states.views.series_state import SeriesState
 
 
 def gate_history(engine: Engine, champion: Champion, series: int, row: SeriesState, steps: int) -> GateTrace | None:

@@ -1,66 +1,79 @@
-"""What must hold of the page at `/` in every situation: looked at in Debian's Chromium."""
+"""Pages that are run: the fenced blocks of a page in order, and the comparison of what is shown with what was printed.
 
-import os
+A shown line is found in what was printed, in order; lines between may be left out. In it `…` stands for anything, but
+not before a number with decimals. Words and whole numbers are equal; a number with decimals, which a network may have
+computed, is near.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+import pytest
 
-SCREENSHOTS = os.environ.get("ROLLCAST_SCREENSHOTS")  # a folder that keeps pictures of what tests looked at
-
-OVERLAPS = """() => {
-  const boxes = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    const parent = node.parentElement;
-    if (!node.data.trim() || !parent.checkVisibility() || parent.closest('title, option, .skip')) continue;
-    const range = document.createRange();
-    range.selectNodeContents(node);
-    for (const box of range.getClientRects())
-      if (box.width > 1 && box.height > 1)
-        boxes.push([node.data.trim().slice(0, 40), box.left, box.top, box.right, box.bottom]);
-  }
-  const found = [];
-  boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b) => {
-    const wide = Math.min(a[3], b[3]) - Math.max(a[1], b[1]), high = Math.min(a[4], b[4]) - Math.max(a[2], b[2]);
-    if (wide > 2 && high > 4) found.push(`${a[0]} / ${b[0]}`);
-  }));
-  return found;
-}"""
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+DECIMAL = re.compile(r"-?\d+\.\d+(?![.\d])")
+NEAR = 0.25  # of a shown number; kernels differ between processors
 
 
-class Looked:
-    """A page that is looked at: what the browser complains about is collected."""
+@dataclass(frozen=True)
+class Step:
+    """A block that is run, and the blocks of output that the page shows after it."""
 
-    def __init__(self, page: Page, url: str) -> None:
-        self.page, self.url = page, url
-        self.errors: list[str] = []
-        self.elsewhere: list[str] = []
-        page.on("console", lambda said: self.errors.append(said.text) if self._counts(said.type, said.text) else None)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("request", lambda asked: self.elsewhere.append(asked.url) if self._leaves(asked.url) else None)
+    language: str
+    code: str
+    shown: tuple[str, ...]
 
-    @staticmethod
-    def _counts(kind: str, text: str) -> bool:
-        return kind in ("error", "warning") and "Failed to load resource" not in text  # a 404 or 409 that is shown
 
-    def _leaves(self, asked: str) -> bool:
-        return not asked.startswith((self.url, f"blob:{self.url}", "data:"))
+def steps_of(page: Path, language: str, until: str | None = None) -> Iterator[Step]:
+    """The blocks of a language before the heading `until`, each with the `text` blocks that follow it."""
+    text = page.read_text()
+    blocks = FENCE.findall(text if until is None else text[: text.index(f"\n## {until}\n")])
+    for at, (name, code) in enumerate(blocks):
+        if name == language:
+            after = [text for _, text in takewhile_text(blocks[at + 1 :])]
+            yield Step(name, code, tuple(after))
 
-    def open(self, address: str, shown: str) -> Page:
-        """Open an address such as `#/models`, and wait for a text."""
-        self.page.goto(f"{self.url}/{address}")
-        self.page.get_by_text(shown).first.wait_for()
-        return self.page
 
-    def check(self, name: str) -> None:
-        """No error, nothing asked of other hosts, no overlapping text, nothing wider than the window, axe's rules."""
-        if SCREENSHOTS:
-            self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
-        assert self.errors == []
-        assert self.elsewhere == []
-        assert self.page.evaluate(OVERLAPS) == []
-        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert self.page.evaluate(wide) <= 0
-        found = Axe().run(self.page)
-        assert found.violations_count == 0, found.generate_report()
+def takewhile_text(blocks: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The `text` blocks before the first of another language."""
+    for name, text in blocks:
+        if name != "text":
+            return
+        yield name, text
+
+
+def check_shown(shown: str, printed: str) -> None:
+    """Every shown line is among the printed ones, in order."""
+    left = printed.replace("\ufeff", "").splitlines()  # a byte-order mark cannot be seen
+    for line in filter(None, map(str.strip, shown.splitlines())):
+        if line == "…":
+            continue
+        at = next((at for at, candidate in enumerate(left) if is_same(line, candidate)), None)
+        assert at is not None, f"not printed: {line}\nprinted, after the lines before it:\n" + "\n".join(left)
+        left = left[at + 1 :]
+
+
+def is_same(shown: str, printed: str) -> bool:
+    """Whether a printed line is what a shown line says."""
+    parts = re.split(rf"({DECIMAL.pattern}|…|[─═]+|\s+)", shown.strip())
+    pattern = "".join(pattern_of(part) for part in parts if part)
+    found = re.fullmatch(rf"\s*{pattern}\s*", printed)
+    if not found:
+        return False
+    numbers = [float(part) for part in parts if part and DECIMAL.fullmatch(part)]
+    return all(
+        float(group) == pytest.approx(number, rel=NEAR, abs=0.05)
+        for group, number in zip(found.groups(), numbers, strict=True)
+    )
+
+
+def pattern_of(part: str) -> str:
+    if part == "…":
+        return ".*"
+    if DECIMAL.fullmatch(part):
+        return r"(-?\d+\.\d+)"
+    if part[0] in "─═":  # the lines of a table are as wide as its numbers
+        return "[─═]+"
+    return r"\s+" if part.isspace() else re.escape(part)

@@ -79,8 +79,8 @@ function quarantineTable(values, again) {
   const said = h("p", { role: "status", class: "note" });
   const release = (line) => async () => {
     try {
-      await post("/v1/quarantine/release", { dataset: line.dataset, ids: [line.id] });
-      said.textContent = `Value ${line.id} is released.`;
+      const answer = await post("/v1/quarantine/release", { dataset: line.dataset, ids: [line.id] });
+      said.textContent = answer.state ? `Job ${answer.id} releases value ${line.id} as soon as a worker runs it.` : `Value ${line.id} is released.`;
       again();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

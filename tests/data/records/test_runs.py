@@ -5,11 +5,14 @@ import os
 import time
 
 import pytest
+from sqlalchemy import insert
 
 from data import clock
 from data.errors import InvalidInput
 from data.records import runs
-from data.store.database import open_store
+from data.records.runs import WantedRuns
+from data.store import tables
+from data.store.database import open_store, writing
 
 SECOND = 1_000_000
 
@@ -153,3 +156,29 @@ def test_a_run_by_hand_or_of_another_dataset_does_not_count_for_a_slot(store):
     assert not runs.is_slot_done(store, "ingest", "pumps", before)
     assert runs.is_slot_done(store, "ingest", "shares", before)
     assert runs.is_slot_done(store, "ingest", None, before)
+
+
+def test_runs_are_found_by_flow_datasets_and_outcome_below_an_id(store):
+    for dataset in ("one", None, "two"):
+        with runs.recorded(store, "monitor", dataset):
+            pass
+
+    def ids(wanted, limit=9, before=None):
+        return [run.id for run in runs.find(store, wanted, limit, before)]
+
+    assert ids(WantedRuns()) == [3, 2, 1] and ids(WantedRuns(), 1, before=3) == [2]
+    assert ids(WantedRuns(datasets=("one",))) == [1] and ids(WantedRuns(datasets=("one", None))) == [2, 1]
+    assert ids(WantedRuns(datasets=())) == [] and ids(WantedRuns(flow="train")) == []
+    assert ids(WantedRuns(outcome="succeeded")) == [3, 2, 1]
+    assert sorted(runs.dataset_names(store)) == ["one", "two"]
+    assert {run.id for run in runs.newest(store).values()} == {1, 2, 3}
+    assert runs.newest_successes(store) == {("monitor", "one"): 1, ("monitor", None): 2, ("monitor", "two"): 3}
+
+
+def test_a_run_without_a_heartbeat_is_found_as_lapsed_and_not_as_running(store):
+    for at in (clock.now(), clock.now() - 3_600_000_000):
+        row = {"flow": "train", "started_at": at, "heartbeat_at": at, "outcome": "running", "detail": "{}"}
+        with writing(store) as connection:
+            connection.execute(insert(tables.runs).values(row))
+    found = {outcome: runs.find(store, WantedRuns(outcome=outcome), 9) for outcome in ("running", "lapsed")}
+    assert {outcome: [run.id for run in rows] for outcome, rows in found.items()} == {"running": [1], "lapsed": [2]}

@@ -13,8 +13,9 @@ from data.errors import InvalidInput
 from forecasting.config import ModelConfig
 from forecasting.networks.networks import features
 from forecasting.panel import Panel
-from forecasting.training import fit_network
+from forecasting.training import fit_network, workload
 from forecasting.training.fit_network import TrainingSpec, fit
+from forecasting.training.pace import Clock, TrainingPlan
 from forecasting.training.windows import ChunkReader, Lanes
 from tests.support.forecasting_kit import wave
 
@@ -27,8 +28,9 @@ SPEC = TrainingSpec("lstm", season=4, horizon=5, steps=12, defaults=SMALL)
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Few lanes and one thread: these tests are about order and bits, not about accuracy."""
+    """Few lanes, one thread, checks at every step: these tests are about order and bits, not about accuracy."""
     monkeypatch.setattr(fit_network, "DEFAULTS", SMALL)
+    monkeypatch.setattr(workload, "SPACING", 1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -50,19 +52,55 @@ def test_series_are_drawn_by_a_power_of_their_length() -> None:
 
 
 def test_a_timed_run_can_be_repeated_by_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_network, "GRACE", 600.0)  # a busy machine must not end it early here
+    monkeypatch.setattr(fit_network, "Clock", lambda *_: Clock(np.inf))  # a busy machine must not end it early here
     timed = fit(PANEL, TrainingSpec("gru", 4, 5, max_minutes=0.02))
     again = fit(PANEL, TrainingSpec("gru", 4, 5, steps=timed.planned))
     assert (again.bundle.digest, again.chosen) == (timed.bundle.digest, timed.chosen)
 
 
 def test_a_run_that_becomes_slow_is_ended_by_the_time_limit_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_network, "_steps_that_fit", lambda *_: 5_000)  # as if measured on an idle machine
-    monkeypatch.setattr(fit_network, "GRACE", 0.0)
+    monkeypatch.setattr(fit_network, "_seconds_of_a_step", lambda *_: 1e-6)  # as if measured on an idle machine
+    monkeypatch.setattr(fit_network, "most_steps", lambda _: 5_000)
     cut = fit(PANEL, TrainingSpec("gru", 4, 5, max_minutes=0.04))
     assert cut.bundle.manifest["cut_by_clock"]
     assert 1 <= cut.chosen < 5_000
-    assert not fit(PANEL, SPEC).bundle.manifest["cut_by_clock"]
+    assert cut.bundle.manifest["refitted"] < 3 and cut.bundle.config.members == max(1, cut.bundle.manifest["refitted"])
+    whole = fit(PANEL, SPEC).bundle
+    assert (whole.manifest["cut_by_clock"], whole.manifest["refitted"]) == (False, 3)
+
+
+def test_without_time_for_a_refit_the_validated_network_is_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Clock, "left", lambda _: 0.0)  # as if choosing and scoring had taken all of it
+    bundle = fit(PANEL, TrainingSpec("gru", 4, 5, max_minutes=0.05)).bundle
+    assert (bundle.config.members, bundle.manifest["refitted"], bundle.manifest["cut_by_clock"]) == (1, 0, True)
+
+
+def test_the_plan_follows_the_minutes_and_says_when_they_are_too_short() -> None:
+    hour = TrainingPlan.within(60, seconds=0.1, trainings=4, most=10_000)
+    assert hour.steps == int((3600 * 0.84 - 5) / 4 / 0.1) and not hour.too_short
+    assert TrainingPlan.within(60, 0.1, 4, most=300).sentences() == [
+        "expects 2 minutes at most: 300 steps of each of 4 networks, 100 ms each; the first often ends earlier"
+    ]
+    short = TrainingPlan.within(0.5, 0.5, 4, most=300)
+    assert short.steps == 10 and "too short" in short.sentences()[1]
+    assert "give --max-minutes 1.3 or more" in short.sentences()[1]
+    assert TrainingPlan.within(1.3, 0.5, 4, most=300).steps >= 30
+
+
+def test_a_step_reads_the_panel_once_at_most() -> None:
+    few, many = Panel.of([np.zeros(171)] * 12), Panel.of([np.zeros(1000)] * 400)
+    defaults = fit_network.TrainingDefaults()
+    assert workload.lanes_for(few, 14, defaults) == 12 * 171 // 96
+    assert workload.lanes_for(many, 48, defaults) == 96
+    assert workload.lanes_for(many, 168, defaults) == 200_000 // (24 * 168)
+    assert workload.lanes_for(many, 1_000, defaults) == 32
+    assert workload.most_steps(few) == 228 and workload.most_steps(many) == 44_444
+
+
+def test_the_tail_is_evaluated_twelve_times_but_not_every_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [workload.steps_between_checks(steps) for steps in (5, 60, 1200)] == [1, 5, 100]
+    monkeypatch.setattr(workload, "SPACING", 8)
+    assert [workload.steps_between_checks(steps) for steps in (5, 60, 1200)] == [5, 8, 100]
 
 
 @pytest.mark.parametrize("patience", [4, 1])

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,9 +19,13 @@ from data.formats.options import SourceOptions
 from data.settings import load_settings
 from data.store import catalogue, observation_log
 from data.store.observation_log import LoggedValue
+from forecasting.evaluation.backtest import baseline
+from forecasting.panel import Panel
 from forecasting.training import fit_network
 from pipelines.ingestion.ingest import ingest
-from pipelines.training.train import TrainRequest, hint_on_interrupt, train
+from pipelines.models import model_store
+from pipelines.promotion.promote import promote
+from pipelines.training.train import TrainRequest, hint_on_interrupt, notes_on_time, train
 from pipelines.workspace import Workspace, open_workspace
 
 pytestmark = pytest.mark.usefixtures("short_collections")
@@ -124,6 +129,45 @@ def test_a_series_with_values_only_in_the_test_part_does_not_stop_training(works
     ingest(workspace, str(path), "a", OPTIONS)
     steps = None if model == "naive" else 2
     assert train(workspace, TrainRequest("a", model, steps=steps), lambda *_: None).validation[model]["mase"] > 0
+
+
+def write_long(path: Path) -> str:
+    """A short series of 30 steps and a long one of 3,000, whose value is its step."""
+    rows = ["unique_id,t,y", *(f"short,{t},{t}" for t in range(1, 31)), *(f"long,{t},{t}" for t in range(1, 3001))]
+    path.write_text("\n".join(rows) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(("holdout", "last"), [(None, 3000), (0.5, 1500)])
+def test_at_most_a_number_of_values_is_read_and_never_the_held_out_ones(workspace, tmp_path, capsys, holdout, last):
+    ingest(workspace, write_long(tmp_path / "long.csv"), "long", OPTIONS)
+    made = train(workspace, TrainRequest("long", "naive", holdout=holdout, max_values=1_015), lambda *_: None)
+    cut = 1_015 - 30 if holdout is None else 1_000
+    assert f"of 1 longer ones the last {cut:,} steps" in capsys.readouterr().err
+    bundle = model_store.load(workspace, catalogue.dataset(workspace.engine, "long"), made.version)
+    evidence = bundle.manifest["evidence"]
+    assert evidence["last"] == [last, 30 if holdout is None else 15]  # the long series comes first
+    assert evidence["first"] == [last - cut + 1, 1] and evidence["begin"] == [1, 1]
+    assert made.known["start"] == 1
+    assert promote(workspace, "long", None, lambda *_: None).version
+
+
+def test_what_the_time_limit_did_to_a_model_is_said():
+    bundle = baseline("naive", Panel.of([np.arange(20.0)]), 1, 2)
+    made = {"steps": 8, "cut_by_clock": False, "refitted": 3, "learned_nothing": False}
+    assert notes_on_time(replace(bundle, manifest=made)) == []
+    (note,) = notes_on_time(replace(bundle, manifest=made | {"cut_by_clock": True, "refitted": 2}))
+    assert note.startswith("the time ran out: 2 of the planned networks") and "--steps 8" in note
+    both = notes_on_time(
+        replace(bundle, manifest=made | {"cut_by_clock": True, "refitted": 0, "learned_nothing": True})
+    )
+    assert "the network that was validated is the model" in both[0]
+    assert both[1] == "the time was too short to learn anything: the model forecasts as naive does"
+
+
+def test_too_few_values_to_read_are_refused(workspace):
+    with pytest.raises(InvalidInput, match="ask for 1,000 or more"):
+        train(workspace, TrainRequest("long", max_values=10), lambda *_: None)
 
 
 def test_without_any_row_to_train_on_a_training_is_refused(workspace, tmp_path):

@@ -1,12 +1,12 @@
-"""Series ranked by trouble: equal to sorting all of them by the words of `states.trouble`."""
+"""Series ranked by trouble: equal to sorting all of them by the words of `states.views.trouble`."""
 
 import numpy as np
 import pytest
 
 from forecasting.rolling.recent_scores import recent_scores
 from service.models import trouble_ranking
-from service.models.trouble_ranking import Wanted
-from states.trouble import CLASSES
+from service.models.trouble_ranking import SeriesFilter
+from states.views.trouble import CLASSES
 from tests.support.service_kit import World, baseline, panel_of, rows
 
 PANEL = panel_of("a", "b")
@@ -79,7 +79,7 @@ def test_the_ranking_equals_sorting_every_series(world):
         directory = thousand(client, np.random.default_rng(1))
         wanted = expected(directory)
         assert len(wanted) > 300
-        page = trouble_ranking.page(directory, 1002, None, Wanted())
+        page = trouble_ranking.page(directory, 1002, None, SeriesFilter())
         found = [(one.trouble["class"], one.trouble["size"], one.target.unique_id) for one in page.series if one.place]
         assert found == wanted
         assert page.total == 1002
@@ -98,7 +98,7 @@ def test_pages_over_http_follow_one_another_without_a_gap(world):
             page = client.get("/v1/series", params=query).json()
             names += [line["unique_id"] for line in page["series"]]
             cursor = page["next"]
-        whole = trouble_ranking.page(directory, 1002, None, Wanted())
+        whole = trouble_ranking.page(directory, 1002, None, SeriesFilter())
         assert names == [one.target.unique_id for one in whole.series]
 
 

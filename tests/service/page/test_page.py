@@ -9,7 +9,7 @@ import pytest
 from data.store import keys, promotions
 from service.http import uplot
 from service.routers import page as page_router
-from tests.support.page_kit import Looked
+from tests.support.looked_kit import Looked
 from tests.support.server_kit import running
 from tests.support.service_kit import World, baseline, network, panel_of, rows, until
 

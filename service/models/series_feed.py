@@ -16,7 +16,7 @@ MOST = 1_000  # rows of one answer; of more the newest are told, and how many we
 Event = tuple[int, dict[str, Any]]  # sequence, and what is told
 
 
-class NewRows:
+class SeriesFeed:
     """Reads the log once for all watchers of a series that are at the same position."""
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ MAX_Z = 3.5
 MIN_SKILL = -0.1
 
 
-class Trouble(NamedTuple):
+class Troubles(NamedTuple):
     """The trouble of N series, in the order of the champion's rows."""
 
     series: np.ndarray  # (N,) int64
@@ -53,7 +53,7 @@ def words_of(kind: int, size: float) -> dict[str, Any] | None:
     return None if kind == SOUND else {"class": CLASSES[kind], "size": size}
 
 
-def trouble(champion: Champion, held: Mapping[int, int]) -> Trouble:
+def trouble(champion: Champion, held: Mapping[int, int]) -> Troubles:
     """The trouble of every series now. From any thread; a row in the middle of a step may be half old, half new.
 
     held: by series, the number of its last values in quarantine.
@@ -80,4 +80,4 @@ def trouble(champion: Champion, held: Mapping[int, int]) -> Trouble:
     for number, name in enumerate(CLASSES):
         own = np.flatnonzero(begun & (sizes[name] > 0))
         kind[own], size[own] = number, sizes[name][own]
-    return Trouble(rows.series, kind, size, scores)
+    return Troubles(rows.series, kind, size, scores)
