@@ -20,6 +20,7 @@ from service.base.request_limits import (
     DEFAULT_PAGE_SERIES,
     DEFAULT_PAGE_VINTAGES,
     MAX_LEVELS,
+    MAX_NETWORK_STEPS,
     MAX_POINTS,
     MAX_QUERY_PARAMETERS,
     MAX_ROWS,
@@ -68,6 +69,19 @@ class ForecastQuery:
             faults.append(FieldFault("/query/level", f"must be at most {100 * (highest - lowest):g}"))
         if faults:
             raise unprocessable("invalid_query", faults)
+
+
+@dataclass(frozen=True)
+class NetworkQuery:
+    """How many steps to look back inside a network."""
+
+    steps: int = 200
+    dataset: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Text that is the same for equal queries."""
+        return f"n{self.steps}"
 
 
 @dataclass(frozen=True)
@@ -160,6 +174,13 @@ def forecast_query(query_string: bytes) -> ForecastQuery:
     levels = _decimals(given, "level", 100)
     quantiles = _decimals(given, "quantiles", 1)
     return ForecastQuery(horizon, levels, quantiles, _text(given, "dataset"), _text(given, "as_of"))
+
+
+def network_query(query_string: bytes) -> NetworkQuery:
+    """The query of the inside of a network. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("steps", "dataset"))
+    steps = _integer(given, "steps", 1, MAX_NETWORK_STEPS) or NetworkQuery.steps
+    return NetworkQuery(steps, _text(given, "dataset"))
 
 
 def page_query(query_string: bytes) -> PageQuery:

@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { day, number, stamp } from "./format.js";
 
 const HEIGHT = 340;
-const TIMES = [ // labels of the time axis: from ticks this many seconds apart on, with what stands below at each new day or year
+export const TIMES = [ // labels of the time axis: from ticks this many seconds apart on, with what stands below at each new day or year
   [31536000, "{YYYY}", null, null, null, null, null, null, 1],
   [2419200, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
   [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
@@ -29,7 +29,8 @@ export function columns(parts) {
   return found;
 }
 
-function colour(name) {
+// The value of one of the theme's colours.
+export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
@@ -42,10 +43,10 @@ function options(chart, width) {
   const of = (name) => COLUMNS.indexOf(name);
   const area = (upper, lower, share) => ({ series: [of(upper), of(lower)], fill: `rgba(${band}, ${share})` });
   return {
-    width, height: HEIGHT, legend: { show: false }, padding: [8, 14, 0, 0],
+    width, height: HEIGHT, legend: { show: false }, padding: [8, 22, 0, 0],
     scales: { x: { time: !chart.steps }, y: { range: (_, low, high) => chart.yRange(low, high) } },
     axes: [{ ...axis, ...(chart.steps ? {} : { values: TIMES }) }, { ...axis, size: 66, values: (_, ticks) => ticks.map((tick) => number(tick)) }],
-    cursor: { drag: { x: true, y: false, setScale: true }, y: false, points: { size: 7 } },
+    cursor: { drag: { x: true, y: false, setScale: true }, y: false, points: { size: 7 }, sync: { key: "series", setSeries: false } },
     bands: [area("high", "low", 0.3), area("u95", "l95", 0.14), area("u80", "l80", 0.16), area("u50", "l50", 0.2), area("vu80", "vl80", 0.2)],
     series: [
       {},

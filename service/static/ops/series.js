@@ -6,6 +6,7 @@ import { asSvg, columns, SeriesChart } from "./chart.js";
 import { h, show } from "./dom.js";
 import { numbers, save } from "./download.js";
 import { ago, number, percent, plural, position, stamp, time } from "./format.js";
+import { Network } from "./network.js";
 import { bars, calibration } from "./small_charts.js";
 import { watch } from "./watch.js";
 
@@ -29,6 +30,7 @@ export function open(main, address, signal) {
 class View {
   constructor(dataset, id, parts, signal) {
     Object.assign(this, { dataset, id, parts, signal, from: null, to: null, threshold: null, pin: null });
+    this.network = new Network(parts.network, this);
     this.chart = new SeriesChart(parts.chart, {
       moved: (from, to) => this.zoom(from, to),
       threshold: (value, done) => this.setThreshold(value, done),
@@ -54,6 +56,11 @@ class View {
     this.prepare();
     this.draw();
     this.words();
+    await this.network.update();
+  }
+
+  address() {
+    return read();
   }
 
   // The newest rows, or of a stretch that was zoomed to its rows, thinned for the screen.
@@ -137,6 +144,7 @@ class View {
     this.chart.drawing.hidden = !this.found.x.length;
     if (this.found.x.length) this.chart.draw(this.found, this.view());
     show(this.parts.chance, this.crossing());
+    this.network.draw();
   }
 
   zoom(from, to) {
