@@ -55,7 +55,7 @@ class Recorder:
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellStep:
     """One unit of the last layer in the last step, the one whose hidden value moved most. Numbers are plain floats."""
 
     member: int
@@ -75,7 +75,7 @@ class GateTrace:
         dict[str, np.ndarray]
     ]  # of each layer by gate, (3, T): mean, 10 % and 90 % over the units of all members
     units: int  # of a layer, all members together
-    cell: Cell
+    cell: CellStep
 
     @classmethod
     def of(cls, config: ModelConfig, recorder: Recorder) -> "GateTrace | None":
@@ -104,7 +104,7 @@ def _summed_up(gates: list[np.ndarray]) -> np.ndarray:
     return np.stack([units.mean(1), *np.quantile(units, RANGE, 1)])
 
 
-def _busiest(config: ModelConfig, roll: Roll) -> Cell:
+def _busiest(config: ModelConfig, roll: Roll) -> CellStep:
     """The unit of the last layer whose hidden value moved most."""
     layer = config.num_layers - 1
     opened, (hidden, carry) = roll.gates[layer], roll.before
@@ -116,4 +116,4 @@ def _busiest(config: ModelConfig, roll: Roll) -> Cell:
     if STATE_ARRAYS[config.kind] > 1:
         row = member * config.num_layers + layer
         kept = float(carry[0, row, unit]), float(opened["carry"][member, 0, unit])
-    return Cell(member, unit, gates, kept, (float(earlier[member, unit]), float(later[member, unit])))
+    return CellStep(member, unit, gates, kept, (float(earlier[member, unit]), float(later[member, unit])))

@@ -20,7 +20,7 @@ POSITIONS = 128  # of the window that are moved in one batch
 CONTEXTS = 4  # series over which the effective memory is measured
 
 
-class Recording(NamedTuple):
+class GateRecording(NamedTuple):
     """A roller that rolls as the model does and takes its last steps down; for one series at a time."""
 
     roller: Roller
@@ -43,13 +43,13 @@ class Inspection:
         """Has the model recurrent layers?"""
         return self._kernel is not None
 
-    def record(self, most: int) -> Recording | None:
+    def record(self, most: int) -> GateRecording | None:
         """A roller that takes down its last `most` steps; None for a model without recurrent layers."""
         if self._kernel is None:
             return None
         twin, recorder = copy(self._roller), Recorder(self._kernel, most)
         twin.replace_core(recorder)
-        return Recording(twin, recorder)
+        return GateRecording(twin, recorder)
 
     def leans_on(self, state: NumericState) -> np.ndarray | None:
         """(W + H - 1,) the weight of each lag in the median forecast of one series, lag 1 first; the sum is 1.

@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import Engine
 
 from data.grid.stamps import format_all
-from forecasting.rolling.gate_trace import Cell, GateTrace
+from forecasting.rolling.gate_trace import CellStep, GateTrace
 from service.forecast import answers
 from service.forecast.answers import Reading
 from states.past.effective_memories import EffectiveMemories
@@ -74,7 +74,7 @@ def _range(values: np.ndarray) -> dict[str, Any]:
     return dict(zip(("mean", "low", "high"), values.round(DIGITS), strict=True))
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _cell(cell: CellStep) -> dict[str, Any]:
     before, after = cell.hidden
     kept = {"carry_before": cell.carry[0], "carry_after": cell.carry[1]} if cell.carry else {}
     return {
