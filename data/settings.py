@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         ge=0,
         description="Memory for forecasts that were sent and whose state has not changed, bytes",
     )
+    history_bytes: int = Field(
+        default=2_000_000_000,
+        ge=0,
+        description="Values of the past that the live store keeps for the service, bytes; 0 = none",
+    )
     idempotency_keep_s: float = Field(
         default=86_400.0, gt=0, description="How long the answer to an Idempotency-Key is kept, seconds"
     )
@@ -116,6 +121,11 @@ class Settings(BaseSettings):
         default=5_000_000,
         ge=0,
         description="Rows of a dataset's live log above which compact makes new contexts, so that it can be cut",
+    )
+    vintages_bytes: int = Field(
+        default=1_000_000_000,
+        ge=0,
+        description="Earlier forecasts that the live store keeps, bytes; the oldest leave first; 0 = none",
     )
     snapshot_every_s: float = Field(default=60.0, gt=0, description="Time between state snapshots, seconds")
     prefect_port: int = Field(

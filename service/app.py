@@ -29,12 +29,14 @@ from service.routers import (
     forecasts,
     groups,
     health,
+    history,
     models,
     observations,
     operations,
     page,
     scores,
     series,
+    vintages,
 )
 from service.runtime import Runtime
 from service.schemas import openapi, scopes
@@ -47,8 +49,10 @@ API_VERSION = "1"  # of paths and bodies; the version of the build is under /ver
 ROUTERS = (
     forecasts,
     observations,
+    history,
     scores,
     events,
+    vintages,
     series,
     deletions,
     datasets,

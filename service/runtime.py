@@ -20,6 +20,7 @@ from service.background.watcher import Watcher
 from service.base import gc_tuning
 from service.base.metrics import Metrics
 from service.forecast.forecast_cache import ForecastCache
+from service.history.as_of import Recomputer
 from service.http.errors import DETAILS, error_list, not_available
 from service.http.keyring import Keyring
 from service.models.changes import Changes
@@ -39,6 +40,7 @@ from service.observe.receipts import Receipt
 from service.observe.series_creation import CreatedSeries, SeriesCreator, UnbornSeries
 from service.observe.write_batch import ObserveRequest
 from service.observe.writer import Writer
+from states.past.effective_memories import EffectiveMemories
 
 log = logging.getLogger("rollcast.service")
 
@@ -74,6 +76,7 @@ class Runtime:
             self.served,
             settings.idempotency_keep_s,
             self.changes,
+            settings.vintages_bytes,
         )
         self._creator = SeriesCreator(self._engine, self._directory, self.metrics, self._writer.ask)
         self._coalescer = RequestCoalescer(self._writer.observe)
@@ -82,6 +85,8 @@ class Runtime:
         self.in_progress = KeysInProgress()
         self.groups = Groups()
         self.series_feed = SeriesFeed()
+        self.recomputer = Recomputer(clock)
+        self.effective_memories = EffectiveMemories()
         self.forecast_cache = ForecastCache(settings.forecast_cache_bytes)
         self._rebuilder = Rebuilder(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(

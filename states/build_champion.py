@@ -58,12 +58,12 @@ def build(engine: Engine, dataset: Dataset, promotion: Promotion) -> tuple[Champ
     return champion, replayed
 
 
-def load(engine: Engine, dataset: Dataset, promotion: Promotion) -> Anchored:
-    """The promoted version and its contexts. Raises as `build` does."""
+def load(engine: Engine, dataset: Dataset, promotion: Promotion, anchor: Anchor | None = None) -> Anchored:
+    """The promoted version and the contexts of its newest anchor, or of this one. Raises as `build` does."""
     digest = digest_of(engine, promotion)
     roller = model_of(bundle.from_bytes(registry.artifact(engine, dataset.id, promotion.version), digest))
     roller.warm_up()
-    anchor = anchors.newest(engine, promotion.id)
+    anchor = anchor or anchors.newest(engine, promotion.id)
     if anchor is None or not (shards := anchors.shards(engine, anchor)):
         raise DamagedArtifact(f"The contexts of promotion {promotion.id} are stored no more; promote again.")
     fetch = partial(anchors.read, engine, anchor)
@@ -73,7 +73,7 @@ def load(engine: Engine, dataset: Dataset, promotion: Promotion) -> Anchored:
 
 def from_contexts(engine: Engine, anchored: Anchored) -> Champion:
     """The champion whose states know their contexts alone, no row of the log after them and no snapshot."""
-    champion = _empty(engine, anchored, anchored.anchor.log_seq)
+    champion = without_states(engine, anchored, anchored.anchor.log_seq)
     _lay_over(champion, None, None)
     return champion
 
@@ -85,7 +85,7 @@ def restore(
 
     None stands for all series, and for all rows; `read_log` must not give rows beyond `upto`. Raises as `build` does.
     """
-    champion = _empty(engine, anchored, upto)
+    champion = without_states(engine, anchored, upto)
     restored = snapshots.restore(
         engine, anchored.dataset.id, champion.anchor_id, anchored.roller, series=series, upto=upto
     )
@@ -98,6 +98,8 @@ def restore(
     if restored is not None and restored.stale.any():
         folding.rebuild(engine, champion, np.sort(restored.series[restored.stale]))
     champion.seq = int(found.seq[-1]) if len(found) else after
+    if anchored.anchor.refold and restored is None:
+        champion.states.forget_vintages()  # folded again without deleted rows: so they were never answered
     return champion, len(unread)
 
 
@@ -110,7 +112,7 @@ def digest_of(engine: Engine, promotion: Promotion) -> str:
     return found
 
 
-def _empty(engine: Engine, anchored: Anchored, upto: int | None) -> Champion:
+def without_states(engine: Engine, anchored: Anchored, upto: int | None) -> Champion:
     """The champion without a single state."""
     dataset, promotion, roller = anchored.dataset, anchored.promotion, anchored.roller
     anchor_id, anchor_seq = anchored.anchor.anchor_id, anchored.anchor.log_seq

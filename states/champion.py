@@ -86,6 +86,7 @@ class Champion:
         self.promotion_id, self.anchor_id, self.decided_at = promotion.id, anchor.anchor_id, promotion.decided_at
         self.checkpoints = self.checkpoints.of_anchor(anchor.anchor_id)
         self.states.begin_scores()
+        self.states.forget_vintages()
         self.day_ago = None
 
     @property

@@ -13,7 +13,7 @@ from data.store.snapshot_store import OWN, SHARD
 from forecasting.kernel.packing import unpack
 from forecasting.rolling.state import RollingState
 from states.model import RollingModel
-from states.out_of_order import OutOfOrder
+from states.out_of_order import BEGINNING, OutOfOrder
 
 log = logging.getLogger("rollcast.service")
 
@@ -26,9 +26,11 @@ def shards_of(series: np.ndarray) -> np.ndarray:
 
 
 def grown(arrays: dict[str, np.ndarray], roller: RollingModel) -> dict[str, np.ndarray]:
-    """The arrays of a snapshot; those that its layout did not have yet are as in an empty state, recent sums too."""
+    """The arrays of a snapshot; those that it does not have yet are as in an empty state."""
     if "recent" not in arrays:
         arrays["recent"] = roller.ledger(len(arrays["series"])).recent
+    if "handed" not in arrays:
+        arrays["handed"] = np.full(len(arrays["series"]), BEGINNING)
     missing = roller.empty(0).arrays.keys() - arrays.keys()
     if missing:
         empty = roller.empty(len(arrays["series"])).arrays
@@ -43,7 +45,15 @@ class Block:
     seq: int
     series: np.ndarray
     stale: np.ndarray
+    sequence: np.ndarray  # the position of the log that each state knows
     state: RollingState
+
+    def row(self, series: int) -> int | None:
+        """The row of a series whose state was the fold of the log; None where there is no such state."""
+        row = int(np.searchsorted(self.series, series))
+        if row == len(self.series) or self.series[row] != series or self.stale[row]:
+            return None
+        return None if self.state.blank(np.array([row]))[0] else row
 
 
 class Checkpoints:
@@ -67,10 +77,16 @@ class Checkpoints:
         if kept:
             self._open.pop((shard, kept[-1]), None)
 
-    def find(self, engine: Engine, series: np.ndarray, state: RollingState) -> np.ndarray:
+    def only(self, shard: int, kept: list[int]) -> "Checkpoints":
+        """Some of the snapshots of one shard, to be read by any thread."""
+        other = self.of_anchor(self.anchor_id)
+        other.kept = {shard: kept}
+        return other
+
+    def find(self, engine: Engine, series: np.ndarray, state: RollingState, latest: int | None = None) -> np.ndarray:
         """Put the newest state that is still valid into `state` (n rows) for each of `series` (n,), ascending.
 
-        Returns (n,) bool: which series have one.
+        latest: only states with an origin up to this step. Returns (n,) bool: which series have one.
         """
         found = np.zeros(len(series), bool)
         shards = shards_of(series)
@@ -78,17 +94,25 @@ class Checkpoints:
             wanted = np.flatnonzero(shards == shard)
             for seq in reversed(self.kept.get(shard, ())):
                 wanted = wanted[~found[wanted]]
-                block = self._block(engine, shard, seq) if wanted.size else None
+                block = self.block(engine, shard, seq) if wanted.size else None
                 if block is not None:
-                    self._fill(block, series, wanted, state, found)
+                    self._fill(block, series, wanted, state, found, latest)
         return found
 
     def _fill(
-        self, block: Block, series: np.ndarray, wanted: np.ndarray, state: RollingState, found: np.ndarray
+        self,
+        block: Block,
+        series: np.ndarray,
+        wanted: np.ndarray,
+        state: RollingState,
+        found: np.ndarray,
+        latest: int | None,
     ) -> None:
         place = np.minimum(np.searchsorted(block.series, series[wanted]), len(block.series) - 1)
         origins = block.state.origin[place]
         usable = (block.series[place] == series[wanted]) & ~block.stale[place] & ~block.state.blank(place)
+        if latest is not None:
+            usable &= origins <= latest
         holds = [
             good and self.out_of_order.holds(number, block.seq, origin)
             for good, number, origin in zip(usable.tolist(), series[wanted].tolist(), origins.tolist(), strict=True)
@@ -97,7 +121,7 @@ class Checkpoints:
         state.put(wanted[chosen], block.state.take(place[chosen]))
         found[wanted[chosen]] = True
 
-    def _block(self, engine: Engine, shard: int, seq: int) -> Block | None:
+    def block(self, engine: Engine, shard: int, seq: int) -> Block | None:
         """A block from the store, or from memory; None where it is gone, damaged or of another model."""
         key = shard, seq
         if key not in self._open:
@@ -119,4 +143,5 @@ class Checkpoints:
         arrays = grown(arrays, self._roller)
         order = np.argsort(arrays["series"])
         state = self._roller.restore({name: array[order] for name, array in arrays.items() if name not in OWN})
-        return Block(int(words["seq"]), arrays["series"][order], arrays["stale"][order], state)
+        series, stale, sequence = (arrays[name][order] for name in ("series", "stale", "sequence"))
+        return Block(int(words["seq"]), series, stale, sequence, state)

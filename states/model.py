@@ -6,7 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from forecasting.config import ModelConfig
+from forecasting.rolling.inspection import Inspection
 from forecasting.rolling.online_scores import Ledger
+from forecasting.rolling.vintages import Vintages
 
 
 class RollingModel(Protocol):
@@ -55,6 +57,9 @@ class RollingModel(Protocol):
         `anew` (k,) int8 says what begins anew with a value: see `forecasting.rolling.state`.
         """
 
+    def open_vintages(self, state: Any, rows: np.ndarray) -> Vintages:
+        """The scored forecasts that are open in rows (k,), copied; none of a model that makes none."""
+
     def ledger(self, rows: int) -> Ledger:
         """Takes down what a fold settles for so many rows; nothing settled yet."""
 
@@ -81,6 +86,9 @@ class RollingModel(Protocol):
 
     def gates(self, state: Any, row: int, value: float) -> Sequence[dict[str, np.ndarray]]:
         """The gate activations of the step that `value` would cause, layer by layer; none where a model has none."""
+
+    def inspection(self) -> Inspection | None:
+        """Looks inside the model; None for a kind that shows nothing."""
 
     def warm_up(self) -> None:
         """Compile what the first value would otherwise wait for."""

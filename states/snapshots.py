@@ -4,6 +4,8 @@ They are derived data, one block of bytes for each shard of series. The writer w
 a shard is always the fold of the log up to one position and its scores are of the very same rows: reading on from there
 neither loses nor doubles a settled target. After a pass over all shards that had moved, a marker says up to which
 position the snapshots are complete; after a crash in the middle of a pass the older marker holds.
+
+Beside each shard those scored forecasts of its series are stored that were not stored yet: `states.views.vintages`.
 """
 
 import logging
@@ -12,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Engine
 
-from data.errors import DamagedArtifact
+from data.errors import DamagedArtifact, StoreUnavailable
+from data.history import vintage_table
 from data.store import catalogue, snapshot_store
 from data.store.snapshot_store import LAYOUT, MARKER, OWN
 from forecasting.kernel.packing import pack, unpack
@@ -21,6 +24,7 @@ from states import scores
 from states.champion import Champion
 from states.checkpoints import grown, shards_of
 from states.model import RollingModel
+from states.views import vintages
 
 log = logging.getLogger("rollcast.service")
 
@@ -30,14 +34,19 @@ ROOM = 1 << 18  # rows that a restart makes room for at first
 class SnapshotPass:
     """One round over the shards that moved since they were last written. Used by the writer thread only."""
 
-    def __init__(self, champion: Champion) -> None:
-        self.champion = champion
+    def __init__(self, champion: Champion, vintages: bool = True, most_bytes: int | None = None) -> None:
+        """vintages: whether its forecasts are stored, which are those of a model that serves; most_bytes: how much the
+        forecasts of all datasets may take in the store, None: no limit."""
+        self.champion, self._vintages, self._most_bytes = champion, vintages, most_bytes
+        self._written: int | None = None  # the shard whose vintages were written last
+        if not vintages:
+            champion.states.closed.clear()
         self._complete = champion.seq
         moved = champion.states.series[np.array(sorted(champion.states.dirty), np.int64)]
         self._pending = np.unique(shards_of(moved))[::-1].tolist()
 
     def step(self, engine: Engine) -> bool:
-        """Write one shard, or the marker when none is left. Returns whether there is more to do.
+        """Write the vintages of one shard, its states, or in the end the marker. Returns whether there is more to do.
 
         Nothing is written while the champion numbers steps by a calendar that was replaced in the store: it may have
         read rows by it since.
@@ -47,11 +56,29 @@ class SnapshotPass:
         ):
             return False
         if not self._pending:
+            if self._most_bytes is not None and vintage_table.trim(engine, self._most_bytes):
+                return True
             _put(engine, self.champion, MARKER, self._complete, {"none": np.zeros(0)})
             scores.write_down(engine, self.champion)
             return False
+        if self._vintages and self._write_vintages(engine, self._pending[-1]):
+            return True  # requests that wait have their turn; what closes meanwhile is written before the states
         _put_shard(engine, self.champion, self._pending.pop())
         return True
+
+    def _write_vintages(self, engine: Engine, shard: int) -> bool:
+        """Store the vintages of a shard; no fault of theirs keeps its states from being stored.
+
+        Returns whether it was the first time for this shard, and there were some.
+        """
+        first, self._written = self._written != shard, shard
+        try:
+            return vintages.write_shard(engine, self.champion, shard) > 0 and first
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("vintages of shard %d of dataset %d were not stored", shard, self.champion.dataset_id)
+            return False
 
 
 def _put_shard(engine: Engine, champion: Champion, shard: int) -> None:
@@ -66,6 +93,7 @@ def _put_shard(engine: Engine, champion: Champion, shard: int) -> None:
         champion.checkpoints.out_of_order.pack(series),
         *states.settled(rows),
         states.recent(rows),
+        states.handed(rows),
     )
     states.dirty.difference_update(rows.tolist())
     try:
@@ -101,7 +129,7 @@ class RestoredStates:
     stale: np.ndarray
     position: np.ndarray
     amendments: np.ndarray
-    scores: tuple[np.ndarray, ...]  # settled, unit, recent: see `States`
+    scores: tuple[np.ndarray, ...]  # settled, unit, recent, handed: see `States`
     complete: int | None
 
 

@@ -14,13 +14,16 @@ import numpy as np
 from forecasting.rolling.online_scores import SUMS, Ledger, Totals
 from forecasting.rolling.recent_scores import continued
 from forecasting.rolling.state import RollingState
+from forecasting.rolling.vintages import Vintages
 from states.model import RollingModel
 from states.out_of_order import BEGINNING
 from states.row_index import RowIndex
+from states.views.closed_vintages import ClosedVintages
 from states.views.series_state import RowsNow, SeriesState, SeriesStates, SettledScores
 
 R = TypeVar("R")
 FIRST = np.array([0])
+CHUNK = 1024  # rows whose vintages are copied at once
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class _Arrays:
     settled: np.ndarray  # (n, buckets, sums) float64: see `forecasting.rolling.online_scores`
     recent: np.ndarray  # (n, sums) float64: see `forecasting.rolling.recent_scores`
     unit: np.ndarray  # (n,) float64, MASE's divisor as of the first scored forecast; 0 where there is none
+    handed: np.ndarray  # (n,) int64, origin of the newest vintage that was stored, or waits in `States.closed`
     index: RowIndex  # of the series
 
     def first(self, rows: int, index: RowIndex) -> "_Arrays":
@@ -68,6 +72,7 @@ COLUMNS = (
     "settled",
     "recent",
     "unit",
+    "handed",
 )  # of `_Arrays`
 
 
@@ -97,14 +102,16 @@ class States:
         settled: np.ndarray | None = None,
         unit: np.ndarray | None = None,
         recent: np.ndarray | None = None,
+        handed: np.ndarray | None = None,
     ) -> None:
         """`state` has one row for each of `series` (n,); `sequence` (n,) is the log position each of them knows;
-        `settled`, `unit` and `recent` are the scores up to there, none unless given."""
+        `settled`, `unit`, `recent` and `handed` are the scores up to there, and the newest vintage that was stored;
+        none unless given."""
         self.roller, self._window = roller, roller.config.window
         self._rows: dict[int, int] = {}
         none = np.zeros(0, np.int64)
         nothing = roller.ledger(0)
-        scores = nothing.sums, nothing.recent, np.zeros(0)
+        scores = nothing.sums, nothing.recent, np.zeros(0), none
         self._room = self._arrays = _Arrays(
             roller.empty(0), none, none, none, none.astype(bool), *scores, index=RowIndex(none)
         )
@@ -112,7 +119,8 @@ class States:
         self.newest = BEGINNING  # newest origin of all series; it never falls
         self.changed: Callable[[np.ndarray], None] = _nobody  # is told the ids of series whose rows were written
         self.dirty: set[int] = set()  # rows written since they were last put into a snapshot
-        self._append(series, state, sequence, settled, unit, recent)
+        self.closed = ClosedVintages()
+        self._append(series, state, sequence, settled, unit, recent, handed)
 
     def __len__(self) -> int:
         return len(self._arrays.series)
@@ -252,6 +260,25 @@ class States:
         """
         self._append(series, state, sequence, settled, unit, recent)
 
+    def open_vintages(self, rows: np.ndarray) -> Vintages:
+        """The vintages that are open in rows (k,) and were not handed out yet. Used by the writer thread only."""
+        found = self.roller.open_vintages(self._arrays.state, rows)
+        return found.select(found.origin > self._arrays.handed[found.rows])
+
+    def handed(self, rows: np.ndarray) -> np.ndarray:
+        """(k,) copy: the origin of the newest vintage of each row that was handed out."""
+        return np.asarray(self._arrays.handed[rows])
+
+    def hand_out(self, vintages: Vintages) -> None:
+        """Note that the vintages of these rows are stored. Used by the writer thread only."""
+        np.maximum.at(self._arrays.handed, vintages.rows, vintages.origin)
+
+    def forget_vintages(self) -> None:
+        """Let no vintage of before now be stored. Used by the writer thread only."""
+        self.closed = ClosedVintages()
+        for start in range(0, len(self), CHUNK):
+            self.hand_out(self.open_vintages(np.arange(start, min(start + CHUNK, len(self)))))
+
     def rows_of(self, series: np.ndarray) -> np.ndarray:
         """(k,) rows of series. Raises KeyError where one has none."""
         return self._arrays.index.require(series)
@@ -274,8 +301,15 @@ class States:
         `whole` from their beginnings, so that none of them is stale any more.
         """
         arrays = self._arrays
+        if whole:
+            self._close(self.open_vintages(rows))  # as they were answered: the rows before them are corrected now
+        elif ledger is not None:
+            for closed in ledger.closed:
+                self._close(closed.of_rows(rows))
         arrays.counter[rows] += 1
         (arrays.state.put if whole else arrays.state.put_folded)(rows, state)
+        if whole:
+            self.hand_out(self.roller.open_vintages(arrays.state, rows))
         self._note_newest(state)
         arrays.sequence[rows] = np.maximum(arrays.sequence[rows], sequence)
         if whole:
@@ -289,6 +323,13 @@ class States:
         arrays.counter[rows] += 1
         self.dirty.update(rows.tolist())
         self.changed(arrays.series[rows])
+
+    def _close(self, vintages: Vintages) -> None:
+        """Keep closed vintages that were not handed out until they are stored."""
+        fresh = vintages.select(vintages.origin > self._arrays.handed[vintages.rows])
+        if len(fresh.rows):
+            self.hand_out(fresh)
+            self.closed.add(fresh.of_rows(self._arrays.series))
 
     def advance_sequence(self, rows: np.ndarray, sequence: np.ndarray) -> None:
         """Note log rows that leave the states of these series (distinct) unchanged. Used by the writer thread only."""
@@ -358,6 +399,7 @@ class States:
         settled: np.ndarray | None = None,
         unit: np.ndarray | None = None,
         recent: np.ndarray | None = None,
+        handed: np.ndarray | None = None,
     ) -> None:
         first, more = len(self), len(series)
         last, index = first + more, self._arrays.index.plus(series)
@@ -365,7 +407,8 @@ class States:
         sums = ledger.sums if settled is None else settled
         late = ledger.recent if recent is None else recent
         zeros, fresh = np.zeros(more, np.int64), np.zeros(more) if unit is None else unit
-        added = _Arrays(state, series, sequence, zeros, zeros.astype(bool), sums, late, fresh, index)
+        given = np.full(more, BEGINNING) if handed is None else handed
+        added = _Arrays(state, series, sequence, zeros, zeros.astype(bool), sums, late, fresh, given, index)
         if not first:
             self._room = added
         else:

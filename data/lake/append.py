@@ -1,6 +1,8 @@
 """Appends rows to a Delta table, and finds the version in which a batch of the live log was appended."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, WriterProperties
@@ -12,6 +14,11 @@ from data.lake.handoffs import HandoffBatch
 ROW_GROUP = 131_072  # rows of a Parquet row group: few enough that those of one spell of time are read alone
 APPLICATION = "rollcast-handoff"  # the name of batch numbers, and of their digests, in Delta's log
 WRITER = WriterProperties(max_row_group_size=ROW_GROUP)
+
+
+def is_moved(entry: Sequence[Mapping[str, Any]]) -> bool:
+    """Is a log entry a batch that moved here from the live log?"""
+    return any(APPLICATION in action.get("commitInfo", {}) for action in entry)
 
 
 def version_of(path: Path, table: DeltaTable, batch: HandoffBatch) -> int | None:

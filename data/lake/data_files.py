@@ -10,6 +10,7 @@ from deltalake import DeltaTable
 
 from data.errors import Unavailable, first_line
 from data.lake import deltalog
+from data.lake.append import is_moved
 from data.schema import AVAILABLE_AT
 
 
@@ -21,6 +22,35 @@ def vacuum(table: DeltaTable, path: Path, dry_run: bool) -> dict[Path, int]:
         table.vacuum(dry_run=False, full=True)
         deltalog.sync(path, deltalog.versions(path)[-1])
     return sizes
+
+
+def files_after(path: Path, after: int | None, version: int, moved: bool = True) -> list[Path] | None:
+    """Data files with rows that came after version `after`; None where the log does not say which they are.
+
+    moved: also those of rows that moved here from the live log.
+    """
+    if after is None or after > version:
+        return None
+    later = range(after + 1, version + 1)
+    if not set(later) <= set(deltalog.versions(path)):
+        return None
+    entries = [deltalog.entry(path, number) for number in later]
+    if any(map(deltalog.is_erasure, entries)):  # files of before are gone
+        return None
+    if not moved:
+        entries = [entry for entry in entries if not is_moved(entry)]
+    found = [deltalog.added_files(path, entry) for entry in entries]
+    files = [file for added in found for file, add in added.items() if add["dataChange"]]
+    return files if all(file.exists() for file in files) else None
+
+
+def ingested_after(path: Path, version: int | None) -> list[int]:
+    """`available_at` of each ingest after a version; an ingest has one stamp, taken before it writes its rows."""
+    after = -1 if version is None else version
+    entries = (deltalog.entry(path, number) for number in deltalog.versions(path) if number > after)
+    own = [entry for entry in entries if not deltalog.is_erasure(entry) and not is_moved(entry)]
+    adds = (add for entry in own for add in deltalog.added_files(path, entry).values() if add["dataChange"])
+    return sorted({stamp for add in adds if (stamp := deltalog.newest(add, AVAILABLE_AT)) is not None})
 
 
 def damages(table: Path, recorded: int | None = None) -> Iterator[str]:

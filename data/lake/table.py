@@ -26,7 +26,17 @@ from data.lake import deltalog, erase
 from data.lake.append import APPLICATION, WRITER, append_rows, version_of
 from data.lake.changed_rows import KEY, changed_rows, count_corrected, revisions
 from data.lake.current import current_rows
-from data.lake.data_files import active, damaged_files, damages, newest_stamp, sizes_of, vacuum, why_gone
+from data.lake.data_files import (
+    active,
+    damaged_files,
+    damages,
+    files_after,
+    ingested_after,
+    newest_stamp,
+    sizes_of,
+    vacuum,
+    why_gone,
+)
 from data.lake.erase import Erasure
 from data.lake.handoffs import HandoffBatch
 from data.lake.row_spans import inside, spans_of, stored_for
@@ -182,40 +192,32 @@ class Lake:
             empty = pl.DataFrame(schema={SERIES: pl.String, "first": pl.Int64, "last": pl.Int64})
             if table is None:
                 return empty, None
-            version, files = int(table.version()), self._files_after(dataset_id, after, int(table.version()))
+            version, files = int(table.version()), files_after(self.path(dataset_id), after, int(table.version()))
             if files == []:
                 return empty, version
             rows = pl.scan_delta(table) if files is None else pl.scan_parquet(files, missing_columns="insert")
             ends = [pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
             return rows.select(KEY).group_by(SERIES).agg(ends).collect(engine="streaming"), version
 
-    def _files_after(self, dataset_id: int, after: int | None, version: int) -> list[Path] | None:
-        """Data files with rows that came after version `after`; None where the log does not say which they are."""
-        path = self.path(dataset_id)
-        if after is None or after > version:
-            return None
-        later = range(after + 1, version + 1)
-        if not set(later) <= set(deltalog.versions(path)):
-            return None
-        entries = [deltalog.entry(path, number) for number in later]
-        if any(map(deltalog.is_erasure, entries)):  # files of before are gone
-            return None
-        found = [deltalog.added_files(path, entry) for entry in entries]
-        files = [file for added in found for file, add in added.items() if add["dataChange"]]
-        return files if all(file.exists() for file in files) else None
+    def rows_after(self, dataset_id: int, after: int) -> tuple[Iterator[pl.DataFrame] | None, int | None]:
+        """KEY and `available_at` of the rows that came after version `after`, in batches, and the newest version.
 
-    def _ingested_after(self, dataset_id: int, version: int | None) -> list[int]:
-        """`available_at` of each ingest after a version; an ingest has one stamp, taken before it writes its rows."""
-        path, after = self.path(dataset_id), -1 if version is None else version
-        entries = (deltalog.entry(path, number) for number in deltalog.versions(path) if number > after)
-        own = [
-            entry
-            for entry in entries
-            if not deltalog.is_erasure(entry)
-            and not any(APPLICATION in action.get("commitInfo", {}) for action in entry)
-        ]
-        adds = (add for entry in own for add in deltalog.added_files(path, entry).values() if add["dataChange"])
-        return sorted({stamp for add in adds if (stamp := deltalog.newest(add, AVAILABLE_AT)) is not None})
+        Rows that moved here from the live log are left out. None in place of the rows: which they are is not known any
+        more, because the log of the table was cut, or because rows were deleted.
+        """
+        with self._translating_errors(dataset_id):
+            table = self._checked_table(dataset_id)
+            if table is None:
+                return iter(()), None
+            version = int(table.version())
+            files = files_after(self.path(dataset_id), after, version, moved=False)
+        return None if files is None else self._keys_of(dataset_id, files), version
+
+    def _keys_of(self, dataset_id: int, files: list[Path]) -> Iterator[pl.DataFrame]:
+        with self._translating_errors(dataset_id):
+            if files:
+                rows = pl.scan_parquet(files, missing_columns="insert").select(*KEY, AVAILABLE_AT)
+                yield from rows.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming")
 
     def stamp(self, dataset_id: int, snapshot: int | None = None) -> int | None:
         """The newest `available_at` of a table version (None: the newest); None before the first append."""
@@ -244,7 +246,7 @@ class Lake:
             known = rows.collect_schema().names()
             within = inside(spans_of(wanted[LOW], wanted[HIGH]))
             there = [pl.col(name) if name in known else pl.lit(None).alias(name) for name in columns]
-            later = pl.col(AVAILABLE_AT).is_in(self._ingested_after(dataset_id, version))
+            later = pl.col(AVAILABLE_AT).is_in(ingested_after(self.path(dataset_id), version))
             rows = rows.filter(within & (pl.col(AVAILABLE_AT) <= until) & ~later)
             rows = rows.select(*KEY, *there, AVAILABLE_AT).join(wanted.lazy(), on=SERIES)
             rows = rows.filter(pl.col(TIME).is_between(pl.col(LOW), pl.col(HIGH)))

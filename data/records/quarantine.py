@@ -184,6 +184,16 @@ def _values(released: bool | None) -> Select[Any]:
     return query if released is None else query.where(own.released.is_not(None) if released else own.released.is_(None))
 
 
+def of_series(engine: Engine, dataset_id: int, series: int, first: int, last: int) -> list[tuple[int, float, str]]:
+    """`ds`, value and rule of what is in quarantine of a series between two times, both included, oldest first; without
+    values of a clock that was not set."""
+    query = select(TABLE.c.ds, TABLE.c.y, TABLE.c.rule).where(TABLE.c.dataset_id == dataset_id)
+    query = query.where(TABLE.c.series_id == series, TABLE.c.ds.between(first, last))
+    query = query.where(TABLE.c.released.is_(None), TABLE.c.rule != CLOCK).order_by(TABLE.c.id)
+    with reading(engine) as connection:
+        return [(row.ds, row.y, row.rule) for row in connection.execute(query)]
+
+
 def of_deletion(
     connection: Connection, dataset_id: int, series: Sequence[int] | None, first: int | None, last: int | None
 ) -> list[int]:

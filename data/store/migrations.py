@@ -4,6 +4,7 @@ from sqlalchemy import Connection, func, insert, inspect, select, text
 from sqlalchemy.schema import CreateColumn
 
 from data import clock
+from data.sql_views import create_views, drop_views
 from data.store import tables
 
 UNJUDGED = "live log of before"  # watermark: rows of a dataset's log up to which values have no verdict yet
@@ -33,13 +34,15 @@ ADDED = (  # versions 6 to 8
 
 def migrate_tables(connection: Connection) -> None:
     """Bring the tables of any earlier version to the present one."""
-    tables.metadata.create_all(connection)  # creates missing tables, such as `first_rules` of version 8
+    drop_views(connection)
+    tables.metadata.create_all(connection)  # missing tables: `first_rules`, `history`, `vintages` in version 8
     _order_by_time(connection)
     _rename_columns(connection)
     _add_columns(connection)
     _free_contexts(connection)
     _make_anchors(connection)
     _note_unjudged(connection)
+    create_views(connection)
 
 
 def _order_by_time(connection: Connection) -> None:

@@ -71,6 +71,12 @@ class Log:
         seq, series_id, ds, available_at = (column[wanted] for column in integers)
         return Log(seq, series_id, ds, self.y[wanted], available_at, self.verdict[wanted])
 
+    @staticmethod
+    def joined(parts: Sequence["Log"]) -> "Log":
+        """The rows of several parts, one after another."""
+        names = ("seq", "series_id", "ds", "y", "available_at", "verdict")
+        return Log(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
     @property
     def held(self) -> npt.NDArray[np.bool_]:
         """(n,) bool: did the value break a rule? Then states and history take it as missing."""

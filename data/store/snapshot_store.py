@@ -14,7 +14,7 @@ AGES = 5  # classes of age among a shard's older snapshots; of each the oldest a
 GROWTH = 8  # a class reaches so many times further back than the one before; the last one for ever
 SNAPSHOT_LOCK = 7_305_005
 SHARD = 256  # series ids in one snapshot
-OWN = ("series", "sequence", "stale", "amendments", "settled", "unit", "recent")
+OWN = ("series", "sequence", "stale", "amendments", "settled", "unit", "recent", "handed")
 LAYOUT = "7"  # which arrays there are, and to the last bit how they are rolled
 # {"7": "6"}: layout 7 only adds arrays to 6, which start as in an empty state, and rolls the old ones alike to the last
 # bit. Only then are snapshots of the layout before read; of all others the states are rebuilt from the log.

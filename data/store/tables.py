@@ -1,6 +1,7 @@
 """The live store's tables: one schema for SQLite (the default) and PostgreSQL (by URL); `database` opens it."""
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
     Column,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 SCHEMA_VERSION = 8  # what each version changed is in `migrations`
 
@@ -407,4 +409,54 @@ deletions = Table(  # rows, series, datasets and ingests that are taken back: as
     Column("started_at", BigInteger),
     Column("applied", BigInteger, index=True),  # counts those that the live store is without; see `changes.applied`
     Column("ended_at", BigInteger),
+)
+
+Stamps = Text().with_variant(ARRAY(BigInteger), "postgresql")  # on SQLite a JSON list, which SQL can read too
+Quantiles = Text().with_variant(ARRAY(REAL), "postgresql")  # the same
+QUANTILES = ("q10", "q20", "q30", "q40", "q50", "q60", "q70", "q80", "q90")
+
+vintages = Table(  # scored forecasts as they were made, see `data.history.vintage_table`
+    "vintages",
+    metadata,  # long numbers first, so that PostgreSQL fills no gaps between them
+    Column("id", Long, primary_key=True),  # in the order in which they were stored: the oldest leave first
+    Column("promotion_id", BigInteger, nullable=False),
+    Column("origin", BigInteger, nullable=False),  # `ds` of the step after which it was made
+    Column("seq", BigInteger),  # row of the log with which it was made; null: with a step of which the log has no row
+    Column("opened_at", BigInteger, nullable=False),
+    Column("dataset_id", Integer, nullable=False),
+    Column("series_id", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),  # about, of this row
+    Column("ds", Stamps, nullable=False),  # of its steps
+    *(Column(name, Quantiles, nullable=False) for name in QUANTILES),
+    Index("vintages_by_series", "series_id", "origin", "promotion_id", unique=True),
+)
+
+vintage_sizes = Table(
+    "vintage_sizes",
+    metadata,
+    Column("dataset_id", Integer, primary_key=True, autoincrement=False),
+    Column("bytes", BigInteger, nullable=False),  # the sum over its vintages
+)
+
+history = Table(  # pages of 1,024 steps of one series, see `data.history`
+    "history",
+    metadata,
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("page", BigInteger, primary_key=True, autoincrement=False),
+    Column("dataset_id", Integer, nullable=False),
+    Column("log_seq", BigInteger, nullable=False),  # row of the live log up to which the page has them
+    Column("bytes", Integer, nullable=False),  # of `rows`; 0 where the page was let go and only the overview is left
+    Column("overview", LargeBinary, nullable=False),
+    Column("rows", LargeBinary),
+    Index("history_by_page", "dataset_id", "page", "bytes"),
+)
+
+history_marks = Table(  # how far the pages of a dataset go; without a mark they are not whole yet
+    "history_marks",
+    metadata,
+    Column("dataset_id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),  # counts the changes of the pages
+    Column("lake_version", BigInteger, nullable=False),  # of the lake, up to which the pages have its rows
+    Column("kept_from", BigInteger),  # pages before this one were let go; null: none were
+    Column("pending", Text, nullable=False),  # JSON: pages that a deletion took away, to be made again
 )

@@ -19,10 +19,12 @@ its stability.
 
 Beside them stand recent sums of each series, over all horizon steps, in which every settled target makes the earlier
 ones weigh less: see `forecasting.rolling.recent_scores`.
+
+A fold over many steps closes vintages that nobody has read from the state: the ledger takes each of them down.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -32,6 +34,7 @@ from forecasting.accuracy import INTERVALS, WQL_LEVELS
 from forecasting.config import ModelConfig
 from forecasting.kernel.compiled import compiled
 from forecasting.rolling.recent_scores import DECAY, RECENT
+from forecasting.rolling.vintages import Vintages
 
 SUMS = ("settled", "absolute", "naive", "pinball", "size", "inside_80", "inside_95", "compared", "moved")
 COMPARISONS = SUMS.index("compared")  # index of the first sum of comparisons, after those of settled targets
@@ -76,11 +79,15 @@ positions = cache(Positions.of)
 
 @dataclass(frozen=True)
 class Ledger:
-    """The sums that a fold adds up for N rows: (N, buckets, len(SUMS)) float64, and `recent` (N, len(RECENT))."""
+    """The sums that a fold adds up for N rows: (N, buckets, len(SUMS)) float64, and `recent` (N, len(RECENT)).
+
+    closed: the vintages that were open before the fold or opened in it, and are open no more; of a row oldest first.
+    """
 
     sums: np.ndarray
     recent: np.ndarray
     at: Positions
+    closed: list[Vintages] = field(default_factory=list)
 
     @classmethod
     def of(cls, config: ModelConfig, rows: int) -> "Ledger":
@@ -116,11 +123,11 @@ class Ledger:
         self.sums[rows[whole][:, None], own, COMPARISONS:] += added
 
     def take(self, rows: np.ndarray) -> "Ledger":
-        """A copy of some rows, to be written back with `put`."""
+        """A copy of some rows without the closed vintages, to be written back with `put`."""
         return Ledger(self.sums[rows], self.recent[rows], self.at)
 
     def view(self, rows: slice) -> "Ledger":
-        """The same rows, not a copy."""
+        """The same sums, not a copy, without the closed vintages."""
         return Ledger(self.sums[rows], self.recent[rows], self.at)
 
     def put(self, rows: np.ndarray, part: "Ledger") -> None:

@@ -22,16 +22,20 @@ from forecasting.quantiles import assemble, to_data_units
 from forecasting.rivals import Rivals
 from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
+from forecasting.rolling.gate_trace import Recorder
+from forecasting.rolling.inspection import Inspection
 from forecasting.rolling.online_scores import Ledger
 from forecasting.rolling.scale_prior import repeat_last
 from forecasting.rolling.state import FORECASTS_ANEW, GOES_ON, STATE_ANEW, RollingState
+from forecasting.rolling.vintages import Vintages
 
 # The arrays that a forecast is a function of.
 READ = ("ring", "gap", "spread", "mean", "origin", "observed", "imputed", "hidden", "widening")
-_NO_ROW = np.zeros(0, np.int64)
+_NO_ROW, _NO_VALUES = np.zeros(0, np.int64), np.zeros(0)
 OPENED = ("vintage", "naive")  # written when a vintage opens, and then only read
 NO_SCALE = 1e3 * SMALLEST  # of a window of zeros a forecast below this is answered as 0
 QUIET = 8  # a gap is long from this part of the window on: intervals are then as wide as before it
+UNKNOWN = -(2**62)  # origin of a vintage that a state of an earlier version does not have
 BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more do not fit into its cache
 
 
@@ -45,6 +49,7 @@ class NumericState(RollingState):
     gap       (N,) int32, steps since the last observed value, at most W + 1
     spread    (N,) float64, the scale of the window as of the last observed value; 0 where none was taken down
     vintage   (N, L, H) float32, the open scored forecast in data units; age (N,) int32 its settled steps, -1 none open
+    opened    (N,) int64, the step after which the vintage was forecast
     halfway   (N, 2, H) float32, 80 % interval of the forecast last made halfway through a vintage; ∞ before the first
     rival     (N,) int32, the lag that the rival of the series repeats: see `forecasting.rivals`
     naive     (N, min(longest rival, H)) float32, the rival's forecast from the vintage's origin on
@@ -69,7 +74,7 @@ class Scoring(NamedTuple):
 
     ledger: Ledger
     rows: np.ndarray  # (k,) of the ledger
-    first_values: np.ndarray  # (k,) float64, as they first arrived; NaN where there is none
+    first_values: np.ndarray = _NO_VALUES  # (k,) float64, as they first arrived; NaN where there is none
 
 
 class Roller:
@@ -82,12 +87,13 @@ class Roller:
 
     def __init__(self, bundle: Bundle) -> None:
         self.config, self.fingerprint = bundle.config, bundle.fingerprint
-        self._core = _core(bundle)
+        self._core: Kernel | Baseline | Recorder = _core(bundle)
         self._fallback = _fallback(bundle)
         self._bucket = self.config.bucket_of_step()
         self._factors = self.config.over_horizon(bundle.calibration.factors).astype(np.float32)
         self._scale_prior = bundle.calibration.scale_prior
         self._rate, self._half = bundle.calibration.rate, self.config.horizon // 2
+        self._handed_out = online_scores.positions(self.config).wql
         rivals = Rivals.of(bundle.manifest, self.config)
         self._usual_rival, self._longest_rival = rivals.usual, rivals.longest
 
@@ -112,6 +118,7 @@ class Roller:
                 "reanchored": zeros(rows, np.int64),
                 "vintage": zeros((rows, len(c.levels), c.horizon), np.float32),
                 "age": np.full(rows, -1, np.int32),
+                "opened": np.full(rows, UNKNOWN),
                 "halfway": np.full((rows, 2, c.horizon), np.inf, np.float32),
                 "rival": np.full(rows, self._usual_rival, np.int32),
                 "naive": zeros((rows, min(self._longest_rival, c.horizon)), np.float32),
@@ -138,6 +145,14 @@ class Roller:
         """
         unit = online_scores.unit(state.ring[rows], self.config.unit_lag)
         return np.where(state.age[rows] >= 0, unit, 0.0)
+
+    def open_vintages(self, state: NumericState, rows: np.ndarray) -> Vintages:
+        """The open vintages of rows (k,), copied; rows without one, and forecasts that are not finite, are left out."""
+        rows = rows[state.age[rows] >= 0]
+        quantiles = state.vintage[rows[:, None], self._handed_out]
+        finite = np.isfinite(quantiles).all((1, 2))
+        opened = np.where(state.opened[rows] == UNKNOWN, state.origin[rows] - state.age[rows], state.opened[rows])
+        return Vintages(rows, opened, quantiles).select(finite)
 
     def warm_up(self) -> None:
         """Compile the loops that the first value would otherwise wait for: some seconds on a new machine."""
@@ -202,7 +217,7 @@ class Roller:
         steps ascending and after its origin. Steps between are rolled as missing. After a silence longer than the
         window the row restarts from the value that ends it. A missing value does not end a silence: the row holds its
         last value until a real one arrives, and of the steps left out only as many are rolled as change the state.
-        ledger: takes down what the values settle, one row for each row of `state`.
+        ledger: takes down what the values settle, one row for each row of `state`, and the vintages that close.
         first_values (k,): the values as they first arrived, on which forecasts are scored; later corrections may have
         replaced them in `values`. NaN is not scored.
         anew (k,) int8: `FORECASTS_ANEW` drops the open forecast and makes the next one; with `STATE_ANEW` the row
@@ -226,6 +241,8 @@ class Roller:
                 state.put(own, block)
                 if ledger is not None and page is not None:
                     ledger.put(own, page)
+            if ledger is not None and page is not None:
+                ledger.closed.extend(closed.of_rows(own) for closed in page.closed)
 
         each(roll, _blocks(len(unique)))
 
@@ -244,19 +261,19 @@ class Roller:
         while (active := np.flatnonzero(at < stop)).size:
             due, value = steps[at[active]], values[at[active]]
             part = block if len(active) == len(block) else block.take(active)
-            self._anchor(part, due, value)
+            scoring = None if page is None else Scoring(page, active)
+            self._anchor(part, due, value, scoring)
             arrived = part.origin + 1 == due
             if anew is not None:
-                self._begin_anew(part, np.where(arrived, anew[at[active]], GOES_ON), value)
-            settled = (
-                None if page is None else Scoring(page, active, np.where(arrived, first_values[at[active]], np.nan))
-            )
-            self._step(part, np.where(arrived, value, np.nan), settled)
+                self._begin_anew(part, np.where(arrived, anew[at[active]], GOES_ON), value, scoring)
+            if scoring is not None:
+                scoring = scoring._replace(first_values=np.where(arrived, first_values[at[active]], np.nan))
+            self._step(part, np.where(arrived, value, np.nan), scoring)
             at[active] += arrived
             if part is not block:
                 block.put(active, part)
 
-    def _anchor(self, state: NumericState, due: np.ndarray, value: np.ndarray) -> None:
+    def _anchor(self, state: NumericState, due: np.ndarray, value: np.ndarray, scoring: Scoring | None) -> None:
         """Restart rows just before step `due`: those without a value, and those silent for longer than the window."""
         window, began = self.config.window, state.observed > 0
         left_out = due - state.origin - 1
@@ -265,13 +282,23 @@ class Roller:
             return
         nothing = began & np.isnan(value) & (left_out > window)
         state.origin[nothing] = due[nothing] - 1 - window
-        self._restart(state, np.flatnonzero(~began | (~np.isnan(value) & (silent > window))), due, value)
+        anew = np.flatnonzero(~began | (~np.isnan(value) & (silent > window)))
+        self._hand_out(state, anew, scoring)
+        self._restart(state, anew, due, value)
 
-    def _begin_anew(self, state: NumericState, anew: np.ndarray, value: np.ndarray) -> None:
+    def _begin_anew(self, state: NumericState, anew: np.ndarray, value: np.ndarray, scoring: Scoring | None) -> None:
         """Drop open forecasts, or the whole state, of the rows where `anew` (k,) says so, before their step."""
-        dropped = anew >= FORECASTS_ANEW
+        dropped = np.flatnonzero(anew >= FORECASTS_ANEW)
+        self._hand_out(state, dropped, scoring)
         state.age[dropped], state.halfway[dropped] = -1, np.inf
         self._restart(state, np.flatnonzero(anew == STATE_ANEW), state.origin + 1, value)
+
+    def _hand_out(self, state: NumericState, rows: np.ndarray, scoring: Scoring | None) -> None:
+        """Take down the open vintages of rows (k,), which are about to close."""
+        if scoring is not None and rows.size:
+            closed = self.open_vintages(state, rows)
+            if len(closed.rows):
+                scoring.ledger.closed.append(closed.of_rows(scoring.rows))
 
     def _restart(self, state: NumericState, rows: np.ndarray, due: np.ndarray, value: np.ndarray) -> None:
         """Let rows (k,) begin with their value (n,) at step `due` (n,)."""
@@ -304,7 +331,9 @@ class Roller:
         state.gap[seen] = 0
         state.imputed[:] += ~seen
         self._forecast_halfway(state, arrivals)
-        self._open_vintages(state, np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0)))
+        due = np.flatnonzero((state.age >= self.config.horizon) | (state.age < 0))
+        self._hand_out(state, due, arrivals)
+        self._open_vintages(state, due)
         return gates
 
     def _forecast_halfway(self, state: NumericState, arrivals: Scoring | None) -> None:
@@ -326,7 +355,7 @@ class Roller:
         rows = due[~self.warming(state, due)]
         if rows.size:
             state.vintage[rows] = self._quantiles_by_level(self._core, state.read(rows))
-            state.age[rows] = 0
+            state.age[rows], state.opened[rows] = 0, state.origin[rows]
             lag, steps = state.rival[rows, None], np.arange(state.naive.shape[1])
             state.naive[rows] = state.ring[rows[:, None], self.config.window - lag + steps % lag]
 
@@ -360,8 +389,16 @@ class Roller:
         members = range(self.config.members)
         return [{name: open[member] for name, open in layer.items()} for member in members for layer in opened]
 
+    def inspection(self) -> Inspection:
+        """Looks inside the model."""
+        return Inspection(self, self._core)
+
+    def replace_core(self, recorder: Recorder) -> None:
+        """Roll through a recorder from now on."""
+        self._core = recorder
+
     def _answer(
-        self, core: Kernel | Baseline, state: NumericState, rows: np.ndarray, horizon: int | None
+        self, core: Kernel | Baseline | Recorder, state: NumericState, rows: np.ndarray, horizon: int | None
     ) -> np.ndarray:
         parts = each(lambda part: self._quantiles_by_level(core, state.read(rows[part])), _blocks(len(rows)))
         quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
@@ -370,7 +407,7 @@ class Roller:
             quantiles[zero] = np.where(np.abs(quantiles[zero]) < NO_SCALE, 0.0, quantiles[zero])
         return quantiles.transpose(0, 2, 1)[:, :horizon]
 
-    def _quantiles_by_level(self, core: Kernel | Baseline, state: NumericState) -> np.ndarray:
+    def _quantiles_by_level(self, core: Kernel | Baseline | Recorder, state: NumericState) -> np.ndarray:
         """Calibrated quantiles in data units, (n, L, H) float64: the levels before the horizon steps."""
         prior = self._scale_prior if isinstance(core, Baseline) else None
         early = np.flatnonzero(state.observed < self.config.window) if prior is not None else _NO_ROW

@@ -15,6 +15,9 @@ from sqlalchemy import Connection, Engine, delete, select, update
 from data import failpoints
 from data.changes import applied, deletions, ingests
 from data.changes.deletions import DeletionRecord
+from data.history import page_table, vintage_table
+from data.history.page_codec import STEPS
+from data.history.page_table import PendingPages
 from data.lake import log_checksums
 from data.records import quarantine, scores, series_ends, series_limits
 from data.records.series_limits import SeriesLimits
@@ -35,7 +38,13 @@ from pipelines.history.ends import NEVER
 from pipelines.history.history import find_tails
 from pipelines.workspace import Workspace
 
-LOCKS = (MODELS_LOCK, quarantine.QUARANTINE_LOCK, catalogue.CATALOGUE_LOCK)  # in this order, as an ingest takes them
+LOCKS = (
+    MODELS_LOCK,
+    quarantine.QUARANTINE_LOCK,
+    catalogue.CATALOGUE_LOCK,
+    page_table.HISTORY_LOCK,
+    vintage_table.VINTAGE_LOCK,
+)  # in this order, as an ingest takes them
 CHUNK = 500
 
 
@@ -120,6 +129,8 @@ def store(
     held = quarantined(connection, plan)
     quarantine.remove(connection, held)
     marks = replace_anchors(connection, plan, new.anchors)
+    page_table.take_away(connection, dataset_id, pages_of(plan), new.version)
+    delete_vintages(connection, plan)
     dropped = drop_series(connection, plan)
     restore_records(connection, plan)
     stored = (tables.datasets.c.id == dataset_id, tables.datasets.c.snapshot.is_not(None))
@@ -137,6 +148,13 @@ def store(
     applied.number(connection, deletion.id)
     deletions.note(connection, deletion, detail)
     return detail
+
+
+def pages_of(plan: Plan) -> PendingPages:
+    """The pages of history that have the rows, or may have them."""
+    ends = (plan.erasure.first, plan.erasure.last) if plan.kind == "rows" else (None, None)
+    first, last = (None if ds is None else int(plan.dataset.grid.steps([ds])[0]) // STEPS for ds in ends)
+    return PendingPages(tuple(plan.series), first, last)
 
 
 def quarantined(connection: Connection, plan: Plan) -> list[int]:
@@ -189,6 +207,13 @@ def drop_states(connection: Connection, dataset_id: int, kept: list[int]) -> Non
     connection.execute(delete(tables.contexts).where(contexts.in_(own), contexts.not_in(kept)))
 
 
+def delete_vintages(connection: Connection, plan: Plan) -> None:
+    """Delete the stored forecasts from and for the deleted rows. Those of an ingest stay, as issued forecasts do."""
+    for start in range(0, len(plan.series) if plan.kind == "rows" else 0, CHUNK):
+        part = list(plan.series)[start : start + CHUNK]
+        vintage_table.delete_rows(connection, part, plan.erasure.first, plan.erasure.last)
+
+
 def drop_series(connection: Connection, plan: Plan) -> list[int]:
     """Delete the series that go: those that were named, and those that an ingest brought and nothing else has."""
     chosen = list(plan.dropped)
@@ -198,6 +223,7 @@ def drop_series(connection: Connection, plan: Plan) -> list[int]:
     for start in range(0, len(chosen), CHUNK):
         part = chosen[start : start + CHUNK]
         connection.execute(delete(tables.limits).where(tables.limits.c.series_id.in_(part)))
+        vintage_table.delete_series(connection, part)
         connection.execute(delete(tables.series).where(tables.series.c.id.in_(part)))
     keys.forget(connection, [f"{plan.dataset.name}/{plan.series[number]}" for number in chosen])
     return chosen

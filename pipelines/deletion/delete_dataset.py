@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, u
 from data import clock, failpoints
 from data.changes import applied, deletions, ingests
 from data.changes.deletions import UNFINISHED, DeletionRecord
+from data.history import vintage_table
 from data.lake.forecasts import IssuedForecasts
 from data.records import dataset_rules, quarantine
 from data.store import catalogue, database, identities, keys, tables
@@ -35,7 +36,12 @@ RETIRED = (
     tables.jobs.c.id,
     tables.ingests.c.id,
 )
-LOCKS = (MODELS_LOCK, quarantine.QUARANTINE_LOCK, catalogue.CATALOGUE_LOCK)  # in this order, as an ingest takes them
+LOCKS = (
+    MODELS_LOCK,
+    quarantine.QUARANTINE_LOCK,
+    catalogue.CATALOGUE_LOCK,
+    vintage_table.VINTAGE_LOCK,
+)  # in this order, as an ingest takes them
 
 
 def carry_out(workspace: Workspace, deletion: DeletionRecord, dataset: Dataset) -> dict[str, Any]:

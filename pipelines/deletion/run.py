@@ -30,6 +30,7 @@ from pipelines.deletion.plan import Plan, make_plan
 from pipelines.deletion.score_sums import sum_again
 from pipelines.history.batch_move import finish_begun
 from pipelines.history.ends import refresh_ends
+from pipelines.history.pages import refresh_pages
 from pipelines.workspace import Workspace
 
 
@@ -132,11 +133,13 @@ def carry_out_rows(workspace: Workspace, lease: Lease, deletion: DeletionRecord,
     if deletion.applied is None:
         finish_begun(workspace, lease, dataset.id)
         refresh_ends(workspace, dataset)
+        refresh_pages(workspace, dataset)
         plan, detail = plan_and_note(workspace, deletion, dataset)
         failpoints.hit("deletion.begun")
         erase(workspace, deletion, plan)
         lease.require()
         detail = apply(workspace, deletion, plan, detail)
+    refresh_pages(workspace, dataset)
     sum_again(engine, dataset, detail["tallies"])
     failpoints.hit("deletion.summed")
     if deletion.kind == "ingest":

@@ -118,15 +118,15 @@ def read_values(
     after the moment is missing too; `gone`: rows of the log that are about to be deleted."""
     found = Newest(windows, np.nan, np.float64)
     # The log first: a row that is handed off meanwhile is read twice, and none is missed.
-    for log in _logged(workspace, dataset, windows, moment):
+    for log in logged_rows_about(workspace, dataset, windows, moment):
         log = log if gone is None else gone.without(log)
         row, there = windows.rows_of(log.series_id)
         step = dataset.grid.steps(log.ds)
         there &= (step >= windows.start[row]) & (step < windows.stop[row])
         found.put(row[there], step[there], log.counted[there], log.available_at[there], logged=True)
-    for row, step, y, at in _stored_rows(workspace, dataset, windows, moment, VALUE):
+    for row, step, y, at in stored_rows(workspace, dataset, windows, moment, VALUE):
         found.put(row, step, y.to_numpy(), at, logged=False)
-    _mask_quarantined(workspace, dataset, windows, found.values, moment.at if released_later else None)
+    mask_quarantined(workspace, dataset, windows, found.values, moment.at if released_later else None)
     return Cells(windows, found.values)
 
 
@@ -136,14 +136,14 @@ def read_parts(workspace: Workspace, dataset: Dataset, windows: Windows, moment:
     A corrected row stays in the part that the source gave it.
     """
     found = Newest(windows, -1, np.int8)
-    for row, step, part, at in _stored_rows(workspace, dataset, windows, moment, SPLIT):
+    for row, step, part, at in stored_rows(workspace, dataset, windows, moment, SPLIT):
         there = part.is_not_null().to_numpy()
         number = part.cast(pl.String).replace_strict(PARTS, range(len(PARTS)), default=-1, return_dtype=pl.Int8)
         found.put(row[there], step[there], number.to_numpy()[there], at[there], logged=False)
     return found.values
 
 
-def _stored_rows(
+def stored_rows(
     workspace: Workspace, dataset: Dataset, windows: Windows, moment: Moment, column: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray, pl.Series, np.ndarray]]:
     """Row of the windows, grid step, `column` and `available_at` of stored rows, in batches."""
@@ -159,7 +159,9 @@ def _stored_rows(
         yield row, dataset.grid.steps(ds), batch[column], at
 
 
-def _logged(workspace: Workspace, dataset: Dataset, windows: Windows, moment: Moment) -> Iterator[observation_log.Log]:
+def logged_rows_about(
+    workspace: Workspace, dataset: Dataset, windows: Windows, moment: Moment
+) -> Iterator[observation_log.Log]:
     """Rows of the live log about the times of the windows, of other series too."""
     read = windows.stop > windows.start
     if not read.any() or not moment.log_seq:
@@ -169,7 +171,7 @@ def _logged(workspace: Workspace, dataset: Dataset, windows: Windows, moment: Mo
         yield from observation_log.within(workspace.engine, dataset.id, first, last, moment.log_seq)
 
 
-def _mask_quarantined(
+def mask_quarantined(
     workspace: Workspace, dataset: Dataset, windows: Windows, values: np.ndarray, after: int | None
 ) -> None:
     """Set values in quarantine to NaN; with `after` also those that were released later than that microsecond."""

@@ -17,6 +17,7 @@ import polars as pl
 
 from data.changes import releases
 from data.errors import InvalidInput
+from data.files import file_lock
 from data.grid.durations import DAY
 from data.grid.stamps import format_ds
 from data.lake import commits
@@ -32,6 +33,7 @@ from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.spill import Spill, Where
 from data.store import catalogue, observation_log, promotions
 from data.store.catalogue import Dataset
+from pipelines.history.pages import refresh_pages
 from pipelines.history.unjudged import LOG, unjudged_rows
 from pipelines.history.unset_clocks import require_force
 from pipelines.workspace import Workspace
@@ -194,6 +196,8 @@ def release(
         workspace.lake.append(dataset.id, absent)
         commits.record(workspace.engine, dataset.id, workspace.lake.path(dataset.id))
     releases.store_released(workspace.engine, dataset.id, chosen, logged)
+    with file_lock(workspace.ingest_lock(dataset.id)):
+        refresh_pages(workspace, dataset)
     snapshot = workspace.lake.snapshot(dataset.id)
     return ReleaseResult(name, len(chosen), added, len(chosen) - added, snapshot)
 

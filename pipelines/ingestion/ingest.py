@@ -25,9 +25,9 @@ from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback
 from pipelines.deletion.run import finish_begun_deletions
 from pipelines.history.calendars import renew_calendar
-from pipelines.history.known_rows import known_rows
+from pipelines.history.known_rows import known_rows, values_before
+from pipelines.history.pages import refresh_pages
 from pipelines.history.quarantine import quarantine_filter
-from pipelines.history.values_before import values_before
 from pipelines.ingestion.dataset_entry import (
     check_agrees,
     check_counts,
@@ -134,6 +134,7 @@ def nothing_kept(
         for sha256, name in read.tables.items():
             ingested_files.record_file(workspace.engine, known.id, sha256, name, report, known.snapshot)
         watermarks.set_watermarks(workspace.engine, known.id, read.marks)
+        refresh_pages(workspace, known)
     return Ingested(
         known.name, opened.name, 0, False, known.snapshot, report,
         pieces=len(opened.pieces), unchanged=read.unchanged, dry_run=dry_run,
@@ -164,6 +165,7 @@ def report_unchanged(
         update_season_and_horizon(workspace, known, options)
         store_rules(workspace.engine, known, given_rules(options))
         watermarks.set_watermarks(workspace.engine, known.id, read.marks)
+        refresh_pages(workspace, known)  # the rest of an ingest that was killed
     return Ingested(
         known.name, opened.name, 0, True, known.snapshot or record.snapshot,
         {name: fact for name, fact in record.report.items() if name != OPTIONS},

@@ -33,6 +33,7 @@ from data.store.catalogue import Dataset
 from data.store.observation_log import HISTORY
 from data.store.registry import MODELS_LOCK
 from pipelines.history.ends import refresh_ends
+from pipelines.history.pages import refresh_pages
 from pipelines.history.quarantine import QuarantineFilter
 from pipelines.ingestion import ingest_record, live_rows
 from pipelines.ingestion.given_rules import store_rules
@@ -97,6 +98,7 @@ def store_rows(workspace: Workspace, new: Conforming, scratch: Path) -> Ingested
         ingest_record.note_commit(workspace, number, stored)
         refresh_ends(workspace, dataset)
         logged = write_log(workspace, new, number, numbers, born, stored, report)
+        refresh_pages(workspace, dataset)
     return Ingested(
         dataset.name,
         new.source.name,

@@ -11,6 +11,7 @@ from data.store.leases import Lease
 from pipelines.console import ProgressCallback
 from pipelines.deletion.run import finish_begun_deletions
 from pipelines.forecasts.roll_forward import roll_forward
+from pipelines.history.pages import refresh_pages
 from pipelines.upkeep import handoff, new_anchors
 from pipelines.workspace import Workspace
 
@@ -63,10 +64,12 @@ def preview(workspace: Workspace, dataset: Dataset) -> Compacted:
 
 
 def compact_dataset(workspace: Workspace, lease: Lease, dataset: Dataset, progress: ProgressCallback) -> Compacted:
-    """Hand off first, so that the files which it adds are merged too."""
+    """Hand off first, so that the files which it adds are merged too. Pages of history come before: the first time
+    those of the whole past, and what an ingest that was killed left undone."""
     promotion = promotions.served(workspace.engine, dataset.id)
     if promotion is not None:
         roll_forward(workspace.engine, dataset, promotion)
+    refresh_pages(workspace, dataset)
     movable = handoff.hand_off_range(workspace.engine, dataset.id, workspace.settings.log_most_rows)
     before, _ = workspace.lake.files(dataset.id)
     rows = handoff.move_rows(workspace, lease, dataset, movable.upto, progress)

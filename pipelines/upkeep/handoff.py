@@ -23,6 +23,7 @@ from data.store.catalogue import Dataset
 from data.store.leases import Lease
 from pipelines.console import ProgressCallback
 from pipelines.history.batch_move import move_batch, series_names
+from pipelines.history.pages import add_logged_rows
 from pipelines.history.quarantine import quarantine_live_values
 from pipelines.workspace import Workspace
 from states import anchors_in_use
@@ -75,6 +76,8 @@ def move_rows(workspace: Workspace, lease: Lease, dataset: Dataset, upto: int, p
     for damage in log_checksums.find_changes(workspace.engine, dataset.id, upto):
         raise DamagedArtifact(damage)  # else the damage would be stored in the lake with a valid checksum
     quarantine_live_values(workspace, dataset)  # the rules judge rows only while they are in the log
+    add_logged_rows(workspace, dataset, upto)  # the service reads them there from now on
+    failpoints.hit("handoff.paged")
     done, total = 0, rows_to_move(workspace.engine, dataset.id, upto)
     while (batch := handoffs.begin(lease, dataset.id, upto)) is not None:
         failpoints.hit("handoff.begun")

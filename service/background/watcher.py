@@ -301,7 +301,7 @@ class Watcher(threading.Thread):
         self._written[other.anchor_id] = time.monotonic()
         if other is served.shadow:
             self._writer.ask(partial(shadow_pair.record_pair, engine, served)).result(timeout=INSTALLED_WITHIN)
-        current = SnapshotPass(other) if other.states.dirty else None
+        current = SnapshotPass(other, vintages=False) if other.states.dirty else None
         while current is not None and not self._stopping.is_set() and current.step(engine):
             pass
 

@@ -16,7 +16,13 @@ MAX_SERIES = 1000  # of one page, and of one request for many forecasts
 DEFAULT_PAGE_SERIES = 100
 MAX_SPARKLINES = 200  # series of a page with the last values of each
 MAX_SPARKLINE = 500  # of these values
+MAX_ROWS = 10_000  # rows of a page of observations
+DEFAULT_PAGE_ROWS = 1000
+MAX_POINTS = 5_000  # bins of the past of a series
+MAX_VINTAGES = 500  # earlier forecasts on a page
+DEFAULT_PAGE_VINTAGES = 50
 MAX_LEVELS = 32  # quantile or interval levels of one forecast
+MAX_NETWORK_STEPS = 1000  # of the gates of one series
 MAX_HORIZON = 2**31  # in a body, before the trained horizon is known
 
 # events

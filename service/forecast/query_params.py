@@ -16,12 +16,18 @@ from data.records.runs import Outcome
 from forecasting.config import ModelConfig
 from forecasting.quantiles import interval_levels
 from service.base.request_limits import (
+    DEFAULT_PAGE_ROWS,
     DEFAULT_PAGE_SERIES,
+    DEFAULT_PAGE_VINTAGES,
     MAX_LEVELS,
+    MAX_NETWORK_STEPS,
+    MAX_POINTS,
     MAX_QUERY_PARAMETERS,
+    MAX_ROWS,
     MAX_SERIES,
     MAX_SPARKLINE,
     MAX_SPARKLINES,
+    MAX_VINTAGES,
 )
 from service.http.errors import FieldFault, too_much, unprocessable
 from states.views.trouble import CLASSES, Place
@@ -39,6 +45,7 @@ class ForecastQuery:
     levels: tuple[float, ...] | None = None  # per cent of central intervals
     quantiles: tuple[float, ...] | None = None
     dataset: str | None = None
+    as_of: str | None = None  # a sequence or a time, as the client wrote it; None: now
 
     @property
     def key(self) -> str:
@@ -65,6 +72,19 @@ class ForecastQuery:
 
 
 @dataclass(frozen=True)
+class NetworkQuery:
+    """How many steps to look back inside a network."""
+
+    steps: int = 200
+    dataset: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Text that is the same for equal queries."""
+        return f"n{self.steps}"
+
+
+@dataclass(frozen=True)
 class PageQuery:
     """One page of the series listing."""
 
@@ -76,6 +96,28 @@ class PageQuery:
     after_place: Place | None = None  # by trouble: of the last series on the page before, where that one had some
     kinds: tuple[str, ...] = ()  # only series of these classes of trouble
     sparkline: int = 0  # last values of each series, with its forecast
+
+
+@dataclass(frozen=True)
+class ObservationsQuery:
+    """A part of the past of a series: from `first` to `last`, both included, as the client wrote them."""
+
+    dataset: str | None = None
+    first: str | None = None
+    last: str | None = None
+    backwards: bool = False  # the newest rows first
+    limit: int = DEFAULT_PAGE_ROWS
+    points: int = 0  # so many bins in place of rows
+
+
+@dataclass(frozen=True)
+class VintagesQuery:
+    """Earlier forecasts of a series with an origin from `first` to `last`, both included, as the client wrote them."""
+
+    dataset: str | None = None
+    first: str | None = None
+    last: str | None = None
+    limit: int = DEFAULT_PAGE_VINTAGES
 
 
 @dataclass(frozen=True)
@@ -125,13 +167,20 @@ class QuarantineQuery(NewestQuery):
 @lru_cache(maxsize=1024)
 def forecast_query(query_string: bytes) -> ForecastQuery:
     """The query of one forecast. Raises ProblemError (422) that points at `/query/…`."""
-    given = _parameters(query_string, ("horizon", "level", "quantiles", "dataset"))
+    given = _parameters(query_string, ("horizon", "level", "quantiles", "dataset", "as_of"))
     if "level" in given and "quantiles" in given:
         raise unprocessable("invalid_query", [FieldFault("/query/level", "cannot be used together with quantiles")])
     horizon = _integer(given, "horizon", 1, None)
     levels = _decimals(given, "level", 100)
     quantiles = _decimals(given, "quantiles", 1)
-    return ForecastQuery(horizon, levels, quantiles, _text(given, "dataset"))
+    return ForecastQuery(horizon, levels, quantiles, _text(given, "dataset"), _text(given, "as_of"))
+
+
+def network_query(query_string: bytes) -> NetworkQuery:
+    """The query of the inside of a network. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("steps", "dataset"))
+    steps = _integer(given, "steps", 1, MAX_NETWORK_STEPS) or NetworkQuery.steps
+    return NetworkQuery(steps, _text(given, "dataset"))
 
 
 def page_query(query_string: bytes) -> PageQuery:
@@ -153,9 +202,29 @@ def dataset_query(query_string: bytes) -> str | None:
     return _text(_parameters(query_string, ("dataset",)), "dataset") if query_string else None
 
 
+def observations_query(query_string: bytes) -> ObservationsQuery:
+    """The query of the past of a series. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("dataset", "from", "to", "order", "limit", "points"))
+    points = _integer(given, "points", 1, MAX_POINTS) or 0
+    for name in ("order", "limit") if points else ():
+        if name in given:
+            raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", "cannot be used together with points")])
+    limit = _integer(given, "limit", 1, MAX_ROWS) or ObservationsQuery.limit
+    backwards = _word(given, "order", ("asc", "desc")) == "desc"
+    texts = [_text(given, name) for name in ("dataset", "from", "to")]
+    return ObservationsQuery(*texts, backwards, limit, points)
+
+
 def prefix_query(query_string: bytes) -> str:
     """The `prefix` parameter. Raises ProblemError (422) that points at `/query/…`."""
     return _text(_parameters(query_string, ("prefix",)), "prefix") or ""
+
+
+def vintages_query(query_string: bytes) -> VintagesQuery:
+    """The query of earlier forecasts. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("dataset", "from", "to", "limit"))
+    limit = _integer(given, "limit", 1, MAX_VINTAGES) or VintagesQuery.limit
+    return VintagesQuery(*(_text(given, name) for name in ("dataset", "from", "to")), limit)
 
 
 def deletion_query(query_string: bytes, known: Sequence[str]) -> DeletionQuery:

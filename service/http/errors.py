@@ -30,6 +30,7 @@ TITLES = {
     406: "Not acceptable",
     408: "Too slow",
     409: "Conflict",
+    410: "Not kept",
     412: "Moved meanwhile",
     413: "Body too large",
     414: "Path or query too long",

@@ -36,6 +36,7 @@ from states import folding, scores
 from states.champion import Champion
 from states.folding import Folded
 from states.snapshots import SnapshotPass
+from states.views import vintages
 
 log = logging.getLogger("rollcast.service")
 
@@ -55,10 +56,12 @@ class Writer(threading.Thread):
         datasets: Callable[[], Sequence[Served]],
         keep_answers_s: float,
         changes: Changes,
+        vintages_bytes: int,
     ):
         super().__init__(name="rollcast-writer", daemon=True)
         self._engine, self._metrics, self._every, self._datasets = engine, metrics, snapshot_every_s, datasets
         self._keep_us, self._changes = int(keep_answers_s * 1e6), changes
+        self._vintages_bytes = vintages_bytes
         self._queue: queue.SimpleQueue[ObserveRequest | Callable[[], None] | None] = queue.SimpleQueue()
         self._passes: list[SnapshotPass] = []
         self._last: int | None = None  # position of the log that every champion has reached; None: not known
@@ -211,7 +214,9 @@ class Writer(threading.Thread):
     def _begin_passes(self) -> list[SnapshotPass]:
         self._advancing.wait()
         champions = [served.champion for served in self._datasets() if served.champion and not self.broken]
-        return [SnapshotPass(champion) for champion in champions if champion.states.dirty]
+        return [
+            SnapshotPass(champion, most_bytes=self._vintages_bytes) for champion in champions if champion.states.dirty
+        ]
 
     def _snapshot_step(self) -> None:
         current = self._passes.pop()
@@ -235,6 +240,8 @@ class Writer(threading.Thread):
         self._passes = [current for current in self._passes if current.champion is not served.champion]
         self._metrics.replayed("promotion", folding.catch_up(self._engine, champion))
         before = served.champion
+        if before is not None:
+            self._guarded(partial(vintages.write_all, self._engine, before))
         champion.states.changed = partial(self._changes.note, served.dataset.id)
         served.champion, served.problem = champion, None  # from here on it answers
         self._changes.note(served.dataset.id, np.empty(0, np.int64))

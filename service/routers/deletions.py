@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from data.changes import deletions
 from data.changes.deletions import DeletionRecord, Kind
-from data.errors import InvalidInput, NotFound
+from data.errors import NotFound
 from data.grid.stamps import format_ds, format_moment
 from data.store import catalogue, observation_log
 from data.store.catalogue import Dataset
@@ -22,8 +22,7 @@ from service.forecast.query_params import DeletionQuery, deletion_query, deletio
 from service.http.auth import caller_of, needs
 from service.http.errors import FieldFault, ProblemError, unknown_dataset, unprocessable
 from service.models.datasets import Served, Target
-from service.observe.row_reader import reader_of
-from service.routers.dependencies import datasets_of, json_response, runtime_of, target_of
+from service.routers.dependencies import datasets_of, json_response, runtime_of, target_of, time_of
 from service.schemas import deletion_bodies, openapi
 
 router = APIRouter(tags=["deletions"])
@@ -90,7 +89,7 @@ async def delete_observations(request: Request) -> Response:
         both = "is needed, or to; DELETE without /observations deletes the whole series"
         raise unprocessable("invalid_query", [FieldFault("/query/from", both)])
     dataset = target.served.dataset
-    first, last = _time("from", query.first, dataset), _time("to", query.last, dataset)
+    first, last = time_of("from", query.first, dataset), time_of("to", query.last, dataset)
     if first is not None and last is not None and first > last:
         raise unprocessable("invalid_query", [FieldFault("/query/to", "must not be before from")])
     return await _answer(engine, Wanted(dataset, "rows", target, first, last), query)
@@ -151,18 +150,6 @@ def _own_target(request: Request, dataset: str | None) -> Target:
     """The series in the path. Raises ProblemError: 403 where the key may not write it; 404, 409 as `target_of` does."""
     caller_of(request).require_series(request.path_params["unique_id"], dataset)
     return target_of(request, runtime_of(request), dataset)
-
-
-def _time(name: str, text: str | None, dataset: Dataset) -> int | None:
-    """A time of the query as `ds`; from one day up that of the step which contains it. Raises ProblemError (422)."""
-    if text is None:
-        return None
-    try:
-        number = dataset.kind == "step" and text.removeprefix("-").isdecimal() and len(text) < openapi.MAX_DIGITS
-        ds = reader_of(dataset).read(int(text) if number else text)
-    except InvalidInput as error:
-        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", str(error))]) from None
-    return int(dataset.grid.stamps(dataset.grid.steps([ds]))[0]) if dataset.kind == "date" else ds
 
 
 async def _answer(engine: Engine, wanted: Wanted, query: DeletionQuery) -> Response:

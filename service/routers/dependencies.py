@@ -7,6 +7,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 
 from data.errors import AmbiguousSeries, InvalidInput, NotFound, UnknownDataset
+from data.store.catalogue import Dataset
 from service.http.auth import seen_by
 from service.http.errors import FieldFault, ProblemError, unknown_dataset, unprocessable
 from service.http.etags import json_or_304
@@ -14,8 +15,9 @@ from service.http.parsing import JSON_OPTIONS, decode
 from service.models.datasets import Served, Target
 from service.observe.arrivals import ambiguous_series, unknown_series
 from service.observe.observe_body import JSON, ObserveBody, media_type
-from service.observe.row_reader import new_target
+from service.observe.row_reader import new_target, reader_of
 from service.runtime import Runtime
+from service.schemas.openapi import MAX_DIGITS
 
 Body = TypeVar("Body", bound=BaseModel)
 NO_ROUTE = (
@@ -89,6 +91,18 @@ def datasets_of(request: Request, runtime: Runtime, wanted: str | None) -> list[
     if wanted is not None and not found:
         raise unknown_dataset()
     return found
+
+
+def time_of(name: str, text: str | None, dataset: Dataset) -> int | None:
+    """A time of the query as `ds`; from one day up that of the step which contains it. Raises ProblemError (422)."""
+    if text is None:
+        return None
+    try:
+        number = dataset.kind == "step" and text.removeprefix("-").isdecimal() and len(text) < MAX_DIGITS
+        ds = reader_of(dataset).read(int(text) if number else text)
+    except InvalidInput as error:
+        raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", str(error))]) from None
+    return int(dataset.grid.stamps(dataset.grid.steps([ds]))[0]) if dataset.kind == "date" else ds
 
 
 def refuse_query_string(request: Request) -> None:

@@ -9,10 +9,11 @@ from fastapi.responses import StreamingResponse
 from service.forecast import answers
 from service.forecast.batches import ForecastBatch
 from service.forecast.forecast_request import parse_forecast_request
-from service.forecast.query_params import forecast_query
+from service.forecast.query_params import ForecastQuery, forecast_query
 from service.http.auth import needs, seen_by
 from service.http.errors import unknown_dataset
 from service.http.etags import json_or_304
+from service.models.datasets import Target
 from service.observe.observe_body import JSON, NDJSON
 from service.routers.dependencies import encode_json, read_json, runtime_of, target_of
 from service.schemas import forecast_bodies, openapi
@@ -24,11 +25,18 @@ router = APIRouter(tags=["forecasts"])
     "/v1/series/{unique_id:path}/forecast",
     response_model=forecast_bodies.Forecast,
     responses={
-        **openapi.problem_responses(404, 409, 422, 503),
+        **openapi.problem_responses(404, 409, 410, 422, 503),
         304: {"description": "The forecast of this ETag is still current"},
     },
     openapi_extra={
-        "parameters": [openapi.UNIQUE_ID, openapi.HORIZON, openapi.LEVEL, openapi.QUANTILES, openapi.DATASET]
+        "parameters": [
+            openapi.UNIQUE_ID,
+            openapi.HORIZON,
+            openapi.LEVEL,
+            openapi.QUANTILES,
+            openapi.DATASET,
+            openapi.AS_OF,
+        ]
     },
 )
 @needs("forecast")
@@ -37,6 +45,8 @@ async def forecast(request: Request) -> Response:
     runtime = runtime_of(request)
     query = forecast_query(request.scope["query_string"])
     target = target_of(request, runtime, query.dataset)
+    if query.as_of is not None:
+        return await _forecast_as_of(request, target, query, query.as_of)
     current, known_etags = answers.champion_etag(target, query), request.headers.get("if-none-match", "")
     key = (target.served.dataset.id, target.series, query)
     if current is not None and (cached := runtime.forecast_cache.find(key, current)) is not None:
@@ -52,6 +62,13 @@ async def forecast(request: Request) -> Response:
     if found.substitute is None:
         runtime.forecast_cache.keep(key, etag, body)
     return json_or_304(request, body, etag)
+
+
+async def _forecast_as_of(request: Request, target: Target, query: ForecastQuery, as_of: str) -> Response:
+    """What was answered at an earlier moment, computed again."""
+    runtime = runtime_of(request)
+    etag, content = await runtime.recomputer.forecast(runtime.engine(), target, query, as_of)
+    return json_or_304(request, encode_json(content), etag)
 
 
 @router.post(

@@ -91,6 +91,21 @@ BODIES: dict[str, Any] = {  # by the name of their schema
             },
         ]
     },
+    "EarlierForecasts": {
+        **SERIES,
+        "vintages": [
+            {
+                "origin": "2014-02-19T15:20:00Z",
+                "version": 1,
+                "sequence": 23,
+                "opened_at": "2014-02-19T15:20:02Z",
+                "open": True,
+                "ds": ["2014-02-19T15:25:00Z", "2014-02-19T15:30:00Z"],
+                "quantiles": {"0.1": [96.41, 96.32], "0.5": [97.51, 97.53], "0.9": [98.6, 98.67]},
+            }
+        ],
+        "next": "2014-02-19T15:10:00Z",
+    },
     "State": {
         **SERIES,
         "model": MODEL,
@@ -110,6 +125,43 @@ BODIES: dict[str, Any] = {  # by the name of their schema
             }
         ],
         "bytes": 6636,
+    },
+    "NetworkInside": {
+        **SERIES,
+        "model": MODEL,
+        **POSITION,
+        "asked": 2,
+        "steps": 2,
+        "ds": ["2014-02-19T15:25:00Z", "2014-02-19T15:30:00Z"],
+        "y": [97.2, 97.4],
+        "layers": [
+            {
+                "layer": 1,
+                "units": 384,
+                "gates": {
+                    "input": {"mean": [0.41, 0.43], "low": [0.12, 0.14], "high": [0.74, 0.75]},
+                    "forget": {"mean": [0.83, 0.82], "low": [0.55, 0.54], "high": [0.98, 0.98]},
+                    "output": {"mean": [0.52, 0.52], "low": [0.21, 0.2], "high": [0.83, 0.84]},
+                },
+            }
+        ],
+        "leans_on": {"weights": [0.62, 0.25, 0.13], "averaged_over": 2},
+        "effective_memory": 14.2,
+        "cell": {
+            "member": 2,
+            "unit": 17,
+            "input": 0.71,
+            "forget": 0.9,
+            "output": 0.66,
+            "reset": None,
+            "update": None,
+            "new": -0.48,
+            "carry_before": 0.8,
+            "carry_after": 0.3792,
+            "hidden_before": 0.42,
+            "hidden_after": 0.239,
+        },
+        "notes": [],
     },
     "Series": {
         **SERIES,
@@ -141,6 +193,18 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         ],
     },
     "SeriesPage": {"series": [{**SERIES, **POSITION, **RELIABILITY}], "total": 1, "next": None},
+    "SeriesPast": {
+        **SERIES,
+        "freq": "5m",
+        "kind": "instant",
+        "ds": ["2014-02-19T15:20:00Z", "2014-02-19T15:25:00Z", "2014-02-19T15:30:00Z"],
+        "y": [97.2, None, 97.4],
+        "imputed": [],
+        "corrected": [2],
+        "quarantined": [{"index": 1, "y": 970.0, "rule": "spike"}],
+        "available_from": "2013-12-02T21:15:00Z",
+        "next": None,
+    },
     "Scores": {
         "scores": [
             {
@@ -197,6 +261,11 @@ PROBLEMS: dict[str, tuple[str, str, tuple[str, str] | None]] = {  # code, detail
         ("/path/unique_id", "is not a series"),
     ),
     "409": ("no_model", NO_MODEL, None),
+    "410": (
+        "not_kept",
+        "Values this old are in the lake alone; `available_from` is the first that is kept.",
+        ("/query/from", "is older than what the service keeps"),
+    ),
     "412": (
         "promotion_moved",
         "Promotion 8 serves by now; look at it, then ask again with its id in If-Match.",

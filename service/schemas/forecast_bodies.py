@@ -33,6 +33,30 @@ class Forecast(Reliability):
     intervals: dict[str, Interval]
 
 
+class EarlierForecast(StrictBody):
+    """One scored forecast as it was when it was made."""
+
+    origin: Ds
+    version: int
+    sequence: Annotated[
+        int | None,
+        Field(description="position of the log at which it was made, for `as_of`; null: no row has its origin"),
+    ]
+    opened_at: Annotated[str, Field(description="when it was made")]
+    open: Annotated[bool, Field(description="its last step is still ahead, and the next values are scored on it")]
+    ds: list[str] | list[int]
+    quantiles: Annotated[dict[str, list[float]], Field(description="nine levels, from 0.1 to 0.9")]
+
+
+class EarlierForecasts(StrictBody):
+    """A page of the scored forecasts of a series, the newest origin first."""
+
+    dataset: str
+    unique_id: UniqueId
+    vintages: list[EarlierForecast]
+    next: Annotated[Ds | None, Field(description="`to` of the next page; null: this is the last one")]
+
+
 class ForecastSearch(StrictBody):
     """A search as in GET /v1/series; the first `limit` series of its result."""
 

@@ -7,11 +7,17 @@ from pydantic import BaseModel
 
 from data.records.runs import Outcome
 from service.base.request_limits import (
+    DEFAULT_PAGE_ROWS,
     DEFAULT_PAGE_SERIES,
+    DEFAULT_PAGE_VINTAGES,
     MAX_IDEMPOTENCY_KEY,
+    MAX_NETWORK_STEPS,
+    MAX_POINTS,
+    MAX_ROWS,
     MAX_SERIES,
     MAX_SPARKLINE,
     MAX_SPARKLINES,
+    MAX_VINTAGES,
 )
 from service.http.auth import PUBLIC
 from service.http.errors import MEDIA_TYPE
@@ -31,6 +37,7 @@ PROBLEMS = {
     403: "The key does not have the scope, or does not reach the series",
     404: "Nothing has this name",
     409: "Not possible in the present state; `code` says why",
+    410: "What is asked for is older than what the service keeps; `available_from` says from when on it can answer",
     412: "Another promotion serves than the one in If-Match; the ETag names it",
     413: "The body is too large",
     415: "The body is neither JSON nor NDJSON, or it is compressed",
@@ -61,11 +68,19 @@ def parameter(
 UNIQUE_ID = parameter("unique_id", "The series' id", {"type": "string"}, "path", "machine_temperature")
 DATASET = parameter("dataset", "Needed only where several datasets have this id", {"type": "string"})
 ONE_DATASET = parameter("dataset", "Only this dataset", {"type": "string"})
+STEPS = parameter(
+    "steps", "Steps to look back", {"type": "integer", "minimum": 1, "maximum": MAX_NETWORK_STEPS, "default": 200}
+)
 HORIZON = parameter("horizon", "Steps ahead; the trained horizon unless given", {"type": "integer", "minimum": 1})
 LEVEL = parameter(
     "level", "Central intervals in per cent, such as 80,95; not together with quantiles", {"type": "string"}
 )
 QUANTILES = parameter("quantiles", "Quantile levels, such as 0.1,0.5,0.9; not together with level", {"type": "string"})
+AS_OF = parameter(
+    "as_of",
+    "What was answered at an earlier moment: a time with its offset, or the `sequence` of an answer; a + is %2B",
+    {"type": "string"},
+)
 LIMIT = parameter(
     "limit",
     "Series on a page",
@@ -92,10 +107,36 @@ SERIES_PAGE = [
     ),
 ]
 
+OBSERVATIONS = [
+    parameter("from", "The first time, written as `ds` of a row; a + is written %2B", {"type": "string"}),
+    parameter("to", "The last time", {"type": "string"}),
+    parameter("order", "`desc`: the newest rows first", {"type": "string", "enum": ["asc", "desc"], "default": "asc"}),
+    parameter(
+        "limit",
+        "Rows on a page",
+        {"type": "integer", "minimum": 1, "maximum": MAX_ROWS, "default": DEFAULT_PAGE_ROWS},
+    ),
+    parameter(
+        "points",
+        "For a screen: where there are more rows, at most so many bins in their place, each with its least, largest "
+        "and last value; from 64 steps on, bins are whole multiples of 64 steps, also at both ends",
+        {"type": "integer", "minimum": 1, "maximum": MAX_POINTS},
+    ),
+]
+
 LAST_EVENT_ID = parameter(
     "Last-Event-ID", "A sequence: values after it are sent first", {"type": "integer", "minimum": 0}, "header"
 )
 PREFIX = parameter("prefix", "Only ids that begin so, such as plant/line3/", {"type": "string", "default": ""})
+VINTAGES = [
+    parameter("from", "The first origin, written as `ds` of a row; a + is written %2B", {"type": "string"}),
+    parameter("to", "The last origin; `next` of the previous page", {"type": "string"}),
+    parameter(
+        "limit",
+        "Forecasts on a page",
+        {"type": "integer", "minimum": 1, "maximum": MAX_VINTAGES, "default": DEFAULT_PAGE_VINTAGES},
+    ),
+]
 NAME = parameter("name", "The dataset's name", {"type": "string"}, "path", "machine_temperature")
 FROM = parameter("from", "The first step, written as `ds` of a row; a + is written %2B", {"type": "string"})
 TO = parameter("to", "The last step, which is deleted too", {"type": "string"})

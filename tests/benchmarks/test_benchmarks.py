@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import competition, digests, etth1, revisions, training, trials
+from benchmarks import competition, digests, etth1, history, revisions, training, trials
 from benchmarks.support import day, load, loop, peers, published, race, spread
 from benchmarks.support.columns import melted
 from benchmarks.support.published import PEERS, TASKS
@@ -322,3 +322,13 @@ def test_a_ratio_of_two_revisions_is_above_one_where_this_tree_is_better() -> No
     assert revisions.ratio("distinct_rows_per_second", here=200.0, there=100.0) == 2.0
     assert revisions.ratio("restart_100k_s", here=4.0, there=5.0) == 1.25
     assert revisions.is_measured("batch_step_us", 90.0) and not revisions.is_measured("rows_independent", True)
+
+
+def test_the_past_of_a_series_is_read_and_its_pages_are_weighed(tmp_path) -> None:
+    found = history.read(tmp_path, requests=2, length=3000) | history.store(tmp_path, series=2, length=3000)
+    assert set(found) == {
+        *(f"{name}_p{share}_ms" for name in ("wide", "fine", "rows") for share in (50, 99)),
+        "sensor_bytes",
+        "noise_bytes",
+    }
+    assert 0 < found["sensor_bytes"] < found["noise_bytes"] < 120

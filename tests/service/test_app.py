@@ -128,6 +128,7 @@ def test_every_answer_matches_its_schema(client):
         (health_bodies.Health, client.get("/health/live").json()),
         (health_bodies.Version, client.get("/version").json()),
         (dataset_bodies.Datasets, client.get("/v1/datasets").json()),
+        (forecast_bodies.EarlierForecasts, client.get("/v1/series/a/vintages").json()),
         (model_bodies.Promotions, client.get("/v1/promotions").json()),
         (operation_bodies.Runs, client.get("/v1/runs").json()),
         (operation_bodies.Jobs, client.get("/v1/jobs").json()),
@@ -147,6 +148,8 @@ def test_every_route_and_parameter_is_in_the_openapi_document(client):
         "/v1/series/{unique_id}",
         "/v1/series/{unique_id}/observations",
         "/v1/series/{unique_id}/forecast",
+        "/v1/series/{unique_id}/vintages",
+        "/v1/series/{unique_id}/network",
         "/v1/series/{unique_id}/state",
         "/v1/series/{unique_id}/scores",
         "/v1/forecasts",
@@ -177,7 +180,7 @@ def test_every_route_and_parameter_is_in_the_openapi_document(client):
     }
     forecast = document["paths"]["/v1/series/{unique_id}/forecast"]["get"]
     names = [parameter["name"] for parameter in forecast["parameters"]]
-    assert names == ["unique_id", "horizon", "level", "quantiles", "dataset"]
+    assert names == ["unique_id", "horizon", "level", "quantiles", "dataset", "as_of"]
     known = document["components"]["schemas"]
     assert set(re.findall(r"#/components/schemas/(\w+)", client.get("/openapi.json").text)) <= known.keys()
 

@@ -18,6 +18,7 @@ from forecasting.rolling.conformal import Calibration
 from forecasting.rolling.kinds import OTHER_KINDS
 from forecasting.rolling.online_scores import SUMS, Ledger
 from forecasting.rolling.state import RollingState
+from forecasting.rolling.vintages import LEVELS, Vintages
 from tests.support.service_kit import HORIZON, SEASON
 
 KIND = "running_mean"
@@ -89,6 +90,10 @@ class RunningMean:
         for name, number in found.items():
             ledger.sums[row, 0, SUMS.index(name)] += number
 
+    def open_vintages(self, state: RollingState, rows: np.ndarray) -> Vintages:
+        none = np.zeros(0, np.int64)
+        return Vintages(none, none, np.zeros((0, len(LEVELS), HORIZON), np.float32))
+
     def ledger(self, rows: int) -> Ledger:
         return Ledger.of(self.config, rows)
 
@@ -118,6 +123,9 @@ class RunningMean:
 
     def gates(self, state: RollingState, row: int, value: float) -> list[dict[str, np.ndarray]]:
         return []
+
+    def inspection(self) -> None:
+        """It shows nothing."""
 
     def warm_up(self) -> None:
         """Nothing is compiled."""

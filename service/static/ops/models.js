@@ -88,7 +88,7 @@ function evidence(found) {
 }
 
 function acts(dataset, versions, log, again) {
-  const previous = versions.find((line) => line.status === "previous"), shadow = versions.find((line) => line.status === "shadow");
+  const { previous, shadow } = dataset;
   const seen = dataset.promotion_id;
   const act = (label, effect, path, body) => h("button", { type: "button", onclick: (event) => confirm(event.target, dataset, label, effect, path, body, seen, again) }, label);
   return h("p", { class: "row" },

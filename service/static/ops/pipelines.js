@@ -56,7 +56,7 @@ function timeline(runs) {
 }
 
 function runTable(runs) {
-  if (!runs.length) return h("p", { class: "empty" }, "No flow has run yet. Commands such as ", h("code", {}, "rollcast run ingest"), " and schedules leave a row here.");
+  if (!runs.length) return h("p", { class: "empty" }, "No flow has run yet. Commands such as ", h("code", {}, "rollcast pipelines run ingest"), " and schedules leave a row here.");
   const bad = (run) => run.outcome === "failed" || run.outcome === "lapsed";
   return h("details", { open: true }, h("summary", {}, "The latest runs"), table(["Flow", "Dataset", "Outcome", "Started", "Took", "What it says"], runs.slice(0, 25).map((run) => h("tr", { class: run.recovered ? "grey" : null },
     h("td", {}, run.flow), h("td", { class: "id" }, run.dataset ?? ""), h("td", {}, bad(run) && !run.recovered ? h("span", { class: "chip failed" }, run.outcome) : run.recovered ? `${run.outcome}, succeeded later` : run.outcome),
@@ -79,8 +79,8 @@ function quarantineTable(values, again) {
   const said = h("p", { role: "status", class: "note" });
   const release = (line) => async () => {
     try {
-      await post("/v1/quarantine/release", { dataset: line.dataset, ids: [line.id] });
-      said.textContent = `Value ${line.id} is released.`;
+      const answer = await post("/v1/quarantine/release", { dataset: line.dataset, ids: [line.id] });
+      said.textContent = answer.state ? `Job ${answer.id} releases value ${line.id} as soon as a worker runs it.` : `Value ${line.id} is released.`;
       again();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

@@ -8,8 +8,10 @@ from sqlalchemy import func, select
 
 from data.changes import deletions
 from data.errors import Busy, InvalidInput, Unavailable, UnknownSeries
+from data.grid.durations import HOUR
 from data.grid.grid import make_grid
 from data.grid.stamps import format_ds
+from data.history import vintage_table
 from data.lake import commits, log_checksums
 from data.records import quarantine, scores, series_limits
 from data.records.quarantine import Breach
@@ -23,6 +25,7 @@ from pipelines.history.limits import make_limits
 from pipelines.upkeep import compact, new_anchors
 from states import build_champion
 from states import scores as sums
+from states.snapshots import SnapshotPass
 from tests.support.deletion_kit import (
     delete,
     ds,
@@ -284,3 +287,35 @@ def test_a_time_without_an_offset_is_one_of_the_zone_and_a_wrong_one_names_its_o
         requests.time_of(PLANT, "2024-02-19 15:00", "--to")
     with pytest.raises(InvalidInput, match=r"^--from 'yesterday' must be a time"):
         requests.time_of(berlin, "yesterday", "--from")
+
+
+def store_vintages(workspace, series: str) -> list[int]:
+    """Follow the log as a service does, store its vintages, and return the hours of their origins."""
+    dataset = catalogue.dataset(workspace.engine, NAME)
+    promotion = promotions.served(workspace.engine, dataset.id)
+    champion, _ = build_champion.build(workspace.engine, dataset, promotion)
+    current = SnapshotPass(champion)
+    while current.step(workspace.engine):
+        pass
+    number = catalogue.ensure_series(workspace.engine, dataset.id, [series])[series]
+    found = vintage_table.page(workspace.engine, number, [promotion.id], None, None, 100)
+    return [round((own.origin - ds(0)) / HOUR) for own in found]
+
+
+def test_forecasts_from_deleted_rows_and_for_them_go_and_do_not_come_back(tmp_path):
+    ours = home_of(tmp_path / "ours", BEFORE)
+    observe_all(ours, live(24))
+    assert store_vintages(ours, IDS[0]) == [23, 17, 11, 5, -1]  # each for the six hours after its origin
+    delete(ours, "rows", {"series": [IDS[0]], "first": ds(11), "last": ds(12)})
+    assert store_vintages(ours, IDS[0]) == [23, 17, -1]
+    assert store_vintages(ours, IDS[1]) == [23, 17, 11, 5, -1]
+
+
+def test_a_deleted_series_takes_its_forecasts_along(tmp_path):
+    ours = home_of(tmp_path / "ours", BEFORE)
+    observe_all(ours, live(6))
+    store_vintages(ours, IDS[0])
+    number = {name: number for number, name in catalogue.series(ours.engine, 1)}[IDS[0]]
+    delete(ours, "series", {"series": [IDS[0]]})
+    assert vintage_table.page(ours.engine, number, [1, 2], None, None, 100) == []
+    assert store_vintages(ours, IDS[1]) == [5, -1]
