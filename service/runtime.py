@@ -81,12 +81,12 @@ class Runtime:
         self._creator = SeriesCreator(self._engine, self._directory, self.metrics, self._writer.ask)
         self._coalescer = RequestCoalescer(self._writer.observe)
         self.flow_successes = FlowSuccesses(self.engine)
-        self.scrape_facts = FactsReader(self.engine, settings.home)
         self.in_progress = KeysInProgress()
         self.groups = Groups()
         self.series_feed = SeriesFeed()
         self.recomputer = Recomputer(clock)
         self.effective_memories = EffectiveMemories()
+        self.scrape_facts = FactsReader(self.engine, settings.home, self.effective_memories)
         self.forecast_cache = ForecastCache(settings.forecast_cache_bytes)
         self._rebuilder = Rebuilder(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(

@@ -75,7 +75,9 @@ def picture_of(workspace: Workspace, result: BatchForecasts, unique_id: str | No
         past=past,
         ds=rows[TIME].to_numpy(),
         median=rows[result.model].to_numpy(),
-        bands={p: tuple(rows[f"{result.model}-{side}-{p}"].to_numpy() for side in ("lo", "hi")) for p in levels},
+        bands={
+            p: (rows[f"{result.model}-lo-{p}"].to_numpy(), rows[f"{result.model}-hi-{p}"].to_numpy()) for p in levels
+        },
     )
 
 

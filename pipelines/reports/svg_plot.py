@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree as tree  # only writes; nothing is parsed
 
 import numpy as np
@@ -93,7 +93,7 @@ def canvas(width: int, height: int, picture: Picture) -> tree.Element:
     return root
 
 
-def add(parent: tree.Element, tag: str, text: str | None = None, **attributes: object) -> tree.Element:
+def add(parent: tree.Element, tag: str, *, text: Any = None, **attributes: Any) -> tree.Element:
     """One element inside another; text and attributes are escaped when they are written."""
     element = tree.SubElement(parent, tag, {name: str(value) for name, value in attributes.items()})
     element.text = text

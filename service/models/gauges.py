@@ -91,6 +91,12 @@ class Gauges:
             ("dataset", "model", "layer", "gate"),
             registry=registry,
         )
+        self._memory = Gauge(
+            "rollcast_effective_memory_steps",
+            "The lag at which an input's influence on the median has fallen to 1/e of lag 0; measured once a model.",
+            ("dataset", "model"),
+            registry=registry,
+        )
         self._scores = {
             measure: Gauge(f"rollcast_forecast_{name}", text, ("dataset", "horizon_bucket"), registry=registry)
             for measure, name, text in SCORES
@@ -119,7 +125,7 @@ class Gauges:
 
     def _set_facts(self, datasets: Sequence[Served], facts: ScrapeFacts) -> None:
         """What was read for scrapes; no gauge of what could not be read."""
-        for gauge in (self._trained, self._ingested, self._gates):
+        for gauge in (self._trained, self._ingested, self._gates, self._memory):
             gauge.clear()
         sizes = (
             (self._log, facts.log_bytes),
@@ -139,6 +145,8 @@ class Gauges:
                     labels = (served.name, one.config.kind, str(one.version), alias)
                     self._trained.labels(*labels).set(own.trained[one.version] / 1e6)
             if served.champion is not None:
+                if own.memory is not None:
+                    self._memory.labels(served.name, served.champion.config.kind).set(own.memory)
                 for (layer, gate), opened in own.gates.items():
                     self._gates.labels(served.name, served.champion.config.kind, str(layer), gate).set(opened)
 

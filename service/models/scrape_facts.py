@@ -5,18 +5,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import NamedTuple
 
 import numpy as np
 from sqlalchemy import Engine
 
 from data.changes import ingests
-from data.errors import StoreUnavailable
+from data.errors import DamagedArtifact, StoreUnavailable
 from data.store import database, observation_log, registry
 from service.models.datasets import Served
 from states.champion import Champion
+from states.past.effective_memories import EffectiveMemories
 
 CACHE_SECONDS = 15.0
 SAMPLED = 100  # series of a dataset whose gates are looked at
@@ -29,11 +31,13 @@ class DatasetFacts(NamedTuple):
     trained   when each version was registered
     ingested  when a row was last stored, by an ingest or over HTTP; None before the first
     gates     mean opening of each layer and gate, see `sampled_gates`
+    memory    the effective memory in steps; None until it is measured, and of a model without recurrent layers
     """
 
     trained: Mapping[int, int]
     ingested: int | None
     gates: Mapping[tuple[int, str], float]
+    memory: float | None
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,9 @@ class ScrapeFacts:
 class FactsReader:
     """The facts as last read. While the store does not answer, the other metrics are still shown."""
 
-    def __init__(self, engine: Callable[[], Engine], home: Path) -> None:
-        self._engine, self._home, self._lock = engine, home, Lock()
+    def __init__(self, engine: Callable[[], Engine], home: Path, memories: EffectiveMemories) -> None:
+        self._engine, self._home, self._memories, self._lock = engine, home, memories, Lock()
+        self._measuring: Thread | None = None
         self._read_at = float("-inf")
         self._facts = ScrapeFacts()
 
@@ -59,25 +64,40 @@ class FactsReader:
         with self._lock:
             if time.monotonic() - self._read_at > CACHE_SECONDS:
                 self._read_at = time.monotonic()
+                self._measure([served.champion for served in datasets if served.champion])
                 with suppress(StoreUnavailable):
-                    self._facts = _read(self._engine(), self._home, datasets)
+                    self._facts = _read(self._engine(), self._home, self._memories, datasets)
             return self._facts
 
+    def _measure(self, champions: Sequence[Champion]) -> None:
+        """Measure the effective memory of new models beside the scrapes: it may take some seconds."""
+        new = [one for one in champions if self._memories.known(one) is None and one.roller.inspection() is not None]
+        if new and not (self._measuring and self._measuring.is_alive()):
+            self._measuring = Thread(target=self._measure_all, args=(new,), name="effective-memory", daemon=True)
+            self._measuring.start()
 
-def _read(engine: Engine, home: Path, datasets: Sequence[Served]) -> ScrapeFacts:
-    found = {served.name: _of_dataset(engine, served) for served in datasets}
+    def _measure_all(self, champions: Sequence[Champion]) -> None:
+        for champion in champions:
+            with suppress(StoreUnavailable, DamagedArtifact):
+                self._memories.measure(champion)
+
+
+def _read(engine: Engine, home: Path, memories: EffectiveMemories, datasets: Sequence[Served]) -> ScrapeFacts:
+    found = {served.name: _of_dataset(engine, memories, served) for served in datasets}
     with suppress(OSError):
         disk = shutil.disk_usage(next(folder for folder in (home, *home.parents) if folder.exists()))
         return ScrapeFacts(database.log_bytes(engine), disk.total, disk.free, found)
     return ScrapeFacts(database.log_bytes(engine), datasets=found)
 
 
-def _of_dataset(engine: Engine, served: Served) -> DatasetFacts:
+def _of_dataset(engine: Engine, memories: EffectiveMemories, served: Served) -> DatasetFacts:
     number, champion = served.dataset.id, served.champion
     trained = {row.version: row.created_at for row in registry.models(engine, number)}
     stored = (ingests.last_end(engine, number), observation_log.stamp(engine, number))
     ingested = max((at for at in stored if at is not None), default=None)
-    return DatasetFacts(trained, ingested, {} if champion is None else sampled_gates(champion))
+    if champion is None:
+        return DatasetFacts(trained, ingested, {}, None)
+    return DatasetFacts(trained, ingested, sampled_gates(champion), memories.known(champion))
 
 
 def sampled_gates(champion: Champion) -> dict[tuple[int, str], float]:
@@ -91,9 +111,11 @@ def sampled_gates(champion: Champion) -> dict[tuple[int, str], float]:
     copies = champion.states.read_all(chosen.tolist())
     rows = np.flatnonzero(~champion.roller.warming(copies.state, np.arange(len(copies.found))))
     opened: dict[tuple[int, str], list[float]] = {}
-    expected = champion.roller.forecast(copies.state, rows, 1)[:, 0, champion.config.median] if len(rows) else []
+    expected: list[float] = []
+    if len(rows):
+        expected = champion.roller.forecast(copies.state, rows, 1)[:, 0, champion.config.median].tolist()
     for row, value in zip(rows.tolist(), expected, strict=True):
-        layers = champion.roller.gates(copies.state, row, float(value)) if np.isfinite(value) else ()
+        layers = champion.roller.gates(copies.state, row, value) if isfinite(value) else ()
         for number, layer in enumerate(layers):
             for gate in OPENED:
                 if gate in layer:

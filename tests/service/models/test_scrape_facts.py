@@ -9,6 +9,7 @@ from data import clock
 from service.models import scrape_facts
 from service.models.scrape_facts import sampled_gates
 from states import build_champion
+from states.past.effective_memories import EffectiveMemories
 from tests.support.service_kit import World, baseline, network, panel_of, rows, until
 
 NAMES = ("a", "b", "c")
@@ -61,6 +62,19 @@ def test_gates_are_the_mean_over_sampled_series_of_those_that_their_states_show(
         assert 0 < opened < 1
 
 
+def test_the_effective_memory_is_measured_after_the_first_scrape_and_is_that_of_the_network_route(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(scrape_facts, "CACHE_SECONDS", 0.0)
+    world, panel = World.at(tmp_path / "home"), panel_of(*NAMES)
+    world.promote(world.ingest("sensors", *NAMES), network(panel), panel)
+    with world.serving() as client:
+        until(lambda: "rollcast_effective_memory_steps{" in client.get("/metrics").text)
+        shown = client.get("/v1/series/a/network").json()["effective_memory"]
+        steps = shown if isinstance(shown, (int, float)) else shown["steps"]
+        assert value(client.get("/metrics").text, "rollcast_effective_memory_steps") == pytest.approx(steps)
+
+
 def test_of_many_series_only_some_are_looked_at(tmp_path, monkeypatch):
     world, panel = World.at(tmp_path / "home"), panel_of(*NAMES)
     dataset = world.ingest("sensors", *NAMES)
@@ -92,7 +106,7 @@ def test_while_the_store_does_not_answer_the_last_facts_are_shown(tmp_path, monk
         raise StoreUnavailable("the store is away")
 
     monkeypatch.setattr(scrape_facts, "CACHE_SECONDS", 0.0)
-    reader = scrape_facts.FactsReader(engine, tmp_path / "not" / "made")
+    reader = scrape_facts.FactsReader(engine, tmp_path / "not" / "made", EffectiveMemories())
     known = reader.read([])
     assert known.log_bytes and known.disk_free
     answers = False
