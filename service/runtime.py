@@ -39,6 +39,7 @@ from service.observe.receipts import Receipt
 from service.observe.series_creation import CreatedSeries, SeriesCreator, UnbornSeries
 from service.observe.write_batch import ObserveRequest
 from service.observe.writer import Writer
+from states.past.effective_memories import EffectiveMemories
 
 log = logging.getLogger("rollcast.service")
 
@@ -83,6 +84,7 @@ class Runtime:
         self.groups = Groups()
         self.series_feed = SeriesFeed()
         self.recomputer = Recomputer(clock)
+        self.effective_memories = EffectiveMemories()
         self.forecast_cache = ForecastCache(settings.forecast_cache_bytes)
         self._rebuilder = Rebuilder(self.engine, self._writer, self.metrics, self.served, settings.poll_every_s)
         self._watcher = Watcher(

@@ -77,10 +77,16 @@ class Checkpoints:
         if kept:
             self._open.pop((shard, kept[-1]), None)
 
-    def find(self, engine: Engine, series: np.ndarray, state: RollingState) -> np.ndarray:
+    def only(self, shard: int, kept: list[int]) -> "Checkpoints":
+        """Some of the snapshots of one shard, to be read by any thread."""
+        other = self.of_anchor(self.anchor_id)
+        other.kept = {shard: kept}
+        return other
+
+    def find(self, engine: Engine, series: np.ndarray, state: RollingState, latest: int | None = None) -> np.ndarray:
         """Put the newest state that is still valid into `state` (n rows) for each of `series` (n,), ascending.
 
-        Returns (n,) bool: which series have one.
+        latest: only states with an origin up to this step. Returns (n,) bool: which series have one.
         """
         found = np.zeros(len(series), bool)
         shards = shards_of(series)
@@ -90,15 +96,23 @@ class Checkpoints:
                 wanted = wanted[~found[wanted]]
                 block = self.block(engine, shard, seq) if wanted.size else None
                 if block is not None:
-                    self._fill(block, series, wanted, state, found)
+                    self._fill(block, series, wanted, state, found, latest)
         return found
 
     def _fill(
-        self, block: Block, series: np.ndarray, wanted: np.ndarray, state: RollingState, found: np.ndarray
+        self,
+        block: Block,
+        series: np.ndarray,
+        wanted: np.ndarray,
+        state: RollingState,
+        found: np.ndarray,
+        latest: int | None,
     ) -> None:
         place = np.minimum(np.searchsorted(block.series, series[wanted]), len(block.series) - 1)
         origins = block.state.origin[place]
         usable = (block.series[place] == series[wanted]) & ~block.stale[place] & ~block.state.blank(place)
+        if latest is not None:
+            usable &= origins <= latest
         holds = [
             good and self.out_of_order.holds(number, block.seq, origin)
             for good, number, origin in zip(usable.tolist(), series[wanted].tolist(), origins.tolist(), strict=True)

@@ -199,10 +199,10 @@ class Begun:
         return Begun(self.series[rows], self.state.take(rows), self.kept[rows], after)
 
 
-def begin(engine: Engine, champion: Champion, series: np.ndarray) -> Begun:
-    """Where the fold of each series (distinct, ascending) can be taken up again."""
+def begin(engine: Engine, champion: Champion, series: np.ndarray, latest: int | None = None) -> Begun:
+    """Where the fold of each series (distinct, ascending) can be taken up again; if given, up to step `latest`."""
     state = champion.roller.empty(len(series))
-    kept = champion.checkpoints.find(engine, series, state)
+    kept = champion.checkpoints.find(engine, series, state, latest)
     floor = np.full(len(series), BEGINNING)
     known = np.flatnonzero(~kept & champion.contexts.has(series))
     floor[known] = champion.contexts.floors(series[known])

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from forecasting.config import ModelConfig
+from forecasting.rolling.inspection import Inspection
 from forecasting.rolling.online_scores import Ledger
 from forecasting.rolling.vintages import Vintages
 
@@ -85,6 +86,9 @@ class RollingModel(Protocol):
 
     def gates(self, state: Any, row: int, value: float) -> Sequence[dict[str, np.ndarray]]:
         """The gate activations of the step that `value` would cause, layer by layer; none where a model has none."""
+
+    def inspection(self) -> Inspection | None:
+        """Looks inside the model; None for a kind that shows nothing."""
 
     def warm_up(self) -> None:
         """Compile what the first value would otherwise wait for."""

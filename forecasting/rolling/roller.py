@@ -22,6 +22,8 @@ from forecasting.quantiles import assemble, to_data_units
 from forecasting.rivals import Rivals
 from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
+from forecasting.rolling.gate_trace import Recorder
+from forecasting.rolling.inspection import Inspection
 from forecasting.rolling.online_scores import Ledger
 from forecasting.rolling.scale_prior import repeat_last
 from forecasting.rolling.state import FORECASTS_ANEW, GOES_ON, STATE_ANEW, RollingState
@@ -85,7 +87,7 @@ class Roller:
 
     def __init__(self, bundle: Bundle) -> None:
         self.config, self.fingerprint = bundle.config, bundle.fingerprint
-        self._core = _core(bundle)
+        self._core: Kernel | Baseline | Recorder = _core(bundle)
         self._fallback = _fallback(bundle)
         self._bucket = self.config.bucket_of_step()
         self._factors = self.config.over_horizon(bundle.calibration.factors).astype(np.float32)
@@ -387,8 +389,16 @@ class Roller:
         members = range(self.config.members)
         return [{name: open[member] for name, open in layer.items()} for member in members for layer in opened]
 
+    def inspection(self) -> Inspection:
+        """Looks inside the model."""
+        return Inspection(self, self._core)
+
+    def replace_core(self, recorder: Recorder) -> None:
+        """Roll through a recorder from now on."""
+        self._core = recorder
+
     def _answer(
-        self, core: Kernel | Baseline, state: NumericState, rows: np.ndarray, horizon: int | None
+        self, core: Kernel | Baseline | Recorder, state: NumericState, rows: np.ndarray, horizon: int | None
     ) -> np.ndarray:
         parts = each(lambda part: self._quantiles_by_level(core, state.read(rows[part])), _blocks(len(rows)))
         quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
@@ -397,7 +407,7 @@ class Roller:
             quantiles[zero] = np.where(np.abs(quantiles[zero]) < NO_SCALE, 0.0, quantiles[zero])
         return quantiles.transpose(0, 2, 1)[:, :horizon]
 
-    def _quantiles_by_level(self, core: Kernel | Baseline, state: NumericState) -> np.ndarray:
+    def _quantiles_by_level(self, core: Kernel | Baseline | Recorder, state: NumericState) -> np.ndarray:
         """Calibrated quantiles in data units, (n, L, H) float64: the levels before the horizon steps."""
         prior = self._scale_prior if isinstance(core, Baseline) else None
         early = np.flatnonzero(state.observed < self.config.window) if prior is not None else _NO_ROW

@@ -22,6 +22,7 @@ MAX_POINTS = 5_000  # bins of the past of a series
 MAX_VINTAGES = 500  # earlier forecasts on a page
 DEFAULT_PAGE_VINTAGES = 50
 MAX_LEVELS = 32  # quantile or interval levels of one forecast
+MAX_NETWORK_STEPS = 1000  # of the gates of one series
 MAX_HORIZON = 2**31  # in a body, before the trained horizon is known
 
 # events

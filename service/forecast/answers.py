@@ -9,7 +9,7 @@ from data.errors import NothingObserved, NotTrained
 from data.grid.stamps import format_ds
 from forecasting import quantiles
 from service.forecast.fallback import ONLY, PREVIOUS, ForecastAnswer, answer_with_fallback
-from service.forecast.query_params import ForecastQuery
+from service.forecast.query_params import ForecastQuery, NetworkQuery
 from service.http.errors import ProblemError, not_available
 from service.models.datasets import Served, Target
 from states.champion import Champion
@@ -62,7 +62,7 @@ def no_model_problem(served: Served) -> ProblemError:
     return ProblemError(409, "no_model", NO_MODEL)
 
 
-def etag(reading: Reading, query: ForecastQuery, found: ForecastAnswer | None = None) -> str:
+def etag(reading: Reading, query: ForecastQuery | NetworkQuery, found: ForecastAnswer | None = None) -> str:
     """The ETag: it contains all that a forecast depends on, which is model, anchor, sequence of the state and query.
 
     found: the answer; where it is not the champion's, the ETag also says whose it is.
@@ -76,7 +76,7 @@ def etag(reading: Reading, query: ForecastQuery, found: ForecastAnswer | None = 
     return _etag(reading.target, champion, row.sequence, row.stale, row.silent, query, marks)
 
 
-def champion_etag(target: Target, query: ForecastQuery) -> str | None:
+def champion_etag(target: Target, query: ForecastQuery | NetworkQuery) -> str | None:
     """The ETag of the champion's own forecast at this moment, without reading the state; None where it has no state."""
     champion = target.served.champion
     position = champion.states.at(target.series) if champion else None  # (sequence, stale, silent)
@@ -89,7 +89,7 @@ def _etag(
     sequence: int,
     stale: bool,
     silent: bool,
-    query: ForecastQuery,
+    query: ForecastQuery | NetworkQuery,
     marks: str = "",
 ) -> str:
     label = target.label

@@ -20,6 +20,7 @@ from service.base.request_limits import (
     DEFAULT_PAGE_SERIES,
     DEFAULT_PAGE_VINTAGES,
     MAX_LEVELS,
+    MAX_NETWORK_STEPS,
     MAX_POINTS,
     MAX_QUERY_PARAMETERS,
     MAX_ROWS,
@@ -68,6 +69,19 @@ class ForecastQuery:
             faults.append(FieldFault("/query/level", f"must be at most {100 * (highest - lowest):g}"))
         if faults:
             raise unprocessable("invalid_query", faults)
+
+
+@dataclass(frozen=True)
+class NetworkQuery:
+    """How many steps to look back inside a network."""
+
+    steps: int = 200
+    dataset: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Text that is the same for equal queries."""
+        return f"n{self.steps}"
 
 
 @dataclass(frozen=True)
@@ -162,6 +176,13 @@ def forecast_query(query_string: bytes) -> ForecastQuery:
     return ForecastQuery(horizon, levels, quantiles, _text(given, "dataset"), _text(given, "as_of"))
 
 
+def network_query(query_string: bytes) -> NetworkQuery:
+    """The query of the inside of a network. Raises ProblemError (422) that points at `/query/…`."""
+    given = _parameters(query_string, ("steps", "dataset"))
+    steps = _integer(given, "steps", 1, MAX_NETWORK_STEPS) or NetworkQuery.steps
+    return NetworkQuery(steps, _text(given, "dataset"))
+
+
 def page_query(query_string: bytes) -> PageQuery:
     """The query of a page. Raises ProblemError (422) that points at `/query/…`."""
     given = _parameters(query_string, ("limit", "search", "cursor", "dataset", "sort", "trouble", "sparkline"))
@@ -190,8 +211,8 @@ def observations_query(query_string: bytes) -> ObservationsQuery:
             raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", "cannot be used together with points")])
     limit = _integer(given, "limit", 1, MAX_ROWS) or ObservationsQuery.limit
     backwards = _word(given, "order", ("asc", "desc")) == "desc"
-    texts = [_text(given, name) for name in ("dataset", "from", "to")]
-    return ObservationsQuery(*texts, backwards, limit, points)
+    first, last = _text(given, "from"), _text(given, "to")
+    return ObservationsQuery(_text(given, "dataset"), first, last, backwards, limit, points)
 
 
 def prefix_query(query_string: bytes) -> str:
@@ -203,7 +224,7 @@ def vintages_query(query_string: bytes) -> VintagesQuery:
     """The query of earlier forecasts. Raises ProblemError (422) that points at `/query/…`."""
     given = _parameters(query_string, ("dataset", "from", "to", "limit"))
     limit = _integer(given, "limit", 1, MAX_VINTAGES) or VintagesQuery.limit
-    return VintagesQuery(*(_text(given, name) for name in ("dataset", "from", "to")), limit)
+    return VintagesQuery(_text(given, "dataset"), _text(given, "from"), _text(given, "to"), limit)
 
 
 def deletion_query(query_string: bytes, known: Sequence[str]) -> DeletionQuery:

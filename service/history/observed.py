@@ -1,6 +1,7 @@
 """Answers about the past of one series: its rows, or bins of them for a screen."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
@@ -35,7 +36,7 @@ def answer(engine: Engine, target: Target, query: ObservationsQuery, span: Span,
     if tag in known:
         return tag, None
     past = read_past(engine, target, mark, span)
-    return tag, thinned(past, target, query.points) if query.points else observed(past, target, query)
+    return tag, for_screen(past, target, query) if query.points else observed(past, target, query)
 
 
 def observed(past: Past, target: Target, query: ObservationsQuery) -> dict[str, Any]:
@@ -89,13 +90,29 @@ def _without_held(engine: Engine, target: Target, rows: PastRows) -> tuple[Float
     return values, held
 
 
+def for_screen(past: Past, target: Target, query: ObservationsQuery) -> dict[str, Any]:
+    """The body of at most `points` rows, or bins where there are more."""
+    begin = past.available_from is None or not past.cut or not BEGIN < past.first < past.available_from
+    if begin and len(past.rows(query.points + 1)) <= query.points and not _has_older_bins(past):
+        return observed(past, target, replace(query, limit=query.points))
+    return thinned(past, target, query.points)
+
+
+def _has_older_bins(past: Past) -> bool:
+    """Are there bins of rows that are not kept any more?"""
+    if not past.paged or not past.cut or past.available_from is None:
+        return False
+    bins = past.bins()
+    return bool(len(bins)) and int(bins.numbers[0]) * WIDTH + WIDTH <= past.available_from
+
+
 def thinned(past: Past, target: Target, points: int) -> dict[str, Any]:
     """The body of at most `points` bins. From 64 steps on, bins are whole multiples of 64 steps."""
     bins, width = past.bins(), WIDTH
     if len(bins):
         first = max(past.first, int(bins.numbers[0]) * WIDTH)
         last = min(past.last, int(bins.numbers[-1]) * WIDTH + WIDTH - 1)
-        old = past.cut and past.available_from is not None and first < past.available_from
+        old = past.paged and past.cut and past.available_from is not None and first < past.available_from
         if old or last - first + 1 > (WIDTH - 1) * points:
             times = max(1, -(-(last - first + 1) // (WIDTH * points)))
             while len(wide := bins.wider(times)) > points:

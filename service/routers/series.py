@@ -1,13 +1,23 @@
 """Series and their states."""
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
-from service.forecast import answers, inspect_state, series_pages
-from service.forecast.query_params import dataset_query, page_query
+from data.errors import DamagedArtifact
+from service.forecast import answers, inside_network, inspect_state, series_pages
+from service.forecast.query_params import dataset_query, network_query, page_query
 from service.http.auth import needs, seen_by
-from service.http.errors import unknown_dataset
+from service.http.errors import not_available, unknown_dataset
+from service.http.etags import json_or_304
 from service.observe import creation_body
-from service.routers.dependencies import json_response, read_json, refuse_query_string, runtime_of, target_of
+from service.routers.dependencies import (
+    encode_json,
+    json_response,
+    read_json,
+    refuse_query_string,
+    runtime_of,
+    target_of,
+)
 from service.schemas import openapi, series_bodies
 
 router = APIRouter(tags=["series"])
@@ -63,6 +73,30 @@ async def read_state(request: Request) -> Response:
     runtime = runtime_of(request)
     target = target_of(request, runtime, dataset_query(request.scope["query_string"]))
     return json_response(inspect_state.state(answers.reading_of(target)))
+
+
+@router.get(
+    "/v1/series/{unique_id:path}/network",
+    response_model=series_bodies.NetworkInside,
+    responses={**openapi.NOT_MODIFIED, **openapi.problem_responses(404, 409, 422, 503)},
+    openapi_extra={"parameters": [openapi.UNIQUE_ID, openapi.STEPS, openapi.DATASET]},
+)
+@needs("read")
+async def read_network(request: Request) -> Response:
+    """Inside the model: its gates over the last steps, what the forecast leans on, how long it remembers, one cell."""
+    runtime, query = runtime_of(request), network_query(request.scope["query_string"])
+    target = target_of(request, runtime, query.dataset)
+    current = answers.champion_etag(target, query)
+    if current is not None and current in request.headers.get("if-none-match", ""):
+        return json_or_304(request, b"", current)
+    reading = answers.reading_of(target)
+    try:
+        found = await run_in_threadpool(
+            inside_network.network, runtime.engine(), runtime.effective_memories, reading, query.steps
+        )
+    except DamagedArtifact as damage:
+        raise not_available("damaged_model", str(damage), retry_after=60) from None
+    return json_or_304(request, encode_json(found), answers.etag(reading, query))
 
 
 @router.get(

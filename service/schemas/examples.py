@@ -126,6 +126,43 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         ],
         "bytes": 6636,
     },
+    "NetworkInside": {
+        **SERIES,
+        "model": MODEL,
+        **POSITION,
+        "asked": 2,
+        "steps": 2,
+        "ds": ["2014-02-19T15:25:00Z", "2014-02-19T15:30:00Z"],
+        "y": [97.2, 97.4],
+        "layers": [
+            {
+                "layer": 1,
+                "units": 384,
+                "gates": {
+                    "input": {"mean": [0.41, 0.43], "low": [0.12, 0.14], "high": [0.74, 0.75]},
+                    "forget": {"mean": [0.83, 0.82], "low": [0.55, 0.54], "high": [0.98, 0.98]},
+                    "output": {"mean": [0.52, 0.52], "low": [0.21, 0.2], "high": [0.83, 0.84]},
+                },
+            }
+        ],
+        "leans_on": {"weights": [0.62, 0.25, 0.13], "averaged_over": 2},
+        "effective_memory": 14.2,
+        "cell": {
+            "member": 2,
+            "unit": 17,
+            "input": 0.71,
+            "forget": 0.9,
+            "output": 0.66,
+            "reset": None,
+            "update": None,
+            "new": -0.48,
+            "carry_before": 0.8,
+            "carry_after": 0.3792,
+            "hidden_before": 0.42,
+            "hidden_after": 0.239,
+        },
+        "notes": [],
+    },
     "Series": {
         **SERIES,
         "freq": "5m",

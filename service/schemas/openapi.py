@@ -11,6 +11,7 @@ from service.base.request_limits import (
     DEFAULT_PAGE_SERIES,
     DEFAULT_PAGE_VINTAGES,
     MAX_IDEMPOTENCY_KEY,
+    MAX_NETWORK_STEPS,
     MAX_POINTS,
     MAX_ROWS,
     MAX_SERIES,
@@ -67,6 +68,9 @@ def parameter(
 UNIQUE_ID = parameter("unique_id", "The series' id", {"type": "string"}, "path", "machine_temperature")
 DATASET = parameter("dataset", "Needed only where several datasets have this id", {"type": "string"})
 ONE_DATASET = parameter("dataset", "Only this dataset", {"type": "string"})
+STEPS = parameter(
+    "steps", "Steps to look back", {"type": "integer", "minimum": 1, "maximum": MAX_NETWORK_STEPS, "default": 200}
+)
 HORIZON = parameter("horizon", "Steps ahead; the trained horizon unless given", {"type": "integer", "minimum": 1})
 LEVEL = parameter(
     "level", "Central intervals in per cent, such as 80,95; not together with quantiles", {"type": "string"}
@@ -114,8 +118,8 @@ OBSERVATIONS = [
     ),
     parameter(
         "points",
-        "At most so many bins for a screen in place of rows, each with its least, largest and last value; from 64 "
-        "steps on, bins are whole multiples of 64 steps, also at both ends",
+        "For a screen: where there are more rows, at most so many bins in their place, each with its least, largest "
+        "and last value; from 64 steps on, bins are whole multiples of 64 steps, also at both ends",
         {"type": "integer", "minimum": 1, "maximum": MAX_POINTS},
     ),
 ]

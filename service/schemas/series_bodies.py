@@ -49,6 +49,77 @@ class State(Reliability):
     bytes: Annotated[int, Field(description="memory of this state")]
 
 
+Gate = Annotated[float | None, Field(description="null where the kind of cell does not have it")]
+
+
+class GateRange(StrictBody):
+    """One gate at each step: over the units of all networks of an ensemble. 0 is closed, 1 open."""
+
+    mean: list[float]
+    low: Annotated[list[float], Field(description="a tenth of the units are below it")]
+    high: Annotated[list[float], Field(description="a tenth of the units are above it")]
+
+
+class LayerGates(StrictBody):
+    """The gates of one layer."""
+
+    layer: int
+    units: int
+    gates: Annotated[
+        dict[str, GateRange], Field(description="input, forget and output of an LSTM; reset and update of a GRU")
+    ]
+
+
+class LeansOn(StrictBody):
+    """How much each past value moves the median forecast."""
+
+    weights: Annotated[
+        list[float],
+        Field(
+            description="by lag, beginning with lag 1: steps from the step that is forecast back to the value; sum 1"
+        ),
+    ]
+    averaged_over: Annotated[int, Field(description="horizon steps whose weights these are the mean of")]
+
+
+class CellNumbers(StrictBody):
+    """One unit of the last layer in the last step: the one whose hidden value moved most."""
+
+    member: Annotated[int, Field(description="which network of the ensemble")]
+    unit: int
+    input: Gate
+    forget: Gate
+    output: Gate
+    reset: Gate
+    update: Gate
+    new: Annotated[float | None, Field(description="the candidate, between -1 and 1")]
+    carry_before: Annotated[float | None, Field(description="of an LSTM")]
+    carry_after: Annotated[float | None, Field(description="forget · carry before + input · new")]
+    hidden_before: float
+    hidden_after: float
+
+
+class NetworkInside(StrictBody):
+    """What goes on inside the model of one series."""
+
+    dataset: str
+    unique_id: UniqueId
+    model: Model
+    origin: Ds
+    sequence: int
+    asked: int
+    steps: Annotated[int, Field(description="as many of the asked steps as could be folded once more")]
+    ds: list[Ds]
+    y: Annotated[list[float | None], Field(description="null where a step is missing")]
+    layers: Annotated[list[LayerGates], Field(description="empty for a model without gates")]
+    leans_on: LeansOn | None
+    effective_memory: Annotated[
+        float | None, Field(description="steps after which an input's push on the forecast has fallen to a third (1/e)")
+    ]
+    cell: Annotated[CellNumbers | None, Field(description="null for a model without recurrent layers")]
+    notes: Annotated[list[str], Field(description="why something is missing")]
+
+
 class Trouble(StrictBody):
     """What is wrong with a series: its worst class, and within it a size."""
 

@@ -149,6 +149,7 @@ def test_every_route_and_parameter_is_in_the_openapi_document(client):
         "/v1/series/{unique_id}/observations",
         "/v1/series/{unique_id}/forecast",
         "/v1/series/{unique_id}/vintages",
+        "/v1/series/{unique_id}/network",
         "/v1/series/{unique_id}/state",
         "/v1/series/{unique_id}/scores",
         "/v1/forecasts",

@@ -124,6 +124,9 @@ class RunningMean:
     def gates(self, state: RollingState, row: int, value: float) -> list[dict[str, np.ndarray]]:
         return []
 
+    def inspection(self) -> None:
+        """It shows nothing."""
+
     def warm_up(self) -> None:
         """Nothing is compiled."""
 

@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { day, number, stamp } from "./format.js";
 
 const HEIGHT = 340;
-const TIMES = [ // labels of the time axis: from ticks this many seconds apart on, with what stands below at each new day or year
+export const TIMES = [ // labels of the time axis: from ticks this many seconds apart on, with what stands below at each new day or year
   [31536000, "{YYYY}", null, null, null, null, null, null, 1],
   [2419200, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
   [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
@@ -15,7 +15,7 @@ const TIMES = [ // labels of the time axis: from ticks this many seconds apart o
 const NEAR = 7; // pixels: so close a pointer takes hold of the threshold
 
 // The columns of a drawing; every one is an array as long as `x`, null where there is nothing.
-export const COLUMNS = ["x", "observed", "low", "high", "l95", "u95", "l80", "u80", "l50", "u50", "median", "vl80", "vu80", "missed"];
+export const COLUMNS = ["x", "observed", "low", "high", "l95", "u95", "l80", "u80", "l50", "u50", "median", "vl80", "vu80", "missed", "corrected", "held"];
 
 // Columns from parts {column: [[x, value], ...]}.
 export function columns(parts) {
@@ -29,7 +29,8 @@ export function columns(parts) {
   return found;
 }
 
-function colour(name) {
+// The value of one of the theme's colours.
+export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
@@ -37,14 +38,15 @@ function options(chart, width) {
   const ink = colour("--ink"), accent = colour("--accent"), soft = colour("--soft"), line = colour("--line"), band = colour("--band");
   const thin = { points: { show: false }, spanGaps: true };
   const edge = { ...thin, stroke: "transparent", width: 0 };
+  const dots = (fill, stroke) => ({ stroke: "transparent", width: 0, points: { show: true, size: 7, width: 2, fill, stroke } });
   const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line }, font: "12px system-ui, sans-serif" };
   const of = (name) => COLUMNS.indexOf(name);
   const area = (upper, lower, share) => ({ series: [of(upper), of(lower)], fill: `rgba(${band}, ${share})` });
   return {
-    width, height: HEIGHT, legend: { show: false }, padding: [8, 14, 0, 0],
+    width, height: HEIGHT, legend: { show: false }, padding: [8, 22, 0, 0],
     scales: { x: { time: !chart.steps }, y: { range: (_, low, high) => chart.yRange(low, high) } },
     axes: [{ ...axis, ...(chart.steps ? {} : { values: TIMES }) }, { ...axis, size: 66, values: (_, ticks) => ticks.map((tick) => number(tick)) }],
-    cursor: { drag: { x: true, y: false, setScale: true }, y: false, points: { size: 7 } },
+    cursor: { drag: { x: true, y: false, setScale: true }, y: false, points: { size: 7 }, sync: { key: "series", setSeries: false } },
     bands: [area("high", "low", 0.3), area("u95", "l95", 0.14), area("u80", "l80", 0.16), area("u50", "l50", 0.2), area("vu80", "vl80", 0.2)],
     series: [
       {},
@@ -52,7 +54,9 @@ function options(chart, width) {
       edge, edge, edge, edge, edge, edge, edge, edge,
       { ...thin, stroke: accent, width: 1.8 },
       edge, edge,
-      { stroke: "transparent", width: 0, points: { show: true, size: 7, fill: colour("--mark"), stroke: colour("--mark") } },
+      dots(colour("--mark"), colour("--mark")),
+      dots(colour("--card"), accent),
+      dots(colour("--card"), colour("--warn")),
     ],
     hooks: {
       draw: [(plot) => chart.drawLines(plot)],
@@ -81,13 +85,12 @@ export class SeriesChart {
     Object.assign(this, { found, view, steps: view.steps, theme: document.documentElement.dataset.theme, fewPoints: found.x.length < 60 });
     this.drawing.setAttribute("aria-label", view.sentence);
     const data = COLUMNS.map((name) => found[name]);
-    this.quiet = true;
+    this.ends = [view.from ?? found.x[0], view.to ?? found.x.at(-1)];
     if (restyled || !this.plot) {
       this.plot?.destroy();
       this.plot = new uPlot(options(this, this.drawing.clientWidth || 600), data, this.drawing);
     } else this.plot.setData(data, false);
-    this.plot.setScale("x", { min: view.from ?? found.x[0], max: view.to ?? found.x.at(-1) });
-    this.quiet = false;
+    this.plot.setScale("x", { min: this.ends[0], max: this.ends[1] });
     this.readOut(this.plot);
   }
 
@@ -112,8 +115,9 @@ export class SeriesChart {
       ctx.beginPath(); ctx.moveTo(x0, y0); ctx.lineTo(x1, y1); ctx.stroke();
       ctx.restore();
     };
-    const { now, threshold, pin } = this.view;
-    for (const [x, style, dash] of [[now, colour("--soft"), [2, 3]], [pin, colour("--accent"), [6, 3]]]) {
+    const { now, threshold, pin, marks } = this.view;
+    const promoted = (marks ?? []).map((x) => [x, colour("--good"), [1, 3]]);
+    for (const [x, style, dash] of [[now, colour("--soft"), [2, 3]], [pin, colour("--accent"), [6, 3]], ...promoted]) {
       if (x === null || x === undefined) continue;
       const at = plot.valToPos(x, "x", true);
       if (at >= bbox.left && at <= bbox.left + bbox.width) line(at, bbox.top, at, bbox.top + bbox.height, style, dash);
@@ -138,13 +142,13 @@ export class SeriesChart {
     this.readout.replaceChildren(
       h("b", {}, view.steps ? `step ${found.x[place]}` : view.civil ? day(found.x[place] + new Date(1000 * found.x[place]).getTimezoneOffset() * 60) : stamp(new Date(1000 * found.x[place]).toISOString())),
       ...part("observed", "observed"), ...part("between", "low", "high"), ...part("median", "median"), ...part("80 %", "l80", "u80"),
-      ...part("95 %", "l95", "u95"), ...part("was forecast, 80 %", "vl80", "vu80"));
+      ...part("95 %", "l95", "u95"), ...part("was forecast, 80 %", "vl80", "vu80"), ...part("in quarantine", "held"));
   }
 
   moved(plot) {
-    if (this.quiet) return;
-    const { min, max } = plot.scales.x;
-    this.events.moved(min, max);
+    // uPlot tells of a new scale later, of ours too
+    const { min, max } = plot.scales.x, [from, to] = this.ends, near = (to - from) * 1e-6;
+    if (Math.abs(min - from) > near || Math.abs(max - to) > near) this.events.moved(min, max);
   }
 
   // Pointer: near the threshold it drags that; a click pins the axis. Wheel with Ctrl zooms, with Shift pans.

@@ -56,7 +56,7 @@ function timeline(runs) {
 }
 
 function runTable(runs) {
-  if (!runs.length) return h("p", { class: "empty" }, "No flow has run yet. Commands such as ", h("code", {}, "rollcast run ingest"), " and schedules leave a row here.");
+  if (!runs.length) return h("p", { class: "empty" }, "No flow has run yet. Commands such as ", h("code", {}, "rollcast pipelines run ingest"), " and schedules leave a row here.");
   const bad = (run) => run.outcome === "failed" || run.outcome === "lapsed";
   return h("details", { open: true }, h("summary", {}, "The latest runs"), table(["Flow", "Dataset", "Outcome", "Started", "Took", "What it says"], runs.slice(0, 25).map((run) => h("tr", { class: run.recovered ? "grey" : null },
     h("td", {}, run.flow), h("td", { class: "id" }, run.dataset ?? ""), h("td", {}, bad(run) && !run.recovered ? h("span", { class: "chip failed" }, run.outcome) : run.recovered ? `${run.outcome}, succeeded later` : run.outcome),

@@ -1,16 +1,18 @@
 // One series: what was observed, what is forecast, how good the forecasts were, and what the state says.
 
 import { link, note, read } from "./address.js";
-import { get, getIfAny, seriesUrl } from "./api.js";
+import { get, getIfAny, seriesUrl, url } from "./api.js";
 import { asSvg, columns, SeriesChart } from "./chart.js";
 import { h, show } from "./dom.js";
 import { numbers, save } from "./download.js";
 import { ago, number, percent, plural, position, stamp, time } from "./format.js";
+import { Network } from "./network.js";
 import { bars, calibration } from "./small_charts.js";
 import { watch } from "./watch.js";
 
 const LEVELS = [0.025, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.975];
 const POINTS = 1500; // of the past, thinned for the screen
+const NEWEST = 1000; // rows that are read at first
 const LATEST = 200; // steps shown at first
 
 export function open(main, address, signal) {
@@ -28,6 +30,7 @@ export function open(main, address, signal) {
 class View {
   constructor(dataset, id, parts, signal) {
     Object.assign(this, { dataset, id, parts, signal, from: null, to: null, threshold: null, pin: null });
+    this.network = new Network(parts.network, this);
     this.chart = new SeriesChart(parts.chart, {
       moved: (from, to) => this.zoom(from, to),
       threshold: (value, done) => this.setThreshold(value, done),
@@ -40,24 +43,31 @@ class View {
     const given = (name) => (query[name] === undefined ? null : Number(query[name]));
     Object.assign(this, { from: given("from"), to: given("to"), threshold: given("threshold"), pin: given("pin") });
     const named = { dataset: this.dataset };
-    const [series, forecast, observed, scores, vintages] = await Promise.all([
+    const [series, forecast, observed, scores, vintages, decisions] = await Promise.all([
       get(seriesUrl(this.id, "", named), this.signal),
       getIfAny(seriesUrl(this.id, "/forecast", { ...named, quantiles: LEVELS.join(",") }), this.signal),
       this.past(named),
       getIfAny(seriesUrl(this.id, "/scores", named), this.signal),
       getIfAny(seriesUrl(this.id, "/vintages", named), this.signal),
+      getIfAny(url("/v1/promotions", { ...named, limit: 50 }), this.signal),
     ]);
-    Object.assign(this, { series, forecast, observed, scores, vintages: vintages?.vintages ?? [] });
+    const promotions = (decisions?.promotions ?? []).filter((line) => ["promoted", "rolled_back"].includes(line.event));
+    Object.assign(this, { series, forecast, observed, scores, promotions, vintages: vintages?.vintages ?? [] });
     this.prepare();
     this.draw();
     this.words();
+    await this.network.update();
   }
 
-  // Values of the visible stretch; all of them, thinned, where there are many.
+  address() {
+    return read();
+  }
+
+  // The newest rows, or of a stretch that was zoomed to its rows, thinned for the screen.
   past(named) {
     const ds = (x) => (this.series?.kind === "step" ? Math.round(x) : new Date(1000 * x).toISOString());
-    const range = this.from === null || !this.series ? {} : { from: ds(this.from), to: ds(this.to) };
-    return getIfAny(seriesUrl(this.id, "/observations", { ...named, ...range, points: POINTS }), this.signal);
+    const wanted = this.from === null || !this.series ? { order: "desc", limit: NEWEST } : { from: ds(this.from), to: ds(this.to), points: POINTS };
+    return getIfAny(seriesUrl(this.id, "/observations", { ...named, ...wanted }), this.signal);
   }
 
   prepare() {
@@ -68,7 +78,9 @@ class View {
     if (observed?.ds) {
       const xs = observed.ds.map(position);
       add("observed", xs, observed.y);
-      const known = xs.map((x, k) => [x, observed.y[k]]).filter(([, y]) => y !== null);
+      parts.corrected = observed.corrected.map((k) => [xs[k], observed.y[k]]);
+      parts.held = observed.quarantined.map(({ index, y }) => [xs[index], y]);
+      const known = xs.map((x, k) => [x, observed.y[k]]).filter(([, y]) => y !== null).sort(([a], [b]) => a - b);
       this.last = known.at(-1) ?? null;
       add("missed", ...this.misses(xs, observed.y));
     } else if (observed?.bins) {
@@ -124,7 +136,7 @@ class View {
     const sentence = this.forecast
       ? `Chart of ${this.id}: last value ${last}; median forecast from ${number(this.forecast.quantiles["0.5"][0])} to ${number(this.forecast.quantiles["0.5"].at(-1))} over ${plural(this.forecast.horizon, "step")}`
       : `Chart of ${this.id}: last value ${last}; no forecast`;
-    return { from, to, now: this.now, pin: this.pin, threshold: this.threshold, steps: this.series.kind === "step", civil: this.civil, sentence };
+    return { from, to, now: this.now, pin: this.pin, threshold: this.threshold, marks: this.series.kind === "step" ? [] : this.promotions.map((line) => position(line.decided_at)), steps: this.series.kind === "step", civil: this.civil, sentence };
   }
 
   draw() {
@@ -132,6 +144,7 @@ class View {
     this.chart.drawing.hidden = !this.found.x.length;
     if (this.found.x.length) this.chart.draw(this.found, this.view());
     show(this.parts.chance, this.crossing());
+    this.network.draw();
   }
 
   zoom(from, to) {
@@ -187,7 +200,9 @@ class View {
     const mark = (name, words) => h("span", {}, h("i", { class: name }), words);
     show(this.parts.tools,
       h("div", { class: "legend" }, mark("iline", "observed"), mark("imedian", "median"), mark("i50", "50 %"), mark("i80", "80 %"), mark("i95", "95 %"), mark("inow", "now"),
-        this.vintages.length ? [mark("i80", "forecast before, 80 %"), mark("imiss", "outside it")] : null, this.threshold === null ? null : mark("ilimit", "threshold")),
+        this.vintages.length ? [mark("i80", "forecast before, 80 %"), mark("imiss", "outside it")] : null, this.threshold === null ? null : mark("ilimit", "threshold"),
+        this.observed?.corrected?.length ? mark("icorrected", "corrected") : null, this.observed?.quarantined?.length ? mark("iheld", "in quarantine") : null,
+        this.view().marks.some((x) => x >= this.found.x[0] && x <= this.found.x.at(-1)) ? mark("imark", "promotion") : null),
       h("div", { class: "row" }, button("◀", "Earlier", move(1, -0.5)), button("▶", "Later", move(1, 0.5)), button("+", "Zoom in", move(0.5, 0)), button("−", "Zoom out", move(2, 0)),
         button("Whole past", "Show the whole past", whole), button("Latest", "Show the latest values", latest),
         h("label", { class: "row" }, "Threshold ", input), h("span", { class: "note wide" }, "Drag across the chart to zoom; drag the threshold; Ctrl and wheel zoom, Shift and wheel pan; a click pins the line.")));

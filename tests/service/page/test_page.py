@@ -101,6 +101,25 @@ def test_a_threshold_stands_in_the_address_and_gives_chances(served, server, loo
     looked.check("threshold")
 
 
+def test_the_inside_of_the_network_opens_with_gates_lean_memory_and_a_cell(served, server, looked):
+    observe(server, rows(IDS[0], [float(value % 12) for value in range(30)]))
+    name = IDS[0].replace("/", "%2F")
+    page = looked.open(f"#/series/sensors/{name}", "Newest value")
+    page.get_by_text("Inside the network").click()
+    page.get_by_text("Gates over the last 46 steps").wait_for()  # 16 of the context, and the 30 values
+    assert page.url.endswith("network=1")
+    inside = httpx.get(f"{server.url}/v1/series/{IDS[0]}/network", timeout=120).json()
+    forget = f"{100 * inside['layers'][0]['gates']['forget']['mean'][-1]:.0f} %"
+    assert page.get_by_label(f"forget gate: {forget} open in the last step").locator("canvas").count() == 1
+    assert f"{inside['cell']['carry_after']:.3f}".replace("-", "\u2212") in page.locator("svg.cell").text_content()
+    page.get_by_role("button", name="Layer 2").click()
+    page.get_by_label("forget gate").first.wait_for()
+    looked.check("network")
+    looked.open(f"#/series/sensors/{name}?network=1", "What the forecast leans on")
+    page.get_by_text("Inside the network").click()
+    page.wait_for_function("!location.hash.includes('network')")
+
+
 def test_a_rollback_by_clicking_asks_for_the_name(served, server, looked):
     page = looked.open("#/models", "Roll back")
     page.get_by_role("button", name="Roll back").click()

@@ -1,0 +1,60 @@
+"""The gates of a series over its last steps: the steps are folded once more, from a checkpoint or from the anchor.
+
+The live state does not change, and the thread that writes states is not asked.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from sqlalchemy import Engine
+
+from data.store import observation_log
+from forecasting.rolling.gate_trace import GateTrace
+from states import folding
+from states.champion import Champion
+from states.checkpoints import Checkpoints, shards_of
+from states.folding import REPLAY, Begun
+from states.views.series_state import SeriesState
+
+
+def gate_history(engine: Engine, champion: Champion, series: int, row: SeriesState, steps: int) -> GateTrace | None:
+    """What the recurrent layers did in up to `steps` steps that led to the state `row` of a series.
+
+    There are fewer where neither a checkpoint nor the context of the series reaches so far back, or where more than
+    `REPLAY` rows of the log would have to be folded. None for a model without recurrent layers, and where no state is
+    near enough to be folded from.
+
+    Raises:
+        DamagedArtifact: the log begins after the contexts, or a context is of another model.
+        StoreUnavailable: the live store does not answer.
+    """
+    inspection = champion.roller.inspection()
+    recording = inspection.record(steps) if inspection else None
+    if recording is None:
+        return None
+    recorded = replace(champion, roller=recording.roller, upto=row.sequence)
+    begun = _begin(engine, recorded, series, int(row.state.origin[0]) - steps)
+    if begun is None:
+        return None
+    folding.replay(engine, recorded, begun)
+    return recording.trace()
+
+
+def _begin(engine: Engine, champion: Champion, series: int, wanted: int) -> Begun | None:
+    """Where to fold from: the newest checkpoint up to step `wanted`, else the anchor; where too many rows came after
+    these, the oldest checkpoint after which they are few enough."""
+    for checkpoints, latest in _starts(champion, series, wanted):
+        begun = folding.begin(engine, replace(champion, checkpoints=checkpoints), np.array([series]), latest)
+        sizes = observation_log.tail_sizes(engine, champion.dataset_id, begun.after, REPLAY + 1)
+        if sizes[0] <= REPLAY:
+            return begun
+    return None
+
+
+def _starts(champion: Champion, series: int, wanted: int) -> Iterator[tuple[Checkpoints, int | None]]:
+    """Checkpoints to look for a start in, and the latest step that it may have; without one it is the anchor."""
+    checkpoints, shard = champion.checkpoints, int(shards_of(np.array([series]))[0])
+    yield checkpoints.only(shard, checkpoints.kept.get(shard, [])), wanted
+    for seq in checkpoints.kept.get(shard, []):
+        yield checkpoints.only(shard, [seq]), None
