@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from data.errors import counted
-from pipelines.dataset_report.found import Found
+from pipelines.dataset_report.found import DatasetNow
 from pipelines.reports import charts
 from pipelines.reports.report_content import Key, charts_by_step, score_table
 from pipelines.reports.terminal import rivals_text
 
 
-def content(found: Found) -> dict[str, Any] | None:
+def content(found: DatasetNow) -> dict[str, Any] | None:
     """Scores and charts; None where no backtest was kept."""
     kept = found.backtest
     if kept is None:

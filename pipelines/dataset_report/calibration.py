@@ -6,7 +6,7 @@ from typing import Any
 
 from data.grid.stamps import format_moment
 from forecasting.rolling import online_scores
-from pipelines.dataset_report.found import Found
+from pipelines.dataset_report.found import DatasetNow
 from pipelines.reports import charts
 from pipelines.reports.report_content import Cell, Key, Table, number
 from states import scores
@@ -15,7 +15,7 @@ MEASURES = {"n": "n", "mase": "MASE", "skill": "skill", "coverage_80": "80 %", "
             "stability": "stability"}  # fmt: skip
 
 
-def content(found: Found) -> dict[str, Any] | None:
+def content(found: DatasetNow) -> dict[str, Any] | None:
     """Table and chart of the scores since the promotion, and those of the last day; None where no model serves."""
     champion = found.champion
     if champion is None:

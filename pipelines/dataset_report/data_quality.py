@@ -10,7 +10,7 @@ import numpy as np
 
 from data.changes import ingested_files, ingests
 from data.grid.stamps import format_ds, format_moment
-from pipelines.dataset_report.found import Found
+from pipelines.dataset_report.found import DatasetNow
 from pipelines.forecasts.pictured import past_values
 from pipelines.history.cells import blocks
 from pipelines.reports.quarantine_list import summary
@@ -37,7 +37,7 @@ class SeriesGaps:
     longest_constant: np.ndarray
 
 
-def content(found: Found) -> dict[str, Any]:
+def content(found: DatasetNow) -> dict[str, Any]:
     """Everything that the template shows of the data."""
     gaps = read_gaps(found)
     return {
@@ -51,7 +51,7 @@ def content(found: Found) -> dict[str, Any]:
     }
 
 
-def ingest_table(found: Found) -> Table | None:
+def ingest_table(found: DatasetNow) -> Table | None:
     """The last ingests, newest first."""
     rows = [
         [
@@ -65,7 +65,7 @@ def ingest_table(found: Found) -> Table | None:
     return Table(["begun", "source", "rows added", "state"], rows) if rows else None
 
 
-def source_facts(found: Found) -> dict[str, str]:
+def source_facts(found: DatasetNow) -> dict[str, str]:
     """What the last source file held."""
     record = ingested_files.newest_file(found.workspace.engine, found.dataset.id, "")
     if record is None:
@@ -74,14 +74,14 @@ def source_facts(found: Found) -> dict[str, str]:
     return {"last file": record.source, **named}
 
 
-def read_gaps(found: Found) -> SeriesGaps:
+def read_gaps(found: DatasetNow) -> SeriesGaps:
     """Missing steps and constant stretches of every series, in blocks that bound the memory."""
     steps = np.minimum(found.ends.lengths, STEPS)
     parts = list(_gaps_by_block(found, steps)) or [np.zeros((3, 0), np.int64)]
     return SeriesGaps(steps, *np.concatenate(parts, 1))
 
 
-def _gaps_by_block(found: Found, steps: np.ndarray) -> Iterator[np.ndarray]:
+def _gaps_by_block(found: DatasetNow, steps: np.ndarray) -> Iterator[np.ndarray]:
     for rows in blocks(np.full(len(steps), STEPS)):
         ends = found.ends.select(rows)
         if not len(ends):
@@ -112,7 +112,7 @@ def gap_sentence(gaps: SeriesGaps) -> str:
     return f"{share} of the last {STEPS} steps of each series is missing: {missing:,} steps in {where} series."
 
 
-def worst_table(found: Found, gaps: SeriesGaps) -> Table | None:
+def worst_table(found: DatasetNow, gaps: SeriesGaps) -> Table | None:
     """The series that lack most, or stand still longest."""
     least = found.dataset.season if found.dataset.season > 1 else CONSTANT
     still = np.where(gaps.longest_constant >= least, gaps.longest_constant, 0)
@@ -128,12 +128,12 @@ def worst_table(found: Found, gaps: SeriesGaps) -> Table | None:
     return Table(heads, rows) if rows else None
 
 
-def last_of(found: Found, row: int) -> str | int:
+def last_of(found: DatasetNow, row: int) -> str | int:
     """The time of a series' last row."""
     return format_ds(int(found.dataset.grid.stamps(found.ends.last[row : row + 1])[0]), found.dataset.kind)
 
 
-def rule_table(found: Found) -> Table | None:
+def rule_table(found: DatasetNow) -> Table | None:
     """How many values broke each rule."""
     kind = found.dataset.kind
     values = [{"rule": one.rule, "unique_id": one.unique_id, "ds": format_ds(one.ds, kind)} for one in found.held]
@@ -142,7 +142,7 @@ def rule_table(found: Found) -> Table | None:
     return Table(["rule", "values", "series", "first", "last"], rows) if rows else None
 
 
-def held_table(found: Found) -> Table | None:
+def held_table(found: DatasetNow) -> Table | None:
     """The newest values in quarantine."""
     rows = [
         [Cell(one.unique_id), Cell(str(format_ds(one.ds, found.dataset.kind))), Cell(number(one.y)), Cell(one.rule),

@@ -25,7 +25,7 @@ from states.views.trouble import Troubles
 
 
 @dataclass(frozen=True)
-class Found:
+class DatasetNow:
     """One dataset as it is now. `champion` is None where no model serves, or `problem` says why it cannot."""
 
     workspace: Workspace
@@ -52,7 +52,7 @@ class Found:
         return None if self.champion is None else trouble.trouble(self.champion, waiting(self.champion, self.held))
 
 
-def find(workspace: Workspace, name: str) -> Found:
+def find(workspace: Workspace, name: str) -> DatasetNow:
     """Read what is known of a dataset. Raises UnknownDataset."""
     dataset = catalogue.dataset(workspace.engine, name)
     check_unjudged(workspace, dataset)
@@ -66,7 +66,7 @@ def find(workspace: Workspace, name: str) -> Found:
             problem = str(damage)
     held = tuple(quarantine.values(workspace.engine, dataset.id))
     ends, backtest = read_ends(workspace, dataset), stored_backtest.load(workspace, dataset)
-    return Found(workspace, dataset, ends, held, promotion, champion, problem, backtest)
+    return DatasetNow(workspace, dataset, ends, held, promotion, champion, problem, backtest)
 
 
 def waiting(champion: Champion, held: tuple[QuarantinedValue, ...]) -> dict[int, int]:

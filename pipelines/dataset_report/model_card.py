@@ -10,7 +10,7 @@ from data.errors import counted
 from data.grid.stamps import format_moment
 from forecasting.config import ModelConfig
 from forecasting.rolling.bundle import Bundle
-from pipelines.dataset_report.found import Found
+from pipelines.dataset_report.found import DatasetNow
 from pipelines.models import model_store
 from pipelines.promotion import promotion_history
 from pipelines.reports.model_facts import ORIGIN, SETTINGS
@@ -24,7 +24,7 @@ IN_ARTIFACT = {
 SUMS = ("weight_ih", "weight_hh")  # from the input, and from the hidden state
 
 
-def content(found: Found) -> dict[str, Any] | None:
+def content(found: DatasetNow) -> dict[str, Any] | None:
     """The model card; None where no model serves, or its artifact is damaged."""
     if found.promotion is None or found.champion is None:
         return None
@@ -41,7 +41,7 @@ def content(found: Found) -> dict[str, Any] | None:
     }
 
 
-def facts(found: Found, bundle: Bundle) -> dict[str, str]:
+def facts(found: DatasetNow, bundle: Bundle) -> dict[str, str]:
     """Settings, size and origin of the version."""
     config, manifest = bundle.config.to_dict(), bundle.manifest
     assert found.promotion is not None  # noqa: S101  # `content` has looked

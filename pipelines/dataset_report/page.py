@@ -10,7 +10,7 @@ from data.changes import ingests
 from data.errors import counted
 from data.files import output_file
 from pipelines.dataset_report import backtested, calibration, data_quality, model_card, series
-from pipelines.dataset_report.found import Found, find
+from pipelines.dataset_report.found import DatasetNow, find
 from pipelines.reports import html_report
 from pipelines.reports.report_content import MEASURES
 from pipelines.reports.terminal import age_text
@@ -25,7 +25,7 @@ def write(workspace: Workspace, name: str, path: Path) -> Path:
     return path
 
 
-def page(found: Found) -> str:
+def page(found: DatasetNow) -> str:
     """The whole document."""
     parts = {
         "quality": data_quality.content(found),
@@ -45,7 +45,7 @@ def page(found: Found) -> str:
     )
 
 
-def verdict(found: Found, shown: dict[str, Any] | None) -> str:
+def verdict(found: DatasetNow, shown: dict[str, Any] | None) -> str:
     """The first sentence: what needs attention, and how old the data are."""
     ended = ingests.last_end(found.workspace.engine, found.dataset.id)
     age = "nothing was ingested yet" if ended is None else f"last ingest {age_text((clock.now() - ended) / 1e6)}"
@@ -58,7 +58,7 @@ def verdict(found: Found, shown: dict[str, Any] | None) -> str:
     return f"{in_trouble:,} of {every} need{'s' if in_trouble == 1 else ''} attention: {words}; {age}."
 
 
-def facts(found: Found) -> dict[str, Any]:
+def facts(found: DatasetNow) -> dict[str, Any]:
     """The dataset in a line."""
     dataset, champion = found.dataset, found.champion
     newest = max(range(len(found.ends)), key=lambda row: int(found.ends.last[row]), default=None)

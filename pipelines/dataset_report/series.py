@@ -10,7 +10,7 @@ import numpy as np
 from data.grid.labels import labels_of
 from data.store import catalogue
 from forecasting import quantiles
-from pipelines.dataset_report.found import Found
+from pipelines.dataset_report.found import DatasetNow
 from pipelines.forecasts.answers import answer
 from pipelines.forecasts.pictured import LEAST_PAST, Picture, past_values
 from pipelines.reports import svg_plot
@@ -28,7 +28,7 @@ SIZES = {
 }
 
 
-def content(found: Found) -> dict[str, Any] | None:
+def content(found: DatasetNow) -> dict[str, Any] | None:
     """The tables of series; None where no model serves."""
     trouble = found.trouble
     if trouble is None or found.champion is None:
@@ -40,7 +40,8 @@ def content(found: Found) -> dict[str, Any] | None:
     drawn = pictures(found, found.champion, np.unique(np.concatenate(list(chosen.values()))))
     judged = int((trouble.recent.n >= MIN_TARGETS).sum())
     tables = {name: table(found, trouble, rows, drawn) for name, rows in chosen.items()}
-    return {"judged": judged, "least": MIN_TARGETS, "counts": counts(trouble), **tables}
+    shown = {"shown": len(chosen["trouble"]), "in_trouble": int((trouble.kind != SOUND).sum())}
+    return {**shown, "judged": judged, "least": MIN_TARGETS, "counts": counts(trouble), **tables}
 
 
 def counts(trouble: Troubles) -> dict[str, int]:
@@ -61,7 +62,7 @@ def by_skill(trouble: Troubles) -> np.ndarray:
     return judged[np.argsort(trouble.recent.skill[judged], kind="stable")]
 
 
-def table(found: Found, trouble: Troubles, rows: np.ndarray, drawn: dict[int, Picture]) -> Table | None:
+def table(found: DatasetNow, trouble: Troubles, rows: np.ndarray, drawn: dict[int, Picture]) -> Table | None:
     """Series with their trouble, recent scores and picture."""
     recent = trouble.recent
     lines = [
@@ -91,7 +92,7 @@ def picture_cell(picture: Picture | None) -> Cell:
     return Cell("–") if picture is None else Cell("", picture=svg_plot.small(picture))
 
 
-def pictures(found: Found, champion: Champion, rows: np.ndarray) -> dict[int, Picture]:
+def pictures(found: DatasetNow, champion: Champion, rows: np.ndarray) -> dict[int, Picture]:
     """The last values and the forecast of some rows of the champion; none of a series without a row in store."""
     numbers = champion.states.series[rows]
     known = np.isin(numbers, found.ends.series)

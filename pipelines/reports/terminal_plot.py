@@ -43,7 +43,7 @@ ASCII: Signs = {"band": ":", "now": "|", "axis": "|", "tick": "+", "corner": "+"
                 "dots": False, "past": ".", "median": "*"}  # fmt: skip
 
 
-class Cell(NamedTuple):
+class PlotCell(NamedTuple):
     """One character of the plot, and the key of its style."""
 
     text: str
@@ -114,7 +114,7 @@ def can_print(signs: Signs, encoding: str | None) -> bool:
     return True
 
 
-def lines(picture: Picture, width: int, signs: Signs = UNICODE) -> list[list[Cell]]:
+def lines(picture: Picture, width: int, signs: Signs = UNICODE) -> list[list[PlotCell]]:
     """The whole picture, a list of cells for each line: caption, plot with its axes, legend."""
     low, high = picture.extent
     ticks = value_ticks(low, high, 5)
@@ -126,23 +126,23 @@ def lines(picture: Picture, width: int, signs: Signs = UNICODE) -> list[list[Cel
     scale = Scale(steps, columns * DOTS[0], low, high)
     grid = plot(picture, scale, columns, signs)
     named = {scale.row(tick) // DOTS[1]: text for tick, text in zip(ticks, texts, strict=True)}
-    out = [[Cell(plain(f"{picture.unique_id}: {picture.target}, {picture.model}", signs), "")]]
+    out = [[PlotCell(plain(f"{picture.unique_id}: {picture.target}, {picture.model}", signs), "")]]
     for row, cells in enumerate(grid):
         sign = signs["tick" if row in named else "axis"]
-        out.append([Cell(named.get(row, "").rjust(margin - 1) + " " + sign, "axis"), *cells])
+        out.append([PlotCell(named.get(row, "").rjust(margin - 1) + " " + sign, "axis"), *cells])
     return [*out, *time_axis(picture, scale, margin, columns, signs), legend(picture, signs)]
 
 
-def plot(picture: Picture, scale: Scale, columns: int, signs: Signs) -> list[list[Cell]]:
+def plot(picture: Picture, scale: Scale, columns: int, signs: Signs) -> list[list[PlotCell]]:
     """ROWS lines of `columns` cells: the shade first, then the line of now, then the two lines."""
-    grid = [[Cell(" ", "")] * columns for _ in range(ROWS)]
+    grid = [[PlotCell(" ", "")] * columns for _ in range(ROWS)]
     known = len(picture.past)
     for x, top, bottom in shade(picture, scale):
         for y in range(top, bottom + 1):
-            grid[y][x] = Cell(signs["band"], "band")
+            grid[y][x] = PlotCell(signs["band"], "band")
     now = min(columns - 1, scale.column(known - 1) // DOTS[0])
     for row in grid:
-        row[now] = Cell(signs["now"], "now")
+        row[now] = PlotCell(signs["now"], "now")
     joined = np.concatenate([picture.past[-1:], picture.median])
     lay(grid, scale.line(0, picture.past), "past", signs)
     lay(grid, scale.line(known - 1, joined), "median", signs)
@@ -163,7 +163,7 @@ def shade(picture: Picture, scale: Scale) -> Iterator[tuple[int, int, int]]:
             yield x, scale.row(ends[0]) // DOTS[1], scale.row(ends[1]) // DOTS[1]
 
 
-def lay(grid: list[list[Cell]], dots: Iterator[tuple[int, int]], style: str, signs: Signs) -> None:
+def lay(grid: list[list[PlotCell]], dots: Iterator[tuple[int, int]], style: str, signs: Signs) -> None:
     """Draw dots (column, row) over what is there; where two lines meet in a character, the later one is seen."""
     masks: dict[tuple[int, int], int] = {}
     for x, y in dots:
@@ -171,10 +171,10 @@ def lay(grid: list[list[Cell]], dots: Iterator[tuple[int, int]], style: str, sig
         masks[place] = masks.get(place, 0) | BRAILLE[y % DOTS[1]][x % DOTS[0]]
     for (row, column), mask in masks.items():
         mark = chr(0x2800 + mask) if signs["dots"] else signs["past" if style == "past" else "median"]
-        grid[row][column] = Cell(mark, style)
+        grid[row][column] = PlotCell(mark, style)
 
 
-def time_axis(picture: Picture, scale: Scale, margin: int, columns: int, signs: Signs) -> list[list[Cell]]:
+def time_axis(picture: Picture, scale: Scale, margin: int, columns: int, signs: Signs) -> list[list[PlotCell]]:
     """The line below the plot with its ticks, and their texts below it."""
     ds = np.concatenate([picture.past_ds, picture.ds])
     line, texts = [signs["line"]] * columns, [" "] * (margin + 1 + columns)
@@ -187,16 +187,25 @@ def time_axis(picture: Picture, scale: Scale, margin: int, columns: int, signs: 
             texts[begin : begin + len(text)] = text
             after = begin + len(text) + 2
     head = " " * margin + signs["corner"]
-    return [[Cell(head + "".join(line), "axis")], [Cell("".join(texts), "axis")]]
+    return [[PlotCell(head + "".join(line), "axis")], [PlotCell("".join(texts), "axis")]]
 
 
-def legend(picture: Picture, signs: Signs) -> list[Cell]:
+def legend(picture: Picture, signs: Signs) -> list[PlotCell]:
     """What lines and shade are, and where the forecast begins; it needs no colour."""
     now = time_words(int(picture.past_ds[-1]), picture.kind)
-    cells = [Cell("past", "past"), Cell(" before ", ""), Cell(signs["now"], "now"), Cell(f" {now}, ", "")]
-    cells += [Cell("median", "median"), Cell(" after it", "")]
+    cells = [
+        PlotCell("past", "past"),
+        PlotCell(" before ", ""),
+        PlotCell(signs["now"], "now"),
+        PlotCell(f" {now}, ", ""),
+    ]
+    cells += [PlotCell("median", "median"), PlotCell(" after it", "")]
     if picture.bands:
-        cells += [Cell(", ", ""), Cell(signs["band"], "band"), Cell(f" {next(iter(picture.bands))} % interval", "")]
+        cells += [
+            PlotCell(", ", ""),
+            PlotCell(signs["band"], "band"),
+            PlotCell(f" {next(iter(picture.bands))} % interval", ""),
+        ]
     return cells
 
 
