@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from forecasting.kernel.scaling import level_and_scale
 from forecasting.rolling.gate_trace import GateTrace, Recorder
 
 if TYPE_CHECKING:
-    from forecasting.rolling.roller import NumericState, Roller
+    from forecasting.rolling.roller import Roller
 
 PUSH = 0.02  # by which a value of the window is moved to either side, in scales of the window
 POSITIONS = 128  # of the window that are moved in one batch
@@ -51,7 +51,7 @@ class Inspection:
         twin.replace_core(recorder)
         return GateRecording(twin, recorder)
 
-    def leans_on(self, state: NumericState) -> np.ndarray | None:
+    def leans_on(self, state: Any) -> np.ndarray | None:
         """(W + H - 1,) the weight of each lag in the median forecast of one series, lag 1 first; the sum is 1.
 
         A weight is |d median / d value| by central differences, the recurrent state and the cycle memory held. The lag
@@ -68,7 +68,7 @@ class Inspection:
             weights[ahead : ahead + window] += shares[ahead, ::-1]
         return weights
 
-    def _slopes(self, state: NumericState) -> np.ndarray:
+    def _slopes(self, state: Any) -> np.ndarray:
         """(H, W) |d median / d value| for each value of the window of one series, oldest first."""
         window, median = self.config.window, self.config.median
         push = PUSH * float(level_and_scale(state.ring, self.config.level_steps)[1][0, 0])
