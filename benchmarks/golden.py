@@ -2,7 +2,7 @@
 
     python -m benchmarks.golden tests/golden/v3
 
-The folder gets `home/` (SQLite store, lake) and `forecasts.json`, about 430 kB together. Files of an older version are
+The folder gets `home/` (SQLite store, lake) and `forecasts.json`, about 530 kB together. Files of an older version are
 never replaced: a new version of the stores gets a new folder. `tests/end_to_end/test_golden.py` reads every
 folder.
 

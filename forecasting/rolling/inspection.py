@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from forecasting.kernel.scaling import level_and_scale
 from forecasting.rolling.gate_trace import GateTrace, Recorder
 
 if TYPE_CHECKING:
-    from forecasting.rolling.roller import Roller
+    from forecasting.rolling.roller import NumericState, Roller
+    from forecasting.rolling.state import RollingState
 
 PUSH = 0.02  # by which a value of the window is moved to either side, in scales of the window
 POSITIONS = 128  # of the window that are moved in one batch
@@ -51,14 +52,14 @@ class Inspection:
         twin.replace_core(recorder)
         return GateRecording(twin, recorder)
 
-    def leans_on(self, state: Any) -> np.ndarray | None:
+    def leans_on(self, state: RollingState) -> np.ndarray | None:
         """(W + H - 1,) the weight of each lag in the median forecast of one series, lag 1 first; the sum is 1.
 
         A weight is |d median / d value| by central differences, the recurrent state and the cycle memory held. The lag
         counts from the step that is forecast back to the value. The weights of every horizon step sum to 1; these are
         their means over the horizon. None where no value of the window moves the forecast.
         """
-        slopes = self._slopes(state)
+        slopes = self._slopes(cast("NumericState", state))
         totals = slopes.sum(1, keepdims=True)
         if not np.isfinite(totals).all() or not totals.all():
             return None
@@ -68,7 +69,7 @@ class Inspection:
             weights[ahead : ahead + window] += shares[ahead, ::-1]
         return weights
 
-    def _slopes(self, state: Any) -> np.ndarray:
+    def _slopes(self, state: NumericState) -> np.ndarray:
         """(H, W) |d median / d value| for each value of the window of one series, oldest first."""
         window, median = self.config.window, self.config.median
         push = PUSH * float(level_and_scale(state.ring, self.config.level_steps)[1][0, 0])

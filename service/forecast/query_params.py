@@ -211,8 +211,8 @@ def observations_query(query_string: bytes) -> ObservationsQuery:
             raise unprocessable("invalid_query", [FieldFault(f"/query/{name}", "cannot be used together with points")])
     limit = _integer(given, "limit", 1, MAX_ROWS) or ObservationsQuery.limit
     backwards = _word(given, "order", ("asc", "desc")) == "desc"
-    texts = [_text(given, name) for name in ("dataset", "from", "to")]
-    return ObservationsQuery(*texts, backwards, limit, points)
+    first, last = _text(given, "from"), _text(given, "to")
+    return ObservationsQuery(_text(given, "dataset"), first, last, backwards, limit, points)
 
 
 def prefix_query(query_string: bytes) -> str:
@@ -224,7 +224,7 @@ def vintages_query(query_string: bytes) -> VintagesQuery:
     """The query of earlier forecasts. Raises ProblemError (422) that points at `/query/…`."""
     given = _parameters(query_string, ("dataset", "from", "to", "limit"))
     limit = _integer(given, "limit", 1, MAX_VINTAGES) or VintagesQuery.limit
-    return VintagesQuery(*(_text(given, name) for name in ("dataset", "from", "to")), limit)
+    return VintagesQuery(_text(given, "dataset"), _text(given, "from"), _text(given, "to"), limit)
 
 
 def deletion_query(query_string: bytes, known: Sequence[str]) -> DeletionQuery:

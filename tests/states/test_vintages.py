@@ -181,3 +181,19 @@ def test_a_model_that_only_rolls_in_shadow_stores_none(fed):
     while one_pass.step(fed.world.engine):
         pass
     assert fed.stored("a") == {}
+
+
+def test_vintages_that_cannot_be_stored_keep_no_state_from_being_stored(fed, monkeypatch):
+    def broken(*_):
+        raise ValueError("no text of this")
+
+    fed.observe("a", (0, 10.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(vintage_table, "put", broken)
+        fed.snapshot()
+    with fed.world.engine.begin() as connection:
+        assert 1 in connection.scalars(select(tables.snapshots.c.seq)).all()
+    assert fed.stored("a") == {}
+    fed.observe("a", (1, 10.0))
+    fed.snapshot()
+    assert list(fed.stored("a")) == [-1]
