@@ -53,7 +53,8 @@ def send(client: TestClient, case: Case):
     """Send the same bytes as Schemathesis would, to the app in this process."""
     prepared = requests.Request(**case.as_transport_kwargs(base_url=LOCAL)).prepare()
     headers = {**prepared.headers, "Authorization": client.headers["Authorization"]}
-    return client.request(prepared.method, prepared.url, headers=headers, content=prepared.body)
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    return client.request(prepared.method, prepared.url, headers=encoded, content=prepared.body)
 
 
 @pytest.mark.parametrize(("operation", "mode"), CASES)
