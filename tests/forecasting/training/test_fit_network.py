@@ -59,7 +59,7 @@ def test_a_timed_run_can_be_repeated_by_its_steps(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_run_that_becomes_slow_is_ended_by_the_time_limit_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_network, "_seconds_of_a_step", lambda *_: 1e-6)  # as if measured on an idle machine
+    monkeypatch.setattr(fit_network, "seconds_of_a_step", lambda *_: 1e-6)  # as if measured on an idle machine
     monkeypatch.setattr(fit_network, "most_steps", lambda _: 5_000)
     cut = fit(PANEL, TrainingSpec("gru", 4, 5, max_minutes=0.04))
     assert cut.bundle.manifest["cut_by_clock"]

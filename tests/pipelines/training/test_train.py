@@ -154,7 +154,7 @@ def test_at_most_a_number_of_values_is_read_and_never_the_held_out_ones(workspac
 
 def test_what_the_time_limit_did_to_a_model_is_said():
     bundle = baseline("naive", Panel.of([np.arange(20.0)]), 1, 2)
-    made = {"steps": 8, "cut_by_clock": False, "refitted": 3, "learned_nothing": False}
+    made = {"steps": 8, "cut_by_clock": False, "refitted": 3, "scored": 1.0, "learned_nothing": False}
     assert notes_on_time(replace(bundle, manifest=made)) == []
     (note,) = notes_on_time(replace(bundle, manifest=made | {"cut_by_clock": True, "refitted": 2}))
     assert note.startswith("the time ran out: 2 of the planned networks") and "--steps 8" in note
