@@ -163,6 +163,8 @@ def test_what_the_time_limit_did_to_a_model_is_said():
     )
     assert "the network that was validated is the model" in both[0]
     assert both[1] == "the time was too short to learn anything: the model forecasts as naive does"
+    (fewer,) = notes_on_time(replace(bundle, manifest=made | {"scored": 0.25}))
+    assert fewer == "the time was short: 25% of the usual series were scored, at least 30 of them"
 
 
 def test_too_few_values_to_read_are_refused(workspace):
