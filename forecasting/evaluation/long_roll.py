@@ -20,7 +20,7 @@ from forecasting.accuracy import seasonal_error
 from forecasting.config import ModelConfig
 from forecasting.evaluation.backtest import Origins, actuals, advance, answer, rolling_origins, start
 from forecasting.evaluation.permutation_test import SIGNIFICANCE, can_be_significant, sign_flip_test
-from forecasting.evaluation.validation import MANY_SERIES, TAIL_SERIES
+from forecasting.evaluation.validation import MANY_SERIES, TAIL_SERIES, fewer
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.roller import NumericState, Roller
@@ -85,15 +85,17 @@ NO_HIDDEN_STATE = LongRoll(note="the model has no hidden state that could drift 
 TOO_SHORT = LongRoll(note="no series is long enough for the network to answer instead of its fallback")
 
 
-def check(bundle: Bundle, panel: Panel, tail: np.ndarray, chunk: int) -> LongRoll:
+def check(bundle: Bundle, panel: Panel, tail: np.ndarray, chunk: int, share: float = 1.0) -> LongRoll:
     """Compares both states over the last `tail` (n,) steps of each series, on which the bundle was not fitted.
 
-    `chunk` is the number of origins that training reads at a time. A model without recurrent layers passes.
+    `chunk` is the number of origins that training reads at a time; a `share` of the usual series is read. A model
+    without recurrent layers passes.
     """
     config, steps = bundle.config, CHUNKS * chunk
     if not config.recurrent_layers:
         return NO_HIDDEN_STATE
-    panel, tail = _sample(panel, tail, config, ROLLED_STEPS // steps)
+    most = min(len(panel), TAIL_SERIES, ROLLED_STEPS // steps)
+    panel, tail = _sample(panel, tail, config, fewer(most, share) if share < 1 else most)
     count = int(np.clip(FORECASTS // max(1, len(panel)), 4, 64))
     origins = rolling_origins(panel, panel.lengths - tail, config.horizon, count)
     errors, known, taken = _roll_both(bundle, panel, origins, steps)

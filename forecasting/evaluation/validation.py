@@ -40,11 +40,12 @@ TAIL_VALUES = 400_000  # values wanted for the shrinkage and the calibration, if
 @dataclass(frozen=True)
 class Validation:
     """Error sums of candidate and baselines at the same origins of the tail, by the model's name; those of the rivals
-    under `RIVAL`, where not all series have the same one."""
+    under `RIVAL`, where not all series have the same one. `most` series were compared at most."""
 
     origins: Origins
     reference: Reference
     scores: dict[str, ErrorSums]
+    most: int = MOST_SERIES
 
     def summary(self) -> dict[str, dict[str, float | None]]:
         """Measures by the model's name, as plain numbers."""
@@ -57,15 +58,20 @@ def tail_lengths(lengths: np.ndarray, horizon: int) -> np.ndarray:
     return np.minimum(lengths, np.maximum(1, np.minimum(wanted, lengths // 3)))
 
 
-def sample_series(panel: Panel, tail: np.ndarray) -> tuple[Panel, np.ndarray]:
-    """At most `MOST_SERIES` series, evenly spread, and their tails: more would change little and need more RAM."""
-    rows = sampled(len(panel))
+def sample_series(panel: Panel, tail: np.ndarray, most: int = MOST_SERIES) -> tuple[Panel, np.ndarray]:
+    """At most `most` series, evenly spread, and their tails: more would change little and need more RAM."""
+    rows = sampled(len(panel), most)
     return (panel, tail) if len(rows) == len(panel) else (panel.select(rows), tail[rows])
 
 
-def sampled(series: int) -> np.ndarray:
-    """(at most `MOST_SERIES`,) the rows that `sample_series` takes of so many series."""
-    return evenly(series, MOST_SERIES)
+def sampled(series: int, most: int = MOST_SERIES) -> np.ndarray:
+    """(at most `most`,) the rows that `sample_series` takes of so many series."""
+    return evenly(series, most)
+
+
+def fewer(series: int, share: float) -> int:
+    """The share of so many series, but no fewer than `MANY_SERIES`, so that they stay the units of a comparison."""
+    return max(MANY_SERIES, int(share * series))
 
 
 def tail_origins(panel: Panel, tail: np.ndarray, horizon: int) -> Origins:
@@ -200,10 +206,13 @@ def calibrate_on_tail(tail: Tail, config: ModelConfig, share: np.ndarray) -> Cal
     return calibrate(residuals[tail.moves], tail.increments[tail.moves], config)
 
 
-def validate(bundles: Sequence[Bundle], panel: Panel, tail: np.ndarray, season: int, horizon: int) -> Validation:
+def validate(
+    bundles: Sequence[Bundle], panel: Panel, tail: np.ndarray, season: int, horizon: int, share: float = 1.0
+) -> Validation:
     """Scores models that were fitted before the tail, the baselines fitted to the values before it, and the rivals
-    chosen on those values."""
-    panel, tail = sample_series(panel, tail)
+    chosen on those values; on a `share` of the usual series."""
+    most = fewer(min(len(panel), MOST_SERIES), share) if share < 1 else MOST_SERIES
+    panel, tail = sample_series(panel, tail, most)
     origins = tail_origins(panel, tail, horizon)
     past = panel.head(panel.lengths - tail)
     rivals = score_rivals(panel, origins, season, horizon)
@@ -211,4 +220,4 @@ def validate(bundles: Sequence[Bundle], panel: Panel, tail: np.ndarray, season: 
     scores["drift"] = evaluate(baseline("drift", past, season, horizon), panel, origins)
     if len(rivals.counts) > 1:
         scores[RIVAL] = rivals.own
-    return Validation(origins, reference(panel, origins, season, horizon, rivals), scores)
+    return Validation(origins, reference(panel, origins, season, horizon, rivals), scores, most)

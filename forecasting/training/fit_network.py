@@ -7,7 +7,8 @@ mean error of an ensemble is at most the mean error of its members, so the valid
 
 With `steps`, data and seed given, the weights are the same to the bit on one machine. With minutes given, the time of
 the first steps is measured, and the number of steps that fits is recorded. If the machine becomes slower, *choose* ends
-early and *refit* trains fewer members, or none and the validated network serves; the manifest says so.
+early, fewer series are scored, and *refit* trains fewer members, or none and the validated network serves; the manifest
+says so.
 """
 
 import gc
@@ -28,6 +29,7 @@ from forecasting import baselines
 from forecasting.config import NETWORKS, RECURRENT, ModelConfig
 from forecasting.evaluation import long_roll
 from forecasting.evaluation.long_roll import LongRoll
+from forecasting.evaluation.score_cost import UNTIMED, ScoreCost
 from forecasting.evaluation.validation import (
     Validation,
     calibrate_on_tail,
@@ -46,7 +48,6 @@ from forecasting.training.auto_config import Choice, choose
 from forecasting.training.callbacks import Averaging, BestWeights, Progress, ProgressReport, Stopping, TimeLimit
 from forecasting.training.chunk import Chunk, chunk_loader
 from forecasting.training.devices import (
-    ONE_PROCESS,
     Hardware,
     PerRankState,
     Team,
@@ -58,11 +59,12 @@ from forecasting.training.devices import (
 from forecasting.training.module import ForecastModule
 from forecasting.training.pace import Clock, TrainingPlan
 from forecasting.training.training_defaults import DEFAULTS, TrainingDefaults
-from forecasting.training.windows import Lanes
 from forecasting.training.workload import (
     chunk_length,
+    lanes,
     lanes_for,
     most_steps,
+    seconds_of_a_step,
     steps_between_checks,
     tail_chunks,
     threads_for,
@@ -74,7 +76,6 @@ for _name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilit
 PATIENCE = 4  # evaluations on the tail without improvement that end *choose*
 SEED_STRIDE = 1_000_003  # between the seeds of an ensemble's members: no two trainings share one
 CHOOSE_SHARE = 1.3  # of its even share of the minutes: where *choose* is ended
-MEASURED = (3, 8, 2.0)  # steps that are timed for the plan: at least, at most, and seconds after which it is enough
 
 
 @dataclass(frozen=True)
@@ -114,16 +115,18 @@ def fit(
     resume: bool = False,
     loggers: Sequence[Logger] = (),
     notify: Callable[[str], None] | None = None,
+    began: float | None = None,
 ) -> Fitted:
     """Fit a network to every value of a panel.
 
     `notify` is called, before the first step, with each reason of the automatic configuration. With `run_dir`
-    checkpoints are kept there, and `resume` continues from them. On several devices Lightning starts this program again
+    checkpoints are kept there, and `resume` continues from them. The minutes count from `began` of time.monotonic(), by
+    default from now. On several devices Lightning starts this program again
     for each of the others; those processes take part, return nothing and exit.
 
     Raises InvalidInput when the panel holds too little to train on, or the hardware does not exist.
     """
-    clock = Clock(np.inf if spec.steps else spec.max_minutes)
+    clock = Clock(np.inf if spec.steps else spec.max_minutes, began)
     if assist(spec.hardware):
         raise SystemExit(0)
     if spec.kind not in NETWORKS:
@@ -135,12 +138,13 @@ def fit(
     with join(spec.hardware) as team:
         team.share((panel, tail, spec, config, run_dir, resume))
         with threads_for(config, lanes_for(past, spec.horizon, spec.defaults) * chunk_length(past)):
-            plan = _plan(team, past, config, spec, spec.max_minutes)
+            base, cost = _untrained(config, past, panel, tail, clock)
+            plan = _plan(team, past, config, spec, clock, cost)
             tell = notify or (lambda _: None)
             for sentence in (*choice.reasons, *plan.sentences()):
                 tell(sentence)
-            run = _Run(team, spec, config, plan, clock, progress, run_dir, resume, tuple(loggers))
-            return _fit_first(run, panel, past, tail, choice)
+            run = _Run(team, spec, config, plan, clock, progress, run_dir, resume, tuple(loggers), cost)
+            return _fit_first(run, base, panel, past, tail, choice)
 
 
 def assist(hardware: Hardware) -> bool:
@@ -154,24 +158,28 @@ def assist(hardware: Hardware) -> bool:
         panel, tail, spec, config, run_dir, resume = team.share(None)
         past = panel.head(panel.lengths - tail)
         clock = Clock(np.inf if spec.steps else spec.max_minutes, began)
-        plan = _plan(team, past, config, spec, spec.max_minutes)
+        plan = _plan(team, past, config, spec, clock)
         run = _Run(team, spec, config, plan, clock, None, run_dir, resume, ())
         best, _ = run.choose(panel, past, tail)
         run.members(panel, members_of(config, spec.defaults), best.step)
     return True
 
 
-def _fit_first(run: "_Run", panel: Panel, past: Panel, tail: np.ndarray, choice: Choice) -> Fitted:
-    """The work of the first process: *choose*, shrinkage, calibration, validation, long roll, *refit*."""
+def _fit_first(run: "_Run", base: Bundle, panel: Panel, past: Panel, tail: np.ndarray, choice: Choice) -> Fitted:
+    """The work of the first process: *choose*, shrinkage, calibration, validation, long roll, *refit*. `base` holds the
+    fallback that was fitted to `past`."""
     spec, steps, config = run.spec, run.plan.steps, run.config
     best, limit = run.choose(panel, past, tail)
-    chooser = _bundle(config, best.weights, past)
+    chooser = replace(base, weights=best.weights | base.weights)
+    scored = run.cost.share(run.clock.left())
     forecasts = forecast_tail(chooser, panel, tail)
     share = kept_share(forecasts, config)
     weights = shrink_to_baseline(chooser.weights, config, share)
     chooser = replace(chooser, weights=weights, calibration=calibrate_on_tail(forecasts, config, share))
-    validation = validate([chooser], panel, tail, spec.season, spec.horizon)
-    rolled = long_roll.check(chooser, panel, tail, chunk_length(past))
+    validation = validate([chooser], panel, tail, spec.season, spec.horizon, scored)
+    rolled = long_roll.check(
+        chooser, panel, tail, chunk_length(past), min(scored, run.cost.share_rolled(run.clock.left()))
+    )
     wanted, lanes_of_all = members_of(config, spec.defaults), lanes_for(past, spec.horizon, spec.defaults)
     bundle, trained = run.refit(panel, wanted, best.step, share, best.weights)
     manifest = {
@@ -183,6 +191,7 @@ def _fit_first(run: "_Run", panel: Panel, past: Panel, tail: np.ndarray, choice:
         "rule": list(choice.reasons),
         "cut_by_clock": limit.expired or trained < wanted,
         "refitted": trained,
+        "scored": scored,
         "learned_nothing": run.plan.too_short and not share.any(),
         "processes": run.team.size,
         "lanes": run.team.size * run.team.share_of(lanes_of_all),
@@ -217,21 +226,24 @@ def _calibration(calibrated: Bundle, refitted: Bundle) -> Calibration:
     return replace(calibrated.calibration, scale_prior=refitted.calibration.scale_prior)
 
 
+def _untrained(
+    config: ModelConfig, past: Panel, panel: Panel, tail: np.ndarray, clock: Clock
+) -> tuple[Bundle, ScoreCost]:
+    """The fallback, fitted to `past`; and, where minutes are given, what the scores will cost."""
+    began = time.monotonic()
+    base = _bundle(config, {}, past)
+    if not np.isfinite(clock.left()):
+        return base, UNTIMED
+    taken = time.monotonic() - began
+    clock.ending = 2 * taken  # the fallback and the rivals are fitted again, to the whole panel
+    random = ForecastModule(config, 1, DEFAULTS.rate, DEFAULTS.keep).network.export()
+    return base, ScoreCost.measured(replace(base, weights=random | base.weights), panel, tail, taken)
+
+
 def _bundle(config: ModelConfig, weights: dict[str, np.ndarray], panel: Panel) -> Bundle:
     fallback = baselines.fallback(config, panel)
     prior = fit_scale_prior(panel, config, fallback["fallback.linear"])
     return Bundle(config, weights | fallback, replace(Calibration.neutral(config), scale_prior=prior))
-
-
-def lanes(
-    panel: Panel, config: ModelConfig, seed: int, team: Team = ONE_PROCESS, defaults: TrainingDefaults | None = None
-) -> Lanes:
-    """The stream of chunks that a stage trains on: this process's share of the lanes, with its own random numbers."""
-    defaults = defaults or DEFAULTS
-    origins = chunk_length(panel)
-    own = team.share_of(lanes_for(panel, config.horizon, defaults))
-    mix = defaults.mixed_for(config)
-    return Lanes(panel, config, own, origins, team.seed(seed), mix, defaults.by_length)
 
 
 def members_of(config: ModelConfig, defaults: TrainingDefaults) -> int:
@@ -252,6 +264,7 @@ class _Run:
     run_dir: Path | None = None
     resume: bool = False
     loggers: tuple[Logger, ...] = ()
+    cost: ScoreCost = UNTIMED  # of what is between *choose* and *refit*
     taken: int = 0  # training steps of all stages so far
     pace: float = 0.0  # seconds of a step in the last stage
 
@@ -264,7 +277,7 @@ class _Run:
 
     def choose(self, panel: Panel, past: Panel, tail: np.ndarray) -> tuple[BestWeights, TimeLimit]:
         """The stage that trains on `past`, the values before the tail; returns the callbacks that observed it."""
-        limit = TimeLimit(self.clock.share(CHOOSE_SHARE / self.plan.trainings))
+        limit = TimeLimit(CHOOSE_SHARE / self.plan.trainings * self.clock.for_steps(self.cost.seconds))
         best, (chunks, stride) = BestWeights(), tail_chunks(panel, tail, self.config)
         self.stage("choose", past, self.plan.steps, [best, limit], chunks, left=self.plan.trainings, stride=stride)
         return best, limit
@@ -371,29 +384,16 @@ class _Run:
         return callbacks
 
 
-def _plan(team: Team, past: Panel, config: ModelConfig, spec: TrainingSpec, minutes: float) -> TrainingPlan:
+def _plan(
+    team: Team, past: Panel, config: ModelConfig, spec: TrainingSpec, clock: Clock, cost: ScoreCost = UNTIMED
+) -> TrainingPlan:
     """The steps of the spec, or the number that the slowest process has time for."""
-    seconds, trainings = _seconds_of_a_step(past, config, spec, team), 1 + members_of(config, spec.defaults)
+    seconds, trainings = (
+        seconds_of_a_step(past, config, spec.seed, team, spec.defaults),
+        1 + members_of(config, spec.defaults),
+    )
     if spec.steps:
         return TrainingPlan(spec.steps, seconds, trainings, np.inf)
-    plan = TrainingPlan.within(minutes, seconds, trainings, most_steps(past))
+    room, minutes = clock.for_steps(cost.seconds), spec.max_minutes
+    plan = TrainingPlan.within(minutes, seconds, trainings, most_steps(past), room, 60 * minutes - room)
     return replace(plan, steps=team.least(plan.steps))
-
-
-def _seconds_of_a_step(panel: Panel, config: ModelConfig, spec: TrainingSpec, team: Team) -> float:
-    """Measured on a network that is then discarded."""
-    torch.manual_seed(spec.seed)
-    module = ForecastModule(config, 100, spec.defaults.rate, spec.defaults.keep).to(team.device)
-    optimiser = torch.optim.AdamW(module.parameters())
-    stream, (least, most, enough) = iter(lanes(panel, config, spec.seed, team, spec.defaults)), MEASURED
-    taken: list[float] = []
-    while len(taken) < least or (len(taken) < most and sum(taken) < enough):
-        begun = time.perf_counter()
-        with torch.autocast(team.device.type, torch.bfloat16, enabled=precision(team.device) == "bf16-mixed"):
-            loss = module.forward_loss(next(stream).to(team.device))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        loss.item()  # waits until a GPU has finished the step
-        taken.append(time.perf_counter() - begun)
-    return float(np.median(taken[min(2, len(taken) - 2) :]))

@@ -1,4 +1,5 @@
-"""How much work a training is: what one step reads, how often the tail is evaluated, how many steps there are at most.
+"""How much work a training is: what one step reads, how long it takes, how often the tail is evaluated, how
+many steps there are at most.
 
 All of it follows the data. A step never reads more than the whole panel once, a limit in minutes never takes more than
 `most_steps`, and an evaluation of the tail costs about as much as a few steps.
@@ -6,6 +7,7 @@ All of it follows the data. A step never reads more than the whole panel once, a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,8 +18,10 @@ from forecasting.config import ModelConfig
 from forecasting.evaluation.validation import TAIL_SERIES
 from forecasting.panel import Panel
 from forecasting.training.chunk import Chunk
-from forecasting.training.training_defaults import TrainingDefaults
-from forecasting.training.windows import ChunkReader
+from forecasting.training.devices import ONE_PROCESS, Team, precision
+from forecasting.training.module import ForecastModule
+from forecasting.training.training_defaults import DEFAULTS, TrainingDefaults
+from forecasting.training.windows import ChunkReader, Lanes
 
 CHECKS = 12  # evaluations on the validation tail in one fit
 SPACING = 8  # fewest steps between two of them
@@ -26,6 +30,7 @@ VALUES_PER_STEP = 9  # with more values, one step for so many
 STEP_VALUES = 200_000  # forecast values of a step, which decide its memory
 LOOK_VALUES = 1_500_000  # most forecast values in one evaluation of the tail
 BATCH_VALUES = 6_000_000  # most values in the windows of a batch of it
+MEASURED = (3, 8, 2.0)  # steps that are timed: at least, at most, and seconds after which it is enough
 ONE_THREAD = 200_000  # origins × width of a step that a second thread makes slower
 
 
@@ -65,6 +70,36 @@ def tail_chunks(panel: Panel, tail: np.ndarray, config: ModelConfig) -> tuple[li
     size = int(np.clip(BATCH_VALUES // (origins * (config.window + config.memory)), 1, 64))
     parts = [slice(i, i + size) for i in range(0, len(chosen), size)]
     return [reader.read(chosen[p], start[p], origins, np.ones(len(chosen[p]), bool)) for p in parts], stride
+
+
+def lanes(
+    panel: Panel, config: ModelConfig, seed: int, team: Team = ONE_PROCESS, defaults: TrainingDefaults | None = None
+) -> Lanes:
+    """The stream of chunks that a stage trains on: this process's share of the lanes, with its own random numbers."""
+    defaults = defaults or DEFAULTS
+    origins = chunk_length(panel)
+    own = team.share_of(lanes_for(panel, config.horizon, defaults))
+    mix = defaults.mixed_for(config)
+    return Lanes(panel, config, own, origins, team.seed(seed), mix, defaults.by_length)
+
+
+def seconds_of_a_step(panel: Panel, config: ModelConfig, seed: int, team: Team, defaults: TrainingDefaults) -> float:
+    """Measured on a network that is then discarded."""
+    torch.manual_seed(seed)
+    module = ForecastModule(config, 100, defaults.rate, defaults.keep).to(team.device)
+    optimiser = torch.optim.AdamW(module.parameters())
+    stream, (least, most, enough) = iter(lanes(panel, config, seed, team, defaults)), MEASURED
+    taken: list[float] = []
+    while len(taken) < least or (len(taken) < most and sum(taken) < enough):
+        begun = time.perf_counter()
+        with torch.autocast(team.device.type, torch.bfloat16, enabled=precision(team.device) == "bf16-mixed"):
+            loss = module.forward_loss(next(stream).to(team.device))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        loss.item()  # waits until a GPU has finished the step
+        taken.append(time.perf_counter() - begun)
+    return float(np.median(taken[min(2, len(taken) - 2) :]))
 
 
 @contextmanager

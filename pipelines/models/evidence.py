@@ -13,7 +13,7 @@ from forecasting.accuracy import ErrorSums, Reference, seasonal_error
 from forecasting.baselines import name_of
 from forecasting.evaluation.backtest import Origins, evaluate
 from forecasting.evaluation.long_roll import LongRoll
-from forecasting.evaluation.validation import MANY_SERIES, Validation, sampled, tail_origins
+from forecasting.evaluation.validation import MANY_SERIES, MOST_SERIES, Validation, sampled, tail_origins
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from pipelines.history.cells import Windows, blocks, read_values
@@ -31,6 +31,7 @@ class Evidence:
 
     series, first, last, tail  by series: integer id, grid steps of the first and last value read, steps of the tail
     begin                      grid steps of the first value known, where not all of them were read
+    most                       series that were compared at most: fewer than usual where a training's time was short
     horizon, origins           steps of each forecast; number of origins
     scores, errors             by name: measures of accuracy; mean scaled errors, one for each unit
     long_roll                  of the model itself; None for models registered before there was that check
@@ -46,6 +47,7 @@ class Evidence:
     errors: dict[str, list[float]]  # unit i is the same series, or the same run of origins, for every kind
     long_roll: LongRoll | None = None
     begin: list[int] | None = None
+    most: int = MOST_SERIES
 
     def to_manifest(self) -> dict[str, Any]:
         """The entry `evidence` of the model's manifest."""
@@ -70,7 +72,7 @@ class Evidence:
 
     def same_origins(self, other: Evidence) -> bool:
         """Whether both were computed at the same origins."""
-        names = ("series", "first", "last", "tail", "horizon")
+        names = ("series", "first", "last", "tail", "horizon", "most")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
 
@@ -91,6 +93,7 @@ def gather_evidence(
         errors={kind: unit_errors(scores, validation, block) for kind, scores in validation.scores.items()},
         long_roll=long_roll,
         begin=(panel.first - history.skipped).tolist() if history.skipped.any() else None,
+        most=validation.most,
     )
 
 
@@ -161,7 +164,7 @@ def validated_series(
             "train again"
         )
     then = replace(ends.select(rows), first=first, last=last)
-    chosen = sampled(len(then))
+    chosen = sampled(len(then), evidence.most)
     return then.select(chosen), np.array(evidence.tail, np.int64)[chosen]
 
 

@@ -97,14 +97,14 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
     """
     check_request(request)
     if not is_baseline(request.model):
-        from forecasting.training import fit_network  # noqa: F401  seconds, which are none of the training's minutes
+        load_libraries(workspace)
     history = read_history(workspace, request.dataset, request.max_values, held_out_of(workspace, request))
     if history.cut:
         say(history.cut)
     panel, part = training_part.choose_training_part(history, request.holdout)
     tail = validation_tail(history, panel)
     started = time.monotonic()  # the data are read: the minutes begin
-    bundle, evidence = fit(workspace, history, panel, tail, request, progress)
+    bundle, evidence = fit(workspace, history, panel, tail, request, progress, started)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
     rivals = Rivals.choose(panel, bundle.config).to_manifest()
     bundle = replace(bundle, manifest={**bundle.manifest, **source, **rivals, **evidence.to_manifest()})
@@ -124,6 +124,14 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         validation=evidence.scores,
         long_roll=evidence.long_roll.to_dict() if evidence.long_roll else None,
     )
+
+
+def load_libraries(workspace: Workspace) -> None:
+    """Import torch, and MLflow where it is used: seconds, which are none of the training's minutes."""
+    from forecasting.training import fit_network  # noqa: F401
+
+    if workspace.settings.mlflow:
+        from forecasting import mlflow_mirror  # noqa: F401
 
 
 def held_out_of(workspace: Workspace, request: TrainRequest) -> float:
@@ -201,8 +209,10 @@ def fit(
     tail: np.ndarray,
     request: TrainRequest,
     progress: ProgressCallback,
+    began: float | None = None,
 ) -> tuple[Bundle, Evidence]:
-    """The model, and the evidence from a copy that was not fitted to the validation tail `tail` (n,)."""
+    """The model, and the evidence from a copy that was not fitted to the validation tail `tail` (n,). Its minutes began
+    at `began` of time.monotonic(), by default now."""
     season, horizon = history.dataset.season, history.dataset.horizon
     if is_baseline(request.model):
         bundle = engine.baseline(request.model, panel, season, horizon)
@@ -232,6 +242,7 @@ def fit(
             request.resume,
             run_loggers(folder.parent / "logs", run_name(history, request), model_store.mirror_uri(workspace)),
             say,
+            began,
         )
         for sentence in notes_on_time(fitted.bundle):
             say(sentence)
@@ -247,6 +258,8 @@ def notes_on_time(bundle: Bundle) -> list[str]:
         if not made["refitted"]:
             kept = "the network that was validated is the model, without the values of the validation tail"
         found.append(f"the time ran out: {kept}; --steps {made['steps']} may give another model")
+    if made["scored"] < 1:
+        found.append(f"the time was short: {made['scored']:.0%} of the usual series were scored, at least 30 of them")
     if made["learned_nothing"]:
         found.append(f"the time was too short to learn anything: the model forecasts as {bundle.config.fallback} does")
     return found

@@ -11,9 +11,10 @@ import torch
 
 from data.errors import InvalidInput
 from forecasting.config import ModelConfig
+from forecasting.evaluation.score_cost import ScoreCost
 from forecasting.networks.networks import features
 from forecasting.panel import Panel
-from forecasting.training import fit_network, workload
+from forecasting.training import fit_network, pace, workload
 from forecasting.training.fit_network import TrainingSpec, fit
 from forecasting.training.pace import Clock, TrainingPlan
 from forecasting.training.windows import ChunkReader, Lanes
@@ -59,7 +60,7 @@ def test_a_timed_run_can_be_repeated_by_its_steps(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_run_that_becomes_slow_is_ended_by_the_time_limit_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_network, "_seconds_of_a_step", lambda *_: 1e-6)  # as if measured on an idle machine
+    monkeypatch.setattr(fit_network, "seconds_of_a_step", lambda *_: 1e-6)  # as if measured on an idle machine
     monkeypatch.setattr(fit_network, "most_steps", lambda _: 5_000)
     cut = fit(PANEL, TrainingSpec("gru", 4, 5, max_minutes=0.04))
     assert cut.bundle.manifest["cut_by_clock"]
@@ -85,6 +86,37 @@ def test_the_plan_follows_the_minutes_and_says_when_they_are_too_short() -> None
     assert short.steps == 10 and "too short" in short.sentences()[1]
     assert "give --max-minutes 1.3 or more" in short.sentences()[1]
     assert TrainingPlan.within(1.3, 0.5, 4, most=300).steps >= 30
+
+
+def test_what_is_over_before_the_first_step_and_the_scores_leave_less_for_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace.time, "monotonic", lambda: 110.0)
+    clock = Clock(1, began=100.0)
+    assert clock.left() == 60 - 10 - 2
+    clock.ending = 8.0
+    assert clock.left() == 40
+    assert [clock.for_steps(scores) for scores in (10.0, 30.0, 1_000.0)] == [30, 20, 20]
+    assert Clock(1, began=0.0).for_steps(5.0) == 12  # long over: a fifth of the minutes all the same
+    plan = TrainingPlan.within(1, 0.1, 4, most=10_000, room=20.0, other=40.0)
+    assert plan.steps == 20 / 4 / 0.1
+    assert plan.sentences()[0].startswith("expects 60 seconds at most: 50 steps")
+
+
+def test_slow_scores_are_made_of_fewer_series_and_leave_the_choice_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ScoreCost, "measured", lambda *_: ScoreCost(0.0, 1e6, 1e6))
+    cut = fit(Panel.of(wave(40, 90)), TrainingSpec("gru", 4, 5, max_minutes=0.05))
+    assert 0 <= cut.bundle.manifest["scored"] < 0.01
+    assert len(cut.validation.origins.stops) == 30 and cut.validation.most == 30
+    assert fit(PANEL, SPEC).bundle.manifest["scored"] == 1
+
+
+def test_steps_measure_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training of given steps makes every score, however long it takes."""
+    before = fit(PANEL, SPEC)
+    monkeypatch.setattr(ScoreCost, "measured", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(fit_network, "seconds_of_a_step", lambda *_: 1e6)
+    assert fit(PANEL, SPEC).bundle.digest == before.bundle.digest
 
 
 def test_a_step_reads_the_panel_once_at_most() -> None:

@@ -60,6 +60,21 @@ def test_the_errors_are_those_of_a_roll_through_the_whole_history(workspace, tmp
     )
 
 
+def test_a_version_is_compared_on_the_series_that_a_short_training_scored(tmp_path):
+    workspace = workspace_at(tmp_path / "many")
+    add(workspace, tmp_path, {f"s{k:02}": range(1, STEPS) for k in range(50)})
+    history = read_history(workspace, "week")
+    panel, tail = history.panel, validation_tail(history, history.panel)
+    whole, part = (
+        gather_evidence(history, panel, tail, validate([], panel, tail, SEASON, HORIZON, share), NO_HIDDEN_STATE)
+        for share in (1.0, 0.8)
+    )
+    assert not part.same_origins(whole)
+    assert [len(one.errors["naive"]) for one in (whole, part)] == [50, 40]
+    found = measure_contender(workspace, history.dataset, part, tiny_bundle("naive", panel, HORIZON), 1)
+    np.testing.assert_allclose(found.errors, part.errors["naive"], rtol=1e-6)
+
+
 def test_a_value_before_the_first_one_of_the_validation_is_a_conflict_and_an_empty_row_is_not(workspace, tmp_path):
     history = read_history(workspace, "week")
     panel, tail = history.panel, validation_tail(history, history.panel)

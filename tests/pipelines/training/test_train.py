@@ -154,7 +154,7 @@ def test_at_most_a_number_of_values_is_read_and_never_the_held_out_ones(workspac
 
 def test_what_the_time_limit_did_to_a_model_is_said():
     bundle = baseline("naive", Panel.of([np.arange(20.0)]), 1, 2)
-    made = {"steps": 8, "cut_by_clock": False, "refitted": 3, "learned_nothing": False}
+    made = {"steps": 8, "cut_by_clock": False, "refitted": 3, "scored": 1.0, "learned_nothing": False}
     assert notes_on_time(replace(bundle, manifest=made)) == []
     (note,) = notes_on_time(replace(bundle, manifest=made | {"cut_by_clock": True, "refitted": 2}))
     assert note.startswith("the time ran out: 2 of the planned networks") and "--steps 8" in note
@@ -163,6 +163,8 @@ def test_what_the_time_limit_did_to_a_model_is_said():
     )
     assert "the network that was validated is the model" in both[0]
     assert both[1] == "the time was too short to learn anything: the model forecasts as naive does"
+    (fewer,) = notes_on_time(replace(bundle, manifest=made | {"scored": 0.25}))
+    assert fewer == "the time was short: 25% of the usual series were scored, at least 30 of them"
 
 
 def test_too_few_values_to_read_are_refused(workspace):
