@@ -147,6 +147,14 @@ def dataset(engine: Engine, name: str) -> Dataset:
         return _dataset(row)
 
 
+def find(engine: Engine, name: str) -> Dataset | None:
+    """The dataset; None where it does not exist yet."""
+    try:
+        return dataset(engine, name)
+    except UnknownDataset:
+        return None
+
+
 def datasets(engine: Engine) -> list[Dataset]:
     """Every dataset, oldest first; deleted ones are left out."""
     query = select(tables.datasets).where(PRESENT).order_by(tables.datasets.c.id)

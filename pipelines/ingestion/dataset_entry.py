@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from data.errors import Conflict, InvalidInput, UnknownDataset
+from data.errors import Conflict, InvalidInput
 from data.formats.options import SourceOptions, snap_of
 from data.grid.durations import parse_frequency
 from data.quality.aggregation import check_every
@@ -18,14 +18,6 @@ from data.store.catalogue import Dataset
 from pipelines.workspace import Workspace
 
 MOST_STEPS = 100_000  # steps of a season or horizon
-
-
-def find_dataset(workspace: Workspace, name: str) -> Dataset | None:
-    """The dataset; None where it does not exist yet."""
-    try:
-        return catalogue.dataset(workspace.engine, name)
-    except UnknownDataset:
-        return None
 
 
 def labels_by_name(workspace: Workspace, known: Dataset) -> dict[str, int]:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 
 from data.errors import InvalidInput
 from data.formats.options import SourceOptions
-from data.reading.intake import Intake
 from data.reading.memory import SourceMemory
 from data.records import dataset_rules
 from data.records.dataset_rules import QualityRules
 from data.store.catalogue import Dataset
 from pipelines.workspace import Workspace
+
+if TYPE_CHECKING:
+    from data.reading.intake import Intake
 
 RULES = ("low", "high", "max_jump", "max_stale")
 

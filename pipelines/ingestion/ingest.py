@@ -32,7 +32,6 @@ from pipelines.ingestion.dataset_entry import (
     check_agrees,
     check_counts,
     complete_options,
-    find_dataset,
     labels_by_name,
     put_dataset,
     update_season_and_horizon,
@@ -68,10 +67,10 @@ def ingest(
     """
     catalogue.check_name(name)
     check_counts(options)
-    known = find_dataset(workspace, name)
+    known = catalogue.find(workspace.engine, name)
     if known and not dry_run:
         finish_begun_deletions(workspace, known)
-        known = find_dataset(workspace, name)
+        known = catalogue.find(workspace.engine, name)
     check_agrees(known, options)
     memory = SourceMemory.of(known.memory if known else {})
     rules = rules_with(workspace, name, known, options, memory)

@@ -10,7 +10,6 @@ from data.records import dataset_rules
 from data.records.dataset_rules import QualityRules
 from data.store import catalogue
 from pipelines.console import say
-from pipelines.ingestion.dataset_entry import find_dataset
 from pipelines.ingestion.given_rules import rules_before, store_rules
 from pipelines.workspace import Workspace
 
@@ -22,7 +21,7 @@ def change(workspace: Workspace, name: str, changes: Mapping[str, Any] | None) -
         InvalidInput: a rule that cannot hold, or a name that no dataset can have.
         UnknownDataset: there is no such dataset, no rules wait for it, and none are set.
     """
-    engine, known = workspace.engine, find_dataset(workspace, name)
+    engine, known = workspace.engine, catalogue.find(workspace.engine, name)
     if known is None and not changes and dataset_rules.first_rules(engine, name) is None:
         catalogue.dataset(engine, name)
     if changes is None:
