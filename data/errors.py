@@ -82,7 +82,9 @@ class UnknownSeries(NotFound):
     def __init__(self, unique_id: str, dataset: str | None = None):
         self.unique_id, self.dataset = unique_id, dataset
         place = f"dataset {dataset!r}" if dataset else "any dataset"
-        super().__init__(f"there is no series {unique_id!r} in {place}; `rollcast series list` names them")
+        super().__init__(
+            f"there is no series {unique_id!r} in {place}; `rollcast series list {dataset or 'NAME'}` names them"
+        )
 
 
 class UnknownModel(NotFound):

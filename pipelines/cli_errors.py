@@ -52,9 +52,13 @@ def sentence(error: BaseException) -> str:
 
 def usage_sentence(error: TyperException) -> str:
     """The message of a wrong command line; empty where the help was printed instead."""
-    message = error.format_message().rstrip(".?").replace("\n", " ")
-    command = getattr(getattr(error, "ctx", None), "command_path", "rollcast")
-    return f"{message[:1].lower()}{message[1:]}; see `{command} --help`" if message else ""
+    message = error.format_message().rstrip(".").replace("\n", " ").replace(". Did you mean", "; did you mean")
+    command = " ".join(getattr(getattr(error, "ctx", None), "command_path", "rollcast").split())
+    return (
+        f"{message[:1].lower()}{message[1:]}{'' if message.endswith('?') else ';'} see `{command} --help`"
+        if message
+        else ""
+    )
 
 
 def log_traceback(error: BaseException) -> str:

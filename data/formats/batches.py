@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 ROW = "__row"  # line number of a row in its file, or number of a query's row from 1
-NOT_UTF8 = "this is not text in UTF-8; convert it first, or name a text file"
+NOT_UTF8 = "this is not text in UTF-8; save it as UTF-8, or convert it, such as with `iconv -f WINDOWS-1252 -t UTF-8`"
 CELLS = 1_000_000  # of a batch
 
 

@@ -40,7 +40,7 @@ def recall_columns(
         if found is None and wanted and options.rename is None:
             own = target or memory.target_column
             _require((str(own),), names, source, f"is the dataset's target; {has}; where the same quantity has another "
-                     f"name, give --target-col NAME --as {own}")  # fmt: skip
+                     f"name, give --target-col NAME --as {own}; another quantity needs another dataset")  # fmt: skip
         options = replace(options, target_col=found)
     return options
 

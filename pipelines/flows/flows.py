@@ -294,13 +294,22 @@ def check_parameters(name: str, given: Record) -> Record:
     try:
         checked: Record = FLOWS[name].validate_parameters(given)
     except Exception as error:  # Prefect raises several classes
-        listed = ", ".join(f"{key}={value}" for key, value in given.items()) or "no parameters"
-        raise InvalidInput(f"flow {name} cannot run with {listed}; it takes {signature(name)}") from error
+        raise InvalidInput(f"flow {name} {_misfit(name, given)}; it takes {signature(name)}") from error
     if name == "train":
         training.check_request(training.TrainRequest(**checked))
     if (out := checked.get("out")) is not None:
         forecasting.check_suffix(Path(out))
     return checked
+
+
+def _misfit(name: str, given: Record) -> str:
+    """What is wrong with parameters that a flow refuses: words it does not know, words it lacks, or values."""
+    schema = FLOWS[name].parameters
+    if unknown := [f"{key}={value}" for key, value in given.items() if key not in schema.properties]:
+        return f"has no parameter for {', '.join(unknown)}"
+    if missing := [key for key in schema.required or () if key not in given]:
+        return f"needs {' and '.join(missing)}"
+    return f"cannot run with {', '.join(f'{key}={value}' for key, value in given.items())}"
 
 
 def signature(name: str) -> str:

@@ -269,8 +269,8 @@ def is_healthy(port: int) -> bool:
 def password_hint(settings: Settings) -> str:
     """Where to find the password that Prefect's page asks for; never the password itself."""
     if os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
-        return "which asks for PREFECT_SERVER_API_AUTH_STRING"
-    return f"which asks for the line in {prefect_settings.auth_path(settings)}"
+        return "where PREFECT_SERVER_API_AUTH_STRING is the password"
+    return f"where the line in {prefect_settings.auth_path(settings)} is the password"
 
 
 @contextmanager

@@ -20,6 +20,11 @@ LEVELS = (80,)
 __all__ = ["Forecaster", "ForecasterError"]
 
 
+def _levels(given: float | Sequence[float]) -> tuple[float, ...]:
+    """The levels that are asked for, each once; a number alone is one level."""
+    return (given,) if isinstance(given, (int, float)) else tuple(dict.fromkeys(given))
+
+
 def _quiet(done: float, total: float, stage: str) -> None:
     """Show nothing."""
 
@@ -116,7 +121,7 @@ class Forecaster:
         return self
 
     @forecaster_errors()
-    def forecast(self, h: int | None = None, level: Sequence[float] = LEVELS) -> Any:
+    def forecast(self, h: int | None = None, level: float | Sequence[float] = LEVELS) -> Any:
         """Forecast the `h` steps after the last row of every series; the state does not change.
 
         Args:
@@ -128,7 +133,7 @@ class Forecaster:
             (the median) and, for each level, `Rollcast-lo-80` and `Rollcast-hi-80`, in units of `y`.
         """
         states = self._fitted()
-        return self._write(states.forecast(h, tuple(dict.fromkeys(level))), states)
+        return self._write(states.forecast(h, _levels(level)), states)
 
     @forecaster_errors()
     def observe(self, frame: Any) -> Self:
@@ -153,7 +158,7 @@ class Forecaster:
         self,
         frame: DataFrame,
         *,
-        level: Sequence[float] = LEVELS,
+        level: float | Sequence[float] = LEVELS,
         last: float = 0.2,
         origins: int | None = None,
         baselines: Sequence[str] = (),
@@ -179,7 +184,7 @@ class Forecaster:
         from pipelines.library.fit_frame import backtest_frame
 
         rows, kind = read_frame(frame)
-        levels = tuple(dict.fromkeys(level))
+        levels = _levels(level)
         found, grid_kind = backtest_frame(
             rows, kind, self._options(kind), self._arguments, self._states, last, origins, levels, tuple(baselines),
             progress or _quiet,

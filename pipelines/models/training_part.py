@@ -35,7 +35,7 @@ def choose_training_part(history: History, holdout: float | None) -> tuple[Panel
     """
     start = history.start
     if holdout is not None and not 0 < holdout <= 0.9:
-        raise InvalidInput(f"--holdout is {holdout}; give the share to keep out of training, such as 0.2")
+        raise InvalidInput(f"--holdout is {holdout}; give the share to keep out of training, up to 0.9")
     if history.splits is not None:
         if holdout is not None:
             raise InvalidInput("the source has a split column, which says what is held out; leave --holdout away")

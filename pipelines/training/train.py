@@ -176,7 +176,7 @@ def check_request(request: TrainRequest) -> None:
     if not 0 <= request.seed < 2**32:
         raise InvalidInput(f"--seed is {request.seed}; give a number from 0 to {2**32 - 1}")
     if request.holdout is not None and not 0 < request.holdout <= 0.9:
-        raise InvalidInput(f"--holdout is {request.holdout}; give the share to keep out of training, such as 0.2")
+        raise InvalidInput(f"--holdout is {request.holdout}; give the share to keep out of training, up to 0.9")
     check_hardware(request)
 
 

@@ -76,6 +76,7 @@ def test_parquet_keeps_its_types(tmp_path):
         ("plant.csv", b"ds,y\n", "there are no rows"),
         ("plant.csv", b"ds,y\n2024-01-01,1\n2024-01-02,2,3\n", "row 3: 3 fields where the header has 2"),
         ("plant.csv", b"ds,y\n2024-01-01,1\n\xff\xfe,2\n", "row 3: this is not text in UTF-8"),
+        ("plant.csv", "ds,Zähler\n2024-01-01,1\n".encode("cp1252"), "with `iconv -f WINDOWS-1252 -t UTF-8`"),
         ("plant.csv", PLANT.encode("utf-16"), "row 1: this is text in UTF-16; save it as CSV UTF-8"),
         ("plant.csv", b"\x89PNG\r\n\x1a\n\x00", "row 1: this is not text in UTF-8"),
         ("plant.csv", b"ds,y,y\n2024-01-01,1,2\n", "column 'y', row 1: the header names this column twice"),

@@ -102,7 +102,9 @@ def test_an_unknown_dataset_is_one_sentence(rollcast, command):
         (["train", "d", "--steps", "many"], "--steps"),
         (["train", "d", "--modle", "lstm"], "--modle"),
         (["digest", "file"], "digest"),
-        (["ingest", "file.csv"], "--dataset"),
+        (["ingest", "file.csv"], "missing option '--dataset'; see `rollcast ingest --help`"),
+        (["shedule"], "did you mean 'schedule'? see `rollcast --help`"),
+        (["train", "d", "--holdout", "0.95"], "up to 0.9"),
     ],
 )
 def test_wrong_usage_is_one_sentence(rollcast, words, message):

@@ -88,7 +88,7 @@ def test_an_unknown_flow_or_parameter_is_refused_by_name(tmp_path: Path, monkeyp
 
     with pytest.raises(InvalidInput, match="batch-forecast"):
         flows.run_here("retain", [])
-    with pytest.raises(InvalidInput, match=r"horizonn=3; it takes dataset, \[model\]"):
+    with pytest.raises(InvalidInput, match=r"train has no parameter for horizonn=3; it takes dataset, \[model\]"):
         flows.run_here("train", ["dataset=d", "horizonn=3"])
     with pytest.raises(InvalidInput, match="NAME=VALUE"):
         flows.run_here("train", ["dataset"])

@@ -147,7 +147,7 @@ def test_the_worker_notes_when_each_schedule_is_due(workspace):
         (("pumps", "train", "--every", "1h", "-p", "minutes=3"), "it takes dataset, [model]"),
         (("pumps", "train", "--every", "1h", "-p", "minutes"), "NAME=VALUE"),
         (("pumps", "train", "--every", "1h", "-p", "steps=-4"), "ask for one or more"),
-        (("pumps", "ingest", "--every", "1h"), "it takes source, dataset"),
+        (("pumps", "ingest", "--every", "1h"), "flow ingest needs source; it takes source, dataset"),
         (("pumps", "batch-forecast", "--every", "1h", "-p", "out=x.txt"), "neither .parquet nor .csv"),
         (("pumps", "backtest", "--every", "1h", "-p", 'models=["lstmm"]'), "no model named 'lstmm'"),
         (("pumps", "backtest", "--every", "1h", "-p", "last=2"), "--last is 2.0"),

@@ -161,4 +161,7 @@ def test_the_command_line_issues_and_reads_back(world, capsys):
     assert '"horizon_step": 1, "origin": "2023-11-14T22:30:00Z", "q10"' in capsys.readouterr().out
     assert run(["forecasts", "plant", "--series", "silent"]) == 2
     assert run(["forecasts", "plant", "--series", "nobody"]) == 2
-    assert "there is no series 'nobody' in dataset 'plant'" in capsys.readouterr().err
+    assert (
+        "there is no series 'nobody' in dataset 'plant'; `rollcast series list plant` names them"
+        in capsys.readouterr().err
+    )

@@ -132,7 +132,8 @@ def test_files_of_one_source_must_have_the_same_target(workspace, tmp_path):
     write(folder / "1.csv", unique_id="a", temperature=values())
     write(folder / "2.csv", 48, unique_id="a", humidity=values())
     with pytest.raises(
-        InvalidInput, match=r"column 'temperature': .* is the dataset's target; it has unique_id, humid"
+        InvalidInput,
+        match=r"'temperature': .* the dataset's target; it has unique_id, humid.* another quantity needs another",
     ):
         ingest(workspace, str(folder), "rooms", replace(HOURLY, time_col="when"))
 

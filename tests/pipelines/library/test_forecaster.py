@@ -99,6 +99,11 @@ def test_the_numbers_are_those_of_the_command_line(home, tmp_path, monkeypatch, 
     assert stamps == [f"{ds.isoformat()}Z" for ds in later["ds"]]
 
 
+def test_one_level_may_be_a_number():
+    fitted = repeating().fit(hourly())
+    assert fitted.forecast(2, level=80).equals(fitted.forecast(2, level=[80]))
+
+
 def test_a_frame_of_polars_gives_one_of_polars():
     found = repeating().fit(hourly()).forecast(2, level=[80])
     assert found.columns == ["unique_id", "ds", "Rollcast", "Rollcast-lo-80", "Rollcast-hi-80"]
