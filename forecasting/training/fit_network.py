@@ -305,6 +305,7 @@ class _Run:
             if limit.expired:
                 break
             found.append(module.network.export())
+            del module  # with its lanes, before the next stage makes others
         return found
 
     def stage(
