@@ -123,6 +123,11 @@ BOUNDS = (
     Bound("history.read", "wide_p99_ms", "at most", 100, "100,000 values of one series, thinned for the screen"),
     Bound("history.read", "fine_p99_ms", "at most", 100, "the same in bins of less than 64 steps"),
     Bound("history.store", "noise_bytes", "at most", 120, "of a value, in the live store on SQLite"),
+    Bound("operations.trouble", "trouble_p99_ms", "at most", 50, "100,000 series while 5,000 rows a second arrive"),
+    Bound(
+        "operations.watch", "value_worst_s", "at most", 1, "50 watchers of one series, 50 of all, 5,000 rows a second"
+    ),
+    Bound("operations.watch", "notice_worst_s", "at most", 1, "the same"),
     Bound("training.step", "step_rate", "at least", 0.6, "issue 3: a step against a bare float32 nn.LSTM"),
     Bound("training.memory", "peak_kb", "at most", 3_000_000, "issue 3: 100,000 series of 250 values"),
     Bound("training_limits.minutes", "worst_over", "at most", 0, "minutes kept within 15 % or 10 s"),

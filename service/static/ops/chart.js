@@ -45,7 +45,7 @@ function options(chart, width) {
   return {
     width, height: HEIGHT, legend: { show: false }, padding: [8, 22, 0, 0],
     scales: { x: { time: !chart.steps }, y: { range: (_, low, high) => chart.yRange(low, high) } },
-    axes: [{ ...axis, ...(chart.steps ? {} : { values: TIMES }) }, { ...axis, size: 66, values: (_, ticks) => ticks.map((tick) => number(tick)) }],
+    axes: [{ ...axis, space: width < 500 ? 90 : 50, ...(chart.steps ? {} : { values: TIMES }) }, { ...axis, size: 66, values: (_, ticks) => ticks.map((tick) => number(tick)) }],
     cursor: { drag: { x: true, y: false, setScale: true }, y: false, points: { size: 7 }, sync: { key: "series", setSeries: false } },
     bands: [area("high", "low", 0.3), area("u95", "l95", 0.14), area("u80", "l80", 0.16), area("u50", "l50", 0.2), area("vu80", "vl80", 0.2)],
     series: [
@@ -138,7 +138,8 @@ export class SeriesChart {
       if (place < 0) place = found.x.length - 1;
     }
     const has = (name) => found[name][place] !== null && found[name][place] !== undefined;
-    const part = (label, ...names) => (names.every(has) ? [` · ${label} `, h("b", {}, names.map((name) => number(found[name][place])).join(" to "))] : []);
+    const fan = ["median", "l80", "u80", "l95", "u95"], begins = has("observed") && has("median"); // where the fan is drawn from
+    const part = (label, ...names) => (names.every(has) && !(begins && names.some((name) => fan.includes(name))) ? [` · ${label} `, h("b", {}, names.map((name) => number(found[name][place])).join(" to "))] : []);
     this.readout.replaceChildren(
       h("b", {}, view.steps ? `step ${found.x[place]}` : view.civil ? day(found.x[place] + new Date(1000 * found.x[place]).getTimezoneOffset() * 60) : stamp(new Date(1000 * found.x[place]).toISOString())),
       ...part("observed", "observed"), ...part("between", "low", "high"), ...part("median", "median"), ...part("80 %", "l80", "u80"),
