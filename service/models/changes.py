@@ -52,10 +52,15 @@ class Changes:
         self._listeners: list[Listener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._last: dict[int, float] = {}
+        self._notices: dict[int, int] = {}
 
     def __len__(self) -> int:
         """The number of watchers."""
         return len(self._listeners)
+
+    def notices(self, dataset_id: int) -> int:
+        """How many notices there were of a dataset. Used in the event loop."""
+        return self._notices.get(dataset_id, 0)
 
     def note(self, dataset_id: int, series: np.ndarray) -> None:
         """Series (k,) of a dataset changed, or with none of them its model. From any thread."""
@@ -91,6 +96,7 @@ class Changes:
     def _tell(self, dataset_id: int) -> None:
         with self._lock:
             parts = self._noted.pop(dataset_id, [])
+        self._notices[dataset_id] = self.notices(dataset_id) + 1
         series = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
         for watcher in self._listeners:
             watcher.notice(dataset_id, series)

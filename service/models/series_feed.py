@@ -1,6 +1,7 @@
 """The rows of one series that the log has since a position, as its watchers are told of them."""
 
 import asyncio
+from collections import OrderedDict
 from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
@@ -8,29 +9,31 @@ from sqlalchemy import Engine
 
 from data.grid.stamps import format_all
 from data.store import observation_log
-from service.models.changes import PAUSE_S
 from service.models.datasets import Target
 
+KEPT = 64  # reads, for the watchers of a series that come a moment later
 MOST = 1_000  # rows of one answer; of more the newest are told, and how many were left out
 
 Event = tuple[int, dict[str, Any]]  # sequence, and what is told
 
 
 class SeriesFeed:
-    """Reads the log once for all watchers of a series that are at the same position."""
+    """Reads the log once for all watchers of a series that are at the same position after the same notice."""
 
     def __init__(self) -> None:
-        self._reads: dict[tuple[int, int], tuple[float, asyncio.Future[list[Event]]]] = {}
+        self._reads: OrderedDict[tuple[int, int, int], asyncio.Future[list[Event]]] = OrderedDict()
 
-    async def after(self, engine: Engine, target: Target, sequence: int) -> list[Event]:
-        """The rows of a series after a position of the log, oldest first. Raises StoreUnavailable."""
-        now, key = asyncio.get_running_loop().time(), (target.series, sequence)
-        held = self._reads.get(key)
-        if held is None or now - held[0] > PAUSE_S / 2:
-            self._reads = {key: read for key, read in self._reads.items() if now - read[0] <= PAUSE_S / 2}
-            held = now, asyncio.ensure_future(run_in_threadpool(read, engine, target, sequence))
-            self._reads[key] = held
-        return await asyncio.shield(held[1])
+    async def after(self, engine: Engine, target: Target, sequence: int, notice: int) -> list[Event]:
+        """The rows of a series after a position of the log, oldest first. Raises StoreUnavailable.
+
+        notice: the number of the notice that asks for them; what a read before it found is too old.
+        """
+        key = target.series, sequence, notice
+        if key not in self._reads:
+            self._reads[key] = asyncio.ensure_future(run_in_threadpool(read, engine, target, sequence))
+            while len(self._reads) > KEPT:
+                self._reads.popitem(last=False)
+        return await asyncio.shield(self._reads[key])
 
 
 def read(engine: Engine, target: Target, sequence: int) -> list[Event]:

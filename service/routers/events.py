@@ -127,8 +127,9 @@ async def _values(runtime: Runtime, target: Target, sequence: int) -> AsyncItera
                 yield b": alive\n\n"
                 continue
             first = False
+            notice = runtime.changes.notices(served.dataset.id)
             try:
-                events = await runtime.series_feed.after(runtime.engine(), target, sequence)
+                events = await runtime.series_feed.after(runtime.engine(), target, sequence, notice)
             except StoreUnavailable:
                 yield b": the store does not answer\n\n"
                 continue
