@@ -140,8 +140,9 @@ def test_fault_43_a_key_without_the_scope_gets_403_and_one_with_it_does_not(clie
     others = header_of(*(scope for scope in RIGHTS if scope not in (right, "admin")))
     answer = ask(client, method, path, others)
     assert (answer.status_code, answer.json()["code"]) == (403, "missing_scope")
+    ending = f"{path}?dataset=none" if path.endswith("/events") else path  # a stream has no end
     for scopes in ([right], ["admin"]):
-        assert ask(client, method, path, header_of(*scopes)).status_code not in (401, 403)
+        assert ask(client, method, ending, header_of(*scopes)).status_code not in (401, 403)
 
 
 READS = [path for method, path, _ in CLOSED if method == "GET" and "{unique_id:path}" in path]
