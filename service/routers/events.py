@@ -17,7 +17,7 @@ from data.store import observation_log
 from data.store.series_patterns import Patterns
 from service.base.request_limits import MAX_WATCHERS
 from service.forecast.query_params import dataset_query
-from service.http.auth import caller_of, needs
+from service.http.auth import caller_of, needs, seen_by
 from service.http.errors import FieldFault, ProblemError, not_available
 from service.http.middleware import STREAM
 from service.models.datasets import Served, Target
@@ -92,7 +92,7 @@ async def _notices(request: Request, runtime: Runtime, wanted: str | None) -> As
             found = await watcher.changed(HEARTBEAT_S)
             if not found:
                 yield b": alive\n\n"
-            datasets = runtime.directory.seen_by(reach).datasets.values()
+            datasets = seen_by(request, runtime).datasets.values()
             for served in datasets:
                 if served.dataset.id in found and wanted in (None, served.name):
                     notice = _notice(served, found[served.dataset.id], reach)
