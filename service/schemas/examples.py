@@ -185,10 +185,10 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         "prefix": "",
         "groups": [
             {
-                "prefix": "plant/",
+                "prefix": "site/",
                 "series": 40,
                 "counts": {"silent": 1},
-                "worst": {"unique_id": "plant/line3/pump", "trouble": {"class": "silent", "size": 310}},
+                "worst": {"unique_id": "site/line3/pump", "trouble": {"class": "silent", "size": 310}},
             }
         ],
     },

@@ -127,7 +127,7 @@ OBSERVATIONS = [
 LAST_EVENT_ID = parameter(
     "Last-Event-ID", "A sequence: values after it are sent first", {"type": "integer", "minimum": 0}, "header"
 )
-PREFIX = parameter("prefix", "Only ids that begin so, such as plant/line3/", {"type": "string", "default": ""})
+PREFIX = parameter("prefix", "Only ids that begin so, such as site/line3/", {"type": "string", "default": ""})
 VINTAGES = [
     parameter("from", "The first origin, written as `ds` of a row; a + is written %2B", {"type": "string"}),
     parameter("to", "The last origin; `next` of the previous page", {"type": "string"}),
