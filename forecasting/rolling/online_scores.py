@@ -110,7 +110,7 @@ class Ledger:
         vintage is open.
         A forecast that is not finite was never answered and is not scored.
         """
-        score(self.sums, self.recent, rows, values, vintage, naive, rival, age, *self.at)
+        score(self.sums, self.recent, DECAY, rows, values, vintage, naive, rival, age, *self.at)
 
     def compare(self, rows: np.ndarray, older: np.ndarray, newer: np.ndarray) -> None:
         """Adds the distance of two forecasts' medians (k, T) float32 of the same T targets, the last T of the older
@@ -138,6 +138,7 @@ class Ledger:
 def score(
     sums: np.ndarray,
     recent: np.ndarray,
+    decay: float,
     rows: np.ndarray,
     values: np.ndarray,
     vintage: np.ndarray,
@@ -174,11 +175,11 @@ def score(
             found[5 + k] += quantiles[intervals[k, 0]] <= y and y <= quantiles[intervals[k, 1]]
         inside = quantiles[intervals[0, 0]] <= y and y <= quantiles[intervals[0, 1]]
         late = recent[row]
-        late[0] = DECAY * late[0] + 1
-        late[1] = DECAY * DECAY * late[1] + 1
-        late[2] = DECAY * late[2] + inside
-        late[3] = DECAY * late[3] + error
-        late[4] = DECAY * late[4] + rivals_error
+        late[0] = decay * late[0] + 1
+        late[1] = decay * decay * late[1] + 1
+        late[2] = decay * late[2] + inside
+        late[3] = decay * late[3] + error
+        late[4] = decay * late[4] + rivals_error
 
 
 @dataclass(frozen=True)

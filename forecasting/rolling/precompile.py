@@ -14,8 +14,8 @@ from forecasting.rolling import conformal, online_scores, roller
 # The types with which the loops are called; `::1` is an array without gaps.
 STEP = "(float32[:,:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,:,::1], int64, int64)"
 SCORE = (
-    "(float64[:,:,::1], int64[::1], float64[::1], float32[:,:,::1], float32[:,::1], {rows}[::1], int32[::1],"
-    " int64[::1], int64[::1], float64[::1], int64, int64[:,::1])"
+    "(float64[:,:,::1], float64[:,::1], float64, int64[::1], float64[::1], float32[:,:,::1], float32[:,::1],"
+    " {rows}[::1], int32[::1], int64[::1], int64[::1], float64[::1], int64, int64[:,::1])"
 )
 SIGNATURES: Final[tuple[tuple[Callable[..., object], str], ...]] = (
     (cells.silu, "(float32[:,:,::1], float32[:,:,::1])"),

@@ -96,7 +96,7 @@ def test_a_quarantined_value_is_marked_until_it_is_released(plant, tmp_path):
         body = read(client)
         assert body["quarantined"] == [{"index": 120, "y": 1e6, "rule": "range"}]
         assert (body["y"][120], body["imputed"]) == (None, [])
-        assert read(client, points=10)["bins"]["high"][-1] == 20.0
+        assert max(read(client, points=10)["bins"]["high"]) < 1000
         assert read(client, points=5000) == body  # as many rows as there are points: the rows themselves
         quarantine.release(plant, NAME, None, None, "range")
         body = read(client)
