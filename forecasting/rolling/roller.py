@@ -264,10 +264,10 @@ class Roller:
             scoring = None if page is None else Scoring(page, active)
             self._anchor(part, due, value, scoring)
             arrived = part.origin + 1 == due
-            if anew is not None:
-                self._begin_anew(part, np.where(arrived, anew[at[active]], GOES_ON), value, scoring)
             if scoring is not None:
                 scoring = scoring._replace(first_values=np.where(arrived, first_values[at[active]], np.nan))
+            if anew is not None:
+                self._begin_anew(part, np.where(arrived, anew[at[active]], GOES_ON), value, scoring)
             self._step(part, np.where(arrived, value, np.nan), scoring)
             at[active] += arrived
             if part is not block:
@@ -289,9 +289,21 @@ class Roller:
     def _begin_anew(self, state: NumericState, anew: np.ndarray, value: np.ndarray, scoring: Scoring | None) -> None:
         """Drop open forecasts, or the whole state, of the rows where `anew` (k,) says so, before their step."""
         dropped = np.flatnonzero(anew >= FORECASTS_ANEW)
+        self._settle_before(state, dropped, scoring)
         self._hand_out(state, dropped, scoring)
         state.age[dropped], state.halfway[dropped] = -1, np.inf
         self._restart(state, np.flatnonzero(anew == STATE_ANEW), state.origin + 1, value)
+
+    @staticmethod
+    def _settle_before(state: NumericState, rows: np.ndarray, scoring: Scoring | None) -> None:
+        """Settle the first values of rows (k,), which came before what makes their forecasts begin anew."""
+        if scoring is None:
+            return
+        rows = rows[~np.isnan(scoring.first_values[rows])]
+        first = scoring.first_values[rows]
+        arrays = (state.vintage[rows], state.naive[rows], state.rival[rows], state.age[rows])
+        scoring.ledger.settle(scoring.rows[rows], first, *arrays)
+        scoring.first_values[rows] = np.nan
 
     def _hand_out(self, state: NumericState, rows: np.ndarray, scoring: Scoring | None) -> None:
         """Take down the open vintages of rows (k,), which are about to close."""

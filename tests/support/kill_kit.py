@@ -181,4 +181,4 @@ def check_scores(world: World, record: ClientRecord, body: dict[str, Any]) -> No
     log = observation_log.log(world.engine, dataset.id, series=[world.number(dataset, record.unique_id)])
     newer = np.diff(np.maximum.accumulate(log.ds), prepend=-1) > 0
     settled = int((newer & (log.verdict == None)).sum())  # noqa: E711 element by element
-    assert body["n"] == settled > 0
+    assert body["n"] == settled > 0, (body["n"], settled, body["sequence"], len(log))

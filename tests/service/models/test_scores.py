@@ -15,8 +15,10 @@ from data.store import observation_log, promotions, tables
 from data.store.observation_log import Log, LoggedValue
 from forecasting.kernel.packing import pack, unpack
 from forecasting.rivals import Rivals
+from forecasting.rolling.kinds import model_of
 from forecasting.rolling.online_scores import SUMS
 from forecasting.rolling.recent_scores import RECENT
+from forecasting.rolling.state import FORECASTS_ANEW
 from states import build_champion, checkpoints, folding
 from states.reanchor import reanchor
 from states.rows import Rows
@@ -297,3 +299,14 @@ def test_killed_at_any_point_every_target_is_settled_once(tmp_path_factory, seed
         found = states.scores(world.number(dataset, unique_id))
         assert (0 if found is None else found.totals.raw[:, 0].sum()) == expected[unique_id]
     assert states.totals.raw[:, 0].sum() == sum(expected.values())
+
+
+@pytest.mark.parametrize(("first", "settled"), [(5.0, 1), (np.nan, 0)])
+def test_a_value_that_came_before_its_step_was_released_anew_is_settled_all_the_same(first, settled):
+    roller = model_of(baseline(PANEL, "naive"))
+    state = roller.start(PANEL.tail_matrix(roller.config.context), PANEL.last)
+    ledger, step = roller.ledger(2), PANEL.last[:1] + 1
+    only = np.array([0]), step, np.array([7.0])
+    roller.fold(state, *only, ledger, np.array([first]), np.array([FORECASTS_ANEW], np.int8))
+    assert ledger.sums[0, :, SUMS.index("settled")].sum() == settled
+    assert state.age[0] == 0  # the forecast began anew
