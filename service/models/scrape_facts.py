@@ -1,5 +1,6 @@
 """What /metrics shows beside counters and states: read from store, disk and sampled series, at most once in a while."""
 
+import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from data.store import database, observation_log, registry
 from service.models.datasets import Served
 from states.champion import Champion
 from states.past.effective_memories import EffectiveMemories
+
+log = logging.getLogger("rollcast.service")
 
 CACHE_SECONDS = 15.0
 SAMPLED = 100  # series of a dataset whose gates are looked at
@@ -97,7 +100,16 @@ def _of_dataset(engine: Engine, memories: EffectiveMemories, served: Served) -> 
     ingested = max((at for at in stored if at is not None), default=None)
     if champion is None:
         return DatasetFacts(trained, ingested, {}, None)
-    return DatasetFacts(trained, ingested, sampled_gates(champion), memories.known(champion))
+    return DatasetFacts(trained, ingested, _gates_or_none(champion), memories.known(champion))
+
+
+def _gates_or_none(champion: Champion) -> dict[tuple[int, str], float]:
+    """The same as `sampled_gates`; none where the model's arithmetic fails, which answers say and count."""
+    try:
+        return sampled_gates(champion)
+    except Exception:
+        log.warning("the gates of dataset %d could not be looked at", champion.dataset_id, exc_info=True)
+        return {}
 
 
 def sampled_gates(champion: Champion) -> dict[tuple[int, str], float]:
