@@ -58,9 +58,11 @@ NO_ROWS = PastRows(np.empty(0, np.int64), np.empty(0), np.empty(0, bool))
 
 def settle(steps: Ints, values: Floats, marks: Bools | None = None) -> PastRows:
     """The last of the rows (n,) of each step, in the order in which they became known. marks: (n,) corrected before."""
+    marks = np.zeros(len(steps), bool) if marks is None else marks
+    if (steps[1:] > steps[:-1]).all():  # nothing to sort, and no step twice
+        return PastRows(steps, values, marks)
     order = np.argsort(steps, kind="stable")
-    steps, values = steps[order], values[order]
-    marks = np.zeros(len(steps), bool) if marks is None else marks[order]
+    steps, values, marks = steps[order], values[order], marks[order]
     begins = np.flatnonzero(np.append(True, steps[1:] != steps[:-1])[: len(steps)])
     if len(begins) == len(steps):
         return PastRows(steps, values, marks)

@@ -207,8 +207,11 @@ def _settled(workspace: Workspace, dataset: Dataset, windows: Windows, moment: M
         cells.append(cell)
         values.append(counted)
         stamps.append(at)
-    order = np.argsort(np.concatenate(stamps), kind="stable")
-    return settle(np.concatenate(cells)[order], np.concatenate(values)[order])
+    every, known, at = np.concatenate(cells), np.concatenate(values), np.concatenate(stamps)
+    if (at[1:] >= at[:-1]).all():  # one ingest after the other
+        return settle(every, known)
+    order = np.argsort(at, kind="stable")
+    return settle(every[order], known[order])
 
 
 def _logged_cells(
