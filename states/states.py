@@ -64,16 +64,8 @@ class _Arrays:
             array[rows] = more.state.arrays[name]
 
 
-COLUMNS = (
-    "series",
-    "sequence",
-    "counter",
-    "stale",
-    "settled",
-    "recent",
-    "unit",
-    "handed",
-)  # of `_Arrays`
+# of `_Arrays`, beside state and index
+COLUMNS = ("series", "sequence", "counter", "stale", "settled", "recent", "unit", "handed")
 
 
 def _nobody(series: np.ndarray) -> None:

@@ -39,16 +39,6 @@ class Served:
     def name(self) -> str:
         return self.dataset.name
 
-    def names_of(self, series: Sequence[int]) -> list[str | None]:
-        """The unique_id of each series; None where it was deleted meanwhile."""
-        known, names = self._names
-        if known is not self.series:  # another dictionary since a deletion
-            known, names = self.series, {}
-        if len(names) < len(known):
-            names |= {number: name for name, number in list(known.items())[len(names) :]}
-        self._names = known, names
-        return [names.get(number) for number in series]
-
     def name_of(self, number: int) -> str | None:
         """The unique_id of a series; None where it was deleted."""
         known, names = self._names

@@ -74,7 +74,7 @@ class FactsReader:
 
     def _measure(self, champions: Sequence[Champion]) -> None:
         """Measure the effective memory of new models beside the scrapes: it may take some seconds."""
-        new = [one for one in champions if self._memories.known(one) is None and one.roller.inspection() is not None]
+        new = [one for one in champions if not self._memories.measured(one) and one.roller.inspection() is not None]
         if new and not (self._measuring and self._measuring.is_alive()):
             self._measuring = Thread(target=self._measure_all, args=(new,), name="effective-memory", daemon=True)
             self._measuring.start()
@@ -100,10 +100,10 @@ def _of_dataset(engine: Engine, memories: EffectiveMemories, served: Served) -> 
     ingested = max((at for at in stored if at is not None), default=None)
     if champion is None:
         return DatasetFacts(trained, ingested, {}, None)
-    return DatasetFacts(trained, ingested, _gates_or_none(champion), memories.known(champion))
+    return DatasetFacts(trained, ingested, _gates(champion), memories.known(champion))
 
 
-def _gates_or_none(champion: Champion) -> dict[tuple[int, str], float]:
+def _gates(champion: Champion) -> dict[tuple[int, str], float]:
     """The same as `sampled_gates`; none where the model's arithmetic fails, which answers say and count."""
     try:
         return sampled_gates(champion)

@@ -22,6 +22,10 @@ class EffectiveMemories:
         """What was measured of this model; None where nothing was."""
         return self._kept.get(champion.roller.fingerprint)
 
+    def measured(self, champion: Champion) -> bool:
+        """Was this model measured, whatever was found?"""
+        return champion.roller.fingerprint in self._kept
+
     def measure(self, champion: Champion) -> float | None:
         """The effective memory of a model in steps, over the contexts of its first series; infinite where it is too
         long to measure, None where the model has no recurrent layers or no series a context.
