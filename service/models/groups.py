@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,23 +27,25 @@ class Grouping(NamedTuple):
 
 
 class Groups:
-    """Groupings that were made before: making one reads every id of a dataset."""
+    """Groupings that were made before: making one reads every id of a dataset. From any thread."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._made: OrderedDict[tuple[str, str, Patterns], tuple[Sequence[Listing], Grouping]] = OrderedDict()
 
     def of(self, directory: Directory, dataset: str, prefix: str) -> Grouping:
         """The groups of one dataset's series whose ids begin with a prefix; of those that the caller's key reaches."""
         listings = [part.within(directory.reach) for part in (directory.listing, directory.recent)]
         key = dataset, prefix, directory.reach
-        held, made = self._made.get(key, ((), None))
-        if made is None or any(a is not b for a, b in zip(held, listings, strict=True)):
-            ids = [unique_id for part in listings for unique_id, name in part.keys if name == dataset]
-            made = group(directory.datasets[dataset], ids, prefix)
-            self._made[key] = listings, made
-        self._made.move_to_end(key)
-        while len(self._made) > CACHED:
-            self._made.popitem(last=False)
+        with self._lock:
+            held, made = self._made.get(key, ((), None))
+            if made is None or any(a is not b for a, b in zip(held, listings, strict=True)):
+                ids = [unique_id for part in listings for unique_id, name in part.keys if name == dataset]
+                made = group(directory.datasets[dataset], ids, prefix)
+                self._made[key] = listings, made
+            self._made.move_to_end(key)
+            while len(self._made) > CACHED:
+                self._made.popitem(last=False)
         return made
 
 

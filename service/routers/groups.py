@@ -1,6 +1,7 @@
 """Series of a dataset grouped by the parts of their ids."""
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from service.forecast.query_params import prefix_query
 from service.http.auth import needs, seen_by
@@ -26,5 +27,6 @@ async def list_groups(request: Request) -> Response:
     served = directory.datasets.get(request.path_params["name"])
     if served is None:
         raise unknown_dataset("/path/name")
-    grouping = runtime.groups.of(directory, served.name, prefix)
-    return json_response({"dataset": served.name, "prefix": prefix, "groups": groups.lines(served, grouping)})
+    grouping = await run_in_threadpool(runtime.groups.of, directory, served.name, prefix)
+    found = await run_in_threadpool(groups.lines, served, grouping)
+    return json_response({"dataset": served.name, "prefix": prefix, "groups": found})
