@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     idempotency_keep_s: float = Field(
         default=86_400.0, gt=0, description="How long the answer to an Idempotency-Key is kept, seconds"
     )
+    shipped_model: bool = Field(
+        default=True,
+        description="Let the model that ships with Rollcast serve a dataset from its first ingest until another passes",
+    )
     gate_gain: float = Field(
         default=0.01, ge=0, lt=1, description="Relative gain that the promotion gate requires of a candidate"
     )

@@ -17,6 +17,7 @@ BUCKETS = 8  # horizon buckets, each with its own calibration, scores and shrink
 USUAL_WINDOW = 336  # steps, for series with a cycle
 CONTEXT_ROUNDS = 5  # rounds of the cycle memory's cycle that the context of a fresh state holds
 UPGRADE = "upgrade rollcast to the version that made it."  # ends the refusal of an artifact that is too new
+DIRECT_STEPS, MOST_DIRECT_STEPS = 1_440, 201_600  # steps ahead that a shipped model can be asked for
 LARGEST_SEASON = 1024  # a longer season does not fit a window; the last value is repeated instead
 
 
@@ -46,6 +47,14 @@ class ModelConfig:
     def context(self) -> int:
         """Number of values that are read to start a state."""
         return max(self.window + self.warmup, CONTEXT_ROUNDS * self.memory)
+
+    @property
+    def longest_horizon(self) -> int:
+        """Most steps ahead that can be asked for: the horizon; of a shipped model, which forecasts any step directly,
+        the larger of `DIRECT_STEPS` and ten longest cycles."""
+        if self.kind not in SHIPPED:
+            return self.horizon
+        return max(self.horizon, min(max(DIRECT_STEPS, 10 * max(self.cycles, default=1)), MOST_DIRECT_STEPS))
 
     @property
     def lags(self) -> tuple[int, ...]:

@@ -40,6 +40,10 @@ class Workspace:
         """The file that an ingest of a dataset locks while it stores rows, and a deletion all the time."""
         return self.lake.root / f"{int(dataset_id)}.ingest.lock"
 
+    def shipping_lock(self, dataset_id: int) -> Path:
+        """The file that a process locks while it lets the shipped model serve a dataset."""
+        return self.lake.root / f"{int(dataset_id)}.shipping.lock"
+
     def history_lock(self, dataset_id: int) -> Path:
         """The file that a process locks while it makes pages of a dataset's history."""
         return self.lake.root / f"{int(dataset_id)}.history.lock"

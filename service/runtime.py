@@ -20,6 +20,7 @@ from service.background.watcher import Watcher
 from service.base import gc_tuning
 from service.base.metrics import Metrics
 from service.forecast.forecast_cache import ForecastCache
+from service.forecast.stateless import StatelessAnswers
 from service.history.as_of import Recomputer
 from service.http.errors import DETAILS, error_list, not_available
 from service.http.keyring import Keyring
@@ -85,6 +86,7 @@ class Runtime:
         self.groups = Groups()
         self.series_feed = SeriesFeed()
         self.recomputer = Recomputer(clock)
+        self.stateless = StatelessAnswers()
         self.effective_memories = EffectiveMemories()
         self.scrape_facts = FactsReader(self.engine, settings.home, self.effective_memories)
         self.forecast_cache = ForecastCache(settings.forecast_cache_bytes)

@@ -20,20 +20,15 @@ from data.store.anchors import Anchor
 from data.store.database import reading, writing
 from data.store.registry import MODELS_LOCK, canonical, require
 
-Event = Literal["promoted", "refused", "rolled_back", "reanchored", "shadowed", "shadow_stopped"]
+Event = Literal["promoted", "refused", "rolled_back", "reanchored", "shadowed", "shadow_stopped", "shipped"]
 EVENTS: tuple[Event, ...] = get_args(Event)
-SERVING: tuple[Event, ...] = ("promoted", "rolled_back")  # after these the version serves
+SERVING: tuple[Event, ...] = ("promoted", "rolled_back", "shipped")  # after these the version serves
 SHADOW_EVENTS: tuple[Event, ...] = (
-    "promoted",
-    "rolled_back",
+    *SERVING,
     "shadowed",
     "shadow_stopped",
 )  # the newest of these says whether a version rolls in shadow
-NO_LONGER_CANDIDATE: tuple[Event, ...] = (
-    "promoted",
-    "refused",
-    "rolled_back",
-)  # after these a version is decided
+NO_LONGER_CANDIDATE: tuple[Event, ...] = (*SERVING, "refused")  # after these a version is decided
 GENESIS = "0" * 64
 
 

@@ -15,8 +15,8 @@ def backtest(
     models: Annotated[
         str | None,
         typer.Option(
-            help="Comma-separated: lstm, gru, rnn, mlp, cnn, naive, seasonal_naive, drift, ets, theta; "
-            "seasonal_naive(168) repeats the last 168 steps. Default: all registered networks, naive, and "
+            help="Comma-separated: lstm, gru, rnn, mlp, cnn, universal, naive, seasonal_naive, drift, ets, theta; "
+            "seasonal_naive(168) repeats the last 168 steps. Default: all registered networks, universal, naive, and "
             "seasonal_naive at the season and at a longer cycle if there is one."
         ),
     ] = None,

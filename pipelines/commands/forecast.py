@@ -1,19 +1,24 @@
-"""`rollcast forecast`: forecast every series, into the lake, a file or the terminal."""
+"""`rollcast forecast`: forecast every series of a dataset, or of a file, into the lake, a file or the terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pipelines.commands.options import Json, Name, warn_old_spelling
+from pipelines.commands.options import Json, warn_old_spelling
 
 
 def forecast(
-    name: Name,
+    name: Annotated[str | None, typer.Argument(help="Name of the dataset.", metavar="NAME")] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(help="Forecast the series of a file or another source of `ingest`, without storing anything."),
+    ] = None,
     series: Annotated[str | None, typer.Option(help="Only this series.")] = None,
-    horizon: Annotated[int | None, typer.Option(help="Steps ahead; at most what the model was trained for.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Steps ahead; of a trained model at most its own horizon.")] = None,
     level: Annotated[
         list[int] | None, typer.Option(help="Level of an interval in per cent; may be repeated. Default 80.")
     ] = None,
@@ -28,15 +33,36 @@ def forecast(
     anew: Annotated[bool, typer.Option("--anew", hidden=True)] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Draw one series' past and forecast in the terminal.")] = False,
     svg: Annotated[Path | None, typer.Option(help="Draw one series' past and forecast into an .svg file.")] = None,
+    freq: Annotated[str | None, typer.Option(help="With --file: 5m, 1h, 1d, … Default: inferred.")] = None,
+    season: Annotated[int | None, typer.Option(help="With --file: steps in a season.")] = None,
+    tz: Annotated[
+        str | None, typer.Option(help="With --file: time zone of times without one, and of days. Default UTC.")
+    ] = None,
+    id_col: Annotated[str | None, typer.Option(help="With --file: column that names the series.")] = None,
+    time_col: Annotated[str | None, typer.Option(help="With --file: column of times.")] = None,
+    target_col: Annotated[str | None, typer.Option(help="With --file: column to forecast.")] = None,
     json: Json = False,
 ) -> None:
-    """Forecast every series of a dataset with the served model, from the last stored observation on."""
+    """Forecast every series of a dataset with the served model, from the last stored observation on.
+
+    With --file the series of a source are forecast at once by the model that ships with Rollcast: no dataset, no
+    training, and nothing is stored.
+    """
+    reading = {"--freq": freq, "--season": season, "--tz": tz, "--id-col": id_col, "--time-col": time_col,
+               "--target-col": target_col}  # fmt: skip
+    if file is not None:
+        others = {"NAME": name, "--lake": lake, "--restart": restart or anew, "--plot": plot, "--svg": svg}
+        require_alone("--file", others)
+        return forecast_file(file, reading, series, horizon, tuple(level or (80,)), out, json)
     from data.errors import InvalidInput
     from pipelines.console import progress
     from pipelines.forecasts import batch_forecast
     from pipelines.reports import terminal
     from pipelines.workspace import open_workspace
 
+    if name is None:
+        raise InvalidInput("name a dataset to forecast, or a file with --file FILE")
+    require_alone("a dataset", reading)
     if anew:
         warn_old_spelling("forecast --anew", "forecast --restart")
         restart = True
@@ -63,6 +89,42 @@ def forecast(
 
         return drawn_forecast.drawn(workspace, result, plot, svg, json)
     return terminal.forecasted(result, out, json)
+
+
+def require_alone(chosen: str, others: Mapping[str, object]) -> None:
+    """Raises InvalidInput for the first option that does not go with what was chosen."""
+    from data.errors import InvalidInput
+
+    for option, given in others.items():
+        if given:
+            raise InvalidInput(f"{option} does not go with {chosen}; leave one of them out")
+
+
+def forecast_file(
+    file: str,
+    reading: Mapping[str, Any],
+    series: str | None,
+    horizon: int | None,
+    levels: tuple[int, ...],
+    out: Path | None,
+    json: bool,
+) -> None:
+    """Forecast the series of a source. reading: the options that say how it is read, None where they were not given."""
+    from data.formats.options import SourceOptions
+    from pipelines.console import progress
+    from pipelines.forecasts.batch_forecast import check_suffix
+    from pipelines.library import file_forecast
+    from pipelines.reports import terminal
+
+    if out is not None:
+        check_suffix(out)
+    own = {option.removeprefix("--").replace("-", "_"): value for option, value in reading.items()}
+    options = SourceOptions(**own, series=series, horizon=horizon)
+    with progress(f"forecast {file}") as on_progress:
+        result = file_forecast.forecast_source(file, options, levels, on_progress)
+    if out is not None:
+        file_forecast.write(result, out)
+    terminal.forecasted_file(result, out, json)
 
 
 def check_drawing(plot: bool, svg: Path | None, lake: bool, out: Path | None, json: bool) -> bool:

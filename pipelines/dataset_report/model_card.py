@@ -8,7 +8,8 @@ import numpy as np
 
 from data.errors import counted
 from data.grid.stamps import format_moment
-from forecasting.config import ModelConfig
+from forecasting.baselines import is_baseline
+from forecasting.config import SHIPPED, ModelConfig
 from forecasting.rolling.bundle import Bundle
 from pipelines.dataset_report.found import DatasetNow
 from pipelines.models import model_store
@@ -91,16 +92,23 @@ def validation_table(metrics: dict[str, dict[str, Any]]) -> Table:
     return Table([scored.heads[0], *scored.heads[2:]], [[row[0], *row[2:]] for row in scored.rows])
 
 
+def cold_start(config: ModelConfig) -> list[str]:
+    """What answers for a series that has too few values for the model."""
+    if config.kind in SHIPPED:
+        return [f"Each series starts from its last {counted(config.context, 'step')}; what lies before is forgotten."]
+    other = config.fallback.replace("_", " ") if is_baseline(config.kind) else "the model that ships with Rollcast"
+    return [f"A series with fewer than {counted(config.minimum, 'value')} is answered by {other} and marked as warming."]
+
+
 def limits(config: ModelConfig, series: int) -> list[str]:
     """What the model cannot do, in sentences."""
-    other = config.fallback.replace("_", " ")
     ends = [f"{100 * level:g} %" for level in (config.levels[0], config.levels[-1])]
     said = [
-        f"It forecasts 1 to {counted(config.horizon, 'step')} ahead, at levels between {ends[0]} and {ends[1]}. "
+        f"It forecasts 1 to {counted(config.longest_horizon, 'step')} ahead, at levels between {ends[0]} and {ends[1]}. "
         "Levels beyond are refused, not guessed.",
         f"It was promoted over {series:,} series, and forecasts each from that series' own past alone: other series, "
         "prices, weather and plans are unknown to it.",
-        f"A series with fewer than {counted(config.minimum, 'value')} is answered by {other} and marked as warming.",
+        *cold_start(config),
         f"A series without a value for more than {counted(config.window, 'step')} is marked as silent; its forecast "
         "starts from its last value.",
         "An interval holds its share of values at each step by itself; nothing is said about several steps at once.",

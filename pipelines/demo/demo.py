@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from data.errors import AlreadyRunning, Unavailable
+from data.errors import AlreadyRunning, GateRefused, Unavailable
 from data.files import file_lock
 from data.formats.options import SourceOptions
 from data.settings import Settings, load_settings
@@ -25,6 +25,7 @@ from pipelines.ingestion.ingest import ingest
 from pipelines.promotion.promote import promote
 from pipelines.reports.terminal import rivals_text
 from pipelines.training.train import TrainRequest, train
+from pipelines.upkeep import inspection
 from pipelines.workspace import Workspace, open_workspace
 
 HOST, PORT = "127.0.0.1", 8000
@@ -119,22 +120,33 @@ def run_dataset(workspace: Workspace, dataset: DemoDataset) -> DemoScores:
     say(f"{dataset.name}: lstm version {trained.version} trained, {trained.steps} steps in {trained.seconds:.0f} s")
     with progress(f"{dataset.name}: backtest") as on_progress:
         scored = backtest(workspace, BacktestRequest(dataset.name, last=0.2, origins=ORIGINS), on_progress, say)
-    with progress(f"{dataset.name}: promote") as on_progress:
-        promoted = promote(workspace, dataset.name, None, on_progress)
-    say(f"{dataset.name}: {promoted.sentence}")
-    if promoted.model not in scored.metrics:  # a seasonal naive at a cycle that the longer past does not show
-        request = BacktestRequest(dataset.name, (promoted.model,), last=0.2, origins=ORIGINS)
+    model, version = decide(workspace, dataset.name)
+    if model not in scored.metrics:  # a seasonal naive at a cycle that the longer past does not show
+        request = BacktestRequest(dataset.name, (model,), last=0.2, origins=ORIGINS)
         scored = backtest(workspace, request, lambda *_: None, say)
-    figures = scored.metrics[promoted.model]
+    figures = scored.metrics[model]
     return DemoScores(
         dataset.name,
-        promoted.model,
-        promoted.version,
+        model,
+        version,
         figures["mase"],
         figures["skill"],
         rivals_text(scored.rivals),
         figures["coverage_80"],
     )
+
+
+def decide(workspace: Workspace, name: str) -> tuple[str, int]:
+    """Put the network before the promotion gate; gives the model that serves then, and its version."""
+    try:
+        with progress(f"{name}: promote") as on_progress:
+            promoted = promote(workspace, name, None, on_progress)
+    except GateRefused as refusal:  # the model that ships with Rollcast is as good
+        say(f"{name}: {refusal}")
+        champion = next(row for row in inspection.versions(workspace, name) if row["served"])
+        return str(champion["model"]), int(champion["version"])
+    say(f"{name}: {promoted.sentence}")
+    return promoted.model, promoted.version
 
 
 def raw_file(workspace: Workspace, dataset: DemoDataset) -> Path:

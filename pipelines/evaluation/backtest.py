@@ -14,7 +14,7 @@ from data.store import registry
 from data.store.catalogue import Dataset
 from forecasting import rivals
 from forecasting.baselines import is_baseline, lag_name
-from forecasting.config import KINDS, NETWORKS
+from forecasting.config import KINDS, NETWORKS, SHIPPED
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.backtest import Origins
 from forecasting.evaluation.classical import CLASSICAL
@@ -33,7 +33,7 @@ from pipelines.workspace import Workspace
 DEFAULT_LAST = 0.2
 DEFAULT_CLASSICAL_MINUTES = 5.0
 DEFAULT_BASELINES = ("naive", "seasonal_naive")  # scored without --models, with seasonal naive at a longer cycle
-COMPARABLE = (*KINDS, *CLASSICAL)
+COMPARABLE = (*KINDS, *SHIPPED, *CLASSICAL)
 Say = Callable[[str], None]
 
 
@@ -239,13 +239,13 @@ def last_part(history: History, last: float) -> ScoredPart:
 def choose_models(
     workspace: Workspace, history: History, given: tuple[str, ...] | None, past: Panel
 ) -> tuple[str, ...]:
-    """Models to score: the given ones, else every registered network, naive, and seasonal naive at the season and at
-    the longer cycle of the past, if it has one."""
+    """Models to score: the given ones, else every registered network, the shipped model where it is registered, naive,
+    and seasonal naive at the season and at the longer cycle of the past, if it has one."""
     if given is None:
         kinds = {row.kind for row in registry.models(workspace.engine, history.dataset.id)}
         lags = rivals.candidates(past, history.dataset.season, history.dataset.horizon)
         names = (lag_name(lag, history.dataset.season) for lag in lags)
-        return tuple(dict.fromkeys([*(kind for kind in NETWORKS if kind in kinds), *DEFAULT_BASELINES, *names]))
+        return tuple(dict.fromkeys([*(k for k in (*NETWORKS, *SHIPPED) if k in kinds), *DEFAULT_BASELINES, *names]))
     return tuple(dict.fromkeys(given))
 
 

@@ -8,11 +8,13 @@ from data.errors import Conflict, counted
 from data.store import registry
 from data.store.registry import ModelRow
 from forecasting.baselines import is_baseline
+from forecasting.config import SHIPPED
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation import classical
 from forecasting.evaluation.classical import CLASSICAL
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
+from forecasting.zero_shot.shipped_model import shipped_for
 from pipelines.console import ProgressCallback
 from pipelines.history.history import History
 from pipelines.models import model_store, training_part
@@ -42,7 +44,7 @@ def check_available(workspace: Workspace, history: History, kinds: tuple[str, ..
         if (
             not train_missing
             and not is_baseline(kind)
-            and kind not in CLASSICAL
+            and kind not in (*CLASSICAL, *SHIPPED)
             and newest_version(workspace, history, kind) is None
         ):
             name = history.dataset.name
@@ -60,12 +62,16 @@ def choose_model(
     training: TrainRequest,
     progress: ProgressCallback,
 ) -> BacktestModel:
-    """A baseline or network of the kind `training.model` that was fitted to `past` or a part of it.
+    """A baseline or network of the kind `training.model` that was fitted to `past` or a part of it, or the shipped model.
 
-    It is the newest registered version if that was fitted to nothing after `seen`, the name of the past in a manifest;
+    A network is the newest registered version if that was fitted to nothing after `seen`, the name of the past in a manifest;
     otherwise a copy of it fitted to the past. Where no version exists, a network is trained now and not registered.
     """
     kind = training.model
+    if kind in SHIPPED:
+        dataset = history.dataset
+        bundle, _ = shipped_for(dataset.freq, dataset.horizon, dataset.season, past.tail_matrix)
+        return BacktestModel(bundle, "ships with Rollcast")
     if is_baseline(kind):
         return BacktestModel(engine.baseline(kind, past, history.dataset.season, history.dataset.horizon), "baseline")
     row = newest_version(workspace, history, kind)

@@ -13,7 +13,7 @@ from data.errors import InvalidInput, NothingObserved, UnknownSeries
 from data.files import check_folder, output_file
 from data.grid.labels import labels_of
 from data.grid.stamps import format_ds
-from data.schema import SERIES, TIME
+from data.schema import SERIES, TIME, TimeKind
 from data.store import catalogue
 from data.store.catalogue import Dataset
 from forecasting.rolling.state import RollingState
@@ -153,8 +153,12 @@ def check_suffix(path: Path) -> None:
 
 def write(forecasts: BatchForecasts, path: Path) -> None:
     """The wide frame as a file, with times as dates or UTC instants; whole or not at all."""
+    write_frame(forecasts.frame.with_columns(readable(forecasts.dataset)), path)
+
+
+def write_frame(frame: pl.DataFrame, path: Path) -> None:
+    """A frame as .csv or .parquet, whole or not at all. Raises InvalidInput for another ending."""
     check_suffix(path)
-    frame = forecasts.frame.with_columns(readable(forecasts.dataset))
     with output_file(path) as partial:
         if path.suffix == ".csv":
             frame.write_csv(partial)
@@ -164,7 +168,10 @@ def write(forecasts: BatchForecasts, path: Path) -> None:
 
 def readable(dataset: Dataset) -> pl.Expr:
     """`ds` as the dataset's users write it."""
+    return readable_times(dataset.kind)
+
+
+def readable_times(kind: TimeKind) -> pl.Expr:
+    """int64 `ds` as instants in UTC, dates or integers."""
     instant = pl.col(TIME).cast(pl.Datetime("us", "UTC"))
-    return {"instant": instant, "date": pl.col(TIME).cast(pl.Datetime("us")).dt.date(), "step": pl.col(TIME)}[
-        dataset.kind
-    ]
+    return {"instant": instant, "date": pl.col(TIME).cast(pl.Datetime("us")).dt.date(), "step": pl.col(TIME)}[kind]

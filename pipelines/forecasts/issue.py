@@ -20,7 +20,7 @@ from data.store.catalogue import Dataset
 from data.store.promotions import Promotion
 from pipelines.console import ProgressCallback
 from pipelines.deletion.run import finish_begun_deletions
-from pipelines.forecasts.answers import check_horizon
+from pipelines.forecasts.answers import answerers, check_horizon
 from pipelines.forecasts.batch_forecast import readable
 from pipelines.forecasts.roll_forward import roll_forward
 from pipelines.forecasts.served import ServedModel, groups, promoted
@@ -134,11 +134,11 @@ def frame(served: ServedModel, current: Issue, series: np.ndarray, names: dict[i
     most a thousandth of it, and as a rule a millionth.
     """
     known, state = served.states(series)
-    values, stood_in = served.answers(state, current.horizon, LEVELS)
+    values, answered = served.answers(state, current.horizon, LEVELS)
     ahead, dataset, count = np.arange(1, current.horizon + 1), served.dataset, len(known)
     steps = state.origin[:, None] + ahead
     each = np.repeat(np.arange(count), current.horizon)
-    by = pl.Series(["champion", served.config.fallback]).gather(stood_in.astype(np.uint32))
+    by = pl.Series(answerers(served.config)).gather(answered.astype(np.uint32))
     own = pl.DataFrame(
         {
             SERIES: pl.Series([names[one] for one in known.tolist()], dtype=pl.String),

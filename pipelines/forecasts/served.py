@@ -60,14 +60,11 @@ class ServedModel:
         return (series, state) if len(known) == len(series) else (series[known], state.take(known))
 
     def answers(self, state: RollingState, horizon: int, levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """(n, horizon, len(levels)) in data units, and (n,) bool: where the fallback answered for the model.
-
-        It does while a series is warming, and where the model's numbers are not finite.
-        """
+        """(n, horizon, len(levels)) in data units, and (n,) what answered: see `pipelines.forecasts.answers`."""
         return answer(self.anchored.roller, state, horizon, levels)
 
     def warming(self, state: RollingState) -> np.ndarray:
-        """(n,) bool: has a series too few values for the model? Its fallback answers."""
+        """(n,) bool: has a series too few values for the model? The shipped one answers."""
         return self.anchored.roller.warming(state, np.arange(len(state)))
 
     def silent(self, state: RollingState) -> np.ndarray:

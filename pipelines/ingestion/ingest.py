@@ -6,6 +6,7 @@ series at a time, and added to the lake in one commit after all of them were che
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from data.changes import ingested_files
@@ -43,6 +44,7 @@ from pipelines.ingestion.preview import preview
 from pipelines.ingestion.repeated_options import OPTIONS, given_options, refuse_other_options
 from pipelines.ingestion.row_storage import Conforming, check_gap, store_rows
 from pipelines.ingestion.source_pieces import ReadPieces, read_new_pieces
+from pipelines.promotion.shipped import serve_shipped
 from pipelines.workspace import Workspace
 
 
@@ -54,7 +56,19 @@ def ingest(
     progress: ProgressCallback = lambda done, total, words: None,
     dry_run: bool = False,
 ) -> Ingested:
-    """Store a source's rows under a dataset's name; what was ingested before is skipped.
+    """Store a source's rows under a dataset's name, and let the shipped model serve it where nothing does.
+
+    Raises as `store_source` does.
+    """
+    stored = store_source(workspace, source, name, options, progress, dry_run)
+    shipped = None if dry_run else serve_shipped(workspace, name)
+    return stored if shipped is None else replace(stored, serves=shipped.sentence)
+
+
+def store_source(
+    workspace: Workspace, source: str, name: str, options: SourceOptions, progress: ProgressCallback, dry_run: bool
+) -> Ingested:
+    """Store a source's rows; what was ingested before is skipped.
 
     Nothing is stored unless the whole source is valid, and nothing at all in a dry run, whose result says what would
     be. Watermarks move after the rows are on the disk.

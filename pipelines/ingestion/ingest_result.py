@@ -22,6 +22,7 @@ class Ingested:
     quarantined: dict[str, int] = field(default_factory=dict)  # values kept out of training, by the rule they broke
     waiting: list[str] = field(default_factory=list)  # tables of other sources whose last rows are still held back
     new_series: list[str] = field(default_factory=list)  # that it brought to a dataset which has others: at most ten
+    serves: str | None = None  # the shipped model, where it serves the dataset from this ingest on: in one sentence
     dry_run: bool = False  # nothing was stored: these are the figures of an ingest of the same source now
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,14 +12,14 @@ import polars as pl
 from data.errors import InvalidInput
 from data.formats.options import SourceOptions
 from data.schema import SERIES, TimeKind
+from forecasting.config import SHIPPED
 from forecasting.rivals import Rivals
 from pipelines.console import ProgressCallback
-from pipelines.history.history import History
-from pipelines.ingestion.dataset_entry import check_counts
 from pipelines.library import rolling_backtest
 from pipelines.library.fitted_series import FittedSeries
-from pipelines.library.frame_history import FrameRows, conform_frame, history_of
+from pipelines.library.frame_history import FrameRows, conform_frame, read_frame_history
 from pipelines.library.frames import NAME, FrameKind
+from pipelines.library.zero_shot import start_shipped
 from pipelines.models.training_part import choose_training_part
 from pipelines.training import train
 from pipelines.training.train import TrainRequest
@@ -33,8 +33,10 @@ def fit_frame(
     progress: ProgressCallback,
 ) -> FittedSeries:
     """A model fitted to every value of a frame, and the states of its series at their last values."""
+    history, labels = read_frame_history(rows, kind, options, None)
+    if arguments["model"] in SHIPPED:
+        return start_shipped(history, labels)
     request = _request(arguments)
-    history, labels = _history(rows, kind, options, None)
     panel, part = choose_training_part(history, None)
     bundle = rolling_backtest.fit_model(history, panel, request, progress)
     for sentence in train.notes_on_time(bundle) if bundle.config.hidden_size else ():
@@ -65,7 +67,7 @@ def backtest_frame(
 ) -> tuple[pl.DataFrame, TimeKind]:
     """The forecasts of a backtest as rows with int64 times, and what the times count."""
     request = _request(arguments)
-    history, _ = _history(rows, kind, options, fitted)
+    history, _ = read_frame_history(rows, kind, options, fitted)
     found = rolling_backtest.backtest(history, fitted, request, last, origins, levels, baselines, progress)
     return found, history.dataset.kind
 
@@ -77,20 +79,9 @@ def check_ids(kind: FrameKind, fitted: FrameKind) -> None:
         raise InvalidInput(f"it holds {now}, and {then} when it was fitted; convert it", source=NAME, column=SERIES)
 
 
-def _history(
-    rows: pl.DataFrame, kind: FrameKind, options: SourceOptions, fitted: FittedSeries | None
-) -> tuple[History, dict[str, int]]:
-    """The history of a frame, on the grid of the fitted series where there are some, and the labels of its series."""
-    check_counts(options)
-    grid, labels = (None, {}) if fitted is None else (fitted.grid, dict(fitted.labels))
-    known = options if grid is None else replace(options, freq=grid.freq)
-    conformed = conform_frame(rows, kind, known, grid, labels)
-    labels |= conformed.labels
-    return history_of(conformed, conformed.season, conformed.horizon, labels), labels
-
-
 def _request(arguments: Mapping[str, Any]) -> TrainRequest:
-    """What to train. Raises InvalidInput for an invalid argument."""
+    """What to train; the shipped model is never trained. Raises InvalidInput for an invalid argument."""
     request = TrainRequest("frame", arguments["model"], arguments["max_minutes"], arguments["steps"], arguments["seed"])
-    train.check_request(request)
+    if request.model not in SHIPPED:
+        train.check_request(request)
     return request

@@ -16,9 +16,11 @@ from data.schema import SERIES, TIME
 from forecasting.evaluation import backtest as engine
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
-from forecasting.rolling.roller import NumericState, Roller
+from forecasting.kinds import model_of
+from forecasting.rolling.state import RollingState
 from pipelines.forecasts.answers import answer, check_horizon, check_levels, column_names
 from pipelines.library.frames import NAME
+from states.model import RollingModel
 
 if TYPE_CHECKING:
     from pipelines.library.frame_history import FrameRows
@@ -39,17 +41,17 @@ class FittedSeries:
     grid: Grid
     ids: list[str]
     labels: dict[str, int]
-    state: NumericState
+    state: RollingState
     fitted_until: int
-    roller: Roller = field(init=False)
+    roller: RollingModel = field(init=False)
 
     def __post_init__(self) -> None:
-        self.roller = Roller(self.bundle)
+        self.roller = model_of(self.bundle)
 
     @classmethod
     def start(cls, bundle: Bundle, panel: Panel, grid: Grid, labels: dict[str, int]) -> FittedSeries:
         """States that have read the whole panel, to which the model was fitted."""
-        state = engine.start(Roller(bundle), panel, panel.lengths)
+        state = engine.start(model_of(bundle), panel, panel.lengths)
         return cls(bundle, grid, list(panel.ids), labels, state, int(panel.last.max()))
 
     def fold(self, rows: FrameRows, labels: dict[str, int]) -> None:

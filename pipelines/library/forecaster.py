@@ -69,7 +69,8 @@ class Forecaster:
             season: steps of the usual cycle, such as 24 for hours; 1 for none.
             keep: which of several values of one step counts: last, first, mean, sum, max, min or count. Without it a
                 frame with many of them is refused.
-            model: lstm, gru, rnn, mlp, cnn, or a baseline: naive, seasonal_naive, drift.
+            model: lstm, gru, rnn, mlp, cnn, or a baseline: naive, seasonal_naive, drift; or universal, which ships with
+                Rollcast and needs no training.
             max_minutes: longest time of a fit; 6 unless given.
             steps: training steps instead of minutes; the same number gives the same model each time.
             seed: of the random numbers of a fit.
@@ -102,7 +103,7 @@ class Forecaster:
 
     @property
     def warming(self) -> list[str]:
-        """Names of the series that have too few values for the network yet: a baseline answers for them."""
+        """Names of the series that have too few values for the network yet: the shipped model answers for them."""
         return self._fitted().warming()
 
     @forecaster_errors()
@@ -121,19 +122,32 @@ class Forecaster:
         return self
 
     @forecaster_errors()
-    def forecast(self, h: int | None = None, level: float | Sequence[float] = LEVELS) -> Any:
+    def forecast(
+        self, h: int | None = None, level: float | Sequence[float] = LEVELS, *, frame: DataFrame | None = None
+    ) -> Any:
         """Forecast the `h` steps after the last row of every series; the state does not change.
 
         Args:
             h: steps ahead, at most `horizon`, which is the default.
             level: intervals in per cent, from 1 to 95; [80] should hold 80 % of the values.
+            frame: series to forecast instead of those that were fitted. Without a fit the model that ships with
+                Rollcast answers, which needs no training; `h` may then be longer.
 
         Returns:
-            A frame of the kind that was fitted: a row for each series and step, with `unique_id`, `ds`, `Rollcast`
-            (the median) and, for each level, `Rollcast-lo-80` and `Rollcast-hi-80`, in units of `y`.
+            A frame of the same kind: a row for each series and step, with `unique_id`, `ds`, `Rollcast` (the median)
+            and, for each level, `Rollcast-lo-80` and `Rollcast-hi-80`, in units of `y`.
         """
+        if frame is not None:
+            return self._forecast_frame(frame, h, _levels(level))
         states = self._fitted()
         return self._write(states.forecast(h, _levels(level)), states)
+
+    def _forecast_frame(self, frame: Any, h: int | None, levels: tuple[float, ...]) -> Any:
+        from pipelines.library.zero_shot import forecast_frame
+
+        rows, kind = read_frame(frame)
+        found, grid_kind = forecast_frame(rows, kind, self._options(kind), self._states, h, levels)
+        return write_frame(found, kind, grid_kind)
 
     @forecaster_errors()
     def observe(self, frame: Any) -> Self:
@@ -210,7 +224,7 @@ class Forecaster:
 
     def _fitted(self) -> FittedSeries:
         if self._states is None:
-            raise ForecasterError("this forecaster is not fitted yet; call fit(frame) first, or Forecaster.load(path)")
+            raise ForecasterError("this forecaster is not fitted yet; call fit(frame) first, forecast(h, frame=frame), or Forecaster.load(path)")
         return self._states
 
     def _options(self, kind: FrameKind) -> SourceOptions:

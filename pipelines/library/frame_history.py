@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,11 @@ from data.schema import SERIES, TIME, VALUE
 from data.store.catalogue import Dataset
 from pipelines.history.cells import Cells, Windows
 from pipelines.history.history import History, to_panel
+from pipelines.ingestion.dataset_entry import check_counts
 from pipelines.library.frames import NAME, UTC, FrameKind
+
+if TYPE_CHECKING:
+    from pipelines.library.fitted_series import FittedSeries
 
 ANY_TIME = 1_000 * YEAR  # µs that a row may be ahead of the clock: a frame may hold times that are not yet
 
@@ -111,3 +116,15 @@ def history_of(conformed: Conformed, season: int, horizon: int, labels: Mapping[
     dataset = Dataset(0, "frame", conformed.grid, season, horizon, conformed.report.zone, VALUE, False, None)
     nothing_skipped = np.zeros(len(kept), np.int64)
     return History(dataset, panel, kept, labels_of(numbers, kept.tolist()), None, "", 0, nothing_skipped)
+
+
+def read_frame_history(
+    rows: pl.DataFrame, kind: FrameKind, options: SourceOptions, fitted: FittedSeries | None
+) -> tuple[History, dict[str, int]]:
+    """The history of a frame, on the grid of the fitted series where there are some, and the labels of its series."""
+    check_counts(options)
+    grid, labels = (None, {}) if fitted is None else (fitted.grid, dict(fitted.labels))
+    known = options if grid is None else replace(options, freq=grid.freq)
+    conformed = conform_frame(rows, kind, known, grid, labels)
+    labels |= conformed.labels
+    return history_of(conformed, conformed.season, conformed.horizon, labels), labels

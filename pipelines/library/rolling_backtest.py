@@ -11,6 +11,7 @@ from data.errors import InvalidInput
 from data.schema import CUTOFF, SERIES, TIME, VALUE
 from forecasting import quantiles
 from forecasting.baselines import is_baseline
+from forecasting.config import SHIPPED
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.backtest import Origins
 from forecasting.panel import Panel
@@ -28,6 +29,7 @@ from pipelines.evaluation.backtest import (
 from pipelines.forecasts.answers import check_levels, column_names
 from pipelines.history.history import History
 from pipelines.library.fitted_series import MODEL, FittedSeries
+from pipelines.library.zero_shot import shipped_for_panel
 from pipelines.training.train import TrainRequest, fit_unregistered, refit
 
 
@@ -52,13 +54,15 @@ def model_without(
     seen_to = past.last[past.lengths > 0]
     if len(seen_to) and fitted.fitted_until <= int(seen_to.min()):
         return fitted.bundle
-    if is_baseline(request.model):
+    if is_baseline(request.model) or request.model in SHIPPED:
         return fit_model(history, past, request, progress)
     return refit(past, fitted.bundle, progress)
 
 
 def fit_model(history: History, past: Panel, request: TrainRequest, progress: ProgressCallback) -> Bundle:
-    """A new model of the kind that is asked for, fitted to `past`."""
+    """A new model of the kind that is asked for, fitted to `past`; nothing is fitted of the shipped one."""
+    if request.model in SHIPPED:
+        return shipped_for_panel(past, history)
     if is_baseline(request.model):
         return engine.baseline(request.model, past, history.dataset.season, history.dataset.horizon)
     return fit_unregistered(history, past, request, progress)

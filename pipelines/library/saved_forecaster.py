@@ -21,7 +21,7 @@ from data.files import check_folder, output_file
 from data.grid.grid import Grid
 from forecasting.rolling import bundle as artifacts
 from forecasting.rolling.bundle import canonical, sha256
-from forecasting.rolling.roller import NumericState, Roller
+from forecasting.kinds import model_of
 from pipelines.library.fitted_series import FittedSeries
 from pipelines.library.frames import FrameKind
 
@@ -81,13 +81,14 @@ class SavedForecaster:
             raise DamagedArtifact("its states do not match their hash; save it again")
         bundle = artifacts.from_bytes(model, settings["digest"])
         arrays, ids = load_tensors(states), settings["ids"]
-        like = Roller(bundle).empty(len(ids)).arrays
+        model = model_of(bundle)
+        like = model.empty(len(ids)).arrays
         if {name: (array.shape, array.dtype) for name, array in arrays.items()} != {
             name: (array.shape, array.dtype) for name, array in like.items()
         }:
             raise DamagedArtifact("its states do not fit its model; save it again")
         grid = Grid.from_json(settings["grid"])
         series = FittedSeries(
-            bundle, grid, ids, settings["labels"], NumericState(arrays), int(settings["fitted_until"])
+            bundle, grid, ids, settings["labels"], model.restore(arrays), int(settings["fitted_until"])
         )
         return cls(settings["arguments"], FrameKind(**settings["frame"]), series)

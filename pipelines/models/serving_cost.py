@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 
+from forecasting.kinds import model_of
 from forecasting.rolling.bundle import Bundle, to_bytes
-from forecasting.rolling.roller import Roller
 from pipelines.models.promotion_gate import ServingCost
 
 ROUNDS = 20  # the cost is the time of the fastest third; slower rounds waited for other processes
@@ -15,7 +15,7 @@ ROUNDS = 20  # the cost is the time of the fastest third; slower rounds waited f
 
 def measure_serving_cost(bundle: Bundle) -> ServingCost:
     """Bytes of the artifact, and milliseconds to fold one value into the state of one series and forecast again."""
-    roller, only = Roller(bundle), np.array([0])
+    roller, only = model_of(bundle), np.array([0])
     context = np.sin(np.arange(bundle.config.context, dtype=np.float64))[None]
     state = roller.start(context, only)
     took = []

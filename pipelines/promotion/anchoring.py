@@ -20,16 +20,28 @@ TRIES = 5  # each reads the history again, since an ingest was completed meanwhi
 
 
 def decide_with_anchor(
-    workspace: Workspace, dataset: Dataset, version: int, bundle: Bundle, event: Event, evidence: Mapping[str, Any]
+    workspace: Workspace,
+    dataset: Dataset,
+    version: int,
+    bundle: Bundle,
+    event: Event,
+    evidence: Mapping[str, Any],
+    read: Tails | None = None,
+    seen: int | None = None,
 ) -> Promotion:
-    """Write the decision, and contexts with every value that is stored by then. Raises Conflict where ingests go on."""
+    """Write the decision, and contexts with every value that is stored by then.
+
+    read: contexts that were read already; seen: the promotion that the caller saw serving.
+
+    Raises Conflict where ingests go on, PromotionMoved where another promotion serves than the one that was seen.
+    """
     finish_begun_deletions(workspace, dataset)
     for _ in range(TRIES):
-        tails = read_tails(workspace, dataset.name, bundle.config.context)
-        blobs, moment = pack_contexts(tails, bundle), tails.moment
+        tails = read or read_tails(workspace, dataset.name, bundle.config.context)
+        blobs, moment, read = pack_contexts(tails, bundle), tails.moment, None
         try:
             return promotions.decide(
-                workspace.engine, dataset.id, version, event, evidence, blobs, moment.log_seq, lake=moment.lake
+                workspace.engine, dataset.id, version, event, evidence, blobs, moment.log_seq, None, moment.lake, seen
             )
         except HistoryMoved:
             continue

@@ -18,7 +18,7 @@ from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback
-from pipelines.history.history import read_history
+from pipelines.history.history import Tails, read_history
 from pipelines.history.limits import make_limits
 from pipelines.models import model_store, training_part
 from pipelines.promotion.anchoring import decide_with_anchor
@@ -106,14 +106,16 @@ def serve(
     event: Event,
     evidence: dict[str, Any],
     why: str = "",
+    read: Tails | None = None,
+    seen: int | None = None,
 ) -> Promoted:
     """Write the limits of live values, the decision and its contexts to the store, then update MLflow's aliases.
 
-    `why` ends the sentence.
+    `why` ends the sentence; `read` and `seen` are those of `decide_with_anchor`.
     """
     make_limits(workspace, dataset)
     before = promotions.served(workspace.engine, dataset.id)
-    decision = decide_with_anchor(workspace, dataset, version, bundle, event, evidence)
+    decision = decide_with_anchor(workspace, dataset, version, bundle, event, evidence, read, seen)
     return announce(workspace, dataset, decision, name_of(bundle.config), before.version if before else None, why)
 
 

@@ -37,6 +37,8 @@ def describe_decision(decision: Promotion) -> str:
 
 def _describe(decision: Promotion) -> str:
     evidence = decision.evidence
+    if decision.event == "shipped":
+        return "ships with Rollcast: it serves from the first ingest on, untrained and without the promotion gate"
     if decision.event == "rolled_back":
         return f"rolled back from version {evidence.get('from')}"
     if decision.event == "reanchored":

@@ -25,6 +25,6 @@ def drawn(workspace: Workspace, result: BatchForecasts, plot: bool, svg: Path | 
         say(f"the first of {len(result.origins):,} series; --series NAME draws another")
     first = result.frame.head(1)
     if first[WARMING][0]:
-        say("too few values for the network yet: seasonal naive forecasts instead (warming)")
+        say("too few values for the served model yet: another one answers (warming)")
     if first[SILENT][0]:
         say("no value for longer than the model's window: the forecast starts from the last one (silent)")

@@ -39,6 +39,8 @@ def ingested(result: Ingested, json: bool) -> None:
         say(f"values in quarantine: {broken}; {shown}")
     if result.logged:
         say(f"states {'would take' if result.dry_run else 'take'} in {result.logged:,} of these rows")
+    if result.serves:
+        say(f"{result.serves}; `rollcast serve` answers with it")
 
 
 def rejections(reasons: Mapping[str, dict[str, Any]]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipelines.evaluation.backtest import Backtested
     from pipelines.forecasts.batch_forecast import BatchForecasts
     from pipelines.forecasts.issue import Issued
+    from pipelines.library.file_forecast import FileForecasts
     from pipelines.monitoring.check import Check
     from pipelines.monitoring.monitor import Monitored
     from pipelines.promotion.promote import Promoted
@@ -157,12 +158,29 @@ def show_forecast(result: BatchForecasts) -> None:
     rows = list(zip(*(entry[name][:SHOWN_STEPS] for name in columns), strict=True))
     print_table(columns, rows, f"{entry['unique_id']} after {entry['origin']}, {result.model} version {result.version}")
     if entry["warming"]:
-        say("too few values for the network yet: seasonal naive forecasts instead (warming)")
+        say("too few values for the served model yet: another one answers (warming)")
     if entry["silent"]:
         say("no value for longer than the model's window: the forecast starts from the last one (silent)")
     if len(result.origins) > 1 or len(entry["ds"]) > SHOWN_STEPS:
         steps = counted(len(entry["ds"]), "step")
         say(f"{len(result.origins)} series × {steps} in all; --json or --out FILE.parquet gives them")
+
+
+def forecasted_file(result: FileForecasts, out: Path | None, json: bool) -> None:
+    """Print the forecasts of a source's series, or where they were written."""
+    if out is not None:
+        say(f"{counted(result.frame.height, 'row')} of {len(result.origins)} series written to {out}")
+    if json:
+        print_json({"source": result.source, "rows": result.frame.height, "out": str(out)} if out else result.to_dict())
+    elif out is None:
+        entry = result.entry(next(iter(result.origins)), result.frame.head(result.horizon))
+        columns = ["ds", *(name for name in entry if name.startswith("universal"))]
+        rows = list(zip(*(entry[name][:SHOWN_STEPS] for name in columns), strict=True))
+        print_table(columns, rows, f"{entry['unique_id']} after {entry['origin']}, every {result.freq}")
+        say(f"by the model that ships with Rollcast, from the last {counted(entry['read'], 'step')} of the series")
+        if len(result.origins) > 1 or len(entry["ds"]) > SHOWN_STEPS:
+            steps = counted(len(entry["ds"]), "step")
+            say(f"{len(result.origins)} series × {steps} in all; --json or --out FILE.parquet gives them")
 
 
 def issued(result: Issued, json: bool) -> None:
@@ -215,7 +233,8 @@ def champion(dataset: DatasetStatus) -> str | None:
     if dataset.age_s is None:
         return None
     age = next(f"{dataset.age_s / size:.0f} {unit}" for unit, size in AGE_UNITS if dataset.age_s >= size or unit == "s")
-    return f"{dataset.champion} {dataset.version}, {age}"
+    shipped = " (ships with Rollcast)" if dataset.shipped else ""
+    return f"{dataset.champion} {dataset.version}{shipped}, {age}"
 
 
 def doctor(checks: list[Check], json: bool) -> None:

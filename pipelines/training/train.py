@@ -19,7 +19,7 @@ from data.errors import AlreadyRunning, InvalidInput
 from data.files import file_lock
 from data.store import catalogue
 from forecasting.baselines import is_baseline
-from forecasting.config import KINDS
+from forecasting.config import KINDS, SHIPPED
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import tail_lengths, validate
@@ -163,6 +163,11 @@ def hardware(request: TrainRequest) -> Hardware:
 
 def check_request(request: TrainRequest) -> None:
     """Raises InvalidInput for invalid options."""
+    if request.model in SHIPPED:
+        raise InvalidInput(
+            f"the {request.model} model ships with Rollcast and nothing of it is trained on a dataset; it serves from the "
+            "first `rollcast ingest` on, so train lstm, gru, rnn, mlp or cnn beside it"
+        )
     if request.model not in KINDS and not is_baseline(request.model):
         raise InvalidInput(f"there is no model named {request.model!r}; choose one of {', '.join(KINDS)}")
     if request.steps is not None and request.max_minutes is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sqlalchemy import Engine
+
 from data import clock
 from data.changes import ingests
 from data.grid.labels import labels_of
@@ -36,6 +38,7 @@ class DatasetStatus:
     champion: str | None
     version: int | None
     age_s: float | None
+    shipped: bool = False  # the champion is the model that ships with Rollcast, and nothing was trained
     quarantined: int = 0  # values that broke a rule and were not released
 
 
@@ -76,8 +79,15 @@ def dataset_status(workspace: Workspace, dataset: Dataset) -> DatasetStatus:
         kinds[served.version] if served else None,
         served.version if served else None,
         age_s(served.decided_at) if served else None,
+        served is not None and is_shipped(workspace.engine, dataset.id, served.version),
         quarantine.counts(workspace.engine).get(dataset.name, 0),
     )  # fmt: skip
+
+
+def is_shipped(engine: Engine, dataset_id: int, version: int) -> bool:
+    """Whether a version is one that ships with Rollcast."""
+    decided = promotions.decisions(engine, dataset_id)
+    return any(row.event == "shipped" and row.version == version for row in decided)
 
 
 def stored_rows(workspace: Workspace, dataset: Dataset, logged: int) -> int:

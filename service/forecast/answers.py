@@ -17,7 +17,7 @@ from states.views.series_state import SeriesState
 
 DEFAULT_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # unless the client asks for others
 DEFAULT_LEVELS = (80.0, 95.0)
-NO_MODEL = "No model of this dataset is promoted yet; `rollcast promote` promotes one."
+NO_MODEL = "No model serves this dataset yet; `rollcast ingest` or `rollcast promote` lets one serve."
 NO_VALUE = "The series has no value to forecast from; observe one first."
 
 
@@ -135,11 +135,7 @@ def forecasts(
 
 def _body(target: Target, query: ForecastQuery, found: ForecastAnswer) -> dict[str, Any]:
     """The body of a forecast; its quantiles are those of the answer, interpolated to the levels that are asked for."""
-    champion, row, values = found.champion, found.row, found.values
-    levels, horizon = champion.config.levels, len(values)
-    needed, shown = _quantile_levels(query)
-    by_row = quantiles.interpolate(values, levels, needed).T  # (levels, h)
-    by_level = {level: np.ascontiguousarray(row) for level, row in zip(needed, by_row, strict=True)}
+    champion, row, horizon = found.champion, found.row, len(found.values)
     return {
         "dataset": target.served.name,
         "unique_id": target.unique_id,
@@ -150,6 +146,17 @@ def _body(target: Target, query: ForecastQuery, found: ForecastAnswer) -> dict[s
         "freq": champion.grid.freq,
         "horizon": horizon,
         "ds": champion.stamps(int(row.state.origin[0]), horizon, target.label),
+        **shown_quantiles(found.values, champion.config.levels, query),
+        **_reliability(target, row, found.status, found.substitute),
+    }
+
+
+def shown_quantiles(values: np.ndarray, levels: tuple[float, ...], query: ForecastQuery) -> dict[str, Any]:
+    """Mean, quantiles and intervals that a query asks for, from values (h, L) at a model's `levels`."""
+    needed, shown = _quantile_levels(query)
+    by_row = quantiles.interpolate(values, levels, needed).T  # (levels, h)
+    by_level = {level: np.ascontiguousarray(row) for level, row in zip(needed, by_row, strict=True)}
+    return {
         "mean": quantiles.mean(values, levels),
         "quantiles": {f"{level:g}": by_level[level] for level in shown},
         "intervals": {
@@ -158,7 +165,6 @@ def _body(target: Target, query: ForecastQuery, found: ForecastAnswer) -> dict[s
             )
             for level in _interval_levels(query)
         },
-        **_reliability(target, row, found.status, found.substitute),
     }
 
 

@@ -64,7 +64,7 @@ class ForecastBatch:
             began = time.perf_counter()
             for found in answers.forecasts(champion, targets, self._query):
                 if found is None:
-                    yield _error(409, "nothing_observed", NO_VALUE)
+                    yield series_error(409, "nothing_observed", NO_VALUE)
                     continue
                 body, answer = found
                 took, began = time.perf_counter() - began, time.perf_counter()
@@ -83,11 +83,11 @@ def _find_targets(directory: Directory, requested: RequestedForecasts) -> Iterat
         try:
             yield unique_id, directory.find(unique_id, dataset)
         except NotFound:
-            yield unique_id, _error(404, "unknown_series", "There is no such series.")
+            yield unique_id, series_error(404, "unknown_series", "There is no such series.")
         except AmbiguousSeries:
             yield (
                 unique_id,
-                _error(409, "ambiguous_series", "Several datasets have this id; name one in `dataset`."),
+                series_error(409, "ambiguous_series", "Several datasets have this id; name one in `dataset`."),
             )
 
 
@@ -112,8 +112,9 @@ def _find_refusals(query: ForecastQuery, champions: dict[str, Champion | None]) 
 
 
 def _error_of(problem: ProblemError) -> Line:
-    return _error(problem.status, problem.code, problem.detail)
+    return series_error(problem.status, problem.code, problem.detail)
 
 
-def _error(status: int, code: str, detail: str) -> Line:
+def series_error(status: int, code: str, detail: str) -> Line:
+    """What takes the place of a forecast in the line of one series."""
     return {"error": {"status": status, "code": code, "detail": detail}}

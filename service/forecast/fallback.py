@@ -1,4 +1,5 @@
-"""Who answers when the promoted model cannot: the version before it, then a baseline on the model's own state."""
+"""Who answers when the promoted model cannot: the version before it, the shipped model where there are too few values,
+then a baseline on the model's own state."""
 
 import logging
 from collections.abc import Callable
@@ -6,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forecasting.zero_shot.cold_start import UNIVERSAL, forecast_cold
 from service.http.errors import not_available
 from service.models.datasets import Target
 from states.champion import Champion
@@ -21,8 +23,8 @@ CHAMPION, PREVIOUS = "champion", "previous"
 class ForecastAnswer:
     """A forecast, with the model and the state that gave it.
 
-    values (h, L) quantiles at that model's levels; status: ok, warming or degraded; by: `champion`, `previous`, or the
-    name of the baseline that answered instead.
+    values (h, L) quantiles at that model's levels; status: ok, warming or degraded; by: `champion`, `previous`,
+    `universal`, or the name of the baseline that answered instead.
     """
 
     champion: Champion
@@ -40,7 +42,7 @@ class ForecastAnswer:
 def answer_with_fallback(
     target: Target, champion: Champion, row: SeriesState, horizon: int, tried: np.ndarray | None = None
 ) -> ForecastAnswer:
-    """The first finite forecast of champion, previous version and baseline, in this order.
+    """The first finite forecast of champion, previous version, shipped model and baseline, in this order.
 
     `tried` is what the champion's model said already, where many series were asked at once.
 
@@ -59,18 +61,25 @@ def answer_with_fallback(
         return before
     if own is not None:
         return ForecastAnswer(champion, row, own, "degraded", name)
+    status = "warming" if warming and not row.stale else "degraded"
+    if warming and (cold := _finite_or_none(lambda: _shipped(champion, row, horizon))) is not None:
+        return ForecastAnswer(champion, row, cold, status, UNIVERSAL)
     values = _finite_or_none(lambda: champion.roller.fallback(row.state, ONLY, horizon)[0])
     if values is None:
         raise not_available("no_forecast", "Neither the model nor its fallback has a finite forecast for this series.")
-    return ForecastAnswer(
-        champion, row, values, "warming" if warming and not row.stale else "degraded", champion.config.fallback
-    )
+    return ForecastAnswer(champion, row, values, status, champion.config.fallback)
+
+
+def _shipped(champion: Champion, row: SeriesState, horizon: int) -> np.ndarray | None:
+    """What the shipped model expects, folded from the champion's own state; None where it does not stand in for it."""
+    found = forecast_cold(champion.roller, row.state, ONLY, horizon)
+    return None if found is None else found[0]
 
 
 def _previous(target: Target, champion: Champion, row: SeriesState, horizon: int) -> ForecastAnswer | None:
     """The version before, where it can say the same things and knows as much of the series."""
     kept = target.served.previous
-    if kept is None or kept.config.levels != champion.config.levels or horizon > kept.config.horizon:
+    if kept is None or kept.config.levels != champion.config.levels or horizon > kept.config.longest_horizon:
         return None
     other = kept.states.read(target.series)
     if other is None or other.stale or other.sequence < row.sequence or kept.roller.warming(other.state, ONLY)[0]:
@@ -79,11 +88,11 @@ def _previous(target: Target, champion: Champion, row: SeriesState, horizon: int
     return None if values is None else ForecastAnswer(kept, other, values, "degraded", PREVIOUS)
 
 
-def _finite_or_none(forecast: Callable[[], np.ndarray]) -> np.ndarray | None:
-    """What it gives, or None where the arithmetic fails."""
+def _finite_or_none(forecast: Callable[[], np.ndarray | None]) -> np.ndarray | None:
+    """What it gives, or None where it has nothing or the arithmetic fails."""
     try:
         values = forecast()
     except Exception as error:
         log.warning("a forecast could not be computed (%s: %s); the next model answers", type(error).__name__, error)
         return None
-    return values if np.isfinite(values).all() else None
+    return values if values is not None and np.isfinite(values).all() else None

@@ -23,57 +23,57 @@ class RequestedForecasts:
 
 def parse_forecast_request(document: Any) -> RequestedForecasts:
     """The request in a decoded body. Raises ProblemError (422) that points into the body."""
-    fields = _fields_of(document, "", FIELDS)
+    fields = fields_of(document, "", FIELDS)
     if ("ids" in fields) == ("query" in fields):
-        raise _invalid_body("", "must have either ids or query")
+        raise invalid_body("", "must have either ids or query")
     if "level" in fields and "quantiles" in fields:
-        raise _invalid_body("/level", "cannot be used together with quantiles")
-    horizon = _integer(fields, "horizon", "/horizon", MAX_HORIZON)
-    levels, quantiles = _numbers(fields, "level", 100), _numbers(fields, "quantiles", 1)
+        raise invalid_body("/level", "cannot be used together with quantiles")
+    horizon = integer_of(fields, "horizon", "/horizon", MAX_HORIZON)
+    levels, quantiles = numbers_of(fields, "level", 100), numbers_of(fields, "quantiles", 1)
     if "ids" in fields:
-        forecast = ForecastQuery(horizon, levels, quantiles, _text(fields, "dataset", "/dataset"))
+        forecast = ForecastQuery(horizon, levels, quantiles, text_of(fields, "dataset", "/dataset"))
         return RequestedForecasts(forecast, _ids(fields["ids"]))
     if "dataset" in fields:
-        raise _invalid_body("/dataset", "must be inside query")
-    query = _fields_of(fields["query"], "/query", QUERY_FIELDS)
-    forecast = ForecastQuery(horizon, levels, quantiles, _text(query, "dataset", "/query/dataset"))
-    limit = _integer(query, "limit", "/query/limit", MAX_SERIES) or MAX_SERIES
-    return RequestedForecasts(forecast, None, _text(query, "search", "/query/search") or "", limit)
+        raise invalid_body("/dataset", "must be inside query")
+    query = fields_of(fields["query"], "/query", QUERY_FIELDS)
+    forecast = ForecastQuery(horizon, levels, quantiles, text_of(query, "dataset", "/query/dataset"))
+    limit = integer_of(query, "limit", "/query/limit", MAX_SERIES) or MAX_SERIES
+    return RequestedForecasts(forecast, None, text_of(query, "search", "/query/search") or "", limit)
 
 
-def _fields_of(value: Any, pointer: str, known: tuple[str, ...]) -> dict[str, Any]:
+def fields_of(value: Any, pointer: str, known: tuple[str, ...]) -> dict[str, Any]:
     """The fields of an object that are not null."""
     if type(value) is not dict:
-        raise _invalid_body(pointer, "must be an object")
+        raise invalid_body(pointer, "must be an object")
     if message := too_much(value, known):
-        raise _invalid_body(pointer, message)
+        raise invalid_body(pointer, message)
     return {name: field for name, field in value.items() if field is not None}
 
 
 def _ids(value: Any) -> tuple[str, ...]:
     if type(value) is not list or not 1 <= len(value) <= MAX_SERIES:
-        raise _invalid_body("/ids", f"must be a list of 1 to {MAX_SERIES} ids")
+        raise invalid_body("/ids", f"must be a list of 1 to {MAX_SERIES} ids")
     for place, unique_id in enumerate(value):
         if type(unique_id) is not str:
-            raise _invalid_body(f"/ids/{place}", "must be a string")
+            raise invalid_body(f"/ids/{place}", "must be a string")
     return tuple(value)
 
 
-def _text(fields: dict[str, Any], name: str, pointer: str) -> str | None:
+def text_of(fields: dict[str, Any], name: str, pointer: str) -> str | None:
     value = fields.get(name)
     if value is not None and type(value) is not str:
-        raise _invalid_body(pointer, "must be a string")
+        raise invalid_body(pointer, "must be a string")
     return value
 
 
-def _integer(fields: dict[str, Any], name: str, pointer: str, largest: int) -> int | None:
+def integer_of(fields: dict[str, Any], name: str, pointer: str, largest: int) -> int | None:
     value = fields.get(name)
     if value is not None and (type(value) is not int or not 1 <= value <= largest):
-        raise _invalid_body(pointer, f"must be a whole number from 1 to {largest}")
+        raise invalid_body(pointer, f"must be a whole number from 1 to {largest}")
     return value
 
 
-def _numbers(fields: dict[str, Any], name: str, below: float) -> tuple[float, ...] | None:
+def numbers_of(fields: dict[str, Any], name: str, below: float) -> tuple[float, ...] | None:
     """One number or a list of them, between 0 and `below`, without repetitions."""
     if name not in fields:
         return None
@@ -81,9 +81,9 @@ def _numbers(fields: dict[str, Any], name: str, below: float) -> tuple[float, ..
     if not 1 <= len(numbers) <= MAX_LEVELS or not all(
         type(number) in (int, float) and 0 < number < below for number in numbers
     ):
-        raise _invalid_body(f"/{name}", f"must be 1 to {MAX_LEVELS} numbers between 0 and {below:g}")
+        raise invalid_body(f"/{name}", f"must be 1 to {MAX_LEVELS} numbers between 0 and {below:g}")
     return tuple(dict.fromkeys(float(number) for number in numbers))
 
 
-def _invalid_body(pointer: str, message: str) -> ProblemError:
+def invalid_body(pointer: str, message: str) -> ProblemError:
     return unprocessable("invalid_body", [FieldFault(pointer, message)])

@@ -58,17 +58,22 @@ class ForecastQuery:
         return blake2b(self.key.encode(), digest_size=6).hexdigest()
 
     def check(self, config: ModelConfig) -> None:
-        """Raises ProblemError (422) for a horizon, level or quantile that this model was not trained for."""
-        lowest, highest = config.levels[0], config.levels[-1]
-        faults = []
-        if self.horizon is not None and self.horizon > config.horizon:
-            faults.append(FieldFault("/query/horizon", f"must be at most {config.horizon}, the trained horizon"))
-        if any(not lowest <= q <= highest for q in self.quantiles or ()):
-            faults.append(FieldFault("/query/quantiles", f"must lie between {lowest} and {highest}"))
-        if any(interval_levels(level)[0] < lowest for level in self.levels or ()):
-            faults.append(FieldFault("/query/level", f"must be at most {100 * (highest - lowest):g}"))
-        if faults:
+        """Raises ProblemError (422) for a horizon, level or quantile that this model does not have."""
+        if faults := self.faults(config):
             raise unprocessable("invalid_query", faults)
+
+    def faults(self, config: ModelConfig) -> list[FieldFault]:
+        """What this model cannot answer: a horizon, level or quantile beyond its own."""
+        lowest, highest = config.levels[0], config.levels[-1]
+        longest, found = config.longest_horizon, []
+        if self.horizon is not None and self.horizon > longest:
+            trained = ", the trained horizon" if longest == config.horizon else ""
+            found.append(FieldFault("/query/horizon", f"must be at most {longest}{trained}"))
+        if any(not lowest <= q <= highest for q in self.quantiles or ()):
+            found.append(FieldFault("/query/quantiles", f"must lie between {lowest} and {highest}"))
+        if any(interval_levels(level)[0] < lowest for level in self.levels or ()):
+            found.append(FieldFault("/query/level", f"must be at most {100 * (highest - lowest):g}"))
+        return found
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from service.http.auth import needs, seen_by
 from service.http.errors import unknown_dataset
 from service.http.etags import json_or_304
 from service.models.datasets import Target
-from service.observe.observe_body import JSON, NDJSON
-from service.routers.dependencies import encode_json, read_json, runtime_of, target_of
+from service.observe.observe_body import JSON, NDJSON, media_type
+from service.routers.dependencies import encode_json, json_response, read_json, runtime_of, target_of
 from service.schemas import forecast_bodies, openapi
 
 router = APIRouter(tags=["forecasts"])
@@ -90,6 +90,20 @@ async def forecast_many(request: Request) -> Response:
     by_line = NDJSON in request.headers.get("accept", "")
     content = _as_lines(first, slices) if by_line else _as_document(first, slices)
     return StreamingResponse(content, media_type=NDJSON if by_line else JSON)
+
+
+@router.post(
+    "/v1/forecasts/stateless",
+    response_model=forecast_bodies.StatelessForecasts,
+    responses=openapi.problem_responses(413, 415, 422, 503),
+    openapi_extra={"requestBody": openapi.json_body(forecast_bodies.HistoriesToForecast)},
+)
+@needs("forecast")
+async def forecast_histories(request: Request) -> Response:
+    """Forecasts of series whose values are in the request, by the model that ships with Rollcast; nothing is stored."""
+    media_type(request, JSON)
+    runtime = runtime_of(request)
+    return json_response({"forecasts": await runtime.stateless.answer(await request.body())})
 
 
 async def _as_lines(first: list[bytes], slices: AsyncIterator[list[bytes]]) -> AsyncIterator[bytes]:

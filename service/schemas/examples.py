@@ -91,6 +91,22 @@ BODIES: dict[str, Any] = {  # by the name of their schema
             },
         ]
     },
+    "StatelessForecasts": {
+        "forecasts": [
+            {
+                "unique_id": "machine_temperature",
+                "model": {"kind": "universal", "digest": MODEL["digest"]},
+                "answered_by": "universal",
+                "origin": "2014-02-19T15:30:00Z",
+                "season": 288,
+                **{name: FORECAST[name] for name in ("freq", "horizon", "ds", "mean", "quantiles", "intervals")},
+                "given": 7,
+                "read": 7,
+                "observed": 6,
+                "imputed": 1,
+            }
+        ]
+    },
     "EarlierForecasts": {
         **SERIES,
         "vintages": [

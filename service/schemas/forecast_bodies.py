@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from service.base.request_limits import MAX_SERIES
+from service.base.request_limits import MAX_HISTORIES, MAX_HISTORY_VALUES, MAX_SERIES
 from service.schemas.common_bodies import Ds, Model, Reliability, StrictBody, UniqueId
 
 
@@ -21,7 +21,10 @@ class Forecast(Reliability):
     model: Model
     answered_by: Annotated[
         str,
-        Field(description="champion, previous (the version before it), or the name of the baseline that answered"),
+        Field(
+            description="champion, previous (the version before it), universal (the model that ships with Rollcast), or "
+            "the name of the baseline that answered"
+        ),
     ]
     origin: Ds
     sequence: Annotated[int, Field(description="position of the log that this series' state knows")]
@@ -71,7 +74,7 @@ class ForecastRequest(StrictBody):
     ids: Annotated[list[UniqueId] | None, Field(min_length=1, max_length=MAX_SERIES)] = None
     query: ForecastSearch | None = None
     dataset: Annotated[str | None, Field(description="of the ids, where several datasets have one")] = None
-    horizon: Annotated[int | None, Field(ge=1, description="steps ahead; the trained horizon unless given")] = None
+    horizon: Annotated[int | None, Field(ge=1, description="steps ahead; the model's horizon unless given")] = None
     level: Annotated[float | list[float] | None, Field(description="central intervals in per cent")] = None
     quantiles: Annotated[list[float] | None, Field(description="quantile levels; not together with level")] = None
 
@@ -98,3 +101,78 @@ class Forecasts(StrictBody):
     """One answer for each series, in the order of the request; in NDJSON each is a line."""
 
     forecasts: list[Forecast | WithoutForecast]
+
+
+class SentSeries(StrictBody):
+    """The values of one series, oldest first. Their times are those of `ds`, or follow `start` step by step; whole
+    numbers from 0 where neither is given and `freq` counts integers."""
+
+    unique_id: UniqueId
+    start: Annotated[Ds | None, Field(description="of the first value")] = None
+    ds: Annotated[list[Ds] | None, Field(description="of each value, ascending")] = None
+    y: Annotated[list[float | None], Field(min_length=1, description="null: missing")]
+
+
+class HistoriesToForecast(StrictBody):
+    """Series that the service does not know, and what to forecast for each. The last values of each are read, as many
+    as the model's context holds."""
+
+    freq: Annotated[str, Field(description='"5m", "1h", "1d", "1b", "1w", "1mo", "1" for integer steps')]
+    horizon: Annotated[int, Field(ge=1, description="steps ahead: up to 1440, or ten of the longest cycles if more")]
+    season: Annotated[int | None, Field(ge=1, description="steps of the usual cycle; that of `freq` unless given")] = None
+    tz: Annotated[str | None, Field(description="time zone of times without an offset, such as Europe/Paris")] = None
+    level: Annotated[float | list[float] | None, Field(description="central intervals in per cent")] = None
+    quantiles: Annotated[list[float] | None, Field(description="quantile levels; not together with level")] = None
+    series: Annotated[
+        list[SentSeries],
+        Field(min_length=1, max_length=MAX_HISTORIES, description=f"with {MAX_HISTORY_VALUES:,} values in all at most"),
+    ]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "freq": "5m",
+                    "horizon": 2,
+                    "level": 80,
+                    "series": [
+                        {"unique_id": "machine_temperature", "start": "2014-02-19T15:00:00Z",
+                         "y": [97.1, 97.3, None, 97.2, 97.6, 97.5, 97.4]},
+                    ],
+                }
+            ]
+        }
+    )  # fmt: skip
+
+
+class ShippedModel(StrictBody):
+    """The model that ships with Rollcast, made for these series."""
+
+    kind: str
+    digest: str
+
+
+class StatelessForecast(StrictBody):
+    """Quantiles for the steps after the last value that was sent."""
+
+    unique_id: UniqueId
+    model: ShippedModel
+    answered_by: str
+    origin: Ds
+    freq: str
+    season: int
+    horizon: int
+    ds: list[str] | list[int]
+    mean: list[float]
+    quantiles: dict[str, list[float]]
+    intervals: dict[str, Interval]
+    given: Annotated[int, Field(description="values that were sent")]
+    read: Annotated[int, Field(description="of these, the last ones that were read")]
+    observed: Annotated[int, Field(description="of the steps that were read, those with a value")]
+    imputed: Annotated[int, Field(description="of the steps that were read, those without one after the first value")]
+
+
+class StatelessForecasts(StrictBody):
+    """One answer for each series, in the order of the request."""
+
+    forecasts: list[StatelessForecast | WithoutForecast]

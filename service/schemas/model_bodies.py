@@ -29,7 +29,7 @@ class PromotionLine(StrictBody):
     id: int
     dataset: str
     version: int
-    event: Literal["promoted", "refused", "rolled_back", "reanchored", "shadowed", "shadow_stopped"]
+    event: Literal["promoted", "refused", "rolled_back", "reanchored", "shadowed", "shadow_stopped", "shipped"]
     decided_at: str
     by: Annotated[
         str | None, Field(description="the key that asked for it over HTTP; `loopback` where none is asked for")

@@ -71,7 +71,7 @@ ONE_DATASET = parameter("dataset", "Only this dataset", {"type": "string"})
 STEPS = parameter(
     "steps", "Steps to look back", {"type": "integer", "minimum": 1, "maximum": MAX_NETWORK_STEPS, "default": 200}
 )
-HORIZON = parameter("horizon", "Steps ahead; the trained horizon unless given", {"type": "integer", "minimum": 1})
+HORIZON = parameter("horizon", "Steps ahead; the model's horizon unless given", {"type": "integer", "minimum": 1})
 LEVEL = parameter(
     "level", "Central intervals in per cent, such as 80,95; not together with quantiles", {"type": "string"}
 )
@@ -235,6 +235,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         observation_bodies.Observations,
         observation_bodies.SeriesObservations,
         forecast_bodies.ForecastRequest,
+        forecast_bodies.HistoriesToForecast,
         series_bodies.NewSeriesList,
         model_bodies.WantedVersion,
         operation_bodies.WantedRelease,

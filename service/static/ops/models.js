@@ -7,6 +7,7 @@ import { ago, number, percent, time } from "./format.js";
 
 const EVENTS = {
   promoted: "was promoted: it serves from here on",
+  shipped: "ships with Rollcast and serves since the first ingest; nothing was trained",
   refused: "was refused by the promotion gate",
   rolled_back: "serves again after a rollback",
   reanchored: "began its states anew",
@@ -44,21 +45,23 @@ async function card(dataset, signal, again) {
   return h("section", { class: "card" },
     h("h2", { style: { marginTop: 0 } }, dataset.dataset),
     dataset.problem ? h("p", { class: "problem" }, dataset.problem) : null,
-    champion ? serving(champion, live.get(champion.version), dataset)
-      : h("p", { class: "empty" }, "No model serves. ", h("code", {}, `rollcast train ${dataset.dataset}`), ", then ", h("code", {}, `rollcast promote ${dataset.dataset}`), "."),
+    champion ? serving(champion, live.get(champion.version), dataset, log)
+      : h("p", { class: "empty" }, "No model serves. The next ", h("code", {}, "rollcast ingest"), " lets the one that ships with Rollcast serve; or ", h("code", {}, `rollcast train ${dataset.dataset}`), ", then ", h("code", {}, `rollcast promote ${dataset.dataset}`), "."),
     versions.length > (champion ? 1 : 0) ? others(versions.filter((line) => line !== champion), champion, live) : null,
     log?.promotions.length ? history(log.promotions) : null,
     acts(dataset, versions, log, again));
 }
 
-function serving(line, live, dataset) {
+function serving(line, live, dataset, log) {
+  const shipped = log?.promotions.some((decision) => decision.event === "shipped" && decision.version === line.version);
   const fact = (label, value) => h("div", {}, h("dt", {}, label), h("dd", {}, value));
-  return [h("p", {}, h("b", {}, `${line.kind} version ${line.version}`), " serves", dataset.since ? [" since ", time(dataset.since), " (", ago(dataset.since), ")"] : null, "."),
+  return [h("p", {}, h("b", {}, `${line.kind} version ${line.version}`), " serves", dataset.since ? [" since ", time(dataset.since), " (", ago(dataset.since), ")"] : null, ".",
+    shipped ? [" It ships with Rollcast: nothing was trained on this dataset. ", h("code", {}, `rollcast train ${dataset.dataset}`), " trains a network that may beat it."] : null),
     h("dl", { class: "facts" },
       FIGURES.map(([name, label, words]) => fact(`${label}, live`, words(live?.[name]))),
       fact("scored", live ? number(live.n, 7) : "–"),
       FIGURES.filter(([name]) => line.metrics?.[name] !== undefined).map(([name, label, words]) => fact(`${label}, backtest`, words(line.metrics[name]))),
-      fact("trained", time(line.created_at)), fact("digest", h("code", {}, line.digest.slice(0, 12))))];
+      fact(shipped ? "registered" : "trained", time(line.created_at)), fact("digest", h("code", {}, line.digest.slice(0, 12))))];
 }
 
 // The other versions, by how they differ from the one that serves.

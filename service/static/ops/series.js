@@ -51,7 +51,7 @@ class View {
       getIfAny(seriesUrl(this.id, "/vintages", named), this.signal),
       getIfAny(url("/v1/promotions", { ...named, limit: 50 }), this.signal),
     ]);
-    const promotions = (decisions?.promotions ?? []).filter((line) => ["promoted", "rolled_back"].includes(line.event));
+    const promotions = (decisions?.promotions ?? []).filter((line) => ["shipped", "promoted", "rolled_back"].includes(line.event));
     Object.assign(this, { series, forecast, observed, scores, promotions, vintages: vintages?.vintages ?? [] });
     this.prepare();
     this.draw();

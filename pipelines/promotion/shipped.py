@@ -1,0 +1,117 @@
+"""The model that ships with Rollcast: it serves a dataset from its first ingest on, without the promotion gate.
+
+Nothing is trained. A version is registered like any other, so that the gate compares candidates with it and a rollback
+may go back to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from data.errors import Conflict
+from data.files import file_lock
+from data.store import catalogue, promotions
+from data.store.catalogue import Dataset
+from data.store.promotions import Promotion, PromotionMoved
+from forecasting.kinds import model_of
+from forecasting.rivals import Rivals, candidates, choose_lags, most_common
+from forecasting.rolling.bundle import Bundle
+from forecasting.zero_shot.shipped_model import panel_of_contexts, shipped_for
+from pipelines.console import say
+from pipelines.history.history import Tails, read_tails
+from pipelines.models import model_store
+from pipelines.promotion.promote import Promoted, registered_version, serve
+from pipelines.workspace import Workspace
+
+WHY = ": it ships with Rollcast, and nothing was trained"
+
+
+def serve_shipped(workspace: Workspace, name: str) -> Promoted | None:
+    """Let the shipped model serve a dataset where nothing does, or again where season or horizon are others now.
+
+    None where nothing is to be done: another version serves, the dataset has no value yet, or the setting is off.
+    """
+    dataset = catalogue.find(workspace.engine, name)
+    if not workspace.settings.shipped_model or dataset is None or not is_due(workspace, dataset):
+        return None
+    with file_lock(workspace.shipping_lock(dataset.id)):
+        if not is_due(workspace, dataset) or not has_values(workspace, dataset):
+            return None
+        try:
+            return register_and_serve(workspace, dataset)
+        except PromotionMoved:
+            return None
+        except Conflict as error:
+            say(f"the shipped model does not serve {name!r} yet ({error}); the next ingest tries again")
+            return None
+
+
+def is_due(workspace: Workspace, dataset: Dataset) -> bool:
+    """Whether nothing serves, or the shipped model was made for another season or horizon than the dataset has."""
+    served = promotions.served(workspace.engine, dataset.id)
+    return served is None or is_outdated(served, dataset)
+
+
+def is_outdated(served: Promotion, dataset: Dataset) -> bool:
+    """Whether the shipped model serves, made for another season or horizon."""
+    made_for = served.evidence.get("season"), served.evidence.get("horizon")
+    return served.event == "shipped" and made_for != (dataset.season, dataset.horizon)
+
+
+def has_values(workspace: Workspace, dataset: Dataset) -> bool:
+    """Whether some series has a value to start from."""
+    try:
+        return bool(read_tails(workspace, dataset.name, 1).ids)
+    except Conflict:
+        return False
+
+
+def register_and_serve(workspace: Workspace, dataset: Dataset) -> Promoted:
+    """Register the shipped model for a dataset, unless the same one is registered already, and serve it.
+
+    Raises PromotionMoved where another version serves by now, Conflict where ingests go on all the time.
+    """
+    seen = promotions.served(workspace.engine, dataset.id)
+    bundle, tails = make_bundle(workspace, dataset)
+    version = registered_version(workspace, dataset, bundle)
+    if version is None:
+        version = model_store.register(workspace, dataset, bundle, {})
+    evidence = {"season": dataset.season, "horizon": dataset.horizon, "series": len(tails.ids)}
+    return serve(workspace, dataset, version, bundle, "shipped", evidence, WHY, tails, seen.id if seen else 0)
+
+
+def make_bundle(workspace: Workspace, dataset: Dataset) -> tuple[Bundle, Tails]:
+    """The shipped model for a dataset, and the contexts from which its states start."""
+    found: list[Tails] = []
+
+    def read(steps: int) -> np.ndarray:
+        found.append(read_tails(workspace, dataset.name, steps))
+        return found[-1].values
+
+    bundle, _ = shipped_for(dataset.freq, dataset.horizon, dataset.season, read)
+    return replace(bundle, manifest={**bundle.manifest, **about(dataset, found[-1], bundle)}), found[-1]
+
+
+def about(dataset: Dataset, tails: Tails, bundle: Bundle) -> dict[str, Any]:
+    """What the manifest says: the history that was there, and each series' rival, chosen on its context."""
+    panel = panel_of_contexts(tails.values, tails.ids, tails.last)
+    every = candidates(panel, dataset.season, dataset.horizon)
+    held = model_of(bundle).last_values(model_of(bundle).empty(0), np.zeros(0, np.int64)).shape[1]
+    lags = choose_lags(panel, dataset.horizon, [lag for lag in every if lag <= held])
+    usual = most_common(lags)
+    others = {panel.ids[row]: int(lags[row]) for row in np.flatnonzero(lags != usual).tolist()}
+    source = {"dataset": dataset.name, "snapshot": str(tails.moment), "rule": in_words(bundle)}
+    return {**source, **Rivals(usual, others).to_manifest()}
+
+
+def in_words(bundle: Bundle) -> list[str]:
+    """What the model is, a sentence each, as `model show` and the dataset's report print it."""
+    cycles = " and ".join(map(str, bundle.config.cycles))
+    return [
+        "it ships with Rollcast: nothing of it was trained on this dataset",
+        f"it follows cycles of {cycles} steps" if cycles else "it follows no cycle: neither season nor series show one",
+        f"each series starts from its last {bundle.config.context:,} steps; what lies before is forgotten",
+    ]
