@@ -13,6 +13,7 @@ RECURRENT = tuple(STATE_ARRAYS)
 NETWORKS = (*RECURRENT, "mlp", "cnn")
 BASELINES = ("naive", "seasonal_naive", "drift")
 KINDS = (*NETWORKS, *BASELINES)
+SHIPPED = ("universal",)  # kinds that need no training: see `forecasting.universal`
 BUCKETS = 8  # horizon buckets, each with its own calibration, scores and shrinkage to the baseline
 USUAL_WINDOW = 336  # steps, for series with a cycle
 CONTEXT_ROUNDS = 5  # rounds of the cycle memory's cycle that the context of a fresh state holds
@@ -80,6 +81,8 @@ class ModelConfig:
     @property
     def minimum(self) -> int:
         """Number of observed values that the network needs to answer; with fewer the fallback does."""
+        if self.kind in SHIPPED:
+            return 1
         return min(self.window, max(2, self.skip_lag + 1, self.window // 4))
 
     @property
@@ -122,7 +125,7 @@ class ModelConfig:
             raise DamagedArtifact(f"The model has settings unknown to this version: {', '.join(unknown)}; {UPGRADE}")
         if missing := sorted(required - set(values)):
             raise DamagedArtifact(f"The model's settings lack {', '.join(missing)}; train it again.")
-        if values["kind"] not in KINDS:
+        if values["kind"] not in (*KINDS, *SHIPPED):
             raise DamagedArtifact(f"The model's kind {values['kind']!r} is unknown to this version; {UPGRADE}")
         lists: dict[str, Any] = {name: tuple(values[name]) for name in ("cycles", "levels") if name in values}
         return cls(**{**values, **lists})

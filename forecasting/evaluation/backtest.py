@@ -13,6 +13,7 @@ from forecasting import baselines, rivals
 from forecasting.accuracy import ErrorSums, Reference, naive2, naive2_indices, seasonal_error
 from forecasting.config import LEVELS
 from forecasting.kernel.scaling import fill
+from forecasting.kinds import model_of
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
@@ -86,7 +87,7 @@ def evaluate(
 
     `watch` is called with every origin's forecasts as they are scored; for warming series the fallback answers.
     """
-    roller = Roller(bundle)
+    roller = model_of(bundle)
     horizon, rows = bundle.config.horizon, np.arange(len(panel))
     scores = ErrorSums.empty(len(panel), horizon, bundle.config.levels)
     state = start(roller, panel, origins.stops[:, 0])

@@ -9,9 +9,11 @@ A compiled function may use only compiled functions and constants of its own fil
 again when that file changes, but not when another one does.
 """
 
+import hashlib
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -45,8 +47,9 @@ class _DiskCache(FunctionCache):
 
     _impl_class = _Places
 
-    def __init__(self, function: Callable[..., object]) -> None:
+    def __init__(self, function: Callable[..., object], options: tuple[object, ...]) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
+        self._options = options
         beside = str(Path(inspect.getfile(function)).parent / "__pycache__")
         stamp = self._impl.locator.get_source_stamp()
         self._built_in = IndexDataCacheFile(beside, self._impl.filename_base, stamp)  # type: ignore[no-untyped-call]
@@ -62,7 +65,7 @@ class _DiskCache(FunctionCache):
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         """The key includes the options, so that other options compile again."""
-        return (*super()._index_key(sig, codegen), DIVISION, RELAXED)  # type: ignore[no-untyped-call]
+        return (*super()._index_key(sig, codegen), *self._options)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _guard_against_spurious_io_errors(self) -> Iterator[None]:
@@ -79,5 +82,25 @@ def compiled(function: F) -> F:
     each process compiles it again."""
     dispatcher: Any = numba.njit(nogil=True, error_model=DIVISION, fastmath=set(RELAXED))(function)
     with suppress(RuntimeError):
-        dispatcher._cache = _DiskCache(function)
+        dispatcher._cache = _DiskCache(function, (DIVISION, RELAXED))
     return cast(F, dispatcher)
+
+
+def exact(function: F) -> F:
+    """As `compiled`, with every operation rounded as it is written: the same bits wherever it is inlined.
+
+    It may use compiled functions and constants of every file in its folder: a change of any compiles it again.
+    """
+    dispatcher: Any = numba.njit(nogil=True, error_model=DIVISION)(function)
+    with suppress(RuntimeError):
+        dispatcher._cache = _DiskCache(function, (DIVISION, _folder_hash(Path(inspect.getfile(function)).parent)))
+    return cast(F, dispatcher)
+
+
+@cache
+def _folder_hash(folder: Path) -> str:
+    """Changes with every source file of a folder."""
+    found = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        found.update(path.read_bytes())
+    return found.hexdigest()

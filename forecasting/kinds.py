@@ -5,8 +5,10 @@ from typing import Any
 
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.roller import Roller
+from forecasting.universal.universal_roller import UniversalRoller
 
-OTHER_KINDS: dict[str, Callable[[Bundle], Any]] = {}  # kinds that are neither networks nor baselines of numbers
+# Kinds that are neither networks nor baselines of numbers.
+OTHER_KINDS: dict[str, Callable[[Bundle], Any]] = {"universal": UniversalRoller}
 
 
 def model_of(bundle: Bundle) -> Any:

@@ -1,0 +1,83 @@
+"""The engine of experts through a plain interface: states as named arrays, values in, quantiles out."""
+
+from functools import cached_property
+
+import numpy as np
+
+from forecasting.config import LEVELS
+from forecasting.kernel.threads import cores, each
+from forecasting.universal.advance import advance
+from forecasting.universal.layout import RATES, SLOTS, Layout
+from forecasting.universal.quantile_forecast import forecast_quantiles
+
+ENGINE = ("ring", "numbers", "profile", "met", "pending", "error", "count", "spread", "shape")
+COUNTED = ("origin", "observed", "imputed", "reanchored", "gap")
+READ = ("origin", "observed", "numbers", "profile", "met", "error", "count", "spread", "shape")
+SHAPE = np.array([-2.6, -1.61, -1.05, -0.65, -0.31, 0.0, 0.31, 0.65, 1.05, 1.61, 2.6], np.float32)
+BLOCK = 64  # rows that one thread takes at a time
+
+
+class Engine:
+    """Advances any number of series and forecasts them. A row's result does not depend on the rows beside it."""
+
+    def __init__(self, layout: Layout, prior: np.ndarray, window: int) -> None:
+        """prior (experts,) float64: usual errors of the experts, in relation to the best; `window` steps without a
+        value are rolled before a silence stops the clock."""
+        self.layout, self.prior, self.window = layout, prior, window
+        self.seasons, self.leads, self.gains = layout.seasons, layout.leads, layout.gains
+        self.levels = np.array(LEVELS)
+
+    def empty(self, rows: int) -> dict[str, np.ndarray]:
+        """Arrays of states before any value."""
+        own = self.layout
+        leads, experts = len(self.leads), own.experts
+        return {
+            "ring": np.zeros((rows, own.ring)),
+            "numbers": np.zeros((rows, own.numbers)),
+            "profile": np.zeros((rows, 2, own.bins), np.float32),
+            "met": np.zeros((rows, own.bins), np.uint8),
+            "pending": np.full((rows, leads, SLOTS, experts + 1), np.nan, np.float32),
+            "error": np.zeros((rows, RATES, leads, experts + 1), np.float32),
+            "count": np.zeros((rows, leads, experts + 1), np.uint8),
+            "spread": np.ones((rows, own.phases), np.float32),
+            "shape": np.tile(SHAPE, (rows, 1)),
+            "origin": np.zeros(rows, np.int64),
+            "observed": np.zeros(rows, np.int64),
+            "imputed": np.zeros(rows, np.int64),
+            "reanchored": np.zeros(rows, np.int64),
+            "gap": np.zeros(rows, np.int32),
+        }
+
+    def advance(self, arrays: dict[str, np.ndarray], values: np.ndarray) -> None:
+        """Take in values (N, T), oldest first, in place; NaN is missing. Rows are divided among the cores."""
+        size = max(1, min(BLOCK, -(-len(values) // cores())))
+        blocks = [slice(i, i + size) for i in range(0, len(values), size)]
+        each(lambda rows: self.advance_here({n: array[rows] for n, array in arrays.items()}, values[rows]), blocks)
+
+    def advance_here(self, arrays: dict[str, np.ndarray], values: np.ndarray) -> None:
+        """The same in this thread."""
+        advance(
+            values,
+            *(arrays[name] for name in (*COUNTED, *ENGINE)),
+            self.seasons,
+            self.leads,
+            self.gains,
+            self.prior,
+            self.levels,
+            self.window,
+            self.layout.unit_lag,
+        )
+
+    def forecast(
+        self, arrays: dict[str, np.ndarray], rows: np.ndarray, horizon: int, widening: np.ndarray, bucket: np.ndarray
+    ) -> np.ndarray:
+        """(k, H, L) float64 quantiles of rows (k,); see `forecast_quantiles` for `widening` and `bucket`."""
+        found = np.empty((len(rows), horizon, len(LEVELS)))
+        own = (arrays[name] for name in READ)
+        forecast_quantiles(rows, *own, self.seasons, self.leads, self.prior, widening, bucket, found)
+        return found
+
+    @cached_property
+    def row_bytes(self) -> int:
+        """Bytes of the state of one series."""
+        return sum(array.nbytes for array in self.empty(1).values())

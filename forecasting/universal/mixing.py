@@ -1,0 +1,66 @@
+"""The mix of the experts: weights by inverse error, known at some leads and interpolated between them.
+
+An expert's error at a lead is set in relation to that of the best one there. Few errors are trusted less: the relation
+at a lead is drawn to that at the lead before it, and at the first one to what is usual (`prior`). Only sums, products,
+quotients and roots are used, so that every machine finds the same bits.
+"""
+
+import numpy as np
+
+from forecasting.kernel.compiled import exact
+
+TRUST = 3.0  # errors that the relation at the lead before weighs
+FAINT = 1e-9  # of the size of the series: smaller errors are none
+QUICK_SHARE = 0.4  # of the error average that forgets sooner
+LARGEST_RELATION = 1e6
+
+
+@exact
+def weigh(error: np.ndarray, count: np.ndarray, prior: np.ndarray, size: float, weights: np.ndarray) -> None:
+    """Write the weights (K, experts), not yet of sum 1.
+
+    error (RATES, K, experts + 1) are mean absolute errors, the last column that of the mix; count (K, experts + 1) how
+    many were met; prior (experts,) the usual relations; size of the series in data units.
+    """
+    leads, experts = weights.shape
+    tiny = FAINT * size + 1e-300
+    relation = prior.copy()
+    for k in range(leads):
+        best = np.inf
+        for e in range(experts):
+            if count[k, e] > 0:
+                best = min(best, _averaged(error, k, e))
+        for e in range(experts):
+            if count[k, e] > 0:
+                own = min((_averaged(error, k, e) + tiny) / (best + tiny), LARGEST_RELATION)
+                n = float(count[k, e])
+                relation[e] = (n * own + TRUST * relation[e]) / (n + TRUST) if own < LARGEST_RELATION else own
+            square = relation[e] * relation[e]
+            weights[k, e] = 1.0 / (square * square)
+
+
+@exact
+def _averaged(error: np.ndarray, k: int, e: int) -> float:
+    return QUICK_SHARE * np.float64(error[1, k, e]) + (1 - QUICK_SHARE) * np.float64(error[0, k, e])
+
+
+@exact
+def mix(forecasts: np.ndarray, weights: np.ndarray) -> float:
+    """The weighted mean of forecasts (experts,); those that are NaN are left out."""
+    total, weight = 0.0, 0.0
+    for e in range(len(weights)):
+        if not np.isnan(forecasts[e]):
+            total += weights[e] * forecasts[e]
+            weight += weights[e]
+    return total / weight
+
+
+@exact
+def between(leads: np.ndarray, lead: int) -> tuple[int, float]:
+    """The place k of the last known lead up to this one, and how far it is on the way to the next; 0 beyond the last."""
+    k = len(leads) - 1
+    while k > 0 and leads[k, 0] > lead:
+        k -= 1
+    if k + 1 == len(leads) or leads[k, 0] >= lead:
+        return k, 0.0
+    return k, (lead - leads[k, 0]) / (leads[k + 1, 0] - leads[k, 0])

@@ -1,0 +1,60 @@
+"""What the shipped version forecasts, on series that can be checked by eye."""
+
+import numpy as np
+
+from forecasting.kinds import model_of
+from forecasting.universal.shipped import shipped_bundle
+
+ONE, MEDIAN = np.zeros(1, int), 5
+
+
+def after(values: np.ndarray, horizon: int, freq: str = "1", season: int = 1, cycles: tuple[int, ...] = ()) -> np.ndarray:
+    """(H, L) quantiles after the values."""
+    roller = model_of(shipped_bundle(freq, horizon, season, cycles))
+    state = roller.empty(1)
+    roller.fold(state, np.zeros(len(values), int), np.arange(len(values)), np.asarray(values, float))
+    return roller.forecast(state, ONE, horizon)[0]
+
+
+def test_a_pure_cycle_is_forecast_exactly_after_two_rounds() -> None:
+    day = np.array([3.0, 8.0, 1.0, 6.0, 4.0, 9.0, 2.0])
+    found = after(np.tile(day, 2), 7, season=7)
+    np.testing.assert_allclose(found[:, MEDIAN], day, atol=1e-3)
+
+
+def test_a_constant_series_has_no_width() -> None:
+    found = after(np.full(200, 42.0), 12)
+    np.testing.assert_allclose(found, 42.0, atol=0.5)
+    assert np.ptp(after(np.zeros(200), 12)) == 0
+
+
+def test_counts_are_never_forecast_below_zero() -> None:
+    counts = np.random.default_rng(0).poisson(0.6, 100).astype(float)
+    assert after(counts, 14).min() == 0
+
+
+def test_after_one_value_that_value_is_the_median() -> None:
+    np.testing.assert_allclose(after(np.array([17.0]), 6)[:, MEDIAN], 17.0)
+
+
+def test_a_straight_line_is_continued_at_least_halfway() -> None:
+    found = after(np.arange(60.0), 8)
+    assert (found[:, MEDIAN] > 59 + np.arange(1, 9) / 2).all()
+
+
+def test_missing_values_teach_nothing() -> None:
+    values = np.where(np.arange(90) % 3 == 1, np.nan, 5.0)
+    np.testing.assert_allclose(after(values, 4)[:, MEDIAN], 5.0)
+
+
+def test_intervals_breathe_with_the_day() -> None:
+    rng, hour = np.random.default_rng(0), np.tile(np.arange(24), 40)
+    values = np.where(hour < 8, 0.0, 50 + 10 * rng.standard_normal(len(hour)))
+    found = after(values, 24, "1h", 24)
+    width = found[:, -2] - found[:, 1]
+    assert width[:8].max() < 1 and width[9:].min() > 15
+
+
+def test_quantiles_never_cross() -> None:
+    values = np.random.default_rng(1).standard_t(2, 300).cumsum()
+    assert (np.diff(after(values, 24), axis=1) >= 0).all()
