@@ -11,7 +11,7 @@ from data.grid.grid import Grid
 from data.grid.stamps import format_all
 from data.store.anchors import Anchor
 from data.store.promotions import Promotion
-from forecasting.config import ModelConfig
+from forecasting.config import DIRECT_STEPS, ModelConfig
 from forecasting.rolling.online_scores import Totals
 from states.checkpoints import Checkpoints
 from states.contexts import Contexts
@@ -24,9 +24,13 @@ def _stamps_of(grid: Grid) -> Callable[[int, int, int], Sequence[str] | Sequence
     """`Champion.stamps`. It does not hold the champion: one that is replaced frees its memory at once, see
     `gc_tuning.freeze`."""
 
-    @lru_cache(maxsize=256)
-    def stamps(origin: int, horizon: int, label: int) -> Sequence[str] | Sequence[int]:
+    def write(origin: int, horizon: int, label: int) -> Sequence[str] | Sequence[int]:
         return format_all(grid.label_stamps(origin + 1 + np.arange(horizon), label), grid.kind)
+
+    remembered = lru_cache(maxsize=256)(write)
+
+    def stamps(origin: int, horizon: int, label: int) -> Sequence[str] | Sequence[int]:
+        return (remembered if horizon <= DIRECT_STEPS else write)(origin, horizon, label)
 
     return stamps
 

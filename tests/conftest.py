@@ -24,11 +24,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
-    """A home of each test's own, not yet made; no mirror, no telemetry, and no settings from around us."""
+    """A home of each test's own, not yet made; no mirror, no telemetry, and no settings from around us.
+
+    Nothing serves a dataset before a promotion, so that tests of training, of the gate and of states begin with none;
+    tests of the shipped model let it serve.
+    """
     for name in [name for name in os.environ if name.startswith("ROLLCAST_") and name != "ROLLCAST_DATA"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ROLLCAST_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ROLLCAST_MLFLOW", "false")
+    monkeypatch.setenv("ROLLCAST_SHIPPED_MODEL", "false")
     monkeypatch.setenv("DO_NOT_TRACK", "1")
     monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")

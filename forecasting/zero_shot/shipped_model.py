@@ -12,9 +12,7 @@ from forecasting.universal.shipped import shipped_bundle
 MOST_VALUES = 20_000_000  # of all contexts together, in which a cycle is looked for
 
 
-def shipped_for(
-    freq: str, horizon: int, season: int, read: Callable[[int], np.ndarray]
-) -> tuple[Bundle, np.ndarray]:
+def shipped_for(freq: str, horizon: int, season: int, read: Callable[[int], np.ndarray]) -> tuple[Bundle, np.ndarray]:
     """The shipped model, and the contexts (n, `config.context`) from which its states start.
 
     read: gives the last so many values of each series (n, count), NaN where missing or before the first.

@@ -18,7 +18,9 @@ def forecast(
         typer.Option(help="Forecast the series of a file or another source of `ingest`, without storing anything."),
     ] = None,
     series: Annotated[str | None, typer.Option(help="Only this series.")] = None,
-    horizon: Annotated[int | None, typer.Option(help="Steps ahead; of a trained model at most its own horizon.")] = None,
+    horizon: Annotated[
+        int | None, typer.Option(help="Steps ahead; of a trained model at most its own horizon.")
+    ] = None,
     level: Annotated[
         list[int] | None, typer.Option(help="Level of an interval in per cent; may be repeated. Default 80.")
     ] = None,

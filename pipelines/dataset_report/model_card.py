@@ -97,15 +97,17 @@ def cold_start(config: ModelConfig) -> list[str]:
     if config.kind in SHIPPED:
         return [f"Each series starts from its last {counted(config.context, 'step')}; what lies before is forgotten."]
     other = config.fallback.replace("_", " ") if is_baseline(config.kind) else "the model that ships with Rollcast"
-    return [f"A series with fewer than {counted(config.minimum, 'value')} is answered by {other} and marked as warming."]
+    return [
+        f"A series with fewer than {counted(config.minimum, 'value')} is answered by {other} and marked as warming."
+    ]
 
 
 def limits(config: ModelConfig, series: int) -> list[str]:
     """What the model cannot do, in sentences."""
     ends = [f"{100 * level:g} %" for level in (config.levels[0], config.levels[-1])]
     said = [
-        f"It forecasts 1 to {counted(config.longest_horizon, 'step')} ahead, at levels between {ends[0]} and {ends[1]}. "
-        "Levels beyond are refused, not guessed.",
+        f"It forecasts 1 to {counted(config.longest_horizon, 'step')} ahead, at levels between {ends[0]} and "
+        f"{ends[1]}. Levels beyond are refused, not guessed.",
         f"It was promoted over {series:,} series, and forecasts each from that series' own past alone: other series, "
         "prices, weather and plans are unknown to it.",
         *cold_start(config),

@@ -62,10 +62,11 @@ def choose_model(
     training: TrainRequest,
     progress: ProgressCallback,
 ) -> BacktestModel:
-    """A baseline or network of the kind `training.model` that was fitted to `past` or a part of it, or the shipped model.
+    """The shipped model, or a baseline or network of the kind `training.model` fitted to `past` or a part of it.
 
-    A network is the newest registered version if that was fitted to nothing after `seen`, the name of the past in a manifest;
-    otherwise a copy of it fitted to the past. Where no version exists, a network is trained now and not registered.
+    A network is the newest registered version if that was fitted to nothing after `seen`, the name of the past in a
+    manifest; otherwise a copy of it fitted to the past. Where no version exists, a network is trained now and not
+    registered.
     """
     kind = training.model
     if kind in SHIPPED:

@@ -14,9 +14,9 @@ from data.grid.labels import labels_of
 from data.grid.stamps import format_ds
 from data.schema import SERIES, TIME
 from forecasting.evaluation import backtest as engine
+from forecasting.kinds import model_of
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
-from forecasting.kinds import model_of
 from forecasting.rolling.state import RollingState
 from pipelines.forecasts.answers import answer, check_horizon, check_levels, column_names
 from pipelines.library.frames import NAME

@@ -224,7 +224,9 @@ class Forecaster:
 
     def _fitted(self) -> FittedSeries:
         if self._states is None:
-            raise ForecasterError("this forecaster is not fitted yet; call fit(frame) first, forecast(h, frame=frame), or Forecaster.load(path)")
+            raise ForecasterError(
+                "this forecaster is not fitted yet; call fit(frame) or Forecaster.load(path), or forecast(frame=…)"
+            )
         return self._states
 
     def _options(self, kind: FrameKind) -> SourceOptions:

@@ -19,9 +19,9 @@ from safetensors.numpy import save as save_tensors
 from data.errors import DamagedArtifact, InvalidInput
 from data.files import check_folder, output_file
 from data.grid.grid import Grid
+from forecasting.kinds import model_of
 from forecasting.rolling import bundle as artifacts
 from forecasting.rolling.bundle import canonical, sha256
-from forecasting.kinds import model_of
 from pipelines.library.fitted_series import FittedSeries
 from pipelines.library.frames import FrameKind
 

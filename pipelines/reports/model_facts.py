@@ -23,7 +23,7 @@ def model_facts(about: dict[str, Any], json: bool) -> None:
     facts |= {name: manifest[name] for name in ORIGIN if name in manifest}
     terminal.facts(facts, False, f"{about['dataset']}, version {about['version']}")
     for scored, models in about["metrics"].items():
-        if isinstance(models, dict) and all(isinstance(row, dict) for row in models.values()):
+        if models and isinstance(models, dict) and all(isinstance(row, dict) for row in models.values()):
             rows = [[name, *map(row.get, MEASURES)] for name, row in models.items()]
             print_table(["model", *MEASURES], sorted(rows, key=lambda row: terminal.by_mase(row[1])), scored)
     if about["long_roll"]:

@@ -165,8 +165,8 @@ def check_request(request: TrainRequest) -> None:
     """Raises InvalidInput for invalid options."""
     if request.model in SHIPPED:
         raise InvalidInput(
-            f"the {request.model} model ships with Rollcast and nothing of it is trained on a dataset; it serves from the "
-            "first `rollcast ingest` on, so train lstm, gru, rnn, mlp or cnn beside it"
+            f"the {request.model} model ships with Rollcast and nothing of it is trained on a dataset: it serves from "
+            "the first `rollcast ingest` on; train lstm, gru, rnn, mlp or cnn, which may beat it"
         )
     if request.model not in KINDS and not is_baseline(request.model):
         raise InvalidInput(f"there is no model named {request.model!r}; choose one of {', '.join(KINDS)}")

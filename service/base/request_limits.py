@@ -25,7 +25,7 @@ MAX_LEVELS = 32  # quantile or interval levels of one forecast
 MAX_NETWORK_STEPS = 1000  # of the gates of one series
 MAX_HISTORIES = 100  # series whose values a request brings with it
 MAX_HISTORY_VALUES = 100_000  # of all of them together
-MAX_STEPS_AHEAD = 200_000  # of all series of an answer that is made in memory
+MAX_STEPS_AHEAD = 200_000  # of all series that are forecast together
 MAX_HORIZON = 2**31  # in a body, before the trained horizon is known
 
 # events

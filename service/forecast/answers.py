@@ -8,6 +8,7 @@ import numpy as np
 from data.errors import NothingObserved, NotTrained
 from data.grid.stamps import format_ds
 from forecasting import quantiles
+from forecasting.config import DIRECT_STEPS
 from service.forecast.fallback import ONLY, PREVIOUS, ForecastAnswer, answer_with_fallback
 from service.forecast.query_params import ForecastQuery, NetworkQuery
 from service.http.errors import ProblemError, not_available
@@ -104,6 +105,13 @@ def _etag(
         + (f"l{label}" if label else "")
     )
     return f'"{champion.digest[:12]}-{champion.anchor_id}-{sequence}{marks}-{query.digest}"'
+
+
+def takes_long(reading: Reading, query: ForecastQuery) -> bool:
+    """Whether a forecast is better computed beside the event loop: one of very many steps, or one for which a state of
+    the shipped model is folded first."""
+    champion = reading.champion
+    return (query.horizon or 1) > DIRECT_STEPS or bool(champion.roller.warming(reading.row.state, ONLY)[0])
 
 
 def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], ForecastAnswer]:

@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from data.errors import AmbiguousSeries, NotFound
 from service.base.metrics import Metrics
+from service.base.request_limits import MAX_STEPS_AHEAD
 from service.forecast import answers
 from service.forecast.answers import NO_VALUE
 from service.forecast.forecast_request import RequestedForecasts
@@ -18,7 +19,7 @@ from service.http.parsing import JSON_OPTIONS
 from service.models.datasets import Directory, Target
 from states.champion import Champion
 
-SLICE_SERIES = 128  # series forecast together, on all cores
+SLICE_SERIES = 128  # series forecast together, on all cores; fewer where many steps of each are asked for
 Line = dict[str, Any]
 
 
@@ -34,11 +35,12 @@ class ForecastBatch:
         without_model = [name for name, champion in self._champions.items() if champion is None]
         self._without_model = {name: _error_of(answers.no_model_problem(served[name])) for name in without_model}
         self._refused = _find_refusals(self._query, self._champions)
+        self._slice = max(1, min(SLICE_SERIES, MAX_STEPS_AHEAD // (self._query.horizon or 1)))
 
     async def lines(self) -> AsyncIterator[list[bytes]]:
         """An answer for each series, in the order of the request, one slice at a time."""
-        for start in range(0, len(self._asked), SLICE_SERIES):
-            yield await run_in_threadpool(self._lines, self._asked[start : start + SLICE_SERIES])
+        for start in range(0, len(self._asked), self._slice):
+            yield await run_in_threadpool(self._lines, self._asked[start : start + self._slice])
 
     def _lines(self, asked: Sequence[tuple[str, Target | Line]]) -> list[bytes]:
         """The encoded answers of one slice."""

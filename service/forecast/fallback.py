@@ -56,12 +56,12 @@ def answer_with_fallback(
     name = PREVIOUS if champion.replaces_damaged else CHAMPION
     if own is not None and not row.stale:
         return ForecastAnswer(champion, row, own, "degraded" if champion.replaces_damaged else "ok", name)
-    before = _previous(target, champion, row, horizon)
+    status = "warming" if warming and not row.stale else "degraded"
+    before = _previous(target, champion, row, horizon, status)
     if before is not None:
         return before
     if own is not None:
         return ForecastAnswer(champion, row, own, "degraded", name)
-    status = "warming" if warming and not row.stale else "degraded"
     if warming and (cold := _finite_or_none(lambda: _shipped(champion, row, horizon))) is not None:
         return ForecastAnswer(champion, row, cold, status, UNIVERSAL)
     values = _finite_or_none(lambda: champion.roller.fallback(row.state, ONLY, horizon)[0])
@@ -76,8 +76,10 @@ def _shipped(champion: Champion, row: SeriesState, horizon: int) -> np.ndarray |
     return None if found is None else found[0]
 
 
-def _previous(target: Target, champion: Champion, row: SeriesState, horizon: int) -> ForecastAnswer | None:
-    """The version before, where it can say the same things and knows as much of the series."""
+def _previous(target: Target, champion: Champion, row: SeriesState, horizon: int, status: str) -> ForecastAnswer | None:
+    """The version before, where it can say the same things and knows as much of the series.
+
+    Of the shipped model it is said what it is; of another version, that it is the one before."""
     kept = target.served.previous
     if kept is None or kept.config.levels != champion.config.levels or horizon > kept.config.longest_horizon:
         return None
@@ -85,7 +87,11 @@ def _previous(target: Target, champion: Champion, row: SeriesState, horizon: int
     if other is None or other.stale or other.sequence < row.sequence or kept.roller.warming(other.state, ONLY)[0]:
         return None
     values = _finite_or_none(lambda: kept.roller.forecast(other.state, ONLY, horizon)[0])
-    return None if values is None else ForecastAnswer(kept, other, values, "degraded", PREVIOUS)
+    if values is None:
+        return None
+    if kept.config.kind == UNIVERSAL:
+        return ForecastAnswer(kept, other, values, status, UNIVERSAL)
+    return ForecastAnswer(kept, other, values, "degraded", PREVIOUS)
 
 
 def _finite_or_none(forecast: Callable[[], np.ndarray | None]) -> np.ndarray | None:

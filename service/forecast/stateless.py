@@ -11,8 +11,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from data.grid.grid import Grid
 from data.grid.stamps import format_all, format_ds
-from forecasting.rolling.bundle import Bundle
 from forecasting.kinds import model_of
+from forecasting.rolling.bundle import Bundle
 from forecasting.zero_shot.shipped_model import longest_horizon, shipped_for
 from service.base.request_limits import MAX_STEPS_AHEAD
 from service.forecast.answers import NO_VALUE, shown_quantiles

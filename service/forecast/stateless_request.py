@@ -167,7 +167,9 @@ def _stamps(fields: dict[str, Any], pointer: str, reader: StampReader, freq: str
     """The stamps that were sent with the last `read` values, or the first one of all; 0 without any."""
     if "ds" in fields:
         before = len(fields["y"]) - read
-        return np.array([_stamp(reader, ds, f"{pointer}/ds/{before + i}") for i, ds in enumerate(fields["ds"][before:])])
+        return np.array(
+            [_stamp(reader, ds, f"{pointer}/ds/{before + i}") for i, ds in enumerate(fields["ds"][before:])]
+        )
     if "start" in fields:
         return np.array([_stamp(reader, fields["start"], f"{pointer}/start")])
     if reader.kind != "step":

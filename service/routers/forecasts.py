@@ -4,10 +4,13 @@ import time
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from service.forecast import answers
+from service.forecast.answers import Reading
 from service.forecast.batches import ForecastBatch
+from service.forecast.fallback import ForecastAnswer
 from service.forecast.forecast_request import parse_forecast_request
 from service.forecast.query_params import ForecastQuery, forecast_query
 from service.http.auth import needs, seen_by
@@ -56,12 +59,21 @@ async def forecast(request: Request) -> Response:
         query.check(reading.champion.config)
         return json_or_304(request, b"", current)
     began = time.perf_counter()
-    content, found = answers.forecast(reading, query)
+    if answers.takes_long(reading, query):
+        body, found = await run_in_threadpool(_computed, reading, query)
+    else:
+        body, found = _computed(reading, query)
     runtime.metrics.forecast_took(found.champion.config.kind, time.perf_counter() - began, found.substitute)
-    etag, body = answers.etag(reading, query, found), encode_json(content)
+    etag = answers.etag(reading, query, found)
     if found.substitute is None:
         runtime.forecast_cache.keep(key, etag, body)
     return json_or_304(request, body, etag)
+
+
+def _computed(reading: Reading, query: ForecastQuery) -> tuple[bytes, ForecastAnswer]:
+    """The body of a forecast, and the answer that it was made from."""
+    content, found = answers.forecast(reading, query)
+    return encode_json(content), found
 
 
 async def _forecast_as_of(request: Request, target: Target, query: ForecastQuery, as_of: str) -> Response:

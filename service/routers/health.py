@@ -17,7 +17,9 @@ from service.schemas import health_bodies
 router = APIRouter(tags=["health"])
 
 RETRY_LATER = {"Retry-After": "1"}
-NO_MODEL = "No model serves yet: observations are stored; forecasts begin after `rollcast ingest` or `rollcast promote`."
+NO_MODEL = (
+    "No model serves yet: observations are stored; forecasts begin after `rollcast ingest` or `rollcast promote`."
+)
 
 
 @router.get("/health/live", response_model=health_bodies.Health)

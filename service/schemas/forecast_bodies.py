@@ -22,8 +22,8 @@ class Forecast(Reliability):
     answered_by: Annotated[
         str,
         Field(
-            description="champion, previous (the version before it), universal (the model that ships with Rollcast), or "
-            "the name of the baseline that answered"
+            description="champion, previous (the version before it), universal (the model that ships with Rollcast) "
+            "or the name of the baseline that answered"
         ),
     ]
     origin: Ds
@@ -119,7 +119,9 @@ class HistoriesToForecast(StrictBody):
 
     freq: Annotated[str, Field(description='"5m", "1h", "1d", "1b", "1w", "1mo", "1" for integer steps')]
     horizon: Annotated[int, Field(ge=1, description="steps ahead: up to 1440, or ten of the longest cycles if more")]
-    season: Annotated[int | None, Field(ge=1, description="steps of the usual cycle; that of `freq` unless given")] = None
+    season: Annotated[int | None, Field(ge=1, description="steps of the usual cycle; that of `freq` unless given")] = (
+        None
+    )
     tz: Annotated[str | None, Field(description="time zone of times without an offset, such as Europe/Paris")] = None
     level: Annotated[float | list[float] | None, Field(description="central intervals in per cent")] = None
     quantiles: Annotated[list[float] | None, Field(description="quantile levels; not together with level")] = None

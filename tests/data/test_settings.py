@@ -10,7 +10,8 @@ from data.settings import Settings, find_home, load_settings
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path, monkeypatch):
     monkeypatch.delenv("ROLLCAST_HOME")
-    monkeypatch.delenv("ROLLCAST_MLFLOW")
+    for name in ("ROLLCAST_MLFLOW", "ROLLCAST_SHIPPED_MODEL"):
+        monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
 

@@ -17,15 +17,16 @@ from data.records import series_limits
 from data.settings import Settings
 from data.store import catalogue, database, observation_log, promotions, registry
 from data.store.catalogue import Dataset
+from data.store.promotions import Event
 from forecasting import baselines
 from forecasting.config import ModelConfig
 from forecasting.kernel.packing import pack
+from forecasting.kinds import model_of
 from forecasting.panel import Panel
 from forecasting.rivals import Rivals
 from forecasting.rolling import bundle as bundles
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
-from forecasting.kinds import model_of
 from forecasting.rolling.state import RollingState
 from service.app import create_app
 from states.contexts import CARRIED
@@ -103,7 +104,9 @@ class World:
     def number(self, dataset: Dataset, unique_id: str) -> int:
         return next(number for number, name in catalogue.series(self.engine, dataset.id) if name == unique_id)
 
-    def promote(self, dataset: Dataset, bundle: Bundle, panel: Panel, log_seq: int | None = None) -> int:
+    def promote(
+        self, dataset: Dataset, bundle: Bundle, panel: Panel, log_seq: int | None = None, event: Event = "promoted"
+    ) -> int:
         """Register the bundle and serve it, with contexts from the panel. Returns the promotion_id.
 
         log_seq: the position of the log up to which the contexts contain its rows; by default its end.
@@ -111,7 +114,7 @@ class World:
         version = self.register(dataset, bundle)
         blobs = self.contexts(dataset, bundle, panel)
         log_seq = observation_log.last_seq(self.engine, dataset.id) if log_seq is None else log_seq
-        return promotions.decide(self.engine, dataset.id, version, "promoted", {}, blobs, log_seq).id
+        return promotions.decide(self.engine, dataset.id, version, event, {}, blobs, log_seq).id
 
     def register(self, dataset: Dataset, bundle: Bundle) -> int:
         """Register the bundle as the dataset's next version, without a decision. Returns the version."""

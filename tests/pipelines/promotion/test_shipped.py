@@ -5,17 +5,26 @@ from dataclasses import replace
 
 import pytest
 
-from data.errors import Conflict, GateRefused
+from data.errors import Conflict, GateRefused, InvalidInput
 from data.formats.options import SourceOptions
+from data.settings import load_settings
 from data.store import catalogue, promotions, registry
 from pipelines.deletion import undo
+from pipelines.deletion.requests import delete_whole
+from pipelines.evaluation.backtest import BacktestRequest, backtest
 from pipelines.forecasts.batch_forecast import BatchRequest, forecast
 from pipelines.ingestion.ingest import ingest
 from pipelines.models import model_store
 from pipelines.promotion import shipped
 from pipelines.promotion.promote import promote, rollback
 from pipelines.promotion.promotion_history import list_decisions
+from pipelines.training.train import TrainRequest, train
+from pipelines.upkeep import inspection
+from pipelines.upkeep.backup import backup
+from pipelines.upkeep.compact import compact
+from pipelines.upkeep.restore import restore
 from pipelines.upkeep.status import status
+from pipelines.workspace import open_workspace
 from tests.support.loop_kit import (
     HORIZON,
     SEASON,
@@ -161,3 +170,45 @@ def test_the_model_card_says_that_nothing_was_trained(workspace):
     assert bundle.config.cycles == (SEASON,)
     assert bundle.manifest["rule"][0] == "it ships with Rollcast: nothing of it was trained on this dataset"
     assert bundle.manifest["rivals"] == {"usual": SEASON, "other": {}}
+
+
+def test_it_survives_compaction_backup_and_restore(workspace, tmp_path):
+    add(workspace)
+    add(workspace, range(STEPS + 1, STEPS + 8))
+    before = forecast(workspace, BatchRequest("week"), no_progress).frame
+    compact(workspace, "week", False, no_progress)
+    assert forecast(workspace, BatchRequest("week"), no_progress).frame.equals(before)
+    backup(workspace, tmp_path / "backups", None, False, no_progress)
+    elsewhere = load_settings(home=tmp_path / "other", mlflow=False)
+    restore(elsewhere, tmp_path / "backups", False, no_progress)
+    restored = open_workspace(elsewhere)
+    assert forecast(restored, BatchRequest("week"), no_progress).frame.equals(before)
+    assert events(restored) == [("shipped", 1)]
+    assert inspection.verify(restored, "week")["versions_verified"] == 1
+
+
+def test_a_deleted_dataset_begins_again(workspace):
+    add(workspace)
+    delete_whole(workspace, "week")
+    assert add(workspace).serves is not None
+    assert events(workspace, 2) == [("shipped", 1)]
+
+
+def test_a_network_is_never_shipped_over_when_the_season_changes(workspace):
+    add(workspace)
+    promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace), better=0.01), no_progress)
+    assert add(workspace, range(STEPS + 1, STEPS + 8), replace(OPTIONS, horizon=14)).serves is None
+    assert events(workspace) == [("shipped", 1), ("promoted", 2)]
+
+
+def test_the_universal_model_cannot_be_trained_and_says_so(workspace):
+    add(workspace)
+    with pytest.raises(InvalidInput, match="ships with Rollcast and nothing of it is trained"):
+        train(workspace, TrainRequest("week", "universal"), no_progress)
+
+
+def test_a_backtest_compares_it_with_the_baselines(workspace):
+    add(workspace)
+    found = backtest(workspace, BacktestRequest("week", last=0.2), no_progress, lambda _: None)
+    assert list(found.metrics) == ["universal", "naive", "seasonal_naive"]
+    assert found.metrics["universal"]["mase"] < found.metrics["naive"]["mase"]

@@ -7,11 +7,12 @@ import httpx
 import pytest
 
 from data.store import keys, promotions
+from forecasting.universal.shipped import shipped_bundle
 from service.http import uplot
 from service.routers import page as page_router
 from tests.support.looked_kit import Looked
 from tests.support.server_kit import running
-from tests.support.service_kit import World, baseline, network, panel_of, rows, until
+from tests.support.service_kit import HORIZON, SEASON, World, baseline, network, panel_of, rows, until
 
 IDS = ("plant/one/a", "plant/one/b")
 PANEL = panel_of(*IDS)
@@ -63,6 +64,15 @@ def test_without_a_model_it_says_so(world, looked):
     looked.open("#/models", "No model serves.")
     looked.open(f"#/series/sensors/{IDS[0].replace('/', '%2F')}", IDS[0])
     looked.check("no-model-series")
+
+
+def test_the_shipped_model_says_what_it_is(world, looked):
+    world.promote(world.ingest("sensors", *IDS), shipped_bundle("5m", HORIZON, SEASON), PANEL, event="shipped")
+    page = looked.open("#/models", "It ships with Rollcast: nothing was trained on this dataset.")
+    assert "version 1 ships with Rollcast and serves since the first ingest" in page.inner_text("main")
+    looked.check("shipped")
+    looked.open(f"#/series/sensors/{IDS[0].replace('/', '%2F')}", IDS[0])
+    looked.check("shipped-series")
 
 
 def test_the_verdict_counts_and_filters(served, server, looked):
