@@ -37,6 +37,26 @@ def coverage(benchmark: str) -> tuple[Bound, ...]:
     )
 
 
+def zeroshot(name: str, mase: tuple[float, float], wql: tuple[float, float], low: float) -> tuple[Bound, ...]:
+    """Absolute figures of one set of M4 without training, with their stretch, and its first values."""
+    benchmark = f"zeroshot.{name}"
+    cold = [
+        bound
+        for count in COLD_VALUES
+        for bound in (
+            Bound(benchmark, f"cold_{count}_over_naive", "at most", 1.0, "issue 25: MASE after so many values"),
+            Bound(benchmark, f"cold_{count}_coverage_80", "at least", low, "issue 25: after so many values"),
+            Bound(benchmark, f"cold_{count}_coverage_80", "at most", 0.90, "issue 25: after so many values"),
+        )
+    ]
+    return (
+        Bound(benchmark, "mase", "at most", mase[0], "issue 25: zero-shot", mase[1]),
+        Bound(benchmark, "wql", "at most", wql[0], "issue 25: zero-shot", wql[1]),
+        *cold,
+    )
+
+
+COLD_VALUES = (1, 2, 4, 8, 16, 32, 64)
 BOUNDS = (
     Bound("kernel", "single_step_ratio", "at most", 1 / 3, "one series, one step and forecast, against torch"),
     Bound("kernel", "batch_rate_with_heads", "at least", 0.40, "batch 256 against the float32 matrix product"),
@@ -80,6 +100,18 @@ BOUNDS = (
     Bound("service.soak", "soak_handles_grown", "at most", 1.1, "issue 4: flat"),
     Bound("service.soak", "soak_p50_grown", "at most", 1.2, "issue 4: flat"),
     Bound("service.kills", "kill_failures", "at most", 0, "issue 4: 0 rows lost, 0 doubled, states equal to the log"),
+    Bound("zeroshot", "mase_over_seasonal_naive", "at most", 0.85, "issue 25: mean over the files", 0.83),
+    Bound("zeroshot", "wql_over_seasonal_naive", "at most", 0.70, "issue 25: mean over the files", 0.665),
+    Bound("zeroshot", "worst_over_better", "at most", 1.02, "issue 25: the better of naive and seasonal naive"),
+    Bound("zeroshot", "coverage_80", "at least", 0.76, "issue 25: the 80 % interval, pooled"),
+    Bound("zeroshot", "coverage_80", "at most", 0.84, "issue 25: the 80 % interval, pooled"),
+    *zeroshot("m4_hourly", (0.85, 0.78), (0.028, 0.0257), 0.70),
+    *zeroshot("m4_weekly", (2.15, 2.05), (0.040, 0.0375), 0.75),
+    Bound("zeroshot.etth1", "mse_96", "at most", 0.375, "issue 25; four plain profiles averaged 0.370", 0.362),
+    Bound("universal", "observe_and_forecast_us", "at most", 100, "issue 25: one value, 48 × 11", 60),
+    Bound("universal", "series_steps_per_second", "at least", 100_000, "issue 25: batches"),
+    Bound("universal", "hourly_state_bytes", "at most", 9_000, "issue 25: cycles 24 and 168, horizon 48"),
+    Bound("universal", "minute_state_bytes", "at most", 16_000, "issue 25: cycles 1,440 and 10,080, horizon 60"),
     Bound("competition", "mase_over_seasonal_naive", "at most", 1.0, "issue 3: does well on data it has never seen"),
     Bound("m4.weekly", "owa", "at most", 0.70, "issue 3; best entry of the competition 0.739", 0.68),
     Bound("m4.weekly", "mase", "at most", 1.95, "issue 3; best published 1.990", 1.88),

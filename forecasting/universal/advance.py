@@ -160,3 +160,19 @@ def _settle(
                 numbers[JUDGED] += 1
                 meet(value, forecast, usual[k], spread, phase, shape, levels, numbers[JUDGED])
                 kept[:] = np.nan
+
+
+@exact
+def expect_leads(
+    numbers: np.ndarray,
+    profile: np.ndarray,
+    met: np.ndarray,
+    seasons: np.ndarray,
+    origin: int,
+    leads: np.ndarray,
+    found: np.ndarray,
+) -> None:
+    """Write the experts' forecasts at the known leads of one series to found (K, experts)."""
+    for k in range(len(leads)):
+        lead = leads[k, 0]
+        expect(numbers, profile, met, seasons, origin, lead, lead, found[k : k + 1])

@@ -11,6 +11,7 @@ from forecasting.universal.layout import (
     CHANGES,
     COUNT,
     DEMAND,
+    DRIFT,
     FAST_LEVEL,
     FAST_PROFILE_LEVEL,
     HOLTS,
@@ -20,7 +21,6 @@ from forecasting.universal.layout import (
     MEDIAN,
     PER_CYCLE,
     PLAIN,
-    QUICK_LEVEL,
     RESIDUAL,
     SEASONAL,
     SLOW_LEVEL,
@@ -28,12 +28,13 @@ from forecasting.universal.layout import (
     VALUE_LEVEL,
 )
 from forecasting.universal.learning import HOLT_RATES
-from forecasting.universal.profiles import FAST, SLOW, own_value, parents_value
+from forecasting.universal.profiles import FAST, FAST_GAIN, SLOW, own_value, parents_value
 
 PLAINS = len(PLAIN)
 PER = len(BY_CYCLE)
 LARGEST_SHARE = 4.0
 THETA_KEEP = 0.99
+TREND_KEEP = 0.9  # of the trend from round to round
 
 
 @exact
@@ -90,7 +91,7 @@ def _expect_plain(numbers: np.ndarray, first: int, last: int, found: np.ndarray)
         row[0] = numbers[LAST]
         row[1] = numbers[LEVELS]
         row[2] = numbers[LEVELS + 1]
-        row[3] = numbers[LEVELS + 2]
+        row[3] = numbers[LAST] + lead * numbers[DRIFT]
         row[4] = numbers[HOLTS] + quick * numbers[HOLTS + 1]
         row[5] = numbers[HOLTS + 2] + slow * numbers[HOLTS + 3]
         row[6] = numbers[LEVELS] + theta * drift
@@ -133,7 +134,7 @@ def _expect_cycle(
         row[2] = slow + own[SLOW_LEVEL]
         row[3] = slow * slow_share
         row[4] = fast
-        row[5] = fast + own[QUICK_LEVEL]
+        row[5] = fast + own[FAST_LEVEL] * (1 + TREND_KEEP * FAST_GAIN * ((lead - 1) // seasons[k, 0]))
         row[6] = fast + own[FAST_LEVEL]
         row[7] = fast * fast_share
 

@@ -40,22 +40,22 @@ MEDIAN: Final = 36
 DEMAND: Final = 37  # chance and size of a value that is not 0
 JUDGED: Final = 39  # forecasts of the mix that met their values
 UNIT: Final = 40  # mean absolute change over a round of the ring, or over one step without a cycle
-SEASONAL: Final = 41  # from here on the numbers of each cycle
-PER_CYCLE: Final = 14
+DRIFT: Final = 41  # mean change
+SEASONAL: Final = 42  # from here on the numbers of each cycle
+PER_CYCLE: Final = 13
 # Of a cycle: number of residuals; their levels; levels of values, slow and fast profile; autoregression of residuals.
 COUNT: Final = 0
 SLOW_LEVEL: Final = 1
-QUICK_LEVEL: Final = 2
-FAST_LEVEL: Final = 3
-VALUE_LEVEL: Final = 4
-SLOW_PROFILE_LEVEL: Final = 5
-FAST_PROFILE_LEVEL: Final = 6
-RESIDUAL: Final = 7
+FAST_LEVEL: Final = 2
+VALUE_LEVEL: Final = 3
+SLOW_PROFILE_LEVEL: Final = 4
+FAST_PROFILE_LEVEL: Final = 5
+RESIDUAL: Final = 6
 
-PLAIN: Final = ("naive", "level_fast", "level", "level_slow", "holt_fast", "holt_slow", "theta", "autoregression",
+PLAIN: Final = ("naive", "level_fast", "level", "drift", "holt_fast", "holt_slow", "theta", "autoregression",
                 "changes", "median", "demand")  # fmt: skip
 BY_CYCLE: Final = ("mean", "mean_autoregression", "mean_level", "mean_share",
-                   "recent", "recent_level_fast", "recent_level", "recent_share")  # fmt: skip
+                   "recent", "recent_trend", "recent_level", "recent_share")  # fmt: skip
 
 
 def experts(cycles: int) -> tuple[str, ...]:

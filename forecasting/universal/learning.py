@@ -10,6 +10,7 @@ from forecasting.universal.layout import (
     CHANGES,
     COUNT,
     DEMAND,
+    DRIFT,
     FAST_LEVEL,
     FAST_PROFILE_LEVEL,
     FRESH,
@@ -23,7 +24,6 @@ from forecasting.universal.layout import (
     LOW_COUNT,
     MEDIAN,
     PER_CYCLE,
-    QUICK_LEVEL,
     RESIDUAL,
     SCALE,
     SEASONAL,
@@ -36,7 +36,7 @@ from forecasting.universal.profiles import FAST, SLOW, own_value, parents_value,
 RATES_OF_LEVELS = (0.4, 0.15, 0.05, 0.02)
 HOLT_RATES = ((0.5, 0.15, 0.9), (0.2, 0.05, 0.97))  # of level and slope, and what is left of the slope a step later
 KEEP_LINE = 0.98
-FAST_RATE = 0.3
+DRIFT_RATE = 0.02
 DEMAND_RATE = 0.1
 MEDIAN_RATE = 0.1
 OUTLIER = 5.0
@@ -65,9 +65,9 @@ def begin_levels(numbers: np.ndarray, value: float) -> None:
     numbers[LINE : LINE + 5] = 0.0
     numbers[AUTO + 5 : AUTO + 7] = 0.0
     numbers[CHANGES + 5 : CHANGES + 7] = 0.0
-    numbers[MEDIAN] = value
+    numbers[MEDIAN], numbers[DRIFT] = value, 0.0
     for first in range(SEASONAL, len(numbers), PER_CYCLE):
-        for place in (COUNT, SLOW_LEVEL, QUICK_LEVEL, FAST_LEVEL, RESIDUAL + 5, RESIDUAL + 6):
+        for place in (COUNT, SLOW_LEVEL, FAST_LEVEL, RESIDUAL + 5, RESIDUAL + 6):
             numbers[first + place] = 0.0
 
 
@@ -124,6 +124,7 @@ def _learn_range(numbers: np.ndarray, value: float) -> None:
 def _learn_levels(numbers: np.ndarray, value: float, change: float, fresh: float) -> None:
     if fresh > 1:
         update_autoregression(numbers[CHANGES : CHANGES + 7], change)
+        numbers[DRIFT] += max(DRIFT_RATE, 1 / (fresh - 1)) * (change - numbers[DRIFT])
     update_autoregression(numbers[AUTO : AUTO + 7], value - numbers[LEVELS + 3])
     for k in range(4):
         rate = RATES_OF_LEVELS[0] if k == 0 else RATES_OF_LEVELS[1] if k == 1 else RATES_OF_LEVELS[2]
@@ -185,7 +186,6 @@ def _learn_cycle(
     count = own[COUNT]
     rate = max(2.0 / (seasons[k, 0] + 1), 1 / count)
     own[SLOW_LEVEL] += rate * (value - slow - own[SLOW_LEVEL])
-    own[QUICK_LEVEL] += max(FAST_RATE, 1 / count) * (value - fast - own[QUICK_LEVEL])
     own[FAST_LEVEL] += rate * (value - fast - own[FAST_LEVEL])
     own[VALUE_LEVEL] += rate * (value - own[VALUE_LEVEL])
     own[SLOW_PROFILE_LEVEL] += rate * (slow - own[SLOW_PROFILE_LEVEL])

@@ -16,10 +16,10 @@ UNITS = {"s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK, "mo": YEAR / 12, "
 SHORTEST_WINDOW, LONGEST_WINDOW = 64, 2_048  # steps without a value that are rolled
 SHORTEST_CONTEXT, LONGEST_CONTEXT = 512, 12_288
 CONTEXT_ROUNDS = 5
-USUAL = {"naive": 1.0, "level_fast": 1.1, "level": 1.3, "level_slow": 1.6, "holt_fast": 1.3, "holt_slow": 1.3,
+USUAL = {"naive": 1.0, "level_fast": 1.1, "level": 1.3, "drift": 1.1, "holt_fast": 1.3, "holt_slow": 1.3,
          "theta": 1.2, "autoregression": 1.2, "changes": 1.3, "median": 1.3, "demand": 1.4}  # fmt: skip
 USUAL_BY_CYCLE = {"mean": 1.3, "mean_autoregression": 1.1, "mean_level": 1.1, "mean_share": 1.2,
-                  "recent": 1.2, "recent_level_fast": 1.2, "recent_level": 1.1, "recent_share": 1.1}  # fmt: skip
+                  "recent": 1.2, "recent_trend": 1.2, "recent_level": 1.1, "recent_share": 1.1}  # fmt: skip
 
 
 def shipped_bundle(freq: str, horizon: int, season: int, cycles: Sequence[int] = ()) -> Bundle:

@@ -16,7 +16,7 @@ GROWTH = 0.8  # of the growth that a random walk would have from lead to lead
 LARGEST_RATIO = 6.0  # of one error to the usual one
 PHASE_GAIN = 0.04
 SHAPE_GAIN = 0.01
-FIRST_SHAPES = 30  # forecasts that meet their values before the shape follows them
+FIRST_SHAPES = 100  # forecasts that meet their values before the shape follows them
 
 
 @exact
