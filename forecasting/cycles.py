@@ -34,8 +34,10 @@ def longer_cycle(panel: Panel, season: int, horizon: int) -> int | None:
     span = max(1, horizon // 2)
     longest = min(LONGEST, int(np.median(panel.lengths[chosen])) // 3)
     lags = np.arange(max(season, span) + 1, longest + 1)
+    if not len(lags):
+        return None
     curves = [_repetition(panel.series(i)[-VALUES:], span, lags) for i in chosen if panel.lengths[i] >= FEW]
-    if not len(lags) or not curves:
+    if not curves:
         return None
     typical = _mean_over_series(np.minimum(np.stack(curves), 3.0))
     own = np.where(_is_clearer(typical, season), typical, np.inf)

@@ -40,11 +40,21 @@ def file(tmp_path):
     return path
 
 
-def run(capsys, *words: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(list(words))
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """`run("forecast", …)`: exit code, standard output and standard error of a command."""
+
+    def command(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["rollcast", *words])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return command
 
 
 @pytest.mark.parametrize("library", ["polars", "pandas"])
@@ -85,8 +95,8 @@ def test_the_shipped_model_rolls_on_without_training(tmp_path):
     assert (tested["y"] - tested["Rollcast"]).abs().mean() < 0.5
 
 
-def test_a_file_is_forecast_without_a_home(home, file, capsys):
-    code, out, err = run(capsys, "forecast", "--file", str(file), "--horizon", "24", "--level", "80", "--json")
+def test_a_file_is_forecast_without_a_home(home, file, run):
+    code, out, err = run("forecast", "--file", str(file), "--horizon", "24", "--level", "80", "--json")
     assert code == 0, err
     found = json.loads(out)
     assert (found["model"], found["freq"], found["season"], found["horizon"]) == ("universal", "1h", 24, 24)
@@ -99,8 +109,8 @@ def test_a_file_is_forecast_without_a_home(home, file, capsys):
     assert not home.exists()
 
 
-def test_the_numbers_are_those_of_a_frame_and_of_a_dataset(home, file, capsys, monkeypatch):
-    _, out, _ = run(capsys, "forecast", "--file", str(file), "--horizon", "24", "--json")
+def test_the_numbers_are_those_of_a_frame_and_of_a_dataset(home, file, run, monkeypatch):
+    _, out, _ = run("forecast", "--file", str(file), "--horizon", "24", "--json")
     by_file = [value for entry in json.loads(out)["forecasts"] for value in entry["universal"]]
     assert Forecaster().forecast(24, frame=hourly())["Rollcast"].to_list() == by_file
     monkeypatch.setenv("ROLLCAST_SHIPPED_MODEL", "true")
@@ -113,30 +123,28 @@ def test_the_numbers_are_those_of_a_frame_and_of_a_dataset(home, file, capsys, m
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_it_writes_a_file(home, file, tmp_path, capsys, ending):
+def test_it_writes_a_file(file, tmp_path, run, ending):
     out = tmp_path / f"out.{ending}"
-    code, _, err = run(capsys, "forecast", "--file", str(file), "--horizon", "3", "--level", "80", "--out", str(out))
+    code, _, err = run("forecast", "--file", str(file), "--horizon", "3", "--level", "80", "--out", str(out))
     assert code == 0, err
     frame = pl.read_csv(out) if ending == "csv" else pl.read_parquet(out)
     assert frame.columns == ["unique_id", "ds", "universal", "universal-lo-80", "universal-hi-80"]
     assert frame.height == 6
 
 
-def test_for_people_it_prints_the_first_steps(file, capsys):
-    code, out, err = run(capsys, "forecast", "--file", str(file), "--horizon", "3")
+def test_for_people_it_prints_the_first_steps(file, run):
+    code, out, err = run("forecast", "--file", str(file), "--horizon", "3")
     assert code == 0, err
     assert "a after 2024-03-21T23:00:00Z, every 1h" in out + err
     assert "by the model that ships with Rollcast" in out + err
 
 
-def test_quirks_are_read_as_by_ingest(tmp_path, capsys):
+def test_quirks_are_read_as_by_ingest(tmp_path, run):
     path = tmp_path / "quirks.csv"
     rows = [f"{hour // 24 + 1:02}.03.2024 {hour % 24:02}:0{hour % 3};{str(day(hour)).replace('.', ',')}"
             for hour in range(24 * 21)]  # fmt: skip
     path.write_text("\ufeffTime;Temperature\n" + "\n".join(rows[:100] + rows[110:]) + "\n", encoding="utf-8")
-    code, out, err = run(
-        capsys, "forecast", "--file", str(path), "--freq", "1h", "--season", "24", "--horizon", "2", "--json"
-    )
+    code, out, err = run("forecast", "--file", str(path), "--freq", "1h", "--season", "24", "--horizon", "2", "--json")
     assert code == 0, err
     found = json.loads(out)
     assert found["report"]["longest_gap"] == 10
@@ -158,8 +166,8 @@ def test_quirks_are_read_as_by_ingest(tmp_path, capsys):
         (["forecast", "--file", "{file}", "--season", "0"], "--season is 0"),
     ],
 )
-def test_what_does_not_go_together_is_one_sentence(file, capsys, words, said):
-    code, out, err = run(capsys, *(word.format(file=file) for word in words))
+def test_what_does_not_go_together_is_one_sentence(file, run, words, said):
+    code, out, err = run(*(word.format(file=file) for word in words))
     assert code == 2
     assert said in err
     assert "Traceback" not in out + err

@@ -74,7 +74,7 @@ def test_where_the_shipped_model_served_before_its_own_states_answer(world):
     with world.serving() as client:
         client.post("/v1/observations", json=rows("new", [3.0, 4.0, 5.0]))
         before = median(client, "new")
-        world.promote(dataset, NETWORK, PANEL)
+        world.promote(dataset, NETWORK, PANEL, log_seq=0)
         until(lambda: forecast(client, "a")["model"]["kind"] == "lstm")
         until(lambda: client.app.state.runtime.directory.datasets["sensors"].previous is not None)
         until(lambda: forecast(client)["model"]["kind"] == "universal")
