@@ -76,7 +76,7 @@ def test_ingest_and_serve_are_enough(
     file = tmp_path / "demand.csv"
     lines = [f"{name},{stamp(hour)},{value(hour)}" for name in ("north", "south") for hour in range(24 * DAYS)]
     file.write_text("\n".join(["store,time,demand", *lines]) + "\n")
-    ingested = rollcast("ingest", str(file), "--dataset", "demand", "--horizon", "24")
+    ingested = rollcast("ingest", str(file), "--dataset", "demand", "--id-col", "store", "--horizon", "24")
     assert ingested["serves"].startswith("universal version 1 serves 'demand'")
 
     service = Service(environment)

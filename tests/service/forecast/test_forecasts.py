@@ -94,8 +94,8 @@ def test_a_warming_series_is_answered_by_the_fallback_and_says_so(client):
 
 
 def test_the_first_value_of_a_series_has_the_interval_that_others_needed(world):
-    bundle = network(PANEL)
-    prior = fit_scale_prior(PANEL, bundle.config, bundle.weights["fallback.linear"])
+    bundle = baseline(PANEL)
+    prior = fit_scale_prior(PANEL, bundle.config, bundle.weights["linear"])
     bundle = replace(bundle, calibration=replace(bundle.calibration, scale_prior=prior))
     world.promote(world.ingest("sensors", "a", "b", "empty"), bundle, PANEL)
     with world.serving() as client:
