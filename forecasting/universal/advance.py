@@ -8,7 +8,7 @@ import numpy as np
 
 from forecasting.kernel.compiled import exact
 from forecasting.universal.forecasts import expect
-from forecasting.universal.layout import BASE, CLOCK, JUDGED, LAST, SCALE, SLOTS, UNIT
+from forecasting.universal.layout import BASE, CLOCK, FRESH, JUDGED, LAST, SCALE, SLOTS, UNIT
 from forecasting.universal.learning import begin, begin_levels, learn
 from forecasting.universal.mixing import mix, weigh
 from forecasting.universal.widths import FIRST_SHARE, meet, usual_errors
@@ -44,7 +44,7 @@ def advance(
     `window` steps without a value are rolled; the rest of a longer silence only counts, and the levels then begin anew
     with the value that ends it.
     """
-    experts = len(prior)
+    experts = prior.shape[1]
     forecasts = np.empty((1, experts))
     weights = np.empty((len(leads), experts))
     usual = np.empty(len(leads))
@@ -96,7 +96,7 @@ def advance(
                     if not _opens(clock, leads[k, 1], slot):
                         continue
                     if not weighed:
-                        weigh(error[row], count[row], prior, abs(own[LAST]) + own[SCALE], weights)
+                        weigh(error[row], count[row], prior, leads, own[FRESH], size, weights)
                         weighed = True
                     lead = leads[k, 0]
                     expect(own, profile[row], met[row], seasons, step, lead, lead, forecasts)

@@ -21,7 +21,7 @@ class Engine:
     """Advances any number of series and forecasts them. A row's result does not depend on the rows beside it."""
 
     def __init__(self, layout: Layout, prior: np.ndarray, window: int) -> None:
-        """prior (experts,) float64: usual errors of the experts, in relation to the best; `window` steps without a
+        """prior (3, experts) float64: see `forecasting.universal.mixing`; `window` steps without a
         value are rolled before a silence stops the clock."""
         self.layout, self.prior, self.window = layout, prior, window
         self.seasons, self.leads, self.gains = layout.seasons, layout.leads, layout.gains

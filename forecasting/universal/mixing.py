@@ -1,42 +1,60 @@
 """The mix of the experts: weights by inverse error, known at some leads and interpolated between them.
 
 An expert's error at a lead is set in relation to that of the best one there. Few errors are trusted less: the relation
-at a lead is drawn to that at the lead before it, and at the first one to what is usual (`prior`). Only sums, products,
-quotients and roots are used, so that every machine finds the same bits.
+at a lead is drawn to that at the lead before it, and at the first one to what is usual. The less of a series was seen,
+and the farther ahead an expert looks, the worse it is expected to do. Only sums, products, quotients and roots are used,
+so that every machine finds the same bits.
+
+What is usual, `prior` (3, experts), was fitted by `python -m pretraining` to series that judge nothing: the relation of
+a series that was seen for long, what it is more after one value, and what it is more at a lead of as many steps as
+values were seen.
 """
 
 import numpy as np
 
 from forecasting.kernel.compiled import exact
 
-TRUST = 3.0  # errors that the relation at the lead before weighs
+TRUST = 32.0  # errors that the relation at the lead before weighs
 FAINT = 1e-9  # of the size of the series: smaller errors are none
-QUICK_SHARE = 0.4  # of the error average that forgets sooner
+QUICK_SHARE = 0.15  # of the error average that forgets sooner
 LARGEST_RELATION = 1e6
 
 
 @exact
-def weigh(error: np.ndarray, count: np.ndarray, prior: np.ndarray, size: float, weights: np.ndarray) -> None:
+def weigh(
+    error: np.ndarray,
+    count: np.ndarray,
+    prior: np.ndarray,
+    leads: np.ndarray,
+    seen: float,
+    size: float,
+    weights: np.ndarray,
+) -> None:
     """Write the weights (K, experts), not yet of sum 1.
 
     error (RATES, K, experts + 1) are mean absolute errors, the last column that of the mix; count (K, experts + 1) how
-    many were met; prior (experts,) the usual relations; size of the series in data units.
+    many were met; `seen` values of a series whose values have this size in data units.
     """
-    leads, experts = weights.shape
+    experts = weights.shape[1]
     tiny = FAINT * size + 1e-300
-    relation = prior.copy()
-    for k in range(leads):
+    relation = prior[0] + prior[1] / seen
+    before = 0.0
+    for k in range(len(leads)):
+        reach = (leads[k, 0] - before) / seen
+        before = np.float64(leads[k, 0])
         best = np.inf
         for e in range(experts):
+            relation[e] += prior[2, e] * reach
             if count[k, e] > 0:
                 best = min(best, _averaged(error, k, e))
         for e in range(experts):
             if count[k, e] > 0:
                 own = min((_averaged(error, k, e) + tiny) / (best + tiny), LARGEST_RELATION)
-                n = float(count[k, e])
+                n = np.float64(count[k, e])
                 relation[e] = (n * own + TRUST * relation[e]) / (n + TRUST) if own < LARGEST_RELATION else own
-            square = relation[e] * relation[e]
-            weights[k, e] = 1.0 / (square * square)
+            second = relation[e] * relation[e]
+            fourth = second * second
+            weights[k, e] = 1.0 / (second * fourth * fourth * fourth)
 
 
 @exact

@@ -36,7 +36,7 @@ def forecast_quantiles(
     widening (N, buckets) float32 is the log of a factor on the distances from the median; bucket (scored horizon,) that
     of each step. Beyond the scored horizon the last one's holds.
     """
-    horizon, levels, experts = found.shape[1], found.shape[2], len(prior)
+    horizon, levels, experts = found.shape[1], found.shape[2], prior.shape[1]
     median = levels // 2
     forecasts = np.empty((horizon, experts))
     weights = np.empty((len(leads), experts))
@@ -46,7 +46,7 @@ def forecast_quantiles(
         row = rows[i]
         own = numbers[row]
         size = abs(own[LAST]) + own[SCALE]
-        weigh(error[row], count[row], prior, size, weights)
+        weigh(error[row], count[row], prior, leads, own[FRESH], size, weights)
         usual_errors(error[row], count[row], leads, FIRST_SHARE * size, usual)
         expect(own, profile[row], met[row], seasons, origin[row], 1, horizon, forecasts)
         _sort_into(shape[row], sorted_shape)
