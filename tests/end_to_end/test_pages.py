@@ -20,7 +20,7 @@ from tests.support.page_kit import Step, check_shown, is_same, steps_of
 def test_the_cells_of_the_python_page_print_what_it_shows(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     steps = list(steps_of(root / "docs" / "python.md", "python"))
-    assert len(steps) == 6
+    assert len(steps) == 7
     names: dict[str, object] = {}
     for step in steps:
         printed = io.StringIO()
@@ -52,6 +52,7 @@ def run_in_one_shell(steps: list[Step], folder: Path, root: Path) -> list[str]:
         "PATH": f"{scripts}:{os.environ['PATH']}",
         "PYTHONPATH": str(root),
         "ROLLCAST_PORT": str(port),
+        "ROLLCAST_SHIPPED_MODEL": "true",
     }
     work = folder / "work"
     work.mkdir()
