@@ -42,9 +42,11 @@ from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.live_rows import NewRows
 from pipelines.ingestion.repeated_options import OPTIONS
 from pipelines.ingestion.source_pieces import ReadPieces
+from pipelines.promotion import shipped
 from pipelines.workspace import Workspace
 
 SLICE = 2_000  # rows of the log in one transaction: other writers wait for some milliseconds
+MOST_LOGGED = 100_000  # rows of an ingest that go through the log where states could as well begin anew
 MOST_NAMED = 10  # new series in the result of an ingest
 PAUSE_S = 0.02  # between two transactions: SQLite lets those who wait look for the lock only every so often
 
@@ -139,10 +141,13 @@ def write_log(
 
     ingest: its number; numbers: the surrogate id of each series; born: of those of which nothing was stored before.
     """
-    written = 0
+    written, marks = 0, new.read.marks
+    begins_anew = new.conformed.parts.rows > MOST_LOGGED and shipped.may_begin_anew(workspace.engine, new.dataset)
+    if begins_anew:  # from new contexts, which have these rows
+        marks = {**marks, shipped.BEHIND: str(stored.version)}
     while True:
         newest = anchors.last_id(workspace.engine)
-        begins = live_rows.starts(workspace.engine, new.dataset)
+        begins = [] if begins_anew else live_rows.starts(workspace.engine, new.dataset)
         rows = live_rows.new_rows(workspace.engine, new.dataset, new.conformed.parts, numbers, begins, born)
         *slices, last = [*rows.slices(SLICE)] or [rows]
         for part in slices:
@@ -152,7 +157,7 @@ def write_log(
 
         def along(connection: Connection, _: int, newest: int = newest) -> None:
             require_same_anchors(connection, newest)
-            record(workspace, new, ingest, numbers, stored.version, report, connection)
+            record(workspace, new, ingest, numbers, stored.version, report, marks, connection)
 
         try:
             written += append(workspace, new.dataset, last, stored.available_at, ingest, along)
@@ -198,6 +203,7 @@ def record(
     numbers: dict[str, int],
     version: int,
     report: dict[str, object],
+    marks: Mapping[str, str],
     connection: Connection,
 ) -> None:
     """Write quarantine, records of tables and of the ingest, watermarks and given rules in a running transaction."""
@@ -207,6 +213,6 @@ def record(
     for sha256, name in new.read.tables.items():
         own = report | {OPTIONS: new.options} | ({UNFINISHED: True} if sha256 in new.read.unfinished else {})
         ingested_files.record_file(engine, dataset.id, sha256, name, own, version, connection)
-    watermarks.set_watermarks(engine, dataset.id, new.read.marks, connection)
+    watermarks.set_watermarks(engine, dataset.id, marks, connection)
     store_rules(engine, dataset, new.rules, connection)
     ingest_record.end(connection, dataset.id, ingest, new.read, (held, quarantine.newest_id(connection)))

@@ -81,14 +81,14 @@ class SavedForecaster:
             raise DamagedArtifact("its states do not match their hash; save it again")
         bundle = artifacts.from_bytes(model, settings["digest"])
         arrays, ids = load_tensors(states), settings["ids"]
-        model = model_of(bundle)
-        like = model.empty(len(ids)).arrays
+        rolling = model_of(bundle)
+        like = rolling.empty(len(ids)).arrays
         if {name: (array.shape, array.dtype) for name, array in arrays.items()} != {
             name: (array.shape, array.dtype) for name, array in like.items()
         }:
             raise DamagedArtifact("its states do not fit its model; save it again")
         grid = Grid.from_json(settings["grid"])
         series = FittedSeries(
-            bundle, grid, ids, settings["labels"], model.restore(arrays), int(settings["fitted_until"])
+            bundle, grid, ids, settings["labels"], rolling.restore(arrays), int(settings["fitted_until"])
         )
         return cls(settings["arguments"], FrameKind(**settings["frame"]), series)

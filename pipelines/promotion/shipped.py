@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from sqlalchemy import Engine
 
 from data.errors import Conflict
 from data.files import file_lock
-from data.store import catalogue, promotions
+from data.records import watermarks
+from data.store import catalogue, observation_log, promotions
 from data.store.catalogue import Dataset
 from data.store.promotions import Promotion, PromotionMoved
 from forecasting.kinds import model_of
@@ -26,6 +28,7 @@ from pipelines.models import model_store
 from pipelines.promotion.promote import Promoted, registered_version, serve
 from pipelines.workspace import Workspace
 
+BEHIND = "contexts of the shipped model"  # watermark: the version of the lake that they must have
 WHY = ": it ships with Rollcast, and nothing was trained"
 
 
@@ -50,15 +53,25 @@ def serve_shipped(workspace: Workspace, name: str) -> Promoted | None:
 
 
 def is_due(workspace: Workspace, dataset: Dataset) -> bool:
-    """Whether nothing serves, or the shipped model was made for another season or horizon than the dataset has."""
+    """Whether nothing serves, or the shipped model does, for another season or horizon than the dataset has, or from
+    contexts that lack what an ingest stored since."""
     served = promotions.served(workspace.engine, dataset.id)
-    return served is None or is_outdated(served, dataset)
+    return served is None or (served.event == "shipped" and is_outdated(workspace.engine, served, dataset))
 
 
-def is_outdated(served: Promotion, dataset: Dataset) -> bool:
-    """Whether the shipped model serves, made for another season or horizon."""
+def is_outdated(engine: Engine, served: Promotion, dataset: Dataset) -> bool:
+    """Whether the shipped model has to be made anew."""
     made_for = served.evidence.get("season"), served.evidence.get("horizon")
-    return served.event == "shipped" and made_for != (dataset.season, dataset.horizon)
+    marks = {mark.source: mark.value for mark in watermarks.watermarks(engine, dataset.id)}
+    behind = int(marks.get(BEHIND, -1)) > int(served.evidence.get("lake") or 0)
+    return behind or made_for != (dataset.season, dataset.horizon)
+
+
+def may_begin_anew(engine: Engine, dataset: Dataset) -> bool:
+    """Whether the shipped model serves and no value ever came live, so that its states may begin again from new
+    contexts: then a long history need not go through the log."""
+    served = promotions.served(engine, dataset.id)
+    return served is not None and served.event == "shipped" and observation_log.last_seq(engine, dataset.id) == 0
 
 
 def has_values(workspace: Workspace, dataset: Dataset) -> bool:
@@ -80,6 +93,7 @@ def register_and_serve(workspace: Workspace, dataset: Dataset) -> Promoted:
     if version is None:
         version = model_store.register(workspace, dataset, bundle, {})
     evidence = {"season": dataset.season, "horizon": dataset.horizon, "series": len(tails.ids)}
+    evidence |= {"lake": tails.moment.lake or 0}
     return serve(workspace, dataset, version, bundle, "shipped", evidence, WHY, tails, seen.id if seen else 0)
 
 

@@ -13,6 +13,7 @@ from pipelines.deletion import undo
 from pipelines.deletion.requests import delete_whole
 from pipelines.evaluation.backtest import BacktestRequest, backtest
 from pipelines.forecasts.batch_forecast import BatchRequest, forecast
+from pipelines.ingestion import row_storage
 from pipelines.ingestion.ingest import ingest
 from pipelines.models import model_store
 from pipelines.promotion import shipped
@@ -212,3 +213,16 @@ def test_a_backtest_compares_it_with_the_baselines(workspace):
     found = backtest(workspace, BacktestRequest("week", last=0.2), no_progress, lambda _: None)
     assert list(found.metrics) == ["universal", "naive", "seasonal_naive"]
     assert found.metrics["universal"]["mase"] < found.metrics["naive"]["mase"]
+
+
+def test_a_long_history_that_comes_later_does_not_go_through_the_log(workspace, monkeypatch):
+    """Its states begin again from new contexts, unless a value came live before."""
+    monkeypatch.setattr(row_storage, "MOST_LOGGED", 100)
+    add(workspace, range(1, 41))
+    later = add(workspace, range(41, STEPS + 1))
+    assert (later.logged, later.serves is not None) == (0, True)
+    assert events(workspace) == [("shipped", 1), ("shipped", 1)]
+    assert forecast(workspace, BatchRequest("week"), no_progress).origins == {"a": STEPS, "b": STEPS}
+    assert add(workspace, range(STEPS + 1, STEPS + 8)).logged == 14
+    assert add(workspace, range(STEPS + 8, STEPS + 108)).logged == 200
+    assert len(events(workspace)) == 2
