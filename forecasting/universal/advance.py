@@ -11,7 +11,7 @@ from forecasting.universal.forecasts import expect
 from forecasting.universal.layout import BASE, CLOCK, FRESH, JUDGED, LAST, SCALE, SLOTS, UNIT
 from forecasting.universal.learning import begin, begin_levels, learn
 from forecasting.universal.mixing import mix, weigh
-from forecasting.universal.widths import FIRST_SHARE, meet, usual_errors
+from forecasting.universal.widths import is_first_round, meet, usual_errors
 
 
 @exact
@@ -83,21 +83,18 @@ def advance(
             own[CLOCK] += 1
             clock = int(own[CLOCK])
             size = abs(own[LAST]) + own[SCALE]
-            if not np.isnan(value):
-                usual_errors(error[row], count[row], leads, FIRST_SHARE * size, usual)
+            seen = max(own[FRESH], 1.0)
+            weigh(error[row], count[row], prior, leads, seen, size, weights)
+            usual_errors(error[row], count[row], weights, leads, size, is_first_round(seasons, seen), usual)
             _settle(
                 value, step, clock, own, pending[row], error[row], count[row], spread[row], shape[row], seasons, leads,
                 gains, levels, usual,
             )  # fmt: skip
             learn(own, profile[row], met[row], seasons, value, step)
-            weighed = False
             for k in range(len(leads)):
                 for slot in range(SLOTS):
                     if not _opens(clock, leads[k, 1], slot):
                         continue
-                    if not weighed:
-                        weigh(error[row], count[row], prior, leads, own[FRESH], size, weights)
-                        weighed = True
                     lead = leads[k, 0]
                     expect(own, profile[row], met[row], seasons, step, lead, lead, forecasts)
                     kept = pending[row, k, slot]

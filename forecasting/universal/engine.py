@@ -25,7 +25,7 @@ class Engine:
         value are rolled before a silence stops the clock."""
         self.layout, self.prior, self.window = layout, prior, window
         self.seasons, self.leads, self.gains = layout.seasons, layout.leads, layout.gains
-        self.levels = np.array(LEVELS)
+        self.levels, self._unit_lag = np.array(LEVELS), layout.unit_lag
 
     def empty(self, rows: int) -> dict[str, np.ndarray]:
         """Arrays of states before any value."""
@@ -65,7 +65,7 @@ class Engine:
             self.prior,
             self.levels,
             self.window,
-            self.layout.unit_lag,
+            self._unit_lag,
         )
 
     def forecast(

@@ -14,9 +14,9 @@ import numpy as np
 
 from forecasting.kernel.compiled import exact
 
-TRUST = 32.0  # errors that the relation at the lead before weighs
+TRUST = 16.0  # errors that the relation at the lead before weighs
 FAINT = 1e-9  # of the size of the series: smaller errors are none
-QUICK_SHARE = 0.15  # of the error average that forgets sooner
+QUICK_SHARE = 0.2  # of the error average that forgets sooner
 LARGEST_RELATION = 1e6
 
 
@@ -52,9 +52,9 @@ def weigh(
                 own = min((_averaged(error, k, e) + tiny) / (best + tiny), LARGEST_RELATION)
                 n = np.float64(count[k, e])
                 relation[e] = (n * own + TRUST * relation[e]) / (n + TRUST) if own < LARGEST_RELATION else own
-            second = relation[e] * relation[e]
-            fourth = second * second
-            weights[k, e] = 1.0 / (second * fourth * fourth * fourth)
+            square = relation[e] * relation[e]
+            fourth = square * square
+            weights[k, e] = 1.0 / (fourth * fourth)
 
 
 @exact

@@ -8,13 +8,13 @@ from forecasting.kernel.recurrent import Gates
 from forecasting.kernel.threads import each
 from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
-from forecasting.rolling.online_scores import AT_REST
+from forecasting.rolling.online_scores import AT_REST, Ledger
 from forecasting.rolling.roller import UNKNOWN, NumericState, Roller, Scoring, blocks
 from forecasting.universal.engine import Engine
 from forecasting.universal.layout import CLOCK, LAST, SCALE, UNIT, Layout
 from forecasting.universal.learning import begin_levels
 
-ONCE = np.zeros(1, np.int64)
+ONLY = np.zeros(1, np.int64)
 
 
 class UniversalState(NumericState):
@@ -86,6 +86,32 @@ class UniversalRoller(Roller):
         self._open_vintages(state, np.flatnonzero(self._answers(state)))
         return state
 
+    def fold(
+        self,
+        state: NumericState,
+        rows: np.ndarray,
+        steps: np.ndarray,
+        values: np.ndarray,
+        ledger: Ledger | None = None,
+        first_values: np.ndarray | None = None,
+        anew: np.ndarray | None = None,
+    ) -> None:
+        """See `Roller.fold`. A single value of the next step, which is the usual case of a request, goes straight in."""
+        if len(rows) != 1 or not self._is_next(state, int(rows[0]), int(steps[0])) or (anew is not None and anew[0]):
+            super().fold(state, rows, steps, values, ledger, first_values, anew)
+            return
+        only = slice(int(rows[0]), int(rows[0]) + 1)
+        value = np.array([values[0]], np.float64)
+        page = None if ledger is None else ledger.view(only)
+        first = value if first_values is None else np.array([first_values[0]], np.float64)
+        self._step(state.view(only), value, None if page is None else Scoring(page, ONLY, first))
+        if ledger is not None and page is not None and page.closed:
+            ledger.closed.extend(closed.of_rows(np.array([only.start])) for closed in page.closed)
+
+    def _is_next(self, state: NumericState, row: int, step: int) -> bool:
+        running = state.observed[row] > 0 and state.gap[row] <= self.config.window
+        return bool(running and state.origin[row] + 1 == step)
+
     def _answers(self, state: NumericState) -> np.ndarray:
         """(n,) bool: is the clock of each row running: has it a value, and no silence longer than the window?"""
         return np.asarray((state.observed > 0) & (state.gap <= self.config.window))
@@ -115,23 +141,29 @@ class UniversalRoller(Roller):
             )
         conformal.settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
         self._engine.advance_here(state.arrays, values[:, None])
-        answers = self._answers(state)
-        self._forecast_halfway(state, arrivals)
-        closed = np.flatnonzero((state.age >= self.config.horizon) | ((state.age >= 0) & ~answers))
+        if self._half and (state.age == self._half).any():
+            self._forecast_halfway(state, arrivals)
+        silent = state.gap > self.config.window
+        due = (state.age < 0) | (state.age >= self.config.horizon) | silent
+        if due.any():
+            self._begin_vintages(state, due, silent, arrivals)
+        return []
+
+    def _begin_vintages(
+        self, state: NumericState, due: np.ndarray, silent: np.ndarray, arrivals: Scoring | None
+    ) -> None:
+        """Close what is open in rows that are due (n,) bool, and open the next vintage where the clock is running."""
+        closed = np.flatnonzero(due & (state.age >= 0))
         if closed.size:
             self._hand_out(state, closed, arrivals)
             state.age[closed] = -1
-        silent = np.flatnonzero(~answers)
-        if silent.size:
+        if silent.any():
             state.halfway[silent] = np.inf
-        self._open_vintages(state, np.flatnonzero((state.age < 0) & answers))
-        return []
+        self._open_vintages(state, np.flatnonzero(due & ~silent & (state.observed > 0)))
 
     def _forecast_halfway(self, state: NumericState, arrivals: Scoring | None) -> None:
         half, median = self._half, self.config.median
-        rows = np.flatnonzero(state.age == half) if half else ONCE[:0]
-        if not rows.size:
-            return
+        rows = np.flatnonzero(state.age == half)
         newer = self._quantiles(state, rows, self.config.horizon)
         state.halfway[rows] = newer[:, :, (1, -2)].transpose(0, 2, 1)
         if arrivals is not None:
