@@ -20,10 +20,10 @@ BLOCK = 64  # rows that one thread takes at a time
 class Engine:
     """Advances any number of series and forecasts them. A row's result does not depend on the rows beside it."""
 
-    def __init__(self, layout: Layout, prior: np.ndarray, window: int) -> None:
-        """prior (3, experts) float64: see `forecasting.universal.mixing`; `window` steps without a
+    def __init__(self, layout: Layout, prior: np.ndarray, start: np.ndarray, window: int) -> None:
+        """prior (3, experts) float64: see `forecasting.universal.mixing`; start (2,): see `forecasting.universal.widths`; `window` steps without a
         value are rolled before a silence stops the clock."""
-        self.layout, self.prior, self.window = layout, prior, window
+        self.layout, self.prior, self.start, self.window = layout, prior, start, window
         self.seasons, self.leads, self.gains = layout.seasons, layout.leads, layout.gains
         self.levels, self._unit_lag = np.array(LEVELS), layout.unit_lag
 
@@ -36,7 +36,7 @@ class Engine:
             "numbers": np.zeros((rows, own.numbers)),
             "profile": np.zeros((rows, 2, own.bins), np.float32),
             "met": np.zeros((rows, own.bins), np.uint8),
-            "pending": np.full((rows, leads, SLOTS, experts + 1), np.nan, np.float32),
+            "pending": np.full((rows, SLOTS * leads - 1, experts + 1), np.nan, np.float32),
             "error": np.zeros((rows, RATES, leads, experts + 1), np.float32),
             "count": np.zeros((rows, leads, experts + 1), np.uint8),
             "spread": np.ones((rows, own.phases), np.float32),
@@ -63,6 +63,7 @@ class Engine:
             self.leads,
             self.gains,
             self.prior,
+            self.start,
             self.levels,
             self.window,
             self._unit_lag,
@@ -74,7 +75,7 @@ class Engine:
         """(k, H, L) float64 quantiles of rows (k,); see `forecast_quantiles` for `widening` and `bucket`."""
         found = np.empty((len(rows), horizon, len(LEVELS)))
         own = (arrays[name] for name in READ)
-        forecast_quantiles(rows, *own, self.seasons, self.leads, self.prior, widening, bucket, found)
+        forecast_quantiles(rows, *own, self.seasons, self.leads, self.prior, self.start, widening, bucket, found)
         return found
 
     @cached_property

@@ -14,6 +14,7 @@ import numpy as np
 
 from forecasting.kernel.compiled import exact
 
+CAUTIOUS = 24.0  # values after which other experts are heard though no round is complete
 TRUST = 16.0  # errors that the relation at the lead before weighs
 FAINT = 1e-9  # of the size of the series: smaller errors are none
 QUICK_SHARE = 0.2  # of the error average that forgets sooner
@@ -26,6 +27,7 @@ def weigh(
     count: np.ndarray,
     prior: np.ndarray,
     leads: np.ndarray,
+    seasons: np.ndarray,
     seen: float,
     size: float,
     weights: np.ndarray,
@@ -33,8 +35,13 @@ def weigh(
     """Write the weights (K, experts), not yet of sum 1.
 
     error (RATES, K, experts + 1) are mean absolute errors, the last column that of the mix; count (K, experts + 1) how
-    many were met; `seen` values of a series whose values have this size in data units.
+    many were met; `seen` values of a series whose values have this size in data units. In the first round of a cycle
+    (seasons[0, 0] steps) few errors mislead: the last value, which is the first expert, is repeated.
     """
+    if len(seasons) > 0 and seen < min(seasons[0, 0], CAUTIOUS):
+        weights[:, :] = 0.0
+        weights[:, 0] = 1.0
+        return
     experts = weights.shape[1]
     tiny = FAINT * size + 1e-300
     relation = prior[0] + prior[1] / seen

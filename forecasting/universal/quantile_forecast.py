@@ -4,9 +4,9 @@ import numpy as np
 
 from forecasting.kernel.compiled import exact
 from forecasting.universal.forecasts import expect
-from forecasting.universal.layout import BASE, FRESH, HIGH, HIGH_COUNT, LAST, LOW, LOW_COUNT, SCALE
+from forecasting.universal.layout import FRESH, HIGH, HIGH_COUNT, LAST, LOW, LOW_COUNT, SCALE
 from forecasting.universal.mixing import between, mix, weigh
-from forecasting.universal.widths import is_first_round, usual_errors
+from forecasting.universal.widths import first_range, usual_errors
 
 FLOOR_VALUES = 20  # values that must have been seen before 0 is known to be a floor
 FLOOR_SHARE = 0.05  # of all values that equal the lowest, or the highest, one: it is then a bound
@@ -27,6 +27,7 @@ def forecast_quantiles(
     seasons: np.ndarray,
     leads: np.ndarray,
     prior: np.ndarray,
+    start: np.ndarray,
     widening: np.ndarray,
     bucket: np.ndarray,
     found: np.ndarray,
@@ -46,9 +47,8 @@ def forecast_quantiles(
         row = rows[i]
         own = numbers[row]
         size = abs(own[LAST]) + own[SCALE]
-        weigh(error[row], count[row], prior, leads, own[FRESH], size, weights)
-        first_round = is_first_round(seasons, own[FRESH])
-        usual_errors(error[row], count[row], weights, leads, size, first_round, usual)
+        weigh(error[row], count[row], prior, leads, seasons, own[FRESH], size, weights)
+        usual_errors(error[row], count[row], weights, leads, seasons, size, first_range(seasons, own), start, usual)
         expect(own, profile[row], met[row], seasons, origin[row], 1, horizon, forecasts)
         _sort_into(shape[row], sorted_shape)
         low, high = _bounds(own, observed[row])

@@ -16,6 +16,7 @@ UNITS = {"s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK, "mo": YEAR / 12, "
 SHORTEST_WINDOW, LONGEST_WINDOW = 64, 2_048  # steps without a value that are rolled
 SHORTEST_CONTEXT, LONGEST_CONTEXT = 512, 12_288
 CONTEXT_ROUNDS = 5
+FIRST_OF_A_DAY, FIRST_OF_OTHERS, LONG_SEASON = (0.12, 1.3), (0.08, 0.8), 20
 # Of each expert: the usual relation of its error to the best one's, and what it is more after one value, and at a lead of
 # as many steps as values were seen. Fitted by `python -m pretraining`.
 USUAL = {
@@ -44,7 +45,8 @@ USUAL = {
 def shipped_bundle(freq: str, horizon: int, season: int, cycles: Sequence[int] = ()) -> Bundle:
     """The shipped version for a dataset: `cycles` are those found on its panel, in steps; the season and the cycles of
     the calendar at `freq` ("5m", "1h", "1d", "1w", "1mo", "1", …) are added, at most three in all."""
-    return Bundle(configure(freq, horizon, season, cycles), {"prior": prior(freq, season, cycles)}, neutral(horizon))
+    weights = {"prior": prior(freq, season, cycles), "start": start(freq, season)}
+    return Bundle(configure(freq, horizon, season, cycles), weights, neutral(horizon))
 
 
 def configure(freq: str, horizon: int, season: int, cycles: Sequence[int] = ()) -> ModelConfig:
@@ -72,11 +74,9 @@ def choose_cycles(freq: str, season: int, found: Sequence[int]) -> tuple[int, ..
 
 def calendar_cycles(freq: str) -> tuple[int, ...]:
     """Steps of a day, a week and a year at a frequency, where a round has at least four steps and not too many."""
-    digits = freq.rstrip("abcdefghijklmnopqrstuvwxyz")
-    unit = UNITS.get(freq[len(digits) :])
-    if unit is None:
+    step = step_seconds(freq)
+    if not step:
         return ()
-    step = unit * int(digits or 1)
     if step < HOUR * 12:
         periods = [DAY, WEEK]
     elif step < WEEK:
@@ -87,7 +87,21 @@ def calendar_cycles(freq: str) -> tuple[int, ...]:
     return tuple(cycle for cycle in steps if 4 <= cycle <= 20_160)
 
 
+def step_seconds(freq: str) -> float:
+    """Seconds of a step at a frequency; 0 where it names no time, as "1" does."""
+    digits = freq.rstrip("abcdefghijklmnopqrstuvwxyz")
+    return UNITS.get(freq[len(digits) :], 0) * int(digits or 1)
+
+
 def prior(freq: str, season: int, cycles: Sequence[int]) -> np.ndarray:
     """(3, experts) float64: `USUAL` of every expert, in their order."""
     rounds = len(choose_cycles(freq, season, cycles))
     return np.array([USUAL[name] for name in (*PLAIN, *BY_CYCLE * rounds)]).T.copy()
+
+
+def start(freq: str, season: int) -> np.ndarray:
+    """(2,) float64: what is expected of a first round, see `forecasting.universal.widths`. Within a day values move
+    farther from where they begin than from one day, week or month to the next."""
+    daily = DAY in (step_seconds(freq) * season, step_seconds(freq) * min(calendar_cycles(freq), default=0))
+    steep = daily or (step_seconds(freq) == 0 and season >= LONG_SEASON)
+    return np.array(FIRST_OF_A_DAY if steep else FIRST_OF_OTHERS)

@@ -11,7 +11,7 @@ from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.online_scores import AT_REST, Ledger
 from forecasting.rolling.roller import UNKNOWN, NumericState, Roller, Scoring, blocks
 from forecasting.universal.engine import Engine
-from forecasting.universal.layout import CLOCK, LAST, SCALE, UNIT, Layout
+from forecasting.universal.layout import CLOCK, LAST, UNIT, Layout
 from forecasting.universal.learning import begin_levels
 
 ONLY = np.zeros(1, np.int64)
@@ -24,7 +24,7 @@ class UniversalState(NumericState):
     ring     (N, R) float64, the last values; that of grid step t at t mod R; a missing one is the value before it
     numbers  (N, D) float64, what is in data units: places in `forecasting.universal.layout`
     profile  (N, 2, bins) float32, slow and fast means of the phases of each cycle; met (N, bins) uint8 their rounds
-    pending  (N, K, 2, experts + 1) float32, open forecasts at each lead, the mix last
+    pending  (N, 2 K - 1, experts + 1) float32, open forecasts at each lead, the mix last
     error    (N, 2, K, experts + 1) float32, mean absolute errors at two rates; count (N, K, experts + 1) uint8
     spread   (N, phases) float32, the scale by phase; shape (N, L) float32, distances of the quantiles
     gap      (N,) int32, steps since the last value, at most the window + 1
@@ -39,7 +39,8 @@ class UniversalRoller(Roller):
     def __init__(self, bundle: Bundle) -> None:
         self.config, self.fingerprint = bundle.config, bundle.fingerprint
         own = Layout(self.config.cycles, self.config.horizon)
-        self._engine = Engine(own, np.asarray(bundle.weights["prior"], np.float64), self.config.window)
+        prior, start = (np.asarray(bundle.weights[name], np.float64) for name in ("prior", "start"))
+        self._engine = Engine(own, prior, start, self.config.window)
         self._ring, self._bucket = own.ring, self.config.bucket_of_step()
         self._rate, self._half = bundle.calibration.rate, self.config.horizon // 2
         self._handed_out = online_scores.positions(self.config).wql

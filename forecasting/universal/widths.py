@@ -8,19 +8,21 @@ better than the mix did so far, as after the first round of a cycle, their error
 import numpy as np
 
 from forecasting.kernel.compiled import exact
+from forecasting.universal.layout import FRESH, HIGH, LOW
 
 TRUST = 2.0  # errors that the expectation from the lead before weighs
 FIRST_TRUST = 1.0
 QUICK_SHARE = 0.3  # of the error average that forgets sooner
-FIRST_ROUND_SHARE = 0.12  # the same as FIRST_SHARE, and GROWTH, while the first round of a cycle is open
-FIRST_ROUND_GROWTH = 1.3
+RANGE_SHARE = 0.4  # of the range of the values so far: the largest error that is expected in a first round
+FEWEST_OF_RANGE = 12  # values of which the range says something
+NOW_SHARE = 1.1  # of the experts' mean error, because the mix is one of them with hindsight
 FIRST_SHARE = 0.08  # of the size of a series: its usual change in one step while none is known
 EXACT = 8.0  # errors of 0 after which none is expected
 GROWTH = 0.8  # of the growth that a random walk would have from lead to lead
+ROUND_GROWTH = 0.3  # the same beyond the first round of a cycle that was met
 LARGEST_RATIO = 6.0  # of one error to the usual one
 PHASE_GAIN = 0.04
 SHAPE_GAIN = 0.01
-LONG_CYCLE = 20  # steps of a cycle whose first round says little of what follows
 QUIET = 0.1  # scale of a phase, such as of a night without sales, that says nothing of the shape
 FIRST_SHAPES = 100  # forecasts that meet their values before the shape follows them
 
@@ -31,18 +33,24 @@ def usual_errors(
     count: np.ndarray,
     weights: np.ndarray,
     leads: np.ndarray,
+    seasons: np.ndarray,
     size: float,
-    first_round: bool,
+    first_range: float,
+    start: np.ndarray,
     usual: np.ndarray,
 ) -> None:
     """Write the expected absolute error of the mix at each known lead to usual (K,).
 
     error (RATES, K, experts + 1) and count (K, experts + 1), the mix last; weights (K, experts) as the mix has them now;
-    size of the series in data units; is the first round of its shortest cycle still open?
+    size of the series in data units; first_range of its values while the first round of its shortest cycle is open, else
+    NaN; start (2,): the share of the size that is expected one step ahead, and the growth, in that round.
     """
-    growth = FIRST_ROUND_GROWTH if first_round else GROWTH
-    expected, before = (FIRST_ROUND_SHARE if first_round else FIRST_SHARE) * size, 1.0
+    open_round = not np.isnan(first_range)
+    growth = start[1] if open_round else GROWTH
+    expected, before = (start[0] if open_round else FIRST_SHARE) * size, 1.0
     for k in range(len(leads)):
+        if not open_round and len(seasons) > 0 and leads[k, 0] > seasons[0, 0]:
+            growth = ROUND_GROWTH
         expected *= 1 + growth * (np.sqrt(leads[k, 0] / before) - 1)
         before = np.float64(leads[k, 0])
         n = np.float64(count[k, weights.shape[1]])
@@ -52,6 +60,8 @@ def usual_errors(
             if own == 0 and n >= EXACT:
                 trust = 0.0
             expected = (n * own + trust * expected) / (n + trust)
+        if open_round and first_range > 0:
+            expected = min(expected, RANGE_SHARE * first_range)
         usual[k] = expected
 
 
@@ -64,7 +74,7 @@ def _of_now(error: np.ndarray, count: np.ndarray, weights: np.ndarray, k: int) -
         if count[k, e] > 0:
             total += weights[k, e] * _averaged(error, k, e)
             weight += weights[k, e]
-    return min(total / weight, _averaged(error, k, experts))
+    return min(NOW_SHARE * total / weight, _averaged(error, k, experts))
 
 
 @exact
@@ -101,6 +111,9 @@ def meet(
 
 
 @exact
-def is_first_round(seasons: np.ndarray, seen: float) -> bool:
-    """Is the first round of the shortest cycle still open, if that is a long one?"""
-    return len(seasons) > 0 and seasons[0, 0] >= LONG_CYCLE and seen < seasons[0, 0]
+def first_range(seasons: np.ndarray, numbers: np.ndarray) -> float:
+    """The range of the values while the first round of the shortest cycle is open, 0 as long as they are few; NaN
+    later."""
+    if len(seasons) == 0 or numbers[FRESH] >= seasons[0, 0]:
+        return np.nan
+    return numbers[HIGH] - numbers[LOW] if numbers[FRESH] >= FEWEST_OF_RANGE else 0.0

@@ -8,7 +8,9 @@ from forecasting.universal.shipped import shipped_bundle
 ONE, MEDIAN = np.zeros(1, int), 5
 
 
-def after(values: np.ndarray, horizon: int, freq: str = "1", season: int = 1, cycles: tuple[int, ...] = ()) -> np.ndarray:
+def after(
+    values: np.ndarray, horizon: int, freq: str = "1", season: int = 1, cycles: tuple[int, ...] = ()
+) -> np.ndarray:
     """(H, L) quantiles after the values."""
     roller = model_of(shipped_bundle(freq, horizon, season, cycles))
     state = roller.empty(1)

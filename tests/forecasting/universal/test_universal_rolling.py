@@ -34,9 +34,11 @@ def folded(roller: UniversalRoller, values: np.ndarray) -> UniversalState:
 
 
 def same(one: UniversalState, other: UniversalState) -> bool:
-    return all(np.array_equal(one.arrays[n], other.arrays[n], equal_nan=True) for n in one.arrays if one.arrays[n].dtype.kind == "f") and all(
-        np.array_equal(one.arrays[n], other.arrays[n]) for n in one.arrays if one.arrays[n].dtype.kind != "f"
-    )
+    return all(
+        np.array_equal(one.arrays[n], other.arrays[n], equal_nan=True)
+        for n in one.arrays
+        if one.arrays[n].dtype.kind == "f"
+    ) and all(np.array_equal(one.arrays[n], other.arrays[n]) for n in one.arrays if one.arrays[n].dtype.kind != "f")
 
 
 @given(seed=st.integers(0, 200))
