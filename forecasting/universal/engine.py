@@ -21,8 +21,10 @@ class Engine:
     """Advances any number of series and forecasts them. A row's result does not depend on the rows beside it."""
 
     def __init__(self, layout: Layout, prior: np.ndarray, start: np.ndarray, window: int) -> None:
-        """prior (3, experts) float64: see `forecasting.universal.mixing`; start (2,): see `forecasting.universal.widths`; `window` steps without a
-        value are rolled before a silence stops the clock."""
+        """prior (3, experts) float64: see `forecasting.universal.mixing`; start (2,): `forecasting.universal.widths`.
+
+        `window` steps without a value are rolled before a silence stops the clock.
+        """
         self.layout, self.prior, self.start, self.window = layout, prior, start, window
         self.seasons, self.leads, self.gains = layout.seasons, layout.leads, layout.gains
         self.levels, self._unit_lag = np.array(LEVELS), layout.unit_lag

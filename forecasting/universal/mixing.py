@@ -2,8 +2,8 @@
 
 An expert's error at a lead is set in relation to that of the best one there. Few errors are trusted less: the relation
 at a lead is drawn to that at the lead before it, and at the first one to what is usual. The less of a series was seen,
-and the farther ahead an expert looks, the worse it is expected to do. Only sums, products, quotients and roots are used,
-so that every machine finds the same bits.
+and the farther ahead an expert looks, the worse it is expected to do. Only sums, products and quotients are used, so
+that every machine finds the same bits.
 
 What is usual, `prior` (3, experts), was fitted by `python -m pretraining` to series that judge nothing: the relation of
 a series that was seen for long, what it is more after one value, and what it is more at a lead of as many steps as
@@ -82,7 +82,7 @@ def mix(forecasts: np.ndarray, weights: np.ndarray) -> float:
 
 @exact
 def between(leads: np.ndarray, lead: int) -> tuple[int, float]:
-    """The place k of the last known lead up to this one, and how far it is on the way to the next; 0 beyond the last."""
+    """The place k of the last known lead up to this one, and how far it is on the way to the next; 0 after the last."""
     k = len(leads) - 1
     while k > 0 and leads[k, 0] > lead:
         k -= 1

@@ -17,8 +17,8 @@ SHORTEST_WINDOW, LONGEST_WINDOW = 64, 2_048  # steps without a value that are ro
 SHORTEST_CONTEXT, LONGEST_CONTEXT = 512, 12_288
 CONTEXT_ROUNDS = 5
 FIRST_OF_A_DAY, FIRST_OF_OTHERS, LONG_SEASON = (0.12, 1.3), (0.08, 0.8), 20
-# Of each expert: the usual relation of its error to the best one's, and what it is more after one value, and at a lead of
-# as many steps as values were seen. Fitted by `python -m pretraining`.
+# Of each expert: the usual relation of its error to the best one's, and what it is more after one value, and at a lead
+# of as many steps as values were seen. Fitted by `python -m pretraining`.
 USUAL = {
     "naive": (0.93, 0.00, 0.00),
     "level_fast": (1.45, 0.47, 0.11),

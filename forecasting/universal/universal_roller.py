@@ -97,7 +97,7 @@ class UniversalRoller(Roller):
         first_values: np.ndarray | None = None,
         anew: np.ndarray | None = None,
     ) -> None:
-        """See `Roller.fold`. A single value of the next step, which is the usual case of a request, goes straight in."""
+        """See `Roller.fold`. A single value of the next step, the usual case of a request, goes straight in."""
         if len(rows) != 1 or not self._is_next(state, int(rows[0]), int(steps[0])) or (anew is not None and anew[0]):
             super().fold(state, rows, steps, values, ledger, first_values, anew)
             return

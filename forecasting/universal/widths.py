@@ -41,9 +41,9 @@ def usual_errors(
 ) -> None:
     """Write the expected absolute error of the mix at each known lead to usual (K,).
 
-    error (RATES, K, experts + 1) and count (K, experts + 1), the mix last; weights (K, experts) as the mix has them now;
-    size of the series in data units; first_range of its values while the first round of its shortest cycle is open, else
-    NaN; start (2,): the share of the size that is expected one step ahead, and the growth, in that round.
+    error (RATES, K, experts + 1) and count (K, experts + 1), the mix last; weights (K, experts) of the mix now;
+    size of the series in data units; first_range of its values while the first round of a cycle is open, else NaN;
+    start (2,): the share of the size that is expected one step ahead, and the growth, in that round.
     """
     open_round = not np.isnan(first_range)
     growth = start[1] if open_round else GROWTH

@@ -143,7 +143,7 @@ def test_the_state_of_an_hourly_series_is_below_nine_kilobytes() -> None:
     assert sum(array.nbytes for array in state.arrays.values()) <= 9_000
 
 
-@pytest.mark.parametrize("freq, cycles", [("1h", (24, 168)), ("5m", (288, 2016)), ("1m", (1_440, 10_080)),
+@pytest.mark.parametrize(("freq", "cycles"), [("1h", (24, 168)), ("5m", (288, 2016)), ("1m", (1_440, 10_080)),
                                           ("1d", (7, 365)), ("1w", (52,)), ("1mo", (12,)), ("1y", ())])  # fmt: skip
 def test_cycles_follow_from_the_frequency(freq: str, cycles: tuple[int, ...]) -> None:
     assert shipped_bundle(freq, 6, 1).config.cycles == cycles
