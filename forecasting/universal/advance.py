@@ -8,7 +8,7 @@ import numpy as np
 
 from forecasting.kernel.compiled import exact
 from forecasting.universal.forecasts import expect
-from forecasting.universal.layout import BASE, CLOCK, FRESH, JUDGED, LAST, SCALE, SLOTS, UNIT
+from forecasting.universal.layout import BASE, CLOCK, JUDGED, LAST, SCALE, SLOTS, UNIT
 from forecasting.universal.learning import begin, begin_levels, learn
 from forecasting.universal.mixing import mix, weigh
 from forecasting.universal.widths import first_range, meet, usual_errors
@@ -84,9 +84,11 @@ def advance(
             own[CLOCK] += 1
             clock = int(own[CLOCK])
             size = abs(own[LAST]) + own[SCALE]
-            seen = max(own[FRESH], 1.0)
+            seen = max(np.float64(observed[row]), 1.0)
             weigh(error[row], count[row], prior, leads, seasons, seen, size, weights)
-            usual_errors(error[row], count[row], weights, leads, seasons, size, first_range(seasons, own), start, usual)
+            usual_errors(
+                error[row], count[row], weights, leads, seasons, size, first_range(seasons, own, seen), start, usual
+            )
             _settle(
                 value, step, clock, own, pending[row], error[row], count[row], spread[row], shape[row], seasons, leads,
                 gains, levels, usual,

@@ -1,6 +1,7 @@
 """The engine of experts through a plain interface: states as named arrays, values in, quantiles out."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,8 @@ class Engine:
         """
         self.layout, self.prior, self.start, self.window = layout, prior, start, window
         self.seasons, self.leads, self.gains = layout.seasons, layout.leads, layout.gains
-        self.levels, self._unit_lag = np.array(LEVELS), layout.unit_lag
+        self._settings: list[Any] = [self.seasons, self.leads, self.gains, prior, start, np.array(LEVELS)]
+        self._settings += [window, layout.unit_lag]
 
     def empty(self, rows: int) -> dict[str, np.ndarray]:
         """Arrays of states before any value."""
@@ -58,26 +60,17 @@ class Engine:
 
     def advance_here(self, arrays: dict[str, np.ndarray], values: np.ndarray) -> None:
         """The same in this thread."""
-        advance(
-            values,
-            *(arrays[name] for name in (*COUNTED, *ENGINE)),
-            self.seasons,
-            self.leads,
-            self.gains,
-            self.prior,
-            self.start,
-            self.levels,
-            self.window,
-            self._unit_lag,
-        )
+        own: list[Any] = [arrays[name] for name in (*COUNTED, *ENGINE)]
+        advance(values, *own, *self._settings)
 
     def forecast(
         self, arrays: dict[str, np.ndarray], rows: np.ndarray, horizon: int, widening: np.ndarray, bucket: np.ndarray
     ) -> np.ndarray:
         """(k, H, L) float64 quantiles of rows (k,); see `forecast_quantiles` for `widening` and `bucket`."""
         found = np.empty((len(rows), horizon, len(LEVELS)))
-        own = (arrays[name] for name in READ)
-        forecast_quantiles(rows, *own, self.seasons, self.leads, self.prior, self.start, widening, bucket, found)
+        own: list[Any] = [arrays[name] for name in READ]
+        own += [self.seasons, self.leads, self.prior, self.start, widening, bucket, found]
+        forecast_quantiles(rows, *own)
         return found
 
     @cached_property

@@ -4,7 +4,7 @@ import numpy as np
 
 from forecasting.kernel.compiled import exact
 from forecasting.universal.forecasts import expect
-from forecasting.universal.layout import FRESH, HIGH, HIGH_COUNT, LAST, LOW, LOW_COUNT, SCALE
+from forecasting.universal.layout import HIGH, HIGH_COUNT, LAST, LOW, LOW_COUNT, SCALE
 from forecasting.universal.mixing import between, mix, weigh
 from forecasting.universal.widths import first_range, usual_errors
 
@@ -46,9 +46,10 @@ def forecast_quantiles(
     for i in range(len(rows)):
         row = rows[i]
         own = numbers[row]
-        size = abs(own[LAST]) + own[SCALE]
-        weigh(error[row], count[row], prior, leads, seasons, own[FRESH], size, weights)
-        usual_errors(error[row], count[row], weights, leads, seasons, size, first_range(seasons, own), start, usual)
+        size, seen = abs(own[LAST]) + own[SCALE], np.float64(observed[row])
+        weigh(error[row], count[row], prior, leads, seasons, seen, size, weights)
+        met_range = first_range(seasons, own, seen)
+        usual_errors(error[row], count[row], weights, leads, seasons, size, met_range, start, usual)
         expect(own, profile[row], met[row], seasons, origin[row], 1, horizon, forecasts)
         _sort_into(shape[row], sorted_shape)
         low, high = _bounds(own, observed[row])

@@ -8,18 +8,18 @@ better than the mix did so far, as after the first round of a cycle, their error
 import numpy as np
 
 from forecasting.kernel.compiled import exact
-from forecasting.universal.layout import FRESH, HIGH, LOW
+from forecasting.universal.layout import HIGH, LOW
 
 TRUST = 2.0  # errors that the expectation from the lead before weighs
 FIRST_TRUST = 1.0
 QUICK_SHARE = 0.3  # of the error average that forgets sooner
-RANGE_SHARE = 0.4  # of the range of the values so far: the largest error that is expected in a first round
+RANGE_SHARE = 0.45  # of the range of the values so far: the largest error that is expected in a first round
 FEWEST_OF_RANGE = 12  # values of which the range says something
 NOW_SHARE = 1.1  # of the experts' mean error, because the mix is one of them with hindsight
 FIRST_SHARE = 0.08  # of the size of a series: its usual change in one step while none is known
 EXACT = 8.0  # errors of 0 after which none is expected
 GROWTH = 0.8  # of the growth that a random walk would have from lead to lead
-ROUND_GROWTH = 0.3  # the same beyond the first round of a cycle that was met
+ROUND_GROWTH = 0.15  # the same beyond the first round of a cycle that was met
 LARGEST_RATIO = 6.0  # of one error to the usual one
 PHASE_GAIN = 0.04
 SHAPE_GAIN = 0.01
@@ -111,9 +111,9 @@ def meet(
 
 
 @exact
-def first_range(seasons: np.ndarray, numbers: np.ndarray) -> float:
+def first_range(seasons: np.ndarray, numbers: np.ndarray, seen: float) -> float:
     """The range of the values while the first round of the shortest cycle is open, 0 as long as they are few; NaN
     later."""
-    if len(seasons) == 0 or numbers[FRESH] >= seasons[0, 0]:
+    if len(seasons) == 0 or seen >= seasons[0, 0]:
         return np.nan
-    return numbers[HIGH] - numbers[LOW] if numbers[FRESH] >= FEWEST_OF_RANGE else 0.0
+    return numbers[HIGH] - numbers[LOW] if seen >= FEWEST_OF_RANGE else 0.0
