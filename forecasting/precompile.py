@@ -55,7 +55,7 @@ SIGNATURES: Final[tuple[tuple[Callable[..., object], str], ...]] = (
     ),
     (online_scores.score, SCORE.format(rows="int32")),
     (online_scores.score, SCORE.format(rows="int64")),
-    (learning.begin_levels, "(float64[::1], float64)"),
+    (learning.shift, "(float64[::1], float64)"),
     (advance.advance, ADVANCE),
     (quantile_forecast.forecast_quantiles, QUANTILES),
     (roller.hold, "(float64[::1], float64[:,::1], int32[::1], int64[::1])"),

@@ -10,7 +10,7 @@ from forecasting.kernel.scaling import fill
 from forecasting.panel import Panel
 from forecasting.universal.advance import expect_leads
 from forecasting.universal.engine import Engine
-from forecasting.universal.layout import BY_CYCLE, LAST, MOST_CYCLES, PLAIN, SCALE, Layout
+from forecasting.universal.layout import BY_CYCLE, LAST, MOST_CYCLES, PLAIN, SCALE, StateLayout
 from forecasting.universal.shipped import configure, prior, start
 from pretraining.real_series import Group
 
@@ -36,7 +36,7 @@ def engine_of(group: Group) -> Engine:
     found = longer_cycle(panel, group.season, group.horizon)
     cycles = [found] if found else []
     config = configure(group.freq, group.horizon, group.season, cycles)
-    layout = Layout(config.cycles, group.horizon)
+    layout = StateLayout(config.cycles, group.horizon)
     return Engine(layout, prior(group.freq, group.season, cycles), start(group.freq, group.season), config.window)
 
 

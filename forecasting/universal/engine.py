@@ -8,7 +8,7 @@ import numpy as np
 from forecasting.config import LEVELS
 from forecasting.kernel.threads import cores, each
 from forecasting.universal.advance import advance
-from forecasting.universal.layout import RATES, SLOTS, Layout
+from forecasting.universal.layout import RATES, SLOTS, StateLayout
 from forecasting.universal.quantile_forecast import forecast_quantiles
 
 ENGINE = ("ring", "numbers", "profile", "met", "pending", "error", "count", "spread", "shape")
@@ -21,7 +21,7 @@ BLOCK = 64  # rows that one thread takes at a time
 class Engine:
     """Advances any number of series and forecasts them. A row's result does not depend on the rows beside it."""
 
-    def __init__(self, layout: Layout, prior: np.ndarray, start: np.ndarray, window: int) -> None:
+    def __init__(self, layout: StateLayout, prior: np.ndarray, start: np.ndarray, window: int) -> None:
         """prior (3, experts) float64: see `forecasting.universal.mixing`; start (2,): `forecasting.universal.widths`.
 
         `window` steps without a value are rolled before a silence stops the clock.

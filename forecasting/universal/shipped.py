@@ -7,7 +7,7 @@ import numpy as np
 from forecasting.config import ModelConfig
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
-from forecasting.universal.layout import BY_CYCLE, MOST_CYCLES, PLAIN, Layout
+from forecasting.universal.layout import BY_CYCLE, MOST_CYCLES, PLAIN, StateLayout
 
 KIND = "universal"
 # Steps of the usual cycles by the unit of the frequency, in seconds.
@@ -55,7 +55,7 @@ def configure(freq: str, horizon: int, season: int, cycles: Sequence[int] = ()) 
     longest = max(chosen, default=1)
     window = min(max(2 * longest, SHORTEST_WINDOW), LONGEST_WINDOW)
     context = min(max(CONTEXT_ROUNDS * longest, SHORTEST_CONTEXT), LONGEST_CONTEXT)
-    lag = season if season <= Layout(chosen, horizon).ring else 1
+    lag = season if season <= StateLayout(chosen, horizon).ring else 1
     return ModelConfig(
         KIND, window, max(0, context - window), horizon, season, level_steps=1, skip_lag=lag, cycles=chosen
     )

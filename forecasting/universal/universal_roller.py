@@ -11,8 +11,8 @@ from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.online_scores import AT_REST, Ledger
 from forecasting.rolling.roller import UNKNOWN, NumericState, Roller, Scoring, blocks
 from forecasting.universal.engine import Engine
-from forecasting.universal.layout import CLOCK, LAST, UNIT, Layout
-from forecasting.universal.learning import begin_levels
+from forecasting.universal.layout import CLOCK, LAST, UNIT, StateLayout
+from forecasting.universal.learning import shift
 
 ONLY = np.zeros(1, np.int64)
 
@@ -38,7 +38,7 @@ class UniversalRoller(Roller):
 
     def __init__(self, bundle: Bundle) -> None:
         self.config, self.fingerprint = bundle.config, bundle.fingerprint
-        own = Layout(self.config.cycles, self.config.horizon)
+        own = StateLayout(self.config.cycles, self.config.horizon)
         prior, start = (np.asarray(bundle.weights[name], np.float64) for name in ("prior", "start"))
         self._engine = Engine(own, prior, start, self.config.window)
         self._ring, self._bucket = own.ring, self.config.bucket_of_step()
@@ -129,7 +129,7 @@ class UniversalRoller(Roller):
     def _restart(self, state: NumericState, rows: np.ndarray, due: np.ndarray, value: np.ndarray) -> None:
         """Let the levels of rows (k,) begin anew with their value (n,): the series is at another level from now on."""
         for row in rows[~np.isnan(value[rows])].tolist():
-            begin_levels(state.numbers[row], value[row])
+            shift(state.numbers[row], value[row])
             state.numbers[row, CLOCK] = 0
             state.pending[row] = np.nan
             state.reanchored[row] += 1

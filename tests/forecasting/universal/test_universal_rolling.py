@@ -110,7 +110,7 @@ def test_a_shift_lets_the_level_begin_anew() -> None:
     roller = hourly()
     state = folded(roller, np.full((1, 40), 10.0))
     roller.fold(state, ONE, np.array([40]), np.array([90.0]), anew=np.array([STATE_ANEW], np.int8))
-    assert abs(roller.forecast(state, ONE, 1)[0, 0, 5] - 90) < 15
+    assert abs(roller.forecast(state, ONE, 1)[0, 0, 5] - 90) < 5
 
 
 def test_every_value_is_scored_once_and_vintages_open_one_after_another() -> None:
