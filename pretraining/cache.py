@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forecasting.kernel.scaling import fill
 from forecasting.cycles import longer_cycle
+from forecasting.kernel.scaling import fill
 from forecasting.panel import Panel
 from forecasting.universal.advance import expect_leads
 from forecasting.universal.engine import Engine
-from forecasting.universal.layout import BY_CYCLE, LAST, MOST_CYCLES, PLAIN, SCALE
-from forecasting.universal.shipped import configure, prior
-from forecasting.universal.layout import Layout
+from forecasting.universal.layout import BY_CYCLE, LAST, MOST_CYCLES, PLAIN, SCALE, StateLayout
+from forecasting.universal.shipped import configure, prior, start
 from pretraining.real_series import Group
 
 COLD = (1, 2, 3, 4, 6, 8, 12, 16)
@@ -33,12 +32,12 @@ class Anchors:
 
 def engine_of(group: Group) -> Engine:
     """The engine as it would be shipped for a group of series."""
-    panel = Panel.of([y for y in group.series])
+    panel = Panel.of(group.series)
     found = longer_cycle(panel, group.season, group.horizon)
     cycles = [found] if found else []
     config = configure(group.freq, group.horizon, group.season, cycles)
-    layout = Layout(config.cycles, group.horizon)
-    return Engine(layout, prior(group.freq, group.season, cycles), config.window)
+    layout = StateLayout(config.cycles, group.horizon)
+    return Engine(layout, prior(group.freq, group.season, cycles), start(group.freq, group.season), config.window)
 
 
 def anchors_of(length: int, horizon: int, most: int) -> np.ndarray:
@@ -73,7 +72,9 @@ def cache(group: Group, number: int, most: int) -> Iterator[dict[str, np.ndarray
             "unit": np.full(n, unit),
             "seen": at.astype(np.int32),
             "group": np.full(n, number, np.int32),
-            "cycle": np.tile(np.pad(np.array(engine.layout.cycles, np.int32), (0, 3 - len(engine.layout.cycles))), (n, 1)),
+            "cycle": np.tile(
+                np.pad(np.array(engine.layout.cycles, np.int32), (0, 3 - len(engine.layout.cycles))), (n, 1)
+            ),
         }
         arrays, before = engine.empty(1), 0
         arrays["origin"][:] = -1
@@ -82,9 +83,23 @@ def cache(group: Group, number: int, most: int) -> Iterator[dict[str, np.ndarray
             before = stop
             if arrays["observed"][0] == 0:
                 continue
-            found["error"][i, :, :count, :own], found["error"][i, :, :count, -1] = arrays["error"][0, :, :, :own], arrays["error"][0, :, :, own]
-            found["count"][i, :count, :own], found["count"][i, :count, -1] = arrays["count"][0, :, :own], arrays["count"][0, :, own]
-            expect_leads(arrays["numbers"][0], arrays["profile"][0], arrays["met"][0], engine.seasons, arrays["origin"][0], engine.leads, found["forecast"][i, :count, :own])
+            found["error"][i, :, :count, :own], found["error"][i, :, :count, -1] = (
+                arrays["error"][0, :, :, :own],
+                arrays["error"][0, :, :, own],
+            )
+            found["count"][i, :count, :own], found["count"][i, :count, -1] = (
+                arrays["count"][0, :, :own],
+                arrays["count"][0, :, own],
+            )
+            expect_leads(
+                arrays["numbers"][0],
+                arrays["profile"][0],
+                arrays["met"][0],
+                engine.seasons,
+                arrays["origin"][0],
+                engine.leads,
+                found["forecast"][i, :count, :own],
+            )
             inside = stop + leads - 1 < len(y)
             found["actual"][i, :count][inside] = y[stop + leads[inside] - 1]
             found["leads"][i, :count] = leads

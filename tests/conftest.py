@@ -21,14 +21,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # process and in those that it starts, threads wait for one another, and a training takes five times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Nothing serves a dataset before a promotion: tests of training, of the gate and of states begin with none. Tests of
+# the shipped model let it serve.
+os.environ["ROLLCAST_SHIPPED_MODEL"] = "false"
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
-    """A home of each test's own, not yet made; no mirror, no telemetry, and no settings from around us.
-
-    Nothing serves a dataset before a promotion, so that tests of training, of the gate and of states begin with none;
-    tests of the shipped model let it serve.
-    """
+    """A home of each test's own, not yet made; no mirror, no telemetry, and no settings from around us."""
     for name in [name for name in os.environ if name.startswith("ROLLCAST_") and name != "ROLLCAST_DATA"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ROLLCAST_HOME", str(tmp_path / "home"))

@@ -39,7 +39,9 @@ def read_folder(folder: Path) -> tuple[list[LongFile], list[str]]:
     try:
         entries = json.loads((folder / HORIZONS).read_text())
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{folder} has no readable {HORIZONS}, which names horizon and season of each file") from error
+        raise InvalidInput(
+            f"{folder} has no readable {HORIZONS}, which names horizon and season of each file"
+        ) from error
     files = {path.stem: path for path in sorted(folder.glob("*.parquet"))}
     named = {name: entry for name, entry in entries.items() if name in files}
     if not named:
@@ -119,5 +121,3 @@ def _origins(panel: Panel, tested: list[int], horizon: int) -> Origins:
         rows.append(stops[chosen])
     most = max(len(row) for row in rows)
     return Origins.of(np.stack([np.pad(row, (0, most - len(row)), mode="edge") for row in rows]))
-
-

@@ -102,7 +102,12 @@ def cold_figures(file: LongFile) -> Figures:
         mase = [_mean(sums.mean("absolute") / unit[long]) for sums in (model, naive)]
         found[f"cold_{count}_over_naive"] = mase[0] / mase[1]
         found[f"cold_{count}_coverage_80"] = float(model.sums["inside_80"].sum() / model.sums["count"].sum())
-    return found
+    coverages = [found[f"cold_{count}_coverage_80"] for count in COLD]
+    return found | {
+        "cold_over_naive": max(found[f"cold_{count}_over_naive"] for count in COLD),
+        "cold_coverage_low": min(coverages),
+        "cold_coverage_high": max(coverages),
+    }
 
 
 def _wql(sums: ErrorSums) -> float:

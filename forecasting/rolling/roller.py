@@ -83,7 +83,7 @@ class Roller:
     `carried` names the arrays that outlive an anchor: the widening of intervals, the cycle memory, and the rival.
     """
 
-    carried = ("widening", "mean", "met", "usual", "rival")
+    carried: tuple[str, ...] = ("widening", "mean", "met", "usual", "rival")
 
     def __init__(self, bundle: Bundle) -> None:
         self.config, self.fingerprint = bundle.config, bundle.fingerprint

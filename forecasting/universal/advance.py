@@ -8,10 +8,10 @@ import numpy as np
 
 from forecasting.kernel.compiled import exact
 from forecasting.universal.forecasts import expect
-from forecasting.universal.layout import BASE, CLOCK, FRESH, JUDGED, LAST, SCALE, SLOTS, UNIT
+from forecasting.universal.layout import BASE, CLOCK, JUDGED, LAST, SCALE, SLOTS, UNIT
 from forecasting.universal.learning import begin, begin_levels, learn
 from forecasting.universal.mixing import mix, weigh
-from forecasting.universal.widths import FIRST_SHARE, meet, usual_errors
+from forecasting.universal.widths import first_range, meet, usual_errors
 
 
 @exact
@@ -35,6 +35,7 @@ def advance(
     leads: np.ndarray,
     gains: np.ndarray,
     prior: np.ndarray,
+    start: np.ndarray,
     levels: np.ndarray,
     window: int,
     unit_lag: int,
@@ -83,24 +84,23 @@ def advance(
             own[CLOCK] += 1
             clock = int(own[CLOCK])
             size = abs(own[LAST]) + own[SCALE]
-            if not np.isnan(value):
-                usual_errors(error[row], count[row], leads, FIRST_SHARE * size, usual)
+            seen = max(np.float64(observed[row]), 1.0)
+            weigh(error[row], count[row], prior, leads, seasons, seen, size, weights)
+            usual_errors(
+                error[row], count[row], weights, leads, seasons, size, first_range(seasons, own, seen), start, usual
+            )
             _settle(
                 value, step, clock, own, pending[row], error[row], count[row], spread[row], shape[row], seasons, leads,
                 gains, levels, usual,
             )  # fmt: skip
             learn(own, profile[row], met[row], seasons, value, step)
-            weighed = False
             for k in range(len(leads)):
                 for slot in range(SLOTS):
                     if not _opens(clock, leads[k, 1], slot):
                         continue
-                    if not weighed:
-                        weigh(error[row], count[row], prior, leads, own[FRESH], size, weights)
-                        weighed = True
                     lead = leads[k, 0]
                     expect(own, profile[row], met[row], seasons, step, lead, lead, forecasts)
-                    kept = pending[row, k, slot]
+                    kept = pending[row, _place(k, slot)]
                     for e in range(experts):
                         kept[e] = np.float32(forecasts[0, e] - own[BASE])
                     kept[experts] = np.float32(mix(forecasts[0], weights[k]) - own[BASE])
@@ -113,6 +113,12 @@ def _opens(clock: int, period: int, slot: int) -> bool:
         return False
     begun = clock - 1 - slot * (period // 2)
     return begun >= 0 and begun % period == 0
+
+
+@exact
+def _place(k: int, slot: int) -> int:
+    """Where the open forecast of a lead and slot lies: lead 1 opens at every step and has one slot."""
+    return SLOTS * k + slot - 1 if k > 0 else 0
 
 
 @exact
@@ -143,7 +149,7 @@ def _settle(
         for slot in range(SLOTS):
             if not _opens(clock - leads[k, 0], leads[k, 1], slot):
                 continue
-            kept = pending[k, slot]
+            kept = pending[_place(k, slot)]
             for e in range(experts + 1):
                 if np.isnan(kept[e]):
                     continue

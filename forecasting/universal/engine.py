@@ -1,13 +1,14 @@
 """The engine of experts through a plain interface: states as named arrays, values in, quantiles out."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from forecasting.config import LEVELS
 from forecasting.kernel.threads import cores, each
 from forecasting.universal.advance import advance
-from forecasting.universal.layout import RATES, SLOTS, Layout
+from forecasting.universal.layout import RATES, SLOTS, StateLayout
 from forecasting.universal.quantile_forecast import forecast_quantiles
 
 ENGINE = ("ring", "numbers", "profile", "met", "pending", "error", "count", "spread", "shape")
@@ -20,12 +21,15 @@ BLOCK = 64  # rows that one thread takes at a time
 class Engine:
     """Advances any number of series and forecasts them. A row's result does not depend on the rows beside it."""
 
-    def __init__(self, layout: Layout, prior: np.ndarray, window: int) -> None:
-        """prior (3, experts) float64: see `forecasting.universal.mixing`; `window` steps without a
-        value are rolled before a silence stops the clock."""
-        self.layout, self.prior, self.window = layout, prior, window
+    def __init__(self, layout: StateLayout, prior: np.ndarray, start: np.ndarray, window: int) -> None:
+        """prior (3, experts) float64: see `forecasting.universal.mixing`; start (2,): `forecasting.universal.widths`.
+
+        `window` steps without a value are rolled before a silence stops the clock.
+        """
+        self.layout, self.prior, self.start, self.window = layout, prior, start, window
         self.seasons, self.leads, self.gains = layout.seasons, layout.leads, layout.gains
-        self.levels = np.array(LEVELS)
+        self._settings: list[Any] = [self.seasons, self.leads, self.gains, prior, start, np.array(LEVELS)]
+        self._settings += [window, layout.unit_lag]
 
     def empty(self, rows: int) -> dict[str, np.ndarray]:
         """Arrays of states before any value."""
@@ -36,7 +40,7 @@ class Engine:
             "numbers": np.zeros((rows, own.numbers)),
             "profile": np.zeros((rows, 2, own.bins), np.float32),
             "met": np.zeros((rows, own.bins), np.uint8),
-            "pending": np.full((rows, leads, SLOTS, experts + 1), np.nan, np.float32),
+            "pending": np.full((rows, SLOTS * leads - 1, experts + 1), np.nan, np.float32),
             "error": np.zeros((rows, RATES, leads, experts + 1), np.float32),
             "count": np.zeros((rows, leads, experts + 1), np.uint8),
             "spread": np.ones((rows, own.phases), np.float32),
@@ -56,25 +60,17 @@ class Engine:
 
     def advance_here(self, arrays: dict[str, np.ndarray], values: np.ndarray) -> None:
         """The same in this thread."""
-        advance(
-            values,
-            *(arrays[name] for name in (*COUNTED, *ENGINE)),
-            self.seasons,
-            self.leads,
-            self.gains,
-            self.prior,
-            self.levels,
-            self.window,
-            self.layout.unit_lag,
-        )
+        own: list[Any] = [arrays[name] for name in (*COUNTED, *ENGINE)]
+        advance(values, *own, *self._settings)
 
     def forecast(
         self, arrays: dict[str, np.ndarray], rows: np.ndarray, horizon: int, widening: np.ndarray, bucket: np.ndarray
     ) -> np.ndarray:
         """(k, H, L) float64 quantiles of rows (k,); see `forecast_quantiles` for `widening` and `bucket`."""
         found = np.empty((len(rows), horizon, len(LEVELS)))
-        own = (arrays[name] for name in READ)
-        forecast_quantiles(rows, *own, self.seasons, self.leads, self.prior, widening, bucket, found)
+        own: list[Any] = [arrays[name] for name in READ]
+        own += [self.seasons, self.leads, self.prior, self.start, widening, bucket, found]
+        forecast_quantiles(rows, *own)
         return found
 
     @cached_property

@@ -64,7 +64,7 @@ def experts(cycles: int) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Layout:
+class StateLayout:
     """Cycles ascending, distinct, above 1; horizon of the scored forecasts."""
 
     cycles: tuple[int, ...]

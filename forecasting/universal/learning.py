@@ -72,6 +72,19 @@ def begin_levels(numbers: np.ndarray, value: float) -> None:
 
 
 @exact
+def shift(numbers: np.ndarray, value: float) -> None:
+    """Let the series go on at another level, which begins with this value: its cycles move along."""
+    moved = value - numbers[LAST]
+    numbers[BASE] += moved
+    for first in range(SEASONAL, len(numbers), PER_CYCLE):
+        for place in (VALUE_LEVEL, SLOW_PROFILE_LEVEL, FAST_PROFILE_LEVEL):
+            numbers[first + place] += moved
+    numbers[LOW] = numbers[HIGH] = value
+    numbers[LOW_COUNT] = numbers[HIGH_COUNT] = 0.0
+    begin_levels(numbers, value)
+
+
+@exact
 def learn(
     numbers: np.ndarray, profile: np.ndarray, met: np.ndarray, seasons: np.ndarray, value: float, step: int
 ) -> None:

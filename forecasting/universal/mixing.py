@@ -2,8 +2,8 @@
 
 An expert's error at a lead is set in relation to that of the best one there. Few errors are trusted less: the relation
 at a lead is drawn to that at the lead before it, and at the first one to what is usual. The less of a series was seen,
-and the farther ahead an expert looks, the worse it is expected to do. Only sums, products, quotients and roots are used,
-so that every machine finds the same bits.
+and the farther ahead an expert looks, the worse it is expected to do. Only sums, products and quotients are used, so
+that every machine finds the same bits.
 
 What is usual, `prior` (3, experts), was fitted by `python -m pretraining` to series that judge nothing: the relation of
 a series that was seen for long, what it is more after one value, and what it is more at a lead of as many steps as
@@ -14,9 +14,10 @@ import numpy as np
 
 from forecasting.kernel.compiled import exact
 
-TRUST = 32.0  # errors that the relation at the lead before weighs
+CAUTIOUS = 24.0  # values after which other experts are heard though no round is complete
+TRUST = 16.0  # errors that the relation at the lead before weighs
 FAINT = 1e-9  # of the size of the series: smaller errors are none
-QUICK_SHARE = 0.15  # of the error average that forgets sooner
+QUICK_SHARE = 0.2  # of the error average that forgets sooner
 LARGEST_RELATION = 1e6
 
 
@@ -26,6 +27,7 @@ def weigh(
     count: np.ndarray,
     prior: np.ndarray,
     leads: np.ndarray,
+    seasons: np.ndarray,
     seen: float,
     size: float,
     weights: np.ndarray,
@@ -33,8 +35,13 @@ def weigh(
     """Write the weights (K, experts), not yet of sum 1.
 
     error (RATES, K, experts + 1) are mean absolute errors, the last column that of the mix; count (K, experts + 1) how
-    many were met; `seen` values of a series whose values have this size in data units.
+    many were met; `seen` values of a series whose values have this size in data units. In the first round of a cycle
+    (seasons[0, 0] steps) few errors mislead: the last value, which is the first expert, is repeated.
     """
+    if len(seasons) > 0 and seen < min(seasons[0, 0], CAUTIOUS):
+        weights[:, :] = 0.0
+        weights[:, 0] = 1.0
+        return
     experts = weights.shape[1]
     tiny = FAINT * size + 1e-300
     relation = prior[0] + prior[1] / seen
@@ -52,9 +59,9 @@ def weigh(
                 own = min((_averaged(error, k, e) + tiny) / (best + tiny), LARGEST_RELATION)
                 n = np.float64(count[k, e])
                 relation[e] = (n * own + TRUST * relation[e]) / (n + TRUST) if own < LARGEST_RELATION else own
-            second = relation[e] * relation[e]
-            fourth = second * second
-            weights[k, e] = 1.0 / (second * fourth * fourth * fourth)
+            square = relation[e] * relation[e]
+            fourth = square * square
+            weights[k, e] = 1.0 / (fourth * fourth)
 
 
 @exact
@@ -75,7 +82,7 @@ def mix(forecasts: np.ndarray, weights: np.ndarray) -> float:
 
 @exact
 def between(leads: np.ndarray, lead: int) -> tuple[int, float]:
-    """The place k of the last known lead up to this one, and how far it is on the way to the next; 0 beyond the last."""
+    """The place k of the last known lead up to this one, and how far it is on the way to the next; 0 after the last."""
     k = len(leads) - 1
     while k > 0 and leads[k, 0] > lead:
         k -= 1

@@ -63,5 +63,3 @@ def update_profile(profile: np.ndarray, met: np.ndarray, season: np.ndarray, dev
             profile[rate, at] = np.float32(old + gain * (deviation - old))
         if met[at] < 255:
             met[at] += 1
-
-

@@ -4,9 +4,9 @@ import numpy as np
 
 from forecasting.kernel.compiled import exact
 from forecasting.universal.forecasts import expect
-from forecasting.universal.layout import BASE, FRESH, HIGH, HIGH_COUNT, LAST, LOW, LOW_COUNT, SCALE
+from forecasting.universal.layout import HIGH, HIGH_COUNT, LAST, LOW, LOW_COUNT, SCALE
 from forecasting.universal.mixing import between, mix, weigh
-from forecasting.universal.widths import FIRST_SHARE, usual_errors
+from forecasting.universal.widths import first_range, usual_errors
 
 FLOOR_VALUES = 20  # values that must have been seen before 0 is known to be a floor
 FLOOR_SHARE = 0.05  # of all values that equal the lowest, or the highest, one: it is then a bound
@@ -27,6 +27,7 @@ def forecast_quantiles(
     seasons: np.ndarray,
     leads: np.ndarray,
     prior: np.ndarray,
+    start: np.ndarray,
     widening: np.ndarray,
     bucket: np.ndarray,
     found: np.ndarray,
@@ -45,9 +46,10 @@ def forecast_quantiles(
     for i in range(len(rows)):
         row = rows[i]
         own = numbers[row]
-        size = abs(own[LAST]) + own[SCALE]
-        weigh(error[row], count[row], prior, leads, own[FRESH], size, weights)
-        usual_errors(error[row], count[row], leads, FIRST_SHARE * size, usual)
+        size, seen = abs(own[LAST]) + own[SCALE], np.float64(observed[row])
+        weigh(error[row], count[row], prior, leads, seasons, seen, size, weights)
+        met_range = first_range(seasons, own, seen)
+        usual_errors(error[row], count[row], weights, leads, seasons, size, met_range, start, usual)
         expect(own, profile[row], met[row], seasons, origin[row], 1, horizon, forecasts)
         _sort_into(shape[row], sorted_shape)
         low, high = _bounds(own, observed[row])

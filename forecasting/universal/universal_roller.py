@@ -8,13 +8,13 @@ from forecasting.kernel.recurrent import Gates
 from forecasting.kernel.threads import each
 from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
-from forecasting.rolling.online_scores import AT_REST
+from forecasting.rolling.online_scores import AT_REST, Ledger
 from forecasting.rolling.roller import UNKNOWN, NumericState, Roller, Scoring, blocks
 from forecasting.universal.engine import Engine
-from forecasting.universal.layout import CLOCK, LAST, SCALE, UNIT, Layout
-from forecasting.universal.learning import begin_levels
+from forecasting.universal.layout import CLOCK, LAST, UNIT, StateLayout
+from forecasting.universal.learning import shift
 
-ONCE = np.zeros(1, np.int64)
+ONLY = np.zeros(1, np.int64)
 
 
 class UniversalState(NumericState):
@@ -24,7 +24,7 @@ class UniversalState(NumericState):
     ring     (N, R) float64, the last values; that of grid step t at t mod R; a missing one is the value before it
     numbers  (N, D) float64, what is in data units: places in `forecasting.universal.layout`
     profile  (N, 2, bins) float32, slow and fast means of the phases of each cycle; met (N, bins) uint8 their rounds
-    pending  (N, K, 2, experts + 1) float32, open forecasts at each lead, the mix last
+    pending  (N, 2 K - 1, experts + 1) float32, open forecasts at each lead, the mix last
     error    (N, 2, K, experts + 1) float32, mean absolute errors at two rates; count (N, K, experts + 1) uint8
     spread   (N, phases) float32, the scale by phase; shape (N, L) float32, distances of the quantiles
     gap      (N,) int32, steps since the last value, at most the window + 1
@@ -38,8 +38,9 @@ class UniversalRoller(Roller):
 
     def __init__(self, bundle: Bundle) -> None:
         self.config, self.fingerprint = bundle.config, bundle.fingerprint
-        own = Layout(self.config.cycles, self.config.horizon)
-        self._engine = Engine(own, np.asarray(bundle.weights["prior"], np.float64), self.config.window)
+        own = StateLayout(self.config.cycles, self.config.horizon)
+        prior, start = (np.asarray(bundle.weights[name], np.float64) for name in ("prior", "start"))
+        self._engine = Engine(own, prior, start, self.config.window)
         self._ring, self._bucket = own.ring, self.config.bucket_of_step()
         self._rate, self._half = bundle.calibration.rate, self.config.horizon // 2
         self._handed_out = online_scores.positions(self.config).wql
@@ -86,6 +87,32 @@ class UniversalRoller(Roller):
         self._open_vintages(state, np.flatnonzero(self._answers(state)))
         return state
 
+    def fold(
+        self,
+        state: NumericState,
+        rows: np.ndarray,
+        steps: np.ndarray,
+        values: np.ndarray,
+        ledger: Ledger | None = None,
+        first_values: np.ndarray | None = None,
+        anew: np.ndarray | None = None,
+    ) -> None:
+        """See `Roller.fold`. A single value of the next step, the usual case of a request, goes straight in."""
+        if len(rows) != 1 or not self._is_next(state, int(rows[0]), int(steps[0])) or (anew is not None and anew[0]):
+            super().fold(state, rows, steps, values, ledger, first_values, anew)
+            return
+        only = slice(int(rows[0]), int(rows[0]) + 1)
+        value = np.array([values[0]], np.float64)
+        page = None if ledger is None else ledger.view(only)
+        first = value if first_values is None else np.array([first_values[0]], np.float64)
+        self._step(state.view(only), value, None if page is None else Scoring(page, ONLY, first))
+        if ledger is not None and page is not None and page.closed:
+            ledger.closed.extend(closed.of_rows(np.array([only.start])) for closed in page.closed)
+
+    def _is_next(self, state: NumericState, row: int, step: int) -> bool:
+        running = state.observed[row] > 0 and state.gap[row] <= self.config.window
+        return bool(running and state.origin[row] + 1 == step)
+
     def _answers(self, state: NumericState) -> np.ndarray:
         """(n,) bool: is the clock of each row running: has it a value, and no silence longer than the window?"""
         return np.asarray((state.observed > 0) & (state.gap <= self.config.window))
@@ -102,7 +129,7 @@ class UniversalRoller(Roller):
     def _restart(self, state: NumericState, rows: np.ndarray, due: np.ndarray, value: np.ndarray) -> None:
         """Let the levels of rows (k,) begin anew with their value (n,): the series is at another level from now on."""
         for row in rows[~np.isnan(value[rows])].tolist():
-            begin_levels(state.numbers[row], value[row])
+            shift(state.numbers[row], value[row])
             state.numbers[row, CLOCK] = 0
             state.pending[row] = np.nan
             state.reanchored[row] += 1
@@ -115,23 +142,29 @@ class UniversalRoller(Roller):
             )
         conformal.settle(values, state.vintage, state.halfway, state.age, state.widening, self._bucket, self._rate)
         self._engine.advance_here(state.arrays, values[:, None])
-        answers = self._answers(state)
-        self._forecast_halfway(state, arrivals)
-        closed = np.flatnonzero((state.age >= self.config.horizon) | ((state.age >= 0) & ~answers))
+        if self._half and (state.age == self._half).any():
+            self._forecast_halfway(state, arrivals)
+        silent = state.gap > self.config.window
+        due = (state.age < 0) | (state.age >= self.config.horizon) | silent
+        if due.any():
+            self._begin_vintages(state, due, silent, arrivals)
+        return []
+
+    def _begin_vintages(
+        self, state: NumericState, due: np.ndarray, silent: np.ndarray, arrivals: Scoring | None
+    ) -> None:
+        """Close what is open in rows that are due (n,) bool, and open the next vintage where the clock is running."""
+        closed = np.flatnonzero(due & (state.age >= 0))
         if closed.size:
             self._hand_out(state, closed, arrivals)
             state.age[closed] = -1
-        silent = np.flatnonzero(~answers)
-        if silent.size:
+        if silent.any():
             state.halfway[silent] = np.inf
-        self._open_vintages(state, np.flatnonzero((state.age < 0) & answers))
-        return []
+        self._open_vintages(state, np.flatnonzero(due & ~silent & (state.observed > 0)))
 
     def _forecast_halfway(self, state: NumericState, arrivals: Scoring | None) -> None:
         half, median = self._half, self.config.median
-        rows = np.flatnonzero(state.age == half) if half else ONCE[:0]
-        if not rows.size:
-            return
+        rows = np.flatnonzero(state.age == half)
         newer = self._quantiles(state, rows, self.config.horizon)
         state.halfway[rows] = newer[:, :, (1, -2)].transpose(0, 2, 1)
         if arrivals is not None:

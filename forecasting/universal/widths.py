@@ -1,44 +1,85 @@
 """How wide the quantiles are: the mix's own mean error by lead, times the scale of the phase, times a shape.
 
 With few errors met, the error at a lead is drawn to that at the lead before it, which grows with the root of the lead
-in between, and at the first lead to a share of the size of the series.
+in between, and at the first lead to a share of the size of the series. Where the experts that now have the weight did
+better than the mix did so far, as after the first round of a cycle, their errors are taken.
 """
 
 import numpy as np
 
 from forecasting.kernel.compiled import exact
+from forecasting.universal.layout import HIGH, LOW
 
 TRUST = 2.0  # errors that the expectation from the lead before weighs
 FIRST_TRUST = 1.0
+QUICK_SHARE = 0.3  # of the error average that forgets sooner
+RANGE_SHARE = 0.45  # of the range of the values so far: the largest error that is expected in a first round
+FEWEST_OF_RANGE = 12  # values of which the range says something
+NOW_SHARE = 1.1  # of the experts' mean error, because the mix is one of them with hindsight
 FIRST_SHARE = 0.08  # of the size of a series: its usual change in one step while none is known
 EXACT = 8.0  # errors of 0 after which none is expected
 GROWTH = 0.8  # of the growth that a random walk would have from lead to lead
+ROUND_GROWTH = 0.15  # the same beyond the first round of a cycle that was met
 LARGEST_RATIO = 6.0  # of one error to the usual one
 PHASE_GAIN = 0.04
 SHAPE_GAIN = 0.01
+QUIET = 0.1  # scale of a phase, such as of a night without sales, that says nothing of the shape
 FIRST_SHAPES = 100  # forecasts that meet their values before the shape follows them
 
 
 @exact
-def usual_errors(error: np.ndarray, count: np.ndarray, leads: np.ndarray, start: float, usual: np.ndarray) -> None:
+def usual_errors(
+    error: np.ndarray,
+    count: np.ndarray,
+    weights: np.ndarray,
+    leads: np.ndarray,
+    seasons: np.ndarray,
+    size: float,
+    first_range: float,
+    start: np.ndarray,
+    usual: np.ndarray,
+) -> None:
     """Write the expected absolute error of the mix at each known lead to usual (K,).
 
-    error (RATES, K, experts + 1) and count (K, experts + 1), the mix last; `start` is expected at lead 1.
+    error (RATES, K, experts + 1) and count (K, experts + 1), the mix last; weights (K, experts) of the mix now;
+    size of the series in data units; first_range of its values while the first round of a cycle is open, else NaN;
+    start (2,): the share of the size that is expected one step ahead, and the growth, in that round.
     """
-    mix = count.shape[1] - 1
-    expected, before = start, 1.0
+    open_round = not np.isnan(first_range)
+    growth = start[1] if open_round else GROWTH
+    expected, before = (start[0] if open_round else FIRST_SHARE) * size, 1.0
     for k in range(len(leads)):
-        growth = np.sqrt(leads[k, 0] / before) - 1
-        expected *= 1 + GROWTH * growth
+        if not open_round and len(seasons) > 0 and leads[k, 0] > seasons[0, 0]:
+            growth = ROUND_GROWTH
+        expected *= 1 + growth * (np.sqrt(leads[k, 0] / before) - 1)
         before = np.float64(leads[k, 0])
-        n = float(count[k, mix])
+        n = np.float64(count[k, weights.shape[1]])
         if n > 0:
-            own = 0.3 * np.float64(error[1, k, mix]) + 0.7 * np.float64(error[0, k, mix])
+            own = _of_now(error, count, weights, k)
             trust = FIRST_TRUST if k == 0 else TRUST
             if own == 0 and n >= EXACT:
                 trust = 0.0
             expected = (n * own + trust * expected) / (n + trust)
+        if open_round and first_range > 0:
+            expected = min(expected, RANGE_SHARE * first_range)
         usual[k] = expected
+
+
+@exact
+def _of_now(error: np.ndarray, count: np.ndarray, weights: np.ndarray, k: int) -> float:
+    """The error of the mix at a lead so far, or the experts' mean under their weights of now where that is less."""
+    experts = weights.shape[1]
+    total, weight = 0.0, 0.0
+    for e in range(experts):
+        if count[k, e] > 0:
+            total += weights[k, e] * _averaged(error, k, e)
+            weight += weights[k, e]
+    return min(NOW_SHARE * total / weight, _averaged(error, k, experts))
+
+
+@exact
+def _averaged(error: np.ndarray, k: int, e: int) -> float:
+    return QUICK_SHARE * np.float64(error[1, k, e]) + (1 - QUICK_SHARE) * np.float64(error[0, k, e])
 
 
 @exact
@@ -60,10 +101,19 @@ def meet(
     unit = usual * np.float64(spread[phase])
     old = np.float64(spread[phase])
     spread[phase] = np.float32(old + PHASE_GAIN * (ratio - old))
-    if not unit > 0 or judged < FIRST_SHAPES:
+    if judged < FIRST_SHAPES or not unit > QUIET * usual:
         return
     place = error / unit
     gain = max(SHAPE_GAIN, 0.5 / (judged + 20.0))
     for q in range(len(levels)):
         move = levels[q] if place > shape[q] else levels[q] - 1.0
         shape[q] = np.float32(shape[q] + gain * move)
+
+
+@exact
+def first_range(seasons: np.ndarray, numbers: np.ndarray, seen: float) -> float:
+    """The range of the values while the first round of the shortest cycle is open, 0 as long as they are few; NaN
+    later."""
+    if len(seasons) == 0 or seen >= seasons[0, 0]:
+        return np.nan
+    return numbers[HIGH] - numbers[LOW] if seen >= FEWEST_OF_RANGE else 0.0

@@ -103,9 +103,9 @@ def test_raw_file_to_rolling_forecast_and_a_kill_in_between(
     assert rollcast("ingest", str(raw), "--dataset", "waves")["added"] == 0
 
     trained = rollcast("train", "waves", "--model", "mlp", "--steps", "40")
-    assert trained["version"] == 1
+    assert trained["version"] == 2  # the first one ships with Rollcast, and serves since the ingest
     promoted = rollcast("promote", "waves")
-    assert (promoted["model"], promoted["version"]) == ("mlp", 1)
+    assert (promoted["model"], promoted["version"]) == ("mlp", 2)
 
     before = rollcast("forecast", "waves", "--series", "north")["forecasts"][0]
     assert before["origin"] == stamp(STEPS - 1)

@@ -34,9 +34,11 @@ def folded(roller: UniversalRoller, values: np.ndarray) -> UniversalState:
 
 
 def same(one: UniversalState, other: UniversalState) -> bool:
-    return all(np.array_equal(one.arrays[n], other.arrays[n], equal_nan=True) for n in one.arrays if one.arrays[n].dtype.kind == "f") and all(
-        np.array_equal(one.arrays[n], other.arrays[n]) for n in one.arrays if one.arrays[n].dtype.kind != "f"
-    )
+    return all(
+        np.array_equal(one.arrays[n], other.arrays[n], equal_nan=True)
+        for n in one.arrays
+        if one.arrays[n].dtype.kind == "f"
+    ) and all(np.array_equal(one.arrays[n], other.arrays[n]) for n in one.arrays if one.arrays[n].dtype.kind != "f")
 
 
 @given(seed=st.integers(0, 200))
@@ -108,7 +110,7 @@ def test_a_shift_lets_the_level_begin_anew() -> None:
     roller = hourly()
     state = folded(roller, np.full((1, 40), 10.0))
     roller.fold(state, ONE, np.array([40]), np.array([90.0]), anew=np.array([STATE_ANEW], np.int8))
-    assert abs(roller.forecast(state, ONE, 1)[0, 0, 5] - 90) < 15
+    assert abs(roller.forecast(state, ONE, 1)[0, 0, 5] - 90) < 5
 
 
 def test_every_value_is_scored_once_and_vintages_open_one_after_another() -> None:
@@ -141,7 +143,7 @@ def test_the_state_of_an_hourly_series_is_below_nine_kilobytes() -> None:
     assert sum(array.nbytes for array in state.arrays.values()) <= 9_000
 
 
-@pytest.mark.parametrize("freq, cycles", [("1h", (24, 168)), ("5m", (288, 2016)), ("1m", (1_440, 10_080)),
+@pytest.mark.parametrize(("freq", "cycles"), [("1h", (24, 168)), ("5m", (288, 2016)), ("1m", (1_440, 10_080)),
                                           ("1d", (7, 365)), ("1w", (52,)), ("1mo", (12,)), ("1y", ())])  # fmt: skip
 def test_cycles_follow_from_the_frequency(freq: str, cycles: tuple[int, ...]) -> None:
     assert shipped_bundle(freq, 6, 1).config.cycles == cycles

@@ -1,4 +1,4 @@
-"""`python -m forecasting.rolling.precompile` compiles every loop of the rolling states beforehand, for an image.
+"""`python -m forecasting.precompile` compiles every loop of the rolling states beforehand, for an image.
 
 The machine code is for the processor of this machine; on another one the loops are compiled at their first call.
 """
@@ -10,12 +10,26 @@ from numba.core import sigutils
 
 from forecasting.kernel import cells, cycle_memory, scaling
 from forecasting.rolling import conformal, online_scores, roller
+from forecasting.universal import advance, learning, quantile_forecast
 
 # The types with which the loops are called; `::1` is an array without gaps.
 STEP = "(float32[:,:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,:,::1], int64, int64)"
 SCORE = (
     "(float64[:,:,::1], float64[:,::1], float64, int64[::1], float64[::1], float32[:,:,::1], float32[:,::1],"
     " {rows}[::1], int32[::1], int64[::1], int64[::1], float64[::1], int64, int64[:,::1])"
+)
+# Arrays of the states of the engine of experts: see `forecasting.universal.engine`.
+COUNTED = "int64[::1], int64[::1], int64[::1], int64[::1], int32[::1]"
+LEARNED = "float64[:,::1], float32[:,:,::1], uint8[:,::1]"
+MET = "float32[:,:,:,::1], uint8[:,:,::1], float32[:,::1], float32[:,::1]"
+SHAPES = "int64[:,::1], int64[:,::1]"
+ADVANCE = (
+    f"(float64[:,::1], {COUNTED}, float64[:,::1], {LEARNED}, float32[:,:,::1], {MET}, {SHAPES}, float64[:,::1],"
+    " float64[:,::1], float64[::1], float64[::1], int64, int64)"
+)
+QUANTILES = (
+    f"(int64[::1], int64[::1], int64[::1], {LEARNED}, {MET}, {SHAPES}, float64[:,::1], float64[::1], float32[:,::1],"
+    " int64[::1], float64[:,:,::1])"
 )
 SIGNATURES: Final[tuple[tuple[Callable[..., object], str], ...]] = (
     (cells.silu, "(float32[:,:,::1], float32[:,:,::1])"),
@@ -41,6 +55,9 @@ SIGNATURES: Final[tuple[tuple[Callable[..., object], str], ...]] = (
     ),
     (online_scores.score, SCORE.format(rows="int32")),
     (online_scores.score, SCORE.format(rows="int64")),
+    (learning.shift, "(float64[::1], float64)"),
+    (advance.advance, ADVANCE),
+    (quantile_forecast.forecast_quantiles, QUANTILES),
     (roller.hold, "(float64[::1], float64[:,::1], int32[::1], int64[::1])"),
 )
 

@@ -15,7 +15,8 @@ from forecasting.networks.networks import Network
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
-from forecasting.rolling.roller import Roller
+from forecasting.kinds import model_of
+from forecasting.universal.shipped import shipped_bundle
 from tests.support.forecasting_kit import tiny_bundle, wave
 
 panel = Panel.of(wave(2))
@@ -23,8 +24,9 @@ config = ModelConfig("lstm", 24, 8, 5, 4, 4, 4, (4,), hidden_size=16, num_layers
 weights = Network(config).export() | baselines.fallback(config, panel)
 remembers = Bundle(config, weights, Calibration.neutral(config), {"steps": 1})
 kinds = ("naive", "lstm", "gru", "rnn", "mlp", "cnn")
-for bundle in (*(tiny_bundle(kind, panel) for kind in kinds), remembers):
-    roller = Roller(bundle)
+universal = shipped_bundle("1h", 5, 24)
+for bundle in (*(tiny_bundle(kind, panel) for kind in kinds), remembers, universal):
+    roller = model_of(bundle)
     state = roller.start(panel.tail_matrix(roller.config.context), panel.last)
     rows, end = np.array([0, 0, 1]), int(state.origin.max())
     roller.fold(state, rows, np.array([end + 1, end + 2, end + 1]), np.array([10.0, 11.0, 9.0]))
@@ -48,7 +50,7 @@ def run(root: Path, cache: Path, *words: str) -> str:
 
 
 def test_models_of_every_kind_roll_without_compiling_anything(root, tmp_path):
-    run(root, tmp_path, "-P", "-m", "forecasting.rolling.precompile")
+    run(root, tmp_path, "-P", "-m", "forecasting.precompile")
     missed, hits = run(root, tmp_path, "-P", "-c", ROLL).splitlines()
     assert missed == "[]"
     assert int(hits) >= 10
