@@ -73,7 +73,7 @@ class Program:
         return [sys.executable, "-m", "pipelines.cli", *words]
 
     def _environment(self) -> dict[str, str]:
-        """No settings from around us, no mirror, snapshots only when the service stops, and nothing serves unless it was
+        """No settings from around us, no mirror, snapshots only when the service stops, and nothing serves unless
         promoted."""
         around = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCAST_")}
         own = {"HOME": str(self.home), "MLFLOW": "false", "SNAPSHOT_EVERY_S": "86400", "SHIPPED_MODEL": "false"}
