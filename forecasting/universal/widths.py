@@ -55,7 +55,7 @@ def usual_errors(
         before = np.float64(leads[k, 0])
         n = np.float64(count[k, weights.shape[1]])
         if n > 0:
-            own = _of_now(error, count, weights, k)
+            own = _of_now(error, count, weights, k, expected)
             trust = FIRST_TRUST if k == 0 else TRUST
             if own == 0 and n >= EXACT:
                 trust = 0.0
@@ -66,15 +66,22 @@ def usual_errors(
 
 
 @exact
-def _of_now(error: np.ndarray, count: np.ndarray, weights: np.ndarray, k: int) -> float:
-    """The error of the mix at a lead so far, or the experts' mean under their weights of now where that is less."""
+def _of_now(error: np.ndarray, count: np.ndarray, weights: np.ndarray, k: int, expected: float) -> float:
+    """The error of the mix at a lead so far, or the experts' mean under their weights of now where that is less.
+
+    Experts that have most of the weight may have met no value at this lead yet: then at most what is expected.
+    """
     experts = weights.shape[1]
-    total, weight = 0.0, 0.0
+    total, weight, every = 0.0, 0.0, 0.0
     for e in range(experts):
+        every += weights[k, e]
         if count[k, e] > 0:
             total += weights[k, e] * _averaged(error, k, e)
             weight += weights[k, e]
-    return min(NOW_SHARE * total / weight, _averaged(error, k, experts))
+    own = _averaged(error, k, experts)
+    if 2 * weight < every:
+        return min(own, expected)
+    return min(own, NOW_SHARE * total / weight)
 
 
 @exact
