@@ -15,7 +15,8 @@ FIRST_TRUST = 1.0
 QUICK_SHARE = 0.3  # of the error average that forgets sooner
 RANGE_SHARE = 0.45  # of the range of the values so far: the largest error that is expected in a first round
 FEWEST_OF_RANGE = 12  # values of which the range says something
-NOW_SHARE = 1.1  # of the experts' mean error, because the mix is one of them with hindsight
+NOW_SHARE = 1.1  # of the experts' mean error, because they are the best with hindsight; more where few values were met
+FEW_SHARE, FEW = 2.0, 4.0
 FIRST_SHARE = 0.08  # of the size of a series: its usual change in one step while none is known
 EXACT = 8.0  # errors of 0 after which none is expected
 GROWTH = 0.8  # of the growth that a random walk would have from lead to lead
@@ -72,16 +73,17 @@ def _of_now(error: np.ndarray, count: np.ndarray, weights: np.ndarray, k: int, e
     Experts that have most of the weight may have met no value at this lead yet: then at most what is expected.
     """
     experts = weights.shape[1]
-    total, weight, every = 0.0, 0.0, 0.0
+    total, weight, every, met = 0.0, 0.0, 0.0, 0.0
     for e in range(experts):
         every += weights[k, e]
         if count[k, e] > 0:
             total += weights[k, e] * _averaged(error, k, e)
             weight += weights[k, e]
+            met += weights[k, e] * count[k, e]
     own = _averaged(error, k, experts)
     if 2 * weight < every:
         return min(own, expected)
-    return min(own, NOW_SHARE * total / weight)
+    return min(own, (NOW_SHARE + FEW_SHARE / (met / weight + FEW)) * total / weight)
 
 
 @exact
