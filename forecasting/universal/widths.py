@@ -13,6 +13,7 @@ from forecasting.universal.layout import HIGH, LOW
 TRUST = 2.0  # errors that the expectation from the lead before weighs
 FIRST_TRUST = 1.0
 QUICK_SHARE = 0.3  # of the error average that forgets sooner
+UNSURE = 2.0  # a mean of n errors is widened by one of so many more
 RANGE_SHARE = 0.45  # of the range of the values so far: the largest error that is expected in a first round
 FEWEST_OF_RANGE = 12  # values of which the range says something
 NOW_SHARE = 1.1  # of the experts' mean error, because they are the best with hindsight; more where few values were met
@@ -63,7 +64,7 @@ def usual_errors(
             expected = (n * own + trust * expected) / (n + trust)
         if open_round and first_range > 0:
             expected = min(expected, RANGE_SHARE * first_range)
-        usual[k] = expected
+        usual[k] = expected * (1 + 1 / (n + UNSURE)) if n > 0 else expected
 
 
 @exact
