@@ -12,9 +12,9 @@ Keys of --json: mase_over_seasonal_naive and wql_over_seasonal_naive, geometric 
 seasonal naive (WQL: to the same point forecast); coverage_80 and coverage_95 over all values; worst_over_better, the
 highest ratio of MASE to the better of naive and seasonal naive; for each file NAME_mase, NAME_wql, NAME_n, the same
 ratios and coverages, and NAME_phase_low and NAME_phase_high, the lowest and highest coverage_80 of a phase of the
-season. With m4_hourly or m4_weekly also NAME_cold_N_over_naive (MASE) and NAME_cold_N_coverage_80 after N = 1, 2, 4 … 64
-values, and over all N NAME_cold_over_naive (the highest), NAME_cold_coverage_low and NAME_cold_coverage_high; with etth1
-etth1_mse_96 of its seven columns in units of the train rows, as `benchmarks.etth1` has it; left_out names files.
+season. With m4_hourly or m4_weekly also NAME_cold_N_over_naive (MASE) and NAME_cold_N_coverage_80 after N = 1, 2, 4 …
+64 values, and over all N NAME_cold_over_naive (the highest), NAME_cold_coverage_low and NAME_cold_coverage_high. With
+etth1 etth1_mse_96 of its seven columns in units of the train rows, as `benchmarks.etth1` has it; left_out names files.
 """
 
 from forecasting.kernel.threads import prepare

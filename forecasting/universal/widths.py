@@ -13,9 +13,11 @@ from forecasting.universal.layout import HIGH, LOW
 TRUST = 2.0  # errors that the expectation from the lead before weighs
 FIRST_TRUST = 1.0
 QUICK_SHARE = 0.3  # of the error average that forgets sooner
+UNSURE = 2.0  # a mean of n errors is widened by one of so many more
 RANGE_SHARE = 0.45  # of the range of the values so far: the largest error that is expected in a first round
 FEWEST_OF_RANGE = 12  # values of which the range says something
-NOW_SHARE = 1.1  # of the experts' mean error, because the mix is one of them with hindsight
+NOW_SHARE = 1.1  # of the experts' mean error, because they are the best with hindsight; more where few values were met
+FEW_SHARE, FEW = 2.0, 4.0
 FIRST_SHARE = 0.08  # of the size of a series: its usual change in one step while none is known
 EXACT = 8.0  # errors of 0 after which none is expected
 GROWTH = 0.8  # of the growth that a random walk would have from lead to lead
@@ -55,26 +57,34 @@ def usual_errors(
         before = np.float64(leads[k, 0])
         n = np.float64(count[k, weights.shape[1]])
         if n > 0:
-            own = _of_now(error, count, weights, k)
+            own = _of_now(error, count, weights, k, expected)
             trust = FIRST_TRUST if k == 0 else TRUST
             if own == 0 and n >= EXACT:
                 trust = 0.0
             expected = (n * own + trust * expected) / (n + trust)
         if open_round and first_range > 0:
             expected = min(expected, RANGE_SHARE * first_range)
-        usual[k] = expected
+        usual[k] = expected * (1 + 1 / (n + UNSURE)) if n > 0 else expected
 
 
 @exact
-def _of_now(error: np.ndarray, count: np.ndarray, weights: np.ndarray, k: int) -> float:
-    """The error of the mix at a lead so far, or the experts' mean under their weights of now where that is less."""
+def _of_now(error: np.ndarray, count: np.ndarray, weights: np.ndarray, k: int, expected: float) -> float:
+    """The error of the mix at a lead so far, or the experts' mean under their weights of now where that is less.
+
+    Experts that have most of the weight may have met no value at this lead yet: then at most what is expected.
+    """
     experts = weights.shape[1]
-    total, weight = 0.0, 0.0
+    total, weight, every, met = 0.0, 0.0, 0.0, 0.0
     for e in range(experts):
+        every += weights[k, e]
         if count[k, e] > 0:
             total += weights[k, e] * _averaged(error, k, e)
             weight += weights[k, e]
-    return min(NOW_SHARE * total / weight, _averaged(error, k, experts))
+            met += weights[k, e] * count[k, e]
+    own = _averaged(error, k, experts)
+    if 2 * weight < every:
+        return min(own, expected)
+    return min(own, (NOW_SHARE + FEW_SHARE / (met / weight + FEW)) * total / weight)
 
 
 @exact

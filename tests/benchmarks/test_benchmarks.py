@@ -332,3 +332,28 @@ def test_the_past_of_a_series_is_read_and_its_pages_are_weighed(tmp_path) -> Non
         "noise_bytes",
     }
     assert 0 < found["sensor_bytes"] < found["noise_bytes"] < 120
+
+
+def test_a_folder_is_judged_without_training_and_its_lines_that_are_missed_are_named(tmp_path, monkeypatch, capsys):
+    hours = np.arange(24 * 30)
+    values = np.tile(np.arange(24.0), 30) + np.random.default_rng(0).standard_normal(len(hours))
+    pl.DataFrame({"unique_id": ["a"] * len(hours), "t": hours + 1, "y": values}).write_parquet(tmp_path / "day.parquet")
+    pl.DataFrame({"unique_id": ["a"], "t": [1], "y": [1.0]}).write_parquet(tmp_path / "other.parquet")
+    entries = {"day": {"horizon": 12, "seasonality": 24}, "absent": {"horizon": 1, "seasonality": 1}}
+    (tmp_path / "horizons.json").write_text(json.dumps(entries))
+    monkeypatch.setattr(sys, "argv", ["zeroshot", str(tmp_path), "--json", "--check"])
+    with pytest.raises(SystemExit):
+        command(importlib.import_module("benchmarks.zeroshot").main)
+    found = json.loads(capsys.readouterr().out)
+    assert found["left_out"] == ["other"]
+    assert found["day_n"] == 144  # a fifth of 720 hours, in 12 origins
+    assert found["mase_over_seasonal_naive"] == found["day_mase_over_seasonal_naive"] < 0.9
+    assert 0.6 < found["coverage_80"] < 0.95
+
+
+def test_a_folder_without_horizons_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["zeroshot", str(tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        command(importlib.import_module("benchmarks.zeroshot").main)
+    assert stopped.value.code == 2
+    assert "horizons.json" in capsys.readouterr().err

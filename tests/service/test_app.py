@@ -153,6 +153,7 @@ def test_every_route_and_parameter_is_in_the_openapi_document(client):
         "/v1/series/{unique_id}/state",
         "/v1/series/{unique_id}/scores",
         "/v1/forecasts",
+        "/v1/forecasts/stateless",
         "/v1/scores",
         "/v1/models",
         "/v1/datasets",
