@@ -68,10 +68,12 @@ def is_outdated(engine: Engine, served: Promotion, dataset: Dataset) -> bool:
 
 
 def may_begin_anew(engine: Engine, dataset: Dataset) -> bool:
-    """Whether the shipped model serves and no value ever came live, so that its states may begin again from new
-    contexts: then a long history need not go through the log."""
+    """Whether the shipped model serves, no other version has states, and no value ever came live: then its states may
+    begin again from new contexts, and a long history need not go through the log."""
     served = promotions.served(engine, dataset.id)
-    return served is not None and served.event == "shipped" and observation_log.last_seq(engine, dataset.id) == 0
+    if served is None or served.event != "shipped" or observation_log.last_seq(engine, dataset.id) > 0:
+        return False
+    return promotions.previous(engine, dataset.id) is None and promotions.shadow(engine, dataset.id) is None
 
 
 def has_values(workspace: Workspace, dataset: Dataset) -> bool:
@@ -113,7 +115,8 @@ def about(dataset: Dataset, tails: Tails, bundle: Bundle) -> dict[str, Any]:
     """What the manifest says: the history that was there, and each series' rival, chosen on its context."""
     panel = panel_of_contexts(tails.values, tails.ids, tails.last)
     every = candidates(panel, dataset.season, dataset.horizon)
-    held = model_of(bundle).last_values(model_of(bundle).empty(0), np.zeros(0, np.int64)).shape[1]
+    model = model_of(bundle)
+    held = model.last_values(model.empty(0), np.zeros(0, np.int64)).shape[1]
     lags = choose_lags(panel, dataset.horizon, [lag for lag in every if lag <= held])
     usual = most_common(lags)
     others = {panel.ids[row]: int(lags[row]) for row in np.flatnonzero(lags != usual).tolist()}
