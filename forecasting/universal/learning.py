@@ -81,6 +81,8 @@ def shift(numbers: np.ndarray, value: float) -> None:
             numbers[first + place] += moved
     numbers[LOW] = numbers[HIGH] = value
     numbers[LOW_COUNT] = numbers[HIGH_COUNT] = 0.0
+    if value != 0:
+        numbers[DEMAND + 1] = value
     begin_levels(numbers, value)
 
 

@@ -17,7 +17,7 @@ from forecasting.kernel.compiled import exact
 CAUTIOUS = 24.0  # values after which other experts are heard though no round is complete
 TRUST = 16.0  # errors that the relation at the lead before weighs
 FAINT = 1e-9  # of the size of the series: smaller errors are none
-QUICK_SHARE = 0.2  # of the error average that forgets sooner
+QUICK_SHARE = 0.4  # of the error average that forgets sooner
 LARGEST_RELATION = 1e6
 
 

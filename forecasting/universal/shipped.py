@@ -38,7 +38,7 @@ USUAL = {
     "recent": (1.20, 0.34, 0.16),
     "recent_trend": (1.24, 0.35, 0.11),
     "recent_level": (1.49, 0.38, 0.50),
-    "recent_share": (1.24, 0.39, 0.47),
+    "recent_share": (1.25, 0.39, 0.47),
 }
 
 
