@@ -61,6 +61,14 @@ class Dataset:
         """The code of each symbol; empty where values are numbers."""
         return {symbol: code for code, symbol in enumerate(self.vocabulary or ())}
 
+    def shown(self, y: float | None) -> float | str | None:
+        """A value as people read it: the symbol of a code; None where it is missing, or stands for no symbol."""
+        if y is None or y != y:
+            return None
+        if self.vocabulary is None:
+            return y
+        return self.vocabulary[int(y)] if 0 <= y < len(self.vocabulary) else None
+
     @property
     def freq(self) -> str:
         """The frequency in its one spelling."""

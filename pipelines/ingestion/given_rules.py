@@ -29,8 +29,8 @@ RULES = ("low", "high", "max_jump", "max_stale")
 
 def given_rules(options: SourceOptions) -> dict[str, Any]:
     """The rules that the options set, by their field of `QualityRules`."""
-    none = {"spike": None} if options.kind == SYMBOLS else {}  # codes are no quantity: none is too large
-    return none | {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
+    of_codes = {"spike": None, "low": 0.0} if options.kind == SYMBOLS else {}  # what is below 0 stands for no symbol
+    return of_codes | {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
 
 
 def rules_before(engine: Engine, name: str, known: Dataset | None) -> QualityRules:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from data.errors import Conflict, InvalidInput
 from data.formats.options import SourceOptions
-from data.formats.text_file import UNITS
+from data.text_symbols import UNITS
 from data.reading.memory import SourceMemory
 from data.schema import NUMERIC, SYMBOLS
 from data.store.catalogue import Dataset

@@ -47,8 +47,9 @@ def _lines(targets: Sequence[Target], query: PageQuery) -> list[dict[str, Any]]:
             line["sparkline"] = None
         for name in {target.served.name for target in targets}:
             places = [place for place, target in enumerate(targets) if target.served.name == name]
-            champion = targets[places[0]].served.champion
-            if champion is not None:
+            served = targets[places[0]].served
+            champion = served.champion
+            if champion is not None and not served.dataset.has_symbols:
                 found = _sparklines(champion, [targets[place] for place in places], query.sparkline)
                 for place, sparkline in zip(places, found, strict=True):
                     lines[place]["sparkline"] = sparkline

@@ -238,6 +238,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         series_bodies.NewSeriesList,
         model_bodies.WantedVersion,
         operation_bodies.WantedRelease,
+        symbol_bodies.ContinuationRequest,
     ):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))

@@ -31,9 +31,9 @@ class State(Reliability):
     model: Model
     origin: Ds
     sequence: int
-    last: Annotated[float, Field(description="last value; in a gap the value before it")]
+    last: Annotated[float | str, Field(description="last value; in a gap the value before it")]
     gap: Annotated[int, Field(description="steps since the last real value")]
-    expected: Annotated[float | None, Field(description="median of the next step")]
+    expected: Annotated[float | str | None, Field(description="median of the next step, or its likeliest symbol")]
     vintage: Vintage | None
     widening: Annotated[
         list[float], Field(description="learned factor on the width of the intervals, by horizon bucket")
@@ -110,7 +110,7 @@ class NetworkInside(StrictBody):
     asked: int
     steps: Annotated[int, Field(description="as many of the asked steps as could be folded once more")]
     ds: list[Ds]
-    y: Annotated[list[float | None], Field(description="null where a step is missing")]
+    y: Annotated[list[float | str | None], Field(description="null where a step is missing")]
     layers: Annotated[list[LayerGates], Field(description="empty for a model without gates")]
     leans_on: LeansOn | None
     effective_memory: Annotated[
@@ -157,6 +157,9 @@ class Series(SeriesSummary):
     season: int
     horizon: int
     target: str
+    vocabulary: Annotated[
+        list[str] | None, Field(description="every symbol that a value may be; null where values are numbers")
+    ]
     model: Model | None
 
 
