@@ -33,7 +33,7 @@ class RecurrentStack:
         self._biases: list[np.ndarray] = []
         for layer in range(layers):
             arrays = [weights[f"{part}_l{layer}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-            joined = (_joined(cell, *own) for own in zip(*arrays, strict=True))
+            joined = (joined_weights(cell, *own) for own in zip(*arrays, strict=True))
             weight, bias = (np.stack(members) for members in zip(*joined, strict=True))
             self._products.append(Product(weight))
             self._biases.append(bias)
@@ -69,7 +69,7 @@ class RecurrentStack:
         return named | {"hidden": hidden}
 
 
-def _joined(
+def joined_weights(
     cell: str, weight_ih: np.ndarray, weight_hh: np.ndarray, bias_ih: np.ndarray, bias_hh: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """One layer of one member as one product: input and recurrent weights (inputs + D, …) stacked, and bias (1, …),
@@ -87,7 +87,7 @@ def _joined(
     if cell == "lstm":
         order = np.concatenate([np.split(np.arange(len(bias)), 4)[k] for k in (0, 1, 3, 2)])  # torch keeps i, f, g, o
         return _halved(weight[order], bias[order], 3 * len(bias) // 4)
-    raise ValueError(f"the cell {cell!r} is not known to `_joined`; name the order of its columns there")
+    raise ValueError(f"the cell {cell!r} is not known to `joined_weights`; name the order of its columns there")
 
 
 def _halved(weight: np.ndarray, bias: np.ndarray, sigmoids: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from forecasting.kernel.determinism import rows_are_independent
 from forecasting.panel import Panel
-from forecasting.rolling.kinds import model_of
+from forecasting.kinds import model_of
 from forecasting.rolling.roller import Roller
 from forecasting.rolling.state import RollingState
 from states import folding

@@ -25,7 +25,7 @@ from forecasting.rivals import Rivals
 from forecasting.rolling import bundle as bundles
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
-from forecasting.rolling.kinds import model_of
+from forecasting.kinds import model_of
 from forecasting.rolling.state import RollingState
 from service.app import create_app
 from states.contexts import CARRIED
