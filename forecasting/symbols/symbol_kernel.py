@@ -4,8 +4,8 @@
 
 `symbol_network.py` is the same arithmetic in torch, over whole sequences; one test holds the two equal. The product of
 a symbol with the input weights is a row of `table`. A missing symbol is replaced by the probabilities that the network
-gave for it, so that its product is their mix of rows. The lecture's network has no recurrent layer: beside the symbol it
-reads the symbol that it found likeliest a step ago.
+gave for it, so that its product is their mix of rows. The lecture's network has no recurrent layer: beside the symbol
+it reads the symbol that it found likeliest a step ago.
 
 Every row is worked on in the same order in any batch, so its bits do not depend on the rows beside it. Everything is
 float32 but draws and sums, which are float64. Shapes: M members, B rows, N layers, D hidden_size, G columns of gates, V

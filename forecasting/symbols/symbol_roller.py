@@ -304,8 +304,8 @@ class SymbolRoller:
         return sampling.continuations(self._core, self.fork(state, row), samples, steps, temperature, seed, prime)
 
     def read_on(self, state: SymbolState, row: int, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Reads codes (T,) int32 on a copy of a row: (T,) float64 the probability that each had, and (T,) bool whether it
-        was the likeliest."""
+        """Reads codes (T,) int32 on a copy of a row: (T,) float64 the probability that each had, and (T,) bool whether
+        it was the likeliest."""
         given, found = self._core.read_on(codes[None], *self.fork(state, row))
         return given[0], found[0]
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from forecasting.kernel.determinism import rows_are_independent
-from forecasting.panel import Panel
 from forecasting.kinds import model_of
+from forecasting.panel import Panel
 from forecasting.rolling.roller import Roller
 from forecasting.rolling.state import RollingState
 from states import folding

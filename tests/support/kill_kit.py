@@ -17,8 +17,8 @@ import numpy as np
 from data.records import quarantine
 from data.records.quarantine import QuarantinedValue
 from data.store import observation_log
-from forecasting.rolling.bundle import Bundle
 from forecasting.kinds import model_of
+from forecasting.rolling.bundle import Bundle
 from tests.support.service_kit import FIVE, START, World, network, panel_of, stamp, until
 
 IDS = ("a", "b", "c")

@@ -20,12 +20,12 @@ from data.store.catalogue import Dataset
 from forecasting import baselines
 from forecasting.config import ModelConfig
 from forecasting.kernel.packing import pack
+from forecasting.kinds import model_of
 from forecasting.panel import Panel
 from forecasting.rivals import Rivals
 from forecasting.rolling import bundle as bundles
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
-from forecasting.kinds import model_of
 from forecasting.rolling.state import RollingState
 from service.app import create_app
 from states.contexts import CARRIED
