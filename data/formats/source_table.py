@@ -75,7 +75,9 @@ class SourceTable:
         for note in self.notes:
             found.note(note)
         empty = True
-        for batch in with_plain_errors(self.name, READERS["text" if dialect.by else self.kind](self.path, self.name, dialect, found)):
+        for batch in with_plain_errors(
+            self.name, READERS["text" if dialect.by else self.kind](self.path, self.name, dialect, found)
+        ):
             empty = empty and batch.is_empty()
             yield batch
         if empty:

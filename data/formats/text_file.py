@@ -35,13 +35,14 @@ def read_text(path: Path, name: str, dialect: Dialect, found: Recognised) -> Ite
 
 def _lines(path: Path, name: str) -> Iterator[str]:
     """The lines of a text with their ends, which are one sign whatever system wrote them."""
-    number = 0
+    number = 1
     try:
         with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
+            for line in file:
                 yield line
+                number += 1
     except UnicodeDecodeError:
-        raise InvalidInput(NOT_UTF8, source=name, row=number + 1) from None
+        raise InvalidInput(NOT_UTF8, source=name, row=number) from None
 
 
 def _batch(first: int, lines: list[int], symbols: list[str]) -> pl.DataFrame:

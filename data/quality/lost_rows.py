@@ -33,9 +33,10 @@ def refuse_clashes(clashes: Clashes, grid: Grid, intake: Intake, aggregated: boo
     if first is None or not too_many(clashes.rows, intake.read):
         return
     assert intake.roles is not None  # noqa: S101 the intake has at least one row
+    value, other = _shown(first.value, intake), _shown(first.other_value, intake)
     raise InvalidInput(
         f"{clashes.rows:,} of {intake.read:,} rows have another value than a later row {_same(first, grid)}, such as "
-        f"{_shown(first.value, intake)} in row {first.row} and {_shown(first.other_value, intake)} in row {first.other_row} of {first.series!r} at "
+        f"{value} in row {first.row} and {other} in row {first.other_row} of {first.series!r} at "
         f"{format_ds(first.ds, grid.kind)}; {_way_out(first, intake, aggregated)}",
         source=intake.pieces[first.piece],
         column=intake.roles.target,

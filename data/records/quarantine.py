@@ -134,7 +134,8 @@ def known(engine: Engine, dataset_id: int, keys: Sequence[tuple[int, int]]) -> d
 
 _HOLD = text(
     "INSERT INTO quarantine (dataset_id, series_id, ds, y, rule, source, at, word) "
-    "VALUES (:dataset, :series, :ds, :y, :rule, :source, :at, :word) ON CONFLICT (dataset_id, series_id, ds, y) DO NOTHING"
+    "VALUES (:dataset, :series, :ds, :y, :rule, :source, :at, :word) "
+    "ON CONFLICT (dataset_id, series_id, ds, y) DO NOTHING"
 )
 _RELEASE = text(
     "UPDATE quarantine SET released = :at WHERE dataset_id = :dataset AND series_id = :series AND ds = :day "

@@ -82,7 +82,7 @@ def check_symbols(level: list[int] | None, lake: bool, drawn: bool) -> None:
     whys = {
         "--level": "a forecast of symbols has a probability for each, and no interval",
         "--lake": "the lake's table of forecasts has quantiles, and symbols have none; give --out FILE",
-        "--plot and --svg": "draw numbers, and the values of this dataset are symbols; the page of the service shows them",
+        "--plot and --svg": "they draw numbers; the page of the service shows the probabilities of symbols",
     }
     for option, given in refused.items():
         if given:

@@ -90,9 +90,7 @@ def forecast(workspace: Workspace, request: BatchRequest, progress: ProgressCall
     if request.series is not None and not origins:
         raise NothingObserved(request.series)
     frame = pl.concat(frames) if frames else pl.DataFrame(schema={SERIES: pl.String, TIME: pl.Int64})
-    return SymbolForecasts(
-        dataset, served.config.kind, served.anchored.promotion.version, paths, origins, frame
-    )
+    return SymbolForecasts(dataset, served.config.kind, served.anchored.promotion.version, paths, origins, frame)
 
 
 def paths_for(served: ServedModel, horizon: int) -> int:
@@ -125,7 +123,9 @@ def _of_group(
         yield unique_id, wide(served, unique_id, stamps[1:], values, flags), int(stamps[0])
 
 
-def wide(served: ServedModel, unique_id: str, stamps: np.ndarray, p: np.ndarray, flags: dict[str, bool]) -> pl.DataFrame:
+def wide(
+    served: ServedModel, unique_id: str, stamps: np.ndarray, p: np.ndarray, flags: dict[str, bool]
+) -> pl.DataFrame:
     """The rows of one series from its probabilities p (h, V)."""
     config = served.config
     codes = np.array([symbol_forecasts.likeliest(row, config.top) for row in p])

@@ -188,7 +188,7 @@ def release(
         )
     if outside := next((value for value in chosen if value.rule == VOCABULARY), None):
         raise InvalidInput(
-            f"value {outside.id} of dataset {name!r} is the symbol {outside.word!r}, which is not in its vocabulary, so "
+            f"value {outside.id} of dataset {name!r} is the symbol {outside.word!r}, which its vocabulary has not, so "
             "that no model knows it; send the right symbol for its time, or ingest the series under another name"
         )
     require_force(workspace, dataset, chosen, force)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from data.errors import Conflict, InvalidInput
 from data.formats.options import SourceOptions
-from data.text_symbols import UNITS
 from data.reading.memory import SourceMemory
 from data.schema import NUMERIC, SYMBOLS
 from data.store.catalogue import Dataset
+from data.text_symbols import UNITS
 
 OF_NUMBERS = {
     "every": "--every aggregates numbers",
@@ -32,7 +32,9 @@ def complete_kind(known: Dataset | None, options: SourceOptions) -> SourceOption
     if options.kind not in (None, NUMERIC, SYMBOLS):
         raise InvalidInput(f"--kind is {options.kind!r}; give {NUMERIC} or {SYMBOLS}")
     if known is not None and options.kind not in (None, own):
-        raise Conflict(f"dataset {known.name!r} has values of kind {own}, not {options.kind}; ingest under another name")
+        raise Conflict(
+            f"dataset {known.name!r} has values of kind {own}, not {options.kind}; ingest under another name"
+        )
     kind = options.kind or own or NUMERIC
     _check_by(known, options, kind)
     if kind == SYMBOLS:

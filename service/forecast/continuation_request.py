@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from data.text_symbols import CHARACTER, split
 from data.store.catalogue import Dataset
+from data.text_symbols import CHARACTER, split
 from service.base.request_limits import MAX_PRIME_BYTES, MAX_SAMPLES, MAX_STEPS, MAX_TEMPERATURE
 from service.http.errors import FieldFault, ProblemError, too_much, unprocessable
 

@@ -23,8 +23,8 @@ CHAMPION, PREVIOUS = "champion", "previous"
 class ForecastAnswer:
     """A forecast, with the model and the state that gave it.
 
-    values (h, L) quantiles at that model's levels, of symbols (h, V) probabilities; status: ok, warming or degraded; by: `champion`, `previous`, or the
-    name of the baseline that answered instead.
+    values (h, L) quantiles at that model's levels, of symbols (h, V) probabilities; status: ok, warming or degraded;
+    by: `champion`, `previous`, or the name of the baseline that answered instead.
     """
 
     champion: Champion

@@ -11,6 +11,7 @@ from service.forecast import answers
 from service.forecast.answers import Reading
 from service.forecast.continuation_request import ContinuationQuery
 from service.forecast.fallback import ONLY, ForecastAnswer, answer_with_fallback
+from service.forecast.inside_network import likeliest
 from service.forecast.query_params import ForecastQuery
 from service.http.errors import FieldFault, not_for_numbers, not_for_symbols, unprocessable
 from service.models.datasets import Target
@@ -88,18 +89,10 @@ def _body(target: Target, found: ForecastAnswer, paths: int) -> dict[str, Any]:
         **answers.about(target, found),
         "kind": SYMBOLS,
         "horizon": horizon,
-        "steps": [step(champion, ds, p) for ds, p in zip(stamps, values, strict=True)],
+        "steps": [{"ds": ds, **likeliest(champion, p)} for ds, p in zip(stamps, values, strict=True)],
         "paths": paths,
         **answers.reliability_of(target, found),
     }
-
-
-def step(champion: Champion, ds: str | int, p: np.ndarray) -> dict[str, Any]:
-    """The likeliest symbols of one step, and what is left for all others."""
-    vocabulary, codes = champion.config.vocabulary, symbol_forecasts.likeliest(p, champion.config.top)
-    shown = [{"symbol": vocabulary[code], "p": float(p[code])} for code in codes]
-    rest = max(0.0, 1.0 - sum(one["p"] for one in shown)) if len(codes) < len(vocabulary) else 0.0
-    return {"ds": ds, "probabilities": shown, "rest": rest}
 
 
 def continuations(reading: Reading, query: ContinuationQuery) -> dict[str, Any]:
@@ -107,10 +100,10 @@ def continuations(reading: Reading, query: ContinuationQuery) -> dict[str, Any]:
     target, champion, row = reading
     dataset, roller = target.served.dataset, champion.roller
     prime = query.prime_codes(dataset)
-    products = query.samples * (query.steps + len(prime)) * roller.weight_count
+    products = query.samples * (query.steps + len(prime)) * roller.weights
     if products > symbol_forecasts.BUDGET:
         words = (
-            f"{query.samples:,} samples of {query.steps + len(prime):,} steps of a model with {roller.weight_count:,} "
+            f"{query.samples:,} samples of {query.steps + len(prime):,} steps of a model with {roller.weights:,} "
             f"weights take more than {symbol_forecasts.BUDGET:,} products; ask for fewer"
         )
         raise unprocessable("invalid_body", [FieldFault("/steps", words)])

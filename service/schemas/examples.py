@@ -171,6 +171,7 @@ BODIES: dict[str, Any] = {  # by the name of their schema
                 },
             }
         ],
+        "expected": None,
         "leans_on": {"weights": [0.62, 0.25, 0.13], "averaged_over": 2},
         "effective_memory": 14.2,
         "cell": {
@@ -196,6 +197,7 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         "season": 288,
         "horizon": 12,
         "target": "value",
+        "vocabulary": None,
         "model": MODEL,
         **POSITION,
         **RELIABILITY,
@@ -243,6 +245,7 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         ],
     },
     "SeriesScores": {**SERIES, **SCORES},
+    "ScoresOfSeries": {**SERIES, **SCORES},
     "Models": {
         "models": [
             {

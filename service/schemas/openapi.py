@@ -30,6 +30,7 @@ from service.schemas import (
     observation_bodies,
     operation_bodies,
     series_bodies,
+    symbol_bodies,
 )
 
 PROBLEMS = {

@@ -15,12 +15,17 @@ class Probability(StrictBody):
     p: float
 
 
-class SymbolStep(StrictBody):
+class Likeliest(StrictBody):
+    """The likeliest symbols."""
+
+    probabilities: Annotated[list[Probability], Field(description="of the likeliest symbols, the likeliest first")]
+    rest: Annotated[float, Field(description="of all other symbols together")]
+
+
+class SymbolStep(Likeliest):
     """What one step may bring."""
 
     ds: Ds
-    probabilities: Annotated[list[Probability], Field(description="of the likeliest symbols, the likeliest first")]
-    rest: Annotated[float, Field(description="of all other symbols together")]
 
 
 class SymbolForecast(Reliability):
@@ -63,7 +68,7 @@ class ContinuationRequest(StrictBody):
     prime: Annotated[
         str | list[str],
         Field(description=f"symbols that are read first, of a text as text; at most {MAX_PRIME_BYTES:,} bytes"),
-    ] = []
+    ] = ""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"samples": 2, "steps": 20, "temperature": 0.8}]})
 

@@ -39,11 +39,11 @@ def paths_for(model: Any, horizon: int, series: int = 1) -> int:
     """How many roll-outs an answer averages; 0 where one step ahead needs none. Raises TooFar."""
     if horizon <= 1:
         return 0
-    each = max(1, model.weight_count) * horizon * series
+    each = max(1, model.weights) * horizon * series
     most = BUDGET // each
     if most < FEWEST:
-        affordable = BUDGET // (FEWEST * max(1, model.weight_count) * series)
-        raise TooFar(horizon, int(affordable), model.weight_count, series)
+        affordable = BUDGET // (FEWEST * max(1, model.weights) * series)
+        raise TooFar(horizon, int(affordable), model.weights, series)
     return int(min(model.config.paths, most))
 
 
@@ -53,7 +53,7 @@ def probabilities(
     """(k, horizon, V) probabilities of the symbols after each row's origin."""
     if horizon == 1:
         return np.asarray(model.forecast(state, rows, 1))
-    return np.asarray(model.marginals(state, rows, horizon, paths, np.array(seeds, np.int64)))
+    return np.asarray(model.marginals(state, rows, horizon, paths, seeds))
 
 
 def likeliest(p: np.ndarray, top: int) -> list[int]:
