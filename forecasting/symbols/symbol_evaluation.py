@@ -73,7 +73,9 @@ def score_tail(bundle: Bundle, panel: Panel, tail: np.ndarray) -> SymbolScores:
     longest = int(tail.max(initial=0))
     position = stops[:, None] + np.arange(longest)
     inside = position < panel.lengths[:, None]
-    values = np.where(inside, panel.values[np.minimum(position + panel.offsets[:-1, None], len(panel.values) - 1)], np.nan)
+    values = np.where(
+        inside, panel.values[np.minimum(position + panel.offsets[:-1, None], len(panel.values) - 1)], np.nan
+    )
     given, sums = roller.read_on(state, codes_of(values))
     return SymbolScores(given, Totals.of(sums, np.ones(len(panel))))
 

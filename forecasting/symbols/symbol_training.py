@@ -67,7 +67,7 @@ class SymbolSpec:
 
 
 class SymbolModule(LightningModule):
-    """Trains one network; `steps` is the length of the learning-rate schedule, usual (V,) how often each symbol comes."""
+    """Trains one network; `steps` is the length of the learning-rate schedule, usual (V,) the symbols' frequency."""
 
     def __init__(self, config: SymbolConfig, steps: int, usual: np.ndarray, rate: float, decay: float) -> None:
         super().__init__()
@@ -117,9 +117,7 @@ class SymbolModule(LightningModule):
         """Mean log loss of the symbols that count, their number, and the state after the chunk."""
         logits, state, p = self.network(chunk.codes, state, p)
         count = int((chunk.targets != MISSING).sum())
-        total = fn.cross_entropy(
-            logits.flatten(0, 1), chunk.targets.flatten(), ignore_index=MISSING, reduction="sum"
-        )
+        total = fn.cross_entropy(logits.flatten(0, 1), chunk.targets.flatten(), ignore_index=MISSING, reduction="sum")
         return total / max(1, count), count, (state, p)
 
     def configure_optimizers(self) -> Any:
@@ -136,7 +134,7 @@ class SymbolModule(LightningModule):
 
 
 class BestSymbolWeights(Callback):
-    """Keeps the averaged weights with the lowest loss on the tail. Comes before `Averaging` in the list of callbacks."""
+    """Keeps the averaged weights with the lowest loss on the tail. Comes before `Averaging` among the callbacks."""
 
     def __init__(self) -> None:
         self.loss, self.step = math.inf, 0
@@ -192,7 +190,9 @@ def fit_symbols(
     counts = fit_counts(past, len(spec.vocabulary))
     choice = choose_symbol_config(spec.kind, spec.vocabulary, spec.horizon, past, spec.sizes)
     config = replace(choice.config, rival=better_rival(past, counts))
-    run = _SymbolRun(spec, config, past, counts["frequency"], tail_pieces(panel, spec.tail, WARM, TAIL_STEPS, SIDE_BY_SIDE))
+    run = _SymbolRun(
+        spec, config, past, counts["frequency"], tail_pieces(panel, spec.tail, WARM, TAIL_STEPS, SIDE_BY_SIDE)
+    )
     with run.threads():
         steps = run.plan(began)
         for sentence in (*choice.reasons, run.expects(steps)):
