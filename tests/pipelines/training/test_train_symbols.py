@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from data.errors import Conflict, GateRefused, InvalidInput
 from data.formats.options import SourceOptions
 from data.settings import load_settings
 from data.store import catalogue, promotions, registry
 from forecasting.rolling import bundle as bundles
-from pipelines.cli import app
+from pipelines.cli import run
 from pipelines.evaluation.backtest import BacktestRequest
 from pipelines.evaluation.symbol_backtest import backtest_symbols
 from pipelines.ingestion.ingest import ingest
@@ -163,14 +162,14 @@ def test_a_backtest_refuses_what_symbols_do_not_have(dinner: Workspace) -> None:
         backtest_symbols(dinner, BacktestRequest("dinner", ("ets",)), nothing, nothing)
 
 
-def test_the_command_line_trains_promotes_and_backtests_symbols(dinner: Workspace) -> None:
-    run = CliRunner().invoke
-    done = run(app, ["train", "dinner", "--steps", "60", "--hidden-size", "16"])
-    assert done.exit_code == 0, done.output
-    assert "log_loss" in done.output
-    promoted = run(app, ["promote", "dinner", "--json"])
-    assert json.loads(promoted.stdout)["dataset"] == "dinner"
-    scored = run(app, ["backtest", "dinner", "--models", "frequency,last_symbol", "--last", "0.3", "--json"])
-    assert set(json.loads(scored.stdout)["metrics"]) == {"frequency", "last_symbol"}
-    refused = run(app, ["backtest", "dinner", "--report", "x.html"])
-    assert refused.exit_code == 2
+def test_the_command_line_trains_promotes_and_backtests_symbols(
+    dinner: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["train", "dinner", "--steps", "60", "--hidden-size", "16"]) == 0
+    assert "log_loss" in capsys.readouterr().out
+    assert run(["promote", "dinner", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dataset"] == "dinner"
+    assert run(["backtest", "dinner", "--models", "frequency,last_symbol", "--last", "0.3", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["metrics"]) == {"frequency", "last_symbol"}
+    assert run(["backtest", "dinner", "--report", "x.html"]) == 2
+    assert "has no HTML report" in capsys.readouterr().err
