@@ -52,6 +52,7 @@ def limits(config: SymbolConfig, series: int) -> list[str]:
         f"{config.paths} unless more are asked for.",
         f"It was promoted over {series:,} series, and forecasts each from that series' own past alone.",
         "Where a symbol is missing it reads its own probabilities in its place: the longer the gap, the less it knows.",
-        f"A series without a symbol yet is answered by {other} and marked as warming. One without a symbol for more than "
-        f"{counted(config.window, 'step')} is marked as silent, and begins anew with the next.",
+        f"A series without a symbol yet is answered by {other} and marked as warming.",
+        f"A series without a symbol for more than {counted(config.window, 'step')} is marked as silent, and begins anew "
+        "with the next one.",
     ]
