@@ -317,7 +317,7 @@ class SymbolKernel:
         """(B, T) int32 codes, drawn one after another; p, hidden and carry go on to before the last is read."""
         drawn = np.zeros(uniforms.shape, np.int32)
         room = self._room(len(p))
-        draw_on(self._cell, tuple(self.weights), p, hidden, carry, *room, temperature, uniforms, drawn)
+        draw_on(self._cell, tuple(self.weights), p, hidden, carry, *room, float(temperature), uniforms, drawn)
         return drawn
 
     def roll_out(
