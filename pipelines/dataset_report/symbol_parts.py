@@ -53,6 +53,6 @@ def limits(config: SymbolConfig, series: int) -> list[str]:
         f"It was promoted over {series:,} series, and forecasts each from that series' own past alone.",
         "Where a symbol is missing it reads its own probabilities in its place: the longer the gap, the less it knows.",
         f"A series without a symbol yet is answered by {other} and marked as warming.",
-        f"A series without a symbol for more than {counted(config.window, 'step')} is marked as silent, and starts anew "
-        "with the next one.",
+        f"A series without a symbol for more than {counted(config.window, 'step')} is marked as silent, and "
+        "starts anew with the next one.",
     ]
