@@ -13,6 +13,7 @@ from data.errors import DamagedArtifact
 from forecasting.config import RECURRENT, STATE_ARRAYS, UPGRADE
 
 CONTEXT = 512  # steps that a state reads to start
+TOP = 5  # symbols of each step that an answer names
 BINS = 10  # of the probability of the likeliest symbol, each with its own scores
 LECTURE = "lecture"  # the lecture's first network: it sees the last symbol and its own last prediction, and no state
 SYMBOL_NETWORKS = (*RECURRENT, LECTURE)
@@ -33,7 +34,7 @@ class SymbolConfig:
     dropout: float = 0.0
     members: int = 1  # networks of this size whose probabilities are averaged
     context: int = CONTEXT  # steps that are read to start a state; a longer silence starts it anew
-    top: int = 5  # symbols of each step that an answer names
+    top: int = TOP
     paths: int = 256  # roll-outs that an answer averages for the steps after the first
     season: int = 1
     rival: str = "frequency"  # the baseline that skill is measured against, and that answers where the model cannot

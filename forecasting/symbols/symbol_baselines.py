@@ -12,8 +12,9 @@ import numpy as np
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
-from forecasting.symbol_config import SymbolConfig
+from forecasting.symbol_config import TOP, SymbolConfig
 from forecasting.symbols.symbol_kernel import draw
+from forecasting.symbols.symbol_scores import SymbolLedger
 
 UNCALIBRATED = Calibration(np.zeros((0, 0)), 0.0)  # probabilities are answered as the model gives them
 PREFIX = "fallback."  # of the arrays of the baseline in a network's artifact
@@ -105,17 +106,17 @@ class SymbolBaseline:
         return drawn
 
     def read_on(
-        self, codes: np.ndarray, p: np.ndarray, hidden: np.ndarray, carry: np.ndarray
+        self, codes: np.ndarray, p: np.ndarray, hidden: np.ndarray, carry: np.ndarray, rival: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Reads codes (B, T); see `SymbolKernel.read_on`."""
-        given, found = np.full(codes.shape, np.nan), np.zeros(codes.shape, bool)
-        rows = np.arange(len(codes))
+        given, every = np.full(codes.shape, np.nan), np.arange(len(codes))
+        ledger = SymbolLedger.empty(len(codes), TOP)
         for step, column in enumerate(codes.T):
+            ledger.settle(every, column, p, rival[:, step])
             seen = column >= 0
-            given[seen, step] = p[rows[seen], column[seen]]
-            found[:, step] = p.argmax(1) == column
+            given[seen, step] = p[every[seen], column[seen]]
             self.step(column, p, hidden, carry)
-        return given, found
+        return given, ledger.sums
 
 
 def better_rival(panel: Panel, counts: dict[str, np.ndarray]) -> str:

@@ -23,7 +23,9 @@ from forecasting.kernel.cells import gru_step, lstm_step, rnn_step
 from forecasting.kernel.compiled import compiled
 from forecasting.kernel.products import Weights
 from forecasting.kernel.recurrent import joined_weights
-from forecasting.symbol_config import LECTURE, SymbolConfig
+from forecasting.rolling.recent_scores import DECAY, RECENT
+from forecasting.symbol_config import BINS, LECTURE, SymbolConfig
+from forecasting.symbols.symbol_scores import LEAST, SYMBOL_SUMS, score_symbols
 
 CELLS = {LECTURE: 0, "rnn": 1, "gru": 2, "lstm": 3}
 
@@ -273,18 +275,25 @@ def read_on(
     carry: np.ndarray,
     gates: np.ndarray,
     logits: np.ndarray,
+    rival: np.ndarray,
+    top: int,
     given: np.ndarray,
-    found: np.ndarray,
+    sums: np.ndarray,
+    recent: np.ndarray,
+    decay: float,
+    least: float,
 ) -> None:
-    """Reads codes (B, T); given (B, T) float64 gets the probability that each symbol had before it was read, NaN where
-    it is missing, and found (B, T) bool whether it was the likeliest."""
+    """Reads codes (B, T), which a rival expected with the probabilities rival (B, T). given (B, T) float64 gets the
+    probability that each symbol had before it was read, NaN where it is missing; sums and recent (B, …) are those of a
+    ledger."""
     rows, steps = codes.shape
+    every = np.arange(rows)
     for step in range(steps):
+        read = codes[:, step].copy()
+        score_symbols(sums, recent, decay, least, every, read, p, rival[:, step].copy(), top)
         for row in range(rows):
-            code = codes[row, step]
-            given[row, step] = p[row, code] if code >= 0 else np.nan
-            found[row, step] = code >= 0 and likeliest(p[row]) == code
-        advance(cell, weights, codes[:, step].copy(), p, hidden, carry, gates, logits)
+            given[row, step] = p[row, read[row]] if read[row] >= 0 else np.nan
+        advance(cell, weights, read, p, hidden, carry, gates, logits)
 
 
 class SymbolKernel:
@@ -321,14 +330,15 @@ class SymbolKernel:
         return marginals, reached
 
     def read_on(
-        self, codes: np.ndarray, p: np.ndarray, hidden: np.ndarray, carry: np.ndarray
+        self, codes: np.ndarray, p: np.ndarray, hidden: np.ndarray, carry: np.ndarray, rival: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Reads codes (B, T) int32. Returns (B, T) float64 the probability of each before it was read, and (B, T) bool
-        whether it was the likeliest."""
-        given, found = np.zeros(codes.shape), np.zeros(codes.shape, bool)
-        room = self._room(len(codes))
-        read_on(self._cell, tuple(self.weights), codes, p, hidden, carry, *room, given, found)
-        return given, found
+        """Reads codes (B, T) int32, which a rival expected with the probabilities rival (B, T) float64. Returns (B, T)
+        float64 the probability of each before it was read, and the sums (B, BINS, len(SYMBOL_SUMS)) of their scores."""
+        given, recent = np.zeros(codes.shape), np.zeros((len(codes), len(RECENT)))
+        sums = np.zeros((len(codes), BINS, len(SYMBOL_SUMS)))
+        scored = (rival, self.config.top, given, sums, recent, DECAY, LEAST)
+        read_on(self._cell, tuple(self.weights), codes, p, hidden, carry, *self._room(len(codes)), *scored)
+        return given, sums
 
     def _room(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
         """What a step writes its gates and its logits to."""

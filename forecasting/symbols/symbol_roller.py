@@ -87,7 +87,7 @@ class SymbolRoller:
 
     def ledger(self, rows: int) -> SymbolLedger:
         """An empty ledger for so many rows."""
-        return SymbolLedger.of(self.config, rows)
+        return SymbolLedger.empty(rows, self.config.top)
 
     def rivals(self, state: SymbolState) -> np.ndarray:
         """(n,) ones: all series have the same rival, `config.rival`."""
@@ -303,11 +303,20 @@ class SymbolRoller:
         """(samples, steps) int32 codes that follow a row; see `sampling.continuations`."""
         return sampling.continuations(self._core, self.fork(state, row), samples, steps, temperature, seed, prime)
 
-    def read_on(self, state: SymbolState, row: int, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Reads codes (T,) int32 on a copy of a row: (T,) float64 the probability that each had, and (T,) bool whether
-        it was the likeliest."""
-        given, found = self._core.read_on(codes[None], *self.fork(state, row))
-        return given[0], found[0]
+    def read_on(self, state: SymbolState, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Reads codes (n, T) int32 on a copy of the state: the probability (n, T) that each had, NaN where missing, and
+        the sums (n, BINS, len(SYMBOL_SUMS)) of their scores, as if they had come one by one."""
+        last = np.concatenate([state.last[:, None], codes[:, :-1]], 1)
+        place = np.maximum.accumulate(np.where(last >= 0, np.arange(last.shape[1]), 0), 1)
+        last = np.take_along_axis(last, place, 1)
+        rival = self._rival.given(last.ravel(), np.maximum(codes, 0).ravel()).reshape(codes.shape)
+
+        def read(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+            forked = (state.arrays[name][rows].copy() for name in FORKED)
+            return self._core.read_on(np.ascontiguousarray(codes[rows]), *forked, rival[rows])
+
+        parts = each(read, row_blocks(len(codes)))
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
     def warming(self, state: SymbolState, rows: np.ndarray) -> np.ndarray:
         """(k,) bool: are there too few symbols yet for the model to answer? The fallback does."""

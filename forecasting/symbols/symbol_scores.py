@@ -22,7 +22,7 @@ from forecasting.kernel.compiled import compiled
 from forecasting.rolling.online_scores import Totals
 from forecasting.rolling.recent_scores import DECAY, RECENT
 from forecasting.rolling.vintages import Vintages
-from forecasting.symbol_config import BINS, SymbolConfig
+from forecasting.symbol_config import BINS
 
 LEAST = 1e-12
 SYMBOL_SUMS = (
@@ -43,9 +43,9 @@ class SymbolLedger:
     closed: list[Vintages] = field(default_factory=list)
 
     @classmethod
-    def of(cls, config: SymbolConfig, rows: int) -> "SymbolLedger":
+    def empty(cls, rows: int, top: int) -> "SymbolLedger":
         """A ledger of zeros."""
-        return cls(np.zeros((rows, BINS, len(SYMBOL_SUMS))), np.zeros((rows, len(RECENT))), config.top)
+        return cls(np.zeros((rows, BINS, len(SYMBOL_SUMS))), np.zeros((rows, len(RECENT))), top)
 
     def settle(self, rows: np.ndarray, codes: np.ndarray, p: np.ndarray, rival: np.ndarray) -> None:
         """Scores codes (k,) of rows (k,), distinct, -1 where there is none: p (k, V), rival (k,) probability of the

@@ -12,7 +12,11 @@ from pipelines.commands.options import Json, Name
 def train(
     name: Name,
     model: Annotated[
-        str, typer.Option(help="lstm, gru, rnn, mlp or cnn; the name of a baseline registers that baseline.")
+        str,
+        typer.Option(
+            help="lstm, gru, rnn, mlp or cnn; of symbols lstm, gru, rnn or lecture. The name of a baseline registers "
+            "that baseline."
+        ),
     ] = "lstm",
     max_minutes: Annotated[float | None, typer.Option(help="Minutes to train. Default 6, without --steps.")] = None,
     steps: Annotated[
@@ -35,6 +39,11 @@ def train(
         typer.Option(help="Machines; run this command on each, with NODE_RANK, MASTER_ADDR and MASTER_PORT set."),
     ] = 1,
     strategy: Annotated[str, typer.Option(help="auto or ddp; auto takes ddp for several processes.")] = "auto",
+    hidden_size: Annotated[
+        int | None, typer.Option(help="Units of each layer of a network of symbols. Default: from the data.")
+    ] = None,
+    num_layers: Annotated[int | None, typer.Option(help="Layers of a network of symbols. Default 1.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Dropout in a network of symbols. Default 0.")] = None,
     json: Json = False,
 ) -> None:
     """Train a model on a dataset and register it as a candidate."""
@@ -56,6 +65,9 @@ def train(
         num_nodes,
         strategy,
         max_values,
+        hidden_size,
+        num_layers,
+        dropout,
     )
     if training.run_as_helper(request):
         return  # the first process of this training registers and prints the result

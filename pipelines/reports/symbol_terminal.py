@@ -11,7 +11,10 @@ from pipelines.reports.terminal import SHOWN_STEPS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipelines.evaluation.symbol_backtest import SymbolBacktested
     from pipelines.forecasts.symbol_batch import SymbolForecasts
+
+SCORES = ("log_loss", "perplexity", "accuracy", "accuracy_top", "brier", "coverage_80", "coverage_95", "skill")
 
 
 def forecasted(result: SymbolForecasts, out: Path | None, json: bool) -> None:
@@ -47,3 +50,14 @@ def show(result: SymbolForecasts) -> None:
 
 def _words(found: dict[str, Any]) -> str:
     return f"{found['symbol']!r} {found['p']:.3f}"
+
+
+def backtested(result: SymbolBacktested, json: bool) -> None:
+    """Print scores one step ahead, best first."""
+    if json:
+        print_json(result.to_dict())
+        return
+    ranked = sorted(result.metrics.items(), key=lambda item: item[1]["log_loss"] or 0.0)
+    title = f"{result.dataset}: {counted(result.symbols, 'symbol')} of {result.series} series, {result.part}"
+    print_table(["model", *SCORES], [[name, *map(row.get, SCORES)] for name, row in ranked], title)
+    say("log loss is in nats, one step ahead; skill is against the better baseline of each model's training part")
