@@ -29,8 +29,8 @@ RULES = ("low", "high", "max_jump", "max_stale")
 
 def given_rules(options: SourceOptions) -> dict[str, Any]:
     """The rules that the options set, by their field of `QualityRules`."""
-    of_codes = {"spike": None, "low": 0.0} if options.kind == SYMBOLS else {}  # what is below 0 stands for no symbol
-    return of_codes | {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
+    own = dataset_rules.of_symbols() if options.kind == SYMBOLS else {}
+    return own | {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
 
 
 def rules_before(engine: Engine, name: str, known: Dataset | None) -> QualityRules:
