@@ -4,12 +4,12 @@
 `kernel_loss` is its log loss over the last tenth by the kernel, symbol by symbol, with the state carried; `torch_apart`
 how far torch's is from it; `characters_per_second` of one stream, drawing included; `chi_square_p` of 10,000 first
 characters against the printed probabilities, with a fixed seed.
-*book*: an lstm on the bundled book, random sentences "X saw Y.", without dropout and decay. `expected_mistakes` in 10,000 sentences, from
-the printed probabilities at the states that are reached; `counted_mistakes` with a fixed seed; and how much is left
-open: `object_open` the entropy of the object given what was read over ln 2, `subject_open` over ln 3, `sentence_open`
-over ln 6.
-*dinner*: three dishes in turn, `dinner_unwritten` of the days without one. `dinner_right`: of the written days of the last third, how
-many are predicted right from the days before, 30 % of them unwritten.
+*book*: an lstm on the bundled book, random sentences "X saw Y.", without dropout and decay. `expected_mistakes` in
+10,000 sentences, from the printed probabilities at the states that are reached; `counted_mistakes` with a fixed seed;
+and how much is left open: `object_open` the entropy of the object given what was read over ln 2, `subject_open` over
+ln 3, `sentence_open` over ln 6.
+*dinner*: three dishes in turn, `dinner_unwritten` of the days without one. `dinner_right`: of the written days of the
+last third, how many are predicted right from the days before.
 *machines*: 200 × 2,000 steps with known hazards. `machines_over_truth` log loss over that of the truth;
 `machines_bins_held`: of ten bins of windows, in how many the share of failures is in the 95 % band of what was said;
 `machines_fewest` windows of a bin.
@@ -41,6 +41,7 @@ from forecasting.symbols.symbol_roller import SymbolRoller, SymbolState  # noqa:
 from forecasting.symbols.symbol_training import SymbolFitted, SymbolSpec, fit_symbols  # noqa: E402
 from pipelines.demo.symbol_files import FAILING, STATES, simulate  # noqa: E402
 
+PLAYS = SAMPLES / "tinyshakespeare.txt"
 PARTS = ("characters", "book", "dinner", "machines")
 USUAL_MINUTES = {"characters": 10.0, "book": 2.0, "dinner": 2.0, "machines": 5.0}
 STREAM = 30_000  # characters that are drawn to time it
@@ -223,9 +224,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--only", choices=PARTS, help="one part")
     options.add_argument("--minutes", type=minutes, help="of each training; else 10, 2, 2 and 5")
-    options.add_argument(
-        "--text", type=Path, default=SAMPLES / "tinyshakespeare.txt", help="the text of the characters"
-    )
+    options.add_argument("--text", type=Path, default=PLAYS, help="the text of the characters")
     chosen = options.parse_args()
     parts = (chosen.only,) if chosen.only else PARTS
     finish_parts("symbols", {part: MEASURED[part](chosen) for part in parts}, chosen)
