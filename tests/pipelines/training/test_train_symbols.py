@@ -12,9 +12,11 @@ from data.settings import load_settings
 from data.store import catalogue, promotions, registry
 from forecasting.rolling import bundle as bundles
 from pipelines.cli import run
+from pipelines.dataset_report import page
 from pipelines.evaluation.backtest import BacktestRequest
 from pipelines.evaluation.symbol_backtest import backtest_symbols
 from pipelines.ingestion.ingest import ingest
+from pipelines.monitoring.monitor import monitor
 from pipelines.promotion.promote import promote
 from pipelines.training.train import TrainRequest, train
 from pipelines.workspace import Workspace, open_workspace
@@ -160,6 +162,22 @@ def test_a_backtest_refuses_what_symbols_do_not_have(dinner: Workspace) -> None:
         backtest_symbols(dinner, BacktestRequest("dinner", ("gru",)), nothing, nothing)
     with pytest.raises(InvalidInput, match="has no 'ets'"):
         backtest_symbols(dinner, BacktestRequest("dinner", ("ets",)), nothing, nothing)
+
+
+def test_the_monitor_looks_at_errors_and_not_at_codes(dinner: Workspace) -> None:
+    trained(dinner)
+    promote(dinner, "dinner", None, nothing)
+    found = monitor(dinner, "dinner")
+    assert {finding.feature for finding in found.findings} <= {"error", "80 %", "interval_80", "coverage_80"}
+    assert found.stuck == ()
+
+
+def test_the_report_says_what_a_model_of_symbols_knows(dinner: Workspace, tmp_path: Path) -> None:
+    trained(dinner)
+    promote(dinner, "dinner", None, nothing)
+    text = page.write(dinner, "dinner", tmp_path / "report.html").read_text()
+    assert "It knows 3 symbols and no other" in text
+    assert "log loss" in text
 
 
 def test_the_command_line_trains_promotes_and_backtests_symbols(
