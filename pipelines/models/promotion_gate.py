@@ -82,6 +82,7 @@ class ShadowResult:
     targets: int  # live values that both had forecast
     challenger: float | None
     champion: float | None
+    measure: str = "MASE"  # or log loss, of symbols
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def shadow_objections(result: ShadowResult | None) -> list[str]:
     if result is None or result.challenger is None or result.champion is None or result.challenger <= result.champion:
         return []
     return [
-        f"in shadow its MASE was {result.challenger:.3f} on {result.targets} live values, the champion's was "
+        f"in shadow its {result.measure} was {result.challenger:.3f} on {result.targets} live values, the champion's was "
         f"{result.champion:.3f} on the same values"
     ]
 
