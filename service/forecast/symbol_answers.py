@@ -27,10 +27,15 @@ def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], Fo
     """The body of a forecast, and the answer that it was made from. Raises ProblemError (409, 422, 503)."""
     target, champion, row = reading
     check(query)
+    wanted = _code_of(query, champion)
     horizon = query.horizon or champion.config.horizon
-    paths = _paths(champion, horizon, 1)
+    paths = _paths(champion, horizon, 1 if wanted is None else 2)
     found = answer_with_fallback(target, champion, row, horizon, None, _probabilities(target, paths))
-    return _body(target, found, paths), found
+    body = _body(target, found, paths)
+    if wanted is not None:
+        for step, p in zip(body["steps"], _arrivals(target, found, horizon, paths, wanted), strict=True):
+            step["within"] = p
+    return body, found
 
 
 def forecasts(
@@ -68,6 +73,22 @@ def _paths(champion: Champion, horizon: int, series: int) -> int:
     except TooFar as error:
         words = f"must be at most {max(1, error.most):,}: {error}"
         raise unprocessable("invalid_query", [FieldFault("/query/horizon", words)]) from None
+
+
+def _code_of(query: ForecastQuery, champion: Champion) -> int | None:
+    """The code of the symbol that may come. Raises ProblemError (422) for one outside the vocabulary."""
+    if query.within is None:
+        return None
+    if query.within not in champion.config.vocabulary:
+        raise unprocessable("invalid_query", [FieldFault("/query/within", "is not a symbol of the vocabulary")])
+    return int(champion.config.vocabulary.index(query.within))
+
+
+def _arrivals(target: Target, found: ForecastAnswer, horizon: int, paths: int, code: int) -> list[float]:
+    """How likely a symbol has come up to each step, by the model that answered."""
+    roller, row = found.champion.roller, found.row
+    seed = symbol_forecasts.seed_of(roller.fingerprint, target.unique_id, row.sequence)
+    return [float(p) for p in symbol_forecasts.arrivals(roller, row.state, ONLY, horizon, paths, [seed])[0, :, code]]
 
 
 def _probabilities(target: Target, paths: int) -> Any:

@@ -39,6 +39,7 @@ router = APIRouter(tags=["forecasts"])
             openapi.QUANTILES,
             openapi.DATASET,
             openapi.AS_OF,
+            openapi.WITHIN,
         ]
     },
 )

@@ -26,6 +26,9 @@ class SymbolStep(Likeliest):
     """What one step may bring."""
 
     ds: Ds
+    within: Annotated[
+        float | None, Field(description="that the symbol of `within` has come up to here; only where it is asked for")
+    ] = None
 
 
 class SymbolForecast(Reliability):

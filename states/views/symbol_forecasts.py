@@ -56,6 +56,13 @@ def probabilities(
     return np.asarray(model.marginals(state, rows, horizon, paths, seeds))
 
 
+def arrivals(
+    model: Any, state: RollingState, rows: np.ndarray, horizon: int, paths: int, seeds: Sequence[int]
+) -> np.ndarray:
+    """(k, horizon, V) the probability that each symbol has come up to a step, from the same roll-outs."""
+    return np.asarray(model.arrivals(state, rows, horizon, max(1, paths), seeds))
+
+
 def likeliest(p: np.ndarray, top: int) -> list[int]:
     """The codes of the `top` largest of p (V,), the largest first and of equal ones the first."""
     return [int(code) for code in np.argsort(-p, kind="stable")[:top]]
