@@ -257,7 +257,7 @@ def roll_out(
                 if absent[path, k]:
                     came += p[path, k]
             marginals[step, k] = total / paths
-            reached[step, k] = came / paths + (reached[step - 1, k] if step > 0 else 0.0)
+            reached[step, k] = min(1.0, came / paths + (reached[step - 1, k] if step > 0 else 0.0))
         for path in range(paths):
             codes[path] = draw(p[path], 1.0, uniforms[path, step])
             absent[path, codes[path]] = False
@@ -317,7 +317,7 @@ class SymbolKernel:
         """(B, T) int32 codes, drawn one after another; p, hidden and carry go on to before the last is read."""
         drawn = np.zeros(uniforms.shape, np.int32)
         room = self._room(len(p))
-        draw_on(self._cell, tuple(self.weights), p, hidden, carry, *room, temperature, uniforms, drawn)
+        draw_on(self._cell, tuple(self.weights), p, hidden, carry, *room, float(temperature), uniforms, drawn)
         return drawn
 
     def roll_out(

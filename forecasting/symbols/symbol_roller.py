@@ -109,6 +109,7 @@ class SymbolRoller:
             self.fold(state, once, once + step, np.zeros(1), self.ledger(1))
         self.marginals(state, once, 2, 2)
         self.continuations(state, 0, 1, 1)
+        self.read_on(state, np.zeros((1, 1), np.int32))
 
     def start(
         self, context: np.ndarray, origin: np.ndarray, carried: Mapping[str, np.ndarray] | None = None
