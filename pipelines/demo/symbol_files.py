@@ -1,8 +1,8 @@
 """Files of symbols that are made and not bundled: states of the bundled sensor, and of simulated machines.
 
-A simulated machine is semi-Markov: in each state it may leave at every step, with a *hazard* that depends on how long it
-has been there, and then goes to one of the other states. Because the hazards are known, so is the least log loss that
-any forecast can have: `least_log_loss`.
+A simulated machine is semi-Markov: in each state it may leave at every step, with a *hazard* that depends on how long
+it has been there, and then goes to one of the other states. Because the hazards are known, so is the least log loss
+that any forecast can have: `least_log_loss`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def state_of(temperature: float) -> str:
 def machine_states(machines: int = MACHINES, steps: int = STEPS, seed: int = SEED) -> str:
     """States of simulated machines, one row for each machine and step."""
     states = simulate(machines, steps, seed)
-    lines = [f"machine{i:03d},{t},{STATES[state]}\n" for i, row in enumerate(states.tolist()) for t, state in enumerate(row)]
+    lines = [
+        f"machine{i:03d},{t},{STATES[state]}\n" for i, row in enumerate(states.tolist()) for t, state in enumerate(row)
+    ]
     return "unique_id,t,state\n" + "".join(lines)
 
 
@@ -78,7 +80,12 @@ def hazard(state: np.ndarray, age: np.ndarray) -> np.ndarray:
     An idle machine starts at any time alike; a normal one gets likelier to leave the longer it runs; a failing one is
     down for five steps at least.
     """
-    chances = [np.full(len(age), 0.05), np.minimum(0.25, 0.004 * age), np.full(len(age), 0.15), np.where(age < 4, 0, 0.5)]
+    chances = [
+        np.full(len(age), 0.05),
+        np.minimum(0.25, 0.004 * age),
+        np.full(len(age), 0.15),
+        np.where(age < 4, 0, 0.5),
+    ]
     return np.choose(state, chances)
 
 

@@ -37,7 +37,10 @@ def symbol_network(panel: Panel, kind: str = "lstm", seed: int = 0, vocabulary: 
     rows = GATES[kind] * width
     shapes = {"embedding.weight": (size, 3), "head.weight": (size, width), "head.bias": (size,)}
     for layer in range(2):
-        shapes |= {f"cells.weight_ih_l{layer}": (rows, width if layer else 3), f"cells.weight_hh_l{layer}": (rows, width)}
+        shapes |= {
+            f"cells.weight_ih_l{layer}": (rows, width if layer else 3),
+            f"cells.weight_hh_l{layer}": (rows, width),
+        }
         shapes |= {f"cells.{name}_l{layer}": (rows,) for name in ("bias_ih", "bias_hh")}
     weights = {name: draw.normal(0, 0.6, shape).astype(np.float32) for name, shape in shapes.items()}
     return with_fallback(config, weights, fit_counts(panel, size))

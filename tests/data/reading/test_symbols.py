@@ -54,7 +54,9 @@ def test_the_column_of_symbols_is_the_one_beside_series_and_time_or_it_is_asked_
 
 def test_rows_that_clash_are_named_by_their_symbols(tmp_path):
     rows = [f"a,{step},{word}\n" for step in range(8) for word in ("on", "off")]
-    with pytest.raises(InvalidInput, match=r"'on' in row 2 and 'off' in row 3.*--keep which value counts: last or first"):
+    with pytest.raises(
+        InvalidInput, match=r"'on' in row 2 and 'off' in row 3.*--keep which value counts: last or first"
+    ):
         conformed(written(tmp_path, HEAD + "".join(rows)), kind="symbols")
     assert codes(conformed(written(tmp_path, HEAD + "".join(rows)), kind="symbols", keep="first")) == [1.0] * 8
 
