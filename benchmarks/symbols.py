@@ -49,6 +49,7 @@ STREAM = 30_000  # characters that are drawn to time it
 SENTENCES = 10_000  # that are written and counted
 LESSONS = 40_000  # sentences that are read
 AHEAD = 20  # steps within which a machine may fail
+ROLL_OUTS = 1_024  # for each window
 HELD = 200  # last steps of each machine, which are not trained on
 ONLY = np.array([0])
 
@@ -202,7 +203,7 @@ def windows(bundle: Bundle, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     for first in range(begin, states.shape[1], AHEAD):
         sound = rows[states[:, first - 1] != FAILING]
         seeds = [first * len(states) + int(row) for row in sound]
-        said.append(roller.arrivals(state, sound, AHEAD, seeds=seeds)[:, -1, FAILING])
+        said.append(roller.arrivals(state, sound, AHEAD, ROLL_OUTS, seeds)[:, -1, FAILING])
         came.append((states[sound, first : first + AHEAD] == FAILING).any(1))
         steps = np.tile(np.arange(first, first + AHEAD), len(states))
         roller.fold(state, np.repeat(rows, AHEAD), steps, states[:, first : first + AHEAD].ravel().astype(np.float64))
