@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,16 +32,15 @@ def content(found: DatasetNow) -> dict[str, Any] | None:
         return None
     row = model_store.find(found.workspace, found.dataset, found.promotion.version)
     bundle = model_store.load(found.workspace, found.dataset, row.version)
-    validation, table_of, limits_of = row.metrics.get("validation"), validation_table, limits
-    if found.dataset.has_symbols:
-        table_of, limits_of = symbol_parts.validation_table, symbol_parts.limits
+    validation = row.metrics.get("validation")
+    words: Any = symbol_parts if found.dataset.has_symbols else NUMBERS
     return {
         "name": f"{row.kind} version {row.version}",
         "facts": facts(found, bundle),
         "reasons": [promotion_history.describe_decision(found.promotion), *(bundle.manifest.get("rule") or ())],
         "gates": gate_table(bundle),
-        "validation": table_of(validation) if validation else None,
-        "limits": limits_of(bundle.config, len(found.champion.contexts.series)),
+        "validation": words.validation_table(validation) if validation else None,
+        "limits": words.limits(bundle.config, len(found.champion.contexts.series)),
     }
 
 
@@ -112,3 +112,13 @@ def limits(config: ModelConfig, series: int) -> list[str]:
     if config.memory:
         said.append(f"It remembers a cycle of {counted(config.memory, 'step')}; longer cycles are unknown to it.")
     return said
+
+
+class _Numbers(NamedTuple):
+    """What is said of a model of numbers; `symbol_parts` has the same of one of symbols."""
+
+    validation_table: Callable[[dict[str, dict[str, Any]]], Table]
+    limits: Callable[[ModelConfig, int], list[str]]
+
+
+NUMBERS = _Numbers(validation_table, limits)
