@@ -10,6 +10,8 @@ from data.errors import DamagedArtifact, InvalidInput
 LEVELS = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
 STATE_ARRAYS = {"rnn": 1, "gru": 1, "lstm": 2}  # of each cell: the hidden state, and a carry; other kinds have none
 RECURRENT = tuple(STATE_ARRAYS)
+VARIANTS = {"peephole": 2, "coupled": 2}  # cells of symbols and of `rollcast lab`, with their arrays
+CELL_ARRAYS = STATE_ARRAYS | VARIANTS
 NETWORKS = (*RECURRENT, "mlp", "cnn")
 BASELINES = ("naive", "seasonal_naive", "drift")
 KINDS = (*NETWORKS, *BASELINES)

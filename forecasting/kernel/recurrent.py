@@ -11,11 +11,12 @@ LAYOUT in `data/store/snapshot_store.py` where states roll differently.
 
 import numpy as np
 
-from forecasting.config import STATE_ARRAYS
+from forecasting.config import CELL_ARRAYS
 from forecasting.kernel.cells import GATES, STEPS
 from forecasting.kernel.products import Product, Weights
 
 Gates = dict[str, np.ndarray]
+PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of every layer
 
 
 class RecurrentStack:
@@ -26,13 +27,14 @@ class RecurrentStack:
     """
 
     def __init__(self, cell: str, layers: int, weights: Weights) -> None:
-        """`cell` is one of `RECURRENT` in `forecasting/config.py`; `weights` (M, …) float32 are named as torch names
-        them, for each layer k: weight_ih_lk, weight_hh_lk, bias_ih_lk, bias_hh_lk."""
+        """`cell` is one of `CELL_ARRAYS` in `forecasting/config.py`; `weights` (M, …) float32 are named as torch names
+        them, for each layer k: weight_ih_lk, weight_hh_lk, bias_ih_lk, bias_hh_lk, and peephole_lk where there are."""
         self.cell, self.layers = cell, layers
         self._products: list[Product] = []
         self._biases: list[np.ndarray] = []
         for layer in range(layers):
-            arrays = [weights[f"{part}_l{layer}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+            parts = PARTS + (("peephole",) if cell == "peephole" else ())
+            arrays = [weights[f"{part}_l{layer}"] for part in parts]
             joined = (_joined(cell, *own) for own in zip(*arrays, strict=True))
             weight, bias = (np.stack(members) for members in zip(*joined, strict=True))
             self._products.append(Product(weight))
@@ -41,7 +43,7 @@ class RecurrentStack:
     def step(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
         """One step of every layer: z (M, B, inputs); hidden and carry (B, M N, D) are overwritten.
 
-        `carry` is used by cells with two arrays in `STATE_ARRAYS`. Returns the gates of each layer, (M, B, D).
+        `carry` is used by cells with two arrays in `CELL_ARRAYS`. Returns the gates of each layer, (M, B, D).
         """
         x, opened = z, []
         for layer in range(self.layers):
@@ -64,13 +66,18 @@ class RecurrentStack:
         """Views of one layer's gates, each (M, B, D), of its hidden state and of its carry."""
         width = hidden.shape[-1]
         named = {name: gates[..., i * width : (i + 1) * width] for i, name in enumerate(GATES[self.cell])}
-        if STATE_ARRAYS[self.cell] > 1:
+        if CELL_ARRAYS[self.cell] > 1:
             named["carry"] = self.of_layer(carry, layer)
         return named | {"hidden": hidden}
 
 
 def _joined(
-    cell: str, weight_ih: np.ndarray, weight_hh: np.ndarray, bias_ih: np.ndarray, bias_hh: np.ndarray
+    cell: str,
+    weight_ih: np.ndarray,
+    weight_hh: np.ndarray,
+    bias_ih: np.ndarray,
+    bias_hh: np.ndarray,
+    peephole: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One layer of one member as one product: input and recurrent weights (inputs + D, …) stacked, and bias (1, …),
     columns in the order that the cell's step function reads. Raises ValueError for another cell."""
@@ -84,9 +91,13 @@ def _joined(
     weight, bias = np.concatenate([weight_ih, weight_hh], 1), bias_ih + bias_hh
     if cell == "rnn":
         return _halved(weight, bias, 0)
-    if cell == "lstm":
+    if cell in ("lstm", "peephole"):
         order = np.concatenate([np.split(np.arange(len(bias)), 4)[k] for k in (0, 1, 3, 2)])  # torch keeps i, f, g, o
-        return _halved(weight[order], bias[order], 3 * len(bias) // 4)
+        weight, bias = _halved(weight[order], bias[order], 3 * len(bias) // 4)
+        return weight, bias if peephole is None else np.concatenate([bias, peephole[None] / 2], 1)
+    if cell == "coupled":
+        order = np.concatenate([np.split(np.arange(len(bias)), 3)[k] for k in (0, 2, 1)])  # from f, g, o
+        return _halved(weight[order], bias[order], 2 * len(bias) // 3)
     raise ValueError(f"the cell {cell!r} is not known to `_joined`; name the order of its columns there")
 
 

@@ -8,17 +8,25 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from forecasting.networks.variant_cells import CoupledLSTM, PeepholeLSTM
+
 State = tuple[Tensor, ...]  # (layers, batch, hidden) each: hidden, and carry where `STATE_ARRAYS` says 2
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+CELLS: dict[str, Callable[..., nn.Module]] = {
+    "lstm": nn.LSTM,
+    "gru": nn.GRU,
+    "rnn": nn.RNN,
+    "peephole": PeepholeLSTM,
+    "coupled": CoupledLSTM,
+}
 
 
-def recurrent_layers(cell: str, inputs: int, hidden: int, layers: int, dropout: float) -> nn.RNNBase:
+def recurrent_layers(cell: str, inputs: int, hidden: int, layers: int, dropout: float) -> nn.Module:
     """`layers` layers of a cell, (B, T, inputs) -> (B, T, hidden), with dropout between them."""
     between = dropout if layers > 1 else 0.0
     return CELLS[cell](inputs, hidden, layers, batch_first=True, dropout=between)
 
 
-def read(cells: nn.RNNBase, x: Tensor, state: State) -> tuple[Tensor, State]:
+def read(cells: nn.Module, x: Tensor, state: State) -> tuple[Tensor, State]:
     """x (B, T, inputs) and the state before it -> the top layer's hidden states (B, T, hidden), the state after it."""
     if len(state) > 1:
         u, after = cells(x, state)

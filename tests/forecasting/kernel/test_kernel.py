@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting import baselines
-from forecasting.config import NETWORKS, RECURRENT, STATE_ARRAYS, ModelConfig
+from forecasting.config import CELL_ARRAYS, NETWORKS, RECURRENT, ModelConfig
 from forecasting.kernel.determinism import rows_are_independent
 from forecasting.kernel.kernel import Kernel, stacked
 from forecasting.kernel.products import laid_out
@@ -154,12 +154,12 @@ def test_the_recurrent_layers_give_a_row_the_same_bits_in_any_batch(kind: str) -
             np.testing.assert_allclose(alone[0], together[row], rtol=0, atol=0 if exact else 1e-5)
 
 
-@pytest.mark.parametrize("cell", RECURRENT)
+@pytest.mark.parametrize("cell", CELL_ARRAYS)
 def test_the_recurrent_layers_can_be_used_without_encoder_and_head(cell: str) -> None:
     torch.manual_seed(0)
     cells = recurrent_layers(cell, inputs=7, hidden=16, layers=2, dropout=0.0)
     x = torch.randn(4, 10, 7)  # as many numbers as another model may have
-    start = tuple(torch.zeros(2, 4, 16) for _ in range(STATE_ARRAYS[cell]))
+    start = tuple(torch.zeros(2, 4, 16) for _ in range(CELL_ARRAYS[cell]))
     with torch.no_grad():
         u, after = read(cells, x, start)
     weights = {name: tensor.detach().numpy()[None] for name, tensor in cells.state_dict().items()}
