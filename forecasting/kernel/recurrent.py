@@ -16,6 +16,7 @@ from forecasting.kernel.cells import GATES, STEPS
 from forecasting.kernel.products import Product, Weights
 
 Gates = dict[str, np.ndarray]
+EPSILON = np.float32(1e-5)  # added to the variance, as torch's layer norm does
 PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of every layer
 
 
@@ -26,10 +27,17 @@ class RecurrentStack:
     A state has the layers of all members, one member after the other.
     """
 
-    def __init__(self, cell: str, layers: int, weights: Weights) -> None:
+    def __init__(self, cell: str, layers: int, weights: Weights, residual: bool = False) -> None:
         """`cell` is one of `CELL_ARRAYS` in `forecasting/config.py`; `weights` (M, …) float32 are named as torch names
-        them, for each layer k: weight_ih_lk, weight_hh_lk, bias_ih_lk, bias_hh_lk, and peephole_lk where there are."""
-        self.cell, self.layers = cell, layers
+        them, for each layer k: weight_ih_lk, weight_hh_lk, bias_ih_lk, bias_hh_lk, and peephole_lk of that cell;
+        norm_weight_lk and norm_bias_lk of what a layer hands to the next one. With `residual` a layer from the second
+        on adds what it read to its output."""
+        self.cell, self.layers, self._residual = cell, layers, residual
+        self._norms = [
+            (weights[f"norm_weight_l{k}"][:, None], weights[f"norm_bias_l{k}"][:, None])
+            for k in range(layers)
+            if f"norm_weight_l{k}" in weights
+        ]
         self._products: list[Product] = []
         self._biases: list[np.ndarray] = []
         for layer in range(layers):
@@ -51,8 +59,31 @@ class RecurrentStack:
             gates = np.ascontiguousarray(self._products[layer](np.concatenate([x, h], -1)))
             STEPS[self.cell](gates, self._biases[layer], hidden, carry, layer, self.layers)
             opened.append(self._named(gates, h, carry, layer))
-            x = h
+            if layer < self.layers - 1:
+                x = self._handed_on(x, h, layer)
         return opened
+
+    def output(self, z: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """The output of the last layer of every member after a step, (M, B, D), from what the first layer read there
+        and `hidden` (B, M N, D): its hidden state, and with `residual` what it read too."""
+        if not self._residual or self.layers < 2:
+            return self.top(hidden)
+        x = z
+        for layer in range(self.layers - 1):
+            x = self._handed_on(x, self.of_layer(hidden, layer), layer)
+        return self.top(hidden) + x
+
+    def _handed_on(self, x: np.ndarray, h: np.ndarray, layer: int) -> np.ndarray:
+        """What the next layer reads: this one's hidden state, plus what it read itself, normalised."""
+        y = h + x if self._residual and layer else h
+        if not self._norms:
+            return y
+        weight, bias = self._norms[layer]
+        y = np.ascontiguousarray(y)
+        distance = y - y.mean(-1, keepdims=True)
+        scale = np.sqrt((distance * distance).mean(-1, keepdims=True) + EPSILON)
+        normed: np.ndarray = distance / scale * weight + bias
+        return normed
 
     def of_layer(self, state: np.ndarray, layer: int) -> np.ndarray:
         """One layer of every member, (M, B, D): a view of `state` (B, M N, D)."""

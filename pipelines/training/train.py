@@ -24,6 +24,7 @@ from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import tail_lengths, validate
 from forecasting.panel import Panel
+from forecasting.recurrent_options import USUAL, RecurrentOptions
 from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from pipelines.console import ProgressCallback, say
@@ -58,6 +59,9 @@ class TrainRequest:
     num_nodes: int = 1  # machines
     strategy: str = "auto"
     max_values: int = MOST_VALUES  # steps of all series together that are read
+    hidden_size: int | None = None  # instead of what the rule chooses
+    layers: int | None = None
+    options: RecurrentOptions = USUAL
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,19 @@ def check_request(request: TrainRequest) -> None:
         raise InvalidInput(f"--seed is {request.seed}; give a number from 0 to {2**32 - 1}")
     if request.holdout is not None and not 0 < request.holdout <= 0.9:
         raise InvalidInput(f"--holdout is {request.holdout}; give the share to keep out of training, up to 0.9")
+    check_shape(request)
     check_hardware(request)
+
+
+def check_shape(request: TrainRequest) -> None:
+    """Raises InvalidInput for a size or for options that the model cannot have."""
+    if is_baseline(request.model) and (request.hidden_size or request.layers or request.options != USUAL):
+        raise InvalidInput(f"{request.model} is a baseline, which has no layers; leave out the options of networks")
+    if request.hidden_size is not None and not 1 <= request.hidden_size <= 1024:
+        raise InvalidInput(f"--hidden-size is {request.hidden_size}; give 1 to 1024 units")
+    if request.layers is not None and not 1 <= request.layers <= 8:
+        raise InvalidInput(f"--layers is {request.layers}; give 1 to 8")
+    request.options.check(request.model, request.layers or 1)
 
 
 def check_hardware(request: TrainRequest) -> None:
@@ -225,7 +241,17 @@ def fit(
     quiet_lightning()
     minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
     spec = fit_network.TrainingSpec(
-        request.model, season, horizon, minutes, request.steps, request.seed, tail, hardware(request)
+        request.model,
+        season,
+        horizon,
+        minutes,
+        request.steps,
+        request.seed,
+        tail,
+        hardware(request),
+        hidden_size=request.hidden_size,
+        layers=request.layers,
+        options=request.options,
     )
     folder = run_folder(workspace, history, request)
     running = AlreadyRunning(f"a training of {request.model} on {request.dataset!r}")
@@ -282,8 +308,11 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 def run_folder(workspace: Workspace, history: History, request: TrainRequest) -> Path:
-    """The folder of a run's training checkpoints; the same for the same dataset, model and seed."""
-    return workspace.settings.runs_path / f"{history.dataset.id}-{request.model}-{request.seed}"
+    """The folder of a run's training checkpoints; the same for the same dataset, model, seed, size and options."""
+    shape = "" if request.layers is None else f"-{request.layers}"
+    shape += "" if request.hidden_size is None else f"x{request.hidden_size}"
+    shape += "".join(f"-{name}-{value}" for name, value in request.options.to_dict().items())
+    return workspace.settings.runs_path / f"{history.dataset.id}-{request.model}-{request.seed}{shape}"
 
 
 def run_name(history: History, request: TrainRequest) -> str:

@@ -18,6 +18,7 @@ from forecasting.kernel.recurrent import RecurrentStack
 from forecasting.networks import networks
 from forecasting.networks.recurrent import read, recurrent_layers
 from forecasting.panel import Panel
+from forecasting.recurrent_options import RecurrentOptions
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
 from forecasting.rolling.roller import Roller
@@ -39,6 +40,14 @@ CONFIGURATIONS = [
     *(tiny(kind, hidden_size=10) for kind in NETWORKS),  # fills no line of the cache
     tiny("lstm", cycles=(), season=1, level_steps=1, skip_lag=1),  # nothing repeats
     tiny("lstm", horizon=1),
+    *(tiny(kind, options=RecurrentOptions(masking=True)) for kind in RECURRENT),
+    *(tiny(kind, options=RecurrentOptions(residual=True)) for kind in RECURRENT),
+    *(tiny(kind, options=RecurrentOptions(layer_norm=True)) for kind in RECURRENT),
+    *(
+        tiny(kind, num_layers=3, members=2, options=RecurrentOptions(masking=True, residual=True, layer_norm=True))
+        for kind in RECURRENT
+    ),
+    tiny("lstm", options=RecurrentOptions("orthogonal", "chrono", 0.2, truncate=16)),  # other weights, no arithmetic
 ]
 
 
@@ -46,7 +55,7 @@ def name(config: ModelConfig) -> str:
     """A test's id: the kind, and what differs from the tiny network of that kind."""
     usual = tiny(config.kind).to_dict()
     return "-".join(
-        [config.kind, *(f"{key}={value}" for key, value in config.to_dict().items() if usual[key] != value)]
+        [config.kind, *(f"{key}={value}" for key, value in config.to_dict().items() if usual.get(key) != value)]
     )
 
 

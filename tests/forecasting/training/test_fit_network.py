@@ -190,7 +190,7 @@ def test_a_network_learns_a_wave_better_than_repeating_the_last_value() -> None:
 def test_a_trained_network_still_forecasts_well_when_rolled_for_ten_chunks(kind: str) -> None:
     found = fit(PANEL, TrainingSpec(kind, 4, 5, steps=40)).long_roll
     assert found.passed
-    assert found.steps >= 10 * fit_network.chunk_length(PANEL.head(PANEL.lengths - 10))
+    assert found.steps >= 10 * workload.chunk_length(PANEL.head(PANEL.lengths - 10))
 
 
 def test_too_little_data_is_refused_in_one_sentence() -> None:
