@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from pipelines.models import model_store
 from pipelines.promotion import promotion_history
 from pipelines.reports.model_facts import ORIGIN, SETTINGS
 from pipelines.reports.report_content import Cell, Table, number, score_table
+from states.past.effective_memories import EffectiveMemories
 
 IN_ARTIFACT = {
     "lstm": ("input", "forget", "new", "output"),
@@ -52,8 +54,18 @@ def facts(found: DatasetNow, bundle: Bundle) -> dict[str, str]:
         for name in ORIGIN
         if name in manifest
     }
+    values |= memory_fact(found)
     values |= {"serves since": format_moment(found.promotion.decided_at), "digest": bundle.digest}
     return {name: f"{value:.1f}" if isinstance(value, float) else str(value) for name, value in values.items()}
+
+
+def memory_fact(found: DatasetNow) -> dict[str, str]:
+    """The effective memory of the recurrent layers; nothing for a model without them."""
+    assert found.champion is not None  # noqa: S101  # `content` has looked
+    steps = EffectiveMemories().measure(found.champion)
+    if steps is None:
+        return {}
+    return {"effective memory": f"{steps:.1f} steps" if math.isfinite(steps) else "longer than 512 steps"}
 
 
 def parameters(bundle: Bundle) -> int:

@@ -16,7 +16,7 @@ from pipelines.console import ProgressCallback
 from pipelines.lab_reports.pictures import stacked
 from pipelines.lab_reports.shown import Drawn, Shown, ShownTable
 
-CELLS = ("rnn", "gru", "lstm", "peephole", "coupled")
+CELLS_OF_THE_BOOK = ("rnn", "gru", "lstm")
 SENTENCES, LESSONS = 10_000, 3_000  # written and counted; read by each network in training
 ROWS = 100  # texts that are written side by side
 
