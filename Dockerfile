@@ -19,13 +19,13 @@ COPY states states
 FROM source AS service-build
 RUN /opt/rollcast/bin/pip install --constraint constraints.txt '.[postgres]'
 # pip has compiled byte-code; here come the compiled loops, for the processor of the machine that builds.
-RUN /opt/rollcast/bin/python -P -m forecasting.rolling.precompile
+RUN /opt/rollcast/bin/python -P -m forecasting.precompile
 
 FROM source AS worker-build
 # The CPU build of torch is a tenth of the size of the default one; give an empty value to get the default.
 ARG TORCH_INDEX="--extra-index-url https://download.pytorch.org/whl/cpu"
 RUN /opt/rollcast/bin/pip install ${TORCH_INDEX} --constraint constraints.txt '.[postgres,pipelines,train]'
-RUN /opt/rollcast/bin/python -P -m forecasting.rolling.precompile
+RUN /opt/rollcast/bin/python -P -m forecasting.precompile
 
 FROM ${PYTHON} AS base
 RUN useradd --uid 10001 --create-home rollcast && install -d -o rollcast -g rollcast /var/lib/rollcast

@@ -124,7 +124,7 @@ def measure(starts: int) -> Figures:
         bare, built = copied(Path(folder) / "bare"), copied(Path(folder) / "built")
         build = environment("warm", built, home)
         subprocess.run(python("-m", "compileall", "-q", str(built)), env=build, check=True)
-        subprocess.run(python("-m", "forecasting.rolling.precompile"), env=build, check=True)
+        subprocess.run(python("-m", "forecasting.precompile"), env=build, check=True)
         for state, tree in zip(STATES, (ROOT, bare, built), strict=True):
             for what in ("serve", *COMMANDS):
                 rounds = starts + (state == "warm")  # the first one fills the caches

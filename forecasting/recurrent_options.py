@@ -53,7 +53,7 @@ class RecurrentOptions:
             raise InvalidInput(f"--truncate is {self.truncate}; give 8 to 1024 steps")
         between = "--residual" if self.residual else "--layer-norm" if self.layer_norm else None
         if between and layers < 2:
-            raise InvalidInput(f"{between} acts between recurrent layers, and there is one; add --layers 2")
+            raise InvalidInput(f"{between} acts between recurrent layers, and there is one; add --num-layers 2")
 
     def _check_forget_bias(self, cell: str) -> None:
         if cell != "lstm":

@@ -17,8 +17,8 @@ from data.store.anchors import Anchor
 from data.store.catalogue import Dataset
 from data.store.observation_log import Log
 from data.store.promotions import Promotion
+from forecasting.kinds import model_of
 from forecasting.rolling import bundle
-from forecasting.rolling.kinds import model_of
 from states import folding, scores, snapshots
 from states.champion import Champion
 from states.checkpoints import Checkpoints

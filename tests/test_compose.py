@@ -125,7 +125,7 @@ def test_images_hold_byte_code_and_compiled_loops_and_their_processes_have_a_saf
     found = stages(dockerfile)
     for name in ("service-build", "worker-build"):
         _, *after = re.findall(r"^RUN .*$", found[name], flags=re.MULTILINE)
-        assert [command.rpartition(" -m ")[2] for command in after] == ["forecasting.rolling.precompile"]
+        assert [command.rpartition(" -m ")[2] for command in after] == ["forecasting.precompile"]
         assert "PYTHONDONTWRITEBYTECODE" not in found[name]  # pip would write none either
     assert re.search(r"^RUN python -m compileall ", found["base"], flags=re.MULTILINE)
     assert re.search(r"^ENV .*PYTHONSAFEPATH=1", found["base"], flags=re.MULTILINE)

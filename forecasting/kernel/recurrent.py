@@ -43,7 +43,7 @@ class RecurrentStack:
         for layer in range(layers):
             parts = PARTS + (("peephole",) if cell == "peephole" else ())
             arrays = [weights[f"{part}_l{layer}"] for part in parts]
-            joined = (_joined(cell, *own) for own in zip(*arrays, strict=True))
+            joined = (joined_weights(cell, *own) for own in zip(*arrays, strict=True))
             weight, bias = (np.stack(members) for members in zip(*joined, strict=True))
             self._products.append(Product(weight))
             self._biases.append(bias)
@@ -102,7 +102,7 @@ class RecurrentStack:
         return named | {"hidden": hidden}
 
 
-def _joined(
+def joined_weights(
     cell: str,
     weight_ih: np.ndarray,
     weight_hh: np.ndarray,
@@ -129,7 +129,7 @@ def _joined(
     if cell == "coupled":
         order = np.concatenate([np.split(np.arange(len(bias)), 3)[k] for k in (0, 2, 1)])  # from f, g, o
         return _halved(weight[order], bias[order], 2 * len(bias) // 3)
-    raise ValueError(f"the cell {cell!r} is not known to `_joined`; name the order of its columns there")
+    raise ValueError(f"the cell {cell!r} is not known to `joined_weights`; name the order of its columns there")
 
 
 def _halved(weight: np.ndarray, bias: np.ndarray, sigmoids: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,19 +22,30 @@ class Choice:
     config: ModelConfig
     reasons: tuple[str, ...]
 
-    def shaped(self, hidden_size: int | None, layers: int | None, options: RecurrentOptions) -> "Choice":
+    def shaped(
+        self,
+        options: RecurrentOptions,
+        hidden_size: int | None = None,
+        num_layers: int | None = None,
+        dropout: float | None = None,
+    ) -> "Choice":
         """The same settings with a size and options that were asked for; the last reason then says so.
 
         Raises InvalidInput for options that such a network cannot have.
         """
         usual = self.config
         config = replace(
-            usual, hidden_size=hidden_size or usual.hidden_size, num_layers=layers or usual.num_layers, options=options
+            usual,
+            hidden_size=hidden_size or usual.hidden_size,
+            num_layers=num_layers or usual.num_layers,
+            dropout=usual.dropout if dropout is None else dropout,
+            options=options,
         )
         if config == usual:
             return self
         options.check(config.kind, config.num_layers)
-        asked = "".join(f", {name.replace('_', ' ')} {value}" for name, value in options.to_dict().items())
+        own = options.to_dict() | ({} if dropout is None else {"dropout": dropout})
+        asked = "".join(f", {name.replace('_', ' ')} {value}" for name, value in own.items())
         return Choice(config, (*self.reasons[:-1], f"{_shape(config)}{asked}: as asked for"))
 
 

@@ -116,7 +116,7 @@ def fit(
         raise InvalidInput(f"{spec.kind!r} is not a network; choose one of {', '.join(NETWORKS)}.")
     tail = tail_lengths(panel.lengths, spec.horizon) if spec.tail is None else spec.tail
     past = panel.head(panel.lengths - tail)
-    choice = choose(past, spec.kind, spec.season, spec.horizon).shaped(spec.hidden_size, spec.layers, spec.options)
+    choice = spec.shaped(choose(past, spec.kind, spec.season, spec.horizon))
     config = choice.config
     with join(spec.hardware) as team:
         team.share((panel, tail, spec, config, run_dir, resume))

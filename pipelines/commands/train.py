@@ -12,7 +12,11 @@ from pipelines.commands.options import Json, Name
 def train(
     name: Name,
     model: Annotated[
-        str, typer.Option(help="lstm, gru, rnn, mlp or cnn; the name of a baseline registers that baseline.")
+        str,
+        typer.Option(
+            help="lstm, gru, rnn, mlp or cnn; of symbols lstm, gru, rnn or lecture. The name of a baseline registers "
+            "that baseline."
+        ),
     ] = "lstm",
     max_minutes: Annotated[float | None, typer.Option(help="Minutes to train. Default 6, without --steps.")] = None,
     steps: Annotated[
@@ -35,8 +39,11 @@ def train(
         typer.Option(help="Machines; run this command on each, with NODE_RANK, MASTER_ADDR and MASTER_PORT set."),
     ] = 1,
     strategy: Annotated[str, typer.Option(help="auto or ddp; auto takes ddp for several processes.")] = "auto",
-    hidden_size: Annotated[int | None, typer.Option(help="Hidden units a layer, instead of the usual size.")] = None,
-    layers: Annotated[int | None, typer.Option(help="Layers, one above the other.")] = None,
+    hidden_size: Annotated[
+        int | None, typer.Option(help="Units of each layer of a network. Default: from the data.")
+    ] = None,
+    num_layers: Annotated[int | None, typer.Option(help="Layers of a network. Default: from the data.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Dropout of a network. Default: the usual share.")] = None,
     init: Annotated[str, typer.Option(help="How recurrent weights start: uniform or orthogonal.")] = "uniform",
     forget_bias: Annotated[
         str | None, typer.Option(help="Of an lstm's forget gates at the start: a number, or chrono.")
@@ -86,7 +93,8 @@ def train(
         strategy,
         max_values,
         hidden_size,
-        layers,
+        num_layers,
+        dropout,
         options,
     )
     if training.run_as_helper(request):

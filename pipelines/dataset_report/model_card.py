@@ -11,6 +11,7 @@ from data.errors import counted
 from data.grid.stamps import format_moment
 from forecasting.config import ModelConfig
 from forecasting.rolling.bundle import Bundle
+from pipelines.dataset_report import symbol_parts
 from pipelines.dataset_report.found import DatasetNow
 from pipelines.models import model_store
 from pipelines.promotion import promotion_history
@@ -32,14 +33,16 @@ def content(found: DatasetNow) -> dict[str, Any] | None:
         return None
     row = model_store.find(found.workspace, found.dataset, found.promotion.version)
     bundle = model_store.load(found.workspace, found.dataset, row.version)
-    validation = row.metrics.get("validation")
+    validation, table_of, limits_of = row.metrics.get("validation"), validation_table, limits
+    if found.dataset.has_symbols:
+        table_of, limits_of = symbol_parts.validation_table, symbol_parts.limits
     return {
         "name": f"{row.kind} version {row.version}",
         "facts": facts(found, bundle),
         "reasons": [promotion_history.describe_decision(found.promotion), *(bundle.manifest.get("rule") or ())],
         "gates": gate_table(bundle),
-        "validation": validation_table(validation) if validation else None,
-        "limits": limits(bundle.config, len(found.champion.contexts.series)),
+        "validation": table_of(validation) if validation else None,
+        "limits": limits_of(bundle.config, len(found.champion.contexts.series)),
     }
 
 

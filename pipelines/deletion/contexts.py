@@ -19,8 +19,8 @@ from data.schema import SERIES
 from data.store import anchors, observation_log, promotions, registry
 from data.store.anchors import Anchor
 from data.store.observation_log import Log
+from forecasting.kinds import model_of
 from forecasting.rolling import bundle as bundles
-from forecasting.rolling.kinds import model_of
 from pipelines.console import say
 from pipelines.deletion import context_changes
 from pipelines.deletion.context_changes import ChangedContexts

@@ -10,9 +10,9 @@ from data.errors import InvalidInput, NotTrained
 from data.grid.stamps import format_all
 from data.store import promotions, registry
 from forecasting.config import RECURRENT
+from forecasting.kinds import model_of
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.gate_trace import GateTrace
-from forecasting.rolling.kinds import model_of
 from pipelines.history.history import History, read_history
 from pipelines.models import model_store
 from pipelines.workspace import Workspace

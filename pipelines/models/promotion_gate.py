@@ -125,7 +125,8 @@ def accuracy_objections(candidate: Contender, rivals: Sequence[Contender], rules
     low, high = rules.coverage_80
     coverage = candidate.scores["coverage_80"]
     if not low <= coverage <= high:
-        found.append(f"its 80 % interval held {coverage:.0%} of the values; {low:.0%} to {high:.0%} are required")
+        what = "set of symbols" if "log_loss" in candidate.scores else "interval"
+        found.append(f"its 80 % {what} held {coverage:.0%} of the values; {low:.0%} to {high:.0%} are required")
     return list(dict.fromkeys(found))  # the champion may be a baseline that is a rival as well
 
 

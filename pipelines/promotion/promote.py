@@ -17,6 +17,7 @@ from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
+from forecasting.symbols.symbol_baselines import baseline_bundle
 from pipelines.console import ProgressCallback
 from pipelines.history.history import read_history
 from pipelines.history.limits import make_limits
@@ -111,7 +112,8 @@ def serve(
 
     `why` ends the sentence.
     """
-    make_limits(workspace, dataset)
+    if not dataset.has_symbols:
+        make_limits(workspace, dataset)
     before = promotions.served(workspace.engine, dataset.id)
     decision = decide_with_anchor(workspace, dataset, version, bundle, event, evidence)
     return announce(workspace, dataset, decision, name_of(bundle.config), before.version if before else None, why)
@@ -145,9 +147,12 @@ def build_baseline(workspace: Workspace, dataset: Dataset, comparison: GateCompa
     """The baseline of this name, fitted to all that training may read, with the candidate's evidence."""
     history = read_history(workspace, dataset.name)
     panel, part = training_part.choose_training_part(history, None)
-    bundle = engine.baseline(name, panel, history.dataset.season, comparison.evidence.horizon)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": history.dataset.name}
     evidence = replace(comparison.evidence, long_roll=NO_HIDDEN_STATE).to_manifest()
+    if dataset.has_symbols:
+        counted = baseline_bundle(name, panel, dataset.vocabulary or (), comparison.evidence.horizon)
+        return replace(counted, manifest={**source, **evidence})
+    bundle = engine.baseline(name, panel, history.dataset.season, comparison.evidence.horizon)
     return replace(bundle, manifest={**source, **Rivals.choose(panel, bundle.config).to_manifest(), **evidence})
 
 

@@ -12,14 +12,13 @@ from data.records import runs, schedules
 from data.records.schedules import NextRun
 from data.store import catalogue, observation_log, promotions, registry
 from data.store.promotions import Serving
-from forecasting.rolling import online_scores
 from service.models import trouble_ranking
 from service.models.datasets import Directory, Served
 from service.operations.hourly_scores import hourly_scores
 from service.operations.moments import moment_or_none
 from states.champion import Champion
 from states.out_of_order import BEGINNING
-from states.scores import last_day
+from states.scores import last_day, summary
 
 LAST_DAY = ("n", "mase", "skill", "coverage_80", "coverage_95")
 Successes = Mapping[tuple[str, str | None], int]  # by flow and dataset: when a run last succeeded
@@ -110,5 +109,5 @@ def _overdue(name: str, once: ReadOnce) -> list[str]:
 
 
 def _last_day(champion: Champion) -> dict[str, Any]:
-    found = online_scores.summarize(last_day(champion), online_scores.bucket_steps(champion.config))
-    return {name: found[name] for name in LAST_DAY}
+    found = summary(champion, last_day(champion))
+    return {name: found.get(name) for name in LAST_DAY}

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, RootModel
 
 from service.base.request_limits import MAX_SERIES
 from service.schemas.common_bodies import Ds, Model, Reliability, StrictBody, UniqueId
+from service.schemas.symbol_bodies import SymbolForecast
 
 
 class Interval(StrictBody):
@@ -31,6 +32,10 @@ class Forecast(Reliability):
     mean: list[float]
     quantiles: dict[str, list[float]]
     intervals: dict[str, Interval]
+
+
+class SeriesForecast(RootModel[Forecast | SymbolForecast]):
+    """Quantiles where values are numbers, probabilities where they are symbols."""
 
 
 class EarlierForecast(StrictBody):
@@ -97,4 +102,4 @@ class WithoutForecast(StrictBody):
 class Forecasts(StrictBody):
     """One answer for each series, in the order of the request; in NDJSON each is a line."""
 
-    forecasts: list[Forecast | WithoutForecast]
+    forecasts: list[Forecast | SymbolForecast | WithoutForecast]

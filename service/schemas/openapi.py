@@ -30,6 +30,7 @@ from service.schemas import (
     observation_bodies,
     operation_bodies,
     series_bodies,
+    symbol_bodies,
 )
 
 PROBLEMS = {
@@ -238,6 +239,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         series_bodies.NewSeriesList,
         model_bodies.WantedVersion,
         operation_bodies.WantedRelease,
+        symbol_bodies.ContinuationRequest,
     ):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))

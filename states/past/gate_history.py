@@ -5,6 +5,7 @@ The live state does not change, and the thread that writes states is not asked.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Engine
@@ -29,6 +30,37 @@ def gate_history(engine: Engine, champion: Champion, series: int, row: SeriesSta
         DamagedArtifact: the log begins after the contexts, or a context is of another model.
         StoreUnavailable: the live store does not answer.
     """
+    recording = _recorded(engine, champion, series, row, steps)
+    return None if recording is None else recording.trace()
+
+
+class SymbolHistory(NamedTuple):
+    """What a network of symbols did in T steps.
+
+    trace     the gates
+    expected  (T, V) the probabilities of each step before its symbol was read; NaN where they were not taken down
+    """
+
+    trace: GateTrace
+    expected: np.ndarray
+
+
+def symbol_history(
+    engine: Engine, champion: Champion, series: int, row: SeriesState, steps: int
+) -> SymbolHistory | None:
+    """The same of a series of symbols, with what was expected at each step. None and raises as `gate_history`."""
+    recording = _recorded(engine, champion, series, row, steps)
+    trace = None if recording is None else recording.trace()
+    if recording is None or trace is None:
+        return None
+    after = recording.probabilities()
+    missing = np.full((1, after.shape[1]), np.nan)
+    before = np.concatenate([missing, after[:-1]])
+    return SymbolHistory(trace, before[len(before) - len(trace.steps) :])
+
+
+def _recorded(engine: Engine, champion: Champion, series: int, row: SeriesState, steps: int) -> Any:
+    """The recording of a fold of up to `steps` steps; None where there is none."""
     inspection = champion.roller.inspection()
     recording = inspection.record(steps) if inspection else None
     if recording is None:
@@ -38,7 +70,7 @@ def gate_history(engine: Engine, champion: Champion, series: int, row: SeriesSta
     if begun is None:
         return None
     folding.replay(engine, recorded, begun)
-    return recording.trace()
+    return recording
 
 
 def _begin(engine: Engine, champion: Champion, series: int, wanted: int) -> Begun | None:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from data.history import vintage_table
 from data.store import observation_log, promotions, tables
 from data.store.observation_log import LoggedValue
-from forecasting.rolling.kinds import model_of
+from forecasting.kinds import model_of
 from forecasting.rolling.vintages import LEVELS
 from states import build_champion, folding
 from states.snapshots import SnapshotPass

@@ -12,10 +12,10 @@ import pytest
 
 from forecasting import config as settings
 from forecasting.config import ModelConfig
+from forecasting.kinds import OTHER_KINDS
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
-from forecasting.rolling.kinds import OTHER_KINDS
 from forecasting.rolling.online_scores import SUMS, Ledger
 from forecasting.rolling.state import RollingState
 from forecasting.rolling.vintages import LEVELS, Vintages

@@ -2,6 +2,7 @@
 
 import { s } from "./dom.js";
 import { number, percent } from "./format.js";
+import { shown } from "./stacked_bars.js";
 
 const WIDTH = 340, BELT = 56, GATE = 144, FOOT = 222; // heights of the memory, the gates and the inputs
 
@@ -31,7 +32,7 @@ function ends(before, after, name) {
 function inputs(value, before, places) {
   const y = FOOT - 18;
   return [line([places[0], y], [places.at(-1), y]), places.map((x) => arrow([x, y], [x, GATE + 22])),
-    text(WIDTH / 2, FOOT + 2, value === null ? "no value in this step" : `the value ${number(value)} in its window`),
+    text(WIDTH / 2, FOOT + 2, value === null ? "no value in this step" : typeof value === "string" ? `the symbol ${shown(value)}` : `the value ${number(value)} in its window`),
     text(WIDTH / 2, FOOT + 18, `and the output of the step before, here ${amount(before)}`)];
 }
 

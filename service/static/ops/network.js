@@ -166,7 +166,7 @@ export class Network {
 
   memory() {
     const { effective_memory: steps, cell } = this.found;
-    if (!cell) return null;
+    if (!cell || this.view.series.vocabulary) return null; // it is not measured of symbols
     const long = steps === null ? null : this.lasting(steps), text = steps === null ? "very long" : `${number(steps, 2)} ${number(steps, 2) === "1" ? "step" : "steps"}`;
     const words = steps === null ? "The cells remember for longer than is measured: what once came in goes on moving the forecast."
       : `What came in moves the forecast through the cells for about ${text}${long}: by then its push has fallen to a third (37 %).`;

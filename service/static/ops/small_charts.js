@@ -16,6 +16,7 @@ function path(points) {
 
 // The last values and the forecast with its 80 % interval; `null` draws nothing.
 export function sparkline(found) {
+  if (found === undefined) return ""; // of symbols
   if (!found || !found.values.length) return h("span", { class: "grey" }, "no value");
   const { values, median, lower, upper } = found;
   const [low, high] = range([...values, ...lower, ...upper]);

@@ -182,7 +182,7 @@ def test_the_recurrent_layers_can_be_used_without_encoder_and_head(cell: str) ->
 def test_a_cell_without_an_order_of_its_columns_is_refused() -> None:
     weights = {f"{part}_l0": np.zeros((1, 8, 2), np.float32) for part in ("weight_ih", "weight_hh")}
     weights |= {f"{part}_l0": np.zeros((1, 8), np.float32) for part in ("bias_ih", "bias_hh")}
-    with pytest.raises(ValueError, match="'mgu' is not known to `_joined`"):
+    with pytest.raises(ValueError, match="'mgu' is not known to `joined_weights`"):
         RecurrentStack("mgu", 1, weights)
 
 

@@ -44,12 +44,12 @@ def test_options_are_written_where_they_differ_and_read_back() -> None:
 
 def test_a_shape_that_is_asked_for_is_said_in_the_last_reason() -> None:
     choice = choose(PANEL, "lstm", 7, 7)
-    assert choice.shaped(None, None, USUAL) is choice
-    shaped = choice.shaped(16, 2, RecurrentOptions(layer_norm=True, forget_bias="chrono"))
+    assert choice.shaped(USUAL) is choice
+    shaped = choice.shaped(RecurrentOptions(layer_norm=True, forget_bias="chrono"), 16, 2)
     assert shaped.reasons[-1] == "lstm, 2 layers of 16, forget bias chrono, layer norm True: as asked for"
     assert shaped.reasons[:-1] == choice.reasons[:-1]
-    with pytest.raises(InvalidInput, match="there is one; add --layers 2"):
-        choice.shaped(None, None, RecurrentOptions(residual=True))
+    with pytest.raises(InvalidInput, match="there is one; add --num-layers 2"):
+        choice.shaped(RecurrentOptions(residual=True))
 
 
 @pytest.mark.parametrize("cell", RECURRENT)

@@ -139,14 +139,14 @@ def test_bad_input_is_one_sentence(words: list[str], said: str, rollcast, machin
         (["--bidirectional"], "could not be advanced by a new value"),
         (["--forget-bias", "1", "--model", "gru"], "a gru has no forget gate"),
         (["--forget-bias", "wide"], "give a number or chrono"),
-        (["--residual"], "there is one; add --layers 2"),
-        (["--layer-norm", "--layers", "1"], "there is one; add --layers 2"),
+        (["--residual"], "there is one; add --num-layers 2"),
+        (["--layer-norm", "--num-layers", "1"], "there is one; add --num-layers 2"),
         (["--init", "zeros"], "choose one of uniform, orthogonal"),
         (["--input-dropout", "1.5"], "a share from 0 to 0.9"),
         (["--truncate", "3"], "give 8 to 1024 steps"),
         (["--masking", "--model", "mlp"], "mlp has no recurrent layers; leave out masking"),
-        (["--layers", "2", "--model", "naive"], "naive is a baseline, which has no layers"),
-        (["--hidden-size", "0"], "give 1 to 1024 units"),
+        (["--num-layers", "2", "--model", "naive"], "naive is a baseline, which has no layers"),
+        (["--hidden-size", "0"], "give a number from 1 to"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused_with_the_reason(

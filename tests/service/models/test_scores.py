@@ -14,8 +14,8 @@ from data.records import scores
 from data.store import observation_log, promotions, tables
 from data.store.observation_log import Log, LoggedValue
 from forecasting.kernel.packing import pack, unpack
+from forecasting.kinds import model_of
 from forecasting.rivals import Rivals
-from forecasting.rolling.kinds import model_of
 from forecasting.rolling.online_scores import SUMS
 from forecasting.rolling.recent_scores import RECENT
 from forecasting.rolling.state import FORECASTS_ANEW

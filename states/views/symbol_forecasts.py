@@ -1,0 +1,61 @@
+"""What is said of the next symbols of a series: the same numbers for every reader of a state.
+
+The first step's probabilities are those of the state, exactly. Those of later steps are averaged over roll-outs, whose
+seed derives from the model, the series and the position of the log that its state knows: an answer is a function of
+these, and asking twice gives it twice.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from forecasting.rolling.state import RollingState
+
+BUDGET = 20_000_000_000  # products (path × step × weight) of one answer: some seconds of one core
+FEWEST = 16  # paths; with less an answer says too little
+
+
+class TooFar(Exception):
+    """So many steps need more products than one answer may take; `most` of them do not."""
+
+    def __init__(self, steps: int, most: int, weights: int, series: int) -> None:
+        self.steps, self.most, self.weights, self.series = steps, most, weights, series
+        super().__init__(
+            f"{FEWEST} paths of {steps:,} steps of a model with {weights:,} weights"
+            + (f", for {series:,} series," if series > 1 else "")
+            + f" take more than {BUDGET:,} products"
+        )
+
+
+def seed_of(fingerprint: str, unique_id: str, sequence: int) -> int:
+    """The seed of a series' roll-outs, below 2**63."""
+    digest = hashlib.sha256(f"{fingerprint}/{unique_id}/{sequence}".encode()).digest()
+    return int.from_bytes(digest[:8]) >> 1
+
+
+def paths_for(model: Any, horizon: int, series: int = 1) -> int:
+    """How many roll-outs an answer averages; 0 where one step ahead needs none. Raises TooFar."""
+    if horizon <= 1:
+        return 0
+    each = max(1, model.weights) * horizon * series
+    most = BUDGET // each
+    if most < FEWEST:
+        affordable = BUDGET // (FEWEST * max(1, model.weights) * series)
+        raise TooFar(horizon, int(affordable), model.weights, series)
+    return int(min(model.config.paths, most))
+
+
+def probabilities(
+    model: Any, state: RollingState, rows: np.ndarray, horizon: int, paths: int, seeds: Sequence[int]
+) -> np.ndarray:
+    """(k, horizon, V) probabilities of the symbols after each row's origin."""
+    if horizon == 1:
+        return np.asarray(model.forecast(state, rows, 1))
+    return np.asarray(model.marginals(state, rows, horizon, paths, seeds))
+
+
+def likeliest(p: np.ndarray, top: int) -> list[int]:
+    """The codes of the `top` largest of p (V,), the largest first and of equal ones the first."""
+    return [int(code) for code in np.argsort(-p, kind="stable")[:top]]
