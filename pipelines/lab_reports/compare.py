@@ -56,6 +56,8 @@ def experiment(
     from forecasting.training.fit_network import TrainingSpec
 
     history = read_history(workspace, name, MOST_VALUES)
+    if history.dataset.has_symbols:
+        raise InvalidInput(f"{name!r} has symbols; `rollcast backtest {name}` compares networks of symbols")
     panel, tail = history.panel, validation_tail(history, history.panel)
     spec = TrainingSpec(kinds[0], history.dataset.season, history.dataset.horizon, steps=steps, seed=seed)
     past = panel.head(panel.lengths - tail)

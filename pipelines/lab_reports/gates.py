@@ -24,6 +24,7 @@ LECTURE = {
     "reset": ("–", "how much of the past the candidate reads"),
     "update": ("forgetting and ignoring in one", "how much of the past stays instead of the candidate"),
 }
+MOST_NAMED = 12  # symbols that an axis has room for
 STORY = "Jane saw Spot. Doug saw Jane. Spot saw Doug. Jane saw Doug."
 COLUMNS = ["layer", "gate", "in the lecture", "what it decides", "open on average", "10 %", "90 %"]
 
@@ -33,23 +34,29 @@ def along_series(workspace: Workspace, name: str, series: str | None, version: i
     found = follow(workspace, name, series, version, steps)
     kind, trace = found.bundle.config.kind, found.trace
     command = f"rollcast lab gates {name} --series '{found.series}' --version {found.version} --steps {steps}"
+    vocabulary = getattr(found.bundle.config, "vocabulary", ())
+    said = [
+        "A gate is a number between 0 (nothing passes) and 1 (all does), one for each unit. Lines are means over "
+        f"{trace.units} units, bands reach from the 10 % to the 90 % quantile."
+    ]
     return Shown(
         "gates",
         f"The gates of {kind} version {found.version} along {found.series}",
         [ShownTable(f"Gates over the last {len(trace.steps)} steps", COLUMNS, _rows(trace))],
-        [memory_words(found.memory), "A gate is a number between 0 (nothing passes) and 1 (all does), one a unit. "
-         f"Lines are means over {trace.units} units, bands reach from the 10 % to the 90 % quantile."],
-        [Drawn(_figure(trace, layer, found.times), f"Layer {layer + 1}: the series above, its gates below.")
-         for layer in range(len(trace.layers))],
+        said if found.memory is None else [memory_words(found.memory), *said],
+        [
+            Drawn(
+                _figure(trace, layer, found.times, vocabulary), f"Layer {layer + 1}: the series above, its gates below."
+            )
+            for layer in range(len(trace.layers))
+        ],
         command,
         {"effective_memory": found.memory},
-    )  # fmt: skip
+    )
 
 
-def memory_words(memory: float | None) -> str:
+def memory_words(memory: float) -> str:
     """The effective memory in a sentence."""
-    if memory is None:
-        return "This model has no recurrent layers, so that nothing can be remembered by them."
     if math.isinf(memory):
         return "Effective memory: longer than 512 steps, which is as far as it is measured."
     return (
@@ -66,7 +73,8 @@ def _rows(trace: GateTrace) -> list[list[object]]:
     ]
 
 
-def _figure(trace: GateTrace, layer: int, times: list[str]) -> go.Figure:
+def _figure(trace: GateTrace, layer: int, times: list[str], vocabulary: tuple[str, ...]) -> go.Figure:
+    """The values, or symbols of a vocabulary, and below them the gates of one layer."""
     figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.4, 0.6])
     line = {"color": INK, "width": 1.5}
     figure.add_scatter(x=times, y=plain(trace.values), mode="lines", name="value", line=line, row=1, col=1)
@@ -78,7 +86,10 @@ def _figure(trace: GateTrace, layer: int, times: list[str]) -> go.Figure:
         figure.add_scatter(x=times, y=plain(mean), mode="lines", name=f"{name} gate", line=own, row=2, col=1)
     dress(figure, 460, showlegend=True, legend=BELOW)
     figure.update_layout(margin={"t": 40, "l": 60})
-    figure.update_yaxes(title={"text": "value"}, row=1, col=1)
+    figure.update_yaxes(title={"text": "symbol" if vocabulary else "value"}, row=1, col=1)
+    if 0 < len(vocabulary) <= MOST_NAMED:
+        codes = list(range(len(vocabulary)))
+        figure.update_yaxes(tickmode="array", tickvals=codes, ticktext=list(vocabulary), row=1, col=1)
     figure.update_yaxes(title={"text": "open"}, range=[0, 1], tickformat=".0%", row=2, col=1)
     return figure
 

@@ -9,7 +9,7 @@ import numpy as np
 from data.errors import InvalidInput, NotTrained
 from data.grid.stamps import format_all
 from data.store import promotions, registry
-from forecasting.config import RECURRENT
+from forecasting.config import CELL_ARRAYS
 from forecasting.kinds import model_of
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.gate_trace import GateTrace
@@ -40,7 +40,7 @@ def follow(workspace: Workspace, name: str, series: str | None, version: int | N
     history = read_history(workspace, name)
     number = version if version is not None else usual_version(workspace, history)
     bundle = model_store.load(workspace, history.dataset, model_store.find(workspace, history.dataset, number).version)
-    if bundle.config.kind not in RECURRENT:
+    if bundle.config.kind not in CELL_ARRAYS:
         raise InvalidInput(f"version {number} of {name!r} is a {bundle.config.kind}, which has no gates; train an lstm")
     row = _row(history, series)
     return _followed(history, bundle, number, row, steps)
@@ -50,9 +50,9 @@ def usual_version(workspace: Workspace, history: History) -> int:
     """The champion where it has gates, else the newest version that has. Raises NotTrained."""
     models = {row.version: row.kind for row in registry.models(workspace.engine, history.dataset.id)}
     served = promotions.served(workspace.engine, history.dataset.id)
-    if served is not None and models.get(served.version) in RECURRENT:
+    if served is not None and models.get(served.version) in CELL_ARRAYS:
         return served.version
-    recurrent = [number for number, kind in models.items() if kind in RECURRENT]
+    recurrent = [number for number, kind in models.items() if kind in CELL_ARRAYS]
     if not recurrent:
         raise NotTrained(history.dataset.name)
     return max(recurrent)
