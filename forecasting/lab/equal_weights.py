@@ -1,6 +1,7 @@
 """Networks of different cells with the same number of weights, heads included, so that a comparison is fair."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from data.errors import InvalidInput
 
@@ -13,7 +14,7 @@ def equal_widths(kinds: Sequence[str], weights_of: Callable[[str, int], int], ta
 
     Raises InvalidInput where no width comes within MARGIN of it.
     """
-    found = {kind: _nearest(lambda width, own=kind: weights_of(own, width), target) for kind in kinds}
+    found = {kind: _nearest(partial(weights_of, kind), target) for kind in kinds}
     for kind, width in found.items():
         count = weights_of(kind, width)
         if abs(count - target) > MARGIN * target:

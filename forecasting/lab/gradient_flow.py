@@ -96,7 +96,7 @@ def made(start: Start, hidden: int, seed: int) -> nn.Module:
     with torch.no_grad():
         for name, weight in cells.named_parameters():
             if name.startswith("weight_hh"):
-                weight *= start.gain
+                weight.mul_(start.gain)
     return cells
 
 
@@ -153,4 +153,5 @@ def _last(cells: nn.Module, x: Tensor) -> Tensor:
 def _zeros(cells: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
     names = {nn.RNN: "rnn", nn.GRU: "gru", nn.LSTM: "lstm"}
     arrays = CELL_ARRAYS[names.get(type(cells), "peephole")]
-    return tuple(x.new_zeros(1, len(x), cells.hidden_size) for _ in range(arrays))  # type: ignore[arg-type]
+    width = next(own for name, own in cells.named_parameters() if name.startswith("weight_hh")).shape[1]
+    return tuple(x.new_zeros(1, len(x), width) for _ in range(arrays))

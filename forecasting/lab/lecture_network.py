@@ -35,6 +35,14 @@ class LectureNetwork:
         probabilities: np.ndarray = powers / powers.sum(-1, keepdims=True)
         return probabilities
 
+    def after(self, words: np.ndarray) -> np.ndarray:
+        """(V,) the chances of the next word after some words, which follow a full stop."""
+        table, word, fed = self.table, STOP, START
+        for new in words:
+            word, fed = int(new), int(table[word, fed].argmax())
+        chances: np.ndarray = table[word, fed]
+        return chances
+
     def write(self, words: int, seed: int) -> np.ndarray:
         """So many words, each drawn from the probabilities after the one before; the first follows a full stop."""
         table, draws = self.table, np.random.default_rng(seed).random(words)

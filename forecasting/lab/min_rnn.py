@@ -36,7 +36,7 @@ class MinRnn:
         }
         if cell == "lstm":
             self.weights["b"][hidden : 2 * hidden] = 1.0  # forget little at first
-        self._sizes = dict.fromkeys(self.weights, 1e-8)
+        self._sizes = {name: np.full_like(own, 1e-8) for name, own in self.weights.items()}
 
     def fresh(self) -> tuple[np.ndarray, np.ndarray]:
         """The state before the first letter: h and c (D,)."""

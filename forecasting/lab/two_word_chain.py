@@ -35,7 +35,8 @@ def plain_chain() -> np.ndarray:
 def _sentence_from(table: np.ndarray, likeliest: np.ndarray, last: int, fed: int) -> tuple[np.ndarray, np.ndarray]:
     """(V,) the chance of each word fed back at the end of a sentence that starts here, and (K,) of each kind."""
     places: dict[State, int] = {((), last, fed): 0}
-    states, moves = [((), last, fed)], []
+    states: list[State] = [((), last, fed)]
+    moves: list[tuple[int, int | None, float, int, int]] = []  # from, to or the end, chance, word fed back, kind
     for place, (so_far, word, back) in enumerate(states):  # grows while new states are found
         later = int(likeliest[word, back])
         for new in range(len(table)):

@@ -19,6 +19,7 @@ from forecasting.config import RECURRENT, STATE_ARRAYS, ModelConfig
 from forecasting.kernel.scaling import FAINT, RELATIVE, SMALLEST, WIDEST
 from forecasting.networks.experts import experts
 from forecasting.networks.recurrent import State, read, recurrent_layers
+from forecasting.networks.stacked_layers import StackedLayers
 
 KERNELS, STRIDES, CHANNELS = (8, 4), (4, 2), 32
 
@@ -139,9 +140,10 @@ class Network(nn.Module):
     def export(self) -> dict[str, np.ndarray]:
         """The weights as float32 arrays with torch's names, for `kernel.Kernel`."""
         weights = self.state_dict()
-        if self.config.options.layered and self.config.kind in RECURRENT:
+        cells = getattr(self, "cells", None)
+        if isinstance(cells, StackedLayers):
             weights = {name: tensor for name, tensor in weights.items() if not name.startswith("cells.")}
-            weights |= {f"cells.{name}": tensor for name, tensor in self.cells.exported().items()}
+            weights |= {f"cells.{name}": tensor for name, tensor in cells.exported().items()}
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in weights.items()}
 
 

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import plotly.graph_objects as go
 
-from forecasting.lab.book import EXAMPLES, KINDS, STOP, WORDS, book, mistakes, text_of
+from forecasting.lab.book import EXAMPLES, KINDS, NAMES, SAW, STOP, WORDS, book, mistakes, text_of
 from forecasting.lab.equal_weights import equal_widths
 from forecasting.lab.lecture_network import train_lecture_network
 from forecasting.lab.two_word_chain import expected_mistakes, plain_chain
@@ -30,6 +31,7 @@ class Written:
     counts: dict[str, int]
     exact: dict[str, float] | None
     sample: str
+    objects: dict[str, np.ndarray]  # (K,) chances of the next word after "Doug saw", by the subject
     loss: float | None = None
 
     @property
@@ -64,16 +66,27 @@ def experiment(weights: int, steps: int, seed: int, cells: tuple[str, ...], prog
     ]
     exact_columns = ["sentence", "such as", "one word known", "lecture's network, exact", "counted", "standard errors"]
     samples = [[own.name, own.sample] for own in written]
+    why = [[own.name, f"{name} saw", *chances.tolist()] for own in written for name, chances in own.objects.items()]
     return Shown(
         "book",
         "A children's book, written by networks",
         [
             ShownTable("Sentences of each kind", columns, rows),
             ShownTable("The lecture's own network is a two-word chain", exact_columns, exact),
+            ShownTable("Why: chances of the next word, by who saw", ["network", "after", *WORDS], why),
             ShownTable("Samples", ["network", "begins"], samples),
         ],
         sentences(written),
-        [Drawn(_bars(written), "Sentences of each kind among all that each network wrote.")],
+        [
+            Drawn(
+                _bars(written), "Mistakes of each kind in ten thousand sentences, each line ten times the one below."
+            ),
+            Drawn(
+                _objects(written),
+                "Chances of the next word after “Doug saw”, “Jane saw” and “Spot saw”: the lecture's "
+                "network cannot tell them apart.",
+            ),
+        ],
         f"rollcast lab book --weights {weights} --steps {steps} --seed {seed}",
         {"losses": {own.name: own.loss for own in written}},
     )
@@ -85,7 +98,12 @@ def lecture(words: np.ndarray, seed: int) -> Written:
     text = network.write(4 * SENTENCES, seed + 1)
     count = network.new.size + network.fed_back.size + network.bias.size
     return Written(
-        "the lecture's", count, mistakes(text), expected_mistakes(network.table), text_of(text[:24].tolist())
+        "the lecture's",
+        count,
+        mistakes(text),
+        expected_mistakes(network.table),
+        text_of(text[:24].tolist()),
+        {WORDS[name]: network.after(np.array([name, SAW])) for name in NAMES},
     )
 
 
@@ -97,7 +115,9 @@ def cells_write(network: WordNetwork, seed: int) -> Written:
         for kind, count in mistakes(row).items():
             counts[kind] += count
     loss = float(np.mean(network.losses[-50:]))
-    return Written(network.cell, network.count, counts, None, text_of(text[0, :24].tolist()), loss)
+    read = network.chances(np.array([[STOP, name, SAW] for name in NAMES]))[:, -1]
+    objects = {WORDS[name]: chances for name, chances in zip(NAMES, read, strict=True)}
+    return Written(network.cell, network.count, counts, None, text_of(text[0, :24].tolist()), objects, loss)
 
 
 def sentences(written: list[Written]) -> list[str]:
@@ -121,6 +141,15 @@ def sentences(written: list[Written]) -> list[str]:
     return said
 
 
-def _bars(written: list[Written]) -> object:
-    shares = {kind: [own.counts[kind] / own.sentences for own in written] for kind in (*KINDS[1:], KINDS[0])}
-    return stacked([own.name for own in written], shares, "share of the sentences", share=True)
+def _bars(written: list[Written]) -> go.Figure:
+    counts = {kind: [10_000 * own.counts[kind] / own.sentences for own in written] for kind in KINDS[1:]}
+    figure = stacked([own.name for own in written], counts, "in 10,000 sentences")
+    figure.update_layout(barmode="group")
+    figure.update_yaxes(type="log", dtick=1, range=[-0.3, 4])
+    return figure
+
+
+def _objects(written: list[Written]) -> go.Figure:
+    names = [f"{own.name}<br>{name} saw" for own in written for name in own.objects]
+    rows = [chances for own in written for chances in own.objects.values()]
+    return stacked(names, {word: [float(row[k]) for row in rows] for k, word in enumerate(WORDS)}, "chance", share=True)

@@ -62,7 +62,8 @@ def experiment(
     spec = TrainingSpec(kinds[0], history.dataset.season, history.dataset.horizon, steps=steps, seed=seed)
     past = panel.head(panel.lengths - tail)
     sized = same_size(past, kinds, spec, weights)
-    found, scores = [], {}
+    found: list[Contestant] = []
+    scores: dict[str, dict[str, float | None]] = {}
     for place, config in enumerate(sized):
         progress(place, len(sized), config.kind)
         contestant, scores = contest(panel, past, tail, config, spec, steps)
@@ -106,20 +107,20 @@ def same_size(past: Panel, kinds: tuple[str, ...], spec: TrainingSpec, weights: 
 
 def contest(
     panel: Panel, past: Panel, tail: np.ndarray, config: ModelConfig, spec: TrainingSpec, steps: int
-) -> tuple[Contestant, dict[str, dict[str, float]]]:
+) -> tuple[Contestant, dict[str, dict[str, float | None]]]:
     """Train, score and time one network; its scores stand beside those of the baselines."""
     from forecasting.training.fit_network import fit_single
 
     began = time.monotonic()
     bundle = fit_single(past, config, replace(spec, kind=config.kind), steps)
     seconds = time.monotonic() - began
-    scores = validate([bundle], panel, tail, spec.season, spec.horizon).scores
-    own = scores.get(config.kind, {})
+    scores = validate([bundle], panel, tail, spec.season, spec.horizon).summary()
+    own = scores[config.kind]
     weights = sum(w.size for name, w in bundle.weights.items() if not name.startswith("fallback."))
     if config.memory:
         weights -= bundle.weights["head.skip.weight"].size  # not trained there
     timed = step_cost(bundle, past)
-    return Contestant(config.kind, config.hidden_size, weights, seconds, own.get("mase"), own.get("wql"), timed), scores
+    return Contestant(config.kind, config.hidden_size, weights, seconds, own["mase"], own["wql"], timed), scores
 
 
 def step_cost(bundle: Bundle, past: Panel) -> float:

@@ -36,7 +36,7 @@ def experiment(
             curve.append(loss)
             progress(step, steps, f"{cell}: loss {loss:.3f}")
             if step in points:
-                written = network.write(int(codes[0]), SAMPLE, seed)
+                written = [int(codes[0]), *network.write(int(codes[0]), SAMPLE, seed)]
                 rows.append([cell, step, loss, "".join(letters[code] for code in written).replace("\n", "⏎")])
         losses[cell] = curve[:: max(1, steps // 500)]
     weights = {cell: sum(w.size for w in MinRnn(len(letters), hidden, cell).weights.values()) for cell in cells}

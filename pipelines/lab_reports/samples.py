@@ -14,7 +14,7 @@ STOCKS = resources.files("data") / "samples" / "stocks.csv"
 @cache
 def _closes() -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
-    with STOCKS.open(encoding="utf-8", newline="") as file:
+    with STOCKS.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             found.setdefault(row["Ticker"], []).append(float(row["Adj Close"]))
     return found

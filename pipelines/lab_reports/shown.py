@@ -12,7 +12,6 @@ import plotly.graph_objects as go
 from data.files import output_file
 from pipelines.console import cell, print_json, print_table, say
 from pipelines.reports import charts, html_report
-from pipelines.reports.report_content import Cell, Table
 
 
 class ShownTable(NamedTuple):
@@ -69,11 +68,14 @@ def page(shown: Shown) -> str:
         "lab.html",
         title=shown.title,
         sentences=shown.sentences,
-        tables=[(table.title, _content(table)) for table in shown.tables],
+        tables=[_content(table) for table in shown.tables],
         pictures=[(charts.html(p.figure, f"picture-{k}"), p.caption) for k, p in enumerate(shown.pictures)],
         command=shown.command,
     )
 
 
-def _content(table: ShownTable) -> Table:
-    return Table(list(table.columns), [[Cell(cell(value)) for value in row] for row in table.rows])
+def _content(table: ShownTable) -> dict[str, Any]:
+    """A table for the template: its cells as text, and which columns hold words."""
+    words = [any(isinstance(row[k], str) for row in table.rows) for k in range(len(table.columns))]
+    rows = [list(zip(map(cell, row), words, strict=True)) for row in table.rows]
+    return {"title": table.title, "heads": list(zip(table.columns, words, strict=True)), "rows": rows}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import plotly.graph_objects as go
+
 from forecasting.lab.weight_count import COUNTED, Sizes, WeightCount, count_weights
 from pipelines.lab_reports.pictures import stacked
 from pipelines.lab_reports.shown import Drawn, Shown, ShownTable
@@ -40,7 +42,7 @@ def experiment(sizes: Sizes, shown: str) -> Shown:
 GROUPS = ("from the input", "from the hidden state", "biases", "to the outputs")
 
 
-def _bars(counts: list[WeightCount]) -> object:
+def _bars(counts: list[WeightCount]) -> go.Figure:
     found = {group: [0.0] * len(counts) for group in GROUPS}
     for place, count in enumerate(counts):
         for part in count.parts:
