@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 WORDS = ("Doug", "Jane", "Spot", "saw", ".")
+SPOKEN = (*WORDS[:4], "full stop")  # where a dot alone would be overlooked
 NAMES, SAW, STOP = (0, 1, 2), 3, 4
 KINDS = ("right", "same name", "runs on", "no verb", "other")
 EXAMPLES = {

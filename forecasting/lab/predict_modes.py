@@ -33,6 +33,7 @@ class ModeScores:
     network: float
     naive: float
     direction: float | None = None
+    up: float | None = None  # share of the steps that went up, which saying "up" always is right about
 
     @property
     def skill(self) -> float:
@@ -89,7 +90,13 @@ def predict_modes(
     came = np.stack([actual[start : start + AHEAD] for start in starts])
     right = np.sign(points - naive) == np.sign(actual - naive)
     scores = (
-        ModeScores("point by point", _error(points, actual), _error(naive, actual), float(right.mean())),
+        ModeScores(
+            "point by point",
+            _error(points, actual),
+            _error(naive, actual),
+            float(right.mean()),
+            float((actual > naive).mean()),
+        ),
         ModeScores("several sequences", _error(sequences, came), _error(naive[starts, None], came)),
         ModeScores("full sequence", _error(full, actual), _error(naive[:1], actual)),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from forecasting.lab.book import EXAMPLES, KINDS, NAMES, SAW, STOP, WORDS, book, mistakes, text_of
+from forecasting.lab.book import EXAMPLES, KINDS, NAMES, SAW, SPOKEN, STOP, WORDS, book, mistakes, text_of
 from forecasting.lab.equal_weights import equal_widths
 from forecasting.lab.lecture_network import train_lecture_network
 from forecasting.lab.two_word_chain import expected_mistakes, plain_chain
@@ -73,7 +73,7 @@ def experiment(weights: int, steps: int, seed: int, cells: tuple[str, ...], prog
         [
             ShownTable("Sentences of each kind", columns, rows),
             ShownTable("The lecture's own network is a two-word chain", exact_columns, exact),
-            ShownTable("Why: chances of the next word, by who saw", ["network", "after", *WORDS], why),
+            ShownTable("Why: chances of the next word, by who saw", ["network", "after", *SPOKEN], why),
             ShownTable("Samples", ["network", "begins"], samples),
         ],
         sentences(written),
@@ -152,4 +152,6 @@ def _bars(written: list[Written]) -> go.Figure:
 def _objects(written: list[Written]) -> go.Figure:
     names = [f"{own.name}<br>{name} saw" for own in written for name in own.objects]
     rows = [chances for own in written for chances in own.objects.values()]
-    return stacked(names, {word: [float(row[k]) for row in rows] for k, word in enumerate(WORDS)}, "chance", share=True)
+    return stacked(
+        names, {word: [float(row[k]) for row in rows] for k, word in enumerate(SPOKEN)}, "chance", share=True
+    )

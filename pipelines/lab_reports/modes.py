@@ -23,11 +23,11 @@ def experiment(ticker: str, steps: int, seed: int, progress: ProgressCallback) -
     """The bundled stock and a sine, in each mode."""
     found = [predict_modes(name, values(), steps, seed, progress) for name, values in _series(ticker).items()]
     rows = [
-        [modes.name, own.mode, own.network, own.naive, own.skill, own.direction]
+        [modes.name, own.mode, own.network, own.naive, own.skill, own.direction, own.up]
         for modes in found
         for own in modes.scores
     ]
-    columns = ["series", "mode", "network's error", "naive error", "skill", "direction right"]
+    columns = ["series", "mode", "network's error", "naive error", "skill", "direction right", "went up"]
     pictures = [picture for modes in found for picture in _pictures(modes)]
     return Shown(
         "predict-modes",
@@ -49,12 +49,12 @@ def _said(found: list[Modes]) -> list[str]:
     wave, shares = found
     points, whole = shares.scores[0], shares.scores[2]
     return [
-        f"Sine: the network saves {wave.scores[0].skill:.0%} of the naive error one step ahead and still "
+        f"Sine: the network saves {wave.scores[0].skill:.1%} of the naive error one step ahead and still "
         f"{wave.scores[2].skill:.0%} where it reads nothing but itself for {len(wave.actual)} steps: there is "
         "something to learn.",
         f"{shares.name}, point by point: the line lies on the truth, and saves {points.skill:.1%} of the error of "
-        f"repeating the last value. It was right about the direction of {points.direction:.1%} of the steps; a coin is "
-        "right about 50 %.",
+        f"repeating the last value. It was right about the direction of {points.direction:.1%} of the steps; whoever "
+        f"says “up” each time is right about {points.up:.1%}.",
         f"{shares.name}, full sequence: {whole.skill:.1%}. Point by point looks good because every point starts from "
         "the real value one step before.",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data.errors import InvalidInput
-from forecasting.lab.book import WORDS, words_of
+from forecasting.lab.book import SPOKEN, WORDS, words_of
 from forecasting.lab.unroll import Unrolled, UnrolledWord, book_network, junctions, unroll
 from pipelines.console import ProgressCallback
 from pipelines.lab_reports.pictures import maps, stacked
@@ -32,7 +32,7 @@ def experiment(cell: str, text: str, hidden: int, steps: int, seed: int, progres
     units = [[f"unit {k + 1}", *(f"{value:+.2f}" for value in row)] for k, row in enumerate(numbers.tolist())]
     gates = [[name, *(float(gate.mean()) for gate in _opened(own).values())]
              for name, own in zip(names, found.steps, strict=True)]  # fmt: skip
-    tables = [ShownTable("Chance of the next word, after each word", ["after", *WORDS], chances)]
+    tables = [ShownTable("Chance of the next word, after each word", ["after", *SPOKEN], chances)]
     if gates[0][1:]:
         tables.append(ShownTable("How far the gates are open, on average", ["at", *_opened(last)], gates))
     tables.append(ShownTable(f"The junctions at the last word, “{last.word}”", ["unit", *columns], units))
@@ -64,7 +64,7 @@ def _opened(step: UnrolledWord) -> dict[str, np.ndarray]:
 def _said(cell: str, found: Unrolled) -> list[str]:
     last = found.steps[-1]
     ranked = np.argsort(-last.chances)
-    words = ", ".join(f"{WORDS[k]} {last.chances[k]:.1%}" for k in ranked)
+    words = ", ".join(f"{SPOKEN[k]} {last.chances[k]:.1%}" for k in ranked)
     said = [f"After “{last.word}” the network says: {words}."]
     if cell in ("lstm", "peephole", "coupled"):
         said.append(
@@ -79,7 +79,7 @@ def _said(cell: str, found: Unrolled) -> list[str]:
 
 
 def _drawn(found: Unrolled, names: list[str]) -> list[Drawn]:
-    chances = {word: [float(own.chances[k]) for own in found.steps] for k, word in enumerate(WORDS)}
+    chances = {word: [float(own.chances[k]) for own in found.steps] for k, word in enumerate(SPOKEN)}
     panels = {PARTS[name]: np.stack([own.gates[name] for own in found.steps], 1) for name in _opened(found.steps[0])}
     if "forget" in found.steps[0].gates:
         panels[SIGNED[0]] = np.tanh(np.stack([own.carry[1] for own in found.steps], 1))
