@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -53,8 +54,8 @@ def _said(found: list[Modes]) -> list[str]:
         f"{wave.scores[2].skill:.0%} where it reads nothing but itself for {len(wave.actual)} steps: there is "
         "something to learn.",
         f"{shares.name}, point by point: the line lies on the truth, and saves {points.skill:.1%} of the error of "
-        f"repeating the last value. It was right about the direction of {points.direction:.1%} of the steps; whoever "
-        f"says “up” each time is right about {points.up:.1%}.",
+        f"repeating the last value. It was right about the direction of {points.direction:.1%} of the steps; a coin "
+        f"would be right about 50 % of them, give or take {100 / math.sqrt(len(shares.actual)):.0f} %.",
         f"{shares.name}, full sequence: {whole.skill:.1%}. Point by point looks good because every point starts from "
         "the real value one step before.",
     ]
