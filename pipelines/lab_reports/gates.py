@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from forecasting.lab.book import SPOKEN, WORDS
 from forecasting.lab.unroll import book_network, unroll
 from forecasting.rolling.gate_trace import GateTrace
 from pipelines.console import ProgressCallback
@@ -100,7 +101,7 @@ def along_book(cell: str, hidden: int, steps: int, seed: int, progress: Progress
     words = [own.word for own in found.steps]
     opened = {name: np.stack([own.gates[name] for own in found.steps], 1) for name in LECTURE
               if name in found.steps[0].gates}  # fmt: skip
-    names = [f"{k}. {word}" for k, word in enumerate(words, 1)]
+    names = [f"{k}. {SPOKEN[WORDS.index(word)]}" for k, word in enumerate(words, 1)]
     rows = [[1, name, *LECTURE[name], float(gate.mean()), *np.quantile(gate, (0.1, 0.9)).tolist()]
             for name, gate in opened.items()]  # fmt: skip
     groups = {"names": [w[0].isupper() for w in words], "saw": [w == "saw" for w in words],

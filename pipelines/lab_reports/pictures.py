@@ -12,7 +12,14 @@ from plotly.subplots import make_subplots
 from pipelines.reports.charts import COLOURS, GRID, INK, MUTED, OTHERS, dress, plain
 
 PALETTE = ("#2563eb", "#ea580c", "#0d9488", "#7c3aed", "#db2777", "#a16207", "#0f172a", "#16a34a", "#64748b")
-BELOW = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "xanchor": "left"}  # a legend over the plot
+BELOW = {
+    "orientation": "h",
+    "traceorder": "normal",
+    "yanchor": "bottom",
+    "y": 1.02,
+    "x": 0,
+    "xanchor": "left",
+}  # a legend over the plot
 SIGNED = [[0, "#b91c1c"], [0.5, "#f8fafc"], [1, "#1d4ed8"]]  # from -1 by 0 to 1
 OPEN = [[0, "#f8fafc"], [1, "#1d4ed8"]]  # from 0 to 1
 

@@ -54,7 +54,7 @@ def check_text(text: str) -> None:
 
 
 def _places(found: Unrolled) -> list[str]:
-    return [f"{k}. {own.word}" for k, own in enumerate(found.steps, 1)]
+    return [f"{k}. {SPOKEN[WORDS.index(own.word)]}" for k, own in enumerate(found.steps, 1)]
 
 
 def _opened(step: UnrolledWord) -> dict[str, np.ndarray]:
