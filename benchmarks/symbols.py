@@ -40,6 +40,7 @@ from forecasting.symbols.symbol_network import SymbolNetwork  # noqa: E402
 from forecasting.symbols.symbol_roller import SymbolRoller, SymbolState  # noqa: E402
 from forecasting.symbols.symbol_training import SymbolFitted, SymbolSpec, fit_symbols  # noqa: E402
 from pipelines.demo.symbol_files import FAILING, STATES, simulate  # noqa: E402
+from pipelines.training.train import quiet_lightning  # noqa: E402
 
 PLAYS = SAMPLES / "tinyshakespeare.txt"
 PARTS = ("characters", "book", "dinner", "machines")
@@ -53,6 +54,7 @@ ONLY = np.array([0])
 
 def fitted(panel: Panel, vocabulary: tuple[str, ...], tail: np.ndarray, given: float, seed: int = 0) -> SymbolFitted:
     """An lstm with the sizes that are chosen from the data."""
+    quiet_lightning()
     return fit_symbols(panel, SymbolSpec("lstm", vocabulary, AHEAD, tail, given, seed=seed), notify=print)
 
 

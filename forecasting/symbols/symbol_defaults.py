@@ -12,8 +12,7 @@ from forecasting.symbol_config import LECTURE, SymbolConfig
 
 MANY_SYMBOLS = 30  # of a vocabulary: text rather than states
 WIDEST_ONE_HOT = 256  # a larger vocabulary gets an embedding
-MUCH = 500_000  # symbols from which a wide network pays
-SOME = 20_000
+SOME = 20_000  # symbols from which a wide network pays
 
 
 @dataclass(frozen=True)
@@ -72,5 +71,5 @@ def choose_symbol_config(
 
 def _width(symbols: int, known: int) -> int:
     if symbols >= MANY_SYMBOLS:
-        return 384 if known >= MUCH else 256 if known >= SOME else 64
+        return 256 if known >= SOME else 64
     return 64 if known >= SOME else 32

@@ -257,7 +257,7 @@ def roll_out(
                 if absent[path, k]:
                     came += p[path, k]
             marginals[step, k] = total / paths
-            reached[step, k] = came / paths + (reached[step - 1, k] if step > 0 else 0.0)
+            reached[step, k] = min(1.0, came / paths + (reached[step - 1, k] if step > 0 else 0.0))
         for path in range(paths):
             codes[path] = draw(p[path], 1.0, uniforms[path, step])
             absent[path, codes[path]] = False

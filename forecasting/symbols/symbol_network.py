@@ -31,8 +31,17 @@ class SymbolNetwork(nn.Module):
             self.read = nn.Linear(config.inputs + config.symbols, width)
         else:
             self.cells = recurrent_layers(config.kind, config.inputs, width, config.num_layers, config.dropout)
+            if config.kind == "lstm":
+                self._remember()
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(width, config.symbols)
+
+    def _remember(self) -> None:
+        """Opens the forget gates at first: their bias begins near 1 (Jozefowicz et al. 2015)."""
+        for name, bias in self.cells.named_parameters():
+            if name.startswith("bias_ih"):
+                with torch.no_grad():
+                    bias[self.config.hidden_size : 2 * self.config.hidden_size] += 1
 
     def fresh(self, batch: int) -> State:
         """The state of zeros, before the first symbol."""

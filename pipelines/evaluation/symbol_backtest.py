@@ -19,7 +19,14 @@ from forecasting.symbols.symbol_baselines import baseline_bundle
 from forecasting.symbols.symbol_evaluation import SymbolScores, score_tail, scored_series
 from forecasting.symbols.symbol_scores import summarize_symbols
 from pipelines.console import ProgressCallback
-from pipelines.evaluation.backtest import BacktestRequest, check_asked_horizon, choose_part
+from pipelines.evaluation.backtest import (
+    Backtested,
+    BacktestRequest,
+    backtest,
+    check_asked_horizon,
+    choose_part,
+    has_symbols,
+)
 from pipelines.evaluation.backtest_models import newest_version
 from pipelines.history.history import History, read_history
 from pipelines.models import model_store, training_part
@@ -47,6 +54,15 @@ class SymbolBacktested:
 
     def to_dict(self) -> dict[str, Any]:
         return dict(vars(self)) | {"notes": list(self.notes)}
+
+
+def backtest_either(
+    workspace: Workspace, request: BacktestRequest, progress: ProgressCallback, say: Say
+) -> Backtested | SymbolBacktested:
+    """The backtest of a dataset of numbers or of symbols. Raises as either does."""
+    return (backtest_symbols if has_symbols(workspace, request.dataset) else backtest)(
+        workspace, request, progress, say
+    )
 
 
 def backtest_symbols(

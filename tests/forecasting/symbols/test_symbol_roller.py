@@ -133,7 +133,7 @@ def test_the_lectures_network_has_no_hidden_state() -> None:
 
 def test_a_silence_longer_than_the_context_begins_anew(roller: SymbolRoller) -> None:
     before = folded(roller, np.array([0.0, 1.0]))
-    roller.fold(before, ONLY, np.array([2 + roller.config.context]), np.array([3.0]))
+    roller.fold(before, ONLY, np.array([3 + roller.config.context]), np.array([3.0]))
     fresh = folded(roller, np.array([3.0]))
     assert_array_equal(before.probabilities, fresh.probabilities)
     assert (before.reanchored[0], before.observed[0]) == (1, 1)

@@ -76,7 +76,7 @@ def test_a_single_symbol_is_certain() -> None:
 
 
 def test_the_rival_is_the_better_baseline_of_the_training_part() -> None:
-    stays, turns = [A] * 20 + [B] * 20 + [C] * 20, [A, B, C] * 20
-    for codes, rival in ((stays, "last_symbol"), ([*turns, A, A], "last_symbol"), ([A, A, A, B] * 20, "frequency")):
-        panel = Panel.of([np.array(codes, np.float64)])
-        assert better_rival(panel, fit_counts(panel, 3)) == rival
+    stays = Panel.of([np.repeat([A, B, C], 20).astype(np.float64)])
+    alone = Panel.of([np.array([code], np.float64) for code in [A, A, A, B]])  # nothing follows on anything
+    assert better_rival(stays, fit_counts(stays, 3)) == "last_symbol"
+    assert better_rival(alone, fit_counts(alone, 3)) == "frequency"

@@ -7,6 +7,7 @@ from numpy.testing import assert_array_equal
 from data.errors import InvalidInput
 from forecasting.panel import Panel
 from forecasting.symbols.symbol_evaluation import validate_symbols
+from forecasting.symbols.symbol_defaults import SymbolDefaults
 from forecasting.symbols.symbol_lanes import SymbolLanes, tail_pieces
 from forecasting.symbols.symbol_training import SymbolSpec, fit_symbols
 
@@ -21,8 +22,9 @@ def turns(days: int, unwritten: float = 0.3) -> Panel:
     return Panel.of([codes])
 
 
-def spec(panel: Panel, kind: str = "lstm", steps: int = 150) -> SymbolSpec:
-    return SymbolSpec(kind, DISHES, 3, panel.lengths // 5, steps=steps, sizes={"hidden_size": 16})
+def spec(panel: Panel, kind: str = "lstm", steps: int = 120) -> SymbolSpec:
+    few = SymbolDefaults(chunk=16, lanes=6)
+    return SymbolSpec(kind, DISHES, 3, panel.lengths // 5, steps=steps, sizes={"hidden_size": 16}, defaults=few)
 
 
 def test_lanes_go_on_where_they_were_and_targets_are_the_next_symbols() -> None:

@@ -12,9 +12,11 @@ from data.settings import load_settings
 from data.store import catalogue, promotions, registry
 from forecasting.rolling import bundle as bundles
 from pipelines.cli import run
+from pipelines.dataset_report import page
 from pipelines.evaluation.backtest import BacktestRequest
 from pipelines.evaluation.symbol_backtest import backtest_symbols
 from pipelines.ingestion.ingest import ingest
+from pipelines.monitoring.monitor import monitor
 from pipelines.promotion.promote import promote
 from pipelines.training.train import TrainRequest, train
 from pipelines.workspace import Workspace, open_workspace
@@ -41,7 +43,7 @@ def stored(workspace: Workspace, path: Path, dishes: list[str], name: str = "din
     ingest(workspace, str(path), name, SourceOptions(freq="1", season=1, horizon=3, kind="symbols"))
 
 
-def in_turn(days: int, unwritten: float = 0.25) -> list[str]:
+def in_turn(days: int, unwritten: float = 0.0) -> list[str]:
     hidden = np.random.default_rng(0).random(days) < unwritten
     return ["" if hide and 0 < day < days - 1 else DISHES[day % 3] for day, hide in enumerate(hidden)]
 
@@ -53,13 +55,13 @@ def dinner(workspace: Workspace, tmp_path: Path) -> Workspace:
     return workspace
 
 
-def trained(workspace: Workspace, model: str = "lstm", steps: int | None = 150, **more: float) -> int:
+def trained(workspace: Workspace, model: str = "lstm", steps: int | None = 100, **more: float) -> int:
     request = TrainRequest("dinner", model, steps=steps, hidden_size=16 if steps else None, **more)
     return train(workspace, request, nothing).version
 
 
 def test_a_network_that_knows_the_cycle_is_promoted_and_served(dinner: Workspace) -> None:
-    result = train(dinner, TrainRequest("dinner", steps=150, hidden_size=16), nothing)
+    result = train(dinner, TrainRequest("dinner", steps=100, hidden_size=16), nothing)
     assert set(result.validation) == {"lstm", "frequency", "last_symbol"}
     assert result.validation["lstm"]["log_loss"] < 0.8 * result.validation["frequency"]["log_loss"]
     promoted = promote(dinner, "dinner", None, nothing)
@@ -162,11 +164,27 @@ def test_a_backtest_refuses_what_symbols_do_not_have(dinner: Workspace) -> None:
         backtest_symbols(dinner, BacktestRequest("dinner", ("ets",)), nothing, nothing)
 
 
+def test_the_monitor_looks_at_errors_and_not_at_codes(dinner: Workspace) -> None:
+    trained(dinner)
+    promote(dinner, "dinner", None, nothing)
+    found = monitor(dinner, "dinner")
+    assert {finding.feature for finding in found.findings} <= {"error", "80 %", "interval_80", "coverage_80"}
+    assert found.stuck == ()
+
+
+def test_the_report_says_what_a_model_of_symbols_knows(dinner: Workspace, tmp_path: Path) -> None:
+    trained(dinner)
+    promote(dinner, "dinner", None, nothing)
+    text = page.write(dinner, "dinner", tmp_path / "report.html").read_text()
+    assert "It knows 3 symbols and no other" in text
+    assert "log loss" in text
+
+
 def test_the_command_line_trains_promotes_and_backtests_symbols(
     dinner: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["train", "dinner", "--steps", "60", "--hidden-size", "16"]) == 0
-    assert "log_loss" in capsys.readouterr().out
+    assert "log loss" in capsys.readouterr().out
     assert run(["promote", "dinner", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["dataset"] == "dinner"
     assert run(["backtest", "dinner", "--models", "frequency,last_symbol", "--last", "0.3", "--json"]) == 0
