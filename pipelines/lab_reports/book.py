@@ -49,9 +49,9 @@ class Written:
 
 def experiment(weights: int, steps: int, seed: int, cells: tuple[str, ...], progress: ProgressCallback) -> Shown:
     """Train every network on the same book, let each write ten thousand sentences, and count."""
+    widths = equal_widths(cells, lambda cell, width: weights_of(cell, width, len(WORDS)), weights)
     words = book(LESSONS, seed)
     written = [lecture(words, seed)]
-    widths = equal_widths(cells, lambda cell, width: weights_of(cell, width, len(WORDS)), weights)
     for cell, width in widths.items():
         written.append(cells_write(train_words(cell, width, words, len(WORDS), steps, seed, progress), seed))
     columns = ["network", "weights", "sentences", *KINDS]

@@ -116,7 +116,7 @@ def test_json_has_the_tables_as_values(rollcast) -> None:
         (["unroll", "--text", "Rex saw"], "'Rex' is not in the book"),
         (["unroll", "--cell", "mgu"], "there is no cell 'mgu'"),
         (["book", "--cells", "rnn,cnn"], "there is no cell 'cnn'"),
-        (["book", "--weights", "150", "--cells", "gru"], "ask for more weights"),
+        (["book", "--weights", "130", "--cells", "gru"], "ask for more weights"),
         (["min-rnn", "--text", "missing.txt"], "missing.txt cannot be read"),
         (["min-rnn", "--cell", "gru"], "an rnn and an lstm"),
         (["predict-modes", "--ticker", "XYZ"], "there is no stock 'XYZ'"),
