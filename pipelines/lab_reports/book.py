@@ -19,6 +19,7 @@ from pipelines.lab_reports.shown import Drawn, Shown, ShownTable
 
 CELLS_OF_THE_BOOK = ("rnn", "gru", "lstm")
 SENTENCES, LESSONS = 10_000, 3_000  # written and counted; read by each network in training
+LUCK = 6  # seeds of the lecture's network that are shown
 ROWS = 100  # texts that are written side by side
 
 
@@ -65,6 +66,8 @@ def experiment(weights: int, steps: int, seed: int, cells: tuple[str, ...], prog
         )
     ]
     exact_columns = ["sentence", "such as", "one word known", "lecture's network, exact", "counted", "standard errors"]
+    luck = [[other, *expected_mistakes(train_lecture_network(book(LESSONS, other), other).table).values()]
+            for other in range(seed, seed + LUCK)]  # fmt: skip
     samples = [[own.name, own.sample] for own in written]
     why = [[own.name, f"{name} saw", *chances.tolist()] for own in written for name, chances in own.objects.items()]
     return Shown(
@@ -73,6 +76,7 @@ def experiment(weights: int, steps: int, seed: int, cells: tuple[str, ...], prog
         [
             ShownTable("Sentences of each kind", columns, rows),
             ShownTable("The lecture's own network is a two-word chain", exact_columns, exact),
+            ShownTable("The exact shares of the lecture's network by seed", ["seed", *KINDS], luck),
             ShownTable("Why: chances of the next word, by who saw", ["network", "after", *SPOKEN], why),
             ShownTable("Samples", ["network", "begins"], samples),
         ],
