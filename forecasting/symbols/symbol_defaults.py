@@ -19,9 +19,9 @@ SOME = 20_000  # symbols from which a wide network pays
 class SymbolDefaults:
     """How networks of symbols are trained."""
 
-    chunk: int = 128  # symbols that a lane reads in one training step
-    lanes: int = 64  # series, or places of series, that one training step reads side by side
-    rate: float = 4e-3  # the highest learning rate of a wide network
+    chunk: int = 64  # symbols that a lane reads in one training step
+    lanes: int = 32  # series, or places of series, that one training step reads side by side
+    rate: float = 5e-3  # the highest learning rate of a wide network
     rate_narrow: float = 1e-2  # the same up to `narrow` units
     narrow: int = 128
     decay: float = 0.0  # AdamW's weight decay

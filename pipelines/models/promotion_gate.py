@@ -82,6 +82,11 @@ class ShadowResult:
     targets: int  # live values that both had forecast
     challenger: float | None
     champion: float | None
+    measure: str = "MASE"  # or log loss, of symbols
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the promotion log has it: the measure is said where it is not MASE."""
+        return {name: value for name, value in vars(self).items() if (name, value) != ("measure", "MASE")}
 
 
 @dataclass(frozen=True)
@@ -147,8 +152,8 @@ def shadow_objections(result: ShadowResult | None) -> list[str]:
     if result is None or result.challenger is None or result.champion is None or result.challenger <= result.champion:
         return []
     return [
-        f"in shadow its MASE was {result.challenger:.3f} on {result.targets} live values, the champion's was "
-        f"{result.champion:.3f} on the same values"
+        f"in shadow its {result.measure} was {result.challenger:.3f} on {result.targets} live values, the champion's "
+        f"was {result.champion:.3f} on the same values"
     ]
 
 

@@ -158,7 +158,7 @@ def decision_evidence(comparison: GateComparison, version: int, reasons: list[st
     long_roll, in_shadow = comparison.evidence.long_roll, comparison.shadow_result
     return {"candidate": version, "origins": comparison.evidence.origins, "horizon": comparison.evidence.horizon,
             "reasons": reasons, "contenders": rows, "long_roll": long_roll.to_dict() if long_roll else None,
-            "cost": asdict(comparison.cost), "shadow": asdict(in_shadow) if in_shadow else None}  # fmt: skip
+            "cost": asdict(comparison.cost), "shadow": in_shadow.to_dict() if in_shadow else None}  # fmt: skip
 
 
 def contender_row(contender: Contender, comparison: promotion_gate.RivalComparison | None) -> dict[str, Any]:

@@ -82,7 +82,8 @@ def describe_cost(cost: Mapping[str, Any]) -> str:
 
 def describe_shadow(result: Mapping[str, Any]) -> str:
     """Errors of challenger and champion in shadow."""
+    measure = result.get("measure", "MASE")
     if result["challenger"] is None or result["champion"] is None:
-        return f"{result['targets']} live values in shadow, for which MASE is not defined"
-    both = f"in shadow MASE {result['challenger']:.3f}, the champion's {result['champion']:.3f}"
+        return f"{result['targets']} live values in shadow, for which {measure} is not defined"
+    both = f"in shadow {measure} {result['challenger']:.3f}, the champion's {result['champion']:.3f}"
     return f"{both}, on {result['targets']} live values"
