@@ -184,7 +184,7 @@ def compare(
     name: Annotated[str, typer.Argument(help="Name of the dataset.", metavar="NAME")],
     models: Annotated[str, typer.Option(help="Networks, separated by commas.")] = "lstm,gru,rnn,mlp,cnn",
     weights: Annotated[int | None, typer.Option(help="Weights of each. Default: those of the first.", min=1)] = None,
-    steps: Steps = 300,
+    steps: Steps = 100,
     seed: Seed = 0,
     out: Out = None,
     json: Json = False,
