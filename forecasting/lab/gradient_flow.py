@@ -27,7 +27,7 @@ RECALL, BATCH, RATE, CLIP = 30, 64, 3e-3, 1.0  # what `trained` learns: to repea
 
 
 @dataclass(frozen=True)
-class Start:
+class CellStart:
     """A cell and how its weights start."""
 
     name: str
@@ -38,21 +38,21 @@ class Start:
 
 
 STARTS = (
-    Start("rnn, uniform", "rnn"),
-    Start("rnn, orthogonal", "rnn", orthogonal=True),
-    Start("gru, uniform", "gru"),
-    Start("lstm, as torch starts it", "lstm"),
-    Start("lstm, forget bias 1", "lstm", forget_bias=1.0),
-    Start("lstm, forget bias 3", "lstm", forget_bias=3.0),
+    CellStart("rnn, uniform", "rnn"),
+    CellStart("rnn, orthogonal", "rnn", orthogonal=True),
+    CellStart("gru, uniform", "gru"),
+    CellStart("lstm, as torch starts it", "lstm"),
+    CellStart("lstm, forget bias 1", "lstm", forget_bias=1.0),
+    CellStart("lstm, forget bias 3", "lstm", forget_bias=3.0),
 )
-EXPLODING = Start("rnn, orthogonal × 2", "rnn", orthogonal=True, gain=2.0)
+EXPLODING = CellStart("rnn, orthogonal × 2", "rnn", orthogonal=True, gain=2.0)
 
 
 @dataclass(frozen=True)
 class Flow:
     """The gradients of one start, medians over the seeds."""
 
-    start: Start
+    start: CellStart
     by_lag: np.ndarray  # (100,) n_k for lags 1 to 100
     far: float  # n_50 / n_1: the median of the ratios
     trained: float | None = None  # the same after training
@@ -85,7 +85,7 @@ def flows(seeds: int = 10, steps: int = 0, hidden: int = HIDDEN, progress: Progr
     return found
 
 
-def made(start: Start, hidden: int, seed: int) -> nn.Module:
+def made(start: CellStart, hidden: int, seed: int) -> nn.Module:
     """One layer of a cell that reads one number a step."""
     torch.manual_seed(seed)
     cells = recurrent_layers(start.cell, 1, hidden, 1, 0.0).double()

@@ -4,7 +4,7 @@ from forecasting.lab.book import book, mistakes, text_of, words_of
 from forecasting.lab.dinner import dinners
 from forecasting.lab.equal_weights import equal_widths
 from forecasting.lab.gradient_check import check_gradients, numeric
-from forecasting.lab.gradient_flow import STARTS, Start, by_lag, clipped, flows, made
+from forecasting.lab.gradient_flow import STARTS, CellStart, by_lag, clipped, flows, made
 from forecasting.lab.hand_cells import backward, forward, random_weights, run, slopes_of
 from forecasting.lab.lecture_network import LectureNetwork, train_lecture_network
 from forecasting.lab.min_rnn import MinRnn, lessons
@@ -16,10 +16,10 @@ from forecasting.lab.word_network import WordNetwork, train_words
 
 __all__ = [
     "STARTS",
+    "CellStart",
     "LectureNetwork",
     "MinRnn",
     "Sizes",
-    "Start",
     "WordNetwork",
     "backward",
     "book",
