@@ -117,6 +117,9 @@ def weights(
 
 @lab.command("gradients")
 def gradients(
+    name: Annotated[
+        str | None, typer.Argument(help="A dataset, whose model's effective memory is added.", metavar="NAME")
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Networks of each start; medians are shown.", min=1, max=1_000)] = 10,
     train: Annotated[int, typer.Option(help="Also after so many training steps.", min=0, max=100_000)] = 0,
     hidden: Hidden = 64,
@@ -127,9 +130,11 @@ def gradients(
     check(out)
     from pipelines.console import progress
     from pipelines.lab_reports import gradients as own
+    from pipelines.workspace import open_workspace
 
+    registered = own.effective_memory(open_workspace(), name) if name is not None else None
     with progress("lab gradients") as on_progress:
-        shown = own.experiment(seeds, train, hidden, on_progress)
+        shown = own.experiment(seeds, train, hidden, on_progress, registered)
     finish(shown, json, out)
 
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 from forecasting.lab.gradient_check import PASSED, GradientCheck, check_gradients
 from forecasting.lab.gradient_flow import CLIP, EXPLODING, FAR, RECALL, Clipped, Flow, clipped, flows
 from pipelines.console import ProgressCallback
+from pipelines.lab_reports.gates import memory_words
 from pipelines.lab_reports.pictures import lines
+from pipelines.lab_reports.registered import follow
 from pipelines.lab_reports.shown import Drawn, Shown, ShownTable
+from pipelines.workspace import Workspace
 
 
-def experiment(seeds: int, steps: int, hidden: int, progress: ProgressCallback) -> Shown:
-    """Vanishing, carried and exploding gradients."""
+def effective_memory(workspace: Workspace, name: str) -> str:
+    """For how long the model of a dataset remembers, in a sentence."""
+    found = follow(workspace, name, None, None, 1)
+    if found.memory is None:
+        return f"The effective memory of version {found.version} of {name} cannot be measured."
+    return f"Version {found.version} of {name}, a trained {found.bundle.config.kind}. {memory_words(found.memory)}"
+
+
+def experiment(seeds: int, steps: int, hidden: int, progress: ProgressCallback, registered: str | None = None) -> Shown:
+    """Vanishing, carried and exploding gradients; `registered` says for how long a model of the user remembers."""
     found = flows(seeds, steps, hidden, progress)
     exploding = clipped()
     flow_columns = ["start", "lag 1", "lag 10", f"lag {FAR}", f"lag {FAR} / lag 1"]
@@ -29,7 +40,7 @@ def experiment(seeds: int, steps: int, hidden: int, progress: ProgressCallback) 
             ShownTable(f"{EXPLODING.name}: norm of the gradient of all weights",
                        ["steps", "norm", f"after clipping to {CLIP:g}"], burst),
         ],
-        sentences(found, exploding, steps),
+        [*sentences(found, exploding, steps), *([registered] if registered else [])],
         _pictures(found, exploding),
         f"rollcast lab gradients --seeds {seeds} --hidden {hidden}" + (f" --train {steps}" if steps else ""),
     )  # fmt: skip

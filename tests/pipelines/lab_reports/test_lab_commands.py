@@ -102,6 +102,12 @@ def test_the_training_of_the_lecture_with_options_gives_a_model_with_them(rollca
     assert (about["config"]["num_layers"], about["config"]["hidden_size"]) == (2, 8)
 
 
+def test_the_gradients_of_a_dataset_end_with_the_effective_memory_of_its_model(rollcast, machine: Workspace) -> None:
+    ran = rollcast("lab", "gradients", "machine", "--seeds", "1", "--hidden", "4")
+    assert ran.code == 0
+    assert "Version 1 of machine, a trained lstm. Effective memory: " in ran.err
+
+
 def test_json_has_the_tables_as_values(rollcast) -> None:
     found = json.loads(rollcast("lab", "weights", "--cell", "rnn", "--inputs", "2", "--hidden", "3", "--json").out)
     networks = {row["network"]: row for row in found["tables"]["Networks"]}
