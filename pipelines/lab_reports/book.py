@@ -69,7 +69,11 @@ def experiment(weights: int, steps: int, seed: int, cells: tuple[str, ...], prog
     luck = [[other, *expected_mistakes(train_lecture_network(book(LESSONS, other), other).table).values()]
             for other in range(seed, seed + LUCK)]  # fmt: skip
     samples = [[own.name, own.sample] for own in written]
-    why = [[own.name, f"{name} saw", *chances.tolist()] for own in written for name, chances in own.objects.items()]
+    why = [
+        [own.name, f"{name} saw", *chances.round(3).tolist()]
+        for own in written
+        for name, chances in own.objects.items()
+    ]
     return Shown(
         "book",
         "A children's book, written by networks",
@@ -91,7 +95,7 @@ def experiment(weights: int, steps: int, seed: int, cells: tuple[str, ...], prog
                 "network cannot tell them apart.",
             ),
         ],
-        f"rollcast lab book --weights {weights} --steps {steps} --seed {seed}",
+        f"rollcast lab book --weights {weights} --steps {steps} --cells {','.join(cells)} --seed {seed}",
         {"losses": {own.name: own.loss for own in written}},
     )
 
