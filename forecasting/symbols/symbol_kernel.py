@@ -336,8 +336,11 @@ class SymbolKernel:
         float64 the probability of each before it was read, and the sums (B, BINS, len(SYMBOL_SUMS)) of their scores."""
         given, recent = np.zeros(codes.shape), np.zeros((len(codes), len(RECENT)))
         sums = np.zeros((len(codes), BINS, len(SYMBOL_SUMS)))
-        scored = (rival, self.config.top, given, sums, recent, DECAY, LEAST)
-        read_on(self._cell, tuple(self.weights), codes, p, hidden, carry, *self._room(len(codes)), *scored)
+        gates, logits = self._room(len(codes))
+        read_on(
+            self._cell, tuple(self.weights), codes, p, hidden, carry, gates, logits,
+            rival, self.config.top, given, sums, recent, DECAY, LEAST,
+        )  # fmt: skip
         return given, sums
 
     def _room(self, rows: int) -> tuple[np.ndarray, np.ndarray]:

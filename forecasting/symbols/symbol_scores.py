@@ -123,7 +123,7 @@ def score_symbols(
 
 def summarize_symbols(totals: Totals) -> dict[str, Any]:
     """Every measure over all bins, and `calibration` for each bin; None where undefined."""
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"from": low / BINS, "to": (low + 1) / BINS, "n": int(raw[0])} | _confidence(raw)
         for low, raw in enumerate(totals.raw)
     ]
@@ -148,7 +148,7 @@ def symbol_measures(raw: np.ndarray) -> dict[str, float | int | None]:
     }
 
 
-def _confidence(raw: np.ndarray) -> dict[str, float | None]:
+def _confidence(raw: np.ndarray) -> dict[str, Any]:
     """What a bin claims, and how often it holds."""
     total = dict(zip(SYMBOL_SUMS, raw.tolist(), strict=True))
     n = total["settled"]
