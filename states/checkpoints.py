@@ -58,7 +58,7 @@ class Block:
         return None if self.state.blank(np.array([row]))[0] else row
 
 
-class Start(NamedTuple):
+class StoredStart(NamedTuple):
     """A snapshot of one series, from which its fold can be taken up. A correction since then may have made it void."""
 
     seq: int  # the snapshot was written after this row of the log
@@ -92,7 +92,7 @@ class Checkpoints:
         if kept:
             self._open.pop((shard, kept[-1]), None)
 
-    def starts(self, engine: Engine, series: int, newest_first: bool) -> Iterator[Start]:
+    def starts(self, engine: Engine, series: int, newest_first: bool) -> Iterator[StoredStart]:
         """The snapshots of one series, one after the other, to be read by any thread."""
         own, (shard,) = self.of_anchor(self.anchor_id), shards_of(np.array([series])).tolist()
         kept = list(self.kept.get(shard, ()))
@@ -100,7 +100,7 @@ class Checkpoints:
             block = own.block(engine, shard, seq)
             row = None if block is None else block.row(series)
             if block is not None and row is not None:
-                yield Start(seq, block.state.take(np.array([row])), int(block.sequence[row]))
+                yield StoredStart(seq, block.state.take(np.array([row])), int(block.sequence[row]))
 
     def find(self, engine: Engine, series: np.ndarray, state: RollingState) -> np.ndarray:
         """Put the newest state that is still valid into `state` (n rows) for each of `series` (n,), ascending.

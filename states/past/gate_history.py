@@ -13,7 +13,7 @@ from data.store import observation_log
 from forecasting.rolling.gate_trace import GateTrace
 from states import folding
 from states.champion import Champion
-from states.checkpoints import Start
+from states.checkpoints import StoredStart
 from states.folding import REPLAY, Begun
 from states.views.series_state import SeriesState
 
@@ -54,11 +54,11 @@ def _begin(engine: Engine, champion: Champion, series: int, wanted: int) -> Begu
     return None
 
 
-def _tried(engine: Engine, champion: Champion, series: int, wanted: int) -> Iterator[Start | None]:
+def _tried(engine: Engine, champion: Champion, series: int, wanted: int) -> Iterator[StoredStart | None]:
     """Valid starts in the order in which they are tried; None is the anchor."""
     checkpoints = champion.checkpoints
 
-    def valid(newest_first: bool) -> Iterator[Start]:
+    def valid(newest_first: bool) -> Iterator[StoredStart]:
         found = checkpoints.starts(engine, series, newest_first)
         return (each for each in found if checkpoints.out_of_order.holds(series, each.seq, each.origin))
 
