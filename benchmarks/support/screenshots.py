@@ -38,9 +38,9 @@ IDS = [f"plant/line{line}/{kind}" for line in range(1, 4) for kind in KINDS]
 SILENT, SPIKES, NOISY, SHOWN = "plant/line2/flow", "plant/line1/pressure", "plant/line3/load", "plant/line1/temperature"
 WIDTH = 1180  # of a picture, pixels
 PICTURES = {  # name: address, text that is waited for, height
-    "page-overview": ("", "series shown", 760),
+    "page-overview": ("", "series shown", 700),
     "page-series": (f"#/series/plant/{SHOWN.replace('/', '%2F')}?threshold=76", "How good the forecasts were", 900),
-    "page-network": (f"#/series/plant/{SHOWN.replace('/', '%2F')}?network=1", "What the forecast leans on", 900),
+    "page-network": (f"#/series/plant/{SHOWN.replace('/', '%2F')}?network=1", "What the forecast leans on", 1140),
 }
 
 

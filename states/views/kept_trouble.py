@@ -3,13 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
+from typing import NamedTuple
 from weakref import ReferenceType, ref
 
 import numpy as np
 
 from states.champion import Champion
 from states.states import States
-from states.views.trouble import Troubles, trouble_of
+from states.views.trouble import trouble_of
+
+
+class TroubleNow(NamedTuple):
+    """The trouble of N series; the columns are as in `Troubles`."""
+
+    series: np.ndarray
+    kind: np.ndarray
+    size: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,8 @@ class KeptTrouble:
         self._kind, self._size = np.zeros(0, np.int8), np.zeros(0)
         self.worked_out = 0
 
-    def now(self, champion: Champion, held: Mapping[int, int]) -> Troubles:
-        """The trouble of every series, as `trouble` says it."""
+    def now(self, champion: Champion, held: Mapping[int, int]) -> TroubleNow:
+        """The trouble of every series, as `states.views.trouble.trouble` says it."""
         with self._lock:
             newest, rows = champion.states.newest, champion.states.peek()
             look = _Look(ref(champion.states), newest, champion.replaces_damaged, held, rows.counter.copy())
@@ -56,7 +65,7 @@ class KeptTrouble:
                 self._kind, self._size = (_resized(each, len(rows.series)) for each in (self._kind, self._size))
                 self._kind[changed], self._size[changed] = trouble_of(champion, rows, changed, held)
             self._look, self.worked_out = look, len(changed)
-            return Troubles(rows.series, self._kind, self._size)
+            return TroubleNow(rows.series, self._kind, self._size)
 
 
 def _resized(array: np.ndarray, rows: int) -> np.ndarray:

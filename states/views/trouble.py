@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from forecasting.rolling.recent_scores import recent_scores
+from forecasting.rolling.recent_scores import RecentScores, recent_scores
 from states.champion import Champion
 from states.views.series_state import RowsNow
 
@@ -37,6 +37,7 @@ class Troubles(NamedTuple):
     series: np.ndarray  # (N,) int64
     kind: np.ndarray  # (N,) int8, index into `CLASSES`, or `SOUND`
     size: np.ndarray  # (N,) float64, 0 without trouble
+    recent: RecentScores  # of N series
 
 
 class Place(NamedTuple):
@@ -59,7 +60,8 @@ def trouble(champion: Champion, held: Mapping[int, int]) -> Troubles:
     held: by series, the number of its last values in quarantine.
     """
     rows = champion.states.peek()
-    return Troubles(rows.series, *trouble_of(champion, rows, np.arange(len(rows.series)), held))
+    found = trouble_of(champion, rows, np.arange(len(rows.series)), held)
+    return Troubles(rows.series, *found, recent_scores(rows.recent))
 
 
 def trouble_of(
