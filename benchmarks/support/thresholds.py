@@ -150,6 +150,12 @@ BOUNDS = (
         "operations.watch", "value_worst_s", "at most", 1, "50 watchers of one series, 50 of all, 5,000 rows a second"
     ),
     Bound("operations.watch", "notice_worst_s", "at most", 1, "the same"),
+    Bound("operations.cost", "cost_observe_ratio", "at least", 0.9, "issue 23: with what the page needs and without"),
+    Bound("operations.cost", "cost_forecast_ratio", "at least", 0.95, "the same"),
+    Bound("operations.cost", "cost_memory_ratio", "at most", 1.05, "the same"),
+    Bound("operations.bytes", "sqlite_bytes", "at most", 120, "issue 23: past and earlier forecasts, a value"),
+    Bound("operations.bytes", "postgresql_bytes", "at most", 70, "the same"),
+    Bound("operations.opening", "opening_p99_ratio", "at most", 2, "issue 23: hours at which forecasts are opened"),
     Bound("training.step", "step_rate", "at least", 0.6, "issue 3: a step against a bare float32 nn.LSTM"),
     Bound("training.memory", "peak_kb", "at most", 3_000_000, "issue 3: 100,000 series of 250 values"),
     Bound("training_limits.minutes", "worst_over", "at most", 0, "minutes kept within 15 % or 10 s"),

@@ -83,7 +83,7 @@ class Trained:
     steps: int  # of the schedule; the same number given as `--steps` gives the same digest
     chosen_steps: int
     networks: int  # that were trained and are averaged; 0 in a baseline
-    seconds: float
+    seconds: float  # from the first value that was used to the last score
     snapshot: str
     rule: list[str]  # the settings chosen from the data, and why
     known: dict[str, Any]
@@ -116,7 +116,9 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
     bundle, evidence = fit(workspace, history, panel, tail, request, progress, started)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
     rivals = {} if history.dataset.has_symbols else Rivals.choose(panel, bundle.config).to_manifest()
-    bundle = replace(bundle, manifest={**bundle.manifest, **source, **rivals, **evidence.to_manifest()})
+    seconds = round(time.monotonic() - started, 1)
+    made = {**bundle.manifest, **source, **rivals, **evidence.to_manifest()}
+    bundle = replace(bundle, manifest=made | ({"seconds": seconds} if "seconds" in made else {}))
     version = model_store.register(workspace, history.dataset, bundle, evidence.scores)
     return Trained(
         dataset=request.dataset,
@@ -126,7 +128,7 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         steps=bundle.manifest.get("steps", 0),
         chosen_steps=bundle.manifest.get("chosen_steps", 0),
         networks=0 if fitted_at_once(request.model) else bundle.config.members,
-        seconds=round(time.monotonic() - started, 1),
+        seconds=seconds,
         snapshot=history.snapshot,
         rule=bundle.manifest.get("rule", []),
         known=part.to_dict(),
@@ -189,6 +191,8 @@ def check_request(request: TrainRequest) -> None:
         raise InvalidInput(f"--max-values is {request.max_values}; ask for {LEAST_VALUES:,} or more")
     if not 0 <= request.seed < 2**32:
         raise InvalidInput(f"--seed is {request.seed}; give a number from 0 to {2**32 - 1}")
+    if request.resume and fitted_at_once(request.model):
+        raise InvalidInput(f"{request.model} is a baseline, which is fitted at once; leave out --resume")
     if request.holdout is not None and not 0 < request.holdout <= 0.9:
         raise InvalidInput(f"--holdout is {request.holdout}; give the share to keep out of training, up to 0.9")
     check_sizes(request)

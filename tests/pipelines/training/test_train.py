@@ -106,6 +106,9 @@ def test_the_same_steps_seed_and_data_give_the_same_digest_in_another_process(wo
     first, second = trained_elsewhere(home), trained_elsewhere(home)
     assert (first["version"], second["version"]) == (1, 2)  # the second process trained too
     assert first["digest"] == second["digest"]
+    dataset = catalogue.dataset(workspace.engine, "waves")
+    shown = [model_store.load(workspace, dataset, version).manifest["seconds"] for version in (1, 2)]
+    assert shown == [first["seconds"], second["seconds"]]  # `train` and `model show` say the same
 
 
 def trained_elsewhere(home: Path) -> dict:
@@ -170,6 +173,11 @@ def test_what_the_time_limit_did_to_a_model_is_said():
 def test_too_few_values_to_read_are_refused(workspace):
     with pytest.raises(InvalidInput, match="ask for 1,000 or more"):
         train(workspace, TrainRequest("long", max_values=10), lambda *_: None)
+
+
+def test_a_baseline_has_no_checkpoint_to_resume(workspace):
+    with pytest.raises(InvalidInput, match="naive is a baseline, which is fitted at once; leave out --resume"):
+        train(workspace, TrainRequest("long", "naive", resume=True), lambda *_: None)
 
 
 def test_without_any_row_to_train_on_a_training_is_refused(workspace, tmp_path):
