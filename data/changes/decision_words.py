@@ -114,8 +114,9 @@ def cost_and_shadow(evidence: Evidence) -> list[str]:
 
 
 def _shadow(version: str, result: Evidence) -> str:
+    measure = result.get("measure", "MASE")
     values = counted(result["targets"], "live value")
     if result["challenger"] is None or result["champion"] is None:
-        return f"In shadow {version} forecast {values}, for which MASE is not defined."
+        return f"In shadow {version} forecast {values}, for which {measure} is not defined."
     challenger, champion = f"{result['challenger']:.3f}", f"{result['champion']:.3f}"
-    return f"In shadow the MASE of {version} was {challenger} on {values}, the champion's {champion}."
+    return f"In shadow the {measure} of {version} was {challenger} on {values}, the champion's {champion}."
