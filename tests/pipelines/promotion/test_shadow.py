@@ -129,7 +129,7 @@ def test_new_rows_end_no_shadow(workspace, tmp_path, capsys):
     assert promotions.shadow(workspace.engine, 1) == before
     assert cli.run(["shadow", "stop", "week", "--json"]) == 0
     assert promotions.shadow(workspace.engine, 1) is None
-    assert cli.run(["model", "history", "week"]) == 0
+    assert cli.run(["model", "history", "week", "--json"]) == 0
     assert "after 500 live values the promotion gate compares the two" in capsys.readouterr().out
 
 
