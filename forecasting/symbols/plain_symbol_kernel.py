@@ -64,7 +64,7 @@ class PlainSymbolKernel(SymbolKernel):
         absent, before = np.ones((paths, symbols), bool), np.zeros(symbols)
         for step in range(steps):
             marginals[step] = p.mean(0, dtype=float)
-            before = reached[step] = before + np.where(absent, p, 0).mean(0, dtype=float)
+            before = reached[step] = np.minimum(1.0, before + np.where(absent, p, 0).mean(0, dtype=float))
             codes = np.array([draw(p[path], 1.0, uniforms[path, step]) for path in range(paths)], np.int32)
             absent[np.arange(paths), codes] = False
             if step + 1 < steps:

@@ -131,7 +131,10 @@ def test_a_baseline_registers_without_a_training_step(dinner: Workspace) -> None
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
-        (TrainRequest("dinner", "mlp"), "a dataset of symbols has no 'mlp'; choose one of rnn, gru, lstm, lecture"),
+        (
+            TrainRequest("dinner", "mlp"),
+            "a dataset of symbols has no 'mlp'; choose one of rnn, gru, lstm, peephole, coupled, lecture",
+        ),
         (TrainRequest("dinner", "naive"), "has no 'naive'"),
         (TrainRequest("dinner", resume=True), "keeps no checkpoints; run it without --resume"),
         (TrainRequest("dinner", devices=2), "trains in one process"),
