@@ -40,7 +40,7 @@ WIDTH = 1180  # of a picture, pixels
 PICTURES = {  # name: address, text that is waited for, height
     "page-overview": ("", "series shown", 700),
     "page-series": (f"#/series/plant/{SHOWN.replace('/', '%2F')}?threshold=76", "How good the forecasts were", 900),
-    "page-network": (f"#/series/plant/{SHOWN.replace('/', '%2F')}?network=1", "What the forecast leans on", 1140),
+    "page-network": (f"#/series/plant/{SHOWN.replace('/', '%2F')}?network=1", "What the forecast leans on", 1050),
 }
 
 
