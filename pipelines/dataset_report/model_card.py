@@ -11,6 +11,7 @@ from data.errors import counted
 from data.grid.stamps import format_moment
 from forecasting.config import ModelConfig
 from forecasting.rolling.bundle import Bundle
+from forecasting.symbol_config import SymbolConfig
 from pipelines.dataset_report import symbol_parts
 from pipelines.dataset_report.found import DatasetNow
 from pipelines.models import model_store
@@ -33,16 +34,16 @@ def content(found: DatasetNow) -> dict[str, Any] | None:
         return None
     row = model_store.find(found.workspace, found.dataset, found.promotion.version)
     bundle = model_store.load(found.workspace, found.dataset, row.version)
-    validation, table_of, limits_of = row.metrics.get("validation"), validation_table, limits
-    if found.dataset.has_symbols:
-        table_of, limits_of = symbol_parts.validation_table, symbol_parts.limits
+    validation = row.metrics.get("validation")
+    table_of = symbol_parts.validation_table if found.dataset.has_symbols else validation_table
+    series = len(found.champion.contexts.series)
     return {
         "name": f"{row.kind} version {row.version}",
         "facts": facts(found, bundle),
         "reasons": [promotion_history.describe_decision(found.promotion), *(bundle.manifest.get("rule") or ())],
         "gates": gate_table(bundle),
         "validation": table_of(validation) if validation else None,
-        "limits": limits_of(bundle.config, len(found.champion.contexts.series)),
+        "limits": limits_of(bundle.config, series),
     }
 
 
@@ -104,6 +105,11 @@ def validation_table(metrics: dict[str, dict[str, Any]]) -> Table:
     """Scores of the validation tail; all models have the same origins, so that their number is left out."""
     scored = score_table({name: {"origins": 1, **row} for name, row in metrics.items()})
     return Table([scored.heads[0], *scored.heads[2:]], [[row[0], *row[2:]] for row in scored.rows])
+
+
+def limits_of(config: ModelConfig | SymbolConfig, series: int) -> list[str]:
+    """What the model cannot do, by its kind."""
+    return symbol_parts.limits(config, series) if isinstance(config, SymbolConfig) else limits(config, series)
 
 
 def limits(config: ModelConfig, series: int) -> list[str]:
