@@ -15,7 +15,6 @@ from copy import copy
 import numpy as np
 
 from forecasting.accuracy import WQL_LEVELS
-from forecasting.config import VARIANTS
 from forecasting.kernel.recurrent import Gates
 from forecasting.kernel.threads import each
 from forecasting.rolling.bundle import Bundle
@@ -24,7 +23,6 @@ from forecasting.rolling.state import STATE_ANEW, RollingState
 from forecasting.rolling.vintages import Vintages
 from forecasting.symbol_config import SYMBOL_BASELINES, SymbolConfig
 from forecasting.symbols import sampling
-from forecasting.symbols.plain_symbol_kernel import PlainSymbolKernel
 from forecasting.symbols.sampling import Core, Fork
 from forecasting.symbols.symbol_baselines import PREFIX, SymbolBaseline, codes_of
 from forecasting.symbols.symbol_inspection import SymbolInspection, SymbolRecorder, named_gates
@@ -60,8 +58,7 @@ class SymbolRoller:
         if self.config.kind in SYMBOL_BASELINES:
             self._core = SymbolBaseline(self.config.kind, **counts)
         else:
-            kernel = PlainSymbolKernel if self.config.kind in VARIANTS else SymbolKernel
-            self._core = kernel(
+            self._core = SymbolKernel(
                 self.config, {name: w for name, w in bundle.weights.items() if not name.startswith(PREFIX)}
             )
         self._recorder: SymbolRecorder | None = None
@@ -316,8 +313,8 @@ class SymbolRoller:
         rival = self._rival.given(last.ravel(), np.maximum(codes, 0).ravel()).reshape(codes.shape)
 
         def read(rows: slice) -> tuple[np.ndarray, np.ndarray]:
-            p, hidden, carry = (state.arrays[name][rows].copy() for name in FORKED)
-            return self._core.read_on(np.ascontiguousarray(codes[rows]), p, hidden, carry, rival[rows])
+            fork = Fork(*(state.arrays[name][rows].copy() for name in FORKED))
+            return self._core.read_on(np.ascontiguousarray(codes[rows]), fork.p, fork.hidden, fork.carry, rival[rows])
 
         parts = each(read, row_blocks(len(codes)))
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])

@@ -199,13 +199,12 @@ def fit_symbols(
             (notify or (lambda _: None))(sentence)
         found = [run.train(member, steps, began, progress) for member in range(config.members)]
     bundle = with_fallback(config, stacked([best.weights for best in found]), counts)
-    seconds = time.monotonic() - began
-    manifest = {
-        "steps": steps, "chosen_steps": found[0].step, "seed": spec.seed, "seconds": seconds,
+    manifest: dict[str, Any] = {
+        "steps": steps, "chosen_steps": found[0].step, "seed": spec.seed, "seconds": time.monotonic() - began,
         "rule": list(choice.reasons), "tail_losses": found[0].losses, "lanes": run.lanes, "chunk": run.chunk,
     }  # fmt: skip
     bundle = replace(bundle, manifest=manifest)
-    return SymbolFitted(bundle, steps, found[0].step, found[0].losses, seconds)
+    return SymbolFitted(bundle, steps, found[0].step, found[0].losses, manifest["seconds"])
 
 
 class _SymbolRun:
