@@ -6,7 +6,7 @@ import numpy as np
 from sqlalchemy import Engine, bindparam, text
 
 from data.grid.grid import Ints
-from data.history.page_codec import Floats
+from data.history.number_blocks import Floats
 from data.store.database import reading
 from data.store.observation_log import LET_IN
 

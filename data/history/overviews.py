@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.grid.grid import Ints
-from data.history.page_codec import FORMAT, LEVEL, STEPS, Floats, PastRows, damaged, pack_numbers, unpack_numbers
+from data.history.number_blocks import Floats, unpack
+from data.history.page_codec import STEPS, PastRows, damaged, number_bytes
 
 WIDTH = 64  # steps of one bin
 BINS = STEPS // WIDTH  # of one page
@@ -57,22 +58,12 @@ def _grouped(numbers: Ints, low: Floats, high: Floats, last: Floats) -> Bins:
     return Bins(numbers[begins], np.minimum.reduceat(low, begins), np.maximum.reduceat(high, begins), last[ends])
 
 
-def encode_bins(bins: Bins) -> bytes:
-    """The bins of one page."""
-    there = np.zeros(BINS, bool)
-    there[bins.numbers % BINS] = True
-    numbers = pack_numbers(np.concatenate([bins.low, bins.high, bins.last]))
-    return zlib.compress(bytes([FORMAT]) + np.packbits(there).tobytes() + numbers, LEVEL)
-
-
 def decode_bins(blob: bytes, page: int) -> Bins:
     """The bins of a page of this number. Raises Unavailable where its bytes are damaged."""
     try:
         raw = zlib.decompress(blob)
-        if raw[0] != FORMAT:
-            raise ValueError(raw[0])
         there = np.flatnonzero(np.unpackbits(np.frombuffer(raw, np.uint8, BINS // 8, 1)))
-        low, high, last = unpack_numbers(raw[1 + BINS // 8 :]).reshape(3, len(there))
+        low, high, last = unpack(raw[1 + BINS // 8 :], number_bytes(raw[0])).reshape(3, len(there))
     except (zlib.error, ValueError, IndexError):
         raise damaged() from None
     return Bins(page * BINS + there, low, high, last)

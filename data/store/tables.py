@@ -1,6 +1,7 @@
 """The live store's tables: one schema for SQLite (the default) and PostgreSQL (by URL); `database` opens it."""
 
 from sqlalchemy import (
+    ARRAY,
     REAL,
     BigInteger,
     Boolean,
@@ -16,7 +17,6 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 
 SCHEMA_VERSION = 9  # what each version changed is in `migrations`
 

@@ -17,8 +17,8 @@ from data import failpoints
 from data.files import file_lock
 from data.grid.grid import Ints
 from data.history import page_table
-from data.history.overviews import bins_of, encode_bins
-from data.history.page_codec import NO_ROWS, STEPS, PastRows, decode, encode, settle
+from data.history.encoded_pages import encode_pages
+from data.history.page_codec import NO_ROWS, STEPS, PastRows, decode, settle
 from data.history.page_table import NO_LAKE, NOT_WHOLE, HistoryMark, StoredPage
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.store import catalogue, observation_log
@@ -176,18 +176,14 @@ def _pages_of(workspace: Workspace, dataset: Dataset, windows: Windows, moment: 
     steps = cells.steps - windows.offsets[row] + windows.start[row]
     if not len(row):
         return []
-    begins = np.flatnonzero(np.append(True, (row[1:] != row[:-1]) | (np.diff(steps // STEPS) != 0)))
-    made = []
-    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(row)], strict=True):
-        rows = PastRows(steps[begin:end], dense[cells.steps[begin:end]], cells.corrected[begin:end])
-        page = int(steps[begin]) // STEPS
-        made.append(page_of(int(windows.series[row[begin]]), page, rows, moment.log_seq))
-    return made
+    rows = PastRows(steps, dense[cells.steps], cells.corrected)
+    return stored_pages(windows.series[row], rows, moment.log_seq)
 
 
-def page_of(series: int, page: int, rows: PastRows, log_seq: int) -> StoredPage:
-    """Rows of one page as they are stored."""
-    return StoredPage(series, page, log_seq, encode_bins(bins_of(rows)), encode(rows))
+def stored_pages(series: Ints, rows: PastRows, log_seq: int) -> list[StoredPage]:
+    """The pages of rows (n,) of series (n,), those of each together and by ascending step, as they are stored."""
+    made = encode_pages(series, rows)
+    return [StoredPage(page.series, page.page, log_seq, page.overview, page.rows) for page in made]
 
 
 def _settled(workspace: Workspace, dataset: Dataset, windows: Windows, moment: Moment) -> PastRows:
@@ -271,7 +267,7 @@ def _with_rows(
     """
     series = np.unique(log.series_id).tolist()
     stored = page_table.of_page(workspace.engine, series, page)
-    made, let_go = [], []
+    again, let_go = list[tuple[int, PastRows]](), list[int]()
     order = np.lexsort((log.seq, log.series_id))
     steps, counted = dataset.grid.steps(log.ds)[order], log.counted[order]
     seq, bounds = log.seq[order], np.searchsorted(log.series_id[order], [*series, series[-1] + 1]).tolist()
@@ -284,5 +280,6 @@ def _with_rows(
             continue
         known = NO_ROWS if base is None or base.rows is None else decode(base.rows, page)
         new = slice(begin + (0 if base is None else int(np.searchsorted(seq[begin:end], base.log_seq, "right"))), end)
-        made.append(page_of(number, page, known.over(steps[new], counted[new]), upto))
-    return made, let_go
+        again.append((number, known.over(steps[new], counted[new])))
+    owners = np.repeat(np.array([number for number, _ in again], np.int64), [len(rows) for _, rows in again])
+    return stored_pages(owners, PastRows.joined([rows for _, rows in again]), upto), let_go

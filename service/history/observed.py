@@ -10,8 +10,9 @@ from sqlalchemy import Engine
 
 from data.grid.stamps import format_all
 from data.history import overviews, page_table
+from data.history.number_blocks import Floats
 from data.history.overviews import WIDTH, Bins
-from data.history.page_codec import Floats, PastRows
+from data.history.page_codec import PastRows
 from data.history.page_table import HistoryMark
 from data.records import quarantine
 from data.store import observation_log

@@ -11,8 +11,9 @@ from sqlalchemy import Engine
 
 from data.grid.grid import Grid, Ints
 from data.history import log_rows, overviews, page_table
+from data.history.number_blocks import Floats
 from data.history.overviews import Bins
-from data.history.page_codec import NO_ROWS, STEPS, Floats, PastRows, decode
+from data.history.page_codec import NO_ROWS, STEPS, PastRows, decode
 from data.history.page_table import HistoryMark, StoredPage
 from service.models.datasets import Target
 
