@@ -26,8 +26,8 @@ class TooFar(Exception):
     def __init__(self, most: int, weights: int, series: int) -> None:
         self.most = max(1, most)
         super().__init__(
-            f"an answer has at most {LONGEST:,} steps, those of many series {TOGETHER:,} together, and {FEWEST} paths × "
-            f"steps × {weights:,} weights × {series:,} series may be {BUDGET:,} at most"
+            f"an answer has at most {LONGEST:,} steps, those of many series {TOGETHER:,} together, and {FEWEST} paths "
+            f"× steps × {weights:,} weights × {series:,} series may be {BUDGET:,} at most"
         )
 
 
