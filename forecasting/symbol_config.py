@@ -5,7 +5,7 @@ symbols has probabilities where a model of numbers has levels, and its horizon h
 """
 
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import numpy as np
 
@@ -107,6 +107,6 @@ class SymbolConfig:
         return cls(**{**given, "vocabulary": tuple(given["vocabulary"])})
 
 
-def is_symbols(config: object) -> bool:
+def is_symbols(config: object) -> TypeGuard[SymbolConfig]:
     """Whether a configuration is one of symbols."""
     return isinstance(config, SymbolConfig)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data.text_symbols import CHARACTER, WORD, split
+from data.text_symbols import CHARACTER, split
 from pipelines.demo.symbol_files import next_probabilities
 
 SAMPLES = Path("data/samples")
-STOP, SAW = ".", "saw"
+NAMES, STOP, SAW = ("Doug", "Jane", "Spot"), ".", "saw"
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,12 @@ def text(path: Path) -> Sequence:
     return Sequence.of(list(split(path.read_text(encoding="utf-8"), CHARACTER)))
 
 
-def book() -> Sequence:
-    """The bundled children's book, word by word."""
-    return Sequence.of(list(split((SAMPLES / "book.txt").read_text(encoding="utf-8"), WORD)))
+def book(sentences: int, seed: int) -> Sequence:
+    """A children's book like the bundled one, word by word: "X saw Y." with two names that are drawn anew each time."""
+    rng = np.random.default_rng(seed)
+    subject, other = rng.integers(0, len(NAMES), sentences), rng.integers(1, len(NAMES), sentences)
+    pairs = zip(subject.tolist(), ((subject + other) % len(NAMES)).tolist(), strict=True)
+    return Sequence.of([word for a, b in pairs for word in (NAMES[a], SAW, NAMES[b], STOP)])
 
 
 def dinner() -> Sequence:

@@ -42,7 +42,7 @@ class QualityRules:
 
 
 def of_symbols() -> dict[str, float | None]:
-    """The rules that every dataset of symbols has: codes are no quantities, and what is below 0 stands for no symbol."""
+    """The rules that every dataset of symbols has: codes are no quantities, and one below 0 stands for no symbol."""
     return {"spike": None, "low": 0.0}
 
 

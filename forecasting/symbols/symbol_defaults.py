@@ -10,6 +10,7 @@ import numpy as np
 from forecasting.panel import Panel
 from forecasting.symbol_config import LECTURE, SymbolConfig
 
+GATED = ("lstm", "gru")
 MANY_SYMBOLS = 30  # of a vocabulary: text rather than states
 WIDEST_ONE_HOT = 256  # a larger vocabulary gets an embedding
 SOME = 20_000  # symbols from which a wide network pays
@@ -22,7 +23,7 @@ class SymbolDefaults:
     chunk: int = 64  # symbols that a lane reads in one training step
     lanes: int = 32  # series, or places of series, that one training step reads side by side
     rate: float = 5e-3  # the highest learning rate of a wide network
-    rate_narrow: float = 1e-2  # the same up to `narrow` units
+    rate_narrow: float = 2e-2  # the same up to `narrow` units; half of it without gates
     narrow: int = 128
     decay: float = 0.0  # AdamW's weight decay
     passes: int = 40  # over the data: more only overfit
@@ -35,7 +36,10 @@ class SymbolDefaults:
         return chunk, int(np.clip(known // (4 * chunk), 4, self.lanes))
 
     def rate_for(self, config: SymbolConfig) -> float:
-        return self.rate_narrow if config.hidden_size <= self.narrow else self.rate
+        """The highest learning rate for a network of this cell and width."""
+        if config.hidden_size > self.narrow:
+            return self.rate
+        return self.rate_narrow / (1 if config.kind in GATED else 2)
 
     def most_steps(self, past: Panel) -> int:
         """Training steps that a training in minutes takes at most."""

@@ -1,8 +1,8 @@
 """Files of symbols that are made and not bundled: states of the bundled sensor, and of simulated machines.
 
-A simulated machine is semi-Markov: in each state it may leave at every step, with a *hazard* that depends on how long it
-has been there, and then goes to one of the other states. Because the hazards are known, so is the least log loss that
-any forecast can have: `least_log_loss`.
+A simulated machine is semi-Markov: in each state it may leave at every step, with a *hazard* that depends on how long
+it has been there, and then goes to one of the other states. Because the hazards are known, so is the least log loss
+that any forecast can have: `least_log_loss`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -15,13 +15,14 @@ from data.grid.stamps import format_ds
 from data.schema import SERIES, TIME
 from data.store import catalogue
 from data.store.catalogue import Dataset
+from forecasting.symbols.symbol_roller import SymbolState
 from pipelines.console import ProgressCallback
 from pipelines.forecasts.batch_forecast import SILENT, WARMING, BatchRequest, wanted_series
 from pipelines.forecasts.roll_forward import roll_forward
 from pipelines.forecasts.served import ServedModel, groups, promoted
 from pipelines.workspace import Workspace
 from states.views import symbol_forecasts
-from states.views.symbol_forecasts import TooFar
+from states.views.symbol_forecasts import TooFar, symbol_model
 
 REST = "rest"
 SYMBOL, P = "symbol", "p"  # of the likeliest symbol `symbol_1` and `p_1`, of the next `symbol_2` and `p_2` …
@@ -98,7 +99,7 @@ def paths_for(served: ServedModel, horizon: int) -> int:
     if horizon < 1:
         raise InvalidInput(f"the horizon is {horizon}; give 1 step or more")
     try:
-        return symbol_forecasts.paths_for(served.anchored.roller, horizon)
+        return symbol_forecasts.paths_for(symbol_model(served.anchored.roller), horizon)
     except TooFar as error:
         raise InvalidInput(f"--horizon is {horizon}; give {max(1, error.most):,} at most: {error}") from None
 
@@ -107,14 +108,14 @@ def _of_group(
     served: ServedModel, series: np.ndarray, names: dict[int, str], labels: dict[int, int], horizon: int, paths: int
 ) -> Iterator[tuple[str, pl.DataFrame, int]]:
     """The id, the rows and the origin of each of some series that has a value."""
-    roller = served.anchored.roller
+    roller = symbol_model(served.anchored.roller)
     known, state, sequences = served.states_and_sequences(series)
     own, silent, warming = labels_of(labels, known.tolist()), served.silent(state), served.warming(state)
     for place, (number, sequence) in enumerate(zip(known.tolist(), sequences.tolist(), strict=True)):
         rows, unique_id = np.array([place]), names[number]
         seed = symbol_forecasts.seed_of(roller.fingerprint, unique_id, sequence)
         if warming[place]:
-            values = roller.fallback(state, rows, horizon)[0]
+            values = roller.fallback(cast(SymbolState, state), rows, horizon)[0]
         else:
             values = symbol_forecasts.probabilities(roller, state, rows, horizon, paths, [seed])[0]
         steps = state.origin[place] + np.arange(horizon + 1)
@@ -127,7 +128,7 @@ def wide(
     served: ServedModel, unique_id: str, stamps: np.ndarray, p: np.ndarray, flags: dict[str, bool]
 ) -> pl.DataFrame:
     """The rows of one series from its probabilities p (h, V)."""
-    config = served.config
+    config = symbol_model(served.anchored.roller).config
     codes = np.array([symbol_forecasts.likeliest(row, config.top) for row in p])
     shown = np.take_along_axis(p, codes, axis=1).astype(np.float64)
     columns: dict[str, Any] = {}

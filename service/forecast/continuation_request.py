@@ -1,6 +1,6 @@
 """The body of a request for continuations of a series of symbols, read strictly."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -27,12 +27,12 @@ class ContinuationQuery:
     steps: int = 100
     temperature: float = 1.0
     seed: int | None = None
-    prime: str | tuple[str, ...] = ()
+    prime: str | tuple[str, ...] = ""
 
     def prime_codes(self, dataset: Dataset) -> np.ndarray:
         """(n,) int64 the codes of the prime. Raises ProblemError (422) where a symbol is not in the vocabulary."""
         by = dataset.memory.get("by")
-        if isinstance(self.prime, str) and by is None:
+        if isinstance(self.prime, str) and self.prime and by is None:
             raise _invalid("/prime", "must be a list of symbols: the dataset is no text")
         symbols = split(self.prime, by or CHARACTER) if isinstance(self.prime, str) else list(self.prime)
         for place, symbol in enumerate(symbols):
@@ -49,21 +49,17 @@ def parse_continuations(document: Any) -> ContinuationQuery:
         raise _invalid("", "must be an object")
     if message := too_much(document, FIELDS):
         raise _invalid("", message)
-    given = {name: value for name, value in document.items() if value is not None}
-    checks = {"samples": _samples, "steps": _steps, "temperature": _temperature, "seed": _seed, "prime": _prime}
-    return ContinuationQuery(**{name: checks[name](value) for name, value in given.items()})
-
-
-def _samples(value: Any) -> int:
-    return _whole(value, "samples", 1, MAX_SAMPLES)
-
-
-def _steps(value: Any) -> int:
-    return _whole(value, "steps", 1, MAX_STEPS)
-
-
-def _seed(value: Any) -> int:
-    return _whole(value, "seed", 0, LARGEST_SEED)
+    usual = asdict(ContinuationQuery())
+    samples, steps, temperature, seed, prime = (
+        usual[name] if document.get(name) is None else document[name] for name in FIELDS
+    )
+    return ContinuationQuery(
+        _whole(samples, "samples", 1, MAX_SAMPLES),
+        _whole(steps, "steps", 1, MAX_STEPS),
+        _temperature(temperature),
+        None if seed is None else _whole(seed, "seed", 0, LARGEST_SEED),
+        _prime(prime),
+    )
 
 
 def _whole(value: Any, name: str, least: int, most: int) -> int:

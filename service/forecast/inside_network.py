@@ -87,8 +87,9 @@ def _expected(champion: Champion, history: SymbolHistory | None) -> list[dict[st
 
 def likeliest(champion: Champion, p: np.ndarray) -> dict[str, Any]:
     """The likeliest symbols of p (V,), and what is left for all others."""
-    vocabulary, codes = champion.config.vocabulary, symbol_forecasts.likeliest(p, champion.config.top)
-    shown = [{"symbol": vocabulary[code], "p": float(p[code])} for code in codes]
+    config = symbol_forecasts.symbol_model(champion.roller).config
+    vocabulary, codes = config.vocabulary, symbol_forecasts.likeliest(p, config.top)
+    shown: list[dict[str, Any]] = [{"symbol": vocabulary[code], "p": float(p[code])} for code in codes]
     rest = max(0.0, 1.0 - sum(one["p"] for one in shown)) if len(codes) < len(vocabulary) else 0.0
     return {"probabilities": shown, "rest": rest}
 

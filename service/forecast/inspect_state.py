@@ -12,6 +12,7 @@ from service.forecast import answers
 from service.forecast.answers import Reading
 from service.forecast.fallback import ONLY
 from service.models.scrape_facts import OPENED
+from states.views.symbol_forecasts import symbol_model
 
 
 def state(reading: Reading) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def state(reading: Reading) -> dict[str, Any]:
 def symbol_state(reading: Reading) -> dict[str, Any]:
     """The same of a series of symbols, whose next symbol is expected with the probabilities of the state."""
     target, champion, row = reading
-    config, kept = champion.config, row.state
+    vocabulary, kept = symbol_model(champion.roller).config.vocabulary, row.state
     expected = int(np.argmax(kept.probabilities[0]))
     gates = champion.roller.gates(kept, 0, float(expected))
     last = int(kept.last[0])
@@ -52,9 +53,9 @@ def symbol_state(reading: Reading) -> dict[str, Any]:
         "unique_id": target.unique_id,
         "model": champion.model,
         **answers.summary_of(target, champion, row),
-        "last": None if last < 0 else config.vocabulary[last],
+        "last": None if last < 0 else vocabulary[last],
         "gap": int(kept.gap[0]),
-        "expected": config.vocabulary[expected],
+        "expected": vocabulary[expected],
         "vintage": None,
         "widening": [],
         "round": [],

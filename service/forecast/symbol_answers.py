@@ -1,12 +1,13 @@
 """A series of symbols in an answer: the probabilities of its next symbols, and whole continuations of it."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from data.text_symbols import joined
 from forecasting.symbol_config import is_symbols
+from forecasting.symbols.symbol_roller import SymbolState
 from service.forecast import answers
 from service.forecast.answers import Reading
 from service.forecast.continuation_request import ContinuationQuery
@@ -18,7 +19,7 @@ from service.models.datasets import Target
 from states.champion import Champion
 from states.views import symbol_forecasts
 from states.views.series_state import SeriesState
-from states.views.symbol_forecasts import TooFar
+from states.views.symbol_forecasts import TooFar, symbol_model
 
 SYMBOLS = "symbols"
 
@@ -27,10 +28,15 @@ def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], Fo
     """The body of a forecast, and the answer that it was made from. Raises ProblemError (409, 422, 503)."""
     target, champion, row = reading
     check(query)
+    wanted = _code_of(query, champion)
     horizon = query.horizon or champion.config.horizon
-    paths = _paths(champion, horizon, 1)
+    paths = _paths(champion, horizon, 1 if wanted is None else 2)
     found = answer_with_fallback(target, champion, row, horizon, None, _probabilities(target, paths))
-    return _body(target, found, paths), found
+    body = _body(target, found, paths)
+    if wanted is not None:
+        for step, p in zip(body["steps"], _arrivals(target, found, horizon, paths, wanted), strict=True):
+            step["within"] = p
+    return body, found
 
 
 def forecasts(
@@ -64,18 +70,36 @@ def check_horizon(champion: Champion, query: ForecastQuery, asked: int) -> None:
 
 def _paths(champion: Champion, horizon: int, series: int) -> int:
     try:
-        return symbol_forecasts.paths_for(champion.roller, horizon, series)
+        return symbol_forecasts.paths_for(symbol_model(champion.roller), horizon, series)
     except TooFar as error:
         words = f"must be at most {max(1, error.most):,}: {error}"
         raise unprocessable("invalid_query", [FieldFault("/query/horizon", words)]) from None
+
+
+def _code_of(query: ForecastQuery, champion: Champion) -> int | None:
+    """The code of the symbol that may come. Raises ProblemError (422) for one outside the vocabulary."""
+    if query.within is None:
+        return None
+    vocabulary = symbol_model(champion.roller).config.vocabulary
+    if query.within not in vocabulary:
+        raise unprocessable("invalid_query", [FieldFault("/query/within", "is not a symbol of the vocabulary")])
+    return vocabulary.index(query.within)
+
+
+def _arrivals(target: Target, found: ForecastAnswer, horizon: int, paths: int, code: int) -> list[float]:
+    """How likely a symbol has come up to each step, by the model that answered."""
+    roller, row = symbol_model(found.champion.roller), found.row
+    seed = symbol_forecasts.seed_of(roller.fingerprint, target.unique_id, row.sequence)
+    return [float(p) for p in symbol_forecasts.arrivals(roller, row.state, ONLY, horizon, paths, [seed])[0, :, code]]
 
 
 def _probabilities(target: Target, paths: int) -> Any:
     """How a model says what comes next in a state of this series."""
 
     def of(champion: Champion, row: SeriesState, horizon: int) -> np.ndarray:
-        seed = symbol_forecasts.seed_of(champion.roller.fingerprint, target.unique_id, row.sequence)
-        found = symbol_forecasts.probabilities(champion.roller, row.state, ONLY, horizon, paths, [seed])
+        model = symbol_model(champion.roller)
+        seed = symbol_forecasts.seed_of(model.fingerprint, target.unique_id, row.sequence)
+        found = symbol_forecasts.probabilities(model, row.state, ONLY, horizon, paths, [seed])
         return np.asarray(found[0])
 
     return of
@@ -98,7 +122,7 @@ def _body(target: Target, found: ForecastAnswer, paths: int) -> dict[str, Any]:
 def continuations(reading: Reading, query: ContinuationQuery) -> dict[str, Any]:
     """The body of whole continuations, drawn from a fork of the state. Raises ProblemError (409, 422)."""
     target, champion, row = reading
-    dataset, roller = target.served.dataset, champion.roller
+    dataset, roller = target.served.dataset, symbol_model(champion.roller)
     prime = query.prime_codes(dataset)
     products = query.samples * (query.steps + len(prime)) * roller.weights
     if products > symbol_forecasts.BUDGET:
@@ -109,8 +133,10 @@ def continuations(reading: Reading, query: ContinuationQuery) -> dict[str, Any]:
         raise unprocessable("invalid_body", [FieldFault("/steps", words)])
     own = symbol_forecasts.seed_of(roller.fingerprint, target.unique_id, row.sequence)
     seed = own if query.seed is None else query.seed
-    drawn = roller.continuations(row.state, 0, query.samples, query.steps, query.temperature, seed, prime)
-    symbols = [[champion.config.vocabulary[code] for code in codes] for codes in drawn.tolist()]
+    drawn = roller.continuations(
+        cast(SymbolState, row.state), 0, query.samples, query.steps, query.temperature, seed, prime.tolist()
+    )
+    symbols = [[roller.config.vocabulary[code] for code in codes] for codes in drawn.tolist()]
     by = dataset.memory.get("by")
     text = {"text": [joined(sample, by) for sample in symbols]} if by else {}
     return {

@@ -18,7 +18,7 @@ from service.http.etags import json_or_304
 from service.models.datasets import Target
 from service.observe.observe_body import JSON, NDJSON
 from service.routers.dependencies import encode_json, json_response, read_json, runtime_of, target_of
-from service.schemas import forecast_bodies, openapi, symbol_bodies
+from service.schemas import forecast_bodies, openapi
 from states.champion import Champion
 
 router = APIRouter(tags=["forecasts"])
@@ -39,6 +39,7 @@ router = APIRouter(tags=["forecasts"])
             openapi.QUANTILES,
             openapi.DATASET,
             openapi.AS_OF,
+            openapi.WITHIN,
         ]
     },
 )
@@ -81,11 +82,11 @@ def _check(target: Target, query: ForecastQuery, champion: Champion) -> None:
 
 @router.post(
     "/v1/series/{unique_id:path}/continuations",
-    response_model=symbol_bodies.Continuations,
+    response_model=forecast_bodies.Continuations,
     responses=openapi.problem_responses(404, 409, 413, 415, 422, 503),
     openapi_extra={
         "parameters": [openapi.UNIQUE_ID, openapi.DATASET],
-        "requestBody": openapi.json_body(symbol_bodies.ContinuationRequest),
+        "requestBody": openapi.json_body(forecast_bodies.ContinuationRequest),
     },
 )
 @needs("forecast")

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from service.base.request_limits import MAX_ERRORS
 from service.schemas.common_bodies import Ds, Fault, Model, Reliability, StrictBody, UniqueId
-from service.schemas.symbol_bodies import Likeliest
+from service.schemas.forecast_bodies import Likeliest
 
 
 class Layer(StrictBody):

@@ -7,11 +7,13 @@ these, and asking twice gives it twice.
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import numpy as np
 
 from forecasting.rolling.state import RollingState
+from forecasting.symbols.symbol_roller import SymbolRoller, SymbolState
+from states.model import RollingModel
 
 BUDGET = 20_000_000_000  # products (path × step × weight) of one answer: some seconds of one core
 FEWEST = 16  # paths; with less an answer says too little
@@ -29,13 +31,18 @@ class TooFar(Exception):
         )
 
 
+def symbol_model(model: RollingModel) -> SymbolRoller:
+    """The model of a dataset of symbols, with what such a model says beyond the contract."""
+    return cast(SymbolRoller, model)
+
+
 def seed_of(fingerprint: str, unique_id: str, sequence: int) -> int:
     """The seed of a series' roll-outs, below 2**63."""
     digest = hashlib.sha256(f"{fingerprint}/{unique_id}/{sequence}".encode()).digest()
     return int.from_bytes(digest[:8]) >> 1
 
 
-def paths_for(model: Any, horizon: int, series: int = 1) -> int:
+def paths_for(model: SymbolRoller, horizon: int, series: int = 1) -> int:
     """How many roll-outs an answer averages; 0 where one step ahead needs none. Raises TooFar."""
     if horizon <= 1:
         return 0
@@ -48,12 +55,19 @@ def paths_for(model: Any, horizon: int, series: int = 1) -> int:
 
 
 def probabilities(
-    model: Any, state: RollingState, rows: np.ndarray, horizon: int, paths: int, seeds: Sequence[int]
+    model: SymbolRoller, state: RollingState, rows: np.ndarray, horizon: int, paths: int, seeds: Sequence[int]
 ) -> np.ndarray:
     """(k, horizon, V) probabilities of the symbols after each row's origin."""
     if horizon == 1:
-        return np.asarray(model.forecast(state, rows, 1))
-    return np.asarray(model.marginals(state, rows, horizon, paths, seeds))
+        return np.asarray(model.forecast(cast(SymbolState, state), rows, 1))
+    return np.asarray(model.marginals(cast(SymbolState, state), rows, horizon, paths, seeds))
+
+
+def arrivals(
+    model: SymbolRoller, state: RollingState, rows: np.ndarray, horizon: int, paths: int, seeds: Sequence[int]
+) -> np.ndarray:
+    """(k, horizon, V) the probability that each symbol has come up to a step, from the same roll-outs."""
+    return np.asarray(model.arrivals(cast(SymbolState, state), rows, horizon, max(1, paths), seeds))
 
 
 def likeliest(p: np.ndarray, top: int) -> list[int]:

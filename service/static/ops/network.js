@@ -64,7 +64,7 @@ export class Network {
     show(this.body,
       found.notes.map((text) => h("p", { class: "note" }, text)),
       layer ? [this.head(layer), this.gates.map((name, place) => [h("p", { class: "note gate" }, GATES[name]), this.holders[place]]), this.table(layer)] : null,
-      h("div", { class: "pair" }, h("div", {}, this.lean(), this.memory()), this.cell()));
+      h("div", { class: "pair" }, this.beside(), this.cell()));
     this.drawn = null;
     this.draw();
   }
@@ -130,6 +130,12 @@ export class Network {
     this.width = this.body.clientWidth;
     this.draw();
     this.leanCard?.replaceChildren(...this.leanBars());
+  }
+
+  // What stands beside the cell, where there is something.
+  beside() {
+    const parts = [this.lean(), this.memory()].filter((part) => part);
+    return parts.length ? h("div", {}, parts) : null;
   }
 
   lean() {

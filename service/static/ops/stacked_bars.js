@@ -3,7 +3,7 @@
 import { s } from "./dom.js";
 import { percent } from "./format.js";
 
-const HEIGHT = 250, TOP = 8, LEFT = 46, RIGHT = 10, CAME = 16, AXIS = 34; // pixels; CAME is the strip of what came
+const HEIGHT = 250, TOP = 8, LEFT = 66, RIGHT = 22, CAME = 16, AXIS = 34; // pixels; LEFT and RIGHT as of the gates below; CAME is the strip of what came
 const INKS = ["#3b7dbd", "#d98a29", "#4f9d69", "#b5584f", "#8566ad", "#8a6d55", "#c46a9c", "#5b6f80"];
 const NAMED = 17; // least pixels of a part with its symbol in it
 
@@ -31,13 +31,13 @@ export function stackedBars(steps, now, colours, width, sentence) {
   const each = (width - LEFT - RIGHT) / Math.max(1, steps.length), bar = Math.max(1, each * 0.86);
   const full = HEIGHT - TOP - CAME - AXIS, y = (share) => TOP + (1 - share) * full, x = (place) => LEFT + place * each;
   const ink = (symbol) => colours.get(symbol) ?? "var(--soft)";
-  const every = Math.max(1, Math.ceil(64 / each));
+  const longest = Math.max(...steps.map((step) => step.label.length)) * 6.4 + 18, every = Math.max(1, Math.ceil((1.5 * longest) / each));
   return s("svg", { class: "stacked", width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": sentence },
     [0, 0.5, 1].map((share) => [s("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: y(share), y2: y(share) }), s("text", { x: LEFT - 6, y: y(share) + 4, "text-anchor": "end" }, percent(share))]),
     s("text", { x: LEFT - 6, y: TOP + full + CAME - 2, "text-anchor": "end" }, "came"),
     steps.map((step, place) => s("g", { class: place >= now ? "ahead" : null }, [parts(step, x(place), bar, y, ink), came(step, x(place), bar, TOP + full + 4, ink), s("title", {}, words(step))])),
     now > 0 && now < steps.length ? s("line", { class: "ideal", x1: x(now) - each * 0.07, x2: x(now) - each * 0.07, y1: 0, y2: HEIGHT - AXIS + 2 }) : null,
-    steps.map((step, place) => (place % every ? null : s("text", { x: x(place) + bar / 2, y: HEIGHT - 14, "text-anchor": place ? "middle" : "start" }, step.label))));
+    steps.map((step, place) => (place % every || x(place) + longest / 2 > width ? null : s("text", { x: place ? x(place) + bar / 2 : x(0), y: HEIGHT - 14, "text-anchor": place ? "middle" : "start" }, step.label))));
 }
 
 function parts(step, x, bar, y, ink) {

@@ -72,7 +72,9 @@ export class SymbolView {
   // The stretch of time under the gates.
   visible() {
     const [first, end] = this.drawn(), of = (place) => position(this.steps[place].ds);
-    return this.steps.length ? [of(first), of(end - 1)] : [0, 1];
+    if (end - first < 2) return [0, 1];
+    const half = (of(end - 1) - of(first)) / (end - first - 1) / 2; // a bar is as wide as a step
+    return [of(first) - half, of(end - 1) + half];
   }
 
   draw() {
@@ -126,7 +128,8 @@ export class SymbolView {
     const { scores } = this;
     if (!scores || !scores.n) return h("p", { class: "empty" }, "No symbol of this series has been scored yet: each one is scored when it comes, by the probability that it had.");
     const points = scores.calibration.filter((bin) => bin.n).map((bin) => ({ nominal: bin.confidence, observed: bin.accuracy, n: bin.n }));
-    const lines = [["likeliest symbol came", scores.accuracy], ["one of those named", scores.accuracy_top], ["skill over the rival", scores.skill]];
+    const named = this.forecast?.steps[0]?.probabilities.length ?? 0, all = named === this.series.vocabulary.length;
+    const lines = [["likeliest symbol came", scores.accuracy], ...(all ? [] : [[`one of the ${named} likeliest`, scores.accuracy_top]]), ["skill over the rival", scores.skill]];
     return [h("h2", {}, `How good the forecasts were: ${plural(scores.n, "symbol")} scored since ${stamp(scores.since)}`),
       h("div", { class: "cards" },
         h("div", { class: "card" }, h("b", {}, "Calibration"), h("p", { class: "note" }, "Dots on the dashed line: the likeliest symbol comes as often as its probability says."), calibration(points)),

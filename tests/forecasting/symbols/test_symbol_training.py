@@ -6,8 +6,8 @@ from numpy.testing import assert_array_equal
 
 from data.errors import InvalidInput
 from forecasting.panel import Panel
-from forecasting.symbols.symbol_evaluation import validate_symbols
 from forecasting.symbols.symbol_defaults import SymbolDefaults
+from forecasting.symbols.symbol_evaluation import validate_symbols
 from forecasting.symbols.symbol_lanes import SymbolLanes, tail_pieces
 from forecasting.symbols.symbol_training import SymbolSpec, fit_symbols
 

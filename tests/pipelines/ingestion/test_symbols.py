@@ -62,7 +62,7 @@ def test_corrections_compaction_and_undo_work_on_codes(tmp_path, workspace):
     ingest(workspace, write(tmp_path / "1.csv", WEEK), "machine", SYMBOLS)
     second = ingest(workspace, write(tmp_path / "2.csv", ["hot", "idle", "run"], 6), "machine", SourceOptions())
     assert (second.added, second.report["corrected"]) == (3, 1)
-    compact(workspace, "machine")
+    compact(workspace, "machine", False, lambda *_: None)
     assert stored(workspace)[6:] == ["hot", "idle", "run"]
     undo.undo(workspace, "machine", None, False)
     assert stored(workspace) == [word or None for word in WEEK]
@@ -79,8 +79,8 @@ def test_a_grown_text_adds_its_end_and_is_split_as_before(tmp_path, workspace):
     assert stored(workspace, "book")[-4:] == ["Jane", "saw", "Jane", "."]
     with pytest.raises(Conflict, match="is a text read --by word"):
         ingest(workspace, str(book), "book", SourceOptions(by="character"))
+    ingest(workspace, write(tmp_path / "1.csv", WEEK), "machine", SYMBOLS)
     with pytest.raises(Conflict, match="a table, not a text"):
-        ingest(workspace, write(tmp_path / "1.csv", WEEK), "machine", SYMBOLS)
         ingest(workspace, str(book), "machine", options)
 
 
