@@ -14,7 +14,7 @@ from forecasting.config import ModelConfig
 from forecasting.evaluation.score_cost import ScoreCost
 from forecasting.networks.networks import features
 from forecasting.panel import Panel
-from forecasting.training import fit_network, pace, workload
+from forecasting.training import fit_network, pace, training_spec, workload
 from forecasting.training.fit_network import TrainingSpec, fit
 from forecasting.training.pace import Clock, TrainingPlan
 from forecasting.training.windows import ChunkReader, Lanes
@@ -30,7 +30,8 @@ SPEC = TrainingSpec("lstm", season=4, horizon=5, steps=12, defaults=SMALL)
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Few lanes, one thread, checks at every step: these tests are about order and bits, not about accuracy."""
-    monkeypatch.setattr(fit_network, "DEFAULTS", SMALL)
+    for module in (fit_network, training_spec):
+        monkeypatch.setattr(module, "DEFAULTS", SMALL)
     monkeypatch.setattr(workload, "SPACING", 1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -21,7 +21,7 @@ from data.store import catalogue, observation_log
 from data.store.observation_log import LoggedValue
 from forecasting.evaluation.backtest import baseline
 from forecasting.panel import Panel
-from forecasting.training import fit_network
+from forecasting.training import fit_network, training_spec
 from pipelines.ingestion.ingest import ingest
 from pipelines.models import model_store
 from pipelines.promotion.promote import promote
@@ -61,7 +61,8 @@ def workspace(home: Path) -> Workspace:
 @pytest.fixture
 def few_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes a training step a tenth of the work; these tests need no accuracy."""
-    monkeypatch.setattr(fit_network, "DEFAULTS", replace(fit_network.DEFAULTS, lanes=6, few=1))
+    for module in (fit_network, training_spec):
+        monkeypatch.setattr(module, "DEFAULTS", replace(module.DEFAULTS, lanes=6, few=1))
 
 
 @pytest.mark.usefixtures("few_lanes")
