@@ -263,6 +263,8 @@ class SymbolRoller:
         seeds: Sequence[int] | None = None,
     ) -> np.ndarray:
         """(k, h, V) float64 probabilities of each step; seeds (k,) of the roll-outs. The state stays as it is."""
+        if isinstance(self._core, SymbolBaseline):  # exact, without a path for each symbol
+            return self._core.marginals(state.probabilities[rows], horizon)
         return self._outlook(state, rows, horizon, paths, seeds)[0]
 
     def arrivals(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import math
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +11,14 @@ from data.errors import counted
 from data.grid.stamps import format_moment
 from forecasting.config import ModelConfig
 from forecasting.rolling.bundle import Bundle
+from forecasting.symbol_config import SymbolConfig
 from pipelines.dataset_report import symbol_parts
 from pipelines.dataset_report.found import DatasetNow
 from pipelines.models import model_store
 from pipelines.promotion import promotion_history
 from pipelines.reports.model_facts import ORIGIN, SETTINGS
 from pipelines.reports.report_content import Cell, Table, number, score_table
+from states.past.effective_memories import EffectiveMemories
 
 IN_ARTIFACT = {
     "lstm": ("input", "forget", "new", "output"),
@@ -33,14 +35,15 @@ def content(found: DatasetNow) -> dict[str, Any] | None:
     row = model_store.find(found.workspace, found.dataset, found.promotion.version)
     bundle = model_store.load(found.workspace, found.dataset, row.version)
     validation = row.metrics.get("validation")
-    words: Any = symbol_parts if found.dataset.has_symbols else NUMBERS
+    table_of = symbol_parts.validation_table if found.dataset.has_symbols else validation_table
+    series = len(found.champion.contexts.series)
     return {
         "name": f"{row.kind} version {row.version}",
         "facts": facts(found, bundle),
         "reasons": [promotion_history.describe_decision(found.promotion), *(bundle.manifest.get("rule") or ())],
         "gates": gate_table(bundle),
-        "validation": words.validation_table(validation) if validation else None,
-        "limits": words.limits(bundle.config, len(found.champion.contexts.series)),
+        "validation": table_of(validation) if validation else None,
+        "limits": limits_of(bundle.config, series),
     }
 
 
@@ -55,8 +58,18 @@ def facts(found: DatasetNow, bundle: Bundle) -> dict[str, str]:
         for name in ORIGIN
         if name in manifest
     }
+    values |= memory_fact(found)
     values |= {"serves since": format_moment(found.promotion.decided_at), "digest": bundle.digest}
     return {name: f"{value:.1f}" if isinstance(value, float) else str(value) for name, value in values.items()}
+
+
+def memory_fact(found: DatasetNow) -> dict[str, str]:
+    """The effective memory of the recurrent layers; nothing for a model without them."""
+    assert found.champion is not None  # noqa: S101  # `content` has looked
+    steps = EffectiveMemories().measure(found.champion)
+    if steps is None:
+        return {}
+    return {"effective memory": f"{steps:.1f} steps" if math.isfinite(steps) else "longer than 512 steps"}
 
 
 def parameters(bundle: Bundle) -> int:
@@ -94,6 +107,11 @@ def validation_table(metrics: dict[str, dict[str, Any]]) -> Table:
     return Table([scored.heads[0], *scored.heads[2:]], [[row[0], *row[2:]] for row in scored.rows])
 
 
+def limits_of(config: ModelConfig | SymbolConfig, series: int) -> list[str]:
+    """What the model cannot do, by its kind."""
+    return symbol_parts.limits(config, series) if isinstance(config, SymbolConfig) else limits(config, series)
+
+
 def limits(config: ModelConfig, series: int) -> list[str]:
     """What the model cannot do, in sentences."""
     other = config.fallback.replace("_", " ")
@@ -112,13 +130,3 @@ def limits(config: ModelConfig, series: int) -> list[str]:
     if config.memory:
         said.append(f"It remembers a cycle of {counted(config.memory, 'step')}; longer cycles are unknown to it.")
     return said
-
-
-class _Numbers(NamedTuple):
-    """What is said of a model of numbers; `symbol_parts` has the same of one of symbols."""
-
-    validation_table: Callable[[dict[str, dict[str, Any]]], Table]
-    limits: Callable[[ModelConfig, int], list[str]]
-
-
-NUMBERS = _Numbers(validation_table, limits)

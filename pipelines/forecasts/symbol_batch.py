@@ -101,7 +101,7 @@ def paths_for(served: ServedModel, horizon: int) -> int:
     try:
         return symbol_forecasts.paths_for(symbol_model(served.anchored.roller), horizon)
     except TooFar as error:
-        raise InvalidInput(f"--horizon is {horizon}; give {max(1, error.most):,} at most: {error}") from None
+        raise InvalidInput(f"--horizon is {horizon}; give {error.most:,} at most: {error}") from None
 
 
 def _of_group(

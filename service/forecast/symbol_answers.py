@@ -22,6 +22,7 @@ from states.views.series_state import SeriesState
 from states.views.symbol_forecasts import TooFar, symbol_model
 
 SYMBOLS = "symbols"
+WITHIN_MOST = 500_000_000  # steps × symbols × symbols: a baseline follows each symbol apart
 
 
 def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], ForecastAnswer]:
@@ -30,7 +31,7 @@ def forecast(reading: Reading, query: ForecastQuery) -> tuple[dict[str, Any], Fo
     check(query)
     wanted = _code_of(query, champion)
     horizon = query.horizon or champion.config.horizon
-    paths = _paths(champion, horizon, 1 if wanted is None else 2)
+    paths = _paths(champion, horizon, 1, 1 if wanted is None else 2)
     found = answer_with_fallback(target, champion, row, horizon, None, _probabilities(target, paths))
     body = _body(target, found, paths)
     if wanted is not None:
@@ -68,11 +69,11 @@ def check_horizon(champion: Champion, query: ForecastQuery, asked: int) -> None:
     _paths(champion, query.horizon or champion.config.horizon, asked)
 
 
-def _paths(champion: Champion, horizon: int, series: int) -> int:
+def _paths(champion: Champion, horizon: int, series: int, times: int = 1) -> int:
     try:
-        return symbol_forecasts.paths_for(symbol_model(champion.roller), horizon, series)
+        return symbol_forecasts.paths_for(symbol_model(champion.roller), horizon, series, times)
     except TooFar as error:
-        words = f"must be at most {max(1, error.most):,}: {error}"
+        words = f"must be at most {error.most:,}: {error}"
         raise unprocessable("invalid_query", [FieldFault("/query/horizon", words)]) from None
 
 
@@ -83,6 +84,10 @@ def _code_of(query: ForecastQuery, champion: Champion) -> int | None:
     vocabulary = symbol_model(champion.roller).config.vocabulary
     if query.within not in vocabulary:
         raise unprocessable("invalid_query", [FieldFault("/query/within", "is not a symbol of the vocabulary")])
+    steps, size = query.horizon or champion.config.horizon, len(vocabulary)
+    if steps * size * size > WITHIN_MOST:
+        words = f"must be at most {WITHIN_MOST // (size * size):,} with `within` and {size:,} symbols"
+        raise unprocessable("invalid_query", [FieldFault("/query/horizon", words)])
     return vocabulary.index(query.within)
 
 

@@ -16,18 +16,18 @@ from forecasting.symbols.symbol_roller import SymbolRoller, SymbolState
 from states.model import RollingModel
 
 BUDGET = 20_000_000_000  # products (path × step × weight) of one answer: some seconds of one core
+LONGEST, TOGETHER = 10_000, 100_000  # steps of one series, and of all series of one answer
 FEWEST = 16  # paths; with less an answer says too little
 
 
 class TooFar(Exception):
-    """So many steps need more products than one answer may take; `most` of them do not."""
+    """One answer may not take so many steps; `most` are allowed."""
 
-    def __init__(self, steps: int, most: int, weights: int, series: int) -> None:
-        self.steps, self.most, self.weights, self.series = steps, most, weights, series
+    def __init__(self, most: int, weights: int, series: int) -> None:
+        self.most = max(1, most)
         super().__init__(
-            f"{FEWEST} paths of {steps:,} steps of a model with {weights:,} weights"
-            + (f", for {series:,} series," if series > 1 else "")
-            + f" take more than {BUDGET:,} products"
+            f"an answer has at most {LONGEST:,} steps, those of many series {TOGETHER:,} together, and {FEWEST} paths "
+            f"× steps × {weights:,} weights × {series:,} series may be {BUDGET:,} at most"
         )
 
 
@@ -42,16 +42,16 @@ def seed_of(fingerprint: str, unique_id: str, sequence: int) -> int:
     return int.from_bytes(digest[:8]) >> 1
 
 
-def paths_for(model: SymbolRoller, horizon: int, series: int = 1) -> int:
-    """How many roll-outs an answer averages; 0 where one step ahead needs none. Raises TooFar."""
-    if horizon <= 1:
-        return 0
-    each = max(1, model.weights) * horizon * series
-    most = BUDGET // each
-    if most < FEWEST:
-        affordable = BUDGET // (FEWEST * max(1, model.weights) * series)
-        raise TooFar(horizon, int(affordable), model.weights, series)
-    return int(min(model.config.paths, most))
+def paths_for(model: SymbolRoller, horizon: int, series: int = 1, times: int = 1) -> int:
+    """How many roll-outs an answer averages; 0 where one step ahead needs none. times: how often they are made.
+
+    Raises TooFar.
+    """
+    each = max(1, model.weights) * series * times
+    most = min(LONGEST, TOGETHER // series, BUDGET // (FEWEST * each))
+    if horizon > max(1, most):
+        raise TooFar(most, model.weights, series)
+    return 0 if horizon <= 1 else int(min(model.config.paths, BUDGET // (each * horizon)))
 
 
 def probabilities(

@@ -50,7 +50,8 @@ export class SymbolView {
   prepare() {
     const held = new Set((this.past?.quarantined ?? []).map(({ index }) => index));
     const steps = new Map();
-    (this.past?.ds ?? []).forEach((ds, k) => steps.set(position(ds), { ds, came: held.has(k) ? null : this.past.y[k] }));
+    const end = this.series.origin === null ? Infinity : position(this.series.origin); // a missing row may lie beyond the last symbol
+    (this.past?.ds ?? []).forEach((ds, k) => position(ds) <= end && steps.set(position(ds), { ds, came: held.has(k) ? null : this.past.y[k] }));
     (this.inside?.ds ?? []).forEach((ds, k) => {
       const found = this.inside.expected?.[k] ?? null;
       steps.set(position(ds), { ds, came: this.inside.y[k], ...(found ?? {}) });

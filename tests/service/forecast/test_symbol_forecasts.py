@@ -82,6 +82,11 @@ def test_the_answer_says_how_many_paths_there_was_room_for(client, monkeypatch):
     assert forecast(client, horizon=6)["paths"] == 100
     told = problem(client.get("/v1/series/dinner/forecast", params={"horizon": 60}), 422)
     assert told["errors"][0]["pointer"] == "/query/horizon" and "must be at most 37" in told["detail"]
+    assert "16 paths × steps × 36 weights × 1 series may be 21,600 at most" in told["detail"]
+    monkeypatch.undo()
+    told = problem(client.get("/v1/series/dinner/forecast", params={"horizon": 10_001}), 422)
+    assert "must be at most 10,000" in told["detail"]
+    assert len(forecast(client, horizon=10_000)["steps"]) == 10_000
 
 
 def test_a_series_without_a_symbol_says_so_and_answers_after_the_first(client):
