@@ -14,7 +14,8 @@ last third, how many are predicted right from the days before.
 `machines_bins_held`: of ten bins of windows, in how many the share of failures is in the 95 % band of what was said;
 `machines_fewest` windows of a bin.
 
-Each part also has its seconds, and train_steps where it trained.
+Each part also has the steps and the seconds of its training. Those of all but the characters are fixed in number, so
+that their figures are the same each time.
 """
 
 from forecasting.kernel.threads import prepare
@@ -44,19 +45,23 @@ from pipelines.training.train import quiet_lightning  # noqa: E402
 
 PLAYS = SAMPLES / "tinyshakespeare.txt"
 PARTS = ("characters", "book", "dinner", "machines")
-USUAL_MINUTES = {"characters": 10.0, "book": 2.0, "dinner": 2.0, "machines": 5.0}
+MINUTES = 10.0  # of the characters
+STEPS = {"book": 4_000, "dinner": 400, "machines": 5_000}  # training steps of the others
 STREAM = 30_000  # characters that are drawn to time it
 SENTENCES = 10_000  # that are written and counted
 LESSONS = 40_000  # sentences that are read
 AHEAD = 20  # steps within which a machine may fail
+ROLL_OUTS = 1_024  # for each window
 HELD = 200  # last steps of each machine, which are not trained on
 ONLY = np.array([0])
 
 
-def fitted(panel: Panel, vocabulary: tuple[str, ...], tail: np.ndarray, given: float, seed: int = 0) -> SymbolFitted:
-    """An lstm with the sizes that are chosen from the data."""
+def fitted(
+    panel: Panel, vocabulary: tuple[str, ...], tail: np.ndarray, steps: int | None, given: float = MINUTES
+) -> SymbolFitted:
+    """An lstm with the sizes that are chosen from the data, after so many training steps or minutes."""
     quiet_lightning()
-    return fit_symbols(panel, SymbolSpec("lstm", vocabulary, AHEAD, tail, given, seed=seed), notify=print)
+    return fit_symbols(panel, SymbolSpec("lstm", vocabulary, AHEAD, tail, given, steps), notify=print)
 
 
 def characters(options: argparse.Namespace) -> Figures:
@@ -65,7 +70,7 @@ def characters(options: argparse.Namespace) -> Figures:
     read = text(options.text)
     panel = Panel.of([read.codes])
     tail = panel.lengths // 10
-    made = fitted(panel, read.vocabulary, tail, options.minutes or USUAL_MINUTES["characters"])
+    made = fitted(panel, read.vocabulary, tail, None, options.minutes)
     trained = time.perf_counter() - began
     scores = score_tail(made.bundle, panel, tail)
     roller, state = started(made.bundle, panel, tail)
@@ -123,11 +128,11 @@ def chi_square(roller: SymbolRoller, state: SymbolState) -> float:
     return float(stats.chi2.sf(statistic, int(kept.sum()) - 1))
 
 
-def book_figures(options: argparse.Namespace) -> Figures:
+def book_figures(_: argparse.Namespace) -> Figures:
     """The children's book."""
     read = book(LESSONS, seed=1)
     panel = Panel.of([read.codes])
-    made = fitted(panel, read.vocabulary, panel.lengths // 10, options.minutes or USUAL_MINUTES["book"])
+    made = fitted(panel, read.vocabulary, panel.lengths // 10, STEPS["book"])
     roller, state = started(made.bundle, panel, panel.lengths * 0)
     drawn = roller.continuations(state, 0, 1, 4 * SENTENCES, seed=3)[0]
     reader, expected, counted, opens = Reader(read.vocabulary), 0.0, 0, ([], [], [], [])  # type: ignore[var-annotated]
@@ -150,13 +155,13 @@ def book_figures(options: argparse.Namespace) -> Figures:
     }
 
 
-def dinner_figures(options: argparse.Namespace) -> Figures:
+def dinner_figures(_: argparse.Namespace) -> Figures:
     """Dinner."""
     read = dinner()
     panel = Panel.of([read.codes])
     held = panel.lengths // 3
     past = panel.head(panel.lengths - held)
-    made = fitted(past, read.vocabulary, past.lengths // 10, options.minutes or USUAL_MINUTES["dinner"])
+    made = fitted(past, read.vocabulary, past.lengths // 10, STEPS["dinner"])
     found = score_tail(made.bundle, panel, held).summary()
     return {
         "dinner_right": found["accuracy"],
@@ -168,12 +173,12 @@ def dinner_figures(options: argparse.Namespace) -> Figures:
     }
 
 
-def machine_figures(options: argparse.Namespace) -> Figures:
+def machine_figures(_: argparse.Namespace) -> Figures:
     """Machines with known hazards."""
     states = simulate()
     panel = Panel.of(list(states.astype(np.float64)), [f"m{i:03}" for i in range(len(states))])
     tail = np.full(len(panel), HELD)
-    made = fitted(panel, STATES, tail, options.minutes or USUAL_MINUTES["machines"])
+    made = fitted(panel, STATES, tail, STEPS["machines"])
     truth = float(true_losses(states)[:, -HELD:].mean())
     loss = score_tail(made.bundle, panel, tail).log_loss
     said, came = windows(made.bundle, states)
@@ -202,7 +207,7 @@ def windows(bundle: Bundle, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     for first in range(begin, states.shape[1], AHEAD):
         sound = rows[states[:, first - 1] != FAILING]
         seeds = [first * len(states) + int(row) for row in sound]
-        said.append(roller.arrivals(state, sound, AHEAD, seeds=seeds)[:, -1, FAILING])
+        said.append(roller.arrivals(state, sound, AHEAD, ROLL_OUTS, seeds)[:, -1, FAILING])
         came.append((states[sound, first : first + AHEAD] == FAILING).any(1))
         steps = np.tile(np.arange(first, first + AHEAD), len(states))
         roller.fold(state, np.repeat(rows, AHEAD), steps, states[:, first : first + AHEAD].ravel().astype(np.float64))
@@ -226,7 +231,7 @@ MEASURED = {
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--only", choices=PARTS, help="one part")
-    options.add_argument("--minutes", type=minutes, help="of each training; else 10, 2, 2 and 5")
+    options.add_argument("--minutes", type=minutes, default=MINUTES, help="of the characters' training; default 10")
     options.add_argument("--text", type=Path, default=PLAYS, help="the text of the characters")
     chosen = options.parse_args()
     parts = (chosen.only,) if chosen.only else PARTS

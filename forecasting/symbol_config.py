@@ -10,13 +10,14 @@ from typing import Any, ClassVar, TypeGuard
 import numpy as np
 
 from data.errors import DamagedArtifact
-from forecasting.config import RECURRENT, STATE_ARRAYS, UPGRADE
+from forecasting.config import CELL_ARRAYS
+from forecasting.recurrent_options import UPGRADE
 
 CONTEXT = 512  # steps that a state reads to start
 TOP = 5  # symbols of each step that an answer names
 BINS = 10  # of the probability of the likeliest symbol, each with its own scores
 LECTURE = "lecture"  # the lecture's first network: it sees the last symbol and its own last prediction, and no state
-SYMBOL_NETWORKS = (*RECURRENT, LECTURE)
+SYMBOL_NETWORKS = (*CELL_ARRAYS, LECTURE)
 SYMBOL_BASELINES = ("frequency", "last_symbol")
 SYMBOL_KINDS = (*SYMBOL_NETWORKS, *SYMBOL_BASELINES)
 
@@ -57,12 +58,12 @@ class SymbolConfig:
     @property
     def recurrent_layers(self) -> int:
         """Number of recurrent layers of all members together."""
-        return self.members * self.num_layers if self.kind in RECURRENT else 0
+        return self.members * self.num_layers if self.kind in CELL_ARRAYS else 0
 
     @property
     def carried_layers(self) -> int:
         """Number of those that have a carry."""
-        return self.recurrent_layers if STATE_ARRAYS.get(self.kind, 0) > 1 else 0
+        return self.recurrent_layers if CELL_ARRAYS.get(self.kind, 0) > 1 else 0
 
     @property
     def inputs(self) -> int:

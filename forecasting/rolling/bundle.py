@@ -22,8 +22,9 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from data.errors import DamagedArtifact
-from forecasting.config import UPGRADE, ModelConfig
+from forecasting.config import ModelConfig
 from forecasting.kernel.kernel import FORMAT, OLDEST_FORMAT
+from forecasting.recurrent_options import UPGRADE
 from forecasting.rolling.conformal import Calibration
 from forecasting.symbol_config import SymbolConfig
 

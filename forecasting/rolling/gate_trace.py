@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forecasting.config import STATE_ARRAYS, ModelConfig
+from forecasting.config import CELL_ARRAYS, ModelConfig
 from forecasting.kernel.cells import GATES
 from forecasting.kernel.kernel import Kernel
 from forecasting.kernel.recurrent import Gates
@@ -115,7 +115,7 @@ def _busiest(config: ModelConfig | SymbolConfig, roll: Roll) -> CellStep:
     member, unit = divmod(int(np.abs(later - earlier).argmax()), config.hidden_size)
     gates = {name: float(opened[name][member, 0, unit]) for name in GATES[config.kind]}
     kept = None
-    if STATE_ARRAYS[config.kind] > 1:
+    if CELL_ARRAYS[config.kind] > 1:
         row = member * config.num_layers + layer
         kept = float(carry[0, row, unit]), float(opened["carry"][member, 0, unit])
     return CellStep(member, unit, gates, kept, (float(earlier[member, unit]), float(later[member, unit])))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from forecasting.config import STATE_ARRAYS
+from forecasting.config import CELL_ARRAYS
 from forecasting.kernel.cells import GATES
 from forecasting.kernel.recurrent import Gates
 from forecasting.rolling.gate_trace import GateTrace, Roll
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def named_gates(config: SymbolConfig, gates: np.ndarray, state: SymbolState) -> list[Gates]:
     """Gates (N, M, B, G) of a step by their names, (M, B, D) each, with the state after it, for every layer."""
     width, layers = config.hidden_size, []
-    for layer in range(config.num_layers if config.kind in STATE_ARRAYS else 0):
+    for layer in range(config.num_layers if config.kind in CELL_ARRAYS else 0):
         names = GATES[config.kind]
         named = {name: gates[layer, ..., i * width : (i + 1) * width] for i, name in enumerate(names)}
-        for name in ("carry", "hidden") if STATE_ARRAYS[config.kind] > 1 else ("hidden",):
+        for name in ("carry", "hidden") if CELL_ARRAYS[config.kind] > 1 else ("hidden",):
             named[name] = state.arrays[name][:, layer :: config.num_layers].transpose(1, 0, 2)
         layers.append(named)
     return layers

@@ -22,7 +22,7 @@ import numpy as np
 from forecasting.kernel.cells import gru_step, lstm_step, rnn_step
 from forecasting.kernel.compiled import compiled
 from forecasting.kernel.products import Weights
-from forecasting.kernel.recurrent import joined_weights
+from forecasting.kernel.recurrent import PARTS, joined_weights
 from forecasting.rolling.recent_scores import DECAY, RECENT
 from forecasting.symbol_config import BINS, LECTURE, SymbolConfig
 from forecasting.symbols.symbol_scores import LEAST, SYMBOL_SUMS, score_symbols
@@ -66,7 +66,7 @@ def _of_member(config: SymbolConfig, weights: Weights) -> tuple[np.ndarray, ...]
         if config.kind == LECTURE:
             weight, bias = weights["read.weight"].T, weights["read.bias"][None]
         else:
-            parts = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            parts = (*PARTS, "peephole") if config.kind == "peephole" else PARTS
             weight, bias = joined_weights(config.kind, *(weights[f"cells.{part}_l{k}"] for part in parts))
         inputs = config.inputs if k == 0 else width
         layers.append((weight[:inputs], weight[inputs:], bias))
@@ -302,7 +302,7 @@ class SymbolKernel:
     def __init__(self, config: SymbolConfig, weights: Weights) -> None:
         """`weights` as in `laid_out_symbols`."""
         self.config, self.weights = config, laid_out_symbols(config, weights)
-        self._cell = CELLS[config.kind]
+        self._cell = CELLS.get(config.kind, -1)  # those without a compiled step are in `plain_symbol_kernel.py`
 
     def step(self, codes: np.ndarray, p: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> np.ndarray:
         """Reads codes (B,) int32; p (B, V), hidden and carry (B, M N, D) go one step on. Returns the gates (N, M, B,

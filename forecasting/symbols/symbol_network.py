@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from forecasting.config import STATE_ARRAYS
+from forecasting.config import CELL_ARRAYS
 from forecasting.networks.recurrent import State, read, recurrent_layers
 from forecasting.symbol_config import LECTURE, SymbolConfig
 
@@ -46,7 +46,7 @@ class SymbolNetwork(nn.Module):
     def fresh(self, batch: int) -> State:
         """The state of zeros, before the first symbol."""
         zeros = self.head.weight.new_zeros(self.config.num_layers, batch, self.config.hidden_size)
-        return tuple(zeros.clone() for _ in range(STATE_ARRAYS.get(self.config.kind, 0)))
+        return tuple(zeros.clone() for _ in range(CELL_ARRAYS.get(self.config.kind, 0)))
 
     def forward(self, codes: Tensor, state: State, p: Tensor) -> tuple[Tensor, State, Tensor]:
         """codes (B, T) int64, -1 where missing, the state before them, and the probabilities p (B, V) that were given

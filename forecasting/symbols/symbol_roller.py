@@ -315,8 +315,8 @@ class SymbolRoller:
         rival = self._rival.given(last.ravel(), np.maximum(codes, 0).ravel()).reshape(codes.shape)
 
         def read(rows: slice) -> tuple[np.ndarray, np.ndarray]:
-            forked = (state.arrays[name][rows].copy() for name in FORKED)
-            return self._core.read_on(np.ascontiguousarray(codes[rows]), *forked, rival[rows])
+            fork = Fork(*(state.arrays[name][rows].copy() for name in FORKED))
+            return self._core.read_on(np.ascontiguousarray(codes[rows]), fork.p, fork.hidden, fork.carry, rival[rows])
 
         parts = each(read, row_blocks(len(codes)))
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])

@@ -199,7 +199,7 @@ def fit_symbols(
             (notify or (lambda _: None))(sentence)
         found = [run.train(member, steps, began, progress) for member in range(config.members)]
     bundle = with_fallback(config, stacked([best.weights for best in found]), counts)
-    manifest = {
+    manifest: dict[str, Any] = {
         "steps": steps, "chosen_steps": found[0].step, "seed": spec.seed, "seconds": time.monotonic() - began,
         "rule": list(choice.reasons), "tail_losses": found[0].losses, "lanes": run.lanes, "chunk": run.chunk,
     }  # fmt: skip

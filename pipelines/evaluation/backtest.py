@@ -150,6 +150,7 @@ def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressC
         comparison, request.classical_minutes
     )
     notes += comparison_notes.notes_on_zeros(comparison)
+    notes += comparison_notes.notes_on_cycles([*kinds, *comparison.full.reference.rivals], history.dataset.season)
     for note in notes:
         say(note)
     result = Backtested(

@@ -40,7 +40,7 @@ from pipelines.ingestion.given_rules import given_rules, refuse_foreign_unit, ru
 from pipelines.ingestion.ingest_record import facts_before
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.preview import preview
-from pipelines.ingestion.repeated_options import OPTIONS, given_options, refuse_other_options
+from pipelines.ingestion.repeated_options import OPTIONS, given_options, refuse_other_ids, refuse_other_options
 from pipelines.ingestion.row_storage import Conforming, check_gap, store_rows
 from pipelines.ingestion.source_pieces import ReadPieces, read_new_pieces
 from pipelines.ingestion.symbol_options import complete_kind
@@ -79,6 +79,7 @@ def ingest(
     if known:
         known = renew_calendar(workspace, known, dry_run)
     opened = open_source(source)
+    refuse_other_ids(workspace, known, options, opened.name)
     with scratch_folder(workspace.settings.home) as scratch:
         intake = Intake(
             complete_options(known, options),

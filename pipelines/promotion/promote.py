@@ -21,7 +21,7 @@ from forecasting.symbols.symbol_baselines import baseline_bundle
 from pipelines.console import ProgressCallback
 from pipelines.history.history import read_history
 from pipelines.history.limits import make_limits
-from pipelines.models import model_store, training_part
+from pipelines.models import mirrored_aliases, model_store, training_part
 from pipelines.promotion.anchoring import decide_with_anchor
 from pipelines.promotion.gate_comparison import (
     GateComparison,
@@ -114,17 +114,13 @@ def serve(
     """
     if not dataset.has_symbols:
         make_limits(workspace, dataset)
-    before = promotions.served(workspace.engine, dataset.id)
     decision = decide_with_anchor(workspace, dataset, version, bundle, event, evidence)
-    return announce(workspace, dataset, decision, name_of(bundle.config), before.version if before else None, why)
+    return announce(workspace, dataset, decision, name_of(bundle.config), why)
 
 
-def announce(
-    workspace: Workspace, dataset: Dataset, decision: Promotion, kind: str, before: int | None, why: str
-) -> Promoted:
-    """Update MLflow's aliases after a decision. `before` is the version that served until then, `why` ends the
-    sentence."""
-    model_store.point_aliases(workspace, dataset, decision.version, before)
+def announce(workspace: Workspace, dataset: Dataset, decision: Promotion, kind: str, why: str) -> Promoted:
+    """Update MLflow's aliases after a decision. `why` ends the sentence."""
+    mirrored_aliases.follow(workspace, [dataset])
     sentence = f"{kind} version {decision.version} serves {dataset.name!r}{why}"
     return Promoted(dataset.name, kind, decision.version, decision.id, sentence, decision.evidence)
 
@@ -185,4 +181,4 @@ def rollback(workspace: Workspace, name: str) -> Promoted:
     decision = promotions.decide(
         workspace.engine, dataset.id, before[-1], "rolled_back", evidence, log_seq=kept.log_seq, shared=kept
     )
-    return announce(workspace, dataset, decision, name_of(bundle.config), served[-1].version, why)
+    return announce(workspace, dataset, decision, name_of(bundle.config), why)

@@ -132,4 +132,5 @@ def compare_errors(challenger: Sequence[Totals], champion: Sequence[Totals]) -> 
     both = (ours[:, 0] > 0) & (theirs[:, 0] > 0)
     if not both.any():
         return ShadowResult(targets, None, None)
-    return ShadowResult(targets, *(float(np.mean(sums[both, 1] / sums[both, 0])) for sums in (ours, theirs)))
+    challenged, served = (float(np.mean(sums[both, 1] / sums[both, 0])) for sums in (ours, theirs))
+    return ShadowResult(targets, challenged, served)

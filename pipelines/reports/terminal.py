@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.changes import decision_words
 from data.errors import counted
 from pipelines.console import NOT_KNOWN, cell, print_json, print_table, say
-from pipelines.promotion import promotion_history
 
 if TYPE_CHECKING:
     from data.errors import GateRefused
@@ -115,9 +115,10 @@ def contenders(evidence: dict[str, Any]) -> None:
     )
     if evidence.get("long_roll"):
         long_roll(evidence["long_roll"])
-    say(promotion_history.describe_cost(evidence["cost"]))
-    if evidence.get("shadow"):
-        say(promotion_history.describe_shadow(evidence["shadow"]))
+    if any((row.get("gain") or 0) > 0 for row in ranked):
+        say(f"gain is how much lower the candidate's error is; {decision_words.P_VALUE}")
+    for sentence in decision_words.cost_and_shadow(evidence):
+        say(sentence)
 
 
 def measures_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import tail_lengths, validate
 from forecasting.panel import Panel
+from forecasting.recurrent_options import USUAL, RecurrentOptions
 from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from forecasting.symbol_config import SYMBOL_BASELINES, SYMBOL_KINDS
@@ -31,7 +32,7 @@ from pipelines.console import ProgressCallback, say
 from pipelines.history.history import History, read_history
 from pipelines.models import model_store, training_part
 from pipelines.models.evidence import Evidence, gather_evidence
-from pipelines.training.train_symbols import check_kind, fit_symbol_model
+from pipelines.training.train_symbols import SIZES, check_kind, fit_symbol_model
 from pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -61,9 +62,10 @@ class TrainRequest:
     num_nodes: int = 1  # machines
     strategy: str = "auto"
     max_values: int = MOST_VALUES  # steps of all series together that are read
-    hidden_size: int | None = None  # of a network of symbols, like the two below; None: chosen from the data
+    hidden_size: int | None = None  # of a network, like the two below; None: chosen from the data
     num_layers: int | None = None
     dropout: float | None = None
+    options: RecurrentOptions = USUAL
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Trained:
     steps: int  # of the schedule; the same number given as `--steps` gives the same digest
     chosen_steps: int
     networks: int  # that were trained and are averaged; 0 in a baseline
-    seconds: float
+    seconds: float  # from the first value that was used to the last score
     snapshot: str
     rule: list[str]  # the settings chosen from the data, and why
     known: dict[str, Any]
@@ -114,7 +116,9 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
     bundle, evidence = fit(workspace, history, panel, tail, request, progress, started)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
     rivals = {} if history.dataset.has_symbols else Rivals.choose(panel, bundle.config).to_manifest()
-    bundle = replace(bundle, manifest={**bundle.manifest, **source, **rivals, **evidence.to_manifest()})
+    seconds = round(time.monotonic() - started, 1)
+    made = {**bundle.manifest, **source, **rivals, **evidence.to_manifest()}
+    bundle = replace(bundle, manifest=made | ({"seconds": seconds} if "seconds" in made else {}))
     version = model_store.register(workspace, history.dataset, bundle, evidence.scores)
     return Trained(
         dataset=request.dataset,
@@ -124,7 +128,7 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         steps=bundle.manifest.get("steps", 0),
         chosen_steps=bundle.manifest.get("chosen_steps", 0),
         networks=0 if fitted_at_once(request.model) else bundle.config.members,
-        seconds=round(time.monotonic() - started, 1),
+        seconds=seconds,
         snapshot=history.snapshot,
         rule=bundle.manifest.get("rule", []),
         known=part.to_dict(),
@@ -187,9 +191,12 @@ def check_request(request: TrainRequest) -> None:
         raise InvalidInput(f"--max-values is {request.max_values}; ask for {LEAST_VALUES:,} or more")
     if not 0 <= request.seed < 2**32:
         raise InvalidInput(f"--seed is {request.seed}; give a number from 0 to {2**32 - 1}")
+    if request.resume and fitted_at_once(request.model):
+        raise InvalidInput(f"{request.model} is a baseline, which is fitted at once; leave out --resume")
     if request.holdout is not None and not 0 < request.holdout <= 0.9:
         raise InvalidInput(f"--holdout is {request.holdout}; give the share to keep out of training, up to 0.9")
     check_sizes(request)
+    check_options(request)
     check_hardware(request)
 
 
@@ -201,6 +208,14 @@ def check_sizes(request: TrainRequest) -> None:
             raise InvalidInput(f"--{name.replace('_', '-')} is {value}; give a number from 1 to {most:,}")
     if request.dropout is not None and not 0 <= request.dropout < 1:
         raise InvalidInput(f"--dropout is {request.dropout:g}; give a share from 0 to below 1")
+
+
+def check_options(request: TrainRequest) -> None:
+    """Raises InvalidInput for options that the model cannot have."""
+    sized = any(getattr(request, name) is not None for name in SIZES)
+    if is_baseline(request.model) and (sized or request.options != USUAL):
+        raise InvalidInput(f"{request.model} is a baseline, which has no layers; leave out the options of networks")
+    request.options.check(request.model, request.num_layers or 1)
 
 
 def check_hardware(request: TrainRequest) -> None:
@@ -251,7 +266,18 @@ def fit(
 
     quiet_lightning()
     spec = fit_network.TrainingSpec(
-        request.model, season, horizon, minutes, request.steps, request.seed, tail, hardware(request)
+        request.model,
+        season,
+        horizon,
+        minutes,
+        request.steps,
+        request.seed,
+        tail,
+        hardware(request),
+        hidden_size=request.hidden_size,
+        num_layers=request.num_layers,
+        dropout=request.dropout,
+        options=request.options,
     )
     folder = run_folder(workspace, history, request)
     running = AlreadyRunning(f"a training of {request.model} on {request.dataset!r}")
@@ -308,8 +334,11 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 def run_folder(workspace: Workspace, history: History, request: TrainRequest) -> Path:
-    """The folder of a run's training checkpoints; the same for the same dataset, model and seed."""
-    return workspace.settings.runs_path / f"{history.dataset.id}-{request.model}-{request.seed}"
+    """The folder of a run's training checkpoints; the same for the same dataset, model, seed, size and options."""
+    sizes = {name: getattr(request, name) for name in SIZES}
+    given = {name: value for name, value in sizes.items() if value is not None} | request.options.to_dict()
+    shape = "".join(f"-{name}-{value}" for name, value in given.items())
+    return workspace.settings.runs_path / f"{history.dataset.id}-{request.model}-{request.seed}{shape}"
 
 
 def run_name(history: History, request: TrainRequest) -> str:

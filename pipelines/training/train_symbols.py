@@ -11,6 +11,7 @@ from data.errors import InvalidInput
 from data.store.catalogue import Dataset
 from forecasting.config import KINDS
 from forecasting.panel import Panel
+from forecasting.recurrent_options import USUAL
 from forecasting.rolling.bundle import Bundle
 from forecasting.symbol_config import SYMBOL_BASELINES, SYMBOL_KINDS
 from forecasting.symbols.symbol_baselines import baseline_bundle
@@ -32,14 +33,16 @@ def check_kind(dataset: Dataset, request: TrainRequest) -> None:
     if not dataset.has_symbols:
         if model in SYMBOL_KINDS and model not in KINDS:
             raise InvalidInput(f"{model} forecasts symbols, and {dataset.name!r} has numbers; choose another --model")
-        if given := [name for name in SIZES if getattr(request, name) is not None]:
-            options = " and ".join(f"--{name.replace('_', '-')}" for name in given)
-            raise InvalidInput(f"{options} is for a dataset of symbols; sizes for numbers are chosen from the data")
         return
     if model not in SYMBOL_KINDS:
         raise InvalidInput(f"a dataset of symbols has no {model!r}; choose one of {', '.join(SYMBOL_KINDS)}")
     if request.devices * request.num_nodes > 1:
         raise InvalidInput("a network of symbols trains in one process; leave out --devices and --num-nodes")
+    if request.options != USUAL:
+        names = ", ".join(request.options.to_dict())
+        raise InvalidInput(
+            f"{names} is an option of networks of numbers, and {dataset.name!r} has symbols; leave it out"
+        )
     if request.resume:
         raise InvalidInput("a training of symbols keeps no checkpoints; run it without --resume")
 

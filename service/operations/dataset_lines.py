@@ -90,9 +90,11 @@ def _newest(engine: Engine, directory: Directory, served: Served, whole: bool) -
         stored = (catalogue.newest_ds(engine, served.dataset.id), observation_log.newest_ds(engine, served.dataset.id))
         known = [ds for ds in stored if ds is not None]
         newest = int(grid.steps([max(known)])[0]) if known and whole else BEGINNING
+    elif whole:
+        newest = champion.states.newest
     else:
-        numbers = list(served.series.values()) if whole else directory.numbers(served.name)
-        newest = int(champion.states.origins(np.array(numbers, np.int64)).max(initial=BEGINNING))
+        numbers = np.array(directory.numbers(served.name), np.int64)
+        newest = int(champion.states.origins(numbers).max(initial=BEGINNING))
     return None if newest == BEGINNING else format_ds(int(grid.stamps([newest])[0]), grid.kind)
 
 

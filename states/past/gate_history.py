@@ -14,7 +14,7 @@ from data.store import observation_log
 from forecasting.rolling.gate_trace import GateTrace
 from states import folding
 from states.champion import Champion
-from states.checkpoints import Checkpoints, shards_of
+from states.checkpoints import StoredStart
 from states.folding import REPLAY, Begun
 from states.views.series_state import SeriesState
 
@@ -76,17 +76,23 @@ def _recorded(engine: Engine, champion: Champion, series: int, row: SeriesState,
 def _begin(engine: Engine, champion: Champion, series: int, wanted: int) -> Begun | None:
     """Where to fold from: the newest checkpoint up to step `wanted`, else the anchor; where too many rows came after
     these, the oldest checkpoint after which they are few enough."""
-    for checkpoints, latest in _starts(champion, series, wanted):
-        begun = folding.begin(engine, replace(champion, checkpoints=checkpoints), np.array([series]), latest)
+    only = np.array([series])
+    for start in _tried(engine, champion, series, wanted):
+        state = start.state if start else champion.roller.empty(1)
+        begun = folding.begun_from(champion, only, state, np.array([start is not None]))
         sizes = observation_log.tail_sizes(engine, champion.dataset_id, begun.after, REPLAY + 1)
         if sizes[0] <= REPLAY:
             return begun
     return None
 
 
-def _starts(champion: Champion, series: int, wanted: int) -> Iterator[tuple[Checkpoints, int | None]]:
-    """Checkpoints to look for a start in, and the latest step that it may have; without one it is the anchor."""
-    checkpoints, shard = champion.checkpoints, int(shards_of(np.array([series]))[0])
-    yield checkpoints.only(shard, checkpoints.kept.get(shard, [])), wanted
-    for seq in checkpoints.kept.get(shard, []):
-        yield checkpoints.only(shard, [seq]), None
+def _tried(engine: Engine, champion: Champion, series: int, wanted: int) -> Iterator[StoredStart | None]:
+    """Valid starts in the order in which they are tried; None is the anchor."""
+    checkpoints = champion.checkpoints
+
+    def valid(newest_first: bool) -> Iterator[StoredStart]:
+        found = checkpoints.starts(engine, series, newest_first)
+        return (each for each in found if checkpoints.out_of_order.holds(series, each.seq, each.origin))
+
+    yield next((start for start in valid(newest_first=True) if start.origin <= wanted), None)
+    yield from valid(newest_first=False)

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from forecasting.config import RECURRENT
+from forecasting.config import CELL_ARRAYS
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.symbol_config import LECTURE, SYMBOL_BASELINES, SymbolConfig
 from forecasting.symbols.symbol_baselines import baseline_bundle, fit_counts, with_fallback
 
 LETTERS = ("a", "b", "c", "d")
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+GATES = {"rnn": 1, "gru": 3, "lstm": 4, "peephole": 4, "coupled": 3}
 
 
 def symbol_series(length: int, missing: float = 0.2, seed: int = 0) -> np.ndarray:
@@ -28,11 +28,13 @@ def random_weights(config: SymbolConfig, seed: int) -> dict[str, np.ndarray]:
         shapes["embedding.weight"] = (config.symbols, config.embedding)
     if config.kind == LECTURE:
         shapes |= {"read.weight": (width, inputs + config.symbols), "read.bias": (width,)}
-    for layer in range(config.num_layers if config.kind in RECURRENT else 0):
+    for layer in range(config.num_layers if config.kind in CELL_ARRAYS else 0):
         rows = GATES[config.kind] * width
         shapes[f"cells.weight_ih_l{layer}"] = (rows, width if layer else inputs)
         shapes[f"cells.weight_hh_l{layer}"] = (rows, width)
         shapes |= {f"cells.bias_{part}_l{layer}": (rows,) for part in ("ih", "hh")}
+        if config.kind == "peephole":
+            shapes[f"cells.peephole_l{layer}"] = (3 * width,)
     return {name: rng.normal(scale=0.7, size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 

@@ -44,7 +44,7 @@ function lstm(cell, value) {
     arrow([input, GATE - 20], [input, low], [add - 12, low]), arrow([fill, GATE - 20], [fill, low], [add + 12, low]), sign(add, low, "×"), arrow([add, low - 10], [add, BELT + 12]), sign(add, BELT, "+"),
     gate(input, GATE, "input", cell.input), fresh(fill, GATE, "new", cell.new),
     arrow([output - 36, BELT], [output - 36, low], [output - 12, low]), arrow([output, GATE - 20], [output, low + 12]), sign(output, low, "×"),
-    gate(output, GATE, "output", cell.output), arrow([output + 10, low], [WIDTH - 4, low]), text(WIDTH - 4, low - 24, "shown", { "text-anchor": "end" }), text(WIDTH - 4, low - 10, amount(cell.hidden_after), { class: "value", "text-anchor": "end" })];
+    gate(output, GATE, "output", cell.output), arrow([output + 10, low], [WIDTH - 4, low]), text(WIDTH - 4, low - 31, "shown", { "text-anchor": "end" }), text(WIDTH - 4, low - 17, amount(cell.hidden_after), { class: "value", "text-anchor": "end" })];
 }
 
 function gru(cell, value) {

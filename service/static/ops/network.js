@@ -4,7 +4,7 @@
 import { note } from "./address.js";
 import { get, seriesUrl } from "./api.js";
 import { drawCell } from "./cell.js";
-import { colour, TIMES } from "./chart.js";
+import { colour, RIGHT, TIMES } from "./chart.js";
 import { h, s, show } from "./dom.js";
 import { numbers } from "./download.js";
 import { duration, number, percent, plural, position, stamp } from "./format.js";
@@ -109,10 +109,10 @@ export class Network {
     const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line, show: last }, font: "12px system-ui, sans-serif" };
     const steps = this.view.series.kind === "step", range = [Math.floor(10 * low) / 10, Math.ceil(10 * high) / 10];
     return {
-      width: this.body.clientWidth, height: HEIGHT + (last ? AXIS : 0), legend: { show: false }, padding: [6, 22, last ? 0 : 6, 0],
+      width: this.body.clientWidth, height: HEIGHT + (last ? AXIS : 0), legend: { show: false }, padding: [6, RIGHT, last ? 0 : 6, 0],
       scales: { x: { time: !steps }, y: { range } },
       axes: [{ ...axis, size: last ? AXIS + 6 : 0, ...(last ? (steps ? {} : { values: TIMES }) : { values: (_, ticks) => ticks.map(() => "") }) },
-        { ...axis, size: 66, splits: () => [range[0], (range[0] + range[1]) / 2, range[1]], values: (_, ticks) => ticks.map((tick) => percent(tick)) }],
+        { ...axis, size: () => this.view.chart.axis, splits: () => [range[0], (range[0] + range[1]) / 2, range[1]], values: (_, ticks) => ticks.map((tick) => percent(tick)) }],
       cursor: { drag: { x: false, y: false }, y: false, points: { size: 6 }, sync: { key: "series", setSeries: false } },
       bands: [{ series: [3, 2], fill: `rgba(${band}, 0.22)` }],
       series: [{}, { stroke: colour("--accent"), width: 1.6, points: { show: false } }, edge, edge],

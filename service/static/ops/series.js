@@ -235,7 +235,7 @@ class View {
     const { ds, quantiles } = this.forecast;
     const lines = ds.map((each, k) => ({ ds: each, chance: chanceAbove(LEVELS.map((level) => quantiles[`${level}`][k]), this.threshold) }));
     const shown = thin(lines, 24);
-    return h("div", { class: "card" }, h("h2", { style: { marginTop: 0 } }, `Chance to be above ${number(this.threshold)}`),
+    return h("div", { class: "card chance" }, h("h2", { style: { marginTop: 0 } }, `Chance to be above ${number(this.threshold)}`),
       bars(shown.map((line) => ({ label: stamp(line.ds), value: line.chance, words: chanceWords(line.chance) })), 1),
       numbers(`${this.id}-above`.replaceAll("/", "_"), () => ({ heads: ["ds", "chance above"], rows: lines.map((line) => [line.ds, line.chance]) })));
   }

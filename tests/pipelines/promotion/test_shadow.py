@@ -129,8 +129,8 @@ def test_new_rows_end_no_shadow(workspace, tmp_path, capsys):
     assert promotions.shadow(workspace.engine, 1) == before
     assert cli.run(["shadow", "stop", "week", "--json"]) == 0
     assert promotions.shadow(workspace.engine, 1) is None
-    assert cli.run(["model", "history", "week"]) == 0
-    assert "rolls in shadow beside version 1, until 500 live values were forecast" in capsys.readouterr().out
+    assert cli.run(["model", "history", "week", "--json"]) == 0
+    assert "after 500 live values the promotion gate compares the two" in capsys.readouterr().out
 
 
 def test_symbols_are_compared_over_all_bins_however_sure_each_model_is() -> None:

@@ -10,6 +10,7 @@ from data.errors import Conflict, GateRefused, InvalidInput
 from data.formats.options import SourceOptions
 from data.settings import load_settings
 from data.store import catalogue, promotions, registry
+from forecasting.recurrent_options import RecurrentOptions
 from forecasting.rolling import bundle as bundles
 from pipelines.cli import run
 from pipelines.dataset_report import page
@@ -130,12 +131,16 @@ def test_a_baseline_registers_without_a_training_step(dinner: Workspace) -> None
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
-        (TrainRequest("dinner", "mlp"), "a dataset of symbols has no 'mlp'; choose one of rnn, gru, lstm, lecture"),
+        (
+            TrainRequest("dinner", "mlp"),
+            "a dataset of symbols has no 'mlp'; choose one of rnn, gru, lstm, peephole, coupled, lecture",
+        ),
         (TrainRequest("dinner", "naive"), "has no 'naive'"),
         (TrainRequest("dinner", resume=True), "keeps no checkpoints; run it without --resume"),
         (TrainRequest("dinner", devices=2), "trains in one process"),
         (TrainRequest("dinner", hidden_size=0), "--hidden-size is 0; give a number from 1 to 4,096"),
         (TrainRequest("dinner", dropout=1.0), "--dropout is 1; give a share from 0 to below 1"),
+        (TrainRequest("dinner", options=RecurrentOptions(masking=True)), "masking is an option of networks of numbers"),
     ],
 )
 def test_what_does_not_fit_symbols_is_refused_in_a_sentence(
@@ -151,8 +156,6 @@ def test_what_is_for_symbols_is_refused_for_numbers(workspace: Workspace, tmp_pa
     ingest(workspace, str(path), "numbers", SourceOptions(freq="1", season=1, horizon=3))
     with pytest.raises(InvalidInput, match="lecture forecasts symbols, and 'numbers' has numbers"):
         train(workspace, TrainRequest("numbers", "lecture"), nothing)
-    with pytest.raises(InvalidInput, match="--hidden-size is for a dataset of symbols"):
-        train(workspace, TrainRequest("numbers", hidden_size=3), nothing)
 
 
 def test_a_backtest_refuses_what_symbols_do_not_have(dinner: Workspace) -> None:
