@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from forecasting.config import BASELINES, SHIPPED
-from forecasting.kinds import model_of
 from forecasting.universal.shipped import shipped_bundle
+from forecasting.universal.universal_roller import UniversalRoller
 
 UNIVERSAL = "universal"  # what answers are said to be answered by
 NO_CALENDAR = "1"  # the cycles of the model that serves are enough: it knows the frequency's
 
 
 @lru_cache(maxsize=32)
-def shipped_roller(horizon: int, season: int, cycles: tuple[int, ...]) -> Any:
-    """The shipped model, ready to roll. It keeps the contract `RollingModel` of `states.model`."""
-    return model_of(shipped_bundle(NO_CALENDAR, horizon, season, cycles))
+def shipped_roller(horizon: int, season: int, cycles: tuple[int, ...]) -> UniversalRoller:
+    """The shipped model, ready to roll."""
+    return UniversalRoller(shipped_bundle(NO_CALENDAR, horizon, season, cycles))
 
 
 def forecast_cold(model: Any, state: Any, rows: np.ndarray, horizon: int) -> np.ndarray | None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipelines.commands.options import Json, warn_old_spelling
+
+if TYPE_CHECKING:
+    from pipelines.forecasts.batch_forecast import BatchRequest
+    from pipelines.workspace import Workspace
 
 
 def forecast(
@@ -57,6 +61,7 @@ def forecast(
         require_alone("--file", others)
         return forecast_file(file, reading, series, horizon, tuple(level or (80,)), out, json)
     from data.errors import InvalidInput
+    from data.store import catalogue
     from pipelines.console import progress
     from pipelines.forecasts import batch_forecast
     from pipelines.reports import terminal
@@ -71,14 +76,18 @@ def forecast(
     if restart and not lake:
         raise InvalidInput("--restart works only with --lake; add --lake")
     drawn = check_drawing(plot, svg, lake, out, json)
+    workspace = open_workspace()
+    if catalogue.dataset(workspace.engine, name).has_symbols:
+        check_symbols(level, lake, drawn)
+        request = batch_forecast.BatchRequest(name, series, horizon)
+        return forecast_symbols(workspace, request, out, json)
     if lake:
         from pipelines.forecasts import issue
 
         issue.check_options(series, level, out)
         with progress(f"forecast {name}") as on_progress:
-            issued = issue.issue(open_workspace(), name, horizon, on_progress, restart)
+            issued = issue.issue(workspace, name, horizon, on_progress, restart)
         return terminal.issued(issued, json)
-    workspace = open_workspace()
     request = batch_forecast.BatchRequest(name, series, horizon, tuple(level or (80,)))
     if out is not None:
         batch_forecast.check_suffix(out)
@@ -127,6 +136,36 @@ def forecast_file(
     if out is not None:
         file_forecast.write(result, out)
     terminal.forecasted_file(result, out, json)
+
+
+def check_symbols(level: list[int] | None, lake: bool, drawn: bool) -> None:
+    """Raises InvalidInput for options that mean nothing where values are symbols."""
+    from data.errors import InvalidInput
+
+    refused = {"--level": level is not None, "--lake": lake, "--plot and --svg": drawn}
+    whys = {
+        "--level": "a forecast of symbols has a probability for each, and no interval",
+        "--lake": "the lake's table of forecasts has quantiles, and symbols have none; give --out FILE",
+        "--plot and --svg": "they draw numbers; the page of the service shows the probabilities of symbols",
+    }
+    for option, given in refused.items():
+        if given:
+            raise InvalidInput(f"{option} cannot be used: {whys[option]}")
+
+
+def forecast_symbols(workspace: Workspace, request: BatchRequest, out: Path | None, json: bool) -> None:
+    """Forecast a dataset of symbols, into a file or the terminal."""
+    from pipelines.console import progress
+    from pipelines.forecasts import batch_forecast, symbol_batch
+    from pipelines.reports import symbol_terminal
+
+    if out is not None:
+        batch_forecast.check_suffix(out)
+    with progress(f"forecast {request.dataset}") as on_progress:
+        result = symbol_batch.forecast(workspace, request, on_progress)
+    if out is not None:
+        batch_forecast.write_frame(result.frame, result.dataset, out)
+    symbol_terminal.forecasted(result, out, json)
 
 
 def check_drawing(plot: bool, svg: Path | None, lake: bool, out: Path | None, json: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ from data.grid.stamps import format_moment
 from forecasting.baselines import is_baseline
 from forecasting.config import SHIPPED, ModelConfig
 from forecasting.rolling.bundle import Bundle
+from forecasting.symbol_config import SymbolConfig
+from pipelines.dataset_report import symbol_parts
 from pipelines.dataset_report.found import DatasetNow
 from pipelines.models import model_store
 from pipelines.promotion import promotion_history
 from pipelines.reports.model_facts import ORIGIN, SETTINGS
 from pipelines.reports.report_content import Cell, Table, number, score_table
+from states.past.effective_memories import EffectiveMemories
 
 IN_ARTIFACT = {
     "lstm": ("input", "forget", "new", "output"),
@@ -32,13 +36,15 @@ def content(found: DatasetNow) -> dict[str, Any] | None:
     row = model_store.find(found.workspace, found.dataset, found.promotion.version)
     bundle = model_store.load(found.workspace, found.dataset, row.version)
     validation = row.metrics.get("validation")
+    table_of = symbol_parts.validation_table if found.dataset.has_symbols else validation_table
+    series = len(found.champion.contexts.series)
     return {
         "name": f"{row.kind} version {row.version}",
         "facts": facts(found, bundle),
         "reasons": [promotion_history.describe_decision(found.promotion), *(bundle.manifest.get("rule") or ())],
         "gates": gate_table(bundle),
-        "validation": validation_table(validation) if validation else None,
-        "limits": limits(bundle.config, len(found.champion.contexts.series)),
+        "validation": table_of(validation) if validation else None,
+        "limits": limits_of(bundle.config, series),
     }
 
 
@@ -53,8 +59,18 @@ def facts(found: DatasetNow, bundle: Bundle) -> dict[str, str]:
         for name in ORIGIN
         if name in manifest
     }
+    values |= memory_fact(found)
     values |= {"serves since": format_moment(found.promotion.decided_at), "digest": bundle.digest}
     return {name: f"{value:.1f}" if isinstance(value, float) else str(value) for name, value in values.items()}
+
+
+def memory_fact(found: DatasetNow) -> dict[str, str]:
+    """The effective memory of the recurrent layers; nothing for a model without them."""
+    assert found.champion is not None  # noqa: S101  # `content` has looked
+    steps = EffectiveMemories().measure(found.champion)
+    if steps is None:
+        return {}
+    return {"effective memory": f"{steps:.1f} steps" if math.isfinite(steps) else "longer than 512 steps"}
 
 
 def parameters(bundle: Bundle) -> int:
@@ -100,6 +116,11 @@ def cold_start(config: ModelConfig) -> list[str]:
     return [
         f"A series with fewer than {counted(config.minimum, 'value')} is answered by {other} and marked as warming."
     ]
+
+
+def limits_of(config: ModelConfig | SymbolConfig, series: int) -> list[str]:
+    """What the model cannot do, by its kind."""
+    return symbol_parts.limits(config, series) if isinstance(config, SymbolConfig) else limits(config, series)
 
 
 def limits(config: ModelConfig, series: int) -> list[str]:

@@ -153,10 +153,15 @@ def check_suffix(path: Path) -> None:
 
 def write(forecasts: BatchForecasts, path: Path) -> None:
     """The wide frame as a file, with times as dates or UTC instants; whole or not at all."""
-    write_frame(forecasts.frame.with_columns(readable(forecasts.dataset)), path)
+    write_frame(forecasts.frame, forecasts.dataset, path)
 
 
-def write_frame(frame: pl.DataFrame, path: Path) -> None:
+def write_frame(frame: pl.DataFrame, dataset: Dataset, path: Path) -> None:
+    """Rows with the times of a dataset as a file."""
+    write_rows(frame.with_columns(readable(dataset)), path)
+
+
+def write_rows(frame: pl.DataFrame, path: Path) -> None:
     """A frame as .csv or .parquet, whole or not at all. Raises InvalidInput for another ending."""
     check_suffix(path)
     with output_file(path) as partial:

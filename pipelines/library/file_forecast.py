@@ -25,7 +25,7 @@ from data.settings import load_settings
 from data.sources.resolve import open_source
 from pipelines.console import ProgressCallback
 from pipelines.forecasts.answers import answer, check_horizon, check_levels, column_names
-from pipelines.forecasts.batch_forecast import readable_times, write_frame
+from pipelines.forecasts.batch_forecast import readable_times, write_rows
 from pipelines.ingestion.dataset_entry import check_counts
 from pipelines.ingestion.source_pieces import report_rows
 from pipelines.library.fitted_series import FittedSeries, row_labels
@@ -137,4 +137,4 @@ def forecasts_of(
 
 def write(forecasts: FileForecasts, path: Path) -> None:
     """The frame as a file, with times as dates or UTC instants; whole or not at all."""
-    write_frame(forecasts.frame.with_columns(readable_times(forecasts.kind)), path)
+    write_rows(forecasts.frame.with_columns(readable_times(forecasts.kind)), path)

@@ -23,6 +23,7 @@ from pipelines.library.zero_shot import start_shipped
 from pipelines.models.training_part import choose_training_part
 from pipelines.training import train
 from pipelines.training.train import TrainRequest
+from pipelines.training.train_symbols import check_kind
 
 
 def fit_frame(
@@ -37,6 +38,7 @@ def fit_frame(
     if arguments["model"] in SHIPPED:
         return start_shipped(history, labels)
     request = _request(arguments)
+    check_kind(history.dataset, request)
     panel, part = choose_training_part(history, None)
     bundle = rolling_backtest.fit_model(history, panel, request, progress)
     for sentence in train.notes_on_time(bundle) if bundle.config.hidden_size else ():

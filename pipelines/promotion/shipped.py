@@ -35,10 +35,13 @@ WHY = ": it ships with Rollcast, and nothing was trained"
 def serve_shipped(workspace: Workspace, name: str) -> Promoted | None:
     """Let the shipped model serve a dataset where nothing does, or again where season or horizon are others now.
 
-    None where nothing is to be done: another version serves, the dataset has no value yet, or the setting is off.
+    None where nothing is to be done: another version serves, the dataset has no value yet or is one of symbols, or the
+    setting is off.
     """
     dataset = catalogue.find(workspace.engine, name)
-    if not workspace.settings.shipped_model or dataset is None or not is_due(workspace, dataset):
+    if not workspace.settings.shipped_model or dataset is None or dataset.has_symbols:
+        return None
+    if not is_due(workspace, dataset):
         return None
     with file_lock(workspace.shipping_lock(dataset.id)):
         if not is_due(workspace, dataset) or not has_values(workspace, dataset):

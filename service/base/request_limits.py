@@ -28,6 +28,12 @@ MAX_HISTORY_VALUES = 100_000  # of all of them together
 MAX_STEPS_AHEAD = 200_000  # of all series that are forecast together
 MAX_HORIZON = 2**31  # in a body, before the trained horizon is known
 
+# continuations of symbols
+MAX_SAMPLES = 64
+MAX_STEPS = 10_000  # symbols of each
+MAX_TEMPERATURE = 5.0
+MAX_PRIME_BYTES = 2_048
+
 # events
 MAX_WATCHERS = 200  # streams that are open at once
 

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from service.forecast import answers
+from service.forecast import answers, symbol_answers
 from service.forecast.answers import Reading
 from service.forecast.batches import ForecastBatch
+from service.forecast.continuation_request import parse_continuations
 from service.forecast.fallback import ForecastAnswer
 from service.forecast.forecast_request import parse_forecast_request
-from service.forecast.query_params import ForecastQuery, forecast_query
+from service.forecast.query_params import ForecastQuery, dataset_query, forecast_query
 from service.http.auth import needs, seen_by
 from service.http.errors import unknown_dataset
 from service.http.etags import json_or_304
@@ -20,13 +21,14 @@ from service.models.datasets import Target
 from service.observe.observe_body import JSON, NDJSON, media_type
 from service.routers.dependencies import encode_json, json_response, read_json, runtime_of, target_of
 from service.schemas import forecast_bodies, openapi
+from states.champion import Champion
 
 router = APIRouter(tags=["forecasts"])
 
 
 @router.get(
     "/v1/series/{unique_id:path}/forecast",
-    response_model=forecast_bodies.Forecast,
+    response_model=forecast_bodies.SeriesForecast,
     responses={
         **openapi.problem_responses(404, 409, 410, 422, 503),
         304: {"description": "The forecast of this ETag is still current"},
@@ -39,12 +41,13 @@ router = APIRouter(tags=["forecasts"])
             openapi.QUANTILES,
             openapi.DATASET,
             openapi.AS_OF,
+            openapi.WITHIN,
         ]
     },
 )
 @needs("forecast")
 async def forecast(request: Request) -> Response:
-    """Mean, quantiles and intervals for the next `horizon` steps after the last stored observation."""
+    """Mean, quantiles and intervals of the next `horizon` steps, or the probabilities of their symbols."""
     runtime = runtime_of(request)
     query = forecast_query(request.scope["query_string"])
     target = target_of(request, runtime, query.dataset)
@@ -56,10 +59,14 @@ async def forecast(request: Request) -> Response:
         return json_or_304(request, cached, current)
     reading = answers.reading_of(target)
     if current is not None and current in known_etags:
-        query.check(reading.champion.config)
+        _check(target, query, reading.champion)
         return json_or_304(request, b"", current)
     began = time.perf_counter()
-    if answers.takes_long(reading, query):
+    if target.served.dataset.has_symbols:
+        async with runtime.roll_outs:
+            content, found = await run_in_threadpool(symbol_answers.forecast, reading, query)
+        body = encode_json(content)
+    elif answers.takes_long(reading, query):
         body, found = await run_in_threadpool(_computed, reading, query)
     else:
         body, found = _computed(reading, query)
@@ -74,6 +81,35 @@ def _computed(reading: Reading, query: ForecastQuery) -> tuple[bytes, ForecastAn
     """The body of a forecast, and the answer that it was made from."""
     content, found = answers.forecast(reading, query)
     return encode_json(content), found
+
+
+def _check(target: Target, query: ForecastQuery, champion: Champion) -> None:
+    """Raises ProblemError (409, 422) for a query that this model cannot answer."""
+    if target.served.dataset.has_symbols:
+        symbol_answers.check(query)
+    else:
+        query.check(champion.config)
+
+
+@router.post(
+    "/v1/series/{unique_id:path}/continuations",
+    response_model=forecast_bodies.Continuations,
+    responses=openapi.problem_responses(404, 409, 413, 415, 422, 503),
+    openapi_extra={
+        "parameters": [openapi.UNIQUE_ID, openapi.DATASET],
+        "requestBody": openapi.json_body(forecast_bodies.ContinuationRequest),
+    },
+)
+@needs("forecast")
+async def continue_series(request: Request) -> Response:
+    """Whole continuations of a series of symbols, drawn from a copy of its state, which stays as it is."""
+    runtime = runtime_of(request)
+    target = target_of(request, runtime, dataset_query(request.scope["query_string"]))
+    symbol_answers.require_symbols(target)
+    query = parse_continuations(await read_json(request))
+    reading = answers.reading_of(target)
+    async with runtime.roll_outs:
+        return json_response(await run_in_threadpool(symbol_answers.continuations, reading, query))
 
 
 async def _forecast_as_of(request: Request, target: Target, query: ForecastQuery, as_of: str) -> Response:

@@ -145,7 +145,7 @@ def test_status_and_the_history_of_decisions_say_what_it_is(workspace):
     add(workspace)
     (found,) = status(workspace).datasets
     assert (found.champion, found.version, found.shipped) == ("universal", 1, True)
-    assert list_decisions(workspace, "week")[0]["words"].startswith("ships with Rollcast")
+    assert list_decisions(workspace, "week")[0]["words"].startswith("It ships with Rollcast")
 
 
 def test_two_that_ship_at_once_ship_one_version(workspace):
