@@ -47,9 +47,9 @@ class _DiskCache(FunctionCache):
 
     _impl_class = _Places
 
-    def __init__(self, function: Callable[..., object], options: tuple[object, ...]) -> None:
+    def __init__(self, function: Callable[..., object]) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
-        self._options = options
+        self.options: tuple[object, ...] = (DIVISION, RELAXED)
         beside = str(Path(inspect.getfile(function)).parent / "__pycache__")
         stamp = self._impl.locator.get_source_stamp()
         self._built_in = IndexDataCacheFile(beside, self._impl.filename_base, stamp)  # type: ignore[no-untyped-call]
@@ -65,7 +65,7 @@ class _DiskCache(FunctionCache):
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         """The key includes the options, so that other options compile again."""
-        return (*super()._index_key(sig, codegen), *self._options)  # type: ignore[no-untyped-call]
+        return (*super()._index_key(sig, codegen), *self.options)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _guard_against_spurious_io_errors(self) -> Iterator[None]:
@@ -82,7 +82,7 @@ def compiled(function: F) -> F:
     each process compiles it again."""
     dispatcher: Any = numba.njit(nogil=True, error_model=DIVISION, fastmath=set(RELAXED))(function)
     with suppress(RuntimeError):
-        dispatcher._cache = _DiskCache(function, (DIVISION, RELAXED))
+        dispatcher._cache = _DiskCache(function)
     return cast(F, dispatcher)
 
 
@@ -93,7 +93,9 @@ def exact(function: F) -> F:
     """
     dispatcher: Any = numba.njit(nogil=True, error_model=DIVISION)(function)
     with suppress(RuntimeError):
-        dispatcher._cache = _DiskCache(function, (DIVISION, _folder_hash(Path(inspect.getfile(function)).parent)))
+        stored = _DiskCache(function)
+        stored.options = (DIVISION, _folder_hash(Path(inspect.getfile(function)).parent))
+        dispatcher._cache = stored
     return cast(F, dispatcher)
 
 
