@@ -1,4 +1,4 @@
-"""The page's routes on 100,000 series while rows arrive: the ranking by trouble, and those who watch.
+"""What the page costs: its routes on 100,000 series while rows arrive, those who watch, and all that is kept for it.
 
 The store is that of `benchmarks.service`: hourly series under a network of the product's default size. A thread sends
 rows at a steady pace, each batch the next hour of other series. Client and server share the same two cores. Parts, for
@@ -7,9 +7,17 @@ rows at a steady pace, each batch the next hour of other series. Client and serv
 trouble  GET series?sort=trouble&limit=50, one after the other, while rows arrive; the same without rows
 watch    50 streams of all datasets and 50 of one series: the time from the answer to a row of that series to its event,
          and the growth of the service's memory over the second half of the run
+cost     POST observations and GET forecast of a service that stores earlier forecasts and has 50 watchers of all and 50
+         of one series, in turns with one that does neither (ROLLCAST_VINTAGES_BYTES=0); 10,000 series
+bytes    bytes a value by which the live store grows more with the past and the earlier forecasts than without: the same
+         rows are ingested from a file, and sent, to two homes; on PostgreSQL where --postgres names a server
+opening  POST observations of 1,000 series hour by hour, with a snapshot pass every second: the 99th percentile in the
+         hours at which forecasts are opened that will be scored, against that of all other hours
 
 Keys of --json: trouble_p50_ms, trouble_p99_ms, quiet_p50_ms, quiet_p99_ms, rows_per_second (that were stored);
-notice_worst_s, value_worst_s, watch_memory_grown, watch_rows_per_second.
+notice_worst_s, value_worst_s, watch_memory_grown, watch_rows_per_second; cost_observe_ratio, cost_forecast_ratio,
+cost_memory_ratio (with against without; medians over the rounds), cost_rows_per_second (with); sqlite_bytes,
+postgresql_bytes (n/a without a server); opening_p99_ms, usual_p99_ms, opening_p99_ratio.
 """
 
 from forecasting.kernel.threads import prepare
@@ -21,18 +29,19 @@ import http.client  # noqa: E402
 import json  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
-from collections.abc import Iterator  # noqa: E402
-from contextlib import contextmanager, suppress  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
+from contextlib import contextmanager  # noqa: E402
 from pathlib import Path  # noqa: E402
 from tempfile import TemporaryDirectory  # noqa: E402
 
 import numpy as np  # noqa: E402
 
+from benchmarks.support import cost  # noqa: E402
 from benchmarks.support.run import Figures, finish_parts, parser, words  # noqa: E402
 from benchmarks.support.server import Server, service  # noqa: E402
 from benchmarks.support.store import Store, make, stamp  # noqa: E402
+from benchmarks.support.streams import streams  # noqa: E402
 
-PARTS = ("trouble", "watch")
 BATCH = 100  # rows of one request
 
 
@@ -107,35 +116,10 @@ def ranked(server: Server) -> float:
     return 1000 * took
 
 
-class Stream(threading.Thread):
-    """Reads one stream, and notes when each event came."""
-
-    def __init__(self, server: Server, path: str) -> None:
-        super().__init__(daemon=True)
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
-        self.connection.request("GET", path)
-        self.answer = self.connection.getresponse()
-        if self.answer.status != 200:
-            raise SystemExit(f"{path} answered {self.answer.status}")
-        self.came: list[tuple[int, float]] = []  # id, when
-
-    def run(self) -> None:
-        number = 0
-        with suppress(OSError, http.client.HTTPException, ValueError):
-            for line in self.answer:
-                if line.startswith(b"id: "):
-                    number = int(line[4:])
-                elif line.startswith(b"data: "):
-                    self.came.append((number, time.perf_counter()))
-
-
 def watch(store: Store, watchers: int, seconds: float, pace: float) -> Figures:
     with service(store) as server:
         chosen = store.ids[-1]
-        everyone = [Stream(server, "/v1/events") for _ in range(watchers)]
-        one = [Stream(server, f"/v1/series/{chosen}/events") for _ in range(watchers)]
-        for stream in (*everyone, *one):
-            stream.start()
+        everyone, one = streams(server, chosen, watchers)
         with sending(server, Store(store.settings, store.ids[:-1]), pace) as sender:
             stored, memory = observed(server, chosen, seconds)
         time.sleep(2)
@@ -173,25 +157,38 @@ def delay(stored: list[float], came: list[float]) -> float:
     return float((events[np.searchsorted(events, at - 0.05)] - at).max())  # an event may come before the answer
 
 
+def prepared(part: Callable[[Store, argparse.Namespace], Figures]) -> Callable[[Path, argparse.Namespace], Figures]:
+    """A part that runs on a store of --series series."""
+    return lambda folder, chosen: part(make(folder, chosen.series), chosen)
+
+
+RUN: dict[str, Callable[[Path, argparse.Namespace], Figures]] = {
+    "trouble": prepared(lambda store, chosen: trouble(store, chosen.requests, chosen.pace)),
+    "watch": prepared(lambda store, chosen: watch(store, 50, chosen.seconds, chosen.pace)),
+    "cost": lambda folder, chosen: cost.rates(folder, chosen.rounds, chosen.load_seconds),
+    "bytes": lambda folder, chosen: cost.bytes_a_value(folder, chosen.postgres),
+    "opening": lambda folder, _: cost.opening(folder),
+}
+
+
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--only", type=words, help="comma-separated parts")
-    options.add_argument("--series", type=int, default=100_000)
+    options.add_argument("--series", type=int, default=100_000, help="of the parts trouble and watch")
     options.add_argument("--requests", type=int, default=300)
     options.add_argument("--seconds", type=float, default=40, help="of the part watch")
     options.add_argument("--pace", type=float, default=5_000, help="rows a second that are sent")
+    options.add_argument("--rounds", type=int, default=7, help="of the part cost")
+    options.add_argument("--load-seconds", type=float, default=2.0, help="of load, for each side of each round")
+    options.add_argument("--postgres", help="URL of a server where databases may be made, for the part bytes")
     chosen: argparse.Namespace = options.parse_args()
-    asked_for = dict.fromkeys(chosen.only or PARTS)
-    if unknown := [part for part in asked_for if part not in PARTS]:
-        options.error(f"there is no part {unknown[0]}; there are {', '.join(PARTS)}")
+    asked_for = dict.fromkeys(chosen.only or RUN)
+    if unknown := [part for part in asked_for if part not in RUN]:
+        options.error(f"there is no part {unknown[0]}; there are {', '.join(RUN)}")
     measured: dict[str, Figures] = {}
     for part in asked_for:
         with TemporaryDirectory(prefix="rollcast-operations-") as name:
-            store = make(Path(name), chosen.series)
-            if part == "trouble":
-                measured[part] = trouble(store, chosen.requests, chosen.pace)
-            else:
-                measured[part] = watch(store, 50, chosen.seconds, chosen.pace)
+            measured[part] = RUN[part](Path(name), chosen)
     finish_parts("operations", measured, chosen)
 
 

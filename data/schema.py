@@ -7,6 +7,8 @@ A frame has the columns `unique_id`, `ds`, `y`, optionally `split`, and covariat
 - `date`: the same, at 00:00 UTC of the civil date, never moved by a time zone, for steps of a day and longer;
 - `step`: the integer the source counts by.
 
+Where values are symbols, `y` is the code of each: its place in the dataset's vocabulary.
+
 A missing `y` is null in a frame and in JSON, and NaN in an array. No value is beyond ±LARGEST_VALUE.
 """
 
@@ -23,6 +25,9 @@ LARGEST_VALUE = 1e30  # larger ones overflow in squares and in float32; no senso
 LONGEST_UNIQUE_ID = 200  # characters
 
 RESERVED = (SERIES, TIME, VALUE, SPLIT, CUTOFF, AVAILABLE_AT)
+
+NUMERIC, SYMBOLS = "numeric", "symbols"  # kinds of a dataset's values
+MOST_SYMBOLS, LONGEST_SYMBOL = 4_096, 64  # of a vocabulary; characters of each
 
 TimeKind = Literal["instant", "date", "step"]
 TIME_KINDS: tuple[TimeKind, ...] = get_args(TimeKind)

@@ -1,15 +1,18 @@
 """The configuration of a model: its sizes and levels, and their choice from the data."""
 
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
 from data.errors import DamagedArtifact, InvalidInput
+from forecasting.recurrent_options import UPGRADE, USUAL, RecurrentOptions
 
 LEVELS = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
 STATE_ARRAYS = {"rnn": 1, "gru": 1, "lstm": 2}  # of each cell: the hidden state, and a carry; other kinds have none
 RECURRENT = tuple(STATE_ARRAYS)
+VARIANTS = {"peephole": 2, "coupled": 2}  # cells of symbols and of `rollcast lab`, with their arrays
+CELL_ARRAYS = STATE_ARRAYS | VARIANTS
 NETWORKS = (*RECURRENT, "mlp", "cnn")
 BASELINES = ("naive", "seasonal_naive", "drift")
 KINDS = (*NETWORKS, *BASELINES)
@@ -17,7 +20,6 @@ SHIPPED = ("universal",)  # kinds that need no training: see `forecasting.univer
 BUCKETS = 8  # horizon buckets, each with its own calibration, scores and shrinkage to the baseline
 USUAL_WINDOW = 336  # steps, for series with a cycle
 CONTEXT_ROUNDS = 5  # rounds of the cycle memory's cycle that the context of a fresh state holds
-UPGRADE = "upgrade rollcast to the version that made it."  # ends the refusal of an artifact that is too new
 LARGEST_SEASON = 1024  # a longer season does not fit a window; the last value is repeated instead
 
 
@@ -42,6 +44,7 @@ class ModelConfig:
     members: int = 1  # networks of this size whose quantiles are averaged
     memory: int = 0  # steps of the cycle of the cycle memory, see `cycle_memory`; 0 without one
     levels: tuple[float, ...] = LEVELS
+    options: RecurrentOptions = field(default_factory=lambda: USUAL)  # of the recurrent layers
 
     @property
     def context(self) -> int:
@@ -58,6 +61,11 @@ class ModelConfig:
         """Number of features that the layers read at each step: the scaled window, three numbers about it, one for each
         lag. The cycle memory comes before them and is read by the experts alone."""
         return self.window + 3 + len(self.lags)
+
+    @property
+    def observed(self) -> int:
+        """Index, among the features and the cycle memory before them, of whether the last value was observed."""
+        return self.memory + self.window + 1
 
     @property
     def recurrent_layers(self) -> int:
@@ -103,7 +111,10 @@ class ModelConfig:
         return spread.reshape(*np.shape(values)[:-1], self.horizon)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Every setting; the options only where there are any, so that the bytes of usual models stay."""
+        values = asdict(self)
+        del values["options"]
+        return values | ({"options": self.options.to_dict()} if self.options != USUAL else {})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
@@ -111,15 +122,16 @@ class ModelConfig:
 
         Raises DamagedArtifact for an unknown field or kind, and where a field without a default is missing.
         """
-        required = {field.name for field in fields(cls) if field.default is MISSING}
-        if unknown := sorted(set(values) - {field.name for field in fields(cls)}):
+        required = {own.name for own in fields(cls) if own.default is MISSING and own.default_factory is MISSING}
+        if unknown := sorted(set(values) - {own.name for own in fields(cls)}):
             raise DamagedArtifact(f"The model has settings unknown to this version: {', '.join(unknown)}; {UPGRADE}")
         if missing := sorted(required - set(values)):
             raise DamagedArtifact(f"The model's settings lack {', '.join(missing)}; train it again.")
         if values["kind"] not in (*KINDS, *SHIPPED):
             raise DamagedArtifact(f"The model's kind {values['kind']!r} is unknown to this version; {UPGRADE}")
         lists: dict[str, Any] = {name: tuple(values[name]) for name in ("cycles", "levels") if name in values}
-        return cls(**{**values, **lists})
+        options = RecurrentOptions.from_dict(values.get("options", {}))
+        return cls(**{**values, **lists, "options": options})
 
 
 def choose_window(longest_cycle: int, level_steps: int, horizon: int, typical_length: int) -> int:

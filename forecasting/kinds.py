@@ -1,10 +1,12 @@
-"""Chooses the implementation that rolls a model, by the kind in its artifact."""
+"""Chooses the implementation that rolls a model, by what its artifact says."""
 
 from collections.abc import Callable
 from typing import Any
 
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.roller import Roller
+from forecasting.symbol_config import is_symbols
+from forecasting.symbols.symbol_roller import SymbolRoller
 from forecasting.universal.universal_roller import UniversalRoller
 
 # Kinds that are neither networks nor baselines of numbers.
@@ -13,4 +15,5 @@ OTHER_KINDS: dict[str, Callable[[Bundle], Any]] = {"universal": UniversalRoller}
 
 def model_of(bundle: Bundle) -> Any:
     """The model, ready to roll. It keeps the contract `RollingModel` of `states.model`."""
-    return OTHER_KINDS.get(bundle.config.kind, Roller)(bundle)
+    usual: Callable[[Bundle], Any] = SymbolRoller if is_symbols(bundle.config) else Roller
+    return OTHER_KINDS.get(bundle.config.kind, usual)(bundle)

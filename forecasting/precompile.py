@@ -6,10 +6,15 @@ The machine code is for the processor of this machine; on another one the loops 
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+import numpy as np
 from numba.core import sigutils
 
 from forecasting.kernel import cells, cycle_memory, scaling
 from forecasting.rolling import conformal, online_scores, roller
+from forecasting.rolling.bundle import Bundle
+from forecasting.symbol_config import SymbolConfig
+from forecasting.symbols.symbol_baselines import with_fallback
+from forecasting.symbols.symbol_roller import SymbolRoller
 from forecasting.universal import advance, learning, quantile_forecast
 
 # The types with which the loops are called; `::1` is an array without gaps.
@@ -67,6 +72,16 @@ def main() -> None:
     for function, types in SIGNATURES:
         arguments, _ = sigutils.normalize_signature(types)  # type: ignore[no-untyped-call]
         cast(Any, function).compile(arguments)
+    SymbolRoller(smallest_network()).warm_up()  # the same loops for every cell
+
+
+def smallest_network() -> Bundle:
+    """A network of two symbols and one unit, which knows nothing."""
+    config = SymbolConfig("rnn", ("a", "b"), 1, hidden_size=1, num_layers=1)
+    shapes = {"cells.weight_ih_l0": (1, 2), "cells.weight_hh_l0": (1, 1), "head.weight": (2, 1), "head.bias": (2,)}
+    shapes |= {f"cells.bias_{part}_l0": (1,) for part in ("ih", "hh")}
+    weights = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    return with_fallback(config, weights, {"frequency": np.full(2, 0.5), "repeats": np.full(2, 0.5)})
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from pipelines.commands import (
     ingest,
     jobs,
     keys,
+    lab,
     model,
     monitor,
     pipelines,
@@ -84,6 +85,7 @@ GROUPS = (
     schedule.schedule,
     quality.quality,
     quarantine.quarantine,
+    lab.lab,
 )
 
 

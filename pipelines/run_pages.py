@@ -15,8 +15,10 @@ from pipelines.console import cell
 Record = dict[str, Any]
 
 PAGES_KEPT = 500  # of each flow
+SYMBOL_SCORES = ("log_loss", "perplexity", "accuracy", "coverage_80", "skill")
 SCORES = ("origins", "mase", "smape", "wql", "coverage_80", "coverage_95", "skill")
 CONTENDERS = ("model", "version", "mase", "wql", "coverage_80", "gain", "p_value")
+SYMBOL_CONTENDERS = ("model", "version", "log_loss", "accuracy", "coverage_80", "gain", "p_value")
 FINDINGS = ("detector", "feature", "fired", "counts", "statistic", "threshold", "words")
 
 
@@ -52,7 +54,9 @@ def page_of(flow: str, record: Record) -> str | None:
 
 
 def backtest(record: Record) -> str:
-    """The page of a backtest: models, lowest MASE first."""
+    """The page of a backtest: models, lowest MASE first, of symbols lowest log loss."""
+    if "symbols" in record:
+        return symbol_backtest(record)
     ranked = sorted(record["metrics"].items(), key=lambda item: (item[1]["mase"] is None, item[1]["mase"] or 0.0))
     scored = f"{counted(record['origins'], 'origin')}, {counted(record['horizon'], 'step')} ahead"
     head = f"# Backtest of {record['dataset']}\n\n{scored}.\n\n"
@@ -60,16 +64,26 @@ def backtest(record: Record) -> str:
     return head + table(("model", *SCORES), [{"model": name, **row} for name, row in ranked]) + f"\n{notes}"
 
 
+def symbol_backtest(record: Record) -> str:
+    """The page of a backtest of symbols."""
+    ranked = sorted(record["metrics"].items(), key=lambda item: item[1]["log_loss"] or 0.0)
+    head = f"# Backtest of {record['dataset']}\n\n{counted(record['symbols'], 'symbol')}, one step ahead.\n\n"
+    notes = "".join(f"- {note}\n" for note in record["notes"])
+    return head + table(("model", *SYMBOL_SCORES), [{"model": name, **row} for name, row in ranked]) + f"\n{notes}"
+
+
 def promote(record: Record) -> str:
     """The page of a promotion: the decision of the promotion gate in a sentence, and its figures."""
     head = f"# Gate of {record['dataset']}\n\n{record.get('sentence') or record['reason']}\n\n"
-    return head + table(CONTENDERS, contenders(record))
+    found = contenders(record)
+    return head + table(tuple(found[0]) if found else CONTENDERS, found)
 
 
 def contenders(record: Record) -> list[Record]:
     """The models that the promotion gate compared; none where there was no candidate."""
     found = record.get("evidence", {}).get("contenders", [])
-    return [{column: row.get(column) for column in CONTENDERS} for row in found]
+    columns = SYMBOL_CONTENDERS if any("log_loss" in row for row in found) else CONTENDERS
+    return [{column: row.get(column) for column in columns} for row in found]
 
 
 def monitor(record: Record) -> str:

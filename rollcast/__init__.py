@@ -3,15 +3,17 @@
 This package only names what others define. A name is loaded when it is first asked for, so that importing is quick.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rollcast._shadowed import check_shadowed
 
 if TYPE_CHECKING:
+    from pipelines.library import lab
     from pipelines.library.forecaster import Forecaster
     from pipelines.library.forecaster_error import ForecasterError
 
-__all__ = ["Forecaster", "ForecasterError"]
+__all__ = ["Forecaster", "ForecasterError", "lab"]
 
 check_shadowed()
 
@@ -21,6 +23,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'rollcast' has no attribute {name!r}")
     try:
+        if name == "lab":
+            return import_module("pipelines.library.lab")
         from pipelines.library import forecaster
     except ModuleNotFoundError as error:
         raise ImportError(

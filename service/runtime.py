@@ -44,6 +44,7 @@ from states.past.effective_memories import EffectiveMemories
 
 log = logging.getLogger("rollcast.service")
 
+ROLL_OUTS = 2  # answers about symbols that are computed at once, beside the event loop
 MAX_BACKLOG = 4096  # requests that wait for the writer; beyond it they are answered 503
 
 
@@ -85,6 +86,7 @@ class Runtime:
         self.groups = Groups()
         self.series_feed = SeriesFeed()
         self.recomputer = Recomputer(clock)
+        self.roll_outs = asyncio.Semaphore(ROLL_OUTS)
         self.effective_memories = EffectiveMemories()
         self.scrape_facts = FactsReader(self.engine, settings.home, self.effective_memories)
         self.forecast_cache = ForecastCache(settings.forecast_cache_bytes)

@@ -2,7 +2,9 @@
 
 import logging
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from sqlalchemy import Engine
@@ -56,6 +58,19 @@ class Block:
         return None if self.state.blank(np.array([row]))[0] else row
 
 
+class StoredStart(NamedTuple):
+    """A snapshot of one series, from which its fold can be taken up. A correction since then may have made it void."""
+
+    seq: int  # the snapshot was written after this row of the log
+    state: RollingState  # of one row
+    sequence: int  # the position of the log that the state knows
+
+    @property
+    def origin(self) -> int:
+        """The step of the last value of the state."""
+        return int(self.state.origin[0])
+
+
 class Checkpoints:
     """The snapshots of one anchor, as starting points. Used by the writer thread only."""
 
@@ -77,16 +92,20 @@ class Checkpoints:
         if kept:
             self._open.pop((shard, kept[-1]), None)
 
-    def only(self, shard: int, kept: list[int]) -> "Checkpoints":
-        """Some of the snapshots of one shard, to be read by any thread."""
-        other = self.of_anchor(self.anchor_id)
-        other.kept = {shard: kept}
-        return other
+    def starts(self, engine: Engine, series: int, newest_first: bool) -> Iterator[StoredStart]:
+        """The snapshots of one series, one after the other, to be read by any thread."""
+        own, (shard,) = self.of_anchor(self.anchor_id), shards_of(np.array([series])).tolist()
+        kept = list(self.kept.get(shard, ()))
+        for seq in reversed(kept) if newest_first else kept:
+            block = own.block(engine, shard, seq)
+            row = None if block is None else block.row(series)
+            if block is not None and row is not None:
+                yield StoredStart(seq, block.state.take(np.array([row])), int(block.sequence[row]))
 
-    def find(self, engine: Engine, series: np.ndarray, state: RollingState, latest: int | None = None) -> np.ndarray:
+    def find(self, engine: Engine, series: np.ndarray, state: RollingState) -> np.ndarray:
         """Put the newest state that is still valid into `state` (n rows) for each of `series` (n,), ascending.
 
-        latest: only states with an origin up to this step. Returns (n,) bool: which series have one.
+        Returns (n,) bool: which series have one.
         """
         found = np.zeros(len(series), bool)
         shards = shards_of(series)
@@ -96,23 +115,15 @@ class Checkpoints:
                 wanted = wanted[~found[wanted]]
                 block = self.block(engine, shard, seq) if wanted.size else None
                 if block is not None:
-                    self._fill(block, series, wanted, state, found, latest)
+                    self._fill(block, series, wanted, state, found)
         return found
 
     def _fill(
-        self,
-        block: Block,
-        series: np.ndarray,
-        wanted: np.ndarray,
-        state: RollingState,
-        found: np.ndarray,
-        latest: int | None,
+        self, block: Block, series: np.ndarray, wanted: np.ndarray, state: RollingState, found: np.ndarray
     ) -> None:
         place = np.minimum(np.searchsorted(block.series, series[wanted]), len(block.series) - 1)
         origins = block.state.origin[place]
         usable = (block.series[place] == series[wanted]) & ~block.stale[place] & ~block.state.blank(place)
-        if latest is not None:
-            usable &= origins <= latest
         holds = [
             good and self.out_of_order.holds(number, block.seq, origin)
             for good, number, origin in zip(usable.tolist(), series[wanted].tolist(), origins.tolist(), strict=True)

@@ -199,10 +199,14 @@ class Begun:
         return Begun(self.series[rows], self.state.take(rows), self.kept[rows], after)
 
 
-def begin(engine: Engine, champion: Champion, series: np.ndarray, latest: int | None = None) -> Begun:
-    """Where the fold of each series (distinct, ascending) can be taken up again; if given, up to step `latest`."""
+def begin(engine: Engine, champion: Champion, series: np.ndarray) -> Begun:
+    """Where the fold of each series (distinct, ascending) can be taken up again."""
     state = champion.roller.empty(len(series))
-    kept = champion.checkpoints.find(engine, series, state, latest)
+    return begun_from(champion, series, state, champion.checkpoints.find(engine, series, state))
+
+
+def begun_from(champion: Champion, series: np.ndarray, state: RollingState, kept: np.ndarray) -> Begun:
+    """The states (n rows) of series (n,); where none was `kept` (n,) bool, the anchor is to be read."""
     floor = np.full(len(series), BEGINNING)
     known = np.flatnonzero(~kept & champion.contexts.has(series))
     floor[known] = champion.contexts.floors(series[known])

@@ -12,6 +12,8 @@ from forecasting import rivals
 from forecasting.baselines import lag_name
 from forecasting.rolling import online_scores
 from forecasting.rolling.online_scores import Totals
+from forecasting.symbol_config import is_symbols
+from forecasting.symbols.symbol_scores import summarize_symbols
 from states.champion import Champion
 
 
@@ -34,11 +36,27 @@ def rivals_of(champion: Champion) -> dict[str, Any]:
 
     Without a series it is the one that a new series would get.
     """
+    if is_symbols(champion.config):
+        return {"rival": champion.config.rival, "rivals": {champion.config.rival: len(champion.states)}}
     lags, season = champion.states.rivals(), champion.config.season
     if not len(lags):
         lags = champion.roller.rivals(champion.roller.empty(1))
         return {"rival": lag_name(int(lags[0]), season), "rivals": {}}
     return {"rival": lag_name(rivals.most_common(lags), season), "rivals": rivals.counts(lags, season)}
+
+
+def rival_of(champion: Champion, series: int) -> str:
+    """The name of one series' rival."""
+    if is_symbols(champion.config):
+        return str(champion.config.rival)
+    return lag_name(champion.states.rival(series), champion.config.season)
+
+
+def summary(champion: Champion, totals: Totals) -> dict[str, Any]:
+    """The measures that sums of a champion's scores make: of forecasts of numbers, or of symbols."""
+    if is_symbols(champion.config):
+        return summarize_symbols(totals)
+    return online_scores.summarize(totals, online_scores.bucket_steps(champion.config))
 
 
 def look_back(engine: Engine, champion: Champion, at: int) -> None:

@@ -36,7 +36,7 @@ class _Arrays:
     state: RollingState
     series: np.ndarray  # (n,) int64, surrogate ids
     sequence: np.ndarray  # (n,) int64
-    counter: np.ndarray  # (n,) int64, odd while the row is being written
+    counter: np.ndarray  # (n,) int64, odd while the row is being written, and larger after that
     stale: np.ndarray  # (n,) bool
     settled: np.ndarray  # (n, buckets, sums) float64: see `forecasting.rolling.online_scores`
     recent: np.ndarray  # (n, sums) float64: see `forecasting.rolling.recent_scores`
@@ -129,6 +129,7 @@ class States:
         """Set every score to zero; the units stay. Used by the writer thread only."""
         self._arrays.settled[:] = 0
         self._arrays.recent[:] = 0
+        self._arrays.counter[:] += 2
         self.totals = Totals.of(self._arrays.settled, self._arrays.unit)
         self.dirty.update(range(len(self)))
 
@@ -158,7 +159,7 @@ class States:
     def peek(self) -> RowsNow:
         """All rows as they are now, not copied: the writer may be in the middle of one."""
         arrays = self._arrays
-        return RowsNow(arrays.series, arrays.state, arrays.stale, arrays.recent)
+        return RowsNow(arrays.series, arrays.state, arrays.stale, arrays.recent, arrays.counter)
 
     def _read(self, series: int, copy: Callable[[_Arrays, int], R]) -> R | None:
         row = self._rows.get(series)
@@ -271,6 +272,10 @@ class States:
         for start in range(0, len(self), CHUNK):
             self.hand_out(self.open_vintages(np.arange(start, min(start + CHUNK, len(self)))))
 
+    def find(self, series: np.ndarray) -> np.ndarray:
+        """(k,) rows of series; -1 where one has none."""
+        return self._arrays.index.find(series)
+
     def rows_of(self, series: np.ndarray) -> np.ndarray:
         """(k,) rows of series. Raises KeyError where one has none."""
         return self._arrays.index.require(series)
@@ -332,6 +337,7 @@ class States:
     def mark_stale(self, rows: np.ndarray) -> None:
         """These rows did not follow the log; their answers say so until they do. Used by the writer thread only."""
         self._arrays.stale[rows] = True
+        self._arrays.counter[rows] += 2
         self.dirty.update(rows.tolist())
         self.changed(self._arrays.series[rows])
 

@@ -49,9 +49,10 @@ def network() -> Bundle:
     return Bundle(CONFIG, members | fallback, Calibration.neutral(CONFIG))
 
 
-def make(home: Path, series: int) -> Store:
-    """A store of so many hourly series, each at its anchor."""
-    settings = Settings(home=home)
+def make(home: Path, series: int, database_url: str = "") -> Store:
+    """A store of so many hourly series, each at its anchor; by default in SQLite."""
+    home.mkdir(parents=True, exist_ok=True)
+    settings = Settings(home=home, database_url=database_url)
     engine = database.open_store(settings.database_url)
     dataset = catalogue.put_dataset(engine, "plant", grid=Grid("1h"), season=24, horizon=48, target="value")
     ids = tuple(f"line-{number % 97:02}/sensor-{number:06}" for number in range(series))

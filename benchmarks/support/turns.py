@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from forecasting.panel import Panel
-from forecasting.training import fit_network, workload
+from forecasting.training import fit_network, training_spec, workload
 from forecasting.training.auto_config import Choice, choose
 from forecasting.training.fit_network import TrainingSpec, fit
 from forecasting.training.training_defaults import DEFAULTS
@@ -122,9 +122,10 @@ def measured(precision: Precision, shape: Shape | None) -> tuple[dict[str, np.nd
         held.enter_context(patch.object(fit_network, "precision", lambda *_: precision))
         held.enter_context(patch.object(fit_network, "choose", chosen))
         if shape is not None:
-            for module in (fit_network, workload):
+            for module in (fit_network, training_spec, workload):
                 held.enter_context(patch.object(module, "DEFAULTS", replace(DEFAULTS, lanes=shape.lanes)))
-                held.enter_context(patch.object(module, "chunk_length", lambda _: shape.origins))
+            for module in (training_spec, workload):
+                held.enter_context(patch.object(module, "chunk_length", lambda *_: shape.origins))
         config = chosen(panel, "lstm", SEASON, HORIZON).config
         lanes, origins = next(iter(workload.lanes(panel, config, seed=0))).seen.shape
         found = Shape(int(lanes), int(origins), config.hidden_size, config.num_layers, config.window)

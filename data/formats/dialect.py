@@ -19,6 +19,7 @@ class Dialect:
     decimal: Decimal | None = None
     skipped: tuple[tuple[int, int], ...] = ()  # first and last line of each range that is left out; from 1
     missing: tuple[str, ...] = ()  # words for a missing value, beside the usual ones
+    by: str | None = None  # of a text without columns: what its symbols are, `character` or `word`
 
     def skips(self, line: int) -> bool:
         """Whether the line of this number is left out."""
@@ -40,10 +41,14 @@ class Recognised:
 
 
 def make_dialect(
-    separator: str | None, decimal: str | None, skip_lines: str | None, missing: tuple[str, ...]
+    separator: str | None,
+    decimal: str | None,
+    skip_lines: str | None,
+    missing: tuple[str, ...],
+    by: str | None = None,
 ) -> Dialect:
     """The dialect of options. Raises InvalidInput for an option that cannot be read."""
-    return Dialect(_separator(separator), _decimal(decimal), _line_ranges(skip_lines), missing)
+    return Dialect(_separator(separator), _decimal(decimal), _line_ranges(skip_lines), missing, by)
 
 
 def _separator(given: str | None) -> str | None:

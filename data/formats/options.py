@@ -32,6 +32,8 @@ class SourceOptions:
     decimal: str | None = None  # the decimal sign: , or .
     na: tuple[str, ...] = ()  # words for a missing value, beside the usual ones
     wide: str | None = None  # columns that are series of their own: names with commas, or * for all
+    kind: str | None = None  # of the values: numeric or symbols
+    by: str | None = None  # how a text becomes symbols: by character or word
     low: float | None = None  # quality rules, as `rollcast quality set` takes them
     high: float | None = None
     max_jump: float | None = None
@@ -40,7 +42,7 @@ class SourceOptions:
     @property
     def dialect(self) -> Dialect:
         """How its text is written. Raises InvalidInput for an option that cannot be read."""
-        return make_dialect(self.separator, self.decimal, self.skip_lines, self.na)
+        return make_dialect(self.separator, self.decimal, self.skip_lines, self.na, self.by)
 
 
 def snap_of(options: SourceOptions) -> Snap | None:

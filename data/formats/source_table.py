@@ -21,6 +21,7 @@ from data.formats.line_protocol import read_line_protocol
 from data.formats.ndjson_file import read_ndjson
 from data.formats.parquet_file import read_arrow, read_parquet
 from data.formats.prometheus import read_prometheus
+from data.formats.text_file import read_text
 from data.translate_errors import translate_errors
 
 ENDINGS = {
@@ -50,6 +51,7 @@ READERS: dict[str, Reader] = {
     "arrow": read_arrow,
     "lines": read_line_protocol,
     "json": read_prometheus,
+    "text": read_text,
 }
 
 
@@ -73,7 +75,9 @@ class SourceTable:
         for note in self.notes:
             found.note(note)
         empty = True
-        for batch in with_plain_errors(self.name, READERS[self.kind](self.path, self.name, dialect, found)):
+        for batch in with_plain_errors(
+            self.name, READERS["text" if dialect.by else self.kind](self.path, self.name, dialect, found)
+        ):
             empty = empty and batch.is_empty()
             yield batch
         if empty:

@@ -82,6 +82,7 @@ class Conformed:
     labels: Mapping[str, int]  # of series that had none; see `data.grid.labels`
     clock: list[Breach]  # rows of a clock that was not set, which are in no part
     unfinished: frozenset[str]  # the pieces that have rows of a step that is held back
+    vocabulary: tuple[str, ...] | None = None  # where values are symbols
 
     def spans(self) -> pl.DataFrame:
         """A frame with `first` and `last` `ds` of every series, sorted by series."""
@@ -142,7 +143,8 @@ def conform_all(
     assert roles is not None  # noqa: S101 the intake has at least one row
     only_missing = intake.missing == intake.read  # planned covariates, or values taken back
     if intake.nulls + intake.non_finite == intake.read and not (grid is not None and only_missing):
-        raise InvalidInput("no value in it is a number; choose another column", source=source, column=roles.target)
+        what = "a number" if intake.symbols is None else "a symbol"
+        raise InvalidInput(f"no value in it is {what}; choose another column", source=source, column=roles.target)
     may_be_several = grid is None and not roles.ids and options.series is None
     inferred = grid is None and options.freq is None and options.every is None
     grid = _grid(intake, source, roles.time, grid)
@@ -151,7 +153,8 @@ def conform_all(
     season = options.season or grid.default_season
     latest, stored = latest_stamp(grid, clock.now(), tolerance), known or KnownRows()
     held_back = aggregation.of_source(intake, grid, source, stored.ends["last_stored"], latest)
-    checks = Checks(ClockRule(intake, grid, latest, stored), held_back, before, may_be_several)
+    are_numbers = intake.symbols is None
+    checks = Checks(ClockRule(intake, grid, latest, stored), held_back, before, may_be_several, are_numbers)
     parts, found = Spill(folder), Findings()
     for where, part in intake.parts():
         rows_before = past and past(where, part)
@@ -210,9 +213,11 @@ def conform_all(
         covariates=intake.covariates,
         columns_ignored=intake.ignored,
         recognised=tuple(intake.recognised),
+        symbols=len(intake.symbols.vocabulary) if intake.symbols else None,
     )
     unfinished = frozenset(intake.pieces[piece] for piece in found.unfinished)
-    others = found.labels, checks.clock.breaches, unfinished
+    vocabulary = intake.symbols.vocabulary if intake.symbols else None
+    others = found.labels, checks.clock.breaches, unfinished, vocabulary
     return Conformed(parts, report, grid, season, horizon, found.span, found.has_split, *others)
 
 
@@ -224,6 +229,7 @@ class Checks:
     aggregation: Aggregation | None
     before: ValuesBefore | None  # of the dataset, for rows of closed days
     may_be_several: bool = False  # whether the source is new and nothing says that it is one series
+    are_numbers: bool = True  # symbols may stay as they are for long
 
 
 def _why_none(found: Findings, grid: Grid) -> str:
@@ -296,7 +302,7 @@ def _conform(
     contested = contested_rows(placed) if len(final) < len(placed) else placed.clear()
     clashes = count_clashes(contested)
     gaps, longest_gap = gaps_of(final)
-    stretches = find_stretches(final, season, past)
+    stretches = find_stretches(final, season, past) if checks.are_numbers else find_stretches(final.clear(), season)
     findings += Findings(
         kept=len(final),
         series=final[CODE].n_unique(),

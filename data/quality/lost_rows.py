@@ -6,10 +6,11 @@ user can say about it.
 
 from typing import Any
 
-from data.errors import InvalidInput
+from data.errors import InvalidInput, quoted
 from data.grid.grid import Grid
 from data.grid.stamps import format_ds
 from data.quality.clashes import Clash, Clashes
+from data.quality.keep_rules import KEEP
 from data.quality.rejections import CLOSED, NO_LOCAL_TIME, OFF_GRID, Rejection
 from data.reading.intake import Intake
 
@@ -32,9 +33,10 @@ def refuse_clashes(clashes: Clashes, grid: Grid, intake: Intake, aggregated: boo
     if first is None or not too_many(clashes.rows, intake.read):
         return
     assert intake.roles is not None  # noqa: S101 the intake has at least one row
+    value, other = _shown(first.value, intake), _shown(first.other_value, intake)
     raise InvalidInput(
         f"{clashes.rows:,} of {intake.read:,} rows have another value than a later row {_same(first, grid)}, such as "
-        f"{first.value:g} in row {first.row} and {first.other_value:g} in row {first.other_row} of {first.series!r} at "
+        f"{value} in row {first.row} and {other} in row {first.other_row} of {first.series!r} at "
         f"{format_ds(first.ds, grid.kind)}; {_way_out(first, intake, aggregated)}",
         source=intake.pieces[first.piece],
         column=intake.roles.target,
@@ -46,6 +48,16 @@ def _same(first: Clash, grid: Grid) -> str:
     return "of the same series and time" if first.one_stamp else f"of the same series and step of {grid.freq}"
 
 
+def _value(value: float, intake: Intake) -> float | str:
+    """A value as the source writes it."""
+    return value if intake.symbols is None else intake.symbols.vocabulary[int(value)]
+
+
+def _shown(value: float, intake: Intake) -> str:
+    written = _value(value, intake)
+    return quoted(written) if isinstance(written, str) else f"{written:g}"
+
+
 def _way_out(first: Clash, intake: Intake, aggregated: bool) -> str:
     ways = []
     if not first.one_stamp and not aggregated:
@@ -53,7 +65,8 @@ def _way_out(first: Clash, intake: Intake, aggregated: bool) -> str:
         ways.append("give a finer --freq")
     elif intake.roles is not None and not intake.roles.ids:
         ways.append("name the series with --id-col")
-    ways.append("say with --keep which value counts: last, first, mean, sum, max, min or count")
+    rules = KEEP if intake.symbols is None else KEEP[:2]
+    ways.append(f"say with --keep which value counts: {', '.join(rules[:-1])} or {rules[-1]}")
     return ", or ".join(ways)
 
 
@@ -83,5 +96,5 @@ def first_clash(clashes: Clashes, grid: Grid, intake: Intake) -> dict[str, Any] 
         "rows": [first.row, first.other_row],
         "series": first.series,
         "ds": format_ds(first.ds, grid.kind),
-        "values": [first.value, first.other_value],
+        "values": [_value(first.value, intake), _value(first.other_value, intake)],
     }

@@ -44,6 +44,7 @@ class QualityReport:
     worst_series: tuple[dict[str, Any], ...]  # those with most gaps, constant stretches and clashes
     covariates: tuple[str, ...]
     columns_ignored: tuple[str, ...]
+    symbols: int | None = None  # of the vocabulary, where values are symbols
     recognised: tuple[str, ...] = ()  # how the source is written, where that is not the usual way
 
     def to_dict(self) -> dict[str, Any]:

@@ -49,18 +49,7 @@ def choose_roles(
 
     Of a source read in batches the first batch decides. A covariate that is not numbers in a later batch is dropped.
     """
-    names = [name for name in raw.columns if name != ROW]
-    times = split_columns(options.time_col, names)
-    ids = split_names(options.id_col, names)
-    for given in (*ids, *times, options.target_col):
-        if given is not None and given not in names:
-            raise InvalidInput(f"there is no such column; it has {', '.join(names)}", source=source, column=given)
-    ids = ids or tuple(name for name in ID_NAMES if name in names)[:1]
-    times = times or (find_time(raw, names, source, (*ids, options.target_col)),)
-    split = SPLIT if SPLIT in names and is_split(raw[SPLIT]) else None
-    if shared := next((name for name in times if name in ids), None):
-        raise InvalidInput("one column cannot name the series and be the time", source=source, column=shared)
-    rest = [name for name in names if name not in (*ids, *times, split)]
+    ids, times, split, rest = find_ids_and_times(raw, options, source)
     target = options.target_col or _first(VALUE_NAMES, rest)
     if target is not None and target not in rest:
         raise InvalidInput("one column cannot be both the value and something else", source=source, column=target)
@@ -77,6 +66,27 @@ def choose_roles(
     covariates = tuple(name for name in numbers if name != target and name not in RESERVED)
     ignored = tuple(name for name in rest if name != target and name not in covariates)
     return Roles(ids, times, target, split, covariates, ignored), numbers
+
+
+def find_ids_and_times(
+    raw: pl.DataFrame, options: SourceOptions, source: str
+) -> tuple[tuple[str, ...], tuple[str, ...], str | None, list[str]]:
+    """The columns of ids, those of times, that of the split, and the others.
+
+    Raises InvalidInput for a missing or ambiguous column.
+    """
+    names = [name for name in raw.columns if name != ROW]
+    times = split_columns(options.time_col, names)
+    ids = split_names(options.id_col, names)
+    for given in (*ids, *times, options.target_col):
+        if given is not None and given not in names:
+            raise InvalidInput(f"there is no such column; it has {', '.join(names)}", source=source, column=given)
+    ids = ids or tuple(name for name in ID_NAMES if name in names)[:1]
+    times = times or (find_time(raw, names, source, (*ids, options.target_col)),)
+    split = SPLIT if SPLIT in names and is_split(raw[SPLIT]) else None
+    if shared := next((name for name in times if name in ids), None):
+        raise InvalidInput("one column cannot name the series and be the time", source=source, column=shared)
+    return ids, times, split, [name for name in names if name not in (*ids, *times, split)]
 
 
 def _no_single_value(rest: list[str], numbers: list[str]) -> str:

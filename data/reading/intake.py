@@ -1,6 +1,6 @@
 """Turns batches of a source's columns into typed rows, collected by series: `unique_id, ds, y`, covariates, `split`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,8 @@ from data.reading.numbers import NumberReader
 from data.reading.prepare import Preparation
 from data.reading.remembered import recall_columns, recall_present
 from data.reading.series_ids import SeriesIds, checked_id
-from data.schema import LARGEST_VALUE, SERIES, SPLIT, TIME, VALUE, TimeKind
+from data.reading.symbols import SymbolReader, choose_symbol_roles
+from data.schema import LARGEST_VALUE, SERIES, SPLIT, SYMBOLS, TIME, VALUE, TimeKind
 from data.spill import Spill, Where
 from data.times.time_columns import second_time_column
 from data.times.times import ReadTimes, TimeReader
@@ -42,14 +43,17 @@ class Intake:
         target: str | None = None,
         kind: TimeKind | None = None,
         memory: SourceMemory | None = None,
+        vocabulary: Sequence[str] | None = None,
     ):
         """`target`: the dataset's name of its values; `memory`: what it remembers of its sources. Both count where the
         options say nothing.
 
-        `kind`: what the dataset's times are; None where it is new.
+        `kind`: what the dataset's times are; None where it is new. `vocabulary`: of a dataset of symbols; None where it
+        is new, or has numbers.
         """
         self.options, self._target, self._dialect = options, target, options.dialect
         self._memory, self._ids = memory or SourceMemory(), SeriesIds()
+        self.symbols = SymbolReader(vocabulary, options.by, options.na) if options.kind == SYMBOLS else None
         self.recognised: list[str] = []  # how the tables are written, where that is not the usual way
         self.keeps_float_ids: Callable[[], bool] = lambda: False  # whether the dataset has ids such as 1.0 already
         self.second_time: str | None = None  # a column of the first table that seems to hold times of day
@@ -109,6 +113,7 @@ class Intake:
         """All rows in parts, each with its bucket; every series is in one part."""
         self.settle()
         for where, frame in self._rows.parts():
+            frame = frame if self.symbols is None else self.symbols.in_order(frame)
             if MONTH_FIRST not in frame.columns:
                 yield where, frame
             elif self.times.day_first is False:
@@ -158,11 +163,11 @@ class Intake:
         for raw in preparation.apply(batches):
             first = roles is None
             if roles is None:
-                roles, numbers = choose_roles(raw, self._options_for(raw, name), reader, name)
+                roles, numbers = self._choose(raw, reader, name)
                 self._add_columns(raw, roles)
                 self.times.start(raw, roles.times, name)
             else:
-                numbers = numbers_of(raw, roles, reader, name)
+                numbers = self._numbers(raw, roles, reader, name)
                 self._failed.update(set(roles.covariates) - set(numbers))
             read = self.times.read(raw, roles.times, name, first)
             self._check_type(read.times, roles, name)
@@ -172,6 +177,19 @@ class Intake:
             self.on_rows(self.read)
         self.recognised += [note for note in (*found.notes, *reader.notes) if note not in self.recognised]
         return len(self.pieces) - 1
+
+    def _choose(self, raw: pl.DataFrame, reader: NumberReader, name: str) -> tuple[Roles, dict[str, pl.Series]]:
+        """The roles of a table's columns, and the columns of numbers, or that of the symbols' codes."""
+        options = self._options_for(raw, name)
+        if self.symbols is None:
+            return choose_roles(raw, options, reader, name)
+        roles = choose_symbol_roles(raw, options, name)
+        return roles, self._numbers(raw, roles, reader, name)
+
+    def _numbers(self, raw: pl.DataFrame, roles: Roles, reader: NumberReader, name: str) -> dict[str, pl.Series]:
+        if self.symbols is None:
+            return numbers_of(raw, roles, reader, name)
+        return {roles.target: self.symbols.read(raw, roles.target, name)}
 
     def _options_for(self, raw: pl.DataFrame, name: str) -> SourceOptions:
         names = [column for column in raw.columns if column != ROW]

@@ -25,6 +25,7 @@ class SourceMemory:
     wide: str | None = None
     keep: str | None = None
     every: str | None = None
+    by: str | None = None  # how its texts became symbols: by character or word
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> "SourceMemory":

@@ -85,6 +85,7 @@ def learn(
         unit=memory.unit or unit,
         date_format=memory.date_format or date_format,
         keep=options.keep or memory.keep,
+        by=memory.by or options.by,
         **{name: getattr(memory, name) or getattr(options, name) for name in (*FORM, "every")},
     )
 

@@ -41,6 +41,11 @@ class QualityRules:
             raise InvalidInput(f"--accept-after is {self.accept_after}; give 2 or more, or 0 to let no value in")
 
 
+def of_symbols() -> dict[str, float | None]:
+    """The rules that every dataset of symbols has: codes are no quantities, and one below 0 stands for no symbol."""
+    return {"spike": None, "low": 0.0}
+
+
 def rules(engine: Engine, dataset_id: int) -> QualityRules:
     """The rules of a dataset; the default ones where it has none of its own."""
     return own_rules(engine, dataset_id) or QualityRules()

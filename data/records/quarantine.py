@@ -6,9 +6,9 @@ comes in its time.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Select, delete, func, insert, select, text
 
@@ -18,6 +18,7 @@ from data.store.database import joining, reading
 
 QUARANTINE_LOCK = 7_305_022
 LIVE = "live"  # the source of values that came over HTTP
+VOCABULARY = "vocabulary"  # the rule of symbols that are not in the vocabulary: no model knows them
 CLOCK = "clock"  # the rule of values that are in neither lake nor log
 CHUNK = 500  # keys in one statement
 TABLE = tables.quarantine
@@ -36,6 +37,7 @@ class QuarantinedValue:
     source: str
     at: int  # microseconds since 1970 UTC
     released: int | None  # when it was released, in the same unit
+    word: str | None = None  # the symbol as it came, where y stands for one outside the vocabulary
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,21 @@ def put(
 Held = tuple[int, int, float]  # series_id, ds, y
 
 
-def put_live(connection: Connection, dataset_id: int, held: Iterable[tuple[Held, str]], at: int) -> None:
+def put_live(
+    connection: Connection,
+    dataset_id: int,
+    held: Iterable[tuple[Held, str]],
+    at: int,
+    words: Mapping[float, str] | None = None,
+) -> None:
     """Quarantine live values, each with the rule that it broke, in the transaction of their rows of the log.
 
-    Values that are quarantined already stay as they are.
+    Values that are quarantined already stay as they are. words: the symbol for which a value stands.
     """
+    known = words or {}
+    alike = {"dataset": dataset_id, "source": LIVE, "at": at}
     rows = [
-        {"dataset": dataset_id, "series": series, "ds": ds, "y": y, "rule": rule, "source": LIVE, "at": at}
+        {**alike, "series": series, "ds": ds, "y": y, "rule": rule, "word": known.get(y)}
         for (series, ds, y), rule in held
     ]
     if rows:
@@ -123,8 +133,9 @@ def known(engine: Engine, dataset_id: int, keys: Sequence[tuple[int, int]]) -> d
 
 
 _HOLD = text(
-    "INSERT INTO quarantine (dataset_id, series_id, ds, y, rule, source, at) "
-    "VALUES (:dataset, :series, :ds, :y, :rule, :source, :at) ON CONFLICT (dataset_id, series_id, ds, y) DO NOTHING"
+    "INSERT INTO quarantine (dataset_id, series_id, ds, y, rule, source, at, word) "
+    "VALUES (:dataset, :series, :ds, :y, :rule, :source, :at, :word) "
+    "ON CONFLICT (dataset_id, series_id, ds, y) DO NOTHING"
 )
 _RELEASE = text(
     "UPDATE quarantine SET released = :at WHERE dataset_id = :dataset AND series_id = :series AND ds = :day "
@@ -179,19 +190,28 @@ def find(engine: Engine, dataset_id: int, ids: Sequence[int]) -> list[Quarantine
 def _values(released: bool | None) -> Select[Any]:
     """The dataset and the fields of values: of those in quarantine, of those released from it, or with None of both."""
     names, own = tables.series.c, TABLE.c
-    value = (own.series_id, names.unique_id, own.ds, own.y, own.rule, own.source, own.at, own.released)
+    value = (own.series_id, names.unique_id, own.ds, own.y, own.rule, own.source, own.at, own.released, own.word)
     query = select(own.dataset_id, own.id, *value).join(tables.series, names.id == own.series_id)
     return query if released is None else query.where(own.released.is_not(None) if released else own.released.is_(None))
 
 
-def of_series(engine: Engine, dataset_id: int, series: int, first: int, last: int) -> list[tuple[int, float, str]]:
-    """`ds`, value and rule of what is in quarantine of a series between two times, both included, oldest first; without
-    values of a clock that was not set."""
-    query = select(TABLE.c.ds, TABLE.c.y, TABLE.c.rule).where(TABLE.c.dataset_id == dataset_id)
+class HeldOfSeries(NamedTuple):
+    """What is in quarantine of one series at one time."""
+
+    ds: int
+    y: float
+    rule: str
+    word: str | None
+
+
+def of_series(engine: Engine, dataset_id: int, series: int, first: int, last: int) -> list[HeldOfSeries]:
+    """What is in quarantine of a series between two times, both included, oldest first; without values of a clock that
+    was not set."""
+    query = select(TABLE.c.ds, TABLE.c.y, TABLE.c.rule, TABLE.c.word).where(TABLE.c.dataset_id == dataset_id)
     query = query.where(TABLE.c.series_id == series, TABLE.c.ds.between(first, last))
     query = query.where(TABLE.c.released.is_(None), TABLE.c.rule != CLOCK).order_by(TABLE.c.id)
     with reading(engine) as connection:
-        return [(row.ds, row.y, row.rule) for row in connection.execute(query)]
+        return [HeldOfSeries(*row) for row in connection.execute(query)]
 
 
 def of_deletion(

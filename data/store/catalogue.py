@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from data import clock
 from data.errors import InvalidInput, UnknownDataset
 from data.grid.grid import Grid
 from data.grid.sessions import Sessions
-from data.schema import LONGEST_UNIQUE_ID, TimeKind
+from data.schema import LONGEST_UNIQUE_ID, SYMBOLS, TimeKind
 from data.store import identities, tables
 from data.store.database import LOG_LOCK, hold, reading, writing
 
@@ -43,11 +44,30 @@ class Dataset:
     auto_create: bool = False  # over HTTP, rows of unknown series create them
     max_series: int = MAX_SERIES  # with so many series, no request creates one
     memory: Mapping[str, Any] = field(default_factory=dict)  # how its source is read (`data.reading.memory`)
+    vocabulary: tuple[str, ...] | None = None  # the symbol of each code that `y` may be; None: `y` is a number
 
     @property
     def kind(self) -> TimeKind:
         """What `ds` counts."""
         return self.grid.kind
+
+    @property
+    def has_symbols(self) -> bool:
+        """Are its values symbols, and no numbers? Then `y` is a code: the place of a symbol in the vocabulary."""
+        return self.vocabulary is not None
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """The code of each symbol; empty where values are numbers."""
+        return {symbol: code for code, symbol in enumerate(self.vocabulary or ())}
+
+    def shown(self, y: float | None) -> float | str | None:
+        """A value as people read it: the symbol of a code; None where it is missing, or stands for no symbol."""
+        if y is None or y != y:
+            return None
+        if self.vocabulary is None:
+            return y
+        return self.vocabulary[int(y)] if 0 <= y < len(self.vocabulary) else None
 
     @property
     def freq(self) -> str:
@@ -82,10 +102,11 @@ def put_dataset(
     zone: str | None = None,
     has_split: bool = False,
     memory: Mapping[str, Any] | None = None,
+    vocabulary: Sequence[str] | None = None,
 ) -> Dataset:
     """Create a dataset, or update it. Raises InvalidInput where it exists with another frequency.
 
-    memory: how its source is read; None leaves it as it is.
+    memory: how its source is read; None leaves it as it is. vocabulary: of a new dataset of symbols; it never changes.
     """
     check_name(name)
     described = {"season": season, "horizon": horizon, "target": target, "zone": zone, "has_split": has_split}
@@ -94,6 +115,7 @@ def put_dataset(
         row = connection.execute(select(tables.datasets).where(tables.datasets.c.name == name)).first()
         if row is None:
             created = {"name": name, "grid": grid.to_json(), "created_at": clock.now()}
+            created |= {} if vocabulary is None else {"kind": SYMBOLS, "vocabulary": json.dumps(list(vocabulary))}
             connection.execute(insert(tables.datasets).values(**created, **described))
         elif Grid.from_json(row.grid).freq != grid.freq:
             raise InvalidInput(
@@ -207,6 +229,7 @@ def _dataset(row: Row[Any]) -> Dataset:
         auto_create=row.auto_create,
         max_series=MAX_SERIES if row.max_series is None else row.max_series,
         memory=json.loads(row.memory) if row.memory else {},
+        vocabulary=tuple(json.loads(row.vocabulary)) if row.vocabulary else None,
     )
 
 

@@ -16,7 +16,7 @@ RENAMED = (  # version 5: table, name before, name since
     ("trials", "champion_epoch", "champion_promotion_id"),
     ("issues", "epoch", "promotion_id"),
 )
-ADDED = (  # versions 6 to 8
+ADDED = (  # versions 6 to 9
     tables.datasets.c.auto_create,
     tables.datasets.c.max_series,
     tables.series.c.first_ds,
@@ -29,6 +29,9 @@ ADDED = (  # versions 6 to 8
     tables.idempotency.c.datasets,
     tables.jobs.c.kind,
     tables.jobs.c.asked,
+    tables.datasets.c.kind,
+    tables.datasets.c.vocabulary,
+    tables.quarantine.c.word,
 )
 
 
@@ -60,7 +63,7 @@ def _rename_columns(connection: Connection) -> None:
 
 
 def _add_columns(connection: Connection) -> None:
-    """Versions 6 to 8: columns that older tables do not have; existing rows get the default, or null."""
+    """Versions 6 to 9: columns that older tables do not have; existing rows get the default, or null."""
     for column in ADDED:
         if column.name not in _columns(connection, column.table.name):
             described = CreateColumn(column).compile(connection)

@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 8  # what each version changed is in `migrations`
+SCHEMA_VERSION = 9  # what each version changed is in `migrations`
 
 metadata = MetaData()
 Long = BigInteger().with_variant(Integer, "sqlite")  # in SQLite INTEGER has 64 bits, and as a key it is the row id
@@ -42,6 +42,8 @@ datasets = Table(
     Column("max_series", Integer),  # beyond so many no row creates a series; null: the default
     Column("memory", Text),  # how its source is read, as JSON; null for datasets of before version 7
     Column("deleted_at", BigInteger),  # the row stays, so that its id is not given out again
+    Column("kind", Text, nullable=False, server_default="numeric"),  # of its values: numeric or symbols
+    Column("vocabulary", Text),  # JSON list: the symbol of each code that `y` may be; null for numbers
 )
 
 series = Table(
@@ -334,6 +336,7 @@ quarantine = Table(  # values that broke a quality rule: kept out of training un
     Column("source", Text, nullable=False),  # "live" where the value came over HTTP
     Column("at", BigInteger, nullable=False),
     Column("released", BigInteger),  # when it was released
+    Column("word", Text),  # of a symbol outside its vocabulary, whose y is no code; null for numbers
     UniqueConstraint("dataset_id", "series_id", "ds", "y"),
 )
 

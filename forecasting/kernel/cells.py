@@ -10,6 +10,7 @@ LAYOUT in `data/store/snapshot_store.py` where states roll differently.
 import numpy as np
 
 from forecasting.kernel.compiled import compiled
+from forecasting.kernel.variant_cells import coupled_step, peephole_step
 
 f32 = np.float32
 
@@ -112,5 +113,11 @@ def rnn_step(gates: np.ndarray, bias: np.ndarray, hidden: np.ndarray, _: np.ndar
                 hidden[row, first + by * member, k] = tanh(gates[member, row, k] + bias[member, 0, k])
 
 
-STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
-GATES = {"lstm": ("input", "forget", "output", "new"), "gru": ("reset", "update", "new"), "rnn": ()}
+STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step, "peephole": peephole_step, "coupled": coupled_step}
+GATES = {
+    "lstm": ("input", "forget", "output", "new"),
+    "gru": ("reset", "update", "new"),
+    "rnn": (),
+    "peephole": ("input", "forget", "output", "new"),
+    "coupled": ("forget", "output", "new"),
+}

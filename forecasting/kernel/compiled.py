@@ -5,8 +5,8 @@ Between two NumPy functions a thread that rolls states has to acquire the interp
 the threads that read requests; a compiled loop releases it once. The result of a row does not depend on the rows beside
 it.
 
-A compiled function may use only compiled functions and constants of its own file: the machine code on disk is compiled
-again when that file changes, but not when another one does.
+A compiled function may use constants of its own file only. The machine code on disk is compiled again when its file
+changes, or one with a compiled function that it calls by name.
 """
 
 import hashlib
@@ -52,6 +52,7 @@ class _DiskCache(FunctionCache):
         self.options: tuple[object, ...] = (DIVISION, RELAXED)
         beside = str(Path(inspect.getfile(function)).parent / "__pycache__")
         stamp = self._impl.locator.get_source_stamp()
+        self._callees = sorted(_callees(function, set()))
         self._built_in = IndexDataCacheFile(beside, self._impl.filename_base, stamp)  # type: ignore[no-untyped-call]
 
     def _load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -64,8 +65,8 @@ class _DiskCache(FunctionCache):
         return found
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        """The key includes the options, so that other options compile again."""
-        return (*super()._index_key(sig, codegen), *self.options)  # type: ignore[no-untyped-call]
+        """The key includes the options and what is called, so that others of these compile again."""
+        return (*super()._index_key(sig, codegen), *self.options, *self._callees)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _guard_against_spurious_io_errors(self) -> Iterator[None]:
@@ -75,6 +76,20 @@ class _DiskCache(FunctionCache):
         except Exception:  # a damaged pickle raises many kinds of exception
             with suppress(OSError):
                 self.flush()  # type: ignore[no-untyped-call]
+
+
+def _callees(function: Callable[..., object], known: set[str]) -> set[str]:
+    """Hashes of the other files that have a compiled function which `function` calls, or one that it calls calls."""
+    own, found = inspect.getfile(function), set[str]()
+    for name in function.__code__.co_names:
+        called = getattr(function.__globals__.get(name), "py_func", None)
+        if called is None or (key := f"{inspect.getfile(called)}:{name}") in known:
+            continue
+        known.add(key)
+        if inspect.getfile(called) != own:
+            found.add(hashlib.sha256(Path(inspect.getfile(called)).read_bytes()).hexdigest())
+        found |= _callees(called, known)
+    return found
 
 
 def compiled(function: F) -> F:
@@ -94,7 +109,7 @@ def exact(function: F) -> F:
     dispatcher: Any = numba.njit(nogil=True, error_model=DIVISION)(function)
     with suppress(RuntimeError):
         stored = _DiskCache(function)
-        stored.options = (DIVISION, _folder_hash(Path(inspect.getfile(function)).parent))
+        stored.options = (DIVISION, "exact", _folder_hash(Path(inspect.getfile(function)).parent))
         dispatcher._cache = stored
     return cast(F, dispatcher)
 

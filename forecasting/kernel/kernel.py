@@ -68,7 +68,8 @@ class Kernel:
         )
         self._products = {name: Product(weight) for name, weight in linear.items()}
         cells = {name.removeprefix("cells."): w for name, w in weights.items() if name.startswith("cells.")}
-        self._stack = RecurrentStack(config.kind, config.num_layers if config.kind in RECURRENT else 0, cells)
+        layers, residual = config.num_layers if config.kind in RECURRENT else 0, config.options.residual
+        self._stack = RecurrentStack(config.kind, layers, cells, residual)
 
     def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
         y = self._products[name](x)
@@ -132,8 +133,15 @@ class Kernel:
         return x, level, scale
 
     def roll(self, features: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
-        """One step from features (B, C + F): `encode`, then `advance`."""
-        return self.advance(self.encode(features), hidden, carry)
+        """One step from features (B, C + F): `encode`, then `advance`. With masking, the state of a row whose step has
+        no value stays as it is."""
+        if not self.config.options.masking:
+            return self.advance(self.encode(features), hidden, carry)
+        missing = np.flatnonzero(features[:, self.config.observed] == 0)
+        held = hidden[missing], carry[missing]
+        gates = self.advance(self.encode(features), hidden, carry)
+        hidden[missing], carry[missing] = held
+        return gates
 
     def advance(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
         """One step of every recurrent layer: z (M, B, D); hidden and carry (B, M N, D) are overwritten.
@@ -161,10 +169,10 @@ class Kernel:
         return _mean(median)
 
     def top(self, z: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-        """(M, B, D) what the head reads beside z: the hidden state of the last recurrent layer or, in a network without
-        one, the output of the last dense layer."""
+        """(M, B, D) what the head reads beside z: the output of the last recurrent layer or, in a network without one,
+        of the last dense layer."""
         if self._stack.layers:
-            return self._stack.top(hidden)
+            return self._stack.output(z, hidden)
         u = z
         for layer in range(self.config.num_layers):
             u = u + self._activated(f"dense.{layer}", u)

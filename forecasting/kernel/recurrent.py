@@ -11,11 +11,13 @@ LAYOUT in `data/store/snapshot_store.py` where states roll differently.
 
 import numpy as np
 
-from forecasting.config import STATE_ARRAYS
+from forecasting.config import CELL_ARRAYS
 from forecasting.kernel.cells import GATES, STEPS
 from forecasting.kernel.products import Product, Weights
 
 Gates = dict[str, np.ndarray]
+EPSILON = np.float32(1e-5)  # added to the variance, as torch's layer norm does
+PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of every layer
 
 
 class RecurrentStack:
@@ -25,15 +27,23 @@ class RecurrentStack:
     A state has the layers of all members, one member after the other.
     """
 
-    def __init__(self, cell: str, layers: int, weights: Weights) -> None:
-        """`cell` is one of `RECURRENT` in `forecasting/config.py`; `weights` (M, …) float32 are named as torch names
-        them, for each layer k: weight_ih_lk, weight_hh_lk, bias_ih_lk, bias_hh_lk."""
-        self.cell, self.layers = cell, layers
+    def __init__(self, cell: str, layers: int, weights: Weights, residual: bool = False) -> None:
+        """`cell` is one of `CELL_ARRAYS` in `forecasting/config.py`; `weights` (M, …) float32 are named as torch names
+        them, for each layer k: weight_ih_lk, weight_hh_lk, bias_ih_lk, bias_hh_lk, and peephole_lk of that cell;
+        norm_weight_lk and norm_bias_lk of what a layer hands to the next one. With `residual` a layer from the second
+        on adds what it read to its output."""
+        self.cell, self.layers, self._residual = cell, layers, residual
+        self._norms = [
+            (weights[f"norm_weight_l{k}"][:, None], weights[f"norm_bias_l{k}"][:, None])
+            for k in range(layers)
+            if f"norm_weight_l{k}" in weights
+        ]
         self._products: list[Product] = []
         self._biases: list[np.ndarray] = []
         for layer in range(layers):
-            arrays = [weights[f"{part}_l{layer}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-            joined = (_joined(cell, *own) for own in zip(*arrays, strict=True))
+            parts = PARTS + (("peephole",) if cell == "peephole" else ())
+            arrays = [weights[f"{part}_l{layer}"] for part in parts]
+            joined = (joined_weights(cell, *own) for own in zip(*arrays, strict=True))
             weight, bias = (np.stack(members) for members in zip(*joined, strict=True))
             self._products.append(Product(weight))
             self._biases.append(bias)
@@ -41,7 +51,7 @@ class RecurrentStack:
     def step(self, z: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> list[Gates]:
         """One step of every layer: z (M, B, inputs); hidden and carry (B, M N, D) are overwritten.
 
-        `carry` is used by cells with two arrays in `STATE_ARRAYS`. Returns the gates of each layer, (M, B, D).
+        `carry` is used by cells with two arrays in `CELL_ARRAYS`. Returns the gates of each layer, (M, B, D).
         """
         x, opened = z, []
         for layer in range(self.layers):
@@ -49,8 +59,31 @@ class RecurrentStack:
             gates = np.ascontiguousarray(self._products[layer](np.concatenate([x, h], -1)))
             STEPS[self.cell](gates, self._biases[layer], hidden, carry, layer, self.layers)
             opened.append(self._named(gates, h, carry, layer))
-            x = h
+            if layer < self.layers - 1:
+                x = self._handed_on(x, h, layer)
         return opened
+
+    def output(self, z: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """The output of the last layer of every member after a step, (M, B, D), from what the first layer read there
+        and `hidden` (B, M N, D): its hidden state, and with `residual` what it read too."""
+        if not self._residual or self.layers < 2:
+            return self.top(hidden)
+        x = z
+        for layer in range(self.layers - 1):
+            x = self._handed_on(x, self.of_layer(hidden, layer), layer)
+        return self.top(hidden) + x
+
+    def _handed_on(self, x: np.ndarray, h: np.ndarray, layer: int) -> np.ndarray:
+        """What the next layer reads: this one's hidden state, plus what it read itself, normalised."""
+        y = h + x if self._residual and layer else h
+        if not self._norms:
+            return y
+        weight, bias = self._norms[layer]
+        y = np.ascontiguousarray(y)
+        distance = y - y.mean(-1, keepdims=True)
+        scale = np.sqrt((distance * distance).mean(-1, keepdims=True) + EPSILON)
+        normed: np.ndarray = distance / scale * weight + bias
+        return normed
 
     def of_layer(self, state: np.ndarray, layer: int) -> np.ndarray:
         """One layer of every member, (M, B, D): a view of `state` (B, M N, D)."""
@@ -64,13 +97,18 @@ class RecurrentStack:
         """Views of one layer's gates, each (M, B, D), of its hidden state and of its carry."""
         width = hidden.shape[-1]
         named = {name: gates[..., i * width : (i + 1) * width] for i, name in enumerate(GATES[self.cell])}
-        if STATE_ARRAYS[self.cell] > 1:
+        if CELL_ARRAYS[self.cell] > 1:
             named["carry"] = self.of_layer(carry, layer)
         return named | {"hidden": hidden}
 
 
-def _joined(
-    cell: str, weight_ih: np.ndarray, weight_hh: np.ndarray, bias_ih: np.ndarray, bias_hh: np.ndarray
+def joined_weights(
+    cell: str,
+    weight_ih: np.ndarray,
+    weight_hh: np.ndarray,
+    bias_ih: np.ndarray,
+    bias_hh: np.ndarray,
+    peephole: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One layer of one member as one product: input and recurrent weights (inputs + D, …) stacked, and bias (1, …),
     columns in the order that the cell's step function reads. Raises ValueError for another cell."""
@@ -84,10 +122,14 @@ def _joined(
     weight, bias = np.concatenate([weight_ih, weight_hh], 1), bias_ih + bias_hh
     if cell == "rnn":
         return _halved(weight, bias, 0)
-    if cell == "lstm":
+    if cell in ("lstm", "peephole"):
         order = np.concatenate([np.split(np.arange(len(bias)), 4)[k] for k in (0, 1, 3, 2)])  # torch keeps i, f, g, o
-        return _halved(weight[order], bias[order], 3 * len(bias) // 4)
-    raise ValueError(f"the cell {cell!r} is not known to `_joined`; name the order of its columns there")
+        weight, bias = _halved(weight[order], bias[order], 3 * len(bias) // 4)
+        return weight, bias if peephole is None else np.concatenate([bias, peephole[None] / 2], 1)
+    if cell == "coupled":
+        order = np.concatenate([np.split(np.arange(len(bias)), 3)[k] for k in (0, 2, 1)])  # from f, g, o
+        return _halved(weight[order], bias[order], 2 * len(bias) // 3)
+    raise ValueError(f"the cell {cell!r} is not known to `joined_weights`; name the order of its columns there")
 
 
 def _halved(weight: np.ndarray, bias: np.ndarray, sigmoids: int) -> tuple[np.ndarray, np.ndarray]:

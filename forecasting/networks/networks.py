@@ -19,6 +19,7 @@ from forecasting.config import RECURRENT, STATE_ARRAYS, ModelConfig
 from forecasting.kernel.scaling import FAINT, RELATIVE, SMALLEST, WIDEST
 from forecasting.networks.experts import experts
 from forecasting.networks.recurrent import State, read, recurrent_layers
+from forecasting.networks.stacked_layers import StackedLayers
 
 KERNELS, STRIDES, CHANNELS = (8, 4), (4, 2), 32
 
@@ -94,7 +95,9 @@ class Network(nn.Module):
         self.config, width = config, config.hidden_size
         self.encoder = Convolution(config) if config.kind == "cnn" else Dense(config)
         if config.kind in RECURRENT:
-            self.cells = recurrent_layers(config.kind, width, width, config.num_layers, config.dropout)
+            self.cells = recurrent_layers(
+                config.kind, width, width, config.num_layers, config.dropout, config.options, config.context
+            )
         else:
             self.dense = nn.ModuleList(nn.Linear(width, width) for _ in range(config.num_layers))
         self.dropout = nn.Dropout(config.dropout)
@@ -111,23 +114,37 @@ class Network(nn.Module):
         With `origins` (A,) it forecasts at those steps only, A in place of T; the state still advances over every step.
         """
         z = self.encoder(features[..., self.config.memory :])
-        u, state = self._read(z, state)
+        u, state = self._read(z, state, features)
         if origins is not None:
             u, z, features = u[:, origins], z[:, origins], features[:, origins]
         median, increments = self.head(u, z, features)
         return median, increments, state
 
-    def _read(self, z: Tensor, state: State) -> tuple[Tensor, State]:
+    def _read(self, z: Tensor, state: State, features: Tensor) -> tuple[Tensor, State]:
         if self.config.kind in RECURRENT:
-            return read(self.cells, self.dropout(z), state)
+            seen = features[..., self.config.observed] > 0 if self.config.options.masking else None
+            return read(self.cells, self._dropped(z), state, seen)
         u = z
         for layer in self.dense:
             u = u + fn.silu(layer(self.dropout(u)))
         return u, state
 
+    def _dropped(self, z: Tensor) -> Tensor:
+        """What the cells read: in training a share of z is 0, fresh at every step or, with `input_dropout`, the same
+        units at every step of the sequence (Gal and Ghahramani 2016)."""
+        if not self.config.options.input_dropout:
+            return self.dropout(z)
+        kept = fn.dropout(torch.ones_like(z[:, :1]), self.config.options.input_dropout, self.training)
+        return z * kept
+
     def export(self) -> dict[str, np.ndarray]:
         """The weights as float32 arrays with torch's names, for `kernel.Kernel`."""
-        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
+        weights = self.state_dict()
+        cells = getattr(self, "cells", None)
+        if isinstance(cells, StackedLayers):
+            weights = {name: tensor for name, tensor in weights.items() if not name.startswith("cells.")}
+            weights |= {f"cells.{name}": tensor for name, tensor in cells.exported().items()}
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in weights.items()}
 
 
 def features(

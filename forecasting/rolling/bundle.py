@@ -22,9 +22,11 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from data.errors import DamagedArtifact
-from forecasting.config import UPGRADE, ModelConfig
+from forecasting.config import ModelConfig
 from forecasting.kernel.kernel import FORMAT, OLDEST_FORMAT
+from forecasting.recurrent_options import UPGRADE
 from forecasting.rolling.conformal import Calibration
+from forecasting.symbol_config import SymbolConfig
 
 HASHED = ("model.json", "weights.safetensors", "calibration.json")
 LARGEST = 256 * 1024 * 1024  # most bytes of one file
@@ -43,7 +45,7 @@ def sha256(data: bytes) -> str:
 class Bundle:
     """One fitted model. `manifest` has what no hash covers: data snapshot, steps, environment, metrics."""
 
-    config: ModelConfig
+    config: Any  # a ModelConfig, or a SymbolConfig
     weights: dict[str, np.ndarray]
     calibration: Calibration
     manifest: dict[str, Any] = field(default_factory=dict)
@@ -151,7 +153,7 @@ def _verified(files: dict[str, bytes], digest: str) -> Bundle:
     manifest = json.loads(files["manifest.json"])
     own = {name: value for name, value in manifest.items() if name not in ("format", "digest", "sha256")}
     bundle = Bundle(
-        ModelConfig.from_dict(model["config"]),
+        read_config(model["config"]),
         load_tensors(files["weights.safetensors"]),
         Calibration.from_dict(json.loads(files["calibration.json"])),
         own,
@@ -159,6 +161,16 @@ def _verified(files: dict[str, bytes], digest: str) -> Bundle:
     # Keeps the bytes that were read: this version may write settings with more fields, which have another digest.
     vars(bundle)["files"] = {name: files[name] for name in HASHED}
     return bundle
+
+
+def read_config(values: dict[str, Any]) -> ModelConfig | SymbolConfig:
+    """The configuration of what a model forecasts, its `target`: numbers where none is said."""
+    target = values.get("target", "numbers")
+    if target == SymbolConfig.target:
+        return SymbolConfig.from_dict(values)
+    if target != "numbers":
+        raise DamagedArtifact(f"The model forecasts {target!r}, which is unknown to this version; {UPGRADE}")
+    return ModelConfig.from_dict(values)
 
 
 def _refuse_format(found: int) -> None:

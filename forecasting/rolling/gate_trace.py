@@ -4,14 +4,16 @@ Nothing is rolled in another way for it: a `Recorder` stands between a roller an
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from forecasting.config import STATE_ARRAYS, ModelConfig
+from forecasting.config import CELL_ARRAYS, ModelConfig
 from forecasting.kernel.cells import GATES
 from forecasting.kernel.kernel import Kernel
 from forecasting.kernel.recurrent import Gates
+from forecasting.symbol_config import SymbolConfig
 
 CANDIDATE = "new"  # no gate: what may enter the memory, between -1 and 1
 RANGE = (0.1, 0.9)  # quantiles over the units
@@ -78,9 +80,9 @@ class GateTrace:
     cell: CellStep
 
     @classmethod
-    def of(cls, config: ModelConfig, recorder: Recorder) -> "GateTrace | None":
+    def of(cls, config: ModelConfig | SymbolConfig, recorded: Iterable[Roll]) -> "GateTrace | None":
         """What was recorded of a single series; None where nothing was rolled since its first value."""
-        rolls = list(recorder.rolls)
+        rolls = list(recorded)
         while rolls and not rolls[0].seen[0] and rolls[0].gap[0] > config.window:
             rolls.pop(0)
         if not rolls:
@@ -104,7 +106,7 @@ def _summed_up(gates: list[np.ndarray]) -> np.ndarray:
     return np.stack([units.mean(1), *np.quantile(units, RANGE, 1)])
 
 
-def _busiest(config: ModelConfig, roll: Roll) -> CellStep:
+def _busiest(config: ModelConfig | SymbolConfig, roll: Roll) -> CellStep:
     """The unit of the last layer whose hidden value moved most."""
     layer = config.num_layers - 1
     opened, (hidden, carry) = roll.gates[layer], roll.before
@@ -113,7 +115,7 @@ def _busiest(config: ModelConfig, roll: Roll) -> CellStep:
     member, unit = divmod(int(np.abs(later - earlier).argmax()), config.hidden_size)
     gates = {name: float(opened[name][member, 0, unit]) for name in GATES[config.kind]}
     kept = None
-    if STATE_ARRAYS[config.kind] > 1:
+    if CELL_ARRAYS[config.kind] > 1:
         row = member * config.num_layers + layer
         kept = float(carry[0, row, unit]), float(opened["carry"][member, 0, unit])
     return CellStep(member, unit, gates, kept, (float(earlier[member, unit]), float(later[member, unit])))

@@ -29,7 +29,7 @@ class GateRecording(NamedTuple):
 
     def trace(self) -> GateTrace | None:
         """What was rolled; None where nothing was, and for a series without a value."""
-        return GateTrace.of(self.roller.config, self.recorder)
+        return GateTrace.of(self.roller.config, self.recorder.rolls)
 
 
 class Inspection:

@@ -176,7 +176,7 @@ class Roller:
         def read(rows: slice) -> NumericState:
             return self._start(context[rows], origin[rows], {name: array[rows] for name, array in own.items()})
 
-        states = each(read, blocks(len(context)))
+        states = each(read, row_blocks(len(context)))
         first = self.empty(0)
         parts = [state.arrays for state in states] or [first.arrays]
         return type(first)({name: np.concatenate([part[name] for part in parts]) for name in first.arrays})
@@ -245,7 +245,7 @@ class Roller:
             if ledger is not None and page is not None:
                 ledger.closed.extend(closed.of_rows(own) for closed in page.closed)
 
-        each(roll, blocks(len(unique)))
+        each(roll, row_blocks(len(unique)))
 
     def _fold(
         self,
@@ -413,7 +413,7 @@ class Roller:
     def _answer(
         self, core: Kernel | Baseline | Recorder, state: NumericState, rows: np.ndarray, horizon: int | None
     ) -> np.ndarray:
-        parts = each(lambda part: self._quantiles_by_level(core, state.read(rows[part])), blocks(len(rows)))
+        parts = each(lambda part: self._quantiles_by_level(core, state.read(rows[part])), row_blocks(len(rows)))
         quantiles = np.concatenate(parts) if parts else np.empty((0, len(self.config.levels), self.config.horizon))
         zero = np.flatnonzero(~state.ring[rows].any(1))
         if zero.size:  # their scale is `SMALLEST`: what lies within NO_SCALE of them has no meaning
@@ -462,7 +462,7 @@ def hold(values: np.ndarray, ring: np.ndarray, gap: np.ndarray, observed: np.nda
         gap[row] = 0 if seen and observed[row] > 0 else min(gap[row] + 1, window + 1)
 
 
-def blocks(rows: int) -> list[slice]:
+def row_blocks(rows: int) -> list[slice]:
     """Slices of at most BLOCK rows, about equal in size and the same number for every core."""
     rounds = max(1, -(-rows // (BLOCK * cores())))
     size = max(32, -(-rows // (rounds * cores())))

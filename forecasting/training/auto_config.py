@@ -5,13 +5,14 @@ on the training part alone: whether naive or seasonal naive does better, whether
 and how many values there are.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from data.errors import InvalidInput
 from forecasting.baselines import naive_is_better
 from forecasting.config import ModelConfig, configure
 from forecasting.cycles import longer_cycle
 from forecasting.panel import Panel
+from forecasting.recurrent_options import RecurrentOptions
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,32 @@ class Choice:
 
     config: ModelConfig
     reasons: tuple[str, ...]
+
+    def shaped(
+        self,
+        options: RecurrentOptions,
+        hidden_size: int | None = None,
+        num_layers: int | None = None,
+        dropout: float | None = None,
+    ) -> "Choice":
+        """The same settings with a size and options that were asked for; the last reason then says so.
+
+        Raises InvalidInput for options that such a network cannot have.
+        """
+        usual = self.config
+        config = replace(
+            usual,
+            hidden_size=hidden_size or usual.hidden_size,
+            num_layers=num_layers or usual.num_layers,
+            dropout=usual.dropout if dropout is None else dropout,
+            options=options,
+        )
+        if config == usual:
+            return self
+        options.check(config.kind, config.num_layers)
+        own = options.to_dict() | ({} if dropout is None else {"dropout": dropout})
+        asked = "".join(f", {name.replace('_', ' ')} {value}" for name, value in own.items())
+        return Choice(config, (*self.reasons[:-1], f"{_shape(config)}{asked}: as asked for"))
 
 
 def choose(past: Panel, kind: str, season: int, horizon: int) -> Choice:
@@ -76,7 +103,11 @@ def _window(config: ModelConfig) -> str:
 
 
 def _size(config: ModelConfig, series: int, known: int) -> str:
-    layers = "1 layer" if config.num_layers == 1 else f"{config.num_layers} layers"
     enough = f"the usual size for {known:,} values in {series:,} series"
     few = f"{known:,} values are too few for a wider hidden state"
-    return f"{config.kind}, {layers} of {config.hidden_size}: {enough if config.hidden_size > 64 else few}"
+    return f"{_shape(config)}: {enough if config.hidden_size > 64 else few}"
+
+
+def _shape(config: ModelConfig) -> str:
+    layers = "1 layer" if config.num_layers == 1 else f"{config.num_layers} layers"
+    return f"{config.kind}, {layers} of {config.hidden_size}"

@@ -15,7 +15,7 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +59,9 @@ from forecasting.training.devices import (
 from forecasting.training.module import ForecastModule
 from forecasting.training.pace import Clock, TrainingPlan
 from forecasting.training.training_defaults import DEFAULTS, TrainingDefaults
+from forecasting.training.training_spec import TrainingSpec as TrainingSpec
 from forecasting.training.workload import (
-    chunk_length,
     lanes,
-    lanes_for,
     most_steps,
     seconds_of_a_step,
     steps_between_checks,
@@ -76,22 +75,6 @@ for _name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilit
 PATIENCE = 4  # evaluations on the tail without improvement that end *choose*
 SEED_STRIDE = 1_000_003  # between the seeds of an ensemble's members: no two trainings share one
 CHOOSE_SHARE = 1.3  # of its even share of the minutes: where *choose* is ended
-
-
-@dataclass(frozen=True)
-class TrainingSpec:
-    """What to fit. Either `steps` or `max_minutes` bounds the training; `tail` (n,) overrides the lengths of the
-    validation tail."""
-
-    kind: str
-    season: int
-    horizon: int
-    max_minutes: float = 3.0
-    steps: int | None = None
-    seed: int = 0
-    tail: np.ndarray | None = field(default=None, compare=False)
-    hardware: Hardware = field(default_factory=Hardware)
-    defaults: TrainingDefaults = field(default_factory=lambda: DEFAULTS)
 
 
 @dataclass(frozen=True)
@@ -133,11 +116,11 @@ def fit(
         raise InvalidInput(f"{spec.kind!r} is not a network; choose one of {', '.join(NETWORKS)}.")
     tail = tail_lengths(panel.lengths, spec.horizon) if spec.tail is None else spec.tail
     past = panel.head(panel.lengths - tail)
-    choice = choose(past, spec.kind, spec.season, spec.horizon)
+    choice = spec.shaped(choose(past, spec.kind, spec.season, spec.horizon))
     config = choice.config
     with join(spec.hardware) as team:
         team.share((panel, tail, spec, config, run_dir, resume))
-        with threads_for(config, lanes_for(past, spec.horizon, spec.defaults) * chunk_length(past)):
+        with threads_for(config, spec.lanes(past) * spec.origins(past)):
             base, cost = _untrained(config, past, panel, tail, clock)
             plan = _plan(team, past, config, spec, clock, cost)
             tell = notify or (lambda _: None)
@@ -178,9 +161,13 @@ def _fit_first(run: "_Run", base: Bundle, panel: Panel, past: Panel, tail: np.nd
     chooser = replace(chooser, weights=weights, calibration=calibrate_on_tail(forecasts, config, share))
     validation = validate([chooser], panel, tail, spec.season, spec.horizon, scored)
     rolled = long_roll.check(
-        chooser, panel, tail, chunk_length(past), min(scored, run.cost.share_rolled(run.clock.left()))
+        chooser,
+        panel,
+        tail,
+        spec.origins(past),
+        min(scored, run.cost.share_rolled(run.clock.left())),
     )
-    wanted, lanes_of_all = members_of(config, spec.defaults), lanes_for(past, spec.horizon, spec.defaults)
+    wanted, lanes_of_all = members_of(config, spec.defaults), spec.lanes(past)
     bundle, trained = run.refit(panel, wanted, best.step, share, best.weights)
     manifest = {
         "steps": steps,
@@ -272,7 +259,7 @@ class _Run:
     def endless(
         cls, team: Team, spec: TrainingSpec, config: ModelConfig, steps: int, progress: Progress | None
     ) -> "_Run":
-        """A run of so many steps, however long they take."""
+        """So many steps, however long they take."""
         return cls(team, spec, config, TrainingPlan(steps, 0.0, 1, np.inf), Clock(np.inf), progress)
 
     def choose(self, panel: Panel, past: Panel, tail: np.ndarray) -> tuple[BestWeights, TimeLimit]:

@@ -34,15 +34,16 @@ MEASURED = (3, 8, 2.0)  # steps that are timed: at least, at most, and seconds a
 ONE_THREAD = 200_000  # origins × width of a step that a second thread makes slower
 
 
-def chunk_length(panel: Panel) -> int:
-    """Origins that a lane reads at a time: the median length of the series, within 32 and 96."""
-    return int(np.clip(np.median(panel.lengths), 32, 96))
+def chunk_length(panel: Panel, truncate: int = 0) -> int:
+    """Origins that a lane reads at a time, over which gradients flow back: `truncate`, or the median length of the
+    series, within 32 and 96."""
+    return truncate or int(np.clip(np.median(panel.lengths), 32, 96))
 
 
-def lanes_for(panel: Panel, horizon: int, defaults: TrainingDefaults) -> int:
+def lanes_for(panel: Panel, horizon: int, defaults: TrainingDefaults, truncate: int = 0) -> int:
     """Lanes of all processes together: a step reads the panel once at most, and has more lanes than for few series only
     while it forecasts no more than `STEP_VALUES` values."""
-    origins = chunk_length(panel)
+    origins = chunk_length(panel, truncate)
     room = int(STEP_VALUES / (defaults.keep * origins * horizon))
     wanted = min(defaults.lanes_for(len(panel)), max(defaults.lanes // 3, room))
     return max(1, min(wanted, len(panel.values) // origins))
@@ -77,8 +78,8 @@ def lanes(
 ) -> Lanes:
     """The stream of chunks that a stage trains on: this process's share of the lanes, with its own random numbers."""
     defaults = defaults or DEFAULTS
-    origins = chunk_length(panel)
-    own = team.share_of(lanes_for(panel, config.horizon, defaults))
+    origins = chunk_length(panel, config.options.truncate)
+    own = team.share_of(lanes_for(panel, config.horizon, defaults, config.options.truncate))
     mix = defaults.mixed_for(config)
     return Lanes(panel, config, own, origins, team.seed(seed), mix, defaults.by_length)
 

@@ -9,7 +9,7 @@ from forecasting.kernel.threads import each
 from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.online_scores import AT_REST, Ledger
-from forecasting.rolling.roller import UNKNOWN, NumericState, Roller, Scoring, blocks
+from forecasting.rolling.roller import UNKNOWN, NumericState, Roller, Scoring, row_blocks
 from forecasting.universal.engine import Engine
 from forecasting.universal.layout import CLOCK, LAST, UNIT, StateLayout
 from forecasting.universal.learning import shift
@@ -191,7 +191,7 @@ class UniversalRoller(Roller):
         """(k, h, L) float64 quantiles at `config.levels` for the h steps after each row's origin, in data units; any
         horizon. The state does not change."""
         rows, steps = np.asarray(rows, np.int64), horizon or self.config.horizon
-        parts = each(lambda part: self._quantiles(state, rows[part], steps), blocks(len(rows)))
+        parts = each(lambda part: self._quantiles(state, rows[part], steps), row_blocks(len(rows)))
         return np.concatenate(parts) if parts else np.empty((0, steps, len(self.config.levels)))
 
     def fallback(self, state: NumericState, rows: np.ndarray, horizon: int | None = None) -> np.ndarray:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data.errors import InvalidInput
 from pipelines.commands.options import Json, Name
+
+if TYPE_CHECKING:
+    from pipelines.evaluation.backtest import BacktestRequest
+    from pipelines.workspace import Workspace
 
 
 def backtest(
@@ -57,15 +62,31 @@ def backtest(
     request = backtesting.BacktestRequest(
         name, kinds, split, last, origins, horizon, train_missing, max_minutes, steps, classical_minutes
     )
+    workspace = open_workspace()
+    if backtesting.has_symbols(workspace, name):
+        symbols(workspace, request, report_file, json)
+        return
     with_report = report_file is not None or not json
     if with_report:
         from pipelines.reports import html_report
     if report_file is not None:
         html_report.check_path(report_file)
-    workspace = open_workspace()
     with progress(f"backtest {name}") as on_progress:
         result = backtesting.backtest(workspace, request, on_progress, say)
     terminal.backtested(result, json)
     if with_report:
         path = report_file or html_report.usual_path(workspace.settings, name)
         say(f"report written to {html_report.write(result, path)}")
+
+
+def symbols(workspace: Workspace, request: BacktestRequest, report_file: Path | None, json: bool) -> None:
+    """Score models of symbols, and print the scores."""
+    from pipelines.console import progress, say
+    from pipelines.evaluation.symbol_backtest import backtest_symbols
+    from pipelines.reports import symbol_terminal
+
+    if report_file is not None:
+        raise InvalidInput("a backtest of symbols has no HTML report; leave --report away, --json has every figure")
+    with progress(f"backtest {request.dataset}") as on_progress:
+        result = backtest_symbols(workspace, request, on_progress, say)
+    symbol_terminal.backtested(result, json)

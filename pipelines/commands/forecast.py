@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.commands.options import Json, Name, warn_old_spelling
+
+if TYPE_CHECKING:
+    from pipelines.forecasts.batch_forecast import BatchRequest
+    from pipelines.workspace import Workspace
 
 
 def forecast(
@@ -32,6 +36,7 @@ def forecast(
 ) -> None:
     """Forecast every series of a dataset with the served model, from the last stored observation on."""
     from data.errors import InvalidInput
+    from data.store import catalogue
     from pipelines.console import progress
     from pipelines.forecasts import batch_forecast
     from pipelines.reports import terminal
@@ -43,14 +48,18 @@ def forecast(
     if restart and not lake:
         raise InvalidInput("--restart works only with --lake; add --lake")
     drawn = check_drawing(plot, svg, lake, out, json)
+    workspace = open_workspace()
+    if catalogue.dataset(workspace.engine, name).has_symbols:
+        check_symbols(level, lake, drawn)
+        request = batch_forecast.BatchRequest(name, series, horizon)
+        return forecast_symbols(workspace, request, out, json)
     if lake:
         from pipelines.forecasts import issue
 
         issue.check_options(series, level, out)
         with progress(f"forecast {name}") as on_progress:
-            issued = issue.issue(open_workspace(), name, horizon, on_progress, restart)
+            issued = issue.issue(workspace, name, horizon, on_progress, restart)
         return terminal.issued(issued, json)
-    workspace = open_workspace()
     request = batch_forecast.BatchRequest(name, series, horizon, tuple(level or (80,)))
     if out is not None:
         batch_forecast.check_suffix(out)
@@ -63,6 +72,36 @@ def forecast(
 
         return drawn_forecast.drawn(workspace, result, plot, svg, json)
     return terminal.forecasted(result, out, json)
+
+
+def check_symbols(level: list[int] | None, lake: bool, drawn: bool) -> None:
+    """Raises InvalidInput for options that mean nothing where values are symbols."""
+    from data.errors import InvalidInput
+
+    refused = {"--level": level is not None, "--lake": lake, "--plot and --svg": drawn}
+    whys = {
+        "--level": "a forecast of symbols has a probability for each, and no interval",
+        "--lake": "the lake's table of forecasts has quantiles, and symbols have none; give --out FILE",
+        "--plot and --svg": "they draw numbers; the page of the service shows the probabilities of symbols",
+    }
+    for option, given in refused.items():
+        if given:
+            raise InvalidInput(f"{option} cannot be used: {whys[option]}")
+
+
+def forecast_symbols(workspace: Workspace, request: BatchRequest, out: Path | None, json: bool) -> None:
+    """Forecast a dataset of symbols, into a file or the terminal."""
+    from pipelines.console import progress
+    from pipelines.forecasts import batch_forecast, symbol_batch
+    from pipelines.reports import symbol_terminal
+
+    if out is not None:
+        batch_forecast.check_suffix(out)
+    with progress(f"forecast {request.dataset}") as on_progress:
+        result = symbol_batch.forecast(workspace, request, on_progress)
+    if out is not None:
+        batch_forecast.write_frame(result.frame, result.dataset, out)
+    symbol_terminal.forecasted(result, out, json)
 
 
 def check_drawing(plot: bool, svg: Path | None, lake: bool, out: Path | None, json: bool) -> bool:

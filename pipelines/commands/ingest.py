@@ -80,6 +80,12 @@ def ingest(
         str | None,
         typer.Option(help="Columns that are series of their own, such as s1,s2; '*' for all but the time."),
     ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="What the values are: numeric (default) or symbols, such as states or words.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Read a text as symbols, by character or word; with --kind symbols.")
+    ] = None,
     low: Annotated[float | None, typer.Option("--min", help="Smallest value that is not quarantined.")] = None,
     high: Annotated[float | None, typer.Option("--max", help="Largest value that is not quarantined.")] = None,
     max_jump: Annotated[
@@ -109,7 +115,7 @@ def ingest(
         id_col=id_col, time_col=time_col, target_col=target_col, date_format=date_format, tz=tz, freq=freq,
         series=series, season=season, horizon=horizon, since=since, overlap=overlap, rename=rename, snap=snap,
         keep=keep, every=every, skip_lines=skip_lines, separator=separator, decimal=decimal, na=tuple(na or ()),
-        wide=wide, low=low, high=high, max_jump=max_jump, max_stale=max_stale,
+        wide=wide, kind=kind, by=by, low=low, high=high, max_jump=max_jump, max_stale=max_stale,
     )  # fmt: skip
     with progress(f"ingest {dataset}") as on_progress:
         result = ingestion.ingest(open_workspace(), source, dataset, options, on_progress, dry_run)

@@ -12,12 +12,15 @@ from pipelines.commands.options import Json
 
 def tutorial(
     folder: Annotated[Path, typer.Argument(help="Folder to make.", metavar="FOLDER")],
+    symbols: Annotated[
+        bool, typer.Option("--symbols", help="Write the files of docs/symbols.md instead: states of machines.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write the files that docs/tutorial.md works with: temperatures of a bakery, with all that goes wrong in them."""
-    from pipelines.demo import tutorial_files
+    from pipelines.demo import symbol_files, tutorial_files
     from pipelines.reports import terminal
 
-    files = tutorial_files.write_files(folder)
+    files = symbol_files.write_symbol_files(folder) if symbols else tutorial_files.write_files(folder)
     rows = [{"file": str(path), "rows": path.read_text(encoding="utf-8").count("\n") - 1} for path in files]
     terminal.listing(rows, json, "no files")

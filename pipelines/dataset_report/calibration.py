@@ -6,6 +6,7 @@ from typing import Any
 
 from data.grid.stamps import format_moment
 from forecasting.rolling import online_scores
+from pipelines.dataset_report import symbol_parts
 from pipelines.dataset_report.found import DatasetNow
 from pipelines.reports import charts
 from pipelines.reports.report_content import Cell, Key, Table, number
@@ -20,6 +21,8 @@ def content(found: DatasetNow) -> dict[str, Any] | None:
     champion = found.champion
     if champion is None:
         return None
+    if found.dataset.has_symbols:
+        return symbol_parts.live_scores(champion)
     steps = online_scores.bucket_steps(champion.config)
     whole = online_scores.summarize(champion.states.totals, steps)
     day = online_scores.summarize(scores.last_day(champion), steps)

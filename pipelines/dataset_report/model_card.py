@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ from data.errors import counted
 from data.grid.stamps import format_moment
 from forecasting.config import ModelConfig
 from forecasting.rolling.bundle import Bundle
+from forecasting.symbol_config import SymbolConfig
+from pipelines.dataset_report import symbol_parts
 from pipelines.dataset_report.found import DatasetNow
 from pipelines.models import model_store
 from pipelines.promotion import promotion_history
 from pipelines.reports.model_facts import ORIGIN, SETTINGS
 from pipelines.reports.report_content import Cell, Table, number, score_table
+from states.past.effective_memories import EffectiveMemories
 
 IN_ARTIFACT = {
     "lstm": ("input", "forget", "new", "output"),
@@ -31,13 +35,15 @@ def content(found: DatasetNow) -> dict[str, Any] | None:
     row = model_store.find(found.workspace, found.dataset, found.promotion.version)
     bundle = model_store.load(found.workspace, found.dataset, row.version)
     validation = row.metrics.get("validation")
+    table_of = symbol_parts.validation_table if found.dataset.has_symbols else validation_table
+    series = len(found.champion.contexts.series)
     return {
         "name": f"{row.kind} version {row.version}",
         "facts": facts(found, bundle),
         "reasons": [promotion_history.describe_decision(found.promotion), *(bundle.manifest.get("rule") or ())],
         "gates": gate_table(bundle),
-        "validation": validation_table(validation) if validation else None,
-        "limits": limits(bundle.config, len(found.champion.contexts.series)),
+        "validation": table_of(validation) if validation else None,
+        "limits": limits_of(bundle.config, series),
     }
 
 
@@ -52,8 +58,18 @@ def facts(found: DatasetNow, bundle: Bundle) -> dict[str, str]:
         for name in ORIGIN
         if name in manifest
     }
+    values |= memory_fact(found)
     values |= {"serves since": format_moment(found.promotion.decided_at), "digest": bundle.digest}
     return {name: f"{value:.1f}" if isinstance(value, float) else str(value) for name, value in values.items()}
+
+
+def memory_fact(found: DatasetNow) -> dict[str, str]:
+    """The effective memory of the recurrent layers; nothing for a model without them."""
+    assert found.champion is not None  # noqa: S101  # `content` has looked
+    steps = EffectiveMemories().measure(found.champion)
+    if steps is None:
+        return {}
+    return {"effective memory": f"{steps:.1f} steps" if math.isfinite(steps) else "longer than 512 steps"}
 
 
 def parameters(bundle: Bundle) -> int:
@@ -89,6 +105,11 @@ def validation_table(metrics: dict[str, dict[str, Any]]) -> Table:
     """Scores of the validation tail; all models have the same origins, so that their number is left out."""
     scored = score_table({name: {"origins": 1, **row} for name, row in metrics.items()})
     return Table([scored.heads[0], *scored.heads[2:]], [[row[0], *row[2:]] for row in scored.rows])
+
+
+def limits_of(config: ModelConfig | SymbolConfig, series: int) -> list[str]:
+    """What the model cannot do, by its kind."""
+    return symbol_parts.limits(config, series) if isinstance(config, SymbolConfig) else limits(config, series)
 
 
 def limits(config: ModelConfig, series: int) -> list[str]:

@@ -95,7 +95,7 @@ def picture_cell(picture: Picture | None) -> Cell:
 def pictures(found: DatasetNow, champion: Champion, rows: np.ndarray) -> dict[int, Picture]:
     """The last values and the forecast of some rows of the champion; none of a series without a row in store."""
     numbers = champion.states.series[rows]
-    known = np.isin(numbers, found.ends.series)
+    known = np.isin(numbers, found.ends.series) & (not found.dataset.has_symbols)
     rows, numbers = rows[known], numbers[known]
     if not len(rows):
         return {}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import InvalidInput
-from data.store import registry
+from data.store import catalogue, registry
 from data.store.catalogue import Dataset
 from forecasting import rivals
 from forecasting.baselines import is_baseline, lag_name
@@ -150,6 +150,7 @@ def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressC
         comparison, request.classical_minutes
     )
     notes += comparison_notes.notes_on_zeros(comparison)
+    notes += comparison_notes.notes_on_cycles([*kinds, *comparison.full.reference.rivals], history.dataset.season)
     for note in notes:
         say(note)
     result = Backtested(
@@ -168,6 +169,11 @@ def backtest(workspace: Workspace, request: BacktestRequest, progress: ProgressC
     )
     stored_backtest.store(workspace, result)
     return result
+
+
+def has_symbols(workspace: Workspace, name: str) -> bool:
+    """Whether a dataset's values are symbols. Raises NotFound."""
+    return catalogue.dataset(workspace.engine, name).has_symbols
 
 
 def check_request(request: BacktestRequest) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from data.errors import counted
+from forecasting.baselines import lag_name
 from forecasting.evaluation.classical import LONGEST_SEASON, MOST_VALUES, usable_season
 from pipelines.evaluation.comparison import Comparison
 
 MISLED_BY_ZEROS = ("smape", "owa")
+SEASONAL = "seasonal_naive("  # with the lag and a bracket behind it
 MANY_ZEROS = 0.1  # share of zeros from which these measures are marked
 
 
@@ -23,6 +27,17 @@ def notes_on_zeros(comparison: Comparison) -> list[str]:
     return [
         f"sMAPE and OWA (marked *) mislead here: {share} of the values are 0, where sMAPE counts any other forecast as "
         "200 % wrong, however near; compare by MASE, WQL and skill"
+    ]
+
+
+def notes_on_cycles(names: Sequence[str], season: int) -> list[str]:
+    """Which season counts for what, where a seasonal naive with another lag than the dataset's season is compared."""
+    lags = dict.fromkeys(int(name[len(SEASONAL) : -1]) for name in names if name.startswith(SEASONAL))
+    return [
+        f"the dataset's season is {season} steps: seasonal_naive repeats them, and MASE is in units of its error; "
+        f"{lag_name(lag, season)} repeats {lag} instead, a cycle that was found in the values or asked for"
+        for lag in lags
+        if lag != season
     ]
 
 

@@ -23,6 +23,7 @@ from data.settings import load_settings
 from pipelines import run_pages
 from pipelines.console import ProgressCallback, finite, progress, say
 from pipelines.evaluation import backtest as backtesting
+from pipelines.evaluation.symbol_backtest import backtest_either
 from pipelines.flows.flow_parameters import OPTIONS, parse_parameters, source_options
 from pipelines.flows.run_flow import SKIPPED, run_flow
 from pipelines.forecasts import batch_forecast as forecasting
@@ -87,7 +88,7 @@ def backtest(
     request = backtesting.BacktestRequest(dataset, tuple(models) if models else None, split, last, origins, horizon)
     with show_progress(f"backtest {dataset}") as on_progress:
         return run(
-            "backtest", dataset, lambda workspace: as_record(backtesting.backtest(workspace, request, on_progress, say))
+            "backtest", dataset, lambda workspace: as_record(backtest_either(workspace, request, on_progress, say))
         )
 
 

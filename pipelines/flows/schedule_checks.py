@@ -10,6 +10,7 @@ from data.store import catalogue, promotions, registry
 from data.store.catalogue import Dataset
 from pipelines.console import ProgressCallback, say
 from pipelines.evaluation import backtest
+from pipelines.evaluation.symbol_backtest import refuse_options_of_numbers
 from pipelines.flows.flow_parameters import source_options
 from pipelines.forecasts import answers, batch_forecast
 from pipelines.ingestion import ingest as ingestion
@@ -52,7 +53,8 @@ def check_backtest(dataset: Dataset, parameters: Record) -> None:
     models, split, horizon = (parameters.get(name) for name in ("models", "split", "horizon"))
     last, origins = parameters.get("last"), parameters.get("origins")
     kinds = None if models is None else tuple(models)
-    backtest.check_request(backtest.BacktestRequest(dataset.name, kinds, split, last, origins, horizon))
+    request = backtest.BacktestRequest(dataset.name, kinds, split, last, origins, horizon)
+    (refuse_options_of_numbers if dataset.has_symbols else backtest.check_request)(request)
     if split is not None and not dataset.has_split:
         raise InvalidInput(f"dataset {dataset.name!r} has no split column; use -p last=0.2")
     backtest.check_asked_horizon(dataset, horizon)

@@ -153,8 +153,13 @@ def check_suffix(path: Path) -> None:
 
 def write(forecasts: BatchForecasts, path: Path) -> None:
     """The wide frame as a file, with times as dates or UTC instants; whole or not at all."""
+    write_frame(forecasts.frame, forecasts.dataset, path)
+
+
+def write_frame(frame: pl.DataFrame, dataset: Dataset, path: Path) -> None:
+    """Rows with the times of a dataset as a file."""
     check_suffix(path)
-    frame = forecasts.frame.with_columns(readable(forecasts.dataset))
+    frame = frame.with_columns(readable(dataset))
     with output_file(path) as partial:
         if path.suffix == ".csv":
             frame.write_csv(partial)

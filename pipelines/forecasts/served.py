@@ -52,12 +52,19 @@ class ServedModel:
 
     def states(self, series: np.ndarray) -> tuple[np.ndarray, RollingState]:
         """Those of `series` (n,), ascending, that have a value to forecast from, and their states."""
+        known, state, _ = self.states_and_sequences(series)
+        return known, state
+
+    def states_and_sequences(self, series: np.ndarray) -> tuple[np.ndarray, RollingState, np.ndarray]:
+        """The same, and the position of the log that each state knows."""
         champion, _ = build_champion.restore(self.engine, self.anchored, self._read_log, series, self.seq)
         folding.rebuild_deferred(self.engine, champion)
         series = series[np.isin(series, champion.states.series)]
-        state, _ = champion.states.copy(champion.states.rows_of(series))
+        state, sequence = champion.states.copy(champion.states.rows_of(series))
         known = np.flatnonzero(state.observed > 0)
-        return (series, state) if len(known) == len(series) else (series[known], state.take(known))
+        if len(known) == len(series):
+            return series, state, sequence
+        return series[known], state.take(known), sequence[known]
 
     def answers(self, state: RollingState, horizon: int, levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
         """(n, horizon, len(levels)) in data units, and (n,) bool: where the fallback answered for the model.

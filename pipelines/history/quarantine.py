@@ -27,7 +27,7 @@ from data.quality.quality_rules import FOREIGN, FRESH, RULE
 from data.reading.intake import UNIT
 from data.records import dataset_rules, quarantine, watermarks
 from data.records.dataset_rules import QualityRules
-from data.records.quarantine import LIVE, Breach, QuarantinedValue
+from data.records.quarantine import LIVE, VOCABULARY, Breach, QuarantinedValue
 from data.records.series_limits import reference_steps
 from data.schema import AVAILABLE_AT, SERIES, TIME, VALUE
 from data.spill import Spill, Where
@@ -162,9 +162,10 @@ def list_values(workspace: Workspace, name: str, released: bool = False) -> list
 def value_to_dict(value: QuarantinedValue, dataset: Dataset, label: int) -> dict[str, Any]:
     """One value with its times as text, for tables and JSON. label: of its series, see `data.grid.labels`."""
     moments = {name: getattr(value, name) and format_ds(getattr(value, name), "instant") for name in ("at", "released")}
-    fields = {name: field for name, field in asdict(value).items() if name != "series_id"}
+    fields = {name: field for name, field in asdict(value).items() if name not in ("series_id", "word")}
     stamp = dataset.grid.label_stamps(dataset.grid.steps([value.ds]), label)
-    return fields | {"ds": format_ds(int(stamp[0]), dataset.kind)} | moments
+    shown = {"ds": format_ds(int(stamp[0]), dataset.kind), "y": value.word or dataset.shown(value.y)}
+    return fields | shown | moments
 
 
 def release(
@@ -184,6 +185,11 @@ def release(
     if missing := set(ids or ()) - {value.id for value in chosen}:
         raise InvalidInput(
             f"dataset {name!r} has no value {min(missing)} in quarantine; `rollcast quarantine list {name}` shows them"
+        )
+    if outside := next((value for value in chosen if value.rule == VOCABULARY), None):
+        raise InvalidInput(
+            f"value {outside.id} of dataset {name!r} is the symbol {outside.word!r}, which its vocabulary has not, so "
+            "that no model knows it; send the right symbol for its time, or ingest the series under another name"
         )
     require_force(workspace, dataset, chosen, force)
     logged, elsewhere = releases.held_in_log(workspace.engine, dataset.id, chosen)

@@ -36,7 +36,7 @@ def latest_values(workspace: Workspace, name: str, unique_id: str, last: int) ->
     steps = history.panel.first[i] + np.arange(len(values))
     stamps = history.dataset.grid.label_stamps(steps[-last:], history.labels[i]).tolist()
     rows = [
-        {"ds": format_ds(ds, history.dataset.kind), "y": y}
+        {"ds": format_ds(ds, history.dataset.kind), "y": history.dataset.shown(y)}
         for ds, y in zip(stamps, values[-last:].tolist(), strict=True)
     ]
     return {"dataset": name, "unique_id": unique_id, "steps": len(values), "values": rows}

@@ -144,6 +144,7 @@ def put_dataset(
         zone=report.zone,
         has_split=conformed.has_split,
         memory=memory.to_json(),
+        vocabulary=conformed.vocabulary,
     )
 
 

@@ -17,6 +17,7 @@ from data.formats.options import SourceOptions
 from data.reading.memory import SourceMemory
 from data.records import dataset_rules
 from data.records.dataset_rules import QualityRules
+from data.schema import SYMBOLS
 from data.store.catalogue import Dataset
 from pipelines.workspace import Workspace
 
@@ -28,7 +29,8 @@ RULES = ("low", "high", "max_jump", "max_stale")
 
 def given_rules(options: SourceOptions) -> dict[str, Any]:
     """The rules that the options set, by their field of `QualityRules`."""
-    return {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
+    own = dataset_rules.of_symbols() if options.kind == SYMBOLS else {}
+    return own | {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
 
 
 def rules_before(engine: Engine, name: str, known: Dataset | None) -> QualityRules:

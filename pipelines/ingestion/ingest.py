@@ -40,9 +40,10 @@ from pipelines.ingestion.given_rules import given_rules, refuse_foreign_unit, ru
 from pipelines.ingestion.ingest_record import facts_before
 from pipelines.ingestion.ingest_result import Ingested
 from pipelines.ingestion.preview import preview
-from pipelines.ingestion.repeated_options import OPTIONS, given_options, refuse_other_options
+from pipelines.ingestion.repeated_options import OPTIONS, given_options, refuse_other_ids, refuse_other_options
 from pipelines.ingestion.row_storage import Conforming, check_gap, store_rows
 from pipelines.ingestion.source_pieces import ReadPieces, read_new_pieces
+from pipelines.ingestion.symbol_options import complete_kind
 from pipelines.workspace import Workspace
 
 
@@ -71,12 +72,14 @@ def ingest(
     if known and not dry_run:
         finish_begun_deletions(workspace, known)
         known = catalogue.find(workspace.engine, name)
+    options = complete_kind(known, options)
     check_agrees(known, options)
     memory = SourceMemory.of(known.memory if known else {})
     rules = rules_with(workspace, name, known, options, memory)
     if known:
         known = renew_calendar(workspace, known, dry_run)
     opened = open_source(source)
+    refuse_other_ids(workspace, known, options, opened.name)
     with scratch_folder(workspace.settings.home) as scratch:
         intake = Intake(
             complete_options(known, options),
@@ -84,6 +87,7 @@ def ingest(
             known.target if known else None,
             known.kind if known else None,
             memory=memory,
+            vocabulary=known.vocabulary if known else None,
         )
         if known is not None:
             intake.keeps_float_ids = partial(catalogue.has_series_like, workspace.engine, known.id, "%.0")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from data.changes import ingests
+from data.changes import ingested_files, ingests
 from data.errors import InvalidInput
 from data.formats.options import SourceOptions
 from data.grid.durations import parse_frequency
+from data.store.catalogue import Dataset
 from pipelines.workspace import Workspace
 
 OPTIONS = "options"  # in the report of a table as it is stored: those by which it was read, where they were given
@@ -46,6 +47,15 @@ def refuse_other_options(
         f"undo {name}{number}` and ingest it again, or give another --dataset; else leave them out",
         source=source,
     )
+
+
+def refuse_other_ids(workspace: Workspace, known: Dataset | None, options: SourceOptions, source: str) -> None:
+    """Raises InvalidInput where a source that was ingested before, and has grown since, is given other columns of ids:
+    its rows would be stored once more, under other names."""
+    record = ingested_files.newest_file(workspace.engine, known.id, source) if known and options.id_col else None
+    if known is not None and record is not None and record.source == source:
+        ids = SourceOptions(id_col=options.id_col)
+        refuse_other_options(workspace, known.id, known.name, record.report, ids, source)
 
 
 def before_of(option: str, report: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from data.errors import InvalidInput
 from data.records import dataset_rules
 from data.records.dataset_rules import QualityRules
 from data.store import catalogue
@@ -18,10 +19,15 @@ def change(workspace: Workspace, name: str, changes: Mapping[str, Any] | None) -
     """Change some rules of a dataset, or with None remove all that are its own; returns the rules that hold then.
 
     Raises:
-        InvalidInput: a rule that cannot hold, or a name that no dataset can have.
+        InvalidInput: a rule that cannot hold, a name that no dataset can have, or a dataset of symbols.
         UnknownDataset: there is no such dataset, no rules wait for it, and none are set.
     """
     engine, known = workspace.engine, catalogue.find(workspace.engine, name)
+    if known is not None and known.has_symbols:
+        raise InvalidInput(
+            f"rules are for numbers, and the values of dataset {name!r} are symbols: those outside its vocabulary are "
+            "quarantined, and there is nothing to set"
+        )
     if known is None and not changes and dataset_rules.first_rules(engine, name) is None:
         catalogue.dataset(engine, name)
     if changes is None:

@@ -23,6 +23,7 @@ from pipelines.library.frames import NAME, FrameKind
 from pipelines.models.training_part import choose_training_part
 from pipelines.training import train
 from pipelines.training.train import TrainRequest
+from pipelines.training.train_symbols import check_kind
 
 
 def fit_frame(
@@ -35,6 +36,7 @@ def fit_frame(
     """A model fitted to every value of a frame, and the states of its series at their last values."""
     request = _request(arguments)
     history, labels = _history(rows, kind, options, None)
+    check_kind(history.dataset, request)
     panel, part = choose_training_part(history, None)
     bundle = rolling_backtest.fit_model(history, panel, request, progress)
     for sentence in train.notes_on_time(bundle) if bundle.config.hidden_size else ():

@@ -46,6 +46,8 @@ def read_frame(frame: Any) -> tuple[pl.DataFrame, FrameKind]:
         return _read_polars(frame)
     if type(frame).__module__.partition(".")[0] == "pandas" and hasattr(frame, "columns"):
         return _read_pandas(frame)
+    if isinstance(frame, pl.LazyFrame):
+        raise InvalidInput("a Polars LazyFrame has no rows yet; give frame.collect()")
     raise InvalidInput(
         f"a Polars or pandas DataFrame is needed, not {type(frame).__name__}; make one with unique_id, ds, y"
     )

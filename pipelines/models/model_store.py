@@ -33,25 +33,16 @@ def register(workspace: Workspace, dataset: Dataset, bundle: Bundle, scores: dic
     return version
 
 
-def point_aliases(workspace: Workspace, dataset: Dataset, champion: int, previous: int | None) -> None:
-    """Set MLflow's aliases `champion` and `previous` to these versions."""
-
-    def write(registry: MlflowMirror) -> None:
-        registry.alias(dataset.name, "champion", champion)
-        if previous is not None and previous != champion:
-            registry.alias(dataset.name, "previous", previous)
-
-    write_mirror(workspace, write)
-
-
-def write_mirror(workspace: Workspace, write: Callable[[MlflowMirror], object]) -> None:
-    """Write to MLflow where the setting asks for it; a failure is printed and raises nothing."""
+def write_mirror(workspace: Workspace, write: Callable[[MlflowMirror], object]) -> bool:
+    """Write to MLflow where the setting asks for it; False where that failed, which is printed."""
     if not workspace.settings.mlflow:
-        return
+        return True
     try:
         write(open_mirror(workspace))
     except Exception as error:
         say(f"writing to MLflow failed ({first_line(error)}); the live store has it")
+        return False
+    return True
 
 
 def forget(workspace: Workspace, name: str) -> None:

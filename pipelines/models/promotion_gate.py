@@ -82,6 +82,11 @@ class ShadowResult:
     targets: int  # live values that both had forecast
     challenger: float | None
     champion: float | None
+    measure: str = "MASE"  # or log loss, of symbols
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the promotion log has it: the measure is said where it is not MASE."""
+        return {name: value for name, value in vars(self).items() if (name, value) != ("measure", "MASE")}
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,8 @@ def accuracy_objections(candidate: Contender, rivals: Sequence[Contender], rules
     low, high = rules.coverage_80
     coverage = candidate.scores["coverage_80"]
     if not low <= coverage <= high:
-        found.append(f"its 80 % interval held {coverage:.0%} of the values; {low:.0%} to {high:.0%} are required")
+        what = "set of symbols" if "log_loss" in candidate.scores else "interval"
+        found.append(f"its 80 % {what} held {coverage:.0%} of the values; {low:.0%} to {high:.0%} are required")
     return list(dict.fromkeys(found))  # the champion may be a baseline that is a rival as well
 
 
@@ -146,8 +152,8 @@ def shadow_objections(result: ShadowResult | None) -> list[str]:
     if result is None or result.challenger is None or result.champion is None or result.challenger <= result.champion:
         return []
     return [
-        f"in shadow its MASE was {result.challenger:.3f} on {result.targets} live values, the champion's was "
-        f"{result.champion:.3f} on the same values"
+        f"in shadow its {result.measure} was {result.challenger:.3f} on {result.targets} live values, the champion's "
+        f"was {result.champion:.3f} on the same values"
     ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -71,14 +71,18 @@ def monitor(workspace: Workspace, name: str) -> Monitored:
     if served is None:
         raise NotTrained(name)
     dataset = renew_calendar(workspace, dataset)
-    make_limits(workspace, dataset)  # a series that was too short may have some by now, and levels move
+    if not dataset.has_symbols:
+        make_limits(workspace, dataset)  # a series that was too short may have some by now, and levels move
     moment = newest_moment(workspace, dataset)
     ends = read_ends(workspace, dataset, moment.log_seq)
     newest = registry.models(workspace.engine, dataset.id)[-1]
     trained = model_store.load(workspace, dataset, newest.version).manifest.get("evidence") or {}
     # Values since the last training, whether or not the promotion gate passed its version.
     windows = drift_windows.build_windows(workspace, dataset, moment, ends, trained)
-    findings = [*drift_windows.findings(windows), *score_findings(workspace, dataset, served)]
+    if dataset.has_symbols:  # codes have no distribution to compare, and an idle machine is not stuck
+        windows = replace(windows, stuck=())
+    values = [] if dataset.has_symbols else drift_windows.findings(windows)
+    findings = [*values, *score_findings(workspace, dataset, served)]
     cause, reason = cause_in_findings(ends, findings, windows)
     if cause is None and not reason:
         cause, reason = volume_or_age(workspace.settings, windows.steps, newest, trained)

@@ -15,17 +15,27 @@ from forecasting.baselines import is_baseline, name_of
 from forecasting.config import RECURRENT
 from forecasting.evaluation.validation import RIVAL
 from forecasting.rolling.bundle import Bundle
+from forecasting.symbol_config import SYMBOL_BASELINES
 from pipelines.console import say
 from pipelines.models import model_store, promotion_gate, serving_cost
 from pipelines.models.evidence import Evidence, measure_contender
 from pipelines.models.promotion_gate import Contender, GateRules, ServingCost, ShadowResult
+from pipelines.models.symbol_evidence import measure_symbol_contender
 from pipelines.promotion.shadow import final_shadow_result
 from pipelines.workspace import Workspace
+
+FIGURES = ("mase", "wql", "coverage_80")
+SYMBOL_FIGURES = ("log_loss", "accuracy", "coverage_80")
 
 
 def repeating_baselines(evidence: Evidence) -> list[str]:
     """Names of the baselines that a candidate has to beat: naive, and seasonal naive at every lag that was scored."""
-    return [name for name in evidence.errors if is_baseline(name) and name != "drift"]
+    return [name for name in evidence.errors if stands_alone(name) and name != "drift"]
+
+
+def stands_alone(name: str) -> bool:
+    """Whether a model of this name is a baseline, of numbers or of symbols."""
+    return is_baseline(name) or name in SYMBOL_BASELINES
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,7 @@ class GateComparison:
         served = tuple(rival for rival in (self.champion, self.previous) if rival is not None)
         known = {self.candidate.model, *(rival.model for rival in served)}
         others = tuple(rival for rival in self.baselines if rival.model not in known)
-        own = () if self.own_rivals is None or is_baseline(self.candidate.model) else (self.own_rivals,)
+        own = () if self.own_rivals is None or stands_alone(self.candidate.model) else (self.own_rivals,)
         return *served, *others, *own
 
     def best(self) -> Contender:
@@ -114,7 +124,8 @@ def served_contender(
         return None
     if "evidence" in bundle.manifest and (own := Evidence.from_bundle(bundle)).same_origins(evidence):
         return own.contender(name_of(bundle.config), served.version, role)
-    return measure_contender(workspace, dataset, evidence, bundle, served.version, role)
+    measure = measure_symbol_contender if dataset.has_symbols else measure_contender
+    return measure(workspace, dataset, evidence, bundle, served.version, role)
 
 
 def gate_rules(workspace: Workspace) -> GateRules:
@@ -127,7 +138,7 @@ def gate_rules(workspace: Workspace) -> GateRules:
 
 def objections(comparison: GateComparison, rules: GateRules) -> list[str]:
     """Why the candidate may not serve, one clause each; empty when it may. A baseline only must not be worse."""
-    baseline = is_baseline(comparison.candidate.model)
+    baseline = stands_alone(comparison.candidate.model)
     found = promotion_gate.accuracy_objections(
         comparison.candidate, comparison.rivals, rules.without_gain() if baseline else rules
     )
@@ -147,12 +158,13 @@ def decision_evidence(comparison: GateComparison, version: int, reasons: list[st
     long_roll, in_shadow = comparison.evidence.long_roll, comparison.shadow_result
     return {"candidate": version, "origins": comparison.evidence.origins, "horizon": comparison.evidence.horizon,
             "reasons": reasons, "contenders": rows, "long_roll": long_roll.to_dict() if long_roll else None,
-            "cost": asdict(comparison.cost), "shadow": asdict(in_shadow) if in_shadow else None}  # fmt: skip
+            "cost": asdict(comparison.cost), "shadow": in_shadow.to_dict() if in_shadow else None}  # fmt: skip
 
 
 def contender_row(contender: Contender, comparison: promotion_gate.RivalComparison | None) -> dict[str, Any]:
     """Figures of one model; `gain` and `p_value` are the candidate's against it."""
-    figures = {name: contender.scores.get(name) for name in ("mase", "wql", "coverage_80")}
+    names = SYMBOL_FIGURES if "log_loss" in contender.scores else FIGURES
+    figures = {name: contender.scores.get(name) for name in names}
     against = {"gain": comparison.gain, "p_value": comparison.p_value} if comparison else {}
     about = {"model": contender.model, "role": contender.role or None, "version": contender.version}
     return {**about, "error": contender.error, **figures, **against}

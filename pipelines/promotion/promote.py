@@ -17,10 +17,11 @@ from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
+from forecasting.symbols.symbol_baselines import baseline_bundle
 from pipelines.console import ProgressCallback
 from pipelines.history.history import read_history
 from pipelines.history.limits import make_limits
-from pipelines.models import model_store, training_part
+from pipelines.models import mirrored_aliases, model_store, training_part
 from pipelines.promotion.anchoring import decide_with_anchor
 from pipelines.promotion.gate_comparison import (
     GateComparison,
@@ -111,18 +112,15 @@ def serve(
 
     `why` ends the sentence.
     """
-    make_limits(workspace, dataset)
-    before = promotions.served(workspace.engine, dataset.id)
+    if not dataset.has_symbols:
+        make_limits(workspace, dataset)
     decision = decide_with_anchor(workspace, dataset, version, bundle, event, evidence)
-    return announce(workspace, dataset, decision, name_of(bundle.config), before.version if before else None, why)
+    return announce(workspace, dataset, decision, name_of(bundle.config), why)
 
 
-def announce(
-    workspace: Workspace, dataset: Dataset, decision: Promotion, kind: str, before: int | None, why: str
-) -> Promoted:
-    """Update MLflow's aliases after a decision. `before` is the version that served until then, `why` ends the
-    sentence."""
-    model_store.point_aliases(workspace, dataset, decision.version, before)
+def announce(workspace: Workspace, dataset: Dataset, decision: Promotion, kind: str, why: str) -> Promoted:
+    """Update MLflow's aliases after a decision. `why` ends the sentence."""
+    mirrored_aliases.follow(workspace, [dataset])
     sentence = f"{kind} version {decision.version} serves {dataset.name!r}{why}"
     return Promoted(dataset.name, kind, decision.version, decision.id, sentence, decision.evidence)
 
@@ -145,9 +143,12 @@ def build_baseline(workspace: Workspace, dataset: Dataset, comparison: GateCompa
     """The baseline of this name, fitted to all that training may read, with the candidate's evidence."""
     history = read_history(workspace, dataset.name)
     panel, part = training_part.choose_training_part(history, None)
-    bundle = engine.baseline(name, panel, history.dataset.season, comparison.evidence.horizon)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": history.dataset.name}
     evidence = replace(comparison.evidence, long_roll=NO_HIDDEN_STATE).to_manifest()
+    if dataset.has_symbols:
+        counted = baseline_bundle(name, panel, dataset.vocabulary or (), comparison.evidence.horizon)
+        return replace(counted, manifest={**source, **evidence})
+    bundle = engine.baseline(name, panel, history.dataset.season, comparison.evidence.horizon)
     return replace(bundle, manifest={**source, **Rivals.choose(panel, bundle.config).to_manifest(), **evidence})
 
 
@@ -180,4 +181,4 @@ def rollback(workspace: Workspace, name: str) -> Promoted:
     decision = promotions.decide(
         workspace.engine, dataset.id, before[-1], "rolled_back", evidence, log_seq=kept.log_seq, shared=kept
     )
-    return announce(workspace, dataset, decision, name_of(bundle.config), served[-1].version, why)
+    return announce(workspace, dataset, decision, name_of(bundle.config), why)

@@ -19,7 +19,7 @@ from data.store.catalogue import Dataset
 from forecasting.config import NETWORKS
 from pipelines.console import ProgressCallback, say
 from pipelines.deletion.run import run_asked
-from pipelines.models import model_store
+from pipelines.models import mirrored_aliases, model_store
 from pipelines.promotion import asked_jobs
 from pipelines.promotion.promote import promote
 from pipelines.promotion.shadow import shadow, shadow_result
@@ -85,12 +85,14 @@ def run_jobs(
     workspace: Workspace, progress: ProgressCallback, train: Train = train_subprocess.train, lease_s: float = LEASE_S
 ) -> WorkerRun:
     """Run the deletions that were asked for, decide about every challenger that has forecast enough live values, then
-    run the next job.
+    run the next job. MLflow's aliases follow what was decided over HTTP meanwhile.
 
     Raises Busy while another worker runs.
     """
     with leases.held(workspace.engine, jobs.WORKER, lease_s):
         removed = run_deletions(workspace)
+        for name in mirrored_aliases.follow_all(workspace):
+            say(f"MLflow's aliases of {name} follow the promotion log again")
         done = [
             outcome
             for dataset in catalogue.datasets(workspace.engine)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,16 @@ def shadow_result(workspace: Workspace, dataset: Dataset, version: int) -> Shado
     trials = shadow_pairs.comparisons(workspace.engine, dataset.id, version, served.version)
     challenger = [sums_between(trial.first.shadow, trial.last.shadow) for trial in trials]
     champion = [sums_between(trial.first.champion, trial.last.champion) for trial in trials]
-    return compare_errors(challenger, champion) if trials else None
+    if not trials:
+        return None
+    if dataset.has_symbols:
+        return replace(compare_errors(pooled(challenger), pooled(champion)), measure="log loss")
+    return compare_errors(challenger, champion)
+
+
+def pooled(sums: Sequence[Totals]) -> list[Totals]:
+    """The sums over all bins: those of symbols are by how sure a model is, which differs between two models."""
+    return [Totals(total.raw.sum(0, keepdims=True), total.scaled.sum(0, keepdims=True)) for total in sums]
 
 
 def sums_between(first: dict[str, Any], last: dict[str, Any]) -> Totals:
@@ -123,4 +132,5 @@ def compare_errors(challenger: Sequence[Totals], champion: Sequence[Totals]) -> 
     both = (ours[:, 0] > 0) & (theirs[:, 0] > 0)
     if not both.any():
         return ShadowResult(targets, None, None)
-    return ShadowResult(targets, *(float(np.mean(sums[both, 1] / sums[both, 0])) for sums in (ours, theirs)))
+    challenged, served = (float(np.mean(sums[both, 1] / sums[both, 0])) for sums in (ours, theirs))
+    return ShadowResult(targets, challenged, served)

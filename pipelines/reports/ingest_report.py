@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from data.errors import counted
+from data.errors import counted, quoted
 from pipelines.console import print_json, print_table, say
 from pipelines.reports.terminal import facts
 
@@ -61,14 +61,19 @@ def lost_rows(result: Ingested) -> None:
     if first and not report.get("keep"):
         (one, other), clashes = first["values"], counted(report["clashes"], "row")
         say(
-            f"{clashes} with another value than a later row of the same step, such as {one:g} and "
-            f"{other:g} of {first['series']!r} at {first['ds']}: the last counts, unless --keep says otherwise"
+            f"{clashes} with another value than a later row of the same step, such as {shown(one)} and "
+            f"{shown(other)} of {first['series']!r} at {first['ds']}: the last counts, unless --keep says otherwise"
         )
     if report.get("held_back"):
         say(f"{counted(report['held_back'], 'row')} of the last step held back until a later row completes it")
     if result.waiting:
         names = ", ".join(result.waiting[:3]) + (" …" if len(result.waiting) > 3 else "")
         say(f"the last rows of {names} are still held back; ingest it again, and they are stored")
+
+
+def shown(value: float | str) -> str:
+    """A number or a symbol in a sentence."""
+    return quoted(value) if isinstance(value, str) else f"{value:g}"
 
 
 def new_series(result: Ingested) -> None:

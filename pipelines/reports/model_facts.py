@@ -10,6 +10,7 @@ from pipelines.reports import terminal
 SETTINGS = ("window", "horizon", "season", "memory", "hidden_size", "num_layers", "members")
 ORIGIN = ("snapshot", "steps", "seconds", "seed")
 MEASURES = ("mase", "wql", "coverage_80", "coverage_95", "skill")
+OF_SYMBOLS = ("log_loss", "perplexity", "accuracy", "coverage_80", "skill")
 
 
 def model_facts(about: dict[str, Any], json: bool) -> None:
@@ -24,8 +25,9 @@ def model_facts(about: dict[str, Any], json: bool) -> None:
     terminal.facts(facts, False, f"{about['dataset']}, version {about['version']}")
     for scored, models in about["metrics"].items():
         if isinstance(models, dict) and all(isinstance(row, dict) for row in models.values()):
-            rows = [[name, *map(row.get, MEASURES)] for name, row in models.items()]
-            print_table(["model", *MEASURES], sorted(rows, key=lambda row: terminal.by_mase(row[1])), scored)
+            measures = OF_SYMBOLS if any("log_loss" in row for row in models.values()) else MEASURES
+            rows = [[name, *map(row.get, measures)] for name, row in models.items()]
+            print_table(["model", *measures], sorted(rows, key=lambda row: terminal.by_mase(row[1])), scored)
     if about["long_roll"]:
         terminal.long_roll(about["long_roll"])
     for reason in manifest.get("rule") or ():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.changes import decision_words
 from data.errors import counted
 from pipelines.console import NOT_KNOWN, cell, print_json, print_table, say
-from pipelines.promotion import promotion_history
 
 if TYPE_CHECKING:
     from data.errors import GateRefused
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pipelines.training.train import Trained
     from pipelines.upkeep.status import DatasetStatus, Status
 
+SHORT_MEASURES = ("mase", "wql", "coverage_80")
+SYMBOL_MEASURES = ("log_loss", "accuracy", "coverage_80")
 METRICS = ("mase", "smape", "owa", "wql", "msis", "coverage_80", "coverage_95", "skill")
 STATUS = ("name", "freq", "season", "horizon", "series", "rows", "last")
 AGE_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))  # unit and its seconds
@@ -35,11 +37,9 @@ def trained(result: Trained, json: bool) -> None:
     if json:
         print_json(result.to_dict())
         return
-    scores = [
-        [name, *(values.get(metric) for metric in ("mase", "wql", "coverage_80"))]
-        for name, values in result.validation.items()
-    ]
-    print_table(["model", "mase", "wql", "coverage_80"], scores, f"{result.dataset}: validation tail")
+    measures = measures_of(result.validation.values())
+    scores = [[name, *map(values.get, measures)] for name, values in result.validation.items()]
+    print_table(["model", *measures], scores, f"{result.dataset}: validation tail")
     print_table(
         ["dataset", "model", "version", "steps", "seconds", "digest"],
         [[result.dataset, result.model, result.version, result.steps, result.seconds, result.digest]],
@@ -104,18 +104,26 @@ def refused(refusal: GateRefused, json: bool) -> None:
 
 def contenders(evidence: dict[str, Any]) -> None:
     """Print the models that the promotion gate compared, best first."""
-    columns = ("model", "role", "version", "mase", "wql", "coverage_80", "gain", "p_value")
-    ranked = sorted(evidence["contenders"], key=lambda row: by_mase(row["mase"]))
+    measures = measures_of(evidence["contenders"])
+    columns = ("model", "role", "version", *measures, "gain", "p_value")
+    ranked = sorted(evidence["contenders"], key=lambda row: by_mase(row[measures[0]]))
+    what = "symbol" if measures is SYMBOL_MEASURES else "origin"
     print_table(
         columns,
         [[row.get(column) for column in columns] for row in ranked],
-        f"promotion gate over {counted(evidence['origins'], 'origin')}",
+        f"promotion gate over {counted(evidence['origins'], what)}",
     )
     if evidence.get("long_roll"):
         long_roll(evidence["long_roll"])
-    say(promotion_history.describe_cost(evidence["cost"]))
-    if evidence.get("shadow"):
-        say(promotion_history.describe_shadow(evidence["shadow"]))
+    if any((row.get("gain") or 0) > 0 for row in ranked):
+        say(f"gain is how much lower the candidate's error is; {decision_words.P_VALUE}")
+    for sentence in decision_words.cost_and_shadow(evidence):
+        say(sentence)
+
+
+def measures_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The measures that a short table of these models shows; the first of them ranks."""
+    return SYMBOL_MEASURES if any("log_loss" in row for row in rows) else SHORT_MEASURES
 
 
 def long_roll(found: dict[str, Any]) -> None:

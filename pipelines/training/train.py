@@ -24,12 +24,15 @@ from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import tail_lengths, validate
 from forecasting.panel import Panel
+from forecasting.recurrent_options import USUAL, RecurrentOptions
 from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
+from forecasting.symbol_config import SYMBOL_BASELINES, SYMBOL_KINDS
 from pipelines.console import ProgressCallback, say
 from pipelines.history.history import History, read_history
 from pipelines.models import model_store, training_part
 from pipelines.models.evidence import Evidence, gather_evidence
+from pipelines.training.train_symbols import SIZES, check_kind, fit_symbol_model
 from pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 DEFAULT_MINUTES = 6.0
 MOST_VALUES = 20_000_000
 LEAST_VALUES = 1_000
+LARGEST_HIDDEN, MOST_LAYERS = 4_096, 8
 ACCELERATORS = ("auto", "cpu", "gpu")
 STRATEGIES = ("auto", "ddp")  # with others a process holds only a part of the weights, or starts without our callbacks
 
@@ -58,6 +62,10 @@ class TrainRequest:
     num_nodes: int = 1  # machines
     strategy: str = "auto"
     max_values: int = MOST_VALUES  # steps of all series together that are read
+    hidden_size: int | None = None  # of a network, like the two below; None: chosen from the data
+    num_layers: int | None = None
+    dropout: float | None = None
+    options: RecurrentOptions = USUAL
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class Trained:
     steps: int  # of the schedule; the same number given as `--steps` gives the same digest
     chosen_steps: int
     networks: int  # that were trained and are averaged; 0 in a baseline
-    seconds: float
+    seconds: float  # from the first value that was used to the last score
     snapshot: str
     rule: list[str]  # the settings chosen from the data, and why
     known: dict[str, Any]
@@ -96,7 +104,8 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         InvalidInput: an unknown model, an invalid option, or too little to train on.
     """
     check_request(request)
-    if not is_baseline(request.model):
+    check_kind(catalogue.dataset(workspace.engine, request.dataset), request)
+    if not fitted_at_once(request.model):
         load_libraries(workspace)
     history = read_history(workspace, request.dataset, request.max_values, held_out_of(workspace, request))
     if history.cut:
@@ -106,8 +115,10 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
     started = time.monotonic()  # the data are read: the minutes begin
     bundle, evidence = fit(workspace, history, panel, tail, request, progress, started)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
-    rivals = Rivals.choose(panel, bundle.config).to_manifest()
-    bundle = replace(bundle, manifest={**bundle.manifest, **source, **rivals, **evidence.to_manifest()})
+    rivals = {} if history.dataset.has_symbols else Rivals.choose(panel, bundle.config).to_manifest()
+    seconds = round(time.monotonic() - started, 1)
+    made = {**bundle.manifest, **source, **rivals, **evidence.to_manifest()}
+    bundle = replace(bundle, manifest=made | ({"seconds": seconds} if "seconds" in made else {}))
     version = model_store.register(workspace, history.dataset, bundle, evidence.scores)
     return Trained(
         dataset=request.dataset,
@@ -116,8 +127,8 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
         digest=bundle.digest,
         steps=bundle.manifest.get("steps", 0),
         chosen_steps=bundle.manifest.get("chosen_steps", 0),
-        networks=0 if is_baseline(request.model) else bundle.config.members,
-        seconds=round(time.monotonic() - started, 1),
+        networks=0 if fitted_at_once(request.model) else bundle.config.members,
+        seconds=seconds,
         snapshot=history.snapshot,
         rule=bundle.manifest.get("rule", []),
         known=part.to_dict(),
@@ -161,9 +172,14 @@ def hardware(request: TrainRequest) -> Hardware:
     return Hardware(request.accelerator, request.devices, request.num_nodes, request.strategy)
 
 
+def fitted_at_once(model: str) -> bool:
+    """Whether a model of this name is a baseline, of numbers or of symbols, which takes no training steps."""
+    return is_baseline(model) or model in SYMBOL_BASELINES
+
+
 def check_request(request: TrainRequest) -> None:
     """Raises InvalidInput for invalid options."""
-    if request.model not in KINDS and not is_baseline(request.model):
+    if request.model not in (*KINDS, *SYMBOL_KINDS) and not is_baseline(request.model):
         raise InvalidInput(f"there is no model named {request.model!r}; choose one of {', '.join(KINDS)}")
     if request.steps is not None and request.max_minutes is not None:
         raise InvalidInput("--steps and --max-minutes both limit the training; give one of them")
@@ -175,9 +191,31 @@ def check_request(request: TrainRequest) -> None:
         raise InvalidInput(f"--max-values is {request.max_values}; ask for {LEAST_VALUES:,} or more")
     if not 0 <= request.seed < 2**32:
         raise InvalidInput(f"--seed is {request.seed}; give a number from 0 to {2**32 - 1}")
+    if request.resume and fitted_at_once(request.model):
+        raise InvalidInput(f"{request.model} is a baseline, which is fitted at once; leave out --resume")
     if request.holdout is not None and not 0 < request.holdout <= 0.9:
         raise InvalidInput(f"--holdout is {request.holdout}; give the share to keep out of training, up to 0.9")
+    check_sizes(request)
+    check_options(request)
     check_hardware(request)
+
+
+def check_sizes(request: TrainRequest) -> None:
+    """Raises InvalidInput for sizes that no network has."""
+    for name, most in (("hidden_size", LARGEST_HIDDEN), ("num_layers", MOST_LAYERS)):
+        value = getattr(request, name)
+        if value is not None and not 1 <= value <= most:
+            raise InvalidInput(f"--{name.replace('_', '-')} is {value}; give a number from 1 to {most:,}")
+    if request.dropout is not None and not 0 <= request.dropout < 1:
+        raise InvalidInput(f"--dropout is {request.dropout:g}; give a share from 0 to below 1")
+
+
+def check_options(request: TrainRequest) -> None:
+    """Raises InvalidInput for options that the model cannot have."""
+    sized = any(getattr(request, name) is not None for name in SIZES)
+    if is_baseline(request.model) and (sized or request.options != USUAL):
+        raise InvalidInput(f"{request.model} is a baseline, which has no layers; leave out the options of networks")
+    request.options.check(request.model, request.num_layers or 1)
 
 
 def check_hardware(request: TrainRequest) -> None:
@@ -188,7 +226,7 @@ def check_hardware(request: TrainRequest) -> None:
         raise InvalidInput(f"--strategy is {request.strategy!r}; choose one of {', '.join(STRATEGIES)}")
     if min(request.devices, request.num_nodes) < 1:
         raise InvalidInput("--devices and --num-nodes count processes and machines; ask for one or more of each")
-    if is_baseline(request.model) and request.devices * request.num_nodes > 1:
+    if fitted_at_once(request.model) and request.devices * request.num_nodes > 1:
         raise InvalidInput(
             f"{request.model} is a baseline, which one process fits; leave out --devices and --num-nodes"
         )
@@ -214,6 +252,10 @@ def fit(
     """The model, and the evidence from a copy that was not fitted to the validation tail `tail` (n,). Its minutes began
     at `began` of time.monotonic(), by default now."""
     season, horizon = history.dataset.season, history.dataset.horizon
+    minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
+    if history.dataset.has_symbols:
+        started = time.monotonic() if began is None else began
+        return fit_symbol_model(history, panel, tail, request, minutes, progress, started)
     if is_baseline(request.model):
         bundle = engine.baseline(request.model, panel, season, horizon)
         return bundle, gather_evidence(
@@ -223,9 +265,19 @@ def fit(
     from forecasting.training.loggers import run_loggers
 
     quiet_lightning()
-    minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
     spec = fit_network.TrainingSpec(
-        request.model, season, horizon, minutes, request.steps, request.seed, tail, hardware(request)
+        request.model,
+        season,
+        horizon,
+        minutes,
+        request.steps,
+        request.seed,
+        tail,
+        hardware(request),
+        hidden_size=request.hidden_size,
+        num_layers=request.num_layers,
+        dropout=request.dropout,
+        options=request.options,
     )
     folder = run_folder(workspace, history, request)
     running = AlreadyRunning(f"a training of {request.model} on {request.dataset!r}")
@@ -282,8 +334,11 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 def run_folder(workspace: Workspace, history: History, request: TrainRequest) -> Path:
-    """The folder of a run's training checkpoints; the same for the same dataset, model and seed."""
-    return workspace.settings.runs_path / f"{history.dataset.id}-{request.model}-{request.seed}"
+    """The folder of a run's training checkpoints; the same for the same dataset, model, seed, size and options."""
+    sizes = {name: getattr(request, name) for name in SIZES}
+    given = {name: value for name, value in sizes.items() if value is not None} | request.options.to_dict()
+    shape = "".join(f"-{name}-{value}" for name, value in given.items())
+    return workspace.settings.runs_path / f"{history.dataset.id}-{request.model}-{request.seed}{shape}"
 
 
 def run_name(history: History, request: TrainRequest) -> str:

@@ -51,7 +51,7 @@ def forget_source(workspace: Workspace, name: str) -> dict[str, Any]:
     """
     dataset = catalogue.dataset(workspace.engine, name)
     memory = SourceMemory.of(dataset.memory)
-    kept = SourceMemory(keep=memory.keep, every=memory.every).to_json()
+    kept = SourceMemory(keep=memory.keep, every=memory.every, by=memory.by).to_json()
     put_known_dataset(workspace, replace(dataset, memory=kept), dataset.season, dataset.horizon)
     return describe(workspace, name)
 

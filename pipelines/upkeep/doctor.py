@@ -229,5 +229,5 @@ def mirror(workspace: Workspace, dataset: catalogue.Dataset) -> Check:
     if missing:
         return Check(name, "warning", f"MLflow lacks version {', '.join(map(str, missing))}; the registry has it")
     if champion != ([served.version] if served else []):
-        return Check(name, "warning", f"MLflow's champion is {champion or 'none'}; promote or roll back to set it")
+        return Check(name, "warning", f"MLflow's champion is {champion or 'none'}; `rollcast jobs run` sets it")
     return Check(name, "ok", f"MLflow agrees on {counted(len(own), 'version')}")

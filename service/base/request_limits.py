@@ -25,6 +25,12 @@ MAX_LEVELS = 32  # quantile or interval levels of one forecast
 MAX_NETWORK_STEPS = 1000  # of the gates of one series
 MAX_HORIZON = 2**31  # in a body, before the trained horizon is known
 
+# continuations of symbols
+MAX_SAMPLES = 64
+MAX_STEPS = 10_000  # symbols of each
+MAX_TEMPERATURE = 5.0
+MAX_PRIME_BYTES = 2_048
+
 # events
 MAX_WATCHERS = 200  # streams that are open at once
 

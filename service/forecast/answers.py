@@ -141,13 +141,7 @@ def _body(target: Target, query: ForecastQuery, found: ForecastAnswer) -> dict[s
     by_row = quantiles.interpolate(values, levels, needed).T  # (levels, h)
     by_level = {level: np.ascontiguousarray(row) for level, row in zip(needed, by_row, strict=True)}
     return {
-        "dataset": target.served.name,
-        "unique_id": target.unique_id,
-        "model": champion.model,
-        "answered_by": found.by,
-        "origin": _origin_ds(target, champion, row),
-        "sequence": row.sequence,
-        "freq": champion.grid.freq,
+        **about(target, found),
         "horizon": horizon,
         "ds": champion.stamps(int(row.state.origin[0]), horizon, target.label),
         "mean": quantiles.mean(values, levels),
@@ -158,8 +152,37 @@ def _body(target: Target, query: ForecastQuery, found: ForecastAnswer) -> dict[s
             )
             for level in _interval_levels(query)
         },
-        **_reliability(target, row, found.status, found.substitute),
+        **reliability_of(target, found),
     }
+
+
+def about(target: Target, found: ForecastAnswer) -> dict[str, Any]:
+    """Whose forecast it is, by which model, and from which state."""
+    head = about_state(target, found.champion, found.row)
+    order = ("dataset", "unique_id", "model")
+    return {
+        **{name: head[name] for name in order},
+        "answered_by": found.by,
+        "origin": head["origin"],
+        "sequence": head["sequence"],
+        "freq": found.champion.grid.freq,
+    }
+
+
+def about_state(target: Target, champion: Champion, row: SeriesState) -> dict[str, Any]:
+    """A series, its model and the end of its state."""
+    return {
+        "dataset": target.served.name,
+        "unique_id": target.unique_id,
+        "model": champion.model,
+        "origin": _origin_ds(target, champion, row),
+        "sequence": row.sequence,
+    }
+
+
+def reliability_of(target: Target, found: ForecastAnswer) -> dict[str, Any]:
+    """How reliable a forecast is."""
+    return _reliability(target, found.row, found.status, found.substitute)
 
 
 def describe_series(target: Target) -> dict[str, Any]:
@@ -174,6 +197,7 @@ def describe_series(target: Target) -> dict[str, Any]:
         "season": dataset.season,
         "horizon": champion.config.horizon if champion else dataset.horizon,
         "target": dataset.target,
+        "vocabulary": dataset.vocabulary,
         "model": champion.model if champion else None,
         **summary(target),
     }

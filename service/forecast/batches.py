@@ -1,16 +1,19 @@
 """Forecasts of many series in one answer: computed together, one line for each series, a slice in memory at a time."""
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 from fastapi.concurrency import run_in_threadpool
 
 from data.errors import AmbiguousSeries, NotFound
+from forecasting.symbol_config import is_symbols
 from service.base.metrics import Metrics
-from service.forecast import answers
+from service.forecast import answers, symbol_answers
 from service.forecast.answers import NO_VALUE
+from service.forecast.fallback import ForecastAnswer
 from service.forecast.forecast_request import RequestedForecasts
 from service.forecast.query_params import ForecastQuery
 from service.http.errors import FieldFault, ProblemError, unprocessable
@@ -33,7 +36,8 @@ class ForecastBatch:
         self._champions = {name: dataset.champion for name, dataset in served.items()}
         without_model = [name for name, champion in self._champions.items() if champion is None]
         self._without_model = {name: _error_of(answers.no_model_problem(served[name])) for name in without_model}
-        self._refused = _find_refusals(self._query, self._champions)
+        self._asked_of = Counter(target.served.name for _, target in self._asked if isinstance(target, Target))
+        self._refused = _find_refusals(self._query, self._champions, self._asked_of)
 
     async def lines(self) -> AsyncIterator[list[bytes]]:
         """An answer for each series, in the order of the request, one slice at a time."""
@@ -54,6 +58,13 @@ class ForecastBatch:
                 lines[place] = {"dataset": name, "unique_id": asked[place][0], **line}
         return [orjson.dumps(line, option=JSON_OPTIONS) for line in lines]
 
+    def _answers(
+        self, name: str, champion: Champion, targets: Sequence[Target]
+    ) -> Iterator[tuple[Line, ForecastAnswer] | None]:
+        if is_symbols(champion.config):
+            return symbol_answers.forecasts(champion, targets, self._query, self._asked_of[name])
+        return answers.forecasts(champion, targets, self._query)
+
     def _dataset_lines(self, name: str, targets: Sequence[Target]) -> Iterator[Line]:
         champion = self._champions[name]
         if champion is None:
@@ -62,7 +73,7 @@ class ForecastBatch:
             yield from [self._refused[champion.dataset_id]] * len(targets)
         else:
             began = time.perf_counter()
-            for found in answers.forecasts(champion, targets, self._query):
+            for found in self._answers(name, champion, targets):
                 if found is None:
                     yield _error(409, "nothing_observed", NO_VALUE)
                     continue
@@ -91,24 +102,37 @@ def _find_targets(directory: Directory, requested: RequestedForecasts) -> Iterat
             )
 
 
-def _find_refusals(query: ForecastQuery, champions: dict[str, Champion | None]) -> dict[int, Line]:
-    """The errors of models that cannot answer the query, by dataset id.
+def _find_refusals(
+    query: ForecastQuery, champions: dict[str, Champion | None], asked: Mapping[str, int]
+) -> dict[int, Line]:
+    """The errors of models that cannot answer the query, by dataset id. asked: how many series of each dataset are.
 
     Raises ProblemError (422) where every dataset has a model and none can answer it.
     """
     refused, problem = {}, None
-    for champion in champions.values():
+    for name, champion in champions.items():
         if champion is None:
             continue
         try:
-            query.check(champion.config)
+            _check(query, champion, asked[name])
         except ProblemError as error:
             problem = error
             refused[champion.dataset_id] = _error_of(error)
     if problem is not None and len(refused) == len(champions):
+        if not problem.errors:
+            raise problem
         faults = [FieldFault(fault.pointer.removeprefix("/query"), fault.message) for fault in problem.errors]
         raise unprocessable("invalid_body", faults)
     return refused
+
+
+def _check(query: ForecastQuery, champion: Champion, asked: int) -> None:
+    """Raises ProblemError (409, 422) for a query that this model cannot answer for so many series."""
+    if is_symbols(champion.config):
+        symbol_answers.check(query)
+        symbol_answers.check_horizon(champion, query, asked)
+    else:
+        query.check(champion.config)
 
 
 def _error_of(problem: ProblemError) -> Line:

@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from forecasting.symbol_config import is_symbols
 from service.http.errors import not_available
 from service.models.datasets import Target
 from states.champion import Champion
@@ -21,8 +23,8 @@ CHAMPION, PREVIOUS = "champion", "previous"
 class ForecastAnswer:
     """A forecast, with the model and the state that gave it.
 
-    values (h, L) quantiles at that model's levels; status: ok, warming or degraded; by: `champion`, `previous`, or the
-    name of the baseline that answered instead.
+    values (h, L) quantiles at that model's levels, of symbols (h, V) probabilities; status: ok, warming or degraded;
+    by: `champion`, `previous`, or the name of the baseline that answered instead.
     """
 
     champion: Champion
@@ -37,12 +39,25 @@ class ForecastAnswer:
         return None if self.by == CHAMPION else self.by
 
 
+Forecast = Callable[[Champion, SeriesState, int], np.ndarray]  # what a model says of the steps after a state
+
+
+def quantiles_of(champion: Champion, row: SeriesState, horizon: int) -> np.ndarray:
+    """(h, L) quantiles at the model's levels."""
+    return np.asarray(champion.roller.forecast(row.state, ONLY, horizon)[0])
+
+
 def answer_with_fallback(
-    target: Target, champion: Champion, row: SeriesState, horizon: int, tried: np.ndarray | None = None
+    target: Target,
+    champion: Champion,
+    row: SeriesState,
+    horizon: int,
+    tried: np.ndarray | None = None,
+    forecast: Forecast = quantiles_of,
 ) -> ForecastAnswer:
     """The first finite forecast of champion, previous version and baseline, in this order.
 
-    `tried` is what the champion's model said already, where many series were asked at once.
+    `tried` is what the champion's model said already, where many series were asked at once; `forecast` asks a model.
 
     Raises:
         ProblemError: 503, none of them has one.
@@ -50,11 +65,11 @@ def answer_with_fallback(
     warming = bool(champion.roller.warming(row.state, ONLY)[0])
     own = None
     if not warming:
-        own = _finite_or_none(lambda: champion.roller.forecast(row.state, ONLY, horizon)[0] if tried is None else tried)
+        own = _finite_or_none(lambda: forecast(champion, row, horizon) if tried is None else tried)
     name = PREVIOUS if champion.replaces_damaged else CHAMPION
     if own is not None and not row.stale:
         return ForecastAnswer(champion, row, own, "degraded" if champion.replaces_damaged else "ok", name)
-    before = _previous(target, champion, row, horizon)
+    before = _previous(target, champion, row, horizon, forecast)
     if before is not None:
         return before
     if own is not None:
@@ -67,16 +82,25 @@ def answer_with_fallback(
     )
 
 
-def _previous(target: Target, champion: Champion, row: SeriesState, horizon: int) -> ForecastAnswer | None:
+def _previous(
+    target: Target, champion: Champion, row: SeriesState, horizon: int, forecast: Forecast
+) -> ForecastAnswer | None:
     """The version before, where it can say the same things and knows as much of the series."""
     kept = target.served.previous
-    if kept is None or kept.config.levels != champion.config.levels or horizon > kept.config.horizon:
+    if kept is None or not _says_the_same(kept.config, champion.config, horizon):
         return None
     other = kept.states.read(target.series)
     if other is None or other.stale or other.sequence < row.sequence or kept.roller.warming(other.state, ONLY)[0]:
         return None
-    values = _finite_or_none(lambda: kept.roller.forecast(other.state, ONLY, horizon)[0])
+    values = _finite_or_none(lambda: forecast(kept, other, horizon))
     return None if values is None else ForecastAnswer(kept, other, values, "degraded", PREVIOUS)
+
+
+def _says_the_same(other: Any, config: Any, horizon: int) -> bool:
+    """Can a model of this configuration answer what one of another can, so far ahead?"""
+    if is_symbols(other) and is_symbols(config):
+        return bool(other.vocabulary == config.vocabulary)
+    return bool(other.levels == config.levels and horizon <= other.horizon)
 
 
 def _finite_or_none(forecast: Callable[[], np.ndarray]) -> np.ndarray | None:

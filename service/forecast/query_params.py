@@ -29,7 +29,7 @@ from service.base.request_limits import (
     MAX_SPARKLINES,
     MAX_VINTAGES,
 )
-from service.http.errors import FieldFault, too_much, unprocessable
+from service.http.errors import FieldFault, not_for_numbers, too_much, unprocessable
 from states.views.trouble import CLASSES, Place
 
 INTEGER = re.compile(r"\d{1,9}", re.ASCII)
@@ -46,11 +46,12 @@ class ForecastQuery:
     quantiles: tuple[float, ...] | None = None
     dataset: str | None = None
     as_of: str | None = None  # a sequence or a time, as the client wrote it; None: now
+    within: str | None = None  # a symbol: how likely has it come up to each step?
 
     @property
     def key(self) -> str:
         """Text that is the same for equal queries."""
-        return f"{self.horizon}/{self.levels}/{self.quantiles}"
+        return f"{self.horizon}/{self.levels}/{self.quantiles}" + ("" if self.within is None else f"/{self.within}")
 
     @cached_property
     def digest(self) -> str:
@@ -58,7 +59,9 @@ class ForecastQuery:
         return blake2b(self.key.encode(), digest_size=6).hexdigest()
 
     def check(self, config: ModelConfig) -> None:
-        """Raises ProblemError (422) for a horizon, level or quantile that this model was not trained for."""
+        """Raises ProblemError (409, 422) for what this model was not trained for."""
+        if self.within is not None:
+            raise not_for_numbers("symbols that may come within some steps; leave `within` out")
         lowest, highest = config.levels[0], config.levels[-1]
         faults = []
         if self.horizon is not None and self.horizon > config.horizon:
@@ -167,13 +170,14 @@ class QuarantineQuery(NewestQuery):
 @lru_cache(maxsize=1024)
 def forecast_query(query_string: bytes) -> ForecastQuery:
     """The query of one forecast. Raises ProblemError (422) that points at `/query/…`."""
-    given = _parameters(query_string, ("horizon", "level", "quantiles", "dataset", "as_of"))
+    given = _parameters(query_string, ("horizon", "level", "quantiles", "dataset", "as_of", "within"))
     if "level" in given and "quantiles" in given:
         raise unprocessable("invalid_query", [FieldFault("/query/level", "cannot be used together with quantiles")])
     horizon = _integer(given, "horizon", 1, None)
     levels = _decimals(given, "level", 100)
     quantiles = _decimals(given, "quantiles", 1)
-    return ForecastQuery(horizon, levels, quantiles, _text(given, "dataset"), _text(given, "as_of"))
+    dataset, as_of, within = (_text(given, name) for name in ("dataset", "as_of", "within"))
+    return ForecastQuery(horizon, levels, quantiles, dataset, as_of, within)
 
 
 def network_query(query_string: bytes) -> NetworkQuery:

@@ -43,12 +43,14 @@ def _lines(targets: Sequence[Target], query: PageQuery) -> list[dict[str, Any]]:
         for target, state in zip(targets, answers.summaries(targets), strict=True)
     ]
     if query.sparkline:
-        for line in lines:
-            line["sparkline"] = None
+        for line, target in zip(lines, targets, strict=True):
+            if not target.served.dataset.has_symbols:  # they have no height
+                line["sparkline"] = None
         for name in {target.served.name for target in targets}:
             places = [place for place, target in enumerate(targets) if target.served.name == name]
-            champion = targets[places[0]].served.champion
-            if champion is not None:
+            served = targets[places[0]].served
+            champion = served.champion
+            if champion is not None and not served.dataset.has_symbols:
                 found = _sparklines(champion, [targets[place] for place in places], query.sparkline)
                 for place, sparkline in zip(places, found, strict=True):
                     lines[place]["sparkline"] = sparkline

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from data.errors import InvalidInput
 from data.grid.stamps import StampReader, format_ds
 from data.store import observation_log
-from service.forecast import answers
+from service.forecast import answers, symbol_answers
 from service.forecast.answers import NO_VALUE, Reading
 from service.forecast.query_params import ForecastQuery
 from service.http.errors import FieldFault, ProblemError, unprocessable
@@ -59,7 +59,8 @@ class Recomputer:
             raise ProblemError(409, "nothing_observed", NO_VALUE)
         alone = replace(served, previous=None, shadow=None, judge=Judge())  # what is known now was not known then
         reading = Reading(target._replace(served=alone), champion, row)
-        content, found = answers.forecast(reading, query)
+        forecast = symbol_answers.forecast if served.dataset.has_symbols else answers.forecast
+        content, found = forecast(reading, query)
         return answers.etag(reading, query, found), content
 
     def _moment(self, engine: Engine, served: Served, text: str) -> PastMoment:

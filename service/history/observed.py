@@ -18,7 +18,7 @@ from data.records import quarantine
 from data.store import observation_log
 from service.forecast.query_params import ObservationsQuery
 from service.history.past import BEGIN, Past, Span, read_past
-from service.http.errors import FieldFault, ProblemError
+from service.http.errors import FieldFault, ProblemError, not_for_symbols
 from service.models.datasets import Target
 
 
@@ -30,12 +30,17 @@ def etag(engine: Engine, target: Target, mark: HistoryMark | None, query: Observ
     return f'"{dataset.id}-{seq}-{version}-{blake2b(repr(words).encode(), digest_size=6).hexdigest()}"'
 
 
+HeldValues = tuple[float, str, str | None]  # value, rule, and the symbol where it is none of the vocabulary
+
+
 def answer(engine: Engine, target: Target, query: ObservationsQuery, span: Span, known: str) -> tuple[str, Any]:
     """ETag and body; None in place of the body where the client knows it. Raises ProblemError (410)."""
     mark = page_table.mark(engine, target.served.dataset.id)
     tag = etag(engine, target, mark, query, span)
     if tag in known:
         return tag, None
+    if query.points and target.served.dataset.has_symbols:
+        raise not_for_symbols("bins: none of them is the least or the largest; ask for rows, without `points`")
     past = read_past(engine, target, mark, span)
     return tag, for_screen(past, target, query) if query.points else observed(past, target, query)
 
@@ -57,37 +62,37 @@ def observed(past: Past, target: Target, query: ObservationsQuery) -> dict[str, 
     steps, values, corrected = rows.steps[order], values[order], rows.corrected[order]
     places = {int(step): place for place, step in enumerate(steps.tolist())}
     outside = [places[step] for step in held]
-    missing = np.isnan(values)
+    missing, dataset = np.isnan(values), target.served.dataset
     missing[outside] = False
     return {
         **_head(target),
         "ds": _stamps(target, steps),
-        "y": values.copy(),
+        "y": values.copy() if dataset.vocabulary is None else [dataset.shown(y) for y in values.tolist()],
         "imputed": np.flatnonzero(missing),
         "corrected": np.flatnonzero(corrected),
         "quarantined": [
-            {"index": place, "y": y, "rule": rule}
-            for place, (y, rule) in sorted(zip(outside, held.values(), strict=True))
+            {"index": place, "y": word or dataset.shown(y), "rule": rule}
+            for place, (y, rule, word) in sorted(zip(outside, held.values(), strict=True))
         ],
         **_available(past, target),
         "next": None if after is None else _stamps(target, [after])[0],
     }
 
 
-def _without_held(engine: Engine, target: Target, rows: PastRows) -> tuple[Floats, dict[int, tuple[float, str]]]:
-    """The values without those in quarantine; and value and rule of these, by step."""
-    values, held = rows.values.copy(), dict[int, tuple[float, str]]()
+def _without_held(engine: Engine, target: Target, rows: PastRows) -> tuple[Floats, dict[int, HeldValues]]:
+    """The values without those in quarantine; and value, rule and word of these, by step."""
+    values, held = rows.values.copy(), dict[int, HeldValues]()
     if not len(rows):
         return values, held
     dataset = target.served.dataset
     first, last = dataset.grid.stamps(rows.steps[[0, -1]]).tolist()
     found = quarantine.of_series(engine, dataset.id, target.series, first, last)
-    steps = dataset.grid.steps([ds for ds, _, _ in found]).tolist() if found else []
-    for step, (_, y, rule) in zip(steps, found, strict=True):
+    steps = dataset.grid.steps([one.ds for one in found]).tolist() if found else []
+    for step, (_, y, rule, word) in zip(steps, found, strict=True):
         place = int(np.searchsorted(rows.steps, step))
         if rows.steps[place] == step and (np.isnan(values[place]) or values[place] == y):
             values[place] = np.nan
-            held[step] = (y, rule)
+            held[step] = (y, rule, word)
     return values, held
 
 

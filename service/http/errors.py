@@ -118,6 +118,16 @@ def unknown_dataset(pointer: str = "/query/dataset") -> ProblemError:
     return ProblemError(404, "unknown_dataset", "There is no such dataset; GET /v1/series lists them.", [fault])
 
 
+def not_for_symbols(what: str) -> ProblemError:
+    """409 for what means nothing where values are symbols."""
+    return ProblemError(409, "not_for_symbols", f"A dataset of symbols has no {what}.")
+
+
+def not_for_numbers(what: str) -> ProblemError:
+    """409 for what means nothing where values are numbers."""
+    return ProblemError(409, "not_for_numbers", f"A dataset of numbers has no {what}.")
+
+
 def not_available(code: str, detail: str, retry_after: int = 1) -> ProblemError:
     """503 with Retry-After in seconds."""
     return ProblemError(503, code, detail, headers={"Retry-After": str(retry_after)})

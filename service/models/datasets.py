@@ -13,6 +13,7 @@ from data.store.series_patterns import ALL, Patterns
 from service.models.listing import Listing, ListingKey
 from service.models.verdicts import Judge
 from states.champion import Champion
+from states.views.kept_trouble import KeptTrouble
 
 MAX_RECENT = 1024  # series listed apart, so that a new one does not cost the sorting of all
 
@@ -30,6 +31,7 @@ class Served:
     shadow_problem: str | None = None  # why the challenger could not be built, in one sentence
     drift: Sequence[Drift] = ()  # what the monitor last found
     judge: Judge = field(default_factory=Judge)  # gives live values their verdicts; replaced by the writer only
+    trouble: KeptTrouble = field(default_factory=KeptTrouble)  # of the champion's series
     quarantined: int = 0  # values in quarantine that were not released
     renumbered: bool = False  # its states have to be built again, after its calendar was replaced; see `Writer.follow`
     problem: str | None = None  # why the promoted model cannot be served, in one sentence

@@ -8,17 +8,18 @@ from math import nan
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from forecasting.rolling import online_scores
 from service.models.datasets import Served
 from service.models.flow_successes import SuccessTimes
 from service.models.scrape_facts import ScrapeFacts
 from states.champion import Champion
-from states.scores import last_day
+from states.scores import last_day, summary
 
 SCORES = (
     ("mase", "error_mase", "Mean |error| of the last day in MASE units."),
     ("skill", "skill_ratio", "1 - MASE / MASE of each series' rival, over the last day."),
     ("stability", "stability_ratio", "Mean change of one target's forecast within half a horizon, in MASE units."),
+    ("log_loss", "log_loss_nats", "Mean log loss of the symbols of the last day, one step ahead."),
+    ("accuracy", "accuracy_ratio", "Share of the symbols of the last day that had been found likeliest."),
 )
 
 
@@ -166,13 +167,12 @@ class Gauges:
         for gauge in (self._coverage, *self._scores.values()):
             gauge.clear()
         for name, champion in champions.items():
-            for line in online_scores.summarize(last_day(champion), online_scores.bucket_steps(champion.config))[
-                "by_horizon"
-            ]:
+            found = summary(champion, last_day(champion))
+            for line in found.get("by_horizon", [{"first_step": 1, "last_step": 1, **found}]):
                 bucket = f"{line['first_step']}-{line['last_step']}"
                 for level in ("80", "95"):
                     if line["n"]:
                         self._coverage.labels(name, level, bucket).set(line[f"coverage_{level}"])
                 for measure, gauge in self._scores.items():
-                    if line[measure] is not None:
+                    if line.get(measure) is not None:
                         gauge.labels(name, bucket).set(line[measure])

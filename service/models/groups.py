@@ -10,7 +10,6 @@ import numpy as np
 from data.store.series_patterns import Patterns
 from service.models.datasets import Directory, Served
 from service.models.listing import Listing
-from states.views import trouble
 from states.views.trouble import CLASSES, SOUND, words_of
 
 SEPARATOR = "/"
@@ -94,7 +93,7 @@ def _trouble_of(served: Served, grouping: Grouping) -> tuple[np.ndarray, np.ndar
     """(n,) class and size of each series of a grouping; those without a state have none."""
     kind, size = np.full(len(grouping.series), SOUND, np.int64), np.zeros(len(grouping.series))
     if served.champion is not None and len(grouping.series):
-        found = trouble.trouble(served.champion, served.judge.held)
+        found = served.trouble.now(served.champion, served.judge.held)
         place = np.minimum(np.searchsorted(grouping.series, found.series), len(grouping.series) - 1)
         own = grouping.series[place] == found.series
         kind[place[own]], size[place[own]] = found.kind[own], found.size[own]

@@ -75,6 +75,7 @@ class Judged:
     verdicts  the rule that a value broke, by its place in the rows
     ends      by series: its end from now on, where it holds a value or held one before
     shifts    the series that shifted
+    words     the symbols outside the vocabulary, by the value that stands for each
     """
 
     rows: Rows
@@ -83,6 +84,7 @@ class Judged:
     verdicts: Mapping[int, str] = field(default_factory=dict)
     ends: Mapping[int, SeriesEnd] = field(default_factory=dict)
     shifts: tuple[Shift, ...] = ()
+    words: Mapping[float, str] = field(default_factory=dict)
 
     @property
     def marks(self) -> dict[int, str]:
@@ -98,7 +100,7 @@ class Judged:
         """
         columns = (self.rows.series, self.ds, self.values)
         held = [(tuple(column[place].item() for column in columns), rule) for place, rule in self.verdicts.items()]
-        quarantine.put_live(connection, dataset_id, held, at)
+        quarantine.put_live(connection, dataset_id, held, at, self.words)
         if self.shifts:
             released = [(shift.series, value.ds, value.y) for shift in self.shifts for value in shift.released]
             quarantine.release_live(connection, dataset_id, released, at)

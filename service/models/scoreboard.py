@@ -12,12 +12,12 @@ from data.records.scores import Tally
 from data.store import promotions, registry
 from data.store.promotions import Promotion
 from data.store.registry import ModelRow
-from forecasting.baselines import lag_name
 from forecasting.rolling import online_scores
 from forecasting.rolling.online_scores import Totals
+from forecasting.symbols.symbol_scores import summarize_symbols
 from service.models.datasets import Served, Target
 from states.champion import Champion
-from states.scores import last_day, rivals_of
+from states.scores import last_day, rival_of, rivals_of, summary
 
 
 def series_scores(target: Target, champion: Champion) -> dict[str, Any]:
@@ -28,9 +28,9 @@ def series_scores(target: Target, champion: Champion) -> dict[str, Any]:
         "dataset": target.served.name,
         "unique_id": target.unique_id,
         **_model_fields(champion),
-        "rival": lag_name(champion.states.rival(target.series), champion.config.season),
+        "rival": rival_of(champion, target.series),
         "sequence": found.sequence if found else 0,
-        **online_scores.summarize(found.totals if found else zero, online_scores.bucket_steps(champion.config)),
+        **summary(champion, found.totals if found else zero),
     }
 
 
@@ -66,15 +66,14 @@ def _by_promotion(tallies: Sequence[Tally], decisions: Sequence[Promotion]) -> l
 
 def _scores_in_memory(served: Served, champion: Champion, status: str) -> dict[str, Any]:
     """The scores of a model whose states are in memory; all of these are scored on the same values."""
-    steps = online_scores.bucket_steps(champion.config)
     return {
         "dataset": served.name,
         "status": status,
         **_model_fields(champion),
         **rivals_of(champion),
         "sequence": champion.seq,
-        **online_scores.summarize(champion.states.totals, steps),
-        "last_day": online_scores.summarize(last_day(champion), steps),
+        **summary(champion, champion.states.totals),
+        "last_day": summary(champion, last_day(champion)),
     }
 
 
@@ -90,9 +89,15 @@ def _stored_scores(served: Served, tallies: Sequence[Tally], promotion: Promotio
         "rival": newest.totals["rival"],
         "rivals": newest.totals.get("rivals"),
         "sequence": newest.seq,
-        **online_scores.summarize(totals, newest.totals["steps"]),
+        **_stored_summary(served, totals, newest),
         "last_day": None,
     }
+
+
+def _stored_summary(served: Served, totals: Totals, newest: Tally) -> dict[str, Any]:
+    if served.dataset.has_symbols:
+        return summarize_symbols(totals)
+    return online_scores.summarize(totals, newest.totals["steps"])
 
 
 def _model_fields(champion: Champion) -> Mapping[str, Any]:

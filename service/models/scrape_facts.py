@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from data.changes import ingests
 from data.errors import DamagedArtifact, StoreUnavailable
 from data.store import database, observation_log, registry
+from forecasting.symbol_config import is_symbols
 from service.models.datasets import Served
 from states.champion import Champion
 from states.past.effective_memories import EffectiveMemories
@@ -115,8 +116,8 @@ def _gates(champion: Champion) -> dict[tuple[int, str], float]:
 def sampled_gates(champion: Champion) -> dict[tuple[int, str], float]:
     """Mean opening of each layer, counted from 1, and gate: over units, members and up to SAMPLED series.
 
-    The gates are those of the step to come, should its value be the median forecast's. Series without enough values
-    for the model are left out; a model without gates has none.
+    The gates are those of the step to come, should its value be the median forecast's or the likeliest symbol. Series
+    without enough values for the model are left out; a model without gates has none.
     """
     series = champion.states.series
     chosen = series[np.unique(np.linspace(0, len(series) - 1, min(SAMPLED, len(series))).astype(int))]
@@ -125,7 +126,9 @@ def sampled_gates(champion: Champion) -> dict[tuple[int, str], float]:
     opened: dict[tuple[int, str], list[float]] = {}
     expected: list[float] = []
     if len(rows):
-        expected = champion.roller.forecast(copies.state, rows, 1)[:, 0, champion.config.median].tolist()
+        found = champion.roller.forecast(copies.state, rows, 1)[:, 0]
+        likeliest = found.argmax(1) if is_symbols(champion.config) else found[:, champion.config.median]
+        expected = likeliest.astype(np.float64).tolist()
     for row, value in zip(rows.tolist(), expected, strict=True):
         layers = champion.roller.gates(copies.state, row, value) if isfinite(value) else ()
         for number, layer in enumerate(layers):

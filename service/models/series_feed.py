@@ -49,5 +49,5 @@ def read(engine: Engine, target: Target, sequence: int) -> list[Event]:
     if gone or left_out:
         events.append((sequence, {"dropped": None if gone else left_out}))
     for seq, ds, y, verdict in zip(log.seq.tolist(), stamps, log.y.tolist(), log.verdict.tolist(), strict=True):
-        events.append((seq, {"ds": ds, "y": None if y != y else y, "verdict": verdict, "sequence": seq}))
+        events.append((seq, {"ds": ds, "y": dataset.shown(y), "verdict": verdict, "sequence": seq}))
     return events

@@ -11,7 +11,6 @@ import numpy as np
 
 from service.models.datasets import Directory, Target
 from service.models.listing import ListingKey
-from states.views import trouble
 from states.views.trouble import CLASSES, SOUND, Place, words_of
 
 
@@ -84,7 +83,7 @@ def _matching(directory: Directory, wanted: SeriesFilter) -> _Troubled:
     for served in directory.datasets.values():
         if served.champion is None or wanted.dataset not in (None, served.name):
             continue
-        own = trouble.trouble(served.champion, served.judge.held)
+        own = served.trouble.now(served.champion, served.judge.held)
         rows = np.flatnonzero(own.kind > SOUND)
         if rows.size and (wanted.search or not directory.reach.unlimited):
             rows = rows[np.isin(own.series[rows], directory.numbers(served.name, wanted.search))]

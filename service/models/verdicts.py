@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 
 from data.records import dataset_rules, quarantine, series_limits
 from data.records.dataset_rules import QualityRules
-from data.records.quarantine import LIVE, Held, QuarantinedValue
+from data.records.quarantine import LIVE, VOCABULARY, Held, QuarantinedValue
 from data.records.recent_rows import RecentRows
 from data.records.series_limits import SeriesLimits, quantiles, reach_of
 from data.store import observation_log
@@ -32,6 +32,7 @@ from states.row_index import RowIndex
 from states.rows import Rows
 
 RULES = (None, "range", "spike", "jump", "stale")  # by their number below
+OF_SYMBOLS = (None, VOCABULARY, *RULES[2:])  # a value below 0 stands for a symbol outside the vocabulary
 RANGE, SPIKE, JUMP, STALE = range(1, 5)
 SHIFTING = ("spike", "jump")
 LONG = 1_000  # rows of one series that are read to find its held values
@@ -40,8 +41,15 @@ LONG = 1_000  # rows of one series that are read to find its held values
 class Judge:
     """Gives the live rows of one dataset their verdicts. Used by the writer thread only, except `flags`."""
 
-    def __init__(self, dataset_id: int = 0, rules: QualityRules | None = None, limits: Iterable[SeriesLimits] = ()):
+    def __init__(
+        self,
+        dataset_id: int = 0,
+        rules: QualityRules | None = None,
+        limits: Iterable[SeriesLimits] = (),
+        of_symbols: bool = False,
+    ):
         self.dataset_id, self.rules, self.version = dataset_id, rules or QualityRules(), 0
+        self.names = OF_SYMBOLS if of_symbols else RULES
         self._ends: dict[int, SeriesEnd] = {}  # by series: where a held value waits
         self.shifted: set[int] = set()  # series whose limits were made by a shift
         self.seq = 0  # row of the log up to which the ends and the recent rows are known
@@ -54,7 +62,8 @@ class Judge:
     @classmethod
     def load(cls, engine: Engine, dataset: Dataset) -> "Judge":
         """As the store has it now."""
-        judge = cls(dataset.id, dataset_rules.rules(engine, dataset.id), series_limits.read(engine, dataset.id))
+        rules, limits = dataset_rules.rules(engine, dataset.id), series_limits.read(engine, dataset.id)
+        judge = cls(dataset.id, rules, limits, dataset.has_symbols)
         held = quarantine.masked(engine, dataset.id)
         judge._quarantined = bool(held)
         judge.seq = observation_log.last_seq(engine, dataset.id)
@@ -292,7 +301,7 @@ class _Run:
         """The rule that a value breaks; a released value breaks none, and one in quarantine stays there."""
         if y != y:
             return None
-        rule = RULES[number]
+        rule = self._judge.names[number]
         if rule == "spike" and series in self._limits:
             rule = self._spike(self._limits[series], y)
         released = self._known.get((series, ds, y))

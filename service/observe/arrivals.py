@@ -7,7 +7,7 @@ range. Such rows are counted and reported with pointers, and the others are stor
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +43,7 @@ class Arrivals:
     clock    (k,) how the clock of each row was, as far as its stamp tells (see `clock_rows`)
     snapped  how many of them are not those of the step that took them
     grid     by which the steps are numbered
+    words    symbols outside the vocabulary, by the value that stands for each
     """
 
     served: Served
@@ -52,6 +53,7 @@ class Arrivals:
     clock: np.ndarray
     snapped: int
     grid: Grid
+    words: Mapping[float, str] = field(default_factory=dict)
 
     def select(self, kept: np.ndarray) -> "Arrivals":
         """The rows where `kept` (k,) bool holds."""
@@ -138,7 +140,7 @@ def read(body: ObserveBody, directory: Directory, now: int, tolerance: int, only
         part, strayed = _not_too_far(part)
         faults = off_grid + valueless + strayed
         refused += [(place, FieldFault(f"{body.pointer(place)}/ds", message)) for place, message in faults]
-        parts += [part] if len(part.place) else []
+        parts += [replace(part, words=reader.words)] if len(part.place) else []
         found |= labels
     unborn = [series._replace(label=found.get(number)) for series, number in new_series.items()]
     refused = sorted(refused)[:MAX_ERRORS]
@@ -274,7 +276,7 @@ def _with_stored_labels(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]
     rows = part.rows.select(sent)
     columns = part.place[sent], rows.series, part.ds[sent], rows.values, part.clock[sent]
     placed, off_grid, _ = _on_steps(_Columns(part.served, *columns), {})  # where series have labels, no day is closed
-    return placed, off_grid
+    return replace(placed, words=part.words), off_grid
 
 
 def _with_value_if_unset(part: Arrivals) -> tuple[Arrivals, list[tuple[int, str]]]:

@@ -4,15 +4,17 @@ from typing import Any
 
 from data.errors import AmbiguousSeries, InvalidInput, NotFound
 from data.grid.stamps import StampReader
-from data.schema import LARGEST_VALUE
+from data.schema import LARGEST_VALUE, LONGEST_SYMBOL
 from data.store.catalogue import Dataset, check_unique_id
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import too_much
 from service.models.datasets import Directory, Served, Target
 from service.observe.observe_body import BrokenLine
+from service.observe.symbol_rows import stand_in, symbol_in
 
 FIELDS = ("unique_id", "ds", "y", "dataset")
 KNOWN = frozenset(FIELDS)
+VALUES = (float, int, str, type(None))  # what `y` may be
 NEW = -1  # in place of the id of a series that is yet to be created, or whose label is yet to be stored
 
 
@@ -56,6 +58,7 @@ class RowReader:
         self._targets: dict[tuple[str | None, str | None], Target] = {}
         self._stamps: dict[tuple[int, Any], int] = {}  # by dataset and text
         self._stamp_readers: dict[int, StampReader] = {}  # by dataset
+        self.words: dict[float, str] = {}  # symbols outside their vocabulary, by the value that stands for each
 
     def row(self, row: Any) -> tuple[Target, int, float]:
         """Series, stamp and value. Raises RefusedRow."""
@@ -71,16 +74,36 @@ class RowReader:
             if name not in row:
                 raise RefusedRow(f"/{name}", "is missing", shape=True)
         value, ds = row["y"], row["ds"]
-        if type(value) is not float and type(value) is not int and value is not None:
+        if type(value) not in VALUES:
             raise RefusedRow("/y", "must be a number, or null where it is missing", shape=True)
         if type(ds) is not str and type(ds) is not int:
             raise RefusedRow("/ds", "must be a string, or an integer for integer time", shape=True)
         target = self._target(row)
-        if value is None:
+        if target.served.dataset.has_symbols:
+            value = self._code(value, target.served.dataset)
+        elif type(value) is str:
+            raise RefusedRow("/y", "must be a number, or null where it is missing", shape=True)
+        elif value is None:
             value = float("nan")
         elif not -LARGEST_VALUE <= value <= LARGEST_VALUE:
             raise RefusedRow("/y", f"must lie within ±{LARGEST_VALUE:g}")
         return target, self._stamp(ds, target.served), float(value)
+
+    def _code(self, value: Any, dataset: Dataset) -> float:
+        """The code of a symbol; NaN where it is missing. Of one outside the vocabulary, a value that stands for it."""
+        if value is None:
+            return float("nan")
+        if type(value) is not str:
+            raise RefusedRow("/y", "must be a symbol, which is text, or null where it is missing", shape=True)
+        symbol = symbol_in(value, dataset)
+        code = dataset.codes.get(symbol)
+        if code is not None:
+            return float(code)
+        if not 0 < len(symbol) <= LONGEST_SYMBOL:
+            raise RefusedRow("/y", f"must be a symbol of 1 to {LONGEST_SYMBOL} characters, or null where it is missing")
+        number = stand_in(symbol)
+        self.words[number] = symbol
+        return number
 
     def _target(self, row: dict[str, Any]) -> Target:
         unique_id, dataset = row.get("unique_id"), row.get("dataset")

@@ -2,8 +2,8 @@
 
 import logging
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sqlalchemy import Connection, Engine
@@ -52,18 +52,20 @@ class WriteBatch:
     place: np.ndarray  # (k,) the position of each row in its request
     rows: Rows
     clock: np.ndarray  # (k,) how the clock of each row was, as far as its stamp tells
+    words: Mapping[float, str] = field(default_factory=dict)  # see `Arrivals`
 
     @classmethod
     def of(cls, parts: Sequence[tuple[int, Arrivals]]) -> "WriteBatch":
         request = np.repeat([number for number, _ in parts], [len(part.place) for _, part in parts])
         place = np.concatenate([part.place for _, part in parts])
         clock = np.concatenate([part.clock for _, part in parts])
-        return cls(parts[0][1].served, request, place, Rows.joined([part.rows for _, part in parts]), clock)
+        words = {number: word for _, part in parts for number, word in part.words.items()}
+        return cls(parts[0][1].served, request, place, Rows.joined([part.rows for _, part in parts]), clock, words)
 
     def select(self, kept: np.ndarray) -> "WriteBatch":
         """The rows that `kept` names by position."""
         request, place, clock = self.request[kept], self.place[kept], self.clock[kept]
-        return WriteBatch(self.served, request, place, self.rows.select(kept), clock)
+        return WriteBatch(self.served, request, place, self.rows.select(kept), clock, self.words)
 
     @property
     def ds(self) -> np.ndarray:
@@ -180,6 +182,7 @@ def judge(engine: Engine, batch: WriteBatch) -> JudgedBatch:
     judged = batch.served.judge.judge(engine, batch.rows.select(chosen), batch.ds[chosen], newest[chosen])
     for place in judged.verdicts:
         outcomes[chosen[place]] = Outcome.QUARANTINED
+    judged = replace(judged, words=batch.words) if batch.words else judged
     return JudgedBatch(batch.served, chosen, judged, outcomes)
 
 
@@ -230,7 +233,8 @@ def along(answers: Along | None, judged: Sequence[JudgedBatch], stamp: int) -> A
     def store(connection: Connection, seq: int) -> None:
         for result in results:
             result.judged.store(connection, result.dataset_id, seq, stamp)
-            quarantine.put_live(connection, result.dataset_id, [(held, CLOCK) for held in result.unset], stamp)
+            unset = [(held, CLOCK) for held in result.unset]
+            quarantine.put_live(connection, result.dataset_id, unset, stamp, result.judged.words)
         if answers is not None:
             answers(connection, seq)
 

@@ -214,9 +214,8 @@ class Writer(threading.Thread):
     def _begin_passes(self) -> list[SnapshotPass]:
         self._advancing.wait()
         champions = [served.champion for served in self._datasets() if served.champion and not self.broken]
-        return [
-            SnapshotPass(champion, most_bytes=self._vintages_bytes) for champion in champions if champion.states.dirty
-        ]
+        most = self._vintages_bytes
+        return [SnapshotPass(champion, most > 0, most) for champion in champions if champion.states.dirty]
 
     def _snapshot_step(self) -> None:
         current = self._passes.pop()

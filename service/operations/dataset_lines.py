@@ -12,14 +12,13 @@ from data.records import runs, schedules
 from data.records.schedules import NextRun
 from data.store import catalogue, observation_log, promotions, registry
 from data.store.promotions import Serving
-from forecasting.rolling import online_scores
 from service.models import trouble_ranking
 from service.models.datasets import Directory, Served
 from service.operations.hourly_scores import hourly_scores
 from service.operations.moments import moment_or_none
 from states.champion import Champion
 from states.out_of_order import BEGINNING
-from states.scores import last_day
+from states.scores import last_day, summary
 
 LAST_DAY = ("n", "mase", "skill", "coverage_80", "coverage_95")
 Successes = Mapping[tuple[str, str | None], int]  # by flow and dataset: when a run last succeeded
@@ -91,9 +90,11 @@ def _newest(engine: Engine, directory: Directory, served: Served, whole: bool) -
         stored = (catalogue.newest_ds(engine, served.dataset.id), observation_log.newest_ds(engine, served.dataset.id))
         known = [ds for ds in stored if ds is not None]
         newest = int(grid.steps([max(known)])[0]) if known and whole else BEGINNING
+    elif whole:
+        newest = champion.states.newest
     else:
-        numbers = list(served.series.values()) if whole else directory.numbers(served.name)
-        newest = int(champion.states.origins(np.array(numbers, np.int64)).max(initial=BEGINNING))
+        numbers = np.array(directory.numbers(served.name), np.int64)
+        newest = int(champion.states.origins(numbers).max(initial=BEGINNING))
     return None if newest == BEGINNING else format_ds(int(grid.stamps([newest])[0]), grid.kind)
 
 
@@ -110,5 +111,5 @@ def _overdue(name: str, once: ReadOnce) -> list[str]:
 
 
 def _last_day(champion: Champion) -> dict[str, Any]:
-    found = online_scores.summarize(last_day(champion), online_scores.bucket_steps(champion.config))
-    return {name: found[name] for name in LAST_DAY}
+    found = summary(champion, last_day(champion))
+    return {name: found.get(name) for name in LAST_DAY}

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from data.changes import decision_words
 from data.grid.stamps import format_moment
 from data.store import promotions, registry
 from data.store.promotions import Promotion
@@ -42,5 +43,6 @@ def promotion_line(decision: Promotion, dataset: str) -> dict[str, Any]:
         "event": decision.event,
         "decided_at": format_moment(decision.decided_at),
         "by": decision.evidence.get("by"),
+        "sentences": decision_words.sentences(decision),
         "evidence": decision.evidence,
     }

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from data.changes import releases
 from data.grid.stamps import format_ds, format_moment
 from data.records import jobs, quarantine
-from data.records.quarantine import CLOCK, LIVE, QuarantinedValue
+from data.records.quarantine import CLOCK, LIVE, VOCABULARY, QuarantinedValue
 from data.store.series_patterns import Patterns
 from service.forecast.query_params import QuarantineQuery
 from service.http.errors import FieldFault, ProblemError, unprocessable
@@ -19,6 +19,10 @@ from service.operations.run_lines import job_line
 READ = 1000  # values that are read at once
 UNSET_CLOCK = (
     "A value was stamped by a clock that was not set; `rollcast quarantine release --force` says where it would go."
+)
+OUTSIDE = (
+    "A symbol outside the vocabulary cannot be released: no model knows it. Send the right symbol for its time, or "
+    "ingest the series under another name."
 )
 Found = tuple[Served, QuarantinedValue]
 
@@ -63,7 +67,7 @@ def _line(served: Served, value: QuarantinedValue) -> dict[str, Any]:
         "dataset": served.name,
         "unique_id": value.unique_id,
         "ds": format_ds(int(stamp[0]), grid.kind),
-        "y": value.y,
+        "y": value.word or served.dataset.shown(value.y),
         "rule": value.rule,
         "live": value.source == LIVE,
         "at": format_moment(value.at),
@@ -83,6 +87,8 @@ def release(engine: Engine, reach: Patterns, served: Served, ids: Sequence[int],
             fault = FieldFault(f"/ids/{place}", "is not a value in quarantine; GET /v1/quarantine lists them")
             raise unprocessable("not_quarantined", [fault])
     chosen = list(found.values())
+    if any(value.rule == VOCABULARY for value in chosen):
+        raise ProblemError(409, "not_for_symbols", OUTSIDE)
     if any(value.rule == CLOCK for value in chosen):
         raise ProblemError(409, "unset_clock", UNSET_CLOCK)
     logged, elsewhere = releases.held_in_log(engine, served.dataset.id, chosen)

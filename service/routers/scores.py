@@ -35,7 +35,7 @@ async def read_scores(request: Request) -> Response:
 
 @router.get(
     "/v1/series/{unique_id:path}/scores",
-    response_model=score_bodies.SeriesScores,
+    response_model=score_bodies.ScoresOfSeries,
     responses=openapi.problem_responses(404, 409, 422, 503),
     openapi_extra={"parameters": [openapi.UNIQUE_ID, openapi.DATASET]},
 )

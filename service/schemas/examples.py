@@ -24,6 +24,23 @@ FORECAST = {
     "intervals": {"80": {"lower": [96.49, 96.44], "upper": [98.67, 98.72]}},
     **RELIABILITY,
 }
+DINNER = {"dataset": "dinner", "unique_id": "dinner", "model": MODEL, "origin": "2024-03-05", "sequence": 71}
+SYMBOL_FORECAST = {
+    **DINNER,
+    "answered_by": "champion",
+    "freq": "1d",
+    "kind": "symbols",
+    "horizon": 1,
+    "steps": [
+        {
+            "ds": "2024-03-06",
+            "probabilities": [{"symbol": "waffles", "p": 0.97}, {"symbol": "pizza", "p": 0.02}],
+            "rest": 0.01,
+        }
+    ],
+    "paths": 0,
+    **RELIABILITY,
+}
 MEASURES = {
     "n": 24,
     "mae": 0.92,
@@ -82,6 +99,15 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         "sequence": 25,
     },
     "Forecast": FORECAST,
+    "SeriesForecast": FORECAST,
+    "SymbolForecast": SYMBOL_FORECAST,
+    "Continuations": {
+        **DINNER,
+        "temperature": 0.8,
+        "seed": 5127341925034123,
+        "continuations": [["waffles", "pizza", "sushi"], ["waffles", "pizza", "pizza"]],
+        "text": None,
+    },
     "Forecasts": {
         "forecasts": [
             FORECAST,
@@ -145,6 +171,7 @@ BODIES: dict[str, Any] = {  # by the name of their schema
                 },
             }
         ],
+        "expected": None,
         "leans_on": {"weights": [0.62, 0.25, 0.13], "averaged_over": 2},
         "effective_memory": 14.2,
         "cell": {
@@ -170,6 +197,7 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         "season": 288,
         "horizon": 12,
         "target": "value",
+        "vocabulary": None,
         "model": MODEL,
         **POSITION,
         **RELIABILITY,
@@ -217,6 +245,7 @@ BODIES: dict[str, Any] = {  # by the name of their schema
         ],
     },
     "SeriesScores": {**SERIES, **SCORES},
+    "ScoresOfSeries": {**SERIES, **SCORES},
     "Models": {
         "models": [
             {

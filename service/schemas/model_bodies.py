@@ -34,6 +34,7 @@ class PromotionLine(StrictBody):
     by: Annotated[
         str | None, Field(description="the key that asked for it over HTTP; `loopback` where none is asked for")
     ]
+    sentences: Annotated[list[str], Field(description="the evidence in plain words, the most important first")]
     evidence: Annotated[dict[str, Any], Field(description="what the decision was made from")]
 
 

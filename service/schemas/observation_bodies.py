@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, RootModel
 
-from data.schema import LARGEST_VALUE
+from data.schema import LARGEST_VALUE, LONGEST_SYMBOL
 from service.base.request_limits import MAX_ERRORS
 from service.schemas.common_bodies import Ds, Fault, StrictBody, UniqueId
 
@@ -15,7 +15,13 @@ class Observation(StrictBody):
     """One value of the series in the path."""
 
     ds: Ds
-    y: Annotated[float | None, Field(description=f"within ±{LARGEST_VALUE:g}; null: known to be missing")]
+    y: Annotated[
+        float | str | None,
+        Field(
+            description=f"a number within ±{LARGEST_VALUE:g}, or in a dataset of symbols a text of 1 to "
+            f"{LONGEST_SYMBOL} characters; null: known to be missing"
+        ),
+    ]
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"ds": "2014-02-19T15:25:00Z", "y": 71.3}]})
 
@@ -83,7 +89,7 @@ class HeldRow(StrictBody):
     """A value in quarantine."""
 
     index: int
-    y: float
+    y: float | str | None
     rule: str
 
 
@@ -95,7 +101,10 @@ class ObservedRows(StrictBody):
     freq: str
     kind: Literal["instant", "date", "step"]
     ds: list[Ds]
-    y: Annotated[list[float | None], Field(description="null: known to be missing, or in quarantine")]
+    y: Annotated[
+        list[float | str | None],
+        Field(description="numbers or symbols; null: known to be missing, or in quarantine"),
+    ]
     imputed: Annotated[
         list[int], Field(description="places of missing values, which the state filled with its own forecast")
     ]

@@ -76,6 +76,7 @@ LEVEL = parameter(
     "level", "Central intervals in per cent, such as 80,95; not together with quantiles", {"type": "string"}
 )
 QUANTILES = parameter("quantiles", "Quantile levels, such as 0.1,0.5,0.9; not together with level", {"type": "string"})
+WITHIN = parameter("within", "A symbol, such as failing: how likely it has come up to each step", {"type": "string"})
 AS_OF = parameter(
     "as_of",
     "What was answered at an earlier moment: a time with its offset, or the `sequence` of an answer; a + is %2B",
@@ -238,6 +239,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         series_bodies.NewSeriesList,
         model_bodies.WantedVersion,
         operation_bodies.WantedRelease,
+        forecast_bodies.ContinuationRequest,
     ):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))

@@ -93,7 +93,7 @@ class QuarantineLine(StrictBody):
     dataset: str
     unique_id: UniqueId
     ds: Ds
-    y: float
+    y: float | str | None
     rule: str
     live: Annotated[bool, Field(description="whether it came over HTTP; else from a file or another source")]
     at: Annotated[str, Field(description="when it was quarantined")]

@@ -38,6 +38,10 @@ PROMOTION: dict[str, Any] = {
     "event": "rolled_back",
     "decided_at": "2014-02-19T15:31:00Z",
     "by": "operator",
+    "sentences": [
+        "It serves again in place of version 3; a rollback is decided by hand.",
+        "The key 'operator' asked for it over HTTP.",
+    ],
     "evidence": {"by": "operator", "from": 3, "to": 2},
 }
 RUN: dict[str, Any] = {

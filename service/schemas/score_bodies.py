@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from service.schemas.common_bodies import Model, StrictBody, UniqueId
 
@@ -41,6 +41,57 @@ class HorizonMeasures(Measures):
     by_horizon: list[BucketMeasures]
 
 
+class Confidence(StrictBody):
+    """Symbols whose likeliest alternative had a probability in one range: what was claimed, and how often it held."""
+
+    low: Annotated[float, Field(alias="from")]
+    high: Annotated[float, Field(alias="to")]
+    n: int
+    confidence: Annotated[float | None, Field(description="mean probability of the likeliest symbol")]
+    accuracy: Annotated[float | None, Field(description="how often that symbol came")]
+
+
+class SymbolMeasures(StrictBody):
+    """Scores of symbols, each one step ahead; null where there are too few to compute one."""
+
+    n: Annotated[int, Field(description="symbols that the model had forecast")]
+    log_loss: Annotated[float | None, Field(description="mean -log of the probability that the symbol had, in nats")]
+    perplexity: Annotated[float | None, Field(description="e to the log loss")]
+    accuracy: Annotated[float | None, Field(description="share of symbols that were found likeliest")]
+    accuracy_top: Annotated[float | None, Field(description="share that was among those which a forecast names")]
+    brier: Annotated[float | None, Field(description="mean squared distance of probabilities from what came")]
+    coverage_80: Annotated[
+        float | None, Field(description="share among the likeliest symbols that hold 80 % of the probability")
+    ]
+    coverage_95: float | None
+    skill: Annotated[float | None, Field(description="1 - log loss / log loss of the rival")]
+    calibration: list[Confidence]
+
+
+class SymbolSeriesScores(SymbolMeasures):
+    """Scores of one series of symbols since the model was promoted."""
+
+    dataset: str
+    unique_id: UniqueId
+    model: Model
+    since: str
+    rival: Annotated[str, Field(description="frequency or last_symbol")]
+    sequence: int
+
+
+class SymbolDatasetScores(SymbolMeasures):
+    """Scores of one promoted model of symbols, over all series of its dataset."""
+
+    dataset: str
+    model: Model
+    status: Literal["champion", "previous", "shadow"]
+    since: str
+    rival: str
+    rivals: dict[str, int] | None
+    sequence: int
+    last_day: SymbolMeasures | None
+
+
 class SeriesScores(HorizonMeasures):
     """Scores of one series' forecasts since the model was promoted."""
 
@@ -72,4 +123,8 @@ class DatasetScores(HorizonMeasures):
 
 
 class Scores(StrictBody):
-    scores: list[DatasetScores]
+    scores: list[DatasetScores | SymbolDatasetScores]
+
+
+class ScoresOfSeries(RootModel[SeriesScores | SymbolSeriesScores]):
+    """Scores of numbers, or of symbols."""

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from service.base.request_limits import MAX_ERRORS
 from service.schemas.common_bodies import Ds, Fault, Model, Reliability, StrictBody, UniqueId
+from service.schemas.forecast_bodies import Likeliest
 
 
 class Layer(StrictBody):
@@ -31,9 +32,9 @@ class State(Reliability):
     model: Model
     origin: Ds
     sequence: int
-    last: Annotated[float, Field(description="last value; in a gap the value before it")]
+    last: Annotated[float | str | None, Field(description="last value; in a gap the value before it")]
     gap: Annotated[int, Field(description="steps since the last real value")]
-    expected: Annotated[float | None, Field(description="median of the next step")]
+    expected: Annotated[float | str | None, Field(description="median of the next step, or its likeliest symbol")]
     vintage: Vintage | None
     widening: Annotated[
         list[float], Field(description="learned factor on the width of the intervals, by horizon bucket")
@@ -110,8 +111,12 @@ class NetworkInside(StrictBody):
     asked: int
     steps: Annotated[int, Field(description="as many of the asked steps as could be folded once more")]
     ds: list[Ds]
-    y: Annotated[list[float | None], Field(description="null where a step is missing")]
+    y: Annotated[list[float | str | None], Field(description="null where a step is missing")]
     layers: Annotated[list[LayerGates], Field(description="empty for a model without gates")]
+    expected: Annotated[
+        list[Likeliest | None] | None,
+        Field(description="of symbols: what was expected at each step before it came; null where it is not known"),
+    ]
     leans_on: LeansOn | None
     effective_memory: Annotated[
         float | None, Field(description="steps after which an input's push on the forecast has fallen to a third (1/e)")
@@ -157,6 +162,9 @@ class Series(SeriesSummary):
     season: int
     horizon: int
     target: str
+    vocabulary: Annotated[
+        list[str] | None, Field(description="every symbol that a value may be; null where values are numbers")
+    ]
     model: Model | None
 
 

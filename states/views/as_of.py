@@ -5,8 +5,8 @@ with the values that they had. A snapshot counts unless a row that came after it
 its origin: then an older one does, or the context.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from sqlalchemy import Engine
@@ -128,22 +128,23 @@ def recompute(
 def _fold(engine: Engine, champion: Champion, series: int, moment: PastMoment) -> tuple[RollingState, int] | None:
     """The state, and the position of the log that it knows."""
     only, floor = np.array([series]), _floor(champion, series)
-    for start, state, sequence in _starts(engine, champion, series):
-        log = log_moments.rows_of_series(engine, champion.dataset_id, series, start, moment.seq, floor, MOST)
+    snapshots = champion.checkpoints.starts(engine, series, newest_first=True)
+    for start in chain(snapshots, [None]):  # last the context
+        after = start.seq if start else champion.anchor_seq
+        log = log_moments.rows_of_series(engine, champion.dataset_id, series, after, moment.seq, floor, MOST)
         if log is None:
             raise OutOfReach(_next_start(engine, champion, series, moment))
         rows = Rows.of_log(log, champion.grid)
         rows = rows.select(np.argsort(rows.sequence)).current()
-        if state is None:
-            state, origin = folding.start(champion, only, rows)
-            begun = origin[0]
-        elif len(rows) and rows.steps[0] <= state.origin[0]:
+        if start is None:
+            state, (begun,) = folding.start(champion, only, rows)
+        elif len(rows) and rows.steps[0] <= start.origin:
             continue  # a correction, or a late row
         else:
-            begun = state.origin[0]
+            state, begun = start.state, start.origin
         later = rows.select(rows.steps > begun)
         champion.roller.fold(state, np.zeros(len(later), np.int64), later.steps, later.values, anew=later.anew)
-        known = max(sequence, int(rows.sequence.max(initial=0)))
+        known = int(rows.sequence.max(initial=start.sequence if start else champion.anchor_seq))
         return None if state.blank(ONLY)[0] else (state, known)
     return None
 
@@ -154,18 +155,6 @@ def _floor(champion: Champion, series: int) -> int:
     if not champion.contexts.has(only)[0]:
         return BEGINNING
     return int(champion.grid.stamps(champion.contexts.floors(only))[0])
-
-
-def _starts(engine: Engine, champion: Champion, series: int) -> Iterator[tuple[int, RollingState | None, int]]:
-    """Position of the log, state, and the position that the state knows, the newest first; last the context, without a
-    state."""
-    (shard,) = shards_of(np.array([series])).tolist()
-    for seq in reversed(champion.checkpoints.kept.get(shard, ())):
-        block = champion.checkpoints.block(engine, shard, seq)
-        row = None if block is None else block.row(series)
-        if block is not None and row is not None:
-            yield seq, block.state.take(np.array([row])), int(block.sequence[row])
-    yield champion.anchor_seq, None, champion.anchor_seq
 
 
 def _next_start(engine: Engine, champion: Champion, series: int, moment: PastMoment) -> int | None:

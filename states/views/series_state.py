@@ -49,6 +49,7 @@ class RowsNow(NamedTuple):
     state: RollingState
     stale: np.ndarray  # (N,) bool
     recent: np.ndarray  # (N, sums): see `forecasting.rolling.recent_scores`
+    counter: np.ndarray  # (N,) grows with each change of a row
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import numpy as np
 
 from forecasting.rolling.recent_scores import RecentScores, recent_scores
 from states.champion import Champion
+from states.views.series_state import RowsNow
 
 CLASSES = ("warming", "worse", "miscalibrated", "quarantined", "degraded", "stale", "silent")  # mildest first
 SOUND = -1  # the class of a series without trouble
@@ -59,25 +60,39 @@ def trouble(champion: Champion, held: Mapping[int, int]) -> Troubles:
     held: by series, the number of its last values in quarantine.
     """
     rows = champion.states.peek()
-    scores = recent_scores(rows.recent)
-    everyone = np.arange(len(rows.series))
-    begun = rows.state.observed > 0
-    silence = champion.states.newest - rows.state.origin + champion.roller.silence(rows.state, everyone)
+    found = trouble_of(champion, rows, np.arange(len(rows.series)), held)
+    return Troubles(rows.series, *found, recent_scores(rows.recent))
+
+
+def trouble_of(
+    champion: Champion, rows: RowsNow, chosen: np.ndarray, held: Mapping[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(k,) class and (k,) size of some of the rows."""
+    scores = recent_scores(rows.recent[chosen])
+    state, roller = rows.state, champion.roller
+    begun = state.observed[chosen] > 0
+    silence = champion.states.newest - state.origin[chosen] + roller.silence(state, chosen)
     judged = scores.n >= MIN_TARGETS
-    waiting = np.zeros(len(everyone))
-    places = np.flatnonzero(np.isin(rows.series, np.fromiter(held, np.int64, len(held))))
-    waiting[places] = [held[series] for series in rows.series[places].tolist()]
     sizes = {
-        "warming": champion.roller.warming(rows.state, everyone).astype(float),
+        "warming": roller.warming(state, chosen).astype(float),
         "worse": np.where(judged & (scores.skill < MIN_SKILL), -scores.skill, 0),
         "miscalibrated": np.where(judged & (np.abs(scores.z) > MAX_Z), np.abs(scores.z), 0),
-        "quarantined": waiting,
-        "degraded": np.full(len(everyone), float(champion.replaces_damaged)),
-        "stale": rows.stale.astype(float),
+        "quarantined": _held(rows.series[chosen], held),
+        "degraded": np.full(len(chosen), float(champion.replaces_damaged)),
+        "stale": rows.stale[chosen].astype(float),
         "silent": np.where(silence > champion.config.window, silence, 0),
     }
-    kind, size = np.full(len(everyone), SOUND, np.int8), np.zeros(len(everyone))
+    kind, size = np.full(len(chosen), SOUND, np.int8), np.zeros(len(chosen))
     for number, name in enumerate(CLASSES):
         own = np.flatnonzero(begun & (sizes[name] > 0))
         kind[own], size[own] = number, sizes[name][own]
-    return Troubles(rows.series, kind, size, scores)
+    return kind, size
+
+
+def _held(series: np.ndarray, held: Mapping[int, int]) -> np.ndarray:
+    """(k,) values in quarantine of each of these series."""
+    waiting = np.zeros(len(series))
+    places = np.flatnonzero(np.isin(series, np.fromiter(held, np.int64, len(held)))) if held else ()
+    for place in places:
+        waiting[place] = held[int(series[place])]
+    return waiting

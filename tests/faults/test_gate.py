@@ -107,16 +107,16 @@ def test_the_history_describes_every_decision_and_refuses_an_altered_log(workspa
     assert cli.run(["model", "history", "week", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["event"] for row in rows] == ["promoted", "refused", "promoted", "rolled_back"]
-    assert (
-        "error -50.0% against seasonal_naive (p = 0.250) at 8 origins; its 80 % interval held 80%" in rows[0]["words"]
-    )
-    assert rows[1]["words"].startswith("refused: its error is +")
-    assert "against champion mlp 1 (p =" in rows[2]["words"]
-    assert "ms for one step and one forecast of a series" in rows[2]["words"]
-    assert rows[3]["words"] == "rolled back from version 3"
+    assert rows[0]["words"].startswith("It passed the promotion gate. The mean error of version 1, at 8 past origins: ")
+    assert "50.0 % lower than that of seasonal_naive (p = 0.250)" in rows[0]["words"]
+    assert "The 80 % interval of version 1 held 80 % of the values." in rows[0]["words"]
+    assert rows[1]["words"].startswith("The promotion gate refused it: its error is +")
+    assert "lower than that of the champion mlp 1 (p =" in rows[2]["words"]
+    assert "ms for one step and one forecast of a series." in rows[2]["words"]
+    assert rows[3]["words"] == "It serves again in place of version 3; a rollback is decided by hand."
     assert rows[2]["evidence"]["contenders"][1]["role"] == "champion"
     assert cli.run(["model", "history", "week"]) == 0
-    assert "back from version 3" in capsys.readouterr().out
+    assert "in place of version 3" in capsys.readouterr().out
     from sqlalchemy import update
 
     from data.store import tables

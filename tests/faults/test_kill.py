@@ -7,9 +7,10 @@ import pytest
 
 from data.records import dataset_rules
 from data.records.dataset_rules import QualityRules
-from tests.support.kill_kit import PANEL, kill_in_a_loop, quarantined
+from tests.support.kill_kit import IDS, PANEL, kill_in_a_loop, quarantined
 from tests.support.running_mean import running_mean
 from tests.support.service_kit import World
+from tests.support.symbol_kit import code_panel, symbol_network
 
 
 def test_fault_01_killed_in_a_loop_no_acknowledged_row_is_lost_or_duplicated(tmp_path: Path) -> None:
@@ -36,6 +37,11 @@ def test_fault_27_killed_on_postgres_values_are_held_and_released_with_their_row
 def test_fault_01_killed_under_another_kind_of_model_no_acknowledged_row_is_lost_or_duplicated(tmp_path: Path) -> None:
     program = "tests.support.running_mean"
     kill_in_a_loop(World.at(tmp_path), 2, random.randrange(10**6), running_mean(PANEL), program)
+
+
+def test_fault_01_killed_under_a_model_of_symbols_no_acknowledged_row_is_lost_or_duplicated(tmp_path: Path) -> None:
+    panel = code_panel(*IDS)
+    kill_in_a_loop(World.at(tmp_path), 2, random.randrange(10**6), symbol_network(panel), panel=panel)
 
 
 def test_fault_01_killed_on_postgres_no_acknowledged_row_is_lost_or_duplicated(

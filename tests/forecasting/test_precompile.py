@@ -16,8 +16,10 @@ from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
 from forecasting.kinds import model_of
+from forecasting.symbols.symbol_roller import SymbolRoller
 from forecasting.universal.shipped import shipped_bundle
 from tests.support.forecasting_kit import tiny_bundle, wave
+from tests.support.symbol_networks import symbol_model
 
 panel = Panel.of(wave(2))
 config = ModelConfig("lstm", 24, 8, 5, 4, 4, 4, (4,), hidden_size=16, num_layers=2, memory=9)
@@ -31,6 +33,14 @@ for bundle in (*(tiny_bundle(kind, panel) for kind in kinds), remembers, univers
     rows, end = np.array([0, 0, 1]), int(state.origin.max())
     roller.fold(state, rows, np.array([end + 1, end + 2, end + 1]), np.array([10.0, 11.0, 9.0]))
     roller.forecast(state, np.array([0, 1]))
+
+for cell in ("lstm", "gru", "rnn", "lecture", "last_symbol"):
+    symbols, row = SymbolRoller(symbol_model(cell)), np.array([0])
+    state = symbols.start(np.full((1, symbols.config.context), 1.0), row)
+    symbols.fold(state, np.array([0, 0]), np.array([1, 2]), np.array([1.0, np.nan]), symbols.ledger(1), np.ones(2))
+    symbols.marginals(state, row, 3)
+    symbols.continuations(state, 0, 2, 3, 0.5)
+    symbols.read_on(state, np.zeros((1, 4), np.int32))
 
 loops = {
     f"{module.__name__}.{name}": loop

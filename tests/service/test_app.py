@@ -148,6 +148,7 @@ def test_every_route_and_parameter_is_in_the_openapi_document(client):
         "/v1/series/{unique_id}",
         "/v1/series/{unique_id}/observations",
         "/v1/series/{unique_id}/forecast",
+        "/v1/series/{unique_id}/continuations",
         "/v1/series/{unique_id}/vintages",
         "/v1/series/{unique_id}/network",
         "/v1/series/{unique_id}/state",
@@ -180,7 +181,7 @@ def test_every_route_and_parameter_is_in_the_openapi_document(client):
     }
     forecast = document["paths"]["/v1/series/{unique_id}/forecast"]["get"]
     names = [parameter["name"] for parameter in forecast["parameters"]]
-    assert names == ["unique_id", "horizon", "level", "quantiles", "dataset", "as_of"]
+    assert names == ["unique_id", "horizon", "level", "quantiles", "dataset", "as_of", "within"]
     known = document["components"]["schemas"]
     assert set(re.findall(r"#/components/schemas/(\w+)", client.get("/openapi.json").text)) <= known.keys()
 

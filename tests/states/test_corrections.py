@@ -30,6 +30,7 @@ from tests.support.service_kit import (
     until,
     wave,
 )
+from tests.support.symbol_kit import VOCABULARY, code_panel, symbol_baseline, symbol_network
 
 FIRST = START // FIVE
 PANEL = panel_of("a", "b")
@@ -38,6 +39,13 @@ MODELS = {
     "other": network(PANEL, seed=1),
     "naive": baseline(PANEL, "naive"),
     "running_mean": running_mean(PANEL),
+}
+CODES = code_panel("a", "b")
+SYMBOL_MODELS = {
+    "lstm": symbol_network(CODES),
+    "gru": symbol_network(CODES, "gru"),
+    "rnn": symbol_network(CODES, "rnn"),
+    "last_symbol": symbol_baseline(CODES),
 }
 VALUES = st.sampled_from([1.0, 5.0, 9.0, 30.0, None])
 
@@ -115,16 +123,19 @@ class Plain:
         return state
 
 
+PLACES = st.integers(0, len(MODELS) - 1)  # of a model, in the order of their names
+
+
 class AnyOrder(RuleBasedStateMachine):
     """The service against the plain model, over everything that may happen to it."""
 
-    folder = None
+    folder, models, vocabulary, known = None, MODELS, None, wave(200)
 
-    @initialize(model=st.sampled_from(sorted(MODELS)))
+    @initialize(model=PLACES)
     def begin(self, model):
         self.world = World.at(AnyOrder.folder.mktemp("order"))
-        self.dataset = self.world.ingest("sensors", "a", "new")
-        self.plain = {"a": Plain({step: float(y) for step, y in zip(range(-200, 0), wave(200), strict=True)})}
+        self.dataset = self.world.ingest("sensors", "a", "new", vocabulary=self.vocabulary)
+        self.plain = {"a": Plain({step: float(y) for step, y in zip(range(-200, 0), self.known, strict=True)})}
         self.plain["new"] = Plain({})
         self.service = None
         self.promote(model)
@@ -144,9 +155,14 @@ class AnyOrder(RuleBasedStateMachine):
         if one == "new" and not any(y is not None for y in self.plain[one].values.values()):
             sent = {step: 2.0 if y is None else y for step, y in sent.items()}  # its first row anchors it
         expected = ["applied", "duplicate", "corrected", "late"]
-        answer = post(self.client, [{"unique_id": one, "ds": stamp(step), "y": y} for step, y in sent.items()])
+        answer = post(self.client, [self.row(one, step, y) for step, y in sent.items()])
         assert set(answer["outcomes"]) <= set(expected)
         self.plain[one].values.update(sent)
+
+    def row(self, one, step, y):
+        """A row as a client sends it: a number, or the symbol of a code."""
+        y = y if self.vocabulary is None or y is None else self.vocabulary[int(y)]
+        return {"unique_id": one, "ds": stamp(step), "y": y}
 
     def end(self, one):
         return max(self.plain[one].values, default=-1)
@@ -169,7 +185,7 @@ class AnyOrder(RuleBasedStateMachine):
         step = self.end(one) - back
         if step in self.plain[one].values:
             before = state_of(self.client, one)
-            sent = {"unique_id": one, "ds": stamp(step), "y": self.plain[one].values[step]}
+            sent = self.row(one, step, self.plain[one].values[step])
             assert post(self.client, [sent])["outcomes"] in (["duplicate"], ["late"])
             if before is not None:
                 assert same(state_of(self.client, one).state, before.state)
@@ -184,9 +200,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.start()
 
     @precondition(lambda self: self.service is not None)
-    @rule(model=st.sampled_from(sorted(MODELS)))
+    @rule(model=PLACES)
     def promote(self, model):
-        self.model = MODELS[model]
+        self.model = self.models[sorted(self.models)[model]]
         known = {one: plain for one, plain in self.plain.items() if plain.values}
         values = []
         for plain in known.values():
@@ -221,6 +237,18 @@ def test_fault_25_any_order_of_arrival_gives_the_state_of_the_sorted_rows(tmp_pa
     AnyOrder.folder = tmp_path_factory
     AnyOrder.TestCase.settings = settings(max_examples=12, stateful_step_count=12, deadline=None)
     AnyOrder.TestCase("runTest").runTest()
+
+
+class AnyOrderOfSymbols(AnyOrder):
+    """The same where values are symbols."""
+
+    models, vocabulary, known = SYMBOL_MODELS, VOCABULARY, CODES.series(0)
+
+
+def test_fault_25_any_order_of_symbols_gives_the_state_of_the_sorted_rows(tmp_path_factory):
+    AnyOrder.folder = tmp_path_factory
+    AnyOrderOfSymbols.TestCase.settings = settings(max_examples=12, stateful_step_count=12, deadline=None)
+    AnyOrderOfSymbols.TestCase("runTest").runTest()
 
 
 def test_a_correction_reads_the_log_from_the_newest_snapshot_before_it(world):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,9 @@ from data.records import quarantine
 from data.records.quarantine import QuarantinedValue
 from data.store import observation_log
 from forecasting.kinds import model_of
+from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
+from forecasting.symbol_config import is_symbols
 from tests.support.service_kit import FIVE, START, World, network, panel_of, stamp, until
 
 IDS = ("a", "b", "c")
@@ -36,6 +39,7 @@ class ClientRecord:
     step: int = 0
     rows: int = 0  # acknowledged rows, with duplicates and corrections
     spikes: float = 0.0  # share of values that are a million times too large
+    vocabulary: Sequence[str] | None = None  # the symbol that is sent for each value; None: the value itself
     unexpected: list[str] = field(default_factory=list)  # answers that are neither 200 nor a broken connection
 
     def feed(self, client: httpx.Client, stop: threading.Event, seed: int) -> None:
@@ -49,7 +53,8 @@ class ClientRecord:
             values = {step: draw.randint(0, 9) * size for step, size in zip(steps, sizes, strict=True)}
             for step, value in values.items():
                 self.tried.setdefault(step, set()).add(value)
-            body = [{"unique_id": self.unique_id, "ds": stamp(step), "y": value} for step, value in values.items()]
+            sent = {step: self.vocabulary[int(value)] if self.vocabulary else value for step, value in values.items()}
+            body = [{"unique_id": self.unique_id, "ds": stamp(step), "y": value} for step, value in sent.items()]
             try:
                 answer = client.post("/v1/observations", json=body)
             except httpx.HTTPError:
@@ -92,14 +97,21 @@ def free_port() -> int:
 
 
 def kill_in_a_loop(
-    world: World, rounds: int, seed: int, bundle: Bundle = BUNDLE, program: str = "uvicorn", spikes: float = 0.0
+    world: World,
+    rounds: int,
+    seed: int,
+    bundle: Bundle = BUNDLE,
+    program: str = "uvicorn",
+    spikes: float = 0.0,
+    panel: Panel = PANEL,
 ) -> int:
     """Start, kill and check, `rounds` times. Returns how many rows were acknowledged."""
     print(f"seed {seed}")  # noqa: T201
-    draw, records = random.Random(seed), [ClientRecord(unique_id, spikes=spikes) for unique_id in IDS]
-    dataset = world.ingest("sensors", *IDS)
-    world.limit(dataset, PANEL)
-    world.promote(dataset, bundle, PANEL)
+    vocabulary = bundle.config.vocabulary if is_symbols(bundle.config) else None
+    draw, records = random.Random(seed), [ClientRecord(own, spikes=spikes, vocabulary=vocabulary) for own in IDS]
+    dataset = world.ingest("sensors", *IDS, vocabulary=vocabulary)
+    world.limit(dataset, panel)
+    world.promote(dataset, bundle, panel)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     clients = [httpx.Client(base_url=url, timeout=5) for _ in records]  # once: making one takes longer than a round
@@ -124,7 +136,8 @@ def kill_in_a_loop(
     process = start(world, port, program)
     try:
         for record in records:
-            check_forecast(world, bundle, record, forecast_once_current(f"{url}/v1/series/{record.unique_id}/forecast"))
+            body = forecast_once_current(f"{url}/v1/series/{record.unique_id}/forecast")
+            check_forecast(world, bundle, record, body, panel)
             check_scores(world, record, httpx.get(f"{url}/v1/series/{record.unique_id}/scores").json())
     finally:
         process.terminate()
@@ -166,9 +179,16 @@ def forecast_once_current(url: str) -> dict[str, Any]:
     return body
 
 
-def check_forecast(world: World, bundle: Bundle, record: ClientRecord, body: dict[str, Any]) -> None:
+def check_forecast(
+    world: World, bundle: Bundle, record: ClientRecord, body: dict[str, Any], panel: Panel = PANEL
+) -> None:
     """The forecast equals that of a state folded from the whole log at once."""
-    state = world.folded(world.ingest("sensors"), bundle, PANEL, record.unique_id)
+    state = world.folded(world.ingest("sensors"), bundle, panel, record.unique_id)
+    if is_symbols(bundle.config):
+        shown = {one["symbol"]: one["p"] for one in body["steps"][0]["probabilities"]}
+        places = [bundle.config.vocabulary.index(symbol) for symbol in shown]
+        np.testing.assert_allclose(list(shown.values()), state.probabilities[0][places], rtol=1e-5)
+        return
     expected = model_of(bundle).forecast(state, np.array([0]))[0]
     levels = list(bundle.config.levels)
     for level, line in body["quantiles"].items():

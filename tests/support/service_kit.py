@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 
 from data import clock
 from data.grid.grid import Grid
-from data.records import series_limits
+from data.records import dataset_rules, series_limits
+from data.records.dataset_rules import QualityRules, of_symbols
 from data.settings import Settings
 from data.store import catalogue, database, observation_log, promotions, registry
 from data.store.catalogue import Dataset
@@ -94,9 +95,12 @@ class World:
         made = Settings(home=folder, database_url=database_url, **options)
         return cls(made, database.open_store(made.database_url))
 
-    def ingest(self, name: str, *ids: str, freq: str = "5m") -> Dataset:
-        grid = Grid(freq)
-        dataset = catalogue.put_dataset(self.engine, name, grid=grid, season=SEASON, horizon=HORIZON, target="value")
+    def ingest(self, name: str, *ids: str, freq: str = "5m", vocabulary: Sequence[str] | None = None) -> Dataset:
+        """A dataset and its series; with a vocabulary one of symbols, with the rules that its ingest gives it."""
+        described = {"grid": Grid(freq), "season": SEASON, "horizon": HORIZON, "target": "value"}
+        dataset = catalogue.put_dataset(self.engine, name, **described, vocabulary=vocabulary)
+        if vocabulary is not None:
+            dataset_rules.put(self.engine, dataset.id, QualityRules(**of_symbols()))
         catalogue.ensure_series(self.engine, dataset.id, ids)
         return dataset
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from forecasting.panel import Panel
-from forecasting.training import fit_network
+from forecasting.training import fit_network, training_spec
 from forecasting.training.devices import Hardware
 from forecasting.training.fit_network import TrainingSpec, fit
 from forecasting.training.module import ForecastModule
@@ -27,7 +27,7 @@ STEPS, KILLED_AFTER = 12, 8
 def main(folder: Path, processes: int, how: str = "") -> None:
     """Train, and tell."""
     torch.set_num_threads(1)
-    fit_network.DEFAULTS = replace(fit_network.DEFAULTS, lanes=6, few=1)
+    fit_network.DEFAULTS = training_spec.DEFAULTS = replace(fit_network.DEFAULTS, lanes=6, few=1)
     fit_network._Run.stage = telling(folder, fit_network._Run.stage)  # type: ignore[method-assign]
     spec = TrainingSpec("lstm", 4, 5, steps=STEPS, hardware=Hardware("cpu", processes))
     watch = dying if how == "kill" else None

@@ -2,6 +2,7 @@
 
 import { s } from "./dom.js";
 import { number, percent } from "./format.js";
+import { shown } from "./stacked_bars.js";
 
 const WIDTH = 340, BELT = 56, GATE = 144, FOOT = 222; // heights of the memory, the gates and the inputs
 
@@ -31,7 +32,7 @@ function ends(before, after, name) {
 function inputs(value, before, places) {
   const y = FOOT - 18;
   return [line([places[0], y], [places.at(-1), y]), places.map((x) => arrow([x, y], [x, GATE + 22])),
-    text(WIDTH / 2, FOOT + 2, value === null ? "no value in this step" : `the value ${number(value)} in its window`),
+    text(WIDTH / 2, FOOT + 2, value === null ? "no value in this step" : typeof value === "string" ? `the symbol ${shown(value)}` : `the value ${number(value)} in its window`),
     text(WIDTH / 2, FOOT + 18, `and the output of the step before, here ${amount(before)}`)];
 }
 
@@ -43,7 +44,7 @@ function lstm(cell, value) {
     arrow([input, GATE - 20], [input, low], [add - 12, low]), arrow([fill, GATE - 20], [fill, low], [add + 12, low]), sign(add, low, "×"), arrow([add, low - 10], [add, BELT + 12]), sign(add, BELT, "+"),
     gate(input, GATE, "input", cell.input), fresh(fill, GATE, "new", cell.new),
     arrow([output - 36, BELT], [output - 36, low], [output - 12, low]), arrow([output, GATE - 20], [output, low + 12]), sign(output, low, "×"),
-    gate(output, GATE, "output", cell.output), arrow([output + 10, low], [WIDTH - 4, low]), text(WIDTH - 4, low - 24, "shown", { "text-anchor": "end" }), text(WIDTH - 4, low - 10, amount(cell.hidden_after), { class: "value", "text-anchor": "end" })];
+    gate(output, GATE, "output", cell.output), arrow([output + 10, low], [WIDTH - 4, low]), text(WIDTH - 4, low - 31, "shown", { "text-anchor": "end" }), text(WIDTH - 4, low - 17, amount(cell.hidden_after), { class: "value", "text-anchor": "end" })];
 }
 
 function gru(cell, value) {

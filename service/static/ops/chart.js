@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 import { day, number, stamp } from "./format.js";
 
 const HEIGHT = 340;
+export const RIGHT = 22; // pixels right of the last value
 export const TIMES = [ // labels of the time axis: from ticks this many seconds apart on, with what stands below at each new day or year
   [31536000, "{YYYY}", null, null, null, null, null, null, 1],
   [2419200, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
@@ -43,9 +44,9 @@ function options(chart, width) {
   const of = (name) => COLUMNS.indexOf(name);
   const area = (upper, lower, share) => ({ series: [of(upper), of(lower)], fill: `rgba(${band}, ${share})` });
   return {
-    width, height: HEIGHT, legend: { show: false }, padding: [8, 22, 0, 0],
+    width, height: HEIGHT, legend: { show: false }, padding: [8, RIGHT, 0, 0],
     scales: { x: { time: !chart.steps }, y: { range: (_, low, high) => chart.yRange(low, high) } },
-    axes: [{ ...axis, space: width < 500 ? 90 : 50, ...(chart.steps ? {} : { values: TIMES }) }, { ...axis, size: 66, values: (_, ticks) => ticks.map((tick) => number(tick)) }],
+    axes: [{ ...axis, space: width < 500 ? 90 : 50, ...(chart.steps ? {} : { values: TIMES }) }, { ...axis, size: (_, labels) => chart.widest(labels), values: (_, ticks) => ticks.map((tick) => number(tick)) }],
     cursor: { drag: { x: true, y: false, setScale: true }, y: false, points: { size: 7 }, sync: { key: "series", setSeries: false } },
     bands: [area("high", "low", 0.3), area("u95", "l95", 0.14), area("u80", "l80", 0.16), area("u50", "l50", 0.2), area("vu80", "vl80", 0.2)],
     series: [
@@ -70,6 +71,7 @@ export class SeriesChart {
   // `events`: {moved(from, to), threshold(value), pinned(x)}.
   constructor(element, events) {
     this.plot = null;
+    this.axis = 53; // pixels of the y axis
     this.events = events;
     this.drawing = h("div", { class: "plot", role: "img", tabindex: "-1" });
     this.readout = h("p", { class: "readout", "aria-live": "off" });
@@ -97,6 +99,12 @@ export class SeriesChart {
   close() {
     this.observer.disconnect();
     this.plot?.destroy();
+  }
+
+  // Room for the labels of the y axis; the charts below have the same, so that all times stand under one another.
+  widest(labels) {
+    if (labels) this.axis = 18 + 7 * Math.max(5, ...labels.map((label) => label.length));
+    return this.axis;
   }
 
   yRange(low, high) {

@@ -23,9 +23,11 @@ export function s(tag, attributes, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-// Replace what an element contains, keeping the keyboard's place where the same control is drawn again.
+// Replace what an element contains, keeping the keyboard's place and what was folded where the same part is drawn again.
 export function show(element, ...children) {
   const focused = element.contains(document.activeElement) ? document.activeElement.dataset.keep : undefined;
+  const folded = new Map([...element.querySelectorAll("details[data-keep]")].map((part) => [part.dataset.keep, part.open]));
   element.replaceChildren(...children.flat(Infinity).filter((child) => child));
+  for (const part of element.querySelectorAll("details[data-keep]")) part.open = folded.get(part.dataset.keep) ?? part.open;
   if (focused) element.querySelector(`[data-keep="${CSS.escape(focused)}"]`)?.focus();
 }

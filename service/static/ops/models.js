@@ -4,6 +4,7 @@ import { link } from "./address.js";
 import { get, getIfAny, post, Problem, url } from "./api.js";
 import { h, show } from "./dom.js";
 import { ago, number, percent, time } from "./format.js";
+import { table } from "./tables.js";
 
 const EVENTS = {
   promoted: "was promoted: it serves from here on",
@@ -68,23 +69,18 @@ function others(versions, champion, live) {
     if (own === undefined || own === null) return "–";
     return base === undefined || base === null ? number(own) : `${number(own)} (${own >= base ? "+" : ""}${percent(own / base - 1, 1)})`;
   };
-  return h("div", { class: "scroll" }, h("table", {},
-    h("thead", {}, h("tr", {}, ["Other versions", "Status", "MASE", "WQL"].map((head, place) => h("th", { class: place > 1 ? "n" : null }, head)), h("th", { class: "wide" }, "Trained"))),
-    h("tbody", {}, versions.slice(0, 12).map((line) => h("tr", {},
-      h("td", {}, `${line.kind} ${line.version}`), h("td", {}, line.status), h("td", { class: "n" }, difference(line, "mase")), h("td", { class: "n" }, difference(line, "wql")), h("td", { class: "wide" }, time(line.created_at)))))));
+  return table(["Other versions", "Status", ["MASE", "n"], ["WQL", "n"], "Trained"], versions.slice(0, 12).map((line) =>
+    [`${line.kind} ${line.version}`, line.status, difference(line, "mase"), difference(line, "wql"), time(line.created_at)]));
 }
 
+// Every decision with its reasons; those of the newest are open.
 function history(promotions) {
-  return h("details", { open: true }, h("summary", {}, "Decisions, newest first"),
-    h("ul", {}, promotions.map((line) => h("li", {}, time(line.decided_at), ": version ", h("b", {}, `${line.version}`), ` ${EVENTS[line.event] ?? line.event}. `, h("span", { class: "grey" }, evidence(line.evidence))))));
-}
-
-// The evidence of a decision in words: its reason, and its figures.
-function evidence(found) {
-  if (!found || typeof found !== "object") return "";
-  const said = [found.reason, found.sentence, found.cause, found.by ? `by ${found.by}` : null].filter((each) => typeof each === "string" && each);
-  const figures = Object.entries(found).filter(([, value]) => typeof value === "number").slice(0, 6).map(([name, value]) => `${name.replaceAll("_", " ")} ${number(value)}`);
-  return [...said, ...figures].join("; ");
+  const together = (sentence) => sentence.replace(/(\d) (%|ms|MB)/g, "$1\u00a0$2"); // no line ends between a number and its unit
+  return h("div", { class: "decisions" }, h("h3", {}, "Decisions, newest first"),
+    promotions.map((line, place) => h("details", { class: "decision", open: place === 0, "data-keep": `decision-${line.id}` },
+      h("summary", { "data-keep": `summary-${line.id}` }, time(line.decided_at), ": ", h("b", {}, `${line.kind ?? ""} version ${line.version}`.trim()), ` ${EVENTS[line.event] ?? line.event}`,
+        line.verified === false ? [" ", h("span", { class: "chip failed", title: "this row of the promotion log is not as it was written" }, "altered")] : null),
+      h("ul", {}, line.sentences.map((sentence) => h("li", {}, together(sentence)))))));
 }
 
 function acts(dataset, versions, log, again) {

@@ -4,7 +4,7 @@
 import { note } from "./address.js";
 import { get, seriesUrl } from "./api.js";
 import { drawCell } from "./cell.js";
-import { colour, TIMES } from "./chart.js";
+import { colour, RIGHT, TIMES } from "./chart.js";
 import { h, s, show } from "./dom.js";
 import { numbers } from "./download.js";
 import { duration, number, percent, plural, position, stamp } from "./format.js";
@@ -64,7 +64,7 @@ export class Network {
     show(this.body,
       found.notes.map((text) => h("p", { class: "note" }, text)),
       layer ? [this.head(layer), this.gates.map((name, place) => [h("p", { class: "note gate" }, GATES[name]), this.holders[place]]), this.table(layer)] : null,
-      h("div", { class: "pair" }, h("div", {}, this.lean(), this.memory()), this.cell()));
+      h("div", { class: "pair" }, this.beside(), this.cell()));
     this.drawn = null;
     this.draw();
   }
@@ -109,10 +109,10 @@ export class Network {
     const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line, show: last }, font: "12px system-ui, sans-serif" };
     const steps = this.view.series.kind === "step", range = [Math.floor(10 * low) / 10, Math.ceil(10 * high) / 10];
     return {
-      width: this.body.clientWidth, height: HEIGHT + (last ? AXIS : 0), legend: { show: false }, padding: [6, 22, last ? 0 : 6, 0],
+      width: this.body.clientWidth, height: HEIGHT + (last ? AXIS : 0), legend: { show: false }, padding: [6, RIGHT, last ? 0 : 6, 0],
       scales: { x: { time: !steps }, y: { range } },
       axes: [{ ...axis, size: last ? AXIS + 6 : 0, ...(last ? (steps ? {} : { values: TIMES }) : { values: (_, ticks) => ticks.map(() => "") }) },
-        { ...axis, size: 66, splits: () => [range[0], (range[0] + range[1]) / 2, range[1]], values: (_, ticks) => ticks.map((tick) => percent(tick)) }],
+        { ...axis, size: () => this.view.chart.axis, splits: () => [range[0], (range[0] + range[1]) / 2, range[1]], values: (_, ticks) => ticks.map((tick) => percent(tick)) }],
       cursor: { drag: { x: false, y: false }, y: false, points: { size: 6 }, sync: { key: "series", setSeries: false } },
       bands: [{ series: [3, 2], fill: `rgba(${band}, 0.22)` }],
       series: [{}, { stroke: colour("--accent"), width: 1.6, points: { show: false } }, edge, edge],
@@ -130,6 +130,12 @@ export class Network {
     this.width = this.body.clientWidth;
     this.draw();
     this.leanCard?.replaceChildren(...this.leanBars());
+  }
+
+  // What stands beside the cell, where there is something.
+  beside() {
+    const parts = [this.lean(), this.memory()].filter((part) => part);
+    return parts.length ? h("div", {}, parts) : null;
   }
 
   lean() {
@@ -166,7 +172,7 @@ export class Network {
 
   memory() {
     const { effective_memory: steps, cell } = this.found;
-    if (!cell) return null;
+    if (!cell || this.view.series.vocabulary) return null; // it is not measured of symbols
     const long = steps === null ? null : this.lasting(steps), text = steps === null ? "very long" : `${number(steps, 2)} ${number(steps, 2) === "1" ? "step" : "steps"}`;
     const words = steps === null ? "The cells remember for longer than is measured: what once came in goes on moving the forecast."
       : `What came in moves the forecast through the cells for about ${text}${long}: by then its push has fallen to a third (37 %).`;

@@ -5,6 +5,7 @@ import { get, getIfAny, url } from "./api.js";
 import { h, show } from "./dom.js";
 import { ago, count, duration, percent, plural, time } from "./format.js";
 import { sparkline, strip } from "./small_charts.js";
+import { table } from "./tables.js";
 import { watch } from "./watch.js";
 import { chip, CLASSES, meaning, needing } from "./trouble.js";
 
@@ -35,7 +36,7 @@ export function open(main, address, signal) {
     show(parts.verdict, verdict(all, datasets.datasets, state));
     show(parts.datasets, datasets.datasets.length ? datasetTable(datasets.datasets) : nothingYet());
     show(parts.filters, all.total ? filters(state, datasets.datasets, change) : null);
-    show(parts.ranking, all.total ? ranking(page, state, () => { state.limit += PAGE; again(); }) : null);
+    show(parts.ranking, all.total ? ranking(page, !state.dataset && datasets.datasets.length > 1, () => { state.limit += PAGE; again(); }) : null);
     if (!parts.groups.childElementCount && all.total > 1) show(parts.groups, groups(datasets.datasets, signal));
   }
   watch("/v1/events", signal, () => { clearTimeout(state.soon); state.soon = setTimeout(again, 1000); });
@@ -74,21 +75,12 @@ function wanted(state) {
 }
 
 function datasetTable(datasets) {
-  return h("div", { class: "scroll" }, h("table", {},
-    h("thead", {}, h("tr", {}, h("th", {}, "Dataset"), h("th", { class: "n" }, "Series"), h("th", {}, "Model"), h("th", {}, "Newest value"),
-      h("th", { class: "n" }, "80 % held"), h("th", { class: "n wide" }, "Skill"), h("th", { class: "wide", style: { width: "34%" } }, "Last 72 hours"))),
-    h("tbody", {}, datasets.map((dataset) => {
-      const day = dataset.last_day ?? {};
-      return h("tr", {},
-        h("td", { class: "id" }, h("a", { href: link("models", [dataset.dataset]) }, dataset.dataset), " ", h("span", { class: "grey" }, dataset.freq),
-          dataset.overdue?.length ? [" ", h("span", { class: "chip overdue", title: dataset.overdue.join(", ") }, "overdue")] : null),
-        h("td", { class: "n" }, count(dataset.series)),
-        h("td", {}, dataset.model ? `${dataset.model.kind} ${dataset.model.version}` : h("span", { class: "grey" }, "none")),
-        h("td", {}, time(dataset.newest)),
-        h("td", { class: "n" }, percent(day.coverage_80)),
-        h("td", { class: "n wide" }, percent(day.skill)),
-        h("td", { class: "wide" }, hours(dataset)));
-    }))));
+  return table([["Dataset", "id"], ["Series", "n"], "Model", "Newest value", ["80 % held", "n"], ["Skill", "n"], ["Last 72 hours", "hours"]], datasets.map((dataset) => [
+    [h("a", { href: link("models", [dataset.dataset]) }, dataset.dataset), " ", h("span", { class: "grey" }, dataset.freq),
+      dataset.overdue?.length ? [" ", h("span", { class: "chip overdue", title: dataset.overdue.join(", ") }, "overdue")] : null],
+    count(dataset.series),
+    dataset.model ? `${dataset.model.kind} ${dataset.model.version}` : h("span", { class: "grey" }, "none"),
+    time(dataset.newest), percent(dataset.last_day?.coverage_80), percent(dataset.last_day?.skill), hours(dataset)]));
 }
 
 // Coverage and skill hour by hour; an hour in which no forecast was settled is a thin grey cell.
@@ -121,9 +113,8 @@ function filters(state, datasets, change) {
   return [h("h2", {}, "Series, those in trouble first"), h("div", { class: "row" }, search, choice, kinds, clear)];
 }
 
-function ranking(page, state, more) {
+function ranking(page, several, more) {
   if (!page.series.length) return h("p", { class: "empty" }, "No series matches. ", h("a", { href: link("overview") }, "Show all."));
-  const several = !state.dataset;
   return [
     h("div", { class: "scroll" }, h("table", { class: "ranking" },
       h("thead", {}, h("tr", {}, h("th", {}, "Series"), h("th", {}, "Trouble"), h("th", {}, "Last values and forecast"), h("th", { class: "wide" }, "Newest value"))),

@@ -8,6 +8,8 @@ import { numbers, save } from "./download.js";
 import { ago, number, percent, plural, position, stamp, time } from "./format.js";
 import { Network } from "./network.js";
 import { bars, calibration } from "./small_charts.js";
+import { statusSentence } from "./status_words.js";
+import { SymbolView } from "./symbols.js";
 import { watch } from "./watch.js";
 
 const LEVELS = [0.025, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.975];
@@ -19,12 +21,27 @@ export function open(main, address, signal) {
   const [dataset, id] = address.parts;
   const parts = Object.fromEntries(["head", "chart", "tools", "table", "chance", "scores", "network", "state"].map((name) => [name, h("section", {})]));
   show(main, Object.values(parts));
-  const view = new View(dataset, id, parts, signal);
-  const redraw = () => view.draw();
-  addEventListener("themechange", redraw, { signal });
-  signal.addEventListener("abort", () => view.chart.close());
-  watch(seriesUrl(id, "/events", { dataset }), signal, () => view.update(read()));
-  return view;
+  const page = new SeriesPage(dataset, id, parts, signal);
+  addEventListener("themechange", () => page.view?.draw(), { signal });
+  signal.addEventListener("abort", () => page.view?.close());
+  watch(seriesUrl(id, "/events", { dataset }), signal, () => page.update(read()));
+  return page;
+}
+
+// The view of numbers or that of symbols, as the series has them.
+class SeriesPage {
+  constructor(dataset, id, parts, signal) {
+    this.view = null;
+    this.make = async () => {
+      const { vocabulary } = await get(seriesUrl(id, "", { dataset }), signal);
+      return (this.view ??= new (vocabulary ? SymbolView : View)(dataset, id, parts, signal));
+    };
+  }
+
+  async update(address) {
+    const view = this.view ?? (await this.make());
+    await view.update(address);
+  }
 }
 
 class View {
@@ -36,6 +53,10 @@ class View {
       threshold: (value, done) => this.setThreshold(value, done),
       pinned: (x) => { this.pin = this.pin === null ? x : null; note({ pin: this.pin === null ? null : Math.round(this.pin) }); this.draw(); },
     });
+  }
+
+  close() {
+    this.chart.close();
   }
 
   async update(address) {
@@ -214,7 +235,7 @@ class View {
     const { ds, quantiles } = this.forecast;
     const lines = ds.map((each, k) => ({ ds: each, chance: chanceAbove(LEVELS.map((level) => quantiles[`${level}`][k]), this.threshold) }));
     const shown = thin(lines, 24);
-    return h("div", { class: "card" }, h("h2", { style: { marginTop: 0 } }, `Chance to be above ${number(this.threshold)}`),
+    return h("div", { class: "card chance" }, h("h2", { style: { marginTop: 0 } }, `Chance to be above ${number(this.threshold)}`),
       bars(shown.map((line) => ({ label: stamp(line.ds), value: line.chance, words: chanceWords(line.chance) })), 1),
       numbers(`${this.id}-above`.replaceAll("/", "_"), () => ({ heads: ["ds", "chance above"], rows: lines.map((line) => [line.ds, line.chance]) })));
   }
@@ -261,12 +282,6 @@ class View {
   svg() {
     save(`${this.id}.svg`.replaceAll("/", "_"), asSvg(this.found, this.view(), `${this.dataset} / ${this.id}`), "image/svg+xml");
   }
-}
-
-function statusSentence(forecast) {
-  if (forecast.status === "warming") return `Too few values yet for the model: ${forecast.answered_by} answers until there are enough.`;
-  if (forecast.status === "degraded") return `The forecast is degraded: ${forecast.answered_by} answers, because the model could not.`;
-  return `The forecast is marked ${forecast.status}: ${forecast.flags.join(", ")}.`;
 }
 
 // P(y > limit) by interpolating the quantiles; outside the outermost ones it is only known to be small or large.

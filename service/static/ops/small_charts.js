@@ -16,6 +16,7 @@ function path(points) {
 
 // The last values and the forecast with its 80 % interval; `null` draws nothing.
 export function sparkline(found) {
+  if (found === undefined) return ""; // of symbols
   if (!found || !found.values.length) return h("span", { class: "grey" }, "no value");
   const { values, median, lower, upper } = found;
   const [low, high] = range([...values, ...lower, ...upper]);
@@ -50,14 +51,14 @@ export function calibration(points) {
   const size = 240, pad = 44, scale = size - pad - 30;
   const x = (share) => pad + share * scale, y = (share) => 10 + (1 - share) * scale;
   const sentence = points.map((point) => `${percent(point.nominal)} held ${percent(point.observed)}`).join(", ");
-  return s("svg", { viewBox: `0 0 ${size} ${size - 36}`, width: size, height: size - 36, role: "img", "aria-label": `Calibration: ${sentence}` },
+  return s("svg", { viewBox: `0 0 ${size} ${size - 18}`, width: size, height: size - 18, role: "img", "aria-label": `Calibration: ${sentence}` },
     [0, 0.5, 1].map((tick) => [
       s("line", { class: "axis", x1: x(tick), x2: x(tick), y1: y(0), y2: y(1) }),
       s("line", { class: "axis", x1: x(0), x2: x(1), y1: y(tick), y2: y(tick) }),
       s("text", { x: x(tick), y: y(0) + 16, "text-anchor": "middle" }, percent(tick)),
       s("text", { x: pad - 5, y: y(tick) + 4, "text-anchor": "end" }, percent(tick)),
     ]),
-    s("text", { x: x(0.25), y: y(0) + 16, "text-anchor": "middle" }, "promised"),
+    s("text", { x: x(0.5), y: y(0) + 33, "text-anchor": "middle" }, "promised"),
     s("text", { x: pad + 4, y: 20 }, "observed"),
     s("line", { class: "ideal", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }),
     points.map((point) =>
@@ -69,7 +70,7 @@ export function calibration(points) {
 // Bars with a value each: {label, value, words, bad}. `most` is the value of a full bar.
 export function bars(lines, most, reference = null) {
   const longest = (name) => Math.max(...lines.map((line) => line[name].length)) * 6.2;
-  const row = 22, left = longest("label") + 12, right = longest("words") + 12, width = 420, height = lines.length * row + 6;
+  const row = 22, left = longest("label") + 12, right = longest("words") + 12, width = Math.min(420, document.documentElement.clientWidth - 60), height = lines.length * row + 6;
   const x = (value) => left + Math.min(1, Math.max(0, value / most)) * (width - left - right);
   return s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": lines.map((line) => `${line.label}: ${line.words}`).join("; "), style: { width: "100%", maxWidth: `${width}px` } },
     lines.map((line, place) => [

@@ -19,7 +19,7 @@ function size(trouble) {
   const { class: kind, size: value } = trouble;
   if (kind === "silent") return `${plural(Math.round(value), "step")} without a value`;
   if (kind === "quarantined") return `${plural(Math.round(value), "value")} held`;
-  if (kind === "miscalibrated") return `|z| ${number(value, 3)}`;
+  if (kind === "miscalibrated") return `${number(value, 3)} standard errors off`;
   if (kind === "worse") return `skill \u2212${number(value, 3)}`;
   return "";
 }

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting import baselines
-from forecasting.config import NETWORKS, RECURRENT, STATE_ARRAYS, ModelConfig
+from forecasting.config import CELL_ARRAYS, NETWORKS, RECURRENT, ModelConfig
 from forecasting.kernel.determinism import rows_are_independent
 from forecasting.kernel.kernel import Kernel, stacked
 from forecasting.kernel.products import laid_out
@@ -18,6 +18,7 @@ from forecasting.kernel.recurrent import RecurrentStack
 from forecasting.networks import networks
 from forecasting.networks.recurrent import read, recurrent_layers
 from forecasting.panel import Panel
+from forecasting.recurrent_options import RecurrentOptions
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
 from forecasting.rolling.roller import Roller
@@ -39,6 +40,14 @@ CONFIGURATIONS = [
     *(tiny(kind, hidden_size=10) for kind in NETWORKS),  # fills no line of the cache
     tiny("lstm", cycles=(), season=1, level_steps=1, skip_lag=1),  # nothing repeats
     tiny("lstm", horizon=1),
+    *(tiny(kind, options=RecurrentOptions(masking=True)) for kind in RECURRENT),
+    *(tiny(kind, options=RecurrentOptions(residual=True)) for kind in RECURRENT),
+    *(tiny(kind, options=RecurrentOptions(layer_norm=True)) for kind in RECURRENT),
+    *(
+        tiny(kind, num_layers=3, members=2, options=RecurrentOptions(masking=True, residual=True, layer_norm=True))
+        for kind in RECURRENT
+    ),
+    tiny("lstm", options=RecurrentOptions("orthogonal", "chrono", 0.2, truncate=16)),  # other weights, no arithmetic
 ]
 
 
@@ -46,7 +55,7 @@ def name(config: ModelConfig) -> str:
     """A test's id: the kind, and what differs from the tiny network of that kind."""
     usual = tiny(config.kind).to_dict()
     return "-".join(
-        [config.kind, *(f"{key}={value}" for key, value in config.to_dict().items() if usual[key] != value)]
+        [config.kind, *(f"{key}={value}" for key, value in config.to_dict().items() if usual.get(key) != value)]
     )
 
 
@@ -154,12 +163,12 @@ def test_the_recurrent_layers_give_a_row_the_same_bits_in_any_batch(kind: str) -
             np.testing.assert_allclose(alone[0], together[row], rtol=0, atol=0 if exact else 1e-5)
 
 
-@pytest.mark.parametrize("cell", RECURRENT)
+@pytest.mark.parametrize("cell", CELL_ARRAYS)
 def test_the_recurrent_layers_can_be_used_without_encoder_and_head(cell: str) -> None:
     torch.manual_seed(0)
     cells = recurrent_layers(cell, inputs=7, hidden=16, layers=2, dropout=0.0)
     x = torch.randn(4, 10, 7)  # as many numbers as another model may have
-    start = tuple(torch.zeros(2, 4, 16) for _ in range(STATE_ARRAYS[cell]))
+    start = tuple(torch.zeros(2, 4, 16) for _ in range(CELL_ARRAYS[cell]))
     with torch.no_grad():
         u, after = read(cells, x, start)
     weights = {name: tensor.detach().numpy()[None] for name, tensor in cells.state_dict().items()}
@@ -173,7 +182,7 @@ def test_the_recurrent_layers_can_be_used_without_encoder_and_head(cell: str) ->
 def test_a_cell_without_an_order_of_its_columns_is_refused() -> None:
     weights = {f"{part}_l0": np.zeros((1, 8, 2), np.float32) for part in ("weight_ih", "weight_hh")}
     weights |= {f"{part}_l0": np.zeros((1, 8), np.float32) for part in ("bias_ih", "bias_hh")}
-    with pytest.raises(ValueError, match="'mgu' is not known to `_joined`"):
+    with pytest.raises(ValueError, match="'mgu' is not known to `joined_weights`"):
         RecurrentStack("mgu", 1, weights)
 
 

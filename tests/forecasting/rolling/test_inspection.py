@@ -12,7 +12,7 @@ from forecasting.kernel.kernel import stacked
 from forecasting.networks import networks
 from forecasting.panel import Panel
 from forecasting.rolling.roller import Roller
-from forecasting.training import fit_network
+from forecasting.training import fit_network, training_spec
 from forecasting.training.fit_network import TrainingSpec, fit
 from tests.support.forecasting_kit import roller_of, tiny_bundle, wave
 
@@ -128,7 +128,8 @@ def test_the_naive_forecast_leans_on_the_last_value_alone():
 
 
 def test_a_trained_network_leans_on_the_season_of_a_series_that_repeats_its_last_one(monkeypatch):
-    monkeypatch.setattr(fit_network, "DEFAULTS", replace(fit_network.DEFAULTS, lanes=16, few=1))
+    for module in (fit_network, training_spec):
+        monkeypatch.setattr(module, "DEFAULTS", replace(module.DEFAULTS, lanes=16, few=1))
     rng = np.random.default_rng(0)
     series = []
     for _ in range(6):

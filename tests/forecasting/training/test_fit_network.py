@@ -14,7 +14,7 @@ from forecasting.config import ModelConfig
 from forecasting.evaluation.score_cost import ScoreCost
 from forecasting.networks.networks import features
 from forecasting.panel import Panel
-from forecasting.training import fit_network, pace, workload
+from forecasting.training import fit_network, pace, training_spec, workload
 from forecasting.training.fit_network import TrainingSpec, fit
 from forecasting.training.pace import Clock, TrainingPlan
 from forecasting.training.windows import ChunkReader, Lanes
@@ -30,7 +30,8 @@ SPEC = TrainingSpec("lstm", season=4, horizon=5, steps=12, defaults=SMALL)
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Few lanes, one thread, checks at every step: these tests are about order and bits, not about accuracy."""
-    monkeypatch.setattr(fit_network, "DEFAULTS", SMALL)
+    for module in (fit_network, training_spec):
+        monkeypatch.setattr(module, "DEFAULTS", SMALL)
     monkeypatch.setattr(workload, "SPACING", 1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -190,7 +191,7 @@ def test_a_network_learns_a_wave_better_than_repeating_the_last_value() -> None:
 def test_a_trained_network_still_forecasts_well_when_rolled_for_ten_chunks(kind: str) -> None:
     found = fit(PANEL, TrainingSpec(kind, 4, 5, steps=40)).long_roll
     assert found.passed
-    assert found.steps >= 10 * fit_network.chunk_length(PANEL.head(PANEL.lengths - 10))
+    assert found.steps >= 10 * workload.chunk_length(PANEL.head(PANEL.lengths - 10))
 
 
 def test_too_little_data_is_refused_in_one_sentence() -> None:

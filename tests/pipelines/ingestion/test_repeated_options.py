@@ -51,6 +51,15 @@ def test_the_same_options_and_those_that_say_what_was_found_repeat_it(workspace,
         assert (found.repeated, found.added, "options" in found.report) == (True, 0, False)
 
 
+def test_a_source_that_grew_is_not_read_by_other_columns_of_ids(workspace, tmp_path):
+    """Its series would be stored once more, under other names."""
+    with (tmp_path / "plant.csv").open("a") as source:
+        source.write("2024-01-20,20,20.5\n")
+    with pytest.raises(InvalidInput, match="with other options: --id-col noon \\(was not given\\); to read it anew"):
+        again(workspace, tmp_path, id_col="noon")
+    assert again(workspace, tmp_path).added == 1
+
+
 def test_after_an_undo_the_other_options_count(workspace, tmp_path):
     undo(workspace, "plant", 1)
     assert again(workspace, tmp_path, date_format="%Y-%m-%d").added == 19

@@ -254,6 +254,7 @@ def test_a_changed_file_is_refused(tmp_path):
     ("call", "words"),
     [
         (lambda f, _: f.fit([1, 2]), "a Polars or pandas DataFrame is needed, not list"),
+        (lambda f, frame: f.fit(frame.lazy()), r"a Polars LazyFrame has no rows yet; give frame.collect\(\)"),
         (lambda f, frame: f.fit(frame.drop("y")), "column 'y': there is no such column"),
         (lambda f, frame: f.fit(frame.clear()), "there are no rows"),
         (lambda f, frame: f.fit(frame.with_columns(y=pl.lit("x"))), "column 'y': it holds String, not numbers"),

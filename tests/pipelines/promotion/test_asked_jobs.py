@@ -55,7 +55,10 @@ def test_a_version_that_passed_the_gate_earlier_serves_again_and_the_log_says_wh
     assert (decision.version, decision.event) == (1, "promoted")
     assert decision.evidence == {"by": "night shift", "from": 3, "to": 1}
     words = promotion_history.list_decisions(workspace, "week")[-1]["words"]
-    assert words == "promoted in place of version 3; asked for over HTTP by night shift"
+    assert words == (
+        "It took over from version 3 by hand; the promotion gate was not asked again. "
+        "The key 'night shift' asked for it over HTTP."
+    )
 
 
 def test_a_rollback_whose_states_were_given_up_starts_anew_from_the_history(workspace):

@@ -94,6 +94,11 @@ def test_a_backtest_names_the_rival_and_its_own_skill_is_0(long_cycle, capsys):
     assert list(scored.metrics) == ["naive", "seasonal_naive", LONG]
     assert scored.metrics[LONG]["skill"] == 0
     assert scored.metrics["seasonal_naive"]["skill"] < -1
+    assert scored.notes[-1] == (
+        "the dataset's season is 7 steps: seasonal_naive repeats them, and MASE is in units of its error; "
+        f"{LONG} repeats 28 instead, a cycle that was found in the values or asked for"
+    )
+    capsys.readouterr()
     terminal.backtested(scored, json=True)
     found = json.loads(capsys.readouterr().out)
     assert (found["rival"], found["rivals"]) == (LONG, {LONG: 4})
@@ -122,7 +127,7 @@ def test_a_network_has_to_beat_each_series_own_rival(mixed):
     assert compared.keys() == {"mlp", "naive", "seasonal_naive", LONG, "rival"}
     assert 0.9 < compared["rival"] < 1
     (decision,) = promotions.decisions(mixed.engine)
-    assert "against each series' own rival (p =" in promotion_history.describe_decision(decision)
+    assert "lower than that of each series' own rival (p =" in promotion_history.describe_decision(decision)
 
 
 def test_the_rivals_go_from_the_training_part_into_artifact_and_contexts(mixed):

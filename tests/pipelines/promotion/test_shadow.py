@@ -18,7 +18,7 @@ from pipelines.ingestion.ingest import ingest
 from pipelines.models.promotion_gate import ShadowResult
 from pipelines.promotion import retrain
 from pipelines.promotion.promote import promote
-from pipelines.promotion.shadow import compare_errors, shadow, shadow_result, stop_shadow
+from pipelines.promotion.shadow import compare_errors, pooled, shadow, shadow_result, stop_shadow
 from pipelines.workspace import Workspace
 from tests.support.loop_kit import STEPS, mlp_bundle, no_progress, register_model, served_home, workspace_at, write_csv
 
@@ -129,5 +129,11 @@ def test_new_rows_end_no_shadow(workspace, tmp_path, capsys):
     assert promotions.shadow(workspace.engine, 1) == before
     assert cli.run(["shadow", "stop", "week", "--json"]) == 0
     assert promotions.shadow(workspace.engine, 1) is None
-    assert cli.run(["model", "history", "week"]) == 0
-    assert "rolls in shadow beside version 1, until 500 live values were forecast" in capsys.readouterr().out
+    assert cli.run(["model", "history", "week", "--json"]) == 0
+    assert "after 500 live values the promotion gate compares the two" in capsys.readouterr().out
+
+
+def test_symbols_are_compared_over_all_bins_however_sure_each_model_is() -> None:
+    """The surer model has its symbols in another bin; bin by bin the two would have nothing in common."""
+    unsure, sure = [totals((10, 12.0), (0, 0.0))], [totals((2, 4.0), (8, 1.0))]
+    assert compare_errors(pooled(sure), pooled(unsure)) == ShadowResult(10, pytest.approx(0.5), pytest.approx(1.2))

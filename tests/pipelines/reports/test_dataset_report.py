@@ -142,6 +142,7 @@ def test_the_model_card_has_the_weights_by_gate(week):
     count = width * (inputs.shape[-1] + width + 2) * bundle.config.members
     assert rows[1][1].replace("\u202f", "") == str(count)
     assert card["facts"]["digest"] == bundle.digest
+    assert card["facts"]["effective memory"].endswith(" steps")
     assert any(f"1 to {HORIZON} steps ahead" in limit for limit in card["limits"])
     assert "origins" not in card["validation"].heads
 

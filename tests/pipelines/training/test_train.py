@@ -21,7 +21,7 @@ from data.store import catalogue, observation_log
 from data.store.observation_log import LoggedValue
 from forecasting.evaluation.backtest import baseline
 from forecasting.panel import Panel
-from forecasting.training import fit_network
+from forecasting.training import fit_network, training_spec
 from pipelines.ingestion.ingest import ingest
 from pipelines.models import model_store
 from pipelines.promotion.promote import promote
@@ -61,7 +61,8 @@ def workspace(home: Path) -> Workspace:
 @pytest.fixture
 def few_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes a training step a tenth of the work; these tests need no accuracy."""
-    monkeypatch.setattr(fit_network, "DEFAULTS", replace(fit_network.DEFAULTS, lanes=6, few=1))
+    for module in (fit_network, training_spec):
+        monkeypatch.setattr(module, "DEFAULTS", replace(module.DEFAULTS, lanes=6, few=1))
 
 
 @pytest.mark.usefixtures("few_lanes")
@@ -106,6 +107,9 @@ def test_the_same_steps_seed_and_data_give_the_same_digest_in_another_process(wo
     first, second = trained_elsewhere(home), trained_elsewhere(home)
     assert (first["version"], second["version"]) == (1, 2)  # the second process trained too
     assert first["digest"] == second["digest"]
+    dataset = catalogue.dataset(workspace.engine, "waves")
+    shown = [model_store.load(workspace, dataset, version).manifest["seconds"] for version in (1, 2)]
+    assert shown == [first["seconds"], second["seconds"]]  # `train` and `model show` say the same
 
 
 def trained_elsewhere(home: Path) -> dict:
@@ -170,6 +174,11 @@ def test_what_the_time_limit_did_to_a_model_is_said():
 def test_too_few_values_to_read_are_refused(workspace):
     with pytest.raises(InvalidInput, match="ask for 1,000 or more"):
         train(workspace, TrainRequest("long", max_values=10), lambda *_: None)
+
+
+def test_a_baseline_has_no_checkpoint_to_resume(workspace):
+    with pytest.raises(InvalidInput, match="naive is a baseline, which is fitted at once; leave out --resume"):
+        train(workspace, TrainRequest("long", "naive", resume=True), lambda *_: None)
 
 
 def test_without_any_row_to_train_on_a_training_is_refused(workspace, tmp_path):

@@ -14,6 +14,7 @@ from forecasting.rolling import bundle as bundles
 from states import build_champion
 from tests.support.running_mean import running_mean
 from tests.support.service_kit import World, baseline, median, network, panel_of, rows, same_states, stamp, until
+from tests.support.symbol_kit import VOCABULARY, code_panel, symbol_baseline, symbol_network, symbol_rows
 
 PANEL = panel_of("a", "b")
 NAIVE, SEASONAL, LSTM = baseline(PANEL, "naive"), baseline(PANEL), network(PANEL)
@@ -89,6 +90,50 @@ def test_fault_34_ten_promotions_and_rollbacks_under_load_mix_nothing_and_fail_n
             assert int(state.origin[0]) == world.step(steps[unique_id] - 1)
             again = build_champion.build(world.engine, dataset, promotions.served(world.engine, dataset.id))[0]
             assert same_states(state, again.states.read(world.number(dataset, unique_id)).state)
+
+
+def test_fault_34_ten_swaps_of_models_of_symbols_under_load_mix_nothing_and_fail_nothing(tmp_path):
+    panel, world = code_panel("a", "b"), World.at(tmp_path)
+    models = [symbol_network(panel), symbol_baseline(panel, "frequency"), symbol_network(panel, "gru", seed=1)]
+    dataset = world.ingest("sensors", "a", "b", vocabulary=VOCABULARY)
+    world.promote(dataset, models[0], panel)
+    stop, steps, surprises, seen = threading.Event(), {"a": 0, "b": 0}, [], set()
+    bodies = defaultdict(set)  # ETag -> what was answered under it
+
+    def observe(unique_id):
+        while not stop.is_set():
+            sent = symbol_rows(unique_id, [steps[unique_id] % 7], steps[unique_id])
+            answer = client.post("/v1/observations", json=sent)
+            if answer.status_code != 200:
+                surprises.append(answer.text)
+            steps[unique_id] += 1
+
+    def ask():
+        while not stop.is_set():
+            answer = client.get("/v1/series/a/forecast", params={"horizon": 3})
+            if answer.status_code != 200 or answer.json()["answered_by"] != "champion":
+                surprises.append(answer.text)
+                continue
+            bodies[answer.headers["etag"]].add(answer.text)
+            seen.add(answer.json()["model"]["version"])
+
+    with world.serving() as client:
+        threads = [threading.Thread(target=observe, args=(one,)) for one in "ab"] + [threading.Thread(target=ask)]
+        for thread in threads:
+            thread.start()
+        for turn in range(1, 11):
+            promotion_id = world.promote(dataset, models[turn % 3], panel, log_seq=0)
+            until(lambda promotion_id=promotion_id: served(client).champion.promotion_id == promotion_id)
+            time.sleep(0.05)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert surprises == []
+        assert all(len(answers) == 1 for answers in bodies.values())
+        assert len(seen) >= 4
+        for unique_id in "ab":
+            state = served(client).champion.states.read(world.number(dataset, unique_id)).state
+            assert same_states(state, world.folded(dataset, models[10 % 3], panel, unique_id))
 
 
 def test_a_rollback_answers_from_the_states_that_were_kept_before_anything_is_built(world, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 from forecasting.rolling.recent_scores import recent_scores
 from service.models import trouble_ranking
 from service.models.trouble_ranking import SeriesFilter
+from states.views import trouble
 from states.views.trouble import CLASSES
 from tests.support.service_kit import World, baseline, panel_of, rows
 
@@ -87,6 +88,32 @@ def test_the_ranking_equals_sorting_every_series(world):
             kind: count for kind in reversed(CLASSES) if (count := sum(line[0] == kind for line in wanted))
         }
         assert len({one.target.unique_id for one in page.series}) == 1002
+
+
+def test_only_what_changed_is_worked_out_again(world):
+    """Over 102 series: none at a second look, one after its value, and all once the newest step moves."""
+    with world.serving() as client:
+        ids = [f"s{number}" for number in range(100)]
+        client.post("/v1/series", json=[{"unique_id": name, "dataset": "sensors"} for name in ids])
+        client.post("/v1/observations", json=[row for name in ids for row in rows(name, [1.0])])
+        served = client.app.state.runtime.directory.datasets["sensors"]
+
+        def worked_out():
+            client.get("/v1/datasets")
+            worked = served.trouble.worked_out
+            found, whole = (now(served.champion, served.judge.held) for now in (served.trouble.now, trouble.trouble))
+            assert (found.kind.tolist(), found.size.tolist()) == (whole.kind.tolist(), whole.size.tolist())
+            return worked
+
+        assert (worked_out(), worked_out()) == (102, 0)
+        client.post("/v1/observations", json=rows("a", [1.0]))
+        assert worked_out() == 1
+        served.champion.states.mark_stale(np.array([3, 4]))
+        assert worked_out() == 2
+        served.judge._ends = {served.series["s9"]: Held()}
+        assert worked_out() == 1
+        client.post("/v1/observations", json=rows("a", [1.0], first=1))
+        assert worked_out() == 102
 
 
 def test_pages_over_http_follow_one_another_without_a_gap(world):

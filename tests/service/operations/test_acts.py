@@ -47,6 +47,7 @@ def test_a_rollback_needs_no_worker_and_answers_when_the_version_before_serves(c
     assert (answer.status_code, body["version"], body["event"], body["serving"]) == (200, 1, "rolled_back", True)
     assert (body["id"], answer.headers["etag"], body["by"]) == (3, '"3"', "loopback")
     assert body["evidence"] == {"by": "loopback", "from": 2, "to": 1}
+    assert body["sentences"][0] == "It serves again in place of version 2; a rollback is decided by hand."
     assert median(client, "a") == [5.0] * 6  # naive, from the last value: its states have followed
     assert log_of(world)[-1] == (1, "rolled_back", "loopback")
     promotions.verify_chain(world.engine, world.dataset.id)

@@ -4,7 +4,12 @@ import httpx
 import numpy as np
 import pytest
 
-from data.store import catalogue
+from data.records import drift, jobs, quarantine, runs, schedules
+from data.records.drift import Drift
+from data.records.quarantine import Breach
+from data.records.schedules import Schedule
+from data.records.timetable import by_interval
+from data.store import catalogue, promotions
 from forecasting.panel import Panel
 from tests.support.looked_kit import Looked
 from tests.support.server_kit import running
@@ -16,10 +21,37 @@ IDS = tuple(f"plant/line{number % 3}/sensor-{number:02d}" for number in range(15
 PAGES = {
     "overview": ("", "series shown"),
     "series": (f"#/series/sensors/{IDS[0].replace('/', '%2F')}?threshold=9", "How good the forecasts were"),
-    "network": (f"#/series/sensors/{IDS[0].replace('/', '%2F')}?network=1", "How good the forecasts were"),
+    "network": (f"#/series/sensors/{IDS[0].replace('/', '%2F')}?network=1", "What the forecast leans on"),
     "models": ("#/models", "Decisions, newest first"),
-    "pipelines": ("#/pipelines", "Quarantine"),
+    "pipelines": ("#/pipelines", "The latest runs"),
 }
+COMPARED = {
+    "candidate": 3,
+    "origins": 36,
+    "reasons": ["its error is +4.0% against lstm (champion); -1.0% or lower is required"],
+    "contenders": [
+        {"model": "gru", "role": None, "version": 3, "coverage_80": 0.79},
+        {"model": "naive", "role": None, "version": None, "gain": 0.125, "p_value": 0.004},
+        {"model": "lstm", "role": "champion", "version": 2, "gain": -0.04, "p_value": 0.9},
+    ],
+    "cost": {"bytes": 450_000, "ms": 0.13},
+}
+
+
+def worked(world, dataset):
+    """What pipelines leave behind: a refused version, runs, a schedule, a job, a value in quarantine and drift."""
+    version = world.register(dataset, baseline(panel_of(*IDS), "naive"))
+    promotions.decide(world.engine, dataset.id, version, "refused", COMPARED)
+    for flow, name in (("ingest", "sensors"), ("train", "sensors"), ("monitor", None), ("batch-forecast", "sensors")):
+        with runs.recorded(world.engine, flow, name) as run:
+            run.detail |= {"rows": 1440, "version": 2}
+    with pytest.raises(OSError), runs.recorded(world.engine, "backup"):  # noqa: PT011
+        raise OSError("the folder /var/backups/rollcast-of-the-plant is not there; make it, or set another one")
+    schedules.put(world.engine, Schedule("ingest", by_interval("15m"), "sensors"))
+    jobs.ask(world.engine, dataset.id, "drift", "ks of level: 0.75 is above 0.1 in two windows that follow one another")
+    numbers = {name: world.number(dataset, name) for name in IDS}
+    quarantine.put(world.engine, dataset.id, [Breach(IDS[0], START, 240.0, "spike")], numbers, "sensors.csv")
+    drift.put(world.engine, dataset.id, [Drift(dataset.id, "ks", "level", 0.75, 0.1, True, "levels are far apart")])
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +62,7 @@ def server(tmp_path_factory):
     dataset = world.ingest("sensors", *IDS)
     world.promote(dataset, baseline(panel), panel)
     world.promote(dataset, network(panel), panel)
+    worked(world, dataset)
     with running(world, folder / "log") as server:
         for step in range(120):
             sent = [
