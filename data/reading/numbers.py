@@ -89,7 +89,8 @@ class NumberReader:
             else "; correct it"
         )
         return InvalidInput(
-            f"{quoted(values[first])} is not a number{also} or choose another --target-col",
+            f"{quoted(values[first])} is not a number{also} or choose another --target-col; states and words are "
+            "read with --kind symbols",
             source=source,
             column=column,
             row=raw[ROW][first],
