@@ -11,14 +11,14 @@ import numpy as np
 
 from forecasting import baselines, rivals
 from forecasting.accuracy import ErrorSums, Reference, naive2, naive2_indices, seasonal_error
-from forecasting.config import LEVELS
+from forecasting.config import LEVELS, SHIPPED
 from forecasting.kernel.scaling import fill
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
 from forecasting.rolling.fit_scale_prior import fit_scale_prior
 from forecasting.rolling.roller import NumericState, Roller
-from forecasting.universal.numeric_roller import numeric_roller
+from forecasting.universal.universal_roller import UniversalRoller
 
 MOST_FORECASTS = 20_000  # most forecasts of a backtest without a given number of origins
 Progress = Callable[[int, int], None]  # origins done, origins in total
@@ -87,7 +87,7 @@ def evaluate(
 
     `watch` is called with every origin's forecasts as they are scored; for warming series the fallback answers.
     """
-    roller = numeric_roller(bundle)
+    roller = UniversalRoller(bundle) if bundle.config.kind in SHIPPED else Roller(bundle)
     horizon, rows = bundle.config.horizon, np.arange(len(panel))
     scores = ErrorSums.empty(len(panel), horizon, bundle.config.levels)
     state = start(roller, panel, origins.stops[:, 0])

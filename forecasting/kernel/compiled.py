@@ -47,9 +47,9 @@ class _DiskCache(FunctionCache):
 
     _impl_class = _Places
 
-    def __init__(self, function: Callable[..., object], options: tuple[object, ...]) -> None:
+    def __init__(self, function: Callable[..., object]) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
-        self._options = options
+        self.options: tuple[object, ...] = (DIVISION, RELAXED)
         beside = str(Path(inspect.getfile(function)).parent / "__pycache__")
         stamp = self._impl.locator.get_source_stamp()
         self._callees = sorted(_callees(function, set()))
@@ -66,7 +66,7 @@ class _DiskCache(FunctionCache):
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         """The key includes the options and what is called, so that others of these compile again."""
-        return (*super()._index_key(sig, codegen), *self._options, *self._callees)  # type: ignore[no-untyped-call]
+        return (*super()._index_key(sig, codegen), *self.options, *self._callees)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _guard_against_spurious_io_errors(self) -> Iterator[None]:
@@ -97,7 +97,7 @@ def compiled(function: F) -> F:
     each process compiles it again."""
     dispatcher: Any = numba.njit(nogil=True, error_model=DIVISION, fastmath=set(RELAXED))(function)
     with suppress(RuntimeError):
-        dispatcher._cache = _DiskCache(function, (DIVISION, RELAXED))
+        dispatcher._cache = _DiskCache(function)
     return cast(F, dispatcher)
 
 
@@ -108,7 +108,9 @@ def exact(function: F) -> F:
     """
     dispatcher: Any = numba.njit(nogil=True, error_model=DIVISION)(function)
     with suppress(RuntimeError):
-        dispatcher._cache = _DiskCache(function, (DIVISION, _folder_hash(Path(inspect.getfile(function)).parent)))
+        stored = _DiskCache(function)
+        stored.options = (DIVISION, "exact", _folder_hash(Path(inspect.getfile(function)).parent))
+        dispatcher._cache = stored
     return cast(F, dispatcher)
 
 

@@ -16,9 +16,8 @@ from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
 from forecasting.kinds import model_of
-from forecasting.universal.shipped import shipped_bundle
-from forecasting.rolling.roller import Roller
 from forecasting.symbols.symbol_roller import SymbolRoller
+from forecasting.universal.shipped import shipped_bundle
 from tests.support.forecasting_kit import tiny_bundle, wave
 from tests.support.symbol_networks import symbol_model
 

@@ -57,7 +57,7 @@ class Looked:
         """No error, nothing asked of other hosts, no overlapping text, nothing wider than the window, axe's rules."""
         if SCREENSHOTS:
             self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
-        assert self.errors == []
+        assert self.errors == [], self.errors
         assert self.elsewhere == []
         assert self.page.evaluate(OVERLAPS) == []
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -1,9 +1,11 @@
 // Stacked bars: one bar for each step, as high as certainty, parted by the probability of each symbol; below it what came.
 
+import { RIGHT } from "./chart.js";
 import { s } from "./dom.js";
 import { percent } from "./format.js";
 
-const HEIGHT = 250, TOP = 8, LEFT = 66, RIGHT = 22, CAME = 16, AXIS = 34; // pixels; LEFT and RIGHT as of the gates below; CAME is the strip of what came
+export const LEFT = 66; // pixels of the axis; the charts below have the same
+const HEIGHT = 250, TOP = 8, CAME = 16, AXIS = 34; // CAME is the strip of what came
 const INKS = ["#3b7dbd", "#d98a29", "#4f9d69", "#b5584f", "#8566ad", "#8a6d55", "#c46a9c", "#8f8f2c"];
 const NAMED = 17; // least pixels of a part with its symbol in it
 

@@ -7,7 +7,7 @@ import { numbers } from "./download.js";
 import { ago, number, percent, plural, position, stamp, time } from "./format.js";
 import { Network } from "./network.js";
 import { bars, calibration } from "./small_charts.js";
-import { inks, shown, stackedBars } from "./stacked_bars.js";
+import { inks, LEFT, shown, stackedBars } from "./stacked_bars.js";
 import { statusSentence } from "./status_words.js";
 
 const STEPS = 200; // of the past that the network is asked for
@@ -16,7 +16,7 @@ const LEAST = 7; // pixels of a bar, so that fewer steps are drawn on a narrow s
 
 export class SymbolView {
   constructor(dataset, id, parts, signal) {
-    Object.assign(this, { dataset, id, parts, signal, kept: null });
+    Object.assign(this, { dataset, id, parts, signal, chart: { axis: LEFT } }); // `chart` as the gates below ask for it
     this.network = new Network(parts.network, this);
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(parts.chart);

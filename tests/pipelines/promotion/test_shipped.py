@@ -226,3 +226,10 @@ def test_a_long_history_that_comes_later_does_not_go_through_the_log(workspace, 
     assert add(workspace, range(STEPS + 1, STEPS + 8)).logged == 14
     assert add(workspace, range(STEPS + 8, STEPS + 108)).logged == 200
     assert len(events(workspace)) == 2
+
+
+def test_a_dataset_of_symbols_waits_for_its_own_model(workspace):
+    path = workspace.settings.home / "states.csv"
+    path.write_text("unique_id,t,y\n" + "".join(f"a,{step},{'run' if step % 3 else 'idle'}\n" for step in range(40)))
+    assert ingest(workspace, str(path), "states", SourceOptions(kind="symbols")).serves is None
+    assert events(workspace) == []
