@@ -15,6 +15,7 @@ from copy import copy
 import numpy as np
 
 from forecasting.accuracy import WQL_LEVELS
+from forecasting.config import VARIANTS
 from forecasting.kernel.recurrent import Gates
 from forecasting.kernel.threads import each
 from forecasting.rolling.bundle import Bundle
@@ -23,6 +24,7 @@ from forecasting.rolling.state import STATE_ANEW, RollingState
 from forecasting.rolling.vintages import Vintages
 from forecasting.symbol_config import SYMBOL_BASELINES, SymbolConfig
 from forecasting.symbols import sampling
+from forecasting.symbols.plain_symbol_kernel import PlainSymbolKernel
 from forecasting.symbols.sampling import Core, Fork
 from forecasting.symbols.symbol_baselines import PREFIX, SymbolBaseline, codes_of
 from forecasting.symbols.symbol_inspection import SymbolInspection, SymbolRecorder, named_gates
@@ -58,7 +60,8 @@ class SymbolRoller:
         if self.config.kind in SYMBOL_BASELINES:
             self._core = SymbolBaseline(self.config.kind, **counts)
         else:
-            self._core = SymbolKernel(
+            kernel = PlainSymbolKernel if self.config.kind in VARIANTS else SymbolKernel
+            self._core = kernel(
                 self.config, {name: w for name, w in bundle.weights.items() if not name.startswith(PREFIX)}
             )
         self._recorder: SymbolRecorder | None = None
