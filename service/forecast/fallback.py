@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from forecasting.symbol_config import is_symbols
-from forecasting.zero_shot.cold_start import UNIVERSAL, forecast_cold
+from forecasting.zero_shot.cold_start import UNIVERSAL, forecast_cold, knows_more
 from service.http.errors import not_available
 from service.models.datasets import Target
 from states.champion import Champion
@@ -104,6 +104,9 @@ def _previous(
         return None
     other = kept.states.read(target.series)
     if other is None or other.stale or other.sequence < row.sequence or kept.roller.warming(other.state, ONLY)[0]:
+        return None
+    warming = bool(champion.roller.warming(row.state, ONLY)[0])
+    if warming and kept.config.kind == UNIVERSAL and bool(knows_more(champion.roller, row.state, ONLY)[0]):
         return None
     values = _finite_or_none(lambda: forecast(kept, other, horizon))
     if values is None:

@@ -58,5 +58,5 @@ def test_only_names_that_exist_are_offered(tmp_path, root):
         "import rollcast; print(dir(rollcast), all(hasattr(rollcast, name) for name in rollcast.__all__)); rollcast.x"
     )
     outcome = run_in(tmp_path, root, code)
-    assert outcome.stdout == "['Forecaster', 'ForecasterError'] True\n"
+    assert outcome.stdout == "['Forecaster', 'ForecasterError', 'lab'] True\n"
     assert outcome.stderr.strip().endswith("AttributeError: module 'rollcast' has no attribute 'x'")

@@ -1,5 +1,7 @@
 """A series that is too short for the served network is answered by the shipped model, from the champion's own state."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,8 @@ from forecasting.universal.shipped import shipped_bundle
 from tests.support.service_kit import HORIZON, SEASON, World, median, network, panel_of, rows, until
 
 PANEL = panel_of("a")
-NETWORK: Bundle = network(PANEL)  # it answers from SEASON + 1 values on
+SEASONAL: Bundle = network(PANEL)  # its fallback repeats the season
+NETWORK = replace(SEASONAL, config=replace(SEASONAL.config, skip_lag=1))  # its fallback repeats the last value
 
 
 @pytest.fixture
@@ -44,6 +47,17 @@ def test_a_warming_series_is_answered_by_the_shipped_model(client):
     assert (found["answered_by"], found["status"], found["flags"]) == ("universal", "warming", ["warming", "fallback"])
     assert found["quantiles"]["0.5"] == pytest.approx(expected(values, World.step(3)), abs=1e-6)
     assert found["model"]["kind"] == "lstm"  # whose state it is answered from
+
+
+def test_a_fallback_that_repeats_the_season_answers_in_the_first_two_rounds(world):
+    dataset = world.ingest("sensors", "a", "new")
+    world.promote(dataset, shipped_bundle("5m", HORIZON, SEASON), PANEL)
+    world.promote(dataset, SEASONAL, PANEL)
+    with world.serving() as client:
+        for step in range(SEASONAL.config.minimum - 1):
+            client.post("/v1/observations", json=rows("new", [float(step)], step))
+            found = forecast(client)
+            assert (found["answered_by"], found["status"]) == ("seasonal_naive", "warming")
 
 
 def test_from_enough_values_on_the_network_answers(client):
