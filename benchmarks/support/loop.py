@@ -20,10 +20,11 @@ DATA = Path(os.environ.get("ROLLCAST_DATA", "../shared/data"))
 
 @contextmanager
 def workspace() -> Iterator[Workspace]:
-    """An empty home that is deleted afterwards; nothing is mirrored to MLflow."""
+    """An empty home that is deleted afterwards; nothing is mirrored to MLflow, and no shipped model serves before the
+    one that is trained, whose short training might not beat it."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = load_settings(home=Path(folder), database_url=f"sqlite:///{folder}/live.db", mlflow=False)
-        yield open_workspace(settings)
+        store = f"sqlite:///{folder}/live.db"
+        yield open_workspace(load_settings(home=Path(folder), database_url=store, mlflow=False, shipped_model=False))
 
 
 def trained(place: Workspace, source: str, options: SourceOptions, request: TrainRequest) -> Trained:
