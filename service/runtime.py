@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 
@@ -65,6 +66,7 @@ class Runtime:
         self.settings, self.clock = settings, clock
         self._directory = LiveDirectory()
         self.changes = Changes()
+        self.notices: dict[int, tuple[np.ndarray, bytes]] = {}  # the newest of each dataset, as it was written
         self.metrics = Metrics()
         self.gauges = Gauges(self.metrics.registry)
         self.keyring = Keyring(clock)

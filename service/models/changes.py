@@ -40,7 +40,7 @@ class Listener:
             return {}
         self._wake.clear()
         found, self._changed = self._changed, {}
-        return {dataset_id: np.unique(np.concatenate(parts)) for dataset_id, parts in found.items()}
+        return {dataset_id: _merged(parts) for dataset_id, parts in found.items()}
 
 
 class Changes:
@@ -100,3 +100,8 @@ class Changes:
         series = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
         for watcher in self._listeners:
             watcher.notice(dataset_id, series)
+
+
+def _merged(parts: list[np.ndarray]) -> np.ndarray:
+    """Series of several notices, ascending; of one notice the very array, which all its watchers share."""
+    return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))

@@ -95,26 +95,28 @@ async def _notices(request: Request, runtime: Runtime, wanted: str | None) -> As
             datasets = seen_by(request, runtime).datasets.values()
             for served in datasets:
                 if served.dataset.id in found and wanted in (None, served.name):
-                    notice = _notice(served, found[served.dataset.id], reach)
-                    yield _event(notice["sequence"], notice)
+                    yield _notice(runtime, served, found[served.dataset.id], reach)
 
 
-def _notice(served: Served, series: np.ndarray, reach: Patterns) -> dict[str, Any]:
-    """What changed of the series that the caller's key reaches."""
-    champion = served.champion
-    if reach.unlimited:
-        names, changed = [served.name_of(number) for number in series[:NAMED].tolist()], len(series)
-    else:
+def _notice(runtime: Runtime, served: Served, series: np.ndarray, reach: Patterns) -> bytes:
+    """What changed of the series that the caller's key reaches; written once for all watchers that reach every one."""
+    if not reach.unlimited:
         known = (served.name_of(number) for number in series.tolist())
         names = [name for name in known if name is not None and reach.reaches(served.name, name)]
-        changed = len(names)
-    return {
-        "dataset": served.name,
-        "sequence": champion.seq if champion else 0,
-        "version": champion.version if champion else None,
-        "changed": changed,
-        "ids": [name for name in names if name is not None][:NAMED],
-    }
+        return _notice_of(served, len(names), names[:NAMED])
+    written = runtime.notices.get(served.dataset.id)
+    if written is None or written[0] is not series:
+        names = [name for number in series[:NAMED].tolist() if (name := served.name_of(number)) is not None]
+        written = series, _notice_of(served, len(series), names)
+        runtime.notices[served.dataset.id] = written
+    return written[1]
+
+
+def _notice_of(served: Served, changed: int, names: list[str]) -> bytes:
+    champion = served.champion
+    sequence, version = (champion.seq, champion.version) if champion else (0, None)
+    body = {"dataset": served.name, "sequence": sequence, "version": version, "changed": changed, "ids": names}
+    return _event(sequence, body)
 
 
 async def _values(runtime: Runtime, target: Target, sequence: int) -> AsyncIterator[bytes]:
