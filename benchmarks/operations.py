@@ -7,7 +7,7 @@ rows at a steady pace, each batch the next hour of other series. Client and serv
 trouble  GET series?sort=trouble&limit=50, one after the other, while rows arrive; the same without rows
 watch    50 streams of all datasets and 50 of one series: the time from the answer to a row of that series to its event,
          and the growth of the service's memory over the second half of the run
-cost     POST observations and GET forecast of a service that stores earlier forecasts and has 50 watchers of all and 50
+cost     POST observations and GET forecast of a service that stores earlier forecasts and has a watcher of all and one
          of one series, in turns with one that does neither (ROLLCAST_VINTAGES_BYTES=0); 10,000 series
 bytes    bytes a value by which the live store grows more with the past and the earlier forecasts than without: the same
          rows are ingested from a file, and sent, to two homes; on PostgreSQL where --postgres names a server
