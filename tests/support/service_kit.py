@@ -108,6 +108,11 @@ class World:
     def number(self, dataset: Dataset, unique_id: str) -> int:
         return next(number for number, name in catalogue.series(self.engine, dataset.id) if name == unique_id)
 
+    def numbers(self, dataset: Dataset, panel: Panel) -> np.ndarray:
+        """(n,) the surrogate ids of a panel's series."""
+        known = {name: number for number, name in catalogue.series(self.engine, dataset.id)}
+        return np.array([known[unique_id] for unique_id in panel.ids], np.int64)
+
     def promote(
         self, dataset: Dataset, bundle: Bundle, panel: Panel, log_seq: int | None = None, event: Event = "promoted"
     ) -> int:
@@ -142,7 +147,7 @@ class World:
     def contexts(self, dataset: Dataset, bundle: Bundle, panel: Panel) -> list[bytes]:
         """The contexts of a promotion, from which the service starts its states."""
         arrays = {
-            "series": np.array([self.number(dataset, unique_id) for unique_id in panel.ids], np.int64),
+            "series": self.numbers(dataset, panel),
             "values": panel.tail_matrix(bundle.config.context),
             "origin": panel.last,
             CARRIED + "rival": Rivals.of(bundle.manifest, bundle.config).lags(panel.ids),
@@ -151,7 +156,7 @@ class World:
 
     def limit(self, dataset: Dataset, panel: Panel) -> None:
         """Store the limits of live values, as a promotion does."""
-        series = np.array([self.number(dataset, unique_id) for unique_id in panel.ids], np.int64)
+        series = self.numbers(dataset, panel)
         steps = series_limits.reference_steps(dataset.season)
         made = series_limits.limits_of(
             series, panel.tail_matrix(steps), panel.last, observation_log.last_seq(self.engine, dataset.id)
