@@ -17,11 +17,12 @@ from forecasting.kernel.cycle_memory import build_cycle_memory, update_cycle_mem
 from forecasting.kernel.kernel import Kernel
 from forecasting.kernel.recurrent import Gates
 from forecasting.kernel.scaling import SMALLEST, elapsed, fill, level_and_scale, since_silence
-from forecasting.kernel.threads import cores, each
+from forecasting.kernel.threads import each
 from forecasting.quantiles import assemble, to_data_units
 from forecasting.rivals import Rivals
 from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
+from forecasting.rolling.fold_rows import SortedValues, fold_rows, row_blocks
 from forecasting.rolling.gate_trace import Recorder
 from forecasting.rolling.inspection import Inspection
 from forecasting.rolling.online_scores import Ledger
@@ -36,7 +37,6 @@ OPENED = ("vintage", "naive")  # written when a vintage opens, and then only rea
 NO_SCALE = 1e3 * SMALLEST  # of a window of zeros a forecast below this is answered as 0
 QUIET = 8  # a gap is long from this part of the window on: intervals are then as wide as before it
 UNKNOWN = -(2**62)  # origin of a vintage that a state of an earlier version does not have
-BLOCK = 400  # rows rolled together by one thread: fewer make slower products, more do not fit into its cache
 
 
 class NumericState(RollingState):
@@ -224,41 +224,13 @@ class Roller:
         anew (k,) int8: `FORECASTS_ANEW` drops the open forecast and makes the next one; with `STATE_ANEW` the row
         restarts too, as after a silence.
         """
-        order = np.lexsort((steps, rows))
-        rows, steps, values = np.asarray(rows)[order], np.asarray(steps)[order], np.asarray(values, np.float64)[order]
-        first_values = values if first_values is None else np.asarray(first_values, np.float64)[order]
-        anew = None if anew is None or not anew.any() else np.asarray(anew)[order]
-        unique, begin = np.unique(rows, return_index=True)
-        stop = np.append(begin[1:], len(rows))
-
-        def roll(part: slice) -> None:
-            own = unique[part]
-            apart = len(own) <= own[-1] - own[0]
-            near = slice(own[0], own[-1] + 1)  # rows that lie together are worked on in place, without a copy
-            block = state.take(own) if apart else state.view(near)
-            page = ledger and (ledger.take(own) if apart else ledger.view(near))
-            self._fold(block, begin[part].copy(), stop[part], steps, values, first_values, page, anew)
-            if apart:
-                state.put(own, block)
-                if ledger is not None and page is not None:
-                    ledger.put(own, page)
-            if ledger is not None and page is not None:
-                ledger.closed.extend(closed.of_rows(own) for closed in page.closed)
-
-        each(roll, row_blocks(len(unique)))
+        fold_rows(state, rows, steps, values, ledger, first_values, anew, self._fold)
 
     def _fold(
-        self,
-        block: NumericState,
-        at: np.ndarray,
-        stop: np.ndarray,
-        steps: np.ndarray,
-        values: np.ndarray,
-        first_values: np.ndarray,
-        page: Ledger | None,
-        anew: np.ndarray | None,
+        self, block: NumericState, at: np.ndarray, stop: np.ndarray, sorted_values: SortedValues, page: Ledger | None
     ) -> None:
         """Roll one grid step at a time for every row with values left; `at` is each row's position in its values."""
+        steps, values, first_values, anew = sorted_values
         while (active := np.flatnonzero(at < stop)).size:
             due, value = steps[at[active]], values[at[active]]
             part = block if len(active) == len(block) else block.take(active)
@@ -460,13 +432,6 @@ def hold(values: np.ndarray, ring: np.ndarray, gap: np.ndarray, observed: np.nda
         ring[row, window - 1] = values[row] if seen else held
         # the step that ends a silence still has the length of the gap as its input
         gap[row] = 0 if seen and observed[row] > 0 else min(gap[row] + 1, window + 1)
-
-
-def row_blocks(rows: int) -> list[slice]:
-    """Slices of at most BLOCK rows, about equal in size and the same number for every core."""
-    rounds = max(1, -(-rows // (BLOCK * cores())))
-    size = max(32, -(-rows // (rounds * cores())))
-    return [slice(i, min(i + size, rows)) for i in range(0, rows, size)]
 
 
 def _core(bundle: Bundle) -> Kernel | Baseline:

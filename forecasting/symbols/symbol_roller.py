@@ -19,7 +19,7 @@ from forecasting.config import VARIANTS
 from forecasting.kernel.recurrent import Gates
 from forecasting.kernel.threads import each
 from forecasting.rolling.bundle import Bundle
-from forecasting.rolling.roller import row_blocks
+from forecasting.rolling.fold_rows import SortedValues, fold_rows, row_blocks
 from forecasting.rolling.state import STATE_ANEW, RollingState
 from forecasting.rolling.vintages import Vintages
 from forecasting.symbol_config import SYMBOL_BASELINES, SymbolConfig
@@ -155,40 +155,19 @@ class SymbolRoller:
         its row restarts too; forecasts that are open there are none. Raises ValueError for a code that is not in the
         vocabulary.
         """
-        order = np.lexsort((steps, rows))
-        rows, steps, values = np.asarray(rows)[order], np.asarray(steps)[order], np.asarray(values, np.float64)[order]
-        first_values = values if first_values is None else np.asarray(first_values, np.float64)[order]
-        anew = None if anew is None or not anew.any() else np.asarray(anew)[order]
-        self._check(values)
-        unique, begin = np.unique(rows, return_index=True)
-        stop = np.append(begin[1:], len(rows))
-
-        def roll(part: slice) -> None:
-            own = unique[part]
-            apart = len(own) <= own[-1] - own[0]
-            near = slice(own[0], own[-1] + 1)  # rows that lie together are worked on in place, without a copy
-            block = state.take(own) if apart else state.view(near)
-            page = ledger and (ledger.take(own) if apart else ledger.view(near))
-            self._fold(block, begin[part].copy(), stop[part], steps, values, first_values, page, anew)
-            if apart:
-                state.put(own, block)
-                if ledger is not None and page is not None:
-                    ledger.put(own, page)
-
-        each(roll, row_blocks(len(unique)))
+        self._check(np.asarray(values, np.float64))
+        fold_rows(state, rows, steps, values, ledger, first_values, anew, self._fold)
 
     def _fold(
         self,
         block: SymbolState,
         at: np.ndarray,
         stop: np.ndarray,
-        steps: np.ndarray,
-        values: np.ndarray,
-        first_values: np.ndarray,
+        sorted_values: SortedValues,
         page: SymbolLedger | None,
-        anew: np.ndarray | None,
     ) -> None:
         """Roll one grid step at a time for every row with values left; `at` is each row's position in its values."""
+        steps, values, first_values, anew = sorted_values
         while (active := np.flatnonzero(at < stop)).size:
             due, value = steps[at[active]], values[at[active]]
             part = block if len(active) == len(block) else block.take(active)

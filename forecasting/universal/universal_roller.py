@@ -8,8 +8,9 @@ from forecasting.kernel.recurrent import Gates
 from forecasting.kernel.threads import each
 from forecasting.rolling import conformal, online_scores
 from forecasting.rolling.bundle import Bundle
+from forecasting.rolling.fold_rows import row_blocks
 from forecasting.rolling.online_scores import AT_REST, Ledger
-from forecasting.rolling.roller import UNKNOWN, NumericState, Roller, Scoring, row_blocks
+from forecasting.rolling.roller import UNKNOWN, NumericState, Roller, Scoring
 from forecasting.universal.engine import Engine
 from forecasting.universal.layout import CLOCK, LAST, UNIT, StateLayout
 from forecasting.universal.learning import shift

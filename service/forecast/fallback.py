@@ -72,8 +72,9 @@ def answer_with_fallback(
     if own is not None and not row.stale:
         return ForecastAnswer(champion, row, own, "degraded" if champion.replaces_damaged else "ok", name)
     status = "warming" if warming and not row.stale else "degraded"
+    season_counts = warming and _repeats_the_season(champion, row)
     before = _previous(target, champion, row, horizon, forecast, status)
-    if before is not None:
+    if before is not None and not (season_counts and before.by == UNIVERSAL):
         return before
     if own is not None:
         return ForecastAnswer(champion, row, own, "degraded", name)
@@ -83,6 +84,11 @@ def answer_with_fallback(
     if values is None:
         raise not_available("no_forecast", "Neither the model nor its fallback has a finite forecast for this series.")
     return ForecastAnswer(champion, row, values, status, champion.config.fallback)
+
+
+def _repeats_the_season(champion: Champion, row: SeriesState) -> bool:
+    """Is the baseline's season better known than the few values of the series tell the shipped model?"""
+    return not is_symbols(champion.config) and bool(knows_more(champion.roller, row.state, ONLY)[0])
 
 
 def _shipped(champion: Champion, row: SeriesState, horizon: int) -> np.ndarray | None:
@@ -104,9 +110,6 @@ def _previous(
         return None
     other = kept.states.read(target.series)
     if other is None or other.stale or other.sequence < row.sequence or kept.roller.warming(other.state, ONLY)[0]:
-        return None
-    warming = bool(champion.roller.warming(row.state, ONLY)[0])
-    if warming and kept.config.kind == UNIVERSAL and bool(knows_more(champion.roller, row.state, ONLY)[0]):
         return None
     values = _finite_or_none(lambda: forecast(kept, other, horizon))
     if values is None:
