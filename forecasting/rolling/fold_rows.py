@@ -35,8 +35,8 @@ def fold_rows(
     """Fold values (k,) into `rows` (k,) of a state, in place, and take down in `ledger`, which may be None, what they
     settle.
 
-    fold(block, at, stop, sorted_values, page) rolls a part of the state: the values of its row i are those from at[i] to
-    before stop[i], and `page` is its part of the ledger.
+    fold(block, at, stop, sorted_values, page) rolls a part of the state: the values of its row i are those from at[i]
+    to before stop[i], and `page` is its part of the ledger.
     """
     order = np.lexsort((steps, rows))
     rows, values = np.asarray(rows)[order], np.asarray(values, np.float64)[order]

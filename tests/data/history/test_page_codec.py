@@ -71,12 +71,12 @@ def test_damaged_bytes_are_refused(damage):
 
 
 def test_pages_that_are_encoded_together_are_those_that_are_encoded_alone():
-    steps = np.array([5, 1030, 2, 3, 2047, 4])
-    values = np.array([1.25, np.nan, 0.1 + 0.2, -7.0, 1e300, np.nan])
-    series, corrected = np.array([1, 1, 2, 2, 2, 9]), np.array([0, 1, 0, 0, 1, 0], bool)
+    steps = np.array([5, 1030, 2, 3, 2047, 4, 5])
+    values = np.array([1.25, np.nan, 0.1 + 0.2, -7.0, 1e300, 7.5, 7.25])
+    series, corrected = np.array([1, 1, 2, 2, 2, 9, 10]), np.array([0, 1, 0, 0, 1, 0, 0], bool)
     made = encode_pages(series, PastRows(steps, values, corrected))
-    assert [(page.series, page.page) for page in made] == [(1, 0), (1, 1), (2, 0), (2, 1), (9, 0)]
-    parts = [[0], [1], [2, 3], [4], [5]]
+    assert [(page.series, page.page) for page in made] == [(1, 0), (1, 1), (2, 0), (2, 1), (9, 0), (10, 0)]
+    parts = [[0], [1], [2, 3], [4], [5], [6]]
     alone = [encoded(PastRows(steps[rows], values[rows], corrected[rows]), int(series[rows[0]])) for rows in parts]
     assert made == alone
     assert encode_pages(series[:0], PastRows(steps[:0], values[:0], corrected[:0])) == []
