@@ -44,7 +44,8 @@ def test_a_child_and_its_own_children_import_our_packages(colliding):
     code = f"{OURS}; import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {OURS!r}]).returncode)"
     done = run(python_command("-c", code), child_environment())
     assert done.returncode == 0, done.stderr
-    assert run([sys.executable, "-c", OURS], {**os.environ}).returncode != 0  # what the safe path prevents
+    unsafe = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    assert run([sys.executable, "-c", OURS], unsafe).returncode != 0  # what the safe path prevents
 
 
 def test_the_environment_of_a_training_finds_our_packages(colliding, home):
