@@ -9,7 +9,9 @@ from forecasting.config import LEVELS
 from forecasting.kernel.threads import cores, each
 from forecasting.universal.advance import advance
 from forecasting.universal.layout import RATES, SLOTS, StateLayout
-from forecasting.universal.quantile_forecast import forecast_quantiles
+from forecasting.universal.network import NONE, Network
+from forecasting.universal.network_inputs import INPUTS
+from forecasting.universal.quantile_forecast import forecast_quantiles, lines_of_rows
 
 ENGINE = ("ring", "numbers", "profile", "met", "pending", "error", "count", "spread", "shape")
 COUNTED = ("origin", "observed", "imputed", "reanchored", "gap")
@@ -21,11 +23,15 @@ BLOCK = 64  # rows that one thread takes at a time
 class Engine:
     """Advances any number of series and forecasts them. A row's result does not depend on the rows beside it."""
 
-    def __init__(self, layout: StateLayout, prior: np.ndarray, start: np.ndarray, window: int) -> None:
-        """prior (3, experts) float64: see `forecasting.universal.mixing`; start (2,): `forecasting.universal.widths`.
+    def __init__(
+        self, layout: StateLayout, prior: np.ndarray, start: np.ndarray, window: int, network: Network = NONE
+    ) -> None:
+        """prior (3, experts) float64: see `forecasting.universal.mixing`; start (2,): `forecasting.universal.widths`;
+        network: `forecasting.universal.network`, or `NONE`.
 
         `window` steps without a value are rolled before a silence stops the clock.
         """
+        self.network = tuple(np.ascontiguousarray(array, np.float64) for array in network)
         self.layout, self.prior, self.start, self.window = layout, prior, start, window
         self.seasons, self.leads, self.gains = layout.seasons, layout.leads, layout.gains
         self._settings: list[Any] = [self.seasons, self.leads, self.gains, prior, start, np.array(LEVELS)]
@@ -69,8 +75,22 @@ class Engine:
         """(k, H, L) float64 quantiles of rows (k,); see `forecast_quantiles` for `widening` and `bucket`."""
         found = np.empty((len(rows), horizon, len(LEVELS)))
         own: list[Any] = [arrays[name] for name in READ]
-        own += [self.seasons, self.leads, self.prior, self.start, widening, bucket, found]
+        own += [self.seasons, self.leads, self.prior, self.start, widening, bucket, self.network, found]
         forecast_quantiles(rows, *own)
+        return found
+
+    def lines(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What a correction of the forecasts of every row is made from, see `lines_of_rows`."""
+        rows, known, levels = len(arrays["origin"]), len(self.leads), len(LEVELS)
+        found = {
+            "middle": np.empty((rows, known)),
+            "unit": np.empty((rows, known)),
+            "shape": np.empty((rows, levels)),
+            "bounds": np.empty((rows, 2)),
+            "lines": np.empty((rows, known, INPUTS)),
+        }
+        own: list[Any] = [arrays[name] for name in READ]
+        lines_of_rows(*own, self.seasons, self.leads, self.prior, self.start, *found.values())
         return found
 
     @cached_property

@@ -14,6 +14,7 @@ from forecasting.rolling.roller import UNKNOWN, NumericState, Roller, Scoring
 from forecasting.universal.engine import Engine
 from forecasting.universal.layout import CLOCK, LAST, UNIT, StateLayout
 from forecasting.universal.learning import shift
+from forecasting.universal.network import network_of
 
 ONLY = np.zeros(1, np.int64)
 
@@ -41,7 +42,7 @@ class UniversalRoller(Roller):
         self.config, self.fingerprint = bundle.config, bundle.fingerprint
         own = StateLayout(self.config.cycles, self.config.horizon)
         prior, start = (np.asarray(bundle.weights[name], np.float64) for name in ("prior", "start"))
-        self._engine = Engine(own, prior, start, self.config.window)
+        self._engine = Engine(own, prior, start, self.config.window, network_of(bundle.weights))
         self._ring, self._bucket = own.ring, self.config.bucket_of_step()
         self._rate, self._half = bundle.calibration.rate, self.config.horizon // 2
         self._handed_out = online_scores.positions(self.config).wql
