@@ -1,8 +1,11 @@
 """The version that every numeric dataset can begin with: no training, any frequency, any cycles."""
 
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import load_file
 
 from forecasting.config import ModelConfig
 from forecasting.rolling.bundle import Bundle
@@ -10,6 +13,7 @@ from forecasting.rolling.conformal import Calibration
 from forecasting.universal.layout import BY_CYCLE, MOST_CYCLES, PLAIN, StateLayout
 
 KIND = "universal"
+NETWORK = Path(__file__).with_name("network.safetensors")
 # Steps of the usual cycles by the unit of the frequency, in seconds.
 MINUTE, HOUR, DAY, WEEK, YEAR = 60, 3_600, 86_400, 604_800, 31_557_600
 UNITS = {"s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK, "mo": YEAR / 12, "q": YEAR / 4, "y": YEAR}
@@ -45,8 +49,14 @@ USUAL = {
 def shipped_bundle(freq: str, horizon: int, season: int, cycles: Sequence[int] = ()) -> Bundle:
     """The shipped version for a dataset: `cycles` are those found on its panel, in steps; the season and the cycles of
     the calendar at `freq` ("5m", "1h", "1d", "1w", "1mo", "1", …) are added, at most three in all."""
-    weights = {"prior": prior(freq, season, cycles), "start": start(freq, season)}
+    weights = {"prior": prior(freq, season, cycles), "start": start(freq, season), **shipped_network()}
     return Bundle(configure(freq, horizon, season, cycles), weights, neutral(horizon))
+
+
+@cache
+def shipped_network() -> dict[str, np.ndarray]:
+    """The weights of the network, by their names in a bundle; trained by `python -m pretraining.network`."""
+    return load_file(NETWORK)
 
 
 def configure(freq: str, horizon: int, season: int, cycles: Sequence[int] = ()) -> ModelConfig:
