@@ -65,6 +65,7 @@ class TuningSpec:
     steps: int | None = None
     seed: int = 0
     tail: np.ndarray | None = None
+    name: str = "this dataset"
 
 
 def part_to_tune(bundle: Bundle, engine: Engine) -> Tunable:
@@ -107,7 +108,7 @@ def fit_universal(
             "refitted": int(complete),
             "scored": scored,
             "learned_nothing": not best.step,
-            "rule": _reasons(base, best.step, len(tuning.anchors)),
+            "rule": _reasons(base, spec.name, best.step, len(tuning.anchors)),
         }
         bundle = replace(base, weights=base.weights | weights, manifest=manifest)
         return Fitted(bundle, plan.steps, best.step, validation, ROLLED_AS_SERVED, manifest["seconds"])
@@ -289,15 +290,15 @@ def readable(panel: Panel, tail: np.ndarray) -> tuple[Panel, np.ndarray]:
 
 def _expectation(plan: TrainingPlan, anchors: int) -> str:
     return (
-        f"tunes the shipped model on {anchors:,} moments of the series: {plan.steps:,} steps at most, "
+        f"tunes the shipped model on {anchors:,} moments of its series: {plan.steps:,} steps at most, "
         f"{1000 * plan.seconds:.0f} ms each, and then as many on everything"
     )
 
 
-def _reasons(base: Bundle, chosen: int, anchors: int) -> list[str]:
+def _reasons(base: Bundle, name: str, chosen: int, anchors: int) -> list[str]:
     """What the model is, a sentence each."""
     cycles = " and ".join(map(str, base.config.cycles))
-    tuned = f"tuned on this dataset: {chosen:,} steps from the shipped weights, on {anchors:,} moments of its series"
+    tuned = f"tuned on {name}: {chosen:,} steps from the shipped weights, on {anchors:,} moments of its series"
     if not chosen:
         tuned = "its weights are the shipped ones: on the validation tail no tuned ones were better"
     return [

@@ -112,4 +112,4 @@ def _spec(history: History, tail: np.ndarray, request: TrainRequest, minutes: fl
     from forecasting.tuning.fit_universal import TuningSpec
 
     own = history.dataset
-    return TuningSpec(own.freq, own.season, own.horizon, minutes, request.steps, request.seed, tail)
+    return TuningSpec(own.freq, own.season, own.horizon, minutes, request.steps, request.seed, tail, own.name)
