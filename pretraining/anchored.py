@@ -16,7 +16,7 @@ from forecasting.universal.network import FIRST_VALUES
 from forecasting.universal.shipped import configure, prior, start
 from pretraining.real_series import Group
 
-LEADS = 12
+LEADS = 8
 LATER_STARTS = 2  # of each series that is long enough: it begins anew somewhere in its first half
 LONG = 60
 FEWEST = 8  # values of a series

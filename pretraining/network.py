@@ -31,7 +31,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--everything", action="store_true")
     chosen = options.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     lesson = read_lesson(chosen.folder, np.load(chosen.reserved), chosen.seed)
     print(f"{len(lesson.anchors):,} anchors of {lesson.real} real and {len(lesson.names) - lesson.real} drawn groups")
     checkpoint = chosen.work / "network.ckpt" if chosen.work else None

@@ -90,7 +90,8 @@ class Engine:
         """(N, K, experts) float64: the experts' forecasts at the known leads; NaN where one has none."""
         found = np.empty((len(arrays["origin"]), len(self.leads), self.layout.experts))
         own: list[Any] = [arrays[name] for name in ("numbers", "profile", "met", "origin")]
-        expect_of_rows(*own, self.seasons, self.leads, found)
+        own += [self.seasons, self.leads, found]
+        expect_of_rows(*own)
         return found
 
     def forecast(
