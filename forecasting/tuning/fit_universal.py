@@ -35,7 +35,7 @@ from forecasting.training.pace import Clock, TrainingPlan
 from forecasting.training.workload import steps_between_checks, threads_for
 from forecasting.tuning.anchors import MOST_VALUES, Anchors, anchor_steps, gather_anchors
 from forecasting.tuning.tunable import AnchorBatch, Tunable, batch_of
-from forecasting.tuning.tuned_prior import TunedPrior
+from forecasting.tuning.tuned_network import TunedNetwork
 from forecasting.tuning.tuning_module import Parts, RandomBatches, TuningModule
 from forecasting.universal.engine import Engine
 from forecasting.universal.layout import StateLayout
@@ -43,7 +43,7 @@ from forecasting.universal.shipped import shipped_bundle
 from forecasting.zero_shot.shipped_model import shipped_for
 
 PATIENCE = 4  # evaluations on the tail without improvement that end *choose*
-MOST_STEPS = 400  # of a training whose minutes are given
+MOST_STEPS = 1_500  # of a training whose minutes are given
 FEWEST_ANCHORS = 40  # before the tail, and in it a tenth of these
 LARGEST_WEIGHT = 8.0  # of an error, in multiples of the least one
 TIMED = 3  # steps that are timed
@@ -70,7 +70,7 @@ class TuningSpec:
 
 def part_to_tune(bundle: Bundle, engine: Engine) -> Tunable:
     """The part of a model that is fitted, as it is in `bundle`."""
-    return TunedPrior(bundle.weights["prior"], engine.leads[:, 0], engine.layout.cycles)
+    return TunedNetwork(bundle.weights)
 
 
 def fit_universal(

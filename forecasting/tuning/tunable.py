@@ -46,6 +46,9 @@ class AnchorBatch:
 class Tunable(Protocol):
     """The part of the model that is fitted: a `torch.nn.Module` with these methods."""
 
+    rate: float  # of learning, at its highest
+    decay: float  # of the weights
+
     def read(self, engine: Engine, states: States) -> dict[str, np.ndarray]:
         """What it reads of the engine's states, a row for each state."""
 

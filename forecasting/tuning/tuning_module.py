@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torch.optim import Adam
+from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from forecasting.tuning.tunable import AnchorBatch, Tunable
 
-RATE = 0.04
-FALLING, LAST_SHARE = 0.4, 0.02  # last share of the steps in which the rate falls, and what is added to it
+WARM = 50  # first steps, in which the rate rises
+FALLING, LAST_SHARE = 0.5, 0.02  # last share of the steps in which the rate falls, and what is added to it
 BATCH = 1_024  # anchors
 LOOKED_AT = 4_096  # anchors of the tail that are evaluated at once
 
@@ -49,12 +49,13 @@ class TuningModule(LightningModule):
         return batch
 
     def configure_optimizers(self) -> Any:
-        optimiser = Adam(cast(nn.Module, self.network).parameters(), lr=RATE)
+        part = self.network
+        optimiser = AdamW(cast(nn.Module, part).parameters(), lr=part.rate, weight_decay=part.decay)
         schedule = LambdaLR(optimiser, self._share_of_rate)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _share_of_rate(self, step: int) -> float:
-        return min(1.0, (self.steps - step) / (FALLING * self.steps) + LAST_SHARE)
+        return min(1.0, (step + 1) / WARM, (self.steps - step) / (FALLING * self.steps) + LAST_SHARE)
 
 
 class RandomBatches:
