@@ -198,9 +198,7 @@ class _Tuning:
         past = batch(self.before_tail(), weights)
         tail = batch(self.anchors.rows(np.flatnonzero(in_tail)), weights)
         self.expected = 2 * steps
-        with torch.no_grad():
-            part = part_to_tune(self.base, self.engine)
-            shipped = sum(float(part.loss(rows)) * len(rows) for rows in Parts(tail)) / len(tail)
+        shipped = TuningModule(part_to_tune(self.base, self.engine), steps).loss_of(tail)
         best, limit = BestWeights(), TimeLimit(self.clock.for_steps(cost.seconds) / 2)
         self._stage("choose", past, steps, [best, limit], tail)
         if not best.loss < shipped:
