@@ -10,7 +10,7 @@ from forecasting.evaluation.backtest import Origins, spread
 from forecasting.panel import Panel
 
 BEGIN = datetime(2024, 1, 1)  # a Monday, step 0 of every job
-SAMPLED_SERIES, SAMPLED_ORIGINS = 20, 5  # at most, on which models are judged that are fitted at each origin
+SAMPLED_SERIES, SAMPLED = 20, 100  # at most, and forecasts, on which models are judged that are fitted at each origin
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Job:
         return self.file.name
 
     def sampled(self) -> "Job":
-        """The same with at most so many series and origins, evenly spread."""
+        """The same with at most so many series and forecasts, evenly spread."""
         panel, origins = self.file.panel, self.file.origins
         rows = panel.evenly(SAMPLED_SERIES)
-        few = origins.of_series(rows).at(spread(len(origins), SAMPLED_ORIGINS))
+        few = origins.of_series(rows).at(spread(len(origins), SAMPLED // len(rows)))
         return replace(self, file=replace(self.file, panel=panel.select(rows), origins=few))
 
 

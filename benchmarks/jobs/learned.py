@@ -9,7 +9,7 @@ import polars as pl
 from benchmarks.jobs.job import Job
 from benchmarks.support import loop
 from data.formats.options import SourceOptions
-from data.schema import SERIES, SPLIT, TIMESTAMP, VALUE
+from data.schema import SERIES, SPLIT, TIME, VALUE
 from forecasting.panel import Panel
 from forecasting.rolling.bundle import Bundle
 from pipelines.history.history import read_history
@@ -42,7 +42,7 @@ def write(job: Job, path: Path) -> Path:
     for i, begin in enumerate(job.file.origins.stops[:, 0].tolist()):
         values = panel.series(i)
         split = np.where(np.arange(len(values)) < begin, "train", "test")
-        columns = {SERIES: [panel.ids[i]] * len(values), TIMESTAMP: every[: len(values)], VALUE: values, SPLIT: split}
+        columns = {SERIES: [panel.ids[i]] * len(values), TIME: every[: len(values)], VALUE: values, SPLIT: split}
         parts.append(pl.DataFrame(columns))
     pl.concat(parts).write_parquet(path)
     return path
@@ -52,10 +52,10 @@ def stamps(freq: str, count: int) -> pl.Series:
     """So many stamps at a frequency; of business days those of weekdays."""
     if freq == "1b":
         days = np.busday_offset("2018-01-01", np.arange(count), roll="forward")
-        return pl.Series(TIMESTAMP, days).cast(pl.Datetime("us"))
+        return pl.Series(TIME, days).cast(pl.Datetime("us"))
     begin = LONG if freq.endswith(MONTHS) else SHORT
-    index = pl.Series(TIMESTAMP, [begin]).to_frame().select(pl.col(TIMESTAMP).repeat_by(count).explode())
+    index = pl.Series(TIME, [begin]).to_frame().select(pl.col(TIME).repeat_by(count).explode())
     steps = pl.int_range(count, eager=True)
     digits = freq.rstrip("abcdefghijklmnopqrstuvwxyz")
     moved = pl.format("{}" + freq[len(digits) :], steps * int(digits))
-    return index.select(pl.col(TIMESTAMP).dt.offset_by(moved)).to_series()
+    return index.select(pl.col(TIME).dt.offset_by(moved)).to_series()

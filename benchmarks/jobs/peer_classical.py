@@ -50,10 +50,12 @@ def main() -> None:
         try:
             found[done] = quantiles(chosen.model, own, chosen.season, chosen.horizon, levels)
         except Exception:  # statsforecast raises many kinds for a series that it cannot fit
+            found[done] = np.nan
+        if not np.isfinite(found[done]).all():
             found[done], failed = own[-1], failed + 1
         done += 1
     if done == len(past):
-        np.save(chosen.made, np.where(np.isfinite(found), found, 0))
+        np.save(chosen.made, found)
     taken = {"seconds": time.monotonic() - begun, "cpu_seconds": time.process_time() - cpu}
     print(json.dumps({"version": version, "done": done, "failed": failed, **taken}))
 
