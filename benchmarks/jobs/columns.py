@@ -45,14 +45,15 @@ def columns(job: Job, chosen: argparse.Namespace) -> Iterator[tuple[str, Callabl
 
 
 def kept(folder: Path | None, name: str, work: Callable[[], Figures | None]) -> Figures | None:
-    """What an earlier run wrote to the folder, or else what is measured now, which is written there."""
+    """What an earlier run wrote to the folder, or else what is measured now, which is written there unless None."""
     if folder is None:
         return work()
     path = folder / f"{name}.json"
     if path.exists():
-        return json.loads(path.read_text()) or None
+        return Figures(json.loads(path.read_text()))
     found = work()
-    path.write_text(json.dumps(finite(found or {})))
+    if found is not None:
+        path.write_text(json.dumps(finite(found)))
     return found
 
 
@@ -97,7 +98,7 @@ def of_bundle(job: Job, bundle: Bundle, panel: Panel | None) -> Figures:
 
 
 def fitted_by_peer(job: Job, name: str, chosen: argparse.Namespace) -> Figures | None:
-    """Another library on the sample; None where it does not answer in time."""
+    """Another library on the sample; nothing where it does not answer in time, None where it fails."""
     few = job.sampled()
     try:
         found = peers.forecast(few, name, chosen.peer_minutes, chosen.peers)
@@ -106,7 +107,7 @@ def fitted_by_peer(job: Job, name: str, chosen: argparse.Namespace) -> Figures |
         return None
     if found is None:
         say(f"{job.name}, {name}: n/a, the season is too long for it or its time was over")
-        return None
+        return {}
     sums, watched, said = found
     return prefixed(figures(few, sums, watched)) | said
 
@@ -119,4 +120,3 @@ def prefixed(found: Figures) -> Figures:
 def times(taken: Taken) -> Figures:
     """Seconds by the clock and of processors."""
     return {"seconds": taken.seconds, "cpu_seconds": taken.cpu_seconds}
-

@@ -1,4 +1,4 @@
-"""Series as users have them, drawn with fixed seeds. Nothing here is shared with what the shipped version learned from."""
+"""Series as users have them, drawn with fixed seeds; nothing here is shared with what the shipped version learned."""
 
 from collections.abc import Callable
 

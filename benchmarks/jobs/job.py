@@ -1,7 +1,6 @@
 """A job of the field: series as users have them, with the origins at which every column forecasts."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 import numpy as np
 
@@ -9,7 +8,6 @@ from benchmarks.support.long_files import LongFile
 from forecasting.evaluation.backtest import Origins, spread
 from forecasting.panel import Panel
 
-BEGIN = datetime(2024, 1, 1)  # a Monday, step 0 of every job
 SAMPLED_SERIES, SAMPLED = 20, 100  # at most, and forecasts, on which models are judged that are fitted at each origin
 
 

@@ -1,6 +1,5 @@
 """Columns that are trained: the network of today, and the shipped version tuned to the series it is judged on."""
 
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from pipelines.models import model_store
 from pipelines.training.train import TrainRequest
 
 MODELS = {"tuned": ("universal", 2.0), "trained": ("lstm", 3.0)}  # what `train --model` is given, and minutes
-LONG, SHORT = datetime(1970, 1, 1), datetime(2018, 1, 1)  # where series of months begin, and all others: a Monday
+LONG, SHORT = "1970-01-01", "2018-01-01"  # where series of months begin, and all others: a Monday
 MONTHS = ("mo", "q", "y")
 
 
@@ -50,12 +49,10 @@ def write(job: Job, path: Path) -> Path:
 
 def stamps(freq: str, count: int) -> pl.Series:
     """So many stamps at a frequency; of business days those of weekdays."""
+    steps = np.arange(count)
     if freq == "1b":
-        days = np.busday_offset("2018-01-01", np.arange(count), roll="forward")
-        return pl.Series(TIME, days).cast(pl.Datetime("us"))
-    begin = LONG if freq.endswith(MONTHS) else SHORT
-    index = pl.Series(TIME, [begin]).to_frame().select(pl.col(TIME).repeat_by(count).explode())
-    steps = pl.int_range(count, eager=True)
+        return pl.Series(TIME, np.busday_offset(SHORT, steps, roll="forward")).cast(pl.Datetime("us"))
     digits = freq.rstrip("abcdefghijklmnopqrstuvwxyz")
-    moved = pl.format("{}" + freq[len(digits) :], steps * int(digits))
-    return index.select(pl.col(TIME).dt.offset_by(moved)).to_series()
+    unit, begin = freq[len(digits) :], np.datetime64(LONG if freq.endswith(MONTHS) else SHORT, "us")
+    moved = pl.Series([f"{step * int(digits)}{unit}" for step in steps.tolist()])
+    return pl.Series(TIME, np.full(count, begin)).dt.offset_by(moved)

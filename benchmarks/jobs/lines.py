@@ -16,7 +16,8 @@ def judge(job: Job, sums: ErrorSums, watched: Watched, simple: dict[str, ErrorSu
     """The figures of every line that the job judges."""
     found: Figures = {}
     if "stores" in job.lines:
-        found["mae_over_mean_of_weeks"] = mean(sums.mean("absolute")) / mean(simple[MEAN_OF_FOUR_WEEKS].mean("absolute"))
+        weeks = mean(simple[MEAN_OF_FOUR_WEEKS].mean("absolute"))
+        found["mae_over_mean_of_weeks"] = mean(sums.mean("absolute")) / weeks
     if "minutes" in job.lines:
         found |= over_better(sums, simple[NAIVE], simple[YESTERDAY], unit(job))
     if "prices" in job.lines:
@@ -36,11 +37,9 @@ def over_better(sums: ErrorSums, one: ErrorSums, other: ErrorSums, size: np.ndar
 
 def wildness(job: Job) -> np.ndarray:
     """(n, O) mean size of the relative changes of the days before each origin."""
-    found = np.empty(job.file.origins.stops.shape)
-    for k in range(found.shape[1]):
-        past = job.file.panel.window(job.file.origins.stops[:, k], DAYS + 1)
-        found[:, k] = np.nanmean(np.abs(np.diff(np.log(past), axis=1)), 1)
-    return found
+    stops = job.file.origins.stops.T
+    pasts = (job.file.panel.window(stop, DAYS + 1) for stop in stops)
+    return np.stack([np.nanmean(np.abs(np.diff(np.log(past), axis=1)), 1) for past in pasts], 1)
 
 
 def by_wildness(held: np.ndarray, wild: np.ndarray) -> Figures:

@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmarks.jobs.job import Job
 from benchmarks.jobs.scoring import Watched
-from benchmarks.support.race import PEERS
 from benchmarks.support.run import Figures
 from data.errors import Unavailable
 from forecasting.accuracy import ErrorSums
@@ -20,16 +19,17 @@ from forecasting.universal.shipped import configure
 
 LONGEST_SEASON = {"auto_ets": 24, "auto_arima": 24}  # ETS knows none longer; ARIMA takes minutes with one
 NAMES = ("auto_ets", "auto_theta", "auto_arima", "flair")
-MINUTES = 3.0  # that a library may take for one job
+MINUTES = 3.0  # that a library may take for one job; it looks at the clock between two fits
+PATIENCE = 2.0  # times as long, after which it is stopped within a fit
 
 
-def installed(python: Path = PEERS) -> bool:
+def installed(python: Path) -> bool:
     """Is the environment of the peers there, with both libraries?"""
-    words = [python, "-c", "import flaircast, statsforecast"]
-    return python.exists() and subprocess.run(words, capture_output=True).returncode == 0
+    words = [str(python), "-c", "import flaircast, statsforecast"]
+    return python.is_file() and subprocess.run(words, capture_output=True).returncode == 0
 
 
-def forecast(job: Job, name: str, minutes: float, python: Path = PEERS) -> tuple[ErrorSums, Watched, Figures] | None:
+def forecast(job: Job, name: str, minutes: float, python: Path) -> tuple[ErrorSums, Watched, Figures] | None:
     """The error sums of one library at the origins of a job, what its intervals held, and what it took.
 
     None where it does not know the season, or is not done in time. Raises Unavailable where it fails.
@@ -41,18 +41,23 @@ def forecast(job: Job, name: str, minutes: float, python: Path = PEERS) -> tuple
         given, made = Path(folder) / "given.npz", Path(folder) / "made.npy"
         np.savez(given, past=past, levels=np.array(LEVELS))
         asked = {"horizon": job.file.horizon, "season": job.cycles[0], "freq": job.file.freq, "seconds": minutes * 60}
-        said = run(python, name, [given, made, *(f"--{word}={value}" for word, value in asked.items())])
+        words = [given, made, *(f"--{word}={value}" for word, value in asked.items())]
+        try:
+            said = run(python, name, words, PATIENCE * minutes * 60)
+        except subprocess.TimeoutExpired:
+            return None
         if not made.exists():
             return None
         found = np.load(made)
     return *scored(job, found, chosen), said
 
 
-def run(python: Path, name: str, words: list[object]) -> Figures:
+def run(python: Path, name: str, words: list[object], timeout: float) -> Figures:
     """What a peer's script printed. Raises Unavailable with the last line of its errors if it fails."""
     script = Path(__file__).with_name("peer_flair.py" if name == "flair" else "peer_classical.py")
     model = [] if name == "flair" else [f"--model={name}"]
-    done = subprocess.run([str(word) for word in (python, script, *words, *model)], capture_output=True, text=True)
+    command = [str(word) for word in (python, script, *words, *model)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     if done.returncode != 0:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise Unavailable(f"{name} failed ({last}); make its environment again: make peers")
