@@ -38,7 +38,7 @@ from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-from benchmarks.jobs import columns, peers  # noqa: E402
+from benchmarks.jobs import columns, markdown, peers  # noqa: E402
 from benchmarks.jobs.generated import GENERATED  # noqa: E402
 from benchmarks.jobs.job import Job  # noqa: E402
 from benchmarks.jobs.packaged import PACKAGED  # noqa: E402
@@ -59,6 +59,7 @@ def main() -> None:
     options.add_argument("--only", type=words, default=(), help="comma-separated jobs; else all")
     options.add_argument("--packages", type=Path, metavar="FOLDER", help="wheels that hold some of the series")
     options.add_argument("--keep", type=Path, metavar="FOLDER", help="results, one file for each job and column")
+    options.add_argument("--markdown", action="store_true", help="print the tables of benchmarks/RESULTS.md first")
     options.add_argument("--minutes", type=minutes, help="of each training; else two and three")
     options.add_argument("--skip-training", action="store_true", help="leave out what trains")
     options.add_argument("--skip-peers", action="store_true", help="leave out other libraries")
@@ -70,6 +71,8 @@ def main() -> None:
         chosen.keep.mkdir(parents=True, exist_ok=True)
     chosen.peers = None if chosen.skip_peers else available(chosen.peers)
     found = {name: columns.measure(make(), chosen) for name, make in jobs.items()}
+    if chosen.markdown:
+        print(markdown.tables(found))
     over = compared(found)
     flat = {f"{job}_{column}_{key}": value for job, own in found.items() for column, figures in own.items()
             for key, value in figures.items()}  # fmt: skip

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from benchmarks import field
-from benchmarks.jobs import columns, learned, lines, peers, scoring, simple
+from benchmarks.jobs import columns, learned, lines, markdown, peers, scoring, simple
 from benchmarks.jobs.generated import GENERATED, counts, minutes, prices, stores
 from benchmarks.jobs.job import job
 from benchmarks.jobs.packaged import PACKAGED
@@ -190,6 +190,16 @@ def test_what_a_column_found_is_kept_and_what_failed_is_tried_again(tmp_path) ->
     found: list[Figures | None] = [None, {}, {"mase": 1.0}]
     assert [columns.kept(tmp_path, "a.flair", lambda: found.pop(0)) for _ in range(3)] == [None, {}, {}]
     assert found == [{"mase": 1.0}]
+
+
+def test_a_page_shows_each_column_and_the_best_in_bold() -> None:
+    shipped = {"mase": 0.5, "wql": 0.25, "sampled_mase": 0.6, "sampled_wql": 0.3, "seconds": 2.0, "cpu_seconds": 1.0}
+    shipped |= {"coverage_80": 0.8, "phase_low": 0.75, "phase_high": 0.9}
+    best = {"mase": 0.7, "wql": 0.4, "sampled_mase": 0.55, "sampled_wql": 0.4, "which": "naive"}
+    text = markdown.tables({"stores": {"zero_shot": shipped, "simple": best}})
+    assert "| stores | **0.500 / 0.250** | n/a | n/a | 0.700 / 0.400 (naive) | 80.0 % | 75.0 % – 90.0 % |" in text
+    assert "| stores | 0.600 / 0.300 | n/a | n/a | **0.550 / 0.400** | n/a | n/a | n/a | n/a |" in text
+    assert "| stores | 2 / 1 | n/a |" in text
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
