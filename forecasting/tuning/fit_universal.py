@@ -22,6 +22,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger
 
 from data.errors import InvalidInput
+from forecasting.evaluation.backtest import baseline
 from forecasting.evaluation.long_roll import LongRoll
 from forecasting.evaluation.score_cost import UNTIMED, ScoreCost
 from forecasting.evaluation.validation import tail_lengths, validate
@@ -33,7 +34,7 @@ from forecasting.training.fit_network import Fitted
 from forecasting.training.loss_weights import LossWeights, loss_weights
 from forecasting.training.pace import Clock, TrainingPlan
 from forecasting.training.workload import steps_between_checks, threads_for
-from forecasting.tuning.anchors import MOST_VALUES, Anchors, anchor_steps, gather_anchors
+from forecasting.tuning.anchors import COLD, MOST_ANCHORS, MOST_VALUES, Anchors, anchor_steps, gather_anchors
 from forecasting.tuning.tunable import AnchorBatch, Tunable, batch_of
 from forecasting.tuning.tuned_network import TunedNetwork
 from forecasting.tuning.tuning_module import Parts, RandomBatches, TuningModule
@@ -89,7 +90,7 @@ def fit_universal(
     base, _ = shipped_for(spec.freq, spec.horizon, spec.season, past.tail_matrix)
     with threads_for(base.config, 0):
         tuning = _Tuning.begin(panel, tail, base, spec, clock, tuple(loggers), progress)
-        cost = UNTIMED if spec.steps else ScoreCost.measured(base, panel, tail, 0.0)
+        cost = UNTIMED if spec.steps else _cost_of_scores(base, panel, tail, clock)
         plan = tuning.plan(cost)
         tell(_expectation(plan, len(tuning.anchors)))
         best, limit = tuning.choose(plan.steps, cost)
@@ -112,6 +113,16 @@ def fit_universal(
         }
         bundle = replace(base, weights=base.weights | weights, manifest=manifest)
         return Fitted(bundle, plan.steps, best.step, validation, ROLLED_AS_SERVED, manifest["seconds"])
+
+
+def _cost_of_scores(base: Bundle, panel: Panel, tail: np.ndarray, clock: Clock) -> ScoreCost:
+    """What the scores will cost: those of a network without its calibration and its long roll. The rivals are chosen
+    again at the end."""
+    began = time.monotonic()
+    baseline("naive", panel.head(panel.lengths - tail), base.config.season, base.config.horizon)
+    clock.ending = time.monotonic() - began
+    found = ScoreCost.measured(base, panel, tail, clock.ending)
+    return replace(found, rolled=0.0)
 
 
 def refit(panel: Panel, bundle: Bundle, progress: Progress | None = None) -> Bundle:
@@ -187,9 +198,7 @@ class _Tuning:
         past = batch(self.before_tail(), weights)
         tail = batch(self.anchors.rows(np.flatnonzero(in_tail)), weights)
         self.expected = 2 * steps
-        with torch.no_grad():
-            part = part_to_tune(self.base, self.engine)
-            shipped = sum(float(part.loss(rows)) * len(rows) for rows in Parts(tail)) / len(tail)
+        shipped = TuningModule(part_to_tune(self.base, self.engine), steps).loss_of(tail)
         best, limit = BestWeights(), TimeLimit(self.clock.for_steps(cost.seconds) / 2)
         self._stage("choose", past, steps, [best, limit], tail)
         if not best.loss < shipped:
@@ -277,8 +286,10 @@ def engine_of(bundle: Bundle) -> Engine:
 
 
 def readable(panel: Panel, tail: np.ndarray) -> tuple[Panel, np.ndarray]:
-    """As many series, evenly spread, as `MOST_VALUES` allows, and the last values of a longer one, with their tails."""
-    rows = evenly(len(panel), max(1, MOST_VALUES // max(1, int(panel.lengths.mean()))))
+    """As many series, evenly spread, as `MOST_VALUES` and `MOST_ANCHORS` allow, and the last values of a longer one,
+    with their tails."""
+    most = min(MOST_VALUES // max(1, int(panel.lengths.mean())), MOST_ANCHORS // (2 * len(COLD)))
+    rows = evenly(len(panel), max(1, most))
     panel, tail = panel.select(rows), tail[rows]
     if len(panel.values) <= 2 * MOST_VALUES:
         return panel, tail

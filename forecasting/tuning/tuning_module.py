@@ -45,6 +45,13 @@ class TuningModule(LightningModule):
         """Mean loss of the last evaluation on the validation tail."""
         return sum(loss * size for loss, size in self._tail) / max(1, sum(size for _, size in self._tail))
 
+    def loss_of(self, anchors: AnchorBatch) -> float:
+        """The mean loss as it is now."""
+        self.eval()
+        with torch.no_grad():
+            self._tail = [(float(self.network.loss(rows)), len(rows)) for rows in Parts(anchors)]
+        return self.tail_loss()
+
     def transfer_batch_to_device(self, batch: AnchorBatch, device: torch.device, dataloader_idx: int) -> AnchorBatch:
         return batch
 
