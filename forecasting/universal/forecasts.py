@@ -9,7 +9,6 @@ from forecasting.universal.layout import (
     BASE,
     BY_CYCLE,
     CHANGES,
-    COUNT,
     DEMAND,
     DRIFT,
     FAST_LEVEL,
@@ -118,7 +117,6 @@ def _expect_cycle(
     x1, x2 = own[RESIDUAL + 5], own[RESIDUAL + 6]
     slow_share = _share(own[VALUE_LEVEL], own[SLOW_PROFILE_LEVEL])
     fast_share = _share(own[VALUE_LEVEL], own[FAST_PROFILE_LEVEL])
-    known = own[COUNT] > 0
     for lead in range(1, last + 1):
         x1, x2 = a * x1 + b * x2, x1
         if lead < first:
@@ -127,8 +125,6 @@ def _expect_cycle(
         above = base + parents_value(profile, met, seasons, k, origin + lead)
         slow = above + own_value(profile, met, seasons[k], SLOW, origin + lead)
         fast = above + own_value(profile, met, seasons[k], FAST, origin + lead)
-        if not known:
-            slow = fast = np.nan
         row[0] = slow
         row[1] = slow + x1
         row[2] = slow + own[SLOW_LEVEL]

@@ -22,6 +22,7 @@ FIRST_SHARE = 0.08  # of the size of a series: its usual change in one step whil
 EXACT = 8.0  # errors of 0 after which none is expected
 GROWTH = 0.8  # of the growth that a random walk would have from lead to lead
 ROUND_GROWTH = 0.15  # the same beyond the first round of a cycle that was met
+REPEATED_SHARE = 0.35  # of the error of the last value, that of a phase that was met once and has all the weight
 LARGEST_RATIO = 6.0  # of one error to the usual one
 PHASE_GAIN = 0.04
 SHAPE_GAIN = 0.01
@@ -85,6 +86,13 @@ def _of_now(error: np.ndarray, count: np.ndarray, weights: np.ndarray, k: int, e
     if 2 * weight < every:
         return min(own, expected)
     return min(own, (NOW_SHARE + FEW_SHARE / (met / weight + FEW)) * total / weight)
+
+
+@exact
+def of_repeated(part: float) -> float:
+    """A factor on the width where the expert that repeats a cycle has a first part of the weight: no errors tell yet
+    that it does better than the last value."""
+    return 1 - (1 - REPEATED_SHARE) * part * part
 
 
 @exact
