@@ -9,6 +9,7 @@ from forecasting.universal.layout import (
     BASE,
     BY_CYCLE,
     CHANGES,
+    COUNT,
     DEMAND,
     DRIFT,
     FAST_LEVEL,
@@ -117,6 +118,7 @@ def _expect_cycle(
     x1, x2 = own[RESIDUAL + 5], own[RESIDUAL + 6]
     slow_share = _share(own[VALUE_LEVEL], own[SLOW_PROFILE_LEVEL])
     fast_share = _share(own[VALUE_LEVEL], own[FAST_PROFILE_LEVEL])
+    known = own[COUNT] > 0
     for lead in range(1, last + 1):
         x1, x2 = a * x1 + b * x2, x1
         if lead < first:
@@ -127,12 +129,14 @@ def _expect_cycle(
         fast = above + own_value(profile, met, seasons[k], FAST, origin + lead)
         row[0] = slow
         row[1] = slow + x1
-        row[2] = slow + own[SLOW_LEVEL]
         row[3] = slow * slow_share
         row[4] = fast
+        row[7] = fast * fast_share
+        if not known:
+            slow = fast = np.nan
+        row[2] = slow + own[SLOW_LEVEL]
         row[5] = fast + own[FAST_LEVEL] * (1 + TREND_KEEP * FAST_GAIN * ((lead - 1) // seasons[k, 0]))
         row[6] = fast + own[FAST_LEVEL]
-        row[7] = fast * fast_share
 
 
 @exact

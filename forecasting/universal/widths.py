@@ -21,7 +21,7 @@ FEW_SHARE, FEW = 2.0, 4.0
 FIRST_SHARE = 0.08  # of the size of a series: its usual change in one step while none is known
 EXACT = 8.0  # errors of 0 after which none is expected
 GROWTH = 0.8  # of the growth that a random walk would have from lead to lead
-ROUND_GROWTH = 0.15  # the same beyond the first round of a cycle that was met
+ROUND_GROWTH = 0.5  # the same beyond the first round of a cycle that was met
 REPEATED_SHARE = 0.35  # of the error of the last value, that of a phase that was met once and has all the weight
 LARGEST_RATIO = 6.0  # of one error to the usual one
 PHASE_GAIN = 0.04
@@ -83,7 +83,7 @@ def _of_now(error: np.ndarray, count: np.ndarray, weights: np.ndarray, k: int, e
             weight += weights[k, e]
             met += weights[k, e] * count[k, e]
     own = _averaged(error, k, experts)
-    if 2 * weight < every:
+    if 4 * weight < every:
         return min(own, expected)
     return min(own, (NOW_SHARE + FEW_SHARE / (met / weight + FEW)) * total / weight)
 
