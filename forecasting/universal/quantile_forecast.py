@@ -6,7 +6,7 @@ from forecasting.kernel.compiled import exact
 from forecasting.universal.forecasts import expect
 from forecasting.universal.layout import HIGH, HIGH_COUNT, LAST, LOW, LOW_COUNT, SCALE
 from forecasting.universal.mixing import between, first_part, mix, repeat_first, repeated_first, weigh
-from forecasting.universal.widths import first_range, of_repeated, usual_errors
+from forecasting.universal.widths import first_range, of_growth, of_repeated, usual_errors
 
 FLOOR_VALUES = 20  # values that must have been seen before 0 is known to be a floor
 FLOOR_SHARE = 0.05  # of all values that equal the lowest, or the highest, one: it is then a bound
@@ -50,6 +50,7 @@ def forecast_quantiles(
         weigh(error[row], count[row], prior, leads, seasons, seen, size, weights)
         met_range = first_range(seasons, own, seen)
         usual_errors(error[row], count[row], weights, leads, seasons, size, met_range, start, usual)
+        usual *= of_growth(own, seasons)
         repeat_first(count[row], prior, leads, seasons, weights)
         repeated = repeated_first(count[row], prior)
         expect(own, profile[row], met[row], seasons, origin[row], 1, horizon, forecasts)
