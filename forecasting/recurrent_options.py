@@ -68,7 +68,9 @@ class RecurrentOptions:
             )
         if self.residual or self.layer_norm:
             option = "--residual" if self.residual else "--layer-norm"
-            raise InvalidInput(f"{option} is for numbers: layers of networks of symbols are joined plainly; leave it out")
+            raise InvalidInput(
+                f"{option} is for numbers: layers of networks of symbols are joined plainly; leave it out"
+            )
         self.check(kind, layers)
 
     def _check_forget_bias(self, cell: str) -> None:

@@ -37,8 +37,8 @@ ENDINGS = {
 }
 NOT_OF_FOLDERS = (".json",)  # a folder of tables often has settings beside them
 ACCEPTED = (
-    ".csv, .tsv, .txt, .parquet, .ndjson, .lp, .json of Prometheus (each may end in .gz), a folder, s3://, gs://, az://, "
-    "http(s):// or an SQL address with ?query="
+    ".csv, .tsv, .txt, .parquet, .ndjson, .lp, .json of Prometheus (each may end in .gz), a folder, s3://, gs://, "
+    "az://, http(s):// or an SQL address with ?query="
 )
 TABLES = (".csv", ".tsv")  # endings of files that are never read as a text
 

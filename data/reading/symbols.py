@@ -50,8 +50,8 @@ class SymbolReader:
         return codes["code"].alias(column)
 
     def check(self, source: str, column: str | None) -> None:
-        """After the first source of a dataset. Raises InvalidInput where it has no symbol, or only numbers some of which
-        are fractions."""
+        """After the first source of a dataset. Raises InvalidInput where it has no symbol, or only numbers, some of
+        them fractions."""
         if self._known is not None:
             return
         if not self._codes:

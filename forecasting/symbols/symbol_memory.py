@@ -1,10 +1,10 @@
 """The effective memory of a network of symbols: for how many steps a symbol goes on moving what is expected.
 
-    n_k = mean Σ |p - p'| / 2        p' after the same symbols, but for another one k steps ago
+    n_k = mean |log p - log p'|        p' after the same symbols, but for another one k steps ago; its mean left out
 
-It is the lag k at which n_k first falls below n_0 / e, as for numbers in `forecasting.kernel.effective_memory`. The mean
-is over places of some series and over symbols that are put in; a network that looks at the last symbol alone has less
-than one step.
+It is the lag k at which n_k first falls below n_0 / e, as for numbers in `forecasting.kernel.effective_memory`. The
+mean is over places of some series and over symbols that are put in; a network that looks at the last symbol alone has
+less than one step.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forecasting.kernel.effective_memory import where_fallen
+from forecasting.symbols.symbol_scores import LEAST
 
 if TYPE_CHECKING:
     from forecasting.symbols.symbol_roller import SymbolRoller
 
-PLACES = 16  # of all series together, up to which their symbols are read
+PLACES = 48  # of all series together, in the later half of each, up to which symbols are read
 OTHERS = 2  # symbols that are put in at each place and lag
 WARM = 32  # symbols that are read before the furthest lag
 
@@ -31,7 +32,7 @@ def symbol_memory(roller: SymbolRoller, codes: np.ndarray) -> float:
     """
     sequences = [own[np.flatnonzero(own >= 0)[0] :] for own in codes if (own >= 0).any()]
     places = max(1, PLACES // len(sequences))
-    turned = [np.roll(own, -(place * len(own) // places)) for own in sequences for place in range(places)]
+    turned = [np.roll(own, place * len(own) // (2 * places)) for own in sequences for place in range(places)]
     return where_fallen(lambda lags: _norms(roller, turned, lags))
 
 
@@ -51,8 +52,14 @@ def _norms(roller: SymbolRoller, turned: list[np.ndarray], lags: Sequence[int]) 
         if len(codes):
             roller.advance(codes, *changed)
         roller.advance(read, *base)
-    moved = np.abs(changed[0] - np.tile(base[0][rows], (len(lags), 1))).sum(1).reshape(len(lags), -1) / 2
-    return moved.mean(1, dtype=float)[::-1].tolist()
+    moved = _logits(changed[0]) - np.tile(_logits(base[0])[rows], (len(lags), 1))
+    return np.linalg.norm(moved, axis=1).reshape(len(lags), -1).mean(1)[::-1].tolist()
+
+
+def _logits(p: np.ndarray) -> np.ndarray:
+    """(n, V) float64 logarithms of probabilities, with a mean of 0."""
+    logits = np.log(np.maximum(p.astype(np.float64), LEAST))
+    return np.asarray(logits - logits.mean(1, keepdims=True))
 
 
 def _copy(roller: SymbolRoller, rows: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -89,7 +89,11 @@ def _figure(steps: list[int], curves: dict[str, np.ndarray]) -> go.Figure:
     for name, values in curves.items():  # a curve may end before the others
         colour, dash = looks.get(name, (PALETTE[1], "solid"))
         figure.add_scatter(
-            x=steps[: len(values)], y=plain(values), mode="lines", name=name, line={"color": colour, "width": 2, "dash": dash}
+            x=steps[: len(values)],
+            y=plain(values),
+            mode="lines",
+            name=name,
+            line={"color": colour, "width": 2, "dash": dash},
         )
     dress(figure, 280, showlegend=True, legend=BELOW)
     figure.update_layout(margin={"t": 40, "l": 64})
