@@ -8,7 +8,7 @@ folder.
 
 The home holds four datasets of the bundled samples. `temperature`: the four quarters of each hour as four series, an
 LSTM of two members with the cycle memory of a week, and a seasonal naive model in its shadow. `stocks`: two tickers on
-business days, and the baseline that the promotion gate chose. `untrained`: two of the quarters under the model that
+business days, and the baseline that the promotion gate chose. `untrained`: the first quarter under the model that
 ships, which nothing was trained for. `dinner`: symbols, and a small network of them. All took in observations over HTTP
 in two runs of the service, the first two datasets with a missing value, late rows, a correction and a duplicate.
 Between the two runs one ingest of `temperature` was taken back and six hours of one of its series were deleted.
@@ -49,7 +49,7 @@ DAYS, LIVE_DAYS = 160, 8
 ROUNDS = 8  # days of a series that nothing was trained for
 DISHES, SYMBOL_STEPS, SYMBOLS_AHEAD = 400, 120, 3
 TICKERS = ("IBM", "MSFT")
-SEASON, HORIZON, WEEK, STEPS = 24, 4, 168, 60
+SEASON, HORIZON, WEEK, STEPS = 24, 3, 168, 60
 CONFIG = ModelConfig(
     "lstm", WEEK + SEASON, 128, HORIZON, SEASON, SEASON, SEASON, (SEASON, WEEK),
     hidden_size=8, num_layers=1, members=2, memory=WEEK,
@@ -80,9 +80,9 @@ def stocks() -> list[Row]:
 
 
 def untrained(hours: list[Row]) -> list[Row]:
-    """Whole days of the first two quarters, and two hours more, under names of their own."""
-    rows = [row for row in hours if row["unique_id"] in ("quarter-1", "quarter-2")][: 2 * ((ROUNDS + 1) * SEASON + 2)]
-    return [{**row, "unique_id": row["unique_id"].replace("quarter", "as-shipped")} for row in rows]
+    """Whole days of the first quarter, and two hours more, under a name of their own."""
+    rows = [row for row in hours if row["unique_id"] == "quarter-1"][: (ROUNDS + 1) * SEASON + 2]
+    return [{**row, "unique_id": "as-shipped"} for row in rows]
 
 
 def dinner() -> list[Row]:
@@ -120,7 +120,7 @@ def make(program: Program, place: Workspace) -> list[Row]:
     program.run("promote", "stocks")
     plain, dishes = untrained(hours), dinner()
     words = ("--dataset", "untrained", "--freq", "1h", "--tz", "UTC", "--season", f"{SEASON}")
-    shipped = write(program.folder / "untrained.csv", plain[: 2 * ROUNDS * SEASON])
+    shipped = write(program.folder / "untrained.csv", plain[: ROUNDS * SEASON])
     replace(program, shipped=True).run("ingest", shipped, *words, "--horizon", f"{HORIZON}")
     words = ("--dataset", "dinner", "--kind", "symbols", "--horizon", f"{SYMBOLS_AHEAD}")
     program.run("ingest", write(program.folder / "dinner.csv", dishes[:-LIVE_DAYS]), *words)
@@ -128,7 +128,7 @@ def make(program: Program, place: Workspace) -> list[Row]:
     program.run("promote", "dinner")
     with program.serving() as client:
         first_run(client, hours[4 * LATER : -32], days[cut:-4])
-        client.observe([*plain[2 * ROUNDS * SEASON : -2], *dishes[-LIVE_DAYS:-1]])
+        client.observe([*plain[ROUNDS * SEASON : -2], *dishes[-LIVE_DAYS:-1]])
     take_back(program, hours)
     with program.serving() as client:
         second_run(client, hours[4 * LATER :], days[-4:])
@@ -203,7 +203,9 @@ def lakes(place: Workspace) -> tuple[Row, dict[tuple[str, str], float]]:
 def record(answered: list[Row], place: Workspace) -> Row:
     """What later versions are compared with."""
     store = place.settings.home / "live.db"
-    models = query(store, "SELECT name, version, models.kind, digest FROM models JOIN datasets ON datasets.id = dataset_id")
+    models = query(
+        store, "SELECT name, version, models.kind, digest FROM models JOIN datasets ON datasets.id = dataset_id"
+    )
     lake, units = lakes(place)
     series = [{"unit": units[row["state"]["dataset"], row["state"]["unique_id"]], **row} for row in answered]
     return {

@@ -108,7 +108,7 @@ def test_options_that_do_not_fit_are_refused_in_a_sentence(tmp_path, capsys, wor
     [
         ("empty.csv", "t,y\n1,\n2,\n", [], "it has no symbol at all"),
         ("half.csv", "t,y\n1,1.5\n2,2\n", [], "it holds fractions such as 1.5, not symbols"),
-        ("story.txt", "Doug saw Jane.\n", [], "a text is read with --by word or --by character"),
+        ("story.txt", "Doug saw Jane.\nJane saw Doug.\n", [], "a text is read with --by word or --by character"),
         ("table.csv", "t,y\n1,a\n2,b\n", ["--by", "word"], "it is a table, not a text; leave --by out"),
         ("nothing.txt", "", ["--by", "word"], "the text is empty"),
     ],
