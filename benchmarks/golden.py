@@ -119,11 +119,11 @@ def make(program: Program, place: Workspace) -> list[Row]:
     program.run("train", "stocks", "--model", "seasonal_naive")
     program.run("promote", "stocks")
     plain, dishes = untrained(hours), dinner()
-    words = ("--dataset", "untrained", "--freq", "1h", "--tz", "UTC", "--season", f"{SEASON}")
+    own = ["--dataset", "untrained", "--freq", "1h", "--tz", "UTC", "--season", f"{SEASON}"]
     shipped = write(program.folder / "untrained.csv", plain[: ROUNDS * SEASON])
-    replace(program, shipped=True).run("ingest", shipped, *words, "--horizon", f"{HORIZON}")
-    words = ("--dataset", "dinner", "--kind", "symbols", "--horizon", f"{SYMBOLS_AHEAD}")
-    program.run("ingest", write(program.folder / "dinner.csv", dishes[:-LIVE_DAYS]), *words)
+    replace(program, shipped=True).run("ingest", shipped, *own, "--horizon", f"{HORIZON}")
+    own = ["--dataset", "dinner", "--kind", "symbols", "--horizon", f"{SYMBOLS_AHEAD}"]
+    program.run("ingest", write(program.folder / "dinner.csv", dishes[:-LIVE_DAYS]), *own)
     program.run("train", "dinner", "--steps", f"{SYMBOL_STEPS}", "--hidden-size", "8")
     program.run("promote", "dinner")
     with program.serving() as client:

@@ -20,7 +20,7 @@ from forecasting.symbols.symbol_scores import LEAST
 if TYPE_CHECKING:
     from forecasting.symbols.symbol_roller import SymbolRoller
 
-PLACES = 48  # of all series together, in the later half of each, up to which symbols are read
+PLACES = 32  # of all series together, drawn from the later half of each, up to which symbols are read
 OTHERS = 2  # symbols that are put in at each place and lag
 WARM = 32  # symbols that are read before the furthest lag
 
@@ -31,8 +31,12 @@ def symbol_memory(roller: SymbolRoller, codes: np.ndarray) -> float:
     codes (S, T) int32, -1 where missing: the last symbols of S series, which are read again and again.
     """
     sequences = [own[np.flatnonzero(own >= 0)[0] :] for own in codes if (own >= 0).any()]
-    places = max(1, PLACES // len(sequences))
-    turned = [np.roll(own, place * len(own) // (2 * places)) for own in sequences for place in range(places)]
+    draw = np.random.default_rng(0)
+    turned = [
+        np.roll(own, place)
+        for own in sequences
+        for place in draw.integers(0, max(1, len(own) // 2), max(1, PLACES // len(sequences))).tolist()
+    ]
     return where_fallen(lambda lags: _norms(roller, turned, lags))
 
 
