@@ -32,9 +32,14 @@ ENGINE = (
     f"{COUNTED}, float64[:,::1], {LEARNED}, float32[:,:,::1], {MET}, {SHAPES}, float64[:,::1], float64[:,::1],"
     " float64[::1], float64[::1], int64, int64"
 )
+NETWORK = ", ".join(f"float64[{':,' if rank == 2 else ''}::1]" for rank in (2, 1, 2, 1, 2, 2, 1, 2, 1))
 QUANTILES = (
     f"(int64[::1], int64[::1], int64[::1], {LEARNED}, {MET}, {SHAPES}, float64[:,::1], float64[::1], float32[:,::1],"
-    " int64[::1], float64[:,:,::1])"
+    f" int64[::1], Tuple(({NETWORK})), float64[:,:,::1])"
+)
+LINES = (
+    f"(int64[::1], int64[::1], {LEARNED}, {MET}, {SHAPES}, float64[:,::1], float64[::1], float64[:,::1],"
+    " float64[:,::1], float64[:,::1], float64[:,::1], float64[:,:,::1])"
 )
 SIGNATURES: Final[tuple[tuple[Callable[..., object], str], ...]] = (
     (cells.silu, "(float32[:,:,::1], float32[:,:,::1])"),
@@ -63,8 +68,8 @@ SIGNATURES: Final[tuple[tuple[Callable[..., object], str], ...]] = (
     (learning.shift, "(float64[::1], float64)"),
     (advance.advance, f"(float64[:,::1], {ENGINE})"),
     (advance.advance_from_row_to_row, f"(float64[::1], int64[::1], {ENGINE})"),
-    (advance.expect_of_rows, f"({LEARNED}, int64[::1], {SHAPES}, float64[:,:,::1])"),
     (quantile_forecast.forecast_quantiles, QUANTILES),
+    (quantile_forecast.lines_of_rows, LINES),
     (roller.hold, "(float64[::1], float64[:,::1], int32[::1], int64[::1])"),
 )
 

@@ -5,30 +5,18 @@ from dataclasses import fields, replace
 import numpy as np
 import torch
 
-from forecasting.cycles import longer_cycle
 from forecasting.panel import Panel
 from forecasting.tuning.anchors import gather_anchors
 from forecasting.tuning.tunable import AnchorBatch, batch_of
 from forecasting.tuning.tuned_network import TunedNetwork
-from forecasting.universal.engine import Engine
-from forecasting.universal.layout import StateLayout
 from forecasting.universal.network import FIRST_VALUES
-from forecasting.universal.shipped import configure, prior, start
+from pretraining.cache import engine_of
 from pretraining.real_series import Group
 
 LEADS = 8
 LATER_STARTS = 2  # of each series that is long enough: it begins anew somewhere in its first half
 LONG = 60
 FEWEST = 8  # values of a series
-
-
-def engine_of(group: Group) -> Engine:
-    """The engine as it would be shipped for a group of series, without a network."""
-    found = longer_cycle(Panel.of(group.series), group.season, group.horizon)
-    cycles = [found] if found else []
-    config = configure(group.freq, group.horizon, group.season, cycles)
-    layout = StateLayout(config.cycles, group.horizon)
-    return Engine(layout, prior(group.freq, group.season, cycles), start(group.freq, group.season), config.window)
 
 
 def anchors_of_group(group: Group, most: int, rng: np.random.Generator) -> AnchorBatch | None:

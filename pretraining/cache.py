@@ -7,9 +7,9 @@ import numpy as np
 from forecasting.cycles import longer_cycle
 from forecasting.kernel.scaling import fill
 from forecasting.panel import Panel
-from forecasting.tuning.anchors import COLD, Anchors, gather_anchors, read_mix
+from forecasting.tuning.anchors import COLD, Anchors, States, gather_anchors
 from forecasting.universal.engine import Engine
-from forecasting.universal.layout import BY_CYCLE, MOST_CYCLES, PLAIN, StateLayout
+from forecasting.universal.layout import BY_CYCLE, LAST, MOST_CYCLES, PLAIN, StateLayout
 from forecasting.universal.shipped import configure, prior, start
 from pretraining.real_series import Group
 
@@ -91,3 +91,11 @@ def _seasonal(group: Group, anchors: Anchors, leads: np.ndarray) -> np.ndarray:
     offsets = np.cumsum([0, *map(len, held)])[anchors.series][:, None]
     every = np.concatenate(held)
     return np.asarray(np.where(back >= 0, every[offsets + np.maximum(back, 0)], anchors.last[:, None]))
+
+
+def read_mix(engine: Engine, states: States) -> dict[str, np.ndarray]:
+    """What the mix is a function of: error (A, 2, K, experts + 1) float32 and count (A, K, experts + 1), the mix last;
+    forecast (A, K, experts) float32, distances from the last value."""
+    last = states["numbers"][:, LAST, None, None]
+    forecast = (engine.expect(states) - last).astype(np.float32)
+    return {"error": states["error"], "count": states["count"], "forecast": forecast}

@@ -47,7 +47,7 @@ def weighted(lesson: Lesson) -> AnchorBatch:
 
 
 def errors(network: TunedNetwork, anchors: AnchorBatch) -> np.ndarray:
-    """(n, 4) of each anchor, summed over its leads: pinball loss, absolute error, values in the 80 % interval, values."""
+    """(n, 4) of each anchor, sums over its leads: pinball loss, absolute error, values in the 80 % interval, values."""
     network.eval()
     found = []
     with torch.no_grad():

@@ -36,9 +36,7 @@ def rhythm(rng: np.random.Generator, n: int, cycle: int, harmonics: int = 6) -> 
     most = int(min(harmonics, max(1, cycle // 2)))
     t = np.arange(n) / cycle
     decay = rng.uniform(0.5, 2.0)
-    curve = sum(
-        rng.normal() * k**-decay * np.sin(2 * np.pi * (k * t + rng.random())) for k in range(1, most + 1)
-    )
+    curve = sum(rng.normal() * k**-decay * np.sin(2 * np.pi * (k * t + rng.random())) for k in range(1, most + 1))
     return np.asarray(curve / (np.std(curve) + 1e-9))
 
 

@@ -113,11 +113,3 @@ def _anchors(engine: Engine, states: States, values: np.ndarray, at: np.ndarray,
         numbers[:, SCALE],
         actual,
     )
-
-
-def read_mix(engine: Engine, states: States) -> dict[str, np.ndarray]:
-    """What the mix is a function of: error (A, 2, K, experts + 1) float32 and count (A, K, experts + 1), the mix last;
-    forecast (A, K, experts) float32, distances from the last value."""
-    last = states["numbers"][:, LAST, None, None]
-    forecast = (engine.expect(states) - last).astype(np.float32)
-    return {"error": states["error"], "count": states["count"], "forecast": forecast}

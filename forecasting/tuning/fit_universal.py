@@ -69,7 +69,7 @@ class TuningSpec:
     name: str = "this dataset"
 
 
-def part_to_tune(bundle: Bundle, engine: Engine) -> Tunable:
+def part_to_tune(bundle: Bundle) -> Tunable:
     """The part of a model that is fitted, as it is in `bundle`."""
     return TunedNetwork(bundle.weights)
 
@@ -179,7 +179,7 @@ class _Tuning:
                 f"there are too few values to tune the model to ({panel.known} in all); ingest more, or leave it: the "
                 "model that ships serves without training"
             )
-        anchors = gather_anchors(engine, panel, stops, part_to_tune(base, engine).read)
+        anchors = gather_anchors(engine, panel, stops, part_to_tune(base).read)
         return cls(spec, base, engine, anchors, panel, past, clock, loggers, progress)
 
     def plan(self, cost: ScoreCost) -> TrainingPlan:
@@ -198,7 +198,7 @@ class _Tuning:
         past = batch(self.before_tail(), weights)
         tail = batch(self.anchors.rows(np.flatnonzero(in_tail)), weights)
         self.expected = 2 * steps
-        shipped = TuningModule(part_to_tune(self.base, self.engine), steps).loss_of(tail)
+        shipped = TuningModule(part_to_tune(self.base), steps).loss_of(tail)
         best, limit = BestWeights(), TimeLimit(self.clock.for_steps(cost.seconds) / 2)
         self._stage("choose", past, steps, [best, limit], tail)
         if not best.loss < shipped:
@@ -230,7 +230,7 @@ class _Tuning:
     ) -> TuningModule:
         """Train for `stop` steps, which is also the length of the learning-rate schedule, from the shipped weights."""
         torch.manual_seed(self.spec.seed)
-        module = TuningModule(part_to_tune(self.base, self.engine), stop)
+        module = TuningModule(part_to_tune(self.base), stop)
         watched: list[Callback] = [] if tail is None else [Stopping("val_loss", patience=PATIENCE)]
         if self.progress:
             watched.append(ProgressReport(self.progress, name, self.taken, self.expected))
@@ -256,7 +256,7 @@ class _Tuning:
 
     def _seconds_of_a_step(self) -> float:
         """Measured on a part that is then discarded."""
-        module = TuningModule(part_to_tune(self.base, self.engine), 100)
+        module = TuningModule(part_to_tune(self.base), 100)
         optimiser, taken = module.configure_optimizers()["optimizer"], []
         anchors = batch(self.anchors, loss_weights(self.panel, self.spec.season))
         for rows, _ in zip(RandomBatches(anchors, 0), range(TIMED + 1), strict=False):

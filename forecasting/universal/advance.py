@@ -10,8 +10,8 @@ from forecasting.kernel.compiled import exact
 from forecasting.universal.forecasts import expect
 from forecasting.universal.layout import BASE, CLOCK, JUDGED, LAST, SCALE, SLOTS, UNIT
 from forecasting.universal.learning import begin, begin_levels, learn
-from forecasting.universal.mixing import mix, weigh
-from forecasting.universal.widths import first_range, meet, usual_errors
+from forecasting.universal.mixing import mix, repeat_first, weigh
+from forecasting.universal.widths import first_range, meet, of_growth, usual_errors
 
 
 @exact
@@ -89,6 +89,8 @@ def advance(
             usual_errors(
                 error[row], count[row], weights, leads, seasons, size, first_range(seasons, own, seen), start, usual
             )
+            usual *= of_growth(own, seasons)
+            repeat_first(count[row], prior, leads, seasons, weights)
             _settle(
                 value, step, clock, own, pending[row], error[row], count[row], spread[row], shape[row], seasons, leads,
                 gains, levels, usual,

@@ -36,8 +36,10 @@ def corrections(
     network: Network,
     found: np.ndarray,
 ) -> None:
-    """Write the move and the logs of the factors to found (K, L); inputs (K, INPUTS), `network` the arrays of `NAMES`, whose
-    matrices are (inputs, outputs)."""
+    """Write the move and the logs of the factors to found (K, L).
+
+    inputs (K, INPUTS); `network` the arrays of `NAMES`, whose matrices are (inputs, outputs).
+    """
     first, first_bias, pool, pool_bias, own, pooled, own_bias, output, output_bias = network
     found[:] = 0.0
     heard = min(max((seen - FIRST_VALUES) / (ALL_VALUES - FIRST_VALUES), 0.0), 1.0)

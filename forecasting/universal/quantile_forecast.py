@@ -5,10 +5,10 @@ import numpy as np
 from forecasting.kernel.compiled import exact
 from forecasting.universal.forecasts import expect
 from forecasting.universal.layout import HIGH, HIGH_COUNT, LAST, LOW, LOW_COUNT, SCALE
-from forecasting.universal.mixing import between, mix, weigh
+from forecasting.universal.mixing import between, first_part, mix, repeat_first, repeated_first, weigh
 from forecasting.universal.network import Network, corrections
 from forecasting.universal.network_inputs import INPUTS, read_inputs
-from forecasting.universal.widths import first_range, usual_errors
+from forecasting.universal.widths import first_range, of_growth, of_repeated, usual_errors
 
 FLOOR_VALUES = 20  # values that must have been seen before 0 is known to be a floor
 FLOOR_SHARE = 0.05  # of all values that equal the lowest, or the highest, one: it is then a bound
@@ -41,7 +41,6 @@ def forecast_quantiles(
     of each step. Beyond the scored horizon the last one's holds, and so does the network's correction of the last lead.
     """
     horizon, levels, experts = found.shape[1], found.shape[2], prior.shape[1]
-    median = levels // 2
     farthest = max(horizon, leads[-1, 0]) if len(network[1]) else horizon
     forecasts = np.empty((farthest, experts))
     weights = np.empty((len(leads), experts))
@@ -55,11 +54,14 @@ def forecast_quantiles(
         weigh(error[row], count[row], prior, leads, seasons, seen, size, weights)
         met_range = first_range(seasons, own, seen)
         usual_errors(error[row], count[row], weights, leads, seasons, size, met_range, start, usual)
+        usual *= of_growth(own, seasons)
+        repeat_first(count[row], prior, leads, seasons, weights)
+        repeated = repeated_first(count[row], prior)
         expect(own, profile[row], met[row], seasons, origin[row], 1, farthest, forecasts)
         _sort_into(shape[row], sorted_shape)
         _correct(
-            own, seasons, leads, origin[row], seen, forecasts, weights, usual, spread[row], sorted_shape, network,
-            center, apart,
+            own, seasons, leads, prior, count[row], origin[row], seen, forecasts, weights, usual, spread[row],
+            sorted_shape, network, center, apart,
         )  # fmt: skip
         low, high = _bounds(own, observed[row])
         for h in range(horizon):
@@ -71,6 +73,8 @@ def forecast_quantiles(
                 moved += share * (center[k + 1] - moved)
             elif h + 1 > leads[k, 0]:
                 unit *= np.sqrt(np.sqrt((h + 1) / leads[k, 0]))
+            if repeated >= 0 and not np.isnan(forecasts[h, repeated]):
+                unit *= of_repeated(first_part(repeated, count[row], prior, seasons, h + 1.0))
             unit *= scale_of_phase(spread[row], seasons, origin[row] + h + 1)
             widened = np.exp(np.float64(widening[row, bucket[min(h, len(bucket) - 1)]]))
             for q in range(levels):
@@ -93,6 +97,8 @@ def read_lines(
     numbers: np.ndarray,
     seasons: np.ndarray,
     leads: np.ndarray,
+    prior: np.ndarray,
+    count: np.ndarray,
     origin: int,
     seen: float,
     expected: np.ndarray,
@@ -106,9 +112,12 @@ def read_lines(
 ) -> None:
     """Write the mix and the scale of the phase at each lead (K,), and what the network reads, to lines (K, INPUTS);
     expected (K, experts), shape (L,) sorted."""
+    repeated = repeated_first(count, prior)
     for k in range(len(leads)):
         middle[k] = mix(expected[k], weights[k])
         scales[k] = scale_of_phase(spread, seasons, origin + leads[k, 0])
+        if repeated >= 0 and not np.isnan(expected[k, repeated]):
+            scales[k] *= of_repeated(first_part(repeated, count, prior, seasons, np.float64(leads[k, 0])))
     read_inputs(
         leads, seasons, seen, numbers[SCALE], numbers[LAST], expected, weights, middle, usual, scales, shape, lines
     )
@@ -119,6 +128,8 @@ def _correct(
     numbers: np.ndarray,
     seasons: np.ndarray,
     leads: np.ndarray,
+    prior: np.ndarray,
+    met: np.ndarray,
     origin: int,
     seen: float,
     forecasts: np.ndarray,
@@ -130,24 +141,25 @@ def _correct(
     center: np.ndarray,
     apart: np.ndarray,
 ) -> None:
-    """Write where the median lies (K,) and how far from it each quantile (K, L), in units of the usual error."""
-    count, median = len(leads), len(shape) // 2
-    for k in range(count):
+    """Write where the median lies (K,) and how far from it each quantile (K, L), in units of the usual error; `met`
+    (K, experts + 1) errors."""
+    known, median = len(leads), len(shape) // 2
+    for k in range(known):
         center[k] = shape[median]
         for q in range(len(shape)):
             apart[k, q] = shape[q] - shape[median]
     if len(network[1]) == 0:
         return
-    expected = np.empty((count, weights.shape[1]))
-    for k in range(count):
+    expected = np.empty((known, weights.shape[1]))
+    for k in range(known):
         expected[k] = forecasts[leads[k, 0] - 1]
-    lines, moves = np.empty((count, INPUTS)), np.empty((count, len(shape)))
+    lines, moves = np.empty((known, INPUTS)), np.empty((known, len(shape)))
     read_lines(
-        numbers, seasons, leads, origin, seen, expected, weights, usual, spread, shape, np.empty(count),
-        np.empty(count), lines,
+        numbers, seasons, leads, prior, met, origin, seen, expected, weights, usual, spread, shape, np.empty(known),
+        np.empty(known), lines,
     )  # fmt: skip
     corrections(lines, seen, network, moves)
-    for k in range(count):
+    for k in range(known):
         center[k] += moves[k, 0]
         for q in range(median, len(shape) - 1):
             apart[k, q + 1] = apart[k, q] + (shape[q + 1] - shape[q]) * np.exp(moves[k, q + 1])
@@ -212,13 +224,15 @@ def lines_of_rows(
         usual_errors(
             error[row], count[row], weights, leads, seasons, size, first_range(seasons, own, seen), start, usual
         )
+        usual *= of_growth(own, seasons)
+        repeat_first(count[row], prior, leads, seasons, weights)
         for k in range(known):
             lead = leads[k, 0]
             expect(own, profile[row], met[row], seasons, origin[row], lead, lead, expected[k : k + 1])
         _sort_into(shape[row], sorted_shape[row])
         read_lines(
-            own, seasons, leads, origin[row], seen, expected, weights, usual, spread[row], sorted_shape[row],
-            middle[row], scales, lines[row],
+            own, seasons, leads, prior, count[row], origin[row], seen, expected, weights, usual, spread[row],
+            sorted_shape[row], middle[row], scales, lines[row],
         )  # fmt: skip
         for k in range(known):
             unit[row, k] = usual[k] * scales[k]

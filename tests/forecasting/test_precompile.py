@@ -36,7 +36,7 @@ for bundle in (*(tiny_bundle(kind, panel) for kind in kinds), remembers, univers
     roller.forecast(state, np.array([0, 1]))
 
 engine = engine_of(universal)
-engine.expect(engine.states_at(np.arange(9.0), np.array([3, 9]), 0))
+engine.lines(engine.states_at(np.arange(9.0), np.array([3, 9]), 0))
 
 for cell in ("lstm", "gru", "rnn", "lecture", "last_symbol"):
     symbols, row = SymbolRoller(symbol_model(cell)), np.array([0])
