@@ -1,6 +1,6 @@
 """Trains the network on anchors of many groups, each of which counts alike whatever its size and difficulty.
 
-Half of the anchors are of real series, half of drawn ones. Every fourth real group judges and is not trained on, unless
+Half of the anchors are of real series, half of drawn ones. Some real groups judge and are not trained on, unless
 everything is to be used. A run goes on from its last checkpoint.
 """
 
@@ -17,22 +17,23 @@ from forecasting.tuning.tuned_network import MEDIAN, TunedNetwork, mirrored
 
 BATCH, CLIP, KEEP = 1_024, 1.0, 0.995
 WARM, FALLING = 100, 0.5  # steps, and the last share of all, in which the rate rises and falls
-HELD_OUT = 4
-LEVEL = 30.0  # largest weight of an error, in multiples of the group's usual one
 SAVED_EVERY = 500
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """Anchors of all groups; group (n,) of each, names of the groups, of which the first `real` are real."""
+    """Anchors of all groups; group (n,) of each, names of the groups, of which the first `real` are real; judges
+    (groups,) bool: those that are held out."""
 
     anchors: AnchorBatch
     group: np.ndarray
     names: list[str]
     real: int
+    judges: np.ndarray
 
     def held_out(self) -> np.ndarray:
-        return (self.group < self.real) & (self.group % HELD_OUT == 0)
+        """(n,) bool of the anchors."""
+        return np.asarray(self.judges[self.group])
 
 
 def weighted(lesson: Lesson) -> AnchorBatch:
