@@ -26,8 +26,9 @@ class TunedPrior(nn.Module):
     """The three numbers of each expert, as logarithms of what they are above their floor."""
 
     def __init__(self, prior: np.ndarray, leads: np.ndarray, cycles: Sequence[int]) -> None:
-        """prior (3, experts) to begin with; leads (K,) in steps."""
+        """prior (3 or 5, experts) to begin with, of which three rows are fitted; leads (K,) in steps."""
         super().__init__()
+        self._kept = prior[3:]
         above = np.stack([prior[0] - FLOOR, prior[1], prior[2]])
         self.logs = nn.Parameter(torch.from_numpy(np.log(np.maximum(above, SMALLEST)).astype(np.float32)))
         self._begun = self.logs.detach().clone()
@@ -46,7 +47,7 @@ class TunedPrior(nn.Module):
     def export(self) -> dict[str, np.ndarray]:
         """See `Tunable`."""
         own = np.exp(self.logs.detach().numpy().astype(np.float64))
-        return {"prior": own + np.array([[FLOOR], [0.0], [0.0]])}
+        return {"prior": np.concatenate([own + np.array([[FLOOR], [0.0], [0.0]]), self._kept])}
 
     def forward(self, batch: AnchorBatch) -> Tensor:
         """(n, K) the mix, as a distance from the last value in units of the series."""
