@@ -119,7 +119,7 @@ def test_the_bars_of_an_rnn_part_what_it_reads_from_what_it_remembers() -> None:
     from forecasting.lab.weight_count import Sizes
 
     bars = {bar.name: bar.y[0] for bar in weights(Sizes(5, 8, 1, 5), "lstm").pictures[0].figure.data}
-    assert bars == {"from the input": 40, "from the hidden state": 64, "biases": 16, "to the outputs": 45 - 5 + 0}
+    assert bars == {"from the input": 40, "from the hidden state": 64, "biases": 2 * 8 + 5, "to the outputs": 40}
 
 
 def test_a_network_that_learnt_nothing_is_not_praised(rollcast) -> None:
