@@ -72,7 +72,7 @@ peers: $(PEERS_STAMP) ## make .venv-peers, with the forecasters that benchmarks 
 
 $(PEERS_STAMP): benchmarks/peers.txt | $(STAMP)
 	@[ -x $(PEERS)/bin/python ] || $(BIN)/python -m venv $(PEERS)
-	@echo "installing the peers into $(PEERS); it takes some minutes and 1.7 GB"
+	@echo "installing the peers into $(PEERS); it takes some minutes and 2 GB"
 	@$(PEERS)/bin/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) --requirement benchmarks/peers.txt
 	@touch $@
 

@@ -49,6 +49,11 @@ def zeroshot(name: str, mase: tuple[float, float], wql: tuple[float, float], low
     )
 
 
+def between(benchmark: str, figure: str, low: float, high: float, why: str) -> tuple[Bound, Bound]:
+    """The bounds of a figure that has to lie between two values."""
+    return Bound(benchmark, figure, "at least", low, why), Bound(benchmark, figure, "at most", high, why)
+
+
 BOUNDS = (
     Bound("kernel", "single_step_ratio", "at most", 1 / 3, "one series, one step and forecast, against torch"),
     Bound("kernel", "batch_rate_with_heads", "at least", 0.40, "batch 256 against the float32 matrix product"),
@@ -122,6 +127,18 @@ BOUNDS = (
     *zeroshot("m4_hourly", (0.85, 0.78), (0.028, 0.0257), 0.70),
     *zeroshot("m4_weekly", (2.15, 2.05), (0.040, 0.0375), 0.75),
     Bound("zeroshot.etth1", "mse_96", "at most", 0.375, "issue 25; four plain profiles averaged 0.370", 0.362),
+    Bound("field.stores.zero_shot", "mae_over_mean_of_weeks", "at most", 1.03, "issue 25: 200 stores, zero-shot"),
+    Bound("field.stores.tuned", "mae_over_mean_of_weeks", "at most", 0.95, "issue 25: 200 stores, tuned", 0.90),
+    Bound("field.minutes.zero_shot", "over_better", "at most", 0.9, "issue 25: minute sensors, 60 steps ahead"),
+    Bound("field.minutes.zero_shot", "over_better_worst", "at most", 1.02, "issue 25: each minute sensor"),
+    *between("field.prices.zero_shot", "next_coverage_80", 0.77, 0.83, "issue 25: prices, the next day"),
+    *between("field.prices.zero_shot", "calmest_coverage_80", 0.72, 0.86, "issue 25: prices, after calm days"),
+    *between("field.prices.zero_shot", "wildest_coverage_80", 0.72, 0.86, "issue 25: prices, after wild days"),
+    *(
+        bound
+        for name in ("yearly", "quarterly", "monthly")
+        for bound in between(f"field.{name}.zero_shot", "coverage_80", 0.76, 0.84, f"issue 25: short {name} series")
+    ),
     Bound("universal", "observe_and_forecast_us", "at most", 100, "issue 25: one value, 48 × 11", 60),
     Bound("universal", "series_steps_per_second", "at least", 100_000, "issue 25: batches"),
     Bound("universal", "hourly_state_bytes", "at most", 9_000, "issue 25: cycles 24 and 168, horizon 48"),
