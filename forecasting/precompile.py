@@ -28,9 +28,9 @@ COUNTED = "int64[::1], int64[::1], int64[::1], int64[::1], int32[::1]"
 LEARNED = "float64[:,::1], float32[:,:,::1], uint8[:,::1]"
 MET = "float32[:,:,:,::1], uint8[:,:,::1], float32[:,::1], float32[:,::1]"
 SHAPES = "int64[:,::1], int64[:,::1]"
-ADVANCE = (
-    f"(float64[:,::1], {COUNTED}, float64[:,::1], {LEARNED}, float32[:,:,::1], {MET}, {SHAPES}, float64[:,::1],"
-    " float64[:,::1], float64[::1], float64[::1], int64, int64)"
+ENGINE = (
+    f"{COUNTED}, float64[:,::1], {LEARNED}, float32[:,:,::1], {MET}, {SHAPES}, float64[:,::1], float64[:,::1],"
+    " float64[::1], float64[::1], int64, int64"
 )
 QUANTILES = (
     f"(int64[::1], int64[::1], int64[::1], {LEARNED}, {MET}, {SHAPES}, float64[:,::1], float64[::1], float32[:,::1],"
@@ -61,7 +61,9 @@ SIGNATURES: Final[tuple[tuple[Callable[..., object], str], ...]] = (
     (online_scores.score, SCORE.format(rows="int32")),
     (online_scores.score, SCORE.format(rows="int64")),
     (learning.shift, "(float64[::1], float64)"),
-    (advance.advance, ADVANCE),
+    (advance.advance, f"(float64[:,::1], {ENGINE})"),
+    (advance.advance_from_row_to_row, f"(float64[::1], int64[::1], {ENGINE})"),
+    (advance.expect_of_rows, f"({LEARNED}, int64[::1], {SHAPES}, float64[:,:,::1])"),
     (quantile_forecast.forecast_quantiles, QUANTILES),
     (roller.hold, "(float64[::1], float64[:,::1], int32[::1], int64[::1])"),
 )

@@ -5,8 +5,11 @@ from typing import Any
 
 from data.errors import DamagedArtifact, InvalidInput
 
+WITH_FORGET_GATE = ("lstm", "peephole", "coupled")
+WITH_LAYERS = ("rnn", "gru", *WITH_FORGET_GATE)
 INITIAL = ("uniform", "orthogonal")
 CHRONO = "chrono"
+NAMED = {"initial": "init"}  # options whose name on the command line is another
 UPGRADE = "upgrade rollcast to the version that made it."  # ends the refusal of an artifact that is too new
 
 
@@ -41,8 +44,9 @@ class RecurrentOptions:
 
     def check(self, cell: str, layers: int) -> None:
         """Raises InvalidInput for an option that a network of this kind and number of layers cannot have."""
-        if cell in ("mlp", "cnn") and self != USUAL:
-            raise InvalidInput(f"{cell} has no recurrent layers; leave out {', '.join(self.to_dict())}")
+        if cell not in WITH_LAYERS and self != USUAL:
+            named = ", ".join(f"--{NAMED.get(name, name).replace('_', '-')}" for name in self.to_dict())
+            raise InvalidInput(f"{cell} has no recurrent layers; leave out {named}")
         if self.initial not in INITIAL:
             raise InvalidInput(f"--init is {self.initial!r}; choose one of {', '.join(INITIAL)}")
         if self.forget_bias is not None:
@@ -55,8 +59,22 @@ class RecurrentOptions:
         if between and layers < 2:
             raise InvalidInput(f"{between} acts between recurrent layers, and there is one; add --num-layers 2")
 
+    def check_symbols(self, kind: str, layers: int) -> None:
+        """The same for a network of symbols, whose step has no option: how it starts and trains can be chosen."""
+        if self.masking:
+            raise InvalidInput(
+                "--masking is for numbers: in place of a missing symbol a network reads its own expectation; leave it "
+                "out"
+            )
+        if self.residual or self.layer_norm:
+            option = "--residual" if self.residual else "--layer-norm"
+            raise InvalidInput(
+                f"{option} is for numbers: layers of networks of symbols are joined plainly; leave it out"
+            )
+        self.check(kind, layers)
+
     def _check_forget_bias(self, cell: str) -> None:
-        if cell != "lstm":
+        if cell not in WITH_FORGET_GATE:
             raise InvalidInput(f"--forget-bias is for an lstm: a {cell} has no forget gate; leave it out")
         if isinstance(self.forget_bias, str):
             if self.forget_bias != CHRONO:

@@ -32,10 +32,11 @@ class Rivals:
     other: Mapping[str, int]
 
     @classmethod
-    def choose(cls, panel: Panel, config: ModelConfig) -> "Rivals":
-        """The rivals of a model that was fitted to this panel, among the lags within its window."""
+    def choose(cls, panel: Panel, config: ModelConfig, longest: int | None = None) -> "Rivals":
+        """The rivals of a model that was fitted to this panel, among the lags up to `longest`, by default its window:
+        the number of last values that a state holds."""
         every = candidates(panel, config.season, config.horizon)
-        lags = choose_lags(panel, config.horizon, [lag for lag in every if lag <= config.window])
+        lags = choose_lags(panel, config.horizon, [lag for lag in every if lag <= (longest or config.window)])
         usual = most_common(lags)
         apart = np.flatnonzero(lags != usual).tolist()
         return cls(usual, {panel.ids[i]: int(lags[i]) for i in apart})

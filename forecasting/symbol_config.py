@@ -4,14 +4,14 @@ A *symbol* is a string, such as a dish, a word or a character; its *code* is its
 symbols has probabilities where a model of numbers has levels, and its horizon has no bound that training sets.
 """
 
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, ClassVar, TypeGuard
 
 import numpy as np
 
 from data.errors import DamagedArtifact
 from forecasting.config import CELL_ARRAYS
-from forecasting.recurrent_options import UPGRADE
+from forecasting.recurrent_options import UPGRADE, USUAL, RecurrentOptions
 
 CONTEXT = 512  # steps that a state reads to start
 TOP = 5  # symbols of each step that an answer names
@@ -39,6 +39,7 @@ class SymbolConfig:
     paths: int = 256  # roll-outs that an answer averages for the steps after the first
     season: int = 1
     rival: str = "frequency"  # the baseline that skill is measured against, and that answers where the model cannot
+    options: RecurrentOptions = field(default_factory=lambda: USUAL)  # of how the layers start and train
 
     target: ClassVar[str] = "symbols"
     levels: ClassVar[tuple[float, ...]] = ()
@@ -88,7 +89,10 @@ class SymbolConfig:
         return np.arange(BINS)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"target": self.target, **asdict(self)}
+        """Every setting; the options only where there are any, so that the bytes of usual models stay."""
+        values = {"target": self.target, **asdict(self)}
+        del values["options"]
+        return values | ({"options": self.options.to_dict()} if self.options != USUAL else {})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "SymbolConfig":
@@ -97,14 +101,15 @@ class SymbolConfig:
         Raises DamagedArtifact for an unknown field or kind, and where a field without a default is missing.
         """
         given = {name: value for name, value in values.items() if name != "target"}
-        required = {field.name for field in fields(cls) if field.default is MISSING}
-        if unknown := sorted(set(given) - {field.name for field in fields(cls)}):
+        required = {own.name for own in fields(cls) if own.default is MISSING and own.default_factory is MISSING}
+        if unknown := sorted(set(given) - {own.name for own in fields(cls)}):
             raise DamagedArtifact(f"The model has settings unknown to this version: {', '.join(unknown)}; {UPGRADE}")
         if missing := sorted(required - set(given)):
             raise DamagedArtifact(f"The model's settings lack {', '.join(missing)}; train it again.")
         if given["kind"] not in SYMBOL_KINDS:
             raise DamagedArtifact(f"The model's kind {given['kind']!r} is unknown to this version; {UPGRADE}")
-        return cls(**{**given, "vocabulary": tuple(given["vocabulary"])})
+        options = RecurrentOptions.from_dict(given.get("options", {}))
+        return cls(**{**given, "vocabulary": tuple(given["vocabulary"]), "options": options})
 
 
 def is_symbols(config: object) -> TypeGuard[SymbolConfig]:

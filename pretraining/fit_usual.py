@@ -58,7 +58,7 @@ def prepare(arrays: dict[str, np.ndarray], seed: int) -> Anchored:
     a = {name: value[chosen] for name, value in arrays.items()}
     unit, last = a["unit"][:, None], a["last"][:, None]
     actual, seasonal = (a["actual"] - last) / unit, (a["seasonal"] - last) / unit
-    forecast = (a["forecast"] - last[:, :, None]) / unit[:, :, None]
+    forecast = a["forecast"] / unit[:, :, None]
     inside, early = np.isfinite(actual) & (a["leads"] > 0), a["seen"] <= EARLY
     weight = _weights(a["group"], early, inside, np.abs(actual), np.abs(actual - seasonal))
     experts = len(KINDS)

@@ -46,6 +46,7 @@ class Program:
     home: Path
     tree: Path = ROOT
     folder: Path = ROOT  # working folder of its processes
+    shipped: bool = False  # does the model that ships serve datasets from their first ingest on?
 
     def run(self, *words: str) -> Any:
         """Runs one command and returns the JSON it printed. A command that fails ends this process with its message."""
@@ -74,9 +75,10 @@ class Program:
 
     def _environment(self) -> dict[str, str]:
         """No settings from around us, no mirror, snapshots only when the service stops, and nothing serves unless
-        promoted."""
+        promoted or `shipped`."""
         around = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCAST_")}
-        own = {"HOME": str(self.home), "MLFLOW": "false", "SNAPSHOT_EVERY_S": "86400", "SHIPPED_MODEL": "false"}
+        own = {"HOME": str(self.home), "MLFLOW": "false", "SNAPSHOT_EVERY_S": "86400"}
+        own["SHIPPED_MODEL"] = str(self.shipped).lower()
         return {**around, "PYTHONPATH": str(self.tree), **{f"ROLLCAST_{name}": value for name, value in own.items()}}
 
 

@@ -61,8 +61,12 @@ def compared(decision: Promotion) -> list[str]:
     found = [_verdict(decision), *_rivals(evidence)]
     coverage = evidence["contenders"][0].get("coverage_80")
     if coverage is not None:
-        share = f"{100 * coverage:.0f} % of the values"
-        found.append(f"The 80 % interval of version {evidence['candidate']} held {share}.")
+        share, version = f"{100 * coverage:.0f} % of the", f"version {evidence['candidate']}"
+        found.append(
+            f"{share} symbols were among the likeliest that hold 80 % of the probability of {version}."
+            if "log_loss" in evidence["contenders"][0]
+            else f"The 80 % interval of {version} held {share} values."
+        )
     return [*found, *cost_and_shadow(evidence)]
 
 

@@ -37,9 +37,10 @@ ENDINGS = {
 }
 NOT_OF_FOLDERS = (".json",)  # a folder of tables often has settings beside them
 ACCEPTED = (
-    ".csv, .tsv, .parquet, .ndjson, .lp, .json of Prometheus (each may end in .gz), a folder, s3://, gs://, az://, "
-    "http(s):// or an SQL address with ?query="
+    ".csv, .tsv, .txt, .parquet, .ndjson, .lp, .json of Prometheus (each may end in .gz), a folder, s3://, gs://, "
+    "az://, http(s):// or an SQL address with ?query="
 )
+TABLES = (".csv", ".tsv")  # endings of files that are never read as a text
 
 
 PLAIN = Dialect()
@@ -71,6 +72,8 @@ class SourceTable:
 
         Raises InvalidInput if they cannot be read.
         """
+        if dialect.by and (self.kind != "csv" or _ending(self.name) in TABLES):
+            raise InvalidInput("it is a table, not a text; leave --by out", source=self.name)
         found = found or Recognised()
         for note in self.notes:
             found.note(note)
@@ -80,21 +83,28 @@ class SourceTable:
         ):
             empty = empty and batch.is_empty()
             yield batch
+        if empty and dialect.by:
+            raise InvalidInput("the text is empty; give one with symbols", source=self.name)
         if empty:
             raise InvalidInput("there are no rows in it; give a header and at least one row", source=self.name)
 
 
 def kind_of_name(name: str, source: str) -> str:
     """The kind of a file by its ending. Raises InvalidInput for an unknown ending."""
-    kind = ENDINGS.get(Path(name.lower().removesuffix(".gz")).suffix)
+    kind = ENDINGS.get(_ending(name))
     if kind is None:
         raise InvalidInput(f"its ending is not known; use {ACCEPTED}", source=source)
     return kind
 
 
+def _ending(name: str) -> str:
+    """The last part of a name from its dot on, but for .gz."""
+    return Path(name.lower().removesuffix(".gz")).suffix
+
+
 def is_table(name: str) -> bool:
     """Whether a file of a folder is a table: its ending is known, it is not hidden, and it is no JSON."""
-    ending = Path(name.lower().removesuffix(".gz")).suffix
+    ending = _ending(name)
     return not name.startswith((".", "_")) and ending in ENDINGS and ending not in NOT_OF_FOLDERS
 
 

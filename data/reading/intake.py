@@ -130,6 +130,8 @@ class Intake:
             self.times.settle(self.pieces[-1])
             self.recognised += self.times.notes()
             self._settled = True
+            if self.symbols is not None and self.roles is not None:
+                self.symbols.check(self.pieces[-1], None if self.options.by else self.roles.target)
 
     def _found_extent(self) -> Extent:
         self.settle()

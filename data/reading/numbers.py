@@ -90,7 +90,7 @@ class NumberReader:
         )
         return InvalidInput(
             f"{quoted(values[first])} is not a number{also} or choose another --target-col; states and words are "
-            "read with --kind symbols",
+            "for `rollcast ingest … --kind symbols`",
             source=source,
             column=column,
             row=raw[ROW][first],

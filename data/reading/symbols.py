@@ -3,6 +3,7 @@
 The first ingest fixes the vocabulary: its symbols, sorted by code point. A later source with another one is refused.
 """
 
+import re
 from collections.abc import Sequence
 
 import polars as pl
@@ -14,6 +15,7 @@ from data.reading.columns import VALUE_NAMES, Roles, find_ids_and_times
 from data.schema import LONGEST_SYMBOL, MOST_SYMBOLS, VALUE
 
 SHOWN = 20  # symbols in a message
+A_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 TEXTS = (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
 
 
@@ -40,9 +42,28 @@ class SymbolReader:
         new = [word for word in words.unique(maintain_order=True).drop_nulls() if word not in self._codes]
         if new:
             self._add(new, raw, words, column, source)
-        known = pl.DataFrame({column: list(self._codes), "code": list(map(float, self._codes.values()))})
+        known = pl.DataFrame(
+            {column: list(self._codes), "code": list(map(float, self._codes.values()))},
+            schema={column: pl.String, "code": pl.Float64},
+        )
         codes = words.to_frame(column).join(known, on=column, how="left", maintain_order="left")
         return codes["code"].alias(column)
+
+    def check(self, source: str, column: str | None) -> None:
+        """After the first source of a dataset. Raises InvalidInput where it has no symbol, or only numbers, some of
+        them fractions."""
+        if self._known is not None:
+            return
+        if not self._codes:
+            raise InvalidInput("it has no symbol at all; give rows with symbols", source=source, column=column)
+        if self._by is None and all(map(A_NUMBER.fullmatch, self._codes)):
+            if fraction := next((word for word in self._codes if not word.lstrip("+-").isdigit()), None):
+                raise InvalidInput(
+                    f"it holds fractions such as {fraction}, not symbols; leave --kind symbols out, or choose another "
+                    "--target-col",
+                    source=source,
+                    column=column,
+                )
 
     def in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Rows that were read, with the codes of the whole vocabulary."""
@@ -82,6 +103,8 @@ class SymbolReader:
             )
         if len(self._codes) + len(new) > MOST_SYMBOLS:
             shorter = "; a text may be read --by character" if self._by == "word" else ""
+            if self._by is None and all(map(A_NUMBER.fullmatch, new)):
+                shorter = "; numbers are read without --kind symbols"
             raise InvalidInput(
                 f"it has more than {MOST_SYMBOLS:,} different symbols, the most that a vocabulary may have{shorter}",
                 source=source,
@@ -98,6 +121,11 @@ def listed(symbols: Sequence[str]) -> str:
 
 def choose_symbol_roles(raw: pl.DataFrame, options: SourceOptions, source: str) -> Roles:
     """The roles of the columns where one holds symbols. Raises InvalidInput for a missing or ambiguous column."""
+    if options.time_col is None and len(raw.columns) <= 2:  # ROW and the only one
+        raise InvalidInput(
+            "it has one column, and symbols need one of times too; a text is read with --by word or --by character",
+            source=source,
+        )
     ids, times, split, rest = find_ids_and_times(raw, options, source)
     target = options.target_col or next((name for name in VALUE_NAMES if name in rest), None)
     if target is not None and target not in rest:

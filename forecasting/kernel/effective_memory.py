@@ -11,7 +11,7 @@ at lags that grow by the root of 2; between two of them its logarithm is taken a
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,9 +29,15 @@ def effective_memory(kernel: Kernel, inputs: Sequence[np.ndarray], hidden: np.nd
     inputs: the features (S, C + F) of some consecutive steps, which are read again and again; hidden, carry
     (S, M N, D): a usual state of the S series.
     """
+    return where_fallen(lambda lags: _norms(kernel, inputs, hidden.copy(), carry.copy(), lags))
+
+
+def where_fallen(norms_at: Callable[[Sequence[int]], list[float]]) -> float:
+    """The lag at which a norm first falls below 1/e of that at lag 0; infinite where it does not within the reaches.
+    `norms_at` gives the norms at some lags, ascending from 0."""
     for reach in REACHES:
         lags = _lags(reach)
-        norms = _norms(kernel, inputs, hidden.copy(), carry.copy(), lags)
+        norms = norms_at(lags)
         for place, norm in enumerate(norms):
             if norm <= FALLEN * norms[0]:
                 return _between(lags, norms, place)

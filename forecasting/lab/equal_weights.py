@@ -19,7 +19,8 @@ def equal_widths(kinds: Sequence[str], weights_of: Callable[[str, int], int], ta
         count = weights_of(kind, width)
         if abs(count - target) > MARGIN * target:
             raise InvalidInput(
-                f"no {kind} has {target:,} weights within {MARGIN:.0%}, the nearest has {count:,}; ask for more weights"
+                f"no {kind} has {target:,} weights within {MARGIN:.0%}, the nearest has {count:,}; ask for "
+                f"{'fewer' if width == WIDEST else 'more'} weights"
             )
     return found
 

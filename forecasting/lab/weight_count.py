@@ -8,6 +8,7 @@ with two heads: two weights.
 from dataclasses import dataclass
 from itertools import pairwise
 
+import torch
 from torch import nn
 
 from forecasting.networks.recurrent import recurrent_layers
@@ -62,7 +63,8 @@ class WeightCount:
 def count_weights(kind: str, sizes: Sizes) -> WeightCount:
     """The weights of one network, matrix by matrix."""
     parts = {"mlp": _of_mlp, "cnn": _of_cnn}.get(kind, lambda own: _of_cells(kind, own))(sizes)
-    tensors = sum(weight.numel() for weight in textbook_network(kind, sizes).parameters())
+    with torch.device("meta"):  # shapes without numbers, so that any size fits
+        tensors = sum(weight.numel() for weight in textbook_network(kind, sizes).parameters())
     return WeightCount(kind, sizes, tuple(parts), _whole(kind), tensors)
 
 

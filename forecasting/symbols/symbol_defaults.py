@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from forecasting.panel import Panel
+from forecasting.recurrent_options import USUAL, RecurrentOptions
 from forecasting.symbol_config import LECTURE, SymbolConfig
 
 GATED = ("lstm", "gru")
@@ -29,10 +30,11 @@ class SymbolDefaults:
     passes: int = 40  # over the data: more only overfit
     least_steps: int = 1_500  # which small data are allowed whatever the passes
 
-    def shape_of(self, past: Panel) -> tuple[int, int]:
-        """Symbols of a chunk, and lanes: fewer for few symbols, so that a step reads the data once at most."""
+    def shape_of(self, past: Panel, truncate: int = 0) -> tuple[int, int]:
+        """Symbols of a chunk, `truncate` where it is given, and lanes: fewer for few symbols, so that a step reads the
+        data once at most."""
         known = len(past.values)
-        chunk = int(np.clip(np.median(past.lengths) // 2, 16, self.chunk))
+        chunk = truncate or int(np.clip(np.median(past.lengths) // 2, 16, self.chunk))
         return chunk, int(np.clip(known // (4 * chunk), 4, self.lanes))
 
     def rate_for(self, config: SymbolConfig) -> float:
@@ -41,9 +43,9 @@ class SymbolDefaults:
             return self.rate
         return self.rate_narrow / (1 if config.kind in GATED else 2)
 
-    def most_steps(self, past: Panel) -> int:
+    def most_steps(self, past: Panel, truncate: int = 0) -> int:
         """Training steps that a training in minutes takes at most."""
-        chunk, lanes = self.shape_of(past)
+        chunk, lanes = self.shape_of(past, truncate)
         return max(self.least_steps, self.passes * len(past.values) // (chunk * lanes))
 
 
@@ -56,7 +58,12 @@ class SymbolChoice:
 
 
 def choose_symbol_config(
-    kind: str, vocabulary: tuple[str, ...], horizon: int, past: Panel, sizes: dict[str, Any]
+    kind: str,
+    vocabulary: tuple[str, ...],
+    horizon: int,
+    past: Panel,
+    sizes: dict[str, Any],
+    options: RecurrentOptions = USUAL,
 ) -> SymbolChoice:
     """The settings for a network of a kind from the training part; `sizes` overrides them by name."""
     symbols, known = len(vocabulary), past.known
@@ -66,11 +73,13 @@ def choose_symbol_config(
     own = {"hidden_size": width, "num_layers": layers, "embedding": embedding, "dropout": 0.0} | sizes
     if kind == LECTURE:
         own["num_layers"] = 1
-    config = SymbolConfig(kind, vocabulary, horizon, **own)
+    options.check_symbols(kind, own["num_layers"])
+    config = SymbolConfig(kind, vocabulary, horizon, **own, options=options)
     usual = "" if "hidden_size" in sizes else f": the usual size for {known:,} symbols of a vocabulary of {symbols:,}"
     size = f"{kind}, {config.num_layers} × {config.hidden_size}{usual}"
     read = f"{config.embedding} numbers for each symbol" if config.embedding else "each symbol as a one-hot vector"
-    return SymbolChoice(config, (size, f"reads {read}"))
+    asked = [f"{name.replace('_', ' ')} {value}" for name, value in options.to_dict().items()]
+    return SymbolChoice(config, (size, f"reads {read}", *([f"{', '.join(asked)}: as asked for"] if asked else [])))
 
 
 def _width(symbols: int, known: int) -> int:

@@ -11,7 +11,10 @@ from forecasting.config import CELL_ARRAYS
 from forecasting.kernel.cells import GATES
 from forecasting.kernel.recurrent import Gates
 from forecasting.rolling.gate_trace import GateTrace, Roll
+from forecasting.rolling.inspection import CONTEXTS
 from forecasting.symbol_config import SymbolConfig
+from forecasting.symbols.symbol_baselines import codes_of
+from forecasting.symbols.symbol_memory import symbol_memory
 
 if TYPE_CHECKING:
     from forecasting.symbols.symbol_roller import SymbolRoller, SymbolState
@@ -86,5 +89,13 @@ class SymbolInspection:
     def leans_on(self, state: SymbolState) -> None:
         """A model of symbols reads no window of values."""
 
-    def effective_memory(self, contexts: np.ndarray, origin: np.ndarray) -> None:
-        """Not measured yet."""
+    def effective_memory(self, contexts: np.ndarray, origin: np.ndarray) -> float | None:
+        """Steps, as `symbol_memory` has them, over the first of some series; infinite where they are too many to
+        measure, None for a model without recurrent layers, and without two symbols.
+
+        contexts (N, `config.context`) float64 codes, NaN where missing; origin is not needed.
+        """
+        codes = codes_of(contexts[:CONTEXTS])
+        if not self.recurrent or not (codes >= 0).any():
+            return None
+        return symbol_memory(self._roller, codes)

@@ -30,8 +30,10 @@ class SymbolNetwork(nn.Module):
         if config.kind == LECTURE:
             self.read = nn.Linear(config.inputs + config.symbols, width)
         else:
-            self.cells = recurrent_layers(config.kind, config.inputs, width, config.num_layers, config.dropout)
-            if config.kind == "lstm":
+            self.cells = recurrent_layers(
+                config.kind, config.inputs, width, config.num_layers, config.dropout, config.options, config.context
+            )
+            if config.kind == "lstm" and config.options.forget_bias is None:
                 self._remember()
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(width, config.symbols)
@@ -55,11 +57,19 @@ class SymbolNetwork(nn.Module):
         Steps are read one by one only where a symbol is missing, and by the lecture's network.
         """
         found: list[Tensor] = []
+        kept = self._kept(len(codes))
         for part in self._stretches(codes):
-            logits, state = self._stretch(codes[:, part], state, p)
+            logits, state = self._stretch(codes[:, part], state, p, kept)
             found.append(logits)
             p = logits[:, -1].softmax(-1)
         return torch.cat(found, 1), state, p
+
+    def _kept(self, batch: int) -> Tensor | None:
+        """What the first layer reads is multiplied by it in training: (B, 1, I), the same at every step."""
+        share = self.config.options.input_dropout
+        if not (share and self.training):
+            return None
+        return fn.dropout(self.head.weight.new_ones(batch, 1, self.config.inputs), share)
 
     def _stretches(self, codes: Tensor) -> list[slice]:
         """Steps that can be read at once: a step with a missing symbol needs the probabilities before it."""
@@ -67,7 +77,7 @@ class SymbolNetwork(nn.Module):
         begins = [t for t in range(len(alone)) if t == 0 or alone[t]]
         return [slice(begin, stop) for begin, stop in zip(begins, [*begins[1:], len(alone)], strict=True)]
 
-    def _stretch(self, codes: Tensor, state: State, p: Tensor) -> tuple[Tensor, State]:
+    def _stretch(self, codes: Tensor, state: State, p: Tensor, kept: Tensor | None) -> tuple[Tensor, State]:
         """Logits (B, T, V) of steps of which only the first has missing symbols."""
         x = self._vectors(codes.clamp(min=0))
         if (codes[:, 0] < 0).any():
@@ -76,7 +86,7 @@ class SymbolNetwork(nn.Module):
         if self.config.kind == LECTURE:
             predicted = fn.one_hot(p.detach().argmax(-1), self.config.symbols).float()
             return self.head(torch.tanh(self.read(torch.cat([x[:, 0], predicted], -1))))[:, None], state
-        u, state = read(self.cells, x, state)
+        u, state = read(self.cells, x if kept is None else x * kept, state)
         return self.head(self.dropout(u)), state
 
     def _vectors(self, codes: Tensor) -> Tensor:

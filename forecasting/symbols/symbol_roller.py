@@ -222,6 +222,10 @@ class SymbolRoller:
             self._recorder.take_down(state, values, before, gates)
         return gates
 
+    def advance(self, codes: np.ndarray, p: np.ndarray, hidden: np.ndarray, carry: np.ndarray) -> None:
+        """One step of the model alone, in place: codes (n,) int32, p (n, V), hidden and carry as in a state."""
+        self._core.step(codes, p, hidden, carry)
+
     def _check(self, values: np.ndarray) -> None:
         """A compiled loop checks no bounds."""
         known = values[~np.isnan(values)]

@@ -25,6 +25,7 @@ from forecasting.rolling.vintages import Vintages
 from forecasting.symbol_config import BINS
 
 LEAST = 1e-12
+SAME = 1e-6  # skill of a model that is its own rival, whose probabilities were rounded elsewhere
 SYMBOL_SUMS = (
     "settled", "log_loss", "rival", "brier", "confidence", "inside_80", "inside_95", "hits", "among_top",
 )  # fmt: skip
@@ -144,8 +145,16 @@ def symbol_measures(raw: np.ndarray) -> dict[str, float | int | None]:
         "brier": total["brier"] / n if n else None,
         "coverage_80": total["inside_80"] / n if n else None,
         "coverage_95": total["inside_95"] / n if n else None,
-        "skill": 1 - total["log_loss"] / total["rival"] if total["rival"] > 0 else None,
+        "skill": _skill(total["log_loss"], total["rival"]),
     }
+
+
+def _skill(loss: float, rival: float) -> float | None:
+    """The share of the rival's loss that is saved; 0 where they differ by rounding only."""
+    if rival <= 0:
+        return None
+    skill = 1 - loss / rival
+    return 0.0 if abs(skill) < SAME else skill
 
 
 def _confidence(raw: np.ndarray) -> dict[str, Any]:

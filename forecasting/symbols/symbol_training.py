@@ -28,6 +28,7 @@ from data.errors import InvalidInput
 from forecasting.kernel.kernel import stacked
 from forecasting.networks.recurrent import State
 from forecasting.panel import Panel
+from forecasting.recurrent_options import USUAL, RecurrentOptions
 from forecasting.rolling.bundle import Bundle
 from forecasting.symbol_config import SYMBOL_NETWORKS, SymbolConfig
 from forecasting.symbols.symbol_baselines import better_rival, fit_counts, with_fallback
@@ -63,6 +64,7 @@ class SymbolSpec:
     steps: int | None = None
     seed: int = 0
     sizes: dict[str, Any] = field(default_factory=dict)
+    options: RecurrentOptions = USUAL
     defaults: SymbolDefaults = field(default_factory=SymbolDefaults)
 
 
@@ -188,7 +190,7 @@ def fit_symbols(
             "a baseline: --model frequency"
         )
     counts = fit_counts(past, len(spec.vocabulary))
-    choice = choose_symbol_config(spec.kind, spec.vocabulary, spec.horizon, past, spec.sizes)
+    choice = choose_symbol_config(spec.kind, spec.vocabulary, spec.horizon, past, spec.sizes, spec.options)
     config = replace(choice.config, rival=better_rival(past, counts))
     run = _SymbolRun(
         spec, config, past, counts["frequency"], tail_pieces(panel, spec.tail, WARM, TAIL_STEPS, SIDE_BY_SIDE)
@@ -214,7 +216,7 @@ class _SymbolRun:
         self, spec: SymbolSpec, config: SymbolConfig, past: Panel, usual: np.ndarray, tail: list[SymbolChunk]
     ) -> None:
         self.spec, self.config, self.past, self.usual, self.tail = spec, config, past, usual, tail
-        self.chunk, self.lanes = spec.defaults.shape_of(past)
+        self.chunk, self.lanes = spec.defaults.shape_of(past, spec.options.truncate)
         self.seconds = 0.0  # of a step
         self.check_seconds = 0.0  # of an evaluation of the tail
 
@@ -245,7 +247,10 @@ class _SymbolRun:
         self._measure()
         left = 60 * self.spec.max_minutes - (time.monotonic() - began)
         room = SHARE_FOR_STEPS * left / self.config.members - (CHECKS + 1) * self.check_seconds
-        return max(1, min(int(max(room, left / 2) / self.seconds), self.spec.defaults.most_steps(self.past)))
+        return max(1, min(int(max(room, left / 2) / self.seconds), self._most_steps()))
+
+    def _most_steps(self) -> int:
+        return self.spec.defaults.most_steps(self.past, self.spec.options.truncate)
 
     def _measure(self) -> None:
         """Times a few steps and an evaluation of a network that is then discarded."""

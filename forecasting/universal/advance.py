@@ -10,8 +10,8 @@ from forecasting.kernel.compiled import exact
 from forecasting.universal.forecasts import expect
 from forecasting.universal.layout import BASE, CLOCK, JUDGED, LAST, SCALE, SLOTS, UNIT
 from forecasting.universal.learning import begin, begin_levels, learn
-from forecasting.universal.mixing import mix, weigh
-from forecasting.universal.widths import first_range, meet, usual_errors
+from forecasting.universal.mixing import mix, repeat_first, weigh
+from forecasting.universal.widths import first_range, meet, of_growth, usual_errors
 
 
 @exact
@@ -89,6 +89,8 @@ def advance(
             usual_errors(
                 error[row], count[row], weights, leads, seasons, size, first_range(seasons, own, seen), start, usual
             )
+            usual *= of_growth(own, seasons)
+            repeat_first(count[row], prior, leads, seasons, weights)
             _settle(
                 value, step, clock, own, pending[row], error[row], count[row], spread[row], shape[row], seasons, leads,
                 gains, levels, usual,
@@ -182,3 +184,66 @@ def expect_leads(
     for k in range(len(leads)):
         lead = leads[k, 0]
         expect(numbers, profile, met, seasons, origin, lead, lead, found[k : k + 1])
+
+
+@exact
+def expect_of_rows(
+    numbers: np.ndarray,
+    profile: np.ndarray,
+    met: np.ndarray,
+    origin: np.ndarray,
+    seasons: np.ndarray,
+    leads: np.ndarray,
+    found: np.ndarray,
+) -> None:
+    """The same for every row of states; found (N, K, experts)."""
+    for row in range(len(numbers)):
+        expect_leads(numbers[row], profile[row], met[row], seasons, origin[row], leads, found[row])
+
+
+@exact
+def advance_from_row_to_row(
+    values: np.ndarray,
+    stops: np.ndarray,
+    origin: np.ndarray,
+    observed: np.ndarray,
+    imputed: np.ndarray,
+    reanchored: np.ndarray,
+    gap: np.ndarray,
+    ring: np.ndarray,
+    numbers: np.ndarray,
+    profile: np.ndarray,
+    met: np.ndarray,
+    pending: np.ndarray,
+    error: np.ndarray,
+    count: np.ndarray,
+    spread: np.ndarray,
+    shape: np.ndarray,
+    seasons: np.ndarray,
+    leads: np.ndarray,
+    gains: np.ndarray,
+    prior: np.ndarray,
+    start: np.ndarray,
+    levels: np.ndarray,
+    window: int,
+    unit_lag: int,
+) -> None:
+    """Let row i be the state of one series after the first stops[i] of its values (T,), stops (A,) ascending.
+
+    Row 0 holds the state before the first of these values.
+    """
+    before = 0
+    for i in range(len(stops)):
+        if i > 0:
+            origin[i], observed[i], imputed[i] = origin[i - 1], observed[i - 1], imputed[i - 1]
+            reanchored[i], gap[i] = reanchored[i - 1], gap[i - 1]
+            ring[i], numbers[i], profile[i], met[i] = ring[i - 1], numbers[i - 1], profile[i - 1], met[i - 1]
+            pending[i], error[i], count[i] = pending[i - 1], error[i - 1], count[i - 1]
+            spread[i], shape[i] = spread[i - 1], shape[i - 1]
+        advance(
+            values[before : stops[i]].reshape(1, -1), origin[i : i + 1], observed[i : i + 1], imputed[i : i + 1],
+            reanchored[i : i + 1], gap[i : i + 1], ring[i : i + 1], numbers[i : i + 1], profile[i : i + 1],
+            met[i : i + 1], pending[i : i + 1], error[i : i + 1], count[i : i + 1], spread[i : i + 1],
+            shape[i : i + 1], seasons, leads, gains, prior, start, levels, window, unit_lag,
+        )  # fmt: skip
+        before = stops[i]

@@ -7,7 +7,7 @@ import numpy as np
 
 from forecasting.config import LEVELS
 from forecasting.kernel.threads import cores, each
-from forecasting.universal.advance import advance
+from forecasting.universal.advance import advance, advance_from_row_to_row, expect_of_rows
 from forecasting.universal.layout import RATES, SLOTS, StateLayout
 from forecasting.universal.quantile_forecast import forecast_quantiles
 
@@ -62,6 +62,31 @@ class Engine:
         """The same in this thread."""
         own: list[Any] = [arrays[name] for name in (*COUNTED, *ENGINE)]
         advance(values, *own, *self._settings)
+
+    def states_at(
+        self, values: np.ndarray, stops: np.ndarray, before: dict[str, np.ndarray] | int
+    ) -> dict[str, np.ndarray]:
+        """The states of one series after the first stops[i] of its values (T,), a row for each; stops (A,) ascending.
+
+        before: the state before these values, of one row, or the grid step of the first one.
+        """
+        arrays = self.empty(len(stops))
+        if isinstance(before, dict):
+            for name, array in before.items():
+                arrays[name][:1] = array
+        else:
+            arrays["origin"][:1] = before - 1
+        own: list[Any] = [arrays[name] for name in (*COUNTED, *ENGINE)]
+        advance_from_row_to_row(np.ascontiguousarray(values, np.float64), stops, *own, *self._settings)
+        return arrays
+
+    def expect(self, arrays: dict[str, np.ndarray]) -> np.ndarray:
+        """(N, K, experts) float64: the experts' forecasts at the known leads; NaN where one has none."""
+        found = np.empty((len(arrays["origin"]), len(self.leads), self.layout.experts))
+        own: list[Any] = [arrays[name] for name in ("numbers", "profile", "met", "origin")]
+        own += [self.seasons, self.leads, found]
+        expect_of_rows(*own)
+        return found
 
     def forecast(
         self, arrays: dict[str, np.ndarray], rows: np.ndarray, horizon: int, widening: np.ndarray, bucket: np.ndarray

@@ -127,16 +127,16 @@ def _expect_cycle(
         above = base + parents_value(profile, met, seasons, k, origin + lead)
         slow = above + own_value(profile, met, seasons[k], SLOW, origin + lead)
         fast = above + own_value(profile, met, seasons[k], FAST, origin + lead)
-        if not known:
-            slow = fast = np.nan
         row[0] = slow
         row[1] = slow + x1
-        row[2] = slow + own[SLOW_LEVEL]
         row[3] = slow * slow_share
         row[4] = fast
+        row[7] = fast * fast_share
+        if not known:
+            slow = fast = np.nan
+        row[2] = slow + own[SLOW_LEVEL]
         row[5] = fast + own[FAST_LEVEL] * (1 + TREND_KEEP * FAST_GAIN * ((lead - 1) // seasons[k, 0]))
         row[6] = fast + own[FAST_LEVEL]
-        row[7] = fast * fast_share
 
 
 @exact

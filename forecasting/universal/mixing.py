@@ -5,9 +5,10 @@ at a lead is drawn to that at the lead before it, and at the first one to what i
 and the farther ahead an expert looks, the worse it is expected to do. Only sums, products and quotients are used, so
 that every machine finds the same bits.
 
-What is usual, `prior` (3, experts), was fitted by `python -m pretraining` to series that judge nothing: the relation of
+What is usual, `prior` (5, experts), was fitted by `python -m pretraining` to series that judge nothing: the relation of
 a series that was seen for long, what it is more after one value, and what it is more at a lead of as many steps as
-values were seen.
+values were seen. The last two rows are 0 but for the expert that repeats a cycle: its first part of the weight, and the
+number of its errors one step ahead after which this has ended. Versions of before have three rows and no such part.
 """
 
 import numpy as np
@@ -19,6 +20,7 @@ TRUST = 16.0  # errors that the relation at the lead before weighs
 FAINT = 1e-9  # of the size of the series: smaller errors are none
 QUICK_SHARE = 0.4  # of the error average that forgets sooner
 LARGEST_RELATION = 1e6
+NEAR = 12.0  # a lead of so many parts of a round is near: what was seen a round ago counts half
 
 
 @exact
@@ -41,7 +43,53 @@ def weigh(
     if len(seasons) > 0 and seen < min(seasons[0, 0], CAUTIOUS):
         weights[:, :] = 0.0
         weights[:, 0] = 1.0
+    else:
+        _weigh_errors(error, count, prior, leads, seen, size, weights)
+
+
+@exact
+def repeated_first(count: np.ndarray, prior: np.ndarray) -> int:
+    """The expert that repeats a cycle whose errors do not tell yet what it is worth; -1 without one."""
+    if len(prior) == 5:
+        for e in range(prior.shape[1]):
+            if count[0, e] < prior[4, e]:
+                return e
+    return -1
+
+
+@exact
+def first_part(e: int, count: np.ndarray, prior: np.ndarray, seasons: np.ndarray, lead: float) -> float:
+    """The part of the weight that this expert (`repeated_first`) is given at a lead: more so the farther ahead."""
+    far = NEAR * lead / seasons[0, 0]
+    return prior[3, e] * (1 - count[0, e] / prior[4, e]) * far * far / (far * far + 1)
+
+
+@exact
+def repeat_first(
+    count: np.ndarray, prior: np.ndarray, leads: np.ndarray, seasons: np.ndarray, weights: np.ndarray
+) -> None:
+    """Give the expert that repeats a cycle its first part of weights (K, experts). Where it met no phase it has no
+    forecast, and the others have all."""
+    e = repeated_first(count, prior)
+    if e < 0:
         return
+    for k in range(len(weights)):
+        part, total = first_part(e, count, prior, seasons, leads[k, 0]), np.sum(weights[k])
+        for other in range(weights.shape[1]):
+            weights[k, other] *= 1 - part
+        weights[k, e] += part * total
+
+
+@exact
+def _weigh_errors(
+    error: np.ndarray,
+    count: np.ndarray,
+    prior: np.ndarray,
+    leads: np.ndarray,
+    seen: float,
+    size: float,
+    weights: np.ndarray,
+) -> None:
     experts = weights.shape[1]
     tiny = FAINT * size + 1e-300
     relation = prior[0] + prior[1] / seen

@@ -5,8 +5,8 @@ import numpy as np
 from forecasting.kernel.compiled import exact
 from forecasting.universal.forecasts import expect
 from forecasting.universal.layout import HIGH, HIGH_COUNT, LAST, LOW, LOW_COUNT, SCALE
-from forecasting.universal.mixing import between, mix, weigh
-from forecasting.universal.widths import first_range, usual_errors
+from forecasting.universal.mixing import between, first_part, mix, repeat_first, repeated_first, weigh
+from forecasting.universal.widths import first_range, of_growth, of_repeated, usual_errors
 
 FLOOR_VALUES = 20  # values that must have been seen before 0 is known to be a floor
 FLOOR_SHARE = 0.05  # of all values that equal the lowest, or the highest, one: it is then a bound
@@ -50,6 +50,9 @@ def forecast_quantiles(
         weigh(error[row], count[row], prior, leads, seasons, seen, size, weights)
         met_range = first_range(seasons, own, seen)
         usual_errors(error[row], count[row], weights, leads, seasons, size, met_range, start, usual)
+        usual *= of_growth(own, seasons)
+        repeat_first(count[row], prior, leads, seasons, weights)
+        repeated = repeated_first(count[row], prior)
         expect(own, profile[row], met[row], seasons, origin[row], 1, horizon, forecasts)
         _sort_into(shape[row], sorted_shape)
         low, high = _bounds(own, observed[row])
@@ -61,6 +64,8 @@ def forecast_quantiles(
                 unit += share * (usual[k + 1] - unit)
             elif h + 1 > leads[k, 0]:
                 unit *= np.sqrt(np.sqrt((h + 1) / leads[k, 0]))
+            if repeated >= 0 and not np.isnan(forecasts[h, repeated]):
+                unit *= of_repeated(first_part(repeated, count[row], prior, seasons, h + 1.0))
             if len(seasons):
                 phase = ((origin[row] + h + 1) % seasons[0, 0]) * spread.shape[1] // seasons[0, 0]
                 unit *= np.float64(spread[row, phase])

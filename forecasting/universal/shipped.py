@@ -17,6 +17,9 @@ SHORTEST_WINDOW, LONGEST_WINDOW = 64, 2_048  # steps without a value that are ro
 SHORTEST_CONTEXT, LONGEST_CONTEXT = 512, 12_288
 CONTEXT_ROUNDS = 5
 FIRST_OF_A_DAY, FIRST_OF_OTHERS, LONG_SEASON = (0.12, 1.3), (0.08, 0.8), 20
+# Of the expert that repeats a cycle: its part of the weight far ahead before its errors tell what it is worth, and the
+# number of errors after which that has ended; for a day it is half a round.
+PART_OF_A_DAY, PART_OF_OTHERS, ENDED, LATEST_END = 0.95, 0.55, 3.3, 200.0
 # Of each expert: the usual relation of its error to the best one's, and what it is more after one value, and at a lead
 # of as many steps as values were seen. Fitted by `python -m pretraining`.
 USUAL = {
@@ -94,14 +97,27 @@ def step_seconds(freq: str) -> float:
 
 
 def prior(freq: str, season: int, cycles: Sequence[int]) -> np.ndarray:
-    """(3, experts) float64: `USUAL` of every expert, in their order."""
-    rounds = len(choose_cycles(freq, season, cycles))
-    return np.array([USUAL[name] for name in (*PLAIN, *BY_CYCLE * rounds)]).T.copy()
+    """(5, experts) float64: `USUAL` of every expert, in their order, and the first part of the one that repeats the
+    shortest cycle, with the number of errors after which it has ended: see `forecasting.universal.mixing`."""
+    chosen = choose_cycles(freq, season, cycles)
+    names = (*PLAIN, *BY_CYCLE * len(chosen))
+    first = np.zeros((2, len(names)))
+    if chosen:
+        of_a_day = (PART_OF_A_DAY, min(chosen[0] / 2, LATEST_END))
+        first[:, names.index("recent")] = of_a_day if is_day(freq, season) else (PART_OF_OTHERS, ENDED)
+    return np.concatenate([np.array([USUAL[name] for name in names]).T, first])
 
 
 def start(freq: str, season: int) -> np.ndarray:
     """(2,) float64: what is expected of a first round, see `forecasting.universal.widths`. Within a day values move
     farther from where they begin than from one day, week or month to the next."""
-    daily = DAY in (step_seconds(freq) * season, step_seconds(freq) * min(calendar_cycles(freq), default=0))
-    steep = daily or (step_seconds(freq) == 0 and season >= LONG_SEASON)
-    return np.array(FIRST_OF_A_DAY if steep else FIRST_OF_OTHERS)
+    return np.array(FIRST_OF_A_DAY if is_day(freq, season) else FIRST_OF_OTHERS)
+
+
+def is_day(freq: str, season: int) -> bool:
+    """Is the season, or the shortest cycle of the calendar, a day? Where the frequency names no time a long season is,
+    if a day can have so many steps."""
+    step = step_seconds(freq)
+    if not step:
+        return season >= LONG_SEASON and DAY % season == 0
+    return DAY in (step * season, step * min(calendar_cycles(freq), default=0))

@@ -8,7 +8,7 @@ better than the mix did so far, as after the first round of a cycle, their error
 import numpy as np
 
 from forecasting.kernel.compiled import exact
-from forecasting.universal.layout import HIGH, LOW
+from forecasting.universal.layout import HIGH, LEVELS, LOW
 
 TRUST = 2.0  # errors that the expectation from the lead before weighs
 FIRST_TRUST = 1.0
@@ -21,7 +21,10 @@ FEW_SHARE, FEW = 2.0, 4.0
 FIRST_SHARE = 0.08  # of the size of a series: its usual change in one step while none is known
 EXACT = 8.0  # errors of 0 after which none is expected
 GROWTH = 0.8  # of the growth that a random walk would have from lead to lead
-ROUND_GROWTH = 0.15  # the same beyond the first round of a cycle that was met
+ROUND_GROWTH = 0.5  # the same beyond the first round of a cycle that was met
+REPEATED_SHARE = 0.35  # of the error of the last value, that of a phase that was met once and has all the weight
+SHORT_CYCLE = 12
+MOST_GROWN = 1.6
 LARGEST_RATIO = 6.0  # of one error to the usual one
 PHASE_GAIN = 0.04
 SHAPE_GAIN = 0.01
@@ -82,9 +85,28 @@ def _of_now(error: np.ndarray, count: np.ndarray, weights: np.ndarray, k: int, e
             weight += weights[k, e]
             met += weights[k, e] * count[k, e]
     own = _averaged(error, k, experts)
-    if 2 * weight < every:
+    if not weight > 0:
         return min(own, expected)
-    return min(own, (NOW_SHARE + FEW_SHARE / (met / weight + FEW)) * total / weight)
+    now = (NOW_SHARE + FEW_SHARE / (met / weight + FEW)) * total / weight
+    return min(own, (weight * now + (every - weight) * expected) / every)
+
+
+@exact
+def of_growth(numbers: np.ndarray, seasons: np.ndarray) -> float:
+    """A factor on the widths of a series of positive values that grew: its errors of before were those of a smaller one.
+
+    A cycle of many steps hides what has grown.
+    """
+    if not numbers[LOW] > 0 or (len(seasons) > 0 and seasons[0, 0] > SHORT_CYCLE):
+        return 1.0
+    return min(max(np.sqrt(numbers[LEVELS + 1] / numbers[LEVELS + 3]), 1.0), MOST_GROWN)
+
+
+@exact
+def of_repeated(part: float) -> float:
+    """A factor on the width where the expert that repeats a cycle has a first part of the weight: no errors tell yet
+    that it does better than the last value."""
+    return 1 - (1 - REPEATED_SHARE) * part * part
 
 
 @exact

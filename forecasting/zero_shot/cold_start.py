@@ -13,7 +13,6 @@ from forecasting.universal.shipped import shipped_bundle
 from forecasting.universal.universal_roller import UniversalRoller
 
 UNIVERSAL = "universal"  # what answers are said to be answered by
-ROUNDS = 2  # of a season, after which the values tell how much it counts
 NO_CALENDAR = "1"  # the cycles of the model that serves are enough: it knows the frequency's
 
 
@@ -24,8 +23,7 @@ def shipped_roller(horizon: int, season: int, cycles: tuple[int, ...]) -> Univer
 
 
 def forecast_cold(model: Any, state: Any, rows: np.ndarray, horizon: int) -> np.ndarray | None:
-    """(k, h, L) quantiles of rows (k,) of a state of `model`, at its levels, by the shipped model with its cycles; NaN
-    where its fallback knows more, see `knows_more`.
+    """(k, h, L) quantiles of rows (k,) of a state of `model`, at its levels, by the shipped model with its cycles.
 
     None where it does not answer in its place: it is a baseline or a shipped model itself, or has other levels.
     """
@@ -36,18 +34,7 @@ def forecast_cold(model: Any, state: Any, rows: np.ndarray, horizon: int) -> np.
     if config.levels != shipped.config.levels:
         return None
     own = shipped.start(last_context(model, state, rows), np.asarray(state.origin[rows], np.int64))
-    found = np.array(shipped.forecast(own, np.arange(len(rows)), horizon))
-    found[knows_more(model, state, rows)] = np.nan
-    return found
-
-
-def knows_more(model: Any, state: Any, rows: np.ndarray) -> np.ndarray:
-    """(k,) bool: does the fallback of `model` know more of rows (k,) than the shipped model?
-
-    It repeats the season where that was better on the training part; few values do not tell that before two rounds.
-    """
-    lag = model.config.skip_lag
-    return np.asarray((lag > 1) & (state.observed[rows] < ROUNDS * lag))
+    return np.asarray(shipped.forecast(own, np.arange(len(rows)), horizon))
 
 
 def last_context(model: Any, state: Any, rows: np.ndarray) -> np.ndarray:

@@ -14,11 +14,13 @@ def train(
     model: Annotated[
         str,
         typer.Option(
-            help="lstm, gru, rnn, mlp or cnn; of symbols lstm, gru, rnn or lecture. The name of a baseline registers "
-            "that baseline."
+            help="lstm, gru, rnn, mlp or cnn; universal tunes the model that ships; of symbols lstm, gru, rnn or "
+            "lecture. The name of a baseline registers that baseline."
         ),
     ] = "lstm",
-    max_minutes: Annotated[float | None, typer.Option(help="Minutes to train. Default 6, without --steps.")] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Minutes to train. Default 6, or 2 of universal, without --steps.")
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(help="Take exactly this many training steps; reproducible bit for bit.")
     ] = None,

@@ -41,6 +41,7 @@ def content(found: DatasetNow) -> dict[str, Any] | None:
     judged = int((trouble.recent.n >= MIN_TARGETS).sum())
     tables = {name: table(found, trouble, rows, drawn) for name, rows in chosen.items()}
     shown = {"shown": len(chosen["trouble"]), "in_trouble": int((trouble.kind != SOUND).sum())}
+    shown["symbols"] = found.dataset.has_symbols
     return {**shown, "judged": judged, "least": MIN_TARGETS, "counts": counts(trouble), **tables}
 
 

@@ -16,13 +16,16 @@ CARRIED = (
     "intervals and cycle memory of the series start anew, and score sums from before stay: those rows have left the log"
 )
 ISSUED = "issued forecasts stay: they are what was said then"
+VOCABULARY = (
+    "the vocabulary stays: other rows or models have codes of it; `rollcast dataset delete` would free the name"
+)
 REPEATED = "a value that a later file only repeated goes too; ingest that file again to have it back"
 DECISIONS = "the decisions of the promotion log stay, without the models, so that it still verifies"
 LOGS = "logs of the processes may still name it"
 
 
-def stays(kind: str, detail: Mapping[str, Any]) -> list[str]:
-    """A sentence for each place where something of what was deleted is left."""
+def stays(kind: str, detail: Mapping[str, Any], symbols: bool = False) -> list[str]:
+    """A sentence for each place where something of what was deleted is left. symbols: had the dataset a vocabulary?"""
     if kind == "dataset":
         return [BACKUPS, DECISIONS, LOGS]
     found = [BACKUPS, DELTA_LOG, MODELS, JUDGED]
@@ -30,6 +33,7 @@ def stays(kind: str, detail: Mapping[str, Any]) -> list[str]:
         found.append(CARRIED)
     if kind == "ingest":
         found += [ISSUED, REPEATED]
+        found += [VOCABULARY] if symbols and not detail.get("dataset") else []
     return found
 
 

@@ -111,7 +111,7 @@ def preview(workspace: Workspace, dataset: Dataset, kind: Kind, asked: Mapping[s
         "dry_run": True,
         "deleted": found,
         "dataset_deleted": whole,
-        "stays": answers.stays(kind, {}),
+        "stays": answers.stays(kind, {"dataset": whole}, dataset.has_symbols),
         "error": None,
     }
 

@@ -121,7 +121,7 @@ def carry_out(workspace: Workspace, lease: Lease, deletion: DeletionRecord) -> D
     detail = {
         name: fact for name, fact in detail.items() if name in ("name", "deleted", "series", "dataset", "carried")
     }
-    detail["stays"] = stays(deletion.kind, detail)
+    detail["stays"] = stays(deletion.kind, detail, dataset.has_symbols)
     done = deletions.end(engine, deletion, "done", detail)
     failpoints.hit("deletion.done")
     return done

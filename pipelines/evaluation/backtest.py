@@ -178,6 +178,14 @@ def has_symbols(workspace: Workspace, name: str) -> bool:
 
 def check_request(request: BacktestRequest) -> None:
     """Raises InvalidInput for invalid options."""
+    check_part_and_training(request)
+    if request.origins is not None and request.origins < 1:
+        raise InvalidInput(f"--origins is {request.origins}; ask for one or more")
+    check_models(request.models)
+
+
+def check_part_and_training(request: BacktestRequest) -> None:
+    """Raises InvalidInput for an invalid part to score, or options of a training."""
     if not request.train_missing and (request.steps, request.max_minutes) != (None, None):
         raise InvalidInput("--steps and --max-minutes say how long to train a missing network; add --train-missing")
     train.check_request(request.training("lstm"))
@@ -189,9 +197,6 @@ def check_request(request: BacktestRequest) -> None:
         raise InvalidInput(f"--split {request.split} cannot be scored; the part to score is called test")
     if request.last is not None and not 0 < request.last <= 0.9:
         raise InvalidInput(f"--last is {request.last}; give a share between 0 and 0.9, such as 0.2")
-    if request.origins is not None and request.origins < 1:
-        raise InvalidInput(f"--origins is {request.origins}; ask for one or more")
-    check_models(request.models)
 
 
 def check_models(given: tuple[str, ...] | None) -> None:

@@ -62,20 +62,21 @@ def choose_model(
     training: TrainRequest,
     progress: ProgressCallback,
 ) -> BacktestModel:
-    """The shipped model, or a baseline or network of the kind `training.model` fitted to `past` or a part of it.
+    """The shipped model, or a baseline, network or tuned model of the kind `training.model` fitted to `past` or a part
+    of it.
 
     A network is the newest registered version if that was fitted to nothing after `seen`, the name of the past in a
     manifest; otherwise a copy of it fitted to the past. Where no version exists, a network is trained now and not
-    registered.
+    registered. A tuned model is taken in the same way; where there is none, the shipped one is scored.
     """
     kind = training.model
-    if kind in SHIPPED:
+    row = newest_version(workspace, history, kind)
+    if kind in SHIPPED and row is None:
         dataset = history.dataset
         bundle, _ = shipped_for(dataset.freq, dataset.horizon, dataset.season, past.tail_matrix)
         return BacktestModel(bundle, "ships with Rollcast")
     if is_baseline(kind):
         return BacktestModel(engine.baseline(kind, past, history.dataset.season, history.dataset.horizon), "baseline")
-    row = newest_version(workspace, history, kind)
     if row is None:
         return train_unregistered(history, past, seen, training, progress)
     bundle = model_store.load(workspace, history.dataset, row.version)
@@ -95,6 +96,7 @@ def train_unregistered(
 
 
 def newest_version(workspace: Workspace, history: History, kind: str) -> ModelRow | None:
-    """The newest registered version of a kind; None where there is none."""
-    rows = [row for row in registry.models(workspace.engine, history.dataset.id) if row.kind == kind]
+    """The newest registered version of a kind that was fitted to values; None where there is none."""
+    every = registry.models(workspace.engine, history.dataset.id)
+    rows = [row for row in every if row.kind == kind and (kind not in SHIPPED or model_store.is_tuned(row))]
     return rows[-1] if rows else None

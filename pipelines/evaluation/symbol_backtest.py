@@ -24,6 +24,7 @@ from pipelines.evaluation.backtest import (
     BacktestRequest,
     backtest,
     check_asked_horizon,
+    check_part_and_training,
     choose_part,
     has_symbols,
 )
@@ -76,6 +77,7 @@ def backtest_symbols(
         Conflict: a network was never trained and may not be trained now.
     """
     refuse_options_of_numbers(request)
+    check_part_and_training(request)
     history = read_history(workspace, request.dataset)
     scored = choose_part(history, request)
     check_asked_horizon(history.dataset, request.horizon)

@@ -77,7 +77,7 @@ def forecast(workspace: Workspace, request: BatchRequest, progress: ProgressCall
     if request.series is None:
         roll_forward(workspace.engine, dataset, promotion)
     served = ServedModel.at(workspace.engine, dataset, promotion)
-    horizon = request.horizon or served.config.horizon
+    horizon = served.config.horizon if request.horizon is None else request.horizon
     paths = paths_for(served, horizon)
     names = wanted_series(workspace, dataset, request.series)
     labels = catalogue.labels(workspace.engine, dataset)

@@ -142,7 +142,11 @@ def sentences(written: list[Written]) -> list[str]:
         + ", ".join(f"{own.name} {wrong[own.name]:,} in {own.sentences:,}" for own in others)
         + ".",
     ]
-    if "rnn" in wrong and wrong["rnn"] <= 2 * wrong[least.name] + 10:
+    said.append(
+        "One word known is the chain that knows the last word alone. A standard error is how far a count strays from "
+        "the exact share by chance: two are usual, more than three are not."
+    )
+    if "rnn" in wrong and wrong["rnn"] <= min(2 * wrong[least.name] + 10, others[0].sentences // 100):
         said.append(
             "The plain RNN does as well here: a sentence has four words, and its gradient still reaches so far back."
         )
@@ -158,7 +162,7 @@ def _bars(written: list[Written]) -> go.Figure:
 
 
 def _objects(written: list[Written]) -> go.Figure:
-    names = [f"{own.name}<br>{name} saw" for own in written for name in own.objects]
+    names = [f"{own.name.removeprefix('the ')}<br>{name} saw" for own in written for name in own.objects]
     rows = [chances for own in written for chances in own.objects.values()]
     return stacked(
         names, {word: [float(row[k]) for row in rows] for k, word in enumerate(SPOKEN)}, "chance", share=True

@@ -60,7 +60,7 @@ def _figure(found: Dinners) -> go.Figure:
                        hoverinfo="skip")  # fmt: skip
     legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
     dress(figure, 320, barmode="stack", bargap=0.08, showlegend=True, legend=legend)
-    figure.update_layout(margin={"t": 44})
+    figure.update_layout(margin={"t": 44, "l": 64})
     figure.update_xaxes(title={"text": "day", "standoff": 8}, gridcolor=GRID)
-    figure.update_yaxes(tickformat=".0%", range=[0, 1])
+    figure.update_yaxes(title={"text": "chance of each dish", "standoff": 8}, tickformat=".0%", range=[0, 1])
     return figure

@@ -8,6 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from data.errors import InvalidInput
+from forecasting.kernel.cells import GATES
 from forecasting.lab.book import SPOKEN, WORDS
 from forecasting.lab.unroll import book_network, unroll
 from forecasting.rolling.gate_trace import GateTrace
@@ -77,8 +79,10 @@ def _rows(trace: GateTrace) -> list[list[object]]:
 def _figure(trace: GateTrace, layer: int, times: list[str], vocabulary: tuple[str, ...]) -> go.Figure:
     """The values, or symbols of a vocabulary, and below them the gates of one layer."""
     figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.4, 0.6])
-    line = {"color": INK, "width": 1.5}
-    figure.add_scatter(x=times, y=plain(trace.values), mode="lines", name="value", line=line, row=1, col=1)
+    look = {"mode": "markers", "name": "symbol", "marker": {"color": INK, "size": 4}} if vocabulary else {
+        "mode": "lines", "name": "value", "line": {"color": INK, "width": 1.5}
+    }  # fmt: skip
+    figure.add_scatter(x=times, y=plain(trace.values), **look, row=1, col=1)
     for k, (name, (mean, low, high)) in enumerate(trace.layers[layer].items()):
         colour, edge = PALETTE[k], {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
         figure.add_scatter(x=times, y=plain(low), **edge, row=2, col=1)
@@ -96,7 +100,12 @@ def _figure(trace: GateTrace, layer: int, times: list[str], vocabulary: tuple[st
 
 
 def along_book(cell: str, hidden: int, steps: int, seed: int, progress: ProgressCallback) -> Shown:
-    """A small network along four sentences of the children's book, which it was trained on."""
+    """A small network along four sentences of the children's book, which it was trained on.
+
+    Raises InvalidInput for a cell without gates.
+    """
+    if not GATES[cell]:
+        raise InvalidInput(f"an {cell} has no gates; choose another --cell")
     found = unroll(book_network(cell, hidden, steps, seed, progress), STORY)
     words = [own.word for own in found.steps]
     opened = {name: np.stack([own.gates[name] for own in found.steps], 1) for name in LECTURE
@@ -109,7 +118,7 @@ def along_book(cell: str, hidden: int, steps: int, seed: int, progress: Progress
     by_word = [[name, *(float(gate[:, np.array(own)].mean()) for own in groups.values())]
                for name, gate in opened.items()]  # fmt: skip
     means = {f"{name} gate": gate.mean(0).tolist() for name, gate in opened.items()}
-    figure = lines(names, means, "", "open, mean over the units")
+    figure = lines(names, means, "word", "open, mean over the units")
     figure.update_yaxes(range=[0, 1], tickformat=".0%")
     return Shown(
         "gates",
@@ -117,7 +126,8 @@ def along_book(cell: str, hidden: int, steps: int, seed: int, progress: Progress
         [ShownTable(f"Gates over “{STORY}”", COLUMNS, rows),
          ShownTable("Open on average at", ["gate", *groups], by_word)],
         ["A gate is a number between 0 (nothing passes) and 1 (all does), one for each unit.",
-         "At a full stop the story so far is of no more use: see whether forgetting closes there."],
+         "In a tenth of all units and words it is below the number under 10 %, in a tenth above that under 90 %.",
+         "At a full stop the story so far is of no more use: see whether less of the memory is kept there."],
         [Drawn(figure, "How far each gate is open, word by word.")],
         f"rollcast lab gates --cell {cell} --hidden {hidden} --train {steps} --seed {seed}",
     )  # fmt: skip

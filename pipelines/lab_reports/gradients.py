@@ -28,14 +28,14 @@ def experiment(seeds: int, steps: int, hidden: int, progress: ProgressCallback, 
     flow_columns += ["the same after training", "error after training"] if steps else []
     rows = [_row(flow, bool(steps)) for flow in found]
     burst = [
-        [length, norm, left]
+        [length, round(norm), left]
         for length, norm, left in zip(exploding.lengths, exploding.norms, exploding.clipped, strict=True)
     ]
     return Shown(
         "gradients",
         "Vanishing and exploding gradients",
         [
-            ShownTable(f"Gradient by lag: hidden {hidden}, one number a step, medians of {seeds} seeds",
+            ShownTable(f"Gradient by lag: hidden {hidden}, one number a step, {_medians(seeds)}",
                        flow_columns, rows),
             ShownTable(f"{EXPLODING.name}: norm of the gradient of all weights",
                        ["steps", "norm", f"after clipping to {CLIP:g}"], burst),
@@ -50,13 +50,14 @@ def sentences(found: list[Flow], exploding: Clipped, steps: int) -> list[str]:
     """What the figures mean."""
     by_name = {flow.start.name: flow for flow in found}
     rnn, torch_lstm = by_name["rnn, uniform"].far, by_name["lstm, as torch starts it"].far
+    orthogonal = by_name["rnn, orthogonal"].far
     said = [
         f"The gradient of the plain RNN vanishes: after {FAR} steps {rnn:.0e} of that after one is left.",
         f"So does that of an LSTM as torch starts it ({torch_lstm:.0e}): its forget gates begin half open, and a half "
         f"to the power of {FAR} is nothing. Not the name of the cell helps, but open forget gates.",
         f"With a forget bias of 1 the gates begin {_percent(1)} open and {by_name['lstm, forget bias 1'].far:.0e} is "
         f"left; with 3, {_percent(3)} and {by_name['lstm, forget bias 3'].far:.2g}.",
-        f"An orthogonal RNN neither shrinks nor stretches at first ({by_name['rnn, orthogonal'].far:.1e}).",
+        f"The weights of an orthogonal RNN turn and do not shrink; with what tanh takes, {orthogonal:.2g} is left.",
         f"Where each step stretches, the gradient explodes: {exploding.norms[0]:.0f} over {exploding.lengths[0]} "
         f"steps, {exploding.norms[-1]:.0e} over {exploding.lengths[-1]}. Clipping keeps its direction and takes its "
         "length: training goes on, but what was far away is not learnt better for it.",
@@ -67,6 +68,10 @@ def sentences(found: list[Flow], exploding: Clipped, steps: int) -> list[str]:
             "0): where no gradient arrived at first, nothing was learnt."
         )
     return said
+
+
+def _medians(seeds: int) -> str:
+    return f"medians of {seeds} seeds" if seeds > 1 else "one seed"
 
 
 def _percent(bias: float) -> str:

@@ -39,7 +39,7 @@ def lines(
         figure.add_scatter(x=list(xs), y=list(values), mode="lines", name=name, line=line)
     dress(figure, height, showlegend=True, legend=BELOW)
     figure.update_layout(margin={"t": 40, "l": 64})
-    figure.update_xaxes(title={"text": across, "standoff": 8})
+    figure.update_xaxes(title={"text": across, "standoff": 8}, automargin=True)
     figure.update_yaxes(title={"text": up, "standoff": 8})
     if logarithmic:
         figure.update_yaxes(type="log", exponentformat="power", hoverformat=".2e", dtick=5)
@@ -72,6 +72,7 @@ def maps(
         both = name in signed
         figure.add_heatmap(
             z=[plain(own) for own in values],
+            y0=1,
             zmin=-1 if both else 0,
             zmax=1,
             colorscale=SIGNED if both else OPEN,

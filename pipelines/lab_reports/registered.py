@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.errors import InvalidInput, NotTrained
+from data.errors import InvalidInput
 from data.grid.stamps import format_all
 from data.store import promotions, registry
 from forecasting.config import CELL_ARRAYS
@@ -35,7 +35,7 @@ def follow(workspace: Workspace, name: str, series: str | None, version: int | N
     """The gates of a version, by default of the champion or else of the newest recurrent one, along a series, by
     default the first.
 
-    Raises NotFound, Conflict, NotTrained, and InvalidInput for a series or a model that has no gates.
+    Raises NotFound, Conflict, and InvalidInput for a series or a model that has no gates.
     """
     history = read_history(workspace, name)
     number = version if version is not None else usual_version(workspace, history)
@@ -47,14 +47,15 @@ def follow(workspace: Workspace, name: str, series: str | None, version: int | N
 
 
 def usual_version(workspace: Workspace, history: History) -> int:
-    """The champion where it has gates, else the newest version that has. Raises NotTrained."""
+    """The champion where it has gates, else the newest version that has. Raises InvalidInput."""
     models = {row.version: row.kind for row in registry.models(workspace.engine, history.dataset.id)}
     served = promotions.served(workspace.engine, history.dataset.id)
     if served is not None and models.get(served.version) in CELL_ARRAYS:
         return served.version
     recurrent = [number for number, kind in models.items() if kind in CELL_ARRAYS]
     if not recurrent:
-        raise NotTrained(history.dataset.name)
+        name = history.dataset.name
+        raise InvalidInput(f"no version of {name!r} has recurrent layers; run `rollcast train {name}` first")
     return max(recurrent)
 
 
@@ -80,9 +81,8 @@ def _followed(history: History, bundle: Bundle, version: int, row: int, steps: i
     trace = recording.trace()
     if trace is None:
         raise InvalidInput(f"the series {panel.ids[0]!r} has no value that the model could read; choose another")
-    memory = roller.inspection().effective_memory(
-        panel.window(np.array([stop]), config.context), panel.first + stop - 1
-    )
+    end = panel.lengths[:1]
+    memory = roller.inspection().effective_memory(panel.window(end, config.context), panel.first + end - 1)
     stamps = history.dataset.grid.label_stamps(trace.steps, history.labels[row])
     times = [str(time) for time in format_all(stamps, history.dataset.grid.kind)]
     return Followed(history.dataset.name, panel.ids[0], version, bundle, trace, times, memory)

@@ -74,7 +74,8 @@ def _said(cell: str, found: Unrolled) -> list[str]:
     subject = found.steps[-2].word if len(found.steps) > 1 else ""
     if last.word == "saw" and subject in WORDS[:3]:
         share = last.chances[WORDS.index(subject)]
-        said.append(f"“{subject} saw {subject}.” gets {share:.1%}: what the memory still holds of “{subject}” decides.")
+        held = "the hidden units still hold" if cell == "rnn" else "the memory still holds"
+        said.append(f"“{subject} saw {subject}.” gets {share:.1%}: what {held} of “{subject}” decides.")
     return said
 
 

@@ -55,4 +55,4 @@ def _group(layer: str, part: str) -> str:
         return "biases"
     if layer == "output":
         return "to the outputs"
-    return "from the hidden state" if "hidden" in part or "peephole" in part else "from the input"
+    return "from the hidden state" if part.endswith("from the hidden state") or "peephole" in part else "from the input"

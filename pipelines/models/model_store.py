@@ -94,6 +94,11 @@ def load(workspace: Workspace, dataset: Dataset, version: int) -> Bundle:
     return from_bytes(registry.artifact(workspace.engine, dataset.id, version), row.digest)
 
 
+def is_tuned(row: ModelRow) -> bool:
+    """Whether a version of the model that ships was tuned to the dataset: the shipped one has no validation."""
+    return bool(row.metrics.get("validation"))
+
+
 def newest_candidate(workspace: Workspace, dataset: Dataset) -> int:
     """The newest version about which no decision was made.
 

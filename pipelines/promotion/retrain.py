@@ -16,7 +16,7 @@ from data.records.jobs import Cause, Job, State
 from data.records.runs import sentence
 from data.store import catalogue, leases, promotions
 from data.store.catalogue import Dataset
-from forecasting.config import NETWORKS
+from forecasting.config import NETWORKS, SHIPPED
 from pipelines.console import ProgressCallback, say
 from pipelines.deletion.run import run_asked
 from pipelines.models import mirrored_aliases, model_store
@@ -164,10 +164,14 @@ def dataset_by_id(workspace: Workspace, number: int) -> Dataset:
 
 
 def kind_to_train(workspace: Workspace, dataset: Dataset) -> str:
-    """The kind of the served network; DEFAULT_KIND where a baseline or no version serves."""
+    """The kind of the served network, or of the tuned model; DEFAULT_KIND where a baseline, the shipped model or no
+    version serves."""
     served = promotions.served(workspace.engine, dataset.id)
-    kind = model_store.find(workspace, dataset, served.version).kind if served else DEFAULT_KIND
-    return kind if kind in NETWORKS else DEFAULT_KIND
+    if served is None:
+        return DEFAULT_KIND
+    row = model_store.find(workspace, dataset, served.version)
+    tuned = row.kind in SHIPPED and model_store.is_tuned(row)
+    return row.kind if row.kind in NETWORKS or tuned else DEFAULT_KIND
 
 
 def decide_new_version(workspace: Workspace, dataset: Dataset, version: int) -> str:

@@ -18,8 +18,8 @@ from data.records import watermarks
 from data.store import catalogue, observation_log, promotions
 from data.store.catalogue import Dataset
 from data.store.promotions import Promotion, PromotionMoved
-from forecasting.kinds import model_of
-from forecasting.rivals import Rivals, candidates, choose_lags, most_common
+from forecasting.kinds import values_held
+from forecasting.rivals import Rivals
 from forecasting.rolling.bundle import Bundle
 from forecasting.zero_shot.shipped_model import panel_of_contexts, shipped_for
 from pipelines.console import say
@@ -117,14 +117,9 @@ def make_bundle(workspace: Workspace, dataset: Dataset) -> tuple[Bundle, Tails]:
 def about(dataset: Dataset, tails: Tails, bundle: Bundle) -> dict[str, Any]:
     """What the manifest says: the history that was there, and each series' rival, chosen on its context."""
     panel = panel_of_contexts(tails.values, tails.ids, tails.last)
-    every = candidates(panel, dataset.season, dataset.horizon)
-    model = model_of(bundle)
-    held = model.last_values(model.empty(0), np.zeros(0, np.int64)).shape[1]
-    lags = choose_lags(panel, dataset.horizon, [lag for lag in every if lag <= held])
-    usual = most_common(lags)
-    others = {panel.ids[row]: int(lags[row]) for row in np.flatnonzero(lags != usual).tolist()}
+    rivals = Rivals.choose(panel, bundle.config, values_held(bundle))
     source = {"dataset": dataset.name, "snapshot": str(tails.moment), "rule": in_words(bundle)}
-    return {**source, **Rivals(usual, others).to_manifest()}
+    return {**source, **rivals.to_manifest()}
 
 
 def in_words(bundle: Bundle) -> list[str]:

@@ -23,6 +23,7 @@ from forecasting.config import KINDS, SHIPPED
 from forecasting.evaluation import backtest as engine
 from forecasting.evaluation.long_roll import NO_HIDDEN_STATE
 from forecasting.evaluation.validation import tail_lengths, validate
+from forecasting.kinds import values_held
 from forecasting.panel import Panel
 from forecasting.recurrent_options import USUAL, RecurrentOptions
 from forecasting.rivals import Rivals
@@ -33,12 +34,14 @@ from pipelines.history.history import History, read_history
 from pipelines.models import model_store, training_part
 from pipelines.models.evidence import Evidence, gather_evidence
 from pipelines.training.train_symbols import SIZES, check_kind, fit_symbol_model
+from pipelines.training.train_universal import check_tuning, fit_tuned, fit_tuned_unregistered, refit_tuned
 from pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
     from forecasting.training.devices import Hardware
 
 DEFAULT_MINUTES = 6.0
+TUNING_MINUTES = 2.0
 MOST_VALUES = 20_000_000
 LEAST_VALUES = 1_000
 LARGEST_HIDDEN, MOST_LAYERS = 4_096, 8
@@ -115,7 +118,9 @@ def train(workspace: Workspace, request: TrainRequest, progress: ProgressCallbac
     started = time.monotonic()  # the data are read: the minutes begin
     bundle, evidence = fit(workspace, history, panel, tail, request, progress, started)
     source = {"known": part.to_dict(), "snapshot": history.snapshot, "dataset": request.dataset}
-    rivals = {} if history.dataset.has_symbols else Rivals.choose(panel, bundle.config).to_manifest()
+    rivals = (
+        {} if history.dataset.has_symbols else Rivals.choose(panel, bundle.config, values_held(bundle)).to_manifest()
+    )
     seconds = round(time.monotonic() - started, 1)
     made = {**bundle.manifest, **source, **rivals, **evidence.to_manifest()}
     bundle = replace(bundle, manifest=made | ({"seconds": seconds} if "seconds" in made else {}))
@@ -179,13 +184,8 @@ def fitted_at_once(model: str) -> bool:
 
 def check_request(request: TrainRequest) -> None:
     """Raises InvalidInput for invalid options."""
-    if request.model in SHIPPED:
-        raise InvalidInput(
-            f"the {request.model} model ships with Rollcast and nothing of it is trained on a dataset: it serves from "
-            "the first `rollcast ingest` on; train lstm, gru, rnn, mlp or cnn, which may beat it"
-        )
-    if request.model not in (*KINDS, *SYMBOL_KINDS) and not is_baseline(request.model):
-        raise InvalidInput(f"there is no model named {request.model!r}; choose one of {', '.join(KINDS)}")
+    if request.model not in (*KINDS, *SHIPPED, *SYMBOL_KINDS) and not is_baseline(request.model):
+        raise InvalidInput(f"there is no model named {request.model!r}; choose one of {', '.join((*KINDS, *SHIPPED))}")
     if request.steps is not None and request.max_minutes is not None:
         raise InvalidInput("--steps and --max-minutes both limit the training; give one of them")
     if request.steps is not None and request.steps < 1:
@@ -203,6 +203,7 @@ def check_request(request: TrainRequest) -> None:
     check_sizes(request)
     check_options(request)
     check_hardware(request)
+    check_tuning(request)
 
 
 def check_sizes(request: TrainRequest) -> None:
@@ -257,7 +258,7 @@ def fit(
     """The model, and the evidence from a copy that was not fitted to the validation tail `tail` (n,). Its minutes began
     at `began` of time.monotonic(), by default now."""
     season, horizon = history.dataset.season, history.dataset.horizon
-    minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
+    minutes = minutes_of(request)
     if history.dataset.has_symbols:
         started = time.monotonic() if began is None else began
         return fit_symbol_model(history, panel, tail, request, minutes, progress, started)
@@ -266,6 +267,8 @@ def fit(
         return bundle, gather_evidence(
             history, panel, tail, validate([], panel, tail, season, horizon), NO_HIDDEN_STATE
         )
+    if request.model in SHIPPED:
+        return fit_tuned(workspace, history, panel, tail, request, minutes, progress, began)
     from forecasting.training import fit_network
     from forecasting.training.loggers import run_loggers
 
@@ -338,6 +341,12 @@ def has_checkpoint(folder: Path) -> bool:
     return any(folder.rglob("last.ckpt"))
 
 
+def minutes_of(request: TrainRequest) -> float:
+    """The minutes that are asked for, or the usual ones of the model."""
+    usual = TUNING_MINUTES if request.model in SHIPPED else DEFAULT_MINUTES
+    return usual if request.max_minutes is None else request.max_minutes
+
+
 def run_folder(workspace: Workspace, history: History, request: TrainRequest) -> Path:
     """The folder of a run's training checkpoints; the same for the same dataset, model, seed, size and options."""
     sizes = {name: getattr(request, name) for name in SIZES}
@@ -360,6 +369,8 @@ def quiet_lightning() -> None:
 
 def refit(panel: Panel, bundle: Bundle, progress: ProgressCallback) -> Bundle:
     """The same model fitted to an earlier part of its history, with the number of steps in its manifest."""
+    if bundle.config.kind in SHIPPED:
+        return refit_tuned(panel, bundle, progress)
     from forecasting.training import fit_network
 
     quiet_lightning()
@@ -370,11 +381,13 @@ def refit(panel: Panel, bundle: Bundle, progress: ProgressCallback) -> Bundle:
 
 def fit_unregistered(history: History, past: Panel, request: TrainRequest, progress: ProgressCallback) -> Bundle:
     """A network fitted to an earlier part of a history for a comparison, without checkpoints, logs or a version."""
+    tail, season, horizon = validation_tail(history, past), history.dataset.season, history.dataset.horizon
+    minutes = minutes_of(request)
+    if request.model in SHIPPED:
+        return fit_tuned_unregistered(history, past, tail, request, minutes, progress)
     from forecasting.training import fit_network
 
     quiet_lightning()
-    tail, season, horizon = validation_tail(history, past), history.dataset.season, history.dataset.horizon
-    minutes = DEFAULT_MINUTES if request.max_minutes is None else request.max_minutes
     spec = fit_network.TrainingSpec(request.model, season, horizon, minutes, request.steps, request.seed, tail)
     return fit_network.fit(
         past, spec, lambda stage, done, total: progress(done, total, f"{request.model}: {stage}")

@@ -11,7 +11,6 @@ from data.errors import InvalidInput
 from data.store.catalogue import Dataset
 from forecasting.config import KINDS
 from forecasting.panel import Panel
-from forecasting.recurrent_options import USUAL
 from forecasting.rolling.bundle import Bundle
 from forecasting.symbol_config import SYMBOL_BASELINES, SYMBOL_KINDS
 from forecasting.symbols.symbol_baselines import baseline_bundle
@@ -38,11 +37,7 @@ def check_kind(dataset: Dataset, request: TrainRequest) -> None:
         raise InvalidInput(f"a dataset of symbols has no {model!r}; choose one of {', '.join(SYMBOL_KINDS)}")
     if request.devices * request.num_nodes > 1:
         raise InvalidInput("a network of symbols trains in one process; leave out --devices and --num-nodes")
-    if request.options != USUAL:
-        names = ", ".join(request.options.to_dict())
-        raise InvalidInput(
-            f"{names} is an option of networks of numbers, and {dataset.name!r} has symbols; leave it out"
-        )
+    request.options.check_symbols(model, request.num_layers or 1)
     if request.resume:
         raise InvalidInput("a training of symbols keeps no checkpoints; run it without --resume")
 
@@ -87,8 +82,9 @@ def fit_symbol_network(
     quiet_lightning()
     sizes = {name: value for name in SIZES if (value := getattr(request, name)) is not None}
     spec = symbol_training.SymbolSpec(
-        request.model, vocabulary_of(dataset), dataset.horizon, tail, minutes, request.steps, request.seed, sizes
-    )
+        request.model, vocabulary_of(dataset), dataset.horizon, tail, minutes, request.steps, request.seed, sizes,
+        options=request.options,
+    )  # fmt: skip
     return symbol_training.fit_symbols(
         panel, spec, lambda stage, done, total: progress(done, total, stage), say, began
     ).bundle
@@ -106,8 +102,9 @@ def refit_symbols(panel: Panel, tail: np.ndarray, bundle: Bundle, progress: Prog
     names = ("hidden_size", "num_layers", "embedding", "dropout", "members")
     sizes: dict[str, Any] = {name: getattr(config, name) for name in names}
     spec = symbol_training.SymbolSpec(
-        config.kind, config.vocabulary, config.horizon, tail, steps=made["steps"], seed=made["seed"], sizes=sizes
-    )
+        config.kind, config.vocabulary, config.horizon, tail, steps=made["steps"], seed=made["seed"], sizes=sizes,
+        options=config.options,
+    )  # fmt: skip
     fitted = symbol_training.fit_symbols(panel, spec, lambda stage, done, total: progress(done, total, stage))
     return replace(fitted.bundle, manifest={**made, **fitted.bundle.manifest})
 

@@ -18,7 +18,10 @@ from states.views.series_state import SeriesState
 
 DEFAULT_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # unless the client asks for others
 DEFAULT_LEVELS = (80.0, 95.0)
-NO_MODEL = "No model serves this dataset yet; `rollcast ingest` or `rollcast promote` lets one serve."
+NO_MODEL = (
+    "No model serves this dataset yet; `rollcast ingest` lets one serve, of symbols `rollcast train` and "
+    "`rollcast promote`."
+)
 NO_VALUE = "The series has no value to forecast from; observe one first."
 
 

@@ -1,5 +1,6 @@
 """The body of a request for continuations of a series of symbols, read strictly."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from service.http.errors import FieldFault, ProblemError, too_much, unprocessabl
 
 FIELDS = ("samples", "steps", "temperature", "seed", "prime")
 LARGEST_SEED = 2**63 - 1
+SHOWN = 20  # symbols in a message
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,14 @@ class ContinuationQuery:
         symbols = split(self.prime, by or CHARACTER) if isinstance(self.prime, str) else list(self.prime)
         for place, symbol in enumerate(symbols):
             if symbol not in dataset.codes:
-                known = ", ".join(repr(one) for one in list(dataset.codes)[:20])
-                more = " …" if len(dataset.codes) > 20 else ""
-                raise _invalid("/prime", f"has at place {place} a symbol that the vocabulary has not: {known}{more}")
+                known = listed(tuple(dataset.codes))
+                raise _invalid("/prime", f"has at place {place} a symbol that the vocabulary has not: {known}")
         return np.array([dataset.codes[symbol] for symbol in symbols], np.int64)
+
+
+def listed(vocabulary: Sequence[str]) -> str:
+    """The first symbols of a vocabulary, for a message."""
+    return ", ".join(repr(symbol) for symbol in vocabulary[:SHOWN]) + (" …" if len(vocabulary) > SHOWN else "")
 
 
 def parse_continuations(document: Any) -> ContinuationQuery:
@@ -77,7 +83,7 @@ def _temperature(value: Any) -> float:
 def _prime(value: Any) -> str | tuple[str, ...]:
     symbols = [value] if type(value) is str else value
     if type(symbols) is not list or any(type(symbol) is not str for symbol in symbols):
-        raise _invalid("/prime", "must be a text or a list of symbols")
+        raise _invalid("/prime", "must be a text or a list of symbols, each of them text")
     if sum(len(symbol.encode(errors="surrogatepass")) for symbol in symbols) > MAX_PRIME_BYTES:
         raise _invalid("/prime", f"must be at most {MAX_PRIME_BYTES:,} bytes")
     return value if type(value) is str else tuple(symbols)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from forecasting.symbol_config import is_symbols
-from forecasting.zero_shot.cold_start import UNIVERSAL, forecast_cold, knows_more
+from forecasting.zero_shot.cold_start import UNIVERSAL, forecast_cold
 from service.http.errors import not_available
 from service.models.datasets import Target
 from states.champion import Champion
@@ -72,9 +72,8 @@ def answer_with_fallback(
     if own is not None and not row.stale:
         return ForecastAnswer(champion, row, own, "degraded" if champion.replaces_damaged else "ok", name)
     status = "warming" if warming and not row.stale else "degraded"
-    season_counts = warming and _repeats_the_season(champion, row)
     before = _previous(target, champion, row, horizon, forecast, status)
-    if before is not None and not (season_counts and before.by == UNIVERSAL):
+    if before is not None:
         return before
     if own is not None:
         return ForecastAnswer(champion, row, own, "degraded", name)
@@ -84,11 +83,6 @@ def answer_with_fallback(
     if values is None:
         raise not_available("no_forecast", "Neither the model nor its fallback has a finite forecast for this series.")
     return ForecastAnswer(champion, row, values, status, champion.config.fallback)
-
-
-def _repeats_the_season(champion: Champion, row: SeriesState) -> bool:
-    """Is the baseline's season better known than the few values of the series tell the shipped model?"""
-    return not is_symbols(champion.config) and bool(knows_more(champion.roller, row.state, ONLY)[0])
 
 
 def _shipped(champion: Champion, row: SeriesState, horizon: int) -> np.ndarray | None:

@@ -10,7 +10,7 @@ from forecasting.symbol_config import is_symbols
 from forecasting.symbols.symbol_roller import SymbolState
 from service.forecast import answers
 from service.forecast.answers import Reading
-from service.forecast.continuation_request import ContinuationQuery
+from service.forecast.continuation_request import ContinuationQuery, listed
 from service.forecast.fallback import ONLY, ForecastAnswer, answer_with_fallback
 from service.forecast.inside_network import likeliest
 from service.forecast.query_params import ForecastQuery
@@ -83,7 +83,8 @@ def _code_of(query: ForecastQuery, champion: Champion) -> int | None:
         return None
     vocabulary = symbol_model(champion.roller).config.vocabulary
     if query.within not in vocabulary:
-        raise unprocessable("invalid_query", [FieldFault("/query/within", "is not a symbol of the vocabulary")])
+        words = f"is not a symbol of the vocabulary: {listed(vocabulary)}"
+        raise unprocessable("invalid_query", [FieldFault("/query/within", words)])
     steps, size = query.horizon or champion.config.horizon, len(vocabulary)
     if steps * size * size > WITHIN_MOST:
         words = f"must be at most {WITHIN_MOST // (size * size):,} with `within` and {size:,} symbols"

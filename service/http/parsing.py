@@ -13,7 +13,8 @@ import orjson
 from service.base.request_limits import MAX_ERRORS
 from service.http.errors import FieldFault, ProblemError, unprocessable
 
-KNOWN_FIELDS = {"observations", "unique_id", "ds", "y", "dataset"}  # other names are the client's: not repeated back
+# the others are names of the client, which no answer repeats
+KNOWN_FIELDS = {"observations", "unique_id", "ds", "y", "dataset", "samples", "steps", "temperature", "seed"}
 
 JSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY  # of answers
 EXPLAINED_BYTES = 64_000  # longest body that is read twice: at most about 20 ms

@@ -75,7 +75,7 @@ class RowReader:
                 raise RefusedRow(f"/{name}", "is missing", shape=True)
         value, ds = row["y"], row["ds"]
         if type(value) not in VALUES:
-            raise RefusedRow("/y", "must be a number, or null where it is missing", shape=True)
+            raise RefusedRow("/y", "must be a number, text where values are symbols, or null where missing", shape=True)
         if type(ds) is not str and type(ds) is not int:
             raise RefusedRow("/ds", "must be a string, or an integer for integer time", shape=True)
         target = self._target(row)

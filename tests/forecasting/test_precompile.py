@@ -17,6 +17,7 @@ from forecasting.rolling.bundle import Bundle
 from forecasting.rolling.conformal import Calibration
 from forecasting.kinds import model_of
 from forecasting.symbols.symbol_roller import SymbolRoller
+from forecasting.tuning.fit_universal import engine_of
 from forecasting.universal.shipped import shipped_bundle
 from tests.support.forecasting_kit import tiny_bundle, wave
 from tests.support.symbol_networks import symbol_model
@@ -33,6 +34,9 @@ for bundle in (*(tiny_bundle(kind, panel) for kind in kinds), remembers, univers
     rows, end = np.array([0, 0, 1]), int(state.origin.max())
     roller.fold(state, rows, np.array([end + 1, end + 2, end + 1]), np.array([10.0, 11.0, 9.0]))
     roller.forecast(state, np.array([0, 1]))
+
+engine = engine_of(universal)
+engine.expect(engine.states_at(np.arange(9.0), np.array([3, 9]), 0))
 
 for cell in ("lstm", "gru", "rnn", "lecture", "last_symbol"):
     symbols, row = SymbolRoller(symbol_model(cell)), np.array([0])

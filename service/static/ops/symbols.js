@@ -114,7 +114,7 @@ export class SymbolView {
     const paths = this.forecast?.paths;
     return [h("div", { class: "legend" }, [...this.colours].map(([symbol, fill]) => h("span", {}, h("i", { style: { background: fill } }), shown(symbol))),
         h("span", {}, h("i", { class: "irest" }), "others"), h("span", {}, h("i", { class: "isurprise" }), "came, and was not the likeliest"), h("span", {}, h("i", { class: "imissing" }), "missing"), h("span", {}, h("i", { class: "inow" }), "now")),
-      h("p", { class: "note" }, "A bar is all the probability of one step, parted among the symbols; before the line it is what the model expected one step ahead, after it what it expects now.",
+      h("p", { class: "note" }, "A bar is all the probability of one step, parted among the symbols; before the line it is what the model expected one step ahead, after it what it expects now. The part with an edge is the symbol that came.",
         paths ? ` The steps after the first are the mean of ${plural(paths, "roll-out")}.` : null)];
   }
 

@@ -1,11 +1,15 @@
 """Small trainings of symbols: what a lane reads, that a short one learns, and that steps are reproducible."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from data.errors import InvalidInput
 from forecasting.panel import Panel
+from forecasting.recurrent_options import RecurrentOptions
+from forecasting.symbol_config import SymbolConfig
 from forecasting.symbols.symbol_defaults import SymbolDefaults
 from forecasting.symbols.symbol_evaluation import validate_symbols
 from forecasting.symbols.symbol_lanes import SymbolLanes, tail_pieces
@@ -55,6 +59,28 @@ def test_a_short_training_beats_both_baselines_on_days_it_never_saw(kind: str) -
     scores = validate_symbols({kind: fitted.bundle}, panel, panel.lengths // 5)
     assert scores[kind].log_loss < 0.8 * min(scores["frequency"].log_loss, scores["last_symbol"].log_loss)
     assert len(scores[kind].units()) == len(scores["frequency"].units())
+
+
+def test_options_change_how_layers_start_and_stay_in_the_artifact() -> None:
+    panel, usual = turns(400), RecurrentOptions()
+    options = RecurrentOptions("orthogonal", 3.0, input_dropout=0.1, truncate=32)
+    plain, own = (fit_symbols(panel, replace(spec(panel, steps=1), options=given)) for given in (usual, options))
+    assert "options" not in plain.bundle.config.to_dict() and own.bundle.config.options == options
+    width, bias = 16, own.bundle.weights["cells.bias_ih_l0"] + own.bundle.weights["cells.bias_hh_l0"]
+    assert np.allclose(bias[width : 2 * width], 3.0, atol=0.05)  # but for one training step
+    block = own.bundle.weights["cells.weight_hh_l0"][:width]
+    assert np.allclose(block @ block.T, np.eye(width), atol=0.1)
+    assert (plain.bundle.manifest["chunk"], own.bundle.manifest["chunk"]) == (16, 32)
+    assert SymbolConfig.from_dict(own.bundle.config.to_dict()) == own.bundle.config
+
+
+@pytest.mark.parametrize("kind", ["gru", "peephole", "coupled"])
+def test_a_network_with_options_still_learns(kind: str) -> None:
+    panel = turns(400)
+    options = RecurrentOptions("orthogonal", None if kind == "gru" else "chrono", input_dropout=0.1)
+    fitted = fit_symbols(panel, replace(spec(panel, kind), options=options))
+    scores = validate_symbols({kind: fitted.bundle}, panel, panel.lengths // 5)
+    assert scores[kind].log_loss < 0.8 * scores["last_symbol"].log_loss
 
 
 def test_the_same_steps_give_the_same_model_to_the_bit() -> None:

@@ -1,5 +1,7 @@
 """What the shipped version forecasts, on series that can be checked by eye."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from forecasting.kinds import model_of
@@ -22,6 +24,30 @@ def test_a_pure_cycle_is_forecast_exactly_after_two_rounds() -> None:
     day = np.array([3.0, 8.0, 1.0, 6.0, 4.0, 9.0, 2.0])
     found = after(np.tile(day, 2), 7, season=7)
     np.testing.assert_allclose(found[:, MEDIAN], day, atol=1e-3)
+
+
+def test_an_hour_that_was_met_once_is_repeated_and_another_is_the_last_value() -> None:
+    day = np.array([20.0] * 6 + [60.0] * 6 + [90.0] * 6)  # the last quarter of the first day has not come yet
+    found = after(day, 24, "1h", 24)
+    np.testing.assert_allclose(found[:6, MEDIAN], 90, atol=1e-6)
+    np.testing.assert_allclose(found[6:, MEDIAN], day, atol=10)
+    width = found[:, -2] - found[:, 1]
+    assert width[6:].max() < width[5]
+
+
+def test_a_phase_that_was_met_once_counts_half_where_the_cycle_is_no_day() -> None:
+    found = after(np.array([50.0, 10, 10, 10, 10, 10]), 7, "1d", 7)
+    assert found[0, MEDIAN] == 10  # this day of the week was not met yet
+    assert 28 < found[1, MEDIAN] < 32  # between the last value, 10, and the 50 of a week before
+
+
+def test_versions_of_three_rows_still_repeat_the_last_value() -> None:
+    bundle = shipped_bundle("1h", 24, 24)
+    older = replace(bundle, weights={**bundle.weights, "prior": bundle.weights["prior"][:3]})
+    roller = model_of(older)
+    state = roller.empty(1)
+    roller.fold(state, np.zeros(18, int), np.arange(18), np.arange(18.0))
+    np.testing.assert_allclose(roller.forecast(state, ONE, 24)[0, :, MEDIAN], 17)
 
 
 def test_a_constant_series_has_no_width() -> None:

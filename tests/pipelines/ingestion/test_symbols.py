@@ -103,6 +103,41 @@ def test_options_that_do_not_fit_are_refused_in_a_sentence(tmp_path, capsys, wor
     assert told in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "words", "told"),
+    [
+        ("empty.csv", "t,y\n1,\n2,\n", [], "it has no symbol at all"),
+        ("half.csv", "t,y\n1,1.5\n2,2\n", [], "it holds fractions such as 1.5, not symbols"),
+        ("story.txt", "Doug saw Jane.\nJane saw Doug.\n", [], "a text is read with --by word or --by character"),
+        ("table.csv", "t,y\n1,a\n2,b\n", ["--by", "word"], "it is a table, not a text; leave --by out"),
+        ("nothing.txt", "", ["--by", "word"], "the text is empty"),
+    ],
+)
+def test_a_source_without_symbols_is_refused_in_a_sentence(tmp_path, workspace, capsys, name, text, words, told):
+    (tmp_path / name).write_text(text)
+    assert run(["ingest", str(tmp_path / name), "--dataset", "machine", "--kind", "symbols", *words]) == 2
+    said = capsys.readouterr().err.strip()
+    assert told in " ".join(said.split()) and len(said.splitlines()) == 1
+    assert catalogue.find(workspace.engine, "machine") is None
+
+
+def test_whole_numbers_are_symbols_and_later_files_may_lack_every_one(tmp_path, workspace):
+    ingest(workspace, write(tmp_path / "1.csv", [1, 2, 1]), "machine", SYMBOLS)
+    assert catalogue.dataset(workspace.engine, "machine").vocabulary == ("1", "2")
+    ingest(workspace, write(tmp_path / "2.csv", ["", ""], 3), "machine", SourceOptions())
+    assert stored(workspace) == ["1", "2", "1"]  # what is missing at the end is no step yet
+
+
+def test_undoing_the_only_ingest_forgets_the_vocabulary_and_else_says_that_it_stays(tmp_path, workspace):
+    ingest(workspace, write(tmp_path / "1.csv", WEEK), "machine", SYMBOLS)
+    answer = undo.undo(workspace, "machine", None, False)
+    assert answer["dataset_deleted"] and not any("vocabulary" in words for words in answer["stays"])
+    ingest(workspace, write(tmp_path / "2.csv", ["a", "b"]), "machine", SYMBOLS)
+    ingest(workspace, write(tmp_path / "3.csv", ["b"], 2), "machine", SourceOptions())
+    answer = undo.undo(workspace, "machine", None, False)
+    assert any("the vocabulary stays" in words for words in answer["stays"])
+
+
 def test_rules_cannot_be_set_for_symbols(tmp_path, workspace, capsys):
     ingest(workspace, write(tmp_path / "1.csv", WEEK), "machine", SYMBOLS)
     assert run(["quality", "set", "machine", "--max", "3"]) == 2

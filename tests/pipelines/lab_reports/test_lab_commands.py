@@ -108,6 +108,33 @@ def test_the_gradients_of_a_dataset_end_with_the_effective_memory_of_its_model(r
     assert "Version 1 of machine, a trained lstm. Effective memory: " in ran.err
 
 
+def test_weights_are_counted_for_networks_that_no_memory_holds(rollcast) -> None:
+    words = ["--inputs", "10000", "--hidden", "1024", "--layers", "20", "--outputs", "10000"]
+    found = json.loads(rollcast("lab", "weights", *words, "--json").out)["tables"]["Networks"]
+    assert all(row["by the formula"] == row["in torch's tensors"] for row in found)
+    assert found[2]["by the formula"] > 200_000_000
+
+
+def test_the_bars_of_an_rnn_part_what_it_reads_from_what_it_remembers() -> None:
+    from forecasting.lab.weight_count import Sizes
+
+    bars = {bar.name: bar.y[0] for bar in weights(Sizes(5, 8, 1, 5), "lstm").pictures[0].figure.data}
+    assert bars == {"from the input": 40, "from the hidden state": 64, "biases": 16, "to the outputs": 45 - 5 + 0}
+
+
+def test_a_network_that_learnt_nothing_is_not_praised(rollcast) -> None:
+    said = rollcast("lab", "book", "--cells", "rnn", "--steps", "2").err
+    assert "does as well" not in said and "With a recurrent layer: rnn " in said
+    assert "train it for more --steps" in rollcast("lab", "predict-modes", "--steps", "1").err
+
+
+def test_every_mode_has_the_honest_baseline_beside_it(rollcast, tmp_path: Path) -> None:
+    from pipelines.lab_reports import modes
+
+    for picture in modes.experiment("MSFT", 1, 0, lambda *_: None).pictures:
+        assert "naive" in {line.name for line in picture.figure.data}
+
+
 def test_json_has_the_tables_as_values(rollcast) -> None:
     found = json.loads(rollcast("lab", "weights", "--cell", "rnn", "--inputs", "2", "--hidden", "3", "--json").out)
     networks = {row["network"]: row for row in found["tables"]["Networks"]}
@@ -127,6 +154,8 @@ def test_json_has_the_tables_as_values(rollcast) -> None:
         (["min-rnn", "--cell", "gru"], "an rnn and an lstm"),
         (["predict-modes", "--ticker", "XYZ"], "there is no stock 'XYZ'"),
         (["gates", "nothing"], "nothing"),
+        (["gates", "--cell", "rnn"], "an rnn has no gates; choose another --cell"),
+        (["book", "--weights", "1000000000"], "ask for fewer weights"),
         (["gates", "machine", "--series", "z"], "there is no series 'z' in 'machine', which has a, b"),
         (["compare", "machine", "--models", "lstm,naive"], "'naive' is not a network"),
         (["weights", "--cell", "naive"], "--cell is 'naive'"),
@@ -150,7 +179,7 @@ def test_bad_input_is_one_sentence(words: list[str], said: str, rollcast, machin
         (["--init", "zeros"], "choose one of uniform, orthogonal"),
         (["--input-dropout", "1.5"], "a share from 0 to 0.9"),
         (["--truncate", "3"], "give 8 to 1024 steps"),
-        (["--masking", "--model", "mlp"], "mlp has no recurrent layers; leave out masking"),
+        (["--masking", "--model", "mlp"], "mlp has no recurrent layers; leave out --masking"),
         (["--num-layers", "2", "--model", "naive"], "naive is a baseline, which has no layers"),
         (["--hidden-size", "0"], "give a number from 1 to"),
     ],

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from data.errors import Conflict, GateRefused, InvalidInput
+from data.errors import Conflict, GateRefused
 from data.formats.options import SourceOptions
 from data.settings import load_settings
 from data.store import catalogue, promotions, registry
@@ -19,7 +19,6 @@ from pipelines.models import model_store
 from pipelines.promotion import shipped
 from pipelines.promotion.promote import promote, rollback
 from pipelines.promotion.promotion_history import list_decisions
-from pipelines.training.train import TrainRequest, train
 from pipelines.upkeep import inspection
 from pipelines.upkeep.backup import backup
 from pipelines.upkeep.compact import compact
@@ -200,12 +199,6 @@ def test_a_network_is_never_shipped_over_when_the_season_changes(workspace):
     promote(workspace, "week", register_model(workspace, "week", mlp_bundle(workspace), better=0.01), no_progress)
     assert add(workspace, range(STEPS + 1, STEPS + 8), replace(OPTIONS, horizon=14)).serves is None
     assert events(workspace) == [("shipped", 1), ("promoted", 2)]
-
-
-def test_the_universal_model_cannot_be_trained_and_says_so(workspace):
-    add(workspace)
-    with pytest.raises(InvalidInput, match="ships with Rollcast and nothing of it is trained"):
-        train(workspace, TrainRequest("week", "universal"), no_progress)
 
 
 def test_a_backtest_compares_it_with_the_baselines(workspace):

@@ -140,7 +140,10 @@ def test_a_baseline_registers_without_a_training_step(dinner: Workspace) -> None
         (TrainRequest("dinner", devices=2), "trains in one process"),
         (TrainRequest("dinner", hidden_size=0), "--hidden-size is 0; give a number from 1 to 4,096"),
         (TrainRequest("dinner", dropout=1.0), "--dropout is 1; give a share from 0 to below 1"),
-        (TrainRequest("dinner", options=RecurrentOptions(masking=True)), "masking is an option of networks of numbers"),
+        (TrainRequest("dinner", options=RecurrentOptions(masking=True)), "--masking is for numbers: in place of"),
+        (TrainRequest("dinner", options=RecurrentOptions(residual=True), num_layers=2), "--residual is for numbers"),
+        (TrainRequest("dinner", "gru", options=RecurrentOptions(forget_bias=1.0)), "a gru has no forget gate"),
+        (TrainRequest("dinner", "lecture", options=RecurrentOptions("orthogonal")), "layers; leave out --init"),
     ],
 )
 def test_what_does_not_fit_symbols_is_refused_in_a_sentence(
@@ -163,6 +166,8 @@ def test_a_backtest_refuses_what_symbols_do_not_have(dinner: Workspace) -> None:
         backtest_symbols(dinner, BacktestRequest("dinner", origins=3), nothing, nothing)
     with pytest.raises(Conflict, match="has no gru yet"):
         backtest_symbols(dinner, BacktestRequest("dinner", ("gru",)), nothing, nothing)
+    with pytest.raises(InvalidInput, match=r"--last is 5; give a share between 0 and 0\.9"):
+        backtest_symbols(dinner, BacktestRequest("dinner", last=5), nothing, nothing)
     with pytest.raises(InvalidInput, match="has no 'ets'"):
         backtest_symbols(dinner, BacktestRequest("dinner", ("ets",)), nothing, nothing)
 
@@ -180,7 +185,8 @@ def test_the_report_says_what_a_model_of_symbols_knows(dinner: Workspace, tmp_pa
     promote(dinner, "dinner", None, nothing)
     text = page.write(dinner, "dinner", tmp_path / "report.html").read_text()
     assert "It knows 3 symbols and no other" in text
-    assert "log loss" in text
+    assert "log loss" in text and "effective memory" in text
+    assert "80 % interval" not in text and "among the likeliest that hold 80 % of the probability" in text
 
 
 def test_the_command_line_trains_promotes_and_backtests_symbols(
@@ -192,5 +198,7 @@ def test_the_command_line_trains_promotes_and_backtests_symbols(
     assert json.loads(capsys.readouterr().out)["dataset"] == "dinner"
     assert run(["backtest", "dinner", "--models", "frequency,last_symbol", "--last", "0.3", "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)["metrics"]) == {"frequency", "last_symbol"}
+    assert run(["forecast", "dinner", "--horizon", "0"]) == 2
+    assert "the horizon is 0; give 1 step or more" in capsys.readouterr().err
     assert run(["backtest", "dinner", "--report", "x.html"]) == 2
     assert "has no HTML report" in capsys.readouterr().err

@@ -49,7 +49,7 @@ def test_a_warming_series_is_answered_by_the_shipped_model(client):
     assert found["model"]["kind"] == "lstm"  # whose state it is answered from
 
 
-def test_a_fallback_that_repeats_the_season_answers_in_the_first_two_rounds(world):
+def test_a_fallback_that_repeats_the_season_leaves_the_first_rounds_to_the_shipped_model(world):
     dataset = world.ingest("sensors", "a", "new")
     world.promote(dataset, shipped_bundle("5m", HORIZON, SEASON), PANEL)
     world.promote(dataset, SEASONAL, PANEL)
@@ -57,7 +57,7 @@ def test_a_fallback_that_repeats_the_season_answers_in_the_first_two_rounds(worl
         for step in range(SEASONAL.config.minimum - 1):
             client.post("/v1/observations", json=rows("new", [float(step)], step))
             found = forecast(client)
-            assert (found["answered_by"], found["status"]) == ("seasonal_naive", "warming")
+            assert (found["answered_by"], found["status"]) == ("universal", "warming")
 
 
 def test_from_enough_values_on_the_network_answers(client):

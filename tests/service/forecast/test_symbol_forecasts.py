@@ -107,6 +107,7 @@ def test_the_chance_that_a_symbol_comes_within_some_steps_only_grows(client):
     assert plain == forecast(client, horizon=4)["steps"]
     told = problem(client.get("/v1/series/dinner/forecast", params={"within": "soup"}), 422)
     assert told["errors"][0]["pointer"] == "/query/within"
+    assert "is not a symbol of the vocabulary: 'pizza', 'sushi', 'waffles'" in told["detail"]
     assert (
         problem(client.get("/v1/series/pump/forecast", params={"within": "waffles"}), 409)["code"] == "not_for_numbers"
     )
@@ -165,6 +166,12 @@ def test_continuations_repeat_by_seed_and_leave_the_state_alone(client):
 def test_a_wrong_request_for_continuations_is_refused_at_its_place(client, body, pointer):
     told = problem(client.post("/v1/series/dinner/continuations", json=body), 422)
     assert told["errors"][0]["pointer"] == pointer and "soup" not in str(told)
+
+
+def test_a_temperature_that_is_no_number_is_refused_at_its_place(client):
+    headers = {"content-type": "application/json"}
+    asked = client.post("/v1/series/dinner/continuations", content='{"temperature": NaN}', headers=headers)
+    assert problem(asked, 422)["errors"][0] == {"pointer": "/temperature", "message": "must be a finite number"}
 
 
 def test_too_long_continuations_are_refused_with_the_numbers(client, monkeypatch):

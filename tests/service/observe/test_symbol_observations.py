@@ -62,7 +62,15 @@ def test_a_symbol_outside_the_vocabulary_is_quarantined_and_counts_as_missing(wo
         assert same_states(state_of(client), state)
 
 
-@pytest.mark.parametrize(("y", "words"), [(1, "must be a symbol"), (1.5, "must be a symbol"), (True, "must be")])
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (1, "must be a symbol"),
+        (1.5, "must be a symbol"),
+        (True, "must be"),
+        (["pizza"], "text where values are symbols"),
+    ],
+)
 def test_a_number_is_no_symbol(world, y, words):
     with world.serving() as client:
         told = post(client, [{"unique_id": "dinner", "ds": stamp(0), "y": y}], 422)
