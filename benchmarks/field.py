@@ -13,10 +13,10 @@ Columns: zero_shot, what ships; tuned (`train --model universal`, two minutes) a
 which see no value after the first origin; simple, the best by MASE of naive, seasonal naive at each cycle, and means of
 the last 2, 4 and 8 rounds of each, known only afterwards; and auto_ets, auto_theta, auto_arima (statsforecast) and
 flair (flaircast), fitted anew at every origin in the environment that `make peers` makes. As these take long they are
-judged on a sample of at most 20 series and 100 forecasts of a job, on which every other column is judged once more;
-they read as many last values as the shipped version. A column is left out where the season is above 24 (ETS, ARIMA),
-it is not done within --peer-minutes, or `train` does not take its model. With --keep each column is written to
-RESULTS/JOB.COLUMN.json, and what lies there is not measured again.
+judged on a sample of at most 100 forecasts of a job, on which every other column is judged once more. ETS, Theta and
+ARIMA read as many last values as the shipped version, FLAIR all before the origin. A column is left out where the
+season is above 24 (ETS, ARIMA), it is not done within --peer-minutes, or `train` does not take its model. With --keep
+each column is written to RESULTS/JOB.COLUMN.json, and what lies there is not measured again.
 
 Keys of --json, each as JOB_COLUMN_KEY: of all origins mase (divided by the mean change over the first cycle), wql, mae,
 n (values) and coverage_80 (share within the 80 % interval) with phase_low and phase_high (of a phase of the first
@@ -120,7 +120,8 @@ def rows(found: dict[str, dict[str, Figures]], over: Figures) -> list[list[str]]
     for job, own in found.items():
         for column, figures in own.items():
             table.append([job, label(column, figures), *cells(figures)])
-    return table + [["all", name, "", "", f"{value:.3f}", *[""] * 6] for name, value in over.items()]
+    every = [(name.removesuffix("_over_zero_shot"), value) for name, value in over.items()]
+    return table + [["all", f"{name} / zero_shot", "", "", f"{value:.3f}", *[""] * 6] for name, value in every]
 
 
 def label(column: str, figures: Figures) -> str:

@@ -8,7 +8,7 @@ from benchmarks.support.long_files import LongFile
 from forecasting.evaluation.backtest import Origins, spread
 from forecasting.panel import Panel
 
-SAMPLED_SERIES, SAMPLED = 20, 100  # at most, and forecasts, on which models are judged that are fitted at each origin
+SAMPLED_SERIES, SAMPLED = 20, 100  # fewest series, most forecasts, for models that are fitted at each origin
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Job:
         return self.file.name
 
     def sampled(self) -> "Job":
-        """The same with at most so many series and forecasts, evenly spread."""
+        """The same with at most so many forecasts, evenly spread; of series with few origins all of these."""
         panel, origins = self.file.panel, self.file.origins
-        rows = panel.evenly(SAMPLED_SERIES)
+        rows = panel.evenly(max(SAMPLED_SERIES, SAMPLED // len(origins)))
         few = origins.of_series(rows).at(spread(len(origins), SAMPLED // len(rows)))
         return replace(self, file=replace(self.file, panel=panel.select(rows), origins=few))
 

@@ -19,6 +19,7 @@ from forecasting.universal.shipped import configure
 
 LONGEST_SEASON = {"auto_ets": 24, "auto_arima": 24}  # ETS knows none longer; ARIMA takes minutes with one
 NAMES = ("auto_ets", "auto_theta", "auto_arima", "flair")
+WHOLE = ("flair",)  # they read every value before an origin; the others as many as the shipped version, for their time
 MINUTES = 3.0  # that a library may take for one job; it looks at the clock between two fits
 PATIENCE = 2.0  # times as long, after which it is stopped within a fit
 
@@ -36,7 +37,7 @@ def forecast(job: Job, name: str, minutes: float, python: Path) -> tuple[ErrorSu
     """
     if job.cycles[0] > LONGEST_SEASON.get(name, job.cycles[0]):
         return None
-    past, chosen = histories(job)
+    past, chosen = histories(job, name in WHOLE)
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder) / "given.npz", Path(folder) / "made.npy"
         np.savez(given, past=past, levels=np.array(LEVELS))
@@ -64,11 +65,11 @@ def run(python: Path, name: str, words: list[object], timeout: float) -> Figures
     return Figures(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def histories(job: Job) -> tuple[np.ndarray, np.ndarray]:
-    """(m, W) the values before each origin, as many as the shipped version reads, NaN before the first and gaps filled;
-    and (m, 2) series and origin of each."""
+def histories(job: Job, whole: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(m, W) the values before each origin, all of them or as many as the shipped version reads, NaN before the first
+    and gaps filled; and (m, 2) series and origin of each."""
     file = job.file
-    most = configure(file.freq, file.horizon, file.season).context
+    most = int(file.panel.lengths.max()) if whole else configure(file.freq, file.horizon, file.season).context
     chosen = np.argwhere(file.origins.chosen)
     windows = [file.panel.window(file.origins.stops[:, k], most) for k in range(len(file.origins))]
     past = np.stack([windows[k][i] for i, k in chosen.tolist()])

@@ -26,7 +26,7 @@ class Engine:
     def __init__(
         self, layout: StateLayout, prior: np.ndarray, start: np.ndarray, window: int, network: Network = NONE
     ) -> None:
-        """prior (3, experts) float64: see `forecasting.universal.mixing`; start (2,): `forecasting.universal.widths`;
+        """prior (5, experts) float64: see `forecasting.universal.mixing`; start (2,): `forecasting.universal.widths`;
         network: `forecasting.universal.network`, or `NONE`.
 
         `window` steps without a value are rolled before a silence stops the clock.

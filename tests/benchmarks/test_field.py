@@ -78,9 +78,10 @@ def test_a_short_series_stays_above_0_and_has_the_length_that_is_asked_for() -> 
     assert all(len(y) == 30 and (y > 0).all() for y in (draw(rng, 30, 4) for _ in range(50)))
 
 
-def test_a_sample_has_at_most_20_series_and_100_forecasts() -> None:
-    many, one = stores().sampled().file, two_weeks().sampled().file
+def test_a_sample_has_at_most_100_forecasts() -> None:
+    many, short, one = (made.sampled().file for made in (stores(), GENERATED["yearly"](), two_weeks()))
     assert (len(many.panel), len(many.origins)) == (20, 5)
+    assert (len(short.panel), len(short.origins)) == (50, 2)
     assert (len(one.panel), len(one.origins)) == (1, 2)
     assert many.origins.stops[0].tolist() == [2352, 2424, 2496, 2568, 2640]
 
@@ -172,10 +173,11 @@ def test_what_trains_reads_no_value_after_the_first_origin(tmp_path) -> None:
 
 
 def test_other_libraries_get_the_values_before_each_origin() -> None:
-    past, chosen = peers.histories(two_weeks())
+    past, chosen = peers.histories(two_weeks(), whole=False)
     assert chosen.tolist() == [[0, 0], [0, 1]]
     assert past[0][~np.isnan(past[0])].tolist() == [0, 10, 1, 11, 2, 12]
     assert past[1][-3:].tolist() == [12, 3, 13]
+    assert peers.histories(two_weeks(), whole=True)[0].shape == (2, 10)
 
 
 def test_forecasts_of_other_libraries_are_scored_at_their_own_origins() -> None:
