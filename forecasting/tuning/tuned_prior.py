@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from forecasting.tuning.anchors import States, read_mix
 from forecasting.tuning.tunable import AnchorBatch
 from forecasting.universal.engine import Engine
-from forecasting.universal.mixing import CAUTIOUS, FAINT, LARGEST_RELATION, QUICK_SHARE, TRUST
+from forecasting.universal.mixing import CAUTIOUS, FAINT, LARGEST_RELATION, NEAR, QUICK_SHARE, TRUST
 
 EXPONENT = 8.0
 FLOOR = 0.9  # of a usual relation
@@ -26,11 +26,12 @@ class TunedPrior(nn.Module):
     """The three numbers of each expert, as logarithms of what they are above their floor."""
 
     def __init__(self, prior: np.ndarray, leads: np.ndarray, cycles: Sequence[int]) -> None:
-        """prior (3, experts) to begin with; leads (K,) in steps."""
+        """prior (3 or 5, experts) to begin with, of which the first three rows are fitted; leads (K,) in steps."""
         super().__init__()
         above = np.stack([prior[0] - FLOOR, prior[1], prior[2]])
         self.logs = nn.Parameter(torch.from_numpy(np.log(np.maximum(above, SMALLEST)).astype(np.float32)))
         self._begun = self.logs.detach().clone()
+        self._others, self._cycle = np.array(prior[3:], np.float64), float(cycles[0]) if cycles else 1.0
         self._leads = [float(lead) for lead in leads]
         self._alone = min(float(cycles[0]), CAUTIOUS) if cycles else 0.0  # values before which others are not heard
 
@@ -46,18 +47,30 @@ class TunedPrior(nn.Module):
     def export(self) -> dict[str, np.ndarray]:
         """See `Tunable`."""
         own = np.exp(self.logs.detach().numpy().astype(np.float64))
-        return {"prior": own + np.array([[FLOOR], [0.0], [0.0]])}
+        return {"prior": np.concatenate([own + np.array([[FLOOR], [0.0], [0.0]]), self._others])}
 
     def forward(self, batch: AnchorBatch) -> Tensor:
         """(n, K) the mix, as a distance from the last value in units of the series."""
         forecast = batch.features["forecast"] / batch.unit[:, :, None]
-        known = ~torch.isnan(forecast)
-        if self._alone:
-            first = torch.zeros(forecast.shape[2], dtype=torch.bool)
-            first[0] = True
-            known = known & (first | (batch.seen >= self._alone)[:, :, None])
-        weights = torch.softmax((-EXPONENT * self.relations(batch).log()).masked_fill(~known, -torch.inf), 2)
-        return (weights * torch.where(known, forecast, 0.0)).sum(2)
+        known, first = ~torch.isnan(forecast), torch.zeros(forecast.shape[2], dtype=torch.bool)
+        first[0] = True
+        heard = first | (batch.seen >= self._alone)[:, :, None]
+        weights = torch.softmax((-EXPONENT * self.relations(batch).log()).masked_fill(~heard, -torch.inf), 2)
+        weights = self._repeat_first(weights, batch.features["count"][:, 0].float()) * known
+        return (weights * torch.where(known, forecast, 0.0)).sum(2) / weights.sum(2)
+
+    def _repeat_first(self, weights: Tensor, count: Tensor) -> Tensor:
+        """Gives the expert that repeats a cycle its first part of weights (n, K, experts); count (n, experts) of errors
+        one step ahead."""
+        if not len(self._others) or not self._others[1].any():
+            return weights
+        expert = int(np.flatnonzero(self._others[1])[0])
+        most, ended = self._others[:, expert].tolist()
+        far = (NEAR * torch.tensor(self._leads) / self._cycle) ** 2
+        part = (most * (1 - count[:, expert] / ended).clamp(min=0))[:, None, None] * (far / (far + 1))[:, None]
+        own = torch.zeros(weights.shape[2])
+        own[expert] = 1.0
+        return weights * (1 - part) + part * own
 
     def relations(self, batch: AnchorBatch) -> Tensor:
         """(n, K, experts) how an expert's error is expected to relate to that of the best one."""

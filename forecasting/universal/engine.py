@@ -22,7 +22,7 @@ class Engine:
     """Advances any number of series and forecasts them. A row's result does not depend on the rows beside it."""
 
     def __init__(self, layout: StateLayout, prior: np.ndarray, start: np.ndarray, window: int) -> None:
-        """prior (3, experts) float64: see `forecasting.universal.mixing`; start (2,): `forecasting.universal.widths`.
+        """prior (5, experts) float64: see `forecasting.universal.mixing`; start (2,): `forecasting.universal.widths`.
 
         `window` steps without a value are rolled before a silence stops the clock.
         """

@@ -34,6 +34,7 @@ PLAINS = len(PLAIN)
 PER = len(BY_CYCLE)
 LARGEST_SHARE = 4.0
 THETA_KEEP = 0.99
+LAG = 1.5  # steps by which the fast level is behind a straight line
 TREND_KEEP = 0.9  # of the trend from round to round
 
 
@@ -94,7 +95,7 @@ def _expect_plain(numbers: np.ndarray, first: int, last: int, found: np.ndarray)
         row[3] = numbers[LAST] + lead * numbers[DRIFT]
         row[4] = numbers[HOLTS] + quick * numbers[HOLTS + 1]
         row[5] = numbers[HOLTS + 2] + slow * numbers[HOLTS + 3]
-        row[6] = numbers[LEVELS] + theta * drift
+        row[6] = numbers[LEVELS] + (theta + LAG) * drift
         row[7] = numbers[LEVELS + 3] + x1
         row[8] = moved
         row[9] = numbers[MEDIAN]

@@ -75,9 +75,7 @@ def repeat_first(
         return
     for k in range(len(weights)):
         part, total = first_part(e, count, prior, seasons, leads[k, 0]), np.sum(weights[k])
-        for other in range(weights.shape[1]):
-            weights[k, other] *= 1 - part
-        weights[k, e] += part * total
+        weights[k, e] += total * part / (1 - part)
 
 
 @exact

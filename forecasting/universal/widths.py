@@ -23,8 +23,8 @@ EXACT = 8.0  # errors of 0 after which none is expected
 GROWTH = 0.8  # of the growth that a random walk would have from lead to lead
 ROUND_GROWTH = 0.5  # the same beyond the first round of a cycle that was met
 REPEATED_SHARE = 0.35  # of the error of the last value, that of a phase that was met once and has all the weight
-SHORT_CYCLE = 12
-MOST_GROWN = 1.6
+SHORT_CYCLE = 12  # steps within which the levels of a series do not follow its cycle
+MOST_GROWN = 1.6  # factor on the widths
 LARGEST_RATIO = 6.0  # of one error to the usual one
 PHASE_GAIN = 0.04
 SHAPE_GAIN = 0.01
@@ -74,7 +74,7 @@ def usual_errors(
 def _of_now(error: np.ndarray, count: np.ndarray, weights: np.ndarray, k: int, expected: float) -> float:
     """The error of the mix at a lead so far, or the experts' mean under their weights of now where that is less.
 
-    Experts that have most of the weight may have met no value at this lead yet: then at most what is expected.
+    Of experts that have met no value at this lead yet, what is expected.
     """
     experts = weights.shape[1]
     total, weight, every, met = 0.0, 0.0, 0.0, 0.0
@@ -93,9 +93,9 @@ def _of_now(error: np.ndarray, count: np.ndarray, weights: np.ndarray, k: int, e
 
 @exact
 def of_growth(numbers: np.ndarray, seasons: np.ndarray) -> float:
-    """A factor on the widths of a series of positive values that grew: its errors of before were those of a smaller one.
+    """A factor on the widths of positive values that grew: their errors of before were those of smaller ones.
 
-    A cycle of many steps hides what has grown.
+    A long cycle hides whether they grew.
     """
     if not numbers[LOW] > 0 or (len(seasons) > 0 and seasons[0, 0] > SHORT_CYCLE):
         return 1.0

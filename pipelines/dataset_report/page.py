@@ -9,7 +9,7 @@ from data import clock
 from data.changes import ingests
 from data.errors import counted
 from data.files import output_file
-from pipelines.dataset_report import backtested, calibration, data_quality, model_card, series
+from pipelines.dataset_report import backtested, calibration, data_quality, model_card, series, symbol_parts
 from pipelines.dataset_report.found import DatasetNow, find
 from pipelines.reports import html_report
 from pipelines.reports.report_content import MEASURES
@@ -40,7 +40,7 @@ def page(found: DatasetNow) -> str:
         verdict=verdict(found, parts["series"]),
         facts=facts(found),
         problem=found.problem,
-        measures=MEASURES.values(),
+        measures=symbol_parts.MEANINGS.items() if found.dataset.has_symbols else MEASURES.values(),
         **parts,
     )
 

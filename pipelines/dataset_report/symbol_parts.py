@@ -16,6 +16,17 @@ MEASURES = {
     "coverage_80": "80 %", "coverage_95": "95 %", "brier": "Brier",
 }  # fmt: skip
 
+MEANINGS = {
+    "n": "symbols scored, each one step ahead",
+    "log loss": "mean of −log of the probability that the symbol had, in nats",
+    "perplexity": "e to the log loss: as hard to guess as one of so many equally likely symbols",
+    "likeliest right": "share of symbols that were the likeliest",
+    "skill": "share of the better baseline's log loss that is saved",
+    "80 %": "share of symbols among the likeliest that hold 80 % of the probability",
+    "95 %": "the same for 95 %",
+    "Brier": "mean of the squared errors of all probabilities",
+}
+
 
 def live_scores(champion: Champion) -> dict[str, Any]:
     """The part on live forecasts: scores one step ahead, and how often the likeliest symbol was right by how likely it

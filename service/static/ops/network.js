@@ -176,7 +176,7 @@ export class Network {
     const symbols = Boolean(this.view.series.vocabulary);
     const long = steps === null ? null : this.lasting(steps), text = steps === null ? "very long" : `${number(steps, 2)} ${number(steps, 2) === "1" ? "step" : "steps"}`;
     const words = steps === null ? "The cells remember for longer than is measured: what once came in goes on moving the forecast."
-      : symbols ? `Another symbol so long ago moves what is expected next only a third (37 %) as much as another last symbol would: ${text}${long}.`
+      : symbols ? `Another symbol ${text}${long} ago moves what is expected next only a third (37 %) as much as another last symbol would.`
       : `What came in moves the forecast through the cells for about ${text}${long}: by then its push has fallen to a third (37 %).`;
     return h("div", { class: "card" }, h("h3", {}, "How long the cells remember"), h("p", { class: "big" }, text),
       h("p", { class: "note" }, words, symbols ? "" : " The window of past values, which is read afresh at every step, comes on top of it.", " It is a property of the model, the same for all its series."));

@@ -9,7 +9,7 @@ from forecasting.tuning.anchors import anchor_steps, gather_anchors, read_mix
 from forecasting.tuning.fit_universal import engine_of
 from forecasting.tuning.tunable import batch_of
 from forecasting.tuning.tuned_prior import TunedPrior
-from forecasting.universal.mixing import mix, weigh
+from forecasting.universal.mixing import mix, repeat_first, weigh
 from forecasting.universal.shipped import shipped_bundle
 
 RNG = np.random.default_rng(0)
@@ -31,6 +31,7 @@ def test_the_mix_in_torch_is_the_compiled_one(season):
         size = abs(anchors.last[i]) + anchors.scale[i]
         seen = float(anchors.seen[i])
         weigh(error, count, prior, engine.leads, engine.seasons, seen, size, weights)
+        repeat_first(count, prior, engine.leads, engine.seasons, weights)
         forecasts = anchors.features["forecast"][i].astype(float) + anchors.last[i]
         compiled = [mix(forecasts[k], weights[k]) for k in range(len(weights))]
         assert found[i] == pytest.approx(compiled, rel=1e-5, abs=1e-4)

@@ -11,6 +11,7 @@ import pytest
 from data.formats.options import SourceOptions
 from pipelines import cli
 from pipelines.ingestion.ingest import ingest
+from pipelines.lab_reports.book import Written, sentences
 from pipelines.lab_reports.shown import page as page_of
 from pipelines.lab_reports.weights import experiment as weights
 from pipelines.workspace import Workspace
@@ -119,12 +120,16 @@ def test_the_bars_of_an_rnn_part_what_it_reads_from_what_it_remembers() -> None:
     from forecasting.lab.weight_count import Sizes
 
     bars = {bar.name: bar.y[0] for bar in weights(Sizes(5, 8, 1, 5), "lstm").pictures[0].figure.data}
-    assert bars == {"from the input": 40, "from the hidden state": 64, "biases": 16, "to the outputs": 45 - 5 + 0}
+    assert bars == {"from the input": 40, "from the hidden state": 64, "biases": 2 * 8 + 5, "to the outputs": 40}
 
 
 def test_a_network_that_learnt_nothing_is_not_praised(rollcast) -> None:
-    said = rollcast("lab", "book", "--cells", "rnn", "--steps", "2").err
-    assert "does as well" not in said and "With a recurrent layer: rnn " in said
+    def wrote(name: str, wrong: int) -> Written:
+        return Written(name, 1_000, {"right": 10_000 - wrong, "same name": wrong}, {"right": 0.6}, "", {})
+
+    for wrong, praised in ((30, True), (9_000, False)):  # alone, the rnn is always the best of the others
+        said = " ".join(sentences([wrote("the lecture's", 4_000), wrote("rnn", wrong)]))
+        assert f"rnn {wrong:,} in 10,000" in said and ("does as well" in said) == praised
     assert "train it for more --steps" in rollcast("lab", "predict-modes", "--steps", "1").err
 
 
