@@ -44,10 +44,10 @@ def taken(found: Found) -> str:
 
 
 def pair(figures: Figures | None, one: str, other: str, digits: str = ".3f") -> str:
-    """Two figures of a cell: "0.516 / 0.248"."""
+    """Two figures of a cell, as "0.516 / 0.248"."""
     if not figures or one not in figures:
         return ABSENT
-    return f"{figures[one]:{digits}} / {figures[other]:{digits}}"
+    return f"{figures[one]:{digits}} / {figures[other]:.3g}"
 
 
 def bold(cells: list[str]) -> list[str]:

@@ -199,8 +199,8 @@ def test_a_page_shows_each_column_and_the_best_in_bold() -> None:
     shipped |= {"coverage_80": 0.8, "phase_low": 0.75, "phase_high": 0.9}
     best = {"mase": 0.7, "wql": 0.4, "sampled_mase": 0.55, "sampled_wql": 0.4, "which": "naive"}
     text = markdown.tables({"stores": {"zero_shot": shipped, "simple": best}})
-    assert "| stores | **0.500 / 0.250** | n/a | n/a | 0.700 / 0.400 (naive) | 80.0 % | 75.0 % – 90.0 % |" in text
-    assert "| stores | 0.600 / 0.300 | n/a | n/a | **0.550 / 0.400** | n/a | n/a | n/a | n/a |" in text
+    assert "| stores | **0.500 / 0.25** | n/a | n/a | 0.700 / 0.4 (naive) | 80.0 % | 75.0 % – 90.0 % |" in text
+    assert "| stores | 0.600 / 0.3 | n/a | n/a | **0.550 / 0.4** | n/a | n/a | n/a | n/a |" in text
     assert "| stores | 2 / 1 | n/a |" in text
 
 
