@@ -48,6 +48,7 @@ MOST_STEPS = 400  # of a training whose minutes are given
 FEWEST_ANCHORS = 40  # before the tail, and in it a tenth of these
 LARGEST_WEIGHT = 8.0  # of an error, in multiples of the least one
 TIMED = 3  # steps that are timed
+SURE = 0.9  # of the steps for which there is time, where that is short
 HARDWARE = Hardware("cpu")
 ROLLED_AS_SERVED = LongRoll(
     note="its states were rolled through whole series when it was tuned, as they are when it serves"
@@ -155,6 +156,7 @@ class _Tuning:
     loggers: tuple[Logger, ...]
     progress: Progress | None
     taken: int = 0  # training steps of all stages so far
+    pace: float = 0.0  # seconds of a step in the last stage
     expected: int = 0
 
     @classmethod
@@ -213,17 +215,21 @@ class _Tuning:
         return own.rows(np.flatnonzero(self.anchors.stop < known))
 
     def refit(self, best: BestWeights) -> tuple[dict[str, np.ndarray], bool]:
-        """The weights after as many steps on all anchors, and whether there was time for them; else those that were
-        validated."""
+        """The weights after as many steps on all anchors, and whether there was time for them. With less time there are
+        fewer steps, or with less than half of it none, and the weights are those that were validated."""
         if not best.step:
             return {}, True
-        self.expected = self.taken + best.step
+        left = self.clock.left() / max(self.pace, 1e-9)
+        steps = best.step if left >= best.step else int(SURE * left)
+        if 2 * steps < best.step:
+            return best.weights, False
+        self.expected = self.taken + steps
         limit = TimeLimit(self.clock.left())
         anchors = batch(self.anchors, loss_weights(self.panel, self.spec.season))
-        module = self._stage("refit", anchors, best.step, [limit], None)
+        module = self._stage("refit", anchors, steps, [limit], None)
         if limit.expired:
             return best.weights, False
-        return module.network.export(), True
+        return module.network.export(), steps == best.step
 
     def _stage(
         self, name: str, anchors: AnchorBatch, stop: int, callbacks: list[Callback], tail: AnchorBatch | None
@@ -247,11 +253,13 @@ class _Tuning:
             enable_model_summary=False,
             enable_checkpointing=False,
         )
+        began = time.monotonic()
         try:
             trainer.fit(module, RandomBatches(anchors, self.spec.seed), None if tail is None else Parts(tail))
         except SystemExit as ended:  # which Lightning raises on Ctrl-C
             raise KeyboardInterrupt from ended
         self.taken += trainer.global_step
+        self.pace = (time.monotonic() - began) / max(1, trainer.global_step)
         return module
 
     def _seconds_of_a_step(self) -> float:
