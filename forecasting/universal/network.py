@@ -19,7 +19,7 @@ Network = tuple[np.ndarray, ...]  # the arrays of `NAMES`
 NONE: Final = tuple(np.empty((0, 0)) if rank == 2 else np.empty(0) for rank in (2, 1, 2, 1, 2, 2, 1, 2, 1))
 FARTHEST_MOVE: Final = 3.0
 STRONGEST: Final = 1.5  # log of the strongest factor
-FIRST_VALUES, ALL_VALUES = 16.0, 48.0  # values seen from which on the network is heard, and heard in full
+FIRST_VALUES, ALL_VALUES = 24.0, 56.0  # values seen from which on the network is heard, and heard in full
 
 
 def network_of(weights: Mapping[str, np.ndarray]) -> Network:

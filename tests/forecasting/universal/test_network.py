@@ -62,8 +62,8 @@ def test_a_network_of_zeros_leaves_the_mix_as_it_is() -> None:
     np.testing.assert_allclose(untrained, quantiles_at_leads(engine(), values), rtol=1e-12)
 
 
-def test_sixteen_values_are_too_few_for_the_network() -> None:
-    values = noisy(3, 16)
+def test_two_dozen_values_are_too_few_for_the_network() -> None:
+    values = noisy(3, 24)
     assert np.array_equal(quantiles_at_leads(engine(random_network()), values), quantiles_at_leads(engine(), values))
 
 
