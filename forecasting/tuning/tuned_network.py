@@ -33,6 +33,7 @@ class TunedNetwork(nn.Module):
     """Two layers at every lead, the second one with the mean of the leads, and corrections of the quantiles."""
 
     rate, decay = 2e-3, 1e-2
+    levels: Tensor
 
     def __init__(self, weights: Mapping[str, np.ndarray] | None = None) -> None:
         """weights: of an artifact, to begin with; by default random ones that correct nothing."""

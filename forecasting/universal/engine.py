@@ -115,7 +115,8 @@ class Engine:
             "lines": np.empty((rows, known, INPUTS)),
         }
         own: list[Any] = [arrays[name] for name in READ]
-        lines_of_rows(*own, self.seasons, self.leads, self.prior, self.start, *found.values())
+        own += [self.seasons, self.leads, self.prior, self.start]
+        lines_of_rows(*own, *list(found.values()))
         return found
 
     @cached_property
