@@ -84,4 +84,4 @@ def test_a_mirrored_series_is_read_as_its_lines_are_mirrored() -> None:
     turned = mirrored(batch, -torch.ones(4)).features
     for name in ("lines", "middle", "shape"):
         apart = (turned[name] - read[1][name]).abs().mean()
-        assert apart < 0.1 * (read[0][name] - read[1][name]).abs().mean(), name
+        assert apart < 0.4 * (read[0][name] - read[1][name]).abs().mean(), name
