@@ -9,12 +9,13 @@ at most 200 of them. Series begin with the context before the first origin, as a
 origin to origin; nothing is fitted. Gaps are missing values.
 
 Keys of --json: mase_over_seasonal_naive and wql_over_seasonal_naive, geometric means over the files of the ratio to
-seasonal naive (WQL: to the same point forecast); coverage_80 and coverage_95 over all values; worst_over_better, the
-highest ratio of MASE to the better of naive and seasonal naive; for each file NAME_mase, NAME_wql, NAME_n, the same
-ratios and coverages, and NAME_phase_low and NAME_phase_high, the lowest and highest coverage_80 of a phase of the
-season. With m4_hourly or m4_weekly also NAME_cold_N_over_naive (MASE) and NAME_cold_N_coverage_80 after N = 1, 2, 4 …
-64 values, and over all N NAME_cold_over_naive (the highest), NAME_cold_coverage_low and NAME_cold_coverage_high. With
-etth1 etth1_mse_96 of its seven columns in units of the train rows, as `benchmarks.etth1` has it; left_out names files.
+seasonal naive (WQL: to the same point forecast); mase_over_selector, to the expert that erred least in each series;
+coverage_80 and coverage_95 over all values; worst_over_better, the highest ratio of MASE to the better of naive and
+seasonal naive; for each file NAME_mase, NAME_wql, NAME_n, the same ratios and coverages, and NAME_phase_low and
+NAME_phase_high, the lowest and highest coverage_80 of a phase of the season. With m4_hourly or m4_weekly also
+NAME_cold_N_over_naive (MASE) and NAME_cold_N_coverage_80 after N = 1, 2, 4 … 64 values, and over all N
+NAME_cold_over_naive (the highest), NAME_cold_coverage_low and NAME_cold_coverage_high. With etth1 etth1_mse_96 of its
+seven columns in units of the train rows, as `benchmarks.etth1` has it; left_out names files.
 """
 
 from forecasting.kernel.threads import prepare
@@ -32,7 +33,7 @@ from benchmarks.support.run import Figures, command, finish, parser  # noqa: E40
 from benchmarks.support.thresholds import asked  # noqa: E402
 from data.errors import InvalidInput  # noqa: E402
 
-RATIOS = ("mase_over_seasonal_naive", "wql_over_seasonal_naive")
+RATIOS, SELECTOR = ("mase_over_seasonal_naive", "wql_over_seasonal_naive"), "mase_over_selector"
 COLD = ("m4_weekly", "m4_hourly")
 ETT = "etth1"
 
@@ -61,7 +62,7 @@ def main() -> None:
 def together(found: list[Figures]) -> Figures:
     """The figures over all files."""
     weight = np.array([own["n"] for own in found], np.float64)
-    pooled = {name: float(np.exp(np.mean(np.log([own[name] for own in found])))) for name in RATIOS}
+    pooled = {name: float(np.exp(np.mean(np.log([own[name] for own in found])))) for name in (*RATIOS, SELECTOR)}
     for name in ("coverage_80", "coverage_95"):
         pooled[name] = float(np.average([own[name] for own in found], weights=weight))
     return pooled | {"worst_over_better": max(own["mase_over_better"] for own in found)}

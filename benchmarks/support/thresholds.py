@@ -121,6 +121,7 @@ BOUNDS = (
     Bound("service.kills", "kill_failures", "at most", 0, "issue 4: 0 rows lost, 0 doubled, states equal to the log"),
     Bound("zeroshot", "mase_over_seasonal_naive", "at most", 0.85, "issue 25: mean over the files", 0.83),
     Bound("zeroshot", "wql_over_seasonal_naive", "at most", 0.70, "issue 25: mean over the files", 0.665),
+    Bound("zeroshot", "mase_over_selector", "at most", 0.98, "issue 25: the best of its own experts lately", 0.96),
     Bound("zeroshot", "worst_over_better", "at most", 1.02, "issue 25: the better of naive and seasonal naive"),
     Bound("zeroshot", "coverage_80", "at least", 0.76, "issue 25: the 80 % interval, pooled"),
     Bound("zeroshot", "coverage_80", "at most", 0.84, "issue 25: the 80 % interval, pooled"),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.support import selector
 from benchmarks.support.long_files import LongFile
 from benchmarks.support.run import Figures
 from forecasting.accuracy import ErrorSums, seasonal_error
@@ -20,11 +21,12 @@ COLD = (1, 2, 4, 8, 16, 32, 64)  # values seen
 
 @dataclass(frozen=True)
 class Scored:
-    """Error sums of the shipped version and of both baselines at the same origins; unit (n,) of MASE."""
+    """Error sums of the shipped version, of both baselines and of the selector at the same origins; unit (n,) of MASE."""
 
     model: ErrorSums
     naive: ErrorSums
     seasonal: ErrorSums
+    selector: ErrorSums
     unit: np.ndarray
     by_phase: np.ndarray  # (phases, 2): values in the 80 % interval, and all
 
@@ -49,11 +51,13 @@ def score(file: LongFile) -> Scored:
         np.add.at(inside[:, 0], phase[known], held[known])
         np.add.at(inside[:, 1], phase[known], 1)
 
-    model = backtest.evaluate(shipped_for(file), panel, origins, watch=watch)
+    bundle = shipped_for(file)
+    model = backtest.evaluate(bundle, panel, origins, watch=watch)
+    selected = selector.evaluate(bundle, panel, origins)
     points = [_repeated(panel, file, lag) for lag in (1, season)]
     past = panel.head(origins.stops[:, 0])
     unit = seasonal_error(past, season)
-    return Scored(model, points[0], points[1], np.where(unit > 0, unit, np.nan), inside)
+    return Scored(model, points[0], points[1], selected, np.where(unit > 0, unit, np.nan), inside)
 
 
 def _repeated(panel: Panel, file: LongFile, lag: int) -> ErrorSums:
@@ -69,7 +73,8 @@ def _repeated(panel: Panel, file: LongFile, lag: int) -> ErrorSums:
 
 def figures(scored: Scored) -> Figures:
     """MASE and WQL with their ratios, and the coverage of the intervals."""
-    mase = [_mean(sums.mean("absolute") / scored.unit) for sums in (scored.model, scored.naive, scored.seasonal)]
+    every = (scored.model, scored.naive, scored.seasonal, scored.selector)
+    mase = [_mean(sums.mean("absolute") / scored.unit) for sums in every]
     wql = [_wql(sums) for sums in (scored.model, scored.naive, scored.seasonal)]
     shares = scored.by_phase[:, 0] / np.maximum(scored.by_phase[:, 1], 1)
     total = max(1.0, scored.model.sums["count"].sum())
@@ -78,7 +83,8 @@ def figures(scored: Scored) -> Figures:
         "wql": wql[0],
         "mase_over_seasonal_naive": mase[0] / mase[2],
         "wql_over_seasonal_naive": wql[0] / wql[2],
-        "mase_over_better": mase[0] / min(mase[1:]),
+        "mase_over_better": mase[0] / min(mase[1:3]),
+        "mase_over_selector": mase[0] / mase[3],
         "coverage_80": float(scored.model.sums["inside_80"].sum() / total),
         "coverage_95": float(scored.model.sums["inside_95"].sum() / total),
         "phase_low": float(shares.min()),
