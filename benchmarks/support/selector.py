@@ -12,11 +12,13 @@ from forecasting.universal.advance import expect_of_rows
 from forecasting.universal.layout import LAST
 from forecasting.universal.universal_roller import UniversalRoller
 
+LARGEST = 1e300
 QUICK = 1  # of the two averages of errors, the one that forgets sooner
 
 
 class Selector(UniversalRoller):
-    """The engine, answering with one expert: that with the least mean of its errors over the best one's at each lead."""
+    """The engine that answers with one expert: of all that met a value at each lead, the one of least error over the
+    best one's, on the mean of all leads."""
 
     def point(self, state: NumericState, horizon: int) -> np.ndarray:
         """(N, H) forecasts of every row; the last value where no expert has met one."""
@@ -31,13 +33,9 @@ class Selector(UniversalRoller):
 
     def best(self, state: NumericState) -> np.ndarray:
         """(N,) the expert chosen for each row."""
-        error, met = state.error[:, QUICK, :, :-1].astype(np.float64), state.count[:, :, :-1] > 0
-        error = np.where(met, error, np.inf)
-        least = np.maximum(error.min(2, keepdims=True), 1e-12)
-        relation = np.where(met, error / least, np.nan)
-        known = met.any(2).any(1)
-        mean = np.where(met.all(1), np.nanmean(np.where(met.any(2)[:, :, None], relation, 1.0), 1), np.inf)
-        return np.where(known & np.isfinite(mean).any(1), mean.argmin(1), 0)
+        error = np.where(state.count[:, :, :-1] > 0, state.error[:, QUICK, :, :-1].astype(np.float64), np.inf)
+        least = np.minimum(np.maximum(error.min(axis=2, keepdims=True), 1e-12), LARGEST)
+        return np.asarray((error / least).mean(axis=1).argmin(axis=1))
 
 
 def evaluate(bundle: Bundle, panel: Panel, origins: backtest.Origins) -> ErrorSums:

@@ -21,7 +21,7 @@ COLD = (1, 2, 4, 8, 16, 32, 64)  # values seen
 
 @dataclass(frozen=True)
 class Scored:
-    """Error sums of the shipped version, of both baselines and of the selector at the same origins; unit (n,) of MASE."""
+    """Error sums of the shipped version, both baselines and the selector at the same origins; unit (n,) of MASE."""
 
     model: ErrorSums
     naive: ErrorSums
