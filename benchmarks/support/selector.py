@@ -1,5 +1,7 @@
 """A selector: each series is forecast by the one of the engine's experts that erred least lately."""
 
+from typing import Any
+
 import numpy as np
 
 from forecasting.accuracy import ErrorSums
@@ -25,8 +27,9 @@ class Selector(UniversalRoller):
         engine = self._engine
         leads = np.stack([np.arange(1, horizon + 1), np.ones(horizon, np.int64)], 1)
         found = np.empty((len(state.origin), horizon, engine.layout.experts))
-        own = [state.arrays[name] for name in ("numbers", "profile", "met", "origin")]
-        expect_of_rows(*own, engine.seasons, leads, found)
+        own: list[Any] = [state.arrays[name] for name in ("numbers", "profile", "met", "origin")]
+        own += [engine.seasons, leads, found]
+        expect_of_rows(*own)
         last = state.numbers[:, LAST, None]
         chosen = np.take_along_axis(found, self.best(state)[:, None, None], 2)[:, :, 0]
         return np.where(np.isnan(chosen), last, chosen)
