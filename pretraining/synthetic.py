@@ -144,9 +144,36 @@ def counts(rng: np.random.Generator, n: int, cycles: tuple[int, ...]) -> np.ndar
     return rng.poisson(np.exp(np.minimum(rate, 7)) * rng.gamma(3, 1 / 3, n)).astype(np.float64)
 
 
+def opening_hours(rng: np.random.Generator, n: int, cycles: tuple[int, ...]) -> np.ndarray:
+    """Demand that has another shape on each day of the week and is 0 when closed; most of its noise has no memory."""
+    day = cycles[0] if cycles else 7
+    base = np.maximum(rhythm(rng, day, day, 4) + rng.uniform(0.5, 2), 0)
+    if day >= 24:
+        base *= np.roll(np.arange(day) < day * rng.uniform(0.3, 0.8), rng.integers(day))
+    week = [np.roll(base, rng.integers(-1, 2)) * rng.uniform(0.2, 1.5) * (rng.random() > 0.1) for _ in range(7)]
+    rate = np.resize(np.concatenate(week), n) * np.exp(_size(rng, 0.02, 0.3) * _followed(rng.normal(size=n), 0.995))
+    if rng.random() < 0.5:
+        return rng.poisson(np.minimum(rate * _size(rng, 1, 60), 1e6)).astype(np.float64)
+    drawn = rng.normal(size=n) if rng.random() < 0.7 else noise(rng, n)
+    return rate * np.exp(_size(rng, 0.05, 0.7) * drawn)
+
+
+def sun(rng: np.random.Generator, n: int, cycles: tuple[int, ...]) -> np.ndarray:
+    """Light of the sun: nothing at night, clear and dull days, and clouds."""
+    day = cycles[0] if cycles else 12
+    hour = (np.arange(n) + rng.integers(day)) % day / day
+    light = np.maximum(np.sin(2 * np.pi * (hour - 0.25)) + rng.uniform(-0.3, 0.3), 0) ** rng.uniform(0.7, 2)
+    rounds = n // day + 2
+    clear = 1 / (1 + np.exp(-(rng.uniform(-1, 2) + rng.uniform(0.3, 2) * _followed(rng.normal(size=rounds), 0.5))))
+    cloud = np.exp(-rng.uniform(0, 0.6) * np.abs(_followed(rng.normal(size=n), rng.uniform(0, 0.9))))
+    return light * np.repeat(clear, day)[:n] * cloud
+
+
 FAMILIES: tuple[Family, ...] = (
     trend_and_season,
     calendar_profile,
+    opening_hours,
+    sun,
     smooth_curve,
     states_of_level,
     walk,

@@ -19,7 +19,7 @@ MINUTE, HOUR, DAY, WEEK, YEAR = 60, 3_600, 86_400, 604_800, 31_557_600
 UNITS = {"s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK, "mo": YEAR / 12, "q": YEAR / 4, "y": YEAR}
 SHORTEST_WINDOW, LONGEST_WINDOW = 64, 2_048  # steps without a value that are rolled
 SHORTEST_CONTEXT, LONGEST_CONTEXT = 512, 12_288
-CONTEXT_ROUNDS = 5
+CONTEXT_ROUNDS = 8
 FIRST_OF_A_DAY, FIRST_OF_OTHERS, LONG_SEASON = (0.12, 1.3), (0.08, 0.8), 20
 # Of the expert that repeats a cycle: its part of the weight far ahead before its errors tell what it is worth, and the
 # number of errors after which that has ended; for a day it is half a round.
