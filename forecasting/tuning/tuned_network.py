@@ -18,7 +18,16 @@ from forecasting.tuning.anchors import States
 from forecasting.tuning.tunable import AnchorBatch
 from forecasting.universal.engine import Engine
 from forecasting.universal.layout import LAST
-from forecasting.universal.network import ALL_VALUES, FARTHEST_MOVE, FIRST_VALUES, NAMES, PREFIX, STRONGEST
+from forecasting.universal.network import (
+    ALL_VALUES,
+    FARTHEST_MOVE,
+    FIRST_VALUES,
+    NAMES,
+    PREFIX,
+    QUIET,
+    SCALE_PLACE,
+    STRONGEST,
+)
 from forecasting.universal.network_inputs import INPUTS, SHARED, SLOTS
 
 WIDTH: Final = 64
@@ -88,6 +97,7 @@ class TunedNetwork(nn.Module):
         moves = self.output(self.dropout(second))
         heard = ((seen - FIRST_VALUES) / (ALL_VALUES - FIRST_VALUES)).clamp(0, 1)[:, :, None]
         middle = moves[..., :1].clamp(-FARTHEST_MOVE, FARTHEST_MOVE)
+        heard = heard * (features["lines"][..., SCALE_PLACE : SCALE_PLACE + 1].exp() / QUIET).clamp(max=1)
         return heard * torch.cat([middle, moves[..., 1:].clamp(-STRONGEST, STRONGEST)], 2)
 
     def quantiles(self, features: Mapping[str, Tensor], moves: Tensor, unit: Tensor) -> Tensor:

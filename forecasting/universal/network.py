@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from forecasting.kernel.compiled import exact
+from forecasting.universal.network_inputs import SLOTS
 
 PREFIX: Final = "network."  # of their names in a bundle
 NAMES: Final = ("input", "input_bias", "pool", "pool_bias", "own", "pooled", "own_bias", "output", "output_bias")
@@ -19,6 +20,8 @@ Network = tuple[np.ndarray, ...]  # the arrays of `NAMES`
 NONE: Final = tuple(np.empty((0, 0)) if rank == 2 else np.empty(0) for rank in (2, 1, 2, 1, 2, 2, 1, 2, 1))
 FARTHEST_MOVE: Final = 3.0
 STRONGEST: Final = 1.5  # log of the strongest factor
+QUIET: Final = 0.3  # scale of a phase
+SCALE_PLACE: Final = 2 * SLOTS + 7  # in a line of inputs
 FIRST_VALUES, ALL_VALUES = 24.0, 56.0  # values seen from which on the network is heard, and heard in full
 
 
@@ -62,7 +65,14 @@ def corrections(
         _add(second, output, output_bias, found[k])
         for q in range(found.shape[1]):
             most = FARTHEST_MOVE if q == 0 else STRONGEST
-            found[k, q] = heard * min(max(found[k, q], -most), most)
+            found[k, q] = heard * of_quiet(inputs[k, SCALE_PLACE]) * min(max(found[k, q], -most), most)
+
+
+@exact
+def of_quiet(log_scale: float) -> float:
+    """A factor on the corrections of a phase that is quiet, as a night without sales: they mean nothing there, and the
+    steps of other phases between two leads must not have a part of them."""
+    return min(np.exp(log_scale) / QUIET, 1.0)
 
 
 @exact
