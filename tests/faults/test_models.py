@@ -132,7 +132,7 @@ def test_fault_26_a_gap_longer_than_the_window_is_reported(world):
         body = client.get("/v1/series/a/forecast").json()
         assert (body["status"], body["reanchored"]) == ("warming", 1)
         assert set(body["flags"]) == {"warming", "fallback", "reanchored"}
-        assert body["answered_by"] == BUNDLE.config.fallback
+        assert body["answered_by"] == "universal"
 
 
 def test_fault_26_after_a_missing_value_that_follows_a_long_gap_the_series_still_answers(world):

@@ -20,7 +20,7 @@ from pipelines.promotion.retrain import kind_to_train
 from pipelines.training.train import TrainRequest, check_request, refit, train
 from tests.support.loop_kit import no_progress, workspace_at
 
-HORIZON, LENGTH, SERIES = 6, 36, 80
+HORIZON, LENGTH, SERIES = 6, 90, 80
 OPTIONS = SourceOptions(season=1, horizon=HORIZON)
 STEPS = 60
 
@@ -28,8 +28,8 @@ STEPS = 60
 def write_slopes(folder, length=LENGTH):
     """Straight lines of different slopes with noise: the experts that are right are distrusted by the shipped model."""
     rng = np.random.default_rng(0)
-    slopes, noise = rng.normal(0, 3, SERIES), rng.normal(0, 6, (SERIES, 60))
-    values = 100 + slopes[:, None] * np.arange(60) + noise
+    slopes, noise = rng.normal(0, 3, SERIES), rng.normal(0, 6, (SERIES, 100))
+    values = 100 + slopes[:, None] * np.arange(100) + noise
     names = np.repeat([f"s{row:02}" for row in range(SERIES)], length)
     frame = {"unique_id": names, "t": np.tile(np.arange(length), SERIES), "y": values[:, :length].ravel()}
     path = folder / f"slopes-{length}.parquet"
