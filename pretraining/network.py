@@ -35,7 +35,7 @@ def main() -> None:
     options.add_argument("--reserved", type=Path, required=True, help="reserved_hashes.npy")
     options.add_argument("--out", type=Path, required=True, help="weights, .safetensors")
     options.add_argument("--work", type=Path, help="folder of checkpoints")
-    options.add_argument("--steps", type=int, default=3_000)
+    options.add_argument("--steps", type=int, default=6_000)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--everything", action="store_true")
     options.add_argument("--judge-from", metavar="NAME", help="hold out the real groups from this one on")
