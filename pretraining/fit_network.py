@@ -97,6 +97,8 @@ def judged(network: TunedNetwork, lesson: Lesson) -> dict[str, float]:
     held, real = lesson.held_out(), lesson.group < lesson.real
     found = {}
     for name, rows in (("held_out", held), ("real", real & ~held), ("drawn", ~real)):
+        if not rows.any():
+            continue
         sums = [(own[rows & (lesson.group == g)].sum(0), base[rows & (lesson.group == g)].sum(0))
                 for g in np.unique(lesson.group[rows])]  # fmt: skip
         for at, of in ((0, "pinball"), (1, "error")):
