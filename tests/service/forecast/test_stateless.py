@@ -45,13 +45,13 @@ def test_a_day_that_repeats_is_forecast_without_any_training(client):
 
 def test_it_counts_what_was_sent_what_was_read_and_what_is_missing(client):
     found = one(ask(client, days(60, y=[None, *(DAY * 60)[1:-1], None])))
-    assert (found["given"], found["read"]) == (1440, 840)  # five weeks of hours
+    assert (found["given"], found["read"]) == (1440, 1344)  # eight weeks of hours
     assert (found["observed"], found["imputed"]) == (839, 1)
     assert found["origin"] == "2024-02-29T23:00:00Z"
 
 
 def test_only_the_last_values_matter_as_far_as_they_are_read(client):
-    long, short = days(60), days(60, start="2024-01-26T00:00:00Z", y=DAY * 35)
+    long, short = days(60), days(60, start="2024-01-05T00:00:00Z", y=DAY * 56)
     assert {**one(ask(client, long)), "given": 0} == {**one(ask(client, short)), "given": 0}
 
 
