@@ -3,7 +3,7 @@
 Two layers read the line of each lead (`network_inputs`), the second one also the mean of all leads' first layers. The
 last one gives the move of the middle in units of the usual error, and the logs of the factors on the distances between
 neighbouring quantiles, which so stay in order. All zeros leave the mix as it is. Its torch twin is
-`forecasting.universal.tuning.network_module`.
+`forecasting.tuning.tuned_network`.
 """
 
 from collections.abc import Mapping

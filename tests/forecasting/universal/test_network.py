@@ -1,6 +1,7 @@
 """The network that corrects the mix: its loops equal torch, and it leaves alone what it should."""
 
 import numpy as np
+import pytest
 import torch
 
 from forecasting.tuning.tunable import AnchorBatch
@@ -44,8 +45,25 @@ def quantiles_at_leads(rolling: Engine, values: np.ndarray) -> np.ndarray:
     return found[:, rolling.leads[:, 0] - 1]
 
 
-def test_the_loops_give_the_quantiles_of_torch() -> None:
-    values, network = noisy(5, 400), random_network()
+def open_by_day(rows: int, length: int) -> np.ndarray:
+    """(rows, length) sales of a store that is closed at night: 0 from 18 to 8."""
+    hour = np.arange(length) % 24
+    sold = 50 + 10 * np.random.default_rng(0).standard_normal((rows, length))
+    return np.where((hour >= 8) & (hour < 18), sold, 0.0)
+
+
+def test_a_quiet_phase_is_not_corrected() -> None:
+    values = open_by_day(5, 24 * 20)
+    plain, corrected = (quantiles_at_leads(own, values) for own in (engine(), engine(random_network())))
+    night, day = 2, 5  # the last value is that of 23 o'clock: 4 and 15 steps later it is 3 and 14 o'clock
+    assert engine().leads[[night, day], 0].tolist() == [4, 15]
+    np.testing.assert_allclose(corrected[:, night], plain[:, night], atol=0.5)
+    assert np.abs(corrected[:, day] - plain[:, day]).mean() > 3
+
+
+@pytest.mark.parametrize("values", [noisy(5, 400), open_by_day(5, 400)], ids=["noisy", "closed at night"])
+def test_the_loops_give_the_quantiles_of_torch(values: np.ndarray) -> None:
+    values, network = values.copy(), random_network()
     values[:, -1] = 50.0
     arrays = engine().empty(5)
     arrays["origin"][:] = -1
