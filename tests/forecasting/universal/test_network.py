@@ -53,7 +53,7 @@ def open_by_day(rows: int, length: int) -> np.ndarray:
 
 
 def test_a_quiet_phase_is_not_corrected() -> None:
-    values = open_by_day(5, 24 * 20)
+    values = open_by_day(5, 24 * 80)
     plain, corrected = (quantiles_at_leads(own, values) for own in (engine(), engine(random_network())))
     night, day = 2, 5  # the last value is that of 23 o'clock: 4 and 15 steps later it is 3 and 14 o'clock
     assert engine().leads[[night, day], 0].tolist() == [4, 15]
